@@ -1,0 +1,129 @@
+// Package dn is the availability plane: which directory numbers (DNs) are in
+// service, and which node owns each. It holds the node's own table, a copy of
+// every peer's, and the rule that decides between them. It knows no network,
+// no configuration and no SIP: sip and session write the own table,
+// tcontroller feeds the copies, api and the routing read the result.
+package dn
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Number is a directory number: 1 to 64 characters of A-Z a-z 0-9 + - . _ * #.
+type Number string
+
+// MaxNumber is the greatest length of a Number in bytes.
+const MaxNumber = 64
+
+// ErrNumber says that a text is not a Number.
+var ErrNumber = errors.New("not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #")
+
+// ParseNumber checks s. The error wraps ErrNumber.
+func ParseNumber(s string) (Number, error) {
+	if !ValidNumber(s) {
+		return "", fmt.Errorf("%.70q: %w", s, ErrNumber)
+	}
+	return Number(s), nil
+}
+
+// ValidNumber tells whether s, a string or bytes, has the form of a Number.
+func ValidNumber[T string | []byte](s T) bool {
+	if len(s) == 0 || len(s) > MaxNumber {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case c == '+', c == '-', c == '.', c == '_', c == '*', c == '#':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Node is a node's id: made at its first start and never reused, unlike its name.
+type Node string
+
+// State of a DN.
+type State uint8
+
+const (
+	// OOS is out of service: nobody registered the DN, or its owner can't be heard.
+	OOS State = iota
+	// InSrv is in service.
+	InSrv
+)
+
+func (s State) String() string {
+	if s == InSrv {
+		return "InSrv"
+	}
+	return "OOS"
+}
+
+// Reason says why a DN has its State.
+type Reason uint8
+
+// The reasons; the numbers are those of the API's enum.
+const (
+	// NoReason: the DN was never registered.
+	NoReason Reason = iota
+	// Registered: a phone or a desktop registered it.
+	Registered
+	// Unregistered: its user took the registration back.
+	Unregistered
+	// Expired: the registration was not refreshed in time, or its connection ended.
+	Expired
+	// DesktopLost: the desktop gateway's session ended.
+	DesktopLost
+	// PeerLost: the owner can't be heard from here.
+	PeerLost
+	// OwnerMoved: it went on in service at another node.
+	OwnerMoved
+	// Deleted: the DN was deleted from the configuration.
+	Deleted
+	// Admin: the DN was disabled, or its node is draining.
+	Admin
+	reasons
+)
+
+var reasonNames = [reasons]string{"", "registered", "unregistered", "expired", "desktop-lost", "peer-lost", "owner-moved", "deleted", "admin"}
+
+func (r Reason) String() string {
+	if r < reasons {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
+
+// Claim is the stamp of an accepted registration. Claims are totally ordered
+// and no two are equal: the owner of a DN is the node of its greatest claim.
+type Claim struct {
+	// Time is a hybrid logical clock in ns since the epoch: at least the wall
+	// clock of the node, and greater than every claim on the DN it knew.
+	Time int64
+	Node Node
+}
+
+// Less orders claims by time, then by node.
+func (c Claim) Less(d Claim) bool {
+	return c.Time < d.Time || c.Time == d.Time && c.Node < d.Node
+}
+
+// Record is what a node says about a DN that is or was registered with it. Only
+// that node writes it.
+type Record struct {
+	Number Number
+	// ClaimTime is the time of the claim; its node is the record's writer.
+	ClaimTime int64
+	// Seq counts what the owner said under the claim: the later word counts.
+	Seq    uint32
+	State  State
+	Reason Reason
+	// Since is when State began, ns since the epoch.
+	Since int64
+	// Gone takes the record back: the writer has none any more.
+	Gone bool
+}
