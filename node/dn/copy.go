@@ -1,0 +1,277 @@
+package dn
+
+import (
+	"fmt"
+	"time"
+)
+
+// dropDelay is how long the end of a registration that lost to a peer's claim
+// is kept from the peers: they hear of the greater claim from its owner, and
+// must not see the DN out of service before that arrives.
+const dropDelay = 250 * time.Millisecond
+
+type drop struct {
+	e   *entry
+	due time.Time
+}
+
+// Copy is the right to write the copy of one peer's table: what one link
+// holds while it lasts. The next Sync for the same peer takes it away.
+type Copy struct {
+	t    *Table
+	node uint8
+	o    *origin
+	feed uint64
+	full bool
+}
+
+// Position tells how far the copy of a peer's table reaches, to resume from; zeros
+// when it is not complete.
+func (t *Table) Position(id Node) Resume {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, o := t.find(id); o != nil && o.whole {
+		return Resume{Incarnation: o.incarnation, Seq: o.seq}
+	}
+	return Resume{}
+}
+
+// Sync begins to feed the copy of a peer's table: a snapshot, or with resumed
+// only what changed since Position. ErrStale: a newer incarnation was seen.
+// A new incarnation is not heard before its snapshot ended.
+func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
+	t.mu.Lock()
+	node, o, err := t.origin(id)
+	if err != nil {
+		t.mu.Unlock()
+		return nil, err
+	}
+	if node == 0 || incarnation < o.incarnation {
+		defer t.mu.Unlock()
+		return nil, fmt.Errorf("%w: %d of node %s, after %d", ErrStale, incarnation, id, o.incarnation)
+	}
+	c := &Copy{t: t, node: node, o: o, full: !resumed || !o.whole || o.incarnation != incarnation}
+	o.feed++
+	c.feed = o.feed
+	if c.full {
+		o.mark, o.whole = !o.mark, false
+	}
+	lost := o.heard && o.incarnation != incarnation
+	o.incarnation = incarnation
+	t.mu.Unlock()
+	if lost {
+		t.SetHeard(id, false)
+	}
+	return c, nil
+}
+
+// Saw notes that an incarnation of the peer exists; an older one no longer counts.
+func (t *Table) Saw(id Node, incarnation uint64) {
+	t.mu.Lock()
+	_, o := t.find(id)
+	newer := o != nil && o.id != t.cfg.Self && incarnation > o.incarnation
+	if newer {
+		o.incarnation, o.whole = incarnation, false
+		o.feed++
+	}
+	t.mu.Unlock()
+	if newer {
+		t.SetHeard(id, false)
+	}
+}
+
+// Apply takes a batch of the peer's records, in the peer's order. seq is the
+// position behind it, 0 within a snapshot. It returns how many were no
+// records: they change nothing. ErrFenced: this copy has a newer feed.
+func (c *Copy) Apply(batch []Record, seq uint64) (rejected int, err error) {
+	t := c.t
+	for len(batch) > 0 {
+		n := min(len(batch), chunkSize)
+		bad, err := c.applyChunk(batch[:n])
+		rejected += bad
+		if err != nil {
+			return rejected, err
+		}
+		batch = batch[n:]
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rejected += uint64(rejected)
+	if c.o.feed != c.feed {
+		return rejected, ErrFenced
+	}
+	if seq != 0 {
+		c.o.seq = seq
+	}
+	return rejected, nil
+}
+
+func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
+	now := c.t.cfg.Now()
+	limit := now.Add(c.t.cfg.MaxSkew).UnixNano()
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.o.feed != c.feed {
+		return 0, ErrFenced
+	}
+	for i := range batch {
+		r := &batch[i]
+		if !ValidNumber(string(r.Number)) || !r.Gone && (r.ClaimTime <= 0 || r.ClaimTime > limit || r.State > InSrv || r.Reason >= reasons) {
+			rejected++
+			continue
+		}
+		c.apply(r, now)
+	}
+	return rejected, nil
+}
+
+func (c *Copy) apply(r *Record, now time.Time) {
+	t := c.t
+	if r.Gone {
+		if e := t.entries[r.Number]; e != nil {
+			t.unset(e, c.node, r.Reason)
+		}
+		return
+	}
+	e := t.entry(r.Number)
+	t.set(e, record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, mark: c.o.mark})
+	mine := e.by(0)
+	if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {
+		return
+	}
+	t.superseded.add(Superseding{Number: e.number, ClaimTime: r.ClaimTime})
+	before := t.holder(e)
+	e.drop(0)
+	t.settleOwner(e, before)
+	t.dropped = append(t.dropped, drop{e, now.Add(dropDelay)})
+	if len(t.dropped) == 1 {
+		t.journals[own].idle.wake() // the readers watch the time
+	}
+}
+
+// endDropped tells the peers of the drops that are due, and returns how long
+// the next one has, negative when there is none.
+func (t *Table) endDropped() time.Duration {
+	now := t.cfg.Now()
+	for len(t.dropped) > 0 {
+		d := t.dropped[0]
+		if wait := d.due.Sub(now); wait > 0 {
+			return min(wait, dropDelay)
+		}
+		t.dropped = t.dropped[1:]
+		if e := t.entries[d.e.number]; e == nil || e.by(0) == nil {
+			t.journals[own].add(d.e, true)
+		}
+	}
+	t.dropped = nil
+	return -1
+}
+
+// Synced ends a sync: after a full one, what the peer did not mention is gone. seq is the
+// position of the copy now. The peer can be heard from here on.
+func (c *Copy) Synced(seq uint64) error {
+	t := c.t
+	if c.full {
+		if err := c.sweep(); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.o.feed != c.feed {
+		return ErrFenced
+	}
+	c.o.seq, c.o.whole = seq, true
+	return nil
+}
+
+// sweep removes the records that the sync did not mention.
+func (c *Copy) sweep() error {
+	return c.t.walk(func(e *entry) error {
+		if c.o.feed != c.feed {
+			return ErrFenced
+		}
+		if r := e.by(c.node); r != nil && r.mark != c.o.mark {
+			c.t.unset(e, c.node, Unregistered)
+		}
+		return nil
+	})
+}
+
+// walk visits all entries, holding the write lock for a chunk at a time.
+func (t *Table) walk(visit func(*entry) error) error {
+	for after, more := Number(""), true; more; {
+		var err error
+		if after, more, err = t.walkChunk(after, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Table) walkChunk(after Number, visit func(*entry) error) (Number, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.order.settle()
+	chunk := t.order.chunk(after, chunkSize)
+	for _, e := range chunk {
+		after = e.number
+		if e.dead {
+			continue
+		}
+		if err := visit(e); err != nil {
+			return after, false, err
+		}
+	}
+	return after, len(chunk) == chunkSize, nil
+}
+
+// SetHeard says whether the peer can be heard. The answers of Get, Range and
+// Counts change at once, whatever the number of its DNs; the visible stream
+// follows in chunks, before SetHeard returns. A peer whose copy is not
+// complete can't be heard; then SetHeard returns false.
+func (t *Table) SetHeard(id Node, heard bool) bool {
+	now := t.cfg.Now().UnixNano()
+	t.mu.Lock()
+	node, o := t.find(id)
+	if o == nil || node == 0 || heard && !o.whole {
+		t.mu.Unlock()
+		return false
+	}
+	changed := o.heard != heard
+	o.heard = heard
+	if changed && !heard {
+		o.lostAt = now
+	}
+	t.mu.Unlock()
+	if changed {
+		_ = t.walk(func(e *entry) error { // visit never fails
+			if e.by(node) != nil {
+				t.tell(e, NoReason)
+			}
+			return nil
+		})
+	}
+	return true
+}
+
+// Forget drops all that a node said: it is no longer of the cluster.
+func (t *Table) Forget(id Node) {
+	t.mu.Lock()
+	node, o := t.find(id)
+	if o == nil || node == 0 {
+		t.mu.Unlock()
+		return
+	}
+	o.feed++
+	t.mu.Unlock()
+	_ = t.walk(func(e *entry) error { // visit never fails
+		t.unset(e, node, Admin)
+		return nil
+	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.nodes[node] == o {
+		t.nodes[node] = nil
+	}
+}

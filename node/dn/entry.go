@@ -1,0 +1,79 @@
+package dn
+
+// record is what one node says about the entry's DN, packed.
+type record struct {
+	claim  int64
+	since  int64
+	seq    uint32
+	node   uint8
+	state  State
+	reason Reason
+	// mark is the node's sync round in which the record was last mentioned.
+	mark bool
+}
+
+// entry is a DN and all that is known of it. Guarded by Table.mu.
+type entry struct {
+	number Number
+	// recs has at most one record a node; mostly there is just one.
+	recs []record
+	// told is what the visible stream said last, and seq its place there and
+	// in the own stream; 0 is never.
+	told told
+	seq  [journals]uint64
+	// dead entries are out of the map and leave the order at its next merge.
+	dead bool
+}
+
+// told is the visible part of an entry.
+type told struct {
+	since  int64
+	owner  uint8
+	owned  bool
+	state  State
+	reason Reason
+}
+
+// by finds the record of a node.
+func (e *entry) by(node uint8) *record {
+	for i := range e.recs {
+		if e.recs[i].node == node {
+			return &e.recs[i]
+		}
+	}
+	return nil
+}
+
+// put sets the record of r's node.
+func (e *entry) put(r record) {
+	if old := e.by(r.node); old != nil {
+		*old = r
+		return
+	}
+	if e.recs == nil {
+		e.recs = make([]record, 0, 1)
+	}
+	e.recs = append(e.recs, r)
+}
+
+// drop removes the record of a node and tells whether there was one.
+func (e *entry) drop(node uint8) bool {
+	for i := range e.recs {
+		if e.recs[i].node == node {
+			last := len(e.recs) - 1
+			e.recs[i] = e.recs[last]
+			e.recs = e.recs[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// maxClaim is the greatest claim time of the DN in all tables.
+func (e *entry) maxClaim() int64 {
+	var m int64
+	for i := range e.recs {
+		m = max(m, e.recs[i].claim)
+	}
+	return m
+}

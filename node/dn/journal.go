@@ -1,0 +1,74 @@
+package dn
+
+// The two streams of a table.
+const (
+	// visible: what clients are told.
+	visible = iota
+	// own: every word of this node about its DNs, refreshes too, for its peers.
+	own
+	journals
+)
+
+// journalSize is how many changes a reader may lag behind before it gets a
+// snapshot again; a power of two.
+const journalSize = 1 << 16
+
+// journal orders changes. It holds no values: position seq names an entry, and
+// a reader takes the entry's present value, unless the entry has changed again
+// since, which then stands at a later position. So it is bounded, changes of
+// one DN merge for a slow reader, and the last one never gets lost.
+// Guarded by Table.mu.
+type journal struct {
+	kind int
+	ring []*entry
+	// head is the newest position, urgent the newest that must go out at once.
+	head, urgent uint64
+	// Readers that found nothing to read, and those that hold lazy changes back.
+	idle, holding waiters
+}
+
+func newJournal(kind int) journal {
+	return journal{kind: kind, ring: make([]*entry, journalSize), idle: waiters{}, holding: waiters{}}
+}
+
+// add makes the entry's present value the newest change. One that isn't urgent
+// may be held back for LazyDelay.
+func (j *journal) add(e *entry, urgent bool) {
+	j.head++
+	j.ring[j.head&(journalSize-1)] = e
+	e.seq[j.kind] = j.head
+	j.idle.wake()
+	if urgent {
+		j.urgent = j.head
+		j.holding.wake()
+	}
+}
+
+// at returns the entry whose present value stands at a position, nil when it
+// has moved on.
+func (j *journal) at(seq uint64) *entry {
+	e := j.ring[seq&(journalSize-1)]
+	if e.seq[j.kind] != seq {
+		return nil
+	}
+	return e
+}
+
+// holds tells whether everything behind a position is still here.
+func (j *journal) holds(seq uint64) bool {
+	return seq <= j.head && j.head-seq < journalSize
+}
+
+// waiters are readers that sleep.
+type waiters map[*Stream]struct{}
+
+// wake wakes all and forgets them.
+func (w waiters) wake() {
+	for s := range w {
+		select {
+		case s.wake <- struct{}{}:
+		default: // it has been woken already
+		}
+		delete(w, s)
+	}
+}

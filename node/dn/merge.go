@@ -1,0 +1,176 @@
+package dn
+
+// Status is a DN as this node sees it.
+type Status struct {
+	Number Number
+	State  State
+	// Owner is the node at which the DN is registered, "" when nobody has it.
+	// With State OOS it is an owner that can't be heard from here.
+	Owner  Node
+	Reason Reason
+	// Since is when State began, ns since the epoch; 0 for never registered.
+	Since int64
+}
+
+// best is the record of the greatest claim over all tables, lost peers'
+// included; nil when there is none. A pure function of the records: whatever
+// the order of delivery, the answer is the same.
+func (t *Table) best(e *entry) *record {
+	var b *record
+	for i := range e.recs {
+		r := &e.recs[i]
+		if b == nil || t.claim(b).Less(t.claim(r)) {
+			b = r
+		}
+	}
+	return b
+}
+
+func (t *Table) claim(r *record) Claim {
+	return Claim{Time: r.claim, Node: t.nodes[r.node].id}
+}
+
+// holder is the node that has the DN registered, nil when nobody has.
+func (t *Table) holder(e *entry) *origin {
+	if b := t.best(e); b != nil && b.state == InSrv {
+		return t.nodes[b.node]
+	}
+	return nil
+}
+
+// effective is what holds for the entry at this moment.
+func (t *Table) effective(e *entry) told {
+	b := t.best(e)
+	switch {
+	case b == nil:
+		return told{}
+	case b.state == OOS:
+		return told{since: b.since, reason: b.reason}
+	case t.nodes[b.node].heard:
+		return told{since: b.since, owner: b.node, owned: true, state: InSrv, reason: b.reason}
+	}
+	return told{since: t.nodes[b.node].lostAt, owner: b.node, owned: true, reason: PeerLost}
+}
+
+// tell puts the entry into the visible stream when its state changed, or its
+// owner while in service. reason is said of a DN whose last record is gone.
+func (t *Table) tell(e *entry, reason Reason) {
+	was, is := e.told, t.effective(e)
+	if len(e.recs) == 0 {
+		is.reason, is.since = reason, t.cfg.Now().UnixNano()
+	}
+	moved := was.state == InSrv && is.state == InSrv && was.owner != is.owner
+	switch {
+	case moved:
+		is.reason = OwnerMoved
+	case was.state == InSrv && is.state == InSrv:
+		is = was // a refresh
+	}
+	e.told = is
+	if moved || was.state != is.state {
+		t.journals[visible].add(e, true)
+	}
+}
+
+func (t *Table) status(e *entry, v told) Status {
+	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since}
+	if v.owned && t.nodes[v.owner] != nil {
+		s.Owner = t.nodes[v.owner].id
+	}
+	return s
+}
+
+// Get returns a DN's status; false when nobody ever registered it.
+func (t *Table) Get(n Number) (Status, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	e := t.entries[n]
+	if e == nil {
+		return Status{Number: n}, false
+	}
+	return t.status(e, t.current(e)), true
+}
+
+// current is effective, with the words of the stream where both agree.
+func (t *Table) current(e *entry) told {
+	v := t.effective(e)
+	if v.state == e.told.state && v.owner == e.told.owner {
+		return e.told
+	}
+	return v
+}
+
+// Range calls fn for all known DNs behind a number, in order, until it returns
+// false. It takes the lock for a chunk at a time, not while fn runs: a DN that
+// changes meanwhile is seen as it was or as it is.
+func (t *Table) Range(after Number, fn func(Status) bool) {
+	buf := make([]Status, 0, chunkSize)
+	for more := true; more; {
+		buf, after, more = t.statuses(buf[:0], after)
+		for _, s := range buf {
+			if !fn(s) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Table) statuses(buf []Status, after Number) ([]Status, Number, bool) {
+	t.rlockSettled()
+	defer t.mu.RUnlock()
+	chunk := t.order.chunk(after, chunkSize)
+	for _, e := range chunk {
+		after = e.number
+		if !e.dead {
+			buf = append(buf, t.status(e, t.current(e)))
+		}
+	}
+	return buf, after, len(chunk) == chunkSize
+}
+
+// rlockSettled takes the read lock when every entry is in order.
+func (t *Table) rlockSettled() {
+	for {
+		t.mu.RLock()
+		if t.order.settled() {
+			return
+		}
+		t.mu.RUnlock()
+		t.mu.Lock()
+		t.order.settle()
+		t.mu.Unlock()
+	}
+}
+
+// Counts of a table.
+type Counts struct {
+	// Known DNs: those with a record of any node.
+	Known int
+	// InSrv are in service, seen from here.
+	InSrv int
+	// Owned by this node.
+	Owned int
+}
+
+// Counts costs the same however many DNs there are.
+func (t *Table) Counts() Counts {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	c := Counts{Known: len(t.entries), Owned: t.nodes[0].owned}
+	for _, o := range t.nodes {
+		if o != nil && o.heard {
+			c.InSrv += o.owned
+		}
+	}
+	return c
+}
+
+// OwnedBy counts the DNs that are registered at a node, whether it is heard or not.
+func (t *Table) OwnedBy(id Node) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, o := t.find(id); o != nil {
+		return o.owned
+	}
+	return 0
+}

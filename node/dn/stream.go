@@ -1,0 +1,242 @@
+package dn
+
+import (
+	"context"
+	"time"
+)
+
+// LazyDelay is how long a refresh may wait for company on its way to the
+// peers: it changes nothing that a client sees.
+const LazyDelay = 20 * time.Millisecond
+
+// Resume is a place in a stream.
+type Resume struct {
+	// Incarnation of the node that wrote the stream.
+	Incarnation uint64
+	// Seq of the last change that was read.
+	Seq uint64
+}
+
+// Kind of an Item.
+type Kind uint8
+
+const (
+	// Started opens a stream, and announces a snapshot when a reader was too slow.
+	Started Kind = iota
+	// Row is a row of a snapshot. A DN may come twice; the later row counts.
+	Row
+	// EndOfSnapshot: all rows were sent, what had none is gone; changes follow.
+	EndOfSnapshot
+	// Change of one DN.
+	Change
+)
+
+// Item of a stream: the Status in the visible one, the Record in the own one.
+type Item struct {
+	Kind Kind
+	// Seq is the position behind this item; 0 for rows.
+	Seq uint64
+	// Resumed: Started without a snapshot to follow.
+	Resumed bool
+	Status  Status
+	Record  Record
+}
+
+// Stream reads one of the table's streams: a snapshot, its end, then the
+// changes in order. It has one reader; the writers never wait for it. A
+// reader that lags gets several changes of one DN as the last of them, or, when
+// it lags by more than 65,536 changes, a snapshot again.
+type Stream struct {
+	t    *Table
+	kind int
+	wake chan struct{}
+	from Resume
+	// state
+	phase phase
+	after Number    // last row
+	seq   uint64    // everything up to here was read
+	held  time.Time // since when lazy changes wait
+}
+
+type phase uint8
+
+const (
+	starting phase = iota
+	rows
+	catchUp
+	tail
+)
+
+// Watch reads what is visible: the stream that clients follow.
+func (t *Table) Watch(from Resume) *Stream { return t.stream(visible, from) }
+
+// Follow reads this node's own records, refreshes included: the stream that
+// its peers follow.
+func (t *Table) Follow(from Resume) *Stream { return t.stream(own, from) }
+
+func (t *Table) stream(kind int, from Resume) *Stream {
+	return &Stream{t: t, kind: kind, from: from, wake: make(chan struct{}, 1)}
+}
+
+// Head is the stream's newest position.
+func (s *Stream) Head() uint64 {
+	s.t.mu.RLock()
+	defer s.t.mu.RUnlock()
+	return s.t.journals[s.kind].head
+}
+
+// Seq is the position up to which everything was read.
+func (s *Stream) Seq() uint64 { return s.seq }
+
+// Next appends the next items to buf, some hundred at most, and waits while there are
+// none. The error is the context's.
+func (s *Stream) Next(ctx context.Context, buf []Item) ([]Item, error) {
+	for n := len(buf); ; {
+		if err := ctx.Err(); err != nil {
+			return buf, err
+		}
+		wait := time.Duration(-1)
+		if buf, wait = s.take(buf); len(buf) > n {
+			return buf, nil
+		}
+		if err := s.sleep(ctx, wait); err != nil {
+			return buf, err
+		}
+	}
+}
+
+// sleep waits for a wake-up; a wait of 0 or more ends it by time too.
+func (s *Stream) sleep(ctx context.Context, wait time.Duration) error {
+	var timer <-chan time.Time
+	if wait >= 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.wake:
+	case <-timer:
+	}
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	delete(s.t.journals[s.kind].idle, s)
+	delete(s.t.journals[s.kind].holding, s)
+	return ctx.Err()
+}
+
+// take reads what there is; when there is nothing it says how long at most to wait.
+func (s *Stream) take(buf []Item) ([]Item, time.Duration) {
+	switch s.phase {
+	case starting:
+		return s.start(buf), 0
+	case rows:
+		return s.readRows(buf), 0
+	default:
+		return s.readTail(buf)
+	}
+}
+
+func (s *Stream) start(buf []Item) []Item {
+	t := s.t
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	j := &t.journals[s.kind]
+	s.seq = j.head
+	resumed := s.from.Incarnation == t.cfg.Incarnation && s.from.Seq > 0 && j.holds(s.from.Seq)
+	if resumed {
+		s.seq, s.phase = s.from.Seq, tail
+	} else {
+		s.after, s.phase = "", rows
+	}
+	s.from = Resume{} // a later start is for slowness: it can't resume
+	return append(buf, Item{Kind: Started, Resumed: resumed, Seq: s.seq})
+}
+
+// readRows reads a chunk of the snapshot. What changes meanwhile is read again
+// in the phase catchUp, still as rows.
+func (s *Stream) readRows(buf []Item) []Item {
+	t := s.t
+	t.rlockSettled()
+	defer t.mu.RUnlock()
+	chunk := t.order.chunk(s.after, chunkSize)
+	for _, e := range chunk {
+		s.after = e.number
+		if it := s.item(e, Row); !it.Record.Gone && !e.dead {
+			buf = append(buf, it)
+		}
+	}
+	if len(chunk) < chunkSize {
+		s.phase = catchUp
+	}
+	return buf
+}
+
+// item is an entry as the stream shows it.
+func (s *Stream) item(e *entry, k Kind) Item {
+	if s.kind == visible {
+		return Item{Kind: k, Status: s.t.status(e, e.told)}
+	}
+	return Item{Kind: k, Record: s.t.export(e)}
+}
+
+func (s *Stream) readTail(buf []Item) ([]Item, time.Duration) {
+	t := s.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	j := &t.journals[s.kind]
+	wait := time.Duration(-1)
+	if s.kind == own {
+		wait = t.endDropped()
+	}
+	switch {
+	case !j.holds(s.seq):
+		s.seq, s.after, s.phase = j.head, "", rows
+		return append(buf, Item{Kind: Started, Seq: s.seq}), 0
+	case s.phase == catchUp:
+		return s.readCatchUp(buf, j), 0
+	case s.seq == j.head:
+		j.idle[s] = struct{}{}
+		return buf, wait
+	case j.urgent <= s.seq && s.holdBack(j):
+		return buf, LazyDelay
+	}
+	return s.readChanges(buf, j, Change), 0
+}
+
+// holdBack lets lazy changes wait for company; false when they have waited.
+func (s *Stream) holdBack(j *journal) bool {
+	now := time.Now()
+	if s.held.IsZero() {
+		s.held = now
+	}
+	if now.Sub(s.held) >= LazyDelay {
+		return false
+	}
+	j.holding[s] = struct{}{}
+	return true
+}
+
+func (s *Stream) readCatchUp(buf []Item, j *journal) []Item {
+	buf = s.readChanges(buf, j, Row)
+	if s.seq == j.head {
+		s.phase = tail
+		buf = append(buf, Item{Kind: EndOfSnapshot, Seq: s.seq})
+	}
+	return buf
+}
+
+func (s *Stream) readChanges(buf []Item, j *journal, k Kind) []Item {
+	s.held = time.Time{}
+	for n := 0; n < chunkSize && s.seq < j.head; n++ {
+		s.seq++
+		if e := j.at(s.seq); e != nil {
+			it := s.item(e, k)
+			if k == Change {
+				it.Seq = s.seq
+			}
+			buf = append(buf, it)
+		}
+	}
+	return buf
+}

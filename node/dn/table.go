@@ -1,0 +1,275 @@
+package dn
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// MaxNodes is how many nodes a table can hold copies of, its own included.
+const MaxNodes = 255
+
+// chunkSize is how many entries are visited under one hold of the lock.
+const chunkSize = 512
+
+var (
+	// ErrStale says that a newer incarnation of the node is known.
+	ErrStale = errors.New("stale incarnation")
+	// ErrFenced says that a newer link feeds the copy.
+	ErrFenced = errors.New("the copy has a newer feed")
+	// ErrTooManyNodes says that MaxNodes is reached.
+	ErrTooManyNodes = errors.New("too many nodes")
+)
+
+// Config of a Table.
+type Config struct {
+	// Self is this node.
+	Self Node
+	// Incarnation of this process: greater than at every earlier start.
+	Incarnation uint64
+	// Floor is the least claim time, ns since the epoch: nothing at or below
+	// it is issued, so that a clock that stepped back reuses no stamp.
+	Floor int64
+	// Now is the wall clock; nil means time.Now.
+	Now func() time.Time
+	// MaxSkew is how far a peer's claim may lie ahead of the own clock; what
+	// lies further is no claim. 0 means 24 h.
+	MaxSkew time.Duration
+}
+
+// Table is the availability plane of one node. All methods may be called at
+// any time from any goroutine; none waits for I/O.
+type Table struct {
+	cfg Config
+
+	mu      sync.RWMutex
+	entries map[Number]*entry
+	order   order
+	// nodes[0] is this node; a nil slot is free.
+	nodes    []*origin
+	journals [journals]journal
+	maxClaim int64
+	// dropped are own records that lost to a peer's claim and whose end is not
+	// told to the peers yet.
+	dropped    []drop
+	superseded Superseded
+	rejected   uint64
+}
+
+// origin is a node as the source of records. Guarded by Table.mu.
+type origin struct {
+	id          Node
+	incarnation uint64
+	// heard: its word counts. Always true for this node.
+	heard  bool
+	lostAt int64
+	// owned counts the DNs whose greatest claim is its own and InSrv.
+	owned int
+	// feed numbers the links that fed the copy; only the newest may.
+	feed uint64
+	// mark changes with every full sync.
+	mark bool
+	// seq is the position of the copy in the origin's own stream; whole says
+	// that the copy is complete up to there.
+	seq   uint64
+	whole bool
+}
+
+// New makes an empty table.
+func New(cfg Config) *Table {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxSkew == 0 {
+		cfg.MaxSkew = 24 * time.Hour
+	}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor}
+	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
+	t.journals = [journals]journal{newJournal(visible), newJournal(own)}
+	t.superseded.wake = make(chan struct{}, 1)
+	return t
+}
+
+// Incarnation of this node.
+func (t *Table) Incarnation() uint64 { return t.cfg.Incarnation }
+
+// Self is this node's id.
+func (t *Table) Self() Node { return t.cfg.Self }
+
+// MaxClaim is the greatest claim time issued or accepted, ns since the epoch.
+func (t *Table) MaxClaim() int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.maxClaim
+}
+
+// Rejected counts records of peers that were not taken: a number that is none,
+// a claim beyond MaxSkew.
+func (t *Table) Rejected() uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.rejected
+}
+
+// Register takes a new claim on the DN for this node and puts it in service.
+// A refresh takes a new claim too; clients don't hear of it, peers do.
+func (t *Table) Register(n Number, r Reason) Record {
+	now := t.cfg.Now().UnixNano()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(n)
+	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, mark: t.nodes[0].mark}
+	refresh := false
+	if old := e.by(0); old != nil && old.state == InSrv {
+		rec.since, refresh = old.since, true
+	}
+	t.set(e, rec)
+	t.journals[own].add(e, !refresh)
+	return t.export(e)
+}
+
+// End puts the DN out of service under the claim that it was registered with.
+// It changes nothing and returns false when this node holds no registration of
+// exactly that claim: an old binding's end never takes a newer one down.
+func (t *Table) End(n Number, claimTime int64, r Reason) (Record, bool) {
+	now := t.cfg.Now().UnixNano()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[n]
+	if e == nil {
+		return Record{}, false
+	}
+	rec := e.by(0)
+	if rec == nil || rec.claim != claimTime || rec.state != InSrv {
+		return Record{}, false
+	}
+	ended := *rec
+	ended.state, ended.reason, ended.since = OOS, r, now
+	ended.seq++
+	t.set(e, ended)
+	t.journals[own].add(e, true)
+	return t.export(e), true
+}
+
+// Restore puts back a record that this node wrote in an earlier incarnation.
+// Call it before the table is used by others.
+func (t *Table) Restore(r Record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(r.Number)
+	t.set(e, record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason})
+	t.journals[own].add(e, true)
+}
+
+// Remove takes this node's record of the DN back, because the DN is no more.
+func (t *Table) Remove(n Number, r Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[n]
+	if e == nil || e.by(0) == nil {
+		return
+	}
+	t.unset(e, 0, r)
+	t.journals[own].add(e, true)
+}
+
+// Own returns this node's record of the DN.
+func (t *Table) Own(n Number) (Record, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	e := t.entries[n]
+	if e == nil || e.by(0) == nil {
+		return Record{}, false
+	}
+	return t.export(e), true
+}
+
+// export is this node's record of an entry as others see it.
+func (t *Table) export(e *entry) Record {
+	r := e.by(0)
+	if r == nil {
+		return Record{Number: e.number, Gone: true}
+	}
+	return Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since}
+}
+
+func (t *Table) entry(n Number) *entry {
+	e := t.entries[n]
+	if e == nil {
+		e = &entry{number: n}
+		t.entries[n] = e
+		t.order.add(e)
+	}
+	return e
+}
+
+// set stores a record and tells what became visible by it.
+func (t *Table) set(e *entry, r record) {
+	t.maxClaim = max(t.maxClaim, r.claim)
+	before := t.holder(e)
+	e.put(r)
+	t.settleOwner(e, before)
+	t.tell(e, NoReason)
+}
+
+// unset removes a node's record; an entry without records is forgotten.
+func (t *Table) unset(e *entry, node uint8, r Reason) {
+	before := t.holder(e)
+	if !e.drop(node) {
+		return
+	}
+	t.settleOwner(e, before)
+	t.tell(e, r)
+	if len(e.recs) == 0 && !e.dead {
+		e.dead = true
+		t.order.dead++
+		delete(t.entries, e.number)
+	}
+}
+
+// settleOwner keeps the nodes' counts when the entry's holder changed.
+func (t *Table) settleOwner(e *entry, before *origin) {
+	after := t.holder(e)
+	if before == after {
+		return
+	}
+	if before != nil {
+		before.owned--
+	}
+	if after != nil {
+		after.owned++
+	}
+}
+
+// origin finds or makes the slot of a node.
+func (t *Table) origin(id Node) (uint8, *origin, error) {
+	free := len(t.nodes)
+	for i, o := range t.nodes {
+		switch {
+		case o == nil:
+			free = min(free, i)
+		case o.id == id:
+			return uint8(i), o, nil
+		}
+	}
+	if free >= MaxNodes {
+		return 0, nil, fmt.Errorf("node %.40q: %w (%d)", id, ErrTooManyNodes, MaxNodes)
+	}
+	o := &origin{id: id}
+	if free == len(t.nodes) {
+		t.nodes = append(t.nodes, nil)
+	}
+	t.nodes[free] = o
+	return uint8(free), o, nil
+}
+
+// find returns the slot of a node that is known.
+func (t *Table) find(id Node) (uint8, *origin) {
+	for i, o := range t.nodes {
+		if o != nil && o.id == id {
+			return uint8(i), o
+		}
+	}
+	return 0, nil
+}
