@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+// prepareClient makes the node's client; it connects when it is used.
+func (n *Node) prepareClient() (err error) {
+	n.conn, err = n.Dial(TCPort)
+	return err
+}
+
+// Dial makes one more client of a gRPC port of the node, which no cut
+// concerns. It connects when it is used; the caller closes it.
+func (n *Node) Dial(k Kind) (*grpc.ClientConn, error) {
+	from := n.cluster.visitor
+	if n.cluster.net != nil {
+		from = n.cluster.net.hub
+	}
+	return n.DialFrom(from, k)
+}
+
+// DialFrom is Dial from a place of the test network, whose cuts count.
+func (n *Node) DialFrom(from *Place, k Kind) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+n.Addr(k).String(),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.3, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		}),
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			return from.Dial(ctx, "tcp4", addr)
+		}))
+}
+
+// Availability is a client of the node's view of what is in service.
+func (n *Node) Availability() tcpb.AvailabilityClient { return tcpb.NewAvailabilityClient(n.conn) }
+
+// Cluster is a client of the node's view of the cluster.
+func (n *Node) Cluster() tcpb.ClusterClient { return tcpb.NewClusterClient(n.conn) }
+
+// Configuration is a client of the configuration at the node.
+func (n *Node) Configuration() configpb.ConfigurationClient {
+	return configpb.NewConfigurationClient(n.conn)
+}
+
+// Status asks the node how it sees the cluster.
+func (n *Node) Status(ctx context.Context) (*tcpb.StatusResponse, error) {
+	return n.Cluster().Status(ctx, &tcpb.StatusRequest{})
+}
+
+// WaitReady waits until the node answers, or tells why it ended.
+func (n *Node) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended, code := n.Exited()
+	go func() {
+		select {
+		case <-ended:
+			cancel(fmt.Errorf("it ended with exit code %d", code()))
+		case <-ctx.Done():
+		}
+	}()
+	_, err := Eventually(ctx, n.cluster.cfg.ReadyWithin, "node "+n.name+" answers", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err := n.Status(ctx)
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = fmt.Errorf("node %s: %w", n.name, cause)
+	}
+	return fmt.Errorf("%w\n%s", err, n.LogTail(20))
+}
+
+// hears returns why the node does not hear all the others, or sees no quorum.
+func (n *Node) hears(ctx context.Context, others []*Node) error {
+	status, err := n.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", n.name, err)
+	}
+	if !status.GetRaft().GetQuorum() {
+		return fmt.Errorf("node %s sees no quorum", n.name)
+	}
+	reasons := map[string]string{n.name: ""}
+	for _, p := range status.GetPeers() {
+		reasons[p.GetNode()] = p.GetReason()
+		if !p.GetReachable() && p.GetReason() == "" {
+			reasons[p.GetNode()] = "not reachable"
+		}
+	}
+	for _, o := range others {
+		if reason, known := reasons[o.name]; !known || reason != "" {
+			return fmt.Errorf("node %s does not hear %s (known: %v): %s", n.name, o.name, known, reason)
+		}
+	}
+	return nil
+}
+
+// Result of a command of the operator.
+type Result struct {
+	Out, Err string
+	// Code is the exit code.
+	Code int
+}
+
+// CLI runs the sipcluster program as an operator who sits at the node.
+func (n *Node) CLI(ctx context.Context, args ...string) (Result, error) {
+	cmd := exec.CommandContext(ctx, n.cluster.cfg.Binary, args...)
+	cmd.Env = append(os.Environ(), "SIPCLUSTER_ADDR="+n.Addr(TCPort).String())
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := n.place.Start(cmd); err != nil {
+		return Result{}, err
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = nil
+	}
+	return Result{Out: stdout.String(), Err: stderr.String(), Code: cmd.ProcessState.ExitCode()}, err
+}
+
+// SIPDN is the configuration of a phone's DN with that password.
+func SIPDN(number, realm, password string) *configpb.DN {
+	ha1 := md5.Sum([]byte(number + ":" + realm + ":" + password))
+	return &configpb.DN{
+		Number: number, Kind: configpb.DNKind_DN_KIND_SIP,
+		Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, Ha1: fmt.Sprintf("%x", ha1),
+	}
+}
+
+// Realm asks for the cluster's SIP domain.
+func (n *Node) Realm(ctx context.Context) (string, error) {
+	r, err := n.Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})
+	return r.GetOptions().GetRealm(), err
+}
+
+// chunk is how many DNs go into one message of an import.
+const chunk = 500
+
+// PutDNs writes DNs through the node, in as many pieces as it takes.
+func (n *Node) PutDNs(ctx context.Context, dns []*configpb.DN) error {
+	stream, err := n.Configuration().Import(ctx)
+	if err != nil {
+		return err
+	}
+	for len(dns) > 0 {
+		piece := dns[:min(chunk, len(dns))]
+		dns = dns[len(piece):]
+		req := &configpb.ImportRequest{}
+		for _, d := range piece {
+			req.Mutations = append(req.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
+		}
+		if err := stream.Send(req); err != nil {
+			break // Recv has the reason
+		}
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	return drain(stream.Recv)
+}

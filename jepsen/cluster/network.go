@@ -1,0 +1,96 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"sync"
+)
+
+// Addresses of the test network. They exist only within its namespaces, so
+// that every network can use the same ones.
+const (
+	switchHost   = 1
+	firstNode    = 10
+	firstPhones  = 110
+	firstVisitor = 200
+)
+
+func hostAddr(host int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 77, 0, byte(host)})
+}
+
+// network is a bridge in a namespace of its own, with a cable to each place.
+// The test process itself reaches the nodes from there.
+type network struct {
+	hub *Place
+	// rules guards the order of changes to the packet filter.
+	rules sync.Mutex
+	cuts  cuts
+}
+
+func newNetwork(ctx context.Context) (*network, error) {
+	hub, err := newPlace("switch", "", hostAddr(switchHost), true)
+	if err != nil {
+		return nil, err
+	}
+	n := &network{hub: hub, cuts: newCuts()}
+	if err := n.setUp(ctx); err != nil {
+		hub.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *network) setUp(ctx context.Context) error {
+	err := n.hub.ip(ctx,
+		"link set lo up",
+		"link add br0 type bridge mcast_snooping 0",
+		fmt.Sprintf("addr add %s/24 dev br0", n.hub.addr),
+		"link set br0 up")
+	if err != nil {
+		return err
+	}
+	return n.hub.nft(ctx, filterTable)
+}
+
+// plug makes a place and connects it to the bridge.
+func (n *network) plug(ctx context.Context, name, site string, host int) (*Place, error) {
+	p, err := newPlace(name, site, hostAddr(host), true)
+	if err != nil {
+		return nil, err
+	}
+	port := fmt.Sprintf("port%d", host)
+	err = n.hub.ip(ctx,
+		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", port, p.netnsPath()),
+		fmt.Sprintf("link set %s master br0 up", port))
+	if err == nil {
+		err = p.ip(ctx,
+			"link set lo up",
+			fmt.Sprintf("addr add %s/24 dev eth0", p.addr),
+			"link set eth0 up")
+	}
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("connect %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// ip runs commands of ip(8) in the place.
+func (p *Place) ip(ctx context.Context, commands ...string) error {
+	cmd := exec.CommandContext(ctx, "ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
+	_, err := p.output(cmd)
+	return err
+}
+
+// nft applies a file of nft(8) in the place, whole or not at all.
+func (p *Place) nft(ctx context.Context, rules string) error {
+	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(rules)
+	_, err := p.output(cmd)
+	return err
+}
