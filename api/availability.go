@@ -1,0 +1,135 @@
+// Package api serves a node's gRPC services for clients and people: the
+// availability of DNs, the configuration and the cluster at the TCport, and
+// the HTTP port's metrics and probes. It holds no state of its own: it reads
+// fsm and node/dn and translates. Package node registers its services.
+package api
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+const (
+	defaultPage = 1_000
+	maxPage     = 10_000
+)
+
+// AvailabilityConfig is what Availability reads. All but Heartbeat is required.
+type AvailabilityConfig struct {
+	Table *dn.Table
+	// View returns the configuration as applied here.
+	View func() *fsm.View
+	// Heartbeat is sent on a watch that has been idle so long; 0 means 1 s.
+	Heartbeat time.Duration
+}
+
+// Availability is the service of that name. Every answer comes from this
+// node's own table: no query waits for another node.
+//
+// A DN of kind sip or pstn has the state of the table, and is OOS without an
+// owner when nobody ever registered it. Routing points and trunks are not
+// registered: they are InSrv while enabled, and never routable, for only an
+// agent's DN is a routing target.
+type Availability struct {
+	tcpb.UnimplementedAvailabilityServer
+	table     *dn.Table
+	view      func() *fsm.View
+	heartbeat time.Duration
+}
+
+// NewAvailability returns the service; it starts nothing.
+func NewAvailability(c AvailabilityConfig) *Availability {
+	if c.Heartbeat == 0 {
+		c.Heartbeat = time.Second
+	}
+	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat}
+}
+
+// ListRoutable returns a page of the DNs that a call can be sent to now.
+func (a *Availability) ListRoutable(_ context.Context, req *tcpb.ListRoutableRequest) (*tcpb.ListRoutableResponse, error) {
+	dns, next, err := a.page(req, true)
+	if err != nil {
+		return nil, err
+	}
+	return &tcpb.ListRoutableResponse{Dns: dns, NextPageToken: next}, nil
+}
+
+// ListDNs returns a page of all DNs that are configured or known.
+func (a *Availability) ListDNs(_ context.Context, req *tcpb.ListDNsRequest) (*tcpb.ListDNsResponse, error) {
+	dns, next, err := a.page(req, false)
+	if err != nil {
+		return nil, err
+	}
+	return &tcpb.ListDNsResponse{Dns: dns, NextPageToken: next}, nil
+}
+
+// GetDN returns one DN, or NOT_FOUND.
+func (a *Availability) GetDN(_ context.Context, req *tcpb.GetDNStatusRequest) (*tcpb.DNStatus, error) {
+	number, err := dn.ParseNumber(req.GetDn())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	view := a.view()
+	r := row{number: string(number), config: view.DN(string(number))}
+	r.status, r.known = a.table.Get(number)
+	if r.config == nil && !r.known {
+		return nil, status.Errorf(codes.NotFound, "DN %s is neither configured nor known here", number)
+	}
+	p := newPage(view, 1)
+	p.add(r)
+	return p.dns[0], nil
+}
+
+// pageRequest is what both list requests ask.
+type pageRequest interface {
+	GetFilter() *tcpb.Filter
+	GetPageSize() uint32
+	GetPageToken() string
+}
+
+// page collects the page that req asks for; the token is the number of its
+// last DN, and "" when no other DN passes.
+func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, string, error) {
+	f, err := newFilter(req.GetFilter())
+	if err != nil {
+		return nil, "", err
+	}
+	after := req.GetPageToken()
+	if after != "" && !dn.ValidNumber(after) {
+		return nil, "", status.Error(codes.InvalidArgument, "page_token: not one that this service gave")
+	}
+	size := pageSize(req.GetPageSize())
+	view := a.view()
+	p := newPage(view, size)
+	for r := range rows(view, a.table, after) {
+		if f.behind(r.number) {
+			break
+		}
+		if routable && !r.routable() || !f.passes(r, p.names) {
+			continue
+		}
+		if len(p.dns) == size {
+			return p.dns, p.dns[size-1].Dn, nil
+		}
+		p.add(r)
+	}
+	return p.dns, "", nil
+}
+
+func pageSize(asked uint32) int {
+	switch {
+	case asked == 0:
+		return defaultPage
+	case asked > maxPage:
+		return maxPage
+	default:
+		return int(asked)
+	}
+}

@@ -1,0 +1,212 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Peer is what this node knows of another one.
+type Peer struct {
+	ID dn.Node
+	// Reachable: the peer is heard, its DNs count here. Reason says why not.
+	Reachable bool
+	Reason    string
+	// RTT of the link, 0 when there was none; ClockSkew is the peer's clock minus ours.
+	RTT, ClockSkew time.Duration
+	// Since is when Reachable last changed.
+	Since time.Time
+	// Gossip's opinion: "alive", "dead", "" when it has none.
+	Gossip string
+}
+
+// Raft is the state of the configuration plane at this node.
+type Raft struct {
+	// State is "leader", "follower", "candidate" or "failed".
+	State string
+	// Leader is a node id, "" when there is none.
+	Leader        string
+	Term, Applied uint64
+	// Quorum: a majority of the voters is reachable from here.
+	Quorum bool
+}
+
+// Observer is what the composition root tells about the running node. Its
+// methods are quick and wait for nobody.
+type Observer interface {
+	// Peers are the other nodes of the roster, in any order.
+	Peers() []Peer
+	Raft() Raft
+	// Warnings are open faults in plain words.
+	Warnings() []string
+}
+
+// Proposer writes to the configuration. Its errors are those of package consensus.
+type Proposer interface {
+	Propose(ctx context.Context, c *configpb.Command) (index uint64, err error)
+}
+
+// ClusterConfig is what Cluster reads; every field is required.
+type ClusterConfig struct {
+	Table     *dn.Table
+	View      func() *fsm.View
+	Observer  Observer
+	Proposer  Proposer
+	ClusterID string
+	Version   string
+	Started   time.Time
+}
+
+// Cluster is the service of that name.
+type Cluster struct {
+	tcpb.UnimplementedClusterServer
+	cfg ClusterConfig
+}
+
+// NewCluster returns the service; it starts nothing.
+func NewCluster(c ClusterConfig) *Cluster { return &Cluster{cfg: c} }
+
+// Status tells how this node sees the cluster, waiting for nobody.
+func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error) {
+	view, raft := c.cfg.View(), c.cfg.Observer.Raft()
+	n := &names{view: view}
+	leader, _ := n.of(dn.Node(raft.Leader))
+	self := c.cfg.Table.Self()
+	answer := &tcpb.StatusResponse{
+		Version: c.cfg.Version, Started: timestamppb.New(c.cfg.Started),
+		Raft:     &tcpb.RaftStatus{State: raft.State, Leader: leader, Term: raft.Term, AppliedIndex: raft.Applied, Quorum: raft.Quorum},
+		Peers:    c.peers(view),
+		Dns:      c.counts(view),
+		Draining: view.Node(string(self)).GetDraining(), ClusterId: c.cfg.ClusterID,
+		Warnings: c.cfg.Observer.Warnings(),
+	}
+	answer.Node, answer.Site = n.of(self)
+	return answer, nil
+}
+
+// peers are ordered by name.
+func (c *Cluster) peers(view *fsm.View) []*tcpb.PeerStatus {
+	n := &names{view: view}
+	var answer []*tcpb.PeerStatus
+	for _, p := range c.cfg.Observer.Peers() {
+		m := &tcpb.PeerStatus{
+			Reachable: p.Reachable, Reason: p.Reason, Gossip: p.Gossip,
+			RttMs: milliseconds(p.RTT), ClockSkewMs: milliseconds(p.ClockSkew),
+			Owned:  uint64(c.cfg.Table.OwnedBy(p.ID)),
+			TcAddr: view.Node(string(p.ID)).GetTcAddr(),
+		}
+		m.Node, m.Site = n.of(p.ID)
+		if !p.Since.IsZero() {
+			m.Since = timestamppb.New(p.Since)
+		}
+		answer = append(answer, m)
+	}
+	slices.SortFunc(answer, func(a, b *tcpb.PeerStatus) int { return cmp.Compare(a.Node, b.Node) })
+	return answer
+}
+
+// counts are those of ListDNs: they count the rows that it would give.
+func (c *Cluster) counts(view *fsm.View) *tcpb.DNCounts {
+	counts := &tcpb.DNCounts{}
+	self := c.cfg.Table.Self()
+	for r := range rows(view, c.cfg.Table, "") {
+		counts.Total++
+		if s, _ := r.state(); s == dn.OOS {
+			counts.OutOfService++
+			continue
+		}
+		counts.InService++
+		if r.status.Owner == self {
+			counts.Owned++
+		}
+	}
+	return counts
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// RemoveNode takes a node off the roster.
+func (c *Cluster) RemoveNode(ctx context.Context, req *tcpb.RemoveNodeRequest) (*tcpb.RemoveNodeResponse, error) {
+	node, err := c.node(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if len(c.cfg.View().Nodes()) == 1 {
+		return nil, status.Errorf(codes.FailedPrecondition, "node %s is the last one: a cluster needs a node", node.Name)
+	}
+	m := &configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: node.Id}}
+	if err := c.propose(ctx, m); err != nil {
+		return nil, err
+	}
+	return &tcpb.RemoveNodeResponse{}, nil
+}
+
+// DrainNode makes a node give up its DNs, or take part again.
+func (c *Cluster) DrainNode(ctx context.Context, req *tcpb.DrainNodeRequest) (*tcpb.DrainNodeResponse, error) {
+	node, err := c.node(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if node.Draining != req.GetUndo() {
+		return &tcpb.DrainNodeResponse{}, nil
+	}
+	changed := proto.CloneOf(node)
+	changed.Draining, changed.Revision = !req.GetUndo(), 0
+	m := &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: changed}, IfRevision: &node.Revision}
+	if err := c.propose(ctx, m); err != nil {
+		return nil, err
+	}
+	return &tcpb.DrainNodeResponse{}, nil
+}
+
+func (c *Cluster) node(name string) (*configpb.Node, error) {
+	node := c.cfg.View().NodeByName(name)
+	if node == nil {
+		return nil, status.Errorf(codes.NotFound, "no node is named %.40q in this cluster", name)
+	}
+	return node, nil
+}
+
+func (c *Cluster) propose(ctx context.Context, m *configpb.Mutation) error {
+	_, err := c.cfg.Proposer.Propose(ctx, &configpb.Command{Version: 1, Mutations: []*configpb.Mutation{m}})
+	return err
+}
+
+// Fabric is the service by which `sipcluster dev` cuts links; register it at
+// no other node.
+type Fabric struct {
+	tcpb.UnimplementedFabricServer
+	view func() *fsm.View
+	cut  func([]dn.Node)
+}
+
+// NewFabric returns the service. cut is called with the whole set of nodes
+// that this node must send nothing to.
+func NewFabric(view func() *fsm.View, cut func([]dn.Node)) *Fabric {
+	return &Fabric{view: view, cut: cut}
+}
+
+// SetCut replaces the set of nodes that this node sends nothing to.
+func (f *Fabric) SetCut(_ context.Context, req *tcpb.SetCutRequest) (*tcpb.SetCutResponse, error) {
+	var nodes []dn.Node
+	for _, name := range req.GetNodes() {
+		node := f.view().NodeByName(name)
+		if node == nil {
+			return nil, status.Errorf(codes.NotFound, "no node is named %.40q in this cluster", name)
+		}
+		nodes = append(nodes, dn.Node(node.Id))
+	}
+	f.cut(nodes)
+	return &tcpb.SetCutResponse{}, nil
+}

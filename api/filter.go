@@ -1,0 +1,70 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// filter is a checked tcpb.Filter; its zero value passes every DN.
+type filter struct {
+	owner, site, group, prefix string
+	kind                       configpb.DNKind
+	state                      tcpb.DNState
+}
+
+func newFilter(f *tcpb.Filter) (filter, error) {
+	kind := configpb.DNKind_DN_KIND_UNSPECIFIED
+	if name := f.GetKind(); name != "" {
+		if kind = kindOf(name); kind == configpb.DNKind_DN_KIND_UNSPECIFIED {
+			return filter{}, status.Errorf(codes.InvalidArgument, "filter.kind: %.20q is not one of sip, pstn, routing-point, trunk", name)
+		}
+	}
+	return filter{
+		owner: f.GetOwner(), site: f.GetSite(), group: f.GetGroup(), prefix: f.GetPrefix(),
+		kind: kind, state: f.GetState(),
+	}, nil
+}
+
+func kindOf(name string) configpb.DNKind {
+	for k := range configpb.DNKind_name {
+		if kind := configpb.DNKind(k); kindName(kind) == name {
+			return kind
+		}
+	}
+	return configpb.DNKind_DN_KIND_UNSPECIFIED
+}
+
+// behind tells that neither number nor any greater one can pass.
+func (f *filter) behind(number string) bool {
+	return f.prefix != "" && number > f.prefix && !strings.HasPrefix(number, f.prefix)
+}
+
+// passes tells whether the DN is in the answer of a list.
+func (f *filter) passes(r row, n *names) bool {
+	if !strings.HasPrefix(r.number, f.prefix) ||
+		f.kind != configpb.DNKind_DN_KIND_UNSPECIFIED && r.kind() != f.kind ||
+		f.group != "" && !slices.Contains(r.config.GetGroups(), f.group) {
+		return false
+	}
+	if f.state != tcpb.DNState_DN_STATE_UNSPECIFIED {
+		if s, _ := r.state(); stateOf(s) != f.state {
+			return false
+		}
+	}
+	return f.ownerPasses(r.status.Owner, n)
+}
+
+func (f *filter) ownerPasses(owner dn.Node, n *names) bool {
+	if f.owner == "" && f.site == "" {
+		return true
+	}
+	name, site := n.of(owner)
+	return (f.owner == "" || name == f.owner) && (f.site == "" || site == f.site)
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Sample is one number of /metrics.
+type Sample struct {
+	// Name in Prometheus form, without the prefix "sipcluster_".
+	Name, Help string
+	// Counter: it only grows while the node runs; otherwise it is a gauge.
+	Counter bool
+	// Label and LabelValue tell samples of one name apart; "" for none.
+	Label, LabelValue string
+	Value             float64
+}
+
+// Source gives numbers of one part of the node whenever /metrics is read.
+type Source interface {
+	Samples(emit func(Sample))
+}
+
+// HTTPConfig is what the HTTP port serves.
+type HTTPConfig struct {
+	Table    *dn.Table
+	Observer Observer
+	// Names maps a node id to its name.
+	Names func(dn.Node) string
+	// Sources beside the table and the observer.
+	Sources []Source
+	// Ready says why the node is not ready to serve; nil when it is.
+	Ready func() error
+	// Debug adds /debug/pprof.
+	Debug bool
+}
+
+// NewHTTP returns the handler of the HTTP port: /metrics, /healthz (the
+// process answers) and /readyz (it serves phones).
+func NewHTTP(c HTTPConfig) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector{append([]Source{tableSource{c.Table}, observerSource{c}}, c.Sources...)})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := c.Ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	if c.Debug {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// collector makes Prometheus metrics of samples. It describes none beforehand,
+// so that a source may have as many as it likes.
+type collector struct{ sources []Source }
+
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+func (c collector) Collect(metrics chan<- prometheus.Metric) {
+	for _, source := range c.sources {
+		source.Samples(func(s Sample) {
+			var labels, values []string
+			if s.Label != "" {
+				labels, values = []string{s.Label}, []string{s.LabelValue}
+			}
+			kind := prometheus.GaugeValue
+			if s.Counter {
+				kind = prometheus.CounterValue
+			}
+			desc := prometheus.NewDesc("sipcluster_"+s.Name, s.Help, labels, nil)
+			m, err := prometheus.NewConstMetric(desc, kind, s.Value, values...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(desc, err)
+			}
+			metrics <- m
+		})
+	}
+}
+
+type tableSource struct{ table *dn.Table }
+
+func (s tableSource) Samples(emit func(Sample)) {
+	c := s.table.Counts()
+	emit(Sample{Name: "dns_known", Help: "DNs that are or were registered anywhere.", Value: float64(c.Known)})
+	emit(Sample{Name: "dns_in_service", Help: "DNs in service as this node sees it.", Value: float64(c.InSrv)})
+	emit(Sample{Name: "dns_owned", Help: "DNs in service that this node owns.", Value: float64(c.Owned)})
+	emit(Sample{Name: "records_rejected_total", Help: "Records of peers that were not taken.", Counter: true, Value: float64(s.table.Rejected())})
+}
+
+type observerSource struct{ c HTTPConfig }
+
+func (s observerSource) Samples(emit func(Sample)) {
+	for _, p := range s.c.Observer.Peers() {
+		peer := func(name, help string, v float64) {
+			emit(Sample{Name: name, Help: help, Label: "peer", LabelValue: s.c.Names(p.ID), Value: v})
+		}
+		peer("peer_reachable", "1 when the peer is heard: its DNs count here.", number(p.Reachable))
+		peer("peer_rtt_seconds", "Last round trip of the T-Controller link.", p.RTT.Seconds())
+		peer("peer_clock_skew_seconds", "The peer's clock minus this node's.", p.ClockSkew.Seconds())
+		peer("peer_dns_owned", "DNs in service that the peer owns.", float64(s.c.Table.OwnedBy(p.ID)))
+	}
+	raft := s.c.Observer.Raft()
+	emit(Sample{Name: "raft_term", Help: "Raft term.", Value: float64(raft.Term)})
+	emit(Sample{Name: "raft_applied_index", Help: "Last Raft entry applied here.", Value: float64(raft.Applied)})
+	emit(Sample{Name: "raft_leader", Help: "1 at the Raft leader.", Value: number(raft.State == "leader")})
+	emit(Sample{Name: "raft_quorum", Help: "1 when a majority of the voters is reachable.", Value: number(raft.Quorum)})
+	emit(Sample{Name: "warnings", Help: "Open faults; sipcluster status names them.", Value: float64(len(s.c.Observer.Warnings()))})
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,193 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// watchBatch is how many changes go into one message at most.
+const watchBatch = 512
+
+// Watch streams the table: a snapshot, its end, every change, and a heartbeat
+// when there is nothing to say. A client that reads slowly holds up its own
+// stream alone: the table merges what it has not read yet.
+//
+// A filter is judged when a DN's state changes, not when its configuration
+// does. Two rules keep a filtered picture true: a DN that leaves the filter by
+// moving to another owner is told once more, with its new owner; and a DN whose
+// configuration is not known here (not yet, or deleted) passes any kind and
+// group. A stream filtered by owner or site begins with a snapshot even when
+// it could resume, because what the client holds is not known here.
+func (a *Availability) Watch(req *tcpb.WatchRequest, stream grpc.ServerStreamingServer[tcpb.WatchResponse]) error {
+	w, err := a.newWatch(req, stream)
+	if err != nil {
+		return err
+	}
+	return w.run(stream.Context())
+}
+
+// watch is one client's stream.
+type watch struct {
+	service *Availability
+	source  *dn.Stream
+	filter  watchFilter
+	stream  grpc.ServerStreamingServer[tcpb.WatchResponse]
+	// batch holds changes that are not sent yet.
+	batch []*tcpb.DNEvent
+}
+
+func (a *Availability) newWatch(req *tcpb.WatchRequest, stream grpc.ServerStreamingServer[tcpb.WatchResponse]) (*watch, error) {
+	f, err := newFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	w := &watch{service: a, stream: stream, filter: watchFilter{filter: f}}
+	if req.GetOwnOnly() {
+		w.filter.self = a.table.Self()
+	}
+	resume := dn.Resume{Incarnation: req.GetResumeIncarnation(), Seq: req.GetResumeSeq()}
+	if w.filter.moves() {
+		resume, w.filter.inside = dn.Resume{}, map[dn.Number]struct{}{}
+	}
+	w.source = a.table.Watch(resume)
+	return w, nil
+}
+
+func (w *watch) run(ctx context.Context) error {
+	buf := make([]dn.Item, 0, watchBatch)
+	for {
+		events, err := w.next(ctx, buf[:0])
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded):
+			err = w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Heartbeat{Heartbeat: &tcpb.Heartbeat{Seq: w.source.Seq()}}})
+		case err == nil:
+			err = w.send(events)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for events, at most until a heartbeat is due.
+func (w *watch) next(ctx context.Context, buf []dn.Item) ([]dn.Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.service.heartbeat)
+	defer cancel()
+	return w.source.Next(ctx, buf)
+}
+
+// send passes on what the filter lets through. Changes between two marks make
+// one message.
+func (w *watch) send(events []dn.Item) error {
+	view := w.service.view()
+	slab := newEventSlab(view, len(events))
+	for _, e := range events {
+		if e.Kind == dn.Row || e.Kind == dn.Change {
+			if w.filter.judge(e.Status, slab.names) {
+				w.batch = append(w.batch, slab.event(e))
+			}
+			continue
+		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if err := w.mark(view, e); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+func (w *watch) flush() error {
+	if len(w.batch) == 0 {
+		return nil
+	}
+	events := w.batch
+	w.batch = nil
+	return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Events{Events: &tcpb.EventBatch{Events: events}}})
+}
+
+// mark sends the begin of a snapshot or tail, or the end of a snapshot.
+func (w *watch) mark(view *fsm.View, e dn.Item) error {
+	if e.Kind == dn.EndOfSnapshot {
+		return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: e.Seq}}})
+	}
+	clear(w.filter.inside)
+	name, _ := (&names{view: view}).of(w.service.table.Self())
+	return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Started{Started: &tcpb.WatchStarted{
+		Node: name, Incarnation: w.service.table.Incarnation(), Resumed: e.Resumed,
+	}}})
+}
+
+// watchFilter judges changes.
+type watchFilter struct {
+	filter
+	// self, when set, passes only DNs that this node owns.
+	self dn.Node
+	// inside are the DNs that the client believes to be in the filter; only
+	// kept when a change of owner can take one out.
+	inside map[dn.Number]struct{}
+}
+
+// moves tells whether a DN can leave the filter by changing its owner.
+func (f *watchFilter) moves() bool { return f.owner != "" || f.site != "" || f.self != "" }
+
+// judge tells whether the client hears of the change.
+func (f *watchFilter) judge(s dn.Status, n *names) bool {
+	if !strings.HasPrefix(string(s.Number), f.prefix) || !f.configPasses(n.view.DN(string(s.Number))) {
+		return false
+	}
+	if f.inside == nil {
+		return true
+	}
+	if (f.self == "" || s.Owner == f.self) && f.ownerPasses(s.Owner, n) {
+		f.inside[s.Number] = struct{}{}
+		return true
+	}
+	_, left := f.inside[s.Number]
+	delete(f.inside, s.Number)
+	return left
+}
+
+func (f *watchFilter) configPasses(config *configpb.DN) bool {
+	return config == nil ||
+		(f.kind == configpb.DNKind_DN_KIND_UNSPECIFIED || config.Kind == f.kind) &&
+			(f.group == "" || slices.Contains(config.Groups, f.group))
+}
+
+// eventSlab makes the messages of one batch with a few allocations.
+type eventSlab struct {
+	names  *names
+	events []tcpb.DNEvent
+	stamps []timestamppb.Timestamp
+}
+
+func newEventSlab(view *fsm.View, n int) *eventSlab {
+	return &eventSlab{
+		names:  &names{view: view},
+		events: make([]tcpb.DNEvent, 0, n), stamps: make([]timestamppb.Timestamp, n),
+	}
+}
+
+func (s *eventSlab) event(e dn.Item) *tcpb.DNEvent {
+	i := len(s.events)
+	s.events = s.events[:i+1]
+	m, t := &s.events[i], &s.stamps[i]
+	stamp(t, e.Status.Since)
+	m.Dn, m.State, m.Reason = string(e.Status.Number), stateOf(e.Status.State), tcpb.Reason(e.Status.Reason)
+	m.Owner, m.Site = s.names.of(e.Status.Owner)
+	m.Time, m.Seq, m.Snapshot = t, e.Seq, e.Kind == dn.Row
+	return m
+}
