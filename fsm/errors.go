@@ -1,0 +1,71 @@
+package fsm
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a command can be rejected for. A rejected command changes nothing; its
+// error is a *Rejection that wraps one of these.
+var (
+	// ErrInvalid: an object breaks a rule that does not depend on what else exists.
+	ErrInvalid = errors.New("invalid")
+	// ErrNotFound: the object, or one that it names, does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrRevision: if_revision is not the object's present revision.
+	ErrRevision = errors.New("revision differs")
+	// ErrConflict: what exists does not allow it (a group in use, the realm, the last node).
+	ErrConflict = errors.New("conflict")
+	// ErrNameTaken: another node has the name.
+	ErrNameTaken = errors.New("name taken")
+	// ErrVersion: the command was written by a newer program.
+	ErrVersion = errors.New("unknown command version")
+)
+
+// ErrFailed says that the store could not be written. The machine applies
+// nothing any more until it is opened again; its View stays as it was.
+var ErrFailed = errors.New("the configuration store failed")
+
+// ErrCorrupt says that the store can't be read. The message names the file and
+// says what to do.
+var ErrCorrupt = errors.New("damaged configuration store")
+
+// kinds numbers the sentinels in stored outcomes: append only.
+var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion}
+
+// Rejection is why a command was not applied.
+type Rejection struct {
+	// Mutation counts from 1; 0 means the command as a whole.
+	Mutation int
+	// Kind is one of the sentinels above.
+	Kind error
+	Text string
+}
+
+func (r *Rejection) Error() string {
+	if r.Mutation == 0 {
+		return r.Text
+	}
+	return fmt.Sprintf("mutation %d: %s", r.Mutation, r.Text)
+}
+
+// Unwrap returns the Kind.
+func (r *Rejection) Unwrap() error { return r.Kind }
+
+func reject(kind error, format string, args ...any) *Rejection {
+	return &Rejection{Kind: kind, Text: fmt.Sprintf(format, args...)}
+}
+
+func (r *Rejection) at(mutation int) *Rejection {
+	r.Mutation = mutation
+	return r
+}
+
+func kindNumber(kind error) byte {
+	for i, k := range kinds {
+		if k == kind {
+			return byte(i)
+		}
+	}
+	return 1
+}

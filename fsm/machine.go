@@ -1,0 +1,229 @@
+// Package fsm is the configuration of the cluster: DNs, agent groups, options
+// and the roster of nodes, as a state machine that Raft feeds. Applying is a
+// pure function; around it lies a store of the machine's own (bbolt), so that a
+// node restarted alone, without a quorum, serves all that it had applied.
+// Readers use an immutable View. Only node/consensus writes; sip, node and api
+// read.
+package fsm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// Config of a Machine.
+type Config struct {
+	// Path of the store's file; it and its directory are made when missing.
+	Path string
+	// Log; nil discards.
+	Log *slog.Logger
+}
+
+// Machine is the state machine. Raft calls Apply, ApplyBatch, Snapshot and
+// Restore from one goroutine; everything else may be called by anyone.
+type Machine struct {
+	log   *slog.Logger
+	store *store
+	view  atomic.Pointer[View]
+
+	mu        sync.Mutex
+	watchers  map[*Watcher]struct{}
+	published chan struct{} // closed and replaced when the View changes
+	failing   error
+}
+
+// Result is what Apply answers for a log entry.
+type Result struct {
+	// Index of the write: that of the first attempt for a repeated request id.
+	Index uint64
+	// Err is nil, a *Rejection, or wraps ErrFailed: then the entry is in the
+	// log but was not applied here.
+	Err error
+}
+
+// Open opens or makes the store and loads the View. The error is ErrCorrupt or
+// the file system's.
+func Open(cfg Config) (*Machine, error) {
+	s, v, err := openStore(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{log: cfg.Log, store: s, watchers: map[*Watcher]struct{}{}, published: make(chan struct{})}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	m.view.Store(v)
+	return m, nil
+}
+
+// Close closes the store; the View goes on being readable.
+func (m *Machine) Close() error {
+	if m.Failing() != nil {
+		return nil // bbolt may be stuck in the transaction that failed
+	}
+	return m.store.db.Close()
+}
+
+// View returns the present configuration; it is never nil.
+func (m *Machine) View() *View { return m.view.Load() }
+
+// Digest is that of the present View.
+func (m *Machine) Digest() string { return m.View().Digest() }
+
+// Failing returns why nothing is applied any more, nil while all is well.
+func (m *Machine) Failing() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failing
+}
+
+// Wait returns when the View includes the log entry index, or with ctx's error.
+func (m *Machine) Wait(ctx context.Context, index uint64) error {
+	for {
+		m.mu.Lock()
+		published := m.published
+		m.mu.Unlock()
+		if m.View().Index() >= index {
+			return nil
+		}
+		select {
+		case <-published:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Apply implements raft.FSM.
+func (m *Machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch implements raft.BatchingFSM: it makes all entries durable with one
+// transaction and then visible with one View. Entries that the store has
+// already are skipped. Each response is a Result.
+func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
+	results := make([]any, len(logs))
+	if err := m.Failing(); err != nil {
+		return m.refuse(results, err)
+	}
+	view, batch := m.View(), make([]applied, 0, len(logs))
+	for i, l := range logs {
+		results[i] = Result{Index: l.Index}
+		if l.Type != raft.LogCommand || l.Index <= view.index {
+			continue
+		}
+		a := applyEntry(view, l)
+		view, batch = a.view, append(batch, a)
+		results[i] = Result{Index: a.index, Err: a.result()}
+	}
+	if len(batch) == 0 {
+		return results
+	}
+	if err := m.store.commit(view.index, batch); err != nil {
+		return m.refuse(results, m.fail(err))
+	}
+	m.publish(view, batch)
+	return results
+}
+
+func (a *applied) result() error {
+	if a.err == nil {
+		return nil
+	}
+	return a.err
+}
+
+func applyEntry(v *View, l *raft.Log) applied {
+	cmd, err := decodeCommand(l.Data)
+	if err != nil {
+		next := *v
+		next.index = l.Index
+		return applied{view: &next, index: l.Index, err: reject(ErrInvalid, "an unreadable log entry: %v", err)}
+	}
+	return apply(v, l.Index, cmd)
+}
+
+func decodeCommand(b []byte) (*configpb.Command, error) {
+	cmd := &configpb.Command{}
+	// Unknown fields would make the stored bytes depend on which program wrote them.
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, cmd); err != nil {
+		return nil, err
+	}
+	return cmd, nil
+}
+
+func (m *Machine) refuse(results []any, err error) []any {
+	for i := range results {
+		results[i] = Result{Err: err}
+	}
+	return results
+}
+
+// fail stops the machine for good.
+func (m *Machine) fail(cause error) error {
+	err := fmt.Errorf("%w: %s: %w: make room or repair the disk, then restart the node", ErrFailed, m.store.path, cause)
+	m.mu.Lock()
+	m.failing = err
+	m.mu.Unlock()
+	m.log.Error("configuration is read-only from now on", "err", err)
+	return err
+}
+
+func (m *Machine) publish(view *View, batch []applied) {
+	m.view.Store(view)
+	m.mu.Lock()
+	close(m.published)
+	m.published = make(chan struct{})
+	watchers := make([]*Watcher, 0, len(m.watchers))
+	for w := range m.watchers {
+		watchers = append(watchers, w)
+	}
+	m.mu.Unlock()
+	for _, w := range watchers {
+		for _, a := range batch {
+			if !a.changes.empty() {
+				w.add(a.changes)
+			}
+		}
+	}
+}
+
+// Snapshot implements raft.FSM; it only takes the View.
+func (m *Machine) Snapshot() (raft.FSMSnapshot, error) { return snapshot{m.View()}, nil }
+
+// Restore implements raft.FSM. A snapshot of the same epoch that isn't newer
+// than the View is read to its end and ignored: Raft restores the last one at
+// every start. Any other replaces everything at once.
+func (m *Machine) Restore(in io.ReadCloser) error {
+	defer in.Close()
+	if err := m.Failing(); err != nil {
+		return err
+	}
+	r := newReader(in)
+	epoch, index, err := r.header()
+	if err != nil {
+		return err
+	}
+	if have := m.View(); epoch == have.epoch && index <= have.index {
+		_, err := io.Copy(io.Discard, in)
+		return err
+	}
+	v, err := r.view(epoch, index)
+	if err != nil {
+		return err
+	}
+	if err := m.store.replace(v); err != nil {
+		return m.fail(err)
+	}
+	m.publish(v, []applied{{changes: Changes{All: true}}})
+	m.log.Info("configuration replaced by a snapshot", "index", index, "dns", v.NumDNs())
+	return nil
+}

@@ -1,0 +1,241 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// Buckets of the store; an object lies under its key in its wire form.
+const (
+	bucketMeta    = "meta"
+	bucketDN      = "dn"
+	bucketGroup   = "group"
+	bucketNode    = "node"
+	bucketRequest = "request"
+
+	keyEpoch   = "epoch"
+	keyIndex   = "index"
+	keyOptions = "options"
+)
+
+var buckets = []string{bucketMeta, bucketDN, bucketGroup, bucketNode, bucketRequest}
+
+// write is one change of the store; a nil value deletes.
+type write struct {
+	bucket, key string
+	value       []byte
+}
+
+func seqKey(seq uint64) string { return string(binary.BigEndian.AppendUint64(nil, seq)) }
+
+// store is the durable copy of the View: one transaction a batch.
+type store struct {
+	path string
+	db   *bolt.DB
+}
+
+// openStore opens or makes the file and reads the View from it.
+func openStore(path string) (s *store, v *View, err error) {
+	defer damaged(path, &err)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("making the directory of the configuration store: %w", err)
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
+	})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
+	case errors.Is(err, os.ErrPermission):
+		return nil, nil, fmt.Errorf("opening the configuration store: %w", err)
+	case err != nil:
+		return nil, nil, corrupt(path, err)
+	}
+	s = &store{path: path, db: db}
+	if v, err = s.load(); err != nil {
+		_ = db.Close()
+		return nil, nil, err
+	}
+	return s, v, nil
+}
+
+func corrupt(path string, cause any) error {
+	return fmt.Errorf("%w: %s: %v: stop the node, move its data directory away and let it join the cluster again, "+
+		"or put the file back from a backup", ErrCorrupt, path, cause)
+}
+
+// damaged turns a panic of bbolt, also one from a page that the file lacks,
+// into ErrCorrupt. Call it deferred.
+func damaged(path string, err *error) {
+	if r := recover(); r != nil {
+		*err = corrupt(path, r)
+	}
+}
+
+func (s *store) load() (v *View, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer damaged(s.path, &err)
+	if err := s.db.Update(makeBuckets); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", s.path, err)
+	}
+	err = s.db.View(func(tx *bolt.Tx) error {
+		v, err = readView(tx)
+		return err
+	})
+	if err != nil {
+		return nil, corrupt(s.path, err)
+	}
+	return v, nil
+}
+
+func makeBuckets(tx *bolt.Tx) error {
+	for _, b := range buckets {
+		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readView(tx *bolt.Tx) (*View, error) {
+	meta := tx.Bucket([]byte(bucketMeta))
+	v := Empty()
+	v.epoch = string(meta.Get([]byte(keyEpoch)))
+	if b := meta.Get([]byte(keyIndex)); len(b) == 8 {
+		v.index = binary.BigEndian.Uint64(b)
+	} else if b != nil {
+		return nil, errors.New("the applied index is unreadable")
+	}
+	if b := meta.Get([]byte(keyOptions)); b != nil {
+		if err := v.add(recordOptions, b); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range []struct {
+		bucket string
+		kind   byte
+	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketDN, recordDN}, {bucketRequest, recordRequest}} {
+		err := tx.Bucket([]byte(r.bucket)).ForEach(func(k, b []byte) error {
+			if err := v.add(r.kind, b); err != nil {
+				return fmt.Errorf("%s %q: %w", r.bucket, k, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// add puts one stored object into a View that is being built.
+func (v *View) add(kind byte, b []byte) error {
+	switch kind {
+	case recordOptions:
+		o := &configpb.Options{}
+		if err := proto.Unmarshal(b, o); err != nil {
+			return err
+		}
+		v.setOptions(o)
+	case recordNode:
+		n := &configpb.Node{}
+		if err := proto.Unmarshal(b, n); err != nil {
+			return err
+		}
+		d := draft{view: v}
+		d.setNodes(append(d.otherNodes(n.GetId()), n))
+	case recordGroup:
+		g := &configpb.AgentGroup{}
+		if err := proto.Unmarshal(b, g); err != nil {
+			return err
+		}
+		v.groups.ReplaceOrInsert(entry[configpb.AgentGroup]{g.GetName(), g})
+	case recordDN:
+		d := &configpb.DN{}
+		if err := proto.Unmarshal(b, d); err != nil {
+			return err
+		}
+		v.share(d)
+		v.dns.ReplaceOrInsert(entry[configpb.DN]{d.GetNumber(), d})
+	case recordRequest:
+		o, err := decodeOutcome(b)
+		if err != nil {
+			return err
+		}
+		v.memory.insert(o)
+	default:
+		return fmt.Errorf("unknown kind of record %q", kind)
+	}
+	return nil
+}
+
+// commit makes a batch durable: all of it, or nothing and an error.
+func (s *store) commit(index uint64, batch []applied) (err error) {
+	defer damaged(s.path, &err)
+	return s.db.Update(func(tx *bolt.Tx) error {
+		for _, a := range batch {
+			if a.reset {
+				if err := emptyBuckets(tx); err != nil {
+					return err
+				}
+			}
+			if err := putAll(tx, a.writes); err != nil {
+				return err
+			}
+		}
+		return putAll(tx, []write{{bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, index)}})
+	})
+}
+
+// replace makes v the content of the store, atomically.
+func (s *store) replace(v *View) (err error) {
+	defer damaged(s.path, &err)
+	return s.db.Update(func(tx *bolt.Tx) error {
+		if err := emptyBuckets(tx); err != nil {
+			return err
+		}
+		meta := []write{{bucketMeta, keyEpoch, []byte(v.epoch)}, {bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, v.index)}}
+		if err := putAll(tx, meta); err != nil {
+			return err
+		}
+		return v.records(func(kind byte, key string, value []byte) error {
+			return putAll(tx, []write{{bucketOf[kind], key, value}})
+		})
+	})
+}
+
+func emptyBuckets(tx *bolt.Tx) error {
+	for _, b := range buckets {
+		if err := tx.DeleteBucket([]byte(b)); err != nil {
+			return err
+		}
+	}
+	return makeBuckets(tx)
+}
+
+func putAll(tx *bolt.Tx, writes []write) error {
+	for _, w := range writes {
+		b := tx.Bucket([]byte(w.bucket))
+		if w.value == nil {
+			if err := b.Delete([]byte(w.key)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := b.Put([]byte(w.key), w.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package fsm
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Limits of a command and of what it may hold.
+const (
+	// MaxMutations of one command.
+	MaxMutations = 10_000
+	// MaxRequestID is the greatest length of a request id in bytes.
+	MaxRequestID = 128
+	maxName      = 64
+	maxNodeName  = 32
+	maxGroups    = 32
+	maxAddr      = 261 // a DNS name of 255, a colon and a port
+	maxTimeoutMS = 600_000
+	maxExpires   = 31 * 24 * 3600
+	maxContacts  = 100
+	maxPing      = 24 * 3600
+	maxMisses    = 100
+)
+
+// checkDN checks what does not depend on other objects. keep allows an empty ha1.
+func checkDN(d *configpb.DN, keep bool) *Rejection {
+	if !dn.ValidNumber(d.GetNumber()) {
+		return reject(ErrInvalid, "%.70q is %v", d.GetNumber(), dn.ErrNumber)
+	}
+	if r := checkKind(d); r != nil {
+		return r
+	}
+	if d.GetKind() == configpb.DNKind_DN_KIND_SIP {
+		if r := checkHA1(d, keep); r != nil {
+			return r
+		}
+	}
+	if len(d.GetGroups()) > maxGroups {
+		return reject(ErrInvalid, "DN %s: %d groups, at most %d are possible", d.GetNumber(), len(d.GetGroups()), maxGroups)
+	}
+	for i, g := range d.GetGroups() {
+		if !validName(g) {
+			return reject(ErrInvalid, "DN %s: %s", d.GetNumber(), badName("group", g))
+		}
+		for _, h := range d.GetGroups()[:i] {
+			if g == h {
+				return reject(ErrInvalid, "DN %s: group %q is named twice", d.GetNumber(), g)
+			}
+		}
+	}
+	return nil
+}
+
+// checkKind refuses fields that belong to another kind and checks those of its own.
+func checkKind(d *configpb.DN) *Rejection {
+	n, kind := d.GetNumber(), d.GetKind()
+	if kind < configpb.DNKind_DN_KIND_SIP || kind > configpb.DNKind_DN_KIND_TRUNK {
+		return reject(ErrInvalid, "DN %s: its kind is missing: want sip, pstn, routing-point or trunk", n)
+	}
+	isSIP, isPSTN := kind == configpb.DNKind_DN_KIND_SIP, kind == configpb.DNKind_DN_KIND_PSTN
+	switch {
+	case !isSIP && (d.GetHa1() != "" || d.GetAlgorithm() != 0):
+		return reject(ErrInvalid, "DN %s: only kind sip has a password", n)
+	case !isPSTN && d.GetExternal() != "":
+		return reject(ErrInvalid, "DN %s: only kind pstn has an external number", n)
+	case kind != configpb.DNKind_DN_KIND_ROUTING_POINT && d.GetRoutingPoint() != nil:
+		return reject(ErrInvalid, "DN %s: only kind routing-point has routing_point", n)
+	case kind != configpb.DNKind_DN_KIND_TRUNK && d.GetTrunk() != nil:
+		return reject(ErrInvalid, "DN %s: only kind trunk has trunk", n)
+	case !isSIP && !isPSTN && len(d.GetGroups()) > 0:
+		return reject(ErrInvalid, "DN %s: only kinds sip and pstn belong to agent groups", n)
+	case isPSTN && !validExternal(d.GetExternal()):
+		return reject(ErrInvalid, "DN %s: external %.40q is not a number in E.164 form, as +15551234567", n, d.GetExternal())
+	case d.GetRoutingPoint().GetTimeoutMs() > maxTimeoutMS:
+		return reject(ErrInvalid, "DN %s: timeout_ms is over %d", n, maxTimeoutMS)
+	case d.GetRoutingPoint().GetDefaultGroup() != "" && !validName(d.GetRoutingPoint().GetDefaultGroup()):
+		return reject(ErrInvalid, "DN %s: %s", n, badName("default_group", d.GetRoutingPoint().GetDefaultGroup()))
+	case kind == configpb.DNKind_DN_KIND_TRUNK && !validAddr(d.GetTrunk().GetAddress()):
+		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port", n, d.GetTrunk().GetAddress())
+	case strings.Trim(d.GetTrunk().GetPrefix(), "0123456789+*#") != "" || len(d.GetTrunk().GetPrefix()) > maxNodeName:
+		return reject(ErrInvalid, "DN %s: trunk prefix %.40q: want at most 32 of 0-9 + * #", n, d.GetTrunk().GetPrefix())
+	}
+	return nil
+}
+
+func checkHA1(d *configpb.DN, keep bool) *Rejection {
+	want := 32
+	switch d.GetAlgorithm() {
+	case configpb.DigestAlgorithm_DIGEST_ALGORITHM_UNSPECIFIED, configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5:
+	case configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256:
+		want = 64
+	default:
+		return reject(ErrInvalid, "DN %s: unknown digest algorithm %d", d.GetNumber(), d.GetAlgorithm())
+	}
+	if d.GetHa1() == "" {
+		if keep {
+			return nil
+		}
+		return reject(ErrInvalid, "DN %s: kind sip needs a password", d.GetNumber())
+	}
+	if len(d.GetHa1()) != want || strings.Trim(d.GetHa1(), "0123456789abcdef") != "" {
+		return reject(ErrInvalid, "DN %s: ha1 is not %d lower-case hex digits", d.GetNumber(), want)
+	}
+	return nil
+}
+
+func checkNode(n *configpb.Node) *Rejection {
+	if !validName(n.GetId()) {
+		return reject(ErrInvalid, "%s", badName("node id", n.GetId()))
+	}
+	if len(n.GetName()) == 0 || len(n.GetName()) > maxNodeName ||
+		strings.Trim(n.GetName(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return reject(ErrInvalid, "node name %.40q: want 1 to 32 characters of a-z 0-9 -", n.GetName())
+	}
+	if n.GetSite() != "" && !validName(n.GetSite()) {
+		return reject(ErrInvalid, "node %s: %s", n.GetName(), badName("site", n.GetSite()))
+	}
+	if n.GetClusterAddr() == "" {
+		return reject(ErrInvalid, "node %s: cluster_addr is missing", n.GetName())
+	}
+	for _, a := range []string{n.GetSipAddr(), n.GetDefaultAddr(), n.GetTcAddr(), n.GetClusterAddr(), n.GetGossipAddr(), n.GetHttpAddr()} {
+		if a != "" && !validAddr(a) {
+			return reject(ErrInvalid, "node %s: address %.80q is not host:port", n.GetName(), a)
+		}
+	}
+	return nil
+}
+
+func checkOptions(o *configpb.Options) *Rejection {
+	f := withDefaults(o)
+	switch {
+	case len(o.GetRealm()) > 255 || strings.Trim(o.GetRealm(), realmChars) != "":
+		return reject(ErrInvalid, "realm %.80q: want a domain name", o.GetRealm())
+	case f.GetMaxExpiresS() > maxExpires:
+		return reject(ErrInvalid, "max_expires_s is over %d", maxExpires)
+	case f.GetMinExpiresS() > f.GetDefaultExpiresS() || f.GetDefaultExpiresS() > f.GetMaxExpiresS():
+		return reject(ErrInvalid, "want min_expires_s (%d) <= default_expires_s (%d) <= max_expires_s (%d)",
+			f.GetMinExpiresS(), f.GetDefaultExpiresS(), f.GetMaxExpiresS())
+	case f.GetMaxContacts() > maxContacts:
+		return reject(ErrInvalid, "max_contacts is over %d", maxContacts)
+	case f.GetPingIntervalS() > maxPing:
+		return reject(ErrInvalid, "ping_interval_s is over %d", maxPing)
+	case f.GetPingMisses() > maxMisses:
+		return reject(ErrInvalid, "ping_misses is over %d", maxMisses)
+	}
+	return nil
+}
+
+const (
+	letters    = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	realmChars = letters + ".-_"
+	nameChars  = letters + ".-_"
+)
+
+// validName holds for groups, sites and node ids.
+func validName(s string) bool {
+	return len(s) > 0 && len(s) <= maxName && strings.Trim(s, nameChars) == ""
+}
+
+func badName(what, name string) string {
+	return what + " " + strconv.Quote(name[:min(len(name), 70)]) + ": want 1 to 64 characters of A-Z a-z 0-9 . - _"
+}
+
+// validExternal holds for 2 to 15 digits (ITU-T E.164), with or without a plus.
+func validExternal(s string) bool {
+	s = strings.TrimPrefix(s, "+")
+	return len(s) >= 2 && len(s) <= 15 && strings.Trim(s, "0123456789") == ""
+}
+
+func validAddr(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" || len(s) > maxAddr || strings.ContainsAny(host, " \t\r\n\"<>@/\x00") {
+		return false
+	}
+	p, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && p > 0
+}
