@@ -1,0 +1,271 @@
+// Package membership detects lost and returning nodes by gossip (SWIM, by
+// memberlist). It knows nothing of DNs, links or configuration: it is told
+// who should be there, and tells who is. Gossip sees a node that is dead for
+// everybody within about half a second; it can't see a cut between just two nodes.
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// NodeID is a node's id in the roster, not its name.
+type NodeID string
+
+// Config of a Gossip.
+type Config struct {
+	// ID of this node.
+	ID NodeID
+	// Bind is the host:port to listen at, udp and tcp; the host is an IP address.
+	Bind string
+	// Advertise is what others are told, host:port; empty means Bind.
+	Advertise string
+	// Cluster keeps the gossip of different clusters apart.
+	Cluster string
+	// Key encrypts the gossip (AES, 16, 24 or 32 bytes); empty means in clear.
+	Key []byte
+	// Incarnation of this process; ClusterAddr is where it takes links. Both are told to the others.
+	Incarnation uint64
+	ClusterAddr string
+	// Allow refuses traffic to an address when it returns false; nil allows all.
+	Allow func(addr string) bool
+	Log   *slog.Logger
+}
+
+// Member is another node as gossip sees it.
+type Member struct {
+	ID NodeID
+	// Alive is false once gossip holds the node dead or it has left.
+	Alive bool
+	// Incarnation and ClusterAddr as the node announced them last.
+	Incarnation uint64
+	ClusterAddr string
+}
+
+// member is a Member and memberlist's own verdict, which is not always believed.
+type member struct {
+	Member
+	listed bool
+}
+
+const (
+	rejoinEvery = time.Second
+	stallTick   = 10 * time.Millisecond
+	// After a stall of this process its own verdicts are no evidence for a while.
+	stallLength = 200 * time.Millisecond
+	stallDoubt  = time.Second
+)
+
+// Gossip takes part in the cluster's gossip.
+type Gossip struct {
+	cfg  Config
+	list *memberlist.Memberlist
+	wake chan struct{}
+	poke chan NodeID
+
+	mu      sync.Mutex
+	members map[NodeID]*member
+	changed map[NodeID]bool
+	peers   map[NodeID]string // gossip addresses of the roster
+	joining map[NodeID]bool
+	stalled time.Time
+	doubted uint64
+}
+
+// New binds the gossip port and answers others from then on. An error names the
+// address and what to do.
+func New(cfg Config) (*Gossip, error) {
+	g := &Gossip{
+		cfg: cfg, wake: make(chan struct{}, 1), poke: make(chan NodeID, 64),
+		members: map[NodeID]*member{}, changed: map[NodeID]bool{}, peers: map[NodeID]string{}, joining: map[NodeID]bool{},
+	}
+	mc, err := g.settings()
+	if err != nil {
+		return nil, err
+	}
+	if g.list, err = memberlist.Create(mc); err != nil {
+		return nil, fmt.Errorf("gossip at %s: %w", cfg.Bind, err)
+	}
+	return g, nil
+}
+
+// settings are tuned for a verdict within 0.4 to 0.7 s of a full cut.
+func (g *Gossip) settings() (*memberlist.Config, error) {
+	bind, err := netip.ParseAddrPort(g.cfg.Bind)
+	if err != nil {
+		return nil, fmt.Errorf("gossip address %q: want IP:PORT", g.cfg.Bind)
+	}
+	advertise := bind
+	if g.cfg.Advertise != "" {
+		if advertise, err = netip.ParseAddrPort(g.cfg.Advertise); err != nil {
+			return nil, fmt.Errorf("advertised gossip address %q: want IP:PORT", g.cfg.Advertise)
+		}
+	}
+	mc := memberlist.DefaultLANConfig()
+	mc.Name = string(g.cfg.ID)
+	mc.BindAddr, mc.BindPort = bind.Addr().String(), int(bind.Port())
+	mc.AdvertiseAddr, mc.AdvertisePort = advertise.Addr().String(), int(advertise.Port())
+	mc.ProbeInterval, mc.ProbeTimeout = 50*time.Millisecond, 30*time.Millisecond
+	mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 6, 1, 1
+	mc.GossipInterval, mc.PushPullInterval, mc.TCPTimeout = 25*time.Millisecond, 5*time.Second, time.Second
+	mc.IndirectChecks, mc.EnableCompression = 3, false
+	mc.DeadNodeReclaimTime = 100 * time.Millisecond
+	mc.Label, mc.SecretKey = g.cfg.Cluster, g.cfg.Key
+	mc.Delegate, mc.Events = meta{g}, events{g}
+	mc.LogOutput = &logWriter{log: g.cfg.Log}
+	mc.Transport, err = newTransport(bind, g.cfg.Allow, mc)
+	return mc, err
+}
+
+// SetPeers says which nodes belong to the cluster, with their gossip addresses.
+// Run keeps trying to reach each that is not alive: memberlist itself gives up.
+func (g *Gossip) SetPeers(peers map[NodeID]string) {
+	g.mu.Lock()
+	g.peers = peers
+	g.mu.Unlock()
+	for id := range peers {
+		g.Rejoin(id)
+	}
+}
+
+// Rejoin tries to reach a node at once.
+func (g *Gossip) Rejoin(id NodeID) {
+	select {
+	case g.poke <- id:
+	default: // the loop gets to it within a second
+	}
+}
+
+// Next waits for changes and returns the present state of each node that
+// changed. One reader. The error is the context's.
+func (g *Gossip) Next(ctx context.Context) ([]Member, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-g.wake:
+		}
+		g.mu.Lock()
+		out := make([]Member, 0, len(g.changed))
+		for id := range g.changed {
+			out = append(out, g.members[id].Member)
+		}
+		clear(g.changed)
+		g.mu.Unlock()
+		if len(out) > 0 {
+			return out, nil
+		}
+	}
+}
+
+// Doubted counts verdicts that were not believed because this process had stalled.
+func (g *Gossip) Doubted() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.doubted
+}
+
+// Run keeps the membership whole until the context ends, then says goodbye and
+// closes the port.
+func (g *Gossip) Run(ctx context.Context) error {
+	var joins sync.WaitGroup
+	defer joins.Wait()
+	defer g.close()
+	rejoin, tick := time.NewTicker(rejoinEvery), time.NewTicker(stallTick)
+	defer rejoin.Stop()
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			now := time.Now()
+			if now.Sub(last) > stallLength {
+				g.sawStall(now, now.Sub(last))
+			}
+			last = now
+		case id := <-g.poke:
+			g.join(&joins, id)
+		case <-rejoin.C:
+			for _, id := range g.absent() {
+				g.join(&joins, id)
+			}
+		}
+	}
+}
+
+func (g *Gossip) close() {
+	err := errors.Join(g.list.Leave(200*time.Millisecond), g.list.Shutdown())
+	if err != nil {
+		g.cfg.Log.Debug("gossip closed", "err", err)
+	}
+}
+
+func (g *Gossip) sawStall(now time.Time, d time.Duration) {
+	g.mu.Lock()
+	g.stalled = now
+	g.mu.Unlock()
+	g.cfg.Log.Warn("this process stood still; its view of the others is checked again", "ms", d.Milliseconds())
+}
+
+// absent lists the nodes of the roster that are not alive.
+func (g *Gossip) absent() []NodeID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var ids []NodeID
+	for id := range g.peers {
+		if m := g.members[id]; id != g.cfg.ID && (m == nil || !m.listed) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// join tries one node, in a goroutine since it may block for seconds.
+func (g *Gossip) join(wg *sync.WaitGroup, id NodeID) {
+	g.mu.Lock()
+	addr, known := g.peers[id]
+	busy := g.joining[id]
+	if known && !busy && id != g.cfg.ID {
+		g.joining[id] = true
+	}
+	g.mu.Unlock()
+	if !known || busy || id == g.cfg.ID {
+		return
+	}
+	wg.Go(func() {
+		_, err := g.list.Join([]string{string(id) + "/" + addr})
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.joining, id)
+		if err != nil {
+			g.confirmDead(id)
+		}
+	})
+}
+
+// confirmDead publishes a doubted verdict once a join failed too. Needs g.mu.
+func (g *Gossip) confirmDead(id NodeID) {
+	m := g.members[id]
+	if m == nil || m.listed || !m.Alive || time.Since(g.stalled) < stallDoubt {
+		return
+	}
+	m.Alive = false
+	g.notify(id)
+}
+
+// notify needs g.mu.
+func (g *Gossip) notify(id NodeID) {
+	g.changed[id] = true
+	select {
+	case g.wake <- struct{}{}:
+	default: // Next takes all there is
+	}
+}
