@@ -1,0 +1,172 @@
+package location
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// The base is a bbolt file. It is open while it is read at the start and while
+// a journal is folded into it, so that its pages cost no memory in between.
+//
+// Its freelist is kept on disk: without that bbolt walks all pages when it
+// opens a file for writing, in a goroutine of its own, where a damaged page
+// ends the process.
+var (
+	bucketEntries = []byte("entries")
+	bucketWords   = []byte("words") // boot number -> word, the present boot's last
+)
+
+var errDamaged = errors.New("damaged")
+
+func (s *Store) basePath() string { return filepath.Join(s.dir, "location.db") }
+
+// openBase opens the file, for writing or reading.
+func (s *Store) openBase(readOnly bool) (*bolt.DB, error) {
+	db, err := bolt.Open(s.basePath(), 0o600, &bolt.Options{
+		Timeout:      time.Second,
+		ReadOnly:     readOnly,
+		FreelistType: bolt.FreelistMapType,
+	})
+	if err != nil {
+		if outOfReach(err) {
+			return nil, err
+		}
+		return nil, errors.Join(errDamaged, err)
+	}
+	db.AllocSize = 1 << 20
+	return db, nil
+}
+
+// outOfReach tells a fault of the machine from one of the file.
+func outOfReach(err error) bool {
+	var path *os.PathError
+	return errors.As(err, &path) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
+}
+
+// guard turns what bbolt does on a damaged file, panics and faults in the
+// mapped pages, into errDamaged.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	return fn()
+}
+
+// readBase gives all payloads of the base to fn, words first.
+func (s *Store) readBase(fn func(payload string) error) error {
+	if _, err := os.Stat(s.basePath()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return guard(func() error {
+		db, err := s.openBase(true)
+		if err != nil {
+			return err
+		}
+		return errors.Join(db.View(func(tx *bolt.Tx) error {
+			for _, name := range [][]byte{bucketWords, bucketEntries} {
+				if err := readBucket(tx.Bucket(name), fn); err != nil {
+					return fmt.Errorf("%w: bucket %s: %w", errDamaged, name, err)
+				}
+			}
+			return nil
+		}), db.Close())
+	})
+}
+
+func readBucket(b *bolt.Bucket, fn func(payload string) error) error {
+	if b == nil {
+		return nil // the file's first transaction was not finished
+	}
+	last := ""
+	return b.ForEach(func(k, v []byte) error {
+		if string(k) <= last {
+			return errors.New("keys out of order")
+		}
+		last = string(k)
+		if len(v) < 4 {
+			return errPayload
+		}
+		payload := string(v[4:])
+		if checksum(payload) != binary.LittleEndian.Uint32(v) {
+			return errors.New("checksum of " + fmt.Sprintf("%.64q", k))
+		}
+		return fn(payload)
+	})
+}
+
+func baseValue(payload string) []byte {
+	v := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(payload)), checksum(payload))
+	return append(v, payload...)
+}
+
+// putSlots writes a batch in one transaction; a tombstone deletes.
+func putSlots(db *bolt.DB, blobs []string) error {
+	return db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(bucketEntries)
+		if err != nil {
+			return err
+		}
+		for _, blob := range blobs {
+			key := []byte(blobNumber(blob))
+			if blob[0] == kindGone {
+				err = b.Delete(key)
+			} else {
+				err = b.Put(key, baseValue(blob))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// putWords replaces the words. Those of earlier boots stay as long as entries
+// may have been written in them.
+func putWords(db *bolt.DB, words []word) error {
+	return db.Update(func(tx *bolt.Tx) error {
+		if tx.Bucket(bucketWords) != nil {
+			if err := tx.DeleteBucket(bucketWords); err != nil {
+				return err
+			}
+		}
+		b, err := tx.CreateBucket(bucketWords)
+		if err != nil {
+			return err
+		}
+		for _, w := range words {
+			key := binary.BigEndian.AppendUint64(nil, w.number)
+			if err := b.Put(key, baseValue(w.encode())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// setAside renames a damaged file, so that somebody can look at it.
+func (s *Store) setAside(path string, why error) error {
+	to := path + ".damaged-" + s.now().UTC().Format("20060102T150405.000000000Z")
+	if err := os.Rename(path, to); err != nil {
+		return fmt.Errorf("location store: set the damaged %s aside: %w", path, err)
+	}
+	s.log.Error("location store is damaged: set aside, a fresh one is started; phones that are missing come back with their next REGISTER",
+		"file", path, "kept_as", to, "error", why)
+	return nil
+}
+
+// number is the form of a DN that sorts a fold's batches.
+func number(sl *slot) dn.Number { return blobNumber(sl.blob) }

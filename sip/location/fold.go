@@ -1,0 +1,229 @@
+package location
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
+)
+
+// maxOld is the count of old journals that starts a fold: a server that
+// restarts again and again leaves one each time.
+const maxOld = 8
+
+// Run brings what was flushed to the disk every second and folds the journal
+// into the base when it is big or old, until ctx ends.
+func (s *Store) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.tick(ctx, s.second) })
+	g.Go(func() error { return s.tick(ctx, s.foldWhenDue()) })
+	return g.Wait()
+}
+
+func (s *Store) tick(ctx context.Context, fn func()) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			fn()
+		}
+	}
+}
+
+// second flushes what a failed Flush left, and syncs. The errors are in Failing.
+func (s *Store) second() {
+	s.watchClock()
+	_ = s.Flush()
+	_ = s.health.report(s.log, "sync", s.sync())
+}
+
+// watchClock notes a step of the wall clock, for a start after the next boot.
+func (s *Store) watchClock() {
+	ahead := s.clock.ahead(s.now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info := s.clock.boots[s.clock.number]
+	if (ahead - info.ahead).Abs() > 100*time.Millisecond {
+		info.ahead = ahead
+		s.clock.boots[s.clock.number] = info
+		s.metaNew = true
+		s.queued.Add(1)
+	}
+}
+
+// foldWhenDue returns the fold's part of each second.
+func (s *Store) foldWhenDue() func() {
+	var notBefore time.Time
+	return func() {
+		now := s.now()
+		if now.Before(notBefore) || !s.foldDue(now) {
+			return
+		}
+		if s.health.report(s.log, "base", s.fold()) != nil {
+			notBefore = now.Add(s.tune.retry)
+		}
+	}
+}
+
+func (s *Store) foldDue(now time.Time) bool {
+	j := &s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	size := j.size
+	for _, o := range j.old {
+		size += o.size
+	}
+	s.mu.RLock()
+	owed := len(s.changed)
+	s.mu.RUnlock()
+	return owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
+}
+
+// fold starts a new journal, writes all that the base lacks into it in bounded
+// transactions, and deletes the older journals. Put and Flush go on meanwhile.
+// After an error everything is owed still.
+func (s *Store) fold() error {
+	if err := s.rotate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	owed := s.changed
+	s.changed = nil
+	for _, sl := range owed {
+		sl.changed = false
+	}
+	slices.SortFunc(owed, func(a, b *slot) int { return strings.Compare(string(number(a)), string(number(b))) })
+	s.mu.Unlock()
+	err := guard(func() error { return s.writeBase(owed) })
+	if err != nil {
+		s.oweAgain(owed)
+	}
+	if errors.Is(err, errDamaged) {
+		err = errors.Join(s.setAside(s.basePath(), err), s.distrust(err))
+	}
+	if err != nil {
+		return fmt.Errorf("location store: fold the journal into %s: %w", s.basePath(), err)
+	}
+	s.forget(owed)
+	return s.dropOld()
+}
+
+func (s *Store) writeBase(owed []*slot) error {
+	db, err := s.openBase(false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.writeSlots(db, owed), db.Close())
+}
+
+func (s *Store) writeSlots(db *bolt.DB, owed []*slot) error {
+	if err := putWords(db, s.words(true)); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(owed, s.tune.foldBatch) {
+		blobs := make([]string, len(batch))
+		s.mu.RLock()
+		for i, sl := range batch {
+			blobs[i] = sl.blob
+		}
+		s.mu.RUnlock()
+		if err := putSlots(db, blobs); err != nil {
+			return err
+		}
+	}
+	return putWords(db, s.words(false))
+}
+
+// words are the store's words, those of earlier boots with them as long as the
+// base may hold entries of theirs.
+func (s *Store) words(all bool) []word {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	words := []word{s.word()}
+	for n, info := range s.clock.boots {
+		if all && n != s.clock.number {
+			words = append(words, word{meta: s.meta, number: n, boot: info})
+		}
+	}
+	return words
+}
+
+// rotate ends the present journal; the next Flush starts a new one.
+func (s *Store) rotate() error {
+	j := &s.journal
+	j.syncMu.Lock()
+	defer j.syncMu.Unlock()
+	j.mu.Lock()
+	f := j.file
+	if f != nil {
+		j.old = append(j.old, oldJournal{path: f.Name(), size: j.size})
+	}
+	j.file, j.size, j.unsynced, j.born = nil, 0, false, s.now()
+	j.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return s.distrust(fmt.Errorf("location store: sync %s: %w", f.Name(), err))
+	}
+	return nil
+}
+
+func (s *Store) oweAgain(owed []*slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range owed {
+		s.owe(sl)
+	}
+}
+
+// forget drops the slots of deleted DNs that the base has dropped too.
+func (s *Store) forget(owed []*slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range owed {
+		if sl.gone && !sl.dirty && !sl.changed {
+			delete(s.slots, number(sl))
+		}
+	}
+}
+
+// dropOld deletes the journals that are folded.
+func (s *Store) dropOld() error {
+	j := &s.journal
+	j.mu.Lock()
+	old := j.old
+	j.old = nil
+	j.mu.Unlock()
+	for i, o := range old {
+		if err := os.Remove(o.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			j.mu.Lock()
+			j.old = append(old[i:len(old):len(old)], j.old...)
+			j.mu.Unlock()
+			return fmt.Errorf("location store: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close flushes, syncs and gives the directory free. Run must have ended.
+func (s *Store) Close() error {
+	err := errors.Join(s.Flush(), s.sync())
+	j := &s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file != nil {
+		err = errors.Join(err, j.file.Close())
+		j.file = nil
+	}
+	return errors.Join(err, s.lock.Close())
+}

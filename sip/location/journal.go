@@ -1,0 +1,215 @@
+package location
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// journal is the file that Flush appends to. There is one generation that is
+// written and any number of older ones that wait to be folded into the base.
+type journal struct {
+	mu      sync.Mutex // held for a write
+	file    *os.File   // nil until it could be made
+	gen     uint64
+	size    int64
+	born    time.Time
+	written uint64 // all Puts up to this count are in
+	buf     []byte
+	batch   []*slot
+	old     []oldJournal // of the fold's goroutine and Open
+
+	syncMu   sync.Mutex // held for an fsync, never with mu
+	unsynced bool       // guarded by mu
+}
+
+type oldJournal struct {
+	path string
+	size int64
+}
+
+const journalPrefix = "location.journal."
+
+func (s *Store) journalPath(gen uint64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%s%08d", journalPrefix, gen))
+}
+
+// journalGens lists the generations on disk, the oldest first.
+func journalGens(dir string) ([]uint64, error) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var gens []uint64
+	for _, f := range files {
+		if digits, ok := strings.CutPrefix(f.Name(), journalPrefix); ok {
+			if gen, err := strconv.ParseUint(digits, 10, 64); err == nil {
+				gens = append(gens, gen)
+			}
+		}
+	}
+	slices.Sort(gens)
+	return gens, nil
+}
+
+// Flush writes what Put, Delete and Raise queued; after it kill -9 loses
+// nothing of that, and a power failure loses it for one second at most. Callers
+// that come together share one write. An error (disk full) leaves the memory
+// right; what was not written stays queued and goes with a later Flush.
+func (s *Store) Flush() error {
+	want := s.queued.Load()
+	j := &s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.written >= want {
+		return nil
+	}
+	return s.health.report(s.log, "journal", s.flush())
+}
+
+// flush writes the queue in one write; the caller holds journal.mu.
+func (s *Store) flush() error {
+	j := &s.journal
+	if err := s.openJournal(); err != nil {
+		return err
+	}
+	upto, word := s.drain()
+	err := j.append()
+	if err != nil {
+		s.requeue(word)
+		return fmt.Errorf("location store: write %s: %w", j.file.Name(), err)
+	}
+	j.written, j.unsynced = upto, true
+	return nil
+}
+
+// drain moves the queue into the journal's buffer. The slots of the batch are
+// marked as the base's debt already: they stay so whatever becomes of the write.
+func (s *Store) drain() (upto uint64, hasWord bool) {
+	j := &s.journal
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	upto = s.queued.Load()
+	j.buf = j.buf[:0]
+	if s.metaNew {
+		j.buf, hasWord = appendFrame(j.buf, s.word().encode()), true
+	}
+	for _, sl := range s.dirty {
+		j.buf = appendFrame(j.buf, sl.blob)
+		sl.dirty = false
+		s.owe(sl)
+	}
+	j.batch, s.dirty = s.dirty, j.batch[:0]
+	s.metaNew = false
+	return upto, hasWord
+}
+
+// owe notes that the base lacks sl; the caller holds mu.
+func (s *Store) owe(sl *slot) {
+	if !sl.changed {
+		sl.changed = true
+		s.changed = append(s.changed, sl)
+	}
+}
+
+func (s *Store) requeue(hasWord bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.metaNew = s.metaNew || hasWord
+	for _, sl := range s.journal.batch {
+		if !sl.dirty {
+			sl.dirty = true
+			s.dirty = append(s.dirty, sl)
+		}
+	}
+}
+
+func (s *Store) word() word {
+	return word{meta: s.meta, number: s.clock.number, boot: s.clock.boots[s.clock.number]}
+}
+
+// openJournal makes the next generation's file when there is none open. It
+// starts with a word of the store, since it may outlive the base.
+func (s *Store) openJournal() error {
+	j := &s.journal
+	if j.file != nil {
+		return nil
+	}
+	f, err := os.OpenFile(s.journalPath(j.gen+1), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("location store: %w", err)
+	}
+	s.mu.RLock()
+	head := appendFrame([]byte(journalMagic), s.word().encode())
+	s.mu.RUnlock()
+	if _, err := f.Write(head); err != nil {
+		return errors.Join(fmt.Errorf("location store: write %s: %w", f.Name(), err), f.Close(), os.Remove(f.Name()))
+	}
+	j.file, j.size, j.born = f, int64(len(head)), s.now()
+	j.gen++
+	j.unsynced = true
+	return nil
+}
+
+// append writes the buffer behind the last sound frame. What a failed write
+// left there is cut off.
+func (j *journal) append() error {
+	if len(j.buf) == 0 {
+		return nil
+	}
+	n, err := j.file.Write(j.buf)
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, j.cut())
+		}
+		return err
+	}
+	j.size += int64(n)
+	if cap(j.buf) > 1<<20 {
+		j.buf = nil
+	}
+	return nil
+}
+
+func (j *journal) cut() error {
+	if err := j.file.Truncate(j.size); err != nil {
+		return err
+	}
+	_, err := j.file.Seek(j.size, 0)
+	return err
+}
+
+// sync brings what was written to the disk.
+func (s *Store) sync() error {
+	j := &s.journal
+	j.syncMu.Lock()
+	defer j.syncMu.Unlock()
+	j.mu.Lock()
+	f, todo := j.file, j.unsynced
+	j.unsynced = false
+	j.mu.Unlock()
+	if f == nil || !todo {
+		return nil
+	}
+	if err := f.Sync(); err != nil {
+		return s.distrust(fmt.Errorf("location store: sync %s: %w", f.Name(), err))
+	}
+	return nil
+}
+
+// distrust is told of a failed fsync: the kernel may have dropped pages of the
+// journal, so that all entries are owed to the base again.
+func (s *Store) distrust(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range s.slots {
+		s.owe(sl)
+	}
+	return err
+}

@@ -1,0 +1,208 @@
+// Package location keeps the bindings of the DNs that are registered at this
+// node: which phone may be reached where, and until when. Everything is in
+// memory; a journal in front of a bbolt file brings it back after a crash.
+//
+// The registrar of package sip is the only writer: it calls Put for what it
+// accepted, then Flush, and answers 200 after that. Nothing here knows SIP
+// beyond the words it stores, and nothing leaves the node: a peer needs no
+// phone's address.
+package location
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// ErrInUse says that another process has the store open.
+var ErrInUse = errors.New("another sipcluster server uses this data directory")
+
+// Config of a Store.
+type Config struct {
+	// Dir holds the store's files; it is made when missing.
+	Dir string
+	// Now is the clock; nil means time.Now. What it returns should carry a
+	// monotonic reading, so that a stepped wall clock moves no expiry.
+	Now func() time.Time
+	// Log takes one line per change of health; nil means slog.Default().
+	Log *slog.Logger
+}
+
+// Store holds the bindings of this node. Its methods may be called by many
+// goroutines at once.
+type Store struct {
+	dir   string
+	now   func() time.Time
+	log   *slog.Logger
+	clock clock
+	tune  tuning
+	lock  *os.File
+
+	mu      sync.RWMutex
+	slots   map[dn.Number]*slot
+	live    int     // slots that are not gone
+	dirty   []*slot // not in the journal yet
+	changed []*slot // in the journal, not in the base yet
+	wheel   wheel
+	meta    Meta
+	metaNew bool // meta has to be written
+	queued  atomic.Uint64
+
+	journal journal // has a lock of its own, taken before mu
+	health  health
+}
+
+// slot is the place of one DN. Its fields are guarded by Store.mu.
+type slot struct {
+	blob    string // the encoded Entry, or the tombstone when gone
+	due     uint32 // second in whose bucket the slot lies, 0 = none
+	dirty   bool
+	changed bool
+	gone    bool
+}
+
+// tuning holds what tests make smaller.
+type tuning struct {
+	foldSize  int64         // journal bytes that start a fold
+	foldAge   time.Duration // age of a journal that starts a fold
+	foldBatch int           // DNs a bbolt transaction
+	retry     time.Duration // pause after a fold that failed
+}
+
+var defaults = tuning{foldSize: 32 << 20, foldAge: 5 * time.Minute, foldBatch: 512, retry: 10 * time.Second}
+
+// Meta is what the node has to remember beside its bindings.
+type Meta struct {
+	// Incarnation is this start's number: greater than that of every earlier
+	// start, and on disk before Open returned unless the disk was full.
+	Incarnation uint64
+	// Floor is the greatest claim time that this node is known to have issued
+	// or seen, ns since the epoch.
+	Floor int64
+}
+
+// Meta returns this start's incarnation and the present floor; right after
+// Open the floor is what earlier starts left, dn.Config.Floor.
+func (s *Store) Meta() Meta {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.meta
+}
+
+// Raise notes a claim time seen elsewhere. It is written with the next Flush.
+func (s *Store) Raise(claimTime int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if claimTime > s.meta.Floor {
+		s.meta.Floor = claimTime
+		s.metaNew = true
+		s.queued.Add(1)
+	}
+}
+
+// Get returns the entry of n, or nil. The caller owns it.
+func (s *Store) Get(n dn.Number) *Entry {
+	s.mu.RLock()
+	blob := liveBlob(s.slots[n])
+	s.mu.RUnlock()
+	return s.decode(blob)
+}
+
+// GetBytes is Get for a number in a buffer, which it does not keep.
+func (s *Store) GetBytes(n []byte) *Entry {
+	s.mu.RLock()
+	blob := liveBlob(s.slots[dn.Number(n)])
+	s.mu.RUnlock()
+	return s.decode(blob)
+}
+
+func liveBlob(sl *slot) string {
+	if sl == nil || sl.gone {
+		return ""
+	}
+	return sl.blob
+}
+
+func (s *Store) decode(blob string) *Entry {
+	if blob == "" {
+		return nil
+	}
+	e, _, err := decodeEntry(blob, s.clock)
+	if err != nil {
+		panic("location: an entry of our own does not decode: " + err.Error())
+	}
+	return e
+}
+
+// Put replaces the entry of e.Record.Number: in memory at once, in the journal
+// with the next Flush. The store does not keep e.
+func (s *Store) Put(e *Entry) {
+	blob := encodeEntry(e, s.clock)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl := s.slots[e.Record.Number]
+	if sl == nil {
+		sl = &slot{}
+		s.live++
+	} else if sl.gone {
+		s.live++
+	}
+	sl.blob, sl.gone = blob, false
+	// The map's key is a part of the blob and moves with it.
+	s.slots[blobNumber(blob)] = sl
+	s.meta.Floor = max(s.meta.Floor, e.Record.ClaimTime)
+	s.enqueue(sl)
+	s.schedule(sl, e.earliest())
+}
+
+// Delete removes the entry of n, in memory at once.
+func (s *Store) Delete(n dn.Number) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl := s.slots[n]
+	if sl == nil || sl.gone {
+		return
+	}
+	sl.blob, sl.gone, sl.due = encodeGone(n), true, 0
+	s.slots[blobNumber(sl.blob)] = sl
+	s.live--
+	s.enqueue(sl)
+}
+
+func (s *Store) enqueue(sl *slot) {
+	s.queued.Add(1)
+	if !sl.dirty {
+		sl.dirty = true
+		s.dirty = append(s.dirty, sl)
+	}
+}
+
+// Len counts the entries.
+func (s *Store) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.live
+}
+
+// Range calls fn for every entry, in no order, until it returns false. It works
+// on a moment's view and holds no lock while fn runs.
+func (s *Store) Range(fn func(*Entry) bool) {
+	s.mu.RLock()
+	blobs := make([]string, 0, s.live)
+	for _, sl := range s.slots {
+		if !sl.gone {
+			blobs = append(blobs, sl.blob)
+		}
+	}
+	s.mu.RUnlock()
+	for _, b := range blobs {
+		if !fn(s.decode(b)) {
+			return
+		}
+	}
+}

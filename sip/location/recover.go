@@ -1,0 +1,229 @@
+package location
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Open brings back what an earlier process flushed. A damaged file is set aside
+// with a log line, a full disk lets the store work in memory (see Failing).
+// ErrInUse says that another process holds the directory.
+func Open(cfg Config) (*Store, error) { return open(cfg, readBoot(), defaults) }
+
+func open(cfg Config, b boot, tune tuning) (*Store, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("location store: no directory given")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("location store: %w", err)
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: cfg.Dir, now: cfg.Now, log: cfg.Log, tune: tune, lock: lock, slots: make(map[dn.Number]*slot)}
+	s.clock.start = cfg.Now()
+	s.wheel = wheel{buckets: make(map[uint32][]*slot), next: 1}
+	if err := s.recover(b); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+func lockDir(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "location.lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("location store: %w", err)
+	}
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return nil, errors.Join(fmt.Errorf("%w: %s is locked", ErrInUse, path), f.Close())
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("location store: lock %s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// recover reads the base, then the journals from the oldest on, and starts this
+// process's incarnation in a new journal.
+func (s *Store) recover(b boot) error {
+	ld := loader{store: s, words: make(map[uint64]bootInfo)}
+	base := ld
+	base.words = make(map[uint64]bootInfo)
+	switch err := s.readBase(base.take); {
+	case errors.Is(err, errDamaged):
+		clear(s.slots)
+		if err := s.setAside(s.basePath(), err); err != nil {
+			return err
+		}
+	case err != nil:
+		return fmt.Errorf("location store: read %s: %w", s.basePath(), err)
+	default:
+		ld = base
+	}
+	ld.fromJournal = true
+	if err := s.readJournals(&ld); err != nil {
+		return err
+	}
+	s.clock.settle(b, ld.words)
+	s.meta.Floor = ld.meta.Floor
+	s.meta.Incarnation = max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)
+	s.adopt()
+	return s.begin()
+}
+
+// begin makes the new incarnation durable. On a full disk it is not; Failing
+// says so, and the next Flush tries again.
+func (s *Store) begin() error {
+	s.metaNew = true
+	s.queued.Add(1)
+	err := s.Flush()
+	if err == nil {
+		err = errors.Join(s.sync(), syncDir(s.dir))
+	}
+	if err != nil && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		if s.journal.file != nil {
+			err = errors.Join(err, s.journal.file.Close())
+		}
+		return err
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// loader takes payloads in the order of their writing.
+type loader struct {
+	store       *Store
+	words       map[uint64]bootInfo
+	meta        Meta
+	fromJournal bool
+}
+
+func (ld *loader) take(payload string) error {
+	switch payload[0] {
+	case kindMeta:
+		return ld.takeWord(payload)
+	case kindGone:
+		r := reader{s: payload[1:]}
+		n := r.number()
+		if err := r.end(); err != nil {
+			return err
+		}
+		ld.slot(n).gone = true
+	default:
+		e, _, err := decodeEntry(payload, clock{})
+		if err != nil {
+			return err
+		}
+		ld.meta.Floor = max(ld.meta.Floor, e.Record.ClaimTime)
+		sl := ld.slot(e.Record.Number)
+		sl.blob, sl.gone = payload, false
+		ld.store.slots[blobNumber(payload)] = sl
+	}
+	return nil
+}
+
+func (ld *loader) slot(n dn.Number) *slot {
+	s := ld.store
+	sl := s.slots[n]
+	if sl == nil {
+		sl = &slot{blob: encodeGone(n)}
+		s.slots[blobNumber(sl.blob)] = sl
+	}
+	if ld.fromJournal {
+		s.owe(sl)
+	}
+	return sl
+}
+
+func (ld *loader) takeWord(payload string) error {
+	w, err := decodeWord(payload)
+	if err != nil {
+		return err
+	}
+	ld.words[w.number] = w.boot
+	ld.meta.Incarnation = max(ld.meta.Incarnation, w.meta.Incarnation)
+	ld.meta.Floor = max(ld.meta.Floor, w.meta.Floor)
+	return nil
+}
+
+// adopt moves the entries that were read into the present boot and puts them
+// on the wheel.
+func (s *Store) adopt() {
+	for n, sl := range s.slots {
+		if sl.gone {
+			sl.blob = encodeGone(n)
+			continue
+		}
+		s.live++
+		e, moved, err := decodeEntry(sl.blob, s.clock)
+		if err != nil {
+			panic("location: an entry that was read does not decode: " + err.Error())
+		}
+		if moved {
+			sl.blob = encodeEntry(e, s.clock)
+			s.slots[blobNumber(sl.blob)] = sl
+			s.owe(sl)
+		}
+		s.schedule(sl, e.earliest())
+	}
+}
+
+// readJournals replays all generations and leaves them for the next fold.
+func (s *Store) readJournals(ld *loader) error {
+	gens, err := journalGens(s.dir)
+	if err != nil {
+		return fmt.Errorf("location store: %w", err)
+	}
+	for _, gen := range gens {
+		if err := s.readJournal(s.journalPath(gen), ld); err != nil {
+			return err
+		}
+		s.journal.gen = gen
+	}
+	return nil
+}
+
+// readJournal replays one file. Its torn end is cut off; a file with sound
+// frames behind damage, or without our header, is set aside.
+func (s *Store) readJournal(path string, ld *loader) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("location store: %w", err)
+	}
+	good := readFrames(b, ld.take)
+	switch {
+	case good == len(b):
+	case good == 0 && len(b) > len(journalMagic), hasFrame(b[good:]):
+		return s.setAside(path, fmt.Errorf("%d of %d bytes are sound", good, len(b)))
+	default:
+		s.log.Warn("location journal ends in the middle of a write: the end is cut off", "file", path, "kept_bytes", good, "cut_bytes", len(b)-good)
+		if err := os.Truncate(path, int64(good)); err != nil {
+			return fmt.Errorf("location store: %w", err)
+		}
+	}
+	s.journal.old = append(s.journal.old, oldJournal{path: path, size: int64(good)})
+	return nil
+}
