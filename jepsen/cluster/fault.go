@@ -152,7 +152,10 @@ func (f *cuts) rules() string {
 	}
 	fill("port_cut", ports)
 	b.WriteString("flush chain bridge faults loss\n")
-	if f.loss > 0 {
+	switch {
+	case f.loss >= 100:
+		b.WriteString("add rule bridge faults loss drop\n")
+	case f.loss > 0:
 		fmt.Fprintf(&b, "add rule bridge faults loss numgen random mod 100 < %d drop\n", f.loss)
 	}
 	return b.String()

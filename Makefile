@@ -1,0 +1,63 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Fewer of the machine's cores for the tests: make test GOFLAGS=-p=1.
+unit = $$(go list ./... | grep -v /jepsen/)
+golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
+buf = go tool -modfile=tools/buf.mod buf
+
+.PHONY: help build run dev demo setup test unit e2e lint fmt generate check-generated bench bench-full bench-peer clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/sipcluster
+	go build -o bin/sipcluster ./cmd/sipcluster
+
+run: build ## a whole local cluster: 3 nodes in 3 sites, no root (Ctrl-C ends it)
+	bin/sipcluster dev
+
+dev: run
+
+demo: build ## the document's three scenes with built-in SIP phones
+	bin/sipcluster demo
+
+setup: ## what the tests need of Debian: sipp, baresip, sipsak, nft, ip, gcc
+	@scripts/setup
+
+test: setup ## everything: unit and property tests with the race detector, then real clusters
+	go test -race $(unit)
+	go test -count=1 -timeout=15m ./jepsen/...
+
+unit: ## only the unit and property tests, with the race detector
+	go test -race $(unit)
+
+e2e: setup ## only the tests with real clusters and phones
+	go test -count=1 -timeout=15m -v ./jepsen/...
+
+lint: ## gofmt, golangci-lint with staticcheck and the import rules, buf lint
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
+	$(golangci) run ./...
+	$(buf) lint
+
+fmt: ## gofmt everything
+	gofmt -w .
+
+generate: ## Go code of the .proto files
+	$(buf) generate
+
+check-generated: ## fails when generated code is not that of the .proto files
+	@scripts/check-generated
+
+bench: build ## the figures of this machine, as a table and as JSON
+	go run ./jepsen/bench
+
+bench-full: build ## bench with long runs: 10 minutes of false-loss watching among them
+	go run ./jepsen/bench -full
+
+bench-peer: build ## bench beside Kamailio with the same load
+	jepsen/bench/peer.sh
+
+clean: ## built files away
+	rm -rf bin
