@@ -80,6 +80,16 @@ func (t *Table) Saw(id Node, incarnation uint64) {
 	}
 }
 
+// Current returns ErrFenced when the copy has a newer feed.
+func (c *Copy) Current() error {
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	if c.o.feed != c.feed {
+		return ErrFenced
+	}
+	return nil
+}
+
 // Apply takes a batch of the peer's records, in the peer's order. seq is the
 // position behind it, 0 within a snapshot. It returns how many were no
 // records: they change nothing. ErrFenced: this copy has a newer feed.
@@ -224,6 +234,14 @@ func (t *Table) walkChunk(after Number, visit func(*entry) error) (Number, bool,
 		}
 	}
 	return after, len(chunk) == chunkSize, nil
+}
+
+// Heard tells whether the peer's word counts here.
+func (t *Table) Heard(id Node) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	_, o := t.find(id)
+	return o != nil && o.heard
 }
 
 // SetHeard says whether the peer can be heard. The answers of Get, Range and

@@ -1,0 +1,189 @@
+package tcontroller
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// follower keeps the link to one peer and judges whether the peer is heard.
+// run is the judge; a second goroutine, keep, owns the link.
+type follower struct {
+	id     dn.Node
+	cfg    *Config
+	log    *slog.Logger
+	cancel context.CancelFunc
+	done   chan struct{}
+	// judge wakes the judge, redial the link's keeper.
+	judge, redial chan struct{}
+
+	mu     sync.Mutex
+	peer   Peer
+	gossip gossip
+	link   linkState
+	st     PeerStatus
+	// vetoed: the present gossip verdict has been counted as overruled.
+	vetoed bool
+}
+
+// linkState is what the keeper knows of the link. Guarded by follower.mu.
+type linkState struct {
+	up, synced, refused, bye bool
+	// lastFrame is when anything arrived; downAt when the link ended.
+	lastFrame, downAt time.Time
+}
+
+func newFollower(cfg *Config, p Peer, g gossip, cancel context.CancelFunc) *follower {
+	return &follower{
+		id: p.ID, cfg: cfg, peer: p, gossip: g, cancel: cancel, done: make(chan struct{}),
+		log: cfg.Log.With("peer", p.Name), judge: make(chan struct{}, 1), redial: make(chan struct{}, 1),
+		st: PeerStatus{Reason: "connecting", Since: time.Now()},
+	}
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // woken already
+	}
+}
+
+func (f *follower) setPeer(p Peer) {
+	f.mu.Lock()
+	moved := f.peer.Addr != p.Addr
+	f.peer = p
+	f.mu.Unlock()
+	if moved {
+		poke(f.redial)
+	}
+}
+
+func (f *follower) setGossip(g gossip) {
+	f.mu.Lock()
+	back := f.gossip.dead && !g.dead
+	f.gossip = g
+	f.vetoed = false
+	f.mu.Unlock()
+	if g.incarnation > 0 && !g.dead {
+		f.cfg.Table.Saw(f.id, g.incarnation)
+	}
+	if back {
+		poke(f.redial)
+	}
+	poke(f.judge)
+}
+
+// address to dial: what gossip heard from the node itself is newer than the roster.
+func (f *follower) address() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gossip.addr != "" && !f.gossip.dead {
+		return f.gossip.addr
+	}
+	return f.peer.Addr
+}
+
+// change alters the link's state and lets the judge see it.
+func (f *follower) change(fn func(*linkState)) {
+	f.mu.Lock()
+	fn(&f.link)
+	f.mu.Unlock()
+	poke(f.judge)
+}
+
+// frame notes that something arrived.
+func (f *follower) frame(rtt, skew time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.link.lastFrame = time.Now()
+	if rtt > 0 {
+		f.st.RTT, f.st.Skew = rtt, skew
+	}
+}
+
+// run judges until the context ends.
+func (f *follower) run(ctx context.Context) {
+	defer close(f.done)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.keep(ctx) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.judge:
+		case <-timer.C:
+		}
+		if after := f.decide(); after > 0 {
+			timer.Reset(after)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// decide comes to a verdict and has the table follow it.
+func (f *follower) decide() (after time.Duration) {
+	f.mu.Lock()
+	e := f.evidence(time.Now())
+	heard, reason, after := e.verdict()
+	veto := heard && e.up && e.gossipDead && !f.vetoed
+	if veto {
+		f.vetoed = true
+		f.st.Vetoes++
+	}
+	changed := heard != f.st.Heard || heard != e.heard
+	f.mu.Unlock()
+	if veto {
+		f.log.Warn("gossip lost the peer but its link is fresh: still heard", "silence_ms", e.silence.Milliseconds())
+		f.cfg.Rejoin(f.id)
+	}
+	if changed {
+		f.announce(heard, reason, e)
+	}
+	return after
+}
+
+func (f *follower) evidence(now time.Time) evidence {
+	e := evidence{
+		up: f.link.up, synced: f.link.synced, refused: f.link.refused, bye: f.link.bye,
+		gossipDead: f.gossip.dead, heard: f.cfg.Table.Heard(f.id), silence: now.Sub(f.link.lastFrame), linkTimeout: f.cfg.LinkTimeout,
+	}
+	if !e.up {
+		e.down = now.Sub(f.link.downAt)
+	}
+	return e
+}
+
+func (f *follower) announce(heard bool, reason string, e evidence) {
+	if !f.cfg.Table.SetHeard(f.id, heard) && heard {
+		return // its copy is no longer whole: the next end of a sync decides again
+	}
+	if !heard && reason == "" {
+		reason = "restarted" // the table itself stopped hearing an older incarnation
+	}
+	f.mu.Lock()
+	f.st.Heard, f.st.Reason, f.st.Since = heard, reason, time.Now()
+	if !heard {
+		f.st.Losses++
+	}
+	f.mu.Unlock()
+	if heard {
+		f.log.Info("peer is heard: its DNs count here", "owned", f.cfg.Table.OwnedBy(f.id))
+		return
+	}
+	f.log.Warn("peer is lost: its DNs are out of service here", "reason", reason, "silence_ms", e.silence.Milliseconds(), "gossip_dead", e.gossipDead, "owned", f.cfg.Table.OwnedBy(f.id))
+}
+
+func (f *follower) status() PeerStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.st
+	s.Peer, s.GossipAlive = f.peer, !f.gossip.dead
+	return s
+}

@@ -1,0 +1,288 @@
+package tcontroller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Redial of a broken link.
+const (
+	backoffMin = 10 * time.Millisecond
+	backoffMax = 200 * time.Millisecond
+	// Connects are started a stagger apart until one succeeds: a lost SYN must
+	// not look like a cut.
+	dialStagger = 100 * time.Millisecond
+	dialTries   = 6
+	dialTimeout = 600 * time.Millisecond
+)
+
+// maxSkew is the clock difference to a peer that is worth a word.
+const maxSkew = 500 * time.Millisecond
+
+// keep holds the link up until the context ends.
+func (f *follower) keep(ctx context.Context) {
+	backoff := backoffMin
+	for said := ""; ctx.Err() == nil; {
+		began := time.Now()
+		err := f.connect(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > time.Second {
+			backoff = backoffMin
+		}
+		if text := err.Error(); text != said {
+			f.log.Info("link is down", "err", err)
+			said = text
+		}
+		select {
+		case <-ctx.Done():
+		case <-f.redial:
+		case <-time.After(backoff):
+		}
+		backoff = min(backoff*13/10+backoffMin, backoffMax)
+	}
+}
+
+// connect dials, follows, and returns why that ended.
+func (f *follower) connect(ctx context.Context) error {
+	addr := f.address()
+	conn, err := f.dial(ctx, addr)
+	if err != nil {
+		refused := errors.Is(err, syscall.ECONNREFUSED)
+		f.change(func(l *linkState) { l.refused = refused })
+		return fmt.Errorf("connecting to %s: %w", addr, err)
+	}
+	cc, err := grpc.NewClient("passthrough:///"+addr,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // conn is secured by Dial where the cluster has a key
+		grpc.WithContextDialer(once(conn)), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
+		grpc.WithInitialWindowSize(1<<20), grpc.WithInitialConnWindowSize(1<<20), grpc.WithIdleTimeout(0),
+	)
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	defer func() { _ = cc.Close() }()
+	err = f.follow(ctx, tcpb.NewTControllerClient(cc))
+	f.change(func(l *linkState) {
+		if l.up {
+			l.downAt = time.Now()
+		}
+		l.up, l.synced = false, false
+	})
+	return err
+}
+
+// once hands out the connection the first time; there is no second.
+func once(conn net.Conn) func(context.Context, string) (net.Conn, error) {
+	c := make(chan net.Conn, 1)
+	c <- conn
+	return func(context.Context, string) (net.Conn, error) {
+		select {
+		case conn := <-c:
+			return conn, nil
+		default:
+			return nil, errors.New("the link has ended")
+		}
+	}
+}
+
+type dialed struct {
+	conn net.Conn
+	err  error
+}
+
+// dial starts staggered connects and takes the first that succeeds. A refusal
+// counts at once.
+func (f *follower) dial(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	results := make(chan dialed)
+	stagger := time.NewTicker(dialStagger)
+	defer stagger.Stop()
+	start := func() {
+		go func() { // ends with ctx
+			conn, err := f.cfg.Dial(ctx, addr)
+			select {
+			case results <- dialed{conn, err}:
+			case <-ctx.Done():
+				if conn != nil {
+					_ = conn.Close()
+				}
+			}
+		}()
+	}
+	start()
+	for started, pending := 1, 1; ; {
+		select {
+		case r := <-results:
+			pending--
+			if r.err == nil || errors.Is(r.err, syscall.ECONNREFUSED) || pending == 0 && started == dialTries {
+				return r.conn, r.err
+			}
+		case <-stagger.C:
+			if started < dialTries {
+				started, pending = started+1, pending+1
+				start()
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// follow reads the link until it ends.
+func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	timer := time.AfterFunc(helloTimeout, cancel)
+	defer timer.Stop()
+	stream, err := client.Follow(ctx)
+	if err != nil {
+		return err
+	}
+	from := f.cfg.Table.Position(f.id)
+	hello := &tcpb.FollowHello{
+		ClusterId: f.cfg.ClusterID, Follower: string(f.cfg.Table.Self()), Owner: string(f.id),
+		ResumeIncarnation: from.Incarnation, ResumeSeq: from.Seq,
+	}
+	if err := stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: hello}}); err != nil {
+		return streamError(stream, err)
+	}
+	l := &followerLink{f: f, stream: stream}
+	if err := l.recv(true); err != nil {
+		return err
+	}
+	timer.Stop()
+	f.change(func(s *linkState) { *s = linkState{up: true, lastFrame: time.Now(), synced: s.synced} })
+	pings := make(chan struct{})
+	go func() { // ends with ctx
+		defer close(pings)
+		l.ping(ctx)
+	}()
+	defer func() { cancel(); <-pings }()
+	for {
+		if err := l.recv(false); err != nil {
+			return err
+		}
+	}
+}
+
+// streamError is the status behind a failed Send.
+func streamError(s grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse], err error) error {
+	if _, e := s.Recv(); e != nil {
+		return e
+	}
+	return err
+}
+
+// followerLink is one stream from the peer.
+type followerLink struct {
+	f      *follower
+	stream grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse]
+	copy   *dn.Copy
+	batch  []dn.Record
+	skewed bool
+}
+
+var epoch = time.Now()
+
+// ping keeps the link busy and measures it.
+func (l *followerLink) ping(ctx context.Context) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		now := time.Now()
+		p := &tcpb.Ping{SentMono: int64(now.Sub(epoch)), SentWall: now.UnixNano()}
+		if l.stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Ping{Ping: p}}) != nil {
+			return // the reader learns why
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// recv takes one message. The first must be the owner's hello.
+func (l *followerLink) recv(first bool) error {
+	m, err := l.stream.Recv()
+	if err != nil {
+		return err
+	}
+	if first && m.GetHello() == nil {
+		return errors.New("the peer did not say hello")
+	}
+	l.f.frame(0, 0)
+	switch b := m.GetBody().(type) {
+	case *tcpb.FollowResponse_Hello:
+		return l.hello(b.Hello)
+	case *tcpb.FollowResponse_Records:
+		return l.records(b.Records)
+	case *tcpb.FollowResponse_EndOfSync:
+		if err := l.copy.Synced(b.EndOfSync.GetSeq()); err != nil {
+			return err
+		}
+		l.f.change(func(s *linkState) { s.synced = true })
+	case *tcpb.FollowResponse_Pong:
+		l.pong(b.Pong)
+		return l.copy.Current()
+	case *tcpb.FollowResponse_Goodbye:
+		l.f.change(func(s *linkState) { s.bye = true })
+	}
+	return nil
+}
+
+func (l *followerLink) hello(h *tcpb.OwnerHello) error {
+	id := l.f.id
+	if h.GetOwner() != string(id) {
+		return fmt.Errorf("node %.64q answers instead of %s", h.GetOwner(), id)
+	}
+	c, err := l.f.cfg.Table.Sync(id, h.GetIncarnation(), h.GetResumed())
+	if err != nil {
+		return err
+	}
+	l.copy = c
+	l.f.change(func(s *linkState) { s.synced = false })
+	return nil
+}
+
+func (l *followerLink) records(b *tcpb.RecordBatch) error {
+	l.batch = l.batch[:0]
+	for _, r := range b.GetRecords() {
+		l.batch = append(l.batch, fromProto(r))
+	}
+	rejected, err := l.copy.Apply(l.batch, b.GetSeq())
+	if rejected > 0 {
+		l.f.log.Warn("the peer sent records that are none: not taken", "count", rejected)
+	}
+	return err
+}
+
+func (l *followerLink) pong(p *tcpb.Pong) {
+	now := time.Now()
+	rtt := now.Sub(epoch) - time.Duration(p.GetSentMono())
+	if rtt <= 0 {
+		return
+	}
+	skew := time.Duration(p.GetOwnerWall()-p.GetSentWall()) - rtt/2
+	l.f.frame(rtt, skew)
+	if big := skew.Abs() > maxSkew; big != l.skewed {
+		l.skewed = big
+		if big {
+			l.f.log.Warn("the peer's clock differs: check NTP on both", "skew_ms", skew.Milliseconds())
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package tcontroller
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Peer is another node of the cluster.
+type Peer struct {
+	ID dn.Node
+	// Name for people.
+	Name string
+	// Addr of its cluster port, host:port.
+	Addr string
+}
+
+// Config of a Mesh.
+type Config struct {
+	ClusterID string
+	Table     *dn.Table
+	// Dial opens a connection to a peer's cluster port for gRPC. An error that
+	// wraps ECONNREFUSED means that no process listens there.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// LinkTimeout is how long a broken link's peer may be silent while redials
+	// fail and gossip still holds it alive; 0 means 800 ms. With the kernel's
+	// notice of a silent cut it bounds the loss of a cut between just two nodes.
+	LinkTimeout time.Duration
+	// Rejoin is called when gossip holds a peer dead whose link is fresh.
+	Rejoin func(dn.Node)
+	Log    *slog.Logger
+}
+
+// Mesh follows every peer of this node.
+type Mesh struct {
+	cfg  Config
+	wake chan struct{}
+
+	mu        sync.Mutex
+	peers     []Peer // wanted
+	followers map[dn.Node]*follower
+	gossip    map[dn.Node]gossip
+}
+
+// gossip is the other witness's word.
+type gossip struct {
+	dead        bool
+	incarnation uint64
+	addr        string
+}
+
+// NewMesh makes a mesh without peers.
+func NewMesh(cfg Config) *Mesh {
+	if cfg.LinkTimeout == 0 {
+		cfg.LinkTimeout = 800 * time.Millisecond
+	}
+	return &Mesh{cfg: cfg, wake: make(chan struct{}, 1), followers: map[dn.Node]*follower{}, gossip: map[dn.Node]gossip{}}
+}
+
+// SetPeers says whom to follow. The copy of a peer that is no longer there is dropped.
+func (m *Mesh) SetPeers(peers []Peer) {
+	m.mu.Lock()
+	m.peers = append(m.peers[:0:0], peers...)
+	m.mu.Unlock()
+	m.poke()
+}
+
+// Gossip tells what gossip holds of a peer: dead or alive, in which
+// incarnation, and where it announces its cluster port ("" for unknown).
+func (m *Mesh) Gossip(id dn.Node, alive bool, incarnation uint64, addr string) {
+	m.mu.Lock()
+	g := gossip{dead: !alive, incarnation: incarnation, addr: addr}
+	m.gossip[id] = g
+	f := m.followers[id]
+	m.mu.Unlock()
+	if f != nil {
+		f.setGossip(g)
+	}
+}
+
+func (m *Mesh) poke() {
+	select {
+	case m.wake <- struct{}{}:
+	default: // Run will look anyway
+	}
+}
+
+// Run follows the peers until the context ends.
+func (m *Mesh) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		m.reconcile(ctx, &wg)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.wake:
+		}
+	}
+}
+
+// reconcile starts and stops followers until they are those wanted.
+func (m *Mesh) reconcile(ctx context.Context, wg *sync.WaitGroup) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wanted := map[dn.Node]bool{}
+	for _, p := range m.peers {
+		wanted[p.ID] = true
+		if f := m.followers[p.ID]; f != nil {
+			f.setPeer(p)
+			continue
+		}
+		fctx, cancel := context.WithCancel(ctx)
+		f := newFollower(&m.cfg, p, m.gossip[p.ID], cancel)
+		m.followers[p.ID] = f
+		wg.Go(func() { f.run(fctx) })
+	}
+	for id, f := range m.followers {
+		if !wanted[id] {
+			f.cancel()
+			delete(m.followers, id)
+			delete(m.gossip, id)
+			wg.Go(func() {
+				<-f.done
+				m.cfg.Table.Forget(id)
+			})
+		}
+	}
+}
+
+// PeerStatus is how this node sees a peer.
+type PeerStatus struct {
+	Peer
+	// Heard: the peer's DNs count here. Reason says why not, and Since is when
+	// that last changed.
+	Heard  bool
+	Reason string
+	Since  time.Time
+	// RTT of the link's last ping; 0 before the first.
+	RTT time.Duration
+	// Skew is the peer's wall clock minus ours.
+	Skew time.Duration
+	// GossipAlive is the other witness.
+	GossipAlive bool
+	// Vetoes counts gossip verdicts that a fresh link overruled.
+	Vetoes uint64
+	// Losses counts how often the peer was lost.
+	Losses uint64
+}
+
+// Status of all peers, ordered by name.
+func (m *Mesh) Status() []PeerStatus {
+	m.mu.Lock()
+	out := make([]PeerStatus, 0, len(m.followers))
+	for _, f := range m.followers {
+		out = append(out, f.status())
+	}
+	m.mu.Unlock()
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}

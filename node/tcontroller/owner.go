@@ -1,0 +1,222 @@
+package tcontroller
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Server is the owner's side: it tells each follower about this node's own DNs.
+type Server struct {
+	tcpb.UnimplementedTControllerServer
+	clusterID string
+	table     *dn.Table
+	log       *slog.Logger
+	bye       chan struct{}
+	stop      sync.Once
+}
+
+// NewServer makes the owner's side for a table; register it at the cluster port.
+func NewServer(clusterID string, table *dn.Table, log *slog.Logger) *Server {
+	return &Server{clusterID: clusterID, table: table, log: log, bye: make(chan struct{})}
+}
+
+// Stop says goodbye on every link, so that followers need not find out.
+func (s *Server) Stop() { s.stop.Do(func() { close(s.bye) }) }
+
+type followStream = grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.FollowResponse]
+
+// Follow serves one follower until it leaves, goes silent, or Stop is called.
+// Its goroutines end with the stream, which ends when Follow returns.
+func (s *Server) Follow(stream followStream) error {
+	hello, err := receiveHello(stream)
+	if err == nil {
+		err = s.admit(hello)
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-s.bye:
+			cancel(errStopping)
+		case <-ctx.Done():
+		}
+	}()
+	l := &ownerLink{stream: stream, records: s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()})}
+	log := s.log.With("peer", hello.GetFollower())
+	log.Debug("follower connected")
+	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
+	defer silent.Stop()
+	go func() { cancel(l.answerPings(silent)) }()
+	err = l.run(ctx, s)
+	log.Debug("follower left", "err", err)
+	return err
+}
+
+// receiveHello waits for the first message, but not for ever.
+func receiveHello(stream followStream) (*tcpb.FollowHello, error) {
+	type first struct {
+		m   *tcpb.FollowRequest
+		err error
+	}
+	c := make(chan first, 1)
+	go func() {
+		m, err := stream.Recv()
+		c <- first{m, err}
+	}()
+	timer := time.NewTimer(helloTimeout)
+	defer timer.Stop()
+	select {
+	case f := <-c:
+		if f.err == nil && f.m.GetHello() == nil {
+			f.err = status.Error(codes.InvalidArgument, "a T-Controller link starts with a hello")
+		}
+		return f.m.GetHello(), f.err
+	case <-timer.C:
+		return nil, status.Error(codes.DeadlineExceeded, "no hello: a T-Controller link starts with one")
+	}
+}
+
+// admit checks who asks.
+func (s *Server) admit(h *tcpb.FollowHello) error {
+	switch {
+	case h.GetClusterId() != s.clusterID:
+		s.log.Warn("refused a link from a node of another cluster", "peer", clip(h.GetFollower()), "its_cluster", clip(h.GetClusterId()), "cluster", s.clusterID)
+		return status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not %.64q: check the data directory and --join", s.clusterID, h.GetClusterId())
+	case h.GetOwner() != string(s.table.Self()):
+		return status.Errorf(codes.PermissionDenied, "this is node %s, not %.64q: the address belongs to another node now", s.table.Self(), h.GetOwner())
+	}
+	return nil
+}
+
+func clip(s string) string { return s[:min(len(s), 64)] }
+
+// ownerLink is one follower's stream. Records and pongs go out under mu.
+type ownerLink struct {
+	stream  followStream
+	records *dn.Stream
+
+	mu sync.Mutex
+}
+
+func (l *ownerLink) send(m *tcpb.FollowResponse) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stream.Send(m)
+}
+
+// answerPings returns when the follower leaves. Each ping winds up silent again.
+func (l *ownerLink) answerPings(silent *time.Timer) error {
+	for {
+		m, err := l.stream.Recv()
+		if err != nil {
+			return err
+		}
+		p := m.GetPing()
+		if p == nil {
+			return status.Error(codes.InvalidArgument, "a follower only pings")
+		}
+		silent.Reset(pingTimeout)
+		pong := &tcpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), OwnerWall: time.Now().UnixNano()}
+		if err := l.send(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_Pong{Pong: pong}}); err != nil {
+			return err
+		}
+	}
+}
+
+var (
+	errStopping = status.Error(codes.Unavailable, "the node stops")
+	errSilent   = status.Error(codes.DeadlineExceeded, "the follower no longer pings")
+)
+
+func (l *ownerLink) run(ctx context.Context, s *Server) error {
+	b := newBatch()
+	items := make([]dn.Item, 0, batchSize)
+	for {
+		var err error
+		if items, err = l.records.Next(ctx, items[:0]); err != nil {
+			return l.end(context.Cause(ctx))
+		}
+		if err := l.sendItems(b, items, s); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *ownerLink) end(cause error) error {
+	if cause == errStopping {
+		_ = l.send(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_Goodbye{Goodbye: &tcpb.Goodbye{}}}) // the end says it too
+	}
+	return cause
+}
+
+func (l *ownerLink) sendItems(b *batch, items []dn.Item, s *Server) error {
+	for _, it := range items {
+		switch it.Kind {
+		case dn.Row, dn.Change:
+			if b.add(&it); b.full() {
+				if err := b.flush(l); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := b.flush(l); err != nil {
+			return err
+		}
+		m := &tcpb.FollowResponse{Body: &tcpb.FollowResponse_EndOfSync{EndOfSync: &tcpb.EndOfSync{Seq: it.Seq}}}
+		if it.Kind == dn.Started {
+			m.Body = &tcpb.FollowResponse_Hello{Hello: &tcpb.OwnerHello{Owner: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
+		}
+		if err := l.send(m); err != nil {
+			return err
+		}
+	}
+	return b.flush(l)
+}
+
+// batch is one message of records, used again and again: Send marshals it
+// before it returns.
+type batch struct {
+	msg     tcpb.FollowResponse
+	body    tcpb.RecordBatch
+	records []*tcpb.Record
+}
+
+func newBatch() *batch {
+	b := &batch{}
+	b.msg.Body = &tcpb.FollowResponse_Records{Records: &b.body}
+	return b
+}
+
+func (b *batch) add(it *dn.Item) {
+	n := len(b.body.Records)
+	if n == len(b.records) {
+		b.records = append(b.records, &tcpb.Record{})
+	}
+	toProto(b.records[n], &it.Record)
+	b.body.Records = b.records[:n+1]
+	b.body.Seq = it.Seq
+}
+
+func (b *batch) full() bool { return len(b.body.Records) >= batchSize }
+
+func (b *batch) flush(l *ownerLink) error {
+	if len(b.body.Records) == 0 {
+		return nil
+	}
+	err := l.send(&b.msg)
+	b.body.Records = b.body.Records[:0]
+	return err
+}
