@@ -9,9 +9,9 @@ const (
 	journals
 )
 
-// journalSize is how many changes a reader may lag behind before it gets a
-// snapshot again; a power of two.
-const journalSize = 1 << 16
+// DefaultHistory is how many changes a reader may lag behind before it gets a
+// snapshot again.
+const DefaultHistory = 1 << 16
 
 // journal orders changes. It holds no values: position seq names an entry, and
 // a reader takes the entry's present value, unless the entry has changed again
@@ -27,15 +27,15 @@ type journal struct {
 	idle, holding waiters
 }
 
-func newJournal(kind int) journal {
-	return journal{kind: kind, ring: make([]*entry, journalSize), idle: waiters{}, holding: waiters{}}
+func newJournal(kind, size int) journal {
+	return journal{kind: kind, ring: make([]*entry, size), idle: waiters{}, holding: waiters{}}
 }
 
 // add makes the entry's present value the newest change. One that isn't urgent
 // may be held back for LazyDelay.
 func (j *journal) add(e *entry, urgent bool) {
 	j.head++
-	j.ring[j.head&(journalSize-1)] = e
+	j.ring[j.head%uint64(len(j.ring))] = e
 	e.seq[j.kind] = j.head
 	j.idle.wake()
 	if urgent {
@@ -47,7 +47,7 @@ func (j *journal) add(e *entry, urgent bool) {
 // at returns the entry whose present value stands at a position, nil when it
 // has moved on.
 func (j *journal) at(seq uint64) *entry {
-	e := j.ring[seq&(journalSize-1)]
+	e := j.ring[seq%uint64(len(j.ring))]
 	if e.seq[j.kind] != seq {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (j *journal) at(seq uint64) *entry {
 
 // holds tells whether everything behind a position is still here.
 func (j *journal) holds(seq uint64) bool {
-	return seq <= j.head && j.head-seq < journalSize
+	return seq <= j.head && j.head-seq < uint64(len(j.ring))
 }
 
 // waiters are readers that sleep.

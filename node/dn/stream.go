@@ -45,7 +45,7 @@ type Item struct {
 // Stream reads one of the table's streams: a snapshot, its end, then the
 // changes in order. It has one reader; the writers never wait for it. A
 // reader that lags gets several changes of one DN as the last of them, or, when
-// it lags by more than 65,536 changes, a snapshot again.
+// it lags by more than Config.History changes, a snapshot again.
 type Stream struct {
 	t    *Table
 	kind int
@@ -206,7 +206,7 @@ func (s *Stream) readTail(buf []Item) ([]Item, time.Duration) {
 
 // holdBack lets lazy changes wait for company; false when they have waited.
 func (s *Stream) holdBack(j *journal) bool {
-	now := time.Now()
+	now := s.t.cfg.Now()
 	if s.held.IsZero() {
 		s.held = now
 	}

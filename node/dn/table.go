@@ -31,11 +31,15 @@ type Config struct {
 	// Floor is the least claim time, ns since the epoch: nothing at or below
 	// it is issued, so that a clock that stepped back reuses no stamp.
 	Floor int64
-	// Now is the wall clock; nil means time.Now.
+	// Now is the wall clock; nil means time.Now. Its readings should carry the
+	// monotonic clock: delays are measured with it too.
 	Now func() time.Time
 	// MaxSkew is how far a peer's claim may lie ahead of the own clock; what
 	// lies further is no claim. 0 means 24 h.
 	MaxSkew time.Duration
+	// History is how many changes a reader of a stream may lag behind before
+	// it gets a snapshot again; 0 means DefaultHistory.
+	History int
 }
 
 // Table is the availability plane of one node. All methods may be called at
@@ -84,9 +88,12 @@ func New(cfg Config) *Table {
 	if cfg.MaxSkew == 0 {
 		cfg.MaxSkew = 24 * time.Hour
 	}
+	if cfg.History == 0 {
+		cfg.History = DefaultHistory
+	}
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor}
 	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
-	t.journals = [journals]journal{newJournal(visible), newJournal(own)}
+	t.journals = [journals]journal{newJournal(visible, cfg.History), newJournal(own, cfg.History)}
 	t.superseded.wake = make(chan struct{}, 1)
 	return t
 }

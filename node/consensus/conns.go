@@ -1,0 +1,76 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+)
+
+// conns keeps the connection to the leader, the present or the last one.
+type conns struct {
+	dial func(addr string) (*grpc.ClientConn, error)
+
+	mu     sync.Mutex
+	addr   string
+	conn   *grpc.ClientConn
+	closed bool
+}
+
+// ready returns a connection to addr that stands, or why it does not.
+func (c *conns) ready(ctx context.Context, addr string) (*grpc.ClientConn, error) {
+	conn, err := c.get(addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, standing(ctx, conn)
+}
+
+func (c *conns) get(addr string) (*grpc.ClientConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errors.New("closed")
+	}
+	if c.conn != nil && c.addr == addr {
+		return c.conn, nil
+	}
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
+	conn, err := c.dial(addr)
+	c.addr, c.conn = addr, conn
+	return conn, err
+}
+
+func (c *conns) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn.Close()
+}
+
+// standing waits until the connection stands; a first failure to dial is an error.
+func standing(ctx context.Context, conn *grpc.ClientConn) error {
+	for {
+		s := conn.GetState()
+		switch s {
+		case connectivity.Ready:
+			return nil
+		case connectivity.Idle:
+			conn.Connect()
+		case connectivity.TransientFailure:
+			return errors.New("connecting failed")
+		case connectivity.Shutdown:
+			return errors.New("closed")
+		}
+		if !conn.WaitForStateChange(ctx, s) {
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+var (
+	// ErrNoQuorum: no leader could be reached in time. The write was not applied
+	// and never will be.
+	ErrNoQuorum = errors.New("not applied: this node reaches no quorum of the cluster's nodes")
+	// ErrUnknownOutcome: the answer to a write was lost. It may have been applied or may be
+	// still; repeating it under the same request id is safe.
+	ErrUnknownOutcome = errors.New("unknown outcome: the write may or may not be applied, read before trying again")
+	// ErrFailed: this node can't write its log or its configuration store. Not applied.
+	ErrFailed = errors.New("not applied: the configuration plane of this node failed")
+	// ErrRejected: the state machine refused the command; it wraps the fsm.Rejection. Not applied.
+	ErrRejected = errors.New("not applied")
+	// ErrNameTaken: a joining node's name belongs to another one.
+	ErrNameTaken = fsm.ErrNameTaken
+	// ErrOtherCluster: the caller belongs to another cluster.
+	ErrOtherCluster = errors.New("another cluster")
+	// ErrMember: the data directory belongs to a cluster already.
+	ErrMember = errors.New("the data directory belongs to a cluster already")
+)
+
+// errNotLeader is what a node answers that was asked as the leader: not applied.
+var errNotLeader = errors.New("not the leader")
+
+// Domain of the ErrorInfo that carries the sentinel across the wire.
+const errorDomain = "consensus.sipcluster"
+
+// wire lists each sentinel's reason and code; the first that fits counts.
+var wire = []struct {
+	err    error
+	reason string
+	code   codes.Code
+}{
+	{errNotLeader, "NOT_LEADER", codes.FailedPrecondition},
+	{ErrOtherCluster, "OTHER_CLUSTER", codes.PermissionDenied},
+	{ErrUnknownOutcome, "UNKNOWN_OUTCOME", codes.Unavailable},
+	{ErrNoQuorum, "NO_QUORUM", codes.Unavailable},
+	{ErrFailed, "FAILED", codes.Unavailable},
+	{fsm.ErrInvalid, "INVALID", codes.InvalidArgument},
+	{fsm.ErrNotFound, "NOT_FOUND", codes.NotFound},
+	{fsm.ErrRevision, "REVISION", codes.FailedPrecondition},
+	{fsm.ErrConflict, "CONFLICT", codes.FailedPrecondition},
+	{fsm.ErrNameTaken, "NAME_TAKEN", codes.AlreadyExists},
+	{fsm.ErrVersion, "VERSION", codes.FailedPrecondition},
+}
+
+// toStatus is the one mapping of errors to gRPC status between nodes.
+func toStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, w := range wire {
+		if !errors.Is(err, w.err) {
+			continue
+		}
+		text, info := err.Error(), &errdetails.ErrorInfo{Domain: errorDomain, Reason: w.reason}
+		var r *fsm.Rejection
+		if errors.As(err, &r) {
+			text, info.Metadata = r.Text, map[string]string{"mutation": fmt.Sprint(r.Mutation)}
+		}
+		s, detailErr := status.New(w.code, text).WithDetails(info)
+		if detailErr != nil {
+			return status.Error(w.code, text)
+		}
+		return s.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return status.FromContextError(err).Err()
+	}
+	return status.Error(codes.Internal, err.Error())
+}
+
+// fromStatus undoes toStatus. An error that no node wrote, so that nobody knows
+// what became of the request, comes back as ErrUnknownOutcome.
+func fromStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	s := status.Convert(err)
+	for _, d := range s.Details() {
+		info, ok := d.(*errdetails.ErrorInfo)
+		if !ok || info.GetDomain() != errorDomain {
+			continue
+		}
+		for _, w := range wire {
+			if w.reason == info.GetReason() {
+				return sentinel(w.err, s.Message(), info.GetMetadata()["mutation"])
+			}
+		}
+	}
+	if s.Code() == codes.PermissionDenied || s.Code() == codes.Unauthenticated || s.Code() == codes.Unimplemented {
+		return fmt.Errorf("%w: %s", ErrOtherCluster, s.Message())
+	}
+	return fmt.Errorf("%w (%s)", ErrUnknownOutcome, s.Message())
+}
+
+func sentinel(err error, text, mutation string) error {
+	if mutation != "" {
+		r := &fsm.Rejection{Kind: err, Text: text}
+		_, _ = fmt.Sscan(mutation, &r.Mutation) // what is no number counts as the whole command
+		return fmt.Errorf("%w: %w", ErrRejected, r)
+	}
+	return &remote{text, err}
+}
+
+// remote is a sentinel with the text of the node that sent it.
+type remote struct {
+	text string
+	err  error
+}
+
+func (r *remote) Error() string { return r.text }
+func (r *remote) Unwrap() error { return r.err }
+
+func otherCluster(theirs, ours string) error {
+	return fmt.Errorf("%w: the request is for cluster %q, this node belongs to %q", ErrOtherCluster, theirs, ours)
+}
+
+// result turns the state machine's answer into that of Propose.
+func result(response any) (uint64, error) {
+	r, ok := response.(fsm.Result)
+	var rejection *fsm.Rejection
+	switch {
+	case !ok:
+		return 0, ErrUnknownOutcome
+	case r.Err == nil:
+		return r.Index, nil
+	case errors.As(r.Err, &rejection):
+		return r.Index, fmt.Errorf("%w: %w", ErrRejected, r.Err)
+	}
+	return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, r.Err) // in the log, but not applied here
+}
+
+// proposal fills in what every command has.
+func proposal(mutations ...*configpb.Mutation) *configpb.Command {
+	return &configpb.Command{Version: fsm.Version, Mutations: mutations}
+}

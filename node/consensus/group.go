@@ -1,0 +1,351 @@
+// Package consensus is the Raft group that orders the writes of the
+// configuration: opening and bootstrapping it, joining, proposing through any
+// node, linearizable reads. The roster in package fsm is the truth of who
+// belongs to the group; the leader derives Raft's own configuration from it.
+// When a disk fails the group stops and says so; it never takes the process
+// down, and the configuration stays readable. Called by node and, through
+// interfaces of theirs, by the services of package api.
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	boltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+// Settings of Raft that nobody needs to change; LeaderLease follows Election.
+const (
+	maxAppendEntries  = 256
+	snapshotThreshold = 4096
+	trailingLogs      = 10240
+	keptSnapshots     = 2
+	logCache          = 512
+	commitTimeout     = 10 * time.Millisecond
+	raftTimeout       = 10 * time.Second
+	quietLog          = 30 * time.Second
+)
+
+// Config of a Group; fields without a default are required.
+type Config struct {
+	// Dir holds Raft's log and snapshots; made when missing.
+	Dir string
+	// Self is this node's entry of the roster. Its id is the voter's identity:
+	// a fresh data directory needs a fresh id.
+	Self *configpb.Node
+	// ClusterID as Join returned it; "" when the Machine knows it already, or
+	// before Bootstrap.
+	ClusterID string
+	// Machine is the state machine; the Group applies to it and does not close it.
+	Machine *fsm.Machine
+	// Listener yields Raft's connections; Dial makes them. The Group closes the Listener.
+	Listener net.Listener
+	Dial     func(ctx context.Context, addr string) (net.Conn, error)
+	// DialGRPC returns a connection to the cluster port of a node; the Group closes it.
+	DialGRPC func(addr string) (*grpc.ClientConn, error)
+	// Address returns where a node of that id can be dialled, "" when unknown.
+	// Nil: the roster's cluster_addr.
+	Address func(id string) string
+	// Election is the heartbeat and election timeout; 2 s. The lease is half of it.
+	Election time.Duration
+	// Timeout bounds Propose and ReadIndex in all; 1.8 s, so that a client hears
+	// of a missing quorum within 2 s.
+	Timeout time.Duration
+	// Log; nil discards.
+	Log *slog.Logger
+}
+
+// Group is this node's part in the Raft group.
+type Group struct {
+	cfg       Config
+	log       *slog.Logger
+	machine   *fsm.Machine
+	raft      *raft.Raft
+	store     *boltdb.BoltStore
+	transport *transport
+	conns     conns
+	settled   settled
+
+	mu      sync.Mutex
+	leader  chan struct{} // closed and replaced when the leader changes
+	failure error
+	failed  chan struct{} // closed with failure set
+}
+
+// Open opens or makes the data directory and starts Raft's goroutines; they
+// end with Close. Run is needed besides.
+func Open(cfg Config) (*Group, error) {
+	cfg, err := cfg.checked()
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{
+		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
+		leader: make(chan struct{}), failed: make(chan struct{}),
+	}
+	if err := g.open(); err != nil {
+		_ = cfg.Listener.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (c Config) checked() (Config, error) {
+	if c.Dir == "" || c.Self.GetId() == "" || c.Machine == nil || c.Listener == nil || c.Dial == nil || c.DialGRPC == nil {
+		return c, errors.New("consensus: Dir, Self with an id, Machine, Listener, Dial and DialGRPC are required")
+	}
+	if c.Address == nil {
+		view := c.Machine.View
+		c.Address = func(id string) string { return view().Node(id).GetClusterAddr() }
+	}
+	if c.Election == 0 {
+		c.Election = 2 * time.Second
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 1800 * time.Millisecond
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+func (g *Group) open() error {
+	if err := os.MkdirAll(g.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of the raft log: %w", err)
+	}
+	logger := newRaftLog(g.log, quietLog)
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(g.cfg.Dir, keptSnapshots, logger)
+	if err != nil {
+		return fmt.Errorf("opening the raft snapshots in %s: %w", g.cfg.Dir, err)
+	}
+	if err := g.openStore(); err != nil {
+		return err
+	}
+	g.transport = &transport{
+		lastLog: map[raft.ServerID]progress{},
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
+			Stream: &stream{g.cfg.Listener, g.cfg.Dial, addr(g.cfg.Self.GetClusterAddr()), g.ClusterID},
+		}),
+	}
+	h := halt(g.fail)
+	safe := guard{g.store, h}
+	err = g.apart(func() error {
+		existing, err := raft.HasExistingState(safe, safe, snapshots)
+		if err != nil {
+			return err
+		}
+		if !existing && g.machine.View().Epoch() != "" {
+			return errors.New("the raft log is missing although the configuration store is there")
+		}
+		cache, err := raft.NewLogCache(logCache, safe)
+		if err != nil {
+			return err
+		}
+		c := g.raftConfig()
+		c.Logger = logger
+		g.raft, err = raft.NewRaft(c, machine{g.machine, h}, cache, safe, guardSnapshots{snapshots, h}, g.transport)
+		return err
+	})
+	if err != nil {
+		_ = g.transport.Close()
+		_ = g.store.Close()
+		return fmt.Errorf("opening the raft log in %s: %w: move the node's data directory away and let it join the cluster again", g.cfg.Dir, err)
+	}
+	g.observe()
+	return nil
+}
+
+func (g *Group) openStore() (err error) {
+	path := filepath.Join(g.cfg.Dir, "raft.db")
+	err = g.apart(func() (err error) {
+		defer halt(g.fail).faults("opening "+path, true)
+		g.store, err = boltdb.New(boltdb.Options{Path: path, MsgpackUseNewTimeFormat: true, BoltOptions: &bbolt.Options{
+			Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+		}})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("opening %s: %w: if it is damaged, move the node's data directory away and let it join the cluster again", path, err)
+	}
+	return nil
+}
+
+// apart runs fn on a goroutine that may be halted.
+func (g *Group) apart(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		defer close(done)
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("%v", r)
+			}
+		}()
+		done <- fn()
+	}()
+	if err, ok := <-done; ok {
+		return err
+	}
+	return g.Err()
+}
+
+func (g *Group) raftConfig() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(g.cfg.Self.GetId())
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.cfg.Election, g.cfg.Election, g.cfg.Election/2
+	c.CommitTimeout = commitTimeout
+	c.MaxAppendEntries = maxAppendEntries
+	c.BatchApplyCh = true
+	c.SnapshotThreshold = snapshotThreshold
+	c.TrailingLogs = trailingLogs
+	c.NoLegacyTelemetry = true
+	return c
+}
+
+// observe wakes those who wait for a leader.
+func (g *Group) observe() {
+	g.raft.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.LeaderObservation, raft.RaftState:
+			g.mu.Lock()
+			close(g.leader)
+			g.leader = make(chan struct{})
+			g.mu.Unlock()
+		}
+		return false
+	}))
+}
+
+func (g *Group) leaderChange() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leader
+}
+
+// Run derives Raft's configuration from the roster while this node leads, and
+// keeps the node's own entry right. It returns nil when ctx ends; a failed
+// disk does not end it, see Err.
+func (g *Group) Run(ctx context.Context) error {
+	e, ctx := errgroup.WithContext(ctx)
+	e.Go(func() error { return g.reconcile(ctx) })
+	e.Go(func() error { return g.keepSelf(ctx) })
+	e.Go(func() error { return g.logLeaders(ctx) })
+	e.Go(func() error {
+		select {
+		case <-g.failed:
+			g.raft.Shutdown()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return e.Wait()
+}
+
+func (g *Group) logLeaders(ctx context.Context) error {
+	last := ""
+	for {
+		change := g.leaderChange()
+		if s := g.Status(); s.LeaderName != last {
+			last = s.LeaderName
+			if last == "" {
+				g.log.Warn("no leader: configuration is read-only until a majority of the nodes is reachable", "term", s.Term)
+			} else {
+				g.log.Info("configuration leader", "peer", last, "term", s.Term)
+			}
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Close stops Raft and closes its files; it waits for its goroutines.
+func (g *Group) Close() error {
+	err := g.raft.Shutdown().Error()
+	return errors.Join(err, g.transport.Close(), g.cfg.Listener.Close(), g.conns.close(), g.store.Close())
+}
+
+// ClusterID is the epoch of the state machine, or what Join returned before
+// the first entry arrived; "" before Bootstrap.
+func (g *Group) ClusterID() string {
+	if id := g.machine.View().Epoch(); id != "" {
+		return id
+	}
+	return g.cfg.ClusterID
+}
+
+// fail marks the configuration plane failed; the first cause counts. It must
+// not wait: Raft's goroutines call it.
+func (g *Group) fail(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failure != nil {
+		return
+	}
+	g.failure = fmt.Errorf("%w: %w: make room or repair the disk, then restart the node", ErrFailed, err)
+	close(g.failed)
+	g.log.Error("the configuration plane stops, the configuration stays readable", "err", err)
+}
+
+// Failed is closed when a disk failed; Err tells why.
+func (g *Group) Failed() <-chan struct{} { return g.failed }
+
+// Err is nil while the group works, otherwise it wraps ErrFailed.
+func (g *Group) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failure
+}
+
+// Status is how this node sees the group.
+type Status struct {
+	// State is leader, follower, candidate or failed.
+	State string
+	// Leader is the id of the leader's node, "" when none is known; LeaderName its name.
+	Leader, LeaderName string
+	Term               uint64
+	// Applied is the log index of the last command that the View includes.
+	Applied uint64
+	// Quorum: a majority answered the leader lately, so writes can succeed.
+	Quorum bool
+}
+
+// Status waits for nobody.
+func (g *Group) Status() Status {
+	s := Status{Term: g.raft.CurrentTerm(), Applied: g.machine.View().Index()}
+	if g.Err() != nil {
+		s.State = "failed"
+		return s
+	}
+	switch g.raft.State() {
+	case raft.Leader:
+		s.State = "leader"
+	case raft.Follower:
+		s.State = "follower"
+	default:
+		s.State = "candidate"
+	}
+	_, id := g.raft.LeaderWithID()
+	s.Leader, s.LeaderName, s.Quorum = string(id), g.machine.View().Node(string(id)).GetName(), id != ""
+	if s.LeaderName == "" {
+		s.LeaderName = s.Leader
+	}
+	return s
+}

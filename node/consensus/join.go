@@ -1,0 +1,123 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft"
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+const (
+	// joinTimeout bounds one attempt at one address.
+	joinTimeout = 3 * time.Second
+	joinPause   = 250 * time.Millisecond
+)
+
+// Join asks the nodes at addrs (cluster ports, any members) in turn, again and
+// again until ctx ends, to take self into the roster. Asking twice is safe.
+// ErrNameTaken, ErrOtherCluster and ErrRejected end it at once. The error names the
+// last answer of each address.
+func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*configpb.JoinResponse, error) {
+	if len(addrs) == 0 {
+		return nil, errors.New("joining: no address given")
+	}
+	for {
+		var failed []error
+		for _, a := range addrs {
+			answer, err := joinAt(ctx, a, self, dial)
+			if err == nil {
+				return answer, nil
+			}
+			err = fmt.Errorf("joining at %s: %w", a, err)
+			if final(err) {
+				return nil, err
+			}
+			failed = append(failed, err)
+		}
+		pause := time.NewTimer(joinPause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, errors.Join(failed...)
+		case <-pause.C:
+		}
+	}
+}
+
+func final(err error) bool {
+	return errors.Is(err, ErrNameTaken) || errors.Is(err, ErrOtherCluster) || errors.Is(err, ErrRejected)
+}
+
+func joinAt(ctx context.Context, addr string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*configpb.JoinResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	conn, err := dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := standing(ctx, conn); err != nil {
+		return nil, fmt.Errorf("no node answers there: %w", err)
+	}
+	answer, err := configpb.NewConsensusClient(conn).Join(ctx, &configpb.JoinRequest{Node: self})
+	return answer, fromStatus(err)
+}
+
+// Bootstrap makes this node the first of a new cluster with that realm, and
+// returns when it leads. On a data directory that belongs to a cluster it does
+// nothing; a Bootstrap that was interrupted is completed.
+func (g *Group) Bootstrap(ctx context.Context, realm string) error {
+	if g.machine.View().Epoch() != "" {
+		return nil
+	}
+	self := raft.ServerID(g.cfg.Self.GetId())
+	err := g.await(ctx, g.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
+		{Suffrage: raft.Voter, ID: self, Address: raft.ServerAddress(g.cfg.Self.GetClusterAddr())},
+	}}))
+	if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	f := g.raft.GetConfiguration()
+	if err := g.await(ctx, f); err != nil {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	if s := f.Configuration().Servers; len(s) != 1 || s[0].ID != self {
+		return fmt.Errorf("bootstrapping: %w, one that this node joined", ErrMember)
+	}
+	if err := g.awaitLeading(ctx); err != nil {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	cmd := proposal(
+		&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: realm}}},
+		&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: g.cfg.Self}},
+	)
+	cmd.RequestId, cmd.NewEpoch = uuid.NewString(), uuid.NewString()
+	if _, err := g.apply(ctx, cmd); err != nil {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	g.log.Info("cluster made", "cluster", g.ClusterID(), "realm", realm)
+	return nil
+}
+
+// awaitLeading waits until the only voter has elected itself: one election timeout or two.
+func (g *Group) awaitLeading(ctx context.Context) error {
+	for {
+		change := g.leaderChange()
+		if g.raft.State() == raft.Leader {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-g.failed:
+			return g.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

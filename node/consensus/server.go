@@ -1,0 +1,146 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// server answers other nodes. Who may call at all is decided in front of it,
+// by the cluster port.
+type server struct {
+	configpb.UnimplementedConsensusServer
+	g *Group
+}
+
+// Register adds the service Consensus to the gRPC server of the cluster port.
+func (g *Group) Register(s grpc.ServiceRegistrar) { configpb.RegisterConsensusServer(s, &server{g: g}) }
+
+// check refuses requests of another cluster.
+func (s *server) check(clusterID string) error {
+	if ours := s.g.ClusterID(); clusterID != ours || ours == "" {
+		return otherCluster(clusterID, ours)
+	}
+	return s.g.Err()
+}
+
+// Propose applies a command of another node if this one leads.
+func (s *server) Propose(ctx context.Context, r *configpb.ProposeRequest) (*configpb.ProposeResponse, error) {
+	if err := s.check(r.GetClusterId()); err != nil {
+		return nil, toStatus(err)
+	}
+	if r.GetCommand().GetNewEpoch() != "" || r.GetCommand().GetRequestId() == "" {
+		return nil, toStatus(fmt.Errorf("%w: a forwarded command has a request id and starts no epoch", ErrRejected))
+	}
+	if s.g.raft.State() != raft.Leader {
+		return nil, toStatus(errNotLeader)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
+	defer cancel()
+	index, err := s.g.apply(ctx, r.GetCommand())
+	return &configpb.ProposeResponse{Index: index}, toStatus(err)
+}
+
+// ReadIndex confirms that this node leads.
+func (s *server) ReadIndex(ctx context.Context, r *configpb.ReadIndexRequest) (*configpb.ReadIndexResponse, error) {
+	if err := s.check(r.GetClusterId()); err != nil {
+		return nil, toStatus(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
+	defer cancel()
+	index, err := s.g.leaderIndex(ctx)
+	return &configpb.ReadIndexResponse{Index: index}, toStatus(err)
+}
+
+// Join adds a node to the roster, or passes the request on to the leader.
+func (s *server) Join(ctx context.Context, r *configpb.JoinRequest) (*configpb.JoinResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
+	defer cancel()
+	answer, err := s.g.admit(ctx, r)
+	return answer, toStatus(err)
+}
+
+// admit brings the node into the roster; the leader's reconcile loop does the rest.
+func (g *Group) admit(ctx context.Context, r *configpb.JoinRequest) (*configpb.JoinResponse, error) {
+	if err := g.Err(); err != nil {
+		return nil, err
+	}
+	if g.machine.View().Epoch() == "" {
+		return nil, fmt.Errorf("%w: this node does not belong to a cluster itself yet", ErrNoQuorum)
+	}
+	if g.raft.State() != raft.Leader {
+		client, err := g.leaderClient(ctx)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := client.Join(ctx, r)
+		return answer, fromStatus(err)
+	}
+	if err := g.settle(ctx); err != nil {
+		return nil, err
+	}
+	if m := joining(g.machine.View().Node(r.GetNode().GetId()), r.GetNode()); m != nil {
+		if _, err := g.Propose(ctx, proposal(m)); err != nil {
+			return nil, err
+		}
+	}
+	return &configpb.JoinResponse{ClusterId: g.ClusterID(), Nodes: g.machine.View().Nodes()}, nil
+}
+
+// joining returns the write that brings the node's addresses into the roster,
+// nil when they are there. What the operator decided, it keeps.
+func joining(present, node *configpb.Node) *configpb.Mutation {
+	n := proto.CloneOf(node)
+	if n == nil {
+		n = &configpb.Node{}
+	}
+	if present != nil {
+		n.NonVoter, n.Draining, n.Revision = present.GetNonVoter(), present.GetDraining(), present.GetRevision()
+		if proto.Equal(n, present) {
+			return nil
+		}
+	}
+	revision := present.GetRevision()
+	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: n}, IfRevision: &revision}
+}
+
+// keepSelf writes this node's addresses into the roster when they changed, as
+// often as it takes. A node that is off the roster does not put itself back.
+func (g *Group) keepSelf(ctx context.Context) error {
+	w := g.machine.Watch()
+	defer w.Close()
+	for {
+		c, err := w.Next(ctx)
+		if err != nil {
+			return nil
+		}
+		if c.All || c.Nodes {
+			g.updateSelf(ctx)
+		}
+	}
+}
+
+// updateSelf returns when the entry is right, or can't be put right.
+func (g *Group) updateSelf(ctx context.Context) {
+	for ctx.Err() == nil && g.Err() == nil {
+		present := g.machine.View().Node(g.cfg.Self.GetId())
+		if present == nil {
+			return
+		}
+		m := joining(present, g.cfg.Self)
+		if m == nil {
+			return
+		}
+		_, err := g.Propose(ctx, proposal(m))
+		if errors.Is(err, ErrRejected) {
+			g.log.Warn("this node's new name or addresses were refused by the cluster", "err", err)
+			return
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+// Raft panics when its stores fail, and would take SIP down with it. So every
+// store is wrapped: the first error is reported, and the goroutine of Raft that
+// met it ends there and then, running its deferred clean-ups (a leader stops
+// its replication, so the others elect a new one). The supervisor in Run shuts
+// the rest of Raft down.
+
+// halt reports the error and ends the calling goroutine.
+type halt func(err error)
+
+func (h halt) check(op string, err error) {
+	if err != nil {
+		h.stop(fmt.Errorf("%s: %w", op, err))
+	}
+}
+
+func (h halt) stop(err error) {
+	h(err)
+	runtime.Goexit()
+}
+
+// faults makes a panic of the database, also one from a page that the file
+// lacks, an error. Use: defer h.faults(op, debug.SetPanicOnFault(true)).
+func (h halt) faults(op string, old bool) {
+	debug.SetPanicOnFault(old)
+	if r := recover(); r != nil {
+		h.stop(fmt.Errorf("%s: %v", op, r))
+	}
+}
+
+// store is what raft-boltdb is to Raft.
+type store interface {
+	raft.LogStore
+	raft.StableStore
+}
+
+// guard wraps the log and the stable store.
+type guard struct {
+	store
+	halt halt
+}
+
+func (g guard) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
+
+func (g guard) StoreLogs(ls []*raft.Log) error {
+	defer g.halt.faults("writing the log", debug.SetPanicOnFault(true))
+	g.halt.check("writing the log", g.store.StoreLogs(ls))
+	return nil
+}
+
+func (g guard) DeleteRange(lo, hi uint64) error {
+	defer g.halt.faults("shortening the log", debug.SetPanicOnFault(true))
+	g.halt.check("shortening the log", g.store.DeleteRange(lo, hi))
+	return nil
+}
+
+func (g guard) Set(key, value []byte) error {
+	defer g.halt.faults("writing the vote", debug.SetPanicOnFault(true))
+	g.halt.check("writing the vote", g.store.Set(key, value))
+	return nil
+}
+
+func (g guard) SetUint64(key []byte, value uint64) error {
+	defer g.halt.faults("writing the term", debug.SetPanicOnFault(true))
+	g.halt.check("writing the term", g.store.SetUint64(key, value))
+	return nil
+}
+
+func (g guard) GetLog(index uint64, l *raft.Log) error {
+	defer g.halt.faults("reading the log", debug.SetPanicOnFault(true))
+	err := g.store.GetLog(index, l)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+		g.halt.check("reading the log", err)
+	}
+	return err
+}
+
+// guardSnapshots wraps the snapshot store.
+type guardSnapshots struct {
+	raft.SnapshotStore
+	halt halt
+}
+
+func (g guardSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration,
+	configIndex uint64, trans raft.Transport,
+) (raft.SnapshotSink, error) {
+	sink, err := g.SnapshotStore.Create(version, index, term, c, configIndex, trans)
+	g.halt.check("making a snapshot", err)
+	return guardSink{sink, g.halt}, nil
+}
+
+type guardSink struct {
+	raft.SnapshotSink
+	halt halt
+}
+
+func (g guardSink) Write(b []byte) (int, error) {
+	n, err := g.SnapshotSink.Write(b)
+	g.halt.check("writing a snapshot", err)
+	return n, nil
+}
+
+func (g guardSink) Close() error {
+	g.halt.check("writing a snapshot", g.SnapshotSink.Close())
+	return nil
+}
+
+// machine wraps the state machine.
+type machine struct {
+	*fsm.Machine
+	halt halt
+}
+
+func (m machine) ApplyBatch(logs []*raft.Log) []any {
+	results := m.Machine.ApplyBatch(logs)
+	if err := m.Failing(); err != nil {
+		m.halt.stop(err)
+	}
+	return results
+}
+
+func (m machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
+
+func (m machine) Restore(in io.ReadCloser) error {
+	err := m.Machine.Restore(in)
+	if failing := m.Failing(); failing != nil {
+		m.halt.stop(failing)
+	}
+	return err
+}

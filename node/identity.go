@@ -1,0 +1,66 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+)
+
+// identity is who this data directory is: made at the first start, kept in
+// node.json.
+type identity struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// ClusterID is empty until the node bootstrapped or joined.
+	ClusterID string `json:"cluster_id"`
+
+	path string
+}
+
+// openIdentity reads the directory's identity, or makes one for an empty directory.
+func openIdentity(dir, name string) (*identity, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data directory: %w: choose another --data-dir", err)
+	}
+	id := &identity{path: filepath.Join(dir, "node.json")}
+	b, err := os.ReadFile(id.path)
+	if errors.Is(err, os.ErrNotExist) {
+		id.ID, id.Name = name+"~"+uuid.NewString()[:8], name
+		return id, id.save()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := json.Unmarshal(b, id); err != nil || id.ID == "" {
+		return nil, fmt.Errorf("%s is damaged (%v): restore it, or remove the whole data directory and join again", id.path, err)
+	}
+	if id.Name != name {
+		return nil, fmt.Errorf("data directory %s belongs to node %s, not %s: start with --node %s or another --data-dir", dir, id.Name, name, id.Name)
+	}
+	return id, nil
+}
+
+// save replaces the file in one step.
+func (id *identity) save() error {
+	b, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := id.path + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if err := os.Rename(tmp, id.path); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}
