@@ -8,6 +8,7 @@ package fsm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,8 +68,8 @@ func Open(cfg Config) (*Machine, error) {
 
 // Close closes the store; the View goes on being readable.
 func (m *Machine) Close() error {
-	if m.Failing() != nil {
-		return nil // bbolt may be stuck in the transaction that failed
+	if errors.Is(m.Failing(), ErrCorrupt) {
+		return nil // bbolt is stuck in the transaction that panicked
 	}
 	return m.store.db.Close()
 }

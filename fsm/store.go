@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -47,6 +48,7 @@ type store struct {
 
 // openStore opens or makes the file and reads the View from it.
 func openStore(path string) (s *store, v *View, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damaged(path, &err)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the directory of the configuration store: %w", err)
@@ -57,7 +59,7 @@ func openStore(path string) (s *store, v *View, err error) {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
-	case errors.Is(err, os.ErrPermission):
+	case isFileError(err):
 		return nil, nil, fmt.Errorf("opening the configuration store: %w", err)
 	case err != nil:
 		return nil, nil, corrupt(path, err)
@@ -70,9 +72,16 @@ func openStore(path string) (s *store, v *View, err error) {
 	return s, v, nil
 }
 
+// isFileError tells the operating system's errors from those of the content.
+func isFileError(err error) bool {
+	var path *os.PathError
+	var errno syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &errno)
+}
+
 func corrupt(path string, cause any) error {
-	return fmt.Errorf("%w: %s: %v: stop the node, move its data directory away and let it join the cluster again, "+
-		"or put the file back from a backup", ErrCorrupt, path, cause)
+	return fmt.Errorf("%w: %s: %v: stop the node, move this file away and start the node again: "+
+		"it is made anew from the Raft log", ErrCorrupt, path, cause)
 }
 
 // damaged turns a panic of bbolt, also one from a page that the file lacks,
@@ -84,7 +93,6 @@ func damaged(path string, err *error) {
 }
 
 func (s *store) load() (v *View, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damaged(s.path, &err)
 	if err := s.db.Update(makeBuckets); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", s.path, err)
@@ -182,6 +190,7 @@ func (v *View) add(kind byte, b []byte) error {
 
 // commit makes a batch durable: all of it, or nothing and an error.
 func (s *store) commit(index uint64, batch []applied) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damaged(s.path, &err)
 	return s.db.Update(func(tx *bolt.Tx) error {
 		for _, a := range batch {
@@ -200,6 +209,7 @@ func (s *store) commit(index uint64, batch []applied) (err error) {
 
 // replace makes v the content of the store, atomically.
 func (s *store) replace(v *View) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damaged(s.path, &err)
 	return s.db.Update(func(tx *bolt.Tx) error {
 		if err := emptyBuckets(tx); err != nil {

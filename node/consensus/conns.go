@@ -65,6 +65,7 @@ func standing(ctx context.Context, conn *grpc.ClientConn) error {
 		case connectivity.Idle:
 			conn.Connect()
 		case connectivity.TransientFailure:
+			conn.ResetConnectBackoff() // for the next attempt
 			return errors.New("connecting failed")
 		case connectivity.Shutdown:
 			return errors.New("closed")

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -38,6 +39,7 @@ const (
 	commitTimeout     = 10 * time.Millisecond
 	raftTimeout       = 10 * time.Second
 	quietLog          = 30 * time.Second
+	closeTimeout      = 5 * time.Second
 )
 
 // Config of a Group; fields without a default are required.
@@ -79,6 +81,8 @@ type Group struct {
 	transport *transport
 	conns     conns
 	settled   settled
+	closing   sync.Once
+	closed    error
 
 	mu      sync.Mutex
 	leader  chan struct{} // closed and replaced when the leader changes
@@ -136,13 +140,10 @@ func (g *Group) open() error {
 	if err := g.openStore(); err != nil {
 		return err
 	}
-	g.transport = &transport{
-		lastLog: map[raft.ServerID]progress{},
-		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
-			Stream: &stream{g.cfg.Listener, g.cfg.Dial, addr(g.cfg.Self.GetClusterAddr()), g.ClusterID},
-		}),
-	}
+	g.transport = newTransport(&raft.NetworkTransportConfig{
+		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
+		Stream: &stream{g.cfg.Listener, g.cfg.Dial, addr(g.cfg.Self.GetClusterAddr()), g.ClusterID},
+	})
 	h := halt(g.fail)
 	safe := guard{g.store, h}
 	err = g.apart(func() error {
@@ -174,7 +175,6 @@ func (g *Group) open() error {
 func (g *Group) openStore() (err error) {
 	path := filepath.Join(g.cfg.Dir, "raft.db")
 	err = g.apart(func() (err error) {
-		defer halt(g.fail).faults("opening "+path, true)
 		g.store, err = boltdb.New(boltdb.Options{Path: path, MsgpackUseNewTimeFormat: true, BoltOptions: &bbolt.Options{
 			Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 		}})
@@ -196,12 +196,13 @@ func (g *Group) apart(fn func() error) error {
 				done <- fmt.Errorf("%v", r)
 			}
 		}()
+		debug.SetPanicOnFault(true) // a page that a truncated file lacks
 		done <- fn()
 	}()
 	if err, ok := <-done; ok {
 		return err
 	}
-	return g.Err()
+	return g.cause()
 }
 
 func (g *Group) raftConfig() *raft.Config {
@@ -278,8 +279,25 @@ func (g *Group) logLeaders(ctx context.Context) error {
 
 // Close stops Raft and closes its files; it waits for its goroutines.
 func (g *Group) Close() error {
-	err := g.raft.Shutdown().Error()
-	return errors.Join(err, g.transport.Close(), g.cfg.Listener.Close(), g.conns.close(), g.store.Close())
+	g.closing.Do(func() {
+		err := g.raft.Shutdown().Error()
+		g.closed = errors.Join(err, g.transport.Close(), g.conns.close(), g.closeStore())
+	})
+	return g.closed
+}
+
+// closeStore does not wait for ever: a transaction that panicked keeps bbolt locked.
+func (g *Group) closeStore() error {
+	done := make(chan error, 1)
+	go func() { done <- g.store.Close() }()
+	patience := time.NewTimer(closeTimeout)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+		return fmt.Errorf("the raft log in %s could not be closed", g.cfg.Dir)
+	}
 }
 
 // ClusterID is the epoch of the state machine, or what Join returned before
@@ -299,7 +317,7 @@ func (g *Group) fail(err error) {
 	if g.failure != nil {
 		return
 	}
-	g.failure = fmt.Errorf("%w: %w: make room or repair the disk, then restart the node", ErrFailed, err)
+	g.failure = err
 	close(g.failed)
 	g.log.Error("the configuration plane stops, the configuration stays readable", "err", err)
 }
@@ -309,6 +327,13 @@ func (g *Group) Failed() <-chan struct{} { return g.failed }
 
 // Err is nil while the group works, otherwise it wraps ErrFailed.
 func (g *Group) Err() error {
+	if err := g.cause(); err != nil {
+		return fmt.Errorf("%w: %w: make room or repair the disk, then restart the node", ErrFailed, err)
+	}
+	return nil
+}
+
+func (g *Group) cause() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.failure

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 )
 
 const (
@@ -51,7 +52,8 @@ func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(ad
 }
 
 func final(err error) bool {
-	return errors.Is(err, ErrNameTaken) || errors.Is(err, ErrOtherCluster) || errors.Is(err, ErrRejected)
+	raced := errors.Is(err, fsm.ErrRevision) // the entry changed meanwhile
+	return errors.Is(err, ErrOtherCluster) || errors.Is(err, ErrRejected) && !raced
 }
 
 func joinAt(ctx context.Context, addr string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*configpb.JoinResponse, error) {
@@ -93,6 +95,12 @@ func (g *Group) Bootstrap(ctx context.Context, realm string) error {
 	if err := g.awaitLeading(ctx); err != nil {
 		return fmt.Errorf("bootstrapping: %w", err)
 	}
+	if err := g.settle(ctx); err != nil {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	if g.machine.View().Epoch() != "" {
+		return nil // the configuration store was lost and is back from the log
+	}
 	cmd := proposal(
 		&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: realm}}},
 		&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: g.cfg.Self}},
@@ -105,8 +113,11 @@ func (g *Group) Bootstrap(ctx context.Context, realm string) error {
 	return nil
 }
 
-// awaitLeading waits until the only voter has elected itself: one election timeout or two.
+// awaitLeading waits until the only voter has elected itself.
 func (g *Group) awaitLeading(ctx context.Context) error {
+	if g.raft.State() == raft.Follower {
+		g.transport.electNow(raft.ServerID(g.cfg.Self.GetId()))
+	}
 	for {
 		change := g.leaderChange()
 		if g.raft.State() == raft.Leader {

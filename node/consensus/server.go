@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 )
 
 // server answers other nodes. Who may call at all is decided in front of it,
@@ -36,7 +38,7 @@ func (s *server) Propose(ctx context.Context, r *configpb.ProposeRequest) (*conf
 		return nil, toStatus(err)
 	}
 	if r.GetCommand().GetNewEpoch() != "" || r.GetCommand().GetRequestId() == "" {
-		return nil, toStatus(fmt.Errorf("%w: a forwarded command has a request id and starts no epoch", ErrRejected))
+		return nil, toStatus(&fsm.Rejection{Kind: fsm.ErrInvalid, Text: "a forwarded command has a request id and starts no epoch"})
 	}
 	if s.g.raft.State() != raft.Leader {
 		return nil, toStatus(errNotLeader)
@@ -142,5 +144,11 @@ func (g *Group) updateSelf(ctx context.Context) {
 			g.log.Warn("this node's new name or addresses were refused by the cluster", "err", err)
 			return
 		}
+		pause := time.NewTimer(g.cfg.Election)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+		pause.Stop()
 	}
 }

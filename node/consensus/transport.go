@@ -100,9 +100,56 @@ func (g *greeted) hello() error {
 // reaches, from the answers to the heartbeats: Raft itself does not tell.
 type transport struct {
 	*raft.NetworkTransport
+	requests chan raft.RPC // what Raft consumes: the network's and our own
+	done     chan struct{}
+	close    sync.Once
 
 	mu      sync.Mutex
 	lastLog map[raft.ServerID]progress
+}
+
+func newTransport(c *raft.NetworkTransportConfig) *transport {
+	t := &transport{
+		NetworkTransport: raft.NewNetworkTransportWithConfig(c),
+		requests:         make(chan raft.RPC), done: make(chan struct{}), lastLog: map[raft.ServerID]progress{},
+	}
+	go t.pass()
+	return t
+}
+
+// pass hands the network's requests to Raft until the transport is closed.
+func (t *transport) pass() {
+	for {
+		select {
+		case rpc := <-t.NetworkTransport.Consumer():
+			t.request(rpc)
+		case <-t.done:
+			return
+		}
+	}
+}
+
+func (t *transport) request(rpc raft.RPC) {
+	select {
+	case t.requests <- rpc:
+	case <-t.done:
+	}
+}
+
+// Consumer implements raft.Transport.
+func (t *transport) Consumer() <-chan raft.RPC { return t.requests }
+
+// Close implements raft.WithClose.
+func (t *transport) Close() error {
+	t.close.Do(func() { close(t.done) })
+	return t.NetworkTransport.Close()
+}
+
+// electNow lets Raft stand for election without waiting for the heartbeat
+// timeout, which is 2 s lost where there is no other voter to hear from.
+func (t *transport) electNow(self raft.ServerID) {
+	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(self), Addr: []byte(t.LocalAddr())}
+	t.request(raft.RPC{Command: &raft.TimeoutNowRequest{RPCHeader: header}, RespChan: make(chan raft.RPCResponse, 1)})
 }
 
 type progress struct {
