@@ -3,12 +3,8 @@ package cluster
 import (
 	"context"
 	"crypto/md5"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -114,30 +110,6 @@ func (n *Node) hears(ctx context.Context, others []*Node) error {
 		}
 	}
 	return nil
-}
-
-// Result of a command of the operator.
-type Result struct {
-	Out, Err string
-	// Code is the exit code.
-	Code int
-}
-
-// CLI runs the sipcluster program as an operator who sits at the node.
-func (n *Node) CLI(ctx context.Context, args ...string) (Result, error) {
-	cmd := exec.CommandContext(ctx, n.cluster.cfg.Binary, args...)
-	cmd.Env = append(os.Environ(), "SIPCLUSTER_ADDR="+n.Addr(TCPort).String())
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := n.place.Start(cmd); err != nil {
-		return Result{}, err
-	}
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		err = nil
-	}
-	return Result{Out: stdout.String(), Err: stderr.String(), Code: cmd.ProcessState.ExitCode()}, err
 }
 
 // SIPDN is the configuration of a phone's DN with that password.
