@@ -306,7 +306,7 @@ func (d *draft) references() *Rejection {
 		}
 		for g := range groupsOf(t.dn) {
 			if d.view.Group(g) == nil {
-				return reject(ErrNotFound, "DN %s: group %q does not exist", t.dn.GetNumber(), g).at(t.mutation)
+				return reject(ErrInvalid, "DN %s: group %q does not exist", t.dn.GetNumber(), g).at(t.mutation)
 			}
 		}
 	}

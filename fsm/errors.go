@@ -8,9 +8,9 @@ import (
 // What a command can be rejected for. A rejected command changes nothing; its
 // error is a *Rejection that wraps one of these.
 var (
-	// ErrInvalid: an object breaks a rule that does not depend on what else exists.
+	// ErrInvalid: an object is malformed, or names a group that does not exist.
 	ErrInvalid = errors.New("invalid")
-	// ErrNotFound: the object, or one that it names, does not exist.
+	// ErrNotFound: what was to be deleted does not exist.
 	ErrNotFound = errors.New("not found")
 	// ErrRevision: if_revision is not the object's present revision.
 	ErrRevision = errors.New("revision differs")

@@ -1,0 +1,262 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Limits of the Configuration service.
+const (
+	// MaxWrite mutations make one Raft entry, of less than MaxWriteBytes.
+	MaxWrite      = 500
+	MaxWriteBytes = 512 << 10
+	// MaxImport mutations, of MaxImportBytes in all, are held in memory while
+	// an import is checked.
+	MaxImport      = 1_000_000
+	MaxImportBytes = 256 << 20
+	// exportChunk objects are sent in one message.
+	exportChunk = 500
+)
+
+// Writer is the configuration plane as Configuration needs it. Its errors are
+// those of package consensus.
+type Writer interface {
+	Proposer
+	// ReadIndex returns when this node's View includes all acknowledged writes.
+	ReadIndex(ctx context.Context) error
+}
+
+// Configuration is the service of that name.
+type Configuration struct {
+	configpb.UnimplementedConfigurationServer
+	view   func() *fsm.View
+	writer Writer
+}
+
+// NewConfiguration returns the service; it starts nothing.
+func NewConfiguration(view func() *fsm.View, w Writer) *Configuration {
+	return &Configuration{view: view, writer: w}
+}
+
+// Write applies all mutations or none.
+func (c *Configuration) Write(ctx context.Context, r *configpb.WriteRequest) (*configpb.WriteResponse, error) {
+	cmd := command(r.GetMutations())
+	cmd.RequestId = r.GetRequestId()
+	switch {
+	case len(r.GetMutations()) == 0:
+		return nil, status.Error(codes.InvalidArgument, "no mutation given")
+	case len(r.GetMutations()) > MaxWrite || proto.Size(cmd) > MaxWriteBytes:
+		return nil, status.Errorf(codes.InvalidArgument, "a write has at most %d mutations and %d bytes, this one has %d and %d: use Import",
+			MaxWrite, MaxWriteBytes, len(r.GetMutations()), proto.Size(cmd))
+	case len(r.GetRequestId()) > fsm.MaxRequestID:
+		return nil, status.Errorf(codes.InvalidArgument, "request_id is longer than %d bytes", fsm.MaxRequestID)
+	}
+	index, err := c.writer.Propose(ctx, cmd)
+	if err != nil {
+		return nil, StatusError(err)
+	}
+	return &configpb.WriteResponse{Revision: index}, nil
+}
+
+func command(mutations []*configpb.Mutation) *configpb.Command {
+	return &configpb.Command{Version: fsm.Version, Mutations: mutations}
+}
+
+// fresh waits for a linearizable View if that is wanted.
+func (c *Configuration) fresh(ctx context.Context, linearizable bool) (*fsm.View, error) {
+	if linearizable {
+		if err := c.writer.ReadIndex(ctx); err != nil {
+			return nil, StatusError(err)
+		}
+	}
+	return c.view(), nil
+}
+
+// GetDN returns one DN without its secret.
+func (c *Configuration) GetDN(ctx context.Context, r *configpb.GetDNRequest) (*configpb.GetDNResponse, error) {
+	if _, err := dn.ParseNumber(r.GetNumber()); err != nil {
+		return nil, StatusError(err)
+	}
+	v, err := c.fresh(ctx, r.GetLinearizable())
+	if err != nil {
+		return nil, err
+	}
+	d := v.DN(r.GetNumber())
+	if d == nil {
+		return nil, status.Errorf(codes.NotFound, "DN %s does not exist", r.GetNumber())
+	}
+	return &configpb.GetDNResponse{Dn: withoutSecret(d)}, nil
+}
+
+// withoutSecret returns d as it may be shown to anybody.
+func withoutSecret(d *configpb.DN) *configpb.DN {
+	if d.GetHa1() == "" {
+		return d
+	}
+	d = proto.CloneOf(d)
+	d.Ha1 = ""
+	return d
+}
+
+// GetOptions returns the options with the defaults filled in.
+func (c *Configuration) GetOptions(context.Context, *configpb.GetOptionsRequest) (*configpb.GetOptionsResponse, error) {
+	return &configpb.GetOptionsResponse{Options: c.view().Options()}, nil
+}
+
+// ListNodes returns the roster.
+func (c *Configuration) ListNodes(ctx context.Context, r *configpb.ListNodesRequest) (*configpb.ListNodesResponse, error) {
+	v, err := c.fresh(ctx, r.GetLinearizable())
+	if err != nil {
+		return nil, err
+	}
+	return &configpb.ListNodesResponse{Nodes: v.Nodes()}, nil
+}
+
+// Export streams one View: all of it is of the same moment.
+func (c *Configuration) Export(r *configpb.ExportRequest, out configpb.Configuration_ExportServer) error {
+	v, err := c.fresh(out.Context(), r.GetLinearizable())
+	if err != nil {
+		return err
+	}
+	msg := &configpb.ExportResponse{Options: v.Options(), Nodes: v.Nodes()}
+	objects := 0
+	flush := func() error {
+		err := out.Send(msg)
+		msg, objects = &configpb.ExportResponse{}, 0
+		return err
+	}
+	added := func() error {
+		if objects++; objects < exportChunk {
+			return nil
+		}
+		return flush()
+	}
+	for g := range v.Groups() {
+		msg.Groups = append(msg.Groups, g)
+		if err := added(); err != nil {
+			return err
+		}
+	}
+	for d := range v.DNs("") {
+		if !r.GetSecrets() {
+			d = withoutSecret(d)
+		}
+		msg.Dns = append(msg.Dns, d)
+		if err := added(); err != nil {
+			return err
+		}
+	}
+	return flush()
+}
+
+// Import checks the whole input before it writes the first chunk.
+func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
+	all, err := receive(s)
+	if err != nil {
+		return err
+	}
+	// The check needs the present state, and there is no point in it without a quorum.
+	v, err := c.fresh(s.Context(), true)
+	if err != nil {
+		return err
+	}
+	chunks, err := checkImport(v, all)
+	if err != nil {
+		return StatusError(err)
+	}
+	total, written := uint64(len(all)), uint64(0)
+	for _, chunk := range chunks {
+		if _, err := c.writer.Propose(s.Context(), command(chunk)); err != nil {
+			return StatusError(fmt.Errorf("after %d of %d mutations were written: %w", written, total, err))
+		}
+		written += uint64(len(chunk))
+		if err := s.Send(&configpb.ImportResponse{Written: written, Total: total}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func receive(s configpb.Configuration_ImportServer) ([]*configpb.Mutation, error) {
+	var all []*configpb.Mutation
+	size := 0
+	for {
+		r, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		all, size = append(all, r.GetMutations()...), size+proto.Size(r)
+		if len(all) > MaxImport || size > MaxImportBytes {
+			return nil, status.Errorf(codes.ResourceExhausted, "an import has at most %d mutations and %d bytes: split it", MaxImport, MaxImportBytes)
+		}
+	}
+	if len(all) == 0 {
+		return nil, status.Error(codes.InvalidArgument, "the import is empty")
+	}
+	return all, nil
+}
+
+// checkImport cuts the mutations into Raft entries and plays them through on a
+// View of its own. Groups are made first and deleted last, so that no entry
+// names one of another. The error has the mutation's number in the input.
+func checkImport(v *fsm.View, all []*configpb.Mutation) ([][]*configpb.Mutation, error) {
+	order := importOrder(all)
+	var chunks [][]*configpb.Mutation
+	for at := 0; at < len(order); {
+		var chunk []*configpb.Mutation
+		size := 0
+		for _, i := range order[at:] {
+			size += proto.Size(all[i]) + 8 // tag and length
+			if len(chunk) == MaxWrite || size > MaxWriteBytes-1024 && len(chunk) > 0 {
+				break
+			}
+			chunk = append(chunk, all[i])
+		}
+		next, err := v.With(chunk)
+		var r *fsm.Rejection
+		if errors.As(err, &r) && r.Mutation > 0 {
+			return nil, &fsm.Rejection{Mutation: order[at+r.Mutation-1] + 1, Kind: r.Kind, Text: r.Text}
+		}
+		if err != nil {
+			return nil, err
+		}
+		v, at, chunks = next, at+len(chunk), append(chunks, chunk)
+	}
+	return chunks, nil
+}
+
+// importOrder returns the indexes of the mutations in the order of writing.
+func importOrder(all []*configpb.Mutation) []int {
+	order := make([]int, 0, len(all))
+	for stage := range 3 {
+		for i, m := range all {
+			if importStage(m) == stage {
+				order = append(order, i)
+			}
+		}
+	}
+	return order
+}
+
+func importStage(m *configpb.Mutation) int {
+	switch m.GetOp().(type) {
+	case *configpb.Mutation_PutGroup:
+		return 0
+	case *configpb.Mutation_DeleteGroup:
+		return 2
+	}
+	return 1
+}
