@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// devFlags are the choices of `sipcluster dev`.
+type devFlags struct {
+	nodes, basePort, sipPort    int
+	bind, dataDir, realm, state string
+}
+
+func (c *cli) devCommand() *cobra.Command {
+	var f devFlags
+	cmd := &cobra.Command{
+		Use: "dev", Short: "Run a whole cluster on this machine, to try and to look", Args: cobra.NoArgs,
+		Long: `Run a whole cluster on this machine without root: nodes sip1, sip2, ... at sites
+dc1, dc2, ..., ten DNs with known passwords, and links that can be cut. It runs
+until Ctrl-C. Nothing stays behind unless --data-dir is given.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			if err := c.dev(cmd.Context(), &f); err != nil {
+				return fmt.Errorf("dev: %w", err)
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.nodes, "nodes", 3, "how many nodes, 1 to 8")
+	flags.IntVar(&f.sipPort, "sip-port", 5060, "SIP `PORT` of the first node; each further node's is 10 higher")
+	flags.IntVar(&f.basePort, "base-port", 7000, "first of the other `PORT`s; each further node's are 10 higher")
+	flags.StringVar(&f.bind, "bind", "127.0.0.1", "`IP` of every listener; one of this machine's lets phones of the network register")
+	flags.StringVar(&f.dataDir, "data-dir", "", "keep data and logs in `DIR`; default: a temporary one, removed at the end")
+	flags.StringVar(&f.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm")
+	cmd.PersistentFlags().StringVar(&f.state, "state", statePath(), "`FILE` by which cut and heal find the cluster")
+	cmd.AddCommand(c.devCutCommand(&f.state), c.devHealCommand(&f.state))
+	return cmd
+}
+
+func (f *devFlags) check() error {
+	ip := net.ParseIP(f.bind)
+	switch {
+	case f.nodes < 1 || f.nodes > maxDevNodes:
+		return usagef("--nodes %d: want 1 to %d", f.nodes, maxDevNodes)
+	case f.sipPort < 1 || f.sipPort+10*f.nodes > 65535:
+		return usagef("--sip-port %d: want 1 to %d", f.sipPort, 65535-10*f.nodes)
+	case f.basePort < 1 || f.basePort+90 > 65535:
+		return usagef("--base-port %d: want 1 to %d", f.basePort, 65535-90)
+	case ip == nil || ip.To4() == nil || ip.IsUnspecified():
+		return usagef("--bind %s: want an IPv4 address of this machine", f.bind)
+	}
+	return nil
+}
+
+// dev runs a cluster until the context ends.
+func (c *cli) dev(ctx context.Context, f *devFlags) error {
+	nodes := layout(f.nodes, f.bind, f.sipPort, f.basePort)
+	if err := checkPorts(nodes); err != nil {
+		return err
+	}
+	d, err := newDevCluster(nodes, f.realm, f.dataDir)
+	if err != nil {
+		return err
+	}
+	defer d.stop()
+	state, err := claimState(f.state, d.nodes)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(state.path)
+	began := c.now()
+	if err := c.startDev(ctx, d); err != nil {
+		d.keep = d.keep || ctx.Err() == nil // the logs say more
+		return err
+	}
+	fmt.Fprintf(c.out, "%s up after %v: %s\n", nodesWord(len(nodes)), c.now().Sub(began).Round(100*time.Millisecond), "quorum, every link stands")
+	c.explainDev(d)
+	c.watchDev(ctx, d)
+	fmt.Fprintln(c.out, "\nending the nodes")
+	return nil
+}
+
+func nodesWord(n int) string {
+	if n == 1 {
+		return "1 node is"
+	}
+	return fmt.Sprintf("%d nodes are", n)
+}
+
+// startDev brings the cluster up with the demo DNs in it.
+func (c *cli) startDev(ctx context.Context, d *devCluster) error {
+	p := c.progress("")
+	defer p.end()
+	if err := d.start(); err != nil {
+		return err
+	}
+	if err := d.ready(ctx, p.say); err != nil {
+		return err
+	}
+	return d.createDNs(ctx)
+}
+
+// watchDev tells of nodes that end, until the context does.
+func (c *cli) watchDev(ctx context.Context, d *devCluster) {
+	ended := make(chan *devProcess)
+	for _, p := range d.procs {
+		go func() {
+			<-p.done
+			select {
+			case ended <- p:
+			case <-ctx.Done():
+			}
+		}()
+	}
+	for range d.procs {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-ended:
+			if ctx.Err() == nil {
+				fmt.Fprintf(c.err, "%v\n", p.ended())
+			}
+		}
+	}
+}
+
+// Demo DNs.
+const (
+	firstDN   = 1001
+	demoDNs   = 10
+	demoGroup = "demo"
+)
+
+func demoPassword(number string) string { return "demo" + number }
+
+// createDNs creates the demo DNs that are not there yet.
+func (d *devCluster) createDNs(ctx context.Context) error {
+	cl, err := connect(d.nodes[0].TCAddr, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer cl.close()
+	doc := &document{Groups: []groupDoc{{Name: demoGroup}}}
+	for i := range demoDNs {
+		n := fmt.Sprint(firstDN + i)
+		doc.DNs = append(doc.DNs, dnDoc{DN: n, Kind: "sip", Password: demoPassword(n), Groups: []string{demoGroup}})
+	}
+	p := newPlan()
+	if err := cl.export(ctx, &configpb.ExportRequest{}, p.know); err != nil {
+		return err
+	}
+	doc.DNs = p.onlyNew(doc.DNs)
+	if err := p.compare(doc); err != nil || len(p.mutations) == 0 {
+		return err
+	}
+	_, err = unary(ctx, cl, cl.config.Write, &configpb.WriteRequest{RequestId: newRequestID(), Mutations: p.mutations})
+	return err
+}
+
+// onlyNew leaves out DNs that exist, whatever they are now.
+func (p *plan) onlyNew(dns []dnDoc) []dnDoc {
+	var fresh []dnDoc
+	for _, n := range dns {
+		if p.dns[n.DN] == nil {
+			fresh = append(fresh, n)
+		}
+	}
+	return fresh
+}
+
+// explainDev says in plain words what can be done now.
+func (c *cli) explainDev(d *devCluster) {
+	t := &table{head: []string{"NODE", "SITE", "SIP", "TCPORT", "HTTP", "LOG"}}
+	for _, n := range d.nodes {
+		t.add(text(n.Name), text(n.Site), text(n.SIPAddr), text(n.TCAddr), text("http://"+n.HTTPAddr), text(n.Log))
+	}
+	fmt.Fprintln(c.out)
+	_ = c.print(t)
+	first := d.nodes[0]
+	fmt.Fprintf(c.out, `
+DNs 1001 to 1010 are configured, passwords demo1001 to demo1010, group %s.
+
+Register a phone, at any node. For baresip, put one of these lines into
+~/.baresip/accounts:
+`, demoGroup)
+	for i, n := range d.nodes {
+		dn := fmt.Sprint(firstDN + i)
+		fmt.Fprintf(c.out, "  <sip:%s@%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=udp\"\n", dn, d.realm, dn, demoPassword(dn), n.SIPAddr)
+	}
+	fmt.Fprintf(c.out, `For Linphone or another softphone: user name 1001, password demo1001,
+domain %s, outbound proxy sip:%s, transport UDP.
+
+Look, from any node's side:
+  sipcluster dn watch --addr %s
+  sipcluster status   --addr %s
+`, d.realm, first.SIPAddr, first.TCAddr, d.nodes[len(d.nodes)-1].TCAddr)
+	if len(d.nodes) > 1 {
+		fmt.Fprintf(c.out, `
+Cut a link and heal it:
+  sipcluster dev cut %s %s
+  sipcluster dev heal
+`, first.Name, d.nodes[1].Name)
+	}
+	fmt.Fprintln(c.out, "\nCtrl-C ends the cluster.")
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+// eventJSON is a line of dn watch; names and order are a contract.
+type eventJSON struct {
+	Event    string `json:"event"`
+	DN       string `json:"dn"`
+	State    string `json:"state"`
+	Owner    string `json:"owner"`
+	Reason   string `json:"reason"`
+	Time     string `json:"time"`
+	Seq      uint64 `json:"seq"`
+	Snapshot bool   `json:"snapshot,omitempty"`
+}
+
+func (c *cli) dnWatchCommand() *cobra.Command {
+	var f filterFlags
+	var own bool
+	cmd := c.reading(&cobra.Command{
+		Use: "watch", Short: "Follow DNs as they go in and out of service", Args: cobra.NoArgs,
+		Long: `Print the present state of the DNs, then every change as the asked node sees it,
+until interrupted. When the connection is lost it is made again, and the
+stream goes on where it was; after a restart of the node with a new snapshot.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			cl, err := c.connect()
+			if err != nil {
+				return err
+			}
+			defer cl.close()
+			w := &watcher{cli: c, client: cl, req: &tcpb.WatchRequest{Filter: &f.filter, OwnOnly: own}}
+			if err := w.run(cmd.Context()); err != nil {
+				return fmt.Errorf("dn watch: %w", err)
+			}
+			return nil
+		},
+	})
+	f.add(cmd, false)
+	cmd.Flags().BoolVar(&own, "own", false, "only DNs that the asked node owns")
+	return cmd
+}
+
+// watcher follows one node's stream over as many connections as it takes.
+type watcher struct {
+	cli    *cli
+	client *client
+	req    *tcpb.WatchRequest
+	// began: the node answered at least once.
+	began bool
+	// headed: the table's head was printed.
+	headed bool
+}
+
+// run ends without error when interrupted; it fails when the first connection does.
+func (w *watcher) run(ctx context.Context) error {
+	for told := false; ; {
+		err := w.follow(ctx, &told)
+		if ctx.Err() != nil {
+			return nil
+		}
+		err = w.client.explain(err)
+		if !w.began {
+			return err
+		}
+		if errors.As(err, new(answerError)) {
+			return err
+		}
+		if !told {
+			told = true
+			fmt.Fprintf(w.cli.err, "sipcluster: dn watch: %v; trying again\n", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// follow reads one connection's stream until it breaks.
+func (w *watcher) follow(ctx context.Context, told *bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silence := newDeadline(max(w.client.timeout, 3*time.Second), cancel)
+	defer silence.stop()
+	stream, err := w.client.Watch(ctx, w.req)
+	if err != nil {
+		return err
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return silence.judge(err)
+		}
+		silence.extend()
+		w.began, *told = true, false
+		if err := w.show(m); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *watcher) show(m *tcpb.WatchResponse) error {
+	switch b := m.Body.(type) {
+	case *tcpb.WatchResponse_Started:
+		w.req.ResumeIncarnation = b.Started.Incarnation
+		if !b.Started.Resumed {
+			w.req.ResumeSeq = 0 // only a whole snapshot can be resumed behind
+		}
+	case *tcpb.WatchResponse_Events:
+		return w.events(b.Events.Events)
+	case *tcpb.WatchResponse_EndOfSnapshot:
+		w.req.ResumeSeq = b.EndOfSnapshot.Seq
+		return w.endOfSnapshot(b.EndOfSnapshot.Seq)
+	case *tcpb.WatchResponse_Heartbeat:
+		w.req.ResumeSeq = b.Heartbeat.Seq
+	}
+	return nil
+}
+
+func (w *watcher) events(events []*tcpb.DNEvent) error {
+	for _, e := range events {
+		if !e.Snapshot {
+			w.req.ResumeSeq = e.Seq
+		}
+		if err := w.event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *watcher) event(e *tcpb.DNEvent) error {
+	if w.cli.json() {
+		return encode(w.cli.out, newEventJSON(e))
+	}
+	if err := w.head(); err != nil {
+		return err
+	}
+	return watchLine(w.cli.out, e, w.cli.colour())
+}
+
+func newEventJSON(e *tcpb.DNEvent) eventJSON {
+	return eventJSON{eventName(e), e.Dn, stateName(e.State), e.Owner, reasonName(e.Reason), rfc3339(e.Time), e.Seq, e.Snapshot}
+}
+
+// eventName is the T-Library's name of the event.
+func eventName(e *tcpb.DNEvent) string {
+	if e.State == tcpb.DNState_DN_STATE_IN_SRV {
+		return "EventDNBackInService"
+	}
+	return "EventDNOutOfService"
+}
+
+func (w *watcher) endOfSnapshot(seq uint64) error {
+	if w.cli.json() {
+		return encode(w.cli.out, eventJSON{Event: "EndOfSnapshot", Seq: seq})
+	}
+	if err := w.head(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w.cli.out, paint(cell{"-- end of snapshot; changes follow --", dim}, w.cli.colour()))
+	return err
+}
+
+func (w *watcher) head() error {
+	if w.headed {
+		return nil
+	}
+	w.headed = true
+	_, err := fmt.Fprintln(w.cli.out, paint(cell{fmt.Sprintf("%-12s  %-7s  %-12s  %-8s  %-8s  %s", "TIME", "STATE", "DN", "OWNER", "SITE", "REASON"), dim}, w.cli.colour()))
+	return err
+}
+
+// watchLine prints an event in columns that don't wait for later lines.
+func watchLine(out io.Writer, e *tcpb.DNEvent, colour bool) error {
+	at := "-"
+	if t := e.Time; t != nil && (t.Seconds != 0 || t.Nanos != 0) {
+		at = t.AsTime().Local().Format("15:04:05.000")
+	}
+	state := stateCell(e.State)
+	state.text = fmt.Sprintf("%-7s", state.text)
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-12s  %-8s  %-8s  %s\n", at, paint(state, colour), e.Dn, dash(e.Owner), dash(e.Site), reasonName(e.Reason))
+	return err
+}

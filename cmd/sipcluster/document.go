@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// document is the configuration as text: what apply reads and export writes.
+// The nodes are not part of it: they come and go by join and remove.
+type document struct {
+	Options *optionsDoc `yaml:"options,omitempty"`
+	Groups  []groupDoc  `yaml:"groups,omitempty"`
+	DNs     []dnDoc     `yaml:"dns,omitempty"`
+}
+
+// optionsDoc leaves an option that it does not name as it is.
+type optionsDoc struct {
+	Realm          *string `yaml:"realm,omitempty"`
+	MinExpires     *uint32 `yaml:"min_expires_s,omitempty"`
+	MaxExpires     *uint32 `yaml:"max_expires_s,omitempty"`
+	DefaultExpires *uint32 `yaml:"default_expires_s,omitempty"`
+	MaxContacts    *uint32 `yaml:"max_contacts,omitempty"`
+	PingInterval   *uint32 `yaml:"ping_interval_s,omitempty"`
+	PingMisses     *uint32 `yaml:"ping_misses,omitempty"`
+}
+
+type groupDoc struct {
+	Name          string `yaml:"name"`
+	LoginRequired bool   `yaml:"login_required,omitempty"`
+}
+
+// dnDoc is a whole DN: what it does not name is not set. Only the credentials
+// of a sip DN stay when neither ha1 nor password is there.
+type dnDoc struct {
+	DN           string           `yaml:"dn"`
+	Kind         string           `yaml:"kind"`
+	Disabled     bool             `yaml:"disabled,omitempty"`
+	Algorithm    string           `yaml:"algorithm,omitempty"`
+	HA1          string           `yaml:"ha1,omitempty"`
+	Password     string           `yaml:"password,omitempty"`
+	External     string           `yaml:"external,omitempty"`
+	Groups       []string         `yaml:"groups,omitempty,flow"`
+	RoutingPoint *routingPointDoc `yaml:"routing_point,omitempty"`
+	Trunk        *trunkDoc        `yaml:"trunk,omitempty"`
+}
+
+type routingPointDoc struct {
+	DefaultGroup string `yaml:"default_group,omitempty"`
+	TimeoutMS    uint32 `yaml:"timeout_ms,omitempty"`
+}
+
+type trunkDoc struct {
+	Address  string `yaml:"address"`
+	Prefix   string `yaml:"prefix,omitempty"`
+	Priority uint32 `yaml:"priority,omitempty"`
+}
+
+// readDocument refuses unknown keys and more than one document.
+func readDocument(r io.Reader) (*document, error) {
+	d := &document{}
+	dec := yaml.NewDecoder(r)
+	dec.KnownFields(true)
+	if err := dec.Decode(d); err != nil && !errors.Is(err, io.EOF) {
+		return nil, yamlError(err)
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one YAML document: want one")
+	}
+	return d, d.check()
+}
+
+// check finds what is there twice: the later one would win silently.
+func (d *document) check() error {
+	groups, dns := map[string]bool{}, map[string]bool{}
+	for _, g := range d.Groups {
+		if groups[g.Name] {
+			return fmt.Errorf("group %q is there twice", g.Name)
+		}
+		groups[g.Name] = true
+	}
+	for _, n := range d.DNs {
+		switch {
+		case checkNumber(n.DN) != nil:
+			return checkNumber(n.DN)
+		case dns[n.DN]:
+			return fmt.Errorf("DN %s is there twice", n.DN)
+		case n.HA1 != "" && n.Password != "":
+			return fmt.Errorf("DN %s has both ha1 and password: want one", n.DN)
+		}
+		dns[n.DN] = true
+	}
+	return nil
+}
+
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// yamlError says it in the words of a person who writes YAML, not Go.
+func yamlError(err error) error {
+	msg := strings.TrimPrefix(err.Error(), "yaml: ")
+	var types *yaml.TypeError
+	if errors.As(err, &types) && len(types.Errors) > 0 {
+		msg = types.Errors[0]
+	}
+	return errors.New(unknownKey.ReplaceAllString(msg, "unknown key $1"))
+}
+
+// config makes the DN that the cluster stores; keep tells that it names no
+// credentials.
+func (n *dnDoc) config(realm string) (d *configpb.DN, keep bool, err error) {
+	kind, err := parseKind(n.Kind)
+	if err != nil {
+		return nil, false, fmt.Errorf("DN %s: kind %w", n.DN, err)
+	}
+	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups}
+	if n.RoutingPoint != nil {
+		d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: n.RoutingPoint.DefaultGroup, TimeoutMs: n.RoutingPoint.TimeoutMS}
+	}
+	if n.Trunk != nil {
+		d.Trunk = &configpb.Trunk{Address: n.Trunk.Address, Prefix: n.Trunk.Prefix, Priority: n.Trunk.Priority}
+	}
+	if kind != configpb.DNKind_DN_KIND_SIP {
+		if n.HA1 != "" || n.Password != "" || n.Algorithm != "" {
+			return nil, false, fmt.Errorf("DN %s: only kind sip has credentials", n.DN)
+		}
+		return d, false, nil
+	}
+	if d.Algorithm, err = parseAlgorithm(n.Algorithm); err != nil {
+		return nil, false, fmt.Errorf("DN %s: algorithm %w", n.DN, err)
+	}
+	if d.Ha1 = n.HA1; n.Password != "" {
+		d.Ha1 = ha1(d.Algorithm, n.DN, realm, n.Password)
+	}
+	return d, d.Ha1 == "", nil
+}
+
+// newDNDoc is the text of a stored DN.
+func newDNDoc(d *configpb.DN) dnDoc {
+	n := dnDoc{DN: d.Number, Kind: kindName(d.Kind), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups}
+	if d.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
+		n.Algorithm = algorithmName(d.Algorithm)
+	}
+	if r := d.RoutingPoint; r != nil {
+		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs}
+	}
+	if t := d.Trunk; t != nil {
+		n.Trunk = &trunkDoc{t.Address, t.Prefix, t.Priority}
+	}
+	return n
+}
+
+func newOptionsDoc(o *configpb.Options) *optionsDoc {
+	return &optionsDoc{
+		Realm: &o.Realm, MinExpires: &o.MinExpiresS, MaxExpires: &o.MaxExpiresS, DefaultExpires: &o.DefaultExpiresS,
+		MaxContacts: &o.MaxContacts, PingInterval: &o.PingIntervalS, PingMisses: &o.PingMisses,
+	}
+}
+
+// merge sets what the text names and tells whether that changes anything.
+func (o *optionsDoc) merge(into *configpb.Options) (changed bool) {
+	set := func(field *uint32, value *uint32) {
+		if value != nil && *value != *field {
+			*field, changed = *value, true
+		}
+	}
+	set(&into.MinExpiresS, o.MinExpires)
+	set(&into.MaxExpiresS, o.MaxExpires)
+	set(&into.DefaultExpiresS, o.DefaultExpires)
+	set(&into.MaxContacts, o.MaxContacts)
+	set(&into.PingIntervalS, o.PingInterval)
+	set(&into.PingMisses, o.PingMisses)
+	return changed
+}
+
+// writeYAML writes v with the indentation that people use.
+func writeYAML(w io.Writer, v any) error {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}

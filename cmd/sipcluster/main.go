@@ -1,0 +1,32 @@
+// Command sipcluster is the one program of the cluster: a node (server), a
+// whole cluster on one machine (dev), and the operator's commands. Flags,
+// environment and files are read here and nowhere else.
+//
+// Exit status: 0 done; 1 failed, with one line on stderr that says what failed
+// and what to do; 2 wrong usage.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	args := takeArgs(os.Args)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks for a good end; the next one, with its default
+	// action back, ends the process at once.
+	context.AfterFunc(ctx, stop)
+	c := &cli{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		getenv:   os.Getenv,
+		now:      time.Now,
+		terminal: func(fd uintptr) bool { return term.IsTerminal(int(fd)) },
+	}
+	os.Exit(c.run(ctx, args))
+}

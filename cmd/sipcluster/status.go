@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+// The JSON of status; names and order are a contract.
+type (
+	statusJSON struct {
+		Node  string     `json:"node"`
+		Site  string     `json:"site"`
+		Raft  raftJSON   `json:"raft"`
+		Peers []peerJSON `json:"peers"`
+		DNs   dnsJSON    `json:"dns"`
+	}
+	raftJSON struct {
+		State        string `json:"state"`
+		Leader       string `json:"leader"`
+		Term         uint64 `json:"term"`
+		AppliedIndex uint64 `json:"applied_index"`
+		Quorum       bool   `json:"quorum"`
+	}
+	peerJSON struct {
+		Node      string  `json:"node"`
+		Site      string  `json:"site"`
+		Reachable bool    `json:"reachable"`
+		Reason    string  `json:"reason"`
+		RTT       float64 `json:"rtt_ms"`
+		Owned     uint64  `json:"owned"`
+	}
+	dnsJSON struct {
+		Total        uint64 `json:"total"`
+		InService    uint64 `json:"in_service"`
+		OutOfService uint64 `json:"out_of_service"`
+		Owned        uint64 `json:"owned"`
+	}
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	return c.reading(&cobra.Command{
+		Use: "status", Short: "How a node sees the cluster: configuration, peers, DNs", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := c.connect()
+			if err != nil {
+				return err
+			}
+			defer cl.close()
+			s, err := unary(cmd.Context(), cl, cl.cluster.Status, &tcpb.StatusRequest{})
+			if err != nil {
+				return fmt.Errorf("status: %w", err)
+			}
+			if c.json() {
+				return encode(c.out, newStatusJSON(s))
+			}
+			return c.printStatus(s)
+		},
+	})
+}
+
+func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
+	r, d := s.GetRaft(), s.GetDns()
+	j := statusJSON{
+		Node: s.Node, Site: s.Site,
+		Raft:  raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum()},
+		Peers: make([]peerJSON, 0, len(s.Peers)),
+		DNs:   dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
+	}
+	for _, p := range s.Peers {
+		j.Peers = append(j.Peers, peerJSON{p.Node, p.Site, p.Reachable, p.Reason, p.RttMs, p.Owned})
+	}
+	return j
+}
+
+func (c *cli) printStatus(s *tcpb.StatusResponse) error {
+	r, d, colour := s.GetRaft(), s.GetDns(), c.colour()
+	up := "-"
+	if s.Started != nil {
+		up = age(c.now(), s.Started)
+	}
+	drain := ""
+	if s.Draining {
+		drain = paint(cell{"  draining", yellow}, colour)
+	}
+	fmt.Fprintf(c.out, "%s at %s  up %s  %s%s\n", s.Node, s.Site, up, s.Version, drain)
+	quorum := cell{"quorum", green}
+	if !r.GetQuorum() {
+		quorum = cell{"no quorum: the configuration can't be changed from here", red}
+	}
+	fmt.Fprintf(c.out, "configuration  %s, leader %s, term %d, index %d, %s\n", r.GetState(), dash(r.GetLeader()), r.GetTerm(), r.GetAppliedIndex(), paint(quorum, colour))
+	fmt.Fprintf(c.out, "DNs            %d: %s, %d OOS; %d owned here\n", d.GetTotal(), paint(cell{strconv.FormatUint(d.GetInService(), 10) + " InSrv", green}, colour), d.GetOutOfService(), d.GetOwned())
+	for _, w := range s.Warnings {
+		fmt.Fprintf(c.out, "%s  %s\n", paint(cell{"warning", yellow}, colour), w)
+	}
+	if len(s.Peers) == 0 {
+		_, err := fmt.Fprintln(c.out, "\nno peers")
+		return err
+	}
+	fmt.Fprintln(c.out)
+	return c.print(peerTable(s.Peers, c.now()))
+}
+
+func peerTable(peers []*tcpb.PeerStatus, now time.Time) *table {
+	t := &table{head: []string{"PEER", "SITE", "LINK", "FOR", "RTT", "OWNED", "GOSSIP", "CLOCK"}, right: map[int]bool{4: true, 5: true}}
+	for _, p := range peers {
+		link := cell{"● heard", green}
+		if !p.Reachable {
+			link = cell{"○ " + p.Reason, red}
+		}
+		rtt, skew := "-", "-"
+		if p.RttMs > 0 {
+			rtt = strconv.FormatFloat(p.RttMs, 'f', 2, 64) + " ms"
+		}
+		if p.Reachable {
+			skew = fmt.Sprintf("%+.0f ms", p.ClockSkewMs)
+		}
+		t.add(text(p.Node), text(p.Site), link, text(age(now, p.Since)), text(rtt), text(strconv.FormatUint(p.Owned, 10)), text(dash(p.Gossip)), text(skew))
+	}
+	return t
+}
