@@ -185,9 +185,12 @@ func (s *eventSlab) event(e dn.Item) *tcpb.DNEvent {
 	i := len(s.events)
 	s.events = s.events[:i+1]
 	m, t := &s.events[i], &s.stamps[i]
-	stamp(t, e.Status.Since)
+	if e.Status.Since != 0 {
+		stamp(t, e.Status.Since)
+		m.Time = t
+	}
 	m.Dn, m.State, m.Reason = string(e.Status.Number), stateOf(e.Status.State), tcpb.Reason(e.Status.Reason)
 	m.Owner, m.Site = s.names.of(e.Status.Owner)
-	m.Time, m.Seq, m.Snapshot = t, e.Seq, e.Kind == dn.Row
+	m.Seq, m.Snapshot = e.Seq, e.Kind == dn.Row
 	return m
 }
