@@ -14,11 +14,7 @@ func Missing(programs ...string) string {
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root (for network namespaces)")
 	}
-	for _, p := range append([]string{"ip", "nft"}, programs...) {
-		if _, err := exec.LookPath(p); err != nil {
-			missing = append(missing, p)
-		}
-	}
+	missing = append(missing, MissingPrograms(append([]string{"ip", "nft"}, programs...)...)...)
 	if len(missing) == 0 {
 		if p, err := newPlace("probe", "", hostAddr(switchHost), true); err != nil {
 			missing = append(missing, err.Error())
@@ -27,6 +23,17 @@ func Missing(programs ...string) string {
 		}
 	}
 	return strings.Join(missing, ", ")
+}
+
+// MissingPrograms lists which of the programs are not installed.
+func MissingPrograms(programs ...string) []string {
+	var missing []string
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			missing = append(missing, p)
+		}
+	}
+	return missing
 }
 
 // Build builds the sipcluster binary from the module at or above the working

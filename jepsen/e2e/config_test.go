@@ -184,7 +184,7 @@ func joinAndRemove(t *testing.T, c *cluster.Cluster) {
 		for _, m := range rest {
 			nodes, err := m.Configuration().ListNodes(ctx, &configpb.ListNodesRequest{})
 			if err != nil || len(nodes.GetNodes()) != len(rest) {
-				return fmt.Errorf("%s: %v %v", m.Name(), nodes.GetNodes(), err)
+				return fmt.Errorf("%s: %v %w", m.Name(), nodes.GetNodes(), err)
 			}
 		}
 		return nil
@@ -193,7 +193,7 @@ func joinAndRemove(t *testing.T, c *cluster.Cluster) {
 		for _, m := range rest {
 			d, err := m.Availability().GetDN(ctx, &tcpb.GetDNStatusRequest{Dn: "4051"})
 			if err != nil || d.GetState() != oos {
-				return fmt.Errorf("%s: %v %v", m.Name(), d, err)
+				return fmt.Errorf("%s: %v %w", m.Name(), d, err)
 			}
 		}
 		return nil

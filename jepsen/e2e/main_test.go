@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,12 +28,44 @@ const (
 var shared clusters
 
 func TestMain(m *testing.M) {
+	dir, err := workplace()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	shared.dir = dir
 	code := m.Run()
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "FAIL: after all tests:", err)
 		code = max(code, 1)
 	}
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// workplace is a directory for all files of this run. It goes with the run,
+// also after Ctrl-C; what a killed run left is removed by the next one.
+func workplace() (string, error) {
+	const prefix = "sipcluster-e2e-"
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
+	for _, dir := range old {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
+		if _, err := os.Stat("/proc/" + pid); err != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-*", prefix, os.Getpid()))
+	if err != nil {
+		return "", err
+	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		_ = os.RemoveAll(dir)
+		os.Exit(130) // and the servers get their death signal
+	}()
+	return dir, os.Setenv("TMPDIR", dir) // for t.TempDir
 }
 
 // clusters are those that several tests share, and what all of them need.
@@ -47,9 +83,6 @@ func (s *clusters) close() error {
 	if s.three != nil {
 		err = s.three.Close()
 	}
-	if s.dir != "" {
-		err = errors.Join(err, os.RemoveAll(s.dir))
-	}
 	return err
 }
 
@@ -58,13 +91,6 @@ func (s *clusters) binary(race bool) (string, error) {
 	flags, name := []string(nil), "plain"
 	if race {
 		flags, name = []string{"-race"}, "race"
-	}
-	if s.dir == "" {
-		dir, err := os.MkdirTemp("", "sipcluster-e2e-")
-		if err != nil {
-			return "", err
-		}
-		s.dir, s.bins = dir, map[string]string{}
 	}
 	if s.bins[name] == "" {
 		dir := s.dir + "/" + name
@@ -75,6 +101,9 @@ func (s *clusters) binary(race bool) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if s.bins == nil {
+			s.bins = map[string]string{}
+		}
 		s.bins[name] = bin
 	}
 	return s.bins[name], nil
@@ -83,7 +112,17 @@ func (s *clusters) binary(race bool) (string, error) {
 // need skips the test, loudly, when this machine can't run it. CI must.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
-	missing := cluster.Missing(programs...)
+	skipFor(t, cluster.Missing(programs...))
+}
+
+// needPrograms is need without root.
+func needPrograms(t *testing.T, programs ...string) {
+	t.Helper()
+	skipFor(t, strings.Join(cluster.MissingPrograms(programs...), ", "))
+}
+
+func skipFor(t *testing.T, missing string) {
+	t.Helper()
 	switch {
 	case missing == "":
 	case os.Getenv("CI") == "true":
@@ -97,7 +136,9 @@ func need(t *testing.T, programs ...string) {
 // shown when the test fails.
 func newCluster(t *testing.T, cfg cluster.Config, race bool) *cluster.Cluster {
 	t.Helper()
-	need(t, "sipp")
+	if needPrograms(t, "sipp"); !cfg.Loopback {
+		need(t)
+	}
 	shared.mu.Lock()
 	bin, err := shared.binary(race)
 	shared.mu.Unlock()

@@ -143,7 +143,7 @@ func TestRegister_DeletedDNIsOutOfServiceEverywhere(t *testing.T) {
 	eventually(t, soon, "no node lists the DN as routable", func(ctx context.Context) error {
 		for _, n := range c.Nodes() {
 			if all, err := table(ctx, n); err != nil || all["1051"].state == inSrv {
-				return fmt.Errorf("%s: %v %v", n.Name(), all["1051"], err)
+				return fmt.Errorf("%s: %v %w", n.Name(), all["1051"], err)
 			}
 		}
 		return nil
