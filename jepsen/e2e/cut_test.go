@@ -2,6 +2,9 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -182,7 +185,10 @@ func TestCut_PhoneThatMovedMeanwhileHasOneOwnerAfterTheHeal(t *testing.T) {
 }
 
 func TestCut_OfTwoNodesHalfAndHalfLeavesBothServing(t *testing.T) {
-	c := started(t, 2)
+	key := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(key, []byte(rand.Text()+rand.Text()), 0o600))
+	c := newCluster(t, cluster.Config{Nodes: 2, Args: []string{"--cluster-key-file", key}}, false)
+	must(t, c.Start(t.Context()))
 	s := sides(t, c, 3500)
 
 	must(t, c.Split(t.Context(), c.Nodes()[:1], c.Nodes()[1:]))
@@ -197,5 +203,6 @@ func TestCut_OfTwoNodesHalfAndHalfLeavesBothServing(t *testing.T) {
 	s[0].watch.expectSilence(t, s[0].phones...)
 	s[1].watch.expectSilence(t, s[1].phones...)
 
+	t.Run("stranger without the key does not join", func(t *testing.T) { joinWithoutKey(t, c) })
 	t.Run("node joins and is removed", func(t *testing.T) { joinAndRemove(t, c) })
 }

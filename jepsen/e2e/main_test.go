@@ -159,16 +159,6 @@ func newCluster(t *testing.T, cfg cluster.Config, race bool) *cluster.Cluster {
 	return c
 }
 
-// started is newCluster with all nodes up.
-func started(t *testing.T, nodes int) *cluster.Cluster {
-	t.Helper()
-	c := newCluster(t, cluster.Config{Nodes: nodes}, false)
-	if err := c.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // threeNodes is the cluster that most tests share: three sites, a node each,
 // built with the race detector. A test may break it as it likes: it is healed,
 // started and whole again for the next one.

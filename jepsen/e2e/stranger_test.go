@@ -94,3 +94,19 @@ func TestServer_BadStartEndsWithOneClearLine(t *testing.T) {
 	_, err := c.WaitWhole(t.Context(), soon)
 	must(t, err)
 }
+
+// joinWithoutKey starts a server that does not have the key of the cluster.
+func joinWithoutKey(t *testing.T, c *cluster.Cluster) {
+	ctx, cancel := context.WithTimeout(t.Context(), starting)
+	defer cancel()
+	from := c.Visitor()
+	res, err := c.Node(1).CLIAt(ctx, from, "server", "--node", "stranger", "--site", "s", "--data-dir", t.TempDir(),
+		"--bind", from.IP().String(), "--join", c.Node(1).Addr(cluster.ClusterPort).String(), "--join-timeout", "2s")
+	must(t, err)
+	if res.Code != 1 {
+		t.Errorf("exit code %d, want 1:\n%s", res.Code, res.Err)
+	}
+	if list := cli(t, c.Node(1), 0, "node", "list"); strings.Contains(list.Out, "stranger") {
+		t.Errorf("the stranger is in the roster:\n%s", list.Out)
+	}
+}
