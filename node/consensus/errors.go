@@ -13,22 +13,17 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 )
 
+// The documented errors; their words are those of package fsm, so that package
+// api knows them without knowing Raft.
 var (
-	// ErrNoQuorum: no leader could be reached in time. The write was not applied
-	// and never will be.
-	ErrNoQuorum = errors.New("not applied: this node reaches no quorum of the cluster's nodes")
-	// ErrUnknownOutcome: the answer to a write was lost. It may have been applied or may be
-	// still; repeating it under the same request id is safe.
-	ErrUnknownOutcome = errors.New("unknown outcome: the write may or may not be applied, read before trying again")
-	// ErrFailed: this node can't write its log or its configuration store. Not applied.
-	ErrFailed = errors.New("not applied: the configuration plane of this node failed")
-	// ErrRejected: the state machine refused the command; it wraps the fsm.Rejection. Not applied.
-	ErrRejected = errors.New("not applied")
+	ErrNoQuorum       = fsm.ErrNoQuorum
+	ErrUnknownOutcome = fsm.ErrUnknownOutcome
+	ErrFailed         = fsm.ErrPlaneFailed
+	ErrRejected       = fsm.ErrRejected
+	ErrOtherCluster   = fsm.ErrOtherCluster
 	// ErrNameTaken: a joining node's name belongs to another one.
 	ErrNameTaken = fsm.ErrNameTaken
-	// ErrOtherCluster: the caller belongs to another cluster.
-	ErrOtherCluster = errors.New("another cluster")
-	// ErrMember: the data directory belongs to a cluster already.
+	// ErrMember: the data directory belongs to a cluster that the node joined.
 	ErrMember = errors.New("the data directory belongs to a cluster already")
 )
 

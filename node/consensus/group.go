@@ -39,6 +39,7 @@ const (
 	commitTimeout     = 10 * time.Millisecond
 	raftTimeout       = 10 * time.Second
 	quietLog          = 30 * time.Second
+	openTimeout       = time.Second
 	closeTimeout      = 5 * time.Second
 )
 
@@ -175,8 +176,11 @@ func (g *Group) open() error {
 func (g *Group) openStore() (err error) {
 	path := filepath.Join(g.cfg.Dir, "raft.db")
 	err = g.apart(func() (err error) {
+		if err := probe(path); err != nil {
+			return err
+		}
 		g.store, err = boltdb.New(boltdb.Options{Path: path, MsgpackUseNewTimeFormat: true, BoltOptions: &bbolt.Options{
-			Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+			Timeout: openTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 		}})
 		return err
 	})

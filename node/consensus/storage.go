@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/hashicorp/raft"
+	"go.etcd.io/bbolt"
 
 	"github.com/sipcluster/sipcluster/fsm"
 )
@@ -140,4 +142,23 @@ func (m machine) Restore(in io.ReadCloser) error {
 		m.halt.stop(failing)
 	}
 	return err
+}
+
+// probe touches every page of the file. bbolt would do that at opening, in a
+// goroutine whose panic over a damaged page nobody can catch; here it is the
+// caller's.
+func probe(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: openTimeout})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(_, _ []byte) error { return nil })
+		})
+	})
 }

@@ -1,0 +1,172 @@
+// Package node composes a cluster node: it opens the stores, binds the ports,
+// and wires the configuration plane (fsm, consensus) and the availability plane
+// (dn, tcontroller, membership) to the SIP port and the API. Nothing else does:
+// the planes don't know each other. Only cmd imports it.
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// Config of a Node. An address is HOST:PORT or :PORT; a missing host is Bind.
+type Config struct {
+	// Name of the node, unique in the cluster, and its Site (data centre).
+	Name, Site string
+	// DataDir keeps who this node is, its configuration and its bindings.
+	DataDir string
+	// Bind is the IP address of every listener, and what others are told;
+	// empty means all addresses, and the first of this machine is told.
+	Bind string
+	// SIPAddr (udp and tcp; :5060), DefaultAddr (:7000), TCAddr (:7001),
+	// ClusterAddr (:7002), GossipAddr (udp and tcp; :7003), HTTPAddr (:7080).
+	SIPAddr, DefaultAddr, TCAddr, ClusterAddr, GossipAddr, HTTPAddr string
+	// Bootstrap makes a new cluster of this node; Join names cluster ports of
+	// members. Both do nothing on a data directory that belongs to a cluster.
+	Bootstrap bool
+	Join      []string
+	// JoinTimeout bounds the first join; 60 s.
+	JoinTimeout time.Duration
+	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".
+	Realm string
+	// ClusterKey is the secret that all nodes share, of at least MinClusterKey
+	// bytes; empty means that nodes talk in clear.
+	ClusterKey []byte
+	// LinkTimeout as in tcontroller.Config; 0 means its default.
+	LinkTimeout time.Duration
+	// Dev lets `sipcluster dev` cut this node's links, and opens /debug/pprof.
+	Dev bool
+	// Debug opens /debug/pprof.
+	Debug bool
+	// Version of the program, for Status.
+	Version string
+	Log     *slog.Logger
+}
+
+var (
+	// ErrNoCluster says that a new data directory was given neither Bootstrap nor Join.
+	ErrNoCluster = errors.New("this data directory belongs to no cluster yet: start the first node of a cluster with --bootstrap, the others with --join HOST:PORT of a node's cluster port")
+	// ErrRemoved says that the node was taken off the roster while it ran or before.
+	ErrRemoved = errors.New("this node was removed from the cluster: to take part again, join with a fresh data directory")
+)
+
+var nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+// complete fills in the defaults and checks.
+func (c *Config) complete() error {
+	if !nodeName.MatchString(c.Name) {
+		return fmt.Errorf("node name %q: want 1 to 32 characters of a-z 0-9 -", c.Name)
+	}
+	if c.Site == "" || len(c.Site) > 64 {
+		return fmt.Errorf("site %q: want 1 to 64 characters", c.Site)
+	}
+	if c.DataDir == "" {
+		return errors.New("no data directory: give --data-dir")
+	}
+	if c.Bootstrap && len(c.Join) > 0 {
+		return errors.New("--bootstrap makes a new cluster, --join enters one: give only one of them")
+	}
+	if c.Bind != "" {
+		if _, err := netip.ParseAddr(c.Bind); err != nil {
+			return fmt.Errorf("bind address %q: want an IP address", c.Bind)
+		}
+	}
+	if c.Realm == "" {
+		c.Realm = "sipcluster"
+	}
+	if c.JoinTimeout == 0 {
+		c.JoinTimeout = time.Minute
+	}
+	for _, a := range c.addrs() {
+		if err := c.fill(a.addr, a.port); err != nil {
+			return fmt.Errorf("%s address: %w", a.what, err)
+		}
+	}
+	return nil
+}
+
+type addrField struct {
+	what string
+	addr *string
+	port string
+}
+
+func (c *Config) addrs() []addrField {
+	return []addrField{
+		{"SIP", &c.SIPAddr, "5060"}, {"default", &c.DefaultAddr, "7000"}, {"TCport", &c.TCAddr, "7001"},
+		{"cluster", &c.ClusterAddr, "7002"}, {"gossip", &c.GossipAddr, "7003"}, {"HTTP", &c.HTTPAddr, "7080"},
+	}
+}
+
+// fill makes an address IP:PORT.
+func (c *Config) fill(addr *string, port string) error {
+	if *addr == "" {
+		*addr = ":" + port
+	}
+	host, p, err := net.SplitHostPort(*addr)
+	if err != nil {
+		return fmt.Errorf("%q: want HOST:PORT or :PORT", *addr)
+	}
+	if host == "" {
+		host = c.Bind
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		r, err := net.ResolveIPAddr("ip", host)
+		if err != nil {
+			return fmt.Errorf("%q: %w", *addr, err)
+		}
+		ip = r.AddrPort().Addr()
+	}
+	*addr = net.JoinHostPort(ip.Unmap().String(), p)
+	_, err = netip.ParseAddrPort(*addr)
+	return err
+}
+
+// self is this node's entry of the roster: what others dial.
+func (c *Config) self(id string) (*configpb.Node, error) {
+	n := &configpb.Node{Id: id, Name: c.Name, Site: c.Site}
+	fields := []*string{&n.SipAddr, &n.DefaultAddr, &n.TcAddr, &n.ClusterAddr, &n.GossipAddr, &n.HttpAddr}
+	for i, a := range c.addrs() {
+		told, err := advertised(*a.addr)
+		if err != nil {
+			return nil, err
+		}
+		*fields[i] = told
+	}
+	return n, nil
+}
+
+// advertised replaces an address that means all of this machine's by its first.
+func advertised(addr string) (string, error) {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil || !ap.Addr().IsUnspecified() {
+		return addr, err
+	}
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", err
+	}
+	loopback := addr
+	for _, a := range found {
+		ip, err := netip.ParsePrefix(a.String())
+		switch {
+		case err != nil || ap.Addr().Is4() != ip.Addr().Is4():
+		case ip.Addr().IsGlobalUnicast():
+			return netip.AddrPortFrom(ip.Addr(), ap.Port()).String(), nil
+		case ip.Addr().IsLoopback():
+			loopback = netip.AddrPortFrom(ip.Addr(), ap.Port()).String()
+		}
+	}
+	return loopback, nil
+}

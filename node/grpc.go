@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+)
+
+// graceful is how long running requests may take when the node stops.
+const graceful = 2 * time.Second
+
+// newGRPC makes a server whose handlers can't take the process down.
+func newGRPC(log *slog.Logger, more ...grpc.ServerOption) *grpc.Server {
+	failed := func(method string, p any) error {
+		log.Error("a request failed inside", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		return status.Error(codes.Internal, "the request failed inside the node; its log has the details")
+	}
+	return grpc.NewServer(append([]grpc.ServerOption{
+		grpc.MaxConcurrentStreams(1024),
+		grpc.ConnectionTimeout(5 * time.Second),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = failed(info.FullMethod, p)
+				}
+			}()
+			return next(ctx, req)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = failed(info.FullMethod, p)
+				}
+			}()
+			return next(srv, ss)
+		}),
+	}, more...)...)
+}
+
+// clientPort is a gRPC port for clients, with health and reflection.
+type clientPort struct {
+	ln     net.Listener
+	server *grpc.Server
+	health *health.Server
+}
+
+func listenClients(what, flag, addr string, log *slog.Logger) (*clientPort, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w: choose another %s", what, addr, err, flag)
+	}
+	// A client that died without a word is noticed within half a minute.
+	p := &clientPort{ln: ln, server: newGRPC(log, grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second})), health: health.NewServer()}
+	p.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	healthpb.RegisterHealthServer(p.server, p.health)
+	return p, nil
+}
+
+// run serves until the context ends.
+func (p *clientPort) run(ctx context.Context) error {
+	reflection.Register(p.server)
+	return serveGRPC(ctx, p.server, p.ln)
+}
+
+func serveGRPC(ctx context.Context, s *grpc.Server, ln net.Listener) error {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		hard := time.AfterFunc(graceful, s.Stop)
+		defer hard.Stop()
+		s.GracefulStop()
+	})
+	err := s.Serve(ln)
+	if !stop() {
+		<-stopped
+	}
+	if ctx.Err() != nil || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
+}

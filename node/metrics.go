@@ -1,0 +1,42 @@
+package node
+
+import (
+	"strconv"
+
+	"github.com/sipcluster/sipcluster/api"
+)
+
+// sipSource gives the SIP port's and the links' numbers to /metrics.
+type sipSource struct{ n *Node }
+
+// Samples implements api.Source.
+func (s sipSource) Samples(emit func(api.Sample)) {
+	count := func(name, help string, v uint64) {
+		emit(api.Sample{Name: name, Help: help, Counter: true, Value: float64(v)})
+	}
+	st := s.n.sip.Stats()
+	count("sip_registrations_total", "Registrations that put a DN in service.", st.Registrations)
+	count("sip_refreshes_total", "Registrations of a DN in service.", st.Refreshes)
+	count("sip_removals_total", "Bindings taken back by request.", st.Removals)
+	count("sip_expirations_total", "Bindings that ended by themselves.", st.Expirations)
+	count("sip_dropped_total", "DNs given up for a newer registration at a peer.", st.Dropped)
+	count("sip_challenges_total", "Digest challenges (401).", st.Challenges)
+	count("sip_challenges_stale_total", "Digest challenges with stale=true.", st.Stale)
+	count("sip_fast_total", "Messages that took the fast path.", st.Fast)
+	count("sip_plain_total", "Messages that took the plain path.", st.Plain)
+	count("sip_malformed_total", "Messages refused as malformed.", st.Malformed)
+	count("sip_panics_total", "Requests that failed inside the node.", st.Panics)
+	count("location_flush_failures_total", "Answers given although the location store could not be written.", st.FlushFailures)
+	emit(api.Sample{Name: "sip_connections", Help: "Open SIP connections.", Value: float64(st.Connections)})
+	for code, v := range st.Rejects {
+		emit(api.Sample{Name: "sip_rejects_total", Help: "Final answers of 300 and up.", Counter: true, Label: "code", LabelValue: strconv.Itoa(code), Value: float64(v)})
+	}
+	count("gossip_doubted_total", "Gossip verdicts not believed because this process had stood still.", s.n.gossip.Doubted())
+	for _, p := range s.n.mesh.Status() {
+		peer := func(name, help string, v uint64) {
+			emit(api.Sample{Name: name, Help: help, Counter: true, Label: "peer", LabelValue: p.Name, Value: float64(v)})
+		}
+		peer("peer_losses_total", "How often the peer was lost.", p.Losses)
+		peer("peer_vetoes_total", "Gossip verdicts that a fresh link overruled.", p.Vetoes)
+	}
+}

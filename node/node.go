@@ -1,0 +1,315 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/membership"
+	"github.com/sipcluster/sipcluster/node/consensus"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/tcontroller"
+	"github.com/sipcluster/sipcluster/sip"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// Node is one SIP Server of the cluster.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	id      *identity
+	self    *configpb.Node
+	key     *clusterKey
+	started time.Time
+
+	store   *location.Store
+	machine *fsm.Machine
+	table   *dn.Table
+	fabric  *fabric
+	port    *clusterPort
+	sip     *sip.Server
+	clients [2]*clientPort // TCport, default port
+	http    net.Listener
+
+	// From the moment that the node belongs to a cluster.
+	group  *consensus.Group
+	links  *tcontroller.Server
+	mesh   *tcontroller.Mesh
+	gossip *membership.Gossip
+
+	closers []func() error
+}
+
+// New opens the stores and binds every port but gossip's. An error says what is
+// wrong and what to do; nothing stays open then.
+func New(cfg Config) (*Node, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric()}
+	if err := errors.Join(n.openStores()); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	if err := n.bindPorts(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) onClose(f func() error) { n.closers = append(n.closers, f) }
+
+// Close closes what New opened, last first. Run does it too.
+func (n *Node) Close() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i]())
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+func (n *Node) openStores() (err error) {
+	if len(n.cfg.ClusterKey) > 0 {
+		if n.key, err = newClusterKey(n.cfg.ClusterKey); err != nil {
+			return err
+		}
+	}
+	if n.id, err = openIdentity(n.cfg.DataDir, n.cfg.Name); err != nil {
+		return err
+	}
+	if n.self, err = n.cfg.self(n.id.ID); err != nil {
+		return err
+	}
+	if n.store, err = location.Open(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
+		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
+	}
+	n.onClose(n.store.Close)
+	if n.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(n.cfg.DataDir, "config.db"), Log: n.log}); err != nil {
+		return err
+	}
+	n.onClose(n.machine.Close)
+	if n.id.ClusterID == "" && !n.cfg.Bootstrap && len(n.cfg.Join) == 0 {
+		return ErrNoCluster
+	}
+	meta := n.store.Meta()
+	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor})
+	return nil
+}
+
+func (n *Node) bindPorts() (err error) {
+	if n.port, err = listenCluster(n.cfg.ClusterAddr, n.key, n.fabric, n.log); err != nil {
+		return err
+	}
+	n.onClose(func() error { n.port.close(); return nil })
+	for i, p := range []struct{ what, flag, addr string }{{"TCport", "--tc-addr", n.cfg.TCAddr}, {"default port", "--default-addr", n.cfg.DefaultAddr}} {
+		if n.clients[i], err = listenClients(p.what, p.flag, p.addr, n.log); err != nil {
+			return err
+		}
+		n.onClose(func() error { n.clients[i].server.Stop(); return ignoreClosed(n.clients[i].ln.Close()) })
+	}
+	if n.http, err = net.Listen("tcp", n.cfg.HTTPAddr); err != nil {
+		return fmt.Errorf("HTTP address %s: %w: choose another --http-addr", n.cfg.HTTPAddr, err)
+	}
+	n.onClose(func() error { return ignoreClosed(n.http.Close()) })
+	n.sip, err = sip.New(sip.Config{
+		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, Machine: n.machine, Table: n.table, Store: n.store,
+		Draining: n.draining, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
+	}
+	n.onClose(n.sip.Close)
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (n *Node) draining() bool {
+	self := n.machine.View().Node(n.id.ID)
+	return self != nil && self.GetDraining()
+}
+
+// Run takes part in the cluster until the context ends or something that the
+// node can't do without fails. Then everything is closed, the last opened
+// first; it must not be run again.
+func (n *Node) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, n.Close()) }()
+	g, ctx := errgroup.WithContext(ctx)
+	defer func() { err = errors.Join(err, g.Wait()) }()
+	g.Go(func() error { return n.store.Run(ctx) })
+	g.Go(func() error { return n.port.run(ctx) })
+	if err := n.enter(ctx, g); err != nil {
+		return n.fail(g, err)
+	}
+	return n.serve(ctx, g)
+}
+
+// fail ends the group with an error of the way up.
+func (n *Node) fail(g *errgroup.Group, err error) error {
+	g.Go(func() error { return err })
+	return g.Wait()
+}
+
+// enter makes the node a member: the configuration plane runs, and this node
+// is on the roster that it knows.
+func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
+	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
+		if err := n.join(ctx); err != nil {
+			return err
+		}
+	}
+	var err error
+	n.group, err = consensus.Open(consensus.Config{
+		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine,
+		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("configuration plane: %w", err)
+	}
+	n.onClose(n.group.Close)
+	if n.id.ClusterID == "" {
+		if err := n.group.Bootstrap(ctx, n.cfg.Realm); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+		n.id.ClusterID = n.group.ClusterID()
+		if err := n.id.save(); err != nil {
+			return err
+		}
+		n.log.Info("bootstrapped a new cluster", "cluster", n.id.ClusterID, "realm", n.cfg.Realm)
+	}
+	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.log)
+	cluster := newGRPC(n.log, grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
+	n.group.Register(cluster)
+	tcpb.RegisterTControllerServer(cluster, n.links)
+	context.AfterFunc(ctx, n.links.Stop)
+	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
+	g.Go(func() error { return n.group.Run(ctx) })
+	return n.awaitRoster(ctx)
+}
+
+func (n *Node) join(ctx context.Context) error {
+	n.log.Info("joining", "through", n.cfg.Join)
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.JoinTimeout)
+	defer cancel()
+	answer, err := consensus.Join(ctx, n.cfg.Join, n.self, n.dialGRPC)
+	if err != nil {
+		return fmt.Errorf("joining the cluster: %w", err)
+	}
+	n.id.ClusterID = answer.GetClusterId()
+	n.log.Info("joined", "cluster", n.id.ClusterID)
+	return n.id.save()
+}
+
+func (n *Node) dialGRPC(addr string) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecureCredentials), grpc.WithContextDialer(n.port.dial))
+}
+
+// awaitRoster waits until the configuration here includes this node. A node
+// that was a member before has it at once, also without a quorum.
+func (n *Node) awaitRoster(ctx context.Context) error {
+	w := n.machine.Watch()
+	defer w.Close()
+	said := time.AfterFunc(3*time.Second, func() {
+		n.log.Info("waiting for the cluster's configuration from its leader", "leader", n.group.Status().LeaderName)
+	})
+	defer said.Stop()
+	for {
+		view := n.machine.View()
+		switch {
+		case view.Node(n.id.ID) != nil:
+			return nil
+		case view.Epoch() != "" && view.Epoch() != n.id.ClusterID:
+			return fmt.Errorf("data directory %s: its configuration is of cluster %s, its node.json of %s: restore one of them, or join with a fresh data directory", n.cfg.DataDir, view.Epoch(), n.id.ClusterID)
+		}
+		if _, err := w.Next(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// serve opens the node to phones, clients and peers, and waits for the end.
+func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
+	if err := n.openLayer(); err != nil {
+		return n.fail(g, err)
+	}
+	n.register()
+	g.Go(func() error { return n.gossip.Run(ctx) })
+	g.Go(func() error { return n.mesh.Run(ctx) })
+	g.Go(func() error { return n.followRoster(ctx) })
+	g.Go(func() error { return n.hearGossip(ctx) })
+	g.Go(func() error { return n.keepFloor(ctx) })
+	g.Go(func() error { return n.sip.Run(ctx) })
+	for _, p := range n.clients {
+		p.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+		context.AfterFunc(ctx, p.health.Shutdown)
+		g.Go(func() error { return p.run(ctx) })
+	}
+	g.Go(func() error { return n.serveHTTP(ctx) })
+	n.log.Info("serving", "site", n.cfg.Site, "sip", n.self.GetSipAddr(), "tc", n.self.GetTcAddr(), "cluster", n.self.GetClusterAddr(), "gossip", n.self.GetGossipAddr(), "http", n.self.GetHttpAddr())
+	return g.Wait()
+}
+
+// openLayer opens the availability plane towards the others.
+func (n *Node) openLayer() (err error) {
+	cfg := membership.Config{
+		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self.GetGossipAddr(), Cluster: n.id.ClusterID,
+		Incarnation: n.table.Incarnation(), ClusterAddr: n.self.GetClusterAddr(), Allow: n.fabric.allow, Log: n.log,
+	}
+	if n.key != nil {
+		cfg.Key = n.key.gossip
+	}
+	if n.gossip, err = membership.New(cfg); err != nil {
+		return err
+	}
+	n.mesh = tcontroller.NewMesh(tcontroller.Config{
+		ClusterID: n.id.ClusterID, Table: n.table, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Log: n.log,
+	})
+	return nil
+}
+
+// register puts the services on the clients' ports.
+func (n *Node) register() {
+	tc := n.clients[0].server
+	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View}))
+	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
+		Table: n.table, View: n.machine.View, Observer: observer{n}, Proposer: n.group,
+		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
+	}))
+	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, n.group))
+	if n.cfg.Dev {
+		tcpb.RegisterFabricServer(tc, api.NewFabric(n.machine.View, n.setCut))
+	}
+}
+
+func (n *Node) serveHTTP(ctx context.Context) error {
+	handler := api.NewHTTP(api.HTTPConfig{
+		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}},
+		Ready: func() error { return nil }, Debug: n.cfg.Dev || n.cfg.Debug,
+	})
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(n.http); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

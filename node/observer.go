@@ -1,0 +1,60 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/membership"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// skewWorth is the clock difference that status warns of.
+const skewWorth = 500 * time.Millisecond
+
+// observer tells the API how this node sees the cluster.
+type observer struct{ n *Node }
+
+// Peers are the other nodes of the roster.
+func (o observer) Peers() []api.Peer {
+	var out []api.Peer
+	for _, p := range o.n.mesh.Status() {
+		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, RTT: p.RTT, ClockSkew: p.Skew, Since: p.Since}
+		if alive, known := o.n.gossip.Alive(membership.NodeID(p.ID)); known {
+			a.Gossip = map[bool]string{true: "alive", false: "dead"}[alive]
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// Raft is the state of the configuration plane here.
+func (o observer) Raft() api.Raft {
+	s := o.n.group.Status()
+	return api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum}
+}
+
+// Warnings are this node's open faults.
+func (o observer) Warnings() []string {
+	var w []string
+	if err := o.n.group.Err(); err != nil {
+		w = append(w, "the configuration can't be changed through this node: "+err.Error())
+	}
+	if err := o.n.store.Failing(); err != nil {
+		w = append(w, "registrations are not kept over a restart: "+err.Error())
+	}
+	for _, p := range o.n.mesh.Status() {
+		if p.Skew.Abs() > skewWorth {
+			w = append(w, fmt.Sprintf("the clock of %s differs by %s: check NTP", p.Name, p.Skew.Round(time.Millisecond)))
+		}
+	}
+	return w
+}
+
+// names maps ids to names for metrics.
+func (n *Node) names(id dn.Node) string {
+	if node := n.machine.View().Node(string(id)); node != nil {
+		return node.GetName()
+	}
+	return string(id)
+}

@@ -1,0 +1,206 @@
+package tcontroller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// site is a node's layer alone: a table, its owner's side on a real port and,
+// once follow is called, the links to the others.
+type site struct {
+	id     dn.Node
+	table  *dn.Table
+	addr   string
+	server *grpc.Server
+	owner  *Server
+	mesh   *Mesh
+}
+
+func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation}), addr: ln.Addr().String(), server: grpc.NewServer()}
+	s.owner = NewServer("c1", s.table, slog.New(slog.DiscardHandler))
+	tcpb.RegisterTControllerServer(s.server, s.owner)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.server.Serve(ln) })
+	t.Cleanup(func() { s.server.Stop(); wg.Wait() })
+	return s
+}
+
+func (s *site) follow(t *testing.T, peers ...*site) {
+	t.Helper()
+	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Dial: dialTCP, Rejoin: func(dn.Node) {}, Log: slog.New(slog.DiscardHandler)})
+	s.mesh.SetPeers(peersOf(peers...))
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.mesh.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+func peersOf(sites ...*site) (out []Peer) {
+	for _, p := range sites {
+		out = append(out, Peer{ID: p.id, Name: string(p.id), Addr: p.addr})
+	}
+	return out
+}
+
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+}
+
+// await polls until the condition holds.
+func await(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func state(s *site, n dn.Number) string {
+	v, _ := s.table.Get(n)
+	return fmt.Sprintf("%v %s", v.State, v.Owner)
+}
+
+func TestLink_PeersSeeWhatTheOwnerHas(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	for i := range 3000 {
+		a.table.Register(dn.Number(fmt.Sprint(1000+i)), dn.Registered)
+	}
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 3000 })
+	r := a.table.Register("77", dn.Registered)
+	await(t, "a change", func() bool { return state(b, "77") == "InSrv a" })
+	a.table.End("77", r.ClaimTime, dn.Unregistered)
+	await(t, "its end", func() bool { return state(b, "77") == "OOS " })
+}
+
+func TestLink_KilledOwnerIsLostAndComesBack(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	a.table.Register("1", dn.Registered)
+	a.table.Register("2", dn.Registered)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 2 })
+	a.server.Stop()
+	await(t, "the loss", func() bool { return state(b, "1") == "OOS a" })
+	if s := b.mesh.Status()[0]; s.Heard || s.Reason != "process died" {
+		t.Errorf("status %+v", s)
+	}
+	// It restarts, and has lost one of the two.
+	again := newSite(t, "a", 2, a.addr)
+	again.table.Register("1", dn.Registered)
+	await(t, "the return", func() bool { return state(b, "1") == "InSrv a" })
+	if got := state(b, "2"); got != "OOS " {
+		t.Errorf("what the new incarnation does not mention is %s", got)
+	}
+}
+
+func TestLink_GoodbyeIsALossAtOnce(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	a.table.Register("1", dn.Registered)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 1 })
+	a.owner.Stop()
+	await(t, "the loss", func() bool { return b.mesh.Status()[0].Reason == "left" })
+	if got := state(b, "1"); got != "OOS a" {
+		t.Error(got)
+	}
+}
+
+func TestLink_RemovedPeerIsForgotten(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	a.table.Register("1", dn.Registered)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 1 })
+	b.mesh.SetPeers(nil)
+	await(t, "the end", func() bool { return b.table.Counts().Known == 0 })
+}
+
+func TestLink_OlderIncarnationIsNotHeardOnceANewerWasSeen(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	a.table.Register("1", dn.Registered)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 1 })
+	b.mesh.Gossip("a", true, 2, "")
+	await(t, "the loss", func() bool { return state(b, "1") == "OOS a" && !b.mesh.Status()[0].Heard })
+}
+
+func TestServer_RefusesStrangers(t *testing.T) {
+	a := newSite(t, "a", 1, "127.0.0.1:0")
+	cc, err := grpc.NewClient("passthrough:///"+a.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cc.Close()
+	for name, tc := range map[string]struct {
+		first *tcpb.FollowRequest
+		want  codes.Code
+	}{
+		"another cluster": {&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: &tcpb.FollowHello{ClusterId: "c2", Owner: "a"}}}, codes.PermissionDenied},
+		"another node":    {&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: &tcpb.FollowHello{ClusterId: "c1", Owner: "b"}}}, codes.PermissionDenied},
+		"no hello":        {&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Ping{Ping: &tcpb.Ping{}}}, codes.InvalidArgument},
+		"nothing":         {&tcpb.FollowRequest{}, codes.InvalidArgument},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stream, err := tcpb.NewTControllerClient(cc).Follow(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stream.Send(tc.first); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Recv(); status.Code(err) != tc.want {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+// A peer can say what it likes about others' DNs: the record carries no owner.
+// What it says with an absurd claim is counted and changes nothing.
+func TestRecords_AbsurdClaimsAreCounted(t *testing.T) {
+	table := dn.New(dn.Config{Self: "b", Incarnation: 1})
+	c, err := table.Sync("a", 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	var batch []dn.Record
+	for _, p := range []*tcpb.Record{
+		{Dn: "1", ClaimTime: now.Add(48 * time.Hour).UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},
+		{Dn: "2", ClaimTime: -1, State: tcpb.DNState_DN_STATE_IN_SRV},
+		{Dn: "not a number", ClaimTime: now.UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},
+		{Dn: "3", ClaimTime: now.UnixNano(), State: 77},
+		{Dn: "4", ClaimTime: now.UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV, Reason: 1000},
+		{Dn: "5", ClaimTime: now.UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV, Reason: -1},
+	} {
+		batch = append(batch, fromProto(p))
+	}
+	rejected, err := c.Apply(batch, 0)
+	if err != nil || rejected != len(batch) || table.Rejected() != uint64(len(batch)) || table.Counts().Known != 0 {
+		t.Errorf("rejected %d of %d (%v), counted %d, known %d", rejected, len(batch), err, table.Rejected(), table.Counts().Known)
+	}
+}

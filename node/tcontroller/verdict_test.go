@@ -1,0 +1,68 @@
+package tcontroller
+
+import (
+	"testing"
+	"time"
+)
+
+func TestVerdict(t *testing.T) {
+	const ms = time.Millisecond
+	timeout := 800 * ms
+	for name, tc := range map[string]struct {
+		e      evidence
+		heard  bool
+		reason string
+		after  time.Duration
+	}{
+		"a peer is not heard before its table came over":              {evidence{up: true}, false, "", 0},
+		"nor while gossip alone knows it":                             {evidence{}, false, "", 0},
+		"then it is":                                                  {evidence{up: true, synced: true}, true, "", 0},
+		"and stays so while a snapshot comes again":                   {evidence{heard: true, up: true}, true, "", 0},
+		"a goodbye counts at once":                                    {evidence{heard: true, up: true, synced: true, bye: true}, false, "left", 0},
+		"so does a closed port behind a broken link":                  {evidence{heard: true, refused: true}, false, "process died", 0},
+		"a refusal from before says nothing about a link that stands": {evidence{heard: true, up: true, synced: true, refused: true}, true, "", 0},
+		"two witnesses make a cut":                                    {evidence{heard: true, gossipDead: true, down: ms}, false, "cut", 0},
+		"a broken link alone waits for the redial":                    {evidence{heard: true, silence: 500 * ms, down: 10 * ms}, true, "", 300 * ms},
+		"a link that broke late has time to come back":                {evidence{heard: true, silence: 790 * ms, down: 100 * ms}, true, "", 150 * ms},
+		"and counts as cut when it did not":                           {evidence{heard: true, silence: 850 * ms, down: 260 * ms}, false, "link cut", 0},
+		"gossip alone is overruled by a fresh link":                   {evidence{heard: true, up: true, synced: true, gossipDead: true, silence: 100 * ms}, true, "", 2900 * ms},
+		"but not by one that hangs":                                   {evidence{heard: true, up: true, synced: true, gossipDead: true, silence: hungAfter}, false, "hung", 0},
+		"a hung peer does not come back by standing still":            {evidence{up: true, synced: true, gossipDead: true, silence: 4 * time.Second}, false, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.e.linkTimeout = timeout
+			heard, reason, after := tc.e.verdict()
+			if heard != tc.heard || reason != tc.reason || after != tc.after {
+				t.Errorf("got %v %q %v, want %v %q %v", heard, reason, after, tc.heard, tc.reason, tc.after)
+			}
+		})
+	}
+}
+
+// Time never turns a loss back, and never takes a peer that talks.
+func TestVerdict_TimeAloneOnlyLoses(t *testing.T) {
+	for bits := range 1 << 6 {
+		for silence := time.Duration(0); silence < 4*time.Second; silence += 50 * time.Millisecond {
+			e := evidence{
+				up: bits&1 != 0, synced: bits&2 != 0, refused: bits&4 != 0, bye: bits&8 != 0, gossipDead: bits&16 != 0,
+				heard: bits&32 != 0, silence: silence, down: silence, linkTimeout: time.Second,
+			}
+			heard, reason, after := e.verdict()
+			if heard && e.bye {
+				t.Fatalf("%+v: heard after goodbye", e)
+			}
+			if heard != e.heard && !heard && reason == "" {
+				t.Fatalf("%+v: lost without a reason", e)
+			}
+			if !heard && e.heard && e.up && !e.bye && silence < hungAfter {
+				t.Fatalf("%+v: lost on a link that stands", e)
+			}
+			if after > 0 {
+				e.silence, e.down = e.silence+after, e.down+after
+				if h, _, again := e.verdict(); h && again > 0 {
+					t.Fatalf("%+v: asked to look again after %v, and then again", e, after)
+				}
+			}
+		}
+	}
+}
