@@ -1,0 +1,189 @@
+package sip
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// limits of registrations, from the cluster's options.
+type limits struct {
+	min, max, fallback int64 // seconds
+	contacts           int
+}
+
+// past tells the greatest CSeq that was seen under a Call-ID whose bindings
+// were replaced or removed; recently means that requests from before that may
+// still be on their way.
+type past func(callID []byte) (cseq uint32, recently, known bool)
+
+// decision is what a REGISTER does to the bindings of its DN.
+type decision struct {
+	// fault refuses the request as a whole; nothing changes.
+	fault *message.Fault
+	// bindings after it. They share text with the request.
+	bindings []location.Binding
+	// claim: a contact was registered or refreshed. changed: anything was.
+	claim, changed bool
+}
+
+var (
+	errOrder    = &message.Fault{Code: 500, Reason: "CSeq out of order"}
+	errStar     = &message.Fault{Code: 400, Reason: "Contact * needs Expires 0 and no other contact"}
+	errBrief    = &message.Fault{Code: 423, Reason: "Interval Too Brief"}
+	errContacts = &message.Fault{Code: 403, Reason: "Too many contacts for this DN"}
+)
+
+// decide is RFC 3261 §10.3 steps 6 to 8, without clock, lock or I/O: what the
+// request makes of the bindings, all of it or nothing.
+//
+// A Call-ID whose binding was replaced by one of another Call-ID is past: its
+// late un-REGISTER removes nothing, and for a while only a newer REGISTER than
+// its last counts. So nothing that the network delivers late takes down a newer
+// binding or brings back an ended one, and a phone that starts again with an
+// old Call-ID and a low CSeq is not locked out.
+func decide(r *register, old []location.Binding, lim limits, now time.Time, seen past) decision {
+	d := decision{bindings: appendLive(r.bindings[:0], old, now)}
+	switch {
+	case r.star:
+		d.removeAll(r, seen)
+	case len(r.contacts) > 0:
+		for i := range r.contacts {
+			if d.fault == nil {
+				d.contact(r, &r.contacts[i], lim, now, seen)
+			}
+		}
+		if d.fault == nil && d.claim && len(d.bindings) > lim.contacts && len(d.bindings) > len(old) {
+			d.fault = errContacts
+		}
+	}
+	r.bindings = d.bindings
+	return d
+}
+
+func appendLive(dst, old []location.Binding, now time.Time) []location.Binding {
+	for i := range old {
+		if old[i].Expires.After(now) {
+			dst = append(dst, old[i])
+		}
+	}
+	return dst
+}
+
+// removeAll is step 6: "Contact: *".
+func (d *decision) removeAll(r *register, seen past) {
+	if r.expires != 0 || len(r.contacts) > 0 {
+		d.fault = errStar
+		return
+	}
+	_, _, stale := seen(r.callID)
+	kept := d.bindings[:0]
+	for i := range d.bindings {
+		b := d.bindings[i]
+		switch same := string(r.callID) == b.CallID; {
+		case same && r.cseq <= b.CSeq:
+			d.fault = errOrder
+			return
+		case !same && stale:
+			kept = append(kept, b)
+		default:
+			d.changed = true
+		}
+	}
+	d.bindings = kept
+}
+
+// contact is step 7 for one address.
+func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, seen past) {
+	life, fault := lim.life(r, c)
+	if d.fault = fault; fault != nil {
+		return
+	}
+	i := d.find(c.uri)
+	if i >= 0 && string(r.callID) == d.bindings[i].CallID {
+		d.sameCall(r, c, i, life, now)
+		return
+	}
+	cseq, recently, known := seen(r.callID)
+	switch {
+	case life == 0 && (i < 0 || known):
+		// Nothing there, or a newer one than this user's: it stays.
+	case life == 0:
+		d.remove(i)
+	case recently && r.cseq <= cseq:
+		d.fault = errOrder
+	case i < 0:
+		d.bindings = append(d.bindings, location.Binding{})
+		d.set(r, c, len(d.bindings)-1, life, now)
+	default:
+		d.set(r, c, i, life, now)
+	}
+}
+
+// sameCall orders by CSeq. The same CSeq again is a retransmission, or the same
+// contact twice in one request: nothing changes.
+func (d *decision) sameCall(r *register, c *contact, i int, life int64, now time.Time) {
+	switch last := d.bindings[i].CSeq; {
+	case r.cseq == last && life > 0:
+	case r.cseq <= last:
+		d.fault = errOrder
+	case life == 0:
+		d.remove(i)
+	default:
+		d.set(r, c, i, life, now)
+	}
+}
+
+// life is the granted lifetime in seconds, 0 for a removal.
+func (l *limits) life(r *register, c *contact) (int64, *message.Fault) {
+	life := c.expires
+	if life < 0 {
+		life = r.expires
+	}
+	if life < 0 {
+		life = l.fallback
+	}
+	// An hour must be accepted whatever the minimum says (RFC 3261 §10.3).
+	if life > 0 && life < l.min && life < 3600 {
+		return 0, errBrief
+	}
+	return min(life, l.max), nil
+}
+
+func (d *decision) find(uri []byte) int {
+	for i := range d.bindings {
+		if string(uri) == d.bindings[i].Contact {
+			return i
+		}
+	}
+	for i := range d.bindings {
+		if message.EqualURI(uri, []byte(d.bindings[i].Contact)) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d *decision) remove(i int) {
+	d.bindings = append(d.bindings[:i], d.bindings[i+1:]...)
+	d.changed = true
+}
+
+func (d *decision) set(r *register, c *contact, i int, life int64, now time.Time) {
+	b := &d.bindings[i]
+	*b = location.Binding{
+		Contact: text(c.uri), Params: text(c.params), CallID: text(r.callID), CSeq: r.cseq,
+		Transport: r.transport, Source: r.source, Expires: now.Add(time.Duration(life) * time.Second),
+		UserAgent: text(r.userAgent),
+	}
+	for _, p := range r.path {
+		b.Path = append(b.Path, text(p))
+	}
+	d.claim, d.changed = true, true
+}
+
+// text is b as a string without a copy. It is good only while the request is
+// being served: location.Store.Put copies what it takes, and nothing else may keep it.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,106 @@
+// Package digest is the server's side of HTTP Digest authentication as SIP
+// uses it (RFC 7616, RFC 2617, RFC 8760; RFC 3261 §22.4): challenges, the check
+// of credentials, and protection against replay. It keeps no state per phone:
+// a nonce tells its own age and says where its use is counted. It knows no
+// DNs: the caller brings the ha1.
+package digest
+
+import "bytes"
+
+// Credentials are the parameters of an Authorization header, quotes removed.
+// They are parts of the header's value.
+type Credentials struct {
+	Username, Realm, Nonce, URI, Response []byte
+	Algorithm, CNonce, QOP, NC            []byte
+}
+
+// Parse reads the value of an Authorization header. It is false for another
+// scheme, for bad syntax, and when a needed parameter is missing.
+func (c *Credentials) Parse(v []byte) bool {
+	*c = Credentials{}
+	if len(v) < 7 || !equalFold(v[:6], "digest") || v[6] != ' ' && v[6] != '\t' {
+		return false
+	}
+	v = v[7:]
+	for {
+		v = bytes.TrimLeft(v, " \t,")
+		if len(v) == 0 {
+			break
+		}
+		name, value, rest, ok := param(v)
+		if !ok {
+			return false
+		}
+		if p := c.field(name); p != nil {
+			if *p != nil {
+				return false
+			}
+			*p = value
+		}
+		v = rest
+	}
+	return c.Username != nil && c.Realm != nil && c.Nonce != nil && c.URI != nil && c.Response != nil
+}
+
+// param cuts name=value off the list; a quoted value loses its quotes.
+func param(v []byte) (name, value, rest []byte, ok bool) {
+	i := bytes.IndexByte(v, '=')
+	if i <= 0 {
+		return nil, nil, nil, false
+	}
+	name, v = bytes.TrimRight(v[:i], " \t"), bytes.TrimLeft(v[i+1:], " \t")
+	if len(v) > 0 && v[0] == '"' {
+		for i = 1; i < len(v) && v[i] != '"'; i++ {
+			if v[i] == '\\' {
+				return nil, nil, nil, false // none of our values needs an escape
+			}
+		}
+		if i == len(v) {
+			return nil, nil, nil, false
+		}
+		return name, v[1:i:i], v[i+1:], true
+	}
+	for i = 0; i < len(v) && v[i] != ',' && v[i] != ' ' && v[i] != '\t'; i++ {
+	}
+	return name, v[:i:i], v[i:], i > 0
+}
+
+func (c *Credentials) field(name []byte) *[]byte {
+	switch {
+	case equalFold(name, "username"):
+		return &c.Username
+	case equalFold(name, "realm"):
+		return &c.Realm
+	case equalFold(name, "nonce"):
+		return &c.Nonce
+	case equalFold(name, "uri"):
+		return &c.URI
+	case equalFold(name, "response"):
+		return &c.Response
+	case equalFold(name, "algorithm"):
+		return &c.Algorithm
+	case equalFold(name, "cnonce"):
+		return &c.CNonce
+	case equalFold(name, "qop"):
+		return &c.QOP
+	case equalFold(name, "nc"):
+		return &c.NC
+	}
+	return nil
+}
+
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		c := b[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != s[i] {
+			return false
+		}
+	}
+	return true
+}

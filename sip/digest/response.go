@@ -1,0 +1,76 @@
+package digest
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+)
+
+// Algorithm is the hash of a challenge (RFC 8760).
+type Algorithm uint8
+
+// The algorithms.
+const (
+	MD5 Algorithm = iota
+	SHA256
+)
+
+// String is the algorithm's name in a header.
+func (a Algorithm) String() string {
+	if a == SHA256 {
+		return "SHA-256"
+	}
+	return "MD5"
+}
+
+// maxHashed bounds what is hashed for one check.
+const maxHashed = 1024
+
+// appendHash appends the hash of data in lower-case hex.
+func (a Algorithm) appendHash(dst, data []byte) []byte {
+	if a == SHA256 {
+		sum := sha256.Sum256(data)
+		return hex.AppendEncode(dst, sum[:])
+	}
+	sum := md5.Sum(data)
+	return hex.AppendEncode(dst, sum[:])
+}
+
+// matches computes the response (RFC 7616 §3.4.1) and compares it in constant
+// time. The algorithm that the credentials name must be a.
+func (c *Credentials) matches(a Algorithm, method []byte, ha1 string) bool {
+	named := MD5
+	if equalFold(c.Algorithm, "sha-256") {
+		named = SHA256
+	} else if c.Algorithm != nil && !equalFold(c.Algorithm, "md5") {
+		return false
+	}
+	if named != a || len(c.URI)+len(c.Nonce)+len(c.CNonce)+len(ha1) > maxHashed-256 || len(method) > 64 {
+		return false
+	}
+	var buf [maxHashed]byte
+	b := append(append(append(buf[:0], method...), ':'), c.URI...)
+	var ha2 [64]byte
+	h2 := a.appendHash(ha2[:0], b)
+	b = append(append(append(append(buf[:0], ha1...), ':'), c.Nonce...), ':')
+	if c.QOP != nil {
+		b = append(append(b, c.NC...), ':')
+		b = append(append(b, c.CNonce...), ':')
+		b = append(append(b, c.QOP...), ':')
+	}
+	b = append(b, h2...)
+	var want [64]byte
+	w := a.appendHash(want[:0], b)
+	if len(c.Response) != len(w) {
+		return false
+	}
+	var got [64]byte
+	for i, ch := range c.Response {
+		if 'A' <= ch && ch <= 'F' {
+			ch += 'a' - 'A'
+		}
+		got[i] = ch
+	}
+	return subtle.ConstantTimeCompare(got[:len(w)], w) == 1
+}

@@ -1,0 +1,181 @@
+package digest
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+)
+
+// Life is how long a nonce is good for.
+const Life = 300 * time.Second
+
+// Config of a Server.
+type Config struct {
+	// Now is the clock; it must carry a monotonic reading. nil means time.Now.
+	Now func() time.Time
+	// Slots is how many nonces have their use counted at a time, rounded up to
+	// a power of two, 8 bytes each; 0 means 1<<20. An older nonce is stale.
+	Slots int
+}
+
+// Server issues challenges and checks credentials. Its methods may be called
+// by many goroutines at once.
+type Server struct {
+	now    func() time.Time
+	start  time.Time
+	inner  [64]byte // HMAC's key, padded
+	outer  [64]byte
+	issued atomic.Uint32
+	bits   uint
+	slots  []atomic.Uint64
+}
+
+// New makes a Server with a secret of its own: nonces of other nodes and of
+// earlier starts are stale.
+func New(cfg Config) *Server {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Slots == 0 {
+		cfg.Slots = 1 << 20
+	}
+	s := &Server{now: cfg.Now, start: cfg.Now()}
+	for 1<<s.bits < cfg.Slots && s.bits < maxBits {
+		s.bits++
+	}
+	s.slots = make([]atomic.Uint64, 1<<s.bits)
+	var key [32]byte
+	rand.Read(key[:]) // never fails (crypto/rand)
+	for i := range s.inner {
+		s.inner[i], s.outer[i] = 0x36, 0x5c
+		if i < len(key) {
+			s.inner[i] ^= key[i]
+			s.outer[i] ^= key[i]
+		}
+	}
+	return s
+}
+
+// Verdict is what became of credentials.
+type Verdict uint8
+
+const (
+	// Wrong: challenge again. The password is wrong, or the credentials are
+	// not an answer to a challenge of the DN's algorithm.
+	Wrong Verdict = iota
+	// Stale: challenge again with stale=true. The password is right, the nonce
+	// is too old, not ours, or was used before.
+	Stale
+	// OK: the user is who it says.
+	OK
+)
+
+// nonceLen is that of a nonce in base64: time, index, 12 bytes of HMAC.
+const (
+	nonceRaw = 20
+	nonceLen = (nonceRaw*8 + 5) / 6
+)
+
+// AppendChallenge appends the value of a WWW-Authenticate header with a fresh nonce.
+func (s *Server) AppendChallenge(dst []byte, realm string, a Algorithm, stale bool) []byte {
+	dst = append(dst, `Digest realm="`...)
+	dst = append(dst, realm...)
+	dst = append(dst, `", nonce="`...)
+	dst = s.appendNonce(dst)
+	dst = append(dst, `", algorithm=`...)
+	dst = append(dst, a.String()...)
+	dst = append(dst, `, qop="auth"`...)
+	if stale {
+		dst = append(dst, ", stale=true"...)
+	}
+	return dst
+}
+
+func (s *Server) appendNonce(dst []byte) []byte {
+	index := s.issued.Add(1)
+	s.slot(index).Store(s.fresh(index))
+	var raw [nonceRaw]byte
+	binary.BigEndian.PutUint32(raw[:], s.seconds())
+	binary.BigEndian.PutUint32(raw[4:], index)
+	s.sign(&raw)
+	return base64.RawURLEncoding.AppendEncode(dst, raw[:])
+}
+
+// seconds is the age of the server: monotonic, so a stepped wall clock ages no nonce.
+func (s *Server) seconds() uint32 { return uint32(s.now().Sub(s.start) / time.Second) }
+
+// sign fills in HMAC-SHA-256 of the first 8 bytes, cut to 12 (RFC 2104).
+func (s *Server) sign(raw *[nonceRaw]byte) {
+	var in [64 + 8]byte
+	copy(in[:], s.inner[:])
+	copy(in[64:], raw[:8])
+	mid := sha256.Sum256(in[:])
+	var out [64 + 32]byte
+	copy(out[:], s.outer[:])
+	copy(out[64:], mid[:])
+	sum := sha256.Sum256(out[:])
+	copy(raw[8:], sum[:])
+}
+
+// parseNonce returns the index of a nonce of ours that is young enough.
+func (s *Server) parseNonce(nonce []byte) (index uint32, ok bool) {
+	var got, want [nonceRaw]byte
+	if len(nonce) != nonceLen {
+		return 0, false
+	}
+	if n, err := base64.RawURLEncoding.Strict().Decode(got[:], nonce); err != nil || n != nonceRaw {
+		return 0, false
+	}
+	copy(want[:8], got[:8])
+	s.sign(&want)
+	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+		return 0, false
+	}
+	age := s.seconds() - binary.BigEndian.Uint32(got[:])
+	return binary.BigEndian.Uint32(got[4:]), age < uint32(Life/time.Second)
+}
+
+// Check judges credentials for a request of the method. print identifies the
+// request: with the nonce count used last, only the very same request passes
+// again, because the network may deliver it twice.
+func (s *Server) Check(c *Credentials, method []byte, ha1 string, a Algorithm, print uint32) Verdict {
+	if !c.matches(a, method, ha1) {
+		return Wrong
+	}
+	nc, ok := c.count()
+	if !ok {
+		return Wrong
+	}
+	index, ok := s.parseNonce(c.Nonce)
+	if !ok || !s.use(index, nc, print) {
+		return Stale
+	}
+	return OK
+}
+
+// count is the nonce count. Credentials without qop have none (RFC 2617
+// §3.2.2.1): they may use a nonce once, and nobody may use it after them.
+func (c *Credentials) count() (uint32, bool) {
+	if c.QOP == nil {
+		return onlyUse, true
+	}
+	if !equalFold(c.QOP, "auth") || len(c.NC) != 8 || len(c.CNonce) == 0 {
+		return 0, false
+	}
+	var n uint32
+	for _, ch := range c.NC {
+		switch {
+		case '0' <= ch && ch <= '9':
+			n = n<<4 | uint32(ch-'0')
+		case 'a' <= ch|0x20 && ch|0x20 <= 'f':
+			n = n<<4 | uint32(ch|0x20-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return n, n > 0
+}

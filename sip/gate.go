@@ -1,0 +1,191 @@
+package sip
+
+import (
+	"bytes"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"strconv"
+
+	sipgo "github.com/emiago/sipgo/sip"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// gate is where every message is checked before sipgo sees it. What is broken
+// or asks for what nobody here does is answered at once; what goes on is tidy.
+type gate struct {
+	stats  *counters
+	seed   maphash.Seed
+	parser *sipgo.Parser
+	// mine tells whether a host names this cluster.
+	mine func(host []byte) bool
+	// pong takes the answers to our own OPTIONS; false for other responses.
+	pong func(branch []byte) bool
+}
+
+// arrival is one message on its way in. It is used again for the next one.
+type arrival struct {
+	msg message.Message
+	// tidy is what goes on to sipgo; empty when nothing does.
+	tidy []byte
+	// reply is what goes back at once, to replyTo; empty when nothing does.
+	reply   []byte
+	replyTo netip.AddrPort
+	answer  answer
+}
+
+// allowed are the methods that a request may have to be looked at.
+const allowed = "REGISTER, OPTIONS, ACK, CANCEL"
+
+// known are the methods of RFC 3261 and its extensions; others get 501.
+var known = map[string]bool{
+	"REGISTER": true, "OPTIONS": true, "ACK": true, "CANCEL": true, "INVITE": true, "BYE": true, "PRACK": true,
+	"SUBSCRIBE": true, "NOTIFY": true, "PUBLISH": true, "INFO": true, "REFER": true, "MESSAGE": true, "UPDATE": true,
+}
+
+// check reads the message in data, which it changes, and fills the rest of in.
+func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location.Transport) {
+	in.tidy, in.reply = in.tidy[:0], in.reply[:0]
+	in.answer.reset()
+	if in.msg.Parse(data, t.Connected()) != nil {
+		g.stats.malformed.Add(1)
+		return
+	}
+	m := &in.msg
+	if !m.IsRequest() {
+		g.response(in)
+		return
+	}
+	g.screen(m, &in.answer)
+	if in.answer.code == 0 {
+		in.tidy = m.AppendTidy(in.tidy, source, !t.Connected())
+		if _, err := g.parser.ParseSIP(in.tidy); err == nil {
+			g.stats.plain.Add(1)
+			return
+		}
+		in.tidy = in.tidy[:0]
+		in.answer.set(400, "Bad Request")
+	}
+	g.stats.malformed.Add(1)
+	g.refuse(in, source)
+}
+
+// response passes on what a transaction may wait for.
+func (g *gate) response(in *arrival) {
+	m := &in.msg
+	hop, ok := m.TopVia()
+	if !ok || m.Fault != nil {
+		g.stats.malformed.Add(1)
+		return
+	}
+	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch) {
+		return
+	}
+	in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)
+	if _, err := g.parser.ParseSIP(in.tidy); err != nil {
+		g.stats.malformed.Add(1)
+		in.tidy = in.tidy[:0]
+	}
+}
+
+// refuse writes the answer to a request that goes no further. An ACK is never answered.
+func (g *gate) refuse(in *arrival, source netip.AddrPort) {
+	m := &in.msg
+	if string(m.Method) == "ACK" {
+		return
+	}
+	g.stats.answered(in.answer.code)
+	a := message.Answer{Code: in.answer.code, Reason: in.answer.reason, Lines: in.answer.lines}
+	var tag [16]byte
+	a.ToTag = appendToTag(tag[:0], g.seed, m.Get(message.CallID), m.Get(message.CSeq))
+	in.reply = m.AppendAnswer(in.reply, source, &a)
+	in.replyTo = replyTo(m, source)
+}
+
+// replyTo is where the answer to a datagram goes (RFC 3261 §18.2.2, RFC 3581
+// §4): its source, but the port of the Via when that asks for no rport.
+func replyTo(m *message.Message, source netip.AddrPort) netip.AddrPort {
+	hop, ok := m.TopVia()
+	if !ok {
+		return source
+	}
+	if _, rport := message.Param(hop.Params, "rport"); rport {
+		return source
+	}
+	port := uint64(5060)
+	if len(hop.Port) > 0 {
+		port, _ = strconv.ParseUint(string(hop.Port), 10, 16)
+	}
+	return netip.AddrPortFrom(source.Addr(), uint16(port))
+}
+
+// appendToTag makes the To tag of an answer: the same for the same request,
+// because answers are given without a transaction (RFC 3261 §8.2.7).
+func appendToTag(dst []byte, seed maphash.Seed, callID, cseq []byte) []byte {
+	h := maphash.Bytes(seed, callID) ^ maphash.Bytes(seed, bytes.TrimLeft(cseq, "0"))*0x9e3779b97f4a7c15
+	const digits = "0123456789abcdef"
+	for range 12 {
+		dst = append(dst, digits[h&15])
+		h >>= 4
+	}
+	return dst
+}
+
+// screen refuses what is broken or not supported, by leaving an answer.
+func (g *gate) screen(m *message.Message, a *answer) {
+	switch {
+	case m.Fault != nil:
+		a.fault(m.Fault)
+	case !known[string(m.Method)]:
+		a.set(501, "Not Implemented")
+		a.header("Allow", allowed)
+	case g.exhausted(m):
+		a.set(483, "Too Many Hops")
+	case string(m.Method) != "ACK" && string(m.Method) != "CANCEL":
+		screenExtensions(m, a)
+	}
+}
+
+// exhausted tells whether the request would have to be forwarded and must not
+// be (RFC 3261 §16.3).
+func (g *gate) exhausted(m *message.Message) bool {
+	hops := m.Get(message.MaxForwards)
+	if len(hops) == 0 || len(bytes.Trim(hops, "0")) > 0 {
+		return false
+	}
+	u, ok := message.ParseURI(m.URI)
+	return !ok || len(u.User) > 0 || !g.mine(u.Host)
+}
+
+// screenExtensions refuses what Require and Proxy-Require demand beyond path (RFC 3261 §8.2.2.3).
+func screenExtensions(m *message.Message, a *answer) {
+	var unsupported []byte
+	for _, k := range [...]message.Kind{message.Require, message.ProxyRequire} {
+		for v := range m.All(k) {
+			for tag := range bytes.SplitSeq(v, []byte(",")) {
+				tag = bytes.TrimSpace(tag)
+				if len(tag) == 0 || foldEqual(tag, "path") && k == message.Require {
+					continue
+				}
+				if len(unsupported) > 0 {
+					unsupported = append(unsupported, ", "...)
+				}
+				unsupported = append(unsupported, tag...)
+			}
+		}
+	}
+	if len(unsupported) > 0 {
+		a.set(420, "Bad Extension")
+		a.header("Unsupported", string(unsupported))
+	}
+}
+
+// describe is a message as a log line may show it: no header, no body.
+func describe(m *message.Message) string {
+	if m.IsRequest() {
+		return fmt.Sprintf("%.20s request", m.Method)
+	}
+	return fmt.Sprintf("%d response", m.Status)
+}

@@ -1,0 +1,148 @@
+package message
+
+import "bytes"
+
+// Address is a name-addr or addr-spec with its header parameters (RFC 3261 §20.10).
+type Address struct {
+	// Display is the display name as written, quotes included.
+	Display []byte
+	URI     []byte
+	// Params are the header parameters as written, the first ';' included.
+	Params []byte
+}
+
+// ParseAddress reads a From, To, or one Contact, Route or Path entry. Strict
+// where a lenient reading could change the meaning, lenient elsewhere.
+func ParseAddress(v []byte) (a Address, ok bool) {
+	v = trim(v)
+	if len(v) > 0 && v[0] == '"' {
+		n := quoted(v)
+		if n < 0 {
+			return a, false
+		}
+		a.Display, v = v[:n], trim(v[n:])
+		if len(v) == 0 || v[0] != '<' {
+			return a, false
+		}
+	}
+	if i := bytes.IndexByte(v, '<'); i >= 0 {
+		return a.bracketed(v, i)
+	}
+	// Without brackets a parameter belongs to the header, and ',' and '?' must
+	// not occur (RFC 3261 §20).
+	a.URI = v
+	if i := bytes.IndexByte(v, ';'); i >= 0 {
+		a.URI, a.Params = trim(v[:i]), v[i:]
+	}
+	return a, len(a.URI) > 0 && bytes.IndexByte(a.URI, ':') > 0 && !bytes.ContainsAny(a.URI, " \t,?<>\"") && validParams(a.Params)
+}
+
+func (a Address) bracketed(v []byte, i int) (Address, bool) {
+	if a.Display == nil {
+		a.Display = trim(v[:i])
+		if bytes.ContainsAny(a.Display, ",;<>\"") {
+			return a, false
+		}
+	}
+	v = v[i+1:]
+	j := bytes.IndexByte(v, '>')
+	if j < 0 {
+		return a, false
+	}
+	a.URI, a.Params = v[:j], trim(v[j+1:])
+	return a, bytes.IndexByte(a.URI, ':') > 0 && !bytes.ContainsAny(a.URI, " \t<\"") && validParams(a.Params)
+}
+
+// quoted is the length of the quoted string at the start of v, -1 when it does not end.
+func quoted(v []byte) int {
+	for i := 1; i < len(v); i++ {
+		switch v[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return -1
+}
+
+func validParams(p []byte) bool {
+	for len(p) > 0 {
+		name, _, rest, ok := NextParam(p)
+		if !ok || !isToken(name) {
+			return false
+		}
+		p = rest
+	}
+	return true
+}
+
+// NextParam cuts the first parameter off a list that starts with ';'. A value
+// keeps its quotes; a parameter without value has a nil one.
+func NextParam(p []byte) (name, value, rest []byte, ok bool) {
+	p = trim(p)
+	if len(p) == 0 || p[0] != ';' {
+		return nil, nil, nil, false
+	}
+	p = trim(p[1:])
+	i := 0
+	for i < len(p) && p[i] != ';' && p[i] != '=' {
+		i++
+	}
+	name, p = trim(p[:i]), p[i:]
+	if len(p) == 0 || p[0] == ';' {
+		return name, nil, p, true
+	}
+	p = trim(p[1:])
+	if len(p) > 0 && p[0] == '"' {
+		n := quoted(p)
+		if n < 0 {
+			return nil, nil, nil, false
+		}
+		value, p = p[:n], trim(p[n:])
+		return name, value, p, len(p) == 0 || p[0] == ';'
+	}
+	i = bytes.IndexByte(p, ';')
+	if i < 0 {
+		i = len(p)
+	}
+	return name, trim(p[:i]), p[i:], true
+}
+
+// Param returns the value of a parameter of the list.
+func Param(p []byte, name string) (value []byte, found bool) {
+	for len(p) > 0 {
+		n, v, rest, ok := NextParam(p)
+		if !ok {
+			return nil, false
+		}
+		if equalFold(n, name) {
+			return v, true
+		}
+		p = rest
+	}
+	return nil, false
+}
+
+// NextElement cuts the first element off a comma-separated list: commas in
+// quotes and in angle brackets do not count.
+func NextElement(v []byte) (element, rest []byte) {
+	bracket := false
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == '"' && !bracket:
+			n := quoted(v[i:])
+			if n < 0 {
+				return trim(v), nil
+			}
+			i += n - 1
+		case c == '<':
+			bracket = true
+		case c == '>':
+			bracket = false
+		case c == ',' && !bracket:
+			return trim(v[:i]), v[i+1:]
+		}
+	}
+	return trim(v), nil
+}

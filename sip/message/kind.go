@@ -1,0 +1,144 @@
+package message
+
+import "bytes"
+
+// Kind is a header that means something to us; Other is any other.
+type Kind uint8
+
+// The headers by name.
+const (
+	Other Kind = iota
+	Via
+	From
+	To
+	CallID
+	CSeq
+	MaxForwards
+	ContentLength
+	ContentType
+	Contact
+	Expires
+	Authorization
+	Require
+	ProxyRequire
+	Supported
+	Path
+	Route
+	RecordRoute
+	UserAgent
+	// Origin is our own: the source address of a datagram, written by Tidy.
+	Origin
+	kinds
+)
+
+var names = [kinds]string{"", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type",
+	"Contact", "Expires", "Authorization", "Require", "Proxy-Require", "Supported", "Path", "Route", "Record-Route", "User-Agent", OriginName}
+
+// OriginName is the header by which Tidy tells the source of a datagram. It
+// never leaves the node, and is removed from what arrives.
+const OriginName = "X-Sipcluster-Origin"
+
+// String is the name of the header as RFC 3261 writes it.
+func (k Kind) String() string { return names[k] }
+
+// KindOf recognises a header's name, whatever its case, and the compact forms.
+func KindOf(name []byte) Kind {
+	if len(name) == 1 {
+		return compact(name[0] | 0x20)
+	}
+	for k := Via; k < kinds; k++ {
+		if len(names[k]) == len(name) && equalFold(name, names[k]) {
+			return k
+		}
+	}
+	return Other
+}
+
+func compact(c byte) Kind {
+	switch c {
+	case 'v':
+		return Via
+	case 'f':
+		return From
+	case 't':
+		return To
+	case 'i':
+		return CallID
+	case 'l':
+		return ContentLength
+	case 'c':
+		return ContentType
+	case 'm':
+		return Contact
+	case 'k':
+		return Supported
+	}
+	return Other
+}
+
+// single are the headers that may stand in a message only once.
+func (k Kind) single() bool {
+	switch k {
+	case From, To, CallID, CSeq, MaxForwards, ContentType, Expires:
+		return true
+	}
+	return false
+}
+
+// tokenBytes are the characters of a token (RFC 3261 §25.1).
+var tokenBytes = func() (t [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~") {
+		t[c] = true
+	}
+	return t
+}()
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if !tokenBytes[c] {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func trim(b []byte) []byte { return bytes.Trim(b, " \t") }
+
+// equalFold compares ASCII without regard to case.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasPrefixFold(b []byte, s string) bool { return len(b) >= len(s) && equalFold(b[:len(s)], s) }
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// decimal reads digits; false for anything else and beyond limit.
+func decimal(b []byte, limit int64) (int64, bool) {
+	if len(b) == 0 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if n = n*10 + int64(c-'0'); n > limit {
+			return 0, false
+		}
+	}
+	return n, true
+}

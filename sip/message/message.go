@@ -1,0 +1,258 @@
+// Package message reads SIP messages as text (RFC 3261 §7 and §25): start line,
+// header lines, body. It finds out whether a message is well formed, keeps
+// enough of one that is not to answer it, writes the tidy form that the SIP
+// stack behind it can be trusted with, and writes answers. It knows neither
+// sockets nor transactions nor what any method means.
+//
+// Package sip calls it for everything that arrives at the SIP port.
+package message
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Fault says why a request is refused before anybody looks at what it asks
+// for: a status of RFC 3261 §21 and a reason phrase for a person.
+type Fault struct {
+	Code   int
+	Reason string
+}
+
+func (f *Fault) Error() string { return fmt.Sprintf("%d %s", f.Code, f.Reason) }
+
+// Header is one header line, unfolded, the white space around it removed.
+type Header struct {
+	Kind  Kind
+	Name  []byte
+	Value []byte
+}
+
+// Message is a parsed message. Its slices are parts of the buffer that was parsed.
+type Message struct {
+	// Method and URI of a request; empty in a response.
+	Method, URI []byte
+	// Status of a response; 0 in a request.
+	Status  int
+	Reason  []byte
+	Headers []Header
+	Body    []byte
+	// Fault is the first thing that is wrong; nil when the message is well formed.
+	Fault *Fault
+}
+
+// IsRequest tells a request, however broken, from a response.
+func (m *Message) IsRequest() bool { return m.Status == 0 }
+
+// Get returns the first header of the kind, nil when there is none.
+func (m *Message) Get(k Kind) []byte {
+	for i := range m.Headers {
+		if m.Headers[i].Kind == k {
+			return m.Headers[i].Value
+		}
+	}
+	return nil
+}
+
+// Has tells whether there is a header of the kind.
+func (m *Message) Has(k Kind) bool {
+	for i := range m.Headers {
+		if m.Headers[i].Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+// All yields the values of all headers of the kind.
+func (m *Message) All(k Kind) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for i := range m.Headers {
+			if m.Headers[i].Kind == k && !yield(m.Headers[i].Value) {
+				return
+			}
+		}
+	}
+}
+
+func (m *Message) fault(code int, reason string) {
+	if m.Fault == nil {
+		m.Fault = &Fault{code, reason}
+	}
+}
+
+// Parse reads one whole message: a datagram, or what Frame cut from a stream.
+// It unfolds header lines in place, so it writes to data. A fault does not
+// stop it: what can be found is found. The error says that data holds nothing
+// that looks like SIP and that nobody can be answered.
+func (m *Message) Parse(data []byte, stream bool) error {
+	*m = Message{Headers: m.Headers[:0]}
+	for bytes.HasPrefix(data, crlf) {
+		data = data[2:]
+	}
+	line, rest, ok := m.line(data)
+	if !ok || !m.startLine(line) {
+		return errNotSIP
+	}
+	rest = m.headerLines(rest)
+	m.body(rest, stream)
+	if m.Fault == nil && m.IsRequest() {
+		m.validate()
+	}
+	return nil
+}
+
+var (
+	crlf      = []byte("\r\n")
+	sip20     = []byte("SIP/2.0")
+	errNotSIP = fmt.Errorf("not a SIP message")
+)
+
+// line cuts the first line off. Bare LF ends a line too, and is a fault.
+func (m *Message) line(data []byte) (line, rest []byte, ok bool) {
+	i := bytes.IndexByte(data, '\n')
+	if i < 0 {
+		m.fault(400, "Line without CRLF")
+		return bytes.TrimRight(data, "\r"), nil, len(data) > 0
+	}
+	line, rest = data[:i], data[i+1:]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1], rest, true
+	}
+	m.fault(400, "Line ends with LF, not CRLF")
+	return line, rest, true
+}
+
+// startLine reads a request line or a status line; false when it is neither.
+func (m *Message) startLine(line []byte) bool {
+	if hasPrefixFold(line, "SIP/") {
+		return m.statusLine(line)
+	}
+	words := bytes.Fields(line)
+	if len(words) < 2 || !isToken(words[0]) {
+		return false
+	}
+	m.Method, m.URI = words[0], words[1]
+	last := words[len(words)-1]
+	switch {
+	case !hasPrefixFold(last, "SIP/"):
+		// Nobody can tell it from noise unless the second word is a URI.
+		if _, ok := ParseURI(words[1]); !ok {
+			return false
+		}
+		m.fault(400, "Request line without SIP version")
+	case !bytes.EqualFold(last, sip20):
+		m.fault(505, "SIP Version Not Supported")
+	case len(words) != 3 || len(line) != len(words[0])+len(words[1])+len(words[2])+2:
+		m.fault(400, "White space in request line")
+	}
+	return true
+}
+
+func (m *Message) statusLine(line []byte) bool {
+	words := bytes.SplitN(line, []byte(" "), 3)
+	if len(words) < 2 {
+		return false
+	}
+	m.Status = -1
+	code, ok := decimal(words[1], 999)
+	if !ok || len(words[1]) != 3 || code < 100 || !bytes.EqualFold(words[0], sip20) {
+		m.fault(400, "Bad status line")
+		return true
+	}
+	m.Status = int(code)
+	if len(words) == 3 {
+		m.Reason = words[2]
+	}
+	return true
+}
+
+// headerLines reads up to the empty line and returns what follows it.
+func (m *Message) headerLines(data []byte) []byte {
+	for {
+		if len(data) == 0 {
+			m.fault(400, "No empty line after the headers")
+			return nil
+		}
+		field := unfold(data)
+		line, rest, _ := m.line(field)
+		data = data[len(field)-len(rest):]
+		if len(line) == 0 {
+			return data
+		}
+		m.headerLine(line)
+	}
+}
+
+// unfold returns the first logical header line of data with its line end, the
+// line breaks inside it replaced by spaces (RFC 3261 §7.3.1).
+func unfold(data []byte) []byte {
+	from := 0
+	for {
+		i := bytes.IndexByte(data[from:], '\n')
+		if i < 0 {
+			return data
+		}
+		i += from
+		folded := i+1 < len(data) && (data[i+1] == ' ' || data[i+1] == '\t')
+		empty := i == 0 || i == 1 && data[0] == '\r'
+		if !folded || empty {
+			return data[:i+1]
+		}
+		data[i] = ' '
+		if data[i-1] == '\r' {
+			data[i-1] = ' '
+		}
+		from = i + 1
+	}
+}
+
+func (m *Message) headerLine(line []byte) {
+	for i, c := range line {
+		if c == '\r' || c == 0 && (i == 0 || line[i-1] != '\\') {
+			m.fault(400, "Control character in header")
+			break
+		}
+	}
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
+		m.fault(400, "Header line without colon")
+		return
+	}
+	name := trim(line[:i])
+	if !isToken(name) {
+		m.fault(400, "Bad header name")
+		return
+	}
+	m.Headers = append(m.Headers, Header{Kind: KindOf(name), Name: name, Value: trim(line[i+1:])})
+}
+
+// body takes what Content-Length says (RFC 3261 §18.3).
+func (m *Message) body(rest []byte, stream bool) {
+	n, ok := m.contentLength()
+	switch {
+	case !ok:
+		m.fault(400, "Bad Content-Length")
+	case n < 0 && stream:
+		m.fault(400, "Missing Content-Length")
+	case n < 0:
+		m.Body = rest
+	case n > int64(len(rest)):
+		m.fault(400, "Content-Length beyond the end of the message")
+	default:
+		m.Body = rest[:n]
+	}
+}
+
+// contentLength is -1 when there is none, and not ok when it is none or two differ.
+func (m *Message) contentLength() (int64, bool) {
+	length := int64(-1)
+	for v := range m.All(ContentLength) {
+		n, ok := decimal(v, 1<<31)
+		if !ok || length >= 0 && length != n {
+			return 0, false
+		}
+		length = n
+	}
+	return length, true
+}

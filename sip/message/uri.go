@@ -1,0 +1,204 @@
+package message
+
+import "bytes"
+
+// URI is a SIP URI (RFC 3261 §19.1). Of another scheme only Scheme and Rest are set.
+type URI struct {
+	Scheme []byte
+	// Rest is everything behind the scheme's colon.
+	Rest []byte
+	// User is empty when there is no '@'; a password is kept with it.
+	User []byte
+	// Host as written, brackets of an IPv6 address included.
+	Host []byte
+	// Port as written; empty when there is none.
+	Port    []byte
+	Params  []byte
+	Headers []byte
+}
+
+// IsSIP tells sip and sips from other schemes.
+func (u *URI) IsSIP() bool { return equalFold(u.Scheme, "sip") || equalFold(u.Scheme, "sips") }
+
+// ParseURI reads a URI. For sip and sips it must be well formed as far as
+// delivering to it needs; for others there must be a scheme.
+func ParseURI(b []byte) (u URI, ok bool) {
+	i := bytes.IndexByte(b, ':')
+	if i <= 0 || !isScheme(b[:i]) {
+		return u, false
+	}
+	u.Scheme, u.Rest = b[:i], b[i+1:]
+	for _, c := range u.Rest {
+		if c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"' {
+			return u, false
+		}
+	}
+	if !u.IsSIP() {
+		return u, len(u.Rest) > 0
+	}
+	rest := u.Rest
+	if i := bytes.LastIndexByte(rest, '@'); i >= 0 {
+		// An '@' behind the host would need escaping, so the last one counts.
+		u.User, rest = rest[:i], rest[i+1:]
+		if len(u.User) == 0 {
+			return u, false
+		}
+	}
+	if i := bytes.IndexByte(rest, '?'); i >= 0 {
+		rest, u.Headers = rest[:i], rest[i:]
+	}
+	if i := bytes.IndexByte(rest, ';'); i >= 0 {
+		rest, u.Params = rest[:i], rest[i:]
+	}
+	return u, u.hostPort(rest)
+}
+
+func isScheme(b []byte) bool {
+	for i, c := range b {
+		letter := 'a' <= lower(c) && lower(c) <= 'z'
+		if !letter && (i == 0 || !('0' <= c && c <= '9') && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return true
+}
+
+func (u *URI) hostPort(b []byte) bool {
+	end := bytes.LastIndexByte(b, ']') + 1
+	if i := bytes.IndexByte(b[end:], ':'); i >= 0 {
+		u.Host, u.Port = b[:end+i], b[end+i+1:]
+		if n, ok := decimal(u.Port, 65535); !ok || n == 0 {
+			return false
+		}
+	} else {
+		u.Host = b
+	}
+	return validHost(u.Host)
+}
+
+func validHost(h []byte) bool {
+	if len(h) > 2 && h[0] == '[' {
+		h = h[1 : len(h)-1]
+		return len(bytes.Trim(h, "0123456789abcdefABCDEF:.")) == 0
+	}
+	for _, c := range h {
+		if l := lower(c); !('a' <= l && l <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_') {
+			return false
+		}
+	}
+	return len(h) > 0
+}
+
+// EqualURI compares two URIs by RFC 3261 §19.1.4, those of other schemes by
+// their bytes.
+func EqualURI(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	x, ok := ParseURI(a)
+	if !ok || !x.IsSIP() {
+		return false
+	}
+	y, ok := ParseURI(b)
+	if !ok || !bytes.EqualFold(x.Scheme, y.Scheme) {
+		return false
+	}
+	return equalEscaped(x.User, y.User, false) && bytes.EqualFold(x.Host, y.Host) && bytes.Equal(x.Port, y.Port) &&
+		paramsCover(x.Params, y.Params) && paramsCover(y.Params, x.Params) && equalHeaders(x.Headers, y.Headers)
+}
+
+// paramsCover tells whether what must be equal in both lists is: a parameter
+// in both; user, ttl, method, maddr and transport also when only a has it.
+func paramsCover(a, b []byte) bool {
+	for len(a) > 0 {
+		name, value, rest, ok := NextParam(a)
+		if !ok {
+			return false
+		}
+		other, found := Param(b, string(name))
+		switch {
+		case found && !equalEscaped(value, other, true):
+			return false
+		case !found && alwaysCompared(name):
+			return false
+		}
+		a = rest
+	}
+	return true
+}
+
+func alwaysCompared(name []byte) bool {
+	return equalFold(name, "user") || equalFold(name, "ttl") || equalFold(name, "method") || equalFold(name, "maddr") || equalFold(name, "transport")
+}
+
+// equalHeaders compares URI headers, which may stand in any order.
+func equalHeaders(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	if len(a) == 0 {
+		return true
+	}
+	x, y := bytes.Split(a[1:], []byte("&")), bytes.Split(b[1:], []byte("&"))
+	if len(x) != len(y) {
+		return false
+	}
+	for _, h := range x {
+		if !bytes.Equal(nth(y, h), h) {
+			return false
+		}
+	}
+	return true
+}
+
+func nth(list [][]byte, want []byte) []byte {
+	for _, h := range list {
+		if bytes.Equal(h, want) {
+			return h
+		}
+	}
+	return nil
+}
+
+// equalEscaped compares with %HH taken for the character it stands for.
+func equalEscaped(a, b []byte, fold bool) bool {
+	for len(a) > 0 && len(b) > 0 {
+		x, n := unescape(a)
+		y, m := unescape(b)
+		if x != y && (!fold || lower(x) != lower(y)) {
+			return false
+		}
+		a, b = a[n:], b[m:]
+	}
+	return len(a) == len(b)
+}
+
+func unescape(b []byte) (c byte, n int) {
+	if b[0] == '%' && len(b) >= 3 {
+		hi, ok1 := hex(b[1])
+		lo, ok2 := hex(b[2])
+		if ok1 && ok2 {
+			return hi<<4 | lo, 3
+		}
+	}
+	return b[0], 1
+}
+
+func hex(c byte) (byte, bool) {
+	switch c = lower(c); {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	}
+	return 0, false
+}
+
+// AppendUnescaped appends the user part with %HH replaced.
+func AppendUnescaped(dst, user []byte) []byte {
+	for len(user) > 0 {
+		c, n := unescape(user)
+		dst, user = append(dst, c), user[n:]
+	}
+	return dst
+}

@@ -1,0 +1,133 @@
+package message
+
+import "bytes"
+
+// maxCSeq is the greatest sequence number (RFC 3261 §8.1.1.5).
+const maxCSeq = 1<<31 - 1
+
+// validate checks what every request needs before anybody may act on it
+// (RFC 3261 §8.1.1 and §8.2.2, RFC 4475 §3.1.2).
+func (m *Message) validate() {
+	m.validateURI()
+	m.validateSingle()
+	m.validateVias()
+	m.validateNumbers()
+	m.validateAddresses()
+	// Only a well-formed request gets the answer about its scheme.
+	if u, ok := ParseURI(m.URI); m.Fault == nil && ok && !u.IsSIP() {
+		m.fault(416, "Unsupported URI Scheme")
+	}
+}
+
+func (m *Message) validateURI() {
+	u, ok := ParseURI(m.URI)
+	switch {
+	case !ok:
+		m.fault(400, "Bad Request-URI")
+	case u.IsSIP() && len(u.Headers) > 0:
+		m.fault(400, "Request-URI with headers")
+	}
+}
+
+func (m *Message) validateSingle() {
+	var seen [kinds]bool
+	for _, h := range m.Headers {
+		if seen[h.Kind] && h.Kind.single() {
+			m.fault(400, "More than one "+h.Kind.String())
+		}
+		seen[h.Kind] = true
+	}
+	for _, k := range [...]Kind{Via, From, To, CallID, CSeq} {
+		if !seen[k] {
+			m.fault(400, "Missing "+k.String())
+		}
+	}
+	if len(m.Get(CallID)) == 0 || bytes.ContainsAny(m.Get(CallID), " \t") {
+		m.fault(400, "Bad Call-ID")
+	}
+}
+
+func (m *Message) validateVias() {
+	for v := range m.All(Via) {
+		for rest := v; ; {
+			var one []byte
+			one, rest = NextElement(rest)
+			hop, ok := ParseVia(one)
+			if !ok {
+				m.fault(400, "Bad Via")
+				return
+			}
+			if branch, _ := Param(hop.Params, "branch"); string(branch) == "z9hG4bK" {
+				m.fault(400, "Via branch without transaction id")
+				return
+			}
+			if rest == nil {
+				break
+			}
+		}
+	}
+}
+
+func (m *Message) validateNumbers() {
+	if _, method, ok := ParseCSeq(m.Get(CSeq)); !ok {
+		m.fault(400, "Bad CSeq")
+	} else if !bytes.Equal(method, m.Method) {
+		m.fault(400, "CSeq of another method")
+	}
+	if v := m.Get(MaxForwards); v != nil {
+		if _, ok := decimal(v, 255); !ok {
+			m.fault(400, "Bad Max-Forwards")
+		}
+	}
+}
+
+// ParseCSeq reads a CSeq: number and method.
+func ParseCSeq(v []byte) (n uint32, method []byte, ok bool) {
+	i := bytes.IndexAny(v, " \t")
+	if i < 0 {
+		return 0, nil, false
+	}
+	d, ok := decimal(v[:i], maxCSeq)
+	method = trim(v[i:])
+	return uint32(d), method, ok && isToken(method)
+}
+
+func (m *Message) validateAddresses() {
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		switch h.Kind {
+		case From, To:
+			a, ok := ParseAddress(h.Value)
+			if ok {
+				_, ok = ParseURI(a.URI)
+			}
+			if !ok {
+				m.fault(400, "Bad "+h.Kind.String())
+			}
+		case Contact, Route, RecordRoute, Path:
+			if !validAddressList(h.Value, h.Kind == Contact) {
+				m.fault(400, "Bad "+h.Kind.String())
+			}
+		}
+	}
+}
+
+func validAddressList(v []byte, star bool) bool {
+	if star && string(v) == "*" {
+		return true
+	}
+	for rest := v; ; {
+		var one []byte
+		one, rest = NextElement(rest)
+		a, ok := ParseAddress(one)
+		if !ok {
+			return false
+		}
+		if _, ok := ParseURI(a.URI); !ok {
+			return false
+		}
+		if rest == nil {
+			return true
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package message
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+)
+
+// Hop is one entry of the Via list (RFC 3261 §20.42).
+type Hop struct {
+	Transport  []byte
+	Host, Port []byte
+	Params     []byte
+}
+
+// ParseVia reads one entry.
+func ParseVia(v []byte) (h Hop, ok bool) {
+	proto, v := word(v, "/")
+	version, v := word(v, "/")
+	if !equalFold(proto, "SIP") || string(version) != "2.0" {
+		return h, false
+	}
+	v = trim(v)
+	i := bytes.IndexAny(v, " \t")
+	if i < 0 {
+		return h, false
+	}
+	h.Transport, v = v[:i], trim(v[i:])
+	sentBy := v
+	if i := bytes.IndexByte(v, ';'); i >= 0 {
+		sentBy, h.Params = trim(v[:i]), v[i:]
+	}
+	end := bytes.LastIndexByte(sentBy, ']') + 1
+	if i := bytes.IndexByte(sentBy[end:], ':'); i >= 0 {
+		h.Host, h.Port = trim(sentBy[:end+i]), trim(sentBy[end+i+1:])
+		if n, ok := decimal(h.Port, 65535); !ok || n == 0 {
+			return h, false
+		}
+	} else {
+		h.Host = sentBy
+	}
+	return h, isToken(h.Transport) && validHost(h.Host) && validParams(h.Params)
+}
+
+// word cuts off what stands before the separator.
+func word(v []byte, sep string) (w, rest []byte) {
+	w, rest, _ = bytes.Cut(v, []byte(sep))
+	return trim(w), rest
+}
+
+// TopVia reads the first entry of the Via list.
+func (m *Message) TopVia() (Hop, bool) {
+	one, _ := NextElement(m.Get(Via))
+	return ParseVia(one)
+}
+
+// append writes the entry tidily. With a source it is the top one of a request
+// that came from there: received and rport are filled in (RFC 3261 §18.2.1,
+// RFC 3581 §4); a received of the sender's own is dropped.
+func (h *Hop) append(dst []byte, source netip.AddrPort) []byte {
+	dst = append(dst, "SIP/2.0/"...)
+	dst = append(dst, h.Transport...)
+	dst = append(dst, ' ')
+	dst = append(dst, h.Host...)
+	if len(h.Port) > 0 {
+		dst = append(dst, ':')
+		dst = append(dst, h.Port...)
+	}
+	rport := false
+	for p := h.Params; len(p) > 0; {
+		name, value, rest, ok := NextParam(p)
+		if !ok {
+			break
+		}
+		p = rest
+		if source.IsValid() {
+			if equalFold(name, "received") {
+				continue
+			}
+			if equalFold(name, "rport") {
+				rport = true
+				continue
+			}
+		}
+		dst = appendParam(dst, name, value)
+	}
+	return h.appendSource(dst, source, rport)
+}
+
+func (h *Hop) appendSource(dst []byte, source netip.AddrPort, rport bool) []byte {
+	if !source.IsValid() {
+		return dst
+	}
+	if rport {
+		dst = append(dst, ";rport="...)
+		dst = strconv.AppendUint(dst, uint64(source.Port()), 10)
+	}
+	if rport || !sameHost(h.Host, source.Addr()) {
+		dst = append(dst, ";received="...)
+		dst = source.Addr().Unmap().AppendTo(dst)
+	}
+	return dst
+}
+
+func sameHost(host []byte, a netip.Addr) bool {
+	var buf [48]byte
+	return bytes.Equal(bytes.Trim(host, "[]"), a.Unmap().AppendTo(buf[:0]))
+}
+
+// appendParam writes ";name=value", the name in lower case.
+func appendParam(dst, name, value []byte) []byte {
+	dst = append(dst, ';')
+	for _, c := range name {
+		dst = append(dst, lower(c))
+	}
+	if value != nil {
+		dst = append(dst, '=')
+		dst = append(dst, value...)
+	}
+	return dst
+}
+
+// ReplyTo is where the response to a request with this top Via goes when it
+// came as a datagram (RFC 3261 §18.2.2, RFC 3581 §4).
+func (h *Hop) ReplyTo() (netip.AddrPort, bool) {
+	host, port := bytes.Trim(h.Host, "[]"), h.Port
+	if v, ok := Param(h.Params, "received"); ok {
+		host = v
+	}
+	if v, ok := Param(h.Params, "rport"); ok && len(v) > 0 {
+		port = v
+	}
+	addr, err := netip.ParseAddr(string(host))
+	n, ok := decimal(port, 65535)
+	if len(port) == 0 {
+		n, ok = 5060, true
+	}
+	return netip.AddrPortFrom(addr, uint16(n)), err == nil && ok
+}

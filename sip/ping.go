@@ -1,0 +1,189 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// pings is active out-of-service detection: an OPTIONS to every binding in
+// each interval. Any answer is a sign of life; who misses too many in a row is
+// gone. It needs no transactions: the next ping is the repetition of this one.
+type pings struct {
+	s      *Server
+	secret string
+
+	mu      sync.Mutex
+	targets map[target]*probe
+	open    map[string]*probe // by branch, unanswered
+	counter uint64
+}
+
+// target is a binding: another registration of the contact is another target.
+type target struct {
+	number          dn.Number
+	contact, callID string
+}
+
+type probe struct {
+	branch string // of the last ping; "" when it was answered
+	misses uint32
+	round  uint64
+}
+
+const branchMagic = "z9hG4bKping"
+
+func newPings(s *Server) *pings {
+	return &pings{s: s, secret: branchMagic + rand.Text(), targets: map[target]*probe{}, open: map[string]*probe{}}
+}
+
+// pong takes a response to a ping of ours.
+func (p *pings) pong(branch []byte) bool {
+	if !bytes.HasPrefix(branch, []byte(p.secret)) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pr := p.open[string(branch)]; pr != nil {
+		delete(p.open, pr.branch)
+		pr.branch, pr.misses = "", 0
+	}
+	return true
+}
+
+// run pings in rounds while the option is set.
+func (p *pings) run(ctx context.Context) error {
+	for round := uint64(1); ; round++ {
+		interval := time.Duration(p.s.cfg.Machine.View().Options().GetPingIntervalS()) * time.Second
+		if interval == 0 {
+			p.clean(round)
+			if err := wait(ctx, time.Second); err != nil { // the option may be set later
+				return err
+			}
+			continue
+		}
+		if err := p.round(ctx, round, interval); err != nil {
+			return err
+		}
+		p.clean(round)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// round pings each binding once, spread over the interval.
+func (p *pings) round(ctx context.Context, round uint64, interval time.Duration) error {
+	entries := make([]*location.Entry, 0, p.s.cfg.Store.Len())
+	p.s.cfg.Store.Range(func(e *location.Entry) bool {
+		if len(e.Bindings) > 0 {
+			entries = append(entries, e)
+		}
+		return true
+	})
+	const parts = 100
+	limit := p.s.cfg.Machine.View().Options().GetPingMisses()
+	for i := range parts {
+		for _, e := range entries[len(entries)*i/parts : len(entries)*(i+1)/parts] {
+			for j := range e.Bindings {
+				p.ping(e.Record.Number, &e.Bindings[j], round, limit)
+			}
+		}
+		if err := wait(ctx, interval/parts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ping counts what became of the last ping of a binding and sends the next.
+func (p *pings) ping(n dn.Number, b *location.Binding, round uint64, limit uint32) {
+	t := target{n, b.Contact, b.CallID}
+	p.mu.Lock()
+	pr := p.targets[t]
+	if pr == nil {
+		pr = &probe{}
+		p.targets[t] = pr
+	}
+	if pr.branch != "" {
+		delete(p.open, pr.branch)
+		pr.misses++
+	}
+	gone := pr.misses >= limit
+	if gone {
+		delete(p.targets, t)
+	} else {
+		p.counter++
+		pr.branch, pr.round = fmt.Sprintf("%s%x", p.secret, p.counter), round
+		p.open[pr.branch] = pr
+	}
+	p.mu.Unlock()
+	if gone {
+		p.s.registrar.unanswered(t)
+		return
+	}
+	p.send(n, b, pr.branch)
+}
+
+// clean forgets the bindings that a round did not visit.
+func (p *pings) clean(round uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for t, pr := range p.targets {
+		if pr.round != round {
+			delete(p.open, pr.branch)
+			delete(p.targets, t)
+		}
+	}
+}
+
+// send writes the OPTIONS to where the binding's REGISTER came from. An error
+// is a miss.
+func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
+	realm := p.s.cfg.Machine.View().Options().GetRealm()
+	var m bytes.Buffer
+	fmt.Fprintf(&m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.sentBy(b.Transport), branch)
+	for _, hop := range b.Path {
+		fmt.Fprintf(&m, "Route: %s\r\n", hop)
+	}
+	fmt.Fprintf(&m, "Max-Forwards: 70\r\nFrom: <sip:ping@%s>;tag=%s\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+		realm, branch[len(branchMagic):], n, realm, branch)
+	if b.Transport == location.UDP {
+		if p.s.udp != nil {
+			_, _ = p.s.udp.WriteToUDPAddrPort(m.Bytes(), b.Source)
+		}
+		return
+	}
+	if f := p.s.flows.get(b.Source); f != nil {
+		_, _ = f.Write(m.Bytes())
+	}
+}
+
+func (p *pings) sentBy(t location.Transport) string {
+	if t == location.UDP && p.s.udp != nil {
+		return p.s.udp.LocalAddr().String()
+	}
+	if a := p.s.TCPAddr(); a != nil {
+		return a.String()
+	}
+	return "localhost"
+}
+
+// unanswered ends a binding whose phone does not answer.
+func (g *registrar) unanswered(t target) {
+	g.drop(t.number, dn.Expired, func(b *location.Binding) bool { return b.Contact == t.contact && b.CallID == t.callID })
+}

@@ -1,0 +1,122 @@
+package sip
+
+import (
+	"net/netip"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// register is a REGISTER as the registrar sees it. Both ways in, the plain one
+// through sipgo and the fast one, fill it; its slices are parts of the message
+// and live as long as that is being served.
+type register struct {
+	// uriHost is the host of the Request-URI, toUser (unescaped) and toHost
+	// are those of the address of record.
+	uriHost, toUser, toHost []byte
+	callID                  []byte
+	cseq                    uint32
+	contacts                []contact
+	star                    bool
+	// expires is the header's value in seconds, -1 without one.
+	expires        int64
+	authorizations [][]byte
+	path           [][]byte
+	supportsPath   bool
+	userAgent      []byte
+	transport      location.Transport
+	source         netip.AddrPort
+	// bindings is room for the next state of the DN, kept from use to use.
+	bindings []location.Binding
+}
+
+// contact is one Contact of a REGISTER.
+type contact struct {
+	uri, params []byte
+	// expires in seconds, -1 when the contact does not say.
+	expires int64
+}
+
+// reset makes r ready for the next message and keeps its room.
+func (r *register) reset() {
+	clear(r.bindings[:cap(r.bindings)])
+	*r = register{expires: -1, contacts: r.contacts[:0], authorizations: r.authorizations[:0], path: r.path[:0], bindings: r.bindings[:0]}
+}
+
+// malformedExpires is what a lifetime that is no number counts as (RFC 3261 §10.2.1.1).
+const malformedExpires = 3600
+
+// maxSeconds is the greatest delta-seconds (RFC 3261 §25.1); more counts as that.
+const maxSeconds = 1<<32 - 1
+
+func parseExpires(v []byte) int64 {
+	if len(v) == 0 {
+		return malformedExpires
+	}
+	var n int64
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return malformedExpires
+		}
+		n = min(n*10+int64(c-'0'), maxSeconds)
+	}
+	return n
+}
+
+// addContacts reads the value of a Contact header; false when it is none.
+func (r *register) addContacts(v []byte) bool {
+	if string(v) == "*" {
+		r.star = true
+		return true
+	}
+	for rest := v; ; {
+		var one []byte
+		one, rest = message.NextElement(rest)
+		a, ok := message.ParseAddress(one)
+		if !ok {
+			return false
+		}
+		c := contact{uri: a.URI, expires: -1}
+		c.params, c.expires = splitExpires(a.Params)
+		r.contacts = append(r.contacts, c)
+		if rest == nil {
+			return true
+		}
+	}
+}
+
+// splitExpires takes the expires parameter out of a Contact's parameters.
+func splitExpires(params []byte) (others []byte, expires int64) {
+	for p := params; len(p) > 0; {
+		name, value, rest, ok := message.NextParam(p)
+		if !ok {
+			break
+		}
+		if foldEqual(name, "expires") {
+			before := params[:len(params)-len(p)]
+			expires = parseExpires(value)
+			if len(rest) == 0 {
+				return before[:len(before):len(before)], expires
+			}
+			return append(before[:len(before):len(before)], rest...), expires
+		}
+		p = rest
+	}
+	return params, -1
+}
+
+// foldEqual compares ASCII without regard to case; s is in lower case.
+func foldEqual(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != s[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,231 @@
+package sip
+
+import (
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// registrar serves REGISTER (RFC 3261 §10.3) and ends registrations. It is the
+// only writer of the location store, and of the own side of the table as far
+// as DNs of kind sip go.
+type registrar struct {
+	machine  *fsm.Machine
+	table    *dn.Table
+	store    *location.Store
+	now      func() time.Time
+	draining func() bool
+	hosts    map[string]bool
+	log      *slog.Logger
+	digest   *digest.Server
+	seed     maphash.Seed
+	past     history
+	flows    *flows
+	stats    *counters
+
+	// locks order what happens to a DN, by its hash. Under one lie memory
+	// operations of table and store, never I/O.
+	locks [256]sync.Mutex
+}
+
+func (g *registrar) lock(number string) *sync.Mutex {
+	mu := &g.locks[maphash.String(g.seed, number)&255]
+	mu.Lock()
+	return mu
+}
+
+// serve decides a REGISTER and fills the answer. When the answer is durable,
+// the caller flushes the store before it sends it.
+func (g *registrar) serve(r *register, a *answer) {
+	v := g.machine.View()
+	d := g.admit(r, v, a)
+	if d == nil || !g.authenticate(r, v, d, a) {
+		return
+	}
+	if len(r.path) > 0 && !r.supportsPath {
+		a.set(421, "Extension Required")
+		a.header("Require", "path")
+		return
+	}
+	g.update(r, v, d, a)
+}
+
+// admit finds the DN; nil means that the request is answered.
+func (g *registrar) admit(r *register, v *fsm.View, a *answer) *configpb.DN {
+	realm := v.Options().GetRealm()
+	if !g.served(r.uriHost, realm) || !g.served(r.toHost, realm) {
+		a.set(404, "Not a domain of this cluster")
+		return nil
+	}
+	d := v.DNBytes(r.toUser)
+	switch {
+	case d == nil:
+		a.set(404, "Unknown DN")
+		return nil
+	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
+		a.set(403, "Not a DN for a SIP phone")
+		return nil
+	case d.GetDisabled():
+		a.set(403, "DN is disabled")
+		return nil
+	case g.draining():
+		a.set(503, "Node is draining")
+		a.number("Retry-After", 30)
+		return nil
+	}
+	return d
+}
+
+// served tells whether a host names this cluster: the realm, what the node is
+// called, and any IP address, because phones are told the node's and may see
+// another one than the node itself does.
+func (g *registrar) served(host []byte, realm string) bool {
+	return len(host) == len(realm) && foldEqualText(host, realm) || isIP(host) || foldEqual(host, "localhost") || g.hosts[string(host)]
+}
+
+func foldEqualText(b []byte, s string) bool {
+	for i, c := range b {
+		if lower(c) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// isIP recognises IPv4 addresses and bracketed IPv6 addresses by their characters.
+func isIP(host []byte) bool {
+	if len(host) > 2 && host[0] == '[' {
+		return true
+	}
+	dots := 0
+	for _, c := range host {
+		switch {
+		case c == '.':
+			dots++
+		case c < '0' || c > '9':
+			return false
+		}
+	}
+	return dots == 3
+}
+
+func limitsOf(o *configpb.Options) limits {
+	return limits{
+		min: int64(o.GetMinExpiresS()), max: int64(o.GetMaxExpiresS()), fallback: int64(o.GetDefaultExpiresS()),
+		contacts: int(o.GetMaxContacts()),
+	}
+}
+
+// update changes the bindings under the DN's lock.
+func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) {
+	number, now, lim := d.GetNumber(), g.now(), limitsOf(v.Options())
+	mu := g.lock(number)
+	e := g.store.Get(dn.Number(number))
+	if e == nil {
+		e = &location.Entry{}
+	}
+	dec := decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
+		return g.past.last(number, callID, now)
+	})
+	lost := false
+	if dec.fault == nil && dec.changed {
+		lost = !g.commit(r, dn.Number(number), e, &dec, now)
+	}
+	mu.Unlock()
+	if lost {
+		g.flowEnded(r.source, dn.Number(number))
+	}
+	if dec.fault != nil {
+		a.fault(dec.fault)
+		if dec.fault == errBrief {
+			a.number("Min-Expires", lim.min)
+		}
+		return
+	}
+	g.accept(r, &dec, a, now)
+}
+
+// accept writes the 200 with all bindings.
+func (g *registrar) accept(r *register, dec *decision, a *answer, now time.Time) {
+	a.set(200, "OK")
+	a.durable = dec.changed
+	a.contacts(dec.bindings, now)
+	if r.supportsPath {
+		for _, p := range r.path {
+			a.header("Path", text(p))
+		}
+	}
+}
+
+// commit makes a decision true in table and store. It is false when the
+// connection that the request came over has ended meanwhile.
+func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *decision, now time.Time) bool {
+	g.remember(r, string(n), e.Bindings, dec, now)
+	switch {
+	case dec.claim:
+		if len(e.Bindings) == 0 {
+			g.stats.registrations.Add(1)
+		} else {
+			g.stats.refreshes.Add(1)
+		}
+		g.store.Put(&location.Entry{Record: g.table.Register(n, dn.Registered), Bindings: dec.bindings})
+		return !r.transport.Connected() || g.flows.attach(r.source, n)
+	case len(dec.bindings) > 0:
+		g.stats.removals.Add(1)
+		g.store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})
+	default:
+		g.stats.removals.Add(1)
+		g.end(n, e.Record.ClaimTime, dn.Unregistered)
+	}
+	return true
+}
+
+// remember notes the Call-IDs that lost their bindings by a request, for
+// decide: nothing late may speak for them.
+func (g *registrar) remember(r *register, number string, old []location.Binding, dec *decision, now time.Time) {
+	for i := range old {
+		b := &old[i]
+		if callID := b.CallID; callID != string(r.callID) && !hasCall(dec.bindings, callID) {
+			g.past.add(number, callID, b.CSeq, now)
+		}
+	}
+	if hasCall(dec.bindings, string(r.callID)) {
+		g.past.forget(number, r.callID)
+	} else {
+		g.past.add(number, string(r.callID), r.cseq, now)
+	}
+}
+
+func hasCall(bindings []location.Binding, callID string) bool {
+	for i := range bindings {
+		if bindings[i].CallID == callID {
+			return true
+		}
+	}
+	return false
+}
+
+// end puts a DN out of service under the claim of its registration. When the
+// table does not know that claim any more, somebody else's is greater and the
+// bindings are void. The caller holds the DN's lock.
+func (g *registrar) end(n dn.Number, claim int64, reason dn.Reason) {
+	if rec, ok := g.table.End(n, claim, reason); ok {
+		g.store.Put(&location.Entry{Record: rec})
+		return
+	}
+	g.store.Delete(n)
+}

@@ -1,0 +1,217 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// Server is the SIP port of a node.
+type Server struct {
+	cfg       Config
+	log       *slog.Logger
+	stats     *counters
+	registrar *registrar
+	gate      *gate
+	flows     *flows
+	pings     *pings
+	ua        *sipgo.UserAgent
+	srv       *sipgo.Server
+	udp       *datagrams
+	tcp       []*listener
+	unflushed seldom
+}
+
+// New binds the ports and puts the bindings that the store holds back in
+// service; it starts nothing. A port in use is an error that names it.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	tameLibrary()
+	s := &Server{cfg: cfg, log: cfg.Log, stats: &counters{}, flows: newFlows(cfg.MaxConnections)}
+	s.registrar = newRegistrar(&s.cfg, s.stats, s.flows)
+	s.pings = newPings(s)
+	g := s.registrar
+	s.gate = &gate{stats: s.stats, seed: g.seed, parser: newParser(), pong: s.pings.pong,
+		mine: func(host []byte) bool { return g.served(host, cfg.Machine.View().Options().GetRealm()) }}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if err := s.stack(); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.registrar.restore()
+	return s, nil
+}
+
+func newRegistrar(cfg *Config, stats *counters, fl *flows) *registrar {
+	g := &registrar{
+		machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, draining: cfg.Draining,
+		hosts: map[string]bool{}, log: cfg.Log, digest: digest.New(digest.Config{Now: cfg.Now}),
+		seed: maphash.MakeSeed(), past: newHistory(), flows: fl, stats: stats,
+	}
+	for _, h := range cfg.Hosts {
+		g.hosts[h] = true
+	}
+	return g
+}
+
+// listen binds. Every kind of listener is made here; TLS and WebSocket will
+// wrap theirs in a listener whose connections are past their handshakes.
+func (s *Server) listen() error {
+	if s.cfg.UDP != "" {
+		c, err := listenUDP(s.cfg.UDP)
+		if err != nil {
+			return err
+		}
+		s.udp = newDatagrams(c, s.gate, &fast{registrar: s.registrar}, s.stats, s.flush, s.log)
+	}
+	if s.cfg.TCP != "" {
+		l, err := net.Listen("tcp", s.cfg.TCP)
+		if err != nil {
+			s.close()
+			return fmt.Errorf("sip: %w", err)
+		}
+		s.tcp = append(s.tcp, &listener{Listener: l, transport: location.TCP, gate: s.gate, flows: s.flows, ended: s.registrar.flowEnded, log: s.log})
+	}
+	return nil
+}
+
+// stack sets sipgo up.
+func (s *Server) stack() error {
+	log := quietLogger(s.log)
+	ua, err := sipgo.NewUA(sipgo.WithUserAgent("sipcluster"), sipgo.WithUserAgentParser(newParser()),
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log)),
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log),
+			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{DialerCreate: s.dialer}})))
+	if err != nil {
+		return fmt.Errorf("sip: %w", err)
+	}
+	srv, err := sipgo.NewServer(ua, sipgo.WithServerLogger(log))
+	if err != nil {
+		return fmt.Errorf("sip: %w", err)
+	}
+	s.ua, s.srv = ua, srv
+	s.handlers()
+	return nil
+}
+
+// newParser reads only the headers that transactions need; the others stay as
+// they are written, so that none can make sipgo drop a message.
+func newParser() *sip.Parser {
+	all, few := sip.DefaultHeadersParser(), map[string]sip.HeaderParser{}
+	for _, name := range []string{"via", "call-id", "cseq", "max-forwards", "content-length"} {
+		few[name] = all[name]
+	}
+	return sip.NewParser(sip.WithHeadersParsers(few))
+}
+
+var tame sync.Once
+
+// tameLibrary sets what sipgo keeps in variables of its package: no log of its
+// own, no limit on answers over UDP (a 200 lists all contacts), and short
+// timers for what survives Terminate.
+func tameLibrary() {
+	tame.Do(func() {
+		sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+		sip.UDPMTUSize = 65000
+		sip.TransportBufferReadSize = maxDatagram
+		sip.Timer_J, sip.Timer_L, sip.Timer_M = 5*time.Second, 5*time.Second, 5*time.Second
+	})
+}
+
+// Run serves until ctx ends, then closes ports and connections. The bindings
+// stay: whoever restarts within their lifetime has them back.
+func (s *Server) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if s.udp != nil {
+		group.Go(func() error { return s.srv.ServeUDP(s.udp) })
+	}
+	for _, l := range s.tcp {
+		group.Go(func() error { return ignoreClosed(s.srv.ServeTCP(l)) })
+	}
+	group.Go(func() error { return s.registrar.expire(ctx, s.flush) })
+	group.Go(func() error { return s.registrar.yield(ctx) })
+	group.Go(func() error { return s.registrar.follow(ctx) })
+	group.Go(func() error { return s.pings.run(ctx) })
+	group.Go(func() error {
+		<-ctx.Done()
+		s.close()
+		return ctx.Err()
+	})
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) close() {
+	for _, l := range s.tcp {
+		l.Close()
+	}
+	s.flows.shut()
+	if s.udp != nil {
+		s.udp.UDPConn.Close()
+	}
+	if s.ua != nil {
+		s.ua.Close()
+	}
+}
+
+func ignoreClosed(err error) error {
+	if isClosed(err) {
+		return nil
+	}
+	return err
+}
+
+// UDPAddr is the address that UDP is served on; nil when it is not.
+func (s *Server) UDPAddr() net.Addr {
+	if s.udp == nil {
+		return nil
+	}
+	return s.udp.LocalAddr()
+}
+
+// TCPAddr is the address that TCP is served on; nil when it is not.
+func (s *Server) TCPAddr() net.Addr {
+	for _, l := range s.tcp {
+		if l.transport == location.TCP {
+			return l.Addr()
+		}
+	}
+	return nil
+}
+
+// Stats are the counts of now.
+func (s *Server) Stats() Stats {
+	st := s.stats.snapshot()
+	st.Connections = s.flows.len()
+	return st
+}
+
+// flush makes accepted registrations durable. When the disk refuses, SIP goes
+// on: what was accepted holds until the node restarts.
+func (s *Server) flush() {
+	if err := s.cfg.Store.Flush(); err != nil {
+		s.stats.flushFailures.Add(1)
+		if s.unflushed.now(s.cfg.Now(), time.Minute) {
+			s.log.Error("registrations are accepted but would not survive a restart: make room on the data directory's disk", "err", err)
+		}
+	}
+}

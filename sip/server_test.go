@@ -1,0 +1,105 @@
+package sip
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+func TestServer_PhoneRegistersRefreshesAndUnregisters(t *testing.T) {
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.put(phoneDN("1001"))
+			w.run()
+			l := w.dial(network)
+			r := reg{dn: "1001", callID: "c1", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>;q=0.5", "Expires: 600"}, transport: strings.ToUpper(network)}
+			res := l.register(r)
+			if res.code != 200 || !strings.HasPrefix(res.get("Contact"), "<sip:1001@127.0.0.1:5999>;q=0.5;expires=600") {
+				t.Fatalf("%d %s %v", res.code, res.reason, res.headers)
+			}
+			if st := w.state("1001"); st.State != dn.InSrv || st.Owner != "n1" {
+				t.Fatalf("%+v", st)
+			}
+			before, _ := w.table.Own("1001")
+			r.cseq = 10
+			if res = l.register(r); res.code != 200 {
+				t.Fatalf("refresh: %d %s", res.code, res.reason)
+			}
+			if after, _ := w.table.Own("1001"); after.ClaimTime <= before.ClaimTime || after.Since != before.Since {
+				t.Fatalf("a refresh takes a new claim and keeps since: %+v, %+v", before, after)
+			}
+			r.cseq, r.headers = 20, []string{"Contact: *", "Expires: 0"}
+			if res = l.register(r); res.code != 200 || res.get("Contact") != "" {
+				t.Fatalf("%d %v", res.code, res.headers)
+			}
+			if st := w.state("1001"); st.State != dn.OOS || st.Reason != dn.Unregistered {
+				t.Fatalf("%+v", st)
+			}
+		})
+	}
+}
+
+func TestServer_BindingsOfAConnectionEndWithIt(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	l := w.dial("tcp")
+	r := reg{dn: "1001", callID: "c1", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999;transport=tcp>"}, transport: "TCP"}
+	if res := l.register(r); res.code != 200 {
+		t.Fatal(res)
+	}
+	l.conn.Close()
+	until(t, "OOS after the connection ended", func() bool {
+		st := w.state("1001")
+		return st.State == dn.OOS && st.Reason == dn.Expired
+	})
+}
+
+func TestServer_AnswersGoWhereViaSays(t *testing.T) {
+	w := newWorld(t, nil)
+	w.run()
+	l := w.dial("udp")
+	res := l.ask("OPTIONS sip:127.0.0.1 SIP/2.0\r\nv: SIP/2.0/UDP  phone.example.com ; RPORT ; branch=z9hG4bKa\r\nf: <sip:a@b> ;tag=1\r\nt: sip:a@b\r\ni: x\r\nCSeq: 1 OPTIONS\r\n\r\n")
+	via := res.get("Via")
+	if res.code != 200 || !strings.Contains(via, ";received=127.0.0.1") || !strings.Contains(via, ";rport="+portOf(l)) || !strings.HasPrefix(via, "SIP/2.0/UDP phone.example.com") {
+		t.Fatalf("%d %q", res.code, via)
+	}
+	if !strings.Contains(res.get("To"), ";tag=") || res.get("Allow") == "" || res.get("Accept") == "" {
+		t.Fatal(res.headers)
+	}
+}
+
+func portOf(l *line) string {
+	a := l.conn.LocalAddr().String()
+	return a[strings.LastIndexByte(a, ':')+1:]
+}
+
+func TestServer_RequestsForDNs(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.put(phoneDN("1002"))
+	w.table.Register("1002", dn.Registered)
+	w.run()
+	l := w.dial("udp")
+	for _, c := range []struct {
+		method, user, extra string
+		want                int
+	}{
+		{"INVITE", "1999", "", 404}, {"INVITE", "1001", "", 480}, {"INVITE", "1002", "", 405}, {"MESSAGE", "1002", "", 405},
+		{"OPTIONS", "1002", "", 200}, {"OPTIONS", "1001", "", 480}, {"BYE", "1002", "", 481}, {"CANCEL", "1002", "", 481},
+		{"FOO", "1002", "", 501}, {"OPTIONS", "1002", "Require: 100rel\r\n", 420}, {"OPTIONS", "1002", "Max-Forwards: 0\r\n", 483},
+	} {
+		res := l.ask(c.method + " sip:" + c.user + "@" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK" + c.method + c.user + c.extra[:min(3, len(c.extra))] +
+			"\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:" + c.user + "@" + testRealm + ">\r\nCall-ID: x\r\nCSeq: 1 " + c.method + "\r\n" + c.extra + "\r\n")
+		if res.code != c.want {
+			t.Errorf("%s %s %s: %d %s, want %d", c.method, c.user, c.extra, res.code, res.reason, c.want)
+		}
+	}
+	l.send("ACK sip:1002@" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKack\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@b>\r\nCall-ID: x\r\nCSeq: 1 ACK\r\n\r\n")
+	if res := l.receive(300 * time.Millisecond); res != nil {
+		t.Errorf("an ACK was answered: %v", res)
+	}
+}

@@ -1,0 +1,241 @@
+package sip
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+const (
+	// maxStreamed is the longest message over TCP.
+	maxStreamed = 64 << 10
+	// wholeMessage is how long a message may take from its first byte to its last.
+	wholeMessage = 10 * time.Second
+	// idleFlow is how long a connection may be silent over which nobody registered.
+	idleFlow = 2 * time.Minute
+	// stuckWrite is how long a write may block.
+	stuckWrite = 5 * time.Second
+)
+
+// listener hands sipgo connections that deliver only whole, checked messages.
+type listener struct {
+	net.Listener
+	transport location.Transport
+	gate      *gate
+	flows     *flows
+	ended     func(peer netip.AddrPort, n dn.Number)
+	log       *slog.Logger
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			if isClosed(err) {
+				return nil, err
+			}
+			// Out of descriptors, or the peer went away: others may come.
+			l.log.Warn("cannot accept a SIP connection", "err", err)
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if f := l.flow(c); f != nil {
+			return f, nil
+		}
+	}
+}
+
+func (l *listener) flow(c net.Conn) *flow {
+	a, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		c.Close()
+		return nil
+	}
+	peer := a.AddrPort()
+	f := &flow{Conn: c, l: l, peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
+	if l.flows.add(f) != nil {
+		c.Close()
+		return nil
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
+	}
+	return f
+}
+
+// flow is one connection from a phone. sipgo's reader is its only reader.
+type flow struct {
+	net.Conn
+	l       *listener
+	peer    netip.AddrPort
+	numbers map[dn.Number]struct{} // guarded by flows.mu
+	closing sync.Once
+
+	// Below is the reader's own.
+	buf     []byte // received, not yet cut into messages
+	began   time.Time
+	ready   []byte // tidy messages for sipgo
+	failed  error
+	arrival arrival
+}
+
+// Read implements net.Conn: it returns parts of checked messages.
+func (f *flow) Read(b []byte) (int, error) {
+	for len(f.ready) == 0 {
+		if f.failed != nil {
+			return 0, f.failed
+		}
+		f.failed = f.fill()
+	}
+	n := copy(b, f.ready)
+	f.ready = f.ready[n:]
+	return n, nil
+}
+
+// fill reads once and serves every whole message that is there then.
+func (f *flow) fill() error {
+	if cap(f.buf)-len(f.buf) < 2048 {
+		f.buf = append(make([]byte, 0, 2*cap(f.buf)+4096), f.buf...)
+	}
+	if err := f.Conn.SetReadDeadline(f.deadline()); err != nil {
+		return err
+	}
+	n, err := f.Conn.Read(f.buf[len(f.buf):cap(f.buf)])
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) && len(f.buf) == 0 && f.l.flows.registered(f) {
+			return nil
+		}
+		return io.EOF
+	}
+	if len(f.buf) == 0 {
+		f.began = time.Now()
+	}
+	f.buf = f.buf[:len(f.buf)+n]
+	f.ready = f.ready[:0]
+	return f.cut()
+}
+
+func (f *flow) deadline() time.Time {
+	if len(f.buf) > 0 {
+		return f.began.Add(wholeMessage)
+	}
+	return time.Now().Add(idleFlow)
+}
+
+// cut takes whole messages off the buffer. An error ends the connection: behind
+// a message whose length nobody knows no other can be found.
+func (f *flow) cut() error {
+	rest := f.buf
+	for {
+		rest = f.keepAlive(rest)
+		n, err := message.Frame(rest, maxStreamed)
+		if err != nil {
+			f.refuse(rest[:n], err)
+			return io.EOF
+		}
+		if n == 0 {
+			break
+		}
+		if err := f.message(rest[:n]); err != nil {
+			return err
+		}
+		rest, f.began = rest[n:], time.Now()
+	}
+	f.buf = f.buf[:copy(f.buf, rest)]
+	if len(f.buf) == 0 && cap(f.buf) > 8192 {
+		f.buf = nil
+	}
+	return nil
+}
+
+// keepAlive skips CRLFs before a message and answers a double one (RFC 5626 §3.5.1).
+func (f *flow) keepAlive(b []byte) []byte {
+	crlf := []byte("\r\n")
+	for {
+		if bytes.HasPrefix(b, []byte("\r\n\r\n")) {
+			_, _ = f.Write(crlf)
+			b = b[4:]
+			continue
+		}
+		if !bytes.HasPrefix(b, crlf) || len(b) == 2 {
+			break
+		}
+		if len(b) == 3 && b[2] == '\r' {
+			break
+		}
+		b = b[2:]
+	}
+	return b
+}
+
+func (f *flow) message(data []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.l.gate.stats.panics.Add(1)
+			f.l.log.Error("a message made the SIP port panic; its connection is closed", "panic", p)
+			err = io.EOF
+		}
+	}()
+	a := &f.arrival
+	f.l.gate.check(a, data, f.peer, f.l.transport)
+	f.ready = append(f.ready, a.tidy...)
+	if len(a.reply) > 0 {
+		_, err = f.Write(a.reply)
+	}
+	return err
+}
+
+// refuse answers a message that cannot be framed.
+func (f *flow) refuse(head []byte, why error) {
+	a := &f.arrival
+	if len(head) == 0 || a.msg.Parse(head, true) != nil || !a.msg.IsRequest() {
+		return
+	}
+	a.reply = a.reply[:0]
+	a.answer.reset()
+	a.answer.set(400, "Bad Content-Length")
+	if errors.Is(why, message.ErrTooLarge) {
+		a.answer.set(513, "Message Too Large")
+	}
+	f.l.gate.stats.malformed.Add(1)
+	f.l.gate.refuse(a, f.peer)
+	_, _ = f.Write(a.reply)
+}
+
+// Write implements net.Conn; a phone that does not read loses its connection.
+func (f *flow) Write(b []byte) (int, error) {
+	if err := f.Conn.SetWriteDeadline(time.Now().Add(stuckWrite)); err != nil {
+		return 0, err
+	}
+	n, err := f.Conn.Write(b)
+	if err != nil {
+		f.Conn.Close()
+		return n, fmt.Errorf("sip: %w", err)
+	}
+	return n, nil
+}
+
+// Close implements net.Conn and ends the bindings that came over the flow.
+func (f *flow) Close() error {
+	err := f.Conn.Close()
+	f.closing.Do(func() {
+		for _, n := range f.l.flows.remove(f) {
+			f.l.ended(f.peer, n)
+		}
+	})
+	return err
+}
+
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

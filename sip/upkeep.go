@@ -1,0 +1,166 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// tick is how often lifetimes and draining are looked at.
+const tick = 250 * time.Millisecond
+
+// restore tells the table what the store kept over a restart. Bindings whose
+// lifetime is over, and those of connections, which ended with the process, go.
+func (g *registrar) restore() {
+	now := g.now()
+	g.store.Range(func(e *location.Entry) bool {
+		g.table.Restore(e.Record)
+		g.drop(e.Record.Number, dn.Expired, func(b *location.Binding) bool {
+			return b.Transport.Connected() || !b.Expires.After(now)
+		})
+		return true
+	})
+}
+
+// drop ends the bindings of a DN that gone picks; without one left the DN goes
+// out of service for the reason.
+func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Binding) bool) {
+	mu := g.lock(string(n))
+	defer mu.Unlock()
+	e := g.store.Get(n)
+	if e == nil || len(e.Bindings) == 0 {
+		return
+	}
+	kept := make([]location.Binding, 0, len(e.Bindings))
+	for i := range e.Bindings {
+		if b := &e.Bindings[i]; !gone(b) {
+			kept = append(kept, *b)
+		}
+	}
+	if len(kept) == len(e.Bindings) {
+		g.store.Put(e) // so that the store tells of its end again
+		return
+	}
+	g.stats.expirations.Add(uint64(len(e.Bindings) - len(kept)))
+	if len(kept) > 0 {
+		g.store.Put(&location.Entry{Record: e.Record, Bindings: kept})
+		return
+	}
+	g.log.Info("DN out of service", "dn", string(n), "reason", reason.String())
+	g.end(n, e.Record.ClaimTime, reason)
+}
+
+// flowEnded drops the bindings of a DN that came over a connection.
+func (g *registrar) flowEnded(peer netip.AddrPort, n dn.Number) {
+	g.drop(n, dn.Expired, func(b *location.Binding) bool { return b.Transport.Connected() && b.Source == peer })
+}
+
+// expire ends bindings whose lifetime is over, and all while the node is draining.
+func (g *registrar) expire(ctx context.Context, flush func()) error {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	drained := false
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		now := g.now()
+		due := g.store.Due(now)
+		for _, n := range due {
+			g.drop(n, dn.Expired, func(b *location.Binding) bool { return !b.Expires.After(now) })
+		}
+		draining := g.draining()
+		if draining && !drained {
+			g.giveUpAll()
+		}
+		drained = draining
+		if len(due) > 0 || draining {
+			flush()
+		}
+	}
+}
+
+// giveUpAll takes every DN of this node out of service.
+func (g *registrar) giveUpAll() {
+	g.log.Info("draining: all DNs of this node go out of service")
+	g.store.Range(func(e *location.Entry) bool {
+		g.drop(e.Record.Number, dn.Admin, func(*location.Binding) bool { return true })
+		return true
+	})
+}
+
+// yield drops the bindings of DNs that a peer holds a greater claim on. The
+// table has told everybody already, so nothing is ended here.
+func (g *registrar) yield(ctx context.Context) error {
+	for {
+		list, err := g.table.Superseded().Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, x := range list {
+			g.supersede(x)
+		}
+	}
+}
+
+func (g *registrar) supersede(x dn.Superseding) {
+	mu := g.lock(string(x.Number))
+	defer mu.Unlock()
+	e := g.store.Get(x.Number)
+	if e == nil || e.Record.ClaimTime > x.ClaimTime {
+		return // it registered here again meanwhile
+	}
+	if rec, ok := g.table.Own(x.Number); ok && rec.ClaimTime == e.Record.ClaimTime {
+		return // equal times: the node's id decided for us
+	}
+	g.stats.dropped.Add(1)
+	g.store.Delete(x.Number)
+}
+
+// follow applies changes of the configuration to the registrations.
+func (g *registrar) follow(ctx context.Context) error {
+	w := g.machine.Watch()
+	defer w.Close()
+	for {
+		c, err := w.Next(ctx)
+		if err != nil {
+			if errors.Is(err, fsm.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		if c.All {
+			g.store.Range(func(e *location.Entry) bool {
+				g.reconcile(e.Record.Number)
+				return true
+			})
+		}
+		for _, n := range c.DNs {
+			g.reconcile(dn.Number(n))
+		}
+	}
+}
+
+// reconcile ends what the configuration no longer allows.
+func (g *registrar) reconcile(n dn.Number) {
+	d := g.machine.View().DN(string(n))
+	switch {
+	case d == nil:
+		mu := g.lock(string(n))
+		defer mu.Unlock()
+		if g.store.Get(n) != nil {
+			g.store.Delete(n)
+			g.table.Remove(n, dn.Deleted)
+		}
+	case d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:
+		g.drop(n, dn.Admin, func(*location.Binding) bool { return true })
+	}
+}
