@@ -126,7 +126,7 @@ func (c *Config) fill(addr *string, port string) error {
 		if err != nil {
 			return fmt.Errorf("%q: %w", *addr, err)
 		}
-		ip = r.AddrPort().Addr()
+		ip, _ = netip.AddrFromSlice(r.IP)
 	}
 	*addr = net.JoinHostPort(ip.Unmap().String(), p)
 	_, err = netip.ParseAddrPort(*addr)
