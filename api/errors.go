@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/fsm"
-	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -18,10 +17,10 @@ var codeOf = []struct {
 	err  error
 	code codes.Code
 }{
-	{consensus.ErrUnknownOutcome, codes.Unavailable},
-	{consensus.ErrNoQuorum, codes.Unavailable},
-	{consensus.ErrFailed, codes.Unavailable},
-	{consensus.ErrOtherCluster, codes.PermissionDenied},
+	{fsm.ErrUnknownOutcome, codes.Unavailable},
+	{fsm.ErrNoQuorum, codes.Unavailable},
+	{fsm.ErrPlaneFailed, codes.Unavailable},
+	{fsm.ErrOtherCluster, codes.PermissionDenied},
 	{fsm.ErrInvalid, codes.InvalidArgument},
 	{fsm.ErrNotFound, codes.NotFound},
 	{fsm.ErrRevision, codes.FailedPrecondition},
@@ -55,8 +54,8 @@ func StatusError(err error) error {
 
 // textOf leaves "not applied" out where the code says it: a rejected write.
 func textOf(err error) string {
-	if errors.Is(err, consensus.ErrRejected) {
-		return strings.TrimPrefix(err.Error(), consensus.ErrRejected.Error()+": ")
+	if errors.Is(err, fsm.ErrRejected) {
+		return strings.TrimPrefix(err.Error(), fsm.ErrRejected.Error()+": ")
 	}
 	return err.Error()
 }

@@ -22,6 +22,23 @@ var (
 	ErrVersion = errors.New("unknown command version")
 )
 
+// What can become of a write on its way to the state machine; package consensus
+// returns them.
+var (
+	// ErrRejected wraps a Rejection. Not applied.
+	ErrRejected = errors.New("not applied")
+	// ErrNoQuorum: no leader could be reached in time. The write was not applied
+	// and never will be.
+	ErrNoQuorum = errors.New("not applied: this node reaches no quorum of the cluster's nodes")
+	// ErrUnknownOutcome: the answer to a write was lost. It may have been applied or
+	// may be still; repeating it under the same request id is safe.
+	ErrUnknownOutcome = errors.New("unknown outcome: the write may or may not be applied, read before trying again")
+	// ErrPlaneFailed: this node can't write its log or its configuration store. Not applied.
+	ErrPlaneFailed = errors.New("not applied: the configuration plane of this node failed")
+	// ErrOtherCluster: the caller belongs to another cluster.
+	ErrOtherCluster = errors.New("another cluster")
+)
+
 // ErrFailed says that the store could not be written. The machine applies
 // nothing any more until it is opened again; its View stays as it was.
 var ErrFailed = errors.New("the configuration store failed")

@@ -53,9 +53,9 @@ func openStore(path string) (s *store, v *View, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the directory of the configuration store: %w", err)
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
-	})
+	// The list of free pages is stored: without it bbolt looks for them at
+	// opening, in a goroutine whose panic over a damaged page nobody can catch.
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
