@@ -11,8 +11,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
-
-	"github.com/sipcluster/sipcluster/node/dn"
 )
 
 // The base is a bbolt file. It is open while it is read at the start and while
@@ -65,9 +63,15 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
+// hasBase tells whether the file is there with anything in it.
+func (s *Store) hasBase() bool {
+	info, err := os.Stat(s.basePath())
+	return err == nil && info.Size() > 0
+}
+
 // readBase gives all payloads of the base to fn, words first.
 func (s *Store) readBase(fn func(payload string) error) error {
-	if _, err := os.Stat(s.basePath()); errors.Is(err, os.ErrNotExist) {
+	if !s.hasBase() {
 		return nil
 	}
 	return guard(func() error {
@@ -167,6 +171,3 @@ func (s *Store) setAside(path string, why error) error {
 		"file", path, "kept_as", to, "error", why)
 	return nil
 }
-
-// number is the form of a DN that sorts a fold's batches.
-func number(sl *slot) dn.Number { return blobNumber(sl.blob) }

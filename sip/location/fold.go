@@ -1,16 +1,18 @@
 package location
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sipcluster/sipcluster/node/dn"
 )
 
 // maxOld is the count of old journals that starts a fold: a server that
@@ -83,27 +85,21 @@ func (s *Store) foldDue(now time.Time) bool {
 		size += o.size
 	}
 	s.mu.RLock()
-	owed := len(s.changed)
+	owed, suspect := len(s.changed), s.suspect
 	s.mu.RUnlock()
-	return owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
+	return owed > 0 && (suspect || size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
 }
 
 // fold starts a new journal, writes all that the base lacks into it in bounded
 // transactions, and deletes the older journals. Put and Flush go on meanwhile.
 // After an error everything is owed still.
 func (s *Store) fold() error {
-	if err := s.rotate(); err != nil {
+	old, err := s.rotate()
+	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	owed := s.changed
-	s.changed = nil
-	for _, sl := range owed {
-		sl.changed = false
-	}
-	slices.SortFunc(owed, func(a, b *slot) int { return strings.Compare(string(number(a)), string(number(b))) })
-	s.mu.Unlock()
-	err := guard(func() error { return s.writeBase(owed) })
+	owed := s.takeOwed()
+	err = guard(func() error { return s.writeBase(owed) })
 	if err != nil {
 		s.oweAgain(owed)
 	}
@@ -114,18 +110,42 @@ func (s *Store) fold() error {
 		return fmt.Errorf("location store: fold the journal into %s: %w", s.basePath(), err)
 	}
 	s.forget(owed)
-	return s.dropOld()
+	return s.dropOld(old)
 }
 
-func (s *Store) writeBase(owed []*slot) error {
+// debt is a slot that the base lacks, with the number to sort it by.
+type debt struct {
+	number dn.Number
+	*slot
+}
+
+// takeOwed takes over the changed slots, in the order of the base's pages.
+func (s *Store) takeOwed() []debt {
+	s.mu.Lock()
+	owed := make([]debt, len(s.changed))
+	for i, sl := range s.changed {
+		sl.changed = false
+		owed[i] = debt{blobNumber(sl.blob), sl}
+	}
+	s.changed, s.suspect = nil, false
+	s.mu.Unlock()
+	slices.SortFunc(owed, func(a, b debt) int { return cmp.Compare(a.number, b.number) })
+	return owed
+}
+
+func (s *Store) writeBase(owed []debt) error {
+	had := s.hasBase()
 	db, err := s.openBase(false)
 	if err != nil {
+		if !had {
+			_ = os.Remove(s.basePath()) // half made, on a full disk
+		}
 		return err
 	}
 	return errors.Join(s.writeSlots(db, owed), db.Close())
 }
 
-func (s *Store) writeSlots(db *bolt.DB, owed []*slot) error {
+func (s *Store) writeSlots(db *bolt.DB, owed []debt) error {
 	if err := putWords(db, s.words(true)); err != nil {
 		return err
 	}
@@ -157,60 +177,63 @@ func (s *Store) words(all bool) []word {
 	return words
 }
 
-// rotate ends the present journal; the next Flush starts a new one.
-func (s *Store) rotate() error {
+// rotate ends the present journal; the next Flush starts a new one. When a
+// fold failed before, the old ones are enough until the present one is big
+// too. It returns how many journals the fold will make superfluous.
+func (s *Store) rotate() (old int, err error) {
 	j := &s.journal
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
 	j.mu.Lock()
 	f := j.file
-	if f != nil {
+	if f != nil && (len(j.old) == 0 || j.size >= s.tune.foldSize) {
 		j.old = append(j.old, oldJournal{path: f.Name(), size: j.size})
+		j.file, j.size, j.unsynced = nil, 0, false
+	} else {
+		f = nil
 	}
-	j.file, j.size, j.unsynced, j.born = nil, 0, false, s.now()
+	old = len(j.old)
+	j.born = s.now()
 	j.mu.Unlock()
 	if f == nil {
-		return nil
+		return old, nil
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return s.distrust(fmt.Errorf("location store: sync %s: %w", f.Name(), err))
+		return 0, s.distrust(fmt.Errorf("location store: sync %s: %w", f.Name(), err))
 	}
-	return nil
+	return old, nil
 }
 
-func (s *Store) oweAgain(owed []*slot) {
+func (s *Store) oweAgain(owed []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sl := range owed {
-		s.owe(sl)
+	for _, d := range owed {
+		s.owe(d.slot)
 	}
+	s.suspect = true
 }
 
 // forget drops the slots of deleted DNs that the base has dropped too.
-func (s *Store) forget(owed []*slot) {
+func (s *Store) forget(owed []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sl := range owed {
 		if sl.gone && !sl.dirty && !sl.changed {
-			delete(s.slots, number(sl))
+			delete(s.slots, sl.number)
 		}
 	}
 }
 
-// dropOld deletes the journals that are folded.
-func (s *Store) dropOld() error {
+// dropOld deletes the n oldest journals, which are folded.
+func (s *Store) dropOld(n int) error {
 	j := &s.journal
 	j.mu.Lock()
-	old := j.old
-	j.old = nil
-	j.mu.Unlock()
-	for i, o := range old {
+	defer j.mu.Unlock()
+	for _, o := range j.old[:n] {
 		if err := os.Remove(o.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			j.mu.Lock()
-			j.old = append(old[i:len(old):len(old)], j.old...)
-			j.mu.Unlock()
 			return fmt.Errorf("location store: %w", err)
 		}
+		j.old = j.old[1:]
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package location
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +24,7 @@ type journal struct {
 	written uint64 // all Puts up to this count are in
 	buf     []byte
 	batch   []*slot
-	old     []oldJournal // of the fold's goroutine and Open
+	old     []oldJournal // whose content the base may lack
 
 	syncMu   sync.Mutex // held for an fsync, never with mu
 	unsynced bool       // guarded by mu
@@ -83,7 +84,7 @@ func (s *Store) flush() error {
 	err := j.append()
 	if err != nil {
 		s.requeue(word)
-		return fmt.Errorf("location store: write %s: %w", j.file.Name(), err)
+		return err
 	}
 	j.written, j.unsynced = upto, true
 	return nil
@@ -158,17 +159,15 @@ func (s *Store) openJournal() error {
 }
 
 // append writes the buffer behind the last sound frame. What a failed write
-// left there is cut off.
+// left there is cut off; where even that fails, a new file has to follow.
 func (j *journal) append() error {
-	if len(j.buf) == 0 {
-		return nil
-	}
+	name := j.file.Name()
 	n, err := j.file.Write(j.buf)
 	if err != nil {
 		if n > 0 {
 			err = errors.Join(err, j.cut())
 		}
-		return err
+		return fmt.Errorf("location store: write %s: %w", name, err)
 	}
 	j.size += int64(n)
 	if cap(j.buf) > 1<<20 {
@@ -178,11 +177,20 @@ func (j *journal) append() error {
 }
 
 func (j *journal) cut() error {
-	if err := j.file.Truncate(j.size); err != nil {
-		return err
+	if j.file.Truncate(j.size) == nil {
+		if _, err := j.file.Seek(j.size, io.SeekStart); err == nil {
+			return nil
+		}
 	}
-	_, err := j.file.Seek(j.size, 0)
-	return err
+	return j.retire()
+}
+
+// retire leaves the file to the next fold.
+func (j *journal) retire() error {
+	f := j.file
+	j.old = append(j.old, oldJournal{path: f.Name(), size: j.size})
+	j.file, j.size, j.unsynced = nil, 0, false
+	return f.Close()
 }
 
 // sync brings what was written to the disk.
@@ -208,6 +216,7 @@ func (s *Store) sync() error {
 func (s *Store) distrust(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.suspect = true
 	for _, sl := range s.slots {
 		s.owe(sl)
 	}

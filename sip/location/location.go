@@ -51,6 +51,7 @@ type Store struct {
 	wheel   wheel
 	meta    Meta
 	metaNew bool // meta has to be written
+	suspect bool // the journal or the base lost something: fold soon
 	queued  atomic.Uint64
 
 	journal journal // has a lock of its own, taken before mu

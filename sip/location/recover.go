@@ -63,18 +63,14 @@ func lockDir(dir string) (*os.File, error) {
 // process's incarnation in a new journal.
 func (s *Store) recover(b boot) error {
 	ld := loader{store: s, words: make(map[uint64]bootInfo)}
-	base := ld
-	base.words = make(map[uint64]bootInfo)
-	switch err := s.readBase(base.take); {
+	switch err := s.readBase(ld.take); {
 	case errors.Is(err, errDamaged):
-		clear(s.slots)
+		clear(s.slots) // but what it said of boots and incarnations holds
 		if err := s.setAside(s.basePath(), err); err != nil {
 			return err
 		}
 	case err != nil:
 		return fmt.Errorf("location store: read %s: %w", s.basePath(), err)
-	default:
-		ld = base
 	}
 	ld.fromJournal = true
 	if err := s.readJournals(&ld); err != nil {
@@ -206,6 +202,15 @@ func (s *Store) readJournals(ld *loader) error {
 	return nil
 }
 
+// dirtyAll queues what was replayed: the file that holds it is set aside.
+func (s *Store) dirtyAll() {
+	for _, sl := range s.changed {
+		if !sl.dirty {
+			s.enqueue(sl)
+		}
+	}
+}
+
 // readJournal replays one file. Its torn end is cut off; a file with sound
 // frames behind damage, or without our header, is set aside.
 func (s *Store) readJournal(path string, ld *loader) error {
@@ -217,6 +222,7 @@ func (s *Store) readJournal(path string, ld *loader) error {
 	switch {
 	case good == len(b):
 	case good == 0 && len(b) > len(journalMagic), hasFrame(b[good:]):
+		s.dirtyAll()
 		return s.setAside(path, fmt.Errorf("%d of %d bytes are sound", good, len(b)))
 	default:
 		s.log.Warn("location journal ends in the middle of a write: the end is cut off", "file", path, "kept_bytes", good, "cut_bytes", len(b)-good)
