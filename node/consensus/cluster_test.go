@@ -1,0 +1,327 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+const (
+	testElection = 300 * time.Millisecond
+	patience     = 15 * time.Second
+)
+
+// cluster is a group of real nodes over loopback TCP, whose links can be cut.
+type cluster struct {
+	t     *testing.T
+	nodes []*member
+
+	mu  sync.Mutex
+	cut map[[2]string]bool // by cluster address
+}
+
+// member is one node: a gRPC port that is its cluster_addr and a raft port beside it.
+type member struct {
+	c       *cluster
+	self    *configpb.Node
+	dir     string
+	machine *fsm.Machine
+	group   *Group
+	rpc     *grpc.Server
+	stop    context.CancelFunc
+	done    chan struct{}
+
+	mu    sync.Mutex
+	conns map[net.Conn]string // raft connections made here, by peer
+}
+
+// raftPort finds a node's raft listener by its cluster address: what the
+// multiplexer of the cluster port does in the program.
+var raftPort sync.Map
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, cut: map[[2]string]bool{}}
+	t.Cleanup(func() {
+		for _, m := range c.nodes {
+			m.kill()
+		}
+	})
+	return c
+}
+
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// add makes a node that is not started.
+func (c *cluster) add(name string) *member {
+	c.t.Helper()
+	l := listen(c.t, "127.0.0.1:0")
+	m := &member{
+		c: c, dir: c.t.TempDir(), conns: map[net.Conn]string{},
+		self: &configpb.Node{Id: "id-" + name, Name: name, Site: "dc-" + name, ClusterAddr: l.Addr().String()},
+	}
+	_ = l.Close()
+	c.nodes = append(c.nodes, m)
+	return m
+}
+
+// start opens the node's stores and serves.
+func (m *member) start(clusterID string) {
+	t := m.c.t
+	t.Helper()
+	raftListener, rpcListener := listen(t, "127.0.0.1:0"), listen(t, m.self.ClusterAddr)
+	raftPort.Store(m.self.ClusterAddr, raftListener.Addr().String())
+	var err error
+	if m.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(m.dir, "config.db")}); err != nil {
+		t.Fatal(err)
+	}
+	m.group, err = Open(Config{
+		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Machine: m.machine,
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: testElection, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.rpc = grpc.NewServer()
+	m.group.Register(m.rpc)
+	ctx, stop := context.WithCancel(context.Background())
+	m.stop, m.done = stop, make(chan struct{})
+	go func() { _ = m.rpc.Serve(rpcListener) }()
+	go func() {
+		defer close(m.done)
+		if err := m.group.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+}
+
+// kill stops the node; its data stays.
+func (m *member) kill() {
+	if m.group == nil {
+		return
+	}
+	m.rpc.Stop()
+	m.stop()
+	<-m.done
+	if err := m.group.Close(); err != nil {
+		m.c.t.Error(err)
+	}
+	if err := m.machine.Close(); err != nil {
+		m.c.t.Error(err)
+	}
+	m.group = nil
+}
+
+func (m *member) join(via ...*member) (*configpb.JoinResponse, error) {
+	var addrs []string
+	for _, v := range via {
+		addrs = append(addrs, v.self.ClusterAddr)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return Join(ctx, addrs, m.self, m.dialGRPC)
+}
+
+var errCut = errors.New("cut")
+
+func (c *cluster) isCut(a, b string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut[[2]string{a, b}] || c.cut[[2]string{b, a}]
+}
+
+// isolate cuts the node from all others: new connections and those that stand.
+func (c *cluster) isolate(m *member) {
+	for _, o := range c.nodes {
+		if o == m {
+			continue
+		}
+		c.mu.Lock()
+		c.cut[[2]string{m.self.ClusterAddr, o.self.ClusterAddr}] = true
+		c.mu.Unlock()
+		m.drop(o.self.ClusterAddr)
+		o.drop(m.self.ClusterAddr)
+	}
+}
+
+func (c *cluster) heal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.cut)
+}
+
+func (m *member) drop(peer string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for conn, p := range m.conns {
+		if p == peer {
+			_ = conn.Close()
+			delete(m.conns, conn)
+		}
+	}
+}
+
+func (m *member) dial(ctx context.Context, peer, addr string) (net.Conn, error) {
+	if m.c.isCut(m.self.ClusterAddr, peer) {
+		return nil, errCut
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conns[conn] = peer
+	return conn, nil
+}
+
+func (m *member) dialRaft(ctx context.Context, addr string) (net.Conn, error) {
+	port, ok := raftPort.Load(addr)
+	if !ok {
+		return nil, errors.New("no such node")
+	}
+	return m.dial(ctx, addr, port.(string))
+}
+
+func (m *member) dialGRPC(addr string) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.3, MaxDelay: 300 * time.Millisecond}}),
+		grpc.WithContextDialer(func(ctx context.Context, a string) (net.Conn, error) { return m.dial(ctx, a, a) }))
+}
+
+// three returns a running cluster of three voters.
+func three(t *testing.T) (*cluster, [3]*member) {
+	t.Helper()
+	c := newCluster(t)
+	a, b, d := c.add("a"), c.add("b"), c.add("c")
+	a.bootstrap()
+	for _, m := range []*member{b, d} {
+		m.startJoined(a)
+	}
+	c.waitFor("three voters", func() bool { return a.voters() == 3 })
+	return c, [3]*member{a, b, d}
+}
+
+func (m *member) bootstrap() {
+	m.c.t.Helper()
+	m.start("")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := m.group.Bootstrap(ctx, "example.com"); err != nil {
+		m.c.t.Fatal(err)
+	}
+}
+
+func (m *member) startJoined(via *member) {
+	m.c.t.Helper()
+	r, err := m.join(via)
+	if err != nil {
+		m.c.t.Fatal(err)
+	}
+	m.start(r.GetClusterId())
+}
+
+// voters is the number of voters that this node knows of.
+func (m *member) voters() int {
+	f, n := m.group.raft.GetConfiguration(), 0
+	if f.Error() != nil {
+		return 0
+	}
+	for _, s := range f.Configuration().Servers {
+		if s.Suffrage == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// waitFor polls until the condition holds.
+func (c *cluster) waitFor(what string, ok func() bool) {
+	c.t.Helper()
+	deadline, tick := time.NewTimer(patience), time.NewTicker(10*time.Millisecond)
+	defer deadline.Stop()
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			c.t.Fatalf("no %s within %v", what, patience)
+		}
+	}
+}
+
+// leader waits until all of these nodes agree on a leader among them.
+func (c *cluster) leader(among ...*member) *member {
+	c.t.Helper()
+	var leader *member
+	c.waitFor("leader", func() bool {
+		leader = nil
+		for _, m := range among {
+			if m.group.Status().State == "leader" {
+				leader = m
+			}
+		}
+		for _, m := range among {
+			if leader == nil || m.group.Status().Leader != leader.self.Id {
+				return false
+			}
+		}
+		return true
+	})
+	return leader
+}
+
+func followers(of *member, among ...*member) (rest []*member) {
+	for _, m := range among {
+		if m != of {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
+func phone(number string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{
+		Number: number, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: "0123456789abcdef0123456789abcdef",
+	}}}
+}
+
+// write proposes one DN; the test fails when it isn't acknowledged.
+func (m *member) write(number int) {
+	m.c.t.Helper()
+	if _, err := m.group.Propose(context.Background(), proposal(phone(fmt.Sprint(number)))); err != nil {
+		m.c.t.Fatalf("writing at %s: %v", m.self.Name, err)
+	}
+}
+
+// equal waits until the nodes have the same index and digest.
+func (c *cluster) equal(nodes ...*member) {
+	c.t.Helper()
+	c.waitFor("equal state", func() bool {
+		for _, m := range nodes[1:] {
+			if m.machine.View().Index() != nodes[0].machine.View().Index() || m.machine.Digest() != nodes[0].machine.Digest() {
+				return false
+			}
+		}
+		return true
+	})
+}
