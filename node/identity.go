@@ -29,7 +29,7 @@ func openIdentity(dir, name string) (*identity, error) {
 	id := &identity{path: filepath.Join(dir, "node.json")}
 	b, err := os.ReadFile(id.path)
 	if errors.Is(err, os.ErrNotExist) {
-		id.ID, id.Name = name+"~"+uuid.NewString()[:8], name
+		id.ID, id.Name = name+"."+uuid.NewString()[:8], name
 		return id, id.save()
 	}
 	if err != nil {

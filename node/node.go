@@ -60,7 +60,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric()}
-	if err := errors.Join(n.openStores()); err != nil {
+	if err := n.openStores(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	if err := n.bindPorts(); err != nil {
@@ -149,27 +149,28 @@ func (n *Node) draining() bool {
 // Run takes part in the cluster until the context ends or something that the
 // node can't do without fails. Then everything is closed, the last opened
 // first; it must not be run again.
-func (n *Node) Run(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, n.Close()) }()
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	defer func() { err = errors.Join(err, g.Wait()) }()
-	g.Go(func() error { return n.store.Run(ctx) })
-	g.Go(func() error { return n.port.run(ctx) })
-	if err := n.enter(ctx, g); err != nil {
-		return n.fail(g, err)
+	err := n.enter(ctx, g)
+	if err == nil {
+		err = n.serve(ctx, g)
 	}
-	return n.serve(ctx, g)
-}
-
-// fail ends the group with an error of the way up.
-func (n *Node) fail(g *errgroup.Group, err error) error {
-	g.Go(func() error { return err })
-	return g.Wait()
+	if err != nil {
+		cancel()
+	}
+	if ended := g.Wait(); errors.Is(err, context.Canceled) || err == nil {
+		err = ended // what canceled it, if anything did
+	}
+	return errors.Join(err, n.Close())
 }
 
 // enter makes the node a member: the configuration plane runs, and this node
 // is on the roster that it knows.
 func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
+	g.Go(func() error { return n.store.Run(ctx) })
+	g.Go(func() error { return n.port.run(ctx) })
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {
 			return err
@@ -244,10 +245,10 @@ func (n *Node) awaitRoster(ctx context.Context) error {
 	}
 }
 
-// serve opens the node to phones, clients and peers, and waits for the end.
+// serve opens the node to phones, clients and peers.
 func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	if err := n.openLayer(); err != nil {
-		return n.fail(g, err)
+		return err
 	}
 	n.register()
 	g.Go(func() error { return n.gossip.Run(ctx) })
@@ -263,7 +264,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	}
 	g.Go(func() error { return n.serveHTTP(ctx) })
 	n.log.Info("serving", "site", n.cfg.Site, "sip", n.self.GetSipAddr(), "tc", n.self.GetTcAddr(), "cluster", n.self.GetClusterAddr(), "gossip", n.self.GetGossipAddr(), "http", n.self.GetHttpAddr())
-	return g.Wait()
+	return nil
 }
 
 // openLayer opens the availability plane towards the others.

@@ -325,3 +325,20 @@ func (c *cluster) equal(nodes ...*member) {
 		return true
 	})
 }
+
+// pipe returns a connection that yields in and then ends.
+func pipe(t *testing.T, in []byte) net.Conn {
+	t.Helper()
+	a, b := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = b.Write(in)
+		_ = b.Close()
+	}()
+	t.Cleanup(func() {
+		_ = a.Close()
+		<-done
+	})
+	return a
+}

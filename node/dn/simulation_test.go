@@ -131,10 +131,6 @@ func (w *world) deliver(t *testing.T, a, b int) {
 		switch it.Kind {
 		case Started:
 			l.copy, err = f.table.Sync(o.id, o.inc, it.Resumed)
-			if it.Resumed && err == nil {
-				err = l.copy.Synced(it.Seq)
-				f.table.SetHeard(o.id, true)
-			}
 		case EndOfSnapshot:
 			err = l.copy.Synced(it.Seq)
 			f.table.SetHeard(o.id, true)

@@ -26,6 +26,7 @@ const (
 	// Row is a row of a snapshot. A DN may come twice; the later row counts.
 	Row
 	// EndOfSnapshot: all rows were sent, what had none is gone; changes follow.
+	// In the own stream it also ends the changes that a resume has to catch up with.
 	EndOfSnapshot
 	// Change of one DN.
 	Change
@@ -64,6 +65,7 @@ const (
 	starting phase = iota
 	rows
 	catchUp
+	resuming
 	tail
 )
 
@@ -146,6 +148,9 @@ func (s *Stream) start(buf []Item) []Item {
 	resumed := s.from.Incarnation == t.cfg.Incarnation && s.from.Seq > 0 && j.holds(s.from.Seq)
 	if resumed {
 		s.seq, s.phase = s.from.Seq, tail
+		if s.kind == own {
+			s.phase = resuming
+		}
 	} else {
 		s.after, s.phase = "", rows
 	}
@@ -194,7 +199,9 @@ func (s *Stream) readTail(buf []Item) ([]Item, time.Duration) {
 		s.seq, s.after, s.phase = j.head, "", rows
 		return append(buf, Item{Kind: Started, Seq: s.seq}), 0
 	case s.phase == catchUp:
-		return s.readCatchUp(buf, j), 0
+		return s.catchUp(buf, j, Row), 0
+	case s.phase == resuming:
+		return s.catchUp(buf, j, Change), 0
 	case s.seq == j.head:
 		j.idle[s] = struct{}{}
 		return buf, wait
@@ -217,8 +224,9 @@ func (s *Stream) holdBack(j *journal) bool {
 	return true
 }
 
-func (s *Stream) readCatchUp(buf []Item, j *journal) []Item {
-	buf = s.readChanges(buf, j, Row)
+// catchUp reads up to the newest change, and says so.
+func (s *Stream) catchUp(buf []Item, j *journal, k Kind) []Item {
+	buf = s.readChanges(buf, j, k)
 	if s.seq == j.head {
 		s.phase = tail
 		buf = append(buf, Item{Kind: EndOfSnapshot, Seq: s.seq})

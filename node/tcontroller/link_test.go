@@ -46,7 +46,12 @@ func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
 
 func (s *site) follow(t *testing.T, peers ...*site) {
 	t.Helper()
-	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Dial: dialTCP, Rejoin: func(dn.Node) {}, Log: slog.New(slog.DiscardHandler)})
+	s.followVia(t, dialTCP, peers...)
+}
+
+func (s *site) followVia(t *testing.T, dial func(context.Context, string) (net.Conn, error), peers ...*site) {
+	t.Helper()
+	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Dial: dial, Rejoin: func(dn.Node) {}, Log: slog.New(slog.DiscardHandler)})
 	s.mesh.SetPeers(peersOf(peers...))
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -202,5 +207,81 @@ func TestRecords_AbsurdClaimsAreCounted(t *testing.T) {
 	rejected, err := c.Apply(batch, 0)
 	if err != nil || rejected != len(batch) || table.Rejected() != uint64(len(batch)) || table.Counts().Known != 0 {
 		t.Errorf("rejected %d of %d (%v), counted %d, known %d", rejected, len(batch), err, table.Rejected(), table.Counts().Known)
+	}
+}
+
+// A link that breaks and comes back carries only what changed meanwhile, and
+// the peer counts again only after that.
+func TestLink_ResumesAfterABreak(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	claims := map[dn.Number]int64{}
+	for i := range 100 {
+		n := dn.Number(fmt.Sprint(1000 + i))
+		claims[n] = a.table.Register(n, dn.Registered).ClaimTime
+	}
+	var cut switchable
+	b.followVia(t, cut.dial, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 100 })
+	watch := b.table.Watch(dn.Resume{})
+	readWatch(t, watch)
+	cut.set(true)
+	await(t, "the loss", func() bool { return b.table.Counts().InSrv == 0 })
+	a.table.End("1000", claims["1000"], dn.Unregistered)
+	a.table.Register("2000", dn.Registered)
+	cut.set(false)
+	await(t, "the return", func() bool { return b.table.Counts().InSrv == 100 })
+	if state(b, "1000") != "OOS " || state(b, "2000") != "InSrv a" {
+		t.Errorf("1000 is %s, 2000 is %s", state(b, "1000"), state(b, "2000"))
+	}
+	for _, s := range readWatch(t, watch) {
+		if s.Number == "1000" && s.State == dn.InSrv {
+			t.Errorf("1000 came back for a moment: %+v", s)
+		}
+	}
+}
+
+// readWatch reads what is there now.
+func readWatch(t *testing.T, w *dn.Stream) (out []dn.Status) {
+	t.Helper()
+	for w.Seq() < w.Head() {
+		items, err := w.Next(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range items {
+			out = append(out, it.Status)
+		}
+	}
+	return out
+}
+
+// switchable dials until it is cut, which also ends what it has dialled.
+type switchable struct {
+	mu    sync.Mutex
+	off   bool
+	conns []net.Conn
+}
+
+func (s *switchable) dial(ctx context.Context, addr string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.off {
+		return nil, context.DeadlineExceeded
+	}
+	conn, err := dialTCP(ctx, addr)
+	if err == nil {
+		s.conns = append(s.conns, conn)
+	}
+	return conn, err
+}
+
+func (s *switchable) set(off bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.off = off
+	if off {
+		for _, c := range s.conns {
+			_ = c.Close()
+		}
 	}
 }

@@ -1,0 +1,129 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+// roster reads "a b- c": nodes by id, a minus for one that shall not vote.
+func roster(s string) (nodes []*configpb.Node) {
+	for f := range strings.FieldsSeq(s) {
+		id := strings.TrimSuffix(f, "-")
+		nodes = append(nodes, &configpb.Node{Id: id, Name: id, ClusterAddr: id + ":1", NonVoter: id != f})
+	}
+	return nodes
+}
+
+// servers reads "a b- c@old:1" the same way, with an address if it isn't the roster's.
+func servers(s string) (list []raft.Server) {
+	for f := range strings.FieldsSeq(s) {
+		id, address, moved := strings.Cut(f, "@")
+		sv := raft.Server{ID: raft.ServerID(strings.TrimSuffix(id, "-"))}
+		if sv.Suffrage = raft.Voter; strings.HasSuffix(id, "-") {
+			sv.Suffrage = raft.Nonvoter
+		}
+		if sv.Address = raft.ServerAddress(string(sv.ID) + ":1"); moved {
+			sv.Address = raft.ServerAddress(address)
+		}
+		list = append(list, sv)
+	}
+	return list
+}
+
+func TestPlan(t *testing.T) {
+	for _, c := range []struct {
+		name, roster, servers string
+		caughtUp              bool
+		want                  action
+		id                    raft.ServerID
+	}{
+		{"both agree", "a b c", "a b c", true, none, ""},
+		{"a new node follows first", "a b", "a", true, addNonvoter, "b"},
+		{"it votes when it has the log", "a b", "a b-", true, addVoter, "b"},
+		{"and not before", "a b", "a b-", false, none, ""},
+		{"one that shall not vote", "a b-", "a b-", true, none, ""},
+		{"one that shall not vote any more", "a b-", "a b", true, demote, "b"},
+		{"the last voter stays", "a-", "a", true, none, ""},
+		{"off the roster", "a b", "a b c", true, remove, "c"},
+		{"the leader itself off the roster", "b c", "a b c", true, handOver, "a"},
+		{"others before the leader itself", "b", "a b c", true, remove, "c"},
+		{"a voter moved", "a b", "a b@old:1", true, addVoter, "b"},
+		{"a non-voter moved", "a b-", "a b-@old:1", false, addNonvoter, "b"},
+		{"five voters are enough", "a b c d e f", "a b c d e f-", true, none, ""},
+		{"a sixth takes a free place", "a b c d f", "a b c d f-", true, addVoter, "f"},
+		{"an empty roster removes nobody's leader", "", "a", true, none, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := plan(roster(c.roster), servers(c.servers), "a", func(raft.ServerID) bool { return c.caughtUp })
+			if s.action != c.want || s.id != c.id {
+				t.Fatalf("got %+v", s)
+			}
+		})
+	}
+}
+
+func TestErrors_CrossTheWire(t *testing.T) {
+	for _, err := range []error{
+		ErrNoQuorum, ErrUnknownOutcome, ErrFailed, errNotLeader, otherCluster("x", "y"),
+		fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Mutation: 3, Kind: fsm.ErrRevision, Text: "it has revision 7"}),
+		fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Kind: fsm.ErrNameTaken, Text: "taken"}),
+	} {
+		got := fromStatus(toStatus(err))
+		if got.Error() != err.Error() {
+			t.Errorf("%q came as %q", err, got)
+		}
+		for _, w := range wire {
+			if errors.Is(got, w.err) != errors.Is(err, w.err) {
+				t.Errorf("%q came as another error: %v", err, w.err)
+			}
+		}
+	}
+	if err := fromStatus(errors.New("connection reset")); !errors.Is(err, ErrUnknownOutcome) {
+		t.Error(err)
+	}
+}
+
+func TestRaftLog_RepeatsNothingWithinItsQuietTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		l := newRaftLog(slog.New(slog.NewTextHandler(&out, nil)), time.Minute)
+		for range 5 {
+			l.Error("failed to heartbeat to", "peer", "b", "error", errors.New("refused"))
+		}
+		l.Debug("chatter")
+		l.Info("more chatter")
+		l.Warn("one", "servers", hclog.Fmt("%d+", 3))
+		<-time.After(2 * time.Minute)
+		l.Error("failed to heartbeat to", "peer", "b")
+		got := out.String()
+		if strings.Count(got, "failed to heartbeat") != 2 || !strings.Contains(got, "left_out=4") || strings.Contains(got, "chatter") ||
+			!strings.Contains(got, "servers=3+") || strings.Contains(got, "ERROR") {
+			t.Fatal(got)
+		}
+	})
+}
+
+// What a stranger sends first on a raft connection is never passed on.
+func FuzzHello(f *testing.F) {
+	f.Add([]byte("\x07cluster and raft"))
+	f.Add([]byte{0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s := pipe(t, in)
+		g := &greeted{Conn: s, want: func() string { return "cluster" }}
+		n, err := g.Read(make([]byte, 100))
+		if ok := strings.HasPrefix(string(in), "\x07cluster"); !ok && (err == nil || n > 0) {
+			t.Fatalf("%q let %d bytes through", in, n)
+		}
+	})
+}
