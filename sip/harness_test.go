@@ -39,6 +39,11 @@ type world struct {
 
 func newWorld(t testing.TB, change func(*Config)) *world {
 	t.Helper()
+	return newWorldOf(t, testRealm, change)
+}
+
+func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
+	t.Helper()
 	w := &world{t: t}
 	dir := t.TempDir()
 	var err error
@@ -51,7 +56,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	}
 	t.Cleanup(func() { w.store.Close() })
 	w.apply(&configpb.Command{Version: 1, NewEpoch: "e1"})
-	w.options(&configpb.Options{Realm: testRealm})
+	w.options(&configpb.Options{Realm: realm})
 	w.table = dn.New(dn.Config{Self: "n1", Incarnation: 1})
 	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table, Store: w.store}
 	if change != nil {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -26,6 +27,8 @@ const (
 	idleFlow = 2 * time.Minute
 	// stuckWrite is how long a write may block.
 	stuckWrite = 5 * time.Second
+	// lastAnswers is how long a connection whose reading ended waits for answers.
+	lastAnswers = time.Second
 )
 
 // listener hands sipgo connections that deliver only whole, checked messages.
@@ -64,7 +67,7 @@ func (l *listener) flow(c net.Conn) *flow {
 		return nil
 	}
 	peer := a.AddrPort()
-	f := &flow{Conn: c, l: l, peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
+	f := &flow{Conn: c, l: l, answered: make(chan struct{}, 1), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
 	if l.flows.add(f) != nil {
 		c.Close()
 		return nil
@@ -82,6 +85,9 @@ type flow struct {
 	peer    netip.AddrPort
 	numbers map[dn.Number]struct{} // guarded by flows.mu
 	closing sync.Once
+	// unanswered counts requests that sipgo was given and did not answer yet.
+	unanswered atomic.Int32
+	answered   chan struct{} // holds one token after an answer
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -95,6 +101,7 @@ type flow struct {
 func (f *flow) Read(b []byte) (int, error) {
 	for len(f.ready) == 0 {
 		if f.failed != nil {
+			f.linger()
 			return 0, f.failed
 		}
 		f.failed = f.fill()
@@ -102,6 +109,20 @@ func (f *flow) Read(b []byte) (int, error) {
 	n := copy(b, f.ready)
 	f.ready = f.ready[n:]
 	return n, nil
+}
+
+// linger gives the requests that came before the end their answers: with the
+// error of Read sipgo closes the connection.
+func (f *flow) linger() {
+	t := time.NewTimer(lastAnswers)
+	defer t.Stop()
+	for f.unanswered.Load() > 0 {
+		select {
+		case <-f.answered:
+		case <-t.C:
+			return
+		}
+	}
 }
 
 // fill reads once and serves every whole message that is there then.
@@ -117,6 +138,8 @@ func (f *flow) fill() error {
 		if errors.Is(err, os.ErrDeadlineExceeded) && len(f.buf) == 0 && f.l.flows.registered(f) {
 			return nil
 		}
+		// What came stays incomplete; whose it was may still listen.
+		f.refuse(f.buf[:message.Head(f.buf)], message.ErrFraming)
 		return io.EOF
 	}
 	if len(f.buf) == 0 {
@@ -162,20 +185,12 @@ func (f *flow) cut() error {
 
 // keepAlive skips CRLFs before a message and answers a double one (RFC 5626 §3.5.1).
 func (f *flow) keepAlive(b []byte) []byte {
-	crlf := []byte("\r\n")
-	for {
-		if bytes.HasPrefix(b, []byte("\r\n\r\n")) {
-			_, _ = f.Write(crlf)
-			b = b[4:]
-			continue
-		}
-		if !bytes.HasPrefix(b, crlf) || len(b) == 2 {
-			break
-		}
-		if len(b) == 3 && b[2] == '\r' {
-			break
-		}
-		b = b[2:]
+	crlf, n := []byte("\r\n"), 0
+	for bytes.HasPrefix(b, crlf) {
+		b, n = b[2:], n+1
+	}
+	if n >= 2 {
+		_, _ = f.write(crlf)
 	}
 	return b
 }
@@ -190,9 +205,14 @@ func (f *flow) message(data []byte) (err error) {
 	}()
 	a := &f.arrival
 	f.l.gate.check(a, data, f.peer, f.l.transport)
-	f.ready = append(f.ready, a.tidy...)
+	if len(a.tidy) > 0 {
+		f.ready = append(f.ready, a.tidy...)
+		if a.msg.IsRequest() && string(a.msg.Method) != "ACK" {
+			f.unanswered.Add(1)
+		}
+	}
 	if len(a.reply) > 0 {
-		_, err = f.Write(a.reply)
+		_, err = f.write(a.reply)
 	}
 	return err
 }
@@ -211,11 +231,24 @@ func (f *flow) refuse(head []byte, why error) {
 	}
 	f.l.gate.stats.malformed.Add(1)
 	f.l.gate.refuse(a, f.peer)
-	_, _ = f.Write(a.reply)
+	_, _ = f.write(a.reply)
 }
 
-// Write implements net.Conn; a phone that does not read loses its connection.
+// Write implements net.Conn for what sipgo sends.
 func (f *flow) Write(b []byte) (int, error) {
+	n, err := f.write(b)
+	if bytes.HasPrefix(b, []byte("SIP/2.0 ")) && !bytes.HasPrefix(b, []byte("SIP/2.0 1")) {
+		f.unanswered.Add(-1)
+		select {
+		case f.answered <- struct{}{}:
+		default:
+		}
+	}
+	return n, err
+}
+
+// write sends; a phone that does not read loses its connection.
+func (f *flow) write(b []byte) (int, error) {
 	if err := f.Conn.SetWriteDeadline(time.Now().Add(stuckWrite)); err != nil {
 		return 0, err
 	}

@@ -15,7 +15,7 @@ var ErrFraming = errors.New("no usable Content-Length")
 // (RFC 3261 §18.3): its length, or 0 while bytes are missing. With ErrFraming
 // and ErrTooLarge the length is that of the head, to answer it, when there is one.
 func Frame(data []byte, limit int) (int, error) {
-	head := headLen(data)
+	head := Head(data)
 	if head == 0 {
 		if len(data) > limit {
 			return 0, ErrTooLarge
@@ -34,9 +34,9 @@ func Frame(data []byte, limit int) (int, error) {
 	return head + int(n), nil
 }
 
-// headLen is the length of start line and headers with the empty line; lines
-// may end with a bare LF, which Parse then refuses.
-func headLen(data []byte) int {
+// Head is the length of start line and headers with the empty line, 0 while
+// that is missing. Lines may end with a bare LF, which Parse then refuses.
+func Head(data []byte) int {
 	for i := 0; ; {
 		n := bytes.IndexByte(data[i:], '\n')
 		if n < 0 {

@@ -56,8 +56,9 @@ func (m *Message) TopVia() (Hop, bool) {
 
 // append writes the entry tidily. With a source it is the top one of a request
 // that came from there: received and rport are filled in (RFC 3261 §18.2.1,
-// RFC 3581 §4); a received of the sender's own is dropped.
-func (h *Hop) append(dst []byte, source netip.AddrPort) []byte {
+// RFC 3581 §4); a received of the sender's own is dropped. branch tells whether
+// it has one.
+func (h *Hop) append(dst []byte, source netip.AddrPort) (_ []byte, branch bool) {
 	dst = append(dst, "SIP/2.0/"...)
 	dst = append(dst, h.Transport...)
 	dst = append(dst, ' ')
@@ -66,7 +67,7 @@ func (h *Hop) append(dst []byte, source netip.AddrPort) []byte {
 		dst = append(dst, ':')
 		dst = append(dst, h.Port...)
 	}
-	rport := false
+	rport, branch := false, false
 	for p := h.Params; len(p) > 0; {
 		name, value, rest, ok := NextParam(p)
 		if !ok {
@@ -82,9 +83,10 @@ func (h *Hop) append(dst []byte, source netip.AddrPort) []byte {
 				continue
 			}
 		}
+		branch = branch || equalFold(name, "branch")
 		dst = appendParam(dst, name, value)
 	}
-	return h.appendSource(dst, source, rport)
+	return h.appendSource(dst, source, rport), branch
 }
 
 func (h *Hop) appendSource(dst []byte, source netip.AddrPort, rport bool) []byte {

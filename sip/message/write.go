@@ -1,6 +1,7 @@
 package message
 
 import (
+	"hash/fnv"
 	"net/netip"
 	"strconv"
 )
@@ -23,7 +24,7 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 		dst = append(dst, "\r\n"...)
 		source = netip.AddrPort{}
 	}
-	dst = m.appendVias(dst, source)
+	dst = m.appendVias(dst, source, true)
 	for i := range m.Headers {
 		switch h := &m.Headers[i]; h.Kind {
 		case Via, ContentLength, Origin:
@@ -46,14 +47,29 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 	return append(dst, m.Body...)
 }
 
-func (m *Message) appendVias(dst []byte, source netip.AddrPort) []byte {
+// appendBranch makes up for the branch that RFC 2543 did not know: the same for
+// the same request (RFC 3261 §17.2.3).
+func (m *Message) appendBranch(dst []byte) []byte {
+	h := fnv.New64a()
+	for _, part := range [...][]byte{m.URI, m.Get(Via), m.Get(From), m.Get(To), m.Get(CallID), m.Get(CSeq)} {
+		h.Write(part)
+		h.Write(crlf)
+	}
+	dst = append(dst, ";branch=z9hG4bK2543-"...)
+	return strconv.AppendUint(dst, h.Sum64(), 16)
+}
+
+func (m *Message) appendVias(dst []byte, source netip.AddrPort, tidy bool) []byte {
 	for v := range m.All(Via) {
 		for rest := v; ; {
 			var one []byte
 			one, rest = NextElement(rest)
 			dst = append(dst, "Via: "...)
 			if hop, ok := ParseVia(one); ok {
-				dst = hop.append(dst, source)
+				var branch bool
+				if dst, branch = hop.append(dst, source); !branch && tidy && source.IsValid() {
+					dst = m.appendBranch(dst)
+				}
 			} else {
 				dst = append(dst, one...)
 			}
@@ -116,7 +132,7 @@ func (m *Message) AppendAnswer(dst []byte, source netip.AddrPort, a *Answer) []b
 	dst = append(dst, ' ')
 	dst = append(dst, a.Reason...)
 	dst = append(dst, "\r\n"...)
-	dst = m.appendVias(dst, source)
+	dst = m.appendVias(dst, source, false)
 	for _, k := range [...]Kind{From, To, CallID, CSeq} {
 		v := m.Get(k)
 		if v == nil {
