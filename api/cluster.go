@@ -179,8 +179,8 @@ func (c *Cluster) node(name string) (*configpb.Node, error) {
 }
 
 func (c *Cluster) propose(ctx context.Context, m *configpb.Mutation) error {
-	_, err := c.cfg.Proposer.Propose(ctx, &configpb.Command{Version: 1, Mutations: []*configpb.Mutation{m}})
-	return err
+	_, err := c.cfg.Proposer.Propose(ctx, command([]*configpb.Mutation{m}))
+	return StatusError(err)
 }
 
 // Fabric is the service by which `sipcluster dev` cuts links; register it at

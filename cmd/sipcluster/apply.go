@@ -13,8 +13,11 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
-// applyOnce is how many changes are written as one, all or nothing.
-const applyOnce = 1_000
+// What a node takes as one write, all or nothing.
+const (
+	applyOnce      = 500
+	applyOnceBytes = 500_000
+)
 
 func (c *cli) applyCommand() *cobra.Command {
 	var file string
@@ -23,7 +26,7 @@ func (c *cli) applyCommand() *cobra.Command {
 		Use: "apply -f FILE.yaml", Short: "Make the configuration what a YAML file says; needs a quorum", Args: cobra.NoArgs,
 		Long: `Make options, groups and DNs what the file says, and leave alone what it does not
 name. Applying a file twice changes nothing the second time. The format is that
-of export; a sip DN may have "password: P" in place of ha1. Up to 1,000 changes
+of export; a sip DN may have "password: P" in place of ha1. Up to 500 changes
 are written all or nothing; more are checked as a whole first.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
@@ -73,12 +76,12 @@ func (c *cli) apply(ctx context.Context, in io.Reader, dryRun bool) error {
 
 // write writes few mutations all or nothing, many as an import.
 func (c *cli) write(ctx context.Context, cl *client, mutations []*configpb.Mutation) error {
-	switch {
-	case len(mutations) == 0:
+	if len(mutations) == 0 {
 		return nil
-	case len(mutations) <= applyOnce:
-		_, err := unary(ctx, cl, cl.config.Write, &configpb.WriteRequest{RequestId: newRequestID(), Mutations: mutations})
-		return err
+	}
+	once := &configpb.WriteRequest{Mutations: mutations}
+	if len(mutations) <= applyOnce && proto.Size(once) <= applyOnceBytes {
+		return cl.write(ctx, mutations...)
 	}
 	chunks := slices.Collect(slices.Chunk(mutations, importChunk))
 	_, err := c.upload(ctx, cl, func() ([]*configpb.Mutation, error) {

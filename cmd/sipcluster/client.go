@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -73,6 +75,20 @@ func unary[Req, Resp any](ctx context.Context, c *client, do func(context.Contex
 	defer cancel()
 	resp, err := do(ctx, req)
 	return resp, c.explain(err)
+}
+
+var mutationNumber = regexp.MustCompile(`^mutation (\d+): `)
+
+// write writes the mutations all or nothing. A refusal names the object, so
+// the mutation's number is left out.
+func (c *client) write(ctx context.Context, mutations ...*configpb.Mutation) error {
+	_, err := unary(ctx, c, c.config.Write, &configpb.WriteRequest{RequestId: uuid.NewString(), Mutations: mutations})
+	var a answerError
+	if errors.As(err, &a) {
+		a.msg = mutationNumber.ReplaceAllString(a.msg, "")
+		return a
+	}
+	return err
 }
 
 // errNobody says that nothing that is a node listens at the address.

@@ -163,8 +163,7 @@ func (d *devCluster) createDNs(ctx context.Context) error {
 	if err := p.compare(doc); err != nil || len(p.mutations) == 0 {
 		return err
 	}
-	_, err = unary(ctx, cl, cl.config.Write, &configpb.WriteRequest{RequestId: newRequestID(), Mutations: p.mutations})
-	return err
+	return cl.write(ctx, p.mutations...)
 }
 
 // onlyNew leaves out DNs that exist, whatever they are now.

@@ -227,11 +227,11 @@ func (c *cli) dnDeleteCommand() *cobra.Command {
 				return err
 			}
 			defer cl.close()
-			req := &configpb.WriteRequest{RequestId: newRequestID()}
+			var mutations []*configpb.Mutation
 			for _, number := range args {
-				req.Mutations = append(req.Mutations, &configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: number}})
+				mutations = append(mutations, &configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: number}})
 			}
-			if _, err := unary(cmd.Context(), cl, cl.config.Write, req); err != nil {
+			if err := cl.write(cmd.Context(), mutations...); err != nil {
 				return fmt.Errorf("dn delete: %w", err)
 			}
 			_, err = fmt.Fprintf(c.out, "%s deleted\n", strings.Join(args, ", "))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,8 +83,8 @@ func (c *cli) importDNs(ctx context.Context, in io.Reader, alg configpb.DigestAl
 	source := &csvSource{rows: rows, realm: realm, algorithm: alg, groups: existing}
 	began := c.now()
 	total, err := c.upload(ctx, cl, source.next)
-	var bad rowError
-	if errors.As(err, &bad) {
+	err = source.nameRow(err)
+	if errors.As(err, new(rowError)) {
 		return fmt.Errorf("%w; nothing was imported", err)
 	}
 	if err != nil {
@@ -101,6 +102,25 @@ type csvSource struct {
 	// groups that exist or were made by an earlier row.
 	groups map[string]bool
 	dns    uint64
+	// rowOf has the row of each mutation.
+	rowOf []int
+}
+
+// nameRow names the row in a node's refusal of a mutation.
+func (s *csvSource) nameRow(err error) error {
+	var a answerError
+	if !errors.As(err, &a) {
+		return err
+	}
+	m := mutationNumber.FindStringSubmatch(a.msg)
+	if m == nil {
+		return err
+	}
+	n, _ := strconv.Atoi(m[1])
+	if n < 1 || n > len(s.rowOf) {
+		return err
+	}
+	return rowError{s.rowOf[n-1], errors.New(a.msg[len(m[0]):])}
 }
 
 func (s *csvSource) next() ([]*configpb.Mutation, error) {
@@ -120,7 +140,11 @@ func (s *csvSource) next() ([]*configpb.Mutation, error) {
 		row.dn.Ha1 = ha1(s.algorithm, row.dn.Number, s.realm, row.password)
 	}
 	s.dns++
-	return append(m, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: row.dn}}), nil
+	m = append(m, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: row.dn}})
+	for range m {
+		s.rowOf = append(s.rowOf, s.rows.row)
+	}
+	return m, nil
 }
 
 type importStream = grpc.BidiStreamingClient[configpb.ImportRequest, configpb.ImportResponse]
@@ -150,7 +174,7 @@ func (c *cli) upload(ctx context.Context, cl *client, next func() ([]*configpb.M
 			req.Mutations = append(req.Mutations, m...)
 		}
 		if len(req.Mutations) == 0 {
-			break
+			continue
 		}
 		if stream.Send(req) != nil {
 			break // the answer says why

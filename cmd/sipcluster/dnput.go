@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -39,6 +38,9 @@ keeps its password when none is given. Groups that don't exist are created.`,
   sipcluster dn put 2001 --kind pstn --external +15551234567
   sipcluster dn put 1001 --disabled`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkNumber(args[0]); err != nil {
+				return usageError{err}
+			}
 			cl, err := c.connect()
 			if err != nil {
 				return err
@@ -92,7 +94,7 @@ func (c *cli) putDN(ctx context.Context, cl *client, number string, f *putFlags)
 	if err != nil {
 		return err
 	}
-	if _, err := unary(ctx, cl, cl.config.Write, &configpb.WriteRequest{RequestId: newRequestID(), Mutations: append(fresh, m)}); err != nil {
+	if err := cl.write(ctx, append(fresh, m)...); err != nil {
 		return err
 	}
 	c.reportPut(number, old == nil, fresh)
@@ -264,8 +266,6 @@ func (c *client) groups(ctx context.Context) (map[string]bool, error) {
 		}
 	}
 }
-
-func newRequestID() string { return uuid.NewString() }
 
 func without(list []string, unwanted string) []string {
 	var kept []string

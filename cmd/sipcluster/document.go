@@ -179,14 +179,19 @@ func (o *optionsDoc) merge(into *configpb.Options) (changed bool) {
 	return changed
 }
 
-// writeYAML writes v with the indentation that people use.
-func writeYAML(w io.Writer, v any) error {
+// writeYAML writes v with the indentation that people use, each line behind
+// the margin.
+func writeYAML(w io.Writer, margin string, v any) error {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	for line := range bytes.Lines(b.Bytes()) {
+		if _, err := io.WriteString(w, margin+string(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

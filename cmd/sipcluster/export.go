@@ -90,7 +90,7 @@ func (e *exporter) write(part *configpb.ExportResponse) error {
 		}
 	}
 	if part.Options != nil {
-		if err := writeYAML(e.out, document{Options: newOptionsDoc(part.Options)}); err != nil {
+		if err := writeYAML(e.out, "", document{Options: newOptionsDoc(part.Options)}); err != nil {
 			return err
 		}
 	}
@@ -131,5 +131,5 @@ func section[T, D any](e *exporter, name string, parts []T, doc func(T) D) error
 	for i, p := range parts {
 		docs[i] = doc(p)
 	}
-	return writeYAML(e.out, docs)
+	return writeYAML(e.out, "  ", docs)
 }

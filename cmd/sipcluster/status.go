@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -117,7 +118,7 @@ func peerTable(peers []*tcpb.PeerStatus, now time.Time) *table {
 			rtt = strconv.FormatFloat(p.RttMs, 'f', 2, 64) + " ms"
 		}
 		if p.Reachable {
-			skew = fmt.Sprintf("%+.0f ms", p.ClockSkewMs)
+			skew = fmt.Sprintf("%+d ms", int64(math.Round(p.ClockSkewMs)))
 		}
 		t.add(text(p.Node), text(p.Site), link, text(age(now, p.Since)), text(rtt), text(strconv.FormatUint(p.Owned, 10)), text(dash(p.Gossip)), text(skew))
 	}
