@@ -127,11 +127,18 @@ func (w *world) torture(t *testing.T, l *line, data []byte, want int) {
 			t.Fatal(err)
 		}
 	}
-	within := 5 * time.Second
-	if want == 0 {
-		within = 100 * time.Millisecond
+	res := l.receive(200 * time.Millisecond)
+	for i := 0; i < 10 && want != 0 && (res == nil || res.code != want); i++ {
+		// A second message in the file has an answer of its own, and many files
+		// share a branch, so that one may hit another's transaction: like any
+		// client over UDP, repeat.
+		if _, udp := l.conn.(*net.UDPConn); udp && res == nil {
+			l.send(string(data))
+		}
+		if next := l.receive(500 * time.Millisecond); next != nil {
+			res = next
+		}
 	}
-	res := l.receive(within)
 	switch {
 	case res == nil && want != 0:
 		t.Errorf("no answer, want %d", want)
