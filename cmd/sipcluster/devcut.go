@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,14 +42,14 @@ func (c *cli) changeLinks(ctx context.Context, path string, names []string, cut 
 	if err != nil {
 		return fmt.Errorf("dev %s: %w", word, err)
 	}
-	s.change(pairs, cut)
+	changed := s.change(pairs, cut)
 	if err := s.apply(ctx, pairs); err != nil {
 		return fmt.Errorf("dev %s: %w", word, err)
 	}
 	if err := s.save(); err != nil {
 		return err
 	}
-	c.reportLinks(s, pairs, cut)
+	c.reportLinks(s, changed, cut)
 	return nil
 }
 
@@ -78,15 +77,12 @@ func setCut(ctx context.Context, n devNode, others []string) error {
 }
 
 func (c *cli) reportLinks(s *devState, pairs [][2]string, cut bool) {
-	var links []string
+	if len(pairs) == 0 {
+		fmt.Fprintln(c.out, "nothing to change")
+	}
 	for _, p := range pairs {
-		links = append(links, p[0]+"-"+p[1])
+		fmt.Fprintf(c.out, "%s: %s - %s\n", map[bool]string{true: "cut", false: "healed"}[cut], p[0], p[1])
 	}
-	word := "healed"
-	if cut {
-		word = "cut"
-	}
-	fmt.Fprintf(c.out, "%s: %s\n", word, strings.Join(links, " "))
 	if !cut {
 		if len(s.Cuts) == 0 {
 			fmt.Fprintln(c.out, "every link is whole")

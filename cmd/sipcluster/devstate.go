@@ -153,10 +153,17 @@ func (s *devState) cutOff(node string) []string {
 	return others
 }
 
-// change cuts or heals links in the state; the nodes are told by apply.
-func (s *devState) change(pairs [][2]string, cut bool) {
+// change cuts or heals links in the state, and returns those for which that is
+// news; the nodes are told by apply.
+func (s *devState) change(pairs [][2]string, cut bool) (changed [][2]string) {
+	for _, p := range pairs {
+		if slices.Contains(s.Cuts, p) != cut {
+			changed = append(changed, p)
+		}
+	}
 	s.Cuts = slices.DeleteFunc(s.Cuts, func(c [2]string) bool { return slices.Contains(pairs, c) })
 	if cut {
 		s.Cuts = append(s.Cuts, pairs...)
 	}
+	return changed
 }
