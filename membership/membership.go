@@ -269,3 +269,11 @@ func (g *Gossip) notify(id NodeID) {
 	default: // Next takes all there is
 	}
 }
+
+// Alive is gossip's opinion of a node; known is false when it has none.
+func (g *Gossip) Alive(id NodeID) (alive, known bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.members[id]
+	return m != nil && m.Alive, m != nil
+}
