@@ -143,7 +143,7 @@ func (g *Group) open() error {
 	}
 	g.transport = newTransport(&raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
-		Stream: &stream{g.cfg.Listener, g.cfg.Dial, addr(g.cfg.Self.GetClusterAddr()), g.ClusterID},
+		Stream: &stream{Listener: g.cfg.Listener, dial: g.cfg.Dial, advertise: addr(g.cfg.Self.GetClusterAddr()), clusterID: g.ClusterID},
 	})
 	h := halt(g.fail)
 	safe := guard{g.store, h}
@@ -254,6 +254,7 @@ func (g *Group) Run(ctx context.Context) error {
 		select {
 		case <-g.failed:
 			g.raft.Shutdown()
+			_ = g.transport.Close() // peers shall not wait for answers
 		case <-ctx.Done():
 		}
 		return nil
@@ -284,8 +285,8 @@ func (g *Group) logLeaders(ctx context.Context) error {
 // Close stops Raft and closes its files; it waits for its goroutines.
 func (g *Group) Close() error {
 	g.closing.Do(func() {
-		err := g.raft.Shutdown().Error()
-		g.closed = errors.Join(err, g.transport.Close(), g.conns.close(), g.closeStore())
+		stopped := g.raft.Shutdown()
+		g.closed = errors.Join(g.transport.Close(), stopped.Error(), g.conns.close(), g.closeStore())
 	})
 	return g.closed
 }

@@ -131,8 +131,12 @@ func TestGroup_MinorityRefusesWritesAndServesReads(t *testing.T) {
 	}
 	leader.write(1001)
 	term := leader.group.Status().Term
+	healed := time.Now()
 	c.heal()
 	c.equal(n[:]...)
+	if took := time.Since(healed); took > 2*time.Second {
+		t.Errorf("the healed node has the configuration after %v", took)
+	}
 	if s := leader.group.Status(); s.State != "leader" || s.Term != term {
 		t.Fatalf("the healed node deposed the leader: %+v", s)
 	}

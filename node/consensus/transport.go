@@ -1,117 +1,34 @@
 package consensus
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// stream is Raft's view of the cluster port. Each connection begins with the
-// id of the cluster, so that a node of another one, at an address that changed
-// hands, is turned away before it can raise a term here.
-type stream struct {
-	net.Listener
-	dial      func(ctx context.Context, addr string) (net.Conn, error)
-	advertise addr
-	clusterID func() string
-}
+// maxHold bounds how long a failure is held back, so that a leader of old ends too.
+const maxHold = 30 * time.Second
 
-// addr is the address that others dial; a listener may only know 0.0.0.0.
-type addr string
-
-func (addr) Network() string  { return "tcp" }
-func (a addr) String() string { return string(a) }
-
-const (
-	maxClusterID = 255
-	helloTimeout = 5 * time.Second
-)
-
-func (s *stream) Addr() net.Addr { return s.advertise }
-
-func (s *stream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	id := s.clusterID()
-	if id == "" || len(id) > maxClusterID {
-		return nil, errors.New("this node does not belong to a cluster yet")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	conn, err := s.dial(ctx, string(address))
-	if err != nil {
-		return nil, err
-	}
-	_ = conn.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := conn.Write(append([]byte{byte(len(id))}, id...)); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	_ = conn.SetWriteDeadline(time.Time{})
-	return conn, nil
-}
-
-func (s *stream) Accept() (net.Conn, error) {
-	conn, err := s.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &greeted{Conn: conn, want: s.clusterID}, nil
-}
-
-// greeted reads the cluster's id with the first Read, on Raft's goroutine of
-// the connection: a silent caller holds up nobody.
-type greeted struct {
-	net.Conn
-	want func() string
-	once sync.Once
-	err  error
-}
-
-func (g *greeted) Read(b []byte) (int, error) {
-	g.once.Do(func() { g.err = g.hello() })
-	if g.err != nil {
-		return 0, g.err
-	}
-	return g.Conn.Read(b)
-}
-
-func (g *greeted) hello() error {
-	_ = g.SetReadDeadline(time.Now().Add(helloTimeout))
-	var n [1]byte
-	if _, err := io.ReadFull(g.Conn, n[:]); err != nil {
-		return err
-	}
-	id := make([]byte, n[0])
-	if _, err := io.ReadFull(g.Conn, id); err != nil {
-		return err
-	}
-	if want := g.want(); want == "" || string(id) != want {
-		return otherCluster(string(id), want)
-	}
-	return g.SetReadDeadline(time.Time{})
-}
-
-// transport is Raft's TCP transport that also notes how far each follower's log
-// reaches, from the answers to the heartbeats: Raft itself does not tell.
+// transport is Raft's TCP transport that also notes when each follower answers
+// and how far its log reaches: Raft itself does not tell.
 type transport struct {
 	*raft.NetworkTransport
 	requests chan raft.RPC // what Raft consumes: the network's and our own
 	done     chan struct{}
-	close    sync.Once
+	closing  sync.Once
+	closed   error
 
-	mu      sync.Mutex
-	lastLog map[raft.ServerID]progress
+	mu        sync.Mutex
+	followers map[raft.ServerID]*follower
 }
 
 func newTransport(c *raft.NetworkTransportConfig) *transport {
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(c),
-		requests:         make(chan raft.RPC), done: make(chan struct{}), lastLog: map[raft.ServerID]progress{},
+		requests:         make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{},
 	}
 	go t.pass()
 	return t
@@ -139,10 +56,13 @@ func (t *transport) request(rpc raft.RPC) {
 // Consumer implements raft.Transport.
 func (t *transport) Consumer() <-chan raft.RPC { return t.requests }
 
-// Close implements raft.WithClose.
+// Close implements raft.WithClose; a second one returns what the first did.
 func (t *transport) Close() error {
-	t.close.Do(func() { close(t.done) })
-	return t.NetworkTransport.Close()
+	t.closing.Do(func() {
+		close(t.done)
+		t.closed = t.NetworkTransport.Close()
+	})
+	return t.closed
 }
 
 // electNow lets Raft stand for election without waiting for the heartbeat
@@ -152,21 +72,74 @@ func (t *transport) electNow(self raft.ServerID) {
 	t.request(raft.RPC{Command: &raft.TimeoutNowRequest{RPCHeader: header}, RespChan: make(chan raft.RPCResponse, 1)})
 }
 
-type progress struct {
-	index uint64
-	at    time.Time
+// follower is what the transport knows of one.
+type follower struct {
+	lastLog uint64
+	at      time.Time     // of the last answer
+	heard   chan struct{} // closed and replaced at each answer to a heartbeat
 }
 
+func (t *transport) follower(id raft.ServerID) *follower {
+	f := t.followers[id]
+	if f == nil {
+		f = &follower{heard: make(chan struct{})}
+		t.followers[id] = f
+	}
+	return f
+}
+
+// AppendEntries implements raft.Transport.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	if err := t.NetworkTransport.AppendEntries(id, target, args, resp); err != nil {
-		return err
+	heard := t.hearing(id)
+	heartbeat := args.LeaderCommitIndex == 0 && args.PrevLogEntry == 0 && len(args.Entries) == 0
+	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	switch {
+	case err != nil && !heartbeat:
+		t.hold(heard)
+	case err == nil && resp.Success:
+		t.answered(id, resp.LastLog, heartbeat)
 	}
-	if resp.Success {
-		t.mu.Lock()
-		t.lastLog[id] = progress{resp.LastLog, time.Now()}
-		t.mu.Unlock()
+	return err
+}
+
+// InstallSnapshot implements raft.Transport.
+func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	heard := t.hearing(id)
+	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	if err != nil {
+		t.hold(heard)
 	}
-	return nil
+	return err
+}
+
+// hold keeps a failure of the replication back until the follower answers a
+// heartbeat. Raft doubles its pause with each failure up to 10 s: a follower
+// would get no log for that long after a cut was healed.
+func (t *transport) hold(heard <-chan struct{}) {
+	limit := time.NewTimer(maxHold)
+	defer limit.Stop()
+	select {
+	case <-heard:
+	case <-limit.C:
+	case <-t.done:
+	}
+}
+
+func (t *transport) hearing(id raft.ServerID) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.follower(id).heard
+}
+
+func (t *transport) answered(id raft.ServerID, lastLog uint64, heartbeat bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.follower(id)
+	f.lastLog, f.at = lastLog, time.Now()
+	if heartbeat {
+		close(f.heard)
+		f.heard = make(chan struct{})
+	}
 }
 
 // reached returns the last log index that the follower reported within the
@@ -174,11 +147,11 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 func (t *transport) reached(id raft.ServerID, d time.Duration) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.lastLog[id]
-	if time.Since(p.at) > d {
+	f := t.followers[id]
+	if f == nil || time.Since(f.at) > d {
 		return 0
 	}
-	return p.index
+	return f.lastLog
 }
 
 // addresses resolves a server's id by the roster, which is newer than the
