@@ -228,3 +228,9 @@ func (m *Machine) Restore(in io.ReadCloser) error {
 	m.log.Info("configuration replaced by a snapshot", "index", index, "dns", v.NumDNs())
 	return nil
 }
+
+// ApplyCommand applies the command as the entry behind the last one: for a
+// machine that no Raft group feeds, as in the tests of those who read it.
+func (m *Machine) ApplyCommand(c *configpb.Command) Result {
+	return m.Apply(&raft.Log{Index: m.View().Index() + 1, Type: raft.LogCommand, Data: encode(c)}).(Result)
+}

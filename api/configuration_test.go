@@ -1,0 +1,286 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+const testHA1 = "0123456789abcdef0123456789abcdef"
+
+// lone is a configuration plane of one node without Raft: it applies at once.
+type lone struct {
+	m       *fsm.Machine
+	mu      sync.Mutex
+	entries []int // mutations of each
+	fail    error
+	after   int // entries until fail
+}
+
+func (l *lone) Propose(_ context.Context, c *configpb.Command) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil && len(l.entries) >= l.after {
+		return 0, l.fail
+	}
+	if size := proto.Size(c); size > MaxWriteBytes {
+		return 0, fmt.Errorf("an entry of %d bytes", size)
+	}
+	l.entries = append(l.entries, len(c.GetMutations()))
+	r := l.m.ApplyCommand(c)
+	if r.Err != nil {
+		return 0, fmt.Errorf("%w: %w", fsm.ErrRejected, r.Err)
+	}
+	return r.Index, nil
+}
+
+func (l *lone) ReadIndex(context.Context) error {
+	if l.after > 0 {
+		return nil
+	}
+	return l.fail
+}
+
+func configuration(t *testing.T) (*lone, configpb.ConfigurationClient) {
+	t.Helper()
+	m, err := fsm.Open(fsm.Config{Path: filepath.Join(t.TempDir(), "config.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lone{m: m}
+	first := &configpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.com"}}},
+		{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002"}}},
+	}}
+	if _, err := l.Propose(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	l.entries = nil
+	t.Cleanup(func() { _ = m.Close() })
+	conn := serve(t, func(r grpc.ServiceRegistrar) { configpb.RegisterConfigurationServer(r, NewConfiguration(m.View, l)) })
+	return l, configpb.NewConfigurationClient(conn)
+}
+
+func putPhone(number string, groups ...string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: testHA1, Groups: groups}}}
+}
+
+func deleteGroup(name string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_DeleteGroup{DeleteGroup: name}}
+}
+
+func TestConfiguration_WriteAndGetDN(t *testing.T) {
+	_, c := configuration(t)
+	w, err := c.Write(t.Context(), &configpb.WriteRequest{Mutations: []*configpb.Mutation{putPhone("1000")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.GetDN(t.Context(), &configpb.GetDNRequest{Number: "1000", Linearizable: true})
+	if err != nil || r.GetDn().GetRevision() != w.GetRevision() || r.GetDn().GetHa1() != "" {
+		t.Fatal(r, err)
+	}
+	o, err := c.GetOptions(t.Context(), &configpb.GetOptionsRequest{})
+	if err != nil || o.GetOptions().GetRealm() != "example.com" || o.GetOptions().GetMaxContacts() != 10 {
+		t.Fatal(o, err)
+	}
+	n, err := c.ListNodes(t.Context(), &configpb.ListNodesRequest{})
+	if err != nil || len(n.GetNodes()) != 1 {
+		t.Fatal(n, err)
+	}
+}
+
+func TestConfiguration_Errors(t *testing.T) {
+	_, c := configuration(t)
+	zero := uint64(0)
+	if _, err := c.Write(t.Context(), &configpb.WriteRequest{Mutations: []*configpb.Mutation{putPhone("1000")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name string
+		ms   []*configpb.Mutation
+		code codes.Code
+		text string
+	}{
+		{"nothing", nil, codes.InvalidArgument, "no mutation"},
+		{"too many", slices.Repeat([]*configpb.Mutation{putPhone("1")}, MaxWrite+1), codes.InvalidArgument, "use Import"},
+		{"wrong", []*configpb.Mutation{putPhone("1"), putPhone("1 2")}, codes.InvalidArgument, "mutation 2: "},
+		{"not there", []*configpb.Mutation{deleteGroup("x")}, codes.NotFound, "mutation 1: "},
+		{"revision", []*configpb.Mutation{{Op: putPhone("1000").Op, IfRevision: &zero}}, codes.FailedPrecondition, "revision"},
+		{"name taken", []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-b", Name: "a", ClusterAddr: "h:1"}}}}, codes.AlreadyExists, "called a"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			_, err := c.Write(t.Context(), &configpb.WriteRequest{Mutations: x.ms})
+			if s := status.Convert(err); s.Code() != x.code || !strings.Contains(s.Message(), x.text) || strings.HasPrefix(s.Message(), "not applied") {
+				t.Fatal(err)
+			}
+		})
+	}
+	if _, err := c.GetDN(t.Context(), &configpb.GetDNRequest{Number: "404"}); status.Code(err) != codes.NotFound {
+		t.Fatal(err)
+	}
+	if _, err := c.GetDN(t.Context(), &configpb.GetDNRequest{Number: "4 4"}); status.Code(err) != codes.InvalidArgument {
+		t.Fatal(err)
+	}
+}
+
+func TestStatusError(t *testing.T) {
+	for _, x := range []struct {
+		err  error
+		code codes.Code
+		text string
+	}{
+		{nil, codes.OK, ""},
+		{fsm.ErrNoQuorum, codes.Unavailable, "not applied"},
+		{fmt.Errorf("writing: %w", fsm.ErrUnknownOutcome), codes.Unavailable, "unknown outcome"},
+		{fmt.Errorf("%w: disk full", fsm.ErrPlaneFailed), codes.Unavailable, "disk full"},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, ""},
+		{status.Error(codes.NotFound, "x"), codes.NotFound, "x"},
+		{errors.New("odd"), codes.Internal, "odd"},
+	} {
+		if s := status.Convert(StatusError(x.err)); s.Code() != x.code || !strings.Contains(s.Message(), x.text) {
+			t.Errorf("%v became %v", x.err, s)
+		}
+	}
+}
+
+// imported streams the mutations in messages of 700 and returns the progress.
+func imported(t *testing.T, c configpb.ConfigurationClient, ms []*configpb.Mutation) ([]*configpb.ImportResponse, error) {
+	t.Helper()
+	s, err := c.Import(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chunk := range slices.Chunk(ms, 700) {
+		if err := s.Send(&configpb.ImportRequest{Mutations: chunk}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	var progress []*configpb.ImportResponse
+	for {
+		r, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			return progress, nil
+		}
+		if err != nil {
+			return progress, err
+		}
+		progress = append(progress, r)
+	}
+}
+
+func TestConfiguration_ImportIsCutIntoEntriesAndReportsProgress(t *testing.T) {
+	l, c := configuration(t)
+	var ms []*configpb.Mutation
+	for i := range 2300 {
+		ms = append(ms, putPhone(fmt.Sprint(1000+i), "late"))
+	}
+	ms = append(ms, putGroup("late")) // groups go first wherever they stand
+	p, err := imported(t, c, ms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := p[len(p)-1]; last.GetWritten() != 2301 || last.GetTotal() != 2301 || len(p) != len(l.entries) {
+		t.Fatal(p)
+	}
+	if l.m.View().NumDNs() != 2300 || slices.Max(l.entries) > MaxWrite {
+		t.Fatal(l.entries)
+	}
+	if _, err := imported(t, c, nil); status.Code(err) != codes.InvalidArgument {
+		t.Fatal(err)
+	}
+}
+
+func TestConfiguration_ImportOfOneWrongMutationWritesNothing(t *testing.T) {
+	l, c := configuration(t)
+	var ms []*configpb.Mutation
+	for i := range 1500 {
+		ms = append(ms, putPhone(fmt.Sprint(1000+i)))
+	}
+	ms[1234] = putPhone("1234", "nowhere")
+	ms[0] = putGroup("somewhere")
+	_, err := imported(t, c, ms)
+	if s := status.Convert(err); s.Code() != codes.InvalidArgument || !strings.HasPrefix(s.Message(), "mutation 1235: ") {
+		t.Fatal(err)
+	}
+	if len(l.entries) != 0 {
+		t.Fatal("something was written")
+	}
+}
+
+func TestConfiguration_ImportThatStopsSaysHowFarItCame(t *testing.T) {
+	l, c := configuration(t)
+	var ms []*configpb.Mutation
+	for i := range 1200 {
+		ms = append(ms, putPhone(fmt.Sprint(1000+i)))
+	}
+	l.fail = fsm.ErrNoQuorum
+	if _, err := imported(t, c, ms); status.Code(err) != codes.Unavailable || len(l.entries) != 0 {
+		t.Fatal(err)
+	}
+	l.after = 1
+	p, err := imported(t, c, ms)
+	if s := status.Convert(err); len(p) != 1 || s.Code() != codes.Unavailable || !strings.Contains(s.Message(), "after 500 of 1200") {
+		t.Fatal(err)
+	}
+}
+
+func TestConfiguration_ExportCanBeImportedAgain(t *testing.T) {
+	l, c := configuration(t)
+	ms := []*configpb.Mutation{putGroup("g")}
+	for i := range 1200 {
+		ms = append(ms, putPhone(fmt.Sprint(1000+i), "g"))
+	}
+	if _, err := imported(t, c, ms); err != nil {
+		t.Fatal(err)
+	}
+	for _, secrets := range []bool{true, false} {
+		s, err := c.Export(t.Context(), &configpb.ExportRequest{Secrets: secrets, Linearizable: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var numbers []string
+		groups, nodes, options := 0, 0, 0
+		for {
+			r, err := s.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			groups, nodes = groups+len(r.GetGroups()), nodes+len(r.GetNodes())
+			if r.GetOptions() != nil {
+				options++
+			}
+			for _, d := range r.GetDns() {
+				numbers = append(numbers, d.GetNumber())
+				if (d.GetHa1() == testHA1) != secrets {
+					t.Fatal("ha1", d.GetHa1())
+				}
+			}
+		}
+		if groups != 1 || nodes != 1 || options != 1 || len(numbers) != 1200 || !slices.IsSorted(numbers) {
+			t.Fatal(groups, nodes, options, len(numbers))
+		}
+	}
+	if l.m.View().DN("1000").GetHa1() != testHA1 {
+		t.Fatal("hiding the secret changed the configuration")
+	}
+}
