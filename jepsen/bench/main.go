@@ -1,0 +1,165 @@
+// Command bench measures a cluster of real `sipcluster server` processes from
+// outside: it registers phones over UDP, watches as Stat Servers do, kills
+// nodes and cuts the network between them. It prints one table and writes the
+// same as JSON. It knows the servers by their public ports only.
+//
+//	go run ./jepsen/bench                     everything, about 8 minutes
+//	go run ./jepsen/bench -full               with 10 minutes for each quiet run
+//	go run ./jepsen/bench -run reg,lat        some parts
+//	go run ./jepsen/bench -serve -realm R     only the cluster, for another load (peer.sh)
+//
+// Cuts and packet loss need root (network namespaces); without it those parts
+// are skipped, and the table says so.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+)
+
+// options are the flags.
+type options struct {
+	parts    string
+	json     string
+	binary   string
+	dir      string
+	full     bool
+	minutes  float64
+	trials   int
+	dns      int
+	seconds  int
+	rate     int
+	latRate  int
+	profile  string
+	serve    bool
+	realm    string
+	loopback bool
+}
+
+// part is one group of figures.
+type part struct {
+	name string
+	what string
+	run  func(context.Context, *bench) error
+}
+
+var parts = []part{
+	{"reg", "registrations: CPU and rate", func(ctx context.Context, b *bench) error { return b.registrations(ctx) }},
+	{"lat", "REGISTER to event at another node", func(ctx context.Context, b *bench) error { return b.latency(ctx) }},
+	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
+	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
+	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
+	{"list", "see mem", nil},
+	{"heal", "see mem", nil},
+	{"quiet", "false losses under CPU load and packet loss", func(ctx context.Context, b *bench) error { return b.quiet(ctx) }},
+}
+
+// bench is one run of the program.
+type bench struct {
+	options
+	report     *report
+	namespaces bool
+	missing    string // why there are no namespaces
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	b := &bench{report: newReport()}
+	b.flags()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	wanted, err := b.wanted()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(b.dir, "sipcluster-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b.dir = dir
+	if b.binary == "" {
+		if b.binary, err = cluster.Build(dir); err != nil {
+			return err
+		}
+	}
+	if b.missing = cluster.Missing(); b.missing == "" && !b.loopback {
+		b.namespaces = true
+	}
+	if b.serve {
+		return b.serveOnly(ctx)
+	}
+	if err := b.all(ctx, wanted); err != nil {
+		return err
+	}
+	fmt.Print(b.report.table())
+	return b.report.write(b.json)
+}
+
+func (b *bench) flags() {
+	flag.StringVar(&b.parts, "run", "reg,lat,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
+	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
+	flag.StringVar(&b.dir, "dir", "", "where the nodes' directories go; empty: the system's place for temporary files")
+	flag.BoolVar(&b.full, "full", false, "10 minutes for each quiet run")
+	flag.Float64Var(&b.minutes, "minutes", 1, "`minutes` of each quiet run")
+	flag.IntVar(&b.trials, "trials", 20, "kills, and cuts of each kind")
+	flag.IntVar(&b.dns, "dns", 100_000, "DNs of the big cluster")
+	flag.IntVar(&b.seconds, "seconds", 6, "`seconds` of each measured load")
+	flag.IntVar(&b.rate, "rate", 3000, "registrations/s at which CPU is measured")
+	flag.IntVar(&b.latRate, "lat-rate", 1000, "registrations/s at which latency is measured")
+	flag.StringVar(&b.profile, "profile", "", "`directory` for CPU and heap profiles of node 1")
+	flag.BoolVar(&b.serve, "serve", false, "start three nodes on loopback with -dns DNs, print how to reach them, run until the input ends")
+	flag.StringVar(&b.realm, "realm", "bench.test", "SIP domain")
+	flag.BoolVar(&b.loopback, "loopback", false, "no namespaces, even where they would work")
+	flag.Parse()
+	if b.full {
+		b.minutes = 10
+	}
+}
+
+// wanted resolves -run; list and heal come with mem's cluster.
+func (b *bench) wanted() (map[string]bool, error) {
+	want := make(map[string]bool)
+	for name := range strings.SplitSeq(b.parts, ",") {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, kill, cut, heal, mem, list and quiet", name)
+		}
+		want[name] = true
+	}
+	want["mem"] = want["mem"] || want["list"] || want["heal"]
+	return want, nil
+}
+
+func (b *bench) all(ctx context.Context, wanted map[string]bool) error {
+	for _, p := range parts {
+		if p.run == nil || !wanted[p.name] {
+			continue
+		}
+		start := time.Now()
+		fmt.Fprintf(os.Stderr, "# %s: %s\n", p.name, p.what)
+		if err := p.run(ctx, b); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			b.report.failed(p.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "# %s took %v\n", p.name, time.Since(start).Round(time.Second))
+	}
+	return nil
+}
