@@ -43,7 +43,7 @@ until Ctrl-C. Nothing stays behind unless --data-dir is given.`,
 	flags.StringVar(&f.dataDir, "data-dir", "", "keep data and logs in `DIR`; default: a temporary one, removed at the end")
 	flags.StringVar(&f.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm")
 	cmd.PersistentFlags().StringVar(&f.state, "state", statePath(), "`FILE` by which cut and heal find the cluster")
-	cmd.AddCommand(c.devCutCommand(&f.state), c.devHealCommand(&f.state))
+	cmd.AddCommand(c.devCutCommand(&f.state), c.devHealCommand(&f.state), c.devPhoneCommand(&f.state))
 	return cmd
 }
 
@@ -107,7 +107,10 @@ func (c *cli) startDev(ctx context.Context, d *devCluster) error {
 	if err := d.ready(ctx, p.say); err != nil {
 		return err
 	}
-	return d.createDNs(ctx)
+	if err := d.createDNs(ctx); err != nil {
+		return err
+	}
+	return d.configured(ctx, fmt.Sprint(firstDN+demoDNs-1))
 }
 
 // watchDev tells of nodes that end, until the context does.
@@ -166,6 +169,27 @@ func (d *devCluster) createDNs(ctx context.Context) error {
 	return cl.write(ctx, p.mutations...)
 }
 
+// configured waits until the DN is known at every node.
+func (d *devCluster) configured(ctx context.Context, number string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, p := range d.procs {
+		cl, err := connect(p.node.TCAddr, time.Second)
+		if err != nil {
+			return err
+		}
+		err = poll(ctx, p.done, func() bool {
+			_, err := cl.config.GetDN(ctx, &configpb.GetDNRequest{Number: number})
+			return err == nil
+		})
+		cl.close()
+		if err != nil {
+			return fmt.Errorf("waiting for the demo DNs at node %s: %w", p.node.Name, err)
+		}
+	}
+	return nil
+}
+
 // onlyNew leaves out DNs that exist, whatever they are now.
 func (p *plan) onlyNew(dns []dnDoc) []dnDoc {
 	var fresh []dnDoc
@@ -198,6 +222,7 @@ Register a phone, at any node. For baresip, put one of these lines into
 	}
 	fmt.Fprintf(c.out, `For Linphone or another softphone: user name 1001, password demo1001,
 domain %s, outbound proxy sip:%s, transport UDP.
+No phone at hand:  sipcluster dev phone 1001
 
 Look, from any node's side:
   sipcluster dn watch --addr %s
