@@ -49,6 +49,8 @@ func decide(r *register, old []location.Binding, lim limits, now time.Time, seen
 	switch {
 	case r.star:
 		d.removeAll(r, seen)
+	case len(r.contacts) > 0 && d.late(r):
+		d.fault = errOrder
 	case len(r.contacts) > 0:
 		for i := range r.contacts {
 			if d.fault == nil {
@@ -61,6 +63,16 @@ func decide(r *register, old []location.Binding, lim limits, now time.Time, seen
 	}
 	r.bindings = d.bindings
 	return d
+}
+
+// late tells whether a newer request of the same Call-ID was served already.
+func (d *decision) late(r *register) bool {
+	for i := range d.bindings {
+		if b := &d.bindings[i]; b.CSeq > r.cseq && b.CallID == string(r.callID) {
+			return true
+		}
+	}
+	return false
 }
 
 func appendLive(dst, old []location.Binding, now time.Time) []location.Binding {

@@ -1,13 +1,237 @@
 package sip
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
 
-// fast is the short way for the boring REGISTER.
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// fast is the short way for the boring REGISTER: the one that phones send all
+// day long, over UDP, with one Via, one Contact that is registered or
+// refreshed, and nothing that asks for more. It is read in one pass without
+// allocating, goes to the registrar, and the answer is written next to the
+// others of its batch. What is boring is decided so narrowly that whatever
+// passes would have passed the gate with the same meaning;
+// TestFast_AnswersLikeThePlainWay and FuzzFast hold that. A fast belongs to
+// one reader.
 type fast struct {
 	registrar *registrar
+	reg       register
+	ans       answer
+
+	// What the answer repeats.
+	via                    message.Hop
+	from, to, callID, cseq []byte
+	seen                   uint32 // bit set of message.Kind
+	contact, authorization []byte
+	userAgent              []byte
+	maxForwards, expires   []byte
+	toHasTag               bool
 }
 
-// serve answers the datagram if it is one of the boring kind.
-func (f *fast) serve(reply, data []byte, source netip.AddrPort) ([]byte, bool, bool) {
-	return reply, false, false
+var (
+	registerSip = []byte("REGISTER sip:")
+	version     = []byte(" SIP/2.0\r\n")
+	digestWord  = []byte("Digest ")
+	magicCookie = []byte("z9hG4bK")
+)
+
+// serve answers a boring datagram: the reply, and whether the location store
+// has to be flushed before it is sent. Not ok, it has done nothing.
+func (f *fast) serve(reply, data []byte, source netip.AddrPort) (_ []byte, to netip.AddrPort, durable, ok bool) {
+	if f == nil || !f.scan(data) {
+		return reply, to, false, false
+	}
+	f.reg.transport, f.reg.source = location.UDP, source
+	f.ans.reset()
+	f.registrar.stats.fast.Add(1)
+	f.registrar.serve(&f.reg, &f.ans)
+	f.registrar.stats.answered(f.ans.code)
+	return f.appendAnswer(reply, source), answerTo(&f.via, source), f.ans.durable, true
+}
+
+// scan reads the message; false when it is not boring.
+func (f *fast) scan(data []byte) bool {
+	if !bytes.HasPrefix(data, registerSip) || bytes.IndexByte(data, 0) >= 0 {
+		return false
+	}
+	i := bytes.IndexByte(data, '\n')
+	if i < 0 || !bytes.HasSuffix(data[:i+1], version) {
+		return false
+	}
+	target, ok := message.ParseURI(data[len("REGISTER ") : i+1-len(version)])
+	if !ok || len(target.Headers) > 0 {
+		return false
+	}
+	f.seen, f.authorization, f.userAgent, f.maxForwards, f.expires = 0, nil, nil, nil, nil
+	f.reg.reset()
+	f.reg.uriHost = target.Host
+	return f.lines(data[i+1:]) && f.complete() && f.addresses() && f.lifetime()
+}
+
+// lines reads the headers; there must be no body.
+func (f *fast) lines(data []byte) bool {
+	for {
+		i := bytes.IndexByte(data, '\n')
+		if i < 1 || data[i-1] != '\r' {
+			return false
+		}
+		line := data[:i-1]
+		data = data[i+1:]
+		if len(line) == 0 {
+			return len(data) == 0
+		}
+		if line[0] == ' ' || line[0] == '\t' || bytes.IndexByte(line, '\r') >= 0 || !f.line(line) {
+			return false
+		}
+	}
+}
+
+func (f *fast) line(line []byte) bool {
+	i := bytes.IndexByte(line, ':')
+	if i < 1 || !message.IsToken(line[:i]) {
+		return false
+	}
+	k, v := message.KindOf(line[:i]), bytes.Trim(line[i+1:], " \t")
+	if k == message.Other {
+		return true
+	}
+	if f.seen&(1<<k) != 0 {
+		return false
+	}
+	f.seen |= 1 << k
+	return f.header(k, v)
+}
+
+func (f *fast) header(k message.Kind, v []byte) (ok bool) {
+	switch k {
+	case message.Via:
+		f.via, ok = message.ParseVia(v)
+		branch, _ := message.Param(f.via.Params, "branch")
+		return ok && bytes.IndexByte(v, ',') < 0 && len(branch) > len(magicCookie) && bytes.HasPrefix(branch, magicCookie)
+	case message.From:
+		f.from = v
+	case message.To:
+		f.to = v
+	case message.CallID:
+		f.callID = v
+	case message.CSeq:
+		f.cseq = v
+	case message.MaxForwards:
+		f.maxForwards = v
+	case message.ContentLength:
+		return string(v) == "0"
+	case message.Contact:
+		f.contact = v
+	case message.Expires:
+		f.expires = v
+	case message.Authorization:
+		f.authorization = v
+		return len(v) > len(digestWord) && bytes.EqualFold(v[:len(digestWord)], digestWord)
+	case message.UserAgent:
+		f.userAgent = v
+	case message.Supported, message.ContentType:
+	default:
+		return false // Require, Path, Route and their like
+	}
+	return true
+}
+
+const needed = 1<<message.Via | 1<<message.From | 1<<message.To | 1<<message.CallID | 1<<message.CSeq | 1<<message.Contact
+
+// complete checks what stands alone.
+func (f *fast) complete() bool {
+	if f.seen&needed != needed || len(f.callID) == 0 || bytes.IndexByte(f.callID, ' ') >= 0 || bytes.IndexByte(f.callID, '\t') >= 0 {
+		return false
+	}
+	n, method, ok := message.ParseCSeq(f.cseq)
+	if !ok || !bytes.Equal(method, methodRegister) {
+		return false
+	}
+	f.reg.callID, f.reg.cseq, f.reg.userAgent = f.callID, n, f.userAgent
+	if f.authorization != nil {
+		f.reg.authorizations = append(f.reg.authorizations, f.authorization)
+	}
+	return f.seen&(1<<message.MaxForwards) == 0 || positive(f.maxForwards, 255)
+}
+
+// positive tells whether v is a number from 1 to limit.
+func positive(v []byte, limit uint64) bool {
+	if len(v) == 0 || len(v) > 9 {
+		return false
+	}
+	var n uint64
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n > 0 && n <= limit
+}
+
+// addresses reads From, To and Contact.
+func (f *fast) addresses() bool {
+	from, ok := message.ParseAddress(f.from)
+	if !ok {
+		return false
+	}
+	if _, ok = message.ParseURI(from.URI); !ok {
+		return false
+	}
+	to, ok := message.ParseAddress(f.to)
+	if !ok {
+		return false
+	}
+	aor, ok := message.ParseURI(to.URI)
+	if !ok || !aor.IsSIP() || len(aor.User) == 0 || bytes.IndexByte(aor.User, '%') >= 0 || bytes.IndexByte(aor.User, ':') >= 0 {
+		return false
+	}
+	f.reg.toUser, f.reg.toHost = aor.User, aor.Host
+	_, f.toHasTag = message.Param(to.Params, "tag")
+	one, rest := message.NextElement(f.contact)
+	if rest != nil || len(one) == 1 && one[0] == '*' || !f.reg.addContacts(one) {
+		return false
+	}
+	_, ok = message.ParseURI(f.reg.contacts[0].uri)
+	return ok
+}
+
+// lifetime checks that the contact is registered, not removed.
+func (f *fast) lifetime() bool {
+	if f.expires != nil {
+		f.reg.expires = parseExpires(f.expires)
+	}
+	life := f.reg.contacts[0].expires
+	if life < 0 {
+		life = f.reg.expires
+	}
+	return life != 0
+}
+
+func (f *fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
+	dst = append(dst, "SIP/2.0 "...)
+	dst = strconv.AppendInt(dst, int64(f.ans.code), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, f.ans.reason...)
+	dst = append(dst, "\r\nVia: "...)
+	dst, _ = f.via.AppendTo(dst, source)
+	dst = append(dst, "\r\nFrom: "...)
+	dst = append(dst, f.from...)
+	dst = append(dst, "\r\nTo: "...)
+	dst = append(dst, f.to...)
+	if !f.toHasTag {
+		dst = append(dst, ";tag="...)
+		dst = appendToTag(dst, f.registrar.seed, f.callID, f.reg.cseq)
+	}
+	dst = append(dst, "\r\nCall-ID: "...)
+	dst = append(dst, f.callID...)
+	dst = append(dst, "\r\nCSeq: "...)
+	dst = append(dst, f.cseq...)
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, f.ans.lines...)
+	return append(dst, "Content-Length: 0\r\n\r\n"...)
 }

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"bytes"
-	"fmt"
 	"hash/maphash"
 	"net/netip"
 	"strconv"
@@ -99,7 +98,8 @@ func (g *gate) refuse(in *arrival, source netip.AddrPort) {
 	g.stats.answered(in.answer.code)
 	a := message.Answer{Code: in.answer.code, Reason: in.answer.reason, Lines: in.answer.lines}
 	var tag [16]byte
-	a.ToTag = appendToTag(tag[:0], g.seed, m.Get(message.CallID), m.Get(message.CSeq))
+	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
+	a.ToTag = appendToTag(tag[:0], g.seed, m.Get(message.CallID), cseq)
 	in.reply = m.AppendAnswer(in.reply, source, &a)
 	in.replyTo = replyTo(m, source)
 }
@@ -111,6 +111,10 @@ func replyTo(m *message.Message, source netip.AddrPort) netip.AddrPort {
 	if !ok {
 		return source
 	}
+	return answerTo(&hop, source)
+}
+
+func answerTo(hop *message.Hop, source netip.AddrPort) netip.AddrPort {
 	if _, rport := message.Param(hop.Params, "rport"); rport {
 		return source
 	}
@@ -123,8 +127,8 @@ func replyTo(m *message.Message, source netip.AddrPort) netip.AddrPort {
 
 // appendToTag makes the To tag of an answer: the same for the same request,
 // because answers are given without a transaction (RFC 3261 §8.2.7).
-func appendToTag(dst []byte, seed maphash.Seed, callID, cseq []byte) []byte {
-	h := maphash.Bytes(seed, callID) ^ maphash.Bytes(seed, bytes.TrimLeft(cseq, "0"))*0x9e3779b97f4a7c15
+func appendToTag(dst []byte, seed maphash.Seed, callID []byte, cseq uint32) []byte {
+	h := maphash.Bytes(seed, callID) ^ uint64(cseq)*0x9e3779b97f4a7c15
 	const digits = "0123456789abcdef"
 	for range 12 {
 		dst = append(dst, digits[h&15])
@@ -180,12 +184,4 @@ func screenExtensions(m *message.Message, a *answer) {
 		a.set(420, "Bad Extension")
 		a.header("Unsupported", string(unsupported))
 	}
-}
-
-// describe is a message as a log line may show it: no header, no body.
-func describe(m *message.Message) string {
-	if m.IsRequest() {
-		return fmt.Sprintf("%.20s request", m.Method)
-	}
-	return fmt.Sprintf("%d response", m.Status)
 }

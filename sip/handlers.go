@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"hash/maphash"
 	"net/netip"
 	"strings"
 
@@ -44,16 +45,23 @@ func (s *Server) handler(decide func(*Server, *sip.Request, *answer)) func(*sip.
 	}
 }
 
-// respond sends the answer (RFC 3261 §8.2.6).
+// respond sends the answer.
 func (s *Server) respond(req *sip.Request, tx sip.ServerTransaction, a *answer) {
 	s.stats.answered(a.code)
+	if err := tx.Respond(response(req, a, s.registrar.seed)); err != nil {
+		s.log.Debug("the answer could not be sent", "err", err, "code", a.code)
+	}
+}
+
+// response makes the answer to a request (RFC 3261 §8.2.6).
+func response(req *sip.Request, a *answer, seed maphash.Seed) *sip.Response {
 	res := sip.NewResponse(a.code, a.reason)
 	sip.CopyHeaders("Via", req, res)
 	sip.CopyHeaders("From", req, res)
 	if to := value(req, "to"); to != "" {
 		if !strings.Contains(to[strings.LastIndexByte(to, '>')+1:], ";tag=") {
 			var tag [16]byte
-			to += ";tag=" + string(appendToTag(tag[:0], s.registrar.seed, []byte(value(req, "call-id")), []byte(value(req, "cseq"))))
+			to += ";tag=" + string(appendToTag(tag[:0], seed, []byte(value(req, "call-id")), req.CSeq().SeqNo))
 		}
 		res.AppendHeader(sip.NewHeader("To", to))
 	}
@@ -67,9 +75,7 @@ func (s *Server) respond(req *sip.Request, tx sip.ServerTransaction, a *answer) 
 	res.SetBody(nil)
 	res.SetTransport(req.Transport())
 	res.SetDestination(req.Source())
-	if err := tx.Respond(res); err != nil {
-		s.log.Debug("the answer could not be sent", "err", err, "code", a.code)
-	}
+	return res
 }
 
 func value(req *sip.Request, name string) string {

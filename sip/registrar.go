@@ -130,24 +130,12 @@ func limitsOf(o *configpb.Options) limits {
 	}
 }
 
-// update changes the bindings under the DN's lock.
+// update changes the bindings and fills the answer.
 func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) {
-	number, now, lim := d.GetNumber(), g.now(), limitsOf(v.Options())
-	mu := g.lock(number)
-	e := g.store.Get(dn.Number(number))
-	if e == nil {
-		e = &location.Entry{}
-	}
-	dec := decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
-		return g.past.last(number, callID, now)
-	})
-	lost := false
-	if dec.fault == nil && dec.changed {
-		lost = !g.commit(r, dn.Number(number), e, &dec, now)
-	}
-	mu.Unlock()
+	number, now, lim := dn.Number(d.GetNumber()), g.now(), limitsOf(v.Options())
+	dec, lost := g.apply(r, number, lim, now)
 	if lost {
-		g.flowEnded(r.source, dn.Number(number))
+		g.flowEnded(r.source, number)
 	}
 	if dec.fault != nil {
 		a.fault(dec.fault)
@@ -157,6 +145,23 @@ func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) 
 		return
 	}
 	g.accept(r, &dec, a, now)
+}
+
+// apply decides and commits under the DN's lock. lost says that the connection
+// the request came over has ended meanwhile.
+func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (dec decision, lost bool) {
+	defer g.lock(string(n)).Unlock()
+	e := g.store.Get(n)
+	if e == nil {
+		e = &location.Entry{}
+	}
+	dec = decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
+		return g.past.last(string(n), callID, now)
+	})
+	if dec.fault == nil && dec.changed {
+		lost = !g.commit(r, n, e, &dec, now)
+	}
+	return dec, lost
 }
 
 // accept writes the 200 with all bindings.
@@ -197,12 +202,18 @@ func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *dec
 // remember notes the Call-IDs that lost their bindings by a request, for
 // decide: nothing late may speak for them.
 func (g *registrar) remember(r *register, number string, old []location.Binding, dec *decision, now time.Time) {
+	if !dec.claim || !hasCall(old, string(r.callID)) {
+		g.rememberOwn(r, number, dec, now)
+	}
 	for i := range old {
 		b := &old[i]
 		if callID := b.CallID; callID != string(r.callID) && !hasCall(dec.bindings, callID) {
 			g.past.add(number, callID, b.CSeq, now)
 		}
 	}
+}
+
+func (g *registrar) rememberOwn(r *register, number string, dec *decision, now time.Time) {
 	if hasCall(dec.bindings, string(r.callID)) {
 		g.past.forget(number, r.callID)
 	} else {

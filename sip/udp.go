@@ -69,8 +69,10 @@ func listenUDP(addr string) (*net.UDPConn, error) {
 func newDatagrams(c *net.UDPConn, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
 	d := &datagrams{UDPConn: c, pc: ipv4.NewPacketConn(c), gate: g, fast: f, flush: flush, stats: stats, log: log}
 	d.in = make([]ipv4.Message, batch)
+	d.out = make([]ipv4.Message, batch)
 	d.replies = make([][]byte, batch)
 	for i := range d.in {
+		d.out[i].Buffers = make([][]byte, 1)
 		d.in[i].Buffers = [][]byte{make([]byte, maxDatagram)}
 	}
 	return d
@@ -120,17 +122,16 @@ func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
 	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
 	defer func() {
 		if p := recover(); p != nil {
-			d.panicked(p, data)
+			d.panicked(p, i, data, source, from)
 		}
 	}()
 	if len(bytes.Trim(data, "\r\n\x00")) == 0 {
 		return // keep-alive
 	}
 	reply := d.replies[i][:0]
-	if reply, durable, ok := d.fast.serve(reply, data, source); ok {
-		d.replies[i] = reply
+	if reply, to, durable, ok := d.fast.serve(reply, data, source); ok {
 		d.durable = d.durable || durable
-		d.out = append(d.out, ipv4.Message{Buffers: [][]byte{reply}, Addr: from})
+		d.reply(i, reply, to, source, from)
 		return
 	}
 	a := &d.arrival
@@ -139,15 +140,32 @@ func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
 		d.waiting = append(d.waiting, bytes.Clone(a.tidy))
 	}
 	if len(a.reply) > 0 {
-		d.replies[i] = append(reply, a.reply...)
-		d.out = append(d.out, ipv4.Message{Buffers: [][]byte{d.replies[i]}, Addr: net.UDPAddrFromAddrPort(a.replyTo)})
+		d.reply(i, append(reply, a.reply...), a.replyTo, source, from)
 	}
 }
 
-func (d *datagrams) panicked(p any, data []byte) {
+// reply queues an answer; its buffer belongs to the place in the batch.
+func (d *datagrams) reply(i int, reply []byte, to, source netip.AddrPort, from *net.UDPAddr) {
+	d.replies[i] = reply
+	if to != source {
+		from = net.UDPAddrFromAddrPort(to)
+	}
+	n := len(d.out)
+	d.out = d.out[:n+1]
+	d.out[n].Buffers[0], d.out[n].Addr = reply, from
+}
+
+// panicked answers 500 to a message that made something panic.
+func (d *datagrams) panicked(p any, i int, data []byte, source netip.AddrPort, from *net.UDPAddr) {
 	d.stats.panics.Add(1)
-	method, _, _ := bytes.Cut(data, []byte(" "))
-	d.log.Error("a message made the SIP port panic; it was dropped", "panic", p, "method", fmt.Sprintf("%.20q", method))
+	d.log.Error("a message made the SIP port panic; it was answered 500", "panic", p)
+	a := &arrival{answer: answer{code: 500, reason: "Server Internal Error"}}
+	if a.msg.Parse(data, false) == nil && a.msg.IsRequest() {
+		d.gate.refuse(a, source)
+		if len(a.reply) > 0 {
+			d.reply(i, a.reply, a.replyTo, source, from)
+		}
+	}
 }
 
 // send writes the answers. What one destination refuses must not keep the

@@ -69,7 +69,7 @@ func quoted(v []byte) int {
 func validParams(p []byte) bool {
 	for len(p) > 0 {
 		name, _, rest, ok := NextParam(p)
-		if !ok || !isToken(name) {
+		if !ok || !IsToken(name) {
 			return false
 		}
 		p = rest

@@ -46,13 +46,21 @@ func KindOf(name []byte) Kind {
 	if len(name) == 1 {
 		return compact(name[0] | 0x20)
 	}
-	for k := Via; k < kinds; k++ {
-		if len(names[k]) == len(name) && equalFold(name, names[k]) {
+	for _, k := range byLength[min(len(name), len(byLength)-1)] {
+		if equalFold(name, names[k]) {
 			return k
 		}
 	}
 	return Other
 }
+
+// byLength are the headers by the length of their names.
+var byLength = func() (t [len(OriginName) + 2][]Kind) {
+	for k := Via; k < kinds; k++ {
+		t[len(names[k])] = append(t[len(names[k])], k)
+	}
+	return t
+}()
 
 func compact(c byte) Kind {
 	switch c {
@@ -93,7 +101,8 @@ var tokenBytes = func() (t [256]bool) {
 	return t
 }()
 
-func isToken(b []byte) bool {
+// IsToken tells whether b is a token.
+func IsToken(b []byte) bool {
 	for _, c := range b {
 		if !tokenBytes[c] {
 			return false

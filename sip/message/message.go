@@ -129,7 +129,7 @@ func (m *Message) startLine(line []byte) bool {
 		return m.statusLine(line)
 	}
 	words := bytes.Fields(line)
-	if len(words) < 2 || !isToken(words[0]) {
+	if len(words) < 2 || !IsToken(words[0]) {
 		return false
 	}
 	m.Method, m.URI = words[0], words[1]
@@ -220,7 +220,7 @@ func (m *Message) headerLine(line []byte) {
 		return
 	}
 	name := trim(line[:i])
-	if !isToken(name) {
+	if !IsToken(name) {
 		m.fault(400, "Bad header name")
 		return
 	}

@@ -89,7 +89,7 @@ func ParseCSeq(v []byte) (n uint32, method []byte, ok bool) {
 	}
 	d, ok := decimal(v[:i], maxCSeq)
 	method = trim(v[i:])
-	return uint32(d), method, ok && isToken(method)
+	return uint32(d), method, ok && IsToken(method)
 }
 
 func (m *Message) validateAddresses() {

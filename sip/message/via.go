@@ -39,7 +39,7 @@ func ParseVia(v []byte) (h Hop, ok bool) {
 	} else {
 		h.Host = sentBy
 	}
-	return h, isToken(h.Transport) && validHost(h.Host) && validParams(h.Params)
+	return h, IsToken(h.Transport) && validHost(h.Host) && validParams(h.Params)
 }
 
 // word cuts off what stands before the separator.
@@ -54,11 +54,11 @@ func (m *Message) TopVia() (Hop, bool) {
 	return ParseVia(one)
 }
 
-// append writes the entry tidily. With a source it is the top one of a request
+// AppendTo writes the entry tidily. With a source it is the top one of a request
 // that came from there: received and rport are filled in (RFC 3261 §18.2.1,
 // RFC 3581 §4); a received of the sender's own is dropped. branch tells whether
 // it has one.
-func (h *Hop) append(dst []byte, source netip.AddrPort) (_ []byte, branch bool) {
+func (h *Hop) AppendTo(dst []byte, source netip.AddrPort) (_ []byte, branch bool) {
 	dst = append(dst, "SIP/2.0/"...)
 	dst = append(dst, h.Transport...)
 	dst = append(dst, ' ')

@@ -67,7 +67,7 @@ func (m *Message) appendVias(dst []byte, source netip.AddrPort, tidy bool) []byt
 			dst = append(dst, "Via: "...)
 			if hop, ok := ParseVia(one); ok {
 				var branch bool
-				if dst, branch = hop.append(dst, source); !branch && tidy && source.IsValid() {
+				if dst, branch = hop.AppendTo(dst, source); !branch && tidy && source.IsValid() {
 					dst = m.appendBranch(dst)
 				}
 			} else {
