@@ -79,9 +79,9 @@ func (r *Rejection) at(mutation int) *Rejection {
 }
 
 func kindNumber(kind error) byte {
-	for i, k := range kinds {
-		if k == kind {
-			return byte(i)
+	for i, k := range kinds[1:] {
+		if errors.Is(kind, k) {
+			return byte(i + 1)
 		}
 	}
 	return 1

@@ -170,7 +170,7 @@ func (m *Machine) refuse(results []any, err error) []any {
 
 // fail stops the machine for good.
 func (m *Machine) fail(cause error) error {
-	err := fmt.Errorf("%w: %s: %w: make room or repair the disk, then restart the node", ErrFailed, m.store.path, cause)
+	err := fmt.Errorf("%w: %s: %w", ErrFailed, m.store.path, cause)
 	m.mu.Lock()
 	m.failing = err
 	m.mu.Unlock()

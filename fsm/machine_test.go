@@ -409,3 +409,30 @@ func TestMachine_WaitReturnsWhenTheEntryIsVisible(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestView_IsReadAndTriedOutWhileTheMachineApplies(t *testing.T) {
+	m := machine(t)
+	mustApply(t, m, 1, bootstrap("e"))
+	done := make(chan error, 4)
+	for range cap(done) {
+		go func() {
+			for i := range 200 {
+				v := m.View()
+				next, err := v.With([]*configpb.Mutation{phone("77"), group(fmt.Sprint("g", i))})
+				if err != nil || v.DN("77") != nil || next.NumDNs() != v.NumDNs()+1 {
+					done <- fmt.Errorf("the View changed: %w", err)
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for i := range 50 {
+		mustApply(t, m, uint64(i+2), command("", phone(fmt.Sprint(1000+i))))
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -14,7 +14,7 @@ const Remembered = 4096
 // memory holds the outcomes of the last commands, so that a retry under the
 // same request id is answered and not applied again. It is replicated state.
 type memory struct {
-	byID  *btree.BTreeG[entry[outcome]]
+	byID  *tree[outcome]
 	order *btree.BTreeG[*outcome]
 	next  uint64
 }

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/google/btree"
@@ -16,8 +17,8 @@ import (
 type View struct {
 	epoch   string
 	index   uint64
-	dns     *btree.BTreeG[entry[configpb.DN]]
-	groups  *btree.BTreeG[entry[configpb.AgentGroup]]
+	dns     *tree[configpb.DN]
+	groups  *tree[configpb.AgentGroup]
 	nodes   []*configpb.Node // ordered by name
 	stored  *configpb.Options
 	options *configpb.Options // stored, with the defaults filled in
@@ -34,8 +35,21 @@ type entry[T any] struct {
 // degree of the B-trees: an update copies some 3 nodes of 64 entries.
 const degree = 32
 
-func newTree[T any]() *btree.BTreeG[entry[T]] {
-	return btree.NewG(degree, func(a, b entry[T]) bool { return a.key < b.key })
+// tree is a B-tree that nobody writes to once its View is published.
+type tree[T any] struct {
+	*btree.BTreeG[entry[T]]
+	mu sync.Mutex // cloning marks the original; readers don't look at the mark
+}
+
+func newTree[T any]() *tree[T] {
+	return &tree[T]{BTreeG: btree.NewG(degree, func(a, b entry[T]) bool { return a.key < b.key })}
+}
+
+// Clone returns a tree that can be written to; what both share is copied then.
+func (t *tree[T]) Clone() *tree[T] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return &tree[T]{BTreeG: t.BTreeG.Clone()}
 }
 
 // Empty returns the View of a machine that was never written.
@@ -105,7 +119,7 @@ func (v *View) Nodes() []*configpb.Node { return slices.Clone(v.nodes) }
 // Options returns the cluster's options with the defaults filled in.
 func (v *View) Options() *configpb.Options { return v.options }
 
-func behind[T any](t *btree.BTreeG[entry[T]], after string) iter.Seq[*T] {
+func behind[T any](t *tree[T], after string) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		t.AscendGreaterOrEqual(entry[T]{key: after}, func(e entry[T]) bool {
 			return e.key == after || yield(e.val)

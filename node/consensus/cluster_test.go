@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ const (
 
 // cluster is a group of real nodes over loopback TCP, whose links can be cut.
 type cluster struct {
-	t     *testing.T
+	t     testing.TB
 	nodes []*member
 
 	mu  sync.Mutex
@@ -43,6 +44,8 @@ type member struct {
 	rpc     *grpc.Server
 	stop    context.CancelFunc
 	done    chan struct{}
+	// election is Config.Election; 0 means testElection.
+	election time.Duration
 
 	mu    sync.Mutex
 	conns map[net.Conn]string // raft connections made here, by peer
@@ -52,7 +55,7 @@ type member struct {
 // multiplexer of the cluster port does in the program.
 var raftPort sync.Map
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
 	c := &cluster{t: t, cut: map[[2]string]bool{}}
 	t.Cleanup(func() {
 		for _, m := range c.nodes {
@@ -62,7 +65,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-func listen(t *testing.T, addr string) net.Listener {
+func listen(t testing.TB, addr string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -96,7 +99,7 @@ func (m *member) start(clusterID string) {
 	}
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: testElection, Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +212,7 @@ func (m *member) dialGRPC(addr string) (*grpc.ClientConn, error) {
 }
 
 // three returns a running cluster of three voters.
-func three(t *testing.T) (*cluster, [3]*member) {
+func three(t testing.TB) (*cluster, [3]*member) {
 	t.Helper()
 	c := newCluster(t)
 	a, b, d := c.add("a"), c.add("b"), c.add("c")
@@ -327,7 +330,7 @@ func (c *cluster) equal(nodes ...*member) {
 }
 
 // pipe returns a connection that yields in and then ends.
-func pipe(t *testing.T, in []byte) net.Conn {
+func pipe(t testing.TB, in []byte) net.Conn {
 	t.Helper()
 	a, b := net.Pipe()
 	done := make(chan struct{})

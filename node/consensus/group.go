@@ -247,6 +247,7 @@ func (g *Group) leaderChange() <-chan struct{} {
 // disk does not end it, see Err.
 func (g *Group) Run(ctx context.Context) error {
 	e, ctx := errgroup.WithContext(ctx)
+	g.electIfAlone(ctx)
 	e.Go(func() error { return g.reconcile(ctx) })
 	e.Go(func() error { return g.keepSelf(ctx) })
 	e.Go(func() error { return g.logLeaders(ctx) })
@@ -260,6 +261,26 @@ func (g *Group) Run(ctx context.Context) error {
 		return nil
 	})
 	return e.Wait()
+}
+
+// electIfAlone spares the only voter of a cluster the wait for a leader that
+// can't come.
+func (g *Group) electIfAlone(ctx context.Context) {
+	f := g.raft.GetConfiguration()
+	if g.await(ctx, f) != nil || g.raft.State() != raft.Follower {
+		return
+	}
+	self, alone := raft.ServerID(g.cfg.Self.GetId()), false
+	for _, s := range f.Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			if alone = s.ID == self; !alone {
+				return
+			}
+		}
+	}
+	if alone {
+		g.transport.electNow(self)
+	}
 }
 
 func (g *Group) logLeaders(ctx context.Context) error {

@@ -340,3 +340,74 @@ func TestGroup_LostConfigurationStoreComesBackFromTheLog(t *testing.T) {
 		t.Fatal("the state is another one")
 	}
 }
+
+func TestGroup_NodeFarBehindGetsASnapshot(t *testing.T) {
+	c := newCluster(t)
+	a := c.add("a")
+	a.bootstrap()
+	keep := a.group.raft.ReloadableConfig()
+	keep.TrailingLogs = 1
+	if err := a.group.raft.ReloadConfig(keep); err != nil {
+		t.Fatal(err)
+	}
+	late := c.add("late")
+	for i := range 300 {
+		a.write(1000 + i)
+	}
+	if err := a.group.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	a.write(2000)
+	late.startJoined(a)
+	c.waitFor("two voters", func() bool { return a.voters() == 2 })
+	c.equal(a, late)
+	if late.machine.View().NumDNs() != 301 || late.group.raft.Stats()["last_snapshot_index"] == "0" {
+		t.Fatalf("%d DNs, %v", late.machine.View().NumDNs(), late.group.raft.Stats())
+	}
+	late.kill()
+	a.kill()
+	late.start("") // its own snapshot is older than its store
+	if late.machine.View().NumDNs() != 301 {
+		t.Fatal("the snapshot replaced what came after it")
+	}
+}
+
+func TestGroup_OnlyVoterLeadsAtOnceAfterARestart(t *testing.T) {
+	c := newCluster(t)
+	a := c.add("a")
+	a.election = time.Minute
+	a.bootstrap()
+	a.kill()
+	begin := time.Now()
+	a.start("")
+	a.write(1)
+	if took := time.Since(begin); took > patience {
+		t.Fatalf("a write took %v", took)
+	}
+}
+
+// Concurrent writers through all nodes; run with -benchtime 3s.
+func BenchmarkGroup_Propose(b *testing.B) {
+	_, n := three(b)
+	for _, bench := range []struct {
+		name          string
+		size, writers int
+		via           *member
+	}{{"leader", 1, 64, n[0]}, {"follower", 1, 64, n[1]}, {"follower alone", 1, 2, n[1]}, {"bulk", 500, 4, n[1]}} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.SetParallelism(bench.writers / 2)
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					ms := make([]*configpb.Mutation, bench.size)
+					for i := range ms {
+						ms[i] = phone(fmt.Sprint(1000 + i))
+					}
+					if _, err := bench.via.group.Propose(context.Background(), proposal(ms...)); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N*bench.size)/b.Elapsed().Seconds(), "DNs/s")
+		})
+	}
+}

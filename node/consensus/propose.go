@@ -50,6 +50,9 @@ func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint
 		if err := g.Err(); err != nil {
 			return 0, err
 		}
+		if ctx.Err() != nil {
+			return 0, gaveUp(ctx, unknown)
+		}
 		change := g.leaderChange()
 		index, err := attempt()
 		switch {
@@ -66,14 +69,14 @@ func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint
 		case <-g.failed:
 		case <-ctx.Done():
 			pause.Stop()
-			return 0, g.gaveUp(ctx, unknown)
+			return 0, gaveUp(ctx, unknown)
 		}
 		pause.Stop()
 	}
 }
 
 // gaveUp says what is known of a request when its time is over.
-func (g *Group) gaveUp(ctx context.Context, unknown error) error {
+func gaveUp(ctx context.Context, unknown error) error {
 	switch {
 	case unknown != nil:
 		return unknown
