@@ -106,7 +106,10 @@ func NextParam(p []byte) (name, value, rest []byte, ok bool) {
 	if i < 0 {
 		i = len(p)
 	}
-	return name, trim(p[:i]), p[i:], true
+	if value = trim(p[:i]); value == nil {
+		value = []byte{} // "name=" is not "name"
+	}
+	return name, value, p[i:], true
 }
 
 // Param returns the value of a parameter of the list.

@@ -1,0 +1,167 @@
+package sip
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// step is a REGISTER in short: "call cseq contacts..." with contacts as
+// "uri=expires"; "*" for all; no contact is a query.
+func step(t *testing.T, text string) *register {
+	t.Helper()
+	words := strings.Fields(text)
+	r := &register{expires: -1, callID: []byte(words[0])}
+	if _, err := fmt.Sscan(words[1], &r.cseq); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range words[2:] {
+		if w == "*" {
+			r.star, r.expires = true, 0
+			continue
+		}
+		uri, expires := w, ""
+		if i := strings.LastIndexByte(w, '='); i >= 0 {
+			uri, expires = w[:i], w[i+1:]
+		}
+		c := contact{uri: []byte("sip:" + uri), expires: -1}
+		if expires != "" {
+			if _, err := fmt.Sscan(expires, &c.expires); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.contacts = append(r.contacts, c)
+	}
+	return r
+}
+
+func show(bindings []location.Binding, now time.Time) string {
+	var out []string
+	for _, b := range bindings {
+		out = append(out, fmt.Sprintf("%s/%s/%d=%d", strings.TrimPrefix(b.Contact, "sip:"), b.CallID, b.CSeq, int(b.Expires.Sub(now).Seconds())))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// TestDecide_Transcripts are lives of a DN, one REGISTER a line: what it says,
+// and after "->" the bindings with their Call-ID, CSeq and lifetime, or the
+// refusal. "+" marks a new claim.
+func TestDecide_Transcripts(t *testing.T) {
+	for name, script := range map[string]string{
+		"register, refresh, remove": `
+			a 1 p@h=100          -> + p@h/a/1=100
+			a 2 p@h=200          -> + p@h/a/2=200
+			a 3 p@h=0            ->`,
+		"the default lifetime, the greatest, and too brief": `
+			a 1 p@h              -> + p@h/a/1=3600
+			a 2 p@h=99999        -> + p@h/a/2=7200
+			a 3 p@h=59           -> 423
+			a 4                  -> p@h/a/2=7200`,
+		"a retransmission takes no claim, an older one is refused": `
+			a 5 p@h=100          -> + p@h/a/5=100
+			a 5 p@h=100          -> p@h/a/5=100
+			a 4 p@h=100          -> 500
+			a 4 p@h=0            -> 500
+			a 5 p@h=0            -> 500`,
+		"all or nothing": `
+			a 5 p@h=100          -> + p@h/a/5=100
+			b 1 q@h=100 p@h=10   -> 423
+			b 1                  -> p@h/a/5=100`,
+		"several contacts, one removed: no new claim": `
+			a 1 p@h=100 q@h=200  -> + p@h/a/1=100 q@h/a/1=200
+			a 2 p@h=0            -> q@h/a/1=200`,
+		"star removes all": `
+			a 1 p@h=100 q@h=200  -> + p@h/a/1=100 q@h/a/1=200
+			b 1 *                ->`,
+		"star needs a higher CSeq": `
+			a 3 p@h=100          -> + p@h/a/3=100
+			a 3 *                -> 500
+			a 4 *                ->`,
+		"star with a contact": `
+			a 1 p@h=100 *        -> 400`,
+		"a new Call-ID takes the contact over": `
+			a 9 p@h=100          -> + p@h/a/9=100
+			b 1 p@h=100          -> + p@h/b/1=100`,
+		"the old Call-ID's un-REGISTER removes nothing": `
+			a 9 p@h=100          -> + p@h/a/9=100
+			b 1 p@h=100          -> + p@h/b/1=100
+			a 10 p@h=0           -> p@h/b/1=100
+			a 11 *               -> p@h/b/1=100`,
+		"a late REGISTER of the old Call-ID is refused, a new one counts": `
+			a 9 p@h=100          -> + p@h/a/9=100
+			b 1 p@h=100          -> + p@h/b/1=100
+			a 8 p@h=100          -> 500
+			a 10 p@h=100         -> + p@h/a/10=100
+			a 11 p@h=0           ->`,
+		"a late REGISTER does not bring back what was removed": `
+			a 1 p@h=100          -> + p@h/a/1=100
+			a 2 p@h=0            ->
+			a 1 p@h=100          -> 500
+			a 2 p@h=0            ->
+			a 3 p@h=100          -> + p@h/a/3=100`,
+		"nor under another contact of the same Call-ID": `
+			a 1 p@h=100          -> + p@h/a/1=100
+			a 3 q@h=100          -> + p@h/a/1=100 q@h/a/3=100
+			b 1 p@h=100          -> + p@h/b/1=100 q@h/a/3=100
+			a 2 p@h=100          -> 500`,
+		"too many contacts": `
+			a 1 p@h=100 q@h=100 r@h=100       -> + p@h/a/1=100 q@h/a/1=100 r@h/a/1=100
+			b 1 s@h=100                       -> 403
+			b 2 r@h=100                       -> + p@h/a/1=100 q@h/a/1=100 r@h/b/2=100`,
+		"the same URI written otherwise": `
+			a 1 p@H.x;b=1;lr=100              -> + p@H.x;b=1;lr/a/1=100
+			a 2 %70@h.X;lr;c=2=100            -> + %70@h.X;lr;c=2/a/2=100
+			a 3 P@h.x=100                     -> + %70@h.X;lr;c=2/a/2=100 P@h.x/a/3=100`,
+	} {
+		t.Run(name, func(t *testing.T) { transcript(t, script) })
+	}
+}
+
+func transcript(t *testing.T, script string) {
+	g, now := &registrar{past: newHistory()}, time.Now()
+	lim := limits{min: 60, max: 7200, fallback: 3600, contacts: 3}
+	var have []location.Binding
+	for _, line := range strings.Split(strings.TrimSpace(script), "\n") {
+		say, want, _ := strings.Cut(line, "->")
+		r := step(t, say)
+		dec := decide(r, have, lim, now, func(callID []byte) (uint32, bool, bool) { return g.past.last("1", callID, now) })
+		got := ""
+		switch {
+		case dec.fault != nil:
+			got = fmt.Sprint(dec.fault.Code)
+		default:
+			if dec.changed {
+				g.remember(r, "1", have, &dec, now)
+			}
+			have = slices.Clone(dec.bindings)
+			got = show(have, now)
+			if dec.claim {
+				got = "+ " + got
+			}
+		}
+		if strings.TrimSpace(got) != strings.TrimSpace(want) {
+			t.Fatalf("%s: got %s", strings.TrimSpace(line), got)
+		}
+	}
+}
+
+func TestDecide_ALowCSeqCountsAgainAfterAWhile(t *testing.T) {
+	g, now := &registrar{past: newHistory()}, time.Now()
+	g.past.add("1", "a", 50, now)
+	lim := limits{max: 7200, fallback: 3600, contacts: 3}
+	for _, c := range []struct {
+		after time.Duration
+		ok    bool
+	}{{inFlight - time.Second, false}, {inFlight, true}} {
+		then := now.Add(c.after)
+		dec := decide(step(t, "a 1 p@h"), nil, lim, then, func(callID []byte) (uint32, bool, bool) { return g.past.last("1", callID, then) })
+		if (dec.fault == nil) != c.ok {
+			t.Errorf("after %v: %v", c.after, dec.fault)
+		}
+	}
+}
