@@ -192,6 +192,20 @@ func (n *Node) Restart(ctx context.Context) error {
 	return n.Start(ctx)
 }
 
+// Goroutines ends the node's process (SIGQUIT) and returns what it then printed:
+// the stacks of all its goroutines, for a node that hangs.
+func (n *Node) Goroutines() string {
+	before := len(n.Logs())
+	p := n.process()
+	if p == nil || n.signal(syscall.SIGQUIT) != nil {
+		return ""
+	}
+	timer := time.AfterFunc(5*time.Second, n.Kill9)
+	<-p.ended
+	timer.Stop()
+	return n.Logs()[before:]
+}
+
 // Exited returns a channel that closes when the present process ends, and the
 // exit code after that.
 func (n *Node) Exited() (<-chan struct{}, func() int) {

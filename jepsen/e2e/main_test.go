@@ -201,7 +201,7 @@ func (s *clusters) startThree() (*cluster.Cluster, error) {
 // mend makes a cluster whole after a test.
 func mend(t *testing.T, c *cluster.Cluster) {
 	showLogs(t, c)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*starting)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*starting)
 	defer cancel()
 	errs := []error{c.Heal(ctx)}
 	for _, n := range c.Nodes() {
@@ -210,9 +210,21 @@ func mend(t *testing.T, c *cluster.Cluster) {
 		}
 		errs = append(errs, n.Resume())
 	}
-	_, err := c.WaitWhole(ctx, starting)
-	if err := errors.Join(append(errs, err)...); err != nil {
-		t.Errorf("the cluster is not whole after the test: %v", err)
+	_, err := c.WaitWhole(ctx, starting/2)
+	if err := errors.Join(append(errs, err)...); err == nil {
+		return
+	} else if t.Errorf("the cluster is not whole after the test: %v", err); os.Getenv("JEPSEN_STACKS") == "" {
+		t.Log("JEPSEN_STACKS=1 shows what the nodes' goroutines do then")
+	}
+	for _, n := range c.Nodes() {
+		if stacks := n.Goroutines(); os.Getenv("JEPSEN_STACKS") != "" {
+			t.Logf("--- goroutines of %s:\n%s", n.Name(), stacks)
+		}
+	}
+	for _, n := range c.Nodes() { // the next test begins with fresh processes
+		if err := n.Restart(ctx); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,0 +1,47 @@
+#!/bin/bash
+# The registrar load of kamailio/run.sh at Kamailio and at three of our own nodes, side by side, with the ratios printed last.
+#
+#   jepsen/bench/peer.sh [part...]      parts: auth3 lat (the default), see kamailio/run.sh
+#
+# Needs Debian's kamailio, kamailio-extra-modules and sip-tester. From the
+# environment: USERS (30000), DUR (seconds a step, 5), RATE (4000), REPS (3),
+# MAXREPS (searches for the highest rate, 1; 0 leaves them out), BINARY (our
+# program; empty: built), OUT (a directory to keep the figures in).
+set -eu -o pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+for program in kamailio kamcmd sipp python3 bc pgrep ss; do
+	command -v $program >/dev/null || {
+		echo "SKIPPED: the peer bench needs $program: apt-get install kamailio kamailio-extra-modules sip-tester python3 bc procps iproute2" >&2
+		exit 0
+	}
+done
+export USERS=${USERS:-30000} DUR=${DUR:-5} RATE=${RATE:-4000} REPS=${REPS:-3} MAXREPS=${MAXREPS:-1} LAT_N=${LAT_N:-300}
+export REALM=bench.test PASSWORD=secret DN_BASE=2000000
+tmp=$(mktemp -d)
+export RUN=${OUT:-$tmp}/run
+mkdir -p "$RUN"
+server='' load=''
+finish() {
+	[ -n "$load" ] && kill "$load" 2>/dev/null && wait "$load" || true
+	if [ -n "$server" ]; then exec 3>&-; wait "$server" || true; fi # its input ends, so does it
+	rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+(cd "$here/../.." && go build -o "$tmp/bench" ./jepsen/bench)
+mkfifo "$tmp/input"
+"$tmp/bench" -serve -loopback -binary "${BINARY:-}" -dns "$USERS" -realm "$REALM" <"$tmp/input" >"$tmp/targets" &
+server=$!
+exec 3>"$tmp/input"
+for _ in $(seq 600); do
+	grep -q TARGET_PIDS "$tmp/targets" && break
+	kill -0 "$server" 2>/dev/null || { echo "our nodes did not start" >&2; exit 1; }
+	sleep 0.1
+done
+. "$tmp/targets"
+export TARGETS TARGET_PIDS TARGET_AUTH=1
+"$here/kamailio/run.sh" both "${@:-auth3}" $([ $# -gt 0 ] || echo lat) 3>&- &
+load=$!
+wait "$load"
+load=''
