@@ -113,15 +113,15 @@ func withoutSettings(env []string) []string {
 	return kept
 }
 
-// ended says how a node that was started ended, in the last words of its log.
+// ended says how a node that was started ended: in its own last words, which
+// it has when it was not killed.
 func (p *devProcess) ended() error {
+	words := fmt.Sprint(p.err)
 	b, _ := os.ReadFile(p.node.Log)
-	lines := strings.Split(strings.TrimSpace(string(bytes.TrimRight(b, "\n"))), "\n")
-	last := strings.TrimPrefix(lines[len(lines)-1], "sipcluster: ")
-	if last == "" {
-		last = fmt.Sprint(p.err)
+	if at := bytes.LastIndex(b, []byte("\nsipcluster: ")); at >= 0 && p.cmd.ProcessState.ExitCode() > 0 {
+		words = string(bytes.TrimSpace(b[at+len("\nsipcluster: "):]))
 	}
-	return fmt.Errorf("node %s ended: %s (log: %s)", p.node.Name, last, p.node.Log)
+	return fmt.Errorf("node %s ended: %s (log: %s)", p.node.Name, words, p.node.Log)
 }
 
 // readyWithin bounds the start of a cluster.

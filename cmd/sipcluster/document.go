@@ -100,7 +100,10 @@ func (d *document) check() error {
 	return nil
 }
 
-var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+var (
+	unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	wrongSort  = regexp.MustCompile("cannot unmarshal !!(\\w+)( `.*`)? into \\S+")
+)
 
 // yamlError says it in the words of a person who writes YAML, not Go.
 func yamlError(err error) error {
@@ -109,7 +112,8 @@ func yamlError(err error) error {
 	if errors.As(err, &types) && len(types.Errors) > 0 {
 		msg = types.Errors[0]
 	}
-	return errors.New(unknownKey.ReplaceAllString(msg, "unknown key $1"))
+	msg = unknownKey.ReplaceAllString(msg, "unknown key $1")
+	return errors.New(wrongSort.ReplaceAllString(msg, "a $1$2 does not fit here"))
 }
 
 // config makes the DN that the cluster stores; keep tells that it names no

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+const header = "dn,kind,password,external,groups\n"
+
+func readCSV(in io.Reader) ([]string, error) {
+	r, err := newCSVReader(in)
+	if err != nil {
+		return nil, err
+	}
+	var rows []string
+	for {
+		row, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, fmt.Sprintf("%s %s %q %q %q", row.dn.Number, kindName(row.dn.Kind), row.password, row.dn.External, row.dn.Groups))
+	}
+}
+
+func TestCSV_GoodFiles(t *testing.T) {
+	for name, tc := range map[string]struct{ in, want string }{
+		"plain":          {header + "1001,sip,secret,,sales;support\n2001,pstn,,+15551234567,\n3000,routing-point,,,\n", `[1001 sip "secret" "" ["sales" "support"] 2001 pstn "" "+15551234567" [] 3000 routing-point "" "" []]`},
+		"spreadsheet":    {"\ufeff" + strings.ReplaceAll(header+"1001,sip,secret,,\n", "\n", "\r\n"), `[1001 sip "secret" "" []]`},
+		"quotes":         {header + "\"1001\",sip,\"a,\"\"b\",,\"sales; support\"\n", `[1001 sip "a,\"b" "" ["sales" "support"]]`},
+		"blank lines":    {header + "\n1001,sip,s,,\n\n\n", `[1001 sip "s" "" []]`},
+		"no end of line": {header + "1001,sip,s,,", `[1001 sip "s" "" []]`},
+		"no rows":        {header, `[]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := readCSV(iotest.OneByteReader(strings.NewReader(tc.in)))
+			if err != nil || fmt.Sprint(got) != tc.want {
+				t.Errorf("got %v, %v\nwant %s", got, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestCSV_BadRowsAreNamed(t *testing.T) {
+	good := header + "1001,sip,s,,\n"
+	for name, tc := range map[string]struct{ in, want string }{
+		"empty":          {"", "row 1: the file is empty: want the header dn,kind,password,external,groups"},
+		"header":         {"number,kind\n", "row 1: want the header dn,kind,password,external,groups"},
+		"fields":         {good + "1002,sip,s,\n", "row 3: 4 fields, want 5: dn,kind,password,external,groups"},
+		"number":         {good + "10 02,sip,s,,\n", `row 3: "10 02" is no DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #`},
+		"no number":      {good + ",sip,s,,\n", `row 3: "" is no DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #`},
+		"kind":           {good + "1002,fax,s,,\n", `row 3: DN 1002: kind "fax": want sip, pstn, routing-point or trunk`},
+		"twice":          {good + "1001,sip,s,,\n", "row 3: DN 1001 is in row 2 already"},
+		"no password":    {good + "1002,sip,,,\n", "row 3: DN 1002: kind sip needs a password"},
+		"no external":    {good + "1002,pstn,,,\n", "row 3: DN 1002: kind pstn needs an external number, as +15551234567"},
+		"pstn password":  {good + "1002,pstn,s,+1,\n", "row 3: DN 1002: kind pstn has no password"},
+		"sip external":   {good + "1002,sip,s,+1,\n", "row 3: DN 1002: kind sip has no external number"},
+		"trunk":          {good + "1002,trunk,,,\n", "row 3: DN 1002: a trunk has an address, which CSV has no column for: use dn put or apply -f"},
+		"empty group":    {good + "1002,sip,s,,a;;b\n", "row 3: DN 1002: an empty group name: want names separated by ;"},
+		"open quote":     {good + "1002,sip,\"s,,\n1003,sip,s,,\n", "row 3: the quotes don't match"},
+		"behind a blank": {good + "\n1002,fax,s,,\n", `row 4: DN 1002: kind "fax": want sip, pstn, routing-point or trunk`},
+		"endless":        {good + strings.Repeat("x", maxCSVLine+1), "row 3: the row is longer than 16384 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := readCSV(strings.NewReader(tc.in))
+			if err == nil || err.Error() != tc.want {
+				t.Errorf("got  %v\nwant %s", err, tc.want)
+			}
+			if !errors.As(err, new(rowError)) {
+				t.Errorf("%T is no rowError", err)
+			}
+		})
+	}
+}
+
+func FuzzCSV(f *testing.F) {
+	f.Add(header + "1001,sip,s,,a;b\n")
+	f.Add("\ufeff" + header + "\"1\",sip,\"s\"\"\",,\r\n")
+	f.Fuzz(func(t *testing.T, in string) {
+		if _, err := readCSV(strings.NewReader(in)); err != nil && !errors.As(err, new(rowError)) {
+			t.Errorf("an error without row: %v", err)
+		}
+	})
+}
