@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// freeAddrs are addresses of loopback that nobody listens at.
+func freeAddrs(t *testing.T, n int) []string {
+	t.Helper()
+	var addrs []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs
+}
+
+// oneNode runs a cluster of one real node in this process.
+func oneNode(t *testing.T) node.Config {
+	t.Helper()
+	a := freeAddrs(t, 6)
+	cfg := node.Config{
+		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true,
+		SIPAddr: a[0], DefaultAddr: a[1], TCAddr: a[2], ClusterAddr: a[3], GossipAddr: a[4], HTTPAddr: a[5],
+		Log: slog.New(slog.DiscardHandler),
+	}
+	n, err := node.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := n.Run(ctx); err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	awaitStatus(t, cfg.TCAddr, ended)
+	return cfg
+}
+
+func awaitStatus(t *testing.T, addr string, ended <-chan struct{}) {
+	t.Helper()
+	cl, err := connect(addr, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err = poll(ctx, ended, func() bool {
+		s, err := cl.cluster.Status(ctx, &tcpb.StatusRequest{})
+		return err == nil && s.GetRaft().GetQuorum()
+	})
+	if err != nil {
+		t.Fatal("the node never was ready: ", err)
+	}
+}
+
+// operator runs client commands against one node.
+type operator struct {
+	t    *testing.T
+	addr string
+}
+
+// does wants a command to succeed and returns what it prints.
+func (o operator) does(stdin string, args ...string) string {
+	o.t.Helper()
+	status, stdout, stderr := runCLI(o.t.Context(), stdin, append(args, "--addr", o.addr)...)
+	if status != exitDone || stderr != "" {
+		o.t.Errorf("%v: status %d: %s", args, status, stderr)
+	}
+	return stdout
+}
+
+// fails wants a command to fail with one line.
+func (o operator) fails(stdin string, want string, args ...string) {
+	o.t.Helper()
+	status, _, stderr := runCLI(o.t.Context(), stdin, append(args, "--addr", o.addr)...)
+	if status != exitFailed || stderr != "sipcluster: "+want+"\n" {
+		o.t.Errorf("%v: status %d:\n got %s want sipcluster: %s", args, status, stderr, want)
+	}
+}
+
+func TestCommands_AgainstARealNode(t *testing.T) {
+	cfg := oneNode(t)
+	o := operator{t, cfg.TCAddr}
+	t.Run("put keeps the password that it is not given", func(t *testing.T) { putScenes(operator{t, o.addr}) })
+	t.Run("a bad import changes nothing", func(t *testing.T) { importScenes(operator{t, o.addr}) })
+	t.Run("a second apply changes nothing", func(t *testing.T) { applyScenes(operator{t, o.addr}) })
+	t.Run("a phone registers", func(t *testing.T) { phoneScenes(operator{t, o.addr}, cfg.SIPAddr) })
+	t.Run("status and nodes", func(t *testing.T) { statusScenes(operator{t, o.addr}) })
+}
+
+func putScenes(o operator) {
+	same(o.t, o.does("secret\n", "dn", "put", "1001", "--password-file", "-", "--group", "sales"), "group sales created\ndn 1001 created\n")
+	before := o.does("", "export")
+	if !strings.Contains(before, ha1(0, "1001", "example.org", "secret")) {
+		o.t.Errorf("ha1 is not that of the password:\n%s", before)
+	}
+	same(o.t, o.does("", "dn", "put", "1001", "--disabled"), "dn 1001 changed\n")
+	same(o.t, o.does("", "dn", "put", "1001", "--disabled=false"), "dn 1001 changed\n")
+	same(o.t, o.does("", "export"), before)
+	same(o.t, o.does("", "dn", "put", "2001", "--kind", "pstn", "--external", "+15551234567"), "dn 2001 created\n")
+	o.fails("", `dn put 2002: DN 2002: external "1" is not a number in E.164 form, as +15551234567`, "dn", "put", "2002", "--kind", "pstn", "--external", "1")
+	o.fails("", "dn get: DN 2002 is neither configured nor known here", "dn", "get", "2002")
+	same(o.t, o.does("", "dn", "delete", "2001"), "2001 deleted\n")
+	o.fails("", `dn delete: DN "2001" does not exist`, "dn", "delete", "2001")
+	var row dnDetailJSON
+	if err := json.Unmarshal([]byte(o.does("", "dn", "get", "1001", "-o", "json")), &row); err != nil || row.DN != "1001" || !row.Enabled || fmt.Sprint(row.Groups) != "[sales]" {
+		o.t.Error(row, err)
+	}
+}
+
+func importScenes(o operator) {
+	before := o.does("", "export")
+	o.fails(header+"5001,sip,s,,sales\n5002,fax,,,\n", `dn import -: row 3: DN 5002: kind "fax": want sip, pstn, routing-point or trunk; nothing was imported`, "dn", "import", "-")
+	// What only the node finds wrong is named by its row too.
+	o.fails(header+"5001,sip,s,,a;b\n5002,pstn,,12x,\n", `dn import -: row 3: DN 5002: external "12x" is not a number in E.164 form, as +15551234567; nothing was imported`, "dn", "import", "-")
+	same(o.t, o.does("", "export"), before)
+
+	var file strings.Builder
+	file.WriteString(header)
+	for i := range 3000 {
+		fmt.Fprintf(&file, "5%04d,sip,pw%d,,sales;g%d\n", i, i, i%3)
+	}
+	if got := o.does(file.String(), "dn", "import", "-"); !strings.HasPrefix(got, "3000 DNs imported, 3 groups created, in ") {
+		o.t.Error(got)
+	}
+	if n := strings.Count(o.does("", "dn", "list", "--prefix", "5", "-o", "json"), `"state":"OOS"`); n != 3000 {
+		o.t.Errorf("%d DNs are listed", n)
+	}
+}
+
+func applyScenes(o operator) {
+	text := o.does("", "export")
+	same(o.t, o.does(text, "apply", "-f", "-"), "unchanged\n")
+	more := "options: {max_contacts: 4}\ndns:\n  - {dn: 6001, kind: sip, password: s, groups: [new]}\n"
+	same(o.t, o.does(more, "apply", "-f", "-", "--dry-run"), "would be: options changed; groups 1 created, 0 changed, 0 unchanged; DNs 1 created, 0 changed, 0 unchanged\n")
+	same(o.t, o.does(more, "apply", "-f", "-"), "options changed; groups 1 created, 0 changed, 0 unchanged; DNs 1 created, 0 changed, 0 unchanged\n")
+	same(o.t, o.does(more, "apply", "-f", "-"), "unchanged\n")
+	o.fails("dns:\n  - dn: 6002\n    king: sip\n", "apply -: line 3: unknown key king", "apply", "-f", "-")
+	o.fails("dns: [{dn: 6003, kind: sip}]\n", "apply -: DN 6003: there is no stored password to keep, give one", "apply", "-f", "-")
+}
+
+func phoneScenes(o operator, sipAddr string) {
+	watched := o.watches()
+	p, err := siptest.NewPhone(siptest.Config{DN: "1001", Password: "secret", Domain: "example.org", Server: sipAddr})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer p.Close()
+	if err := registered(p.Register(o.t.Context(), time.Minute)); err != nil {
+		o.t.Fatal(err)
+	}
+	watched.wants(o.t, `"event":"EventDNBackInService","dn":"1001","state":"InSrv","owner":"sip1","reason":"registered"`)
+	if got := o.does("", "dn", "list", "--routable"); !strings.Contains(got, "1001  sip   ● InSrv  sip1   dc1   registered  ") {
+		o.t.Error(got)
+	}
+	if err := registered(p.Unregister(o.t.Context())); err != nil {
+		o.t.Fatal(err)
+	}
+	watched.wants(o.t, `"event":"EventDNOutOfService","dn":"1001","state":"OOS","owner":"","reason":"unregistered"`)
+	same(o.t, o.does("", "dn", "list", "--routable", "-o", "json"), "[]\n")
+	watched.ends(o.t)
+}
+
+// watching is dn watch in the background.
+type watching struct {
+	lines  chan string
+	stop   context.CancelFunc
+	status chan int
+}
+
+func (o operator) watches() *watching {
+	ctx, cancel := context.WithCancel(o.t.Context())
+	w := &watching{lines: make(chan string, 100), stop: cancel, status: make(chan int, 1)}
+	c, _ := plainCLI()
+	c.out = lineWriter{w.lines}
+	go func() { w.status <- c.run(ctx, []string{"dn", "watch", "-o", "json", "--addr", o.addr}) }()
+	w.wants(o.t, `"event":"EndOfSnapshot"`)
+	return w
+}
+
+// lineWriter passes on what is written, a line at a time.
+type lineWriter struct{ lines chan<- string }
+
+func (w lineWriter) Write(b []byte) (int, error) {
+	w.lines <- string(bytes.TrimSpace(b))
+	return len(b), nil
+}
+
+func (w *watching) wants(t *testing.T, part string) {
+	t.Helper()
+	select {
+	case l := <-w.lines:
+		if !strings.Contains(l, part) {
+			t.Errorf("got %s, want %s", l, part)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no %s", part)
+	}
+}
+
+func (w *watching) ends(t *testing.T) {
+	t.Helper()
+	w.stop()
+	if status := <-w.status; status != exitDone {
+		t.Errorf("an interrupted watch ends with %d", status)
+	}
+}
+
+func statusScenes(o operator) {
+	var s statusJSON
+	if err := json.Unmarshal([]byte(o.does("", "status", "-o", "json")), &s); err != nil || s.Node != "sip1" || s.Raft.State != "leader" || !s.Raft.Quorum || s.Peers == nil {
+		o.t.Error(s, err)
+	}
+	if got := o.does("", "node", "list"); !strings.Contains(got, "sip1  dc1   ● asked  leader  127.0.0.1:") {
+		o.t.Error(got)
+	}
+	o.fails("", `node drain sip9: no node is named "sip9" in this cluster`, "node", "drain", "sip9")
+	o.fails("", "node remove sip1: node sip1 is the last one: a cluster needs a node", "node", "remove", "sip1")
+	same(o.t, o.does("", "node", "drain", "sip1"), "node sip1 is draining\n")
+	if got := o.does("", "status"); !strings.Contains(got, "  draining\n") {
+		o.t.Error(got)
+	}
+	same(o.t, o.does("", "node", "drain", "sip1", "--undo"), "node sip1 takes part again\n")
+}
+
+func TestServer_FailsWithOneLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"port in use":        {[]string{"--bootstrap", "--tc-addr", taken.Addr().String()}, "--tc-addr"},
+		"no directory":       {[]string{"--bootstrap", "--data-dir", filepath.Join(file, "x")}, "--data-dir"},
+		"no cluster":         {nil, "--bootstrap"},
+		"join to nowhere":    {[]string{"--join", "127.0.0.1:1", "--join-timeout", "200ms"}, "127.0.0.1:1"},
+		"short key":          {[]string{"--bootstrap", "--cluster-key-file", file}, ""},
+		"no key file":        {[]string{"--bootstrap", "--cluster-key-file", file + "x"}, "--cluster-key-file"},
+		"not an own address": {[]string{"--bootstrap", "--bind", "192.0.2.77"}, "192.0.2.77"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "short key" {
+				if err := os.WriteFile(file, []byte("short\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a := freeAddrs(t, 6)
+			args := append([]string{
+				"server", "--node", "a", "--site", "dc1", "--data-dir", t.TempDir(), "--log-level", "error",
+				"--sip-addr", a[0], "--default-addr", a[1], "--tc-addr", a[2], "--cluster-addr", a[3], "--gossip-addr", a[4], "--http-addr", a[5],
+			}, tc.args...)
+			if name == "not an own address" {
+				args = append(args, "--sip-addr", ":0", "--default-addr", ":0", "--tc-addr", ":0", "--cluster-addr", ":0", "--gossip-addr", ":0", "--http-addr", ":0")
+			}
+			status, _, stderr := runCLI(t.Context(), "", args...)
+			if status != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "sipcluster: ") || !strings.Contains(stderr, tc.want) {
+				t.Errorf("status %d: %s", status, stderr)
+			}
+			t.Log(stderr)
+		})
+	}
+}

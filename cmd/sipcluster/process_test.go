@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary is the program itself when this is set: dev and demo start
+// their nodes by it, too.
+const beProgram = "BE_THE_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program prepares the program as a process of its own.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), beProgram+"=1")
+	return cmd
+}
+
+func TestPassword_IsGoneFromTheProcessList(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux shows what the process may overwrite")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, args := range [][]string{
+		{"dn", "put", "1001", "--password", "open-sesame"},
+		{"dn", "put", "1001", "--password=open-sesame", "--kind", "sip"},
+	} {
+		cmd := program(t, append(args, "--addr", l.Addr().String(), "--timeout", "20s")...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := l.Accept() // the program is at its work now
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "cmdline"))
+		if err != nil || bytes.Contains(shown, []byte("sesame")) || !bytes.Contains(shown, []byte("xxxxxxxxxxx")) {
+			t.Errorf("%q %v", shown, err)
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = conn.Close()
+	}
+}
+
+func TestTakeArgs_OnlyOverwritesPasswords(t *testing.T) {
+	argv := strings.Fields("sipcluster --password abc --password=de --password-file f -- --password gh")
+	for i := range argv {
+		argv[i] = string([]byte(argv[i])) // in memory that can be written
+	}
+	args := takeArgs(argv)
+	same(t, strings.Join(args, " "), "--password abc --password=de --password-file f -- --password gh")
+	same(t, strings.Join(argv[1:], " "), "--password xxx --password=xx --password-file f -- --password gh")
+}
+
+func TestServer_EndsWellOnASignal(t *testing.T) {
+	a := freeAddrs(t, 6)
+	cmd := program(t, "server", "--node", "a", "--site", "dc1", "--data-dir", t.TempDir(), "--bootstrap",
+		"--sip-addr", a[0], "--default-addr", a[1], "--tc-addr", a[2], "--cluster-addr", a[3], "--gossip-addr", a[4], "--http-addr", a[5])
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var ended error
+	go func() {
+		defer close(done)
+		ended = cmd.Wait()
+	}()
+	awaitStatus(t, a[2], done)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if ended != nil {
+		t.Errorf("%v: %s", ended, log.String())
+	}
+}
+
+func TestDemo_ObservesEveryStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a cluster")
+	}
+	t.Setenv(beProgram, "1") // for the nodes
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	status, out, stderr := runCLI(ctx, "", "demo")
+	if status != exitDone || !strings.HasSuffix(out, "\nEvery step was observed at both nodes as it has to be.\n") {
+		t.Errorf("status %d: %s\n%s", status, stderr, out)
+	}
+}
+
+func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a cluster")
+	}
+	nodes, err := freeLayout(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sipPort, _ := net.SplitHostPort(nodes[0].SIPAddr)
+	_, basePort, _ := net.SplitHostPort(nodes[0].DefaultAddr)
+	state, temp := filepath.Join(t.TempDir(), "dev.json"), t.TempDir()
+	t.Setenv(beProgram, "1")
+	t.Setenv("TMPDIR", temp)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	lines, status := make(chan string, 100), make(chan int, 1)
+	c, _ := plainCLI()
+	c.out = lineWriter{lines}
+	dev := []string{"dev", "--nodes", "2", "--sip-port", sipPort, "--base-port", basePort, "--state", state}
+	go func() { status <- c.run(ctx, dev) }()
+	for l := range lines {
+		if l == "Ctrl-C ends the cluster." {
+			break
+		}
+	}
+	if code, _, stderr := runCLI(ctx, "", dev...); code != exitFailed || !strings.Contains(stderr, "is in use") {
+		t.Errorf("a second one: status %d: %s", code, stderr)
+	}
+	for _, args := range [][]string{{"dev", "cut", "sip1", "dc2"}, {"dev", "heal"}} {
+		if code, _, stderr := runCLI(ctx, "", append(args, "--state", state)...); code != exitDone {
+			t.Errorf("%v: status %d: %s", args, code, stderr)
+		}
+	}
+	cancel()
+	if code := <-status; code != exitDone {
+		t.Errorf("status %d", code)
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := os.Stat(state); err == nil {
+		t.Error("the state file is still there")
+	}
+}
