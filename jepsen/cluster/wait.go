@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // pollEvery is how often Eventually looks. Where a figure is measured, read a
@@ -25,8 +28,8 @@ func Eventually(ctx context.Context, within time.Duration, what string, cond fun
 		if err == nil {
 			return time.Since(start), nil
 		}
-		if ctx.Err() == nil || last == nil {
-			last = err
+		if late := ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded; !late || last == nil {
+			last = err // a call that the deadline broke off tells nothing
 		}
 		select {
 		case <-ctx.Done():

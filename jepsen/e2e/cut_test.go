@@ -51,7 +51,7 @@ func (s side) regains(t *testing.T, others ...side) {
 		s.watch.waitSeen(t, afterCut, inServiceAt(o.node), o.phones...)
 		for _, p := range o.phones {
 			if told := s.watch.told(p.dn); len(told) != 2 {
-				t.Errorf("%s told of DN %s: %v; want out of service, then in service", s.node.Name(), p.dn, told)
+				t.Errorf("%s told of DN %s: %q; want out of service, then in service", s.node.Name(), p.dn, told)
 			}
 		}
 	}
@@ -178,7 +178,7 @@ func TestCut_PhoneThatMovedMeanwhileHasOneOwnerAfterTheHeal(t *testing.T) {
 	for _, o := range []*observer{oa, ob, oc} {
 		for _, p := range ph {
 			if told := o.told(p.dn); len(told) > 1 {
-				t.Errorf("%s told of DN %s: %v; want one change at most", o.node, p.dn, told)
+				t.Errorf("%s told of DN %s: %q; want one change at most", o.node, p.dn, told)
 			}
 		}
 	}

@@ -40,7 +40,7 @@ func TestDisk_FullStopsConfigurationWritesNeverSIP(t *testing.T) {
 	register(t, n, ph...)
 	unregister(t, n, ph[4])
 	o.waitSeen(t, soon, inServiceAt(n), ph[:4]...)
-	o.waitSeen(t, soon, lostWith(n), ph[4])
+	o.waitSeen(t, soon, nobody, ph[4])
 	o.expectSilence(t, ph[0])
 	eventually(t, soon, "status warns", func(ctx context.Context) error {
 		s, err := n.Status(ctx)

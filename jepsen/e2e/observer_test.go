@@ -152,14 +152,14 @@ func (o *observer) waitSeen(t *testing.T, within time.Duration, want seen, phone
 }
 
 // told returns the changes of a DN, without snapshots, in the order in which
-// they came.
-func (o *observer) told(dn string) []seen {
+// they came, in words.
+func (o *observer) told(dn string) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var out []seen
+	var out []string
 	for _, e := range o.changes {
 		if e.GetDn() == dn {
-			out = append(out, seen{e.GetState(), e.GetOwner()})
+			out = append(out, fmt.Sprintf("%v, %v", seen{e.GetState(), e.GetOwner()}, e.GetReason()))
 		}
 	}
 	return out
@@ -170,7 +170,7 @@ func (o *observer) expectSilence(t *testing.T, phones ...phone) {
 	t.Helper()
 	for _, p := range phones {
 		if told := o.told(p.dn); len(told) > 0 {
-			t.Errorf("%s told of DN %s: %v; want nothing", o.node, p.dn, told)
+			t.Errorf("%s told of DN %s: %q; want nothing", o.node, p.dn, told)
 		}
 	}
 }

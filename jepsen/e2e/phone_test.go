@@ -89,8 +89,8 @@ func runSIPP(t *testing.T, scenario string, n *cluster.Node, transport string, e
 		return err
 	}
 	if err := cmd.Wait(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(cmd.Dir, "errors.log"))
-		return fmt.Errorf("sipp %s at %s: %w\n%.2000s", scenario, n.Name(), err, log)
+		log, _ := os.ReadFile(filepath.Join(cmd.Dir, "messages.log"))
+		return fmt.Errorf("sipp %s at %s: %w\n%s", scenario, n.Name(), err, log[max(0, len(log)-3000):])
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func sippCommand(t *testing.T, scenario string, n *cluster.Node, transport strin
 		"-sf", path, "-inf", "phones.csv", "-t", transport,
 		"-i", phones[0].from.IP().String(), "-m", fmt.Sprint(len(phones)), "-r", "100",
 		"-key", "domain", phones[0].realm, "-key", "expires", fmt.Sprint(expires),
-		"-trace_err", "-error_file", "errors.log", "-nostdin", "-timeout", "20s", "-timeout_error")
+		"-trace_msg", "-message_file", "messages.log", "-nostdin", "-timeout", "20s", "-timeout_error")
 	cmd.Dir = dir
 	return cmd
 }
@@ -126,8 +126,8 @@ func baresip(t *testing.T, n *cluster.Node, p phone, transport string) (stop fun
 	dir := t.TempDir()
 	account := fmt.Sprintf("<sip:%s@%s>;auth_pass=%s;regint=60;outbound=\"sip:%s;transport=%s\"\n",
 		p.dn, p.realm, p.password, n.Addr(cluster.SIP), transport)
-	config := fmt.Sprintf("sip_listen %s:%d\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule_app account.so\nmodule_app menu.so\n",
-		p.from.IP(), p.port)
+	config := fmt.Sprintf("sip_listen %s:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule_app account.so\nmodule_app menu.so\n",
+		p.from.IP())
 	for name, text := range map[string]string{"accounts": account, "config": config, "contacts": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -25,11 +25,17 @@ type seen struct {
 }
 
 func (s seen) String() string {
-	return fmt.Sprintf("%s, owner %q", tcpb.DNState_name[int32(s.state)], s.owner)
+	if s.state == inSrv {
+		return fmt.Sprintf("InSrv at %s", s.owner)
+	}
+	return fmt.Sprintf("OOS, owner %q", s.owner)
 }
 
 func inServiceAt(n *cluster.Node) seen { return seen{inSrv, n.Name()} }
 func lostWith(n *cluster.Node) seen    { return seen{oos, n.Name()} }
+
+// nobody has the DN: it was never registered, or that ended.
+var nobody = seen{oos, ""}
 
 // expectSeen waits until every given node sees the DNs so.
 func expectSeen(t *testing.T, within time.Duration, want seen, phones []phone, at ...*cluster.Node) {

@@ -25,11 +25,11 @@ func TestWatch_ResumedGoesOnWithoutAGap(t *testing.T) {
 	register(t, c.Node(2), ph[3:]...)
 	unregister(t, c.Node(2), ph[0])
 	expectSeen(t, soon, inServiceAt(c.Node(2)), ph[3:], c.Node(1))
-	expectSeen(t, soon, lostWith(c.Node(2)), ph[:1], c.Node(1))
+	expectSeen(t, soon, nobody, ph[:1], c.Node(1))
 
 	again := observeFrom(t, c.Node(1), &tcpb.WatchRequest{ResumeIncarnation: incarnation, ResumeSeq: seq})
 	again.waitSeen(t, soon, inServiceAt(c.Node(2)), ph[3:]...)
-	again.waitSeen(t, soon, lostWith(c.Node(2)), ph[0])
+	again.waitSeen(t, soon, nobody, ph[0])
 	if !again.started.GetResumed() {
 		t.Error("the watch began anew; want it resumed")
 	}
