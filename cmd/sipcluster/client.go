@@ -28,10 +28,10 @@ type client struct {
 	// undialled is set while the last attempt to connect failed.
 	undialled atomic.Bool
 
-	tcpb.AvailabilityClient
-	cluster tcpb.ClusterClient
-	fabric  tcpb.FabricClient
-	config  configpb.ConfigurationClient
+	availability tcpb.AvailabilityClient
+	cluster      tcpb.ClusterClient
+	fabric       tcpb.FabricClient
+	config       configpb.ConfigurationClient
 }
 
 // connect prepares a client; the connection is made by the first call.
@@ -48,7 +48,7 @@ func connect(addr string, timeout time.Duration) (*client, error) {
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	c.conn = conn
-	c.AvailabilityClient = tcpb.NewAvailabilityClient(conn)
+	c.availability = tcpb.NewAvailabilityClient(conn)
 	c.cluster, c.fabric = tcpb.NewClusterClient(conn), tcpb.NewFabricClient(conn)
 	c.config = configpb.NewConfigurationClient(conn)
 	return c, nil

@@ -149,10 +149,10 @@ func (c *client) eachDN(ctx context.Context, f *tcpb.Filter, routable bool, fn f
 
 func (c *client) page(ctx context.Context, f *tcpb.Filter, routable bool, size uint32, token string) ([]*tcpb.DNStatus, string, error) {
 	if routable {
-		resp, err := unary(ctx, c, c.ListRoutable, &tcpb.ListRoutableRequest{Filter: f, PageSize: size, PageToken: token})
+		resp, err := unary(ctx, c, c.availability.ListRoutable, &tcpb.ListRoutableRequest{Filter: f, PageSize: size, PageToken: token})
 		return resp.GetDns(), resp.GetNextPageToken(), err
 	}
-	resp, err := unary(ctx, c, c.ListDNs, &tcpb.ListDNsRequest{Filter: f, PageSize: size, PageToken: token})
+	resp, err := unary(ctx, c, c.availability.ListDNs, &tcpb.ListDNsRequest{Filter: f, PageSize: size, PageToken: token})
 	return resp.GetDns(), resp.GetNextPageToken(), err
 }
 
@@ -165,7 +165,7 @@ func (c *cli) dnGetCommand() *cobra.Command {
 				return err
 			}
 			defer cl.close()
-			status, err := unary(cmd.Context(), cl, cl.AvailabilityClient.GetDN, &tcpb.GetDNStatusRequest{Dn: args[0]})
+			status, err := unary(cmd.Context(), cl, cl.availability.GetDN, &tcpb.GetDNStatusRequest{Dn: args[0]})
 			if err != nil {
 				return fmt.Errorf("dn get: %w", err)
 			}

@@ -67,15 +67,11 @@ type watcher struct {
 // run ends without error when interrupted; it fails when the first connection does.
 func (w *watcher) run(ctx context.Context) error {
 	for told := false; ; {
-		err := w.follow(ctx, &told)
-		if ctx.Err() != nil {
+		err := w.client.explain(w.follow(ctx, &told))
+		if interrupted(ctx) {
 			return nil
 		}
-		err = w.client.explain(err)
-		if !w.began {
-			return err
-		}
-		if errors.As(err, new(answerError)) {
+		if !w.began || errors.As(err, new(answerError)) {
 			return err
 		}
 		if !told {
@@ -90,13 +86,22 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
+func interrupted(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // follow reads one connection's stream until it breaks.
 func (w *watcher) follow(ctx context.Context, told *bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silence := newDeadline(max(w.client.timeout, 3*time.Second), cancel)
 	defer silence.stop()
-	stream, err := w.client.Watch(ctx, w.req)
+	stream, err := w.client.availability.Watch(ctx, w.req)
 	if err != nil {
 		return err
 	}

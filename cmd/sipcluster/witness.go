@@ -44,7 +44,7 @@ func newWitness(ctx context.Context, n devNode) (*witness, error) {
 
 // follow passes on what comes behind the snapshot.
 func (w *witness) follow(ctx context.Context, ready chan<- struct{}) error {
-	stream, err := w.client.Watch(ctx, &tcpb.WatchRequest{})
+	stream, err := w.client.availability.Watch(ctx, &tcpb.WatchRequest{})
 	if err != nil {
 		return err
 	}

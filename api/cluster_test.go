@@ -1,0 +1,181 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// reported is what a composition root would tell.
+type reported struct{ quorum bool }
+
+func (r reported) Peers() []Peer {
+	return []Peer{{ID: peerID, Reachable: true, RTT: 250 * time.Microsecond, ClockSkew: -time.Second, Since: time.Unix(100, 0), Gossip: "alive"}}
+}
+
+func (r reported) Raft() Raft {
+	return Raft{State: "leader", Leader: selfID, Term: 3, Applied: 17, Quorum: r.quorum}
+}
+
+func (r reported) Warnings() []string { return []string{"the disk is full"} }
+
+// applier applies proposals at once to the view of a site.
+type applier struct {
+	s   *site
+	err error
+}
+
+func (a *applier) Propose(_ context.Context, c *configpb.Command) (uint64, error) {
+	if a.err != nil {
+		return 0, a.err
+	}
+	next, err := a.s.view.With(c.Mutations)
+	if err != nil {
+		return 0, err
+	}
+	a.s.view = next
+	return next.Index(), nil
+}
+
+func newCluster(t *testing.T, s *site) (tcpb.ClusterClient, *applier) {
+	a := &applier{s: s}
+	conn := serve(t, func(r grpc.ServiceRegistrar) {
+		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{
+			Table: s.table, View: func() *fsm.View { return s.view }, Observer: reported{true}, Proposer: a,
+			ClusterID: "c1", Version: "v1", Started: time.Unix(50, 0),
+		}))
+	})
+	return tcpb.NewClusterClient(conn), a
+}
+
+func TestStatus_CountsWhatListDNsLists(t *testing.T) {
+	s := everyKind(t)
+	client, _ := newCluster(t, s)
+	got, err := client.Status(t.Context(), &tcpb.StatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := fmt.Sprint(got.Node, got.Site, got.Version, got.ClusterId, got.Draining, got.Warnings, got.Started.Seconds)
+	if head != "sip1dc1v1c1false [the disk is full] 50" {
+		t.Error(head)
+	}
+	if r := got.Raft; r.State != "leader" || r.Leader != "sip1" || r.Term != 3 || r.AppliedIndex != 17 || !r.Quorum {
+		t.Error(r)
+	}
+	if d := got.Dns; d.Total != 8 || d.InService != 5 || d.OutOfService != 3 || d.Owned != 1 {
+		t.Error(d)
+	}
+	p := got.Peers[0]
+	if len(got.Peers) != 1 || p.Node != "sip2" || p.Site != "dc2" || !p.Reachable || p.RttMs != 0.25 || p.ClockSkewMs != -1000 || p.Owned != 2 || p.Since.Seconds != 100 || p.TcAddr != "127.0.0.1:7001" {
+		t.Error(p)
+	}
+}
+
+func TestDrainNode_AndBack(t *testing.T) {
+	s := everyKind(t)
+	client, _ := newCluster(t, s)
+	for _, undo := range []bool{false, false, true, true} {
+		if _, err := client.DrainNode(t.Context(), &tcpb.DrainNodeRequest{Name: "sip2", Undo: undo}); err != nil {
+			t.Fatal(err)
+		}
+		if s.view.NodeByName("sip2").Draining == undo {
+			t.Errorf("undo %v: %v", undo, s.view.NodeByName("sip2"))
+		}
+	}
+}
+
+func TestRemoveNode(t *testing.T) {
+	s := everyKind(t)
+	client, a := newCluster(t, s)
+	remove := func(name string) error {
+		_, err := client.RemoveNode(t.Context(), &tcpb.RemoveNodeRequest{Name: name})
+		return err
+	}
+	if err := remove("sip9"); status.Code(err) != codes.NotFound {
+		t.Error(err)
+	}
+	a.err = fsm.ErrNoQuorum
+	if err := remove("sip2"); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "not applied") {
+		t.Error(err)
+	}
+	a.err = nil
+	if err := remove("sip2"); err != nil || s.view.NodeByName("sip2") != nil {
+		t.Error(err)
+	}
+	if err := remove("sip1"); status.Code(err) != codes.FailedPrecondition {
+		t.Error(err)
+	}
+}
+
+func TestFabric_CutsByName(t *testing.T) {
+	s := everyKind(t)
+	var cut []dn.Node
+	f := NewFabric(func() *fsm.View { return s.view }, func(nodes []dn.Node) { cut = nodes })
+	if _, err := f.SetCut(t.Context(), &tcpb.SetCutRequest{Nodes: []string{"sip2"}}); err != nil || fmt.Sprint(cut) != "["+peerID+"]" {
+		t.Error(cut, err)
+	}
+	if _, err := f.SetCut(t.Context(), &tcpb.SetCutRequest{Nodes: []string{"sip9"}}); status.Code(err) != codes.NotFound {
+		t.Error(err)
+	}
+}
+
+type counted struct{}
+
+func (counted) Samples(emit func(Sample)) {
+	emit(Sample{Name: "sip_requests_total", Help: "Requests.", Counter: true, Label: "method", LabelValue: "REGISTER", Value: 3})
+	emit(Sample{Name: "sip_requests_total", Help: "Requests.", Counter: true, Label: "method", LabelValue: "OPTIONS", Value: 1})
+}
+
+func TestHTTP(t *testing.T) {
+	s := everyKind(t)
+	ready := status.Error(codes.Unavailable, "joining")
+	c := HTTPConfig{
+		Table: s.table, Observer: reported{true}, Names: func(dn.Node) string { return "sip2" }, Sources: []Source{counted{}},
+		Ready: func() error { return ready },
+	}
+	get := func(c HTTPConfig, path string) (int, string) {
+		w := httptest.NewRecorder()
+		NewHTTP(c).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w.Code, w.Body.String()
+	}
+	code, text := get(c, "/metrics")
+	for _, want := range []string{
+		"sipcluster_dns_known 4\n", "sipcluster_dns_in_service 4\n", "sipcluster_dns_owned 2\n",
+		`sipcluster_peer_rtt_seconds{peer="sip2"} 0.00025` + "\n", "sipcluster_raft_quorum 1\n", "# TYPE sipcluster_sip_requests_total counter\n",
+		`sipcluster_sip_requests_total{method="REGISTER"} 3` + "\n", "go_goroutines ",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%d, no %q in\n%s", code, want, text)
+		}
+	}
+	if code, _ := get(c, "/healthz"); code != http.StatusOK {
+		t.Error(code)
+	}
+	if code, text := get(c, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "joining") {
+		t.Error(code, text)
+	}
+	ready = nil
+	if code, _ := get(c, "/readyz"); code != http.StatusOK {
+		t.Error(code)
+	}
+	if code, _ := get(c, "/debug/pprof/"); code != http.StatusNotFound {
+		t.Error(code)
+	}
+	c.Debug = true
+	if code, _ := get(c, "/debug/pprof/"); code != http.StatusOK {
+		t.Error(code)
+	}
+}
