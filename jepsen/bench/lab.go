@@ -198,19 +198,20 @@ func (l *lab) close() error {
 	return l.Close()
 }
 
-// profile saves a CPU profile of the first node over the given time, and a
-// heap profile, when a directory was given for them.
+// profiles saves an execution trace of one second, a CPU profile of the rest of
+// the given time and a heap profile of a node, when a directory was given for them.
 func (b *bench) profiles(ctx context.Context, n *cluster.Node, name string, d time.Duration) {
 	if b.profile == "" {
 		return
 	}
-	for file, path := range map[string]string{
-		"cpu":  fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(d.Seconds())),
-		"heap": "/debug/pprof/heap?gc=1",
+	for _, p := range []struct{ file, path string }{
+		{"trace", "/debug/pprof/trace?seconds=1"},
+		{"cpu", fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(d.Seconds())-1))},
+		{"heap", "/debug/pprof/heap?gc=1"},
 	} {
-		data, err := get(ctx, n, path)
+		data, err := get(ctx, n, p.path)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(b.profile, name+"."+file), data, 0o600)
+			err = os.WriteFile(filepath.Join(b.profile, name+"."+p.file), data, 0o600)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "# profile:", err)
