@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -87,6 +90,9 @@ func TestConfiguration_MinorityRefusesWritesAndServesOn(t *testing.T) {
 	}
 	if !strings.Contains(res.Err, "not applied") && !strings.Contains(res.Err, "unknown outcome") {
 		t.Errorf("the error does not say whether the write was applied: %q", res.Err)
+	}
+	if _, err := c.Node(3).Configuration().GetDN(t.Context(), &configpb.GetDNRequest{Number: "4011", Linearizable: true}); status.Code(err) != codes.Unavailable {
+		t.Errorf("a linearizable read without a quorum: %v; want Unavailable", err)
 	}
 	register(t, c.Node(3), ph...)
 	expectSeen(t, soon, inServiceAt(c.Node(3)), ph, c.Node(3))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
@@ -205,4 +206,45 @@ func TestCut_OfTwoNodesHalfAndHalfLeavesBothServing(t *testing.T) {
 
 	t.Run("stranger without the key does not join", func(t *testing.T) { joinWithoutKey(t, c) })
 	t.Run("node joins and is removed", func(t *testing.T) { joinAndRemove(t, c) })
+}
+
+// Gossip alone does not come together again after a cut of this length.
+func TestCut_LongerThanGossipRemembersHeals(t *testing.T) {
+	c := threeNodes(t)
+	s := sides(t, c, 3600)
+	must(t, c.CutOff(t.Context(), c.Node(1)))
+	s[0].loses(t, s[1], s[2])
+	remains(t, 15*time.Second)
+	for i := range s {
+		s[i].goesOn(t)
+	}
+	must(t, c.Heal(t.Context()))
+	s[0].regains(t, s[1], s[2])
+	s[1].regains(t, s[0])
+	s[2].regains(t, s[0])
+	expectEqualTables(t, soon, c.Nodes()...)
+}
+
+func TestLoss_OfFivePercentLosesNoPeer(t *testing.T) {
+	c := threeNodes(t)
+	s := sides(t, c, 3700)
+	must(t, c.Loss(t.Context(), 5))
+	remains(t, 8*time.Second)
+	for i := range s {
+		s[i].goesOn(t)
+		for _, other := range s {
+			s[i].watch.expectSilence(t, other.phones...)
+		}
+	}
+}
+
+// remains lets a fault last: here its length is what is tested.
+func remains(t *testing.T, length time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
 }

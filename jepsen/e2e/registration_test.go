@@ -195,3 +195,38 @@ func TestSipsak_RegistersAndPings(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestRegister_NotRefreshedExpires(t *testing.T) {
+	c := threeNodes(t)
+	ph := phones(t, c.Node(1), "1091", "1092")
+	shortest(t, c.Node(1), 1)
+	t.Cleanup(func() { shortest(t, c.Node(1), 60) })
+	o := observe(t, c.Node(3))
+	eventually(t, soon, "the shorter lifetime holds at n2", func(context.Context) error {
+		return runSIPP(t, "register", c.Node(2), "u1", 2, ph[0].at(c.Node(2)), ph[1].at(c.Node(2)))
+	})
+	o.waitSeen(t, soon, inServiceAt(c.Node(2)), ph...)
+	// Moved: what expires at n2 is no longer what counts.
+	register(t, c.Node(1), ph[1])
+	o.waitSeen(t, soon, nobody, ph[0])
+	expectNow(t, inServiceAt(c.Node(1)), ph[1:], c.Nodes()...)
+	d, err := c.Node(1).Availability().GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: "1091"})
+	if err != nil || d.GetReason() != tcpb.Reason_REASON_EXPIRED {
+		t.Errorf("n1: %v %v; want reason expired", d, err)
+	}
+}
+
+// shortest sets the shortest lifetime of a registration that the cluster accepts.
+func shortest(t *testing.T, n *cluster.Node, seconds uint32) {
+	ctx, cancel := context.WithTimeout(context.Background(), soon) // also after the test
+	defer cancel()
+	now, err := n.Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})
+	if err == nil {
+		now.Options.MinExpiresS, now.Options.Revision = seconds, 0
+		_, err = n.Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
+			{Op: &configpb.Mutation_PutOptions{PutOptions: now.GetOptions()}}}})
+	}
+	if err != nil {
+		t.Errorf("options: %v", err)
+	}
+}
