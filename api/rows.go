@@ -139,7 +139,7 @@ type page struct {
 const slab = 256
 
 func newPage(view *fsm.View, size int) *page {
-	return &page{names: &names{view: view}, size: size}
+	return &page{names: &names{view: view}, dns: make([]*tcpb.DNStatus, 0, min(size, 4096)), size: size}
 }
 
 func (p *page) add(r row) {

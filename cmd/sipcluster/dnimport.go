@@ -161,7 +161,7 @@ func (c *cli) upload(ctx context.Context, cl *client, next func() ([]*configpb.M
 	}
 	p := c.progress("importing")
 	defer p.end()
-	for done := false; !done; {
+	for done, sent := false, 0; !done; {
 		req := &configpb.ImportRequest{}
 		for len(req.Mutations) < importChunk && !done {
 			m, err := next()
@@ -179,6 +179,8 @@ func (c *cli) upload(ctx context.Context, cl *client, next func() ([]*configpb.M
 		if stream.Send(req) != nil {
 			break // the answer says why
 		}
+		sent += len(req.Mutations)
+		p.say(fmt.Sprintf("checking %d", sent))
 	}
 	_ = stream.CloseSend()
 	return c.awaitImport(cl, stream, cancel, p)

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,6 +205,78 @@ func (o operator) watches() *watching {
 	go func() { w.status <- c.run(ctx, []string{"dn", "watch", "-o", "json", "--addr", o.addr}) }()
 	w.wants(o.t, `"event":"EndOfSnapshot"`)
 	return w
+}
+
+func TestWatch_GoesOnAfterALostConnection(t *testing.T) {
+	cfg := oneNode(t)
+	relay := newRelay(t, cfg.TCAddr)
+	direct := operator{t, cfg.TCAddr}
+	direct.does("secret\n", "dn", "put", "1001", "--password-file", "-")
+	w := operator{t, relay.addr}.watches()
+	phone, err := siptest.NewPhone(siptest.Config{DN: "1001", Password: "secret", Domain: "example.org", Server: cfg.SIPAddr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer phone.Close()
+	if err := registered(phone.Register(t.Context(), time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	w.wants(t, `"event":"EventDNBackInService","dn":"1001"`)
+	relay.hangUp()
+	if err := registered(phone.Unregister(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	// No snapshot: the next thing heard is the change.
+	w.wants(t, `"event":"EventDNOutOfService","dn":"1001"`)
+	w.ends(t)
+}
+
+// relay passes TCP connections on, until it hangs up.
+type relay struct {
+	addr string
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func newRelay(t *testing.T, to string) *relay {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{addr: l.Addr().String()}
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.hangUp()
+	})
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			r.mu.Lock()
+			r.open = append(r.open, in, out)
+			r.mu.Unlock()
+			go func() { _, _ = io.Copy(in, out) }()
+			go func() { _, _ = io.Copy(out, in) }()
+		}
+	}()
+	return r
+}
+
+func (r *relay) hangUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.open {
+		_ = c.Close()
+	}
+	r.open = nil
 }
 
 // lineWriter passes on what is written, a line at a time.
