@@ -10,6 +10,9 @@ import (
 // smallSite is how many phones a node has where losses are timed.
 const smallSite = 30
 
+// steady is how long a cluster is left alone before a trial.
+const steady = 1500 * time.Millisecond
+
 // small is a lab with a few phones and an observer at each node, all well.
 func (b *bench) small(ctx context.Context, nodes int) (*lab, error) {
 	dns := make([]int, nodes)
@@ -46,6 +49,9 @@ func (b *bench) kills(ctx context.Context) (err error) {
 	l.observers = others
 	var gone, back []float64
 	for range b.trials {
+		if err := pause(ctx, steady); err != nil {
+			return err
+		}
 		start := time.Now()
 		l.nodes[victim].Kill9()
 		lost, err := latest(ctx, others, 10*time.Second, false, l.dns[victim])
@@ -141,6 +147,9 @@ func (b *bench) cut(ctx context.Context, c cutting) (err error) {
 }
 
 func (l *lab) cutAndHeal(ctx context.Context, c cutting) (lost, healed float64, err error) {
+	if err := pause(ctx, steady); err != nil {
+		return 0, 0, err
+	}
 	start := time.Now()
 	if err := l.Split(ctx, pick(l.nodes, c.a), pick(l.nodes, c.b)); err != nil {
 		return 0, 0, err

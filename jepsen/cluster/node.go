@@ -27,6 +27,7 @@ type Node struct {
 	conn          *grpc.ClientConn
 	mu            sync.Mutex
 	proc          *process // the latest one; nil before the first start
+	judged        int      // how much of the log Faults has seen
 }
 
 // process is a server from its start to its end.
@@ -230,12 +231,17 @@ func (n *Node) LogTail(lines int) string { return lastLines(n.Logs(), lines) }
 
 var fault = regexp.MustCompile(`(?m)^(WARNING: DATA RACE|panic: |fatal error: )`)
 
-// Faults returns an error when the node's log tells of a data race or a crash.
+// Faults returns an error when the node's log tells of a data race or a crash
+// since the last call.
 func (n *Node) Faults() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	log := n.Logs()
-	at := fault.FindStringIndex(log)
+	fresh := log[min(n.judged, len(log)):]
+	n.judged = len(log)
+	at := fault.FindStringIndex(fresh)
 	if at == nil {
 		return nil
 	}
-	return fmt.Errorf("node %s:\n%.6000s", n.name, log[at[0]:])
+	return fmt.Errorf("node %s:\n%.6000s", n.name, fresh[at[0]:])
 }

@@ -208,7 +208,7 @@ func mend(t *testing.T, c *cluster.Cluster) {
 		if !n.Running() {
 			errs = append(errs, n.Start(ctx))
 		}
-		errs = append(errs, n.Resume())
+		errs = append(errs, n.Resume(), n.Faults())
 	}
 	_, err := c.WaitWhole(ctx, starting/2)
 	if err := errors.Join(append(errs, err)...); err == nil {
