@@ -95,7 +95,7 @@ func (f *fast) line(line []byte) bool {
 	if i < 1 || !message.IsToken(line[:i]) {
 		return false
 	}
-	k, v := message.KindOf(line[:i]), bytes.Trim(line[i+1:], " \t")
+	k, v := message.KindOf(line[:i]), message.Trim(line[i+1:])
 	if k == message.Other {
 		return true
 	}
@@ -218,7 +218,7 @@ func (f *fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
 	dst = append(dst, ' ')
 	dst = append(dst, f.ans.reason...)
 	dst = append(dst, "\r\nVia: "...)
-	dst, _ = f.via.AppendTo(dst, source)
+	dst = f.via.AppendTo(dst, source, nil)
 	dst = append(dst, "\r\nFrom: "...)
 	dst = append(dst, f.from...)
 	dst = append(dst, "\r\nTo: "...)

@@ -51,21 +51,32 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.machine.Close() })
-	if w.store, err = location.Open(location.Config{Dir: filepath.Join(dir, "location"), Log: slog.New(slog.DiscardHandler)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.store.Close() })
 	w.apply(&configpb.Command{Version: 1, NewEpoch: "e1"})
 	w.options(&configpb.Options{Realm: realm})
 	w.table = dn.New(dn.Config{Self: "n1", Incarnation: 1})
-	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table, Store: w.store}
+	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table}
 	if change != nil {
 		change(&w.cfg)
 	}
+	w.table = w.cfg.Table
+	if w.cfg.Store == nil {
+		w.cfg.Store = openStore(t, filepath.Join(dir, "location"))
+	}
+	w.store = w.cfg.Store
 	if w.server, err = New(w.cfg); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+func openStore(t testing.TB, dir string) *location.Store {
+	t.Helper()
+	s, err := location.Open(location.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 // run serves until the test ends.

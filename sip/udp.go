@@ -125,7 +125,7 @@ func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
 			d.panicked(p, i, data, source, from)
 		}
 	}()
-	if len(bytes.Trim(data, "\r\n\x00")) == 0 {
+	if data[0] < ' ' && len(bytes.Trim(data, "\r\n\x00")) == 0 {
 		return // keep-alive
 	}
 	reply := d.replies[i][:0]

@@ -14,13 +14,13 @@ type Address struct {
 // ParseAddress reads a From, To, or one Contact, Route or Path entry. Strict
 // where a lenient reading could change the meaning, lenient elsewhere.
 func ParseAddress(v []byte) (a Address, ok bool) {
-	v = trim(v)
+	v = Trim(v)
 	if len(v) > 0 && v[0] == '"' {
 		n := quoted(v)
 		if n < 0 {
 			return a, false
 		}
-		a.Display, v = v[:n], trim(v[n:])
+		a.Display, v = v[:n], Trim(v[n:])
 		if len(v) == 0 || v[0] != '<' {
 			return a, false
 		}
@@ -32,15 +32,15 @@ func ParseAddress(v []byte) (a Address, ok bool) {
 	// not occur (RFC 3261 §20).
 	a.URI = v
 	if i := bytes.IndexByte(v, ';'); i >= 0 {
-		a.URI, a.Params = trim(v[:i]), v[i:]
+		a.URI, a.Params = Trim(v[:i]), v[i:]
 	}
-	return a, len(a.URI) > 0 && bytes.IndexByte(a.URI, ':') > 0 && !bytes.ContainsAny(a.URI, " \t,?<>\"") && validParams(a.Params)
+	return a, bytes.IndexByte(a.URI, ':') > 0 && !hasAny(a.URI, " \t,?<>\"") && validParams(a.Params)
 }
 
 func (a Address) bracketed(v []byte, i int) (Address, bool) {
 	if a.Display == nil {
-		a.Display = trim(v[:i])
-		if bytes.ContainsAny(a.Display, ",;<>\"") {
+		a.Display = Trim(v[:i])
+		if hasAny(a.Display, ",;<>\"") {
 			return a, false
 		}
 	}
@@ -49,8 +49,18 @@ func (a Address) bracketed(v []byte, i int) (Address, bool) {
 	if j < 0 {
 		return a, false
 	}
-	a.URI, a.Params = v[:j], trim(v[j+1:])
-	return a, bytes.IndexByte(a.URI, ':') > 0 && !bytes.ContainsAny(a.URI, " \t<\"") && validParams(a.Params)
+	a.URI, a.Params = v[:j], Trim(v[j+1:])
+	return a, bytes.IndexByte(a.URI, ':') > 0 && !hasAny(a.URI, " \t<\"") && validParams(a.Params)
+}
+
+// hasAny tells whether one of the characters is in b.
+func hasAny(b []byte, chars string) bool {
+	for i := range len(chars) {
+		if bytes.IndexByte(b, chars[i]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // quoted is the length of the quoted string at the start of v, -1 when it does not end.
@@ -80,33 +90,33 @@ func validParams(p []byte) bool {
 // NextParam cuts the first parameter off a list that starts with ';'. A value
 // keeps its quotes; a parameter without value has a nil one.
 func NextParam(p []byte) (name, value, rest []byte, ok bool) {
-	p = trim(p)
+	p = Trim(p)
 	if len(p) == 0 || p[0] != ';' {
 		return nil, nil, nil, false
 	}
-	p = trim(p[1:])
+	p = Trim(p[1:])
 	i := 0
 	for i < len(p) && p[i] != ';' && p[i] != '=' {
 		i++
 	}
-	name, p = trim(p[:i]), p[i:]
+	name, p = Trim(p[:i]), p[i:]
 	if len(p) == 0 || p[0] == ';' {
 		return name, nil, p, true
 	}
-	p = trim(p[1:])
+	p = Trim(p[1:])
 	if len(p) > 0 && p[0] == '"' {
 		n := quoted(p)
 		if n < 0 {
 			return nil, nil, nil, false
 		}
-		value, p = p[:n], trim(p[n:])
+		value, p = p[:n], Trim(p[n:])
 		return name, value, p, len(p) == 0 || p[0] == ';'
 	}
 	i = bytes.IndexByte(p, ';')
 	if i < 0 {
 		i = len(p)
 	}
-	if value = trim(p[:i]); value == nil {
+	if value = Trim(p[:i]); value == nil {
 		value = []byte{} // "name=" is not "name"
 	}
 	return name, value, p[i:], true
@@ -136,7 +146,7 @@ func NextElement(v []byte) (element, rest []byte) {
 		case c == '"' && !bracket:
 			n := quoted(v[i:])
 			if n < 0 {
-				return trim(v), nil
+				return Trim(v), nil
 			}
 			i += n - 1
 		case c == '<':
@@ -144,8 +154,8 @@ func NextElement(v []byte) (element, rest []byte) {
 		case c == '>':
 			bracket = false
 		case c == ',' && !bracket:
-			return trim(v[:i]), v[i+1:]
+			return Trim(v[:i]), v[i+1:]
 		}
 	}
-	return trim(v), nil
+	return Trim(v), nil
 }

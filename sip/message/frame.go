@@ -63,7 +63,7 @@ func frameLength(head []byte) (int64, bool) {
 		}
 		head = rest
 		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || KindOf(trim(name)) != ContentLength {
+		if !ok || KindOf(Trim(name)) != ContentLength {
 			continue
 		}
 		n, ok := decimal(bytes.Trim(value, " \t\r"), 1<<31)

@@ -92,6 +92,7 @@ func (m *Message) Parse(data []byte, stream bool) error {
 	}
 	line, rest, ok := m.line(data)
 	if !ok || !m.startLine(line) {
+		m.Method, m.URI = nil, nil
 		return errNotSIP
 	}
 	rest = m.headerLines(rest)
@@ -219,12 +220,12 @@ func (m *Message) headerLine(line []byte) {
 		m.fault(400, "Header line without colon")
 		return
 	}
-	name := trim(line[:i])
+	name := Trim(line[:i])
 	if !IsToken(name) {
 		m.fault(400, "Bad header name")
 		return
 	}
-	m.Headers = append(m.Headers, Header{Kind: KindOf(name), Name: name, Value: trim(line[i+1:])})
+	m.Headers = append(m.Headers, Header{Kind: KindOf(name), Name: name, Value: Trim(line[i+1:])})
 }
 
 // body takes what Content-Length says (RFC 3261 §18.3).

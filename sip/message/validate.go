@@ -42,7 +42,7 @@ func (m *Message) validateSingle() {
 			m.fault(400, "Missing "+k.String())
 		}
 	}
-	if len(m.Get(CallID)) == 0 || bytes.ContainsAny(m.Get(CallID), " \t") {
+	if len(m.Get(CallID)) == 0 || space(m.Get(CallID)) >= 0 {
 		m.fault(400, "Bad Call-ID")
 	}
 }
@@ -83,12 +83,12 @@ func (m *Message) validateNumbers() {
 
 // ParseCSeq reads a CSeq: number and method.
 func ParseCSeq(v []byte) (n uint32, method []byte, ok bool) {
-	i := bytes.IndexAny(v, " \t")
+	i := space(v)
 	if i < 0 {
 		return 0, nil, false
 	}
 	d, ok := decimal(v[:i], maxCSeq)
-	method = trim(v[i:])
+	method = Trim(v[i:])
 	return uint32(d), method, ok && IsToken(method)
 }
 

@@ -15,24 +15,24 @@ type Hop struct {
 
 // ParseVia reads one entry.
 func ParseVia(v []byte) (h Hop, ok bool) {
-	proto, v := word(v, "/")
-	version, v := word(v, "/")
+	proto, v := word(v)
+	version, v := word(v)
 	if !equalFold(proto, "SIP") || string(version) != "2.0" {
 		return h, false
 	}
-	v = trim(v)
-	i := bytes.IndexAny(v, " \t")
+	v = Trim(v)
+	i := space(v)
 	if i < 0 {
 		return h, false
 	}
-	h.Transport, v = v[:i], trim(v[i:])
+	h.Transport, v = v[:i], Trim(v[i:])
 	sentBy := v
 	if i := bytes.IndexByte(v, ';'); i >= 0 {
-		sentBy, h.Params = trim(v[:i]), v[i:]
+		sentBy, h.Params = Trim(v[:i]), v[i:]
 	}
 	end := bytes.LastIndexByte(sentBy, ']') + 1
 	if i := bytes.IndexByte(sentBy[end:], ':'); i >= 0 {
-		h.Host, h.Port = trim(sentBy[:end+i]), trim(sentBy[end+i+1:])
+		h.Host, h.Port = Trim(sentBy[:end+i]), Trim(sentBy[end+i+1:])
 		if n, ok := decimal(h.Port, 65535); !ok || n == 0 {
 			return h, false
 		}
@@ -42,10 +42,23 @@ func ParseVia(v []byte) (h Hop, ok bool) {
 	return h, IsToken(h.Transport) && validHost(h.Host) && validParams(h.Params)
 }
 
-// word cuts off what stands before the separator.
-func word(v []byte, sep string) (w, rest []byte) {
-	w, rest, _ = bytes.Cut(v, []byte(sep))
-	return trim(w), rest
+// word cuts off what stands before the next slash.
+func word(v []byte) (w, rest []byte) {
+	i := bytes.IndexByte(v, '/')
+	if i < 0 {
+		return Trim(v), nil
+	}
+	return Trim(v[:i]), v[i+1:]
+}
+
+// space finds the first space or tab.
+func space(v []byte) int {
+	for i, c := range v {
+		if c == ' ' || c == '\t' {
+			return i
+		}
+	}
+	return -1
 }
 
 // TopVia reads the first entry of the Via list.
@@ -56,9 +69,9 @@ func (m *Message) TopVia() (Hop, bool) {
 
 // AppendTo writes the entry tidily. With a source it is the top one of a request
 // that came from there: received and rport are filled in (RFC 3261 §18.2.1,
-// RFC 3581 §4); a received of the sender's own is dropped. branch tells whether
-// it has one.
-func (h *Hop) AppendTo(dst []byte, source netip.AddrPort) (_ []byte, branch bool) {
+// RFC 3581 §4); a received of the sender's own is dropped. An entry without a
+// branch gets the given one; nil gives none.
+func (h *Hop) AppendTo(dst []byte, source netip.AddrPort, branch []byte) []byte {
 	dst = append(dst, "SIP/2.0/"...)
 	dst = append(dst, h.Transport...)
 	dst = append(dst, ' ')
@@ -67,7 +80,7 @@ func (h *Hop) AppendTo(dst []byte, source netip.AddrPort) (_ []byte, branch bool
 		dst = append(dst, ':')
 		dst = append(dst, h.Port...)
 	}
-	rport, branch := false, false
+	rport := false
 	for p := h.Params; len(p) > 0; {
 		name, value, rest, ok := NextParam(p)
 		if !ok {
@@ -83,10 +96,15 @@ func (h *Hop) AppendTo(dst []byte, source netip.AddrPort) (_ []byte, branch bool
 				continue
 			}
 		}
-		branch = branch || equalFold(name, "branch")
+		if equalFold(name, "branch") {
+			branch = nil
+		}
 		dst = appendParam(dst, name, value)
 	}
-	return h.appendSource(dst, source, rport), branch
+	if branch != nil {
+		dst = appendParam(dst, []byte("branch"), branch)
+	}
+	return h.appendSource(dst, source, rport)
 }
 
 func (h *Hop) appendSource(dst []byte, source netip.AddrPort, rport bool) []byte {

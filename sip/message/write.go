@@ -16,6 +16,7 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 		dst = append(dst, ' ')
 		dst = append(dst, m.URI...)
 		dst = append(dst, " SIP/2.0\r\n"...)
+		dst = m.appendVias(dst, source, m.branchIfMissing())
 	} else {
 		dst = append(dst, "SIP/2.0 "...)
 		dst = strconv.AppendInt(dst, int64(m.Status), 10)
@@ -23,8 +24,8 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 		dst = append(dst, m.Reason...)
 		dst = append(dst, "\r\n"...)
 		source = netip.AddrPort{}
+		dst = m.appendVias(dst, source, nil)
 	}
-	dst = m.appendVias(dst, source, true)
 	for i := range m.Headers {
 		switch h := &m.Headers[i]; h.Kind {
 		case Via, ContentLength, Origin:
@@ -47,34 +48,40 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 	return append(dst, m.Body...)
 }
 
-// appendBranch makes up for the branch that RFC 2543 did not know: the same for
+func (m *Message) branchIfMissing() []byte {
+	if hop, ok := m.TopVia(); ok {
+		if _, found := Param(hop.Params, "branch"); !found {
+			return m.oldBranch()
+		}
+	}
+	return nil
+}
+
+// oldBranch makes up for the branch that RFC 2543 did not know: the same for
 // the same request (RFC 3261 §17.2.3).
-func (m *Message) appendBranch(dst []byte) []byte {
+func (m *Message) oldBranch() []byte {
 	h := fnv.New64a()
 	for _, part := range [...][]byte{m.URI, m.Get(Via), m.Get(From), m.Get(To), m.Get(CallID), m.Get(CSeq)} {
 		h.Write(part)
 		h.Write(crlf)
 	}
-	dst = append(dst, ";branch=z9hG4bK2543-"...)
-	return strconv.AppendUint(dst, h.Sum64(), 16)
+	return strconv.AppendUint([]byte("z9hG4bK2543-"), h.Sum64(), 16)
 }
 
-func (m *Message) appendVias(dst []byte, source netip.AddrPort, tidy bool) []byte {
+// appendVias writes the Via list; source and branch are for the top entry.
+func (m *Message) appendVias(dst []byte, source netip.AddrPort, branch []byte) []byte {
 	for v := range m.All(Via) {
 		for rest := v; ; {
 			var one []byte
 			one, rest = NextElement(rest)
 			dst = append(dst, "Via: "...)
 			if hop, ok := ParseVia(one); ok {
-				var branch bool
-				if dst, branch = hop.AppendTo(dst, source); !branch && tidy && source.IsValid() {
-					dst = m.appendBranch(dst)
-				}
+				dst = hop.AppendTo(dst, source, branch)
 			} else {
 				dst = append(dst, one...)
 			}
 			dst = append(dst, "\r\n"...)
-			source = netip.AddrPort{}
+			source, branch = netip.AddrPort{}, nil
 			if rest == nil {
 				break
 			}
@@ -132,7 +139,7 @@ func (m *Message) AppendAnswer(dst []byte, source netip.AddrPort, a *Answer) []b
 	dst = append(dst, ' ')
 	dst = append(dst, a.Reason...)
 	dst = append(dst, "\r\n"...)
-	dst = m.appendVias(dst, source, false)
+	dst = m.appendVias(dst, source, nil)
 	for _, k := range [...]Kind{From, To, CallID, CSeq} {
 		v := m.Get(k)
 		if v == nil {
