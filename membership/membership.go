@@ -57,7 +57,7 @@ type member struct {
 
 const (
 	rejoinEvery = time.Second
-	stallTick   = 10 * time.Millisecond
+	stallTick   = 50 * time.Millisecond
 	// After a stall of this process its own verdicts are no evidence for a while.
 	stallLength = 200 * time.Millisecond
 	stallDoubt  = time.Second

@@ -36,7 +36,7 @@ const (
 	trailingLogs      = 10240
 	keptSnapshots     = 2
 	logCache          = 512
-	commitTimeout     = 10 * time.Millisecond
+	commitTimeout     = 200 * time.Millisecond // see nudge
 	raftTimeout       = 10 * time.Second
 	quietLog          = 30 * time.Second
 	openTimeout       = time.Second
@@ -82,6 +82,7 @@ type Group struct {
 	transport *transport
 	conns     conns
 	settled   settled
+	nudges    chan struct{}
 	closing   sync.Once
 	closed    error
 
@@ -100,7 +101,7 @@ func Open(cfg Config) (*Group, error) {
 	}
 	g := &Group{
 		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
-		leader: make(chan struct{}), failed: make(chan struct{}),
+		leader: make(chan struct{}), failed: make(chan struct{}), nudges: make(chan struct{}, 1),
 	}
 	if err := g.open(); err != nil {
 		_ = cfg.Listener.Close()
@@ -250,6 +251,7 @@ func (g *Group) Run(ctx context.Context) error {
 	g.electIfAlone(ctx)
 	e.Go(func() error { return g.reconcile(ctx) })
 	e.Go(func() error { return g.keepSelf(ctx) })
+	e.Go(func() error { return g.tellCommits(ctx) })
 	e.Go(func() error { return g.logLeaders(ctx) })
 	e.Go(func() error {
 		select {

@@ -96,6 +96,7 @@ func (g *Group) apply(ctx context.Context, cmd *configpb.Command) (uint64, error
 	if err := g.await(ctx, f); err != nil {
 		return 0, err
 	}
+	g.nudge()
 	return result(f.Response())
 }
 

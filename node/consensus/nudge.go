@@ -1,0 +1,33 @@
+package consensus
+
+import "context"
+
+// Followers apply an entry when they learn that it is committed, which Raft
+// tells them with its next message. An idle leader sends one each
+// commitTimeout; short ones keep every node busy for nothing (10 ms cost 3 % of
+// a core each). So the leader appends an empty entry behind the last write of a
+// burst, which carries the news at once.
+
+// nudge asks for that entry; it never waits.
+func (g *Group) nudge() {
+	select {
+	case g.nudges <- struct{}{}:
+	default: // the one that is asked for comes after this write too
+	}
+}
+
+// tellCommits appends the entries, one at a time, until the context ends.
+func (g *Group) tellCommits(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.failed:
+			return nil
+		case <-g.nudges:
+		}
+		if len(g.machine.View().Nodes()) > 1 {
+			_ = g.await(ctx, g.raft.Barrier(g.cfg.Timeout)) // without it the next message tells
+		}
+	}
+}
