@@ -203,9 +203,9 @@ func (p *plan) onlyNew(dns []dnDoc) []dnDoc {
 
 // explainDev says in plain words what can be done now.
 func (c *cli) explainDev(d *devCluster) {
-	t := &table{head: []string{"NODE", "SITE", "SIP", "TCPORT", "HTTP", "LOG"}}
+	t := &table{head: []string{"NODE", "SITE", "SIP", "TCPORT", "METRICS", "LOG"}}
 	for _, n := range d.nodes {
-		t.add(text(n.Name), text(n.Site), text(n.SIPAddr), text(n.TCAddr), text("http://"+n.HTTPAddr), text(n.Log))
+		t.add(text(n.Name), text(n.Site), text(n.SIPAddr), text(n.TCAddr), text("http://"+n.HTTPAddr+"/metrics"), text(n.Log))
 	}
 	fmt.Fprintln(c.out)
 	_ = c.print(t)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"syscall"
@@ -81,11 +82,16 @@ func checkUDP(addr string) error {
 	return l.Close()
 }
 
-// freeLayout is a layout on ports that nobody uses.
+// freeLayout is a layout on ports that nobody uses, below those that systems
+// give to clients. It begins anywhere, so that two that start at a time
+// hardly meet.
 func freeLayout(n int) ([]devNode, error) {
+	const tries = 70
+	begin := rand.IntN(tries)
 	var err error
-	for i := range 100 {
-		nodes := layout(n, "127.0.0.1", 15060+200*i, 17000+200*i)
+	for i := range tries {
+		shift := 200 * ((begin + i) % tries)
+		nodes := layout(n, "127.0.0.1", 15060+shift, 17000+shift)
 		if err = checkPorts(nodes); err == nil {
 			return nodes, nil
 		}
