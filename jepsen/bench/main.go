@@ -43,6 +43,7 @@ type options struct {
 	serve    bool
 	realm    string
 	loopback bool
+	keep     bool
 }
 
 // part is one group of figures.
@@ -91,7 +92,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	if b.keep {
+		fmt.Fprintln(os.Stderr, "# directory:", dir)
+	} else {
+		defer func() { _ = os.RemoveAll(dir) }()
+	}
 	b.dir = dir
 	if b.binary == "" {
 		if b.binary, err = cluster.Build(dir); err != nil {
@@ -126,6 +131,7 @@ func (b *bench) flags() {
 	flag.StringVar(&b.profile, "profile", "", "`directory` for CPU and heap profiles of node 1")
 	flag.BoolVar(&b.serve, "serve", false, "start three nodes on loopback with -dns DNs, print how to reach them, run until the input ends")
 	flag.StringVar(&b.realm, "realm", "bench.test", "SIP domain")
+	flag.BoolVar(&b.keep, "keep", false, "leave the nodes' directories and logs")
 	flag.BoolVar(&b.loopback, "loopback", false, "no namespaces, even where they would work")
 	flag.Parse()
 	if b.full {

@@ -45,3 +45,15 @@ export TARGETS TARGET_PIDS TARGET_AUTH=1
 load=$!
 wait "$load"
 load=''
+echo
+awk -F': ' '
+	function verdict(what, value, least, aim, more) {
+		good = more ? value >= aim : value <= aim
+		fair = more ? value >= least : value <= least
+		printf "%-58s %6.2f   at least %-5s aim %-5s %s\n", what, value, least, aim, good ? "aim" : fair ? "ok" : "MISSED"
+	}
+	function ratio(what, value) { printf "%-58s %6.2f\n", what, value }
+	$1 == "ratio.auth3.cpu_s_per_1000" { verdict("CPU per registration, ours / Kamailio", $2, 1, 0.33, 0) }
+	$1 == "ratio.auth3.max_per_s" { verdict("registrations/s, ours / Kamailio", $2, 1, 2, 1) }
+	$1 == "ratio.lat.idle.visible_after_register_sent_ms_p50" { ratio("REGISTER to reachable through another node, p50, idle", $2) }
+	$1 ~ /^ratio.lat.bg[0-9]+.visible_after_register_sent_ms_p50$/ { ratio("the same beside other registrations", $2) }' "$RUN/figures.txt"
