@@ -155,7 +155,11 @@ func (w *watcher) event(e *tcpb.DNEvent) error {
 	if err := w.head(); err != nil {
 		return err
 	}
-	return watchLine(w.cli.out, e, w.cli.colour())
+	at := w.cli.now() // of a change: when it was heard here
+	if e.Snapshot {
+		at = e.Time.AsTime() // since when it has been so
+	}
+	return watchLine(w.cli.out, at, e, w.cli.colour())
 }
 
 func newEventJSON(e *tcpb.DNEvent) eventJSON {
@@ -191,13 +195,13 @@ func (w *watcher) head() error {
 }
 
 // watchLine prints an event in columns that don't wait for later lines.
-func watchLine(out io.Writer, e *tcpb.DNEvent, colour bool) error {
-	at := "-"
-	if t := e.Time; t != nil && (t.Seconds != 0 || t.Nanos != 0) {
-		at = t.AsTime().Local().Format("15:04:05.000")
+func watchLine(out io.Writer, at time.Time, e *tcpb.DNEvent, colour bool) error {
+	clock := "-"
+	if at.Unix() > 0 {
+		clock = at.Local().Format("15:04:05.000")
 	}
 	state := stateCell(e.State)
 	state.text = fmt.Sprintf("%-7s", state.text)
-	_, err := fmt.Fprintf(out, "%-12s  %s  %-12s  %-8s  %-8s  %s\n", at, paint(state, colour), e.Dn, dash(e.Owner), dash(e.Site), reasonName(e.Reason))
+	_, err := fmt.Fprintf(out, "%-12s  %s  %-12s  %-8s  %-8s  %s\n", clock, paint(state, colour), e.Dn, dash(e.Owner), dash(e.Site), reasonName(e.Reason))
 	return err
 }
