@@ -130,11 +130,10 @@ func transcript(t *testing.T, script string) {
 		say, want, _ := strings.Cut(line, "->")
 		r := step(t, say)
 		dec := decide(r, have, lim, now, func(callID []byte) (uint32, bool, bool) { return g.past.last("1", callID, now) })
-		got := ""
-		switch {
-		case dec.fault != nil:
+		var got string
+		if dec.fault != nil {
 			got = fmt.Sprint(dec.fault.Code)
-		default:
+		} else {
 			if dec.changed {
 				g.remember(r, "1", have, &dec, now)
 			}

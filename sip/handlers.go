@@ -152,8 +152,8 @@ func hasOption(lists [][]byte, option string) bool {
 // origin is how and from where a request came. sipgo knows it of connections;
 // of datagrams the gate wrote it down.
 func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
-	t, from := location.UDP, value(req, message.OriginName)
-	for t = location.WSS; t > location.UDP; t-- {
+	t, from := location.WSS, value(req, message.OriginName)
+	for ; t > location.UDP; t-- {
 		if req.Transport() == t.String() {
 			from = req.Source()
 			break

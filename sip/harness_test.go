@@ -175,15 +175,6 @@ func (r *reply) get(name string) string {
 	return ""
 }
 
-func (r *reply) all(name string) (out []string) {
-	for _, h := range r.headers {
-		if strings.EqualFold(h[0], name) {
-			out = append(out, h[1])
-		}
-	}
-	return out
-}
-
 // receive waits for the next response; nil when none comes in time.
 func (l *line) receive(within time.Duration) *reply {
 	l.t.Helper()

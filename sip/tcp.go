@@ -51,7 +51,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 			// Out of descriptors, or the peer went away: others may come.
 			l.log.Warn("cannot accept a SIP connection", "err", err)
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 			continue
 		}
 		if f := l.flow(c); f != nil {

@@ -2,13 +2,10 @@ package sip
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"time"
 
 	"golang.org/x/net/ipv4"
 
@@ -97,7 +94,7 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // again tells errors that say something about one datagram from those that end
 // the socket.
-func again(err error) bool { return !isClosed(err) && !errors.Is(err, os.ErrDeadlineExceeded) }
+func again(err error) bool { return !isClosed(err) }
 
 // serve handles one batch: all decisions, then one flush, then all answers.
 func (d *datagrams) serve(in []ipv4.Message) {
@@ -188,7 +185,7 @@ func (d *datagrams) WriteTo(b []byte, addr net.Addr) (int, error) {
 	}
 	dest := to.AddrPort()
 	if to.IP.Equal(nobody.IP) && bytes.HasPrefix(b, []byte("SIP/2.0 ")) {
-		via, ok := topVia(b)
+		via, _ := topVia(b)
 		if dest, ok = via.ReplyTo(); !ok {
 			return 0, fmt.Errorf("sip: no way back in the Via of a response")
 		}
@@ -207,6 +204,3 @@ func topVia(b []byte) (message.Hop, bool) {
 	hop, ok := message.ParseVia(one)
 	return hop, ok
 }
-
-// stop ends ReadFrom, and with it sipgo's reader.
-func (d *datagrams) stop() error { return d.SetReadDeadline(time.Unix(1, 0)) }

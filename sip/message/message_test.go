@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -168,7 +169,7 @@ func TestFrame(t *testing.T) {
 		{strings.Repeat("x", 201), 0, ErrTooLarge},
 		{"", 0, nil},
 	} {
-		if n, err := Frame([]byte(c.in), 200); n != c.n || err != c.fail {
+		if n, err := Frame([]byte(c.in), 200); n != c.n || !errors.Is(err, c.fail) {
 			t.Errorf("%q: %d %v, want %d %v", c.in, n, err, c.n, c.fail)
 		}
 	}
