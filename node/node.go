@@ -114,6 +114,9 @@ func (n *Node) bindPorts() (err error) {
 		return err
 	}
 	n.onClose(func() error { n.port.close(); return nil })
+	if err := probeGossip(n.cfg.GossipAddr); err != nil {
+		return err
+	}
 	for i, p := range []struct{ what, flag, addr string }{{"TCport", "--tc-addr", n.cfg.TCAddr}, {"default port", "--default-addr", n.cfg.DefaultAddr}} {
 		if n.clients[i], err = listenClients(p.what, p.flag, p.addr, n.log); err != nil {
 			return err
@@ -130,6 +133,23 @@ func (n *Node) bindPorts() (err error) {
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
+	}
+	return nil
+}
+
+// probeGossip finds a port in use before anything is written: gossip itself is
+// opened only when the node belongs to a cluster.
+func probeGossip(addr string) error {
+	udp, err := net.ListenPacket("udp", addr)
+	if err == nil {
+		_ = udp.Close()
+		var tcp net.Listener
+		if tcp, err = net.Listen("tcp", addr); err == nil {
+			_ = tcp.Close()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("gossip address %s: %w: choose another --gossip-addr", addr, err)
 	}
 	return nil
 }
@@ -205,12 +225,24 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	return n.awaitRoster(ctx)
 }
 
+// sayJoining is when a join that takes long is worth a word.
+const sayJoining = 3 * time.Second
+
 func (n *Node) join(ctx context.Context) error {
 	n.log.Info("joining", "through", n.cfg.Join)
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.JoinTimeout)
+	said := time.AfterFunc(sayJoining, func() {
+		n.log.Warn("no member has let this node in yet: does one run there, with the same cluster key?", "through", n.cfg.Join, "giving_up_after", n.cfg.JoinTimeout)
+	})
+	defer said.Stop()
+	limited, cancel := context.WithTimeout(ctx, n.cfg.JoinTimeout)
 	defer cancel()
-	answer, err := consensus.Join(ctx, n.cfg.Join, n.self, n.dialGRPC)
-	if err != nil {
+	answer, err := consensus.Join(limited, n.cfg.Join, n.self, n.dialGRPC)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && limited.Err() != nil:
+		return fmt.Errorf("joining the cluster: %w: gave up after %v (--join-timeout); check that --join names the cluster port of a running member", err, n.cfg.JoinTimeout)
+	case err != nil:
 		return fmt.Errorf("joining the cluster: %w", err)
 	}
 	n.id.ClusterID = answer.GetClusterId()

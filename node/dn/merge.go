@@ -65,6 +65,8 @@ func (t *Table) tell(e *entry, reason Reason) {
 		is.reason = OwnerMoved
 	case was.state == InSrv && is.state == InSrv:
 		is = was // a refresh
+	case was.reason == PeerLost && is.state == InSrv:
+		is.since = max(is.since, t.cfg.Now().UnixNano()) // here it was out of service until now
 	}
 	e.told = is
 	if moved || was.state != is.state {

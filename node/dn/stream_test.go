@@ -198,7 +198,8 @@ func TestTable_PeerDownTakesItsDNsOutOfServiceAndOnlyThose(t *testing.T) {
 				t.Fatalf("counts %+v", c)
 			}
 			tab.SetHeard("b", true)
-			if items := drain(t, s); len(items) != 1 || items[0].Status.State != InSrv || items[0].Status.Reason != Registered {
+			now := time.Now().UnixNano()
+			if items := drain(t, s); len(items) != 1 || items[0].Status.State != InSrv || items[0].Status.Reason != Registered || items[0].Status.Since != now {
 				t.Fatalf("the return told %+v", items)
 			}
 		}
