@@ -6,7 +6,8 @@
 // A message takes one of two ways. Every message is first read and checked by
 // package message, which answers what is broken, and then goes through sipgo to
 // a handler. The boring REGISTER of a phone over UDP is recognised before that
-// and takes the fast way. Both end in the same registrar. ARCHITECTURE of the
-// ways in: udp.go and tcp.go (listeners), gate.go (checks), fast.go (fast way),
-// handlers.go (plain way), registrar.go (RFC 3261 section 10.3).
+// and takes the fast way. Both end in the same registrar. Where to look:
+// udp.go and tcp.go have the listeners, gate.go the checks, fast.go and
+// handlers.go the two ways, registrar.go and decide.go RFC 3261 section 10.3,
+// upkeep.go what ends registrations without a request.
 package sip

@@ -3,6 +3,7 @@ package sip
 import (
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ func (g *registrar) admit(r *register, v *fsm.View, a *answer) *configpb.DN {
 // called, and any IP address, because phones are told the node's and may see
 // another one than the node itself does.
 func (g *registrar) served(host []byte, realm string) bool {
-	return len(host) == len(realm) && foldEqualText(host, realm) || isIP(host) || foldEqual(host, "localhost") || g.hosts[string(host)]
+	return len(host) == len(realm) && foldEqualText(host, realm) || isIP(host) || foldEqual(host, "localhost") || g.hosts[strings.ToLower(string(host))]
 }
 
 func foldEqualText(b []byte, s string) bool {
@@ -180,6 +181,7 @@ func (g *registrar) accept(r *register, dec *decision, a *answer, now time.Time)
 // connection that the request came over has ended meanwhile.
 func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *decision, now time.Time) bool {
 	g.remember(r, string(n), e.Bindings, dec, now)
+	g.stats.bindings.Add(int64(len(dec.bindings) - len(e.Bindings)))
 	switch {
 	case dec.claim:
 		if len(e.Bindings) == 0 {

@@ -311,7 +311,7 @@ func TestServer_ManyPhonesAtOnce(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	st := w.server.Stats()
-	if st.Registrations != n || st.Refreshes != 4*n || st.Fast == 0 || st.Plain == 0 || st.Connections != n/2 {
+	if st.Registrations != n || st.Refreshes != 4*n || st.Fast == 0 || st.Plain == 0 || st.Connections != n/2 || st.Bindings != n {
 		t.Errorf("%+v", st)
 	}
 }
@@ -339,5 +339,44 @@ func TestFlow_MessagesInPieces(t *testing.T) {
 	l.send("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;rport;branch=z9hG4bKx\r\nContent-Length: 99999999\r\n\r\n")
 	if res := l.receive(5 * time.Second); res == nil || res.code != 513 {
 		t.Errorf("too large: %v", res)
+	}
+}
+
+func TestFlow_ASlowMessageLosesItsConnection(t *testing.T) {
+	w := newWorld(t, nil)
+	w.server.tcp[0].slow = 200 * time.Millisecond
+	w.run()
+	l := w.dial("tcp")
+	l.send("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nContent-Length: 5\r\n\r\nab")
+	began := time.Now()
+	if res := l.receive(5 * time.Second); res == nil || res.code != 400 {
+		t.Errorf("an answer before the end: %v", res)
+	}
+	if l.receive(5*time.Second) != nil || time.Since(began) > 3*time.Second {
+		t.Errorf("closed after %v", time.Since(began))
+	}
+}
+
+func TestFlow_TooManyConnections(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxConnections = 1 })
+	w.put(phoneDN("1001"))
+	w.run()
+	p := w.phone("1001", "tcp")
+	must(t, 200)(p.Register(context.Background(), time.Hour))
+	second := w.phone("1001", "tcp")
+	if res, err := second.Options(context.Background()); err == nil {
+		t.Errorf("a connection over the limit is served: %v", res)
+	}
+	must(t, 200)(p.Register(context.Background(), time.Hour))
+}
+
+func TestServer_DialsNobodyButNodesAndTrunks(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(&configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.7:5060"}})
+	t.Cleanup(w.server.close)
+	for address, want := range map[string]bool{"192.0.2.7:5060": true, "192.0.2.7:22": false, "127.0.0.1:5060": false} {
+		if got := w.server.mayDial(address); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func newRegistrar(cfg *Config, stats *counters, fl *flows) *registrar {
 		seed: maphash.MakeSeed(), past: newHistory(), flows: fl, stats: stats,
 	}
 	for _, h := range cfg.Hosts {
-		g.hosts[h] = true
+		g.hosts[strings.ToLower(h)] = true
 	}
 	return g
 }
@@ -86,7 +87,8 @@ func (s *Server) listen() error {
 			s.close()
 			return fmt.Errorf("sip: %w", err)
 		}
-		s.tcp = append(s.tcp, &listener{Listener: l, transport: location.TCP, gate: s.gate, flows: s.flows, ended: s.registrar.flowEnded, log: s.log})
+		s.tcp = append(s.tcp, &listener{Listener: l, transport: location.TCP, gate: s.gate, flows: s.flows,
+			slow: wholeMessage, ended: s.registrar.flowEnded, log: s.log})
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ type Stats struct {
 	Panics uint64
 	// FlushFailures are answers given although the location store could not be written.
 	FlushFailures uint64
-	Connections   int
+	// Bindings of all DNs registered here, and open connections.
+	Bindings, Connections int
 }
 
 // counters are behind Stats.
@@ -30,6 +31,7 @@ type counters struct {
 	challenges, stale                  atomic.Uint64
 	fast, plain, malformed             atomic.Uint64
 	panics, flushFailures              atomic.Uint64
+	bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
 }
 
@@ -48,7 +50,7 @@ func (c *counters) snapshot() Stats {
 		Expirations: c.expirations.Load(), Dropped: c.dropped.Load(),
 		Challenges: c.challenges.Load(), Stale: c.stale.Load(), Rejects: map[int]uint64{},
 		Fast: c.fast.Load(), Plain: c.plain.Load(), Malformed: c.malformed.Load(),
-		Panics: c.panics.Load(), FlushFailures: c.flushFailures.Load(),
+		Panics: c.panics.Load(), FlushFailures: c.flushFailures.Load(), Bindings: int(c.bindings.Load()),
 	}
 	for i := range c.rejects {
 		if n := c.rejects[i].Load(); n > 0 {

@@ -37,8 +37,10 @@ type listener struct {
 	transport location.Transport
 	gate      *gate
 	flows     *flows
-	ended     func(peer netip.AddrPort, n dn.Number)
-	log       *slog.Logger
+	// slow is how long a message may take from its first byte to its last.
+	slow  time.Duration
+	ended func(peer netip.AddrPort, n dn.Number)
+	log   *slog.Logger
 }
 
 // Accept implements net.Listener.
@@ -152,7 +154,7 @@ func (f *flow) fill() error {
 
 func (f *flow) deadline() time.Time {
 	if len(f.buf) > 0 {
-		return f.began.Add(wholeMessage)
+		return f.began.Add(f.l.slow)
 	}
 	return time.Now().Add(idleFlow)
 }

@@ -21,6 +21,7 @@ func (g *registrar) restore() {
 	now := g.now()
 	g.store.Range(func(e *location.Entry) bool {
 		g.table.Restore(e.Record)
+		g.stats.bindings.Add(int64(len(e.Bindings)))
 		g.drop(e.Record.Number, dn.Expired, func(b *location.Binding) bool {
 			return b.Transport.Connected() || !b.Expires.After(now)
 		})
@@ -48,6 +49,7 @@ func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Bind
 		return
 	}
 	g.stats.expirations.Add(uint64(len(e.Bindings) - len(kept)))
+	g.stats.bindings.Add(int64(len(kept) - len(e.Bindings)))
 	if len(kept) > 0 {
 		g.store.Put(&location.Entry{Record: e.Record, Bindings: kept})
 		return
@@ -122,6 +124,7 @@ func (g *registrar) supersede(x dn.Superseding) {
 		return // equal times: the node's id decided for us
 	}
 	g.stats.dropped.Add(1)
+	g.stats.bindings.Add(-int64(len(e.Bindings)))
 	g.store.Delete(x.Number)
 }
 
@@ -156,7 +159,8 @@ func (g *registrar) reconcile(n dn.Number) {
 	case d == nil:
 		mu := g.lock(string(n))
 		defer mu.Unlock()
-		if g.store.Get(n) != nil {
+		if e := g.store.Get(n); e != nil {
+			g.stats.bindings.Add(-int64(len(e.Bindings)))
 			g.store.Delete(n)
 			g.table.Remove(n, dn.Deleted)
 		}

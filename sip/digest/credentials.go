@@ -23,7 +23,9 @@ func (c *Credentials) Parse(v []byte) bool {
 	}
 	v = v[7:]
 	for {
-		v = bytes.TrimLeft(v, " \t,")
+		for len(v) > 0 && (v[0] == ' ' || v[0] == '\t' || v[0] == ',') {
+			v = v[1:]
+		}
 		if len(v) == 0 {
 			break
 		}
@@ -48,7 +50,13 @@ func param(v []byte) (name, value, rest []byte, ok bool) {
 	if i <= 0 {
 		return nil, nil, nil, false
 	}
-	name, v = bytes.TrimRight(v[:i], " \t"), bytes.TrimLeft(v[i+1:], " \t")
+	name, v = v[:i], v[i+1:]
+	for n := len(name); n > 0 && isSpace(name[n-1]); n = len(name) {
+		name = name[:n-1]
+	}
+	for len(v) > 0 && isSpace(v[0]) {
+		v = v[1:]
+	}
 	if len(v) > 0 && v[0] == '"' {
 		for i = 1; i < len(v) && v[i] != '"'; i++ {
 			if v[i] == '\\' {
@@ -64,6 +72,8 @@ func param(v []byte) (name, value, rest []byte, ok bool) {
 	}
 	return name, v[:i:i], v[i:], i > 0
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 func (c *Credentials) field(name []byte) *[]byte {
 	switch {

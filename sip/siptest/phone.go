@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -247,7 +248,9 @@ func (p *Phone) once(ctx context.Context, r Request) (*Response, error) {
 	give := time.NewTimer(64 * t1)
 	defer give.Stop()
 	for interval := t1; ; interval = min(2*interval, t2) {
-		if _, err := p.conn.Write(text); err != nil {
+		// A server that is down for the moment refuses datagrams; it may be back
+		// for the next.
+		if _, err := p.conn.Write(text); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fmt.Errorf("siptest: %w", err)
 		}
 		again := time.NewTimer(interval)

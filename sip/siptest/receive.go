@@ -2,9 +2,11 @@ package siptest
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -60,7 +62,7 @@ func (p *Phone) receive() {
 		for {
 			n, err := p.conn.Read(buf)
 			if err != nil {
-				if strings.Contains(err.Error(), "refused") {
+				if errors.Is(err, syscall.ECONNREFUSED) {
 					continue // the server is down for the moment
 				}
 				return
