@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +102,37 @@ func TestServer_RequestsForDNs(t *testing.T) {
 	l.send("ACK sip:1002@" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKack\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@b>\r\nCall-ID: x\r\nCSeq: 1 ACK\r\n\r\n")
 	if res := l.receive(300 * time.Millisecond); res != nil {
 		t.Errorf("an ACK was answered: %v", res)
+	}
+}
+
+// TestServer_BothAddressFamilies listens on all addresses with one socket and
+// is asked by IPv4 and IPv6, by each way, with and without rport.
+func TestServer_BothAddressFamilies(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.UDP, c.TCP = ":0", "" })
+	w.put(phoneDN("1001"))
+	w.run()
+	port := w.server.UDPAddr().(*net.UDPAddr).Port
+	for _, ip := range []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback} {
+		c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: ip, Port: port})
+		if err != nil {
+			t.Logf("SKIPPED: no %v here: %v", ip, err)
+			continue
+		}
+		t.Cleanup(func() { c.Close() })
+		l := &line{t: t, conn: c}
+		for _, rport := range []string{"", ";rport"} {
+			via := "Via: SIP/2.0/UDP h.test:" + portOf(l) + rport + ";branch=z9hG4bK" + portOf(l) + "x" + strings.Trim(rport, ";")
+			rest := "\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:1001@" + testRealm + ">\r\nCall-ID: x\r\n"
+			for start, want := range map[string]int{
+				"REGISTER sip:" + testRealm + " SIP/2.0\r\nContact: <sip:a@b>\r\nCSeq: 1 REGISTER\r\n": 401,
+				"OPTIONS sip:" + testRealm + " SIP/2.0\r\nCSeq: 1 OPTIONS\r\n":                         200,
+				"OPTIONS sip:" + testRealm + " SIP/2.0\r\nCSeq: 1 INVITE\r\n":                          400,
+			} {
+				res := l.ask(start + via + rest + "\r\n")
+				if res.code != want || !strings.Contains(res.get("Via"), ";received="+ip.String()) {
+					t.Errorf("%v%s: %d %s", ip, rport, res.code, res.get("Via"))
+				}
+			}
+		}
 	}
 }
