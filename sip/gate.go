@@ -60,15 +60,27 @@ func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location
 	g.screen(m, &in.answer)
 	if in.answer.code == 0 {
 		in.tidy = m.AppendTidy(in.tidy, source, !t.Connected())
-		if _, err := g.parser.ParseSIP(in.tidy); err == nil {
+		if g.readable(in.tidy, t, &in.answer) {
 			g.stats.plain.Add(1)
 			return
 		}
 		in.tidy = in.tidy[:0]
-		in.answer.set(400, "Bad Request")
 	}
 	g.stats.malformed.Add(1)
 	g.refuse(in, source)
+}
+
+// readable makes sure that sipgo will not drop the message silently.
+func (g *gate) readable(tidy []byte, t location.Transport, a *answer) bool {
+	if !t.Connected() && len(tidy) > maxDatagram {
+		a.set(513, "Message Too Large")
+		return false
+	}
+	if _, err := g.parser.ParseSIP(tidy); err != nil {
+		a.set(400, "Bad Request")
+		return false
+	}
+	return true
 }
 
 // response passes on what a transaction may wait for.
