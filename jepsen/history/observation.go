@@ -1,0 +1,127 @@
+package history
+
+import "time"
+
+// Row is one DN as a node sees it.
+type Row struct {
+	DN    string `json:"dn"`
+	InSrv bool   `json:"in,omitempty"`
+	// Owner is a node's name, "" when nobody has the DN.
+	Owner string `json:"own,omitempty"`
+	// Reason as the API spells it in lower case: "registered", "peer-lost".
+	Reason string `json:"why,omitempty"`
+}
+
+// View is which question a Poll asked.
+type View string
+
+const (
+	// Routable is ListRoutable: only DNs that a call can be sent to.
+	Routable View = "routable"
+	// Table is ListDNs: every DN that is configured or known.
+	Table View = "table"
+)
+
+// Poll is one whole look at a node's table; what it says was so at some time
+// between Asked and Answered (each DN at a time of its own).
+type Poll struct {
+	Asked    time.Duration `json:"-"`
+	Answered time.Duration `json:"to"`
+	Node     string        `json:"node"`
+	View     View          `json:"view"`
+	// Rows ordered by DN; equal polls of a node share them once read.
+	Rows []Row `json:"rows,omitempty"`
+	// Same on disk: the rows of the node's last poll of this view.
+	Same bool `json:"same,omitempty"`
+	// Error: the node did not answer; Rows say nothing.
+	Error string `json:"error,omitempty"`
+}
+
+// ItemKind is what an Item of a stream is.
+type ItemKind string
+
+const (
+	// Opened: the observer asks for a stream; Incarnation and Seq are what it
+	// wants to resume from, 0 for a snapshot. Not from the node.
+	Opened ItemKind = "opened"
+	// Started is WatchStarted: with Incarnation and Resumed.
+	Started ItemKind = "started"
+	// Event is a DNEvent, of the snapshot or the tail.
+	Event ItemKind = "event"
+	// EndOfSnapshot carries Seq.
+	EndOfSnapshot ItemKind = "end"
+	// Heartbeat carries Seq: everything up to it was sent.
+	Heartbeat ItemKind = "heartbeat"
+	// Closed: the stream is over, with Error. Not from the node.
+	Closed ItemKind = "closed"
+)
+
+// Item is one thing that an observer of a node's stream (a Stat Server) was
+// told, or did, in the order in which it saw them. An observer follows one
+// node, by one stream at a time.
+type Item struct {
+	At       time.Duration `json:"-"`
+	Observer string        `json:"obs"`
+	Node     string        `json:"node"`
+	Kind     ItemKind      `json:"kind"`
+	// Stream counts the observer's streams.
+	Stream      int    `json:"stream"`
+	Incarnation uint64 `json:"inc,omitempty"`
+	Seq         uint64 `json:"seq,omitempty"`
+	Resumed     bool   `json:"resumed,omitempty"`
+	Snapshot    bool   `json:"snap,omitempty"`
+	Row
+	Error string `json:"error,omitempty"`
+}
+
+// Status is how a node saw the cluster, at some time between Asked and Answered.
+type Status struct {
+	Asked    time.Duration `json:"-"`
+	Answered time.Duration `json:"to"`
+	Node     string        `json:"node"`
+	// State in Raft: "leader", "follower", "candidate", "failed".
+	State   string `json:"state,omitempty"`
+	Leader  string `json:"leader,omitempty"`
+	Term    uint64 `json:"term,omitempty"`
+	Applied uint64 `json:"applied,omitempty"`
+	Quorum  bool   `json:"quorum,omitempty"`
+	Peers   []Peer `json:"peers,omitempty"`
+	// Refused counts what the node was told by a peer and had no right to say;
+	// it starts anew with the process.
+	Refused uint64 `json:"refused,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Peer as a node sees it.
+type Peer struct {
+	Node   string `json:"node"`
+	Heard  bool   `json:"heard,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Dump is the whole configuration at a node. Digest covers everything that
+// must be equal at nodes with an equal Index.
+type Dump struct {
+	Asked    time.Duration `json:"-"`
+	Answered time.Duration `json:"to"`
+	Node     string        `json:"node"`
+	// Final: read after the last fault was healed and everybody caught up.
+	Final   bool    `json:"final,omitempty"`
+	Index   uint64  `json:"index,omitempty"`
+	Digest  string  `json:"digest,omitempty"`
+	Entries []Entry `json:"entries,omitempty"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// Entry is an object of the configuration: a register with its value or an
+// element of the set.
+type Entry struct {
+	Key   string `json:"key"`
+	Value string `json:"value,omitempty"`
+}
+
+// Note is a remark for people: a phase of the run.
+type Note struct {
+	At   time.Duration `json:"-"`
+	Text string        `json:"text"`
+}

@@ -1,0 +1,93 @@
+package history
+
+import "time"
+
+// Kind of an operation. What Arg, Result and the other fields of Op mean is
+// said at each kind.
+type Kind string
+
+const (
+	// Register: a REGISTER of the phone Key at Node. Arg is the binding (the
+	// phone's Contact and Call-ID: a phone that moves or restarts makes a new
+	// one, a refresh repeats it), Expires what was asked for and, once ok, what
+	// was granted.
+	Register Kind = "register"
+	// Unregister takes the binding Arg of Key back at Node.
+	Unregister Kind = "unregister"
+	// Options: an OPTIONS to the node itself; asks nobody else.
+	Options Kind = "options"
+	// Query: a question about the DN Key that needs no other node.
+	Query Kind = "query"
+	// Invite: a call to the DN Key that arrives at Node. Code is the final answer.
+	Invite Kind = "invite"
+
+	// Read: a linearizable read of Key; Result is its value, "" when there is none.
+	Read Kind = "read"
+	// Write sets Key to Arg. No two writes and swaps of a run give the same
+	// key the same value. Arg "" deletes.
+	Write Kind = "write"
+	// Swap is compare-and-set: Key from From ("" is: does not exist) to Arg. Ok
+	// when the cluster decided it: Swapped says how (false: it refused,
+	// because the revision differed).
+	Swap Kind = "swap"
+	// Add puts the element Key into the set: an object that is never changed or deleted.
+	Add Kind = "add"
+	// Roster adds or removes the node Key; Arg is "join" or "remove".
+	Roster Kind = "roster"
+)
+
+// Outcome of an operation.
+type Outcome string
+
+const (
+	// OK: it was done and its result is known.
+	OK Outcome = "ok"
+	// Fail: it was surely not done.
+	Fail Outcome = "fail"
+	// Unknown: it may have been done at any time after its invocation, also
+	// later than its return, or never.
+	Unknown Outcome = "unknown"
+)
+
+// Op is one operation of a client, from its invocation to its return.
+type Op struct {
+	// ID is given by the Recorder.
+	ID int64 `json:"id"`
+	// Process is the client. It does one thing at a time.
+	Process string `json:"process"`
+	Kind    Kind   `json:"kind"`
+	// Node that was asked.
+	Node string `json:"node"`
+	Key  string `json:"key,omitempty"`
+	From string `json:"from,omitempty"`
+	Arg  string `json:"arg,omitempty"`
+	// Expires is a registration's lifetime.
+	Expires time.Duration `json:"expires,omitempty"`
+
+	Invoke time.Duration `json:"-"`
+	// Return is Never when no answer was recorded.
+	Return  time.Duration `json:"-"`
+	Outcome Outcome       `json:"outcome,omitempty"`
+	Result  string        `json:"result,omitempty"`
+	Swapped bool          `json:"swapped,omitempty"`
+	// Code is the answer's SIP status ("200") or gRPC code ("Unavailable").
+	Code string `json:"code,omitempty"`
+	// Error is the answer's text.
+	Error string `json:"error,omitempty"`
+}
+
+// OK tells whether the operation was acknowledged.
+func (o *Op) OK() bool { return o.Outcome == OK }
+
+// Done is the latest time at which the operation can have taken effect: its
+// return when it is ok, its invocation when it failed, Never otherwise.
+func (o *Op) Done() time.Duration {
+	switch o.Outcome {
+	case OK:
+		return o.Return
+	case Fail:
+		return o.Invoke
+	default:
+		return Never
+	}
+}
