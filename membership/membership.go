@@ -57,7 +57,7 @@ type member struct {
 
 const (
 	rejoinEvery = time.Second
-	stallTick   = 50 * time.Millisecond
+	stallTick   = 100 * time.Millisecond
 	// After a stall of this process its own verdicts are no evidence for a while.
 	stallLength = 200 * time.Millisecond
 	stallDoubt  = time.Second
@@ -114,7 +114,7 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 	mc.AdvertiseAddr, mc.AdvertisePort = advertise.Addr().String(), int(advertise.Port())
 	mc.ProbeInterval, mc.ProbeTimeout = 50*time.Millisecond, 30*time.Millisecond
 	mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 6, 1, 1
-	mc.GossipInterval, mc.PushPullInterval, mc.TCPTimeout = 25*time.Millisecond, 5*time.Second, time.Second
+	mc.GossipInterval, mc.PushPullInterval, mc.TCPTimeout = 50*time.Millisecond, 5*time.Second, time.Second
 	mc.IndirectChecks, mc.EnableCompression = 3, false
 	mc.DeadNodeReclaimTime = 100 * time.Millisecond
 	mc.Label, mc.SecretKey = g.cfg.Cluster, g.cfg.Key

@@ -7,7 +7,7 @@ import (
 
 // LazyDelay is how long a refresh may wait for company on its way to the
 // peers: it changes nothing that a client sees.
-const LazyDelay = 20 * time.Millisecond
+const LazyDelay = 100 * time.Millisecond
 
 // Resume is a place in a stream.
 type Resume struct {
