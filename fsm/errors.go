@@ -29,7 +29,7 @@ var (
 	ErrRejected = errors.New("not applied")
 	// ErrNoQuorum: no leader could be reached in time. The write was not applied
 	// and never will be.
-	ErrNoQuorum = errors.New("not applied: this node reaches no quorum of the cluster's nodes")
+	ErrNoQuorum = errors.New("not applied: this node reaches no quorum of the cluster's nodes; try again when enough of them are connected")
 	// ErrUnknownOutcome: the answer to a write was lost. It may have been applied or
 	// may be still; repeating it under the same request id is safe.
 	ErrUnknownOutcome = errors.New("unknown outcome: the write may or may not be applied, read before trying again")
