@@ -52,6 +52,9 @@ func (n *Node) Name() string { return n.name }
 // Site of the node.
 func (n *Node) Site() string { return n.site }
 
+// Peers are all the nodes of the cluster, this one included.
+func (n *Node) Peers() []*Node { return n.cluster.Nodes() }
+
 // DataDir is the node's data directory.
 func (n *Node) DataDir() string { return filepath.Join(n.dir, "data") }
 

@@ -30,7 +30,8 @@ func (p phone) at(n *cluster.Node) phone {
 	return p
 }
 
-// phones configures DNs by way of the node and puts their telephones beside it.
+// phones configures DNs by way of the node, waits until every running node knows
+// them, and puts their telephones beside it.
 func phones(t *testing.T, n *cluster.Node, dns ...string) []phone {
 	t.Helper()
 	realm, err := n.Realm(t.Context())
@@ -50,6 +51,14 @@ func phones(t *testing.T, n *cluster.Node, dns ...string) []phone {
 		_, err := n.Configuration().Write(ctx, &req)
 		return err
 	})
+	for _, peer := range n.Peers() {
+		eventually(t, soon, peer.Name()+" knows the DNs", func(ctx context.Context) error {
+			if !peer.Running() {
+				return nil
+			}
+			return knowsDN(ctx, peer, dns[len(dns)-1])
+		})
+	}
 	return out
 }
 
