@@ -37,6 +37,10 @@ func (b *bench) calm(ctx context.Context, what string, trouble func(context.Cont
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	span := time.Duration(b.minutes * float64(time.Minute))
+	idleBefore, totalBefore, err := idle()
+	if err != nil {
+		return err
+	}
 	timed, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
 	g, gctx := errgroup.WithContext(timed)
@@ -51,7 +55,12 @@ func (b *bench) calm(ctx context.Context, what string, trouble func(context.Cont
 		outs += all
 		losses += lost
 	}
+	idleAfter, totalAfter, err := idle()
+	if err != nil {
+		return err
+	}
 	b.report.below("quiet", what, float64(losses)/smallSite, "losses", 1, 0)
+	b.report.add("quiet", "processor time in use meanwhile", 100*(1-(idleAfter-idleBefore)/(totalAfter-totalBefore)), "%", "")
 	if outs != losses {
 		b.report.add("quiet", "DNs out of service for other reasons meanwhile", float64(outs-losses), "events", "")
 	}
