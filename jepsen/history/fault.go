@@ -46,6 +46,8 @@ type Effect struct {
 	Full []string `json:"full,omitempty"`
 	// Wiped: these nodes' data directories are lost.
 	Wiped []string `json:"wiped,omitempty"`
+	// Lies is what a false or faulty peer says about DNs that it does not own.
+	Lies []Row `json:"lies,omitempty"`
 	// Busy: these nodes are starved of CPU.
 	Busy []string `json:"busy,omitempty"`
 }

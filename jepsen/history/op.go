@@ -10,9 +10,11 @@ const (
 	// Register: a REGISTER of the phone Key at Node. Arg is the binding (the
 	// phone's Contact and Call-ID: a phone that moves or restarts makes a new
 	// one, a refresh repeats it), Expires what was asked for and, once ok, what
-	// was granted.
+	// was granted. A client waits for the end of a time-out before it sends its
+	// next request from the same socket, and does not configure or delete DNs
+	// that are registered.
 	Register Kind = "register"
-	// Unregister takes the binding Arg of Key back at Node.
+	// Unregister takes the binding Arg of Key back at Node; Arg "*" all of them.
 	Unregister Kind = "unregister"
 	// Options: an OPTIONS to the node itself; asks nobody else.
 	Options Kind = "options"
@@ -58,6 +60,9 @@ type Op struct {
 	Kind    Kind   `json:"kind"`
 	// Node that was asked.
 	Node string `json:"node"`
+	// Home is the node in whose site the client stands, so that cuts of that
+	// site concern it when it asks another node; "" is a client that no cut concerns.
+	Home string `json:"home,omitempty"`
 	Key  string `json:"key,omitempty"`
 	From string `json:"from,omitempty"`
 	Arg  string `json:"arg,omitempty"`
