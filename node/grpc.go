@@ -87,8 +87,8 @@ func serveGRPC(ctx context.Context, s *grpc.Server, ln net.Listener) error {
 	if !stop() {
 		<-stopped
 	}
-	if ctx.Err() != nil || errors.Is(err, grpc.ErrServerStopped) {
-		return nil
+	if errors.Is(err, grpc.ErrServerStopped) {
+		return ctx.Err()
 	}
 	return err
 }

@@ -35,8 +35,12 @@ func openIdentity(dir, name string) (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if err := json.Unmarshal(b, id); err != nil || id.ID == "" {
-		return nil, fmt.Errorf("%s is damaged (%v): restore it, or remove the whole data directory and join again", id.path, err)
+	err = json.Unmarshal(b, id)
+	if err == nil && id.ID == "" {
+		err = errors.New("it has no id")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w: restore it, or remove the whole data directory and join again", id.path, err)
 	}
 	if id.Name != name {
 		return nil, fmt.Errorf("data directory %s belongs to node %s, not %s: start with --node %s or another --data-dir", dir, id.Name, name, id.Name)

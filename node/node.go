@@ -183,6 +183,9 @@ func (n *Node) Run(ctx context.Context) error {
 	if ended := g.Wait(); errors.Is(err, context.Canceled) || err == nil {
 		err = ended // what canceled it, if anything did
 	}
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
 	return errors.Join(err, n.Close())
 }
 

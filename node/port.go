@@ -82,9 +82,9 @@ func (p *clusterPort) close() {
 
 // open finds out what a connection is for and hands it on.
 func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
-	defer stop()
 	tcp := conn.(*net.TCPConn)
+	stop := context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Now()) })
+	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(openTimeout))
 	to, err := p.sort(&conn)
 	if err == nil {

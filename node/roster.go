@@ -24,7 +24,7 @@ func (n *Node) followRoster(ctx context.Context) error {
 	for {
 		c, err := w.Next(ctx)
 		if err != nil {
-			return nil
+			return err
 		}
 		if !c.All && !c.Nodes {
 			continue
@@ -52,7 +52,7 @@ func (n *Node) hearGossip(ctx context.Context) error {
 	for {
 		members, err := n.gossip.Next(ctx)
 		if err != nil {
-			return nil
+			return err
 		}
 		for _, m := range members {
 			n.mesh.Gossip(dn.Node(m.ID), m.Alive, m.Incarnation, m.ClusterAddr)

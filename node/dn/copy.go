@@ -52,7 +52,7 @@ func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
 	}
 	c := &Copy{t: t, node: node, o: o, full: !resumed || !o.whole || o.incarnation != incarnation}
 	o.feed++
-	c.feed = o.feed
+	c.feed, o.syncing = o.feed, true
 	if c.full {
 		o.mark, o.whole = !o.mark, false
 	}
@@ -68,16 +68,41 @@ func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
 // Saw notes that an incarnation of the peer exists; an older one no longer counts.
 func (t *Table) Saw(id Node, incarnation uint64) {
 	t.mu.Lock()
-	_, o := t.find(id)
+	node, o := t.find(id)
 	newer := o != nil && o.id != t.cfg.Self && incarnation > o.incarnation
 	if newer {
-		o.incarnation, o.whole = incarnation, false
+		o.incarnation, o.whole, o.syncing = incarnation, false, false
 		o.feed++
 	}
 	t.mu.Unlock()
 	if newer {
 		t.SetHeard(id, false)
+		t.retell(node)
 	}
+}
+
+// Close gives the right back: what a sync that broke off has brought counts as
+// said by a node that can't be heard.
+func (c *Copy) Close() {
+	c.t.mu.Lock()
+	broken := c.o.feed == c.feed && c.o.syncing
+	if broken {
+		c.o.syncing = false
+	}
+	c.t.mu.Unlock()
+	if broken {
+		c.t.retell(c.node)
+	}
+}
+
+// retell brings the visible stream up to date with all that a node has said.
+func (t *Table) retell(node uint8) {
+	_ = t.walk(func(e *entry) error { // visit never fails
+		if e.by(node) != nil {
+			t.tell(e, NoReason)
+		}
+		return nil
+	})
 }
 
 // Current returns ErrFenced when the copy has a newer feed.
@@ -192,6 +217,9 @@ func (c *Copy) Synced(seq uint64) error {
 		return ErrFenced
 	}
 	c.o.seq, c.o.whole = seq, true
+	if c.o.heard {
+		c.o.syncing = false
+	}
 	return nil
 }
 
@@ -258,17 +286,15 @@ func (t *Table) SetHeard(id Node, heard bool) bool {
 	}
 	changed := o.heard != heard
 	o.heard = heard
+	if heard {
+		o.syncing = false
+	}
 	if changed && !heard {
 		o.lostAt = now
 	}
 	t.mu.Unlock()
 	if changed {
-		_ = t.walk(func(e *entry) error { // visit never fails
-			if e.by(node) != nil {
-				t.tell(e, NoReason)
-			}
-			return nil
-		})
+		t.retell(node)
 	}
 	return true
 }

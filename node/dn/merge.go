@@ -26,6 +26,14 @@ func (t *Table) best(e *entry) *record {
 	return b
 }
 
+// held: the greatest claim has just come with a sync that is still under way.
+// Its node will be heard at the end of it; until then what was told stays,
+// so that a DN that moved during a cut shows one change, not an OOS between.
+func (t *Table) held(e *entry, o *origin, node uint8) bool {
+	was := e.told
+	return o.syncing && was.state == InSrv && was.owner != node && t.nodes[was.owner] != nil && t.nodes[was.owner].heard
+}
+
 func (t *Table) claim(r *record) Claim {
 	return Claim{Time: r.claim, Node: t.nodes[r.node].id}
 }
@@ -48,6 +56,8 @@ func (t *Table) effective(e *entry) told {
 		return told{since: b.since, reason: b.reason}
 	case t.nodes[b.node].heard:
 		return told{since: b.since, owner: b.node, owned: true, state: InSrv, reason: b.reason}
+	case t.held(e, t.nodes[b.node], b.node):
+		return e.told
 	}
 	return told{since: t.nodes[b.node].lostAt, owner: b.node, owned: true, reason: PeerLost}
 }

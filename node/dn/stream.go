@@ -97,7 +97,7 @@ func (s *Stream) Next(ctx context.Context, buf []Item) ([]Item, error) {
 		if err := ctx.Err(); err != nil {
 			return buf, err
 		}
-		wait := time.Duration(-1)
+		var wait time.Duration
 		if buf, wait = s.take(buf); len(buf) > n {
 			return buf, nil
 		}

@@ -2,6 +2,7 @@ package dn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -231,7 +232,7 @@ func TestCopy_OlderFeedsAndIncarnationsAreFenced(t *testing.T) {
 	tab := New(Config{Self: "a", Incarnation: 1})
 	old := copyOf(t, tab, "b", 2)
 	copyOf(t, tab, "b", 2)
-	if _, err := old.Apply([]Record{{Number: "1", ClaimTime: 5, State: InSrv}}, 9); err != ErrFenced {
+	if _, err := old.Apply([]Record{{Number: "1", ClaimTime: 5, State: InSrv}}, 9); !errors.Is(err, ErrFenced) {
 		t.Errorf("an older link wrote: %v", err)
 	}
 	if _, err := tab.Sync("b", 1, false); err == nil {
@@ -259,6 +260,55 @@ func TestTable_MoveShowsNoOOS(t *testing.T) {
 		items := drain(t, s)
 		if len(items) != 1 || items[0].Status.Owner != "a" || items[0].Status.Reason != OwnerMoved || items[0].Status.State != InSrv {
 			t.Errorf("the move told %+v", items)
+		}
+	})
+}
+
+// During a cut the phone moved to A. Its claim comes here with A's sync,
+// before A can be heard.
+func TestTable_MoveDuringACutShowsOneChange(t *testing.T) {
+	for name, from := range map[string]func(*testing.T, *Table){
+		"from here": func(_ *testing.T, tab *Table) { tab.Register("1", Registered) },
+		"from a third one": func(t *testing.T, tab *Table) {
+			copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: 5, State: InSrv})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tab := New(Config{Self: "c", Incarnation: 1})
+				from(t, tab)
+				s := tab.Watch(Resume{})
+				drain(t, s)
+				a, err := tab.Sync("a", 1, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = a.Apply([]Record{{Number: "1", ClaimTime: time.Now().UnixNano(), State: InSrv}}, 0)
+				_ = a.Synced(1)
+				if items := drain(t, s); len(items) != 0 {
+					t.Fatalf("before A is heard: %+v", items)
+				}
+				tab.SetHeard("a", true)
+				if items := drain(t, s); len(items) != 1 || items[0].Status.Owner != "a" || items[0].Status.Reason != OwnerMoved {
+					t.Errorf("the move told %+v", items)
+				}
+			})
+		})
+	}
+}
+
+func TestTable_BrokenSyncIsNoMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab := New(Config{Self: "c", Incarnation: 1})
+		tab.Register("1", Registered)
+		s := tab.Watch(Resume{})
+		drain(t, s)
+		a, _ := tab.Sync("a", 1, false)
+		_, _ = a.Apply([]Record{{Number: "1", ClaimTime: time.Now().Add(time.Second).UnixNano(), State: InSrv}}, 0)
+		a.Close()
+		items := drain(t, s)
+		if len(items) != 1 || items[0].Status.State != OOS || items[0].Status.Owner != "a" || items[0].Status.Reason != PeerLost {
+			t.Errorf("the phone went to a node that can't be heard, and the stream told %+v", items)
 		}
 	})
 }

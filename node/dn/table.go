@@ -72,6 +72,8 @@ type origin struct {
 	owned int
 	// feed numbers the links that fed the copy; only the newest may.
 	feed uint64
+	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
+	syncing bool
 	// mark changes with every full sync.
 	mark bool
 	// seq is the position of the copy in the origin's own stream; whole says

@@ -29,21 +29,22 @@ const (
 // maxSkew is the clock difference to a peer that is worth a word.
 const maxSkew = 500 * time.Millisecond
 
-// keep holds the link up until the context ends.
+// keep holds the link up until the context ends. A link that had been whole is
+// dialled again at once: a refusal then tells that the process died.
 func (f *follower) keep(ctx context.Context) {
 	backoff := backoffMin
 	for said := ""; ctx.Err() == nil; {
-		began := time.Now()
-		err := f.connect(ctx)
+		synced, err := f.connect(ctx)
 		if ctx.Err() != nil {
 			return
-		}
-		if time.Since(began) > time.Second {
-			backoff = backoffMin
 		}
 		if text := err.Error(); text != said {
 			f.log.Info("link is down", "err", err)
 			said = text
+		}
+		if synced {
+			backoff, said = backoffMin, ""
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -54,14 +55,15 @@ func (f *follower) keep(ctx context.Context) {
 	}
 }
 
-// connect dials, follows, and returns why that ended.
-func (f *follower) connect(ctx context.Context) error {
+// connect dials, follows, and returns why that ended, and whether the peer's
+// table had come over whole.
+func (f *follower) connect(ctx context.Context) (synced bool, err error) {
 	addr := f.address()
 	conn, err := f.dial(ctx, addr)
 	if err != nil {
 		refused := errors.Is(err, syscall.ECONNREFUSED)
 		f.change(func(l *linkState) { l.refused = refused })
-		return fmt.Errorf("connecting to %s: %w", addr, err)
+		return false, fmt.Errorf("connecting to %s: %w", addr, err)
 	}
 	cc, err := grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // conn is secured by Dial where the cluster has a key
@@ -70,7 +72,7 @@ func (f *follower) connect(ctx context.Context) error {
 	)
 	if err != nil {
 		_ = conn.Close()
-		return err
+		return false, err
 	}
 	defer func() { _ = conn.Close() }()
 	defer func() { _ = cc.Close() }()
@@ -79,9 +81,10 @@ func (f *follower) connect(ctx context.Context) error {
 		if l.up {
 			l.downAt = time.Now()
 		}
+		synced = l.synced
 		l.up, l.synced = false, false
 	})
-	return err
+	return synced, err
 }
 
 // once hands out the connection the first time; there is no second.
@@ -160,7 +163,15 @@ func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) er
 	if err := stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: hello}}); err != nil {
 		return streamError(stream, err)
 	}
-	l := &followerLink{f: f, stream: stream}
+	// A sync may take long, but not stand still.
+	stuck := time.AfterFunc(hungAfter, cancel)
+	defer stuck.Stop()
+	l := &followerLink{f: f, stream: stream, stuck: stuck}
+	defer func() {
+		if l.copy != nil {
+			l.copy.Close()
+		}
+	}()
 	if err := l.recv(true); err != nil {
 		return err
 	}
@@ -192,6 +203,8 @@ type followerLink struct {
 	f      *follower
 	stream grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse]
 	copy   *dn.Copy
+	// stuck ends the link unless it is wound up again; stopped once synced.
+	stuck  *time.Timer
 	batch  []dn.Record
 	skewed bool
 }
@@ -235,6 +248,7 @@ func (l *followerLink) recv(first bool) error {
 		if err := l.copy.Synced(b.EndOfSync.GetSeq()); err != nil {
 			return err
 		}
+		l.stuck.Stop()
 		l.f.change(func(s *linkState) { s.synced = true })
 	case *tcpb.FollowResponse_Pong:
 		l.pong(b.Pong)
@@ -255,6 +269,7 @@ func (l *followerLink) hello(h *tcpb.OwnerHello) error {
 		return err
 	}
 	l.copy = c
+	l.stuck.Reset(hungAfter)
 	l.f.change(func(s *linkState) { s.synced = false })
 	return nil
 }
@@ -263,6 +278,9 @@ func (l *followerLink) records(b *tcpb.RecordBatch) error {
 	l.batch = l.batch[:0]
 	for _, r := range b.GetRecords() {
 		l.batch = append(l.batch, fromProto(r))
+	}
+	if b.GetSeq() == 0 {
+		l.stuck.Reset(hungAfter)
 	}
 	rejected, err := l.copy.Apply(l.batch, b.GetSeq())
 	if rejected > 0 {

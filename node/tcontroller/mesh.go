@@ -28,7 +28,7 @@ type Config struct {
 	// wraps ECONNREFUSED means that no process listens there.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// LinkTimeout is how long a broken link's peer may be silent while redials
-	// fail and gossip still holds it alive; 0 means 800 ms. With the kernel's
+	// fail and gossip still holds it alive; 0 means 750 ms. With the kernel's
 	// notice of a silent cut it bounds the loss of a cut between just two nodes.
 	LinkTimeout time.Duration
 	// Rejoin is called when gossip holds a peer dead whose link is fresh.
@@ -57,7 +57,7 @@ type gossip struct {
 // NewMesh makes a mesh without peers.
 func NewMesh(cfg Config) *Mesh {
 	if cfg.LinkTimeout == 0 {
-		cfg.LinkTimeout = 800 * time.Millisecond
+		cfg.LinkTimeout = 750 * time.Millisecond
 	}
 	return &Mesh{cfg: cfg, wake: make(chan struct{}, 1), followers: map[dn.Node]*follower{}, gossip: map[dn.Node]gossip{}}
 }

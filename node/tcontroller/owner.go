@@ -2,6 +2,7 @@ package tcontroller
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -155,7 +156,7 @@ func (l *ownerLink) run(ctx context.Context, s *Server) error {
 }
 
 func (l *ownerLink) end(cause error) error {
-	if cause == errStopping {
+	if errors.Is(cause, errStopping) {
 		_ = l.send(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_Goodbye{Goodbye: &tcpb.Goodbye{}}}) // the end says it too
 	}
 	return cause
