@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,8 +46,16 @@ type cuts struct {
 	loss  int // percent
 }
 
-func newCuts() cuts {
-	return cuts{pairs: map[pair]bool{}, ports: map[string]bool{}, lossy: map[pair]bool{}}
+func newCuts() *cuts {
+	return &cuts{pairs: map[pair]bool{}, ports: map[string]bool{}, lossy: map[pair]bool{}}
+}
+
+// add joins what another set of cuts drops; of two losses the greater counts.
+func (f *cuts) add(o *cuts) {
+	maps.Copy(f.pairs, o.pairs)
+	maps.Copy(f.ports, o.ports)
+	maps.Copy(f.lossy, o.lossy)
+	f.loss = max(f.loss, o.loss)
 }
 
 // Cut drops everything between the two nodes and between what belongs to their
@@ -108,9 +117,12 @@ func (c *Cluster) Loss(ctx context.Context, percent int) error {
 	})
 }
 
-// Heal ends every cut and loss.
+// Heal ends every cut and loss, those of filters included.
 func (c *Cluster) Heal(ctx context.Context) error {
-	return c.change(ctx, func(f *cuts) { *f = newCuts() })
+	return c.change(ctx, func(f *cuts) {
+		*f = *newCuts()
+		clear(c.net.filters)
+	})
 }
 
 // between lists the pairs of addresses from one node's site to another's.
@@ -131,8 +143,8 @@ func (c *Cluster) change(ctx context.Context, edit func(*cuts)) error {
 	}
 	c.net.rules.Lock()
 	defer c.net.rules.Unlock()
-	edit(&c.net.cuts)
-	return c.net.hub.nft(ctx, c.net.cuts.rules())
+	edit(c.net.cuts)
+	return c.net.install(ctx)
 }
 
 func (f *cuts) rules() string {

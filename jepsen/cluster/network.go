@@ -27,8 +27,19 @@ func hostAddr(host int) netip.Addr {
 type network struct {
 	hub *Place
 	// rules guards the order of changes to the packet filter.
-	rules sync.Mutex
-	cuts  cuts
+	rules   sync.Mutex
+	cuts    *cuts
+	filters map[*Filter]*cuts
+}
+
+// install gives all cuts to the packet filter in one transaction.
+func (n *network) install(ctx context.Context) error {
+	all := newCuts()
+	all.add(n.cuts)
+	for _, f := range n.filters {
+		all.add(f)
+	}
+	return n.hub.nft(ctx, all.rules())
 }
 
 func newNetwork(ctx context.Context) (*network, error) {
@@ -36,7 +47,7 @@ func newNetwork(ctx context.Context) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &network{hub: hub, cuts: newCuts()}
+	n := &network{hub: hub, cuts: newCuts(), filters: map[*Filter]*cuts{}}
 	if err := n.setUp(ctx); err != nil {
 		hub.Close()
 		return nil, err

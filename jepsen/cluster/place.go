@@ -175,6 +175,10 @@ func (p *Place) Listen(ctx context.Context, port uint16) (ln net.Listener, err e
 	return ln, err
 }
 
+// Visit runs fn in the network of the place: the sockets that it opens belong
+// there, those of goroutines that it starts do not.
+func (p *Place) Visit(fn func() error) error { return p.enter(fn) }
+
 // enter runs fn on a thread that visits the namespace. A socket belongs to the
 // namespace in which it was opened, whichever thread uses it later.
 func (p *Place) enter(fn func() error) error {
