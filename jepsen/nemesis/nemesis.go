@@ -1,0 +1,117 @@
+// Package nemesis breaks a cluster: its network, its processes, its disks. Each
+// nemesis plans strikes by a seeded random source; a strike is injected,
+// confirmed by a prober that uses the same network, held, healed, confirmed
+// again, and every step is in the history. Strikes of several nemeses may be
+// there at a time: each has a packet filter of its own and the processes that
+// it claimed to itself.
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// Strike is one planned fault.
+type Strike struct {
+	// Nemesis that planned it and its parameters for people.
+	Nemesis, Params string
+	Effect          history.Effect
+	// Hold is how long it lasts once confirmed.
+	Hold time.Duration
+
+	// ways that nothing passes while it lasts, nodes whose processes it claimed.
+	ways  []cluster.Way
+	nodes []*cluster.Node
+	shut  bool // ways are counted as cut
+	brief bool // does not hold: heals at once
+
+	inject, confirm, heal, healed func(context.Context) error
+}
+
+type plan func(context.Context, *Arena, *rand.Rand) ([]Strike, error)
+
+// Nemesis is a way to break a cluster.
+type Nemesis struct {
+	Name, What string
+	// Least nodes that it makes sense with.
+	Least int
+	plan  plan
+}
+
+// Plan makes the strikes of one attack, to be played one after the other.
+// ErrBusy: not now.
+func (n *Nemesis) Plan(ctx context.Context, a *Arena, r *rand.Rand, hold time.Duration) ([]Strike, error) {
+	if len(a.members()) < n.Least {
+		return nil, ErrBusy
+	}
+	all, err := n.plan(ctx, a, r)
+	for i := range all {
+		all[i].Nemesis = n.Name
+		if !all[i].brief {
+			all[i].Hold = hold
+		}
+	}
+	return all, err
+}
+
+// Attack plans and plays.
+func (n *Nemesis) Attack(ctx context.Context, a *Arena, r *rand.Rand, hold time.Duration) error {
+	strikes, err := n.Plan(ctx, a, r, hold)
+	for i, s := range strikes {
+		if err = a.Play(ctx, s); err != nil {
+			for _, rest := range strikes[i:] {
+				a.release(rest.nodes...)
+			}
+			break
+		}
+	}
+	return err
+}
+
+// All nemeses.
+func All() []Nemesis {
+	return []Nemesis{
+		{"cut-one", "one node cut off from all others", 2, cutOne},
+		{"halves", "two groups that don't reach each other", 2, halves},
+		{"bridge", "two groups that both reach one node only", 3, bridge},
+		{"cut-pair", "only the link between two nodes", 3, cutPair},
+		{"one-way", "what one node sends does not arrive", 2, oneWay},
+		{"gossip-port", "the gossip port alone", 2, port(cluster.GossipPort, "gossip")},
+		{"cluster-port", "links and Raft alone, gossip goes on", 2, port(cluster.ClusterPort, "cluster")},
+		{"sip-port", "no phone reaches a node", 2, sipPort},
+		{"loss", "1 to 20 % of the packets between all nodes", 2, loss},
+		{"flapping", "a cut that comes and goes", 2, flapping},
+		{"kill", "kill -9 of one node", 2, kill},
+		{"kill-leader", "kill -9 of the Raft leader", 2, killLeader},
+		{"kill-all", "kill -9 of all nodes at once", 1, killAll},
+		{"pause", "SIGSTOP of one node", 2, pause},
+		{"pause-leader", "SIGSTOP of the Raft leader", 2, pauseLeader},
+		{"rolling-restart", "all nodes in good order, one after the other", 2, rolling},
+		{"full-disk", "no room in the data directory", 2, fullDisk},
+		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
+		{"join", "a node joins and is removed again", 2, join},
+	}
+}
+
+// Find returns the nemesis of that name, nil when there is none.
+func Find(name string) *Nemesis {
+	for _, n := range All() {
+		if n.Name == name {
+			return &n
+		}
+	}
+	return nil
+}
+
+func one(s Strike) ([]Strike, error) { return []Strike{s}, nil }
+
+// wipe takes a node's data.
+func wipe(n *cluster.Node) error {
+	return errors.Join(os.RemoveAll(n.DataDir()), os.MkdirAll(n.DataDir(), 0o700))
+}
