@@ -87,8 +87,8 @@ type Status struct {
 	Quorum  bool   `json:"quorum,omitempty"`
 	Peers   []Peer `json:"peers,omitempty"`
 	// Refused counts what the node was told by a peer and had no right to say;
-	// it starts anew with the process.
-	Refused uint64 `json:"refused,omitempty"`
+	// it starts anew with the process. nil: not known.
+	Refused *uint64 `json:"refused,omitempty"`
 	Error   string `json:"error,omitempty"`
 }
 
