@@ -1,0 +1,152 @@
+package workload
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// Status asks a node again and again how it sees the cluster.
+type Status struct {
+	*Site
+	Node  *cluster.Node
+	Every time.Duration
+}
+
+// Run asks until ctx ends.
+func (w *Status) Run(ctx context.Context) {
+	every(ctx, w.Every, func(ctx context.Context) {
+		s := history.Status{Asked: w.Record.Now(), Node: w.Node.Name()}
+		ask, cancel := context.WithTimeout(ctx, pollWithin)
+		defer cancel()
+		answer, err := w.Node.Status(ask)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			s.Error = status.Convert(err).Message()
+		} else {
+			fill(&s, answer)
+			s.Refused = w.refused(ask)
+		}
+		w.Record.Status(s)
+	})
+}
+
+func fill(s *history.Status, answer *tcpb.StatusResponse) {
+	r := answer.GetRaft()
+	s.State, s.Leader, s.Term, s.Applied, s.Quorum = r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum()
+	for _, p := range answer.GetPeers() {
+		s.Peers = append(s.Peers, history.Peer{Node: p.GetNode(), Heard: p.GetReachable(), Reason: p.GetReason()})
+	}
+}
+
+// refused reads the counter of what peers had no right to say; nil
+// without an answer.
+func (w *Status) refused(ctx context.Context) *uint64 {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.Cluster.Visitor().Dial}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/metrics", w.Node.Addr(cluster.HTTPPort)), nil)
+	if err != nil {
+		return nil
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, _ := io.ReadAll(res.Body)
+	for line := range strings.Lines(string(text)) {
+		if v, ok := strings.CutPrefix(line, "sipcluster_records_rejected_total "); ok {
+			if n, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil {
+				return proto.Uint64(uint64(n))
+			}
+		}
+	}
+	return nil
+}
+
+// Dump records a node's whole configuration.
+func (s *Site) Dump(ctx context.Context, n *cluster.Node, final bool) error {
+	d := history.Dump{Asked: s.Record.Now(), Node: n.Name(), Final: final}
+	err := s.dump(ctx, n, &d)
+	if err != nil {
+		d.Error = status.Convert(err).Message()
+	}
+	s.Record.Dump(d)
+	return err
+}
+
+// dump exports until the node's index is the same before and after.
+func (s *Site) dump(ctx context.Context, n *cluster.Node, d *history.Dump) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, err := cluster.Eventually(ctx, 9*time.Second, "a quiet export of "+n.Name(), func(ctx context.Context) error {
+		before, err := n.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if d.Entries, d.Digest, err = export(ctx, n); err != nil {
+			return err
+		}
+		after, err := n.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if d.Index = after.GetRaft().GetAppliedIndex(); d.Index != before.GetRaft().GetAppliedIndex() {
+			return errors.New("the configuration changes")
+		}
+		return nil
+	})
+	return err
+}
+
+// export reads the node's own copy of everything.
+func export(ctx context.Context, n *cluster.Node) ([]history.Entry, string, error) {
+	stream, err := n.Configuration().Export(ctx, &configpb.ExportRequest{Secrets: true})
+	if err != nil {
+		return nil, "", err
+	}
+	var entries []history.Entry
+	digest := sha256.New()
+	add := func(m proto.Message) {
+		b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m) // our own messages marshal
+		_, _ = fmt.Fprintf(digest, "%d:", len(b))
+		_, _ = digest.Write(b)
+	}
+	for {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return entries, fmt.Sprintf("%x", digest.Sum(nil)[:12]), nil
+		} else if err != nil {
+			return nil, "", err
+		}
+		if part.GetOptions() != nil {
+			add(part.GetOptions())
+		}
+		for _, x := range part.GetNodes() {
+			add(x)
+		}
+		for _, x := range part.GetGroups() {
+			add(x)
+		}
+		for _, x := range part.GetDns() {
+			if add(x); isEntry(x) {
+				entries = append(entries, history.Entry{Key: x.GetNumber(), Value: valueOf(x)})
+			}
+		}
+	}
+}

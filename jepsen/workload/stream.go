@@ -1,0 +1,100 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// Stream is a Stat Server: it follows one node's stream, resumes after a loss
+// of the connection and, now and then, after it left by itself.
+type Stream struct {
+	*Site
+	Name string
+	Node *cluster.Node
+	// Slow lets the observer stop reading for a while after each message.
+	Slow time.Duration
+	// Prefix of the DNs that it follows.
+	Prefix string
+
+	conn        *grpc.ClientConn
+	stream      int
+	incarnation uint64
+	seq         uint64
+	whole       bool // what was told can be resumed from
+}
+
+// Run follows the node until ctx ends.
+func (w *Stream) Run(ctx context.Context) error {
+	var err error
+	if w.conn, err = w.Node.Dial(cluster.TCPort); err != nil {
+		return err
+	}
+	defer func() { _ = w.conn.Close() }()
+	r := w.random(w.Name)
+	for ctx.Err() == nil {
+		w.follow(ctx, r)
+		if !pause(ctx, between(r, 50*time.Millisecond, 300*time.Millisecond)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// follow is one stream, from its opening to its end.
+func (w *Stream) follow(ctx context.Context, r *rand.Rand) {
+	ctx, cancel := context.WithTimeout(ctx, between(r, 8*time.Second, 40*time.Second))
+	defer cancel()
+	if !w.whole {
+		w.incarnation, w.seq = 0, 0
+	}
+	w.stream++
+	w.item(history.Item{Kind: history.Opened, Incarnation: w.incarnation, Seq: w.seq})
+	stream, err := tcpb.NewAvailabilityClient(w.conn).Watch(ctx, &tcpb.WatchRequest{
+		ResumeIncarnation: w.incarnation, ResumeSeq: w.seq, Filter: &tcpb.Filter{Prefix: w.Prefix},
+	})
+	for err == nil {
+		var msg *tcpb.WatchResponse
+		if msg, err = stream.Recv(); err == nil {
+			w.told(msg)
+			if w.Slow > 0 {
+				pause(ctx, w.Slow)
+			}
+		}
+	}
+	w.item(history.Item{Kind: history.Closed, Error: fmt.Sprint(err)})
+}
+
+func (w *Stream) item(i history.Item) {
+	i.Observer, i.Node, i.Stream = w.Name, w.Node.Name(), w.stream
+	w.Record.Item(i)
+}
+
+func (w *Stream) told(msg *tcpb.WatchResponse) {
+	switch b := msg.GetBody().(type) {
+	case *tcpb.WatchResponse_Started:
+		w.incarnation, w.whole = b.Started.GetIncarnation(), b.Started.GetResumed()
+		w.item(history.Item{Kind: history.Started, Incarnation: w.incarnation, Resumed: w.whole})
+	case *tcpb.WatchResponse_Events:
+		for _, e := range b.Events.GetEvents() {
+			if !e.GetSnapshot() {
+				w.seq = e.GetSeq()
+			}
+			w.item(history.Item{Kind: history.Event, Seq: e.GetSeq(), Snapshot: e.GetSnapshot(),
+				Row: row(e.GetDn(), e.GetState(), e.GetOwner(), e.GetReason())})
+		}
+	case *tcpb.WatchResponse_EndOfSnapshot:
+		w.seq, w.whole = b.EndOfSnapshot.GetSeq(), true
+		w.item(history.Item{Kind: history.EndOfSnapshot, Seq: w.seq})
+	case *tcpb.WatchResponse_Heartbeat:
+		w.seq = b.Heartbeat.GetSeq()
+		w.item(history.Item{Kind: history.Heartbeat, Seq: w.seq})
+	}
+}

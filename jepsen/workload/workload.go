@@ -1,0 +1,66 @@
+// Package workload is what clients do to a cluster while it breaks: phones
+// that register, administrators who write configuration, programs that ask for
+// lists, Stat Servers that follow the streams. Everything that they did and were
+// told goes into the history; whether it was right is for package check alone.
+//
+// A client does one thing at a time, and chooses by a random source of its own,
+// seeded by the run's seed and its name. A new workload (calls, reservation)
+// is a file with a Run method and a line in jepsen/chaos.
+package workload
+
+import (
+	"context"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// Site is what all clients share.
+type Site struct {
+	Cluster *cluster.Cluster
+	Record  *history.Recorder
+	Seed    uint64
+	Realm   string
+}
+
+// random is the client's own random source.
+func (s *Site) random(client string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(client))
+	return rand.New(rand.NewPCG(s.Seed, h.Sum64()))
+}
+
+// pause waits; false when the run is over.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// between is a random duration.
+func between(r *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(r.Int64N(int64(to-from)+1))
+}
+
+// every calls fn at a steady pace until ctx ends; a call that takes longer
+// than the pace delays the next one.
+func every(ctx context.Context, pace time.Duration, fn func(context.Context)) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for {
+		fn(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
