@@ -36,6 +36,20 @@ func (m *model) classify(t *truth, p string, s sighting, r *registration) ID {
 	}
 }
 
+// classifyEnd says which statement is broken when the DN is still InSrv: a
+// lifetime may have been lengthened by a wrong clock or by a restart.
+func (m *model) classifyEnd(e ended, s sighting) ID {
+	byTime := e.last.Expires > 0 && e.last.end == e.last.latest+e.last.Expires+m.b.Expiry
+	switch {
+	case byTime && m.clockActive(Span{e.last.Invoke, s.To}, s.node, e.node):
+		return "S17"
+	case byTime && m.restarted(e.node, e.last, s.From):
+		return "S7"
+	default:
+		return "S4"
+	}
+}
+
 // count notes which statements the sighting tries.
 func (v *viewer) count(t *truth, p string, s sighting, r *registration) {
 	looked := v.m.looked

@@ -69,10 +69,7 @@ const voters = 5
 // withoutQuorum tells whether nobody whom the node possibly reaches can
 // possibly reach a majority, all the time from the invocation until an answer is due.
 func (m *model) withoutQuorum(op *history.Op) bool {
-	s := Span{op.Invoke, op.Invoke + m.b.WriteFails + m.b.Spread}
-	if op.OK() {
-		s.To = op.Return
-	}
+	s := Span{op.Invoke, min(op.Return, op.Invoke+m.b.WriteFails+m.b.Spread)}
 	if s.To > m.h.End || m.stopped[op.Node].touch(s) {
 		return false
 	}
@@ -142,10 +139,10 @@ func (m *model) surelyGone(node string, s Span) bool {
 // refusal says what was wrong with the answer to a write without a quorum.
 func (m *model) refusal(op *history.Op) string {
 	switch took := op.Return - op.Invoke; {
-	case op.OK() && !(op.Kind == history.Swap && !op.Swapped):
-		return fmt.Sprintf("%s acknowledged a %s although it reached no majority", op.Node, op.Kind)
 	case took > m.b.WriteFails+m.b.Spread:
 		return fmt.Sprintf("%s did not refuse a %s within %v although it reached no majority", op.Node, op.Kind, m.b.WriteFails)
+	case op.OK() && !(op.Kind == history.Swap && !op.Swapped):
+		return fmt.Sprintf("%s acknowledged a %s although it reached no majority", op.Node, op.Kind)
 	case !op.OK() && op.Code != "" && op.Code != "Unavailable":
 		return fmt.Sprintf("%s refused a %s without a majority with %s instead of Unavailable", op.Node, op.Kind, op.Code)
 	}

@@ -171,11 +171,7 @@ func (v *viewer) mayBe(t *truth, s sighting, before Span) {
 		}
 		v.m.looked["S4"]++
 		if s.row.InSrv {
-			id := ID("S4")
-			if v.m.clockActive(Span{e.last.Invoke, s.To}, s.node, e.node) {
-				id = "S17"
-			}
-			v.add(s, contradiction{kind: undead, want: e.node, reg: e.last, statement: id})
+			v.add(s, contradiction{kind: undead, want: e.node, reg: e.last, statement: v.m.classifyEnd(e, s)})
 			return
 		}
 	}
