@@ -19,10 +19,11 @@ import (
 const (
 	backoffMin = 10 * time.Millisecond
 	backoffMax = 200 * time.Millisecond
-	// Connects are started a stagger apart until one succeeds: a lost SYN must
-	// not look like a cut.
-	dialStagger = 100 * time.Millisecond
-	dialTries   = 6
+	// A connect is several, started one after the other until one succeeds: a
+	// lost SYN must not look like a cut, nor one that a dying process swallowed
+	// hide that its port is closed now. The pause between them doubles.
+	staggerMin  = 10 * time.Millisecond
+	staggerMax  = 100 * time.Millisecond
 	dialTimeout = 600 * time.Millisecond
 )
 
@@ -112,35 +113,37 @@ func (f *follower) dial(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	results := make(chan dialed)
-	stagger := time.NewTicker(dialStagger)
-	defer stagger.Stop()
-	start := func() {
-		go func() { // ends with ctx
-			conn, err := f.cfg.Dial(ctx, addr)
-			select {
-			case results <- dialed{conn, err}:
-			case <-ctx.Done():
-				if conn != nil {
-					_ = conn.Close()
-				}
-			}
-		}()
-	}
-	start()
-	for started, pending := 1, 1; ; {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	var last error
+	for pause := staggerMin; ; {
 		select {
 		case r := <-results:
-			pending--
-			if r.err == nil || errors.Is(r.err, syscall.ECONNREFUSED) || pending == 0 && started == dialTries {
+			if r.err == nil || errors.Is(r.err, syscall.ECONNREFUSED) {
 				return r.conn, r.err
 			}
-		case <-stagger.C:
-			if started < dialTries {
-				started, pending = started+1, pending+1
-				start()
-			}
+			last = r.err
+		case <-next.C:
+			go f.dialOnce(ctx, addr, results)
+			next.Reset(pause)
+			pause = min(2*pause, staggerMax)
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			if last == nil {
+				last = ctx.Err()
+			}
+			return nil, last
+		}
+	}
+}
+
+// dialOnce ends with ctx at the latest.
+func (f *follower) dialOnce(ctx context.Context, addr string, results chan<- dialed) {
+	conn, err := f.cfg.Dial(ctx, addr)
+	select {
+	case results <- dialed{conn, err}:
+	case <-ctx.Done():
+		if conn != nil {
+			_ = conn.Close()
 		}
 	}
 }
