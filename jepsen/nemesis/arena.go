@@ -49,11 +49,11 @@ func (a *Arena) Play(ctx context.Context, s Strike) error {
 	}
 	a.Record.Phase(id, history.Heal)
 	if err := s.heal(ctx); err != nil {
-		return fmt.Errorf("%s: heal: %w", s.Nemesis, err)
+		return fmt.Errorf("%w: %s %s: %w", ErrNotHealed, s.Nemesis, s.Params, err)
 	}
 	a.take(&s, 0)
 	if err := s.healed(ctx); err != nil {
-		return fmt.Errorf("%s: after the heal: %w", s.Nemesis, err)
+		return fmt.Errorf("%w: %s %s: %w", ErrNotHealed, s.Nemesis, s.Params, err)
 	}
 	a.Record.Phase(id, history.Healed)
 	a.Say("%s healed", s.Nemesis)
@@ -96,6 +96,10 @@ func (a *Arena) running() []*cluster.Node {
 	defer a.mu.Unlock()
 	return slices.DeleteFunc(a.Cluster.Nodes(), func(n *cluster.Node) bool { return a.taken[n] || !n.Running() })
 }
+
+// ErrNotHealed says that a fault could not be undone: a node does not start, a
+// port stays shut.
+var ErrNotHealed = errors.New("not healed")
 
 // ErrBusy says that a nemesis finds no node or no room for itself now.
 var ErrBusy = errors.New("nothing left to break now")

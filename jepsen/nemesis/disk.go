@@ -122,3 +122,23 @@ func lostDisk(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 		healed: nothing,
 	})
 }
+
+// lostLocation kills a node and takes its store of bindings; the node comes
+// back as itself and knows of no registration.
+func lostLocation(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
+	nodes := a.pick(r, 1)
+	if len(nodes) == 0 {
+		return nil, ErrBusy
+	}
+	strikes, err := a.killing(nodes...)
+	if err != nil {
+		return nil, err
+	}
+	s, n := &strikes[0], nodes[0]
+	s.Effect.Wiped = names(n)
+	kill := s.inject
+	s.inject = func(ctx context.Context) error {
+		return errors.Join(kill(ctx), os.RemoveAll(filepath.Join(n.DataDir(), "location")))
+	}
+	return strikes, nil
+}

@@ -95,6 +95,7 @@ func All() []Nemesis {
 		{"rolling-restart", "all nodes in good order, one after the other", 2, rolling},
 		{"full-disk", "no room in the data directory", 2, fullDisk},
 		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
+		{"lost-location", "the store of bindings is lost while the node is down", 2, lostLocation},
 		{"join", "a node joins and is removed again", 2, join},
 	}
 }

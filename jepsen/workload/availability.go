@@ -30,6 +30,9 @@ const pollWithin = time.Second
 func (w *Availability) Run(ctx context.Context) {
 	view := history.Table
 	every(ctx, w.Every, func(ctx context.Context) {
+		if !w.Node.Running() {
+			return
+		}
 		if view == history.Table {
 			view = history.Routable
 		} else {

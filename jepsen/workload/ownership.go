@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,22 +47,18 @@ type Phone struct {
 	// Every is the mean time between two requests.
 	Every time.Duration
 
-	phone   *siptest.Phone
-	process string
-	binding string
-	born    int
-	node    *cluster.Node // where the phone registers
-	site    *cluster.Node // where it stands
-	open    history.Kind  // of the request that got no answer, to be repeated
-	openArg string
-	life    time.Duration
-	in      bool
+	*handset
+	// before is the phone that was used until the last change, as long as it
+	// may still say something.
+	before *handset
+	born   int
+	in     bool
 }
 
 // Run uses the DN until ctx ends.
 func (w *Phone) Run(ctx context.Context) error {
 	r := w.random(w.DN)
-	defer w.hangUp()
+	defer func() { w.handset.hangUp(); w.before.hangUp() }()
 	if err := w.take(w.Home, w.Home); err != nil {
 		return err
 	}
@@ -77,10 +74,16 @@ func (w *Phone) Run(ctx context.Context) error {
 // so that the truth does not stay open.
 func (w *Phone) next(ctx context.Context, r *rand.Rand) error {
 	switch {
+	case w.before != nil && w.in && (w.before.open != "" || r.IntN(2) == 0):
+		// The old phone takes its own binding back: the new one's must stay.
+		if w.unregister(ctx, w.before, w.before.binding); w.before.open == "" {
+			w.before.hangUp()
+			w.before = nil
+		}
 	case w.open == history.Register:
 		w.register(ctx, w.life)
 	case w.open == history.Unregister:
-		w.unregister(ctx, w.openArg)
+		w.leave(ctx, w.openArg)
 	case !w.in && w.Character != Absent:
 		return w.comeBack(ctx, r)
 	default:
@@ -105,29 +108,43 @@ func (w *Phone) act(ctx context.Context, r *rand.Rand) error {
 	switch {
 	case w.Character == Absent && w.in: // silent until it has surely expired
 		w.in = !pause(ctx, w.life+3*time.Second)
-		return nil
 	case w.Character == Absent:
 		w.register(ctx, shortLife)
 	case p < 12:
-		w.options(ctx)
+		w.ask(ctx, w.handset, history.Op{Kind: history.Options}, w.phone.Options)
 	case w.Character == Settled || p < 50:
 		w.register(ctx, longLife)
-	case p < 75:
+	case p < 72:
 		if err := w.move(r); err != nil {
 			return err
 		}
 		w.register(ctx, longLife)
-	case p < 90:
-		w.unregister(ctx, w.binding)
-	case p < 94:
-		w.unregister(ctx, "*")
-	default: // a restart: the same node, a new socket, a new binding
-		return w.take(w.index(w.node), w.index(w.site))
+	case p < 84:
+		w.leave(ctx, w.binding)
+	case p < 88:
+		w.leave(ctx, "*")
+	default:
+		return w.restart(ctx, r)
 	}
 	return nil
 }
 
-// move takes a new phone at another node, without a word to the old one.
+// restart is a new phone at the same node: a new socket, a new binding. The
+// old binding may expire soon after; the new one must stay.
+func (w *Phone) restart(ctx context.Context, r *rand.Rand) error {
+	if r.IntN(2) == 0 {
+		if w.register(ctx, shortLife); w.open != "" {
+			return nil
+		}
+	}
+	if err := w.take(w.index(w.node), w.index(w.site)); err != nil {
+		return err
+	}
+	w.register(ctx, longLife)
+	return nil
+}
+
+// move takes a new phone at another node.
 func (w *Phone) move(r *rand.Rand) error {
 	nodes := len(w.Cluster.Nodes())
 	to := (w.index(w.node) + 1 + r.IntN(max(1, nodes-1))) % nodes
@@ -142,43 +159,51 @@ func (w *Phone) move(r *rand.Rand) error {
 }
 
 func (w *Phone) index(n *cluster.Node) int {
-	for i, m := range w.Cluster.Nodes() {
-		if m == n {
-			return i
-		}
-	}
-	return 0
+	return max(0, slices.Index(w.Cluster.Nodes(), n))
+}
+
+// handset is a phone at one place, registering at one node.
+type handset struct {
+	phone   *siptest.Phone
+	process string
+	binding string
+	node    *cluster.Node // where it registers
+	site    *cluster.Node // where it stands
+	open    history.Kind  // of the request that got no answer, to be repeated
+	openArg string
+	life    time.Duration
 }
 
 // take gives the user a new phone.
 func (w *Phone) take(node, site int) error {
-	w.hangUp()
+	w.before.hangUp()
 	nodes := w.Cluster.Nodes()
-	w.node, w.site, w.open, w.born = nodes[node], nodes[site], "", w.born+1
-	w.process = fmt.Sprintf("%s/%d", w.DN, w.born)
-	place := w.site.Phones()
+	w.born++
+	h := &handset{node: nodes[node], site: nodes[site], process: fmt.Sprintf("%s/%d", w.DN, w.born)}
+	place := h.site.Phones()
 	err := place.Visit(func() (err error) {
-		w.phone, err = siptest.NewPhone(siptest.Config{
-			DN: w.DN, Password: w.Password, Domain: w.Realm, Local: place.IP().String(), Server: w.node.Addr(cluster.SIP).String(),
+		h.phone, err = siptest.NewPhone(siptest.Config{
+			DN: w.DN, Password: w.Password, Domain: w.Realm, Local: place.IP().String(), Server: h.node.Addr(cluster.SIP).String(),
 		})
 		return err
 	})
-	if err == nil {
-		w.binding = w.phone.Contact() + " " + w.process
+	if err != nil {
+		return err
 	}
-	return err
+	h.binding = h.phone.Contact() + " " + h.process
+	w.before, w.handset = w.handset, h
+	return nil
 }
 
-func (w *Phone) hangUp() {
-	if w.phone != nil {
-		w.phone.Close()
-		w.phone = nil
+func (h *handset) hangUp() {
+	if h != nil {
+		h.phone.Close()
 	}
 }
 
 func (w *Phone) register(ctx context.Context, life time.Duration) {
 	w.life = life
-	op := w.ask(ctx, history.Op{Kind: history.Register, Arg: w.binding, Expires: life}, func(ctx context.Context) (*siptest.Response, error) {
+	op := w.ask(ctx, w.handset, history.Op{Kind: history.Register, Arg: w.binding, Expires: life}, func(ctx context.Context) (*siptest.Response, error) {
 		return w.phone.Register(ctx, life)
 	})
 	if op.OK() {
@@ -186,37 +211,37 @@ func (w *Phone) register(ctx context.Context, life time.Duration) {
 	}
 }
 
-func (w *Phone) unregister(ctx context.Context, binding string) {
-	op := w.ask(ctx, history.Op{Kind: history.Unregister, Arg: binding}, func(ctx context.Context) (*siptest.Response, error) {
-		if binding == "*" {
-			return w.phone.UnregisterAll(ctx)
-		}
-		return w.phone.Unregister(ctx)
-	})
-	if op.OK() {
+// leave takes the user's binding, or all of the DN, back.
+func (w *Phone) leave(ctx context.Context, binding string) {
+	if op := w.unregister(ctx, w.handset, binding); op.OK() {
 		w.in = false
 	}
 }
 
-func (w *Phone) options(ctx context.Context) {
-	w.ask(ctx, history.Op{Kind: history.Options}, w.phone.Options)
+func (w *Phone) unregister(ctx context.Context, h *handset, binding string) history.Op {
+	return w.ask(ctx, h, history.Op{Kind: history.Unregister, Arg: binding}, func(ctx context.Context) (*siptest.Response, error) {
+		if binding == "*" {
+			return h.phone.UnregisterAll(ctx)
+		}
+		return h.phone.Unregister(ctx)
+	})
 }
 
 // ask sends a request and records it with its answer.
-func (w *Phone) ask(ctx context.Context, op history.Op, send func(context.Context) (*siptest.Response, error)) history.Op {
-	op.Process, op.Node, op.Home, op.Key = w.process, w.node.Name(), w.site.Name(), w.DN
+func (w *Phone) ask(ctx context.Context, h *handset, op history.Op, send func(context.Context) (*siptest.Response, error)) history.Op {
+	op.Process, op.Node, op.Home, op.Key = h.process, h.node.Name(), h.site.Name(), w.DN
 	op = w.Record.Invoke(op)
 	ask, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	res, err := send(ask)
-	w.open, w.openArg = "", ""
+	h.open, h.openArg = "", ""
 	switch {
 	case err != nil:
 		op.Outcome, op.Error = history.Unknown, err.Error()
-		w.open, w.openArg = op.Kind, op.Arg
+		h.open, h.openArg = op.Kind, op.Arg
 	case res.Code == 200:
 		op.Outcome, op.Code = history.OK, strconv.Itoa(res.Code)
-		if granted, ok := res.Expires(w.phone.Contact()); ok && op.Kind == history.Register {
+		if granted, ok := res.Expires(h.phone.Contact()); ok && op.Kind == history.Register {
 			op.Expires = granted
 		}
 	default:

@@ -30,6 +30,9 @@ type Status struct {
 // Run asks until ctx ends.
 func (w *Status) Run(ctx context.Context) {
 	every(ctx, w.Every, func(ctx context.Context) {
+		if !w.Node.Running() {
+			return
+		}
 		s := history.Status{Asked: w.Record.Now(), Node: w.Node.Name()}
 		ask, cancel := context.WithTimeout(ctx, pollWithin)
 		defer cancel()

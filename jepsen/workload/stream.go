@@ -40,7 +40,9 @@ func (w *Stream) Run(ctx context.Context) error {
 	defer func() { _ = w.conn.Close() }()
 	r := w.random(w.Name)
 	for ctx.Err() == nil {
-		w.follow(ctx, r)
+		if w.Node.Running() {
+			w.follow(ctx, r)
+		}
 		if !pause(ctx, between(r, 50*time.Millisecond, 300*time.Millisecond)) {
 			return nil
 		}

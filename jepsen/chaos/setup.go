@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/nemesis"
+	"github.com/sipcluster/sipcluster/jepsen/workload"
+)
+
+const (
+	realm = "chaos.test"
+	// phonePrefix begins the number of every phone.
+	phonePrefix = "20"
+)
+
+// Clients at each node, and of the whole cluster.
+const (
+	settledPhones   = 3
+	wanderingPhones = 3
+	absentPhones    = 1
+	rovingPhones    = 1
+	administrators  = 4
+	registers       = 3
+	phoneEvery      = 900 * time.Millisecond
+	writeEvery      = 250 * time.Millisecond
+	pollEvery       = 80 * time.Millisecond
+	statusEvery     = 250 * time.Millisecond
+)
+
+// setUp starts the nodes and configures the phones.
+func (r *run1) setUp(ctx context.Context) error {
+	nodes := r.cluster.Nodes()[:r.nodes]
+	if r.scenario.Disks {
+		for _, n := range nodes {
+			if err := n.Place().MountTmpfs(n.DataDir(), nemesis.DiskSize); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.arena.Start(ctx, nodes[0]); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, n := range nodes[1:] {
+		g.Go(func() error { return r.arena.Start(gctx, n) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if _, err := r.cluster.WaitWhole(ctx, 30*time.Second); err != nil {
+		return err
+	}
+	if err := r.arena.Check(ctx); err != nil {
+		return err
+	}
+	r.site = &workload.Site{Cluster: r.cluster, Record: r.record, Seed: r.seed, Realm: realm}
+	return r.configure(ctx, nodes)
+}
+
+// configure writes the phones' DNs and lets registrations be short.
+func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
+	now, err := nodes[0].Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})
+	if err != nil {
+		return err
+	}
+	now.Options.MinExpiresS, now.Options.Revision = 1, 0
+	if _, err := nodes[0].Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutOptions{PutOptions: now.GetOptions()}}}}); err != nil {
+		return err
+	}
+	var dns []*configpb.DN
+	for _, p := range r.phones() {
+		dns = append(dns, cluster.SIPDN(p.DN, realm, p.Password))
+	}
+	if err := nodes[0].PutDNs(ctx, dns); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		_, err := cluster.Eventually(ctx, 10*time.Second, "the phones' DNs are known at "+n.Name(), func(ctx context.Context) error {
+			_, err := n.Configuration().GetDN(ctx, &configpb.GetDNRequest{Number: dns[len(dns)-1].GetNumber()})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// phones are the users of the run, the same at each call.
+func (r *run1) phones() []*workload.Phone {
+	var all []*workload.Phone
+	add := func(node, count int, c workload.Character) {
+		for range count {
+			dn := phonePrefix + fmt.Sprintf("%02d", len(all))
+			all = append(all, &workload.Phone{
+				Site: r.site, DN: dn, Password: "secret-" + strconv.Itoa(len(all)), Character: c, Home: node, Every: phoneEvery,
+			})
+		}
+	}
+	for node := range r.nodes {
+		add(node, settledPhones, workload.Settled)
+		add(node, wanderingPhones, workload.Wanderer)
+		add(node, absentPhones, workload.Absent)
+		add(node, rovingPhones, workload.Rover)
+	}
+	return all
+}
+
+// work starts what changes the cluster's state.
+func (r *run1) work(ctx context.Context) *group {
+	g := &group{}
+	for _, p := range r.phones() {
+		g.run(func() error { return p.Run(ctx) })
+	}
+	values := &workload.Values{}
+	for i := range administrators {
+		a := &workload.Configuration{Site: r.site, Name: fmt.Sprintf("admin-%d", i+1), Values: values, Keys: registers, Every: writeEvery}
+		g.run(func() error { return a.Run(ctx) })
+	}
+	return g
+}
+
+// watch starts what only looks.
+func (r *run1) watch(ctx context.Context) *group {
+	g := &group{}
+	for _, n := range r.cluster.Nodes() {
+		p := &workload.Availability{Site: r.site, Node: n, Every: pollEvery, Prefix: phonePrefix}
+		s := &workload.Status{Site: r.site, Node: n, Every: statusEvery}
+		o := &workload.Stream{Site: r.site, Name: "stat-" + n.Name(), Node: n, Prefix: phonePrefix}
+		g.run(func() error { p.Run(ctx); return nil })
+		g.run(func() error { s.Run(ctx); return nil })
+		g.run(func() error { return o.Run(ctx) })
+	}
+	return g
+}
+
+func command(name string, args ...string) (string, error) {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	return string(out), err
+}

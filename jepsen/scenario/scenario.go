@@ -1,0 +1,114 @@
+// Package scenario names the runs of the suite: which nemeses break the
+// cluster, how long, how many at a time, and what a run must have seen to count.
+package scenario
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Scenario is a kind of run.
+type Scenario struct {
+	Name, What string
+	// Nodes of the cluster; 0 means 3. Spares are further nodes that join later.
+	Nodes, Spares int
+	// Disks puts each data directory on a small file system of its own.
+	Disks bool
+	// Tracks break the cluster side by side.
+	Tracks []Track
+	// LeaderChanges and Unknown outcomes that a run must have seen.
+	LeaderChanges, Unknown int
+}
+
+// Track is one sequence of attacks.
+type Track struct {
+	Nemeses []string
+	// Holds are the lengths to choose from; longer ones than the run are left out.
+	Holds []time.Duration
+	// Gap between two attacks, at least and at most. The bounds of convergence
+	// are judged in it.
+	Gap [2]time.Duration
+}
+
+const ms = time.Millisecond
+
+var (
+	cutHolds   = []time.Duration{500 * ms, 2 * time.Second, 4 * time.Second, 8 * time.Second, 12 * time.Second}
+	longHolds  = []time.Duration{12 * time.Second, 35 * time.Second, 90 * time.Second, 150 * time.Second}
+	killHolds  = []time.Duration{0, 300 * ms, 2 * time.Second, 6 * time.Second}
+	pauseHolds = []time.Duration{300 * ms, 800 * ms, 2 * time.Second, 6 * time.Second, 9 * time.Second}
+	brief      = [2]time.Duration{200 * ms, 3 * time.Second}
+	settling   = [2]time.Duration{3 * time.Second, 6 * time.Second}
+	restarting = [2]time.Duration{4 * time.Second, 12 * time.Second}
+)
+
+// All scenarios.
+func All() []Scenario {
+	return []Scenario{
+		{Name: "quiet", What: "nothing breaks: whatever is found is a false alarm or a fault in peace"},
+		{Name: "cuts", What: "cuts of every shape, with time to come together", Tracks: []Track{
+			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way"}, cutHolds, settling}}},
+		{Name: "long-cuts", What: "cuts that outlast gossip's memory", Tracks: []Track{
+			{[]string{"cut-one", "halves", "cut-pair"}, longHolds, settling}}},
+		{Name: "ports", What: "one port alone", Tracks: []Track{
+			{[]string{"gossip-port", "cluster-port", "sip-port"}, cutHolds, settling}}},
+		{Name: "weather", What: "packet loss and links that flap", Tracks: []Track{
+			{[]string{"loss", "flapping"}, cutHolds, settling}}},
+		{Name: "kills", What: "kill -9 of one, the leader, all", LeaderChanges: 1, Tracks: []Track{
+			{[]string{"kill", "kill-leader", "kill-all"}, killHolds, restarting}}},
+		{Name: "pauses", What: "SIGSTOP shorter and longer than the loss bound", Tracks: []Track{
+			{[]string{"pause", "pause-leader"}, pauseHolds, settling}}},
+		{Name: "restarts", What: "all nodes restarted in good order", LeaderChanges: 1, Tracks: []Track{
+			{[]string{"rolling-restart"}, killHolds, restarting}}},
+		{Name: "disks", What: "full disks", Disks: true, Tracks: []Track{
+			{[]string{"full-disk"}, cutHolds, restarting}}},
+		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Tracks: []Track{
+			{[]string{"lost-disk"}, killHolds, restarting}}},
+		{Name: "lost-locations", What: "the stores of bindings are lost; nodes come back without registrations", Tracks: []Track{
+			{[]string{"lost-location"}, killHolds, restarting}}},
+		{Name: "joins", What: "a node joins and is removed while the network breaks", Spares: 1, Tracks: []Track{
+			{[]string{"join"}, cutHolds, settling},
+			{[]string{"cut-one", "cut-pair", "loss", "one-way"}, cutHolds[:3], settling}}},
+		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
+			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},
+			{[]string{"kill", "kill-leader", "pause"}, killHolds, restarting}}},
+		{Name: "mix", What: "one fault of any kind after the other", Tracks: []Track{
+			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way", "gossip-port", "cluster-port", "loss",
+				"flapping", "kill", "kill-leader", "pause"}, cutHolds, settling}}},
+	}
+}
+
+// Find returns the scenario of that name, nil when there is none.
+func Find(name string) *Scenario {
+	for _, s := range All() {
+		if s.Name == name {
+			return &s
+		}
+	}
+	return nil
+}
+
+// Short are the scenarios of CI.
+func Short() []string { return []string{"cuts", "storm", "kills"} }
+
+// Explore are the scenarios that an exploratory run chooses from; what is
+// named more often comes more often.
+func Explore() []string {
+	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "restarts",
+		"disks", "lost-disks", "lost-locations", "joins", "storm", "storm", "storm", "mix", "mix"}
+}
+
+// Hold chooses a length that fits into what is left of the run.
+func (t *Track) Hold(r *rand.Rand, left time.Duration) time.Duration {
+	fits := slices.DeleteFunc(slices.Clone(t.Holds), func(d time.Duration) bool { return d > left })
+	if len(fits) == 0 {
+		return left
+	}
+	return fits[r.IntN(len(fits))]
+}
+
+// Pause chooses the time between two attacks.
+func (t *Track) Pause(r *rand.Rand) time.Duration {
+	return t.Gap[0] + time.Duration(r.Int64N(int64(t.Gap[1]-t.Gap[0])+1))
+}
