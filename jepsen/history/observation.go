@@ -89,7 +89,7 @@ type Status struct {
 	// Refused counts what the node was told by a peer and had no right to say;
 	// it starts anew with the process. nil: not known.
 	Refused *uint64 `json:"refused,omitempty"`
-	Error   string `json:"error,omitempty"`
+	Error   string  `json:"error,omitempty"`
 }
 
 // Peer as a node sees it.

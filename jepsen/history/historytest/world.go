@@ -36,7 +36,7 @@ func (m *model) dial(p *phone) {
 	p.next = m.now + time.Duration(4000+m.rng.IntN(4000))*time.Millisecond
 	kind, expires := history.Register, 60*time.Second
 	switch chance := m.rng.IntN(20); {
-	case chance < 3:
+	case chance < 3 && p != m.phones[len(m.phones)-1]: // the last one stays
 		p.node = m.nodes[m.rng.IntN(len(m.nodes))]
 		p.binding++
 	case chance == 3:
