@@ -27,6 +27,7 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	count("sip_malformed_total", "Messages refused as malformed.", st.Malformed)
 	count("sip_panics_total", "Requests that failed inside the node.", st.Panics)
 	count("location_flush_failures_total", "Answers given although the location store could not be written.", st.FlushFailures)
+	emit(api.Sample{Name: "sip_bindings", Help: "Bindings of the DNs registered here.", Value: float64(st.Bindings)})
 	emit(api.Sample{Name: "sip_connections", Help: "Open SIP connections.", Value: float64(st.Connections)})
 	for code, v := range st.Rejects {
 		emit(api.Sample{Name: "sip_rejects_total", Help: "Final answers of 300 and up.", Counter: true, Label: "code", LabelValue: strconv.Itoa(code), Value: float64(v)})
