@@ -7,6 +7,7 @@ package broken
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,8 @@ type Fault struct {
 	Scenario   string
 	For        time.Duration
 	Statements []string
+	// added are files that the edits need, by their names in the module.
+	added map[string]string
 }
 
 // Edit replaces a text that is there exactly once in a file of the module.
@@ -105,15 +108,15 @@ func (f *Fault) Build(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
+	files, err := f.source(root)
+	if err != nil {
+		return "", fmt.Errorf("fault %s: %w", f.Name, err)
+	}
 	replace := map[string]string{}
-	for _, e := range f.Edits {
-		path := filepath.Join(root, e.File)
-		text, err := e.apply(root)
-		if err != nil {
-			return "", fmt.Errorf("fault %s: %w", f.Name, err)
-		}
-		replace[path] = filepath.Join(dir, strings.ReplaceAll(e.File, "/", "_"))
-		if err := os.WriteFile(replace[path], text, 0o644); err != nil {
+	for file, text := range files {
+		changed := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
+		replace[filepath.Join(root, file)] = changed
+		if err := os.WriteFile(changed, []byte(text), 0o644); err != nil {
 			return "", err
 		}
 	}
@@ -128,16 +131,27 @@ func (f *Fault) Build(dir string) (string, error) {
 	return cluster.Build(dir, "-overlay", overlay)
 }
 
-// apply returns the file's text with the edit in it.
-func (e *Edit) apply(root string) ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(root, e.File))
-	if err != nil {
-		return nil, err
+// source are the files that differ from the module's, with their texts.
+func (f *Fault) source(root string) (map[string]string, error) {
+	files := maps.Clone(f.added)
+	if files == nil {
+		files = map[string]string{}
 	}
-	if n := strings.Count(string(b), e.Old); n != 1 {
-		return nil, fmt.Errorf("%s has %d places like %q, want 1: the source has changed, change the fault", e.File, n, e.Old)
+	for _, e := range f.Edits {
+		text, changed := files[e.File]
+		if !changed {
+			b, err := os.ReadFile(filepath.Join(root, e.File))
+			if err != nil {
+				return nil, err
+			}
+			text = string(b)
+		}
+		if n := strings.Count(text, e.Old); n != 1 {
+			return nil, fmt.Errorf("%s has %d places like %q, want 1: the source has changed, change the fault", e.File, n, e.Old)
+		}
+		files[e.File] = strings.Replace(text, e.Old, e.New, 1)
 	}
-	return []byte(strings.Replace(string(b), e.Old, e.New, 1)), nil
+	return files, nil
 }
 
 func moduleRoot() (string, error) {

@@ -13,12 +13,13 @@ func TestFault_FitsTheSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := Clock().source(root); err != nil {
+		t.Error(err)
+	}
 	var seen []string
 	for _, f := range All() {
-		for _, e := range f.Edits {
-			if _, err := e.apply(root); err != nil {
-				t.Errorf("%s: %v", f.Name, err)
-			}
+		if _, err := f.source(root); err != nil {
+			t.Errorf("%s: %v", f.Name, err)
 		}
 		if scenario.Find(f.Scenario) == nil {
 			t.Errorf("%s: no scenario %q", f.Name, f.Scenario)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sipcluster/sipcluster/jepsen/broken"
 	"github.com/sipcluster/sipcluster/jepsen/check"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -90,6 +91,11 @@ func (r *run1) note(text string) {
 // live is the run from the first process to the last one.
 func (r *run1) live(ctx context.Context) (err error) {
 	r.began = time.Now()
+	if r.scenario.Clocks {
+		if r.binary, err = broken.Clock().Build(r.dir); err != nil {
+			return err
+		}
+	}
 	r.cluster, err = cluster.New(ctx, cluster.Config{
 		Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: []string{"--realm", realm},
 	})

@@ -96,6 +96,7 @@ func All() []Nemesis {
 		{"full-disk", "no room in the data directory", 2, fullDisk},
 		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
 		{"lost-location", "the store of bindings is lost while the node is down", 2, lostLocation},
+		{"clock", "a wall clock is wrong by seconds to an hour", 2, clock},
 		{"join", "a node joins and is removed again", 2, join},
 	}
 }

@@ -15,6 +15,8 @@ type Scenario struct {
 	Nodes, Spares int
 	// Disks puts each data directory on a small file system of its own.
 	Disks bool
+	// Clocks: the servers' wall clocks can be set wrong.
+	Clocks bool
 	// Tracks break the cluster side by side.
 	Tracks []Track
 	// LeaderChanges and Unknown outcomes that a run must have seen.
@@ -67,6 +69,9 @@ func All() []Scenario {
 			{[]string{"lost-disk"}, killHolds, restarting}}},
 		{Name: "lost-locations", What: "the stores of bindings are lost; nodes come back without registrations", Tracks: []Track{
 			{[]string{"lost-location"}, killHolds, restarting}}},
+		{Name: "clocks", What: "wrong wall clocks, also while nodes restart", Clocks: true, Tracks: []Track{
+			{[]string{"clock"}, cutHolds, settling},
+			{[]string{"kill", "cut-one"}, killHolds, restarting}}},
 		{Name: "joins", What: "a node joins and is removed while the network breaks", Spares: 1, Tracks: []Track{
 			{[]string{"join"}, cutHolds, settling},
 			{[]string{"cut-one", "cut-pair", "loss", "one-way"}, cutHolds[:3], settling}}},
@@ -96,7 +101,7 @@ func Short() []string { return []string{"cuts", "storm", "kills"} }
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "restarts",
-		"disks", "lost-disks", "lost-locations", "joins", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "lost-disks", "lost-locations", "clocks", "joins", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.
