@@ -1,0 +1,62 @@
+package node
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestConfig_Addresses(t *testing.T) {
+	c := Config{Name: "sip1", Site: "dc1", DataDir: "d", Bind: "10.1.2.3", SIPAddr: ":5080", TCAddr: "127.0.0.1:9"}
+	if err := c.complete(); err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string][2]string{
+		"bind is the host that is missing": {c.SIPAddr, "10.1.2.3:5080"},
+		"a host that is given stays":       {c.TCAddr, "127.0.0.1:9"},
+		"the default port":                 {c.ClusterAddr, "10.1.2.3:7002"},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%s: %s, want %s", what, got[0], got[1])
+		}
+	}
+}
+
+func TestConfig_WhatIsToldIsNeverUnspecified(t *testing.T) {
+	c := Config{Name: "sip1", Site: "dc1", DataDir: "d"}
+	if err := c.complete(); err != nil {
+		t.Fatal(err)
+	}
+	self, err := c.self("id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{self.GetSipAddr(), self.GetTcAddr(), self.GetClusterAddr(), self.GetGossipAddr()} {
+		if ap, err := netip.ParseAddrPort(a); err != nil || ap.Addr().IsUnspecified() {
+			t.Errorf("others are told to dial %s", a)
+		}
+	}
+}
+
+func TestConfig_SaysWhatIsWrong(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"name":     {func(c *Config) { c.Name = "Sip_1" }, "node name"},
+		"no site":  {func(c *Config) { c.Site = "" }, "site"},
+		"no dir":   {func(c *Config) { c.DataDir = "" }, "--data-dir"},
+		"both":     {func(c *Config) { c.Bootstrap, c.Join = true, []string{"a:1"} }, "only one"},
+		"bind":     {func(c *Config) { c.Bind = "localhost" }, "IP address"},
+		"address":  {func(c *Config) { c.SIPAddr = "5060" }, "HOST:PORT"},
+		"bad port": {func(c *Config) { c.SIPAddr = ":sip" }, "SIP address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Config{Name: "sip1", Site: "dc1", DataDir: "d"}
+			tc.change(&c)
+			if err := c.complete(); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want a word about %q", err, tc.want)
+			}
+		})
+	}
+}
