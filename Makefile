@@ -7,7 +7,7 @@ unit = $$(go list ./... | grep -v /jepsen/)
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit e2e lint fmt generate check-generated bench bench-full bench-peer clean
+.PHONY: help build run dev demo setup test unit e2e lint fmt generate check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-broken clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,22 @@ bench-full: build ## bench with long runs: 10 minutes of false-loss watching amo
 
 bench-peer: build ## bench beside Kamailio with the same load
 	jepsen/bench/peer.sh
+
+# One kind of run again: make jepsen SCENARIO=storm SEED=7 NODES=5 FOR=90s
+SCENARIO ?= explore
+SEED ?= 0
+NODES ?= 0
+FOR ?= 60s
+chaos = go run ./jepsen/chaos -seed $(SEED) -nodes $(NODES)
+
+jepsen: setup ## break clusters at random for 10 minutes and judge them; or SCENARIO=... SEED=... NODES=... FOR=...
+	$(chaos) -scenario $(SCENARIO) -for $(FOR)
+
+jepsen-short: setup ## the runs of CI: 3 nodes, a fixed set, about 3 minutes
+	$(chaos) -scenario short -for 35s
+
+jepsen-broken: setup ## servers with faults built in: each must be found
+	$(chaos) -broken all
 
 clean: ## built files away
 	rm -rf bin
