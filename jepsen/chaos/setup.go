@@ -33,6 +33,7 @@ const (
 	writeEvery      = 250 * time.Millisecond
 	pollEvery       = 80 * time.Millisecond
 	statusEvery     = 250 * time.Millisecond
+	slowness        = 300 * time.Millisecond
 )
 
 // setUp starts the nodes and configures the phones.
@@ -140,6 +141,8 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { s.Run(ctx); return nil })
 		g.run(func() error { return o.Run(ctx) })
 	}
+	slow := &workload.Stream{Site: r.site, Name: "slow", Node: r.cluster.Node(1), Prefix: phonePrefix, Slow: slowness}
+	g.run(func() error { return slow.Run(ctx) })
 	return g
 }
 

@@ -19,7 +19,8 @@ type Stream struct {
 	*Site
 	Name string
 	Node *cluster.Node
-	// Slow lets the observer stop reading for a while after each message.
+	// Slow lets the observer stop reading for that long, now and then. It must
+	// stay below what the checkers allow an event on its way (Bounds.Local).
 	Slow time.Duration
 	// Prefix of the DNs that it follows.
 	Prefix string
@@ -66,7 +67,7 @@ func (w *Stream) follow(ctx context.Context, r *rand.Rand) {
 		var msg *tcpb.WatchResponse
 		if msg, err = stream.Recv(); err == nil {
 			w.told(msg)
-			if w.Slow > 0 {
+			if w.Slow > 0 && r.IntN(8) == 0 {
 				pause(ctx, w.Slow)
 			}
 		}
