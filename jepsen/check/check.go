@@ -119,6 +119,9 @@ func All(h *history.History, b history.Bounds) Verdict {
 			found[i].Statement = s.id
 			found[i].tidy()
 		}
+		slices.SortFunc(found, func(a, b Finding) int {
+			return cmp.Or(cmp.Compare(a.Window.From, b.Window.From), cmp.Compare(a.Text, b.Text))
+		})
 		v.Findings = append(v.Findings, found...)
 		v.Checked = append(v.Checked, Checked{s.id, s.title, looked, len(found)})
 	}

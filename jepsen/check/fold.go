@@ -88,19 +88,26 @@ func (m *model) gaps(folds []*fold) ([]Finding, int) {
 	looked := 0
 	for _, t := range folds {
 		found := map[string]bool{}
+		open := -1 // the finding that more DNs belong to
 		for i := range m.h.Polls {
 			p := &m.h.Polls[i]
 			s := Span{p.Asked, p.Answered + m.b.Converge}
 			if p.Node != t.node || p.View != history.Table || p.Error != "" || !t.speaks(m, s) {
 				continue
 			}
-			for dn := range m.truth {
+			for _, dn := range m.dns {
 				was, ok := t.steady(dn, s)
 				is := rowOf(p, dn)
 				if looked++; !ok || found[dn] || is.InSrv == was.InSrv && (!is.InSrv || is.Owner == was.Owner) {
 					continue
 				}
 				found[dn] = true
+				if open >= 0 && out[open].Window.To+m.b.Converge >= p.Asked {
+					out[open].Keys = append(out[open].Keys, dn)
+					out[open].Times++
+					continue
+				}
+				open = len(out)
 				out = append(out, m.gap(t, p, s, is, was))
 			}
 		}
@@ -122,6 +129,7 @@ func (m *model) gap(t *fold, p *history.Poll, s Span, is, was history.Row) Findi
 		}
 	}
 	return Finding{
+		Window: s, Times: 1,
 		Text: fmt.Sprintf("%s answered that DN %s is %s and did not tell it on its stream, which went on to say %s",
 			t.node, is.DN, inWords(is), inWords(was)),
 		Nodes: []string{t.node}, Keys: []string{is.DN},

@@ -21,6 +21,7 @@ type model struct {
 	// tell which of two nodes' claims is greater.
 	clockWrong time.Duration
 	truth      map[string]*truth
+	dns        []string // of truth, in order
 	// streams are the items of each observer, in order.
 	streams map[string][]*history.Item
 	// odd is everything that a node said and the truth denies.
@@ -41,6 +42,7 @@ func newModel(h *history.History, b history.Bounds) *model {
 	}
 	m.index()
 	m.truth = truths(m)
+	m.dns = slices.Sorted(maps.Keys(m.truth))
 	m.odd = contradictions(m)
 	return m
 }

@@ -183,7 +183,7 @@ func undeadRow(h *history.History, m *model) {
 }
 
 func missingRow(h *history.History, m *model) {
-	p := m.somewhere(func(t *truth, p place) bool { return t.alone(p.owner) && m.calmAt(p) })
+	p := m.somewhere(func(t *truth, p place) bool { return len(t.nodes) == 1 && m.calmAt(p) })
 	change(h, p.node, p.Span, history.Row{DN: p.dn})
 }
 

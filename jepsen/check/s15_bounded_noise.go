@@ -31,27 +31,20 @@ func (m *model) noise(observer string) ([]Finding, int) {
 	}
 	var out []Finding
 	looked := 0
-	for dn, items := range told {
-		t := m.truth[dn]
-		if t == nil {
-			continue
+	for _, dn := range m.dns {
+		t, items := m.truth[dn], told[dn]
+		if len(t.nodes) != 1 || len(items) == 0 || items[0].Node == t.nodes[0] {
+			continue // moved, or the owner's own events
 		}
-		for owner, in := range t.in {
-			if owner == items[0].Node || !t.alone(owner) {
-				continue
-			}
-			for _, s := range in {
-				s.From += m.b.Spread + m.b.Local
-				looked++
-				out = append(out, m.tooMany(items, owner, s)...)
-			}
+		owner := t.nodes[0]
+		for _, s := range t.in[owner] {
+			s.From += m.b.Spread + m.b.Local
+			looked++
+			out = append(out, m.tooMany(items, owner, s)...)
 		}
 	}
 	return out, looked
 }
-
-// alone tells whether the DN was never registered at any other node.
-func (t *truth) alone(node string) bool { return len(t.nodes) == 1 && t.nodes[0] == node }
 
 // tooMany compares the events within s with the faults.
 func (m *model) tooMany(items []*history.Item, owner string, s Span) []Finding {

@@ -65,10 +65,6 @@ type contradiction struct {
 // contradictions goes through every poll and stream.
 func contradictions(m *model) []contradiction {
 	v := viewer{m: m}
-	for dn := range m.truth {
-		v.dns = append(v.dns, dn)
-	}
-	slices.Sort(v.dns)
 	for i := range m.h.Polls {
 		if p := &m.h.Polls[i]; p.Error == "" {
 			v.poll(p)
@@ -89,7 +85,6 @@ func (m *model) heard(i *history.Item) sighting {
 
 type viewer struct {
 	m   *model
-	dns []string
 	out []contradiction
 }
 
@@ -100,7 +95,7 @@ func (v *viewer) poll(p *history.Poll) {
 		s.how = "ListRoutable"
 	}
 	rows := p.Rows
-	for _, dn := range v.dns {
+	for _, dn := range v.m.dns {
 		for len(rows) > 0 && rows[0].DN < dn {
 			v.row(s, p.View, rows[0])
 			rows = rows[1:]

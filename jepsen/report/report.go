@@ -21,7 +21,7 @@ import (
 var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clock": check.Clock, "short": short, "join": strings.Join,
+	"clock": check.Clock, "short": short, "thousands": thousands, "join": strings.Join,
 }).Parse(pageText))
 
 // maxPictures limits how many findings get a picture of their own.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"html/template"
+	"math"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 const (
 	left    = 118.0  // where time begins
 	right   = 1180.0 // where it ends
-	bandRow = 20.0
+	bandRow = 24.0
 	lifeRow = 13.0
 	dnRow   = 11.0
 	opRow   = 30.0
@@ -149,35 +150,44 @@ func (c *canvas) findings() {
 		return
 	}
 	c.text(left-8, c.y+11, "name", "findings")
+	last := 0.0
 	for i, f := range c.v.Findings {
-		x := c.x(f.Window.To)
+		x := max(c.x(f.Window.To), last+9)
+		last = x
 		fmt.Fprintf(c, `<a href="#finding-%d" id="mark-%d"><title>%s: %s</title><path class="mark" d="M%.1f %.1fl5 7l-5 7l-5-7z"/></a>`,
 			i+1, i+1, f.Statement, html.EscapeString(f.Text), x, c.y)
 	}
 	c.y += 14 + between
 }
 
+// faults draws a band each, its name above it as far as there is room.
 func (c *canvas) faults() {
 	perUnit := c.full / time.Duration(right-left)
 	faults, rows := stack(c.h, c.span, 2*perUnit)
-	c.text(left-8, c.y+13, "name", "faults")
-	for _, f := range faults {
+	c.text(left-8, c.y+20, "name", "faults")
+	for i, f := range faults {
 		y, x, end := c.y+float64(f.row)*bandRow, c.x(f.Inject), c.x(f.Healed)
 		name := strings.TrimSpace(f.Nemesis + " " + f.Params)
-		width := max(2, end-x)
 		fmt.Fprintf(c, `<g class="fault %s"><title>%s&#10;%s injected, %s confirmed&#10;%s heal begins, %s healed</title>`, severity(&f.Effect),
 			html.EscapeString(name), check.Clock(f.Inject), check.Clock(f.Confirmed), check.Clock(f.Heal), check.Clock(f.Healed))
-		fmt.Fprintf(c, `<rect class="open" x="%.1f" y="%.1f" width="%.1f" height="%g" rx="3"/>`, x, y, width, bandRow-4)
+		fmt.Fprintf(c, `<rect class="open" x="%.1f" y="%.1f" width="%.1f" height="9" rx="2"/>`, x, y+12, max(2, end-x))
 		if f.Confirmed != history.Never {
-			fmt.Fprintf(c, `<rect class="sure" x="%.1f" y="%.1f" width="%.1f" height="%g" rx="3"/>`,
-				c.x(f.Confirmed), y, max(1, c.x(f.Heal)-c.x(f.Confirmed)), bandRow-4)
-		}
-		if fits := int((width - 6) / 6.1); fits >= 3 {
-			c.text(x+5, y+12, "in-band", clip(name, fits))
+			fmt.Fprintf(c, `<rect class="sure" x="%.1f" y="%.1f" width="%.1f" height="9" rx="2"/>`,
+				c.x(f.Confirmed), y+12, max(1, c.x(f.Heal)-c.x(f.Confirmed)))
 		}
 		c.WriteString("</g>")
+		room := right - x
+		for _, next := range faults[i+1:] {
+			if next.row == f.row {
+				room = c.x(next.Inject) - x - 5
+				break
+			}
+		}
+		if fits := int(room / 5.9); fits >= 3 {
+			c.text(x, y+9, "band", clip(name, fits))
+		}
 	}
-	c.y += float64(rows)*bandRow + between - 4
+	c.y += float64(rows)*bandRow + between - 2
 }
 
 func clip(s string, n int) string {
@@ -257,7 +267,7 @@ func (c *canvas) operations(of string) {
 	for i, b := range bins {
 		x := left + float64(i)*binWidth
 		bar := func(to *strings.Builder, from float64, n int, up bool) float64 {
-			height := float64(n) / float64(highest) * opRow * 0.55
+			height := math.Sqrt(float64(n)/float64(highest)) * opRow * 0.55
 			if n == 0 {
 				return from
 			}
