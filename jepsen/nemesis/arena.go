@@ -23,6 +23,8 @@ type Arena struct {
 	mu     sync.Mutex
 	taken  map[*cluster.Node]bool
 	cut    map[cluster.Way]int
+	ending map[*cluster.Node]bool // somebody ends its process
+	closed bool
 	out    map[*cluster.Node]bool // not of the cluster now
 }
 

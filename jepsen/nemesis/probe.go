@@ -224,5 +224,10 @@ func (a *Arena) Check(ctx context.Context) error {
 	return a.prober.through(ctx, both(nodes, nodes))
 }
 
-// Close ends the prober.
-func (a *Arena) Close() { a.prober.close() }
+// Close ends the prober; ends of processes are no longer anybody's concern.
+func (a *Arena) Close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.prober.close()
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -16,25 +17,69 @@ import (
 // Start starts a node and waits until it answers.
 func (a *Arena) Start(ctx context.Context, n *cluster.Node) error {
 	a.life(n, history.Launched)
-	if err := n.Start(ctx); err != nil {
+	if err := n.Launch(); err != nil {
+		return err
+	}
+	a.guard(n)
+	if err := n.WaitReady(ctx); err != nil {
 		return err
 	}
 	a.life(n, history.Ready)
 	return nil
 }
 
+// guard records an end of the node's process that nobody asked for.
+func (a *Arena) guard(n *cluster.Node) {
+	a.end(n, false)
+	ended, code := n.Exited()
+	go func() {
+		<-ended
+		if !a.ended(n) {
+			a.Record.Life(history.Life{Node: n.Name(), Kind: history.Exited, Error: fmt.Sprintf("exit code %d", code())})
+			a.Say("%s ended by itself, exit code %d", n.Name(), code())
+		}
+	}()
+}
+
+// end notes whether somebody ends the node's process.
+func (a *Arena) end(n *cluster.Node, asked bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ending == nil {
+		a.ending = map[*cluster.Node]bool{}
+	}
+	a.ending[n] = asked
+}
+
+func (a *Arena) ended(n *cluster.Node) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ending[n] || a.closed
+}
+
 func (a *Arena) life(n *cluster.Node, k history.LifeKind) {
 	a.Record.Life(history.Life{Node: n.Name(), Kind: k, PID: n.PID()})
 }
 
-func (a *Arena) kill(n *cluster.Node) {
-	a.life(n, history.Killed)
-	n.Kill9()
-	a.life(n, history.Exited)
+// kill sends kill -9 to all of the nodes before it waits for their ends.
+func (a *Arena) kill(nodes ...*cluster.Node) {
+	for _, n := range nodes {
+		a.end(n, true)
+		a.life(n, history.Killed)
+	}
+	var all sync.WaitGroup
+	for _, n := range nodes {
+		all.Go(func() {
+			n.Kill9()
+			a.life(n, history.Exited)
+		})
+	}
+	all.Wait()
 }
 
 // stop ends a node in good order.
 func (a *Arena) stop(n *cluster.Node) error {
+	a.end(n, true)
 	a.life(n, history.Stopping)
 	err := n.Stop(15 * time.Second)
 	l := history.Life{Node: n.Name(), Kind: history.Exited}
@@ -42,6 +87,9 @@ func (a *Arena) stop(n *cluster.Node) error {
 		l.Error = err.Error()
 	}
 	a.Record.Life(l)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrNotHealed, err)
+	}
 	return err
 }
 
@@ -68,13 +116,7 @@ func (a *Arena) killing(nodes ...*cluster.Node) ([]Strike, error) {
 	return one(Strike{
 		Params: list(nodes), Effect: history.Effect{Down: names(nodes...)}, nodes: nodes,
 		inject: func(context.Context) error {
-			for _, n := range nodes {
-				a.life(n, history.Killed)
-			}
-			for _, n := range nodes {
-				n.Kill9()
-				a.life(n, history.Exited)
-			}
+			a.kill(nodes...)
 			return nil
 		},
 		confirm: func(context.Context) error { return gone(nodes) },
