@@ -15,8 +15,6 @@ type model struct {
 	answered map[client][]*history.Op
 	// deaths are the times at which a node's process surely was gone, in order.
 	deaths map[string][]time.Duration
-	// leaving are the operations that perhaps took a node off the roster.
-	leaving []*history.Op
 	// clockWrong is when a clock was first set wrong; from then on nobody can
 	// tell which of two nodes' claims is greater.
 	clockWrong time.Duration
@@ -54,9 +52,6 @@ func (m *model) index() {
 		if op.OK() {
 			c := client{op.Process, op.Node}
 			m.answered[c] = append(m.answered[c], op)
-		}
-		if op.Kind == history.Roster && op.Arg != "join" && op.Outcome != history.Fail {
-			m.leaving = append(m.leaving, op)
 		}
 	}
 	for i := range m.h.Items {

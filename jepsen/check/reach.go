@@ -26,6 +26,10 @@ type reach struct {
 	h     *history.History
 	b     history.Bounds
 	nodes []string
+	// regular are the nodes that belong to the cluster from the begin.
+	regular []string
+	// away is when a node is perhaps not on the roster.
+	away map[string]spans
 	// stopped is when a node possibly does not run: down, paused, starting.
 	stopped map[string]spans
 	// cut is when what From sends may not reach To, or not steadily.
@@ -38,9 +42,13 @@ type reach struct {
 }
 
 func newReach(h *history.History, b history.Bounds) *reach {
-	r := &reach{h: h, b: b, stopped: map[string]spans{}, cut: map[pair]spans{}, silent: map[pair][]silence{}, shaken: map[pair]spans{}}
+	r := &reach{h: h, b: b, away: map[string]spans{}, stopped: map[string]spans{}, cut: map[pair]spans{}, silent: map[pair][]silence{}, shaken: map[pair]spans{}}
 	for _, n := range h.Nodes {
 		r.nodes = append(r.nodes, n.Name)
+		r.away[n.Name] = r.aways(n.Name)
+		if !r.away[n.Name].touch(Span{}) {
+			r.regular = append(r.regular, n.Name)
+		}
 		r.stopped[n.Name] = r.stops(n.Name)
 	}
 	for _, x := range r.nodes {
@@ -79,6 +87,9 @@ func (r *reach) stops(node string) spans {
 	}
 	const runs = -1
 	since, seen := time.Duration(runs), false
+	if r.away[node].cover(Span{0, history.Never}) {
+		since = 0 // it never ran
+	}
 	for _, l := range r.h.Lives {
 		if l.Node != node {
 			continue
@@ -98,6 +109,37 @@ func (r *reach) stops(node string) spans {
 	}
 	if since != runs {
 		out = append(out, Span{since, history.Never})
+	}
+	return union(out...)
+}
+
+// aways is when the node is perhaps not on the roster: before it first ran,
+// and from its removal until it joined again.
+func (r *reach) aways(node string) spans {
+	var out []Span
+	ran := len(r.h.Lives) == 0
+	for _, l := range r.h.Lives {
+		ran = ran || l.Node == node
+	}
+	if !ran {
+		return spans{{0, history.Never}}
+	}
+	for i := range r.h.Ops {
+		op := &r.h.Ops[i]
+		if op.Kind != history.Roster || op.Key != node || op.Outcome == history.Fail {
+			continue
+		}
+		last := len(out) - 1
+		switch open := last >= 0 && out[last].To == history.Never; {
+		case op.Arg != "join":
+			out = append(out, Span{op.Invoke, history.Never})
+		case op.OK() && open:
+			for i := range out {
+				out[i].To = min(out[i].To, op.Return)
+			}
+		case op.OK() && len(out) == 0:
+			out = append(out, Span{0, op.Return})
+		}
 	}
 	return union(out...)
 }
@@ -129,7 +171,7 @@ func (r *reach) shakes(p pair) spans {
 	for _, s := range slices.Concat(r.cut[p], r.cut[pair{From: p.To, To: p.From}]) {
 		out = append(out, Span{s.From, plus(s.To, r.b.Converge)})
 	}
-	for _, s := range slices.Concat(r.stopped[p.From], r.stopped[p.To]) {
+	for _, s := range slices.Concat(r.stopped[p.From], r.stopped[p.To], r.away[p.From], r.away[p.To]) {
 		out = append(out, Span{s.From, plus(s.To, r.b.ConvergeRestart)})
 	}
 	return union(out...)
@@ -139,19 +181,19 @@ func (r *reach) shakes(p pair) spans {
 // left to catch up. A node is calm with itself while it runs.
 func (r *reach) calm(x, y string, s Span) bool {
 	if x == y {
-		return !r.stopped[x].touch(s)
+		return !r.stopped[x].touch(s) && !r.away[x].touch(s)
 	}
 	return !r.shaken[pair{From: x, To: y}].touch(s)
 }
 
-// allCalm is the time in which every pair is calm.
+// allCalm is the time in which every pair of regular nodes is calm.
 func (r *reach) allCalm() spans {
 	var all []Span
-	for _, ss := range r.shaken {
-		all = append(all, ss...)
-	}
-	for _, ss := range r.stopped {
-		all = append(all, ss...)
+	for _, x := range r.regular {
+		all = append(all, r.stopped[x]...)
+		for _, y := range r.regular {
+			all = append(all, r.shaken[pair{From: x, To: y}]...)
+		}
 	}
 	return union(all...).rest()
 }

@@ -23,7 +23,7 @@ func (m *model) silentTables() ([]Finding, int) {
 	for i := range m.h.Polls {
 		p := &m.h.Polls[i]
 		s := Span{max(0, p.Asked-m.b.Converge), p.Answered}
-		if m.stopped[p.Node].touch(s) || len(m.active(Span{p.Asked, p.Answered}, m.nodes...)) == 0 || m.busy(p.Node, s) {
+		if m.stopped[p.Node].touch(s) || m.away[p.Node].touch(s) || len(m.active(Span{p.Asked, p.Answered}, m.nodes...)) == 0 || m.busy(p.Node, s) {
 			continue
 		}
 		if looked++; p.Error != "" || p.Answered-p.Asked > m.b.Local {

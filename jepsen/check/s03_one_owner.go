@@ -31,7 +31,7 @@ func oneOwner(m *model) ([]Finding, int) {
 // noticed by everybody, alone in its time.
 func (m *model) plainCut(f *history.Fault) bool {
 	if len(f.Effect.Cut) == 0 || len(f.Effect.Unsteady) > 0 || f.Healed == history.Never || f.Confirmed == history.Never ||
-		f.Heal-f.Confirmed < m.b.LossPair+m.b.Local {
+		f.Heal-f.Confirmed < m.b.LossPair+m.b.Converge {
 		return false
 	}
 	around := Span{max(0, f.Inject-m.b.ConvergeRestart), f.Healed + m.b.Converge}

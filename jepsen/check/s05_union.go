@@ -29,7 +29,8 @@ func (m *model) tables(differ func(a, b history.Row) bool, text string) ([]Findi
 	}
 	var out []Finding
 	looked := 0
-	for dn, t := range m.truth {
+	for _, dn := range m.dns {
+		t := m.truth[dn]
 		if m.mayChange(t, seen.wider(m.b.Spread)) || m.settled(t, seen) {
 			continue
 		}
@@ -80,7 +81,7 @@ func (m *model) lastTables() ([]*history.Poll, Span) {
 	}
 	var out []*history.Poll
 	seen := Span{history.Never, 0}
-	for _, n := range m.nodes {
+	for _, n := range m.regular {
 		if p := byNode[n]; p != nil {
 			out = append(out, p)
 			seen = Span{min(seen.From, p.Asked), max(seen.To, p.Answered)}

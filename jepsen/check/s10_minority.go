@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
@@ -86,39 +85,23 @@ func (m *model) withoutQuorum(op *history.Op) bool {
 	return true
 }
 
-// members is how many nodes the roster has at least during s.
+// members is how many nodes surely vote, if any nodes do, during s: none that
+// left or joined lately.
 func (m *model) members(s Span) int {
 	n := 0
-	for _, node := range m.nodes {
-		left := slices.ContainsFunc(m.leaving, func(op *history.Op) bool { return op.Key == node && op.Invoke <= s.To })
-		joins := slices.ContainsFunc(m.h.Ops, func(op history.Op) bool {
-			return op.Kind == history.Roster && op.Arg == "join" && op.Key == node && (!op.OK() || op.Return >= s.From)
-		})
-		if !left && !joins && m.everReady(node, s.From) {
+	for _, node := range m.regular {
+		if !m.away[node].touch(Span{s.From - m.b.ConvergeRestart, s.To}) {
 			n++
 		}
 	}
 	return n
 }
 
-// everReady tells whether the node answered before t; without lives it did.
-func (m *model) everReady(node string, t time.Duration) bool {
-	lives := false
-	for _, l := range m.h.Lives {
-		if l.Node == node {
-			if lives = true; l.Kind == history.Ready && l.At <= t {
-				return true
-			}
-		}
-	}
-	return !lives
-}
-
 // followers is how many nodes the leader possibly reaches, itself included.
 func (m *model) followers(leader string, s Span) int {
 	n := 1
 	for _, node := range m.nodes {
-		if node != leader && m.mayTalk(leader, node, s) {
+		if node != leader && m.mayTalk(leader, node, s) && !m.away[node].cover(s) {
 			n++
 		}
 	}
@@ -153,7 +136,7 @@ func (m *model) refusal(op *history.Op) string {
 // fault touched, while some fault was there.
 func (m *model) local(op *history.Op) bool {
 	s := Span{op.Invoke, op.Invoke + m.b.Local}
-	if s.To > m.h.End || m.stopped[op.Node].touch(s) || len(m.active(s, m.nodes...)) == 0 {
+	if s.To > m.h.End || m.stopped[op.Node].touch(s) || m.away[op.Node].touch(s) || len(m.active(s, m.nodes...)) == 0 {
 		return false
 	}
 	for _, f := range m.active(s, op.Node) {

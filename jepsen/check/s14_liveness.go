@@ -27,13 +27,13 @@ func (m *model) deafNodes() ([]Finding, int) {
 		s := &m.h.Statuses[i]
 		w := Span{s.Asked, s.Answered}
 		if s.Error != "" {
-			if m.calm(s.Node, s.Node, w.wider(m.b.ConvergeRestart)) && !m.left(s.Node, w) {
+			if m.calm(s.Node, s.Node, w.wider(m.b.ConvergeRestart)) {
 				out = append(out, m.statusFinding(s, fmt.Sprintf("%s runs and does not answer", s.Node)))
 			}
 			continue
 		}
 		for _, p := range s.Peers {
-			if !slices.Contains(m.nodes, p.Node) || p.Node == s.Node || !m.calm(s.Node, p.Node, w) || m.left(s.Node, w) || m.left(p.Node, w) {
+			if !slices.Contains(m.nodes, p.Node) || p.Node == s.Node || !m.calm(s.Node, p.Node, w) {
 				continue
 			}
 			if looked++; !p.Heard {
@@ -42,11 +42,6 @@ func (m *model) deafNodes() ([]Finding, int) {
 		}
 	}
 	return merge(out), looked
-}
-
-// left tells whether the node was perhaps taken off the roster.
-func (m *model) left(node string, s Span) bool {
-	return slices.ContainsFunc(m.leaving, func(op *history.Op) bool { return op.Key == node && op.Invoke <= s.To })
 }
 
 func (m *model) statusFinding(s *history.Status, text string, peers ...string) Finding {

@@ -38,7 +38,7 @@ func (m *model) noise(observer string) ([]Finding, int) {
 		}
 		owner := t.nodes[0]
 		for _, s := range t.in[owner] {
-			s.From += m.b.Spread + m.b.Local
+			s.From += m.b.Spread + m.b.Converge
 			looked++
 			out = append(out, m.tooMany(items, owner, s)...)
 		}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
@@ -26,6 +27,9 @@ func fencing(m *model) ([]Finding, int) {
 		}
 		looked++
 		was, asked := newest[item.Node], opened[item.Observer]
+		if was != nil && m.wiped(item.Node, Span{was.At, item.At}) {
+			was = nil // it has forgotten who it was
+		}
 		if was != nil && item.Incarnation < was.Incarnation && asked != nil && asked.At > was.At {
 			out = append(out, Finding{
 				Text:  fmt.Sprintf("%s spoke as incarnation %d after it had been seen as %d", item.Node, item.Incarnation, was.Incarnation),
@@ -37,4 +41,11 @@ func fencing(m *model) ([]Finding, int) {
 		}
 	}
 	return out, looked
+}
+
+// wiped tells whether the node's data were perhaps lost.
+func (m *model) wiped(node string, s Span) bool {
+	return slices.ContainsFunc(m.active(s, node), func(f *history.Fault) bool {
+		return slices.Contains(f.Effect.Wiped, node)
+	})
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
@@ -38,9 +39,9 @@ func saw(m *model) []string {
 			items[h.Items[i].Node]++
 		}
 	}
-	for _, n := range m.nodes {
-		missing(polls[n], max(1, h.Expect.Polls), "answered polls of "+n)
-		missing(items[n], h.Expect.Items, "items of a stream of "+n)
+	for _, n := range m.regular {
+		missing(polls[n], max(1, m.share(n, h.Expect.Polls)), "answered polls of "+n)
+		missing(items[n], m.share(n, h.Expect.Items), "items of a stream of "+n)
 	}
 	why = append(why, m.unsureFaults()...)
 	if len(m.undecided) > 0 {
@@ -50,6 +51,16 @@ func saw(m *model) []string {
 		why = append(why, "the record breaks off: its writer was killed")
 	}
 	return why
+}
+
+// share is the part of what is expected of a node that fits the time in which
+// it surely ran.
+func (m *model) share(node string, want int) int {
+	ran := time.Duration(0)
+	for _, s := range m.stopped[node].rest() {
+		ran += max(0, min(s.To, m.h.End)-s.From)
+	}
+	return int(float64(want) * float64(ran) / float64(max(1, m.h.End)))
 }
 
 func (m *model) outcomes() (ok map[history.Kind]int, unknown int) {

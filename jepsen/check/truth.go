@@ -187,9 +187,9 @@ func (m *model) forgets(r *registration) time.Duration {
 			at = min(at, f.Inject)
 		}
 	}
-	for _, op := range m.leaving {
-		if op.Key == r.Node {
-			at = min(at, op.Invoke)
+	for _, s := range m.away[r.Node] {
+		if s.To >= r.Invoke {
+			at = min(at, s.From)
 		}
 	}
 	return at

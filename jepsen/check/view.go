@@ -78,9 +78,10 @@ func contradictions(m *model) []contradiction {
 	return acrossDNs(overTime(v.out, m.b.Converge), m.b.Converge)
 }
 
-// heard is an event of a stream as a sighting: it was so when it was sent.
+// heard is an event of a stream as a sighting: it was so when it was sent, and
+// a slow reader hears of it late.
 func (m *model) heard(i *history.Item) sighting {
-	return sighting{Span{i.At - m.b.Local, i.At}, i.Node, i.Row, "stream"}
+	return sighting{Span{i.At - m.b.Converge, i.At}, i.Node, i.Row, "stream"}
 }
 
 type viewer struct {
