@@ -1,8 +1,9 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/check"
 	"github.com/sipcluster/sipcluster/jepsen/history"
 	"github.com/sipcluster/sipcluster/jepsen/nemesis"
+	"github.com/sipcluster/sipcluster/jepsen/report"
 	"github.com/sipcluster/sipcluster/jepsen/scenario"
 )
 
@@ -24,6 +26,7 @@ func judge(dir string) (check.Verdict, error) {
 	start := time.Now()
 	v := check.All(h, h.Bounds)
 	printVerdict(h, v, time.Since(start))
+	fmt.Println("  report:", filepath.Join(dir, "report.html"))
 	return v, writeReport(dir, h, v)
 }
 
@@ -32,12 +35,20 @@ func judgeAgain(dir string) (int, error) {
 	return exitCode(v, err), err
 }
 
-func writeReport(dir string, _ *history.History, v check.Verdict) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
+// writeReport writes the page for people and the same for programs.
+func writeReport(dir string, h *history.History, v check.Verdict) error {
+	for name, write := range map[string]func(io.Writer, *history.History, check.Verdict) error{
+		"report.html": report.HTML, "report.json": report.JSON,
+	} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(write(f, h, v), f.Close()); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(dir, "verdict.json"), b, 0o644)
+	return nil
 }
 
 func printVerdict(h *history.History, v check.Verdict, took time.Duration) {
