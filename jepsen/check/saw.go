@@ -28,17 +28,7 @@ func saw(m *model) []string {
 	missing(unknown, h.Expect.Unknown, "operations with an unknown outcome")
 	missing(max(0, len(m.leaders())-1), h.Expect.LeaderChanges, "changes of the leader")
 	missing(m.confirmed(), h.Expect.Faults, "confirmed faults")
-	polls, items := map[string]int{}, map[string]int{}
-	for i := range h.Polls {
-		if h.Polls[i].Error == "" {
-			polls[h.Polls[i].Node]++
-		}
-	}
-	for i := range h.Items {
-		if k := h.Items[i].Kind; k != history.Opened && k != history.Closed {
-			items[h.Items[i].Node]++
-		}
-	}
+	polls, items := m.observed()
 	for _, n := range m.regular {
 		missing(polls[n], max(1, m.share(n, h.Expect.Polls)), "answered polls of "+n)
 		missing(items[n], m.share(n, h.Expect.Items), "items of a stream of "+n)
@@ -51,6 +41,22 @@ func saw(m *model) []string {
 		why = append(why, "the record breaks off: its writer was killed")
 	}
 	return why
+}
+
+// observed counts the answered polls and the items of streams of each node.
+func (m *model) observed() (polls, items map[string]int) {
+	polls, items = map[string]int{}, map[string]int{}
+	for i := range m.h.Polls {
+		if m.h.Polls[i].Error == "" {
+			polls[m.h.Polls[i].Node]++
+		}
+	}
+	for i := range m.h.Items {
+		if k := m.h.Items[i].Kind; k != history.Opened && k != history.Closed {
+			items[m.h.Items[i].Node]++
+		}
+	}
+	return polls, items
 }
 
 // share is the part of what is expected of a node that fits the time in which

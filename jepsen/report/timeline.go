@@ -240,11 +240,12 @@ func (c *canvas) lane(segments []segment, y float64, class string) {
 // binWidth of the operations' bars.
 const binWidth = 3.0
 
-// operations draws how many ended how, in bars; what is not ok hangs below.
-func (c *canvas) operations(of string) {
-	type bin struct{ ok, fail, unknown int }
-	bins := make([]bin, int((right-left)/binWidth)+1)
-	highest := 1
+// bin is how many operations of a short time ended how.
+type bin struct{ ok, fail, unknown int }
+
+// bins counts the operations of a group, and the most in one bin.
+func (c *canvas) bins(of string) (bins []bin, most int) {
+	bins, most = make([]bin, int((right-left)/binWidth)+1), 1
 	for i := range c.h.Ops {
 		op := &c.h.Ops[i]
 		if group(op.Kind) != of || op.Invoke < c.span.From || op.Invoke > c.span.To {
@@ -259,28 +260,29 @@ func (c *canvas) operations(of string) {
 		default:
 			b.unknown++
 		}
-		highest = max(highest, b.ok, b.fail+b.unknown)
+		most = max(most, b.ok, b.fail+b.unknown)
 	}
+	return bins, most
+}
+
+// operations draws how many ended how, in bars; what is not ok hangs below.
+func (c *canvas) operations(of string) {
+	bins, most := c.bins(of)
 	base := c.y + opRow*0.6
 	c.text(left-8, base+3, "name", of)
 	var ok, fail, unknown strings.Builder
+	bar := func(to *strings.Builder, x, from float64, n int, sign float64) float64 {
+		if n == 0 {
+			return from
+		}
+		height := max(2, math.Sqrt(float64(n)/float64(most))*opRow*0.55) * sign
+		fmt.Fprintf(to, "M%.0f %.1fv%.1f", x, from, height)
+		return from + height
+	}
 	for i, b := range bins {
 		x := left + float64(i)*binWidth
-		bar := func(to *strings.Builder, from float64, n int, up bool) float64 {
-			height := math.Sqrt(float64(n)/float64(highest)) * opRow * 0.55
-			if n == 0 {
-				return from
-			}
-			height = max(2, height)
-			if up {
-				fmt.Fprintf(to, "M%.0f %.1fv%.1f", x, from, -height)
-				return from - height
-			}
-			fmt.Fprintf(to, "M%.0f %.1fv%.1f", x, from, height)
-			return from + height
-		}
-		bar(&ok, base, b.ok, true)
-		bar(&unknown, bar(&fail, base+1, b.fail, false), b.unknown, false)
+		bar(&ok, x, base, b.ok, -1)
+		bar(&unknown, x, bar(&fail, x, base+1, b.fail, 1), b.unknown, 1)
 	}
 	for _, p := range []struct {
 		class string
