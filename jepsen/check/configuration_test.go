@@ -106,6 +106,7 @@ func TestMinority(t *testing.T) {
 		{"refused, and done", fails(25, 26, history.Fail, "Unavailable").op(50, 50.1, read("b", "n1", "1")), []ID{"S8", "S10"}},
 		{"REGISTER waits for Raft", cut().op(25, 28, history.Op{Kind: history.Register, Node: "n3", Key: "8", Arg: "b", Home: "n3"}), []ID{"S10"}},
 		{"OPTIONS is not answered", cut().op(25, 30, history.Op{Kind: history.Options, Node: "n3", Home: "n3", Outcome: history.Unknown}), []ID{"S10"}},
+		{"a client that gave up", cut().op(25, 25.2, history.Op{Kind: history.Options, Node: "n3", Home: "n3", Outcome: history.Unknown}), nil},
 		{"a phone beyond the cut", cut().op(25, 30, history.Op{Kind: history.Register, Node: "n3", Key: "8", Home: "n1", Outcome: history.Unknown}), nil},
 		{"a node that is down", newRun().registers(1, "n1", "7", "b", 0).down(20, 40, "n3").
 			op(25, 30, history.Op{Kind: history.Options, Node: "n3", Outcome: history.Unknown}), nil},
@@ -139,6 +140,7 @@ func TestLiveness(t *testing.T) {
 		{"no loop that rejoins", healed().status(40, hears(false)), []ID{"S14"}},
 		{"writes succeed again", healed().op(50, 50.1, write("a", "n3", "1")), nil},
 		{"writes fail for ever", healed().op(50, 52, opOf(write("a", "n3", "1")).with(history.Fail, "Unavailable")), []ID{"S14"}},
+		{"the client gave up", healed().op(50, 50.2, opOf(write("a", "n3", "1")).with(history.Unknown, "Canceled")), nil},
 		{"an election may take its time", healed().op(35, 37, opOf(write("a", "n3", "1")).with(history.Fail, "Unavailable")), nil},
 		{"a crash", func() *run {
 			r := healed()

@@ -119,6 +119,9 @@ func (m *model) surelyGone(node string, s Span) bool {
 	return union(all...).cover(s)
 }
 
+// gaveUp is the code of an operation that its client broke off.
+const gaveUp = "Canceled"
+
 // refusal says what was wrong with the answer to a write without a quorum.
 func (m *model) refusal(op *history.Op) string {
 	switch took := op.Return - op.Invoke; {
@@ -126,7 +129,7 @@ func (m *model) refusal(op *history.Op) string {
 		return fmt.Sprintf("%s did not refuse a %s within %v although it reached no majority", op.Node, op.Kind, m.b.WriteFails)
 	case op.OK() && !(op.Kind == history.Swap && !op.Swapped):
 		return fmt.Sprintf("%s acknowledged a %s although it reached no majority", op.Node, op.Kind)
-	case !op.OK() && op.Code != "" && op.Code != "Unavailable":
+	case !op.OK() && op.Code != "" && op.Code != "Unavailable" && op.Code != gaveUp:
 		return fmt.Sprintf("%s refused a %s without a majority with %s instead of Unavailable", op.Node, op.Kind, op.Code)
 	}
 	return ""
@@ -161,7 +164,7 @@ func (m *model) local(op *history.Op) bool {
 // delay says what was wrong with the answer to what needs no other node.
 func (m *model) delay(op *history.Op) string {
 	switch {
-	case op.Outcome == history.Unknown:
+	case op.Outcome == history.Unknown && op.Return-op.Invoke > m.b.Local: // sooner the client gave up itself
 		return fmt.Sprintf("%s did not answer a request (%s) that needs no other node, during a fault", op.Node, op.Kind)
 	case op.Return-op.Invoke > m.b.Local:
 		return fmt.Sprintf("%s took more than %v for a request (%s) that needs no other node, during a fault", op.Node, m.b.Local, op.Kind)

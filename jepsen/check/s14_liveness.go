@@ -75,7 +75,8 @@ func (m *model) failedWrites() ([]Finding, int) {
 			continue
 		}
 		looked++
-		if op.Return != history.Never && !op.OK() && (op.Outcome == history.Unknown || op.Code == "Unavailable") {
+		refused := op.Outcome == history.Unknown || op.Code == "Unavailable"
+		if op.Return != history.Never && !op.OK() && refused && op.Code != gaveUp {
 			out = append(out, m.opFinding(op, fmt.Sprintf("a write at %s failed although the cluster was whole", op.Node)))
 		}
 	}

@@ -4,11 +4,13 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -90,11 +92,11 @@ func JSON(w io.Writer, h *history.History, v check.Verdict) error {
 
 func newView(h *history.History, v check.Verdict) view {
 	p := newPainter(h, v)
-	dns := sample(h, v, 4)
+	dns := sample(h, v, 5)
 	out := view{History: h, Verdict: v, Headline: headline(v), Summary: summary(h), Bounds: Bounds(v.Measures)}
 	out.Overview = p.draw(picture{span: check.Span{To: h.End}, dns: dns, marks: true})
 	if h.End > stripLength*3/2 {
-		closer := sample(h, v, 6)
+		closer := sample(h, v, 8)
 		for from := time.Duration(0); from < h.End; from += stripLength {
 			s := check.Span{From: from, To: min(from+stripLength, h.End)}
 			out.Strips = append(out.Strips, strip{s.From, s.To, p.draw(picture{span: s, dns: closer, full: stripLength})})
@@ -176,41 +178,53 @@ func short(d time.Duration) string {
 	}
 }
 
-// sample chooses DNs worth showing: those of findings, then those that changed most.
+// sample chooses DNs worth showing: those of findings, then in turn one that
+// moved a lot and one that stayed, so that all nodes own some.
 func sample(h *history.History, v check.Verdict, n int) []string {
-	weight := map[string]int{}
+	moves, owner := map[string]int{}, map[string]string{}
 	for i := range h.Ops {
-		if op := &h.Ops[i]; op.Kind == history.Register || op.Kind == history.Unregister {
-			weight[op.Key]++
+		op := &h.Ops[i]
+		if op.Kind != history.Register {
+			continue
+		}
+		if owner[op.Key] != op.Node {
+			moves[op.Key]++
+			owner[op.Key] = op.Node
 		}
 	}
-	last := map[string]string{}
-	for i := range h.Ops {
-		if op := &h.Ops[i]; op.Kind == history.Register && last[op.Key] != op.Node {
-			weight[op.Key] += 10
-			last[op.Key] = op.Node
+	restless := slices.SortedFunc(maps.Keys(moves), func(a, b string) int {
+		return cmp.Or(cmp.Compare(moves[b], moves[a]), strings.Compare(a, b))
+	})
+	var out []string
+	shown := map[string]int{} // settled ones by owner
+	add := func(dn string) {
+		if moves[dn] > 0 && len(out) < n && !slices.Contains(out, dn) {
+			out = append(out, dn)
 		}
 	}
 	for _, f := range v.Findings {
-		for _, k := range f.Keys {
-			if weight[k] > 0 {
-				weight[k] += 1000
-			}
+		for _, dn := range f.Keys[:min(2, len(f.Keys))] {
+			add(dn)
 		}
 	}
-	var dns []string
-	for dn := range weight {
-		dns = append(dns, dn)
+	for i := 0; len(out) < min(n, len(restless)); i++ {
+		add(restless[i/2])
+		settled := slices.MinFunc(restless, func(a, b string) int {
+			return cmp.Or(cmp.Compare(boolean(slices.Contains(out, a)), boolean(slices.Contains(out, b))),
+				cmp.Compare(moves[a], moves[b]), cmp.Compare(shown[owner[a]], shown[owner[b]]), strings.Compare(a, b))
+		})
+		add(settled)
+		shown[owner[settled]]++
 	}
-	slices.SortFunc(dns, func(a, b string) int {
-		if weight[a] != weight[b] {
-			return weight[b] - weight[a]
-		}
-		return strings.Compare(a, b)
-	})
-	dns = dns[:min(n, len(dns))]
-	slices.Sort(dns)
-	return dns
+	slices.Sort(out)
+	return out
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // known are those keys that are DNs in the run.
