@@ -142,7 +142,7 @@ func valueOf(d *configpb.DN) string {
 func (w *Configuration) read(ctx context.Context, op history.Op, c configpb.ConfigurationClient) {
 	op.Kind = history.Read
 	op = w.Record.Invoke(op)
-	ask, cancel := context.WithTimeout(ctx, opWithin)
+	ask, cancel := patience(ctx, opWithin)
 	defer cancel()
 	answer, err := c.GetDN(ask, &configpb.GetDNRequest{Number: op.Key, Linearizable: true})
 	op.Code = status.Code(err).String()
@@ -164,7 +164,7 @@ func (w *Configuration) write(ctx context.Context, op history.Op, c configpb.Con
 		m.IfRevision = proto.Uint64(*revision)
 	}
 	op = w.Record.Invoke(op)
-	ask, cancel := context.WithTimeout(ctx, opWithin)
+	ask, cancel := patience(ctx, opWithin)
 	defer cancel()
 	answer, err := c.Write(ask, &configpb.WriteRequest{Mutations: []*configpb.Mutation{m}})
 	w.outcome(&op, answer.GetRevision(), err)

@@ -231,7 +231,7 @@ func (w *Phone) unregister(ctx context.Context, h *handset, binding string) hist
 func (w *Phone) ask(ctx context.Context, h *handset, op history.Op, send func(context.Context) (*siptest.Response, error)) history.Op {
 	op.Process, op.Node, op.Home, op.Key = h.process, h.node.Name(), h.site.Name(), w.DN
 	op = w.Record.Invoke(op)
-	ask, cancel := context.WithTimeout(ctx, answerWithin)
+	ask, cancel := patience(ctx, answerWithin)
 	defer cancel()
 	res, err := send(ask)
 	h.open, h.openArg = "", ""

@@ -45,6 +45,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// patience is how long a client waits for an answer. The end of the run does
+// not break a request off: its outcome would stay open.
+func patience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), d)
+}
+
 // between is a random duration.
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)+1))
