@@ -172,8 +172,11 @@ func TestRegistrar_PeersNewerRegistrationDropsTheBindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Apply([]dn.Record{{Number: "1001", ClaimTime: own.ClaimTime + 1, State: dn.InSrv, Reason: dn.Registered, Since: own.Since}}, 1); err != nil {
+	if _, err := c.Apply([]dn.Record{{Number: "1001", ClaimTime: own.ClaimTime + 1, State: dn.InSrv, Reason: dn.Registered, Since: own.Since}}, 0); err != nil {
 		t.Fatal(err)
+	}
+	if err := c.Synced(1); err != nil || !w.table.SetHeard("n2", true) {
+		t.Fatalf("n2 is not heard: %v", err)
 	}
 	until(t, "bindings dropped", func() bool { return w.store.Get("1001") == nil })
 	if st := w.state("1001"); st.Owner != "n2" {
