@@ -71,8 +71,8 @@ func (m *model) measureSilence(q *silence, observer, owner string) []Measure {
 	if gone(f, owner) || gone(f, observer) {
 		bound = m.b.ConvergeRestart
 	}
-	after := Span{f.Heal, plus(f.Healed, bound)}
-	if f.Healed == history.Never || len(m.active(after, observer, owner)) > 1 {
+	after := m.undisturbed(f, Span{f.Heal, plus(f.Healed, bound)}, observer, owner)
+	if f.Healed == history.Never || after.empty() {
 		return out
 	}
 	dns = m.owned(owner, Span{f.Heal, min(after.To, m.h.End)})
@@ -83,6 +83,17 @@ func (m *model) measureSilence(q *silence, observer, owner string) []Measure {
 		out = append(out, Measure{Convergence, f.ID, f.Nemesis, f.Heal, back - f.Heal, bound, observer, owner})
 	}
 	return out
+}
+
+// undisturbed is s until the next fault of these nodes; empty when another one
+// is there from the begin.
+func (m *model) undisturbed(f *history.Fault, s Span, nodes ...string) Span {
+	for _, other := range m.active(s, nodes...) {
+		if other != f {
+			s.To = min(s.To, other.Inject-1)
+		}
+	}
+	return s
 }
 
 // owned are the DNs that surely are the node's during s.

@@ -45,6 +45,7 @@ func TestNodesThatJoinAndLeave(t *testing.T) {
 	expect(t, []sample{
 		{"a new node needs a moment", owned().sees(23, "n4").sees(35, "n4", in("7", "n1")), nil},
 		{"and then knows all", owned().sees(40, "n4"), []ID{"S5"}},
+		{"a node that joins is told all", owned().watches(22.2, "n4", 1, 0).told(22.5, "n4", 1, in("7", "n1")).told(40, "n4", 2, in("7", "n1")), nil},
 		{"a node that was removed", owned().sees(60.8, "n4").sees(70, "n1", in("7", "n1")), nil},
 		{"and its DNs", joining().registers(40, "n4", "8", "b", 0).sees(50, "n1", in("8", "n4")).sees(70, "n1"), nil},
 		{"nobody knows whether it votes yet", joining().fault(25, 35, "cut", history.Effect{Cut: ways([]string{"n1", "n2"}, "n3", "n4")}).

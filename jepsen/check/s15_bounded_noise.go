@@ -82,6 +82,9 @@ func (m *model) tooMany(items []*history.Item, owner string, s Span) []Finding {
 // of them, in s; not counted when one of them is no single cut. A start of a
 // process that belongs to no fault is nil.
 func (m *model) between(x, y string, s Span) (faults []*history.Fault, counted bool) {
+	if m.away[x].touch(s) || m.away[y].touch(s) {
+		return nil, false // a node that joins learns all anew
+	}
 	ways := []pair{{From: x, To: y}, {From: y, To: x}}
 	for i := range m.h.Faults {
 		f := &m.h.Faults[i]
