@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
@@ -56,6 +58,12 @@ func (p *prober) sock(ctx context.Context, n *cluster.Node) (net.PacketConn, err
 	s, err := n.Place().ListenPacket(ctx, probePort)
 	if err != nil {
 		return nil, fmt.Errorf("prober at %s: %w", n.Name(), err)
+	}
+	// Many probes may arrive before the receiver gets the CPU.
+	if udp, ok := s.(*net.UDPConn); ok {
+		if raw, err := udp.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20) })
+		}
 	}
 	if p.socks == nil {
 		p.socks, p.wait = map[*cluster.Node]net.PacketConn{}, map[string]*tally{}
@@ -173,7 +181,7 @@ func (p *prober) through(ctx context.Context, ways []cluster.Way) error {
 func (p *prober) lossy(ctx context.Context, ways []cluster.Way, percent int) error {
 	const probes = 400
 	return eachWay(ways, func(w cluster.Way) error {
-		got, err := p.send(ctx, w, probes, 2*cutWithin)
+		got, err := p.send(ctx, w, probes, 5*cutWithin)
 		lost := probes - got
 		if most := probes*percent*3/100 + 20; err == nil && lost > most {
 			err = fmt.Errorf("%d of %d lost from %s to %s", lost, probes, w.From.Name(), w.To.Name())
