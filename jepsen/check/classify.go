@@ -149,6 +149,11 @@ func (m *model) story(c *contradiction) []Event {
 		near.From = min(near.From, c.reg.Return)
 	}
 	faults := m.active(near, c.first.node, c.want)
+	if c.silence != nil {
+		faults = []*history.Fault{c.silence.fault}
+	}
+	const most = 3
+	faults = faults[max(0, len(faults)-most):]
 	if c.lie != nil && !slices.Contains(faults, c.lie) {
 		faults = append(faults, c.lie)
 	}
