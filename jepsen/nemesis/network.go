@@ -165,19 +165,23 @@ func (f *flapper) start(ctx context.Context) {
 }
 
 func (f *flapper) run(ctx context.Context) error {
+	cut := true
 	for {
-		for _, s := range []struct {
-			hold time.Duration
-			next cluster.Drop
-		}{{f.on, cluster.Drop{}}, {f.off, f.drop}} {
-			if wait(ctx, s.hold); ctx.Err() != nil {
-				return nil
-			}
-			// A change that the end breaks off would stop half-way.
-			if err := f.filter.Set(context.WithoutCancel(ctx), s.next); err != nil {
-				return err
-			}
+		hold, next := f.on, cluster.Drop{}
+		if !cut {
+			hold, next = f.off, f.drop
 		}
+		wait(ctx, hold)
+		select {
+		case <-ctx.Done():
+			return nil
+		default:
+		}
+		// A change that the end breaks off would stop half-way.
+		if err := f.filter.Set(context.WithoutCancel(ctx), next); err != nil {
+			return err
+		}
+		cut = !cut
 	}
 }
 

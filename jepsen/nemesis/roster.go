@@ -42,10 +42,8 @@ func (a *Arena) SpareFrom(i int) {
 func (a *Arena) roster(arg string, n, at *cluster.Node, do func() error) error {
 	op := a.Record.Invoke(history.Op{Process: "operator", Kind: history.Roster, Node: at.Name(), Key: n.Name(), Arg: arg})
 	err := do()
-	switch op.Code = status.Code(err).String(); {
-	case err == nil:
-		op.Outcome = history.OK
-	default:
+	op.Code, op.Outcome = status.Code(err).String(), history.OK
+	if err != nil {
 		op.Outcome, op.Error = history.Unknown, err.Error()
 	}
 	a.Record.Return(op)

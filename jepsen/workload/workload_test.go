@@ -39,7 +39,7 @@ func TestConfiguration_OutcomeIsWhatTheAnswerProves(t *testing.T) {
 
 func TestSite_AClientsChoicesDependOnSeedAndName(t *testing.T) {
 	first := func(seed uint64, name string) uint64 { return (&Site{Seed: seed}).random(name).Uint64() }
-	if first(1, "2001") != first(1, "2001") {
+	if a, b := first(1, "2001"), first(1, "2001"); a != b {
 		t.Error("the same client chooses differently")
 	}
 	if first(1, "2001") == first(2, "2001") || first(1, "2001") == first(1, "2002") {
