@@ -6,6 +6,7 @@ package broken
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -156,5 +157,8 @@ func (f *Fault) source(root string) (map[string]string, error) {
 
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
-	return filepath.Dir(strings.TrimSpace(string(out))), err
+	if file := strings.TrimSpace(string(out)); err == nil && file != os.DevNull && file != "" {
+		return filepath.Dir(file), nil
+	}
+	return "", errors.Join(errors.New("run this within the module's directory"), err)
 }
