@@ -27,6 +27,7 @@ const (
 	wanderingPhones = 3
 	absentPhones    = 1
 	rovingPhones    = 1
+	silentPhones    = 1
 	administrators  = 4
 	registers       = 3
 	phoneEvery      = 900 * time.Millisecond
@@ -112,6 +113,7 @@ func (r *run1) phones() []*workload.Phone {
 		add(node, wanderingPhones, workload.Wanderer)
 		add(node, absentPhones, workload.Absent)
 		add(node, rovingPhones, workload.Rover)
+		add(node, silentPhones, workload.Silent)
 	}
 	return all
 }

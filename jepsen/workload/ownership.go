@@ -23,6 +23,9 @@ const (
 	Wanderer
 	// Absent: registers for a short time and goes silent.
 	Absent
+	// Silent: registers once for long and never refreshes: what is known of it
+	// has to come from stores and peers.
+	Silent
 	// Rover: a phone that stands in one site and registers at other ones'
 	// nodes, so that cuts concern it.
 	Rover
@@ -110,7 +113,7 @@ func (w *Phone) act(ctx context.Context, r *rand.Rand) error {
 		w.in = !pause(ctx, w.life+3*time.Second)
 	case w.Character == Absent:
 		w.register(ctx, shortLife)
-	case p < 12:
+	case p < 12 || w.Character == Silent:
 		w.ask(ctx, w.handset, history.Op{Kind: history.Options}, w.phone.Options)
 	case w.Character == Settled || p < 50:
 		w.register(ctx, longLife)
