@@ -86,7 +86,28 @@ func All() []Fault {
 			Edits:    []Edit{{"node/dn/stream.go", "if e := j.at(s.seq); e != nil {", "if e := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
 			Scenario: "quiet", For: 40 * time.Second, Statements: []string{"S6"},
 		},
+		{
+			Name: "resume-again", What: "a resumed stream repeats the last change",
+			Edits:    []Edit{{"node/dn/stream.go", "s.seq, s.phase = s.from.Seq, tail", "s.seq, s.phase = s.from.Seq-1, tail"}},
+			Scenario: "quiet", For: 60 * time.Second, Statements: []string{"S6"},
+		},
+		{
+			Name: "no-pre-vote", What: "a node that was cut off deposes the leader when it is back",
+			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = commitTimeout",
+				"c.CommitTimeout, c.PreVoteDisabled = commitTimeout, true"}},
+			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S11"},
+		},
+		wallExpiry(),
 	}
+}
+
+// wallExpiry needs a clock that can be wrong.
+func wallExpiry() Fault {
+	f := *Clock()
+	f.Name, f.What = "wall-expiry", "lifetimes of registrations follow the wall clock"
+	f.Edits = append(f.Edits, Edit{"sip/location/clock.go", "return c.since + t.Sub(c.start)", "return c.since + t.Round(0).Sub(c.start.Round(0))"})
+	f.Scenario, f.For, f.Statements = "clocks", 60*time.Second, []string{"S17", "S2", "S4", "S7"}
+	return f
 }
 
 // Find returns the fault of that name, nil when there is none.

@@ -91,7 +91,7 @@ func (r *run1) note(text string) {
 // live is the run from the first process to the last one.
 func (r *run1) live(ctx context.Context) (err error) {
 	r.began = time.Now()
-	if r.scenario.Clocks {
+	if r.scenario.Clocks && r.broken == "" {
 		if r.binary, err = broken.Clock().Build(r.dir); err != nil {
 			return err
 		}
