@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -41,11 +42,16 @@ type Configuration struct {
 	configpb.UnimplementedConfigurationServer
 	view   func() *fsm.View
 	writer Writer
+	// importing has room for one import: each may hold MaxImportBytes.
+	importing chan struct{}
 }
+
+// importSilence ends an import whose client sends nothing more.
+const importSilence = 30 * time.Second
 
 // NewConfiguration returns the service; it starts nothing.
 func NewConfiguration(view func() *fsm.View, w Writer) *Configuration {
-	return &Configuration{view: view, writer: w}
+	return &Configuration{view: view, writer: w, importing: make(chan struct{}, 1)}
 }
 
 // Write applies all mutations or none.
@@ -161,7 +167,13 @@ func (c *Configuration) Export(r *configpb.ExportRequest, out configpb.Configura
 
 // Import checks the whole input before it writes the first chunk.
 func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
-	all, err := receive(s)
+	select {
+	case c.importing <- struct{}{}:
+		defer func() { <-c.importing }()
+	default:
+		return status.Error(codes.ResourceExhausted, "another import is running at this node: try again when it is done")
+	}
+	all, err := receive(s, importSilence)
 	if err != nil {
 		return err
 	}
@@ -187,26 +199,49 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 	return nil
 }
 
-func receive(s configpb.Configuration_ImportServer) ([]*configpb.Mutation, error) {
+// receive reads the whole input. Its goroutine ends with the stream.
+func receive(s configpb.Configuration_ImportServer, silence time.Duration) ([]*configpb.Mutation, error) {
+	type part struct {
+		r   *configpb.ImportRequest
+		err error
+	}
+	parts := make(chan part)
+	go func() {
+		for {
+			r, err := s.Recv()
+			select {
+			case parts <- part{r, err}:
+			case <-s.Context().Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
 	var all []*configpb.Mutation
-	size := 0
-	for {
-		r, err := s.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		all, size = append(all, r.GetMutations()...), size+proto.Size(r)
-		if len(all) > MaxImport || size > MaxImportBytes {
-			return nil, status.Errorf(codes.ResourceExhausted, "an import has at most %d mutations and %d bytes: split it", MaxImport, MaxImportBytes)
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
+	for size := 0; ; {
+		select {
+		case <-quiet.C:
+			return nil, status.Errorf(codes.DeadlineExceeded, "nothing was imported: the client sent nothing for %v", silence)
+		case p := <-parts:
+			switch {
+			case errors.Is(p.err, io.EOF) && len(all) == 0:
+				return nil, status.Error(codes.InvalidArgument, "the import is empty")
+			case errors.Is(p.err, io.EOF):
+				return all, nil
+			case p.err != nil:
+				return nil, p.err
+			}
+			all, size = append(all, p.r.GetMutations()...), size+proto.Size(p.r)
+			if len(all) > MaxImport || size > MaxImportBytes {
+				return nil, status.Errorf(codes.ResourceExhausted, "an import has at most %d mutations and %d bytes: split it", MaxImport, MaxImportBytes)
+			}
+			quiet.Reset(silence)
 		}
 	}
-	if len(all) == 0 {
-		return nil, status.Error(codes.InvalidArgument, "the import is empty")
-	}
-	return all, nil
 }
 
 // checkImport cuts the mutations into Raft entries and plays them through on a

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -283,4 +285,49 @@ func TestConfiguration_ExportCanBeImportedAgain(t *testing.T) {
 	if l.m.View().DN("1000").GetHa1() != testHA1 {
 		t.Fatal("hiding the secret changed the configuration")
 	}
+}
+
+// One unfinished import holds the place; a second one is told so.
+func TestConfiguration_OneImportAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewConfiguration(fsm.Empty, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- c.Import(silent{ctx: ctx}) }()
+		synctest.Wait()
+		if err := c.Import(silent{ctx: ctx}); status.Code(err) != codes.ResourceExhausted {
+			t.Errorf("a second import: %v", err)
+		}
+		cancel()
+		if err := <-ended; err == nil {
+			t.Error("the first import ended well")
+		}
+		if err := c.Import(silent{ctx: ctx}); status.Code(err) == codes.ResourceExhausted {
+			t.Errorf("its place is not free: %v", err)
+		}
+	})
+}
+
+// silent is an import whose client says nothing.
+type silent struct {
+	configpb.Configuration_ImportServer
+	ctx context.Context
+}
+
+func (s silent) Context() context.Context { return s.ctx }
+
+func (s silent) Recv() (*configpb.ImportRequest, error) {
+	<-s.ctx.Done()
+	return nil, s.ctx.Err()
+}
+
+func TestConfiguration_SilentImportEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		began := time.Now()
+		if _, err := receive(silent{ctx: ctx}, importSilence); status.Code(err) != codes.DeadlineExceeded || time.Since(began) != importSilence {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
 }

@@ -133,7 +133,7 @@ func checkNode(n *configpb.Node) *Rejection {
 func checkOptions(o *configpb.Options) *Rejection {
 	f := withDefaults(o)
 	switch {
-	case len(o.GetRealm()) > 255 || strings.Trim(o.GetRealm(), realmChars) != "":
+	case o.GetRealm() != "" && !ValidRealm(o.GetRealm()):
 		return reject(ErrInvalid, "realm %.80q: want a domain name", o.GetRealm())
 	case f.GetMaxExpiresS() > maxExpires:
 		return reject(ErrInvalid, "max_expires_s is over %d", maxExpires)
@@ -162,7 +162,7 @@ func validName(s string) bool {
 }
 
 func badName(what, name string) string {
-	return what + " " + strconv.Quote(name[:min(len(name), 70)]) + ": want 1 to 64 characters of A-Z a-z 0-9 . - _"
+	return what + " " + strconv.Quote(name[:min(len(name), 70)]) + ": " + NameRule
 }
 
 // validExternal holds for 2 to 15 digits (ITU-T E.164), with or without a plus.
@@ -178,4 +178,15 @@ func validAddr(s string) bool {
 	}
 	p, err := strconv.ParseUint(port, 10, 16)
 	return err == nil && p > 0
+}
+
+// NameRule says in words what ValidName takes.
+const NameRule = "want 1 to 64 characters of A-Z a-z 0-9 . - _"
+
+// ValidName tells whether a text can name a group or a site.
+func ValidName(s string) bool { return validName(s) }
+
+// ValidRealm tells whether a text can be the SIP domain of a cluster.
+func ValidRealm(s string) bool {
+	return s != "" && len(s) <= 255 && strings.Trim(s, realmChars) == ""
 }

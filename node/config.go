@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 )
 
 // Config of a Node. An address is HOST:PORT or :PORT; a missing host is Bind.
@@ -51,6 +52,8 @@ type Config struct {
 }
 
 var (
+	// ErrConfig says that a Config can't be used; nothing was touched.
+	ErrConfig = errors.New("wrong setting")
 	// ErrNoCluster says that a new data directory was given neither Bootstrap nor Join.
 	ErrNoCluster = errors.New("this data directory belongs to no cluster yet: start the first node of a cluster with --bootstrap, the others with --join HOST:PORT of a node's cluster port")
 	// ErrRemoved says that the node was taken off the roster while it ran or before.
@@ -64,8 +67,8 @@ func (c *Config) complete() error {
 	if !nodeName.MatchString(c.Name) {
 		return fmt.Errorf("node name %q: want 1 to 32 characters of a-z 0-9 -", c.Name)
 	}
-	if c.Site == "" || len(c.Site) > 64 {
-		return fmt.Errorf("site %q: want 1 to 64 characters", c.Site)
+	if !fsm.ValidName(c.Site) {
+		return fmt.Errorf("site %q: %s", c.Site, fsm.NameRule)
 	}
 	if c.DataDir == "" {
 		return errors.New("no data directory: give --data-dir")
@@ -80,6 +83,9 @@ func (c *Config) complete() error {
 	}
 	if c.Realm == "" {
 		c.Realm = "sipcluster"
+	}
+	if !fsm.ValidRealm(c.Realm) {
+		return fmt.Errorf("realm %.80q: want a domain name", c.Realm)
 	}
 	if c.JoinTimeout == 0 {
 		c.JoinTimeout = time.Minute

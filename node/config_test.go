@@ -45,6 +45,8 @@ func TestConfig_SaysWhatIsWrong(t *testing.T) {
 	}{
 		"name":     {func(c *Config) { c.Name = "Sip_1" }, "node name"},
 		"no site":  {func(c *Config) { c.Site = "" }, "site"},
+		"bad site": {func(c *Config) { c.Site = "a b" }, "site"},
+		"realm":    {func(c *Config) { c.Realm = "bad realm" }, "domain name"},
 		"no dir":   {func(c *Config) { c.DataDir = "" }, "--data-dir"},
 		"both":     {func(c *Config) { c.Bootstrap, c.Join = true, []string{"a:1"} }, "only one"},
 		"bind":     {func(c *Config) { c.Bind = "localhost" }, "IP address"},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,6 +51,10 @@ type Node struct {
 	mesh   *tcontroller.Mesh
 	gossip *membership.Gossip
 
+	// removed is closed when a peer that knows better says so.
+	removed     chan struct{}
+	removedOnce sync.Once
+
 	closers []func() error
 }
 
@@ -57,9 +62,9 @@ type Node struct {
 // wrong and what to do; nothing stays open then.
 func New(cfg Config) (*Node, error) {
 	if err := cfg.complete(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric()}
+	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{})}
 	if err := n.openStores(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -161,6 +166,13 @@ func ignoreClosed(err error) error {
 	return err
 }
 
+func (n *Node) ready() error {
+	if n.draining() {
+		return errors.New("draining: this node takes no new registrations")
+	}
+	return nil
+}
+
 func (n *Node) draining() bool {
 	self := n.machine.View().Node(n.id.ID)
 	return self != nil && self.GetDraining()
@@ -218,7 +230,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		}
 		n.log.Info("bootstrapped a new cluster", "cluster", n.id.ClusterID, "realm", n.cfg.Realm)
 	}
-	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.log)
+	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.roster, n.log)
 	cluster := newGRPC(n.log, grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	tcpb.RegisterTControllerServer(cluster, n.links)
@@ -290,6 +302,10 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.mesh.Run(ctx) })
 	g.Go(func() error { return n.followRoster(ctx) })
 	g.Go(func() error { return n.hearGossip(ctx) })
+	g.Go(func() error { return n.awaitRemoval(ctx) })
+	if len(n.cfg.Join) > 0 {
+		g.Go(func() error { return n.checkJoin(ctx) })
+	}
 	g.Go(func() error { return n.keepFloor(ctx) })
 	g.Go(func() error { return n.sip.Run(ctx) })
 	for _, p := range n.clients {
@@ -316,7 +332,7 @@ func (n *Node) openLayer() (err error) {
 	}
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.id.ClusterID, Table: n.table, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Log: n.log,
 	})
 	return nil
 }
@@ -338,7 +354,7 @@ func (n *Node) register() {
 func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
 		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}},
-		Ready: func() error { return nil }, Debug: n.cfg.Dev || n.cfg.Debug,
+		Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })

@@ -2,11 +2,15 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
@@ -46,6 +50,58 @@ func (n *Node) followRoster(ctx context.Context) error {
 		n.gossip.SetPeers(gossip)
 	}
 }
+
+// roster tells the owner's side of the links who may follow, and how recent
+// that knowledge is.
+func (n *Node) roster(id dn.Node) (member bool, index uint64) {
+	view := n.machine.View()
+	return view.Node(string(id)) != nil, view.Index()
+}
+
+// refused hears from a peer that this node is not on the roster. A peer that
+// knows less than this node may not have heard of it yet; one that knows as
+// much or more has seen its removal, which this node slept through.
+func (n *Node) refused(index uint64) {
+	if index >= n.machine.View().Index() {
+		n.removedOnce.Do(func() { close(n.removed) })
+	}
+}
+
+func (n *Node) awaitRemoval(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.removed:
+		return ErrRemoved
+	}
+}
+
+// checkJoin ends a node whose data directory is of another cluster than the
+// members that it was told to join. Nobody answering is no error: a member
+// starts alone too.
+func (n *Node) checkJoin(ctx context.Context) error {
+	for _, addr := range n.cfg.Join {
+		err := n.askCluster(ctx, addr)
+		if status.Code(err) == codes.PermissionDenied {
+			return fmt.Errorf("data directory %s and --join %s: %s: give the right --data-dir or --join", n.cfg.DataDir, addr, status.Convert(err).Message())
+		}
+	}
+	return nil
+}
+
+func (n *Node) askCluster(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	conn, err := n.dialGRPC(addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = configpb.NewConsensusClient(conn).ReadIndex(ctx, &configpb.ReadIndexRequest{ClusterId: n.id.ClusterID})
+	return err
+}
+
+const askTimeout = 3 * time.Second
 
 // hearGossip passes gossip's word to the judges of the links.
 func (n *Node) hearGossip(ctx context.Context) error {

@@ -167,3 +167,20 @@ func TestDevState_Links(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A key file that was cut to nothing must not start a node in clear.
+func TestServerFlags_EmptyClusterKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	for _, text := range []string{"", " \n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := settings(t, []string{"--cluster-key-file", path}, nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, err := s.clusterKey(); err == nil || !strings.Contains(err.Error(), "is empty") {
+			t.Errorf("%q gave a key of %d bytes, %v", text, len(key), err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,9 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 				return err
 			}
 			n, err := node.New(config)
+			if errors.Is(err, node.ErrConfig) {
+				return usageError{err}
+			}
 			if err == nil {
 				err = n.Run(cmd.Context())
 			}

@@ -228,5 +228,9 @@ func (s *serverFlags) clusterKey() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--cluster-key-file: %w", err)
 	}
-	return bytes.TrimSpace(b), nil
+	key := bytes.TrimSpace(b)
+	if len(key) == 0 {
+		return nil, fmt.Errorf("--cluster-key-file %s is empty: make a key with `openssl rand -hex 32`", s.clusterKeyFile)
+	}
+	return key, nil
 }

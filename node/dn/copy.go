@@ -143,7 +143,6 @@ func (c *Copy) Apply(batch []Record, seq uint64) (rejected int, err error) {
 
 func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 	now := c.t.cfg.Now()
-	limit := now.Add(c.t.cfg.MaxSkew).UnixNano()
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	if c.o.feed != c.feed {
@@ -151,7 +150,7 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 	}
 	for i := range batch {
 		r := &batch[i]
-		if !ValidNumber(string(r.Number)) || !r.Gone && (r.ClaimTime <= 0 || r.ClaimTime > limit || r.State > InSrv || r.Reason >= reasons) {
+		if !ValidNumber(string(r.Number)) || !r.Gone && (r.ClaimTime <= 0 || r.ClaimTime > maxClaimTime || r.State > InSrv || r.Reason >= reasons) {
 			rejected++
 			continue
 		}

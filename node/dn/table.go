@@ -10,6 +10,11 @@ import (
 // MaxNodes is how many nodes a table can hold copies of, its own included.
 const MaxNodes = 255
 
+// maxClaimTime is the first of the year 2200: no clock is that wrong, and a
+// claim beyond would leave the others no room for greater ones. A claim that is
+// merely ahead counts; the next registration anywhere exceeds it.
+const maxClaimTime = 7_258_118_400_000_000_000
+
 // chunkSize is how many entries are visited under one hold of the lock.
 const chunkSize = 512
 
@@ -34,9 +39,6 @@ type Config struct {
 	// Now is the wall clock; nil means time.Now. Its readings should carry the
 	// monotonic clock: delays are measured with it too.
 	Now func() time.Time
-	// MaxSkew is how far a peer's claim may lie ahead of the own clock; what
-	// lies further is no claim. 0 means 24 h.
-	MaxSkew time.Duration
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means DefaultHistory.
 	History int
@@ -87,9 +89,6 @@ func New(cfg Config) *Table {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.MaxSkew == 0 {
-		cfg.MaxSkew = 24 * time.Hour
-	}
 	if cfg.History == 0 {
 		cfg.History = DefaultHistory
 	}
@@ -114,7 +113,7 @@ func (t *Table) MaxClaim() int64 {
 }
 
 // Rejected counts records of peers that were not taken: a number that is none,
-// a claim beyond MaxSkew.
+// a claim of no time.
 func (t *Table) Rejected() uint64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

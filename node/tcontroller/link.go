@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -176,6 +179,7 @@ func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) er
 		}
 	}()
 	if err := l.recv(true); err != nil {
+		f.refused(stream, err)
 		return err
 	}
 	timer.Stop()
@@ -189,6 +193,18 @@ func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) er
 	for {
 		if err := l.recv(false); err != nil {
 			return err
+		}
+	}
+}
+
+// refused passes on that the peer does not hold this node for a member.
+func (f *follower) refused(stream grpc.ClientStream, err error) {
+	if status.Code(err) != codes.NotFound || f.cfg.Refused == nil {
+		return
+	}
+	for _, v := range stream.Trailer().Get(rosterIndex) {
+		if index, err := strconv.ParseUint(v, 10, 64); err == nil {
+			f.cfg.Refused(index)
 		}
 	}
 }

@@ -27,6 +27,22 @@ type site struct {
 	server *grpc.Server
 	owner  *Server
 	mesh   *Mesh
+	// strangers are not on the roster, as of index 9; all others are.
+	mu        sync.Mutex
+	strangers map[dn.Node]bool
+	refusals  []uint64
+}
+
+func (s *site) roster(id dn.Node) (bool, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.strangers[id], 9
+}
+
+func (s *site) refused(index uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusals = append(s.refusals, index)
 }
 
 func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
@@ -36,7 +52,7 @@ func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
 		t.Fatal(err)
 	}
 	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation}), addr: ln.Addr().String(), server: grpc.NewServer()}
-	s.owner = NewServer("c1", s.table, slog.New(slog.DiscardHandler))
+	s.owner = NewServer("c1", s.table, s.roster, slog.New(slog.DiscardHandler))
 	tcpb.RegisterTControllerServer(s.server, s.owner)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.server.Serve(ln) })
@@ -51,7 +67,7 @@ func (s *site) follow(t *testing.T, peers ...*site) {
 
 func (s *site) followVia(t *testing.T, dial func(context.Context, string) (net.Conn, error), peers ...*site) {
 	t.Helper()
-	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Dial: dial, Rejoin: func(dn.Node) {}, Log: slog.New(slog.DiscardHandler)})
+	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Dial: dial, Rejoin: func(dn.Node) {}, Refused: s.refused, Log: slog.New(slog.DiscardHandler)})
 	s.mesh.SetPeers(peersOf(peers...))
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -144,6 +160,21 @@ func TestLink_RemovedPeerIsForgotten(t *testing.T) {
 	await(t, "the end", func() bool { return b.table.Counts().Known == 0 })
 }
 
+func TestLink_NodeOffTheRosterMayNotFollow(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	a.strangers = map[dn.Node]bool{"b": true}
+	a.table.Register("1", dn.Registered)
+	b.follow(t, a)
+	await(t, "the refusal", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.refusals) > 0 && b.refusals[0] == 9
+	})
+	if b.table.Counts().Known != 0 {
+		t.Error("it was told of a DN")
+	}
+}
+
 func TestLink_OlderIncarnationIsNotHeardOnceANewerWasSeen(t *testing.T) {
 	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
 	a.table.Register("1", dn.Registered)
@@ -195,7 +226,7 @@ func TestRecords_AbsurdClaimsAreCounted(t *testing.T) {
 	now := time.Now()
 	var batch []dn.Record
 	for _, p := range []*tcpb.Record{
-		{Dn: "1", ClaimTime: now.Add(48 * time.Hour).UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},
+		{Dn: "1", ClaimTime: time.Date(2230, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},
 		{Dn: "2", ClaimTime: -1, State: tcpb.DNState_DN_STATE_IN_SRV},
 		{Dn: "not a number", ClaimTime: now.UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},
 		{Dn: "3", ClaimTime: now.UnixNano(), State: 77},

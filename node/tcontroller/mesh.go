@@ -33,7 +33,10 @@ type Config struct {
 	LinkTimeout time.Duration
 	// Rejoin is called when gossip holds a peer dead whose link is fresh.
 	Rejoin func(dn.Node)
-	Log    *slog.Logger
+	// Refused is called when a peer answers that this node is not on the roster,
+	// as of an index of the configuration.
+	Refused func(index uint64)
+	Log     *slog.Logger
 }
 
 // Mesh follows every peer of this node.

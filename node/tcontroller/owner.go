@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -20,14 +22,21 @@ type Server struct {
 	tcpb.UnimplementedTControllerServer
 	clusterID string
 	table     *dn.Table
+	roster    func(dn.Node) (member bool, index uint64)
 	log       *slog.Logger
 	bye       chan struct{}
 	stop      sync.Once
 }
 
-// NewServer makes the owner's side for a table; register it at the cluster port.
-func NewServer(clusterID string, table *dn.Table, log *slog.Logger) *Server {
-	return &Server{clusterID: clusterID, table: table, log: log, bye: make(chan struct{})}
+// rosterIndex names the header by which a refused follower learns how recent
+// the owner's roster is.
+const rosterIndex = "sipcluster-roster-index"
+
+// NewServer makes the owner's side for a table; register it at the cluster
+// port. roster tells who belongs to the cluster, as of which index of the
+// configuration; nobody else may follow.
+func NewServer(clusterID string, table *dn.Table, roster func(dn.Node) (member bool, index uint64), log *slog.Logger) *Server {
+	return &Server{clusterID: clusterID, table: table, roster: roster, log: log, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -40,7 +49,7 @@ type followStream = grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.FollowResp
 func (s *Server) Follow(stream followStream) error {
 	hello, err := receiveHello(stream)
 	if err == nil {
-		err = s.admit(hello)
+		err = s.admit(hello, stream)
 	}
 	if err != nil {
 		return err
@@ -90,13 +99,18 @@ func receiveHello(stream followStream) (*tcpb.FollowHello, error) {
 }
 
 // admit checks who asks.
-func (s *Server) admit(h *tcpb.FollowHello) error {
+func (s *Server) admit(h *tcpb.FollowHello, stream followStream) error {
 	switch {
 	case h.GetClusterId() != s.clusterID:
 		s.log.Warn("refused a link from a node of another cluster", "peer", clip(h.GetFollower()), "its_cluster", clip(h.GetClusterId()), "cluster", s.clusterID)
 		return status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not %.64q: check the data directory and --join", s.clusterID, h.GetClusterId())
 	case h.GetOwner() != string(s.table.Self()):
 		return status.Errorf(codes.PermissionDenied, "this is node %s, not %.64q: the address belongs to another node now", s.table.Self(), h.GetOwner())
+	}
+	member, index := s.roster(dn.Node(h.GetFollower()))
+	if !member {
+		stream.SetTrailer(metadata.Pairs(rosterIndex, strconv.FormatUint(index, 10)))
+		return status.Errorf(codes.NotFound, "node %.64q is not on the roster", h.GetFollower())
 	}
 	return nil
 }
