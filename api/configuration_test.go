@@ -293,16 +293,16 @@ func TestConfiguration_OneImportAtATime(t *testing.T) {
 		c := NewConfiguration(fsm.Empty, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- c.Import(silent{gone: ctx.Done()}) }()
+		go func() { ended <- c.Import(silence(ctx)) }()
 		synctest.Wait()
-		if err := c.Import(silent{gone: ctx.Done()}); status.Code(err) != codes.ResourceExhausted {
+		if err := c.Import(silence(ctx)); status.Code(err) != codes.ResourceExhausted {
 			t.Errorf("a second import: %v", err)
 		}
 		cancel()
 		if err := <-ended; err == nil {
 			t.Error("the first import ended well")
 		}
-		if err := c.Import(silent{gone: ctx.Done()}); status.Code(err) == codes.ResourceExhausted {
+		if err := c.Import(silence(ctx)); status.Code(err) == codes.ResourceExhausted {
 			t.Errorf("its place is not free: %v", err)
 		}
 	})
@@ -311,14 +311,18 @@ func TestConfiguration_OneImportAtATime(t *testing.T) {
 // silent is an import whose client says nothing.
 type silent struct {
 	configpb.Configuration_ImportServer
-	gone <-chan struct{}
+	context func() context.Context
 }
 
-func (s silent) Context() context.Context { return context.Background() }
+func (s silent) Context() context.Context { return s.context() }
 
 func (s silent) Recv() (*configpb.ImportRequest, error) {
-	<-s.gone
-	return nil, context.Canceled
+	<-s.Context().Done()
+	return nil, s.Context().Err()
+}
+
+func silence(ctx context.Context) silent {
+	return silent{context: func() context.Context { return ctx }}
 }
 
 func TestConfiguration_SilentImportEnds(t *testing.T) {
@@ -326,7 +330,7 @@ func TestConfiguration_SilentImportEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		began := time.Now()
-		if _, err := receive(silent{gone: ctx.Done()}, importSilence); status.Code(err) != codes.DeadlineExceeded || time.Since(began) != importSilence {
+		if _, err := receive(silence(ctx), importSilence); status.Code(err) != codes.DeadlineExceeded || time.Since(began) != importSilence {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})
