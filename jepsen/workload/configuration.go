@@ -190,7 +190,7 @@ func (w *Configuration) outcome(op *history.Op, revision uint64, err error) {
 	case code == codes.FailedPrecondition && op.Kind == history.Swap:
 		op.Outcome = history.OK
 		delete(w.known, op.Key)
-	case code == codes.Unavailable && strings.Contains(op.Error, "not applied"):
+	case code == codes.Unavailable && strings.Contains(op.Error, "not applied") && !strings.Contains(op.Error, "unknown outcome"):
 		op.Outcome = history.Fail
 	case code == codes.InvalidArgument, code == codes.FailedPrecondition:
 		op.Outcome = history.Fail

@@ -26,6 +26,7 @@ func TestConfiguration_OutcomeIsWhatTheAnswerProves(t *testing.T) {
 		{history.Write, status.Error(codes.NotFound, "no such DN"), history.OK, false},
 		{history.Write, status.Error(codes.Unavailable, "no quorum: not applied"), history.Fail, false},
 		{history.Write, status.Error(codes.Unavailable, "unknown outcome: no leader"), history.Unknown, false},
+		{history.Write, status.Error(codes.Unavailable, "unknown outcome: not applied: the disk is full"), history.Unknown, false},
 		{history.Write, status.Error(codes.Unavailable, "connection refused"), history.Unknown, false},
 		{history.Swap, status.Error(codes.DeadlineExceeded, ""), history.Unknown, false},
 	} {
