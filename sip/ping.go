@@ -169,7 +169,7 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 		return
 	}
 	if f := p.s.flows.get(b.Source); f != nil {
-		_, _ = f.write(m.Bytes())
+		f.offer(m.Bytes())
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *Server) listen() error {
 			return fmt.Errorf("sip: %w", err)
 		}
 		s.tcp = append(s.tcp, &listener{Listener: l, transport: location.TCP, gate: s.gate, flows: s.flows,
-			slow: wholeMessage, ended: s.registrar.flowEnded, log: s.log})
+			slow: wholeMessage, stuck: stuckWrite, ended: s.registrar.flowEnded, log: s.log})
 	}
 	return nil
 }

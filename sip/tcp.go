@@ -25,7 +25,11 @@ const (
 	wholeMessage = 10 * time.Second
 	// idleFlow is how long a connection may be silent over which nobody registered.
 	idleFlow = 2 * time.Minute
-	// stuckWrite is how long a write may block.
+	// maxUnanswered is how many requests of a connection may wait for answers;
+	// sipgo serves each in a goroutine of its own.
+	maxUnanswered = 64
+	// stuckWrite is how long a write may block, and how long a connection with
+	// maxUnanswered requests may go without an answer to one.
 	stuckWrite = 5 * time.Second
 	// lastAnswers is how long a connection whose reading ended waits for answers.
 	lastAnswers = time.Second
@@ -38,7 +42,9 @@ type listener struct {
 	gate      *gate
 	flows     *flows
 	// slow is how long a message may take from its first byte to its last.
-	slow  time.Duration
+	slow time.Duration
+	// stuck is how long a write may block.
+	stuck time.Duration
 	ended func(peer netip.AddrPort, n dn.Number)
 	log   *slog.Logger
 }
@@ -90,10 +96,12 @@ type flow struct {
 	// unanswered counts requests that sipgo was given and did not answer yet.
 	unanswered atomic.Int32
 	answered   chan struct{} // holds one token after an answer
+	writing    sync.Mutex    // held for a write
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
 	began   time.Time
+	held    bool   // buf holds whole messages that had to wait for answers
 	ready   []byte // tidy messages for sipgo
 	failed  error
 	arrival arrival
@@ -106,11 +114,40 @@ func (f *flow) Read(b []byte) (int, error) {
 			f.linger()
 			return 0, f.failed
 		}
-		f.failed = f.fill()
+		f.failed = f.next()
 	}
 	n := copy(b, f.ready)
 	f.ready = f.ready[n:]
 	return n, nil
+}
+
+// next takes what the connection says next, once there is room for a request.
+func (f *flow) next() error {
+	if !f.room() {
+		return io.EOF
+	}
+	if f.held {
+		return f.cut()
+	}
+	return f.fill()
+}
+
+// room waits until fewer than maxUnanswered requests wait for their answers;
+// false when none gets its answer, because the phone does not read.
+func (f *flow) room() bool {
+	if f.unanswered.Load() < maxUnanswered {
+		return true
+	}
+	t := time.NewTimer(f.l.stuck)
+	defer t.Stop()
+	for f.unanswered.Load() >= maxUnanswered {
+		select {
+		case <-f.answered:
+		case <-t.C:
+			return false
+		}
+	}
+	return true
 }
 
 // linger gives the requests that came before the end their answers: with the
@@ -148,7 +185,6 @@ func (f *flow) fill() error {
 		f.began = time.Now()
 	}
 	f.buf = f.buf[:len(f.buf)+n]
-	f.ready = f.ready[:0]
 	return f.cut()
 }
 
@@ -159,11 +195,15 @@ func (f *flow) deadline() time.Time {
 	return time.Now().Add(idleFlow)
 }
 
-// cut takes whole messages off the buffer. An error ends the connection: behind
+// cut takes whole messages off the buffer, as many as there is room for. An error ends the connection: behind
 // a message whose length nobody knows no other can be found.
 func (f *flow) cut() error {
 	rest := f.buf
+	f.ready, f.held = f.ready[:0], false
 	for {
+		if f.held = f.unanswered.Load() >= maxUnanswered; f.held {
+			break
+		}
 		rest = f.keepAlive(rest)
 		n, err := message.Frame(rest, maxStreamed)
 		if err != nil {
@@ -207,11 +247,13 @@ func (f *flow) message(data []byte) (err error) {
 	}()
 	a := &f.arrival
 	f.l.gate.check(a, data, f.peer, f.l.transport)
-	if len(a.tidy) > 0 {
+	switch {
+	case len(a.tidy) == 0:
+	case !a.msg.IsRequest():
 		f.ready = append(f.ready, a.tidy...)
-		if a.msg.IsRequest() && string(a.msg.Method) != "ACK" {
-			f.unanswered.Add(1)
-		}
+	case string(a.msg.Method) != "ACK": // no transaction is kept that waits for one
+		f.ready = append(f.ready, a.tidy...)
+		f.unanswered.Add(1)
 	}
 	if len(a.reply) > 0 {
 		_, err = f.write(a.reply)
@@ -251,7 +293,26 @@ func (f *flow) Write(b []byte) (int, error) {
 
 // write sends; a phone that does not read loses its connection.
 func (f *flow) write(b []byte) (int, error) {
-	if err := f.Conn.SetWriteDeadline(time.Now().Add(stuckWrite)); err != nil {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	return f.send(b)
+}
+
+// offer sends b without making the caller wait. While another write is on its
+// way it sends nothing.
+func (f *flow) offer(b []byte) {
+	if !f.writing.TryLock() {
+		return
+	}
+	go func() {
+		defer f.writing.Unlock()
+		_, _ = f.send(b)
+	}()
+}
+
+// send is a write with a deadline of its own; the caller holds writing.
+func (f *flow) send(b []byte) (int, error) {
+	if err := f.Conn.SetWriteDeadline(time.Now().Add(f.l.stuck)); err != nil {
 		return 0, err
 	}
 	n, err := f.Conn.Write(b)

@@ -1,0 +1,61 @@
+package sip
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFlow_APhoneThatNeverReads(t *testing.T) {
+	w := newWorld(t, nil)
+	w.server.tcp[0].stuck = time.Second
+	w.run()
+	l := w.dial("tcp")
+	_ = l.conn.(*net.TCPConn).SetReadBuffer(4096)
+	one := func(i int) string {
+		return fmt.Sprintf("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKn%d\r\nFrom: <sip:a@b>;tag=%s\r\nTo: <sip:b@c>\r\nCall-ID: n%d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+			i, strings.Repeat("a", 2000), i)
+	}
+	if res := l.ask(one(0)); res.code != 200 {
+		t.Fatal(res)
+	}
+	f := w.server.flows.get(l.conn.LocalAddr().(*net.TCPAddr).AddrPort())
+	_ = f.Conn.(*net.TCPConn).SetWriteBuffer(4096)
+	before := runtime.NumGoroutine()
+	go func() {
+		for i := 1; ; i++ {
+			if _, err := l.conn.Write([]byte(one(i))); err != nil {
+				return
+			}
+		}
+	}()
+	unanswered, goroutines := int32(0), 0
+	until(t, "the connection ends", func() bool {
+		unanswered, goroutines = max(unanswered, f.unanswered.Load()), max(goroutines, runtime.NumGoroutine())
+		return w.server.flows.len() == 0
+	})
+	if unanswered > maxUnanswered || goroutines > before+maxUnanswered+20 {
+		t.Errorf("%d requests without an answer, %d goroutines, before %d", unanswered, goroutines, before)
+	}
+}
+
+// TestFlow_AllAnswersOfOneRead sends more in one piece than may be unanswered.
+func TestFlow_AllAnswersOfOneRead(t *testing.T) {
+	w := newWorld(t, nil)
+	w.run()
+	l := w.dial("tcp")
+	const n = 5 * maxUnanswered
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKr%d\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: r%d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", i, i)
+	}
+	l.send(text.String())
+	for i := range n {
+		if res := l.receive(5 * time.Second); res == nil || res.code != 200 {
+			t.Fatal(i, res)
+		}
+	}
+}
