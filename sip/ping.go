@@ -131,12 +131,13 @@ func (p *pings) ping(n dn.Number, b *location.Binding, round uint64, limit uint3
 		pr.branch, pr.round = fmt.Sprintf("%s%x", p.secret, p.counter), round
 		p.open[pr.branch] = pr
 	}
+	branch := pr.branch // an answer may clear it from here on
 	p.mu.Unlock()
 	if gone {
 		p.s.registrar.unanswered(t)
 		return
 	}
-	p.send(n, b, pr.branch)
+	p.send(n, b, branch)
 }
 
 // clean forgets the bindings that a round did not visit.

@@ -48,6 +48,9 @@ func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint
 	var unknown error
 	for {
 		if err := g.Err(); err != nil {
+			if unknown != nil {
+				return 0, unknown // the failure says nothing of the attempt before
+			}
 			return 0, err
 		}
 		if ctx.Err() != nil {
@@ -59,6 +62,7 @@ func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint
 		case errors.Is(err, ErrUnknownOutcome):
 			unknown = err
 		case errors.Is(err, errNotLeader), errors.Is(err, ErrNoQuorum):
+		case unknown != nil && errors.Is(err, ErrFailed): // the leader failed behind an attempt: the next one knows
 		default:
 			return index, err
 		}
@@ -108,7 +112,7 @@ func (g *Group) await(ctx context.Context, f raft.Future) error {
 	select {
 	case err = <-done:
 	case <-g.failed:
-		return fmt.Errorf("%w: %w", ErrUnknownOutcome, g.Err())
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, g.cause()) // Err says "not applied"
 	case <-ctx.Done():
 		return fmt.Errorf("%w: no answer from a majority of the nodes in time", ErrUnknownOutcome)
 	}
