@@ -30,11 +30,27 @@ type decision struct {
 }
 
 var (
-	errOrder    = &message.Fault{Code: 500, Reason: "CSeq out of order"}
-	errStar     = &message.Fault{Code: 400, Reason: "Contact * needs Expires 0 and no other contact"}
-	errBrief    = &message.Fault{Code: 423, Reason: "Interval Too Brief"}
-	errContacts = &message.Fault{Code: 403, Reason: "Too many contacts for this DN"}
+	errOrder     = &message.Fault{Code: 500, Reason: "CSeq out of order"}
+	errStar      = &message.Fault{Code: 400, Reason: "Contact * needs Expires 0 and no other contact"}
+	errBrief     = &message.Fault{Code: 423, Reason: "Interval Too Brief"}
+	errWithdrawn = &message.Fault{Code: 403, Reason: "DN was withdrawn"}
+	errLong      = &message.Fault{Code: 513, Reason: "Contact or Path too long"}
+	errContacts  = &message.Fault{Code: 403, Reason: "Too many contacts for this DN"}
 )
+
+// maxStored bounds what one contact makes the store keep; with the most
+// contacts that a cluster may allow (100) an entry stays far below what the
+// journal takes for damage.
+const maxStored = 4 << 10
+
+// stored is how much a contact would keep, in bytes.
+func (r *register) stored(c *contact) int {
+	n := len(c.uri) + len(c.params) + len(r.callID) + len(r.userAgent)
+	for _, p := range r.path {
+		n += len(p)
+	}
+	return n
+}
 
 // decide is RFC 3261 §10.3 steps 6 to 8, without clock, lock or I/O: what the
 // request makes of the bindings, all of it or nothing.
@@ -111,6 +127,10 @@ func (d *decision) removeAll(r *register, seen past) {
 func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, seen past) {
 	life, fault := lim.life(r, c)
 	if d.fault = fault; fault != nil {
+		return
+	}
+	if life > 0 && r.stored(c) > maxStored {
+		d.fault = errLong
 		return
 	}
 	i := d.find(c.uri)

@@ -164,3 +164,12 @@ func TestDecide_ALowCSeqCountsAgainAfterAWhile(t *testing.T) {
 		}
 	}
 }
+
+func TestDecide_AContactThatWouldFillTheStoreIsRefused(t *testing.T) {
+	now, none := time.Now(), func([]byte) (uint32, bool, bool) { return 0, false, false }
+	r := step(t, "a 1 p@h")
+	r.path = [][]byte{make([]byte, maxStored)}
+	if dec := decide(r, nil, limits{min: 60, max: 7200, fallback: 3600, contacts: 10}, now, none); dec.fault != errLong || dec.changed {
+		t.Errorf("%+v", dec)
+	}
+}

@@ -159,6 +159,9 @@ func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (
 	dec = decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
 		return g.past.last(string(n), callID, now)
 	})
+	if now := g.machine.View().DN(string(n)); now == nil || now.GetDisabled() {
+		dec.fault = errWithdrawn // while the request was being served
+	}
 	if dec.fault == nil && dec.changed {
 		lost = !g.commit(r, n, e, &dec, now)
 	}
