@@ -49,6 +49,9 @@ type Configuration struct {
 // importSilence ends an import whose client sends nothing more.
 const importSilence = 30 * time.Second
 
+// importWait is how long an import waits for the one before it.
+const importWait = 5 * time.Second
+
 // NewConfiguration returns the service; it starts nothing.
 func NewConfiguration(view func() *fsm.View, w Writer) *Configuration {
 	return &Configuration{view: view, writer: w, importing: make(chan struct{}, 1)}
@@ -167,11 +170,16 @@ func (c *Configuration) Export(r *configpb.ExportRequest, out configpb.Configura
 
 // Import checks the whole input before it writes the first chunk.
 func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
+	// One that its client has just given up may still be ending.
+	wait := time.NewTimer(importWait)
+	defer wait.Stop()
 	select {
 	case c.importing <- struct{}{}:
 		defer func() { <-c.importing }()
-	default:
+	case <-wait.C:
 		return status.Error(codes.ResourceExhausted, "another import is running at this node: try again when it is done")
+	case <-s.Context().Done():
+		return status.FromContextError(s.Context().Err()).Err()
 	}
 	all, err := receive(s, importSilence)
 	if err != nil {
@@ -226,6 +234,8 @@ func receive(s configpb.Configuration_ImportServer, silence time.Duration) ([]*c
 		select {
 		case <-quiet.C:
 			return nil, status.Errorf(codes.DeadlineExceeded, "nothing was imported: the client sent nothing for %v", silence)
+		case <-s.Context().Done(): // the goroutine may have seen it first
+			return nil, status.FromContextError(s.Context().Err()).Err()
 		case p := <-parts:
 			switch {
 			case errors.Is(p.err, io.EOF) && len(all) == 0:

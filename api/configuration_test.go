@@ -335,3 +335,17 @@ func TestConfiguration_SilentImportEnds(t *testing.T) {
 		}
 	})
 }
+
+// An import given up frees its place at once, whoever sees it first.
+func TestConfiguration_ImportGivenUpEndsAtOnce(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			began := time.Now()
+			if _, err := receive(silence(ctx), importSilence); err == nil || time.Since(began) != time.Second {
+				t.Fatalf("after %v: %v", time.Since(began), err)
+			}
+		})
+	}
+}
