@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -16,15 +17,20 @@ import (
 const tick = 250 * time.Millisecond
 
 // restore tells the table what the store kept over a restart. Bindings whose
-// lifetime is over, and those of connections, which ended with the process, go.
+// lifetime is over, and those of connections, which ended with the process, go;
+// nothing else is written again.
 func (g *registrar) restore() {
 	now := g.now()
+	gone := func(b *location.Binding) bool { return b.Transport.Connected() || !b.Expires.After(now) }
 	g.store.Range(func(e *location.Entry) bool {
 		g.table.Restore(e.Record)
 		g.stats.bindings.Add(int64(len(e.Bindings)))
-		g.drop(e.Record.Number, dn.Expired, func(b *location.Binding) bool {
-			return b.Transport.Connected() || !b.Expires.After(now)
-		})
+		for i := range e.Bindings {
+			if gone(&e.Bindings[i]) {
+				g.drop(e.Record.Number, dn.Expired, gone)
+				break
+			}
+		}
 		return true
 	})
 }
@@ -38,18 +44,13 @@ func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Bind
 	if e == nil || len(e.Bindings) == 0 {
 		return
 	}
-	kept := make([]location.Binding, 0, len(e.Bindings))
-	for i := range e.Bindings {
-		if b := &e.Bindings[i]; !gone(b) {
-			kept = append(kept, *b)
-		}
+	had := len(e.Bindings)
+	kept := slices.DeleteFunc(e.Bindings, func(b location.Binding) bool { return gone(&b) })
+	if len(kept) == had {
+		return // a refresh that came first has told the store of the new end
 	}
-	if len(kept) == len(e.Bindings) {
-		g.store.Put(e) // so that the store tells of its end again
-		return
-	}
-	g.stats.expirations.Add(uint64(len(e.Bindings) - len(kept)))
-	g.stats.bindings.Add(int64(len(kept) - len(e.Bindings)))
+	g.stats.expirations.Add(uint64(had - len(kept)))
+	g.stats.bindings.Add(int64(len(kept) - had))
 	if len(kept) > 0 {
 		g.store.Put(&location.Entry{Record: e.Record, Bindings: kept})
 		return
