@@ -150,13 +150,19 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 	}
 	for i := range batch {
 		r := &batch[i]
-		if !ValidNumber(string(r.Number)) || !r.Gone && (r.ClaimTime <= 0 || r.ClaimTime > maxClaimTime || r.State > InSrv || r.Reason >= reasons) {
+		if !ValidNumber(string(r.Number)) || !r.Gone && !r.sound() {
 			rejected++
 			continue
 		}
 		c.apply(r, now)
 	}
 	return rejected, nil
+}
+
+// sound tells whether a peer may say that.
+func (r *Record) sound() bool {
+	return r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && r.State <= InSrv && r.Reason < reasons &&
+		r.Agent.Check() == nil && len(r.Reserved.Holder) <= maxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= maxReserved
 }
 
 func (c *Copy) apply(r *Record, now time.Time) {
@@ -168,7 +174,12 @@ func (c *Copy) apply(r *Record, now time.Time) {
 		return
 	}
 	e := t.entry(r.Number)
-	t.set(e, record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, mark: c.o.mark})
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, mark: c.o.mark}
+	if old := e.by(c.node); old != nil {
+		rec.x = old.x
+	}
+	rec.x = t.extra(r, rec.x)
+	t.set(e, rec)
 	mine := e.by(0)
 	if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {
 		return
@@ -194,7 +205,7 @@ func (t *Table) endDropped() time.Duration {
 		}
 		t.dropped = t.dropped[1:]
 		if e := t.entries[d.e.number]; e == nil || e.by(0) == nil {
-			t.journals[own].add(d.e, true)
+			t.journals[own].add(d.e, placeOwn, true)
 		}
 	}
 	t.dropped = nil

@@ -126,4 +126,10 @@ type Record struct {
 	Since int64
 	// Gone takes the record back: the writer has none any more.
 	Gone bool
+	// Agent at the DN; nil when nobody ever logged in.
+	Agent *Agent
+	// Busy: a call is at the DN.
+	Busy bool
+	// Reserved for a client.
+	Reserved Reservation
 }

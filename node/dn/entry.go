@@ -10,17 +10,28 @@ type record struct {
 	reason Reason
 	// mark is the node's sync round in which the record was last mentioned.
 	mark bool
+	x    *extra
 }
+
+// place is where an entry stands in a journal: the visible one has a place for
+// each kind of change, so that an event says what changed.
+const (
+	placeState = iota
+	placeAgent
+	placeUse
+	placeOwn
+	places
+)
 
 // entry is a DN and all that is known of it. Guarded by Table.mu.
 type entry struct {
 	number Number
 	// recs has at most one record a node; mostly there is just one.
 	recs []record
-	// told is what the visible stream said last, and seq its place there and
-	// in the own stream; 0 is never.
+	// told is what the visible stream said last, and seq the entry's places
+	// there and in the own stream; 0 is never.
 	told told
-	seq  [journals]uint64
+	seq  [places]uint64
 	// dead entries are out of the map and leave the order at its next merge.
 	dead bool
 }
@@ -32,6 +43,9 @@ type told struct {
 	owned  bool
 	state  State
 	reason Reason
+	// Beside the state.
+	busy, reserved bool
+	agent          *Agent
 }
 
 // by finds the record of a node.

@@ -13,30 +13,35 @@ const (
 // snapshot again.
 const DefaultHistory = 1 << 16
 
-// journal orders changes. It holds no values: position seq names an entry, and
-// a reader takes the entry's present value, unless the entry has changed again
+// journal orders changes. It holds no values: position seq names an entry and
+// what changed of it, and a reader takes the entry's present value, unless the entry has changed again
 // since, which then stands at a later position. So it is bounded, changes of
 // one DN merge for a slow reader, and the last one never gets lost.
 // Guarded by Table.mu.
 type journal struct {
-	kind int
-	ring []*entry
+	ring []change
 	// head is the newest position, urgent the newest that must go out at once.
 	head, urgent uint64
 	// Readers that found nothing to read, and those that hold lazy changes back.
 	idle, holding waiters
 }
 
-func newJournal(kind, size int) journal {
-	return journal{kind: kind, ring: make([]*entry, size), idle: waiters{}, holding: waiters{}}
+// change is one position.
+type change struct {
+	e     *entry
+	place uint8
 }
 
-// add makes the entry's present value the newest change. One that isn't urgent
-// may be held back for LazyDelay.
-func (j *journal) add(e *entry, urgent bool) {
+func newJournal(size int) journal {
+	return journal{ring: make([]change, size), idle: waiters{}, holding: waiters{}}
+}
+
+// add makes the entry's present value the newest change of its kind. One that
+// isn't urgent may be held back for LazyDelay.
+func (j *journal) add(e *entry, place uint8, urgent bool) {
 	j.head++
-	j.ring[j.head%uint64(len(j.ring))] = e
-	e.seq[j.kind] = j.head
+	j.ring[j.head%uint64(len(j.ring))] = change{e, place}
+	e.seq[place] = j.head
 	j.idle.wake()
 	if urgent {
 		j.urgent = j.head
@@ -46,12 +51,12 @@ func (j *journal) add(e *entry, urgent bool) {
 
 // at returns the entry whose present value stands at a position, nil when it
 // has moved on.
-func (j *journal) at(seq uint64) *entry {
-	e := j.ring[seq%uint64(len(j.ring))]
-	if e.seq[j.kind] != seq {
-		return nil
+func (j *journal) at(seq uint64) (*entry, uint8) {
+	c := j.ring[seq%uint64(len(j.ring))]
+	if c.e.seq[c.place] != seq {
+		return nil, 0
 	}
-	return e
+	return c.e, c.place
 }
 
 // holds tells whether everything behind a position is still here.

@@ -10,6 +10,29 @@ type Status struct {
 	Reason Reason
 	// Since is when State began, ns since the epoch; 0 for never registered.
 	Since int64
+	// Agent at the DN, also while it is out of service; nil when nobody ever
+	// logged in there.
+	Agent *Agent
+	// Busy: a call is at the DN.
+	Busy bool
+	// Reserved for a client.
+	Reserved bool
+	// Keeper is the node whose word this is: the owner, or the last one while
+	// the DN is out of service.
+	Keeper Node
+	// Version of the keeper's word.
+	Version Version
+}
+
+// Version orders what nodes say about one DN.
+type Version struct {
+	Claim Claim
+	Seq   uint32
+}
+
+// Less tells whether v was said before w, or lost to it.
+func (v Version) Less(w Version) bool {
+	return v.Claim.Less(w.Claim) || v.Claim == w.Claim && v.Seq < w.Seq
 }
 
 // best is the record of the greatest claim over all tables, lost peers'
@@ -49,17 +72,23 @@ func (t *Table) holder(e *entry) *origin {
 // effective is what holds for the entry at this moment.
 func (t *Table) effective(e *entry) told {
 	b := t.best(e)
-	switch {
-	case b == nil:
+	if b == nil {
 		return told{}
+	}
+	v := told{since: b.since, reason: b.reason}
+	switch {
 	case b.state == OOS:
-		return told{since: b.since, reason: b.reason}
 	case t.nodes[b.node].heard:
-		return told{since: b.since, owner: b.node, owned: true, state: InSrv, reason: b.reason}
+		v.owner, v.owned, v.state = b.node, true, InSrv
 	case t.held(e, t.nodes[b.node], b.node):
 		return e.told
+	default:
+		v.owner, v.owned, v.since, v.reason = b.node, true, t.nodes[b.node].lostAt, PeerLost
 	}
-	return told{since: t.nodes[b.node].lostAt, owner: b.node, owned: true, reason: PeerLost}
+	if b.x != nil {
+		v.agent, v.busy, v.reserved = b.x.agent, b.x.busy, b.x.reserved(t.clock())
+	}
+	return v
 }
 
 // tell puts the entry into the visible stream when its state changed, or its
@@ -73,19 +102,30 @@ func (t *Table) tell(e *entry, reason Reason) {
 	switch {
 	case moved:
 		is.reason = OwnerMoved
-	case was.state == InSrv && is.state == InSrv:
-		is = was // a refresh
+	case was.state == InSrv && is.state == InSrv: // a refresh
+		is.since, is.reason = was.since, was.reason
 	case was.reason == PeerLost && is.state == InSrv:
 		is.since = max(is.since, t.cfg.Now().UnixNano()) // here it was out of service until now
 	}
 	e.told = is
+	j := &t.journals[visible]
 	if moved || was.state != is.state {
-		t.journals[visible].add(e, true)
+		j.add(e, placeState, true)
+	}
+	if !was.agent.Equal(is.agent) {
+		j.add(e, placeAgent, true)
+	}
+	if was.busy != is.busy || was.reserved != is.reserved {
+		j.add(e, placeUse, true)
 	}
 }
 
 func (t *Table) status(e *entry, v told) Status {
-	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since}
+	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy, Reserved: v.reserved}
+	if b := t.best(e); b != nil {
+		s.Keeper, s.Version = t.nodes[b.node].id, Version{Claim: t.claim(b), Seq: b.seq}
+		s.Reserved = s.Reserved && b.x.reserved(t.clock()) // time ends it too, when the owner can't
+	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id
 	}
@@ -107,7 +147,7 @@ func (t *Table) Get(n Number) (Status, bool) {
 func (t *Table) current(e *entry) told {
 	v := t.effective(e)
 	if v.state == e.told.state && v.owner == e.told.owner {
-		return e.told
+		v.since, v.reason = e.told.since, e.told.reason
 	}
 	return v
 }

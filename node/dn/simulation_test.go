@@ -110,6 +110,18 @@ func (w *world) end(i int, n Number) {
 	}
 }
 
+// amend is an agent at the DN who says something.
+func (w *world) amend(i int, n Number) {
+	s := w.nodes[i]
+	if r, ok := s.table.Own(n); ok {
+		r.Agent = &Agent{ID: fmt.Sprint(w.r.IntN(9)), State: AgentState(w.r.IntN(int(agentStates))), Since: w.now.UnixNano()}
+		r.Reserved = Reservation{Holder: fmt.Sprint(w.r.IntN(2)), Left: int64(w.r.IntN(3)) * int64(time.Second)}
+		if r, ok = s.table.Amend(r); ok {
+			s.store[n] = r
+		}
+	}
+}
+
 func (w *world) crash(i int) {
 	for k := range w.links {
 		if k[0] == i || k[1] == i {
@@ -189,6 +201,8 @@ func (w *world) step(t *testing.T) {
 		if w.r.IntN(4) == 0 {
 			w.crash(i)
 		}
+	case 8, 9:
+		w.amend(i, n)
 	default:
 		w.deliver(t, i, j)
 	}
@@ -214,6 +228,9 @@ func (w *world) check(t *testing.T, seed uint64, skewed bool) {
 		for _, s := range w.nodes[1:] {
 			if got, _ := s.table.Get(n); got.State != first.State || got.Owner != first.Owner {
 				t.Fatalf("seed %d: DN %s is %v at %q on %s but %v at %q on %s", seed, n, got.State, got.Owner, s.id, first.State, first.Owner, w.nodes[0].id)
+			}
+			if got, _ := s.table.Get(n); !got.Agent.Equal(first.Agent) || got.Reserved != first.Reserved || got.Version != first.Version {
+				t.Fatalf("seed %d: DN %s: agent %+v on %s but %+v on %s", seed, n, got.Agent, s.id, first.Agent, w.nodes[0].id)
 			}
 		}
 		if skewed && !truth.sure {

@@ -39,9 +39,23 @@ type Item struct {
 	Seq uint64
 	// Resumed: Started without a snapshot to follow.
 	Resumed bool
-	Status  Status
-	Record  Record
+	// What changed, of a Change in the visible stream.
+	What   What
+	Status Status
+	Record Record
 }
+
+// What of a DN changed.
+type What uint8
+
+const (
+	// State, owner or reason.
+	StateChange What = placeState
+	// AgentChange: the agent's state.
+	AgentChange What = placeAgent
+	// UseChange: busy or reserved.
+	UseChange What = placeUse
+)
 
 // Stream reads one of the table's streams: a snapshot, its end, then the
 // changes in order. It has one reader; the writers never wait for it. A
@@ -238,8 +252,9 @@ func (s *Stream) readChanges(buf []Item, j *journal, k Kind) []Item {
 	s.held = time.Time{}
 	for n := 0; n < chunkSize && s.seq < j.head; n++ {
 		s.seq++
-		if e := j.at(s.seq); e != nil {
+		if e, place := j.at(s.seq); e != nil {
 			it := s.item(e, k)
+			it.What = What(place)
 			if k == Change {
 				it.Seq = s.seq
 			}

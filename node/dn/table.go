@@ -61,6 +61,8 @@ type Table struct {
 	dropped    []drop
 	superseded Superseded
 	rejected   uint64
+	// began is the zero of clock.
+	began time.Time
 }
 
 // origin is a node as the source of records. Guarded by Table.mu.
@@ -92,12 +94,15 @@ func New(cfg Config) *Table {
 	if cfg.History == 0 {
 		cfg.History = DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
-	t.journals = [journals]journal{newJournal(visible, cfg.History), newJournal(own, cfg.History)}
+	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake = make(chan struct{}, 1)
 	return t
 }
+
+// clock is ns since the table was made; no step of the wall clock changes it.
+func (t *Table) clock() int64 { return int64(t.cfg.Now().Sub(t.began)) }
 
 // Incarnation of this node.
 func (t *Table) Incarnation() uint64 { return t.cfg.Incarnation }
@@ -121,7 +126,8 @@ func (t *Table) Rejected() uint64 {
 }
 
 // Register takes a new claim on the DN for this node and puts it in service.
-// A refresh takes a new claim too; clients don't hear of it, peers do.
+// A refresh takes a new claim too; clients don't hear of it, peers do. The
+// agent and a reservation go along from the node that had the DN before.
 func (t *Table) Register(n Number, r Reason) Record {
 	now := t.cfg.Now().UnixNano()
 	t.mu.Lock()
@@ -132,8 +138,14 @@ func (t *Table) Register(n Number, r Reason) Record {
 	if old := e.by(0); old != nil && old.state == InSrv {
 		rec.since, refresh = old.since, true
 	}
+	if b := t.best(e); b != nil {
+		rec.x = b.x
+		if b.node != 0 {
+			rec.x = b.x.taken()
+		}
+	}
 	t.set(e, rec)
-	t.journals[own].add(e, !refresh)
+	t.journals[own].add(e, placeOwn, !refresh)
 	return t.export(e)
 }
 
@@ -156,7 +168,7 @@ func (t *Table) End(n Number, claimTime int64, r Reason) (Record, bool) {
 	ended.state, ended.reason, ended.since = OOS, r, now
 	ended.seq++
 	t.set(e, ended)
-	t.journals[own].add(e, true)
+	t.journals[own].add(e, placeOwn, true)
 	return t.export(e), true
 }
 
@@ -166,8 +178,15 @@ func (t *Table) Restore(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(r.Number)
-	t.set(e, record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason})
-	t.journals[own].add(e, true)
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason}
+	if old := e.by(0); old != nil {
+		rec.x = old.x
+	}
+	if r.Agent != nil {
+		rec.x = t.extra(&r, nil)
+	}
+	t.set(e, rec)
+	t.journals[own].add(e, placeOwn, true)
 }
 
 // Remove takes this node's record of the DN back, because the DN is no more.
@@ -179,7 +198,7 @@ func (t *Table) Remove(n Number, r Reason) {
 		return
 	}
 	t.unset(e, 0, r)
-	t.journals[own].add(e, true)
+	t.journals[own].add(e, placeOwn, true)
 }
 
 // Own returns this node's record of the DN.
@@ -199,7 +218,11 @@ func (t *Table) export(e *entry) Record {
 	if r == nil {
 		return Record{Number: e.number, Gone: true}
 	}
-	return Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since}
+	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since}
+	if r.x != nil {
+		r.x.say(&out, t.clock())
+	}
+	return out
 }
 
 func (t *Table) entry(n Number) *entry {

@@ -1,0 +1,189 @@
+package dn
+
+import (
+	"errors"
+	"slices"
+	"unicode/utf8"
+)
+
+// AgentState of the agent at a DN.
+type AgentState uint8
+
+const (
+	// LoggedOut: nobody is logged in.
+	LoggedOut AgentState = iota
+	// LoggedIn: logged in, and has said neither ready nor not ready yet.
+	LoggedIn
+	// NotReady: takes no calls.
+	NotReady
+	// Ready: takes calls.
+	Ready
+	agentStates
+)
+
+var agentStateNames = [agentStates]string{"logged-out", "logged-in", "not-ready", "ready"}
+
+func (s AgentState) String() string {
+	if s < agentStates {
+		return agentStateNames[s]
+	}
+	return "unknown"
+}
+
+// WorkMode says what an agent who is not ready does, or how a ready one takes
+// calls. The numbers are those of the API's enum.
+type WorkMode uint8
+
+// WorkModes is how many work modes there are; 0 is unknown.
+const WorkModes WorkMode = 6
+
+// KeyValue is one of the reasons that an agent gave.
+type KeyValue struct{ Key, Value string }
+
+// Limits of an Agent.
+const (
+	// MaxAgentID in bytes.
+	MaxAgentID = 64
+	// MaxReasons of one agent, of at most MaxReasonKey and MaxReasonValue bytes.
+	MaxReasons, MaxReasonKey, MaxReasonValue = 16, 64, 256
+)
+
+// Agent is the agent at a DN. It is kept by the DN's owner, stays while the DN
+// is out of service, and goes along when the DN moves. Immutable.
+type Agent struct {
+	// ID of the agent's login.
+	ID    string
+	State AgentState
+	Mode  WorkMode
+	// Reasons, ordered by key.
+	Reasons []KeyValue
+	// Since is when State began, ns since the epoch.
+	Since int64
+}
+
+// ErrAgent says that an Agent exceeds a limit.
+var ErrAgent = errors.New("agent: want an id of at most 64 bytes, and at most 16 reasons, keys of 1 to 64 and values of at most 256 bytes, in UTF-8")
+
+// Check returns ErrAgent when a limit is exceeded; nil is an agent without fault.
+func (a *Agent) Check() error {
+	if a == nil {
+		return nil
+	}
+	ok := len(a.ID) <= MaxAgentID && utf8.ValidString(a.ID) && a.State < agentStates && a.Mode < WorkModes && len(a.Reasons) <= MaxReasons
+	for i, r := range a.Reasons {
+		ok = ok && len(r.Key) > 0 && len(r.Key) <= MaxReasonKey && len(r.Value) <= MaxReasonValue &&
+			utf8.ValidString(r.Key) && utf8.ValidString(r.Value) && (i == 0 || a.Reasons[i-1].Key < r.Key)
+	}
+	if !ok {
+		return ErrAgent
+	}
+	return nil
+}
+
+// Equal compares what is said; nil is like an agent that never logged in.
+func (a *Agent) Equal(b *Agent) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a == b || a.ID == b.ID && a.State == b.State && a.Mode == b.Mode && a.Since == b.Since && slices.Equal(a.Reasons, b.Reasons)
+}
+
+// Reservation of a DN for a client of its owner.
+type Reservation struct {
+	// Holder is who has it; "" is nobody.
+	Holder string
+	// Left is how long it still holds, as of the moment that it is read.
+	Left int64 // ns
+}
+
+// maxHolder and maxReserved bound what a peer may say of a reservation.
+const (
+	maxHolder   = 128
+	maxReserved = int64(3600e9)
+)
+
+// extra is what an owner says of a DN beside its state. Immutable; nil is
+// nothing to say.
+type extra struct {
+	agent *Agent
+	busy  bool
+	// holder has the DN reserved until that time of the table's clock.
+	holder string
+	until  int64
+}
+
+// extra makes one of what a record says; nil when that is nothing. It is the
+// old one when nothing changed.
+func (t *Table) extra(r *Record, old *extra) *extra {
+	if r.Agent == nil && !r.Busy && r.Reserved.Holder == "" {
+		return nil
+	}
+	x := &extra{agent: r.Agent, busy: r.Busy, holder: r.Reserved.Holder}
+	if x.holder != "" {
+		x.until = t.clock() + r.Reserved.Left
+	}
+	if old != nil && old.agent.Equal(x.agent) {
+		x.agent = old.agent
+		if old.busy == x.busy && old.holder == x.holder && x.until-old.until < 1e8 && old.until-x.until < 1e8 {
+			return old
+		}
+	}
+	return x
+}
+
+// taken is what goes along when another node takes over the DN: the calls stay
+// where they are.
+func (x *extra) taken() *extra {
+	if x == nil || !x.busy {
+		return x
+	}
+	y := *x
+	y.busy = false
+	return &y
+}
+
+func (x *extra) theAgent() *Agent {
+	if x == nil {
+		return nil
+	}
+	return x.agent
+}
+
+// reserved tells whether a reservation holds at a time of the table's clock.
+func (x *extra) reserved(now int64) bool { return x != nil && x.holder != "" && now < x.until }
+
+// say fills in a record.
+func (x *extra) say(r *Record, now int64) {
+	if x == nil {
+		return
+	}
+	r.Agent, r.Busy = x.agent, x.busy
+	if x.reserved(now) {
+		r.Reserved = Reservation{Holder: x.holder, Left: x.until - now}
+	}
+}
+
+// Amend changes what this node says of a DN beside its state: r is what Own
+// returned, with another Agent, Busy or Reserved. False changes nothing: this
+// node's record is no longer r's, or a peer has a greater claim; look again.
+func (t *Table) Amend(r Record) (Record, bool) {
+	if r.Agent.Check() != nil || len(r.Reserved.Holder) > maxHolder {
+		return Record{}, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[r.Number]
+	if e == nil {
+		return Record{}, false
+	}
+	old := e.by(0)
+	if old == nil || old.claim != r.ClaimTime || old.seq != r.Seq || t.best(e) != old {
+		return Record{}, false
+	}
+	amended := *old
+	amended.seq++
+	amended.x = t.extra(&r, old.x)
+	t.set(e, amended)
+	t.journals[own].add(e, placeOwn, true)
+	return t.export(e), true
+}
