@@ -25,6 +25,18 @@ func (a *answer) set(code int, reason string) { a.code, a.reason = code, reason 
 
 func (a *answer) fault(f *message.Fault) { a.set(f.Code, f.Reason) }
 
+// refuse is fault with the header that the fault calls for; least is the
+// shortest lifetime that would do, in seconds.
+func (a *answer) refuse(f *message.Fault, least int64) {
+	a.fault(f)
+	switch f {
+	case errBrief:
+		a.number("Min-Expires", least)
+	case errDraining:
+		a.number("Retry-After", 30)
+	}
+}
+
 func (a *answer) header(name, value string) {
 	a.lines = append(a.lines, name...)
 	a.lines = append(a.lines, ": "...)

@@ -34,6 +34,7 @@ var (
 	errStar      = &message.Fault{Code: 400, Reason: "Contact * needs Expires 0 and no other contact"}
 	errBrief     = &message.Fault{Code: 423, Reason: "Interval Too Brief"}
 	errWithdrawn = &message.Fault{Code: 403, Reason: "DN was withdrawn"}
+	errDraining  = &message.Fault{Code: 503, Reason: "Node is draining"}
 	errLong      = &message.Fault{Code: 513, Reason: "Contact or Path too long"}
 	errContacts  = &message.Fault{Code: 403, Reason: "Too many contacts for this DN"}
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // registrar serves REGISTER (RFC 3261 §10.3) and ends registrations. It is the
@@ -77,8 +78,7 @@ func (g *registrar) admit(r *register, v *fsm.View, a *answer) *configpb.DN {
 		a.set(403, "DN is disabled")
 		return nil
 	case g.draining():
-		a.set(503, "Node is draining")
-		a.number("Retry-After", 30)
+		a.refuse(errDraining, 0)
 		return nil
 	}
 	return d
@@ -139,10 +139,7 @@ func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) 
 		g.flowEnded(r.source, number)
 	}
 	if dec.fault != nil {
-		a.fault(dec.fault)
-		if dec.fault == errBrief {
-			a.number("Min-Expires", lim.min)
-		}
+		a.refuse(dec.fault, lim.min)
 		return
 	}
 	g.accept(r, &dec, a, now)
@@ -159,13 +156,26 @@ func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (
 	dec = decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
 		return g.past.last(string(n), callID, now)
 	})
-	if now := g.machine.View().DN(string(n)); now == nil || now.GetDisabled() {
-		dec.fault = errWithdrawn // while the request was being served
+	if dec.fault == nil {
+		dec.fault = g.overtaken(n, &dec)
 	}
 	if dec.fault == nil && dec.changed {
 		lost = !g.commit(r, n, e, &dec, now)
 	}
 	return dec, lost
+}
+
+// overtaken looks again at what admit saw: the DN may have been withdrawn, or
+// the node set to drain, while the request was being served.
+func (g *registrar) overtaken(n dn.Number, dec *decision) *message.Fault {
+	d := g.machine.View().DN(string(n))
+	switch {
+	case d == nil || d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:
+		return errWithdrawn
+	case dec.claim && g.draining():
+		return errDraining
+	}
+	return nil
 }
 
 // accept writes the 200 with all bindings.

@@ -82,9 +82,13 @@ func (g *registrar) expire(ctx context.Context, flush func()) error {
 		}
 		draining := g.draining()
 		if draining && !drained {
-			g.giveUpAll()
+			g.log.Info("draining: all DNs of this node go out of service")
 		}
 		drained = draining
+		// At each tick: a REGISTER that was on its way may have come behind the last.
+		if draining && g.stats.bindings.Load() > 0 {
+			g.giveUpAll()
+		}
 		if len(due) > 0 || draining {
 			flush()
 		}
@@ -93,7 +97,6 @@ func (g *registrar) expire(ctx context.Context, flush func()) error {
 
 // giveUpAll takes every DN of this node out of service.
 func (g *registrar) giveUpAll() {
-	g.log.Info("draining: all DNs of this node go out of service")
 	g.store.Range(func(e *location.Entry) bool {
 		g.drop(e.Record.Number, dn.Admin, func(*location.Binding) bool { return true })
 		return true
