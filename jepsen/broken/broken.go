@@ -77,13 +77,45 @@ func All() []Fault {
 			Scenario: "quiet", For: 40 * time.Second, Statements: []string{"S2", "S4"},
 		},
 		{
+			Name: "raft-table", What: "a table is read only when the leader has confirmed it",
+			Edits: []Edit{{"node/node.go", "api.AvailabilityConfig{Table: n.table, View: n.machine.View}",
+				"api.AvailabilityConfig{Table: n.table, View: func() *fsm.View { _ = n.group.ReadIndex(context.Background()); return n.machine.View() }}"}},
+			Scenario: "leader-cuts", For: 25 * time.Second, Statements: []string{"S2"},
+		},
+		{
 			Name: "local-read", What: "a node's own copy is given out as a linearizable read",
 			Edits:    []Edit{{"api/configuration.go", "	if linearizable {", "	if false {"}},
 			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S8"},
 		},
 		{
+			Name: "append-ack", What: "a write is acknowledged when the leader has appended it",
+			Edits: []Edit{{"node/consensus/propose.go", "	if err := g.await(ctx, f); err != nil {\n		return 0, err\n	}\n	g.nudge()",
+				"	if err := g.await(ctx, f); errors.Is(err, ErrUnknownOutcome) {\n		return g.raft.LastIndex(), nil\n	} else if err != nil {\n		return 0, err\n	}\n	g.nudge()"}},
+			Scenario: "leader-cuts", For: 40 * time.Second, Statements: []string{"S9"},
+		},
+		{
+			Name: "slow-refusal", What: "a write without a majority hangs for seconds",
+			Edits:    []Edit{{"node/consensus/group.go", "c.Timeout = 1800 * time.Millisecond", "c.Timeout = 4 * time.Second"}},
+			Scenario: "leader-cuts", For: 25 * time.Second, Statements: []string{"S10"},
+		},
+		{
+			Name: "raft-register", What: "a REGISTER waits for the leader",
+			Edits: []Edit{{"node/node.go", "	self := n.machine.View().Node(n.id.ID)\n	return self != nil",
+				"	if n.group != nil {\n		_ = n.group.ReadIndex(context.Background())\n	}\n	self := n.machine.View().Node(n.id.ID)\n	return self != nil"}},
+			Scenario: "leader-cuts", For: 25 * time.Second, Statements: []string{"S10", "S2"},
+		},
+		{
+			Name: "forgets-attempt", What: "the failure of the plane becomes the answer to a write that was already sent",
+			Edits: []Edit{
+				{"node/consensus/propose.go", "			if unknown != nil {\n", "			if false {\n"},
+				{"node/consensus/propose.go", "case unknown != nil && errors.Is(err, ErrFailed):", "case false:"},
+				{"node/consensus/propose.go", "ErrUnknownOutcome, g.cause())", "ErrUnknownOutcome, g.Err())"},
+			},
+			Scenario: "leader-disk", For: 40 * time.Second, Statements: []string{"S10"},
+		},
+		{
 			Name: "lost-event", What: "a stream leaves out every seventh change",
-			Edits:    []Edit{{"node/dn/stream.go", "if e := j.at(s.seq); e != nil {", "if e := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
+			Edits:    []Edit{{"node/dn/stream.go", "if e, place := j.at(s.seq); e != nil {", "if e, place := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
 			Scenario: "quiet", For: 40 * time.Second, Statements: []string{"S6"},
 		},
 		{
@@ -96,6 +128,49 @@ func All() []Fault {
 			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = commitTimeout",
 				"c.CommitTimeout, c.PreVoteDisabled = commitTimeout, true"}},
 			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S11"},
+		},
+		{
+			Name: "no-rejoin", What: "a peer that was away for some seconds is not looked for any more, by links nor by gossip",
+			Edits: []Edit{
+				{"membership/membership.go", "for _, id := range g.absent() {", "for _, id := range g.absent()[:0] {"},
+				{"node/tcontroller/link.go", "for said := \"\"; ctx.Err() == nil; {", "for said, tries := \"\", 0; ctx.Err() == nil; {"},
+				{"node/tcontroller/link.go", "		backoff = min(backoff*13/10+backoffMin, backoffMax)",
+					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 12 {\n			backoff = time.Hour\n		}"},
+			},
+			Scenario: "half-minute", For: 26 * time.Second, Statements: []string{"S14"},
+		},
+		{
+			Name: "both-witnesses", What: "gossip's word that a peer is back is announced besides that of the link",
+			Edits:    []Edit{{"node/tcontroller/follower.go", "	if back {\n", "	if back {\n		f.cfg.Table.SetHeard(f.id, false)\n"}},
+			Scenario: "cuts", For: 40 * time.Second, Statements: []string{"S15"},
+		},
+		{
+			Name: "same-incarnation", What: "a node is the same one after a restart",
+			Edits:    []Edit{{"sip/location/recover.go", "max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)", "max(1, ld.meta.Incarnation)"}},
+			Scenario: "kills", For: 25 * time.Second, Statements: []string{"S16"},
+		},
+		{
+			Name: "claims-anew", What: "a node that was restarted claims its old DNs anew",
+			Edits: []Edit{{"sip/upkeep.go", "		g.table.Restore(e.Record)\n",
+				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.table.Restore(anew)\n"}},
+			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
+		},
+		{
+			Name: "zombie", What: "a node that was removed while it was down serves when it is back",
+			Edits:    []Edit{{"node/roster.go", "	if index >= n.machine.View().Index() {", "	if false && index >= n.machine.View().Index() {"}},
+			Scenario: "zombie", For: 15 * time.Second, Statements: []string{"S16"},
+		},
+		{
+			Name: "any-claim", What: "a peer may claim a DN with any stamp",
+			Edits:    []Edit{{"node/dn/copy.go", "r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && ", ""}},
+			Scenario: "lies", For: 20 * time.Second, Statements: []string{"S18"},
+		},
+		{
+			Name: "third-party", What: "a peer may speak in the name of another one",
+			Edits: []Edit{
+				{"node/tcontroller/link.go", "if h.GetOwner() != string(id) {", "if id = dn.Node(h.GetOwner()); id == \"\" {"},
+			},
+			Scenario: "lies", For: 20 * time.Second, Statements: []string{"S18"},
 		},
 		wallExpiry(),
 	}

@@ -125,6 +125,10 @@ func TestLeadership(t *testing.T) {
 		{"two in one term", calm().status(5, lead("n1", 2)).status(6, lead("n1", 2)).status(5, lead("n2", 2)).status(6, lead("n2", 2)), []ID{"S11"}},
 		{"pre-vote is off", calm().cutOff(20, 40).status(30, lead("n1", 2)).status(30, history.Status{Node: "n3", State: "candidate", Term: 9}).
 			status(41, history.Status{Node: "n1", State: "follower", Term: 10}), []ID{"S11"}},
+		{"it is elected only seconds after the heal", calm().cutOff(20, 40).status(30, lead("n1", 2)).status(30, history.Status{Node: "n3", State: "candidate", Term: 9}).
+			status(46, history.Status{Node: "n1", State: "follower", Term: 10}), []ID{"S11"}},
+		{"the next fault may depose the leader", calm().cutOff(20, 40).status(30, lead("n1", 2)).status(30, history.Status{Node: "n3", State: "candidate", Term: 9}).
+			down(44, 50, "n1").status(46, history.Status{Node: "n1", State: "follower", Term: 10}), nil},
 		{"a healed follower deposes nobody", calm().cutOff(20, 40).status(30, lead("n1", 2)).status(30, history.Status{Node: "n3", State: "candidate", Term: 2}).
 			status(41, lead("n1", 2)), nil},
 	})

@@ -65,9 +65,14 @@ func (m *model) deposed(f *history.Fault) (*Finding, bool) {
 	if len(f.Effect.Cut) == 0 || s.empty() || f.Healed == history.Never {
 		return nil, false
 	}
-	after := Span{f.Heal, plus(f.Healed, m.b.Converge)}
-	if len(m.active(Span{f.Inject, after.To}, m.nodes...)) > 1 {
+	if len(m.active(Span{f.Inject, plus(f.Healed, m.b.Converge)}, m.nodes...)) > 1 {
 		return nil, false
+	}
+	after := Span{f.Heal, plus(f.Healed, m.b.Failover)} // the next election of the healed one may take a while
+	for i := range m.h.Faults {
+		if next := &m.h.Faults[i]; next.Inject > f.Healed {
+			after.To = min(after.To, next.Inject)
+		}
 	}
 	var alone, leader *history.Status // greatest term of the cut-off, of the leader
 	for i := range m.h.Statuses {

@@ -25,10 +25,23 @@ func fullDisk(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	if len(nodes) == 0 {
 		return nil, ErrBusy
 	}
-	if err := a.claim(nodes...); err != nil {
+	return a.filling(nodes[0])
+}
+
+func fullDiskLeader(ctx context.Context, a *Arena, _ *rand.Rand) ([]Strike, error) {
+	n := a.Leader(ctx)
+	if n == nil {
+		return nil, ErrBusy
+	}
+	return a.filling(n)
+}
+
+// filling is a strike that fills the disk of a node.
+func (a *Arena) filling(n *cluster.Node) ([]Strike, error) {
+	nodes := []*cluster.Node{n}
+	if err := a.claim(n); err != nil {
 		return nil, err
 	}
-	n := nodes[0]
 	ballast := filepath.Join(n.DataDir(), "ballast")
 	do := n.Place().Do
 	return one(Strike{

@@ -78,6 +78,7 @@ func (n *Nemesis) Attack(ctx context.Context, a *Arena, r *rand.Rand, hold time.
 func All() []Nemesis {
 	return []Nemesis{
 		{"cut-one", "one node cut off from all others", 2, cutOne},
+		{"cut-leader", "the Raft leader cut off from all others", 2, cutLeader},
 		{"halves", "two groups that don't reach each other", 2, halves},
 		{"bridge", "two groups that both reach one node only", 3, bridge},
 		{"cut-pair", "only the link between two nodes", 3, cutPair},
@@ -94,8 +95,11 @@ func All() []Nemesis {
 		{"pause-leader", "SIGSTOP of the Raft leader", 2, pauseLeader},
 		{"rolling-restart", "all nodes in good order, one after the other", 2, rolling},
 		{"full-disk", "no room in the data directory", 2, fullDisk},
+		{"full-disk-leader", "no room in the data directory of the Raft leader", 2, fullDiskLeader},
 		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
 		{"lost-location", "the store of bindings is lost while the node is down", 2, lostLocation},
+		{"removed-while-down", "a node that is down is removed and then started as if nobody had", 3, removedWhileDown},
+		{"liar", "a false peer in the place of a node says what it has no right to say", 3, liar},
 		{"clock", "a wall clock is wrong by seconds to an hour", 2, clock},
 		{"join", "a node joins and is removed again", 2, join},
 	}

@@ -28,6 +28,14 @@ func cutOne(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	return one(a.cutting(nodes[0].Name(), both(nodes[:1], nodes[1:])))
 }
 
+func cutLeader(ctx context.Context, a *Arena, _ *rand.Rand) ([]Strike, error) {
+	n := a.Leader(ctx)
+	if n == nil {
+		return nil, ErrBusy
+	}
+	return one(a.cutting(n.Name(), both([]*cluster.Node{n}, a.members())))
+}
+
 func halves(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	nodes := shuffled(a, r)
 	x, y := nodes[:len(nodes)/2], nodes[len(nodes)/2:]

@@ -53,6 +53,10 @@ func All() []Scenario {
 			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way"}, cutHolds, settling}}},
 		{Name: "long-cuts", What: "cuts that outlast gossip's memory", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair"}, longHolds, settling}}},
+		{Name: "leader-cuts", What: "the leader is cut off, again and again", LeaderChanges: 1, Tracks: []Track{
+			{[]string{"cut-leader"}, cutHolds[1:4], settling}}},
+		{Name: "half-minute", What: "one node is cut off for longer than gossip remembers it", Tracks: []Track{
+			{[]string{"cut-one"}, []time.Duration{25 * time.Second}, settling}}},
 		{Name: "ports", What: "one port alone", Tracks: []Track{
 			{[]string{"gossip-port", "cluster-port", "sip-port"}, cutHolds, settling}}},
 		{Name: "weather", What: "packet loss and links that flap", Tracks: []Track{
@@ -65,6 +69,8 @@ func All() []Scenario {
 			{[]string{"rolling-restart"}, killHolds, restarting}}},
 		{Name: "disks", What: "full disks", Disks: true, Tracks: []Track{
 			{[]string{"full-disk"}, cutHolds, restarting}}},
+		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
+			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
 		{Name: "lost-locations", What: "the stores of bindings are lost; nodes come back without registrations", Tracks: []Track{
@@ -75,6 +81,10 @@ func All() []Scenario {
 		{Name: "joins", What: "a node joins and is removed while the network breaks", Spares: 1, Tracks: []Track{
 			{[]string{"join"}, cutHolds, settling},
 			{[]string{"cut-one", "cut-pair", "loss", "one-way"}, cutHolds[:3], settling}}},
+		{Name: "zombie", What: "a node is removed while it is down, for 90 s and more when the run is that long, and started again", Tracks: []Track{
+			{[]string{"removed-while-down"}, []time.Duration{95 * time.Second}, restarting}}},
+		{Name: "lies", What: "a false peer says what it has no right to say", Tracks: []Track{
+			{[]string{"liar"}, cutHolds[1:4], restarting}}},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},
 			{[]string{"kill", "kill-leader", "pause"}, killHolds, restarting}}},
@@ -97,11 +107,17 @@ func Find(name string) *Scenario {
 // Short are the scenarios of CI.
 func Short() []string { return []string{"cuts", "storm", "kills"} }
 
+// Regressions are the scenarios that are kept because of bugs that were found;
+// each names how long its run has to be.
+func Regressions() map[string]time.Duration {
+	return map[string]time.Duration{"leader-disk": 40 * time.Second, "zombie": 100 * time.Second}
+}
+
 // Explore are the scenarios that an exploratory run chooses from; what is
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "restarts",
-		"disks", "lost-disks", "lost-locations", "clocks", "joins", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.
