@@ -21,7 +21,7 @@ type gate struct {
 	// mine tells whether a host names this cluster.
 	mine func(host []byte) bool
 	// pong takes the answers to our own OPTIONS; false for other responses.
-	pong func(branch []byte) bool
+	pong func(branch []byte, source netip.AddrPort) bool
 }
 
 // arrival is one message on its way in. It is used again for the next one.
@@ -54,7 +54,7 @@ func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location
 	}
 	m := &in.msg
 	if !m.IsRequest() {
-		g.response(in)
+		g.response(in, source)
 		return
 	}
 	g.screen(m, &in.answer)
@@ -84,14 +84,14 @@ func (g *gate) readable(tidy []byte, t location.Transport, a *answer) bool {
 }
 
 // response passes on what a transaction may wait for.
-func (g *gate) response(in *arrival) {
+func (g *gate) response(in *arrival, source netip.AddrPort) {
 	m := &in.msg
 	hop, ok := m.TopVia()
 	if !ok || m.Fault != nil {
 		g.stats.malformed.Add(1)
 		return
 	}
-	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch) {
+	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch, source) {
 		return
 	}
 	in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -16,13 +17,11 @@ import (
 // each interval. Any answer is a sign of life; who misses too many in a row is
 // gone. It needs no transactions: the next ping is the repetition of this one.
 type pings struct {
-	s      *Server
-	secret string
+	s *Server
 
 	mu      sync.Mutex
 	targets map[target]*probe
 	open    map[string]*probe // by branch, unanswered
-	counter uint64
 }
 
 // target is a binding: another registration of the contact is another target.
@@ -32,25 +31,29 @@ type target struct {
 }
 
 type probe struct {
-	branch string // of the last ping; "" when it was answered
+	branch string         // of the last ping; "" when it was answered
+	to     netip.AddrPort // where that went, and where its answer has to come from
 	misses uint32
 	round  uint64
 }
 
+// branchMagic begins the branch of a ping. What follows nobody can guess who
+// has not received it.
 const branchMagic = "z9hG4bKping"
 
 func newPings(s *Server) *pings {
-	return &pings{s: s, secret: branchMagic + rand.Text(), targets: map[target]*probe{}, open: map[string]*probe{}}
+	return &pings{s: s, targets: map[target]*probe{}, open: map[string]*probe{}}
 }
 
-// pong takes a response to a ping of ours.
-func (p *pings) pong(branch []byte) bool {
-	if !bytes.HasPrefix(branch, []byte(p.secret)) {
+// pong takes a response to a ping of ours; false says that it is none. It
+// counts when it comes from where the ping went.
+func (p *pings) pong(branch []byte, source netip.AddrPort) bool {
+	if !bytes.HasPrefix(branch, []byte(branchMagic)) {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if pr := p.open[string(branch)]; pr != nil {
+	if pr := p.open[string(branch)]; pr != nil && pr.to == source {
 		delete(p.open, pr.branch)
 		pr.branch, pr.misses = "", 0
 	}
@@ -127,8 +130,7 @@ func (p *pings) ping(n dn.Number, b *location.Binding, round uint64, limit uint3
 	if gone {
 		delete(p.targets, t)
 	} else {
-		p.counter++
-		pr.branch, pr.round = fmt.Sprintf("%s%x", p.secret, p.counter), round
+		pr.branch, pr.to, pr.round = branchMagic+rand.Text(), b.Source, round
 		p.open[pr.branch] = pr
 	}
 	branch := pr.branch // an answer may clear it from here on
