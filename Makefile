@@ -7,7 +7,7 @@ unit = $$(go list ./... | grep -v /jepsen/)
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit e2e lint fmt generate check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-broken clean
+.PHONY: help build run dev demo setup test unit e2e lint fmt generate check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,10 +70,16 @@ jepsen: setup ## break clusters at random for 10 minutes and judge them; or SCEN
 	$(chaos) -scenario $(SCENARIO) -for $(FOR)
 
 jepsen-short: setup ## the runs of CI: 3 nodes, a fixed set, about 3 minutes
-	$(chaos) -scenario short -for 35s
+	$(chaos) -scenario short -for 30s -skip
+
+jepsen-regressions: setup ## the scenarios that found bugs, about 4 minutes
+	$(chaos) -scenario regressions
 
 jepsen-broken: setup ## servers with faults built in: each must be found
 	$(chaos) -broken all
+
+jepsen-broken-quick: setup ## some of them, about a minute: what CI runs
+	$(chaos) -broken quick -skip
 
 clean: ## built files away
 	rm -rf bin

@@ -28,12 +28,18 @@ type Fault struct {
 	Scenario   string
 	For        time.Duration
 	Statements []string
+	// Settle is how long the cluster is left alone after the faults; 0: as
+	// long as it may take after a restart.
+	Settle time.Duration
 	// added are files that the edits need, by their names in the module.
 	added map[string]string
 }
 
 // Edit replaces a text that is there exactly once in a file of the module.
 type Edit struct{ File, Old, New string }
+
+// shortly is longer than the bound of convergence without a restart.
+const shortly = 5 * time.Second
 
 // All faults.
 func All() []Fault {
@@ -42,7 +48,7 @@ func All() []Fault {
 			Name: "peer-loss", What: "the loss of a peer is ignored",
 			Edits: []Edit{{"node/tcontroller/verdict.go",
 				"	switch {\n	case e.bye:\n", "	switch {\n	case e.heard:\n		return true, \"\", 0\n	case e.bye:\n"}},
-			Scenario: "cuts", For: 40 * time.Second, Statements: []string{"S1"},
+			Scenario: "leader-cuts", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S1"},
 		},
 		{
 			Name: "gossip-only", What: "gossip alone says who is lost: a cut of its port is a loss, one of the links is none",
@@ -74,13 +80,13 @@ func All() []Fault {
 			Name: "unregister-all", What: "an un-REGISTER is matched by the DN only, whatever its contact",
 			Edits: []Edit{{"sip/decide.go", "	i := d.find(c.uri)\n	if i >= 0 &&",
 				"	if life == 0 {\n		d.bindings, d.changed = d.bindings[:0], true\n		return\n	}\n	i := d.find(c.uri)\n	if i >= 0 &&"}},
-			Scenario: "quiet", For: 40 * time.Second, Statements: []string{"S2", "S4"},
+			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2", "S4"},
 		},
 		{
 			Name: "raft-table", What: "a table is read only when the leader has confirmed it",
 			Edits: []Edit{{"node/node.go", "api.AvailabilityConfig{Table: n.table, View: n.machine.View}",
 				"api.AvailabilityConfig{Table: n.table, View: func() *fsm.View { _ = n.group.ReadIndex(context.Background()); return n.machine.View() }}"}},
-			Scenario: "leader-cuts", For: 25 * time.Second, Statements: []string{"S2"},
+			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S2"},
 		},
 		{
 			Name: "local-read", What: "a node's own copy is given out as a linearizable read",
@@ -91,18 +97,18 @@ func All() []Fault {
 			Name: "append-ack", What: "a write is acknowledged when the leader has appended it",
 			Edits: []Edit{{"node/consensus/propose.go", "	if err := g.await(ctx, f); err != nil {\n		return 0, err\n	}\n	g.nudge()",
 				"	if err := g.await(ctx, f); errors.Is(err, ErrUnknownOutcome) {\n		return g.raft.LastIndex(), nil\n	} else if err != nil {\n		return 0, err\n	}\n	g.nudge()"}},
-			Scenario: "leader-cuts", For: 40 * time.Second, Statements: []string{"S9"},
+			Scenario: "leader-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S9"},
 		},
 		{
 			Name: "slow-refusal", What: "a write without a majority hangs for seconds",
 			Edits:    []Edit{{"node/consensus/group.go", "c.Timeout = 1800 * time.Millisecond", "c.Timeout = 4 * time.Second"}},
-			Scenario: "leader-cuts", For: 25 * time.Second, Statements: []string{"S10"},
+			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10"},
 		},
 		{
 			Name: "raft-register", What: "a REGISTER waits for the leader",
 			Edits: []Edit{{"node/node.go", "	self := n.machine.View().Node(n.id.ID)\n	return self != nil",
 				"	if n.group != nil {\n		_ = n.group.ReadIndex(context.Background())\n	}\n	self := n.machine.View().Node(n.id.ID)\n	return self != nil"}},
-			Scenario: "leader-cuts", For: 25 * time.Second, Statements: []string{"S10", "S2"},
+			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10", "S2"},
 		},
 		{
 			Name: "forgets-attempt", What: "the failure of the plane becomes the answer to a write that was already sent",
@@ -116,7 +122,7 @@ func All() []Fault {
 		{
 			Name: "lost-event", What: "a stream leaves out every seventh change",
 			Edits:    []Edit{{"node/dn/stream.go", "if e, place := j.at(s.seq); e != nil {", "if e, place := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
-			Scenario: "quiet", For: 40 * time.Second, Statements: []string{"S6"},
+			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{
 			Name: "resume-again", What: "a resumed stream repeats the last change",
@@ -137,12 +143,12 @@ func All() []Fault {
 				{"node/tcontroller/link.go", "		backoff = min(backoff*13/10+backoffMin, backoffMax)",
 					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 12 {\n			backoff = time.Hour\n		}"},
 			},
-			Scenario: "half-minute", For: 26 * time.Second, Statements: []string{"S14"},
+			Scenario: "half-minute", For: 26 * time.Second, Settle: shortly, Statements: []string{"S14"},
 		},
 		{
 			Name: "both-witnesses", What: "gossip's word that a peer is back is announced besides that of the link",
 			Edits:    []Edit{{"node/tcontroller/follower.go", "	if back {\n", "	if back {\n		f.cfg.Table.SetHeard(f.id, false)\n"}},
-			Scenario: "cuts", For: 40 * time.Second, Statements: []string{"S15"},
+			Scenario: "cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S15"},
 		},
 		{
 			Name: "same-incarnation", What: "a node is the same one after a restart",
@@ -175,6 +181,10 @@ func All() []Fault {
 		wallExpiry(),
 	}
 }
+
+// Quick are the names of some that are found within a minute: enough to see in
+// every build that the suite can fail.
+func Quick() []string { return []string{"peer-loss", "lost-event"} }
 
 // wallExpiry needs a clock that can be wrong.
 func wallExpiry() Fault {

@@ -6,6 +6,7 @@
 //	go run ./jepsen/chaos -scenario short                      the runs of CI
 //	go run ./jepsen/chaos -scenario explore -total 10m         random ones
 //	go run ./jepsen/chaos -judge DIR                           judge a stored run again
+//	go run ./jepsen/chaos -scenario regressions                those that found bugs
 //	go run ./jepsen/chaos -broken all                          broken servers must be found
 //
 // The exit code is 0 when everything was right, 1 when something was wrong, 2
@@ -17,10 +18,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,7 +40,7 @@ type options struct {
 	seed                                 uint64
 	nodes                                int
 	length, total                        time.Duration
-	race, list                           bool
+	race, list, skip                     bool
 }
 
 // Exit codes.
@@ -57,7 +60,7 @@ func main() {
 
 func run() (int, error) {
 	var o options
-	flag.StringVar(&o.scenario, "scenario", "mix", "`name`s of scenarios, or short, or explore")
+	flag.StringVar(&o.scenario, "scenario", "mix", "`name`s of scenarios, or short, explore or regressions")
 	flag.Uint64Var(&o.seed, "seed", 0, "seed of all choices; 0: a new one")
 	flag.IntVar(&o.nodes, "nodes", 0, "`nodes` of the cluster; 0: as the scenario says")
 	flag.DurationVar(&o.length, "for", 60*time.Second, "how long each run breaks the cluster")
@@ -66,7 +69,8 @@ func run() (int, error) {
 	flag.StringVar(&o.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.BoolVar(&o.race, "race", false, "build it with the race detector")
 	flag.StringVar(&o.judge, "judge", "", "judge the run that is stored in this `directory`")
-	flag.StringVar(&o.broken, "broken", "", "`name` of a fault to build in, or all: its scenario must find it")
+	flag.StringVar(&o.broken, "broken", "", "`name`s of faults to build in, or all, or quick: their scenarios must find them")
+	flag.BoolVar(&o.skip, "skip", false, "where no cluster can be broken, say so and pass")
 	flag.BoolVar(&o.list, "list", false, "list scenarios, nemeses and faults to build in")
 	flag.Parse()
 	switch {
@@ -79,7 +83,7 @@ func run() (int, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if missing := cluster.Missing(); missing != "" {
-		return invalid, fmt.Errorf("needs %s", missing)
+		return o.without(missing)
 	}
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano() % 1_000_000)
@@ -91,6 +95,15 @@ func run() (int, error) {
 		return o.findBroken(ctx)
 	}
 	return o.runAll(ctx)
+}
+
+// without is the end on a machine where no cluster can be broken.
+func (o *options) without(missing string) (int, error) {
+	if !o.skip {
+		return invalid, fmt.Errorf("needs %s", missing)
+	}
+	fmt.Printf("\n*** SKIPPED: no cluster was broken, nothing was proved. This machine lacks: %s ***\n\n", missing)
+	return passed, nil
 }
 
 // runAll makes the runs that were asked for, one after the other. A finding
@@ -113,6 +126,9 @@ func (o *options) runAll(ctx context.Context) (int, error) {
 	code, count := passed, 0
 	for name, seed, more := next(); more && ctx.Err() == nil; name, seed, more = next() {
 		r := run1{options: *o, scenario: *scenario.Find(name), seed: seed}
+		if o.scenario == "regressions" {
+			r.length = scenario.Regressions()[name]
+		}
 		verdict, err := r.do(ctx)
 		if ctx.Err() != nil {
 			return invalid, errors.New("interrupted")
@@ -132,6 +148,8 @@ func (o *options) plan() (func() (string, uint64, bool), error) {
 		names = scenario.Short()
 	case "explore":
 		return o.explore(), nil
+	case "regressions":
+		names = slices.Sorted(maps.Keys(scenario.Regressions()))
 	}
 	for _, name := range names {
 		if scenario.Find(name) == nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/jepsen/check"
 	"github.com/sipcluster/sipcluster/jepsen/nemesis"
+	"github.com/sipcluster/sipcluster/jepsen/scenario"
 )
 
 func TestPlan_ExploreRepeatsByItsSeed(t *testing.T) {
@@ -37,6 +38,27 @@ func TestPlan_ExploreRepeatsByItsSeed(t *testing.T) {
 func TestPlan_UnknownScenarioIsRefused(t *testing.T) {
 	if _, err := (&options{scenario: "cuts,rain"}).plan(); err == nil {
 		t.Error("a scenario that nobody knows was accepted")
+	}
+}
+
+func TestWithout_SkipsOnlyWhereThatWasAskedFor(t *testing.T) {
+	if code, err := (&options{}).without("root"); code != invalid || err == nil {
+		t.Errorf("%d, %v; want %d and what is missing", code, err, invalid)
+	}
+	if code, err := (&options{skip: true}).without("root"); code != passed || err != nil {
+		t.Errorf("with -skip: %d, %v", code, err)
+	}
+}
+
+func TestPlan_RegressionsHaveScenarios(t *testing.T) {
+	next, err := (&options{scenario: "regressions", seed: 3}).plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, _, more := next(); more; name, _, more = next() {
+		if s := scenario.Find(name); s == nil || scenario.Regressions()[name] == 0 {
+			t.Errorf("no scenario %q", name)
+		}
 	}
 }
 

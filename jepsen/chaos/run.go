@@ -37,12 +37,14 @@ type run1 struct {
 	options
 	scenario scenario.Scenario
 	seed     uint64
-	dir      string
-	cluster  *cluster.Cluster
-	record   *history.Recorder
-	arena    *nemesis.Arena
-	site     *workload.Site
-	began    time.Time
+	// settled is how long it is left alone after the faults; 0: recovery.
+	settled time.Duration
+	dir     string
+	cluster *cluster.Cluster
+	record  *history.Recorder
+	arena   *nemesis.Arena
+	site    *workload.Site
+	began   time.Time
 }
 
 // do makes the run, judges it and writes its report.
@@ -178,7 +180,11 @@ func (r *run1) settle(ctx context.Context) {
 	if _, err := r.cluster.WaitWhole(ctx, recovery); err != nil {
 		r.say("not whole: %v", err)
 	}
-	wait(ctx, recovery)
+	settled := r.settled
+	if settled == 0 {
+		settled = recovery
+	}
+	wait(ctx, settled)
 }
 
 // breakIt plays all tracks of the scenario until the time is over.
