@@ -112,7 +112,7 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 		if f.behind(r.number) {
 			break
 		}
-		if routable && !r.routable() || !f.passes(r, p.names) {
+		if routable && !r.routable(p.names.view) || !f.passes(r, p.names) {
 			continue
 		}
 		if len(p.dns) == size {

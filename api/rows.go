@@ -118,12 +118,10 @@ func (r row) state() (dn.State, dn.Reason) {
 }
 
 // routable tells whether a call can be sent to the DN now.
-func (r row) routable() bool {
-	if r.status.State != dn.InSrv || r.config.GetDisabled() {
-		return false
-	}
+func (r row) routable(view *fsm.View) bool {
 	k := r.kind()
-	return k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN
+	return (k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN) &&
+		!r.config.GetDisabled() && r.status.Routable(view.LoginRequired(r.config))
 }
 
 // page is an answer in the making. Its messages come from slabs: a page of
@@ -153,12 +151,29 @@ func (p *page) add(r row) {
 	m.Dn, m.Kind = r.number, kindName(r.kind())
 	m.State, m.Reason = stateOf(state), tcpb.Reason(reason)
 	m.Owner, m.Site = p.names.of(r.status.Owner)
-	m.Routable = r.routable()
+	m.Routable = r.routable(p.names.view)
+	m.Agent, m.Busy, m.Reserved = agentStatus(r.status.Agent), r.status.Busy, r.status.Reserved
 	if r.status.Since != 0 {
 		stamp(t, r.status.Since)
 		m.Since = t
 	}
 	p.dns = append(p.dns, m)
+}
+
+// agentStatus is what clients see of an agent; nil when nobody ever logged in.
+func agentStatus(a *dn.Agent) *tcpb.AgentStatus {
+	if a == nil {
+		return nil
+	}
+	m := &tcpb.AgentStatus{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: &timestamppb.Timestamp{}}
+	stamp(m.Since, a.Since)
+	if len(a.Reasons) > 0 {
+		m.Reasons = make(map[string]string, len(a.Reasons))
+	}
+	for _, r := range a.Reasons {
+		m.Reasons[r.Key] = r.Value
+	}
+	return m
 }
 
 // stamp sets t to ns since the epoch.

@@ -41,6 +41,8 @@ type watch struct {
 	service *Availability
 	source  *dn.Stream
 	filter  watchFilter
+	// agents: changes of agents and of use are told too.
+	agents bool
 	stream  grpc.ServerStreamingServer[tcpb.WatchResponse]
 	// batch holds changes that are not sent yet.
 	batch []*tcpb.DNEvent
@@ -51,7 +53,7 @@ func (a *Availability) newWatch(req *tcpb.WatchRequest, stream grpc.ServerStream
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{service: a, stream: stream, filter: watchFilter{filter: f}}
+	w := &watch{service: a, stream: stream, filter: watchFilter{filter: f}, agents: req.GetAgents()}
 	if req.GetOwnOnly() {
 		w.filter.self = a.table.Self()
 	}
@@ -95,8 +97,12 @@ func (w *watch) send(events []dn.Item) error {
 	slab := newEventSlab(view, len(events))
 	for _, e := range events {
 		if e.Kind == dn.Row || e.Kind == dn.Change {
-			if w.filter.judge(e.Status, slab.names) {
-				w.batch = append(w.batch, slab.event(e))
+			if (w.agents || e.What == dn.StateChange) && w.filter.judge(e.Status, slab.names) {
+				m := slab.event(e)
+				if w.agents {
+					addUse(m, view, &e.Status)
+				}
+				w.batch = append(w.batch, m)
 			}
 			continue
 		}
@@ -167,6 +173,12 @@ func (f *watchFilter) configPasses(config *configpb.DN) bool {
 			(f.group == "" || slices.Contains(config.Groups, f.group))
 }
 
+// addUse fills in what only a client that wants agents hears of.
+func addUse(m *tcpb.DNEvent, view *fsm.View, s *dn.Status) {
+	m.Agent, m.Busy, m.Reserved = agentStatus(s.Agent), s.Busy, s.Reserved
+	m.Routable = row{number: m.Dn, config: view.DN(m.Dn), status: *s, known: true}.routable(view)
+}
+
 // eventSlab makes the messages of one batch with a few allocations.
 type eventSlab struct {
 	names  *names
@@ -191,6 +203,6 @@ func (s *eventSlab) event(e dn.Item) *tcpb.DNEvent {
 	}
 	m.Dn, m.State, m.Reason = string(e.Status.Number), stateOf(e.Status.State), tcpb.Reason(e.Status.Reason)
 	m.Owner, m.Site = s.names.of(e.Status.Owner)
-	m.Seq, m.Snapshot = e.Seq, e.Kind == dn.Row
+	m.Seq, m.Snapshot, m.Change = e.Seq, e.Kind == dn.Row, tcpb.Change(e.What)+1
 	return m
 }

@@ -13,6 +13,7 @@ const (
 	DefaultExpires     = 3600
 	DefaultMaxContacts = 10
 	DefaultPingMisses  = 3
+	DefaultCollect     = 100
 )
 
 // withDefaults returns a copy of o without zeros that mean something else.
@@ -28,5 +29,6 @@ func withDefaults(o *configpb.Options) *configpb.Options {
 	fill(&o.DefaultExpiresS, min(max(DefaultExpires, o.MinExpiresS), o.MaxExpiresS))
 	fill(&o.MaxContacts, DefaultMaxContacts)
 	fill(&o.PingMisses, DefaultPingMisses)
+	fill(&o.ReservationCollectMs, DefaultCollect)
 	return o
 }

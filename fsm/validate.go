@@ -24,6 +24,8 @@ const (
 	maxContacts  = 100
 	maxPing      = 24 * 3600
 	maxMisses    = 100
+	maxGrace     = 300
+	maxCollect   = 2000
 )
 
 // checkDN checks what does not depend on other objects. keep allows an empty ha1.
@@ -146,6 +148,10 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "ping_interval_s is over %d", maxPing)
 	case f.GetPingMisses() > maxMisses:
 		return reject(ErrInvalid, "ping_misses is over %d", maxMisses)
+	case f.GetDesktopGraceS() > maxGrace:
+		return reject(ErrInvalid, "desktop_grace_s is over %d", maxGrace)
+	case f.GetReservationCollectMs() > maxCollect:
+		return reject(ErrInvalid, "reservation_collect_ms is over %d", maxCollect)
 	}
 	return nil
 }

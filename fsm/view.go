@@ -89,6 +89,16 @@ func (v *View) Group(name string) *configpb.AgentGroup {
 	return e.val
 }
 
+// LoginRequired tells whether a group of the DN wants an agent logged in.
+func (v *View) LoginRequired(d *configpb.DN) bool {
+	for _, name := range d.GetGroups() {
+		if v.Group(name).GetLoginRequired() {
+			return true
+		}
+	}
+	return false
+}
+
 // Groups yields the agent groups in order of name.
 func (v *View) Groups() iter.Seq[*configpb.AgentGroup] { return behind(v.groups, "") }
 

@@ -598,9 +598,14 @@ type Options struct {
 	// end the binding; 3.
 	PingIntervalS uint32 `protobuf:"varint,6,opt,name=ping_interval_s,json=pingIntervalS,proto3" json:"ping_interval_s,omitempty"`
 	PingMisses    uint32 `protobuf:"varint,7,opt,name=ping_misses,json=pingMisses,proto3" json:"ping_misses,omitempty"`
-	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How long a desktop gateway's registrations outlive its connection, s: when
+	// it resumes its session by then, nobody noticed. 0, at most 300.
+	DesktopGraceS uint32 `protobuf:"varint,8,opt,name=desktop_grace_s,json=desktopGraceS,proto3" json:"desktop_grace_s,omitempty"`
+	// How long requests to reserve a DN are collected, ms; 100, at most 2,000.
+	ReservationCollectMs uint32 `protobuf:"varint,9,opt,name=reservation_collect_ms,json=reservationCollectMs,proto3" json:"reservation_collect_ms,omitempty"`
+	Revision             uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Options) Reset() {
@@ -678,6 +683,20 @@ func (x *Options) GetPingIntervalS() uint32 {
 func (x *Options) GetPingMisses() uint32 {
 	if x != nil {
 		return x.PingMisses
+	}
+	return 0
+}
+
+func (x *Options) GetDesktopGraceS() uint32 {
+	if x != nil {
+		return x.DesktopGraceS
+	}
+	return 0
+}
+
+func (x *Options) GetReservationCollectMs() uint32 {
+	if x != nil {
+		return x.ReservationCollectMs
 	}
 	return 0
 }
@@ -989,7 +1008,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\tnon_voter\x18\n" +
 	" \x01(\bR\bnonVoter\x12\x1a\n" +
 	"\bdraining\x18\v \x01(\bR\bdraining\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\x9b\x02\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\xf9\x02\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -998,7 +1017,9 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\fmax_contacts\x18\x05 \x01(\rR\vmaxContacts\x12&\n" +
 	"\x0fping_interval_s\x18\x06 \x01(\rR\rpingIntervalS\x12\x1f\n" +
 	"\vping_misses\x18\a \x01(\rR\n" +
-	"pingMisses\x12\x1a\n" +
+	"pingMisses\x12&\n" +
+	"\x0fdesktop_grace_s\x18\b \x01(\rR\rdesktopGraceS\x124\n" +
+	"\x16reservation_collect_ms\x18\t \x01(\rR\x14reservationCollectMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\"\xb7\x03\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +

@@ -144,6 +144,200 @@ func (Reason) EnumDescriptor() ([]byte, []int) {
 	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{1}
 }
 
+// AgentState of the agent at a DN.
+type AgentState int32
+
+const (
+	AgentState_AGENT_STATE_UNSPECIFIED AgentState = 0
+	AgentState_AGENT_STATE_LOGGED_OUT  AgentState = 1
+	// Logged in, and neither ready nor not ready yet.
+	AgentState_AGENT_STATE_LOGGED_IN AgentState = 2
+	AgentState_AGENT_STATE_NOT_READY AgentState = 3
+	AgentState_AGENT_STATE_READY     AgentState = 4
+)
+
+// Enum value maps for AgentState.
+var (
+	AgentState_name = map[int32]string{
+		0: "AGENT_STATE_UNSPECIFIED",
+		1: "AGENT_STATE_LOGGED_OUT",
+		2: "AGENT_STATE_LOGGED_IN",
+		3: "AGENT_STATE_NOT_READY",
+		4: "AGENT_STATE_READY",
+	}
+	AgentState_value = map[string]int32{
+		"AGENT_STATE_UNSPECIFIED": 0,
+		"AGENT_STATE_LOGGED_OUT":  1,
+		"AGENT_STATE_LOGGED_IN":   2,
+		"AGENT_STATE_NOT_READY":   3,
+		"AGENT_STATE_READY":       4,
+	}
+)
+
+func (x AgentState) Enum() *AgentState {
+	p := new(AgentState)
+	*p = x
+	return p
+}
+
+func (x AgentState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AgentState) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_availability_proto_enumTypes[2].Descriptor()
+}
+
+func (AgentState) Type() protoreflect.EnumType {
+	return &file_api_tcpb_availability_proto_enumTypes[2]
+}
+
+func (x AgentState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AgentState.Descriptor instead.
+func (AgentState) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
+}
+
+// Change says what an event is about.
+type Change int32
+
+const (
+	// The DN's state or owner.
+	Change_CHANGE_UNSPECIFIED Change = 0
+	Change_CHANGE_STATE       Change = 1
+	// Its agent's state.
+	Change_CHANGE_AGENT Change = 2
+	// Busy or reserved.
+	Change_CHANGE_USE Change = 3
+)
+
+// Enum value maps for Change.
+var (
+	Change_name = map[int32]string{
+		0: "CHANGE_UNSPECIFIED",
+		1: "CHANGE_STATE",
+		2: "CHANGE_AGENT",
+		3: "CHANGE_USE",
+	}
+	Change_value = map[string]int32{
+		"CHANGE_UNSPECIFIED": 0,
+		"CHANGE_STATE":       1,
+		"CHANGE_AGENT":       2,
+		"CHANGE_USE":         3,
+	}
+)
+
+func (x Change) Enum() *Change {
+	p := new(Change)
+	*p = x
+	return p
+}
+
+func (x Change) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Change) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_availability_proto_enumTypes[3].Descriptor()
+}
+
+func (Change) Type() protoreflect.EnumType {
+	return &file_api_tcpb_availability_proto_enumTypes[3]
+}
+
+func (x Change) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Change.Descriptor instead.
+func (Change) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+}
+
+// AgentStatus is the agent at a DN, as the DN's owner said last: it stays while
+// the DN is out of service.
+type AgentStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State AgentState             `protobuf:"varint,2,opt,name=state,proto3,enum=sipcluster.tc.v1.AgentState" json:"state,omitempty"`
+	// T-Library's AgentWorkMode: 1 manual-in, 2 auto-in, 3 after-call-work, 4
+	// aux-work, 5 no-call-disconnect; 0 unknown.
+	WorkMode uint32            `protobuf:"varint,3,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
+	Reasons  map[string]string `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When state began.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgentStatus) Reset() {
+	*x = AgentStatus{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgentStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgentStatus) ProtoMessage() {}
+
+func (x *AgentStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgentStatus.ProtoReflect.Descriptor instead.
+func (*AgentStatus) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *AgentStatus) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AgentStatus) GetState() AgentState {
+	if x != nil {
+		return x.State
+	}
+	return AgentState_AGENT_STATE_UNSPECIFIED
+}
+
+func (x *AgentStatus) GetWorkMode() uint32 {
+	if x != nil {
+		return x.WorkMode
+	}
+	return 0
+}
+
+func (x *AgentStatus) GetReasons() map[string]string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *AgentStatus) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // DNStatus is one DN as the asked node sees it.
 type DNStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -159,15 +353,22 @@ type DNStatus struct {
 	Reason Reason `protobuf:"varint,6,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
 	// When the state began; unset for a DN that was never registered.
 	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
-	// A call can be sent to it now.
-	Routable      bool `protobuf:"varint,8,opt,name=routable,proto3" json:"routable,omitempty"`
+	// A call can be sent to it now: in service, an agent ready where the DN's
+	// group wants one logged in, not busy and not reserved.
+	Routable bool `protobuf:"varint,8,opt,name=routable,proto3" json:"routable,omitempty"`
+	// Absent: nobody ever logged in.
+	Agent *AgentStatus `protobuf:"bytes,9,opt,name=agent,proto3" json:"agent,omitempty"`
+	// A call is at the DN.
+	Busy bool `protobuf:"varint,10,opt,name=busy,proto3" json:"busy,omitempty"`
+	// A client has it reserved.
+	Reserved      bool `protobuf:"varint,11,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DNStatus) Reset() {
 	*x = DNStatus{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[0]
+	mi := &file_api_tcpb_availability_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -179,7 +380,7 @@ func (x *DNStatus) String() string {
 func (*DNStatus) ProtoMessage() {}
 
 func (x *DNStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[0]
+	mi := &file_api_tcpb_availability_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -192,7 +393,7 @@ func (x *DNStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNStatus.ProtoReflect.Descriptor instead.
 func (*DNStatus) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{0}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *DNStatus) GetDn() string {
@@ -251,6 +452,27 @@ func (x *DNStatus) GetRoutable() bool {
 	return false
 }
 
+func (x *DNStatus) GetAgent() *AgentStatus {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+func (x *DNStatus) GetBusy() bool {
+	if x != nil {
+		return x.Busy
+	}
+	return false
+}
+
+func (x *DNStatus) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
+	}
+	return false
+}
+
 // Filter: a DN passes when it meets every field that is set.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -270,7 +492,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[1]
+	mi := &file_api_tcpb_availability_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +504,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[1]
+	mi := &file_api_tcpb_availability_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +517,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{1}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Filter) GetOwner() string {
@@ -353,7 +575,7 @@ type ListRoutableRequest struct {
 
 func (x *ListRoutableRequest) Reset() {
 	*x = ListRoutableRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	mi := &file_api_tcpb_availability_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +587,7 @@ func (x *ListRoutableRequest) String() string {
 func (*ListRoutableRequest) ProtoMessage() {}
 
 func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	mi := &file_api_tcpb_availability_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +600,7 @@ func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutableRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListRoutableRequest) GetFilter() *Filter {
@@ -413,7 +635,7 @@ type ListRoutableResponse struct {
 
 func (x *ListRoutableResponse) Reset() {
 	*x = ListRoutableResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +647,7 @@ func (x *ListRoutableResponse) String() string {
 func (*ListRoutableResponse) ProtoMessage() {}
 
 func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +660,7 @@ func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutableResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListRoutableResponse) GetDns() []*DNStatus {
@@ -466,7 +688,7 @@ type ListDNsRequest struct {
 
 func (x *ListDNsRequest) Reset() {
 	*x = ListDNsRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +700,7 @@ func (x *ListDNsRequest) String() string {
 func (*ListDNsRequest) ProtoMessage() {}
 
 func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +713,7 @@ func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsRequest.ProtoReflect.Descriptor instead.
 func (*ListDNsRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListDNsRequest) GetFilter() *Filter {
@@ -525,7 +747,7 @@ type ListDNsResponse struct {
 
 func (x *ListDNsResponse) Reset() {
 	*x = ListDNsResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +759,7 @@ func (x *ListDNsResponse) String() string {
 func (*ListDNsResponse) ProtoMessage() {}
 
 func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +772,7 @@ func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsResponse.ProtoReflect.Descriptor instead.
 func (*ListDNsResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDNsResponse) GetDns() []*DNStatus {
@@ -576,7 +798,7 @@ type GetDNStatusRequest struct {
 
 func (x *GetDNStatusRequest) Reset() {
 	*x = GetDNStatusRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +810,7 @@ func (x *GetDNStatusRequest) String() string {
 func (*GetDNStatusRequest) ProtoMessage() {}
 
 func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +823,7 @@ func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDNStatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetDNStatusRequest) GetDn() string {
@@ -620,14 +842,16 @@ type WatchRequest struct {
 	// state is ignored: an event of a DN that leaves a state is an event.
 	Filter *Filter `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Only DNs owned by the asked node.
-	OwnOnly       bool `protobuf:"varint,4,opt,name=own_only,json=ownOnly,proto3" json:"own_only,omitempty"`
+	OwnOnly bool `protobuf:"varint,4,opt,name=own_only,json=ownOnly,proto3" json:"own_only,omitempty"`
+	// Tell changes of agents, of busy and reserved too, and fill in those fields.
+	Agents        bool `protobuf:"varint,5,opt,name=agents,proto3" json:"agents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +863,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +876,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WatchRequest) GetResumeIncarnation() uint64 {
@@ -683,6 +907,13 @@ func (x *WatchRequest) GetOwnOnly() bool {
 	return false
 }
 
+func (x *WatchRequest) GetAgents() bool {
+	if x != nil {
+		return x.Agents
+	}
+	return false
+}
+
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -698,7 +929,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +941,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +954,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WatchResponse) GetBody() isWatchResponse_Body {
@@ -813,7 +1044,7 @@ type WatchStarted struct {
 
 func (x *WatchStarted) Reset() {
 	*x = WatchStarted{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +1056,7 @@ func (x *WatchStarted) String() string {
 func (*WatchStarted) ProtoMessage() {}
 
 func (x *WatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +1069,7 @@ func (x *WatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStarted.ProtoReflect.Descriptor instead.
 func (*WatchStarted) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchStarted) GetNode() string {
@@ -871,7 +1102,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +1114,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +1127,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EventBatch) GetEvents() []*DNEvent {
@@ -906,7 +1137,8 @@ func (x *EventBatch) GetEvents() []*DNEvent {
 	return nil
 }
 
-// DNEvent is EventDNBackInService (state IN_SRV) or EventDNOutOfService (state OOS).
+// DNEvent is EventDNBackInService (state IN_SRV) or EventDNOutOfService (state
+// OOS), when change is STATE.
 type DNEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
@@ -920,14 +1152,20 @@ type DNEvent struct {
 	Seq uint64 `protobuf:"varint,7,opt,name=seq,proto3" json:"seq,omitempty"`
 	// Part of a snapshot rather than a change. A DN may occur twice in a
 	// snapshot; the later row counts.
-	Snapshot      bool `protobuf:"varint,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Snapshot bool   `protobuf:"varint,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Change   Change `protobuf:"varint,9,opt,name=change,proto3,enum=sipcluster.tc.v1.Change" json:"change,omitempty"`
+	// With WatchRequest.agents only, as in DNStatus.
+	Agent         *AgentStatus `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
+	Busy          bool         `protobuf:"varint,11,opt,name=busy,proto3" json:"busy,omitempty"`
+	Reserved      bool         `protobuf:"varint,12,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Routable      bool         `protobuf:"varint,13,opt,name=routable,proto3" json:"routable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DNEvent) Reset() {
 	*x = DNEvent{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1177,7 @@ func (x *DNEvent) String() string {
 func (*DNEvent) ProtoMessage() {}
 
 func (x *DNEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1190,7 @@ func (x *DNEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNEvent.ProtoReflect.Descriptor instead.
 func (*DNEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DNEvent) GetDn() string {
@@ -1011,6 +1249,41 @@ func (x *DNEvent) GetSnapshot() bool {
 	return false
 }
 
+func (x *DNEvent) GetChange() Change {
+	if x != nil {
+		return x.Change
+	}
+	return Change_CHANGE_UNSPECIFIED
+}
+
+func (x *DNEvent) GetAgent() *AgentStatus {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+func (x *DNEvent) GetBusy() bool {
+	if x != nil {
+		return x.Busy
+	}
+	return false
+}
+
+func (x *DNEvent) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
+	}
+	return false
+}
+
+func (x *DNEvent) GetRoutable() bool {
+	if x != nil {
+		return x.Routable
+	}
+	return false
+}
+
 type EndOfSnapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -1020,7 +1293,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1305,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1318,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EndOfSnapshot) GetSeq() uint64 {
@@ -1065,7 +1338,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1350,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1363,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -1104,7 +1377,16 @@ var File_api_tcpb_availability_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\n" +
-	"\x1bapi/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n" +
+	"\x1bapi/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x02\n" +
+	"\vAgentStatus\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
+	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x12D\n" +
+	"\areasons\x18\x04 \x03(\v2*.sipcluster.tc.v1.AgentStatus.ReasonsEntryR\areasons\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a:\n" +
+	"\fReasonsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xee\x02\n" +
 	"\bDNStatus\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12/\n" +
@@ -1113,7 +1395,11 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x04site\x18\x05 \x01(\tR\x04site\x120\n" +
 	"\x06reason\x18\x06 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x120\n" +
 	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1a\n" +
-	"\broutable\x18\b \x01(\bR\broutable\"\xa5\x01\n" +
+	"\broutable\x18\b \x01(\bR\broutable\x123\n" +
+	"\x05agent\x18\t \x01(\v2\x1d.sipcluster.tc.v1.AgentStatusR\x05agent\x12\x12\n" +
+	"\x04busy\x18\n" +
+	" \x01(\bR\x04busy\x12\x1a\n" +
+	"\breserved\x18\v \x01(\bR\breserved\"\xa5\x01\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -1138,13 +1424,14 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x03dns\x18\x01 \x03(\v2\x1a.sipcluster.tc.v1.DNStatusR\x03dns\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
 	"\x12GetDNStatusRequest\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\"\xa9\x01\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\"\xc1\x01\n" +
 	"\fWatchRequest\x12-\n" +
 	"\x12resume_incarnation\x18\x01 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
 	"\n" +
 	"resume_seq\x18\x02 \x01(\x04R\tresumeSeq\x120\n" +
 	"\x06filter\x18\x03 \x01(\v2\x18.sipcluster.tc.v1.FilterR\x06filter\x12\x19\n" +
-	"\bown_only\x18\x04 \x01(\bR\aownOnly\"\x93\x02\n" +
+	"\bown_only\x18\x04 \x01(\bR\aownOnly\x12\x16\n" +
+	"\x06agents\x18\x05 \x01(\bR\x06agents\"\x93\x02\n" +
 	"\rWatchResponse\x12:\n" +
 	"\astarted\x18\x01 \x01(\v2\x1e.sipcluster.tc.v1.WatchStartedH\x00R\astarted\x126\n" +
 	"\x06events\x18\x02 \x01(\v2\x1c.sipcluster.tc.v1.EventBatchH\x00R\x06events\x12I\n" +
@@ -1157,7 +1444,7 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"?\n" +
 	"\n" +
 	"EventBatch\x121\n" +
-	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tc.v1.DNEventR\x06events\"\x84\x02\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tc.v1.DNEventR\x06events\"\xb7\x03\n" +
 	"\aDNEvent\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\x12\x14\n" +
@@ -1166,7 +1453,13 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x12.\n" +
 	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
 	"\x03seq\x18\a \x01(\x04R\x03seq\x12\x1a\n" +
-	"\bsnapshot\x18\b \x01(\bR\bsnapshot\"!\n" +
+	"\bsnapshot\x18\b \x01(\bR\bsnapshot\x120\n" +
+	"\x06change\x18\t \x01(\x0e2\x18.sipcluster.tc.v1.ChangeR\x06change\x123\n" +
+	"\x05agent\x18\n" +
+	" \x01(\v2\x1d.sipcluster.tc.v1.AgentStatusR\x05agent\x12\x12\n" +
+	"\x04busy\x18\v \x01(\bR\x04busy\x12\x1a\n" +
+	"\breserved\x18\f \x01(\bR\breserved\x12\x1a\n" +
+	"\broutable\x18\r \x01(\bR\broutable\"!\n" +
 	"\rEndOfSnapshot\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x1d\n" +
 	"\tHeartbeat\x12\x10\n" +
@@ -1184,7 +1477,20 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x10REASON_PEER_LOST\x10\x05\x12\x16\n" +
 	"\x12REASON_OWNER_MOVED\x10\x06\x12\x12\n" +
 	"\x0eREASON_DELETED\x10\a\x12\x10\n" +
-	"\fREASON_ADMIN\x10\b2\xd4\x02\n" +
+	"\fREASON_ADMIN\x10\b*\x92\x01\n" +
+	"\n" +
+	"AgentState\x12\x1b\n" +
+	"\x17AGENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16AGENT_STATE_LOGGED_OUT\x10\x01\x12\x19\n" +
+	"\x15AGENT_STATE_LOGGED_IN\x10\x02\x12\x19\n" +
+	"\x15AGENT_STATE_NOT_READY\x10\x03\x12\x15\n" +
+	"\x11AGENT_STATE_READY\x10\x04*T\n" +
+	"\x06Change\x12\x16\n" +
+	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCHANGE_STATE\x10\x01\x12\x10\n" +
+	"\fCHANGE_AGENT\x10\x02\x12\x0e\n" +
+	"\n" +
+	"CHANGE_USE\x10\x032\xd4\x02\n" +
 	"\fAvailability\x12]\n" +
 	"\fListRoutable\x12%.sipcluster.tc.v1.ListRoutableRequest\x1a&.sipcluster.tc.v1.ListRoutableResponse\x12N\n" +
 	"\aListDNs\x12 .sipcluster.tc.v1.ListDNsRequest\x1a!.sipcluster.tc.v1.ListDNsResponse\x12I\n" +
@@ -1203,58 +1509,68 @@ func file_api_tcpb_availability_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_availability_proto_rawDescData
 }
 
-var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_api_tcpb_availability_proto_goTypes = []any{
 	(DNState)(0),                  // 0: sipcluster.tc.v1.DNState
 	(Reason)(0),                   // 1: sipcluster.tc.v1.Reason
-	(*DNStatus)(nil),              // 2: sipcluster.tc.v1.DNStatus
-	(*Filter)(nil),                // 3: sipcluster.tc.v1.Filter
-	(*ListRoutableRequest)(nil),   // 4: sipcluster.tc.v1.ListRoutableRequest
-	(*ListRoutableResponse)(nil),  // 5: sipcluster.tc.v1.ListRoutableResponse
-	(*ListDNsRequest)(nil),        // 6: sipcluster.tc.v1.ListDNsRequest
-	(*ListDNsResponse)(nil),       // 7: sipcluster.tc.v1.ListDNsResponse
-	(*GetDNStatusRequest)(nil),    // 8: sipcluster.tc.v1.GetDNStatusRequest
-	(*WatchRequest)(nil),          // 9: sipcluster.tc.v1.WatchRequest
-	(*WatchResponse)(nil),         // 10: sipcluster.tc.v1.WatchResponse
-	(*WatchStarted)(nil),          // 11: sipcluster.tc.v1.WatchStarted
-	(*EventBatch)(nil),            // 12: sipcluster.tc.v1.EventBatch
-	(*DNEvent)(nil),               // 13: sipcluster.tc.v1.DNEvent
-	(*EndOfSnapshot)(nil),         // 14: sipcluster.tc.v1.EndOfSnapshot
-	(*Heartbeat)(nil),             // 15: sipcluster.tc.v1.Heartbeat
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(AgentState)(0),               // 2: sipcluster.tc.v1.AgentState
+	(Change)(0),                   // 3: sipcluster.tc.v1.Change
+	(*AgentStatus)(nil),           // 4: sipcluster.tc.v1.AgentStatus
+	(*DNStatus)(nil),              // 5: sipcluster.tc.v1.DNStatus
+	(*Filter)(nil),                // 6: sipcluster.tc.v1.Filter
+	(*ListRoutableRequest)(nil),   // 7: sipcluster.tc.v1.ListRoutableRequest
+	(*ListRoutableResponse)(nil),  // 8: sipcluster.tc.v1.ListRoutableResponse
+	(*ListDNsRequest)(nil),        // 9: sipcluster.tc.v1.ListDNsRequest
+	(*ListDNsResponse)(nil),       // 10: sipcluster.tc.v1.ListDNsResponse
+	(*GetDNStatusRequest)(nil),    // 11: sipcluster.tc.v1.GetDNStatusRequest
+	(*WatchRequest)(nil),          // 12: sipcluster.tc.v1.WatchRequest
+	(*WatchResponse)(nil),         // 13: sipcluster.tc.v1.WatchResponse
+	(*WatchStarted)(nil),          // 14: sipcluster.tc.v1.WatchStarted
+	(*EventBatch)(nil),            // 15: sipcluster.tc.v1.EventBatch
+	(*DNEvent)(nil),               // 16: sipcluster.tc.v1.DNEvent
+	(*EndOfSnapshot)(nil),         // 17: sipcluster.tc.v1.EndOfSnapshot
+	(*Heartbeat)(nil),             // 18: sipcluster.tc.v1.Heartbeat
+	nil,                           // 19: sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
 }
 var file_api_tcpb_availability_proto_depIdxs = []int32{
-	0,  // 0: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 1: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
-	16, // 2: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
-	0,  // 3: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
-	3,  // 4: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	2,  // 5: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	3,  // 6: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	2,  // 7: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	3,  // 8: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	11, // 9: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
-	12, // 10: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
-	14, // 11: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
-	15, // 12: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
-	13, // 13: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
-	0,  // 14: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 15: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
-	16, // 16: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
-	4,  // 17: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
-	6,  // 18: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
-	8,  // 19: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
-	9,  // 20: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
-	5,  // 21: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
-	7,  // 22: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
-	2,  // 23: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
-	10, // 24: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	2,  // 0: sipcluster.tc.v1.AgentStatus.state:type_name -> sipcluster.tc.v1.AgentState
+	19, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	20, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
+	0,  // 3: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 4: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
+	20, // 5: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
+	4,  // 6: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	0,  // 7: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
+	6,  // 8: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	5,  // 9: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	6,  // 10: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	5,  // 11: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	6,  // 12: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	14, // 13: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
+	15, // 14: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
+	17, // 15: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
+	18, // 16: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
+	16, // 17: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
+	0,  // 18: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 19: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
+	20, // 20: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
+	3,  // 21: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
+	4,  // 22: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	7,  // 23: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
+	9,  // 24: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
+	11, // 25: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
+	12, // 26: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
+	8,  // 27: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
+	10, // 28: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
+	5,  // 29: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
+	13, // 30: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
+	27, // [27:31] is the sub-list for method output_type
+	23, // [23:27] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_availability_proto_init() }
@@ -1262,7 +1578,7 @@ func file_api_tcpb_availability_proto_init() {
 	if File_api_tcpb_availability_proto != nil {
 		return
 	}
-	file_api_tcpb_availability_proto_msgTypes[8].OneofWrappers = []any{
+	file_api_tcpb_availability_proto_msgTypes[9].OneofWrappers = []any{
 		(*WatchResponse_Started)(nil),
 		(*WatchResponse_Events)(nil),
 		(*WatchResponse_EndOfSnapshot)(nil),
@@ -1273,8 +1589,8 @@ func file_api_tcpb_availability_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_availability_proto_rawDesc), len(file_api_tcpb_availability_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   14,
+			NumEnums:      4,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

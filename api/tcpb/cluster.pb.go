@@ -271,10 +271,22 @@ type PeerStatus struct {
 	// The peer's clock minus ours.
 	ClockSkewMs float64 `protobuf:"fixed64,8,opt,name=clock_skew_ms,json=clockSkewMs,proto3" json:"clock_skew_ms,omitempty"`
 	// Gossip's opinion, for the operator: "alive", "dead".
-	Gossip        string `protobuf:"bytes,9,opt,name=gossip,proto3" json:"gossip,omitempty"`
-	TcAddr        string `protobuf:"bytes,10,opt,name=tc_addr,json=tcAddr,proto3" json:"tc_addr,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Gossip string `protobuf:"bytes,9,opt,name=gossip,proto3" json:"gossip,omitempty"`
+	TcAddr string `protobuf:"bytes,10,opt,name=tc_addr,json=tcAddr,proto3" json:"tc_addr,omitempty"`
+	// The link that this node follows the peer by, as the T-Controller measures
+	// it: one-way times are estimates, the clocks' difference taken from the
+	// fastest of the last round trips.
+	ToPeerMs   float64 `protobuf:"fixed64,11,opt,name=to_peer_ms,json=toPeerMs,proto3" json:"to_peer_ms,omitempty"`
+	FromPeerMs float64 `protobuf:"fixed64,12,opt,name=from_peer_ms,json=fromPeerMs,proto3" json:"from_peer_ms,omitempty"`
+	// Since the last answer to a ping, ms.
+	LastAnswerMs float64 `protobuf:"fixed64,13,opt,name=last_answer_ms,json=lastAnswerMs,proto3" json:"last_answer_ms,omitempty"`
+	// Changes of this node's DNs that wait to be sent to the peer.
+	SendQueue uint64 `protobuf:"varint,14,opt,name=send_queue,json=sendQueue,proto3" json:"send_queue,omitempty"`
+	// Bytes that the peer's kernel has not acknowledged, and that this node has not read.
+	SendQueueBytes    uint64 `protobuf:"varint,15,opt,name=send_queue_bytes,json=sendQueueBytes,proto3" json:"send_queue_bytes,omitempty"`
+	ReceiveQueueBytes uint64 `protobuf:"varint,16,opt,name=receive_queue_bytes,json=receiveQueueBytes,proto3" json:"receive_queue_bytes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *PeerStatus) Reset() {
@@ -375,6 +387,48 @@ func (x *PeerStatus) GetTcAddr() string {
 		return x.TcAddr
 	}
 	return ""
+}
+
+func (x *PeerStatus) GetToPeerMs() float64 {
+	if x != nil {
+		return x.ToPeerMs
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetFromPeerMs() float64 {
+	if x != nil {
+		return x.FromPeerMs
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetLastAnswerMs() float64 {
+	if x != nil {
+		return x.LastAnswerMs
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetSendQueue() uint64 {
+	if x != nil {
+		return x.SendQueue
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetSendQueueBytes() uint64 {
+	if x != nil {
+		return x.SendQueueBytes
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetReceiveQueueBytes() uint64 {
+	if x != nil {
+		return x.ReceiveQueueBytes
+	}
+	return 0
 }
 
 type DNCounts struct {
@@ -720,7 +774,7 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12#\n" +
 	"\rapplied_index\x18\x04 \x01(\x04R\fappliedIndex\x12\x16\n" +
-	"\x06quorum\x18\x05 \x01(\bR\x06quorum\"\x9e\x02\n" +
+	"\x06quorum\x18\x05 \x01(\bR\x06quorum\"\xfd\x03\n" +
 	"\n" +
 	"PeerStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -733,7 +787,16 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\rclock_skew_ms\x18\b \x01(\x01R\vclockSkewMs\x12\x16\n" +
 	"\x06gossip\x18\t \x01(\tR\x06gossip\x12\x17\n" +
 	"\atc_addr\x18\n" +
-	" \x01(\tR\x06tcAddr\"{\n" +
+	" \x01(\tR\x06tcAddr\x12\x1c\n" +
+	"\n" +
+	"to_peer_ms\x18\v \x01(\x01R\btoPeerMs\x12 \n" +
+	"\ffrom_peer_ms\x18\f \x01(\x01R\n" +
+	"fromPeerMs\x12$\n" +
+	"\x0elast_answer_ms\x18\r \x01(\x01R\flastAnswerMs\x12\x1d\n" +
+	"\n" +
+	"send_queue\x18\x0e \x01(\x04R\tsendQueue\x12(\n" +
+	"\x10send_queue_bytes\x18\x0f \x01(\x04R\x0esendQueueBytes\x12.\n" +
+	"\x13receive_queue_bytes\x18\x10 \x01(\x04R\x11receiveQueueBytes\"{\n" +
 	"\bDNCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x1d\n" +
 	"\n" +

@@ -498,7 +498,14 @@ type Record struct {
 	// ns since the epoch.
 	Since int64 `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`
 	// The owner no longer has a record of the DN.
-	Gone          bool `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
+	Gone bool `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
+	// Absent: nobody ever logged in.
+	Agent *Agent `protobuf:"bytes,8,opt,name=agent,proto3" json:"agent,omitempty"`
+	// A call is at the DN.
+	Busy bool `protobuf:"varint,9,opt,name=busy,proto3" json:"busy,omitempty"`
+	// Who has it reserved, "" for nobody, and how long still, ns.
+	ReservedBy    string `protobuf:"bytes,10,opt,name=reserved_by,json=reservedBy,proto3" json:"reserved_by,omitempty"`
+	ReservedFor   int64  `protobuf:"varint,11,opt,name=reserved_for,json=reservedFor,proto3" json:"reserved_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -582,6 +589,166 @@ func (x *Record) GetGone() bool {
 	return false
 }
 
+func (x *Record) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+func (x *Record) GetBusy() bool {
+	if x != nil {
+		return x.Busy
+	}
+	return false
+}
+
+func (x *Record) GetReservedBy() string {
+	if x != nil {
+		return x.ReservedBy
+	}
+	return ""
+}
+
+func (x *Record) GetReservedFor() int64 {
+	if x != nil {
+		return x.ReservedFor
+	}
+	return 0
+}
+
+// Agent at a DN.
+type Agent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State AgentState             `protobuf:"varint,2,opt,name=state,proto3,enum=sipcluster.tc.v1.AgentState" json:"state,omitempty"`
+	// T-Library's AgentWorkMode.
+	WorkMode uint32 `protobuf:"varint,3,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
+	// Ordered by key.
+	Reasons []*KeyValue `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// When state began, ns since the epoch.
+	Since         int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Agent) Reset() {
+	*x = Agent{}
+	mi := &file_api_tcpb_link_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Agent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Agent) ProtoMessage() {}
+
+func (x *Agent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Agent.ProtoReflect.Descriptor instead.
+func (*Agent) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Agent) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Agent) GetState() AgentState {
+	if x != nil {
+		return x.State
+	}
+	return AgentState_AGENT_STATE_UNSPECIFIED
+}
+
+func (x *Agent) GetWorkMode() uint32 {
+	if x != nil {
+		return x.WorkMode
+	}
+	return 0
+}
+
+func (x *Agent) GetReasons() []*KeyValue {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *Agent) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+type KeyValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyValue) Reset() {
+	*x = KeyValue{}
+	mi := &file_api_tcpb_link_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyValue) ProtoMessage() {}
+
+func (x *KeyValue) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyValue.ProtoReflect.Descriptor instead.
+func (*KeyValue) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *KeyValue) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *KeyValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type EndOfSync struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Position that the follower is at now.
@@ -592,7 +759,7 @@ type EndOfSync struct {
 
 func (x *EndOfSync) Reset() {
 	*x = EndOfSync{}
-	mi := &file_api_tcpb_link_proto_msgTypes[7]
+	mi := &file_api_tcpb_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +771,7 @@ func (x *EndOfSync) String() string {
 func (*EndOfSync) ProtoMessage() {}
 
 func (x *EndOfSync) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[7]
+	mi := &file_api_tcpb_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +784,7 @@ func (x *EndOfSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSync.ProtoReflect.Descriptor instead.
 func (*EndOfSync) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EndOfSync) GetSeq() uint64 {
@@ -639,7 +806,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_api_tcpb_link_proto_msgTypes[8]
+	mi := &file_api_tcpb_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +818,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[8]
+	mi := &file_api_tcpb_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +831,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Pong) GetSentMono() int64 {
@@ -696,7 +863,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_api_tcpb_link_proto_msgTypes[9]
+	mi := &file_api_tcpb_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +875,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[9]
+	mi := &file_api_tcpb_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +888,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{11}
 }
 
 var File_api_tcpb_link_proto protoreflect.FileDescriptor
@@ -758,7 +925,7 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"S\n" +
 	"\vRecordBatch\x122\n" +
 	"\arecords\x18\x01 \x03(\v2\x18.sipcluster.tc.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xd6\x01\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xdd\x02\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -767,7 +934,22 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\x120\n" +
 	"\x06reason\x18\x05 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x12\x14\n" +
 	"\x05since\x18\x06 \x01(\x03R\x05since\x12\x12\n" +
-	"\x04gone\x18\a \x01(\bR\x04gone\"\x1d\n" +
+	"\x04gone\x18\a \x01(\bR\x04gone\x12-\n" +
+	"\x05agent\x18\b \x01(\v2\x17.sipcluster.tc.v1.AgentR\x05agent\x12\x12\n" +
+	"\x04busy\x18\t \x01(\bR\x04busy\x12\x1f\n" +
+	"\vreserved_by\x18\n" +
+	" \x01(\tR\n" +
+	"reservedBy\x12!\n" +
+	"\freserved_for\x18\v \x01(\x03R\vreservedFor\"\xb4\x01\n" +
+	"\x05Agent\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
+	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x124\n" +
+	"\areasons\x18\x04 \x03(\v2\x1a.sipcluster.tc.v1.KeyValueR\areasons\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\"2\n" +
+	"\bKeyValue\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +
 	"\tEndOfSync\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"_\n" +
 	"\x04Pong\x12\x1b\n" +
@@ -791,7 +973,7 @@ func file_api_tcpb_link_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_link_proto_rawDescData
 }
 
-var file_api_tcpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_api_tcpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_api_tcpb_link_proto_goTypes = []any{
 	(*FollowRequest)(nil),  // 0: sipcluster.tc.v1.FollowRequest
 	(*FollowHello)(nil),    // 1: sipcluster.tc.v1.FollowHello
@@ -800,30 +982,36 @@ var file_api_tcpb_link_proto_goTypes = []any{
 	(*OwnerHello)(nil),     // 4: sipcluster.tc.v1.OwnerHello
 	(*RecordBatch)(nil),    // 5: sipcluster.tc.v1.RecordBatch
 	(*Record)(nil),         // 6: sipcluster.tc.v1.Record
-	(*EndOfSync)(nil),      // 7: sipcluster.tc.v1.EndOfSync
-	(*Pong)(nil),           // 8: sipcluster.tc.v1.Pong
-	(*Goodbye)(nil),        // 9: sipcluster.tc.v1.Goodbye
-	(DNState)(0),           // 10: sipcluster.tc.v1.DNState
-	(Reason)(0),            // 11: sipcluster.tc.v1.Reason
+	(*Agent)(nil),          // 7: sipcluster.tc.v1.Agent
+	(*KeyValue)(nil),       // 8: sipcluster.tc.v1.KeyValue
+	(*EndOfSync)(nil),      // 9: sipcluster.tc.v1.EndOfSync
+	(*Pong)(nil),           // 10: sipcluster.tc.v1.Pong
+	(*Goodbye)(nil),        // 11: sipcluster.tc.v1.Goodbye
+	(DNState)(0),           // 12: sipcluster.tc.v1.DNState
+	(Reason)(0),            // 13: sipcluster.tc.v1.Reason
+	(AgentState)(0),        // 14: sipcluster.tc.v1.AgentState
 }
 var file_api_tcpb_link_proto_depIdxs = []int32{
 	1,  // 0: sipcluster.tc.v1.FollowRequest.hello:type_name -> sipcluster.tc.v1.FollowHello
 	2,  // 1: sipcluster.tc.v1.FollowRequest.ping:type_name -> sipcluster.tc.v1.Ping
 	4,  // 2: sipcluster.tc.v1.FollowResponse.hello:type_name -> sipcluster.tc.v1.OwnerHello
 	5,  // 3: sipcluster.tc.v1.FollowResponse.records:type_name -> sipcluster.tc.v1.RecordBatch
-	7,  // 4: sipcluster.tc.v1.FollowResponse.end_of_sync:type_name -> sipcluster.tc.v1.EndOfSync
-	8,  // 5: sipcluster.tc.v1.FollowResponse.pong:type_name -> sipcluster.tc.v1.Pong
-	9,  // 6: sipcluster.tc.v1.FollowResponse.goodbye:type_name -> sipcluster.tc.v1.Goodbye
+	9,  // 4: sipcluster.tc.v1.FollowResponse.end_of_sync:type_name -> sipcluster.tc.v1.EndOfSync
+	10, // 5: sipcluster.tc.v1.FollowResponse.pong:type_name -> sipcluster.tc.v1.Pong
+	11, // 6: sipcluster.tc.v1.FollowResponse.goodbye:type_name -> sipcluster.tc.v1.Goodbye
 	6,  // 7: sipcluster.tc.v1.RecordBatch.records:type_name -> sipcluster.tc.v1.Record
-	10, // 8: sipcluster.tc.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	11, // 9: sipcluster.tc.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
-	0,  // 10: sipcluster.tc.v1.TController.Follow:input_type -> sipcluster.tc.v1.FollowRequest
-	3,  // 11: sipcluster.tc.v1.TController.Follow:output_type -> sipcluster.tc.v1.FollowResponse
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 8: sipcluster.tc.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	13, // 9: sipcluster.tc.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	7,  // 10: sipcluster.tc.v1.Record.agent:type_name -> sipcluster.tc.v1.Agent
+	14, // 11: sipcluster.tc.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	8,  // 12: sipcluster.tc.v1.Agent.reasons:type_name -> sipcluster.tc.v1.KeyValue
+	0,  // 13: sipcluster.tc.v1.TController.Follow:input_type -> sipcluster.tc.v1.FollowRequest
+	3,  // 14: sipcluster.tc.v1.TController.Follow:output_type -> sipcluster.tc.v1.FollowResponse
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_link_proto_init() }
@@ -849,7 +1037,7 @@ func file_api_tcpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_link_proto_rawDesc), len(file_api_tcpb_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,8 @@ type optionsDoc struct {
 	MaxContacts    *uint32 `yaml:"max_contacts,omitempty"`
 	PingInterval   *uint32 `yaml:"ping_interval_s,omitempty"`
 	PingMisses     *uint32 `yaml:"ping_misses,omitempty"`
+	DesktopGrace   *uint32 `yaml:"desktop_grace_s,omitempty"`
+	Collect        *uint32 `yaml:"reservation_collect_ms,omitempty"`
 }
 
 type groupDoc struct {
@@ -164,6 +166,7 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 	return &optionsDoc{
 		Realm: &o.Realm, MinExpires: &o.MinExpiresS, MaxExpires: &o.MaxExpiresS, DefaultExpires: &o.DefaultExpiresS,
 		MaxContacts: &o.MaxContacts, PingInterval: &o.PingIntervalS, PingMisses: &o.PingMisses,
+		DesktopGrace: &o.DesktopGraceS, Collect: &o.ReservationCollectMs,
 	}
 }
 
@@ -180,6 +183,8 @@ func (o *optionsDoc) merge(into *configpb.Options) (changed bool) {
 	set(&into.MaxContacts, o.MaxContacts)
 	set(&into.PingIntervalS, o.PingInterval)
 	set(&into.PingMisses, o.PingMisses)
+	set(&into.DesktopGraceS, o.DesktopGrace)
+	set(&into.ReservationCollectMs, o.Collect)
 	return changed
 }
 

@@ -13,7 +13,7 @@ import (
 // stored is a configuration with every sort of object.
 func stored() *configpb.ExportResponse {
 	return &configpb.ExportResponse{
-		Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingMisses: 3, Revision: 4},
+		Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingMisses: 3, ReservationCollectMs: 100, Revision: 4},
 		Nodes:   []*configpb.Node{{Id: "a1", Name: "sip1", Site: "dc1", SipAddr: "192.0.2.1:5060", TcAddr: "192.0.2.1:7001"}},
 		Groups:  []*configpb.AgentGroup{{Name: "sales", LoginRequired: true, Revision: 5}, {Name: "support", Revision: 5}},
 		Dns: []*configpb.DN{
@@ -36,6 +36,8 @@ options:
   max_contacts: 10
   ping_interval_s: 0
   ping_misses: 3
+  desktop_grace_s: 0
+  reservation_collect_ms: 100
 # Nodes, for information: they come by server --join and go by node remove.
 #   sip1 at dc1, SIP 192.0.2.1:5060, TCport 192.0.2.1:7001
 groups:
@@ -119,7 +121,7 @@ func TestApply_OwnExportChangesNothing(t *testing.T) {
 }
 
 func TestApply_RestoresAnEmptyCluster(t *testing.T) {
-	p, err := planFor(t, exported, &configpb.ExportResponse{Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingMisses: 3}})
+	p, err := planFor(t, exported, &configpb.ExportResponse{Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingMisses: 3, ReservationCollectMs: 100}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,18 @@ type Status struct {
 	Version Version
 }
 
+// Routable tells whether a call can be sent to the DN now, as far as its state
+// goes; loginRequired when an agent must be logged in and ready for it.
+func (s *Status) Routable(loginRequired bool) bool {
+	if s.State != InSrv || s.Busy || s.Reserved {
+		return false
+	}
+	if s.Agent == nil || s.Agent.State == LoggedOut {
+		return !loginRequired
+	}
+	return s.Agent.State == Ready
+}
+
 // Version orders what nodes say about one DN.
 type Version struct {
 	Claim Claim

@@ -32,7 +32,44 @@ func toProto(p *tcpb.Record, r *dn.Record) {
 	if r.State == dn.InSrv {
 		p.State = tcpb.DNState_DN_STATE_IN_SRV
 	}
+	p.Agent, p.Busy, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Busy, r.Reserved.Holder, r.Reserved.Left
 }
+
+func agentToProto(a *dn.Agent) *tcpb.Agent {
+	if a == nil {
+		return nil
+	}
+	p := &tcpb.Agent{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: a.Since}
+	for _, r := range a.Reasons {
+		p.Reasons = append(p.Reasons, &tcpb.KeyValue{Key: r.Key, Value: r.Value})
+	}
+	return p
+}
+
+// agentFromProto makes what it does not know something that dn.Copy rejects.
+func agentFromProto(p *tcpb.Agent) *dn.Agent {
+	if p == nil {
+		return nil
+	}
+	a := &dn.Agent{ID: p.GetId(), State: invalid, Mode: dn.WorkMode(min(p.GetWorkMode(), invalid)), Since: p.GetSince()}
+	if s := p.GetState(); s >= tcpb.AgentState_AGENT_STATE_LOGGED_OUT && s <= tcpb.AgentState_AGENT_STATE_READY {
+		a.State = dn.AgentState(s - 1)
+	}
+	for _, r := range p.GetReasons()[:min(len(p.GetReasons()), dn.MaxReasons+1)] {
+		a.Reasons = append(a.Reasons, dn.KeyValue{Key: r.GetKey(), Value: r.GetValue()})
+	}
+	return a
+}
+
+// ToProto is the record as its owner sends it.
+func ToProto(r *dn.Record) *tcpb.Record {
+	p := &tcpb.Record{}
+	toProto(p, r)
+	return p
+}
+
+// FromProto is what a peer says; dn.Table judges it.
+func FromProto(p *tcpb.Record) dn.Record { return fromProto(p) }
 
 // fromProto makes a state or reason that it does not know one that dn.Copy
 // rejects and counts.
@@ -40,6 +77,8 @@ func fromProto(p *tcpb.Record) dn.Record {
 	r := dn.Record{
 		Number: dn.Number(p.GetDn()), ClaimTime: p.GetClaimTime(), Seq: p.GetSeq(), State: invalid,
 		Reason: dn.Reason(min(uint32(p.GetReason()), invalid)), Since: p.GetSince(), Gone: p.GetGone(),
+		Agent: agentFromProto(p.GetAgent()), Busy: p.GetBusy(),
+		Reserved: dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor()},
 	}
 	switch p.GetState() {
 	case tcpb.DNState_DN_STATE_OOS:
