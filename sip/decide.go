@@ -2,6 +2,7 @@ package sip
 
 import (
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -44,9 +45,21 @@ var (
 // journal takes for damage.
 const maxStored = 4 << 10
 
+// maxUserAgent is how many bytes of a User-Agent are kept: it is for people only.
+const maxUserAgent = 256
+
+// agent is what is kept of the User-Agent, no character cut in two.
+func (r *register) agent() []byte {
+	n := min(len(r.userAgent), maxUserAgent)
+	for n < len(r.userAgent) && n > 0 && !utf8.RuneStart(r.userAgent[n]) {
+		n--
+	}
+	return r.userAgent[:n]
+}
+
 // stored is how much a contact would keep, in bytes.
 func (r *register) stored(c *contact) int {
-	n := len(c.uri) + len(c.params) + len(r.callID) + len(r.userAgent)
+	n := len(c.uri) + len(c.params) + len(r.callID) + len(r.agent())
 	for _, p := range r.path {
 		n += len(p)
 	}
@@ -209,7 +222,7 @@ func (d *decision) set(r *register, c *contact, i int, life int64, now time.Time
 	*b = location.Binding{
 		Contact: text(c.uri), Params: text(c.params), CallID: text(r.callID), CSeq: r.cseq,
 		Transport: r.transport, Source: r.source, Expires: now.Add(time.Duration(life) * time.Second),
-		UserAgent: text(r.userAgent),
+		UserAgent: text(r.agent()),
 	}
 	for _, p := range r.path {
 		b.Path = append(b.Path, text(p))

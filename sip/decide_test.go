@@ -173,3 +173,25 @@ func TestDecide_AContactThatWouldFillTheStoreIsRefused(t *testing.T) {
 		t.Errorf("%+v", dec)
 	}
 }
+
+func TestDecide_KeepsTheBeginningOfAUserAgent(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		agent string
+		want  int
+	}{
+		{"", 0}, {"baresip 1.0", 11}, {strings.Repeat("a", 256), 256}, {strings.Repeat("a", 257), 256},
+		{strings.Repeat("a", 2*maxStored), 256}, {strings.Repeat("a", 255) + "\u00fc", 255}, {strings.Repeat("\x80", 300), 0},
+	} {
+		r := step(t, "a 1 p@h=100")
+		r.userAgent = []byte(c.agent)
+		d := decide(r, nil, limits{max: 7200, contacts: 1}, now, func([]byte) (uint32, bool, bool) { return 0, false, false })
+		if d.fault != nil {
+			t.Errorf("%d bytes: %v", len(c.agent), d.fault)
+			continue
+		}
+		if got := d.bindings[0].UserAgent; got != c.agent[:c.want] {
+			t.Errorf("%d bytes: %d are kept, want %d", len(c.agent), len(got), c.want)
+		}
+	}
+}

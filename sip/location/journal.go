@@ -102,13 +102,23 @@ func (s *Store) drain() (upto uint64, hasWord bool) {
 		j.buf, hasWord = appendFrame(j.buf, s.word().encode()), true
 	}
 	for _, sl := range s.dirty {
-		j.buf = appendFrame(j.buf, sl.blob)
+		j.buf = appendFrame(j.buf, framed(sl.blob))
 		sl.dirty = false
 		s.owe(sl)
 	}
 	j.batch, s.dirty = s.dirty, j.batch[:0]
 	s.metaNew = false
 	return upto, hasWord
+}
+
+// framed is what the journal gets for a slot. Behind a frame longer than
+// maxPayload its reader would find nothing more, so of such an entry it gets
+// a tombstone: until the base has it, a restart does not know its DN.
+func framed(blob string) string {
+	if len(blob) <= maxPayload {
+		return blob
+	}
+	return encodeGone(blobNumber(blob))
 }
 
 // owe notes that the base lacks sl; the caller holds mu.

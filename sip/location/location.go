@@ -141,9 +141,13 @@ func (s *Store) decode(blob string) *Entry {
 }
 
 // Put replaces the entry of e.Record.Number: in memory at once, in the journal
-// with the next Flush. The store does not keep e.
+// with the next Flush. The store does not keep e. An entry of more than 4 MiB
+// is no phone's: it holds, but a crash may lose it.
 func (s *Store) Put(e *Entry) {
 	blob := encodeEntry(e, s.clock)
+	if len(blob) > maxPayload {
+		s.log.Error("bindings are too long for the location store: a restart may lose them", "dn", string(e.Record.Number), "bytes", len(blob))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sl := s.slots[e.Record.Number]
