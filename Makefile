@@ -70,7 +70,7 @@ jepsen: setup ## break clusters at random for 10 minutes and judge them; or SCEN
 	$(chaos) -scenario $(SCENARIO) -for $(FOR)
 
 jepsen-short: setup ## the runs of CI: 3 nodes, a fixed set, about 3 minutes
-	$(chaos) -scenario short -for 30s -skip
+	$(chaos) -scenario short -for 25s -skip
 
 jepsen-regressions: setup ## the scenarios that found bugs, about 4 minutes
 	$(chaos) -scenario regressions

@@ -7,6 +7,7 @@
 //	go run ./jepsen/chaos -scenario explore -total 10m         random ones
 //	go run ./jepsen/chaos -judge DIR                           judge a stored run again
 //	go run ./jepsen/chaos -scenario regressions                those that found bugs
+//	go run ./jepsen/chaos -measured DIR                        what was measured in all runs there
 //	go run ./jepsen/chaos -broken all                          broken servers must be found
 //
 // The exit code is 0 when everything was right, 1 when something was wrong, 2
@@ -37,6 +38,7 @@ import (
 // options are the flags.
 type options struct {
 	scenario, out, binary, judge, broken string
+	measured                             string
 	seed                                 uint64
 	nodes                                int
 	length, total                        time.Duration
@@ -58,8 +60,8 @@ func main() {
 	os.Exit(code)
 }
 
-func run() (int, error) {
-	var o options
+func parse() *options {
+	o := &options{}
 	flag.StringVar(&o.scenario, "scenario", "mix", "`name`s of scenarios, or short, explore or regressions")
 	flag.Uint64Var(&o.seed, "seed", 0, "seed of all choices; 0: a new one")
 	flag.IntVar(&o.nodes, "nodes", 0, "`nodes` of the cluster; 0: as the scenario says")
@@ -69,16 +71,24 @@ func run() (int, error) {
 	flag.StringVar(&o.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.BoolVar(&o.race, "race", false, "build it with the race detector")
 	flag.StringVar(&o.judge, "judge", "", "judge the run that is stored in this `directory`")
+	flag.StringVar(&o.measured, "measured", "", "print what was measured in all runs in these `directories`")
 	flag.StringVar(&o.broken, "broken", "", "`name`s of faults to build in, or all, or quick: their scenarios must find them")
 	flag.BoolVar(&o.skip, "skip", false, "where no cluster can be broken, say so and pass")
 	flag.BoolVar(&o.list, "list", false, "list scenarios, nemeses and faults to build in")
 	flag.Parse()
+	return o
+}
+
+func run() (int, error) {
+	o := parse()
 	switch {
 	case o.list:
 		printList()
 		return passed, nil
 	case o.judge != "":
 		return judgeAgain(o.judge)
+	case o.measured != "":
+		return printMeasured(strings.Split(o.measured, ","))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

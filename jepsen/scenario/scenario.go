@@ -63,6 +63,8 @@ func All() []Scenario {
 			{[]string{"loss", "flapping"}, cutHolds, settling}}},
 		{Name: "kills", What: "kill -9 of one, the leader, all", LeaderChanges: 1, Tracks: []Track{
 			{[]string{"kill", "kill-leader", "kill-all"}, killHolds, restarting}}},
+		{Name: "crashes", What: "kill -9 of the leader or of all, so that another one leads", LeaderChanges: 1, Tracks: []Track{
+			{[]string{"kill-leader", "kill-all"}, killHolds[:3], restarting}}},
 		{Name: "pauses", What: "SIGSTOP shorter and longer than the loss bound", Tracks: []Track{
 			{[]string{"pause", "pause-leader"}, pauseHolds, settling}}},
 		{Name: "restarts", What: "all nodes restarted in good order", LeaderChanges: 1, Tracks: []Track{
@@ -105,7 +107,7 @@ func Find(name string) *Scenario {
 }
 
 // Short are the scenarios of CI.
-func Short() []string { return []string{"cuts", "storm", "kills"} }
+func Short() []string { return []string{"cuts", "storm", "crashes"} }
 
 // Regressions are the scenarios that are kept because of bugs that were found;
 // each names how long its run has to be.
