@@ -46,7 +46,6 @@ func newTwins(t testing.TB) *twins {
 		off := phoneDN("4001")
 		off.Disabled = true
 		w.put(off)
-		t.Cleanup(func() { w.server.close() })
 	}
 	return x
 }

@@ -14,16 +14,23 @@ type flows struct {
 
 	mu     sync.Mutex
 	byPeer map[netip.AddrPort]*flow
+	closed bool
 }
 
-var errTooMany = errors.New("too many connections")
+var (
+	errTooMany   = errors.New("too many connections")
+	errNoneTaken = errors.New("the server takes no connections any more")
+)
 
 func newFlows(limit int) *flows { return &flows{limit: limit, byPeer: map[netip.AddrPort]*flow{}} }
 
 func (f *flows) add(fl *flow) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.byPeer) >= f.limit {
+	switch {
+	case f.closed:
+		return errNoneTaken
+	case len(f.byPeer) >= f.limit:
 		return errTooMany
 	}
 	f.byPeer[fl.peer] = fl
@@ -80,9 +87,11 @@ func (f *flows) len() int {
 	return len(f.byPeer)
 }
 
-// shut closes all connections, and with them ends the bindings over them.
+// shut closes all connections, and with them ends the bindings over them. No
+// other is taken from then on.
 func (f *flows) shut() {
 	f.mu.Lock()
+	f.closed = true
 	all := make([]*flow, 0, len(f.byPeer))
 	for _, fl := range f.byPeer {
 		all = append(all, fl)

@@ -29,7 +29,6 @@ func FuzzGate(f *testing.F) {
 		f.Add(data, true)
 	}
 	w := newWorld(f, nil)
-	f.Cleanup(w.server.close)
 	var a arrival
 	f.Fuzz(func(t *testing.T, data []byte, stream bool) {
 		transport := location.UDP

@@ -66,6 +66,11 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 	if w.server, err = New(w.cfg); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := w.server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return w
 }
 

@@ -229,7 +229,7 @@ func TestRegistrar_RestartBringsBindingsBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(next.close)
+	t.Cleanup(func() { _ = next.Close() })
 	if own, ok := w.cfg.Table.Own("1001"); !ok || own != before {
 		t.Errorf("%+v, before %+v", own, before)
 	}
@@ -376,7 +376,6 @@ func TestFlow_TooManyConnections(t *testing.T) {
 func TestServer_DialsNobodyButNodesAndTrunks(t *testing.T) {
 	w := newWorld(t, nil)
 	w.put(&configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.7:5060"}})
-	t.Cleanup(w.server.close)
 	for address, want := range map[string]bool{"192.0.2.7:5060": true, "192.0.2.7:22": false, "127.0.0.1:5060": false} {
 		if got := w.server.mayDial(address); got != want {
 			t.Errorf("%s: %v", address, got)

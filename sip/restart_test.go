@@ -119,7 +119,7 @@ func BenchmarkNew(b *testing.B) {
 	}
 	before := sizeOf(b, dir)
 	for b.Loop() {
-		w.server.close()
+		_ = w.server.Close()
 		w.cfg.Table = dn.New(dn.Config{Self: "n1", Incarnation: 2})
 		var err error
 		if w.server, err = New(w.cfg); err != nil {
@@ -130,5 +130,4 @@ func BenchmarkNew(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(sizeOf(b, dir)-before)/float64(b.N), "written-B/op")
-	w.server.close()
 }

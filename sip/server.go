@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,27 +34,33 @@ type Server struct {
 	udp       *datagrams
 	tcp       []*listener
 	unflushed seldom
+
+	closing sync.Once
+	closed  chan struct{}
 }
 
+// ErrClosed is what Run returns of a Server that was closed before or meanwhile.
+var ErrClosed = errors.New("sip: the server is closed")
+
 // New binds the ports and puts the bindings that the store holds back in
-// service; it starts nothing. A port in use is an error that names it.
+// service; it starts nothing. A port in use is an error that names it. Close
+// gives the ports free, also when Run is never called.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
 	tameLibrary()
-	s := &Server{cfg: cfg, log: cfg.Log, stats: &counters{}, flows: newFlows(cfg.MaxConnections)}
+	s := &Server{cfg: cfg, log: cfg.Log, stats: &counters{}, flows: newFlows(cfg.MaxConnections), closed: make(chan struct{})}
 	s.registrar = newRegistrar(&s.cfg, s.stats, s.flows)
 	s.pings = newPings(s)
 	g := s.registrar
 	s.gate = &gate{stats: s.stats, seed: g.seed, parser: newParser(), pong: s.pings.pong,
 		mine: func(host []byte) bool { return g.served(host, cfg.Machine.View().Options().GetRealm()) }}
 	if err := s.listen(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.stack(); err != nil {
-		s.close()
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	s.registrar.restore()
 	return s, nil
@@ -84,7 +91,6 @@ func (s *Server) listen() error {
 	if s.cfg.TCP != "" {
 		l, err := net.Listen("tcp", s.cfg.TCP)
 		if err != nil {
-			s.close()
 			return fmt.Errorf("sip: %w", err)
 		}
 		s.tcp = append(s.tcp, &listener{Listener: l, transport: location.TCP, gate: s.gate, flows: s.flows,
@@ -137,8 +143,14 @@ func tameLibrary() {
 }
 
 // Run serves until ctx ends, then closes ports and connections. The bindings
-// stay: whoever restarts within their lifetime has them back.
+// stay: whoever restarts within their lifetime has them back. It may be called
+// once.
 func (s *Server) Run(ctx context.Context) error {
+	select {
+	case <-s.closed:
+		return ErrClosed
+	default:
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if s.udp != nil {
 		group.Go(func() error { return s.srv.ServeUDP(s.udp) })
@@ -151,9 +163,12 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.registrar.follow(ctx) })
 	group.Go(func() error { return s.pings.run(ctx) })
 	group.Go(func() error {
-		<-ctx.Done()
-		s.close()
-		return ctx.Err()
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), s.Close())
+		case <-s.closed:
+			return cmp.Or(ctx.Err(), ErrClosed)
+		}
 	})
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -162,17 +177,24 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) close() {
-	for _, l := range s.tcp {
-		l.Close()
-	}
-	s.flows.shut()
-	if s.udp != nil {
-		s.udp.UDPConn.Close()
-	}
-	if s.ua != nil {
-		s.ua.Close()
-	}
+// Close closes ports and connections, and so ends Run. It may be called at any
+// time and more than once.
+func (s *Server) Close() error {
+	var err error
+	s.closing.Do(func() {
+		close(s.closed)
+		for _, l := range s.tcp {
+			err = errors.Join(err, l.Close())
+		}
+		s.flows.shut()
+		if s.udp != nil {
+			err = errors.Join(err, s.udp.UDPConn.Close())
+		}
+		if s.ua != nil {
+			_ = s.ua.Close() // of connections that are closed by now
+		}
+	})
+	return err
 }
 
 func ignoreClosed(err error) error {

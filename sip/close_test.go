@@ -1,0 +1,124 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// portsFree fails unless the server's ports can be bound again.
+func (w *world) portsFree() {
+	w.t.Helper()
+	c, err := net.ListenPacket("udp", w.server.UDPAddr().String())
+	if err != nil {
+		w.t.Errorf("UDP: %v", err)
+	} else {
+		c.Close()
+	}
+	l, err := net.Listen("tcp", w.server.TCPAddr().String())
+	if err != nil {
+		w.t.Errorf("TCP: %v", err)
+	} else {
+		l.Close()
+	}
+}
+
+func TestServer_CloseWithoutRun(t *testing.T) {
+	w := newWorld(t, nil)
+	for range 2 {
+		if err := w.server.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	w.portsFree()
+	if err := w.server.Run(context.Background()); !errors.Is(err, ErrClosed) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestServer_CloseEndsRun closes a server that has a phone's connection, and
+// again after Run has ended.
+func TestServer_CloseEndsRun(t *testing.T) {
+	w := newWorld(t, nil)
+	done := make(chan error, 1)
+	go func() { done <- w.server.Run(context.Background()) }()
+	l := w.dial("tcp")
+	if res := l.ask(reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP"}.String()); res.code != 404 {
+		t.Fatal(res)
+	}
+	if err := w.server.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("Run: %v", err)
+	}
+	l.wantEnd()
+	w.portsFree()
+	if err := w.server.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// wantEnd waits for the end of the connection.
+func (l *line) wantEnd() {
+	l.t.Helper()
+	_ = l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := l.conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		l.t.Errorf("the connection is open: %d bytes, %v", n, err)
+	}
+}
+
+func TestServer_CloseAfterRun(t *testing.T) {
+	w := newWorld(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := w.server.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	w.portsFree()
+	if err := w.server.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServer_TakesNoConnectionAfterClose is about one that was accepted just
+// before.
+func TestServer_TakesNoConnectionAfterClose(t *testing.T) {
+	w := newWorld(t, nil)
+	l := w.dial("tcp")
+	c, err := w.server.tcp[0].Listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.Close(); err != nil {
+		t.Error(err)
+	}
+	if f := w.server.tcp[0].flow(c); f != nil || w.server.flows.len() != 0 {
+		t.Error("it is served")
+	}
+	l.wantEnd()
+}
+
+// TestNew_AFailureLeavesNoPortBound: the TCP port is taken, so the UDP port
+// that New bound before must be free again.
+func TestNew_AFailureLeavesNoPortBound(t *testing.T) {
+	w := newWorld(t, nil)
+	cfg := w.cfg
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	cfg.UDP, cfg.TCP, cfg.Store = c.LocalAddr().String(), w.server.TCPAddr().String(), w.store
+	if s, err := New(cfg); err == nil {
+		t.Fatal(s)
+	}
+	if c, err = net.ListenPacket("udp", cfg.UDP); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+}
