@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -25,9 +24,6 @@ const (
 	wholeMessage = 10 * time.Second
 	// idleFlow is how long a connection may be silent over which nobody registered.
 	idleFlow = 2 * time.Minute
-	// maxUnanswered is how many requests of a connection may wait for answers;
-	// sipgo serves each in a goroutine of its own.
-	maxUnanswered = 64
 	// stuckWrite is how long a write may block, and how long a connection with
 	// maxUnanswered requests may go without an answer to one.
 	stuckWrite = 5 * time.Second
@@ -75,7 +71,7 @@ func (l *listener) flow(c net.Conn) *flow {
 		return nil
 	}
 	peer := a.AddrPort()
-	f := &flow{Conn: c, l: l, answered: make(chan struct{}, 1), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
+	f := &flow{Conn: c, l: l, pending: newPending(l.gate.seed), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
 	if l.flows.add(f) != nil {
 		c.Close()
 		return nil
@@ -93,10 +89,8 @@ type flow struct {
 	peer    netip.AddrPort
 	numbers map[dn.Number]struct{} // guarded by flows.mu
 	closing sync.Once
-	// unanswered counts requests that sipgo was given and did not answer yet.
-	unanswered atomic.Int32
-	answered   chan struct{} // holds one token after an answer
-	writing    sync.Mutex    // held for a write
+	pending *pending
+	writing sync.Mutex // held for a write
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -135,33 +129,13 @@ func (f *flow) next() error {
 // room waits until fewer than maxUnanswered requests wait for their answers;
 // false when none gets its answer, because the phone does not read.
 func (f *flow) room() bool {
-	if f.unanswered.Load() < maxUnanswered {
-		return true
-	}
-	t := time.NewTimer(f.l.stuck)
-	defer t.Stop()
-	for f.unanswered.Load() >= maxUnanswered {
-		select {
-		case <-f.answered:
-		case <-t.C:
-			return false
-		}
-	}
-	return true
+	return f.pending.wait(f.l.stuck, func() bool { return !f.pending.full(time.Now()) })
 }
 
 // linger gives the requests that came before the end their answers: with the
 // error of Read sipgo closes the connection.
 func (f *flow) linger() {
-	t := time.NewTimer(lastAnswers)
-	defer t.Stop()
-	for f.unanswered.Load() > 0 {
-		select {
-		case <-f.answered:
-		case <-t.C:
-			return
-		}
-	}
+	f.pending.wait(lastAnswers, func() bool { return f.pending.len() == 0 })
 }
 
 // fill reads once and serves every whole message that is there then.
@@ -201,7 +175,7 @@ func (f *flow) cut() error {
 	rest := f.buf
 	f.ready, f.held = f.ready[:0], false
 	for {
-		if f.held = f.unanswered.Load() >= maxUnanswered; f.held {
+		if f.held = f.pending.full(time.Now()); f.held {
 			break
 		}
 		rest = f.keepAlive(rest)
@@ -251,9 +225,9 @@ func (f *flow) message(data []byte) (err error) {
 	case len(a.tidy) == 0:
 	case !a.msg.IsRequest():
 		f.ready = append(f.ready, a.tidy...)
-	case string(a.msg.Method) != "ACK": // no transaction is kept that waits for one
+	case string(a.msg.Method) == "ACK": // no transaction is kept that waits for one
+	case f.pending.add(a.tidy, time.Now()):
 		f.ready = append(f.ready, a.tidy...)
-		f.unanswered.Add(1)
 	}
 	if len(a.reply) > 0 {
 		_, err = f.write(a.reply)
@@ -282,11 +256,7 @@ func (f *flow) refuse(head []byte, why error) {
 func (f *flow) Write(b []byte) (int, error) {
 	n, err := f.write(b)
 	if bytes.HasPrefix(b, []byte("SIP/2.0 ")) && !bytes.HasPrefix(b, []byte("SIP/2.0 1")) {
-		f.unanswered.Add(-1)
-		select {
-		case f.answered <- struct{}{}:
-		default:
-		}
+		f.pending.done(b)
 	}
 	return n, err
 }

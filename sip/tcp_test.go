@@ -3,6 +3,7 @@ package sip
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestFlow_APhoneThatNeverReads(t *testing.T) {
 	if res := l.ask(one(0)); res.code != 200 {
 		t.Fatal(res)
 	}
-	f := w.server.flows.get(l.conn.LocalAddr().(*net.TCPAddr).AddrPort())
+	f := w.server.flows.get(localOf(l))
 	_ = f.Conn.(*net.TCPConn).SetWriteBuffer(4096)
 	before := runtime.NumGoroutine()
 	go func() {
@@ -32,9 +33,9 @@ func TestFlow_APhoneThatNeverReads(t *testing.T) {
 			}
 		}
 	}()
-	unanswered, goroutines := int32(0), 0
+	unanswered, goroutines := 0, 0
 	until(t, "the connection ends", func() bool {
-		unanswered, goroutines = max(unanswered, f.unanswered.Load()), max(goroutines, runtime.NumGoroutine())
+		unanswered, goroutines = max(unanswered, f.pending.len()), max(goroutines, runtime.NumGoroutine())
 		return w.server.flows.len() == 0
 	})
 	if unanswered > maxUnanswered || goroutines > before+maxUnanswered+20 {
@@ -59,3 +60,6 @@ func TestFlow_AllAnswersOfOneRead(t *testing.T) {
 		}
 	}
 }
+
+// localOf is the address of the client, as the server knows the connection by.
+func localOf(l *line) netip.AddrPort { return l.conn.LocalAddr().(*net.TCPAddr).AddrPort() }

@@ -193,14 +193,8 @@ func (d *datagrams) WriteTo(b []byte, addr net.Addr) (int, error) {
 	return d.UDPConn.WriteToUDPAddrPort(b, netip.AddrPortFrom(dest.Addr(), dest.Port()))
 }
 
-// topVia finds the first Via of a message that sipgo wrote.
+// topVia finds the first Via of a tidy message.
 func topVia(b []byte) (message.Hop, bool) {
-	i := bytes.Index(b, []byte("\r\nVia: "))
-	if i < 0 {
-		return message.Hop{}, false
-	}
-	line, _, _ := bytes.Cut(b[i+7:], []byte("\r\n"))
-	one, _ := message.NextElement(line)
-	hop, ok := message.ParseVia(one)
-	return hop, ok
+	one, _ := message.NextElement(tidyHeader(b, "\r\nVia: "))
+	return message.ParseVia(one)
 }

@@ -1,0 +1,132 @@
+package sip
+
+import (
+	"bytes"
+	"hash/maphash"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// TestFlow_ARepeatedRequestCountsOnce sends a REGISTER again and again while
+// its answer is held back. sipgo answers it once, and then the connection has
+// room for others.
+func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
+	held, hold := new(atomic.Bool), make(chan struct{})
+	w := newWorld(t, func(c *Config) {
+		c.Draining = func() bool {
+			if held.Load() {
+				<-hold
+			}
+			return false
+		}
+	})
+	w.put(phoneDN("1001"))
+	w.server.tcp[0].stuck = 500 * time.Millisecond
+	w.run()
+	l := w.dial("tcp")
+	r := reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP"}.String()
+	options := strings.ReplaceAll(reg{dn: "1001", callID: "o", cseq: 1, transport: "TCP"}.String(), "REGISTER", "OPTIONS")
+	held.Store(true)
+	l.send(strings.Repeat(r, 2*maxUnanswered))
+	if res := l.ask(options); !strings.HasSuffix(res.get("CSeq"), "OPTIONS") {
+		t.Errorf("the REGISTER was answered already: %d", res.code)
+	}
+	f := w.server.flows.get(localOf(l))
+	if n := f.pending.len(); n != 1 {
+		t.Errorf("%d requests wait for answers", n)
+	}
+	held.Store(false)
+	close(hold)
+	if res := l.receive(5 * time.Second); res == nil || res.code != 401 {
+		t.Fatal(res)
+	}
+	until(t, "nothing waits", func() bool { return f.pending.len() == 0 })
+	again := strings.ReplaceAll(options, "branch=z9hG4bK", "branch=z9hG4bKb")
+	if res := l.ask(again); !strings.HasSuffix(res.get("CSeq"), "OPTIONS") {
+		t.Errorf("the REGISTER was answered twice: %d", res.code)
+	}
+}
+
+// TestPending_AnswersHaveTheKeyOfTheirRequest compares what goes to sipgo with
+// what sipgo writes as the answer.
+func TestPending_AnswersHaveTheKeyOfTheirRequest(t *testing.T) {
+	w := newWorld(t, nil)
+	p := newPending(w.server.gate.seed)
+	check := func(name string, data []byte) (key uint64) {
+		var a arrival
+		w.server.gate.check(&a, data, localSource, location.TCP)
+		if len(a.tidy) == 0 || !a.msg.IsRequest() {
+			return 0
+		}
+		msg, err := w.server.gate.parser.ParseSIP(a.tidy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key = p.key(a.tidy)
+		if answer := response(msg.(*sip.Request), &answer{code: 200, reason: "OK"}, w.server.registrar.seed).String(); p.key([]byte(answer)) != key {
+			t.Errorf("%s: another key\n%s\n%s", name, a.tidy, answer)
+		}
+		return key
+	}
+	files, _ := filepath.Glob("testdata/rfc4475/*.dat")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(file, data)
+	}
+	request := func(via, cseq string) []byte {
+		return []byte("OPTIONS sip:127.0.0.1 SIP/2.0\r\nv: " + via + "\r\nf: <sip:a@b>;tag=1\r\nt: <sip:b@c>\r\ni: s\r\nCSeq: " + cseq + "\r\nl: 0\r\n\r\n")
+	}
+	keys := map[uint64]string{}
+	for _, via := range []string{
+		"SIP/2.0/TCP h;branch=z9hG4bKa", "SIP/2.0/TCP h:5061;rport;branch=z9hG4bKa", "SIP / 2.0 / TCP  [2001:db8::1]:5070 ; BRANCH = z9hG4bKa",
+		"SIP/2.0/TCP 192.0.2.1;branch=z9hG4bKb;x=\"a;b\"", "SIP/2.0/TCP h;branch=1", "SIP/2.0/TCP h",
+	} {
+		key := check(via, request(via, "007 OPTIONS"))
+		if was, ok := keys[key]; ok || key == 0 {
+			t.Errorf("%s: key %d, also of %s", via, key, was)
+		}
+		keys[key] = via
+	}
+	same := check("port", request("SIP/2.0/TCP h:05060;branch=z9hG4bKa", "8 OPTIONS"))
+	if keys[same] != "SIP/2.0/TCP h;branch=z9hG4bKa" {
+		t.Error("5060 is the port of a Via without one, and a branch is in one transaction only")
+	}
+	if old := check("old", request("SIP/2.0/TCP h;branch=1", "8 OPTIONS")); keys[old] != "" {
+		t.Error("a branch of RFC 2543 is in many transactions")
+	}
+}
+
+// TestPending_ALostAnswerIsForgotten: what sipgo never answers neither blocks
+// its repetition nor fills the connection for ever.
+func TestPending_ALostAnswerIsForgotten(t *testing.T) {
+	p := newPending(maphash.MakeSeed())
+	now := time.Now()
+	request := func(i int) []byte {
+		return bytes.ReplaceAll([]byte("OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKn\r\nCSeq: 1 OPTIONS\r\n\r\n"), []byte("bKn"), []byte{'b', 'K', byte('0' + i)})
+	}
+	for i := range maxUnanswered {
+		if !p.add(request(i), now) || p.add(request(i), now.Add(lostAnswer-1)) {
+			t.Fatal(i)
+		}
+	}
+	if !p.full(now.Add(lostAnswer - 1)) {
+		t.Error("there is room")
+	}
+	if !p.add(request(3), now.Add(lostAnswer)) {
+		t.Error("a repetition after the answer was lost is dropped")
+	}
+	if p.full(now.Add(lostAnswer)) || p.len() != 1 {
+		t.Errorf("%d requests wait for answers", p.len())
+	}
+}
