@@ -257,5 +257,5 @@ func version(binary string) string {
 		return err.Error()
 	}
 	line, _, _ := strings.Cut(out, "\n")
-	return line
+	return strings.TrimPrefix(line, "sipcluster ")
 }
