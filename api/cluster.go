@@ -23,12 +23,37 @@ type Peer struct {
 	// Reachable: the peer is heard, its DNs count here. Reason says why not.
 	Reachable bool
 	Reason    string
-	// RTT of the link, 0 when there was none; ClockSkew is the peer's clock minus ours.
-	RTT, ClockSkew time.Duration
 	// Since is when Reachable last changed.
 	Since time.Time
 	// Gossip's opinion: "alive", "dead", "" when it has none.
 	Gossip string
+	Link   Link
+}
+
+// Link is what the T-Controller measures between this node and a peer. What
+// was not measured is 0.
+type Link struct {
+	// RTT is the last round trip, ToPeer and FromPeer its two ways: estimates,
+	// never negative.
+	RTT, ToPeer, FromPeer time.Duration
+	// ClockSkew is the peer's clock minus ours.
+	ClockSkew time.Duration
+	// LastAnswer is when the peer last answered a ping.
+	LastAnswer time.Time
+	// SendQueue counts the changes of this node's DNs that were not yet handed
+	// to the link by which the peer follows.
+	SendQueue uint64
+	// SendQueueBytes wait in this node's kernel for the peer's acknowledgement,
+	// ReceiveQueueBytes for this process, on the links of both directions.
+	SendQueueBytes, ReceiveQueueBytes uint64
+}
+
+// sinceAnswer is how long ago the peer last answered; 0 when it never did.
+func (l *Link) sinceAnswer() time.Duration {
+	if l.LastAnswer.IsZero() {
+		return 0
+	}
+	return max(time.Since(l.LastAnswer), 0)
 }
 
 // Raft is the state of the configuration plane at this node.
@@ -102,7 +127,9 @@ func (c *Cluster) peers(view *fsm.View) []*tcpb.PeerStatus {
 	for _, p := range c.cfg.Observer.Peers() {
 		m := &tcpb.PeerStatus{
 			Reachable: p.Reachable, Reason: p.Reason, Gossip: p.Gossip,
-			RttMs: milliseconds(p.RTT), ClockSkewMs: milliseconds(p.ClockSkew),
+			RttMs: milliseconds(p.Link.RTT), ClockSkewMs: milliseconds(p.Link.ClockSkew),
+			ToPeerMs: milliseconds(p.Link.ToPeer), FromPeerMs: milliseconds(p.Link.FromPeer), LastAnswerMs: milliseconds(p.Link.sinceAnswer()),
+			SendQueue: p.Link.SendQueue, SendQueueBytes: p.Link.SendQueueBytes, ReceiveQueueBytes: p.Link.ReceiveQueueBytes,
 			Owned:  uint64(c.cfg.Table.OwnedBy(p.ID)),
 			TcAddr: view.Node(string(p.ID)).GetTcAddr(),
 		}

@@ -20,10 +20,25 @@ import (
 )
 
 // reported is what a composition root would tell.
-type reported struct{ quorum bool }
+type reported struct {
+	quorum bool
+	alone  bool
+	// silent: the peer never answered.
+	silent bool
+}
 
 func (r reported) Peers() []Peer {
-	return []Peer{{ID: peerID, Reachable: true, RTT: 250 * time.Microsecond, ClockSkew: -time.Second, Since: time.Unix(100, 0), Gossip: "alive"}}
+	if r.alone {
+		return nil
+	}
+	p := Peer{ID: peerID, Reachable: true, Since: time.Unix(100, 0), Gossip: "alive"}
+	if !r.silent {
+		p.Link = Link{
+			RTT: 250 * time.Microsecond, ToPeer: 100 * time.Microsecond, FromPeer: 150 * time.Microsecond, ClockSkew: -time.Second,
+			LastAnswer: time.Unix(200, 5e8), SendQueue: 7, SendQueueBytes: 1024, ReceiveQueueBytes: 96,
+		}
+	}
+	return []Peer{p}
 }
 
 func (r reported) Raft() Raft {
@@ -54,7 +69,7 @@ func newCluster(t *testing.T, s *site) (tcpb.ClusterClient, *applier) {
 	a := &applier{s: s}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{
-			Table: s.table, View: func() *fsm.View { return s.view }, Observer: reported{true}, Proposer: a,
+			Table: s.table, View: func() *fsm.View { return s.view }, Observer: reported{quorum: true}, Proposer: a,
 			ClusterID: "c1", Version: "v1", Started: time.Unix(50, 0),
 		}))
 	})
@@ -81,6 +96,30 @@ func TestStatus_CountsWhatListDNsLists(t *testing.T) {
 	p := got.Peers[0]
 	if len(got.Peers) != 1 || p.Node != "sip2" || p.Site != "dc2" || !p.Reachable || p.RttMs != 0.25 || p.ClockSkewMs != -1000 || p.Owned != 2 || p.Since.Seconds != 100 || p.TcAddr != "127.0.0.1:7001" {
 		t.Error(p)
+	}
+	if p.ToPeerMs != 0.1 || p.FromPeerMs != 0.15 || p.SendQueue != 7 || p.SendQueueBytes != 1024 || p.ReceiveQueueBytes != 96 {
+		t.Error(p)
+	}
+	if want := milliseconds(time.Since(time.Unix(200, 5e8))); p.LastAnswerMs > want || p.LastAnswerMs < want-60_000 {
+		t.Errorf("last answer %v ms ago, want about %v", p.LastAnswerMs, want)
+	}
+}
+
+func TestLink_LastAnswer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		at       time.Time
+		min, max time.Duration
+	}{
+		"none yet":                 {time.Time{}, 0, 0},
+		"a while ago":              {time.Now().Add(-time.Hour), time.Hour, time.Hour + time.Minute},
+		"before a clock was reset": {time.Now().Add(time.Hour), 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Link{LastAnswer: tc.at}
+			if got := l.sinceAnswer(); got < tc.min || got > tc.max {
+				t.Errorf("%v, want %v to %v", got, tc.min, tc.max)
+			}
+		})
 	}
 }
 
@@ -143,7 +182,7 @@ func TestHTTP(t *testing.T) {
 	s := everyKind(t)
 	ready := status.Error(codes.Unavailable, "joining")
 	c := HTTPConfig{
-		Table: s.table, Observer: reported{true}, Names: func(dn.Node) string { return "sip2" }, Sources: []Source{counted{}},
+		Table: s.table, Observer: reported{quorum: true}, Names: func(dn.Node) string { return "sip2" }, Sources: []Source{counted{}},
 		Ready: func() error { return ready },
 	}
 	get := func(c HTTPConfig, path string) (int, string) {
@@ -155,10 +194,20 @@ func TestHTTP(t *testing.T) {
 	for _, want := range []string{
 		"sipcluster_dns_known 4\n", "sipcluster_dns_in_service 4\n", "sipcluster_dns_owned 2\n",
 		`sipcluster_peer_rtt_seconds{peer="sip2"} 0.00025` + "\n", "sipcluster_raft_quorum 1\n", "# TYPE sipcluster_sip_requests_total counter\n",
+		`sipcluster_peer_to_seconds{peer="sip2"} 0.0001` + "\n", `sipcluster_peer_from_seconds{peer="sip2"} 0.00015` + "\n",
+		`sipcluster_peer_last_answer_timestamp_seconds{peer="sip2"} 200.5` + "\n", `sipcluster_peer_send_queue_changes{peer="sip2"} 7` + "\n",
+		`sipcluster_peer_send_queue_bytes{peer="sip2"} 1024` + "\n", `sipcluster_peer_receive_queue_bytes{peer="sip2"} 96` + "\n",
 		`sipcluster_sip_requests_total{method="REGISTER"} 3` + "\n", "go_goroutines ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%d, no %q in\n%s", code, want, text)
+		}
+	}
+	for want, o := range map[string]reported{"sipcluster_peer_": {alone: true}, "sipcluster_peer_last_answer_": {silent: true}} {
+		c := c
+		c.Observer = o
+		if _, text := get(c, "/metrics"); strings.Contains(text, want) {
+			t.Errorf("%+v leaves %s in\n%s", o, want, text)
 		}
 	}
 	if code, _ := get(c, "/healthz"); code != http.StatusOK {

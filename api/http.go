@@ -108,13 +108,7 @@ type observerSource struct{ c HTTPConfig }
 
 func (s observerSource) Samples(emit func(Sample)) {
 	for _, p := range s.c.Observer.Peers() {
-		peer := func(name, help string, v float64) {
-			emit(Sample{Name: name, Help: help, Label: "peer", LabelValue: s.c.Names(p.ID), Value: v})
-		}
-		peer("peer_reachable", "1 when the peer is heard: its DNs count here.", number(p.Reachable))
-		peer("peer_rtt_seconds", "Last round trip of the T-Controller link.", p.RTT.Seconds())
-		peer("peer_clock_skew_seconds", "The peer's clock minus this node's.", p.ClockSkew.Seconds())
-		peer("peer_dns_owned", "DNs in service that the peer owns.", float64(s.c.Table.OwnedBy(p.ID)))
+		s.peer(&p, emit)
 	}
 	raft := s.c.Observer.Raft()
 	emit(Sample{Name: "raft_term", Help: "Raft term.", Value: float64(raft.Term)})
@@ -122,6 +116,26 @@ func (s observerSource) Samples(emit func(Sample)) {
 	emit(Sample{Name: "raft_leader", Help: "1 at the Raft leader.", Value: number(raft.State == "leader")})
 	emit(Sample{Name: "raft_quorum", Help: "1 when a majority of the voters is reachable.", Value: number(raft.Quorum)})
 	emit(Sample{Name: "warnings", Help: "Open faults; sipcluster status names them.", Value: float64(len(s.c.Observer.Warnings()))})
+}
+
+func (s observerSource) peer(p *Peer, emit func(Sample)) {
+	name := s.c.Names(p.ID)
+	gauge := func(metric, help string, v float64) {
+		emit(Sample{Name: metric, Help: help, Label: "peer", LabelValue: name, Value: v})
+	}
+	gauge("peer_reachable", "1 when the peer is heard: its DNs count here.", number(p.Reachable))
+	gauge("peer_dns_owned", "DNs in service that the peer owns.", float64(s.c.Table.OwnedBy(p.ID)))
+	l := &p.Link
+	gauge("peer_rtt_seconds", "Last round trip of the T-Controller link.", l.RTT.Seconds())
+	gauge("peer_to_seconds", "Estimated way of the last ping to the peer.", l.ToPeer.Seconds())
+	gauge("peer_from_seconds", "Estimated way of the last ping's answer from the peer.", l.FromPeer.Seconds())
+	gauge("peer_clock_skew_seconds", "The peer's clock minus this node's.", l.ClockSkew.Seconds())
+	if !l.LastAnswer.IsZero() {
+		gauge("peer_last_answer_timestamp_seconds", "When the peer last answered a ping, by this node's clock.", float64(l.LastAnswer.UnixMilli())/1000)
+	}
+	gauge("peer_send_queue_changes", "Changes of this node's DNs not yet handed to the link by which the peer follows.", float64(l.SendQueue))
+	gauge("peer_send_queue_bytes", "Bytes to the peer that its kernel has not acknowledged, both links.", float64(l.SendQueueBytes))
+	gauge("peer_receive_queue_bytes", "Bytes from the peer that this process has not read, both links.", float64(l.ReceiveQueueBytes))
 }
 
 func number(b bool) float64 {

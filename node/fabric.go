@@ -72,6 +72,9 @@ type cuttable struct {
 	f *fabric
 }
 
+// NetConn is the connection below.
+func (c *cuttable) NetConn() net.Conn { return c.Conn }
+
 func (c *cuttable) Close() error {
 	c.f.mu.Lock()
 	delete(c.f.conns, c)

@@ -231,7 +231,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		n.log.Info("bootstrapped a new cluster", "cluster", n.id.ClusterID, "realm", n.cfg.Realm)
 	}
 	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.roster, n.log)
-	cluster := newGRPC(n.log, grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
+	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	tcpb.RegisterTControllerServer(cluster, n.links)
 	context.AfterFunc(ctx, n.links.Stop)

@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
 // skewWorth is the clock difference that status warns of.
@@ -19,13 +20,23 @@ type observer struct{ n *Node }
 func (o observer) Peers() []api.Peer {
 	var out []api.Peer
 	for _, p := range o.n.mesh.Status() {
-		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, RTT: p.RTT, ClockSkew: p.Skew, Since: p.Since}
+		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Since: p.Since, Link: o.link(&p)}
 		if alive, known := o.n.gossip.Alive(membership.NodeID(p.ID)); known {
 			a.Gossip = map[bool]string{true: "alive", false: "dead"}[alive]
 		}
 		out = append(out, a)
 	}
 	return out
+}
+
+// link puts together the two links to a peer: the one by which it is followed,
+// whose pings measure, and the one by which it follows.
+func (o observer) link(p *tcontroller.PeerStatus) api.Link {
+	b := o.n.links.Backlog(p.ID)
+	return api.Link{
+		RTT: p.RTT, ToPeer: p.ToPeer, FromPeer: p.FromPeer, ClockSkew: p.Skew, LastAnswer: p.LastAnswer,
+		SendQueue: b.Changes, SendQueueBytes: p.Unacked + b.Unacked, ReceiveQueueBytes: p.Unread + b.Unread,
+	}
 }
 
 // Raft is the state of the configuration plane here.

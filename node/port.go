@@ -166,6 +166,9 @@ type prefixed struct {
 	head []byte
 }
 
+// NetConn is the connection below.
+func (c *prefixed) NetConn() net.Conn { return c.Conn }
+
 func (c *prefixed) Read(b []byte) (int, error) {
 	if len(c.head) > 0 {
 		n := copy(b, c.head)

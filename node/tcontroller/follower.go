@@ -3,6 +3,7 @@ package tcontroller
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type linkState struct {
 	up, synced, refused, bye bool
 	// lastFrame is when anything arrived; downAt when the link ended.
 	lastFrame, downAt time.Time
+	// conn below the link, nil while there is none.
+	conn net.Conn
 }
 
 func newFollower(cfg *Config, p Peer, g gossip, cancel context.CancelFunc) *follower {
@@ -95,13 +98,16 @@ func (f *follower) change(fn func(*linkState)) {
 }
 
 // frame notes that something arrived.
-func (f *follower) frame(rtt, skew time.Duration) {
+func (f *follower) frame() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.link.lastFrame = time.Now()
-	if rtt > 0 {
-		f.st.RTT, f.st.Skew = rtt, skew
-	}
+}
+
+func (f *follower) measured(d Delay) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.st.Delay = d
 }
 
 // run judges until the context ends.
@@ -180,10 +186,12 @@ func (f *follower) announce(heard bool, reason string, e evidence) {
 	f.log.Warn("peer is lost: its DNs are out of service here", "reason", reason, "silence_ms", e.silence.Milliseconds(), "gossip_dead", e.gossipDead, "owned", f.cfg.Table.OwnedBy(f.id))
 }
 
+// status asks the kernel, with the lock released.
 func (f *follower) status() PeerStatus {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	s := f.st
+	s, conn := f.st, f.link.conn
 	s.Peer, s.GossipAlive = f.peer, !f.gossip.dead
+	f.mu.Unlock()
+	s.Socket = socketOf(conn)
 	return s
 }

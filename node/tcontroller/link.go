@@ -80,13 +80,14 @@ func (f *follower) connect(ctx context.Context) (synced bool, err error) {
 	}
 	defer func() { _ = conn.Close() }()
 	defer func() { _ = cc.Close() }()
+	f.change(func(l *linkState) { l.conn = conn })
 	err = f.follow(ctx, tcpb.NewTControllerClient(cc))
 	f.change(func(l *linkState) {
 		if l.up {
 			l.downAt = time.Now()
 		}
 		synced = l.synced
-		l.up, l.synced = false, false
+		l.up, l.synced, l.conn = false, false, nil
 	})
 	return synced, err
 }
@@ -183,7 +184,7 @@ func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) er
 		return err
 	}
 	timer.Stop()
-	f.change(func(s *linkState) { *s = linkState{up: true, lastFrame: time.Now(), synced: s.synced} })
+	f.change(func(s *linkState) { *s = linkState{up: true, lastFrame: time.Now(), synced: s.synced, conn: s.conn} })
 	pings := make(chan struct{})
 	go func() { // ends with ctx
 		defer close(pings)
@@ -225,6 +226,7 @@ type followerLink struct {
 	// stuck ends the link unless it is wound up again; stopped once synced.
 	stuck  *time.Timer
 	batch  []dn.Record
+	trips  trips
 	skewed bool
 }
 
@@ -257,7 +259,7 @@ func (l *followerLink) recv(first bool) error {
 	if first && m.GetHello() == nil {
 		return errors.New("the peer did not say hello")
 	}
-	l.f.frame(0, 0)
+	l.f.frame()
 	switch b := m.GetBody().(type) {
 	case *tcpb.FollowResponse_Hello:
 		return l.hello(b.Hello)
@@ -311,11 +313,12 @@ func (l *followerLink) records(b *tcpb.RecordBatch) error {
 func (l *followerLink) pong(p *tcpb.Pong) {
 	now := time.Now()
 	rtt := now.Sub(epoch) - time.Duration(p.GetSentMono())
-	if rtt <= 0 {
+	if rtt <= 0 || p.GetSentMono() < 0 {
 		return
 	}
-	skew := time.Duration(p.GetOwnerWall()-p.GetSentWall()) - rtt/2
-	l.f.frame(rtt, skew)
+	l.trips = l.trips.add(trip{sent: p.GetSentWall(), answered: p.GetOwnerWall(), rtt: rtt})
+	skew, to, from := l.trips.estimate()
+	l.f.measured(Delay{RTT: rtt, ToPeer: to, FromPeer: from, Skew: skew, LastAnswer: now})
 	if big := skew.Abs() > maxSkew; big != l.skewed {
 		l.skewed = big
 		if big {

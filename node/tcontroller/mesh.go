@@ -3,7 +3,9 @@ package tcontroller
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -144,10 +146,10 @@ type PeerStatus struct {
 	Heard  bool
 	Reason string
 	Since  time.Time
-	// RTT of the link's last ping; 0 before the first.
-	RTT time.Duration
-	// Skew is the peer's wall clock minus ours.
-	Skew time.Duration
+	// Delay of the link by which this node follows the peer, and what waits in
+	// the kernel on that link now.
+	Delay
+	Socket
 	// GossipAlive is the other witness.
 	GossipAlive bool
 	// Vetoes counts gossip verdicts that a fresh link overruled.
@@ -156,14 +158,30 @@ type PeerStatus struct {
 	Losses uint64
 }
 
+// Delay is what the pings of a link tell, the last one unless it says
+// otherwise; 0 before the first answer. It stays when the link ends.
+type Delay struct {
+	// RTT is the round trip.
+	RTT time.Duration
+	// ToPeer and FromPeer are its two ways: estimates that are off by at most
+	// half the fastest of the last 64 round trips, and never negative. What a
+	// ping or its answer waits behind on the link is part of its way.
+	ToPeer, FromPeer time.Duration
+	// Skew is the peer's wall clock minus ours, from that fastest round trip.
+	Skew time.Duration
+	// LastAnswer is when the answer came.
+	LastAnswer time.Time
+}
+
 // Status of all peers, ordered by name.
 func (m *Mesh) Status() []PeerStatus {
 	m.mu.Lock()
-	out := make([]PeerStatus, 0, len(m.followers))
-	for _, f := range m.followers {
+	followers := slices.Collect(maps.Values(m.followers))
+	m.mu.Unlock()
+	out := make([]PeerStatus, 0, len(followers))
+	for _, f := range followers {
 		out = append(out, f.status())
 	}
-	m.mu.Unlock()
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -24,6 +26,7 @@ type Server struct {
 	table     *dn.Table
 	roster    func(dn.Node) (member bool, index uint64)
 	log       *slog.Logger
+	links     links
 	bye       chan struct{}
 	stop      sync.Once
 }
@@ -36,7 +39,7 @@ const rosterIndex = "sipcluster-roster-index"
 // port. roster tells who belongs to the cluster, as of which index of the
 // configuration; nobody else may follow.
 func NewServer(clusterID string, table *dn.Table, roster func(dn.Node) (member bool, index uint64), log *slog.Logger) *Server {
-	return &Server{clusterID: clusterID, table: table, roster: roster, log: log, bye: make(chan struct{})}
+	return &Server{clusterID: clusterID, table: table, roster: roster, log: log, links: links{of: map[dn.Node]*ownerLink{}}, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -63,7 +66,8 @@ func (s *Server) Follow(stream followStream) error {
 		case <-ctx.Done():
 		}
 	}()
-	l := &ownerLink{stream: stream, records: s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()})}
+	l := newOwnerLink(stream, s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}))
+	defer s.links.add(dn.Node(hello.GetFollower()), l)()
 	log := s.log.With("peer", hello.GetFollower())
 	log.Debug("follower connected")
 	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
@@ -121,8 +125,18 @@ func clip(s string) string { return s[:min(len(s), 64)] }
 type ownerLink struct {
 	stream  followStream
 	records *dn.Stream
+	// conn below the stream, for Backlog.
+	conn net.Conn
+	// sent is the position in records up to which the stream has taken all.
+	sent atomic.Uint64
 
 	mu sync.Mutex
+}
+
+func newOwnerLink(stream followStream, records *dn.Stream) *ownerLink {
+	l := &ownerLink{stream: stream, records: records, conn: connOf(stream.Context())}
+	l.sent.Store(records.Head()) // until the stream has started, and says where
+	return l
 }
 
 func (l *ownerLink) send(m *tcpb.FollowResponse) error {
@@ -166,6 +180,7 @@ func (l *ownerLink) run(ctx context.Context, s *Server) error {
 		if err := l.sendItems(b, items, s); err != nil {
 			return err
 		}
+		l.sent.Store(l.records.Seq())
 	}
 }
 
