@@ -86,6 +86,15 @@ const (
 // Watch reads what is visible: the stream that clients follow.
 func (t *Table) Watch(from Resume) *Stream { return t.stream(visible, from) }
 
+// Tail reads the visible changes from now on, without a beginning: for a reader
+// that asks for what came before by Get. A reader that falls far behind gets
+// a snapshot in between.
+func (t *Table) Tail() *Stream {
+	s := t.stream(visible, Resume{})
+	s.phase, s.seq = tail, s.Head()
+	return s
+}
+
 // Follow reads this node's own records, refreshes included: the stream that
 // its peers follow.
 func (t *Table) Follow(from Resume) *Stream { return t.stream(own, from) }
@@ -95,10 +104,15 @@ func (t *Table) stream(kind int, from Resume) *Stream {
 }
 
 // Head is the stream's newest position.
-func (s *Stream) Head() uint64 {
-	s.t.mu.RLock()
-	defer s.t.mu.RUnlock()
-	return s.t.journals[s.kind].head
+func (s *Stream) Head() uint64 { return s.t.head(s.kind) }
+
+// Head is the newest position of the visible stream.
+func (t *Table) Head() uint64 { return t.head(visible) }
+
+func (t *Table) head(kind int) uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.journals[kind].head
 }
 
 // Seq is the position up to which everything was read.
