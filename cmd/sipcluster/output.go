@@ -179,7 +179,10 @@ func age(now time.Time, t *timestamppb.Timestamp) string {
 	if t == nil {
 		return "-"
 	}
-	d := max(now.Sub(t.AsTime()), 0)
+	return span(max(now.Sub(t.AsTime()), 0))
+}
+
+func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return strconv.Itoa(int(d.Seconds())) + "s"

@@ -53,7 +53,8 @@ func TestJSON_IsAContract(t *testing.T) {
 	same(t, line(t, newEventJSON(event)), `{"event":"EventDNBackInService","dn":"1001","state":"InSrv","owner":"sip2","reason":"peer-lost","time":"2026-11-22T11:56:48Z","seq":0,"snapshot":true}`+"\n")
 
 	same(t, line(t, newStatusJSON(seen())), `{"node":"sip1","site":"dc1","raft":{"state":"leader","leader":"sip1","term":3,"applied_index":17,"quorum":true},`+
-		`"peers":[{"node":"sip2","site":"dc2","reachable":true,"reason":"","rtt_ms":0.25,"owned":5},{"node":"sip3","site":"dc3","reachable":false,"reason":"cut","rtt_ms":0,"owned":2}],`+
+		`"peers":[{"node":"sip2","site":"dc2","reachable":true,"reason":"","rtt_ms":0.25,"owned":5,"to_peer_ms":0.1,"from_peer_ms":0.15,"last_answer_ms":40.4,"send_queue":7,"send_queue_bytes":70000,"receive_queue_bytes":96},`+
+		`{"node":"sip3","site":"dc3","reachable":false,"reason":"cut","rtt_ms":0,"owned":2,"to_peer_ms":0,"from_peer_ms":0,"last_answer_ms":0,"send_queue":0,"send_queue_bytes":0,"receive_queue_bytes":0}],`+
 		`"dns":{"total":10,"in_service":8,"out_of_service":2,"owned":3}}`+"\n")
 	same(t, line(t, newStatusJSON(&tcpb.StatusResponse{Node: "sip1"})), `{"node":"sip1","site":"","raft":{"state":"","leader":"","term":0,"applied_index":0,"quorum":false},"peers":[],"dns":{"total":0,"in_service":0,"out_of_service":0,"owned":0}}`+"\n")
 }
@@ -64,7 +65,8 @@ func seen() *tcpb.StatusResponse {
 		Node: "sip1", Site: "dc1", Version: "v1.0.0", Started: since,
 		Raft: &tcpb.RaftStatus{State: "leader", Leader: "sip1", Term: 3, AppliedIndex: 17, Quorum: true},
 		Peers: []*tcpb.PeerStatus{
-			{Node: "sip2", Site: "dc2", Reachable: true, RttMs: 0.25, Owned: 5, Since: since, Gossip: "alive", ClockSkewMs: -1.4},
+			{Node: "sip2", Site: "dc2", Reachable: true, RttMs: 0.25, Owned: 5, Since: since, Gossip: "alive", ClockSkewMs: -1.4,
+				ToPeerMs: 0.1, FromPeerMs: 0.15, LastAnswerMs: 40.4, SendQueue: 7, SendQueueBytes: 70000, ReceiveQueueBytes: 96},
 			{Node: "sip3", Site: "dc3", Reason: "cut", Owned: 2, Since: timestamppb.New(noon.Add(-4 * time.Second)), Gossip: "dead"},
 		},
 		Dns:      &tcpb.DNCounts{Total: 10, InService: 8, OutOfService: 2, Owned: 3},
@@ -85,6 +87,10 @@ warning  the clock of sip2 differs by 700ms: check NTP
 PEER  SITE  LINK     FOR        RTT  OWNED  GOSSIP  CLOCK
 sip2  dc2   ● heard  3m12s  0.25 ms      5  alive   -1 ms
 sip3  dc3   ○ cut    4s           -      2  dead    -
+
+PEER  TO PEER  FROM PEER   ANSWERED  SEND QUEUE  UNACKED  UNREAD
+sip2  0.10 ms    0.15 ms  40 ms ago           7   68 KiB    96 B
+sip3        -          -          -           0      0 B     0 B
 `)
 }
 

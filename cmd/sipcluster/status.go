@@ -28,12 +28,18 @@ type (
 		Quorum       bool   `json:"quorum"`
 	}
 	peerJSON struct {
-		Node      string  `json:"node"`
-		Site      string  `json:"site"`
-		Reachable bool    `json:"reachable"`
-		Reason    string  `json:"reason"`
-		RTT       float64 `json:"rtt_ms"`
-		Owned     uint64  `json:"owned"`
+		Node         string  `json:"node"`
+		Site         string  `json:"site"`
+		Reachable    bool    `json:"reachable"`
+		Reason       string  `json:"reason"`
+		RTT          float64 `json:"rtt_ms"`
+		Owned        uint64  `json:"owned"`
+		ToPeer       float64 `json:"to_peer_ms"`
+		FromPeer     float64 `json:"from_peer_ms"`
+		LastAnswer   float64 `json:"last_answer_ms"`
+		SendQueue    uint64  `json:"send_queue"`
+		SendBytes    uint64  `json:"send_queue_bytes"`
+		ReceiveBytes uint64  `json:"receive_queue_bytes"`
 	}
 	dnsJSON struct {
 		Total        uint64 `json:"total"`
@@ -73,7 +79,10 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 		DNs:   dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
 	}
 	for _, p := range s.Peers {
-		j.Peers = append(j.Peers, peerJSON{p.Node, p.Site, p.Reachable, p.Reason, p.RttMs, p.Owned})
+		j.Peers = append(j.Peers, peerJSON{
+			p.Node, p.Site, p.Reachable, p.Reason, p.RttMs, p.Owned,
+			p.ToPeerMs, p.FromPeerMs, p.LastAnswerMs, p.SendQueue, p.SendQueueBytes, p.ReceiveQueueBytes,
+		})
 	}
 	return j
 }
@@ -103,7 +112,11 @@ func (c *cli) printStatus(s *tcpb.StatusResponse) error {
 		return err
 	}
 	fmt.Fprintln(c.out)
-	return c.print(peerTable(s.Peers, c.now()))
+	if err := c.print(peerTable(s.Peers, c.now())); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out)
+	return c.print(linkTable(s.Peers))
 }
 
 func peerTable(peers []*tcpb.PeerStatus, now time.Time) *table {
@@ -115,7 +128,7 @@ func peerTable(peers []*tcpb.PeerStatus, now time.Time) *table {
 		}
 		rtt, skew := "-", "-"
 		if p.RttMs > 0 {
-			rtt = strconv.FormatFloat(p.RttMs, 'f', 2, 64) + " ms"
+			rtt = inMS(p.RttMs)
 		}
 		if p.Reachable {
 			skew = fmt.Sprintf("%+d ms", int64(math.Round(p.ClockSkewMs)))
@@ -123,4 +136,44 @@ func peerTable(peers []*tcpb.PeerStatus, now time.Time) *table {
 		t.add(text(p.Node), text(p.Site), link, text(age(now, p.Since)), text(rtt), text(strconv.FormatUint(p.Owned, 10)), text(dash(p.Gossip)), text(skew))
 	}
 	return t
+}
+
+// linkTable is what the T-Controller measures on the way to each peer.
+func linkTable(peers []*tcpb.PeerStatus) *table {
+	t := &table{
+		head:  []string{"PEER", "TO PEER", "FROM PEER", "ANSWERED", "SEND QUEUE", "UNACKED", "UNREAD"},
+		right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true},
+	}
+	for _, p := range peers {
+		to, from, answered := "-", "-", "-"
+		if p.RttMs > 0 {
+			to, from = inMS(p.ToPeerMs), inMS(p.FromPeerMs)
+		}
+		if p.LastAnswerMs > 0 {
+			answered = ago(p.LastAnswerMs)
+		}
+		t.add(text(p.Node), text(to), text(from), text(answered), text(strconv.FormatUint(p.SendQueue, 10)), text(inBytes(p.SendQueueBytes)), text(inBytes(p.ReceiveQueueBytes)))
+	}
+	return t
+}
+
+func inMS(ms float64) string { return strconv.FormatFloat(ms, 'f', 2, 64) + " ms" }
+
+// ago has milliseconds while the peer answers every ping.
+func ago(ms float64) string {
+	if ms < 1000 {
+		return strconv.FormatFloat(ms, 'f', 0, 64) + " ms ago"
+	}
+	return span(time.Duration(ms*float64(time.Millisecond))) + " ago"
+}
+
+func inBytes(n uint64) string {
+	switch {
+	case n < 10<<10:
+		return strconv.FormatUint(n, 10) + " B"
+	case n < 10<<20:
+		return strconv.FormatUint(n>>10, 10) + " KiB"
+	default:
+		return strconv.FormatUint(n>>20, 10) + " MiB"
+	}
 }

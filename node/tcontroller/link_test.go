@@ -51,7 +51,7 @@ func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation}), addr: ln.Addr().String(), server: grpc.NewServer()}
+	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation}), addr: ln.Addr().String(), server: grpc.NewServer(grpc.Creds(Credentials()))}
 	s.owner = NewServer("c1", s.table, s.roster, slog.New(slog.DiscardHandler))
 	tcpb.RegisterTControllerServer(s.server, s.owner)
 	var wg sync.WaitGroup

@@ -1,0 +1,56 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// below is the socket that NetConn leads to, as tcontroller looks for it.
+func below(conn net.Conn) *net.TCPConn {
+	for {
+		switch c := conn.(type) {
+		case *net.TCPConn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
+	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
+		t.Run(name, func(t *testing.T) {
+			p, err := listenCluster("127.0.0.1:0", key, newFabric(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = p.run(ctx) })
+			t.Cleanup(func() { cancel(); wg.Wait() })
+			dialled, err := p.dial(ctx, p.ln.Addr().String())
+			if err == nil {
+				_, err = dialled.Write([]byte(grpcPreamble))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dialled.Close()
+			accepted, err := p.grpc.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer accepted.Close()
+			a, b := below(dialled), below(accepted)
+			if a == nil || b == nil || a.LocalAddr().String() != b.RemoteAddr().String() {
+				t.Errorf("dialled %v, accepted %v", a, b)
+			}
+		})
+	}
+}
