@@ -153,7 +153,7 @@ func All() []Fault {
 		{
 			Name: "same-incarnation", What: "a node is the same one after a restart",
 			Edits:    []Edit{{"sip/location/recover.go", "max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)", "max(1, ld.meta.Incarnation)"}},
-			Scenario: "kills", For: 25 * time.Second, Statements: []string{"S16"},
+			Scenario: "kills", For: 25 * time.Second, Settle: shortly, Statements: []string{"S16"},
 		},
 		{
 			Name: "claims-anew", What: "a node that was restarted claims its old DNs anew",
@@ -164,19 +164,19 @@ func All() []Fault {
 		{
 			Name: "zombie", What: "a node that was removed while it was down serves when it is back",
 			Edits:    []Edit{{"node/roster.go", "	if index >= n.machine.View().Index() {", "	if false && index >= n.machine.View().Index() {"}},
-			Scenario: "zombie", For: 15 * time.Second, Statements: []string{"S16"},
+			Scenario: "zombie", For: 15 * time.Second, Settle: shortly, Statements: []string{"S16"},
 		},
 		{
 			Name: "any-claim", What: "a peer may claim a DN with any stamp",
 			Edits:    []Edit{{"node/dn/copy.go", "r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && ", ""}},
-			Scenario: "lies", For: 20 * time.Second, Statements: []string{"S18"},
+			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
 		},
 		{
 			Name: "third-party", What: "a peer may speak in the name of another one",
 			Edits: []Edit{
 				{"node/tcontroller/link.go", "if h.GetOwner() != string(id) {", "if id = dn.Node(h.GetOwner()); id == \"\" {"},
 			},
-			Scenario: "lies", For: 20 * time.Second, Statements: []string{"S18"},
+			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
 		},
 		wallExpiry(),
 	}
