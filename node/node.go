@@ -18,10 +18,12 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -42,6 +44,9 @@ type Node struct {
 	fabric  *fabric
 	port    *clusterPort
 	sip     *sip.Server
+	owner   *session.Owner
+	control *session.Controller
+	peers   *peers
 	clients [2]*clientPort // TCport, default port
 	http    net.Listener
 
@@ -139,6 +144,25 @@ func (n *Node) bindPorts() (err error) {
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
 	}
+	return n.openSessions()
+}
+
+// openSessions makes the Session Controller. The registrar has put back its DNs
+// by now; their agents follow.
+func (n *Node) openSessions() (err error) {
+	n.peers = newPeers(n.machine.View, n.dialGRPC)
+	n.onClose(n.peers.close)
+	n.owner, err = session.OpenOwner(session.OwnerConfig{
+		Table: n.table, View: n.machine.View, Dial: n.peers.conn, Dir: filepath.Join(n.cfg.DataDir, "agents"), Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
+	}
+	n.onClose(n.owner.Close)
+	n.owner.Restore()
+	n.control = session.New(session.Config{
+		Table: n.table, Machine: n.machine, Owner: n.owner, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
+	})
 	return nil
 }
 
@@ -234,6 +258,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	tcpb.RegisterTControllerServer(cluster, n.links)
+	tcpb.RegisterOwnerServer(cluster, n.owner.Server())
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
 	g.Go(func() error { return n.group.Run(ctx) })
@@ -308,6 +333,8 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	}
 	g.Go(func() error { return n.keepFloor(ctx) })
 	g.Go(func() error { return n.sip.Run(ctx) })
+	g.Go(func() error { return n.owner.Run(ctx) })
+	g.Go(func() error { return n.control.Run(ctx) })
 	for _, p := range n.clients {
 		p.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 		context.AfterFunc(ctx, p.health.Shutdown)
@@ -339,7 +366,9 @@ func (n *Node) openLayer() (err error) {
 
 // register puts the services on the clients' ports.
 func (n *Node) register() {
+	tlibpb.RegisterTLibraryServer(n.clients[1].server, api.NewTLibrary(n.control, session.DefaultPort))
 	tc := n.clients[0].server
+	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View}))
 	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
 		Table: n.table, View: n.machine.View, Observer: observer{n}, Proposer: n.group,
@@ -353,7 +382,7 @@ func (n *Node) register() {
 
 func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}},
+		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}, sessionSource{n}},
 		Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// peers keeps a connection to the cluster port of each node that requests were
+// passed on to.
+type peers struct {
+	view func() *fsm.View
+	dial func(addr string) (*grpc.ClientConn, error)
+
+	mu     sync.Mutex
+	conns  map[dn.Node]*peer
+	closed bool
+}
+
+type peer struct {
+	addr string
+	conn *grpc.ClientConn
+}
+
+func newPeers(view func() *fsm.View, dial func(addr string) (*grpc.ClientConn, error)) *peers {
+	return &peers{view: view, dial: dial, conns: map[dn.Node]*peer{}}
+}
+
+// conn returns the connection to a node of the roster, at its present address;
+// it may not stand yet. Those of nodes that left are closed.
+func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
+	view := p.view()
+	node := view.Node(string(id))
+	if node == nil {
+		return nil, fmt.Errorf("node %s is not on the roster", id)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errors.New("the node stops")
+	}
+	for other, c := range p.conns {
+		if n := view.Node(string(other)); n == nil || n.GetClusterAddr() != c.addr {
+			_ = c.conn.Close()
+			delete(p.conns, other)
+		}
+	}
+	if c := p.conns[id]; c != nil {
+		return c.conn, nil
+	}
+	conn, err := p.dial(node.GetClusterAddr())
+	if err != nil {
+		return nil, err
+	}
+	p.conns[id] = &peer{addr: node.GetClusterAddr(), conn: conn}
+	return conn, nil
+}
+
+func (p *peers) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	var errs []error
+	for _, c := range p.conns {
+		errs = append(errs, c.conn.Close())
+	}
+	return errors.Join(errs...)
+}

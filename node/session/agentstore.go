@@ -1,0 +1,326 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// ErrAgentsInUse says that another process has the agent store open.
+var ErrAgentsInUse = errors.New("another sipcluster server uses this data directory")
+
+const (
+	// storeTimeout is how long an answer waits for a disk that hangs.
+	storeTimeout = time.Second
+	// storeRetry is the pause after a write that failed, syncEvery how much a
+	// power cut may cost.
+	storeRetry, syncEvery = time.Second, time.Second
+)
+
+// agentStore keeps the agents and reservations of the DNs that this node keeps
+// over a restart. What the disk does not take stays in memory for later.
+type agentStore struct {
+	path string
+	log  *slog.Logger
+
+	mu   sync.Mutex
+	file *agentFile // nil while it can't be opened
+	// old is what was read at the start.
+	old []dn.Record
+	// words are the newest ones put, stored or to be.
+	words map[dn.Number]word
+	// dirty values are to be stored; nil deletes. pending is closed when the
+	// attempt to store them was made.
+	dirty   map[dn.Number][]byte
+	pending chan struct{}
+	wake    chan struct{}
+	broken  error
+	// past is closed: nothing is left to store.
+	past chan struct{}
+	// lost wakes the one who can put everything again into a fresh file.
+	lost chan struct{}
+}
+
+// word is what was put last.
+type word struct {
+	claim  int64
+	seq    uint32
+	agent  *dn.Agent
+	holder string
+	until  time.Time
+	// attempt is closed when the attempt to store it was made.
+	attempt <-chan struct{}
+}
+
+// says tells whether a record says the same under the word's claim.
+func (w *word) says(r *dn.Record, until time.Time) bool {
+	return r.Agent.Equal(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
+}
+
+func openAgentStore(dir string, log *slog.Logger) (*agentStore, error) {
+	s := &agentStore{
+		path: filepath.Join(dir, "agents.db"), log: log, words: map[dn.Number]word{}, dirty: map[dn.Number][]byte{},
+		pending: make(chan struct{}), wake: make(chan struct{}, 1), past: make(chan struct{}), lost: make(chan struct{}, 1),
+	}
+	close(s.past)
+	err := os.MkdirAll(dir, 0o700)
+	fresh := false
+	if err == nil {
+		s.file, s.old, fresh, err = openAgentFile(s.path, log)
+	}
+	if errors.Is(err, ErrAgentsInUse) {
+		return nil, fmt.Errorf("%s: %w", s.path, err)
+	}
+	s.report(err)
+	now := time.Now()
+	for i := range s.old {
+		r := &s.old[i]
+		s.words[r.Number] = word{claim: r.ClaimTime, agent: r.Agent, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), attempt: s.past}
+		if fresh {
+			s.write(r.Number, encodeAgent(r, now))
+		}
+	}
+	return s, nil
+}
+
+// restored is what was read at the start; it is kept no longer.
+func (s *agentStore) restored() []dn.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.old
+	s.old = nil
+	return old
+}
+
+// put stores a record's agent and reservation, unless something newer was put
+// or nothing changed. The channel is closed when the attempt was made.
+func (s *agentStore) put(r *dn.Record) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	until := now.Add(time.Duration(r.Reserved.Left))
+	old, known := s.words[r.Number]
+	older := r.ClaimTime < old.claim || r.ClaimTime == old.claim && r.Seq < old.seq
+	if known && (older || r.ClaimTime == old.claim && old.says(r, until)) {
+		return old.attempt
+	}
+	s.write(r.Number, encodeAgent(r, now))
+	s.words[r.Number] = word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, holder: r.Reserved.Holder, until: until, attempt: s.pending}
+	return s.pending
+}
+
+// drop removes a DN.
+func (s *agentStore) drop(n dn.Number) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.words[n]; !known {
+		return s.past
+	}
+	delete(s.words, n)
+	s.write(n, nil)
+	return s.pending
+}
+
+func (s *agentStore) write(n dn.Number, value []byte) {
+	s.dirty[n] = value
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is awake and will see it
+	}
+}
+
+// numbers of the DNs that are stored or to be.
+func (s *agentStore) numbers() []dn.Number {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]dn.Number, 0, len(s.words))
+	for n := range s.words {
+		all = append(all, n)
+	}
+	return all
+}
+
+// await waits until the attempt to store was made; not for a disk that hangs.
+func (s *agentStore) await(ctx context.Context, attempt <-chan struct{}) {
+	select {
+	case <-attempt:
+		return
+	default:
+	}
+	limit := time.NewTimer(storeTimeout)
+	defer limit.Stop()
+	select {
+	case <-attempt:
+	case <-ctx.Done():
+	case <-limit.C:
+	}
+}
+
+// run stores what is put, all that came meanwhile in one transaction, until the
+// context ends.
+func (s *agentStore) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.syncFile(ctx) })
+	g.Go(func() error { return s.commitAll(ctx) })
+	return g.Wait()
+}
+
+func (s *agentStore) commitAll(ctx context.Context) error {
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.wake:
+		case <-retry:
+		}
+		if retry = nil; s.commit() != nil {
+			retry = time.After(storeRetry)
+		}
+	}
+}
+
+// commit stores what is dirty. Only one goroutine may.
+func (s *agentStore) commit() error {
+	s.mu.Lock()
+	batch, attempt, file := s.dirty, s.pending, s.file
+	s.dirty, s.pending = map[dn.Number][]byte{}, make(chan struct{})
+	s.mu.Unlock()
+	defer close(attempt)
+	err := s.writeBatch(file, batch)
+	if err != nil {
+		s.takeBack(batch)
+	}
+	s.report(err)
+	return err
+}
+
+func (s *agentStore) writeBatch(file *agentFile, batch map[dn.Number][]byte) error {
+	if file == nil {
+		return s.reopen()
+	}
+	err := file.write(batch)
+	if errors.Is(err, errAgentsDamaged) {
+		return errors.Join(err, s.replace(file))
+	}
+	return err
+}
+
+// takeBack makes a batch dirty again where nothing newer is.
+func (s *agentStore) takeBack(batch map[dn.Number][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, v := range batch {
+		if _, newer := s.dirty[n]; !newer {
+			s.dirty[n] = v
+		}
+	}
+}
+
+// reopen opens the file that could not be opened at the start.
+func (s *agentStore) reopen() error {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return err
+	}
+	file, _, _, err := openAgentFile(s.path, s.log)
+	return s.swap(file, err)
+}
+
+// replace starts a fresh file, into which everything has to be put again.
+func (s *agentStore) replace(file *agentFile) error {
+	file.abandon()
+	if err := setAside(s.path, errAgentsDamaged, s.log); err != nil {
+		return s.swap(nil, err)
+	}
+	return s.reopen()
+}
+
+// swap takes another file, and asks for everything again.
+func (s *agentStore) swap(file *agentFile, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file = file; file == nil {
+		return err
+	}
+	clear(s.words)
+	select {
+	case s.lost <- struct{}{}:
+	default: // it was asked for already
+	}
+	return errors.Join(err, errFresh)
+}
+
+// errFresh has a batch written again, to another file.
+var errFresh = errors.New("a fresh agent store was opened")
+
+// report logs when storing begins to fail, and when it works again.
+func (s *agentStore) report(err error) {
+	if errors.Is(err, errFresh) {
+		return // the next attempt tells
+	}
+	s.mu.Lock()
+	was := s.broken
+	s.broken = err
+	s.mu.Unlock()
+	switch {
+	case err != nil && was == nil:
+		s.log.Warn("agent store cannot be written; agents stay in memory and are stored when it can", "file", s.path, "error", err)
+	case err == nil && was != nil:
+		s.log.Info("agent store works again", "file", s.path)
+	}
+}
+
+func (s *agentStore) failing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// syncFile bounds what a power cut may cost.
+func (s *agentStore) syncFile(ctx context.Context) error {
+	tick := time.NewTicker(syncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		file := s.file
+		s.mu.Unlock()
+		if file == nil {
+			continue
+		}
+		if err := file.sync(); err != nil {
+			s.report(fmt.Errorf("syncing: %w", err))
+		}
+	}
+}
+
+// close stores what is dirty, after run.
+func (s *agentStore) close() error {
+	s.mu.Lock()
+	dirty := len(s.dirty) > 0
+	s.mu.Unlock()
+	if dirty {
+		_ = s.commit() // it was reported; the next start finds what was stored before
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		return nil
+	}
+	file := s.file
+	s.file = nil
+	return errors.Join(file.sync(), file.close())
+}

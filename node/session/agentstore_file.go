@@ -1,0 +1,207 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/tcontroller"
+)
+
+var (
+	bucketAgents = []byte("agents")
+
+	errAgentsDamaged = errors.New("agent store is damaged")
+	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// agentFile is a bbolt file: what a transaction wrote survives the process,
+// what was synced the machine.
+type agentFile struct {
+	db *bolt.DB
+	// written: not all is synced.
+	written atomic.Bool
+}
+
+// openAgentFile opens or makes the file and reads it. A damaged one is set
+// aside; what could be read of it is returned, to be written to the fresh one.
+func openAgentFile(path string, log *slog.Logger) (f *agentFile, all []dn.Record, fresh bool, err error) {
+	bad := 0
+	f, err = openBolt(path)
+	if err == nil {
+		err = f.read(func(key, value []byte) {
+			if r, ok := decodeAgent(key, value, time.Now()); ok {
+				all = append(all, r)
+			} else {
+				bad++
+			}
+		})
+	}
+	if bad > 0 && err == nil {
+		err = errors.Join(fmt.Errorf("%w: %d entries are unreadable", errAgentsDamaged, bad), f.close())
+	}
+	if !errors.Is(err, errAgentsDamaged) {
+		return f, all, false, err
+	}
+	if err := setAside(path, err, log); err != nil {
+		return nil, all, true, err
+	}
+	f, err = openBolt(path)
+	return f, all, true, err
+}
+
+// openBolt opens or makes the file. The list of free pages is stored: without
+// it bbolt looks for them in a goroutine whose panic over a damaged page nobody
+// can catch.
+func openBolt(path string) (f *agentFile, err error) {
+	err = guard(func() error {
+		db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoSync: true})
+		if err != nil {
+			return opening(err)
+		}
+		f = &agentFile{db: db}
+		return db.Update(func(tx *bolt.Tx) error {
+			_, err := tx.CreateBucketIfNotExists(bucketAgents)
+			return err
+		})
+	})
+	if err == nil {
+		return f, nil
+	}
+	if f != nil && !errors.Is(err, errAgentsDamaged) {
+		_ = f.db.Close()
+	}
+	return nil, err
+}
+
+// opening sorts the faults of the machine from those of the file.
+func opening(err error) error {
+	var path *os.PathError
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrAgentsInUse
+	case errors.As(err, &path), errors.As(err, &errno):
+		return err
+	}
+	return errors.Join(errAgentsDamaged, err)
+}
+
+// guard turns what bbolt does on a damaged file, panics and faults in the
+// mapped pages, into errAgentsDamaged. A transaction that panicked keeps its
+// lock: the file must be abandoned, not closed.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errAgentsDamaged, p)
+		}
+	}()
+	return fn()
+}
+
+func (f *agentFile) read(each func(key, value []byte)) error {
+	return guard(func() error {
+		return f.db.View(func(tx *bolt.Tx) error {
+			last := ""
+			return tx.Bucket(bucketAgents).ForEach(func(k, v []byte) error {
+				if string(k) <= last {
+					return fmt.Errorf("%w: keys out of order", errAgentsDamaged)
+				}
+				last = string(k)
+				each(k, v)
+				return nil
+			})
+		})
+	})
+}
+
+// write stores a batch, all of it or nothing; nil deletes.
+func (f *agentFile) write(batch map[dn.Number][]byte) error {
+	f.written.Store(true)
+	return guard(func() error {
+		return f.db.Update(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketAgents)
+			for n, value := range batch {
+				var err error
+				if value == nil {
+					err = b.Delete([]byte(n))
+				} else {
+					err = b.Put([]byte(n), value)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (f *agentFile) sync() error {
+	if !f.written.Swap(false) {
+		return nil
+	}
+	return guard(f.db.Sync)
+}
+
+func (f *agentFile) close() error { return guard(f.db.Close) }
+
+// abandon leaves a file whose lock a panic keeps to the end of the process.
+func (f *agentFile) abandon() { f.db = nil }
+
+// setAside renames a damaged file, so that somebody can look at it.
+func setAside(path string, why error, log *slog.Logger) error {
+	to := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	if err := os.Rename(path, to); err != nil {
+		return fmt.Errorf("setting the damaged agent store aside: %w", err)
+	}
+	log.Error("agent store is damaged: set aside, a fresh one is started; agents that are missing have to log in again", "file", path, "kept_as", to, "error", why)
+	return nil
+}
+
+// encodeAgent is a checksum and the wire form of the record, in which since is
+// the time of writing: a reservation goes on from there.
+func encodeAgent(r *dn.Record, now time.Time) []byte {
+	stored := *r
+	stored.Since = now.UnixNano()
+	p, err := proto.Marshal(tcontroller.ToProto(&stored))
+	if err != nil {
+		panic("session: a record of our own does not encode: " + err.Error())
+	}
+	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(p)), crc32.Checksum(p, castagnoli)), p...)
+}
+
+// decodeAgent is false for what encodeAgent did not write.
+func decodeAgent(key, value []byte, now time.Time) (dn.Record, bool) {
+	if len(value) < 4 || binary.LittleEndian.Uint32(value) != crc32.Checksum(value[4:], castagnoli) {
+		return dn.Record{}, false
+	}
+	var p tcpb.Record
+	if proto.Unmarshal(value[4:], &p) != nil || p.GetDn() != string(key) || !dn.ValidNumber(key) || p.GetClaimTime() <= 0 {
+		return dn.Record{}, false
+	}
+	r := tcontroller.FromProto(&p)
+	if r.Agent.Check() != nil || len(r.Reserved.Holder) > maxHolder {
+		return dn.Record{}, false
+	}
+	r.Reserved.Left -= max(0, now.UnixNano()-r.Since)
+	if r.Reserved.Left = min(r.Reserved.Left, int64(maxDuration)); r.Reserved.Left <= 0 {
+		r.Reserved = dn.Reservation{}
+	}
+	r.State, r.Since = dn.OOS, now.UnixNano()
+	return r, true
+}

@@ -1,0 +1,193 @@
+// Package session is a node's Session Controller: the T-Library sessions of
+// Stat Servers, desktop gateways and routers, what they register, and the
+// DN owner's side of agent states and reservations. It reads the table of DNs
+// and writes this node's pstn DNs; it knows no SIP.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Port by which a session comes.
+type Port uint8
+
+const (
+	// TCport shows the whole cluster.
+	TCport Port = iota
+	// DefaultPort shows what this node owns.
+	DefaultPort
+)
+
+func (p Port) String() string {
+	if p == DefaultPort {
+		return "default"
+	}
+	return "TCport"
+}
+
+// MaxSessions that a node serves at a time.
+const MaxSessions = 4096
+
+// Config of a Controller.
+type Config struct {
+	Table   *dn.Table
+	Machine *fsm.Machine
+	Owner   *Owner
+	// Draining: this node takes no new DNs.
+	Draining func() bool
+	// Version of the program, for EventServerInfo.
+	Version string
+	Log     *slog.Logger
+}
+
+// Controller serves sessions. Sessions come and go by Serve.
+type Controller struct {
+	cfg   Config
+	table *dn.Table
+	log   *slog.Logger
+	stats stats
+
+	mu sync.Mutex
+	// addresses that are registered here, and registrations by session token.
+	addresses     map[dn.Number]*address
+	registrations map[string]*registrations
+	sessions      int
+	// graceful wakes Run when a grace period begins.
+	graceful chan struct{}
+}
+
+type stats struct {
+	requests, refused, events atomic.Uint64
+	dropped                   atomic.Uint64
+}
+
+// Stats of the sessions.
+type Stats struct {
+	// Sessions that are connected, and DNs registered by them and by those in grace.
+	Sessions, Addresses int
+	// Requests taken, those answered by EventError, events sent, sessions
+	// dropped because their client read nothing.
+	Requests, Refused, Events, Dropped uint64
+}
+
+// New makes a Controller.
+func New(cfg Config) *Controller {
+	return &Controller{
+		cfg: cfg, table: cfg.Table, log: cfg.Log, addresses: map[dn.Number]*address{},
+		registrations: map[string]*registrations{}, graceful: make(chan struct{}, 1),
+	}
+}
+
+// Stats of this moment.
+func (c *Controller) Stats() Stats {
+	c.mu.Lock()
+	sessions, addresses := c.sessions, len(c.addresses)
+	c.mu.Unlock()
+	return Stats{
+		Sessions: sessions, Addresses: addresses, Requests: c.stats.requests.Load(), Refused: c.stats.refused.Load(),
+		Events: c.stats.events.Load(), Dropped: c.stats.dropped.Load(),
+	}
+}
+
+func (c *Controller) view() *fsm.View { return c.cfg.Machine.View() }
+
+// Run applies changes of the configuration to what is registered, and ends
+// what outlived its grace, until the context ends.
+func (c *Controller) Run(ctx context.Context) error {
+	w := c.cfg.Machine.Watch()
+	defer w.Close()
+	changes := make(chan fsm.Changes)
+	failed := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { failed <- forward(ctx, w, changes) }()
+	defer c.stopAll()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(c.endGrace(time.Now()))
+		select {
+		case err := <-failed:
+			return err
+		case ch := <-changes:
+			c.reconcile(ch)
+		case <-c.graceful:
+		case <-timer.C:
+		}
+	}
+}
+
+// stopAll ends all sessions.
+func (c *Controller) stopAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.registrations {
+		if r.holder != nil {
+			r.holder.stop(errStopping)
+		}
+	}
+}
+
+// forward passes changes on until the context or the configuration ends.
+func forward(ctx context.Context, w *fsm.Watcher, to chan<- fsm.Changes) error {
+	for {
+		ch, err := w.Next(ctx)
+		switch {
+		case errors.Is(err, fsm.ErrClosed):
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case to <- ch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// admit counts a session in; leave counts it out.
+func (c *Controller) admit() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sessions >= MaxSessions {
+		return status.Errorf(codes.ResourceExhausted, "this node serves %d sessions already: use another node", MaxSessions)
+	}
+	c.sessions++
+	return nil
+}
+
+func (c *Controller) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions--
+}
+
+// info is what a client learns of this node.
+func (c *Controller) info(p Port) *tlibpb.ServerInfo {
+	view := c.view()
+	self := view.Node(string(c.table.Self()))
+	i := &tlibpb.ServerInfo{Node: self.GetName(), Site: self.GetSite(), Version: c.cfg.Version, Incarnation: c.table.Incarnation(), Port: p.String()}
+	for _, n := range view.Nodes() {
+		if c.table.Heard(dn.Node(n.GetId())) {
+			i.Nodes = append(i.Nodes, n.GetName())
+		}
+	}
+	return i
+}
+
+// newToken makes a session's secret.
+func newToken() string { return rand.Text() }

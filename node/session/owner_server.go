@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/tcontroller"
+)
+
+// ownerServer is what other nodes ask of this one. It passes nothing on.
+type ownerServer struct {
+	tcpb.UnimplementedOwnerServer
+	o *Owner
+}
+
+// Server answers the other nodes, at the cluster port. It does only what
+// concerns DNs that this node keeps; otherwise FAILED_PRECONDITION.
+func (o *Owner) Server() tcpb.OwnerServer { return ownerServer{o: o} }
+
+func (s ownerServer) SetAgent(ctx context.Context, p *tcpb.SetAgentRequest) (*tcpb.SetAgentResponse, error) {
+	n, err := dn.ParseNumber(p.GetDn())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	done, err := s.setAgent(ctx, n, changeOf(p))
+	if err != nil {
+		code, text, err := outcome(n, err)
+		return &tcpb.SetAgentResponse{ErrorCode: code, ErrorMessage: text}, err
+	}
+	r := dn.Record{Number: n, ClaimTime: done.Version.Claim.Time, Seq: done.Version.Seq, Agent: done.Agent}
+	if own, ok := s.o.table.Own(n); ok && own.ClaimTime == r.ClaimTime {
+		r.State, r.Reason, r.Since = own.State, own.Reason, own.Since
+	}
+	return &tcpb.SetAgentResponse{Record: tcontroller.ToProto(&r)}, nil
+}
+
+func (s ownerServer) setAgent(ctx context.Context, n dn.Number, c AgentChange) (Done, error) {
+	if _, err := s.o.configured(n); err != nil {
+		return Done{}, err
+	}
+	c, wrong := c.checked()
+	if wrong != nil {
+		return Done{}, wrong
+	}
+	return s.o.setHere(ctx, n, c)
+}
+
+// changeOf keeps what exceeds a limit beyond it.
+func changeOf(p *tcpb.SetAgentRequest) AgentChange {
+	c := AgentChange{Request: p.GetRequest(), AgentID: p.GetAgentId(), Mode: dn.WorkMode(min(p.GetWorkMode(), 0xff))}
+	for _, r := range p.GetReasons()[:min(len(p.GetReasons()), dn.MaxReasons+1)] {
+		c.Reasons = append(c.Reasons, dn.KeyValue{Key: r.GetKey(), Value: r.GetValue()})
+	}
+	return c
+}
+
+func (s ownerServer) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb.ReserveResponse, error) {
+	n, err := dn.ParseNumber(p.GetDn())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	err = s.reserve(ctx, n, Request{
+		Holder: p.GetHolder(), Duration: time.Duration(p.GetDurationMs()) * time.Millisecond, Priority: p.GetPriority(),
+	})
+	code, text, err := outcome(n, err)
+	return &tcpb.ReserveResponse{ErrorCode: code, ErrorMessage: text}, err
+}
+
+func (s ownerServer) reserve(ctx context.Context, n dn.Number, r Request) error {
+	if _, err := s.o.configured(n); err != nil {
+		return err
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	return s.o.reserveHere(ctx, n, r)
+}
+
+// outcome maps what went wrong to the answer, or to a gRPC status.
+func outcome(n dn.Number, err error) (code uint32, text string, _ error) {
+	var answer *Error
+	switch {
+	case err == nil:
+		return 0, "", nil
+	case errors.As(err, &answer):
+		return uint32(answer.Code), answer.Text, nil
+	case errors.Is(err, errElsewhere):
+		return 0, "", status.Errorf(codes.FailedPrecondition, "DN %s is not kept here", n)
+	default:
+		return 0, "", status.FromContextError(err).Err()
+	}
+}

@@ -1,0 +1,262 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// refuse answers a request by EventError.
+func (s *session) refuse(ref uint64, n dn.Number, err *Error) {
+	s.c.stats.refused.Add(1)
+	s.out = append(s.out, &tlibpb.Event{
+		Message: tlibpb.Message_EVENT_ERROR, ReferenceId: ref, ThisDn: string(n), Time: now(),
+		ErrorCode: err.Code, ErrorMessage: err.Text,
+	})
+}
+
+// asError is an error as clients see it.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return fail(tlibpb.ErrorCode_INTERNAL_ERROR, "%v", err)
+}
+
+// handle does a request.
+func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
+	s.c.stats.requests.Add(1)
+	ref := m.GetReferenceId()
+	if o, opens := m.GetBody().(*tlibpb.ClientMessage_OpenSession); opens == (s.reg != nil) {
+		if opens {
+			s.refuse(ref, "", fail(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
+		} else {
+			s.refuse(ref, "", fail(tlibpb.ErrorCode_NOT_CONNECTED, "a session begins with OpenSession"))
+		}
+		return
+	} else if opens {
+		s.open(ctx, o.OpenSession, ref)
+		return
+	}
+	switch b := m.GetBody().(type) {
+	case *tlibpb.ClientMessage_QueryServer:
+		s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})
+	case *tlibpb.ClientMessage_MonitorAll:
+		s.monitorAll(ctx, b.MonitorAll, ref)
+	case *tlibpb.ClientMessage_StopMonitor:
+		s.stopMonitor(ref)
+	default:
+		s.handleDN(ctx, m)
+	}
+}
+
+// addressed is a request about a DN.
+type addressed interface{ GetDn() string }
+
+// handleDN does a request about a DN.
+func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
+	ref := m.GetReferenceId()
+	about := func(a addressed) (dn.Number, bool) {
+		n, err := dn.ParseNumber(a.GetDn())
+		if err != nil {
+			s.refuse(ref, "", fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err))
+		}
+		return n, err == nil
+	}
+	switch b := m.GetBody().(type) {
+	case *tlibpb.ClientMessage_RegisterAddress:
+		if n, ok := about(b.RegisterAddress); ok {
+			s.register(ctx, n, b.RegisterAddress.GetMode(), ref)
+		}
+	case *tlibpb.ClientMessage_UnregisterAddress:
+		if n, ok := about(b.UnregisterAddress); ok {
+			s.unregister(n, ref)
+		}
+	case *tlibpb.ClientMessage_QueryAddress:
+		if n, ok := about(b.QueryAddress); ok {
+			s.query(n, ref)
+		}
+	case *tlibpb.ClientMessage_AgentLogin:
+		if n, ok := about(b.AgentLogin); ok {
+			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_LOGIN, b.AgentLogin)
+		}
+	case *tlibpb.ClientMessage_AgentLogout:
+		if n, ok := about(b.AgentLogout); ok {
+			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_LOGOUT, b.AgentLogout)
+		}
+	case *tlibpb.ClientMessage_AgentReady:
+		if n, ok := about(b.AgentReady); ok {
+			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_READY, b.AgentReady)
+		}
+	case *tlibpb.ClientMessage_AgentNotReady:
+		if n, ok := about(b.AgentNotReady); ok {
+			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_NOT_READY, b.AgentNotReady)
+		}
+	case *tlibpb.ClientMessage_ReserveAgent:
+		if n, ok := about(b.ReserveAgent); ok {
+			s.reserve(ctx, n, b.ReserveAgent, ref)
+		}
+	default:
+		s.refuse(ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
+	}
+}
+
+// register listens first: what the registration changes is an event behind it.
+func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.AddressMode, ref uint64) {
+	switch mode {
+	case tlibpb.AddressMode_ADDRESS_MODE_UNSPECIFIED:
+		mode = tlibpb.AddressMode_ADDRESS_MODE_SHARED
+	case tlibpb.AddressMode_ADDRESS_MODE_SHARED, tlibpb.AddressMode_ADDRESS_MODE_PRIVATE, tlibpb.AddressMode_ADDRESS_MODE_MONITOR:
+	default:
+		s.refuse(ref, n, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
+		return
+	}
+	s.tail(ctx)
+	from := s.c.table.Head()
+	if err := s.c.register(s.reg, n, mode); err != nil {
+		s.refuse(ref, n, err)
+		return
+	}
+	if _, again := s.dns[n]; !again {
+		s.dns[n] = from
+	}
+	s.out = append(s.out, s.addressInfo(tlibpb.Message_EVENT_REGISTERED, n, ref))
+}
+
+// addressInfo is an answer with the DN's status. At the default port a DN of
+// another node has none.
+func (s *session) addressInfo(m tlibpb.Message, n dn.Number, ref uint64) *tlibpb.Event {
+	st, _ := s.c.table.Get(n)
+	e := &tlibpb.Event{Message: m, ReferenceId: ref, ThisDn: string(n), Time: now()}
+	if s.foreign(&st) {
+		return e
+	}
+	if s.port == DefaultPort && st.Keeper != "" {
+		s.inside[n] = struct{}{}
+	}
+	e.Reason = st.Reason.String()
+	e.Owner, e.Site = s.names.of(st.Owner)
+	s.describe(e, s.c.view(), &st)
+	return e
+}
+
+// foreign tells whether the session must not see the DN: it is another node's.
+func (s *session) foreign(st *dn.Status) bool {
+	return s.port == DefaultPort && st.Keeper != "" && st.Keeper != s.c.table.Self()
+}
+
+func (s *session) unregister(n dn.Number, ref uint64) {
+	if !s.c.unregister(s.reg, n) {
+		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
+		return
+	}
+	delete(s.dns, n)
+	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
+}
+
+func (s *session) query(n dn.Number, ref uint64) {
+	st, known := s.c.table.Get(n)
+	switch {
+	case s.c.view().DN(string(n)) == nil && !known:
+		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n))
+	case s.foreign(&st):
+		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+	default:
+		s.out = append(s.out, s.addressInfo(tlibpb.Message_EVENT_ADDRESS_INFO, n, ref))
+	}
+}
+
+func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint64) {
+	mon, err := newMonitor(m.GetFilter())
+	if err != nil {
+		s.refuse(ref, "", err)
+		return
+	}
+	if s.monitor != nil && s.monitor.pending {
+		s.refuse(s.monitor.ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
+	}
+	mon.ref, mon.pending = ref, true
+	s.monitor, s.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
+	for n := range s.dns {
+		s.dns[n] = max(s.dns[n], s.sent) // those need not hear it twice
+	}
+	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
+	if s.ownOnly || mon.owner != "" {
+		from = dn.Resume{} // what the client believes to be inside is not known here
+	}
+	s.listen(ctx, s.c.table.Watch(from))
+}
+
+func (s *session) stopMonitor(ref uint64) {
+	if s.monitor == nil {
+		s.refuse(ref, "", fail(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
+		return
+	}
+	if s.monitor.pending {
+		s.refuse(s.monitor.ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
+	}
+	s.monitor, s.ownOnly = nil, false
+	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
+}
+
+// agentRequest is any of the four.
+type agentRequest interface{ GetReasons() map[string]string }
+
+func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.AgentRequest, m agentRequest) {
+	if !s.c.holds(s.reg, n) {
+		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
+		return
+	}
+	if st, _ := s.c.table.Get(n); s.foreign(&st) {
+		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		return
+	}
+	change := AgentChange{Request: kind, Reasons: sortReasons(m.GetReasons())}
+	if l, ok := m.(interface{ GetAgentId() string }); ok {
+		change.AgentID = l.GetAgentId()
+	}
+	if w, ok := m.(interface {
+		GetWorkMode() tlibpb.AgentWorkMode
+	}); ok {
+		if w.GetWorkMode() < 0 || w.GetWorkMode() >= tlibpb.AgentWorkMode(dn.WorkModes) {
+			s.refuse(ref, n, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "work_mode %d is none", w.GetWorkMode()))
+			return
+		}
+		change.Mode = dn.WorkMode(w.GetWorkMode())
+	}
+	s.ask(ctx, ask{n: n, ref: ref, agent: true, do: func(ctx context.Context) (Done, error) {
+		return s.c.cfg.Owner.SetAgent(ctx, n, change)
+	}})
+}
+
+// sortReasons orders them by key.
+func sortReasons(m map[string]string) []dn.KeyValue {
+	list := make([]dn.KeyValue, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, dn.KeyValue{Key: k, Value: m[k]})
+	}
+	return list
+}
+
+// holder is the session's name in reservations: unique in the cluster, the same
+// when it is resumed, and no secret.
+func (s *session) holder() string {
+	sum := sha256.Sum256([]byte(s.reg.token))
+	return string(s.c.table.Self()) + "/" + hex.EncodeToString(sum[:8])
+}
+
+func (s *session) reserve(ctx context.Context, n dn.Number, m *tlibpb.ReserveAgent, ref uint64) {
+	r := Request{Holder: s.holder(), Duration: time.Duration(m.GetDurationMs()) * time.Millisecond, Priority: m.GetPriority()}
+	s.ask(ctx, ask{n: n, ref: ref, event: tlibpb.Message_EVENT_AGENT_RESERVED, do: func(ctx context.Context) (Done, error) {
+		return Done{}, s.c.cfg.Owner.Reserve(ctx, n, r)
+	}})
+}

@@ -1,0 +1,133 @@
+package session
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+const (
+	maxHolder   = 128
+	maxDuration = time.Hour
+	// maxBids are collected for one DN, maxRounds DNs at a time.
+	maxBids, maxRounds = 64, 10_000
+)
+
+// bid is a request that is being collected.
+type bid struct {
+	Request
+	// turn decides between the caller who leaves and the one who picks.
+	turn atomic.Int32
+	// answer takes what became of it: one send, nobody waits.
+	answer chan award
+}
+
+// The turns of a bid.
+const (
+	waiting int32 = iota
+	left
+	picked
+)
+
+// award is what became of a bid.
+type award struct {
+	refused *Error
+	until   time.Time
+	stored  <-chan struct{}
+}
+
+// round collects the requests for one DN, in the order in which they came.
+type round struct{ bids []*bid }
+
+// Reserve reserves a DN for a holder, or takes that back. It is decided by the
+// node that keeps the DN, after requests were collected there for the cluster's
+// option reservation_collect_ms, and returns nil when this one won; then the
+// reservation outlives that node's process.
+//
+// The error is an *Error or the context's: RESOURCE_SEIZED for the others, and
+// when the DN is busy or reserved, by the same holder too; OUT_OF_SERVICE when
+// it can't be routed to otherwise; IN_SAME_STATE for taking back what is not
+// reserved; INVALID_ATTRIBUTE; NOT_CONFIGURED; TIMEOUT when it may or may not
+// have been done: then taking it back is safe.
+func (o *Owner) Reserve(ctx context.Context, n dn.Number, r Request) error {
+	if _, err := o.configured(n); err != nil {
+		return err
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	return o.atKeeper(ctx, n, keeperTimeout+o.collecting(), func() error {
+		return o.reserveHere(ctx, n, r)
+	}, func(ctx context.Context, _ dn.Node, client tcpb.OwnerClient) error {
+		answer, err := client.Reserve(ctx, &tcpb.ReserveRequest{
+			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
+		})
+		if err != nil {
+			return err
+		}
+		return answered(answer.GetErrorCode(), answer.GetErrorMessage())
+	})
+}
+
+func (o *Owner) collecting() time.Duration {
+	return time.Duration(o.cfg.View().Options().GetReservationCollectMs()) * time.Millisecond
+}
+
+// check is an explicit nil of error when all is well.
+func (r *Request) check() error {
+	switch {
+	case r.Holder == "" || len(r.Holder) > maxHolder || !utf8.ValidString(r.Holder):
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
+	case r.Duration < 0 || r.Duration > maxDuration:
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
+	case r.Duration != r.Duration.Truncate(time.Millisecond):
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for a whole number of ms")
+	}
+	return nil
+}
+
+// refusal says why no call can be sent to a DN now; nil when one can.
+func refusal(s *dn.Status, d *configpb.DN, view *fsm.View) *Error {
+	switch {
+	case d.GetDisabled():
+		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", s.Number)
+	case s.State != dn.InSrv:
+		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service", s.Number)
+	case s.Reserved:
+		return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client, or for this one already", s.Number)
+	case s.Busy:
+		return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is busy", s.Number)
+	case !s.Routable(view.LoginRequired(d)):
+		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: agent not ready", s.Number)
+	}
+	return nil
+}
+
+// winner picks the highest priority, among equals the first, of those that
+// still wait; nil when there is none.
+func winner(bids []*bid) *bid {
+	var best *bid
+	for _, b := range bids {
+		if b.turn.Load() == waiting && (best == nil || b.Priority > best.Priority) {
+			best = b
+		}
+	}
+	return best
+}
+
+// pick takes the winner out of reach of a caller who leaves.
+func pick(bids []*bid) *bid {
+	for {
+		b := winner(bids)
+		if b == nil || b.turn.CompareAndSwap(waiting, picked) {
+			return b
+		}
+	}
+}

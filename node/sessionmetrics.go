@@ -1,0 +1,20 @@
+package node
+
+import "github.com/sipcluster/sipcluster/api"
+
+// sessionSource gives the T-Library sessions' numbers to /metrics.
+type sessionSource struct{ n *Node }
+
+// Samples implements api.Source.
+func (s sessionSource) Samples(emit func(api.Sample)) {
+	st := s.n.control.Stats()
+	emit(api.Sample{Name: "tlib_sessions", Help: "T-Library sessions that are connected.", Value: float64(st.Sessions)})
+	emit(api.Sample{Name: "tlib_addresses", Help: "DNs registered by T-Library sessions, those in grace included.", Value: float64(st.Addresses)})
+	count := func(name, help string, v uint64) {
+		emit(api.Sample{Name: name, Help: help, Counter: true, Value: float64(v)})
+	}
+	count("tlib_requests_total", "T-Library requests.", st.Requests)
+	count("tlib_errors_total", "T-Library requests answered by EventError.", st.Refused)
+	count("tlib_events_total", "T-Library events sent, answers included.", st.Events)
+	count("tlib_dropped_total", "Sessions dropped because their client read nothing.", st.Dropped)
+}
