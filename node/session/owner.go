@@ -51,7 +51,7 @@ type Done struct {
 type OwnerConfig struct {
 	Table *dn.Table
 	View  func() *fsm.View
-	// Dial returns a connection to another node; Peers does that.
+	// Dial returns a connection to another node's cluster port, at once.
 	Dial func(dn.Node) (grpc.ClientConnInterface, error)
 	// Dir of the agent store; it is made when missing.
 	Dir string
@@ -75,6 +75,8 @@ type Owner struct {
 	mu     sync.Mutex
 	rounds map[dn.Number]*round
 	agenda agenda
+	// stopped: nobody keeps the agenda any more.
+	stopped bool
 	// changed wakes the one that keeps the agenda.
 	changed chan struct{}
 }

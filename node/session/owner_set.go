@@ -153,7 +153,9 @@ func (o *Owner) askKeeper(ctx context.Context, n dn.Number, keeper dn.Node, limi
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err = there(limited, keeper, tcpb.NewOwnerClient(conn))
+	if err = standing(limited, conn); err == nil {
+		err = there(limited, keeper, tcpb.NewOwnerClient(conn))
+	}
 	var answer *Error
 	switch {
 	case err == nil, errors.As(err, &answer):

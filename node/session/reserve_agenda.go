@@ -118,6 +118,7 @@ func (o *Owner) watchReservation(n dn.Number) {
 
 // keepAgenda does what is due until the context ends.
 func (o *Owner) keepAgenda(ctx context.Context) error {
+	defer o.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -70,6 +70,9 @@ func (o *Owner) free(n dn.Number) (r dn.Record, refused *Error, ok bool) {
 func (o *Owner) join(n dn.Number, b *bid) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.stopped {
+		return stopping(n)
+	}
 	r := o.rounds[n]
 	if r == nil {
 		if len(o.rounds) >= maxRounds {
@@ -104,15 +107,34 @@ func (o *Owner) settle(n dn.Number) {
 	}
 	a := o.grant(n, best.Request)
 	best.answer <- a
-	others := award{refused: a.refused}
 	if a.refused == nil {
-		others.refused = fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
+		a.refused = fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 	}
+	r.refuse(a.refused)
+}
+
+// refuse answers all that still wait.
+func (r *round) refuse(why *Error) {
 	for _, b := range r.bids {
 		if b.turn.CompareAndSwap(waiting, picked) {
-			b.answer <- others
+			b.answer <- award{refused: why}
 		}
 	}
+}
+
+// stop refuses what nobody will settle any more.
+func (o *Owner) stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped = true
+	for n, r := range o.rounds {
+		r.refuse(stopping(n))
+	}
+	clear(o.rounds)
+}
+
+func stopping(n dn.Number) *Error {
+	return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
 }
 
 // grant puts a reservation into the DN's record, if it can still be routed to.
