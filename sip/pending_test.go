@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 	w.put(phoneDN("1001"))
 	w.server.tcp[0].stuck = 500 * time.Millisecond
 	w.run()
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
 	l := w.dial("tcp")
 	r := reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP"}.String()
 	options := strings.ReplaceAll(reg{dn: "1001", callID: "o", cseq: 1, transport: "TCP"}.String(), "REGISTER", "OPTIONS")
@@ -40,11 +43,9 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 		t.Errorf("the REGISTER was answered already: %d", res.code)
 	}
 	f := w.server.flows.get(localOf(l))
-	if n := f.pending.len(); n != 1 {
-		t.Errorf("%d requests wait for answers", n)
-	}
+	until(t, "only the REGISTER waits for its answer", func() bool { return f.pending.len() == 1 })
 	held.Store(false)
-	close(hold)
+	release()
 	if res := l.receive(5 * time.Second); res == nil || res.code != 401 {
 		t.Fatal(res)
 	}
