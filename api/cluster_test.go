@@ -194,7 +194,7 @@ func TestHTTP(t *testing.T) {
 	for _, want := range []string{
 		"sipcluster_dns_known 4\n", "sipcluster_dns_in_service 4\n", "sipcluster_dns_owned 2\n",
 		`sipcluster_peer_rtt_seconds{peer="sip2"} 0.00025` + "\n", "sipcluster_raft_quorum 1\n", "# TYPE sipcluster_sip_requests_total counter\n",
-		`sipcluster_peer_to_seconds{peer="sip2"} 0.0001` + "\n", `sipcluster_peer_from_seconds{peer="sip2"} 0.00015` + "\n",
+		`sipcluster_peer_delay_to_seconds{peer="sip2"} 0.0001` + "\n", `sipcluster_peer_delay_from_seconds{peer="sip2"} 0.00015` + "\n",
 		`sipcluster_peer_last_answer_timestamp_seconds{peer="sip2"} 200.5` + "\n", `sipcluster_peer_send_queue_changes{peer="sip2"} 7` + "\n",
 		`sipcluster_peer_send_queue_bytes{peer="sip2"} 1024` + "\n", `sipcluster_peer_receive_queue_bytes{peer="sip2"} 96` + "\n",
 		`sipcluster_sip_requests_total{method="REGISTER"} 3` + "\n", "go_goroutines ",

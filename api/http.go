@@ -127,8 +127,8 @@ func (s observerSource) peer(p *Peer, emit func(Sample)) {
 	gauge("peer_dns_owned", "DNs in service that the peer owns.", float64(s.c.Table.OwnedBy(p.ID)))
 	l := &p.Link
 	gauge("peer_rtt_seconds", "Last round trip of the T-Controller link.", l.RTT.Seconds())
-	gauge("peer_to_seconds", "Estimated way of the last ping to the peer.", l.ToPeer.Seconds())
-	gauge("peer_from_seconds", "Estimated way of the last ping's answer from the peer.", l.FromPeer.Seconds())
+	gauge("peer_delay_to_seconds", "Estimated way of the last ping to the peer.", l.ToPeer.Seconds())
+	gauge("peer_delay_from_seconds", "Estimated way of the last ping's answer from the peer.", l.FromPeer.Seconds())
 	gauge("peer_clock_skew_seconds", "The peer's clock minus this node's.", l.ClockSkew.Seconds())
 	if !l.LastAnswer.IsZero() {
 		gauge("peer_last_answer_timestamp_seconds", "When the peer last answered a ping, by this node's clock.", float64(l.LastAnswer.UnixMilli())/1000)
