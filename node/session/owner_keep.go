@@ -27,6 +27,13 @@ func (o *Owner) Restore() {
 			own.ClaimTime, own.Seq = r.ClaimTime, max(own.Seq, r.Seq)+1
 		}
 		o.table.Restore(own)
+		if own.Agent == nil { // then Restore takes no reservation
+			reserved := own.Reserved
+			if own, ok = o.table.Own(r.Number); ok {
+				own.Reserved = reserved
+				o.table.Amend(own)
+			}
+		}
 	}
 }
 

@@ -1,0 +1,121 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+func TestOwner_AgentsComeBackAfterARestart(t *testing.T) {
+	view, dir := ownerView(t), t.TempDir()
+	a := openKeeper(t, "a", dir, view).run(t)
+	a.table.Register("1000", dn.Registered)
+	a.table.Register("1001", dn.Registered)
+	was := a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	was = a.does(t, "1000", AgentChange{Request: ready, Mode: 2, Reasons: []dn.KeyValue{{Key: "z"}, {Key: "b", Value: "c"}}})
+	a.does(t, "1001", AgentChange{Request: login, AgentID: "7"}) // the same agent at two DNs
+	kept, _ := a.table.Own("1001")
+	a.end(t)
+
+	a = openKeeper(t, "a", dir, view)
+	a.table.Restore(dn.Record{Number: "1001", ClaimTime: kept.ClaimTime, State: dn.InSrv, Reason: dn.Registered, Since: 3}) // as the SIP side does
+	a.owner.Restore()
+	a.run(t)
+	got, _ := a.table.Own("1000")
+	if !got.Agent.Equal(was.Agent) || got.State != dn.OOS || got.Reason != dn.DesktopLost || got.ClaimTime != was.Version.Claim.Time || got.Seq <= was.Version.Seq {
+		t.Errorf("the desktop's DN: %+v, want agent %+v", got, was.Agent)
+	}
+	got, _ = a.table.Own("1001")
+	if got.Agent == nil || got.Agent.ID != "7" || got.State != dn.InSrv || got.Since != 3 || got.Seq <= kept.Seq {
+		t.Errorf("the phone's DN: %+v", got)
+	}
+	a.table.Register("1000", dn.Registered)
+	if s, _ := a.table.Get("1000"); s.State != dn.InSrv || !s.Agent.Equal(was.Agent) {
+		t.Errorf("after the desktop came back: %+v", s)
+	}
+}
+
+// The process was killed: Close is never called. What was answered is there.
+func TestOwner_WhatWasAnsweredSurvivesTheProcess(t *testing.T) {
+	view, dir := ownerView(t), t.TempDir()
+	a := openKeeper(t, "a", dir, view).run(t)
+	a.table.Register("1000", dn.Registered)
+	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	copied := copyDir(t, dir)
+	b := openKeeper(t, "a", copied, view)
+	b.owner.Restore()
+	if got, _ := b.table.Own("1000"); got.Agent == nil || got.Agent.ID != "7" {
+		t.Errorf("restored %+v", got)
+	}
+}
+
+func TestOwner_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
+	dir := t.TempDir()
+	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
+	a.table.Register("1000", dn.Registered)
+	a.table.Register("1001", dn.Registered)
+	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	a.does(t, "1001", AgentChange{Request: login, AgentID: "8"})
+	a.end(t)
+
+	view := founded(t, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15550001001"})
+	a = openKeeper(t, "a", dir, view)
+	a.owner.Restore()
+	if _, ok := a.table.Own("1000"); ok {
+		t.Error("a deleted DN came back")
+	}
+	if r, ok := a.table.Own("1001"); !ok || r.Agent.ID != "8" {
+		t.Errorf("1001: %+v", r)
+	}
+	a.run(t)
+	waitFor(t, "the deleted DN leaves the store", func() bool { return len(a.owner.store.numbers()) == 1 })
+	a.end(t)
+	if got := openKeeper(t, "a", dir, view).owner.store.restored(); len(got) != 1 || got[0].Number != "1001" {
+		t.Errorf("the store has %+v", got)
+	}
+}
+
+// What came along with a move is stored here, and forgotten where it was.
+func TestOwner_StoreFollowsTheDN(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	a.table.Register("1000", dn.Registered)
+	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	waitFor(t, "b hears of the agent", func() bool { s, _ := b.table.Get("1000"); return s.Agent != nil })
+	b.table.Register("1000", dn.Registered)
+	waitFor(t, "b stored it", func() bool { return len(b.owner.store.numbers()) == 1 })
+	waitFor(t, "a forgot it", func() bool { return len(a.owner.store.numbers()) == 0 })
+	b.end(t)
+	b = openKeeper(t, "b", b.dir, b.view)
+	b.owner.Restore()
+	if r, _ := b.table.Own("1000"); r.Agent == nil || r.Agent.ID != "7" {
+		t.Errorf("b restored %+v", r)
+	}
+	a.end(t)
+	if got := openKeeper(t, "a", a.dir, a.view).owner.store.restored(); len(got) != 0 {
+		t.Errorf("a still has %+v", got)
+	}
+}
+
+func TestOwner_ReservationOutlivesTheProcess(t *testing.T) {
+	view, dir := ownerView(t, collectFor(1)), t.TempDir()
+	a := openKeeper(t, "a", dir, view).run(t)
+	a.table.Register("1000", dn.Registered)
+	if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r1", Duration: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	a.end(t)
+	a = openKeeper(t, "a", dir, view)
+	a.owner.Restore()
+	a.run(t)
+	a.table.Register("1000", dn.Registered)
+	err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Minute})
+	if codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+		t.Errorf("a second holder after the restart: %v", err)
+	}
+	if r, _ := a.table.Own("1000"); r.Reserved.Holder != "r1" || r.Reserved.Left > int64(time.Minute) || r.Reserved.Left < int64(30*time.Second) {
+		t.Errorf("reserved %+v", r.Reserved)
+	}
+}
