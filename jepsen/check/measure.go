@@ -56,8 +56,8 @@ func measure(m *model) []Measure {
 
 func (m *model) measureSilence(q *silence, observer, owner string) []Measure {
 	f := q.fault
-	if f.Confirmed != q.From {
-		return nil // not the begin of this fault
+	if f.Confirmed != q.From || len(f.Effect.Lies) > 0 {
+		return nil // not the begin of this fault, or somebody speaks in its place
 	}
 	dns := m.owned(owner, Span{f.Inject, min(q.To, m.h.End)})
 	lost, ok := m.firstTable(observer, Span{f.Inject, q.To}, func(rows map[string]history.Row) bool {
