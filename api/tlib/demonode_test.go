@@ -1,0 +1,65 @@
+package tlib_test
+
+import (
+	"net"
+
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+// demoNode answers the examples as a node would whose DN 1001 is in service.
+func demoNode() (addr string, stop func()) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	s := grpc.NewServer()
+	tlibpb.RegisterTLibraryServer(s, demo{})
+	go func() { _ = s.Serve(ln) }()
+	return ln.Addr().String(), s.Stop
+}
+
+type demo struct {
+	tlibpb.UnimplementedTLibraryServer
+}
+
+func (d demo) Session(stream grpc.BidiStreamingServer[tlibpb.ClientMessage, tlibpb.ServerMessage]) error {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return nil //nolint:nilerr // the client left
+		}
+		events := d.answer(m)
+		events[len(events)-1].ReferenceId = m.GetReferenceId()
+		if err := stream.Send(&tlibpb.ServerMessage{Events: events}); err != nil {
+			return err
+		}
+	}
+}
+
+func (demo) answer(m *tlibpb.ClientMessage) []*tlibpb.Event {
+	one := func(e *tlibpb.Event) []*tlibpb.Event { return []*tlibpb.Event{e} }
+	switch b := m.GetBody().(type) {
+	case *tlibpb.ClientMessage_OpenSession:
+		return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, Server: &tlibpb.ServerInfo{Node: "sip1"}})
+	case *tlibpb.ClientMessage_MonitorAll:
+		return []*tlibpb.Event{
+			{Message: tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, ThisDn: "1001", Owner: "sip1", Snapshot: true},
+			{Message: tlibpb.Message_EVENT_DN_OUT_OF_SERVICE, ThisDn: "1002", Snapshot: true},
+			{Message: tlibpb.Message_END_OF_SNAPSHOT},
+		}
+	case *tlibpb.ClientMessage_RegisterAddress:
+		return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_REGISTERED, ThisDn: b.RegisterAddress.GetDn(), Extensions: map[string]string{"status": "InSrv"}})
+	case *tlibpb.ClientMessage_AgentLogin:
+		return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_AGENT_LOGIN, ThisDn: b.AgentLogin.GetDn()})
+	case *tlibpb.ClientMessage_AgentReady:
+		return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_AGENT_READY, ThisDn: b.AgentReady.GetDn(), Reasons: map[string]string{"site": "dc1"}})
+	case *tlibpb.ClientMessage_ReserveAgent:
+		if b.ReserveAgent.GetDn() == "1001" {
+			return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_AGENT_RESERVED, ThisDn: "1001"})
+		}
+		return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_RESOURCE_SEIZED, ErrorMessage: "DN 1002 is reserved"})
+	}
+	return one(&tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_UNSUPPORTED_OPERATION})
+}

@@ -1,0 +1,168 @@
+package tlib
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+// RegisterAddress registers a DN with this session: its events come here. Shared
+// or private registration of a pstn DN makes the node its owner. The answer is
+// EventRegistered with the DN's status in Extensions. After a lost connection
+// the DN is registered again.
+func (c *Client) RegisterAddress(ctx context.Context, dn string, mode tlibpb.AddressMode) (*tlibpb.Event, error) {
+	return c.ask(ctx, "register DN "+dn, registerAddress(dn, mode))
+}
+
+// UnregisterAddress takes RegisterAddress back. With the last registration that
+// is not to monitor a pstn DN goes out of service.
+func (c *Client) UnregisterAddress(ctx context.Context, dn string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "unregister DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_UnregisterAddress{UnregisterAddress: &tlibpb.UnregisterAddress{Dn: dn}}})
+}
+
+// QueryAddress asks for a DN's status, which is in the answer's Extensions.
+func (c *Client) QueryAddress(ctx context.Context, dn string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "query DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryAddress{QueryAddress: &tlibpb.QueryAddress{Dn: dn}}})
+}
+
+// QueryServer asks what the node is and which nodes it hears.
+func (c *Client) QueryServer(ctx context.Context) (*tlibpb.ServerInfo, error) {
+	e, err := c.ask(ctx, "query the server", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{QueryServer: &tlibpb.QueryServer{}}})
+	return e.GetServer(), err
+}
+
+// MonitorAll asks for the events of all DNs that pass the filter; nil is no
+// filter. The node's rows, EndOfSnapshot and then every change are events: read
+// them. MonitorAll returns when the first of them is here. Asking again replaces
+// the filter. After a lost connection the client asks again, for what is new
+// where the node can tell, else for a snapshot: EndOfSnapshot says which by
+// Resumed. A DN that is in no row of a snapshot is not there any more.
+func (c *Client) MonitorAll(ctx context.Context, filter *tlibpb.MonitorFilter) error {
+	own := &tlibpb.MonitorFilter{}
+	proto.Merge(own, filter)
+	_, err := c.ask(ctx, "monitor all", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{Filter: own}}})
+	return err
+}
+
+// StopMonitor ends MonitorAll. Events that the node told before may still wait
+// to be read.
+func (c *Client) StopMonitor(ctx context.Context) error {
+	_, err := c.ask(ctx, "stop monitoring", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_StopMonitor{StopMonitor: &tlibpb.StopMonitor{}}})
+	return err
+}
+
+// AgentLogin logs an agent in at a DN in service where nobody is, that this
+// session has registered, not only to monitor it. The agent stays logged in when
+// the session ends. reasons may be nil: up to 16, keys of up to 64 and values of
+// up to 256 bytes. The answer is EventAgentLogin.
+func (c *Client) AgentLogin(ctx context.Context, dn, agentID string, mode tlibpb.AgentWorkMode, reasons map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "log in at DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogin{
+		AgentLogin: &tlibpb.AgentLogin{Dn: dn, AgentId: agentID, WorkMode: mode, Reasons: reasons}}})
+}
+
+// AgentLogout logs the agent at the DN out. The answer is EventAgentLogout.
+func (c *Client) AgentLogout(ctx context.Context, dn string, reasons map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "log out at DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogout{
+		AgentLogout: &tlibpb.AgentLogout{Dn: dn, Reasons: reasons}}})
+}
+
+// AgentReady makes the agent at the DN ready for calls. The answer is
+// EventAgentReady, with the owner's site as the reason "site".
+func (c *Client) AgentReady(ctx context.Context, dn string, mode tlibpb.AgentWorkMode, reasons map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "make DN "+dn+" ready", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentReady{
+		AgentReady: &tlibpb.AgentReady{Dn: dn, WorkMode: mode, Reasons: reasons}}})
+}
+
+// AgentNotReady makes the agent at the DN not ready. The answer is
+// EventAgentNotReady.
+func (c *Client) AgentNotReady(ctx context.Context, dn string, mode tlibpb.AgentWorkMode, reasons map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "make DN "+dn+" not ready", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentNotReady{
+		AgentNotReady: &tlibpb.AgentNotReady{Dn: dn, WorkMode: mode, Reasons: reasons}}})
+}
+
+// MaxReservation is how long a reservation may last.
+const MaxReservation = time.Hour
+
+// ReserveAgent asks the DN's owner to reserve it for d, in whole milliseconds, at
+// most MaxReservation. The owner collects requests for a moment; the highest
+// priority wins, among equals the oldest. The answer is EventAgentReserved; who
+// does not win gets an *Error. The reservation outlives the session.
+func (c *Client) ReserveAgent(ctx context.Context, dn string, d time.Duration, priority uint32) (*tlibpb.Event, error) {
+	if d < time.Millisecond || d > MaxReservation {
+		return nil, fmt.Errorf("reserve DN %s: %w", dn, &Error{tlibpb.ErrorCode_INVALID_ATTRIBUTE, fmt.Sprintf("a reservation lasts from 1ms to %v, not %v", MaxReservation, d)})
+	}
+	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, DurationMs: uint32(d.Milliseconds()), Priority: priority})
+}
+
+// CancelReservation ends this session's reservation of the DN.
+func (c *Client) CancelReservation(ctx context.Context, dn string) (*tlibpb.Event, error) {
+	return c.reserve(ctx, "cancel the reservation of DN "+dn, &tlibpb.ReserveAgent{Dn: dn})
+}
+
+func (c *Client) reserve(ctx context.Context, what string, m *tlibpb.ReserveAgent) (*tlibpb.Event, error) {
+	return c.ask(ctx, what, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: m}})
+}
+
+// ask sends a request and waits for its answer.
+func (c *Client) ask(ctx context.Context, what string, req *tlibpb.ClientMessage) (*tlibpb.Event, error) {
+	e, err := c.exchange(ctx, req)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", what, err)
+	case e.GetMessage() == tlibpb.Message_EVENT_ERROR:
+		return nil, fmt.Errorf("%s: %w", what, &Error{e.GetErrorCode(), e.GetErrorMessage()})
+	}
+	return e, nil
+}
+
+func (c *Client) exchange(ctx context.Context, m *tlibpb.ClientMessage) (*tlibpb.Event, error) {
+	c.mu.Lock()
+	s := c.cur
+	c.mu.Unlock()
+	if s == nil || c.over() {
+		return nil, c.absent()
+	}
+	answer := make(chan *tlibpb.Event, 1)
+	r := &request{m, answer}
+	select {
+	case s.out <- r:
+	case <-s.done:
+		return nil, c.absent()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("not sent: %w", ctx.Err())
+	}
+	select {
+	case e := <-answer:
+		return e, nil
+	case <-s.done:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	r.answer = nil // when it comes now, it is an event
+	c.mu.Unlock()
+	select {
+	case e := <-answer: // after all
+		return e, nil
+	default:
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
+	}
+	return nil, ErrUnknownOutcome
+}
+
+// absent says why there is no session.
+func (c *Client) absent() error {
+	select {
+	case <-c.ended:
+		return c.err
+	case <-c.closing:
+		return ErrClosed
+	default:
+		return ErrNotConnected
+	}
+}
