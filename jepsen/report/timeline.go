@@ -183,7 +183,7 @@ func (c *canvas) faults() {
 				break
 			}
 		}
-		if fits := int(room / 5.9); fits >= 3 {
+		if fits := int((room - 5) / 6.1); fits >= 3 {
 			c.text(x, y+9, "band", clip(name, fits))
 		}
 	}
