@@ -43,7 +43,7 @@ type watch struct {
 	filter  watchFilter
 	// agents: changes of agents and of use are told too.
 	agents bool
-	stream  grpc.ServerStreamingServer[tcpb.WatchResponse]
+	stream grpc.ServerStreamingServer[tcpb.WatchResponse]
 	// batch holds changes that are not sent yet.
 	batch []*tcpb.DNEvent
 }

@@ -144,6 +144,7 @@ func (n *Node) bindPorts() (err error) {
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
 	}
+	n.onClose(n.sip.Close)
 	return n.openSessions()
 }
 

@@ -273,16 +273,17 @@ type PeerStatus struct {
 	// Gossip's opinion, for the operator: "alive", "dead".
 	Gossip string `protobuf:"bytes,9,opt,name=gossip,proto3" json:"gossip,omitempty"`
 	TcAddr string `protobuf:"bytes,10,opt,name=tc_addr,json=tcAddr,proto3" json:"tc_addr,omitempty"`
-	// The link that this node follows the peer by, as the T-Controller measures
-	// it: one-way times are estimates, the clocks' difference taken from the
-	// fastest of the last round trips.
+	// One-way times of the link that this node follows the peer by: estimates, the
+	// clocks' difference taken from the fastest of the last round trips.
 	ToPeerMs   float64 `protobuf:"fixed64,11,opt,name=to_peer_ms,json=toPeerMs,proto3" json:"to_peer_ms,omitempty"`
 	FromPeerMs float64 `protobuf:"fixed64,12,opt,name=from_peer_ms,json=fromPeerMs,proto3" json:"from_peer_ms,omitempty"`
 	// Since the last answer to a ping, ms.
 	LastAnswerMs float64 `protobuf:"fixed64,13,opt,name=last_answer_ms,json=lastAnswerMs,proto3" json:"last_answer_ms,omitempty"`
-	// Changes of this node's DNs that wait to be sent to the peer.
+	// Changes of this node's DNs that wait to be sent to the peer, by the link
+	// that it follows this node by.
 	SendQueue uint64 `protobuf:"varint,14,opt,name=send_queue,json=sendQueue,proto3" json:"send_queue,omitempty"`
-	// Bytes that the peer's kernel has not acknowledged, and that this node has not read.
+	// Bytes of both links that the peer's kernel has not acknowledged, and that
+	// this node has not read.
 	SendQueueBytes    uint64 `protobuf:"varint,15,opt,name=send_queue_bytes,json=sendQueueBytes,proto3" json:"send_queue_bytes,omitempty"`
 	ReceiveQueueBytes uint64 `protobuf:"varint,16,opt,name=receive_queue_bytes,json=receiveQueueBytes,proto3" json:"receive_queue_bytes,omitempty"`
 	unknownFields     protoimpl.UnknownFields

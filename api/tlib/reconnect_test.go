@@ -173,11 +173,11 @@ func TestReconnect_ASilentNodeIsLeftAfter3s(t *testing.T) {
 			l.says(0)
 		}
 		began := time.Now()
-		go ns.at["a"].greets(sip1, false)
 		e := wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
 		if d := time.Since(began); d != 3*time.Second {
 			t.Errorf("after %v: %v", d, e)
 		}
+		ns.at["a"].greets(sip1, false)
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
 	})
 }

@@ -1,0 +1,338 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// office is a node with everything real but the network: node n1 at dc1, whose
+// peer is n2 at dc2.
+type office struct {
+	t        testing.TB
+	machine  *fsm.Machine
+	index    uint64
+	table    *dn.Table
+	peer     *dn.Copy
+	control  *Controller
+	draining *atomic.Bool
+}
+
+func newOffice(t testing.TB) *office {
+	t.Helper()
+	o := &office{t: t, draining: &atomic.Bool{}}
+	dir := t.TempDir()
+	var err error
+	if o.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(dir, "config.db")}); err != nil {
+		t.Fatal(err)
+	}
+	o.command(&configpb.Command{Version: 1, NewEpoch: "e1"})
+	o.write(
+		&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.org"}}},
+		nodeOf("a", "n1", "dc1"), nodeOf("b", "n2", "dc2"),
+		&configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "sales"}}},
+		pstnDN("2001"), pstnDN("2002", "sales"), sipDN("1001"),
+		&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}}},
+	)
+	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1})
+	owner, err := OpenOwner(OwnerConfig{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
+		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.control = New(Config{Table: o.table, Machine: o.machine, Owner: owner, Draining: o.draining.Load, Version: "test", Log: owner.log})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = owner.Run(ctx) })
+	running.Go(func() { _ = o.control.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		if err := owner.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := o.machine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return o
+}
+
+func nodeOf(id, name, where string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: where, ClusterAddr: "127.0.0.1:7002"}}}
+}
+
+func putDN(d *configpb.DN) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}}
+}
+
+func pstnDN(number string, groups ...string) *configpb.Mutation {
+	return putDN(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: groups})
+}
+
+func sipDN(number string) *configpb.Mutation {
+	return putDN(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: "0123456789abcdef0123456789abcdef"})
+}
+
+func deleteDN(number string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: number}}
+}
+
+func (o *office) write(m ...*configpb.Mutation) {
+	o.t.Helper()
+	o.command(&configpb.Command{Version: 1, Mutations: m})
+}
+
+func (o *office) command(c *configpb.Command) {
+	o.t.Helper()
+	if r := o.machine.ApplyCommand(c); r.Err != nil {
+		o.t.Fatal(r.Err)
+	}
+}
+
+// says makes the peer n2 say something of its DNs.
+func (o *office) says(records ...dn.Record) {
+	o.t.Helper()
+	if o.peer == nil {
+		c, err := o.table.Sync("b", 1, false)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if err := c.Synced(1); err != nil || !o.table.SetHeard("b", true) {
+			o.t.Fatal("n2 is not heard", err)
+		}
+		o.peer = c
+	}
+	if bad, err := o.peer.Apply(records, 2); bad > 0 || err != nil {
+		o.t.Fatal(bad, err)
+	}
+}
+
+// wire is a client's connection in memory.
+type wire struct {
+	o      *office
+	ctx    context.Context //nolint:containedctx // a stream's, as in gRPC
+	hangUp context.CancelFunc
+	in     chan *tlibpb.ClientMessage
+	closed chan struct{}
+	ended  chan error
+	// reading: the client reads what it gets.
+	reading atomic.Bool
+	link    *tlibpb.Event
+	ref     uint64
+
+	mu      sync.Mutex
+	changed chan struct{}
+	events  []*tlibpb.Event
+	seq     uint64
+}
+
+func (w *wire) Context() context.Context { return w.ctx }
+
+func (w *wire) Recv() (*tlibpb.ClientMessage, error) {
+	select {
+	case m := <-w.in:
+		return m, nil
+	case <-w.closed:
+		return nil, io.EOF
+	case <-w.ctx.Done():
+		return nil, w.ctx.Err()
+	}
+}
+
+func (w *wire) Send(m *tlibpb.ServerMessage) error {
+	if !w.reading.Load() {
+		<-w.ctx.Done()
+		return w.ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, m.GetEvents()...)
+	w.seq = max(w.seq, m.GetSeq())
+	close(w.changed)
+	w.changed = make(chan struct{})
+	return w.ctx.Err()
+}
+
+// wire connects a client that has not opened its session.
+func (o *office) wire(p Port) *wire {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &wire{o: o, ctx: ctx, hangUp: cancel, in: make(chan *tlibpb.ClientMessage), closed: make(chan struct{}), ended: make(chan error, 1), changed: make(chan struct{})}
+	w.reading.Store(true)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		err := o.control.Serve(w, p)
+		cancel() // as gRPC does when the handler returns
+		w.ended <- err
+	}()
+	o.t.Cleanup(func() { cancel(); <-served })
+	return w
+}
+
+// connect opens a session at a port.
+func (o *office) connect(p Port, open *tlibpb.OpenSession) *wire {
+	o.t.Helper()
+	w := o.wire(p)
+	w.link = w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: open}})
+	if w.link.GetMessage() != tlibpb.Message_EVENT_LINK_CONNECTED {
+		o.t.Fatalf("the session begins with %v", w.link)
+	}
+	return w
+}
+
+func (w *wire) post(m *tlibpb.ClientMessage) uint64 {
+	w.ref++
+	m.ReferenceId = w.ref
+	select {
+	case w.in <- m:
+	case <-w.ctx.Done():
+	}
+	return w.ref
+}
+
+func (w *wire) ask(m *tlibpb.ClientMessage) (e *tlibpb.Event) {
+	w.o.t.Helper()
+	ref := w.post(m)
+	w.wait(fmt.Sprint("the answer to ", m), func(x *tlibpb.Event) bool { e = x; return x.GetReferenceId() == ref })
+	return e
+}
+
+func (w *wire) wait(what string, is func(*tlibpb.Event) bool) {
+	w.o.t.Helper()
+	timer := time.NewTimer(5 * time.Second)
+	defer timer.Stop()
+	for {
+		w.mu.Lock()
+		ok, changed := slices.ContainsFunc(w.events, is), w.changed
+		w.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			w.o.t.Fatalf("%s: did not come; heard %q", what, w.heard())
+		}
+	}
+}
+
+// heard is everything that the client was told since it last asked, in lines.
+func (w *wire) heard() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, e := range w.events {
+		out = append(out, line(e))
+	}
+	w.events = nil
+	return out
+}
+
+// position is the newest that the client knows.
+func (w *wire) position() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seq
+}
+
+// hears waits for the last line, and wants to have heard exactly these.
+func (w *wire) hears(want ...string) {
+	w.o.t.Helper()
+	w.wait(want[len(want)-1], func(e *tlibpb.Event) bool { return line(e) == want[len(want)-1] })
+	if got := w.heard(); !slices.Equal(got, want) {
+		w.o.t.Errorf("heard\n%q\nwant\n%q", got, want)
+	}
+}
+
+// says wants a request's answer to be this line, and forgets what was heard up
+// to it.
+func (w *wire) says(want string, m *tlibpb.ClientMessage) {
+	w.o.t.Helper()
+	e := w.ask(m)
+	if got := line(e); got != want {
+		w.o.t.Errorf("%v:\n got %q\nwant %q", m, got, want)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = w.events[slices.Index(w.events, e)+1:]
+}
+
+// awaits waits for a line and forgets what was heard.
+func (w *wire) awaits(want string) {
+	w.o.t.Helper()
+	w.wait(want, func(e *tlibpb.Event) bool { return line(e) == want })
+	w.heard()
+}
+
+// line is an event in one line.
+func line(e *tlibpb.Event) string {
+	s := e.GetMessage().String()
+	if e.GetThisDn() != "" {
+		s += " " + e.GetThisDn()
+	}
+	switch e.GetMessage() {
+	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+		s += fmt.Sprintf(" %s %s", e.GetOwner(), e.GetReason())
+	case tlibpb.Message_EVENT_REGISTERED, tlibpb.Message_EVENT_ADDRESS_INFO:
+		s += " " + e.GetExtensions()["status"]
+	case tlibpb.Message_EVENT_ERROR:
+		s += " " + e.GetErrorCode().String()
+	case tlibpb.Message_EVENT_AGENT_READY:
+		s += " " + e.GetAgentId() + " " + e.GetReasons()["site"]
+	}
+	if e.GetSnapshot() {
+		s += " row"
+	}
+	if e.GetResumed() {
+		s += " resumed"
+	}
+	return s
+}
+
+func registerAddress(n string, m tlibpb.AddressMode) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{Dn: n, Mode: m}}}
+}
+
+func unregisterAddress(n string) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_UnregisterAddress{UnregisterAddress: &tlibpb.UnregisterAddress{Dn: n}}}
+}
+
+func monitorAll(m *tlibpb.MonitorAll) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: m}}
+}
+
+func agentLogin(n, id string) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogin{AgentLogin: &tlibpb.AgentLogin{Dn: n, AgentId: id}}}
+}
+
+func agentReady(n string) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: n}}}
+}
+
+func agentNotReady(n string) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentNotReady{AgentNotReady: &tlibpb.AgentNotReady{Dn: n}}}
+}
+
+func query(n string) *tlibpb.ClientMessage {
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryAddress{QueryAddress: &tlibpb.QueryAddress{Dn: n}}}
+}
+
+const (
+	shared  = tlibpb.AddressMode_ADDRESS_MODE_SHARED
+	private = tlibpb.AddressMode_ADDRESS_MODE_PRIVATE
+	watched = tlibpb.AddressMode_ADDRESS_MODE_MONITOR
+)

@@ -1,0 +1,267 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+func TestOwner_SetAgentIsDoneByTheKeeper(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	done := a.does(t, "1000", AgentChange{Request: login, AgentID: "7", Mode: 3, Reasons: []dn.KeyValue{{Key: "b"}, {Key: "a"}}})
+	s, _ := b.table.Get("1000")
+	if !s.Agent.Equal(done.Agent) || s.Version != done.Version || s.Agent.State != dn.LoggedIn || s.Agent.Mode != 3 || s.Agent.Reasons[0].Key != "a" {
+		t.Errorf("answered %+v, kept %+v", done, s)
+	}
+	waitFor(t, "a hears it", func() bool {
+		s, _ := a.table.Get("1000")
+		return s.Version == done.Version && s.Agent.Equal(done.Agent)
+	})
+	if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "8"}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+		t.Errorf("another login: %v", err)
+	}
+}
+
+func TestOwner_SetAgentRefuses(t *testing.T) {
+	a := newKeeper(t, "a", ownerView(t))
+	for name, c := range map[string]struct {
+		n      dn.Number
+		change AgentChange
+		code   tlibpb.ErrorCode
+	}{
+		"not configured":         {"77", AgentChange{Request: login, AgentID: "7"}, tlibpb.ErrorCode_NOT_CONFIGURED},
+		"a routing point":        {"9000", AgentChange{Request: login, AgentID: "7"}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
+		"a bad mode":             {"1000", AgentChange{Request: ready, Mode: 9}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
+		"nobody registered":      {"1000", AgentChange{Request: login, AgentID: "7"}, tlibpb.ErrorCode_OUT_OF_SERVICE},
+		"no number but an essay": {dn.Number(strings.Repeat("1", 5000)), AgentChange{Request: logout}, tlibpb.ErrorCode_NOT_CONFIGURED},
+	} {
+		if _, err := a.owner.SetAgent(t.Context(), c.n, c.change); codeOf(t, err) != c.code {
+			t.Errorf("%s: %v, want %v", name, err, c.code)
+		}
+	}
+}
+
+func TestOwner_AgentChangesWhileTheDNIsOutOfService(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	r := b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	b.table.End("1000", r.ClaimTime, dn.Unregistered)
+	if done := a.does(t, "1000", AgentChange{Request: notReady}); done.Agent.State != dn.NotReady {
+		t.Errorf("not ready: %+v", done.Agent)
+	}
+	a.does(t, "1000", AgentChange{Request: logout})
+	if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
+		t.Errorf("login: %v", err)
+	}
+}
+
+func TestOwner_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
+	a, b := newKeeper(t, "a", ownerView(t)), newKeeper(t, "b", ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	cut := a.follow(t, b)
+	a.sees(t, "1000", "b")
+	cut()
+	for _, err := range []error{
+		func() error {
+			_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: logout})
+			return err
+		}(),
+		a.owner.Reserve(t.Context(), "1000", Request{Holder: "r", Duration: time.Second}),
+	} {
+		if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || !strings.Contains(err.Error(), "its owner n-b can't be heard") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// b's owner side has no DN any more when the request arrives: it went to a.
+func TestOwner_FollowsADNThatMovesMeanwhile(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	var once sync.Once
+	move := func(context.Context) {
+		once.Do(func() {
+			a.table.Register("1000", dn.Registered)
+			b.sees(t, "1000", "a")
+		})
+	}
+	b.before.Store(&move)
+	done := a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	if done.Version.Claim.Node != "a" {
+		t.Errorf("done by %s", done.Version.Claim.Node)
+	}
+}
+
+// What this node hears lags behind: b says that it has not the DN, and only then
+// the word of the new owner arrives.
+func TestOwner_WaitsForTheTableAfterAMove(t *testing.T) {
+	view := ownerView(t)
+	a, b := pair(t, view)
+	c := newKeeper(t, "c", view)
+	c.serve(t, a)
+	b.follow(t, c)
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	c.table.Register("1000", dn.Registered)
+	b.sees(t, "1000", "c")
+	result := make(chan error, 1)
+	go func() {
+		_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+		result <- err
+	}()
+	a.follow(t, c)
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOwner_GivesUpOnADNThatIsNowhere(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	asked := 0
+	a.dials["b"] = func() (grpc.ClientConnInterface, error) {
+		asked++
+		return answering{status.Error(codes.FailedPrecondition, "not here")}, nil
+	}
+	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+	if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || asked != maxTries {
+		t.Errorf("after %d tries: %v", asked, err)
+	}
+}
+
+// answering is a connection on which every request gets the same error.
+type answering struct{ err error }
+
+func (a answering) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return a.err }
+
+func (a answering) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, a.err
+}
+
+func TestOwner_FaultsOfTheWayToTheKeeper(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	for name, c := range map[string]struct {
+		dialed, answer error
+		code           tlibpb.ErrorCode
+	}{
+		"no connection":       {dialed: errors.New("not on the roster"), code: tlibpb.ErrorCode_OUT_OF_SERVICE},
+		"never sent":          {answer: fmt.Errorf("%w: refused", errNotSent), code: tlibpb.ErrorCode_OUT_OF_SERVICE},
+		"broke on the way":    {answer: status.Error(codes.Unavailable, "reset"), code: tlibpb.ErrorCode_TIMEOUT},
+		"timed out":           {answer: status.Error(codes.DeadlineExceeded, "late"), code: tlibpb.ErrorCode_TIMEOUT},
+		"failed inside":       {answer: status.Error(codes.Internal, "panic"), code: tlibpb.ErrorCode_TIMEOUT},
+		"an older version":    {answer: status.Error(codes.Unimplemented, "no Owner"), code: tlibpb.ErrorCode_UNSUPPORTED_OPERATION},
+		"refused at the gRPC": {answer: status.Error(codes.InvalidArgument, "bad"), code: tlibpb.ErrorCode_INVALID_ATTRIBUTE},
+		"an empty answer":     {code: tlibpb.ErrorCode_INTERNAL_ERROR},
+	} {
+		a.dials["b"] = func() (grpc.ClientConnInterface, error) { return answering{c.answer}, c.dialed }
+		if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"}); codeOf(t, err) != c.code {
+			t.Errorf("%s: %v, want %v", name, err, c.code)
+		}
+	}
+}
+
+// The keeper takes the request and is silent: nobody knows what it did.
+func TestOwner_SilentKeeperTimesOut(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	hang := func(ctx context.Context) { <-ctx.Done() }
+	b.before.Store(&hang)
+	began := time.Now()
+	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+	if codeOf(t, err) != tlibpb.ErrorCode_TIMEOUT || time.Since(began) > 2*keeperTimeout {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := a.owner.SetAgent(ctx, "1000", AgentChange{Request: logout}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller who left: %v", err)
+	}
+}
+
+func TestOwner_UnreachableKeeperWasNotAsked(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	if err := b.ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+	if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || !strings.Contains(err.Error(), "reached") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOwnerServer_ChecksEveryField(t *testing.T) {
+	a := newKeeper(t, "a", ownerView(t))
+	a.table.Register("1000", dn.Registered)
+	s := a.owner.Server()
+	many := make([]*tcpb.KeyValue, 5000)
+	for i := range many {
+		many[i] = &tcpb.KeyValue{Key: fmt.Sprint(i)}
+	}
+	for name, p := range map[string]*tcpb.SetAgentRequest{
+		"no request": {Dn: "1000"}, "unknown request": {Dn: "1000", Request: 77}, "no id": {Dn: "1000", Request: login},
+		"long id": {Dn: "1000", Request: login, AgentId: strings.Repeat("x", 65)}, "mode": {Dn: "1000", Request: login, AgentId: "7", WorkMode: 256},
+		"reasons": {Dn: "1000", Request: login, AgentId: "7", Reasons: many}, "kind": {Dn: "9000", Request: login, AgentId: "7"},
+		"no DN": {Dn: "55", Request: login, AgentId: "7"},
+	} {
+		if r, err := s.SetAgent(t.Context(), p); err != nil || r.GetErrorCode() == 0 || r.GetErrorMessage() == "" {
+			t.Errorf("%s: %v %v", name, r, err)
+		}
+	}
+	for name, p := range map[string]*tcpb.ReserveRequest{
+		"no holder": {Dn: "1000", DurationMs: 1}, "long holder": {Dn: "1000", Holder: strings.Repeat("x", 129)}, "no UTF-8": {Dn: "1000", Holder: "\xff"},
+		"long": {Dn: "1000", Holder: "r", DurationMs: 3_600_001}, "very long": {Dn: "1000", Holder: "r", DurationMs: 1<<32 - 1}, "kind": {Dn: "9000", Holder: "r"},
+	} {
+		if r, err := s.Reserve(t.Context(), p); err != nil || r.GetErrorCode() == 0 || r.GetErrorMessage() == "" {
+			t.Errorf("%s: %v %v", name, r, err)
+		}
+	}
+	_, bad := s.SetAgent(t.Context(), &tcpb.SetAgentRequest{Dn: "no number", Request: logout})
+	_, elsewhere := s.Reserve(t.Context(), &tcpb.ReserveRequest{Dn: "1001", Holder: "r", DurationMs: 1})
+	if status.Code(bad) != codes.InvalidArgument || status.Code(elsewhere) != codes.FailedPrecondition {
+		t.Errorf("got %v and %v", bad, elsewhere)
+	}
+}
+
+// Two log in at once, one of them through the other node: one of them is in.
+func TestOwner_OneOfManyLogins(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	b.table.Register("1000", dn.Registered)
+	a.sees(t, "1000", "b")
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	codes := map[tlibpb.ErrorCode]int{}
+	for i := range 20 {
+		wg.Go(func() {
+			_, err := []*keeper{a, b}[i%2].owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: fmt.Sprint(i)})
+			mu.Lock()
+			defer mu.Unlock()
+			codes[codeOf(t, err)]++
+		})
+	}
+	wg.Wait()
+	if codes[0] != 1 || codes[tlibpb.ErrorCode_RESOURCE_SEIZED] != 19 {
+		t.Errorf("outcomes: %v", codes)
+	}
+}
