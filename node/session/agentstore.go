@@ -210,7 +210,7 @@ func (s *agentStore) writeBatch(file *agentFile, batch map[dn.Number][]byte) err
 	}
 	err := file.write(batch)
 	if errors.Is(err, errAgentsDamaged) {
-		return errors.Join(err, s.replace(file))
+		return s.replace(err)
 	}
 	return err
 }
@@ -231,32 +231,34 @@ func (s *agentStore) reopen() error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return err
 	}
-	file, _, _, err := openAgentFile(s.path, s.log)
-	return s.swap(file, err)
+	file, old, _, err := openAgentFile(s.path, s.log)
+	return s.swap(file, old, err)
 }
 
 // replace starts a fresh file, into which everything has to be put again.
-func (s *agentStore) replace(file *agentFile) error {
-	file.abandon()
-	if err := setAside(s.path, errAgentsDamaged, s.log); err != nil {
-		return s.swap(nil, err)
+func (s *agentStore) replace(why error) error {
+	if err := setAside(s.path, why, s.log); err != nil {
+		return s.swap(nil, nil, err)
 	}
 	return s.reopen()
 }
 
-// swap takes another file, and asks for everything again.
-func (s *agentStore) swap(file *agentFile, err error) error {
+// swap takes another file with what is in it, and asks for everything again.
+func (s *agentStore) swap(file *agentFile, old []dn.Record, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file = file; file == nil {
 		return err
 	}
 	clear(s.words)
+	for i := range old { // older than all that comes
+		s.words[old[i].Number] = word{attempt: s.past}
+	}
 	select {
 	case s.lost <- struct{}{}:
 	default: // it was asked for already
 	}
-	return errors.Join(err, errFresh)
+	return errFresh
 }
 
 // errFresh has a batch written again, to another file.

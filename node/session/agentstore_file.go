@@ -102,7 +102,7 @@ func opening(err error) error {
 
 // guard turns what bbolt does on a damaged file, panics and faults in the
 // mapped pages, into errAgentsDamaged. A transaction that panicked keeps its
-// lock: the file must be abandoned, not closed.
+// lock: the file must not be closed then, that would wait for it.
 func guard(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -159,9 +159,6 @@ func (f *agentFile) sync() error {
 }
 
 func (f *agentFile) close() error { return guard(f.db.Close) }
-
-// abandon leaves a file whose lock a panic keeps to the end of the process.
-func (f *agentFile) abandon() { f.db = nil }
 
 // setAside renames a damaged file, so that somebody can look at it.
 func setAside(path string, why error, log *slog.Logger) error {

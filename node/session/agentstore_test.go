@@ -198,13 +198,73 @@ func TestAgentStore_WritesLaterWhatItCannotWriteNow(t *testing.T) {
 	}
 }
 
+// The file is there again, as it was long ago: nothing of that counts.
+func TestAgentStore_FileThatComesLateIsBroughtUpToDate(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agents.db")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
+	a.table.Register("1000", dn.Registered)
+	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	if err := errors.Join(os.Remove(path), os.Rename(filepath.Join(filled(t), "agents.db"), path)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it is stored", func() bool { return a.owner.Failing() == nil })
+	a.end(t)
+	s, _ := openStore(t, dir)
+	if got := s.restored(); len(got) != 1 || got[0].Number != "1000" {
+		t.Errorf("stored %+v", got)
+	}
+}
+
+// A write fails, then the disk has room again.
+func TestAgentStore_FailedWriteIsRepeated(t *testing.T) {
+	dir := t.TempDir()
+	s, lines := openStore(t, dir)
+	good := s.file
+	bad, err := openBolt(filepath.Join(t.TempDir(), "agents.db"))
+	if err == nil {
+		err = bad.close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.file = bad
+	first := s.put(record("1", 5, 1, "old"))
+	for range 2 {
+		if s.commit() == nil {
+			t.Fatal("a closed file takes writes")
+		}
+	}
+	<-first // answered all the same
+	s.put(record("1", 5, 2, "new"))
+	s.put(record("2", 5, 1, "x"))
+	s.drop("2")
+	s.file = good
+	if err := s.commit(); err != nil || s.failing() != nil {
+		t.Fatal(err)
+	}
+	if lines.count("cannot be written") != 1 || lines.count("works again") != 1 {
+		t.Errorf("logged %q", lines.lines)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ = openStore(t, dir)
+	if got := s.restored(); len(got) != 1 || got[0].Agent.ID != "new" {
+		t.Errorf("stored %+v", got)
+	}
+}
+
 // bbolt panics over a page while the node runs: a fresh file gets everything.
 func TestAgentStore_FileThatFailsWhileRunningIsReplaced(t *testing.T) {
 	a := newKeeper(t, "a", ownerView(t))
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	if err := a.owner.store.replace(a.owner.store.file); !errors.Is(err, errFresh) {
+	if err := a.owner.store.replace(errAgentsDamaged); !errors.Is(err, errFresh) {
 		t.Fatal(err)
 	}
 	a.does(t, "1001", AgentChange{Request: login, AgentID: "8"})

@@ -71,7 +71,7 @@ type keeper struct {
 
 var incarnations atomic.Uint64
 
-func openKeeper(t *testing.T, id dn.Node, dir string, view *fsm.View) *keeper {
+func openKeeper(t testing.TB, id dn.Node, dir string, view *fsm.View) *keeper {
 	t.Helper()
 	k := &keeper{
 		id: id, view: view, dir: dir, log: &logLines{}, dials: map[dn.Node]func() (grpc.ClientConnInterface, error){},
@@ -90,7 +90,7 @@ func openKeeper(t *testing.T, id dn.Node, dir string, view *fsm.View) *keeper {
 }
 
 // run starts the owner.
-func (k *keeper) run(t *testing.T) *keeper {
+func (k *keeper) run(t testing.TB) *keeper {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -100,7 +100,7 @@ func (k *keeper) run(t *testing.T) *keeper {
 }
 
 // end stops the owner in good order.
-func (k *keeper) end(t *testing.T) {
+func (k *keeper) end(t testing.TB) {
 	t.Helper()
 	k.stop()
 	if err := k.owner.Close(); err != nil {
@@ -108,7 +108,7 @@ func (k *keeper) end(t *testing.T) {
 	}
 }
 
-func newKeeper(t *testing.T, id dn.Node, view *fsm.View) *keeper {
+func newKeeper(t testing.TB, id dn.Node, view *fsm.View) *keeper {
 	t.Helper()
 	return openKeeper(t, id, t.TempDir(), view).run(t)
 }

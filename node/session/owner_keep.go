@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -19,20 +20,19 @@ func (o *Owner) Restore() {
 		}
 		own, ok := o.table.Own(r.Number)
 		if !ok {
-			r.State, r.Reason = dn.OOS, dn.DesktopLost
 			own = r
-		}
-		own.Agent, own.Reserved = r.Agent, r.Reserved
-		if own.ClaimTime <= r.ClaimTime {
-			own.ClaimTime, own.Seq = r.ClaimTime, max(own.Seq, r.Seq)+1
-		}
-		o.table.Restore(own)
-		if own.Agent == nil { // then Restore takes no reservation
-			reserved := own.Reserved
-			if own, ok = o.table.Own(r.Number); ok {
-				own.Reserved = reserved
-				o.table.Amend(own)
+			if own.Reason = dn.DesktopLost; view.DN(string(r.Number)).GetKind() == configpb.DNKind_DN_KIND_SIP {
+				own.Reason = dn.Expired
 			}
+		}
+		if own.ClaimTime == r.ClaimTime {
+			own.Seq = max(own.Seq, r.Seq) + 1
+		}
+		own.Agent = r.Agent
+		o.table.Restore(own)
+		if own, ok = o.table.Own(r.Number); ok && r.Reserved.Holder != "" {
+			own.Reserved = r.Reserved
+			o.table.Amend(own)
 		}
 	}
 }

@@ -14,8 +14,8 @@ func TestOwner_AgentsComeBackAfterARestart(t *testing.T) {
 	a := openKeeper(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
-	was := a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	was = a.does(t, "1000", AgentChange{Request: ready, Mode: 2, Reasons: []dn.KeyValue{{Key: "z"}, {Key: "b", Value: "c"}}})
+	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	was := a.does(t, "1000", AgentChange{Request: ready, Mode: 2, Reasons: []dn.KeyValue{{Key: "z"}, {Key: "b", Value: "c"}}})
 	a.does(t, "1001", AgentChange{Request: login, AgentID: "7"}) // the same agent at two DNs
 	kept, _ := a.table.Own("1001")
 	a.end(t)

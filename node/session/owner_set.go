@@ -203,5 +203,5 @@ func answered(code uint32, text string) error {
 	if code == 0 {
 		return nil
 	}
-	return fail(tlibpb.ErrorCode(min(code, 1<<30)), "%s", text)
+	return fail(tlibpb.ErrorCode(min(code, 1<<30)), "%.500s", text)
 }

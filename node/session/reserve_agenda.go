@@ -157,8 +157,12 @@ func (o *Owner) doDue() (time.Duration, bool) {
 	return time.Until(o.agenda.heap[0].due), true
 }
 
-// storeAll puts everything that this node keeps into the store.
+// storeAll brings everything in the store, and everything that this node
+// keeps, to what the table says.
 func (o *Owner) storeAll() {
+	for _, n := range o.store.numbers() {
+		o.sync(n)
+	}
 	o.table.Range("", func(s dn.Status) bool {
 		if s.Keeper == o.table.Self() {
 			o.sync(s.Number)

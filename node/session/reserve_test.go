@@ -312,8 +312,10 @@ func TestReserve_IsBounded(t *testing.T) {
 		if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "x", Duration: time.Minute, Priority: 9}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || !strings.Contains(err.Error(), "64") {
 			t.Errorf("one too many got %v", err)
 		}
-		for _, c := range out {
-			<-c
+		for i, c := range out {
+			if err := <-c; i == 0 && err != nil {
+				t.Errorf("the first got %v", err)
+			}
 		}
 		a.owner.mu.Lock()
 		for i := range maxRounds {
@@ -349,21 +351,27 @@ func TestReserve_OneHolderADN(t *testing.T) {
 	}
 	var mu sync.Mutex
 	held, granted := map[dn.Number]string{}, map[dn.Number]int{}
+	has := func(n dn.Number, name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if held[n] != "" && name != "" {
+			t.Errorf("%s has %s, and %s got it", held[n], n, name)
+		}
+		held[n] = name
+		granted[n]++
+	}
 	router := func(k *keeper, name string) {
 		for i := range 30 {
 			n := numbers[i%len(numbers)]
-			err := k.owner.Reserve(t.Context(), n, Request{Holder: name, Duration: time.Minute, Priority: uint32(i % 3)})
-			if codeOf(t, err) != 0 {
+			r := Request{Holder: name, Duration: time.Minute, Priority: uint32(i % 3)}
+			if codeOf(t, k.owner.Reserve(t.Context(), n, r)) != 0 {
 				continue
 			}
-			mu.Lock()
-			if held[n] != "" {
-				t.Errorf("%s has %s, and %s got it", held[n], n, name)
+			has(n, name)
+			if err := k.owner.Reserve(t.Context(), n, r); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+				t.Errorf("%s has %s and got %v", name, n, err)
 			}
-			held[n] = name
-			granted[n]++
-			delete(held, n)
-			mu.Unlock()
+			has(n, "")
 			if err := k.owner.Reserve(t.Context(), n, Request{Holder: name}); err != nil {
 				t.Errorf("%s can't take %s back: %v", name, n, err)
 			}
