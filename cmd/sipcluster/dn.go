@@ -23,6 +23,10 @@ type dnJSON struct {
 	Reason   string `json:"reason"`
 	Since    string `json:"since"`
 	Routable bool   `json:"routable"`
+	Busy     bool   `json:"busy"`
+	Reserved bool   `json:"reserved"`
+	// Agent is left out when nobody ever logged in.
+	Agent *agentJSON `json:"agent,omitempty"`
 }
 
 // dnDetailJSON is dn get: the row and what is configured.
@@ -36,7 +40,7 @@ type dnDetailJSON struct {
 }
 
 func newDNJSON(d *tcpb.DNStatus) dnJSON {
-	return dnJSON{d.Dn, d.Kind, stateName(d.State), d.Owner, d.Site, reasonName(d.Reason), rfc3339(d.Since), d.Routable}
+	return dnJSON{d.Dn, d.Kind, stateName(d.State), d.Owner, d.Site, reasonName(d.Reason), rfc3339(d.Since), d.Routable, d.Busy, d.Reserved, newAgentJSON(d.Agent)}
 }
 
 func (c *cli) dnCommand() *cobra.Command {
@@ -115,11 +119,11 @@ func (c *cli) listDNs(ctx context.Context, cl *client, f *tcpb.Filter, routable 
 		}
 		return a.end()
 	}
-	t := &table{head: []string{"DN", "KIND", "STATE", "OWNER", "SITE", "REASON", "FOR", "ROUTABLE"}}
+	t := &table{head: []string{"DN", "KIND", "STATE", "OWNER", "SITE", "REASON", "FOR", "ROUTABLE", "AGENT"}}
 	now := c.now()
 	err := cl.eachDN(ctx, f, routable, func(d *tcpb.DNStatus) error {
 		t.add(text(d.Dn), text(dash(d.Kind)), stateCell(d.State), text(dash(d.Owner)), text(dash(d.Site)),
-			text(dash(reasonName(d.Reason))), text(age(now, d.Since)), text(yesNo(d.Routable)))
+			text(dash(reasonName(d.Reason))), text(age(now, d.Since)), text(yesNo(d.Routable)), agentCell(d.Agent))
 		return nil
 	})
 	if err != nil {
@@ -199,6 +203,12 @@ func (c *cli) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	line("reason", dash(reasonName(s.Reason)))
 	line("for", age(c.now(), s.Since))
 	line("routable", yesNo(s.Routable))
+	line("agent", paint(agentCell(s.Agent), c.colour()))
+	if s.Agent != nil {
+		line("agent for", age(c.now(), s.Agent.Since))
+		line("reasons", dash(reasonsText(s.Agent.Reasons)))
+	}
+	line("in use", dash(useName(s.Busy, s.Reserved)))
 	if d == nil {
 		line("config", "not configured")
 		return nil

@@ -41,7 +41,7 @@ stream goes on where it was; after a restart of the node with a new snapshot.`,
 				return err
 			}
 			defer cl.close()
-			w := &watcher{cli: c, client: cl, req: &tcpb.WatchRequest{Filter: &f.filter, OwnOnly: own}}
+			w := &watcher{client: cl, req: &tcpb.WatchRequest{Filter: &f.filter, OwnOnly: own}, view: &dnLines{cli: c}}
 			if err := w.run(cmd.Context()); err != nil {
 				return fmt.Errorf("dn watch: %w", err)
 			}
@@ -55,28 +55,39 @@ stream goes on where it was; after a restart of the node with a new snapshot.`,
 
 // watcher follows one node's stream over as many connections as it takes.
 type watcher struct {
-	cli    *cli
 	client *client
 	req    *tcpb.WatchRequest
+	view   view
 	// began: the node answered at least once.
 	began bool
-	// headed: the table's head was printed.
-	headed bool
+	// told: the connection is lost, and the view knows.
+	told bool
+}
+
+// view shows what a node tells.
+type view interface {
+	// started: a snapshot follows unless the stream goes on where it was.
+	started(s *tcpb.WatchStarted)
+	event(e *tcpb.DNEvent) error
+	endOfSnapshot(seq uint64) error
+	// lost is told once for a lost connection, found when there is one again.
+	lost(err error)
+	found()
 }
 
 // run ends without error when interrupted; it fails when the first connection does.
 func (w *watcher) run(ctx context.Context) error {
-	for told := false; ; {
-		err := w.client.explain(w.follow(ctx, &told))
+	for {
+		err := w.client.explain(w.follow(ctx))
 		if interrupted(ctx) {
 			return nil
 		}
 		if !w.began || errors.As(err, new(answerError)) {
 			return err
 		}
-		if !told {
-			told = true
-			fmt.Fprintf(w.cli.err, "sipcluster: dn watch: %v; trying again\n", err)
+		if !w.told {
+			w.told = true
+			w.view.lost(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -96,7 +107,7 @@ func interrupted(ctx context.Context) bool {
 }
 
 // follow reads one connection's stream until it breaks.
-func (w *watcher) follow(ctx context.Context, told *bool) error {
+func (w *watcher) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silence := newDeadline(max(w.client.timeout, 3*time.Second), cancel)
@@ -111,7 +122,11 @@ func (w *watcher) follow(ctx context.Context, told *bool) error {
 			return silence.judge(err)
 		}
 		silence.extend()
-		w.began, *told = true, false
+		w.began = true
+		if w.told {
+			w.told = false
+			w.view.found()
+		}
 		if err := w.show(m); err != nil {
 			return err
 		}
@@ -125,11 +140,12 @@ func (w *watcher) show(m *tcpb.WatchResponse) error {
 		if !b.Started.Resumed {
 			w.req.ResumeSeq = 0 // only a whole snapshot can be resumed behind
 		}
+		w.view.started(b.Started)
 	case *tcpb.WatchResponse_Events:
 		return w.events(b.Events.Events)
 	case *tcpb.WatchResponse_EndOfSnapshot:
 		w.req.ResumeSeq = b.EndOfSnapshot.Seq
-		return w.endOfSnapshot(b.EndOfSnapshot.Seq)
+		return w.view.endOfSnapshot(b.EndOfSnapshot.Seq)
 	case *tcpb.WatchResponse_Heartbeat:
 		w.req.ResumeSeq = b.Heartbeat.Seq
 	}
@@ -141,25 +157,39 @@ func (w *watcher) events(events []*tcpb.DNEvent) error {
 		if !e.Snapshot {
 			w.req.ResumeSeq = e.Seq
 		}
-		if err := w.event(e); err != nil {
+		if err := w.view.event(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *watcher) event(e *tcpb.DNEvent) error {
-	if w.cli.json() {
-		return encode(w.cli.out, newEventJSON(e))
+// dnLines prints a line for each event.
+type dnLines struct {
+	cli *cli
+	// headed: the table's head was printed.
+	headed bool
+}
+
+func (*dnLines) started(*tcpb.WatchStarted) {}
+func (*dnLines) found()                     {}
+
+func (d *dnLines) lost(err error) {
+	fmt.Fprintf(d.cli.err, "sipcluster: dn watch: %v; trying again\n", err)
+}
+
+func (d *dnLines) event(e *tcpb.DNEvent) error {
+	if d.cli.json() {
+		return encode(d.cli.out, newEventJSON(e))
 	}
-	if err := w.head(); err != nil {
+	if err := d.head(); err != nil {
 		return err
 	}
-	at := w.cli.now() // of a change: when it was heard here
+	at := d.cli.now() // of a change: when it was heard here
 	if e.Snapshot {
 		at = e.Time.AsTime() // since when it has been so
 	}
-	return watchLine(w.cli.out, at, e, w.cli.colour())
+	return watchLine(d.cli.out, at, e, d.cli.colour())
 }
 
 func newEventJSON(e *tcpb.DNEvent) eventJSON {
@@ -174,23 +204,23 @@ func eventName(e *tcpb.DNEvent) string {
 	return "EventDNOutOfService"
 }
 
-func (w *watcher) endOfSnapshot(seq uint64) error {
-	if w.cli.json() {
-		return encode(w.cli.out, eventJSON{Event: "EndOfSnapshot", Seq: seq})
+func (d *dnLines) endOfSnapshot(seq uint64) error {
+	if d.cli.json() {
+		return encode(d.cli.out, eventJSON{Event: "EndOfSnapshot", Seq: seq})
 	}
-	if err := w.head(); err != nil {
+	if err := d.head(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w.cli.out, paint(cell{"-- end of snapshot; changes follow --", dim}, w.cli.colour()))
+	_, err := fmt.Fprintln(d.cli.out, paint(cell{"-- end of snapshot; changes follow --", dim}, d.cli.colour()))
 	return err
 }
 
-func (w *watcher) head() error {
-	if w.headed {
+func (d *dnLines) head() error {
+	if d.headed {
 		return nil
 	}
-	w.headed = true
-	_, err := fmt.Fprintln(w.cli.out, paint(cell{fmt.Sprintf("%-12s  %-7s  %-12s  %-8s  %-8s  %s", "TIME", "STATE", "DN", "OWNER", "SITE", "REASON"), dim}, w.cli.colour()))
+	d.headed = true
+	_, err := fmt.Fprintln(d.cli.out, paint(cell{fmt.Sprintf("%-12s  %-7s  %-12s  %-8s  %-8s  %s", "TIME", "STATE", "DN", "OWNER", "SITE", "REASON"), dim}, d.cli.colour()))
 	return err
 }
 

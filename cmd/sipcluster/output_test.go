@@ -44,8 +44,8 @@ func same(t *testing.T, got, want string) {
 
 func TestJSON_IsAContract(t *testing.T) {
 	row := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED, Since: since, Routable: true}
-	same(t, line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true}`+"\n")
-	same(t, line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false}`+"\n")
+	same(t, line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false}`+"\n")
+	same(t, line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":false}`+"\n")
 
 	event := &tcpb.DNEvent{Dn: "1001", State: tcpb.DNState_DN_STATE_OOS, Owner: "sip2", Site: "dc2", Reason: tcpb.Reason_REASON_PEER_LOST, Time: since, Seq: 9}
 	same(t, line(t, newEventJSON(event)), `{"event":"EventDNOutOfService","dn":"1001","state":"OOS","owner":"sip2","reason":"peer-lost","time":"2026-11-22T11:56:48Z","seq":9}`+"\n")

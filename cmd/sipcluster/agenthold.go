@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sipcluster/sipcluster/api/tlib"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+func (c *cli) agentHoldCommand() *cobra.Command {
+	var f agentFlags
+	cmd := c.reading(&cobra.Command{
+		Use: "hold DN", Short: "Be an agent's desktop: register a pstn DN, log in, ready, until Ctrl-C", Args: cobra.ExactArgs(1),
+		Long: `Do what an agent's desktop does: register a pstn DN at the asked node, which
+makes that node its owner and puts it in service, log the agent in and make it
+ready. What happens to the DN is printed until Ctrl-C, which logs the agent out
+and takes the DN out of service. When the connection is lost it is made again and
+the DN registered again.
+
+With -o json each event is a line, keys without a value left out:
+  ` + tlibJSONHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(agentFlag | modeFlag); err != nil {
+				return err
+			}
+			if err := c.hold(cmd.Context(), args[0], &f); err != nil {
+				return fmt.Errorf("agent hold %s: %w", args[0], err)
+			}
+			return nil
+		},
+	})
+	f.add(cmd, agentFlag|modeFlag)
+	return cmd
+}
+
+// hold is an agent's desktop until the context ends.
+func (c *cli) hold(ctx context.Context, dn string, f *agentFlags) error {
+	d, err := c.openDesk(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if err := c.arrive(ctx, d, dn, f); err != nil {
+		return err
+	}
+	if !c.json() {
+		fmt.Fprintf(c.out, "%s is held at %s; Ctrl-C logs the agent out and unregisters the DN\n", dn, d.Server().GetNode())
+	}
+	for e, err := range d.Events(ctx) {
+		if interrupted(ctx) {
+			break
+		}
+		if err != nil {
+			return d.explain(err)
+		}
+		if err := c.showHeld(e); err != nil {
+			return err
+		}
+	}
+	return c.depart(ctx, d, dn)
+}
+
+// arrive registers the DN, logs in and gets ready. An agent who is there
+// already stays.
+func (c *cli) arrive(ctx context.Context, d *desk, dn string, f *agentFlags) error {
+	for _, request := range []func(context.Context) (*tlibpb.Event, error){
+		func(ctx context.Context) (*tlibpb.Event, error) {
+			return d.RegisterAddress(ctx, dn, tlibpb.AddressMode_ADDRESS_MODE_SHARED)
+		},
+		func(ctx context.Context) (*tlibpb.Event, error) {
+			return d.AgentLogin(ctx, dn, f.id, f.workMode, f.reason)
+		},
+		func(ctx context.Context) (*tlibpb.Event, error) { return d.AgentReady(ctx, dn, f.workMode, f.reason) },
+	} {
+		e, err := d.do(ctx, request)
+		if refusedAs(err, tlibpb.ErrorCode_IN_SAME_STATE) {
+			continue
+		}
+		if err == nil {
+			err = c.showHeld(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// depart ends it in good order, after an interrupt.
+func (c *cli) depart(ctx context.Context, d *desk, dn string) error {
+	ctx, cancel := parting(ctx)
+	defer cancel()
+	_, out := d.AgentLogout(ctx, dn, nil)
+	if refusedAs(out, tlibpb.ErrorCode_IN_SAME_STATE) {
+		out = nil // somebody else did it
+	}
+	_, err := d.UnregisterAddress(ctx, dn)
+	return d.explain(errors.Join(out, err))
+}
+
+// showHeld prints an event of the DN that is held.
+func (c *cli) showHeld(e *tlibpb.Event) error {
+	if c.json() {
+		return encode(c.out, newTlibJSON(e))
+	}
+	what := ""
+	switch e.GetMessage() {
+	case tlibpb.Message_EVENT_REGISTERED:
+		x := e.GetExtensions()
+		what = fmt.Sprintf("%s is %s, owner %s", e.GetThisDn(), x["status"], dash(x["owner"]))
+	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+		what = fmt.Sprintf("%s, %s, owner %s", e.GetThisDn(), e.GetReason(), dash(e.GetOwner()))
+	case tlibpb.Message_EVENT_LINK_CONNECTED, tlibpb.Message_EVENT_LINK_DISCONNECTED:
+		what = e.GetServer().GetNode() + " " + e.GetErrorMessage()
+	case tlibpb.Message_EVENT_ERROR:
+		what = e.GetErrorMessage()
+	case tlibpb.Message_END_OF_SNAPSHOT:
+		return nil
+	default:
+		if agentDoes[e.GetMessage()] != "" {
+			what = agentSentence(e)
+		}
+	}
+	_, err := fmt.Fprintf(c.out, "%s  %-20s  %s\n", c.now().Local().Format("15:04:05.000"), tlib.EventName(e.GetMessage()), what)
+	return err
+}

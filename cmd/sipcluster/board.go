@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+// What the terminal is told: a screen of its own without a cursor and without
+// wrapping of lines, and back.
+const (
+	boardOpen  = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+	boardClose = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+	boardHome  = "\x1b[H"
+	lineEnd    = "\x1b[K\n"
+	restGone   = "\x1b[J"
+)
+
+// drawEvery is how often a board that changes is drawn.
+const drawEvery = 100 * time.Millisecond
+
+// board is a table of DNs that is updated in place.
+type board struct {
+	out    io.Writer
+	now    func() time.Time
+	height func() int
+	colour bool
+	req    *tcpb.WatchRequest
+
+	mu   sync.Mutex
+	node string
+	// rows by DN; order are their numbers, sorted. stale rows wait for the end
+	// of a snapshot: those that it does not have are no more.
+	rows  map[string]*tcpb.DNEvent
+	order []string
+	stale map[string]bool
+	// away says why there is no connection; "" when there is one.
+	away string
+	// changed since it was drawn.
+	changed bool
+}
+
+func newBoard(out io.Writer, now func() time.Time, height func() int, colour bool, req *tcpb.WatchRequest) *board {
+	return &board{out: out, now: now, height: height, colour: colour, req: req, rows: map[string]*tcpb.DNEvent{}, stale: map[string]bool{}}
+}
+
+// screen is the terminal's height in lines.
+func (c *cli) screen() int {
+	if f, ok := c.out.(interface{ Fd() uintptr }); ok {
+		if _, h, err := term.GetSize(int(f.Fd())); err == nil && h > 0 {
+			return h
+		}
+	}
+	return 24
+}
+
+func (b *board) open()  { _, _ = io.WriteString(b.out, boardOpen) }
+func (b *board) close() { _, _ = io.WriteString(b.out, boardClose) }
+
+// run draws until the context ends: what changes soon, ages each second.
+func (b *board) run(ctx context.Context) error {
+	tick := time.NewTicker(drawEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := b.draw(n%int(time.Second/drawEvery) == 0); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *board) started(s *tcpb.WatchStarted) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.node = s.Node
+	if !s.Resumed {
+		for dn := range b.rows {
+			b.stale[dn] = true
+		}
+	}
+	b.changed = true
+}
+
+func (b *board) event(e *tcpb.DNEvent) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changed = true
+	delete(b.stale, e.Dn)
+	if leaves(b.req, b.node, e) {
+		b.remove(e.Dn)
+		return nil
+	}
+	if b.rows[e.Dn] == nil {
+		i, _ := slices.BinarySearch(b.order, e.Dn)
+		b.order = slices.Insert(b.order, i, e.Dn)
+	}
+	b.rows[e.Dn] = e
+	return nil
+}
+
+func (b *board) remove(dn string) {
+	if i, found := slices.BinarySearch(b.order, dn); found {
+		b.order = slices.Delete(b.order, i, i+1)
+		delete(b.rows, dn)
+	}
+}
+
+func (b *board) endOfSnapshot(uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for dn := range b.stale {
+		b.remove(dn)
+	}
+	clear(b.stale)
+	b.changed = true
+	return nil
+}
+
+func (b *board) lost(err error) { b.setAway(err.Error() + "; trying again") }
+func (b *board) found()         { b.setAway("") }
+
+func (b *board) setAway(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away, b.changed = oneLine(why), true
+}
+
+// draw draws the board if it changed or has to.
+func (b *board) draw(must bool) error {
+	b.mu.Lock()
+	picture, changed := []byte(nil), b.changed || must
+	if changed {
+		picture, b.changed = b.picture(), false
+	}
+	b.mu.Unlock()
+	if !changed {
+		return nil
+	}
+	_, err := b.out.Write(picture)
+	return err
+}
+
+// picture is the whole screen.
+func (b *board) picture() []byte {
+	room := max(b.height()-4, 1) // head, an empty line, the columns' names, the last line
+	shown := b.visible(room)
+	t := &table{head: []string{"DN", "STATE", "FOR", "OWNER", "SITE", "REASON", "AGENT", "FOR", "USE", "ROUTABLE"}}
+	for _, dn := range shown {
+		t.add(b.row(b.rows[dn])...)
+	}
+	var text, p bytes.Buffer
+	text.WriteString(b.head() + "\n\n")
+	_ = t.write(&text, b.colour)
+	if n := len(b.order) - len(shown); n > 0 {
+		fmt.Fprintf(&text, "... and %d more: --group, --owner and --own show fewer\n", n)
+	}
+	p.WriteString(boardHome)
+	p.WriteString(strings.TrimSuffix(strings.ReplaceAll(text.String(), "\n", lineEnd), "\n"))
+	p.WriteString(restGone)
+	return p.Bytes()
+}
+
+// visible are the DNs for which there is room: when it is too small for all,
+// those in service.
+func (b *board) visible(room int) []string {
+	if len(b.order) <= room {
+		return b.order
+	}
+	var shown []string
+	for _, dn := range b.order {
+		if len(shown) < room && b.rows[dn].State == inSrv {
+			shown = append(shown, dn)
+		}
+	}
+	return shown
+}
+
+func (b *board) row(e *tcpb.DNEvent) []cell {
+	now, agentFor, use, routable := b.now(), "-", cell{text: dash(useName(e.Busy, e.Reserved))}, text(yesNo(e.Routable))
+	if e.Agent != nil {
+		agentFor = age(now, e.Agent.Since)
+	}
+	if e.Busy || e.Reserved {
+		use.tint = yellow
+	}
+	if e.Routable {
+		routable.tint = green
+	}
+	return []cell{
+		text(e.Dn), stateCell(e.State), text(age(now, e.Time)), text(dash(e.Owner)), text(dash(e.Site)), text(dash(reasonName(e.Reason))),
+		agentCell(e.Agent), text(agentFor), use, routable,
+	}
+}
+
+// head is the first line.
+func (b *board) head() string {
+	var in, ready, routable int
+	for _, e := range b.rows {
+		if e.State == inSrv {
+			in++
+			if e.Agent.GetState() == tcpb.AgentState_AGENT_STATE_READY {
+				ready++
+			}
+		}
+		if e.Routable {
+			routable++
+		}
+	}
+	head := fmt.Sprintf("seen from %s   DNs %d   in service %d   agents ready %d   routable %d", dash(b.node), len(b.rows), in, ready, routable)
+	if b.away != "" {
+		head += "   " + paint(cell{b.away, red}, b.colour)
+	}
+	return head
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sipcluster/sipcluster/api/tlib"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+// reserveFlags are the choices of reserve.
+type reserveFlags struct {
+	duration time.Duration
+	priority uint32
+	detach   bool
+}
+
+func (c *cli) reserveCommand() *cobra.Command {
+	var f reserveFlags
+	cmd := c.reading(&cobra.Command{
+		Use: "reserve DN", Short: "Reserve an agent's DN, so that nobody else sends a call there", Args: cobra.ExactArgs(1),
+		Long: `Reserve a DN that a call can be sent to, as a router does before it sends one.
+The DN's owner collects requests for a moment; the one with the highest priority
+gets it, the others fail. The reservation belongs to this command: it waits until
+the time is over, and Ctrl-C cancels. With --detach it leaves at once, and the
+reservation lasts its time; nobody can cancel it then.
+
+With -o json the node's answer is printed, keys without a value left out:
+  ` + tlibJSONHelp,
+		Example: "  sipcluster reserve 1001 --for 30s --priority 5",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.duration < time.Millisecond || f.duration > tlib.MaxReservation {
+				return usagef("--for %v: want 1ms to %v", f.duration, tlib.MaxReservation)
+			}
+			if err := c.reserve(cmd.Context(), args[0], &f); err != nil {
+				return fmt.Errorf("reserve %s: %w", args[0], err)
+			}
+			return nil
+		},
+	})
+	flags := cmd.Flags()
+	flags.DurationVar(&f.duration, "for", 30*time.Second, "how long the reservation lasts, up to an hour")
+	flags.Uint32Var(&f.priority, "priority", 0, "of those who ask at the same time the highest `NUMBER` wins")
+	flags.BoolVar(&f.detach, "detach", false, "leave at once; the reservation lasts its time")
+	return cmd
+}
+
+func (c *cli) reserve(ctx context.Context, dn string, f *reserveFlags) error {
+	d, err := c.openDesk(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	e, err := d.do(ctx, func(ctx context.Context) (*tlibpb.Event, error) {
+		return d.ReserveAgent(ctx, dn, f.duration, f.priority)
+	})
+	if err != nil {
+		return err
+	}
+	until := e.GetTime().AsTime().Add(f.duration)
+	if err := c.showReserved(e, until, f.detach); err != nil || f.detach {
+		return err
+	}
+	return c.keepReserved(ctx, d, dn, f.duration)
+}
+
+func (c *cli) showReserved(e *tlibpb.Event, until time.Time, detach bool) error {
+	if c.json() {
+		j := newTlibJSON(e)
+		j.Until = until.UTC().Format(time.RFC3339Nano)
+		return encode(c.out, j)
+	}
+	cancels := "; Ctrl-C cancels"
+	if detach {
+		cancels = ""
+	}
+	_, err := fmt.Fprintf(c.out, "%s is reserved until %s%s\n", e.GetThisDn(), until.Local().Format("15:04:05"), cancels)
+	return err
+}
+
+// keepReserved waits until the reservation is over, or cancels it when
+// interrupted.
+func (c *cli) keepReserved(ctx context.Context, d *desk, dn string, rest time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, rest)
+	defer cancel()
+	for _, err := range d.Events(waiting) {
+		switch {
+		case interrupted(ctx):
+			last, cancel := parting(ctx)
+			defer cancel()
+			_, err := d.CancelReservation(last, dn)
+			if refusedAs(err, tlibpb.ErrorCode_IN_SAME_STATE) {
+				return nil // it was over at that moment
+			}
+			return d.explain(err)
+		case interrupted(waiting):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the connection to %s was lost: the reservation lasts its time", c.addr)
+		}
+	}
+	return nil
+}
