@@ -1,0 +1,107 @@
+// Command gateway is a small desktop gateway: it registers a PSTN agent's DN,
+// logs the agent in and makes it ready, until Ctrl-C.
+//
+//	make run                                in one terminal
+//	sipcluster dn put 2001 --kind pstn --external +15551234567 --group demo
+//	go run ./api/tlib/examples/gateway      in another
+//
+// It goes on at the next node when the one it is connected to dies: the DN
+// moves there, and the agent with it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tlib"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+func main() {
+	addrs := flag.String("addr", "127.0.0.1:7001,127.0.0.1:7011,127.0.0.1:7021", "TCports, the first that answers is asked")
+	dn := flag.String("dn", "2001", "a pstn DN")
+	agent := flag.String("agent", "7001", "the agent's id")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	nodes := strings.Split(*addrs, ",")
+	c, err := tlib.Dial(ctx, nodes[0], tlib.Options{Application: "gateway", More: nodes[1:]})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	if err := begin(ctx, c, *dn, *agent); err != nil {
+		log.Fatal(err)
+	}
+	for e, err := range c.Events(ctx) {
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		show(e)
+	}
+	if err := end(c, *dn); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// begin puts the DN in service and the agent to work.
+func begin(ctx context.Context, c *tlib.Client, dn, agent string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	e, err := c.RegisterAddress(ctx, dn, tlibpb.AddressMode_ADDRESS_MODE_SHARED)
+	if err != nil {
+		return err
+	}
+	show(e)
+	e, err = c.AgentLogin(ctx, dn, agent, tlibpb.AgentWorkMode_AGENT_WORK_MODE_MANUAL_IN, nil)
+	var refused *tlib.Error
+	if errors.As(err, &refused) && refused.Code == tlibpb.ErrorCode_IN_SAME_STATE {
+		return nil // still logged in from the last time
+	}
+	if err != nil {
+		return err
+	}
+	show(e)
+	if e, err = c.AgentReady(ctx, dn, tlibpb.AgentWorkMode_AGENT_WORK_MODE_AUTO_IN, map[string]string{"began": time.Now().Format(time.TimeOnly)}); err != nil {
+		return err
+	}
+	show(e)
+	return nil
+}
+
+// end is what Ctrl-C asks for. Close alone would take the DN out of service too,
+// as lost, and leave the agent logged in.
+func end(c *tlib.Client, dn string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if e, err := c.AgentLogout(ctx, dn, nil); err == nil {
+		show(e)
+	}
+	e, err := c.UnregisterAddress(ctx, dn)
+	if err != nil {
+		return err
+	}
+	show(e)
+	return nil
+}
+
+func show(e *tlibpb.Event) {
+	fmt.Printf("%s  %-20s %s", time.Now().Format("15:04:05.000"), tlib.EventName(e.GetMessage()), e.GetThisDn())
+	if status := e.GetExtensions()["status"]; status != "" {
+		fmt.Printf(" is %s, owner %s", status, e.GetExtensions()["owner"])
+	}
+	if e.GetAgentId() != "" {
+		fmt.Printf(" agent %s %v", e.GetAgentId(), e.GetReasons())
+	}
+	fmt.Println(e.GetServer().GetNode(), e.GetErrorMessage())
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+// onBoard is a DN in service with an agent.
+func onBoard(dn, agent string, state tcpb.AgentState) *tcpb.DNEvent {
+	return &tcpb.DNEvent{
+		Dn: dn, State: inSrv, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED, Time: since, Seq: 9, Routable: true,
+		Agent: &tcpb.AgentStatus{Id: agent, State: state, WorkMode: 2, Reasons: map[string]string{"floor": "2"}, Since: timestamppb.New(noon.Add(-4 * time.Second))},
+	}
+}
+
+const ready = tcpb.AgentState_AGENT_STATE_READY
+
+func TestWatchJSON_IsAContract(t *testing.T) {
+	e := onBoard("1001", "7001", ready)
+	e.Change, e.Busy = tcpb.Change_CHANGE_AGENT, true
+	same(t, line(t, newWatchJSON(e)), `{"event":"EventAgentReady","dn":"1001","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","time":"2026-11-22T11:59:56Z","seq":9,`+
+		`"routable":true,"busy":true,"reserved":false,"agent":{"id":"7001","state":"ready","work_mode":"auto-in","reasons":{"floor":"2"},"since":"2026-11-22T11:59:56Z"}}`+"\n")
+	same(t, line(t, newWatchJSON(&tcpb.DNEvent{Dn: "1002", State: oos, Snapshot: true})),
+		`{"event":"EventDNOutOfService","dn":"1002","state":"OOS","owner":"","site":"","reason":"","time":"","seq":0,"routable":false,"busy":false,"reserved":false,"snapshot":true}`+"\n")
+	for state, want := range map[tcpb.AgentState]string{
+		tcpb.AgentState_AGENT_STATE_LOGGED_IN: "EventAgentLogin", tcpb.AgentState_AGENT_STATE_NOT_READY: "EventAgentNotReady",
+		tcpb.AgentState_AGENT_STATE_LOGGED_OUT: "EventAgentLogout", ready: "EventAgentReady",
+	} {
+		e := onBoard("1001", "7001", state)
+		e.Change = tcpb.Change_CHANGE_AGENT
+		same(t, watchEventName(e), want)
+		e.Change = tcpb.Change_CHANGE_USE
+		same(t, watchEventName(e), "UseChanged")
+		e.Snapshot = true
+		same(t, watchEventName(e), "EventDNBackInService")
+	}
+}
+
+func TestDNJSON_AgentIsAContract(t *testing.T) {
+	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: inSrv, Reserved: true, Agent: onBoard("", "7001", tcpb.AgentState_AGENT_STATE_NOT_READY).Agent}
+	d.Agent.Reasons = nil
+	same(t, line(t, newDNJSON(d)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":true,`+
+		`"agent":{"id":"7001","state":"not-ready","work_mode":"auto-in","reasons":{},"since":"2026-11-22T11:59:56Z"}}`+"\n")
+}
+
+func TestDNGet_ShowsTheAgentToPeople(t *testing.T) {
+	c, out := plainCLI()
+	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: inSrv, Owner: "sip1", Site: "dc1", Since: since, Reserved: true, Agent: onBoard("", "7001", ready).Agent}
+	if err := c.printDN(d, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nagent     7001 ready, auto-in\n", "\nagent for 4s\n", "\nreasons   floor=2\n", "\nin use    reserved\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestEventLines_ForPeople(t *testing.T) {
+	c, out := plainCLI()
+	l := &eventLines{cli: c}
+	row := onBoard("1001", "7001", ready)
+	row.Snapshot = true
+	change := &tcpb.DNEvent{Dn: "1001", State: oos, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_PEER_LOST, Busy: true}
+	for _, err := range []error{l.event(row), l.endOfSnapshot(9), l.event(change)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock := noon.Local().Format("15:04:05.000")
+	same(t, out.String(), `TIME          EVENT                 STATE    DN            OWNER     SITE      USE       REASON        AGENT
+-             EventDNBackInService  ● InSrv  1001          sip1      dc1       -         registered    7001 ready, auto-in
+-- end of snapshot; changes follow --
+`+clock+`  EventDNOutOfService   ○ OOS    1001          sip1      dc1       busy      peer-lost     -
+`)
+}
+
+// boardOf has 1001 to 1003, of which 1002 is out of service.
+func boardOf(height int, req *tcpb.WatchRequest) *board {
+	b := newBoard(&bytes.Buffer{}, func() time.Time { return noon }, func() int { return height }, false, req)
+	b.started(&tcpb.WatchStarted{Node: "sip1"})
+	out := &tcpb.DNEvent{Dn: "1002", State: oos}
+	for _, e := range []*tcpb.DNEvent{onBoard("1003", "7003", tcpb.AgentState_AGENT_STATE_NOT_READY), out, onBoard("1001", "7001", ready)} {
+		_ = b.event(e)
+	}
+	_ = b.endOfSnapshot(9)
+	return b
+}
+
+// screenText is the picture without the terminal's codes.
+func screenText(b *board) string {
+	return strings.NewReplacer(boardHome, "", "\x1b[K", "", restGone, "").Replace(string(b.picture()))
+}
+
+func TestBoard_ShowsEveryDNInOrder(t *testing.T) {
+	same(t, screenText(boardOf(24, &tcpb.WatchRequest{})), `seen from sip1   DNs 3   in service 2   agents ready 1   routable 2
+
+DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE  ROUTABLE
+1001  ● InSrv  3m12s  sip1   dc1   registered  7001 ready, auto-in      4s   -    yes
+1002  ○ OOS    -      -      -     -           -                        -    -    no
+1003  ● InSrv  3m12s  sip1   dc1   registered  7003 not-ready, auto-in  4s   -    yes`)
+}
+
+func TestBoard_ASmallScreenShowsWhatIsInService(t *testing.T) {
+	got := screenText(boardOf(6, &tcpb.WatchRequest{}))
+	if strings.Contains(got, "1002") || !strings.HasSuffix(got, "\n... and 1 more: --group, --owner and --own show fewer") || strings.Count(got, "\n") != 5 {
+		t.Error(got)
+	}
+}
+
+func TestBoard_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
+	b := boardOf(24, &tcpb.WatchRequest{})
+	b.lost(errNobody)
+	if head := b.head(); !strings.HasSuffix(head, "   no sipcluster node answers; trying again") {
+		t.Error(head)
+	}
+	b.found()
+	b.started(&tcpb.WatchStarted{Node: "sip1"})
+	_ = b.event(onBoard("1001", "7001", ready))
+	_ = b.endOfSnapshot(9)
+	if got := screenText(b); strings.Contains(got, "1003") || strings.Contains(got, "trying") || !strings.Contains(got, "DNs 1 ") {
+		t.Error(got)
+	}
+	b.started(&tcpb.WatchStarted{Node: "sip1", Resumed: true})
+	_ = b.endOfSnapshot(9)
+	if len(b.rows) != 1 {
+		t.Error("a stream that went on ended rows")
+	}
+}
+
+func TestBoard_ADNThatLeavesTheFilterIsGone(t *testing.T) {
+	moved := onBoard("1001", "7001", ready)
+	moved.Owner = "sip2"
+	deleted := &tcpb.DNEvent{Dn: "1001", State: oos, Owner: "sip1", Reason: tcpb.Reason_REASON_DELETED}
+	for name, tc := range map[string]struct {
+		req   *tcpb.WatchRequest
+		event *tcpb.DNEvent
+	}{
+		"own":     {&tcpb.WatchRequest{OwnOnly: true}, moved},
+		"owner":   {&tcpb.WatchRequest{Filter: &tcpb.Filter{Owner: "sip1"}}, moved},
+		"deleted": {&tcpb.WatchRequest{}, deleted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := boardOf(24, tc.req)
+			if _, has := b.rows["1001"]; !has {
+				t.Error("it never was there")
+			}
+			_ = b.event(tc.event)
+			if _, has := b.rows["1001"]; has || len(b.order) != len(b.rows) {
+				t.Error(screenText(b))
+			}
+		})
+	}
+}
+
+func TestBoard_DrawsOnlyWhatChanged(t *testing.T) {
+	b := boardOf(24, &tcpb.WatchRequest{})
+	out := b.out.(*bytes.Buffer)
+	for _, tc := range []struct {
+		must, drawn bool
+	}{{false, true}, {false, false}, {true, true}} {
+		out.Reset()
+		if err := b.draw(tc.must); err != nil || (out.Len() > 0) != tc.drawn {
+			t.Errorf("%+v: %q", tc, out)
+		}
+	}
+}
+
+func TestTlibJSON_IsAContract(t *testing.T) {
+	same(t, line(t, newTlibJSON(&tlibpb.Event{
+		Message: tlibpb.Message_EVENT_AGENT_READY, ThisDn: "1001", Time: since, Owner: "sip1", Site: "dc1", AgentId: "7001",
+		WorkMode: tlibpb.AgentWorkMode_AGENT_WORK_MODE_AUTO_IN, Reasons: map[string]string{"site": "dc1"},
+	})), `{"event":"EventAgentReady","dn":"1001","time":"2026-11-22T11:56:48Z","owner":"sip1","site":"dc1","agent_id":"7001","work_mode":"auto-in","reasons":{"site":"dc1"}}`+"\n")
+}
