@@ -149,12 +149,11 @@ func (s *agentStore) numbers() []dn.Number {
 	return all
 }
 
-// await waits until the attempt to store was made; not for a disk that hangs.
+// await waits until the attempt to store was made; not for a disk that fails
+// or hangs.
 func (s *agentStore) await(ctx context.Context, attempt <-chan struct{}) {
-	select {
-	case <-attempt:
+	if s.failing() != nil {
 		return
-	default:
 	}
 	limit := time.NewTimer(storeTimeout)
 	defer limit.Stop()
@@ -175,16 +174,21 @@ func (s *agentStore) run(ctx context.Context) error {
 }
 
 func (s *agentStore) commitAll(ctx context.Context) error {
-	var retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.wake:
-		case <-retry:
 		}
-		if retry = nil; s.commit() != nil {
-			retry = time.After(storeRetry)
+		for err := s.commit(); err != nil; err = s.commit() {
+			if errors.Is(err, errFresh) {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(storeRetry):
+			}
 		}
 	}
 }

@@ -205,13 +205,14 @@ func TestAgentStore_FileThatComesLateIsBroughtUpToDate(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
+	a := openKeeper(t, "a", dir, ownerView(t))
 	a.table.Register("1000", dn.Registered)
 	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
 	if err := errors.Join(os.Remove(path), os.Rename(filepath.Join(filled(t), "agents.db"), path)); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "it is stored", func() bool { return a.owner.Failing() == nil })
+	a.run(t)
+	waitFor(t, "it is stored", func() bool { return a.owner.Failing() == nil && len(a.owner.store.numbers()) == 1 })
 	a.end(t)
 	s, _ := openStore(t, dir)
 	if got := s.restored(); len(got) != 1 || got[0].Number != "1000" {

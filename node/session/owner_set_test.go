@@ -184,7 +184,9 @@ func TestOwner_SilentKeeperTimesOut(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
-	hang := func(ctx context.Context) { <-ctx.Done() }
+	over := make(chan struct{})
+	defer close(over)
+	hang := func(context.Context) { <-over }
 	b.before.Store(&hang)
 	began := time.Now()
 	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
