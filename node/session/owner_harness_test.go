@@ -67,6 +67,8 @@ type keeper struct {
 	// before is called before a request of another node is served.
 	before atomic.Pointer[func(context.Context)]
 	stop   func()
+	// late holds back what other nodes say.
+	late sync.Mutex
 }
 
 var incarnations atomic.Uint64
@@ -161,6 +163,8 @@ func (k *keeper) follow(t *testing.T, owner *keeper) (cut func()) {
 }
 
 func (k *keeper) copyItems(c *dn.Copy, from dn.Node, items []dn.Item) {
+	k.late.Lock()
+	defer k.late.Unlock()
 	for _, it := range items {
 		switch it.Kind {
 		case dn.Row, dn.Change:

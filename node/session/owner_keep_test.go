@@ -1,10 +1,13 @@
 package session
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -96,6 +99,49 @@ func TestOwner_StoreFollowsTheDN(t *testing.T) {
 	a.end(t)
 	if got := openKeeper(t, "a", a.dir, a.view).owner.store.restored(); len(got) != 0 {
 		t.Errorf("a still has %+v", got)
+	}
+}
+
+// Agents change and DNs move, all at once: in the end each store has what its
+// node keeps, and nothing else.
+func TestOwner_StoresAgreeWithTheTables(t *testing.T) {
+	a, b := pair(t, ownerView(t))
+	var wg sync.WaitGroup
+	for i := range 10 {
+		n := dn.Number(fmt.Sprint(1000 + i))
+		a.table.Register(n, dn.Registered)
+		wg.Go(func() {
+			for j := range 40 {
+				k := []*keeper{a, b}[(i+j/7)%2]
+				if j%7 == 6 {
+					k.table.Register(n, dn.Registered)
+				}
+				_, err := k.owner.SetAgent(t.Context(), n, AgentChange{Request: []tcpb.AgentRequest{login, ready, notReady, logout}[j%4], AgentID: "7"})
+				codeOf(t, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 10 {
+		n := dn.Number(fmt.Sprint(1000 + i))
+		waitFor(t, "both see the same", func() bool {
+			at, _ := a.table.Get(n)
+			bt, _ := b.table.Get(n)
+			return at.Version == bt.Version
+		})
+	}
+	for _, k := range []*keeper{a, b} {
+		waitFor(t, "the store agrees", func() bool { return len(k.owner.store.numbers()) == k.table.OwnedBy(k.id) })
+		k.end(t)
+		got := openKeeper(t, k.id, k.dir, k.view).owner.store.restored()
+		for _, r := range got {
+			if own, ok := k.table.Own(r.Number); !ok || !own.Agent.Equal(r.Agent) {
+				t.Errorf("%s stored %+v, and keeps %v %+v", k.id, r, ok, own)
+			}
+		}
+		if want := k.table.OwnedBy(k.id); len(got) != want {
+			t.Errorf("%s stored %d, and keeps %d", k.id, len(got), want)
+		}
 	}
 }
 

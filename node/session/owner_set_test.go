@@ -115,17 +115,23 @@ func TestOwner_WaitsForTheTableAfterAMove(t *testing.T) {
 	a, b := pair(t, view)
 	c := newKeeper(t, "c", view)
 	c.serve(t, a)
+	a.follow(t, c)
 	b.follow(t, c)
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
+	a.late.Lock()
 	c.table.Register("1000", dn.Registered)
 	b.sees(t, "1000", "c")
+	asked := make(chan struct{}, maxTries)
+	ask := func(context.Context) { asked <- struct{}{} }
+	b.before.Store(&ask)
 	result := make(chan error, 1)
 	go func() {
 		_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
 		result <- err
 	}()
-	a.follow(t, c)
+	<-asked
+	a.late.Unlock()
 	if err := <-result; err != nil {
 		t.Error(err)
 	}

@@ -254,6 +254,27 @@ func TestReserve_CallerWhoLeftIsLeftOut(t *testing.T) {
 	})
 }
 
+// Who leaves at the very moment of the decision has it, and is told so, or
+// nobody has it.
+func TestReserve_NobodyHasItWithoutKnowing(t *testing.T) {
+	bubble(t, func(t *testing.T, a *keeper) {
+		for range 50 {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			err := a.owner.Reserve(ctx, "1000", Request{Holder: "r", Duration: time.Minute})
+			cancel()
+			synctest.Wait()
+			r, _ := a.table.Own("1000")
+			if (err == nil) != (r.Reserved.Holder == "r") {
+				t.Fatalf("told %v, reserved %+v", err, r.Reserved)
+			}
+			if err == nil && a.owner.Reserve(t.Context(), "1000", Request{Holder: "r"}) != nil {
+				t.Fatal("it can't be taken back")
+			}
+			<-time.After(time.Second)
+		}
+	})
+}
+
 // What happens to the DN while requests are collected decides about all.
 func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 	for name, c := range map[string]struct {
