@@ -94,12 +94,17 @@ func (c *cli) arrive(ctx context.Context, d *desk, dn string, f *agentFlags) err
 func (c *cli) depart(ctx context.Context, d *desk, dn string) error {
 	ctx, cancel := parting(ctx)
 	defer cancel()
-	_, out := d.AgentLogout(ctx, dn, nil)
-	if refusedAs(out, tlibpb.ErrorCode_IN_SAME_STATE) {
-		out = nil // somebody else did it
+	out, errOut := d.AgentLogout(ctx, dn, nil)
+	if refusedAs(errOut, tlibpb.ErrorCode_IN_SAME_STATE) {
+		errOut = nil // somebody else did it
 	}
-	_, err := d.UnregisterAddress(ctx, dn)
-	return d.explain(errors.Join(out, err))
+	gone, err := d.UnregisterAddress(ctx, dn)
+	for _, e := range []*tlibpb.Event{out, gone} {
+		if e != nil {
+			err = errors.Join(err, c.showHeld(e))
+		}
+	}
+	return d.explain(errors.Join(errOut, err))
 }
 
 // showHeld prints an event of the DN that is held.
@@ -116,6 +121,8 @@ func (c *cli) showHeld(e *tlibpb.Event) error {
 		what = fmt.Sprintf("%s, %s, owner %s", e.GetThisDn(), e.GetReason(), dash(e.GetOwner()))
 	case tlibpb.Message_EVENT_LINK_CONNECTED, tlibpb.Message_EVENT_LINK_DISCONNECTED:
 		what = e.GetServer().GetNode() + " " + e.GetErrorMessage()
+	case tlibpb.Message_EVENT_UNREGISTERED:
+		what = e.GetThisDn()
 	case tlibpb.Message_EVENT_ERROR:
 		what = e.GetErrorMessage()
 	case tlibpb.Message_END_OF_SNAPSHOT:

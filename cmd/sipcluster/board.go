@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -35,11 +36,15 @@ type board struct {
 	height func() int
 	colour bool
 	req    *tcpb.WatchRequest
+	// list has every DN of the filter, also those that nobody ever registered,
+	// of which a stream says nothing.
+	list func(add func(*tcpb.DNStatus) error) error
 
 	mu   sync.Mutex
 	node string
-	// rows by DN; order are their numbers, sorted. stale rows wait for the end
-	// of a snapshot: those that it does not have are no more.
+	// rows by DN; order are their numbers, sorted, nil when that has to be done
+	// anew. stale rows wait for the end of a snapshot: those that it does not
+	// have are no more.
 	rows  map[string]*tcpb.DNEvent
 	order []string
 	stale map[string]bool
@@ -50,7 +55,10 @@ type board struct {
 }
 
 func newBoard(out io.Writer, now func() time.Time, height func() int, colour bool, req *tcpb.WatchRequest) *board {
-	return &board{out: out, now: now, height: height, colour: colour, req: req, rows: map[string]*tcpb.DNEvent{}, stale: map[string]bool{}}
+	return &board{
+		out: out, now: now, height: height, colour: colour, req: req, rows: map[string]*tcpb.DNEvent{}, stale: map[string]bool{},
+		list: func(func(*tcpb.DNStatus) error) error { return nil },
+	}
 }
 
 // screen is the terminal's height in lines.
@@ -103,30 +111,43 @@ func (b *board) event(e *tcpb.DNEvent) error {
 		b.remove(e.Dn)
 		return nil
 	}
-	if b.rows[e.Dn] == nil {
-		i, _ := slices.BinarySearch(b.order, e.Dn)
-		b.order = slices.Insert(b.order, i, e.Dn)
-	}
-	b.rows[e.Dn] = e
+	b.put(e)
 	return nil
 }
 
-func (b *board) remove(dn string) {
-	if i, found := slices.BinarySearch(b.order, dn); found {
-		b.order = slices.Delete(b.order, i, i+1)
-		delete(b.rows, dn)
+func (b *board) put(e *tcpb.DNEvent) {
+	if b.rows[e.Dn] == nil {
+		b.order = nil
 	}
+	b.rows[e.Dn] = e
+}
+
+func (b *board) remove(dn string) {
+	delete(b.rows, dn)
+	b.order = nil
 }
 
 func (b *board) endOfSnapshot(uint64) error {
+	var never []string
+	err := b.list(func(d *tcpb.DNStatus) error {
+		if d.Since == nil {
+			never = append(never, d.Dn)
+		}
+		return nil
+	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for dn := range b.stale {
 		b.remove(dn)
 	}
 	clear(b.stale)
+	for _, dn := range never {
+		if e := (&tcpb.DNEvent{Dn: dn, State: oos}); b.rows[dn] == nil && !leaves(b.req, b.node, e) {
+			b.put(e)
+		}
+	}
 	b.changed = true
-	return nil
+	return err
 }
 
 func (b *board) lost(err error) { b.setAway(err.Error() + "; trying again") }
@@ -156,6 +177,9 @@ func (b *board) draw(must bool) error {
 // picture is the whole screen.
 func (b *board) picture() []byte {
 	room := max(b.height()-4, 1) // head, an empty line, the columns' names, the last line
+	if b.order == nil {
+		b.order = slices.Sorted(maps.Keys(b.rows))
+	}
 	shown := b.visible(room)
 	t := &table{head: []string{"DN", "STATE", "FOR", "OWNER", "SITE", "REASON", "AGENT", "FOR", "USE", "ROUTABLE"}}
 	for _, dn := range shown {

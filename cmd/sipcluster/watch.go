@@ -50,7 +50,7 @@ ever logged in; snapshot is true in the rows before EndOfSnapshot.`,
 			}
 			defer cl.close()
 			w := &watcher{client: cl, req: &tcpb.WatchRequest{Filter: &f, OwnOnly: own, Agents: true}, view: &eventLines{cli: c}}
-			if err := c.watch(cmd.Context(), w); err != nil {
+			if err := c.watch(cmd.Context(), w, &f); err != nil {
 				return fmt.Errorf("watch: %w", err)
 			}
 			return nil
@@ -64,7 +64,7 @@ ever logged in; snapshot is true in the rows before EndOfSnapshot.`,
 }
 
 // watch runs the watcher, with a board when there is a terminal for it.
-func (c *cli) watch(ctx context.Context, w *watcher) error {
+func (c *cli) watch(ctx context.Context, w *watcher, f *tcpb.Filter) error {
 	if c.json() || !c.isTerminal(c.out) {
 		return w.run(ctx)
 	}
@@ -72,6 +72,7 @@ func (c *cli) watch(ctx context.Context, w *watcher) error {
 	w.view = b
 	b.open()
 	ctx, cancel := context.WithCancel(ctx)
+	b.list = func(add func(*tcpb.DNStatus) error) error { return w.client.eachDN(ctx, f, false, add) }
 	drawn := make(chan error, 1)
 	go func() {
 		defer cancel()
