@@ -56,6 +56,7 @@ type part struct {
 var parts = []part{
 	{"reg", "registrations: CPU and rate", func(ctx context.Context, b *bench) error { return b.registrations(ctx) }},
 	{"lat", "REGISTER to event at another node", func(ctx context.Context, b *bench) error { return b.latency(ctx) }},
+	{"stat", "what 100 Stat Servers at a node cost its registrar", func(ctx context.Context, b *bench) error { return b.statServers(ctx) }},
 	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
 	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
@@ -117,7 +118,7 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", "reg,lat,stat,kill,cut,heal,mem,list,quiet", "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.StringVar(&b.dir, "dir", "", "where the nodes' directories go; empty: the system's place for temporary files")
@@ -144,7 +145,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, kill, cut, heal, mem, list and quiet", name)
 		}
 		want[name] = true
 	}

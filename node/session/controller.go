@@ -59,6 +59,8 @@ type Controller struct {
 	table *dn.Table
 	log   *slog.Logger
 	stats stats
+	// monitors are the sessions that monitor all.
+	monitors atomic.Int64
 
 	mu sync.Mutex
 	// addresses that are registered here, and registrations by session token.
@@ -157,6 +159,11 @@ func forward(ctx context.Context, w *fsm.Watcher, to chan<- fsm.Changes) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// pace is how long a session that monitors all collects events.
+func (c *Controller) pace() time.Duration {
+	return min(time.Duration(c.monitors.Load())*paceEach, maxPace)
 }
 
 // admit counts a session in; leave counts it out.

@@ -184,6 +184,9 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	if s.monitor != nil && s.monitor.pending {
 		s.refuse(s.monitor.ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
 	}
+	if s.monitor == nil {
+		s.c.monitors.Add(1)
+	}
 	mon.ref, mon.pending = ref, true
 	s.monitor, s.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
 	for n := range s.dns {
@@ -205,6 +208,7 @@ func (s *session) stopMonitor(ref uint64) {
 		s.refuse(s.monitor.ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
 	}
 	s.monitor, s.ownOnly = nil, false
+	s.c.monitors.Add(-1)
 	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
 }
 

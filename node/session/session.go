@@ -164,6 +164,9 @@ func (s *session) close() {
 	s.sending.Stop()
 	s.src.end()
 	s.asked.end()
+	if s.monitor != nil {
+		s.c.monitors.Add(-1)
+	}
 	if s.reg != nil {
 		s.c.lost(s.reg, s)
 	}
@@ -221,7 +224,11 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 func (s *session) listen(ctx context.Context, from *dn.Stream) {
 	s.src.end()
 	s.snapshot, s.sent = false, from.Seq()
-	s.src = newSource(ctx, from)
+	var pace func() time.Duration
+	if s.monitor != nil {
+		pace = s.c.pace
+	}
+	s.src = newSource(ctx, from, pace)
 }
 
 // tail makes sure that the session hears what changes from now on.
