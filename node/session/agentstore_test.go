@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -233,6 +234,7 @@ func TestAgentStore_FailedWriteIsRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.file = bad
+	s.put(record("0", 5, 1, "x"))
 	first := s.put(record("1", 5, 1, "old"))
 	for range 2 {
 		if s.commit() == nil {
@@ -254,9 +256,23 @@ func TestAgentStore_FailedWriteIsRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _ = openStore(t, dir)
-	if got := s.restored(); len(got) != 1 || got[0].Agent.ID != "new" {
+	if got := s.restored(); len(got) != 2 || got[1].Agent.ID != "new" {
 		t.Errorf("stored %+v", got)
 	}
+}
+
+// Nobody stores: the answer waits for that, but not for ever.
+func TestAgentStore_AnswerWaitsForTheDisk(t *testing.T) {
+	dir, view := t.TempDir(), ownerView(t, collectFor(1))
+	synctest.Test(t, func(t *testing.T) {
+		a := openKeeper(t, "a", dir, view)
+		a.table.Register("1000", dn.Registered)
+		began := time.Now()
+		a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+		if took := time.Since(began); took != storeTimeout {
+			t.Errorf("answered after %v", took)
+		}
+	})
 }
 
 // bbolt panics over a page while the node runs: a fresh file gets everything.

@@ -254,23 +254,28 @@ func TestReserve_CallerWhoLeftIsLeftOut(t *testing.T) {
 	})
 }
 
-// Who leaves at the very moment of the decision has it, and is told so, or
-// nobody has it.
-func TestReserve_NobodyHasItWithoutKnowing(t *testing.T) {
+// A caller leaves when it has won already and nobody has told it yet: nobody
+// has the DN then.
+func TestReserve_WinnerWhoLeftGivesItBack(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		for range 50 {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			err := a.owner.Reserve(ctx, "1000", Request{Holder: "r", Duration: time.Minute})
-			cancel()
-			synctest.Wait()
-			r, _ := a.table.Own("1000")
-			if (err == nil) != (r.Reserved.Holder == "r") {
-				t.Fatalf("told %v, reserved %+v", err, r.Reserved)
-			}
-			if err == nil && a.owner.Reserve(t.Context(), "1000", Request{Holder: "r"}) != nil {
-				t.Fatal("it can't be taken back")
-			}
-			<-time.After(time.Second)
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { gone <- a.owner.Reserve(ctx, "1000", Request{Holder: "gone", Duration: time.Minute}) }()
+		synctest.Wait()
+		a.owner.mu.Lock()
+		b := a.owner.rounds["1000"].bids[0]
+		delete(a.owner.rounds, "1000")
+		a.owner.mu.Unlock()
+		b.turn.Store(picked)
+		won := a.owner.grant("1000", b.Request)
+		leave()
+		synctest.Wait()
+		b.answer <- won
+		if err := <-gone; won.refused != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("won %v, told %v", won.refused, err)
+		}
+		if r, _ := a.table.Own("1000"); r.Reserved.Holder != "" {
+			t.Errorf("reserved for %q", r.Reserved.Holder)
 		}
 	})
 }
@@ -326,16 +331,27 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 func TestReserve_IsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
 		var many []Request
-		for i := range maxBids {
+		for i := range maxBids - 1 {
 			many = append(many, Request{Holder: fmt.Sprint(i), Duration: time.Minute})
 		}
 		out := a.ask(t, many...)
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { gone <- a.owner.Reserve(ctx, "1000", Request{Holder: "gone", Duration: time.Minute}) }()
+		synctest.Wait()
 		if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "x", Duration: time.Minute, Priority: 9}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || !strings.Contains(err.Error(), "64") {
 			t.Errorf("one too many got %v", err)
 		}
+		leave()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("the one who left got %v", err)
+		}
+		out = append(out, a.ask(t, Request{Holder: "in the place of the one who left", Duration: time.Minute})...)
 		for i, c := range out {
 			if err := <-c; i == 0 && err != nil {
 				t.Errorf("the first got %v", err)
+			} else if i > 0 && !strings.Contains(err.Error(), "another client") {
+				t.Errorf("number %d got %v", i, err)
 			}
 		}
 		a.owner.mu.Lock()
