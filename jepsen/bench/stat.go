@@ -111,6 +111,7 @@ func (b *bench) statServers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	go b.profiles(ctx, l.nodes[0], "stat", time.Duration(b.seconds-1)*time.Second)
 	among, cpuAmong, err := l.firsts(ctx, 2*count, count)
 	if err != nil {
 		return err
