@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -33,7 +34,7 @@ func (c *Client) run(ctx context.Context, s *session) {
 			c.err = c.finally(why)
 			break
 		}
-		gone := &tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_DISCONNECTED, Time: timestamppb.Now(), Server: c.Server(), ErrorMessage: why.Error()}
+		gone := &tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_DISCONNECTED, Time: timestamppb.Now(), Server: c.Server(), ErrorMessage: status.Convert(why).Message()}
 		if c.push(ctx, gone) != nil {
 			c.err = ErrClosed
 			break

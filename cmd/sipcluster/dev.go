@@ -110,7 +110,7 @@ func (c *cli) startDev(ctx context.Context, d *devCluster) error {
 	if err := d.createDNs(ctx); err != nil {
 		return err
 	}
-	return d.configured(ctx, fmt.Sprint(firstDN+demoDNs-1))
+	return d.configured(ctx, desktopDNs[len(desktopDNs)-1])
 }
 
 // watchDev tells of nodes that end, until the context does.
@@ -142,7 +142,11 @@ const (
 	firstDN   = 1001
 	demoDNs   = 10
 	demoGroup = "demo"
+	// desktopGroup are agents at telephones in the public network, who log in.
+	desktopGroup = "desktop"
 )
+
+var desktopDNs = []string{"2001", "2002"}
 
 func demoPassword(number string) string { return "demo" + number }
 
@@ -153,10 +157,13 @@ func (d *devCluster) createDNs(ctx context.Context) error {
 		return err
 	}
 	defer cl.close()
-	doc := &document{Groups: []groupDoc{{Name: demoGroup}}}
+	doc := &document{Groups: []groupDoc{{Name: demoGroup}, {Name: desktopGroup, LoginRequired: true}}}
 	for i := range demoDNs {
 		n := fmt.Sprint(firstDN + i)
 		doc.DNs = append(doc.DNs, dnDoc{DN: n, Kind: "sip", Password: demoPassword(n), Groups: []string{demoGroup}})
+	}
+	for i, n := range desktopDNs {
+		doc.DNs = append(doc.DNs, dnDoc{DN: n, Kind: "pstn", External: fmt.Sprintf("+155512345%02d", i), Groups: []string{desktopGroup}})
 	}
 	p := newPlan()
 	if err := cl.export(ctx, &configpb.ExportRequest{}, p.know); err != nil {
@@ -211,11 +218,12 @@ func (c *cli) explainDev(d *devCluster) {
 	_ = c.print(t)
 	first := d.nodes[0]
 	fmt.Fprintf(c.out, `
-DNs 1001 to 1010 are configured, passwords demo1001 to demo1010, group %s.
+DNs 1001 to 1010 are configured, passwords demo1001 to demo1010, group %s;
+2001 and 2002 are of agents with a telephone elsewhere, who log in, group %s.
 
 Register a phone, at any node. For baresip, put one of these lines into
 ~/.baresip/accounts:
-`, demoGroup)
+`, demoGroup, desktopGroup)
 	for i, n := range d.nodes {
 		dn := fmt.Sprint(firstDN + i)
 		fmt.Fprintf(c.out, "  <sip:%s@%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=udp\"\n", dn, d.realm, dn, demoPassword(dn), n.SIPAddr)
@@ -223,9 +231,10 @@ Register a phone, at any node. For baresip, put one of these lines into
 	fmt.Fprintf(c.out, `For Linphone or another softphone: user name 1001, password demo1001,
 domain %s, outbound proxy sip:%s, transport UDP.
 No phone at hand:  sipcluster dev phone 1001
+An agent with a telephone elsewhere:  sipcluster agent hold 2001 --agent-id 7001
 
 Look, from any node's side:
-  sipcluster dn watch --addr %s
+  sipcluster watch    --addr %s
   sipcluster status   --addr %s
 `, d.realm, first.SIPAddr, first.TCAddr, d.nodes[len(d.nodes)-1].TCAddr)
 	if len(d.nodes) > 1 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,8 @@ func (w *watcher) run(ctx context.Context) error {
 		}
 		if !w.told {
 			w.told = true
-			w.view.lost(err)
+			what, _, _ := strings.Cut(err.Error(), ": see whether it was done")
+			w.view.lost(errors.New(what))
 		}
 		select {
 		case <-ctx.Done():

@@ -4,7 +4,7 @@
 //	make run                               in one terminal
 //	go run ./api/tlib/examples/statserver  in another
 //
-// It goes on at the next node when the one it is connected to dies.
+// It goes on at the next node when its own dies.
 package main
 
 import (
@@ -45,28 +45,34 @@ func main() {
 	}
 }
 
-// row is what is known of a DN; seen is false for those that a new snapshot did
-// not have yet.
+// states of an agent, as rows of a snapshot name them.
+var states = map[tlibpb.Message]string{
+	tlibpb.Message_EVENT_AGENT_LOGIN: "logged-in", tlibpb.Message_EVENT_AGENT_LOGOUT: "logged-out",
+	tlibpb.Message_EVENT_AGENT_READY: "ready", tlibpb.Message_EVENT_AGENT_NOT_READY: "not-ready",
+}
+
+// row is what is known of a DN, and the session in which it was told last.
 type row struct {
 	state, owner, agent string
-	seen                bool
+	session             int
 }
 
 type board struct {
-	rows map[string]row
-	from string
+	rows    map[string]row
+	from    string
+	session int
 }
 
 // follow prints the board when it changed and nothing more came for a moment.
 func (b *board) follow(ctx context.Context, c *tlib.Client) error {
-	for changed := true; ; {
+	for changed := false; ; {
 		moment, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		e, err := c.Next(moment)
 		cancel()
 		switch {
 		case err == nil:
-			b.take(e)
 			changed = true
+			b.take(e)
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return err
 		case changed:
@@ -78,7 +84,6 @@ func (b *board) follow(ctx context.Context, c *tlib.Client) error {
 
 func (b *board) take(e *tlibpb.Event) {
 	r := b.rows[e.GetThisDn()]
-	r.seen = true
 	switch e.GetMessage() {
 	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
 		r.state, r.owner = "InSrv", e.GetOwner()
@@ -88,24 +93,19 @@ func (b *board) take(e *tlibpb.Event) {
 		if e.GetSnapshot() {
 			r.agent = strings.TrimSpace(e.GetAgentId() + " " + e.GetExtensions()["agent-state"])
 		}
-	case tlibpb.Message_EVENT_AGENT_LOGIN, tlibpb.Message_EVENT_AGENT_LOGOUT, tlibpb.Message_EVENT_AGENT_READY, tlibpb.Message_EVENT_AGENT_NOT_READY:
-		r.agent = e.GetAgentId() + " " + strings.TrimPrefix(tlib.EventName(e.GetMessage()), "EventAgent")
 	case tlibpb.Message_EVENT_LINK_DISCONNECTED:
 		b.from = "nobody: " + e.GetErrorMessage()
-		for dn, r := range b.rows {
-			r.seen = false
-			b.rows[dn] = r
-		}
 		return
 	case tlibpb.Message_EVENT_LINK_CONNECTED:
-		b.from = e.GetServer().GetNode()
+		b.from, b.session = e.GetServer().GetNode(), b.session+1
 		return
 	case tlibpb.Message_END_OF_SNAPSHOT: // what a whole snapshot does not have is no more
-		maps.DeleteFunc(b.rows, func(_ string, r row) bool { return !e.GetResumed() && !r.seen })
+		maps.DeleteFunc(b.rows, func(_ string, r row) bool { return !e.GetResumed() && r.session < b.session })
 		return
 	default:
-		return
+		r.agent = e.GetAgentId() + " " + states[e.GetMessage()]
 	}
+	r.session = b.session
 	b.rows[e.GetThisDn()] = r
 }
 

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// begins runs a command in the background.
+func (o operator) begins(args ...string) *watching {
+	ctx, cancel := context.WithCancel(o.t.Context())
+	w := &watching{lines: make(chan string, 100), stop: cancel, status: make(chan int, 1)}
+	c, _ := plainCLI()
+	c.out, c.err = lineWriter{w.lines}, lineWriter{w.lines}
+	go func() { w.status <- c.run(ctx, append(args, "--addr", o.addr)) }()
+	return w
+}
+
+// awaits repeats a command until it prints that.
+func (o operator) awaits(part string, args ...string) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), 10*time.Second)
+	defer cancel()
+	if poll(ctx, nil, func() bool { return strings.Contains(o.does("", args...), part) }) != nil {
+		o.t.Fatalf("%v never has %s", args, part)
+	}
+}
+
+// comes reads on to a line with that.
+func (w *watching) comes(t *testing.T, part string) {
+	t.Helper()
+	for {
+		select {
+		case l := <-w.lines:
+			if strings.Contains(l, part) {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no %s", part)
+		}
+	}
+}
+
+// agentsNode is a node with the sip DN 1001, whose phone is registered, and the
+// pstn DN 2001.
+func agentsNode(t *testing.T) operator {
+	t.Helper()
+	cfg := oneNode(t)
+	o := operator{t, cfg.TCAddr}
+	o.does("secret\n", "dn", "put", "1001", "--password-file", "-")
+	o.does("", "dn", "put", "2001", "--kind", "pstn", "--external", "+15551234567")
+	phone, err := siptest.NewPhone(siptest.Config{DN: "1001", Password: "secret", Domain: "example.org", Server: cfg.SIPAddr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(phone.Close)
+	if err := registered(phone.Register(t.Context(), time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestAgent_LogsInAtAPhone(t *testing.T) {
+	o := agentsNode(t)
+	board := o.begins("watch", "-o", "json")
+	board.wants(t, `"event":"EventDNBackInService","dn":"1001"`)
+	board.wants(t, `"event":"EndOfSnapshot"`)
+	o.fails("", "agent ready 1001: nobody is logged in at DN 1001: log in first", "agent", "ready", "1001")
+	same(t, o.does("", "agent", "login", "1001", "--agent-id", "7001"), "1001: agent 7001 is logged in\n")
+	board.wants(t, `"event":"EventAgentLogin","dn":"1001"`)
+	same(t, o.does("", "agent", "ready", "1001", "--mode", "auto-in", "--reason", "shift=day"), "1001: agent 7001 is ready, auto-in (shift=day site=dc1)\n")
+	board.wants(t, `"event":"EventAgentReady","dn":"1001"`)
+	o.fails("", "agent login 1001: another agent, 7001, is logged in at DN 1001", "agent", "login", "1001", "--agent-id", "7002")
+	var e tlibJSON
+	answer := o.does("", "agent", "notready", "1001", "-o", "json", "--reason", "break=lunch=long")
+	if err := json.Unmarshal([]byte(answer), &e); err != nil || e.Event != "EventAgentNotReady" || e.DN != "1001" || e.AgentID != "7001" || e.Reasons["break"] != "lunch=long" {
+		t.Error(answer, err)
+	}
+	board.wants(t, `"event":"EventAgentNotReady","dn":"1001"`)
+	var row dnJSON
+	if err := json.Unmarshal([]byte(o.does("", "dn", "get", "1001", "-o", "json")), &row); err != nil || row.Agent == nil || row.Agent.State != "not-ready" {
+		t.Error(row, err)
+	}
+	if list := o.does("", "dn", "list"); !strings.Contains(list, "  7001 not-ready\n") {
+		t.Error(list)
+	}
+	same(t, o.does("", "agent", "logout", "1001"), "1001: agent 7001 is logged out\n")
+	board.wants(t, `"event":"EventAgentLogout","dn":"1001"`)
+	o.fails("", "agent login 9999: DN 9999 is not configured", "agent", "login", "9999", "--agent-id", "7001")
+	board.ends(t)
+}
+
+func TestAgentHold_IsADesktopForAPSTNAgent(t *testing.T) {
+	o := agentsNode(t)
+	o.fails("", "agent login 2001: pstn DN 2001 is out of service: sipcluster agent hold puts it in service, as a desktop would", "agent", "login", "2001", "--agent-id", "8001")
+	relay := newRelay(t, o.addr)
+	h := operator{t, relay.addr}.begins("agent", "hold", "2001", "--agent-id", "8001")
+	h.wants(t, "EventRegistered       2001 is InSrv, owner sip1")
+	h.wants(t, "EventAgentLogin       agent 8001 is logged in")
+	h.wants(t, "EventAgentReady       agent 8001 is ready (site=dc1)")
+	h.wants(t, "2001 is held at sip1; Ctrl-C")
+	h.wants(t, "EventDNBackInService  2001, registered, owner sip1")
+	same(t, o.does("", "agent", "notready", "2001", "--reason", "break=lunch"), "2001: agent 8001 is not ready (break=lunch)\n")
+	h.wants(t, "EventAgentNotReady    agent 8001 is not ready (break=lunch)")
+
+	relay.hangUp()
+	h.wants(t, "EventLinkDisconnected  sip1 ")
+	h.wants(t, "EventLinkConnected    sip1")
+	o.awaits(`"state":"InSrv","owner":"sip1"`, "dn", "get", "2001", "-o", "json")
+	h.ends(t)
+	h.comes(t, "EventAgentLogout      agent 8001 is logged out")
+	h.comes(t, "EventUnregistered     2001")
+	if row := o.does("", "dn", "get", "2001", "-o", "json"); !strings.Contains(row, `"state":"OOS"`) || !strings.Contains(row, `"reason":"unregistered"`) {
+		t.Error(row)
+	}
+}
+
+func TestReserve_OneHasTheAgentAtATime(t *testing.T) {
+	o := agentsNode(t)
+	first := o.begins("reserve", "1001", "--for", "1h")
+	first.wants(t, "1001 is reserved until ")
+	if row := o.does("", "dn", "get", "1001", "-o", "json"); !strings.Contains(row, `"routable":false,"busy":false,"reserved":true`) {
+		t.Error(row)
+	}
+	o.fails("", "reserve 1001: DN 1001 is reserved for another client, or for this one already", "reserve", "1001")
+	first.ends(t) // and cancels
+	answer := o.does("", "reserve", "1001", "--for", "1h", "--detach", "-o", "json")
+	if !strings.HasPrefix(answer, `{"event":"EventAgentReserved","dn":"1001","time":`) || !strings.Contains(answer, `,"until":"`) {
+		t.Error(answer)
+	}
+	if row := o.does("", "dn", "get", "1001"); !strings.Contains(row, "\nin use    reserved\n") {
+		t.Error("it did not outlive its command: ", row)
+	}
+	o.fails("", "reserve 2001: DN 2001 is out of service: nobody has registered it", "reserve", "2001")
+}
+
+func TestReserve_EndsWithItsTime(t *testing.T) {
+	o := agentsNode(t)
+	r := o.begins("reserve", "1001", "--for", "200ms")
+	r.wants(t, "1001 is reserved until ")
+	if status := <-r.status; status != exitDone {
+		t.Errorf("status %d", status)
+	}
+}
