@@ -27,7 +27,8 @@ func (c *Client) run(ctx context.Context, s *session) {
 		began := time.Now()
 		why := s.pump(ctx)
 		c.lose(s, why)
-		if time.Since(began) > steady {
+		hasty := time.Since(began) < steady // a node that ends every session is not asked at once again
+		if !hasty {
 			pauses = backoff{}
 		}
 		if c.opts.NoReconnect || c.over() {
@@ -40,7 +41,7 @@ func (c *Client) run(ctx context.Context, s *session) {
 			break
 		}
 		var e *tlibpb.Event
-		if s, e = c.redial(ctx, &pauses); s == nil {
+		if s, e = c.redial(ctx, &pauses, hasty); s == nil {
 			c.err = ErrClosed
 			break
 		}
@@ -77,11 +78,14 @@ func (c *Client) over() bool {
 
 // redial opens a session at one of the addresses, that of the last one first;
 // nil when the client is closed.
-func (c *Client) redial(ctx context.Context, pauses *backoff) (*session, *tlibpb.Event) {
+func (c *Client) redial(ctx context.Context, pauses *backoff, pause bool) (*session, *tlibpb.Event) {
 	c.mu.Lock()
 	first := c.memory.addr
 	c.mu.Unlock()
-	for {
+	for ; ; pause = true {
+		if pause && !c.wait(ctx, pauses.next()) {
+			return nil, nil
+		}
 		for i := range c.addrs {
 			attempt, cancel := context.WithTimeout(ctx, dialWithin)
 			s, e, err := c.open(attempt, ctx, (first+i)%len(c.addrs))
@@ -93,17 +97,20 @@ func (c *Client) redial(ctx context.Context, pauses *backoff) (*session, *tlibpb
 				return nil, nil
 			}
 		}
-		pause := time.NewTimer(pauses.next())
-		select {
-		case <-pause.C:
-		case <-c.closing:
-			pause.Stop()
-			return nil, nil
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, nil
-		}
 	}
+}
+
+// wait returns false when the client is closed before the time is over.
+func (c *Client) wait(ctx context.Context, d time.Duration) bool {
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true
+	case <-c.closing:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // backoff doubles its pauses.

@@ -203,6 +203,23 @@ func TestReconnect_PausesGrowTo5s(t *testing.T) {
 	})
 }
 
+func TestReconnect_ANodeThatEndsEverySessionIsNotStormed(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := connected(ns, tlib.Options{})
+		defer c.Close()
+		began := time.Now()
+		for range 10 {
+			l.over <- errGone
+			l, _ = ns.at["a"].greets(sip1, false)
+			wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
+			wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+		}
+		if d := time.Since(began); d < 10*time.Second {
+			t.Errorf("10 sessions in %v", d)
+		}
+	})
+}
+
 func TestNoReconnect_TheLostConnectionEndsTheClient(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
 		c, l := connected(ns, tlib.Options{NoReconnect: true})

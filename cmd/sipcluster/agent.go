@@ -100,7 +100,7 @@ With -o json the node's answer is printed, keys without a value left out:
 				return request(ctx, t, args[0], &f)
 			})
 			if err != nil {
-				return fmt.Errorf("agent %s %s: %w", name, args[0], err)
+				return doing("agent "+name+" "+args[0], err)
 			}
 			return c.showAgent(e)
 		},

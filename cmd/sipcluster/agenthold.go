@@ -27,10 +27,7 @@ With -o json each event is a line, keys without a value left out:
 			if err := f.check(agentFlag | modeFlag); err != nil {
 				return err
 			}
-			if err := c.hold(cmd.Context(), args[0], &f); err != nil {
-				return fmt.Errorf("agent hold %s: %w", args[0], err)
-			}
-			return nil
+			return doing("agent hold "+args[0], c.hold(cmd.Context(), args[0], &f))
 		},
 	})
 	f.add(cmd, agentFlag|modeFlag)

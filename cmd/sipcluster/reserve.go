@@ -35,10 +35,7 @@ With -o json the node's answer is printed, keys without a value left out:
 			if f.duration < time.Millisecond || f.duration > tlib.MaxReservation {
 				return usagef("--for %v: want 1ms to %v", f.duration, tlib.MaxReservation)
 			}
-			if err := c.reserve(cmd.Context(), args[0], &f); err != nil {
-				return fmt.Errorf("reserve %s: %w", args[0], err)
-			}
-			return nil
+			return doing("reserve "+args[0], c.reserve(cmd.Context(), args[0], &f))
 		},
 	})
 	flags := cmd.Flags()

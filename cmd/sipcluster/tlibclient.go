@@ -70,6 +70,18 @@ func (d *desk) explain(err error) error {
 	return d.node.explain(err)
 }
 
+// doing says what failed; nil stays nil, and a wrong command line is that alone.
+func doing(what string, err error) error {
+	var usage usageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &usage):
+		return usage
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
 // refusedAs tells whether err is the node's refusal with that code.
 func refusedAs(err error, code tlibpb.ErrorCode) bool {
 	var refused *tlib.Error

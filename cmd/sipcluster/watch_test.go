@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +176,41 @@ func TestBoard_DrawsOnlyWhatChanged(t *testing.T) {
 		if err := b.draw(tc.must); err != nil || (out.Len() > 0) != tc.drawn {
 			t.Errorf("%+v: %q", tc, out)
 		}
+	}
+}
+
+func TestWatch_OnATerminalIsABoard(t *testing.T) {
+	cfg := oneNode(t)
+	o := operator{t, cfg.TCAddr}
+	o.does("secret\n", "dn", "put", "1001", "--password-file", "-")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, _ := plainCLI()
+	c.out, c.now, c.terminal = w, time.Now, func(uintptr) bool { return true }
+	status := make(chan int, 1)
+	go func() {
+		status <- c.run(ctx, []string{"watch", "--addr", o.addr})
+		_ = w.Close()
+	}()
+	seen := ""
+	buf := make([]byte, 1<<16)
+	for n := 0; !strings.Contains(seen, "1001"); seen += string(buf[:n]) { // configured, and never registered
+		if n, err = r.Read(buf); err != nil {
+			t.Fatalf("%v after %q", err, seen)
+		}
+	}
+	cancel()
+	rest, err := io.ReadAll(r)
+	if err != nil || !strings.HasPrefix(seen, boardOpen) || !strings.HasSuffix(string(rest), boardClose) || !strings.Contains(seen, "seen from sip1") {
+		t.Errorf("%v: %q %q", err, seen, rest)
+	}
+	if s := <-status; s != exitDone {
+		t.Errorf("status %d", s)
 	}
 }
 

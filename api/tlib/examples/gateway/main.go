@@ -1,9 +1,8 @@
 // Command gateway is a small desktop gateway: it registers a PSTN agent's DN,
 // logs the agent in and makes it ready, until Ctrl-C.
 //
-//	make run                                in one terminal
-//	sipcluster dn put 2001 --kind pstn --external +15551234567 --group demo
-//	go run ./api/tlib/examples/gateway      in another
+//	make run                            in one terminal
+//	go run ./api/tlib/examples/gateway  in another
 //
 // It goes on at the next node when the one it is connected to dies: the DN
 // moves there, and the agent with it.

@@ -2,9 +2,9 @@
 // two nodes as two routers would, has both reserve the first DN of a group that
 // a call can be sent to, and prints who won.
 //
-//	make run                                in one terminal
-//	sipcluster dev phone 1001               in another
-//	go run ./api/tlib/examples/router       in a third
+//	make run                           in one terminal
+//	sipcluster dev phone 1001          in another
+//	go run ./api/tlib/examples/router  in a third
 package main
 
 import (
