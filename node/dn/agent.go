@@ -142,6 +142,15 @@ func (x *extra) taken() *extra {
 	return &y
 }
 
+// took tells whether x is what was taken along of y, and nothing new.
+func (x *extra) took(y *extra) bool {
+	y = y.taken()
+	if x == nil || y == nil {
+		return x == y
+	}
+	return x.agent == y.agent && !x.busy && x.holder == y.holder && x.until == y.until
+}
+
 func (x *extra) theAgent() *Agent {
 	if x == nil {
 		return nil

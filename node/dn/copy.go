@@ -175,12 +175,17 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	}
 	e := t.entry(r.Number)
 	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, mark: c.o.mark}
+	var was record
 	if old := e.by(c.node); old != nil {
-		rec.x = old.x
+		was, rec.x = *old, old.x
 	}
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)
 	mine := e.by(0)
+	if mine != nil && was.claim == rec.claim && rec.x != was.x && t.claim(&rec).Less(t.claim(mine)) && mine.x.took(was.x) {
+		t.takeLate(e, rec.x)
+		return
+	}
 	if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {
 		return
 	}
@@ -192,6 +197,16 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	if len(t.dropped) == 1 {
 		t.journals[own].idle.wake() // the readers watch the time
 	}
+}
+
+// takeLate takes what the node that had the DN before said of it just before
+// it heard that the DN went here: it was done there, and goes along.
+func (t *Table) takeLate(e *entry, x *extra) {
+	mine := *e.by(0)
+	mine.seq++
+	mine.x = x.taken()
+	t.set(e, mine)
+	t.journals[own].add(e, placeOwn, true)
 }
 
 // endDropped tells the peers of the drops that are due, and returns how long

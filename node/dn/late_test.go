@@ -1,0 +1,36 @@
+package dn
+
+import "testing"
+
+// An agent logs in, and the DN moves before the new owner has heard of it.
+func TestTable_WhatWasSaidJustBeforeTheMoveGoesAlong(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Table)
+		late   bool
+	}{
+		"unchanged here": {func(*Table) {}, true},
+		"refreshed here": {func(tab *Table) { tab.Register("1", Registered) }, true},
+		"changed here": {func(tab *Table) {
+			r, _ := tab.Own("1")
+			r.Agent = ready("8")
+			tab.Amend(r)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tab := New(Config{Self: "b", Incarnation: 1})
+			a := copyOf(t, tab, "a", 1, Record{Number: "1", ClaimTime: 5, State: InSrv})
+			was := tab.Register("1", Registered)
+			c.change(tab)
+			if _, err := a.Apply([]Record{{Number: "1", ClaimTime: 5, Seq: 1, State: InSrv, Agent: ready("7"), Busy: true, Reserved: Reservation{Holder: "r", Left: 1e12}}}, 2); err != nil {
+				t.Fatal(err)
+			}
+			r, ok := tab.Own("1")
+			if !ok || r.ClaimTime < was.ClaimTime || r.Busy {
+				t.Fatalf("own record: %v %+v", ok, r)
+			}
+			if got := r.Agent.Equal(ready("7")) && r.Reserved.Holder == "r"; got != c.late {
+				t.Errorf("agent %+v, reserved %+v", r.Agent, r.Reserved)
+			}
+		})
+	}
+}
