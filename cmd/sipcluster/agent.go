@@ -124,7 +124,16 @@ func (c *cli) asDesktop(ctx context.Context, dn string, request func(context.Con
 	}); err != nil {
 		return nil, err
 	}
+	defer d.leave(ctx, dn)
 	return d.do(ctx, func(ctx context.Context) (*tlibpb.Event, error) { return request(ctx, d.Client) })
+}
+
+// leave unregisters the DN: with a grace for lost desktops the node would keep it
+// registered otherwise.
+func (d *desk) leave(ctx context.Context, dn string) {
+	ctx, cancel := parting(ctx)
+	defer cancel()
+	_, _ = d.UnregisterAddress(ctx, dn) // when that fails the session's end does it
 }
 
 // mayRegister refuses to move a pstn DN, or to put it in service for a moment:

@@ -119,6 +119,26 @@ func TestAgentHold_IsADesktopForAPSTNAgent(t *testing.T) {
 	}
 }
 
+func TestAgentHold_WithAGraceNobodyNoticesALostConnection(t *testing.T) {
+	o := agentsNode(t)
+	o.does("options: {desktop_grace_s: 30}\n", "apply", "-f", "-")
+	relay := newRelay(t, o.addr)
+	h := operator{t, relay.addr}.begins("agent", "hold", "2001", "--agent-id", "8001")
+	h.comes(t, "2001 is held at sip1")
+	board := o.begins("watch", "-o", "json")
+	board.comes(t, `"event":"EndOfSnapshot"`)
+	relay.hangUp()
+	h.comes(t, "EventLinkDisconnected")
+	h.comes(t, "EventLinkConnected")
+	same(t, o.does("", "agent", "notready", "2001"), "2001: agent 8001 is not ready\n")
+	board.wants(t, `"event":"EventAgentNotReady","dn":"2001"`) // nothing before
+	h.comes(t, "EventAgentNotReady")
+	h.ends(t)
+	board.wants(t, `"event":"EventAgentLogout","dn":"2001"`)
+	board.wants(t, `"event":"EventDNOutOfService","dn":"2001"`)
+	board.ends(t)
+}
+
 func TestReserve_OneHasTheAgentAtATime(t *testing.T) {
 	o := agentsNode(t)
 	first := o.begins("reserve", "1001", "--for", "1h")
