@@ -151,13 +151,6 @@ func (x *extra) took(y *extra) bool {
 	return x.agent == y.agent && !x.busy && x.holder == y.holder && x.until == y.until
 }
 
-func (x *extra) theAgent() *Agent {
-	if x == nil {
-		return nil
-	}
-	return x.agent
-}
-
 // reserved tells whether a reservation holds at a time of the table's clock.
 func (x *extra) reserved(now int64) bool { return x != nil && x.holder != "" && now < x.until }
 

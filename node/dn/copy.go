@@ -191,6 +191,8 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	}
 	t.superseded.add(Superseding{Number: e.number, ClaimTime: r.ClaimTime})
 	before := t.holder(e)
+	t.endDropped() // also when nobody follows
+	t.late[e] = *mine
 	e.drop(0)
 	t.settleOwner(e, before)
 	t.dropped = append(t.dropped, drop{e, now.Add(dropDelay)})
@@ -219,6 +221,7 @@ func (t *Table) endDropped() time.Duration {
 			return min(wait, dropDelay)
 		}
 		t.dropped = t.dropped[1:]
+		delete(t.late, d.e)
 		if e := t.entries[d.e.number]; e == nil || e.by(0) == nil {
 			t.journals[own].add(d.e, placeOwn, true)
 		}

@@ -1,6 +1,9 @@
 package dn
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+)
 
 // An agent logs in, and the DN moves before the new owner has heard of it.
 func TestTable_WhatWasSaidJustBeforeTheMoveGoesAlong(t *testing.T) {
@@ -33,4 +36,24 @@ func TestTable_WhatWasSaidJustBeforeTheMoveGoesAlong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The other way round: the old owner hears of the move before its peers have
+// heard its last word.
+func TestFollow_TheLastWordBeforeTheMoveIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab := New(Config{Self: "a", Incarnation: 1})
+		tab.Register("1", Registered)
+		s := tab.Follow(Resume{})
+		drain(t, s)
+		r := amended(t, tab, "1", func(r *Record) { r.Agent = ready("7") })
+		copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: r.ClaimTime + 1, State: InSrv})
+		items := drain(t, s)
+		if len(items) != 2 || !items[0].Record.Agent.Equal(ready("7")) || items[0].Record.Gone || !items[1].Record.Gone {
+			t.Errorf("told %+v", items)
+		}
+		if len(tab.late) != 0 {
+			t.Error("a last word is kept for ever")
+		}
+	})
 }

@@ -58,7 +58,10 @@ type Table struct {
 	maxClaim int64
 	// dropped are own records that lost to a peer's claim and whose end is not
 	// told to the peers yet.
-	dropped    []drop
+	dropped []drop
+	// late are the last words of those: a change that peers have not heard
+	// yet must not be lost with the record.
+	late       map[*entry]record
 	superseded Superseded
 	rejected   uint64
 	// began is the zero of clock.
@@ -94,7 +97,7 @@ func New(cfg Config) *Table {
 	if cfg.History == 0 {
 		cfg.History = DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now()}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now(), late: map[*entry]record{}}
 	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake = make(chan struct{}, 1)
@@ -215,6 +218,9 @@ func (t *Table) Own(n Number) (Record, bool) {
 // export is this node's record of an entry as others see it.
 func (t *Table) export(e *entry) Record {
 	r := e.by(0)
+	if last, ok := t.late[e]; r == nil && ok {
+		r = &last
+	}
 	if r == nil {
 		return Record{Number: e.number, Gone: true}
 	}

@@ -24,7 +24,6 @@ import (
 type office struct {
 	t        testing.TB
 	machine  *fsm.Machine
-	index    uint64
 	table    *dn.Table
 	peer     *dn.Copy
 	control  *Controller

@@ -378,6 +378,8 @@ func FuzzSession(f *testing.F) {
 		w.ask(m)
 		w.ask(query("1001"))
 		w.hangUp()
-		<-w.ended
+		if err := <-w.ended; err == nil {
+			t.Error("a connection that broke ended in good order")
+		}
 	})
 }
