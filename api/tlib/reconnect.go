@@ -2,6 +2,7 @@ package tlib
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -41,6 +42,9 @@ func (c *Client) run(ctx context.Context, s *session) {
 			break
 		}
 		var e *tlibpb.Event
+		if errors.Is(why, errSilent) {
+			c.shun()
+		}
 		if s, e = c.redial(ctx, &pauses, hasty); s == nil {
 			c.err = ErrClosed
 			break
@@ -76,11 +80,19 @@ func (c *Client) over() bool {
 	}
 }
 
-// redial opens a session at one of the addresses, that of the last one first;
-// nil when the client is closed.
+// shun has another address tried first: a node that hangs would take an attempt's
+// whole time.
+func (c *Client) shun() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first = (c.first + 1) % len(c.addrs)
+}
+
+// redial opens a session at one of the addresses, as a rule that of the last one
+// first; nil when the client is closed.
 func (c *Client) redial(ctx context.Context, pauses *backoff, pause bool) (*session, *tlibpb.Event) {
 	c.mu.Lock()
-	first := c.memory.addr
+	first := c.first
 	c.mu.Unlock()
 	for ; ; pause = true {
 		if pause && !c.wait(ctx, pauses.next()) {

@@ -177,7 +177,7 @@ func TestReconnect_ASilentNodeIsLeftAfter3s(t *testing.T) {
 		if d := time.Since(began); d != 3*time.Second {
 			t.Errorf("after %v: %v", d, e)
 		}
-		ns.at["a"].greets(sip1, false)
+		ns.at["b"].greets(&tlibpb.ServerInfo{Node: "sip2"}, false) // "a" hangs, it comes last
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
 	})
 }

@@ -112,7 +112,7 @@ func (c *Client) begin(ctx context.Context, s *session, e *tlibpb.Event, addr in
 	c.memory.opened(addr, e.GetServer(), e.GetResumed())
 	again := c.memory.again(e.GetResumed())
 	e.Server, c.server = withoutToken(e.GetServer()), withoutToken(e.GetServer())
-	e.ReferenceId, c.cur = 0, s
+	e.ReferenceId, c.cur, c.first = 0, s, addr
 	s.wg.Go(func() { s.write(ctx, again) })
 }
 

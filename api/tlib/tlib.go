@@ -90,6 +90,8 @@ type Client struct {
 	memory memory
 	// ref is the last request's.
 	ref uint64
+	// first is the address that is tried first.
+	first int
 }
 
 // Dial opens a session with the node at addr, HOST:PORT of its TCport or default
