@@ -199,10 +199,12 @@ func TestWatch_OnATerminalIsABoard(t *testing.T) {
 	}()
 	seen := ""
 	buf := make([]byte, 1<<16)
-	for n := 0; !strings.Contains(seen, "1001"); seen += string(buf[:n]) { // configured, and never registered
-		if n, err = r.Read(buf); err != nil {
+	for !strings.Contains(seen, "1001") { // configured, and never registered
+		n, err := r.Read(buf)
+		if err != nil {
 			t.Fatalf("%v after %q", err, seen)
 		}
+		seen += string(buf[:n])
 	}
 	cancel()
 	rest, err := io.ReadAll(r)
