@@ -40,7 +40,8 @@ type TLibraryClient interface {
 	// EventError. Events of one DN come in order. A client that reads slowly gets
 	// several changes of a DN's state (or of its agent's) as the last of them; one
 	// that reads nothing for 10 s while there is something to say loses its
-	// session.
+	// session. One that closes its side of the stream leaves in good order: what
+	// it registered ends at once, without a grace.
 	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ClientMessage, ServerMessage], error)
 }
 
@@ -79,7 +80,8 @@ type TLibraryServer interface {
 	// EventError. Events of one DN come in order. A client that reads slowly gets
 	// several changes of a DN's state (or of its agent's) as the last of them; one
 	// that reads nothing for 10 s while there is something to say loses its
-	// session.
+	// session. One that closes its side of the stream leaves in good order: what
+	// it registered ends at once, without a grace.
 	Session(grpc.BidiStreamingServer[ClientMessage, ServerMessage]) error
 	mustEmbedUnimplementedTLibraryServer()
 }

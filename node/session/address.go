@@ -163,8 +163,9 @@ func (c *Controller) open(s *session, token string) (r *registrations, resumed b
 	return r, false
 }
 
-// lost ends a session's registrations, at once or when the grace is over.
-func (c *Controller) lost(r *registrations, s *session) {
+// lost ends a session's registrations: at once when its client left in good
+// order, otherwise when the grace is over.
+func (c *Controller) lost(r *registrations, s *session, orderly bool) {
 	grace := time.Duration(c.view().Options().GetDesktopGraceS()) * time.Second
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,7 +173,7 @@ func (c *Controller) lost(r *registrations, s *session) {
 		return // resumed by another connection
 	}
 	r.holder = nil
-	if grace == 0 || len(r.dns) == 0 {
+	if grace == 0 || orderly || len(r.dns) == 0 {
 		c.forget(r)
 		return
 	}

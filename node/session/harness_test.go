@@ -137,6 +137,7 @@ type wire struct {
 	changed chan struct{}
 	events  []*tlibpb.Event
 	seq     uint64
+	largest int // message, in events
 }
 
 func (w *wire) Context() context.Context { return w.ctx }
@@ -160,7 +161,7 @@ func (w *wire) Send(m *tlibpb.ServerMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, m.GetEvents()...)
-	w.seq = max(w.seq, m.GetSeq())
+	w.seq, w.largest = max(w.seq, m.GetSeq()), max(w.largest, len(m.GetEvents()))
 	close(w.changed)
 	w.changed = make(chan struct{})
 	return w.ctx.Err()

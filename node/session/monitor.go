@@ -42,7 +42,7 @@ func (m *monitor) member(config *configpb.DN) bool {
 }
 
 // take turns what the table says into events.
-func (s *session) take(b batch) {
+func (s *session) take(b batch) error {
 	view := s.c.view()
 	for i := range b.items {
 		it := &b.items[i]
@@ -54,7 +54,9 @@ func (s *session) take(b batch) {
 				s.endMonitorAll(it.Seq, true)
 			}
 		case dn.EndOfSnapshot:
-			s.endSnapshot(view, b.seq)
+			if err := s.endSnapshot(view, b.seq); err != nil {
+				return err
+			}
 		case dn.Row:
 			if s.judge(it) && s.wanted(view, it.Status.Number, tlibpb.EventKind_EVENT_KIND_DN) {
 				s.out = append(s.out, s.rowEvent(view, &it.Status))
@@ -65,6 +67,7 @@ func (s *session) take(b batch) {
 	}
 	s.sent = b.seq
 	s.src.back <- b.items
+	return nil
 }
 
 func (s *session) change(view *fsm.View, it *dn.Item) {
@@ -115,9 +118,9 @@ func (s *session) judge(it *dn.Item) bool {
 	return is || was
 }
 
-// endSnapshot adds the DNs that nobody ever registered, and says that it is whole.
-func (s *session) endSnapshot(view *fsm.View, seq uint64) {
-	s.snapshot = false
+// endSnapshot adds the DNs that nobody ever registered, some at a time, and says
+// that it is whole.
+func (s *session) endSnapshot(view *fsm.View, seq uint64) error {
 	if s.monitor.wants(tlibpb.EventKind_EVENT_KIND_DN) && !s.ownOnly && s.monitor.owner == "" {
 		for config := range view.DNs("") {
 			k := config.GetKind()
@@ -127,9 +130,16 @@ func (s *session) endSnapshot(view *fsm.View, seq uint64) {
 			if st, known := s.c.table.Get(dn.Number(config.GetNumber())); !known {
 				s.out = append(s.out, s.rowEvent(view, &st))
 			}
+			if len(s.out) >= batchSize {
+				if err := s.flush(); err != nil {
+					return err
+				}
+			}
 		}
 	}
+	s.snapshot = false
 	s.endMonitorAll(seq, false)
+	return nil
 }
 
 // endMonitorAll answers MonitorAll.

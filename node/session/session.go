@@ -105,7 +105,8 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 func (s *session) run(ctx context.Context) error {
 	requests, failed := make(chan *tlibpb.ClientMessage), make(chan error, 1)
 	go func() { failed <- s.receive(ctx, requests) }()
-	defer s.close()
+	orderly := false
+	defer func() { s.close(orderly) }()
 	tick := time.NewTicker(idle)
 	defer tick.Stop()
 	for quiet := true; ; {
@@ -114,11 +115,12 @@ func (s *session) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case err = <-failed:
+			orderly = err == nil
 			return err
 		case m := <-requests:
 			s.handle(ctx, m)
 		case b := <-s.src.batches():
-			s.take(b)
+			err = s.take(b)
 		case d := <-s.asked.done:
 			s.answer(ctx, d)
 		case <-tick.C:
@@ -159,7 +161,8 @@ func leaving(err error) error {
 	return nil // io.EOF
 }
 
-func (s *session) close() {
+// close ends what the session has. An orderly end has no grace.
+func (s *session) close(orderly bool) {
 	s.stop(errClosed)
 	s.sending.Stop()
 	s.src.end()
@@ -168,15 +171,21 @@ func (s *session) close() {
 		s.c.monitors.Add(-1)
 	}
 	if s.reg != nil {
-		s.c.lost(s.reg, s)
+		s.c.lost(s.reg, s, orderly)
 	}
 }
 
-// flush sends what gathered.
+// flush sends what gathered, in messages that any client takes: gRPC's limit
+// is 4 MB unless somebody chose another. Only the last one says how far it is.
 func (s *session) flush() error {
 	events := s.out
 	s.out = nil
 	s.c.stats.events.Add(uint64(len(events)))
+	for ; len(events) > batchSize; events = events[batchSize:] {
+		if err := s.deliver(&tlibpb.ServerMessage{Events: events[:batchSize]}); err != nil {
+			return err
+		}
+	}
 	return s.send(events)
 }
 
@@ -185,6 +194,10 @@ func (s *session) send(events []*tlibpb.Event) error {
 	if !s.snapshot {
 		m.Seq = s.sent
 	}
+	return s.deliver(m)
+}
+
+func (s *session) deliver(m *tlibpb.ServerMessage) error {
 	if s.reg != nil {
 		s.sending.Reset(sendTimeout)
 		defer s.sending.Stop()

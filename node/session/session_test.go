@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -175,6 +176,37 @@ func TestSession_NotResumedWithinItsGrace(t *testing.T) {
 		again := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetServer().GetSessionToken()})
 		again.hears("EVENT_LINK_CONNECTED") // a new session
 	})
+}
+
+// A client that closes its side has nothing to come back for.
+func TestSession_ClosedInGoodOrderHasNoGrace(t *testing.T) {
+	o := newOffice(t)
+	o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
+	gws, stat := o.connect(TCport, nil), o.connect(TCport, nil)
+	stat.ask(monitorAll(&tlibpb.MonitorAll{}))
+	gws.ask(registerAddress("2001", private))
+	stat.awaits("EVENT_DN_BACK_IN_SERVICE 2001 n1 registered")
+	close(gws.closed)
+	stat.hears("EVENT_DN_OUT_OF_SERVICE 2001  desktop-lost")
+}
+
+// gRPC's clients take no message over 4 MB, unless they were told to.
+func TestMonitorAll_OfManyDNsIsManyMessages(t *testing.T) {
+	o := newOffice(t)
+	var many []*configpb.Mutation
+	for i := range 3 * batchSize {
+		many = append(many, pstnDN(fmt.Sprint(30000+i)))
+	}
+	for len(many) > 0 {
+		n := min(len(many), 500)
+		o.write(many[:n]...)
+		many = many[n:]
+	}
+	w := o.connect(TCport, nil)
+	w.ask(monitorAll(&tlibpb.MonitorAll{}))
+	if n := len(w.heard()); n != 3*batchSize+3+2 || w.largest > batchSize+1 {
+		t.Errorf("%d events, %d at once", n, w.largest)
+	}
 }
 
 // The client came back before the node noticed that it was gone.
