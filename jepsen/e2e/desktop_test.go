@@ -51,10 +51,12 @@ func TestDesktop_UnpluggedIsNoticed(t *testing.T) {
 	gws.says(t, "EVENT_REGISTERED 8011 status=InSrv owner=n1", registerAddress("8011", tlibpb.AddressMode_ADDRESS_MODE_PRIVATE))
 	stats := []*client{statServer(t, c.Node(1)), statServer(t, c.Node(3))}
 	must(t, c.Cut(t.Context(), c.Node(1), c.Node(2)))
+	cut := time.Now()
 	for _, stat := range stats {
 		stat.wait(t, unplugged, "the DN is out of service", func(e *tlibpb.Event) bool {
 			return line(e) == "EVENT_DN_OUT_OF_SERVICE 8011 owner= site= reason=desktop-lost"
 		})
+		t.Logf("%s told after %v", stat.at.Name(), time.Since(cut))
 	}
 }
 
