@@ -221,9 +221,13 @@ type ReserveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
 	// Who asks: unique in the cluster.
-	Holder        string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
-	DurationMs    uint32 `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
-	Priority      uint32 `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	Holder     string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	DurationMs uint32 `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	Priority   uint32 `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Decide now, without collecting: a call is on its way.
+	AtOnce bool `protobuf:"varint,5,opt,name=at_once,json=atOnce,proto3" json:"at_once,omitempty"`
+	// With at_once: a reservation of this holder is taken over.
+	InsteadOf     string `protobuf:"bytes,6,opt,name=instead_of,json=insteadOf,proto3" json:"instead_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,6 +288,20 @@ func (x *ReserveRequest) GetPriority() uint32 {
 		return x.Priority
 	}
 	return 0
+}
+
+func (x *ReserveRequest) GetAtOnce() bool {
+	if x != nil {
+		return x.AtOnce
+	}
+	return false
+}
+
+func (x *ReserveRequest) GetInsteadOf() string {
+	if x != nil {
+		return x.InsteadOf
+	}
+	return ""
 }
 
 type ReserveResponse struct {
@@ -353,13 +371,16 @@ const file_api_tcpb_owner_proto_rawDesc = "" +
 	"\n" +
 	"error_code\x18\x01 \x01(\rR\terrorCode\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x120\n" +
-	"\x06record\x18\x03 \x01(\v2\x18.sipcluster.tc.v1.RecordR\x06record\"u\n" +
+	"\x06record\x18\x03 \x01(\v2\x18.sipcluster.tc.v1.RecordR\x06record\"\xad\x01\n" +
 	"\x0eReserveRequest\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x1f\n" +
 	"\vduration_ms\x18\x03 \x01(\rR\n" +
 	"durationMs\x12\x1a\n" +
-	"\bpriority\x18\x04 \x01(\rR\bpriority\"U\n" +
+	"\bpriority\x18\x04 \x01(\rR\bpriority\x12\x17\n" +
+	"\aat_once\x18\x05 \x01(\bR\x06atOnce\x12\x1d\n" +
+	"\n" +
+	"instead_of\x18\x06 \x01(\tR\tinsteadOf\"U\n" +
 	"\x0fReserveResponse\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x01 \x01(\rR\terrorCode\x12#\n" +

@@ -38,6 +38,10 @@ type Request struct {
 	Duration time.Duration
 	// Priority: the highest one of those that are collected wins.
 	Priority uint32
+	// AtOnce: nothing is collected, a call is on its way. A reservation of
+	// InsteadOf, who wants the call sent there, is taken over.
+	AtOnce    bool
+	InsteadOf string
 }
 
 // Done is what the DN's keeper says of the agent after a request.

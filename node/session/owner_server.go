@@ -67,6 +67,7 @@ func (s ownerServer) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb
 	}
 	err = s.reserve(ctx, n, Request{
 		Holder: p.GetHolder(), Duration: time.Duration(p.GetDurationMs()) * time.Millisecond, Priority: p.GetPriority(),
+		AtOnce: p.GetAtOnce(), InsteadOf: p.GetInsteadOf(),
 	})
 	code, text, err := outcome(n, err)
 	return &tcpb.ReserveResponse{ErrorCode: code, ErrorMessage: text}, err

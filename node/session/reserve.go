@@ -41,6 +41,8 @@ type award struct {
 	refused *Error
 	until   time.Time
 	stored  <-chan struct{}
+	// elsewhere: refused because another node keeps the DN now.
+	elsewhere bool
 }
 
 // round collects the requests for one DN, in the order in which they came.
@@ -68,6 +70,7 @@ func (o *Owner) Reserve(ctx context.Context, n dn.Number, r Request) error {
 	}, func(ctx context.Context, _ dn.Node, client tcpb.OwnerClient) error {
 		answer, err := client.Reserve(ctx, &tcpb.ReserveRequest{
 			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
+			AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,
 		})
 		if err != nil {
 			return err
@@ -85,6 +88,8 @@ func (r *Request) check() error {
 	switch {
 	case r.Holder == "" || len(r.Holder) > maxHolder || !utf8.ValidString(r.Holder):
 		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
+	case len(r.InsteadOf) > maxHolder || !utf8.ValidString(r.InsteadOf):
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", maxHolder)
 	case r.Duration < 0 || r.Duration > maxDuration:
 		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
 	case r.Duration != r.Duration.Truncate(time.Millisecond):

@@ -14,7 +14,10 @@ func (o *Owner) reserveHere(ctx context.Context, n dn.Number, r Request) error {
 	if r.Duration == 0 {
 		return o.release(ctx, n, r.Holder)
 	}
-	if _, refused, ok := o.free(n); !ok {
+	if r.AtOnce {
+		return awardedHere(o.grant(n, r))
+	}
+	if _, refused, ok := o.free(n, ""); !ok {
 		return errElsewhere
 	} else if refused != nil {
 		return refused
@@ -37,6 +40,18 @@ func (o *Owner) reserveHere(ctx context.Context, n dn.Number, r Request) error {
 	return ctx.Err()
 }
 
+// awardedHere is what became of a request that was not collected. A call does
+// not wait until its reservation is stored.
+func awardedHere(a award) error {
+	switch {
+	case a.elsewhere:
+		return errElsewhere
+	case a.refused != nil:
+		return a.refused
+	}
+	return nil
+}
+
 func (o *Owner) awarded(ctx context.Context, a award) error {
 	if a.refused != nil {
 		return a.refused
@@ -45,9 +60,9 @@ func (o *Owner) awarded(ctx context.Context, a award) error {
 	return nil
 }
 
-// free is this node's record of a DN that can be reserved, or why it can't.
-// False: this node does not keep it.
-func (o *Owner) free(n dn.Number) (r dn.Record, refused *Error, ok bool) {
+// free is this node's record of a DN that can be reserved, or why it can't; a
+// reservation of insteadOf is none. False: this node does not keep it.
+func (o *Owner) free(n dn.Number, insteadOf string) (r dn.Record, refused *Error, ok bool) {
 	view := o.cfg.View()
 	d, refused := o.configured(n)
 	if refused != nil {
@@ -60,6 +75,9 @@ func (o *Owner) free(n dn.Number) (r dn.Record, refused *Error, ok bool) {
 		}
 		r, own := o.table.Own(n)
 		if own && r.ClaimTime == s.Version.Claim.Time && r.Seq == s.Version.Seq {
+			if insteadOf != "" && r.Reserved.Holder == insteadOf {
+				s.Reserved = false
+			}
 			return r, refusal(&s, d, view), true
 		}
 	}
@@ -140,10 +158,10 @@ func stopping(n dn.Number) *Error {
 // grant puts a reservation into the DN's record, if it can still be routed to.
 func (o *Owner) grant(n dn.Number, req Request) award {
 	for range maxAmends {
-		r, refused, ok := o.free(n)
+		r, refused, ok := o.free(n, req.InsteadOf)
 		switch {
 		case !ok:
-			return award{refused: fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s went to another node while requests were collected: try again", n)}
+			return award{elsewhere: true, refused: fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s went to another node while requests were collected: try again", n)}
 		case refused != nil:
 			return award{refused: refused}
 		}
