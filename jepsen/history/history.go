@@ -71,6 +71,8 @@ type Bounds struct {
 	Local time.Duration `json:"local"`
 	// Expiry: how far an expiry may be from its time; 1 s.
 	Expiry time.Duration `json:"expiry"`
+	// Desktop: a desktop gateway that is gone is noticed by its node; 3 s.
+	Desktop time.Duration `json:"desktop"`
 	// Failover: a new leader is there after the old one was lost; 10 s.
 	Failover time.Duration `json:"failover"`
 }
@@ -93,6 +95,7 @@ func (b Bounds) WithDefaults() Bounds {
 	set(&b.WriteFails, 2*time.Second)
 	set(&b.Local, time.Second)
 	set(&b.Expiry, time.Second)
+	set(&b.Desktop, 3*time.Second)
 	set(&b.Failover, 10*time.Second)
 	return b
 }

@@ -10,6 +10,9 @@ type Row struct {
 	Owner string `json:"own,omitempty"`
 	// Reason as the API spells it in lower case: "registered", "peer-lost".
 	Reason string `json:"why,omitempty"`
+	// Agent at the DN: state, id and the request that brought it there ("ready
+	// 7001 12"), "" when nobody ever logged in. A snapshot leaves the last out.
+	Agent string `json:"agent,omitempty"`
 }
 
 // View is which question a Poll asked.
@@ -48,6 +51,8 @@ const (
 	Started ItemKind = "started"
 	// Event is a DNEvent, of the snapshot or the tail.
 	Event ItemKind = "event"
+	// AgentEvent is a change of the agent at a DN, of which only the Agent is told.
+	AgentEvent ItemKind = "agent"
 	// EndOfSnapshot carries Seq.
 	EndOfSnapshot ItemKind = "end"
 	// Heartbeat carries Seq: everything up to it was sent.
@@ -70,6 +75,8 @@ type Item struct {
 	Seq         uint64 `json:"seq,omitempty"`
 	Resumed     bool   `json:"resumed,omitempty"`
 	Snapshot    bool   `json:"snap,omitempty"`
+	// Agents: a stream that was Started tells the agents too.
+	Agents bool `json:"agents,omitempty"`
 	Row
 	Error string `json:"error,omitempty"`
 }

@@ -23,6 +23,23 @@ const (
 	// Invite: a call to the DN Key that arrives at Node. Code is the final answer.
 	Invite Kind = "invite"
 
+	// RegisterAddress: the desktop gateway's session Arg registers the DN Key at
+	// Node, to have it in service until the session ends.
+	RegisterAddress Kind = "register-address"
+	// UnregisterAddress takes the registration of the session Arg back.
+	UnregisterAddress Kind = "unregister-address"
+	// HangUp: the session Arg, which registered Key at Node, is over for its
+	// client, without goodbye. Nobody answers: the node notices within the bound.
+	HangUp Kind = "hang-up"
+	// Agent: a request about the agent at Key. Arg is what Row.Agent must be
+	// once it is ok, never the same twice.
+	Agent Kind = "agent"
+	// Reserve: the router Arg asks Node to reserve Key for Expires, from when it
+	// is granted.
+	Reserve Kind = "reserve"
+	// Release: the router Arg takes its reservation of Key back.
+	Release Kind = "release"
+
 	// Read: a linearizable read of Key; Result is its value, "" when there is none.
 	Read Kind = "read"
 	// Write sets Key to Arg. No two writes and swaps of a run give the same

@@ -66,7 +66,9 @@ func (w *Availability) list(ctx context.Context, view history.View) ([]history.R
 			return nil, err
 		}
 		for _, d := range p.GetDns() {
-			rows = append(rows, row(d.GetDn(), d.GetState(), d.GetOwner(), d.GetReason()))
+			r := row(d.GetDn(), d.GetState(), d.GetOwner(), d.GetReason())
+			r.Agent = agent(d.GetAgent())
+			rows = append(rows, r)
 		}
 		if token = p.GetNextPageToken(); token == "" {
 			return rows, nil
@@ -80,6 +82,15 @@ func (w *Availability) ask(ctx context.Context, view history.View, token string)
 		return w.Node.Availability().ListRoutable(ctx, &tcpb.ListRoutableRequest{Filter: f, PageToken: token})
 	}
 	return w.Node.Availability().ListDNs(ctx, &tcpb.ListDNsRequest{Filter: f, PageToken: token})
+}
+
+// agent is what a list says of the agent at a DN.
+func agent(a *tcpb.AgentStatus) string {
+	if a == nil {
+		return ""
+	}
+	state := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(a.GetState().String(), "AGENT_STATE_")), "_", "-")
+	return word(state, a.GetId(), a.GetReasons())
 }
 
 func row(dn string, s tcpb.DNState, owner string, r tcpb.Reason) history.Row {
