@@ -82,6 +82,11 @@ func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 	for _, p := range r.phones() {
 		dns = append(dns, cluster.SIPDN(p.DN, realm, p.Password))
 	}
+	for i, d := range r.desktops() {
+		if d.Manner != workload.Companion {
+			dns = append(dns, cluster.PSTNDN(d.DN, fmt.Sprintf("+1555%07d", i)))
+		}
+	}
 	if err := nodes[0].PutDNs(ctx, dns); err != nil {
 		return err
 	}
@@ -102,7 +107,7 @@ func (r *run1) phones() []*workload.Phone {
 	var all []*workload.Phone
 	add := func(node, count int, c workload.Character) {
 		for range count {
-			dn := phonePrefix + fmt.Sprintf("%02d", len(all))
+			dn := number(len(all))
 			all = append(all, &workload.Phone{
 				Site: r.site, DN: dn, Password: "secret-" + strconv.Itoa(len(all)), Character: c, Home: node, Every: phoneEvery,
 			})
@@ -124,6 +129,12 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, p := range r.phones() {
 		g.run(func() error { return p.Run(ctx) })
 	}
+	for _, d := range r.desktops() {
+		g.run(func() error { return d.Run(ctx) })
+	}
+	for _, w := range r.routers() {
+		g.run(func() error { return w.Run(ctx) })
+	}
 	values := &workload.Values{}
 	for i := range administrators {
 		a := &workload.Configuration{Site: r.site, Name: fmt.Sprintf("admin-%d", i+1), Values: values, Keys: registers, Every: writeEvery}
@@ -142,9 +153,13 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { p.Run(ctx); return nil })
 		g.run(func() error { s.Run(ctx); return nil })
 		g.run(func() error { return o.Run(ctx) })
+		t := &workload.StatServer{Site: r.site, Name: "tlib-" + n.Name(), Node: n, Prefix: phonePrefix}
+		g.run(func() error { return t.Run(ctx) })
 	}
 	slow := &workload.Stream{Site: r.site, Name: "slow", Node: r.cluster.Node(1), Prefix: phonePrefix, Slow: slowness}
 	g.run(func() error { return slow.Run(ctx) })
+	slower := &workload.StatServer{Site: r.site, Name: "tlib-slow", Node: r.cluster.Node(2), Prefix: phonePrefix, Slow: slowness}
+	g.run(func() error { return slower.Run(ctx) })
 	return g
 }
 

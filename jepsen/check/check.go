@@ -31,8 +31,8 @@ type statement struct {
 	judge func(*model) ([]Finding, int)
 }
 
-// statements that are checked. A statement about calls or reservation gets a
-// file and a row here when its workload records operations.
+// statements that are checked. A statement about calls gets a file and a row
+// here when its workload records operations.
 var statements = []statement{
 	{"S1", "no stale InSrv: a node that cannot hear the owner lists its DNs as OOS", staleInSrv},
 	{"S2", "own DNs are immune to faults elsewhere", ownImmune},
@@ -50,6 +50,7 @@ var statements = []statement{
 	{"S16", "nothing of an old incarnation or a paused node comes back", fencing},
 	{"S17", "a wrong clock changes no view and no expiry", wrongClock},
 	{"S18", "a peer's word about DNs of others changes nothing", authority},
+	{"S19", "a reservation has one holder, and only the owner's side grants it", reservation},
 }
 
 // Finding is one thing that was wrong.

@@ -13,7 +13,7 @@ import (
 // p, by registration r.
 func (m *model) classify(t *truth, p string, s sighting, r *registration) ID {
 	other := s.row.Owner != "" && s.row.Owner != p
-	ended := s.row.Reason == "expired" || s.row.Reason == "unregistered"
+	ended := s.row.Reason == "expired" || s.row.Reason == "unregistered" || s.row.Reason == "desktop-lost"
 	switch {
 	case m.onlyClock(Span{r.Return, s.To}, s, p):
 		return "S17"
@@ -171,6 +171,8 @@ func opEvent(op *history.Op) Event {
 		if op.Expires > 0 {
 			text += fmt.Sprintf(", for %v", op.Expires)
 		}
+	case history.RegisterAddress, history.UnregisterAddress, history.HangUp, history.Reserve, history.Release, history.Agent:
+		text = sessionText(op)
 	case history.Swap:
 		text = fmt.Sprintf("swap %s from %q to %q", op.Key, op.From, op.Arg)
 		if op.OK() && !op.Swapped {

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -16,6 +17,8 @@ type fold struct {
 	// complete: a DN that is not in rows does not exist.
 	complete bool
 	rows     map[string][]told
+	// agents are told too.
+	agents bool
 	// doubt is while a later snapshot of the stream comes in.
 	doubt []Span
 }
@@ -28,7 +31,7 @@ type told struct {
 
 // newFold begins a table with a snapshot.
 func (f *follower) newFold(i *history.Item) {
-	f.fold = &fold{node: i.Node, from: history.Never, to: i.At, complete: true, rows: map[string][]told{}}
+	f.fold = &fold{node: i.Node, from: history.Never, to: i.At, complete: true, agents: i.Agents, rows: map[string][]told{}}
 	f.folds = append(f.folds, f.fold)
 }
 
@@ -49,7 +52,20 @@ func (f *follower) resumeFold(i *history.Item) {
 
 func (t *fold) set(i *history.Item) {
 	t.to = i.At
-	t.rows[i.DN] = append(t.rows[i.DN], told{i.At, i.Row})
+	rows := t.rows[i.DN]
+	now := told{i.At, i.Row}
+	switch {
+	case i.Kind == history.AgentEvent && len(rows) == 0 && !t.complete:
+		return // what is not known of it, an agent's event does not tell
+	case i.Kind == history.AgentEvent && len(rows) == 0:
+		now.row = history.Row{DN: i.DN, Agent: i.Agent}
+	case i.Kind == history.AgentEvent:
+		now.row = rows[len(rows)-1].row
+		now.row.Agent = i.Agent
+	case !i.Snapshot && len(rows) > 0:
+		now.row.Agent = rows[len(rows)-1].row.Agent
+	}
+	t.rows[i.DN] = append(rows, now)
 }
 
 // sweep ends a snapshot: what it did not mention is gone.
@@ -98,7 +114,7 @@ func (m *model) gaps(folds []*fold) ([]Finding, int) {
 			for _, dn := range m.dns {
 				was, ok := t.steady(dn, s)
 				is := rowOf(p, dn)
-				if looked++; !ok || found[dn] || is.InSrv == was.InSrv && (!is.InSrv || is.Owner == was.Owner) {
+				if looked++; !ok || found[dn] || t.agrees(is, was) {
 					continue
 				}
 				found[dn] = true
@@ -113,6 +129,19 @@ func (m *model) gaps(folds []*fold) ([]Finding, int) {
 		}
 	}
 	return out, looked
+}
+
+// agrees tells whether what was told is what the node answers.
+func (t *fold) agrees(is, was history.Row) bool {
+	return is.InSrv == was.InSrv && (!is.InSrv || is.Owner == was.Owner) && (!t.agents || plainAgent(is.Agent) == plainAgent(was.Agent))
+}
+
+// plainAgent leaves out the request, which a snapshot does not tell.
+func plainAgent(a string) string {
+	if f := strings.Fields(a); len(f) > 2 {
+		return f[0] + " " + f[1]
+	}
+	return a
 }
 
 // speaks tells whether the stream was there, whole and alive during s.
@@ -140,8 +169,12 @@ func (m *model) gap(t *fold, p *history.Poll, s Span, is, was history.Row) Findi
 }
 
 func inWords(r history.Row) string {
+	s := "OOS"
 	if r.InSrv {
-		return "InSrv at " + r.Owner
+		s = "InSrv at " + r.Owner
 	}
-	return "OOS"
+	if r.Agent != "" {
+		s += " with its agent " + r.Agent
+	}
+	return s
 }

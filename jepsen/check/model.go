@@ -15,6 +15,11 @@ type model struct {
 	answered map[client][]*history.Op
 	// deaths are the times at which a node's process surely was gone, in order.
 	deaths map[string][]time.Duration
+	// hungUp is when a gateway's session was over for its client.
+	hungUp map[string]time.Duration
+	// unroutable are DNs that may be in service and not routable: somebody
+	// reserved them or changed their agent.
+	unroutable map[string]bool
 	// clockWrong is when a clock was first set wrong; from then on nobody can
 	// tell which of two nodes' claims is greater.
 	clockWrong time.Duration
@@ -36,6 +41,8 @@ func newModel(h *history.History, b history.Bounds) *model {
 	m := &model{
 		reach: newReach(h, b), answered: map[client][]*history.Op{}, deaths: map[string][]time.Duration{},
 		streams:    map[string][]*history.Item{},
+		hungUp:     map[string]time.Duration{},
+		unroutable: map[string]bool{},
 		clockWrong: history.Never, looked: map[ID]int{},
 	}
 	m.index()
@@ -49,9 +56,16 @@ func newModel(h *history.History, b history.Bounds) *model {
 func (m *model) index() {
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
-		if op.OK() {
+		if op.Kind == history.HangUp {
+			m.hungUp[op.Arg] = op.Invoke
+		} else if op.OK() {
 			c := client{op.Process, op.Node}
 			m.answered[c] = append(m.answered[c], op)
+		}
+	}
+	for i := range m.h.Ops {
+		if k := m.h.Ops[i].Kind; k == history.Reserve || k == history.Agent {
+			m.unroutable[m.h.Ops[i].Key] = true
 		}
 	}
 	for i := range m.h.Items {

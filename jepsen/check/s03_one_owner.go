@@ -92,7 +92,7 @@ func (m *model) regained(f *history.Fault, t *truth, observer string) int {
 // the DN in s.
 func (m *model) mayChange(t *truth, s Span) bool {
 	for _, r := range t.regs {
-		if (Span{r.Invoke, r.latest}).overlaps(s) {
+		if (Span{r.Invoke, r.latest}).overlaps(s) || r.session && (Span{m.forgets(r), r.end}).overlaps(s) {
 			return true
 		}
 		if r.Expires > 0 && (Span{r.Invoke + r.Expires - m.b.Expiry, r.end}).overlaps(s) {

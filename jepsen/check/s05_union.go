@@ -17,6 +17,8 @@ func unionOfTruth(m *model) ([]Finding, int) {
 	})
 	differ, looked := m.tables(func(a, b history.Row) bool { return a.InSrv != b.InSrv },
 		"in quiet DN %s was InSrv at one node and OOS at another one")
+	agents, n := m.agents("S5")
+	out, looked = append(out, agents...), looked+n
 	return append(out, differ...), looked + m.looked["S5"]
 }
 

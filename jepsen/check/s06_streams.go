@@ -53,7 +53,7 @@ func (f *follower) take(i *history.Item) string {
 		f.opened, f.began, f.snapshot = nil, nil, false
 	case history.Started:
 		return f.started(i)
-	case history.Event:
+	case history.Event, history.AgentEvent:
 		return f.event(i)
 	case history.EndOfSnapshot:
 		return f.ended(i)
@@ -167,6 +167,8 @@ func itemEvent(i *history.Item) Event {
 		e.Text = fmt.Sprintf("stream %s opened, to resume from %d", i.Observer, i.Seq)
 	case history.Started:
 		e.Text = fmt.Sprintf("stream %s: started, incarnation %d, resumed %v", i.Observer, i.Incarnation, i.Resumed)
+	case history.AgentEvent:
+		e.Text = fmt.Sprintf("stream %s, change %d: the agent at DN %s is %s", i.Observer, i.Seq, i.DN, i.Agent)
 	case history.Event:
 		e = sighting{Span{i.At, i.At}, i.Node, i.Row, fmt.Sprintf("stream %s, change %d", i.Observer, i.Seq)}.event()
 	default:

@@ -6,10 +6,11 @@ import "fmt"
 // node serves again, until the end of its lifetime and
 // not longer.
 func survivesKill(m *model) ([]Finding, int) {
-	return m.broken("S7", func(c *contradiction) string {
+	agents, n := m.agents("S7")
+	return append(agents, m.broken("S7", func(c *contradiction) string {
 		if c.kind == undead {
 			return fmt.Sprintf("%s showed %s as InSrv after its lifetime, which a restart of %s must not lengthen", c.first.node, dnWord(c.dns), c.want)
 		}
 		return fmt.Sprintf("%s lost %s over its restart although the registration was acknowledged and had not ended", c.first.node, dnWord(c.dns))
-	}), m.looked["S7"]
+	})...), n + m.looked["S7"]
 }

@@ -17,6 +17,8 @@ type registration struct {
 	certain Span
 	// end is the last time at which its binding can still be there.
 	end time.Duration
+	// session: by a desktop gateway, with whose session it ends.
+	session bool
 }
 
 // truth is what the clients were told about one DN.
@@ -53,6 +55,10 @@ func truths(m *model) map[string]*truth {
 		case op.Outcome == history.Fail:
 		case op.Kind == history.Register:
 			get(op.Key).regs = append(get(op.Key).regs, &registration{Op: op, latest: m.latest(op)})
+		case op.Kind == history.RegisterAddress:
+			get(op.Key).regs = append(get(op.Key).regs, &registration{Op: op, latest: m.latestInSession(op), session: true})
+		case op.Kind == history.UnregisterAddress, op.Kind == history.HangUp:
+			get(op.Key).unreg = append(get(op.Key).unreg, &registration{Op: op, latest: m.latestInSession(op), session: true})
 		case op.Kind == history.Unregister:
 			get(op.Key).unreg = append(get(op.Key).unreg, &registration{Op: op, latest: m.latest(op)})
 		}
@@ -140,6 +146,9 @@ func takes(u, r *registration) bool { return u.Arg == r.Arg || u.Arg == "*" }
 // and its own un-REGISTERs go. A node that stands still is late.
 func (t *truth) end(m *model, r *registration) time.Duration {
 	end := history.Never
+	if r.session {
+		return t.sessionEnd(m, r)
+	}
 	if m.forgets(r) != history.Never {
 		return end
 	}
@@ -168,6 +177,9 @@ func (t *truth) end(m *model, r *registration) time.Duration {
 // are lost, or a restart finds them written by a wrong clock or not at all.
 func (m *model) forgets(r *registration) time.Duration {
 	at := history.Never
+	if r.session {
+		return m.breaks(r.Op)
+	}
 	wrong := func(down *history.Fault) bool {
 		for i := range m.h.Faults {
 			f := &m.h.Faults[i]

@@ -106,7 +106,9 @@ func (v *viewer) poll(p *history.Poll) {
 			rows = rows[1:]
 			continue
 		}
-		v.row(s, history.Table, history.Row{DN: dn})
+		if p.View == history.Table || !v.m.unroutable[dn] {
+			v.row(s, history.Table, history.Row{DN: dn})
+		}
 	}
 	for _, row := range rows {
 		v.row(s, p.View, row)

@@ -121,6 +121,11 @@ func SIPDN(number, realm, password string) *configpb.DN {
 	}
 }
 
+// PSTNDN is the configuration of an agent's DN at a telephone in the public network.
+func PSTNDN(number, external string) *configpb.DN {
+	return &configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_PSTN, External: external}
+}
+
 // Realm asks for the cluster's SIP domain.
 func (n *Node) Realm(ctx context.Context) (string, error) {
 	r, err := n.Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})

@@ -1,0 +1,164 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// agentTruth is what was asked about the agent of one DN.
+type agentTruth struct {
+	dn  string
+	ops []*registration // ordered by invocation, those that surely failed left out
+}
+
+// agents compares what the tables say of agents with the last acknowledged
+// request: it stays while the owner can't be heard, goes along with a move and
+// survives the owner's end. Returned are the findings of one statement: S7
+// where the owner was started again since, otherwise S5.
+func (m *model) agents(id ID) ([]Finding, int) {
+	var out []Finding
+	looked := 0
+	for _, a := range m.agentTruths() {
+		for i := range m.h.Polls {
+			p := &m.h.Polls[i]
+			if p.View != history.Table || p.Error != "" {
+				continue
+			}
+			last, keeper := m.lastAgent(a, p)
+			if last == nil {
+				continue
+			}
+			statement := ID("S5")
+			if m.restarted(keeper, last, p.Asked) {
+				statement = "S7"
+			}
+			row := rowOf(p, a.dn)
+			if statement != id {
+				continue
+			}
+			if looked++; row.Agent != last.Arg {
+				out = append(out, Finding{
+					Text:  fmt.Sprintf("%s showed the agent at DN %s as %q although it was acknowledged to be %q", p.Node, a.dn, row.Agent, last.Arg),
+					Nodes: []string{p.Node, last.Node}, Keys: []string{a.dn},
+					Events: m.agentStory(a, last, p, row),
+				})
+			}
+		}
+	}
+	return merge(out), looked
+}
+
+func (m *model) agentStory(a agentTruth, last *registration, p *history.Poll, row history.Row) []Event {
+	events := []Event{opEvent(last.Op), {At: p.Asked, To: p.Answered, Node: p.Node,
+		Text: fmt.Sprintf("ListDNs: DN %s %s, %s, agent %q", a.dn, inWords(history.Row{InSrv: row.InSrv, Owner: row.Owner}), row.Reason, row.Agent)}}
+	for _, r := range m.truth[a.dn].regs {
+		if r.Invoke >= last.Invoke && r.Invoke <= p.Answered {
+			events = append(events, opEvent(r.Op))
+		}
+	}
+	for _, f := range m.active(Span{last.Invoke, p.Answered}, m.nodes...) {
+		events = append(events, faultEvents(f, p.Answered)...)
+	}
+	return events
+}
+
+func (m *model) agentTruths() []agentTruth {
+	byDN := map[string]*agentTruth{}
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		if op.Kind != history.Agent || op.Outcome == history.Fail || m.truth[op.Key] == nil {
+			continue
+		}
+		if byDN[op.Key] == nil {
+			byDN[op.Key] = &agentTruth{dn: op.Key}
+		}
+		byDN[op.Key].ops = append(byDN[op.Key].ops, &registration{Op: op, latest: m.latest(op)})
+	}
+	var out []agentTruth
+	for _, dn := range m.dns {
+		if a := byDN[dn]; a != nil {
+			out = append(out, *a)
+		}
+	}
+	return out
+}
+
+// lastAgent returns the request that the poll surely has to show and the node
+// that keeps the DN by then; nil when something speaks against it.
+func (m *model) lastAgent(a agentTruth, p *history.Poll) (*registration, string) {
+	s := Span{p.Asked, p.Answered}
+	var last *registration
+	for _, o := range a.ops {
+		if o.OK() && o.Return <= s.From-m.b.Spread {
+			last = o
+		}
+	}
+	if last == nil || m.agentsAtRisk(Span{last.Invoke, s.To}) {
+		return nil, ""
+	}
+	for _, o := range a.ops {
+		if o != last && o.Invoke <= s.To && o.latest >= last.Invoke {
+			return nil, ""
+		}
+	}
+	said := Span{last.Invoke, last.Return + m.b.Spread}
+	first := m.truth[a.dn].keeper(said)
+	keeper := m.moved(m.truth[a.dn], last, first, s)
+	if keeper == "" || !m.knows(p.Node, first, keeper, said, s) {
+		return nil, ""
+	}
+	return last, keeper
+}
+
+// agentsAtRisk tells whether a fault may lose what a node stored, or a false
+// peer or a wrong clock disturb it.
+func (m *model) agentsAtRisk(s Span) bool {
+	if s.To >= m.clockWrong {
+		return true
+	}
+	return slices.ContainsFunc(m.active(s.wider(m.b.ConvergeRestart), m.nodes...), func(f *history.Fault) bool {
+		e := &f.Effect
+		return len(e.Full) > 0 || len(e.Wiped) > 0 || len(e.Lies) > 0
+	}) || slices.ContainsFunc(m.nodes, func(n string) bool { return m.away[n].touch(s) })
+}
+
+// keeper is the node that surely owns the DN in s.
+func (t *truth) keeper(s Span) string {
+	for node, in := range t.in {
+		if in.cover(s) {
+			return node
+		}
+	}
+	return ""
+}
+
+// moved is the node to which the DN went since; "" when that is open or the
+// next owner may not have known of the agent.
+func (m *model) moved(t *truth, last *registration, keeper string, s Span) string {
+	first := keeper
+	for _, r := range t.regs {
+		switch {
+		case keeper == "" || r.Invoke > s.To:
+			return keeper
+		case r.latest < last.Invoke || r.Node == keeper:
+		case !r.OK() || r.latest >= s.From-m.b.Spread, !m.calm(r.Node, first, Span{last.Invoke, last.Return + m.b.Spread}):
+			return ""
+		default:
+			keeper = r.Node
+		}
+	}
+	return keeper
+}
+
+// knows tells whether the node surely was told: by the keeper of that time and
+// it ran since, or by the present one.
+func (m *model) knows(node, first, keeper string, said, now Span) bool {
+	if m.calm(node, keeper, Span{max(0, now.From-m.b.Spread), now.To}) {
+		return true
+	}
+	since := Span{said.From, now.To}
+	return m.calm(node, first, said) && !m.stopped[node].touch(since) && since.To-since.From > time.Duration(0)
+}

@@ -1,0 +1,86 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// reservation is S19: no DN has two holders at a time, and in a cut only the
+// owner's side reserves. With two owners in a cut each side has its own, so
+// two holders are wrong only where one node surely was the owner all the time,
+// or nothing kept the nodes apart.
+func reservation(m *model) ([]Finding, int) {
+	held := map[string][]holding{}
+	var out []Finding
+	looked := 0
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		if op.Kind != history.Reserve || !op.OK() {
+			continue
+		}
+		looked++
+		if q := m.ownerNotHeard(op); q != nil {
+			out = append(out, Finding{
+				Text:  fmt.Sprintf("%s reserved DN %s although it could not hear its owner", op.Node, op.Key),
+				Nodes: []string{op.Node}, Keys: []string{op.Key}, Events: append(faultEvents(q.fault, op.Return), opEvent(op)),
+			})
+		}
+		if h := m.holds(op); !h.empty() {
+			held[op.Key] = append(held[op.Key], h)
+		}
+	}
+	for dn, all := range held {
+		for i, a := range all {
+			for _, b := range all[i+1:] {
+				if a.overlaps(b.Span) && m.rivals(m.truth[dn], a, b) {
+					out = append(out, twoHolders(a, b))
+				}
+			}
+		}
+	}
+	return out, looked
+}
+
+// holding is when a reservation surely holds: from its answer until its time
+// is over, counted from the request, or its holder takes it back.
+type holding struct {
+	Span
+	op *history.Op
+}
+
+func (m *model) holds(op *history.Op) holding {
+	h := holding{Span{op.Return, op.Invoke + op.Expires - time.Millisecond}, op}
+	for i := range m.h.Ops {
+		o := &m.h.Ops[i]
+		if o.Kind == history.Release && o.Key == op.Key && o.Arg == op.Arg && o.Invoke >= op.Return {
+			h.To = min(h.To, o.Invoke)
+			break
+		}
+	}
+	return h
+}
+
+// rivals tells whether one node had to decide about both.
+func (m *model) rivals(t *truth, a, b holding) bool {
+	s := Span{min(a.op.Invoke, b.op.Invoke), max(a.op.Return, b.op.Return)}
+	if a.op.Arg == b.op.Arg || t == nil || s.To >= m.clockWrong || m.disks(s) || slices.ContainsFunc(m.nodes, func(n string) bool { return m.wiped(n, s) }) {
+		return false
+	}
+	for _, in := range t.in {
+		if in.cover(s) {
+			return true
+		}
+	}
+	return m.allCalm().cover(s.wider(m.b.Spread)) && !m.mayChange(t, s.wider(m.b.Spread))
+}
+
+func twoHolders(a, b holding) Finding {
+	both := a.common(b.Span)
+	return Finding{
+		Text: fmt.Sprintf("DN %s was reserved for %s and for %s at a time, for %v", a.op.Key, a.op.Arg, b.op.Arg, round(both.To-both.From)),
+		Keys: []string{a.op.Key}, Nodes: []string{a.op.Node, b.op.Node}, Events: []Event{opEvent(a.op), opEvent(b.op)},
+	}
+}
