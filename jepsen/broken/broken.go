@@ -43,7 +43,7 @@ const shortly = 5 * time.Second
 
 // All faults.
 func All() []Fault {
-	return []Fault{
+	return append([]Fault{
 		{
 			Name: "peer-loss", What: "the loss of a peer is ignored",
 			Edits: []Edit{{"node/tcontroller/verdict.go",
@@ -182,7 +182,7 @@ func All() []Fault {
 			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
 		},
 		wallExpiry(),
-	}
+	}, sessionFaults()...)
 }
 
 // Quick are the names of some that are found within a minute: enough to see in
