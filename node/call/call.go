@@ -1,0 +1,232 @@
+// Package call is the call plane: which calls are up in the cluster, who has
+// part in each, and what happened to them, event by event. It holds this node's
+// own calls, a copy of every peer's, and two logs of events: of the own calls
+// for the peers, and of all calls for this node's clients. It knows no SIP, no
+// network and no T-Library: routing writes the own calls, tcontroller feeds the
+// copies, session reads the result.
+package call
+
+import (
+	"slices"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// State of a party of a call.
+type State uint8
+
+const (
+	// StateDialing is the caller's before anybody answered. No event tells it.
+	StateDialing State = iota
+	// StateRinging is a called DN's.
+	StateRinging
+	// StateEstablished is both's behind the answer.
+	StateEstablished
+	states
+)
+
+// Role of a party.
+type Role uint8
+
+const (
+	// Caller began the call. A call has one until it is over.
+	Caller Role = iota
+	// Called is a DN that the call was delivered to.
+	Called
+	roles
+)
+
+// Type of a call; the numbers are the T-Library's.
+type Type uint8
+
+const (
+	// Unknown type.
+	Unknown Type = iota
+	// Internal: from DN to DN.
+	Internal
+	// Inbound came by a trunk.
+	Inbound
+	// Outbound leaves by a trunk.
+	Outbound
+	// Consult belongs to another call.
+	Consult
+	types
+)
+
+// Kind of an Event.
+type Kind uint8
+
+const (
+	// Ringing: the call is offered to a called DN.
+	Ringing Kind = iota
+	// Established: the party talks.
+	Established
+	// Released: the party has left the call.
+	Released
+	// Abandoned: the caller gave up while the called DN rang.
+	Abandoned
+	// Local is told at this node alone, in order with the others: Event.Local
+	// says what.
+	Local
+)
+
+// NodeLost is the Cause of a party's release when the node that had the call
+// died or was removed from the cluster. It is no SIP status code.
+const NodeLost = 1
+
+// Info is what is known of a call beside its parties. It never changes once it
+// was given to others; a call whose data change gets another one.
+type Info struct {
+	// Caller is the DN that the call came from: a phone's or a trunk's.
+	Caller dn.Number
+	Type   Type
+	// ANI is the caller's number as shown, DNIS the number that was dialled.
+	ANI, DNIS string
+	// Began is when the call arrived, ns since the epoch.
+	Began int64
+	// UserData of the call; nil for none.
+	UserData map[string]string
+}
+
+// Party of a call.
+type Party struct {
+	DN    dn.Number
+	Role  Role
+	State State
+	// Other is the number of the other party as shown.
+	Other string
+	// Since is when State began, ns since the epoch.
+	Since int64
+}
+
+// Call that is up. It never changes once it was given to others.
+type Call struct {
+	ID ID
+	// Node that has the call, from start to end.
+	Node dn.Node
+	*Info
+	// Parties, the caller first.
+	Parties []Party
+}
+
+// MaxParties of a call at a time.
+const MaxParties = 16
+
+// Event is what happened to one party of a call. It never changes once it was
+// given to others.
+type Event struct {
+	Kind Kind
+	Call ID
+	Node dn.Node
+	// ThisDN is the party, in this role, and OtherDN the other's number as shown.
+	ThisDN  dn.Number
+	Role    Role
+	OtherDN string
+	// Time of the event, ns since the epoch.
+	Time int64
+	// Cause of a release: the SIP status code that ended it, 0 when somebody
+	// hung up, or NodeLost.
+	Cause int
+	// Info of the call at that time. From a peer nil: as it was told before.
+	*Info
+	// Fresh: the first event of the call with this Info.
+	Fresh bool
+	// Local is what a Kind Local tells.
+	Local any
+}
+
+// newCall is a call at which nobody rings yet.
+func newCall(id ID, node dn.Node, info *Info) *Call {
+	return &Call{ID: id, Node: node, Info: info, Parties: []Party{{DN: info.Caller, Role: Caller, Other: info.DNIS, Since: info.Began}}}
+}
+
+func (c *Call) find(n dn.Number, r Role) int {
+	return slices.IndexFunc(c.Parties, func(p Party) bool { return p.DN == n && p.Role == r })
+}
+
+// Party returns the party of that role, nil when there is none.
+func (c *Call) Party(n dn.Number, r Role) *Party {
+	if i := c.find(n, r); i >= 0 {
+		return &c.Parties[i]
+	}
+	return nil
+}
+
+// after is the call behind an event of its own, without parties when it is over.
+// False: the event does not fit, nothing may come of it.
+func (c *Call) after(e *Event) (*Call, bool) {
+	i := c.find(e.ThisDN, e.Role)
+	next := *c
+	if e.Info != nil {
+		next.Info = e.Info
+	}
+	p := Party{DN: e.ThisDN, Role: e.Role, State: StateRinging, Other: e.OtherDN, Since: e.Time}
+	switch e.Kind {
+	case Ringing, Established:
+		if e.Kind == Established {
+			p.State = StateEstablished
+		}
+		switch {
+		case i >= 0 && c.Parties[i].State < p.State && (e.Role == Called || p.State == StateEstablished):
+			next.Parties = slices.Clone(c.Parties)
+			next.Parties[i] = p
+		case i < 0 && e.Role == Called && len(c.Parties) < MaxParties:
+			next.Parties = append(slices.Clip(c.Parties), p)
+		default:
+			return nil, false
+		}
+	case Released, Abandoned:
+		if i < 0 || e.Kind == Abandoned && c.Parties[i].State != StateRinging {
+			return nil, false
+		}
+		next.Parties = slices.Concat(c.Parties[:i], c.Parties[i+1:])
+	default:
+		return nil, false
+	}
+	return &next, true
+}
+
+// event about a party of the call.
+func (c *Call) event(k Kind, p *Party, at int64, cause int) *Event {
+	return &Event{Kind: k, Call: c.ID, Node: c.Node, ThisDN: p.DN, Role: p.Role, OtherDN: p.Other, Time: at, Cause: cause, Info: c.Info}
+}
+
+// endings are the events that end the call: the caller's release first, then
+// Abandoned where it rings when the caller gave up, otherwise Released.
+func (c *Call) endings(at int64, cause int, gaveUp bool) []*Event {
+	out := make([]*Event, 0, len(c.Parties))
+	for i := range c.Parties {
+		p, k := &c.Parties[i], Released
+		if gaveUp && p.State == StateRinging {
+			k = Abandoned
+		}
+		out = append(out, c.event(k, p, at, cause))
+	}
+	return out
+}
+
+// changes are the events that lead from the call as it is known to what a
+// snapshot says of it.
+func (c *Call) changes(to *Call, at int64) []*Event {
+	var out []*Event
+	for i := range c.Parties {
+		p := &c.Parties[i]
+		if now := to.Party(p.DN, p.Role); now == nil || now.State < p.State || now.State == p.State && now.Since != p.Since {
+			out = append(out, c.event(Released, p, at, 0))
+		}
+	}
+	for i := range to.Parties {
+		p := &to.Parties[i]
+		was := c.Party(p.DN, p.Role)
+		if was != nil && was.State == p.State && was.Since == p.Since {
+			continue
+		}
+		switch p.State {
+		case StateRinging:
+			out = append(out, to.event(Ringing, p, p.Since, 0))
+		case StateEstablished:
+			out = append(out, to.event(Established, p, p.Since, 0))
+		}
+	}
+	return out
+}

@@ -1,0 +1,243 @@
+package call
+
+import (
+	"fmt"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Copy is the right to write the copy of one peer's calls: what one link holds
+// while it lasts. The next Sync for the same peer takes it away.
+type Copy struct {
+	t    *Table
+	o    *origin
+	feed uint64
+	full bool
+}
+
+// Position tells how far the copy of a peer's calls reaches, to resume from;
+// zeros when it is not complete.
+func (t *Table) Position(id dn.Node) Resume {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o := t.nodes[id]; o != nil && o.whole {
+		return Resume{Incarnation: o.incarnation, Seq: o.seq}
+	}
+	return Resume{}
+}
+
+// Sync begins to feed the copy of a peer's calls: a snapshot, or with resumed
+// only what happened since Position. ErrStale: a newer incarnation was seen. The
+// calls of an older incarnation are over.
+func (t *Table) Sync(id dn.Node, incarnation uint64, resumed bool) (*Copy, error) {
+	t.Saw(id, incarnation)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o, err := t.origin(id)
+	if err != nil {
+		return nil, err
+	}
+	if o == t.self || incarnation < o.incarnation {
+		return nil, fmt.Errorf("%w: %d of node %s, after %d", ErrStale, incarnation, id, o.incarnation)
+	}
+	o.incarnation = incarnation
+	o.feed++
+	c := &Copy{t: t, o: o, feed: o.feed, full: !resumed || !o.whole}
+	if c.full {
+		o.whole = false
+		o.gen++
+	}
+	return c, nil
+}
+
+// current is checked with the lock held.
+func (c *Copy) current() error {
+	if c.o.feed != c.feed {
+		return ErrFenced
+	}
+	return nil
+}
+
+// Current returns ErrFenced when the copy has a newer feed.
+func (c *Copy) Current() error {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	return c.current()
+}
+
+// Apply takes events of the peer, in the peer's order. seq is the position
+// behind them. It returns how many were refused: they change nothing.
+func (c *Copy) Apply(events []*Event, seq uint64) (refused int, err error) {
+	t := c.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := c.current(); err != nil {
+		return 0, err
+	}
+	for _, ev := range events {
+		if !c.apply(ev) {
+			refused++
+		}
+	}
+	c.o.seq = seq
+	t.refused += uint64(refused)
+	return refused, nil
+}
+
+func (c *Copy) apply(ev *Event) bool {
+	t := c.t
+	if !ev.sound() {
+		return false
+	}
+	ev.Node = c.o.id
+	e := t.calls[ev.Call]
+	if e != nil {
+		return e.o == c.o && t.happen(e, ev)
+	}
+	if ev.Info == nil || c.o.n >= MaxCalls {
+		return false
+	}
+	e = t.add(c.o, newCall(ev.Call, c.o.id, ev.Info))
+	if !t.happen(e, ev) {
+		t.drop(e)
+		return false
+	}
+	return true
+}
+
+// Snapshot takes calls that are up at the peer, and tells what changed of them.
+// It returns how many were refused.
+func (c *Copy) Snapshot(calls []*Call) (refused int, err error) {
+	t := c.t
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := c.current(); err != nil {
+		return 0, err
+	}
+	for _, row := range calls {
+		if !c.row(row, at) {
+			refused++
+		}
+	}
+	t.refused += uint64(refused)
+	return refused, nil
+}
+
+func (c *Copy) row(row *Call, at int64) bool {
+	t := c.t
+	if !row.sound() {
+		return false
+	}
+	row.Node = c.o.id
+	e := t.calls[row.ID]
+	switch {
+	case e == nil && c.o.n >= MaxCalls, e != nil && e.o != c.o:
+		return false
+	case e == nil:
+		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))
+	}
+	e.gen = c.o.gen
+	changes := e.call.changes(row, at)
+	for i, ev := range changes {
+		ev.Fresh = i == 0
+		t.tell(c.o, ev)
+	}
+	t.put(e, row)
+	return true
+}
+
+// Synced ends a snapshot: the peer's calls that it did not mention are over.
+// seq is the position of the copy now.
+func (c *Copy) Synced(seq uint64) error {
+	t := c.t
+	t.mu.Lock()
+	err := c.current()
+	calls, gen := c.o.up, c.o.gen
+	calls = append([]*Call(nil), calls...)
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if c.full {
+		t.release(calls, c.o, gen, 0)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := c.current(); err != nil {
+		return err
+	}
+	c.o.seq, c.o.whole = seq, true
+	return nil
+}
+
+// Died ends a peer's calls: its process is no more. What feeds the copy now has
+// to begin again with a snapshot.
+func (t *Table) Died(id dn.Node) {
+	t.mu.Lock()
+	o := t.nodes[id]
+	if o == nil || o == t.self {
+		t.mu.Unlock()
+		return
+	}
+	calls, gen := o.reset()
+	t.mu.Unlock()
+	t.release(calls, o, gen, NodeLost)
+}
+
+// Saw notes that an incarnation of the peer exists: the calls of an older one
+// are over.
+func (t *Table) Saw(id dn.Node, incarnation uint64) {
+	t.mu.Lock()
+	o := t.nodes[id]
+	if o == nil || o == t.self || incarnation <= o.incarnation {
+		t.mu.Unlock()
+		return
+	}
+	o.incarnation = incarnation
+	calls, gen := o.reset()
+	t.mu.Unlock()
+	t.release(calls, o, gen, NodeLost)
+}
+
+// Forget ends a peer's calls: it is no longer of the cluster.
+func (t *Table) Forget(id dn.Node) {
+	t.Died(id)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o := t.nodes[id]; o != nil && o != t.self && o.n == 0 {
+		delete(t.nodes, id)
+	}
+}
+
+// reset takes the copy from its feed and returns what it has; gen is the first
+// that does not count among it.
+func (o *origin) reset() (calls []*Call, gen uint64) {
+	o.feed++
+	o.gen++
+	o.whole, o.seq = false, 0
+	return append(calls, o.up...), o.gen
+}
+
+// release ends those of a peer's calls that no snapshot from gen on has mentioned,
+// holding the lock for some at a time.
+func (t *Table) release(calls []*Call, o *origin, gen uint64, cause int) {
+	for len(calls) > 0 {
+		n := min(len(calls), chunkSize)
+		t.releaseChunk(calls[:n], o, gen, cause)
+		calls = calls[n:]
+	}
+}
+
+func (t *Table) releaseChunk(calls []*Call, o *origin, gen uint64, cause int) {
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range calls {
+		if e := t.calls[c.ID]; e != nil && e.o == o && e.gen < gen {
+			for _, ev := range e.call.endings(at, cause, false) {
+				t.happen(e, ev)
+			}
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package call
+
+import (
+	"maps"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Begin takes in a call that arrived at this node, and gives it its ID. Nobody
+// is told before it rings or is established somewhere. Of the Info, Began is set
+// here, numbers are made fit to be shown, and the user data are copied. ErrFull:
+// MaxCalls is reached.
+func (t *Table) Begin(info Info) (ID, error) {
+	if err := CheckUserData(info.UserData); err != nil {
+		return "", err
+	}
+	if _, err := dn.ParseNumber(string(info.Caller)); err != nil {
+		return "", err
+	}
+	info.Began, info.ANI, info.DNIS = t.now(), shown(info.ANI), shown(info.DNIS)
+	info.UserData = maps.Clone(info.UserData)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.self.n >= MaxCalls {
+		return "", ErrFull
+	}
+	id := t.ids.take()
+	for t.calls[id] != nil { // a peer says it has one of that name
+		id = t.ids.take()
+	}
+	t.add(t.self, newCall(id, t.cfg.Self, &info))
+	return id, nil
+}
+
+func (t *Table) now() int64 { return t.cfg.Now().UnixNano() }
+
+// mine is an own call that is up; nil for none.
+func (t *Table) mine(id ID) *entry {
+	if e := t.calls[id]; e != nil && e.o == t.self {
+		return e
+	}
+	return nil
+}
+
+// Ringing says that the call is offered to a DN. False: there is no such call of this
+// node, or it rings there already.
+func (t *Table) Ringing(id ID, n dn.Number) bool {
+	return t.called(id, n, Ringing, 0)
+}
+
+// Established says that the DN has answered the call. The first answer establishes the
+// caller too. False: there is no such call of this node, or the DN has answered
+// before.
+func (t *Table) Established(id ID, n dn.Number) bool {
+	if !dn.ValidNumber(string(n)) {
+		return false
+	}
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.mine(id)
+	if e == nil || !t.happen(e, e.call.calledEvent(Established, n, at, 0)) {
+		return false
+	}
+	if c := e.call.Parties[0]; c.State == StateDialing {
+		c.Other = string(n)
+		t.happen(e, e.call.event(Established, &c, at, 0))
+	}
+	return true
+}
+
+// Released says that the DN has left the call, which goes on: it was busy, did not answer,
+// or talked and was transferred. cause is the SIP status code, 0 when it hung up.
+func (t *Table) Released(id ID, n dn.Number, cause int) bool {
+	return t.called(id, n, Released, cause)
+}
+
+// Abandoned says that the DN rang, and does no more because the caller gave up.
+func (t *Table) Abandoned(id ID, n dn.Number) bool {
+	return t.called(id, n, Abandoned, 0)
+}
+
+func (t *Table) called(id ID, n dn.Number, k Kind, cause int) bool {
+	if !dn.ValidNumber(string(n)) {
+		return false
+	}
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.mine(id)
+	return e != nil && t.happen(e, e.call.calledEvent(k, n, at, cause))
+}
+
+// calledEvent is one about a called DN, who sees the caller's number.
+func (c *Call) calledEvent(k Kind, n dn.Number, at int64, cause int) *Event {
+	return c.event(k, &Party{DN: n, Role: Called, Other: c.ANI}, at, max(0, min(cause, 699)))
+}
+
+// End says that the call is over for all that are left in it. gaveUp: the caller hung up
+// before it was answered, so where it rings it is Abandoned; otherwise all
+// are Released. A call that nobody was told of ends without a word. False:
+// there is no such call of this node.
+func (t *Table) End(id ID, cause int, gaveUp bool) bool {
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.mine(id)
+	if e == nil {
+		return false
+	}
+	if e.at < 0 {
+		t.drop(e)
+		return true
+	}
+	for _, ev := range e.call.endings(at, max(0, min(cause, 699)), gaveUp) {
+		t.happen(e, ev)
+	}
+	return true
+}
+
+// Attach changes the user data of a call: put is set, then the keys of del are
+// deleted. Others see it with the call's next event.
+func (t *Table) Attach(id ID, put map[string]string, del ...string) (found bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.mine(id)
+	if e == nil {
+		return false, nil
+	}
+	info := *e.call.Info
+	info.UserData = maps.Clone(info.UserData)
+	if info.UserData == nil {
+		info.UserData = map[string]string{}
+	}
+	maps.Copy(info.UserData, put)
+	for _, k := range del {
+		delete(info.UserData, k)
+	}
+	if err := CheckUserData(info.UserData); err != nil {
+		return true, err
+	}
+	next := *e.call
+	next.Info = &info
+	e.call = &next
+	if e.at >= 0 {
+		e.o.up[e.at] = e.call
+	}
+	return true, nil
+}
+
+// Tell puts something into the log of visible events that this node alone
+// tells, behind all that happened before. size is about what it holds, in bytes.
+func (t *Table) Tell(local any, size int) {
+	ev := &Event{Kind: Local, Node: t.cfg.Self, Time: t.now(), Local: local, Cause: size}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.visible.add(ev)
+}
