@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
@@ -153,12 +152,13 @@ func (m *model) moved(t *truth, last *registration, keeper string, s Span) strin
 	return keeper
 }
 
-// knows tells whether the node surely was told: by the keeper of that time and
-// it ran since, or by the present one.
+// knows tells whether the node surely was told: by the present keeper, or by
+// that of then, which is still the same, and the node ran since. One that hears
+// the old keeper and not the new one knows of no agent.
 func (m *model) knows(node, first, keeper string, said, now Span) bool {
 	if m.calm(node, keeper, Span{max(0, now.From-m.b.Spread), now.To}) {
 		return true
 	}
 	since := Span{said.From, now.To}
-	return m.calm(node, first, said) && !m.stopped[node].touch(since) && since.To-since.From > time.Duration(0)
+	return first == keeper && m.calm(node, first, said) && !m.stopped[node].touch(since)
 }

@@ -22,7 +22,7 @@ func reservation(m *model) ([]Finding, int) {
 			continue
 		}
 		looked++
-		if q := m.ownerNotHeard(op); q != nil {
+		if q := m.strangersReserve(op); q != nil {
 			out = append(out, Finding{
 				Text:  fmt.Sprintf("%s reserved DN %s although it could not hear its owner", op.Node, op.Key),
 				Nodes: []string{op.Node}, Keys: []string{op.Key}, Events: append(faultEvents(q.fault, op.Return), opEvent(op)),
@@ -42,6 +42,22 @@ func reservation(m *model) ([]Finding, int) {
 		}
 	}
 	return out, looked
+}
+
+// strangersReserve returns the silence in which a node reserves a DN that, as it
+// knew before, another one owns.
+func (m *model) strangersReserve(op *history.Op) *silence {
+	q := m.ownerNotHeard(op)
+	if q == nil {
+		return nil
+	}
+	known := Span{max(0, minus(q.fault.Inject, m.b.Spread+m.b.Converge)), op.Return}
+	for p, in := range m.truth[op.Key].in {
+		if p != op.Node && in.cover(known) && m.calm(p, op.Node, Span{known.From, q.fault.Inject - 1}) {
+			return q
+		}
+	}
+	return nil
 }
 
 // holding is when a reservation surely holds: from its answer until its time
@@ -69,12 +85,18 @@ func (m *model) rivals(t *truth, a, b holding) bool {
 	if a.op.Arg == b.op.Arg || t == nil || s.To >= m.clockWrong || m.disks(s) || slices.ContainsFunc(m.nodes, func(n string) bool { return m.wiped(n, s) }) {
 		return false
 	}
-	for _, in := range t.in {
-		if in.cover(s) {
+	for p, in := range t.in {
+		if in.cover(s) && (len(t.nodes) == 1 || m.went(p, in, a.op) && m.went(p, in, b.op)) {
 			return true
 		}
 	}
 	return m.allCalm().cover(s.wider(m.b.Spread)) && !m.mayChange(t, s.wider(m.b.Spread))
+}
+
+// went tells whether the request surely went to the owner p.
+func (m *model) went(p string, in spans, op *history.Op) bool {
+	s := Span{max(0, op.Invoke-m.b.Spread), op.Return}
+	return in.cover(s) && m.calm(p, op.Node, s)
 }
 
 func twoHolders(a, b holding) Finding {

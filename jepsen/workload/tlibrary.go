@@ -154,8 +154,11 @@ func sessionOutcome(op *history.Op, e *tlibpb.Event, err error) {
 // agent can be told from all others.
 const tag = "request"
 
-// word is an agent's state as the history has it.
+// word is an agent's state as the history has it; that of nobody is "".
 func word(state, id string, reasons map[string]string) string {
+	if id == "" {
+		return ""
+	}
 	w := state + " " + id
 	if t := reasons[tag]; t != "" {
 		w += " " + t
