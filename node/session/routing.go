@@ -1,0 +1,281 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Call is an INVITE that arrived at this node, which can be sent on to one
+// target after the other.
+type Call interface {
+	// Called is the user part of the Request-URI.
+	Called() string
+	Origin() Origin
+	// Ring keeps the caller waiting: 180, again each minute.
+	Ring()
+	// Reject is the final answer.
+	Reject(code int, reason string)
+	// Try sends the call to a target and waits for the outcome; progress hears
+	// the provisional answers. When ctx ends the target is told to stop.
+	Try(ctx context.Context, t Target, progress func(code int)) Outcome
+}
+
+// Origin is where a call came from.
+type Origin struct {
+	// DN of the phone that proved to be it, or of the trunk.
+	DN    dn.Number
+	Trunk bool
+	// Number that the caller shows.
+	Number string
+}
+
+// Target of a try: one of the three.
+type Target struct {
+	// Deliver to the phones that registered the DN at this node.
+	Deliver dn.Number
+	// DN at another node, which has that SIP address.
+	DN       dn.Number
+	NodeAddr string
+	// Number to leave by the trunk at that address.
+	Number    string
+	TrunkAddr string
+	// NoAnswer ends the try after that time; 0: as long as SIP allows.
+	NoAnswer time.Duration
+}
+
+// Outcome of a try.
+type Outcome struct {
+	// Answered: the call is up. Released is closed when it is over.
+	Answered bool
+	Released <-chan struct{}
+	// Code and Reason of the final answer otherwise.
+	Code   int
+	Reason string
+	// Retry: the target was not reached at all.
+	Retry bool
+}
+
+const (
+	// ringTime is how long an agent's phone may ring before the call goes back
+	// to its routing point.
+	ringTime = 20 * time.Second
+	// holdTime is how long a reservation lasts that a call takes: it is given
+	// back when the try is over, and ends by itself when this node dies.
+	holdTime = 4 * time.Minute
+	// maxTargets bounds the tries of one call.
+	maxTargets = 20
+)
+
+// CallEvent is what happens in a call.
+type CallEvent struct {
+	Message tlibpb.Message
+	// Conn is the call's ConnID.
+	Conn   string
+	ThisDN dn.Number
+	// Other is the other party's number, of EventRouteUsed the destination.
+	Other string
+	// Called is the number that the caller dialled.
+	Called   string
+	UserData map[string]string
+	// Tried are DNs that the routing point sent the call to in vain.
+	Tried []dn.Number
+}
+
+// Announcer tells what happens.
+type Announcer interface {
+	// Local tells the sessions of this node's default port: what happens at a
+	// routing point.
+	Local(CallEvent)
+	// Cluster tells everybody: what happens at a DN.
+	Cluster(CallEvent)
+	// Routers tells whether a router registered the routing point at the
+	// default port.
+	Routers(n dn.Number) bool
+}
+
+// RoutingConfig of a Routing. All fields must be set.
+type RoutingConfig struct {
+	Controller *Controller
+	Announcer  Announcer
+	// NewConn makes a ConnID that is unique in the cluster.
+	NewConn func() string
+	Log     *slog.Logger
+}
+
+// Routing sends calls to where they belong.
+type Routing struct {
+	c         *Controller
+	announcer Announcer
+	newConn   func() string
+	log       *slog.Logger
+	tail      *dn.Stream
+	directory directory
+
+	mu sync.Mutex
+	// lastUsed is when this node last sent a call to a DN, for the strategy.
+	lastUsed map[dn.Number]int64
+	// ringing are the tries at other nodes' DNs.
+	ringing map[dn.Number]map[*context.CancelCauseFunc]struct{}
+	// queues are the calls that wait for an agent of a group, and visits those
+	// that wait for a router's word, by ConnID.
+	queues map[string][]*waiter
+	visits map[string]*visit
+}
+
+// NewRouting makes the routing of a node's calls.
+func NewRouting(cfg RoutingConfig) *Routing {
+	return &Routing{
+		c: cfg.Controller, announcer: cfg.Announcer, newConn: cfg.NewConn, log: cfg.Log, tail: cfg.Controller.table.Tail(), lastUsed: map[dn.Number]int64{},
+		ringing: map[dn.Number]map[*context.CancelCauseFunc]struct{}{}, queues: map[string][]*waiter{}, visits: map[string]*visit{},
+	}
+}
+
+func (r *Routing) used(n dn.Number) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastUsed[n]
+}
+
+func (r *Routing) use(n dn.Number) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastUsed[n] = time.Now().UnixNano()
+}
+
+// dial sends a call to a DN wherever it is.
+func (r *Routing) dial(ctx context.Context, call Call, config *configpb.DN, noAnswer time.Duration, on *journey) Outcome {
+	n := dn.Number(config.GetNumber())
+	st, _ := r.c.table.Get(n)
+	switch {
+	case config.GetDisabled():
+		return Outcome{Code: 403, Reason: "DN is disabled"}
+	case st.State != dn.InSrv:
+		return Outcome{Code: 480, Reason: "DN is out of service"}
+	}
+	r.use(n)
+	if config.GetKind() == configpb.DNKind_DN_KIND_PSTN {
+		return r.leave(ctx, call, config.GetExternal(), n, noAnswer, on)
+	}
+	return r.try(ctx, call, r.target(&st, noAnswer), n, on)
+}
+
+// target is how a DN in service is reached from here.
+func (r *Routing) target(st *dn.Status, noAnswer time.Duration) Target {
+	if st.Owner == r.c.table.Self() {
+		return Target{Deliver: st.Number, NoAnswer: noAnswer}
+	}
+	return Target{DN: st.Number, NodeAddr: r.c.view().Node(string(st.Owner)).GetSipAddr(), NoAnswer: noAnswer}
+}
+
+// leave sends a call to a number outside, by one trunk after the other until
+// one takes it.
+func (r *Routing) leave(ctx context.Context, call Call, number string, as dn.Number, noAnswer time.Duration, on *journey) Outcome {
+	trunks, _ := r.directory.read(r.c.view())
+	out := Outcome{Code: 404, Reason: "No trunk for the number"}
+	for _, t := range trunksFor(trunks, number) {
+		out = r.try(ctx, call, Target{Number: number, TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, as, on)
+		if !out.Retry || ctx.Err() != nil {
+			return out
+		}
+	}
+	return out
+}
+
+// try sends the call to one target. A DN whose owner is lost while it rings is
+// given up at once.
+func (r *Routing) try(ctx context.Context, call Call, t Target, n dn.Number, on *journey) Outcome {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if t.NodeAddr != "" {
+		defer r.watchOwner(n, &cancel)()
+	}
+	out := call.Try(ctx, t, func(code int) {
+		if code > 100 {
+			on.ringing(n)
+		}
+	})
+	if errors.Is(context.Cause(ctx), errOwnerLost) && !out.Answered {
+		out.Code, out.Reason, out.Retry = 480, "DN is out of service", true
+	}
+	on.tried(n, out)
+	return out
+}
+
+var errOwnerLost = errors.New("the DN's owner was lost")
+
+// watchOwner cancels when the DN goes out of service here, until what it
+// returns is called.
+func (r *Routing) watchOwner(n dn.Number, cancel *context.CancelCauseFunc) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ringing[n] == nil {
+		r.ringing[n] = map[*context.CancelCauseFunc]struct{}{}
+	}
+	r.ringing[n][cancel] = struct{}{}
+	if st, _ := r.c.table.Get(n); st.State != dn.InSrv { // it was lost just now
+		(*cancel)(errOwnerLost)
+	}
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if delete(r.ringing[n], cancel); len(r.ringing[n]) == 0 {
+			delete(r.ringing, n)
+		}
+	}
+}
+
+// Run watches the DNs for the calls that ring or wait, until the context ends.
+func (r *Routing) Run(ctx context.Context) error {
+	var buf []dn.Item
+	for {
+		var err error
+		if buf, err = r.tail.Next(ctx, buf[:0]); err != nil {
+			return err
+		}
+		for i := range buf {
+			if buf[i].Kind == dn.Row || buf[i].Kind == dn.Change {
+				r.changed(&buf[i].Status)
+			}
+		}
+	}
+}
+
+// changed gives up what rings at a DN that is lost, and wakes the first call
+// that waits for an agent of its groups.
+func (r *Routing) changed(st *dn.Status) {
+	config := r.c.view().DN(string(st.Number))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st.State != dn.InSrv {
+		for cancel := range r.ringing[st.Number] {
+			(*cancel)(errOwnerLost)
+		}
+		return
+	}
+	for _, g := range config.GetGroups() {
+		r.wake(g)
+	}
+}
+
+// reserve takes the agent for a call; what gives it back.
+func (r *Routing) reserve(ctx context.Context, n dn.Number, holder, insteadOf string) (giveBack func(), err error) {
+	request := Request{Holder: holder, Duration: holdTime, AtOnce: true, InsteadOf: insteadOf}
+	if err := r.c.cfg.Owner.Reserve(ctx, n, request); err != nil {
+		return nil, err
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keeperTimeout)
+		defer cancel()
+		var refused *Error
+		if err := r.c.cfg.Owner.Reserve(ctx, n, Request{Holder: holder}); err != nil && !errors.As(err, &refused) {
+			r.log.Debug("a reservation lasts until it ends by itself", "dn", string(n), "err", err)
+		}
+	}, nil
+}

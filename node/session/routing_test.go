@@ -1,0 +1,364 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// stage records what is told of calls.
+type stage struct {
+	mu      sync.Mutex
+	told    []string
+	tried   []dn.Number // of the last route request
+	conn    string
+	routers bool
+	asked   chan string // ConnIDs of route requests
+}
+
+func (s *stage) Local(e CallEvent) {
+	s.add("local ", e)
+	if e.Message == tlibpb.Message_EVENT_ROUTE_REQUEST {
+		s.asked <- e.Conn
+	}
+}
+func (s *stage) Cluster(e CallEvent)    { s.add("", e) }
+func (s *stage) Routers(dn.Number) bool { return s.routers }
+
+func (s *stage) add(where string, e CallEvent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := strings.TrimPrefix(e.Message.String(), "EVENT_")
+	s.told = append(s.told, strings.TrimSpace(fmt.Sprintf("%s%s %s %s", where, name, e.ThisDN, e.Other)))
+	s.tried = e.Tried
+}
+
+func (s *stage) heard() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	told := s.told
+	s.told = nil
+	return told
+}
+
+// script is a call whose targets answer as written.
+type script struct {
+	called   string
+	origin   Origin
+	answers  map[string]Outcome // by target
+	rings    chan string        // a target that rings until its try ends
+	tries    []string
+	rejected int
+	rang     bool
+}
+
+func (s *script) Called() string { return s.called }
+func (s *script) Origin() Origin { return s.origin }
+func (s *script) Ring()          { s.rang = true }
+func (s *script) Reject(code int, _ string) {
+	if s.rejected == 0 {
+		s.rejected = code
+	}
+}
+
+func (s *script) Try(ctx context.Context, t Target, progress func(int)) Outcome {
+	name := string(t.Deliver) + string(t.DN) + t.Number
+	if t.NodeAddr+t.TrunkAddr != "" {
+		name += " at " + t.NodeAddr + t.TrunkAddr
+	}
+	s.tries = append(s.tries, name)
+	out, known := s.answers[name]
+	if !known {
+		progress(180)
+		if s.rings != nil {
+			s.rings <- name
+		}
+		<-ctx.Done()
+		return Outcome{Code: 487, Reason: "Request Terminated"}
+	}
+	if out.Answered || out.Code == 486 {
+		progress(180)
+	}
+	return out
+}
+
+// overAtOnce is a call that is over at once.
+func overAtOnce() Outcome {
+	over := make(chan struct{})
+	close(over)
+	return Outcome{Answered: true, Released: over}
+}
+
+// exchange is an office with routing.
+type exchange struct {
+	*office
+	*stage
+	r *Routing
+}
+
+func newExchange(t *testing.T) *exchange {
+	t.Helper()
+	x := &exchange{office: newOffice(t), stage: &stage{asked: make(chan string, 8)}}
+	x.write(
+		putDN(&configpb.DN{Number: "9001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 1000}}),
+		putDN(&configpb.DN{Number: "gw1", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.1:5060", Prefix: "+1"}}),
+		putDN(&configpb.DN{Number: "gw2", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.2:5060", Prefix: "+1", Priority: 5}}),
+		putDN(&configpb.DN{Number: "gw3", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.3:5060", Prefix: "+1555"}}),
+		member("1003"), member("1004"),
+	)
+	n2 := nodeOf("b", "n2", "dc2")
+	n2.GetPutNode().SipAddr = "192.0.2.20:5060"
+	x.write(n2)
+	conns := 0
+	x.r = NewRouting(RoutingConfig{Controller: x.control, Announcer: x.stage, NewConn: func() string { conns++; return fmt.Sprint("c", conns) }, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = x.r.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return x
+}
+
+func member(number string) *configpb.Mutation {
+	d := sipDN(number)
+	d.GetPutDn().Groups = []string{"sales"}
+	return d
+}
+
+func (x *exchange) tells(want ...string) {
+	x.office.t.Helper()
+	if got := x.heard(); !slices.Equal(got, want) {
+		x.office.t.Errorf("told\n%q\nwant\n%q", got, want)
+	}
+}
+
+var trunk = Origin{Trunk: true, DN: "gw1", Number: "+15550001"}
+
+func TestRouting_OfACallToADN(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("1001", dn.Registered)
+	x.says(lease("1003"))
+	for _, c := range []struct {
+		called string
+		origin Origin
+		answer Outcome
+		tries  string
+		code   int
+		told   []string
+	}{
+		{"1001", Origin{DN: "1004"}, overAtOnce(), "1001", 0, []string{"RINGING 1001 1004", "ESTABLISHED 1001 1004", "ESTABLISHED 1004 1001", "RELEASED 1001 1004", "RELEASED 1004 1001"}},
+		{"1001", trunk, overAtOnce(), "1001", 0, []string{"RINGING 1001 +15550001", "ESTABLISHED 1001 +15550001", "RELEASED 1001 +15550001"}},
+		{"1003", trunk, overAtOnce(), "1003 at 192.0.2.20:5060", 0, []string{"RINGING 1003 +15550001", "ESTABLISHED 1003 +15550001", "RELEASED 1003 +15550001"}},
+		{"1001", trunk, Outcome{Code: 486}, "1001", 486, []string{"RINGING 1001 +15550001", "RELEASED 1001 +15550001"}},
+		{"1004", trunk, Outcome{}, "", 480, nil},
+		{"2001", trunk, Outcome{}, "", 480, nil},
+		{"1234", trunk, Outcome{}, "", 404, nil},
+		{"gw1", trunk, Outcome{}, "", 404, nil},
+		{"+15551234", trunk, Outcome{}, "", 404, nil},
+		{"+15551234", Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"ESTABLISHED 1004 +15551234", "RELEASED 1004 +15551234"}},
+	} {
+		call := &script{called: c.called, origin: c.origin, answers: map[string]Outcome{c.tries: c.answer}}
+		x.r.Serve(t.Context(), call)
+		if strings.Join(call.tries, ";") != c.tries || call.rejected != c.code {
+			t.Errorf("%s: tried %q, answered %d; want %q, %d", c.called, call.tries, call.rejected, c.tries, c.code)
+		}
+		x.tells(c.told...)
+	}
+}
+
+// A PSTN agent's calls leave by the trunks, and are told of the agent's DN.
+func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("2001", dn.Registered)
+	call := &script{called: "2001", origin: Origin{DN: "1004"}, answers: map[string]Outcome{
+		"+15551234567 at 192.0.2.3:5060": {Code: 503, Retry: true},
+		"+15551234567 at 192.0.2.1:5060": {Code: 503, Retry: true},
+		"+15551234567 at 192.0.2.2:5060": overAtOnce(),
+	}}
+	x.r.Serve(t.Context(), call)
+	if want := []string{"+15551234567 at 192.0.2.3:5060", "+15551234567 at 192.0.2.1:5060", "+15551234567 at 192.0.2.2:5060"}; !slices.Equal(call.tries, want) {
+		t.Errorf("tried %q, want %q", call.tries, want)
+	}
+	x.tells("RINGING 2001 1004", "ESTABLISHED 2001 1004", "ESTABLISHED 1004 2001", "RELEASED 2001 1004", "RELEASED 1004 2001")
+}
+
+// Without a router the agent who is idle for the longest time gets the call;
+// one who doesn't take it is not tried again at once.
+func TestRoutingPoint_BuiltInStrategy(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("1004", dn.Registered)
+	x.table.Register("1003", dn.Registered)
+	call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
+	x.r.Serve(t.Context(), call)
+	if want := []string{"1004", "1003"}; !slices.Equal(call.tries, want) || !call.rang || call.rejected != 603 {
+		t.Errorf("tried %q, answered %d, want %q, 603", call.tries, call.rejected, want)
+	}
+	for _, n := range []dn.Number{"1003", "1004"} {
+		if st, _ := x.table.Get(n); st.Reserved {
+			t.Errorf("the reservation of %s is still there", n)
+		}
+	}
+}
+
+func TestStrategy_OwnSiteFirstThenTheLongestIdle(t *testing.T) {
+	order := []candidate{{"5", true, 10}, {"6", true, 20}, {"7", true, 20}, {"1", false, 1}, {"2", false, 2}}
+	for i, a := range order {
+		for k, b := range order {
+			if a.better(b) != (i < k) {
+				t.Errorf("%+v better than %+v: %v", a, b, a.better(b))
+			}
+		}
+	}
+}
+
+// An agent who did not answer is rung again after a while, when there is nobody else.
+func TestRoutingPoint_TriesAgainAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newExchange(t)
+		x.table.Register("1003", dn.Registered)
+		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+		defer cancel()
+		call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 408}}}
+		x.r.Serve(ctx, call)
+		if len(call.tries) != 2 {
+			t.Errorf("tried %q", call.tries)
+		}
+	})
+}
+
+func TestRoutingPoint_RouterDecides(t *testing.T) {
+	x := newExchange(t)
+	x.routers = true
+	x.table.Register("1003", dn.Registered)
+	x.table.Register("1004", dn.Registered)
+	call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
+	done := make(chan struct{})
+	go func() { defer close(done); x.r.Serve(t.Context(), call) }()
+	conn := <-x.asked
+	if err := x.r.RouteCall(conn, Route{DN: "1003", UserData: map[string]string{"k": "v"}}); err != nil {
+		t.Fatal(err)
+	}
+	<-x.asked // it was busy
+	for want, route := range map[string]Route{
+		"INVALID_ATTRIBUTE": {DN: "1003", Group: "sales"}, "NOT_CONFIGURED": {DN: "77"},
+	} {
+		if err := x.r.RouteCall(conn, route); err == nil || err.Code.String() != want {
+			t.Errorf("%+v: %v", route, err)
+		}
+	}
+	if err := x.r.RouteCall("nobody", Route{DN: "1004"}); err == nil {
+		t.Error("a call that does not exist is routed")
+	}
+	if err := x.r.RouteCall(conn, Route{DN: "1004"}); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	x.tells("local QUEUED 9001", "local ROUTE_REQUEST 9001 +15550001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003",
+		"RINGING 1003 +15550001", "RELEASED 1003 +15550001",
+		"local QUEUED 9001", "local ROUTE_REQUEST 9001 +15550001", "local ROUTE_USED 9001 1004", "local DIVERTED 9001 1004",
+		"RINGING 1004 +15550001", "ESTABLISHED 1004 +15550001", "RELEASED 1004 +15550001")
+	if !slices.Equal(x.tried, []dn.Number{"1003"}) {
+		t.Errorf("what was tried: %v", x.tried)
+	}
+	if err := x.r.RouteCall(conn, Route{DN: "1004"}); err == nil {
+		t.Error("a call that is over is routed")
+	}
+}
+
+func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newExchange(t)
+		x.routers = true
+		x.table.Register("1003", dn.Registered)
+		call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
+		began := time.Now()
+		x.r.Serve(t.Context(), call)
+		if took := time.Since(began); took != time.Second || !slices.Equal(call.tries, []string{"1003"}) {
+			t.Errorf("after %v: tried %q", took, call.tries)
+		}
+	})
+}
+
+func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
+	x := newExchange(t)
+	x.routers = true
+	call := &script{called: "9001", origin: trunk}
+	done := make(chan struct{})
+	go func() { defer close(done); x.r.Serve(t.Context(), call) }()
+	if err := x.r.RouteCall(<-x.asked, Route{Reject: 603}); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if call.rejected != 603 {
+		t.Errorf("answered %d", call.rejected)
+	}
+}
+
+func TestRoutingPoint_CallerGivesUp(t *testing.T) {
+	x := newExchange(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	call := &script{called: "9001", origin: trunk}
+	done := make(chan struct{})
+	go func() { defer close(done); x.r.Serve(ctx, call) }()
+	cancel()
+	<-done
+	x.tells("local QUEUED 9001", "local ABANDONED 9001")
+
+	x.table.Register("1003", dn.Registered)
+	ctx, cancel = context.WithCancel(t.Context())
+	call = &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
+	done = make(chan struct{})
+	go func() { defer close(done); x.r.Serve(ctx, call) }()
+	<-call.rings
+	cancel()
+	<-done
+	x.tells("local QUEUED 9001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003", "RINGING 1003 1004",
+		"RELEASED 1004 1003", "ABANDONED 1003 1004")
+}
+
+// The owner of the DN that rings is lost: the call is back at once.
+func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
+	x := newExchange(t)
+	x.says(lease("1003"))
+	call := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]Outcome{"1004": overAtOnce()}}
+	done := make(chan struct{})
+	x.control.cfg.Owner.cfg.Dial = nil // no reservation is asked of n2: see below
+	go func() {
+		defer close(done)
+		j := &journey{r: x.r, call: call, conn: "c"}
+		j.back(t.Context(), "1003", x.r.dial(t.Context(), call, x.machine.View().DN("1003"), ringTime, j))
+	}()
+	<-call.rings
+	x.table.SetHeard("b", false)
+	<-done
+	x.tells("RINGING 1003 +15550001", "RELEASED 1003 +15550001")
+}
+
+// One agent, two calls: the second one waits for its turn.
+func TestRoutingPoint_CallsWaitForAnAgent(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("1003", dn.Registered)
+	first := &script{called: "9001", origin: trunk, rings: make(chan string)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); x.r.Serve(ctx, first) }()
+	<-first.rings
+	second := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
+	served := make(chan struct{})
+	go func() { defer close(served); x.r.Serve(t.Context(), second) }()
+	cancel()
+	<-done
+	<-served
+	if !slices.Equal(second.tries, []string{"1003"}) || second.rejected != 0 {
+		t.Errorf("the second call tried %q, answered %d", second.tries, second.rejected)
+	}
+}

@@ -1,0 +1,51 @@
+package session
+
+import (
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// candidate is a DN that a call can be routed to now.
+type candidate struct {
+	n dn.Number
+	// here: at this node's site.
+	here bool
+	// idleSince is when the agent became free, ns since the epoch.
+	idleSince int64
+}
+
+// better is the built-in strategy: agents of the own site first, then who is idle for
+// the longest time, then the smaller number.
+func (c candidate) better(d candidate) bool {
+	switch {
+	case c.here != d.here:
+		return c.here
+	case c.idleSince != d.idleSince:
+		return c.idleSince < d.idleSince
+	}
+	return c.n < d.n
+}
+
+// longestIdle picks one of a group's DNs, but none to skip; false when no call
+// can be routed to any.
+func (r *Routing) longestIdle(group string, skip func(dn.Number) bool) (dn.Number, bool) {
+	view := r.c.view()
+	_, groups := r.directory.read(view)
+	site := view.Node(string(r.c.table.Self())).GetSite()
+	var best candidate
+	found := false
+	for _, n := range groups[group] {
+		config := view.DN(string(n))
+		st, known := r.c.table.Get(n)
+		if skip(n) || !known || refusal(&st, config, view) != nil {
+			continue
+		}
+		c := candidate{n: n, here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.used(n))}
+		if st.Agent != nil {
+			c.idleSince = max(c.idleSince, st.Agent.Since)
+		}
+		if !found || c.better(best) {
+			best, found = c, true
+		}
+	}
+	return best.n, found
+}

@@ -1,0 +1,234 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Route is what a router wants to become of a call: one of the four.
+type Route struct {
+	DN dn.Number
+	// Group: the built-in strategy picks one of its agents.
+	Group string
+	// External is a number outside, which the call reaches by a trunk.
+	External string
+	// Reject is a final answer, 400 to 699.
+	Reject int
+	// UserData is added to the call's; an empty value takes a key away.
+	UserData map[string]string
+	// Holder is the router's name in reservations: the call takes the place of
+	// its reservation of the DN.
+	Holder string
+}
+
+// visit is a call at a routing point.
+type visit struct {
+	routes chan Route
+	// asked: a router has the request, and no answer has come.
+	asked bool
+}
+
+const (
+	defaultPatience = 5 * time.Second
+	maxUserData     = 64
+)
+
+// RouteCall is a router's answer about a call that waits at this node.
+// NOT_CONFIGURED: the DN or group does not exist; INVALID_ATTRIBUTE: no such
+// call waits here for a router (any more), or the route is none.
+func (r *Routing) RouteCall(conn string, route Route) *Error {
+	if err := r.check(route); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v := r.visits[conn]
+	if v == nil || !v.asked {
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32q does not wait for a router at this node", conn)
+	}
+	v.asked = false
+	v.routes <- route // has room for one
+	return nil
+}
+
+// check is an explicit nil of error when the route is one.
+func (r *Routing) check(route Route) *Error {
+	view := r.c.view()
+	n := 0
+	for _, set := range []bool{route.DN != "", route.Group != "", route.External != "", route.Reject != 0} {
+		if set {
+			n++
+		}
+	}
+	config := view.DN(string(route.DN))
+	switch {
+	case n != 1:
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route goes to one of DN, group, external number, reject")
+	case route.DN != "" && config == nil:
+		return fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", route.DN)
+	case route.DN != "" && config.GetKind() != configpb.DNKind_DN_KIND_SIP && config.GetKind() != configpb.DNKind_DN_KIND_PSTN:
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is no agent's", route.DN)
+	case route.Group != "" && view.Group(route.Group) == nil:
+		return fail(tlibpb.ErrorCode_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
+	case route.Reject != 0 && (route.Reject < 400 || route.Reject > 699):
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a call is rejected with a code from 400 to 699")
+	case len(route.UserData) > maxUserData:
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "user data has over %d keys", maxUserData)
+	}
+	return nil
+}
+
+// visit keeps a call at a routing point until somebody takes it, the caller
+// gives up, or nobody comes.
+func (j *journey) visit(ctx context.Context, rp *configpb.DN) {
+	ctx, cancel := context.WithTimeout(ctx, maxVisit)
+	defer cancel()
+	n := dn.Number(rp.GetNumber())
+	v := &visit{routes: make(chan Route, 1)}
+	j.r.arrive(j.conn, v)
+	defer j.r.leaves(j.conn)
+	j.call.Ring()
+	for range maxTargets {
+		j.announce(tlibpb.Message_EVENT_QUEUED, n, "")
+		route, ok := j.await(ctx, rp, v)
+		if !ok {
+			break
+		}
+		if done := j.follow(ctx, n, route); done {
+			return
+		}
+	}
+	j.announce(tlibpb.Message_EVENT_ABANDONED, n, "")
+	j.call.Reject(480, "Temporarily Unavailable")
+}
+
+func (r *Routing) arrive(conn string, v *visit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.visits[conn] = v
+}
+
+func (r *Routing) leaves(conn string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.visits, conn)
+}
+
+// announce tells what happens at the routing point.
+func (j *journey) announce(m tlibpb.Message, rp dn.Number, other string) {
+	j.r.announcer.Local(j.event(m, rp, other))
+}
+
+// await is the router's word, or the built-in strategy's when there is no
+// router or it takes too long; false when the caller gave up.
+func (j *journey) await(ctx context.Context, rp *configpb.DN, v *visit) (Route, bool) {
+	n := dn.Number(rp.GetNumber())
+	builtIn := Route{Group: rp.GetRoutingPoint().GetDefaultGroup()}
+	if !j.r.announcer.Routers(n) {
+		return builtIn, ctx.Err() == nil
+	}
+	patience := time.Duration(rp.GetRoutingPoint().GetTimeoutMs()) * time.Millisecond
+	if patience == 0 {
+		patience = defaultPatience
+	}
+	j.r.ask(v, true)
+	j.announce(tlibpb.Message_EVENT_ROUTE_REQUEST, n, j.caller())
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case route := <-v.routes:
+		return route, true
+	case <-ctx.Done():
+		return Route{}, false
+	case <-timer.C:
+	}
+	j.r.ask(v, false)
+	select {
+	case route := <-v.routes: // it came just now
+		return route, true
+	default:
+		return builtIn, true
+	}
+}
+
+// ask opens the visit for a router's answer, or closes it.
+func (r *Routing) ask(v *visit, open bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v.asked = open
+}
+
+// follow sends the call where the route says; false when it is back.
+func (j *journey) follow(ctx context.Context, rp dn.Number, route Route) (done bool) {
+	for k, v := range route.UserData {
+		if j.data == nil {
+			j.data = map[string]string{}
+		}
+		if j.data[k] = v; v == "" {
+			delete(j.data, k)
+		}
+	}
+	switch {
+	case route.Reject != 0:
+		return j.refuse(rp, route.Reject, "Rejected")
+	case route.External != "":
+		j.diverted(rp, route.External)
+		return j.back(ctx, "", j.r.leave(ctx, j.call, route.External, "", 0, j))
+	case route.DN != "":
+		giveBack, err := j.r.reserve(ctx, route.DN, j.holder(), route.Holder)
+		return j.toAgent(ctx, rp, route.DN, giveBack, err)
+	case route.Group != "":
+		n, giveBack, err := j.r.agent(ctx, route.Group, j.holder(), j.skip)
+		return j.toAgent(ctx, rp, n, giveBack, err)
+	}
+	return j.refuse(rp, 480, "Nobody takes calls of this routing point")
+}
+
+// refuse ends the call at the routing point.
+func (j *journey) refuse(rp dn.Number, code int, reason string) (done bool) {
+	j.announce(tlibpb.Message_EVENT_RELEASED, rp, "")
+	j.call.Reject(code, reason)
+	return true
+}
+
+// holder names the call in reservations.
+func (j *journey) holder() string { return "call/" + j.conn }
+
+// toAgent sends the call to an agent that was reserved for it.
+func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(), err error) (done bool) {
+	if err != nil {
+		j.miss(n)
+		return errors.Is(err, errFull) && j.refuse(rp, 503, "Too many calls wait")
+	}
+	j.diverted(rp, string(n))
+	out := j.r.dial(ctx, j.call, j.r.c.view().DN(string(n)), ringTime, j)
+	giveBack() // a call that is up keeps the DN busy
+	return j.back(ctx, n, out)
+}
+
+// diverted tells that the call leaves the routing point.
+func (j *journey) diverted(rp dn.Number, to string) {
+	j.announce(tlibpb.Message_EVENT_ROUTE_USED, rp, to)
+	j.announce(tlibpb.Message_EVENT_DIVERTED, rp, to)
+}
+
+// back tells whether the call found its place; otherwise it is at the routing
+// point again.
+func (j *journey) back(ctx context.Context, n dn.Number, out Outcome) (done bool) {
+	if out.Answered {
+		j.finish(ctx, out)
+		return true
+	}
+	j.ended(ctx)
+	j.miss(n)
+	if ctx.Err() != nil || out.Code >= 600 {
+		j.call.Reject(out.Code, out.Reason)
+		return true
+	}
+	return false
+}
