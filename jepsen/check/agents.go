@@ -145,6 +145,8 @@ func (m *model) moved(t *truth, last *registration, keeper string, s Span) strin
 		case r.latest < last.Invoke || r.Node == keeper:
 		case !r.OK() || r.latest >= s.From-m.b.Spread, !m.calm(r.Node, first, Span{last.Invoke, last.Return + m.b.Spread}):
 			return ""
+		case keeper != first && !m.calm(r.Node, keeper, Span{max(0, r.Invoke-m.b.Spread), r.Invoke}):
+			return "" // the first keeper may have told it that the DN is there no more
 		default:
 			keeper = r.Node
 		}
