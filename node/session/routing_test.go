@@ -21,7 +21,6 @@ type stage struct {
 	mu      sync.Mutex
 	told    []string
 	tried   []dn.Number // of the last route request
-	conn    string
 	routers bool
 	asked   chan string // ConnIDs of route requests
 }
