@@ -23,6 +23,217 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type CallType int32
+
+const (
+	CallType_CALL_TYPE_UNSPECIFIED CallType = 0
+	CallType_CALL_TYPE_INTERNAL    CallType = 1
+	CallType_CALL_TYPE_INBOUND     CallType = 2
+	CallType_CALL_TYPE_OUTBOUND    CallType = 3
+	CallType_CALL_TYPE_CONSULT     CallType = 4
+)
+
+// Enum value maps for CallType.
+var (
+	CallType_name = map[int32]string{
+		0: "CALL_TYPE_UNSPECIFIED",
+		1: "CALL_TYPE_INTERNAL",
+		2: "CALL_TYPE_INBOUND",
+		3: "CALL_TYPE_OUTBOUND",
+		4: "CALL_TYPE_CONSULT",
+	}
+	CallType_value = map[string]int32{
+		"CALL_TYPE_UNSPECIFIED": 0,
+		"CALL_TYPE_INTERNAL":    1,
+		"CALL_TYPE_INBOUND":     2,
+		"CALL_TYPE_OUTBOUND":    3,
+		"CALL_TYPE_CONSULT":     4,
+	}
+)
+
+func (x CallType) Enum() *CallType {
+	p := new(CallType)
+	*p = x
+	return p
+}
+
+func (x CallType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallType) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_link_proto_enumTypes[0].Descriptor()
+}
+
+func (CallType) Type() protoreflect.EnumType {
+	return &file_api_tcpb_link_proto_enumTypes[0]
+}
+
+func (x CallType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallType.Descriptor instead.
+func (CallType) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{0}
+}
+
+type CallRole int32
+
+const (
+	CallRole_CALL_ROLE_UNSPECIFIED CallRole = 0
+	CallRole_CALL_ROLE_CALLER      CallRole = 1
+	CallRole_CALL_ROLE_CALLED      CallRole = 2
+)
+
+// Enum value maps for CallRole.
+var (
+	CallRole_name = map[int32]string{
+		0: "CALL_ROLE_UNSPECIFIED",
+		1: "CALL_ROLE_CALLER",
+		2: "CALL_ROLE_CALLED",
+	}
+	CallRole_value = map[string]int32{
+		"CALL_ROLE_UNSPECIFIED": 0,
+		"CALL_ROLE_CALLER":      1,
+		"CALL_ROLE_CALLED":      2,
+	}
+)
+
+func (x CallRole) Enum() *CallRole {
+	p := new(CallRole)
+	*p = x
+	return p
+}
+
+func (x CallRole) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallRole) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_link_proto_enumTypes[1].Descriptor()
+}
+
+func (CallRole) Type() protoreflect.EnumType {
+	return &file_api_tcpb_link_proto_enumTypes[1]
+}
+
+func (x CallRole) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallRole.Descriptor instead.
+func (CallRole) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{1}
+}
+
+type CallState int32
+
+const (
+	CallState_CALL_STATE_UNSPECIFIED CallState = 0
+	CallState_CALL_STATE_DIALING     CallState = 1
+	CallState_CALL_STATE_RINGING     CallState = 2
+	CallState_CALL_STATE_ESTABLISHED CallState = 3
+)
+
+// Enum value maps for CallState.
+var (
+	CallState_name = map[int32]string{
+		0: "CALL_STATE_UNSPECIFIED",
+		1: "CALL_STATE_DIALING",
+		2: "CALL_STATE_RINGING",
+		3: "CALL_STATE_ESTABLISHED",
+	}
+	CallState_value = map[string]int32{
+		"CALL_STATE_UNSPECIFIED": 0,
+		"CALL_STATE_DIALING":     1,
+		"CALL_STATE_RINGING":     2,
+		"CALL_STATE_ESTABLISHED": 3,
+	}
+)
+
+func (x CallState) Enum() *CallState {
+	p := new(CallState)
+	*p = x
+	return p
+}
+
+func (x CallState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallState) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_link_proto_enumTypes[2].Descriptor()
+}
+
+func (CallState) Type() protoreflect.EnumType {
+	return &file_api_tcpb_link_proto_enumTypes[2]
+}
+
+func (x CallState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallState.Descriptor instead.
+func (CallState) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{2}
+}
+
+type CallEventKind int32
+
+const (
+	CallEventKind_CALL_EVENT_KIND_UNSPECIFIED CallEventKind = 0
+	CallEventKind_CALL_EVENT_KIND_RINGING     CallEventKind = 1
+	CallEventKind_CALL_EVENT_KIND_ESTABLISHED CallEventKind = 2
+	CallEventKind_CALL_EVENT_KIND_RELEASED    CallEventKind = 3
+	CallEventKind_CALL_EVENT_KIND_ABANDONED   CallEventKind = 4
+)
+
+// Enum value maps for CallEventKind.
+var (
+	CallEventKind_name = map[int32]string{
+		0: "CALL_EVENT_KIND_UNSPECIFIED",
+		1: "CALL_EVENT_KIND_RINGING",
+		2: "CALL_EVENT_KIND_ESTABLISHED",
+		3: "CALL_EVENT_KIND_RELEASED",
+		4: "CALL_EVENT_KIND_ABANDONED",
+	}
+	CallEventKind_value = map[string]int32{
+		"CALL_EVENT_KIND_UNSPECIFIED": 0,
+		"CALL_EVENT_KIND_RINGING":     1,
+		"CALL_EVENT_KIND_ESTABLISHED": 2,
+		"CALL_EVENT_KIND_RELEASED":    3,
+		"CALL_EVENT_KIND_ABANDONED":   4,
+	}
+)
+
+func (x CallEventKind) Enum() *CallEventKind {
+	p := new(CallEventKind)
+	*p = x
+	return p
+}
+
+func (x CallEventKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallEventKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_link_proto_enumTypes[3].Descriptor()
+}
+
+func (CallEventKind) Type() protoreflect.EnumType {
+	return &file_api_tcpb_link_proto_enumTypes[3]
+}
+
+func (x CallEventKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallEventKind.Descriptor instead.
+func (CallEventKind) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{3}
+}
+
 type FollowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -114,8 +325,12 @@ type FollowHello struct {
 	// The last change that the follower holds; 0 asks for a snapshot.
 	ResumeIncarnation uint64 `protobuf:"varint,4,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
 	ResumeSeq         uint64 `protobuf:"varint,5,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The last event of the owner's calls that the follower holds; 0 asks for a
+	// snapshot.
+	ResumeCallSeq         uint64 `protobuf:"varint,6,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
+	ResumeCallIncarnation uint64 `protobuf:"varint,7,opt,name=resume_call_incarnation,json=resumeCallIncarnation,proto3" json:"resume_call_incarnation,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *FollowHello) Reset() {
@@ -179,6 +394,20 @@ func (x *FollowHello) GetResumeIncarnation() uint64 {
 func (x *FollowHello) GetResumeSeq() uint64 {
 	if x != nil {
 		return x.ResumeSeq
+	}
+	return 0
+}
+
+func (x *FollowHello) GetResumeCallSeq() uint64 {
+	if x != nil {
+		return x.ResumeCallSeq
+	}
+	return 0
+}
+
+func (x *FollowHello) GetResumeCallIncarnation() uint64 {
+	if x != nil {
+		return x.ResumeCallIncarnation
 	}
 	return 0
 }
@@ -248,6 +477,10 @@ type FollowResponse struct {
 	//	*FollowResponse_EndOfSync
 	//	*FollowResponse_Pong
 	//	*FollowResponse_Goodbye
+	//	*FollowResponse_CallsHello
+	//	*FollowResponse_CallSnapshot
+	//	*FollowResponse_EndOfCallSync
+	//	*FollowResponse_CallEvents
 	Body          isFollowResponse_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -335,6 +568,42 @@ func (x *FollowResponse) GetGoodbye() *Goodbye {
 	return nil
 }
 
+func (x *FollowResponse) GetCallsHello() *CallsHello {
+	if x != nil {
+		if x, ok := x.Body.(*FollowResponse_CallsHello); ok {
+			return x.CallsHello
+		}
+	}
+	return nil
+}
+
+func (x *FollowResponse) GetCallSnapshot() *CallSnapshot {
+	if x != nil {
+		if x, ok := x.Body.(*FollowResponse_CallSnapshot); ok {
+			return x.CallSnapshot
+		}
+	}
+	return nil
+}
+
+func (x *FollowResponse) GetEndOfCallSync() *EndOfCallSync {
+	if x != nil {
+		if x, ok := x.Body.(*FollowResponse_EndOfCallSync); ok {
+			return x.EndOfCallSync
+		}
+	}
+	return nil
+}
+
+func (x *FollowResponse) GetCallEvents() *CallEvents {
+	if x != nil {
+		if x, ok := x.Body.(*FollowResponse_CallEvents); ok {
+			return x.CallEvents
+		}
+	}
+	return nil
+}
+
 type isFollowResponse_Body interface {
 	isFollowResponse_Body()
 }
@@ -360,6 +629,22 @@ type FollowResponse_Goodbye struct {
 	Goodbye *Goodbye `protobuf:"bytes,5,opt,name=goodbye,proto3,oneof"`
 }
 
+type FollowResponse_CallsHello struct {
+	CallsHello *CallsHello `protobuf:"bytes,6,opt,name=calls_hello,json=callsHello,proto3,oneof"`
+}
+
+type FollowResponse_CallSnapshot struct {
+	CallSnapshot *CallSnapshot `protobuf:"bytes,7,opt,name=call_snapshot,json=callSnapshot,proto3,oneof"`
+}
+
+type FollowResponse_EndOfCallSync struct {
+	EndOfCallSync *EndOfCallSync `protobuf:"bytes,8,opt,name=end_of_call_sync,json=endOfCallSync,proto3,oneof"`
+}
+
+type FollowResponse_CallEvents struct {
+	CallEvents *CallEvents `protobuf:"bytes,9,opt,name=call_events,json=callEvents,proto3,oneof"`
+}
+
 func (*FollowResponse_Hello) isFollowResponse_Body() {}
 
 func (*FollowResponse_Records) isFollowResponse_Body() {}
@@ -369,6 +654,14 @@ func (*FollowResponse_EndOfSync) isFollowResponse_Body() {}
 func (*FollowResponse_Pong) isFollowResponse_Body() {}
 
 func (*FollowResponse_Goodbye) isFollowResponse_Body() {}
+
+func (*FollowResponse_CallsHello) isFollowResponse_Body() {}
+
+func (*FollowResponse_CallSnapshot) isFollowResponse_Body() {}
+
+func (*FollowResponse_EndOfCallSync) isFollowResponse_Body() {}
+
+func (*FollowResponse_CallEvents) isFollowResponse_Body() {}
 
 type OwnerHello struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -891,6 +1184,528 @@ func (*Goodbye) Descriptor() ([]byte, []int) {
 	return file_api_tcpb_link_proto_rawDescGZIP(), []int{11}
 }
 
+// CallsHello begins what the owner says of its calls, and does so again when
+// the follower was too slow.
+type CallsHello struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True: only events since resume_call_seq follow; false: all calls that are
+	// up, and what is not mentioned until EndOfCallSync is over.
+	Resumed       bool `protobuf:"varint,1,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallsHello) Reset() {
+	*x = CallsHello{}
+	mi := &file_api_tcpb_link_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallsHello) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallsHello) ProtoMessage() {}
+
+func (x *CallsHello) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallsHello.ProtoReflect.Descriptor instead.
+func (*CallsHello) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CallsHello) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
+type CallSnapshot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Calls         []*Call                `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallSnapshot) Reset() {
+	*x = CallSnapshot{}
+	mi := &file_api_tcpb_link_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallSnapshot) ProtoMessage() {}
+
+func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallSnapshot.ProtoReflect.Descriptor instead.
+func (*CallSnapshot) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CallSnapshot) GetCalls() []*Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+type EndOfCallSync struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position that the follower is at now.
+	Seq           uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndOfCallSync) Reset() {
+	*x = EndOfCallSync{}
+	mi := &file_api_tcpb_link_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndOfCallSync) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndOfCallSync) ProtoMessage() {}
+
+func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
+func (*EndOfCallSync) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EndOfCallSync) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// CallEvents happened one after the other; each of them counts.
+type CallEvents struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Events []*CallEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Position after them in the owner's log.
+	Seq           uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallEvents) Reset() {
+	*x = CallEvents{}
+	mi := &file_api_tcpb_link_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallEvents) ProtoMessage() {}
+
+func (x *CallEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
+func (*CallEvents) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CallEvents) GetEvents() []*CallEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *CallEvents) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// Call that is up at the owner.
+type Call struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ConnID: 16 hexadecimal digits.
+	Id   string    `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Info *CallInfo `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
+	// The caller first.
+	Parties       []*CallParty `protobuf:"bytes,3,rep,name=parties,proto3" json:"parties,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Call) Reset() {
+	*x = Call{}
+	mi := &file_api_tcpb_link_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Call) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Call) ProtoMessage() {}
+
+func (x *Call) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Call.ProtoReflect.Descriptor instead.
+func (*Call) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Call) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Call) GetInfo() *CallInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *Call) GetParties() []*CallParty {
+	if x != nil {
+		return x.Parties
+	}
+	return nil
+}
+
+// CallInfo is what is known of a call beside its parties.
+type CallInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// DN of a phone or a trunk.
+	Caller string   `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Type   CallType `protobuf:"varint,2,opt,name=type,proto3,enum=sipcluster.tc.v1.CallType" json:"type,omitempty"`
+	Ani    string   `protobuf:"bytes,3,opt,name=ani,proto3" json:"ani,omitempty"`
+	Dnis   string   `protobuf:"bytes,4,opt,name=dnis,proto3" json:"dnis,omitempty"`
+	// ns since the epoch.
+	Began         int64             `protobuf:"varint,5,opt,name=began,proto3" json:"began,omitempty"`
+	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallInfo) Reset() {
+	*x = CallInfo{}
+	mi := &file_api_tcpb_link_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallInfo) ProtoMessage() {}
+
+func (x *CallInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
+func (*CallInfo) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CallInfo) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *CallInfo) GetType() CallType {
+	if x != nil {
+		return x.Type
+	}
+	return CallType_CALL_TYPE_UNSPECIFIED
+}
+
+func (x *CallInfo) GetAni() string {
+	if x != nil {
+		return x.Ani
+	}
+	return ""
+}
+
+func (x *CallInfo) GetDnis() string {
+	if x != nil {
+		return x.Dnis
+	}
+	return ""
+}
+
+func (x *CallInfo) GetBegan() int64 {
+	if x != nil {
+		return x.Began
+	}
+	return 0
+}
+
+func (x *CallInfo) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
+type CallParty struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	Role  CallRole               `protobuf:"varint,2,opt,name=role,proto3,enum=sipcluster.tc.v1.CallRole" json:"role,omitempty"`
+	State CallState              `protobuf:"varint,3,opt,name=state,proto3,enum=sipcluster.tc.v1.CallState" json:"state,omitempty"`
+	// Number of the other party as shown.
+	Other string `protobuf:"bytes,4,opt,name=other,proto3" json:"other,omitempty"`
+	// ns since the epoch.
+	Since         int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallParty) Reset() {
+	*x = CallParty{}
+	mi := &file_api_tcpb_link_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallParty) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallParty) ProtoMessage() {}
+
+func (x *CallParty) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
+func (*CallParty) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CallParty) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *CallParty) GetRole() CallRole {
+	if x != nil {
+		return x.Role
+	}
+	return CallRole_CALL_ROLE_UNSPECIFIED
+}
+
+func (x *CallParty) GetState() CallState {
+	if x != nil {
+		return x.State
+	}
+	return CallState_CALL_STATE_UNSPECIFIED
+}
+
+func (x *CallParty) GetOther() string {
+	if x != nil {
+		return x.Other
+	}
+	return ""
+}
+
+func (x *CallParty) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+type CallEvent struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Kind   CallEventKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=sipcluster.tc.v1.CallEventKind" json:"kind,omitempty"`
+	Call   string                 `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
+	ThisDn string                 `protobuf:"bytes,3,opt,name=this_dn,json=thisDn,proto3" json:"this_dn,omitempty"`
+	Role   CallRole               `protobuf:"varint,4,opt,name=role,proto3,enum=sipcluster.tc.v1.CallRole" json:"role,omitempty"`
+	Other  string                 `protobuf:"bytes,5,opt,name=other,proto3" json:"other,omitempty"`
+	// ns since the epoch.
+	Time int64 `protobuf:"varint,6,opt,name=time,proto3" json:"time,omitempty"`
+	// SIP status code that ended it; 0: somebody hung up.
+	Cause uint32 `protobuf:"varint,7,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Absent: as it was said of the call before.
+	Info          *CallInfo `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallEvent) Reset() {
+	*x = CallEvent{}
+	mi := &file_api_tcpb_link_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallEvent) ProtoMessage() {}
+
+func (x *CallEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_link_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
+func (*CallEvent) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_link_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CallEvent) GetKind() CallEventKind {
+	if x != nil {
+		return x.Kind
+	}
+	return CallEventKind_CALL_EVENT_KIND_UNSPECIFIED
+}
+
+func (x *CallEvent) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+func (x *CallEvent) GetThisDn() string {
+	if x != nil {
+		return x.ThisDn
+	}
+	return ""
+}
+
+func (x *CallEvent) GetRole() CallRole {
+	if x != nil {
+		return x.Role
+	}
+	return CallRole_CALL_ROLE_UNSPECIFIED
+}
+
+func (x *CallEvent) GetOther() string {
+	if x != nil {
+		return x.Other
+	}
+	return ""
+}
+
+func (x *CallEvent) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *CallEvent) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+func (x *CallEvent) GetInfo() *CallInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
 var File_api_tcpb_link_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_link_proto_rawDesc = "" +
@@ -899,7 +1714,7 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\rFollowRequest\x125\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1d.sipcluster.tc.v1.FollowHelloH\x00R\x05hello\x12,\n" +
 	"\x04ping\x18\x02 \x01(\v2\x16.sipcluster.tc.v1.PingH\x00R\x04pingB\x06\n" +
-	"\x04body\"\xac\x01\n" +
+	"\x04body\"\x8c\x02\n" +
 	"\vFollowHello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1a\n" +
@@ -907,16 +1722,24 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12-\n" +
 	"\x12resume_incarnation\x18\x04 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
 	"\n" +
-	"resume_seq\x18\x05 \x01(\x04R\tresumeSeq\"@\n" +
+	"resume_seq\x18\x05 \x01(\x04R\tresumeSeq\x12&\n" +
+	"\x0fresume_call_seq\x18\x06 \x01(\x04R\rresumeCallSeq\x126\n" +
+	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\"@\n" +
 	"\x04Ping\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
-	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xad\x02\n" +
+	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xc2\x04\n" +
 	"\x0eFollowResponse\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.sipcluster.tc.v1.OwnerHelloH\x00R\x05hello\x129\n" +
 	"\arecords\x18\x02 \x01(\v2\x1d.sipcluster.tc.v1.RecordBatchH\x00R\arecords\x12=\n" +
 	"\vend_of_sync\x18\x03 \x01(\v2\x1b.sipcluster.tc.v1.EndOfSyncH\x00R\tendOfSync\x12,\n" +
 	"\x04pong\x18\x04 \x01(\v2\x16.sipcluster.tc.v1.PongH\x00R\x04pong\x125\n" +
-	"\agoodbye\x18\x05 \x01(\v2\x19.sipcluster.tc.v1.GoodbyeH\x00R\agoodbyeB\x06\n" +
+	"\agoodbye\x18\x05 \x01(\v2\x19.sipcluster.tc.v1.GoodbyeH\x00R\agoodbye\x12?\n" +
+	"\vcalls_hello\x18\x06 \x01(\v2\x1c.sipcluster.tc.v1.CallsHelloH\x00R\n" +
+	"callsHello\x12E\n" +
+	"\rcall_snapshot\x18\a \x01(\v2\x1e.sipcluster.tc.v1.CallSnapshotH\x00R\fcallSnapshot\x12J\n" +
+	"\x10end_of_call_sync\x18\b \x01(\v2\x1f.sipcluster.tc.v1.EndOfCallSyncH\x00R\rendOfCallSync\x12?\n" +
+	"\vcall_events\x18\t \x01(\v2\x1c.sipcluster.tc.v1.CallEventsH\x00R\n" +
+	"callEventsB\x06\n" +
 	"\x04body\"^\n" +
 	"\n" +
 	"OwnerHello\x12\x14\n" +
@@ -957,7 +1780,68 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12\x1d\n" +
 	"\n" +
 	"owner_wall\x18\x03 \x01(\x03R\townerWall\"\t\n" +
-	"\aGoodbye2^\n" +
+	"\aGoodbye\"&\n" +
+	"\n" +
+	"CallsHello\x12\x18\n" +
+	"\aresumed\x18\x01 \x01(\bR\aresumed\"<\n" +
+	"\fCallSnapshot\x12,\n" +
+	"\x05calls\x18\x01 \x03(\v2\x16.sipcluster.tc.v1.CallR\x05calls\"!\n" +
+	"\rEndOfCallSync\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"S\n" +
+	"\n" +
+	"CallEvents\x123\n" +
+	"\x06events\x18\x01 \x03(\v2\x1b.sipcluster.tc.v1.CallEventR\x06events\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"}\n" +
+	"\x04Call\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x04info\x18\x02 \x01(\v2\x1a.sipcluster.tc.v1.CallInfoR\x04info\x125\n" +
+	"\aparties\x18\x03 \x03(\v2\x1b.sipcluster.tc.v1.CallPartyR\aparties\"\x92\x02\n" +
+	"\bCallInfo\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12.\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x1a.sipcluster.tc.v1.CallTypeR\x04type\x12\x10\n" +
+	"\x03ani\x18\x03 \x01(\tR\x03ani\x12\x12\n" +
+	"\x04dnis\x18\x04 \x01(\tR\x04dnis\x12\x14\n" +
+	"\x05began\x18\x05 \x01(\x03R\x05began\x12E\n" +
+	"\tuser_data\x18\x06 \x03(\v2(.sipcluster.tc.v1.CallInfo.UserDataEntryR\buserData\x1a;\n" +
+	"\rUserDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x01\n" +
+	"\tCallParty\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12.\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x1a.sipcluster.tc.v1.CallRoleR\x04role\x121\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1b.sipcluster.tc.v1.CallStateR\x05state\x12\x14\n" +
+	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\"\x8d\x02\n" +
+	"\tCallEvent\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.sipcluster.tc.v1.CallEventKindR\x04kind\x12\x12\n" +
+	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +
+	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x1a.sipcluster.tc.v1.CallRoleR\x04role\x12\x14\n" +
+	"\x05other\x18\x05 \x01(\tR\x05other\x12\x12\n" +
+	"\x04time\x18\x06 \x01(\x03R\x04time\x12\x14\n" +
+	"\x05cause\x18\a \x01(\rR\x05cause\x12.\n" +
+	"\x04info\x18\b \x01(\v2\x1a.sipcluster.tc.v1.CallInfoR\x04info*\x83\x01\n" +
+	"\bCallType\x12\x19\n" +
+	"\x15CALL_TYPE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CALL_TYPE_INTERNAL\x10\x01\x12\x15\n" +
+	"\x11CALL_TYPE_INBOUND\x10\x02\x12\x16\n" +
+	"\x12CALL_TYPE_OUTBOUND\x10\x03\x12\x15\n" +
+	"\x11CALL_TYPE_CONSULT\x10\x04*Q\n" +
+	"\bCallRole\x12\x19\n" +
+	"\x15CALL_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CALL_ROLE_CALLER\x10\x01\x12\x14\n" +
+	"\x10CALL_ROLE_CALLED\x10\x02*s\n" +
+	"\tCallState\x12\x1a\n" +
+	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
+	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xab\x01\n" +
+	"\rCallEventKind\x12\x1f\n" +
+	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
+	"\x1bCALL_EVENT_KIND_ESTABLISHED\x10\x02\x12\x1c\n" +
+	"\x18CALL_EVENT_KIND_RELEASED\x10\x03\x12\x1d\n" +
+	"\x19CALL_EVENT_KIND_ABANDONED\x10\x042^\n" +
 	"\vTController\x12O\n" +
 	"\x06Follow\x12\x1f.sipcluster.tc.v1.FollowRequest\x1a .sipcluster.tc.v1.FollowResponse(\x010\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
@@ -973,45 +1857,74 @@ func file_api_tcpb_link_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_link_proto_rawDescData
 }
 
-var file_api_tcpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_api_tcpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_api_tcpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_api_tcpb_link_proto_goTypes = []any{
-	(*FollowRequest)(nil),  // 0: sipcluster.tc.v1.FollowRequest
-	(*FollowHello)(nil),    // 1: sipcluster.tc.v1.FollowHello
-	(*Ping)(nil),           // 2: sipcluster.tc.v1.Ping
-	(*FollowResponse)(nil), // 3: sipcluster.tc.v1.FollowResponse
-	(*OwnerHello)(nil),     // 4: sipcluster.tc.v1.OwnerHello
-	(*RecordBatch)(nil),    // 5: sipcluster.tc.v1.RecordBatch
-	(*Record)(nil),         // 6: sipcluster.tc.v1.Record
-	(*Agent)(nil),          // 7: sipcluster.tc.v1.Agent
-	(*KeyValue)(nil),       // 8: sipcluster.tc.v1.KeyValue
-	(*EndOfSync)(nil),      // 9: sipcluster.tc.v1.EndOfSync
-	(*Pong)(nil),           // 10: sipcluster.tc.v1.Pong
-	(*Goodbye)(nil),        // 11: sipcluster.tc.v1.Goodbye
-	(DNState)(0),           // 12: sipcluster.tc.v1.DNState
-	(Reason)(0),            // 13: sipcluster.tc.v1.Reason
-	(AgentState)(0),        // 14: sipcluster.tc.v1.AgentState
+	(CallType)(0),          // 0: sipcluster.tc.v1.CallType
+	(CallRole)(0),          // 1: sipcluster.tc.v1.CallRole
+	(CallState)(0),         // 2: sipcluster.tc.v1.CallState
+	(CallEventKind)(0),     // 3: sipcluster.tc.v1.CallEventKind
+	(*FollowRequest)(nil),  // 4: sipcluster.tc.v1.FollowRequest
+	(*FollowHello)(nil),    // 5: sipcluster.tc.v1.FollowHello
+	(*Ping)(nil),           // 6: sipcluster.tc.v1.Ping
+	(*FollowResponse)(nil), // 7: sipcluster.tc.v1.FollowResponse
+	(*OwnerHello)(nil),     // 8: sipcluster.tc.v1.OwnerHello
+	(*RecordBatch)(nil),    // 9: sipcluster.tc.v1.RecordBatch
+	(*Record)(nil),         // 10: sipcluster.tc.v1.Record
+	(*Agent)(nil),          // 11: sipcluster.tc.v1.Agent
+	(*KeyValue)(nil),       // 12: sipcluster.tc.v1.KeyValue
+	(*EndOfSync)(nil),      // 13: sipcluster.tc.v1.EndOfSync
+	(*Pong)(nil),           // 14: sipcluster.tc.v1.Pong
+	(*Goodbye)(nil),        // 15: sipcluster.tc.v1.Goodbye
+	(*CallsHello)(nil),     // 16: sipcluster.tc.v1.CallsHello
+	(*CallSnapshot)(nil),   // 17: sipcluster.tc.v1.CallSnapshot
+	(*EndOfCallSync)(nil),  // 18: sipcluster.tc.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 19: sipcluster.tc.v1.CallEvents
+	(*Call)(nil),           // 20: sipcluster.tc.v1.Call
+	(*CallInfo)(nil),       // 21: sipcluster.tc.v1.CallInfo
+	(*CallParty)(nil),      // 22: sipcluster.tc.v1.CallParty
+	(*CallEvent)(nil),      // 23: sipcluster.tc.v1.CallEvent
+	nil,                    // 24: sipcluster.tc.v1.CallInfo.UserDataEntry
+	(DNState)(0),           // 25: sipcluster.tc.v1.DNState
+	(Reason)(0),            // 26: sipcluster.tc.v1.Reason
+	(AgentState)(0),        // 27: sipcluster.tc.v1.AgentState
 }
 var file_api_tcpb_link_proto_depIdxs = []int32{
-	1,  // 0: sipcluster.tc.v1.FollowRequest.hello:type_name -> sipcluster.tc.v1.FollowHello
-	2,  // 1: sipcluster.tc.v1.FollowRequest.ping:type_name -> sipcluster.tc.v1.Ping
-	4,  // 2: sipcluster.tc.v1.FollowResponse.hello:type_name -> sipcluster.tc.v1.OwnerHello
-	5,  // 3: sipcluster.tc.v1.FollowResponse.records:type_name -> sipcluster.tc.v1.RecordBatch
-	9,  // 4: sipcluster.tc.v1.FollowResponse.end_of_sync:type_name -> sipcluster.tc.v1.EndOfSync
-	10, // 5: sipcluster.tc.v1.FollowResponse.pong:type_name -> sipcluster.tc.v1.Pong
-	11, // 6: sipcluster.tc.v1.FollowResponse.goodbye:type_name -> sipcluster.tc.v1.Goodbye
-	6,  // 7: sipcluster.tc.v1.RecordBatch.records:type_name -> sipcluster.tc.v1.Record
-	12, // 8: sipcluster.tc.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	13, // 9: sipcluster.tc.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
-	7,  // 10: sipcluster.tc.v1.Record.agent:type_name -> sipcluster.tc.v1.Agent
-	14, // 11: sipcluster.tc.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
-	8,  // 12: sipcluster.tc.v1.Agent.reasons:type_name -> sipcluster.tc.v1.KeyValue
-	0,  // 13: sipcluster.tc.v1.TController.Follow:input_type -> sipcluster.tc.v1.FollowRequest
-	3,  // 14: sipcluster.tc.v1.TController.Follow:output_type -> sipcluster.tc.v1.FollowResponse
-	14, // [14:15] is the sub-list for method output_type
-	13, // [13:14] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 0: sipcluster.tc.v1.FollowRequest.hello:type_name -> sipcluster.tc.v1.FollowHello
+	6,  // 1: sipcluster.tc.v1.FollowRequest.ping:type_name -> sipcluster.tc.v1.Ping
+	8,  // 2: sipcluster.tc.v1.FollowResponse.hello:type_name -> sipcluster.tc.v1.OwnerHello
+	9,  // 3: sipcluster.tc.v1.FollowResponse.records:type_name -> sipcluster.tc.v1.RecordBatch
+	13, // 4: sipcluster.tc.v1.FollowResponse.end_of_sync:type_name -> sipcluster.tc.v1.EndOfSync
+	14, // 5: sipcluster.tc.v1.FollowResponse.pong:type_name -> sipcluster.tc.v1.Pong
+	15, // 6: sipcluster.tc.v1.FollowResponse.goodbye:type_name -> sipcluster.tc.v1.Goodbye
+	16, // 7: sipcluster.tc.v1.FollowResponse.calls_hello:type_name -> sipcluster.tc.v1.CallsHello
+	17, // 8: sipcluster.tc.v1.FollowResponse.call_snapshot:type_name -> sipcluster.tc.v1.CallSnapshot
+	18, // 9: sipcluster.tc.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.tc.v1.EndOfCallSync
+	19, // 10: sipcluster.tc.v1.FollowResponse.call_events:type_name -> sipcluster.tc.v1.CallEvents
+	10, // 11: sipcluster.tc.v1.RecordBatch.records:type_name -> sipcluster.tc.v1.Record
+	25, // 12: sipcluster.tc.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	26, // 13: sipcluster.tc.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	11, // 14: sipcluster.tc.v1.Record.agent:type_name -> sipcluster.tc.v1.Agent
+	27, // 15: sipcluster.tc.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	12, // 16: sipcluster.tc.v1.Agent.reasons:type_name -> sipcluster.tc.v1.KeyValue
+	20, // 17: sipcluster.tc.v1.CallSnapshot.calls:type_name -> sipcluster.tc.v1.Call
+	23, // 18: sipcluster.tc.v1.CallEvents.events:type_name -> sipcluster.tc.v1.CallEvent
+	21, // 19: sipcluster.tc.v1.Call.info:type_name -> sipcluster.tc.v1.CallInfo
+	22, // 20: sipcluster.tc.v1.Call.parties:type_name -> sipcluster.tc.v1.CallParty
+	0,  // 21: sipcluster.tc.v1.CallInfo.type:type_name -> sipcluster.tc.v1.CallType
+	24, // 22: sipcluster.tc.v1.CallInfo.user_data:type_name -> sipcluster.tc.v1.CallInfo.UserDataEntry
+	1,  // 23: sipcluster.tc.v1.CallParty.role:type_name -> sipcluster.tc.v1.CallRole
+	2,  // 24: sipcluster.tc.v1.CallParty.state:type_name -> sipcluster.tc.v1.CallState
+	3,  // 25: sipcluster.tc.v1.CallEvent.kind:type_name -> sipcluster.tc.v1.CallEventKind
+	1,  // 26: sipcluster.tc.v1.CallEvent.role:type_name -> sipcluster.tc.v1.CallRole
+	21, // 27: sipcluster.tc.v1.CallEvent.info:type_name -> sipcluster.tc.v1.CallInfo
+	4,  // 28: sipcluster.tc.v1.TController.Follow:input_type -> sipcluster.tc.v1.FollowRequest
+	7,  // 29: sipcluster.tc.v1.TController.Follow:output_type -> sipcluster.tc.v1.FollowResponse
+	29, // [29:30] is the sub-list for method output_type
+	28, // [28:29] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_link_proto_init() }
@@ -1030,19 +1943,24 @@ func file_api_tcpb_link_proto_init() {
 		(*FollowResponse_EndOfSync)(nil),
 		(*FollowResponse_Pong)(nil),
 		(*FollowResponse_Goodbye)(nil),
+		(*FollowResponse_CallsHello)(nil),
+		(*FollowResponse_CallSnapshot)(nil),
+		(*FollowResponse_EndOfCallSync)(nil),
+		(*FollowResponse_CallEvents)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_link_proto_rawDesc), len(file_api_tcpb_link_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   12,
+			NumEnums:      4,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_api_tcpb_link_proto_goTypes,
 		DependencyIndexes: file_api_tcpb_link_proto_depIdxs,
+		EnumInfos:         file_api_tcpb_link_proto_enumTypes,
 		MessageInfos:      file_api_tcpb_link_proto_msgTypes,
 	}.Build()
 	File_api_tcpb_link_proto = out.File

@@ -33,7 +33,9 @@ const (
 type TControllerClient interface {
 	// Follow: the follower says hello and then pings; the owner answers Hello,
 	// then a snapshot or, when the follower can resume, the changes since, then
-	// EndOfSync, then changes as they happen. PERMISSION_DENIED: not of this
+	// EndOfSync, then changes as they happen. Between them, in an order of their
+	// own, come the owner's calls: CallsHello, unless that says resumed a snapshot
+	// and EndOfCallSync, then events as they happen. PERMISSION_DENIED: not of this
 	// cluster; the message says which.
 	Follow(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[FollowRequest, FollowResponse], error)
 }
@@ -68,7 +70,9 @@ type TController_FollowClient = grpc.BidiStreamingClient[FollowRequest, FollowRe
 type TControllerServer interface {
 	// Follow: the follower says hello and then pings; the owner answers Hello,
 	// then a snapshot or, when the follower can resume, the changes since, then
-	// EndOfSync, then changes as they happen. PERMISSION_DENIED: not of this
+	// EndOfSync, then changes as they happen. Between them, in an order of their
+	// own, come the owner's calls: CallsHello, unless that says resumed a snapshot
+	// and EndOfCallSync, then events as they happen. PERMISSION_DENIED: not of this
 	// cluster; the message says which.
 	Follow(grpc.BidiStreamingServer[FollowRequest, FollowResponse]) error
 	mustEmbedUnimplementedTControllerServer()

@@ -72,6 +72,7 @@ func (f *follower) setGossip(g gossip) {
 	f.mu.Unlock()
 	if g.incarnation > 0 && !g.dead {
 		f.cfg.Table.Saw(f.id, g.incarnation)
+		f.cfg.Calls.Saw(f.id, g.incarnation)
 	}
 	if back {
 		poke(f.redial)
@@ -151,6 +152,9 @@ func (f *follower) decide() (after time.Duration) {
 	}
 	if changed {
 		f.announce(heard, reason, e)
+	}
+	if e.died() {
+		f.cfg.Calls.Died(f.id) // its DNs are out of service, and its calls over
 	}
 	return after
 }

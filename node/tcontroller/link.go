@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -162,10 +163,11 @@ func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) er
 	if err != nil {
 		return err
 	}
-	from := f.cfg.Table.Position(f.id)
+	from, calls := f.cfg.Table.Position(f.id), f.cfg.Calls.Position(f.id)
 	hello := &tcpb.FollowHello{
 		ClusterId: f.cfg.ClusterID, Follower: string(f.cfg.Table.Self()), Owner: string(f.id),
 		ResumeIncarnation: from.Incarnation, ResumeSeq: from.Seq,
+		ResumeCallIncarnation: calls.Incarnation, ResumeCallSeq: calls.Seq,
 	}
 	if err := stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: hello}}); err != nil {
 		return streamError(stream, err)
@@ -223,6 +225,9 @@ type followerLink struct {
 	f      *follower
 	stream grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse]
 	copy   *dn.Copy
+	calls  *call.Copy
+	// incarnation of the peer.
+	incarnation uint64
 	// stuck ends the link unless it is wound up again; stopped once synced.
 	stuck  *time.Timer
 	batch  []dn.Record
@@ -273,9 +278,13 @@ func (l *followerLink) recv(first bool) error {
 		l.f.change(func(s *linkState) { s.synced = true })
 	case *tcpb.FollowResponse_Pong:
 		l.pong(b.Pong)
-		return l.copy.Current()
+		return l.current()
 	case *tcpb.FollowResponse_Goodbye:
 		l.f.change(func(s *linkState) { s.bye = true })
+	case *tcpb.FollowResponse_CallsHello:
+		return l.callsHello(b.CallsHello)
+	case *tcpb.FollowResponse_CallSnapshot, *tcpb.FollowResponse_EndOfCallSync, *tcpb.FollowResponse_CallEvents:
+		return l.call(m)
 	}
 	return nil
 }
@@ -289,7 +298,7 @@ func (l *followerLink) hello(h *tcpb.OwnerHello) error {
 	if err != nil {
 		return err
 	}
-	l.copy = c
+	l.copy, l.incarnation = c, h.GetIncarnation()
 	l.stuck.Reset(hungAfter)
 	l.f.change(func(s *linkState) { s.synced = false })
 	return nil

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -23,6 +24,7 @@ import (
 type site struct {
 	id     dn.Node
 	table  *dn.Table
+	calls  *call.Table
 	addr   string
 	server *grpc.Server
 	owner  *Server
@@ -52,7 +54,8 @@ func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
 		t.Fatal(err)
 	}
 	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation}), addr: ln.Addr().String(), server: grpc.NewServer(grpc.Creds(Credentials()))}
-	s.owner = NewServer("c1", s.table, s.roster, slog.New(slog.DiscardHandler))
+	s.calls = call.New(call.Config{Self: id, Incarnation: incarnation})
+	s.owner = NewServer("c1", s.table, s.calls, s.roster, slog.New(slog.DiscardHandler))
 	tcpb.RegisterTControllerServer(s.server, s.owner)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.server.Serve(ln) })
@@ -67,7 +70,7 @@ func (s *site) follow(t *testing.T, peers ...*site) {
 
 func (s *site) followVia(t *testing.T, dial func(context.Context, string) (net.Conn, error), peers ...*site) {
 	t.Helper()
-	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Dial: dial, Rejoin: func(dn.Node) {}, Refused: s.refused, Log: slog.New(slog.DiscardHandler)})
+	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Calls: s.calls, Dial: dial, Rejoin: func(dn.Node) {}, Refused: s.refused, Log: slog.New(slog.DiscardHandler)})
 	s.mesh.SetPeers(peersOf(peers...))
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -26,6 +27,7 @@ type Peer struct {
 type Config struct {
 	ClusterID string
 	Table     *dn.Table
+	Calls     *call.Table
 	// Dial opens a connection to a peer's cluster port for gRPC. An error that
 	// wraps ECONNREFUSED means that no process listens there.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
@@ -133,6 +135,7 @@ func (m *Mesh) reconcile(ctx context.Context, wg *sync.WaitGroup) {
 			wg.Go(func() {
 				<-f.done
 				m.cfg.Table.Forget(id)
+				m.cfg.Calls.Forget(id)
 			})
 		}
 	}

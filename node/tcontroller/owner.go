@@ -16,14 +16,17 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// Server is the owner's side: it tells each follower about this node's own DNs.
+// Server is the owner's side: it tells each follower about this node's own DNs
+// and calls.
 type Server struct {
 	tcpb.UnimplementedTControllerServer
 	clusterID string
 	table     *dn.Table
+	calls     *call.Table
 	roster    func(dn.Node) (member bool, index uint64)
 	log       *slog.Logger
 	links     links
@@ -35,11 +38,11 @@ type Server struct {
 // the owner's roster is.
 const rosterIndex = "sipcluster-roster-index"
 
-// NewServer makes the owner's side for a table; register it at the cluster
+// NewServer makes the owner's side for the tables; register it at the cluster
 // port. roster tells who belongs to the cluster, as of which index of the
 // configuration; nobody else may follow.
-func NewServer(clusterID string, table *dn.Table, roster func(dn.Node) (member bool, index uint64), log *slog.Logger) *Server {
-	return &Server{clusterID: clusterID, table: table, roster: roster, log: log, links: links{of: map[dn.Node]*ownerLink{}}, bye: make(chan struct{})}
+func NewServer(clusterID string, table *dn.Table, calls *call.Table, roster func(dn.Node) (member bool, index uint64), log *slog.Logger) *Server {
+	return &Server{clusterID: clusterID, table: table, calls: calls, roster: roster, log: log, links: links{of: map[dn.Node]*ownerLink{}}, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -73,6 +76,12 @@ func (s *Server) Follow(stream followStream) error {
 	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
 	go func() { cancel(l.answerPings(silent)) }()
+	calls := s.calls.Follow(call.Resume{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()})
+	go func() {
+		if err := l.callRun(ctx, calls); ctx.Err() == nil {
+			cancel(err)
+		}
+	}()
 	err = l.run(ctx, s)
 	log.Debug("follower left", "err", err)
 	return err
@@ -121,7 +130,7 @@ func (s *Server) admit(h *tcpb.FollowHello, stream followStream) error {
 
 func clip(s string) string { return s[:min(len(s), 64)] }
 
-// ownerLink is one follower's stream. Records and pongs go out under mu.
+// ownerLink is one follower's stream. Records, calls and pongs go out under mu.
 type ownerLink struct {
 	stream  followStream
 	records *dn.Stream

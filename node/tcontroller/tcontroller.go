@@ -1,8 +1,8 @@
 // Package tcontroller is the T-Controller layer: the links over which every
-// node tells every other one about its own DNs. Server is the owner's side of
-// a link, Mesh the followers' side: one link to each peer, and the judgement
-// whether that peer can be heard. It stores nothing itself; the records go
-// into dn.Table.
+// node tells every other one about its own DNs and calls. Server is the owner's
+// side of a link, Mesh the followers' side: one link to each peer, and the
+// judgement whether that peer can be heard. It stores nothing itself; the records go
+// into dn.Table, the calls into call.Table.
 package tcontroller
 
 import (

@@ -30,6 +30,10 @@ type evidence struct {
 	linkTimeout time.Duration
 }
 
+// died tells whether the peer's process is no more, heard or not: its calls ended
+// with it. Those of one that was cut off go on.
+func (e evidence) died() bool { return e.bye || !e.up && e.refused }
+
 // verdict decides whether the peer is heard, and if not why. after is when
 // time alone may change the answer; 0 is never.
 func (e evidence) verdict() (heard bool, reason string, after time.Duration) {

@@ -1,0 +1,184 @@
+package tcontroller
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// maxCallBytes is about how large a message about calls grows: a DN's record
+// waits behind one at most.
+const maxCallBytes = 32 << 10
+
+// callRun says on the link what happens to this node's calls, until the context
+// or the link ends. Beside the records, on a goroutine of its own: a follower
+// that is slow holds up this one, never who writes.
+func (l *ownerLink) callRun(ctx context.Context, calls *call.Stream) error {
+	var items []call.Item
+	for {
+		var err error
+		if items, err = calls.Next(ctx, items[:0]); err != nil {
+			return err
+		}
+		for rest := items; len(rest) > 0; {
+			var m *tcpb.FollowResponse
+			m, rest = callMessage(rest)
+			if err := l.send(m); err != nil {
+				return err
+			}
+		}
+		clear(items)
+	}
+}
+
+// callMessage puts the first items into a message and returns the others.
+func callMessage(items []call.Item) (*tcpb.FollowResponse, []call.Item) {
+	switch it := &items[0]; it.Kind {
+	case call.Started:
+		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_CallsHello{CallsHello: &tcpb.CallsHello{Resumed: it.Resumed}}}, items[1:]
+	case call.EndOfSnapshot:
+		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_EndOfCallSync{EndOfCallSync: &tcpb.EndOfCallSync{Seq: it.Seq}}}, items[1:]
+	case call.Row:
+		b := &tcpb.CallSnapshot{}
+		for size := 0; len(items) > 0 && items[0].Kind == call.Row && size < maxCallBytes; items = items[1:] {
+			c := callToProto(items[0].Call)
+			b.Calls, size = append(b.Calls, c), size+infoSize(c.GetInfo())+64*len(c.GetParties())
+		}
+		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
+	default:
+		b := &tcpb.CallEvents{}
+		for size := 0; len(items) > 0 && items[0].Kind == call.Happened && size < maxCallBytes; items = items[1:] {
+			e := eventToProto(items[0].Event)
+			b.Events, b.Seq, size = append(b.Events, e), items[0].Seq, size+infoSize(e.GetInfo())+64
+		}
+		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_CallEvents{CallEvents: b}}, items
+	}
+}
+
+// infoSize is about how long it is on the wire.
+func infoSize(i *tcpb.CallInfo) int {
+	n := 64
+	for k, v := range i.GetUserData() {
+		n += 8 + len(k) + len(v)
+	}
+	return n
+}
+
+// callsHello begins to take the peer's calls.
+func (l *followerLink) callsHello(h *tcpb.CallsHello) (err error) {
+	if l.copy == nil {
+		return errors.New("the peer spoke of calls before its hello")
+	}
+	l.calls, err = l.f.cfg.Calls.Sync(l.f.id, l.incarnation, h.GetResumed())
+	return err
+}
+
+// call takes a message about calls.
+func (l *followerLink) call(m *tcpb.FollowResponse) error {
+	if l.calls == nil {
+		return errors.New("the peer spoke of calls without a hello for them")
+	}
+	var refused int
+	var err error
+	switch b := m.GetBody().(type) {
+	case *tcpb.FollowResponse_CallSnapshot:
+		calls := make([]*call.Call, 0, len(b.CallSnapshot.GetCalls()))
+		for _, c := range b.CallSnapshot.GetCalls() {
+			calls = append(calls, callFromProto(c))
+		}
+		refused, err = l.calls.Snapshot(calls)
+	case *tcpb.FollowResponse_EndOfCallSync:
+		err = l.calls.Synced(b.EndOfCallSync.GetSeq())
+	case *tcpb.FollowResponse_CallEvents:
+		events := make([]*call.Event, 0, len(b.CallEvents.GetEvents()))
+		for _, e := range b.CallEvents.GetEvents() {
+			events = append(events, eventFromProto(e))
+		}
+		refused, err = l.calls.Apply(events, b.CallEvents.GetSeq())
+	}
+	if refused > 0 {
+		l.f.log.Warn("the peer said of calls what can't be: not taken", "count", refused)
+	}
+	return err
+}
+
+// current tells whether both copies are still fed by this link.
+func (l *followerLink) current() error {
+	if err := l.copy.Current(); err != nil || l.calls == nil {
+		return err
+	}
+	return l.calls.Current()
+}
+
+func infoToProto(i *call.Info) *tcpb.CallInfo {
+	return &tcpb.CallInfo{
+		Caller: string(i.Caller), Type: tcpb.CallType(i.Type), Ani: i.ANI, Dnis: i.DNIS, Began: i.Began, UserData: i.UserData,
+	}
+}
+
+func callToProto(c *call.Call) *tcpb.Call {
+	p := &tcpb.Call{Id: string(c.ID), Info: infoToProto(c.Info), Parties: make([]*tcpb.CallParty, 0, len(c.Parties))}
+	for i := range c.Parties {
+		x := &c.Parties[i]
+		p.Parties = append(p.Parties, &tcpb.CallParty{
+			Dn: string(x.DN), Role: tcpb.CallRole(x.Role + 1), State: tcpb.CallState(x.State + 1), Other: x.Other, Since: x.Since,
+		})
+	}
+	return p
+}
+
+func eventToProto(e *call.Event) *tcpb.CallEvent {
+	p := &tcpb.CallEvent{
+		Kind: tcpb.CallEventKind(e.Kind + 1), Call: string(e.Call), ThisDn: string(e.ThisDN), Role: tcpb.CallRole(e.Role + 1),
+		Other: e.OtherDN, Time: e.Time, Cause: uint32(max(0, e.Cause)),
+	}
+	if e.Fresh {
+		p.Info = infoToProto(e.Info)
+	}
+	return p
+}
+
+// What follows makes what it does not know something that call.Copy refuses.
+
+// enum is the Go value of one that counts from 1 on the wire.
+func enum(v int32) uint8 {
+	if v < 1 || v > invalid {
+		return invalid
+	}
+	return uint8(v - 1)
+}
+
+func infoFromProto(p *tcpb.CallInfo) *call.Info {
+	if p == nil {
+		return nil
+	}
+	return &call.Info{
+		Caller: dn.Number(p.GetCaller()), Type: call.Type(min(uint32(p.GetType()), invalid)), ANI: p.GetAni(), DNIS: p.GetDnis(),
+		Began: p.GetBegan(), UserData: p.GetUserData(),
+	}
+}
+
+func callFromProto(p *tcpb.Call) *call.Call {
+	c := &call.Call{ID: call.ID(p.GetId()), Info: infoFromProto(p.GetInfo())}
+	for _, x := range p.GetParties()[:min(len(p.GetParties()), call.MaxParties+1)] {
+		c.Parties = append(c.Parties, call.Party{
+			DN: dn.Number(x.GetDn()), Role: call.Role(enum(int32(x.GetRole()))), State: call.State(enum(int32(x.GetState()))), Other: x.GetOther(), Since: x.GetSince(),
+		})
+	}
+	return c
+}
+
+func eventFromProto(p *tcpb.CallEvent) *call.Event {
+	e := &call.Event{
+		Kind: call.Kind(enum(int32(p.GetKind()))), Call: call.ID(p.GetCall()), ThisDN: dn.Number(p.GetThisDn()),
+		Role: call.Role(enum(int32(p.GetRole()))), OtherDN: p.GetOther(), Time: p.GetTime(), Cause: int(min(p.GetCause(), 1000)),
+		Info: infoFromProto(p.GetInfo()),
+	}
+	if e.Cause == call.NodeLost {
+		e.Cause = 1000 // only who lost a node may say so
+	}
+	return e
+}

@@ -1,0 +1,218 @@
+package tcontroller
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// begin makes a call of a site, which rings at a DN.
+func (s *site) begin(t *testing.T, at dn.Number, data map[string]string) call.ID {
+	t.Helper()
+	id, err := s.calls.Begin(call.Info{Caller: "trunk1", Type: call.Inbound, ANI: "+4930", DNIS: "9000", UserData: data})
+	if err != nil || !s.calls.Ringing(id, at) {
+		t.Fatal("no call", err)
+	}
+	return id
+}
+
+// sees tells what a site knows of a call.
+func (s *site) sees(id call.ID) string {
+	c, up := s.calls.Get(id)
+	if !up {
+		return "over"
+	}
+	var out []string
+	for _, p := range c.Parties {
+		out = append(out, fmt.Sprint(p.DN, "=", p.State))
+	}
+	return fmt.Sprintf("%s: %s (%s %s %v)", c.Node, strings.Join(out, " "), c.ANI, c.DNIS, c.UserData)
+}
+
+// hears reads what clients of the site are told, until the last one.
+func hears(t *testing.T, s *call.Stream, want ...string) {
+	t.Helper()
+	var got []string
+	for len(got) < len(want) {
+		items, err := s.Next(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range items {
+			if it.Kind == call.Happened {
+				got = append(got, fmt.Sprint(it.Event.Kind, " ", it.Event.ThisDN, " ", it.Event.Cause))
+			}
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("heard %q, want %q", got, want)
+	}
+}
+
+func TestCalls_PeersHearEveryEventInOrder(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	before := a.begin(t, "1001", map[string]string{"k": "v"})
+	b.follow(t, a)
+	want := "a: trunk1=0 1001=1 (+4930 9000 map[k:v])"
+	await(t, "the snapshot", func() bool { return b.sees(before) == want })
+	w := b.calls.Tail()
+	id := a.begin(t, "1002", nil)
+	a.calls.Established(id, "1002")
+	a.calls.Established(before, "1001")
+	a.calls.End(id, 0, false)
+	hears(t, w, "0 1002 0", "1 1002 0", "1 trunk1 0", "1 1001 0", "1 trunk1 0", "2 trunk1 0", "2 1002 0")
+	if got := b.sees(before); got != "a: trunk1=2 1001=2 (+4930 9000 map[k:v])" {
+		t.Error(got)
+	}
+}
+
+// What happens behind a cut is told afterwards, each event once; what is up
+// stays up meanwhile.
+func TestCalls_ACutKeepsThem(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	up := a.begin(t, "1001", nil)
+	var cut switchable
+	b.followVia(t, cut.dial, a)
+	await(t, "the snapshot", func() bool { return b.sees(up) != "over" && b.table.Heard("a") })
+	w := b.calls.Tail()
+	cut.set(true)
+	await(t, "the loss", func() bool { return !b.table.Heard("a") })
+	if b.sees(up) == "over" {
+		t.Error("the cut has ended a call")
+	}
+	a.calls.Established(up, "1001")
+	gone := a.begin(t, "1002", nil)
+	a.calls.End(gone, 487, true)
+	cut.set(false)
+	hears(t, w, "1 1001 0", "1 trunk1 0", "0 1002 0", "2 trunk1 487", "3 1002 487")
+	if got, want := b.calls.Position("a").Seq, a.calls.Follow(call.Resume{}).Head(); got != want {
+		t.Errorf("at %d, want %d", got, want)
+	}
+}
+
+func TestCalls_OfAKilledNodeAreReleased(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	id := a.begin(t, "1001", nil)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.sees(id) != "over" && b.table.Heard("a") })
+	w := b.calls.Tail()
+	a.server.Stop()
+	hears(t, w, fmt.Sprint("2 trunk1 ", call.NodeLost), fmt.Sprint("2 1001 ", call.NodeLost))
+	again := newSite(t, "a", 2, a.addr)
+	next := again.begin(t, "1001", nil)
+	await(t, "the calls of its next life", func() bool { return b.sees(next) != "over" })
+}
+
+// A node that dies behind a cut is found out by the refusal that the heal brings.
+func TestCalls_OfANodeThatDiedBehindACutAreReleased(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	id := a.begin(t, "1001", nil)
+	var cut switchable
+	b.followVia(t, cut.dial, a)
+	await(t, "the snapshot", func() bool { return b.sees(id) != "over" && b.table.Heard("a") })
+	cut.set(true)
+	await(t, "the loss", func() bool { return !b.table.Heard("a") })
+	a.server.Stop()
+	if b.sees(id) == "over" {
+		t.Error("nothing told that it died")
+	}
+	cut.set(false)
+	await(t, "its end", func() bool { return b.sees(id) == "over" })
+}
+
+func TestCalls_OfARemovedOrRestartedPeerAreReleased(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	id := a.begin(t, "1001", nil)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.sees(id) != "over" })
+	b.mesh.Gossip("a", true, 2, "")
+	await(t, "the end of its old life", func() bool { return b.sees(id) == "over" })
+	b.mesh.SetPeers(nil)
+	await(t, "the end", func() bool { return b.table.Counts().Known == 0 && b.calls.Counts().Up == 0 })
+}
+
+// A false alarm costs a snapshot, no call.
+func TestCalls_FalseDeathIsFoundOut(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	id := a.begin(t, "1001", nil)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.sees(id) != "over" })
+	b.calls.Died("a")
+	await(t, "its return", func() bool { return b.sees(id) != "over" })
+}
+
+// However much user data calls have, messages stay small; records find their
+// way between them.
+func TestCalls_ManyAndLargeDoNotHoldUpTheRecords(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	large := map[string]string{"k": strings.Repeat("x", 15<<10)}
+	for range 1500 {
+		a.begin(t, "1001", large)
+	}
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.calls.Counts().Up == 1500 })
+	w := b.table.Tail()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 3000 {
+			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: large})
+			if err == nil && a.calls.Ringing(id, "1002") {
+				a.calls.End(id, 0, true)
+			}
+		}
+	}()
+	var worst time.Duration
+	for i := range 20 {
+		began := time.Now()
+		a.table.Register(dn.Number(fmt.Sprint(2000+i)), dn.Registered)
+		if _, err := w.Next(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		worst = max(worst, time.Since(began))
+	}
+	<-done
+	t.Logf("slowest record: %v", worst)
+	await(t, "the end of all", func() bool { return b.calls.Counts().Up == 1500 })
+	if n := b.calls.Counts().Refused; n > 0 {
+		t.Errorf("%d refused", n)
+	}
+}
+
+func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
+	b := call.New(call.Config{Self: "b", Incarnation: 1})
+	c, err := b.Sync("a", 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := &tcpb.CallInfo{Caller: "1", Began: 1}
+	base := func() *tcpb.CallEvent {
+		return &tcpb.CallEvent{Kind: tcpb.CallEventKind_CALL_EVENT_KIND_RINGING, Call: "00000000000000aa", ThisDn: "2", Role: tcpb.CallRole_CALL_ROLE_CALLED, Time: 1, Info: info}
+	}
+	var events []*call.Event
+	for _, change := range []func(*tcpb.CallEvent){
+		func(e *tcpb.CallEvent) { e.Kind = 0 }, func(e *tcpb.CallEvent) { e.Kind = 5 }, func(e *tcpb.CallEvent) { e.Kind = -1 },
+		func(e *tcpb.CallEvent) { e.Role = 0 }, func(e *tcpb.CallEvent) { e.Role = 3 }, func(e *tcpb.CallEvent) { e.Cause = call.NodeLost },
+		func(e *tcpb.CallEvent) { e.Cause = 1 << 31 }, func(e *tcpb.CallEvent) { e.Info = &tcpb.CallInfo{} },
+		func(e *tcpb.CallEvent) { e.Info = &tcpb.CallInfo{Caller: "1", Began: 1, Type: -3} },
+	} {
+		e := base()
+		change(e)
+		events = append(events, eventFromProto(e))
+	}
+	if n, err := c.Apply(events, 1); n != len(events) || err != nil {
+		t.Errorf("refused %d of %d: %v", n, len(events), err)
+	}
+	rows := []*call.Call{callFromProto(&tcpb.Call{}), callFromProto(&tcpb.Call{Id: "00000000000000aa", Info: info, Parties: []*tcpb.CallParty{{Dn: "1", Role: 1, State: 2, Since: 1}}})}
+	if n, err := c.Snapshot(rows); n != len(rows) || err != nil {
+		t.Errorf("refused %d of %d: %v", n, len(rows), err)
+	}
+	if n, err := c.Apply([]*call.Event{eventFromProto(base())}, 1); n != 0 || err != nil {
+		t.Error("what is right was refused", err)
+	}
+}
