@@ -9,6 +9,10 @@ const (
 	redialGrace = 250 * time.Millisecond
 	// hungAfter is how long a link may stand silent once gossip holds the peer dead.
 	hungAfter = 3 * time.Second
+	// hungAlone is the same although gossip holds the peer alive: it takes longer
+	// to give a peer up when others were lost at the same time. That the link
+	// stands says only that the peer's machine is there.
+	hungAlone = 3500 * time.Millisecond
 )
 
 // evidence is all that a verdict on a peer rests on.
@@ -38,7 +42,7 @@ func (e evidence) died() bool { return e.bye || !e.up && e.refused }
 // time alone may change the answer; 0 is never.
 func (e evidence) verdict() (heard bool, reason string, after time.Duration) {
 	if !e.heard {
-		if e.up && e.synced && !e.bye && !(e.gossipDead && e.silence >= hungAfter) {
+		if e.up && e.synced && !e.bye && !e.hung() {
 			return true, "", 0
 		}
 		return false, "", 0
@@ -56,11 +60,15 @@ func (e evidence) verdict() (heard bool, reason string, after time.Duration) {
 			return false, "link cut", 0
 		}
 		return true, "", after
+	case e.hung():
+		return false, "hung", 0
 	case e.gossipDead:
-		if after = hungAfter - e.silence; after <= 0 {
-			return false, "hung", 0
-		}
-		return true, "", after
+		return true, "", hungAfter - e.silence
 	}
-	return true, "", 0
+	return true, "", hungAlone - e.silence
+}
+
+// hung tells whether a link that stands has been silent for too long.
+func (e evidence) hung() bool {
+	return e.silence >= hungAlone || e.gossipDead && e.silence >= hungAfter
 }
