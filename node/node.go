@@ -21,6 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/membership"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/session"
@@ -41,6 +42,7 @@ type Node struct {
 	store   *location.Store
 	machine *fsm.Machine
 	table   *dn.Table
+	calls   *call.Table
 	fabric  *fabric
 	port    *clusterPort
 	sip     *sip.Server
@@ -116,6 +118,7 @@ func (n *Node) openStores() (err error) {
 	}
 	meta := n.store.Meta()
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor})
+	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation})
 	return nil
 }
 
@@ -255,7 +258,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		}
 		n.log.Info("bootstrapped a new cluster", "cluster", n.id.ClusterID, "realm", n.cfg.Realm)
 	}
-	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.roster, n.log)
+	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.calls, n.roster, n.log)
 	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	tcpb.RegisterTControllerServer(cluster, n.links)
@@ -359,7 +362,7 @@ func (n *Node) openLayer() (err error) {
 		return err
 	}
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
-		ClusterID: n.id.ClusterID, Table: n.table, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
+		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
 		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Log: n.log,
 	})
 	return nil
