@@ -3,12 +3,10 @@ package session
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -16,9 +14,8 @@ import (
 // goroutine.
 type journey struct {
 	r     *Routing
-	call  Call
-	conn  string
-	data  map[string]string
+	in    Call
+	id    call.ID
 	tries []dn.Number
 	last  map[dn.Number]time.Time // of the tries
 	rings dn.Number               // the DN that rings now, or is in the call
@@ -26,29 +23,52 @@ type journey struct {
 
 // Serve sends a call on and follows it to its end. ctx ends when the caller
 // gives up.
-func (r *Routing) Serve(ctx context.Context, call Call) {
-	j := &journey{r: r, call: call, conn: r.newConn()}
-	view := r.c.view()
-	config := view.DN(call.Called())
+func (r *Routing) Serve(ctx context.Context, in Call) {
+	id, err := r.calls.Begin(infoOf(in))
+	if err != nil {
+		r.log.Warn("a call was refused", "err", err)
+		in.Reject(503, "Too many calls")
+		return
+	}
+	j := &journey{r: r, in: in, id: id}
+	cause := j.serve(ctx)
+	r.calls.End(id, cause, ctx.Err() != nil && cause != 0)
+}
+
+func infoOf(in Call) call.Info {
+	o := in.Origin()
+	info := call.Info{Caller: o.DN, Type: call.Internal, ANI: string(o.DN), DNIS: in.Called()}
+	if o.Trunk {
+		info.Type, info.ANI = call.Inbound, o.Number
+	}
+	return info
+}
+
+// serve returns the SIP status that the call ended with, 0 when it was up.
+func (j *journey) serve(ctx context.Context) (cause int) {
+	view := j.r.c.view()
+	config := view.DN(j.in.Called())
 	switch config.GetKind() {
 	case configpb.DNKind_DN_KIND_SIP, configpb.DNKind_DN_KIND_PSTN:
-		j.finish(ctx, r.dial(ctx, call, config, 0, j))
+		return j.finish(j.r.dial(ctx, j.in, config, 0, j))
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		if config.GetDisabled() {
-			call.Reject(403, "DN is disabled")
-			return
+			return j.reject(403, "DN is disabled")
 		}
-		j.visit(ctx, config)
+		return j.visit(ctx, config)
 	case configpb.DNKind_DN_KIND_TRUNK:
-		call.Reject(404, "Not Found")
-	default:
-		// Whoever came in by a trunk doesn't leave by one.
-		if trunks, _ := r.directory.read(view); call.Origin().Trunk || len(trunksFor(trunks, call.Called())) == 0 {
-			call.Reject(404, "Not Found")
-			return
-		}
-		j.finish(ctx, r.leave(ctx, call, call.Called(), "", 0, j))
+		return j.reject(404, "Not Found")
 	}
+	// Whoever came in by a trunk doesn't leave by one.
+	if trunks, _ := j.r.directory.read(view); j.in.Origin().Trunk || len(trunksFor(trunks, j.in.Called())) == 0 {
+		return j.reject(404, "Not Found")
+	}
+	return j.finish(j.r.leave(ctx, j.in, j.in.Called(), "", 0, j))
+}
+
+func (j *journey) reject(code int, reason string) (cause int) {
+	j.in.Reject(code, reason)
+	return code
 }
 
 // pause is how long an agent who did not take the call is left alone by it.
@@ -71,81 +91,33 @@ func (j *journey) skip(n dn.Number) bool {
 	return tried && time.Since(at) < pause
 }
 
-// caller is the number that a DN in the call sees.
-func (j *journey) caller() string {
-	if o := j.call.Origin(); !o.Trunk && o.DN != "" {
-		return string(o.DN)
-	}
-	return j.call.Origin().Number
-}
-
-// event is one of the call.
-func (j *journey) event(m tlibpb.Message, this dn.Number, other string) CallEvent {
-	return CallEvent{
-		Message: m, Conn: j.conn, ThisDN: this, Other: other, Called: j.call.Called(),
-		UserData: maps.Clone(j.data), Tried: slices.Clone(j.tries),
-	}
-}
-
-// party is an event of a DN, and when the caller has a DN too, of that one.
-func (j *journey) party(m tlibpb.Message, n dn.Number) {
-	if n != "" {
-		j.r.announcer.Cluster(j.event(m, n, j.caller()))
-	}
-}
-
-func (j *journey) parties(m tlibpb.Message, n dn.Number) {
-	j.party(m, n)
-	if o := j.call.Origin(); !o.Trunk && o.DN != "" {
-		other := string(n)
-		if n == "" {
-			other = j.call.Called()
-		}
-		j.r.announcer.Cluster(j.event(m, o.DN, other))
-	}
-}
-
 // ringing is told once a try.
 func (j *journey) ringing(n dn.Number) {
-	if n != "" && j.rings != n {
+	if j.rings != n {
 		j.rings = n
-		j.party(tlibpb.Message_EVENT_RINGING, n)
+		j.r.calls.Ringing(j.id, n)
 	}
 }
 
 // tried is told when a try has ended, whatever its outcome.
-func (j *journey) tried(n dn.Number, out Outcome) {
-	if out.Answered {
+func (j *journey) tried(ctx context.Context, n dn.Number, out Outcome) {
+	switch {
+	case out.Answered:
 		j.ringing(n) // who answers has rung
-		j.parties(tlibpb.Message_EVENT_ESTABLISHED, n)
+		j.r.calls.Established(j.id, n)
+	case j.rings != "" && ctx.Err() == nil:
+		j.r.calls.Released(j.id, j.rings, out.Code)
+		j.rings = ""
 	}
-}
-
-// ended is told of a DN that rang in vain.
-func (j *journey) ended(ctx context.Context) {
-	if j.rings == "" {
-		return
-	}
-	m := tlibpb.Message_EVENT_RELEASED
-	if ctx.Err() != nil {
-		m = tlibpb.Message_EVENT_ABANDONED
-		if o := j.call.Origin(); !o.Trunk && o.DN != "" {
-			j.r.announcer.Cluster(j.event(tlibpb.Message_EVENT_RELEASED, o.DN, string(j.rings)))
-		}
-	}
-	j.party(m, j.rings)
-	j.rings = ""
 }
 
 // finish gives the caller the last answer, or follows the call until it is over.
-func (j *journey) finish(ctx context.Context, out Outcome) {
+func (j *journey) finish(out Outcome) (cause int) {
 	if !out.Answered {
-		j.ended(ctx)
-		j.call.Reject(out.Code, out.Reason)
-		return
+		return j.reject(out.Code, out.Reason)
 	}
 	<-out.Released
-	j.parties(tlibpb.Message_EVENT_RELEASED, j.rings)
+	return 0
 }
 
 // errFull says that too many calls wait.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -73,47 +74,38 @@ const (
 	maxTargets = 20
 )
 
-// CallEvent is what happens in a call.
-type CallEvent struct {
+// Visit is what happens to a call at a routing point of this node.
+type Visit struct {
 	Message tlibpb.Message
-	// Conn is the call's ConnID.
-	Conn   string
-	ThisDN dn.Number
-	// Other is the other party's number, of EventRouteUsed the destination.
-	Other string
-	// Called is the number that the caller dialled.
-	Called   string
-	UserData map[string]string
-	// Tried are DNs that the routing point sent the call to in vain.
+	Call    *call.Call
+	RP      dn.Number
+	// To is where it leaves for.
+	To string
+	// Tried are DNs that it was sent to from there in vain.
 	Tried []dn.Number
 }
 
-// Announcer tells what happens.
+// Announcer tells the sessions of this node's default port what happens at
+// routing points.
 type Announcer interface {
-	// Local tells the sessions of this node's default port: what happens at a
-	// routing point.
-	Local(CallEvent)
-	// Cluster tells everybody: what happens at a DN.
-	Cluster(CallEvent)
-	// Routers tells whether a router registered the routing point at the
-	// default port.
-	Routers(n dn.Number) bool
+	Announce(Visit)
+	// Routers tells whether a router registered the routing point there.
+	Routers(rp dn.Number) bool
 }
 
 // RoutingConfig of a Routing. All fields must be set.
 type RoutingConfig struct {
 	Controller *Controller
+	Calls      *call.Table
 	Announcer  Announcer
-	// NewConn makes a ConnID that is unique in the cluster.
-	NewConn func() string
-	Log     *slog.Logger
+	Log        *slog.Logger
 }
 
 // Routing sends calls to where they belong.
 type Routing struct {
 	c         *Controller
+	calls     *call.Table
 	announcer Announcer
-	newConn   func() string
 	log       *slog.Logger
 	tail      *dn.Stream
 	directory directory
@@ -126,14 +118,14 @@ type Routing struct {
 	// queues are the calls that wait for an agent of a group, and visits those
 	// that wait for a router's word, by ConnID.
 	queues map[string][]*waiter
-	visits map[string]*visit
+	visits map[call.ID]*visit
 }
 
 // NewRouting makes the routing of a node's calls.
 func NewRouting(cfg RoutingConfig) *Routing {
 	return &Routing{
-		c: cfg.Controller, announcer: cfg.Announcer, newConn: cfg.NewConn, log: cfg.Log, tail: cfg.Controller.table.Tail(), lastUsed: map[dn.Number]int64{},
-		ringing: map[dn.Number]map[*context.CancelCauseFunc]struct{}{}, queues: map[string][]*waiter{}, visits: map[string]*visit{},
+		c: cfg.Controller, calls: cfg.Calls, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Controller.table.Tail(), lastUsed: map[dn.Number]int64{},
+		ringing: map[dn.Number]map[*context.CancelCauseFunc]struct{}{}, queues: map[string][]*waiter{}, visits: map[call.ID]*visit{},
 	}
 }
 
@@ -150,7 +142,7 @@ func (r *Routing) use(n dn.Number) {
 }
 
 // dial sends a call to a DN wherever it is.
-func (r *Routing) dial(ctx context.Context, call Call, config *configpb.DN, noAnswer time.Duration, on *journey) Outcome {
+func (r *Routing) dial(ctx context.Context, in Call, config *configpb.DN, noAnswer time.Duration, on *journey) Outcome {
 	n := dn.Number(config.GetNumber())
 	st, _ := r.c.table.Get(n)
 	switch {
@@ -161,9 +153,9 @@ func (r *Routing) dial(ctx context.Context, call Call, config *configpb.DN, noAn
 	}
 	r.use(n)
 	if config.GetKind() == configpb.DNKind_DN_KIND_PSTN {
-		return r.leave(ctx, call, config.GetExternal(), n, noAnswer, on)
+		return r.leave(ctx, in, config.GetExternal(), n, noAnswer, on)
 	}
-	return r.try(ctx, call, r.target(&st, noAnswer), n, on)
+	return r.try(ctx, in, r.target(&st, noAnswer), n, on)
 }
 
 // target is how a DN in service is reached from here.
@@ -175,12 +167,16 @@ func (r *Routing) target(st *dn.Status, noAnswer time.Duration) Target {
 }
 
 // leave sends a call to a number outside, by one trunk after the other until
-// one takes it.
-func (r *Routing) leave(ctx context.Context, call Call, number string, as dn.Number, noAnswer time.Duration, on *journey) Outcome {
+// one takes it. It rings at the DN that the number stands for, or at the trunk.
+func (r *Routing) leave(ctx context.Context, in Call, number string, as dn.Number, noAnswer time.Duration, on *journey) Outcome {
 	trunks, _ := r.directory.read(r.c.view())
 	out := Outcome{Code: 404, Reason: "No trunk for the number"}
 	for _, t := range trunksFor(trunks, number) {
-		out = r.try(ctx, call, Target{Number: number, TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, as, on)
+		party := as
+		if party == "" {
+			party = dn.Number(t.GetNumber())
+		}
+		out = r.try(ctx, in, Target{Number: number, TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, party, on)
 		if !out.Retry || ctx.Err() != nil {
 			return out
 		}
@@ -190,13 +186,14 @@ func (r *Routing) leave(ctx context.Context, call Call, number string, as dn.Num
 
 // try sends the call to one target. A DN whose owner is lost while it rings is
 // given up at once.
-func (r *Routing) try(ctx context.Context, call Call, t Target, n dn.Number, on *journey) Outcome {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (r *Routing) try(ctx context.Context, in Call, t Target, n dn.Number, on *journey) Outcome {
+	outer := ctx
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	if t.NodeAddr != "" {
 		defer r.watchOwner(n, &cancel)()
 	}
-	out := call.Try(ctx, t, func(code int) {
+	out := in.Try(ctx, t, func(code int) {
 		if code > 100 {
 			on.ringing(n)
 		}
@@ -204,7 +201,7 @@ func (r *Routing) try(ctx context.Context, call Call, t Target, n dn.Number, on 
 	if errors.Is(context.Cause(ctx), errOwnerLost) && !out.Answered {
 		out.Code, out.Reason, out.Retry = 480, "DN is out of service", true
 	}
-	on.tried(n, out)
+	on.tried(outer, n, out)
 	return out
 }
 

@@ -6,47 +6,54 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// stage records what is told of calls.
+// stage is where visits are told; they are gathered in the log of calls.
 type stage struct {
-	mu      sync.Mutex
-	told    []string
+	calls   *call.Table
+	log     *call.Stream
 	tried   []dn.Number // of the last route request
 	routers bool
-	asked   chan string // ConnIDs of route requests
+	asked   chan call.ID // route requests
 }
 
-func (s *stage) Local(e CallEvent) {
-	s.add("local ", e)
-	if e.Message == tlibpb.Message_EVENT_ROUTE_REQUEST {
-		s.asked <- e.Conn
+func (s *stage) Announce(v Visit) {
+	s.calls.Tell(v, 0)
+	if v.Message == tlibpb.Message_EVENT_ROUTE_REQUEST {
+		s.tried = v.Tried
+		s.asked <- v.Call.ID
 	}
 }
-func (s *stage) Cluster(e CallEvent)    { s.add("", e) }
+
 func (s *stage) Routers(dn.Number) bool { return s.routers }
 
-func (s *stage) add(where string, e CallEvent) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name := strings.TrimPrefix(e.Message.String(), "EVENT_")
-	s.told = append(s.told, strings.TrimSpace(fmt.Sprintf("%s%s %s %s", where, name, e.ThisDN, e.Other)))
-	s.tried = e.Tried
-}
-
-func (s *stage) heard() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	told := s.told
-	s.told = nil
+// heard is what was told since it was asked last, in lines.
+func (s *stage) heard(ctx context.Context) (told []string) {
+	for s.log.Seq() < s.calls.Head() {
+		items, err := s.log.Next(ctx, nil)
+		if err != nil {
+			return told
+		}
+		for _, it := range items {
+			if e := it.Event; e == nil {
+				continue
+			} else if v, local := e.Local.(Visit); local {
+				name := strings.TrimPrefix(v.Message.String(), "EVENT_")
+				told = append(told, strings.TrimSpace(fmt.Sprintf("local %s %s %s", name, v.RP, v.To)))
+			} else {
+				kind := []string{"RINGING", "ESTABLISHED", "RELEASED", "ABANDONED"}[e.Kind]
+				told = append(told, fmt.Sprintf("%s %s %s", kind, e.ThisDN, e.OtherDN))
+			}
+		}
+	}
 	return told
 }
 
@@ -107,7 +114,7 @@ type exchange struct {
 
 func newExchange(t *testing.T) *exchange {
 	t.Helper()
-	x := &exchange{office: newOffice(t), stage: &stage{asked: make(chan string, 8)}}
+	x := &exchange{office: newOffice(t), stage: &stage{asked: make(chan call.ID, 8)}}
 	x.write(
 		putDN(&configpb.DN{Number: "9001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 1000}}),
 		putDN(&configpb.DN{Number: "gw1", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.1:5060", Prefix: "+1"}}),
@@ -118,8 +125,9 @@ func newExchange(t *testing.T) *exchange {
 	n2 := nodeOf("b", "n2", "dc2")
 	n2.GetPutNode().SipAddr = "192.0.2.20:5060"
 	x.write(n2)
-	conns := 0
-	x.r = NewRouting(RoutingConfig{Controller: x.control, Announcer: x.stage, NewConn: func() string { conns++; return fmt.Sprint("c", conns) }, Log: slog.New(slog.DiscardHandler)})
+	x.calls = call.New(call.Config{Self: "a", Incarnation: 1})
+	x.log = x.calls.Tail()
+	x.r = NewRouting(RoutingConfig{Controller: x.control, Calls: x.calls, Announcer: x.stage, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = x.r.Run(ctx) }()
@@ -135,7 +143,7 @@ func member(number string) *configpb.Mutation {
 
 func (x *exchange) tells(want ...string) {
 	x.office.t.Helper()
-	if got := x.heard(); !slices.Equal(got, want) {
+	if got := x.stage.heard(x.office.t.Context()); !slices.Equal(got, want) {
 		x.office.t.Errorf("told\n%q\nwant\n%q", got, want)
 	}
 }
@@ -154,21 +162,21 @@ func TestRouting_OfACallToADN(t *testing.T) {
 		code   int
 		told   []string
 	}{
-		{"1001", Origin{DN: "1004"}, overAtOnce(), "1001", 0, []string{"RINGING 1001 1004", "ESTABLISHED 1001 1004", "ESTABLISHED 1004 1001", "RELEASED 1001 1004", "RELEASED 1004 1001"}},
-		{"1001", trunk, overAtOnce(), "1001", 0, []string{"RINGING 1001 +15550001", "ESTABLISHED 1001 +15550001", "RELEASED 1001 +15550001"}},
-		{"1003", trunk, overAtOnce(), "1003 at 192.0.2.20:5060", 0, []string{"RINGING 1003 +15550001", "ESTABLISHED 1003 +15550001", "RELEASED 1003 +15550001"}},
-		{"1001", trunk, Outcome{Code: 486}, "1001", 486, []string{"RINGING 1001 +15550001", "RELEASED 1001 +15550001"}},
+		{"1001", Origin{DN: "1004"}, overAtOnce(), "1001", 0, []string{"RINGING 1001 1004", "ESTABLISHED 1001 1004", "ESTABLISHED 1004 1001", "RELEASED 1004 1001", "RELEASED 1001 1004"}},
+		{"1001", trunk, overAtOnce(), "1001", 0, []string{"RINGING 1001 +15550001", "ESTABLISHED 1001 +15550001", "ESTABLISHED gw1 1001", "RELEASED gw1 1001", "RELEASED 1001 +15550001"}},
+		{"1003", trunk, overAtOnce(), "1003 at 192.0.2.20:5060", 0, []string{"RINGING 1003 +15550001", "ESTABLISHED 1003 +15550001", "ESTABLISHED gw1 1003", "RELEASED gw1 1003", "RELEASED 1003 +15550001"}},
+		{"1001", trunk, Outcome{Code: 486}, "1001", 486, []string{"RINGING 1001 +15550001", "RELEASED 1001 +15550001", "RELEASED gw1 1001"}},
 		{"1004", trunk, Outcome{}, "", 480, nil},
 		{"2001", trunk, Outcome{}, "", 480, nil},
 		{"1234", trunk, Outcome{}, "", 404, nil},
 		{"gw1", trunk, Outcome{}, "", 404, nil},
 		{"+15551234", trunk, Outcome{}, "", 404, nil},
-		{"+15551234", Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"ESTABLISHED 1004 +15551234", "RELEASED 1004 +15551234"}},
+		{"+15551234", Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"RINGING gw3 1004", "ESTABLISHED gw3 1004", "ESTABLISHED 1004 gw3", "RELEASED 1004 gw3", "RELEASED gw3 1004"}},
 	} {
-		call := &script{called: c.called, origin: c.origin, answers: map[string]Outcome{c.tries: c.answer}}
-		x.r.Serve(t.Context(), call)
-		if strings.Join(call.tries, ";") != c.tries || call.rejected != c.code {
-			t.Errorf("%s: tried %q, answered %d; want %q, %d", c.called, call.tries, call.rejected, c.tries, c.code)
+		in := &script{called: c.called, origin: c.origin, answers: map[string]Outcome{c.tries: c.answer}}
+		x.r.Serve(t.Context(), in)
+		if strings.Join(in.tries, ";") != c.tries || in.rejected != c.code {
+			t.Errorf("%s: tried %q, answered %d; want %q, %d", c.called, in.tries, in.rejected, c.tries, c.code)
 		}
 		x.tells(c.told...)
 	}
@@ -178,16 +186,16 @@ func TestRouting_OfACallToADN(t *testing.T) {
 func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("2001", dn.Registered)
-	call := &script{called: "2001", origin: Origin{DN: "1004"}, answers: map[string]Outcome{
+	in := &script{called: "2001", origin: Origin{DN: "1004"}, answers: map[string]Outcome{
 		"+15551234567 at 192.0.2.3:5060": {Code: 503, Retry: true},
 		"+15551234567 at 192.0.2.1:5060": {Code: 503, Retry: true},
 		"+15551234567 at 192.0.2.2:5060": overAtOnce(),
 	}}
-	x.r.Serve(t.Context(), call)
-	if want := []string{"+15551234567 at 192.0.2.3:5060", "+15551234567 at 192.0.2.1:5060", "+15551234567 at 192.0.2.2:5060"}; !slices.Equal(call.tries, want) {
-		t.Errorf("tried %q, want %q", call.tries, want)
+	x.r.Serve(t.Context(), in)
+	if want := []string{"+15551234567 at 192.0.2.3:5060", "+15551234567 at 192.0.2.1:5060", "+15551234567 at 192.0.2.2:5060"}; !slices.Equal(in.tries, want) {
+		t.Errorf("tried %q, want %q", in.tries, want)
 	}
-	x.tells("RINGING 2001 1004", "ESTABLISHED 2001 1004", "ESTABLISHED 1004 2001", "RELEASED 2001 1004", "RELEASED 1004 2001")
+	x.tells("RINGING 2001 1004", "ESTABLISHED 2001 1004", "ESTABLISHED 1004 2001", "RELEASED 1004 2001", "RELEASED 2001 1004")
 }
 
 // Without a router the agent who is idle for the longest time gets the call;
@@ -196,10 +204,10 @@ func TestRoutingPoint_BuiltInStrategy(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1004", dn.Registered)
 	x.table.Register("1003", dn.Registered)
-	call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
-	x.r.Serve(t.Context(), call)
-	if want := []string{"1004", "1003"}; !slices.Equal(call.tries, want) || !call.rang || call.rejected != 603 {
-		t.Errorf("tried %q, answered %d, want %q, 603", call.tries, call.rejected, want)
+	in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
+	x.r.Serve(t.Context(), in)
+	if want := []string{"1004", "1003"}; !slices.Equal(in.tries, want) || !in.rang || in.rejected != 603 {
+		t.Errorf("tried %q, answered %d, want %q, 603", in.tries, in.rejected, want)
 	}
 	for _, n := range []dn.Number{"1003", "1004"} {
 		if st, _ := x.table.Get(n); st.Reserved {
@@ -226,10 +234,10 @@ func TestRoutingPoint_TriesAgainAfterAPause(t *testing.T) {
 		x.table.Register("1003", dn.Registered)
 		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 		defer cancel()
-		call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 408}}}
-		x.r.Serve(ctx, call)
-		if len(call.tries) != 2 {
-			t.Errorf("tried %q", call.tries)
+		in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 408}}}
+		x.r.Serve(ctx, in)
+		if len(in.tries) != 2 {
+			t.Errorf("tried %q", in.tries)
 		}
 	})
 }
@@ -239,9 +247,9 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	x.routers = true
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
-	call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
+	in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(t.Context(), call) }()
+	go func() { defer close(done); x.r.Serve(t.Context(), in) }()
 	conn := <-x.asked
 	if err := x.r.RouteCall(conn, Route{DN: "1003", UserData: map[string]string{"k": "v"}}); err != nil {
 		t.Fatal(err)
@@ -254,17 +262,17 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 			t.Errorf("%+v: %v", route, err)
 		}
 	}
-	if err := x.r.RouteCall("nobody", Route{DN: "1004"}); err == nil {
+	if err := x.r.RouteCall("0000000000000000", Route{DN: "1004"}); err == nil {
 		t.Error("a call that does not exist is routed")
 	}
 	if err := x.r.RouteCall(conn, Route{DN: "1004"}); err != nil {
 		t.Fatal(err)
 	}
 	<-done
-	x.tells("local QUEUED 9001", "local ROUTE_REQUEST 9001 +15550001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003",
+	x.tells("local QUEUED 9001", "local ROUTE_REQUEST 9001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003",
 		"RINGING 1003 +15550001", "RELEASED 1003 +15550001",
-		"local QUEUED 9001", "local ROUTE_REQUEST 9001 +15550001", "local ROUTE_USED 9001 1004", "local DIVERTED 9001 1004",
-		"RINGING 1004 +15550001", "ESTABLISHED 1004 +15550001", "RELEASED 1004 +15550001")
+		"local QUEUED 9001", "local ROUTE_REQUEST 9001", "local ROUTE_USED 9001 1004", "local DIVERTED 9001 1004",
+		"RINGING 1004 +15550001", "ESTABLISHED 1004 +15550001", "ESTABLISHED gw1 1004", "RELEASED gw1 1004", "RELEASED 1004 +15550001")
 	if !slices.Equal(x.tried, []dn.Number{"1003"}) {
 		t.Errorf("what was tried: %v", x.tried)
 	}
@@ -278,11 +286,11 @@ func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
 		x := newExchange(t)
 		x.routers = true
 		x.table.Register("1003", dn.Registered)
-		call := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
+		in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
 		began := time.Now()
-		x.r.Serve(t.Context(), call)
-		if took := time.Since(began); took != time.Second || !slices.Equal(call.tries, []string{"1003"}) {
-			t.Errorf("after %v: tried %q", took, call.tries)
+		x.r.Serve(t.Context(), in)
+		if took := time.Since(began); took != time.Second || !slices.Equal(in.tries, []string{"1003"}) {
+			t.Errorf("after %v: tried %q", took, in.tries)
 		}
 	})
 }
@@ -290,53 +298,54 @@ func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
 func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 	x := newExchange(t)
 	x.routers = true
-	call := &script{called: "9001", origin: trunk}
+	in := &script{called: "9001", origin: trunk}
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(t.Context(), call) }()
+	go func() { defer close(done); x.r.Serve(t.Context(), in) }()
 	if err := x.r.RouteCall(<-x.asked, Route{Reject: 603}); err != nil {
 		t.Fatal(err)
 	}
 	<-done
-	if call.rejected != 603 {
-		t.Errorf("answered %d", call.rejected)
+	if in.rejected != 603 {
+		t.Errorf("answered %d", in.rejected)
 	}
 }
 
 func TestRoutingPoint_CallerGivesUp(t *testing.T) {
 	x := newExchange(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	call := &script{called: "9001", origin: trunk}
+	in := &script{called: "9001", origin: trunk}
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(ctx, call) }()
+	go func() { defer close(done); x.r.Serve(ctx, in) }()
 	cancel()
 	<-done
 	x.tells("local QUEUED 9001", "local ABANDONED 9001")
 
 	x.table.Register("1003", dn.Registered)
 	ctx, cancel = context.WithCancel(t.Context())
-	call = &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
+	in = &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
 	done = make(chan struct{})
-	go func() { defer close(done); x.r.Serve(ctx, call) }()
-	<-call.rings
+	go func() { defer close(done); x.r.Serve(ctx, in) }()
+	<-in.rings
 	cancel()
 	<-done
 	x.tells("local QUEUED 9001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003", "RINGING 1003 1004",
-		"RELEASED 1004 1003", "ABANDONED 1003 1004")
+		"RELEASED 1004 9001", "ABANDONED 1003 1004")
 }
 
 // The owner of the DN that rings is lost: the call is back at once.
 func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	x := newExchange(t)
 	x.says(lease("1003"))
-	call := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]Outcome{"1004": overAtOnce()}}
+	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]Outcome{"1004": overAtOnce()}}
 	done := make(chan struct{})
 	x.control.cfg.Owner.cfg.Dial = nil // no reservation is asked of n2: see below
 	go func() {
 		defer close(done)
-		j := &journey{r: x.r, call: call, conn: "c"}
-		j.back(t.Context(), "1003", x.r.dial(t.Context(), call, x.machine.View().DN("1003"), ringTime, j))
+		id, _ := x.calls.Begin(infoOf(in))
+		j := &journey{r: x.r, in: in, id: id}
+		j.back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), ringTime, j))
 	}()
-	<-call.rings
+	<-in.rings
 	x.table.SetHeard("b", false)
 	<-done
 	x.tells("RINGING 1003 +15550001", "RELEASED 1003 +15550001")

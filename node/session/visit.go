@@ -3,10 +3,12 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -41,7 +43,7 @@ const (
 // RouteCall is a router's answer about a call that waits at this node.
 // NOT_CONFIGURED: the DN or group does not exist; INVALID_ATTRIBUTE: no such
 // call waits here for a router (any more), or the route is none.
-func (r *Routing) RouteCall(conn string, route Route) *Error {
+func (r *Routing) RouteCall(conn call.ID, route Route) *Error {
 	if err := r.check(route); err != nil {
 		return err
 	}
@@ -85,43 +87,44 @@ func (r *Routing) check(route Route) *Error {
 
 // visit keeps a call at a routing point until somebody takes it, the caller
 // gives up, or nobody comes.
-func (j *journey) visit(ctx context.Context, rp *configpb.DN) {
+func (j *journey) visit(ctx context.Context, rp *configpb.DN) (cause int) {
 	ctx, cancel := context.WithTimeout(ctx, maxVisit)
 	defer cancel()
 	n := dn.Number(rp.GetNumber())
 	v := &visit{routes: make(chan Route, 1)}
-	j.r.arrive(j.conn, v)
-	defer j.r.leaves(j.conn)
-	j.call.Ring()
+	j.r.arrive(j.id, v)
+	defer j.r.leaves(j.id)
+	j.in.Ring()
 	for range maxTargets {
 		j.announce(tlibpb.Message_EVENT_QUEUED, n, "")
 		route, ok := j.await(ctx, rp, v)
 		if !ok {
 			break
 		}
-		if done := j.follow(ctx, n, route); done {
-			return
+		if cause, done := j.follow(ctx, n, route); done {
+			return cause
 		}
 	}
 	j.announce(tlibpb.Message_EVENT_ABANDONED, n, "")
-	j.call.Reject(480, "Temporarily Unavailable")
+	return j.reject(480, "Temporarily Unavailable")
 }
 
-func (r *Routing) arrive(conn string, v *visit) {
+func (r *Routing) arrive(id call.ID, v *visit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.visits[conn] = v
+	r.visits[id] = v
 }
 
-func (r *Routing) leaves(conn string) {
+func (r *Routing) leaves(id call.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.visits, conn)
+	delete(r.visits, id)
 }
 
 // announce tells what happens at the routing point.
-func (j *journey) announce(m tlibpb.Message, rp dn.Number, other string) {
-	j.r.announcer.Local(j.event(m, rp, other))
+func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) {
+	c, _ := j.r.calls.Get(j.id)
+	j.r.announcer.Announce(Visit{Message: m, Call: c, RP: rp, To: to, Tried: slices.Clone(j.tries)})
 }
 
 // await is the router's word, or the built-in strategy's when there is no
@@ -137,7 +140,7 @@ func (j *journey) await(ctx context.Context, rp *configpb.DN, v *visit) (Route, 
 		patience = defaultPatience
 	}
 	j.r.ask(v, true)
-	j.announce(tlibpb.Message_EVENT_ROUTE_REQUEST, n, j.caller())
+	j.announce(tlibpb.Message_EVENT_ROUTE_REQUEST, n, "")
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -164,21 +167,14 @@ func (r *Routing) ask(v *visit, open bool) {
 }
 
 // follow sends the call where the route says; false when it is back.
-func (j *journey) follow(ctx context.Context, rp dn.Number, route Route) (done bool) {
-	for k, v := range route.UserData {
-		if j.data == nil {
-			j.data = map[string]string{}
-		}
-		if j.data[k] = v; v == "" {
-			delete(j.data, k)
-		}
-	}
+func (j *journey) follow(ctx context.Context, rp dn.Number, route Route) (cause int, done bool) {
+	j.attach(route.UserData)
 	switch {
 	case route.Reject != 0:
-		return j.refuse(rp, route.Reject, "Rejected")
+		return j.refuse(rp, route.Reject, "Rejected"), true
 	case route.External != "":
 		j.diverted(rp, route.External)
-		return j.back(ctx, "", j.r.leave(ctx, j.call, route.External, "", 0, j))
+		return j.back(ctx, "", j.r.leave(ctx, j.in, route.External, "", 0, j))
 	case route.DN != "":
 		giveBack, err := j.r.reserve(ctx, route.DN, j.holder(), route.Holder)
 		return j.toAgent(ctx, rp, route.DN, giveBack, err)
@@ -186,27 +182,46 @@ func (j *journey) follow(ctx context.Context, rp dn.Number, route Route) (done b
 		n, giveBack, err := j.r.agent(ctx, route.Group, j.holder(), j.skip)
 		return j.toAgent(ctx, rp, n, giveBack, err)
 	}
-	return j.refuse(rp, 480, "Nobody takes calls of this routing point")
+	return j.refuse(rp, 480, "Nobody takes calls of this routing point"), true
+}
+
+// attach changes the call's user data; an empty value takes a key away.
+func (j *journey) attach(data map[string]string) {
+	put, del := map[string]string{}, []string(nil)
+	for k, v := range data {
+		if v == "" {
+			del = append(del, k)
+		} else {
+			put[k] = v
+		}
+	}
+	if len(data) > 0 {
+		if _, err := j.r.calls.Attach(j.id, put, del...); err != nil {
+			j.r.log.Warn("user data of a route were left out", "call", string(j.id), "err", err)
+		}
+	}
 }
 
 // refuse ends the call at the routing point.
-func (j *journey) refuse(rp dn.Number, code int, reason string) (done bool) {
+func (j *journey) refuse(rp dn.Number, code int, reason string) (cause int) {
 	j.announce(tlibpb.Message_EVENT_RELEASED, rp, "")
-	j.call.Reject(code, reason)
-	return true
+	return j.reject(code, reason)
 }
 
 // holder names the call in reservations.
-func (j *journey) holder() string { return "call/" + j.conn }
+func (j *journey) holder() string { return "call/" + string(j.id) }
 
 // toAgent sends the call to an agent that was reserved for it.
-func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(), err error) (done bool) {
-	if err != nil {
+func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(), err error) (cause int, done bool) {
+	switch {
+	case errors.Is(err, errFull):
+		return j.refuse(rp, 503, "Too many calls wait"), true
+	case err != nil:
 		j.miss(n)
-		return errors.Is(err, errFull) && j.refuse(rp, 503, "Too many calls wait")
+		return 0, false
 	}
 	j.diverted(rp, string(n))
-	out := j.r.dial(ctx, j.call, j.r.c.view().DN(string(n)), ringTime, j)
+	out := j.r.dial(ctx, j.in, j.r.c.view().DN(string(n)), ringTime, j)
 	giveBack() // a call that is up keeps the DN busy
 	return j.back(ctx, n, out)
 }
@@ -219,16 +234,10 @@ func (j *journey) diverted(rp dn.Number, to string) {
 
 // back tells whether the call found its place; otherwise it is at the routing
 // point again.
-func (j *journey) back(ctx context.Context, n dn.Number, out Outcome) (done bool) {
-	if out.Answered {
-		j.finish(ctx, out)
-		return true
+func (j *journey) back(ctx context.Context, n dn.Number, out Outcome) (cause int, done bool) {
+	if out.Answered || ctx.Err() != nil || out.Code >= 600 {
+		return j.finish(out), true
 	}
-	j.ended(ctx)
 	j.miss(n)
-	if ctx.Err() != nil || out.Code >= 600 {
-		j.call.Reject(out.Code, out.Reason)
-		return true
-	}
-	return false
+	return 0, false
 }
