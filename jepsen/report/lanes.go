@@ -23,7 +23,7 @@ func lanes(h *history.History, number map[string]int) map[laneKey][]segment {
 	var dns []string
 	seen := map[string]bool{}
 	for i := range h.Ops {
-		if op := &h.Ops[i]; op.Kind == history.Register && !seen[op.Key] {
+		if op := &h.Ops[i]; (op.Kind == history.Register || op.Kind == history.RegisterAddress) && !seen[op.Key] {
 			seen[op.Key] = true
 			dns = append(dns, op.Key)
 		}

@@ -184,7 +184,7 @@ func sample(h *history.History, v check.Verdict, n int) []string {
 	moves, owner := map[string]int{}, map[string]string{}
 	for i := range h.Ops {
 		op := &h.Ops[i]
-		if op.Kind != history.Register {
+		if op.Kind != history.Register && op.Kind != history.RegisterAddress {
 			continue
 		}
 		if owner[op.Key] != op.Node {

@@ -1,0 +1,73 @@
+package workload
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+func TestSession_OutcomeIsWhatTheAnswerProves(t *testing.T) {
+	refused := func(c tlibpb.ErrorCode) *tlibpb.Event {
+		return &tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: c}
+	}
+	for _, tc := range []struct {
+		event *tlibpb.Event
+		err   error
+		want  history.Outcome
+	}{
+		{&tlibpb.Event{Message: tlibpb.Message_EVENT_REGISTERED}, nil, history.OK},
+		{refused(tlibpb.ErrorCode_RESOURCE_SEIZED), nil, history.Fail},
+		{refused(tlibpb.ErrorCode_OUT_OF_SERVICE), nil, history.Fail},
+		{refused(tlibpb.ErrorCode_TIMEOUT), nil, history.Unknown},
+		{refused(tlibpb.ErrorCode_INTERNAL_ERROR), nil, history.Unknown},
+		{nil, errors.New("the connection is lost"), history.Unknown},
+	} {
+		var op history.Op
+		if sessionOutcome(&op, tc.event, tc.err); op.Outcome != tc.want {
+			t.Errorf("answered %v, %v: %s, want %s", tc.event, tc.err, op.Outcome, tc.want)
+		}
+	}
+}
+
+func TestStatServer_RemembersWhereToResume(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "h")
+	record, err := history.Create(path, history.Header{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &StatServer{Site: &Site{Record: record}, Name: "stat", Node: &cluster.Node{}, Prefix: "20"}
+	state := func(dn string, seq uint64) *tlibpb.Event {
+		return &tlibpb.Event{Message: tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq, Snapshot: seq == 0}
+	}
+	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{{Message: tlibpb.Message_EVENT_LINK_CONNECTED, Server: &tlibpb.ServerInfo{Incarnation: 5}}}})
+	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{state("2001", 0)}})
+	if w.whole {
+		t.Error("a snapshot that has not ended can't be resumed")
+	}
+	w.told(&tlibpb.ServerMessage{Seq: 40, Events: []*tlibpb.Event{{Message: tlibpb.Message_END_OF_SNAPSHOT, Seq: 40}}})
+	w.told(&tlibpb.ServerMessage{Seq: 42, Events: []*tlibpb.Event{state("2001", 41), state("3001", 42)}})
+	if !w.whole || w.incarnation != 5 || w.seq != 42 {
+		t.Errorf("resumes from %d of %d, whole %v; want 42 of 5", w.seq, w.incarnation, w.whole)
+	}
+	if err := record.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h, err := history.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []history.ItemKind
+	for i := range h.Items {
+		kinds = append(kinds, h.Items[i].Kind)
+	}
+	want := []history.ItemKind{history.Started, history.Event, history.EndOfSnapshot, history.Heartbeat, history.Event, history.Heartbeat}
+	for i := range want {
+		if len(kinds) != len(want) || kinds[i] != want[i] {
+			t.Fatalf("noted %v, want %v", kinds, want)
+		}
+	}
+}
