@@ -54,6 +54,12 @@ func sessionFaults() []Fault {
 			Scenario: "quiet", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{
+			Name: "gateway-ends-sip", What: "the end of a desktop beside a SIP phone takes the phone's DN out",
+			Edits: []Edit{{"node/session/address.go", "	if a.claim != 0 {\n		c.table.End(n, a.claim, why)",
+				"	if r, own := c.table.Own(n); own {\n		c.table.End(n, r.ClaimTime, why)"}},
+			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2"},
+		},
+		{
 			Name: "gateway-owns-sip", What: "a desktop beside a SIP phone owns the phone's DN, and takes it out with its own end",
 			Edits:    []Edit{{"node/session/address.go", "	owns := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && mode", "	owns := mode"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: shortly, Statements: []string{"S2", "S3", "S4"},

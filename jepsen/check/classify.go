@@ -13,7 +13,7 @@ import (
 // p, by registration r.
 func (m *model) classify(t *truth, p string, s sighting, r *registration) ID {
 	other := s.row.Owner != "" && s.row.Owner != p
-	ended := s.row.Reason == "expired" || s.row.Reason == "unregistered" || s.row.Reason == "desktop-lost"
+	ended := s.row.Reason == "expired" || s.row.Reason == "unregistered" || s.row.Reason == "desktop-lost" && r.session
 	switch {
 	case m.onlyClock(Span{r.Return, s.To}, s, p):
 		return "S17"

@@ -39,6 +39,7 @@ func TestSessions(t *testing.T) {
 		{"an old gateway's end at the old node", stands().attaches(20, "n2", "7", "g2").hangsUp(21, "n1", "7", "g1").
 			allSee(25, 27, in("7", "n2")), nil},
 		{"un-registered", stands().detaches(20, "n1", "7", "g1").sees(21, "n2", in("7", "n1")), []ID{"S4"}},
+		{"a gateway's end takes a phone's DN out", newRun().registers(1, "n1", "7", "b", 0).sees(20, "n1", lost), []ID{"S2"}},
 		{"a killed node forgets its gateways", stands().down(20, 22, "n1").sees(22.2, "n1", lost), nil},
 		{"a killed node brings a gateway's DN back", stands().down(20, 22, "n1").sees(23, "n1", in("7", "n1")), []ID{"S4"}},
 		{"a machine that is cut off", remote().sees(22, "n1", in("7", "n1")).sees(25, "n1", lost), nil},
