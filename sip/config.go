@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
 // Config of a Server.
@@ -31,6 +32,25 @@ type Config struct {
 	Now func() time.Time
 	// Log; nil discards.
 	Log *slog.Logger
+
+	// Calls is told of the calls that begin here; nil answers INVITE 405.
+	Calls Caller
+	// Secret makes the cluster's route tokens; all nodes have the same, also
+	// after a restart.
+	Secret []byte
+	// Advertise is the host:port that others reach this port by; "" takes the
+	// one that is listened on.
+	Advertise string
+	// Delivered is told when a DN's first call that this node delivers begins,
+	// and when its last ends; nil for nobody. It must not wait.
+	Delivered func(n dn.Number, up bool)
+	// Rate is how many new calls, and new registrations, are taken in a second;
+	// more are answered 503. 0 is no limit.
+	Rate int
+	// TimerC is how long a call may ring (RFC 3261 §16.6 step 11); 0 means 180 s.
+	TimerC time.Duration
+
+	timers transaction.Timers
 }
 
 func (c *Config) fill() error {
@@ -39,11 +59,16 @@ func (c *Config) fill() error {
 		return errors.New("sip: Machine, Table and Store are needed")
 	case c.UDP == "" && c.TCP == "":
 		return errors.New("sip: no address to listen on")
+	case c.Rate < 0 || c.TimerC < 0:
+		return errors.New("sip: Rate or TimerC is negative")
 	case c.MaxConnections < 0:
 		return fmt.Errorf("sip: MaxConnections %d is negative", c.MaxConnections)
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 10_000
+	}
+	if c.TimerC == 0 {
+		c.TimerC = 180 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

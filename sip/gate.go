@@ -22,6 +22,9 @@ type gate struct {
 	mine func(host []byte) bool
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
+	// proxied takes what is the proxy's: it may be made to wait when the sender
+	// may. nil without calls.
+	proxied func(p *packet, wait bool)
 }
 
 // arrival is one message on its way in. It is used again for the next one.
@@ -29,14 +32,41 @@ type arrival struct {
 	msg message.Message
 	// tidy is what goes on to sipgo; empty when nothing does.
 	tidy []byte
+	// proxied says that it goes to the proxy instead.
+	proxied bool
 	// reply is what goes back at once, to replyTo; empty when nothing does.
 	reply   []byte
 	replyTo netip.AddrPort
 	answer  answer
 }
 
-// allowed are the methods that a request may have to be looked at.
-const allowed = "REGISTER, OPTIONS, ACK, CANCEL"
+// What a request may ask for: of a node without calls, and of one with them.
+const (
+	allowed     = "REGISTER, OPTIONS, ACK, CANCEL"
+	allowedCall = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY"
+)
+
+func (g *gate) allow() string {
+	if g.proxied != nil {
+		return allowedCall
+	}
+	return allowed
+}
+
+// forwards tells whether a request is the proxy's: all but REGISTER, and
+// OPTIONS that did not follow a Route here.
+func (g *gate) forwards(m *message.Message) bool {
+	if g.proxied == nil {
+		return false
+	}
+	switch string(m.Method) {
+	case "REGISTER", "PUBLISH":
+		return false
+	case "OPTIONS":
+		return m.Has(message.Route) && m.Tag(message.To) != nil
+	}
+	return true
+}
 
 // known are the methods of RFC 3261 and its extensions; others get 501.
 var known = map[string]bool{
@@ -46,7 +76,7 @@ var known = map[string]bool{
 
 // check reads the message in data, which it changes, and fills the rest of in.
 func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location.Transport) {
-	in.tidy, in.reply = in.tidy[:0], in.reply[:0]
+	in.tidy, in.reply, in.proxied = in.tidy[:0], in.reply[:0], false
 	in.answer.reset()
 	if in.msg.Parse(data, t.Connected()) != nil {
 		g.stats.malformed.Add(1)
@@ -58,6 +88,11 @@ func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location
 		return
 	}
 	g.screen(m, &in.answer)
+	if in.proxied = in.answer.code == 0 && g.forwards(m); in.proxied {
+		g.stats.plain.Add(1)
+		in.tidy = m.AppendTidy(in.tidy, source, false)
+		return
+	}
 	if in.answer.code == 0 {
 		in.tidy = m.AppendTidy(in.tidy, source, !t.Connected())
 		if g.readable(in.tidy, t, &in.answer) {
@@ -92,6 +127,9 @@ func (g *gate) response(in *arrival, source netip.AddrPort) {
 		return
 	}
 	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch, source) {
+		return
+	} else if in.proxied = g.proxied != nil && bytes.HasPrefix(branch, []byte(branchPrefix)); in.proxied {
+		in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)
 		return
 	}
 	in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)
@@ -156,11 +194,11 @@ func (g *gate) screen(m *message.Message, a *answer) {
 		a.fault(m.Fault)
 	case !known[string(m.Method)]:
 		a.set(501, "Not Implemented")
-		a.header("Allow", allowed)
+		a.header("Allow", g.allow())
 	case g.exhausted(m):
 		a.set(483, "Too Many Hops")
 	case string(m.Method) != "ACK" && string(m.Method) != "CANCEL":
-		screenExtensions(m, a)
+		screenExtensions(m, a, g.forwards(m))
 	}
 }
 
@@ -175,10 +213,14 @@ func (g *gate) exhausted(m *message.Message) bool {
 	return !ok || len(u.User) > 0 || !g.mine(u.Host)
 }
 
-// screenExtensions refuses what Require and Proxy-Require demand beyond path (RFC 3261 §8.2.2.3).
-func screenExtensions(m *message.Message, a *answer) {
+// screenExtensions refuses what Require and Proxy-Require demand beyond path
+// (RFC 3261 §8.2.2.3). What Require says is not for a proxy (§16.3).
+func screenExtensions(m *message.Message, a *answer, forwarded bool) {
 	var unsupported []byte
 	for _, k := range [...]message.Kind{message.Require, message.ProxyRequire} {
+		if forwarded && k == message.Require {
+			continue
+		}
 		for v := range m.All(k) {
 			for tag := range bytes.SplitSeq(v, []byte(",")) {
 				tag = bytes.TrimSpace(tag)

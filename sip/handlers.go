@@ -170,7 +170,7 @@ func (s *Server) onOptions(req *sip.Request, a *answer) {
 		}
 	}
 	a.set(200, "OK")
-	a.header("Allow", allowed)
+	a.header("Allow", s.gate.allow())
 	a.header("Accept", "application/sdp")
 	a.header("Supported", "path")
 }
@@ -185,7 +185,7 @@ func (s *Server) onOther(req *sip.Request, a *answer) {
 	}
 	if s.reachable(req, a) {
 		a.set(405, "Method Not Allowed")
-		a.header("Allow", allowed)
+		a.header("Allow", s.gate.allow())
 	}
 }
 

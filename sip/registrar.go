@@ -31,6 +31,7 @@ type registrar struct {
 	past     history
 	flows    *flows
 	stats    *counters
+	rate     *bucket
 
 	// locks order what happens to a DN, by its hash. Under one lie memory
 	// operations of table and store, never I/O.
@@ -48,7 +49,7 @@ func (g *registrar) lock(number string) *sync.Mutex {
 func (g *registrar) serve(r *register, a *answer) {
 	v := g.machine.View()
 	d := g.admit(r, v, a)
-	if d == nil || !g.authenticate(r, v, d, a) {
+	if d == nil || g.tooMuch(r, d, a) || !g.authenticate(r, v, d, a) {
 		return
 	}
 	if len(r.path) > 0 && !r.supportsPath {
@@ -57,6 +58,25 @@ func (g *registrar) serve(r *register, a *answer) {
 		return
 	}
 	g.update(r, v, d, a)
+}
+
+// tooMuch refuses registrations of phones that have none, above the rate.
+func (g *registrar) tooMuch(r *register, d *configpb.DN, a *answer) bool {
+	if g.rate.unlimited() {
+		return false
+	}
+	if e := g.store.Get(dn.Number(d.GetNumber())); e != nil && len(e.Bindings) > 0 {
+		return false
+	}
+	ok := g.rate.room()
+	if len(r.authorizations) > 0 {
+		ok = g.rate.take()
+	}
+	if !ok {
+		g.stats.overload.Add(1)
+		a.overloaded()
+	}
+	return !ok
 }
 
 // admit finds the DN; nil means that the request is answered.

@@ -29,6 +29,7 @@ type Server struct {
 	gate      *gate
 	flows     *flows
 	pings     *pings
+	proxy     *proxy // nil without calls
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	udp       *datagrams
@@ -56,6 +57,10 @@ func New(cfg Config) (*Server, error) {
 	g := s.registrar
 	s.gate = &gate{stats: s.stats, seed: g.seed, parser: newParser(), pong: s.pings.pong,
 		mine: func(host []byte) bool { return g.served(host, cfg.Machine.View().Options().GetRealm()) }}
+	if cfg.Calls != nil {
+		s.proxy = newProxy(s)
+		s.gate.proxied = s.proxy.take
+	}
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -71,6 +76,7 @@ func newRegistrar(cfg *Config, stats *counters, fl *flows) *registrar {
 		machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, draining: cfg.Draining,
 		hosts: map[string]bool{}, log: cfg.Log, digest: digest.New(digest.Config{Now: cfg.Now}),
 		seed: maphash.MakeSeed(), past: newHistory(), flows: fl, stats: stats,
+		rate: newBucket(cfg.Rate, cfg.Now),
 	}
 	for _, h := range cfg.Hosts {
 		g.hosts[strings.ToLower(h)] = true
@@ -162,6 +168,9 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.registrar.yield(ctx) })
 	group.Go(func() error { return s.registrar.follow(ctx) })
 	group.Go(func() error { return s.pings.run(ctx) })
+	if s.proxy != nil {
+		group.Go(func() error { return s.proxy.run(ctx) })
+	}
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():

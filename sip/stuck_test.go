@@ -33,7 +33,7 @@ func newPipes() *pipes {
 func (p *pipes) open(t *testing.T, peer string, n dn.Number) (*flow, net.Conn) {
 	t.Helper()
 	server, phone := net.Pipe()
-	f := &flow{Conn: server, l: p.l, pending: newPending(p.l.gate.seed), peer: netip.MustParseAddrPort(peer)}
+	f := &flow{Conn: server, l: p.l, closed: make(chan struct{}), pending: newPending(p.l.gate.seed), peer: netip.MustParseAddrPort(peer)}
 	if err := p.l.flows.add(f); err != nil || !p.l.flows.attach(f.peer, n) {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -71,7 +72,7 @@ func (l *listener) flow(c net.Conn) *flow {
 		return nil
 	}
 	peer := a.AddrPort()
-	f := &flow{Conn: c, l: l, pending: newPending(l.gate.seed), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
+	f := &flow{Conn: c, l: l, pending: newPending(l.gate.seed), closed: make(chan struct{}), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
 	if l.flows.add(f) != nil {
 		c.Close()
 		return nil
@@ -91,6 +92,9 @@ type flow struct {
 	closing sync.Once
 	pending *pending
 	writing sync.Mutex // held for a write
+	outbox  outbox
+	closed  chan struct{} // by Close
+	kept    atomic.Bool   // it may be silent
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -148,7 +152,7 @@ func (f *flow) fill() error {
 	}
 	n, err := f.Conn.Read(f.buf[len(f.buf):cap(f.buf)])
 	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && len(f.buf) == 0 && f.l.flows.registered(f) {
+		if errors.Is(err, os.ErrDeadlineExceeded) && len(f.buf) == 0 && (f.kept.Load() || f.l.flows.registered(f)) {
 			return nil
 		}
 		// What came stays incomplete; whose it was may still listen.
@@ -223,6 +227,8 @@ func (f *flow) message(data []byte) (err error) {
 	f.l.gate.check(a, data, f.peer, f.l.transport)
 	switch {
 	case len(a.tidy) == 0:
+	case a.proxied:
+		f.l.gate.proxied(packetOf(a, f.peer, f.l.transport), true)
 	case !a.msg.IsRequest():
 		f.ready = append(f.ready, a.tidy...)
 	case string(a.msg.Method) == "ACK": // no transaction is kept that waits for one
@@ -297,6 +303,7 @@ func (f *flow) send(b []byte) (int, error) {
 func (f *flow) Close() error {
 	err := f.Conn.Close()
 	f.closing.Do(func() {
+		close(f.closed)
 		for _, n := range f.l.flows.remove(f) {
 			f.l.ended(f.peer, n)
 		}

@@ -133,7 +133,10 @@ func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
 	}
 	a := &d.arrival
 	d.gate.check(a, data, source, location.UDP)
-	if len(a.tidy) > 0 {
+	switch {
+	case a.proxied:
+		d.gate.proxied(packetOf(a, source, location.UDP), false)
+	case len(a.tidy) > 0:
 		d.waiting = append(d.waiting, bytes.Clone(a.tidy))
 	}
 	if len(a.reply) > 0 {

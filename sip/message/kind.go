@@ -24,13 +24,16 @@ const (
 	Route
 	RecordRoute
 	UserAgent
+	ProxyAuthorization
+	SessionExpires
 	// Origin is our own: the source address of a datagram, written by Tidy.
 	Origin
 	kinds
 )
 
 var names = [kinds]string{"", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type",
-	"Contact", "Expires", "Authorization", "Require", "Proxy-Require", "Supported", "Path", "Route", "Record-Route", "User-Agent", OriginName}
+	"Contact", "Expires", "Authorization", "Require", "Proxy-Require", "Supported", "Path", "Route", "Record-Route", "User-Agent", "Proxy-Authorization",
+	"Session-Expires", OriginName}
 
 // OriginName is the header by which Tidy tells the source of a datagram. It
 // never leaves the node, and is removed from what arrives.
@@ -78,6 +81,8 @@ func compact(c byte) Kind {
 		return Contact
 	case 'k':
 		return Supported
+	case 'x':
+		return SessionExpires
 	}
 	return Other
 }

@@ -20,7 +20,7 @@ func TestKindOf_KnowsEveryName(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string]Kind{"v": Via, "M": Contact, "i": CallID, "x": Other, "": Other, "Vim": Other, "Contact ": Other} {
+	for name, want := range map[string]Kind{"v": Via, "M": Contact, "i": CallID, "x": SessionExpires, "z": Other, "": Other, "Vim": Other, "Contact ": Other} {
 		if got := KindOf([]byte(name)); got != want {
 			t.Errorf("%q: %v, want %v", name, got, want)
 		}
@@ -117,9 +117,9 @@ func TestEqualURI(t *testing.T) {
 
 func TestAppendTidy(t *testing.T) {
 	in := "OPTIONS sip:a@b SIP/2.0\r\nv : SIP / 2.0 / UDP h.test : 5070 ; RPORT ; Branch = z9hG4bKx ,SIP/2.0/TCP i;received=1.2.3.4\r\n" +
-		"t:\"x\"   <sip:a@b> ; TAG = y\r\nFrom: sip:c@d\r\n ;tag=z\r\nCall-ID: i\r\nCSeq:  7\r\n\tOPTIONS\r\nX-Sipcluster-Origin: 6.6.6.6:6\r\nX: a  b\r\nl: 2\r\n\r\nhi there"
+		"t:\"x\"   <sip:a@b> ; TAG = y\r\nFrom: sip:c@d\r\n ;tag=z\r\nCall-ID: i\r\nCSeq:  7\r\n\tOPTIONS\r\nX-Sipcluster-Origin: 6.6.6.6:6\r\nY: a  b\r\nl: 2\r\n\r\nhi there"
 	want := "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h.test:5070;branch=z9hG4bKx;rport=1234;received=192.0.2.9\r\nVia: SIP/2.0/TCP i;received=1.2.3.4\r\n" +
-		"To: \"x\" <sip:a@b>;tag=y\r\nFrom: <sip:c@d>;tag=z\r\nCall-ID: i\r\nCSeq: 7 OPTIONS\r\nX: a  b\r\nX-Sipcluster-Origin: 192.0.2.9:1234\r\nContent-Length: 2\r\n\r\nhi"
+		"To: \"x\" <sip:a@b>;tag=y\r\nFrom: <sip:c@d>;tag=z\r\nCall-ID: i\r\nCSeq: 7 OPTIONS\r\nY: a  b\r\nX-Sipcluster-Origin: 192.0.2.9:1234\r\nContent-Length: 2\r\n\r\nhi"
 	var m Message
 	if err := m.Parse([]byte(in), false); err != nil || m.Fault != nil {
 		t.Fatal(err, m.Fault)

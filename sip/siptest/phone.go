@@ -55,6 +55,7 @@ type Phone struct {
 	waiting map[string]chan *Response // by branch
 	mute    bool
 	asked   int
+	calls   *UA // nil for a phone that makes no calls
 }
 
 // NewPhone opens the socket and begins to answer what arrives. Close ends it.

@@ -14,6 +14,7 @@ import (
 type Response struct {
 	Code    int
 	Reason  string
+	Body    string
 	headers [][2]string
 }
 
@@ -107,7 +108,7 @@ func readMessage(r *bufio.Reader) (string, error) {
 }
 
 func (p *Phone) message(text string) {
-	head, _, _ := strings.Cut(text, "\r\n\r\n")
+	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
 	first := strings.SplitN(lines[0], " ", 3)
 	if len(first) < 3 {
@@ -120,14 +121,19 @@ func (p *Phone) message(text string) {
 		}
 	}
 	if first[0] != "SIP/2.0" {
-		p.request(first[0], headers)
+		p.mu.Lock()
+		calls := p.calls
+		p.mu.Unlock()
+		if calls == nil || !calls.request(&Message{Method: first[0], URI: first[1], Body: body, Response: Response{headers: headers}}) {
+			p.request(first[0], headers)
+		}
 		return
 	}
 	code, err := strconv.Atoi(first[1])
 	if err != nil {
 		return
 	}
-	res := &Response{Code: code, Reason: first[2], headers: headers}
+	res := &Response{Code: code, Reason: first[2], Body: body, headers: headers}
 	_, branch, _ := strings.Cut(res.Header("Via"), ";branch=")
 	branch, _, _ = strings.Cut(branch, ";")
 	p.mu.Lock()

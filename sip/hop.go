@@ -1,0 +1,68 @@
+package sip
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// hop is where a message goes next: an address for datagrams, or the
+// connection that a phone opened. It implements transaction.Sender.
+type hop struct {
+	s         *Server
+	transport location.Transport
+	addr      netip.AddrPort
+}
+
+var (
+	errNoFlow = errors.New("sip: the phone's connection is gone")
+	errNoUDP  = errors.New("sip: UDP is not served here")
+)
+
+// Reliable implements transaction.Sender.
+func (h *hop) Reliable() bool { return h.transport.Connected() }
+
+// Send implements transaction.Sender.
+func (h *hop) Send(b []byte) error {
+	if h.transport.Connected() {
+		if f := h.s.flows.get(h.addr); f != nil {
+			return f.post(b)
+		}
+		return errNoFlow
+	}
+	if h.s.udp == nil {
+		return errNoUDP
+	}
+	_, err := h.s.udp.WriteToUDPAddrPort(b, h.addr)
+	return err
+}
+
+// ended is closed when the connection ends; nil for datagrams.
+func (h *hop) ended() <-chan struct{} {
+	if f := h.s.flows.get(h.addr); f != nil && h.transport.Connected() {
+		return f.closed
+	}
+	return nil
+}
+
+// keep makes a connection over which somebody known has called last when it is
+// silent, as one over which somebody registered does.
+func (h *hop) keep() {
+	if f := h.s.flows.get(h.addr); f != nil && h.transport.Connected() {
+		f.kept.Store(true)
+	}
+}
+
+// alive tells whether there is a way to send at all.
+func (h *hop) alive() bool { return !h.transport.Connected() || h.s.flows.get(h.addr) != nil }
+
+// via is the value of our Via on the way to the hop.
+func (h *hop) via(branch string) []byte {
+	v := append(make([]byte, 0, 96), "SIP/2.0/"...)
+	v = append(v, h.transport.String()...)
+	v = append(v, ' ')
+	v = append(v, h.s.advertised()...)
+	v = append(v, ";rport;branch="...)
+	return append(v, branch...)
+}

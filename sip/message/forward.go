@@ -1,0 +1,146 @@
+package message
+
+import "strconv"
+
+// Changes are what a proxy changes of a message on its way (RFC 3261 §16.6 and
+// §16.7). Everything else goes on as it came.
+type Changes struct {
+	// URI replaces the Request-URI; nil keeps it.
+	URI []byte
+	// Via goes on top of the list; nil adds none.
+	Via []byte
+	// PopVia takes the first Via line off.
+	PopVia bool
+	// Hops is the new Max-Forwards; below 0 the old one stays.
+	Hops int
+	// Routes replaces the Route list when Reroute is set.
+	Routes  [][]byte
+	Reroute bool
+	// RecordRoutes go on top of that list.
+	RecordRoutes [][]byte
+	// Drop picks header lines to leave out; nil leaves none.
+	Drop func(*Header) bool
+	// Lines are further header lines, each with its CRLF.
+	Lines []byte
+}
+
+// AppendForwarded writes a message that was written by AppendTidy, changed.
+func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
+	dst = m.appendStart(dst, c.URI)
+	if c.Via != nil {
+		dst = appendLine(dst, "Via", c.Via)
+	}
+	popped := !c.PopVia
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if h.Kind == Via && !popped {
+			popped = true
+			continue
+		}
+		if h.Kind == Via {
+			dst = appendLine(dst, "Via", h.Value)
+		}
+	}
+	dst = c.appendRoutes(dst)
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if h.Kind == Via || h.Kind == ContentLength || c.replaced(h.Kind) || c.Drop != nil && c.Drop(h) {
+			continue
+		}
+		dst = append(dst, h.Name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, h.Value...)
+		dst = append(dst, crlf...)
+	}
+	dst = append(dst, c.Lines...)
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(m.Body)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	return append(dst, m.Body...)
+}
+
+func (c *Changes) replaced(k Kind) bool {
+	return k == MaxForwards && c.Hops >= 0 || k == Route && c.Reroute
+}
+
+func (c *Changes) appendRoutes(dst []byte) []byte {
+	if c.Reroute {
+		for _, r := range c.Routes {
+			dst = appendLine(dst, "Route", r)
+		}
+	}
+	for _, r := range c.RecordRoutes {
+		dst = appendLine(dst, "Record-Route", r)
+	}
+	if c.Hops >= 0 {
+		dst = append(dst, "Max-Forwards: "...)
+		dst = strconv.AppendInt(dst, int64(c.Hops), 10)
+		dst = append(dst, crlf...)
+	}
+	return dst
+}
+
+func (m *Message) appendStart(dst, uri []byte) []byte {
+	if !m.IsRequest() {
+		dst = append(dst, "SIP/2.0 "...)
+		dst = strconv.AppendInt(dst, int64(m.Status), 10)
+		dst = append(dst, ' ')
+		dst = append(dst, m.Reason...)
+		return append(dst, crlf...)
+	}
+	if uri == nil {
+		uri = m.URI
+	}
+	dst = append(dst, m.Method...)
+	dst = append(dst, ' ')
+	dst = append(dst, uri...)
+	return append(dst, " SIP/2.0\r\n"...)
+}
+
+// AppendHopRequest writes the ACK of a failure (RFC 3261 §17.1.1.3) or the
+// CANCEL (§9.1) of an INVITE that was sent; to is the To header's value.
+func (m *Message) AppendHopRequest(dst []byte, method string, to []byte) []byte {
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	dst = append(dst, m.URI...)
+	dst = append(dst, " SIP/2.0\r\n"...)
+	dst = appendLine(dst, "Via", m.Get(Via))
+	for r := range m.All(Route) {
+		dst = appendLine(dst, "Route", r)
+	}
+	dst = append(dst, "Max-Forwards: 70\r\n"...)
+	dst = appendLine(dst, "From", m.Get(From))
+	dst = appendLine(dst, "To", to)
+	dst = appendLine(dst, "Call-ID", m.Get(CallID))
+	n, _, _ := ParseCSeq(m.Get(CSeq))
+	dst = append(dst, "CSeq: "...)
+	dst = strconv.AppendUint(dst, uint64(n), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, method...)
+	return append(dst, "\r\nContent-Length: 0\r\n\r\n"...)
+}
+
+// Elements are the entries of all headers of the kind, in order.
+func (m *Message) Elements(k Kind) (list [][]byte) {
+	for v := range m.All(k) {
+		for rest := v; ; {
+			var one []byte
+			one, rest = NextElement(rest)
+			list = append(list, one)
+			if rest == nil {
+				break
+			}
+		}
+	}
+	return list
+}
+
+// Tag is the tag of a From or To header; nil when it has none.
+func (m *Message) Tag(k Kind) []byte {
+	a, ok := ParseAddress(m.Get(k))
+	if !ok {
+		return nil
+	}
+	tag, _ := Param(a.Params, "tag")
+	return tag
+}

@@ -1,0 +1,84 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// names resolves host:port of nodes and gateways, and remembers what it found.
+type names struct {
+	mu    sync.Mutex
+	known map[string]resolved
+}
+
+type resolved struct {
+	addr netip.AddrPort
+	at   time.Time
+}
+
+// lookUpTime is how long a name may take that nobody asked for before.
+const lookUpTime = time.Second
+
+// get returns the address. It waits only for a name that is new; one that is
+// known is looked up again beside.
+func (n *names) get(address string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		return a, nil
+	}
+	n.mu.Lock()
+	k, ok := n.known[address]
+	old := ok && time.Since(k.at) > resolveEvery
+	if old {
+		n.known[address] = resolved{k.addr, time.Now()} // one looks, not all
+	}
+	n.mu.Unlock()
+	switch {
+	case !ok:
+		return n.find(address)
+	case old:
+		go func() { _, _ = n.find(address) }() // what is known stays when it fails
+	}
+	return k.addr, nil
+}
+
+func (n *names) find(address string) (netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookUpTime)
+	defer cancel()
+	addr, err := lookUp(ctx, address)
+	if err != nil {
+		return addr, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known[address] = resolved{addr, time.Now()}
+	return addr, nil
+}
+
+var errNoAddress = errors.New("sip: the name has no address")
+
+// lookUp finds the address of a host:port.
+func lookUp(ctx context.Context, address string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		return a, nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if len(list) == 0 {
+		return netip.AddrPort{}, errNoAddress
+	}
+	return netip.AddrPortFrom(list[0].Unmap(), uint16(n)), nil
+}

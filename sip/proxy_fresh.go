@@ -1,0 +1,233 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"hash/maphash"
+	"strings"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// fresh serves a request without a transaction: within a dialog it follows its
+// Route; one of a peer is delivered here; others begin something new.
+func (p *proxy) fresh(ctx context.Context, m *message.Message, in *packet, key string) {
+	var a answer
+	mark := loopMark(p.seed, m)
+	if f := looped(m, mark); f != nil {
+		a.fault(f)
+		p.refuse(m, in, &a)
+		return
+	}
+	r, f := p.own(m.Get(message.CallID)).route(m.URI, m.Elements(message.Route))
+	trusted := r.last != nil || r.peer != nil
+	switch {
+	case f != nil:
+		a.fault(f)
+	case m.Tag(message.To) != nil && !trusted:
+		a.set(481, "Call/Transaction Does Not Exist")
+	case m.Tag(message.To) != nil:
+		p.relay(m, in, key, mark, &r)
+		return
+	case r.last != nil && r.last.purpose == toDeliver && len(r.rest) == 0:
+		p.deliver(ctx, newCall(p, m, in, mark, Origin{Kind: fromPeer}), key, r.last.number)
+		return
+	case trusted || len(r.rest) > 0:
+		a.fault(errForeign)
+	default:
+		p.begin(ctx, m, in, key, mark, &a)
+	}
+	if a.code != 0 {
+		p.refuse(m, in, &a)
+	}
+}
+
+// begin serves what starts outside the cluster. It leaves an answer when that
+// is all.
+func (p *proxy) begin(ctx context.Context, m *message.Message, in *packet, key string, mark [13]byte, a *answer) {
+	invite := string(m.Method) == "INVITE"
+	switch string(m.Method) {
+	case "INVITE", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "INFO":
+	case "BYE", "PRACK", "UPDATE":
+		a.set(481, "Call/Transaction Does Not Exist")
+		return
+	default:
+		a.set(405, "Method Not Allowed")
+		a.header("Allow", allowedCall)
+		return
+	}
+	u, _ := message.ParseURI(m.URI)
+	if !p.s.gate.mine(u.Host) {
+		a.set(404, "Not a domain of this cluster")
+		return
+	}
+	if invite && !p.rate.room() {
+		p.s.stats.overload.Add(1)
+		a.overloaded()
+		return
+	}
+	o, ok := p.originOf(m, in, a)
+	if !ok {
+		return
+	}
+	if invite && !p.rate.take() {
+		p.s.stats.overload.Add(1)
+		a.overloaded()
+		return
+	}
+	c := newCall(p, m, in, mark, o)
+	if invite {
+		p.start(ctx, c, key)
+		return
+	}
+	if t, ok := p.errand(c, a); ok {
+		p.carry(ctx, c, key, t)
+	}
+}
+
+// overloaded is the answer to what is new when too much is.
+func (a *answer) overloaded() {
+	a.set(503, "Service Unavailable")
+	a.number("Retry-After", 5)
+}
+
+// originOf finds out who asks: a gateway by its address, a phone by digest.
+func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (Origin, bool) {
+	from, _ := message.ParseAddress(m.Get(message.From))
+	u, _ := message.ParseURI(from.URI)
+	o := Origin{Number: userOf(&u), Display: strings.Trim(string(from.Display), `"`), hop: hop{s: p.s, transport: in.transport, addr: in.source}}
+	v := p.s.cfg.Machine.View()
+	caller := v.DN(o.Number)
+	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.s.gate.mine(u.Host)
+	credentials := m.Has(message.ProxyAuthorization)
+	if n, ok := p.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
+		o.Kind, o.DN = FromTrunk, n
+		o.hop.keep()
+		return o, true
+	}
+	if !phone {
+		a.set(403, "Neither a phone of this cluster nor a trunk")
+		return o, false
+	}
+	if caller.GetDisabled() {
+		a.set(403, "DN is disabled")
+		return o, false
+	}
+	if !p.authenticate(m, v, caller, a) {
+		return o, false
+	}
+	o.Kind, o.DN = FromPhone, dn.Number(o.Number)
+	o.hop.keep()
+	return o, true
+}
+
+// userOf is the user part without password and parameters, unescaped.
+func userOf(u *message.URI) string {
+	user, _, _ := bytes.Cut(u.User, []byte(":"))
+	user, _, _ = bytes.Cut(user, []byte(";"))
+	return string(message.AppendUnescaped(nil, user))
+}
+
+// authenticate checks that the caller is the DN that it says it is
+// (RFC 3261 §22.3). When it is false the answer is filled in.
+func (p *proxy) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer) bool {
+	g, realm := p.s.registrar, v.Options().GetRealm()
+	var c digest.Credentials
+	if !p.credentials(m, realm, &c) {
+		p.challenge(a, realm, caller, false)
+		return false
+	}
+	user := caller
+	if string(c.Username) != caller.GetNumber() {
+		if user = v.DNBytes(c.Username); user == nil {
+			p.challenge(a, realm, caller, false)
+			return false
+		}
+	}
+	if !g.digestHost(&c, realm) {
+		a.set(400, "Digest uri of another domain")
+		return false
+	}
+	switch g.digest.Check(&c, m.Method, user.GetHa1(), algorithm(user), p.print(m, &c)) {
+	case digest.Wrong:
+		p.challenge(a, realm, caller, false)
+		return false
+	case digest.Stale:
+		p.challenge(a, realm, caller, true)
+		return false
+	}
+	if user != caller {
+		a.set(403, "The user may only call as its own DN")
+		return false
+	}
+	return true
+}
+
+func (p *proxy) credentials(m *message.Message, realm string, c *digest.Credentials) bool {
+	for v := range m.All(message.ProxyAuthorization) {
+		if c.Parse(v) && string(c.Realm) == realm {
+			return true
+		}
+	}
+	return false
+}
+
+// ours tells whether a header line holds the credentials for this cluster,
+// which go no further (RFC 3261 §22.3).
+func (p *proxy) ours(h *message.Header, realm string) bool {
+	var c digest.Credentials
+	return h.Kind == message.ProxyAuthorization && c.Parse(h.Value) && string(c.Realm) == realm
+}
+
+func (p *proxy) challenge(a *answer, realm string, d *configpb.DN, stale bool) {
+	a.set(407, "Proxy Authentication Required")
+	if stale {
+		p.s.stats.stale.Add(1)
+	}
+	a.lines = append(a.lines, "Proxy-Authenticate: "...)
+	a.lines = p.s.registrar.digest.AppendChallenge(a.lines, realm, algorithm(d), stale)
+	a.lines = append(a.lines, "\r\n"...)
+}
+
+// print identifies a request among all that could carry the same credentials.
+func (p *proxy) print(m *message.Message, c *digest.Credentials) uint32 {
+	var h maphash.Hash
+	h.SetSeed(p.seed)
+	for _, b := range [...][]byte{m.Method, m.URI, c.Response, m.Get(message.CallID), m.Get(message.CSeq), m.Get(message.To)} {
+		h.Write(b)
+		h.WriteByte(0)
+	}
+	return uint32(h.Sum64())
+}
+
+// errand finds where a request outside of calls goes: to the DN's owner.
+func (p *proxy) errand(c *Call, a *answer) (t Target, ok bool) {
+	v := p.s.cfg.Machine.View()
+	d := v.DN(c.called)
+	switch {
+	case d == nil:
+		a.set(404, "Not Found")
+		return t, false
+	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
+		a.set(405, "Method Not Allowed")
+		a.header("Allow", "INVITE, ACK, CANCEL, OPTIONS")
+		return t, false
+	case d.GetDisabled():
+		a.set(403, "DN is disabled")
+		return t, false
+	}
+	st, _ := p.s.cfg.Table.Get(dn.Number(c.called))
+	owner := v.Node(string(st.Owner))
+	switch {
+	case st.State != dn.InSrv || st.Owner != p.self && owner == nil:
+		a.set(480, "DN is out of service")
+		return t, false
+	case st.Owner == p.self:
+		return Target{Deliver: dn.Number(c.called)}, true
+	}
+	return Target{Node: NodeHop{SIPAddr: owner.GetSipAddr(), DN: dn.Number(c.called)}}, true
+}

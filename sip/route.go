@@ -1,0 +1,144 @@
+package sip
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// routing is what the Route list of a request says (RFC 3261 §16.4, §16.12).
+type routing struct {
+	// uri is the Request-URI to go on with.
+	uri []byte
+	// rest is the Route list behind what was ours.
+	rest [][]byte
+	// last is the token of the last entry of ours that was taken off; nil when
+	// none had one, and the request is not trusted.
+	last *token
+	// peer is the token of the next entry, when that leads to another node.
+	peer *token
+}
+
+// own tells what a Route URI is to this node.
+type own struct {
+	// token reads the user part.
+	token func(user []byte) (token, bool)
+	// here tells whether the token's Route leads to this node.
+	here func(*token) bool
+	// mine tells whether host and port name this node or its cluster.
+	mine func(*message.URI) bool
+}
+
+var (
+	errForged  = &message.Fault{Code: 403, Reason: "Route is not of this cluster"}
+	errForeign = &message.Fault{Code: 403, Reason: "Route to elsewhere"}
+)
+
+// route takes the entries of this node off the list. A Request-URI that is one
+// of them comes from a strict router, which has put the real one last (§16.4).
+func (o *own) route(uri []byte, list [][]byte) (r routing, fault *message.Fault) {
+	r.uri, r.rest = uri, list
+	if k, ok := o.entry(uri); ok && k != nil && len(list) > 0 && k.purpose != toDeliver {
+		last, _ := message.ParseAddress(list[len(list)-1])
+		r.uri, r.rest = last.URI, list[:len(list)-1]
+		if o.here(k) {
+			r.last = k
+		}
+	}
+	for len(r.rest) > 0 {
+		a, _ := message.ParseAddress(r.rest[0])
+		k, ok := o.entry(a.URI)
+		switch {
+		case !ok:
+			return r, errForged
+		case k != nil && !o.here(k):
+			r.peer = k
+			return r, nil
+		case k == nil && !o.named(a.URI):
+			return r, nil
+		case k != nil:
+			r.last = k
+		}
+		r.rest = r.rest[1:]
+	}
+	return r, nil
+}
+
+// entry reads the token of a URI: none for one that has no user part or is
+// somebody else's; not ok for one that claims to be ours and is not.
+func (o *own) entry(uri []byte) (*token, bool) {
+	u, ok := message.ParseURI(uri)
+	if !ok || !u.IsSIP() || len(u.User) == 0 {
+		return nil, true
+	}
+	k, ok := o.token(u.User)
+	if ok {
+		return &k, true
+	}
+	return nil, !o.mine(&u)
+}
+
+// named tells whether a URI without a token leads here: an outbound proxy that
+// a phone was told.
+func (o *own) named(uri []byte) bool {
+	u, ok := message.ParseURI(uri)
+	return ok && u.IsSIP() && o.mine(&u)
+}
+
+// branchPrefix begins the branches of the proxy.
+const branchPrefix = "z9hG4bKsc"
+
+// loopMark is what makes a request come back to us unchanged recognisable
+// (RFC 3261 §16.6 step 8, RFC 5393 §4.2): everything that decides where it
+// goes. It is in the branch of the Via that we add.
+func loopMark(seed maphash.Seed, m *message.Message) [13]byte {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	h.Write(m.URI)
+	n, _, _ := message.ParseCSeq(m.Get(message.CSeq))
+	h.Write(binary.BigEndian.AppendUint32(nil, n))
+	for _, k := range [...]message.Kind{message.From, message.To, message.CallID, message.ProxyRequire} {
+		h.Write(m.Get(k))
+		h.WriteByte(0)
+	}
+	for r := range m.All(message.Route) {
+		h.Write(r)
+		h.WriteByte(0)
+	}
+	return base32(h.Sum64())
+}
+
+func base32(n uint64) (out [13]byte) {
+	const digits = "abcdefghijklmnopqrstuvwxyz234567"
+	for i := range out {
+		out[i] = digits[n&31]
+		n >>= 5
+	}
+	return out
+}
+
+// maxVias is how many hops a request may have made.
+const maxVias = 70
+
+var (
+	errLoop = &message.Fault{Code: 482, Reason: "Loop Detected"}
+	errHops = &message.Fault{Code: 483, Reason: "Too Many Hops"}
+)
+
+// looped finds our mark in the Via list.
+func looped(m *message.Message, mark [13]byte) *message.Fault {
+	n := 0
+	for v := range m.All(message.Via) {
+		if n++; n > maxVias {
+			return errHops
+		}
+		via, _ := message.ParseVia(v)
+		branch, _ := message.Param(via.Params, "branch")
+		if len(branch) > len(branchPrefix)+len(mark) && string(branch[:len(branchPrefix)]) == branchPrefix &&
+			string(branch[len(branchPrefix):len(branchPrefix)+len(mark)]) == string(mark[:]) {
+			return errLoop
+		}
+	}
+	return nil
+}

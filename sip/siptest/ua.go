@@ -1,0 +1,441 @@
+package siptest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// UA is a Phone that places and takes calls, a step at a time as its script
+// says. It answers by itself only what a script would not care about: requests
+// within a call other than INVITE with 200, ACK not at all.
+type UA struct {
+	*Phone
+	incoming chan *Call
+
+	mu    sync.Mutex
+	open  map[string]*Call // by Call-ID and own tag
+	auth  challenge
+	extra func(*Message) bool
+}
+
+// Message is a request that arrived.
+type Message struct {
+	Method, URI string
+	Body        string
+	Response    // for its headers
+}
+
+// NewUA opens the socket of a phone that makes calls.
+func NewUA(cfg Config) (*UA, error) {
+	p, err := NewPhone(cfg)
+	if err != nil {
+		return nil, err
+	}
+	u := &UA{Phone: p, incoming: make(chan *Call, 64), open: map[string]*Call{}}
+	p.mu.Lock()
+	p.calls = u
+	p.mu.Unlock()
+	return u, nil
+}
+
+// OnRequest gives requests outside of calls to f, which answers them by
+// Respond, or returns false.
+func (u *UA) OnRequest(f func(*Message) bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.extra = f
+}
+
+// Take waits for the next call that comes in.
+func (u *UA) Take(ctx context.Context) (*Call, error) {
+	select {
+	case c := <-u.incoming:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-u.done:
+		return nil, ErrClosed
+	}
+}
+
+// Call is one call of a UA, placed or taken. Its methods are for one goroutine.
+type Call struct {
+	u *UA
+	// ID is the Call-ID.
+	ID string
+	// Invite is the INVITE of a call that was taken.
+	Invite *Message
+	// Requests are what the other side asks within the call, ACK and CANCEL included.
+	Requests chan *Message
+
+	placed        bool
+	tag           string // own
+	local, remote string // values of From and To as this side sends them
+	target        string // the other side's Contact
+	routes        []string
+	cseq          uint32
+	invite        Request // as it was sent last
+	branch        string
+	inviteSeq     uint32
+	answers       chan *Response
+}
+
+// Place sends an INVITE to a URI. Next tells what is answered; a challenge is
+// answered by itself.
+func (u *UA) Place(ctx context.Context, uri string, headers ...string) (*Call, error) {
+	tag := rand.Text()[:10]
+	c := &Call{
+		u: u, ID: rand.Text(), placed: true, tag: tag, Requests: make(chan *Message, 64), target: uri,
+		local: fmt.Sprintf("<sip:%s@%s>;tag=%s", u.cfg.DN, u.cfg.Domain, tag), remote: "<" + uri + ">",
+	}
+	u.mu.Lock()
+	u.open[c.ID+tag] = c
+	u.mu.Unlock()
+	c.invite = Request{Method: "INVITE", URI: uri, Headers: append([]string{"Contact: <" + u.Contact() + ">", "Content-Type: application/sdp"}, headers...)}
+	if err := c.sendInvite(); err != nil {
+		return nil, err
+	}
+	return c, ctx.Err()
+}
+
+func (c *Call) sendInvite() error {
+	var err error
+	c.branch, c.answers, err = c.send(c.invite, sdp)
+	c.inviteSeq = c.cseq
+	return err
+}
+
+// sdp is a session description like any other.
+const sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+
+// Next waits for the next response to the INVITE but 100. A failure is
+// acknowledged by itself; a 2xx is not.
+func (c *Call) Next(ctx context.Context) (*Response, error) {
+	for {
+		res, err := c.u.next(ctx, c.answers)
+		switch {
+		case err != nil:
+			return nil, err
+		case res.Code == 100:
+			continue
+		case res.Code >= 300:
+			c.hop("ACK", res.Header("To"))
+		}
+		if res.Code == 407 && c.challenged(res) {
+			if err := c.sendInvite(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if res.Code < 300 {
+			c.learn(res)
+		}
+		return res, nil
+	}
+}
+
+// Await waits for the response with the code; another final one is an error.
+func (c *Call) Await(ctx context.Context, code int) (*Response, error) {
+	for {
+		res, err := c.Next(ctx)
+		if err != nil || res.Code == code {
+			return res, err
+		}
+		if res.Code >= 200 {
+			return res, fmt.Errorf("siptest: %d %s, want %d", res.Code, res.Reason, code)
+		}
+	}
+}
+
+func (u *UA) next(ctx context.Context, answers <-chan *Response) (*Response, error) {
+	select {
+	case res := <-answers:
+		return res, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-u.done:
+		return nil, ErrClosed
+	}
+}
+
+// challenged takes a challenge; false when the credentials were refused.
+func (c *Call) challenged(res *Response) bool {
+	c.u.mu.Lock()
+	defer c.u.mu.Unlock()
+	used := c.u.auth.nonce
+	if !c.u.auth.parse(res.Header("Proxy-Authenticate")) {
+		return false
+	}
+	return used == "" || c.u.auth.stale
+}
+
+// learn takes the dialog out of a response (RFC 3261 §12.1.2).
+func (c *Call) learn(res *Response) {
+	c.remote = res.Header("To")
+	if contact := res.Header("Contact"); contact != "" {
+		c.target = uriOf(contact)
+	}
+	c.routes = nil
+	for _, v := range res.Headers("Record-Route") {
+		for part := range strings.SplitSeq(v, ",") {
+			c.routes = append([]string{strings.TrimSpace(part)}, c.routes...)
+		}
+	}
+}
+
+func uriOf(address string) string {
+	_, rest, ok := strings.Cut(address, "<")
+	if !ok {
+		uri, _, _ := strings.Cut(address, ";")
+		return uri
+	}
+	uri, _, _ := strings.Cut(rest, ">")
+	return uri
+}
+
+// Ack acknowledges a 2xx to the INVITE, or to the last re-INVITE.
+func (c *Call) Ack() error {
+	return c.write(Request{Method: "ACK", URI: c.target}, "z9hG4bK"+rand.Text(), c.inviteSeq, "")
+}
+
+// Cancel gives up a call that was placed; the INVITE's answer comes by Next.
+func (c *Call) Cancel() { c.hop("CANCEL", "") }
+
+// hop sends the ACK of a failure or a CANCEL: in the INVITE's transaction.
+func (c *Call) hop(method, to string) {
+	keep, routes := c.remote, c.routes
+	if to != "" {
+		c.remote = to
+	}
+	_ = c.write(Request{Method: method, URI: c.invite.URI}, c.branch, c.inviteSeq, "") // lost is lost
+	c.remote, c.routes = keep, routes
+}
+
+// Do sends a request within the call and returns its final response; for a
+// re-INVITE Ack follows.
+func (c *Call) Do(ctx context.Context, method string, headers ...string) (*Response, error) {
+	r := Request{Method: method, URI: c.target, Headers: headers}
+	body := ""
+	if method == "INVITE" {
+		r.Headers = append([]string{"Contact: <" + c.u.Contact() + ">", "Content-Type: application/sdp"}, headers...)
+		body = sdp
+	}
+	_, answers, err := c.send(r, body)
+	if err != nil {
+		return nil, err
+	}
+	if method == "INVITE" {
+		c.inviteSeq = c.cseq
+	}
+	for {
+		res, err := c.u.next(ctx, answers)
+		if err != nil || res.Code >= 200 {
+			return res, err
+		}
+	}
+}
+
+// Bye hangs up.
+func (c *Call) Bye(ctx context.Context) (*Response, error) { return c.Do(ctx, "BYE") }
+
+// Ring answers a call that was taken with 180, Answer with 200, Refuse with a failure.
+func (c *Call) Ring(headers ...string) error {
+	return c.u.Respond(c.Invite, 180, "Ringing", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
+}
+
+// Answer takes the call.
+func (c *Call) Answer(headers ...string) error {
+	return c.u.Respond(c.Invite, 200, "OK", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
+}
+
+// Refuse refuses it.
+func (c *Call) Refuse(code int, reason string, headers ...string) error {
+	return c.u.Respond(c.Invite, code, reason, c.tag, headers...)
+}
+
+// Expect waits for a request of the method within the call and returns it.
+func (c *Call) Expect(ctx context.Context, method string) (*Message, error) {
+	for {
+		select {
+		case m := <-c.Requests:
+			if m.Method == method {
+				return m, nil
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("siptest: no %s: %w", method, ctx.Err())
+		case <-c.u.done:
+			return nil, ErrClosed
+		}
+	}
+}
+
+// send begins a client transaction, repeated over UDP until something comes back.
+func (c *Call) send(r Request, body string) (branch string, answers chan *Response, err error) {
+	branch, answers = "z9hG4bK"+rand.Text(), make(chan *Response, 64)
+	c.cseq++
+	seq, p := c.cseq, c.u.Phone
+	p.mu.Lock()
+	p.waiting[branch] = answers
+	p.mu.Unlock()
+	if err := c.write(r, branch, seq, body); err != nil {
+		return "", nil, err
+	}
+	return branch, answers, nil
+}
+
+// write writes a request of the call.
+func (c *Call) write(r Request, branch string, seq uint32, body string) error {
+	u := c.u
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
+	line("%s %s SIP/2.0", r.Method, r.URI)
+	line("Via: SIP/2.0/%s %s;rport;branch=%s", strings.ToUpper(u.cfg.Transport), u.Addr(), branch)
+	line("Max-Forwards: 70")
+	if r.Method != "CANCEL" && (r.Method != "ACK" || branch != c.branch) {
+		for _, route := range c.routes {
+			line("Route: %s", route)
+		}
+	}
+	line("From: %s", c.local)
+	line("To: %s", c.remote)
+	line("Call-ID: %s", c.ID)
+	line("CSeq: %d %s", seq, r.Method)
+	for _, h := range r.Headers {
+		line("%s", h)
+	}
+	if r.Method == "INVITE" {
+		u.mu.Lock()
+		if a := u.auth.answer(r.Method, r.URI, u.cfg.DN, u.cfg.Password); a != "" {
+			line("Proxy-Authorization: %s", a)
+		}
+		u.mu.Unlock()
+	}
+	line("Content-Length: %d", len(body))
+	line("")
+	_, err := u.conn.Write([]byte(b.String() + body))
+	return err
+}
+
+// request takes a request; false leaves it to the Phone.
+func (u *UA) request(m *Message) bool {
+	p := u.Phone
+	p.mu.Lock()
+	mute := p.mute
+	p.mu.Unlock()
+	if mute {
+		return false
+	}
+	id := m.Header("Call-ID")
+	u.mu.Lock()
+	c, extra := u.open[id+tagOf(m.Header("To"))], u.extra
+	if c == nil && (m.Method == "CANCEL" || m.Method == "ACK") {
+		c = u.open[id] // the INVITE of it is known by its Call-ID
+	}
+	u.mu.Unlock()
+	switch {
+	case c != nil:
+		c.request(m)
+		return true
+	case m.Method == "INVITE" && tagOf(m.Header("To")) == "":
+		u.ring(m)
+		return true
+	}
+	return extra != nil && extra(m)
+}
+
+// ring makes the call of a new INVITE.
+func (u *UA) ring(m *Message) {
+	u.mu.Lock()
+	if u.open[m.Header("Call-ID")+m.Header("Via")] != nil {
+		u.mu.Unlock()
+		return // it came again
+	}
+	tag := rand.Text()[:10]
+	c := &Call{
+		u: u, ID: m.Header("Call-ID"), Invite: m, tag: tag, Requests: make(chan *Message, 64),
+		local: m.Header("To") + ";tag=" + tag, remote: m.Header("From"), target: uriOf(m.Header("Contact")), cseq: 100,
+	}
+	for _, v := range m.Headers("Record-Route") {
+		for part := range strings.SplitSeq(v, ",") {
+			c.routes = append(c.routes, strings.TrimSpace(part))
+		}
+	}
+	u.open[c.ID+tag], u.open[c.ID], u.open[c.ID+m.Header("Via")] = c, c, c
+	u.mu.Unlock()
+	select {
+	case u.incoming <- c:
+	default:
+	}
+}
+
+func tagOf(address string) string {
+	_, tag, _ := strings.Cut(address, ";tag=")
+	tag, _, _ = strings.Cut(tag, ";")
+	return tag
+}
+
+// request answers what comes within a call, and reports it.
+func (c *Call) request(m *Message) {
+	switch m.Method {
+	case "ACK":
+	case "CANCEL":
+		_ = c.u.Respond(m, 200, "OK", c.tag)
+	case "INVITE":
+		_ = c.u.Respond(m, 200, "OK", c.tag, "Contact: <"+c.u.Contact()+">")
+	default:
+		_ = c.u.Respond(m, 200, "OK", c.tag)
+	}
+	select {
+	case c.Requests <- m:
+	default: // nobody reads them
+	}
+}
+
+var errUnknown = errors.New("siptest: no request to answer")
+
+// Respond answers a request; tag is put on a To that has none.
+func (u *UA) Respond(m *Message, code int, reason, tag string, headers ...string) error {
+	if m == nil {
+		return errUnknown
+	}
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
+	line("SIP/2.0 %d %s", code, reason)
+	for _, h := range m.headers {
+		switch strings.ToLower(h[0]) {
+		case "to":
+			if tag != "" && tagOf(h[1]) == "" {
+				h[1] += ";tag=" + tag
+			}
+			line("To: %s", h[1])
+		case "via", "from", "call-id", "cseq":
+			line("%s: %s", h[0], h[1])
+		case "record-route":
+			if m.Method == "INVITE" && code < 300 {
+				line("%s: %s", h[0], h[1])
+			}
+		}
+	}
+	for _, h := range headers {
+		line("%s", h)
+	}
+	body := ""
+	if m.Method == "INVITE" && code == 200 {
+		body = sdp
+		line("Content-Type: application/sdp")
+	}
+	line("Content-Length: %d", len(body))
+	line("")
+	_, err := u.conn.Write([]byte(b.String() + body))
+	return err
+}
+
+// Within is a context for one step of a script.
+func Within(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}

@@ -1,0 +1,180 @@
+package sip
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// Target is where a call is sent on to; one of Deliver, Node and Trunk is set.
+type Target struct {
+	// Deliver: the phones that are registered here for the DN. It forks by q
+	// (RFC 3261 §16.6), and without a binding the outcome is 480.
+	Deliver dn.Number
+	// Node is the node that delivers to its own phones.
+	Node NodeHop
+	// Trunk is a gateway.
+	Trunk TrunkHop
+	// NoAnswer is how long it may ring; 0 leaves it to timer C.
+	NoAnswer time.Duration
+}
+
+// NodeHop names a DN at another node.
+type NodeHop struct {
+	// SIPAddr is the node's host:port in the roster.
+	SIPAddr string
+	DN      dn.Number
+}
+
+// TrunkHop names a number behind a gateway.
+type TrunkHop struct {
+	// Addr is the gateway's host:port, Number the user part for it.
+	Addr, Number string
+}
+
+// leg is one place to send a request to.
+type leg struct {
+	to     hop
+	uri    []byte
+	routes [][]byte
+	side   *token // of the Record-Route towards the leg; nil for a node
+	q      int    // 0 to 1000
+	silent bool   // the other end answers at once or is not there
+}
+
+// unreached is what becomes of a target that there is no way to.
+func unreached(code int, reason string) Outcome {
+	return Outcome{Code: code, Reason: reason, Retry: code != 480}
+}
+
+// legs finds where a target's requests go.
+func (c *Call) legs(t *Target) ([]leg, Outcome) {
+	switch {
+	case t.Deliver != "":
+		legs := c.phones(t.Deliver)
+		if len(legs) == 0 {
+			return nil, unreached(480, "No phone is registered")
+		}
+		return legs, Outcome{}
+	case t.Node.SIPAddr != "":
+		addr, err := c.p.names.get(t.Node.SIPAddr)
+		if err != nil {
+			return nil, unreached(503, "The node's address is not known")
+		}
+		k := &token{purpose: toDeliver, node: c.p.self, number: t.Node.DN, addr: addr}
+		user := c.p.mint.encode(k, c.req.Get(message.CallID))
+		return []leg{{
+			to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.Node.DN)), t.Node.SIPAddr),
+			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.Node.SIPAddr)},
+		}}, Outcome{}
+	}
+	addr, err := c.p.names.get(t.Trunk.Addr)
+	if err != nil {
+		return nil, unreached(503, "The gateway's address is not known")
+	}
+	return []leg{{
+		to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Trunk.Number), t.Trunk.Addr),
+		side: &token{purpose: toTrunk, node: c.p.self, addr: addr},
+	}}, Outcome{}
+}
+
+// escape writes a user part: '#' is the one character of a DN that needs it.
+func escape(user string) string {
+	out := make([]byte, 0, len(user))
+	for i := range len(user) {
+		switch ch := user[i]; {
+		case ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9', slices.Contains([]byte("-_.!~*'()&=+$,;?/"), ch):
+			out = append(out, ch)
+		default:
+			out = fmt.Appendf(out, "%%%02X", ch)
+		}
+	}
+	return string(out)
+}
+
+// phones are the bindings of a DN here.
+func (c *Call) phones(n dn.Number) (legs []leg) {
+	e := c.p.s.cfg.Store.Get(n)
+	if e == nil {
+		return nil
+	}
+	now := c.p.s.cfg.Now()
+	for i := range e.Bindings {
+		b := &e.Bindings[i]
+		l := leg{to: hop{s: c.p.s, transport: b.Transport, addr: b.Source}, uri: []byte(b.Contact), q: quality(b)}
+		if !b.Expires.After(now) || !l.to.alive() {
+			continue
+		}
+		for _, r := range b.Path {
+			l.routes = append(l.routes, []byte(r))
+		}
+		l.side = &token{purpose: toPhone, node: c.p.self, number: n, transport: b.Transport, addr: b.Source}
+		legs = append(legs, l)
+	}
+	return legs
+}
+
+// quality is a binding's q in thousandths; a phone that gives none is as good as any.
+func quality(b *location.Binding) int {
+	v, _ := message.Param([]byte(b.Params), "q")
+	q, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || !(q >= 0 && q <= 1) {
+		return 1000
+	}
+	return int(q * 1000)
+}
+
+// groups are the legs that ring together, the best first.
+func groups(legs []leg) (out [][]leg) {
+	slices.SortStableFunc(legs, func(a, b leg) int { return cmp.Compare(b.q, a.q) })
+	for i := 0; i < len(legs); {
+		j := i
+		for j < len(legs) && legs[j].q == legs[i].q {
+			j++
+		}
+		out = append(out, legs[i:j])
+		i = j
+	}
+	return out
+}
+
+// recordRoute is our entry in the Record-Route for one side of the call.
+func (p *proxy) recordRoute(k *token, callID []byte) []byte {
+	out := append(make([]byte, 0, 160), "<sip:"...)
+	out = append(out, p.mint.encode(k, callID)...)
+	out = append(out, '@')
+	out = append(out, p.s.advertised()...)
+	if k.transport == location.TCP {
+		out = append(out, ";transport=tcp"...)
+	}
+	return append(out, ";lr>"...)
+}
+
+// sides are the Record-Route entries for a leg: the leg's own side on top, the
+// caller's below. A peer's side is the peer's.
+func (c *Call) sides(l *leg) (list [][]byte) {
+	switch string(c.req.Method) {
+	case "INVITE", "SUBSCRIBE", "REFER":
+	default:
+		return nil // nothing follows
+	}
+	callID := c.req.Get(message.CallID)
+	if l.side != nil {
+		list = append(list, c.p.recordRoute(l.side, callID))
+	}
+	o := &c.origin
+	switch o.Kind {
+	case FromPhone:
+		list = append(list, c.p.recordRoute(&token{purpose: toPhone, node: c.p.self, number: o.DN, transport: o.hop.transport, addr: o.hop.addr}, callID))
+	case FromTrunk:
+		list = append(list, c.p.recordRoute(&token{purpose: toTrunk, node: c.p.self, transport: o.hop.transport, addr: o.hop.addr}, callID))
+	case fromPeer:
+	}
+	return list
+}
