@@ -47,7 +47,40 @@ func (m *model) agents(id ID) ([]Finding, int) {
 			}
 		}
 	}
+	if id == "S5" {
+		differ, n := m.agentsDiffer()
+		out, looked = append(out, differ...), looked+n
+	}
 	return merge(out), looked
+}
+
+// agentsDiffer compares the last tables of the nodes, whatever is true.
+func (m *model) agentsDiffer() ([]Finding, int) {
+	last, seen := m.lastTables()
+	if len(last) < 2 {
+		return nil, 0
+	}
+	var out []Finding
+	looked := 0
+	for _, a := range m.agentTruths() {
+		open := slices.ContainsFunc(a.ops, func(o *registration) bool { return (Span{o.Invoke, o.latest}).overlaps(seen.wider(m.b.Spread)) })
+		if open || m.mayChange(m.truth[a.dn], seen.wider(m.b.Spread)) {
+			continue
+		}
+		for _, p := range last[1:] {
+			looked++
+			x, y := rowOf(last[0], a.dn), rowOf(p, a.dn)
+			if x.Agent == y.Agent {
+				continue
+			}
+			f := Finding{Text: fmt.Sprintf("in quiet two nodes showed different agents at DN %s", a.dn), Keys: []string{a.dn}, Nodes: []string{last[0].Node, p.Node}}
+			for _, q := range []*history.Poll{last[0], p} {
+				f.Events = append(f.Events, Event{At: q.Asked, To: q.Answered, Node: q.Node, Text: "ListDNs: DN " + a.dn + " with its agent " + rowOf(q, a.dn).Agent})
+			}
+			out = append(out, f)
+		}
+	}
+	return out, looked
 }
 
 func (m *model) agentStory(a agentTruth, last *registration, p *history.Poll, row history.Row) []Event {

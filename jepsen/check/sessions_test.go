@@ -79,6 +79,10 @@ func TestAgents(t *testing.T) {
 		{"logged out by a cut", phone().cutOff(20, 30).sees(25, "n3", oos("7", "n1", "peer-lost")), []ID{"S5"}},
 		{"said in a cut that the other side did not hear", phone().cutOff(20, 30).asks(25, "n1", "7", "not-ready 70 2").
 			sees(27, "n3", staffed(oos("7", "n1", "peer-lost"), "ready 70 1")), nil},
+		{"two nodes differ in the end", phone().op(10, 13, history.Op{Kind: history.Agent, Process: "g-n2", Home: "n2", Node: "n2",
+			Key: "7", Arg: "not-ready 70 2", Outcome: history.Unknown}).op(14, 14.1, history.Op{Kind: history.Agent, Process: "g-n2", Home: "n2",
+			Node: "n2", Key: "7", Arg: "ready 70 3", Outcome: history.Fail}).down(15, 16, "n2").
+			sees(95, "n1", ready).sees(95, "n2", staffed(in("7", "n1"), "not-ready 70 2")), []ID{"S5"}},
 		{"lost by a restart of the owner", phone().down(20, 21, "n1").sees(22, "n1", in("7", "n1")), []ID{"S7"}},
 		{"a disk was lost", phone().fault(20, 21, "lost-disk", history.Effect{Down: []string{"n1"}, Wiped: []string{"n1"}}).
 			sees(40, "n2", oos("7", "", "")), nil},
