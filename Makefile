@@ -72,7 +72,7 @@ jepsen: setup ## break clusters at random for 10 minutes and judge them; or SCEN
 jepsen-short: setup ## the runs of CI: 3 nodes, a fixed set, about 3 minutes
 	$(chaos) -scenario short -for 25s -skip
 
-jepsen-regressions: setup ## the scenarios that found bugs, about 4 minutes
+jepsen-regressions: setup ## the scenarios that found bugs, about 5 minutes
 	$(chaos) -scenario regressions
 
 jepsen-broken: setup ## servers with faults built in: each must be found

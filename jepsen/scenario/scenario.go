@@ -67,6 +67,9 @@ func All() []Scenario {
 			{[]string{"kill-leader", "kill-all"}, killHolds[:3], restarting}}},
 		{Name: "pauses", What: "SIGSTOP shorter and longer than the loss bound", Tracks: []Track{
 			{[]string{"pause", "pause-leader"}, pauseHolds, settling}}},
+		{Name: "pause-and-cut", What: "a node stands still while another one is cut off, so that gossip has more to do", Tracks: []Track{
+			{[]string{"pause"}, pauseHolds[3:], settling},
+			{[]string{"cut-one", "cut-pair"}, cutHolds[1:3], brief}}},
 		{Name: "restarts", What: "all nodes restarted in good order", LeaderChanges: 1, Tracks: []Track{
 			{[]string{"rolling-restart"}, killHolds, restarting}}},
 		{Name: "disks", What: "full disks", Disks: true, Tracks: []Track{
@@ -112,13 +115,13 @@ func Short() []string { return []string{"cuts", "storm", "crashes"} }
 // Regressions are the scenarios that are kept because of bugs that were found;
 // each names how long its run has to be.
 func Regressions() map[string]time.Duration {
-	return map[string]time.Duration{"leader-disk": 40 * time.Second, "zombie": 100 * time.Second}
+	return map[string]time.Duration{"leader-disk": 40 * time.Second, "pause-and-cut": 40 * time.Second, "zombie": 100 * time.Second}
 }
 
 // Explore are the scenarios that an exploratory run chooses from; what is
 // named more often comes more often.
 func Explore() []string {
-	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "restarts",
+	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
 		"disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
