@@ -165,7 +165,7 @@ func (n *Node) openSessions() (err error) {
 	n.onClose(n.owner.Close)
 	n.owner.Restore()
 	n.control = session.New(session.Config{
-		Table: n.table, Machine: n.machine, Owner: n.owner, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
+		Table: n.table, Calls: n.calls, Machine: n.machine, Owner: n.owner, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
 	})
 	return nil
 }

@@ -310,6 +310,112 @@ func (Message) EnumDescriptor() ([]byte, []int) {
 	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{3}
 }
 
+// DNRole of this_dn in the call.
+type DNRole int32
+
+const (
+	DNRole_DN_ROLE_UNSPECIFIED DNRole = 0
+	DNRole_DN_ROLE_ORIGINATION DNRole = 1
+	DNRole_DN_ROLE_DESTINATION DNRole = 2
+)
+
+// Enum value maps for DNRole.
+var (
+	DNRole_name = map[int32]string{
+		0: "DN_ROLE_UNSPECIFIED",
+		1: "DN_ROLE_ORIGINATION",
+		2: "DN_ROLE_DESTINATION",
+	}
+	DNRole_value = map[string]int32{
+		"DN_ROLE_UNSPECIFIED": 0,
+		"DN_ROLE_ORIGINATION": 1,
+		"DN_ROLE_DESTINATION": 2,
+	}
+)
+
+func (x DNRole) Enum() *DNRole {
+	p := new(DNRole)
+	*p = x
+	return p
+}
+
+func (x DNRole) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DNRole) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[4].Descriptor()
+}
+
+func (DNRole) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[4]
+}
+
+func (x DNRole) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DNRole.Descriptor instead.
+func (DNRole) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{4}
+}
+
+// CallType as in the T-Library.
+type CallType int32
+
+const (
+	CallType_CALL_TYPE_UNSPECIFIED CallType = 0
+	CallType_CALL_TYPE_INTERNAL    CallType = 1
+	CallType_CALL_TYPE_INBOUND     CallType = 2
+	CallType_CALL_TYPE_OUTBOUND    CallType = 3
+	CallType_CALL_TYPE_CONSULT     CallType = 4
+)
+
+// Enum value maps for CallType.
+var (
+	CallType_name = map[int32]string{
+		0: "CALL_TYPE_UNSPECIFIED",
+		1: "CALL_TYPE_INTERNAL",
+		2: "CALL_TYPE_INBOUND",
+		3: "CALL_TYPE_OUTBOUND",
+		4: "CALL_TYPE_CONSULT",
+	}
+	CallType_value = map[string]int32{
+		"CALL_TYPE_UNSPECIFIED": 0,
+		"CALL_TYPE_INTERNAL":    1,
+		"CALL_TYPE_INBOUND":     2,
+		"CALL_TYPE_OUTBOUND":    3,
+		"CALL_TYPE_CONSULT":     4,
+	}
+)
+
+func (x CallType) Enum() *CallType {
+	p := new(CallType)
+	*p = x
+	return p
+}
+
+func (x CallType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallType) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[5].Descriptor()
+}
+
+func (CallType) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[5]
+}
+
+func (x CallType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallType.Descriptor instead.
+func (CallType) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{5}
+}
+
 // ErrorCode as in the T-Library.
 type ErrorCode int32
 
@@ -374,11 +480,11 @@ func (x ErrorCode) String() string {
 }
 
 func (ErrorCode) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[4].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[6].Descriptor()
 }
 
 func (ErrorCode) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[4]
+	return &file_api_tlibpb_tlib_proto_enumTypes[6]
 }
 
 func (x ErrorCode) Number() protoreflect.EnumNumber {
@@ -387,7 +493,7 @@ func (x ErrorCode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorCode.Descriptor instead.
 func (ErrorCode) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{4}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{6}
 }
 
 type ClientMessage struct {
@@ -408,6 +514,7 @@ type ClientMessage struct {
 	//	*ClientMessage_AgentReady
 	//	*ClientMessage_AgentNotReady
 	//	*ClientMessage_ReserveAgent
+	//	*ClientMessage_RouteCall
 	Body          isClientMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -565,6 +672,15 @@ func (x *ClientMessage) GetReserveAgent() *ReserveAgent {
 	return nil
 }
 
+func (x *ClientMessage) GetRouteCall() *RouteCall {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_RouteCall); ok {
+			return x.RouteCall
+		}
+	}
+	return nil
+}
+
 type isClientMessage_Body interface {
 	isClientMessage_Body()
 }
@@ -618,6 +734,10 @@ type ClientMessage_ReserveAgent struct {
 	ReserveAgent *ReserveAgent `protobuf:"bytes,12,opt,name=reserve_agent,json=reserveAgent,proto3,oneof"`
 }
 
+type ClientMessage_RouteCall struct {
+	RouteCall *RouteCall `protobuf:"bytes,36,opt,name=route_call,json=routeCall,proto3,oneof"`
+}
+
 func (*ClientMessage_OpenSession) isClientMessage_Body() {}
 
 func (*ClientMessage_RegisterAddress) isClientMessage_Body() {}
@@ -642,6 +762,8 @@ func (*ClientMessage_AgentNotReady) isClientMessage_Body() {}
 
 func (*ClientMessage_ReserveAgent) isClientMessage_Body() {}
 
+func (*ClientMessage_RouteCall) isClientMessage_Body() {}
+
 // OpenSession is answered by EventLinkConnected.
 type OpenSession struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -656,8 +778,11 @@ type OpenSession struct {
 	// present state of every registered DN, as rows of a snapshot.
 	ResumeIncarnation uint64 `protobuf:"varint,3,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
 	ResumeSeq         uint64 `protobuf:"varint,4,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The call_seq of that message; 0 asks for calls from now on. What can't be
+	// continued here or there begins with a snapshot of both.
+	ResumeCallSeq uint64 `protobuf:"varint,5,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OpenSession) Reset() {
@@ -714,6 +839,13 @@ func (x *OpenSession) GetResumeIncarnation() uint64 {
 func (x *OpenSession) GetResumeSeq() uint64 {
 	if x != nil {
 		return x.ResumeSeq
+	}
+	return 0
+}
+
+func (x *OpenSession) GetResumeCallSeq() uint64 {
+	if x != nil {
+		return x.ResumeCallSeq
 	}
 	return 0
 }
@@ -904,8 +1036,9 @@ func (*QueryServer) Descriptor() ([]byte, []int) {
 
 // MonitorAll asks for the events of all DNs: a snapshot, EndOfSnapshot with the
 // request's reference_id, then every change. The snapshot has one
+// EventRinging or EventEstablished for every party of a call that is up, and one
 // EventDNBackInService or EventDNOutOfService for every configured or known sip
-// and pstn DN, with its agent. Asking again replaces the filter and starts anew.
+// and pstn DN, with its agent; what has no row is not there. Asking again replaces the filter and starts anew.
 type MonitorAll struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *MonitorFilter         `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -913,8 +1046,11 @@ type MonitorAll struct {
 	// snapshot when that is recent; EndOfSnapshot says resumed then.
 	ResumeIncarnation uint64 `protobuf:"varint,2,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
 	ResumeSeq         uint64 `protobuf:"varint,3,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The call_seq to continue behind; 0 asks for calls from now on. What can't
+	// be continued here or there begins with a snapshot of both.
+	ResumeCallSeq uint64 `protobuf:"varint,4,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MonitorAll) Reset() {
@@ -968,7 +1104,15 @@ func (x *MonitorAll) GetResumeSeq() uint64 {
 	return 0
 }
 
-// MonitorFilter: an event passes when it meets every field that is set. A DN
+func (x *MonitorAll) GetResumeCallSeq() uint64 {
+	if x != nil {
+		return x.ResumeCallSeq
+	}
+	return 0
+}
+
+// MonitorFilter: an event passes when it meets every field that is set; that of a
+// call by its DN's group, and by the node that has the call. A DN
 // that leaves the filter by a change of its owner is told once more, as
 // EventDNOutOfService when own_only.
 type MonitorFilter struct {
@@ -979,7 +1123,7 @@ type MonitorFilter struct {
 	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	// Name of the owner.
 	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Only DNs that the asked node owns. Always so at the default port.
+	// Only DNs that the asked node owns, and its own calls. Always so at the default port.
 	OwnOnly       bool `protobuf:"varint,4,opt,name=own_only,json=ownOnly,proto3" json:"own_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1390,20 +1534,165 @@ func (x *ReserveAgent) GetPriority() uint32 {
 	return 0
 }
 
+// RouteCall answers EventRouteRequest: it sends a call that waits at a routing
+// point on. Asked at the default port of the node that has the call, by any
+// session. Answered by EventRouteUsed when the call leaves the routing point, or
+// by EventReleased when it was rejected as asked; by EventError when no such call
+// waits for a router (any more), when the destination is none, or when the
+// call came back from it before it left, because the agent was taken.
+type RouteCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// conn_id of the EventRouteRequest.
+	ConnId string `protobuf:"bytes,1,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// Types that are valid to be assigned to Destination:
+	//
+	//	*RouteCall_Dn
+	//	*RouteCall_Group
+	//	*RouteCall_External
+	//	*RouteCall_Reject
+	Destination isRouteCall_Destination `protobuf_oneof:"destination"`
+	// Added to the call's user data; an empty value takes a key away.
+	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteCall) Reset() {
+	*x = RouteCall{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteCall) ProtoMessage() {}
+
+func (x *RouteCall) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteCall.ProtoReflect.Descriptor instead.
+func (*RouteCall) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RouteCall) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *RouteCall) GetDestination() isRouteCall_Destination {
+	if x != nil {
+		return x.Destination
+	}
+	return nil
+}
+
+func (x *RouteCall) GetDn() string {
+	if x != nil {
+		if x, ok := x.Destination.(*RouteCall_Dn); ok {
+			return x.Dn
+		}
+	}
+	return ""
+}
+
+func (x *RouteCall) GetGroup() string {
+	if x != nil {
+		if x, ok := x.Destination.(*RouteCall_Group); ok {
+			return x.Group
+		}
+	}
+	return ""
+}
+
+func (x *RouteCall) GetExternal() string {
+	if x != nil {
+		if x, ok := x.Destination.(*RouteCall_External); ok {
+			return x.External
+		}
+	}
+	return ""
+}
+
+func (x *RouteCall) GetReject() uint32 {
+	if x != nil {
+		if x, ok := x.Destination.(*RouteCall_Reject); ok {
+			return x.Reject
+		}
+	}
+	return 0
+}
+
+func (x *RouteCall) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
+type isRouteCall_Destination interface {
+	isRouteCall_Destination()
+}
+
+type RouteCall_Dn struct {
+	// An agent's DN, wherever it is. A reservation of this session's
+	// (ReserveAgent) is used.
+	Dn string `protobuf:"bytes,2,opt,name=dn,proto3,oneof"`
+}
+
+type RouteCall_Group struct {
+	// An agent group: the node picks the agent.
+	Group string `protobuf:"bytes,3,opt,name=group,proto3,oneof"`
+}
+
+type RouteCall_External struct {
+	// A number outside, by a trunk.
+	External string `protobuf:"bytes,4,opt,name=external,proto3,oneof"`
+}
+
+type RouteCall_Reject struct {
+	// No destination: the caller gets this SIP status code, 400 to 699.
+	Reject uint32 `protobuf:"varint,5,opt,name=reject,proto3,oneof"`
+}
+
+func (*RouteCall_Dn) isRouteCall_Destination() {}
+
+func (*RouteCall_Group) isRouteCall_Destination() {}
+
+func (*RouteCall_External) isRouteCall_Destination() {}
+
+func (*RouteCall_Reject) isRouteCall_Destination() {}
+
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order; several at once when they were queued. Empty: nothing happened.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// Everything up to here was sent: what to resume from. Sent once a second
 	// when there is nothing else to say.
-	Seq           uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// The same for the events of calls.
+	CallSeq       uint64 `protobuf:"varint,3,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1704,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1717,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{14}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ServerMessage) GetEvents() []*Event {
@@ -1441,6 +1730,13 @@ func (x *ServerMessage) GetEvents() []*Event {
 func (x *ServerMessage) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *ServerMessage) GetCallSeq() uint64 {
+	if x != nil {
+		return x.CallSeq
 	}
 	return 0
 }
@@ -1480,14 +1776,31 @@ type Event struct {
 	// EventLinkConnected and EventServerInfo.
 	Server *ServerInfo `protobuf:"bytes,16,opt,name=server,proto3" json:"server,omitempty"`
 	// EndOfSnapshot and EventLinkConnected: continued without a snapshot.
-	Resumed       bool `protobuf:"varint,17,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	Resumed bool `protobuf:"varint,17,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// Of a call: owner and site are those of the node that has it, from start to
+	// end. conn_id is 16 hexadecimal digits, unique in the cluster.
+	ConnId string `protobuf:"bytes,18,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// Number of the other party as shown; in EventRouteUsed and EventDiverted the
+	// destination (T-Library's ThirdPartyDN).
+	OtherDn    string `protobuf:"bytes,19,opt,name=other_dn,json=otherDn,proto3" json:"other_dn,omitempty"`
+	ThisDnRole DNRole `protobuf:"varint,20,opt,name=this_dn_role,json=thisDnRole,proto3,enum=sipcluster.tlib.v1.DNRole" json:"this_dn_role,omitempty"`
+	// The caller's number as shown, and the number that was dialled.
+	Ani      string            `protobuf:"bytes,21,opt,name=ani,proto3" json:"ani,omitempty"`
+	Dnis     string            `protobuf:"bytes,22,opt,name=dnis,proto3" json:"dnis,omitempty"`
+	UserData map[string]string `protobuf:"bytes,23,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CallType CallType          `protobuf:"varint,24,opt,name=call_type,json=callType,proto3,enum=sipcluster.tlib.v1.CallType" json:"call_type,omitempty"`
+	// EventReleased and EventAbandoned: the SIP status code that ended it, 0 when
+	// somebody hung up. reason is "node-lost" when the node that had the call died.
+	Cause uint32 `protobuf:"varint,25,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Place in this node's log of calls; 0 for rows.
+	CallSeq       uint64 `protobuf:"varint,26,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1812,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1825,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Event) GetMessage() Message {
@@ -1634,6 +1947,69 @@ func (x *Event) GetResumed() bool {
 	return false
 }
 
+func (x *Event) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *Event) GetOtherDn() string {
+	if x != nil {
+		return x.OtherDn
+	}
+	return ""
+}
+
+func (x *Event) GetThisDnRole() DNRole {
+	if x != nil {
+		return x.ThisDnRole
+	}
+	return DNRole_DN_ROLE_UNSPECIFIED
+}
+
+func (x *Event) GetAni() string {
+	if x != nil {
+		return x.Ani
+	}
+	return ""
+}
+
+func (x *Event) GetDnis() string {
+	if x != nil {
+		return x.Dnis
+	}
+	return ""
+}
+
+func (x *Event) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
+func (x *Event) GetCallType() CallType {
+	if x != nil {
+		return x.CallType
+	}
+	return CallType_CALL_TYPE_UNSPECIFIED
+}
+
+func (x *Event) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+func (x *Event) GetCallSeq() uint64 {
+	if x != nil {
+		return x.CallSeq
+	}
+	return 0
+}
+
 type ServerInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name and site of the node.
@@ -1654,7 +2030,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +2042,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +2055,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -1735,7 +2111,7 @@ var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
 
 const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
-	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\a\n" +
+	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\a\n" +
 	"\rClientMessage\x12!\n" +
 	"\freference_id\x18\x01 \x01(\x04R\vreferenceId\x12D\n" +
 	"\fopen_session\x18\x02 \x01(\v2\x1f.sipcluster.tlib.v1.OpenSessionH\x00R\vopenSession\x12P\n" +
@@ -1753,14 +2129,17 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	" \x01(\v2\x1e.sipcluster.tlib.v1.AgentReadyH\x00R\n" +
 	"agentReady\x12K\n" +
 	"\x0fagent_not_ready\x18\v \x01(\v2!.sipcluster.tlib.v1.AgentNotReadyH\x00R\ragentNotReady\x12G\n" +
-	"\rreserve_agent\x18\f \x01(\v2 .sipcluster.tlib.v1.ReserveAgentH\x00R\freserveAgentB\x06\n" +
-	"\x04body\"\xa0\x01\n" +
+	"\rreserve_agent\x18\f \x01(\v2 .sipcluster.tlib.v1.ReserveAgentH\x00R\freserveAgent\x12>\n" +
+	"\n" +
+	"route_call\x18$ \x01(\v2\x1d.sipcluster.tlib.v1.RouteCallH\x00R\trouteCallB\x06\n" +
+	"\x04body\"\xc8\x01\n" +
 	"\vOpenSession\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12!\n" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12-\n" +
 	"\x12resume_incarnation\x18\x03 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
 	"\n" +
-	"resume_seq\x18\x04 \x01(\x04R\tresumeSeq\"V\n" +
+	"resume_seq\x18\x04 \x01(\x04R\tresumeSeq\x12&\n" +
+	"\x0fresume_call_seq\x18\x05 \x01(\x04R\rresumeCallSeq\"V\n" +
 	"\x0fRegisterAddress\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x123\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x1f.sipcluster.tlib.v1.AddressModeR\x04mode\"#\n" +
@@ -1768,13 +2147,14 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x1e\n" +
 	"\fQueryAddress\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\"\r\n" +
-	"\vQueryServer\"\x95\x01\n" +
+	"\vQueryServer\"\xbd\x01\n" +
 	"\n" +
 	"MonitorAll\x129\n" +
 	"\x06filter\x18\x01 \x01(\v2!.sipcluster.tlib.v1.MonitorFilterR\x06filter\x12-\n" +
 	"\x12resume_incarnation\x18\x02 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
 	"\n" +
-	"resume_seq\x18\x03 \x01(\x04R\tresumeSeq\"\x8b\x01\n" +
+	"resume_seq\x18\x03 \x01(\x04R\tresumeSeq\x12&\n" +
+	"\x0fresume_call_seq\x18\x04 \x01(\x04R\rresumeCallSeq\"\x8b\x01\n" +
 	"\rMonitorFilter\x123\n" +
 	"\x05kinds\x18\x01 \x03(\x0e2\x1d.sipcluster.tlib.v1.EventKindR\x05kinds\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
@@ -1815,10 +2195,22 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1f\n" +
 	"\vduration_ms\x18\x02 \x01(\rR\n" +
 	"durationMs\x12\x1a\n" +
-	"\bpriority\x18\x03 \x01(\rR\bpriority\"T\n" +
+	"\bpriority\x18\x03 \x01(\rR\bpriority\"\x9c\x02\n" +
+	"\tRouteCall\x12\x17\n" +
+	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x10\n" +
+	"\x02dn\x18\x02 \x01(\tH\x00R\x02dn\x12\x16\n" +
+	"\x05group\x18\x03 \x01(\tH\x00R\x05group\x12\x1c\n" +
+	"\bexternal\x18\x04 \x01(\tH\x00R\bexternal\x12\x18\n" +
+	"\x06reject\x18\x05 \x01(\rH\x00R\x06reject\x12H\n" +
+	"\tuser_data\x18\x06 \x03(\v2+.sipcluster.tlib.v1.RouteCall.UserDataEntryR\buserData\x1a;\n" +
+	"\rUserDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
+	"\vdestination\"o\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xb2\x06\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
+	"\bcall_seq\x18\x03 \x01(\x04R\acallSeq\"\xb9\t\n" +
 	"\x05Event\x125\n" +
 	"\amessage\x18\x01 \x01(\x0e2\x1b.sipcluster.tlib.v1.MessageR\amessage\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
@@ -1840,11 +2232,24 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"error_code\x18\x0e \x01(\x0e2\x1d.sipcluster.tlib.v1.ErrorCodeR\terrorCode\x12#\n" +
 	"\rerror_message\x18\x0f \x01(\tR\ferrorMessage\x126\n" +
 	"\x06server\x18\x10 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\x12\x18\n" +
-	"\aresumed\x18\x11 \x01(\bR\aresumed\x1a:\n" +
+	"\aresumed\x18\x11 \x01(\bR\aresumed\x12\x17\n" +
+	"\aconn_id\x18\x12 \x01(\tR\x06connId\x12\x19\n" +
+	"\bother_dn\x18\x13 \x01(\tR\aotherDn\x12<\n" +
+	"\fthis_dn_role\x18\x14 \x01(\x0e2\x1a.sipcluster.tlib.v1.DNRoleR\n" +
+	"thisDnRole\x12\x10\n" +
+	"\x03ani\x18\x15 \x01(\tR\x03ani\x12\x12\n" +
+	"\x04dnis\x18\x16 \x01(\tR\x04dnis\x12D\n" +
+	"\tuser_data\x18\x17 \x03(\v2'.sipcluster.tlib.v1.Event.UserDataEntryR\buserData\x129\n" +
+	"\tcall_type\x18\x18 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x12\x14\n" +
+	"\x05cause\x18\x19 \x01(\rR\x05cause\x12\x19\n" +
+	"\bcall_seq\x18\x1a \x01(\x04R\acallSeq\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n" +
 	"\x0fExtensionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
+	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbf\x01\n" +
 	"\n" +
@@ -1897,7 +2302,17 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x14EVENT_AGENT_RESERVED\x10\x80\x01\x12\x1c\n" +
 	"\x17EVENT_DN_OUT_OF_SERVICE\x10\x93\x01\x12\x1d\n" +
 	"\x18EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x14\n" +
-	"\x0fEND_OF_SNAPSHOT\x10\xe8\a*\xf1\x01\n" +
+	"\x0fEND_OF_SNAPSHOT\x10\xe8\a*S\n" +
+	"\x06DNRole\x12\x17\n" +
+	"\x13DN_ROLE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13DN_ROLE_ORIGINATION\x10\x01\x12\x17\n" +
+	"\x13DN_ROLE_DESTINATION\x10\x02*\x83\x01\n" +
+	"\bCallType\x12\x19\n" +
+	"\x15CALL_TYPE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CALL_TYPE_INTERNAL\x10\x01\x12\x15\n" +
+	"\x11CALL_TYPE_INBOUND\x10\x02\x12\x16\n" +
+	"\x12CALL_TYPE_OUTBOUND\x10\x03\x12\x15\n" +
+	"\x11CALL_TYPE_CONSULT\x10\x04*\xf1\x01\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eNOT_REGISTERED\x10)\x12\x13\n" +
@@ -1925,77 +2340,87 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 	return file_api_tlibpb_tlib_proto_rawDescData
 }
 
-var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),              // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                // 1: sipcluster.tlib.v1.EventKind
 	(AgentWorkMode)(0),            // 2: sipcluster.tlib.v1.AgentWorkMode
 	(Message)(0),                  // 3: sipcluster.tlib.v1.Message
-	(ErrorCode)(0),                // 4: sipcluster.tlib.v1.ErrorCode
-	(*ClientMessage)(nil),         // 5: sipcluster.tlib.v1.ClientMessage
-	(*OpenSession)(nil),           // 6: sipcluster.tlib.v1.OpenSession
-	(*RegisterAddress)(nil),       // 7: sipcluster.tlib.v1.RegisterAddress
-	(*UnregisterAddress)(nil),     // 8: sipcluster.tlib.v1.UnregisterAddress
-	(*QueryAddress)(nil),          // 9: sipcluster.tlib.v1.QueryAddress
-	(*QueryServer)(nil),           // 10: sipcluster.tlib.v1.QueryServer
-	(*MonitorAll)(nil),            // 11: sipcluster.tlib.v1.MonitorAll
-	(*MonitorFilter)(nil),         // 12: sipcluster.tlib.v1.MonitorFilter
-	(*StopMonitor)(nil),           // 13: sipcluster.tlib.v1.StopMonitor
-	(*AgentLogin)(nil),            // 14: sipcluster.tlib.v1.AgentLogin
-	(*AgentLogout)(nil),           // 15: sipcluster.tlib.v1.AgentLogout
-	(*AgentReady)(nil),            // 16: sipcluster.tlib.v1.AgentReady
-	(*AgentNotReady)(nil),         // 17: sipcluster.tlib.v1.AgentNotReady
-	(*ReserveAgent)(nil),          // 18: sipcluster.tlib.v1.ReserveAgent
-	(*ServerMessage)(nil),         // 19: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                 // 20: sipcluster.tlib.v1.Event
-	(*ServerInfo)(nil),            // 21: sipcluster.tlib.v1.ServerInfo
-	nil,                           // 22: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                           // 23: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                           // 24: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                           // 25: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                           // 26: sipcluster.tlib.v1.Event.ReasonsEntry
-	nil,                           // 27: sipcluster.tlib.v1.Event.ExtensionsEntry
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(DNRole)(0),                   // 4: sipcluster.tlib.v1.DNRole
+	(CallType)(0),                 // 5: sipcluster.tlib.v1.CallType
+	(ErrorCode)(0),                // 6: sipcluster.tlib.v1.ErrorCode
+	(*ClientMessage)(nil),         // 7: sipcluster.tlib.v1.ClientMessage
+	(*OpenSession)(nil),           // 8: sipcluster.tlib.v1.OpenSession
+	(*RegisterAddress)(nil),       // 9: sipcluster.tlib.v1.RegisterAddress
+	(*UnregisterAddress)(nil),     // 10: sipcluster.tlib.v1.UnregisterAddress
+	(*QueryAddress)(nil),          // 11: sipcluster.tlib.v1.QueryAddress
+	(*QueryServer)(nil),           // 12: sipcluster.tlib.v1.QueryServer
+	(*MonitorAll)(nil),            // 13: sipcluster.tlib.v1.MonitorAll
+	(*MonitorFilter)(nil),         // 14: sipcluster.tlib.v1.MonitorFilter
+	(*StopMonitor)(nil),           // 15: sipcluster.tlib.v1.StopMonitor
+	(*AgentLogin)(nil),            // 16: sipcluster.tlib.v1.AgentLogin
+	(*AgentLogout)(nil),           // 17: sipcluster.tlib.v1.AgentLogout
+	(*AgentReady)(nil),            // 18: sipcluster.tlib.v1.AgentReady
+	(*AgentNotReady)(nil),         // 19: sipcluster.tlib.v1.AgentNotReady
+	(*ReserveAgent)(nil),          // 20: sipcluster.tlib.v1.ReserveAgent
+	(*RouteCall)(nil),             // 21: sipcluster.tlib.v1.RouteCall
+	(*ServerMessage)(nil),         // 22: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                 // 23: sipcluster.tlib.v1.Event
+	(*ServerInfo)(nil),            // 24: sipcluster.tlib.v1.ServerInfo
+	nil,                           // 25: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                           // 26: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                           // 27: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                           // 28: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                           // 29: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                           // 30: sipcluster.tlib.v1.Event.ReasonsEntry
+	nil,                           // 31: sipcluster.tlib.v1.Event.ExtensionsEntry
+	nil,                           // 32: sipcluster.tlib.v1.Event.UserDataEntry
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
-	6,  // 0: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	7,  // 1: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
-	8,  // 2: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
-	9,  // 3: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
-	10, // 4: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
-	11, // 5: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	13, // 6: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	14, // 7: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
-	15, // 8: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
-	16, // 9: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
-	17, // 10: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
-	18, // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	0,  // 12: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	12, // 13: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
-	1,  // 14: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
-	2,  // 15: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	22, // 16: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	23, // 17: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	2,  // 18: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	24, // 19: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	2,  // 20: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	25, // 21: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	20, // 22: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	3,  // 23: sipcluster.tlib.v1.Event.message:type_name -> sipcluster.tlib.v1.Message
-	28, // 24: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	2,  // 25: sipcluster.tlib.v1.Event.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	26, // 26: sipcluster.tlib.v1.Event.reasons:type_name -> sipcluster.tlib.v1.Event.ReasonsEntry
-	27, // 27: sipcluster.tlib.v1.Event.extensions:type_name -> sipcluster.tlib.v1.Event.ExtensionsEntry
-	4,  // 28: sipcluster.tlib.v1.Event.error_code:type_name -> sipcluster.tlib.v1.ErrorCode
-	21, // 29: sipcluster.tlib.v1.Event.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	5,  // 30: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	19, // 31: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	31, // [31:32] is the sub-list for method output_type
-	30, // [30:31] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	8,  // 0: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	9,  // 1: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
+	10, // 2: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
+	11, // 3: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
+	12, // 4: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
+	13, // 5: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	15, // 6: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	16, // 7: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
+	17, // 8: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
+	18, // 9: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
+	19, // 10: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
+	20, // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	21, // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	0,  // 13: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
+	14, // 14: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	1,  // 15: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
+	2,  // 16: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	25, // 17: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	26, // 18: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	2,  // 19: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	27, // 20: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	2,  // 21: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	28, // 22: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	29, // 23: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	23, // 24: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	3,  // 25: sipcluster.tlib.v1.Event.message:type_name -> sipcluster.tlib.v1.Message
+	33, // 26: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	2,  // 27: sipcluster.tlib.v1.Event.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	30, // 28: sipcluster.tlib.v1.Event.reasons:type_name -> sipcluster.tlib.v1.Event.ReasonsEntry
+	31, // 29: sipcluster.tlib.v1.Event.extensions:type_name -> sipcluster.tlib.v1.Event.ExtensionsEntry
+	6,  // 30: sipcluster.tlib.v1.Event.error_code:type_name -> sipcluster.tlib.v1.ErrorCode
+	24, // 31: sipcluster.tlib.v1.Event.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,  // 32: sipcluster.tlib.v1.Event.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	32, // 33: sipcluster.tlib.v1.Event.user_data:type_name -> sipcluster.tlib.v1.Event.UserDataEntry
+	5,  // 34: sipcluster.tlib.v1.Event.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,  // 35: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	22, // 36: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	36, // [36:37] is the sub-list for method output_type
+	35, // [35:36] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -2016,14 +2441,21 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_AgentReady)(nil),
 		(*ClientMessage_AgentNotReady)(nil),
 		(*ClientMessage_ReserveAgent)(nil),
+		(*ClientMessage_RouteCall)(nil),
+	}
+	file_api_tlibpb_tlib_proto_msgTypes[14].OneofWrappers = []any{
+		(*RouteCall_Dn)(nil),
+		(*RouteCall_Group)(nil),
+		(*RouteCall_External)(nil),
+		(*RouteCall_Reject)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   23,
+			NumEnums:      7,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,14 +31,16 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // TLibrary is served at two ports. At the TCport a session sees every DN of the
-// cluster; at the default port only the DNs that this node owns, and this
-// node's calls.
+// cluster and every call; at the default port only the DNs that this node owns
+// and the calls that arrived at this node, and of those also what happens at
+// routing points.
 type TLibraryClient interface {
 	// Session: the client opens it with OpenSession, the node answers
 	// EventLinkConnected; then requests and events. Every request is answered by
 	// an event with its reference_id: the one named at the request, or
 	// EventError. Events of one DN come in order. A client that reads slowly gets
-	// several changes of a DN's state (or of its agent's) as the last of them; one
+	// several changes of a DN's state (or of its agent's) as the last of them, but
+	// every event of a call; one
 	// that reads nothing for 10 s while there is something to say loses its
 	// session. One that closes its side of the stream leaves in good order: what
 	// it registered ends at once, without a grace.
@@ -71,14 +73,16 @@ type TLibrary_SessionClient = grpc.BidiStreamingClient[ClientMessage, ServerMess
 // for forward compatibility.
 //
 // TLibrary is served at two ports. At the TCport a session sees every DN of the
-// cluster; at the default port only the DNs that this node owns, and this
-// node's calls.
+// cluster and every call; at the default port only the DNs that this node owns
+// and the calls that arrived at this node, and of those also what happens at
+// routing points.
 type TLibraryServer interface {
 	// Session: the client opens it with OpenSession, the node answers
 	// EventLinkConnected; then requests and events. Every request is answered by
 	// an event with its reference_id: the one named at the request, or
 	// EventError. Events of one DN come in order. A client that reads slowly gets
-	// several changes of a DN's state (or of its agent's) as the last of them; one
+	// several changes of a DN's state (or of its agent's) as the last of them, but
+	// every event of a call; one
 	// that reads nothing for 10 s while there is something to say loses its
 	// session. One that closes its side of the stream leaves in good order: what
 	// it registered ends at once, without a grace.

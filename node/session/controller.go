@@ -18,6 +18,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -44,6 +45,7 @@ const MaxSessions = 4096
 // Config of a Controller.
 type Config struct {
 	Table   *dn.Table
+	Calls   *call.Table
 	Machine *fsm.Machine
 	Owner   *Owner
 	// Draining: this node takes no new DNs.
@@ -63,6 +65,8 @@ type Controller struct {
 	monitors atomic.Int64
 
 	mu sync.Mutex
+	// router of this node's calls; nil for none.
+	router Router
 	// addresses that are registered here, and registrations by session token.
 	addresses     map[dn.Number]*address
 	registrations map[string]*registrations

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -25,6 +26,7 @@ type office struct {
 	t        testing.TB
 	machine  *fsm.Machine
 	table    *dn.Table
+	traffic  *call.Table
 	peer     *dn.Copy
 	control  *Controller
 	draining *atomic.Bool
@@ -52,7 +54,8 @@ func newOffice(t testing.TB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.control = New(Config{Table: o.table, Machine: o.machine, Owner: owner, Draining: o.draining.Load, Version: "test", Log: owner.log})
+	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: 64})
+	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Owner: owner, Draining: o.draining.Load, Version: "test", Log: owner.log})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = owner.Run(ctx) })

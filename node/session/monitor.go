@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"slices"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -42,13 +43,16 @@ func (m *monitor) member(config *configpb.DN) bool {
 }
 
 // take turns what the table says into events.
-func (s *session) take(b batch) error {
+func (s *session) take(ctx context.Context, b batch[dn.Item]) error {
 	view := s.c.view()
 	for i := range b.items {
 		it := &b.items[i]
 		switch it.Kind {
 		case dn.Started:
-			if s.snapshot = !it.Resumed; s.snapshot {
+			if s.begins(ctx, it.Resumed) {
+				return nil
+			}
+			if s.snapshot {
 				clear(s.inside)
 			} else if s.monitor != nil && s.monitor.pending {
 				s.endMonitorAll(it.Seq, true)
@@ -65,14 +69,14 @@ func (s *session) take(b batch) error {
 			s.change(view, it)
 		}
 	}
-	s.sent = b.seq
+	s.sent.dn = b.seq
 	s.src.back <- b.items
 	return nil
 }
 
 func (s *session) change(view *fsm.View, it *dn.Item) {
 	n := it.Status.Number
-	if since, mine := s.dns[n]; mine && it.Seq <= since || !s.judge(it) {
+	if since, mine := s.dns[n]; mine && it.Seq <= since.dn || !s.judge(it) {
 		return
 	}
 	switch {
@@ -137,7 +141,7 @@ func (s *session) endSnapshot(view *fsm.View, seq uint64) error {
 			}
 		}
 	}
-	s.snapshot = false
+	s.snapshot, s.phase = false, going
 	s.endMonitorAll(seq, false)
 	return nil
 }

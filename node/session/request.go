@@ -54,6 +54,8 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 		s.monitorAll(ctx, b.MonitorAll, ref)
 	case *tlibpb.ClientMessage_StopMonitor:
 		s.stopMonitor(ref)
+	case *tlibpb.ClientMessage_RouteCall:
+		s.routeCall(ctx, b.RouteCall, ref)
 	default:
 		s.handleDN(ctx, m)
 	}
@@ -121,7 +123,7 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 		return
 	}
 	s.tail(ctx)
-	from := s.c.table.Head()
+	from := place{s.c.table.Head(), s.c.cfg.Calls.Head()}
 	if err := s.c.register(s.reg, n, mode); err != nil {
 		s.refuse(ref, n, err)
 		return
@@ -190,13 +192,13 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	mon.ref, mon.pending = ref, true
 	s.monitor, s.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
 	for n := range s.dns {
-		s.dns[n] = max(s.dns[n], s.sent) // those need not hear it twice
+		s.dns[n] = s.dns[n].later(s.sent) // those need not hear it twice
 	}
 	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
 	if s.ownOnly || mon.owner != "" {
 		from = dn.Resume{} // what the client believes to be inside is not known here
 	}
-	s.listen(ctx, s.c.table.Watch(from))
+	s.listen(ctx, from, m.GetResumeCallSeq())
 }
 
 func (s *session) stopMonitor(ref uint64) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -52,20 +53,21 @@ type session struct {
 	sending *time.Timer
 
 	reg *registrations // nil until the session is open
-	src *source
-	// sent is the newest position that the client heard of; snapshot is true
-	// between a Started without resumption and its end.
-	sent     uint64
-	snapshot bool
-	monitor  *monitor
-	ownOnly  bool
-	// dns are the session's registrations, with the position of the table
-	// behind which each one's events count.
-	dns map[dn.Number]uint64
+	// What it reads of DNs and of calls, see hearing.
+	src   *source[dn.Item]
+	calls *source[call.Item]
+	hearing
+	monitor *monitor
+	ownOnly bool
+	// dns are the session's registrations, with the place behind which each
+	// one's events count.
+	dns map[dn.Number]place
 	// inside are DNs that a client of the default port, or one that monitors
 	// only some owners, believes to be there.
 	inside map[dn.Number]struct{}
 	asked  asked
+	// routes are this client's answers for calls that have not left yet.
+	routes map[string]routed
 	out    []*tlibpb.Event
 	names  names
 }
@@ -79,7 +81,7 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	s := &session{
 		c: c, stream: stream, port: port, log: c.log, stop: cancel,
-		dns: map[dn.Number]uint64{}, inside: map[dn.Number]struct{}{}, names: names{view: c.view},
+		dns: map[dn.Number]place{}, routes: map[string]routed{}, inside: map[dn.Number]struct{}{}, names: names{view: c.view},
 	}
 	s.asked = newAsked()
 	s.sending = time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })
@@ -120,7 +122,9 @@ func (s *session) run(ctx context.Context) error {
 		case m := <-requests:
 			s.handle(ctx, m)
 		case b := <-s.src.batches():
-			err = s.take(b)
+			err = s.take(ctx, b)
+		case b := <-s.callBatches():
+			s.takeCalls(ctx, b)
 		case d := <-s.asked.done:
 			s.answer(ctx, d)
 		case <-tick.C:
@@ -166,6 +170,7 @@ func (s *session) close(orderly bool) {
 	s.stop(errClosed)
 	s.sending.Stop()
 	s.src.end()
+	s.calls.end()
 	s.asked.end()
 	if s.monitor != nil {
 		s.c.monitors.Add(-1)
@@ -192,7 +197,7 @@ func (s *session) flush() error {
 func (s *session) send(events []*tlibpb.Event) error {
 	m := &tlibpb.ServerMessage{Events: events}
 	if !s.snapshot {
-		m.Seq = s.sent
+		m.Seq, m.CallSeq = s.sent.dn, s.sent.call
 	}
 	return s.deliver(m)
 }
@@ -226,27 +231,9 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
 		for _, n := range s.c.registered(s.reg) {
-			s.dns[n] = 0
+			s.dns[n] = place{}
 		}
 		s.log.Info("session resumed", "dns", len(s.dns))
-		s.listen(ctx, s.c.table.Watch(dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}))
-	}
-}
-
-// listen replaces what the session reads.
-func (s *session) listen(ctx context.Context, from *dn.Stream) {
-	s.src.end()
-	s.snapshot, s.sent = false, from.Seq()
-	var pace func() time.Duration
-	if s.monitor != nil {
-		pace = s.c.pace
-	}
-	s.src = newSource(ctx, from, pace)
-}
-
-// tail makes sure that the session hears what changes from now on.
-func (s *session) tail(ctx context.Context) {
-	if s.src == nil {
-		s.listen(ctx, s.c.table.Tail())
+		s.listen(ctx, dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
-
-	"github.com/sipcluster/sipcluster/node/dn"
 )
 
 // Sessions that monitor everything share the node's time: each gets its next
@@ -17,37 +15,43 @@ const (
 	maxPace  = 50 * time.Millisecond
 )
 
-// source reads a stream of the table for a session, in a goroutine of its own
+// source reads a stream of a table for a session, in a goroutine of its own
 // that ends with stop. One batch is on its way at most.
-type source struct {
+type source[I any] struct {
 	// pace is the time between batches; nil for none.
 	pace func() time.Duration
 	stop context.CancelFunc
-	out  chan batch
-	back chan []dn.Item
+	out  chan batch[I]
+	back chan []I
 	done chan struct{}
 }
 
+// reader is a stream of a table.
+type reader[I any] interface {
+	Next(ctx context.Context, buf []I) ([]I, error)
+	Seq() uint64
+}
+
 // batch of items; seq is the stream's position behind it.
-type batch struct {
-	items []dn.Item
+type batch[I any] struct {
+	items []I
 	seq   uint64
 }
 
 const batchSize = 512
 
-func newSource(ctx context.Context, s *dn.Stream, pace func() time.Duration) *source {
+func newSource[I any](ctx context.Context, s reader[I], pace func() time.Duration) *source[I] {
 	ctx, cancel := context.WithCancel(ctx)
-	src := &source{pace: pace, stop: cancel, out: make(chan batch), back: make(chan []dn.Item, 1), done: make(chan struct{})}
-	src.back <- make([]dn.Item, 0, batchSize)
+	src := &source[I]{pace: pace, stop: cancel, out: make(chan batch[I]), back: make(chan []I, 1), done: make(chan struct{})}
+	src.back <- make([]I, 0, batchSize)
 	go src.read(ctx, s)
 	return src
 }
 
-func (src *source) read(ctx context.Context, s *dn.Stream) {
+func (src *source[I]) read(ctx context.Context, s reader[I]) {
 	defer close(src.done)
 	for {
-		var buf []dn.Item
+		var buf []I
 		select {
 		case buf = <-src.back:
 		case <-ctx.Done():
@@ -58,7 +62,7 @@ func (src *source) read(ctx context.Context, s *dn.Stream) {
 			return
 		}
 		select {
-		case src.out <- batch{items, s.Seq()}:
+		case src.out <- batch[I]{items, s.Seq()}:
 		case <-ctx.Done():
 			return
 		}
@@ -69,7 +73,7 @@ func (src *source) read(ctx context.Context, s *dn.Stream) {
 }
 
 // wait takes more or less the pace, so that sessions woken together drift apart.
-func (src *source) wait(ctx context.Context) {
+func (src *source[I]) wait(ctx context.Context) {
 	pace := src.pace()
 	t := time.NewTimer(pace/2 + rand.N(pace+1))
 	defer t.Stop()
@@ -80,7 +84,7 @@ func (src *source) wait(ctx context.Context) {
 }
 
 // end stops the source and waits for its goroutine.
-func (src *source) end() {
+func (src *source[I]) end() {
 	if src != nil {
 		src.stop()
 		<-src.done
@@ -88,7 +92,7 @@ func (src *source) end() {
 }
 
 // batches is where they come; nil for a session that listens to nothing.
-func (src *source) batches() <-chan batch {
+func (src *source[I]) batches() <-chan batch[I] {
 	if src == nil {
 		return nil
 	}

@@ -1,0 +1,106 @@
+package session
+
+import (
+	"context"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Router takes the answers of routing clients for this node's calls.
+type Router interface {
+	// RouteCall has a call go where the route says. It waits for nothing: nil
+	// means that the call was waiting for it and will be told of by
+	// Controller.Tell: EventRouteUsed when it leaves the routing point.
+	RouteCall(conn string, r Route) *Error
+}
+
+// SetRouter says who takes RouteCall. Without one it is not supported.
+func (c *Controller) SetRouter(r Router) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.router = r
+}
+
+// routed is a RouteCall that was taken and not answered.
+type routed struct {
+	ref uint64
+	// from is the position behind which events answer it.
+	from   uint64
+	reject bool
+}
+
+// routeCall does a RouteCall.
+func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64) {
+	s.c.mu.Lock()
+	router := s.c.router
+	s.c.mu.Unlock()
+	route, err := s.route(m)
+	_, waits := s.routes[m.GetConnId()]
+	switch {
+	case router == nil:
+		err = fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node routes no calls")
+	case s.port != DefaultPort:
+		err = fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
+	case err != nil:
+	case waits:
+		err = fail(tlibpb.ErrorCode_IN_SAME_STATE, "this session has routed the call already")
+	case len(s.routes) >= maxAsked:
+		err = fail(tlibpb.ErrorCode_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
+	default:
+		s.tail(ctx)
+		s.routes[m.GetConnId()] = routed{ref: ref, from: s.c.cfg.Calls.Head(), reject: route.Reject != 0}
+		if err = router.RouteCall(m.GetConnId(), route); err == nil {
+			return
+		}
+		delete(s.routes, m.GetConnId())
+	}
+	s.refuse(ref, dn.Number(m.GetDn()), err)
+}
+
+// route is what the client asks for, of the right form.
+func (s *session) route(m *tlibpb.RouteCall) (Route, *Error) {
+	r := Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
+	if !call.ID(m.GetConnId()).Valid() {
+		return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
+	}
+	if err := call.CheckUserData(r.UserData); err != nil {
+		return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v", err)
+	}
+	switch d := m.GetDestination().(type) {
+	case *tlibpb.RouteCall_Dn:
+		n, err := dn.ParseNumber(d.Dn)
+		if err != nil {
+			return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err)
+		}
+		r.DN = n
+	case *tlibpb.RouteCall_External:
+		if !dn.ValidNumber(d.External) {
+			return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "external %.70q is no number", d.External)
+		}
+	case nil:
+		return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
+	}
+	return r, nil
+}
+
+// settleRoute answers a RouteCall by what happens to the call at its routing
+// point: it returns the reference of the request that this event is the answer
+// to, 0 for none.
+func (s *session) settleRoute(e *tlibpb.Event, seq uint64) (ref uint64) {
+	r, ok := s.routes[e.GetConnId()]
+	if !ok || seq <= r.from {
+		return 0
+	}
+	delete(s.routes, e.GetConnId())
+	switch m := e.GetMessage(); {
+	case m == tlibpb.Message_EVENT_ROUTE_USED, m == tlibpb.Message_EVENT_RELEASED && r.reject:
+		return r.ref
+	case m == tlibpb.Message_EVENT_RELEASED, m == tlibpb.Message_EVENT_ABANDONED:
+		s.refuse(r.ref, dn.Number(e.GetThisDn()), fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "the call ended at its routing point"))
+	default:
+		s.refuse(r.ref, dn.Number(e.GetThisDn()), fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again"))
+	}
+	return 0
+}
