@@ -2,10 +2,10 @@ package sip
 
 import (
 	"bytes"
-	"net"
 	"net/netip"
 	"strconv"
 
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -17,7 +17,10 @@ func (s *Server) advertised() string {
 	case s.udp != nil:
 		return s.UDPAddr().String()
 	}
-	return s.TCPAddr().String()
+	for _, l := range s.tcp {
+		return l.Addr().String()
+	}
+	return "localhost"
 }
 
 // names tells whether a URI without a token leads to this node: by the names
@@ -33,7 +36,8 @@ func (s *Server) names(u *message.URI) bool {
 	if a, err := netip.ParseAddrPort(s.cfg.Advertise); err == nil && a == addr {
 		return true
 	}
-	for _, a := range []net.Addr{s.UDPAddr(), s.TCPAddr()} {
+	for t := location.UDP; t <= location.WSS; t++ {
+		a := s.Addr(t)
 		if a == nil {
 			continue
 		}

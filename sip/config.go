@@ -14,8 +14,14 @@ import (
 
 // Config of a Server.
 type Config struct {
-	// UDP and TCP are the host:port to listen on; "" leaves the transport out.
-	UDP, TCP string
+	// UDP to WSS are the host:port to listen on; "" leaves the transport out.
+	UDP, TCP, TLS, WS, WSS string
+	// CertFile and KeyFile are PEM files of what TLS and WSS show. They are
+	// read again when they change.
+	CertFile, KeyFile string
+	// Origins are those of the pages whose scripts may open a WebSocket; nil
+	// means all: the digest decides who may register.
+	Origins []string
 	// Machine is the configuration: DNs, credentials, options.
 	Machine *fsm.Machine
 	// Table is told what is registered here.
@@ -57,7 +63,7 @@ func (c *Config) fill() error {
 	switch {
 	case c.Machine == nil || c.Table == nil || c.Store == nil:
 		return errors.New("sip: Machine, Table and Store are needed")
-	case c.UDP == "" && c.TCP == "":
+	case c.UDP+c.TCP+c.TLS+c.WS+c.WSS == "":
 		return errors.New("sip: no address to listen on")
 	case c.Rate < 0 || c.TimerC < 0:
 		return errors.New("sip: Rate or TimerC is negative")

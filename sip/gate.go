@@ -78,7 +78,7 @@ var known = map[string]bool{
 func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location.Transport) {
 	in.tidy, in.reply, in.proxied = in.tidy[:0], in.reply[:0], false
 	in.answer.reset()
-	if in.msg.Parse(data, t.Connected()) != nil {
+	if in.msg.Parse(data, t.Stream()) != nil {
 		g.stats.malformed.Add(1)
 		return
 	}

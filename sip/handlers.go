@@ -152,15 +152,12 @@ func hasOption(lists [][]byte, option string) bool {
 // origin is how and from where a request came. sipgo knows it of connections;
 // of datagrams the gate wrote it down.
 func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
-	t, from := location.WSS, value(req, message.OriginName)
-	for ; t > location.UDP; t-- {
-		if req.Transport() == t.String() {
-			from = req.Source()
-			break
-		}
+	if req.Transport() == location.UDP.String() {
+		addr, _ := netip.ParseAddrPort(value(req, message.OriginName))
+		return location.UDP, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
-	addr, _ := netip.ParseAddrPort(from)
-	return t, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	k := parseFlowKey(req.Source())
+	return k.transport, k.peer
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer) {

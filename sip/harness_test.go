@@ -35,6 +35,13 @@ type world struct {
 	store   *location.Store
 	server  *Server
 	cfg     Config
+
+	// Of a world with calls.
+	serve    func(context.Context, *Call)
+	peers    map[dn.Node]string // SIP addresses
+	noAnswer time.Duration
+	progress chan int
+	outcomes chan Outcome
 }
 
 func newWorld(t testing.TB, change func(*Config)) *world {
@@ -136,7 +143,7 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// line is a client of one socket, UDP or TCP.
+// line is a client of one socket of any transport.
 type line struct {
 	t    testing.TB
 	conn net.Conn
@@ -145,11 +152,7 @@ type line struct {
 
 func (w *world) dial(network string) *line {
 	w.t.Helper()
-	addr := w.server.UDPAddr()
-	if network == "tcp" {
-		addr = w.server.TCPAddr()
-	}
-	c, err := net.Dial(network, addr.String())
+	c, err := w.connect(network)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -264,6 +267,10 @@ func (r reg) String() string {
 
 // authorize computes credentials for a challenge, nc counted by the caller.
 func authorize(challenge, user, password string, nc int) string {
+	return authorizeFor("REGISTER", challenge, user, password, nc)
+}
+
+func authorizeFor(method, challenge, user, password string, nc int) string {
 	p := map[string]string{}
 	for _, part := range strings.Split(strings.TrimPrefix(challenge, "Digest "), ", ") {
 		name, value, _ := strings.Cut(part, "=")
@@ -274,7 +281,7 @@ func authorize(challenge, user, password string, nc int) string {
 		h = sha256Hex
 	}
 	uri := "sip:" + testRealm
-	ha1, ha2 := h(user+":"+p["realm"]+":"+password), h("REGISTER:"+uri)
+	ha1, ha2 := h(user+":"+p["realm"]+":"+password), h(method+":"+uri)
 	base := fmt.Sprintf(`Digest username="%s", realm="%s", nonce="%s", uri="%s", algorithm=%s`, user, p["realm"], p["nonce"], uri, p["algorithm"])
 	if nc == 0 {
 		return base + fmt.Sprintf(`, response="%s"`, h(ha1+":"+p["nonce"]+":"+ha2))

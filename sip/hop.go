@@ -26,7 +26,7 @@ func (h *hop) Reliable() bool { return h.transport.Connected() }
 // Send implements transaction.Sender.
 func (h *hop) Send(b []byte) error {
 	if h.transport.Connected() {
-		if f := h.s.flows.get(h.addr); f != nil {
+		if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil {
 			return f.post(b)
 		}
 		return errNoFlow
@@ -40,7 +40,7 @@ func (h *hop) Send(b []byte) error {
 
 // ended is closed when the connection ends; nil for datagrams.
 func (h *hop) ended() <-chan struct{} {
-	if f := h.s.flows.get(h.addr); f != nil && h.transport.Connected() {
+	if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil && h.transport.Connected() {
 		return f.closed
 	}
 	return nil
@@ -49,13 +49,15 @@ func (h *hop) ended() <-chan struct{} {
 // keep makes a connection over which somebody known has called last when it is
 // silent, as one over which somebody registered does.
 func (h *hop) keep() {
-	if f := h.s.flows.get(h.addr); f != nil && h.transport.Connected() {
+	if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil && h.transport.Connected() {
 		f.kept.Store(true)
 	}
 }
 
 // alive tells whether there is a way to send at all.
-func (h *hop) alive() bool { return !h.transport.Connected() || h.s.flows.get(h.addr) != nil }
+func (h *hop) alive() bool {
+	return !h.transport.Connected() || h.s.flows.get(flowKey{h.transport, h.addr}) != nil
+}
 
 // via is the value of our Via on the way to the hop.
 func (h *hop) via(branch string) []byte {

@@ -171,16 +171,13 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 		}
 		return
 	}
-	if f := p.s.flows.get(b.Source); f != nil {
+	if f := p.s.flows.get(flowKey{b.Transport, b.Source}); f != nil {
 		f.offer(m.Bytes())
 	}
 }
 
 func (p *pings) sentBy(t location.Transport) string {
-	if t == location.UDP && p.s.udp != nil {
-		return p.s.udp.LocalAddr().String()
-	}
-	if a := p.s.TCPAddr(); a != nil {
+	if a := p.s.Addr(t); a != nil {
 		return a.String()
 	}
 	return "localhost"

@@ -30,6 +30,9 @@ type register struct {
 	bindings []location.Binding
 }
 
+// flow is the connection that it came over.
+func (r *register) flow() flowKey { return flowKey{r.transport, r.source} }
+
 // contact is one Contact of a REGISTER.
 type contact struct {
 	uri, params []byte

@@ -156,7 +156,7 @@ func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) 
 	number, now, lim := dn.Number(d.GetNumber()), g.now(), limitsOf(v.Options())
 	dec, lost := g.apply(r, number, lim, now)
 	if lost {
-		g.flowEnded(r.source, number)
+		g.flowEnded(r.flow(), number)
 	}
 	if dec.fault != nil {
 		a.refuse(dec.fault, lim.min)
@@ -223,7 +223,7 @@ func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *dec
 			g.stats.refreshes.Add(1)
 		}
 		g.store.Put(&location.Entry{Record: g.table.Register(n, dn.Registered), Bindings: dec.bindings})
-		return !r.transport.Connected() || g.flows.attach(r.source, n)
+		return !r.transport.Connected() || g.flows.attach(r.flow(), n)
 	case len(dec.bindings) > 0:
 		g.stats.removals.Add(1)
 		g.store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})

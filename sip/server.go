@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -17,24 +16,24 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sipcluster/sipcluster/sip/digest"
-	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 // Server is the SIP port of a node.
 type Server struct {
-	cfg       Config
-	log       *slog.Logger
-	stats     *counters
-	registrar *registrar
-	gate      *gate
-	flows     *flows
-	pings     *pings
-	proxy     *proxy // nil without calls
-	ua        *sipgo.UserAgent
-	srv       *sipgo.Server
-	udp       *datagrams
-	tcp       []*listener
-	unflushed seldom
+	cfg         Config
+	log         *slog.Logger
+	stats       *counters
+	registrar   *registrar
+	gate        *gate
+	flows       *flows
+	pings       *pings
+	proxy       *proxy // nil without calls
+	ua          *sipgo.UserAgent
+	srv         *sipgo.Server
+	udp         *datagrams
+	tcp         []*listener
+	certificate *certificate // of TLS; nil without
+	unflushed   seldom
 
 	closing sync.Once
 	closed  chan struct{}
@@ -82,27 +81,6 @@ func newRegistrar(cfg *Config, stats *counters, fl *flows) *registrar {
 		g.hosts[strings.ToLower(h)] = true
 	}
 	return g
-}
-
-// listen binds. Every kind of listener is made here; TLS and WebSocket will
-// wrap theirs in a listener whose connections are past their handshakes.
-func (s *Server) listen() error {
-	if s.cfg.UDP != "" {
-		c, err := listenUDP(s.cfg.UDP)
-		if err != nil {
-			return err
-		}
-		s.udp = newDatagrams(c, s.gate, &fast{registrar: s.registrar}, s.stats, s.flush, s.log)
-	}
-	if s.cfg.TCP != "" {
-		l, err := net.Listen("tcp", s.cfg.TCP)
-		if err != nil {
-			return fmt.Errorf("sip: %w", err)
-		}
-		s.tcp = append(s.tcp, &listener{Listener: l, transport: location.TCP, gate: s.gate, flows: s.flows,
-			slow: wholeMessage, stuck: stuckWrite, ended: s.registrar.flowEnded, log: s.log})
-	}
-	return nil
 }
 
 // stack sets sipgo up.
@@ -168,6 +146,10 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.registrar.yield(ctx) })
 	group.Go(func() error { return s.registrar.follow(ctx) })
 	group.Go(func() error { return s.pings.run(ctx) })
+	group.Go(func() error { return s.keepWebSockets(ctx) })
+	if s.certificate != nil {
+		group.Go(func() error { return s.certificate.follow(ctx) })
+	}
 	if s.proxy != nil {
 		group.Go(func() error { return s.proxy.run(ctx) })
 	}
@@ -211,24 +193,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// UDPAddr is the address that UDP is served on; nil when it is not.
-func (s *Server) UDPAddr() net.Addr {
-	if s.udp == nil {
-		return nil
-	}
-	return s.udp.LocalAddr()
-}
-
-// TCPAddr is the address that TCP is served on; nil when it is not.
-func (s *Server) TCPAddr() net.Addr {
-	for _, l := range s.tcp {
-		if l.transport == location.TCP {
-			return l.Addr()
-		}
-	}
-	return nil
 }
 
 // Stats are the counts of now.

@@ -24,7 +24,7 @@ type pipes struct {
 func newPipes() *pipes {
 	p := &pipes{ended: make(chan dn.Number, 1)}
 	p.l = &listener{flows: newFlows(10), gate: &gate{stats: &counters{}, seed: maphash.MakeSeed()}, slow: wholeMessage, stuck: stuckWrite,
-		ended: func(_ netip.AddrPort, n dn.Number) { p.ended <- n }}
+		ended: func(_ flowKey, n dn.Number) { p.ended <- n }}
 	return p
 }
 
@@ -34,7 +34,7 @@ func (p *pipes) open(t *testing.T, peer string, n dn.Number) (*flow, net.Conn) {
 	t.Helper()
 	server, phone := net.Pipe()
 	f := &flow{Conn: server, l: p.l, closed: make(chan struct{}), pending: newPending(p.l.gate.seed), peer: netip.MustParseAddrPort(peer)}
-	if err := p.l.flows.add(f); err != nil || !p.l.flows.attach(f.peer, n) {
+	if err := p.l.flows.add(f); err != nil || !p.l.flows.attach(f.key(), n) {
 		t.Fatal(err)
 	}
 	go func() {
@@ -73,7 +73,7 @@ func TestFlow_AStuckWriteEndsItsConnectionOnly(t *testing.T) {
 				if err := <-done; name == "answer" && !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
 				}
-				if p.l.flows.get(stuck.peer) != nil || p.l.flows.get(fine.peer) != fine {
+				if p.l.flows.get(stuck.key()) != nil || p.l.flows.get(fine.key()) != fine {
 					t.Error("the wrong connection ended")
 				}
 				if _, err := deaf.Read(got); !errors.Is(err, io.EOF) {

@@ -42,22 +42,16 @@ type listener struct {
 	slow time.Duration
 	// stuck is how long a write may block.
 	stuck time.Duration
-	ended func(peer netip.AddrPort, n dn.Number)
+	ended func(key flowKey, n dn.Number)
 	log   *slog.Logger
 }
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		c, err := l.Listener.Accept()
+		c, err := accept(l.Listener, l.log)
 		if err != nil {
-			if isClosed(err) {
-				return nil, err
-			}
-			// Out of descriptors, or the peer went away: others may come.
-			l.log.Warn("cannot accept a SIP connection", "err", err)
-			<-time.After(10 * time.Millisecond)
-			continue
+			return nil, err
 		}
 		if f := l.flow(c); f != nil {
 			return f, nil
@@ -73,11 +67,14 @@ func (l *listener) flow(c net.Conn) *flow {
 	}
 	peer := a.AddrPort()
 	f := &flow{Conn: c, l: l, pending: newPending(l.gate.seed), closed: make(chan struct{}), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
+	if _, ok := c.(*wsConn); ok {
+		f.frames = &frames{limit: maxStreamed}
+	}
 	if l.flows.add(f) != nil {
 		c.Close()
 		return nil
 	}
-	if t, ok := c.(*net.TCPConn); ok {
+	if t := tcpOf(c); t != nil {
 		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
 	}
 	return f
@@ -99,8 +96,9 @@ type flow struct {
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
 	began   time.Time
-	held    bool   // buf holds whole messages that had to wait for answers
-	ready   []byte // tidy messages for sipgo
+	frames  *frames // of a WebSocket; nil of a stream
+	held    bool    // buf holds whole messages that had to wait for answers
+	ready   []byte  // tidy messages for sipgo
 	failed  error
 	arrival arrival
 }
@@ -125,7 +123,7 @@ func (f *flow) next() error {
 		return io.EOF
 	}
 	if f.held {
-		return f.cut()
+		return f.split()
 	}
 	return f.fill()
 }
@@ -152,22 +150,37 @@ func (f *flow) fill() error {
 	}
 	n, err := f.Conn.Read(f.buf[len(f.buf):cap(f.buf)])
 	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && len(f.buf) == 0 && (f.kept.Load() || f.l.flows.registered(f)) {
+		if errors.Is(err, os.ErrDeadlineExceeded) && f.idle() && (f.kept.Load() || f.l.flows.registered(f)) {
 			return nil
 		}
 		// What came stays incomplete; whose it was may still listen.
-		f.refuse(f.buf[:message.Head(f.buf)], message.ErrFraming)
+		if f.frames == nil {
+			f.refuse(f.buf[:message.Head(f.buf)], message.ErrFraming)
+		}
 		return io.EOF
 	}
-	if len(f.buf) == 0 {
+	if f.idle() {
 		f.began = time.Now()
 	}
 	f.buf = f.buf[:len(f.buf)+n]
+	return f.split()
+}
+
+// idle tells whether no part of a message has come.
+func (f *flow) idle() bool {
+	return len(f.buf) == 0 && (f.frames == nil || f.frames.kind == 0)
+}
+
+// split finds the messages in the buffer, in the way of the transport.
+func (f *flow) split() error {
+	if f.frames != nil {
+		return f.cutFrames()
+	}
 	return f.cut()
 }
 
 func (f *flow) deadline() time.Time {
-	if len(f.buf) > 0 {
+	if !f.idle() {
 		return f.began.Add(f.l.slow)
 	}
 	return time.Now().Add(idleFlow)
@@ -196,11 +209,16 @@ func (f *flow) cut() error {
 		}
 		rest, f.began = rest[n:], time.Now()
 	}
+	f.keep(rest)
+	return nil
+}
+
+// keep keeps what is no whole message yet.
+func (f *flow) keep(rest []byte) {
 	f.buf = f.buf[:copy(f.buf, rest)]
 	if len(f.buf) == 0 && cap(f.buf) > 8192 {
 		f.buf = nil
 	}
-	return nil
 }
 
 // keepAlive skips CRLFs before a message and answers a double one (RFC 5626 §3.5.1).
@@ -305,7 +323,7 @@ func (f *flow) Close() error {
 	f.closing.Do(func() {
 		close(f.closed)
 		for _, n := range f.l.flows.remove(f) {
-			f.l.ended(f.peer, n)
+			f.l.ended(f.key(), n)
 		}
 	})
 	return err

@@ -3,11 +3,12 @@ package sip
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 func TestFlow_APhoneThatNeverReads(t *testing.T) {
@@ -62,4 +63,6 @@ func TestFlow_AllAnswersOfOneRead(t *testing.T) {
 }
 
 // localOf is the address of the client, as the server knows the connection by.
-func localOf(l *line) netip.AddrPort { return l.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
+func localOf(l *line) flowKey {
+	return flowKey{location.TCP, l.conn.LocalAddr().(*net.TCPAddr).AddrPort()}
+}

@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -60,8 +59,10 @@ func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Bind
 }
 
 // flowEnded drops the bindings of a DN that came over a connection.
-func (g *registrar) flowEnded(peer netip.AddrPort, n dn.Number) {
-	g.drop(n, dn.Expired, func(b *location.Binding) bool { return b.Transport.Connected() && b.Source == peer })
+func (g *registrar) flowEnded(k flowKey, n dn.Number) {
+	g.drop(n, dn.Expired, func(b *location.Binding) bool {
+		return b.Transport.Connected() && b.Transport == k.transport && b.Source == k.peer
+	})
 }
 
 // expire ends bindings whose lifetime is over, and all while the node is draining.

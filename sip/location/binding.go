@@ -33,6 +33,10 @@ func (t Transport) String() string {
 // Connected tells whether a binding of the transport ends with its connection.
 func (t Transport) Connected() bool { return t != UDP }
 
+// Stream tells whether nothing but Content-Length parts its messages. Those of
+// a WebSocket are parted by its frames (RFC 7118 §4.2).
+func (t Transport) Stream() bool { return t == TCP || t == TLS }
+
 // Binding is one Contact of a DN (RFC 3261 §10.3).
 type Binding struct {
 	// Contact is the URI as the phone wrote it.

@@ -1,0 +1,177 @@
+package sip
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// wsKeepAlive is how often a WebSocket is pinged: proxies and NATs on the way
+// forget what is silent for a minute, and a browser cannot ping.
+const wsKeepAlive = 25 * time.Second
+
+// wsConn is a WebSocket: what is written is one message. What is read are the
+// bytes of the other side's frames.
+type wsConn struct {
+	net.Conn
+
+	mu   sync.Mutex // held for a write
+	said bool       // a close frame; nothing follows one
+}
+
+// NetConn is the connection beneath.
+func (c *wsConn) NetConn() net.Conn { return c.Conn }
+
+// Write sends a message (RFC 7118 §4.2: as text or binary).
+func (c *wsConn) Write(b []byte) (int, error) {
+	kind := byte(wsText)
+	if !utf8.Valid(b) {
+		kind = wsBinary
+	}
+	if err := c.frame(kind, b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (c *wsConn) frame(kind byte, payload []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.put(kind, payload)
+}
+
+// put writes a frame; the caller holds mu.
+func (c *wsConn) put(kind byte, payload []byte) error {
+	if c.said {
+		return net.ErrClosed
+	}
+	c.said = kind == wsClose
+	_, err := c.Conn.Write(appendFrame(make([]byte, 0, wsHeaderSize+len(payload)), kind, payload))
+	return err
+}
+
+// sayClose sends a close frame, unless one was sent or something is being written.
+func (c *wsConn) sayClose(why wsError) {
+	if !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(closingTime))
+	var status []byte
+	if why != wsNoStatus {
+		status = binary.BigEndian.AppendUint16(nil, uint16(why))
+	}
+	_ = c.put(wsClose, status)
+}
+
+// Close implements net.Conn.
+func (c *wsConn) Close() error {
+	c.sayClose(wsGoingAway)
+	return c.Conn.Close()
+}
+
+// cutFrames takes whole frames off the buffer, as many as there is room for.
+func (f *flow) cutFrames() error {
+	rest := f.buf
+	f.ready, f.held = f.ready[:0], false
+	for {
+		if f.held = f.pending.full(time.Now()); f.held {
+			break
+		}
+		kind, payload, n, err := f.frames.next(rest)
+		if err == nil && n > 0 {
+			err = f.frame(kind, payload)
+		}
+		if err != nil {
+			return f.hangUp(err)
+		}
+		if n == 0 {
+			break
+		}
+		if rest = rest[n:]; f.frames.kind == 0 {
+			f.began = time.Now()
+		}
+	}
+	f.keep(rest)
+	return nil
+}
+
+// frame serves a message or a control frame. A wsError ends the WebSocket.
+func (f *flow) frame(kind byte, payload []byte) error {
+	switch kind {
+	case wsText, wsBinary:
+		// Keep-alives are as in RFC 5626 §3.5.1, and each message is a frame's
+		// or several frames' (RFC 7118 §4.2).
+		if payload = f.keepAlive(payload); len(payload) > 0 {
+			return f.message(payload)
+		}
+	case wsPing:
+		return f.control(wsPong, payload)
+	case wsClose:
+		return closeStatus(payload)
+	}
+	return nil
+}
+
+// control sends a control frame; a phone that does not read loses its connection.
+func (f *flow) control(kind byte, payload []byte) error {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	err := f.Conn.SetWriteDeadline(time.Now().Add(f.l.stuck))
+	if err == nil {
+		err = f.Conn.(*wsConn).frame(kind, payload)
+	}
+	if err != nil {
+		f.Conn.Close()
+	}
+	return err
+}
+
+// hangUp ends the WebSocket with a close frame of its own: the answer to the
+// other side's, or why no more is taken.
+func (f *flow) hangUp(why error) error {
+	var status wsError
+	c, ok := f.Conn.(*wsConn)
+	if !ok || !errors.As(why, &status) {
+		return why
+	}
+	if status == wsProtocol || status == wsBadText || status == wsTooLarge {
+		f.l.gate.stats.malformed.Add(1)
+	}
+	// What the phone asked before it said goodbye has its answer first.
+	if status != wsProtocol {
+		f.linger()
+	}
+	c.sayClose(status)
+	farewell(c.Conn)
+	return io.EOF
+}
+
+// keepWebSockets pings all WebSockets now and then, whether or not they are in
+// use otherwise.
+func (s *Server) keepWebSockets(ctx context.Context) error {
+	for {
+		if err := wait(ctx, wsKeepAlive); err != nil {
+			return err
+		}
+		for _, f := range s.flows.all() {
+			if f.frames != nil {
+				f.pingWebSocket()
+			}
+		}
+	}
+}
+
+// pingWebSocket makes nobody wait: while a write is on its way there is no need to.
+func (f *flow) pingWebSocket() {
+	if !f.writing.TryLock() {
+		return
+	}
+	f.writing.Unlock()
+	go func() { _ = f.control(wsPing, nil) }()
+}

@@ -1,0 +1,178 @@
+package sip
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// The kinds of frames (RFC 6455 §5.2).
+const (
+	wsContinuation = 0
+	wsText         = 1
+	wsBinary       = 2
+	wsClose        = 8
+	wsPing         = 9
+	wsPong         = 10
+)
+
+// wsError is what ends a WebSocket: the status of its close frame (RFC 6455 §7.4.1).
+type wsError uint16
+
+const (
+	wsNormal     wsError = 1000
+	wsGoingAway  wsError = 1001
+	wsProtocol   wsError = 1002
+	wsBadText    wsError = 1007
+	wsTooLarge   wsError = 1009
+	wsNoStatus   wsError = 1005 // never sent
+	maxControl           = 125
+	wsHeaderSize         = 10 // of our own frames, at most
+)
+
+func (e wsError) Error() string {
+	switch e {
+	case wsBadText:
+		return "text is not UTF-8"
+	case wsTooLarge:
+		return "message too large"
+	case wsProtocol:
+		return "WebSocket protocol error"
+	}
+	return "WebSocket closed"
+}
+
+// frames reads what a phone sends over a WebSocket and joins its fragments.
+type frames struct {
+	limit int
+	// kind and partial are of the message whose end is missing; 0 when none is.
+	kind    byte
+	partial []byte
+}
+
+// wsHeader is the first part of a frame.
+type wsHeader struct {
+	final bool
+	kind  byte
+	size  int // of itself
+	mask  [4]byte
+	body  uint64
+}
+
+// next takes one frame off b: n is its length, 0 while bytes are missing. A
+// whole message has its kind and its payload, and so has a control frame; a
+// fragment has kind wsContinuation. b is changed where it was read.
+func (f *frames) next(b []byte) (kind byte, payload []byte, n int, err error) {
+	h, err := f.header(b)
+	if err != nil || h.size == 0 || uint64(len(b)-h.size) < h.body {
+		return 0, nil, 0, err
+	}
+	n = h.size + int(h.body)
+	payload = b[h.size:n]
+	for i := range payload {
+		payload[i] ^= h.mask[i&3]
+	}
+	if h.kind >= wsClose {
+		return h.kind, payload, n, nil
+	}
+	kind, payload, err = f.join(&h, payload)
+	return kind, payload, n, err
+}
+
+// header reads the header of a frame; its size is 0 while bytes are missing.
+func (f *frames) header(b []byte) (h wsHeader, err error) {
+	if len(b) < 2 {
+		return h, nil
+	}
+	h.final, h.kind, h.body = b[0]&0x80 != 0, b[0]&0x0f, uint64(b[1]&0x7f)
+	if b[0]&0x70 != 0 || b[1]&0x80 == 0 || !f.fits(&h) {
+		return h, wsProtocol
+	}
+	size := 2
+	switch h.body {
+	case 126:
+		if size = 4; len(b) >= size {
+			h.body = uint64(binary.BigEndian.Uint16(b[2:]))
+		}
+	case 127:
+		if size = 10; len(b) >= size {
+			h.body = binary.BigEndian.Uint64(b[2:])
+		}
+	}
+	if len(b) < size {
+		return h, nil
+	}
+	if size == 4 && h.body < 126 || size == 10 && (h.body <= 0xffff || h.body>>63 != 0) {
+		return h, wsProtocol
+	}
+	if h.kind < wsClose && h.body > uint64(f.limit-len(f.partial)) {
+		return h, wsTooLarge
+	}
+	if len(b) >= size+4 {
+		copy(h.mask[:], b[size:])
+		h.size = size + 4
+	}
+	return h, nil
+}
+
+// fits tells whether a frame of the kind may come now.
+func (f *frames) fits(h *wsHeader) bool {
+	switch h.kind {
+	case wsContinuation:
+		return f.kind != 0
+	case wsText, wsBinary:
+		return f.kind == 0
+	case wsClose, wsPing, wsPong:
+		return h.final && h.body <= maxControl
+	}
+	return false
+}
+
+// join puts a data frame behind those before it.
+func (f *frames) join(h *wsHeader, payload []byte) (kind byte, message []byte, err error) {
+	kind = h.kind
+	if kind == wsContinuation || !h.final {
+		if kind != wsContinuation {
+			f.kind = kind
+		}
+		f.partial = append(f.partial, payload...)
+		if !h.final {
+			return wsContinuation, nil, nil
+		}
+		kind, payload = f.kind, f.partial
+		f.kind, f.partial = 0, nil
+	}
+	if kind == wsText && !utf8.Valid(payload) {
+		return 0, nil, wsBadText
+	}
+	return kind, payload, nil
+}
+
+// closeStatus reads the payload of a close frame (RFC 6455 §5.5.1, §7.4).
+func closeStatus(payload []byte) wsError {
+	if len(payload) == 0 {
+		return wsNoStatus
+	}
+	if len(payload) == 1 || !utf8.Valid(payload[2:]) {
+		return wsProtocol
+	}
+	code := binary.BigEndian.Uint16(payload)
+	switch {
+	case code >= 1000 && code <= 1014 && (code < 1004 || code > 1006), code >= 3000 && code <= 4999:
+		return wsError(code)
+	}
+	return wsProtocol
+}
+
+// appendFrame writes a frame as a server does: whole and without a mask.
+func appendFrame(dst []byte, kind byte, payload []byte) []byte {
+	dst = append(dst, 0x80|kind)
+	switch n := len(payload); {
+	case n <= maxControl:
+		dst = append(dst, byte(n))
+	case n <= 0xffff:
+		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
+	default:
+		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
+	}
+	return append(dst, payload...)
+}
