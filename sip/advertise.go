@@ -17,8 +17,8 @@ func (s *Server) advertised() string {
 	case s.udp != nil:
 		return s.UDPAddr().String()
 	}
-	for _, l := range s.tcp {
-		return l.Addr().String()
+	if len(s.tcp) > 0 {
+		return s.tcp[0].Addr().String()
 	}
 	return "localhost"
 }
