@@ -136,6 +136,9 @@ func (p *Phone) message(text string) {
 	res := &Response{Code: code, Reason: first[2], Body: body, headers: headers}
 	_, branch, _ := strings.Cut(res.Header("Via"), ";branch=")
 	branch, _, _ = strings.Cut(branch, ";")
+	if strings.HasSuffix(res.Header("CSeq"), "CANCEL") {
+		return // its branch is that of the INVITE
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if got := p.waiting[branch]; got != nil {

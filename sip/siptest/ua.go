@@ -83,10 +83,11 @@ type Call struct {
 	branch        string
 	inviteSeq     uint32
 	answers       chan *Response
+	first         *Response // the first answer, not yet told
 }
 
-// Place sends an INVITE to a URI. Next tells what is answered; a challenge is
-// answered by itself.
+// Place sends an INVITE to a URI, answers a challenge, and returns when
+// something else came back, 100 perhaps. Next tells what.
 func (u *UA) Place(ctx context.Context, uri string, headers ...string) (*Call, error) {
 	tag := rand.Text()[:10]
 	c := &Call{
@@ -100,7 +101,9 @@ func (u *UA) Place(ctx context.Context, uri string, headers ...string) (*Call, e
 	if err := c.sendInvite(); err != nil {
 		return nil, err
 	}
-	return c, ctx.Err()
+	var err error
+	c.first, err = c.step(ctx)
+	return c, err
 }
 
 func (c *Call) sendInvite() error {
@@ -116,14 +119,26 @@ const sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0
 // Next waits for the next response to the INVITE but 100. A failure is
 // acknowledged by itself; a 2xx is not.
 func (c *Call) Next(ctx context.Context) (*Response, error) {
+	res, err := c.first, error(nil)
+	c.first = nil
+	for {
+		if res == nil || res.Code == 100 {
+			res, err = c.step(ctx)
+		}
+		if err != nil || res.Code != 100 {
+			return res, err
+		}
+	}
+}
+
+// step waits for the next response, whatever it is.
+func (c *Call) step(ctx context.Context) (*Response, error) {
 	for {
 		res, err := c.u.next(ctx, c.answers)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case res.Code == 100:
-			continue
-		case res.Code >= 300:
+		}
+		if res.Code >= 300 {
 			c.hop("ACK", res.Header("To"))
 		}
 		if res.Code == 407 && c.challenged(res) {
@@ -132,7 +147,7 @@ func (c *Call) Next(ctx context.Context) (*Response, error) {
 			}
 			continue
 		}
-		if res.Code < 300 {
+		if res.Code > 100 && res.Code < 300 {
 			c.learn(res)
 		}
 		return res, nil

@@ -1,0 +1,412 @@
+package sip
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// callerFunc is a Caller that is a function.
+type callerFunc func(ctx context.Context, c *Call)
+
+func (f callerFunc) Serve(ctx context.Context, c *Call) { f(ctx, c) }
+
+// toOwner is the plain call plane: each DN by the node that owns it, then by a
+// trunk. It waits for the end of the dialog.
+func (w *world) toOwner(ctx context.Context, c *Call) {
+	v := w.machine.View()
+	d := v.DN(c.Called())
+	if d == nil {
+		c.Reject(404, "Not Found")
+		return
+	}
+	t := Target{Deliver: dn.Number(c.Called()), NoAnswer: w.noAnswer}
+	st, _ := w.table.Get(dn.Number(c.Called()))
+	switch {
+	case d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:
+		t = Target{Trunk: TrunkHop{Addr: d.GetTrunk().GetAddress(), Number: c.Called()}}
+	case w.peers[st.Owner] != "":
+		t = Target{Node: NodeHop{SIPAddr: w.peers[st.Owner], DN: dn.Number(c.Called())}, NoAnswer: w.noAnswer}
+	}
+	out := c.Try(ctx, t, func(p Progress) {
+		if w.progress != nil {
+			w.progress <- p.Code
+		}
+	})
+	if w.outcomes != nil {
+		w.outcomes <- out
+	}
+	c.Pass(out)
+}
+
+// callWorld is a running server with calls and the phones 1001 and up.
+func callWorld(t testing.TB, change func(*Config), numbers ...string) *world {
+	t.Helper()
+	var w *world
+	w = newWorld(t, func(c *Config) {
+		c.Calls = callerFunc(func(ctx context.Context, c *Call) { w.serve(ctx, c) })
+		c.Secret = []byte("secret")
+		if change != nil {
+			change(c)
+		}
+	})
+	w.serve = w.toOwner
+	w.outcomes = make(chan Outcome, 64)
+	for _, n := range numbers {
+		w.put(phoneDN(n))
+	}
+	return w.run()
+}
+
+// ua is a phone of the world, registered.
+func (w *world) ua(network, number string) *siptest.UA {
+	w.t.Helper()
+	u := w.stranger(network, number)
+	ctx, cancel := siptest.Within(5 * time.Second)
+	defer cancel()
+	if res, err := u.Register(ctx, time.Hour); err != nil || res.Code != 200 {
+		w.t.Fatal(res, err)
+	}
+	return u
+}
+
+// stranger is a phone that did not register.
+func (w *world) stranger(network, number string) *siptest.UA {
+	w.t.Helper()
+	addr := w.server.UDPAddr()
+	if network == "tcp" {
+		addr = w.server.TCPAddr()
+	}
+	u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: addr.String(), Transport: network})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(u.Close)
+	return u
+}
+
+func uriTo(number string) string { return "sip:" + number + "@" + testRealm }
+
+// script is a test's steps, each of which may fail it.
+type script struct {
+	t   testing.TB
+	ctx context.Context //nolint:containedctx // that of the test
+}
+
+func newScript(t testing.TB) *script {
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	t.Cleanup(cancel)
+	return &script{t, ctx}
+}
+
+func (s *script) ok(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *script) place(u *siptest.UA, number string, headers ...string) *siptest.Call {
+	s.t.Helper()
+	c, err := u.Place(s.ctx, uriTo(number), headers...)
+	s.ok(err)
+	return c
+}
+
+func (s *script) take(u *siptest.UA) *siptest.Call {
+	s.t.Helper()
+	c, err := u.Take(s.ctx)
+	s.ok(err)
+	return c
+}
+
+func (s *script) await(c *siptest.Call, code int) *siptest.Response {
+	s.t.Helper()
+	res, err := c.Await(s.ctx, code)
+	s.ok(err)
+	return res
+}
+
+func (s *script) expect(c *siptest.Call, method string) *siptest.Message {
+	s.t.Helper()
+	m, err := c.Expect(s.ctx, method)
+	s.ok(err)
+	return m
+}
+
+// do asks within the call and wants a code.
+func (s *script) do(c *siptest.Call, method string, code int, headers ...string) *siptest.Response {
+	s.t.Helper()
+	res, err := c.Do(s.ctx, method, headers...)
+	s.ok(err)
+	if res.Code != code {
+		s.t.Fatalf("%s: %d %s, want %d", method, res.Code, res.Reason, code)
+	}
+	return res
+}
+
+// up makes a call that is answered.
+func (s *script) up(from, to *siptest.UA, number string) (out, in *siptest.Call) {
+	s.t.Helper()
+	out = s.place(from, number)
+	in = s.take(to)
+	s.ok(in.Ring())
+	s.await(out, 180)
+	s.ok(in.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+	return out, in
+}
+
+func TestProxy_CallsADNOfThisNode(t *testing.T) {
+	for _, networks := range [][2]string{{"udp", "udp"}, {"tcp", "tcp"}, {"udp", "tcp"}, {"tcp", "udp"}} {
+		t.Run(networks[0]+" to "+networks[1], func(t *testing.T) {
+			w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+			a, b := w.ua(networks[0], "1001"), w.ua(networks[1], "1002")
+			out, in := s.up(a, b, "1002")
+			if in.Invite.Header("Proxy-Authorization") != "" || in.Invite.Header("X-Sipcluster-Origin") != "" {
+				t.Error(in.Invite)
+			}
+			s.do(out, "INVITE", 200)
+			s.ok(out.Ack())
+			s.expect(in, "ACK")
+			s.do(in, "UPDATE", 200)
+			s.expect(out, "UPDATE")
+			s.do(out, "INFO", 200, "Content-Type: application/x")
+			s.expect(in, "INFO")
+			s.do(in, "REFER", 200, "Refer-To: <"+uriTo("1003")+">")
+			s.expect(out, "REFER")
+			s.do(in, "BYE", 200)
+			s.expect(out, "BYE")
+			d := (<-w.outcomes).Dialog
+			<-d.Released
+			if d.By() != CalledSide {
+				t.Error(d.By())
+			}
+		})
+	}
+}
+
+func TestProxy_CancelWhileItRings(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(in.Ring())
+	s.await(out, 180)
+	out.Cancel()
+	s.expect(in, "CANCEL")
+	s.ok(in.Refuse(487, "Request Terminated"))
+	s.await(out, 487)
+	if o := <-w.outcomes; o.Code != 487 || o.Answered {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestProxy_AnswerCrossesTheCancel(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("tcp", "1002")
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(in.Ring())
+	s.await(out, 180)
+	out.Cancel()
+	s.expect(in, "CANCEL")
+	s.ok(in.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+	s.do(out, "BYE", 200)
+	if o := <-w.outcomes; !o.Answered {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestProxy_AnswerAfterTheEndIsHungUp answers when the caller has its 487.
+func TestProxy_AnswerAfterTheEndIsHungUp(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(in.Ring())
+	s.await(out, 180)
+	out.Cancel()
+	s.expect(in, "CANCEL")
+	s.await(out, 487) // after the last words
+	s.ok(in.Answer())
+	s.expect(in, "ACK")
+	s.expect(in, "BYE")
+}
+
+func TestProxy_Failures(t *testing.T) {
+	for code, reason := range map[int]string{486: "Busy Here", 603: "Decline", 302: "Moved Temporarily", 480: "Temporarily Unavailable"} {
+		t.Run(reason, func(t *testing.T) {
+			w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+			out := s.place(a, "1002")
+			s.ok(s.take(b).Refuse(code, reason, "Contact: <sip:else@where.test>", "Warning: 399 x \"why\""))
+			res := s.await(out, code)
+			if res.Reason != reason || res.Header("Contact") != "<sip:else@where.test>" || res.Header("Warning") == "" {
+				t.Error(res)
+			}
+			if o := <-w.outcomes; o.Code != code || o.Retry {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+func TestProxy_NoAnswer(t *testing.T) {
+	for name, change := range map[string]func(*world, *Config){
+		"timer C":   func(_ *world, c *Config) { c.TimerC = 300 * time.Millisecond },
+		"no answer": func(w *world, _ *Config) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := callWorld(t, func(c *Config) { change(nil, c) }, "1001", "1002")
+			if name == "no answer" {
+				w.noAnswer = 300 * time.Millisecond
+			}
+			s := newScript(t)
+			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+			out := s.place(a, "1002")
+			in := s.take(b)
+			s.ok(in.Ring())
+			s.await(out, 180)
+			s.expect(in, "CANCEL")
+			s.ok(in.Refuse(487, "Request Terminated"))
+			s.await(out, 408)
+		})
+	}
+}
+
+func TestProxy_ForksToAllBindings(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b, c := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("tcp", "1002")
+	out := s.place(a, "1002")
+	first, second := s.take(b), s.take(c)
+	s.ok(first.Ring())
+	s.ok(second.Ring())
+	s.await(out, 180)
+	s.await(out, 180)
+	s.ok(second.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(second, "ACK")
+	s.expect(first, "CANCEL")
+	s.ok(first.Refuse(487, "Request Terminated"))
+	s.do(out, "BYE", 200)
+	s.expect(second, "BYE")
+}
+
+func TestProxy_ADeclineStopsAll(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b, c := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("udp", "1002")
+	out := s.place(a, "1002")
+	first, second := s.take(b), s.take(c)
+	s.ok(first.Ring())
+	s.await(out, 180)
+	s.ok(second.Refuse(603, "Decline"))
+	s.expect(first, "CANCEL")
+	s.ok(first.Refuse(487, "Request Terminated"))
+	s.await(out, 603)
+}
+
+func TestProxy_RingsTheBestFirst(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b, c := w.ua("udp", "1001"), w.stranger("udp", "1002"), w.stranger("udp", "1002")
+	for q, u := range map[string]*siptest.UA{"0.9": b, "0.1": c} {
+		res, err := u.Do(s.ctx, siptest.Request{Method: "REGISTER", Headers: []string{"Contact: <" + u.Contact() + ">;q=" + q}})
+		s.ok(err)
+		if res.Code != 200 {
+			t.Fatal(res)
+		}
+	}
+	out := s.place(a, "1002")
+	s.ok(s.take(b).Refuse(486, "Busy Here"))
+	s.ok(s.take(c).Answer())
+	s.await(out, 200)
+}
+
+func TestProxy_WhoMayCall(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	w.ua("udp", "1002")
+	invite := func(from, uri, extra string) string {
+		return "INVITE " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: 70\r\nFrom: <sip:" + from +
+			"@" + testRealm + ">;tag=1\r\nTo: <" + uri + ">\r\nCall-ID: " + rand.Text() + "\r\nCSeq: 1 INVITE\r\nContact: <sip:x@127.0.0.1>\r\n" + extra + "Content-Length: 0\r\n\r\n"
+	}
+	forged := newMint([]byte("another secret")).encode(&token{purpose: toDeliver, node: "n1", number: "1002"}, []byte("x"))
+	for _, c := range []struct {
+		name, msg string
+		want      int
+	}{
+		{"unauthenticated", invite("1001", uriTo("1002"), ""), 407},
+		{"unknown trunk", invite("+4930123", uriTo("1002"), ""), 403},
+		{"unknown DN, unknown caller", invite("nobody", uriTo("1999"), ""), 403},
+		{"another domain", invite("1001", "sip:bob@example.net", ""), 404},
+		{"foreign Route", invite("1001", uriTo("1002"), "Route: <sip:192.0.2.7;lr>\r\n"), 403},
+		{"Route by another name", invite("1001", uriTo("1002"), "Route: <sip:relay.example.net;lr>\r\n"), 403},
+		{"forged token", invite("1001", uriTo("1002"), "Route: <sip:"+string(forged)+"@"+w.server.UDPAddr().String()+";lr>\r\n"), 403},
+		{"own Route without token", invite("1001", uriTo("1002"), "Route: <sip:"+w.server.UDPAddr().String()+";lr>\r\n"), 407},
+		{"Max-Forwards 0", strings.Replace(invite("1001", uriTo("1002"), ""), "Max-Forwards: 70", "Max-Forwards: 0", 1), 483},
+		{"within a dialog nobody knows", strings.Replace(invite("1001", uriTo("1002"), ""), "To: <"+uriTo("1002")+">", "To: <"+uriTo("1002")+">;tag=9", 1), 481},
+		{"Proxy-Require", invite("1001", uriTo("1002"), "Proxy-Require: foo\r\n"), 420},
+		{"Require is not ours", invite("1001", uriTo("1002"), "Require: 100rel\r\n"), 407},
+		{"too many hops", invite("1001", uriTo("1002"), strings.Repeat("Via: SIP/2.0/UDP h;branch=z9hG4bKa\r\n", 80)), 483},
+	} {
+		if res := w.dial("udp").ask(c.msg); res.code != c.want {
+			t.Errorf("%s: %d %s, want %d", c.name, res.code, res.reason, c.want)
+		}
+	}
+	liar, err := siptest.NewUA(siptest.Config{DN: "1001", Password: "wrong", Domain: testRealm, Server: w.server.UDPAddr().String()})
+	s.ok(err)
+	defer liar.Close()
+	s.await(s.place(liar, "1002"), 407)
+}
+
+// TestProxy_ADNMayNotCallAsAnother has right credentials, of another DN.
+func TestProxy_ADNMayNotCallAsAnother(t *testing.T) {
+	w := callWorld(t, nil, "1001", "1002")
+	l := w.dial("udp")
+	invite := "INVITE " + uriTo("1002") + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK%\r\nMax-Forwards: 70\r\nFrom: <sip:1002@" + testRealm +
+		">;tag=1\r\nTo: <" + uriTo("1002") + ">\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n@Content-Length: 0\r\n\r\n"
+	first := strings.ReplaceAll(strings.Replace(invite, "\r\n@Content", "\r\nContent", 1), "%", "a")
+	res := l.ask(first)
+	if res.code != 407 {
+		t.Fatal(res)
+	}
+	auth := authorizeFor("INVITE", res.get("Proxy-Authenticate"), "1001", "pw1001", 1)
+	second := strings.ReplaceAll(strings.Replace(invite, "\r\n@Content", "\r\nProxy-Authorization: "+auth+"\r\nContent", 1), "%", "b")
+	if res = l.ask(second); res.code != 403 {
+		t.Errorf("%d %s", res.code, res.reason)
+	}
+}
+
+func TestProxy_MessageAndReferOutsideOfCalls(t *testing.T) {
+	w := callWorld(t, nil, "1001", "1002")
+	b := w.ua("udp", "1002")
+	b.OnRequest(func(m *siptest.Message) bool {
+		return b.Respond(m, 202, "Accepted", "t1", "X-Body: "+m.Body) == nil
+	})
+	l := w.dial("udp")
+	ask := func(method, auth string) *reply {
+		return l.ask(method + " " + uriTo("1002") + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nFrom: <" + uriTo("1001") +
+			">;tag=1\r\nTo: <" + uriTo("1002") + ">\r\nCall-ID: m" + method + "\r\nCSeq: 1 " + method + "\r\n" + auth + "Content-Length: 2\r\n\r\nhi")
+	}
+	for _, method := range []string{"MESSAGE", "REFER", "SUBSCRIBE"} {
+		res := ask(method, "")
+		if res.code != 407 {
+			t.Fatal(method, res)
+		}
+		res = ask(method, "Proxy-Authorization: "+authorizeFor(method, res.get("Proxy-Authenticate"), "1001", "pw1001", 1)+"\r\n")
+		if res.code != 202 || res.get("X-Body") != "hi" {
+			t.Error(method, res)
+		}
+	}
+}
