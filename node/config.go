@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -29,6 +30,13 @@ type Config struct {
 	// SIPAddr (udp and tcp; :5060), DefaultAddr (:7000), TCAddr (:7001),
 	// ClusterAddr (:7002), GossipAddr (udp and tcp; :7003), HTTPAddr (:7080).
 	SIPAddr, DefaultAddr, TCAddr, ClusterAddr, GossipAddr, HTTPAddr string
+	// TLSAddr, WSAddr and WSSAddr (usually :5061, :5066, :5067) serve phones by
+	// TLS, WebSocket and secure WebSocket; "" leaves the transport out.
+	TLSAddr, WSAddr, WSSAddr string
+	// CertFile and KeyFile (PEM) are for TLSAddr and WSSAddr.
+	CertFile, KeyFile string
+	// Origins are those of the web pages that may use WSAddr and WSSAddr; nil means all.
+	Origins []string
 	// Bootstrap makes a new cluster of this node; Join names cluster ports of
 	// members. Both do nothing on a data directory that belongs to a cluster.
 	Bootstrap bool
@@ -90,10 +98,13 @@ func (c *Config) complete() error {
 	if c.JoinTimeout == 0 {
 		c.JoinTimeout = time.Minute
 	}
-	for _, a := range c.addrs() {
+	for _, a := range append(c.addrs(), c.optionalAddrs()...) {
 		if err := c.fill(a.addr, a.port); err != nil {
 			return fmt.Errorf("%s address: %w", a.what, err)
 		}
+	}
+	if c.TLSAddr+c.WSSAddr != "" && (c.CertFile == "" || c.KeyFile == "") {
+		return errors.New("SIP over TLS needs a certificate and its key: give --sip-tls-cert and --sip-tls-key")
 	}
 	return nil
 }
@@ -109,6 +120,13 @@ func (c *Config) addrs() []addrField {
 		{"SIP", &c.SIPAddr, "5060"}, {"default", &c.DefaultAddr, "7000"}, {"TCport", &c.TCAddr, "7001"},
 		{"cluster", &c.ClusterAddr, "7002"}, {"gossip", &c.GossipAddr, "7003"}, {"HTTP", &c.HTTPAddr, "7080"},
 	}
+}
+
+// optionalAddrs are those of the transports that are asked for.
+func (c *Config) optionalAddrs() []addrField {
+	return slices.DeleteFunc([]addrField{
+		{"SIP TLS", &c.TLSAddr, "5061"}, {"SIP WebSocket", &c.WSAddr, "5066"}, {"SIP secure WebSocket", &c.WSSAddr, "5067"},
+	}, func(a addrField) bool { return *a.addr == "" })
 }
 
 // fill makes an address IP:PORT.

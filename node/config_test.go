@@ -52,6 +52,8 @@ func TestConfig_SaysWhatIsWrong(t *testing.T) {
 		"bind":     {func(c *Config) { c.Bind = "localhost" }, "IP address"},
 		"address":  {func(c *Config) { c.SIPAddr = "5060" }, "HOST:PORT"},
 		"bad port": {func(c *Config) { c.SIPAddr = ":sip" }, "SIP address"},
+		"ws":       {func(c *Config) { c.WSAddr = "5066" }, "SIP WebSocket address"},
+		"no cert":  {func(c *Config) { c.WSSAddr, c.KeyFile = ":5067", "k" }, "--sip-tls-cert"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Name: "sip1", Site: "dc1", DataDir: "d"}

@@ -141,7 +141,8 @@ func (n *Node) bindPorts() (err error) {
 	}
 	n.onClose(func() error { return ignoreClosed(n.http.Close()) })
 	n.sip, err = sip.New(sip.Config{
-		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, Machine: n.machine, Table: n.table, Store: n.store,
+		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
+		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Log: n.log,
 	})
 	if err != nil {

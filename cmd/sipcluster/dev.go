@@ -230,13 +230,14 @@ Register a phone, at any node. For baresip, put one of these lines into
 	}
 	fmt.Fprintf(c.out, `For Linphone or another softphone: user name 1001, password demo1001,
 domain %s, outbound proxy sip:%s, transport UDP.
+For a browser phone (JsSIP, SIP.js): sip:1001@%s, server ws://%s
 No phone at hand:  sipcluster dev phone 1001
 An agent with a telephone elsewhere:  sipcluster agent hold 2001 --agent-id 7001
 
 Look, from any node's side:
   sipcluster watch    --addr %s
   sipcluster status   --addr %s
-`, d.realm, first.SIPAddr, first.TCAddr, d.nodes[len(d.nodes)-1].TCAddr)
+`, d.realm, first.SIPAddr, d.realm, first.WSAddr, first.TCAddr, d.nodes[len(d.nodes)-1].TCAddr)
 	if len(d.nodes) > 1 {
 		fmt.Fprintf(c.out, `
 Cut a link and heal it:

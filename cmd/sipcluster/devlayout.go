@@ -18,6 +18,7 @@ type devNode struct {
 	Name        string `json:"name"`
 	Site        string `json:"site"`
 	SIPAddr     string `json:"sip_addr"`
+	WSAddr      string `json:"sip_ws_addr"`
 	DefaultAddr string `json:"default_addr"`
 	TCAddr      string `json:"tc_addr"`
 	ClusterAddr string `json:"cluster_addr"`
@@ -35,7 +36,7 @@ func layout(n int, host string, sipPort, basePort int) []devNode {
 		p := basePort + 10*k
 		nodes[k] = devNode{
 			Name: "sip" + strconv.Itoa(k+1), Site: "dc" + strconv.Itoa(k+1),
-			SIPAddr: at(sipPort + 10*k), DefaultAddr: at(p), TCAddr: at(p + 1),
+			SIPAddr: at(sipPort + 10*k), WSAddr: at(sipPort + 10*k + 6), DefaultAddr: at(p), TCAddr: at(p + 1),
 			ClusterAddr: at(p + 2), GossipAddr: at(p + 3), HTTPAddr: at(basePort + 80 + k),
 		}
 	}
@@ -45,7 +46,7 @@ func layout(n int, host string, sipPort, basePort int) []devNode {
 // checkPorts tells the first port that is taken.
 func checkPorts(nodes []devNode) error {
 	for _, n := range nodes {
-		for _, addr := range []string{n.SIPAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
+		for _, addr := range []string{n.SIPAddr, n.WSAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
 			if err := checkTCP(addr); err != nil {
 				return portError(n, addr, "TCP", err)
 			}

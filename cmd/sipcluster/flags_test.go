@@ -138,7 +138,7 @@ func runCLI(ctx context.Context, stdin string, args ...string) (status int, stdo
 func TestDevLayout_NoPortTwice(t *testing.T) {
 	seen := map[string]bool{}
 	for _, n := range layout(maxDevNodes, "127.0.0.1", 5060, 7000) {
-		for _, a := range []string{n.SIPAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
+		for _, a := range []string{n.SIPAddr, n.WSAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
 			if seen[a] {
 				t.Errorf("%s twice", a)
 			}
@@ -146,7 +146,7 @@ func TestDevLayout_NoPortTwice(t *testing.T) {
 		}
 	}
 	first := layout(1, "127.0.0.1", 5060, 7000)[0]
-	same(t, fmt.Sprint(first.SIPAddr, first.TCAddr, first.HTTPAddr), "127.0.0.1:5060127.0.0.1:7001127.0.0.1:7080")
+	same(t, fmt.Sprint(first.SIPAddr, first.WSAddr, first.TCAddr, first.HTTPAddr), "127.0.0.1:5060127.0.0.1:5066127.0.0.1:7001127.0.0.1:7080")
 }
 
 func TestDevState_Links(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 type serverFlags struct {
 	node, site, dataDir, bind                    string
 	sip, defaultPort, tc, cluster, gossip, httpd string
+	sipTLS, sipWS, sipWSS, sipCert, sipKey       string
+	sipOrigins                                   []string
 	bootstrap                                    bool
 	join                                         []string
 	joinTimeout                                  time.Duration
@@ -40,6 +42,12 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.DurationVar(&s.joinTimeout, "join-timeout", time.Minute, "give up joining after this long")
 	f.StringVar(&s.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm of a new cluster; it can't change later")
 	f.StringVar(&s.sip, "sip-addr", ":5060", "SIP, UDP and TCP")
+	f.StringVar(&s.sipTLS, "sip-tls-addr", "", "SIP over TLS, usually :5061; default: not served")
+	f.StringVar(&s.sipWS, "sip-ws-addr", "", "SIP over WebSocket, usually :5066, for browser phones; default: not served")
+	f.StringVar(&s.sipWSS, "sip-wss-addr", "", "SIP over secure WebSocket, usually :5067; default: not served")
+	f.StringVar(&s.sipCert, "sip-tls-cert", "", "PEM `FILE` with the certificate and its chain, for the TLS and secure WebSocket ports; read again when it changes")
+	f.StringVar(&s.sipKey, "sip-tls-key", "", "PEM `FILE` with its private key, which only its owner and group may read")
+	f.StringSliceVar(&s.sipOrigins, "sip-ws-origin", nil, "`ORIGIN` (https://phones.example.com) whose pages may open a WebSocket, repeatable; default: all")
 	f.StringVar(&s.defaultPort, "default-addr", ":7000", "default port: T-Library for routers, calls of this node")
 	f.StringVar(&s.tc, "tc-addr", ":7001", "TCport: the whole cluster for Stat Servers, desktops and this program's commands")
 	f.StringVar(&s.cluster, "cluster-addr", ":7002", "other nodes")
@@ -189,13 +197,19 @@ func (s *serverFlags) check() error {
 			return usagef("--join %s: want HOST:PORT of a member's cluster port", a)
 		}
 	}
+	if s.sipTLS+s.sipWSS != "" && (s.sipCert == "" || s.sipKey == "") {
+		return usagef("--sip-tls-addr and --sip-wss-addr need --sip-tls-cert FILE and --sip-tls-key FILE")
+	}
 	return s.checkAddrs()
 }
 
 func (s *serverFlags) checkAddrs() error {
 	for name, addr := range map[string]string{
-		"sip": s.sip, "default": s.defaultPort, "tc": s.tc, "cluster": s.cluster, "gossip": s.gossip, "http": s.httpd,
+		"sip": s.sip, "sip-tls": s.sipTLS, "sip-ws": s.sipWS, "sip-wss": s.sipWSS, "default": s.defaultPort, "tc": s.tc, "cluster": s.cluster, "gossip": s.gossip, "http": s.httpd,
 	} {
+		if addr == "" && strings.HasPrefix(name, "sip-") {
+			continue
+		}
 		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
 			return usagef("--%s-addr %s: want HOST:PORT or :PORT", name, addr)
 		}
