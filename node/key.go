@@ -26,6 +26,7 @@ const nodeRole = "node.sipcluster"
 type clusterKey struct {
 	server, client *tls.Config
 	gossip         []byte
+	routes         []byte // of SIP between nodes
 }
 
 // newClusterKey derives everything from the secret (RFC 5869).
@@ -35,7 +36,8 @@ func newClusterKey(secret []byte) (*clusterKey, error) {
 	}
 	seed, err1 := hkdf.Key(sha256.New, secret, nil, "sipcluster certificate authority", ed25519.SeedSize)
 	gossip, err2 := hkdf.Key(sha256.New, secret, nil, "sipcluster gossip", 32)
-	if err := errors.Join(err1, err2); err != nil {
+	routes, err3 := hkdf.Key(sha256.New, secret, nil, "sipcluster routes", 32)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	cert, pool, err := issue(ed25519.NewKeyFromSeed(seed))
@@ -45,7 +47,7 @@ func newClusterKey(secret []byte) (*clusterKey, error) {
 	base := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool, ServerName: nodeRole}
 	server, client := base.Clone(), base.Clone()
 	server.ClientAuth = tls.RequireAndVerifyClientCert
-	return &clusterKey{server: server, client: client, gossip: gossip}, nil
+	return &clusterKey{server: server, client: client, gossip: gossip, routes: routes}, nil
 }
 
 // issue makes this process a certificate under the derived authority. It is

@@ -48,6 +48,7 @@ type Node struct {
 	sip     *sip.Server
 	owner   *session.Owner
 	control *session.Controller
+	routing *session.Routing
 	peers   *peers
 	clients [2]*clientPort // TCport, default port
 	http    net.Listener
@@ -144,6 +145,7 @@ func (n *Node) bindPorts() (err error) {
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Log: n.log,
+		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Delivered: n.delivered,
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
@@ -168,6 +170,8 @@ func (n *Node) openSessions() (err error) {
 	n.control = session.New(session.Config{
 		Table: n.table, Calls: n.calls, Machine: n.machine, Owner: n.owner, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
 	})
+	n.routing = session.NewRouting(session.RoutingConfig{Controller: n.control, Calls: n.calls, Announcer: n.control, Log: n.log})
+	n.control.SetRouter(n.routing)
 	return nil
 }
 
@@ -337,7 +341,9 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.checkJoin(ctx) })
 	}
 	g.Go(func() error { return n.keepFloor(ctx) })
+	n.sip.SetSecret(n.routeSecret())
 	g.Go(func() error { return n.sip.Run(ctx) })
+	g.Go(func() error { return n.routing.Run(ctx) })
 	g.Go(func() error { return n.owner.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })
 	for _, p := range n.clients {

@@ -107,14 +107,14 @@ func (c *Call) phones(n dn.Number) (legs []leg) {
 	now := c.p.s.cfg.Now()
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{s: c.p.s, transport: b.Transport, addr: b.Source}, uri: []byte(b.Contact), q: quality(b)}
+		l := leg{to: hop{s: c.p.s, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
 		if !b.Expires.After(now) || !l.to.alive() {
 			continue
 		}
 		for _, r := range b.Path {
 			l.routes = append(l.routes, []byte(r))
 		}
-		l.side = &token{purpose: toPhone, node: c.p.self, number: n, transport: b.Transport, addr: b.Source}
+		l.side = &token{purpose: toPhone, node: c.p.self, number: n, transport: b.Transport, addr: reach(b)}
 		legs = append(legs, l)
 	}
 	return legs

@@ -149,6 +149,8 @@ func line(e *tlibpb.Event) string {
 		s += fmt.Sprintf(" agent=%s site=%s", e.GetAgentId(), e.GetReasons()["site"])
 	case tlibpb.Message_EVENT_AGENT_LOGIN, tlibpb.Message_EVENT_AGENT_LOGOUT, tlibpb.Message_EVENT_AGENT_NOT_READY:
 		s += " agent=" + e.GetAgentId()
+	case tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED, tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_ABANDONED:
+		s += fmt.Sprintf(" by %s at %s", e.GetOtherDn(), e.GetOwner())
 	case tlibpb.Message_EVENT_ERROR:
 		s += " " + e.GetErrorCode().String()
 	}

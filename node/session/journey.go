@@ -116,7 +116,10 @@ func (j *journey) finish(out Outcome) (cause int) {
 	if !out.Answered {
 		return j.reject(out.Code, out.Reason)
 	}
-	<-out.Released
+	select {
+	case <-out.Released:
+	case <-j.r.stopped:
+	}
 	return 0
 }
 

@@ -119,13 +119,15 @@ type Routing struct {
 	// that wait for a router's word, by ConnID.
 	queues map[string][]*waiter
 	visits map[call.ID]*visit
+	// stopped is closed when Run ends: nobody follows calls any more.
+	stopped chan struct{}
 }
 
 // NewRouting makes the routing of a node's calls.
 func NewRouting(cfg RoutingConfig) *Routing {
 	return &Routing{
 		c: cfg.Controller, calls: cfg.Calls, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Controller.table.Tail(), lastUsed: map[dn.Number]int64{},
-		ringing: map[dn.Number]map[*context.CancelCauseFunc]struct{}{}, queues: map[string][]*waiter{}, visits: map[call.ID]*visit{},
+		ringing: map[dn.Number]map[*context.CancelCauseFunc]struct{}{}, queues: map[string][]*waiter{}, visits: map[call.ID]*visit{}, stopped: make(chan struct{}),
 	}
 }
 
@@ -230,6 +232,7 @@ func (r *Routing) watchOwner(n dn.Number, cancel *context.CancelCauseFunc) (end 
 
 // Run watches the DNs for the calls that ring or wait, until the context ends.
 func (r *Routing) Run(ctx context.Context) error {
+	defer close(r.stopped)
 	var buf []dn.Item
 	for {
 		var err error

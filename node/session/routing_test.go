@@ -251,21 +251,21 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); x.r.Serve(t.Context(), in) }()
 	conn := <-x.asked
-	if err := x.r.RouteCall(conn, Route{DN: "1003", UserData: map[string]string{"k": "v"}}); err != nil {
+	if err := x.r.RouteCall(string(conn), Route{DN: "1003", UserData: map[string]string{"k": "v"}}); err != nil {
 		t.Fatal(err)
 	}
 	<-x.asked // it was busy
 	for want, route := range map[string]Route{
 		"INVALID_ATTRIBUTE": {DN: "1003", Group: "sales"}, "NOT_CONFIGURED": {DN: "77"},
 	} {
-		if err := x.r.RouteCall(conn, route); err == nil || err.Code.String() != want {
+		if err := x.r.RouteCall(string(conn), route); err == nil || err.Code.String() != want {
 			t.Errorf("%+v: %v", route, err)
 		}
 	}
 	if err := x.r.RouteCall("0000000000000000", Route{DN: "1004"}); err == nil {
 		t.Error("a call that does not exist is routed")
 	}
-	if err := x.r.RouteCall(conn, Route{DN: "1004"}); err != nil {
+	if err := x.r.RouteCall(string(conn), Route{DN: "1004"}); err != nil {
 		t.Fatal(err)
 	}
 	<-done
@@ -276,7 +276,7 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	if !slices.Equal(x.tried, []dn.Number{"1003"}) {
 		t.Errorf("what was tried: %v", x.tried)
 	}
-	if err := x.r.RouteCall(conn, Route{DN: "1004"}); err == nil {
+	if err := x.r.RouteCall(string(conn), Route{DN: "1004"}); err == nil {
 		t.Error("a call that is over is routed")
 	}
 }
@@ -301,7 +301,7 @@ func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 	in := &script{called: "9001", origin: trunk}
 	done := make(chan struct{})
 	go func() { defer close(done); x.r.Serve(t.Context(), in) }()
-	if err := x.r.RouteCall(<-x.asked, Route{Reject: 603}); err != nil {
+	if err := x.r.RouteCall(string(<-x.asked), Route{Reject: 603}); err != nil {
 		t.Fatal(err)
 	}
 	<-done

@@ -43,13 +43,13 @@ const (
 // RouteCall is a router's answer about a call that waits at this node.
 // NOT_CONFIGURED: the DN or group does not exist; INVALID_ATTRIBUTE: no such
 // call waits here for a router (any more), or the route is none.
-func (r *Routing) RouteCall(conn call.ID, route Route) *Error {
+func (r *Routing) RouteCall(conn string, route Route) *Error {
 	if err := r.check(route); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.visits[conn]
+	v := r.visits[call.ID(conn)]
 	if v == nil || !v.asked {
 		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32q does not wait for a router at this node", conn)
 	}
