@@ -136,10 +136,14 @@ type wire struct {
 	link    *tlibpb.Event
 	ref     uint64
 
+	// gate holds up what is sent while it is locked.
+	gate sync.Mutex
+
 	mu      sync.Mutex
 	changed chan struct{}
 	events  []*tlibpb.Event
 	seq     uint64
+	callSeq uint64
 	largest int // message, in events
 }
 
@@ -161,10 +165,13 @@ func (w *wire) Send(m *tlibpb.ServerMessage) error {
 		<-w.ctx.Done()
 		return w.ctx.Err()
 	}
+	w.gate.Lock()
+	defer w.gate.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, m.GetEvents()...)
 	w.seq, w.largest = max(w.seq, m.GetSeq()), max(w.largest, len(m.GetEvents()))
+	w.callSeq = max(w.callSeq, m.GetCallSeq())
 	close(w.changed)
 	w.changed = make(chan struct{})
 	return w.ctx.Err()
@@ -212,6 +219,21 @@ func (w *wire) ask(m *tlibpb.ClientMessage) (e *tlibpb.Event) {
 	ref := w.post(m)
 	w.wait(fmt.Sprint("the answer to ", m), func(x *tlibpb.Event) bool { e = x; return x.GetReferenceId() == ref })
 	return e
+}
+
+// await polls until the condition holds.
+func (o *office) await(what string, cond func() bool) {
+	o.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(5 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			o.t.Fatalf("waited in vain: %s", what)
+		}
+	}
 }
 
 func (w *wire) wait(what string, is func(*tlibpb.Event) bool) {
@@ -294,6 +316,10 @@ func line(e *tlibpb.Event) string {
 		s += " " + e.GetExtensions()["status"]
 	case tlibpb.Message_EVENT_ERROR:
 		s += " " + e.GetErrorCode().String()
+	case tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED, tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_ABANDONED:
+		s += fmt.Sprintf(" %s %s %d", e.GetOtherDn(), e.GetOwner(), e.GetCause())
+	case tlibpb.Message_EVENT_QUEUED, tlibpb.Message_EVENT_ROUTE_REQUEST, tlibpb.Message_EVENT_ROUTE_USED, tlibpb.Message_EVENT_DIVERTED:
+		s += " " + e.GetOtherDn()
 	case tlibpb.Message_EVENT_AGENT_READY:
 		s += " " + e.GetAgentId() + " " + e.GetReasons()["site"]
 	}

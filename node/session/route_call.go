@@ -56,7 +56,7 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 		}
 		delete(s.routes, m.GetConnId())
 	}
-	s.refuse(ref, dn.Number(m.GetDn()), err)
+	s.refuse(ref, route.DN, err)
 }
 
 // route is what the client asks for, of the right form.

@@ -1,0 +1,162 @@
+package session
+
+import (
+	"slices"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
+)
+
+// clerk takes routes as it is told to.
+type clerk struct {
+	answer *Error
+	conn   string
+	route  Route
+}
+
+func (c *clerk) RouteCall(conn string, r Route) *Error {
+	c.conn, c.route = conn, r
+	return c.answer
+}
+
+const callHere = "00000000000000aa"
+
+func routeCall(m *tlibpb.RouteCall) *tlibpb.ClientMessage {
+	m.ConnId = callHere
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RouteCall{RouteCall: m}}
+}
+
+func toDN(n string) *tlibpb.ClientMessage {
+	return routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: n}})
+}
+
+func (o *office) tell(m tlibpb.Message, other string) {
+	o.control.Tell(&tlibpb.Event{Message: m, ThisDn: "9000", ConnId: callHere, OtherDn: other})
+}
+
+func TestTell_ReachesTheDefaultPortInOrderWithTheCall(t *testing.T) {
+	o := newOffice(t)
+	router, other, stat := o.connect(DefaultPort, nil), o.connect(DefaultPort, nil), o.connect(TCport, nil)
+	router.ask(registerAddress("9000", shared))
+	router.ask(monitorAll(calls()))
+	other.ask(registerAddress("2001", watched))
+	stat.ask(monitorAll(calls()))
+	stat.ask(registerAddress("9000", shared))
+	for _, w := range []*wire{router, other, stat} {
+		w.heard()
+	}
+	for range 20 {
+		o.tell(tlibpb.Message_EVENT_QUEUED, "")
+		o.tell(tlibpb.Message_EVENT_ROUTE_REQUEST, "+4930")
+		o.tell(tlibpb.Message_EVENT_ROUTE_USED, "1001")
+		o.tell(tlibpb.Message_EVENT_DIVERTED, "1001")
+		o.traffic.End(begin(t, o.traffic, "1001"), 487, true)
+		router.hears("EVENT_QUEUED 9000 ", "EVENT_ROUTE_REQUEST 9000 +4930", "EVENT_ROUTE_USED 9000 1001", "EVENT_DIVERTED 9000 1001",
+			"EVENT_RINGING 1001 +4930 n1 0", "EVENT_RELEASED trunk1 9000 n1 487", "EVENT_ABANDONED 1001 +4930 n1 487")
+		stat.hears("EVENT_RINGING 1001 +4930 n1 0", "EVENT_RELEASED trunk1 9000 n1 487", "EVENT_ABANDONED 1001 +4930 n1 487")
+	}
+	other.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{}})
+	if got := other.heard(); !slices.Equal(got, []string{"EVENT_SERVER_INFO"}) {
+		t.Errorf("another DN's client heard %q", got)
+	}
+}
+
+func TestRouters_AreThoseOfTheDefaultPort(t *testing.T) {
+	o := newOffice(t)
+	desk, stat := o.connect(TCport, nil), o.connect(DefaultPort, nil)
+	desk.ask(registerAddress("9000", shared))
+	stat.ask(registerAddress("9000", watched))
+	if o.control.Routers("9000") {
+		t.Error("no router has registered it")
+	}
+	router := o.connect(DefaultPort, nil)
+	router.ask(registerAddress("9000", shared))
+	if !o.control.Routers("9000") || o.control.Routers("2001") {
+		t.Error("the router is not seen")
+	}
+	router.hangUp()
+	<-router.ended
+	o.await("its end", func() bool { return !o.control.Routers("9000") })
+}
+
+func TestRouteCall_IsAnsweredWhenTheCallLeaves(t *testing.T) {
+	o := newOffice(t)
+	c := &clerk{}
+	o.control.SetRouter(c)
+	router, other := o.connect(DefaultPort, nil), o.connect(DefaultPort, nil)
+	router.ask(registerAddress("9000", shared))
+	other.ask(registerAddress("9000", watched))
+	router.heard()
+	other.heard()
+	for _, x := range []struct {
+		request *tlibpb.ClientMessage
+		told    tlibpb.Message
+		answer  tlibpb.Message
+	}{
+		{toDN("1001"), tlibpb.Message_EVENT_ROUTE_USED, tlibpb.Message_EVENT_ROUTE_USED},
+		{routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}}), tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_RELEASED},
+		{toDN("1001"), tlibpb.Message_EVENT_QUEUED, tlibpb.Message_EVENT_ERROR},
+		{toDN("1001"), tlibpb.Message_EVENT_ABANDONED, tlibpb.Message_EVENT_ERROR},
+	} {
+		o.tell(tlibpb.Message_EVENT_ROUTE_REQUEST, "+4930")
+		router.hears("EVENT_ROUTE_REQUEST 9000 +4930")
+		other.hears("EVENT_ROUTE_REQUEST 9000 +4930")
+		ref := router.post(proto.CloneOf(x.request))
+		router.says("EVENT_ERROR "+x.request.GetRouteCall().GetDn()+lineEnd(x.request)+"IN_SAME_STATE", x.request)
+		o.tell(x.told, "1001")
+		router.wait("the answer", func(e *tlibpb.Event) bool {
+			return e.GetReferenceId() == ref && e.GetMessage() == x.answer
+		})
+		other.wait("the event", func(e *tlibpb.Event) bool { return e.GetReferenceId() == 0 && e.GetMessage() == x.told })
+		other.heard()
+		router.wait("the event", func(e *tlibpb.Event) bool { return e.GetMessage() == x.told })
+		router.heard()
+	}
+	if c.conn != callHere || c.route.DN != "1001" || c.route.Holder == "" {
+		t.Errorf("asked for %+v of %s", c.route, c.conn)
+	}
+}
+
+// lineEnd parts DN and code in an error's line.
+func lineEnd(m *tlibpb.ClientMessage) string {
+	if m.GetRouteCall().GetDn() == "" {
+		return ""
+	}
+	return " "
+}
+
+func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
+	o := newOffice(t)
+	router, desk := o.connect(DefaultPort, nil), o.connect(TCport, nil)
+	router.heard()
+	desk.heard()
+	router.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", toDN("1001"))
+	c := &clerk{}
+	o.control.SetRouter(c)
+	desk.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", toDN("1001"))
+	router.says("EVENT_ERROR INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{}))
+	router.says("EVENT_ERROR INVALID_ATTRIBUTE", toDN("10 01"))
+	router.says("EVENT_ERROR INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_External{External: "sip:x@y"}}))
+	data := map[string]string{}
+	for range call.MaxUserData + 1 {
+		data[newToken()] = ""
+	}
+	router.says("EVENT_ERROR INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, UserData: data}))
+	wrong := toDN("1001")
+	wrong.GetRouteCall().ConnId = "nobody"
+	router.says("EVENT_ERROR INVALID_ATTRIBUTE", wrong)
+	c.answer = fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "no such call")
+	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", toDN("1001"))
+	if c.conn != callHere {
+		t.Error("the router was not asked")
+	}
+	c.answer = nil
+	ref := router.post(toDN("1001"))
+	router.ask(monitorAll(calls()))
+	router.wait("the end of the wait", func(e *tlibpb.Event) bool {
+		return e.GetReferenceId() == ref && e.GetErrorCode() == tlibpb.ErrorCode_TIMEOUT
+	})
+}
