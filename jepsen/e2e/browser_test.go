@@ -1,0 +1,153 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+)
+
+// TestBrowser_APhoneOfWebPages: phones made of JsSIP and of SIP.js register
+// with a digest over a node's WebSocket, in service at the other node too, and
+// are out of service when their browser dies.
+func TestBrowser_APhoneOfWebPages(t *testing.T) {
+	needPrograms(t, "chromium", "npm")
+	scripts := bundle(t)
+	c, socket := browserCluster(t)
+	ph := phones(t, c.Node(1), "8101", "8102")
+	for i, library := range []string{"jssip", "sipjs"} {
+		t.Run(library, func(t *testing.T) {
+			p := openPage(t, scripts, library, url.Values{
+				"server": {"ws://" + socket}, "dn": {ph[i].dn}, "realm": {ph[i].realm}, "password": {ph[i].password}})
+			p.wait("registered")
+			expectSeen(t, soon, inServiceAt(c.Node(1)), ph[i:i+1], c.Nodes()...)
+			p.kill()
+			expectSeen(t, soon, nobody, ph[i:i+1], c.Nodes()...)
+		})
+		t.Run(library+" with the wrong password", func(t *testing.T) {
+			p := openPage(t, scripts, library, url.Values{
+				"server": {"ws://" + socket}, "dn": {ph[i].dn}, "realm": {ph[i].realm}, "password": {"wrong"}})
+			p.wait("failed")
+		})
+	}
+}
+
+// browserCluster is two nodes on this machine, the first with a WebSocket.
+func browserCluster(t *testing.T) (c *cluster.Cluster, socket string) {
+	t.Helper()
+	c = newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, true)
+	l, err := net.Listen("tcp", netip4(c.Node(1))+":0")
+	must(t, err)
+	socket = l.Addr().String()
+	must(t, l.Close())
+	must(t, c.Node(1).Start(t.Context(), "--sip-ws-addr", socket))
+	must(t, c.Node(2).Start(t.Context()))
+	return c, socket
+}
+
+func netip4(n *cluster.Node) string { return n.Addr(cluster.SIP).Addr().String() }
+
+// bundle makes a script of each library, as browser/package-lock.json names them.
+func bundle(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	must(t, os.CopyFS(dir, os.DirFS("browser")))
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	run := func(name string, args ...string) error {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", name, err, out)
+		}
+		return nil
+	}
+	if err := run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
+		skipFor(t, "JsSIP and SIP.js by npm ("+err.Error()+")")
+	}
+	must(t, run("node_modules/.bin/esbuild", "jssip.js", "sipjs.js", "--bundle", "--format=esm", "--outdir=pages", "--log-level=warning"))
+	return filepath.Join(dir, "pages")
+}
+
+// page is a browser that shows one page.
+type page struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	events chan pageEvent
+}
+
+type pageEvent struct{ What, Detail string }
+
+// openPage starts a headless browser with the page of a library. The page is
+// served from 127.0.0.1, where scripts may use a microphone without TLS.
+func openPage(t *testing.T, scripts, library string, args url.Values) *page {
+	t.Helper()
+	p := &page{t: t, ended: make(chan struct{}), events: make(chan pageEvent, 100)}
+	mux := http.NewServeMux()
+	mux.Handle("/scripts/", http.StripPrefix("/scripts/", http.FileServer(http.Dir(scripts))))
+	mux.HandleFunc("POST /event", func(_ http.ResponseWriter, r *http.Request) {
+		var e pageEvent
+		if json.NewDecoder(r.Body).Decode(&e) == nil {
+			p.events <- e
+		}
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<!doctype html><title>phone</title><script type=module src=/scripts/%s.js></script>", library)
+	})
+	web := httptest.NewServer(mux)
+	t.Cleanup(web.Close)
+	p.cmd = exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+		"--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+		"--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", web.URL+"/?"+args.Encode())
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	must(t, p.cmd.Start())
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(p.kill)
+	return p
+}
+
+// wait waits until the page says what.
+func (p *page) wait(what string) {
+	p.t.Helper()
+	deadline := time.NewTimer(starting)
+	defer deadline.Stop()
+	for {
+		select {
+		case e := <-p.events:
+			p.t.Log("the page says:", e.What, e.Detail)
+			if e.What == what {
+				return
+			}
+			if e.What == "error" || e.What == "failed" {
+				p.t.Fatalf("the page says %s %s, want %s", e.What, e.Detail, what)
+			}
+		case <-p.ended:
+			p.t.Fatal("the browser ended")
+		case <-deadline.C:
+			p.t.Fatalf("the page never says %s", what)
+		}
+	}
+}
+
+// kill ends the browser with all its processes, as a crash would.
+func (p *page) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+}
