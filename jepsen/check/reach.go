@@ -234,8 +234,12 @@ func (r *reach) cause(faults []*history.Fault, t time.Duration) *history.Fault {
 func (r *reach) lossBound(f *history.Fault, p pair, s Span) time.Duration {
 	before := Span{f.Inject, plus(s.From, r.b.LossKill)}
 	ways := []pair{p, {From: p.To, To: p.From}}
-	untouched := !r.cut[ways[0]].touch(before) && !r.cut[ways[1]].touch(before)
+	touched := func(s Span) bool { return r.cut[ways[0]].touch(s) || r.cut[ways[1]].touch(s) }
+	untouched := !touched(before)
+	justCut := touched(Span{max(0, f.Inject-r.b.Converge), s.From}) // what TCP repeats may hold its end up
 	switch {
+	case slices.Contains(f.Effect.Down, p.From) && untouched && justCut && f.Confirmed == s.From:
+		return r.b.LossPair
 	case slices.Contains(f.Effect.Down, p.From) && untouched && f.Confirmed == s.From:
 		return r.b.LossKill
 	case slices.Contains(f.Effect.Paused, p.From):
