@@ -332,9 +332,9 @@ func (w *world) checkCounts(s *simNode) {
 // Cuts, crashes, restarts, false alarms, slow readers: in the end all see all
 // calls, and nobody heard of one what could not be.
 func TestTable_ConvergesToTheUnion(t *testing.T) {
-	runs := uint64(6000)
+	runs := uint64(3000)
 	if testing.Short() {
-		runs = 600
+		runs = 300
 	}
 	for seed := range runs {
 		w := newWorld(t, seed, 2+int(seed%3), 4+int(seed%5)*8)

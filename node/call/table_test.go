@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -286,5 +287,90 @@ func TestIDs_OfNodesAndIncarnationsDiffer(t *testing.T) {
 				seen[id] = true
 			}
 		}
+	}
+}
+
+// A node that begins anew has none of its old calls, whatever it says of a
+// place to go on from.
+func TestCopy_ANewIncarnationBeginsWithoutCalls(t *testing.T) {
+	tab, _, _ := fed(t)
+	w := tab.Tail()
+	c, err := tab.Sync("p", 6, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, told(w), "released 1  1", "released 2  1")
+	if tab.Position("p") != (Resume{}) {
+		t.Error("it is whole before anything came")
+	}
+	if err := c.Synced(3); err != nil || tab.Position("p") != (Resume{6, 3}) {
+		t.Error(err, tab.Position("p"))
+	}
+}
+
+// A DN that was released behind a cut and rings again is not taken for the same.
+func TestCopy_ASnapshotTellsWhatChangedMeanwhile(t *testing.T) {
+	tab, _, up := fed(t)
+	for _, x := range []struct {
+		change func(*Call)
+		want   []string
+	}{
+		{func(*Call) {}, nil},
+		{func(c *Call) { c.Parties[1].Since = 9 }, []string{"released 2  0", "ringing 2  0"}},
+		{func(c *Call) { c.Parties[1].State, c.Parties[1].Since = StateEstablished, 10 }, []string{"established 2  0"}},
+		{func(c *Call) { c.Parties[1].DN = "3" }, []string{"released 2  0", "established 3  0"}},
+	} {
+		w := tab.Tail()
+		c, err := tab.Sync("p", 5, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := *up
+		row.Parties = slices.Clone(up.Parties)
+		x.change(&row)
+		up = &row
+		if n, err := c.Snapshot([]*Call{&row}); n > 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		expect(t, told(w), x.want...)
+		if err := c.Synced(8); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, told(w))
+	}
+}
+
+// BenchmarkTable_Call is what a call costs the node that has it.
+func BenchmarkTable_Call(b *testing.B) {
+	tab := newTable("a")
+	b.ReportAllocs()
+	for b.Loop() {
+		id, err := tab.Begin(Info{Caller: "trunk1", ANI: "+4930", DNIS: "9000"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		tab.Ringing(id, "1001")
+		tab.Established(id, "1001")
+		tab.End(id, 0, false)
+	}
+}
+
+// BenchmarkTable_Up is what a call that is up costs: 100,000 of them in bytes each.
+func BenchmarkTable_Up(b *testing.B) {
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		tab := New(Config{Self: "a", Incarnation: 1, History: 1})
+		for i := range MaxCalls {
+			id, err := tab.Begin(Info{Caller: "trunk1", ANI: fmt.Sprint("+4930", i), DNIS: "9000"})
+			if err != nil || !tab.Ringing(id, dn.Number(fmt.Sprint(i))) || !tab.Established(id, dn.Number(fmt.Sprint(i))) {
+				b.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/MaxCalls, "B/call")
+		runtime.KeepAlive(tab)
 	}
 }

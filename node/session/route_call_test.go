@@ -78,7 +78,6 @@ func TestRouters_AreThoseOfTheDefaultPort(t *testing.T) {
 		t.Error("the router is not seen")
 	}
 	router.hangUp()
-	<-router.ended
 	o.await("its end", func() bool { return !o.control.Routers("9000") })
 }
 
