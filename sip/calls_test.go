@@ -26,13 +26,14 @@ func (w *world) toOwner(ctx context.Context, c *Call) {
 		c.Reject(404, "Not Found")
 		return
 	}
-	t := Target{Deliver: dn.Number(c.Called()), NoAnswer: w.noAnswer}
-	st, _ := w.table.Get(dn.Number(c.Called()))
+	noAnswer := time.Duration(w.noAnswer.Load())
+	remote, _ := w.remote.Load(c.Called())
+	t := Target{Deliver: dn.Number(c.Called()), NoAnswer: noAnswer}
 	switch {
 	case d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:
 		t = Target{Trunk: TrunkHop{Addr: d.GetTrunk().GetAddress(), Number: c.Called()}}
-	case w.peers[st.Owner] != "":
-		t = Target{Node: NodeHop{SIPAddr: w.peers[st.Owner], DN: dn.Number(c.Called())}, NoAnswer: w.noAnswer}
+	case remote != nil:
+		t = Target{Node: NodeHop{SIPAddr: remote.(string), DN: dn.Number(c.Called())}, NoAnswer: noAnswer}
 	}
 	out := c.Try(ctx, t, func(p Progress) {
 		if w.progress != nil {
@@ -264,14 +265,14 @@ func TestProxy_Failures(t *testing.T) {
 }
 
 func TestProxy_NoAnswer(t *testing.T) {
-	for name, change := range map[string]func(*world, *Config){
-		"timer C":   func(_ *world, c *Config) { c.TimerC = 300 * time.Millisecond },
-		"no answer": func(w *world, _ *Config) {},
+	for name, change := range map[string]func(*Config){
+		"timer C":   func(c *Config) { c.TimerC = 300 * time.Millisecond },
+		"no answer": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := callWorld(t, func(c *Config) { change(nil, c) }, "1001", "1002")
-			if name == "no answer" {
-				w.noAnswer = 300 * time.Millisecond
+			w := callWorld(t, change, "1001", "1002")
+			if change == nil {
+				w.noAnswer.Store(int64(300 * time.Millisecond))
 			}
 			s := newScript(t)
 			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,10 +38,12 @@ type world struct {
 	server  *Server
 	cfg     Config
 
+	stop func() // what run started
+
 	// Of a world with calls.
 	serve    func(context.Context, *Call)
-	peers    map[dn.Node]string // SIP addresses
-	noAnswer time.Duration
+	remote   sync.Map // SIP addresses of nodes by number
+	noAnswer atomic.Int64
 	progress chan int
 	outcomes chan Outcome
 }
@@ -95,13 +99,15 @@ func openStore(t testing.TB, dir string) *location.Store {
 func (w *world) run() *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.server.Run(ctx) }()
-	w.t.Cleanup(func() {
+	server := w.server
+	go func() { done <- server.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			w.t.Errorf("Run: %v", err)
 		}
 	})
+	w.t.Cleanup(w.stop)
 	return w
 }
 
@@ -324,3 +330,5 @@ func until(t testing.TB, what string, ok func() bool) {
 }
 
 var localSource = netip.MustParseAddrPort("127.0.0.1:5999")
+
+func mustAddrPort(a string) netip.AddrPort { return netip.MustParseAddrPort(a) }

@@ -1,0 +1,337 @@
+package sip
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// twoNodes are two servers of one cluster: 1001 is at the first, 1002 at the second.
+func twoNodes(t testing.TB) (n1, n2 *world) {
+	t.Helper()
+	n1 = callWorld(t, nil, "1001", "1002")
+	n2 = callWorld(t, func(c *Config) { c.Table = dn.New(dn.Config{Self: "n2", Incarnation: 1}) }, "1001", "1002")
+	for _, w := range []*world{n1, n2} {
+		w.node("n1", n1.server.UDPAddr())
+		w.node("n2", n2.server.UDPAddr())
+	}
+	n1.remote.Store("1002", n2.server.UDPAddr().String())
+	n2.remote.Store("1001", n1.server.UDPAddr().String())
+	return n1, n2
+}
+
+func (w *world) node(id string, addr net.Addr) {
+	w.t.Helper()
+	other := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port+len(w.cfg.Table.Self())*int(id[1]-'0')) }
+	w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{
+		Id: id, Name: id, Site: id, SipAddr: addr.String(), DefaultAddr: other(100), TcAddr: other(200), ClusterAddr: other(300),
+		GossipAddr: other(400), HttpAddr: other(500)}}}}})
+}
+
+func TestCluster_CallsADNOfTheOtherNode(t *testing.T) {
+	for _, networks := range [][2]string{{"udp", "udp"}, {"tcp", "tcp"}, {"udp", "tcp"}} {
+		t.Run(networks[0]+" to "+networks[1], func(t *testing.T) {
+			n1, n2 := twoNodes(t)
+			s := newScript(t)
+			a, b := n1.ua(networks[0], "1001"), n2.ua(networks[1], "1002")
+			out, in := s.up(a, b, "1002")
+			if in.Invite.Header("Route") != "" {
+				t.Errorf("the token went to the phone: %s", in.Invite.Header("Route"))
+			}
+			for _, way := range [][2]*siptest.Call{{out, in}, {in, out}} {
+				from, to := way[0], way[1]
+				s.do(from, "INVITE", 200)
+				s.ok(from.Ack())
+				s.expect(to, "ACK")
+				for _, method := range []string{"UPDATE", "INFO", "REFER", "MESSAGE", "NOTIFY"} {
+					s.do(from, method, 200)
+					s.expect(to, method)
+				}
+			}
+			s.do(out, "BYE", 200)
+			s.expect(in, "BYE")
+			d := (<-n1.outcomes).Dialog
+			<-d.Released
+			if d.By() != CallerSide {
+				t.Error(d.By())
+			}
+		})
+	}
+}
+
+func TestCluster_CancelAndRefusalCrossTheNodes(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(in.Ring())
+	s.await(out, 180)
+	out.Cancel()
+	s.expect(in, "CANCEL")
+	s.ok(in.Refuse(487, "Request Terminated"))
+	s.await(out, 487)
+	out = s.place(a, "1002")
+	s.ok(s.take(b).Refuse(486, "Busy Here", "Retry-After: 9"))
+	if res := s.await(out, 486); res.Header("Retry-After") != "9" {
+		t.Error(res)
+	}
+}
+
+// TestCluster_AProvisionalAnswerIsAcknowledged sends a PRACK both nodes through.
+func TestCluster_AProvisionalAnswerIsAcknowledged(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("tcp", "1002")
+	out := s.place(a, "1002", "Supported: 100rel")
+	in := s.take(b)
+	s.ok(in.Ring("Require: 100rel", "RSeq: 1"))
+	if res := s.await(out, 180); res.Header("RSeq") != "1" {
+		t.Fatal(res)
+	}
+	s.do(out, "PRACK", 200, "RAck: 1 1 INVITE")
+	if m := s.expect(in, "PRACK"); m.Header("RAck") != "1 1 INVITE" {
+		t.Error(m)
+	}
+	s.ok(in.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+}
+
+// TestCluster_NoPhoneThere is a DN that the owner has lost meanwhile.
+func TestCluster_NoPhoneThere(t *testing.T) {
+	n1, _ := twoNodes(t)
+	s := newScript(t)
+	s.await(s.place(n1.ua("udp", "1001"), "1002"), 480)
+}
+
+// TestCluster_ASilentNodeIsTriedOnce: nobody answers at its address.
+func TestCluster_ASilentNodeIsTriedOnce(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
+	s.ok(err)
+	defer hole.Close()
+	w.remote.Store("1002", hole.LocalAddr().String())
+	out := s.place(w.ua("udp", "1001"), "1002")
+	s.await(out, 408)
+	if o := <-w.outcomes; !o.Retry {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestCluster_ACallOutlivesARestartOfBothNodes: what is up needs no state.
+func TestCluster_ACallOutlivesARestartOfBothNodes(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+	out, in := s.up(a, b, "1002")
+	n1.restart()
+	n2.restart()
+	s.do(in, "INFO", 200)
+	s.expect(out, "INFO")
+	s.do(out, "BYE", 200)
+	s.expect(in, "BYE")
+}
+
+// restart begins the server anew on its ports, without its memory.
+func (w *world) restart() {
+	w.t.Helper()
+	w.stop()
+	cfg := w.cfg
+	cfg.UDP, cfg.TCP = w.server.UDPAddr().String(), w.server.TCPAddr().String()
+	var err error
+	if w.server, err = New(cfg); err != nil {
+		w.t.Fatal(err)
+	}
+	w.run()
+}
+
+func TestCluster_ATokenIsGoodForItsCallOnly(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+	_, in := s.up(a, b, "1002")
+	route := in.Invite.Header("Record-Route")
+	l := n2.dial("udp")
+	res := l.ask("BYE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKother\r\nMax-Forwards: 70\r\nRoute: " + route +
+		"\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:x@z>;tag=2\r\nCall-ID: another\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n")
+	if res.code != 403 {
+		t.Errorf("%d %s", res.code, res.reason)
+	}
+	// Nor does it begin a call without credentials.
+	res = l.ask("INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKother2\r\nMax-Forwards: 70\r\nRoute: " + route +
+		"\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:x@z>\r\nCall-ID: " + in.ID + "\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n")
+	if res.code != 403 {
+		t.Errorf("%d %s", res.code, res.reason)
+	}
+}
+
+// gateway is a trunk with a socket of its own.
+func (w *world) gateway(number, prefix string) *siptest.UA {
+	w.t.Helper()
+	u, err := siptest.NewUA(siptest.Config{DN: "+49301234", Domain: "gw.test", Server: w.server.UDPAddr().String()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(u.Close)
+	w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: u.Addr(), Prefix: prefix}})
+	until(w.t, "the trunk is known", func() bool {
+		_, ok := w.server.proxy.trunks.from(mustAddrPort(u.Addr()), false)
+		return ok
+	})
+	return u
+}
+
+func TestTrunk_CallsInAndOut(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	gw := n1.gateway("9000", "+")
+	b := n2.ua("tcp", "1002")
+	out, in := s.up(gw, b, "1002")
+	if !strings.Contains(in.Invite.Header("From"), "+49301234@gw.test") {
+		t.Error(in.Invite.Header("From"))
+	}
+	s.do(in, "INVITE", 200)
+	s.ok(in.Ack())
+	s.expect(out, "ACK")
+	s.do(in, "BYE", 200)
+	s.expect(out, "BYE")
+
+	a := n1.ua("udp", "1001")
+	out, in = s.up(a, gw, "9000")
+	if want := "sip:9000@" + gw.Addr(); in.Invite.URI != want {
+		t.Errorf("%s, want %s", in.Invite.URI, want)
+	}
+	s.do(in, "INFO", 200)
+	s.expect(out, "INFO")
+	s.do(out, "BYE", 200)
+	s.expect(in, "BYE")
+}
+
+func TestTrunk_AnOverloadedGatewayIsNoReasonForTheCaller(t *testing.T) {
+	w, s := callWorld(t, nil, "1001"), newScript(t)
+	gw := w.gateway("9000", "+")
+	out := s.place(w.ua("udp", "1001"), "9000")
+	s.ok(s.take(gw).Refuse(503, "Service Unavailable"))
+	s.await(out, 500)
+	if o := <-w.outcomes; !o.Retry {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestTrunk_ALoopEnds has a gateway that sends calls back as they are.
+func TestTrunk_ALoopEnds(t *testing.T) {
+	w, s := callWorld(t, nil, "1001"), newScript(t)
+	gw := w.gateway("9000", "+")
+	conn := w.dial("udp")
+	out := s.place(w.ua("udp", "1001"), "9000")
+	in := s.take(gw)
+	// What the gateway got comes back from its address, unchanged but for a Via.
+	back := in.Invite
+	var b strings.Builder
+	fmt.Fprintf(&b, "INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bKgw\r\n", back.URI, gw.Addr())
+	for _, v := range back.Headers("Via") {
+		fmt.Fprintf(&b, "Via: %s\r\n", v)
+	}
+	for _, h := range []string{"From", "To", "Call-ID", "CSeq", "Contact"} {
+		fmt.Fprintf(&b, "%s: %s\r\n", h, back.Header(h))
+	}
+	text := b.String() + "Max-Forwards: 60\r\nContent-Length: 0\r\n\r\n"
+	// The first time round it is another Request-URI, a spiral; then a loop.
+	conn.send(strings.Replace(text, "INVITE "+back.URI, "INVITE "+uriTo("9000"), 1))
+	if res := conn.receive(5 * time.Second); res == nil || res.code != 482 {
+		t.Errorf("%+v", res)
+	}
+	s.ok(in.Refuse(486, "Busy Here"))
+	s.await(out, 486)
+}
+
+func TestDelivered_TellsTheFirstAndTheLast(t *testing.T) {
+	told := make(chan string, 16)
+	w := callWorld(t, func(c *Config) { c.Delivered = func(n dn.Number, up bool) { told <- fmt.Sprint(n, up) } }, "1001", "1002")
+	s := newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+	want := func(what string) {
+		t.Helper()
+		select {
+		case got := <-told:
+			if got != what {
+				t.Fatalf("%s, want %s", got, what)
+			}
+		case <-s.ctx.Done():
+			t.Fatalf("never told: %s", what)
+		}
+	}
+	out, _ := s.up(a, b, "1002")
+	want("1002true")
+	second := s.place(a, "1002")
+	s.ok(s.take(b).Refuse(486, "Busy Here"))
+	s.await(second, 486)
+	s.do(out, "BYE", 200)
+	want("1002false")
+	if len(told) > 0 {
+		t.Error(<-told)
+	}
+}
+
+func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+	out := s.place(a, "1002", "Supported: timer")
+	in := s.take(b)
+	if se := in.Invite.Header("Session-Expires"); se != "1800" {
+		t.Errorf("Session-Expires: %q", se)
+	}
+	s.ok(in.Answer())
+	if res := s.await(out, 200); res.Header("Session-Expires") != "1800;refresher=uac" || res.Header("Require") != "timer" {
+		t.Error(res)
+	}
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+	<-w.outcomes
+	out = s.place(a, "1002")
+	in = s.take(b)
+	if in.Invite.Header("Session-Expires") != "" {
+		t.Error("a timer that nobody can have")
+	}
+	s.ok(in.Answer("Session-Expires: 1;refresher=uas"))
+	s.await(out, 200)
+	s.ok(out.Ack())
+	d := (<-w.outcomes).Dialog
+	select {
+	case <-d.Released:
+		if d.By() != Nobody {
+			t.Error(d.By())
+		}
+	case <-s.ctx.Done():
+		t.Error("the call never ends")
+	}
+}
+
+func TestOverload_NewCallsAreRefusedFirst(t *testing.T) {
+	clock := time.Now()
+	w := callWorld(t, func(c *Config) { c.Now, c.Rate = func() time.Time { return clock }, 3 }, "1001", "1002", "1003")
+	s := newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002") // two of three
+	out, in := s.up(a, b, "1002")                    // the last
+	if res := s.await(s.place(a, "1002"), 503); res.Header("Retry-After") == "" {
+		t.Error(res)
+	}
+	res, err := w.stranger("udp", "1003").Register(s.ctx, time.Hour)
+	if s.ok(err); res.Code != 503 || res.Header("Retry-After") == "" {
+		t.Error(res)
+	}
+	if res, err = a.Register(s.ctx, time.Hour); err != nil || res.Code != 200 {
+		t.Errorf("a refresh: %v %v", res, err)
+	}
+	s.do(in, "INVITE", 200)
+	s.ok(in.Ack())
+	s.do(out, "BYE", 200)
+}
