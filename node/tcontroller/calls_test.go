@@ -2,6 +2,7 @@ package tcontroller
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,4 +216,35 @@ func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
 	if n, err := c.Apply([]*call.Event{eventFromProto(base())}, 1); n != 0 || err != nil {
 		t.Error("what is right was refused", err)
 	}
+}
+
+// BenchmarkLink_CallEvent is the time from an event at the node that has the
+// call to the peer's clients.
+func BenchmarkLink_CallEvent(b *testing.B) {
+	owner, peer := newSite(b, "a", 1, "127.0.0.1:0"), newSite(b, "b", 1, "127.0.0.1:0")
+	peer.follow(b, owner)
+	await(b, "the link", func() bool { return peer.table.Heard("a") && peer.calls.Position("a").Incarnation == 1 })
+	w := peer.calls.Tail()
+	var items []call.Item
+	var took []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		id, err := owner.calls.Begin(call.Info{Caller: "trunk1", ANI: "+4930", DNIS: "9000"})
+		if err != nil || !owner.calls.Ringing(id, "1001") {
+			b.Fatal("no call", err)
+		}
+		if items, err = w.Next(b.Context(), items[:0]); err != nil || items[len(items)-1].Event.Call != id {
+			b.Fatal("another call", err)
+		}
+		took = append(took, time.Since(began))
+		owner.calls.End(id, 487, true)
+		for ended := 0; ended < 2; ended += len(items) {
+			if items, err = w.Next(b.Context(), items[:0]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }

@@ -47,7 +47,7 @@ func (s *site) refused(index uint64) {
 	s.refusals = append(s.refusals, index)
 }
 
-func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
+func newSite(t testing.TB, id dn.Node, incarnation uint64, addr string) *site {
 	t.Helper()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -63,12 +63,12 @@ func newSite(t *testing.T, id dn.Node, incarnation uint64, addr string) *site {
 	return s
 }
 
-func (s *site) follow(t *testing.T, peers ...*site) {
+func (s *site) follow(t testing.TB, peers ...*site) {
 	t.Helper()
 	s.followVia(t, dialTCP, peers...)
 }
 
-func (s *site) followVia(t *testing.T, dial func(context.Context, string) (net.Conn, error), peers ...*site) {
+func (s *site) followVia(t testing.TB, dial func(context.Context, string) (net.Conn, error), peers ...*site) {
 	t.Helper()
 	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Calls: s.calls, Dial: dial, Rejoin: func(dn.Node) {}, Refused: s.refused, Log: slog.New(slog.DiscardHandler)})
 	s.mesh.SetPeers(peersOf(peers...))
@@ -90,7 +90,7 @@ func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // await polls until the condition holds.
-func await(t *testing.T, what string, cond func() bool) {
+func await(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
