@@ -1,0 +1,256 @@
+package transaction
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// wire notes what is sent, and when.
+type wire struct {
+	reliable bool
+	start    time.Time
+
+	mu   sync.Mutex
+	sent []string // "ms first-line"
+	fail error
+}
+
+func (w *wire) Reliable() bool { return w.reliable }
+
+func (w *wire) Send(b []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	line, _, _ := strings.Cut(string(b), "\r\n")
+	w.sent = append(w.sent, fmt.Sprintf("%d %s", time.Since(w.start).Milliseconds(), strings.Fields(line)[0]+" "+strings.Fields(line)[1]))
+	return w.fail
+}
+
+func (w *wire) want(t *testing.T, want ...string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Equal(w.sent, want) {
+		t.Errorf("sent %q, want %q", w.sent, want)
+	}
+	w.sent = nil
+}
+
+func request(method string) []byte {
+	return []byte(method + " sip:x@h SIP/2.0\r\nVia: SIP/2.0/UDP p;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@b>\r\nCall-ID: c\r\nCSeq: 1 " + method + "\r\nContent-Length: 0\r\n\r\n")
+}
+
+func response(t *testing.T, code int, method string) *message.Message {
+	t.Helper()
+	var m message.Message
+	text := fmt.Sprintf("SIP/2.0 %d X\r\nVia: SIP/2.0/UDP p;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 %s\r\nContent-Length: 0\r\n\r\n", code, method)
+	if err := m.Parse([]byte(text), true); err != nil || m.Fault != nil {
+		t.Fatal(err, m.Fault)
+	}
+	return &m
+}
+
+// heard are the codes a client was told, and "timeout".
+type heard struct {
+	mu    sync.Mutex
+	codes []string
+}
+
+func (h *heard) on(res *message.Message, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if errors.Is(err, ErrTimeout) {
+		h.codes = append(h.codes, "timeout")
+		return
+	}
+	h.codes = append(h.codes, fmt.Sprint(res.Status))
+}
+
+func (h *heard) want(t *testing.T, want ...string) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Equal(h.codes, want) {
+		t.Errorf("heard %q, want %q", h.codes, want)
+	}
+}
+
+// run gives a test a layer whose transactions have all ended afterwards.
+func run(t *testing.T, reliable bool, f func(t *testing.T, l *Layer, w *wire)) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Timers{})
+		f(t, l, &wire{reliable: reliable, start: time.Now()})
+		time.Sleep(2 * time.Minute) //nolint:forbidigo // of the bubble: nothing waits
+		synctest.Wait()
+		if n := l.Len(); n != 0 {
+			t.Errorf("%d transactions are left", n)
+		}
+	})
+}
+
+func wait(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // of the bubble
+	synctest.Wait()
+}
+
+func send(t *testing.T, l *Layer, w *wire, method string, h *heard) *Client {
+	t.Helper()
+	c, err := l.Send("z9hG4bKa", method, w, request(method), h.on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestClient_AnINVITEThatNobodyAnswers(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		send(t, l, w, "INVITE", &h)
+		wait(40 * time.Second)
+		w.want(t, "0 INVITE sip:x@h", "500 INVITE sip:x@h", "1500 INVITE sip:x@h", "3500 INVITE sip:x@h", "7500 INVITE sip:x@h", "15500 INVITE sip:x@h", "31500 INVITE sip:x@h")
+		h.want(t, "timeout")
+	})
+}
+
+func TestClient_AnINVITEThatIsRefused(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		send(t, l, w, "INVITE", &h)
+		for _, code := range []int{100, 180, 486, 486} {
+			l.Response([]byte("z9hG4bKa"), response(t, code, "INVITE"))
+		}
+		w.want(t, "0 INVITE sip:x@h", "0 ACK sip:x@h", "0 ACK sip:x@h")
+		h.want(t, "100", "180", "486")
+	})
+}
+
+func TestClient_Each2xxIsTold(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		send(t, l, w, "INVITE", &h)
+		for _, code := range []int{200, 200, 486, 180} {
+			l.Response([]byte("z9hG4bKa"), response(t, code, "INVITE"))
+		}
+		w.want(t, "0 INVITE sip:x@h")
+		h.want(t, "200", "200")
+	})
+}
+
+func TestClient_CANCELWaitsForAProvisionalResponse(t *testing.T) {
+	run(t, true, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		c := send(t, l, w, "INVITE", &h)
+		c.Cancel()
+		w.want(t, "0 INVITE sip:x@h")
+		l.Response([]byte("z9hG4bKa"), response(t, 100, "INVITE"))
+		c.Cancel()
+		w.want(t, "0 CANCEL sip:x@h")
+		l.Response([]byte("z9hG4bKa"), response(t, 200, "CANCEL"))
+		l.Response([]byte("z9hG4bKa"), response(t, 487, "INVITE"))
+		w.want(t, "0 ACK sip:x@h")
+		h.want(t, "100", "487")
+	})
+}
+
+func TestClient_ACANCELThatIsNotHeeded(t *testing.T) {
+	run(t, true, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		c := send(t, l, w, "INVITE", &h)
+		l.Response([]byte("z9hG4bKa"), response(t, 180, "INVITE"))
+		c.Cancel()
+		wait(33 * time.Second)
+		h.want(t, "180", "timeout")
+	})
+}
+
+func TestClient_ABYEIsRepeatedEvenAfterAProvisionalResponse(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		send(t, l, w, "BYE", &h)
+		l.Response([]byte("z9hG4bKa"), response(t, 100, "BYE"))
+		wait(5 * time.Second)
+		w.want(t, "0 BYE sip:x@h", "500 BYE sip:x@h", "4500 BYE sip:x@h")
+		l.Response([]byte("z9hG4bKa"), response(t, 200, "BYE"))
+		l.Response([]byte("z9hG4bKa"), response(t, 200, "BYE"))
+		h.want(t, "100", "200")
+	})
+}
+
+func TestClient_ANetworkThatRefusesLeavesNothing(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		w.fail = errors.New("no")
+		if _, err := l.Send("b", "INVITE", w, request("INVITE"), nil); err == nil || l.Len() != 0 {
+			t.Error(err, l.Len())
+		}
+	})
+}
+
+func TestServer_AFailureIsRepeatedUntilItsACK(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		s, fresh := l.Open("k", true, w, nil)
+		if again, _ := l.Open("k", true, w, nil); !fresh || again != s {
+			t.Fatal("two transactions of one key")
+		}
+		if err := s.Respond(486, []byte("SIP/2.0 486 X\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		wait(2 * time.Second)
+		w.want(t, "0 SIP/2.0 486", "500 SIP/2.0 486", "1500 SIP/2.0 486")
+		if !s.Ack() || !s.Ack() {
+			t.Error("the ACK is not its")
+		}
+		wait(10 * time.Second)
+		w.want(t)
+	})
+}
+
+func TestServer_AnINVITEThatCameAgain(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		s, _ := l.Open("k", true, w, nil)
+		s.Repeat()
+		_ = s.Respond(180, []byte("SIP/2.0 180 X\r\n"))
+		s.Repeat()
+		_ = s.Respond(200, []byte("SIP/2.0 200 X\r\n"))
+		s.Repeat() // the proxy passes the phone's repetitions
+		if s.Ack() || !s.Accepted() {
+			t.Error("the ACK of a 2xx is end to end")
+		}
+		if err := s.Respond(200, []byte("SIP/2.0 200 X\r\n")); err != nil {
+			t.Error(err)
+		}
+		if err := s.Respond(486, nil); !errors.Is(err, ErrOver) {
+			t.Error(err)
+		}
+		w.want(t, "0 SIP/2.0 180", "0 SIP/2.0 180", "0 SIP/2.0 200", "0 SIP/2.0 200")
+	})
+}
+
+func TestServer_ABYEThatCameAgain(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		s, _ := l.Open("k", false, w, nil)
+		_ = s.Respond(200, []byte("SIP/2.0 200 X\r\n"))
+		s.Repeat()
+		w.want(t, "0 SIP/2.0 200", "0 SIP/2.0 200")
+	})
+}
+
+func TestAppendKey_ACKAndCANCELHaveTheKeyOfTheirINVITE(t *testing.T) {
+	keys := map[string]bool{}
+	for _, method := range []string{"INVITE", "ACK", "CANCEL"} {
+		var m message.Message
+		if err := m.Parse(request(method), true); err != nil {
+			t.Fatal(err)
+		}
+		keys[string(AppendKey(nil, &m))] = true
+	}
+	if len(keys) != 1 {
+		t.Error(keys)
+	}
+}
