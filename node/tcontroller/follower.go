@@ -98,11 +98,17 @@ func (f *follower) change(fn func(*linkState)) {
 	poke(f.judge)
 }
 
-// frame notes that something arrived.
+// frame notes that something arrived. The judge has to see what ends a silence
+// for which the peer may have been lost.
 func (f *follower) frame() {
+	now := time.Now()
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.link.lastFrame = time.Now()
+	silence := now.Sub(f.link.lastFrame)
+	f.link.lastFrame = now
+	f.mu.Unlock()
+	if silence >= hungAfter {
+		poke(f.judge)
+	}
 }
 
 func (f *follower) measured(d Delay) {
@@ -119,14 +125,21 @@ func (f *follower) run(ctx context.Context) {
 	wg.Go(func() { f.keep(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for due := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.judge:
 		case <-timer.C:
+			if late := time.Since(due); late > stoodStill {
+				// This process stood still, not the peer: what it sent comes first.
+				due = time.Now().Add(redialGrace)
+				timer.Reset(redialGrace)
+				continue
+			}
 		}
 		if after := f.decide(); after > 0 {
+			due = time.Now().Add(after)
 			timer.Reset(after)
 		} else {
 			timer.Stop()

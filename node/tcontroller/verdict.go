@@ -13,6 +13,9 @@ const (
 	// to give a peer up when others were lost at the same time. That the link
 	// stands says only that the peer's machine is there.
 	hungAlone = 3500 * time.Millisecond
+	// stoodStill is how late the judge may be before that says more about this
+	// process than about its peers.
+	stoodStill = time.Second
 )
 
 // evidence is all that a verdict on a peer rests on.
@@ -43,7 +46,7 @@ func (e evidence) died() bool { return e.bye || !e.up && e.refused }
 func (e evidence) verdict() (heard bool, reason string, after time.Duration) {
 	if !e.heard {
 		if e.up && e.synced && !e.bye && !e.hung() {
-			return true, "", 0
+			return true, "", e.patience()
 		}
 		return false, "", 0
 	}
@@ -62,13 +65,17 @@ func (e evidence) verdict() (heard bool, reason string, after time.Duration) {
 		return true, "", after
 	case e.hung():
 		return false, "hung", 0
-	case e.gossipDead:
-		return true, "", hungAfter - e.silence
 	}
-	return true, "", hungAlone - e.silence
+	return true, "", e.patience()
 }
 
 // hung tells whether a link that stands has been silent for too long.
-func (e evidence) hung() bool {
-	return e.silence >= hungAlone || e.gossipDead && e.silence >= hungAfter
+func (e evidence) hung() bool { return e.patience() <= 0 }
+
+// patience is how much longer a link that stands may be silent.
+func (e evidence) patience() time.Duration {
+	if e.gossipDead {
+		return hungAfter - e.silence
+	}
+	return hungAlone - e.silence
 }

@@ -16,7 +16,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		"a peer is not heard before its table came over":              {evidence{up: true}, false, "", 0},
 		"nor while gossip alone knows it":                             {evidence{}, false, "", 0},
-		"then it is":                                                  {evidence{up: true, synced: true}, true, "", 0},
+		"then it is":                                                  {evidence{up: true, synced: true}, true, "", hungAlone},
 		"and stays so while a snapshot comes again":                   {evidence{heard: true, up: true}, true, "", hungAlone},
 		"a goodbye counts at once":                                    {evidence{heard: true, up: true, synced: true, bye: true}, false, "left", 0},
 		"so does a closed port behind a broken link":                  {evidence{heard: true, refused: true}, false, "process died", 0},
@@ -66,5 +66,19 @@ func TestVerdict_TimeAloneOnlyLoses(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A peer that hung and talks again is judged again, also when gossip says nothing.
+func TestFollower_JudgesWhatEndsASilence(t *testing.T) {
+	f := &follower{judge: make(chan struct{}, 1)}
+	f.link.lastFrame = time.Now().Add(-hungAfter)
+	f.frame()
+	if len(f.judge) != 1 {
+		t.Fatal("nobody judges the peer that talks again")
+	}
+	<-f.judge
+	if f.frame(); len(f.judge) != 0 {
+		t.Error("every frame is judged")
 	}
 }
