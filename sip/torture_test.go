@@ -76,7 +76,7 @@ var torture = map[string]struct {
 }
 
 func TestServer_AnswersTheTortureMessages(t *testing.T) {
-	w := newWorldOf(t, "example.com", nil)
+	w := newWorldOf(t, "example.com", allTransports(t))
 	for _, n := range []string{"user", "j.user", "watson"} {
 		w.put(&configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: md5Hex(n)})
 	}
@@ -95,6 +95,8 @@ func TestServer_AnswersTheTortureMessages(t *testing.T) {
 		want := torture[name]
 		t.Run("udp/"+name, func(t *testing.T) { w.torture(t, w.tortureSocket(t, name), data, want.udp) })
 		t.Run("tcp/"+name, func(t *testing.T) { w.torture(t, w.dial("tcp"), data, want.tcp) })
+		t.Run("tls/"+name, func(t *testing.T) { w.torture(t, w.dial("tls"), data, want.tcp) })
+		t.Run("ws/"+name, func(t *testing.T) { w.torture(t, w.dial("ws"), data, want.udp) })
 	}
 	if s := w.server.Stats(); s.Panics != 0 {
 		t.Errorf("%d panics", s.Panics)
@@ -122,7 +124,7 @@ func (w *world) tortureSocket(t *testing.T, name string) *line {
 func (w *world) torture(t *testing.T, l *line, data []byte, want int) {
 	l.t = t
 	l.send(string(data))
-	if c, ok := l.conn.(*net.TCPConn); ok && strings.HasSuffix(t.Name(), "/clerr") { // no more will come
+	if c, ok := l.conn.(interface{ CloseWrite() error }); ok && strings.HasSuffix(t.Name(), "/clerr") { // no more will come
 		if err := c.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -146,7 +147,11 @@ func clientFrame(first byte, payload string) string {
 }
 
 func (w *webSocket) Write(b []byte) (int, error) {
-	_, err := io.WriteString(w.Conn, clientFrame(0x81, string(b)))
+	kind := byte(0x81)
+	if !utf8.Valid(b) {
+		kind = 0x82
+	}
+	_, err := io.WriteString(w.Conn, clientFrame(kind, string(b)))
 	return len(b), err
 }
 
