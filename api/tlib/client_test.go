@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -134,6 +135,25 @@ func TestRequest_EventErrorIsAnError(t *testing.T) {
 		if _, err := c.ReserveAgent(t.Context(), "1001", 2*time.Hour, 1); !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
 			t.Error(err)
 		}
+	})
+}
+
+func TestRouteCall_ReturnsWhenTheCallLeaves(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := connected(ns, tlib.Options{})
+		defer c.Close()
+		go func() {
+			m := l.wants()
+			used := &tlibpb.Event{Message: tlibpb.Message_EVENT_ROUTE_USED, ConnId: m.GetRouteCall().GetConnId(), OtherDn: m.GetRouteCall().GetDn()}
+			diverted := proto.CloneOf(used)
+			diverted.Message, used.ReferenceId = tlibpb.Message_EVENT_DIVERTED, m.GetReferenceId()
+			l.says(0, used, diverted)
+		}()
+		e, err := c.RouteCall(t.Context(), &tlibpb.RouteCall{ConnId: "00000000000000aa", Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}})
+		if err != nil || e.GetMessage() != tlibpb.Message_EVENT_ROUTE_USED || e.GetOtherDn() != "1001" {
+			t.Error(e, err)
+		}
+		wantNext(t, c, tlibpb.Message_EVENT_DIVERTED)
 	})
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
 
-// place is a position in a node's stream.
-type place struct{ incarnation, seq uint64 }
+// place is a position in a node's streams of DNs and of calls.
+type place struct{ incarnation, seq, callSeq uint64 }
 
 // memory is what outlives a connection: what to ask for again at the next one.
 // Guarded by Client.mu.
@@ -34,7 +34,7 @@ type memory struct {
 func (m *memory) opening(application string, addr int) *tlibpb.OpenSession {
 	o := &tlibpb.OpenSession{Application: application}
 	if m.token != "" && m.addr == addr {
-		o.ResumeToken, o.ResumeIncarnation, o.ResumeSeq = m.token, m.heard.incarnation, m.heard.seq
+		o.ResumeToken, o.ResumeIncarnation, o.ResumeSeq, o.ResumeCallSeq = m.token, m.heard.incarnation, m.heard.seq, m.heard.callSeq
 	}
 	return o
 }
@@ -43,7 +43,7 @@ func (m *memory) opening(application string, addr int) *tlibpb.OpenSession {
 func (m *memory) opened(addr int, info *tlibpb.ServerInfo, resumed bool) {
 	m.token, m.addr = info.GetSessionToken(), addr
 	if !resumed || info.GetIncarnation() != m.heard.incarnation {
-		m.heard = place{info.GetIncarnation(), 0}
+		m.heard = place{incarnation: info.GetIncarnation()}
 	}
 	m.monitorRef, m.whole = 0, false
 }
@@ -58,7 +58,7 @@ func (m *memory) again(resumed bool) []*tlibpb.ClientMessage {
 	}
 	if m.monitor != nil {
 		all = append(all, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{
-			Filter: m.monitor, ResumeIncarnation: m.monitored.incarnation, ResumeSeq: m.monitored.seq,
+			Filter: m.monitor, ResumeIncarnation: m.monitored.incarnation, ResumeSeq: m.monitored.seq, ResumeCallSeq: m.monitored.callSeq,
 		}}})
 	}
 	return all
@@ -101,8 +101,11 @@ func (m *memory) learns(req *tlibpb.ClientMessage, e *tlibpb.Event) {
 	}
 }
 
-// hears takes in that everything up to seq was told; 0 says nothing.
-func (m *memory) hears(seq uint64) {
+// hears takes in that everything up to seq and callSeq was told; 0 says nothing.
+func (m *memory) hears(seq, callSeq uint64) {
+	if callSeq != 0 {
+		m.heard.callSeq = callSeq
+	}
 	if seq == 0 {
 		return
 	}

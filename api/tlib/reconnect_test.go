@@ -57,7 +57,7 @@ func (l *link) asks(n int) string {
 			all = append(all, fmt.Sprintf("register %s %d", b.RegisterAddress.GetDn(), b.RegisterAddress.GetMode()))
 		case *tlibpb.ClientMessage_MonitorAll:
 			m := b.MonitorAll
-			all = append(all, fmt.Sprintf("monitor %s %d %d", m.GetFilter().GetGroup(), m.GetResumeIncarnation(), m.GetResumeSeq()))
+			all = append(all, fmt.Sprintf("monitor %s %d %d %d", m.GetFilter().GetGroup(), m.GetResumeIncarnation(), m.GetResumeSeq(), m.GetResumeCallSeq()))
 		default:
 			all = append(all, fmt.Sprintf("%T", b))
 		}
@@ -78,10 +78,10 @@ func TestReconnect_ResumesTheSessionAtTheSameNode(t *testing.T) {
 		defer c.Close()
 		l.over <- errGone
 		l, open := ns.at["a"].greets(sip1, true)
-		if open.GetResumeToken() != "secret" || open.GetResumeIncarnation() != 7 || open.GetResumeSeq() != 6 {
+		if open.GetResumeToken() != "secret" || open.GetResumeIncarnation() != 7 || open.GetResumeSeq() != 6 || open.GetResumeCallSeq() != 60 {
 			t.Errorf("opened with %v", open)
 		}
-		wants(t, l.asks(1), "monitor sales 7 6")
+		wants(t, l.asks(1), "monitor sales 7 6 60")
 		if e := wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") {
 			t.Error(e)
 		}
@@ -100,7 +100,7 @@ func TestReconnect_RegistersAgainWhereTheSessionIsNotKnown(t *testing.T) {
 		if open.GetResumeToken() != "" {
 			t.Error("another node is told the token")
 		}
-		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6")
+		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6 60")
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
 		if c.Server().GetNode() != "sip2" {
@@ -131,7 +131,7 @@ func TestReconnect_AnswersOfWhatIsAskedAgainAreEvents(t *testing.T) {
 		// the place before is as good as it was.
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
-		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6")
+		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6 60")
 		l.says(3, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref + 3})
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
@@ -140,7 +140,7 @@ func TestReconnect_AnswersOfWhatIsAskedAgainAreEvents(t *testing.T) {
 		wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
-		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 8 3")
+		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 8 3 30")
 	})
 }
 

@@ -107,6 +107,15 @@ func (c *Client) reserve(ctx context.Context, what string, m *tlibpb.ReserveAgen
 	return c.ask(ctx, what, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: m}})
 }
 
+// RouteCall answers an EventRouteRequest: it sends the call on, at the default
+// port of the node that has it. The answer is EventRouteUsed when the call leaves
+// the routing point, EventReleased when it was rejected as asked; an *Error when
+// the call does not wait any more, or came back because its destination was
+// taken.
+func (c *Client) RouteCall(ctx context.Context, r *tlibpb.RouteCall) (*tlibpb.Event, error) {
+	return c.ask(ctx, "route call "+r.GetConnId(), &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RouteCall{RouteCall: r}})
+}
+
 // ask sends a request and waits for its answer.
 func (c *Client) ask(ctx context.Context, what string, req *tlibpb.ClientMessage) (*tlibpb.Event, error) {
 	e, err := c.exchange(ctx, req)

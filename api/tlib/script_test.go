@@ -155,7 +155,7 @@ func (n *scripted) greets(info *tlibpb.ServerInfo, resumed bool) (*link, *tlibpb
 
 // says sends events; everything up to seq was told.
 func (l *link) says(seq uint64, events ...*tlibpb.Event) {
-	if err := l.stream.Send(&tlibpb.ServerMessage{Events: events, Seq: seq}); err != nil {
+	if err := l.stream.Send(&tlibpb.ServerMessage{Events: events, Seq: seq, CallSeq: 10 * seq}); err != nil {
 		l.t.Error(err)
 	}
 }

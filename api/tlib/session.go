@@ -183,7 +183,7 @@ func (s *session) pump(ctx context.Context) error {
 			}
 		}
 		s.c.mu.Lock()
-		s.c.memory.hears(m.GetSeq())
+		s.c.memory.hears(m.GetSeq(), m.GetCallSeq())
 		s.c.mu.Unlock()
 		var err error
 		if m, err = s.receive(); err != nil {
