@@ -93,10 +93,13 @@ func TestServer_AnswersTheTortureMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := torture[name]
-		t.Run("udp/"+name, func(t *testing.T) { w.torture(t, w.tortureSocket(t, name), data, want.udp) })
-		t.Run("tcp/"+name, func(t *testing.T) { w.torture(t, w.dial("tcp"), data, want.tcp) })
-		t.Run("tls/"+name, func(t *testing.T) { w.torture(t, w.dial("tls"), data, want.tcp) })
-		t.Run("ws/"+name, func(t *testing.T) { w.torture(t, w.dial("ws"), data, want.udp) })
+		t.Run("udp/"+name, func(t *testing.T) {
+			l := w.tortureSocket(t, name)
+			w.torture(t, func() *line { return l }, data, want.udp)
+		})
+		t.Run("tcp/"+name, func(t *testing.T) { w.torture(t, func() *line { return w.dial("tcp") }, data, want.tcp) })
+		t.Run("tls/"+name, func(t *testing.T) { w.torture(t, func() *line { return w.dial("tls") }, data, want.tcp) })
+		t.Run("ws/"+name, func(t *testing.T) { w.torture(t, func() *line { return w.dial("ws") }, data, want.udp) })
 	}
 	if s := w.server.Stats(); s.Panics != 0 {
 		t.Errorf("%d panics", s.Panics)
@@ -121,7 +124,8 @@ func (w *world) tortureSocket(t *testing.T, name string) *line {
 	return &line{t: t, conn: c}
 }
 
-func (w *world) torture(t *testing.T, l *line, data []byte, want int) {
+func (w *world) torture(t *testing.T, dial func() *line, data []byte, want int) {
+	l := dial()
 	l.t = t
 	l.send(string(data))
 	if c, ok := l.conn.(interface{ CloseWrite() error }); ok && strings.HasSuffix(t.Name(), "/clerr") { // no more will come
@@ -133,8 +137,10 @@ func (w *world) torture(t *testing.T, l *line, data []byte, want int) {
 	for i := 0; i < 10 && want != 0 && (res == nil || res.code != want); i++ {
 		// A second message in the file has an answer of its own. Many files
 		// share a branch, so that one may hit another's transaction just
-		// before that ends: then repeat it.
+		// before that ends: then repeat it, over another connection.
 		if res == nil {
+			l = dial()
+			l.t = t
 			_, _ = l.conn.Write(data)
 		}
 		if next := l.receive(500 * time.Millisecond); next != nil {
