@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"net"
 	"net/netip"
 	"strconv"
 
@@ -21,6 +22,20 @@ func (s *Server) advertised() string {
 		return s.tcp[0].Addr().String()
 	}
 	return "localhost"
+}
+
+// advertisedBy is the host:port by which a phone of the transport reaches us.
+// Nodes go by the token in front of it.
+func (s *Server) advertisedBy(t location.Transport) string {
+	host, _, err := net.SplitHostPort(s.advertised())
+	for _, l := range s.tcp {
+		if err == nil && l.transport == t {
+			if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
+				return net.JoinHostPort(host, port)
+			}
+		}
+	}
+	return s.advertised()
 }
 
 // names tells whether a URI without a token leads to this node: by the names

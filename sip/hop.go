@@ -40,10 +40,15 @@ func (h *hop) Send(b []byte) error {
 
 // ended is closed when the connection ends; nil for datagrams.
 func (h *hop) ended() <-chan struct{} {
-	if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil && h.transport.Connected() {
+	if !h.transport.Connected() {
+		return nil
+	}
+	if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil {
 		return f.closed
 	}
-	return nil
+	gone := make(chan struct{})
+	close(gone)
+	return gone
 }
 
 // keep makes a connection over which somebody known has called last when it is

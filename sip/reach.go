@@ -2,8 +2,6 @@ package sip
 
 import (
 	"net/netip"
-	"strconv"
-	"strings"
 
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -14,19 +12,20 @@ import (
 // REGISTER came from; otherwise there is a NAT between, and only the source of
 // the REGISTER leads through it (RFC 3581, RFC 5626 §5.3).
 func reach(b *location.Binding) netip.AddrPort {
-	if b.Transport.Connected() {
+	if b.Transport.Connected() || len(b.Path) > 0 {
 		return b.Source
 	}
-	u, ok := message.ParseURI([]byte(b.Contact))
-	ip, err := netip.ParseAddr(strings.Trim(string(u.Host), "[]"))
-	if !ok || err != nil || ip.Unmap() != b.Source.Addr() {
-		return b.Source
+	return reachURI([]byte(b.Contact), b.Source)
+}
+
+// reachURI is reach for a phone over UDP that sent from the source.
+func reachURI(contact []byte, source netip.AddrPort) netip.AddrPort {
+	u, ok := message.ParseURI(contact)
+	if !ok {
+		return source
 	}
-	port := uint64(5060)
-	if len(u.Port) > 0 {
-		if port, err = strconv.ParseUint(string(u.Port), 10, 16); err != nil || port == 0 {
-			return b.Source
-		}
+	if a, ok := uriAddr(&u); ok && a.Addr() == source.Addr() && a.Port() != 0 {
+		return a
 	}
-	return netip.AddrPortFrom(b.Source.Addr(), uint16(port))
+	return source
 }

@@ -109,11 +109,14 @@ func (p *proxy) next(r *routing) (*hop, *message.Fault) {
 func (p *proxy) flowOf(r *routing) (*hop, *message.Fault) {
 	k := r.last
 	h := &hop{s: p.s, transport: k.transport, addr: k.addr}
+	if !h.Reliable() && len(r.rest) == 0 {
+		h.addr = reachURI(r.uri, k.addr)
+	}
 	if e := p.s.cfg.Store.Get(k.number); e != nil {
 		for i := range e.Bindings {
 			b := &e.Bindings[i]
 			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(p.s.cfg.Now()) {
-				h.transport, h.addr = b.Transport, b.Source
+				h.transport, h.addr = b.Transport, reach(b)
 			}
 		}
 	}

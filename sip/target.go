@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -149,9 +150,13 @@ func (p *proxy) recordRoute(k *token, callID []byte) []byte {
 	out := append(make([]byte, 0, 160), "<sip:"...)
 	out = append(out, p.mint.encode(k, callID)...)
 	out = append(out, '@')
-	out = append(out, p.s.advertised()...)
-	if k.transport == location.TCP {
-		out = append(out, ";transport=tcp"...)
+	out = append(out, p.s.advertisedBy(k.transport)...)
+	switch k.transport {
+	case location.UDP:
+	case location.WS, location.WSS:
+		out = append(out, ";transport=ws"...)
+	default:
+		out = append(append(out, ";transport="...), strings.ToLower(k.transport.String())...)
 	}
 	return append(out, ";lr>"...)
 }
