@@ -35,7 +35,7 @@ func (o observer) link(p *tcontroller.PeerStatus) api.Link {
 	b := o.n.links.Backlog(p.ID)
 	return api.Link{
 		RTT: p.RTT, ToPeer: p.ToPeer, FromPeer: p.FromPeer, ClockSkew: p.Skew, LastAnswer: p.LastAnswer,
-		SendQueue: b.Changes, SendQueueBytes: p.Unacked + b.Unacked, ReceiveQueueBytes: p.Unread + b.Unread,
+		SendQueue: b.Changes + b.CallEvents, SendQueueBytes: p.Unacked + b.Unacked, ReceiveQueueBytes: p.Unread + b.Unread,
 	}
 }
 

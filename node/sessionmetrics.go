@@ -2,7 +2,8 @@ package node
 
 import "github.com/sipcluster/sipcluster/api"
 
-// sessionSource gives the T-Library sessions' numbers to /metrics.
+// sessionSource gives the numbers of the T-Library sessions and of the calls
+// that they hear of to /metrics.
 type sessionSource struct{ n *Node }
 
 // Samples implements api.Source.
@@ -10,6 +11,9 @@ func (s sessionSource) Samples(emit func(api.Sample)) {
 	st := s.n.control.Stats()
 	emit(api.Sample{Name: "tlib_sessions", Help: "T-Library sessions that are connected.", Value: float64(st.Sessions)})
 	emit(api.Sample{Name: "tlib_addresses", Help: "DNs registered by T-Library sessions, those in grace included.", Value: float64(st.Addresses)})
+	calls := s.n.calls.Counts()
+	emit(api.Sample{Name: "calls", Help: "Calls that this node has, those included that wait at a routing point.", Value: float64(calls.Own)})
+	emit(api.Sample{Name: "calls_cluster", Help: "Calls of all nodes that were offered to a DN, as this node knows them.", Value: float64(calls.Up)})
 	count := func(name, help string, v uint64) {
 		emit(api.Sample{Name: name, Help: help, Counter: true, Value: float64(v)})
 	}
@@ -17,4 +21,5 @@ func (s sessionSource) Samples(emit func(api.Sample)) {
 	count("tlib_errors_total", "T-Library requests answered by EventError.", st.Refused)
 	count("tlib_events_total", "T-Library events sent, answers included.", st.Events)
 	count("tlib_dropped_total", "Sessions dropped because their client read nothing.", st.Dropped)
+	count("calls_refused_total", "What peers said of calls that can't be, and was not taken.", calls.Refused)
 }

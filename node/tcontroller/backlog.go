@@ -29,6 +29,8 @@ type Backlog struct {
 	// Changes of this node's DNs, refreshes included, that were not yet handed
 	// to the link. The rows of a snapshot are not counted.
 	Changes uint64
+	// CallEvents of this node's calls that were not yet handed to the link.
+	CallEvents uint64
 	Socket
 }
 
@@ -38,7 +40,8 @@ func (s *Server) Backlog(follower dn.Node) Backlog {
 	if l == nil {
 		return Backlog{}
 	}
-	return Backlog{Changes: l.waiting(), Socket: socketOf(l.conn)}
+	sent := l.sentCalls.Load() // first: the head only grows
+	return Backlog{Changes: l.waiting(), CallEvents: l.calls.Head() - sent, Socket: socketOf(l.conn)}
 }
 
 // waiting counts the changes behind the position that was handed to the link.

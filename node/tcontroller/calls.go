@@ -16,11 +16,11 @@ const maxCallBytes = 32 << 10
 // callRun says on the link what happens to this node's calls, until the context
 // or the link ends. Beside the records, on a goroutine of its own: a follower
 // that is slow holds up this one, never who writes.
-func (l *ownerLink) callRun(ctx context.Context, calls *call.Stream) error {
+func (l *ownerLink) callRun(ctx context.Context) error {
 	var items []call.Item
 	for {
 		var err error
-		if items, err = calls.Next(ctx, items[:0]); err != nil {
+		if items, err = l.calls.Next(ctx, items[:0]); err != nil {
 			return err
 		}
 		for rest := items; len(rest) > 0; {
@@ -31,6 +31,7 @@ func (l *ownerLink) callRun(ctx context.Context, calls *call.Stream) error {
 			}
 		}
 		clear(items)
+		l.sentCalls.Store(l.calls.Seq())
 	}
 }
 

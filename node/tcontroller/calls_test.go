@@ -185,6 +185,31 @@ func TestCalls_ManyAndLargeDoNotHoldUpTheRecords(t *testing.T) {
 	}
 }
 
+// A peer that stands still holds up nobody; when it reads again, and has missed
+// more than the log holds, it gets the calls that are up.
+func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	gone := a.begin(t, "1001", nil)
+	var vs valves
+	b.followVia(t, vs.dial, a)
+	await(t, "the snapshot", func() bool { return b.sees(gone) != "over" && b.table.Heard("a") })
+	await(t, "an empty queue", func() bool { return a.owner.Backlog("b").CallEvents == 0 })
+	open := vs.valve().shut()
+	a.calls.End(gone, 0, false)
+	data := map[string]string{"k": strings.Repeat("x", 300)}
+	began := time.Now()
+	for range call.DefaultHistory { // three events each
+		a.calls.End(a.begin(t, "1001", data), 487, true)
+	}
+	took := time.Since(began)
+	up := a.begin(t, "1002", nil)
+	await(t, "a queue", func() bool { return a.owner.Backlog("b").CallEvents > call.DefaultHistory })
+	open()
+	await(t, "what is up", func() bool { return b.sees(up) != "over" && b.sees(gone) == "over" && b.calls.Counts().Up == 1 })
+	await(t, "an empty queue", func() bool { return a.owner.Backlog("b").CallEvents == 0 })
+	t.Logf("%d calls took %v", call.DefaultHistory, took)
+}
+
 func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
 	b := call.New(call.Config{Self: "b", Incarnation: 1})
 	c, err := b.Sync("a", 1, false)

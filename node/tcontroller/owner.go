@@ -69,16 +69,16 @@ func (s *Server) Follow(stream followStream) error {
 		case <-ctx.Done():
 		}
 	}()
-	l := newOwnerLink(stream, s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}))
+	l := newOwnerLink(stream, s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}),
+		s.calls.Follow(call.Resume{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()}))
 	defer s.links.add(dn.Node(hello.GetFollower()), l)()
 	log := s.log.With("peer", hello.GetFollower())
 	log.Debug("follower connected")
 	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
 	go func() { cancel(l.answerPings(silent)) }()
-	calls := s.calls.Follow(call.Resume{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()})
 	go func() {
-		if err := l.callRun(ctx, calls); ctx.Err() == nil {
+		if err := l.callRun(ctx); ctx.Err() == nil {
 			cancel(err)
 		}
 	}()
@@ -134,17 +134,21 @@ func clip(s string) string { return s[:min(len(s), 64)] }
 type ownerLink struct {
 	stream  followStream
 	records *dn.Stream
+	calls   *call.Stream
 	// conn below the stream, for Backlog.
 	conn net.Conn
 	// sent is the position in records up to which the stream has taken all.
 	sent atomic.Uint64
+	// sentCalls is that of calls.
+	sentCalls atomic.Uint64
 
 	mu sync.Mutex
 }
 
-func newOwnerLink(stream followStream, records *dn.Stream) *ownerLink {
-	l := &ownerLink{stream: stream, records: records, conn: connOf(stream.Context())}
+func newOwnerLink(stream followStream, records *dn.Stream, calls *call.Stream) *ownerLink {
+	l := &ownerLink{stream: stream, records: records, calls: calls, conn: connOf(stream.Context())}
 	l.sent.Store(records.Head()) // until the stream has started, and says where
+	l.sentCalls.Store(calls.Head())
 	return l
 }
 
