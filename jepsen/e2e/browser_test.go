@@ -24,39 +24,71 @@ import (
 func TestBrowser_APhoneOfWebPages(t *testing.T) {
 	needPrograms(t, "chromium", "npm")
 	scripts := bundle(t)
-	c, socket := browserCluster(t)
+	c, sockets := browserCluster(t)
 	ph := phones(t, c.Node(1), "8101", "8102")
 	for i, library := range []string{"jssip", "sipjs"} {
 		t.Run(library, func(t *testing.T) {
-			p := openPage(t, scripts, library, url.Values{
-				"server": {"ws://" + socket}, "dn": {ph[i].dn}, "realm": {ph[i].realm}, "password": {ph[i].password}})
+			p := openPage(t, scripts, library, settings(sockets[0], ph[i]))
 			p.wait("registered")
 			expectSeen(t, soon, inServiceAt(c.Node(1)), ph[i:i+1], c.Nodes()...)
 			p.kill()
 			expectSeen(t, soon, nobody, ph[i:i+1], c.Nodes()...)
 		})
 		t.Run(library+" with the wrong password", func(t *testing.T) {
-			p := openPage(t, scripts, library, url.Values{
-				"server": {"ws://" + socket}, "dn": {ph[i].dn}, "realm": {ph[i].realm}, "password": {"wrong"}})
-			p.wait("failed")
+			wrong := settings(sockets[0], ph[i])
+			wrong.Set("password", "wrong")
+			openPage(t, scripts, library, wrong).wait("failed")
 		})
 	}
 }
 
-// browserCluster is two nodes on this machine, the first with a WebSocket.
-func browserCluster(t *testing.T) (c *cluster.Cluster, socket string) {
-	t.Helper()
-	c = newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, true)
-	l, err := net.Listen("tcp", netip4(c.Node(1))+":0")
-	must(t, err)
-	socket = l.Addr().String()
-	must(t, l.Close())
-	must(t, c.Node(1).Start(t.Context(), "--sip-ws-addr", socket))
-	must(t, c.Node(2).Start(t.Context()))
-	return c, socket
+// settings are what a page has to know to be a phone.
+func settings(socket string, p phone) url.Values {
+	return url.Values{"server": {"ws://" + socket}, "dn": {p.dn}, "realm": {p.realm}, "password": {p.password}}
 }
 
-func netip4(n *cluster.Node) string { return n.Addr(cluster.SIP).Addr().String() }
+// TestBrowser_CallsThroughTheOtherNode: a phone of one library at one node
+// calls one of the other library at the other node. Both hear each other, and
+// the call ends for both.
+func TestBrowser_CallsThroughTheOtherNode(t *testing.T) {
+	needPrograms(t, "chromium", "npm")
+	scripts := bundle(t)
+	c, sockets := browserCluster(t)
+	for i, libraries := range [][2]string{{"jssip", "sipjs"}, {"sipjs", "jssip"}} {
+		t.Run(libraries[0]+" calls "+libraries[1], func(t *testing.T) {
+			ph := phones(t, c.Node(1), numbers(8111+10*i, 2)...)
+			callee := openPage(t, scripts, libraries[1], settings(sockets[1], ph[1]))
+			callee.wait("registered")
+			expectSeen(t, soon, inServiceAt(c.Node(2)), ph[1:], c.Nodes()...)
+			args := settings(sockets[0], ph[0])
+			args.Set("call", ph[1].dn)
+			caller := openPage(t, scripts, libraries[0], args)
+			callee.wait("rings")
+			for _, p := range []*page{caller, callee} {
+				p.wait("talks")
+				p.wait("hears")
+			}
+			caller.hangUp()
+			caller.wait("ended")
+			callee.wait("ended")
+		})
+	}
+}
+
+// browserCluster is two nodes on this machine, each with a WebSocket.
+func browserCluster(t *testing.T) (c *cluster.Cluster, sockets []string) {
+	t.Helper()
+	c = newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, true)
+	for _, n := range c.Nodes() {
+		l, err := net.Listen("tcp", net.JoinHostPort(n.Addr(cluster.SIP).Addr().String(), "0"))
+		must(t, err)
+		socket := l.Addr().String()
+		must(t, l.Close())
+		must(t, n.Start(t.Context(), "--sip-ws-addr", socket))
+		sockets = append(sockets, socket)
+	}
+	return c, sockets
+}
 
 // bundle makes a script of each library, as browser/package-lock.json names them.
 func bundle(t *testing.T) (dir string) {
@@ -86,6 +118,7 @@ type page struct {
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	events chan pageEvent
+	over   chan struct{} // closed when the page is to hang up
 }
 
 type pageEvent struct{ What, Detail string }
@@ -94,13 +127,19 @@ type pageEvent struct{ What, Detail string }
 // served from 127.0.0.1, where scripts may use a microphone without TLS.
 func openPage(t *testing.T, scripts, library string, args url.Values) *page {
 	t.Helper()
-	p := &page{t: t, ended: make(chan struct{}), events: make(chan pageEvent, 100)}
+	p := &page{t: t, ended: make(chan struct{}), events: make(chan pageEvent, 100), over: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle("/scripts/", http.StripPrefix("/scripts/", http.FileServer(http.Dir(scripts))))
 	mux.HandleFunc("POST /event", func(_ http.ResponseWriter, r *http.Request) {
 		var e pageEvent
 		if json.NewDecoder(r.Body).Decode(&e) == nil {
 			p.events <- e
+		}
+	})
+	mux.HandleFunc("GET /over", func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-p.over:
+		case <-r.Context().Done():
 		}
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -111,7 +150,7 @@ func openPage(t *testing.T, scripts, library string, args url.Values) *page {
 	t.Cleanup(web.Close)
 	p.cmd = exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-		"--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+		"--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection",
 		"--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", web.URL+"/?"+args.Encode())
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	must(t, p.cmd.Start())
@@ -145,6 +184,9 @@ func (p *page) wait(what string) {
 		}
 	}
 }
+
+// hangUp ends the page's call.
+func (p *page) hangUp() { close(p.over) }
 
 // kill ends the browser with all its processes, as a crash would.
 func (p *page) kill() {
