@@ -51,13 +51,13 @@ func callWorld(t testing.TB, change func(*Config), numbers ...string) *world {
 	t.Helper()
 	var w *world
 	w = newWorld(t, func(c *Config) {
-		c.Calls = callerFunc(func(ctx context.Context, c *Call) { w.serve(ctx, c) })
+		c.Calls = callerFunc(func(ctx context.Context, c *Call) { (*w.serve.Load())(ctx, c) })
 		c.Secret = []byte("secret")
 		if change != nil {
 			change(c)
 		}
 	})
-	w.serve = w.toOwner
+	w.plan(w.toOwner)
 	w.outcomes = make(chan Outcome, 64)
 	for _, n := range numbers {
 		w.put(phoneDN(n))

@@ -41,7 +41,7 @@ type world struct {
 	stop func() // what run started
 
 	// Of a world with calls.
-	serve    func(context.Context, *Call)
+	serve    atomic.Pointer[func(context.Context, *Call)]
 	remote   sync.Map // SIP addresses of nodes by number
 	noAnswer atomic.Int64
 	progress chan int

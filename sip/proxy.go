@@ -49,6 +49,9 @@ type packet struct {
 	transport location.Transport
 }
 
+// usualHeaders is how many lines most messages have.
+const usualHeaders = 24
+
 // backlog is how many packets may wait for one worker.
 const backlog = 4096
 
@@ -119,7 +122,7 @@ func (p *proxy) work(ctx context.Context, w <-chan *packet) {
 
 // handle serves one message; a panic costs only that one.
 func (p *proxy) handle(ctx context.Context, in *packet) {
-	m := &message.Message{}
+	m := &message.Message{Headers: make([]message.Header, 0, usualHeaders)}
 	defer func() {
 		if x := recover(); x != nil {
 			p.s.stats.panics.Add(1)

@@ -1,0 +1,197 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+func TestCall_TheCallerGivesUpWhileItWaits(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	w.plan(func(ctx context.Context, c *Call) {
+		c.Ring()
+		<-ctx.Done()
+		c.Reject(480, "Nobody came")
+	})
+	out := s.place(w.ua("udp", "1001"), "1002")
+	s.await(out, 180)
+	out.Cancel()
+	s.await(out, 487)
+}
+
+func TestCall_WhoLeavesItUnansweredAnswers500(t *testing.T) {
+	for name, serve := range map[string]func(context.Context, *Call){
+		"returns": func(context.Context, *Call) {},
+		"panics":  func(context.Context, *Call) { panic("at the call plane") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+			w.plan(serve)
+			a := w.ua("udp", "1001")
+			s.await(s.place(a, "1002"), 500)
+			w.plan(w.toOwner)
+			s.up(a, w.ua("udp", "1002"), "1002")
+		})
+	}
+}
+
+func TestCall_OneAfterTheOther(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002", "1003"), newScript(t)
+	w.plan(func(ctx context.Context, c *Call) {
+		c.Ring()
+		if o := c.Try(ctx, Target{Deliver: "1002"}, nil); o.Code != 486 || o.Answered {
+			t.Errorf("%+v", o)
+		}
+		c.Pass(c.Try(ctx, Target{Deliver: "1003"}, nil))
+	})
+	a, b, d := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("tcp", "1003")
+	out := s.place(a, "1002")
+	s.ok(s.take(b).Refuse(486, "Busy Here"))
+	in := s.take(d)
+	s.ok(in.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+	s.do(out, "BYE", 200)
+}
+
+func TestCall_TellsWhoCalls(t *testing.T) {
+	w, s := callWorld(t, nil, "1001"), newScript(t)
+	got := make(chan Origin, 2)
+	w.plan(func(_ context.Context, c *Call) {
+		got <- c.Origin()
+		c.Reject(603, "Decline", "Retry-After: 60")
+	})
+	if res := s.await(s.place(w.ua("udp", "1001"), "1999"), 603); res.Header("Retry-After") != "60" {
+		t.Error(res)
+	}
+	if o := <-got; o.Kind != FromPhone || o.DN != "1001" || o.Number != "1001" {
+		t.Errorf("%+v", o)
+	}
+	gw := w.gateway("9000", "+")
+	s.await(s.place(gw, "1001"), 603)
+	if o := <-got; o.Kind != FromTrunk || o.DN != "9000" || o.Number != "+49301234" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestFlow_ItsEndEndsWhatRings(t *testing.T) {
+	t.Run("the caller's", func(t *testing.T) {
+		w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+		a, b := w.ua("tcp", "1001"), w.ua("udp", "1002")
+		s.place(a, "1002")
+		in := s.take(b)
+		s.ok(in.Ring())
+		a.Close()
+		s.expect(in, "CANCEL")
+		s.ok(in.Refuse(487, "Request Terminated"))
+	})
+	t.Run("the called phone's", func(t *testing.T) {
+		w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+		a, b := w.ua("udp", "1001"), w.ua("tcp", "1002")
+		out := s.place(a, "1002")
+		s.ok(s.take(b).Ring())
+		s.await(out, 180)
+		b.Close()
+		s.await(out, 480)
+		if o := <-w.outcomes; !o.Retry {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+// TestFlow_ANewConnectionTakesOver: the phone lost its connection during a
+// call and registered again over another, with the contact of before.
+func TestFlow_ANewConnectionTakesOver(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	contact := "Contact: <sip:1002@x7f.invalid;transport=tcp>"
+	register := func() *siptest.UA {
+		u := w.stranger("tcp", "1002")
+		res, err := u.Do(s.ctx, siptest.Request{Method: "REGISTER", Headers: []string{contact}})
+		if s.ok(err); res.Code != 200 {
+			t.Fatal(res)
+		}
+		return u
+	}
+	a, b := w.ua("udp", "1001"), register()
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(b.Respond(in.Invite, 200, "OK", "t1", contact))
+	s.await(out, 200)
+	s.ok(out.Ack())
+	b.Close()
+	again := register()
+	got := make(chan string, 1)
+	again.OnRequest(func(m *siptest.Message) bool {
+		got <- m.Method
+		return again.Respond(m, 200, "OK", "") == nil
+	})
+	s.do(out, "BYE", 200)
+	if m := <-got; m != "BYE" {
+		t.Error(m)
+	}
+}
+
+func TestFlow_OneThatIsGoneIsSaid(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("tcp", "1002")
+	out, _ := s.up(a, b, "1002")
+	b.Close()
+	until(t, "the connection is gone", func() bool { return w.server.flows.len() == 0 })
+	s.do(out, "INFO", 480)
+}
+
+// TestProxy_SurvivesTheTortureMessages: whatever it says to them, it lives.
+func TestProxy_SurvivesTheTortureMessages(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	files, err := filepath.Glob("testdata/rfc4475/*.dat")
+	s.ok(err)
+	l := w.dial("udp")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		s.ok(err)
+		l.send(string(data))
+		l.send(strings.ReplaceAll(string(data), "branch=z9hG4bK", "branch=z9hG4bKsc"))
+	}
+	s.up(w.ua("udp", "1001"), w.ua("tcp", "1002"), "1002")
+	if st := w.server.Stats(); st.Panics != 0 {
+		t.Errorf("%d panics", st.Panics)
+	}
+}
+
+// FuzzProxy gives the proxy what the gate lets through.
+func FuzzProxy(f *testing.F) {
+	files, _ := filepath.Glob("testdata/rfc4475/*.dat")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	k := token{purpose: toPhone, node: "n1", number: "1001"}
+	route := "<sip:" + string(newMint([]byte("secret")).encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
+	f.Add([]byte("BYE sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nRoute: "+route+"\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"))
+	w := newWorld(f, func(c *Config) { c.Calls, c.Secret = callerFunc(func(context.Context, *Call) {}), []byte("secret") })
+	f.Cleanup(w.server.proxy.layer.Close)
+	var a arrival
+	f.Fuzz(func(t *testing.T, data []byte) {
+		w.server.gate.check(&a, bytes.Clone(data), localSource, location.UDP)
+		if !a.proxied {
+			return
+		}
+		w.server.proxy.handle(t.Context(), packetOf(&a, localSource, location.UDP))
+		if w.server.stats.panics.Load() != 0 {
+			t.Fatalf("a panic: %q", data)
+		}
+	})
+}
+
+// plan changes what the call plane does.
+func (w *world) plan(serve func(context.Context, *Call)) { w.serve.Store(&serve) }
