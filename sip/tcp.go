@@ -96,9 +96,10 @@ type flow struct {
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
 	began   time.Time
-	frames  *frames // of a WebSocket; nil of a stream
-	held    bool    // buf holds whole messages that had to wait for answers
-	ready   []byte  // tidy messages for sipgo
+	heard   time.Time // when it last said something of SIP
+	frames  *frames   // of a WebSocket; nil of a stream
+	held    bool      // buf holds whole messages that had to wait for answers
+	ready   []byte    // tidy messages for sipgo
 	failed  error
 	arrival arrival
 }
@@ -151,6 +152,7 @@ func (f *flow) fill() error {
 	n, err := f.Conn.Read(f.buf[len(f.buf):cap(f.buf)])
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) && f.idle() && (f.kept.Load() || f.l.flows.registered(f)) {
+			f.heard = time.Now()
 			return nil
 		}
 		// What came stays incomplete; whose it was may still listen.
@@ -161,6 +163,9 @@ func (f *flow) fill() error {
 	}
 	if f.idle() {
 		f.began = time.Now()
+	}
+	if f.frames == nil {
+		f.heard = time.Now()
 	}
 	f.buf = f.buf[:len(f.buf)+n]
 	return f.split()
@@ -183,7 +188,10 @@ func (f *flow) deadline() time.Time {
 	if !f.idle() {
 		return f.began.Add(f.l.slow)
 	}
-	return time.Now().Add(idleFlow)
+	if f.heard.IsZero() {
+		f.heard = time.Now()
+	}
+	return f.heard.Add(idleFlow)
 }
 
 // cut takes whole messages off the buffer, as many as there is room for. An error ends the connection: behind

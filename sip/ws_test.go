@@ -1,12 +1,16 @@
 package sip
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 )
@@ -183,4 +187,56 @@ func readFrames(t *testing.T, data []byte, step int) (said string) {
 		}
 	}
 	return said
+}
+
+// openPipe is a WebSocket in the time of a bubble; its phone answers pings and
+// says nothing else.
+func (p *pipes) openPipe() *flow {
+	server, phone := net.Pipe()
+	f := &flow{Conn: &wsConn{Conn: server}, l: p.l, pending: newPending(p.l.gate.seed), closed: make(chan struct{}),
+		peer: netip.MustParseAddrPort("192.0.2.1:5060"), frames: &frames{limit: maxStreamed}}
+	_ = p.l.flows.add(f)
+	go func() {
+		w := &webSocket{Conn: phone, r: bufio.NewReader(phone)}
+		for {
+			first, payload, err := w.frame()
+			if err != nil {
+				return
+			}
+			if first == 0x89 {
+				_, _ = io.WriteString(phone, clientFrame(0x8a, string(payload)))
+			}
+		}
+	}()
+	go func() {
+		_, _ = io.Copy(io.Discard, f)
+		f.Close()
+	}()
+	return f
+}
+
+// TestWebSocket_PongsKeepNobody: a connection over which nobody registers ends,
+// however willingly its browser answers pings; a registered one stays.
+func TestWebSocket_PongsKeepNobody(t *testing.T) {
+	for _, registered := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPipes()
+			f, began := p.openPipe(), time.Now()
+			if registered {
+				p.l.flows.attach(f.key(), "1001")
+			}
+			for open := true; open && time.Since(began) < 10*idleFlow; {
+				select {
+				case <-f.closed:
+					open = false
+				case <-time.After(wsKeepAlive):
+					f.pingWebSocket()
+				}
+			}
+			if d := time.Since(began); registered != (d >= 10*idleFlow) || !registered && d != idleFlow {
+				t.Errorf("registered %v: ended after %v", registered, d)
+			}
+			f.Close()
+		})
+	}
 }

@@ -105,6 +105,7 @@ func (f *flow) cutFrames() error {
 func (f *flow) frame(kind byte, payload []byte) error {
 	switch kind {
 	case wsText, wsBinary:
+		f.heard = time.Now() // pings and pongs don't count: anybody's browser answers ours
 		// Keep-alives are as in RFC 5626 §3.5.1, and each message is a frame's
 		// or several frames' (RFC 7118 §4.2).
 		if payload = f.keepAlive(payload); len(payload) > 0 {
