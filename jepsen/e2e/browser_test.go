@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -80,10 +79,7 @@ func browserCluster(t *testing.T) (c *cluster.Cluster, sockets []string) {
 	t.Helper()
 	c = newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, true)
 	for _, n := range c.Nodes() {
-		l, err := net.Listen("tcp", net.JoinHostPort(n.Addr(cluster.SIP).Addr().String(), "0"))
-		must(t, err)
-		socket := l.Addr().String()
-		must(t, l.Close())
+		socket := freeAddr(t, n)
 		must(t, n.Start(t.Context(), "--sip-ws-addr", socket))
 		sockets = append(sockets, socket)
 	}
@@ -150,7 +146,7 @@ func openPage(t *testing.T, scripts, library string, args url.Values) *page {
 	t.Cleanup(web.Close)
 	p.cmd = exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-		"--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection",
+		"--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection", "--ignore-certificate-errors",
 		"--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", web.URL+"/?"+args.Encode())
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	must(t, p.cmd.Start())
