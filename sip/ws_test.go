@@ -189,13 +189,18 @@ func readFrames(t *testing.T, data []byte, step int) (said string) {
 	return said
 }
 
-// openPipe is a WebSocket in the time of a bubble; its phone answers pings and
-// says nothing else.
-func (p *pipes) openPipe() *flow {
+// webSocket is one in the time of a bubble, and its phone's end.
+func (p *pipes) webSocket() (*flow, net.Conn) {
 	server, phone := net.Pipe()
 	f := &flow{Conn: &wsConn{Conn: server}, l: p.l, pending: newPending(p.l.gate.seed), closed: make(chan struct{}),
 		peer: netip.MustParseAddrPort("192.0.2.1:5060"), frames: &frames{limit: maxStreamed}}
 	_ = p.l.flows.add(f)
+	return f, phone
+}
+
+// answersPings is a phone that does, and says nothing else.
+func (p *pipes) answersPings() *flow {
+	f, phone := p.webSocket()
 	go func() {
 		w := &webSocket{Conn: phone, r: bufio.NewReader(phone)}
 		for {
@@ -221,7 +226,7 @@ func TestWebSocket_PongsKeepNobody(t *testing.T) {
 	for _, registered := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPipes()
-			f, began := p.openPipe(), time.Now()
+			f, began := p.answersPings(), time.Now()
 			if registered {
 				p.l.flows.attach(f.key(), "1001")
 			}
@@ -237,6 +242,43 @@ func TestWebSocket_PongsKeepNobody(t *testing.T) {
 				t.Errorf("registered %v: ended after %v", registered, d)
 			}
 			f.Close()
+		})
+	}
+}
+
+// TestWebSocket_SlowMessages end their connection when a message has taken too
+// long, whatever control frames come between its parts.
+func TestWebSocket_SlowMessages(t *testing.T) {
+	for name, begin := range map[string]string{
+		"fragment":     clientFrame(1, "OPTIONS"),
+		"header":       "\x81",
+		"part of it":   clientFrame(0x81, "OPTIONS")[:8],
+		"whole before": clientFrame(0x81, "x") + clientFrame(1, "y"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, phone := newPipes().webSocket()
+				began := time.Now()
+				go func() { _, _ = io.Copy(io.Discard, phone) }()
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					_, _ = io.WriteString(phone, begin)
+					for name == "fragment" {
+						if _, err := io.WriteString(phone, clientFrame(0x8a, "")); err != nil {
+							return
+						}
+						<-time.After(time.Second)
+					}
+				}()
+				_, _ = io.Copy(io.Discard, f)
+				f.Close()
+				d := time.Since(began)
+				<-done
+				if d < wholeMessage || d > wholeMessage+lastAnswers {
+					t.Errorf("after %v", d)
+				}
+			})
 		})
 	}
 }

@@ -90,6 +90,8 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"server --node a --site b --data-dir c --bootstrap --join d:1", "sipcluster: --bootstrap and --join exclude each other: begin a cluster, or join one (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --join d", "sipcluster: --join d: want HOST:PORT of a member's cluster port (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --bind here", "sipcluster: --bind here: want an IP address of this machine (see sipcluster server --help)"},
+		{"server --node a --site b --data-dir c --sip-ws-addr 5066", "sipcluster: --sip-ws-addr 5066: want HOST:PORT or :PORT (see sipcluster server --help)"},
+		{"server --node a --site b --data-dir c --sip-wss-addr :5067", "sipcluster: --sip-tls-addr and --sip-wss-addr need --sip-tls-cert FILE and --sip-tls-key FILE (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --tc-addr 7001", "sipcluster: --tc-addr 7001: want HOST:PORT or :PORT (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --log-level loud", "sipcluster: --log-level loud: want debug, info, warn or error (see sipcluster server --help)"},
 		{"dev --nodes 9", "sipcluster: --nodes 9: want 1 to 8 (see sipcluster dev --help)"},
