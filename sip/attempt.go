@@ -102,11 +102,11 @@ func (a *attempt) run(ctx context.Context, t *Target) Outcome {
 			a.stop(clocks, Outcome{Code: 487, Reason: "Request Terminated"})
 		case <-clocks.noAnswer:
 			a.stop(clocks, Outcome{Code: 408, Reason: "No Answer"})
-		case <-clocks.timerC.C:
+		case <-of(clocks.timerC):
 			a.stop(clocks, Outcome{Code: 408, Reason: "Request Timeout"})
-		case <-clocks.silence.C:
+		case <-of(clocks.silence):
 			a.unheard()
-		case <-clocks.lastWords.C:
+		case <-of(clocks.lastWords):
 			return *a.stopped
 		case <-a.c.p.s.closed:
 			return Outcome{Code: 503, Reason: "Service Unavailable"}
@@ -121,13 +121,10 @@ type clocks struct {
 	ring                       time.Duration
 }
 
-const never = 100 * 365 * 24 * time.Hour
-
 func (a *attempt) clocks(t *Target) *clocks {
-	k := &clocks{timerC: time.NewTimer(never), silence: time.NewTimer(never), lastWords: time.NewTimer(never), ring: a.c.p.s.cfg.TimerC}
+	k := &clocks{ring: a.c.p.s.cfg.TimerC}
 	if a.c.invite {
-		k.silence.Reset(silence)
-		k.timerC.Reset(k.ring)
+		k.silence, k.timerC = time.NewTimer(silence), time.NewTimer(k.ring)
 		if t.NoAnswer > 0 {
 			k.noAnswer = time.After(t.NoAnswer)
 		}
@@ -136,9 +133,19 @@ func (a *attempt) clocks(t *Target) *clocks {
 }
 
 func (k *clocks) stop() {
-	k.timerC.Stop()
-	k.silence.Stop()
-	k.lastWords.Stop()
+	for _, t := range [...]*time.Timer{k.timerC, k.silence, k.lastWords} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// of is the channel of a timer that may be none.
+func of(t *time.Timer) <-chan time.Time {
+	if t == nil {
+		return nil
+	}
+	return t.C
 }
 
 // tell queues what a branch heard; what comes behind the end is late.
@@ -206,7 +213,9 @@ func (a *attempt) event(e event, k *clocks) {
 		if e.res.Status == 100 {
 			return
 		}
-		k.timerC.Reset(k.ring)
+		if k.timerC != nil {
+			k.timerC.Reset(k.ring)
+		}
 		if a.stopped == nil {
 			a.c.respond(e.res, nil)
 			if a.on != nil {
@@ -257,7 +266,7 @@ func (a *attempt) stop(k *clocks, why Outcome) {
 		a.stopped = &why
 		a.later = nil
 		a.cancelAll()
-		k.lastWords.Reset(lastWords)
+		k.lastWords = time.NewTimer(lastWords)
 	}
 }
 

@@ -55,6 +55,7 @@ type Call struct {
 	timer  bool // we asked for a session timer
 	srv    *transaction.Server
 	gone   chan struct{} // closed when the caller gave up
+	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	gaveUp  bool
@@ -185,6 +186,7 @@ func (c *Call) canceled() {
 	if !c.gaveUp && !c.final {
 		c.gaveUp = true
 		close(c.gone)
+		c.cancel()
 	}
 }
 
@@ -223,29 +225,28 @@ func (p *proxy) goServe(ctx context.Context, c *Call, key string, serve func(con
 		_ = c.back.Send(p.answer(c.req, &answer{code: 503, reason: "Service Unavailable", lines: []byte("Retry-After: 5\r\n")}))
 		return
 	}
+	ctx, c.cancel = context.WithCancel(ctx)
 	c.srv, _ = p.layer.Open(key, c.invite, c.back, c)
 	if c.invite {
 		_ = c.srv.Respond(100, p.answer(c.req, &answer{code: 100, reason: "Trying"})) // the INVITE comes again
 	}
 	p.waiting.Go(func() {
 		defer p.active.Add(-1)
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
+		defer c.cancel()
 		defer c.end()
-		go c.watch(ctx, cancel)
+		if ended := c.back.ended(); ended != nil {
+			go c.watch(ctx, ended)
+		}
 		serve(ctx, c)
 	})
 }
 
-// watch ends the call's ctx when the caller gave up, or lost its connection.
-func (c *Call) watch(ctx context.Context, cancel context.CancelFunc) {
+// watch gives the call up when the caller lost its connection.
+func (c *Call) watch(ctx context.Context, ended <-chan struct{}) {
 	select {
 	case <-ctx.Done():
-	case <-c.back.ended():
+	case <-ended:
 		c.canceled()
-		cancel()
-	case <-c.gone:
-		cancel()
 	}
 }
 

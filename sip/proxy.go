@@ -132,7 +132,7 @@ func (p *proxy) handle(ctx context.Context, in *packet) {
 			}
 		}
 	}()
-	if m.Parse(in.data, in.transport.Connected()) != nil {
+	if m.ParseTidy(in.data) != nil {
 		return
 	}
 	if m.IsRequest() {

@@ -86,6 +86,19 @@ func (m *Message) fault(code int, reason string) {
 // stop it: what can be found is found. The error says that data holds nothing
 // that looks like SIP and that nobody can be answered.
 func (m *Message) Parse(data []byte, stream bool) error {
+	if err := m.read(data, stream); err != nil {
+		return err
+	}
+	if m.Fault == nil && m.IsRequest() {
+		m.validate()
+	}
+	return nil
+}
+
+// ParseTidy is Parse for what AppendTidy wrote of a message without a fault.
+func (m *Message) ParseTidy(data []byte) error { return m.read(data, true) }
+
+func (m *Message) read(data []byte, stream bool) error {
 	*m = Message{Headers: m.Headers[:0]}
 	for bytes.HasPrefix(data, crlf) {
 		data = data[2:]
@@ -97,9 +110,6 @@ func (m *Message) Parse(data []byte, stream bool) error {
 	}
 	rest = m.headerLines(rest)
 	m.body(rest, stream)
-	if m.Fault == nil && m.IsRequest() {
-		m.validate()
-	}
 	return nil
 }
 
@@ -208,12 +218,26 @@ func unfold(data []byte) []byte {
 	}
 }
 
-func (m *Message) headerLine(line []byte) {
-	for i, c := range line {
-		if c == '\r' || c == 0 && (i == 0 || line[i-1] != '\\') {
-			m.fault(400, "Control character in header")
-			break
+// bareNUL finds a NUL that no backslash quotes.
+func bareNUL(line []byte) bool {
+	for {
+		i := bytes.IndexByte(line, 0)
+		if i < 0 {
+			return false
 		}
+		if i == 0 || line[i-1] != '\\' {
+			return true
+		}
+		line = line[i+1:]
+		if len(line) > 0 && line[0] == 0 {
+			return true
+		}
+	}
+}
+
+func (m *Message) headerLine(line []byte) {
+	if bytes.IndexByte(line, '\r') >= 0 || bareNUL(line) {
+		m.fault(400, "Control character in header")
 	}
 	i := bytes.IndexByte(line, ':')
 	if i < 0 {

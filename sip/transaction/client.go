@@ -164,7 +164,7 @@ func (c *Client) endAfter(d time.Duration) { c.end = time.AfterFunc(d, c.timeout
 
 func (c *Client) hop(method string, to []byte) []byte {
 	var m message.Message
-	_ = m.Parse(bytes.Clone(c.request), true) // our own
+	_ = m.ParseTidy(bytes.Clone(c.request)) // our own
 	if to == nil {
 		to = m.Get(message.To)
 	}
