@@ -227,6 +227,14 @@ func (w *world) lifeOfAPhone(t *testing.T, network string) {
 	if len(e.Bindings) != 1 || e.Bindings[0].Transport != transportOf[network] || w.state("1001").State != dn.InSrv {
 		t.Fatalf("%+v, %v", e, w.state("1001"))
 	}
+	f := w.server.flows.get(flowKey{e.Bindings[0].Transport, e.Bindings[0].Source})
+	until(t, "the answer is written", func() bool {
+		free := f.writing.TryLock() // a ping waits for no other write
+		if free {
+			f.writing.Unlock()
+		}
+		return free
+	})
 	w.server.pings.ping("1001", &e.Bindings[0], 1, 5)
 	branch := w.pinged()
 	request := l.until("\r\n\r\n")
