@@ -203,7 +203,7 @@ func TestServer_AFailureIsRepeatedUntilItsACK(t *testing.T) {
 		}
 		wait(2 * time.Second)
 		w.want(t, "0 SIP/2.0 486", "500 SIP/2.0 486", "1500 SIP/2.0 486")
-		if !s.Ack() || !s.Ack() {
+		if first, again := s.Ack(), s.Ack(); !first || !again {
 			t.Error("the ACK is not its")
 		}
 		wait(10 * time.Second)
