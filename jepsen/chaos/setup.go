@@ -146,6 +146,7 @@ func (r *run1) work(ctx context.Context) *group {
 // watch starts what only looks.
 func (r *run1) watch(ctx context.Context) *group {
 	g := &group{}
+	g.run(func() error { r.noteStalls(ctx); return nil })
 	for _, n := range r.cluster.Nodes() {
 		p := &workload.Availability{Site: r.site, Node: n, Every: pollEvery, Prefix: phonePrefix}
 		s := &workload.Status{Site: r.site, Node: n, Every: statusEvery}
@@ -161,6 +162,28 @@ func (r *run1) watch(ctx context.Context) *group {
 	slower := &workload.StatServer{Site: r.site, Name: "tlib-slow", Node: r.cluster.Node(2), Prefix: phonePrefix, Slow: slowness}
 	g.run(func() error { return slower.Run(ctx) })
 	return g
+}
+
+// stall is how long the runner may stand still: it takes part in all that is timed.
+const stall = 700 * time.Millisecond
+
+// noteStalls watches the runner itself.
+func (r *run1) noteStalls(ctx context.Context) {
+	tick := time.NewTicker(stall / 7)
+	defer tick.Stop()
+	for last := r.record.Now(); ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now := r.record.Now()
+		if now-last > stall {
+			r.say("the machine stood still for %v", (now - last).Round(time.Millisecond))
+			r.record.Stall(last)
+		}
+		last = now
+	}
 }
 
 func command(name string, args ...string) (string, error) {

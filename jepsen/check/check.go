@@ -86,7 +86,7 @@ const (
 	Passed Result = "passed"
 	// Failed: something was wrong.
 	Failed Result = "failed"
-	// Invalid: nothing was wrong, but the run saw too little to say so.
+	// Invalid: the run saw too little to say so, or the machine stood still.
 	Invalid Result = "invalid"
 )
 
@@ -128,6 +128,8 @@ func All(h *history.History, b history.Bounds) Verdict {
 	}
 	v.Reasons = saw(m)
 	switch {
+	case len(h.Stalls) > 0: // what was found may be the machine's
+		v.Result = Invalid
 	case len(v.Findings) > 0:
 		v.Result = Failed
 	case len(v.Reasons) > 0:

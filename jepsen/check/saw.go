@@ -37,6 +37,9 @@ func saw(m *model) []string {
 	if len(m.undecided) > 0 {
 		why = append(why, fmt.Sprintf("the order of the operations on %v could not be found in %v", m.undecided, undecidedAfter))
 	}
+	for _, s := range h.Stalls {
+		why = append(why, fmt.Sprintf("the machine that ran the suite stood still from %s to %s", Clock(s.From), Clock(s.To)))
+	}
 	if h.Torn {
 		why = append(why, "the record breaks off: its writer was killed")
 	}

@@ -107,6 +107,14 @@ func TestStreams_TellTheAgents(t *testing.T) {
 	})
 }
 
+func TestAll_DoesNotBlameTheClusterForTheMachine(t *testing.T) {
+	r := newRun().registers(1, "n1", "7", "b", 0).sees(20, "n1", oos("7", "", "admin"))
+	r.h.Stalls = []history.Stall{{From: at(19), To: at(21)}}
+	if v := r.verdict(); v.Result != Invalid || len(v.Findings) == 0 {
+		t.Errorf("the run is %s with %d findings: %q", v.Result, len(v.Findings), v.Reasons)
+	}
+}
+
 func TestReservation(t *testing.T) {
 	reserves := func(r *run, t, life float64, node, router string) *run {
 		return r.op(t, t+0.1, history.Op{Kind: history.Reserve, Process: router, Home: node, Node: node, Key: "7", Arg: router, Expires: at(life)})

@@ -14,6 +14,7 @@ type entry struct {
 	Fault  *faultEntry   `json:"fault,omitempty"`
 	Life   *Life         `json:"life,omitempty"`
 	Note   *Note         `json:"note,omitempty"`
+	Stall  *Stall        `json:"stall,omitempty"`
 }
 
 // faultEntry is one phase of a fault. What it is comes with the first one.

@@ -133,6 +133,7 @@ type History struct {
 	Faults   []Fault
 	Lives    []Life
 	Notes    []Note
+	Stalls   []Stall
 	// End is the last time in the run.
 	End time.Duration
 	// Torn: the file's end was lost with its writer.

@@ -127,6 +127,13 @@ type Entry struct {
 	Value string `json:"value,omitempty"`
 }
 
+// Stall is a time in which the runner itself, and so the machine, stood still:
+// what took longer in it says nothing about the cluster.
+type Stall struct {
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"-"`
+}
+
 // Note is a remark for people: a phase of the run.
 type Note struct {
 	At   time.Duration `json:"-"`

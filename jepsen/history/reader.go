@@ -109,6 +109,9 @@ func (r *reader) entry(line []byte) error {
 	case e.Note != nil:
 		e.Note.At = e.At
 		r.h.Notes = append(r.h.Notes, *e.Note)
+	case e.Stall != nil:
+		e.Stall.To = e.At
+		r.h.Stalls = append(r.h.Stalls, *e.Stall)
 	default:
 		return errors.New("an entry of no known kind")
 	}

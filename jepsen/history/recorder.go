@@ -107,6 +107,11 @@ func (r *Recorder) Life(l Life) { r.write(&entry{At: r.Now(), Life: &l}) }
 // Note records a remark, now.
 func (r *Recorder) Note(text string) { r.write(&entry{At: r.Now(), Note: &Note{Text: text}}) }
 
+// Stall records that the runner stood still from then until now.
+func (r *Recorder) Stall(from time.Duration) {
+	r.write(&entry{At: r.Now(), Stall: &Stall{From: from}})
+}
+
 // Inject records that a fault is about to be injected, and gives it its ID for
 // Phase. Call it before the first effect.
 func (r *Recorder) Inject(f Fault) (id int64) {
