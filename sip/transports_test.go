@@ -227,14 +227,7 @@ func (w *world) lifeOfAPhone(t *testing.T, network string) {
 	if len(e.Bindings) != 1 || e.Bindings[0].Transport != transportOf[network] || w.state("1001").State != dn.InSrv {
 		t.Fatalf("%+v, %v", e, w.state("1001"))
 	}
-	f := w.server.flows.get(flowKey{e.Bindings[0].Transport, e.Bindings[0].Source})
-	until(t, "the answer is written", func() bool {
-		free := f.writing.TryLock() // a ping waits for no other write
-		if free {
-			f.writing.Unlock()
-		}
-		return free
-	})
+	written(t, w.server.flows.get(flowKey{e.Bindings[0].Transport, e.Bindings[0].Source}))
 	w.server.pings.ping("1001", &e.Bindings[0], 1, 5)
 	branch := w.pinged()
 	request := l.until("\r\n\r\n")
@@ -249,6 +242,18 @@ func (w *world) lifeOfAPhone(t *testing.T, network string) {
 	}
 	l.conn.Close()
 	until(t, "the binding ends", func() bool { return w.state("1001").State != dn.InSrv && w.server.flows.len() == 0 })
+}
+
+// written waits until nothing is being written: a ping waits for no other write.
+func written(t *testing.T, f *flow) {
+	t.Helper()
+	until(t, "the answer is written", func() bool {
+		free := f.writing.TryLock()
+		if free {
+			f.writing.Unlock()
+		}
+		return free
+	})
 }
 
 // until reads to the end of what the server sends next.

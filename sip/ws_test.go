@@ -129,6 +129,7 @@ func TestWebSocket_TheServersCloseIsSaid(t *testing.T) {
 		l.ask(fmt.Sprintf(alive, network, "x")) // it is past Accept
 		s := l.conn.(*webSocket)
 		for _, f := range w.server.flows.all() {
+			written(t, f)
 			f.pingWebSocket()
 			s.wants(t, "\x89")
 			if err := f.control(wsPing, []byte("again")); err != nil { // behind the first
