@@ -49,24 +49,27 @@ func (t *Table) Ringing(id ID, n dn.Number) bool {
 }
 
 // Established says that the DN has answered the call. The first answer establishes the
-// caller too. False: there is no such call of this node, or the DN has answered
-// before.
+// caller too. Without a DN somebody outside has: only the caller is told of.
+// False: there is no such call of this node, or the DN has answered before.
 func (t *Table) Established(id ID, n dn.Number) bool {
-	if !dn.ValidNumber(string(n)) {
+	if n != "" && !dn.ValidNumber(string(n)) {
 		return false
 	}
 	at := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.mine(id)
-	if e == nil || !t.happen(e, e.call.calledEvent(Established, n, at, 0)) {
+	if e == nil || n != "" && !t.happen(e, e.call.calledEvent(Established, n, at, 0)) {
 		return false
 	}
-	if c := e.call.Parties[0]; c.State == StateDialing {
-		c.Other = string(n)
-		t.happen(e, e.call.event(Established, &c, at, 0))
+	c := e.call.Parties[0]
+	if c.State != StateDialing {
+		return n != ""
 	}
-	return true
+	if n != "" {
+		c.Other = string(n)
+	}
+	return t.happen(e, e.call.event(Established, &c, at, 0))
 }
 
 // Released says that the DN has left the call, which goes on: it was busy, did not answer,

@@ -77,6 +77,18 @@ func TestTable_CallerGivesUpWhileItRings(t *testing.T) {
 	expect(t, told(w))
 }
 
+func TestTable_ACallToANumberOutsideHasACallerOnly(t *testing.T) {
+	tab := newTable("a")
+	w := tab.Watch(Resume{})
+	expect(t, told(w))
+	id := begin(t, tab, "1001")
+	if !tab.Established(id, "") || tab.Established(id, "") {
+		t.Error("it is established once")
+	}
+	tab.End(id, 0, false)
+	expect(t, told(w), "established 1001 9000 0", "released 1001 9000 0")
+}
+
 func TestTable_RefusesWhatDoesNotFit(t *testing.T) {
 	tab := newTable("a")
 	id, over := begin(t, tab, "1"), begin(t, tab, "1")
