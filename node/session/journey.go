@@ -30,6 +30,10 @@ func (r *Routing) Serve(ctx context.Context, in Call) {
 		in.Reject(503, "Too many calls")
 		return
 	}
+	if o := in.Origin(); !o.Trunk { // who calls takes no calls from a routing point
+		r.c.cfg.Owner.Busy(o.DN, true)
+		defer r.c.cfg.Owner.Busy(o.DN, false)
+	}
 	j := &journey{r: r, in: in, id: id}
 	cause := j.serve(ctx)
 	r.calls.End(id, cause, ctx.Err() != nil && cause != 0)
@@ -85,8 +89,11 @@ func (j *journey) miss(n dn.Number) {
 	j.tries, j.last[n] = append(j.tries, n), time.Now()
 }
 
-// skip tells whether an agent has just been tried.
+// skip tells whether an agent has just been tried, or is the caller.
 func (j *journey) skip(n dn.Number) bool {
+	if n == j.in.Origin().DN {
+		return true
+	}
 	at, tried := j.last[n]
 	return tried && time.Since(at) < pause
 }

@@ -78,6 +78,7 @@ type Owner struct {
 
 	mu     sync.Mutex
 	rounds map[dn.Number]*round
+	busy   map[dn.Number]int // calls at the DNs that are kept here
 	agenda agenda
 	// stopped: nobody keeps the agenda any more.
 	stopped bool
@@ -101,7 +102,7 @@ func OpenOwner(cfg OwnerConfig) (*Owner, error) {
 	}
 	return &Owner{
 		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store,
-		rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: make(chan struct{}, 1),
+		rounds: map[dn.Number]*round{}, busy: map[dn.Number]int{}, agenda: newAgenda(), changed: make(chan struct{}, 1),
 	}, nil
 }
 

@@ -11,9 +11,9 @@ func TestBusy_DNIsNotRoutableWhileACallIsThere(t *testing.T) {
 	o.table.Register("1001", dn.Registered)
 	o.says(lease("1002"))
 	busy := func(n dn.Number) bool { st, _ := o.table.Get(n); return st.Busy || !st.Routable(false) }
-	for _, want := range []bool{true, true, false, false} {
-		if o.control.cfg.Owner.Busy("1001", want); busy("1001") != want {
-			t.Errorf("busy: %v, want %v", !want, want)
+	for i, c := range []struct{ more, want bool }{{true, true}, {true, true}, {false, true}, {false, false}, {false, false}, {true, true}, {false, false}} {
+		if o.control.cfg.Owner.Busy("1001", c.more); busy("1001") != c.want {
+			t.Errorf("%d: busy: %v, want %v", i, !c.want, c.want)
 		}
 	}
 	if o.control.cfg.Owner.Busy("1002", true); busy("1002") {

@@ -216,6 +216,28 @@ func TestRoutingPoint_BuiltInStrategy(t *testing.T) {
 	}
 }
 
+// Nobody is sent to himself, and who calls is busy.
+func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("1003", dn.Registered)
+	x.table.Register("1004", dn.Registered)
+	in := &script{called: "9001", origin: Origin{DN: "1003"}, rings: make(chan string)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); x.r.Serve(ctx, in) }()
+	if rings := <-in.rings; rings != "1004" {
+		t.Errorf("%s rings", rings)
+	}
+	if st, _ := x.table.Get("1003"); !st.Busy {
+		t.Error("the caller is not busy")
+	}
+	cancel()
+	<-done
+	if st, _ := x.table.Get("1003"); st.Busy {
+		t.Error("the caller is busy for ever")
+	}
+}
+
 func TestStrategy_OwnSiteFirstThenTheLongestIdle(t *testing.T) {
 	order := []candidate{{"5", true, 10}, {"6", true, 20}, {"7", true, 20}, {"1", false, 1}, {"2", false, 2}}
 	for i, a := range order {
