@@ -107,7 +107,7 @@ func (a *attempt) run(ctx context.Context, t *Target) Outcome {
 		case <-of(clocks.silence):
 			a.unheard()
 		case <-of(clocks.lastWords):
-			return *a.stopped
+			a.settle()
 		case <-a.c.p.s.closed:
 			return Outcome{Code: 503, Reason: "Service Unavailable"}
 		}
@@ -228,8 +228,7 @@ func (a *attempt) event(e event, k *clocks) {
 	default:
 		b.final = &result{code: e.res.Status, reason: string(e.res.Reason), res: e.res, retry: b.leg.silent && e.res.Status == 503}
 		if e.res.Status >= 600 {
-			a.cancelAll()
-			a.later = nil
+			a.stop(k, Outcome{Code: 487, Reason: "Request Terminated"})
 		}
 	}
 }
@@ -267,6 +266,15 @@ func (a *attempt) stop(k *clocks, why Outcome) {
 		a.later = nil
 		a.cancelAll()
 		k.lastWords = time.NewTimer(lastWords)
+	}
+}
+
+// settle stops waiting for those that were told to stop. A 2xx of theirs is late.
+func (a *attempt) settle() {
+	for _, b := range a.branches {
+		if b.final == nil {
+			b.final = &result{code: 487, reason: "Request Terminated"}
+		}
 	}
 }
 

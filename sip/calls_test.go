@@ -411,3 +411,41 @@ func TestProxy_MessageAndReferOutsideOfCalls(t *testing.T) {
 		}
 	}
 }
+
+// TestProxy_EachAnswerGoesToTheCaller has two phones answer at once: the caller
+// gets both dialogs, and hangs up the one that it does not want.
+func TestProxy_EachAnswerGoesToTheCaller(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b, c := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("tcp", "1002")
+	out := s.place(a, "1002")
+	first, second := s.take(b), s.take(c)
+	s.ok(second.Ring()) // there is no CANCEL before
+	s.await(out, 180)
+	s.ok(first.Answer())
+	one := s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(first, "ACK")
+	s.expect(second, "CANCEL")
+	s.ok(second.Answer())
+	two := s.await(out, 200)
+	if one.Header("To") == two.Header("To") {
+		t.Error(two)
+	}
+	s.ok(out.Ack())
+	s.expect(second, "ACK")
+	s.do(out, "BYE", 200)
+	s.expect(second, "BYE")
+}
+
+// TestProxy_ADeclineDoesNotWaitForASilentPhone: the other one heeds no CANCEL.
+func TestProxy_ADeclineDoesNotWaitForASilentPhone(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b, c := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("udp", "1002")
+	out := s.place(a, "1002")
+	first, second := s.take(b), s.take(c)
+	s.ok(first.Ring())
+	s.await(out, 180)
+	s.ok(second.Refuse(603, "Decline"))
+	s.expect(first, "CANCEL")
+	s.await(out, 603)
+}

@@ -335,3 +335,20 @@ func TestOverload_NewCallsAreRefusedFirst(t *testing.T) {
 	s.ok(in.Ack())
 	s.do(out, "BYE", 200)
 }
+
+// TestCluster_ALongDescriptionPasses: a browser offers kilobytes.
+func TestCluster_ALongDescriptionPasses(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("tcp", "1001"), n2.ua("tcp", "1002")
+	long := "X-Long: " + strings.Repeat("a=candidate ", 800)
+	out := s.place(a, "1002", long)
+	in := s.take(b)
+	if got := "X-Long: " + in.Invite.Header("X-Long"); got != strings.TrimSpace(long) {
+		t.Errorf("%d characters arrived", len(got))
+	}
+	s.ok(in.Answer(long))
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+}

@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"context"
+	cryptorand "crypto/rand"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -53,11 +54,15 @@ type packet struct {
 const usualHeaders = 24
 
 // backlog is how many packets may wait for one worker.
-const backlog = 4096
+const backlog = 1024
 
 func newProxy(s *Server) *proxy {
+	secret := s.cfg.Secret
+	if len(secret) == 0 {
+		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
+	}
 	p := &proxy{
-		s: s, log: s.log, layer: transaction.New(s.cfg.timers), mint: newMint(s.cfg.Secret), seed: maphash.MakeSeed(),
+		s: s, log: s.log, layer: transaction.New(s.cfg.timers), mint: newMint(secret), seed: maphash.MakeSeed(),
 		self: s.cfg.Table.Self(), trunks: newTrunks(s.cfg.Machine), names: &names{known: map[string]resolved{}}, rate: s.registrar.rate,
 		busy: newBusy(s.cfg.Delivered), workers: make([]chan *packet, max(2, runtime.GOMAXPROCS(0))),
 	}
