@@ -33,7 +33,6 @@ type Dialog struct {
 
 	// Below is guarded by dialogs.mu.
 	by       Side
-	over     bool
 	deadline time.Time
 }
 
@@ -69,11 +68,11 @@ type dialogs struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	open map[dialogKey]*Dialog
+	open map[dialogKey][]*Dialog // several of a call that passes here twice
 }
 
 func newDialogs(now func() time.Time) *dialogs {
-	return &dialogs{now: now, open: map[dialogKey]*Dialog{}}
+	return &dialogs{now: now, open: map[dialogKey][]*Dialog{}}
 }
 
 // begin notes a call that was answered with res; end is called when it is over.
@@ -82,7 +81,8 @@ func (d *dialogs) begin(res *message.Message, end func()) *Dialog {
 	x := &Dialog{Released: released, released: released, end: end, deadline: d.now().Add(lifetime(res))}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.open[keyOf(res)] = x
+	k := keyOf(res)
+	d.open[k] = append(d.open[k], x)
 	return x
 }
 
@@ -117,7 +117,7 @@ func (d *dialogs) refreshed(res *message.Message) {
 	defer d.mu.Unlock()
 	k := keyOf(res)
 	for _, k := range [...]dialogKey{k, k.turned()} {
-		if x := d.open[k]; x != nil {
+		for _, x := range d.open[k] {
 			x.deadline = d.now().Add(lifetime(res))
 		}
 	}
@@ -126,27 +126,27 @@ func (d *dialogs) refreshed(res *message.Message) {
 // hungUp notes a BYE, by the direction that it went.
 func (d *dialogs) hungUp(bye dialogKey) {
 	d.mu.Lock()
-	x, by := d.open[bye], CallerSide
-	if x == nil {
-		bye = bye.turned()
-		x, by = d.open[bye], CalledSide
+	by := CallerSide
+	if d.open[bye] == nil {
+		bye, by = bye.turned(), CalledSide
 	}
-	end := d.close(bye, x, by)
+	over := d.open[bye]
+	delete(d.open, bye)
+	for _, x := range over {
+		x.by = by
+	}
 	d.mu.Unlock()
-	if end != nil {
-		end()
-	}
+	release(over)
 }
 
-// close ends a dialog and returns who is to hear of it. The caller holds mu.
-func (d *dialogs) close(k dialogKey, x *Dialog, by Side) (end func()) {
-	if x == nil || x.over {
-		return nil
+// release tells those who wait for the end.
+func release(over []*Dialog) {
+	for _, x := range over {
+		close(x.released)
+		if x.end != nil {
+			x.end()
+		}
 	}
-	x.over, x.by = true, by
-	delete(d.open, k)
-	close(x.released)
-	return x.end
 }
 
 // run ends the dialogs whose session timer runs out.
@@ -165,17 +165,14 @@ func (d *dialogs) run(ctx context.Context) {
 
 func (d *dialogs) sweep() {
 	now := d.now()
-	var ends []func()
+	var over []*Dialog
 	d.mu.Lock()
-	for k, x := range d.open {
-		if !x.deadline.After(now) {
-			if end := d.close(k, x, Nobody); end != nil {
-				ends = append(ends, end)
-			}
+	for k, list := range d.open {
+		if !list[0].deadline.After(now) {
+			over = append(over, list...)
+			delete(d.open, k)
 		}
 	}
 	d.mu.Unlock()
-	for _, end := range ends {
-		end()
-	}
+	release(over)
 }
