@@ -32,7 +32,7 @@ type StatServer struct {
 	whole       bool // what was told can be resumed from
 	began       bool // the present stream
 	rows        bool // of a snapshot come in
-	lingered    time.Time
+	slowness    slowness
 }
 
 // Run follows the node until ctx ends.
@@ -72,18 +72,10 @@ func (w *StatServer) follow(ctx context.Context, r *rand.Rand) {
 		var m *tlibpb.ServerMessage
 		if m, err = stream.Recv(); err == nil {
 			w.told(m)
-			w.linger(ctx, r)
+			w.slowness.linger(ctx, r, w.Slow)
 		}
 	}
 	w.item(history.Item{Kind: history.Closed, Error: fmt.Sprint(err)})
-}
-
-// linger lets what comes wait, but not pile up.
-func (w *StatServer) linger(ctx context.Context, r *rand.Rand) {
-	if w.Slow > 0 && time.Since(w.lingered) > 4*w.Slow && r.IntN(4) == 0 {
-		pause(ctx, w.Slow)
-		w.lingered = time.Now()
-	}
 }
 
 // ask opens the session and asks for everything.

@@ -30,6 +30,17 @@ type Stream struct {
 	incarnation uint64
 	seq         uint64
 	whole       bool // what was told can be resumed from
+	slowness    slowness
+}
+
+// slowness of a client lets what comes wait, but not pile up.
+type slowness struct{ last time.Time }
+
+func (s *slowness) linger(ctx context.Context, r *rand.Rand, by time.Duration) {
+	if by > 0 && time.Since(s.last) > 4*by && r.IntN(4) == 0 {
+		pause(ctx, by)
+		s.last = time.Now()
+	}
 }
 
 // Run follows the node until ctx ends.
@@ -67,9 +78,7 @@ func (w *Stream) follow(ctx context.Context, r *rand.Rand) {
 		var msg *tcpb.WatchResponse
 		if msg, err = stream.Recv(); err == nil {
 			w.told(msg)
-			if w.Slow > 0 && r.IntN(8) == 0 {
-				pause(ctx, w.Slow)
-			}
+			w.slowness.linger(ctx, r, w.Slow)
 		}
 	}
 	w.item(history.Item{Kind: history.Closed, Error: fmt.Sprint(err)})
