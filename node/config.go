@@ -50,6 +50,9 @@ type Config struct {
 	ClusterKey []byte
 	// LinkTimeout as in tcontroller.Config; 0 means its default.
 	LinkTimeout time.Duration
+	// SIPRate is how many new calls and registrations are taken in a second;
+	// more are answered 503. 0 is no limit.
+	SIPRate int
 	// Dev lets `sipcluster dev` cut this node's links, and opens /debug/pprof.
 	Dev bool
 	// Debug opens /debug/pprof.

@@ -146,6 +146,7 @@ func (n *Node) bindPorts() (err error) {
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Log: n.log,
 		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Delivered: n.delivered,
+		Rate: n.cfg.SIPRate,
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)

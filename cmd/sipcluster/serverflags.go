@@ -28,6 +28,7 @@ type serverFlags struct {
 	joinTimeout                                  time.Duration
 	realm, clusterKeyFile                        string
 	linkTimeout                                  time.Duration
+	sipRate                                      int
 	logLevel, logFormat                          string
 	dev, debug                                   bool
 }
@@ -55,6 +56,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.httpd, "http-addr", ":7080", "metrics and probes")
 	f.StringVar(&s.clusterKeyFile, "cluster-key-file", "", "`FILE` with the secret of the cluster, the same at every node; without it nodes trust their network")
 	f.DurationVar(&s.linkTimeout, "link-timeout", 0, "how long a link may be down, gossip saying alive, until the peer counts as cut off; 0 is the built-in bound")
+	f.IntVar(&s.sipRate, "sip-rate", 0, "new calls and registrations taken in a second, in `NUMBER`; more are answered 503, what is under way goes on; 0: no limit")
 	f.StringVar(&s.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn, error")
 	f.StringVar(&s.logFormat, "log-format", "text", "`FORMAT`: text or json")
 	f.BoolVar(&s.debug, "debug", false, "serve /debug/pprof at the HTTP port")
@@ -188,6 +190,8 @@ func (s *serverFlags) check() error {
 		return usagef("--join-timeout %v: want more than 0", s.joinTimeout)
 	case s.linkTimeout < 0:
 		return usagef("--link-timeout %v: want 0 or more", s.linkTimeout)
+	case s.sipRate < 0:
+		return usagef("--sip-rate %d: want 0 or more", s.sipRate)
 	}
 	if s.bind != "" && net.ParseIP(s.bind) == nil {
 		return usagef("--bind %s: want an IP address of this machine", s.bind)
