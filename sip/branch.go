@@ -38,7 +38,7 @@ func (a *attempt) send(l *leg) *branch {
 		Drop: func(h *message.Header) bool { return c.p.ours(h, realm) }, Lines: c.sessionTimer(),
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
-	text := c.req.AppendForwarded(make([]byte, 0, len(c.req.Body)+2048), &ch)
+	text := c.req.AppendForwarded(make([]byte, 0, len(c.req.Body)+1536), &ch)
 	var err error
 	b.client, err = c.p.layer.Send(id, string(c.req.Method), &l.to, text, func(res *message.Message, err error) { a.tell(event{b, res, err}) })
 	if err != nil {

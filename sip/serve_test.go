@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,3 +199,40 @@ func FuzzProxy(f *testing.F) {
 
 // plan changes what the call plane does.
 func (w *world) plan(serve func(context.Context, *Call)) { w.serve.Store(&serve) }
+
+// TestProxy_AFloodLeavesNothing: who is not known costs an answer, no state.
+func TestProxy_AFloodLeavesNothing(t *testing.T) {
+	w := callWorld(t, nil, "1001", "1002")
+	l := w.dial("udp")
+	for range 500 {
+		for from, want := range map[string]int{"1001": 407, "stranger": 403} {
+			res := l.ask("INVITE " + uriTo("1002") + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: 70\r\nFrom: <sip:" + from +
+				"@" + testRealm + ">;tag=1\r\nTo: <" + uriTo("1002") + ">\r\nCall-ID: " + rand.Text() + "\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n")
+			if res.code != want {
+				t.Fatalf("%s: %d %s", from, res.code, res.reason)
+			}
+		}
+	}
+	p := w.server.proxy
+	if n, calls := p.layer.Len(), p.active.Load(); n != 0 || calls != 0 {
+		t.Errorf("%d transactions, %d calls", n, calls)
+	}
+}
+
+// TestProxy_ALost2xxComesAgain: the phone repeats it until the ACK comes.
+func TestProxy_ALost2xxComesAgain(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(in.Answer())
+	s.await(out, 200)
+	<-n1.outcomes
+	s.ok(in.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+	s.expect(in, "ACK")
+	s.do(out, "BYE", 200)
+	s.expect(in, "BYE")
+}
