@@ -7,7 +7,7 @@ unit = $$(go list ./... | grep -v /jepsen/)
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit e2e lint fmt generate check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick clean
+.PHONY: help build run dev demo setup test unit e2e lint fmt generate browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ dev: run
 demo: build ## the document's three scenes with built-in SIP phones
 	bin/sipcluster demo
 
-setup: ## what the tests need of Debian: sipp, baresip, sipsak, nft, ip, gcc
+setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, ip, gcc
 	@scripts/setup
 
 test: setup ## everything: unit and property tests with the race detector, then real clusters
@@ -46,6 +46,9 @@ fmt: ## gofmt everything
 
 generate: ## Go code of the .proto files
 	$(buf) generate
+
+browser-bundles: ## the browser phones' scripts anew, from npm
+	scripts/browser-bundles
 
 check-generated: ## fails when generated code is not that of the .proto files
 	@scripts/check-generated

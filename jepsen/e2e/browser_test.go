@@ -1,7 +1,7 @@
 package e2e_test
 
 import (
-	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +21,7 @@ import (
 // with a digest over a node's WebSocket, in service at the other node too, and
 // are out of service when their browser dies.
 func TestBrowser_APhoneOfWebPages(t *testing.T) {
-	needPrograms(t, "chromium", "npm")
+	needPrograms(t, "chromium")
 	scripts := bundle(t)
 	c, sockets := browserCluster(t)
 	ph := phones(t, c.Node(1), "8101", "8102")
@@ -50,7 +50,7 @@ func settings(socket string, p phone) url.Values {
 // calls one of the other library at the other node. Both hear each other, and
 // the call ends for both.
 func TestBrowser_CallsThroughTheOtherNode(t *testing.T) {
-	needPrograms(t, "chromium", "npm")
+	needPrograms(t, "chromium")
 	scripts := bundle(t)
 	c, sockets := browserCluster(t)
 	for i, libraries := range [][2]string{{"jssip", "sipjs"}, {"sipjs", "jssip"}} {
@@ -86,26 +86,21 @@ func browserCluster(t *testing.T) (c *cluster.Cluster, sockets []string) {
 	return c, sockets
 }
 
-// bundle makes a script of each library, as browser/package-lock.json names them.
+// bundle is where the script of each library is. They are made from npm by
+// `make browser-bundles`; one that is not of the present sources is an error.
 func bundle(t *testing.T) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	must(t, os.CopyFS(dir, os.DirFS("browser")))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	run := func(name string, args ...string) error {
-		cmd := exec.CommandContext(ctx, name, args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", name, err, out)
+	sums, err := os.ReadFile("browser/bundles/sources.sha256")
+	must(t, err)
+	for line := range strings.Lines(string(sums)) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		source, err := os.ReadFile("browser/" + name)
+		must(t, err)
+		if got := fmt.Sprintf("%x", sha256.Sum256(source)); got != sum {
+			t.Fatalf("browser/bundles is not made of the present %s: run make browser-bundles", name)
 		}
-		return nil
 	}
-	if err := run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
-		skipFor(t, "JsSIP and SIP.js by npm ("+err.Error()+")")
-	}
-	must(t, run("node_modules/.bin/esbuild", "jssip.js", "sipjs.js", "--bundle", "--format=esm", "--outdir=pages", "--log-level=warning"))
-	return filepath.Join(dir, "pages")
+	return "browser/bundles"
 }
 
 // page is a browser that shows one page.

@@ -20,7 +20,7 @@ import (
 // TestBrowser_SecureWebSocket: a phone registers over wss, and TLS is served to
 // others beside it.
 func TestBrowser_SecureWebSocket(t *testing.T) {
-	needPrograms(t, "chromium", "npm")
+	needPrograms(t, "chromium")
 	scripts := bundle(t)
 	c := newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, true)
 	cert, key := selfSigned(t)

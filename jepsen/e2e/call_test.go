@@ -252,7 +252,7 @@ func TestCall_CutsAndKills(t *testing.T) {
 		return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8342"
 	})
 
-	rings = agents(t, ph[1], 1)
+	agents(t, ph[1], 1)
 	placeCall(t, c.Node(1), ph[0], "8342", 60000)
 	stat.forget()
 	stat.wait(t, soon, "they talk", func(e *tlibpb.Event) bool {
