@@ -18,7 +18,11 @@ import (
 func (p *proxy) fresh(ctx context.Context, m *message.Message, in *packet, key string) {
 	var a answer
 	mark := loopMark(p.seed, m)
-	if f := looped(m, mark); f != nil {
+	f := looped(m, mark)
+	if f == nil && hops(m) == 0 {
+		f = errHops
+	}
+	if f != nil {
 		a.fault(f)
 		p.refuse(m, in, &a)
 		return

@@ -236,3 +236,17 @@ func TestProxy_ALost2xxComesAgain(t *testing.T) {
 	s.do(out, "BYE", 200)
 	s.expect(in, "BYE")
 }
+
+// TestProxy_TheLastHopIsNotPassed: nor for a contact without a user part.
+func TestProxy_TheLastHopIsNotPassed(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	k := token{purpose: toTrunk, node: "n1", addr: localSource}
+	route := string(w.server.proxy.recordRoute(&k, []byte("c")))
+	for hops, want := range map[string]int{"0": 483, "000": 483} {
+		res := w.dial("udp").ask("INFO sip:127.0.0.1:5999 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: " + hops +
+			"\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nContent-Length: 0\r\n\r\n")
+		if res.code != want {
+			t.Errorf("%s: %d %s", hops, res.code, res.reason)
+		}
+	}
+}
