@@ -279,8 +279,8 @@ type PeerStatus struct {
 	FromPeerMs float64 `protobuf:"fixed64,12,opt,name=from_peer_ms,json=fromPeerMs,proto3" json:"from_peer_ms,omitempty"`
 	// Since the last answer to a ping, ms.
 	LastAnswerMs float64 `protobuf:"fixed64,13,opt,name=last_answer_ms,json=lastAnswerMs,proto3" json:"last_answer_ms,omitempty"`
-	// Changes of this node's DNs that wait to be sent to the peer, by the link
-	// that it follows this node by.
+	// Changes of this node's DNs and events of its calls that wait to be sent to
+	// the peer, by the link that it follows this node by.
 	SendQueue uint64 `protobuf:"varint,14,opt,name=send_queue,json=sendQueue,proto3" json:"send_queue,omitempty"`
 	// Bytes of both links that the peer's kernel has not acknowledged, and that
 	// this node has not read.

@@ -263,3 +263,36 @@ func TestCall_CutsAndKills(t *testing.T) {
 		return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8342" && e.GetReason() == "node-lost"
 	})
 }
+
+// Two softphones at two nodes call each other, before a cut on both sides, and
+// after the heal.
+func TestBaresip_CallsAcrossNodes(t *testing.T) {
+	c := threeNodes(t)
+	need(t, "baresip")
+	ph := phones(t, c.Node(1), "8361", "8362", "8363")
+	ph[1], ph[2] = ph[1].at(c.Node(2)), ph[2].at(c.Node(2))
+	softphone(t, c.Node(2), ph[1], "tcp", ";answermode=auto")
+	expectSeen(t, soon, inServiceAt(c.Node(2)), ph[1:2], c.Nodes()...)
+	stat1, stat2 := statServer(t, c.Node(1)), statServer(t, c.Node(2))
+	talk := func(stat *client, n *cluster.Node, from phone) {
+		t.Helper()
+		stat.forget()
+		stop := softphone(t, n, from, "udp", "", "-e", "/dial 8362", "-t", "3")
+		defer stop()
+		stat.wait(t, 2*soon, "the softphones talked", func(e *tlibpb.Event) bool {
+			return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8362"
+		})
+		by := fmt.Sprintf(" 8362 by %s at %s", from.dn, n.Name())
+		if heard := stat.heard("8362"); len(heard) < 3 || !slices.Equal(heard[len(heard)-3:], []string{"EVENT_RINGING" + by, "EVENT_ESTABLISHED" + by, "EVENT_RELEASED" + by}) {
+			t.Errorf("%s heard %q", stat.at.Name(), heard)
+		}
+	}
+	talk(stat2, c.Node(1), ph[0]) // the call from data center 1 is routed to DN2 at data center 2
+
+	must(t, c.Cut(t.Context(), c.Node(1), c.Node(2)))
+	expectSeen(t, soon, lostWith(c.Node(2)), ph[1:2], c.Node(1))
+	talk(stat2, c.Node(2), ph[2]) // each node continues with the DNs that it owns
+	must(t, c.Heal(t.Context()))
+	expectSeen(t, afterCut, inServiceAt(c.Node(2)), ph[1:2], c.Node(1))
+	talk(stat1, c.Node(1), ph[0])
+}

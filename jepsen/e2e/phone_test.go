@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -132,12 +133,19 @@ func sippCommand(t *testing.T, scenario string, n *cluster.Node, transport strin
 // stop is called (it is killed: nobody un-registers).
 func baresip(t *testing.T, n *cluster.Node, p phone, transport string) (stop func()) {
 	t.Helper()
+	return softphone(t, n, p, transport, "")
+}
+
+// softphone is baresip with more parameters of its account, and arguments. It
+// sends a tone, where it talks.
+func softphone(t *testing.T, n *cluster.Node, p phone, transport, params string, args ...string) (stop func()) {
+	t.Helper()
 	dir := t.TempDir()
-	account := fmt.Sprintf("<sip:%s@%s>;auth_pass=%s;regint=60;outbound=\"sip:%s;transport=%s\"\n",
-		p.dn, p.realm, p.password, n.Addr(cluster.SIP), transport)
-	config := fmt.Sprintf("sip_listen %s:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule_app account.so\nmodule_app menu.so\n",
-		p.from.IP())
-	for name, text := range map[string]string{"accounts": account, "config": config, "contacts": ""} {
+	account := fmt.Sprintf("<sip:%s@%s>;auth_pass=%s;regint=60;outbound=\"sip:%s;transport=%s\"%s\n",
+		p.dn, p.realm, p.password, n.Addr(cluster.SIP), transport, params)
+	config := fmt.Sprintf("sip_listen %s:0\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule_app account.so\nmodule_app menu.so\n"+
+		"audio_source aufile,%s/tone.wav\naudio_player aufile,%s/heard.wav\n", p.from.IP(), dir, dir)
+	for name, text := range map[string]string{"accounts": account, "config": config, "contacts": "", "tone.wav": tone()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +155,7 @@ func baresip(t *testing.T, n *cluster.Node, p phone, transport string) (stop fun
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command("baresip", "-f", dir, "-4")
+	cmd := exec.Command("baresip", append([]string{"-f", dir, "-4"}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := p.from.Start(cmd); err != nil {
 		t.Fatal(err)
@@ -168,6 +176,22 @@ func baresip(t *testing.T, n *cluster.Node, p phone, transport string) (stop fun
 }
 
 // eventually fails the test when cond does not become nil in time.
+// tone is ten seconds of a WAV file, 8 kHz, 16 bit.
+func tone() string {
+	samples := make([]byte, 160_000)
+	for i := 0; i < len(samples); i += 2 {
+		binary.LittleEndian.PutUint16(samples[i:], uint16(int16(8000*(i/2/9%2)-4000)))
+	}
+	b := append([]byte("RIFF"), 0, 0, 0, 0)
+	binary.LittleEndian.PutUint32(b[4:], uint32(36+len(samples)))
+	b = append(b, "WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00"...)
+	b = binary.LittleEndian.AppendUint32(b, 8000)
+	b = binary.LittleEndian.AppendUint32(b, 16000)
+	b = append(b, "\x02\x00\x10\x00data"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(samples)))
+	return string(append(b, samples...))
+}
+
 func eventually(t *testing.T, within time.Duration, what string, cond func(context.Context) error) {
 	t.Helper()
 	if _, err := cluster.Eventually(t.Context(), within, what, cond); err != nil {

@@ -12,6 +12,7 @@ func (c *Controller) Announce(v Visit) {
 	e := &tlibpb.Event{Message: v.Message, ThisDn: string(v.RP), OtherDn: v.To}
 	if v.Call != nil {
 		e.ConnId, e.Ani, e.Dnis = string(v.Call.ID), v.Call.ANI, v.Call.DNIS
+		e.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
 		e.UserData, e.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
 		if e.OtherDn == "" {
 			e.OtherDn = v.Call.ANI
