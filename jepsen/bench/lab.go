@@ -27,15 +27,16 @@ type lab struct {
 	observers []*observer
 }
 
-// lab starts nodes with dns DNs at each; apart: in namespaces, where it works.
-func (b *bench) lab(ctx context.Context, nodes int, dns []int, apart bool) (*lab, error) {
+// lab starts nodes with dns DNs at each; apart: in namespaces, where it works;
+// args are for the servers.
+func (b *bench) lab(ctx context.Context, nodes int, dns []int, apart bool, args ...string) (*lab, error) {
 	dir, err := os.MkdirTemp(b.dir, "cluster")
 	if err != nil {
 		return nil, err
 	}
 	cfg := cluster.Config{
 		Nodes: nodes, Binary: b.binary, Dir: dir, Loopback: !apart || !b.namespaces,
-		Args: []string{"--realm", b.realm, "--debug"},
+		Args: append([]string{"--realm", b.realm, "--debug"}, args...),
 	}
 	c, err := cluster.New(ctx, cfg)
 	if err != nil {
@@ -81,6 +82,11 @@ func configure(ctx context.Context, n *cluster.Node, realm string, dns []string)
 		}
 	}
 	return n.PutDNs(ctx, list)
+}
+
+// gatewayDN is a trunk: what comes from the address is taken without a challenge.
+func gatewayDN(number, address string) *configpb.DN {
+	return &configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: address}}
 }
 
 // configured waits until every node knows that many DNs.

@@ -1,7 +1,11 @@
 #!/bin/bash
-# The registrar load of kamailio/run.sh at Kamailio and at three of our own nodes, side by side, with the ratios printed last.
+# The load of kamailio/run.sh at Kamailio and at three of our own nodes, side by side, with the ratios printed last.
 #
-#   jepsen/bench/peer.sh [part...]      parts: auth3 lat (the default), see kamailio/run.sh
+#   jepsen/bench/peer.sh [part...]      parts: auth3 lat call call407 (the default), see kamailio/run.sh
+#
+# Kamailio asks no caller who it is; so part call reaches our nodes from a
+# gateway, known by its address. Part call407 has phones call, which are
+# challenged: it is measured at our nodes alone and shown beside Kamailio's call.
 #
 # Needs Debian's kamailio, kamailio-extra-modules and sip-tester. From the
 # environment: USERS (30000), DUR (seconds a step, 5), RATE (4000), REPS (3),
@@ -41,7 +45,7 @@ for _ in $(seq 600); do
 done
 . "$tmp/targets"
 export TARGETS TARGET_PIDS TARGET_AUTH=1
-"$here/kamailio/run.sh" both "${@:-auth3}" $([ $# -gt 0 ] || echo lat) 3>&- &
+"$here/kamailio/run.sh" both "${@:-auth3}" $([ $# -gt 0 ] || echo lat call call407) 3>&- &
 load=$!
 wait "$load"
 load=''
@@ -55,5 +59,10 @@ awk -F': ' '
 	function ratio(what, value) { printf "%-58s %6.2f\n", what, value }
 	$1 == "ratio.auth3.cpu_s_per_1000" { verdict("CPU per registration, ours / Kamailio", $2, 1, 0.33, 0) }
 	$1 == "ratio.auth3.max_per_s" { verdict("registrations/s, ours / Kamailio", $2, 1, 2, 1) }
+	$1 == "kamailio.call.cpu_s_per_1000" { peer = $2 }
+	$1 == "target.call407.cpu_s_per_1000" { challenged = $2 }
+	$1 == "ratio.call.cpu_s_per_1000" { verdict("CPU per call over two nodes, ours / Kamailio", $2, 2, 1, 0) }
+	$1 == "ratio.call.max_per_s" { ratio("calls/s over two nodes, ours / Kamailio", $2) }
 	$1 == "ratio.lat.idle.visible_after_register_sent_ms_p50" { ratio("REGISTER to reachable through another node, p50, idle", $2) }
-	$1 ~ /^ratio.lat.bg[0-9]+.visible_after_register_sent_ms_p50$/ { ratio("the same beside other registrations", $2) }' "$RUN/figures.txt"
+	$1 ~ /^ratio.lat.bg[0-9]+.visible_after_register_sent_ms_p50$/ { ratio("the same beside other registrations", $2) }
+	END { if (peer > 0 && challenged > 0) ratio("CPU per call of a phone (with 407), ours / Kamailio without", challenged / peer) }' "$RUN/figures.txt"

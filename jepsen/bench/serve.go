@@ -8,17 +8,20 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
-// The DNs of the latency probe of kamailio/run.sh.
+// The DNs of the latency probe of kamailio/run.sh, and where the caller of its
+// part call is: a gateway.
 const (
-	probeFirst = 9_000_000
-	probeDNs   = 20_000
+	probeFirst  = 9_000_000
+	probeDNs    = 20_000
+	peerGateway = "127.0.9.1:6090"
 )
 
-// serveOnly starts three nodes on loopback with -dns DNs and the probe's, says
-// in shell form how to reach them, and runs until the input ends.
+// serveOnly starts three nodes on loopback with -dns DNs, the probe's and the
+// gateway's, says in shell form how to reach them, and runs until the input ends.
 func (b *bench) serveOnly(ctx context.Context) (err error) {
 	l, err := b.lab(ctx, 3, []int{0, 0, 0}, false)
 	if err != nil {
@@ -30,7 +33,10 @@ func (b *bench) serveOnly(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := l.configured(ctx, b.dns+probeDNs); err != nil {
+	if err := l.nodes[0].PutDNs(ctx, []*configpb.DN{gatewayDN("gw", peerGateway)}); err != nil {
+		return err
+	}
+	if err := l.configured(ctx, b.dns+probeDNs+1); err != nil {
 		return err
 	}
 	var addrs, pids []string
