@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -42,6 +43,9 @@ func (s *Server) advertisedBy(t location.Transport) string {
 // of the cluster, or by an address that is served here.
 func (s *Server) names(u *message.URI) bool {
 	if !isIP(u.Host) {
+		if host, _, err := net.SplitHostPort(s.cfg.Advertise); err == nil && strings.EqualFold(host, string(u.Host)) {
+			return true
+		}
 		return s.registrar.served(u.Host, s.cfg.Machine.View().Options().GetRealm())
 	}
 	addr, ok := uriAddr(u)

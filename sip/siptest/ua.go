@@ -3,7 +3,6 @@ package siptest
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -258,21 +257,6 @@ func (c *Call) Do(ctx context.Context, method string, headers ...string) (*Respo
 // Bye hangs up.
 func (c *Call) Bye(ctx context.Context) (*Response, error) { return c.Do(ctx, "BYE") }
 
-// Ring answers a call that was taken with 180, Answer with 200, Refuse with a failure.
-func (c *Call) Ring(headers ...string) error {
-	return c.u.Respond(c.Invite, 180, "Ringing", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
-}
-
-// Answer takes the call.
-func (c *Call) Answer(headers ...string) error {
-	return c.u.Respond(c.Invite, 200, "OK", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
-}
-
-// Refuse refuses it.
-func (c *Call) Refuse(code int, reason string, headers ...string) error {
-	return c.u.Respond(c.Invite, code, reason, c.tag, headers...)
-}
-
 // Expect waits for a request of the method within the call and returns it.
 func (c *Call) Expect(ctx context.Context, method string) (*Message, error) {
 	for {
@@ -329,120 +313,6 @@ func (c *Call) write(r Request, branch string, seq uint32, body string) error {
 			line("Proxy-Authorization: %s", a)
 		}
 		u.mu.Unlock()
-	}
-	line("Content-Length: %d", len(body))
-	line("")
-	_, err := u.conn.Write([]byte(b.String() + body))
-	return err
-}
-
-// request takes a request; false leaves it to the Phone.
-func (u *UA) request(m *Message) bool {
-	p := u.Phone
-	p.mu.Lock()
-	mute := p.mute
-	p.mu.Unlock()
-	if mute {
-		return false
-	}
-	id := m.Header("Call-ID")
-	u.mu.Lock()
-	c, extra := u.open[id+tagOf(m.Header("To"))], u.extra
-	if c == nil && (m.Method == "CANCEL" || m.Method == "ACK") {
-		c = u.open[id] // the INVITE of it is known by its Call-ID
-	}
-	u.mu.Unlock()
-	switch {
-	case c != nil:
-		c.request(m)
-		return true
-	case m.Method == "INVITE" && tagOf(m.Header("To")) == "":
-		u.ring(m)
-		return true
-	}
-	return extra != nil && extra(m)
-}
-
-// ring makes the call of a new INVITE.
-func (u *UA) ring(m *Message) {
-	u.mu.Lock()
-	if u.open[m.Header("Call-ID")+m.Header("Via")] != nil {
-		u.mu.Unlock()
-		return // it came again
-	}
-	tag := rand.Text()[:10]
-	c := &Call{
-		u: u, ID: m.Header("Call-ID"), Invite: m, tag: tag, Requests: make(chan *Message, 64),
-		local: m.Header("To") + ";tag=" + tag, remote: m.Header("From"), target: uriOf(m.Header("Contact")), cseq: 100,
-	}
-	for _, v := range m.Headers("Record-Route") {
-		for part := range strings.SplitSeq(v, ",") {
-			c.routes = append(c.routes, strings.TrimSpace(part))
-		}
-	}
-	u.open[c.ID+tag], u.open[c.ID], u.open[c.ID+m.Header("Via")] = c, c, c
-	u.mu.Unlock()
-	select {
-	case u.incoming <- c:
-	default:
-	}
-}
-
-func tagOf(address string) string {
-	_, tag, _ := strings.Cut(address, ";tag=")
-	tag, _, _ = strings.Cut(tag, ";")
-	return tag
-}
-
-// request answers what comes within a call, and reports it.
-func (c *Call) request(m *Message) {
-	switch m.Method {
-	case "ACK":
-	case "CANCEL":
-		_ = c.u.Respond(m, 200, "OK", c.tag)
-	case "INVITE":
-		_ = c.u.Respond(m, 200, "OK", c.tag, "Contact: <"+c.u.Contact()+">")
-	default:
-		_ = c.u.Respond(m, 200, "OK", c.tag)
-	}
-	select {
-	case c.Requests <- m:
-	default: // nobody reads them
-	}
-}
-
-var errUnknown = errors.New("siptest: no request to answer")
-
-// Respond answers a request; tag is put on a To that has none.
-func (u *UA) Respond(m *Message, code int, reason, tag string, headers ...string) error {
-	if m == nil {
-		return errUnknown
-	}
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
-	line("SIP/2.0 %d %s", code, reason)
-	for _, h := range m.headers {
-		switch strings.ToLower(h[0]) {
-		case "to":
-			if tag != "" && tagOf(h[1]) == "" {
-				h[1] += ";tag=" + tag
-			}
-			line("To: %s", h[1])
-		case "via", "from", "call-id", "cseq":
-			line("%s: %s", h[0], h[1])
-		case "record-route":
-			if m.Method == "INVITE" && code < 300 {
-				line("%s: %s", h[0], h[1])
-			}
-		}
-	}
-	for _, h := range headers {
-		line("%s", h)
-	}
-	body := ""
-	if m.Method == "INVITE" && code == 200 {
-		body = sdp
-		line("Content-Type: application/sdp")
 	}
 	line("Content-Length: %d", len(body))
 	line("")
