@@ -175,7 +175,11 @@ func (a *attempt) close() {
 	a.mu.Lock()
 	a.over = true
 	queue := a.queue
+	a.queue = nil
 	a.mu.Unlock()
+	for _, b := range a.branches {
+		b.final = nil // its branches outlive the attempt
+	}
 	for _, e := range queue {
 		e.b.late(e.res)
 	}

@@ -51,6 +51,7 @@ type Call struct {
 	mark   [13]byte
 	origin Origin
 	called string
+	id     string
 	invite bool // false for a request outside of calls
 	timer  bool // we asked for a session timer
 	srv    *transaction.Server
@@ -65,7 +66,7 @@ type Call struct {
 
 func newCall(p *proxy, m *message.Message, in *packet, mark [13]byte, o Origin) *Call {
 	u, _ := message.ParseURI(m.URI)
-	c := &Call{p: p, req: m, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u),
+	c := &Call{p: p, req: m, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), id: string(m.Get(message.CallID)),
 		invite: string(m.Method) == "INVITE", gone: make(chan struct{})}
 	c.timer = c.asksTimer()
 	return c
@@ -78,7 +79,7 @@ func (c *Call) Origin() Origin { return c.origin }
 func (c *Call) Called() string { return c.called }
 
 // ID is the Call-ID.
-func (c *Call) ID() string { return string(c.req.Get(message.CallID)) }
+func (c *Call) ID() string { return c.id }
 
 // Header is the value of the first header of that name, "" without one. Names
 // are those of RFC 3261, not the compact forms.
@@ -258,4 +259,5 @@ func (c *Call) end() {
 		c.p.log.Error("a call made the node panic; it was answered 500", "panic", fmt.Sprint(x), "call", c.ID())
 	}
 	c.Reject(500, "Server Internal Error")
+	c.req = nil // what comes late needs no more of it
 }

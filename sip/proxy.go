@@ -168,7 +168,7 @@ func (p *proxy) request(ctx context.Context, m *message.Message, in *packet) {
 			return
 		}
 		p.refuse(m, in, &answer{code: 200, reason: "OK"})
-		if c, ok := srv.Owner.(canceler); ok {
+		if c, ok := srv.Owner().(canceler); ok {
 			c.canceled()
 		}
 		return

@@ -78,18 +78,22 @@ func (c *Client) repeat() {
 // timeout is timers B and F, and the end of an INVITE whose CANCEL was not heeded.
 func (c *Client) timeout() {
 	c.mu.Lock()
-	open := c.state == calling || c.state == trying
+	open, on := c.state == calling || c.state == trying, c.on
 	c.terminate()
 	c.mu.Unlock()
 	if open {
-		c.on(nil, ErrTimeout)
+		on(nil, ErrTimeout)
 	}
 }
 
 // receive is RFC 3261 figures 5 and 6, with RFC 6026 figure 2.
 func (c *Client) receive(res *message.Message) {
 	c.mu.Lock()
+	on := c.on
 	tell, out, cancel := c.step(res)
+	if c.state >= done {
+		c.on = nil // what it holds may be large, and this lasts
+	}
 	c.mu.Unlock()
 	if out != nil {
 		_ = c.to.Send(out) // the response comes again
@@ -98,7 +102,7 @@ func (c *Client) receive(res *message.Message) {
 		c.sendCancel(cancel)
 	}
 	if tell {
-		c.on(res, nil)
+		on(res, nil)
 	}
 }
 

@@ -12,10 +12,9 @@ type Server struct {
 	key    string
 	invite bool
 	to     Sender
-	// Owner is for the caller of Open: who is told of a CANCEL.
-	Owner any
 
 	mu    sync.Mutex
+	owner any // nil after a final response
 	state serverState
 	last  []byte        // the last response; nil once nobody may need it again
 	every time.Duration // until the next repetition of it
@@ -35,7 +34,14 @@ const (
 
 // Open begins a server transaction; false returns the one that is there.
 func (l *Layer) Open(key string, invite bool, to Sender, owner any) (*Server, bool) {
-	return l.servers.add(key, &Server{layer: l, key: key, invite: invite, to: to, Owner: owner})
+	return l.servers.add(key, &Server{layer: l, key: key, invite: invite, to: to, owner: owner})
+}
+
+// Owner is what Open was given, for a CANCEL to be told; nil after a final response.
+func (s *Server) Owner() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owner
 }
 
 // Repeat answers a request that came again with what was answered last.
@@ -64,6 +70,9 @@ func (s *Server) Respond(code int, b []byte) error {
 // step is RFC 3261 figures 7 and 8, with RFC 6026 figure 1.
 func (s *Server) step(code int, b []byte) bool {
 	t := &s.layer.t
+	if code >= 200 {
+		s.owner = nil // what it holds may be large, and this lasts
+	}
 	switch {
 	case s.state == accepted:
 		return code/100 == 2
