@@ -32,6 +32,8 @@ type fleet struct {
 	resends int
 	done    chan struct{} // closed when run's last phone is settled
 	want    int
+	// requests takes what is no answer: calls (nil: nobody does).
+	requests func(b []byte, from netip.AddrPort)
 }
 
 // window is how many phones of a fleet register at one time at most.
@@ -170,7 +172,7 @@ func (f *fleet) receive() {
 	defer close(f.ended)
 	b := make([]byte, 8192)
 	for {
-		n, _, err := f.conn.ReadFromUDPAddrPort(b)
+		n, from, err := f.conn.ReadFromUDPAddrPort(b)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -179,6 +181,13 @@ func (f *fleet) receive() {
 		}
 		if r, ok := parseReply(b[:n]); ok {
 			f.answered(r)
+			continue
+		}
+		f.mu.Lock()
+		take := f.requests
+		f.mu.Unlock()
+		if take != nil {
+			take(b[:n], from)
 		}
 	}
 }

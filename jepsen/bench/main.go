@@ -3,8 +3,8 @@
 // nodes and cuts the network between them. It prints one table and writes the
 // same as JSON. It knows the servers by their public ports only.
 //
-//	go run ./jepsen/bench                     everything, about 8 minutes
-//	go run ./jepsen/bench -full               with 10 minutes for each quiet run
+//	go run ./jepsen/bench                     everything, about 9 minutes
+//	go run ./jepsen/bench -full               with 10 minutes for each quiet run, and a minute of calls
 //	go run ./jepsen/bench -run reg,lat        some parts
 //	go run ./jepsen/bench -serve -realm R     only the cluster, for another load (peer.sh)
 //
@@ -57,6 +57,7 @@ var parts = []part{
 	{"reg", "registrations: CPU and rate", func(ctx context.Context, b *bench) error { return b.registrations(ctx) }},
 	{"lat", "REGISTER to event at another node", func(ctx context.Context, b *bench) error { return b.latency(ctx) }},
 	{"stat", "what 100 Stat Servers at a node cost its registrar", func(ctx context.Context, b *bench) error { return b.statServers(ctx) }},
+	{"call", "calls: CPU, a routing point to the phone, lost calls, a flood", func(ctx context.Context, b *bench) error { return b.calls(ctx) }},
 	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
 	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
@@ -118,11 +119,11 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,stat,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,kill,cut,heal,mem,list,quiet", "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.StringVar(&b.dir, "dir", "", "where the nodes' directories go; empty: the system's place for temporary files")
-	flag.BoolVar(&b.full, "full", false, "10 minutes for each quiet run")
+	flag.BoolVar(&b.full, "full", false, "10 minutes for each quiet run, a minute of calls")
 	flag.Float64Var(&b.minutes, "minutes", 1, "`minutes` of each quiet run")
 	flag.IntVar(&b.trials, "trials", 20, "kills, and cuts of each kind")
 	flag.IntVar(&b.dns, "dns", 100_000, "DNs of the big cluster")
@@ -145,7 +146,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, kill, cut, heal, mem, list and quiet", name)
 		}
 		want[name] = true
 	}
