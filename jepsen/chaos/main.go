@@ -116,6 +116,10 @@ func (o *options) without(missing string) (int, error) {
 	return passed, nil
 }
 
+// tries is how often a run that said nothing, because the machine stood still or
+// too little was seen, is made again with the next seed.
+const tries = 3
+
 // runAll makes the runs that were asked for, one after the other. A finding
 // does not end the rest.
 func (o *options) runAll(ctx context.Context) (int, error) {
@@ -135,16 +139,20 @@ func (o *options) runAll(ctx context.Context) (int, error) {
 	}
 	code, count := passed, 0
 	for name, seed, more := next(); more && ctx.Err() == nil; name, seed, more = next() {
-		r := run1{options: *o, scenario: *scenario.Find(name), seed: seed}
-		if o.scenario == "regressions" {
-			r.length = scenario.Regressions()[name]
+		this := invalid
+		for try := uint64(0); try < tries && this == invalid; try++ {
+			r := run1{options: *o, scenario: *scenario.Find(name), seed: seed + try}
+			if o.scenario == "regressions" {
+				r.length = scenario.Regressions()[name]
+			}
+			verdict, err := r.do(ctx)
+			if ctx.Err() != nil {
+				return invalid, errors.New("interrupted")
+			}
+			count++
+			this = exitCode(verdict, err)
 		}
-		verdict, err := r.do(ctx)
-		if ctx.Err() != nil {
-			return invalid, errors.New("interrupted")
-		}
-		count++
-		code = worse(code, exitCode(verdict, err))
+		code = worse(code, this)
 	}
 	fmt.Printf("\n%d runs, seed %d: %s\n", count, o.seed, []string{"all passed", "FAILED", "INVALID"}[code])
 	return code, nil
