@@ -87,6 +87,9 @@ func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 			dns = append(dns, cluster.PSTNDN(d.DN, fmt.Sprintf("+1555%07d", i)))
 		}
 	}
+	if err := r.configureCalls(ctx, nodes[0]); err != nil {
+		return err
+	}
 	if err := nodes[0].PutDNs(ctx, dns); err != nil {
 		return err
 	}
@@ -135,6 +138,8 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, w := range r.routers() {
 		g.run(func() error { return w.Run(ctx) })
 	}
+	calls := &workload.Calls{Telephones: r.telephones()}
+	g.run(func() error { return calls.Run(ctx) })
 	values := &workload.Values{}
 	for i := range administrators {
 		a := &workload.Configuration{Site: r.site, Name: fmt.Sprintf("admin-%d", i+1), Values: values, Keys: registers, Every: writeEvery}
@@ -156,6 +161,8 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { return o.Run(ctx) })
 		t := &workload.StatServer{Site: r.site, Name: "tlib-" + n.Name(), Node: n, Prefix: phonePrefix}
 		g.run(func() error { return t.Run(ctx) })
+		c := &workload.CallWatch{Site: r.site, Name: "calls-" + n.Name(), Node: n}
+		g.run(func() error { return c.Run(ctx) })
 	}
 	slow := &workload.Stream{Site: r.site, Name: "slow", Node: r.cluster.Node(1), Prefix: phonePrefix, Slow: slowness}
 	g.run(func() error { return slow.Run(ctx) })

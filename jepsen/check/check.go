@@ -31,8 +31,7 @@ type statement struct {
 	judge func(*model) ([]Finding, int)
 }
 
-// statements that are checked. A statement about calls gets a file and a row
-// here when its workload records operations.
+// statements that are checked.
 var statements = []statement{
 	{"S1", "no stale InSrv: a node that cannot hear the owner lists its DNs as OOS", staleInSrv},
 	{"S2", "own DNs are immune to faults elsewhere", ownImmune},
@@ -45,6 +44,8 @@ var statements = []statement{
 	{"S9", "every acknowledged write of the configuration survives", configurationSurvives},
 	{"S10", "a minority refuses writes clearly and goes on locally", minority},
 	{"S11", "one leader a term; a healed follower deposes nobody", leadership},
+	{"S12", "calls survive: they work, and are shown while they are up", callsSurvive},
+	{"S13", "a call rings at one DN at a time, and ends soon when its owner is lost", routed},
 	{"S14", "after the heal everybody hears everybody and writes succeed", liveness},
 	{"S15", "bounded noise: no false loss, at most one change a cut", boundedNoise},
 	{"S16", "nothing of an old incarnation or a paused node comes back", fencing},

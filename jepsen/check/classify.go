@@ -173,6 +173,8 @@ func opEvent(op *history.Op) Event {
 		}
 	case history.RegisterAddress, history.UnregisterAddress, history.HangUp, history.Reserve, history.Release, history.Agent:
 		text = sessionText(op)
+	case history.Enrol, history.Dial, history.Ring, history.Talk, history.Within:
+		text = callText(op)
 	case history.Swap:
 		text = fmt.Sprintf("swap %s from %q to %q", op.Key, op.From, op.Arg)
 		if op.OK() && !op.Swapped {

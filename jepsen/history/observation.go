@@ -78,6 +78,8 @@ type Item struct {
 	// Agents: a stream that was Started tells the agents too.
 	Agents bool `json:"agents,omitempty"`
 	Row
+	// Call of CallTold.
+	Call  *Call  `json:"call,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 

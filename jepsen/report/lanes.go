@@ -150,7 +150,8 @@ func severity(e *history.Effect) string {
 // group of an operation, for the lanes at the bottom.
 func group(k history.Kind) string {
 	switch k {
-	case history.Register, history.Unregister, history.Options, history.Query, history.Invite:
+	case history.Register, history.Unregister, history.Options, history.Query, history.Invite,
+		history.Enrol, history.Dial, history.Ring, history.Talk, history.Within:
 		return "phones"
 	default:
 		return "configuration"

@@ -1,0 +1,247 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// phoneCall is one call as its telephones saw it.
+type phoneCall struct {
+	dial *history.Op
+	// rings and talks at called telephones, in order.
+	rings, talks []*history.Op
+	// within are the requests within it.
+	within []*history.Op
+}
+
+// calls are the run's, ordered by their begin.
+func (m *model) calls() []*phoneCall {
+	byID := map[string]*phoneCall{}
+	var out []*phoneCall
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		if op.Kind == history.Dial {
+			c := &phoneCall{dial: op}
+			if out = append(out, c); op.Arg != "" {
+				byID[op.Arg] = c
+			}
+		}
+	}
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		c := byID[op.Arg]
+		if c == nil || op.Arg == "" {
+			continue
+		}
+		switch op.Kind {
+		case history.Ring:
+			c.rings = append(c.rings, op)
+		case history.Talk:
+			c.talks = append(c.talks, op)
+		case history.Within:
+			c.within = append(c.within, op)
+		}
+	}
+	return out
+}
+
+// up is when the call surely is up for both: from the answer's arrival until
+// one of them begins to hang up.
+func (c *phoneCall) up(end time.Duration) Span {
+	if !c.dial.OK() || len(c.talks) != 1 {
+		return Span{0, -1}
+	}
+	s := Span{max(c.dial.Return, c.talks[0].Invoke), min(end, c.talks[0].Return)}
+	for _, w := range c.within {
+		if w.From == "BYE" {
+			s.To = min(s.To, w.Invoke)
+		}
+	}
+	return s
+}
+
+// over is when the node of the caller surely knows that the call is over; Never
+// when nobody can tell.
+func (c *phoneCall) over() time.Duration {
+	if c.dial.Outcome == history.Fail {
+		return c.dial.Return
+	}
+	at := history.Never
+	for _, w := range c.within {
+		if w.From == "BYE" && w.OK() {
+			at = min(at, w.Return)
+		}
+	}
+	return at
+}
+
+// story is the call for people.
+func (c *phoneCall) story() []Event {
+	out := []Event{opEvent(c.dial)}
+	for _, ops := range [][]*history.Op{c.rings, c.talks, c.within} {
+		for _, op := range ops {
+			out = append(out, opEvent(op))
+		}
+	}
+	return out
+}
+
+// callText is an operation of a telephone for people.
+func callText(op *history.Op) string {
+	switch op.Kind {
+	case history.Enrol:
+		return "the telephone " + op.Key + " registers"
+	case history.Dial:
+		return fmt.Sprintf("%s calls %s", op.From, op.Key)
+	case history.Ring:
+		return fmt.Sprintf("the call of %s rings at %s", op.From, op.Key)
+	case history.Talk:
+		return fmt.Sprintf("%s talks to %s", op.Key, op.From)
+	default:
+		return fmt.Sprintf("%s of %s", op.From, op.Key)
+	}
+}
+
+// homes are the nodes of the telephones.
+func (m *model) homes() map[string]string {
+	out := map[string]string{}
+	for i := range m.h.Ops {
+		if op := &m.h.Ops[i]; op.Kind == history.Enrol {
+			out[op.Key] = op.Node
+		}
+	}
+	return out
+}
+
+// signals is the time in which requests of a call surely pass between the
+// telephones of the two nodes.
+func (m *model) signals(x, y string) spans {
+	var bad []Span
+	for _, n := range []string{x, y} {
+		for _, s := range slices.Concat(m.stopped[n], m.away[n]) {
+			bad = append(bad, Span{s.From, plus(s.To, m.b.Restart)})
+		}
+	}
+	if x != y {
+		bad = slices.Concat(bad, m.shaken[pair{From: x, To: y}], m.shaken[pair{From: y, To: x}])
+	}
+	for i := range m.h.Faults {
+		f := &m.h.Faults[i]
+		e := &f.Effect
+		if (touches(e, x) || touches(e, y)) && (slices.Contains(e.Ports, "sip") || len(e.Busy) > 0 || len(e.Wiped) > 0) {
+			bad = append(bad, Span{f.Inject, plus(f.Healed, m.b.ConvergeRestart)})
+		}
+	}
+	return union(bad...).rest()
+}
+
+// shown is a call as one observer was told of it within one session.
+type shown struct {
+	Span
+	id, caller string
+	// owner has the call, node told of it.
+	owner, node string
+	// talks is when it was shown as established.
+	talks    Span
+	up       map[string]bool // DNs in it
+	from, to *history.Item
+}
+
+// watched is one session of an observer of calls.
+type watched struct {
+	Span // from the end of the snapshot on
+	node string
+	all  []*shown
+}
+
+// watches are the sessions of all observers of calls that became whole.
+func (m *model) watches() []*watched {
+	var out []*watched
+	for _, observer := range m.observers() {
+		var w *watched
+		open := map[string]*shown{}
+		for _, i := range m.streams[observer] {
+			switch i.Kind {
+			case history.CallsOpened:
+				w, open = &watched{Span: Span{history.Never, m.h.End}, node: i.Node}, map[string]*shown{}
+			case history.CallsWhole:
+				if w != nil && w.From == history.Never {
+					w.From = i.At
+					out = append(out, w)
+				}
+			case history.CallsClosed:
+				if w != nil {
+					w.close(i.At)
+				}
+			case history.CallTold:
+				if w != nil {
+					w.take(open, i)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (w *watched) close(at time.Duration) {
+	w.To = at
+	for _, s := range w.all {
+		s.To, s.talks.To = min(s.To, at), min(s.talks.To, at)
+	}
+}
+
+// take follows an event.
+func (w *watched) take(open map[string]*shown, i *history.Item) {
+	c := i.Call
+	s := open[c.ID]
+	if over := c.State == "released" || c.State == "abandoned"; over {
+		if s == nil {
+			return
+		}
+		if delete(s.up, i.DN); len(s.up) == 0 {
+			s.To, s.to = i.At, i
+			s.talks.To = i.At
+			delete(open, c.ID)
+		}
+		return
+	}
+	if s == nil {
+		s = &shown{Span: Span{i.At, history.Never}, id: c.ID, caller: c.Caller, owner: i.Owner, node: i.Node, up: map[string]bool{}, from: i, talks: Span{history.Never, history.Never}}
+		open[c.ID] = s
+		w.all = append(w.all, s)
+	}
+	s.up[i.DN] = true
+	if c.State == "established" {
+		s.talks.From = min(s.talks.From, i.At)
+	}
+}
+
+// firstSeen is when anybody was first told of each call.
+func firstSeen(all []*watched) map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for _, w := range all {
+		for _, s := range w.all {
+			if at, seen := out[s.id]; !seen || s.From < at {
+				out[s.id] = s.From
+			}
+		}
+	}
+	return out
+}
+
+// byCaller are the calls of each telephone.
+func byCaller(all []*phoneCall) map[string][]*phoneCall {
+	out := map[string][]*phoneCall{}
+	for _, c := range all {
+		out[c.dial.From] = append(out[c.dial.From], c)
+	}
+	for _, dn := range slices.Collect(maps.Keys(out)) {
+		slices.SortFunc(out[dn], func(a, b *phoneCall) int { return cmp.Compare(a.dial.Invoke, b.dial.Invoke) })
+	}
+	return out
+}
