@@ -182,7 +182,7 @@ func All() []Fault {
 			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
 		},
 		wallExpiry(),
-	}, sessionFaults()...)
+	}, append(sessionFaults(), callFaults()...)...)
 }
 
 // Quick are the names of some that are found within a minute: enough to see in

@@ -12,8 +12,8 @@ import (
 
 // Telephones that call each other; nobody looks for them in tables.
 const (
-	telephonesAtNode = 3
-	callEvery        = 1200 * time.Millisecond
+	telephonesAtNode = 5
+	callEvery        = 2500 * time.Millisecond
 	routingPoint     = "3900"
 	agentGroup       = "callers"
 )

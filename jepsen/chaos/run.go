@@ -131,6 +131,7 @@ func (r *run1) header() history.Header {
 				{Kind: history.Register, Count: 20}, {Kind: history.Read, Count: 10},
 				{Kind: history.Swap, Count: 5}, {Kind: history.Add, Count: 5},
 				{Kind: history.RegisterAddress, Count: 5}, {Kind: history.Agent, Count: 5}, {Kind: history.Reserve, Count: 5},
+				{Kind: history.Dial, Count: 5}, {Kind: history.Within, Count: 5},
 			},
 			Unknown: r.scenario.Unknown, LeaderChanges: r.scenario.LeaderChanges,
 			Polls: int(r.length / time.Second), Items: 10,

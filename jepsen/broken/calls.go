@@ -1,0 +1,34 @@
+package broken
+
+import "time"
+
+// callFaults are those of calls and their events.
+func callFaults() []Fault {
+	return []Fault{
+		{
+			Name: "calls-end-oos", What: "a DN that is out of service releases its calls",
+			Edits: []Edit{{"node/session/routing.go", "	if st.State != dn.InSrv {\n		for cancel",
+				"	if st.State != dn.InSrv {\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +
+					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		for cancel"}},
+			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
+		},
+		{
+			Name: "calls-unknown", What: "a snapshot of a peer's calls adds none that were not known before",
+			Edits: []Edit{
+				{"node/call/copy.go", "	if o := t.nodes[id]; o != nil && o.whole {\n		return", "	if o := t.nodes[id]; o == t.self {\n		return"},
+				{"node/call/copy.go", "	case e == nil && c.o.n >= MaxCalls, e", "	case e == nil:\n		return true\n	case e"},
+				{"node/call/copy.go", "	case e == nil:\n		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))\n	}", "	}"},
+			},
+			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
+		},
+		{
+			Name: "cached-routes", What: "calls are sent to where a DN was once, lost or not",
+			Edits: []Edit{
+				{"node/session/routing.go", "	case st.State != dn.InSrv:\n		return", "	case st.State != dn.InSrv && st.Owner == \"\":\n		return"},
+				{"node/session/routing.go", "	if st, _ := r.c.table.Get(n); st.State != dn.InSrv { // it", "	if st, _ := r.c.table.Get(n); st.State != dn.InSrv && st.Owner == \"\" { // it"},
+				{"node/session/routing.go", "		for cancel := range r.ringing[st.Number] {", "		for cancel := range r.ringing[\"\"] {"},
+			},
+			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
+		},
+	}
+}
