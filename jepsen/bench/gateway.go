@@ -63,14 +63,6 @@ type result struct {
 	released     []float64 // BYE to 200, ms
 }
 
-func (r *result) over() int {
-	n := r.done
-	for _, k := range r.failed {
-		n += k
-	}
-	return n
-}
-
 // newGateway makes one beside the node; its address is to become a trunk's.
 func newGateway(ctx context.Context, n *cluster.Node, realm, name string) (*gateway, error) {
 	pc, err := n.Phones().ListenPacket(ctx, 0)
@@ -81,14 +73,19 @@ func newGateway(ctx context.Context, n *cluster.Node, realm, name string) (*gate
 	if !ok {
 		return nil, fmt.Errorf("a %T is no UDP socket", pc)
 	}
+	return gatewayOn(conn, n.Addr(cluster.SIP), realm, name), nil
+}
+
+func gatewayOn(conn *net.UDPConn, to netip.AddrPort, realm, name string) *gateway {
 	_ = conn.SetReadBuffer(4 << 20) // as much as the system allows
 	g := &gateway{
-		to: n.Addr(cluster.SIP), conn: conn, realm: realm, run: fmt.Sprintf("%s.%d", name, time.Now().UnixNano()),
-		hold: 50 * time.Millisecond, patience: 6, ended: make(chan struct{}), open: make(map[int]*placed), sent: make(map[int]time.Time), changed: make(chan struct{}),
+		to: to, conn: conn, realm: realm, run: fmt.Sprintf("%s.%d", name, time.Now().UnixNano()),
+		hold: 50 * time.Millisecond, patience: 6, ended: make(chan struct{}),
+		open: make(map[int]*placed), sent: make(map[int]time.Time), changed: make(chan struct{}),
 	}
 	g.result.failed = make(map[string]int)
 	go g.receive()
-	return g, nil
+	return g
 }
 
 func (g *gateway) close() {
