@@ -80,13 +80,18 @@ func (c *phoneCall) over() time.Duration {
 	return at
 }
 
-// story is the call for people.
-func (c *phoneCall) story() []Event {
+// story is the call up to then, for people.
+func (c *phoneCall) story(until time.Duration) []Event {
 	out := []Event{opEvent(c.dial)}
 	for _, ops := range [][]*history.Op{c.rings, c.talks, c.within} {
 		for _, op := range ops {
-			out = append(out, opEvent(op))
+			if op.Invoke <= until {
+				out = append(out, opEvent(op))
+			}
 		}
+	}
+	for i := range out {
+		out[i].To = min(out[i].To, until)
 	}
 	return out
 }

@@ -76,7 +76,7 @@ func (m *model) callsEnd(calls []*phoneCall, watches []*watched) ([]Finding, int
 			f := Finding{
 				Text:  fmt.Sprintf("%s showed a call of %s at %s %v after it was over", s.node, s.caller, s.owner, round(bad.To-over)),
 				Nodes: []string{s.node, s.owner}, Keys: []string{s.caller}, Window: Span{over, bad.To},
-				Events: append(last.story(), s.event(), Event{At: bad.To, To: bad.To, Node: s.node, Text: "still shows call " + s.id}),
+				Events: append(last.story(bad.To), s.event(), Event{At: bad.To, To: bad.To, Node: s.node, Text: "still shows call " + s.id}),
 			}
 			out = append(out, f)
 		}
@@ -171,7 +171,7 @@ func (m *model) callsShown(calls []*phoneCall, watches []*watched) ([]Finding, i
 			out = append(out, Finding{
 				Text:  fmt.Sprintf("%s did not show the call of %s to %s at %s for %v although it was up", w.node, c.dial.From, c.dial.Key, c.dial.Node, round(bad.To-bad.From)),
 				Nodes: []string{w.node, c.dial.Node}, Keys: []string{c.dial.From, c.talks[0].Key}, Window: bad,
-				Events: append(c.story(), Event{At: bad.From, To: bad.To, Node: w.node, Text: "the call is not shown"}),
+				Events: append(c.story(bad.To), Event{At: bad.From, To: bad.To, Node: w.node, Text: "the call is not shown"}),
 			})
 		}
 	}

@@ -101,7 +101,7 @@ func (m *model) intoTheVoid(c *phoneCall, home string) []Finding {
 			Text: fmt.Sprintf("the owner of %s was lost for %s, whose call of %s to it was neither answered nor refused within %v",
 				op.Key, op.Node, op.From, round(deadline-max(op.Invoke, q.From))),
 			Nodes: []string{op.Node, home}, Keys: []string{op.From, op.Key}, Window: Span{max(op.Invoke, q.From), op.Return},
-			Events: append(faultEvents(q.fault, op.Return), c.story()...),
+			Events: append(faultEvents(q.fault, op.Return), c.story(op.Return)...),
 		}}
 	}
 	return nil
@@ -120,7 +120,7 @@ func (m *model) refusedInPeace(c *phoneCall, home string) []Finding {
 	}
 	return []Finding{{
 		Text:  fmt.Sprintf("a call of %s to %s, whose telephone was registered, got %s", op.From, op.Key, answerOf(op)),
-		Nodes: []string{op.Node, home}, Keys: []string{op.From, op.Key}, Window: Span{op.Invoke, op.Return}, Events: c.story(),
+		Nodes: []string{op.Node, home}, Keys: []string{op.From, op.Key}, Window: Span{op.Invoke, op.Return}, Events: c.story(op.Return),
 	}}
 }
 
