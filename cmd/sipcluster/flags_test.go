@@ -88,6 +88,7 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"server", "sipcluster: --node NAME is missing (see sipcluster server --help)"},
 		{"server --node A", "sipcluster: --node A: want 1 to 32 characters of a-z 0-9 - (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --bootstrap --join d:1", "sipcluster: --bootstrap and --join exclude each other: begin a cluster, or join one (see sipcluster server --help)"},
+		{"server --node a --site b --data-dir c --sip-rate -1", "sipcluster: --sip-rate -1: want 0 or more (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --join d", "sipcluster: --join d: want HOST:PORT of a member's cluster port (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --bind here", "sipcluster: --bind here: want an IP address of this machine (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --sip-ws-addr 5066", "sipcluster: --sip-ws-addr 5066: want HOST:PORT or :PORT (see sipcluster server --help)"},
