@@ -12,8 +12,8 @@ import (
 
 // Telephones that call each other; nobody looks for them in tables.
 const (
-	telephonesAtNode = 5
-	callEvery        = 2500 * time.Millisecond
+	telephonesAtNode = 8
+	callEvery        = 3500 * time.Millisecond
 	routingPoint     = "3900"
 	agentGroup       = "callers"
 )

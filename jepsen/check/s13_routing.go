@@ -93,6 +93,9 @@ func (m *model) intoTheVoid(c *phoneCall, home string) []Finding {
 	}
 	for _, q := range m.silent[pair{From: home, To: op.Node}] {
 		deadline := max(op.Invoke, q.From) + max(answerBound, q.bound+m.b.Local)
+		if op.Invoke > plus(q.From, q.bound) { // the node knows it
+			deadline = op.Invoke + m.b.Local
+		}
 		s := Span{op.Invoke, deadline}
 		if q.To < deadline || op.Return <= deadline || !m.hears(op.Node, op.Node).cover(s) || !m.signals(op.Node, op.Node).cover(s) {
 			continue
