@@ -27,7 +27,10 @@ type Telephone struct {
 	// Every is the mean time between two calls that it places.
 	Every time.Duration
 
-	ua      *siptest.UA
+	ua *siptest.UA
+	// atEnd calls f when the run is over and everybody hangs up, unless stop was
+	// called before.
+	atEnd   func(f func()) (stop func() bool)
 	engaged atomic.Bool
 	rang    atomic.Int64
 }
@@ -46,6 +49,7 @@ func (c *Calls) Run(ctx context.Context) error {
 	var callers, called sync.WaitGroup
 	var err error
 	for _, t := range c.Telephones {
+		t.atEnd = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
 		if err = t.open(); err != nil {
 			break
 		}
@@ -134,6 +138,7 @@ func (w *Telephone) place(ctx context.Context, r *rand.Rand) {
 	op := w.invoke(history.Op{Kind: history.Dial, From: w.DN, Key: number}, "")
 	ctx, cancel := patience(ctx, wait)
 	defer cancel()
+	defer w.atEnd(cancel)()
 	c, err := w.ua.Place(ctx, "sip:"+number+"@"+w.Realm)
 	if c != nil {
 		op.Arg = c.ID
@@ -195,6 +200,7 @@ func (w *Telephone) talk(ctx context.Context, c *siptest.Call, part string, d ti
 func (w *Telephone) listen(ctx context.Context, c *siptest.Call, d time.Duration) (over bool) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
+	defer w.atEnd(cancel)()
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)

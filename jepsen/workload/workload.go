@@ -4,7 +4,7 @@
 // told goes into the history; whether it was right is for package check alone.
 //
 // A client does one thing at a time, and chooses by a random source of its own,
-// seeded by the run's seed and its name. A new workload (calls, reservation)
+// seeded by the run's seed and its name. A new workload
 // is a file with a Run method and a line in jepsen/chaos.
 package workload
 
