@@ -132,6 +132,8 @@ func TestRouted(t *testing.T) {
 		{"lost while it rings", ring(dial(20, 29.2, "303", ""), 20.1, 29, "303", "487").cutOff(22, 40), []ID{"S13"}},
 		{"healed before the bound", dial(20.2, 29.2, "303", "487").cutOff(20, 23), nil},
 		{"refused in peace", dial(20, 20.1, "303", "480"), []ID{"S13"}},
+		{"no answer in peace", dial(20, 29, "303", ""), []ID{"S13"}},
+		{"the run ended before an answer", dial(20, 20.1, "303", ""), nil},
 		{"busy", dial(20, 20.1, "303", "486"), nil},
 	})
 }

@@ -117,6 +117,9 @@ func (m *model) refusedInPeace(c *phoneCall, home string) []Finding {
 	if op.OK() || op.Code == "486" || op.Code == "487" || op.Return == history.Never {
 		return nil
 	}
+	if op.Code == "" && op.Return < op.Invoke+answerBound {
+		return nil // the caller did not wait for an answer: the run ended
+	}
 	s := Span{minus(op.Invoke, m.b.Local), op.Return}
 	if !m.signals(op.Node, home).cover(s) || !m.enrolled(op.Key, home, s) || !m.enrolled(op.From, op.Node, s) {
 		return nil
