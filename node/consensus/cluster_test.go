@@ -193,6 +193,10 @@ func (m *member) dial(ctx context.Context, peer, addr string) (net.Conn, error) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.c.isCut(m.self.ClusterAddr, peer) { // cut while it was being made
+		_ = conn.Close()
+		return nil, errCut
+	}
 	m.conns[conn] = peer
 	return conn, nil
 }
@@ -211,7 +215,8 @@ func (m *member) dialGRPC(addr string) (*grpc.ClientConn, error) {
 		grpc.WithContextDialer(func(ctx context.Context, a string) (net.Conn, error) { return m.dial(ctx, a, a) }))
 }
 
-// three returns a running cluster of three voters.
+// three returns a running cluster of three voters, each of whom knows that: a
+// leader that is cut off before leaves no majority behind.
 func three(t testing.TB) (*cluster, [3]*member) {
 	t.Helper()
 	c := newCluster(t)
@@ -220,7 +225,7 @@ func three(t testing.TB) (*cluster, [3]*member) {
 	for _, m := range []*member{b, d} {
 		m.startJoined(a)
 	}
-	c.waitFor("three voters", func() bool { return a.voters() == 3 })
+	c.waitFor("three voters", func() bool { return a.voters() == 3 && b.voters() == 3 && d.voters() == 3 })
 	return c, [3]*member{a, b, d}
 }
 
