@@ -78,12 +78,16 @@ type Owner struct {
 
 	mu     sync.Mutex
 	rounds map[dn.Number]*round
-	busy   map[dn.Number]int // calls at the DNs that are kept here
 	agenda agenda
 	// stopped: nobody keeps the agenda any more.
 	stopped bool
 	// changed wakes the one that keeps the agenda.
 	changed chan struct{}
+
+	busyMu sync.Mutex
+	busy   map[dn.Number]int      // calls at the DNs that are kept here
+	unsaid map[dn.Number]struct{} // those whose calls have changed since the table was told
+	called chan struct{}          // wakes the one that tells it
 }
 
 // OpenOwner opens the agent store. A damaged one is set aside, with a line in
@@ -102,7 +106,8 @@ func OpenOwner(cfg OwnerConfig) (*Owner, error) {
 	}
 	return &Owner{
 		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store,
-		rounds: map[dn.Number]*round{}, busy: map[dn.Number]int{}, agenda: newAgenda(), changed: make(chan struct{}, 1),
+		rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: make(chan struct{}, 1),
+		busy: map[dn.Number]int{}, unsaid: map[dn.Number]struct{}{}, called: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -114,6 +119,7 @@ func (o *Owner) Run(ctx context.Context) error {
 	g.Go(func() error { return o.store.run(ctx) })
 	g.Go(func() error { return o.follow(ctx) })
 	g.Go(func() error { return o.keepAgenda(ctx) })
+	g.Go(func() error { return o.sayBusy(ctx) })
 	return g.Wait()
 }
 

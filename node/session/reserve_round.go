@@ -78,6 +78,7 @@ func (o *Owner) free(n dn.Number, insteadOf string) (r dn.Record, refused *Error
 			if insteadOf != "" && r.Reserved.Holder == insteadOf {
 				s.Reserved = false
 			}
+			s.Busy = s.Busy || o.inCall(n)
 			return r, refusal(&s, d, view), true
 		}
 	}

@@ -3,22 +3,31 @@ package tcontroller
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/pace"
 )
 
 // maxCallBytes is about how large a message about calls grows: a DN's record
 // waits behind one at most.
 const maxCallBytes = 32 << 10
 
+// callsEvery is how long what happens to calls is gathered while much happens.
+const callsEvery = 5 * time.Millisecond
+
 // callRun says on the link what happens to this node's calls, until the context
 // or the link ends. Beside the records, on a goroutine of its own: a follower
 // that is slow holds up this one, never who writes.
 func (l *ownerLink) callRun(ctx context.Context) error {
 	var items []call.Item
+	p := pace.New(callsEvery)
 	for {
+		if err := p.Wait(ctx); err != nil {
+			return err
+		}
 		var err error
 		if items, err = l.calls.Next(ctx, items[:0]); err != nil {
 			return err
