@@ -853,7 +853,10 @@ func (x *OpenSession) GetResumeCallSeq() uint64 {
 // RegisterAddress registers a DN with this session: its events come here.
 // Shared or private registration of a pstn DN makes this node its owner and
 // puts it in service; a sip DN is owned by REGISTER alone. Answered by
-// EventRegistered with the DN's status. Registering again changes the mode.
+// EventRegistered with the DN's status. Registering again changes the mode. For a
+// routing point at the default port the calls that wait there follow, in order of
+// arrival, each as a row: EventQueued, and EventRouteRequest when a RouteCall is
+// taken.
 type RegisterAddress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
@@ -1038,7 +1041,9 @@ func (*QueryServer) Descriptor() ([]byte, []int) {
 // request's reference_id, then every change. The snapshot has one
 // EventRinging or EventEstablished for every party of a call that is up, and one
 // EventDNBackInService or EventDNOutOfService for every configured or known sip
-// and pstn DN, with its agent; what has no row is not there. Asking again replaces the filter and starts anew.
+// and pstn DN, with its agent; at the default port also the rows of the calls that
+// wait at routing points, as RegisterAddress tells them. What has no row is not
+// there. Asking again replaces the filter and starts anew.
 type MonitorAll struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *MonitorFilter         `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -1536,7 +1541,7 @@ func (x *ReserveAgent) GetPriority() uint32 {
 
 // RouteCall answers EventRouteRequest: it sends a call that waits at a routing
 // point on. Asked at the default port of the node that has the call, by any
-// session. Answered by EventRouteUsed when the call leaves the routing point, or
+// session, as long as no agent was found for the call otherwise. Answered by EventRouteUsed when the call leaves the routing point, or
 // by EventReleased when it was rejected as asked; by EventError when no such call
 // waits for a router (any more), when the destination is none, or when the
 // call came back from it before it left, because the agent was taken.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -56,9 +57,13 @@ func (r *Routing) dequeue(group string, w *waiter) {
 	r.wake(group)
 }
 
+// errStopped says that an agent is not waited for any more.
+var errStopped = errors.New("a router has decided")
+
 // agent waits in the group's queue for an agent who can take the call, and
-// reserves the DN. It returns the context's error, or errFull.
-func (r *Routing) agent(ctx context.Context, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), err error) {
+// reserves the DN. It returns the context's error, errFull, or errStopped once
+// stop is closed; nil never is.
+func (r *Routing) agent(ctx context.Context, stop <-chan struct{}, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), err error) {
 	w, ok := r.enqueue(group)
 	if !ok {
 		return "", nil, errFull
@@ -70,6 +75,8 @@ func (r *Routing) agent(ctx context.Context, group, holder string, skip func(dn.
 		select {
 		case <-ctx.Done():
 			return "", nil, ctx.Err()
+		case <-stop:
+			return "", nil, errStopped
 		case <-w.wake:
 		case <-again.C:
 			if !r.first(group, w) {

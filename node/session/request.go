@@ -128,10 +128,15 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 		s.refuse(ref, n, err)
 		return
 	}
+	hears := s.hearsCall(s.c.view(), n, s.c.table.Self(), 0)
+	if hears {
+		from.call = s.sent.call
+	}
 	if _, again := s.dns[n]; !again {
 		s.dns[n] = from
 	}
 	s.out = append(s.out, s.addressInfo(tlibpb.Message_EVENT_REGISTERED, n, ref))
+	s.repeatWaiting(n, hears)
 }
 
 // addressInfo is an answer with the DN's status. At the default port a DN of
@@ -198,6 +203,7 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	if s.ownOnly || mon.owner != "" {
 		from = dn.Resume{} // what the client believes to be inside is not known here
 	}
+	s.waiting.upTo = 0
 	s.listen(ctx, from, m.GetResumeCallSeq())
 }
 

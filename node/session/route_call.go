@@ -14,6 +14,10 @@ type Router interface {
 	// means that the call was waiting for it and will be told of by
 	// Controller.Tell: EventRouteUsed when it leaves the routing point.
 	RouteCall(conn string, r Route) *Error
+	// Waiting are the calls that wait at a routing point of this node, or at all
+	// of them when it is "", in order of arrival; what happens to them then is
+	// told behind position at of the log of calls.
+	Waiting(rp dn.Number) (calls []Waiting, at uint64)
 }
 
 // SetRouter says who takes RouteCall. Without one it is not supported.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
 )
 
 // clerk takes routes as it is told to.
@@ -21,6 +22,8 @@ func (c *clerk) RouteCall(conn string, r Route) *Error {
 	c.conn, c.route = conn, r
 	return c.answer
 }
+
+func (*clerk) Waiting(dn.Number) ([]Waiting, uint64) { return nil, 0 }
 
 const callHere = "00000000000000aa"
 

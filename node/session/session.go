@@ -68,8 +68,10 @@ type session struct {
 	asked  asked
 	// routes are this client's answers for calls that have not left yet.
 	routes map[string]routed
-	out    []*tlibpb.Event
-	names  names
+	// What is to be said of calls that waited before the session listened.
+	waiting waitingRows
+	out     []*tlibpb.Event
+	names   names
 }
 
 // Serve serves a session until its client leaves, reads nothing, or its node
@@ -124,7 +126,7 @@ func (s *session) run(ctx context.Context) error {
 		case b := <-s.src.batches():
 			err = s.take(ctx, b)
 		case b := <-s.callBatches():
-			s.takeCalls(ctx, b)
+			s.hearCalls(ctx, b)
 		case d := <-s.asked.done:
 			s.answer(ctx, d)
 		case <-tick.C:
@@ -235,5 +237,10 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 		}
 		s.log.Info("session resumed", "dns", len(s.dns))
 		s.listen(ctx, dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
+		if s.phase != beginning { // with the calls from now on
+			for n := range s.dns {
+				s.repeatWaiting(n, true)
+			}
+		}
 	}
 }

@@ -28,11 +28,20 @@ type Route struct {
 	Holder string
 }
 
-// visit is a call at a routing point.
+// visit is a call at a routing point. But for routes, rp and since it is guarded
+// by Routing.mu.
 type visit struct {
 	routes chan Route
-	// asked: a router has the request, and no answer has come.
+	rp     dn.Number
+	since  time.Time
+	// waits: it is at the routing point, not on its way to where it was sent.
+	waits bool
+	// asked: a router's word is taken, and none has come.
 	asked bool
+	// heard is called when one has; nil when it is not waited for elsewhere.
+	heard func()
+	// tried are DNs that the call was sent to in vain.
+	tried []dn.Number
 }
 
 const defaultPatience = 5 * time.Second
@@ -52,6 +61,9 @@ func (r *Routing) RouteCall(conn string, route Route) *Error {
 	}
 	v.asked = false
 	v.routes <- route // has room for one
+	if v.heard != nil {
+		v.heard()
+	}
 	return nil
 }
 
@@ -86,17 +98,22 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	ctx, cancel := context.WithTimeout(caller, maxVisit)
 	defer cancel()
 	n := dn.Number(rp.GetNumber())
-	v := &visit{routes: make(chan Route, 1)}
+	v := &visit{routes: make(chan Route, 1), rp: n, since: time.Now()}
 	j.r.arrive(j.id, v)
 	defer j.r.leaves(j.id)
 	j.in.Ring()
 	for i := 0; i < maxTargets && ctx.Err() == nil; i++ {
 		j.announce(tlibpb.Message_EVENT_QUEUED, n, "")
 		route, ok := j.await(ctx, rp, v)
-		if !ok {
+		if ctx.Err() != nil {
 			break
 		}
-		if cause, done := j.follow(ctx, n, route); done {
+		if !ok {
+			cause, ok = j.builtIn(ctx, rp, v)
+		} else {
+			cause, ok = j.follow(ctx, n, route)
+		}
+		if ok {
 			return cause
 		}
 	}
@@ -119,49 +136,98 @@ func (r *Routing) leaves(id call.ID) {
 	delete(r.visits, id)
 }
 
-// announce tells what happens at the routing point.
+// announce tells what happens at the routing point. What Waiting says and what
+// was told fit together: both are under the lock.
 func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) {
 	c, _ := j.r.calls.Get(j.id)
-	j.r.announcer.Announce(Visit{Message: m, Call: c, RP: rp, To: to, Tried: slices.Clone(j.tries)})
+	j.r.mu.Lock()
+	defer j.r.mu.Unlock()
+	tried := slices.Clone(j.tries)
+	if v := j.r.visits[j.id]; v != nil {
+		v.becomes(m, tried)
+	}
+	j.r.announcer.Announce(Visit{Message: m, Call: c, RP: rp, To: to, Tried: tried})
 }
 
-// await is the router's word, or the built-in strategy's when there is no
-// router or it takes too long; false when the caller gave up.
+func (v *visit) becomes(m tlibpb.Message, tried []dn.Number) {
+	switch m {
+	case tlibpb.Message_EVENT_QUEUED:
+		v.waits, v.tried = true, tried
+	case tlibpb.Message_EVENT_ROUTE_REQUEST:
+		v.asked = true
+	default: // it leaves
+		v.waits, v.asked = false, false
+	}
+}
+
+// await is the router's word; false when there is no router, it takes too long,
+// or the caller gives up.
 func (j *journey) await(ctx context.Context, rp *configpb.DN, v *visit) (Route, bool) {
-	n := dn.Number(rp.GetNumber())
-	builtIn := Route{Group: rp.GetRoutingPoint().GetDefaultGroup()}
-	if !j.r.announcer.Routers(n) {
-		return builtIn, ctx.Err() == nil
+	if !j.r.announcer.Routers(v.rp) {
+		return Route{}, false
 	}
 	patience := time.Duration(rp.GetRoutingPoint().GetTimeoutMs()) * time.Millisecond
 	if patience == 0 {
 		patience = defaultPatience
 	}
-	j.r.ask(v, true)
-	j.announce(tlibpb.Message_EVENT_ROUTE_REQUEST, n, "")
+	j.announce(tlibpb.Message_EVENT_ROUTE_REQUEST, v.rp, "")
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case route := <-v.routes:
 		return route, true
 	case <-ctx.Done():
-		return Route{}, false
 	case <-timer.C:
 	}
-	j.r.ask(v, false)
-	select {
-	case route := <-v.routes: // it came just now
-		return route, true
-	default:
-		return builtIn, true
-	}
+	return Route{}, false
 }
 
-// ask opens the visit for a router's answer, or closes it.
-func (r *Routing) ask(v *visit, open bool) {
+// builtIn sends the call to an agent of the default group. While it waits for
+// one a router may still decide, that took too long or has only come now. False
+// when the call is back.
+func (j *journey) builtIn(ctx context.Context, rp *configpb.DN, v *visit) (cause int, done bool) {
+	group := rp.GetRoutingPoint().GetDefaultGroup()
+	if group == "" {
+		route, _ := j.r.shut(v)
+		return j.follow(ctx, v.rp, route)
+	}
+	waiting, heard := context.WithCancel(ctx)
+	defer heard()
+	j.r.open(v, heard)
+	n, giveBack, err := j.r.agent(ctx, waiting.Done(), group, j.holder(), j.skip)
+	route, came := j.r.shut(v)
+	if !came {
+		return j.toAgent(ctx, v.rp, n, giveBack, err)
+	}
+	if err == nil {
+		giveBack()
+	}
+	return j.follow(ctx, v.rp, route)
+}
+
+// open lets a router decide, which heard tells of.
+func (r *Routing) open(v *visit, heard func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v.asked = open
+	v.heard = heard
+	if len(v.routes) > 0 { // it came just now
+		heard()
+		return
+	}
+	v.asked = true
+}
+
+// shut takes no router's word any more, but for the one that came.
+func (r *Routing) shut(v *visit) (Route, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v.asked, v.heard = false, nil
+	select {
+	case route := <-v.routes:
+		return route, true
+	default:
+		return Route{}, false
+	}
 }
 
 // follow sends the call where the route says; false when it is back.
@@ -177,7 +243,7 @@ func (j *journey) follow(ctx context.Context, rp dn.Number, route Route) (cause 
 		giveBack, err := j.r.reserve(ctx, route.DN, j.holder(), route.Holder)
 		return j.toAgent(ctx, rp, route.DN, giveBack, err)
 	case route.Group != "":
-		n, giveBack, err := j.r.agent(ctx, route.Group, j.holder(), j.skip)
+		n, giveBack, err := j.r.agent(ctx, nil, route.Group, j.holder(), j.skip)
 		return j.toAgent(ctx, rp, n, giveBack, err)
 	}
 	return j.refuse(rp, 480, "Nobody takes calls of this routing point"), true

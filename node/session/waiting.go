@@ -1,0 +1,181 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Waiting is a call that waits at a routing point.
+type Waiting struct {
+	Visit
+	Since time.Time
+	// Asked: a router's word is taken.
+	Asked bool
+}
+
+// Waiting implements Router.
+func (r *Routing) Waiting(rp dn.Number) (calls []Waiting, at uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, v := range r.visits {
+		if !v.waits || rp != "" && rp != v.rp {
+			continue
+		}
+		if c, up := r.calls.Get(id); up {
+			calls = append(calls, Waiting{Visit{Message: tlibpb.Message_EVENT_QUEUED, Call: c, RP: v.rp, Tried: v.tried}, v.since, v.asked})
+		}
+	}
+	slices.SortFunc(calls, func(a, b Waiting) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Call.ID, b.Call.ID))
+	})
+	return calls, r.calls.Head()
+}
+
+// waitingRows are what a session of the default port hears of the calls that
+// wait at routing points: EventQueued and, where a router is asked,
+// EventRouteRequest, as rows. They come with a snapshot, and when a routing
+// point is registered.
+type waitingRows struct {
+	due []dueRows
+	// upTo is a position: what was told of routing points before is in the rows
+	// of the snapshot.
+	upTo uint64
+}
+
+// dueRows are told at their position in the log of calls.
+type dueRows struct {
+	at   uint64
+	rows []*tlibpb.Event
+}
+
+// repeatWaiting tells of the calls that wait at a routing point, which was just
+// registered. A client that hears of it already is told in order with that;
+// another one hears what comes behind.
+func (s *session) repeatWaiting(n dn.Number, hears bool) {
+	router := s.waitingAt()
+	if router == nil || s.c.view().DN(string(n)).GetKind() != configpb.DNKind_DN_KIND_ROUTING_POINT {
+		return
+	}
+	calls, at := router.Waiting(n)
+	if !hears {
+		s.dns[n] = place{s.dns[n].dn, at}
+	}
+	s.waiting.due = append(s.waiting.due, dueRows{at, s.rowsOf(calls)})
+	s.tellDue()
+}
+
+// waitingAt is who knows of calls that wait; nil when the session doesn't hear
+// of them.
+func (s *session) waitingAt() Router {
+	if s.port != DefaultPort {
+		return nil
+	}
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.c.router
+}
+
+// hearCalls takes what the table of calls says. Behind the calls of a snapshot
+// come those that wait.
+func (s *session) hearCalls(ctx context.Context, b batch[call.Item]) {
+	began, before := s.phase == beginning, s.sent.call
+	s.takeCalls(ctx, b)
+	switch {
+	case began && s.phase != beginning && s.snapshot:
+		s.snapshotWaiting()
+	case before < s.waiting.upTo:
+		s.out = slices.DeleteFunc(s.out, s.inRows)
+		s.tellDue()
+	default:
+		s.tellDue()
+	}
+}
+
+// snapshotWaiting tells of the calls that wait wherever the client listens.
+func (s *session) snapshotWaiting() {
+	router, view, self := s.waitingAt(), s.c.view(), s.c.table.Self()
+	if router == nil {
+		return
+	}
+	calls, at := router.Waiting("")
+	calls = slices.DeleteFunc(calls, func(w Waiting) bool { return !s.hearsCall(view, w.RP, self, 0) })
+	s.waiting = waitingRows{upTo: at}
+	s.out = append(s.out, s.rowsOf(calls)...)
+}
+
+// inRows tells whether an event is about a call at a routing point, and from
+// before the rows of those that wait.
+func (s *session) inRows(e *tlibpb.Event) bool {
+	if e.GetCallSeq() == 0 || e.GetCallSeq() > s.waiting.upTo || e.GetReferenceId() != 0 {
+		return false
+	}
+	return s.c.view().DN(e.GetThisDn()).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT
+}
+
+// tellDue tells the rows whose place has come, in order with what the session
+// is about to say.
+func (s *session) tellDue() {
+	for len(s.waiting.due) > 0 && s.phase != beginning {
+		d := s.waiting.due[0]
+		if d.at > s.sent.call {
+			return
+		}
+		s.waiting.due = s.waiting.due[1:]
+		i := slices.IndexFunc(s.out, func(e *tlibpb.Event) bool { return e.GetCallSeq() > d.at })
+		if i < 0 {
+			i = len(s.out)
+		}
+		s.out = slices.Insert(s.out, i, d.rows...)
+	}
+}
+
+// rowsOf are the events that tell of calls that wait.
+func (s *session) rowsOf(calls []Waiting) []*tlibpb.Event {
+	rows := make([]*tlibpb.Event, 0, 2*len(calls))
+	row := func(w *Waiting, m tlibpb.Message) {
+		w.Message = m
+		e := w.event()
+		e.Snapshot, e.Time = true, stamp(w.Since.UnixNano())
+		e.Owner, e.Site = s.names.of(s.c.table.Self())
+		rows = append(rows, e)
+	}
+	for i := range calls {
+		row(&calls[i], tlibpb.Message_EVENT_QUEUED)
+		if calls[i].Asked {
+			row(&calls[i], tlibpb.Message_EVENT_ROUTE_REQUEST)
+		}
+	}
+	return rows
+}
+
+// event tells of the visit.
+func (v *Visit) event() *tlibpb.Event {
+	e := &tlibpb.Event{Message: v.Message, ThisDn: string(v.RP), OtherDn: v.To}
+	if v.Call != nil {
+		e.ConnId, e.Ani, e.Dnis = string(v.Call.ID), v.Call.ANI, v.Call.DNIS
+		e.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
+		e.UserData, e.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
+		e.OtherDn = cmp.Or(v.To, v.Call.ANI)
+	}
+	if len(v.Tried) > 0 {
+		e.Extensions = map[string]string{"tried": joined(v.Tried)}
+	}
+	return e
+}
+
+// joined is "1001,1002".
+func joined(list []dn.Number) string {
+	all := make([]string, len(list))
+	for i, n := range list {
+		all[i] = string(n)
+	}
+	return strings.Join(all, ",")
+}
