@@ -72,7 +72,7 @@ side's DNs out of service.
   sipcluster dev         a whole cluster on this machine, to look at
   sipcluster server      one node
   sipcluster dn list     what is in service, as a node sees it
-  sipcluster watch       the same and the agents, live`
+  sipcluster watch       the same, the agents and their calls, live`
 	root.PersistentPreRun = func(*cobra.Command, []string) { *started = true }
 	root.SetIn(c.in)
 	root.SetOut(c.out)
@@ -82,7 +82,7 @@ side's DNs out of service.
 	root.AddCommand(
 		c.serverCommand(), c.devCommand(), c.demoCommand(),
 		c.statusCommand(), c.nodeCommand(), c.dnCommand(),
-		c.watchCommand(), c.agentCommand(), c.reserveCommand(),
+		c.watchCommand(), c.agentCommand(), c.reserveCommand(), c.routeCommand(),
 		c.applyCommand(), c.exportCommand(), c.versionCommand(),
 	)
 	return root, started

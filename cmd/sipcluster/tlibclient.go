@@ -24,15 +24,20 @@ func (c *cli) openDesk(ctx context.Context, lasting bool) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := cl.call(ctx)
+	return cl.openDesk(ctx, lasting)
+}
+
+// openDesk opens a session with the node; it closes the client with it.
+func (c *client) openDesk(ctx context.Context, lasting bool) (*desk, error) {
+	ctx, cancel := c.call(ctx)
 	defer cancel()
 	t, err := tlib.Dial(ctx, c.addr, tlib.Options{
 		Application: "sipcluster", NoReconnect: !lasting,
-		DialOptions: []grpc.DialOption{grpc.WithContextDialer(cl.dial)},
+		DialOptions: []grpc.DialOption{grpc.WithContextDialer(c.dial)},
 	})
-	d := &desk{t, cl}
+	d := &desk{t, c}
 	if err != nil {
-		cl.close()
+		c.close()
 		return nil, d.explain(err)
 	}
 	return d, nil

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// callsNode is a node with the phones 1001 and 1002, the latter's agent in the
+// group sales, and the routing point 9000, where calls wait for a router.
+func callsNode(t *testing.T) (o operator, cfg node.Config, caller, agent *siptest.UA) {
+	t.Helper()
+	cfg = oneNode(t)
+	o = operator{t, cfg.TCAddr}
+	o.does(`groups: [{name: sales}, {name: support}]
+dns:
+  - {dn: "1001", kind: sip, password: secret}
+  - {dn: "1002", kind: sip, password: secret}
+  - {dn: "9000", kind: routing-point, routing_point: {default_group: sales, timeout_ms: 600000}}
+`, "apply", "-f", "-")
+	ua := func(dn string) *siptest.UA {
+		u, err := siptest.NewUA(siptest.Config{DN: dn, Password: "secret", Domain: "example.org", Server: cfg.SIPAddr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(u.Close)
+		if err := registered(u.Register(t.Context(), time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	return o, cfg, ua("1001"), ua("1002")
+}
+
+func calls(t *testing.T, from *siptest.UA, to string) *siptest.Call {
+	t.Helper()
+	call, err := from.Place(t.Context(), "sip:"+to+"@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return call
+}
+
+// list is what route list says of the calls there.
+func (o operator) list(args ...string) (calls []waitingJSON) {
+	o.t.Helper()
+	out := o.does("", append([]string{"route", "list", "-o", "json"}, args...)...)
+	if err := json.Unmarshal([]byte(out), &calls); err != nil {
+		o.t.Fatal(out, err)
+	}
+	return calls
+}
+
+// waits is the one call that waits, once there is one that waits for that.
+func (o operator) waits(what string) (w waitingJSON) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), 10*time.Second)
+	defer cancel()
+	if poll(ctx, nil, func() bool {
+		calls := o.list()
+		if len(calls) == 1 && calls[0].WaitsFor == what {
+			w = calls[0]
+			return true
+		}
+		return false
+	}) != nil {
+		o.t.Fatalf("no call that waits for %s: %+v", what, o.list())
+	}
+	return w
+}
+
+// router is a session that has registered 9000, so that calls wait there.
+func router(t *testing.T, cfg node.Config) {
+	t.Helper()
+	cl, err := connect(cfg.DefaultAddr, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := cl.openDesk(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	if _, err := d.RegisterAddress(t.Context(), "9000", tlibpb.AddressMode_ADDRESS_MODE_SHARED); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRoute_ACallThatWaitsGoesToADN(t *testing.T) {
+	o, cfg, caller, agent := callsNode(t)
+	router(t, cfg)
+	same(t, o.does("", "route", "list"), "CONNID  ROUTING POINT  CALLER  FOR  WAITS FOR  TRIED\n")
+	same(t, o.does("", "route", "list", "9000", "-o", "json"), "[]\n")
+	calls(t, caller, "9000")
+	w := o.waits("router")
+	if w.RoutingPoint != "9000" || w.Caller != "1001" || w.Called != "9000" || w.Since == "" || w.Tried == nil || w.UserData == nil {
+		t.Errorf("%+v", w)
+	}
+	o.fails("", "route call "+w.ConnID+": DN 9999 is not configured", "route", "call", w.ConnID, "--to", "9999")
+	same(t, o.does("", "route", "call", w.ConnID, "--to", "1002", "--data", "vip=1"), "call "+w.ConnID+" left 9000 for 1002\n")
+	busy, err := agent.Take(t.Context())
+	if err != nil || busy.Refuse(486, "Busy Here") != nil {
+		t.Fatal(err)
+	}
+	w = o.waits("router") // it is back
+	if strings.Join(w.Tried, "") != "1002" || w.UserData["vip"] != "1" {
+		t.Errorf("%+v", w)
+	}
+	list := o.does("", "route", "list", "9000")
+	if !strings.HasPrefix(list, "CONNID            ROUTING POINT  CALLER  FOR  WAITS FOR  TRIED\n"+w.ConnID+"  9000           1001    ") || !strings.HasSuffix(list, "s   router     1002\n") {
+		t.Errorf("%q", list)
+	}
+	answer := o.does("", "route", "call", w.ConnID, "--reject", "603", "-o", "json")
+	if !strings.HasPrefix(answer, `{"event":"EventReleased","conn_id":"`+w.ConnID+`","routing_point":"9000","destination":"","time":"`) || !strings.HasSuffix(answer, `","node":"sip1"}`+"\n") {
+		t.Error(answer)
+	}
+	o.fails("", "route call "+w.ConnID+`: call "`+w.ConnID+`" does not wait for a router at this node`, "route", "call", w.ConnID, "--to", "1002")
+}
+
+func TestRoute_ACallThatWaitsGoesToAGroup(t *testing.T) {
+	o, cfg, caller, _ := callsNode(t)
+	router(t, cfg)
+	call := calls(t, caller, "9000")
+	w := o.waits("router")
+	o.fails("", "route call "+w.ConnID+": no agent of group support became free within 300ms: the call goes on waiting for one (sipcluster route list)",
+		"route", "call", w.ConnID, "--group", "support", "--timeout", "300ms")
+	w = o.waits("agent")
+	o.fails("", "route call "+w.ConnID+`: call "`+w.ConnID+`" does not wait for a router at this node`, "route", "call", w.ConnID, "--to", "1002")
+	call.Cancel()
+}
+
+func TestRoute_SaysWhatIsWrong(t *testing.T) {
+	o, cfg, _, _ := callsNode(t)
+	o.fails("", "route list 1001: DN 1001 is no routing point", "route", "list", "1001")
+	o.fails("", "route list 9999: DN 9999 does not exist", "route", "list", "9999")
+	o.fails("", `route call x: conn_id "x": want 16 hexadecimal digits`, "route", "call", "x", "--to", "1001")
+	nobody := freeAddrs(t, 1)[0]
+	o.fails("", "route list: the default port does not answer at "+nobody+": can it be reached from here? (--default-addr)", "route", "list", "--default-addr", nobody)
+	o.fails("", "route list: what answers at "+cfg.TCAddr+" is a TCport: want a node's default port (--default-addr)", "route", "list", "--default-addr", cfg.TCAddr)
+	for want, args := range map[string][]string{
+		"where to? want one of --to DN, --group GROUP, --external NUMBER, --reject CODE": {},
+		"where to? want one of --to DN, --group":                                         {"--to", "1001", "--group", "sales"},
+		"--reject 200: want a SIP status code from 400 to 699":                           {"--reject", "200"},
+		"--data x: want KEY=VALUE, no key twice":                                         {"--to", "1001", "--data", "x"},
+		"--default-addr nowhere: want HOST:PORT of a node's default port":                {"--to", "1001", "--default-addr", "nowhere"},
+	} {
+		status, _, stderr := runCLI(t.Context(), "", append([]string{"route", "call", "0000000000000000", "--addr", o.addr}, args...)...)
+		if status != exitUsage || !strings.HasPrefix(stderr, "sipcluster: "+want) {
+			t.Errorf("%v: status %d: %s", args, status, stderr)
+		}
+	}
+}
+
+func TestWaitingJSON_IsAContract(t *testing.T) {
+	same(t, line(t, newWaitingJSON(&waitingCall{Event: &tlibpb.Event{
+		Message: tlibpb.Message_EVENT_QUEUED, ThisDn: "9000", ConnId: "00000000000000aa", Ani: "+4930", Dnis: "9000", Time: since, Extensions: map[string]string{"tried": "1001,1002"},
+	}, asked: true})), `{"conn_id":"00000000000000aa","routing_point":"9000","caller":"+4930","called":"9000","since":"2026-11-22T11:56:48Z","waits_for":"router","tried":["1001","1002"],"user_data":{}}`+"\n")
+}

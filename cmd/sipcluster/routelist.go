@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+// waitingJSON is a call that waits; names and order are a contract.
+type waitingJSON struct {
+	ConnID       string            `json:"conn_id"`
+	RoutingPoint string            `json:"routing_point"`
+	Caller       string            `json:"caller"`
+	Called       string            `json:"called"`
+	Since        string            `json:"since"`
+	WaitsFor     string            `json:"waits_for"`
+	Tried        []string          `json:"tried"`
+	UserData     map[string]string `json:"user_data"`
+}
+
+// waitingCall is a call at a routing point.
+type waitingCall struct {
+	*tlibpb.Event
+	// asked: a router's word is taken.
+	asked bool
+}
+
+func (c *cli) routeListCommand() *cobra.Command {
+	var addr string
+	cmd := c.reading(&cobra.Command{
+		Use: "list [ROUTING-POINT]", Short: "List the calls that wait at the asked node's routing points", Args: cobra.MaximumNArgs(1),
+		Long: `List the calls that wait at the asked node's routing points, or at one of them,
+those that wait for the longest time first. Calls stay at the node where they
+arrived: ask each node for its own.
+
+A call that waits for a "router" can be routed: sipcluster route call. One that
+waits for an "agent" was routed to a group where nobody is free. TRIED are the
+DNs that it was sent to in vain.
+
+With -o json an array of
+  {"conn_id","routing_point","caller","called","since","waits_for","tried","user_data"}`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return doing(strings.Join(append([]string{"route list"}, args...), " "), c.routeList(cmd.Context(), addr, args))
+		},
+	})
+	defaultAddrFlag(cmd, &addr)
+	return cmd
+}
+
+func (c *cli) routeList(ctx context.Context, addr string, args []string) error {
+	rp := ""
+	if len(args) > 0 {
+		rp = args[0]
+		if err := c.isRoutingPoint(ctx, rp); err != nil {
+			return err
+		}
+	}
+	d, err := c.openRouter(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	calls, err := d.waiting(ctx, rp)
+	if err != nil {
+		return err
+	}
+	return c.showWaiting(calls)
+}
+
+// isRoutingPoint is nil when the DN is one.
+func (c *cli) isRoutingPoint(ctx context.Context, rp string) error {
+	cl, err := c.connect()
+	if err != nil {
+		return err
+	}
+	defer cl.close()
+	r, err := unary(ctx, cl, cl.config.GetDN, &configpb.GetDNRequest{Number: rp})
+	if err != nil {
+		return err
+	}
+	if r.GetDn().GetKind() != configpb.DNKind_DN_KIND_ROUTING_POINT {
+		return fmt.Errorf("DN %s is no routing point", rp)
+	}
+	return nil
+}
+
+// waiting are the calls that wait at a routing point, or at all when it is "".
+func (d *desk) waiting(ctx context.Context, rp string) ([]*waitingCall, error) {
+	ctx, cancel := d.node.call(ctx)
+	defer cancel()
+	filter := &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_CALL}}
+	if err := d.MonitorAll(ctx, filter); err != nil {
+		return nil, d.explain(err)
+	}
+	var calls []*waitingCall
+	for e, err := range d.Events(ctx) {
+		switch {
+		case err != nil:
+			return nil, d.explain(err)
+		case e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT:
+			return calls, nil
+		case rp != "" && e.GetThisDn() != rp:
+		case e.GetMessage() == tlibpb.Message_EVENT_QUEUED:
+			calls = append(calls, &waitingCall{Event: e})
+		case e.GetMessage() == tlibpb.Message_EVENT_ROUTE_REQUEST && len(calls) > 0:
+			calls[len(calls)-1].asked = true // it follows its call's EventQueued
+		}
+	}
+	return calls, nil
+}
+
+func (w *waitingCall) tried() []string {
+	tried := []string{}
+	if t := w.GetExtensions()["tried"]; t != "" {
+		tried = strings.Split(t, ",")
+	}
+	return tried
+}
+
+// waitsFor is "router" or "agent".
+func (w *waitingCall) waitsFor() string {
+	if w.asked {
+		return "router"
+	}
+	return "agent"
+}
+
+func (c *cli) showWaiting(calls []*waitingCall) error {
+	if c.json() {
+		a := newJSONArray(c.out)
+		for _, w := range calls {
+			if err := a.add(newWaitingJSON(w)); err != nil {
+				return err
+			}
+		}
+		return a.end()
+	}
+	t := &table{head: []string{"CONNID", "ROUTING POINT", "CALLER", "FOR", "WAITS FOR", "TRIED"}}
+	for _, w := range calls {
+		t.add(text(w.GetConnId()), text(w.GetThisDn()), text(dash(w.GetAni())), text(age(c.now(), w.GetTime())), text(w.waitsFor()), text(dash(strings.Join(w.tried(), ", "))))
+	}
+	return c.print(t)
+}
+
+func newWaitingJSON(w *waitingCall) waitingJSON {
+	data := w.GetUserData()
+	if data == nil {
+		data = map[string]string{}
+	}
+	return waitingJSON{w.GetConnId(), w.GetThisDn(), w.GetAni(), w.GetDnis(), rfc3339(w.GetTime()), w.waitsFor(), w.tried(), data}
+}
