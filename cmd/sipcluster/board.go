@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
 
 // What the terminal is told: a screen of its own without a cursor and without
@@ -48,6 +49,7 @@ type board struct {
 	rows  map[string]*tcpb.DNEvent
 	order []string
 	stale map[string]bool
+	calls *parties
 	// away says why there is no connection; "" when there is one.
 	away string
 	// changed since it was drawn.
@@ -56,7 +58,7 @@ type board struct {
 
 func newBoard(out io.Writer, now func() time.Time, height func() int, colour bool, req *tcpb.WatchRequest) *board {
 	return &board{
-		out: out, now: now, height: height, colour: colour, req: req, rows: map[string]*tcpb.DNEvent{}, stale: map[string]bool{},
+		out: out, now: now, height: height, colour: colour, req: req, rows: map[string]*tcpb.DNEvent{}, stale: map[string]bool{}, calls: newParties(),
 		list: func(func(*tcpb.DNStatus) error) error { return nil },
 	}
 }
@@ -112,6 +114,15 @@ func (b *board) event(e *tcpb.DNEvent) error {
 		return nil
 	}
 	b.put(e)
+	return nil
+}
+
+func (b *board) call(e *tlibpb.Event) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.calls.take(e)) > 0 {
+		b.changed = true
+	}
 	return nil
 }
 
@@ -181,7 +192,7 @@ func (b *board) picture() []byte {
 		b.order = slices.Sorted(maps.Keys(b.rows))
 	}
 	shown := b.visible(room)
-	t := &table{head: []string{"DN", "STATE", "FOR", "OWNER", "SITE", "REASON", "AGENT", "FOR", "USE", "ROUTABLE"}}
+	t := &table{head: []string{"DN", "STATE", "FOR", "OWNER", "SITE", "REASON", "AGENT", "FOR", "USE", "ROUTABLE", "CALL", "WITH", "FOR"}}
 	for _, dn := range shown {
 		t.add(b.row(b.rows[dn])...)
 	}
@@ -223,10 +234,10 @@ func (b *board) row(e *tcpb.DNEvent) []cell {
 	if e.Routable {
 		routable.tint = green
 	}
-	return []cell{
+	return append([]cell{
 		text(e.Dn), stateCell(e.State), text(age(now, e.Time)), text(dash(e.Owner)), text(dash(e.Site)), text(dash(reasonName(e.Reason))),
 		agentCell(e.Agent), text(agentFor), use, routable,
-	}
+	}, b.calls.cells(b, e.Dn)...)
 }
 
 // head is the first line.
@@ -243,7 +254,7 @@ func (b *board) head() string {
 			routable++
 		}
 	}
-	head := fmt.Sprintf("seen from %s   DNs %d   in service %d   agents ready %d   routable %d", dash(b.node), len(b.rows), in, ready, routable)
+	head := fmt.Sprintf("seen from %s   DNs %d   in service %d   agents ready %d   routable %d   calls %d", dash(b.node), len(b.rows), in, ready, routable, len(b.calls.calls))
 	if b.away != "" {
 		head += "   " + paint(cell{b.away, red}, b.colour)
 	}

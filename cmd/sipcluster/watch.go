@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
 
 // watchJSON is a line of watch; names and order are a contract.
@@ -30,10 +31,10 @@ func (c *cli) watchCommand() *cobra.Command {
 	var f tcpb.Filter
 	var own bool
 	cmd := c.reading(&cobra.Command{
-		Use: "watch", Short: "A live board: DNs, their agents, and who can take a call", Args: cobra.NoArgs,
-		Long: `Show every DN with its agent as the asked node sees it, live, until interrupted:
-a board on a terminal, a line for each event elsewhere. When the connection is
-lost it is made again, and the board goes on.
+		Use: "watch", Short: "A live board: DNs, their agents and calls, and who can take a call", Args: cobra.NoArgs,
+		Long: `Show every DN with its agent and its call as the asked node sees them, live, until
+interrupted: a board on a terminal, a line for each event elsewhere. When the
+connection is lost it is made again, and the board goes on.
 
 With -o json each line is one event:
   {"event","dn","state","owner","site","reason","time","seq","routable","busy","reserved","agent","snapshot"}
@@ -42,14 +43,21 @@ EventAgentReady, EventAgentNotReady, EventAgentLogout, UseChanged (busy or
 reserved began or ended) or EndOfSnapshot. The rest is the DN's status after the
 event; time is since when its state, or at an agent's event the agent's state, is
 so. agent is {"id","state","work_mode","reasons","since"}, left out when nobody
-ever logged in; snapshot is true in the rows before EndOfSnapshot.`,
+ever logged in; snapshot is true in the rows before EndOfSnapshot. The lines of a
+DN that is in a call are
+  {"event","dn","call_state","conn_id","other_dn","role","ani","dnis","node","site","time","call_seq","cause","reason","snapshot"}
+event is EventRinging, EventEstablished, EventReleased or EventAbandoned, and
+call_state ringing, established, released or abandoned; other_dn is with whom, and
+node and site are where the call arrived. cause is the SIP status code that ended
+it; reason is node-lost when that node died, or missed when the connection to the
+asked node was lost meanwhile.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.connect()
 			if err != nil {
 				return err
 			}
 			defer cl.close()
-			w := &watcher{client: cl, req: &tcpb.WatchRequest{Filter: &f, OwnOnly: own, Agents: true}, view: &eventLines{cli: c}}
+			w := &watcher{client: cl, req: &tcpb.WatchRequest{Filter: &f, OwnOnly: own, Agents: true}}
 			if err := c.watch(cmd.Context(), w, &f); err != nil {
 				return fmt.Errorf("watch: %w", err)
 			}
@@ -63,10 +71,15 @@ ever logged in; snapshot is true in the rows before EndOfSnapshot.`,
 	return cmd
 }
 
-// watch runs the watcher, with a board when there is a terminal for it.
+// callView shows what a node tells of calls.
+type callView interface{ call(e *tlibpb.Event) error }
+
+// watch shows DNs and calls, on a board when there is a terminal for it.
 func (c *cli) watch(ctx context.Context, w *watcher, f *tcpb.Filter) error {
 	if c.json() || !c.isTerminal(c.out) {
-		return w.run(ctx)
+		lines := newEventLines(c, w.req)
+		w.view = lines
+		return c.watchBoth(ctx, w, f, lines)
 	}
 	b := newBoard(c.out, c.now, c.screen, c.colour(), w.req)
 	w.view = b
@@ -78,7 +91,7 @@ func (c *cli) watch(ctx context.Context, w *watcher, f *tcpb.Filter) error {
 		defer cancel()
 		drawn <- b.run(ctx)
 	}()
-	err := w.run(ctx)
+	err := c.watchBoth(ctx, w, f, b)
 	cancel()
 	if drawErr := <-drawn; err == nil {
 		err = drawErr
@@ -87,61 +100,70 @@ func (c *cli) watch(ctx context.Context, w *watcher, f *tcpb.Filter) error {
 	return err
 }
 
-// eventLines prints a line for each event, for people or as JSON.
-type eventLines struct {
-	cli    *cli
-	headed bool
-}
-
-func (*eventLines) started(*tcpb.WatchStarted) {}
-
-func (l *eventLines) lost(err error) {
-	fmt.Fprintf(l.cli.err, "sipcluster: watch: %v; trying again\n", err)
-}
-
-func (l *eventLines) found() { fmt.Fprintln(l.cli.err, "sipcluster: watch: connected again") }
-
-func (l *eventLines) event(e *tcpb.DNEvent) error {
-	if l.cli.json() {
-		return encode(l.cli.out, newWatchJSON(e))
+// watchBoth shows the calls that are up, then the DNs, then what happens to both,
+// until interrupted.
+func (c *cli) watchBoth(ctx context.Context, w *watcher, f *tcpb.Filter, to callView) error {
+	d, err := c.openDesk(ctx, true)
+	if err == nil {
+		defer d.close()
+		err = d.callsUp(ctx, f.GetGroup(), to)
 	}
-	if err := l.head(); err != nil {
+	if err != nil {
+		if interrupted(ctx) {
+			return nil
+		}
 		return err
 	}
-	clock := l.cli.now().Local().Format("15:04:05.000")
-	if e.Snapshot {
-		clock = "-"
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		defer cancel()
+		ended <- d.followCalls(ctx, to)
+	}()
+	err = w.run(ctx)
+	cancel()
+	if callErr := <-ended; err == nil {
+		err = callErr
 	}
-	return l.line(clock, watchEventName(e), e)
-}
-
-func (l *eventLines) endOfSnapshot(seq uint64) error {
-	if l.cli.json() {
-		return encode(l.cli.out, watchJSON{Event: "EndOfSnapshot", Seq: seq})
-	}
-	if err := l.head(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(l.cli.out, "-- end of snapshot; changes follow --")
 	return err
 }
 
-func (l *eventLines) head() error {
-	if l.headed {
-		return nil
+// callsUp asks for the calls of a group's DNs, or of all, and shows those that are
+// up.
+func (d *desk) callsUp(ctx context.Context, group string, to callView) error {
+	ctx, cancel := d.node.call(ctx)
+	defer cancel()
+	filter := &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_CALL}, Group: group}
+	if err := d.MonitorAll(ctx, filter); err != nil {
+		return d.explain(err)
 	}
-	l.headed = true
-	_, err := fmt.Fprintf(l.cli.out, watchColumns, "TIME", "EVENT", "STATE", "DN", "OWNER", "SITE", "USE", "REASON", "AGENT")
-	return err
+	for e, err := range d.Events(ctx) {
+		if err != nil {
+			return d.explain(err)
+		}
+		if err := to.call(e); err != nil || e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT {
+			return err
+		}
+	}
+	return nil
 }
 
-// watchColumns don't wait for later lines.
-const watchColumns = "%-12s  %-20s  %-7s  %-12s  %-8s  %-8s  %-8s  %-12s  %s\n"
-
-func (l *eventLines) line(clock, event string, e *tcpb.DNEvent) error {
-	_, err := fmt.Fprintf(l.cli.out, watchColumns, clock, event, stateCell(e.State).text, e.Dn,
-		dash(e.Owner), dash(e.Site), dash(useName(e.Busy, e.Reserved)), dash(reasonName(e.Reason)), agentCell(e.Agent).text)
-	return err
+// followCalls shows what happens to calls until the context ends. The session
+// comes back by itself when its connection is lost.
+func (d *desk) followCalls(ctx context.Context, to callView) error {
+	for e, err := range d.Events(ctx) {
+		switch {
+		case interrupted(ctx):
+			return nil
+		case err != nil:
+			return d.explain(err)
+		}
+		if err := to.call(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newWatchJSON(e *tcpb.DNEvent) watchJSON {

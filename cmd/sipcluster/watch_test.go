@@ -68,7 +68,7 @@ func TestDNGet_ShowsTheAgentToPeople(t *testing.T) {
 
 func TestEventLines_ForPeople(t *testing.T) {
 	c, out := plainCLI()
-	l := &eventLines{cli: c}
+	l := newEventLines(c, &tcpb.WatchRequest{})
 	row := onBoard("1001", "7001", ready)
 	row.Snapshot = true
 	change := &tcpb.DNEvent{Dn: "1001", State: oos, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_PEER_LOST, Busy: true}
@@ -78,7 +78,7 @@ func TestEventLines_ForPeople(t *testing.T) {
 		}
 	}
 	clock := noon.Local().Format("15:04:05.000")
-	same(t, out.String(), `TIME          EVENT                 STATE    DN            OWNER     SITE      USE       REASON        AGENT
+	same(t, out.String(), `TIME          EVENT                 STATE    DN            OWNER     SITE      USE       REASON        AGENT / CALL
 -             EventDNBackInService  ● InSrv  1001          sip1      dc1       -         registered    7001 ready, auto-in
 -- end of snapshot; changes follow --
 `+clock+`  EventDNOutOfService   ○ OOS    1001          sip1      dc1       busy      peer-lost     -
@@ -106,12 +106,12 @@ func screenText(b *board) string {
 }
 
 func TestBoard_ShowsEveryDNInOrder(t *testing.T) {
-	same(t, screenText(boardOf(24, &tcpb.WatchRequest{})), `seen from sip1   DNs 3   in service 2   agents ready 1   routable 2
+	same(t, screenText(boardOf(24, &tcpb.WatchRequest{})), `seen from sip1   DNs 3   in service 2   agents ready 1   routable 2   calls 0
 
-DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE  ROUTABLE
-1001  ● InSrv  3m12s  sip1   dc1   registered  7001 ready, auto-in      4s   -    yes
-1002  ○ OOS    -      -      -     -           -                        -    -    no
-1003  ● InSrv  3m12s  sip1   dc1   registered  7003 not-ready, auto-in  4s   -    yes`)
+DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE  ROUTABLE  CALL  WITH  FOR
+1001  ● InSrv  3m12s  sip1   dc1   registered  7001 ready, auto-in      4s   -    yes       -     -     -
+1002  ○ OOS    -      -      -     -           -                        -    -    no        -     -     -
+1003  ● InSrv  3m12s  sip1   dc1   registered  7003 not-ready, auto-in  4s   -    yes       -     -     -`)
 }
 
 func TestBoard_ASmallScreenShowsWhatIsInService(t *testing.T) {

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+const (
+	ringing     = tlibpb.Message_EVENT_RINGING
+	established = tlibpb.Message_EVENT_ESTABLISHED
+	released    = tlibpb.Message_EVENT_RELEASED
+	abandoned   = tlibpb.Message_EVENT_ABANDONED
+	endOfRows   = tlibpb.Message_END_OF_SNAPSHOT
+)
+
+// party is an event of a DN's call, which is 8 s old.
+func party(m tlibpb.Message, dn, conn, with string) *tlibpb.Event {
+	return &tlibpb.Event{Message: m, ThisDn: dn, ConnId: conn, OtherDn: with, Owner: "sip1", Site: "dc1", Time: timestamppb.New(noon.Add(-8 * time.Second)), CallSeq: 7}
+}
+
+func rowOf(e *tlibpb.Event) *tlibpb.Event {
+	e.Snapshot, e.CallSeq = true, 0
+	return e
+}
+
+// news are what the events bring, in short.
+func news(p *parties, events ...*tlibpb.Event) (out []string) {
+	for _, e := range events {
+		for _, n := range p.take(e) {
+			out = append(out, fmt.Sprintf("%s %s %s%s", callStates[n.GetMessage()], n.GetThisDn(), n.GetConnId(), n.GetReason()))
+		}
+	}
+	return out
+}
+
+func wants(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestParties_FollowWhoIsInACall(t *testing.T) {
+	p := newParties()
+	wants(t, news(p, party(ringing, "1002", "a", "1001"), party(established, "1002", "a", "1001"), party(established, "1001", "a", "1002"), party(ringing, "1001", "b", "+49")),
+		"ringing 1002 a", "established 1002 a", "established 1001 a", "ringing 1001 b")
+	if e, others := p.of("1001"); e.GetConnId() != "a" || others != 1 || len(p.calls) != 2 {
+		t.Errorf("%v and %d others, %d calls", e, others, len(p.calls))
+	}
+	wants(t, news(p, party(abandoned, "1001", "b", "+49"), party(released, "1001", "a", "1002"), party(released, "1002", "a", "1001"), party(released, "1002", "a", "1001")),
+		"abandoned 1001 b", "released 1001 a", "released 1002 a", "released 1002 a")
+	if len(p.up)+len(p.calls)+len(p.rows) != 0 {
+		t.Errorf("left: %+v", p)
+	}
+}
+
+func TestParties_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
+	p := newParties()
+	news(p, party(ringing, "1002", "a", "1001"), party(established, "1003", "b", "+49"))
+	wants(t, news(p, rowOf(party(ringing, "1002", "a", "1001")), rowOf(party(established, "1004", "c", "+1")), &tlibpb.Event{Message: endOfRows, Time: since}),
+		"established 1004 c", "released 1003 bmissed")
+	wants(t, news(p, &tlibpb.Event{Message: endOfRows, Resumed: true}))
+	if len(p.up) != 2 || len(p.calls) != 2 {
+		t.Errorf("left: %+v", p)
+	}
+}
+
+func TestBoard_ShowsCalls(t *testing.T) {
+	b := boardOf(24, &tcpb.WatchRequest{})
+	for _, e := range []*tlibpb.Event{
+		party(ringing, "1001", "a", "1003"), party(established, "1003", "b", "+49301234567890123456789"), party(ringing, "1003", "c", "+1"), party(established, "trunk", "b", "1003"),
+	} {
+		if err := b.call(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, screenText(b), `seen from sip1   DNs 3   in service 2   agents ready 1   routable 2   calls 3
+
+DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE  ROUTABLE  CALL         WITH                     FOR
+1001  ● InSrv  3m12s  sip1   dc1   registered  7001 ready, auto-in      4s   -    yes       ringing      1003                     8s
+1002  ○ OOS    -      -      -     -           -                        -    -    no        -            -                        -
+1003  ● InSrv  3m12s  sip1   dc1   registered  7003 not-ready, auto-in  4s   -    yes       established  +493012345678901234… +1  8s`)
+	b.colour = true
+	if got := screenText(b); !strings.Contains(got, "\x1b[33mringing\x1b[0m") || !strings.Contains(got, "\x1b[32mestablished\x1b[0m") {
+		t.Errorf("%q", got)
+	}
+	b.changed = false
+	_ = b.call(rowOf(party(ringing, "1001", "a", "1003"))) // nothing new
+	if b.changed {
+		t.Error("drawn for nothing")
+	}
+}
+
+func TestCallJSON_IsAContract(t *testing.T) {
+	e := party(established, "1002", "00000000000000aa", "+4930")
+	e.ThisDnRole, e.Ani, e.Dnis = tlibpb.DNRole_DN_ROLE_DESTINATION, "+4930", "9000"
+	same(t, line(t, newCallJSON(e)), `{"event":"EventEstablished","dn":"1002","call_state":"established","conn_id":"00000000000000aa","other_dn":"+4930","role":"destination","ani":"+4930","dnis":"9000",`+
+		`"node":"sip1","site":"dc1","time":"2026-11-22T11:59:52Z","call_seq":7}`+"\n")
+	e.Message, e.Cause, e.Reason = released, 486, "node-lost"
+	same(t, line(t, newCallJSON(rowOf(e))), `{"event":"EventReleased","dn":"1002","call_state":"released","conn_id":"00000000000000aa","other_dn":"+4930","role":"destination","ani":"+4930","dnis":"9000",`+
+		`"node":"sip1","site":"dc1","time":"2026-11-22T11:59:52Z","call_seq":0,"cause":486,"reason":"node-lost","snapshot":true}`+"\n")
+}
+
+func TestEventLines_OfCalls(t *testing.T) {
+	c, out := plainCLI()
+	l := newEventLines(c, &tcpb.WatchRequest{Filter: &tcpb.Filter{Owner: "sip1"}})
+	busy := party(released, "1001", "00000000000000aa", "1003")
+	busy.Cause = 486
+	elsewhere := onBoard("1002", "7002", ready)
+	elsewhere.Owner = "sip2"
+	l.started(&tcpb.WatchStarted{Node: "sip1"})
+	for _, err := range []error{
+		l.call(rowOf(party(ringing, "1001", "00000000000000aa", "1003"))), l.event(onBoard("1001", "7001", ready)), l.event(elsewhere), l.endOfSnapshot(9),
+		l.call(party(established, "1002", "00000000000000ab", "1003")), l.call(busy),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock := noon.Local().Format("15:04:05.000")
+	same(t, strings.Join(strings.Split(out.String(), "\n")[3:], "\n"), `-             EventRinging          -        1001          -         -         -         -             with 1003, call 00000000000000aa at sip1
+-- end of snapshot; changes follow --
+`+clock+`  EventReleased         -        1001          -         -         -         486           with 1003, call 00000000000000aa at sip1
+`)
+}
+
+// Two phones call each other; who watches sees it, also who comes later, and
+// after a lost connection.
+func TestWatch_ShowsCalls(t *testing.T) {
+	o, _, caller, agent := callsNode(t)
+	relay := newRelay(t, o.addr)
+	watch := operator{t, relay.addr}.begins("watch", "-o", "json")
+	watch.comes(t, `"event":"EndOfSnapshot"`)
+	call := calls(t, caller, "1002")
+	taken, err := agent.Take(t.Context())
+	if err != nil || taken.Ring() != nil {
+		t.Fatal(err)
+	}
+	watch.comes(t, `{"event":"EventRinging","dn":"1002","call_state":"ringing","conn_id":"`)
+	late := o.begins("watch", "-o", "json")
+	late.comes(t, `{"event":"EventRinging","dn":"1002"`)
+	late.comes(t, `"event":"EndOfSnapshot"`)
+	if taken.Answer() != nil {
+		t.Fatal("no answer")
+	}
+	if _, err := call.Await(t.Context(), 200); err != nil || call.Ack() != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []*watching{watch, late} {
+		w.comes(t, `{"event":"EventEstablished","dn":"1001","call_state":"established"`)
+	}
+	late.ends(t)
+	relay.hangUp()
+	watch.comes(t, "connected again")
+	if _, err := call.Bye(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	watch.comes(t, `{"event":"EventReleased","dn":"1001","call_state":"released"`)
+	watch.ends(t)
+}
+
+func TestWatch_ABoardShowsCalls(t *testing.T) {
+	o, _, caller, agent := callsNode(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, _ := plainCLI()
+	c.out, c.now, c.terminal = w, time.Now, func(uintptr) bool { return true }
+	c.getenv = func(key string) string { return map[string]string{"NO_COLOR": "1"}[key] }
+	status := make(chan int, 1)
+	go func() {
+		status <- c.run(ctx, []string{"watch", "--addr", o.addr})
+		_ = w.Close()
+	}()
+	calls(t, caller, "1002")
+	if taken, err := agent.Take(t.Context()); err != nil || taken.Ring() != nil {
+		t.Fatal(err)
+	}
+	seen := ""
+	buf := make([]byte, 1<<16)
+	for !strings.Contains(seen, "ringing  1001") || !strings.Contains(seen, "calls 1") {
+		n, err := r.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, seen)
+		}
+		seen += string(buf[:n])
+	}
+	cancel()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		t.Error(err)
+	}
+	if s := <-status; s != exitDone {
+		t.Errorf("status %d", s)
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlib"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+)
+
+// eventLines prints a line for each event, for people or as JSON. The calls that
+// are up are rows of the DNs' snapshot.
+type eventLines struct {
+	cli *cli
+	req *tcpb.WatchRequest
+
+	mu     sync.Mutex
+	node   string
+	headed bool
+	// whole: a snapshot has ended; what happens to calls follows.
+	whole bool
+	// here are the DNs that pass a filter by owner.
+	here  map[string]bool
+	calls *parties
+}
+
+func newEventLines(c *cli, req *tcpb.WatchRequest) *eventLines {
+	return &eventLines{cli: c, req: req, here: map[string]bool{}, calls: newParties()}
+}
+
+func (l *eventLines) started(s *tcpb.WatchStarted) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.node = s.Node
+}
+
+func (l *eventLines) lost(err error) {
+	fmt.Fprintf(l.cli.err, "sipcluster: watch: %v; trying again\n", err)
+}
+
+func (l *eventLines) found() { fmt.Fprintln(l.cli.err, "sipcluster: watch: connected again") }
+
+func (l *eventLines) event(e *tcpb.DNEvent) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byOwner() {
+		l.here[e.Dn] = !leaves(l.req, l.node, e)
+	}
+	if l.cli.json() {
+		return encode(l.cli.out, newWatchJSON(e))
+	}
+	return l.line(l.clock(e.Snapshot), watchEventName(e), stateCell(e.State).text, e.Dn,
+		dash(e.Owner), dash(e.Site), dash(useName(e.Busy, e.Reserved)), dash(reasonName(e.Reason)), agentCell(e.Agent).text)
+}
+
+func (l *eventLines) byOwner() bool { return l.req.GetOwnOnly() || l.req.GetFilter().GetOwner() != "" }
+
+func (l *eventLines) call(e *tlibpb.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.calls.take(e) {
+		if !l.whole {
+			continue
+		}
+		if err := l.party(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// party prints an event of a call.
+func (l *eventLines) party(e *tlibpb.Event) error {
+	switch {
+	case l.byOwner() && !l.here[e.GetThisDn()]:
+		return nil
+	case l.cli.json():
+		return encode(l.cli.out, newCallJSON(e))
+	}
+	why := e.GetReason()
+	if e.GetCause() != 0 {
+		why = strconv.Itoa(int(e.GetCause()))
+	}
+	return l.line(l.clock(e.GetSnapshot()), tlib.EventName(e.GetMessage()), "-", e.GetThisDn(), "-", "-", "-", dash(why),
+		fmt.Sprintf("with %s, call %s at %s", dash(e.GetOtherDn()), e.GetConnId(), e.GetOwner()))
+}
+
+func (l *eventLines) endOfSnapshot(seq uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.calls.all() {
+		e = proto.CloneOf(e)
+		e.Snapshot, e.CallSeq = true, 0
+		if err := l.party(e); err != nil {
+			return err
+		}
+	}
+	l.whole = true
+	if l.cli.json() {
+		return encode(l.cli.out, watchJSON{Event: "EndOfSnapshot", Seq: seq})
+	}
+	if err := l.head(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(l.cli.out, "-- end of snapshot; changes follow --")
+	return err
+}
+
+func (l *eventLines) clock(snapshot bool) string {
+	if snapshot {
+		return "-"
+	}
+	return l.cli.now().Local().Format("15:04:05.000")
+}
+
+func (l *eventLines) head() error {
+	if l.headed {
+		return nil
+	}
+	l.headed = true
+	_, err := fmt.Fprintf(l.cli.out, watchColumns, "TIME", "EVENT", "STATE", "DN", "OWNER", "SITE", "USE", "REASON", "AGENT / CALL")
+	return err
+}
+
+// watchColumns don't wait for later lines.
+const watchColumns = "%-12s  %-20s  %-7s  %-12s  %-8s  %-8s  %-8s  %-12s  %s\n"
+
+func (l *eventLines) line(cells ...any) error {
+	if err := l.head(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(l.cli.out, watchColumns, cells...)
+	return err
+}
