@@ -179,7 +179,7 @@ func (t *Table) Amend(r Record) (Record, bool) {
 		return Record{}, false
 	}
 	old := e.by(0)
-	if old == nil || old.claim != r.ClaimTime || old.seq != r.Seq || t.best(e) != old {
+	if old == nil || old.claim != r.ClaimTime || old.seq != r.Seq || t.latest(e) != old {
 		return Record{}, false
 	}
 	amended := *old

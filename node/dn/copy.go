@@ -11,8 +11,9 @@ import (
 const dropDelay = 250 * time.Millisecond
 
 type drop struct {
-	e   *entry
-	due time.Time
+	e    *entry
+	late *record // of e then
+	due  time.Time
 }
 
 // Copy is the right to write the copy of one peer's table: what one link
@@ -53,8 +54,12 @@ func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
 	c := &Copy{t: t, node: node, o: o, full: !resumed || !o.whole || o.incarnation != incarnation}
 	o.feed++
 	c.feed, o.syncing = o.feed, true
+	again := c.full && o.partial
 	if c.full {
-		o.mark, o.whole = !o.mark, false
+		o.partial, o.whole = true, false
+	}
+	if c.full && !again {
+		o.mark = !o.mark
 	}
 	lost := o.heard && o.incarnation != incarnation
 	o.incarnation = incarnation
@@ -62,7 +67,23 @@ func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
 	if lost {
 		t.SetHeard(id, false)
 	}
+	if again {
+		c.unmark()
+	}
 	return c, nil
+}
+
+// unmark takes back what a full sync that broke off has mentioned: this one may not.
+func (c *Copy) unmark() {
+	_ = c.t.walk(func(e *entry) error {
+		if c.o.feed != c.feed {
+			return ErrFenced // so will be who asked for this one
+		}
+		if r := e.by(c.node); r != nil {
+			r.mark = !c.o.mark
+		}
+		return nil
+	})
 }
 
 // Saw notes that an incarnation of the peer exists; an older one no longer counts.
@@ -186,16 +207,20 @@ func (c *Copy) apply(r *Record, now time.Time) {
 		t.takeLate(e, rec.x)
 		return
 	}
+	if rec.farewell() {
+		return // its writer has the DN no more
+	}
 	if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {
 		return
 	}
 	t.superseded.add(Superseding{Number: e.number, ClaimTime: r.ClaimTime})
 	before := t.holder(e)
 	t.endDropped() // also when nobody follows
-	t.late[e] = *mine
+	last := *mine
+	e.late = &last
 	e.drop(0)
 	t.settleOwner(e, before)
-	t.dropped = append(t.dropped, drop{e, now.Add(dropDelay)})
+	t.dropped = append(t.dropped, drop{e, e.late, now.Add(dropDelay)})
 	if len(t.dropped) == 1 {
 		t.journals[own].idle.wake() // the readers watch the time
 	}
@@ -221,10 +246,11 @@ func (t *Table) endDropped() time.Duration {
 			return min(wait, dropDelay)
 		}
 		t.dropped = t.dropped[1:]
-		delete(t.late, d.e)
-		if e := t.entries[d.e.number]; e == nil || e.by(0) == nil {
-			t.journals[own].add(d.e, placeOwn, true)
+		if d.e.late != d.late {
+			continue // it was registered here again, or its end was told
 		}
+		d.e.late = d.late.saidFarewell(now.UnixNano())
+		t.journals[own].add(d.e, placeOwn, true)
 	}
 	t.dropped = nil
 	return -1
@@ -244,7 +270,7 @@ func (c *Copy) Synced(seq uint64) error {
 	if c.o.feed != c.feed {
 		return ErrFenced
 	}
-	c.o.seq, c.o.whole = seq, true
+	c.o.seq, c.o.whole, c.o.partial = seq, true, false
 	if c.o.heard {
 		c.o.syncing = false
 	}

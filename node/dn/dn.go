@@ -80,7 +80,8 @@ const (
 	DesktopLost
 	// PeerLost: the owner can't be heard from here.
 	PeerLost
-	// OwnerMoved: it went on in service at another node.
+	// OwnerMoved: it went on in service at another node. With OOS: at one that
+	// is not heard here.
 	OwnerMoved
 	// Deleted: the DN was deleted from the configuration.
 	Deleted

@@ -32,6 +32,10 @@ type entry struct {
 	// there and in the own stream; 0 is never.
 	told told
 	seq  [places]uint64
+	// late is this node's last word about a DN that went to another one: first
+	// its record as it was, which peers may not have heard yet, then the
+	// farewell. nil when there is nothing to say, or the DN is registered here.
+	late *record
 	// dead entries are out of the map and leave the order at its next merge.
 	dead bool
 }

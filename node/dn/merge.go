@@ -17,8 +17,8 @@ type Status struct {
 	Busy bool
 	// Reserved for a client.
 	Reserved bool
-	// Keeper is the node whose word this is: the owner, or the last one while
-	// the DN is out of service.
+	// Keeper is the node whose word about the agent this is: the owner, or the
+	// last one that was heard of while the DN is out of service.
 	Keeper Node
 	// Version of the keeper's word.
 	Version Version
@@ -47,13 +47,27 @@ func (v Version) Less(w Version) bool {
 	return v.Claim.Less(w.Claim) || v.Claim == w.Claim && v.Seq < w.Seq
 }
 
-// best is the record of the greatest claim over all tables, lost peers'
-// included; nil when there is none. A pure function of the records: whatever
-// the order of delivery, the answer is the same.
+// best is the record that says the state: that of the greatest claim over all
+// tables, lost peers' included, a farewell only where there is nothing else; nil
+// when there is none. A pure function of the records: whatever the order of
+// delivery, the answer is the same.
 func (t *Table) best(e *entry) *record {
+	if b := t.greatest(e, false); b != nil {
+		return b
+	}
+	return t.latest(e)
+}
+
+// latest is the record of the greatest claim of all: its word about the agent counts.
+func (t *Table) latest(e *entry) *record { return t.greatest(e, true) }
+
+func (t *Table) greatest(e *entry, farewells bool) *record {
 	var b *record
 	for i := range e.recs {
 		r := &e.recs[i]
+		if !farewells && r.farewell() {
+			continue
+		}
 		if b == nil || t.claim(b).Less(t.claim(r)) {
 			b = r
 		}
@@ -97,8 +111,8 @@ func (t *Table) effective(e *entry) told {
 	default:
 		v.owner, v.owned, v.since, v.reason = b.node, true, t.nodes[b.node].lostAt, PeerLost
 	}
-	if b.x != nil {
-		v.agent, v.busy, v.reserved = b.x.agent, b.x.busy, b.x.reserved(t.clock())
+	if x := t.latest(e).x; x != nil {
+		v.agent, v.busy, v.reserved = x.agent, x.busy, x.reserved(t.clock())
 	}
 	return v
 }
@@ -134,9 +148,9 @@ func (t *Table) tell(e *entry, reason Reason) {
 
 func (t *Table) status(e *entry, v told) Status {
 	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy, Reserved: v.reserved}
-	if b := t.best(e); b != nil {
-		s.Keeper, s.Version = t.nodes[b.node].id, Version{Claim: t.claim(b), Seq: b.seq}
-		s.Reserved = s.Reserved && b.x.reserved(t.clock()) // time ends it too, when the owner can't
+	if l := t.latest(e); l != nil {
+		s.Keeper, s.Version = t.nodes[l.node].id, Version{Claim: t.claim(l), Seq: l.seq}
+		s.Reserved = s.Reserved && l.x.reserved(t.clock()) // time ends it too, when the owner can't
 	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id

@@ -290,5 +290,7 @@ func simulate(t *testing.T, skew time.Duration) {
 		}
 		w.settle(t)
 		w.check(t, seed, skew > 0)
+		w.checkFarewells(t, seed)
+		w.leave(t, seed)
 	}
 }

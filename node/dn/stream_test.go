@@ -229,6 +229,22 @@ func TestTable_SnapshotReplacesWhatItDoesNotMention(t *testing.T) {
 	}
 }
 
+// A sync that broke off mentioned some; the next one has to mention them again.
+func TestTable_SnapshotAfterABrokenOneReplacesToo(t *testing.T) {
+	for broken := range 3 {
+		tab := New(Config{Self: "a", Incarnation: 1})
+		copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: 5, State: InSrv}, Record{Number: "2", ClaimTime: 5, State: InSrv}, Record{Number: "3", ClaimTime: 5, State: InSrv})
+		for range broken {
+			c, _ := tab.Sync("b", 2, false)
+			_, _ = c.Apply([]Record{{Number: "2", ClaimTime: 5, State: InSrv}}, 0)
+		}
+		copyOf(t, tab, "b", 2, Record{Number: "3", ClaimTime: 5, State: InSrv})
+		if c := tab.Counts(); c.Known != 1 || c.InSrv != 1 {
+			t.Errorf("after %d broken syncs: %+v", broken, c)
+		}
+	}
+}
+
 func TestCopy_OlderFeedsAndIncarnationsAreFenced(t *testing.T) {
 	tab := New(Config{Self: "a", Incarnation: 1})
 	old := copyOf(t, tab, "b", 2)

@@ -58,10 +58,7 @@ type Table struct {
 	maxClaim int64
 	// dropped are own records that lost to a peer's claim and whose end is not
 	// told to the peers yet.
-	dropped []drop
-	// late are the last words of those: a change that peers have not heard
-	// yet must not be lost with the record.
-	late       map[*entry]record
+	dropped    []drop
 	superseded Superseded
 	rejected   uint64
 	// began is the zero of clock.
@@ -81,8 +78,9 @@ type origin struct {
 	feed uint64
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
 	syncing bool
-	// mark changes with every full sync.
-	mark bool
+	// mark changes with every full sync; partial says that the last one has
+	// not ended, or broke off.
+	mark, partial bool
 	// seq is the position of the copy in the origin's own stream; whole says
 	// that the copy is complete up to there.
 	seq   uint64
@@ -97,7 +95,7 @@ func New(cfg Config) *Table {
 	if cfg.History == 0 {
 		cfg.History = DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now(), late: map[*entry]record{}}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake = make(chan struct{}, 1)
@@ -141,7 +139,7 @@ func (t *Table) Register(n Number, r Reason) Record {
 	if old := e.by(0); old != nil && old.state == InSrv {
 		rec.since, refresh = old.since, true
 	}
-	if b := t.best(e); b != nil {
+	if b := t.latest(e); b != nil {
 		rec.x = b.x
 		if b.node != 0 {
 			rec.x = b.x.taken()
@@ -192,14 +190,15 @@ func (t *Table) Restore(r Record) {
 	t.journals[own].add(e, placeOwn, true)
 }
 
-// Remove takes this node's record of the DN back, because the DN is no more.
+// Remove takes this node's word of the DN back, because the DN is no more.
 func (t *Table) Remove(n Number, r Reason) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[n]
-	if e == nil || e.by(0) == nil {
+	if e == nil || e.by(0) == nil && e.late == nil {
 		return
 	}
+	e.late = nil
 	t.unset(e, 0, r)
 	t.journals[own].add(e, placeOwn, true)
 }
@@ -218,8 +217,8 @@ func (t *Table) Own(n Number) (Record, bool) {
 // export is this node's record of an entry as others see it.
 func (t *Table) export(e *entry) Record {
 	r := e.by(0)
-	if last, ok := t.late[e]; r == nil && ok {
-		r = &last
+	if r == nil {
+		r = e.late
 	}
 	if r == nil {
 		return Record{Number: e.number, Gone: true}
@@ -246,6 +245,7 @@ func (t *Table) set(e *entry, r record) {
 	t.maxClaim = max(t.maxClaim, r.claim)
 	before := t.holder(e)
 	e.put(r)
+	t.voidFarewells(e)
 	t.settleOwner(e, before)
 	t.tell(e, NoReason)
 }
@@ -256,6 +256,7 @@ func (t *Table) unset(e *entry, node uint8, r Reason) {
 	if !e.drop(node) {
 		return
 	}
+	t.voidFarewells(e)
 	t.settleOwner(e, before)
 	t.tell(e, r)
 	if len(e.recs) == 0 && !e.dead {

@@ -109,6 +109,8 @@ func (o *Owner) atKeeper(ctx context.Context, n dn.Number, limit time.Duration, 
 			return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: nobody has registered it", n)
 		case s.Keeper == o.table.Self():
 			err = here()
+		case s.State == dn.OOS && s.Reason == dn.OwnerMoved:
+			err = errElsewhere // the last owner says that it is there no more
 		case !o.table.Heard(s.Keeper):
 			return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be heard", n, o.name(s.Keeper))
 		default:
@@ -121,7 +123,7 @@ func (o *Owner) atKeeper(ctx context.Context, n dn.Number, limit time.Duration, 
 			return err
 		}
 	}
-	return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is on its way from node to node: try again", n)
+	return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is on its way from node to node, or at one that can't be heard: try again", n)
 }
 
 // awaitMove gives the table a moment to hear where the DN went.

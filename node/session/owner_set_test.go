@@ -90,6 +90,28 @@ func TestOwner_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
 }
 
 // b's owner side has no DN any more when the request arrives: it went to a.
+// The DN went on to a node that only its last owner hears.
+func TestOwner_LastOwnerIsNotAsked(t *testing.T) {
+	view := ownerView(t)
+	a, b := newKeeper(t, "a", view), newKeeper(t, "b", view)
+	b.table.Register("1000", dn.Registered)
+	b.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	a.follow(t, b)
+	c := newKeeper(t, "c", view)
+	c.table.Register("1000", dn.Registered)
+	b.follow(t, c)
+	waitFor(t, "a sees it out of service", func() bool { s, _ := a.table.Get("1000"); return s.State == dn.OOS })
+	if s, _ := a.table.Get("1000"); s.Agent == nil || s.Agent.ID != "7" || s.Keeper != "b" {
+		t.Errorf("a shows %+v", s)
+	}
+	if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: ready}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
+		t.Errorf("asked for a DN that is elsewhere: %v", err)
+	}
+	if s := a.table.Register("1000", dn.Registered); s.Agent == nil || s.Agent.ID != "7" {
+		t.Errorf("a took over %+v", s)
+	}
+}
+
 func TestOwner_FollowsADNThatMovesMeanwhile(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)

@@ -1,0 +1,42 @@
+package dn
+
+import "slices"
+
+// A farewell is the last word of a node about a DN that went on at another
+// one: out of service, owner moved, with the agent as it was. A peer that hears
+// this node and not the new owner knows the agent by it alone, and takes the
+// agent along when the DN moves on to it. It says nothing of the state while
+// any other record does, and it is void for who has a greater claim; so once
+// everybody has heard of the new owner, only its writer has it, one a DN at most.
+
+// farewell tells whether the record is one. No owner says that of a DN that is
+// registered with it.
+func (r *record) farewell() bool { return r.state == OOS && r.reason == OwnerMoved }
+
+// saidFarewell is what remains to be said under a claim that lost; nil is nothing.
+func (r *record) saidFarewell(now int64) *record {
+	if r.x == nil || r.x.agent == nil {
+		return nil
+	}
+	return &record{claim: r.claim, seq: r.seq + 1, since: now, state: OOS, reason: OwnerMoved, x: r.x.taken()}
+}
+
+// voidFarewells drops the farewells of peers that a greater claim makes void,
+// and this node's own one when no greater claim is left: the DN was deleted, or
+// its owner belongs to the cluster no more, and the agent went with it.
+func (t *Table) voidFarewells(e *entry) {
+	l := t.latest(e)
+	if len(e.recs) > 1 {
+		last := l.node
+		e.recs = slices.DeleteFunc(e.recs, func(r record) bool { return r.farewell() && r.node != last })
+		l = t.latest(e)
+	}
+	switch {
+	case e.late == nil:
+	case e.by(0) != nil:
+		e.late = nil
+	case l == nil || !t.claim(e.late).Less(t.claim(l)):
+		e.late = nil
+		t.journals[own].add(e, placeOwn, true)
+	}
+}
