@@ -168,7 +168,8 @@ func (t *truth) keeper(s Span) string {
 }
 
 // moved is the node to which the DN went since; "" when that is open or the
-// next owner may not have known of the agent.
+// next owner may not have known of the agent. It knows by the first keeper, also
+// when it hears none of those between, unless it or that one was started again.
 func (m *model) moved(t *truth, last *registration, keeper string, s Span) string {
 	first := keeper
 	for _, r := range t.regs {
@@ -178,8 +179,8 @@ func (m *model) moved(t *truth, last *registration, keeper string, s Span) strin
 		case r.latest < last.Invoke || r.Node == keeper:
 		case !r.OK() || r.latest >= s.From-m.b.Spread, !m.calm(r.Node, first, Span{last.Invoke, last.Return + m.b.Spread}):
 			return ""
-		case keeper != first && !m.calm(r.Node, keeper, Span{max(0, r.Invoke-m.b.Spread), r.Invoke}):
-			return "" // the first keeper may have told it that the DN is there no more
+		case !m.calm(r.Node, keeper, Span{max(0, r.Invoke-m.b.Spread), r.Invoke}) && !m.remembers(r.Node, first, keeper, Span{last.Invoke, r.latest}):
+			return ""
 		default:
 			keeper = r.Node
 		}
@@ -188,12 +189,15 @@ func (m *model) moved(t *truth, last *registration, keeper string, s Span) strin
 }
 
 // knows tells whether the node surely was told: by the present keeper, or by
-// that of then, which is still the same, and the node ran since. One that hears
-// the old keeper and not the new one knows of no agent.
+// that of then.
 func (m *model) knows(node, first, keeper string, said, now Span) bool {
-	if m.calm(node, keeper, Span{max(0, now.From-m.b.Spread), now.To}) {
-		return true
-	}
-	since := Span{said.From, now.To}
-	return first == keeper && m.calm(node, first, said) && !m.stopped[node].touch(since)
+	return m.calm(node, keeper, Span{max(0, now.From-m.b.Spread), now.To}) ||
+		m.calm(node, first, said) && m.remembers(node, first, keeper, Span{said.From, now.To})
+}
+
+// remembers tells whether the node surely still knows what the first keeper
+// told it, if it hears nothing of the present one: they ran since. A keeper that
+// is started again has stored what it keeps, and no more.
+func (m *model) remembers(node, first, keeper string, since Span) bool {
+	return !m.stopped[node].touch(since) && (keeper == first || !m.stopped[first].touch(since))
 }

@@ -65,6 +65,9 @@ func TestAgents(t *testing.T) {
 		return newRun().attaches(1, "n1", "7", "g1").asks(3, "n1", "7", "ready 70 1").allSee(5, 9, ready)
 	}
 	moved := staffed(in("7", "n2"), "ready 70 1")
+	passedOn := func() *run { // n3 hears n1, and not n2
+		return logged().fault(20, 40, "cut-pair", history.Effect{Cut: ways([]string{"n3"}, "n2")}).attaches(23, "n2", "7", "g2")
+	}
 	phone := func() *run {
 		return newRun().registers(1, "n1", "7", "b", 0).asks(3, "n2", "7", "ready 70 1").allSee(5, 9, ready)
 	}
@@ -79,6 +82,11 @@ func TestAgents(t *testing.T) {
 		{"logged out by a cut", phone().cutOff(20, 30).sees(25, "n3", oos("7", "n1", "peer-lost")), []ID{"S5"}},
 		{"said in a cut that the other side did not hear", phone().cutOff(20, 30).asks(25, "n1", "7", "not-ready 70 2").
 			sees(27, "n3", staffed(oos("7", "n1", "peer-lost"), "ready 70 1")), nil},
+		{"the last owner is heard, the present one is not", passedOn().sees(27, "n3", staffed(oos("7", "", "owner-moved"), "ready 70 1")), nil},
+		{"forgotten with the last owner's registration", passedOn().sees(27, "n3", oos("7", "", "")), []ID{"S5"}},
+		{"goes along from the last owner", passedOn().attaches(28, "n3", "7", "g3").sees(30, "n3", staffed(in("7", "n3"), "ready 70 1")), nil},
+		{"lost with the last owner's registration", passedOn().attaches(28, "n3", "7", "g3").sees(30, "n3", in("7", "n3")), []ID{"S5"}},
+		{"the last owner was started again", passedOn().down(26, 26.5, "n1").attaches(28, "n3", "7", "g3").sees(30, "n3", in("7", "n3")), nil},
 		{"two nodes differ in the end", phone().op(10, 13, history.Op{Kind: history.Agent, Process: "g-n2", Home: "n2", Node: "n2",
 			Key: "7", Arg: "not-ready 70 2", Outcome: history.Unknown}).op(14, 14.1, history.Op{Kind: history.Agent, Process: "g-n2", Home: "n2",
 			Node: "n2", Key: "7", Arg: "ready 70 3", Outcome: history.Fail}).down(15, 16, "n2").
