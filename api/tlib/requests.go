@@ -13,7 +13,8 @@ import (
 // RegisterAddress registers a DN with this session: its events come here. Shared
 // or private registration of a pstn DN makes the node its owner. The answer is
 // EventRegistered with the DN's status in Extensions. After a lost connection
-// the DN is registered again.
+// the DN is registered again. For a routing point at the default port the calls
+// that wait there are told as rows, EventQueued and EventRouteRequest, each time.
 func (c *Client) RegisterAddress(ctx context.Context, dn string, mode tlibpb.AddressMode) (*tlibpb.Event, error) {
 	return c.ask(ctx, "register DN "+dn, registerAddress(dn, mode))
 }

@@ -120,7 +120,7 @@ func TestRoute_ACallThatWaitsGoesToADN(t *testing.T) {
 	if !strings.HasPrefix(answer, `{"event":"EventReleased","conn_id":"`+w.ConnID+`","routing_point":"9000","destination":"","time":"`) || !strings.HasSuffix(answer, `","node":"sip1"}`+"\n") {
 		t.Error(answer)
 	}
-	o.fails("", "route call "+w.ConnID+`: call "`+w.ConnID+`" does not wait for a router at this node`, "route", "call", w.ConnID, "--to", "1002")
+	o.fails("", "route call "+w.ConnID+": call "+w.ConnID+" does not wait for a router here: it has been routed, is over, or is another node's", "route", "call", w.ConnID, "--to", "1002")
 }
 
 func TestRoute_ACallThatWaitsGoesToAGroup(t *testing.T) {
@@ -131,7 +131,7 @@ func TestRoute_ACallThatWaitsGoesToAGroup(t *testing.T) {
 	o.fails("", "route call "+w.ConnID+": no agent of group support became free within 300ms: the call goes on waiting for one (sipcluster route list)",
 		"route", "call", w.ConnID, "--group", "support", "--timeout", "300ms")
 	w = o.waits("agent")
-	o.fails("", "route call "+w.ConnID+`: call "`+w.ConnID+`" does not wait for a router at this node`, "route", "call", w.ConnID, "--to", "1002")
+	o.fails("", "route call "+w.ConnID+": call "+w.ConnID+" does not wait for a router here: it has been routed, is over, or is another node's", "route", "call", w.ConnID, "--to", "1002")
 	call.Cancel()
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -156,7 +157,7 @@ func (w *wire) Recv() (*tlibpb.ClientMessage, error) {
 	case <-w.closed:
 		return nil, io.EOF
 	case <-w.ctx.Done():
-		return nil, w.ctx.Err()
+		return nil, status.FromContextError(w.ctx.Err()).Err()
 	}
 }
 

@@ -57,7 +57,7 @@ func (r *Routing) RouteCall(conn string, route Route) *Error {
 	defer r.mu.Unlock()
 	v := r.visits[call.ID(conn)]
 	if v == nil || !v.asked {
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32q does not wait for a router at this node", conn)
+		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
 	}
 	v.asked = false
 	v.routes <- route // has room for one

@@ -50,8 +50,9 @@ type waitingRows struct {
 	upTo uint64
 }
 
-// dueRows are told at their position in the log of calls.
+// dueRows of a routing point are told at their position in the log of calls.
 type dueRows struct {
+	rp   dn.Number
 	at   uint64
 	rows []*tlibpb.Event
 }
@@ -68,7 +69,8 @@ func (s *session) repeatWaiting(n dn.Number, hears bool) {
 	if !hears {
 		s.dns[n] = place{s.dns[n].dn, at}
 	}
-	s.waiting.due = append(s.waiting.due, dueRows{at, s.rowsOf(calls)})
+	s.waiting.due = slices.DeleteFunc(s.waiting.due, func(d dueRows) bool { return d.rp == n }) // these are newer
+	s.waiting.due = append(s.waiting.due, dueRows{n, at, s.rowsOf(calls)})
 	s.tellDue()
 }
 

@@ -236,7 +236,9 @@ func TestWaiting_CallsAreToldToWhoResumesWithoutAPlace(t *testing.T) {
 	w := l.router(shared)
 	seq, _ := w.awaitPlace()
 	w.hangUp()
-	_ = <-w.ended
+	if err := <-w.ended; err == nil {
+		t.Error("a lost connection ended in good order")
+	}
 	l.arrives("+1")
 	l.waits("+1", true)
 	again := l.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: seq})
