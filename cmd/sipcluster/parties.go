@@ -15,6 +15,9 @@ import (
 type parties struct {
 	// up are the newest events, by DN and ConnID.
 	up map[string]map[string]*tlibpb.Event
+	// dials are those of up that ring for another DN, by that and ConnID: a node
+	// tells of a caller only when somebody has answered.
+	dials map[string]map[string]*tlibpb.Event
 	// calls are how many parties each call has.
 	calls map[string]int
 	// rows of a snapshot that has not ended: what has none is over.
@@ -22,7 +25,10 @@ type parties struct {
 }
 
 func newParties() *parties {
-	return &parties{up: map[string]map[string]*tlibpb.Event{}, calls: map[string]int{}, rows: map[string]map[string]bool{}}
+	return &parties{
+		up: map[string]map[string]*tlibpb.Event{}, dials: map[string]map[string]*tlibpb.Event{},
+		calls: map[string]int{}, rows: map[string]map[string]bool{},
+	}
 }
 
 // callStates are what the events of calls leave a DN in.
@@ -73,10 +79,32 @@ func (p *parties) missed(end *tlibpb.Event) (gone []*tlibpb.Event) {
 }
 
 func (p *parties) put(e *tlibpb.Event) {
-	if p.up[e.GetThisDn()][e.GetConnId()] == nil {
-		p.calls[e.GetConnId()]++
+	dn, conn := e.GetThisDn(), e.GetConnId()
+	p.remove(dn, conn)
+	p.calls[conn]++
+	mark(p.up, dn, conn, e)
+	if dialled(e) {
+		mark(p.dials, e.GetOtherDn(), conn, e)
 	}
-	mark(p.up, e.GetThisDn(), e.GetConnId(), e)
+}
+
+// dialled tells whether a DN rings for another one.
+func dialled(e *tlibpb.Event) bool {
+	return e.GetMessage() == tlibpb.Message_EVENT_RINGING && e.GetCallType() == tlibpb.CallType_CALL_TYPE_INTERNAL
+}
+
+func (p *parties) remove(dn, conn string) {
+	e := p.up[dn][conn]
+	if e == nil {
+		return
+	}
+	unmark(p.up, dn, conn)
+	if dialled(e) {
+		unmark(p.dials, e.GetOtherDn(), conn)
+	}
+	if p.calls[conn]--; p.calls[conn] == 0 {
+		delete(p.calls, conn)
+	}
 }
 
 func mark[V any](m map[string]map[string]V, dn, conn string, v V) {
@@ -86,15 +114,9 @@ func mark[V any](m map[string]map[string]V, dn, conn string, v V) {
 	m[dn][conn] = v
 }
 
-func (p *parties) remove(dn, conn string) {
-	if p.up[dn][conn] == nil {
-		return
-	}
-	if delete(p.up[dn], conn); len(p.up[dn]) == 0 {
-		delete(p.up, dn)
-	}
-	if p.calls[conn]--; p.calls[conn] == 0 {
-		delete(p.calls, conn)
+func unmark[V any](m map[string]map[string]V, dn, conn string) {
+	if delete(m[dn], conn); len(m[dn]) == 0 {
+		delete(m, dn)
 	}
 }
 
@@ -111,39 +133,45 @@ func (p *parties) all() (all []*tlibpb.Event) {
 	return all
 }
 
-// of is the call that a DN is in, with how many others: one that is established
+// best is the event to show, with how many others: of a call that is established
 // before one that rings, then the newest.
-func (p *parties) of(dn string) (e *tlibpb.Event, others int) {
-	for _, x := range p.up[dn] {
+func best(of map[string]*tlibpb.Event) (e *tlibpb.Event, others int) {
+	for _, x := range of {
 		if e == nil || cmp.Or(cmp.Compare(x.GetMessage(), e.GetMessage()), x.GetTime().AsTime().Compare(e.GetTime().AsTime()), cmp.Compare(x.GetConnId(), e.GetConnId())) > 0 {
 			e = x
 		}
 	}
-	return e, len(p.up[dn]) - 1
+	return e, len(of) - 1
+}
+
+// cells say for a board what call a DN is in, with whom, and for how long.
+func (p *parties) cells(b *board, dn string) []cell {
+	if e, others := best(p.up[dn]); e != nil {
+		state := cell{callStates[e.GetMessage()], green}
+		if e.GetMessage() == tlibpb.Message_EVENT_RINGING {
+			state.tint = yellow
+		}
+		return []cell{state, withCell(e.GetOtherDn(), others), text(age(b.now(), e.GetTime()))}
+	}
+	if e, others := best(p.dials[dn]); e != nil {
+		return []cell{{"dialing", yellow}, withCell(e.GetThisDn(), others), text(age(b.now(), e.GetTime()))}
+	}
+	return []cell{text("-"), text("-"), text("-")}
 }
 
 // widest is how much of a number a board shows.
 const widest = 20
 
-// cells say for a board what call a DN is in, with whom, and for how long.
-func (p *parties) cells(b *board, dn string) []cell {
-	e, others := p.of(dn)
-	if e == nil {
-		return []cell{text("-"), text("-"), text("-")}
-	}
-	state := cell{callStates[e.GetMessage()], green}
-	if e.GetMessage() == tlibpb.Message_EVENT_RINGING {
-		state.tint = yellow
-	}
-	with := []rune(dash(e.GetOtherDn()))
+// withCell is with whom a DN talks, and how many more calls it has.
+func withCell(other string, others int) cell {
+	with := []rune(dash(other))
 	if len(with) > widest {
 		with = append(with[:widest-1], '…')
 	}
-	more := ""
 	if others > 0 {
-		more = fmt.Sprintf(" +%d", others)
+		return text(fmt.Sprintf("%s +%d", string(with), others))
 	}
-	return []cell{state, text(string(with) + more), text(age(b.now(), e.GetTime()))}
+	return text(string(with))
 }
 
 // callJSON is a line of watch about a call; names and order are a contract.

@@ -55,12 +55,12 @@ func TestParties_FollowWhoIsInACall(t *testing.T) {
 	p := newParties()
 	wants(t, news(p, party(ringing, "1002", "a", "1001"), party(established, "1002", "a", "1001"), party(established, "1001", "a", "1002"), party(ringing, "1001", "b", "+49")),
 		"ringing 1002 a", "established 1002 a", "established 1001 a", "ringing 1001 b")
-	if e, others := p.of("1001"); e.GetConnId() != "a" || others != 1 || len(p.calls) != 2 {
+	if e, others := best(p.up["1001"]); e.GetConnId() != "a" || others != 1 || len(p.calls) != 2 {
 		t.Errorf("%v and %d others, %d calls", e, others, len(p.calls))
 	}
 	wants(t, news(p, party(abandoned, "1001", "b", "+49"), party(released, "1001", "a", "1002"), party(released, "1002", "a", "1001"), party(released, "1002", "a", "1001")),
 		"abandoned 1001 b", "released 1001 a", "released 1002 a", "released 1002 a")
-	if len(p.up)+len(p.calls)+len(p.rows) != 0 {
+	if len(p.up)+len(p.dials)+len(p.calls)+len(p.rows) != 0 {
 		t.Errorf("left: %+v", p)
 	}
 }
@@ -73,6 +73,39 @@ func TestParties_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
 	wants(t, news(p, &tlibpb.Event{Message: endOfRows, Resumed: true}))
 	if len(p.up) != 2 || len(p.calls) != 2 {
 		t.Errorf("left: %+v", p)
+	}
+}
+
+// Who calls is told of when somebody has answered; until then the board shows
+// whom it dials.
+func TestParties_WhoCallsDials(t *testing.T) {
+	b := boardOf(24, &tcpb.WatchRequest{})
+	shows := func(want string) {
+		t.Helper()
+		cells := b.calls.cells(b, "1001")
+		same(t, cells[0].text+" "+cells[1].text+" "+cells[2].text, want)
+	}
+	call := func(m tlibpb.Message, dn, with string) {
+		e := party(m, dn, "a", with)
+		e.CallType = tlibpb.CallType_CALL_TYPE_INTERNAL
+		_ = b.call(e)
+	}
+	shows("- - -")
+	call(ringing, "1002", "1001")
+	shows("dialing 1002 8s")
+	call(released, "1002", "1001")
+	shows("- - -")
+	call(ringing, "1003", "1001")
+	shows("dialing 1003 8s")
+	call(established, "1003", "1001")
+	shows("- - -")
+	call(established, "1001", "1003")
+	shows("established 1003 8s")
+	call(released, "1001", "1003")
+	call(released, "1003", "1001")
+	shows("- - -")
+	if len(b.calls.dials)+len(b.calls.up)+len(b.calls.calls) != 0 {
+		t.Errorf("left: %+v", b.calls)
 	}
 }
 
