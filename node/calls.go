@@ -12,10 +12,8 @@ import (
 // caller gives the SIP port's calls to the routing.
 type caller struct{ n *Node }
 
-// Serve implements sip.Caller.
-func (c caller) Serve(ctx context.Context, in *sip.Call) {
-	c.n.routing.Serve(ctx, &arrival{in: in})
-}
+// Arrive implements sip.Caller.
+func (c caller) Arrive(in *sip.Call) { c.n.routing.Arrive(&arrival{in: in}) }
 
 // arrival is a call at the SIP port as the routing sees it.
 type arrival struct {
@@ -46,8 +44,14 @@ func (a *arrival) Reject(code int, reason string) {
 	a.in.Reject(code, reason)
 }
 
-// Try implements session.Call.
-func (a *arrival) Try(ctx context.Context, t session.Target, progress func(code int)) session.Outcome {
+// GaveUp implements session.Call.
+func (a *arrival) GaveUp() bool { return a.in.GaveUp() }
+
+// Go implements session.Call.
+func (a *arrival) Go(f func(context.Context)) { a.in.Go(f) }
+
+// Send implements session.Call.
+func (a *arrival) Send(t session.Target, progress func(code int), done func(session.Outcome)) session.Stopper {
 	target := sip.Target{Deliver: t.Deliver, NoAnswer: t.NoAnswer}
 	switch {
 	case t.NodeAddr != "":
@@ -55,16 +59,18 @@ func (a *arrival) Try(ctx context.Context, t session.Target, progress func(code 
 	case t.TrunkAddr != "":
 		target.Trunk = sip.TrunkHop{Addr: t.TrunkAddr, Number: t.Number}
 	}
-	a.last = a.in.Try(ctx, target, func(p sip.Progress) { progress(p.Code) })
-	out := session.Outcome{Answered: a.last.Answered, Code: a.last.Code, Reason: a.last.Reason, Retry: a.last.Retry}
-	if a.last.Dialog != nil {
-		out.Released = a.last.Dialog.Released
-	}
-	return out
+	return a.in.Send(target, func(p sip.Progress) { progress(p.Code) }, func(o sip.Outcome) {
+		a.last = o
+		out := session.Outcome{Answered: o.Answered, Code: o.Code, Reason: o.Reason, Retry: o.Retry}
+		if o.Dialog != nil {
+			out.Over = func(then func()) { o.Dialog.Then(func(sip.Side) { then() }) }
+		}
+		done(out)
+	})
 }
 
-// delivered keeps a DN busy while this node delivers a call to it.
-func (n *Node) delivered(number dn.Number, up bool) { n.owner.Busy(number, up) }
+// delivered keeps a DN busy while this node delivers calls to it.
+func (n *Node) delivered(number dn.Number, more bool) { n.owner.Busy(number, more) }
 
 // routeSecret is what all nodes make and read route tokens with. Without a
 // cluster key it keeps out no more than the cluster does without one.

@@ -27,7 +27,6 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	count("sip_malformed_total", "Messages refused as malformed.", st.Malformed)
 	count("sip_calls_total", "Calls that began at this node.", st.Calls)
 	count("sip_overload_total", "Calls and registrations refused for being too many (503).", st.Overload)
-	count("sip_overrun_total", "Datagrams lost because too many waited.", st.Overrun)
 	count("sip_panics_total", "Requests that failed inside the node.", st.Panics)
 	count("location_flush_failures_total", "Answers given although the location store could not be written.", st.FlushFailures)
 	emit(api.Sample{Name: "sip_bindings", Help: "Bindings of the DNs registered here.", Value: float64(st.Bindings)})

@@ -1,20 +1,20 @@
 package sip
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
 // Progress is a provisional answer on its way to the caller.
 type Progress struct{ Code int }
 
-// Outcome is what became of a Try.
+// Outcome is what became of a Send.
 type Outcome struct {
 	Code   int
 	Reason string
@@ -35,220 +35,196 @@ const (
 	lastWords = 2 * time.Second
 )
 
-// attempt is one Try: the branches to a target and what comes back of them.
-// Events come from workers and timers; the goroutine of Serve handles them.
-type attempt struct {
+// Attempt is one Send: the branches to a target and what comes back of them.
+type Attempt struct {
 	c        *Call
-	on       func(Progress)
+	on       func(Progress) // may be nil
+	done     func(Outcome)
 	branches []*branch
 	later    [][]leg // groups of lesser q
 	stopped  *Outcome
 	answered *Outcome
-	end      func() // of the DN's busy state; nil without one
+	over     bool
+	// delivers is the DN whose phones ring; "" when they are not here.
+	delivers dn.Number
 
-	mu    sync.Mutex
-	queue []event
-	over  bool // nobody reads the queue any more
-	wake  chan struct{}
+	noAnswer, timerC, silence, lastWords transaction.Alarm
 }
 
-type event struct {
-	b   *branch
-	res *message.Message
-	err error
+// The alarms of an attempt.
+const (
+	alarmNoAnswer = iota
+	alarmTimerC
+	alarmSilence
+	alarmLastWords
+)
+
+// send begins an attempt.
+func (c *Call) send(t Target, on func(Progress), done func(Outcome)) *Attempt {
+	a := &Attempt{c: c, on: on, done: done}
+	for what, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
+		*x = transaction.Alarm{Layer: c.sh.Layer, Owner: a, What: uint8(what)}
+	}
+	c.try = a
+	a.begin(t)
+	return a
 }
 
-// Try sends the call on and waits until it is answered, refused, or has rung
-// for too long, or ctx ended, which cancels it. After a failure it may be
-// called again.
-func (c *Call) Try(ctx context.Context, t Target, on func(Progress)) Outcome {
-	if c.abandoned() {
-		return Outcome{Code: 487, Reason: "Request Terminated"}
+func (a *Attempt) begin(t Target) {
+	c := a.c
+	switch {
+	case a.stopped != nil:
+		a.finish(*a.stopped)
+		return
+	case c.gaveUp || c.final:
+		a.finish(Outcome{Code: 487, Reason: "Request Terminated"})
+		return
+	case c.p.ctx.Err() != nil:
+		a.finish(Outcome{Code: 503, Reason: "Service Unavailable"})
+		return
+	}
+	if name, known := c.known(&t); !known {
+		a.beginLater(name, t)
+		return
 	}
 	legs, out := c.legs(&t)
 	if len(legs) == 0 {
-		return out
-	}
-	a := &attempt{c: c, on: on, later: groups(legs), wake: make(chan struct{}, 1)}
-	if t.Deliver != "" && c.invite {
-		a.end = c.p.busy.begin(t.Deliver)
-	}
-	out = a.run(ctx, &t)
-	a.close()
-	if !out.Answered && a.end != nil {
-		a.end()
-	}
-	return out
-}
-
-// run is the conversation with the branches.
-func (a *attempt) run(ctx context.Context, t *Target) Outcome {
-	clocks := a.clocks(t)
-	defer clocks.stop()
-	a.next()
-	gone, done := a.c.gone, ctx.Done()
-	for {
-		if out, ok := a.judge(); ok {
-			return out
-		}
-		select {
-		case <-a.wake:
-			a.drain(clocks)
-		case <-gone:
-			gone = nil
-			a.stop(clocks, Outcome{Code: 487, Reason: "Request Terminated"})
-		case <-done:
-			done = nil
-			a.stop(clocks, Outcome{Code: 487, Reason: "Request Terminated"})
-		case <-clocks.noAnswer:
-			a.stop(clocks, Outcome{Code: 408, Reason: "No Answer"})
-		case <-of(clocks.timerC):
-			a.stop(clocks, Outcome{Code: 408, Reason: "Request Timeout"})
-		case <-of(clocks.silence):
-			a.unheard()
-		case <-of(clocks.lastWords):
-			a.settle()
-		case <-a.c.p.s.closed:
-			return Outcome{Code: 503, Reason: "Service Unavailable"}
-		}
-	}
-}
-
-// clocks are the times that an attempt may take.
-type clocks struct {
-	noAnswer                   <-chan time.Time
-	timerC, silence, lastWords *time.Timer
-	ring                       time.Duration
-}
-
-func (a *attempt) clocks(t *Target) *clocks {
-	k := &clocks{ring: a.c.p.s.cfg.TimerC}
-	if a.c.invite {
-		k.silence, k.timerC = time.NewTimer(silence), time.NewTimer(k.ring)
-		if t.NoAnswer > 0 {
-			k.noAnswer = time.After(t.NoAnswer)
-		}
-	}
-	return k
-}
-
-func (k *clocks) stop() {
-	for _, t := range [...]*time.Timer{k.timerC, k.silence, k.lastWords} {
-		if t != nil {
-			t.Stop()
-		}
-	}
-}
-
-// of is the channel of a timer that may be none.
-func of(t *time.Timer) <-chan time.Time {
-	if t == nil {
-		return nil
-	}
-	return t.C
-}
-
-// tell queues what a branch heard; what comes behind the end is late.
-func (a *attempt) tell(e event) {
-	a.mu.Lock()
-	over := a.over
-	if !over {
-		a.queue = append(a.queue, e)
-	}
-	a.mu.Unlock()
-	if over {
-		e.b.late(e.res)
+		a.finish(out)
 		return
 	}
-	select {
-	case a.wake <- struct{}{}:
-	default:
+	a.later = groups(legs)
+	if c.invite {
+		a.silence.Set(silence)
+		a.timerC.Set(c.p.s.cfg.TimerC)
+		if t.NoAnswer > 0 {
+			a.noAnswer.Set(t.NoAnswer)
+		}
+		a.delivers = t.Deliver
+		c.p.delivered(t.Deliver, true)
 	}
+	a.next()
+	a.check()
 }
 
-// close lets go of the branches: those that ring yet are stopped, and what was
-// queued is late.
-func (a *attempt) close() {
-	for _, b := range a.branches {
-		b.cancel()
-	}
-	a.mu.Lock()
-	a.over = true
-	queue := a.queue
-	a.queue = nil
-	a.mu.Unlock()
-	for _, b := range a.branches {
-		b.final = nil // its branches outlive the attempt
-	}
-	for _, e := range queue {
-		e.b.late(e.res)
-	}
-}
-
-func (a *attempt) drain(k *clocks) {
-	a.mu.Lock()
-	queue := a.queue
-	a.queue = nil
-	a.mu.Unlock()
-	for i, e := range queue {
-		if a.answered != nil {
-			for _, e := range queue[i:] {
-				e.b.late(e.res)
-			}
+// beginLater begins when the target's name was looked up, which is done beside.
+func (a *Attempt) beginLater(name string, t Target) {
+	p := a.c.p
+	found := func() {
+		_, err := p.names.find(p.ctx, name)
+		a.c.sh.Lock()
+		defer a.c.sh.Unlock()
+		if err != nil && a.stopped == nil {
+			a.finish(unreached(503, "The address is not known"))
 			return
 		}
-		a.event(e, k)
+		a.begin(t)
 	}
+	if !p.spawn(found) {
+		a.finish(Outcome{Code: 503, Reason: "Service Unavailable"})
+	}
+}
+
+// delivered tells that this node delivers one call more to a DN, or one less.
+func (p *proxy) delivered(n dn.Number, more bool) {
+	if p.s.cfg.Delivered != nil && n != "" {
+		p.s.cfg.Delivered(n, more)
+	}
+}
+
+// Fire implements transaction.Owner.
+func (a *Attempt) Fire(what uint8) {
+	switch what {
+	case alarmNoAnswer:
+		a.stop(Outcome{Code: 408, Reason: "No Answer"})
+	case alarmTimerC:
+		a.stop(Outcome{Code: 408, Reason: "Request Timeout"})
+	case alarmSilence:
+		a.unheard()
+	case alarmLastWords:
+		a.settle()
+	}
+	a.check()
+}
+
+// Stop gives up: what rings is told so, and done hears of it soon.
+func (a *Attempt) Stop() {
+	a.c.sh.Lock()
+	defer a.c.sh.Unlock()
+	a.giveUp()
+}
+
+// giveUp stops because nobody wants the call any more.
+func (a *Attempt) giveUp() {
+	if a.over {
+		return
+	}
+	a.stop(Outcome{Code: 487, Reason: "Request Terminated"})
+	if a.c.p.ctx.Err() != nil {
+		a.settle() // the server stops
+	}
+	a.check()
+}
+
+// tell takes what a branch heard; what comes behind the end is late.
+func (a *Attempt) tell(b *branch, res *message.Message, err error) {
+	if a.over {
+		b.late(res)
+		return
+	}
+	a.event(b, res, err)
+	a.check()
 }
 
 // event is RFC 3261 §16.7 for one response.
-func (a *attempt) event(e event, k *clocks) {
-	b := e.b
+func (a *Attempt) event(b *branch, res *message.Message, err error) {
 	if b.final != nil {
 		return
 	}
 	switch {
-	case errors.Is(e.err, errNoFlow):
+	case errors.Is(err, errNoFlow):
 		b.final = &result{code: 480, reason: "The phone's connection is gone", retry: true}
-	case e.err != nil:
+	case errors.Is(err, transaction.ErrUnsent):
+		b.final = &result{code: 503, reason: "No way there", retry: true}
+	case err != nil:
 		b.final = &result{code: 408, reason: "Request Timeout", retry: b.leg.silent && !b.heard}
-	case e.res.Status < 200:
+	case res.Status < 200:
 		b.heard = true
-		if e.res.Status == 100 {
+		if res.Status == 100 {
 			return
 		}
-		if k.timerC != nil {
-			k.timerC.Reset(k.ring)
+		if a.c.invite {
+			a.timerC.Set(a.c.p.s.cfg.TimerC)
 		}
 		if a.stopped == nil {
-			a.c.respond(e.res, nil)
+			a.c.respond(res, nil)
 			if a.on != nil {
-				a.on(Progress{Code: e.res.Status})
+				a.on(Progress{Code: res.Status})
 			}
 		}
-	case e.res.Status < 300:
-		b.final = &result{code: e.res.Status, res: e.res}
-		a.won(b, e.res)
+	case res.Status < 300:
+		b.final = &result{code: res.Status}
+		a.won(b, res)
 	default:
-		b.final = &result{code: e.res.Status, reason: string(e.res.Reason), res: e.res, retry: b.leg.silent && e.res.Status == 503}
-		if e.res.Status >= 600 {
-			a.stop(k, Outcome{Code: 487, Reason: "Request Terminated"})
+		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.leg.silent && res.Status == 503}
+		if res.Status >= 600 {
+			a.stop(Outcome{Code: 487, Reason: "Request Terminated"})
 		}
 	}
 }
 
 // won passes a 2xx on and stops the others (§16.7 steps 5 and 10).
-func (a *attempt) won(b *branch, res *message.Message) {
+func (a *Attempt) won(b *branch, res *message.Message) {
 	c := a.c
 	out := &Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}
 	a.answered = out
-	c.finish()
 	if c.invite {
-		out.Dialog = c.p.dialogs.begin(res, a.end)
-	} else if a.end != nil {
-		a.end()
+		out.Dialog = c.p.dialogs.begin(res)
+		if n := a.delivers; n != "" {
+			out.Dialog.Then(func(Side) { c.p.delivered(n, false) })
+		}
 	}
 	c.respond(res, c.sessionLines(res))
+	c.finish()
 	for _, other := range a.branches {
 		if other != b {
 			other.cancel()
@@ -256,25 +232,22 @@ func (a *attempt) won(b *branch, res *message.Message) {
 	}
 }
 
-func (a *attempt) cancelAll() {
+// stop gives up: what rings is canceled, and has a while to say so. A 2xx that
+// crosses the CANCEL is passed on.
+func (a *Attempt) stop(why Outcome) {
+	if a.stopped != nil {
+		return
+	}
+	a.stopped = &why
+	a.later = nil
 	for _, b := range a.branches {
 		b.cancel()
 	}
-}
-
-// stop gives up: what rings is canceled, and has a while to say so. A 2xx that
-// crosses the CANCEL is passed on.
-func (a *attempt) stop(k *clocks, why Outcome) {
-	if a.stopped == nil {
-		a.stopped = &why
-		a.later = nil
-		a.cancelAll()
-		k.lastWords = time.NewTimer(lastWords)
-	}
+	a.lastWords.Set(lastWords)
 }
 
 // settle stops waiting for those that were told to stop. A 2xx of theirs is late.
-func (a *attempt) settle() {
+func (a *Attempt) settle() {
 	for _, b := range a.branches {
 		if b.final == nil {
 			b.final = &result{code: 487, reason: "Request Terminated"}
@@ -283,7 +256,7 @@ func (a *attempt) settle() {
 }
 
 // unheard gives up on nodes and gateways that have not said a word.
-func (a *attempt) unheard() {
+func (a *Attempt) unheard() {
 	for _, b := range a.branches {
 		if b.final == nil && b.leg.silent && !b.heard {
 			b.final = &result{code: 408, reason: "Request Timeout", retry: true}
@@ -292,21 +265,33 @@ func (a *attempt) unheard() {
 	}
 }
 
+// check ends the attempt when there is an outcome.
+func (a *Attempt) check() {
+	if a.over || len(a.branches) == 0 {
+		return
+	}
+	if out, ok := a.judge(); ok {
+		a.finish(out)
+	}
+}
+
 // judge tells whether the attempt is over, and begins the next group when this
 // one failed.
-func (a *attempt) judge() (Outcome, bool) {
+func (a *Attempt) judge() (Outcome, bool) {
 	for {
 		if a.answered != nil {
 			return *a.answered, true
 		}
-		results := make([]result, 0, len(a.branches))
 		for _, b := range a.branches {
 			if b.final == nil {
 				return Outcome{}, false
 			}
-			results = append(results, *b.final)
 		}
 		if len(a.later) == 0 {
+			results := make([]result, 0, len(a.branches))
+			for _, b := range a.branches {
+				results = append(results, *b.final)
+			}
 			return verdict(results, a.stopped), true
 		}
 		a.next()
@@ -314,12 +299,32 @@ func (a *attempt) judge() (Outcome, bool) {
 }
 
 // next sends to the group with the highest q that is left.
-func (a *attempt) next() {
+func (a *Attempt) next() {
 	group := a.later[0]
 	a.later = a.later[1:]
 	for i := range group {
 		a.branches = append(a.branches, a.send(&group[i]))
 	}
+}
+
+// finish lets go of the branches: those that ring yet are stopped.
+func (a *Attempt) finish(out Outcome) {
+	a.over = true
+	for _, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
+		x.Stop()
+	}
+	for _, b := range a.branches {
+		b.cancel()
+		b.final = nil // the branch outlives the attempt
+	}
+	if a.c.try == a {
+		a.c.try = nil
+	}
+	if !out.Answered || out.Dialog == nil {
+		a.c.p.delivered(a.delivers, false)
+	}
+	a.done(out)
+	a.done, a.on, a.later = nil, nil, nil
 }
 
 // sessionAsked is the Session-Expires that is asked for, in seconds (RFC 4028 §8.1).

@@ -1,23 +1,19 @@
 package sip
 
 import (
-	"sync"
-
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
 // branch is one client transaction of an attempt.
 type branch struct {
-	a      *attempt
+	a      *Attempt
 	leg    *leg
 	client *transaction.Client // nil when nothing was sent
 	heard  bool
 	final  *result
 	cseq   uint32
-
-	mu   sync.Mutex
-	hung []byte // the ACK of a 2xx that nobody waited for
+	hung   []byte // the ACK of a 2xx that nobody waited for
 }
 
 // result is how a branch ended.
@@ -25,39 +21,47 @@ type result struct {
 	code   int
 	reason string
 	retry  bool
-	res    *message.Message
+	res    *message.Message // of a failure
 }
 
 // send begins a branch. One that can't be sent has ended with 503.
-func (a *attempt) send(l *leg) *branch {
+func (a *Attempt) send(l *leg) *branch {
 	c, b := a.c, &branch{a: a, leg: l}
 	id := c.p.branch(c.mark)
-	realm := c.p.s.cfg.Machine.View().Options().GetRealm()
 	ch := message.Changes{
-		URI: l.uri, Via: l.to.via(id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l),
-		Drop: func(h *message.Header) bool { return c.p.ours(h, realm) }, Lines: c.sessionTimer(),
+		URI: l.uri, Via: l.to.via(id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
+	}
+	if c.req.Has(message.ProxyAuthorization) {
+		realm := c.p.s.cfg.Machine.View().Options().GetRealm()
+		ch.Drop = func(h *message.Header) bool { return c.p.ours(h, realm) }
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
-	text := c.req.AppendForwarded(make([]byte, 0, len(c.req.Body)+1536), &ch)
 	var err error
-	b.client, err = c.p.layer.Send(id, string(c.req.Method), &l.to, text, func(res *message.Message, err error) { a.tell(event{b, res, err}) })
+	b.client, err = c.sh.Send(id, string(c.req.Method), &l.to, c.sh.forward(c.req, &ch), b.on)
 	if err != nil {
 		b.final = &result{code: 503, reason: "No way there", retry: true}
 		return b
 	}
 	if ended := l.to.ended(); ended != nil {
-		go b.watch(ended)
+		over := b.client.Done()
+		c.p.spawn(func() { b.watch(ended, over) })
 	}
 	return b
 }
 
+func (b *branch) on(res *message.Message, err error) { b.a.tell(b, res, err) }
+
 // watch ends the branch when the phone's connection does.
-func (b *branch) watch(ended <-chan struct{}) {
+func (b *branch) watch(ended, over <-chan struct{}) {
 	select {
+	case <-over:
+	case <-b.a.c.p.ctx.Done():
 	case <-ended:
+		sh := b.a.c.sh
+		sh.Lock()
+		defer sh.Unlock()
 		b.client.Terminate()
-		b.a.tell(event{b: b, err: errNoFlow})
-	case <-b.client.Done():
+		b.a.tell(b, nil, errNoFlow)
 	}
 }
 
@@ -84,8 +88,6 @@ func (b *branch) late(res *message.Message) {
 // hangUp ends a call that was answered when the caller had been told
 // otherwise: ACK and BYE, as its caller would.
 func (b *branch) hangUp(res *message.Message) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.hung != nil {
 		_ = b.leg.to.Send(b.hung) // the 2xx comes again
 		return
@@ -95,16 +97,15 @@ func (b *branch) hangUp(res *message.Message) {
 	_ = b.leg.to.Send(b.hung)
 	id := p.branch(b.a.c.mark)
 	bye := inDialog(res, "BYE", b.cseq+1, p.downstream(res), b.leg.to.via(id))
-	_, _ = p.layer.Send(id, "BYE", &b.leg.to, bye, func(*message.Message, error) {}) // nobody waits for it
+	_, _ = b.a.c.sh.Send(id, "BYE", &b.leg.to, bye, func(*message.Message, error) {}) // nobody waits for it
 }
 
 // downstream is the route from here to who answered: the entries above ours,
 // the nearest first.
 func (p *proxy) downstream(res *message.Message) (routes [][]byte) {
-	o := p.own(res.Get(message.CallID))
 	for _, r := range res.Elements(message.RecordRoute) {
 		a, _ := message.ParseAddress(r)
-		if k, _ := o.entry(a.URI); k != nil && o.here(k) {
+		if k, _ := p.own.entry(res.Get(message.CallID), a.URI); k != nil && p.own.here(k) {
 			return routes
 		}
 		routes = append([][]byte{r}, routes...)

@@ -3,8 +3,6 @@ package sip
 import (
 	"context"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -13,11 +11,11 @@ import (
 )
 
 // Caller is told of every INVITE that begins a call at this node, and decides
-// by the Call's methods. Each Serve has a goroutine of its own. ctx ends when
-// the caller gave up or the server stops. A call that has no final answer when
-// Serve returns is answered 500, or 487 when the caller gave up.
+// by the Call's methods.
 type Caller interface {
-	Serve(ctx context.Context, c *Call)
+	// Arrive must not wait: whoever has to does so in Call.Go. A call is up until
+	// it has a final answer.
+	Arrive(c *Call)
 }
 
 // Kind says where a call comes from.
@@ -43,31 +41,36 @@ type Origin struct {
 	hop hop
 }
 
-// Call is a new INVITE at this node. Its methods are for the goroutine of Serve.
+// Call is a new INVITE at this node. Its methods may be called from any
+// goroutine; none waits. What they are given to call back is called
+// one after the other, in the order in which it happened, and must not wait.
 type Call struct {
 	p      *proxy
-	req    *message.Message
+	sh     *shard // its lock guards all below
 	back   *hop
 	mark   [13]byte
 	origin Origin
 	called string
-	id     string
 	invite bool // false for a request outside of calls
 	timer  bool // we asked for a session timer
 	srv    *transaction.Server
-	gone   chan struct{} // closed when the caller gave up
-	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	gaveUp  bool
-	final   bool
-	ringing *time.Timer
+	req    *message.Message // nil after the final answer
+	try    *Attempt         // under way; nil when none is
+	rings  transaction.Alarm
+	rang   bool
+	gaveUp bool
+	final  bool
+	cancel context.CancelFunc // of Go's context; nil without one
+	over   chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
 }
 
-func newCall(p *proxy, m *message.Message, in *packet, mark [13]byte, o Origin) *Call {
-	u, _ := message.ParseURI(m.URI)
-	c := &Call{p: p, req: m, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), id: string(m.Get(message.CallID)),
-		invite: string(m.Method) == "INVITE", gone: make(chan struct{})}
+// newCall makes one of a message that is served now.
+func (p *proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte, o Origin) *Call {
+	req := m.Clone()
+	u, _ := message.ParseURI(req.URI)
+	c := &Call{p: p, sh: sh, req: req, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
+	c.rings = transaction.Alarm{Layer: sh.Layer, Owner: c}
 	c.timer = c.asksTimer()
 	return c
 }
@@ -78,55 +81,49 @@ func (c *Call) Origin() Origin { return c.origin }
 // Called is the user part of the Request-URI.
 func (c *Call) Called() string { return c.called }
 
-// ID is the Call-ID.
-func (c *Call) ID() string { return c.id }
-
-// Header is the value of the first header of that name, "" without one. Names
-// are those of RFC 3261, not the compact forms.
-func (c *Call) Header(name string) string {
-	for _, h := range c.req.Headers {
-		if strings.EqualFold(string(h.Name), name) {
-			return string(h.Value)
-		}
-	}
-	return ""
+// GaveUp tells whether the caller gave up before there was a final answer.
+func (c *Call) GaveUp() bool {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	return c.gaveUp
 }
+
+// maxCalls bounds the calls that are being set up here at a time.
+const maxCalls = 50_000
 
 // ringAgain is after how long a 180 is repeated (RFC 3261 §13.3.1.1).
 const ringAgain = time.Minute
 
 // Ring tells the caller that it has to wait: 180, again each minute.
 func (c *Call) Ring() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.final || c.ringing != nil {
-		return
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	if !c.final && !c.rang {
+		c.rang = true
+		c.Fire(0)
 	}
-	c.ringing = time.AfterFunc(ringAgain, c.ringAgain)
-	c.ring()
 }
 
-func (c *Call) ring() {
-	_ = c.srv.Respond(180, c.p.answer(c.req, &answer{code: 180, reason: "Ringing"})) // it is repeated
-}
-
-func (c *Call) ringAgain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.final {
-		c.ringing.Reset(ringAgain)
-		c.ring()
-	}
+// Fire implements transaction.Owner: it rings again.
+func (c *Call) Fire(uint8) {
+	c.rings.Set(ringAgain)
+	_ = c.srv.Respond(180, c.p.answer(c.sh, c.req, &answer{code: 180, reason: "Ringing"})) // it is repeated
 }
 
 // Reject gives the final answer; headers are lines "Name: value". Only the
 // first final answer counts, and a caller who gave up gets 487.
 func (c *Call) Reject(code int, reason string, headers ...string) {
-	if !c.finish() {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	c.reject(code, reason, headers...)
+}
+
+func (c *Call) reject(code int, reason string, headers ...string) {
+	if c.final {
 		return
 	}
 	a := answer{code: code, reason: reason}
-	if c.abandoned() {
+	if c.gaveUp {
 		a.set(487, "Request Terminated")
 		headers = nil
 	}
@@ -134,130 +131,159 @@ func (c *Call) Reject(code int, reason string, headers ...string) {
 		a.lines = append(append(a.lines, h...), "\r\n"...)
 	}
 	c.p.s.stats.answered(a.code)
-	_ = c.srv.Respond(a.code, c.p.answer(c.req, &a)) // the transaction repeats it
+	_ = c.srv.Respond(a.code, c.p.answer(c.sh, c.req, &a)) // the transaction repeats it
+	c.finish()
 }
 
-// Pass gives the caller the answer that a Try ended with, as it came: for a
+// Pass gives the caller the answer that a Send ended with, as it came: for a
 // failure that nothing else is tried after.
 func (c *Call) Pass(o Outcome) {
-	if o.Answered {
-		return
-	}
-	if !c.invite && o.res == nil && o.Code == 408 {
-		c.finish()
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	c.pass(o)
+}
+
+func (c *Call) pass(o Outcome) {
+	switch {
+	case o.Answered || c.final:
+	case !c.invite && o.res == nil && o.Code == 408:
 		c.srv.Terminate() // a 408 would come too late (RFC 4320 §4.2)
-		return
-	}
-	if o.res == nil || c.abandoned() {
-		c.Reject(o.Code, o.Reason)
-		return
-	}
-	if c.finish() {
+		c.finish()
+	case o.res == nil || c.gaveUp:
+		c.reject(o.Code, o.Reason)
+	default:
 		c.p.s.stats.answered(o.Code)
 		c.respond(o.res, nil)
+		c.finish()
 	}
 }
 
-// finish claims the final answer; false when there was one.
-func (c *Call) finish() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// finish notes that the caller has a final answer.
+func (c *Call) finish() {
 	if c.final {
-		return false
+		return
 	}
 	c.final = true
-	if c.ringing != nil {
-		c.ringing.Stop()
+	c.req = nil // what comes late needs no more of it
+	c.rings.Stop()
+	if c.over != nil {
+		close(c.over)
 	}
-	return true
+	c.p.end()
 }
 
 // respond passes a response on towards the caller (RFC 3261 §16.7 step 9).
 func (c *Call) respond(res *message.Message, lines []byte) {
-	b := res.AppendForwarded(make([]byte, 0, len(res.Body)+1024), &message.Changes{PopVia: true, Hops: -1, Lines: lines})
+	b := c.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Lines: lines})
 	if err := c.srv.Respond(res.Status, b); err != nil {
-		c.p.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", c.ID())
+		c.p.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", string(res.Get(message.CallID)))
 	}
 }
 
 // canceled implements canceler: the caller gave up.
 func (c *Call) canceled() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.gaveUp && !c.final {
-		c.gaveUp = true
-		close(c.gone)
+	if c.gaveUp || c.final {
+		return
+	}
+	c.gaveUp = true
+	if c.cancel != nil {
 		c.cancel()
+	}
+	if c.try != nil {
+		c.try.giveUp()
 	}
 }
 
-func (c *Call) abandoned() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.gaveUp
+// Send sends the call on: on hears of provisional answers, and done what became
+// of it, when it was answered, refused, has rung for too long or was stopped.
+// After a failure it may be called again, from done or later. One at a time.
+func (c *Call) Send(t Target, on func(Progress), done func(Outcome)) *Attempt {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	var heard func(Progress)
+	if on != nil {
+		heard = func(x Progress) { c.sh.After(c.guard(func() { on(x) })) }
+	}
+	return c.send(t, heard, func(o Outcome) { c.sh.After(c.guard(func() { done(o) })) })
 }
 
-// maxCalls bounds the calls that are being set up here at a time.
-const maxCalls = 50_000
-
-// start gives a new call to the Caller.
-func (p *proxy) start(ctx context.Context, c *Call, key string) {
-	p.s.stats.calls.Add(1)
-	p.goServe(ctx, c, key, p.s.cfg.Calls.Serve)
+// Go runs f on a goroutine of its own, where it may wait. Its context ends when
+// the caller gave up or the server stops. When f returns, a call without final
+// answer is answered 500, or 487 when the caller gave up.
+func (c *Call) Go(f func(ctx context.Context)) {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	ctx, cancel := context.WithCancel(c.p.ctx)
+	if c.cancel = cancel; c.gaveUp {
+		cancel()
+	}
+	ok := c.p.spawn(func() {
+		defer cancel()
+		c.guard(func() { f(ctx) })()
+		c.Reject(500, "Server Internal Error")
+	})
+	if !ok {
+		cancel()
+		c.reject(503, "Service Unavailable")
+	}
 }
 
-// deliver rings the phones of a DN for a peer, or hands them what is no call.
-func (p *proxy) deliver(ctx context.Context, c *Call, key string, n dn.Number) {
-	p.carry(ctx, c, key, Target{Deliver: n})
+// guard has a panic of f cost only its call.
+func (c *Call) guard(f func()) func() {
+	return func() {
+		defer func() {
+			if x := recover(); x != nil {
+				c.p.s.stats.panics.Add(1)
+				c.p.log.Error("a call made the node panic; it was answered 500", "panic", fmt.Sprint(x))
+				c.Reject(500, "Server Internal Error")
+			}
+		}()
+		f()
+	}
+}
+
+// arrive gives a new call to the Caller.
+func (p *proxy) arrive(c *Call, key transaction.Key) {
+	if p.open(c, key) {
+		p.s.stats.calls.Add(1)
+		c.sh.After(c.guard(func() { p.s.cfg.Calls.Arrive(c) }))
+	}
 }
 
 // carry sends a request to one target and passes back what comes of it.
-func (p *proxy) carry(ctx context.Context, c *Call, key string, t Target) {
-	p.goServe(ctx, c, key, func(ctx context.Context, c *Call) {
-		c.Pass(c.Try(ctx, t, nil))
-	})
+func (p *proxy) carry(c *Call, key transaction.Key, t Target) {
+	if p.open(c, key) {
+		c.send(t, nil, c.pass)
+	}
 }
 
-// goServe opens the server transaction and runs serve beside it.
-func (p *proxy) goServe(ctx context.Context, c *Call, key string, serve func(context.Context, *Call)) {
-	if p.active.Add(1) > maxCalls {
-		p.active.Add(-1)
+// open opens the server transaction.
+func (p *proxy) open(c *Call, key transaction.Key) bool {
+	if !p.begin() {
 		p.s.stats.overload.Add(1)
-		_ = c.back.Send(p.answer(c.req, &answer{code: 503, reason: "Service Unavailable", lines: []byte("Retry-After: 5\r\n")}))
-		return
+		_ = c.back.Send(p.answer(c.sh, c.req, &answer{code: 503, reason: "Service Unavailable", lines: []byte("Retry-After: 5\r\n")})) // it comes again
+		return false
 	}
-	ctx, c.cancel = context.WithCancel(ctx)
-	c.srv, _ = p.layer.Open(key, c.invite, c.back, c)
+	c.srv = c.sh.Open(key, c.invite, c.back, c)
 	if c.invite {
-		_ = c.srv.Respond(100, p.answer(c.req, &answer{code: 100, reason: "Trying"})) // the INVITE comes again
+		_ = c.srv.Respond(100, p.answer(c.sh, c.req, &answer{code: 100, reason: "Trying"})) // the INVITE comes again
 	}
-	p.waiting.Go(func() {
-		defer p.active.Add(-1)
-		defer c.cancel()
-		defer c.end()
-		if ended := c.back.ended(); ended != nil {
-			go c.watch(ctx, ended)
-		}
-		serve(ctx, c)
-	})
+	if ended := c.back.ended(); ended != nil {
+		over := make(chan struct{})
+		c.over = over
+		p.spawn(func() { c.watch(ended, over) })
+	}
+	return true
 }
 
 // watch gives the call up when the caller lost its connection.
-func (c *Call) watch(ctx context.Context, ended <-chan struct{}) {
+func (c *Call) watch(ended, over <-chan struct{}) {
 	select {
-	case <-ctx.Done():
+	case <-over:
+	case <-c.p.ctx.Done():
 	case <-ended:
+		c.sh.Lock()
+		defer c.sh.Unlock()
 		c.canceled()
 	}
-}
-
-// end answers a call that was left without an answer. A panic of the Caller
-// costs only its call.
-func (c *Call) end() {
-	if x := recover(); x != nil {
-		c.p.s.stats.panics.Add(1)
-		c.p.log.Error("a call made the node panic; it was answered 500", "panic", fmt.Sprint(x), "call", c.ID())
-	}
-	c.Reject(500, "Server Internal Error")
-	c.req = nil // what comes late needs no more of it
 }

@@ -10,10 +10,23 @@ import (
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
-// callerFunc is a Caller that is a function.
+// callerFunc is a Caller that is a function which waits.
 type callerFunc func(ctx context.Context, c *Call)
 
-func (f callerFunc) Serve(ctx context.Context, c *Call) { f(ctx, c) }
+func (f callerFunc) Arrive(c *Call) { c.Go(func(ctx context.Context) { f(ctx, c) }) }
+
+// Try is Send that waits. When ctx ends it is stopped.
+func (c *Call) Try(ctx context.Context, t Target, on func(Progress)) Outcome {
+	got := make(chan Outcome, 1)
+	a := c.Send(t, on, func(o Outcome) { got <- o })
+	select {
+	case o := <-got:
+		return o
+	case <-ctx.Done():
+		a.Stop()
+		return <-got
+	}
+}
 
 // toOwner is the plain call plane: each DN by the node that owns it, then by a
 // trunk. It waits for the end of the dialog.
@@ -150,6 +163,20 @@ func (s *script) do(c *siptest.Call, method string, code int, headers ...string)
 	return res
 }
 
+// over waits for the end of a dialog.
+func (s *script) over(d *Dialog) Side {
+	s.t.Helper()
+	ended := make(chan Side, 1)
+	d.Then(func(by Side) { ended <- by })
+	select {
+	case by := <-ended:
+		return by
+	case <-s.ctx.Done():
+		s.t.Fatal("the call never ends")
+		return Nobody
+	}
+}
+
 // up makes a call that is answered.
 func (s *script) up(from, to *siptest.UA, number string) (out, in *siptest.Call) {
 	s.t.Helper()
@@ -184,10 +211,8 @@ func TestProxy_CallsADNOfThisNode(t *testing.T) {
 			s.expect(out, "REFER")
 			s.do(in, "BYE", 200)
 			s.expect(out, "BYE")
-			d := (<-w.outcomes).Dialog
-			<-d.Released
-			if d.By() != CalledSide {
-				t.Error(d.By())
+			if by := s.over((<-w.outcomes).Dialog); by != CalledSide {
+				t.Error(by)
 			}
 		})
 	}

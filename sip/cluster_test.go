@@ -56,10 +56,8 @@ func TestCluster_CallsADNOfTheOtherNode(t *testing.T) {
 			}
 			s.do(out, "BYE", 200)
 			s.expect(in, "BYE")
-			d := (<-n1.outcomes).Dialog
-			<-d.Released
-			if d.By() != CallerSide {
-				t.Error(d.By())
+			if by := s.over((<-n1.outcomes).Dialog); by != CallerSide {
+				t.Error(by)
 			}
 		})
 	}
@@ -253,9 +251,9 @@ func TestTrunk_ALoopEnds(t *testing.T) {
 	s.await(out, 486)
 }
 
-func TestDelivered_TellsTheFirstAndTheLast(t *testing.T) {
+func TestDelivered_TellsEachCallAndItsEnd(t *testing.T) {
 	told := make(chan string, 16)
-	w := callWorld(t, func(c *Config) { c.Delivered = func(n dn.Number, up bool) { told <- fmt.Sprint(n, up) } }, "1001", "1002")
+	w := callWorld(t, func(c *Config) { c.Delivered = func(n dn.Number, more bool) { told <- fmt.Sprint(n, more) } }, "1001", "1002")
 	s := newScript(t)
 	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
 	want := func(what string) {
@@ -274,6 +272,8 @@ func TestDelivered_TellsTheFirstAndTheLast(t *testing.T) {
 	second := s.place(a, "1002")
 	s.ok(s.take(b).Refuse(486, "Busy Here"))
 	s.await(second, 486)
+	want("1002true")
+	want("1002false")
 	s.do(out, "BYE", 200)
 	want("1002false")
 	if len(told) > 0 {
@@ -304,14 +304,8 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	s.ok(in.Answer("Session-Expires: 1;refresher=uas"))
 	s.await(out, 200)
 	s.ok(out.Ack())
-	d := (<-w.outcomes).Dialog
-	select {
-	case <-d.Released:
-		if d.By() != Nobody {
-			t.Error(d.By())
-		}
-	case <-s.ctx.Done():
-		t.Error("the call never ends")
+	if by := s.over((<-w.outcomes).Dialog); by != Nobody {
+		t.Error(by)
 	}
 }
 

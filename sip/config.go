@@ -47,9 +47,9 @@ type Config struct {
 	// Advertise is the host:port that others reach this port by; "" takes the
 	// one that is listened on.
 	Advertise string
-	// Delivered is told when a DN's first call that this node delivers begins,
-	// and when its last ends; nil for nobody. It must not wait.
-	Delivered func(n dn.Number, up bool)
+	// Delivered is told when this node delivers one call more to a DN, and when
+	// one is over; nil for nobody. It must not wait nor call the Server.
+	Delivered func(n dn.Number, more bool)
 	// Rate is how many new calls, and new registrations, are taken in a second;
 	// more are answered 503. 0 is no limit.
 	Rate int

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"hash/maphash"
 	"strconv"
 	"sync"
 	"time"
@@ -22,37 +23,49 @@ const (
 )
 
 // Dialog is an answered call. Nothing that is passed on needs it: it is for
-// those who want to know when the call ends.
+// those who want to know when the call ends: a BYE was answered, or its session
+// timer ran out.
 type Dialog struct {
-	// Released is closed when the dialog ended: a BYE was answered, or its
-	// session timer ran out.
-	Released <-chan struct{}
-
-	released chan struct{}
-	end      func() // may be nil
-
-	// Below is guarded by dialogs.mu.
+	in *dialogs
+	// Below is guarded by in.mu.
+	over     bool
 	by       Side
 	deadline time.Time
+	then     []func(Side)
+	next     *Dialog // of the same call, which passed here twice
 }
 
-// By says who hung up, once Released is closed.
-func (d *Dialog) By() Side {
-	select {
-	case <-d.Released:
-		return d.by
-	default:
-		return Nobody
+// Then has f called when the dialog has ended, at once when it has already. It
+// is told who hung up, and must not wait.
+func (d *Dialog) Then(f func(by Side)) {
+	d.in.mu.Lock()
+	if !d.over {
+		d.then = append(d.then, f)
+		d.in.mu.Unlock()
+		return
 	}
+	d.in.mu.Unlock()
+	f(d.by)
 }
 
-// dialogKey names a dialog as the caller sees it.
-type dialogKey struct{ callID, caller, called string }
+// dialogKey names a dialog as the caller sees it: what Call-ID and tags come to.
+type dialogKey [2]uint64
 
-func (k dialogKey) turned() dialogKey { return dialogKey{k.callID, k.called, k.caller} }
+var dialogSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func keyOf(m *message.Message) dialogKey {
-	return dialogKey{string(m.Get(message.CallID)), string(m.Tag(message.From)), string(m.Tag(message.To))}
+func dialogKeyOf(callID, caller, called []byte) dialogKey {
+	var buf [192]byte
+	b := append(append(buf[:0], callID...), 0)
+	b = append(append(b, caller...), 0)
+	b = append(b, called...)
+	return dialogKey{maphash.Bytes(dialogSeeds[0], b), maphash.Bytes(dialogSeeds[1], b)}
+}
+
+// dialogKeys are the key of a message's dialog if the caller is in From, and if
+// it is in To.
+func dialogKeys(m *message.Message) (straight, turned dialogKey) {
+	callID, from, to := m.Get(message.CallID), m.Tag(message.From), m.Tag(message.To)
+	return dialogKeyOf(callID, from, to), dialogKeyOf(callID, to, from)
 }
 
 const (
@@ -68,21 +81,21 @@ type dialogs struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	open map[dialogKey][]*Dialog // several of a call that passes here twice
+	open map[dialogKey]*Dialog
 }
 
 func newDialogs(now func() time.Time) *dialogs {
-	return &dialogs{now: now, open: map[dialogKey][]*Dialog{}}
+	return &dialogs{now: now, open: map[dialogKey]*Dialog{}}
 }
 
-// begin notes a call that was answered with res; end is called when it is over.
-func (d *dialogs) begin(res *message.Message, end func()) *Dialog {
-	released := make(chan struct{})
-	x := &Dialog{Released: released, released: released, end: end, deadline: d.now().Add(lifetime(res))}
+// begin notes a call that was answered with res.
+func (d *dialogs) begin(res *message.Message) *Dialog {
+	k, _ := dialogKeys(res)
+	x := &Dialog{in: d, deadline: d.now().Add(lifetime(res))}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := keyOf(res)
-	d.open[k] = append(d.open[k], x)
+	x.next = d.open[k]
+	d.open[k] = x
 	return x
 }
 
@@ -113,38 +126,43 @@ func sessionExpires(m *message.Message) int64 {
 
 // refreshed notes an answered re-INVITE or UPDATE.
 func (d *dialogs) refreshed(res *message.Message) {
+	straight, turned := dialogKeys(res)
+	until := d.now().Add(lifetime(res))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := keyOf(res)
-	for _, k := range [...]dialogKey{k, k.turned()} {
-		for _, x := range d.open[k] {
-			x.deadline = d.now().Add(lifetime(res))
+	for _, k := range [...]dialogKey{straight, turned} {
+		for x := d.open[k]; x != nil; x = x.next {
+			x.deadline = until
 		}
 	}
 }
 
-// hungUp notes a BYE, by the direction that it went.
-func (d *dialogs) hungUp(bye dialogKey) {
+// hungUp notes a BYE by its keys, and returns the dialogs to release.
+func (d *dialogs) hungUp(straight, turned dialogKey) *Dialog {
 	d.mu.Lock()
-	by := CallerSide
-	if d.open[bye] == nil {
-		bye, by = bye.turned(), CalledSide
+	defer d.mu.Unlock()
+	k, by := straight, CallerSide
+	if d.open[k] == nil {
+		k, by = turned, CalledSide
 	}
-	over := d.open[bye]
-	delete(d.open, bye)
-	for _, x := range over {
-		x.by = by
-	}
-	d.mu.Unlock()
-	release(over)
+	return d.take(k, by)
 }
 
-// release tells those who wait for the end.
-func release(over []*Dialog) {
-	for _, x := range over {
-		close(x.released)
-		if x.end != nil {
-			x.end()
+// take ends the dialogs of a key. The caller holds mu.
+func (d *dialogs) take(k dialogKey, by Side) *Dialog {
+	first := d.open[k]
+	delete(d.open, k)
+	for x := first; x != nil; x = x.next {
+		x.over, x.by = true, by
+	}
+	return first
+}
+
+// release tells those who wait for the end of dialogs that were taken.
+func (d *Dialog) release() {
+	for ; d != nil; d = d.next {
+		for _, f := range d.then {
+			f(d.by)
 		}
 	}
 }
@@ -167,12 +185,13 @@ func (d *dialogs) sweep() {
 	now := d.now()
 	var over []*Dialog
 	d.mu.Lock()
-	for k, list := range d.open {
-		if !list[0].deadline.After(now) {
-			over = append(over, list...)
-			delete(d.open, k)
+	for k, x := range d.open {
+		if !x.deadline.After(now) {
+			over = append(over, d.take(k, Nobody))
 		}
 	}
 	d.mu.Unlock()
-	release(over)
+	for _, x := range over {
+		x.release()
+	}
 }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -18,27 +19,31 @@ func answered(t *testing.T, extra string) *message.Message {
 }
 
 func isOver(d *Dialog) bool {
-	select {
-	case <-d.Released:
-		return true
-	default:
-		return false
-	}
+	d.in.mu.Lock()
+	defer d.in.mu.Unlock()
+	return d.over
+}
+
+// bye is the keys of a BYE.
+func bye(callID, from, to string) (straight, turned dialogKey) {
+	return dialogKeyOf([]byte(callID), []byte(from), []byte(to)), dialogKeyOf([]byte(callID), []byte(to), []byte(from))
 }
 
 func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
-	for by, key := range map[Side]dialogKey{CallerSide: {"c", "1", "2"}, CalledSide: {"c", "2", "1"}} {
+	for by, tags := range map[Side][2]string{CallerSide: {"1", "2"}, CalledSide: {"2", "1"}} {
 		d := newDialogs(time.Now)
-		ends := 0
-		once, twice := d.begin(answered(t, ""), func() { ends++ }), d.begin(answered(t, ""), nil) // a spiral
-		d.hungUp(dialogKey{"c", "1", "3"})
+		var ends []Side
+		once, twice := d.begin(answered(t, "")), d.begin(answered(t, "")) // a spiral
+		once.Then(func(by Side) { ends = append(ends, by) })
+		d.hungUp(bye("c", "1", "3")).release()
 		if isOver(once) {
 			t.Fatal("another dialog's BYE ended it")
 		}
-		d.hungUp(key)
-		d.hungUp(key)
-		if !isOver(once) || !isOver(twice) || once.By() != by || ends != 1 {
-			t.Errorf("%v %v %v %d", isOver(once), isOver(twice), once.By(), ends)
+		d.hungUp(bye("c", tags[0], tags[1])).release()
+		d.hungUp(bye("c", tags[0], tags[1])).release()
+		twice.Then(func(by Side) { ends = append(ends, by) }) // it is over
+		if !isOver(once) || !isOver(twice) || !slices.Equal(ends, []Side{by, by}) {
+			t.Errorf("%v %v %v", isOver(once), isOver(twice), ends)
 		}
 	}
 }
@@ -46,8 +51,10 @@ func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
 func TestDialogs_TheSessionTimerIsRefreshed(t *testing.T) {
 	now := time.Now()
 	d := newDialogs(func() time.Time { return now })
-	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n"), nil), newDialogs(func() time.Time { return now })
-	other := silent.begin(answered(t, ""), nil)
+	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n")), newDialogs(func() time.Time { return now })
+	other := silent.begin(answered(t, ""))
+	ended := Side(9)
+	timed.Then(func(by Side) { ended = by })
 	now = now.Add(99 * time.Second)
 	d.refreshed(answered(t, "Session-Expires: 100\r\n"))
 	now = now.Add(99 * time.Second)
@@ -58,7 +65,7 @@ func TestDialogs_TheSessionTimerIsRefreshed(t *testing.T) {
 	now = now.Add(2 * time.Second)
 	d.sweep()
 	silent.sweep()
-	if !isOver(timed) || timed.By() != Nobody || isOver(other) {
-		t.Error(isOver(timed), timed.By(), isOver(other))
+	if !isOver(timed) || ended != Nobody || isOver(other) {
+		t.Error(isOver(timed), ended, isOver(other))
 	}
 }

@@ -22,9 +22,8 @@ type gate struct {
 	mine func(host []byte) bool
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
-	// proxied takes what is the proxy's: it may be made to wait when the sender
-	// may. nil without calls.
-	proxied func(p *packet, wait bool)
+	// proxied serves what is the proxy's. nil without calls.
+	proxied func(in *arrival, source netip.AddrPort, t location.Transport)
 }
 
 // arrival is one message on its way in. It is used again for the next one.
@@ -32,8 +31,9 @@ type arrival struct {
 	msg message.Message
 	// tidy is what goes on to sipgo; empty when nothing does.
 	tidy []byte
-	// proxied says that it goes to the proxy instead.
+	// proxied says that it goes to the proxy instead, which reads it as forward.
 	proxied bool
+	forward message.Message
 	// reply is what goes back at once, to replyTo; empty when nothing does.
 	reply   []byte
 	replyTo netip.AddrPort

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 
@@ -23,19 +24,20 @@ var (
 // Reliable implements transaction.Sender.
 func (h *hop) Reliable() bool { return h.transport.Connected() }
 
-// Send implements transaction.Sender.
+// Send implements transaction.Sender. What the network says of a datagram the
+// proxy hears later (proxy.unsent).
 func (h *hop) Send(b []byte) error {
 	if h.transport.Connected() {
 		if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil {
-			return f.post(b)
+			return f.post(bytes.Clone(b))
 		}
 		return errNoFlow
 	}
 	if h.s.udp == nil {
 		return errNoUDP
 	}
-	_, err := h.s.udp.WriteToUDPAddrPort(b, h.addr)
-	return err
+	h.s.udp.mail.send(b, h.addr)
+	return nil
 }
 
 // ended is closed when the connection ends; nil for datagrams.

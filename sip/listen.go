@@ -16,6 +16,9 @@ func (s *Server) listen() error {
 			return err
 		}
 		s.udp = newDatagrams(c, s.gate, &fast{registrar: s.registrar}, s.stats, s.flush, s.log)
+		if s.proxy != nil {
+			s.udp.mail.refused = s.proxy.noteRefused
+		}
 	}
 	var config *tls.Config
 	if s.cfg.TLS != "" || s.cfg.WSS != "" {

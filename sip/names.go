@@ -23,30 +23,26 @@ type resolved struct {
 // lookUpTime is how long a name may take that nobody asked for before.
 const lookUpTime = time.Second
 
-// get returns the address. It waits only for a name that is new; one that is
-// known is looked up again beside.
-func (n *names) get(address string) (netip.AddrPort, error) {
+// get returns the address, and false for a name that was not found yet: find
+// has to be called. It does not wait; a name that is known is looked up again
+// beside from time to time.
+func (n *names) get(address string) (netip.AddrPort, bool) {
 	if a, err := netip.ParseAddrPort(address); err == nil {
-		return a, nil
+		return a, true
 	}
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	k, ok := n.known[address]
-	old := ok && time.Since(k.at) > resolveEvery
-	if old {
-		n.known[address] = resolved{k.addr, time.Now()} // one looks, not all
+	if ok && time.Since(k.at) > resolveEvery {
+		n.known[address] = resolved{k.addr, time.Now()}              // one looks, not all
+		go func() { _, _ = n.find(context.Background(), address) }() // what is known stays when it fails
 	}
-	n.mu.Unlock()
-	switch {
-	case !ok:
-		return n.find(address)
-	case old:
-		go func() { _, _ = n.find(address) }() // what is known stays when it fails
-	}
-	return k.addr, nil
+	return k.addr, ok
 }
 
-func (n *names) find(address string) (netip.AddrPort, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookUpTime)
+// find looks a name up.
+func (n *names) find(ctx context.Context, address string) (netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
 	addr, err := lookUp(ctx, address)
 	if err != nil {

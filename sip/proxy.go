@@ -9,9 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -19,42 +17,54 @@ import (
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
-// proxy is the record-routing stateful proxy (RFC 3261 §16). What arrives goes
-// to workers, all of one Call-ID to the same, so that a dialog's requests stay
-// in order. A worker never waits: what has to is the goroutine of its call.
+// proxy is the record-routing stateful proxy (RFC 3261 §16). Who reads a
+// message serves it at once: nothing here waits. The lock of its shard orders
+// what has the same Call-ID, whichever ways it came.
 //
 // It does not use sipgo, whose transaction layer answers a CANCEL before the
 // proxy hears of it and runs the requests of a dialog in any order.
 type proxy struct {
 	s       *Server
 	log     *slog.Logger
-	layer   *transaction.Layer
+	shards  [shards]*shard
 	mint    *mint
 	seed    maphash.Seed
 	self    dn.Node
+	own     *own
 	trunks  *trunks
 	names   *names
 	rate    *bucket
 	dialogs *dialogs
-	busy    *busy
-	workers []chan *packet
-	waiting sync.WaitGroup // goroutines of calls
-	active  atomic.Int64   // how many
+	// refused are datagrams that the network did not take.
+	refused chan []byte
+
+	// Goroutines of calls, and the calls that are being set up.
+	mu      sync.Mutex
+	waiting sync.WaitGroup
+	active  int
+	ctx     context.Context //nolint:containedctx // that of Run, for calls that get a goroutine
+	stop    context.CancelFunc
 }
 
-// packet is a checked message on its way to a worker.
+// shards of the calls.
+const shards = 16
+
+// shard holds the transactions of calls, and is their lock.
+type shard struct {
+	*transaction.Layer
+	// out is where the next message is written; senders copy it.
+	out []byte
+}
+
+// packet is a checked message while it is served.
 type packet struct {
-	data      []byte // in the tidy form
-	shard     uint64
+	tidy      []byte // its text
 	source    netip.AddrPort
 	transport location.Transport
 }
 
-// usualHeaders is how many lines most messages have.
-const usualHeaders = 24
-
-// backlog is how many packets may wait for one worker.
-const backlog = 1024
+// maxRefused bounds the datagrams that the network refused and nobody looked at.
+const maxRefused = 256
 
 func newProxy(s *Server) *proxy {
 	secret := s.cfg.Secret
@@ -62,112 +72,156 @@ func newProxy(s *Server) *proxy {
 		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
 	}
 	p := &proxy{
-		s: s, log: s.log, layer: transaction.New(s.cfg.timers), mint: newMint(secret), seed: maphash.MakeSeed(),
-		self: s.cfg.Table.Self(), trunks: newTrunks(s.cfg.Machine), names: &names{known: map[string]resolved{}}, rate: s.registrar.rate,
-		busy: newBusy(s.cfg.Delivered), workers: make([]chan *packet, max(2, runtime.GOMAXPROCS(0))),
+		s: s, log: s.log, mint: newMint(secret), seed: maphash.MakeSeed(), self: s.cfg.Table.Self(), trunks: newTrunks(s.cfg.Machine),
+		names: &names{known: map[string]resolved{}}, rate: s.registrar.rate, refused: make(chan []byte, maxRefused),
+	}
+	p.own = &own{
+		token: p.mint.decode,
+		here:  func(k *token) bool { return k.purpose == toDeliver || k.node == p.self },
+		mine:  s.names,
+	}
+	for i, l := range transaction.NewLayers(shards, s.cfg.timers) {
+		p.shards[i] = &shard{Layer: l}
 	}
 	p.dialogs = newDialogs(s.cfg.Now)
-	for i := range p.workers {
-		p.workers[i] = make(chan *packet, backlog)
-	}
+	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
 
-// shardSeed orders what belongs to a call; it is no secret.
-var shardSeed = maphash.MakeSeed()
-
-// packetOf takes a message out of the buffers of its reader.
-func packetOf(a *arrival, source netip.AddrPort, t location.Transport) *packet {
-	return &packet{data: bytes.Clone(a.tidy), shard: maphash.Bytes(shardSeed, a.msg.Get(message.CallID)), source: source, transport: t}
+func (p *proxy) shard(callID []byte) *shard {
+	return p.shards[maphash.Bytes(p.seed, callID)%shards]
 }
 
-// take gives a packet to its worker. When too many wait, a connection has to
-// wait too, and a datagram is lost: its sender repeats it.
-func (p *proxy) take(in *packet, wait bool) {
-	w := p.workers[in.shard%uint64(len(p.workers))]
-	if !wait {
-		select {
-		case w <- in:
-		default:
-			p.s.stats.overrun.Add(1)
-		}
-		return
-	}
-	select {
-	case w <- in:
-	case <-p.s.closed:
-	}
-}
-
-// run works until ctx ends, and then waits for the calls.
+// run keeps the proxy until ctx ends, and then waits for the calls that have
+// goroutines.
 func (p *proxy) run(ctx context.Context) error {
 	var all sync.WaitGroup
-	for _, w := range p.workers {
-		all.Go(func() { p.work(ctx, w) })
-	}
-	all.Go(func() { p.busy.run(ctx) })
 	all.Go(func() { p.dialogs.run(ctx) })
+	all.Go(func() { p.unsent(ctx) })
 	err := p.trunks.follow(ctx)
+	p.mu.Lock()
+	p.stop() // nobody gets a goroutine from here on
+	p.mu.Unlock()
 	all.Wait()
 	p.waiting.Wait()
-	p.layer.Close()
+	for _, sh := range p.shards {
+		sh.Lock()
+		sh.Close()
+		sh.Unlock()
+	}
 	return err
 }
 
-func (p *proxy) work(ctx context.Context, w <-chan *packet) {
+// begin takes in a call that is being set up; false when there are too many.
+func (p *proxy) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.active >= maxCalls {
+		return false
+	}
+	p.active++
+	return true
+}
+
+func (p *proxy) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active--
+}
+
+// spawn runs f beside; false when the server stops.
+func (p *proxy) spawn(f func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return false
+	}
+	p.waiting.Go(f)
+	return true
+}
+
+// noteRefused passes on what the network refused.
+func (p *proxy) noteRefused(b []byte) {
+	select {
+	case p.refused <- b:
+	default: // a timer says the same, later
+	}
+}
+
+// unsent tells transactions that the network refused their requests.
+func (p *proxy) unsent(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case in := <-w:
-			p.handle(ctx, in)
+		case b := <-p.refused:
+			var m message.Message
+			if m.ParseTidy(b) != nil || !m.IsRequest() {
+				continue
+			}
+			via, _ := m.TopVia()
+			branch, _ := message.Param(via.Params, "branch")
+			sh := p.shard(m.Get(message.CallID))
+			sh.Lock()
+			sh.Unsent(branch, m.Method)
+			sh.Unlock()
 		}
 	}
 }
 
-// handle serves one message; a panic costs only that one.
-func (p *proxy) handle(ctx context.Context, in *packet) {
-	m := &message.Message{Headers: make([]message.Header, 0, usualHeaders)}
+// take serves a message that the gate let through. A panic costs only that one.
+func (p *proxy) take(a *arrival, source netip.AddrPort, t location.Transport) {
+	m := &a.forward
+	if m.ParseTidy(a.tidy) != nil {
+		return
+	}
+	p.serve(m, &packet{tidy: a.tidy, source: source, transport: t})
+}
+
+func (p *proxy) serve(m *message.Message, in *packet) {
+	if p.s.udp != nil {
+		p.s.udp.mail.hold()
+		defer p.s.udp.mail.release()
+	}
+	sh := p.shard(m.Get(message.CallID))
+	sh.Lock()
+	defer sh.Unlock()
 	defer func() {
 		if x := recover(); x != nil {
 			p.s.stats.panics.Add(1)
 			p.log.Error("a message made the proxy panic", "panic", fmt.Sprint(x))
 			if m.IsRequest() {
-				p.refuse(m, in, &answer{code: 500, reason: "Server Internal Error"})
+				p.refuse(sh, m, in, &answer{code: 500, reason: "Server Internal Error"})
 			}
 		}
 	}()
-	if m.ParseTidy(in.data) != nil {
-		return
-	}
 	if m.IsRequest() {
-		p.request(ctx, m, in)
+		p.request(sh, m, in)
 		return
 	}
 	if m.Fault == nil {
 		via, _ := m.TopVia()
 		branch, _ := message.Param(via.Params, "branch")
-		p.layer.Response(branch, m) // a stray one goes nowhere (RFC 6026 §7.2)
+		sh.Response(branch, m) // a stray one goes nowhere (RFC 6026 §7.2)
 	}
 }
 
 // request sorts out what belongs to a transaction that is there.
-func (p *proxy) request(ctx context.Context, m *message.Message, in *packet) {
-	var buf [160]byte
-	key := transaction.AppendKey(buf[:0], m)
-	srv, found := p.layer.Find(key)
+func (p *proxy) request(sh *shard, m *message.Message, in *packet) {
+	key := transaction.KeyOf(m)
+	srv, found := sh.Find(key)
 	switch string(m.Method) {
 	case "ACK":
 		if !found || !srv.Ack() {
-			p.ack(m)
+			p.ack(sh, m, in)
 		}
 		return
 	case "CANCEL":
 		if !found {
-			p.refuse(m, in, &answer{code: 481, reason: "Call/Transaction Does Not Exist"})
+			p.refuse(sh, m, in, &answer{code: 481, reason: "Call/Transaction Does Not Exist"})
 			return
 		}
-		p.refuse(m, in, &answer{code: 200, reason: "OK"})
+		p.refuse(sh, m, in, &answer{code: 200, reason: "OK"})
 		if c, ok := srv.Owner().(canceler); ok {
 			c.canceled()
 		}
@@ -177,30 +231,37 @@ func (p *proxy) request(ctx context.Context, m *message.Message, in *packet) {
 		srv.Repeat()
 		return
 	}
-	p.fresh(ctx, m, in, string(key))
+	p.fresh(sh, m, in, key)
 }
 
 // canceler is told that the caller gave up.
 type canceler interface{ canceled() }
 
 // refuse answers without a transaction: the same request again gets the same.
-func (p *proxy) refuse(m *message.Message, in *packet, a *answer) {
+func (p *proxy) refuse(sh *shard, m *message.Message, in *packet, a *answer) {
 	if string(m.Method) == "ACK" {
 		return
 	}
 	p.s.stats.answered(a.code)
-	_ = p.back(m, in).Send(p.answer(m, a)) // the request comes again
+	_ = p.back(m, in).Send(p.answer(sh, m, a)) // the request comes again
 }
 
 // answer writes a response of our own.
-func (p *proxy) answer(m *message.Message, a *answer) []byte {
+func (p *proxy) answer(sh *shard, m *message.Message, a *answer) []byte {
 	out := message.Answer{Code: a.code, Reason: a.reason, Lines: a.lines}
 	var tag [16]byte
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 	if a.code > 100 {
 		out.ToTag = appendToTag(tag[:0], p.s.registrar.seed, m.Get(message.CallID), cseq)
 	}
-	return m.AppendAnswer(nil, netip.AddrPort{}, &out)
+	sh.out = m.AppendAnswer(sh.out[:0], netip.AddrPort{}, &out)
+	return sh.out
+}
+
+// forward writes a message as it goes on.
+func (sh *shard) forward(m *message.Message, c *message.Changes) []byte {
+	sh.out = m.AppendForwarded(sh.out[:0], c)
+	return sh.out
 }
 
 // back is the way of responses.
@@ -218,15 +279,26 @@ func (p *proxy) back(m *message.Message, in *packet) *hop {
 
 // branch makes the branch of a request that goes on.
 func (p *proxy) branch(mark [13]byte) string {
+	var b [len(branchPrefix) + 26]byte
 	id := base32(rand.Uint64())
-	return branchPrefix + string(mark[:]) + string(id[:])
+	copy(b[:], branchPrefix)
+	copy(b[len(branchPrefix):], mark[:])
+	copy(b[len(branchPrefix)+13:], id[:])
+	return string(b[:])
 }
 
-// own is what Route URIs of a call are to this node.
-func (p *proxy) own(callID []byte) *own {
-	return &own{
-		token: func(user []byte) (token, bool) { return p.mint.decode(user, callID) },
-		here:  func(k *token) bool { return k.purpose == toDeliver || k.node == p.self },
-		mine:  p.s.names,
-	}
+// lookUp finds out the address of a node or gateway beside, and then serves the
+// message again: nothing waits for a name server.
+func (p *proxy) lookUp(address string, in *packet) {
+	again := packet{tidy: bytes.Clone(in.tidy), source: in.source, transport: in.transport}
+	p.spawn(func() {
+		if _, err := p.names.find(p.ctx, address); err != nil {
+			p.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
+			return
+		}
+		var m message.Message
+		if m.ParseTidy(again.tidy) == nil {
+			p.serve(&m, &again)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"bytes"
-	"context"
 	"hash/maphash"
 	"strings"
 
@@ -11,11 +10,12 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
 // fresh serves a request without a transaction: within a dialog it follows its
 // Route; one of a peer is delivered here; others begin something new.
-func (p *proxy) fresh(ctx context.Context, m *message.Message, in *packet, key string) {
+func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction.Key) {
 	var a answer
 	mark := loopMark(p.seed, m)
 	f := looped(m, mark)
@@ -24,35 +24,36 @@ func (p *proxy) fresh(ctx context.Context, m *message.Message, in *packet, key s
 	}
 	if f != nil {
 		a.fault(f)
-		p.refuse(m, in, &a)
+		p.refuse(sh, m, in, &a)
 		return
 	}
-	r, f := p.own(m.Get(message.CallID)).route(m.URI, m.Elements(message.Route))
+	r, f := p.own.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
 	trusted := r.last != nil || r.peer != nil
+	tagged := m.Tag(message.To) != nil
 	switch {
 	case f != nil:
 		a.fault(f)
-	case m.Tag(message.To) != nil && !trusted:
+	case tagged && !trusted:
 		a.set(481, "Call/Transaction Does Not Exist")
-	case m.Tag(message.To) != nil:
-		p.relay(m, in, key, mark, &r)
+	case tagged:
+		p.relay(sh, m, in, key, mark, &r)
 		return
 	case r.last != nil && r.last.purpose == toDeliver && len(r.rest) == 0:
-		p.deliver(ctx, newCall(p, m, in, mark, Origin{Kind: fromPeer}), key, r.last.number)
+		p.carry(p.newCall(sh, m, in, mark, Origin{Kind: fromPeer}), key, Target{Deliver: r.last.number})
 		return
 	case trusted || len(r.rest) > 0:
 		a.fault(errForeign)
 	default:
-		p.begin(ctx, m, in, key, mark, &a)
+		p.fromOutside(sh, m, in, key, mark, &a)
 	}
 	if a.code != 0 {
-		p.refuse(m, in, &a)
+		p.refuse(sh, m, in, &a)
 	}
 }
 
-// begin serves what starts outside the cluster. It leaves an answer when that
-// is all.
-func (p *proxy) begin(ctx context.Context, m *message.Message, in *packet, key string, mark [13]byte, a *answer) {
+// fromOutside serves what starts outside the cluster. It leaves an answer when
+// that is all.
+func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, a *answer) {
 	invite := string(m.Method) == "INVITE"
 	switch string(m.Method) {
 	case "INVITE", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "INFO":
@@ -83,13 +84,13 @@ func (p *proxy) begin(ctx context.Context, m *message.Message, in *packet, key s
 		a.overloaded()
 		return
 	}
-	c := newCall(p, m, in, mark, o)
+	c := p.newCall(sh, m, in, mark, o)
 	if invite {
-		p.start(ctx, c, key)
+		p.arrive(c, key)
 		return
 	}
 	if t, ok := p.errand(c, a); ok {
-		p.carry(ctx, c, key, t)
+		p.carry(c, key, t)
 	}
 }
 

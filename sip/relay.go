@@ -1,8 +1,9 @@
 package sip
 
 import (
+	"bytes"
+	"errors"
 	"net/netip"
-	"time"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -11,42 +12,74 @@ import (
 // relay is a request within a dialog on its way: one transaction in, one out.
 type relay struct {
 	p      *proxy
-	req    *message.Message
-	in     *packet
+	sh     *shard
+	tidy   []byte // the request
+	method method
 	srv    *transaction.Server
 	client *transaction.Client
-	timerC *time.Timer // INVITE only
+	timerC transaction.Alarm // INVITE only
+	// straight and turned name the dialog that a BYE ends.
+	straight, turned dialogKey
+}
+
+// method tells apart what matters to the proxy.
+type method uint8
+
+const (
+	methodOther method = iota
+	methodInvite
+	methodUpdate
+	methodBye
+)
+
+func methodOf(m *message.Message) method {
+	switch string(m.Method) {
+	case "INVITE":
+		return methodInvite
+	case "UPDATE":
+		return methodUpdate
+	case "BYE":
+		return methodBye
+	}
+	return methodOther
 }
 
 // relay sends a request within a dialog along its route. It needs no state of
 // the dialog: the token in the Route tells the flow.
-func (p *proxy) relay(m *message.Message, in *packet, key string, mark [13]byte, r *routing) {
-	to, f := p.next(r)
-	if f != nil {
-		p.refuse(m, in, &answer{code: f.Code, reason: f.Reason})
+func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, r *routing) {
+	to, address, f := p.next(r)
+	switch {
+	case f != nil:
+		p.refuse(sh, m, in, &answer{code: f.Code, reason: f.Reason})
+		return
+	case to == nil:
+		p.lookUp(address, in)
 		return
 	}
-	invite := string(m.Method) == "INVITE"
-	x := &relay{p: p, req: m, in: in}
-	x.srv, _ = p.layer.Open(key, invite, p.back(m, in), x)
-	if invite {
-		_ = x.srv.Respond(100, p.answer(m, &answer{code: 100, reason: "Trying"}))
+	x := &relay{p: p, sh: sh, tidy: bytes.Clone(in.tidy), method: methodOf(m)}
+	x.timerC = transaction.Alarm{Layer: sh.Layer, Owner: x}
+	if x.method == methodBye {
+		x.straight, x.turned = dialogKeys(m)
+	}
+	x.srv = sh.Open(key, x.method == methodInvite, p.back(m, in), x)
+	if x.method == methodInvite {
+		_ = x.srv.Respond(100, p.answer(sh, m, &answer{code: 100, reason: "Trying"})) // the INVITE comes again
 	}
 	branch := p.branch(mark)
 	var err error
-	x.client, err = p.layer.Send(branch, string(m.Method), to, p.along(m, r, to, branch), x.on)
+	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, r, to, branch), x.on)
 	if err != nil {
 		x.fail(480, "The other party's connection is gone")
 		return
 	}
-	if invite {
-		x.timerC = time.AfterFunc(p.s.cfg.TimerC, x.canceled)
+	if x.method == methodInvite {
+		x.timerC.Set(p.s.cfg.TimerC)
 	}
 }
 
 // along writes a request of a dialog as it goes on.
-func (p *proxy) along(m *message.Message, r *routing, to *hop, branch string) []byte {
-	return m.AppendForwarded(make([]byte, 0, len(m.Body)+1024), &message.Changes{URI: r.uri, Via: to.via(branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
+func (sh *shard) along(m *message.Message, r *routing, to *hop, branch string) []byte {
+	return sh.forward(m, &message.Changes{URI: r.uri, Via: to.via(branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
 }
 
 // hops is Max-Forwards; 70, and one for us, when nobody set it.
@@ -63,14 +96,19 @@ func hops(m *message.Message) int {
 }
 
 // ack sends the ACK of a 2xx on (RFC 3261 §16.6): it has no transaction.
-func (p *proxy) ack(m *message.Message) {
+func (p *proxy) ack(sh *shard, m *message.Message, in *packet) {
 	mark := loopMark(p.seed, m)
-	r, f := p.own(m.Get(message.CallID)).route(m.URI, m.Elements(message.Route))
+	r, f := p.own.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
 	if f != nil || r.last == nil && r.peer == nil || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
-	if to, f := p.next(&r); f == nil {
-		_ = to.Send(p.along(m, &r, to, p.branch(mark))) // the 2xx comes again
+	to, address, f := p.next(&r)
+	switch {
+	case f != nil:
+	case to == nil:
+		p.lookUp(address, in)
+	default:
+		_ = to.Send(sh.along(m, &r, to, p.branch(mark))) // the 2xx comes again
 	}
 }
 
@@ -79,29 +117,31 @@ var (
 	errFlowGone = &message.Fault{Code: 480, Reason: "The phone's connection is gone"}
 )
 
-// next finds where a request of a dialog goes (RFC 3261 §16.12).
-func (p *proxy) next(r *routing) (*hop, *message.Fault) {
+// next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
+// when the address is a name that has to be looked up.
+func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 	if r.peer != nil {
 		n := p.s.cfg.Machine.View().Node(string(r.peer.node))
 		if n == nil {
-			return nil, errNoPeer
+			return nil, "", errNoPeer
 		}
-		addr, err := p.names.get(n.GetSipAddr())
-		if err != nil {
-			return nil, errNoPeer
+		addr, ok := p.names.get(n.GetSipAddr())
+		if !ok {
+			return nil, n.GetSipAddr(), nil
 		}
-		return &hop{s: p.s, addr: addr}, nil
+		return &hop{s: p.s, addr: addr}, "", nil
 	}
 	switch r.last.purpose {
 	case toPhone:
-		return p.flowOf(r)
+		to, f = p.flowOf(r)
+		return to, "", f
 	case toTrunk:
 		if h := (&hop{s: p.s, transport: r.last.transport, addr: r.last.addr}); h.Reliable() && h.alive() {
-			return h, nil
+			return h, "", nil
 		}
-		return &hop{s: p.s, addr: p.beyondTrunk(r)}, nil
+		return &hop{s: p.s, addr: p.beyondTrunk(r)}, "", nil
 	}
-	return nil, errForeign
+	return nil, "", errForeign
 }
 
 // flowOf is the flow of the phone that a token names: that of its present
@@ -144,50 +184,63 @@ func (p *proxy) beyondTrunk(r *routing) netip.AddrPort {
 
 // on takes what comes back.
 func (x *relay) on(res *message.Message, err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, transaction.ErrUnsent):
+		x.fail(480, "The other party can't be reached")
+		return
+	case err != nil:
 		x.fail(408, "Request Timeout")
 		return
-	}
-	if res.Status == 100 {
+	case res.Status == 100:
 		return
-	}
-	if res.Status >= 200 {
+	case res.Status >= 200:
 		x.final(res)
-	} else if x.timerC != nil {
-		x.timerC.Reset(x.p.s.cfg.TimerC)
+	case x.method == methodInvite:
+		x.timerC.Set(x.p.s.cfg.TimerC)
 	}
-	_ = x.srv.Respond(res.Status, res.AppendForwarded(nil, &message.Changes{PopVia: true, Hops: -1}))
+	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1}))
 }
 
 // final notes what an answer means for the dialog.
 func (x *relay) final(res *message.Message) {
-	if x.timerC != nil {
-		x.timerC.Stop()
-	}
-	switch method := string(x.req.Method); {
-	case method == "BYE":
-		x.p.dialogs.hungUp(keyOf(x.req))
-	case res.Status < 300 && (method == "INVITE" || method == "UPDATE"):
+	x.timerC.Stop()
+	switch {
+	case x.method == methodBye:
+		x.hungUp()
+	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
 		x.p.dialogs.refreshed(res)
+	}
+}
+
+func (x *relay) hungUp() {
+	if over := x.p.dialogs.hungUp(x.straight, x.turned); over != nil {
+		x.sh.After(over.release)
 	}
 }
 
 // fail answers when nothing came back. Other than INVITE the sender finds out
 // by itself: a 408 would come too late (RFC 4320 §4.2).
 func (x *relay) fail(code int, reason string) {
-	if string(x.req.Method) == "BYE" {
-		x.p.dialogs.hungUp(keyOf(x.req))
+	x.timerC.Stop()
+	if x.method == methodBye {
+		x.hungUp()
 	}
-	if code == 408 && string(x.req.Method) != "INVITE" {
+	if code == 408 && x.method != methodInvite {
 		x.srv.Terminate()
 		return
 	}
-	_ = x.srv.Respond(code, x.p.answer(x.req, &answer{code: code, reason: reason}))
+	var m message.Message
+	if m.ParseTidy(x.tidy) == nil {
+		_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer{code: code, reason: reason}))
+	}
 }
 
-// canceled implements canceler, and is timer C.
+// canceled implements canceler.
 func (x *relay) canceled() {
 	if x.client != nil {
 		x.client.Cancel()
 	}
 }
+
+// Fire implements transaction.Owner: it is timer C.
+func (x *relay) Fire(uint8) { x.canceled() }

@@ -22,8 +22,8 @@ type routing struct {
 
 // own tells what a Route URI is to this node.
 type own struct {
-	// token reads the user part.
-	token func(user []byte) (token, bool)
+	// token reads the user part of a call.
+	token func(user, callID []byte) (token, bool)
 	// here tells whether the token's Route leads to this node.
 	here func(*token) bool
 	// mine tells whether host and port name this node or its cluster.
@@ -37,9 +37,9 @@ var (
 
 // route takes the entries of this node off the list. A Request-URI that is one
 // of them comes from a strict router, which has put the real one last (§16.4).
-func (o *own) route(uri []byte, list [][]byte) (r routing, fault *message.Fault) {
+func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *message.Fault) {
 	r.uri, r.rest = uri, list
-	if k, ok := o.entry(uri); ok && k != nil && len(list) > 0 && k.purpose != toDeliver {
+	if k, ok := o.entry(callID, uri); ok && k != nil && len(list) > 0 && k.purpose != toDeliver {
 		last, _ := message.ParseAddress(list[len(list)-1])
 		r.uri, r.rest = last.URI, list[:len(list)-1]
 		if o.here(k) {
@@ -48,7 +48,7 @@ func (o *own) route(uri []byte, list [][]byte) (r routing, fault *message.Fault)
 	}
 	for len(r.rest) > 0 {
 		a, _ := message.ParseAddress(r.rest[0])
-		k, ok := o.entry(a.URI)
+		k, ok := o.entry(callID, a.URI)
 		switch {
 		case !ok:
 			return r, errForged
@@ -67,12 +67,12 @@ func (o *own) route(uri []byte, list [][]byte) (r routing, fault *message.Fault)
 
 // entry reads the token of a URI: none for one that has no user part or is
 // somebody else's; not ok for one that claims to be ours and is not.
-func (o *own) entry(uri []byte) (*token, bool) {
+func (o *own) entry(callID, uri []byte) (*token, bool) {
 	u, ok := message.ParseURI(uri)
 	if !ok || !u.IsSIP() || len(u.User) == 0 {
 		return nil, true
 	}
-	k, ok := o.token(u.User)
+	k, ok := o.token(u.User, callID)
 	if ok {
 		return &k, true
 	}

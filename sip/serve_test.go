@@ -183,14 +183,20 @@ func FuzzProxy(f *testing.F) {
 	route := "<sip:" + string(newMint([]byte("secret")).encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
 	f.Add([]byte("BYE sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"))
 	w := newWorld(f, func(c *Config) { c.Calls, c.Secret = callerFunc(func(context.Context, *Call) {}), []byte("secret") })
-	f.Cleanup(w.server.proxy.layer.Close)
+	f.Cleanup(func() {
+		for _, sh := range w.server.proxy.shards {
+			sh.Lock()
+			sh.Close()
+			sh.Unlock()
+		}
+	})
 	var a arrival
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w.server.gate.check(&a, bytes.Clone(data), localSource, location.UDP)
 		if !a.proxied {
 			return
 		}
-		w.server.proxy.handle(t.Context(), packetOf(&a, localSource, location.UDP))
+		w.server.proxy.take(&a, localSource, location.UDP)
 		if w.server.stats.panics.Load() != 0 {
 			t.Fatalf("a panic: %q", data)
 		}
@@ -214,7 +220,7 @@ func TestProxy_AFloodLeavesNothing(t *testing.T) {
 		}
 	}
 	p := w.server.proxy
-	if n, calls := p.layer.Len(), p.active.Load(); n != 0 || calls != 0 {
+	if n, calls := p.transactions(), p.settingUp(); n != 0 || calls != 0 {
 		t.Errorf("%d transactions, %d calls", n, calls)
 	}
 }
@@ -249,4 +255,19 @@ func TestProxy_TheLastHopIsNotPassed(t *testing.T) {
 			t.Errorf("%s: %d %s", hops, res.code, res.reason)
 		}
 	}
+}
+
+func (p *proxy) transactions() (n int) {
+	for _, sh := range p.shards {
+		sh.Lock()
+		n += sh.Len()
+		sh.Unlock()
+	}
+	return n
+}
+
+func (p *proxy) settingUp() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.active
 }

@@ -19,8 +19,8 @@ type Stats struct {
 	// Panics were caught in a request; each was answered 500.
 	Panics uint64
 	// Calls are the INVITEs that were taken, Overload what was refused for being
-	// too much, Overrun the datagrams lost before anybody looked at them.
-	Calls, Overload, Overrun uint64
+	// too much.
+	Calls, Overload uint64
 	// FlushFailures are answers given although the location store could not be written.
 	FlushFailures uint64
 	// Bindings of all DNs registered here, and open connections.
@@ -34,7 +34,7 @@ type counters struct {
 	challenges, stale                  atomic.Uint64
 	fast, plain, malformed             atomic.Uint64
 	panics, flushFailures              atomic.Uint64
-	calls, overload, overrun           atomic.Uint64
+	calls, overload                    atomic.Uint64
 	bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
 }
@@ -54,7 +54,7 @@ func (c *counters) snapshot() Stats {
 		Expirations: c.expirations.Load(), Dropped: c.dropped.Load(),
 		Challenges: c.challenges.Load(), Stale: c.stale.Load(), Rejects: map[int]uint64{},
 		Fast: c.fast.Load(), Plain: c.plain.Load(), Malformed: c.malformed.Load(),
-		Calls: c.calls.Load(), Overload: c.overload.Load(), Overrun: c.overrun.Load(),
+		Calls: c.calls.Load(), Overload: c.overload.Load(),
 		Panics: c.panics.Load(), FlushFailures: c.flushFailures.Load(), Bindings: int(c.bindings.Load()),
 	}
 	for i := range c.rejects {

@@ -54,6 +54,20 @@ func unreached(code int, reason string) Outcome {
 	return Outcome{Code: code, Reason: reason, Retry: code != 480}
 }
 
+// known tells whether the address of the target is; otherwise its name.
+func (c *Call) known(t *Target) (name string, ok bool) {
+	switch {
+	case t.Deliver != "":
+		return "", true
+	case t.Node.SIPAddr != "":
+		name = t.Node.SIPAddr
+	default:
+		name = t.Trunk.Addr
+	}
+	_, ok = c.p.names.get(name)
+	return name, ok
+}
+
 // legs finds where a target's requests go.
 func (c *Call) legs(t *Target) ([]leg, Outcome) {
 	switch {
@@ -64,10 +78,7 @@ func (c *Call) legs(t *Target) ([]leg, Outcome) {
 		}
 		return legs, Outcome{}
 	case t.Node.SIPAddr != "":
-		addr, err := c.p.names.get(t.Node.SIPAddr)
-		if err != nil {
-			return nil, unreached(503, "The node's address is not known")
-		}
+		addr, _ := c.p.names.get(t.Node.SIPAddr)
 		k := &token{purpose: toDeliver, node: c.p.self, number: t.Node.DN, addr: addr}
 		user := c.p.mint.encode(k, c.req.Get(message.CallID))
 		return []leg{{
@@ -75,10 +86,7 @@ func (c *Call) legs(t *Target) ([]leg, Outcome) {
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.Node.SIPAddr)},
 		}}, Outcome{}
 	}
-	addr, err := c.p.names.get(t.Trunk.Addr)
-	if err != nil {
-		return nil, unreached(503, "The gateway's address is not known")
-	}
+	addr, _ := c.p.names.get(t.Trunk.Addr)
 	return []leg{{
 		to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Trunk.Number), t.Trunk.Addr),
 		side: &token{purpose: toTrunk, node: c.p.self, addr: addr},

@@ -254,7 +254,7 @@ func (f *flow) message(data []byte) (err error) {
 	switch {
 	case len(a.tidy) == 0:
 	case a.proxied:
-		f.l.gate.proxied(packetOf(a, f.peer, f.l.transport), true)
+		f.l.gate.proxied(a, f.peer, f.l.transport)
 	case !a.msg.IsRequest():
 		f.ready = append(f.ready, a.tidy...)
 	case string(a.msg.Method) == "ACK": // no transaction is kept that waits for one

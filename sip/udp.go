@@ -35,6 +35,7 @@ type datagrams struct {
 	pc    *ipv4.PacketConn
 	gate  *gate
 	fast  *fast
+	mail  *mail // of the proxy
 	flush func()
 	stats *counters
 	log   *slog.Logger
@@ -64,7 +65,8 @@ func listenUDP(addr string) (*net.UDPConn, error) {
 }
 
 func newDatagrams(c *net.UDPConn, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
-	d := &datagrams{UDPConn: c, pc: ipv4.NewPacketConn(c), gate: g, fast: f, flush: flush, stats: stats, log: log}
+	pc := ipv4.NewPacketConn(c)
+	d := &datagrams{UDPConn: c, pc: pc, gate: g, fast: f, mail: newMail(pc), flush: flush, stats: stats, log: log}
 	d.in = make([]ipv4.Message, batch)
 	d.out = make([]ipv4.Message, batch)
 	d.replies = make([][]byte, batch)
@@ -99,6 +101,7 @@ func again(err error) bool { return !isClosed(err) }
 // serve handles one batch: all decisions, then one flush, then all answers.
 func (d *datagrams) serve(in []ipv4.Message) {
 	d.out, d.waiting, d.durable = d.out[:0], d.waiting[:0], false
+	d.mail.hold()
 	for i := range in {
 		m := &in[i]
 		from, ok := m.Addr.(*net.UDPAddr)
@@ -107,6 +110,7 @@ func (d *datagrams) serve(in []ipv4.Message) {
 		}
 		d.one(i, m.Buffers[0][:m.N], from)
 	}
+	d.mail.release()
 	if d.durable {
 		d.flush()
 	}
@@ -135,7 +139,7 @@ func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
 	d.gate.check(a, data, source, location.UDP)
 	switch {
 	case a.proxied:
-		d.gate.proxied(packetOf(a, source, location.UDP), false)
+		d.gate.proxied(a, source, location.UDP)
 	case len(a.tidy) > 0:
 		d.waiting = append(d.waiting, bytes.Clone(a.tidy))
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// journey is a call on its way through this node. It belongs to the call's
-// goroutine.
+// journey is a call on its way through this node. What happens to it comes one
+// after the other.
 type journey struct {
 	r     *Routing
 	in    Call
@@ -19,11 +19,11 @@ type journey struct {
 	tries []dn.Number
 	last  map[dn.Number]time.Time // of the tries
 	rings dn.Number               // the DN that rings now, or is in the call
+	up    *Outcome                // that of a call that is up
 }
 
-// Serve sends a call on and follows it to its end. ctx ends when the caller
-// gives up.
-func (r *Routing) Serve(ctx context.Context, in Call) {
+// Arrive sends a call on and follows it to its end. It does not wait.
+func (r *Routing) Arrive(in Call) {
 	id, err := r.calls.Begin(infoOf(in))
 	if err != nil {
 		r.log.Warn("a call was refused", "err", err)
@@ -32,11 +32,25 @@ func (r *Routing) Serve(ctx context.Context, in Call) {
 	}
 	if o := in.Origin(); !o.Trunk { // who calls takes no calls from a routing point
 		r.c.cfg.Owner.Busy(o.DN, true)
-		defer r.c.cfg.Owner.Busy(o.DN, false)
 	}
 	j := &journey{r: r, in: in, id: id}
-	cause := j.serve(ctx)
-	r.calls.End(id, cause, ctx.Err() != nil && cause != 0)
+	j.begin()
+}
+
+// over ends the journey with a SIP status; of a call that is up when that is over.
+func (j *journey) over(cause int) {
+	if up := j.up; up != nil {
+		up.Over(func() { j.end(0) })
+		return
+	}
+	j.end(cause)
+}
+
+func (j *journey) end(cause int) {
+	if o := j.in.Origin(); !o.Trunk {
+		j.r.c.cfg.Owner.Busy(o.DN, false)
+	}
+	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
 }
 
 func infoOf(in Call) call.Info {
@@ -48,27 +62,34 @@ func infoOf(in Call) call.Info {
 	return info
 }
 
-// serve returns the SIP status that the call ended with, 0 when it was up.
-func (j *journey) serve(ctx context.Context) (cause int) {
+func (j *journey) begin() {
 	view := j.r.c.view()
 	config := view.DN(j.in.Called())
 	switch config.GetKind() {
 	case configpb.DNKind_DN_KIND_SIP, configpb.DNKind_DN_KIND_PSTN:
-		return j.finish(j.r.dial(ctx, j.in, config, 0, j))
+		j.r.place(&stopSign{}, j.in, config, 0, j, j.passed)
+		return
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		if config.GetDisabled() {
-			return j.reject(403, "DN is disabled")
+			j.over(j.reject(403, "DN is disabled"))
+			return
 		}
-		return j.visit(ctx, config)
+		j.in.Go(func(ctx context.Context) { j.over(j.visit(ctx, config)) })
+		return
 	case configpb.DNKind_DN_KIND_TRUNK:
-		return j.reject(404, "Not Found")
+		j.over(j.reject(404, "Not Found"))
+		return
 	}
 	// Whoever came in by a trunk doesn't leave by one.
 	if trunks, _ := j.r.directory.read(view); j.in.Origin().Trunk || len(trunksFor(trunks, j.in.Called())) == 0 {
-		return j.reject(404, "Not Found")
+		j.over(j.reject(404, "Not Found"))
+		return
 	}
-	return j.finish(j.r.leave(ctx, j.in, j.in.Called(), "", 0, j))
+	j.r.depart(&stopSign{}, j.in, j.in.Called(), "", 0, j, j.passed)
 }
+
+// passed ends the journey with the outcome of its only try.
+func (j *journey) passed(out Outcome) { j.over(j.finish(out)) }
 
 func (j *journey) reject(code int, reason string) (cause int) {
 	j.in.Reject(code, reason)
@@ -107,26 +128,23 @@ func (j *journey) ringing(n dn.Number) {
 }
 
 // tried is told when a try has ended, whatever its outcome.
-func (j *journey) tried(ctx context.Context, n dn.Number, out Outcome) {
+func (j *journey) tried(n dn.Number, out Outcome) {
 	switch {
 	case out.Answered:
 		j.ringing(n) // who answers has rung
 		j.r.calls.Established(j.id, n)
-	case j.rings != "" && ctx.Err() == nil:
+	case j.rings != "" && !j.in.GaveUp():
 		j.r.calls.Released(j.id, j.rings, out.Code)
 		j.rings = ""
 	}
 }
 
-// finish gives the caller the last answer, or follows the call until it is over.
+// finish gives the caller the last answer, or notes that the call is up.
 func (j *journey) finish(out Outcome) (cause int) {
 	if !out.Answered {
 		return j.reject(out.Code, out.Reason)
 	}
-	select {
-	case <-out.Released:
-	case <-j.r.stopped:
-	}
+	j.up = &out
 	return 0
 }
 

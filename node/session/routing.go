@@ -14,19 +14,27 @@ import (
 )
 
 // Call is an INVITE that arrived at this node, which can be sent on to one
-// target after the other.
+// target after the other. None of the methods waits.
 type Call interface {
 	// Called is the user part of the Request-URI.
 	Called() string
 	Origin() Origin
+	// GaveUp: the caller did, before there was an answer.
+	GaveUp() bool
 	// Ring keeps the caller waiting: 180, again each minute.
 	Ring()
 	// Reject is the final answer.
 	Reject(code int, reason string)
-	// Try sends the call to a target and waits for the outcome; progress hears
-	// the provisional answers. When ctx ends the target is told to stop.
-	Try(ctx context.Context, t Target, progress func(code int)) Outcome
+	// Send sends the call to a target; progress hears the provisional answers,
+	// and done the outcome, once. They must not wait. Stop tells the target to.
+	Send(t Target, progress func(code int), done func(Outcome)) Stopper
+	// Go runs f, which may wait, on a goroutine of its own. Its context ends when
+	// the caller gives up or the node stops.
+	Go(f func(ctx context.Context))
 }
+
+// Stopper is something under way that can be stopped.
+type Stopper interface{ Stop() }
 
 // Origin is where a call came from.
 type Origin struct {
@@ -53,9 +61,9 @@ type Target struct {
 
 // Outcome of a try.
 type Outcome struct {
-	// Answered: the call is up. Released is closed when it is over.
+	// Answered: the call is up. Over has a function called when it is over.
 	Answered bool
-	Released <-chan struct{}
+	Over     func(then func())
 	// Code and Reason of the final answer otherwise.
 	Code   int
 	Reason string
@@ -114,20 +122,18 @@ type Routing struct {
 	// lastUsed is when this node last sent a call to a DN, for the strategy.
 	lastUsed map[dn.Number]int64
 	// ringing are the tries at other nodes' DNs.
-	ringing map[dn.Number]map[*context.CancelCauseFunc]struct{}
+	ringing map[dn.Number]map[*ring]struct{}
 	// queues are the calls that wait for an agent of a group, and visits those
 	// that wait for a router's word, by ConnID.
 	queues map[string][]*waiter
 	visits map[call.ID]*visit
-	// stopped is closed when Run ends: nobody follows calls any more.
-	stopped chan struct{}
 }
 
 // NewRouting makes the routing of a node's calls.
 func NewRouting(cfg RoutingConfig) *Routing {
 	return &Routing{
 		c: cfg.Controller, calls: cfg.Calls, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Controller.table.Tail(), lastUsed: map[dn.Number]int64{},
-		ringing: map[dn.Number]map[*context.CancelCauseFunc]struct{}{}, queues: map[string][]*waiter{}, visits: map[call.ID]*visit{}, stopped: make(chan struct{}),
+		ringing: map[dn.Number]map[*ring]struct{}{}, queues: map[string][]*waiter{}, visits: map[call.ID]*visit{},
 	}
 }
 
@@ -143,21 +149,81 @@ func (r *Routing) use(n dn.Number) {
 	r.lastUsed[n] = time.Now().UnixNano()
 }
 
-// dial sends a call to a DN wherever it is.
+// dial sends a call to a DN wherever it is, and waits for the outcome.
 func (r *Routing) dial(ctx context.Context, in Call, config *configpb.DN, noAnswer time.Duration, on *journey) Outcome {
+	return await(ctx, func(stopped *stopSign, done func(Outcome)) { r.place(stopped, in, config, noAnswer, on, done) })
+}
+
+// leave sends a call to a number outside, and waits for the outcome.
+func (r *Routing) leave(ctx context.Context, in Call, number string, as dn.Number, noAnswer time.Duration, on *journey) Outcome {
+	return await(ctx, func(stopped *stopSign, done func(Outcome)) { r.depart(stopped, in, number, as, noAnswer, on, done) })
+}
+
+// await is the outcome of what start begins; when ctx ends that is stopped.
+func await(ctx context.Context, start func(*stopSign, func(Outcome))) Outcome {
+	got, sign := make(chan Outcome, 1), &stopSign{}
+	start(sign, func(o Outcome) { got <- o })
+	select {
+	case o := <-got:
+		return o
+	case <-ctx.Done():
+		sign.stop()
+		return <-got
+	}
+}
+
+// stopSign stops one try after the other.
+type stopSign struct {
+	mu   sync.Mutex
+	up   bool
+	sent Stopper
+}
+
+// next notes what is under way now.
+func (s *stopSign) next(x Stopper) {
+	s.mu.Lock()
+	s.sent = x
+	up := s.up
+	s.mu.Unlock()
+	if up {
+		x.Stop()
+	}
+}
+
+func (s *stopSign) stop() {
+	s.mu.Lock()
+	s.up = true
+	x := s.sent
+	s.mu.Unlock()
+	if x != nil {
+		x.Stop()
+	}
+}
+
+func (s *stopSign) isUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up
+}
+
+// place sends a call to a DN wherever it is; done hears the outcome.
+func (r *Routing) place(sign *stopSign, in Call, config *configpb.DN, noAnswer time.Duration, on *journey, done func(Outcome)) {
 	n := dn.Number(config.GetNumber())
 	st, _ := r.c.table.Get(n)
 	switch {
 	case config.GetDisabled():
-		return Outcome{Code: 403, Reason: "DN is disabled"}
+		done(Outcome{Code: 403, Reason: "DN is disabled"})
+		return
 	case st.State != dn.InSrv:
-		return Outcome{Code: 480, Reason: "DN is out of service"}
+		done(Outcome{Code: 480, Reason: "DN is out of service"})
+		return
 	}
 	r.use(n)
 	if config.GetKind() == configpb.DNKind_DN_KIND_PSTN {
-		return r.leave(ctx, in, config.GetExternal(), n, noAnswer, on)
+		r.depart(sign, in, config.GetExternal(), n, noAnswer, on, done)
+		return
 	}
-	return r.try(ctx, in, r.target(&st, noAnswer), n, on)
+	r.try(sign, in, r.target(&st, noAnswer), n, on, done)
 }
 
 // target is how a DN in service is reached from here.
@@ -168,71 +234,111 @@ func (r *Routing) target(st *dn.Status, noAnswer time.Duration) Target {
 	return Target{DN: st.Number, NodeAddr: r.c.view().Node(string(st.Owner)).GetSipAddr(), NoAnswer: noAnswer}
 }
 
-// leave sends a call to a number outside, by one trunk after the other until
+// depart sends a call to a number outside, by one trunk after the other until
 // one takes it. It rings at the DN that the number stands for, or at the trunk.
-func (r *Routing) leave(ctx context.Context, in Call, number string, as dn.Number, noAnswer time.Duration, on *journey) Outcome {
+func (r *Routing) depart(sign *stopSign, in Call, number string, as dn.Number, noAnswer time.Duration, on *journey, done func(Outcome)) {
 	trunks, _ := r.directory.read(r.c.view())
-	out := Outcome{Code: 404, Reason: "No trunk for the number"}
-	for _, t := range trunksFor(trunks, number) {
+	trunks = trunksFor(trunks, number)
+	var next func(Outcome)
+	next = func(out Outcome) {
+		if !out.Retry || len(trunks) == 0 || sign.isUp() || in.GaveUp() {
+			done(out)
+			return
+		}
+		t := trunks[0]
+		trunks = trunks[1:]
 		party := as
 		if party == "" {
 			party = dn.Number(t.GetNumber())
 		}
-		out = r.try(ctx, in, Target{Number: number, TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, party, on)
-		if !out.Retry || ctx.Err() != nil {
-			return out
-		}
+		r.try(sign, in, Target{Number: number, TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, party, on, next)
 	}
-	return out
+	next(Outcome{Code: 404, Reason: "No trunk for the number", Retry: true})
 }
 
 // try sends the call to one target. A DN whose owner is lost while it rings is
 // given up at once.
-func (r *Routing) try(ctx context.Context, in Call, t Target, n dn.Number, on *journey) Outcome {
-	outer := ctx
-	ctx, cancel := context.WithCancelCause(outer)
-	defer cancel(nil)
+func (r *Routing) try(sign *stopSign, in Call, t Target, n dn.Number, on *journey, done func(Outcome)) {
+	var x *ring
 	if t.NodeAddr != "" {
-		defer r.watchOwner(n, &cancel)()
+		x = r.watchOwner(n)
 	}
-	out := in.Try(ctx, t, func(code int) {
+	sent := in.Send(t, func(code int) {
 		if code > 100 {
 			on.ringing(n)
 		}
+	}, func(out Outcome) {
+		if r.unwatch(n, x) && !out.Answered {
+			out.Code, out.Reason, out.Retry = 480, "DN is out of service", true
+		}
+		on.tried(n, out)
+		done(out)
 	})
-	if errors.Is(context.Cause(ctx), errOwnerLost) && !out.Answered {
-		out.Code, out.Reason, out.Retry = 480, "DN is out of service", true
+	sign.next(sent)
+	if x != nil {
+		r.sent(n, x, sent)
 	}
-	on.tried(outer, n, out)
-	return out
 }
 
-var errOwnerLost = errors.New("the DN's owner was lost")
+// ring is a try at another node's DN.
+type ring struct {
+	// sent is nil until it was.
+	sent Stopper
+	// lost: the DN's owner was.
+	lost bool
+}
 
-// watchOwner cancels when the DN goes out of service here, until what it
-// returns is called.
-func (r *Routing) watchOwner(n dn.Number, cancel *context.CancelCauseFunc) (end func()) {
+func (r *Routing) watchOwner(n dn.Number) *ring {
+	x := &ring{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ringing[n] == nil {
-		r.ringing[n] = map[*context.CancelCauseFunc]struct{}{}
+		r.ringing[n] = map[*ring]struct{}{}
 	}
-	r.ringing[n][cancel] = struct{}{}
-	if st, _ := r.c.table.Get(n); st.State != dn.InSrv { // it was lost just now
-		(*cancel)(errOwnerLost)
+	r.ringing[n][x] = struct{}{}
+	return x
+}
+
+// sent notes what to stop when the owner is lost, which it may be already.
+func (r *Routing) sent(n dn.Number, x *ring, s Stopper) {
+	r.mu.Lock()
+	x.sent = s
+	r.mu.Unlock()
+	if st, _ := r.c.table.Get(n); st.State != dn.InSrv {
+		r.lose(n)
 	}
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if delete(r.ringing[n], cancel); len(r.ringing[n]) == 0 {
-			delete(r.ringing, n)
+}
+
+// lose gives up what rings at a DN that is out of service.
+func (r *Routing) lose(n dn.Number) {
+	var stop []Stopper
+	r.mu.Lock()
+	for x := range r.ringing[n] {
+		if x.lost = true; x.sent != nil {
+			stop = append(stop, x.sent)
 		}
 	}
+	r.mu.Unlock()
+	for _, s := range stop {
+		s.Stop()
+	}
+}
+
+// unwatch ends watchOwner; true when the owner was lost.
+func (r *Routing) unwatch(n dn.Number, x *ring) (lost bool) {
+	if x == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.ringing[n], x); len(r.ringing[n]) == 0 {
+		delete(r.ringing, n)
+	}
+	return x.lost
 }
 
 // Run watches the DNs for the calls that ring or wait, until the context ends.
 func (r *Routing) Run(ctx context.Context) error {
-	defer close(r.stopped)
 	var buf []dn.Item
 	for {
 		var err error
@@ -250,15 +356,13 @@ func (r *Routing) Run(ctx context.Context) error {
 // changed gives up what rings at a DN that is lost, and wakes the first call
 // that waits for an agent of its groups.
 func (r *Routing) changed(st *dn.Status) {
+	if st.State != dn.InSrv {
+		r.lose(st.Number)
+		return
+	}
 	config := r.c.view().DN(string(st.Number))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if st.State != dn.InSrv {
-		for cancel := range r.ringing[st.Number] {
-			(*cancel)(errOwnerLost)
-		}
-		return
-	}
 	for _, g := range config.GetGroups() {
 		r.wake(g)
 	}

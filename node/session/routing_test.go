@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,10 +67,22 @@ type script struct {
 	tries    []string
 	rejected int
 	rang     bool
+
+	caller context.Context //nolint:containedctx // ends when the caller gives up
+	beside sync.WaitGroup
+}
+
+// serve has the routing serve the call, and returns when nothing goes on beside
+// any more. The caller gives up when ctx ends.
+func (s *script) serve(ctx context.Context, r *Routing) {
+	s.caller = ctx
+	r.Arrive(s)
+	s.beside.Wait()
 }
 
 func (s *script) Called() string { return s.called }
 func (s *script) Origin() Origin { return s.origin }
+func (s *script) GaveUp() bool   { return s.caller.Err() != nil }
 func (s *script) Ring()          { s.rang = true }
 func (s *script) Reject(code int, _ string) {
 	if s.rejected == 0 {
@@ -77,32 +90,48 @@ func (s *script) Reject(code int, _ string) {
 	}
 }
 
-func (s *script) Try(ctx context.Context, t Target, progress func(int)) Outcome {
+func (s *script) Go(f func(context.Context)) { s.beside.Go(func() { f(s.caller) }) }
+
+// halt is a Stopper.
+type halt struct {
+	once sync.Once
+	c    chan struct{}
+}
+
+func (h *halt) Stop() { h.once.Do(func() { close(h.c) }) }
+
+func (s *script) Send(t Target, progress func(int), done func(Outcome)) Stopper {
 	name := string(t.Deliver) + string(t.DN) + t.Number
 	if t.NodeAddr+t.TrunkAddr != "" {
 		name += " at " + t.NodeAddr + t.TrunkAddr
 	}
 	s.tries = append(s.tries, name)
+	stop := &halt{c: make(chan struct{})}
 	out, known := s.answers[name]
 	if !known {
-		progress(180)
-		if s.rings != nil {
-			s.rings <- name
-		}
-		<-ctx.Done()
-		return Outcome{Code: 487, Reason: "Request Terminated"}
+		s.beside.Go(func() {
+			progress(180)
+			if s.rings != nil {
+				s.rings <- name
+			}
+			select {
+			case <-s.caller.Done():
+			case <-stop.c:
+			}
+			done(Outcome{Code: 487, Reason: "Request Terminated"})
+		})
+		return stop
 	}
 	if out.Answered || out.Code == 486 {
 		progress(180)
 	}
-	return out
+	done(out)
+	return stop
 }
 
 // overAtOnce is a call that is over at once.
 func overAtOnce() Outcome {
-	over := make(chan struct{})
-	close(over)
-	return Outcome{Answered: true, Released: over}
+	return Outcome{Answered: true, Over: func(then func()) { then() }}
 }
 
 // exchange is an office with routing.
@@ -174,7 +203,7 @@ func TestRouting_OfACallToADN(t *testing.T) {
 		{"+15551234", Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"RINGING gw3 1004", "ESTABLISHED gw3 1004", "ESTABLISHED 1004 gw3", "RELEASED 1004 gw3", "RELEASED gw3 1004"}},
 	} {
 		in := &script{called: c.called, origin: c.origin, answers: map[string]Outcome{c.tries: c.answer}}
-		x.r.Serve(t.Context(), in)
+		in.serve(t.Context(), x.r)
 		if strings.Join(in.tries, ";") != c.tries || in.rejected != c.code {
 			t.Errorf("%s: tried %q, answered %d; want %q, %d", c.called, in.tries, in.rejected, c.tries, c.code)
 		}
@@ -191,7 +220,7 @@ func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
 		"+15551234567 at 192.0.2.1:5060": {Code: 503, Retry: true},
 		"+15551234567 at 192.0.2.2:5060": overAtOnce(),
 	}}
-	x.r.Serve(t.Context(), in)
+	in.serve(t.Context(), x.r)
 	if want := []string{"+15551234567 at 192.0.2.3:5060", "+15551234567 at 192.0.2.1:5060", "+15551234567 at 192.0.2.2:5060"}; !slices.Equal(in.tries, want) {
 		t.Errorf("tried %q, want %q", in.tries, want)
 	}
@@ -205,7 +234,7 @@ func TestRoutingPoint_BuiltInStrategy(t *testing.T) {
 	x.table.Register("1004", dn.Registered)
 	x.table.Register("1003", dn.Registered)
 	in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
-	x.r.Serve(t.Context(), in)
+	in.serve(t.Context(), x.r)
 	if want := []string{"1004", "1003"}; !slices.Equal(in.tries, want) || !in.rang || in.rejected != 603 {
 		t.Errorf("tried %q, answered %d, want %q, 603", in.tries, in.rejected, want)
 	}
@@ -224,18 +253,15 @@ func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
 	in := &script{called: "9001", origin: Origin{DN: "1003"}, rings: make(chan string)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(ctx, in) }()
+	go func() { defer close(done); in.serve(ctx, x.r) }()
 	if rings := <-in.rings; rings != "1004" {
 		t.Errorf("%s rings", rings)
 	}
-	if st, _ := x.table.Get("1003"); !st.Busy {
-		t.Error("the caller is not busy")
-	}
+	busy := func() bool { st, _ := x.table.Get("1003"); return st.Busy }
+	x.await("the caller is busy", busy)
 	cancel()
 	<-done
-	if st, _ := x.table.Get("1003"); st.Busy {
-		t.Error("the caller is busy for ever")
-	}
+	x.await("the caller is free", func() bool { return !busy() })
 }
 
 func TestStrategy_OwnSiteFirstThenTheLongestIdle(t *testing.T) {
@@ -257,7 +283,7 @@ func TestRoutingPoint_TriesAgainAfterAPause(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 		defer cancel()
 		in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 408}}}
-		x.r.Serve(ctx, in)
+		in.serve(ctx, x.r)
 		if len(in.tries) != 2 {
 			t.Errorf("tried %q", in.tries)
 		}
@@ -271,7 +297,7 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	x.table.Register("1004", dn.Registered)
 	in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(t.Context(), in) }()
+	go func() { defer close(done); in.serve(t.Context(), x.r) }()
 	conn := <-x.asked
 	if err := x.r.RouteCall(string(conn), Route{DN: "1003", UserData: map[string]string{"k": "v"}}); err != nil {
 		t.Fatal(err)
@@ -310,7 +336,7 @@ func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
 		x.table.Register("1003", dn.Registered)
 		in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
 		began := time.Now()
-		x.r.Serve(t.Context(), in)
+		in.serve(t.Context(), x.r)
 		if took := time.Since(began); took != time.Second || !slices.Equal(in.tries, []string{"1003"}) {
 			t.Errorf("after %v: tried %q", took, in.tries)
 		}
@@ -322,7 +348,7 @@ func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 	x.routers = true
 	in := &script{called: "9001", origin: trunk}
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(t.Context(), in) }()
+	go func() { defer close(done); in.serve(t.Context(), x.r) }()
 	if err := x.r.RouteCall(string(<-x.asked), Route{Reject: 603}); err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +365,7 @@ func TestRoutingPoint_NobodyTakesIt(t *testing.T) {
 			x := newExchange(t)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			x.r.Serve(ctx, &script{called: "9001", origin: trunk})
+			(&script{called: "9001", origin: trunk}).serve(ctx, x.r)
 			x.tells("local QUEUED 9001", "local "+end+" 9001")
 		})
 	}
@@ -351,7 +377,7 @@ func TestRoutingPoint_CallerGivesUpWhileItRings(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	in := &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(ctx, in) }()
+	go func() { defer close(done); in.serve(ctx, x.r) }()
 	<-in.rings
 	cancel()
 	<-done
@@ -368,6 +394,7 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	x.control.cfg.Owner.cfg.Dial = nil // no reservation is asked of n2: see below
 	go func() {
 		defer close(done)
+		in.caller = t.Context()
 		id, _ := x.calls.Begin(infoOf(in))
 		j := &journey{r: x.r, in: in, id: id}
 		j.back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), ringTime, j))
@@ -385,11 +412,11 @@ func TestRoutingPoint_CallsWaitForAnAgent(t *testing.T) {
 	first := &script{called: "9001", origin: trunk, rings: make(chan string)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); x.r.Serve(ctx, first) }()
+	go func() { defer close(done); first.serve(ctx, x.r) }()
 	<-first.rings
 	second := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
 	served := make(chan struct{})
-	go func() { defer close(served); x.r.Serve(t.Context(), second) }()
+	go func() { defer close(served); second.serve(t.Context(), x.r) }()
 	cancel()
 	<-done
 	<-served

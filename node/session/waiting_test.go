@@ -41,8 +41,8 @@ func newLobby(t *testing.T) *lobby {
 func (l *lobby) arrives(number string) (leave func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
-	in := &script{called: "9001", origin: Origin{Trunk: true, DN: "gw1", Number: number}, answers: map[string]Outcome{"1003": {Answered: true, Released: ctx.Done()}}}
-	go func() { defer close(over); l.r.Serve(ctx, in) }()
+	in := &script{called: "9001", origin: Origin{Trunk: true, DN: "gw1", Number: number}, answers: map[string]Outcome{"1003": {Answered: true, Over: func(then func()) { context.AfterFunc(ctx, then) }}}}
+	go func() { defer close(over); in.serve(ctx, l.r) }()
 	end := sync.OnceFunc(func() { cancel(); <-over })
 	l.t.Cleanup(end)
 	return end

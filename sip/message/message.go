@@ -39,6 +39,8 @@ type Message struct {
 	Body    []byte
 	// Fault is the first thing that is wrong; nil when the message is well formed.
 	Fault *Fault
+
+	raw []byte // all that was read
 }
 
 // IsRequest tells a request, however broken, from a response.
@@ -98,8 +100,15 @@ func (m *Message) Parse(data []byte, stream bool) error {
 // ParseTidy is Parse for what AppendTidy wrote of a message without a fault.
 func (m *Message) ParseTidy(data []byte) error { return m.read(data, true) }
 
+// Clone copies what ParseTidy read, with the text that it is part of.
+func (m *Message) Clone() *Message {
+	c := &Message{Headers: make([]Header, 0, len(m.Headers))}
+	_ = c.read(bytes.Clone(m.raw), true) // it was read before
+	return c
+}
+
 func (m *Message) read(data []byte, stream bool) error {
-	*m = Message{Headers: m.Headers[:0]}
+	*m = Message{Headers: m.Headers[:0], raw: data}
 	for bytes.HasPrefix(data, crlf) {
 		data = data[2:]
 	}

@@ -2,7 +2,6 @@ package transaction
 
 import (
 	"bytes"
-	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -11,21 +10,20 @@ import (
 // Client is a client transaction.
 type Client struct {
 	layer  *Layer
-	key    string
+	key    Key
 	branch string
 	invite bool
+	cancel bool // wanted, or sent
+	state  clientState
 	to     Sender
 	on     func(*message.Message, error)
-	over   chan struct{} // closed at the end
+	over   chan struct{} // closed at the end; nil while nobody asked
 
-	mu      sync.Mutex
-	state   clientState
 	request []byte // nil once nobody may need it again
 	ack     []byte
-	cancel  bool          // wanted, or sent
 	every   time.Duration // until the next repetition
-	again   *time.Timer   // A, E
-	end     *time.Timer   // B, F, then D, K, M
+	again   Alarm         // A, E
+	end     Alarm         // B, F, then D, K, M
 }
 
 type clientState uint8
@@ -38,133 +36,143 @@ const (
 	gone
 )
 
-// Send begins a client transaction with a request whose top Via has the branch.
-// on hears of the responses, and of ErrTimeout in their stead; it must not
-// wait. It is told a 2xx to an INVITE each time that comes. An error says that
-// the network refused the request and there is no transaction.
+// The alarms of a transaction.
+const (
+	alarmAgain = iota
+	alarmEnd
+)
+
+// Send begins a client transaction with a request whose top Via has the branch;
+// the request is copied. on hears of the responses, which it may not keep, and
+// of ErrTimeout or ErrUnsent in their stead; it must not wait. It is told a 2xx
+// to an INVITE each time that comes. An error says that the network refused the
+// request at once and there is no transaction.
 func (l *Layer) Send(branch, method string, to Sender, request []byte, on func(*message.Message, error)) (*Client, error) {
-	c := &Client{layer: l, key: branch + " " + method, branch: branch, invite: method == "INVITE", to: to, on: on, over: make(chan struct{}), request: request}
-	l.clients.add(c.key, c)
-	c.mu.Lock()
-	if c.every = l.t.T1; !to.Reliable() {
-		c.again = time.AfterFunc(c.every, c.repeat)
-	}
-	c.end = time.AfterFunc(64*l.t.T1, c.timeout)
-	c.mu.Unlock()
 	if err := to.Send(request); err != nil {
-		c.Terminate()
 		return nil, err
 	}
+	var buf [96]byte
+	c := &Client{layer: l, key: clientKey(buf[:0], branch, method), branch: branch, invite: method == "INVITE", to: to, on: on, request: bytes.Clone(request)}
+	c.again = Alarm{Layer: l, Owner: c, What: alarmAgain}
+	c.end = Alarm{Layer: l, Owner: c, What: alarmEnd}
+	l.clients[c.key] = c
+	if c.every = l.t.T1; !to.Reliable() {
+		c.again.Set(c.every)
+	}
+	c.end.Set(64 * l.t.T1)
 	return c, nil
+}
+
+// Fire implements Owner.
+func (c *Client) Fire(what uint8) {
+	if what == alarmAgain {
+		c.repeat()
+		return
+	}
+	c.fail(ErrTimeout)
 }
 
 // repeat is timers A and E.
 func (c *Client) repeat() {
-	c.mu.Lock()
 	if c.state != calling && (c.invite || c.state != trying) {
-		c.mu.Unlock()
 		return
 	}
 	c.every *= 2
 	if !c.invite {
 		c.every = min(c.every, c.layer.t.T2)
 	}
-	c.again.Reset(c.every)
-	request := c.request
-	c.mu.Unlock()
-	_ = c.to.Send(request) // lost or not, it goes again
+	c.again.Set(c.every)
+	_ = c.to.Send(c.request) // lost or not, it goes again
 }
 
-// timeout is timers B and F, and the end of an INVITE whose CANCEL was not heeded.
-func (c *Client) timeout() {
-	c.mu.Lock()
+// fail ends the transaction: timers B and F, the end of an INVITE whose CANCEL
+// was not heeded, or a network that refused. It is told unless there was a
+// final response.
+func (c *Client) fail(err error) {
 	open, on := c.state == calling || c.state == trying, c.on
-	c.terminate()
-	c.mu.Unlock()
+	c.Terminate()
 	if open {
-		on(nil, ErrTimeout)
+		on(nil, err)
+	}
+}
+
+func (c *Client) unsent() {
+	if c.state == calling {
+		c.fail(ErrUnsent)
 	}
 }
 
 // receive is RFC 3261 figures 5 and 6, with RFC 6026 figure 2.
 func (c *Client) receive(res *message.Message) {
-	c.mu.Lock()
 	on := c.on
-	tell, out, cancel := c.step(res)
+	tell := c.step(res)
 	if c.state >= done {
 		c.on = nil // what it holds may be large, and this lasts
-	}
-	c.mu.Unlock()
-	if out != nil {
-		_ = c.to.Send(out) // the response comes again
-	}
-	if cancel != nil {
-		c.sendCancel(cancel)
 	}
 	if tell {
 		on(res, nil)
 	}
 }
 
-// step returns whether the response goes up, the ACK to send, and the CANCEL
-// that waited for a provisional response.
-func (c *Client) step(res *message.Message) (tell bool, ack, cancel []byte) {
+// step tells whether the response goes up.
+func (c *Client) step(res *message.Message) (tell bool) {
 	switch {
 	case c.state == won:
-		return res.Status/100 == 2, nil, nil
+		return res.Status/100 == 2
 	case c.state == done:
-		return false, c.ack, nil
+		if c.ack != nil {
+			_ = c.to.Send(c.ack) // the response comes again
+		}
+		return false
 	case c.state == gone:
-		return false, nil, nil
+		return false
 	case res.Status < 200:
-		return true, nil, c.provisional()
+		c.provisional()
+		return true
 	}
-	stop(c.again)
-	stop(c.end)
+	c.again.Stop()
 	t := &c.layer.t
 	switch {
 	case c.invite && res.Status < 300:
 		c.state, c.request = won, nil
-		c.endAfter(64 * t.T1)
+		c.end.Set(64 * t.T1)
 	case c.invite:
 		c.state = done
-		ack = c.hop("ACK", res.Get(message.To))
-		c.ack, c.request = ack, nil
+		c.ack = c.hop("ACK", res.Get(message.To))
+		c.request = nil
+		_ = c.to.Send(c.ack) // the response comes again
 		c.linger(64 * t.T1)
 	default:
 		c.state, c.request = done, nil
 		c.linger(t.T4)
 	}
-	return true, ack, nil
+	return true
 }
 
-func (c *Client) provisional() (cancel []byte) {
+func (c *Client) provisional() {
 	first := c.state == calling
 	c.state = trying
 	if !c.invite {
 		c.every = c.layer.t.T2
-		return nil
+		return
 	}
 	if first {
-		stop(c.again)
-		stop(c.end)
+		c.again.Stop()
+		c.end.Stop()
 		if c.cancel {
-			return c.canceled()
+			c.sendCancel()
 		}
 	}
-	return nil
 }
 
 // linger stays to meet repetitions, which a reliable transport does not have.
 func (c *Client) linger(d time.Duration) {
 	if c.to.Reliable() {
-		c.terminate()
+		c.Terminate()
 		return
 	}
-	c.endAfter(d)
+	c.end.Set(d)
 }
-
-func (c *Client) endAfter(d time.Duration) { c.end = time.AfterFunc(d, c.timeout) }
 
 func (c *Client) hop(method string, to []byte) []byte {
 	var m message.Message
@@ -179,48 +187,42 @@ func (c *Client) hop(method string, to []byte) []byte {
 // comes (RFC 3261 §9.1). Its final response is told as ever; ErrTimeout when
 // none comes.
 func (c *Client) Cancel() {
-	c.mu.Lock()
-	var cancel []byte
-	if c.invite && !c.cancel && c.state <= trying {
-		c.cancel = true
-		if c.state == trying {
-			cancel = c.canceled()
-		}
+	if !c.invite || c.cancel || c.state > trying {
+		return
 	}
-	c.mu.Unlock()
-	if cancel != nil {
-		c.sendCancel(cancel)
+	if c.cancel = true; c.state == trying {
+		c.sendCancel()
 	}
 }
 
-// canceled makes the CANCEL and gives the final response a limit again.
-func (c *Client) canceled() []byte {
-	c.endAfter(64 * c.layer.t.T1)
-	return c.hop("CANCEL", nil)
-}
-
-func (c *Client) sendCancel(b []byte) {
+// sendCancel sends the CANCEL and gives the final response a limit again.
+func (c *Client) sendCancel() {
+	c.end.Set(64 * c.layer.t.T1)
 	// What is answered to the CANCEL says nothing about the INVITE.
-	_, _ = c.layer.Send(c.branch, "CANCEL", c.to, b, func(*message.Message, error) {})
+	_, _ = c.layer.Send(c.branch, "CANCEL", c.to, c.hop("CANCEL", nil), func(*message.Message, error) {})
 }
 
 // Done is closed when the transaction has ended.
-func (c *Client) Done() <-chan struct{} { return c.over }
+func (c *Client) Done() <-chan struct{} {
+	if c.over == nil {
+		c.over = make(chan struct{})
+		if c.state == gone {
+			close(c.over)
+		}
+	}
+	return c.over
+}
 
 // Terminate ends the transaction without a word.
 func (c *Client) Terminate() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.terminate()
-}
-
-func (c *Client) terminate() {
 	if c.state == gone {
 		return
 	}
-	c.state, c.request, c.ack = gone, nil, nil
-	close(c.over)
-	stop(c.again)
-	stop(c.end)
-	c.layer.clients.drop(c.key)
+	c.state, c.request, c.ack, c.on = gone, nil, nil, nil
+	if c.over != nil {
+		close(c.over)
+	}
+	c.again.Stop()
+	c.end.Stop()
+	delete(c.layer.clients, c.key)
 }

@@ -5,11 +5,14 @@
 // a 2xx that crosses it can't go on; a proxy needs one that leaves this to it.
 //
 // Package sip calls it: Open for a request that arrived, Send for one that goes
-// on, Response for what comes back.
+// on, Response for what comes back. It has several layers, and all that has the
+// same Call-ID in the same one: a Layer's lock orders what happens to a call.
 package transaction
 
 import (
 	"errors"
+	"hash/maphash"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -32,7 +35,8 @@ func (t *Timers) fill() {
 
 // Sender is the way to the other end of a transaction.
 type Sender interface {
-	// Send hands a message to the network and never waits for it.
+	// Send hands a message to the network and never waits for it. It does not
+	// keep b.
 	Send(b []byte) error
 	// Reliable says that what is sent arrives, or the connection ends.
 	Reliable() bool
@@ -41,58 +45,142 @@ type Sender interface {
 var (
 	// ErrTimeout says that no final response came (timers B and F).
 	ErrTimeout = errors.New("transaction: no response")
+	// ErrUnsent says that the network refused the request.
+	ErrUnsent = errors.New("transaction: the network refused the request")
 	// ErrOver says that a final response was given before.
 	ErrOver = errors.New("transaction: answered already")
 )
 
-// Layer holds the transactions of a node.
+// Layer holds the transactions of some of a node's calls. It is a lock
+// (sync.Locker), which has to be held for all methods of the layer, of its
+// transactions and of its alarms; what they call back is called with it held,
+// except for what was given to After.
 type Layer struct {
-	t       Timers
-	servers *table[*Server]
-	clients *table[*Client]
+	clock *Clock
+	t     Timers
+
+	mu      sync.Mutex
+	servers map[Key]*Server
+	clients map[Key]*Client
+	after   []func()
+	spare   []func()
+	running bool // somebody calls what was given to After
 }
 
-// New makes a Layer without transactions.
-func New(t Timers) *Layer {
+// Key names a transaction: what a branch, a sent-by and a method come to.
+type Key [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func keyOf(b []byte) Key { return Key{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)} }
+
+// NewLayers makes n layers without transactions, which share a clock.
+func NewLayers(n int, t Timers) []*Layer {
 	t.fill()
-	return &Layer{t: t, servers: newTable[*Server](), clients: newTable[*Client]()}
+	layers, c := make([]*Layer, n), newClock(t.T1/10)
+	for i := range layers {
+		layers[i] = &Layer{clock: c, t: t, servers: map[Key]*Server{}, clients: map[Key]*Client{}}
+	}
+	return layers
+}
+
+// Lock implements sync.Locker.
+func (l *Layer) Lock() { l.mu.Lock() }
+
+// Unlock implements sync.Locker. It calls what was given to After meanwhile.
+func (l *Layer) Unlock() {
+	if l.running {
+		l.mu.Unlock() // who runs them has not finished, and sees the new ones
+		return
+	}
+	l.running = true
+	defer func() {
+		l.running = false
+		l.mu.Unlock()
+	}()
+	for len(l.after) > 0 {
+		l.runAfter()
+	}
+}
+
+// After has f called, without the lock, when the lock is given up. What was
+// given is called one after the other, in order, whoever gave it.
+func (l *Layer) After(f func()) { l.after = append(l.after, f) }
+
+func (l *Layer) runAfter() {
+	list := l.after
+	l.after, l.spare = l.spare[:0], nil
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		clear(list)
+		l.spare = list
+	}()
+	for _, f := range list {
+		f()
+	}
 }
 
 // Len counts the transactions, server and client.
-func (l *Layer) Len() int { return l.servers.len() + l.clients.len() }
+func (l *Layer) Len() int { return len(l.servers) + len(l.clients) }
 
-// Close stops all timers; nothing is sent or told any more.
+// Close ends all transactions, and stops the alarms of all layers that were
+// made with this one; nothing is sent or told any more.
 func (l *Layer) Close() {
-	for _, s := range l.servers.all() {
+	l.clock.stop()
+	for _, s := range l.servers {
 		s.Terminate()
 	}
-	for _, c := range l.clients.all() {
+	for _, c := range l.clients {
 		c.Terminate()
 	}
 }
 
 // Find returns the server transaction of the key.
-func (l *Layer) Find(key []byte) (*Server, bool) { return l.servers.get(key) }
+func (l *Layer) Find(key Key) (*Server, bool) {
+	s, ok := l.servers[key]
+	return s, ok
+}
 
 // Response gives a response to its client transaction; false says that there
-// is none.
+// is none. The message is not kept.
 func (l *Layer) Response(branch []byte, res *message.Message) bool {
 	_, method, ok := message.ParseCSeq(res.Get(message.CSeq))
 	if !ok {
 		return false
 	}
-	key := make([]byte, 0, 64)
-	key = append(append(append(key, branch...), ' '), method...)
-	c, ok := l.clients.get(key)
-	if ok {
+	c := l.client(branch, method)
+	if c != nil {
 		c.receive(res)
 	}
-	return ok
+	return c != nil
 }
 
-// AppendKey makes the key of a request's server transaction (RFC 3261
-// §17.2.3): an ACK and a CANCEL have that of their INVITE.
-func AppendKey(dst []byte, m *message.Message) []byte {
+// Unsent says that the network refused a request after it was sent: its
+// transaction ends with ErrUnsent unless a response has come.
+func (l *Layer) Unsent(branch, method []byte) {
+	if c := l.client(branch, method); c != nil {
+		c.unsent()
+	}
+}
+
+func (l *Layer) client(branch, method []byte) *Client {
+	var buf [96]byte
+	return l.clients[clientKey(buf[:0], branch, method)]
+}
+
+func clientKey[T, U []byte | string](buf []byte, branch T, method U) Key {
+	return keyOf(append(append(append(buf, branch...), ' '), method...))
+}
+
+// KeyOf is the key of a request's server transaction (RFC 3261 §17.2.3): an
+// ACK and a CANCEL have that of their INVITE.
+func KeyOf(m *message.Message) Key {
+	var buf [160]byte
+	return keyOf(appendKey(buf[:0], m))
+}
+
+func appendKey(dst []byte, m *message.Message) []byte {
 	via, _ := m.TopVia()
 	branch, _ := message.Param(via.Params, "branch")
 	dst = append(append(dst, branch...), ' ')
@@ -111,11 +199,4 @@ func AppendKey(dst []byte, m *message.Message) []byte {
 		dst = append(dst, ' ', byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
 	}
 	return dst
-}
-
-// stop stops a timer that may be none.
-func stop(t *time.Timer) {
-	if t != nil {
-		t.Stop()
-	}
 }

@@ -1,25 +1,23 @@
 package transaction
 
 import (
-	"sync"
+	"bytes"
 	"time"
 )
 
-// Server is a server transaction. Its methods may be called by several
-// goroutines.
+// Server is a server transaction.
 type Server struct {
 	layer  *Layer
-	key    string
+	key    Key
 	invite bool
+	state  serverState
 	to     Sender
+	owner  any // nil after a final response
 
-	mu    sync.Mutex
-	owner any // nil after a final response
-	state serverState
 	last  []byte        // the last response; nil once nobody may need it again
 	every time.Duration // until the next repetition of it
-	again *time.Timer   // G
-	end   *time.Timer   // H, I, J, L
+	again Alarm         // G
+	end   Alarm         // H, I, J, L
 }
 
 type serverState uint8
@@ -32,36 +30,31 @@ const (
 	ended
 )
 
-// Open begins a server transaction; false returns the one that is there.
-func (l *Layer) Open(key string, invite bool, to Sender, owner any) (*Server, bool) {
-	return l.servers.add(key, &Server{layer: l, key: key, invite: invite, to: to, owner: owner})
+// Open begins the server transaction of a key that Find did not find. owner is
+// what Owner returns, for a CANCEL to be told.
+func (l *Layer) Open(key Key, invite bool, to Sender, owner any) *Server {
+	s := &Server{layer: l, key: key, invite: invite, to: to, owner: owner}
+	s.again = Alarm{Layer: l, Owner: s, What: alarmAgain}
+	s.end = Alarm{Layer: l, Owner: s, What: alarmEnd}
+	l.servers[key] = s
+	return s
 }
 
-// Owner is what Open was given, for a CANCEL to be told; nil after a final response.
-func (s *Server) Owner() any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.owner
-}
+// Owner is what Open was given; nil after a final response.
+func (s *Server) Owner() any { return s.owner }
 
 // Repeat answers a request that came again with what was answered last.
 func (s *Server) Repeat() {
-	s.mu.Lock()
-	last := s.last
-	s.mu.Unlock()
-	if last != nil {
-		_ = s.to.Send(last) // it comes again
+	if s.last != nil {
+		_ = s.to.Send(s.last) // it comes again
 	}
 }
 
-// Respond sends a response. ErrOver says that a final one was sent before that
-// leaves no room for this one. Another error is the network's, and the
-// transaction goes on as if the message had got lost.
+// Respond sends a response, which is copied. ErrOver says that a final one was
+// sent before that leaves no room for this one. Another error is the network's,
+// and the transaction goes on as if the message had got lost.
 func (s *Server) Respond(code int, b []byte) error {
-	s.mu.Lock()
-	ok := s.step(code, b)
-	s.mu.Unlock()
-	if !ok {
+	if !s.step(code, b) {
 		return ErrOver
 	}
 	return s.to.Send(b)
@@ -79,52 +72,47 @@ func (s *Server) step(code int, b []byte) bool {
 	case s.state != proceeding:
 		return false
 	case code < 200:
-		s.last = b
+		s.last = append(s.last[:0], b...)
 	case s.invite && code < 300:
 		s.state, s.last = accepted, nil
-		s.endAfter(64 * t.T1)
+		s.end.Set(64 * t.T1)
 	case s.invite:
-		s.state, s.last = completed, b
+		s.state, s.last = completed, bytes.Clone(b)
 		if s.every = t.T1; !s.to.Reliable() {
-			s.again = time.AfterFunc(s.every, s.repeat)
+			s.again.Set(s.every)
 		}
-		s.endAfter(64 * t.T1)
+		s.end.Set(64 * t.T1)
 	case s.to.Reliable():
-		s.terminate()
+		s.Terminate()
 	default:
-		s.state, s.last = completed, b
-		s.endAfter(64 * t.T1)
+		s.state, s.last = completed, bytes.Clone(b)
+		s.end.Set(64 * t.T1)
 	}
 	return true
 }
 
-// repeat is timer G.
-func (s *Server) repeat() {
-	s.mu.Lock()
-	if s.state != completed {
-		s.mu.Unlock()
-		return
+// Fire implements Owner.
+func (s *Server) Fire(what uint8) {
+	switch {
+	case what == alarmEnd:
+		s.Terminate()
+	case s.state == completed: // timer G
+		s.every = min(2*s.every, s.layer.t.T2)
+		s.again.Set(s.every)
+		_ = s.to.Send(s.last) // lost or not, it goes again
 	}
-	last := s.last
-	s.every = min(2*s.every, s.layer.t.T2)
-	s.again.Reset(s.every)
-	s.mu.Unlock()
-	_ = s.to.Send(last) // lost or not, it goes again
 }
 
 // Ack takes an ACK; false says that it is not one for a failure.
 func (s *Server) Ack() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch s.state {
 	case completed:
 		s.state, s.last = confirmed, nil
-		stop(s.again)
-		stop(s.end)
+		s.again.Stop()
 		if s.to.Reliable() {
-			s.terminate()
+			s.Terminate()
 		} else {
-			s.endAfter(s.layer.t.T4)
+			s.end.Set(s.layer.t.T4)
 		}
 		return true
 	case confirmed:
@@ -134,27 +122,15 @@ func (s *Server) Ack() bool {
 }
 
 // Accepted tells whether a 2xx was the answer, so that another may follow.
-func (s *Server) Accepted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state == accepted
-}
-
-func (s *Server) endAfter(d time.Duration) { s.end = time.AfterFunc(d, s.Terminate) }
+func (s *Server) Accepted() bool { return s.state == accepted }
 
 // Terminate ends the transaction without a word.
 func (s *Server) Terminate() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.terminate()
-}
-
-func (s *Server) terminate() {
 	if s.state == ended {
 		return
 	}
-	s.state, s.last = ended, nil
-	stop(s.again)
-	stop(s.end)
-	s.layer.servers.drop(s.key)
+	s.state, s.last, s.owner = ended, nil, nil
+	s.again.Stop()
+	s.end.Stop()
+	delete(s.layer.servers, s.key)
 }

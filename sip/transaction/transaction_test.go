@@ -82,22 +82,26 @@ func (h *heard) want(t *testing.T, want ...string) {
 	}
 }
 
-// run gives a test a layer whose transactions have all ended afterwards.
+// run gives a test a layer, locked, whose transactions have all ended afterwards.
 func run(t *testing.T, reliable bool, f func(t *testing.T, l *Layer, w *wire)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(Timers{})
+		l := NewLayers(2, Timers{})[1]
+		l.Lock()
+		defer l.Unlock()
 		f(t, l, &wire{reliable: reliable, start: time.Now()})
-		<-time.After(2 * time.Minute) // of the bubble: nothing waits
-		synctest.Wait()
+		wait(l, 2*time.Minute)
 		if n := l.Len(); n != 0 {
 			t.Errorf("%d transactions are left", n)
 		}
 	})
 }
 
-func wait(d time.Duration) {
+// wait leaves the layer alone for that time.
+func wait(l *Layer, d time.Duration) {
+	l.Unlock()
 	<-time.After(d) // of the bubble
 	synctest.Wait()
+	l.Lock()
 }
 
 func send(t *testing.T, l *Layer, w *wire, method string, h *heard) *Client {
@@ -113,7 +117,7 @@ func TestClient_AnINVITEThatNobodyAnswers(t *testing.T) {
 	run(t, false, func(t *testing.T, l *Layer, w *wire) {
 		var h heard
 		send(t, l, w, "INVITE", &h)
-		wait(40 * time.Second)
+		wait(l, 40*time.Second)
 		w.want(t, "0 INVITE sip:x@h", "500 INVITE sip:x@h", "1500 INVITE sip:x@h", "3500 INVITE sip:x@h", "7500 INVITE sip:x@h", "15500 INVITE sip:x@h", "31500 INVITE sip:x@h")
 		h.want(t, "timeout")
 	})
@@ -165,7 +169,7 @@ func TestClient_ACANCELThatIsNotHeeded(t *testing.T) {
 		c := send(t, l, w, "INVITE", &h)
 		l.Response([]byte("z9hG4bKa"), response(t, 180, "INVITE"))
 		c.Cancel()
-		wait(33 * time.Second)
+		wait(l, 33*time.Second)
 		h.want(t, "180", "timeout")
 	})
 }
@@ -175,7 +179,7 @@ func TestClient_ABYEIsRepeatedEvenAfterAProvisionalResponse(t *testing.T) {
 		var h heard
 		send(t, l, w, "BYE", &h)
 		l.Response([]byte("z9hG4bKa"), response(t, 100, "BYE"))
-		wait(5 * time.Second)
+		wait(l, 5*time.Second)
 		w.want(t, "0 BYE sip:x@h", "500 BYE sip:x@h", "4500 BYE sip:x@h")
 		l.Response([]byte("z9hG4bKa"), response(t, 200, "BYE"))
 		l.Response([]byte("z9hG4bKa"), response(t, 200, "BYE"))
@@ -194,26 +198,26 @@ func TestClient_ANetworkThatRefusesLeavesNothing(t *testing.T) {
 
 func TestServer_AFailureIsRepeatedUntilItsACK(t *testing.T) {
 	run(t, false, func(t *testing.T, l *Layer, w *wire) {
-		s, fresh := l.Open("k", true, w, nil)
-		if again, _ := l.Open("k", true, w, nil); !fresh || again != s {
-			t.Fatal("two transactions of one key")
+		s := l.Open(Key{1}, true, w, nil)
+		if again, found := l.Find(Key{1}); !found || again != s {
+			t.Fatal("the transaction is not found")
 		}
 		if err := s.Respond(486, []byte("SIP/2.0 486 X\r\n")); err != nil {
 			t.Fatal(err)
 		}
-		wait(2 * time.Second)
+		wait(l, 2*time.Second)
 		w.want(t, "0 SIP/2.0 486", "500 SIP/2.0 486", "1500 SIP/2.0 486")
 		if first, again := s.Ack(), s.Ack(); !first || !again {
 			t.Error("the ACK is not its")
 		}
-		wait(10 * time.Second)
+		wait(l, 10*time.Second)
 		w.want(t)
 	})
 }
 
 func TestServer_AnINVITEThatCameAgain(t *testing.T) {
 	run(t, false, func(t *testing.T, l *Layer, w *wire) {
-		s, _ := l.Open("k", true, w, nil)
+		s := l.Open(Key{1}, true, w, nil)
 		s.Repeat()
 		_ = s.Respond(180, []byte("SIP/2.0 180 X\r\n"))
 		s.Repeat()
@@ -234,23 +238,70 @@ func TestServer_AnINVITEThatCameAgain(t *testing.T) {
 
 func TestServer_ABYEThatCameAgain(t *testing.T) {
 	run(t, false, func(t *testing.T, l *Layer, w *wire) {
-		s, _ := l.Open("k", false, w, nil)
+		s := l.Open(Key{1}, false, w, nil)
 		_ = s.Respond(200, []byte("SIP/2.0 200 X\r\n"))
 		s.Repeat()
 		w.want(t, "0 SIP/2.0 200", "0 SIP/2.0 200")
 	})
 }
 
-func TestAppendKey_ACKAndCANCELHaveTheKeyOfTheirINVITE(t *testing.T) {
-	keys := map[string]bool{}
+func TestKeyOf_ACKAndCANCELHaveTheKeyOfTheirINVITE(t *testing.T) {
+	keys := map[Key]bool{}
 	for _, method := range []string{"INVITE", "ACK", "CANCEL"} {
 		var m message.Message
 		if err := m.Parse(request(method), true); err != nil {
 			t.Fatal(err)
 		}
-		keys[string(AppendKey(nil, &m))] = true
+		keys[KeyOf(&m)] = true
 	}
 	if len(keys) != 1 {
 		t.Error(keys)
+	}
+}
+
+func TestClient_ANetworkThatRefusesLaterIsTold(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var got error
+		if _, err := l.Send("z9hG4bKa", "INVITE", w, request("INVITE"), func(_ *message.Message, err error) { got = err }); err != nil {
+			t.Fatal(err)
+		}
+		l.Unsent([]byte("z9hG4bKa"), []byte("INVITE"))
+		if !errors.Is(got, ErrUnsent) || l.Len() != 0 {
+			t.Error(got, l.Len())
+		}
+	})
+}
+
+func TestLayer_AfterRunsUnlockedAndInOrder(t *testing.T) {
+	l := NewLayers(1, Timers{})[0]
+	var got []int
+	l.Lock()
+	l.After(func() {
+		l.Lock()
+		l.After(func() { got = append(got, 3) })
+		l.Unlock()
+		got = append(got, 1)
+	})
+	l.After(func() { got = append(got, 2) })
+	l.Unlock()
+	if !slices.Equal(got, []int{1, 2, 3}) {
+		t.Error(got)
+	}
+}
+
+func TestLayer_APanicLeavesItUsable(t *testing.T) {
+	l := NewLayers(1, Timers{})[0]
+	func() {
+		defer func() { _ = recover() }()
+		l.Lock()
+		l.After(func() { panic("x") })
+		l.Unlock()
+	}()
+	ran := false
+	l.Lock()
+	l.After(func() { ran = true })
+	l.Unlock()
+	if !ran {
+		t.Error("it does not run what comes later")
 	}
 }

@@ -1,0 +1,85 @@
+package transaction
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bell notes when its alarm came up.
+type bell struct {
+	alarm Alarm
+	rang  []time.Duration
+	start time.Time
+}
+
+func (b *bell) Fire(uint8) { b.rang = append(b.rang, time.Since(b.start)) }
+
+func newBell(l *Layer) *bell {
+	b := &bell{start: time.Now()}
+	b.alarm = Alarm{Layer: l, Owner: b}
+	return b
+}
+
+func TestClock_AlarmsComeUpOnceAtTheirTimeOrATickLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLayers(1, Timers{})[0]
+		l.Lock()
+		bells, want := map[*bell]time.Duration{}, map[*bell]time.Duration{}
+		for range 2000 {
+			b, d := newBell(l), rand.N(5*time.Minute)
+			b.alarm.Set(d)
+			want[b] = d
+			switch rand.N(4) {
+			case 0:
+				b.alarm.Stop()
+				delete(want, b)
+			case 1:
+				want[b] = rand.N(time.Minute)
+				b.alarm.Set(want[b])
+			}
+			bells[b] = d
+		}
+		wait(l, 6*time.Minute)
+		defer l.Unlock()
+		for b := range bells {
+			d, due := want[b]
+			if !due && len(b.rang) > 0 || due && (len(b.rang) != 1 || b.rang[0] < d || b.rang[0] > d+l.t.T1/10) {
+				t.Fatal(fmt.Sprintf("set to %v (%v): rang at %v", d, due, b.rang))
+			}
+		}
+	})
+}
+
+// rival stops the other's alarm when its own comes up.
+type rival struct {
+	bell
+	other *rival
+}
+
+func (r *rival) Fire(what uint8) {
+	r.bell.Fire(what)
+	r.other.alarm.Stop()
+}
+
+func TestClock_AnAlarmThatIsStoppedWhenItIsDueDoesNotComeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLayers(1, Timers{})[0]
+		l.Lock()
+		a, b := &rival{}, &rival{}
+		a.other, b.other = b, a
+		for range 3 {
+			for _, r := range []*rival{a, b} {
+				r.rang, r.alarm.Layer, r.alarm.Owner = nil, l, r
+				r.alarm.Set(time.Second)
+			}
+			wait(l, 2*time.Second)
+			if len(a.rang)+len(b.rang) != 1 {
+				t.Errorf("%d came up", len(a.rang)+len(b.rang))
+			}
+		}
+		l.Unlock()
+	})
+}
