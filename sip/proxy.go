@@ -76,7 +76,7 @@ func newProxy(s *Server) *proxy {
 		names: &names{known: map[string]resolved{}}, rate: s.registrar.rate, refused: make(chan []byte, maxRefused),
 	}
 	p.own = &own{
-		token: p.mint.decode,
+		token: func(user, callID []byte) (token, bool) { return p.mint.decode(user, callID) }, // SetSecret changes the mint
 		here:  func(k *token) bool { return k.purpose == toDeliver || k.node == p.self },
 		mine:  s.names,
 	}
