@@ -11,7 +11,7 @@ import (
 // listen binds all ports.
 func (s *Server) listen() error {
 	if s.cfg.UDP != "" {
-		c, err := listenUDP(s.cfg.UDP)
+		c, err := openSocket(s.cfg.UDP)
 		if err != nil {
 			return err
 		}

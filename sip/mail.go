@@ -6,14 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-
-	"golang.org/x/net/ipv4"
 )
 
-// mail is what the proxy sends by UDP. While it is held, what is sent gathers,
-// and goes out by one system call when nobody holds it any more.
+// mail is what goes out by UDP. While it is held, what is sent gathers, and
+// goes out by one system call when nobody holds it any more.
 type mail struct {
-	pc *ipv4.PacketConn
+	socket *socket
 	// refused is told of a datagram that the network does not take; it must not
 	// wait. nil tells nobody.
 	refused func(b []byte)
@@ -21,16 +19,8 @@ type mail struct {
 	mu    sync.Mutex
 	held  int
 	count int // of those that wait
-	out   [batch]ipv4.Message
-	addrs [batch]net.UDPAddr
-}
-
-func newMail(pc *ipv4.PacketConn) *mail {
-	m := &mail{pc: pc}
-	for i := range m.out {
-		m.out[i].Buffers, m.out[i].Addr = make([][]byte, 1), &m.addrs[i]
-	}
-	return m
+	text  [batch][]byte
+	to    [batch]netip.AddrPort
 }
 
 // hold gathers what is sent until release was called as often.
@@ -52,21 +42,11 @@ func (m *mail) release() {
 func (m *mail) send(b []byte, to netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.count == len(m.out) {
+	if m.count == batch {
 		m.flush()
 	}
-	i := m.count
+	m.text[m.count], m.to[m.count] = append(m.text[m.count][:0], b...), to
 	m.count++
-	m.out[i].Buffers[0] = append(m.out[i].Buffers[0][:0], b...)
-	a := &m.addrs[i]
-	a.Port, a.Zone = int(to.Port()), to.Addr().Zone()
-	if ip := to.Addr().Unmap(); ip.Is4() {
-		four := ip.As4()
-		a.IP = append(a.IP[:0], four[:]...)
-	} else {
-		sixteen := ip.As16()
-		a.IP = append(a.IP[:0], sixteen[:]...)
-	}
 	if m.held == 0 {
 		m.flush()
 	}
@@ -75,14 +55,14 @@ func (m *mail) send(b []byte, to netip.AddrPort) {
 // flush sends what waits. What one destination refuses must not keep the
 // others from theirs.
 func (m *mail) flush() {
-	for out := m.out[:m.count]; len(out) > 0; {
-		n, err := m.pc.WriteBatch(out, 0)
-		if err != nil && n <= 0 {
+	for from := 0; from < m.count; {
+		n, err := m.socket.write(m.text[from:m.count], m.to[from:m.count])
+		if err != nil {
 			if n = 1; m.refused != nil && !errors.Is(err, net.ErrClosed) {
-				m.refused(bytes.Clone(out[0].Buffers[0]))
+				m.refused(bytes.Clone(m.text[from]))
 			}
 		}
-		out = out[n:]
+		from += n
 	}
 	m.count = 0
 }

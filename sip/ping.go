@@ -167,7 +167,7 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 		realm, branch[len(branchMagic):], n, realm, branch)
 	if b.Transport == location.UDP {
 		if p.s.udp != nil {
-			_, _ = p.s.udp.WriteToUDPAddrPort(m.Bytes(), b.Source)
+			p.s.udp.mail.send(m.Bytes(), b.Source)
 		}
 		return
 	}

@@ -179,7 +179,7 @@ func (s *Server) Close() error {
 		}
 		s.flows.shut()
 		if s.udp != nil {
-			err = errors.Join(err, s.udp.UDPConn.Close())
+			err = errors.Join(err, s.udp.Close())
 		}
 		if s.ua != nil {
 			_ = s.ua.Close() // of connections that are closed by now

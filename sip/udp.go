@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-
-	"golang.org/x/net/ipv4"
+	"os"
+	"time"
 
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -28,51 +28,38 @@ const (
 var nobody = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 5060}
 
 // datagrams is the UDP socket as sipgo gets it (net.PacketConn). ReadFrom is
-// where the work is done: it reads a batch, serves what takes the fast way and
-// what is broken, and returns only what sipgo shall see.
+// where the work is done: it reads a batch, serves all but a few messages, and
+// returns only what sipgo shall see.
 type datagrams struct {
-	*net.UDPConn
-	pc    *ipv4.PacketConn
-	gate  *gate
-	fast  *fast
-	mail  *mail // of the proxy
-	flush func()
-	stats *counters
-	log   *slog.Logger
+	socket *socket
+	mail   *mail
+	gate   *gate
+	fast   *fast
+	flush  func()
+	stats  *counters
+	log    *slog.Logger
 
 	// Below is the reader's own; there is one.
-	in      []ipv4.Message
-	out     []ipv4.Message
-	replies [][]byte
+	in      [batch][]byte
+	sizes   [batch]int
+	sources [batch]netip.AddrPort
+	replies [batch]outgoing
+	count   int      // of the replies
 	waiting [][]byte // tidy messages for sipgo
 	arrival arrival
 	durable bool
 }
 
-func listenUDP(addr string) (*net.UDPConn, error) {
-	a, err := net.ResolveUDPAddr("udp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
-	}
-	c, err := net.ListenUDP("udp", a)
-	if err != nil {
-		return nil, fmt.Errorf("sip: %w", err)
-	}
-	// A burst of phones must not be lost while one batch is served.
-	_ = c.SetReadBuffer(4 << 20)
-	_ = c.SetWriteBuffer(4 << 20)
-	return c, nil
+// outgoing is an answer that waits for the end of the batch.
+type outgoing struct {
+	text []byte
+	to   netip.AddrPort
 }
 
-func newDatagrams(c *net.UDPConn, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
-	pc := ipv4.NewPacketConn(c)
-	d := &datagrams{UDPConn: c, pc: pc, gate: g, fast: f, mail: newMail(pc), flush: flush, stats: stats, log: log}
-	d.in = make([]ipv4.Message, batch)
-	d.out = make([]ipv4.Message, batch)
-	d.replies = make([][]byte, batch)
+func newDatagrams(s *socket, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
+	d := &datagrams{socket: s, mail: &mail{socket: s}, gate: g, fast: f, flush: flush, stats: stats, log: log}
 	for i := range d.in {
-		d.out[i].Buffers = make([][]byte, 1)
-		d.in[i].Buffers = [][]byte{make([]byte, maxDatagram)}
+		d.in[i] = make([]byte, maxDatagram)
 	}
 	return d
 }
@@ -80,59 +67,52 @@ func newDatagrams(c *net.UDPConn, g *gate, f *fast, stats *counters, flush func(
 // ReadFrom implements net.PacketConn for sipgo's reader.
 func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 	for len(d.waiting) == 0 {
-		n, err := d.pc.ReadBatch(d.in, 0)
+		n, err := d.socket.read(d.in[:], d.sizes[:], d.sources[:])
 		if err != nil {
-			if again(err) {
-				continue
-			}
-			return 0, nil, net.ErrClosed
+			return 0, nil, err
 		}
-		d.serve(d.in[:n])
+		d.serve(n)
 	}
 	n := copy(b, d.waiting[0])
 	d.waiting = d.waiting[1:]
 	return n, nobody, nil
 }
 
-// again tells errors that say something about one datagram from those that end
-// the socket.
-func again(err error) bool { return !isClosed(err) }
-
 // serve handles one batch: all decisions, then one flush, then all answers.
-func (d *datagrams) serve(in []ipv4.Message) {
-	d.out, d.waiting, d.durable = d.out[:0], d.waiting[:0], false
+func (d *datagrams) serve(n int) {
+	d.count, d.waiting, d.durable = 0, d.waiting[:0], false
 	d.mail.hold()
-	for i := range in {
-		m := &in[i]
-		from, ok := m.Addr.(*net.UDPAddr)
-		if !ok || m.N == 0 {
-			continue
+	for i := range n {
+		if d.sizes[i] > 0 {
+			d.one(d.in[i][:d.sizes[i]], d.sources[i])
 		}
-		d.one(i, m.Buffers[0][:m.N], from)
 	}
 	d.mail.release()
 	if d.durable {
 		d.flush()
 	}
-	d.send()
+	d.mail.hold()
+	for _, r := range d.replies[:d.count] {
+		d.mail.send(r.text, r.to)
+	}
+	d.mail.release()
 }
 
 // one handles a datagram; a panic costs only that one.
-func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
-	source := from.AddrPort()
-	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+func (d *datagrams) one(data []byte, source netip.AddrPort) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.panicked(p, i, data, source, from)
+			d.panicked(p, data, source)
 		}
 	}()
 	if data[0] < ' ' && len(bytes.Trim(data, "\r\n\x00")) == 0 {
 		return // keep-alive
 	}
-	reply := d.replies[i][:0]
-	if reply, to, durable, ok := d.fast.serve(reply, data, source); ok {
+	r := &d.replies[d.count]
+	text, to, durable, ok := d.fast.serve(r.text[:0], data, source)
+	if ok {
 		d.durable = d.durable || durable
-		d.reply(i, reply, to, source, from)
+		d.reply(text, to)
 		return
 	}
 	a := &d.arrival
@@ -144,45 +124,43 @@ func (d *datagrams) one(i int, data []byte, from *net.UDPAddr) {
 		d.waiting = append(d.waiting, bytes.Clone(a.tidy))
 	}
 	if len(a.reply) > 0 {
-		d.reply(i, append(reply, a.reply...), a.replyTo, source, from)
+		d.reply(append(text, a.reply...), a.replyTo)
 	}
 }
 
-// reply queues an answer; its buffer belongs to the place in the batch.
-func (d *datagrams) reply(i int, reply []byte, to, source netip.AddrPort, from *net.UDPAddr) {
-	d.replies[i] = reply
-	if to != source {
-		from = net.UDPAddrFromAddrPort(to)
-	}
-	n := len(d.out)
-	d.out = d.out[:n+1]
-	d.out[n].Buffers[0], d.out[n].Addr = reply, from
+// reply queues an answer, for which the next place in replies has the buffer.
+func (d *datagrams) reply(text []byte, to netip.AddrPort) {
+	d.replies[d.count] = outgoing{text, to}
+	d.count++
 }
 
 // panicked answers 500 to a message that made something panic.
-func (d *datagrams) panicked(p any, i int, data []byte, source netip.AddrPort, from *net.UDPAddr) {
+func (d *datagrams) panicked(p any, data []byte, source netip.AddrPort) {
 	d.stats.panics.Add(1)
 	d.log.Error("a message made the SIP port panic; it was answered 500", "panic", p)
 	a := &arrival{answer: answer{code: 500, reason: "Server Internal Error"}}
 	if a.msg.Parse(data, false) == nil && a.msg.IsRequest() {
 		d.gate.refuse(a, source)
 		if len(a.reply) > 0 {
-			d.reply(i, a.reply, a.replyTo, source, from)
+			d.reply(a.reply, a.replyTo)
 		}
 	}
 }
 
-// send writes the answers. What one destination refuses must not keep the
-// others from theirs.
-func (d *datagrams) send() {
-	for out := d.out; len(out) > 0; {
-		n, err := d.pc.WriteBatch(out, 0)
-		if err != nil && n <= 0 {
-			n = 1
-		}
-		out = out[n:]
-	}
-}
+// LocalAddr implements net.PacketConn.
+func (d *datagrams) LocalAddr() net.Addr { return d.socket.local }
+
+// Close implements net.PacketConn.
+func (d *datagrams) Close() error { return d.socket.close() }
+
+// SetDeadline implements net.PacketConn; nobody sets one.
+func (d *datagrams) SetDeadline(time.Time) error { return os.ErrNoDeadline }
+
+// SetReadDeadline implements net.PacketConn.
+func (d *datagrams) SetReadDeadline(t time.Time) error { return d.SetDeadline(t) }
+
+// SetWriteDeadline implements net.PacketConn.
+func (d *datagrams) SetWriteDeadline(t time.Time) error { return d.SetDeadline(t) }
 
 // WriteTo implements net.PacketConn for sipgo: a response goes where its Via says.
 func (d *datagrams) WriteTo(b []byte, addr net.Addr) (int, error) {
@@ -197,7 +175,8 @@ func (d *datagrams) WriteTo(b []byte, addr net.Addr) (int, error) {
 			return 0, fmt.Errorf("sip: no way back in the Via of a response")
 		}
 	}
-	return d.UDPConn.WriteToUDPAddrPort(b, netip.AddrPortFrom(dest.Addr(), dest.Port()))
+	d.mail.send(b, dest)
+	return len(b), nil
 }
 
 // topVia finds the first Via of a tidy message.

@@ -1,0 +1,223 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a UDP socket that is read and written in batches, past Go's poller:
+// the thread of the one who reads waits in the kernel. A poller would wake one
+// thread to learn of a datagram and then the reader; at some thousands of
+// datagrams a second, one or two at a time, that costs more than all that is
+// done with them.
+type socket struct {
+	local *net.UDPAddr
+	six   bool // an IPv6 socket, which takes IPv4 as mapped addresses
+
+	closed  atomic.Bool
+	reading sync.Mutex // held while a thread is in the kernel with fd
+	writing sync.Mutex
+	fd      int
+	in, out vector
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+	_   [4]byte
+}
+
+// vector is what one system call reads or writes.
+type vector struct {
+	headers [batch]mmsghdr
+	buffers [batch]unix.Iovec
+	names   [batch]unix.RawSockaddrInet6 // room for an IPv4 one, too
+}
+
+func (v *vector) init() {
+	for i := range v.headers {
+		h := &v.headers[i].hdr
+		h.Iov, h.Iovlen = &v.buffers[i], 1
+		h.Name = (*byte)(unsafe.Pointer(&v.names[i]))
+	}
+}
+
+func openSocket(addr string) (*socket, error) {
+	a, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
+	}
+	c, err := net.ListenUDP("udp", a)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	defer c.Close()
+	// A burst of phones must not be lost while one batch is served.
+	_ = c.SetReadBuffer(4 << 20)
+	_ = c.SetWriteBuffer(4 << 20)
+	s := &socket{local: c.LocalAddr().(*net.UDPAddr)}
+	s.in.init()
+	s.out.init()
+	if s.fd, s.six, err = detach(c); err != nil {
+		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
+	}
+	return s, nil
+}
+
+// detach is the socket below c, which Go's poller forgets when c is closed.
+func detach(c *net.UDPConn) (fd int, six bool, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, false, err
+	}
+	var failed error
+	err = raw.Control(func(own uintptr) {
+		if fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0); failed != nil {
+			return
+		}
+		var domain int
+		if domain, failed = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); failed == nil {
+			six = domain == unix.AF_INET6
+			failed = unix.SetNonblock(fd, false)
+		}
+		if failed != nil {
+			_ = unix.Close(fd)
+		}
+	})
+	return fd, six, errors.Join(err, failed)
+}
+
+// read waits for datagrams and puts them into bufs; sizes and sources say what
+// came. There is one reader.
+func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int, error) {
+	v := &s.in
+	for i := range bufs {
+		v.buffers[i].Base = unsafe.SliceData(bufs[i])
+		v.buffers[i].SetLen(len(bufs[i]))
+		v.headers[i].hdr.Namelen = unix.SizeofSockaddrInet6
+	}
+	n, err := s.receive(len(bufs))
+	for i := range n {
+		sizes[i], sources[i] = int(v.headers[i].len), v.address(i)
+	}
+	return n, err
+}
+
+func (s *socket) receive(room int) (int, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	for !s.closed.Load() {
+		n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), unix.MSG_WAITFORONE, 0, 0)
+		switch errno {
+		case 0:
+			if !s.closed.Load() {
+				return int(n), nil
+			}
+		case unix.EBADF, unix.EFAULT, unix.EINVAL, unix.ENOTSOCK:
+			return 0, fmt.Errorf("sip: UDP: %w", errno)
+		default: // something about one datagram, or a signal came
+		}
+	}
+	return 0, net.ErrClosed
+}
+
+// write sends bufs and returns how many went. It does not wait: what the
+// kernel has no room for is lost, as on the network.
+func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	v := &s.out
+	for i := range bufs {
+		v.buffers[i].Base = unsafe.SliceData(bufs[i])
+		v.buffers[i].SetLen(len(bufs[i]))
+		v.headers[i].hdr.Namelen = v.setAddress(i, to[i], s.six)
+	}
+	for !s.closed.Load() {
+		// It does not wait, so the scheduler need not know.
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&v.headers[0])), uintptr(len(bufs)), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN, unix.ENOBUFS:
+			return 1, nil
+		default:
+			return 0, errno
+		}
+	}
+	return 0, net.ErrClosed
+}
+
+// close ends read and gives the port free.
+func (s *socket) close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	// It wakes the reader; that it says the socket isn't connected is no matter.
+	_ = unix.Shutdown(s.fd, unix.SHUT_RDWR)
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	return unix.Close(s.fd)
+}
+
+func (v *vector) address(i int) netip.AddrPort {
+	six := &v.names[i]
+	port := (*[2]byte)(unsafe.Pointer(&six.Port)) // at the same place in both
+	number := uint16(port[0])<<8 | uint16(port[1])
+	if six.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(six)).Addr), number)
+	}
+	a := netip.AddrFrom16(six.Addr).Unmap()
+	if six.Scope_id != 0 && a.Is6() {
+		a = a.WithZone(zoneName(six.Scope_id))
+	}
+	return netip.AddrPortFrom(a, number)
+}
+
+// setAddress returns the length of the name.
+func (v *vector) setAddress(i int, to netip.AddrPort, sixth bool) uint32 {
+	six := &v.names[i]
+	var length uint32 = unix.SizeofSockaddrInet6
+	if sixth {
+		*six = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: to.Addr().As16(), Scope_id: zoneID(to.Addr().Zone())}
+	} else {
+		length = unix.SizeofSockaddrInet4
+		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(six))
+		*four = unix.RawSockaddrInet4{Family: unix.AF_INET}
+		if a := to.Addr().Unmap(); a.Is4() {
+			four.Addr = a.As4() // for another one this socket has no way, as 0.0.0.0 says
+		}
+	}
+	port := (*[2]byte)(unsafe.Pointer(&six.Port))
+	port[0], port[1] = byte(to.Port()>>8), byte(to.Port())
+	return length
+}
+
+// zoneName and zoneID translate the zone of a link-local IPv6 address.
+func zoneName(id uint32) string {
+	if i, err := net.InterfaceByIndex(int(id)); err == nil {
+		return i.Name
+	}
+	return fmt.Sprint(id)
+}
+
+func zoneID(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if i, err := net.InterfaceByName(zone); err == nil {
+		return uint32(i.Index)
+	}
+	return 0
+}
