@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +29,13 @@ type socket struct {
 	writing sync.Mutex
 	fd      int
 	in, out vector
+	yielded time.Time // by the reader
 }
+
+// yieldEvery is how often the reader lets others run. One that did not for
+// 10 ms looks to Go's scheduler like one that keeps its processor for itself,
+// and is watched so closely that this costs more than the reading.
+const yieldEvery = 4 * time.Millisecond
 
 // mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
 type mmsghdr struct {
@@ -104,6 +112,10 @@ func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 		v.buffers[i].Base = unsafe.SliceData(bufs[i])
 		v.buffers[i].SetLen(len(bufs[i]))
 		v.headers[i].hdr.Namelen = unix.SizeofSockaddrInet6
+	}
+	if time.Since(s.yielded) > yieldEvery {
+		runtime.Gosched()
+		s.yielded = time.Now()
 	}
 	n, err := s.receive(len(bufs))
 	for i := range n {
