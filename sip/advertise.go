@@ -25,18 +25,21 @@ func (s *Server) advertised() string {
 	return "localhost"
 }
 
-// advertisedBy is the host:port by which a phone of the transport reaches us.
+// advertise finds out by which host:port phones of each transport reach us.
 // Nodes go by the token in front of it.
-func (s *Server) advertisedBy(t location.Transport) string {
-	host, _, err := net.SplitHostPort(s.advertised())
-	for _, l := range s.tcp {
-		if err == nil && l.transport == t {
-			if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
-				return net.JoinHostPort(host, port)
+func (s *Server) advertise() {
+	s.via = s.advertised()
+	host, _, err := net.SplitHostPort(s.via)
+	for t := range s.routes {
+		s.routes[t] = s.via
+		for _, l := range s.tcp {
+			if err == nil && int(l.transport) == t {
+				if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
+					s.routes[t] = net.JoinHostPort(host, port)
+				}
 			}
 		}
 	}
-	return s.advertised()
 }
 
 // names tells whether a URI without a token leads to this node: by the names

@@ -29,7 +29,7 @@ func (a *Attempt) send(l *leg) *branch {
 	c, b := a.c, &branch{a: a, leg: l}
 	id := c.p.branch(c.mark)
 	ch := message.Changes{
-		URI: l.uri, Via: l.to.via(id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
+		URI: l.uri, Via: c.sh.via(&l.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
 	}
 	if c.req.Has(message.ProxyAuthorization) {
 		realm := c.p.s.cfg.Machine.View().Options().GetRealm()
@@ -93,10 +93,10 @@ func (b *branch) hangUp(res *message.Message) {
 		return
 	}
 	p := b.a.c.p
-	b.hung = inDialog(res, "ACK", b.cseq, p.downstream(res), b.leg.to.via(p.branch(b.a.c.mark)))
+	b.hung = inDialog(res, "ACK", b.cseq, p.downstream(res), b.a.c.sh.via(&b.leg.to, p.branch(b.a.c.mark)))
 	_ = b.leg.to.Send(b.hung)
 	id := p.branch(b.a.c.mark)
-	bye := inDialog(res, "BYE", b.cseq+1, p.downstream(res), b.leg.to.via(id))
+	bye := inDialog(res, "BYE", b.cseq+1, p.downstream(res), b.a.c.sh.via(&b.leg.to, id))
 	_, _ = b.a.c.sh.Send(id, "BYE", &b.leg.to, bye, func(*message.Message, error) {}) // nobody waits for it
 }
 
@@ -105,7 +105,7 @@ func (b *branch) hangUp(res *message.Message) {
 func (p *proxy) downstream(res *message.Message) (routes [][]byte) {
 	for _, r := range res.Elements(message.RecordRoute) {
 		a, _ := message.ParseAddress(r)
-		if k, _ := p.own.entry(res.Get(message.CallID), a.URI); k != nil && p.own.here(k) {
+		if k, _ := p.own.entry(res.Get(message.CallID), a.URI); k.purpose != noToken && p.own.here(&k) {
 			return routes
 		}
 		routes = append([][]byte{r}, routes...)

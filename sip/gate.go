@@ -23,7 +23,7 @@ type gate struct {
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
 	// proxied serves what is the proxy's. nil without calls.
-	proxied func(in *arrival, source netip.AddrPort, t location.Transport)
+	proxied func(m *message.Message, source netip.AddrPort, t location.Transport)
 }
 
 // arrival is one message on its way in. It is used again for the next one.
@@ -31,9 +31,8 @@ type arrival struct {
 	msg message.Message
 	// tidy is what goes on to sipgo; empty when nothing does.
 	tidy []byte
-	// proxied says that it goes to the proxy instead, which reads it as forward.
+	// proxied says that msg goes to the proxy instead.
 	proxied bool
-	forward message.Message
 	// reply is what goes back at once, to replyTo; empty when nothing does.
 	reply   []byte
 	replyTo netip.AddrPort
@@ -90,7 +89,7 @@ func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location
 	g.screen(m, &in.answer)
 	if in.proxied = in.answer.code == 0 && g.forwards(m); in.proxied {
 		g.stats.plain.Add(1)
-		in.tidy = m.AppendTidy(in.tidy, source, false)
+		m.Source = source
 		return
 	}
 	if in.answer.code == 0 {
@@ -129,7 +128,6 @@ func (g *gate) response(in *arrival, source netip.AddrPort) {
 	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch, source) {
 		return
 	} else if in.proxied = g.proxied != nil && bytes.HasPrefix(branch, []byte(branchPrefix)); in.proxied {
-		in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)
 		return
 	}
 	in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)

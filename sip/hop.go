@@ -66,12 +66,12 @@ func (h *hop) alive() bool {
 	return !h.transport.Connected() || h.s.flows.get(flowKey{h.transport, h.addr}) != nil
 }
 
-// via is the value of our Via on the way to the hop.
-func (h *hop) via(branch string) []byte {
-	v := append(make([]byte, 0, 96), "SIP/2.0/"...)
+// via writes the value of our Via on the way to the hop.
+func (h *hop) via(v []byte, branch string) []byte {
+	v = append(v, "SIP/2.0/"...)
 	v = append(v, h.transport.String()...)
 	v = append(v, ' ')
-	v = append(v, h.s.advertised()...)
+	v = append(v, h.s.via...)
 	v = append(v, ";rport;branch="...)
 	return append(v, branch...)
 }

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"context"
 	cryptorand "crypto/rand"
 	"fmt"
@@ -52,13 +51,19 @@ const shards = 16
 // shard holds the transactions of calls, and is their lock.
 type shard struct {
 	*transaction.Layer
-	// out is where the next message is written; senders copy it.
-	out []byte
+	// out is where the next message is written; senders copy it. own is where
+	// its Via is.
+	out, own []byte
 }
 
-// packet is a checked message while it is served.
+// via is our Via of the next message.
+func (sh *shard) via(to *hop, branch string) []byte {
+	sh.own = to.via(sh.own[:0], branch)
+	return sh.own
+}
+
+// packet is how a message came.
 type packet struct {
-	tidy      []byte // its text
 	source    netip.AddrPort
 	transport location.Transport
 }
@@ -170,15 +175,8 @@ func (p *proxy) unsent(ctx context.Context) {
 }
 
 // take serves a message that the gate let through. A panic costs only that one.
-func (p *proxy) take(a *arrival, source netip.AddrPort, t location.Transport) {
-	m := &a.forward
-	if m.ParseTidy(a.tidy) != nil {
-		return
-	}
-	p.serve(m, &packet{tidy: a.tidy, source: source, transport: t})
-}
-
-func (p *proxy) serve(m *message.Message, in *packet) {
+func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Transport) {
+	in := &packet{source: source, transport: t}
 	if p.s.udp != nil {
 		p.s.udp.mail.hold()
 		defer p.s.udp.mail.release()
@@ -254,7 +252,7 @@ func (p *proxy) answer(sh *shard, m *message.Message, a *answer) []byte {
 	if a.code > 100 {
 		out.ToTag = appendToTag(tag[:0], p.s.registrar.seed, m.Get(message.CallID), cseq)
 	}
-	sh.out = m.AppendAnswer(sh.out[:0], netip.AddrPort{}, &out)
+	sh.out = m.AppendAnswer(sh.out[:0], m.Source, &out)
 	return sh.out
 }
 
@@ -268,11 +266,7 @@ func (sh *shard) forward(m *message.Message, c *message.Changes) []byte {
 func (p *proxy) back(m *message.Message, in *packet) *hop {
 	h := &hop{s: p.s, transport: in.transport, addr: in.source}
 	if !in.transport.Connected() {
-		if via, ok := m.TopVia(); ok {
-			if to, ok := via.ReplyTo(); ok {
-				h.addr = to
-			}
-		}
+		h.addr = replyTo(m, in.source)
 	}
 	return h
 }
@@ -289,16 +283,13 @@ func (p *proxy) branch(mark [13]byte) string {
 
 // lookUp finds out the address of a node or gateway beside, and then serves the
 // message again: nothing waits for a name server.
-func (p *proxy) lookUp(address string, in *packet) {
-	again := packet{tidy: bytes.Clone(in.tidy), source: in.source, transport: in.transport}
+func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
+	again, way := m.Clone(), *in
 	p.spawn(func() {
 		if _, err := p.names.find(p.ctx, address); err != nil {
 			p.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
 			return
 		}
-		var m message.Message
-		if m.ParseTidy(again.tidy) == nil {
-			p.serve(&m, &again)
-		}
+		p.take(again, way.source, way.transport)
 	})
 }

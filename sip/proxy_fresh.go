@@ -28,7 +28,7 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		return
 	}
 	r, f := p.own.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
-	trusted := r.last != nil || r.peer != nil
+	trusted := r.last.purpose != noToken || r.peer.purpose != noToken
 	tagged := m.Tag(message.To) != nil
 	switch {
 	case f != nil:
@@ -38,7 +38,7 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	case tagged:
 		p.relay(sh, m, in, key, mark, &r)
 		return
-	case r.last != nil && r.last.purpose == toDeliver && len(r.rest) == 0:
+	case r.last.purpose == toDeliver && len(r.rest) == 0:
 		p.carry(p.newCall(sh, m, in, mark, Origin{Kind: fromPeer}), key, Target{Deliver: r.last.number})
 		return
 	case trusted || len(r.rest) > 0:

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 
@@ -13,7 +12,7 @@ import (
 type relay struct {
 	p      *proxy
 	sh     *shard
-	tidy   []byte // the request
+	req    message.Saved
 	method method
 	srv    *transaction.Server
 	client *transaction.Client
@@ -53,10 +52,10 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		p.refuse(sh, m, in, &answer{code: f.Code, reason: f.Reason})
 		return
 	case to == nil:
-		p.lookUp(address, in)
+		p.lookUp(address, m, in)
 		return
 	}
-	x := &relay{p: p, sh: sh, tidy: bytes.Clone(in.tidy), method: methodOf(m)}
+	x := &relay{p: p, sh: sh, req: m.Save(), method: methodOf(m)}
 	x.timerC = transaction.Alarm{Layer: sh.Layer, Owner: x}
 	if x.method == methodBye {
 		x.straight, x.turned = dialogKeys(m)
@@ -79,7 +78,7 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 
 // along writes a request of a dialog as it goes on.
 func (sh *shard) along(m *message.Message, r *routing, to *hop, branch string) []byte {
-	return sh.forward(m, &message.Changes{URI: r.uri, Via: to.via(branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
+	return sh.forward(m, &message.Changes{URI: r.uri, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
 }
 
 // hops is Max-Forwards; 70, and one for us, when nobody set it.
@@ -99,14 +98,14 @@ func hops(m *message.Message) int {
 func (p *proxy) ack(sh *shard, m *message.Message, in *packet) {
 	mark := loopMark(p.seed, m)
 	r, f := p.own.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
-	if f != nil || r.last == nil && r.peer == nil || looped(m, mark) != nil || hops(m) == 0 {
+	if f != nil || r.last.purpose == noToken && r.peer.purpose == noToken || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
 	to, address, f := p.next(&r)
 	switch {
 	case f != nil:
 	case to == nil:
-		p.lookUp(address, in)
+		p.lookUp(address, m, in)
 	default:
 		_ = to.Send(sh.along(m, &r, to, p.branch(mark))) // the 2xx comes again
 	}
@@ -120,7 +119,7 @@ var (
 // next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
 // when the address is a name that has to be looked up.
 func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
-	if r.peer != nil {
+	if r.peer.purpose != noToken {
 		n := p.s.cfg.Machine.View().Node(string(r.peer.node))
 		if n == nil {
 			return nil, "", errNoPeer
@@ -147,7 +146,7 @@ func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 // flowOf is the flow of the phone that a token names: that of its present
 // binding when it registered again from elsewhere.
 func (p *proxy) flowOf(r *routing) (*hop, *message.Fault) {
-	k := r.last
+	k := &r.last
 	h := &hop{s: p.s, transport: k.transport, addr: k.addr}
 	if !h.Reliable() && len(r.rest) == 0 {
 		h.addr = reachURI(r.uri, k.addr)
@@ -230,9 +229,8 @@ func (x *relay) fail(code int, reason string) {
 		return
 	}
 	var m message.Message
-	if m.ParseTidy(x.tidy) == nil {
-		_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer{code: code, reason: reason}))
-	}
+	x.req.Read(&m)
+	_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer{code: code, reason: reason}))
 }
 
 // canceled implements canceler.

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 
@@ -13,11 +14,11 @@ type routing struct {
 	uri []byte
 	// rest is the Route list behind what was ours.
 	rest [][]byte
-	// last is the token of the last entry of ours that was taken off; nil when
-	// none had one, and the request is not trusted.
-	last *token
+	// last is the token of the last entry of ours that was taken off; of purpose
+	// noToken when none had one, and the request is not trusted.
+	last token
 	// peer is the token of the next entry, when that leads to another node.
-	peer *token
+	peer token
 }
 
 // own tells what a Route URI is to this node.
@@ -39,10 +40,13 @@ var (
 // of them comes from a strict router, which has put the real one last (§16.4).
 func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *message.Fault) {
 	r.uri, r.rest = uri, list
-	if k, ok := o.entry(callID, uri); ok && k != nil && len(list) > 0 && k.purpose != toDeliver {
+	if len(list) == 0 {
+		return r, nil
+	}
+	if k, ok := o.entry(callID, uri); ok && k.purpose != noToken && k.purpose != toDeliver {
 		last, _ := message.ParseAddress(list[len(list)-1])
 		r.uri, r.rest = last.URI, list[:len(list)-1]
-		if o.here(k) {
+		if o.here(&k) {
 			r.last = k
 		}
 	}
@@ -52,12 +56,12 @@ func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *messag
 		switch {
 		case !ok:
 			return r, errForged
-		case k != nil && !o.here(k):
+		case k.purpose != noToken && !o.here(&k):
 			r.peer = k
 			return r, nil
-		case k == nil && !o.named(a.URI):
+		case k.purpose == noToken && !o.named(a.URI):
 			return r, nil
-		case k != nil:
+		case k.purpose != noToken:
 			r.last = k
 		}
 		r.rest = r.rest[1:]
@@ -65,18 +69,17 @@ func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *messag
 	return r, nil
 }
 
-// entry reads the token of a URI: none for one that has no user part or is
+// entry reads the token of a URI: noToken for one that has no user part or is
 // somebody else's; not ok for one that claims to be ours and is not.
-func (o *own) entry(callID, uri []byte) (*token, bool) {
+func (o *own) entry(callID, uri []byte) (k token, ok bool) {
 	u, ok := message.ParseURI(uri)
 	if !ok || !u.IsSIP() || len(u.User) == 0 {
-		return nil, true
+		return k, true
 	}
-	k, ok := o.token(u.User, callID)
-	if ok {
-		return &k, true
+	if k, ok = o.token(u.User, callID); ok {
+		return k, true
 	}
-	return nil, !o.mine(&u)
+	return token{}, !o.mine(&u)
 }
 
 // named tells whether a URI without a token leads here: an outbound proxy that
@@ -97,7 +100,9 @@ func loopMark(seed maphash.Seed, m *message.Message) [13]byte {
 	h.SetSeed(seed)
 	h.Write(m.URI)
 	n, _, _ := message.ParseCSeq(m.Get(message.CSeq))
-	h.Write(binary.BigEndian.AppendUint32(nil, n))
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], n)
+	h.Write(number[:])
 	for _, k := range [...]message.Kind{message.From, message.To, message.CallID, message.ProxyRequire} {
 		h.Write(m.Get(k))
 		h.WriteByte(0)
@@ -129,16 +134,30 @@ var (
 // looped finds our mark in the Via list.
 func looped(m *message.Message, mark [13]byte) *message.Fault {
 	n := 0
-	for v := range m.All(message.Via) {
-		if n++; n > maxVias {
-			return errHops
-		}
-		via, _ := message.ParseVia(v)
-		branch, _ := message.Param(via.Params, "branch")
-		if len(branch) > len(branchPrefix)+len(mark) && string(branch[:len(branchPrefix)]) == branchPrefix &&
-			string(branch[len(branchPrefix):len(branchPrefix)+len(mark)]) == string(mark[:]) {
-			return errLoop
+	for rest := range m.All(message.Via) {
+		var v []byte
+		for v, rest = message.NextElement(rest); ; v, rest = message.NextElement(rest) {
+			if n++; n > maxVias {
+				return errHops
+			}
+			if ours(v, mark) {
+				return errLoop
+			}
+			if rest == nil {
+				break
+			}
 		}
 	}
 	return nil
+}
+
+// ours tells whether a Via entry is one of ours with the mark.
+func ours(v []byte, mark [13]byte) bool {
+	if !bytes.Contains(v, mark[:]) {
+		return false
+	}
+	via, _ := message.ParseVia(v)
+	branch, _ := message.Param(via.Params, "branch")
+	n := len(branchPrefix)
+	return len(branch) > n+len(mark) && string(branch[:n]) == branchPrefix && string(branch[n:n+len(mark)]) == string(mark[:])
 }

@@ -78,12 +78,7 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-func number(k *token) dn.Number {
-	if k == nil {
-		return ""
-	}
-	return k.number
-}
+func number(k token) dn.Number { return k.number }
 
 func TestToken_NothingInItMayChange(t *testing.T) {
 	for _, k := range []token{

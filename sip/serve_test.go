@@ -196,7 +196,7 @@ func FuzzProxy(f *testing.F) {
 		if !a.proxied {
 			return
 		}
-		w.server.proxy.take(&a, localSource, location.UDP)
+		w.server.proxy.take(&a.msg, localSource, location.UDP)
 		if w.server.stats.panics.Load() != 0 {
 			t.Fatalf("a panic: %q", data)
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 // Server is the SIP port of a node.
@@ -34,6 +35,9 @@ type Server struct {
 	tcp         []*listener
 	certificate *certificate // of TLS; nil without
 	unflushed   seldom
+	// via is the host:port of our Vias, routes those of Record-Routes by transport.
+	via    string
+	routes [location.WSS + 1]string
 
 	closing sync.Once
 	closed  chan struct{}
@@ -63,6 +67,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.advertise()
 	if err := s.stack(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -158,7 +158,7 @@ func (p *proxy) recordRoute(k *token, callID []byte) []byte {
 	out := append(make([]byte, 0, 160), "<sip:"...)
 	out = append(out, p.mint.encode(k, callID)...)
 	out = append(out, '@')
-	out = append(out, p.s.advertisedBy(k.transport)...)
+	out = append(out, p.s.routes[k.transport]...)
 	switch k.transport {
 	case location.UDP:
 	case location.WS, location.WSS:

@@ -252,9 +252,9 @@ func (f *flow) message(data []byte) (err error) {
 	a := &f.arrival
 	f.l.gate.check(a, data, f.peer, f.l.transport)
 	switch {
-	case len(a.tidy) == 0:
 	case a.proxied:
-		f.l.gate.proxied(a, f.peer, f.l.transport)
+		f.l.gate.proxied(&a.msg, f.peer, f.l.transport)
+	case len(a.tidy) == 0:
 	case !a.msg.IsRequest():
 		f.ready = append(f.ready, a.tidy...)
 	case string(a.msg.Method) == "ACK": // no transaction is kept that waits for one

@@ -17,8 +17,9 @@ import (
 type purpose byte
 
 const (
+	noToken purpose = iota
 	// toDeliver: the node that reads it delivers the request to its DN.
-	toDeliver purpose = 1 + iota
+	toDeliver
 	// toPhone: requests of the dialog go down a phone's flow (RFC 5626 §5.3).
 	toPhone
 	// toTrunk: they go to the gateway, or the contact that it gave.
@@ -45,12 +46,14 @@ const (
 	maxToken = 3 + 255 + 255 + 1 + 18 + macLen
 )
 
+var tokenCoding = base64.RawURLEncoding.Strict()
+
 // mint makes and reads tokens.
 type mint struct{ macs sync.Pool }
 
 func newMint(secret []byte) *mint {
 	key := sha256.Sum256(append([]byte("sipcluster route token\x00"), secret...))
-	return &mint{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}
+	return &mint{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}}
 }
 
 // encode writes the token of a call.
@@ -61,7 +64,9 @@ func (t *mint) encode(k *token, callID []byte) []byte {
 	raw = append(raw, byte(len(k.number)))
 	raw = append(raw, k.number...)
 	raw, _ = k.addr.AppendBinary(raw) // never fails
-	raw = append(raw, t.sum(raw, callID)...)
+	var sum [macLen]byte
+	t.sum(&sum, raw, callID)
+	raw = append(raw, sum[:]...)
 	return base64.RawURLEncoding.AppendEncode(nil, raw)
 }
 
@@ -70,12 +75,14 @@ func (t *mint) decode(user, callID []byte) (k token, ok bool) {
 	if len(user) > base64.RawURLEncoding.EncodedLen(maxToken) {
 		return k, false
 	}
-	raw, err := base64.RawURLEncoding.Strict().AppendDecode(nil, user)
+	var buf [maxToken + 2]byte
+	raw, err := tokenCoding.AppendDecode(buf[:0], user)
 	if err != nil || len(raw) < 4+macLen {
 		return k, false
 	}
 	body, mac := raw[:len(raw)-macLen], raw[len(raw)-macLen:]
-	if subtle.ConstantTimeCompare(mac, t.sum(body, callID)) != 1 {
+	var sum [macLen]byte
+	if t.sum(&sum, body, callID); subtle.ConstantTimeCompare(mac, sum[:]) != 1 {
 		return k, false
 	}
 	return k, k.read(body)
@@ -84,23 +91,42 @@ func (t *mint) decode(user, callID []byte) (k token, ok bool) {
 // read takes the fields out of what was signed.
 func (k *token) read(b []byte) bool {
 	k.purpose, k.transport, b = purpose(b[0]), location.Transport(b[1]), b[2:]
-	for _, name := range []func(string){func(s string) { k.node = dn.Node(s) }, func(s string) { k.number = dn.Number(s) }} {
-		if len(b) == 0 || len(b)-1 < int(b[0]) {
-			return false
-		}
-		name(string(b[1 : 1+b[0]]))
-		b = b[1+b[0]:]
+	node, b, ok := cutName(b)
+	if !ok {
+		return false
 	}
-	return k.addr.UnmarshalBinary(b) == nil
+	number, b, ok := cutName(b)
+	if !ok {
+		return false
+	}
+	names := string(node) + string(number) // one piece of memory for both
+	k.node, k.number = dn.Node(names[:len(node)]), dn.Number(names[len(node):])
+	return k.purpose != noToken && k.addr.UnmarshalBinary(b) == nil
 }
 
-func (t *mint) sum(body, callID []byte) []byte {
-	h := t.macs.Get().(hash.Hash)
+// cutName takes a name with its length off.
+func cutName(b []byte) (name, rest []byte, ok bool) {
+	if len(b) == 0 || len(b)-1 < int(b[0]) {
+		return nil, nil, false
+	}
+	return b[1 : 1+b[0]], b[1+b[0]:], true
+}
+
+// mac is a keyed hash and where its sum goes.
+type mac struct {
+	hash.Hash
+	sum [sha256.Size]byte
+}
+
+// sum writes the MAC of a token for a call.
+func (t *mint) sum(dst *[macLen]byte, body, callID []byte) {
+	h := t.macs.Get().(*mac)
 	defer t.macs.Put(h)
 	h.Reset()
 	h.Write(body)
 	h.Write(callID)
 	// The length keeps what ends the one from beginning the other.
-	h.Write([]byte{byte(len(body)), byte(len(body) >> 8)})
-	return h.Sum(nil)[:macLen]
+	h.sum[0], h.sum[1] = byte(len(body)), byte(len(body)>>8)
+	h.Write(h.sum[:2])
+	copy(dst[:], h.Sum(h.sum[:0]))
 }

@@ -119,7 +119,7 @@ func (d *datagrams) one(data []byte, source netip.AddrPort) {
 	d.gate.check(a, data, source, location.UDP)
 	switch {
 	case a.proxied:
-		d.gate.proxied(a, source, location.UDP)
+		d.gate.proxied(&a.msg, source, location.UDP)
 	case len(a.tidy) > 0:
 		d.waiting = append(d.waiting, bytes.Clone(a.tidy))
 	}

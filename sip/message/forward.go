@@ -9,7 +9,7 @@ type Changes struct {
 	URI []byte
 	// Via goes on top of the list; nil adds none.
 	Via []byte
-	// PopVia takes the first Via line off.
+	// PopVia takes the first entry of the Via list off.
 	PopVia bool
 	// Hops is the new Max-Forwards; below 0 the old one stays.
 	Hops int
@@ -18,34 +18,29 @@ type Changes struct {
 	Reroute bool
 	// RecordRoutes go on top of that list.
 	RecordRoutes [][]byte
-	// Drop picks header lines to leave out; nil leaves none.
+	// Drop picks Proxy-Authorization lines to leave out; nil leaves none.
 	Drop func(*Header) bool
 	// Lines are further header lines, each with its CRLF.
 	Lines []byte
 }
 
-// AppendForwarded writes a message that was written by AppendTidy, changed.
+// AppendForwarded writes a message without a fault, changed.
 func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
 	dst = m.appendStart(dst, c.URI)
 	if c.Via != nil {
 		dst = appendLine(dst, "Via", c.Via)
 	}
-	popped := !c.PopVia
-	for i := range m.Headers {
-		h := &m.Headers[i]
-		if h.Kind == Via && !popped {
-			popped = true
-			continue
-		}
-		if h.Kind == Via {
-			dst = appendLine(dst, "Via", h.Value)
-		}
-	}
+	dst = m.appendOldVias(dst, c.PopVia)
 	dst = c.appendRoutes(dst)
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		if h.Kind == Via || h.Kind == ContentLength || c.replaced(h.Kind) || c.Drop != nil && c.Drop(h) {
+		switch h.Kind {
+		case Via, ContentLength, Origin:
 			continue
+		case MaxForwards, Route, ProxyAuthorization:
+			if c.replaced(h.Kind) || c.Drop != nil && c.Drop(h) {
+				continue
+			}
 		}
 		dst = append(dst, h.Name...)
 		dst = append(dst, ": "...)
@@ -57,6 +52,34 @@ func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
 	dst = strconv.AppendInt(dst, int64(len(m.Body)), 10)
 	dst = append(dst, "\r\n\r\n"...)
 	return append(dst, m.Body...)
+}
+
+// appendOldVias writes the Via list that was there: without its first entry, or
+// with that telling the source of a request.
+func (m *Message) appendOldVias(dst []byte, pop bool) []byte {
+	first := true
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if h.Kind != Via {
+			continue
+		}
+		if !first || !pop && !m.Source.IsValid() {
+			dst = appendLine(dst, "Via", h.Value)
+			first = false
+			continue
+		}
+		first = false
+		_, rest := NextElement(h.Value)
+		if top, ok := m.TopVia(); ok && !pop {
+			dst = append(dst, "Via: "...)
+			dst = top.AppendTo(dst, m.Source, m.branchIfMissing())
+			dst = append(dst, crlf...)
+		}
+		if rest != nil {
+			dst = appendLine(dst, "Via", Trim(rest))
+		}
+	}
+	return dst
 }
 
 func (c *Changes) replaced(k Kind) bool {

@@ -10,6 +10,7 @@ package message
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 )
 
 // Fault says why a request is refused before anybody looks at what it asks
@@ -40,8 +41,25 @@ type Message struct {
 	// Fault is the first thing that is wrong; nil when the message is well formed.
 	Fault *Fault
 
-	raw []byte // all that was read
+	// Source is where a request came from when that is to be noted in its top
+	// Via as it goes on or is answered (RFC 3261 §18.2.1, RFC 3581 §4).
+	Source netip.AddrPort
+
+	raw    []byte // all that was read
+	stream bool
+	// suspect: a control character may be in a header.
+	suspect bool
+	top     Hop // of the Via list, once it was asked for
+	topIs   topState
 }
+
+type topState uint8
+
+const (
+	topUnread topState = iota
+	topGood
+	topBad
+)
 
 // IsRequest tells a request, however broken, from a response.
 func (m *Message) IsRequest() bool { return m.Status == 0 }
@@ -100,18 +118,36 @@ func (m *Message) Parse(data []byte, stream bool) error {
 // ParseTidy is Parse for what AppendTidy wrote of a message without a fault.
 func (m *Message) ParseTidy(data []byte) error { return m.read(data, true) }
 
-// Clone copies what ParseTidy read, with the text that it is part of.
+// Saved is the text of a message that was read.
+type Saved struct {
+	raw    []byte
+	source netip.AddrPort
+	stream bool
+}
+
+// Save copies the text that a message is part of.
+func (m *Message) Save() Saved { return Saved{bytes.Clone(m.raw), m.Source, m.stream} }
+
+// Read reads the message again. Its slices are parts of s.
+func (s *Saved) Read(m *Message) {
+	_ = m.read(s.raw, s.stream) // it was read before
+	m.Source = s.source
+}
+
+// Clone copies a message with its text.
 func (m *Message) Clone() *Message {
+	s := m.Save()
 	c := &Message{Headers: make([]Header, 0, len(m.Headers))}
-	_ = c.read(bytes.Clone(m.raw), true) // it was read before
+	s.Read(c)
 	return c
 }
 
 func (m *Message) read(data []byte, stream bool) error {
-	*m = Message{Headers: m.Headers[:0], raw: data}
+	*m = Message{Headers: m.Headers[:0], raw: data, stream: stream}
 	for bytes.HasPrefix(data, crlf) {
 		data = data[2:]
 	}
+	m.suspect = !clean(data)
 	line, rest, ok := m.line(data)
 	if !ok || !m.startLine(line) {
 		m.Method, m.URI = nil, nil
@@ -122,7 +158,19 @@ func (m *Message) read(data []byte, stream bool) error {
 	return nil
 }
 
+// clean tells that no header holds a NUL or a CR of its own, provided that all
+// lines end with CRLF.
+func clean(data []byte) bool {
+	end := bytes.Index(data, []byte("\r\n\r\n"))
+	if end < 0 {
+		return false
+	}
+	head := data[:end]
+	return bytes.IndexByte(head, 0) < 0 && bytes.Count(head, cr) == bytes.Count(head, lf)
+}
+
 var (
+	cr, lf    = []byte("\r"), []byte("\n")
 	crlf      = []byte("\r\n")
 	sip20     = []byte("SIP/2.0")
 	errNotSIP = fmt.Errorf("not a SIP message")
@@ -148,7 +196,8 @@ func (m *Message) startLine(line []byte) bool {
 	if hasPrefixFold(line, "SIP/") {
 		return m.statusLine(line)
 	}
-	words := bytes.Fields(line)
+	var buf [4][]byte
+	words := fields(buf[:0], line)
 	if len(words) < 2 || !IsToken(words[0]) {
 		return false
 	}
@@ -170,22 +219,39 @@ func (m *Message) startLine(line []byte) bool {
 }
 
 func (m *Message) statusLine(line []byte) bool {
-	words := bytes.SplitN(line, []byte(" "), 3)
-	if len(words) < 2 {
+	version, rest, ok := bytes.Cut(line, []byte(" "))
+	if !ok {
 		return false
 	}
+	digits, reason, _ := bytes.Cut(rest, []byte(" "))
 	m.Status = -1
-	code, ok := decimal(words[1], 999)
-	if !ok || len(words[1]) != 3 || code < 100 || !bytes.EqualFold(words[0], sip20) {
+	code, ok := decimal(digits, 999)
+	if !ok || len(digits) != 3 || code < 100 || !bytes.EqualFold(version, sip20) {
 		m.fault(400, "Bad status line")
 		return true
 	}
-	m.Status = int(code)
-	if len(words) == 3 {
-		m.Reason = words[2]
-	}
+	m.Status, m.Reason = int(code), reason
 	return true
 }
+
+// fields splits at white space, as bytes.Fields does, into a list that is given.
+func fields(list [][]byte, line []byte) [][]byte {
+	for len(line) > 0 {
+		i := 0
+		for i < len(line) && !isSpace(line[i]) {
+			i++
+		}
+		if i > 0 {
+			list = append(list, line[:i])
+		} else {
+			i = 1
+		}
+		line = line[i:]
+	}
+	return list
+}
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 // headerLines reads up to the empty line and returns what follows it.
 func (m *Message) headerLines(data []byte) []byte {
@@ -194,7 +260,10 @@ func (m *Message) headerLines(data []byte) []byte {
 			m.fault(400, "No empty line after the headers")
 			return nil
 		}
-		field := unfold(data)
+		field := data
+		if i := bytes.IndexByte(data, '\n'); i >= 0 && i+1 < len(data) && (data[i+1] == ' ' || data[i+1] == '\t') {
+			field = unfold(data)
+		}
 		line, rest, _ := m.line(field)
 		data = data[len(field)-len(rest):]
 		if len(line) == 0 {
@@ -245,7 +314,7 @@ func bareNUL(line []byte) bool {
 }
 
 func (m *Message) headerLine(line []byte) {
-	if bytes.IndexByte(line, '\r') >= 0 || bareNUL(line) {
+	if m.suspect && (bytes.IndexByte(line, '\r') >= 0 || bareNUL(line)) {
 		m.fault(400, "Control character in header")
 	}
 	i := bytes.IndexByte(line, ':')

@@ -63,8 +63,15 @@ func space(v []byte) int {
 
 // TopVia reads the first entry of the Via list.
 func (m *Message) TopVia() (Hop, bool) {
-	one, _ := NextElement(m.Get(Via))
-	return ParseVia(one)
+	if m.topIs == topUnread {
+		one, _ := NextElement(m.Get(Via))
+		h, ok := ParseVia(one)
+		m.top, m.topIs = h, topBad
+		if ok {
+			m.topIs = topGood
+		}
+	}
+	return m.top, m.topIs == topGood
 }
 
 // AppendTo writes the entry tidily. With a source it is the top one of a request
