@@ -180,6 +180,11 @@ func (c *Call) respond(res *message.Message, lines []byte) {
 	}
 }
 
+// Trying implements transaction.Trier.
+func (c *Call) Trying() []byte {
+	return c.p.answer(c.sh, c.req, &answer{code: 100, reason: "Trying"})
+}
+
 // canceled implements canceler: the caller gave up.
 func (c *Call) canceled() {
 	if c.gaveUp || c.final {
@@ -265,9 +270,6 @@ func (p *proxy) open(c *Call, key transaction.Key) bool {
 		return false
 	}
 	c.srv = c.sh.Open(key, c.invite, c.back, c)
-	if c.invite {
-		_ = c.srv.Respond(100, p.answer(c.sh, c.req, &answer{code: 100, reason: "Trying"})) // the INVITE comes again
-	}
 	if ended := c.back.ended(); ended != nil {
 		over := make(chan struct{})
 		c.over = over

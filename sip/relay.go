@@ -61,9 +61,6 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		x.straight, x.turned = dialogKeys(m)
 	}
 	x.srv = sh.Open(key, x.method == methodInvite, p.back(m, in), x)
-	if x.method == methodInvite {
-		_ = x.srv.Respond(100, p.answer(sh, m, &answer{code: 100, reason: "Trying"})) // the INVITE comes again
-	}
 	branch := p.branch(mark)
 	var err error
 	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, r, to, branch), x.on)
@@ -231,6 +228,13 @@ func (x *relay) fail(code int, reason string) {
 	var m message.Message
 	x.req.Read(&m)
 	_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer{code: code, reason: reason}))
+}
+
+// Trying implements transaction.Trier.
+func (x *relay) Trying() []byte {
+	var m message.Message
+	x.req.Read(&m)
+	return x.p.answer(x.sh, &m, &answer{code: 100, reason: "Trying"})
 }
 
 // canceled implements canceler.

@@ -16,9 +16,17 @@ type Server struct {
 
 	last  []byte        // the last response; nil once nobody may need it again
 	every time.Duration // until the next repetition of it
-	again Alarm         // G
+	again Alarm         // first for the 100, then G
 	end   Alarm         // H, I, J, L
 }
+
+// trying100 is how long an INVITE waits for what comes back before a 100 says that
+// it has arrived (RFC 3261 §17.2.1): long before it is repeated, and seldom
+// needed.
+const trying100 = 200 * time.Millisecond
+
+// Trier writes the 100 of the INVITE that it owns.
+type Trier interface{ Trying() []byte }
 
 type serverState uint8
 
@@ -31,12 +39,16 @@ const (
 )
 
 // Open begins the server transaction of a key that Find did not find. owner is
-// what Owner returns, for a CANCEL to be told.
+// what Owner returns, for a CANCEL to be told. That of an INVITE is asked for a
+// 100 when there was no response within 200 ms.
 func (l *Layer) Open(key Key, invite bool, to Sender, owner any) *Server {
 	s := &Server{layer: l, key: key, invite: invite, to: to, owner: owner}
 	s.again = Alarm{Layer: l, Owner: s, What: alarmAgain}
 	s.end = Alarm{Layer: l, Owner: s, What: alarmEnd}
 	l.servers[key] = s
+	if invite {
+		s.again.Set(trying100)
+	}
 	return s
 }
 
@@ -72,9 +84,11 @@ func (s *Server) step(code int, b []byte) bool {
 	case s.state != proceeding:
 		return false
 	case code < 200:
+		s.again.Stop()
 		s.last = append(s.last[:0], b...)
 	case s.invite && code < 300:
 		s.state, s.last = accepted, nil
+		s.again.Stop()
 		s.end.Set(64 * t.T1)
 	case s.invite:
 		s.state, s.last = completed, bytes.Clone(b)
@@ -96,6 +110,10 @@ func (s *Server) Fire(what uint8) {
 	switch {
 	case what == alarmEnd:
 		s.Terminate()
+	case s.state == proceeding:
+		if o, ok := s.owner.(Trier); ok {
+			_ = s.Respond(100, o.Trying()) // the INVITE comes again
+		}
 	case s.state == completed: // timer G
 		s.every = min(2*s.every, s.layer.t.T2)
 		s.again.Set(s.every)

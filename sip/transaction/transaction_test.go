@@ -236,6 +236,26 @@ func TestServer_AnINVITEThatCameAgain(t *testing.T) {
 	})
 }
 
+// caller writes the 100 of its INVITE.
+type caller struct{}
+
+func (caller) Trying() []byte { return []byte("SIP/2.0 100 X\r\n") }
+
+func TestServer_AnINVITEThatNothingComesBackOfIsAnswered100(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		s := l.Open(Key{1}, true, w, caller{})
+		wait(l, 2*time.Second)
+		s.Repeat()
+		w.want(t, "200 SIP/2.0 100", "2000 SIP/2.0 100")
+		_ = s.Respond(200, []byte("SIP/2.0 200 X\r\n"))
+		quick := l.Open(Key{2}, true, w, caller{})
+		_ = quick.Respond(180, []byte("SIP/2.0 180 X\r\n"))
+		wait(l, time.Second)
+		w.want(t, "2000 SIP/2.0 200", "2000 SIP/2.0 180")
+		_ = quick.Respond(200, []byte("SIP/2.0 200 X\r\n"))
+	})
+}
+
 func TestServer_ABYEThatCameAgain(t *testing.T) {
 	run(t, false, func(t *testing.T, l *Layer, w *wire) {
 		s := l.Open(Key{1}, false, w, nil)
