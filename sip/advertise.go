@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,11 @@ func (s *Server) advertised() string {
 // Nodes go by the token in front of it.
 func (s *Server) advertise() {
 	s.via = s.advertised()
+	for _, a := range append([]string{s.cfg.Advertise}, s.addrs()...) {
+		if a, err := netip.ParseAddrPort(a); err == nil {
+			s.served = append(s.served, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
+		}
+	}
 	host, _, err := net.SplitHostPort(s.via)
 	for t := range s.routes {
 		s.routes[t] = s.via
@@ -42,37 +48,36 @@ func (s *Server) advertise() {
 	}
 }
 
+// addrs are those that are listened on.
+func (s *Server) addrs() (list []string) {
+	for t := location.UDP; t <= location.WSS; t++ {
+		if a := s.Addr(t); a != nil {
+			list = append(list, a.String())
+		}
+	}
+	return list
+}
+
 // names tells whether a URI without a token leads to this node: by the names
 // of the cluster, or by an address that is served here.
-func (s *Server) names(u *message.URI) bool {
+func (s *Server) names(u message.URI) bool {
 	if !isIP(u.Host) {
 		if host, _, err := net.SplitHostPort(s.cfg.Advertise); err == nil && strings.EqualFold(host, string(u.Host)) {
 			return true
 		}
 		return s.registrar.served(u.Host, s.cfg.Machine.View().Options().GetRealm())
 	}
-	addr, ok := uriAddr(u)
-	if !ok {
-		return false
-	}
-	if a, err := netip.ParseAddrPort(s.cfg.Advertise); err == nil && a == addr {
-		return true
-	}
-	for t := location.UDP; t <= location.WSS; t++ {
-		a := s.Addr(t)
-		if a == nil {
-			continue
-		}
-		if own, err := netip.ParseAddrPort(a.String()); err == nil && own.Port() == addr.Port() &&
-			(own.Addr().IsUnspecified() || own.Addr().Unmap() == addr.Addr()) {
-			return true
-		}
-	}
-	return false
+	addr, ok := uriAddr(&u)
+	return ok && slices.ContainsFunc(s.served, func(a netip.AddrPort) bool {
+		return a.Port() == addr.Port() && (a.Addr().IsUnspecified() || a.Addr() == addr.Addr())
+	})
 }
 
 // uriAddr is the address of a URI whose host is one.
 func uriAddr(u *message.URI) (netip.AddrPort, bool) {
+	if !isIP(u.Host) {
+		return netip.AddrPort{}, false
+	}
 	addr, err := netip.ParseAddr(string(bytes.Trim(u.Host, "[]")))
 	if err != nil {
 		return netip.AddrPort{}, false

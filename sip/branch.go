@@ -105,7 +105,7 @@ func (b *branch) hangUp(res *message.Message) {
 func (p *proxy) downstream(res *message.Message) (routes [][]byte) {
 	for _, r := range res.Elements(message.RecordRoute) {
 		a, _ := message.ParseAddress(r)
-		if k, _ := p.own.entry(res.Get(message.CallID), a.URI); k.purpose != noToken && p.own.here(&k) {
+		if k, _ := p.own.entry(res.Get(message.CallID), a.URI); k.purpose != noToken && p.own.here(k) {
 			return routes
 		}
 		routes = append([][]byte{r}, routes...)

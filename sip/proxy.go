@@ -82,7 +82,7 @@ func newProxy(s *Server) *proxy {
 	}
 	p.own = &own{
 		token: func(user, callID []byte) (token, bool) { return p.mint.decode(user, callID) }, // SetSecret changes the mint
-		here:  func(k *token) bool { return k.purpose == toDeliver || k.node == p.self },
+		here:  func(k token) bool { return k.purpose == toDeliver || k.node == p.self },
 		mine:  s.names,
 	}
 	for i, l := range transaction.NewLayers(shards, s.cfg.timers) {

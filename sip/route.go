@@ -26,9 +26,9 @@ type own struct {
 	// token reads the user part of a call.
 	token func(user, callID []byte) (token, bool)
 	// here tells whether the token's Route leads to this node.
-	here func(*token) bool
+	here func(token) bool
 	// mine tells whether host and port name this node or its cluster.
-	mine func(*message.URI) bool
+	mine func(message.URI) bool
 }
 
 var (
@@ -43,10 +43,10 @@ func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *messag
 	if len(list) == 0 {
 		return r, nil
 	}
-	if k, ok := o.entry(callID, uri); ok && k.purpose != noToken && k.purpose != toDeliver {
+	if k, ok := o.read(callID, uri); ok && k.purpose != toDeliver {
 		last, _ := message.ParseAddress(list[len(list)-1])
 		r.uri, r.rest = last.URI, list[:len(list)-1]
-		if o.here(&k) {
+		if o.here(k) {
 			r.last = k
 		}
 	}
@@ -56,7 +56,7 @@ func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *messag
 		switch {
 		case !ok:
 			return r, errForged
-		case k.purpose != noToken && !o.here(&k):
+		case k.purpose != noToken && !o.here(k):
 			r.peer = k
 			return r, nil
 		case k.purpose == noToken && !o.named(a.URI):
@@ -72,21 +72,27 @@ func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *messag
 // entry reads the token of a URI: noToken for one that has no user part or is
 // somebody else's; not ok for one that claims to be ours and is not.
 func (o *own) entry(callID, uri []byte) (k token, ok bool) {
+	if k, ok = o.read(callID, uri); ok {
+		return k, true
+	}
+	u, ok := message.ParseURI(uri)
+	return token{}, !ok || !u.IsSIP() || len(u.User) == 0 || !o.mine(u)
+}
+
+// read reads the token of a URI; false when it has none.
+func (o *own) read(callID, uri []byte) (k token, ok bool) {
 	u, ok := message.ParseURI(uri)
 	if !ok || !u.IsSIP() || len(u.User) == 0 {
-		return k, true
+		return k, false
 	}
-	if k, ok = o.token(u.User, callID); ok {
-		return k, true
-	}
-	return token{}, !o.mine(&u)
+	return o.token(u.User, callID)
 }
 
 // named tells whether a URI without a token leads here: an outbound proxy that
 // a phone was told.
 func (o *own) named(uri []byte) bool {
 	u, ok := message.ParseURI(uri)
-	return ok && u.IsSIP() && o.mine(&u)
+	return ok && u.IsSIP() && o.mine(u)
 }
 
 // branchPrefix begins the branches of the proxy.

@@ -19,8 +19,8 @@ var testMint = newMint([]byte("secret"))
 func owns() *own {
 	return &own{
 		token: testMint.decode,
-		here:  func(k *token) bool { return k.purpose == toDeliver || k.node == "n1" },
-		mine:  func(u *message.URI) bool { return string(u.Host) == "proxy.test" },
+		here:  func(k token) bool { return k.purpose == toDeliver || k.node == "n1" },
+		mine:  func(u message.URI) bool { return string(u.Host) == "proxy.test" },
 	}
 }
 

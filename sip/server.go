@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type Server struct {
 	unflushed   seldom
 	// via is the host:port of our Vias, routes those of Record-Routes by transport.
 	via    string
+	served []netip.AddrPort // of this port, where addresses are known
 	routes [location.WSS + 1]string
 
 	closing sync.Once

@@ -44,6 +44,7 @@ const (
 	macLen = 12
 	// maxToken bounds what is decoded: two names, an address, and the rest.
 	maxToken = 3 + 255 + 255 + 1 + 18 + macLen
+	minToken = 4 + macLen
 )
 
 var tokenCoding = base64.RawURLEncoding.Strict()
@@ -58,31 +59,30 @@ func newMint(secret []byte) *mint {
 
 // encode writes the token of a call.
 func (t *mint) encode(k *token, callID []byte) []byte {
-	raw := make([]byte, 0, 96)
-	raw = append(raw, byte(k.purpose), byte(k.transport), byte(len(k.node)))
+	h := t.macs.Get().(*mac)
+	defer t.macs.Put(h)
+	raw := append(h.raw[:0], byte(k.purpose), byte(k.transport), byte(len(k.node)))
 	raw = append(raw, k.node...)
 	raw = append(raw, byte(len(k.number)))
 	raw = append(raw, k.number...)
 	raw, _ = k.addr.AppendBinary(raw) // never fails
-	var sum [macLen]byte
-	t.sum(&sum, raw, callID)
-	raw = append(raw, sum[:]...)
-	return base64.RawURLEncoding.AppendEncode(nil, raw)
+	raw = append(raw, h.of(raw, callID)...)
+	return tokenCoding.AppendEncode(nil, raw)
 }
 
 // decode reads a token; false for one that is forged or another call's.
 func (t *mint) decode(user, callID []byte) (k token, ok bool) {
-	if len(user) > base64.RawURLEncoding.EncodedLen(maxToken) {
+	if n := len(user); n > tokenCoding.EncodedLen(maxToken) || n < tokenCoding.EncodedLen(minToken) {
 		return k, false
 	}
-	var buf [maxToken + 2]byte
-	raw, err := tokenCoding.AppendDecode(buf[:0], user)
-	if err != nil || len(raw) < 4+macLen {
+	h := t.macs.Get().(*mac)
+	defer t.macs.Put(h)
+	raw, err := tokenCoding.AppendDecode(h.raw[:0], user)
+	if err != nil || len(raw) < minToken {
 		return k, false
 	}
-	body, mac := raw[:len(raw)-macLen], raw[len(raw)-macLen:]
-	var sum [macLen]byte
-	if t.sum(&sum, body, callID); subtle.ConstantTimeCompare(mac, sum[:]) != 1 {
+	body, sum := raw[:len(raw)-macLen], raw[len(raw)-macLen:]
+	if subtle.ConstantTimeCompare(sum, h.of(body, callID)) != 1 {
 		return k, false
 	}
 	return k, k.read(body)
@@ -112,21 +112,20 @@ func cutName(b []byte) (name, rest []byte, ok bool) {
 	return b[1 : 1+b[0]], b[1+b[0]:], true
 }
 
-// mac is a keyed hash and where its sum goes.
+// mac is a keyed hash, with room for what it is used on.
 type mac struct {
 	hash.Hash
 	sum [sha256.Size]byte
+	raw [maxToken + 2]byte
 }
 
-// sum writes the MAC of a token for a call.
-func (t *mint) sum(dst *[macLen]byte, body, callID []byte) {
-	h := t.macs.Get().(*mac)
-	defer t.macs.Put(h)
+// of is the MAC of a token for a call, until the next one.
+func (h *mac) of(body, callID []byte) []byte {
 	h.Reset()
 	h.Write(body)
 	h.Write(callID)
 	// The length keeps what ends the one from beginning the other.
 	h.sum[0], h.sum[1] = byte(len(body)), byte(len(body)>>8)
 	h.Write(h.sum[:2])
-	copy(dst[:], h.Sum(h.sum[:0]))
+	return h.Sum(h.sum[:0])[:macLen]
 }
