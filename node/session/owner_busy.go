@@ -10,7 +10,7 @@ import (
 
 // sayBusyEvery is how long calls that come and go are gathered before the table
 // is told which DNs are busy. Who reserves a DN here sees them at once.
-const sayBusyEvery = 5 * time.Millisecond
+const sayBusyEvery = 20 * time.Millisecond
 
 // Busy counts the calls at a DN that is registered here: one more, or one less.
 // Every node learns whether there is any. It does not wait, and changes nothing

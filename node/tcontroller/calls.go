@@ -16,7 +16,7 @@ import (
 const maxCallBytes = 32 << 10
 
 // callsEvery is how long what happens to calls is gathered while much happens.
-const callsEvery = 5 * time.Millisecond
+const callsEvery = 20 * time.Millisecond
 
 // callRun says on the link what happens to this node's calls, until the context
 // or the link ends. Beside the records, on a goroutine of its own: a follower
