@@ -7,9 +7,9 @@ func callFaults() []Fault {
 	return []Fault{
 		{
 			Name: "calls-end-oos", What: "a DN that is out of service releases its calls",
-			Edits: []Edit{{"node/session/routing.go", "	if st.State != dn.InSrv {\n		for cancel",
+			Edits: []Edit{{"node/session/routing.go", "	if st.State != dn.InSrv {\n		r.lose(st",
 				"	if st.State != dn.InSrv {\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +
-					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		for cancel"}},
+					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		r.lose(st"}},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
 		},
 		{
@@ -24,9 +24,8 @@ func callFaults() []Fault {
 		{
 			Name: "cached-routes", What: "calls are sent to where a DN was once, lost or not",
 			Edits: []Edit{
-				{"node/session/routing.go", "	case st.State != dn.InSrv:\n		return", "	case st.State != dn.InSrv && st.Owner == \"\":\n		return"},
-				{"node/session/routing.go", "	if st, _ := r.c.table.Get(n); st.State != dn.InSrv { // it", "	if st, _ := r.c.table.Get(n); st.State != dn.InSrv && st.Owner == \"\" { // it"},
-				{"node/session/routing.go", "		for cancel := range r.ringing[st.Number] {", "		for cancel := range r.ringing[\"\"] {"},
+				{"node/session/routing.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
+				{"node/session/routing.go", "	for x := range r.ringing[n] {", "	for x := range r.ringing[\"\"] {"},
 			},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
 		},

@@ -31,6 +31,11 @@ func sessionFaults() []Fault {
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S5"},
 		},
 		{
+			Name: "no-farewell", What: "who hears the last owner of a DN and not the new one forgets the agent",
+			Edits:    []Edit{{"node/dn/farewell.go", "if r.x == nil || r.x.agent == nil {", "if r != nil {"}},
+			Scenario: "pair-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S5"},
+		},
+		{
 			Name: "deaf-gateway", What: "a desktop gateway that is gone without goodbye is not noticed",
 			Edits: []Edit{{"node/session/address.go", "		return // resumed by another connection\n	}\n",
 				"		return // resumed by another connection\n	}\n	if !orderly {\n		return\n	}\n"}},

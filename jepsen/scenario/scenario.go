@@ -53,6 +53,8 @@ func All() []Scenario {
 			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way"}, cutHolds, settling}}},
 		{Name: "long-cuts", What: "cuts that outlast gossip's memory", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair"}, longHolds, settling}}},
+		{Name: "pair-cuts", What: "two nodes hear a third one and not each other, while phones and agents move among them", Tracks: []Track{
+			{[]string{"cut-pair", "bridge"}, cutHolds[2:], settling}}},
 		{Name: "leader-cuts", What: "the leader is cut off, again and again", LeaderChanges: 1, Tracks: []Track{
 			{[]string{"cut-leader"}, cutHolds[1:4], settling}}},
 		{Name: "half-minute", What: "one node is cut off for longer than gossip remembers it", Tracks: []Track{

@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -47,7 +46,7 @@ func TestClock_AlarmsComeUpOnceAtTheirTimeOrATickLater(t *testing.T) {
 		for b := range bells {
 			d, due := want[b]
 			if !due && len(b.rang) > 0 || due && (len(b.rang) != 1 || b.rang[0] < d || b.rang[0] > d+l.t.T1/10) {
-				t.Fatal(fmt.Sprintf("set to %v (%v): rang at %v", d, due, b.rang))
+				t.Fatalf("set to %v (%v): rang at %v", d, due, b.rang)
 			}
 		}
 	})
