@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +37,7 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 				return usageError{err}
 			}
 			if err == nil {
-				err = n.Run(cmd.Context())
+				err = runNode(cmd.Context(), n)
 			}
 			if err != nil {
 				return fmt.Errorf("node %s: %w", s.node, err)
@@ -46,6 +48,16 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 	cmd.Flags().StringVar(&file, "config", "", "YAML `FILE` whose keys are the names of these flags")
 	s.add(cmd.Flags())
 	return cmd
+}
+
+// runNode runs the node of a process of its own.
+func runNode(ctx context.Context, n *node.Node) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { growHeap(ctx) })
+	defer beside.Wait()
+	defer cancel()
+	return n.Run(ctx)
 }
 
 func (s *serverFlags) config(c *cli) (node.Config, error) {
