@@ -165,12 +165,8 @@ func (a *Attempt) giveUp() {
 	a.check()
 }
 
-// tell takes what a branch heard; what comes behind the end is late.
+// tell takes what a branch heard.
 func (a *Attempt) tell(b *branch, res *message.Message, err error) {
-	if a.over {
-		b.late(res)
-		return
-	}
 	a.event(b, res, err)
 	a.check()
 }
@@ -186,7 +182,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 	case errors.Is(err, transaction.ErrUnsent):
 		b.final = &result{code: 503, reason: "No way there", retry: true}
 	case err != nil:
-		b.final = &result{code: 408, reason: "Request Timeout", retry: b.leg.silent && !b.heard}
+		b.final = &result{code: 408, reason: "Request Timeout", retry: b.silent && !b.heard}
 	case res.Status < 200:
 		b.heard = true
 		if res.Status == 100 {
@@ -205,7 +201,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.final = &result{code: res.Status}
 		a.won(b, res)
 	default:
-		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.leg.silent && res.Status == 503}
+		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.silent && res.Status == 503}
 		if res.Status >= 600 {
 			a.stop(Outcome{Code: 487, Reason: "Request Terminated"})
 		}
@@ -258,7 +254,7 @@ func (a *Attempt) settle() {
 // unheard gives up on nodes and gateways that have not said a word.
 func (a *Attempt) unheard() {
 	for _, b := range a.branches {
-		if b.final == nil && b.leg.silent && !b.heard {
+		if b.final == nil && b.silent && !b.heard {
 			b.final = &result{code: 408, reason: "Request Timeout", retry: true}
 			b.cancel()
 		}
@@ -315,7 +311,7 @@ func (a *Attempt) finish(out Outcome) {
 	}
 	for _, b := range a.branches {
 		b.cancel()
-		b.final = nil // the branch outlives the attempt
+		b.a, b.final = nil, nil // the branch outlives the attempt
 	}
 	if a.c.try == a {
 		a.c.try = nil

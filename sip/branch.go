@@ -7,8 +7,10 @@ import (
 
 // branch is one client transaction of an attempt.
 type branch struct {
-	a      *Attempt
-	leg    *leg
+	c      *Call
+	a      *Attempt // nil when it is over, which the branch outlives
+	to     hop
+	silent bool                // as of the leg
 	client *transaction.Client // nil when nothing was sent
 	heard  bool
 	final  *result
@@ -26,10 +28,10 @@ type result struct {
 
 // send begins a branch. One that can't be sent has ended with 503.
 func (a *Attempt) send(l *leg) *branch {
-	c, b := a.c, &branch{a: a, leg: l}
+	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent}
 	id := c.p.branch(c.mark)
 	ch := message.Changes{
-		URI: l.uri, Via: c.sh.via(&l.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
+		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
 	}
 	if c.req.Has(message.ProxyAuthorization) {
 		realm := c.p.s.cfg.Machine.View().Options().GetRealm()
@@ -37,31 +39,37 @@ func (a *Attempt) send(l *leg) *branch {
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
 	var err error
-	b.client, err = c.sh.Send(id, string(c.req.Method), &l.to, c.sh.forward(c.req, &ch), b.on)
+	b.client, err = c.sh.Send(id, string(c.req.Method), &b.to, c.sh.forward(c.req, &ch), b.on)
 	if err != nil {
 		b.final = &result{code: 503, reason: "No way there", retry: true}
 		return b
 	}
-	if ended := l.to.ended(); ended != nil {
+	if ended := b.to.ended(); ended != nil {
 		over := b.client.Done()
 		c.p.spawn(func() { b.watch(ended, over) })
 	}
 	return b
 }
 
-func (b *branch) on(res *message.Message, err error) { b.a.tell(b, res, err) }
+func (b *branch) on(res *message.Message, err error) {
+	if b.a == nil {
+		b.late(res)
+		return
+	}
+	b.a.tell(b, res, err)
+}
 
 // watch ends the branch when the phone's connection does.
 func (b *branch) watch(ended, over <-chan struct{}) {
 	select {
 	case <-over:
-	case <-b.a.c.p.ctx.Done():
+	case <-b.c.p.ctx.Done():
 	case <-ended:
-		sh := b.a.c.sh
+		sh := b.c.sh
 		sh.Lock()
 		defer sh.Unlock()
 		b.client.Terminate()
-		b.a.tell(b, nil, errNoFlow)
+		b.on(nil, errNoFlow)
 	}
 }
 
@@ -75,10 +83,10 @@ func (b *branch) cancel() {
 // that was answered (RFC 3261 §16.7 step 10); nobody waits for another, which
 // is hung up.
 func (b *branch) late(res *message.Message) {
-	if res == nil || res.Status/100 != 2 || !b.a.c.invite {
+	if res == nil || res.Status/100 != 2 || !b.c.invite {
 		return
 	}
-	if c := b.a.c; c.srv.Accepted() {
+	if c := b.c; c.srv.Accepted() {
 		c.respond(res, c.sessionLines(res))
 		return
 	}
@@ -89,15 +97,15 @@ func (b *branch) late(res *message.Message) {
 // otherwise: ACK and BYE, as its caller would.
 func (b *branch) hangUp(res *message.Message) {
 	if b.hung != nil {
-		_ = b.leg.to.Send(b.hung) // the 2xx comes again
+		_ = b.to.Send(b.hung) // the 2xx comes again
 		return
 	}
-	p := b.a.c.p
-	b.hung = inDialog(res, "ACK", b.cseq, p.downstream(res), b.a.c.sh.via(&b.leg.to, p.branch(b.a.c.mark)))
-	_ = b.leg.to.Send(b.hung)
-	id := p.branch(b.a.c.mark)
-	bye := inDialog(res, "BYE", b.cseq+1, p.downstream(res), b.a.c.sh.via(&b.leg.to, id))
-	_, _ = b.a.c.sh.Send(id, "BYE", &b.leg.to, bye, func(*message.Message, error) {}) // nobody waits for it
+	p := b.c.p
+	b.hung = inDialog(res, "ACK", b.cseq, p.downstream(res), b.c.sh.via(&b.to, p.branch(b.c.mark)))
+	_ = b.to.Send(b.hung)
+	id := p.branch(b.c.mark)
+	bye := inDialog(res, "BYE", b.cseq+1, p.downstream(res), b.c.sh.via(&b.to, id))
+	_, _ = b.c.sh.Send(id, "BYE", &b.to, bye, func(*message.Message, error) {}) // nobody waits for it
 }
 
 // downstream is the route from here to who answered: the entries above ours,

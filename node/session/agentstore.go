@@ -138,6 +138,14 @@ func (s *agentStore) write(n dn.Number, value []byte) {
 	}
 }
 
+// has tells whether something of the DN is stored, or to be.
+func (s *agentStore) has(n dn.Number) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.words[n]
+	return known
+}
+
 // numbers of the DNs that are stored or to be.
 func (s *agentStore) numbers() []dn.Number {
 	s.mu.Lock()

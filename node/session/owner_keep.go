@@ -50,8 +50,10 @@ func (o *Owner) follow(ctx context.Context) error {
 		for i := range buf {
 			switch buf[i].Kind {
 			case dn.Row, dn.Change:
-				o.sync(buf[i].Status.Number)
-				o.watchReservation(buf[i].Status.Number)
+				if n := buf[i].Status.Number; buf[i].Status.Keeper == o.table.Self() || o.store.has(n) {
+					o.sync(n)
+					o.watchReservation(n)
+				}
 			case dn.EndOfSnapshot:
 				for _, n := range o.store.numbers() {
 					o.sync(n)
