@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,10 +23,16 @@ type testMember struct {
 	seen map[NodeID]Member
 }
 
+var loopbacks atomic.Uint32
+
+// freeAddr is an address of loopback that nobody listens at, nor will: its IP is
+// that of no other test.
 func freeAddr(t *testing.T) string {
 	t.Helper()
+	pid := os.Getpid()
+	ip := fmt.Sprintf("127.%d.%d.%d", 100+pid/250%100, 1+pid%250, 1+loopbacks.Add(1)%250)
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", ip+":0")
 		if err != nil {
 			t.Fatal(err)
 		}

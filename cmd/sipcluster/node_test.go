@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,12 +21,17 @@ import (
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
-// freeAddrs are addresses of loopback that nobody listens at.
+var loopbacks atomic.Uint32
+
+// freeAddrs are addresses of loopback that nobody listens at. Their IP is that of
+// no other test, so nobody takes their ports before they are used.
 func freeAddrs(t *testing.T, n int) []string {
 	t.Helper()
+	pid := os.Getpid()
+	ip := fmt.Sprintf("127.%d.%d.%d", 100+pid/250%100, 1+pid%250, 1+loopbacks.Add(1)%250)
 	var addrs []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", ip+":0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +318,7 @@ func statusScenes(o operator) {
 	if err := json.Unmarshal([]byte(o.does("", "status", "-o", "json")), &s); err != nil || s.Node != "sip1" || s.Raft.State != "leader" || !s.Raft.Quorum || s.Peers == nil {
 		o.t.Error(s, err)
 	}
-	if got := o.does("", "node", "list"); !strings.Contains(got, "sip1  dc1   ● asked  leader  127.0.0.1:") {
+	if got := o.does("", "node", "list"); !strings.Contains(got, "sip1  dc1   ● asked  leader  127.") {
 		o.t.Error(got)
 	}
 	o.fails("", `node drain sip9: no node is named "sip9" in this cluster`, "node", "drain", "sip9")

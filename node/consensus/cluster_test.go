@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,10 +76,19 @@ func listen(t testing.TB, addr string) net.Listener {
 	return l
 }
 
+var loopbacks atomic.Uint32
+
+// ownLoopback is an address of loopback that no other test listens at: a port of
+// it that was free stays so.
+func ownLoopback() string {
+	pid, n := os.Getpid(), loopbacks.Add(1)
+	return fmt.Sprintf("127.%d.%d.%d", 100+pid/250%100, 1+pid%250, 1+n%250)
+}
+
 // add makes a node that is not started.
 func (c *cluster) add(name string) *member {
 	c.t.Helper()
-	l := listen(c.t, "127.0.0.1:0")
+	l := listen(c.t, ownLoopback()+":0")
 	m := &member{
 		c: c, dir: c.t.TempDir(), conns: map[net.Conn]string{},
 		self: &configpb.Node{Id: "id-" + name, Name: name, Site: "dc-" + name, ClusterAddr: l.Addr().String()},

@@ -63,29 +63,37 @@ func infoOf(in Call) call.Info {
 }
 
 func (j *journey) begin() {
-	view := j.r.c.view()
-	config := view.DN(j.in.Called())
+	config := j.r.c.view().DN(j.in.Called())
 	switch config.GetKind() {
-	case configpb.DNKind_DN_KIND_SIP, configpb.DNKind_DN_KIND_PSTN:
+	case configpb.DNKind_DN_KIND_SIP:
 		j.r.place(&stopSign{}, j.in, config, 0, j, j.passed)
-		return
+	case configpb.DNKind_DN_KIND_PSTN:
+		j.outside(func(sign *stopSign, done func(Outcome)) { j.r.place(sign, j.in, config, 0, j, done) })
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		if config.GetDisabled() {
 			j.over(j.reject(403, "DN is disabled"))
 			return
 		}
 		j.in.Go(func(ctx context.Context) { j.over(j.visit(ctx, config)) })
-		return
 	case configpb.DNKind_DN_KIND_TRUNK:
 		j.over(j.reject(404, "Not Found"))
+	default:
+		if j.in.Origin().Trunk { // whoever came in by a trunk doesn't leave by one
+			j.over(j.reject(404, "Not Found"))
+			return
+		}
+		j.outside(func(sign *stopSign, done func(Outcome)) { j.r.depart(sign, j.in, j.in.Called(), "", 0, j, done) })
+	}
+}
+
+// outside sends the call by a trunk. After a change of the configuration that
+// takes time to find, and happens beside.
+func (j *journey) outside(start func(*stopSign, func(Outcome))) {
+	if j.r.directory.fresh(j.r.c.view()) {
+		start(&stopSign{}, j.passed)
 		return
 	}
-	// Whoever came in by a trunk doesn't leave by one.
-	if trunks, _ := j.r.directory.read(view); j.in.Origin().Trunk || len(trunksFor(trunks, j.in.Called())) == 0 {
-		j.over(j.reject(404, "Not Found"))
-		return
-	}
-	j.r.depart(&stopSign{}, j.in, j.in.Called(), "", 0, j, j.passed)
+	j.in.Go(func(ctx context.Context) { j.passed(await(ctx, start)) })
 }
 
 // passed ends the journey with the outcome of its only try.
