@@ -24,8 +24,8 @@ func callFaults() []Fault {
 		{
 			Name: "cached-routes", What: "calls are sent to where a DN was once, lost or not",
 			Edits: []Edit{
-				{"node/session/routing.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
-				{"node/session/routing.go", "	for x := range r.ringing[n] {", "	for x := range r.ringing[\"\"] {"},
+				{"node/session/dial.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
+				{"node/session/dial.go", "	for x := range r.ringing[n] {", "	for x := range r.ringing[\"\"] {"},
 			},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
 		},
