@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -156,28 +155,4 @@ func (s *session) rowsOf(calls []Waiting) []*tlibpb.Event {
 		}
 	}
 	return rows
-}
-
-// event tells of the visit.
-func (v *Visit) event() *tlibpb.Event {
-	e := &tlibpb.Event{Message: v.Message, ThisDn: string(v.RP), OtherDn: v.To}
-	if v.Call != nil {
-		e.ConnId, e.Ani, e.Dnis = string(v.Call.ID), v.Call.ANI, v.Call.DNIS
-		e.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
-		e.UserData, e.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
-		e.OtherDn = cmp.Or(v.To, v.Call.ANI)
-	}
-	if len(v.Tried) > 0 {
-		e.Extensions = map[string]string{"tried": joined(v.Tried)}
-	}
-	return e
-}
-
-// joined is "1001,1002".
-func joined(list []dn.Number) string {
-	all := make([]string, len(list))
-	for i, n := range list {
-		all[i] = string(n)
-	}
-	return strings.Join(all, ",")
 }
