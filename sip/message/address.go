@@ -140,6 +140,9 @@ func Param(p []byte, name string) (value []byte, found bool) {
 // NextElement cuts the first element off a comma-separated list: commas in
 // quotes and in angle brackets do not count.
 func NextElement(v []byte) (element, rest []byte) {
+	if bytes.IndexByte(v, ',') < 0 {
+		return Trim(v), nil
+	}
 	bracket := false
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {

@@ -262,7 +262,10 @@ func (m *Message) headerLines(data []byte) []byte {
 		}
 		field := data
 		if i := bytes.IndexByte(data, '\n'); i >= 0 && i+1 < len(data) && (data[i+1] == ' ' || data[i+1] == '\t') {
-			field = unfold(data)
+			var bare bool
+			if field, bare = unfold(data); bare {
+				m.fault(400, "Line ends with LF, not CRLF")
+			}
 		}
 		line, rest, _ := m.line(field)
 		data = data[len(field)-len(rest):]
@@ -274,23 +277,26 @@ func (m *Message) headerLines(data []byte) []byte {
 }
 
 // unfold returns the first logical header line of data with its line end, the
-// line breaks inside it replaced by spaces (RFC 3261 §7.3.1).
-func unfold(data []byte) []byte {
+// line breaks inside it replaced by spaces (RFC 3261 §7.3.1); bare when one of
+// those was no CRLF.
+func unfold(data []byte) (line []byte, bare bool) {
 	from := 0
 	for {
 		i := bytes.IndexByte(data[from:], '\n')
 		if i < 0 {
-			return data
+			return data, bare
 		}
 		i += from
 		folded := i+1 < len(data) && (data[i+1] == ' ' || data[i+1] == '\t')
 		empty := i == 0 || i == 1 && data[0] == '\r'
 		if !folded || empty {
-			return data[:i+1]
+			return data[:i+1], bare
 		}
 		data[i] = ' '
 		if data[i-1] == '\r' {
 			data[i-1] = ' '
+		} else {
+			bare = true
 		}
 		from = i + 1
 	}

@@ -57,6 +57,9 @@ func (m *Message) validateVias() {
 				m.fault(400, "Bad Via")
 				return
 			}
+			if m.topIs == topUnread {
+				m.top, m.topIs = hop, topGood
+			}
 			if branch, _ := Param(hop.Params, "branch"); string(branch) == "z9hG4bK" {
 				m.fault(400, "Via branch without transaction id")
 				return
