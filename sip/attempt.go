@@ -214,7 +214,11 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 	out := &Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}
 	a.answered = out
 	if c.invite {
-		out.Dialog = c.p.dialogs.begin(res)
+		srv, client := c.srv, b.client
+		out.Dialog = c.p.dialogs.begin(res, func() {
+			srv.Acked()
+			client.Acked()
+		})
 		if n := a.delivers; n != "" {
 			out.Dialog.Then(func(Side) { c.p.delivered(n, false) })
 		}

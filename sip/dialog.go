@@ -33,6 +33,7 @@ type Dialog struct {
 	deadline time.Time
 	then     []func(Side)
 	next     *Dialog // of the same call, which passed here twice
+	acked    func()  // for the first ACK; nil after it
 }
 
 // Then has f called when the dialog has ended, at once when it has already. It
@@ -88,10 +89,11 @@ func newDialogs(now func() time.Time) *dialogs {
 	return &dialogs{now: now, open: map[dialogKey]*Dialog{}}
 }
 
-// begin notes a call that was answered with res.
-func (d *dialogs) begin(res *message.Message) *Dialog {
+// begin notes a call that was answered with res. acked is called when its ACK
+// passes.
+func (d *dialogs) begin(res *message.Message, acked func()) *Dialog {
 	k, _ := dialogKeys(res)
-	x := &Dialog{in: d, deadline: d.now().Add(lifetime(res))}
+	x := &Dialog{in: d, acked: acked, deadline: d.now().Add(lifetime(res))}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x.next = d.open[k]
@@ -122,6 +124,22 @@ func sessionExpires(m *message.Message) int64 {
 		return 0
 	}
 	return n
+}
+
+// ack notes an ACK by its keys, for the caller's first.
+func (d *dialogs) ack(straight dialogKey) {
+	d.mu.Lock()
+	var first []func()
+	for x := d.open[straight]; x != nil; x = x.next {
+		if x.acked != nil {
+			first = append(first, x.acked)
+			x.acked = nil
+		}
+	}
+	d.mu.Unlock()
+	for _, f := range first {
+		f()
+	}
 }
 
 // refreshed notes an answered re-INVITE or UPDATE.

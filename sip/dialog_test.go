@@ -33,7 +33,7 @@ func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
 	for by, tags := range map[Side][2]string{CallerSide: {"1", "2"}, CalledSide: {"2", "1"}} {
 		d := newDialogs(time.Now)
 		var ends []Side
-		once, twice := d.begin(answered(t, "")), d.begin(answered(t, "")) // a spiral
+		once, twice := d.begin(answered(t, ""), nil), d.begin(answered(t, ""), nil) // a spiral
 		once.Then(func(by Side) { ends = append(ends, by) })
 		d.hungUp(bye("c", "1", "3")).release()
 		if isOver(once) {
@@ -51,8 +51,8 @@ func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
 func TestDialogs_TheSessionTimerIsRefreshed(t *testing.T) {
 	now := time.Now()
 	d := newDialogs(func() time.Time { return now })
-	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n")), newDialogs(func() time.Time { return now })
-	other := silent.begin(answered(t, ""))
+	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n"), nil), newDialogs(func() time.Time { return now })
+	other := silent.begin(answered(t, ""), nil)
 	ended := Side(9)
 	timed.Then(func(by Side) { ended = by })
 	now = now.Add(99 * time.Second)

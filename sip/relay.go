@@ -105,6 +105,8 @@ func (p *proxy) ack(sh *shard, m *message.Message, in *packet) {
 		p.lookUp(address, m, in)
 	default:
 		_ = to.Send(sh.along(m, &r, to, p.branch(mark))) // the 2xx comes again
+		straight, _ := dialogKeys(m)
+		p.dialogs.ack(straight)
 	}
 }
 

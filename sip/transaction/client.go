@@ -14,6 +14,7 @@ type Client struct {
 	branch string
 	invite bool
 	cancel bool // wanted, or sent
+	acked  bool // the ACK of the 2xx passed
 	state  clientState
 	to     Sender
 	on     func(*message.Message, error)
@@ -118,6 +119,9 @@ func (c *Client) receive(res *message.Message) {
 func (c *Client) step(res *message.Message) (tell bool) {
 	switch {
 	case c.state == won:
+		if c.acked && res.Status/100 == 2 {
+			c.end.Set(c.layer.t.T4) // the ACK was lost, and another one comes
+		}
 		return res.Status/100 == 2
 	case c.state == done:
 		if c.ack != nil {
@@ -200,6 +204,15 @@ func (c *Client) sendCancel() {
 	c.end.Set(64 * c.layer.t.T1)
 	// What is answered to the CANCEL says nothing about the INVITE.
 	_, _ = c.layer.Send(c.branch, "CANCEL", c.to, c.hop("CANCEL", nil), func(*message.Message, error) {})
+}
+
+// Acked says that the ACK of a 2xx passed: when it arrived the 2xx comes no more,
+// and when it did not the next one comes within T2, which is less than T4.
+func (c *Client) Acked() {
+	if c.state == won {
+		c.acked = true
+		c.end.Set(c.layer.t.T4)
+	}
 }
 
 // Done is closed when the transaction has ended.

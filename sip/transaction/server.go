@@ -10,6 +10,7 @@ type Server struct {
 	layer  *Layer
 	key    Key
 	invite bool
+	acked  bool // the ACK of the 2xx passed
 	state  serverState
 	to     Sender
 	owner  any // nil after a final response
@@ -80,6 +81,9 @@ func (s *Server) step(code int, b []byte) bool {
 	}
 	switch {
 	case s.state == accepted:
+		if s.acked {
+			s.end.Set(t.T4) // it was lost, and another one comes
+		}
 		return code/100 == 2
 	case s.state != proceeding:
 		return false
@@ -137,6 +141,16 @@ func (s *Server) Ack() bool {
 		return true
 	}
 	return false
+}
+
+// Acked says that the ACK of a 2xx passed: nobody repeats the INVITE any more,
+// and what is still on its way arrives within T4, so that the transaction need
+// not stay for 64*T1.
+func (s *Server) Acked() {
+	if s.state == accepted {
+		s.acked = true
+		s.end.Set(s.layer.t.T4)
+	}
 }
 
 // Accepted tells whether a 2xx was the answer, so that another may follow.

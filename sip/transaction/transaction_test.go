@@ -325,3 +325,28 @@ func TestLayer_APanicLeavesItUsable(t *testing.T) {
 		t.Error("it does not run what comes later")
 	}
 }
+
+func TestAcked_A2xxThatWasAcknowledgedIsNotKeptForLong(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		c, s := send(t, l, w, "INVITE", &h), l.Open(Key{1}, true, w, nil)
+		c.Acked() // of nothing yet
+		s.Acked()
+		l.Response([]byte("z9hG4bKa"), response(t, 200, "INVITE"))
+		_ = s.Respond(200, []byte("SIP/2.0 200 X\r\n"))
+		c.Acked()
+		s.Acked()
+		wait(l, 4*time.Second)
+		l.Response([]byte("z9hG4bKa"), response(t, 200, "INVITE")) // the ACK was lost
+		_ = s.Respond(200, []byte("SIP/2.0 200 X\r\n"))
+		wait(l, 4*time.Second)
+		if n := l.Len(); n != 2 {
+			t.Errorf("%d are left, want 2", n)
+		}
+		wait(l, 2*time.Second)
+		if n := l.Len(); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+		h.want(t, "200", "200")
+	})
+}
