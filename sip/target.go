@@ -141,6 +141,9 @@ func quality(b *location.Binding) int {
 
 // groups are the legs that ring together, the best first.
 func groups(legs []leg) (out [][]leg) {
+	if len(legs) == 1 {
+		return [][]leg{legs}
+	}
 	slices.SortStableFunc(legs, func(a, b leg) int { return cmp.Compare(b.q, a.q) })
 	for i := 0; i < len(legs); {
 		j := i
