@@ -280,7 +280,7 @@ func TestBaresip_CallsAcrossNodes(t *testing.T) {
 		stop := softphone(t, n, from, "udp", "", "-e", "/dial 8362", "-t", "3")
 		defer stop()
 		stat.wait(t, 2*soon, "the softphones talked", func(e *tlibpb.Event) bool {
-			return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8362"
+			return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8362" && e.GetOtherDn() == from.dn
 		})
 		by := fmt.Sprintf(" 8362 by %s at %s", from.dn, n.Name())
 		if heard := stat.heard("8362"); len(heard) < 3 || !slices.Equal(heard[len(heard)-3:], []string{"EVENT_RINGING" + by, "EVENT_ESTABLISHED" + by, "EVENT_RELEASED" + by}) {

@@ -25,9 +25,6 @@ func (l *ownerLink) callRun(ctx context.Context) error {
 	var items []call.Item
 	p := pace.New(callsEvery)
 	for {
-		if err := p.Wait(ctx); err != nil {
-			return err
-		}
 		var err error
 		if items, err = l.calls.Next(ctx, items[:0]); err != nil {
 			return err
@@ -39,8 +36,15 @@ func (l *ownerLink) callRun(ctx context.Context) error {
 				return err
 			}
 		}
+		happened := items[len(items)-1].Kind == call.Happened
 		clear(items)
 		l.sentCalls.Store(l.calls.Seq())
+		if !happened {
+			continue // the rows of a snapshot wait for nobody
+		}
+		if err := p.Wait(ctx); err != nil {
+			return err
+		}
 	}
 }
 
