@@ -2,7 +2,6 @@ package sip
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -238,8 +237,7 @@ func (c *Call) guard(f func()) func() {
 	return func() {
 		defer func() {
 			if x := recover(); x != nil {
-				c.p.s.stats.panics.Add(1)
-				c.p.log.Error("a call made the node panic; it was answered 500", "panic", fmt.Sprint(x))
+				c.p.panicked(x)
 				c.Reject(500, "Server Internal Error")
 			}
 		}()

@@ -85,7 +85,7 @@ func newProxy(s *Server) *proxy {
 		here:  func(k token) bool { return k.purpose == toDeliver || k.node == p.self },
 		mine:  s.names,
 	}
-	for i, l := range transaction.NewLayers(shards, s.cfg.timers) {
+	for i, l := range transaction.NewLayers(shards, s.cfg.timers, p.panicked) {
 		p.shards[i] = &shard{Layer: l}
 	}
 	p.dialogs = newDialogs(s.cfg.Now)
@@ -141,8 +141,21 @@ func (p *proxy) spawn(f func()) bool {
 	if p.ctx.Err() != nil {
 		return false
 	}
-	p.waiting.Go(f)
+	p.waiting.Go(func() {
+		defer func() {
+			if x := recover(); x != nil {
+				p.panicked(x)
+			}
+		}()
+		f()
+	})
 	return true
+}
+
+// panicked notes a panic that cost one message or one call.
+func (p *proxy) panicked(x any) {
+	p.s.stats.panics.Add(1)
+	p.log.Error("a call or a message made the proxy panic", "panic", fmt.Sprint(x))
 }
 
 // noteRefused passes on what the network refused.
@@ -186,8 +199,7 @@ func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Trans
 	defer sh.Unlock()
 	defer func() {
 		if x := recover(); x != nil {
-			p.s.stats.panics.Add(1)
-			p.log.Error("a message made the proxy panic", "panic", fmt.Sprint(x))
+			p.panicked(x)
 			if m.IsRequest() {
 				p.refuse(sh, m, in, &answer{code: 500, reason: "Server Internal Error"})
 			}

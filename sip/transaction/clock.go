@@ -13,7 +13,8 @@ const slots = 1024
 // instead of one each. An alarm comes up to a tick late, never early. While
 // none is set the clock stands still.
 type Clock struct {
-	tick time.Duration
+	tick     time.Duration
+	panicked func(any) // told of a panic of an alarm's owner
 
 	mu      sync.Mutex
 	start   time.Time // of tick 0
@@ -43,8 +44,8 @@ type Alarm struct {
 // Owner is told of its alarms.
 type Owner interface{ Fire(what uint8) }
 
-func newClock(tick time.Duration) *Clock {
-	return &Clock{tick: tick, start: time.Now()}
+func newClock(tick time.Duration, panicked func(any)) *Clock {
+	return &Clock{tick: tick, panicked: panicked, start: time.Now()}
 }
 
 // wind has the clock run at the next tick.
@@ -119,11 +120,21 @@ func (c *Clock) unlink(a *Alarm) {
 // run brings up what is due.
 func (c *Clock) run() {
 	for a := c.pop(); a != nil; a = c.pop() {
-		a.Layer.Lock()
-		if c.claim(a) {
-			a.Owner.Fire(a.What)
+		c.fire(a)
+	}
+}
+
+// fire tells the owner of an alarm; a panic costs only that one.
+func (c *Clock) fire(a *Alarm) {
+	a.Layer.Lock()
+	defer a.Layer.Unlock()
+	defer func() {
+		if x := recover(); x != nil {
+			c.panicked(x)
 		}
-		a.Layer.Unlock()
+	}()
+	if c.claim(a) {
+		a.Owner.Fire(a.What)
 	}
 }
 

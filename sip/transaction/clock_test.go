@@ -24,7 +24,7 @@ func newBell(l *Layer) *bell {
 
 func TestClock_AlarmsComeUpOnceAtTheirTimeOrATickLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLayers(1, Timers{})[0]
+		l := NewLayers(1, Timers{}, func(x any) { panic(x) })[0]
 		l.Lock()
 		bells, want := map[*bell]time.Duration{}, map[*bell]time.Duration{}
 		for range 2000 {
@@ -65,7 +65,7 @@ func (r *rival) Fire(what uint8) {
 
 func TestClock_AnAlarmThatIsStoppedWhenItIsDueDoesNotComeUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLayers(1, Timers{})[0]
+		l := NewLayers(1, Timers{}, func(x any) { panic(x) })[0]
 		l.Lock()
 		a, b := &rival{}, &rival{}
 		a.other, b.other = b, a
@@ -78,6 +78,28 @@ func TestClock_AnAlarmThatIsStoppedWhenItIsDueDoesNotComeUp(t *testing.T) {
 			if len(a.rang)+len(b.rang) != 1 {
 				t.Errorf("%d came up", len(a.rang)+len(b.rang))
 			}
+		}
+		l.Unlock()
+	})
+}
+
+// bomb panics when its alarm comes up.
+type bomb struct{ alarm Alarm }
+
+func (*bomb) Fire(uint8) { panic("x") }
+
+func TestClock_APanicCostsOnlyItsAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []any
+		l := NewLayers(1, Timers{}, func(x any) { got = append(got, x) })[0]
+		l.Lock()
+		b, other := &bomb{}, newBell(l)
+		b.alarm = Alarm{Layer: l, Owner: b}
+		b.alarm.Set(time.Second)
+		other.alarm.Set(2 * time.Second)
+		wait(l, 3*time.Second)
+		if len(got) != 1 || len(other.rang) != 1 {
+			t.Error(got, other.rang)
 		}
 		l.Unlock()
 	})

@@ -74,10 +74,12 @@ var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
 func keyOf(b []byte) Key { return Key{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)} }
 
-// NewLayers makes n layers without transactions, which share a clock.
-func NewLayers(n int, t Timers) []*Layer {
+// NewLayers makes n layers without transactions, which share a clock. panicked
+// is told of what an alarm made its owner panic with, so that this ends neither
+// the clock nor the process.
+func NewLayers(n int, t Timers, panicked func(any)) []*Layer {
 	t.fill()
-	layers, c := make([]*Layer, n), newClock(t.T1/10)
+	layers, c := make([]*Layer, n), newClock(t.T1/10, panicked)
 	for i := range layers {
 		layers[i] = &Layer{clock: c, t: t, servers: map[Key]*Server{}, clients: map[Key]*Client{}}
 	}

@@ -85,7 +85,7 @@ func (h *heard) want(t *testing.T, want ...string) {
 // run gives a test a layer, locked, whose transactions have all ended afterwards.
 func run(t *testing.T, reliable bool, f func(t *testing.T, l *Layer, w *wire)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLayers(2, Timers{})[1]
+		l := NewLayers(2, Timers{}, func(x any) { panic(x) })[1]
 		l.Lock()
 		defer l.Unlock()
 		f(t, l, &wire{reliable: reliable, start: time.Now()})
@@ -293,7 +293,7 @@ func TestClient_ANetworkThatRefusesLaterIsTold(t *testing.T) {
 }
 
 func TestLayer_AfterRunsUnlockedAndInOrder(t *testing.T) {
-	l := NewLayers(1, Timers{})[0]
+	l := NewLayers(1, Timers{}, func(x any) { panic(x) })[0]
 	var got []int
 	l.Lock()
 	l.After(func() {
@@ -310,7 +310,7 @@ func TestLayer_AfterRunsUnlockedAndInOrder(t *testing.T) {
 }
 
 func TestLayer_APanicLeavesItUsable(t *testing.T) {
-	l := NewLayers(1, Timers{})[0]
+	l := NewLayers(1, Timers{}, func(x any) { panic(x) })[0]
 	func() {
 		defer func() { _ = recover() }()
 		l.Lock()
