@@ -25,21 +25,7 @@ type CallWatch struct {
 
 // Run follows the node until ctx ends.
 func (w *CallWatch) Run(ctx context.Context) error {
-	var err error
-	if w.conn, err = w.Node.Dial(cluster.TCPort); err != nil {
-		return err
-	}
-	defer func() { _ = w.conn.Close() }()
-	r := w.random(w.Name)
-	for ctx.Err() == nil {
-		if w.Node.Running() {
-			w.follow(ctx, r)
-		}
-		if !pause(ctx, between(r, 50*time.Millisecond, 300*time.Millisecond)) {
-			return nil
-		}
-	}
-	return nil
+	return w.observe(ctx, w.Name, w.Node, &w.conn, w.follow)
 }
 
 func (w *CallWatch) follow(ctx context.Context, r *rand.Rand) {
