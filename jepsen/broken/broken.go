@@ -1,36 +1,37 @@
-// Package broken builds servers with a fault in them, to see that the suite
-// finds it. A fault is a change of a line or two of the server's source, put
+// Package broken builds servers with a fault in them, to see that the checks
+// find it. A fault is a change of a line or two of the server's source, put
 // in place by `go build -overlay`: so neither the source nor the product's
 // binary knows of it. A test makes sure that every change still fits.
 package broken
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"slices"
 	"time"
-
-	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
-// Fault is a way to break the server.
+// Fault is a way to break the server, and the cheapest check that must find it:
+// a unit test (Package), a test with real clusters (E2E) or a scenario of the
+// chaos suite (Scenario). A fault may have several; Layer is the first of them.
 type Fault struct {
 	Name, What string
+	Kind       Kind
 	// Edits of the source.
 	Edits []Edit
-	// Scenario that must find it within For, and the statements (S1, ...) one
-	// of which it breaks.
+
+	// Package of the module whose tests fail, as "./node/dn", and which of them
+	// (as for go test -run); "" means all.
+	Package, Run string
+	// E2E is the test of jepsen/e2e that fails.
+	E2E string
+	// Scenario that finds it within For, and the statements (S1, ...) one of
+	// which it breaks.
 	Scenario   string
 	For        time.Duration
 	Statements []string
 	// Settle is how long the cluster is left alone after the faults; 0: as
 	// long as it may take after a restart.
 	Settle time.Duration
+
 	// added are files that the edits need, by their names in the module.
 	added map[string]string
 }
@@ -38,165 +39,68 @@ type Fault struct {
 // Edit replaces a text that is there exactly once in a file of the module.
 type Edit struct{ File, Old, New string }
 
-// shortly is longer than the bound of convergence without a restart.
-const shortly = 5 * time.Second
+// Kind is what sort of mistake a fault is.
+type Kind string
 
-// All faults.
+// The kinds.
+const (
+	Proxy         Kind = "proxy"         // what RFC 3261 asks of a proxy, on every way out
+	Timers        Kind = "timers"        // started, armed again, stopped
+	Registrations Kind = "registrations" // of phones and desktops, over every transport
+	Claims        Kind = "claims"        // who owns a DN
+	Links         Kind = "links"         // between nodes, and the verdict on a peer
+	Streams       Kind = "streams"       // each change once, after a resume too
+	Snapshots     Kind = "snapshots"     // nothing left out of one
+	Durability    Kind = "durability"    // what was acknowledged is kept
+	Consensus     Kind = "consensus"     // who waits for the quorum, and who must not
+	Reservations  Kind = "reservations"  // one holder, and an end
+	Agents        Kind = "agents"        // their state follows the DN
+	Calls         Kind = "calls"         // routed where they belong, told once
+	Leaks         Kind = "leaks"         // nothing is left behind
+	Bounds        Kind = "bounds"        // nothing grows, nobody waits without one
+	Latency       Kind = "latency"       // late is wrong
+	Wires         Kind = "wires"         // who calls whom
+)
+
+// Layer is where a fault is found.
+type Layer string
+
+// The layers, the cheapest first.
+const (
+	Unit  Layer = "unit"  // seconds: a test of the package, without the race detector
+	E2E   Layer = "e2e"   // a minute: a real cluster
+	Chaos Layer = "chaos" // minutes: a cluster that is broken at random
+)
+
+// Layer is the cheapest that must find the fault.
+func (f *Fault) Layer() Layer {
+	switch {
+	case f.Package != "":
+		return Unit
+	case f.E2E != "":
+		return E2E
+	}
+	return Chaos
+}
+
+// All faults. Each area has a file of its own.
 func All() []Fault {
-	return append([]Fault{
-		{
-			Name: "peer-loss", What: "the loss of a peer is ignored",
-			Edits: []Edit{{"node/tcontroller/verdict.go",
-				"	switch {\n	case e.bye:\n", "	switch {\n	case e.heard:\n		return true, \"\", 0\n	case e.bye:\n"}},
-			Scenario: "leader-cuts", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S1"},
-		},
-		{
-			Name: "gossip-only", What: "gossip alone says who is lost: a cut of its port is a loss, one of the links is none",
-			Edits: []Edit{{"node/tcontroller/verdict.go",
-				"	switch {\n	case e.bye:\n", "	switch {\n	case true:\n		return !e.gossipDead, \"cut\", 0\n	case e.bye:\n"}},
-			Scenario: "ports", For: 60 * time.Second, Statements: []string{"S1", "S2", "S5", "S15"},
-		},
-		{
-			Name: "arrival-order", What: "the claim that arrived last wins, not the greatest",
-			Edits: []Edit{
-				{"node/dn/merge.go", "if b == nil || t.claim(b).Less(t.claim(r)) {", "if b == nil || r.state == InSrv {"},
-				{"node/dn/copy.go", "if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {", "if mine == nil || r.State != InSrv {"},
-			},
-			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S2", "S3", "S4", "S5", "S7"},
-		},
-		{
-			Name: "no-sweep", What: "what a peer's snapshot does not mention stays",
-			Edits:    []Edit{{"node/dn/copy.go", "	if c.full {\n		if err := c.sweep()", "	if false {\n		if err := c.sweep()"}},
-			Scenario: "lost-locations", For: 60 * time.Second, Statements: []string{"S4", "S5"},
-		},
-		{
-			Name: "early-ack", What: "a REGISTER is answered before it is stored",
-			Edits: []Edit{
-				{"sip/server.go", "if err := s.cfg.Store.Flush(); err != nil {", "if err := error(nil); err != nil {"},
-			},
-			Scenario: "kills", For: 60 * time.Second, Statements: []string{"S7", "S4", "S2"},
-		},
-		{
-			Name: "unregister-all", What: "an un-REGISTER is matched by the DN only, whatever its contact",
-			Edits: []Edit{{"sip/decide.go", "	i := d.find(c.uri)\n	if i >= 0 &&",
-				"	if life == 0 {\n		d.bindings, d.changed = d.bindings[:0], true\n		return\n	}\n	i := d.find(c.uri)\n	if i >= 0 &&"}},
-			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2", "S4"},
-		},
-		{
-			Name: "raft-table", What: "a table is read only when the leader has confirmed it",
-			Edits: []Edit{{"node/node.go", "api.AvailabilityConfig{Table: n.table, View: n.machine.View}",
-				"api.AvailabilityConfig{Table: n.table, View: func() *fsm.View { _ = n.group.ReadIndex(context.Background()); return n.machine.View() }}"}},
-			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S2"},
-		},
-		{
-			Name: "local-read", What: "a node's own copy is given out as a linearizable read",
-			Edits:    []Edit{{"api/configuration.go", "	if linearizable {", "	if false {"}},
-			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S8"},
-		},
-		{
-			Name: "append-ack", What: "a write is acknowledged when the leader has appended it",
-			Edits: []Edit{{"node/consensus/propose.go", "	if err := g.await(ctx, f); err != nil {\n		return 0, err\n	}\n	g.nudge()",
-				"	if err := g.await(ctx, f); errors.Is(err, ErrUnknownOutcome) {\n		return g.raft.LastIndex(), nil\n	} else if err != nil {\n		return 0, err\n	}\n	g.nudge()"}},
-			Scenario: "leader-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S9"},
-		},
-		{
-			Name: "slow-refusal", What: "a write without a majority hangs for seconds",
-			Edits:    []Edit{{"node/consensus/group.go", "c.Timeout = 1800 * time.Millisecond", "c.Timeout = 4 * time.Second"}},
-			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10"},
-		},
-		{
-			Name: "raft-register", What: "a REGISTER waits for the leader",
-			Edits: []Edit{{"node/node.go", "	self := n.machine.View().Node(n.id.ID)\n	return self != nil",
-				"	if n.group != nil {\n		_ = n.group.ReadIndex(context.Background())\n	}\n	self := n.machine.View().Node(n.id.ID)\n	return self != nil"}},
-			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10", "S2"},
-		},
-		{
-			Name: "forgets-attempt", What: "the failure of the plane becomes the answer to a write that was already sent",
-			Edits: []Edit{
-				{"node/consensus/propose.go", "			if unknown != nil {\n", "			if false {\n"},
-				{"node/consensus/propose.go", "case unknown != nil && errors.Is(err, ErrFailed):", "case false:"},
-				{"node/consensus/propose.go", "ErrUnknownOutcome, g.cause())", "ErrUnknownOutcome, g.Err())"},
-			},
-			Scenario: "leader-disk", For: 40 * time.Second, Statements: []string{"S10"},
-		},
-		{
-			Name: "lost-event", What: "a stream leaves out every seventh change",
-			Edits:    []Edit{{"node/dn/stream.go", "if e, place := j.at(s.seq); e != nil {", "if e, place := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
-			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S6"},
-		},
-		{
-			Name: "resume-again", What: "a resumed stream repeats the last change",
-			Edits:    []Edit{{"node/dn/stream.go", "s.seq, s.phase = s.from.Seq, tail", "s.seq, s.phase = s.from.Seq-1, tail"}},
-			Scenario: "quiet", For: 60 * time.Second, Statements: []string{"S6"},
-		},
-		{
-			Name: "no-pre-vote", What: "a node that was cut off deposes the leader when it is back",
-			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = commitTimeout",
-				"c.CommitTimeout, c.PreVoteDisabled = commitTimeout, true"}},
-			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S11"},
-		},
-		{
-			Name: "no-rejoin", What: "a peer that was away for some seconds is not looked for any more, by links nor by gossip",
-			Edits: []Edit{
-				{"membership/membership.go", "for _, id := range g.absent() {", "for _, id := range g.absent()[:0] {"},
-				{"node/tcontroller/link.go", "for said := \"\"; ctx.Err() == nil; {", "for said, tries := \"\", 0; ctx.Err() == nil; {"},
-				{"node/tcontroller/link.go", "		backoff = min(backoff*13/10+backoffMin, backoffMax)",
-					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 12 {\n			backoff = time.Hour\n		}"},
-			},
-			Scenario: "half-minute", For: 26 * time.Second, Settle: shortly, Statements: []string{"S14"},
-		},
-		{
-			Name: "both-witnesses", What: "gossip's word that a peer is back is announced besides that of the link",
-			Edits:    []Edit{{"node/tcontroller/follower.go", "	if back {\n", "	if back {\n		f.cfg.Table.SetHeard(f.id, false)\n"}},
-			Scenario: "cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S15"},
-		},
-		{
-			Name: "same-incarnation", What: "a node is the same one after a restart",
-			Edits:    []Edit{{"sip/location/recover.go", "max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)", "max(1, ld.meta.Incarnation)"}},
-			Scenario: "kills", For: 25 * time.Second, Settle: shortly, Statements: []string{"S16"},
-		},
-		{
-			Name: "claims-anew", What: "a node that was restarted claims its old DNs anew",
-			Edits: []Edit{{"sip/upkeep.go", "		g.table.Restore(e.Record)\n",
-				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.table.Restore(anew)\n"}},
-			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
-		},
-		{
-			Name: "zombie", What: "a node that was removed while it was down serves when it is back",
-			Edits: []Edit{
-				{"node/roster.go", "	if index >= n.machine.View().Index() {", "	if false && index >= n.machine.View().Index() {"},
-				{"node/roster.go", "		if view.Node(n.id.ID) == nil {\n			return ErrRemoved", "		if false {\n			return ErrRemoved"},
-			},
-			Scenario: "zombie", For: 15 * time.Second, Settle: shortly, Statements: []string{"S16"},
-		},
-		{
-			Name: "any-claim", What: "a peer may claim a DN with any stamp",
-			Edits:    []Edit{{"node/dn/copy.go", "r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && ", ""}},
-			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
-		},
-		{
-			Name: "third-party", What: "a peer may speak in the name of another one",
-			Edits: []Edit{
-				{"node/tcontroller/link.go", "if h.GetOwner() != string(id) {", "if id = dn.Node(h.GetOwner()); id == \"\" {"},
-			},
-			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
-		},
-		wallExpiry(),
-	}, append(sessionFaults(), callFaults()...)...)
+	return slices.Concat(
+		planeFaults(),
+		sessionFaults(),
+		callFaults(),
+		streamFaults(),
+	)
+}
+
+// Of returns the faults that the layer must find.
+func Of(layer Layer) []Fault {
+	return slices.DeleteFunc(All(), func(f Fault) bool { return f.Layer() != layer })
 }
 
 // Quick are the names of some that are found within a minute: enough to see in
 // every build that the suite can fail.
 func Quick() []string { return []string{"peer-loss", "lost-event"} }
-
-// wallExpiry needs a clock that can be wrong.
-func wallExpiry() Fault {
-	f := *Clock()
-	f.Name, f.What = "wall-expiry", "lifetimes of registrations follow the wall clock"
-	f.Edits = append(f.Edits, Edit{"sip/location/clock.go", "return c.since + t.Sub(c.start)", "return c.since + t.Round(0).Sub(c.start.Round(0))"})
-	f.Scenario, f.For, f.Statements = "clocks", 60*time.Second, []string{"S17", "S2", "S4", "S7"}
-	return f
-}
 
 // Find returns the fault of that name, nil when there is none.
 func Find(name string) *Fault {
@@ -206,68 +110,4 @@ func Find(name string) *Fault {
 		}
 	}
 	return nil
-}
-
-// Build builds a broken server into dir and returns its path.
-func (f *Fault) Build(dir string) (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	dir = filepath.Join(dir, "with-"+f.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	files, err := f.source(root)
-	if err != nil {
-		return "", fmt.Errorf("fault %s: %w", f.Name, err)
-	}
-	replace := map[string]string{}
-	for file, text := range files {
-		changed := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
-		replace[filepath.Join(root, file)] = changed
-		if err := os.WriteFile(changed, []byte(text), 0o644); err != nil {
-			return "", err
-		}
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	b, err := json.Marshal(map[string]any{"Replace": replace})
-	if err == nil {
-		err = os.WriteFile(overlay, b, 0o644)
-	}
-	if err != nil {
-		return "", err
-	}
-	return cluster.Build(dir, "-overlay", overlay)
-}
-
-// source are the files that differ from the module's, with their texts.
-func (f *Fault) source(root string) (map[string]string, error) {
-	files := maps.Clone(f.added)
-	if files == nil {
-		files = map[string]string{}
-	}
-	for _, e := range f.Edits {
-		text, changed := files[e.File]
-		if !changed {
-			b, err := os.ReadFile(filepath.Join(root, e.File))
-			if err != nil {
-				return nil, err
-			}
-			text = string(b)
-		}
-		if n := strings.Count(text, e.Old); n != 1 {
-			return nil, fmt.Errorf("%s has %d places like %q, want 1: the source has changed, change the fault", e.File, n, e.Old)
-		}
-		files[e.File] = strings.Replace(text, e.Old, e.New, 1)
-	}
-	return files, nil
-}
-
-func moduleRoot() (string, error) {
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	if file := strings.TrimSpace(string(out)); err == nil && file != os.DevNull && file != "" {
-		return filepath.Dir(file), nil
-	}
-	return "", errors.Join(errors.New("run this within the module's directory"), err)
 }

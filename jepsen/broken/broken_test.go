@@ -1,7 +1,11 @@
 package broken
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/jepsen/nemesis"
@@ -9,26 +13,70 @@ import (
 )
 
 func TestFault_FitsTheSource(t *testing.T) {
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Clock().source(root); err != nil {
 		t.Error(err)
 	}
-	var seen []string
+	seen := map[string]bool{}
 	for _, f := range All() {
 		if _, err := f.source(root); err != nil {
 			t.Errorf("%s: %v", f.Name, err)
 		}
-		if scenario.Find(f.Scenario) == nil {
-			t.Errorf("%s: no scenario %q", f.Name, f.Scenario)
+		if f.Name == "" || f.Kind == "" || f.What == "" || seen[f.Name] {
+			t.Errorf("%s: named twice, or without kind or description", f.Name)
 		}
-		if slices.Contains(seen, f.Name) || len(f.Statements) == 0 {
-			t.Errorf("%s: named twice, or no statement that it breaks", f.Name)
-		}
-		seen = append(seen, f.Name)
+		seen[f.Name] = true
 	}
+}
+
+func TestFault_NamesChecksThatThereAre(t *testing.T) {
+	root, err := ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range All() {
+		if f.Package != "" {
+			hasTest(t, f.Name, filepath.Join(root, f.Package), f.Run)
+		}
+		if f.E2E != "" {
+			hasTest(t, f.Name, filepath.Join(root, "jepsen/e2e"), "^"+f.E2E+"$")
+		}
+		if f.Scenario == "" && f.Layer() != Chaos {
+			continue
+		}
+		if scenario.Find(f.Scenario) == nil || len(f.Statements) == 0 || f.For == 0 {
+			t.Errorf("%s: no scenario %q, or no statement that it breaks, or no time for it", f.Name, f.Scenario)
+		}
+	}
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+|Fuzz\w+)\(`)
+
+// hasTest finds a test in a package that go test -run would run.
+func hasTest(t *testing.T, fault, dir, run string) {
+	t.Helper()
+	top, _, _ := strings.Cut(run, "/")
+	want, err := regexp.Compile(top)
+	if err != nil {
+		t.Errorf("%s: %v", fault, err)
+		return
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range testFunc.FindAllSubmatch(text, -1) {
+			if want.Match(m[1]) {
+				return
+			}
+		}
+	}
+	t.Errorf("%s: no test of %s matches %q", fault, dir, run)
 }
 
 func TestScenario_NamesNemesesThatThereAre(t *testing.T) {

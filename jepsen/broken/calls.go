@@ -6,14 +6,14 @@ import "time"
 func callFaults() []Fault {
 	return []Fault{
 		{
-			Name: "calls-end-oos", What: "a DN that is out of service releases its calls",
+			Name: "calls-end-oos", Kind: Calls, What: "a DN that is out of service releases its calls",
 			Edits: []Edit{{"node/session/routing.go", "	if st.State != dn.InSrv {\n		r.lose(st",
 				"	if st.State != dn.InSrv {\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +
 					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		r.lose(st"}},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
 		},
 		{
-			Name: "calls-unknown", What: "a snapshot of a peer's calls adds none that were not known before",
+			Name: "calls-unknown", Kind: Snapshots, What: "a snapshot of a peer's calls adds none that were not known before",
 			Edits: []Edit{
 				{"node/call/copy.go", "	if o := t.nodes[id]; o != nil && o.whole {\n		return", "	if o := t.nodes[id]; o == t.self {\n		return"},
 				{"node/call/copy.go", "	case e == nil && c.o.n >= MaxCalls, e", "	case e == nil:\n		return true\n	case e"},
@@ -22,7 +22,7 @@ func callFaults() []Fault {
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
 		},
 		{
-			Name: "cached-routes", What: "calls are sent to where a DN was once, lost or not",
+			Name: "cached-routes", Kind: Calls, What: "calls are sent to where a DN was once, lost or not",
 			Edits: []Edit{
 				{"node/session/dial.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
 				{"node/session/dial.go", "	for x := range r.ringing[n] {", "	for x := range r.ringing[\"\"] {"},

@@ -6,7 +6,7 @@ import "time"
 func sessionFaults() []Fault {
 	return []Fault{
 		{
-			Name: "reserved-here", What: "a reservation is kept by the node that was asked, not by the DN's owner",
+			Name: "reserved-here", Kind: Reservations, What: "a reservation is kept by the node that was asked, not by the DN's owner",
 			Edits: []Edit{
 				{"node/session/reserve.go", "// Reserve reserves a DN", "var reservedHere = map[dn.Number]time.Time{}\n\n// Reserve reserves a DN"},
 				{"node/session/reserve.go", "	return o.atKeeper(ctx, n, keeperTimeout+o.collecting(), func() error {",
@@ -18,7 +18,7 @@ func sessionFaults() []Fault {
 			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S19"},
 		},
 		{
-			Name: "agent-early-ack", What: "a request about an agent is answered before it is stored",
+			Name: "agent-early-ack", Kind: Durability, What: "a request about an agent is answered before it is stored",
 			Edits: []Edit{
 				{"node/session/agentstore.go", "	if s.failing() != nil {\n		return\n	}", "	if s != nil {\n		return\n	}"},
 				{"node/session/agentstore.go", "		case <-s.wake:\n		}", "		case <-s.wake:\n			time.Sleep(4 * time.Second)\n		}"},
@@ -26,46 +26,46 @@ func sessionFaults() []Fault {
 			Scenario: "kills", For: 60 * time.Second, Settle: shortly, Statements: []string{"S7", "S5"},
 		},
 		{
-			Name: "agent-stays", What: "an agent is forgotten when the DN moves to another node",
+			Name: "agent-stays", Kind: Agents, What: "an agent is forgotten when the DN moves to another node",
 			Edits:    []Edit{{"node/dn/table.go", "rec.x = b.x.taken()", "rec.x = nil"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S5"},
 		},
 		{
-			Name: "no-farewell", What: "who hears the last owner of a DN and not the new one forgets the agent",
+			Name: "no-farewell", Kind: Agents, What: "who hears the last owner of a DN and not the new one forgets the agent",
 			Edits:    []Edit{{"node/dn/farewell.go", "if r.x == nil || r.x.agent == nil {", "if r != nil {"}},
 			Scenario: "pair-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S5"},
 		},
 		{
-			Name: "deaf-gateway", What: "a desktop gateway that is gone without goodbye is not noticed",
+			Name: "deaf-gateway", Kind: Registrations, What: "a desktop gateway that is gone without goodbye is not noticed",
 			Edits: []Edit{{"node/session/address.go", "		return // resumed by another connection\n	}\n",
 				"		return // resumed by another connection\n	}\n	if !orderly {\n		return\n	}\n"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: shortly, Statements: []string{"S4"},
 		},
 		{
-			Name: "stale-gateway", What: "the end of a gateway takes the registration of the next one down",
+			Name: "stale-gateway", Kind: Registrations, What: "the end of a gateway takes the registration of the next one down",
 			Edits: []Edit{{"node/session/address.go", "	if !a.held() {\n		c.end(n, a, why)\n	}\n	if len",
 				"	c.end(n, a, why)\n	if len"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: shortly, Statements: []string{"S4", "S2"},
 		},
 		{
-			Name: "session-drops", What: "a T-Library session leaves out changes of which several wait for its client",
+			Name: "session-drops", Kind: Streams, What: "a T-Library session leaves out changes of which several wait for its client",
 			Edits:    []Edit{{"node/session/monitor.go", "		case dn.Change:\n", "		case dn.Change:\n			if i > 0 {\n				continue\n			}\n"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{
-			Name: "session-repeats", What: "a T-Library session that is resumed repeats the last change",
+			Name: "session-repeats", Kind: Streams, What: "a T-Library session that is resumed repeats the last change",
 			Edits: []Edit{{"node/session/request.go", "	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}",
 				"	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: max(m.GetResumeSeq(), 1) - 1}"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{
-			Name: "gateway-ends-sip", What: "the end of a desktop beside a SIP phone takes the phone's DN out",
+			Name: "gateway-ends-sip", Kind: Registrations, What: "the end of a desktop beside a SIP phone takes the phone's DN out",
 			Edits: []Edit{{"node/session/address.go", "	if a.claim != 0 {\n		c.table.End(n, a.claim, why)",
 				"	if r, own := c.table.Own(n); own {\n		c.table.End(n, r.ClaimTime, why)"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2"},
 		},
 		{
-			Name: "gateway-owns-sip", What: "a desktop beside a SIP phone owns the phone's DN, and takes it out with its own end",
+			Name: "gateway-owns-sip", Kind: Registrations, What: "a desktop beside a SIP phone owns the phone's DN, and takes it out with its own end",
 			Edits:    []Edit{{"node/session/address.go", "	owns := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && mode", "	owns := mode"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: shortly, Statements: []string{"S2", "S3", "S4"},
 		},

@@ -45,15 +45,15 @@ func (o *options) faults() ([]broken.Fault, error) {
 	names := strings.Split(o.broken, ",")
 	switch o.broken {
 	case "all":
-		return broken.All(), nil
+		return slices.DeleteFunc(broken.All(), func(f broken.Fault) bool { return f.Scenario == "" }), nil
 	case "quick":
 		names = broken.Quick()
 	}
 	var out []broken.Fault
 	for _, name := range names {
 		f := broken.Find(name)
-		if f == nil {
-			return nil, fmt.Errorf("no fault is called %q; -list shows them", name)
+		if f == nil || f.Scenario == "" {
+			return nil, fmt.Errorf("no fault of a scenario is called %q; -list shows them", name)
 		}
 		out = append(out, *f)
 	}

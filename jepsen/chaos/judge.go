@@ -89,6 +89,8 @@ func printList() {
 	}
 	fmt.Println("\nfaults to build in (-broken):")
 	for _, f := range broken.All() {
-		fmt.Printf("  %-16s %s (%s)\n", f.Name, f.What, f.Scenario)
+		if f.Scenario != "" {
+			fmt.Printf("  %-16s %s (%s)\n", f.Name, f.What, f.Scenario)
+		}
 	}
 }

@@ -86,7 +86,8 @@ func (s *clusters) close() error {
 	return err
 }
 
-// binary builds sipcluster once, plain or with the race detector.
+// binary builds sipcluster once, plain or with the race detector. JEPSEN_OVERLAY
+// names a file for go's -overlay: jepsen/mutants breaks the server by it.
 func (s *clusters) binary(race bool) (string, error) {
 	flags, name := []string(nil), "plain"
 	if race {
@@ -96,6 +97,9 @@ func (s *clusters) binary(race bool) (string, error) {
 		dir := s.dir + "/" + name
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", err
+		}
+		if overlay := os.Getenv("JEPSEN_OVERLAY"); overlay != "" {
+			flags = append(flags, "-overlay", overlay)
 		}
 		bin, err := cluster.Build(dir, flags...)
 		if err != nil {

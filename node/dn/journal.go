@@ -61,7 +61,7 @@ func (j *journal) at(seq uint64) (*entry, uint8) {
 
 // holds tells whether everything behind a position is still here.
 func (j *journal) holds(seq uint64) bool {
-	return seq <= j.head && j.head-seq < uint64(len(j.ring))
+	return seq <= j.head && j.head-seq <= uint64(len(j.ring))
 }
 
 // waiters are readers that sleep.

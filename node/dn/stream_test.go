@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func number(i int) Number { return Number(fmt.Sprintf("%05d", i)) }
@@ -30,7 +32,7 @@ func drain(t *testing.T, s *Stream) []Item {
 // picture folds a stream into the table that it describes.
 type picture map[Number]Status
 
-func (p picture) fold(t *testing.T, items []Item) {
+func (p picture) fold(t rapid.TB, items []Item) {
 	t.Helper()
 	fresh := picture(nil)
 	last := uint64(0)
@@ -59,7 +61,7 @@ func (p picture) fold(t *testing.T, items []Item) {
 	}
 }
 
-func (p picture) check(t *testing.T, tab *Table) {
+func (p picture) check(t rapid.TB, tab *Table) {
 	t.Helper()
 	tab.Range("", func(s Status) bool {
 		got, ok := p[s.Number]

@@ -1,0 +1,159 @@
+package broken
+
+import "time"
+
+// shortly is longer than the bound of convergence without a restart.
+const shortly = 5 * time.Second
+
+// planeFaults are those of the two planes and of SIP.
+func planeFaults() []Fault {
+	return []Fault{
+		{
+			Name: "peer-loss", Kind: Links, What: "the loss of a peer is ignored",
+			Edits: []Edit{{"node/tcontroller/verdict.go",
+				"	switch {\n	case e.bye:\n", "	switch {\n	case e.heard:\n		return true, \"\", 0\n	case e.bye:\n"}},
+			Scenario: "leader-cuts", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S1"},
+		},
+		{
+			Name: "gossip-only", Kind: Links, What: "gossip alone says who is lost: a cut of its port is a loss, one of the links is none",
+			Edits: []Edit{{"node/tcontroller/verdict.go",
+				"	switch {\n	case e.bye:\n", "	switch {\n	case true:\n		return !e.gossipDead, \"cut\", 0\n	case e.bye:\n"}},
+			Scenario: "ports", For: 60 * time.Second, Statements: []string{"S1", "S2", "S5", "S15"},
+		},
+		{
+			Name: "arrival-order", Kind: Claims, What: "the claim that arrived last wins, not the greatest",
+			Edits: []Edit{
+				{"node/dn/merge.go", "if b == nil || t.claim(b).Less(t.claim(r)) {", "if b == nil || r.state == InSrv {"},
+				{"node/dn/copy.go", "if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {", "if mine == nil || r.State != InSrv {"},
+			},
+			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S2", "S3", "S4", "S5", "S7"},
+		},
+		{
+			Name: "no-sweep", Kind: Snapshots, What: "what a peer's snapshot does not mention stays",
+			Edits:    []Edit{{"node/dn/copy.go", "	if c.full {\n		if err := c.sweep()", "	if false {\n		if err := c.sweep()"}},
+			Scenario: "lost-locations", For: 60 * time.Second, Statements: []string{"S4", "S5"},
+		},
+		{
+			Name: "early-ack", Kind: Durability, What: "a REGISTER is answered before it is stored",
+			Edits: []Edit{
+				{"sip/server.go", "if err := s.cfg.Store.Flush(); err != nil {", "if err := error(nil); err != nil {"},
+			},
+			Scenario: "kills", For: 60 * time.Second, Statements: []string{"S7", "S4", "S2"},
+		},
+		{
+			Name: "unregister-all", Kind: Registrations, What: "an un-REGISTER is matched by the DN only, whatever its contact",
+			Edits: []Edit{{"sip/decide.go", "	i := d.find(c.uri)\n	if i >= 0 &&",
+				"	if life == 0 {\n		d.bindings, d.changed = d.bindings[:0], true\n		return\n	}\n	i := d.find(c.uri)\n	if i >= 0 &&"}},
+			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2", "S4"},
+		},
+		{
+			Name: "raft-table", Kind: Consensus, What: "a table is read only when the leader has confirmed it",
+			Edits: []Edit{{"node/node.go", "api.AvailabilityConfig{Table: n.table, View: n.machine.View}",
+				"api.AvailabilityConfig{Table: n.table, View: func() *fsm.View { _ = n.group.ReadIndex(context.Background()); return n.machine.View() }}"}},
+			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S2"},
+		},
+		{
+			Name: "local-read", Kind: Consensus, What: "a node's own copy is given out as a linearizable read",
+			Edits:    []Edit{{"api/configuration.go", "	if linearizable {", "	if false {"}},
+			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S8"},
+		},
+		{
+			Name: "append-ack", Kind: Durability, What: "a write is acknowledged when the leader has appended it",
+			Edits: []Edit{{"node/consensus/propose.go", "	if err := g.await(ctx, f); err != nil {\n		return 0, err\n	}\n	g.nudge()",
+				"	if err := g.await(ctx, f); errors.Is(err, ErrUnknownOutcome) {\n		return g.raft.LastIndex(), nil\n	} else if err != nil {\n		return 0, err\n	}\n	g.nudge()"}},
+			Scenario: "leader-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S9"},
+		},
+		{
+			Name: "slow-refusal", Kind: Consensus, What: "a write without a majority hangs for seconds",
+			Edits:    []Edit{{"node/consensus/group.go", "c.Timeout = 1800 * time.Millisecond", "c.Timeout = 4 * time.Second"}},
+			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10"},
+		},
+		{
+			Name: "raft-register", Kind: Consensus, What: "a REGISTER waits for the leader",
+			Edits: []Edit{{"node/node.go", "	self := n.machine.View().Node(n.id.ID)\n	return self != nil",
+				"	if n.group != nil {\n		_ = n.group.ReadIndex(context.Background())\n	}\n	self := n.machine.View().Node(n.id.ID)\n	return self != nil"}},
+			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10", "S2"},
+		},
+		{
+			Name: "forgets-attempt", Kind: Durability, What: "the failure of the plane becomes the answer to a write that was already sent",
+			Edits: []Edit{
+				{"node/consensus/propose.go", "			if unknown != nil {\n", "			if false {\n"},
+				{"node/consensus/propose.go", "case unknown != nil && errors.Is(err, ErrFailed):", "case false:"},
+				{"node/consensus/propose.go", "ErrUnknownOutcome, g.cause())", "ErrUnknownOutcome, g.Err())"},
+			},
+			Scenario: "leader-disk", For: 40 * time.Second, Statements: []string{"S10"},
+		},
+		{
+			Name: "lost-event", Kind: Streams, What: "a stream leaves out every seventh change",
+			Edits:    []Edit{{"node/dn/stream.go", "if e, place := j.at(s.seq); e != nil {", "if e, place := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
+			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S6"},
+		},
+		{
+			Name: "resume-again", Kind: Streams, What: "a resumed stream repeats the last change",
+			Edits:    []Edit{{"node/dn/stream.go", "s.seq, s.phase = s.from.Seq, tail", "s.seq, s.phase = s.from.Seq-1, tail"}},
+			Scenario: "quiet", For: 60 * time.Second, Statements: []string{"S6"},
+		},
+		{
+			Name: "no-pre-vote", Kind: Consensus, What: "a node that was cut off deposes the leader when it is back",
+			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = commitTimeout",
+				"c.CommitTimeout, c.PreVoteDisabled = commitTimeout, true"}},
+			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S11"},
+		},
+		{
+			Name: "no-rejoin", Kind: Links, What: "a peer that was away for some seconds is not looked for any more, by links nor by gossip",
+			Edits: []Edit{
+				{"membership/membership.go", "for _, id := range g.absent() {", "for _, id := range g.absent()[:0] {"},
+				{"node/tcontroller/link.go", "for said := \"\"; ctx.Err() == nil; {", "for said, tries := \"\", 0; ctx.Err() == nil; {"},
+				{"node/tcontroller/link.go", "		backoff = min(backoff*13/10+backoffMin, backoffMax)",
+					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 12 {\n			backoff = time.Hour\n		}"},
+			},
+			Scenario: "half-minute", For: 26 * time.Second, Settle: shortly, Statements: []string{"S14"},
+		},
+		{
+			Name: "both-witnesses", Kind: Links, What: "gossip's word that a peer is back is announced besides that of the link",
+			Edits:    []Edit{{"node/tcontroller/follower.go", "	if back {\n", "	if back {\n		f.cfg.Table.SetHeard(f.id, false)\n"}},
+			Scenario: "cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S15"},
+		},
+		{
+			Name: "same-incarnation", Kind: Claims, What: "a node is the same one after a restart",
+			Edits:    []Edit{{"sip/location/recover.go", "max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)", "max(1, ld.meta.Incarnation)"}},
+			Scenario: "kills", For: 25 * time.Second, Settle: shortly, Statements: []string{"S16"},
+		},
+		{
+			Name: "claims-anew", Kind: Claims, What: "a node that was restarted claims its old DNs anew",
+			Edits: []Edit{{"sip/upkeep.go", "		g.table.Restore(e.Record)\n",
+				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.table.Restore(anew)\n"}},
+			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
+		},
+		{
+			Name: "zombie", Kind: Claims, What: "a node that was removed while it was down serves when it is back",
+			Edits: []Edit{
+				{"node/roster.go", "	if index >= n.machine.View().Index() {", "	if false && index >= n.machine.View().Index() {"},
+				{"node/roster.go", "		if view.Node(n.id.ID) == nil {\n			return ErrRemoved", "		if false {\n			return ErrRemoved"},
+			},
+			Scenario: "zombie", For: 15 * time.Second, Settle: shortly, Statements: []string{"S16"},
+		},
+		{
+			Name: "any-claim", Kind: Claims, What: "a peer may claim a DN with any stamp",
+			Edits:    []Edit{{"node/dn/copy.go", "r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && ", ""}},
+			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
+		},
+		{
+			Name: "third-party", Kind: Links, What: "a peer may speak in the name of another one",
+			Edits: []Edit{
+				{"node/tcontroller/link.go", "if h.GetOwner() != string(id) {", "if id = dn.Node(h.GetOwner()); id == \"\" {"},
+			},
+			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
+		},
+		wallExpiry(),
+	}
+}
+
+// wallExpiry needs a clock that can be wrong.
+func wallExpiry() Fault {
+	f := *Clock()
+	f.Name, f.Kind, f.What = "wall-expiry", Registrations, "lifetimes of registrations follow the wall clock"
+	f.Edits = append(f.Edits, Edit{"sip/location/clock.go", "return c.since + t.Sub(c.start)", "return c.since + t.Round(0).Sub(c.start.Round(0))"})
+	f.Scenario, f.For, f.Statements = "clocks", 60*time.Second, []string{"S17", "S2", "S4", "S7"}
+	return f
+}

@@ -1,0 +1,135 @@
+package dn
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+)
+
+// A resume at every distance around the journal's length: it goes on without a
+// gap as long as everything behind it is there, and begins anew one further.
+func TestResume_AtTheEdgesOfTheJournal(t *testing.T) {
+	const size, incarnation = 8, 7
+	for _, wrapped := range []int{0, 1, size - 1, size, size + 1, 3*size + 2} { // changes before
+		for behind := range size + 4 {
+			for _, kind := range []string{"visible", "own"} {
+				t.Run(fmt.Sprintf("%s, %d before, %d behind", kind, wrapped, behind), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						tab := New(Config{Self: "a", Incarnation: incarnation, History: size})
+						for i := range wrapped + 1 {
+							tab.Register(number(i), Registered)
+						}
+						open := map[string]func(Resume) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind]
+						at := Resume{Incarnation: incarnation, Seq: open(Resume{}).Head()}
+						var want []Number
+						for i := range behind {
+							n := Number(fmt.Sprint("later", i))
+							tab.Register(n, Registered)
+							want = append(want, n)
+						}
+						items := drain(t, open(at))
+						if resumed := behind <= size; items[0].Resumed != resumed {
+							t.Fatalf("resumed: %v, want %v", items[0].Resumed, resumed)
+						} else if !resumed {
+							checkSnapshot(t, items, wrapped+1+behind)
+							return
+						}
+						checkChanges(t, items[1:], at.Seq, want)
+					})
+				})
+			}
+		}
+	}
+}
+
+func numberOf(it Item) Number { return max(it.Status.Number, it.Record.Number) }
+
+// checkChanges wants these changes in this order, and each position once.
+func checkChanges(t *testing.T, items []Item, seq uint64, want []Number) {
+	t.Helper()
+	var got []Number
+	for _, it := range items {
+		if it.Kind == EndOfSnapshot {
+			continue
+		}
+		if seq++; it.Kind != Change || it.Seq != seq {
+			t.Errorf("item %+v, want the change at %d", it, seq)
+		}
+		got = append(got, numberOf(it))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told %v, want %v", got, want)
+	}
+}
+
+// checkSnapshot wants a snapshot of so many rows with an end.
+func checkSnapshot(t *testing.T, items []Item, rows int) {
+	t.Helper()
+	seen := map[Number]bool{}
+	for _, it := range items {
+		if it.Kind == Row {
+			seen[numberOf(it)] = true
+		}
+	}
+	if len(seen) != rows || items[len(items)-1].Kind != EndOfSnapshot {
+		t.Errorf("%d rows, want %d, and the last item %+v", len(seen), rows, items[len(items)-1])
+	}
+}
+
+// Whatever is done, and wherever a reader resumes: it knows the table
+// afterwards, or was told that it gets a snapshot.
+func TestResume_FoldsToTheTableFromAnywhere(t *testing.T) {
+	const size = 16
+	rapid.Check(t, func(t *rapid.T) {
+		tab := New(Config{Self: "a", Incarnation: 1, History: size})
+		claims := map[Number]int64{}
+		live := tab.Watch(Resume{})
+		known := map[uint64]picture{} // what a reader knew at each position
+		p := picture{}
+		for range rapid.IntRange(1, 4*size).Draw(t, "changes") {
+			n := number(rapid.IntRange(0, 9).Draw(t, "number"))
+			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			case 0:
+				tab.End(n, claims[n], Expired)
+			case 1:
+				tab.Remove(n, Deleted)
+			default:
+				claims[n] = tab.Register(n, Registered).ClaimTime
+			}
+			p.fold(t, unread(live))
+			known[live.Seq()] = p.clone()
+		}
+		for seq, was := range known {
+			s := tab.Watch(Resume{Incarnation: 1, Seq: seq})
+			items := unread(s)
+			if resumed := tab.Head()-seq <= size; items[0].Resumed != (resumed && seq > 0) {
+				t.Fatalf("from %d of %d: resumed: %v", seq, tab.Head(), items[0].Resumed)
+			}
+			was.fold(t, items)
+			was.check(t, tab)
+		}
+	})
+}
+
+// unread reads what a stream has to say without waiting.
+func unread(s *Stream) []Item {
+	var all []Item
+	for {
+		items, wait := s.take(nil)
+		if len(items) == 0 && wait != 0 {
+			return all
+		}
+		all = append(all, items...)
+	}
+}
+
+func (p picture) clone() picture {
+	c := picture{}
+	for n, s := range p {
+		c[n] = s
+	}
+	return c
+}
