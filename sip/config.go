@@ -16,6 +16,8 @@ import (
 type Config struct {
 	// UDP to WSS are the host:port to listen on; "" leaves the transport out.
 	UDP, TCP, TLS, WS, WSS string
+	// Network is where they are bound; nil means this machine's.
+	Network Network
 	// CertFile and KeyFile are PEM files of what TLS and WSS show. They are
 	// read again when they change.
 	CertFile, KeyFile string

@@ -11,7 +11,7 @@ import (
 // listen binds all ports.
 func (s *Server) listen() error {
 	if s.cfg.UDP != "" {
-		c, err := openSocket(s.cfg.UDP)
+		c, err := s.openUDP()
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (s *Server) listen() error {
 }
 
 func (s *Server) listenOne(t location.Transport, addr string, shake func(net.Conn) (net.Conn, error)) error {
-	l, err := net.Listen("tcp", addr)
+	l, err := s.openTCP(addr)
 	if err != nil {
 		return fmt.Errorf("sip: %s: %w", t, err)
 	}
@@ -60,6 +60,20 @@ func (s *Server) listenOne(t location.Transport, addr string, shake func(net.Con
 	s.tcp = append(s.tcp, &listener{Listener: l, transport: t, gate: s.gate, flows: s.flows,
 		slow: wholeMessage, stuck: stuckWrite, ended: s.registrar.flowEnded, log: s.log})
 	return nil
+}
+
+func (s *Server) openUDP() (wire, error) {
+	if s.cfg.Network != nil {
+		return openPackets(s.cfg.Network, s.cfg.UDP)
+	}
+	return openSocket(s.cfg.UDP)
+}
+
+func (s *Server) openTCP(addr string) (net.Listener, error) {
+	if s.cfg.Network != nil {
+		return s.cfg.Network.Listen(addr)
+	}
+	return net.Listen("tcp", addr)
 }
 
 // Addr is the address that a transport is served on; nil when it is not.

@@ -11,7 +11,7 @@ import (
 // mail is what goes out by UDP. While it is held, what is sent gathers, and
 // goes out by one system call when nobody holds it any more.
 type mail struct {
-	socket *socket
+	socket wire
 	// refused is told of a datagram that the network does not take; it must not
 	// wait. nil tells nobody.
 	refused func(b []byte)

@@ -169,6 +169,8 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 	return 0, net.ErrClosed
 }
 
+func (s *socket) addr() *net.UDPAddr { return s.local }
+
 // close ends read and gives the port free.
 func (s *socket) close() error {
 	if s.closed.Swap(true) {

@@ -31,7 +31,7 @@ var nobody = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 5060}
 // where the work is done: it reads a batch, serves all but a few messages, and
 // returns only what sipgo shall see.
 type datagrams struct {
-	socket *socket
+	socket wire
 	mail   *mail
 	gate   *gate
 	fast   *fast
@@ -56,7 +56,7 @@ type outgoing struct {
 	to   netip.AddrPort
 }
 
-func newDatagrams(s *socket, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
+func newDatagrams(s wire, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
 	d := &datagrams{socket: s, mail: &mail{socket: s}, gate: g, fast: f, flush: flush, stats: stats, log: log}
 	for i := range d.in {
 		d.in[i] = make([]byte, maxDatagram)
@@ -148,7 +148,7 @@ func (d *datagrams) panicked(p any, data []byte, source netip.AddrPort) {
 }
 
 // LocalAddr implements net.PacketConn.
-func (d *datagrams) LocalAddr() net.Addr { return d.socket.local }
+func (d *datagrams) LocalAddr() net.Addr { return d.socket.addr() }
 
 // Close implements net.PacketConn.
 func (d *datagrams) Close() error { return d.socket.close() }

@@ -30,6 +30,8 @@ type Config struct {
 	Local string
 	// Transport is "udp" or "tcp"; "" means udp.
 	Transport string
+	// Network is where the phone is; nil means this machine's.
+	Network *Network
 	// UserAgent is what the phone calls itself; "" means siptest.
 	UserAgent string
 }
@@ -86,6 +88,9 @@ func NewPhone(cfg Config) (*Phone, error) {
 }
 
 func dial(cfg Config) (net.Conn, error) {
+	if cfg.Network != nil {
+		return cfg.Network.dial(cfg)
+	}
 	d := net.Dialer{Timeout: 5 * time.Second}
 	if cfg.Local != "" {
 		local := cfg.Local

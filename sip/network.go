@@ -1,0 +1,59 @@
+package sip
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Network is where a Server binds its ports. The addresses of what it returns,
+// and of what comes from there, are *net.UDPAddr and *net.TCPAddr.
+type Network interface {
+	// ListenPacket binds a UDP port. A write to it must not wait.
+	ListenPacket(addr string) (net.PacketConn, error)
+	// Listen binds a TCP port.
+	Listen(addr string) (net.Listener, error)
+}
+
+// wire is a UDP port as datagrams and mail use it: in batches.
+type wire interface {
+	// read waits for datagrams and puts them into bufs. There is one reader.
+	read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int, error)
+	// write does not wait, and returns how many went.
+	write(bufs [][]byte, to []netip.AddrPort) (int, error)
+	addr() *net.UDPAddr
+	close() error
+}
+
+// packets is the UDP port of a Network: a batch is one datagram.
+type packets struct{ net.PacketConn }
+
+func openPackets(n Network, addr string) (wire, error) {
+	c, err := n.ListenPacket(addr)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	return packets{c}, nil
+}
+
+func (p packets) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int, error) {
+	n, from, err := p.ReadFrom(bufs[0])
+	if err != nil {
+		return 0, fmt.Errorf("sip: UDP: %w", err)
+	}
+	sizes[0], sources[0] = n, from.(*net.UDPAddr).AddrPort()
+	return 1, nil
+}
+
+func (p packets) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
+	for i := range bufs {
+		if _, err := p.WriteTo(bufs[i], net.UDPAddrFromAddrPort(to[i])); err != nil {
+			return i, err
+		}
+	}
+	return len(bufs), nil
+}
+
+func (p packets) addr() *net.UDPAddr { return p.LocalAddr().(*net.UDPAddr) }
+
+func (p packets) close() error { return p.Close() }

@@ -1,0 +1,310 @@
+package sip
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// stage is a bubble with one or two whole SIP servers, joined by a network in
+// memory, and the parties that talk to them. It notes who sends what when.
+type stage struct {
+	t       *testing.T
+	net     *siptest.Network
+	nodes   []*world
+	parties map[string]*party
+
+	mu    sync.Mutex
+	names map[netip.AddrPort]string
+	begin time.Time // of the tape; zero while nothing is noted
+	tape  []note
+	way   func(from, to, what string) (late time.Duration, ok bool)
+	calls int
+}
+
+// note is one message of a node: who to whom, what, when.
+type note struct {
+	way, what string
+	at        time.Duration
+}
+
+// newStage makes n nodes, 1001 at the first and 1002 at the last, over the
+// transport; "a" is a gateway that calls, "b" the phone of 1002.
+func newStage(t *testing.T, nodes int, phone string, change func(*Config)) *stage {
+	t.Helper()
+	s := &stage{t: t, net: siptest.NewNetwork(), parties: map[string]*party{}, names: map[netip.AddrPort]string{}}
+	s.net.Way(s.datagram)
+	for i := range nodes {
+		s.node(i, change)
+	}
+	last := s.nodes[nodes-1]
+	for _, w := range s.nodes {
+		for i, other := range s.nodes {
+			w.node(fmt.Sprintf("n%d", i+1), other.server.UDPAddr())
+		}
+		if w != last {
+			w.remote.Store("1002", last.server.UDPAddr().String())
+		}
+	}
+	s.gateway("a", "9000")
+	s.phone("b", "1002", phone, last)
+	return s
+}
+
+func (s *stage) node(i int, change func(*Config)) {
+	name := fmt.Sprintf("n%d", i+1)
+	addr := fmt.Sprintf("192.0.2.%d:5060", i+1)
+	s.names[netip.MustParseAddrPort(addr)] = name
+	w := callWorld(s.t, func(c *Config) {
+		c.Network, c.UDP, c.TCP = s.net, addr, addr
+		c.Table = dn.New(dn.Config{Self: dn.Node(name), Incarnation: 1})
+		if change != nil {
+			change(c)
+		}
+	}, "1001", "1002")
+	s.nodes = append(s.nodes, w)
+}
+
+// party puts somebody on the network.
+func (s *stage) party(name, number, via string, w *world) *party {
+	s.t.Helper()
+	p := &party{t: s.t, name: name, number: number, via: strings.ToUpper(via), node: mustAddrPort(w.server.UDPAddr().String()), heard: map[string]string{}, sent: map[string]string{}}
+	addr := fmt.Sprintf("198.51.100.%d:5060", len(s.parties)+1)
+	s.mu.Lock()
+	s.names[netip.MustParseAddrPort(addr)] = name
+	s.mu.Unlock()
+	var err error
+	if via == "tcp" {
+		p.conn, err = s.net.Dial(addr, w.server.TCPAddr().String())
+	} else {
+		p.port, err = s.net.Open(addr)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.parties[name] = p
+	go p.receive(func(text string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		p.take(text)
+		if p.conn != nil {
+			s.noteLocked(s.names[p.node], name, text)
+		}
+	})
+	s.t.Cleanup(func() { s.hangUp(p) })
+	return p
+}
+
+func (s *stage) hangUp(p *party) {
+	if p.conn != nil {
+		p.conn.Close()
+		return
+	}
+	p.port.Close()
+}
+
+// gateway is a trunk of all nodes, that calls at the first.
+func (s *stage) gateway(name, number string) {
+	p := s.party(name, number, "udp", s.nodes[0])
+	for _, w := range s.nodes {
+		w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: p.addr(), Prefix: "+"}})
+	}
+	synctest.Wait()
+}
+
+// phone is one that registers for an hour, with credentials.
+func (s *stage) phone(name, number, via string, w *world) *party {
+	s.t.Helper()
+	p := s.party(name, number, via, w)
+	s.register(p, 3600)
+	if got := word(s.heard(p, "answer REGISTER")); got != "200" {
+		s.t.Fatalf("REGISTER of %s: %s", number, got)
+	}
+	return p
+}
+
+// register registers the party's contact, or takes it back with 0.
+func (s *stage) register(p *party, seconds int) {
+	lines := []string{"Contact: <" + p.contact() + ">", fmt.Sprintf("Expires: %d", seconds)}
+	p.cseq += 2
+	r := reg{dn: p.number, callID: "r" + p.name, cseq: p.cseq, transport: p.via, headers: lines}
+	text := func() string { return strings.Replace(r.String(), "127.0.0.1:5999", p.addr(), 1) }
+	p.write(text())
+	synctest.Wait()
+	if challenge := header(s.heard(p, "answer REGISTER"), "WWW-Authenticate"); challenge != "" {
+		r.auth, r.cseq = authorize(challenge, p.number, "pw"+p.number, 1), r.cseq+1
+		p.write(text())
+		synctest.Wait()
+	}
+}
+
+func (s *stage) heard(p *party, what string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.heard[what]
+}
+
+// datagram notes what a node sends, and lets it pass or not.
+func (s *stage) datagram(from, to netip.AddrPort, b []byte) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := string(b)
+	s.noteLocked(s.names[from], s.names[to], text)
+	if s.way == nil {
+		return 0, true
+	}
+	return s.way(s.names[from], s.names[to], word(text))
+}
+
+func (s *stage) noteLocked(from, to, text string) {
+	if s.begin.IsZero() || !strings.HasPrefix(from, "n") {
+		return
+	}
+	what := word(text)
+	if strings.HasPrefix(text, "SIP/2.0 ") {
+		if _, method, _ := strings.Cut(header(text, "CSeq"), " "); method != "INVITE" {
+			what += "/" + method
+		}
+	}
+	s.tape = append(s.tape, note{from + ">" + to, what, time.Since(s.begin)})
+}
+
+// record starts the tape, at a tick of all clocks.
+func (s *stage) record() {
+	const tick = 250 * time.Millisecond
+	<-time.After(tick)
+	synctest.Wait()
+	s.mu.Lock()
+	s.begin, s.tape = time.Now(), nil
+	s.mu.Unlock()
+}
+
+// play does what a script says: steps "seconds who what", apart by commas. It
+// ends when the last step's time has come.
+func (s *stage) play(script string) {
+	s.t.Helper()
+	for step := range strings.SplitSeq(script, ",") {
+		f := strings.Fields(step)
+		if len(f) == 0 {
+			continue
+		}
+		s.until(seconds(s.t, f[0]))
+		if len(f) > 1 {
+			s.step(f[1], f[2], f[3:])
+		}
+		synctest.Wait()
+	}
+}
+
+func seconds(t testing.TB, v string) time.Duration {
+	t.Helper()
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(f * float64(time.Second))
+}
+
+// until waits until a time of the tape.
+func (s *stage) until(at time.Duration) {
+	if d := at - time.Since(s.begin); d > 0 {
+		<-time.After(d)
+	}
+	synctest.Wait()
+}
+
+// step has somebody do something: "INVITE", "again INVITE", "180", "200 BYE", ...
+func (s *stage) step(who, what string, more []string) {
+	s.t.Helper()
+	p := s.parties[who]
+	if p == nil {
+		s.t.Fatalf("who is %q?", who)
+	}
+	arg := "INVITE"
+	if len(more) > 0 {
+		arg = more[0]
+	}
+	if code, err := strconv.Atoi(what); err == nil {
+		p.respond(code, arg)
+		return
+	}
+	switch what {
+	case "CALL":
+		s.calls++
+		p.call(fmt.Sprintf("call%d", s.calls), "1002")
+	case "again":
+		p.again(arg)
+	case "ACK":
+		p.ack()
+	case "CANCEL":
+		p.hop("CANCEL")
+	case "leaves":
+		s.hangUp(p)
+	default:
+		p.request(what)
+	}
+}
+
+// told is the tape: a line for each way and message, with the seconds.
+func (s *stage) told() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var order []string
+	times := map[string][]string{}
+	for _, n := range s.tape {
+		k := n.way + " " + n.what
+		if times[k] == nil {
+			order = append(order, k)
+		}
+		times[k] = append(times[k], strconv.FormatFloat(n.at.Seconds(), 'f', -1, 64))
+	}
+	for i, k := range order {
+		order[i] = k + " " + strings.Join(times[k], " ")
+	}
+	return strings.Join(order, "\n")
+}
+
+// want compares the tape.
+func (s *stage) want(want string) {
+	s.t.Helper()
+	clean := func(text string) (lines []string) {
+		for l := range strings.SplitSeq(text, "\n") {
+			if l = strings.Join(strings.Fields(l), " "); l != "" {
+				lines = append(lines, l)
+			}
+		}
+		return lines
+	}
+	if got, want := clean(s.told()), clean(want); !slices.Equal(got, want) {
+		s.t.Errorf("they said\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// rest checks that no transaction is left.
+func (s *stage) rest() {
+	s.t.Helper()
+	for i, w := range s.nodes {
+		for _, sh := range w.server.proxy.shards {
+			sh.Lock()
+			if n := sh.Len(); n > 0 {
+				s.t.Errorf("n%d has %d transactions", i+1, n)
+			}
+			sh.Unlock()
+		}
+		w.server.proxy.mu.Lock()
+		if n := w.server.proxy.active; n > 0 {
+			s.t.Errorf("n%d has %d calls that are being set up", i+1, n)
+		}
+		w.server.proxy.mu.Unlock()
+	}
+}
