@@ -2,9 +2,7 @@ package fsm
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -97,13 +95,6 @@ func (v *View) WriteTo(w io.Writer) (int64, error) {
 		return 0, err
 	}
 	return n, buf.Flush()
-}
-
-// Digest is a SHA-256 over the View: equal at all nodes that applied the same log.
-func (v *View) Digest() string {
-	h := sha256.New()
-	_, _ = v.WriteTo(h) // a hash never fails
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // reader reads records and sums what it read.
