@@ -1,0 +1,312 @@
+package fsm_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+// A field of what is stored: an object that may have it, and two values that
+// are valid in it and not the default.
+type sample struct {
+	of     string // which of the objects below
+	values [2]any
+}
+
+const (
+	hex32 = "0123456789abcdef0123456789abcdef"
+	hex64 = hex32 + hex32
+)
+
+// objects are one of each kind, with no more than they need.
+func objects() map[string]proto.Message {
+	return map[string]proto.Message{
+		"options": &configpb.Options{Realm: "example.com"},
+		"group":   &configpb.AgentGroup{Name: "sales"},
+		"node":    &configpb.Node{Id: "id-z", Name: "z", ClusterAddr: "10.0.0.9:7002"},
+		"sip":     &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex32},
+		"sha":     &configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex64, Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256},
+		"pstn":    &configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"},
+		"point":   &configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT},
+		"trunk":   &configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "gw.example.com:5060"}},
+	}
+}
+
+// samples has every field of every stored object. A field that it lacks fails
+// TestFields_AllAreSampled.
+var samples = map[string]sample{
+	"DN.number":                      {"sip", [2]any{"77", "A-z0.9_*#+"}},
+	"DN.kind":                        {"point", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+	"DN.disabled":                    {"sip", [2]any{true, false}},
+	"DN.algorithm":                   {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+	"DN.ha1":                         {"sip", [2]any{strings.Repeat("a", 32), strings.Repeat("b", 32)}},
+	"DN.groups":                      {"sip", [2]any{[]string{"g"}, []string{"h", "g"}}},
+	"DN.external":                    {"pstn", [2]any{"+491234567", "491234567"}},
+	"DN.routing_point":               {"point", [2]any{&configpb.RoutingPoint{TimeoutMs: 3}, &configpb.RoutingPoint{DefaultGroup: "g"}}},
+	"DN.routing_point.default_group": {"point", [2]any{"g", "h"}},
+	"DN.routing_point.timeout_ms":    {"point", [2]any{uint32(1), uint32(600_000)}},
+	"DN.trunk":                       {"trunk", [2]any{&configpb.Trunk{Address: "gw2:5060"}, &configpb.Trunk{Address: "gw3:5060"}}},
+	"DN.trunk.address":               {"trunk", [2]any{"192.0.2.1:5060", "[2001:db8::1]:65535"}},
+	"DN.trunk.prefix":                {"trunk", [2]any{"+1", "00*#"}},
+	"DN.trunk.priority":              {"trunk", [2]any{uint32(1), uint32(1<<32 - 1)}},
+	"AgentGroup.name":                {"group", [2]any{"other", "Third.group-3_"}},
+	"AgentGroup.login_required":      {"group", [2]any{true, false}},
+	"Node.id":                        {"node", [2]any{"id-y", "id-x"}},
+	"Node.name":                      {"node", [2]any{"y", "node-9"}},
+	"Node.site":                      {"node", [2]any{"dc1", "dc2"}},
+	"Node.sip_addr":                  {"node", [2]any{"10.0.0.1:1", "10.0.0.2:1"}},
+	"Node.default_addr":              {"node", [2]any{"10.0.0.1:2", "10.0.0.2:2"}},
+	"Node.tc_addr":                   {"node", [2]any{"10.0.0.1:3", "10.0.0.2:3"}},
+	"Node.cluster_addr":              {"node", [2]any{"10.0.0.1:4", "10.0.0.2:4"}},
+	"Node.gossip_addr":               {"node", [2]any{"10.0.0.1:5", "10.0.0.2:5"}},
+	"Node.http_addr":                 {"node", [2]any{"10.0.0.1:6", "10.0.0.2:6"}},
+	"Node.non_voter":                 {"node", [2]any{true, false}},
+	"Node.draining":                  {"node", [2]any{true, false}},
+	"Options.realm":                  {"options", [2]any{"one.example", "two_2.example"}},
+	"Options.min_expires_s":          {"options", [2]any{uint32(30), uint32(3600)}},
+	"Options.max_expires_s":          {"options", [2]any{uint32(3601), uint32(2_678_400)}},
+	"Options.default_expires_s":      {"options", [2]any{uint32(61), uint32(7199)}},
+	"Options.max_contacts":           {"options", [2]any{uint32(1), uint32(100)}},
+	"Options.ping_interval_s":        {"options", [2]any{uint32(1), uint32(86_400)}},
+	"Options.ping_misses":            {"options", [2]any{uint32(1), uint32(100)}},
+	"Options.desktop_grace_s":        {"options", [2]any{uint32(1), uint32(300)}},
+	"Options.reservation_collect_ms": {"options", [2]any{uint32(1), uint32(2000)}},
+}
+
+// adjust makes the rest of the object fit a value.
+func adjust(path string, value any, m proto.Message) {
+	d, ok := m.(*configpb.DN)
+	if !ok {
+		return
+	}
+	switch kind := d.GetKind(); {
+	case path == "DN.kind" && kind == configpb.DNKind_DN_KIND_SIP:
+		d.Ha1 = hex32
+	case path == "DN.kind" && kind == configpb.DNKind_DN_KIND_PSTN:
+		d.External = "+1555"
+	case path == "DN.algorithm" && value == protoreflect.EnumNumber(2):
+		d.Ha1 = hex64
+	}
+}
+
+// storedMessages are those of the objects that a mutation puts.
+func storedMessages() []protoreflect.MessageDescriptor {
+	var all []protoreflect.MessageDescriptor
+	ops := (&configpb.Mutation{}).ProtoReflect().Descriptor().Oneofs().ByName("op").Fields()
+	for i := range ops.Len() {
+		if m := ops.Get(i).Message(); m != nil {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// paths names every field below m. Revisions are the cluster's own.
+func paths(m protoreflect.MessageDescriptor, prefix string) []string {
+	var all []string
+	for i := range m.Fields().Len() {
+		fd := m.Fields().Get(i)
+		path := prefix + "." + string(fd.Name())
+		if fd.Name() != "revision" {
+			all = append(all, path)
+		}
+		if fd.Message() != nil {
+			all = append(all, paths(fd.Message(), path)...)
+		}
+	}
+	return all
+}
+
+func TestFields_AllAreSampled(t *testing.T) {
+	var want []string
+	for _, m := range storedMessages() {
+		want = append(want, paths(m, string(m.Name()))...)
+	}
+	for _, p := range want {
+		if _, ok := samples[p]; !ok {
+			t.Errorf("%s is stored, and no test writes it: give it two values in samples", p)
+		}
+	}
+	for p := range samples {
+		if !slices.Contains(want, p) {
+			t.Errorf("%s is sampled and does not exist", p)
+		}
+	}
+	if len(want) < 30 {
+		t.Fatalf("only %d fields were found", len(want))
+	}
+}
+
+// withField returns the sample's object with the value.
+func withField(t *testing.T, path string, value any) proto.Message {
+	t.Helper()
+	m := objects()[samples[path].of]
+	at := m.ProtoReflect()
+	names := strings.Split(path, ".")[1:]
+	for _, name := range names[:len(names)-1] {
+		at = at.Mutable(at.Descriptor().Fields().ByName(protoreflect.Name(name))).Message()
+	}
+	fd := at.Descriptor().Fields().ByName(protoreflect.Name(names[len(names)-1]))
+	switch v := value.(type) {
+	case []string:
+		list := at.Mutable(fd).List()
+		for _, s := range v {
+			list.Append(protoreflect.ValueOfString(s))
+		}
+	case proto.Message:
+		at.Set(fd, protoreflect.ValueOfMessage(v.ProtoReflect()))
+	default:
+		at.Set(fd, protoreflect.ValueOf(v))
+	}
+	adjust(path, value, m)
+	return m
+}
+
+func put(m proto.Message) *configpb.Mutation {
+	switch m := m.(type) {
+	case *configpb.DN:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: m}}
+	case *configpb.AgentGroup:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: m}}
+	case *configpb.Node:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: m}}
+	case *configpb.Options:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: m}}
+	}
+	panic(fmt.Sprintf("no mutation puts a %T", m))
+}
+
+// find reads the stored object back.
+func find(v *fsm.View, m proto.Message) proto.Message {
+	switch m := m.(type) {
+	case *configpb.DN:
+		return v.DN(m.GetNumber())
+	case *configpb.AgentGroup:
+		return v.Group(m.GetName())
+	case *configpb.Node:
+		return v.Node(m.GetId())
+	}
+	return v.Options()
+}
+
+// expected is what reading gives of a written object: with its revision, the
+// options with their defaults.
+func expected(m proto.Message, revision uint64) proto.Message {
+	m = proto.Clone(m)
+	m.ProtoReflect().Set(m.ProtoReflect().Descriptor().Fields().ByName("revision"), protoreflect.ValueOfUint64(revision))
+	if o, ok := m.(*configpb.Options); ok {
+		orElse(&o.MinExpiresS, 60)
+		orElse(&o.MaxExpiresS, max(7200, o.MinExpiresS))
+		orElse(&o.DefaultExpiresS, min(max(3600, o.MinExpiresS), o.MaxExpiresS))
+		orElse(&o.MaxContacts, 10)
+		orElse(&o.PingMisses, 3)
+		orElse(&o.ReservationCollectMs, 100)
+	}
+	return m
+}
+
+func orElse(v *uint32, other uint32) {
+	if *v == 0 {
+		*v = other
+	}
+}
+
+// begin is the command that starts a state machine for these tests: without a
+// realm, which could not change any more.
+func begin() *configpb.Command {
+	return &configpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
+		put(&configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002"}),
+		put(&configpb.AgentGroup{Name: "g"}), put(&configpb.AgentGroup{Name: "h"}),
+	}}
+}
+
+func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
+	for _, path := range slices.Sorted(maps.Keys(samples)) {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			digests := map[string]any{}
+			for _, value := range samples[path].values {
+				m := start(t)
+				object := withField(t, path, value)
+				apply(t, m, begin())
+				apply(t, m, &configpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
+				want := expected(object, 2)
+				digest := m.Digest()
+				if other, twice := digests[digest]; twice {
+					t.Errorf("the digest is the same for %v and %v", other, value)
+				}
+				digests[digest] = value
+				for how, copied := range copies(t, m) {
+					if got := find(copied.View(), object); !proto.Equal(got, want) {
+						t.Errorf("%s:\n got  %v\n want %v", how, got, want)
+					}
+					if got := copied.Digest(); got != digest {
+						t.Errorf("%s: the digest is another one", how)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Options with a field left out read like those with its default, but are
+// stored as they were written.
+func TestFields_DefaultsOfOptionsFollowEachOther(t *testing.T) {
+	for _, c := range []struct{ in, want [3]uint32 }{
+		{[3]uint32{0, 0, 0}, [3]uint32{60, 7200, 3600}},
+		{[3]uint32{8000, 0, 0}, [3]uint32{8000, 8000, 8000}},
+		{[3]uint32{0, 1000, 0}, [3]uint32{60, 1000, 1000}},
+		{[3]uint32{4000, 5000, 0}, [3]uint32{4000, 5000, 4000}},
+		{[3]uint32{10, 20, 15}, [3]uint32{10, 20, 15}},
+	} {
+		m := start(t)
+		apply(t, m, begin())
+		apply(t, m, &configpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{
+			put(&configpb.Options{MinExpiresS: c.in[0], MaxExpiresS: c.in[1], DefaultExpiresS: c.in[2]}),
+		}})
+		for how, copied := range copies(t, m) {
+			o := copied.View().Options()
+			if got := [3]uint32{o.GetMinExpiresS(), o.GetMaxExpiresS(), o.GetDefaultExpiresS()}; got != c.want {
+				t.Errorf("%s: %v: got %v, want %v", how, c.in, got, c.want)
+			}
+		}
+	}
+}
+
+// An object that a newer program wrote keeps what this one does not know, in
+// store and snapshot, until it is put anew.
+func TestFields_OfANewerProgramAreKept(t *testing.T) {
+	newer, taking := start(t), start(t)
+	apply(t, newer, begin())
+	for _, object := range objects() {
+		apply(t, newer, &configpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
+	}
+	plain := newer.Digest()
+	for _, object := range objects() {
+		if _, is := object.(*configpb.Options); is {
+			continue // Options returns a copy
+		}
+		stored := find(newer.View(), object).ProtoReflect()
+		stored.SetUnknown([]byte("\xc2\x3e\x05later")) // field 1000
+	}
+	digest := newer.Digest()
+	if digest == plain {
+		t.Fatal("the digest does not see fields of a newer program")
+	}
+	if err := restore(t, taking, snapshotOf(t, newer)); err != nil {
+		t.Fatal(err)
+	}
+	for how, m := range copies(t, taking) {
+		if m.Digest() != digest {
+			t.Errorf("%s: fields of a newer program are lost", how)
+		}
+	}
+}
