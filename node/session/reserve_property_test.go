@@ -74,7 +74,9 @@ func (p *play) any(of ...string) string { return of[p.r.IntN(len(of))] }
 func (p *play) node() dn.Node { return dn.Node(p.any("a", "b", "c")) }
 
 // reaches tells whether a node hears the DN's owner.
-func (p *play) reaches(from dn.Node) bool { return from == p.at || p.cuts[[2]dn.Node{from, p.at}] != nil }
+func (p *play) reaches(from dn.Node) bool {
+	return from == p.at || p.cuts[[2]dn.Node{from, p.at}] != nil
+}
 
 // whole: everybody hears everybody.
 func (p *play) whole() bool { return len(p.cuts) == 6 }
