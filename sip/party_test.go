@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ type party struct {
 	name   string
 	number string
 	via    string // UDP or TCP
+	params string // of the contact that is registered
 	port   *siptest.Port
 	conn   net.Conn // of TCP
 	node   netip.AddrPort
@@ -72,18 +74,19 @@ func (p *party) take(text string) {
 
 // learn takes the dialog out of a response.
 func (p *party) learn(text, to string) {
-	p.remote, p.routes = to, nil
+	p.remote = to
 	p.target = cmp.Or(inside(header(text, "Contact")), p.target)
-	for _, r := range headers(text, "Record-Route") {
-		p.routes = append([]string{r}, p.routes...)
+	routes := headers(text, "Record-Route")
+	if slices.Reverse(routes); len(routes) > 0 {
+		p.routes = routes // that of a re-INVITE has none
 	}
 }
 
-// call begins a call: an INVITE to a number.
-func (p *party) call(callID, number string) {
+// anew says a request outside of what was said before: an INVITE begins a call.
+func (p *party) anew(method, callID, number string) {
 	p.caller, p.invited, p.routes = true, callID, nil
 	p.target, p.remote = uriTo(number), "<"+uriTo(number)+">"
-	p.request("INVITE")
+	p.request(method)
 }
 
 // again repeats the last request of a method.
@@ -184,7 +187,9 @@ func (p *party) respond(code int, method string, lines ...string) {
 	}
 	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <%s>\r\n", header(req, "From"), to, header(req, "Call-ID"), header(req, "CSeq"), p.contact())
 	for _, l := range lines {
-		b.WriteString(l + "\r\n")
+		if l != "" {
+			b.WriteString(l + "\r\n")
+		}
 	}
 	p.write(b.String() + "Content-Length: 0\r\n\r\n")
 }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,7 +29,8 @@ type stage struct {
 	names map[netip.AddrPort]string
 	begin time.Time // of the tape; zero while nothing is noted
 	tape  []note
-	way   func(from, to, what string) (late time.Duration, ok bool)
+	lag   time.Duration // between nodes
+	lost  []string      // "n1>n2": all; "n1>n2 CANCEL": the next one
 	calls int
 }
 
@@ -38,9 +40,10 @@ type note struct {
 	at        time.Duration
 }
 
-// newStage makes n nodes, 1001 at the first and 1002 at the last, over the
-// transport; "a" is a gateway that calls, "b" the phone of 1002.
-func newStage(t *testing.T, nodes int, phone string, change func(*Config)) *stage {
+// newStage makes one node or two. "a" is a gateway that calls at the first, "b"
+// the phone of 1002, which is registered at the last; each speaks udp or tcp.
+// "c" is a gateway that is called.
+func newStage(t *testing.T, nodes int, caller, phone string, change func(*Config)) *stage {
 	t.Helper()
 	s := &stage{t: t, net: siptest.NewNetwork(), parties: map[string]*party{}, names: map[netip.AddrPort]string{}}
 	s.net.Way(s.datagram)
@@ -56,8 +59,9 @@ func newStage(t *testing.T, nodes int, phone string, change func(*Config)) *stag
 			w.remote.Store("1002", last.server.UDPAddr().String())
 		}
 	}
-	s.gateway("a", "9000")
-	s.phone("b", "1002", phone, last)
+	s.gateway("a", "9000", caller)
+	s.gateway("c", "9001", "udp")
+	s.phone("b", "1002", phone, "", last)
 	return s
 }
 
@@ -73,6 +77,7 @@ func (s *stage) node(i int, change func(*Config)) {
 		}
 	}, "1001", "1002")
 	s.nodes = append(s.nodes, w)
+	s.follow(name, w)
 }
 
 // party puts somebody on the network.
@@ -114,8 +119,8 @@ func (s *stage) hangUp(p *party) {
 }
 
 // gateway is a trunk of all nodes, that calls at the first.
-func (s *stage) gateway(name, number string) {
-	p := s.party(name, number, "udp", s.nodes[0])
+func (s *stage) gateway(name, number, via string) {
+	p := s.party(name, number, via, s.nodes[0])
 	for _, w := range s.nodes {
 		w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: p.addr(), Prefix: "+"}})
 	}
@@ -123,9 +128,10 @@ func (s *stage) gateway(name, number string) {
 }
 
 // phone is one that registers for an hour, with credentials.
-func (s *stage) phone(name, number, via string, w *world) *party {
+func (s *stage) phone(name, number, via, params string, w *world) *party {
 	s.t.Helper()
 	p := s.party(name, number, via, w)
+	p.params = params
 	s.register(p, 3600)
 	if got := word(s.heard(p, "answer REGISTER")); got != "200" {
 		s.t.Fatalf("REGISTER of %s: %s", number, got)
@@ -135,7 +141,7 @@ func (s *stage) phone(name, number, via string, w *world) *party {
 
 // register registers the party's contact, or takes it back with 0.
 func (s *stage) register(p *party, seconds int) {
-	lines := []string{"Contact: <" + p.contact() + ">", fmt.Sprintf("Expires: %d", seconds)}
+	lines := []string{"Contact: <" + p.contact() + ">" + p.params, fmt.Sprintf("Expires: %d", seconds)}
 	p.cseq += 2
 	r := reg{dn: p.number, callID: "r" + p.name, cseq: p.cseq, transport: p.via, headers: lines}
 	text := func() string { return strings.Replace(r.String(), "127.0.0.1:5999", p.addr(), 1) }
@@ -160,23 +166,71 @@ func (s *stage) datagram(from, to netip.AddrPort, b []byte) (time.Duration, bool
 	defer s.mu.Unlock()
 	text := string(b)
 	s.noteLocked(s.names[from], s.names[to], text)
-	if s.way == nil {
-		return 0, true
-	}
-	return s.way(s.names[from], s.names[to], word(text))
+	return s.fate(s.names[from]+">"+s.names[to], text)
 }
 
-func (s *stage) noteLocked(from, to, text string) {
-	if s.begin.IsZero() || !strings.HasPrefix(from, "n") {
-		return
+// fate tells what becomes of a datagram.
+func (s *stage) fate(way, text string) (late time.Duration, ok bool) {
+	if slices.Contains(s.lost, way) {
+		return 0, false
 	}
+	if i := slices.Index(s.lost, way+" "+label(text)); i >= 0 {
+		s.lost = slices.Delete(s.lost, i, i+1)
+		return 0, false
+	}
+	if way == "n1>n2" || way == "n2>n1" {
+		late = s.lag
+	}
+	return late, true
+}
+
+// label is the method of a request, or the code of a response and its method
+// unless that is INVITE.
+func label(text string) string {
 	what := word(text)
 	if strings.HasPrefix(text, "SIP/2.0 ") {
 		if _, method, _ := strings.Cut(header(text, "CSeq"), " "); method != "INVITE" {
 			what += "/" + method
 		}
 	}
-	s.tape = append(s.tape, note{from + ">" + to, what, time.Since(s.begin)})
+	return what
+}
+
+func (s *stage) noteLocked(from, to, text string) {
+	if strings.HasPrefix(from, "n") {
+		s.note(from+">"+to, label(text))
+	}
+}
+
+func (s *stage) note(way, what string) {
+	if !s.begin.IsZero() {
+		s.tape = append(s.tape, note{way, what, time.Since(s.begin)})
+	}
+}
+
+// follow notes what becomes of a node's calls: the outcome of each Send, and
+// the end of each dialog.
+func (s *stage) follow(name string, w *world) {
+	over := make(chan struct{})
+	s.t.Cleanup(func() { close(over) })
+	note := func(format string, args ...any) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.note(name, fmt.Sprintf(format, args...))
+	}
+	go func() {
+		for {
+			select {
+			case o := <-w.outcomes:
+				note("outcome %d%s", o.Code, map[bool]string{true: " retry"}[o.Retry])
+				if o.Dialog != nil {
+					o.Dialog.Then(func(by Side) { note("over, by %d", by) })
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
 }
 
 // record starts the tape, at a tick of all clocks.
@@ -199,7 +253,15 @@ func (s *stage) play(script string) {
 			continue
 		}
 		s.until(seconds(s.t, f[0]))
-		if len(f) > 1 {
+		switch {
+		case len(f) == 1:
+		case f[2] == "loses":
+			s.lose(f[3], true)
+		case f[2] == "finds":
+			s.lose(f[3], false)
+		case f[2] == "holds":
+			s.holds(f[0], f[1], f[3])
+		default:
 			s.step(f[1], f[2], f[3:])
 		}
 		synctest.Wait()
@@ -230,24 +292,23 @@ func (s *stage) step(who, what string, more []string) {
 	if p == nil {
 		s.t.Fatalf("who is %q?", who)
 	}
-	arg := "INVITE"
-	if len(more) > 0 {
-		arg = more[0]
-	}
+	arg := cmp.Or(strings.Join(more, " "), "INVITE")
 	if code, err := strconv.Atoi(what); err == nil {
-		p.respond(code, arg)
+		method, lines, _ := strings.Cut(arg, " ")
+		p.respond(code, method, lines)
 		return
 	}
 	switch what {
-	case "CALL":
-		s.calls++
-		p.call(fmt.Sprintf("call%d", s.calls), "1002")
 	case "again":
 		p.again(arg)
 	case "ACK":
 		p.ack()
 	case "CANCEL":
 		p.hop("CANCEL")
+	case "new":
+		s.calls++
+		method, number, _ := strings.Cut(arg, " ")
+		p.anew(method, fmt.Sprintf("call%d", s.calls), cmp.Or(number, "1002"))
 	case "leaves":
 		s.hangUp(p)
 	default:
@@ -255,10 +316,40 @@ func (s *stage) step(who, what string, more []string) {
 	}
 }
 
+// lose has the network lose all of a way from now on, or no more of it.
+func (s *stage) lose(way string, all bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = slices.DeleteFunc(s.lost, func(w string) bool { return w == way })
+	if all {
+		s.lost = append(s.lost, way)
+	}
+}
+
+// holds checks how many transactions a node has.
+func (s *stage) holds(at, name, want string) {
+	s.t.Helper()
+	if got := fmt.Sprint(s.transactions(s.nodes[name[1]-'1'])); got != want {
+		s.t.Errorf("after %s s %s has %s transactions, want %s", at, name, got, want)
+	}
+}
+
+func (s *stage) transactions(w *world) (n int) {
+	for _, sh := range w.server.proxy.shards {
+		sh.Lock()
+		n += sh.Len()
+		sh.Unlock()
+	}
+	return n
+}
+
 // told is the tape: a line for each way and message, with the seconds.
 func (s *stage) told() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	slices.SortStableFunc(s.tape, func(a, b note) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.way, b.way), cmp.Compare(a.what, b.what))
+	})
 	var order []string
 	times := map[string][]string{}
 	for _, n := range s.tape {
@@ -290,16 +381,12 @@ func (s *stage) want(want string) {
 	}
 }
 
-// rest checks that no transaction is left.
+// rest checks that nothing is left.
 func (s *stage) rest() {
 	s.t.Helper()
 	for i, w := range s.nodes {
-		for _, sh := range w.server.proxy.shards {
-			sh.Lock()
-			if n := sh.Len(); n > 0 {
-				s.t.Errorf("n%d has %d transactions", i+1, n)
-			}
-			sh.Unlock()
+		if n := s.transactions(w); n > 0 {
+			s.t.Errorf("n%d has %d transactions at the end", i+1, n)
 		}
 		w.server.proxy.mu.Lock()
 		if n := w.server.proxy.active; n > 0 {
