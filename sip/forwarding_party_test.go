@@ -1,0 +1,265 @@
+package sip
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// party is one socket of a phone, a gateway, or the line between the nodes. It
+// keeps what it receives for the transcript.
+type party struct {
+	t    testing.TB
+	name string
+	via  func(b []byte, to net.Addr) error
+	own  net.Addr
+	tcp  net.Conn // nil over UDP
+
+	mu      sync.Mutex
+	got     []received
+	flushes int
+
+	// Of the script's own.
+	request, response string // the last ones that were received; no ACK
+	routes            []string
+	challenge         string
+	count             int // of the nonce's uses
+}
+
+type received struct{ who, msg string }
+
+const flushMark = "flush"
+
+// phoneAt opens the UDP socket of a party.
+func phoneAt(t testing.TB, name, addr string) *party {
+	t.Helper()
+	c, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	p := &party{t: t, name: name, own: c.LocalAddr()}
+	p.via = func(b []byte, to net.Addr) error {
+		_, err := c.WriteTo(b, to)
+		return err
+	}
+	go datagramsOf(c, func(msg string, _ net.Addr) { p.take(p.name, msg) })
+	return p
+}
+
+func datagramsOf(c net.PacketConn, take func(string, net.Addr)) {
+	buf := make([]byte, 65536)
+	for {
+		n, from, err := c.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		take(string(buf[:n]), from)
+	}
+}
+
+// over has the party talk by a connection that it opened.
+func (p *party) over(c net.Conn) {
+	p.tcp = c
+	p.via = func(b []byte, _ net.Addr) error {
+		_, err := c.Write(b)
+		return err
+	}
+	go func() {
+		for r := bufio.NewReader(c); ; {
+			msg, err := readStreamed(r)
+			if err != nil {
+				return
+			}
+			p.take(p.name, msg)
+		}
+	}()
+}
+
+// readStreamed reads a message whose Content-Length is right.
+func readStreamed(r *bufio.Reader) (string, error) {
+	var head strings.Builder
+	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		head.WriteString(line)
+	}
+	length := 0
+	if _, err := fmt.Sscan(headerOf(head.String(), "Content-Length"), &length); err != nil {
+		return "", err
+	}
+	body := make([]byte, length)
+	for n := 0; n < length; {
+		k, err := r.Read(body[n:])
+		if err != nil {
+			return "", err
+		}
+		n += k
+	}
+	return head.String() + string(body), nil
+}
+
+func (p *party) take(who, msg string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if msg == flushMark || headerOf(msg, "Call-ID") == flushMark {
+		p.flushes++
+		return
+	}
+	p.got = append(p.got, received{who, msg})
+}
+
+func (p *party) received() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.got)
+}
+
+// taken empties what was received.
+func (p *party) taken() []received {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	got := p.got
+	p.got = nil
+	return got
+}
+
+func (p *party) flushed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.flushes
+}
+
+// flush waits until all that lies in the party's socket was read; over TCP it
+// goes by way of the node.
+func (p *party) flush(to net.Addr) {
+	p.t.Helper()
+	before, what := p.flushed(), flushMark
+	if p.tcp != nil {
+		what, to = flushRequest(p.own, "TCP", before), nil
+	}
+	if err := p.via([]byte(what), to); err != nil {
+		return // its connection is closed
+	}
+	until(p.t, p.name+" has read all", func() bool { return p.flushed() > before })
+}
+
+// flushRequest is an OPTIONS, which a node answers itself.
+func flushRequest(from net.Addr, transport string, n int) string {
+	return fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=z9hG4bKflush%s%d\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:x@y>\r\nCall-ID: %s\r\nCSeq: %d OPTIONS\r\nContent-Length: 0\r\n\r\n",
+		testRealm, transport, from, transport, n, flushMark, n+1)
+}
+
+// learn keeps what templates refer to.
+func (p *party) learn(msg string) {
+	if !strings.HasPrefix(msg, "SIP/2.0 ") {
+		if strings.HasPrefix(msg, "ACK ") {
+			return
+		}
+		p.request = msg
+		if rr := headerLines(msg, "Record-Route"); rr != nil {
+			p.routes = rr
+		}
+		return
+	}
+	p.response = msg
+	for _, name := range []string{"Proxy-Authenticate", "WWW-Authenticate"} {
+		if c := headerOf(msg, name); strings.Contains(c, `realm="`+testRealm) {
+			p.challenge, p.count = c, 0
+		}
+	}
+	if rr := headerLines(msg, "Record-Route"); rr != nil {
+		p.routes = nil
+		for _, l := range rr {
+			p.routes = append([]string{l}, p.routes...)
+		}
+	}
+}
+
+// fill writes a message of the script as it goes out.
+func (p *party) fill(text string) string {
+	from := p.response
+	if strings.HasPrefix(text, "SIP/2.0 ") {
+		from = p.request
+	}
+	head, body, _ := strings.Cut(text, "\r\n\r\n")
+	var lines []string
+	for l := range strings.SplitSeq(head, "\r\n") {
+		name, suffix, ok := strings.Cut(strings.TrimPrefix(l, "{"), "}")
+		if !ok || l[0] != '{' {
+			lines = append(lines, p.value(l, text, len(body)))
+			continue
+		}
+		copied := headerLines(from, name)
+		if name == "Route" {
+			copied = nil
+			for _, r := range p.routes {
+				copied = append(copied, "Route"+r[len("Record-Route"):])
+			}
+		}
+		if n := len(copied); n > 0 {
+			copied[n-1] += suffix
+		}
+		lines = append(lines, copied...)
+	}
+	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
+}
+
+// value fills in what only the run knows.
+func (p *party) value(line, msg string, length int) string {
+	line = strings.ReplaceAll(line, "{length}", fmt.Sprint(length))
+	if !strings.Contains(line, "{credentials}") {
+		return line
+	}
+	p.count++
+	method, _, _ := strings.Cut(msg, " ")
+	user, _, _ := strings.Cut(p.name, ".")
+	return strings.ReplaceAll(line, "{credentials}", authorizeFor(method, p.challenge, user, "pw"+user, p.count))
+}
+
+// register registers the party's DN with headers.
+func (p *party) register(node net.Addr, transport string, headers ...string) {
+	p.t.Helper()
+	number, _, _ := strings.Cut(p.name, ".")
+	r := reg{dn: number, callID: "register" + p.name, cseq: 1, headers: headers, transport: transport}
+	for want := 401; ; want = 200 {
+		if err := p.via([]byte(r.String()), node); err != nil {
+			p.t.Fatal(err)
+		}
+		until(p.t, p.name+" is answered", func() bool { return p.received() > 0 })
+		got := p.taken()[0].msg
+		if !strings.HasPrefix(got, fmt.Sprintf("SIP/2.0 %d ", want)) {
+			p.t.Fatalf("%s: want %d, got\n%s", p.name, want, got)
+		}
+		p.learn(got)
+		if want == 200 {
+			return
+		}
+		r.cseq++
+		p.count++
+		r.auth = authorize(p.challenge, number, "pw"+number, p.count)
+	}
+}
+
+// dialFrom opens a TCP connection from an address, which is free again at once.
+func dialFrom(t testing.TB, addr string, to net.Addr) net.Conn {
+	t.Helper()
+	local, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := net.Dialer{LocalAddr: local, Timeout: 5 * time.Second}
+	c, err := d.Dial("tcp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).SetLinger(0)
+	t.Cleanup(func() { c.Close() })
+	return c
+}

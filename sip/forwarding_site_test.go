@@ -1,0 +1,249 @@
+package sip
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+)
+
+// site is what transcripts play at: the nodes n1 and n2, the line between them,
+// phones and a gateway.
+//
+//	127.0.0.1   n1, with the phones 1001, 1002 (UDP), 1004 (TCP), 1005 (two
+//	            contacts), 1006 (two, of different q), 1007 (behind an edge proxy)
+//	127.0.0.2   n2, with the phone 1003
+//	127.0.0.9   the line: where each node believes the other one to be
+//	127.0.3.1   the gateway of the trunk 9100, prefix "+"
+//	127.0.4.1   a stranger
+//
+// Other DNs: 1010 out of service, 1011 disabled, 1012 of the lost node n3, 1013
+// of a node that is not in the roster, 2001 of an agent with a telephone
+// elsewhere, 9000 a routing point.
+type site struct {
+	t       testing.TB
+	place   string
+	n1, n2  *world
+	parties []*party
+	byName  map[string]*party
+	line    *party
+	control *party
+}
+
+// long is longer than any transcript plays.
+const long = 30 * time.Second
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	s := &site{t: t, place: freePlace(t), byName: map[string]*party{}}
+	s.n1, s.n2 = s.node("n1", 1), s.node("n2", 2)
+	s.roster()
+	s.control = phoneAt(t, "control", s.place+"9.9:5062")
+	for i, name := range []string{"1001", "1002", "1003", "1004", "1005.a", "1005.b", "1006.a", "1006.b", "edge", "gateway", "stranger"} {
+		s.phone(i+1, name)
+	}
+	s.openLine()
+	s.owners()
+	return s
+}
+
+// freePlace finds loopback addresses that nobody else uses.
+func freePlace(t testing.TB) string {
+	for range 50 {
+		place := fmt.Sprintf("127.%d.", 10+rand.IntN(200))
+		c, err := net.ListenPacket("udp", place+"0.1:5060")
+		if err == nil {
+			c.Close()
+			return place
+		}
+	}
+	t.Fatal("no free loopback addresses")
+	return ""
+}
+
+func (s *site) node(id string, n int) *world {
+	s.t.Helper()
+	w := newWorld(s.t, func(c *Config) {
+		c.UDP = fmt.Sprintf("%s0.%d:5060", s.place, n)
+		c.TCP, c.WS = c.UDP, fmt.Sprintf("%s0.%d:5080", s.place, n)
+		c.Table = dn.New(dn.Config{Self: dn.Node(id), Incarnation: 1})
+		c.Secret = []byte("secret")
+		c.timers = transaction.Timers{T1: long, T2: long, T4: long}
+		c.Calls = arriveFunc(func(c *Call) { s.arrive(id, c) })
+	})
+	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013"} {
+		d := phoneDN(number)
+		d.Disabled = number == "1011"
+		w.put(d)
+	}
+	w.put(&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+4930123"})
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{TimeoutMs: 1000}})
+	w.put(&configpb.DN{Number: "9100", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: s.place + "3.1:5060", Prefix: "+"}})
+	return w.run()
+}
+
+// arriveFunc is a Caller that decides at once.
+type arriveFunc func(*Call)
+
+func (f arriveFunc) Arrive(c *Call) { f(c) }
+
+// arrive is the call plane: the phones of a DN here, its owner, or the trunk.
+func (s *site) arrive(id string, c *Call) {
+	w := s.n1
+	if id == "n2" {
+		w = s.n2
+	}
+	number := dn.Number(c.Called())
+	st, _ := w.table.Get(number)
+	owner := w.machine.View().Node(string(st.Owner))
+	switch {
+	case strings.HasPrefix(c.Called(), "+"):
+		c.Send(Target{Trunk: TrunkHop{Addr: s.place + "3.1:5060", Number: c.Called()}}, nil, c.Pass)
+	case w.machine.View().DN(c.Called()) == nil:
+		c.Reject(404, "Not Found")
+	case st.State != dn.InSrv || owner == nil:
+		c.Reject(480, "DN is out of service")
+	case st.Owner == dn.Node(id):
+		c.Send(Target{Deliver: number}, nil, c.Pass)
+	default:
+		c.Send(Target{Node: NodeHop{SIPAddr: owner.GetSipAddr(), DN: number}}, nil, c.Pass)
+	}
+}
+
+// roster tells each node of itself, and of the others as what the line is.
+func (s *site) roster() {
+	line := &net.UDPAddr{IP: net.ParseIP(s.place + "0.9"), Port: 5060}
+	s.n1.node("n1", s.n1.server.UDPAddr())
+	s.n2.node("n2", s.n2.server.UDPAddr())
+	s.n1.node("n2", line)
+	s.n2.node("n1", line)
+	s.n1.node("n3", &net.UDPAddr{IP: net.ParseIP(s.place + "0.3"), Port: 5060})
+}
+
+func (s *site) phone(i int, name string) {
+	s.t.Helper()
+	addr, node, headers := fmt.Sprintf("%s1.%d:5062", s.place, i), s.n1.server.UDPAddr(), []string(nil)
+	switch name {
+	case "gateway":
+		addr = s.place + "3.1:5060"
+	case "stranger":
+		addr = s.place + "4.1:5060"
+	case "1003":
+		node = s.n2.server.UDPAddr()
+	case "1004":
+		p := &party{t: s.t, name: name}
+		p.own = &net.TCPAddr{IP: net.ParseIP(s.place + "1.4"), Port: 5062}
+		p.over(dialFrom(s.t, addr, s.n1.server.TCPAddr()))
+		s.add(p)
+		p.register(nil, "TCP", "Contact: <sip:1004@"+addr+";transport=tcp>")
+		return
+	}
+	p := phoneAt(s.t, name, addr)
+	s.add(p)
+	number, _, _ := strings.Cut(name, ".")
+	switch name {
+	case "gateway", "stranger":
+		return
+	case "edge":
+		p.name = "1007"
+		p.register(node, "UDP", "Contact: <sip:1007@192.0.2.7>", "Path: <sip:edge."+testRealm+";lr>, <sip:far.example.net;lr;x>", "Supported: path")
+		p.name = name
+		return
+	case "1006.a":
+		headers = []string{"Contact: <sip:1006@" + addr + ">;q=0.5"}
+	case "1006.b":
+		headers = []string{"Contact: <sip:1006@" + addr + ">;q=0.1"}
+	default:
+		headers = []string{"Contact: <sip:" + number + "@" + addr + ">"}
+	}
+	p.register(node, "UDP", headers...)
+}
+
+func (s *site) add(p *party) {
+	s.parties = append(s.parties, p)
+	s.byName[p.name] = p
+}
+
+// openLine opens the line between the nodes, which notes what passes it.
+func (s *site) openLine() {
+	c, err := net.ListenPacket("udp", s.place+"0.9:5060")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	p := &party{t: s.t, name: "line", own: c.LocalAddr()}
+	p.via = func(b []byte, to net.Addr) error {
+		_, err := c.WriteTo(b, to)
+		return err
+	}
+	n1, n2 := s.n1.server.UDPAddr(), s.n2.server.UDPAddr()
+	go datagramsOf(c, func(msg string, from net.Addr) {
+		switch from.String() {
+		case n1.String():
+			p.take("n1 to n2", msg)
+			_ = p.via([]byte(msg), n2)
+		case n2.String():
+			p.take("n2 to n1", msg)
+			_ = p.via([]byte(msg), n1)
+		default:
+			p.take("line", msg)
+		}
+	})
+	s.line = p
+	s.add(p)
+}
+
+// owners tells each node what the other ones own.
+func (s *site) owners() {
+	tell := func(w *world, from dn.Node, heard bool, numbers ...dn.Number) {
+		c, err := w.table.Sync(from, 1, false)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer c.Close()
+		for _, n := range numbers {
+			if _, err := c.Apply([]dn.Record{{Number: n, ClaimTime: 1, Seq: 1, State: dn.InSrv, Reason: dn.Registered, Since: 1}}, 0); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		if err := c.Synced(1); err != nil {
+			s.t.Fatal(err)
+		}
+		w.table.SetHeard(from, heard)
+	}
+	tell(s.n1, "n2", true, "1003")
+	tell(s.n2, "n1", true, "1001", "1002", "1004", "1005", "1006", "1007")
+	tell(s.n1, "n3", true, "1012")
+	s.n1.table.SetHeard("n3", false)
+	tell(s.n1, "n9", true, "1013")
+}
+
+// settle waits until all that was sent was served, twice along the longest way.
+func (s *site) settle() {
+	s.t.Helper()
+	for range 2 {
+		for _, w := range []*world{s.n1, s.n2} {
+			s.flushNode(w)
+			s.line.flush(s.line.own)
+		}
+	}
+	s.flushNode(s.n1)
+	for _, p := range s.parties {
+		p.flush(p.own)
+	}
+}
+
+func (s *site) flushNode(w *world) {
+	s.t.Helper()
+	before := s.control.flushed()
+	if err := s.control.via([]byte(flushRequest(s.control.own, "UDP", before)), w.server.UDPAddr()); err != nil {
+		s.t.Fatal(err)
+	}
+	until(s.t, "the node has served all", func() bool { return s.control.flushed() > before })
+}

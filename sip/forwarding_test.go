@@ -1,0 +1,152 @@
+package sip
+
+import (
+	"flag"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+var update = flag.Bool("update", false, "write transcripts anew, with what is received")
+
+// TestForwarding plays the transcripts: what goes in, and byte for byte what
+// comes out. go test ./sip -run TestForwarding -update writes them anew.
+func TestForwarding(t *testing.T) {
+	files, err := filepath.Glob("testdata/forwarding/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			s := newSite(t)
+			var all strings.Builder
+			for _, blocks := range scenarios(readTranscript(t, file)) {
+				want, got := join(blocks), join(s.play(blocks))
+				all.WriteString(got)
+				if got != want && !*update {
+					t.Errorf("%s: %s", strings.TrimSpace(blocks[0].head), difference(got, want))
+				}
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(strings.TrimRight(all.String(), "\n")+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func join(blocks []*block) string {
+	var b strings.Builder
+	for _, x := range blocks {
+		b.WriteString(x.String())
+	}
+	return b.String()
+}
+
+// play plays a scenario and returns it with what was received.
+func (s *site) play(blocks []*block) (out []*block) {
+	s.t.Helper()
+	symbols := newSymbols(s.place, "secret")
+	for i := 0; i < len(blocks); i++ {
+		b := blocks[i]
+		out = append(out, b)
+		switch {
+		case b.is(">>> "):
+			s.send(b, symbols)
+		case b.is("!!! "):
+			s.act(b.words())
+		default:
+			continue
+		}
+		expected := 0
+		for ; i+1 < len(blocks) && blocks[i+1].is("<<< "); i++ {
+			expected++
+		}
+		out = append(out, s.collect(expected, symbols)...)
+	}
+	return out
+}
+
+// send sends what a block says: "party to node".
+func (s *site) send(b *block, symbols *symbols) {
+	s.t.Helper()
+	w := b.words()
+	from := s.byName[w[0]]
+	if from == nil {
+		s.t.Fatalf("%s: no such party", b.head)
+	}
+	node := s.n1
+	if w[2] == "n2" {
+		node = s.n2
+	}
+	var to net.Addr = node.server.UDPAddr()
+	if err := from.via([]byte(symbols.real(from.fill(symbols.real(b.message())))), to); err != nil {
+		s.t.Errorf("%s: %v", b.head, err)
+	}
+}
+
+// stillness is how long nothing comes while a transcript is join anew.
+const stillness = 100 * time.Millisecond
+
+// collect waits for as many messages as are expected and takes all that came.
+func (s *site) collect(expected int, symbols *symbols) (out []*block) {
+	s.t.Helper()
+	total := func() (n int) {
+		for _, p := range s.parties {
+			n += p.received()
+		}
+		return n
+	}
+	if *update {
+		for before := -1; before != total(); <-time.After(stillness) {
+			before = total()
+		}
+	} else {
+		waitFor(2*time.Second, func() bool { return total() >= expected })
+	}
+	s.settle()
+	for _, p := range s.parties {
+		for _, r := range p.taken() {
+			p.learn(r.msg)
+			out = append(out, blockOf("<<< "+r.who, symbols.normal(r.msg)))
+		}
+	}
+	return out
+}
+
+// waitFor waits a while for a condition; what it waited for the caller looks at.
+func waitFor(within time.Duration, ok func() bool) {
+	deadline, tick := time.NewTimer(within), time.NewTicker(time.Millisecond)
+	defer deadline.Stop()
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// act does what no message does.
+func (s *site) act(words []string) {
+	s.t.Helper()
+	switch words[0] {
+	case "close": // a phone's connection
+		p := s.byName[words[1]]
+		p.tcp.Close()
+		until(s.t, "the node knows", func() bool { return s.n1.server.flows.len() == 0 })
+	case "lose": // the other node
+		s.n1.table.SetHeard(dn.Node(words[1]), false)
+	case "hear":
+		s.n1.table.SetHeard(dn.Node(words[1]), true)
+	default:
+		s.t.Fatalf("no action %q", words)
+	}
+}
