@@ -13,21 +13,23 @@ import (
 // party is one socket of a phone, a gateway, or the line between the nodes. It
 // keeps what it receives for the transcript.
 type party struct {
-	t    testing.TB
 	name string
 	via  func(b []byte, to net.Addr) error
 	own  net.Addr
 	tcp  net.Conn // nil over UDP
+
+	news chan struct{} // holds one token after something came
 
 	mu      sync.Mutex
 	got     []received
 	flushes int
 
 	// Of the script's own.
-	request, response string // the last ones that were received; no ACK
-	routes            []string
-	challenge         string
-	count             int // of the nonce's uses
+	requests  map[string]string // the last of each method; by "" of all
+	response  string            // the last one
+	routes    []string
+	challenge string
+	count     int // of the nonce's uses
 }
 
 type received struct{ who, msg string }
@@ -35,14 +37,15 @@ type received struct{ who, msg string }
 const flushMark = "flush"
 
 // phoneAt opens the UDP socket of a party.
-func phoneAt(t testing.TB, name, addr string) *party {
-	t.Helper()
+func (s *site) phoneAt(name, addr string) *party {
+	s.t.Helper()
+	t := s.t
 	c, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	p := &party{t: t, name: name, own: c.LocalAddr()}
+	p := &party{name: name, own: c.LocalAddr(), news: s.news}
 	p.via = func(b []byte, to net.Addr) error {
 		_, err := c.WriteTo(b, to)
 		return err
@@ -107,12 +110,41 @@ func readStreamed(r *bufio.Reader) (string, error) {
 
 func (p *party) take(who, msg string) {
 	p.mu.Lock()
+	defer p.tell()
 	defer p.mu.Unlock()
 	if msg == flushMark || headerOf(msg, "Call-ID") == flushMark {
 		p.flushes++
 		return
 	}
 	p.got = append(p.got, received{who, msg})
+}
+
+func (p *party) tell() {
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// until waits for what a party receives.
+func (s *site) until(what string, ok func() bool) {
+	s.t.Helper()
+	if !s.within(10*time.Second, ok) {
+		s.t.Fatalf("never: %s", what)
+	}
+}
+
+func (s *site) within(d time.Duration, ok func() bool) bool {
+	late := time.NewTimer(d)
+	defer late.Stop()
+	for !ok() {
+		select {
+		case <-late.C:
+			return false
+		case <-s.news:
+		}
+	}
+	return true
 }
 
 func (p *party) received() int {
@@ -138,8 +170,8 @@ func (p *party) flushed() int {
 
 // flush waits until all that lies in the party's socket was read; over TCP it
 // goes by way of the node.
-func (p *party) flush(to net.Addr) {
-	p.t.Helper()
+func (s *site) flush(p *party, to net.Addr) {
+	s.t.Helper()
 	before, what := p.flushed(), flushMark
 	if p.tcp != nil {
 		what, to = flushRequest(p.own, "TCP", before), nil
@@ -147,7 +179,7 @@ func (p *party) flush(to net.Addr) {
 	if err := p.via([]byte(what), to); err != nil {
 		return // its connection is closed
 	}
-	until(p.t, p.name+" has read all", func() bool { return p.flushed() > before })
+	s.until(p.name+" has read all", func() bool { return p.flushed() > before })
 }
 
 // flushRequest is an OPTIONS, which a node answers itself.
@@ -159,10 +191,11 @@ func flushRequest(from net.Addr, transport string, n int) string {
 // learn keeps what templates refer to.
 func (p *party) learn(msg string) {
 	if !strings.HasPrefix(msg, "SIP/2.0 ") {
-		if strings.HasPrefix(msg, "ACK ") {
-			return
+		method, _, _ := strings.Cut(msg, " ")
+		if method == "ACK" {
+			return // nobody answers it
 		}
-		p.request = msg
+		p.requests[method], p.requests[""] = msg, msg
 		if rr := headerLines(msg, "Record-Route"); rr != nil {
 			p.routes = rr
 		}
@@ -174,7 +207,7 @@ func (p *party) learn(msg string) {
 			p.challenge, p.count = c, 0
 		}
 	}
-	if rr := headerLines(msg, "Record-Route"); rr != nil {
+	if rr := headerLines(msg, "Record-Route"); rr != nil { // the last entry is the nearest
 		p.routes = nil
 		for _, l := range rr {
 			p.routes = append([]string{l}, p.routes...)
@@ -182,11 +215,17 @@ func (p *party) learn(msg string) {
 	}
 }
 
-// fill writes a message of the script as it goes out.
-func (p *party) fill(text string) string {
+// forget begins a scenario.
+func (p *party) forget() {
+	p.requests, p.response, p.routes = map[string]string{}, "", nil
+}
+
+// fill writes a message of the script as it goes out. A response answers the
+// last request of the method, of any for "".
+func (p *party) fill(text, method string) string {
 	from := p.response
 	if strings.HasPrefix(text, "SIP/2.0 ") {
-		from = p.request
+		from = p.requests[method]
 	}
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	var lines []string
@@ -224,18 +263,18 @@ func (p *party) value(line, msg string, length int) string {
 }
 
 // register registers the party's DN with headers.
-func (p *party) register(node net.Addr, transport string, headers ...string) {
-	p.t.Helper()
+func (s *site) register(p *party, node net.Addr, transport string, headers ...string) {
+	s.t.Helper()
 	number, _, _ := strings.Cut(p.name, ".")
 	r := reg{dn: number, callID: "register" + p.name, cseq: 1, headers: headers, transport: transport}
 	for want := 401; ; want = 200 {
 		if err := p.via([]byte(r.String()), node); err != nil {
-			p.t.Fatal(err)
+			s.t.Fatal(err)
 		}
-		until(p.t, p.name+" is answered", func() bool { return p.received() > 0 })
+		s.until(p.name+" is answered", func() bool { return p.received() > 0 })
 		got := p.taken()[0].msg
 		if !strings.HasPrefix(got, fmt.Sprintf("SIP/2.0 %d ", want)) {
-			p.t.Fatalf("%s: want %d, got\n%s", p.name, want, got)
+			s.t.Fatalf("%s: want %d, got\n%s", p.name, want, got)
 		}
 		p.learn(got)
 		if want == 200 {

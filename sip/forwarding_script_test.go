@@ -32,7 +32,9 @@ func (b *block) is(mark string) bool { return strings.HasPrefix(b.head, mark) }
 // words are those of the first line, without the mark.
 func (b *block) words() []string { return strings.Fields(b.head)[1:] }
 
-func (b *block) String() string { return strings.Join(append([]string{b.head}, b.lines...), "\n") + "\n\n" }
+func (b *block) String() string {
+	return strings.Join(append([]string{b.head}, b.lines...), "\n") + "\n\n"
+}
 
 // message is the block as it is on the wire.
 func (b *block) message() string {

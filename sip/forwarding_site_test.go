@@ -34,6 +34,7 @@ type site struct {
 	byName  map[string]*party
 	line    *party
 	control *party
+	news    chan struct{} // of all parties
 }
 
 // long is longer than any transcript plays.
@@ -41,10 +42,10 @@ const long = 30 * time.Second
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, place: freePlace(t), byName: map[string]*party{}}
+	s := &site{t: t, place: freePlace(t), byName: map[string]*party{}, news: make(chan struct{}, 1)}
 	s.n1, s.n2 = s.node("n1", 1), s.node("n2", 2)
 	s.roster()
-	s.control = phoneAt(t, "control", s.place+"9.9:5062")
+	s.control = s.phoneAt("control", s.place+"9.9:5062")
 	for i, name := range []string{"1001", "1002", "1003", "1004", "1005.a", "1005.b", "1006.a", "1006.b", "edge", "gateway", "stranger"} {
 		s.phone(i+1, name)
 	}
@@ -137,14 +138,14 @@ func (s *site) phone(i int, name string) {
 	case "1003":
 		node = s.n2.server.UDPAddr()
 	case "1004":
-		p := &party{t: s.t, name: name}
+		p := &party{name: name, news: s.news}
 		p.own = &net.TCPAddr{IP: net.ParseIP(s.place + "1.4"), Port: 5062}
 		p.over(dialFrom(s.t, addr, s.n1.server.TCPAddr()))
 		s.add(p)
-		p.register(nil, "TCP", "Contact: <sip:1004@"+addr+";transport=tcp>")
+		s.register(p, nil, "TCP", "Contact: <sip:1004@"+addr+";transport=tcp>")
 		return
 	}
-	p := phoneAt(s.t, name, addr)
+	p := s.phoneAt(name, addr)
 	s.add(p)
 	number, _, _ := strings.Cut(name, ".")
 	switch name {
@@ -152,7 +153,7 @@ func (s *site) phone(i int, name string) {
 		return
 	case "edge":
 		p.name = "1007"
-		p.register(node, "UDP", "Contact: <sip:1007@192.0.2.7>", "Path: <sip:edge."+testRealm+";lr>, <sip:far.example.net;lr;x>", "Supported: path")
+		s.register(p, node, "UDP", "Contact: <sip:1007@192.0.2.7>", "Path: <sip:edge."+testRealm+";lr>, <sip:far.example.net;lr;x>", "Supported: path")
 		p.name = name
 		return
 	case "1006.a":
@@ -162,10 +163,11 @@ func (s *site) phone(i int, name string) {
 	default:
 		headers = []string{"Contact: <sip:" + number + "@" + addr + ">"}
 	}
-	p.register(node, "UDP", headers...)
+	s.register(p, node, "UDP", headers...)
 }
 
 func (s *site) add(p *party) {
+	p.forget()
 	s.parties = append(s.parties, p)
 	s.byName[p.name] = p
 }
@@ -177,7 +179,7 @@ func (s *site) openLine() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
-	p := &party{t: s.t, name: "line", own: c.LocalAddr()}
+	p := &party{name: "line", own: c.LocalAddr(), news: s.news}
 	p.via = func(b []byte, to net.Addr) error {
 		_, err := c.WriteTo(b, to)
 		return err
@@ -230,12 +232,12 @@ func (s *site) settle() {
 	for range 2 {
 		for _, w := range []*world{s.n1, s.n2} {
 			s.flushNode(w)
-			s.line.flush(s.line.own)
+			s.flush(s.line, s.line.own)
 		}
 	}
 	s.flushNode(s.n1)
 	for _, p := range s.parties {
-		p.flush(p.own)
+		s.flush(p, p.own)
 	}
 }
 
@@ -245,5 +247,5 @@ func (s *site) flushNode(w *world) {
 	if err := s.control.via([]byte(flushRequest(s.control.own, "UDP", before)), w.server.UDPAddr()); err != nil {
 		s.t.Fatal(err)
 	}
-	until(s.t, "the node has served all", func() bool { return s.control.flushed() > before })
+	s.until("the node has served all", func() bool { return s.control.flushed() > before })
 }

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"flag"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +52,9 @@ func join(blocks []*block) string {
 func (s *site) play(blocks []*block) (out []*block) {
 	s.t.Helper()
 	symbols := newSymbols(s.place, "secret")
+	for _, p := range s.parties {
+		p.forget()
+	}
 	for i := 0; i < len(blocks); i++ {
 		b := blocks[i]
 		out = append(out, b)
@@ -73,7 +75,8 @@ func (s *site) play(blocks []*block) (out []*block) {
 	return out
 }
 
-// send sends what a block says: "party to node".
+// send sends what a block says: "party to node", and of a response perhaps "on
+// method", which it answers.
 func (s *site) send(b *block, symbols *symbols) {
 	s.t.Helper()
 	w := b.words()
@@ -85,14 +88,18 @@ func (s *site) send(b *block, symbols *symbols) {
 	if w[2] == "n2" {
 		node = s.n2
 	}
-	var to net.Addr = node.server.UDPAddr()
-	if err := from.via([]byte(symbols.real(from.fill(symbols.real(b.message())))), to); err != nil {
+	method := ""
+	if len(w) == 5 {
+		method = w[4]
+	}
+	msg := symbols.real(from.fill(symbols.real(b.message()), method))
+	if err := from.via([]byte(msg), node.server.UDPAddr()); err != nil {
 		s.t.Errorf("%s: %v", b.head, err)
 	}
 }
 
 // stillness is how long nothing comes while a transcript is join anew.
-const stillness = 100 * time.Millisecond
+const stillness = 30 * time.Millisecond
 
 // collect waits for as many messages as are expected and takes all that came.
 func (s *site) collect(expected int, symbols *symbols) (out []*block) {
@@ -108,7 +115,7 @@ func (s *site) collect(expected int, symbols *symbols) (out []*block) {
 			before = total()
 		}
 	} else {
-		waitFor(2*time.Second, func() bool { return total() >= expected })
+		s.within(2*time.Second, func() bool { return total() >= expected })
 	}
 	s.settle()
 	for _, p := range s.parties {
@@ -118,20 +125,6 @@ func (s *site) collect(expected int, symbols *symbols) (out []*block) {
 		}
 	}
 	return out
-}
-
-// waitFor waits a while for a condition; what it waited for the caller looks at.
-func waitFor(within time.Duration, ok func() bool) {
-	deadline, tick := time.NewTimer(within), time.NewTicker(time.Millisecond)
-	defer deadline.Stop()
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // act does what no message does.
