@@ -30,11 +30,11 @@ type site struct {
 	t       testing.TB
 	place   string
 	n1, n2  *world
-	parties []*party
-	byName  map[string]*party
-	line    *party
-	control *party
-	news    chan struct{} // of all parties
+	stations []*station
+	byName  map[string]*station
+	line    *station
+	control *station
+	news    chan struct{} // of all stations
 }
 
 // long is longer than any transcript plays.
@@ -42,7 +42,7 @@ const long = 30 * time.Second
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, place: freePlace(t), byName: map[string]*party{}, news: make(chan struct{}, 1)}
+	s := &site{t: t, place: freePlace(t), byName: map[string]*station{}, news: make(chan struct{}, 1)}
 	s.n1, s.n2 = s.node("n1", 1), s.node("n2", 2)
 	s.roster()
 	s.control = s.phoneAt("control", s.place+"9.9:5062")
@@ -138,7 +138,7 @@ func (s *site) phone(i int, name string) {
 	case "1003":
 		node = s.n2.server.UDPAddr()
 	case "1004":
-		p := &party{name: name, news: s.news}
+		p := &station{name: name, news: s.news}
 		p.own = &net.TCPAddr{IP: net.ParseIP(s.place + "1.4"), Port: 5062}
 		p.over(dialFrom(s.t, addr, s.n1.server.TCPAddr()))
 		s.add(p)
@@ -166,9 +166,9 @@ func (s *site) phone(i int, name string) {
 	s.register(p, node, "UDP", headers...)
 }
 
-func (s *site) add(p *party) {
+func (s *site) add(p *station) {
 	p.forget()
-	s.parties = append(s.parties, p)
+	s.stations = append(s.stations, p)
 	s.byName[p.name] = p
 }
 
@@ -179,7 +179,7 @@ func (s *site) openLine() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
-	p := &party{name: "line", own: c.LocalAddr(), news: s.news}
+	p := &station{name: "line", own: c.LocalAddr(), news: s.news}
 	p.via = func(b []byte, to net.Addr) error {
 		_, err := c.WriteTo(b, to)
 		return err
@@ -236,7 +236,7 @@ func (s *site) settle() {
 		}
 	}
 	s.flushNode(s.n1)
-	for _, p := range s.parties {
+	for _, p := range s.stations {
 		s.flush(p, p.own)
 	}
 }

@@ -52,7 +52,7 @@ func join(blocks []*block) string {
 func (s *site) play(blocks []*block) (out []*block) {
 	s.t.Helper()
 	symbols := newSymbols(s.place, "secret")
-	for _, p := range s.parties {
+	for _, p := range s.stations {
 		p.forget()
 	}
 	for i := 0; i < len(blocks); i++ {
@@ -75,14 +75,14 @@ func (s *site) play(blocks []*block) (out []*block) {
 	return out
 }
 
-// send sends what a block says: "party to node", and of a response perhaps "on
+// send sends what a block says: "station to node", and of a response perhaps "on
 // method", which it answers.
 func (s *site) send(b *block, symbols *symbols) {
 	s.t.Helper()
 	w := b.words()
 	from := s.byName[w[0]]
 	if from == nil {
-		s.t.Fatalf("%s: no such party", b.head)
+		s.t.Fatalf("%s: no such station", b.head)
 	}
 	node := s.n1
 	if w[2] == "n2" {
@@ -105,7 +105,7 @@ const stillness = 30 * time.Millisecond
 func (s *site) collect(expected int, symbols *symbols) (out []*block) {
 	s.t.Helper()
 	total := func() (n int) {
-		for _, p := range s.parties {
+		for _, p := range s.stations {
 			n += p.received()
 		}
 		return n
@@ -118,7 +118,7 @@ func (s *site) collect(expected int, symbols *symbols) (out []*block) {
 		s.within(2*time.Second, func() bool { return total() >= expected })
 	}
 	s.settle()
-	for _, p := range s.parties {
+	for _, p := range s.stations {
 		for _, r := range p.taken() {
 			p.learn(r.msg)
 			out = append(out, blockOf("<<< "+r.who, symbols.normal(r.msg)))

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// party is one socket of a phone, a gateway, or the line between the nodes. It
+// station is one socket of a phone, a gateway, or the line between the nodes. It
 // keeps what it receives for the transcript.
-type party struct {
+type station struct {
 	name string
 	via  func(b []byte, to net.Addr) error
 	own  net.Addr
@@ -36,8 +36,8 @@ type received struct{ who, msg string }
 
 const flushMark = "flush"
 
-// phoneAt opens the UDP socket of a party.
-func (s *site) phoneAt(name, addr string) *party {
+// phoneAt opens the UDP socket of a station.
+func (s *site) phoneAt(name, addr string) *station {
 	s.t.Helper()
 	t := s.t
 	c, err := net.ListenPacket("udp", addr)
@@ -45,7 +45,7 @@ func (s *site) phoneAt(name, addr string) *party {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	p := &party{name: name, own: c.LocalAddr(), news: s.news}
+	p := &station{name: name, own: c.LocalAddr(), news: s.news}
 	p.via = func(b []byte, to net.Addr) error {
 		_, err := c.WriteTo(b, to)
 		return err
@@ -65,8 +65,8 @@ func datagramsOf(c net.PacketConn, take func(string, net.Addr)) {
 	}
 }
 
-// over has the party talk by a connection that it opened.
-func (p *party) over(c net.Conn) {
+// over has the station talk by a connection that it opened.
+func (p *station) over(c net.Conn) {
 	p.tcp = c
 	p.via = func(b []byte, _ net.Addr) error {
 		_, err := c.Write(b)
@@ -108,7 +108,7 @@ func readStreamed(r *bufio.Reader) (string, error) {
 	return head.String() + string(body), nil
 }
 
-func (p *party) take(who, msg string) {
+func (p *station) take(who, msg string) {
 	p.mu.Lock()
 	defer p.tell()
 	defer p.mu.Unlock()
@@ -119,14 +119,14 @@ func (p *party) take(who, msg string) {
 	p.got = append(p.got, received{who, msg})
 }
 
-func (p *party) tell() {
+func (p *station) tell() {
 	select {
 	case p.news <- struct{}{}:
 	default:
 	}
 }
 
-// until waits for what a party receives.
+// until waits for what a station receives.
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
 	if !s.within(10*time.Second, ok) {
@@ -147,14 +147,14 @@ func (s *site) within(d time.Duration, ok func() bool) bool {
 	return true
 }
 
-func (p *party) received() int {
+func (p *station) received() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.got)
 }
 
 // taken empties what was received.
-func (p *party) taken() []received {
+func (p *station) taken() []received {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	got := p.got
@@ -162,15 +162,15 @@ func (p *party) taken() []received {
 	return got
 }
 
-func (p *party) flushed() int {
+func (p *station) flushed() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.flushes
 }
 
-// flush waits until all that lies in the party's socket was read; over TCP it
+// flush waits until all that lies in the station's socket was read; over TCP it
 // goes by way of the node.
-func (s *site) flush(p *party, to net.Addr) {
+func (s *site) flush(p *station, to net.Addr) {
 	s.t.Helper()
 	before, what := p.flushed(), flushMark
 	if p.tcp != nil {
@@ -189,7 +189,7 @@ func flushRequest(from net.Addr, transport string, n int) string {
 }
 
 // learn keeps what templates refer to.
-func (p *party) learn(msg string) {
+func (p *station) learn(msg string) {
 	if !strings.HasPrefix(msg, "SIP/2.0 ") {
 		method, _, _ := strings.Cut(msg, " ")
 		if method == "ACK" {
@@ -216,13 +216,13 @@ func (p *party) learn(msg string) {
 }
 
 // forget begins a scenario.
-func (p *party) forget() {
+func (p *station) forget() {
 	p.requests, p.response, p.routes = map[string]string{}, "", nil
 }
 
 // fill writes a message of the script as it goes out. A response answers the
 // last request of the method, of any for "".
-func (p *party) fill(text, method string) string {
+func (p *station) fill(text, method string) string {
 	from := p.response
 	if strings.HasPrefix(text, "SIP/2.0 ") {
 		from = p.requests[method]
@@ -251,7 +251,7 @@ func (p *party) fill(text, method string) string {
 }
 
 // value fills in what only the run knows.
-func (p *party) value(line, msg string, length int) string {
+func (p *station) value(line, msg string, length int) string {
 	line = strings.ReplaceAll(line, "{length}", fmt.Sprint(length))
 	if !strings.Contains(line, "{credentials}") {
 		return line
@@ -262,8 +262,8 @@ func (p *party) value(line, msg string, length int) string {
 	return strings.ReplaceAll(line, "{credentials}", authorizeFor(method, p.challenge, user, "pw"+user, p.count))
 }
 
-// register registers the party's DN with headers.
-func (s *site) register(p *party, node net.Addr, transport string, headers ...string) {
+// register registers the station's DN with headers.
+func (s *site) register(p *station, node net.Addr, transport string, headers ...string) {
 	s.t.Helper()
 	number, _, _ := strings.Cut(p.name, ".")
 	r := reg{dn: number, callID: "register" + p.name, cseq: 1, headers: headers, transport: transport}
