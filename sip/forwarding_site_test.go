@@ -27,14 +27,14 @@ import (
 // of a node that is not in the roster, 2001 of an agent with a telephone
 // elsewhere, 9000 a routing point.
 type site struct {
-	t       testing.TB
-	place   string
-	n1, n2  *world
+	t        testing.TB
+	place    string
+	n1, n2   *world
 	stations []*station
-	byName  map[string]*station
-	line    *station
-	control *station
-	news    chan struct{} // of all stations
+	byName   map[string]*station
+	line     *station
+	control  *station
+	news     chan struct{} // of all stations
 }
 
 // long is longer than any transcript plays.
