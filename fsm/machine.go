@@ -36,6 +36,8 @@ type Machine struct {
 	store *store
 	view  atomic.Pointer[View]
 
+	restores atomic.Uint64
+
 	mu        sync.Mutex
 	watchers  map[*Watcher]struct{}
 	published chan struct{} // closed and replaced when the View changes
@@ -225,9 +227,13 @@ func (m *Machine) Restore(in io.ReadCloser) error {
 		return m.fail(err)
 	}
 	m.publish(v, []applied{{changes: Changes{All: true}}})
+	m.restores.Add(1)
 	m.log.Info("configuration replaced by a snapshot", "index", index, "dns", v.NumDNs())
 	return nil
 }
+
+// Restores counts the snapshots that replaced the View since the Machine was opened.
+func (m *Machine) Restores() uint64 { return m.restores.Load() }
 
 // ApplyCommand applies the command as the entry behind the last one: for a
 // machine that no Raft group feeds, as in the tests of those who read it.

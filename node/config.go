@@ -53,6 +53,8 @@ type Config struct {
 	// SIPRate is how many new calls and registrations are taken in a second;
 	// more are answered 503. 0 is no limit.
 	SIPRate int
+	// SnapshotAfter as in consensus.Config; 0 means its default.
+	SnapshotAfter uint64
 	// Dev lets `sipcluster dev` cut this node's links, and opens /debug/pprof.
 	Dev bool
 	// Debug opens /debug/pprof.

@@ -34,6 +34,7 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	for code, v := range st.Rejects {
 		emit(api.Sample{Name: "sip_rejects_total", Help: "Final answers of 300 and up.", Counter: true, Label: "code", LabelValue: strconv.Itoa(code), Value: float64(v)})
 	}
+	count("configuration_restores_total", "Snapshots that replaced this node's configuration.", s.n.machine.Restores())
 	count("gossip_doubted_total", "Gossip verdicts not believed because this process had stood still.", s.n.gossip.Doubted())
 	for _, p := range s.n.mesh.Status() {
 		peer := func(name, help string, v uint64) {

@@ -247,7 +247,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	var err error
 	n.group, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine,
+		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
 		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Log: n.log,
 	})
 	if err != nil {

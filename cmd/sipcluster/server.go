@@ -78,7 +78,7 @@ func (s *serverFlags) config(c *cli) (node.Config, error) {
 		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, Origins: s.sipOrigins,
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,
 		Bootstrap: s.bootstrap, Join: s.join, JoinTimeout: s.joinTimeout, Realm: s.realm,
-		ClusterKey: key, LinkTimeout: s.linkTimeout, SIPRate: s.sipRate,
+		ClusterKey: key, LinkTimeout: s.linkTimeout, SIPRate: s.sipRate, SnapshotAfter: s.snapshotAfter,
 		Dev: s.dev, Debug: s.debug, Version: buildVersion(), Log: log,
 	}, nil
 }

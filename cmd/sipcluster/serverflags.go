@@ -29,6 +29,7 @@ type serverFlags struct {
 	realm, clusterKeyFile                        string
 	linkTimeout                                  time.Duration
 	sipRate                                      int
+	snapshotAfter                                uint64
 	logLevel, logFormat                          string
 	dev, debug                                   bool
 }
@@ -62,6 +63,8 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.debug, "debug", false, "serve /debug/pprof at the HTTP port")
 	f.BoolVar(&s.dev, "dev", false, "")
 	_ = f.MarkHidden("dev")
+	f.Uint64Var(&s.snapshotAfter, "raft-snapshot-after", 0, "") // for laboratories: log entries
+	_ = f.MarkHidden("raft-snapshot-after")
 }
 
 // fill sets the flags that the command line left out, from the environment and

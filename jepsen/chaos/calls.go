@@ -21,13 +21,14 @@ const (
 // telephones of the run, the same at each call.
 func (r *run1) telephones() []*workload.Telephone {
 	var all []*workload.Telephone
-	numbers := []string{routingPoint, routingPoint}
+	numbers := []string{routingPoint, routingPoint, routedPoint, routedPoint, routedPoint}
 	for i := range r.nodes * telephonesAtNode {
 		numbers = append(numbers, telephone(i))
 	}
 	for i := range r.nodes * telephonesAtNode {
 		all = append(all, &workload.Telephone{
-			Site: r.site, DN: telephone(i), Password: fmt.Sprintf("secret-%d", i), Node: r.cluster.Nodes()[i%r.nodes], Numbers: numbers, Every: callEvery,
+			Site: r.site, DN: telephone(i), Password: fmt.Sprintf("secret-%d", i), Node: r.cluster.Nodes()[i%r.nodes], Every: callEvery,
+			Numbers: append(numbers[:len(numbers):len(numbers)], outside(i%r.nodes)),
 		})
 	}
 	return all
@@ -44,6 +45,7 @@ func (r *run1) configureCalls(ctx context.Context, n *cluster.Node) error {
 			Number: routingPoint, Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: agentGroup},
 		}}},
 	}}
+	req.Mutations = append(req.Mutations, r.clientObjects()...)
 	for i, t := range r.telephones() {
 		d := cluster.SIPDN(t.DN, realm, t.Password)
 		if i >= r.nodes*(telephonesAtNode-1) {

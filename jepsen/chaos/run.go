@@ -98,9 +98,11 @@ func (r *run1) live(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.cluster, err = cluster.New(ctx, cluster.Config{
-		Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: []string{"--realm", realm},
-	})
+	args, err := r.serverArgs()
+	if err != nil {
+		return err
+	}
+	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args})
 	if err != nil {
 		return err
 	}

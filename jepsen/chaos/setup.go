@@ -98,6 +98,9 @@ func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 			_, err := n.Configuration().GetDN(ctx, &configpb.GetDNRequest{Number: dns[len(dns)-1].GetNumber()})
 			return err
 		})
+		if err == nil {
+			err = r.site.Dump(ctx, n, false)
+		}
 		if err != nil {
 			return err
 		}
@@ -138,7 +141,16 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, w := range r.routers() {
 		g.run(func() error { return w.Run(ctx) })
 	}
-	calls := &workload.Calls{Telephones: r.telephones()}
+	for _, f := range r.flows() {
+		g.run(func() error { return f.Run(ctx) })
+	}
+	for _, e := range r.errands() {
+		g.run(func() error { return e.Run(ctx) })
+	}
+	for _, w := range r.callRouters() {
+		g.run(func() error { return w.Run(ctx) })
+	}
+	calls := r.callers()
 	g.run(func() error { return calls.Run(ctx) })
 	values := &workload.Values{}
 	for i := range administrators {
@@ -161,6 +173,8 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { return o.Run(ctx) })
 		t := &workload.StatServer{Site: r.site, Name: "tlib-" + n.Name(), Node: n, Prefix: phonePrefix}
 		g.run(func() error { return t.Run(ctx) })
+		h := &workload.Holds{Site: r.site, Node: n, Every: holdsEvery, Prefix: agentPrefix}
+		g.run(func() error { h.Run(ctx); return nil })
 		c := &workload.CallWatch{Site: r.site, Name: "calls-" + n.Name(), Node: n}
 		g.run(func() error { return c.Run(ctx) })
 	}

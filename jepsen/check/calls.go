@@ -107,6 +107,10 @@ func callText(op *history.Op) string {
 		return fmt.Sprintf("the call of %s rings at %s", op.From, op.Key)
 	case history.Talk:
 		return fmt.Sprintf("%s talks to %s", op.Key, op.From)
+	case history.Route:
+		return fmt.Sprintf("the router %s sends call %s to %s", op.Arg, op.Result, op.Key)
+	case history.Errand:
+		return fmt.Sprintf("%s to DN %s", op.From, op.Key)
 	default:
 		return fmt.Sprintf("%s of %s", op.From, op.Key)
 	}

@@ -171,9 +171,9 @@ func opEvent(op *history.Op) Event {
 		if op.Expires > 0 {
 			text += fmt.Sprintf(", for %v", op.Expires)
 		}
-	case history.RegisterAddress, history.UnregisterAddress, history.HangUp, history.Reserve, history.Release, history.Agent:
+	case history.RegisterAddress, history.UnregisterAddress, history.RegisterFlow, history.UnregisterFlow, history.HangUp, history.Reserve, history.Release, history.Agent:
 		text = sessionText(op)
-	case history.Enrol, history.Dial, history.Ring, history.Talk, history.Within:
+	case history.Enrol, history.Dial, history.Ring, history.Talk, history.Within, history.Route, history.Errand:
 		text = callText(op)
 	case history.Swap:
 		text = fmt.Sprintf("swap %s from %q to %q", op.Key, op.From, op.Arg)

@@ -87,7 +87,7 @@ func sessionText(op *history.Op) string {
 	case history.Reserve:
 		return fmt.Sprintf("reserve DN %s for %v", op.Key, op.Expires)
 	case history.HangUp:
-		return fmt.Sprintf("the gateway %s of DN %s is gone", op.Arg, op.Key)
+		return fmt.Sprintf("the gateway or connection %s of DN %s is gone", op.Arg, op.Key)
 	default:
 		return fmt.Sprintf("%s DN %s", op.Kind, op.Key)
 	}

@@ -17,7 +17,7 @@ type registration struct {
 	certain Span
 	// end is the last time at which its binding can still be there.
 	end time.Duration
-	// session: by a desktop gateway, with whose session it ends.
+	// session: by a desktop gateway or over a connection, with which it ends.
 	session bool
 }
 
@@ -55,9 +55,9 @@ func truths(m *model) map[string]*truth {
 		case op.Outcome == history.Fail:
 		case op.Kind == history.Register:
 			get(op.Key).regs = append(get(op.Key).regs, &registration{Op: op, latest: m.latest(op)})
-		case op.Kind == history.RegisterAddress:
+		case op.Kind == history.RegisterAddress, op.Kind == history.RegisterFlow:
 			get(op.Key).regs = append(get(op.Key).regs, &registration{Op: op, latest: m.latestInSession(op), session: true})
-		case op.Kind == history.UnregisterAddress, op.Kind == history.HangUp:
+		case op.Kind == history.UnregisterAddress, op.Kind == history.UnregisterFlow, op.Kind == history.HangUp:
 			get(op.Key).unreg = append(get(op.Key).unreg, &registration{Op: op, latest: m.latestInSession(op), session: true})
 		case op.Kind == history.Unregister:
 			get(op.Key).unreg = append(get(op.Key).unreg, &registration{Op: op, latest: m.latest(op)})

@@ -4,7 +4,9 @@ package history
 // which is the same along the whole way of a call.
 const (
 	// Enrol registers the telephone Key at Node: it stays there and only makes
-	// calls, and nobody looks for it in tables.
+	// calls, and nobody looks for it in tables. Arg Trunk: it is a telephone
+	// outside, Key its number, behind a gateway at Node that registers nowhere:
+	// the node answered it.
 	Enrol Kind = "enrol"
 	// Dial: the telephone From calls the number Key by way of Node. Ok when it was
 	// answered, failed with Code otherwise: 487 when the caller gave up.
@@ -18,7 +20,13 @@ const (
 	Talk Kind = "talk"
 	// Within is a request within a call by the telephone Key: From is its method.
 	Within Kind = "within"
+	// Route: the router Arg sends the call Result, which waits at a routing point
+	// of Node, to the DN Key: ok when it left the routing point.
+	Route Kind = "route"
 )
+
+// Trunk is the Arg of an Enrol of a telephone outside.
+const Trunk = "trunk"
 
 // What the observer of a node's calls was told, or did. It follows calls alone.
 const (

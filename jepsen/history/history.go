@@ -129,6 +129,7 @@ type History struct {
 	Polls    []Poll
 	Items    []Item
 	Statuses []Status
+	Holds    []Holds
 	Dumps    []Dump
 	Faults   []Fault
 	Lives    []Life

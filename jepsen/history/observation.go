@@ -83,6 +83,16 @@ type Item struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Holds is one whole look at which of the agents that only routers want a node
+// shows as reserved, at some time between Asked and Answered.
+type Holds struct {
+	Asked    time.Duration `json:"-"`
+	Answered time.Duration `json:"to"`
+	Node     string        `json:"node"`
+	// DNs that are reserved, for whomever.
+	DNs []string `json:"dns"`
+}
+
 // Status is how a node saw the cluster, at some time between Asked and Answered.
 type Status struct {
 	Asked    time.Duration `json:"-"`
@@ -98,7 +108,10 @@ type Status struct {
 	// Refused counts what the node was told by a peer and had no right to say;
 	// it starts anew with the process. nil: not known.
 	Refused *uint64 `json:"refused,omitempty"`
-	Error   string  `json:"error,omitempty"`
+	// Restores counts the snapshots that replaced the node's configuration; it
+	// starts anew with the process.
+	Restores uint64 `json:"restores,omitempty"`
+	Error    string `json:"error,omitempty"`
 }
 
 // Peer as a node sees it.
@@ -115,7 +128,10 @@ type Dump struct {
 	Answered time.Duration `json:"to"`
 	Node     string        `json:"node"`
 	// Final: read after the last fault was healed and everybody caught up.
-	Final   bool    `json:"final,omitempty"`
+	Final bool `json:"final,omitempty"`
+	// Objects are all of them, as "kind/name", with a checksum of what the node
+	// says of each.
+	Objects []Entry `json:"objects,omitempty"`
 	Index   uint64  `json:"index,omitempty"`
 	Digest  string  `json:"digest,omitempty"`
 	Entries []Entry `json:"entries,omitempty"`

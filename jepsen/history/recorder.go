@@ -85,6 +85,12 @@ func (r *Recorder) Poll(p Poll) {
 	r.append(encode(&entry{At: p.Asked, Poll: &p}))
 }
 
+// Holds records a look at the reserved agents; Asked and Answered as in Poll.
+func (r *Recorder) Holds(h Holds) {
+	h.Answered = r.Now()
+	r.write(&entry{At: h.Asked, Holds: &h})
+}
+
 // Status records a node's view of the cluster; Asked and Answered as in Poll.
 func (r *Recorder) Status(s Status) {
 	s.Answered = r.Now()

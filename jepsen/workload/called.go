@@ -35,23 +35,32 @@ func (w *Telephone) rings(ctx context.Context, c *siptest.Call, part string) {
 		return
 	}
 	defer w.engaged.Store(false)
-	if r.IntN(10) == 0 {
+	answer, there := w.answersAfter(r)
+	if !there && r.IntN(3) > 0 {
 		w.refuse(op, c, 486, "Busy Here")
 		return
 	}
 	_ = c.Ring()
-	answer := between(r, 20*time.Millisecond, 800*time.Millisecond)
-	switch p := r.IntN(20); {
-	case p == 0:
-		answer = 4 * ringOut // nobody is there
-	case p < 4:
-		answer = between(r, time.Second, 5*time.Second)
-	}
-	if waits(ctx, c, answer, "CANCEL") != "" || ctx.Err() != nil || answer > ringOut {
+	if waits(ctx, c, answer, "CANCEL") != "" || ctx.Err() != nil || !there {
 		w.refuse(op, c, 487, "Request Terminated")
 		return
 	}
 	w.answer(op, c, part, r)
+}
+
+// answersAfter is how long it rings, and whether somebody is there at all.
+func (w *Telephone) answersAfter(r *rand.Rand) (d time.Duration, there bool) {
+	p := r.IntN(20)
+	switch {
+	case w.Rings > 0:
+		return w.Rings, true
+	case p < 3:
+		return 4 * ringOut, false
+	case p < 6:
+		return between(r, time.Second, 5*time.Second), true
+	default:
+		return between(r, 20*time.Millisecond, 800*time.Millisecond), true
+	}
 }
 
 func (w *Telephone) refuse(op history.Op, c *siptest.Call, code int, reason string) {

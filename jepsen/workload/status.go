@@ -44,7 +44,7 @@ func (w *Status) Run(ctx context.Context) {
 			s.Error = status.Convert(err).Message()
 		} else {
 			fill(&s, answer)
-			s.Refused = w.refused(ask)
+			w.count(ask, &s)
 		}
 		w.Record.Status(s)
 	})
@@ -58,28 +58,31 @@ func fill(s *history.Status, answer *tcpb.StatusResponse) {
 	}
 }
 
-// refused reads the counter of what peers had no right to say; nil
-// without an answer.
-func (w *Status) refused(ctx context.Context) *uint64 {
+// count reads the node's counters: of what peers had no right to say, and of
+// snapshots that it took.
+func (w *Status) count(ctx context.Context, s *history.Status) {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.Cluster.Visitor().Dial}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/metrics", w.Node.Addr(cluster.HTTPPort)), nil)
 	if err != nil {
-		return nil
+		return
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil
+		return
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, _ := io.ReadAll(res.Body)
 	for line := range strings.Lines(string(text)) {
-		if v, ok := strings.CutPrefix(line, "sipcluster_records_rejected_total "); ok {
-			if n, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil {
-				return proto.Uint64(uint64(n))
-			}
+		name, v, _ := strings.Cut(line, " ")
+		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+		switch {
+		case err != nil:
+		case name == "sipcluster_records_rejected_total":
+			s.Refused = proto.Uint64(uint64(n))
+		case name == "sipcluster_configuration_restores_total":
+			s.Restores = uint64(n)
 		}
 	}
-	return nil
 }
 
 // Dump records a node's whole configuration.
@@ -102,7 +105,7 @@ func (s *Site) dump(ctx context.Context, n *cluster.Node, d *history.Dump) error
 		if err != nil {
 			return err
 		}
-		if d.Entries, d.Digest, err = export(ctx, n); err != nil {
+		if err = export(ctx, n, d); err != nil {
 			return err
 		}
 		after, err := n.Status(ctx)
@@ -118,37 +121,39 @@ func (s *Site) dump(ctx context.Context, n *cluster.Node, d *history.Dump) error
 }
 
 // export reads the node's own copy of everything.
-func export(ctx context.Context, n *cluster.Node) ([]history.Entry, string, error) {
+func export(ctx context.Context, n *cluster.Node, d *history.Dump) error {
 	stream, err := n.Configuration().Export(ctx, &configpb.ExportRequest{Secrets: true})
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	var entries []history.Entry
+	d.Entries, d.Objects = nil, nil
 	digest := sha256.New()
-	add := func(m proto.Message) {
+	add := func(kind, name string, m proto.Message) {
 		b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m) // our own messages marshal
 		_, _ = fmt.Fprintf(digest, "%d:", len(b))
 		_, _ = digest.Write(b)
+		d.Objects = append(d.Objects, history.Entry{Key: kind + "/" + name, Value: fmt.Sprintf("%x", sha256.Sum256(b))[:16]})
 	}
 	for {
 		part, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return entries, fmt.Sprintf("%x", digest.Sum(nil)[:12]), nil
+			d.Digest = fmt.Sprintf("%x", digest.Sum(nil)[:12])
+			return nil
 		} else if err != nil {
-			return nil, "", err
+			return err
 		}
 		if part.GetOptions() != nil {
-			add(part.GetOptions())
+			add("options", "", part.GetOptions())
 		}
 		for _, x := range part.GetNodes() {
-			add(x)
+			add("node", x.GetId(), x)
 		}
 		for _, x := range part.GetGroups() {
-			add(x)
+			add("group", x.GetName(), x)
 		}
 		for _, x := range part.GetDns() {
-			if add(x); isEntry(x) {
-				entries = append(entries, history.Entry{Key: x.GetNumber(), Value: valueOf(x)})
+			if add("dn", x.GetNumber(), x); isEntry(x) {
+				d.Entries = append(d.Entries, history.Entry{Key: x.GetNumber(), Value: valueOf(x)})
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,14 @@ type Telephone struct {
 	Numbers []string
 	// Every is the mean time between two calls that it places.
 	Every time.Duration
+	// Rings is how long it lets a call ring before it answers it; 0: as it comes,
+	// sometimes it refuses.
+	Rings time.Duration
+	// Waits is how long it waits for an answer; 0: as it comes, ringOut at most.
+	Waits time.Duration
+	// Trunk: it stands for a telephone outside that a gateway reaches, at this port
+	// of its host. It has no password and registers nowhere.
+	Trunk uint16
 
 	ua *siptest.UA
 	// atEnd calls f when the run is over and everybody hangs up, unless stop was
@@ -75,7 +84,7 @@ func (w *Telephone) open() error {
 	place := w.Node.Phones()
 	return place.Visit(func() (err error) {
 		w.ua, err = siptest.NewUA(siptest.Config{
-			DN: w.DN, Password: w.Password, Domain: w.Realm, Local: place.IP().String(), Server: w.Node.Addr(cluster.SIP).String(),
+			DN: w.DN, Password: w.Password, Domain: w.Realm, Local: netip.AddrPortFrom(place.IP(), w.Trunk).String(), Server: w.Node.Addr(cluster.SIP).String(),
 		})
 		return err
 	})
@@ -89,7 +98,7 @@ func (w *Telephone) call(ctx context.Context) {
 		if time.Since(enrolled) > enrolEvery && w.enrol(ctx) {
 			enrolled = time.Now()
 		}
-		if !enrolled.IsZero() && w.engaged.CompareAndSwap(false, true) {
+		if !enrolled.IsZero() && len(w.Numbers) > 0 && w.engaged.CompareAndSwap(false, true) {
 			w.place(ctx, r)
 			w.engaged.Store(false)
 		}
@@ -97,9 +106,14 @@ func (w *Telephone) call(ctx context.Context) {
 }
 
 func (w *Telephone) enrol(ctx context.Context) bool {
-	op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, Expires: longLife}, "")
 	ctx, cancel := patience(ctx, answerWithin)
 	defer cancel()
+	if w.Trunk != 0 {
+		op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, Arg: history.Trunk}, "")
+		res, err := w.ua.Options(ctx)
+		return w.answered(op, res, err)
+	}
+	op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, Expires: longLife}, "")
 	res, err := w.ua.Register(ctx, longLife)
 	return w.answered(op, res, err)
 }
@@ -131,7 +145,9 @@ func (w *Telephone) place(ctx context.Context, r *rand.Rand) {
 		number = w.Numbers[r.IntN(len(w.Numbers))]
 	}
 	wait := ringOut
-	if r.IntN(8) == 0 { // changes its mind
+	if w.Waits > 0 {
+		wait = w.Waits
+	} else if r.IntN(8) == 0 { // changes its mind
 		wait = between(r, 100*time.Millisecond, 1500*time.Millisecond)
 	}
 	talk := length(r)

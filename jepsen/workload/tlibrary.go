@@ -25,8 +25,9 @@ const (
 var errSilent = errors.New("nothing was heard for too long")
 
 // tsession is a T-Library session that asks; what is told without having been
-// asked for is not looked at.
+// asked for goes to told, if there is anybody to take it.
 type tsession struct {
+	told  chan *tlibpb.Event // what has no room is left out
 	stop  context.CancelCauseFunc
 	ended chan struct{} // closed when the session is over
 
@@ -41,15 +42,20 @@ type tsession struct {
 // connect opens a session at the node's TCport; from is where the client
 // stands, nil where no cut concerns it.
 func connect(ctx context.Context, n *cluster.Node, from *cluster.Place, name string) (*tsession, error) {
-	conn, err := n.Dial(cluster.TCPort)
+	return connectTo(ctx, cluster.TCPort, n, from, name)
+}
+
+// connectTo is connect for another port of the T-Library.
+func connectTo(ctx context.Context, port cluster.Kind, n *cluster.Node, from *cluster.Place, name string) (*tsession, error) {
+	conn, err := n.Dial(port)
 	if from != nil {
-		conn, err = n.DialFrom(from, cluster.TCPort)
+		conn, err = n.DialFrom(from, port)
 	}
 	if err != nil {
 		return nil, err
 	}
 	alive, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	s := &tsession{stop: stop, ended: make(chan struct{}), waiting: map[uint64]chan *tlibpb.Event{}}
+	s := &tsession{told: make(chan *tlibpb.Event, 64), stop: stop, ended: make(chan struct{}), waiting: map[uint64]chan *tlibpb.Event{}}
 	opening := time.AfterFunc(sessionAnswer, func() { stop(errSilent) })
 	s.stream, err = tlibpb.NewTLibraryClient(conn).Session(alive)
 	if opening.Stop(); err != nil {
@@ -86,6 +92,11 @@ func (s *tsession) listen(conn *grpc.ClientConn) {
 			s.mu.Unlock()
 			if answer != nil {
 				answer <- e
+				continue
+			}
+			select {
+			case s.told <- e:
+			default:
 			}
 		}
 	}

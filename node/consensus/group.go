@@ -53,6 +53,10 @@ type Config struct {
 	// ClusterID as Join returned it; "" when the Machine knows it already, or
 	// before Bootstrap.
 	ClusterID string
+	// SnapshotAfter is the count of log entries behind which a snapshot is made,
+	// and how many are kept besides it; looked at each second. 0 means 4,096,
+	// with 10,240 kept, looked at every two minutes.
+	SnapshotAfter uint64
 	// Machine is the state machine; the Group applies to it and does not close it.
 	Machine *fsm.Machine
 	// Listener yields Raft's connections; Dial makes them. The Group closes the Listener.
@@ -219,6 +223,9 @@ func (g *Group) raftConfig() *raft.Config {
 	c.BatchApplyCh = true
 	c.SnapshotThreshold = snapshotThreshold
 	c.TrailingLogs = trailingLogs
+	if n := g.cfg.SnapshotAfter; n > 0 {
+		c.SnapshotThreshold, c.TrailingLogs, c.SnapshotInterval = n, n, time.Second
+	}
 	c.NoLegacyTelemetry = true
 	return c
 }

@@ -28,7 +28,7 @@ type Config struct {
 	Server string
 	// Local is the address to bind, "IP" or "IP:port"; "" leaves it to the system.
 	Local string
-	// Transport is "udp" or "tcp"; "" means udp.
+	// Transport is "udp", "tcp", "tls" (any certificate will do) or "ws"; "" means udp.
 	Transport string
 	// Network is where the phone is; nil means this machine's.
 	Network *Network
@@ -108,7 +108,10 @@ func dial(cfg Config) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	return d.Dial(cfg.Transport, cfg.Server)
+	if cfg.Transport == "udp" {
+		return d.Dial("udp", cfg.Server)
+	}
+	return connect(&d, cfg)
 }
 
 // Close closes the socket without a word to the server, as a phone that lost
@@ -223,15 +226,20 @@ func (p *Phone) Do(ctx context.Context, r Request) (*Response, error) {
 		r.To = fmt.Sprintf("<sip:%s@%s>", p.cfg.DN, p.cfg.Domain)
 	}
 	res, err := p.once(ctx, r)
-	if err != nil || res.Code != 401 {
+	if err != nil || res.Code != 401 && res.Code != 407 {
 		return res, err
+	}
+	asks := "WWW-Authenticate"
+	if res.Code == 407 {
+		asks = "Proxy-Authenticate"
 	}
 	// The nonce that was used may have aged; credentials that are wrong stay wrong.
 	known := p.auth.nonce != ""
-	if !p.auth.parse(res.Header("WWW-Authenticate")) {
+	refused := res.Code
+	if !p.auth.parse(res.Header(asks)) {
 		return res, nil
 	}
-	if res, err = p.once(ctx, r); err == nil && res.Code == 401 && known && p.auth.parse(res.Header("WWW-Authenticate")) && p.auth.stale {
+	if res, err = p.once(ctx, r); err == nil && res.Code == refused && known && p.auth.parse(res.Header(asks)) && p.auth.stale {
 		return p.once(ctx, r)
 	}
 	return res, err
@@ -291,6 +299,15 @@ func (p *Phone) await(ctx context.Context, got <-chan *Response, again, give <-c
 	}
 }
 
+// credentials is the header that carries them: a proxy asks for those of
+// requests that it passes on (RFC 3261 §22.3).
+func credentials(method string) string {
+	if method == "REGISTER" || method == "OPTIONS" {
+		return "Authorization"
+	}
+	return "Proxy-Authorization"
+}
+
 func (p *Phone) write(r Request, branch string) []byte {
 	p.cseq++
 	var b strings.Builder
@@ -306,7 +323,7 @@ func (p *Phone) write(r Request, branch string) []byte {
 		line("%s", h)
 	}
 	if a := p.auth.answer(r.Method, r.URI, p.cfg.DN, p.cfg.Password); a != "" {
-		line("Authorization: %s", a)
+		line("%s: %s", credentials(r.Method), a)
 	}
 	line("User-Agent: %s", p.cfg.UserAgent)
 	line("Content-Length: 0")

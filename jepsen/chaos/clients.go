@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/workload"
+)
+
+// Clients at each node beside phones, desktops and telephones that call.
+const (
+	// firstFlow is the number of the first DN with phones on connections, behind
+	// those of the desktops; everybody's tables are asked for it.
+	firstFlow  = 100
+	flowsEvery = 600 * time.Millisecond
+
+	errandEvery = 150 * time.Millisecond
+	nobody      = phonePrefix + "99x" // the number of no DN
+
+	// longRing is longer than timer B of RFC 3261, 32 s.
+	longRing  = 36 * time.Second
+	ringEvery = time.Second
+
+	gatewayEvery = 2 * time.Second
+	gatewayPort  = 5090
+
+	agentPrefix     = "34"
+	routedPoint     = "3901"
+	routerEvery     = 900 * time.Millisecond
+	holdsEvery      = 120 * time.Millisecond
+	routersPatience = 2000 // ms
+	snapshotAfter   = 24   // log entries
+	loginGroup      = "trained"
+	agentsAtNode    = 2
+)
+
+// serverArgs serve what the clients need, and make snapshots of Raft within a run.
+func (r *run1) serverArgs() ([]string, error) {
+	cert, key, err := cluster.Certificate(r.dir)
+	return []string{
+		"--realm", realm, "--raft-snapshot-after", fmt.Sprint(snapshotAfter),
+		"--sip-tls-addr", fmt.Sprintf(":%d", workload.FlowPorts["tls"]), "--sip-ws-addr", fmt.Sprintf(":%d", workload.FlowPorts["ws"]),
+		"--sip-tls-cert", cert, "--sip-tls-key", key,
+	}, err
+}
+
+// flows are DNs with several phones on connections, one at each node.
+func (r *run1) flows() []*workload.Flows {
+	var all []*workload.Flows
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		all = append(all, &workload.Flows{Site: r.site, DN: number(firstFlow + i), Password: fmt.Sprintf("flow-%d", i), Node: n, Every: flowsEvery})
+	}
+	return all
+}
+
+// errands are telephones that send requests to all phones and to nobody.
+func (r *run1) errands() []*workload.Errands {
+	var dns []string
+	for _, p := range r.phones() {
+		dns = append(dns, p.DN)
+	}
+	var all []*workload.Errands
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		all = append(all, &workload.Errands{
+			Site: r.site, DN: fmt.Sprintf("31%02d", i), Password: fmt.Sprintf("errand-%d", i), Node: n, DNs: dns, Unknown: nobody, Every: errandEvery,
+		})
+	}
+	return all
+}
+
+// slowTelephones are a pair at each node, of which one lets the other one wait.
+func (r *run1) slowTelephones() []*workload.Telephone {
+	var all []*workload.Telephone
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		caller, called := fmt.Sprintf("32%02d", i), fmt.Sprintf("33%02d", i)
+		all = append(all,
+			&workload.Telephone{Site: r.site, DN: caller, Password: "caller-" + caller, Node: n, Numbers: []string{called}, Every: ringEvery, Waits: longRing + 20*time.Second},
+			&workload.Telephone{Site: r.site, DN: called, Password: "called-" + called, Node: n, Every: ringEvery, Rings: longRing})
+	}
+	return all
+}
+
+// outside is the number of the telephone behind a node's gateway.
+func outside(node int) string { return fmt.Sprintf("9%d55", node) }
+
+// gateways are telephones outside, one behind a gateway in each node's site.
+func (r *run1) gateways() []*workload.Telephone {
+	var all []*workload.Telephone
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		g := &workload.Telephone{Site: r.site, DN: outside(i), Node: n, Every: gatewayEvery, Trunk: gatewayPort}
+		for j := range r.nodes * telephonesAtNode {
+			g.Numbers = append(g.Numbers, telephone(j))
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
+func agentAt(node, i, nodes int) string { return fmt.Sprintf("%s%02d", agentPrefix, i*nodes+node) }
+
+// agents are telephones that only routers send calls to.
+func (r *run1) agents() []*workload.Telephone {
+	var all []*workload.Telephone
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		for j := range agentsAtNode {
+			dn := agentAt(i, j, r.nodes)
+			all = append(all, &workload.Telephone{Site: r.site, DN: dn, Password: "agent-" + dn, Node: n, Every: ringEvery})
+		}
+	}
+	return all
+}
+
+// callRouters are one at each node: of a node's two agents they send calls to
+// the first one, and reserve both.
+func (r *run1) callRouters() []*workload.CallRouter {
+	var routed, reserved []string
+	for i := range r.nodes {
+		routed, reserved = append(routed, agentAt(i, 0, r.nodes)), append(reserved, agentAt(i, 1, r.nodes))
+	}
+	var all []*workload.CallRouter
+	for _, n := range r.cluster.Nodes()[:r.nodes] {
+		all = append(all, &workload.CallRouter{
+			Site: r.site, Name: "call-router-" + n.Name(), Node: n, RoutingPoint: routedPoint, Routed: routed, Reserved: reserved, Every: routerEvery,
+		})
+	}
+	return all
+}
+
+// callers are all telephones of the run.
+func (r *run1) callers() *workload.Calls {
+	c := &workload.Calls{}
+	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents()} {
+		c.Telephones = append(c.Telephones, more...)
+	}
+	return c
+}
+
+// clientObjects is the configuration that these clients need, and a group that
+// only has to be there at the end.
+func (r *run1) clientObjects() []*configpb.Mutation {
+	all := []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: loginGroup, LoginRequired: true}}},
+		{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{
+			Number: routedPoint, Kind: configpb.DNKind_DN_KIND_ROUTING_POINT,
+			RoutingPoint: &configpb.RoutingPoint{DefaultGroup: agentGroup, TimeoutMs: routersPatience},
+		}}},
+	}
+	put := func(d *configpb.DN) {
+		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
+	}
+	for _, f := range r.flows() {
+		put(cluster.SIPDN(f.DN, realm, f.Password))
+	}
+	for _, e := range r.errands() {
+		put(cluster.SIPDN(e.DN, realm, e.Password))
+	}
+	for _, t := range append(r.slowTelephones(), r.agents()...) {
+		put(cluster.SIPDN(t.DN, realm, t.Password))
+	}
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		put(&configpb.DN{Number: fmt.Sprintf("trunk-%d", i), Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+			Address: netip.AddrPortFrom(n.Phones().IP(), gatewayPort).String(), Prefix: outside(i)[:2], Priority: uint32(i),
+		}})
+	}
+	return all
+}

@@ -1,0 +1,18 @@
+package history
+
+// Operations of phones that keep connections, and requests outside of calls.
+const (
+	// RegisterFlow: a REGISTER over the connection Arg of the phone Key at Node. It
+	// lasts as long as the connection (HangUp ends it), its un-REGISTER and the
+	// node's process let it.
+	RegisterFlow Kind = "register-flow"
+	// UnregisterFlow takes the registration over the connection Arg back.
+	UnregisterFlow Kind = "unregister-flow"
+	// Errand: a request outside of calls to the DN Key that arrives at Node; From
+	// is its method, Code the final answer. Arg is Nobody for a DN that is not
+	// configured. A phone that gets it answers 501, at once.
+	Errand Kind = "errand"
+)
+
+// Nobody is the Arg of an Errand to a DN that does not exist.
+const Nobody = "nobody"

@@ -1,0 +1,94 @@
+package workload
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// Errands is a telephone that sends requests outside of calls to the DNs of
+// the cluster by way of one node, in whose site it stands.
+type Errands struct {
+	*Site
+	DN, Password string
+	Node         *cluster.Node
+	// DNs to ask, and Unknown, which nobody configured.
+	DNs     []string
+	Unknown string
+	// Every is the mean time between two requests.
+	Every time.Duration
+
+	phone *siptest.Phone
+}
+
+// errandMethods are what a phone may be sent outside of a call.
+var errandMethods = []string{"MESSAGE", "MESSAGE", "OPTIONS", "INFO", "REFER", "SUBSCRIBE", "NOTIFY"}
+
+// errandWithin is how long it waits: longer than a node may take for another one's DN.
+const errandWithin = 6 * time.Second
+
+// Run asks until ctx ends. Several requests are under way at a time, so that
+// one that is lost does not keep the others waiting.
+func (w *Errands) Run(ctx context.Context) error {
+	place := w.Node.Phones()
+	r := w.random("errands-" + w.DN)
+	free := make(chan *siptest.Phone, 8)
+	for range cap(free) {
+		err := place.Visit(func() error {
+			p, err := siptest.NewPhone(siptest.Config{
+				DN: w.DN, Password: w.Password, Domain: w.Realm, Local: place.IP().String(), Server: w.Node.Addr(cluster.SIP).String(),
+			})
+			if err == nil {
+				free <- p
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for pause(ctx, between(r, w.Every/2, w.Every*3/2)) {
+		p := <-free
+		op := w.choose(r)
+		go func() { w.ask(ctx, p, op); free <- p }()
+	}
+	for range cap(free) {
+		(<-free).Close()
+	}
+	return nil
+}
+
+func (w *Errands) choose(r *rand.Rand) history.Op {
+	op := history.Op{Kind: history.Errand, Node: w.Node.Name(), Home: w.Node.Name(), From: errandMethods[r.IntN(len(errandMethods))]}
+	if op.Key = w.DNs[r.IntN(len(w.DNs))]; r.IntN(20) == 0 {
+		op.Key, op.Arg = w.Unknown, history.Nobody
+	}
+	return op
+}
+
+func (w *Errands) ask(ctx context.Context, p *siptest.Phone, op history.Op) {
+	op.Process = "errands-" + w.DN + "-" + p.Addr()
+	uri := "sip:" + op.Key + "@" + w.Realm
+	req := siptest.Request{Method: op.From, URI: uri, To: "<" + uri + ">"}
+	if op.From == "REFER" {
+		req.Headers = []string{"Refer-To: <sip:" + w.DN + "@" + w.Realm + ">", "Contact: <" + p.Contact() + ">"}
+	}
+	op = w.Record.Invoke(op)
+	ctx, cancel := patience(ctx, errandWithin)
+	defer cancel()
+	res, err := p.Do(ctx, req)
+	switch {
+	case err != nil:
+		op.Outcome, op.Error = history.Unknown, err.Error()
+	case res.Code == 501 || res.Code < 300: // the phone's own answer, or the node's to OPTIONS
+		op.Outcome, op.Code = history.OK, strconv.Itoa(res.Code)
+	default:
+		op.Outcome, op.Code, op.Error = history.Fail, strconv.Itoa(res.Code), res.Reason
+	}
+	w.Record.Return(op)
+}

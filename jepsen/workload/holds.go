@@ -1,0 +1,41 @@
+package workload
+
+import (
+	"context"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// Holds asks one node again and again which agents it shows as reserved.
+type Holds struct {
+	*Site
+	Node  *cluster.Node
+	Every time.Duration
+	// Prefix of the agents' DNs.
+	Prefix string
+}
+
+// Run asks until ctx ends.
+func (w *Holds) Run(ctx context.Context) {
+	every(ctx, w.Every, func(ctx context.Context) {
+		if !w.Node.Running() {
+			return
+		}
+		h := history.Holds{Asked: w.Record.Now(), Node: w.Node.Name(), DNs: []string{}}
+		asked, cancel := context.WithTimeout(ctx, pollWithin)
+		defer cancel()
+		page, err := w.Node.Availability().ListDNs(asked, &tcpb.ListDNsRequest{Filter: &tcpb.Filter{Prefix: w.Prefix}})
+		if err != nil {
+			return
+		}
+		for _, d := range page.GetDns() {
+			if d.GetReserved() {
+				h.DNs = append(h.DNs, d.GetDn())
+			}
+		}
+		w.Record.Holds(h)
+	})
+}
