@@ -28,7 +28,7 @@ func (r *run1) telephones() []*workload.Telephone {
 	for i := range r.nodes * telephonesAtNode {
 		all = append(all, &workload.Telephone{
 			Site: r.site, DN: telephone(i), Password: fmt.Sprintf("secret-%d", i), Node: r.cluster.Nodes()[i%r.nodes], Every: callEvery,
-			Numbers: append(numbers[:len(numbers):len(numbers)], outside(i%r.nodes)),
+			Numbers: append(numbers[:len(numbers):len(numbers)], outside(i%r.nodes), outside(i%r.nodes)),
 		})
 	}
 	return all

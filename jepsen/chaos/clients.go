@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
 	"github.com/sipcluster/sipcluster/jepsen/workload"
 )
 
@@ -29,10 +31,10 @@ const (
 
 	agentPrefix     = "34"
 	routedPoint     = "3901"
-	routerEvery     = 900 * time.Millisecond
+	routerEvery     = 1500 * time.Millisecond
 	holdsEvery      = 120 * time.Millisecond
 	routersPatience = 2000 // ms
-	snapshotAfter   = 24   // log entries
+	snapshotAfter   = 10   // log entries, about two seconds of them
 	loginGroup      = "trained"
 	agentsAtNode    = 2
 )
@@ -45,6 +47,19 @@ func (r *run1) serverArgs() ([]string, error) {
 		"--sip-tls-addr", fmt.Sprintf(":%d", workload.FlowPorts["tls"]), "--sip-ws-addr", fmt.Sprintf(":%d", workload.FlowPorts["ws"]),
 		"--sip-tls-cert", cert, "--sip-tls-key", key,
 	}, err
+}
+
+// sights are what the run must have seen of what these clients do.
+func (r *run1) sights() map[history.Sight]int {
+	all := map[history.Sight]int{
+		history.Delivered: 20, history.Refused: 5, history.TCPFlows: 2, history.TLSFlows: 2, history.WSFlows: 2,
+		history.TrunkIn: 1, history.TrunkOut: 1, history.Routes: 1, history.RoutesRefused: 3, history.LooksAtHolds: 50,
+		history.Restores: r.scenario.Restores,
+	}
+	if r.scenario.Rings && warmUp+r.length+cmp.Or(r.settled, recovery) > longRing+5*time.Second {
+		all[history.LongRings] = 1
+	}
+	return all
 }
 
 // flows are DNs with several phones on connections, one at each node.

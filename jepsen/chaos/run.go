@@ -140,6 +140,7 @@ func (r *run1) header() history.Header {
 		},
 		Tools: []history.Tool{{Name: "sipcluster", Version: version(r.binary)}},
 	}
+	h.Expect.Seen = r.sights()
 	if len(r.scenario.Tracks) > 0 {
 		h.Expect.Faults = 1
 	}

@@ -41,17 +41,29 @@ var statements = []statement{
 	{"S6", "streams have no gap, no duplicate and agree with the tables", streams},
 	{"S7", "an acknowledged registration survives kill -9", survivesKill},
 	{"S8", "the configuration is linearizable", linearizable},
-	{"S9", "every acknowledged write of the configuration survives", configurationSurvives},
+	{"S9", "every acknowledged write of the configuration survives", all(configurationSurvives, objectsSurvive)},
 	{"S10", "a minority refuses writes clearly and goes on locally", minority},
 	{"S11", "one leader a term; a healed follower deposes nobody", leadership},
 	{"S12", "calls survive: they work, and are shown while they are up", callsSurvive},
-	{"S13", "a call rings at one DN at a time, and ends soon when its owner is lost", routed},
+	{"S13", "a call rings at one DN at a time, a request at its own, and ends soon when it is lost", all(routed, errandsDelivered)},
 	{"S14", "after the heal everybody hears everybody and writes succeed", liveness},
 	{"S15", "bounded noise: no false loss, at most one change a cut", boundedNoise},
 	{"S16", "nothing of an old incarnation or a paused node comes back", fencing},
 	{"S17", "a wrong clock changes no view and no expiry", wrongClock},
 	{"S18", "a peer's word about DNs of others changes nothing", authority},
-	{"S19", "a reservation has one holder, and only the owner's side grants it", reservation},
+	{"S19", "a reservation has one holder, and only the owner's side grants it", all(reservation, oneHolder)},
+	{"S22", "nothing is left behind: a reservation ends by itself, in everybody's view", nothingLeft},
+}
+
+// all joins what several parts of a statement find.
+func all(parts ...func(*model) ([]Finding, int)) func(*model) ([]Finding, int) {
+	return func(m *model) (out []Finding, looked int) {
+		for _, part := range parts {
+			found, n := part(m)
+			out, looked = append(out, found...), looked+n
+		}
+		return out, looked
+	}
 }
 
 // Finding is one thing that was wrong.

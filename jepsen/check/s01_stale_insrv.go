@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -8,7 +9,7 @@ import (
 
 // staleInSrv is S1: a node that surely cannot hear the owner must not list its
 // DNs as InSrv from the loss bound on until the heal, and must answer a call
-// to them with 480 at once.
+// or another request to them with 480 at once.
 func staleInSrv(m *model) ([]Finding, int) {
 	out := m.broken("S1", func(c *contradiction) string {
 		return fmt.Sprintf("%s listed %s of %s as InSrv %v after it could last hear %s; the bound is %v",
@@ -17,7 +18,7 @@ func staleInSrv(m *model) ([]Finding, int) {
 	calls := 0
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
-		if op.Kind != history.Invite || op.Return == history.Never {
+		if op.Kind != history.Invite && op.Kind != history.Errand || op.Return == history.Never {
 			continue
 		}
 		q := m.ownerNotHeard(op)
@@ -27,8 +28,8 @@ func staleInSrv(m *model) ([]Finding, int) {
 		calls++
 		if op.Code != "480" || op.Return-op.Invoke > m.b.Local {
 			f := Finding{
-				Text: fmt.Sprintf("%s could not hear the owner of DN %s, and answered a call to it with %q after %v instead of 480 at once",
-					op.Node, op.Key, op.Code, round(op.Return-op.Invoke)),
+				Text: fmt.Sprintf("%s could not hear the owner of DN %s, and answered %s to it with %q after %v instead of 480 at once",
+					op.Node, op.Key, cmp.Or(op.From, "a call"), op.Code, round(op.Return-op.Invoke)),
 				Nodes: []string{op.Node}, Keys: []string{op.Key},
 				Events: append(faultEvents(q.fault, op.Return), opEvent(op)),
 			}

@@ -25,6 +25,10 @@ func saw(m *model) []string {
 	for _, e := range h.Expect.OK {
 		missing(ok[e.Kind], e.Count, "acknowledged operations of kind "+string(e.Kind))
 	}
+	seen := sawKinds(m)
+	for _, s := range sights(h.Expect.Seen) {
+		missing(seen[s], h.Expect.Seen[s], string(s))
+	}
 	missing(unknown, h.Expect.Unknown, "operations with an unknown outcome")
 	missing(max(0, len(m.leaders())-1), h.Expect.LeaderChanges, "changes of the leader")
 	missing(m.confirmed(), h.Expect.Faults, "confirmed faults")

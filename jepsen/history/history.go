@@ -104,6 +104,8 @@ func (b Bounds) WithDefaults() Bounds {
 type Expect struct {
 	// OK operations of each kind named here.
 	OK []AtLeast `json:"ok,omitempty"`
+	// Seen counts of further kinds.
+	Seen map[Sight]int `json:"seen,omitempty"`
 	// Unknown outcomes.
 	Unknown int `json:"unknown,omitempty"`
 	// LeaderChanges seen in the nodes' status.
@@ -115,6 +117,26 @@ type Expect struct {
 	// Items of streams seen at each node.
 	Items int `json:"items,omitempty"`
 }
+
+// Sight is something that a run may have seen, in the words in which a run that
+// saw too little of it says so.
+type Sight string
+
+// Sights that are told apart.
+const (
+	Delivered     Sight = "MESSAGEs that a phone got"
+	Refused       Sight = "requests outside of calls that were refused with 480 or 404"
+	TCPFlows      Sight = "registrations over TCP"
+	TLSFlows      Sight = "registrations over TLS"
+	WSFlows       Sight = "registrations over WebSocket"
+	LongRings     Sight = "calls that rang for longer than 35 s and were answered"
+	TrunkIn       Sight = "calls from a trunk that were answered"
+	TrunkOut      Sight = "calls to a trunk that were answered"
+	Routes        Sight = "calls that a router sent to an agent"
+	RoutesRefused Sight = "routes that were refused"
+	Restores      Sight = "configurations that came by a snapshot"
+	LooksAtHolds  Sight = "looks at who is reserved"
+)
 
 // AtLeast is the least number of ok operations of a kind.
 type AtLeast struct {

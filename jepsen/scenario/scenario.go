@@ -19,6 +19,11 @@ type Scenario struct {
 	Clocks bool
 	// Tracks break the cluster side by side.
 	Tracks []Track
+	// Rings: processes and SIP ports are left alone, so that a call that rings
+	// for long must have been answered.
+	Rings bool
+	// Restores of the configuration from a snapshot that a run must have seen.
+	Restores int
 	// LeaderChanges and Unknown outcomes that a run must have seen.
 	LeaderChanges, Unknown int
 }
@@ -48,14 +53,14 @@ var (
 // All scenarios.
 func All() []Scenario {
 	return []Scenario{
-		{Name: "quiet", What: "nothing breaks: whatever is found is a false alarm or a fault in peace"},
-		{Name: "cuts", What: "cuts of every shape, with time to come together", Tracks: []Track{
+		{Name: "quiet", What: "nothing breaks: whatever is found is a false alarm or a fault in peace", Rings: true},
+		{Name: "cuts", What: "cuts of every shape, with time to come together", Rings: true, Tracks: []Track{
 			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way"}, cutHolds, settling}}},
-		{Name: "long-cuts", What: "cuts that outlast gossip's memory", Tracks: []Track{
+		{Name: "long-cuts", What: "cuts that outlast gossip's memory", Rings: true, Restores: 1, Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair"}, longHolds, settling}}},
-		{Name: "pair-cuts", What: "two nodes hear a third one and not each other, while phones and agents move among them", Tracks: []Track{
+		{Name: "pair-cuts", What: "two nodes hear a third one and not each other, while phones and agents move among them", Rings: true, Tracks: []Track{
 			{[]string{"cut-pair", "bridge"}, cutHolds[2:], settling}}},
-		{Name: "leader-cuts", What: "the leader is cut off, again and again", LeaderChanges: 1, Tracks: []Track{
+		{Name: "leader-cuts", What: "the leader is cut off, again and again", Rings: true, LeaderChanges: 1, Tracks: []Track{
 			{[]string{"cut-leader"}, cutHolds[1:4], settling}}},
 		{Name: "half-minute", What: "one node is cut off for longer than gossip remembers it", Tracks: []Track{
 			{[]string{"cut-one"}, []time.Duration{25 * time.Second}, settling}}},

@@ -1,0 +1,105 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// errands judges requests outside of calls: each goes to the phone of its DN,
+// wherever that is in service, and is refused at once otherwise.
+type errands struct{ *model }
+
+// errandsDelivered is the part of S13 that is about them.
+func errandsDelivered(m *model) ([]Finding, int) {
+	e := errands{m}
+	var out []Finding
+	looked := 0
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		if op.Kind != history.Errand || op.Return == history.Never {
+			continue
+		}
+		want, within, at := e.must(op)
+		if want == "" {
+			continue
+		}
+		if looked++; e.answered(op, want) && op.Return-op.Invoke <= within {
+			continue
+		}
+		out = append(out, Finding{
+			Text: fmt.Sprintf("%s had a %s to DN %s, %s; the answer was %s after %v, not %s within %v",
+				op.Node, op.From, op.Key, at, answerOf(op), round(op.Return-op.Invoke), want, within),
+			Nodes: []string{op.Node}, Keys: []string{op.Key}, Events: append(e.registrations(op), opEvent(op)),
+		})
+	}
+	return out, looked
+}
+
+// phone is what must is answered by the DN's phone, or by the node to OPTIONS.
+const phone = "the phone's answer"
+
+// must is the answer that the request surely gets, "" when that is open, how
+// long it may take, and why.
+func (e errands) must(op *history.Op) (want string, within time.Duration, why string) {
+	if !e.hears(op.Node, op.Node).cover(Span{minus(op.Invoke, e.b.Spread), op.Return}) || !e.signals(op.Node, op.Node).cover(Span{op.Invoke, op.Return}) {
+		return "", 0, ""
+	}
+	t := e.truth[op.Key]
+	s := Span{max(0, op.Invoke-e.b.Spread), op.Return}
+	switch {
+	case op.Arg == history.Nobody:
+		return "404", e.b.Local, "which nobody configured"
+	case t == nil:
+		return "", 0, ""
+	}
+	for _, over := range t.out {
+		if over.contains(s) && e.calm(op.Node, over.node, s) {
+			return "480", e.b.Local, "whose last registration had ended"
+		}
+	}
+	p := t.onePhone()
+	if p == "" || !t.in[p].cover(s) || !e.calm(op.Node, p, s) || !e.signals(op.Node, p).cover(s) {
+		return "", 0, ""
+	}
+	if op.Node == p {
+		return phone, e.b.Local, "which was registered there"
+	}
+	return phone, answerBound, "which was registered at " + p
+}
+
+// onePhone is the node of a DN that one phone alone ever registered, in the
+// node's own site; "" for others, of which an old phone may have to be tried
+// first that is no more there.
+func (t *truth) onePhone() string {
+	if len(t.nodes) != 1 {
+		return ""
+	}
+	for _, r := range t.regs {
+		if r.session || r.Arg != t.regs[0].Arg || r.Home != "" && r.Home != r.Node {
+			return ""
+		}
+	}
+	return t.nodes[0]
+}
+
+func (e errands) answered(op *history.Op, want string) bool {
+	if want != phone {
+		return op.Code == want
+	}
+	return op.OK()
+}
+
+// registrations are the last ones before the request.
+func (e errands) registrations(op *history.Op) []Event {
+	var out []Event
+	if t := e.truth[op.Key]; t != nil {
+		for _, r := range t.regs {
+			if r.Invoke <= op.Invoke {
+				out = append(out[max(0, len(out)-1):], opEvent(r.Op))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,82 @@
+package check
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// pastTimerB is how long a call rings that would have met timer B of RFC 3261, 32 s.
+const pastTimerB = 35 * time.Second
+
+// sawKinds counts what the run saw of the kinds of history.Expect.Seen.
+func sawKinds(m *model) map[history.Sight]int {
+	seen := map[history.Sight]int{}
+	count := func(s history.Sight, is bool) {
+		if is {
+			seen[s]++
+		}
+	}
+	trunks := m.trunks()
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		switch op.Kind {
+		case history.Errand:
+			count(history.Delivered, op.OK() && op.From == "MESSAGE")
+			count(history.Refused, op.Code == "480" || op.Code == "404")
+		case history.RegisterFlow:
+			for transport, sight := range map[string]history.Sight{"tcp-": history.TCPFlows, "tls-": history.TLSFlows, "ws-": history.WSFlows} {
+				count(sight, op.OK() && len(op.Arg) > len(transport) && op.Arg[:len(transport)] == transport)
+			}
+		case history.Ring:
+			count(history.LongRings, op.OK() && op.Return-op.Invoke >= pastTimerB)
+		case history.Dial:
+			count(history.TrunkIn, op.OK() && trunks[op.From])
+			count(history.TrunkOut, op.OK() && trunks[op.Key])
+		case history.Route:
+			count(history.Routes, op.OK())
+			count(history.RoutesRefused, op.Outcome == history.Fail)
+		}
+	}
+	seen[history.Restores] = m.restores()
+	seen[history.LooksAtHolds] = len(m.h.Holds)
+	return seen
+}
+
+// trunks are the numbers outside.
+func (m *model) trunks() map[string]bool {
+	out := map[string]bool{}
+	for i := range m.h.Ops {
+		if op := &m.h.Ops[i]; op.Kind == history.Enrol && op.Arg == history.Trunk {
+			out[op.Key] = true
+		}
+	}
+	return out
+}
+
+// restores counts the snapshots that nodes took from others or from their disks.
+func (m *model) restores() int {
+	last, n := map[string]uint64{}, 0
+	for i := range m.h.Statuses {
+		s := &m.h.Statuses[i]
+		if s.Error != "" {
+			continue
+		}
+		if s.Restores > last[s.Node] {
+			n += int(s.Restores - last[s.Node])
+		}
+		last[s.Node] = s.Restores
+	}
+	return n
+}
+
+// sights in the order in which they are told.
+func sights(expect map[history.Sight]int) []history.Sight {
+	var out []history.Sight
+	for s := range expect {
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return out
+}
