@@ -66,6 +66,17 @@ func corruptions() []corruption {
 		{"a peer not heard in quiet", peerNotHeard, "S14", nil},
 		{"a loss without a fault", lossWithoutFault, "S15", []ID{"S6"}},
 		{"an old incarnation", oldIncarnation, "S16", []ID{"S6"}},
+		{"a request for a lost owner's DN that is sent on", sentToTheLost, "S1", []ID{"S13"}},
+		{"a request for a DN out of service that a phone answers", sentToTheDead, "S13", nil},
+		{"a request for a phone in service that is refused", errandRefused, "S13", nil},
+		{"a request for nobody that is sent somewhere", sentForNobody, "S13", nil},
+		{"a second holder", secondHolder, "S19", nil},
+		{"a call to another one's agent", strangersCall, "S19", nil},
+		{"a reservation from a side that does not hear the owner", reservedAcross, "S19", nil},
+		{"a reservation that does not end", endlessHold, "S22", nil},
+		{"a reservation that does not end on the other side of a cut", endlessHoldAcross, "S22", nil},
+		{"an object that is gone", objectGone, "S9", nil},
+		{"an object that differs", objectDiffers, "S9", nil},
 	}
 }
 
@@ -235,11 +246,11 @@ func staleRead(h *history.History, _ *model) {
 }
 
 func elementLost(h *history.History, _ *model) {
-	d := &h.Dumps[1]
+	d := final(h)
 	d.Entries = slices.DeleteFunc(slices.Clone(d.Entries), func(e history.Entry) bool { return e.Value == "" && e.Key == d.Entries[0].Key })
 }
 
-func digestDiffers(h *history.History, _ *model) { h.Dumps[1].Digest = "another" }
+func digestDiffers(h *history.History, _ *model) { final(h).Digest = "another" }
 
 func minorityWrites(h *history.History, m *model) {
 	for i := range h.Ops {

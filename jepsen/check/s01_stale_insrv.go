@@ -22,6 +22,9 @@ func staleInSrv(m *model) ([]Finding, int) {
 			continue
 		}
 		q := m.ownerNotHeard(op)
+		if op.Kind == history.Errand { // a DN that moved in the cut may have a phone at each side
+			q = m.ownerLost(op)
+		}
 		if q == nil {
 			continue
 		}

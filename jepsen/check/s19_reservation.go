@@ -22,7 +22,7 @@ func reservation(m *model) ([]Finding, int) {
 			continue
 		}
 		looked++
-		if q := m.strangersReserve(op); q != nil {
+		if q := m.ownerLost(op); q != nil {
 			out = append(out, Finding{
 				Text:  fmt.Sprintf("%s reserved DN %s although it could not hear its owner", op.Node, op.Key),
 				Nodes: []string{op.Node}, Keys: []string{op.Key}, Events: append(faultEvents(q.fault, op.Return), opEvent(op)),
@@ -44,9 +44,9 @@ func reservation(m *model) ([]Finding, int) {
 	return out, looked
 }
 
-// strangersReserve returns the silence in which a node reserves a DN that, as it
-// knew before, another one owns.
-func (m *model) strangersReserve(op *history.Op) *silence {
+// ownerLost returns the silence in which a node is asked for a DN that, as it
+// knew before, another one owns, whom it does not hear.
+func (m *model) ownerLost(op *history.Op) *silence {
 	q := m.ownerNotHeard(op)
 	if q == nil {
 		return nil

@@ -195,5 +195,5 @@ func (h *holders) ends(op *history.Op) time.Duration {
 
 // refusedOutright: the router's word was not taken, so nothing was reserved.
 func refusedOutright(op *history.Op) bool {
-	return op.Code == "INVALID_ATTRIBUTE" || op.Code == "NOT_CONFIGURED" || op.Code == "IN_SAME_STATE"
+	return op.Code == "INVALID_ATTRIBUTE" || op.Code == "NOT_CONFIGURED" || op.Code == "IN_SAME_STATE" || op.Code == "RESOURCE_SEIZED"
 }

@@ -56,9 +56,12 @@ func Clean(seed uint64, length time.Duration) *history.History {
 		m.phones = append(m.phones, &phone{dn: fmt.Sprint(2001 + i), node: m.nodes[i%3]})
 	}
 	m.plan(length)
+	e := m.addEdges(seed)
 	for m.now = 0; m.now <= length; m.now += tick {
 		m.step(length)
+		e.step(m.now > length-20*time.Second)
 	}
+	e.order()
 	m.finish(length)
 	return m.h
 }
@@ -95,7 +98,7 @@ func (m *model) after(d time.Duration, do func()) {
 // finish reads everything at the end and brings the record in order.
 func (m *model) finish(length time.Duration) {
 	for _, x := range m.nodes {
-		d := history.Dump{Asked: length, Answered: length + tick, Node: x.name, Final: true, Index: m.index, Digest: fmt.Sprint("digest-", m.index)}
+		d := history.Dump{Asked: length, Answered: length + tick, Node: x.name, Final: true, Index: m.index, Digest: fmt.Sprint("digest-", m.index), Objects: m.objects()}
 		for k, v := range m.values {
 			d.Entries = append(d.Entries, history.Entry{Key: k, Value: v})
 		}
