@@ -50,7 +50,8 @@ func ParseURI(b []byte) (u URI, ok bool) {
 	if i := bytes.IndexByte(rest, ';'); i >= 0 {
 		rest, u.Params = rest[:i], rest[i:]
 	}
-	return u, u.hostPort(rest)
+	ok = u.hostPort(rest) // it writes to u, and the order within a return is nobody's promise
+	return u, ok
 }
 
 func isScheme(b []byte) bool {

@@ -1,0 +1,229 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// idOf is one of many IDs of a peer's calls.
+func idOf(i int) ID { return ID(fmt.Sprintf("%016x", i+1)) }
+
+func rowOf(i int) *Call {
+	c := newCall(idOf(i), "", &Info{Caller: "1", Began: 1, DNIS: "2"})
+	c.Parties = append(c.Parties, Party{DN: "2", Role: Called, State: StateRinging, Other: "1", Since: 2})
+	return c
+}
+
+func eventOf(i int) *Event {
+	return &Event{Kind: Ringing, Call: idOf(i), ThisDN: "2", Role: Called, Time: 2, Info: &Info{Caller: "1", Began: 1}}
+}
+
+func TestCopy_OnlyTheNewestFeedWrites(t *testing.T) {
+	for what, end := range map[string]func(*Table) error{
+		"another feed":      func(t *Table) error { _, err := t.Sync("p", 5, true); return err },
+		"the process died":  func(t *Table) error { t.Died("p"); return nil },
+		"a new incarnation": func(t *Table) error { t.Saw("p", 6); return nil },
+		"the node is gone":  func(t *Table) error { t.Forget("p"); return nil },
+	} {
+		tab, c, _ := fed(t)
+		if err := c.Current(); err != nil {
+			t.Errorf("before %s: %v", what, err)
+		}
+		if err := end(tab); err != nil {
+			t.Fatal(err)
+		}
+		before := tab.Counts()
+		_, applied := c.Apply([]*Event{eventOf(5)}, 99)
+		_, shown := c.Snapshot([]*Call{rowOf(5)})
+		for _, err := range []error{applied, shown, c.Synced(99), c.Current()} {
+			if !errors.Is(err, ErrFenced) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if got := tab.Counts(); got != before || tab.Position("p").Seq == 99 {
+			t.Errorf("%s: %+v became %+v", what, before, got)
+		}
+	}
+}
+
+// TestCopy_IsFencedWhileASnapshotEnds: the calls are released some at a time,
+// and another feed may begin in between; what it has told is not ended.
+func TestCopy_APositionIsOneOnlyWhileWhole(t *testing.T) {
+	tab, _, _ := fed(t)
+	whole := Resume{Incarnation: 5, Seq: 7}
+	if got := tab.Position("p"); got != whole {
+		t.Errorf("after the snapshot: %+v", got)
+	}
+	resumed, err := tab.Sync("p", 5, true)
+	if err != nil || tab.Position("p") != whole {
+		t.Errorf("a feed that goes on: %+v, %v", tab.Position("p"), err)
+	}
+	if _, err := resumed.Apply(nil, 9); err != nil || tab.Position("p") != (Resume{5, 9}) {
+		t.Errorf("behind its events: %+v, %v", tab.Position("p"), err)
+	}
+	if _, err := tab.Sync("p", 5, false); err != nil || tab.Position("p") != (Resume{}) {
+		t.Errorf("as a snapshot begins: %+v, %v", tab.Position("p"), err)
+	}
+	if got := tab.Position("nobody"); got != (Resume{}) {
+		t.Errorf("of a node that is unknown: %+v", got)
+	}
+}
+
+func TestCopy_WhoResumesKeepsTheCallsAndWhoCanNotDoesNot(t *testing.T) {
+	for _, c := range []struct {
+		what            string
+		resumed, broken bool
+		up              int
+	}{
+		{"a snapshot without the call", false, false, 0},
+		{"it goes on", true, false, 1},
+		{"it goes on from a copy that is not whole", true, true, 0},
+	} {
+		tab, _, _ := fed(t)
+		if c.broken { // a snapshot that never ended
+			if _, err := tab.Sync("p", 5, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cp, err := tab.Sync("p", 5, c.resumed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := tab.Tail()
+		if err := cp.Synced(9); err != nil {
+			t.Fatal(err)
+		}
+		if got := tab.Counts().Up; got != c.up {
+			t.Errorf("%s: %d calls are up, want %d", c.what, got, c.up)
+		}
+		if c.up == 0 {
+			expect(t, told(w), "released 1  0", "released 2  0")
+		}
+	}
+}
+
+func TestTable_OwnCallsAreNobodyElses(t *testing.T) {
+	tab := newTable("a")
+	id := begin(t, tab, "1")
+	tab.Ringing(id, "2")
+	tab.Died("a")
+	tab.Saw("a", 99)
+	tab.Forget("a")
+	tab.Forget("nobody")
+	tab.Died("nobody")
+	tab.Saw("nobody", 1)
+	if _, err := tab.Sync("a", 1, false); !errors.Is(err, ErrStale) {
+		t.Errorf("a copy of this node's own: %v", err)
+	}
+	if c := tab.Counts(); c.Own != 1 || c.Up != 1 || tab.Incarnation() != 1 || tab.Self() != "a" || len(tab.nodes) != 1 {
+		t.Errorf("%+v, %d nodes", c, len(tab.nodes))
+	}
+	if !tab.Established(id, "2") || !tab.End(id, 0, false) {
+		t.Error("it does not go on")
+	}
+}
+
+func TestTable_ForgetEndsTheCallsOfANode(t *testing.T) {
+	tab, _, _ := fed(t)
+	w := tab.Tail()
+	tab.Forget("p")
+	expect(t, told(w), "released 1  1", "released 2  1")
+	if len(tab.nodes) != 1 || tab.Counts() != (Counts{}) {
+		t.Errorf("%d nodes, %+v", len(tab.nodes), tab.Counts())
+	}
+	// What it is again is new: an old incarnation may come back.
+	if _, err := tab.Sync("p", 1, false); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTable_HasRoomForSoManyNodes: who is forgotten makes room.
+func TestTable_HasRoomForSoManyNodes(t *testing.T) {
+	tab := newTable("a")
+	for i := 1; i < MaxNodes; i++ {
+		if _, err := tab.Sync(dn.Node(fmt.Sprint("n", i)), 1, false); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if _, err := tab.Sync("more", 1, false); !errors.Is(err, ErrTooManyNodes) {
+		t.Error(err)
+	}
+	if _, err := tab.Sync("n1", 1, false); err != nil {
+		t.Errorf("one that is known: %v", err)
+	}
+	tab.Forget("n1")
+	if _, err := tab.Sync("more", 1, false); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTable_HasRoomForSoManyCallsOfANode(t *testing.T) {
+	tab, c := peerOf(t)
+	for i := range MaxCalls - 1 {
+		if !c.apply(eventOf(i)) { // as Apply does, without its lock for each
+			t.Fatal(i)
+		}
+	}
+	rows := []*Call{rowOf(0), rowOf(MaxCalls), rowOf(MaxCalls + 1)}
+	if n, err := c.Snapshot(rows); n != 1 || err != nil {
+		t.Errorf("%d rows refused, %v: want the last one", n, err)
+	}
+	if n, err := c.Apply([]*Event{eventOf(MaxCalls + 2)}, 1); n != 1 || err != nil {
+		t.Errorf("%d events refused, %v", n, err)
+	}
+	for i := range MaxCalls {
+		if _, err := tab.Begin(Info{Caller: "1"}); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if _, err := tab.Begin(Info{Caller: "1"}); !errors.Is(err, ErrFull) {
+		t.Errorf("own calls beyond the limit: %v", err)
+	}
+	if got := tab.Counts(); got != (Counts{Own: MaxCalls, Up: MaxCalls, Refused: 2}) {
+		t.Errorf("%+v", got)
+	}
+	// One that ends makes room; many end some at a time.
+	for what, want := range map[string]int{"n": 0} {
+		tab.Died("p")
+		if got := tab.Counts(); got.Up != want || len(tab.nodes["p"].up) != 0 || tab.nodes["p"].n != want {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
+
+// TestCopy_EventsSayTheirNodeAndWhatIsNew: whatever the peer wrote there.
+func TestCopy_EventsSayTheirNodeAndWhatIsNew(t *testing.T) {
+	tab, c := peerOf(t)
+	w := tab.Tail()
+	e := eventOf(0)
+	e.Node, e.Fresh = "liar", true
+	answer := &Event{Kind: Established, Call: e.Call, ThisDN: "2", Role: Called, Time: 3, Node: "liar", Fresh: true}
+	row := rowOf(1)
+	row.Node = "liar"
+	row.Parties = append(row.Parties, Party{DN: "3", Role: Called, State: StateRinging, Since: 2})
+	if n, err := c.Snapshot([]*Call{row}); n > 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := c.Apply([]*Event{e, answer}, 3); n > 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	want := []string{"2 p true", "3 p false", "2 p true", "2 p false"}
+	var got []string
+	for _, it := range w.take(nil) {
+		got = append(got, fmt.Sprint(it.Event.ThisDN, " ", it.Event.Node, " ", it.Event.Fresh))
+		if it.Event.Info == nil {
+			t.Errorf("%+v tells nothing of the call", it.Event)
+		}
+	}
+	expect(t, got, want...)
+	if n, err := c.Apply([]*Event{{Kind: Ringing, Call: idOf(9), ThisDN: "1", Role: Caller, Time: 2, Info: e.Info}}, 4); n != 1 || err != nil || len(tab.calls) != 2 {
+		t.Errorf("an event that can't be a call's first: %d refused, %v; %d calls", n, err, len(tab.calls))
+	}
+	// Followers get the own calls and nobody else's.
+	if got := told(tab.Follow(Resume{})); len(got) != 0 {
+		t.Errorf("passed on: %q", got)
+	}
+}
