@@ -49,8 +49,7 @@ func TestCopy_OnlyTheNewestFeedWrites(t *testing.T) {
 	}
 }
 
-// TestCopy_IsFencedWhileASnapshotEnds: the calls are released some at a time,
-// and another feed may begin in between; what it has told is not ended.
+// TestCopy_APositionIsOneOnlyWhileWhole: nobody resumes from half a snapshot.
 func TestCopy_APositionIsOneOnlyWhileWhole(t *testing.T) {
 	tab, _, _ := fed(t)
 	whole := Resume{Incarnation: 5, Seq: 7}

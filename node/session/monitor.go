@@ -100,14 +100,16 @@ func (s *session) wanted(view *fsm.View, n dn.Number, k tlibpb.EventKind) bool {
 // once more. It may change the item.
 func (s *session) judge(it *dn.Item) bool {
 	st := &it.Status
+	_, mine := s.dns[st.Number]
 	own := s.ownOnly || s.port == DefaultPort
-	if _, mine := s.dns[st.Number]; !own && (mine || s.monitor == nil || s.monitor.owner == "") || mine && s.port == TCport {
+	byOwner := !mine && s.monitor != nil && s.monitor.owner != ""
+	if !own && !byOwner || mine && s.port == TCport {
 		return true
 	}
-	is := st.Keeper == s.c.table.Self()
-	if !own {
+	is := !own || st.Keeper == s.c.table.Self()
+	if byOwner {
 		name, _ := s.names.of(st.Owner)
-		is = name == s.monitor.owner
+		is = is && name == s.monitor.owner
 	}
 	_, was := s.inside[st.Number]
 	switch {

@@ -1,0 +1,259 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// whole is an event with all its fields in one line, in the order of the
+// protocol. Of what no test can know it says that it is there: a time is "now"
+// or "then", a position, a call's name and a reference "+".
+func whole(e *tlibpb.Event) string {
+	parts := []string{e.GetMessage().String()}
+	fields := e.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if v := e.ProtoReflect().Get(f); e.ProtoReflect().Has(f) && f.Name() != "message" {
+			parts = append(parts, string(f.Name())+"="+field(e, f, v))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func field(e *tlibpb.Event, f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	switch f.Name() {
+	case "time":
+		if time.Since(e.GetTime().AsTime()).Abs() < time.Minute {
+			return "now"
+		}
+		return "then"
+	case "seq", "call_seq", "conn_id", "reference_id":
+		return "+"
+	case "server":
+		s := e.GetServer()
+		return fmt.Sprintf("{%s %s %s %d %s %v}", s.GetNode(), s.GetSite(), s.GetVersion(), s.GetIncarnation(), s.GetPort(), s.GetNodes())
+	}
+	if f.IsMap() {
+		var pairs []string
+		v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+			pairs = append(pairs, k.String()+":"+v.String())
+			return true
+		})
+		slices.Sort(pairs)
+		return fmt.Sprint(pairs)
+	}
+	if f.Enum() != nil {
+		return string(f.Enum().Values().ByNumber(v.Enum()).Name())
+	}
+	return v.String()
+}
+
+// tells wants these whole events, the last of which is waited for.
+func (w *wire) tells(want ...string) {
+	w.o.t.Helper()
+	var got []string
+	is := func(e *tlibpb.Event) bool { return whole(e) == want[len(want)-1] }
+	defer func() {
+		if !slices.Equal(got, want) {
+			w.o.t.Errorf("heard\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}()
+	w.o.awaitOrNot(func() bool { w.mu.Lock(); defer w.mu.Unlock(); return slices.ContainsFunc(w.events, is) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		got = append(got, whole(e))
+	}
+	w.events = nil
+}
+
+// awaitOrNot waits a while for something whose absence somebody else reports.
+func (o *office) awaitOrNot(cond func() bool) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for over := time.After(5 * time.Second); !cond(); {
+		select {
+		case <-tick.C:
+		case <-over:
+			return
+		}
+	}
+}
+
+func TestEvents_OfASession(t *testing.T) {
+	o := newOffice(t)
+	server := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{}}
+	w := o.connect(TCport, nil)
+	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={n1 dc1 test 1 TCport [n1]}")
+	o.says(lease("2002"))
+	w.post(server)
+	w.tells("EVENT_SERVER_INFO reference_id=+ time=now server={n1 dc1 test 1 TCport [n1 n2]}")
+	o.table.SetHeard("b", false)
+	d := o.connect(DefaultPort, nil)
+	d.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={n1 dc1 test 1 default [n1]}")
+	w.post(query("2009"))
+	w.tells("EVENT_ERROR reference_id=+ this_dn=2009 time=now error_code=NOT_CONFIGURED error_message=DN 2009 is not configured")
+	if token := w.link.GetServer().GetSessionToken(); len(token) < 20 || token == d.link.GetServer().GetSessionToken() {
+		t.Errorf("the token %q", token)
+	}
+}
+
+func TestEvents_OfADN(t *testing.T) {
+	o := newOffice(t)
+	o.says(lease("2002"))
+	stat, w := o.connect(TCport, nil), o.connect(TCport, nil)
+	stat.heard()
+	w.heard()
+	stat.post(monitorAll(&tlibpb.MonitorAll{}))
+	const never = "routable:false site: status:OOS]"
+	stat.tells(
+		"EVENT_DN_BACK_IN_SERVICE this_dn=2002 time=now snapshot=true owner=n2 site=dc2 reason=registered extensions=[busy:false kind:pstn owner:n2 reason:registered reserved:false routable:true site:dc2 status:InSrv]",
+		"EVENT_DN_OUT_OF_SERVICE this_dn=1001 snapshot=true extensions=[busy:false kind:sip owner: reason: reserved:false "+never,
+		"EVENT_DN_OUT_OF_SERVICE this_dn=2001 snapshot=true extensions=[busy:false kind:pstn owner: reason: reserved:false "+never,
+		"END_OF_SNAPSHOT reference_id=+ time=now seq=+",
+	)
+	w.post(registerAddress("2001", shared))
+	w.tells(
+		"EVENT_REGISTERED reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered extensions=[busy:false kind:pstn owner:n1 reason:registered reserved:false routable:true site:dc1 status:InSrv]",
+		"EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=registered",
+	)
+	stat.tells("EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=registered")
+	for n, want := range map[string]string{
+		"9000": "EVENT_ADDRESS_INFO reference_id=+ this_dn=9000 time=now extensions=[busy:false kind:routing-point owner: reason: reserved:false " + never,
+		"2002": "EVENT_ADDRESS_INFO reference_id=+ this_dn=2002 time=now owner=n2 site=dc2 reason=registered extensions=[busy:false kind:pstn owner:n2 reason:registered reserved:false routable:true site:dc2 status:InSrv]",
+	} {
+		w.post(query(n))
+		w.tells(want)
+	}
+	w.post(unregisterAddress("2001"))
+	w.tells("EVENT_UNREGISTERED reference_id=+ this_dn=2001 time=now")
+	stat.tells("EVENT_DN_OUT_OF_SERVICE this_dn=2001 time=now seq=+ reason=unregistered")
+	stat.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_StopMonitor{}})
+	stat.tells("END_OF_SNAPSHOT reference_id=+ time=now")
+}
+
+// TestEvents_WhatIsRoutable: only an agent's DN that may be called now.
+func TestEvents_WhatIsRoutable(t *testing.T) {
+	o := newOffice(t)
+	o.write(
+		putDN(&configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.1:5060"}}),
+		putDN(&configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: "0123456789abcdef0123456789abcdef", Disabled: true}),
+		&configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "strict", LoginRequired: true}}},
+		pstnDN("2003", "strict"),
+	)
+	for _, n := range []dn.Number{"1001", "1002", "2001", "2003", "9000", "gw", "4711"} {
+		o.table.Register(n, dn.Registered)
+	}
+	w := o.connect(TCport, nil)
+	for n, want := range map[string]string{"1001": "sip true", "1002": "sip false", "2001": "pstn true", "2003": "pstn false", "9000": "routing-point false", "gw": "trunk false", "4711": " false"} {
+		x := w.ask(query(n)).GetExtensions()
+		if got := x["kind"] + " " + x["routable"]; got != want || x["status"] != "InSrv" {
+			t.Errorf("%s: %s %s, want %s", n, got, x["status"], want)
+		}
+	}
+}
+
+func TestEvents_OfAnAgent(t *testing.T) {
+	o := newOffice(t)
+	w, stat := o.connect(TCport, nil), o.connect(TCport, nil)
+	stat.ask(monitorAll(&tlibpb.MonitorAll{Filter: &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_AGENT}}}))
+	stat.heard()
+	w.ask(registerAddress("2001", private))
+	w.awaits("EVENT_DN_BACK_IN_SERVICE 2001 n1 registered")
+	why := map[string]string{"b": "2", "a": "1"}
+	for _, c := range []struct {
+		request *tlibpb.ClientMessage
+		want    string // as the answer with a reference, to others with a position
+	}{
+		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogin{AgentLogin: &tlibpb.AgentLogin{Dn: "2001", AgentId: "7001", WorkMode: 2, Reasons: why}}},
+			"EVENT_AGENT_LOGIN %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 work_mode=AGENT_WORK_MODE_AUTO_IN reasons=[a:1 b:2]"},
+		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: "2001", WorkMode: 1, Reasons: why}}},
+			"EVENT_AGENT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 work_mode=AGENT_WORK_MODE_MANUAL_IN reasons=[a:1 b:2 site:dc1]"},
+		{agentReady("2001"), "EVENT_AGENT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 reasons=[site:dc1]"},
+		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentNotReady{AgentNotReady: &tlibpb.AgentNotReady{Dn: "2001", WorkMode: 3, Reasons: why}}},
+			"EVENT_AGENT_NOT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 work_mode=AGENT_WORK_MODE_AFTER_CALL_WORK reasons=[a:1 b:2]"},
+		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogout{AgentLogout: &tlibpb.AgentLogout{Dn: "2001", Reasons: map[string]string{"x": "y"}}}},
+			"EVENT_AGENT_LOGOUT %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 reasons=[x:y]"},
+	} {
+		w.post(c.request)
+		w.tells(fmt.Sprintf(c.want, "reference_id=+ ", ""))
+		stat.tells(fmt.Sprintf(c.want, "", " seq=+"))
+	}
+	w.ask(agentLogin("2001", "7002"))
+	w.heard()
+	w.post(query("2001"))
+	w.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered agent_id=7002 " +
+		"extensions=[agent-id:7002 agent-state:logged-in busy:false kind:pstn owner:n1 reason:registered reserved:false routable:false site:dc1 status:InSrv]")
+}
+
+func TestEvents_OfAReservation(t *testing.T) {
+	o := newOffice(t)
+	o.table.Register("2001", dn.Registered)
+	w, other := o.connect(DefaultPort, nil), o.connect(TCport, nil)
+	w.heard()
+	other.heard()
+	reserve := func(ms uint32) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: ms, Priority: 3}}}
+	}
+	w.post(reserve(60_000))
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now")
+	r, _ := o.table.Own("2001")
+	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || left < 50*time.Second || left > time.Minute {
+		t.Errorf("reserved for %q for %v", r.Reserved.Holder, left)
+	}
+	other.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000))
+	w.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000)) // its own is one
+	other.post(query("2001"))
+	other.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered extensions=[busy:false kind:pstn owner:n1 reason:registered reserved:true routable:false site:dc1 status:InSrv]")
+	// Who comes back with its token is the same holder.
+	back := o.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken()})
+	back.says("EVENT_REGISTERED 2002 InSrv", registerAddress("2002", shared))
+	back.says("EVENT_AGENT_RESERVED 2002", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2002", DurationMs: 60_000}}})
+	if again, _ := o.table.Own("2002"); again.Reserved.Holder != r.Reserved.Holder {
+		t.Errorf("%q was %q", again.Reserved.Holder, r.Reserved.Holder)
+	}
+}
+
+func TestEvents_OfCalls(t *testing.T) {
+	o := newOffice(t)
+	w := o.connect(TCport, nil)
+	w.ask(monitorAll(calls()))
+	w.heard()
+	id, err := o.traffic.Begin(call.Info{Caller: "2001", Type: call.Internal, ANI: "2001", DNIS: "1001", UserData: map[string]string{"k": "v"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.traffic.Established(id, "1001")
+	const (
+		ends = " ani=2001 dnis=1001 user_data=[k:v] call_type=CALL_TYPE_INTERNAL"
+		from = " owner=n1 site=dc1 conn_id=+ other_dn=1001 this_dn_role=DN_ROLE_ORIGINATION" + ends
+		to   = " owner=n1 site=dc1 conn_id=+ other_dn=2001 this_dn_role=DN_ROLE_DESTINATION" + ends
+	)
+	w.tells(
+		"EVENT_ESTABLISHED this_dn=1001 time=now"+to+" call_seq=+",
+		"EVENT_ESTABLISHED this_dn=2001 time=now"+from+" call_seq=+",
+	)
+	again := o.connect(TCport, nil)
+	again.heard()
+	again.post(monitorAll(calls()))
+	again.tells(
+		"EVENT_ESTABLISHED this_dn=2001 time=now snapshot=true"+from,
+		"EVENT_ESTABLISHED this_dn=1001 time=now snapshot=true"+to,
+		"END_OF_SNAPSHOT reference_id=+ time=now",
+	)
+	o.traffic.End(id, 503, false)
+	w.tells(
+		"EVENT_RELEASED this_dn=2001 time=now"+from+" cause=503 call_seq=+",
+		"EVENT_RELEASED this_dn=1001 time=now"+to+" cause=503 call_seq=+",
+	)
+}
