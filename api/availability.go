@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -18,7 +19,7 @@ import (
 
 const (
 	defaultPage = 1_000
-	maxPage     = 10_000
+	maxPage     = bounds.MaxPage
 )
 
 // AvailabilityConfig is what Availability reads. All but Heartbeat is required.

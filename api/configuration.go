@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -19,8 +20,8 @@ import (
 // Limits of the Configuration service.
 const (
 	// MaxWrite mutations make one Raft entry, of less than MaxWriteBytes.
-	MaxWrite      = 500
-	MaxWriteBytes = 512 << 10
+	MaxWrite      = bounds.MaxWrite
+	MaxWriteBytes = bounds.MaxWriteBytes
 	// MaxImport mutations, of MaxImportBytes in all, are held in memory while
 	// an import is checked.
 	MaxImport      = 1_000_000

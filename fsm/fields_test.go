@@ -310,3 +310,21 @@ func TestFields_OfANewerProgramAreKept(t *testing.T) {
 		}
 	}
 }
+
+// What a log entry of a newer program has besides is not stored: all nodes have
+// the same bytes, whoever of them knows it.
+func TestFields_OfANewerProgramInTheLogAreNotStored(t *testing.T) {
+	m, twin := start(t), start(t)
+	for _, m := range []machine{m, twin} {
+		apply(t, m, begin())
+	}
+	for _, kind := range slices.Sorted(maps.Keys(objects())) {
+		object := objects()[kind]
+		apply(t, twin, command(put(object)))
+		object.ProtoReflect().SetUnknown([]byte("\xc2\x3e\x05later"))
+		apply(t, m, command(put(object)))
+	}
+	if m.Digest() != twin.Digest() {
+		t.Error("they are in the state")
+	}
+}

@@ -117,7 +117,7 @@ func rejectedDNs(groups func(int) []string) []rejection {
 		{"a group that is not there", dn("sip", func(d *d) { d.Groups = []string{"g", "nope"} }), fsm.ErrInvalid, `group "nope"`},
 		{"a default group that is not there", dn("point", func(d *d) { d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: "nope"} }), fsm.ErrInvalid, `group "nope"`},
 		{"a bad default group", dn("point", func(d *d) { d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: long} }), fsm.ErrInvalid, "default_group"},
-		{"a long time-out", dn("point", func(d *d) { d.RoutingPoint = &configpb.RoutingPoint{TimeoutMs: 600_001} }), fsm.ErrInvalid, "600000"},
+		{"a long time-out", dn("point", func(d *d) { d.RoutingPoint = &configpb.RoutingPoint{TimeoutMs: 600_001} }), fsm.ErrInvalid, "timeout_ms is 600001: at most 600000"},
 		{"a password of a routing point", dn("point", func(d *d) { d.Ha1 = hex32 }), fsm.ErrInvalid, "password"},
 		{"an algorithm of a trunk", dn("trunk", func(d *d) { d.Algorithm = 1 }), fsm.ErrInvalid, "password"},
 		{"an external number of a phone", dn("sip", func(d *d) { d.External = "+1555" }), fsm.ErrInvalid, "external"},
@@ -176,7 +176,7 @@ func rejectedNodes() []rejection {
 		"gossip": func(n *n) *string { return &n.GossipAddr }, "http": func(n *n) *string { return &n.HttpAddr },
 	} {
 		for _, bad := range []string{"host", ":1", "h:0", "h:65536", "h:x", "a b:1", "a/b:1", "<a>:1", strings.Repeat("h", 260) + ":1"} {
-			all = append(all, rejection{name + "_addr " + bad, node(func(n *n) { *field(n) = bad }), fsm.ErrInvalid, "host:port"})
+			all = append(all, rejection{name + "_addr " + bad, node(func(n *n) { *field(n) = bad }), fsm.ErrInvalid, name + "_addr"})
 		}
 	}
 	return all
@@ -191,12 +191,12 @@ func rejectedOptions() []rejection {
 		{"min over max", options(func(o *o) { o.MinExpiresS, o.MaxExpiresS = 51, 50 }), fsm.ErrInvalid, "min_expires_s (51)"},
 		{"default below min", options(func(o *o) { o.MinExpiresS, o.DefaultExpiresS = 100, 99 }), fsm.ErrInvalid, "default_expires_s (99)"},
 		{"default over max", options(func(o *o) { o.DefaultExpiresS = 7201 }), fsm.ErrInvalid, "default_expires_s (7201)"},
-		{"max_expires_s", options(func(o *o) { o.MaxExpiresS = 2_678_401 }), fsm.ErrInvalid, "2678400"},
-		{"max_contacts", options(func(o *o) { o.MaxContacts = 101 }), fsm.ErrInvalid, "max_contacts"},
-		{"ping_interval_s", options(func(o *o) { o.PingIntervalS = 86_401 }), fsm.ErrInvalid, "ping_interval_s"},
-		{"ping_misses", options(func(o *o) { o.PingMisses = 101 }), fsm.ErrInvalid, "ping_misses"},
-		{"desktop_grace_s", options(func(o *o) { o.DesktopGraceS = 301 }), fsm.ErrInvalid, "desktop_grace_s"},
-		{"reservation_collect_ms", options(func(o *o) { o.ReservationCollectMs = 2001 }), fsm.ErrInvalid, "reservation_collect_ms"},
+		{"max_expires_s", options(func(o *o) { o.MaxExpiresS = 2_678_401 }), fsm.ErrInvalid, "max_expires_s is 2678401: at most 2678400"},
+		{"max_contacts", options(func(o *o) { o.MaxContacts = 101 }), fsm.ErrInvalid, "max_contacts is 101: at most 100"},
+		{"ping_interval_s", options(func(o *o) { o.PingIntervalS = 86_401 }), fsm.ErrInvalid, "ping_interval_s is 86401: at most 86400"},
+		{"ping_misses", options(func(o *o) { o.PingMisses = 101 }), fsm.ErrInvalid, "ping_misses is 101: at most 100"},
+		{"desktop_grace_s", options(func(o *o) { o.DesktopGraceS = 301 }), fsm.ErrInvalid, "desktop_grace_s is 301: at most 300"},
+		{"reservation_collect_ms", options(func(o *o) { o.ReservationCollectMs = 2001 }), fsm.ErrInvalid, "reservation_collect_ms is 2001: at most 2000"},
 		{"options of another revision", at(1, options(func(*o) {})), fsm.ErrRevision, "revision 2, 1"},
 		{"options that are there, if absent", at(0, options(func(*o) {})), fsm.ErrRevision, "revision 2, 0"},
 	}

@@ -86,6 +86,11 @@ func sealed(records ...[]byte) []byte {
 	return append(b, record('E', string(binary.BigEndian.AppendUint32(nil, sum)))...)
 }
 
+// later is an object of a newer program, of that size.
+func later(size int) string {
+	return "\xc2\x3e" + string(binary.AppendUvarint(nil, uint64(size-5))) + strings.Repeat("x", size-5)
+}
+
 func TestRestore_ContentThatIsNone(t *testing.T) {
 	header := record('H', "\x00\x00\x00\x00\x00\x00\x00\x09epoch")
 	outcome := "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02"
@@ -99,13 +104,13 @@ func TestRestore_ContentThatIsNone(t *testing.T) {
 		"an outcome without mutation": sealed(header, record('R', outcome+"\x00")), "an outcome with a long id": sealed(header, record('R', outcome+"\x00\x00\x02x")),
 		"an outcome without id": sealed(header, record('R', outcome+"\x00\x00")), "an outcome of a great mutation": sealed(header, record('R', outcome+"\x01\x81\x80\x40\x01x")),
 		"an outcome behind the last": sealed(header, record('R', strings.Repeat("\xff", 8)+outcome[8:]+"\x00\x00\x01x")),
-		"a record over 1 MiB":        sealed(header, record('D', strings.Repeat("\x00", 1<<20+1))),
+		"a record over 1 MiB":        sealed(header, record('D', later(1<<20+1))),
 	} {
 		if err := restore(t, m, bad); !errors.Is(err, fsm.ErrSnapshot) || m.Digest() != want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := restore(t, m, sealed(header, record('R', outcome+"\x01\x80\x80\x40\x01xtext"))); err != nil || m.View().Epoch() != "epoch" || m.View().Index() != 9 {
+	if err := restore(t, m, sealed(header, record('D', later(1<<20)), record('R', outcome+"\x01\x80\x80\x40\x01xtext"))); err != nil || m.View().Epoch() != "epoch" || m.View().Index() != 9 {
 		t.Fatalf("a small one by hand: %v", err)
 	}
 	if got := result(t, m, request("x", deleteDN("1"))); got.Index != 2 || !errors.Is(got.Err, fsm.ErrInvalid) || got.Err.Error() != "mutation 1048576: text" {
@@ -136,6 +141,17 @@ func TestRestore_OnlyWhatIsNewer(t *testing.T) {
 	}
 	if taking.Digest() != m.Digest() {
 		t.Error("the newest snapshot is not the state")
+	}
+	w := taking.Watch()
+	defer w.Close()
+	if _, err := w.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := restore(t, taking, last); err != nil {
+		t.Fatal(err)
+	}
+	if c := told(t, taking, w); c.All {
+		t.Error("the snapshot that is here was told as news")
 	}
 	if err := restore(t, taking, snapshotOf(t, another(t))); err != nil || taking.View().Epoch() != "another" || taking.View().Index() != 1 {
 		t.Errorf("another epoch: %v, index %d", err, taking.View().Index())

@@ -15,17 +15,17 @@ const (
 	MaxMutations = 10_000
 	// MaxRequestID is the greatest length of a request id in bytes.
 	MaxRequestID = 128
-	maxName      = 64
-	maxNodeName  = 32
-	maxGroups    = 32
-	maxAddr      = 261 // a DNS name of 255, a colon and a port
-	maxTimeoutMS = 600_000
-	maxExpires   = 31 * 24 * 3600
-	maxContacts  = 100
-	maxPing      = 24 * 3600
-	maxMisses    = 100
-	maxGrace     = 300
-	maxCollect   = 2000
+	// MaxName of a group, a site or a node id, MaxNodeName of a node's name or a
+	// trunk's prefix, MaxRealm and MaxAddr (a DNS name of 255, a colon and a port), in bytes.
+	MaxName, MaxNodeName, MaxRealm, MaxAddr = 64, 32, 255, 261
+	// MaxGroups of one DN.
+	MaxGroups = 32
+	// MaxTimeoutMS of a routing point.
+	MaxTimeoutMS = 600_000
+	// The greatest values of the options, in their units.
+	MaxExpires, MaxContacts, MaxPing, MaxMisses, MaxGrace, MaxCollect = 31 * 24 * 3600, 100, 24 * 3600, 100, 300, 2000
+	// MaxExternal is the number of digits of an external number, a plus not counted (ITU-T E.164).
+	MaxExternal = 15
 )
 
 // checkDN checks what does not depend on other objects. keep allows an empty ha1.
@@ -41,8 +41,8 @@ func checkDN(d *configpb.DN, keep bool) *Rejection {
 			return r
 		}
 	}
-	if len(d.GetGroups()) > maxGroups {
-		return reject(ErrInvalid, "DN %s: %d groups, at most %d are possible", d.GetNumber(), len(d.GetGroups()), maxGroups)
+	if len(d.GetGroups()) > MaxGroups {
+		return reject(ErrInvalid, "DN %s: %d groups, at most %d are possible", d.GetNumber(), len(d.GetGroups()), MaxGroups)
 	}
 	for i, g := range d.GetGroups() {
 		if !validName(g) {
@@ -77,13 +77,13 @@ func checkKind(d *configpb.DN) *Rejection {
 		return reject(ErrInvalid, "DN %s: only kinds sip and pstn belong to agent groups", n)
 	case isPSTN && !validExternal(d.GetExternal()):
 		return reject(ErrInvalid, "DN %s: external %.40q is not a number in E.164 form, as +15551234567", n, d.GetExternal())
-	case d.GetRoutingPoint().GetTimeoutMs() > maxTimeoutMS:
-		return reject(ErrInvalid, "DN %s: timeout_ms is over %d", n, maxTimeoutMS)
+	case d.GetRoutingPoint().GetTimeoutMs() > MaxTimeoutMS:
+		return reject(ErrInvalid, "DN %s: timeout_ms is %d: at most %d", n, d.GetRoutingPoint().GetTimeoutMs(), MaxTimeoutMS)
 	case d.GetRoutingPoint().GetDefaultGroup() != "" && !validName(d.GetRoutingPoint().GetDefaultGroup()):
 		return reject(ErrInvalid, "DN %s: %s", n, badName("default_group", d.GetRoutingPoint().GetDefaultGroup()))
 	case kind == configpb.DNKind_DN_KIND_TRUNK && !validAddr(d.GetTrunk().GetAddress()):
-		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port", n, d.GetTrunk().GetAddress())
-	case strings.Trim(d.GetTrunk().GetPrefix(), "0123456789+*#") != "" || len(d.GetTrunk().GetPrefix()) > maxNodeName:
+		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port of at most %d bytes", n, d.GetTrunk().GetAddress(), MaxAddr)
+	case strings.Trim(d.GetTrunk().GetPrefix(), "0123456789+*#") != "" || len(d.GetTrunk().GetPrefix()) > MaxNodeName:
 		return reject(ErrInvalid, "DN %s: trunk prefix %.40q: want at most 32 of 0-9 + * #", n, d.GetTrunk().GetPrefix())
 	}
 	return nil
@@ -114,7 +114,7 @@ func checkNode(n *configpb.Node) *Rejection {
 	if !validName(n.GetId()) {
 		return reject(ErrInvalid, "%s", badName("node id", n.GetId()))
 	}
-	if len(n.GetName()) == 0 || len(n.GetName()) > maxNodeName ||
+	if len(n.GetName()) == 0 || len(n.GetName()) > MaxNodeName ||
 		strings.Trim(n.GetName(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return reject(ErrInvalid, "node name %.40q: want 1 to 32 characters of a-z 0-9 -", n.GetName())
 	}
@@ -124,9 +124,12 @@ func checkNode(n *configpb.Node) *Rejection {
 	if n.GetClusterAddr() == "" {
 		return reject(ErrInvalid, "node %s: cluster_addr is missing", n.GetName())
 	}
-	for _, a := range []string{n.GetSipAddr(), n.GetDefaultAddr(), n.GetTcAddr(), n.GetClusterAddr(), n.GetGossipAddr(), n.GetHttpAddr()} {
-		if a != "" && !validAddr(a) {
-			return reject(ErrInvalid, "node %s: address %.80q is not host:port", n.GetName(), a)
+	for _, a := range []struct{ field, addr string }{
+		{"sip_addr", n.GetSipAddr()}, {"default_addr", n.GetDefaultAddr()}, {"tc_addr", n.GetTcAddr()},
+		{"cluster_addr", n.GetClusterAddr()}, {"gossip_addr", n.GetGossipAddr()}, {"http_addr", n.GetHttpAddr()},
+	} {
+		if a.addr != "" && !validAddr(a.addr) {
+			return reject(ErrInvalid, "node %s: %s %.80q is not host:port of at most %d bytes", n.GetName(), a.field, a.addr, MaxAddr)
 		}
 	}
 	return nil
@@ -137,21 +140,21 @@ func checkOptions(o *configpb.Options) *Rejection {
 	switch {
 	case o.GetRealm() != "" && !ValidRealm(o.GetRealm()):
 		return reject(ErrInvalid, "realm %.80q: want a domain name", o.GetRealm())
-	case f.GetMaxExpiresS() > maxExpires:
-		return reject(ErrInvalid, "max_expires_s is over %d", maxExpires)
+	case f.GetMaxExpiresS() > MaxExpires:
+		return reject(ErrInvalid, "max_expires_s is %d: at most %d", f.GetMaxExpiresS(), MaxExpires)
 	case f.GetMinExpiresS() > f.GetDefaultExpiresS() || f.GetDefaultExpiresS() > f.GetMaxExpiresS():
 		return reject(ErrInvalid, "want min_expires_s (%d) <= default_expires_s (%d) <= max_expires_s (%d)",
 			f.GetMinExpiresS(), f.GetDefaultExpiresS(), f.GetMaxExpiresS())
-	case f.GetMaxContacts() > maxContacts:
-		return reject(ErrInvalid, "max_contacts is over %d", maxContacts)
-	case f.GetPingIntervalS() > maxPing:
-		return reject(ErrInvalid, "ping_interval_s is over %d", maxPing)
-	case f.GetPingMisses() > maxMisses:
-		return reject(ErrInvalid, "ping_misses is over %d", maxMisses)
-	case f.GetDesktopGraceS() > maxGrace:
-		return reject(ErrInvalid, "desktop_grace_s is over %d", maxGrace)
-	case f.GetReservationCollectMs() > maxCollect:
-		return reject(ErrInvalid, "reservation_collect_ms is over %d", maxCollect)
+	case f.GetMaxContacts() > MaxContacts:
+		return reject(ErrInvalid, "max_contacts is %d: at most %d", f.GetMaxContacts(), MaxContacts)
+	case f.GetPingIntervalS() > MaxPing:
+		return reject(ErrInvalid, "ping_interval_s is %d: at most %d", f.GetPingIntervalS(), MaxPing)
+	case f.GetPingMisses() > MaxMisses:
+		return reject(ErrInvalid, "ping_misses is %d: at most %d", f.GetPingMisses(), MaxMisses)
+	case f.GetDesktopGraceS() > MaxGrace:
+		return reject(ErrInvalid, "desktop_grace_s is %d: at most %d", f.GetDesktopGraceS(), MaxGrace)
+	case f.GetReservationCollectMs() > MaxCollect:
+		return reject(ErrInvalid, "reservation_collect_ms is %d: at most %d", f.GetReservationCollectMs(), MaxCollect)
 	}
 	return nil
 }
@@ -164,7 +167,7 @@ const (
 
 // validName holds for groups, sites and node ids.
 func validName(s string) bool {
-	return len(s) > 0 && len(s) <= maxName && strings.Trim(s, nameChars) == ""
+	return len(s) > 0 && len(s) <= MaxName && strings.Trim(s, nameChars) == ""
 }
 
 func badName(what, name string) string {
@@ -174,12 +177,12 @@ func badName(what, name string) string {
 // validExternal holds for 2 to 15 digits (ITU-T E.164), with or without a plus.
 func validExternal(s string) bool {
 	s = strings.TrimPrefix(s, "+")
-	return len(s) >= 2 && len(s) <= 15 && strings.Trim(s, "0123456789") == ""
+	return len(s) >= 2 && len(s) <= MaxExternal && strings.Trim(s, "0123456789") == ""
 }
 
 func validAddr(s string) bool {
 	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" || len(s) > maxAddr || strings.ContainsAny(host, " \t\r\n\"<>@/\x00") {
+	if err != nil || host == "" || len(s) > MaxAddr || strings.ContainsAny(host, " \t\r\n\"<>@/\x00") {
 		return false
 	}
 	p, err := strconv.ParseUint(port, 10, 16)
@@ -194,5 +197,5 @@ func ValidName(s string) bool { return validName(s) }
 
 // ValidRealm tells whether a text can be the SIP domain of a cluster.
 func ValidRealm(s string) bool {
-	return s != "" && len(s) <= 255 && strings.Trim(s, realmChars) == ""
+	return s != "" && len(s) <= MaxRealm && strings.Trim(s, realmChars) == ""
 }

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/bounds"
 )
 
 // graceful is how long running requests may take when the node stops.
@@ -29,6 +31,8 @@ func newGRPC(log *slog.Logger, more ...grpc.ServerOption) *grpc.Server {
 	}
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.MaxConcurrentStreams(1024),
+		grpc.MaxRecvMsgSize(bounds.MaxMessage),
+		grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(5 * time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -47,15 +51,15 @@ func newGRPC(log *slog.Logger, more ...grpc.ServerOption) *grpc.Server {
 			}()
 			return next(srv, ss)
 		}),
-	}, more...)...)
+	}, append(bounds.ServerOptions(), more...)...)...)
 }
+
+// maxHeader bounds the metadata of a request in bytes.
+const maxHeader = 16 << 10
 
 // clientsAlive: the machine of a desktop gateway that was unplugged is noticed
 // after 2.5 s; its DNs go out of service then.
 var clientsAlive = keepalive.ServerParameters{Time: time.Second, Timeout: 1500 * time.Millisecond}
-
-// maxRequest bounds a client's message; bulk import cuts its file into parts.
-const maxRequest = 4 << 20
 
 // clientPort is a gRPC port for clients, with health and reflection.
 type clientPort struct {
@@ -69,7 +73,7 @@ func listenClients(what, flag, addr string, log *slog.Logger) (*clientPort, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: choose another %s", what, addr, err, flag)
 	}
-	p := &clientPort{ln: ln, server: newGRPC(log, grpc.KeepaliveParams(clientsAlive), grpc.MaxRecvMsgSize(maxRequest)), health: health.NewServer()}
+	p := &clientPort{ln: ln, server: newGRPC(log, grpc.KeepaliveParams(clientsAlive)), health: health.NewServer()}
 	p.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(p.server, p.health)
 	return p, nil

@@ -99,6 +99,9 @@ func fromStatus(err error) error {
 	if s.Code() == codes.PermissionDenied || s.Code() == codes.Unauthenticated || s.Code() == codes.Unimplemented {
 		return fmt.Errorf("%w: %s", ErrOtherCluster, s.Message())
 	}
+	if s.Code() == codes.InvalidArgument { // refused before it was looked at
+		return fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Kind: fsm.ErrInvalid, Text: s.Message()})
+	}
 	return fmt.Errorf("%w (%s)", ErrUnknownOutcome, s.Message())
 }
 

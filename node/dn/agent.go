@@ -96,10 +96,12 @@ type Reservation struct {
 	Left int64 // ns
 }
 
-// maxHolder and maxReserved bound what a peer may say of a reservation.
+// Limits of a Reservation.
 const (
-	maxHolder   = 128
-	maxReserved = int64(3600e9)
+	// MaxHolder is the greatest length of a holder in bytes, MaxReserved the
+	// longest reservation, ns.
+	MaxHolder   = 128
+	MaxReserved = int64(3600e9)
 )
 
 // extra is what an owner says of a DN beside its state. Immutable; nil is
@@ -169,7 +171,7 @@ func (x *extra) say(r *Record, now int64) {
 // returned, with another Agent, Busy or Reserved. False changes nothing: this
 // node's record is no longer r's, or a peer has a greater claim; look again.
 func (t *Table) Amend(r Record) (Record, bool) {
-	if r.Agent.Check() != nil || len(r.Reserved.Holder) > maxHolder {
+	if r.Agent.Check() != nil || len(r.Reserved.Holder) > MaxHolder {
 		return Record{}, false
 	}
 	t.mu.Lock()

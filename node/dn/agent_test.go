@@ -130,7 +130,7 @@ func TestCopy_AbsurdAgentsAreRejected(t *testing.T) {
 		{Number: "1", ClaimTime: 5, Agent: &Agent{Reasons: []KeyValue{{"b", ""}, {"a", ""}}}},
 		{Number: "1", ClaimTime: 5, Agent: &Agent{ID: "\xff"}},
 		{Number: "1", ClaimTime: 5, Reserved: Reservation{Holder: "x", Left: -1}},
-		{Number: "1", ClaimTime: 5, Reserved: Reservation{Holder: "x", Left: maxReserved + 1}},
+		{Number: "1", ClaimTime: 5, Reserved: Reservation{Holder: "x", Left: MaxReserved + 1}},
 	}
 	if n, err := c.Apply(bad, 3); n != len(bad) || err != nil {
 		t.Errorf("%d of %d rejected, %v", n, len(bad), err)

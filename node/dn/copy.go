@@ -183,7 +183,7 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 // sound tells whether a peer may say that.
 func (r *Record) sound() bool {
 	return r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && r.State <= InSrv && r.Reason < reasons &&
-		r.Agent.Check() == nil && len(r.Reserved.Holder) <= maxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= maxReserved
+		r.Agent.Check() == nil && len(r.Reserved.Holder) <= MaxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= MaxReserved
 }
 
 func (c *Copy) apply(r *Record, now time.Time) {

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -36,6 +39,10 @@ func asError(err error) *Error {
 func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	s.c.stats.requests.Add(1)
 	ref := m.GetReferenceId()
+	if err := bounds.Check(m); err != nil {
+		s.refuse(ref, subject(m), fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
+		return
+	}
 	if o, opens := m.GetBody().(*tlibpb.ClientMessage_OpenSession); opens == (s.reg != nil) {
 		if opens {
 			s.refuse(ref, "", fail(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
@@ -63,6 +70,21 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 
 // addressed is a request about a DN.
 type addressed interface{ GetDn() string }
+
+// subject is the DN that a request is about, "" for none or a malformed one.
+func subject(m *tlibpb.ClientMessage) dn.Number {
+	r := m.ProtoReflect()
+	body := r.WhichOneof(r.Descriptor().Oneofs().ByName("body"))
+	if body == nil {
+		return ""
+	}
+	a, _ := r.Get(body).Message().Interface().(addressed)
+	if a == nil {
+		return ""
+	}
+	n, _ := dn.ParseNumber(a.GetDn())
+	return n
+}
 
 // handleDN does a request about a DN.
 func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {

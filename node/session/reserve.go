@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxHolder   = 128
-	maxDuration = time.Hour
+	maxHolder   = dn.MaxHolder
+	maxDuration = time.Duration(dn.MaxReserved)
 	// maxBids are collected for one DN, maxRounds DNs at a time.
 	maxBids, maxRounds = 64, 10_000
 )

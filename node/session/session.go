@@ -214,10 +214,6 @@ func (s *session) deliver(m *tlibpb.ServerMessage) error {
 
 // open answers OpenSession.
 func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
-	if len(m.GetApplication()) > 64 {
-		s.refuse(ref, "", fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "application has over 64 bytes"))
-		return
-	}
 	s.sending.Stop()
 	s.sending = time.AfterFunc(sendTimeout, func() {
 		s.c.stats.dropped.Add(1)

@@ -1,0 +1,212 @@
+package bounds
+
+import (
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Limits that no package below has.
+const (
+	// MaxMessage is the greatest message that a port takes, in bytes.
+	MaxMessage = 4 << 20
+	// MaxWrite mutations make one Raft entry, of less than MaxWriteBytes.
+	MaxWrite      = 500
+	MaxWriteBytes = 512 << 10
+	// MaxImportPart mutations come in one message of an import.
+	MaxImportPart = 10_000
+	// MaxPage DNs are in one answer of a list.
+	MaxPage = 10_000
+	// MaxApplication is the length of what a client calls itself, MaxToken that
+	// of what it resumes by, in bytes.
+	MaxApplication, MaxToken = 64, 64
+	// MaxKind is the length of a DN kind's name in a filter.
+	MaxKind = 32
+	// MaxKinds of events in a filter.
+	MaxKinds = 16
+	// connID is the length of a call's id.
+	connID = 16
+)
+
+func text(most uint64) Bound          { return Bound{Sort: Text, Max: most} }
+func items(most uint64) Bound         { return Bound{Sort: Items, Max: most} }
+func number(least, most uint64) Bound { return Bound{Sort: Number, Min: least, Max: most} }
+func whole(most uint64) Bound         { return Bound{Sort: Whole, Max: most} }
+
+func (b Bound) by(pkg string) Bound     { b.By = pkg; return b }
+func (b Bound) instead(do string) Bound { b.Hint = ": " + do; return b }
+func (b Bound) capped() Bound           { b.Capped = true; return b }
+
+// size-free numbers.
+var (
+	position = Bound{Sort: Any} // in a stream or the log
+	identity = Bound{Sort: Any} // comes back, or is compared
+	clock    = Bound{Sort: Any}
+	rank     = Bound{Sort: Any} // only its order counts
+)
+
+// table has every field of every request by its full name, "[]" behind the name
+// of a list for its elements; booleans, and enums that are checked here, need no row.
+var table = merge(configuration, consensus, availability, cluster, links, owner, tlibrary)
+
+func merge(parts ...map[protoreflect.FullName]Bound) map[protoreflect.FullName]Bound {
+	all := map[protoreflect.FullName]Bound{}
+	for _, p := range parts {
+		for name, b := range p {
+			all["sipcluster."+name] = b
+		}
+	}
+	return all
+}
+
+var configuration = map[protoreflect.FullName]Bound{
+	"config.v1.DN.number":                      text(dn.MaxNumber).by("fsm"),
+	"config.v1.DN.kind":                        {Sort: Any, By: "fsm"},
+	"config.v1.DN.algorithm":                   {Sort: Any, By: "fsm"},
+	"config.v1.DN.ha1":                         text(64).by("fsm"),
+	"config.v1.DN.groups":                      items(fsm.MaxGroups).by("fsm"),
+	"config.v1.DN.groups[]":                    text(fsm.MaxName).by("fsm"),
+	"config.v1.DN.external":                    text(1 + fsm.MaxExternal).by("fsm"),
+	"config.v1.DN.revision":                    position,
+	"config.v1.RoutingPoint.default_group":     text(fsm.MaxName).by("fsm"),
+	"config.v1.RoutingPoint.timeout_ms":        number(0, fsm.MaxTimeoutMS).by("fsm"),
+	"config.v1.Trunk.address":                  text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Trunk.prefix":                   text(fsm.MaxNodeName).by("fsm"),
+	"config.v1.Trunk.priority":                 rank,
+	"config.v1.AgentGroup.name":                text(fsm.MaxName).by("fsm"),
+	"config.v1.AgentGroup.revision":            position,
+	"config.v1.Node.id":                        text(fsm.MaxName).by("fsm"),
+	"config.v1.Node.name":                      text(fsm.MaxNodeName).by("fsm"),
+	"config.v1.Node.site":                      text(fsm.MaxName).by("fsm"),
+	"config.v1.Node.sip_addr":                  text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.default_addr":              text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.tc_addr":                   text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.cluster_addr":              text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.gossip_addr":               text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.http_addr":                 text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.revision":                  position,
+	"config.v1.Options.realm":                  text(fsm.MaxRealm).by("fsm"),
+	"config.v1.Options.min_expires_s":          number(0, fsm.MaxExpires).by("fsm"),
+	"config.v1.Options.max_expires_s":          number(0, fsm.MaxExpires).by("fsm"),
+	"config.v1.Options.default_expires_s":      number(0, fsm.MaxExpires).by("fsm"),
+	"config.v1.Options.max_contacts":           number(0, fsm.MaxContacts).by("fsm"),
+	"config.v1.Options.ping_interval_s":        number(0, fsm.MaxPing).by("fsm"),
+	"config.v1.Options.ping_misses":            number(0, fsm.MaxMisses).by("fsm"),
+	"config.v1.Options.desktop_grace_s":        number(0, fsm.MaxGrace).by("fsm"),
+	"config.v1.Options.reservation_collect_ms": number(0, fsm.MaxCollect).by("fsm"),
+	"config.v1.Options.revision":               position,
+	"config.v1.Mutation.delete_dn":             text(dn.MaxNumber),
+	"config.v1.Mutation.delete_group":          text(fsm.MaxName),
+	"config.v1.Mutation.delete_node":           text(fsm.MaxName),
+	"config.v1.Mutation.if_revision":           position,
+	"config.v1.WriteRequest":                   whole(MaxWriteBytes).by("api"),
+	"config.v1.WriteRequest.request_id":        text(fsm.MaxRequestID),
+	"config.v1.WriteRequest.mutations":         items(MaxWrite).instead("use Import"),
+	"config.v1.ImportRequest.mutations":        items(MaxImportPart).instead("send more messages"),
+	"config.v1.GetDNRequest.number":            text(dn.MaxNumber),
+}
+
+var consensus = map[protoreflect.FullName]Bound{
+	"config.v1.ProposeRequest.cluster_id":   text(fsm.MaxName),
+	"config.v1.ReadIndexRequest.cluster_id": text(fsm.MaxName),
+	"config.v1.Command.version":             {Sort: Any, By: "fsm"},
+	"config.v1.Command.request_id":          text(fsm.MaxRequestID),
+	"config.v1.Command.mutations":           items(fsm.MaxMutations),
+	"config.v1.Command.new_epoch":           text(fsm.MaxName),
+}
+
+var availability = map[protoreflect.FullName]Bound{
+	"tc.v1.Filter.owner":                    text(fsm.MaxName),
+	"tc.v1.Filter.site":                     text(fsm.MaxName),
+	"tc.v1.Filter.group":                    text(fsm.MaxName),
+	"tc.v1.Filter.kind":                     text(MaxKind),
+	"tc.v1.Filter.prefix":                   text(dn.MaxNumber),
+	"tc.v1.ListRoutableRequest.page_size":   number(0, MaxPage).capped(),
+	"tc.v1.ListRoutableRequest.page_token":  text(dn.MaxNumber),
+	"tc.v1.ListDNsRequest.page_size":        number(0, MaxPage).capped(),
+	"tc.v1.ListDNsRequest.page_token":       text(dn.MaxNumber),
+	"tc.v1.GetDNStatusRequest.dn":           text(dn.MaxNumber),
+	"tc.v1.WatchRequest.resume_incarnation": identity,
+	"tc.v1.WatchRequest.resume_seq":         position,
+}
+
+var cluster = map[protoreflect.FullName]Bound{
+	"tc.v1.RemoveNodeRequest.name": text(fsm.MaxNodeName),
+	"tc.v1.DrainNodeRequest.name":  text(fsm.MaxNodeName),
+	"tc.v1.SetCutRequest.nodes":    items(dn.MaxNodes),
+	"tc.v1.SetCutRequest.nodes[]":  text(fsm.MaxNodeName),
+}
+
+var links = map[protoreflect.FullName]Bound{
+	"tc.v1.FollowHello.cluster_id":              text(fsm.MaxName),
+	"tc.v1.FollowHello.follower":                text(fsm.MaxName),
+	"tc.v1.FollowHello.owner":                   text(fsm.MaxName),
+	"tc.v1.FollowHello.resume_incarnation":      identity,
+	"tc.v1.FollowHello.resume_seq":              position,
+	"tc.v1.FollowHello.resume_call_seq":         position,
+	"tc.v1.FollowHello.resume_call_incarnation": identity,
+	"tc.v1.Ping.sent_mono":                      clock,
+	"tc.v1.Ping.sent_wall":                      clock,
+}
+
+var owner = map[protoreflect.FullName]Bound{
+	"tc.v1.KeyValue.key":               text(dn.MaxReasonKey),
+	"tc.v1.KeyValue.value":             text(dn.MaxReasonValue),
+	"tc.v1.SetAgentRequest.dn":         text(dn.MaxNumber),
+	"tc.v1.SetAgentRequest.agent_id":   text(dn.MaxAgentID),
+	"tc.v1.SetAgentRequest.work_mode":  number(0, uint64(dn.WorkModes)-1),
+	"tc.v1.SetAgentRequest.reasons":    items(dn.MaxReasons),
+	"tc.v1.ReserveRequest.dn":          text(dn.MaxNumber),
+	"tc.v1.ReserveRequest.holder":      text(dn.MaxHolder),
+	"tc.v1.ReserveRequest.duration_ms": number(0, uint64(dn.MaxReserved)/1e6),
+	"tc.v1.ReserveRequest.priority":    rank,
+	"tc.v1.ReserveRequest.instead_of":  text(dn.MaxHolder),
+}
+
+var tlibrary = map[protoreflect.FullName]Bound{
+	"tlib.v1.ClientMessage.reference_id":       identity,
+	"tlib.v1.OpenSession.application":          text(MaxApplication),
+	"tlib.v1.OpenSession.resume_token":         text(MaxToken),
+	"tlib.v1.OpenSession.resume_incarnation":   identity,
+	"tlib.v1.OpenSession.resume_seq":           position,
+	"tlib.v1.OpenSession.resume_call_seq":      position,
+	"tlib.v1.RegisterAddress.dn":               text(dn.MaxNumber),
+	"tlib.v1.UnregisterAddress.dn":             text(dn.MaxNumber),
+	"tlib.v1.QueryAddress.dn":                  text(dn.MaxNumber),
+	"tlib.v1.MonitorAll.resume_incarnation":    identity,
+	"tlib.v1.MonitorAll.resume_seq":            position,
+	"tlib.v1.MonitorAll.resume_call_seq":       position,
+	"tlib.v1.MonitorFilter.kinds":              items(MaxKinds),
+	"tlib.v1.MonitorFilter.group":              text(fsm.MaxName),
+	"tlib.v1.MonitorFilter.owner":              text(fsm.MaxName),
+	"tlib.v1.AgentLogin.dn":                    text(dn.MaxNumber),
+	"tlib.v1.AgentLogin.agent_id":              text(dn.MaxAgentID),
+	"tlib.v1.AgentLogin.reasons":               items(dn.MaxReasons),
+	"tlib.v1.AgentLogin.ReasonsEntry.key":      text(dn.MaxReasonKey),
+	"tlib.v1.AgentLogin.ReasonsEntry.value":    text(dn.MaxReasonValue),
+	"tlib.v1.AgentLogout.dn":                   text(dn.MaxNumber),
+	"tlib.v1.AgentLogout.reasons":              items(dn.MaxReasons),
+	"tlib.v1.AgentLogout.ReasonsEntry.key":     text(dn.MaxReasonKey),
+	"tlib.v1.AgentLogout.ReasonsEntry.value":   text(dn.MaxReasonValue),
+	"tlib.v1.AgentReady.dn":                    text(dn.MaxNumber),
+	"tlib.v1.AgentReady.reasons":               items(dn.MaxReasons),
+	"tlib.v1.AgentReady.ReasonsEntry.key":      text(dn.MaxReasonKey),
+	"tlib.v1.AgentReady.ReasonsEntry.value":    text(dn.MaxReasonValue),
+	"tlib.v1.AgentNotReady.dn":                 text(dn.MaxNumber),
+	"tlib.v1.AgentNotReady.reasons":            items(dn.MaxReasons),
+	"tlib.v1.AgentNotReady.ReasonsEntry.key":   text(dn.MaxReasonKey),
+	"tlib.v1.AgentNotReady.ReasonsEntry.value": text(dn.MaxReasonValue),
+	"tlib.v1.ReserveAgent.dn":                  text(dn.MaxNumber),
+	"tlib.v1.ReserveAgent.duration_ms":         number(0, uint64(dn.MaxReserved)/1e6),
+	"tlib.v1.ReserveAgent.priority":            rank,
+	"tlib.v1.RouteCall.conn_id":                text(connID),
+	"tlib.v1.RouteCall.dn":                     text(dn.MaxNumber),
+	"tlib.v1.RouteCall.group":                  text(fsm.MaxName),
+	"tlib.v1.RouteCall.external":               text(dn.MaxNumber),
+	"tlib.v1.RouteCall.reject":                 number(400, 699),
+	"tlib.v1.RouteCall.user_data":              items(call.MaxUserData),
+	"tlib.v1.RouteCall.UserDataEntry.key":      text(call.MaxKey),
+	"tlib.v1.RouteCall.UserDataEntry.value":    text(call.MaxUserDataBytes).by("node/session"),
+}

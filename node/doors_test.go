@@ -1,0 +1,255 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node"
+)
+
+// running is a cluster of one real node, with clients of its ports.
+type running struct {
+	t                          *testing.T
+	tcport, deflt, clusterport *grpc.ClientConn
+	config                     configpb.ConfigurationClient
+	availability               tcpb.AvailabilityClient
+	consensus                  configpb.ConsensusClient
+	clusterID, id, sixtyFour   string
+	asks                       int
+}
+
+func runNode(t *testing.T) *running {
+	t.Helper()
+	cfg := node.Config{
+		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true, Dev: true,
+		Log: slog.New(slog.DiscardHandler),
+	}
+	for _, a := range []*string{&cfg.SIPAddr, &cfg.DefaultAddr, &cfg.TCAddr, &cfg.ClusterAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
+		*a = freeAddr(t)
+	}
+	n, err := node.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	r := &running{t: t, tcport: dial(t, cfg.TCAddr), deflt: dial(t, cfg.DefaultAddr), clusterport: dial(t, cfg.ClusterAddr), sixtyFour: strings.Repeat("a", 64)}
+	r.config, r.availability, r.consensus = configpb.NewConfigurationClient(r.tcport), tcpb.NewAvailabilityClient(r.tcport), configpb.NewConsensusClient(r.clusterport)
+	r.furnish()
+	return r
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	c, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// furnish waits for the node and gives it what the requests need: groups and a
+// DN of an agent with a telephone elsewhere.
+func (r *running) furnish() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	defer cancel()
+	s, err := tcpb.NewClusterClient(r.tcport).Status(ctx, &tcpb.StatusRequest{})
+	if err != nil {
+		r.t.Fatal("the node never served: ", err)
+	}
+	r.clusterID = s.GetClusterId()
+	ms := []*configpb.Mutation{putGroup(r.sixtyFour), putDN(&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"})}
+	for i := range 33 {
+		ms = append(ms, putGroup(fmt.Sprint("g", i)))
+	}
+	if _, err := r.config.Write(ctx, &configpb.WriteRequest{Mutations: ms}); err != nil {
+		r.t.Fatal(err)
+	}
+	nodes, err := r.config.ListNodes(ctx, &configpb.ListNodesRequest{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.id = nodes.GetNodes()[0].GetId()
+}
+
+func putGroup(name string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: name}}}
+}
+
+// exported is the whole configuration as text.
+func (r *running) exported() string {
+	r.t.Helper()
+	stream, err := r.config.Export(r.t.Context(), &configpb.ExportRequest{Secrets: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var all strings.Builder
+	for {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return all.String()
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		b, err := proto.MarshalOptions{Deterministic: true}.Marshal(part)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		all.Write(b)
+	}
+}
+
+// door sends a request to the node and returns what became of it.
+type door func(n *running, m protoreflect.MethodDescriptor, req proto.Message) error
+
+type port func(*running) *grpc.ClientConn
+
+func tcport(r *running) *grpc.ClientConn      { return r.tcport }
+func clusterport(r *running) *grpc.ClientConn { return r.clusterport }
+
+// doors are those of every method.
+var doors = map[protoreflect.FullName]door{
+	"sipcluster.config.v1.Configuration.Write":      unary(tcport),
+	"sipcluster.config.v1.Configuration.Import":     streamed(tcport),
+	"sipcluster.config.v1.Configuration.GetDN":      unary(tcport),
+	"sipcluster.config.v1.Configuration.Export":     streamed(tcport),
+	"sipcluster.config.v1.Configuration.GetOptions": unary(tcport),
+	"sipcluster.config.v1.Configuration.ListNodes":  unary(tcport),
+	"sipcluster.config.v1.Consensus.Join":           unary(clusterport),
+	"sipcluster.config.v1.Consensus.Propose":        unary(clusterport),
+	"sipcluster.config.v1.Consensus.ReadIndex":      unary(clusterport),
+	"sipcluster.tc.v1.Availability.ListRoutable":    unary(tcport),
+	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
+	"sipcluster.tc.v1.Availability.GetDN":           unary(tcport),
+	"sipcluster.tc.v1.Availability.Watch":           streamed(tcport),
+	"sipcluster.tc.v1.Cluster.Status":               unary(tcport),
+	"sipcluster.tc.v1.Cluster.RemoveNode":           unary(tcport),
+	"sipcluster.tc.v1.Cluster.DrainNode":            unary(tcport),
+	"sipcluster.tc.v1.Fabric.SetCut":                unary(tcport),
+	"sipcluster.tc.v1.TController.Follow":           streamed(clusterport),
+	"sipcluster.tc.v1.Owner.SetAgent":               unary(clusterport),
+	"sipcluster.tc.v1.Owner.Reserve":                unary(clusterport),
+	"sipcluster.tlib.v1.TLibrary.Session":           asked,
+}
+
+func answerOf(t *testing.T, m protoreflect.MethodDescriptor) proto.Message {
+	t.Helper()
+	answer, err := protoregistry.GlobalTypes.FindMessageByName(m.Output().FullName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.New().Interface()
+}
+
+func path(m protoreflect.MethodDescriptor) string {
+	return fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
+}
+
+func unary(p port) door {
+	return func(n *running, m protoreflect.MethodDescriptor, req proto.Message) error {
+		ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
+		defer cancel()
+		answer := answerOf(n.t, m)
+		err := p(n).Invoke(ctx, path(m), req, answer)
+		if a, ok := answer.(interface {
+			GetErrorCode() uint32
+			GetErrorMessage() string
+		}); err == nil && ok && tlibpb.ErrorCode(a.GetErrorCode()) == tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+			return status.Error(codes.InvalidArgument, a.GetErrorMessage())
+		}
+		return err
+	}
+}
+
+// streamed sends one request and reads up to the first answer.
+func streamed(p port) door {
+	return func(n *running, m protoreflect.MethodDescriptor, req proto.Message) error {
+		ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
+		defer cancel()
+		s, err := p(n).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, path(m))
+		if err != nil {
+			return err
+		}
+		_ = s.SendMsg(req) // the answer says why not
+		_ = s.CloseSend()
+		if err := s.RecvMsg(answerOf(n.t, m)); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		return nil
+	}
+}
+
+// asked sends a request in a T-Library session at the default port that has
+// registered DN 2001, and returns the EventError that answers it.
+func asked(n *running, _ protoreflect.MethodDescriptor, req proto.Message) error {
+	ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
+	defer cancel()
+	s, err := tlibpb.NewTLibraryClient(n.deflt).Session(ctx)
+	if err != nil {
+		return err
+	}
+	m := req.(*tlibpb.ClientMessage)
+	m.ReferenceId = 77
+	var say []*tlibpb.ClientMessage
+	if m.GetOpenSession() == nil {
+		say = append(say, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{}}},
+			&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{Dn: "2001"}}})
+	}
+	for _, m := range append(say, m) {
+		_ = s.Send(m)
+	}
+	for {
+		got, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		for _, e := range got.GetEvents() {
+			switch {
+			case e.GetReferenceId() != 77:
+			case e.GetErrorCode() == tlibpb.ErrorCode_INVALID_ATTRIBUTE:
+				return status.Error(codes.InvalidArgument, e.GetErrorMessage())
+			default:
+				return nil
+			}
+		}
+	}
+}
