@@ -90,6 +90,7 @@ func All() []Fault {
 		sessionFaults(),
 		callFaults(),
 		streamFaults(),
+		timerFaults(),
 	)
 }
 
