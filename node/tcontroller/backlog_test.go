@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -20,6 +21,8 @@ import (
 // process that stands still, and wait for delay when one is set.
 type valve struct {
 	net.Conn
+	gone chan struct{} // by Close
+	end  sync.Once
 	mu   sync.Mutex
 	open chan struct{} // closed: it is open
 	// Delays of what goes out and what comes in.
@@ -27,7 +30,7 @@ type valve struct {
 }
 
 func newValve(conn net.Conn) *valve {
-	v := &valve{Conn: conn, open: make(chan struct{})}
+	v := &valve{Conn: conn, open: make(chan struct{}), gone: make(chan struct{})}
 	close(v.open)
 	return v
 }
@@ -56,11 +59,21 @@ func (v *valve) now() (open chan struct{}, out, in time.Duration) {
 
 func (v *valve) Read(b []byte) (int, error) {
 	open, _, _ := v.now()
-	<-open
+	select {
+	case <-open:
+	case <-v.gone:
+		return 0, net.ErrClosed
+	}
 	n, err := v.Conn.Read(b)
 	_, _, in := v.now()
 	<-time.After(in)
 	return n, err
+}
+
+// Close ends reads that wait, as that of a socket does.
+func (v *valve) Close() error {
+	v.end.Do(func() { close(v.gone) })
+	return v.Conn.Close()
 }
 
 func (v *valve) Write(b []byte) (int, error) {
@@ -140,7 +153,7 @@ func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = cc.Close() })
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 		if stream, err = tcpb.NewTControllerClient(cc).Follow(ctx); err == nil {
 			err = stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: &tcpb.FollowHello{ClusterId: "c1", Follower: "b", Owner: "a"}}})
 		}
@@ -163,9 +176,11 @@ func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 		t.Fatalf("links %p and %p", old, newest)
 	}
 	endFirst()
-	for err := error(nil); err == nil; {
-		_, err = first.Recv()
-	}
+	patience.Done(t, "the end of the old link", func() {
+		for err := error(nil); err == nil; {
+			_, err = first.Recv()
+		}
+	})
 	if a.owner.links.get("b") != newest {
 		t.Error("the end of the old link took the new one away")
 	}

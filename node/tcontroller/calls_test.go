@@ -1,6 +1,7 @@
 package tcontroller
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -38,11 +40,13 @@ func (s *site) sees(id call.ID) string {
 // hears reads what clients of the site are told, until the last one.
 func hears(t *testing.T, s *call.Stream, want ...string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+	defer cancel()
 	var got []string
 	for len(got) < len(want) {
-		items, err := s.Next(t.Context(), nil)
+		items, err := s.Next(ctx, nil)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("heard %q, waited for %q: %v", got, want, err)
 		}
 		for _, it := range items {
 			if it.Kind == call.Happened {
@@ -169,15 +173,17 @@ func TestCalls_ManyAndLargeDoNotHoldUpTheRecords(t *testing.T) {
 		}
 	}()
 	var worst time.Duration
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+	defer cancel()
 	for i := range 20 {
 		began := time.Now()
 		a.table.Register(dn.Number(fmt.Sprint(2000+i)), dn.Registered)
-		if _, err := w.Next(t.Context(), nil); err != nil {
-			t.Fatal(err)
+		if _, err := w.Next(ctx, nil); err != nil {
+			t.Fatal("no record beside the calls: ", err)
 		}
 		worst = max(worst, time.Since(began))
 	}
-	<-done
+	patience.Receive(t, "the calls that come and go", done)
 	t.Logf("slowest record: %v", worst)
 	await(t, "the end of all", func() bool { return b.calls.Counts().Up == 1500 })
 	if n := b.calls.Counts().Refused; n > 0 {
@@ -197,17 +203,19 @@ func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
 	open := vs.valve().shut()
 	a.calls.End(gone, 0, false)
 	data := map[string]string{"k": strings.Repeat("x", 300)}
-	began := time.Now()
-	for range call.DefaultHistory { // three events each
-		a.calls.End(a.begin(t, "1001", data), 487, true)
-	}
-	took := time.Since(began)
+	// Once what lies between the two is full nothing is handed to the link.
+	patience.Done(t, "a queue, and who writes waits for nobody", func() {
+		for end := time.Now().Add(patience.Limit); a.owner.Backlog("b").CallEvents <= call.DefaultHistory && time.Now().Before(end); {
+			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: data})
+			if err == nil && a.calls.Ringing(id, "1001") {
+				a.calls.End(id, 487, true)
+			}
+		}
+	})
 	up := a.begin(t, "1002", nil)
-	await(t, "a queue", func() bool { return a.owner.Backlog("b").CallEvents > call.DefaultHistory })
 	open()
 	await(t, "what is up", func() bool { return b.sees(up) != "over" && b.sees(gone) == "over" && b.calls.Counts().Up == 1 })
 	await(t, "an empty queue", func() bool { return a.owner.Backlog("b").CallEvents == 0 })
-	t.Logf("%d calls took %v", call.DefaultHistory, took)
 }
 
 func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {

@@ -1,0 +1,88 @@
+package leftover
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Census is what the process has at a time.
+type Census struct {
+	goroutines map[string]string // stacks by id
+	files      map[string]int    // open files by name
+}
+
+// Take counts now.
+func Take() Census { return Census{goroutines: goroutines(), files: files()} }
+
+// beyond lists what is there and was not in the earlier census.
+func (c Census) beyond(before Census) (left []string) {
+	for _, id := range slices.Sorted(maps.Keys(c.goroutines)) {
+		if _, old := before.goroutines[id]; !old && !library(c.goroutines[id]) {
+			left = append(left, c.goroutines[id])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.files)) {
+		if c.files[name] > before.files[name] {
+			left = append(left, "open: "+name)
+		}
+	}
+	return left
+}
+
+// goroutines are all but the one that asks.
+func goroutines() map[string]string {
+	buf := make([]byte, 1<<16)
+	for {
+		n := runtime.Stack(buf, true)
+		if n < len(buf) {
+			buf = buf[:n]
+			break
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+	all := map[string]string{}
+	for i, stack := range strings.Split(string(buf), "\n\n") {
+		id, _, _ := strings.Cut(strings.TrimPrefix(stack, "goroutine "), " ")
+		if i > 0 {
+			all[id] = stack
+		}
+	}
+	return all
+}
+
+// library tells whether a goroutine is one of the Go runtime or of testing,
+// which they start when they like.
+func library(stack string) bool {
+	for _, of := range [...]string{
+		"created by testing.", "created by runtime", "testing.tRunner(", "testing.(*M).", "runtime.goexit0", "runtime.ensureSigM",
+		"created by os/signal.", "runtime/trace.",
+		"internal/synctest.", "created by net.(*Resolver).goLookupIPCNAMEOrder", "created by internal/singleflight.",
+	} {
+		if strings.Contains(stack, of) {
+			return true
+		}
+	}
+	return false
+}
+
+// files are the open descriptors by what they are; none where the system does
+// not tell. Those of Go's poller are no test's.
+func files() map[string]int {
+	all := map[string]int{}
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return all
+	}
+	for _, fd := range list {
+		name, err := os.Readlink(filepath.Join("/proc/self/fd", fd.Name()))
+		if err != nil || strings.HasPrefix(name, "anon_inode:") || strings.HasPrefix(name, "/proc/") || strings.HasPrefix(name, "/dev/") {
+			continue
+		}
+		all[name]++
+	}
+	return all
+}

@@ -1,0 +1,91 @@
+// Package leftover is how a test ends: nothing of it is left. It counts what
+// the process has (goroutines, open files) and asks components what they hold.
+// Only tests call it.
+package leftover
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
+)
+
+// Holder is a component that tells how much it holds, by kind. What is still
+// wanted when nothing goes on any more is none of it.
+type Holder interface{ Held() map[string]int }
+
+// checked are the tests that end with a comparison.
+var checked sync.Map
+
+// Check has the test fail when goroutines or open files are left at its end
+// that were not there when Check was called first: so the first thing that a
+// harness does is to call it, and what it opens is closed by clean-ups. No other
+// test may run at the same time.
+func Check(t testing.TB) {
+	t.Helper()
+	if _, again := checked.LoadOrStore(t, true); again {
+		return
+	}
+	before := Take()
+	t.Cleanup(func() {
+		checked.Delete(t)
+		if !t.Failed() { // one that failed leaves what it was about
+			Since(t, before)
+		}
+	})
+}
+
+// Since fails the test when the process has more than in the census.
+func Since(t testing.TB, before Census) {
+	t.Helper()
+	var left []string
+	if !patience.Within(settle, func() bool { left = Take().beyond(before); return len(left) == 0 }) {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// settle is how long goroutines may take that were told to end.
+const settle = 10 * time.Second
+
+// None fails the test unless the holders let go of everything, by themselves
+// and soon.
+func None(t testing.TB, holders ...Holder) {
+	t.Helper()
+	var left map[string]int
+	if !patience.Within(patience.Limit, func() bool { left = held(holders); return len(left) == 0 }) {
+		t.Errorf("still held: %s", describe(left))
+	}
+}
+
+// AtOnce fails the test when the holders hold anything now.
+func AtOnce(t testing.TB, holders ...Holder) {
+	t.Helper()
+	if left := held(holders); len(left) > 0 {
+		t.Errorf("still held: %s", describe(left))
+	}
+}
+
+func held(holders []Holder) map[string]int {
+	all := map[string]int{}
+	for _, h := range holders {
+		for kind, n := range h.Held() {
+			if n != 0 {
+				all[kind] += n
+			}
+		}
+	}
+	return all
+}
+
+func describe(left map[string]int) string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(left)) {
+		parts = append(parts, fmt.Sprintf("%d %s", left[kind], kind))
+	}
+	return strings.Join(parts, ", ")
+}
