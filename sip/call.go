@@ -87,9 +87,6 @@ func (c *Call) GaveUp() bool {
 	return c.gaveUp
 }
 
-// maxCalls bounds the calls that are being set up here at a time.
-const maxCalls = 50_000
-
 // ringAgain is after how long a 180 is repeated (RFC 3261 §13.3.1.1).
 const ringAgain = time.Minute
 

@@ -95,7 +95,8 @@ func (w *world) stranger(network, number string) *siptest.UA {
 	if network == "tcp" {
 		addr = w.server.TCPAddr()
 	}
-	u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: addr.String(), Transport: network})
+	memory, _ := w.cfg.Network.(*siptest.Network) // nil for that of the machine
+	u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: addr.String(), Transport: network, Network: memory})
 	if err != nil {
 		w.t.Fatal(err)
 	}

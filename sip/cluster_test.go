@@ -15,8 +15,16 @@ import (
 // twoNodes are two servers of one cluster: 1001 is at the first, 1002 at the second.
 func twoNodes(t testing.TB) (n1, n2 *world) {
 	t.Helper()
-	n1 = callWorld(t, nil, "1001", "1002")
-	n2 = callWorld(t, func(c *Config) { c.Table = dn.New(dn.Config{Self: "n2", Incarnation: 1}) }, "1001", "1002")
+	return twoNodesOf(t, func(*Config) {})
+}
+
+func twoNodesOf(t testing.TB, change func(*Config)) (n1, n2 *world) {
+	t.Helper()
+	n1 = callWorld(t, change, "1001", "1002")
+	n2 = callWorld(t, func(c *Config) {
+		change(c)
+		c.Table = dn.New(dn.Config{Self: "n2", Incarnation: 1})
+	}, "1001", "1002")
 	for _, w := range []*world{n1, n2} {
 		w.node("n1", n1.server.UDPAddr())
 		w.node("n2", n2.server.UDPAddr())

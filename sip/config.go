@@ -36,6 +36,8 @@ type Config struct {
 	Hosts []string
 	// MaxConnections over TCP; 0 means 10,000.
 	MaxConnections int
+	// MaxCalls that are being set up at a time; 0 means 50,000.
+	MaxCalls int
 	// Now is the clock; it must carry a monotonic reading. nil means time.Now.
 	Now func() time.Time
 	// Log; nil discards.
@@ -69,11 +71,14 @@ func (c *Config) fill() error {
 		return errors.New("sip: no address to listen on")
 	case c.Rate < 0 || c.TimerC < 0:
 		return errors.New("sip: Rate or TimerC is negative")
-	case c.MaxConnections < 0:
-		return fmt.Errorf("sip: MaxConnections %d is negative", c.MaxConnections)
+	case c.MaxConnections < 0 || c.MaxCalls < 0:
+		return fmt.Errorf("sip: MaxConnections %d or MaxCalls %d is negative", c.MaxConnections, c.MaxCalls)
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 10_000
+	}
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 50_000
 	}
 	if c.TimerC == 0 {
 		c.TimerC = 180 * time.Second

@@ -199,6 +199,13 @@ func (d *dialogs) run(ctx context.Context) {
 	}
 }
 
+// forget lets go of the dialogs that go on without this server.
+func (d *dialogs) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.open)
+}
+
 func (d *dialogs) sweep() {
 	now := d.now()
 	var over []*Dialog

@@ -22,6 +22,8 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
@@ -55,6 +57,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 
 func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 	t.Helper()
+	leftover.Check(t)
 	w := &world{t: t}
 	dir := t.TempDir()
 	var err error
@@ -81,6 +84,7 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 		if err := w.server.Close(); err != nil {
 			t.Error(err)
 		}
+		leftover.AtOnce(t, w.server)
 	})
 	return w
 }
@@ -103,7 +107,7 @@ func (w *world) run() *world {
 	go func() { done <- server.Run(ctx) }()
 	w.stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := patience.Receive(w.t, "the end of Run", done); err != nil {
 			w.t.Errorf("Run: %v", err)
 		}
 	})
@@ -316,17 +320,7 @@ func (w *world) state(n dn.Number) dn.Status {
 // until waits for a condition.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-tick.C:
-		}
-	}
+	patience.Until(t, what, ok)
 }
 
 var localSource = netip.MustParseAddrPort("127.0.0.1:5999")

@@ -62,6 +62,7 @@ func (p *pings) pong(branch []byte, source netip.AddrPort) bool {
 
 // run pings in rounds while the option is set.
 func (p *pings) run(ctx context.Context) error {
+	defer p.clean(0) // of a round that never was
 	for round := uint64(1); ; round++ {
 		interval := time.Duration(p.s.cfg.Machine.View().Options().GetPingIntervalS()) * time.Second
 		if interval == 0 {

@@ -63,6 +63,7 @@ func TestPings_OnlyThePhonesOwnAnswerCounts(t *testing.T) {
 // branch of the next one, nor that of somebody else's.
 func TestPings_BranchesTellNothingOfOthers(t *testing.T) {
 	w := newWorld(t, nil)
+	defer w.server.pings.clean(0) // as run does at its end
 	b := entryOf("1001", location.UDP, time.Hour).Bindings[0]
 	const n = 50
 	at := map[string]int{} // how often a character stands at a place behind the magic

@@ -40,6 +40,7 @@ type proxy struct {
 	// Goroutines of calls, and the calls that are being set up.
 	mu      sync.Mutex
 	waiting sync.WaitGroup
+	beside  int // goroutines
 	active  int
 	ctx     context.Context //nolint:containedctx // that of Run, for calls that get a goroutine
 	stop    context.CancelFunc
@@ -110,18 +111,34 @@ func (p *proxy) run(ctx context.Context) error {
 	all.Wait()
 	p.waiting.Wait()
 	for _, sh := range p.shards {
+		sh.endCalls()
 		sh.Lock()
 		sh.Close()
 		sh.Unlock()
 	}
+	p.dialogs.forget()
 	return err
+}
+
+// endCalls gives up what has no answer yet.
+func (sh *shard) endCalls() {
+	sh.Lock()
+	defer sh.Unlock()
+	for _, owner := range sh.Owners() {
+		switch x := owner.(type) {
+		case *Call:
+			x.canceled()
+		case *relay:
+			x.timerC.Stop()
+		}
+	}
 }
 
 // begin takes in a call that is being set up; false when there are too many.
 func (p *proxy) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.active >= maxCalls {
+	if p.active >= p.s.cfg.MaxCalls || p.ctx.Err() != nil {
 		return false
 	}
 	p.active++
@@ -141,7 +158,9 @@ func (p *proxy) spawn(f func()) bool {
 	if p.ctx.Err() != nil {
 		return false
 	}
+	p.beside++
 	p.waiting.Go(func() {
+		defer p.ended()
 		defer func() {
 			if x := recover(); x != nil {
 				p.panicked(x)
@@ -150,6 +169,13 @@ func (p *proxy) spawn(f func()) bool {
 		f()
 	})
 	return true
+}
+
+// ended notes the end of what was spawned.
+func (p *proxy) ended() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.beside--
 }
 
 // panicked notes a panic that cost one message or one call.
@@ -293,6 +319,17 @@ func (p *proxy) branch(mark [13]byte) string {
 	return string(b[:])
 }
 
+// lost takes a request that goes nowhere, and comes again perhaps.
+func (p *proxy) lost(m *message.Message) {
+	if methodOf(m) != methodBye {
+		return
+	}
+	sh := p.shard(m.Get(message.CallID))
+	sh.Lock()
+	defer sh.Unlock()
+	p.hungUp(sh, m)
+}
+
 // lookUp finds out the address of a node or gateway beside, and then serves the
 // message again: nothing waits for a name server.
 func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
@@ -300,6 +337,7 @@ func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
 	p.spawn(func() {
 		if _, err := p.names.find(p.ctx, address); err != nil {
 			p.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
+			p.lost(again)
 			return
 		}
 		p.take(again, way.source, way.transport)

@@ -49,6 +49,9 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 	to, address, f := p.next(r)
 	switch {
 	case f != nil:
+		if methodOf(m) == methodBye {
+			p.hungUp(sh, m) // whoever hears of it or not
+		}
 		p.refuse(sh, m, in, &answer{code: f.Code, reason: f.Reason})
 		return
 	case to == nil:
@@ -70,6 +73,13 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 	}
 	if x.method == methodInvite {
 		x.timerC.Set(p.s.cfg.TimerC)
+	}
+}
+
+// hungUp ends the dialog of a BYE that goes no further.
+func (p *proxy) hungUp(sh *shard, bye *message.Message) {
+	if over := p.dialogs.hungUp(dialogKeys(bye)); over != nil {
+		sh.After(over.release)
 	}
 }
 

@@ -52,13 +52,13 @@ func Since(t testing.TB, before Census) {
 // settle is how long goroutines may take that were told to end.
 const settle = 10 * time.Second
 
-// None fails the test unless the holders let go of everything, by themselves
-// and soon.
-func None(t testing.TB, holders ...Holder) {
+// None fails the test unless the holders let go of everything by themselves
+// within the time.
+func None(t testing.TB, within time.Duration, holders ...Holder) {
 	t.Helper()
 	var left map[string]int
-	if !patience.Within(patience.Limit, func() bool { left = held(holders); return len(left) == 0 }) {
-		t.Errorf("still held: %s", describe(left))
+	if !patience.Within(within, func() bool { left = held(holders); return len(left) == 0 }) {
+		t.Errorf("still held after %v: %s", within, describe(left))
 	}
 }
 

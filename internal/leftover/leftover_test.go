@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCensus_SeesWhatIsLeft: a goroutine, a file, a socket.
@@ -50,5 +51,5 @@ func TestHeld_IsSummedAndZeroIsNothing(t *testing.T) {
 	if got := describe(held([]Holder{shelf{"calls": 1, "flows": 0}, shelf{"calls": 2, "timers": 1}})); got != "3 calls, 1 timers" {
 		t.Error(got)
 	}
-	None(t, shelf{"calls": 0}, shelf(nil))
+	None(t, time.Second, shelf{"calls": 0}, shelf(nil))
 }

@@ -31,6 +31,10 @@ func (u *UA) request(m *Message) bool {
 	if mute {
 		return false
 	}
+	if m.Method == "INVITE" && tagOf(m.Header("To")) == "" {
+		u.ring(m)
+		return true
+	}
 	id := m.Header("Call-ID")
 	u.mu.Lock()
 	c, extra := u.open[id+tagOf(m.Header("To"))], u.extra
@@ -38,12 +42,8 @@ func (u *UA) request(m *Message) bool {
 		c = u.open[id] // the INVITE of it is known by its Call-ID
 	}
 	u.mu.Unlock()
-	switch {
-	case c != nil:
+	if c != nil {
 		c.request(m)
-		return true
-	case m.Method == "INVITE" && tagOf(m.Header("To")) == "":
-		u.ring(m)
 		return true
 	}
 	return extra != nil && extra(m)

@@ -44,6 +44,13 @@ type Alarm struct {
 // Owner is told of its alarms.
 type Owner interface{ Fire(what uint8) }
 
+// Alarms counts those that are set, of all layers that share the clock.
+func (l *Layer) Alarms() int {
+	l.clock.mu.Lock()
+	defer l.clock.mu.Unlock()
+	return l.clock.set
+}
+
 func newClock(tick time.Duration, panicked func(any)) *Clock {
 	return &Clock{tick: tick, panicked: panicked, start: time.Now()}
 }

@@ -126,6 +126,16 @@ func (l *Layer) runAfter() {
 // Len counts the transactions, server and client.
 func (l *Layer) Len() int { return len(l.servers) + len(l.clients) }
 
+// Owners are those of the server transactions without a final response.
+func (l *Layer) Owners() (owners []any) {
+	for _, s := range l.servers {
+		if s.owner != nil {
+			owners = append(owners, s.owner)
+		}
+	}
+	return owners
+}
+
 // Close ends all transactions, and stops the alarms of all layers that were
 // made with this one; nothing is sent or told any more.
 func (l *Layer) Close() {
