@@ -19,6 +19,40 @@ import (
 // wanted when nothing goes on any more is none of it.
 type Holder interface{ Held() map[string]int }
 
+// But is a holder without some kinds.
+func But(h Holder, kinds ...string) Holder { return but{h, kinds} }
+
+type but struct {
+	Holder
+	kinds []string
+}
+
+// Held implements Holder.
+func (b but) Held() map[string]int {
+	held := b.Holder.Held()
+	for _, k := range b.kinds {
+		delete(held, k)
+	}
+	return held
+}
+
+// Above is a holder of what h holds more than now.
+func Above(h Holder) Holder { return above{h, h.Held()} }
+
+type above struct {
+	Holder
+	before map[string]int
+}
+
+// Held implements Holder.
+func (a above) Held() map[string]int {
+	held := a.Holder.Held()
+	for kind, n := range a.before {
+		held[kind] -= n
+	}
+	return held
+}
+
 // checked are the tests that end with a comparison.
 var checked sync.Map
 

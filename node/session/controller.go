@@ -52,7 +52,9 @@ type Config struct {
 	Draining func() bool
 	// Version of the program, for EventServerInfo.
 	Version string
-	Log     *slog.Logger
+	// MaxSessions at a time; 0 means MaxSessions.
+	MaxSessions int
+	Log         *slog.Logger
 }
 
 // Controller serves sessions. Sessions come and go by Serve.
@@ -91,6 +93,9 @@ type Stats struct {
 
 // New makes a Controller.
 func New(cfg Config) *Controller {
+	if cfg.MaxSessions == 0 {
+		cfg.MaxSessions = MaxSessions
+	}
 	return &Controller{
 		cfg: cfg, table: cfg.Table, log: cfg.Log, addresses: map[dn.Number]*address{},
 		registrations: map[string]*registrations{}, graceful: make(chan struct{}, 1),
@@ -174,8 +179,8 @@ func (c *Controller) pace() time.Duration {
 func (c *Controller) admit() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sessions >= MaxSessions {
-		return status.Errorf(codes.ResourceExhausted, "this node serves %d sessions already: use another node", MaxSessions)
+	if c.sessions >= c.cfg.MaxSessions {
+		return status.Errorf(codes.ResourceExhausted, "this node serves %d sessions already: use another node", c.cfg.MaxSessions)
 	}
 	c.sessions++
 	return nil

@@ -17,6 +17,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -35,6 +37,7 @@ type office struct {
 
 func newOffice(t testing.TB) *office {
 	t.Helper()
+	leftover.Check(t)
 	o := &office{t: t, draining: &atomic.Bool{}}
 	dir := t.TempDir()
 	var err error
@@ -63,10 +66,12 @@ func newOffice(t testing.TB) *office {
 	running.Go(func() { _ = o.control.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
-		running.Wait()
+		patience.Done(t, "the end of owner and controller", running.Wait)
 		if err := owner.Close(); err != nil {
 			t.Error(err)
 		}
+		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(owner, "reservations", "busy_dns", "busy_unsaid"),
+			leftover.But(o.traffic, "calls_own", "calls_known", "calls_up"), leftover.But(o.table, "dn_drops_untold"))
 		if err := o.machine.Close(); err != nil {
 			t.Error(err)
 		}
@@ -190,7 +195,10 @@ func (o *office) wire(p Port) *wire {
 		cancel() // as gRPC does when the handler returns
 		w.ended <- err
 	}()
-	o.t.Cleanup(func() { cancel(); <-served })
+	o.t.Cleanup(func() {
+		cancel()
+		patience.Receive(o.t, "the end of a session", served)
+	})
 	return w
 }
 
@@ -208,9 +216,13 @@ func (o *office) connect(p Port, open *tlibpb.OpenSession) *wire {
 func (w *wire) post(m *tlibpb.ClientMessage) uint64 {
 	w.ref++
 	m.ReferenceId = w.ref
+	limit := time.NewTimer(patience.Limit)
+	defer limit.Stop()
 	select {
 	case w.in <- m:
 	case <-w.ctx.Done():
+	case <-limit.C:
+		w.o.t.Fatalf("waited %v in vain: the session takes %v", patience.Limit, m)
 	}
 	return w.ref
 }
@@ -225,21 +237,12 @@ func (w *wire) ask(m *tlibpb.ClientMessage) (e *tlibpb.Event) {
 // await polls until the condition holds.
 func (o *office) await(what string, cond func() bool) {
 	o.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(5 * time.Second)
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			o.t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	patience.Until(o.t, what, cond)
 }
 
 func (w *wire) wait(what string, is func(*tlibpb.Event) bool) {
 	w.o.t.Helper()
-	timer := time.NewTimer(5 * time.Second)
+	timer := time.NewTimer(patience.Limit)
 	defer timer.Stop()
 	for {
 		w.mu.Lock()

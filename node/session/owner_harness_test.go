@@ -19,6 +19,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -75,6 +77,7 @@ var incarnations atomic.Uint64
 
 func openKeeper(t testing.TB, id dn.Node, dir string, view *fsm.View) *keeper {
 	t.Helper()
+	leftover.Check(t)
 	k := &keeper{
 		id: id, view: view, dir: dir, log: &logLines{}, dials: map[dn.Node]func() (grpc.ClientConnInterface, error){},
 		table: dn.New(dn.Config{Self: id, Incarnation: incarnations.Add(1)}),
@@ -97,7 +100,7 @@ func (k *keeper) run(t testing.TB) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = k.owner.Run(ctx) })
-	k.stop = func() { cancel(); wg.Wait() }
+	k.stop = func() { cancel(); patience.Done(t, "the end of an owner", wg.Wait) }
 	return k
 }
 
@@ -108,6 +111,7 @@ func (k *keeper) end(t testing.TB) {
 	if err := k.owner.Close(); err != nil {
 		t.Error(err)
 	}
+	leftover.AtOnce(t, leftover.But(k.owner, "reservations", "busy_dns", "busy_unsaid"))
 }
 
 func newKeeper(t testing.TB, id dn.Node, view *fsm.View) *keeper {
@@ -134,7 +138,11 @@ func (k *keeper) serve(t *testing.T, other *keeper) {
 		t.Fatal(err)
 	}
 	other.dials[k.id] = func() (grpc.ClientConnInterface, error) { return conn, nil }
-	t.Cleanup(func() { _ = conn.Close(); s.Stop(); wg.Wait() })
+	t.Cleanup(func() {
+		_ = conn.Close()
+		s.Stop()
+		patience.Done(t, "the end of a server", wg.Wait)
+	})
 }
 
 // follow has the node hear another one, until cut is called or the test ends.

@@ -10,8 +10,6 @@ import (
 )
 
 const (
-	// maxWaiting calls for one group.
-	maxWaiting = 10_000
 	// lookAgain is how often the first call of a queue looks for agents by
 	// itself: those that it had tried in vain may be tried again.
 	lookAgain = 5 * time.Second
@@ -35,7 +33,7 @@ func (r *Routing) wake(group string) {
 func (r *Routing) enqueue(group string) (*waiter, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queues[group]) >= maxWaiting {
+	if len(r.queues[group]) >= r.places {
 		return nil, false
 	}
 	w := &waiter{wake: make(chan struct{}, 1)}

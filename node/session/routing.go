@@ -1,9 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -100,11 +102,13 @@ type Announcer interface {
 	Routers(rp dn.Number) bool
 }
 
-// RoutingConfig of a Routing. All fields must be set.
+// RoutingConfig of a Routing. All fields but MaxWaiting must be set.
 type RoutingConfig struct {
 	Controller *Controller
 	Calls      *call.Table
 	Announcer  Announcer
+	// MaxWaiting calls for one group; 0 means 10,000.
+	MaxWaiting int
 	Log        *slog.Logger
 }
 
@@ -116,10 +120,12 @@ type Routing struct {
 	log       *slog.Logger
 	tail      *dn.Stream
 	directory directory
+	places    int // in a queue
 
 	mu sync.Mutex
 	// lastUsed is when this node last sent a call to a DN, for the strategy.
 	lastUsed map[dn.Number]int64
+	sweepAt  int // how many of them are searched for DNs that are no more
 	// ringing are the tries at other nodes' DNs.
 	ringing map[dn.Number]map[*ring]struct{}
 	// queues are the calls that wait for an agent of a group, and visits those
@@ -132,6 +138,7 @@ type Routing struct {
 func NewRouting(cfg RoutingConfig) *Routing {
 	return &Routing{
 		c: cfg.Controller, calls: cfg.Calls, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Controller.table.Tail(), lastUsed: map[dn.Number]int64{},
+		sweepAt: sweepUsed, places: cmp.Or(cfg.MaxWaiting, 10_000),
 		ringing: map[dn.Number]map[*ring]struct{}{}, queues: map[string][]*waiter{}, visits: map[call.ID]*visit{},
 	}
 }
@@ -145,8 +152,16 @@ func (r *Routing) used(n dn.Number) int64 {
 func (r *Routing) use(n dn.Number) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.lastUsed) >= r.sweepAt {
+		view := r.c.view()
+		maps.DeleteFunc(r.lastUsed, func(n dn.Number, _ int64) bool { return view.DN(string(n)) == nil })
+		r.sweepAt = max(sweepUsed, 2*len(r.lastUsed))
+	}
 	r.lastUsed[n] = time.Now().UnixNano()
 }
+
+// sweepUsed is from how many DNs on lastUsed is searched for those that are no more.
+const sweepUsed = 1024
 
 // Run watches the DNs for the calls that ring or wait, until the context ends.
 func (r *Routing) Run(ctx context.Context) error {

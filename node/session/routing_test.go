@@ -13,6 +13,8 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -160,7 +162,11 @@ func newExchange(t *testing.T) *exchange {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = x.r.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		patience.Receive(t, "the end of the routing", done)
+		leftover.AtOnce(t, x.r, leftover.But(x.calls, "calls_known"), leftover.But(x.control.cfg.Owner, "busy_unsaid"))
+	})
 	return x
 }
 
@@ -392,10 +398,11 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]Outcome{"1004": overAtOnce()}}
 	done := make(chan struct{})
 	x.control.cfg.Owner.cfg.Dial = nil // no reservation is asked of n2: see below
+	id, _ := x.calls.Begin(infoOf(in))
+	defer x.calls.End(id, 0, false)
 	go func() {
 		defer close(done)
 		in.caller = t.Context()
-		id, _ := x.calls.Begin(infoOf(in))
 		j := &journey{r: x.r, in: in, id: id}
 		j.back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), ringTime, j))
 	}()

@@ -10,6 +10,8 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -33,7 +35,11 @@ func newLobby(t *testing.T) *lobby {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = l.r.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		patience.Receive(t, "the end of the routing", done)
+		leftover.AtOnce(t, l.r, leftover.But(l.control.cfg.Owner, "busy_unsaid"))
+	})
 	return l
 }
 
@@ -43,7 +49,10 @@ func (l *lobby) arrives(number string) (leave func()) {
 	over := make(chan struct{})
 	in := &script{called: "9001", origin: Origin{Trunk: true, DN: "gw1", Number: number}, answers: map[string]Outcome{"1003": {Answered: true, Over: func(then func()) { context.AfterFunc(ctx, then) }}}}
 	go func() { defer close(over); in.serve(ctx, l.r) }()
-	end := sync.OnceFunc(func() { cancel(); <-over })
+	end := sync.OnceFunc(func() {
+		cancel()
+		patience.Receive(l.t, "the end of a call", over)
+	})
 	l.t.Cleanup(end)
 	return end
 }

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -49,6 +51,7 @@ func (s *site) refused(index uint64) {
 
 func newSite(t testing.TB, id dn.Node, incarnation uint64, addr string) *site {
 	t.Helper()
+	leftover.Check(t)
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +62,11 @@ func newSite(t testing.TB, id dn.Node, incarnation uint64, addr string) *site {
 	tcpb.RegisterTControllerServer(s.server, s.owner)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.server.Serve(ln) })
-	t.Cleanup(func() { s.server.Stop(); wg.Wait() })
+	t.Cleanup(func() {
+		s.server.Stop()
+		patience.Done(t, "the end of a server", wg.Wait)
+		leftover.AtOnce(t, s.owner, leftover.But(s.table, "dn_drops_untold"), leftover.But(s.calls, "calls_own", "calls_known", "calls_up"))
+	})
 	return s
 }
 
@@ -75,7 +82,7 @@ func (s *site) followVia(t testing.TB, dial func(context.Context, string) (net.C
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.mesh.Run(ctx) })
-	t.Cleanup(func() { cancel(); wg.Wait() })
+	t.Cleanup(func() { cancel(); patience.Done(t, "the end of the mesh", wg.Wait) })
 }
 
 func peersOf(sites ...*site) (out []Peer) {
@@ -92,16 +99,7 @@ func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 // await polls until the condition holds.
 func await(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	patience.Until(t, what, cond)
 }
 
 func state(s *site, n dn.Number) string {
@@ -204,7 +202,9 @@ func TestServer_RefusesStrangers(t *testing.T) {
 		"nothing":         {&tcpb.FollowRequest{}, codes.InvalidArgument},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stream, err := tcpb.NewTControllerClient(cc).Follow(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+			defer cancel()
+			stream, err := tcpb.NewTControllerClient(cc).Follow(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -277,8 +277,10 @@ func TestLink_ResumesAfterABreak(t *testing.T) {
 // readWatch reads what is there now.
 func readWatch(t *testing.T, w *dn.Stream) (out []dn.Status) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+	defer cancel()
 	for w.Seq() < w.Head() {
-		items, err := w.Next(t.Context(), nil)
+		items, err := w.Next(ctx, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
