@@ -195,6 +195,15 @@ func (c *Call) canceled() {
 	}
 }
 
+// stop ends the call because the server does.
+func (c *Call) stop() {
+	c.canceled()
+	if c.try != nil {
+		c.try.giveUp() // it may have waited for last words
+	}
+	c.reject(503, "Service Unavailable")
+}
+
 // Send sends the call on: on hears of provisional answers, and done what became
 // of it, when it was answered, refused, has rung for too long or was stopped.
 // After a failure it may be called again, from done or later. One at a time.

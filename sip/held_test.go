@@ -125,14 +125,6 @@ var endings = map[string]func(e *ending){
 	},
 	"not registered": func(e *ending) { e.await(e.place(e.from, "1003"), 480) },
 	"unknown":        func(e *ending) { e.await(e.place(e.from, "4711"), 404) },
-	"a message": func(e *ending) {
-		e.message(200)
-	},
-	"a message that is not answered": func(e *ending) {
-		e.to.Mute(true)
-		defer e.to.Mute(false)
-		e.message(0)
-	},
 	"a re-INVITE that is refused": func(e *ending) {
 		out, in := e.up(e.from, e.to, "1002")
 		e.to.Mute(true)
@@ -253,28 +245,6 @@ func refused(code int) func(e *ending) {
 		e.await(out, 180)
 		e.ok(in.Refuse(code, "No"))
 		e.await(out, code)
-	}
-}
-
-// message sends a MESSAGE and wants an answer; 0 wants none. These worlds know
-// nothing of each other's DNs.
-func (e *ending) message(code int) {
-	e.t.Helper()
-	if e.home != e.n1 {
-		return
-	}
-	e.to.OnRequest(func(m *siptest.Message) bool { return e.to.Respond(m, 200, "OK", "x") == nil })
-	ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-	defer cancel()
-	r := siptest.Request{Method: "MESSAGE", URI: uriTo("1002"), To: "<" + uriTo("1002") + ">"}
-	res, err := e.from.Do(ctx, r)
-	if err != nil || res.Code != 407 {
-		e.t.Fatal(res, err)
-	}
-	r.Headers = []string{"Proxy-Authorization: " + authorizeFor(r.Method, res.Header("Proxy-Authenticate"), "1001", "pw1001", 1)}
-	res, err = e.from.Do(ctx, r)
-	if code == 0 && err == nil || code != 0 && (err != nil || res.Code != code) {
-		e.t.Error(res, err)
 	}
 }
 

@@ -127,7 +127,7 @@ func (sh *shard) endCalls() {
 	for _, owner := range sh.Owners() {
 		switch x := owner.(type) {
 		case *Call:
-			x.canceled()
+			x.stop()
 		case *relay:
 			x.timerC.Stop()
 		}
