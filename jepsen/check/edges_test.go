@@ -137,6 +137,20 @@ func TestFlows(t *testing.T) {
 	})
 }
 
+func TestBindings_OfAFullDisk(t *testing.T) {
+	full := func() *run {
+		r := newRun().registers(1, "n1", "7", "b", 0).allSee(5, 9, in("7", "n1"))
+		return r.fault(20, 40, "full-disk-kill", history.Effect{Full: []string{"n1"}}).down(35, 36, "n1")
+	}
+	expect(t, []sample{
+		{"from before it", full().sees(50, "n1", in("7", "n1")), nil},
+		{"lost although from before it", full().sees(50, "n1", oos("7", "", "expired")), []ID{"S7"}},
+		{"lost, from while it was full", full().registers(25, "n1", "8", "b", 0).sees(50, "n1", in("7", "n1"), oos("8", "", "expired")), nil},
+		{"taken back while it was full, and there again", full().unregisters(25, "n1", "7", "b").sees(50, "n1", in("7", "n1")), nil},
+		{"taken back after it, and there again", full().unregisters(50, "n1", "7", "b").sees(53, "n1", in("7", "n1")), []ID{"S4"}},
+	})
+}
+
 func TestCalls_ThatRingForLong(t *testing.T) {
 	rings := func(r *run, from, to float64, code string, o history.Outcome) *run {
 		r.op(from, to, history.Op{Kind: history.Dial, Node: "n1", Home: "n1", From: "301", Key: "311", Arg: "c", Code: code, Outcome: o})

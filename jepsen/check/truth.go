@@ -156,12 +156,12 @@ func (t *truth) end(m *model, r *registration) time.Duration {
 		end = r.latest + r.Expires + m.b.Expiry
 	}
 	for _, u := range t.unreg {
-		if u.OK() && u.Node == r.Node && takes(u, r) && u.Invoke > r.latest {
+		if u.OK() && u.Node == r.Node && takes(u, r) && u.Invoke > r.latest && !m.unwritten(u) {
 			end = min(end, u.Return)
 		}
 	}
 	for _, o := range t.regs {
-		if o.OK() && o.Node == r.Node && o.Arg == r.Arg && o.Invoke > r.latest && o.Expires > 0 {
+		if o.OK() && o.Node == r.Node && o.Arg == r.Arg && o.Invoke > r.latest && o.Expires > 0 && !m.unwritten(o) {
 			end = min(end, o.latest+o.Expires+m.b.Expiry)
 		}
 	}
@@ -183,12 +183,11 @@ func (m *model) forgets(r *registration) time.Duration {
 	wrong := func(down *history.Fault) bool {
 		for i := range m.h.Faults {
 			f := &m.h.Faults[i]
-			if (slices.Contains(f.Effect.Full, r.Node) || slices.Contains(f.Effect.Clock, r.Node)) &&
-				f.Inject <= down.Healed && plus(f.Healed, m.b.Converge) >= r.Invoke {
+			if slices.Contains(f.Effect.Clock, r.Node) && f.Inject <= down.Healed && plus(f.Healed, m.b.Converge) >= r.Invoke {
 				return true
 			}
 		}
-		return false
+		return m.unwritten(r)
 	}
 	for i := range m.h.Faults {
 		f := &m.h.Faults[i]
@@ -205,6 +204,15 @@ func (m *model) forgets(r *registration) time.Duration {
 		}
 	}
 	return at
+}
+
+// unwritten tells whether the disk was perhaps full when the request was served,
+// so that a restart may find what was before it.
+func (m *model) unwritten(r *registration) bool {
+	served := Span{minus(r.Invoke, m.b.Spread), plus(r.latest, m.b.Spread)}
+	return slices.ContainsFunc(m.active(Span{max(0, minus(served.From, m.b.Converge)), served.To}, r.Node), func(f *history.Fault) bool {
+		return slices.Contains(f.Effect.Full, r.Node)
+	})
 }
 
 // fillOut finds when the DN surely ended: after each registration the node of

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -60,12 +61,22 @@ func (a *Arena) filling(n *cluster.Node) ([]Strike, error) {
 
 // restart kills and starts a node as a fault of its own within another one.
 func (a *Arena) restart(ctx context.Context, n *cluster.Node) error {
+	return a.restartAfter(ctx, n, func() error { return nil })
+}
+
+// restartAfter is restart with something to do while the node is down.
+func (a *Arena) restartAfter(ctx context.Context, n *cluster.Node, do func() error) error {
 	return a.Play(ctx, Strike{
 		Nemesis: "restart", Params: n.Name(), Effect: history.Effect{Down: names(n)},
 		inject:  func(context.Context) error { a.kill(n); return nil },
 		confirm: func(context.Context) error { return gone([]*cluster.Node{n}) },
-		heal:    func(ctx context.Context) error { return a.Start(ctx, n) },
-		healed:  nothing,
+		heal: func(ctx context.Context) error {
+			if err := do(); err != nil {
+				return err
+			}
+			return a.Start(ctx, n)
+		},
+		healed: nothing,
 	})
 }
 
@@ -155,3 +166,39 @@ func lostLocation(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	}
 	return strikes, nil
 }
+
+// fullDiskKill fills the disk of a node and kills the node: at once, as a crash
+// of a machine without room may, or after there was room again for longer than
+// the store of bindings waits until it goes on.
+func fullDiskKill(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
+	nodes := a.pick(r, 1)
+	if len(nodes) == 0 {
+		return nil, ErrBusy
+	}
+	strikes, err := a.filling(nodes[0])
+	if err != nil {
+		return nil, err
+	}
+	s, n := &strikes[0], nodes[0]
+	empty := func() error {
+		return n.Place().Do(func() error { return os.Remove(filepath.Join(n.DataDir(), "ballast")) })
+	}
+	if r.IntN(2) == 0 {
+		s.Params += ", killed while it is full"
+		s.heal = func(ctx context.Context) error { return a.restartAfter(ctx, n, empty) }
+		return strikes, nil
+	}
+	s.Params += ", killed some time after"
+	s.heal = func(ctx context.Context) error {
+		if err := empty(); err != nil {
+			return err
+		}
+		wait(ctx, goesOn)
+		return a.restart(ctx, n)
+	}
+	return strikes, nil
+}
+
+// goesOn is how long after a full disk a node has surely tried again to bring its
+// stores in order.
+const goesOn = 13 * time.Second

@@ -96,6 +96,7 @@ func All() []Nemesis {
 		{"rolling-restart", "all nodes in good order, one after the other", 2, rolling},
 		{"full-disk", "no room in the data directory", 2, fullDisk},
 		{"full-disk-leader", "no room in the data directory of the Raft leader", 2, fullDiskLeader},
+		{"full-disk-kill", "no room in the data directory, and kill -9: then, or when there is room again", 2, fullDiskKill},
 		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
 		{"lost-location", "the store of bindings is lost while the node is down", 2, lostLocation},
 		{"removed-while-down", "a node that is down is removed and then started as if nobody had", 3, removedWhileDown},

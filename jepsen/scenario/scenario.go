@@ -81,6 +81,8 @@ func All() []Scenario {
 			{[]string{"rolling-restart"}, killHolds, restarting}}},
 		{Name: "disks", What: "full disks", Disks: true, Tracks: []Track{
 			{[]string{"full-disk"}, cutHolds, restarting}}},
+		{Name: "disk-kills", What: "full disks of nodes that are then killed", Disks: true, Tracks: []Track{
+			{[]string{"full-disk-kill"}, cutHolds[1:4], restarting}}},
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Tracks: []Track{
@@ -129,7 +131,7 @@ func Regressions() map[string]time.Duration {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

@@ -1,0 +1,60 @@
+package broken
+
+import "time"
+
+// edgeFaults are those of what isn't a call or a registration over UDP:
+// requests outside of calls, connections, long rings, snapshots of Raft,
+// reservations of others, and full disks. Only a cluster under faults, or a run
+// that lasts, shows them.
+func edgeFaults() []Fault {
+	return []Fault{
+		{
+			Name: "errands-to-lost", Kind: Proxy, What: "a MESSAGE, REFER or INFO for a DN whose owner is lost is sent on instead of 480",
+			Edits:    []Edit{{"sip/proxy_fresh.go", "	case st.State != dn.InSrv || st.Owner != p.self", "	case st.Owner == \"\" || st.Owner != p.self"}},
+			Scenario: "leader-cuts", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S1"},
+		},
+		{
+			Name: "tcp-unregister-all", Kind: Registrations, What: "an un-REGISTER over a connection drops all contacts of the DN",
+			Edits: []Edit{{"sip/decide.go", "	case life == 0:\n		d.remove(i)\n	default:\n		d.set(r, c, i, life, now)\n	}\n}\n\n// life is",
+				"	case life == 0 && r.transport.Connected():\n		d.bindings, d.changed = d.bindings[:0], true\n	case life == 0:\n		d.remove(i)\n	default:\n		d.set(r, c, i, life, now)\n	}\n}\n\n// life is"}},
+			Scenario: "quiet", For: 15 * time.Second, Settle: time.Second, Statements: []string{"S2", "S4"},
+		},
+		{
+			Name: "deaf-flow", Kind: Registrations, What: "the end of a TLS connection does not end what was registered over it",
+			Edits:    []Edit{{"sip/tcp.go", "		for _, n := range f.l.flows.remove(f) {\n", "		for _, n := range f.l.flows.remove(f) {\n			if f.l.transport == location.TLS {\n				continue\n			}\n"}},
+			Scenario: "quiet", For: 25 * time.Second, Settle: shortly, Statements: []string{"S4"},
+		},
+		{
+			Name: "timer-b", Kind: Timers, What: "timer B is not stopped by a provisional answer: every INVITE ends after 32 s",
+			Edits:    []Edit{{"sip/transaction/client.go", "		c.again.Stop()\n		c.end.Stop()\n		if c.cancel", "		c.again.Stop()\n		if c.cancel"}},
+			Scenario: "quiet", For: 25 * time.Second, Statements: []string{"S13"},
+		},
+		{
+			Name: "snapshot-no-trunks", Kind: Snapshots, What: "a snapshot of the configuration omits trunks",
+			Edits: []Edit{{"fsm/snapshot.go", "	for d := range v.DNs(\"\") {\n		if err := fn(recordDN",
+				"	for d := range v.DNs(\"\") {\n		if d.GetTrunk() != nil {\n			continue\n		}\n		if err := fn(recordDN"}},
+			Scenario: "leader-cuts", For: 20 * time.Second, Settle: shortly, Statements: []string{"S9"},
+		},
+		{
+			Name: "snapshot-no-login", Kind: Snapshots, What: "a snapshot of the configuration omits groups whose agents have to log in",
+			Edits: []Edit{{"fsm/snapshot.go", "	for g := range v.Groups() {\n		if err",
+				"	for g := range v.Groups() {\n		if g.GetLoginRequired() {\n			continue\n		}\n		if err"}},
+			Scenario: "leader-cuts", For: 20 * time.Second, Settle: shortly, Statements: []string{"S9"},
+		},
+		{
+			Name: "steals-reservation", Kind: Reservations, What: "who wants a call sent to an agent in place of a reservation of its own takes anybody's",
+			Edits:    []Edit{{"node/session/reserve_round.go", "if insteadOf != \"\" && r.Reserved.Holder == insteadOf {", "if insteadOf != \"\" {"}},
+			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S19"},
+		},
+		{
+			Name: "endless-reservation", Kind: Reservations, What: "a reservation at an owner that is lost never ends in the others' view",
+			Edits:    []Edit{{"node/dn/merge.go", "		s.Reserved = s.Reserved && l.x.reserved(t.clock())", "		s.Reserved = s.Reserved && (l.node != 0 || l.x.reserved(t.clock()))"}},
+			Scenario: "leader-cuts", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S22"},
+		},
+		{
+			Name: "journals-deleted", Kind: Durability, What: "after a fold that failed on a full disk the next one deletes the journals",
+			Edits:    []Edit{{"sip/location/fold.go", "	if err != nil {\n		s.oweAgain(owed)\n	}\n", ""}},
+			Scenario: "disk-kills", For: 60 * time.Second, Statements: []string{"S7"},
+		},
+	}
+}
