@@ -50,24 +50,24 @@ func (e errands) must(op *history.Op) (want string, within time.Duration, why st
 	s := Span{max(0, op.Invoke-e.b.Spread), op.Return}
 	switch {
 	case op.Arg == history.Nobody:
-		return "404", e.b.Local, "which nobody configured"
+		return "404", e.refusal(), "which nobody configured"
 	case t == nil:
 		return "", 0, ""
 	}
 	for _, over := range t.out {
 		if over.contains(s) && e.calm(op.Node, over.node, s) {
-			return "480", e.b.Local, "whose last registration had ended"
+			return "480", e.refusal(), "whose last registration had ended"
 		}
 	}
 	p := t.onePhone()
 	if p == "" || !t.in[p].cover(s) || !e.calm(op.Node, p, s) || !e.signals(op.Node, p).cover(s) {
 		return "", 0, ""
 	}
-	if op.Node == p {
-		return phone, e.b.Local, "which was registered there"
-	}
 	return phone, answerBound, "which was registered at " + p
 }
+
+// refusal is how long a node may take to refuse a request: it asks nobody.
+func (m *model) refusal() time.Duration { return 2 * m.b.Local }
 
 // onePhone is the node of a DN that one phone alone ever registered, in the
 // node's own site; "" for others, of which an old phone may have to be tried

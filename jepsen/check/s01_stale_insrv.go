@@ -21,15 +21,15 @@ func staleInSrv(m *model) ([]Finding, int) {
 		if op.Kind != history.Invite && op.Kind != history.Errand || op.Return == history.Never {
 			continue
 		}
-		q := m.ownerNotHeard(op)
+		q, within := m.ownerNotHeard(op), m.b.Local
 		if op.Kind == history.Errand { // a DN that moved in the cut may have a phone at each side
-			q = m.ownerLost(op)
+			q, within = m.ownerLost(op), m.refusal()
 		}
 		if q == nil {
 			continue
 		}
 		calls++
-		if op.Code != "480" || op.Return-op.Invoke > m.b.Local {
+		if op.Code != "480" || op.Return-op.Invoke > within {
 			f := Finding{
 				Text: fmt.Sprintf("%s could not hear the owner of DN %s, and answered %s to it with %q after %v instead of 480 at once",
 					op.Node, op.Key, cmp.Or(op.From, "a call"), op.Code, round(op.Return-op.Invoke)),
