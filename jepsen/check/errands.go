@@ -50,13 +50,13 @@ func (e errands) must(op *history.Op) (want string, within time.Duration, why st
 	s := Span{max(0, op.Invoke-e.b.Spread), op.Return}
 	switch {
 	case op.Arg == history.Nobody:
-		return "404", e.refusal(), "which nobody configured"
+		return "404", e.refusing(), "which nobody configured"
 	case t == nil:
 		return "", 0, ""
 	}
 	for _, over := range t.out {
 		if over.contains(s) && e.calm(op.Node, over.node, s) {
-			return "480", e.refusal(), "whose last registration had ended"
+			return "480", e.refusing(), "whose last registration had ended"
 		}
 	}
 	p := t.onePhone()
@@ -66,8 +66,8 @@ func (e errands) must(op *history.Op) (want string, within time.Duration, why st
 	return phone, answerBound, "which was registered at " + p
 }
 
-// refusal is how long a node may take to refuse a request: it asks nobody.
-func (m *model) refusal() time.Duration { return 2 * m.b.Local }
+// refusing is how long a node may take to refuse a request: it asks nobody.
+func (m *model) refusing() time.Duration { return 2 * m.b.Local }
 
 // onePhone is the node of a DN that one phone alone ever registered, in the
 // node's own site; "" for others, of which an old phone may have to be tried

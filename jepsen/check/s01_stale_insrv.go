@@ -23,7 +23,7 @@ func staleInSrv(m *model) ([]Finding, int) {
 		}
 		q, within := m.ownerNotHeard(op), m.b.Local
 		if op.Kind == history.Errand { // a DN that moved in the cut may have a phone at each side
-			q, within = m.ownerLost(op), m.refusal()
+			q, within = m.ownerLost(op), m.refusing()
 		}
 		if q == nil {
 			continue
