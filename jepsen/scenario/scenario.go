@@ -54,15 +54,15 @@ var (
 func All() []Scenario {
 	return []Scenario{
 		{Name: "quiet", What: "nothing breaks: whatever is found is a false alarm or a fault in peace", Rings: true},
-		{Name: "cuts", What: "cuts of every shape, with time to come together", Rings: true, Tracks: []Track{
+		{Name: "cuts", What: "cuts of every shape, with time to come together", Rings: true, Restores: 1, Tracks: []Track{
 			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way"}, cutHolds, settling}}},
 		{Name: "long-cuts", What: "cuts that outlast gossip's memory", Rings: true, Restores: 1, Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair"}, longHolds, settling}}},
 		{Name: "pair-cuts", What: "two nodes hear a third one and not each other, while phones and agents move among them", Rings: true, Tracks: []Track{
 			{[]string{"cut-pair", "bridge"}, cutHolds[2:], settling}}},
-		{Name: "leader-cuts", What: "the leader is cut off, again and again", Rings: true, LeaderChanges: 1, Tracks: []Track{
+		{Name: "leader-cuts", What: "the leader is cut off, again and again", Rings: true, Restores: 1, LeaderChanges: 1, Tracks: []Track{
 			{[]string{"cut-leader"}, cutHolds[1:4], settling}}},
-		{Name: "half-minute", What: "one node is cut off for longer than gossip remembers it", Tracks: []Track{
+		{Name: "half-minute", What: "one node is cut off for longer than gossip remembers it", Rings: true, Restores: 1, Tracks: []Track{
 			{[]string{"cut-one"}, []time.Duration{25 * time.Second}, settling}}},
 		{Name: "ports", What: "one port alone", Tracks: []Track{
 			{[]string{"gossip-port", "cluster-port", "sip-port"}, cutHolds, settling}}},
