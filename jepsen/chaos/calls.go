@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -28,7 +29,7 @@ func (r *run1) telephones() []*workload.Telephone {
 	for i := range r.nodes * telephonesAtNode {
 		all = append(all, &workload.Telephone{
 			Site: r.site, DN: telephone(i), Password: fmt.Sprintf("secret-%d", i), Node: r.cluster.Nodes()[i%r.nodes], Every: callEvery,
-			Numbers: append(numbers[:len(numbers):len(numbers)], outside(i%r.nodes), outside(i%r.nodes)),
+			Numbers: slices.Concat(numbers, slices.Repeat([]string{outside(i % r.nodes)}, 5)),
 		})
 	}
 	return all

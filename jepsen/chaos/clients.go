@@ -26,7 +26,7 @@ const (
 	longRing  = 36 * time.Second
 	ringEvery = time.Second
 
-	gatewayEvery = 2 * time.Second
+	gatewayEvery = 4 * time.Second
 	gatewayPort  = 5090
 
 	agentPrefix     = "34"
