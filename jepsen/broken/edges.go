@@ -11,7 +11,7 @@ func edgeFaults() []Fault {
 		{
 			Name: "errands-to-lost", Kind: Proxy, What: "a MESSAGE, REFER or INFO for a DN whose owner is lost is sent on instead of 480",
 			Edits:    []Edit{{"sip/proxy_fresh.go", "	case st.State != dn.InSrv || st.Owner != p.self", "	case st.Owner == \"\" || st.Owner != p.self"}},
-			Scenario: "leader-cuts", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S1"},
+			Scenario: "leader-cuts", For: 30 * time.Second, Settle: time.Second, Statements: []string{"S1"},
 		},
 		{
 			Name: "tcp-unregister-all", Kind: Registrations, What: "an un-REGISTER over a connection drops all contacts of the DN",

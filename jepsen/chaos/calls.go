@@ -22,7 +22,7 @@ const (
 // telephones of the run, the same at each call.
 func (r *run1) telephones() []*workload.Telephone {
 	var all []*workload.Telephone
-	numbers := []string{routingPoint, routingPoint, routedPoint, routedPoint, routedPoint}
+	numbers := append([]string{routingPoint, routingPoint}, slices.Repeat([]string{routedPoint}, 6)...)
 	for i := range r.nodes * telephonesAtNode {
 		numbers = append(numbers, telephone(i))
 	}

@@ -57,8 +57,11 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 			w.route(ctx, r, e.GetConnId())
 		}
 	case <-timer.C:
-		all := append(w.Reserved[:len(w.Reserved):len(w.Reserved)], w.Routed...)
-		if w.reserve(ctx, r, all[r.IntN(len(all))]); r.IntN(8) == 0 {
+		dns := w.Routed
+		if r.IntN(3) == 0 {
+			dns = w.Reserved
+		}
+		if w.reserve(ctx, r, dns[r.IntN(len(dns))]); r.IntN(8) == 0 {
 			w.die()
 		}
 	case <-w.session.ended:
@@ -97,7 +100,7 @@ func (w *CallRouter) die() {
 // route sends a call on.
 func (w *CallRouter) route(ctx context.Context, r *rand.Rand, conn string) {
 	dn := w.Routed[r.IntN(len(w.Routed))]
-	if r.IntN(2) == 0 && w.reserve(ctx, r, dn).Outcome != history.OK {
+	if r.IntN(4) == 0 && w.reserve(ctx, r, dn).Outcome != history.OK {
 		dn = w.Routed[r.IntN(len(w.Routed))]
 	}
 	op := w.Record.Invoke(w.op(history.Op{Kind: history.Route, Key: dn, Result: conn}))
@@ -110,7 +113,7 @@ func (w *CallRouter) route(ctx context.Context, r *rand.Rand, conn string) {
 }
 
 func (w *CallRouter) reserve(ctx context.Context, r *rand.Rand, dn string) history.Op {
-	op := w.Record.Invoke(w.op(history.Op{Kind: history.Reserve, Key: dn, Expires: between(r, shortest, longest).Truncate(time.Millisecond)}))
+	op := w.Record.Invoke(w.op(history.Op{Kind: history.Reserve, Key: dn, Expires: between(r, shortest, 2*longest).Truncate(time.Millisecond)}))
 	e, err := w.session.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{
 		Dn: dn, DurationMs: uint32(op.Expires.Milliseconds()), Priority: uint32(r.IntN(5)),
 	}}})
