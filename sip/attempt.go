@@ -25,7 +25,8 @@ type Outcome struct {
 	// Dialog of an answered call.
 	Dialog *Dialog
 
-	res *message.Message // of a failure that came from there
+	res        *message.Message // of a failure that came from there
+	challenges []byte           // header lines of other branches that go with it
 }
 
 const (

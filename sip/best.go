@@ -23,11 +23,31 @@ func verdict(results []result, stopped *Outcome) Outcome {
 		return *stopped
 	}
 	out := Outcome{Code: best.code, Reason: best.reason, Retry: retry, res: best.res}
+	if best.code == 401 || best.code == 407 {
+		out.challenges = challenges(results, best)
+	}
 	if best.code == 503 {
 		// That somebody behind us is overloaded does not say that we are.
 		out.Code, out.Reason, out.res = 500, "Server Internal Error", nil
 	}
 	return out
+}
+
+// challenges are the lines of all others that ask the caller who it is: it can
+// answer them all at once (RFC 3261 §16.7 step 7).
+func challenges(results []result, best *result) (lines []byte) {
+	for i := range results {
+		r := &results[i]
+		if r == best || r.res == nil || r.code != 401 && r.code != 407 {
+			continue
+		}
+		for _, h := range r.res.Headers {
+			if foldEqual(h.Name, "www-authenticate") || foldEqual(h.Name, "proxy-authenticate") {
+				lines = append(append(append(append(lines, h.Name...), ": "...), h.Value...), "\r\n"...)
+			}
+		}
+	}
+	return lines
 }
 
 // worth orders final responses, the best first: 6xx, then what says most about

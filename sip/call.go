@@ -149,7 +149,7 @@ func (c *Call) pass(o Outcome) {
 		c.reject(o.Code, o.Reason)
 	default:
 		c.p.s.stats.answered(o.Code)
-		c.respond(o.res, nil)
+		c.respond(o.res, o.challenges)
 		c.finish()
 	}
 }

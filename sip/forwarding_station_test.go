@@ -22,6 +22,7 @@ type station struct {
 
 	mu      sync.Mutex
 	got     []received
+	trying  string // the last 100 of a node itself, which comes when a step takes long
 	flushes int
 
 	// Of the script's own.
@@ -116,7 +117,22 @@ func (p *station) take(who, msg string) {
 		p.flushes++
 		return
 	}
+	if strings.HasPrefix(msg, "SIP/2.0 100 Trying\r\n") {
+		p.trying = msg
+		return
+	}
 	p.got = append(p.got, received{who, msg})
+}
+
+// heardTrying takes a 100 among what was received; false when there is none.
+func (p *station) heardTrying() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trying == "" {
+		return false
+	}
+	p.got, p.trying = append(p.got, received{p.name, p.trying}), ""
+	return true
 }
 
 func (p *station) tell() {
@@ -218,6 +234,9 @@ func (p *station) learn(msg string) {
 // forget begins a scenario.
 func (p *station) forget() {
 	p.requests, p.response, p.routes = map[string]string{}, "", nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trying = ""
 }
 
 // fill writes a message of the script as it goes out. A response answers the

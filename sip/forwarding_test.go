@@ -135,6 +135,9 @@ func (s *site) act(words []string) {
 		p := s.byName[words[1]]
 		p.tcp.Close()
 		until(s.t, "the node knows", func() bool { return s.n1.server.flows.len() == 0 })
+	case "trying": // a phone hears a 100
+		p := s.byName[words[1]]
+		s.until("100 for "+words[1], p.heardTrying)
 	case "lose": // the other node
 		s.n1.table.SetHeard(dn.Node(words[1]), false)
 	case "hear":
