@@ -35,10 +35,11 @@ type site struct {
 	line     *station
 	control  *station
 	news     chan struct{} // of all stations
+	missed   bool          // something that was expected in this scenario
 }
 
 // ages is longer than any scenario plays.
-const ages = 30 * time.Second
+const ages = time.Minute
 
 func newSite(t testing.TB) *site {
 	t.Helper()
@@ -75,7 +76,7 @@ func (s *site) node(id string, n int) *world {
 		c.TCP, c.WS = c.UDP, fmt.Sprintf("%s0.%d:5080", s.place, n)
 		c.Table = dn.New(dn.Config{Self: dn.Node(id), Incarnation: 1})
 		c.Secret = []byte("secret")
-		c.timers = transaction.Timers{T1: ages / 3, T2: ages, T4: ages}
+		c.timers = transaction.Timers{T1: ages / 6, T2: ages, T4: ages}
 		c.Calls = arriveFunc(func(c *Call) { s.arrive(id, c) })
 	})
 	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013"} {

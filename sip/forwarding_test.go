@@ -52,6 +52,7 @@ func join(blocks []*block) string {
 func (s *site) play(blocks []*block) (out []*block) {
 	s.t.Helper()
 	symbols := newSymbols(s.place, "secret")
+	s.missed = false
 	for _, p := range s.stations {
 		p.forget()
 	}
@@ -115,7 +116,11 @@ func (s *site) collect(expected int, symbols *symbols) (out []*block) {
 			before = total()
 		}
 	} else {
-		s.within(2*time.Second, func() bool { return total() >= expected })
+		patience := 20 * time.Second
+		if s.missed {
+			patience = 100 * time.Millisecond // the scenario has failed
+		}
+		s.missed = !s.within(patience, func() bool { return total() >= expected }) || s.missed
 	}
 	s.settle()
 	for _, p := range s.stations {
