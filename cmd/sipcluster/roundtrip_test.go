@@ -1,0 +1,240 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// whole is a configuration in which every field that people can set is set in
+// some object; TestRoundTrip_EveryFieldIsInWhole fails for one that is not.
+func whole() []proto.Message {
+	return []proto.Message{
+		&configpb.Options{Realm: "example.org", MinExpiresS: 61, MaxExpiresS: 7201, DefaultExpiresS: 3601, MaxContacts: 11, PingIntervalS: 12, PingMisses: 4,
+			DesktopGraceS: 5, ReservationCollectMs: 101},
+		&configpb.AgentGroup{Name: "sales", LoginRequired: true}, &configpb.AgentGroup{Name: "plain"},
+		&configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("a", 32), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5,
+			Groups: []string{"sales", "plain"}},
+		&configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("b", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, Disabled: true},
+		&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"plain"}},
+		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000}},
+		&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.9:5060", Prefix: "+", Priority: 7}},
+	}
+}
+
+// changes has for every field of whole a change of it, by object and field.
+var changes = map[string]func(any){
+	"Options.min_expires_s": option(func(o *configpb.Options) { o.MinExpiresS = 62 }), "Options.max_expires_s": option(func(o *configpb.Options) { o.MaxExpiresS = 7202 }),
+	"Options.default_expires_s": option(func(o *configpb.Options) { o.DefaultExpiresS = 3602 }), "Options.max_contacts": option(func(o *configpb.Options) { o.MaxContacts = 12 }),
+	"Options.ping_interval_s": option(func(o *configpb.Options) { o.PingIntervalS = 0 }), "Options.ping_misses": option(func(o *configpb.Options) { o.PingMisses = 5 }),
+	"Options.desktop_grace_s": option(func(o *configpb.Options) { o.DesktopGraceS = 0 }), "Options.reservation_collect_ms": option(func(o *configpb.Options) { o.ReservationCollectMs = 1 }),
+	"AgentGroup.login_required": func(m any) {
+		if g, ok := m.(*configpb.AgentGroup); ok {
+			g.LoginRequired = !g.LoginRequired
+		}
+	},
+	"DN.kind":                        ofDN("2001", func(d *configpb.DN) { d.Kind, d.External, d.Groups = configpb.DNKind_DN_KIND_ROUTING_POINT, "", nil }),
+	"DN.disabled":                    ofDN("1002", func(d *configpb.DN) { d.Disabled = false }),
+	"DN.algorithm":                   ofDN("1002", func(d *configpb.DN) { d.Algorithm, d.Ha1 = 1, d.GetHa1()[:32] }),
+	"DN.ha1":                         ofDN("1001", func(d *configpb.DN) { d.Ha1 = strings.Repeat("c", 32) }),
+	"DN.groups":                      ofDN("1001", func(d *configpb.DN) { d.Groups = []string{"plain"} }),
+	"DN.external":                    ofDN("2001", func(d *configpb.DN) { d.External = "+15551234568" }),
+	"DN.routing_point.default_group": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.DefaultGroup = "plain" }),
+	"DN.routing_point.timeout_ms":    ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.TimeoutMs = 0 }),
+	"DN.trunk.address":               ofDN("4000", func(d *configpb.DN) { d.Trunk.Address = "192.0.2.8:5060" }),
+	"DN.trunk.prefix":                ofDN("4000", func(d *configpb.DN) { d.Trunk.Prefix = "" }),
+	"DN.trunk.priority":              ofDN("4000", func(d *configpb.DN) { d.Trunk.Priority = 0 }),
+}
+
+// fixed are fields that name the object, or can't change.
+var fixed = []string{"Options.realm", "AgentGroup.name", "DN.number"}
+
+func option(change func(*configpb.Options)) func(any) {
+	return func(m any) {
+		if o, ok := m.(*configpb.Options); ok {
+			change(o)
+		}
+	}
+}
+
+func ofDN(number string, change func(*configpb.DN)) func(any) {
+	return func(m any) {
+		if d, ok := m.(*configpb.DN); ok && d.GetNumber() == number {
+			change(d)
+		}
+	}
+}
+
+// fieldsOf visits the fields below m that hold values.
+func fieldsOf(m protoreflect.MessageDescriptor, path string, visit func(string)) {
+	for i := range m.Fields().Len() {
+		fd := m.Fields().Get(i)
+		switch name := path + "." + string(fd.Name()); {
+		case fd.Name() == "revision":
+		case fd.Message() != nil:
+			fieldsOf(fd.Message(), name, visit)
+		default:
+			visit(name)
+		}
+	}
+}
+
+func setFields(m protoreflect.Message, path string, set map[string]bool) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := path + "." + string(fd.Name())
+		set[name] = true
+		if fd.Message() != nil {
+			setFields(v.Message(), name, set)
+		}
+		return true
+	})
+}
+
+func TestRoundTrip_EveryFieldIsInWhole(t *testing.T) {
+	set, known := map[string]bool{}, 0
+	for _, m := range whole() {
+		setFields(m.ProtoReflect(), string(m.ProtoReflect().Descriptor().Name()), set)
+	}
+	for _, m := range []proto.Message{&configpb.Options{}, &configpb.AgentGroup{}, &configpb.DN{}} {
+		d := m.ProtoReflect().Descriptor()
+		fieldsOf(d, string(d.Name()), func(path string) {
+			known++
+			if !set[path] {
+				t.Errorf("%s is set in no object of whole: set it, export it and read it in apply", path)
+			}
+			if changes[path] == nil && !slices.Contains(fixed, path) {
+				t.Errorf("%s has no change in changes", path)
+			}
+		})
+	}
+	if known < 20 {
+		t.Fatalf("only %d fields were found", known)
+	}
+}
+
+// state is what a node has, without revisions.
+func state(t *testing.T, addr string) map[string]proto.Message {
+	t.Helper()
+	cl, err := connect(addr, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.close()
+	all := map[string]proto.Message{}
+	err = cl.export(t.Context(), &configpb.ExportRequest{Secrets: true, Linearizable: true}, func(p *configpb.ExportResponse) error {
+		if p.Options != nil {
+			p.Options.Revision = 0
+			all["options"] = p.Options
+		}
+		for _, g := range p.Groups {
+			g.Revision = 0
+			all["group "+g.Name] = g
+		}
+		for _, d := range p.Dns {
+			d.Revision = 0
+			all["DN "+d.Number] = d
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func wantState(t *testing.T, addr, when string, want map[string]proto.Message) {
+	t.Helper()
+	got := state(t, addr)
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if !proto.Equal(got[key], want[key]) {
+			t.Errorf("%s: %s:\n got  %v\n want %v", when, key, got[key], want[key])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s: %d objects, want %d", when, len(got), len(want))
+	}
+}
+
+func putAll(t *testing.T, addr string, objects []proto.Message) {
+	t.Helper()
+	cl, err := connect(addr, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.close()
+	var ms []*configpb.Mutation
+	for _, m := range objects {
+		switch m := m.(type) {
+		case *configpb.Options:
+			ms = append(ms, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: m}})
+		case *configpb.AgentGroup:
+			ms = append(ms, &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: m}})
+		case *configpb.DN:
+			ms = append(ms, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: m}})
+		}
+	}
+	if err := cl.write(t.Context(), ms...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a node exports makes another one the same, and undoes the change of any
+// field; applied again it changes nothing.
+func TestRoundTrip_ExportAndApplyBringEveryFieldBack(t *testing.T) {
+	one, other := oneNode(t), oneNode(t)
+	putAll(t, one.TCAddr, whole())
+	want := map[string]proto.Message{}
+	for _, m := range whole() {
+		switch m := m.(type) {
+		case *configpb.Options:
+			want["options"] = m
+		case *configpb.AgentGroup:
+			want["group "+m.Name] = m
+		case *configpb.DN:
+			want["DN "+m.Number] = m
+		}
+	}
+	wantState(t, one.TCAddr, "written", want)
+	from, to := operator{t, one.TCAddr}, operator{t, other.TCAddr}
+	text := from.does("", "export")
+	to.does(text, "apply", "-f", "-")
+	wantState(t, other.TCAddr, "applied to an empty node", want)
+	same(t, to.does(text, "apply", "-f", "-"), "unchanged\n")
+	same(t, withoutNodes(to.does("", "export")), withoutNodes(text))
+	for _, field := range slices.Sorted(maps.Keys(changes)) {
+		objects := whole()
+		for _, m := range objects {
+			changes[field](m)
+		}
+		putAll(t, other.TCAddr, objects)
+		if got := to.does(text, "apply", "-f", "-", "--dry-run"); !strings.HasPrefix(got, "would be: ") || !strings.Contains(got, "changed") {
+			t.Errorf("%s: a dry run says %q", field, got)
+		}
+		to.does(text, "apply", "-f", "-")
+		wantState(t, other.TCAddr, field, want)
+	}
+	plain := from.does("", "export", "--no-secrets")
+	if strings.Contains(plain, "ha1:") {
+		t.Error("an export without secrets has some")
+	}
+	same(t, to.does(plain, "apply", "-f", "-"), "unchanged\n")
+	wantState(t, other.TCAddr, "without secrets", want)
+}
+
+// withoutNodes leaves the comment with the nodes' own addresses out.
+func withoutNodes(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#   ") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
