@@ -22,6 +22,9 @@ const (
 	maxPage     = bounds.MaxPage
 )
 
+// MaxWatches are open at a node at once.
+const MaxWatches = 4096
+
 // AvailabilityConfig is what Availability reads. All but Heartbeat is required.
 type AvailabilityConfig struct {
 	Table *dn.Table
@@ -29,6 +32,8 @@ type AvailabilityConfig struct {
 	View func() *fsm.View
 	// Heartbeat is sent on a watch that has been idle so long; 0 means 1 s.
 	Heartbeat time.Duration
+	// Watches is how many are open at most; 0 means MaxWatches.
+	Watches int
 }
 
 // Availability is the service of that name. Every answer comes from this
@@ -43,6 +48,8 @@ type Availability struct {
 	table     *dn.Table
 	view      func() *fsm.View
 	heartbeat time.Duration
+	// watches has a place for each open Watch.
+	watches chan struct{}
 }
 
 // NewAvailability returns the service; it starts nothing.
@@ -50,7 +57,10 @@ func NewAvailability(c AvailabilityConfig) *Availability {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = time.Second
 	}
-	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat}
+	if c.Watches == 0 {
+		c.Watches = MaxWatches
+	}
+	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, watches: make(chan struct{}, c.Watches)}
 }
 
 // ListRoutable returns a page of the DNs that a call can be sent to now.

@@ -45,6 +45,13 @@ type Configuration struct {
 	writer Writer
 	// importing has room for one import: each may hold MaxImportBytes.
 	importing chan struct{}
+	limits    importLimits
+}
+
+// importLimits are MaxImport, MaxImportBytes and importSilence.
+type importLimits struct {
+	mutations, bytes int
+	silence          time.Duration
 }
 
 // importSilence ends an import whose client sends nothing more.
@@ -55,7 +62,10 @@ const importWait = 5 * time.Second
 
 // NewConfiguration returns the service; it starts nothing.
 func NewConfiguration(view func() *fsm.View, w Writer) *Configuration {
-	return &Configuration{view: view, writer: w, importing: make(chan struct{}, 1)}
+	return &Configuration{
+		view: view, writer: w, importing: make(chan struct{}, 1),
+		limits: importLimits{MaxImport, MaxImportBytes, importSilence},
+	}
 }
 
 // Write applies all mutations or none.
@@ -182,7 +192,7 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 	case <-s.Context().Done():
 		return status.FromContextError(s.Context().Err()).Err()
 	}
-	all, err := receive(s, importSilence)
+	all, err := receive(s, c.limits)
 	if err != nil {
 		return err
 	}
@@ -209,7 +219,7 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 }
 
 // receive reads the whole input. Its goroutine ends with the stream.
-func receive(s configpb.Configuration_ImportServer, silence time.Duration) ([]*configpb.Mutation, error) {
+func receive(s configpb.Configuration_ImportServer, l importLimits) ([]*configpb.Mutation, error) {
 	type part struct {
 		r   *configpb.ImportRequest
 		err error
@@ -229,12 +239,12 @@ func receive(s configpb.Configuration_ImportServer, silence time.Duration) ([]*c
 		}
 	}()
 	var all []*configpb.Mutation
-	quiet := time.NewTimer(silence)
+	quiet := time.NewTimer(l.silence)
 	defer quiet.Stop()
 	for size := 0; ; {
 		select {
 		case <-quiet.C:
-			return nil, status.Errorf(codes.DeadlineExceeded, "nothing was imported: the client sent nothing for %v", silence)
+			return nil, status.Errorf(codes.DeadlineExceeded, "nothing was imported: the client sent nothing for %v", l.silence)
 		case <-s.Context().Done(): // the goroutine may have seen it first
 			return nil, status.FromContextError(s.Context().Err()).Err()
 		case p := <-parts:
@@ -247,10 +257,11 @@ func receive(s configpb.Configuration_ImportServer, silence time.Duration) ([]*c
 				return nil, p.err
 			}
 			all, size = append(all, p.r.GetMutations()...), size+proto.Size(p.r)
-			if len(all) > MaxImport || size > MaxImportBytes {
-				return nil, status.Errorf(codes.ResourceExhausted, "an import has at most %d mutations and %d bytes: split it", MaxImport, MaxImportBytes)
+			if len(all) > l.mutations || size > l.bytes {
+				return nil, status.Errorf(codes.ResourceExhausted, "an import has at most %d mutations and %d bytes, this one %d and %d or more: split it",
+					l.mutations, l.bytes, len(all), size)
 			}
-			quiet.Reset(silence)
+			quiet.Reset(l.silence)
 		}
 	}
 }

@@ -330,7 +330,7 @@ func TestConfiguration_SilentImportEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		began := time.Now()
-		if _, err := receive(silence(ctx), importSilence); status.Code(err) != codes.DeadlineExceeded || time.Since(began) != importSilence {
+		if _, err := receive(silence(ctx), NewConfiguration(nil, nil).limits); status.Code(err) != codes.DeadlineExceeded || time.Since(began) != importSilence {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})
@@ -343,7 +343,7 @@ func TestConfiguration_ImportGivenUpEndsAtOnce(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
 			began := time.Now()
-			if _, err := receive(silence(ctx), importSilence); err == nil || time.Since(began) != time.Second {
+			if _, err := receive(silence(ctx), NewConfiguration(nil, nil).limits); err == nil || time.Since(began) != time.Second {
 				t.Fatalf("after %v: %v", time.Since(began), err)
 			}
 		})

@@ -24,6 +24,8 @@ type reader struct {
 	heartbeats       int
 	// lines not asked for yet.
 	lines []string
+	// cancel ends the watch.
+	cancel context.CancelFunc
 }
 
 func (s *site) watch(t *testing.T, req *tcpb.WatchRequest) *reader {
@@ -34,7 +36,7 @@ func (s *site) watch(t *testing.T, req *tcpb.WatchRequest) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &reader{t: t, stream: stream}
+	return &reader{t: t, stream: stream, cancel: cancel}
 }
 
 // next returns the next line; heartbeats are counted only.

@@ -385,6 +385,11 @@ func TestMachine_FullDiskStopsWritesAndKeepsTheView(t *testing.T) {
 		t.Fatal("an entry behind a lost one was applied")
 	}
 	digest := m.Digest()
+	other := machine(t)
+	mustApply(t, other, 1, bootstrap("another"))
+	if err := restoreFrom(t, m, other); !errors.Is(err, ErrFailed) || m.Digest() != digest {
+		t.Fatalf("a failed machine took a snapshot: %v", err)
+	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}

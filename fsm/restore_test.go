@@ -306,8 +306,12 @@ func TestApplyBatch_SkipsWhatIsNoCommandAndWhatItHas(t *testing.T) {
 		}
 	}
 	garbage := &raft.Log{Index: 4, Type: raft.LogCommand, Data: []byte("\xff")}
+	if r := m.Apply(garbage).(fsm.Result); r.Index != 4 || m.View().Index() != 4 {
+		t.Errorf("an unreadable entry: %+v, the View is at %d", r, m.View().Index())
+	}
+	garbage.Index = 5
 	r := m.ApplyBatch([]*raft.Log{garbage, entry(t, 7, c)})
-	if first := r[0].(fsm.Result); first.Index != 4 || !errors.Is(first.Err, fsm.ErrInvalid) || r[1] != (fsm.Result{Index: 7}) || m.View().Index() != 7 {
+	if first := r[0].(fsm.Result); first.Index != 5 || !errors.Is(first.Err, fsm.ErrInvalid) || r[1] != (fsm.Result{Index: 7}) || m.View().Index() != 7 {
 		t.Error(r)
 	}
 	if m.View().DN("2001").GetRevision() != 7 {

@@ -49,7 +49,7 @@ are written all or nothing; more are checked as a whole first.`,
 }
 
 func (c *cli) apply(ctx context.Context, in io.Reader, dryRun bool) error {
-	doc, err := readDocument(in)
+	doc, err := readDocument(in, maxDocument)
 	if err != nil {
 		return err
 	}

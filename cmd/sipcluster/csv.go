@@ -15,8 +15,12 @@ import (
 // csvHeader is the first row of an import.
 var csvHeader = []string{"dn", "kind", "password", "external", "groups"}
 
-// maxCSVLine bounds a row in bytes.
-const maxCSVLine = 16 << 10
+const (
+	// maxCSVLine bounds a row in bytes.
+	maxCSVLine = 16 << 10
+	// maxImport bounds the DNs and groups of one import, as a node does.
+	maxImport = 1_000_000
+)
 
 // rowError is a bad row; the header is row 1.
 type rowError struct {
@@ -39,12 +43,14 @@ type csvReader struct {
 	lines *bufio.Scanner
 	row   int
 	seen  map[string]int
+	// most DNs are taken.
+	most int
 }
 
 func newCSVReader(r io.Reader) (*csvReader, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4<<10), maxCSVLine)
-	c := &csvReader{lines: lines, seen: map[string]int{}}
+	c := &csvReader{lines: lines, seen: map[string]int{}, most: maxImport}
 	header, err := c.fields()
 	if err == nil && len(header) > 0 {
 		header[0] = strings.TrimPrefix(header[0], "\ufeff") // what spreadsheets put in front
@@ -112,6 +118,9 @@ func (c *csvReader) check(f []string) (csvRow, error) {
 	}
 	if first, twice := c.seen[number]; twice {
 		return csvRow{}, fmt.Errorf("DN %s is in row %d already", number, first)
+	}
+	if len(c.seen) == c.most {
+		return csvRow{}, fmt.Errorf("more than %d DNs: split the file", c.most)
 	}
 	c.seen[number] = c.row
 	kind, err := parseKind(f[1])

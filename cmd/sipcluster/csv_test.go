@@ -88,3 +88,27 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+func TestCSV_RowsAreBounded(t *testing.T) {
+	for most, want := range map[int]string{2: "", 1: "row 3: more than 1 DNs: split the file"} {
+		r, err := newCSVReader(strings.NewReader(header + "1,sip,s,,\n2,sip,s,,\n"))
+		if err != nil || r.most != maxImport {
+			t.Fatal(err, r.most)
+		}
+		r.most = most
+		_, err = r.next()
+		if err == nil {
+			_, err = r.next()
+		}
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("at most %d: %v", most, err)
+		}
+	}
+	line := "1,sip," + strings.Repeat("p", maxCSVLine-len("1,sip,,,\n")) + ",,\n"
+	if _, err := readCSV(strings.NewReader(header + line)); err == nil || !strings.Contains(err.Error(), "password is longer than 1024") {
+		t.Errorf("the longest row: %v", err)
+	}
+	if _, err := readCSV(strings.NewReader(header + "x" + line)); err == nil || !strings.Contains(err.Error(), "longer than 16384") {
+		t.Errorf("a longer one: %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -65,16 +66,48 @@ type trunkDoc struct {
 	Priority uint32 `yaml:"priority,omitempty"`
 }
 
-// readDocument refuses unknown keys and more than one document.
-func readDocument(r io.Reader) (*document, error) {
-	d := &document{}
-	dec := yaml.NewDecoder(r)
+// maxDocument bounds a YAML file in bytes: that of a million DNs has less.
+const maxDocument = 256 << 20
+
+// bounded reads at most so many bytes and then fails.
+type bounded struct {
+	r    io.Reader
+	left int64
+	most int64
+}
+
+func newBounded(r io.Reader, most int64) *bounded { return &bounded{r, most, most} }
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, b.over()
+	}
+	return n, err
+}
+
+// over is the error of a file that is too large, nil for one that isn't.
+func (b *bounded) over() error {
+	if b.left < 0 {
+		return fmt.Errorf("the file is larger than %d bytes: split it", b.most)
+	}
+	return nil
+}
+
+// readDocument refuses unknown keys, more than one document, and a file of more
+// than most bytes.
+func readDocument(r io.Reader, most int64) (*document, error) {
+	d, in := &document{}, newBounded(r, most)
+	dec := yaml.NewDecoder(in)
 	dec.KnownFields(true)
 	if err := dec.Decode(d); err != nil && !errors.Is(err, io.EOF) {
-		return nil, yamlError(err)
+		return nil, cmp.Or(in.over(), yamlError(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one YAML document: want one")
+		return nil, cmp.Or(in.over(), errors.New("more than one YAML document: want one"))
 	}
 	return d, d.check()
 }

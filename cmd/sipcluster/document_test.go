@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"google.golang.org/protobuf/proto"
 
@@ -96,7 +97,7 @@ func TestExport_IsStableText(t *testing.T) {
 // planFor compares a text with a configuration.
 func planFor(t *testing.T, text string, has *configpb.ExportResponse) (*plan, error) {
 	t.Helper()
-	doc, err := readDocument(strings.NewReader(text))
+	doc, err := readDocument(strings.NewReader(text), maxDocument)
 	if err != nil {
 		return nil, err
 	}
@@ -204,5 +205,27 @@ func TestHA1(t *testing.T) {
 		if got := ha1(alg, user, realm, password); got != want {
 			t.Errorf("%v: %s", alg, got)
 		}
+	}
+}
+
+func TestApply_FileIsBounded(t *testing.T) {
+	const text = "groups:\n  - name: a\n"
+	for size, want := range map[int64]string{
+		int64(len(text)): "", int64(len(text)) - 1: "the file is larger than 19 bytes: split it", 5: "the file is larger than 5 bytes: split it",
+	} {
+		doc, err := readDocument(iotest.OneByteReader(strings.NewReader(text)), size)
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("at most %d bytes: %v", size, err)
+		}
+		if err == nil && len(doc.Groups) != 1 {
+			t.Errorf("at most %d bytes: %v", size, doc)
+		}
+	}
+	again := strings.NewReader(text + "---\n" + text)
+	if _, err := readDocument(again, int64(len(text))+8); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Error(err)
+	}
+	if maxDocument != 256<<20 || maxImport != 1_000_000 {
+		t.Error("other limits than the manual's and the node's")
 	}
 }
