@@ -209,7 +209,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 	}
 }
 
-// won passes a 2xx on and stops the others (§16.7 steps 5 and 10).
+// won passes a 2xx on (§16.7 step 5); finish stops the others (step 10).
 func (a *Attempt) won(b *branch, res *message.Message) {
 	c := a.c
 	out := &Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}
@@ -226,11 +226,6 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 	}
 	c.respond(res, c.sessionLines(res))
 	c.finish()
-	for _, other := range a.branches {
-		if other != b {
-			other.cancel()
-		}
-	}
 }
 
 // stop gives up: what rings is canceled, and has a while to say so. A 2xx that

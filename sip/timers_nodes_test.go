@@ -104,6 +104,49 @@ func TestTimers_BetweenNodes(t *testing.T) {
 			n1>a 487 4
 			n1>n2 ACK 4
 			n2>n1 487 4`},
+		{name: "no request within a call waits for anything", nodes: 2, script: "0 a new INVITE, 0 b 200, 0 a ACK, 2 a UPDATE, 2 b 200 UPDATE, 3 a PRACK, 3 b 200 PRACK, 4 b REFER, 4 a 202 REFER, 5 a NOTIFY, 5 b 200 NOTIFY, 6 b MESSAGE, 6 a 200 MESSAGE, 7 b SUBSCRIBE, 7 a 200 SUBSCRIBE, 8 b INVITE, 8 a 200, 8 b ACK, 9 b BYE, 9 a 200 BYE, 50", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>n2 ACK 0
+			n1>n2 INVITE 0
+			n2>b ACK 0
+			n2>b INVITE 0
+			n2>n1 200 0
+			n1>a 200/UPDATE 2
+			n1>n2 UPDATE 2
+			n2>b UPDATE 2
+			n2>n1 200/UPDATE 2
+			n1>a 200/PRACK 3
+			n1>n2 PRACK 3
+			n2>b PRACK 3
+			n2>n1 200/PRACK 3
+			n1>a REFER 4
+			n1>n2 202/REFER 4
+			n2>b 202/REFER 4
+			n2>n1 REFER 4
+			n1>a 200/NOTIFY 5
+			n1>n2 NOTIFY 5
+			n2>b NOTIFY 5
+			n2>n1 200/NOTIFY 5
+			n1>a MESSAGE 6
+			n1>n2 200/MESSAGE 6
+			n2>b 200/MESSAGE 6
+			n2>n1 MESSAGE 6
+			n1>a SUBSCRIBE 7
+			n1>n2 200/SUBSCRIBE 7
+			n2>b 200/SUBSCRIBE 7
+			n2>n1 SUBSCRIBE 7
+			n1>a ACK 8
+			n1>a INVITE 8
+			n1>n2 200 8
+			n2>b 200 8
+			n2>n1 ACK 8
+			n2>n1 INVITE 8
+			n1 over, by 2 9
+			n1>a BYE 9
+			n1>n2 200/BYE 9
+			n2>b 200/BYE 9
+			n2>n1 BYE 9`},
 		{name: "a refusal passes both nodes at once", nodes: 2, script: "0 a new INVITE, 1 b 603, 1 a ACK, 50", want: `
 			n1>n2 INVITE 0
 			n2>b INVITE 0 0.5

@@ -148,6 +148,11 @@ func TestTimers_Datagrams(t *testing.T) {
 			n1 outcome 200 0
 			n1>a 200 0 31
 			n1>b INVITE 0`},
+		{name: "a 2xx without ACK behind a provisional response: M all the same", script: "0 a new INVITE, 0.1 b 180, 1 b 200, 32.95 n1 holds 2, 33 n1 holds 0, 40", want: `
+			n1>b INVITE 0
+			n1>a 180 0.1
+			n1 outcome 200 1
+			n1>a 200 1`},
 		{name: "an INVITE that comes again gets what was said last", script: "0 a new INVITE, 0.15 a again INVITE, 0.5 a again INVITE, 1 b 180, 1.5 a again INVITE, 2 b 200, 2.5 a again INVITE, 3 a ACK, 40", want: `
 			n1>b INVITE 0 0.5
 			n1>a 100 0.2 0.5

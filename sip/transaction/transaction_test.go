@@ -350,3 +350,14 @@ func TestAcked_A2xxThatWasAcknowledgedIsNotKeptForLong(t *testing.T) {
 		h.want(t, "200", "200")
 	})
 }
+
+func TestClient_ARefusalBehindAResponseSaysNothing(t *testing.T) {
+	run(t, false, func(t *testing.T, l *Layer, w *wire) {
+		var h heard
+		c := send(t, l, w, "INVITE", &h)
+		l.Response([]byte("z9hG4bKa"), response(t, 180, "INVITE"))
+		l.Unsent([]byte("z9hG4bKa"), []byte("INVITE"))
+		h.want(t, "180")
+		c.Terminate()
+	})
+}
