@@ -1,0 +1,161 @@
+package lossyfs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// Mount is a mounted file system, seen from a test. Its methods fail the test
+// when the file system can't be talked to.
+type Mount struct {
+	// Dir is where it is mounted.
+	Dir string
+
+	t       testing.TB
+	mu      sync.Mutex
+	orders  *json.Encoder
+	answers *json.Decoder
+}
+
+// program is built once by each test binary.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "lossyd-*")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "lossyd")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/sipcluster/sipcluster/jepsen/lossyfs/lossyd").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building lossyd: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// New mounts a file system until the test ends. Where that is impossible, for
+// want of root or FUSE, the test is skipped, loudly; under CI it fails.
+func New(t testing.TB) *Mount {
+	t.Helper()
+	if why := missing(); why != "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("a file system that forgets can't be mounted: %s", why)
+		}
+		t.Skipf("SKIPPED: a file system that forgets can't be mounted: %s", why)
+	}
+	m := &Mount{Dir: t.TempDir(), t: t}
+	if err := m.start(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func missing() string {
+	if os.Getuid() != 0 {
+		return "it needs root"
+	}
+	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		return err.Error()
+	}
+	_ = f.Close()
+	return ""
+}
+
+func (m *Mount) start() error {
+	path, err := program()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(path, m.Dir)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the test; then the input ends
+	in, errIn := cmd.StdinPipe()
+	out, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		return err
+	}
+	m.t.Cleanup(func() {
+		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
+			m.t.Errorf("lossyd: %v", err)
+		}
+	})
+	m.orders, m.answers = json.NewEncoder(in), json.NewDecoder(out)
+	var ready answer
+	if err := m.answers.Decode(&ready); err != nil {
+		return fmt.Errorf("lossyd did not start: %w", err)
+	}
+	return nil
+}
+
+func (m *Mount) ask(o order) answer {
+	m.t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var a answer
+	if err := m.orders.Encode(o); err != nil {
+		m.t.Fatalf("lossyd: %v", err)
+	}
+	if err := m.answers.Decode(&a); err != nil {
+		m.t.Fatalf("lossyd: %v", err)
+	}
+	if a.Err != "" {
+		m.t.Fatal(a.Err)
+	}
+	return a
+}
+
+// Watch forgets the images and the log and takes images by the plan from now on.
+func (m *Mount) Watch(p Plan) {
+	m.t.Helper()
+	m.ask(order{Watch: &p})
+}
+
+// Take takes an image now and returns its number.
+func (m *Mount) Take() int {
+	m.t.Helper()
+	return m.ask(order{Take: true}).Taken
+}
+
+// Images are those taken since Watch.
+func (m *Mount) Images() []Image {
+	m.t.Helper()
+	return m.ask(order{Images: true}).Images
+}
+
+// Log has a line per operation since Watch: its kind and the file's name.
+func (m *Mount) Log() []string {
+	m.t.Helper()
+	return m.ask(order{Log: true}).Log
+}
+
+// Fail has operations fail from now on; without a fault none does.
+func (m *Mount) Fail(faults ...Fault) {
+	m.t.Helper()
+	m.ask(order{Fail: faults})
+}
+
+// Extract writes what the power failure at an image left into a directory of
+// the host. Seed 0 loses everything unsynced, seed 1 nothing, others a part.
+func (m *Mount) Extract(image int, seed uint64, to string) {
+	m.t.Helper()
+	m.ask(order{Extract: &extract{Image: image, Seed: seed, To: to}})
+}
+
+// Restore has the mount go on with what the power failure left. No file of it
+// may be open.
+func (m *Mount) Restore(image int, seed uint64) {
+	m.t.Helper()
+	m.ask(order{Extract: &extract{Image: image, Seed: seed}})
+}
+
+// Crash is a power failure now, for processes that were killed.
+func (m *Mount) Crash(seed uint64) {
+	m.t.Helper()
+	m.Restore(m.Take(), seed)
+}
