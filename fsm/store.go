@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // Buckets of the store; an object lies under its key in its wire form.
@@ -50,8 +51,8 @@ type store struct {
 func openStore(path string) (s *store, v *View, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damaged(path, &err)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("making the directory of the configuration store: %w", err)
+	if err := errors.Join(disk.MakeDir(filepath.Dir(path), 0o700), disk.MakeBolt(path)); err != nil {
+		return nil, nil, fmt.Errorf("making the configuration store: %w", err)
 	}
 	// The list of free pages is stored: without it bbolt looks for them at
 	// opening, in a goroutine whose panic over a damaged page nobody can catch.

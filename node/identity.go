@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/uuid"
+
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // identity is who this data directory is: made at the first start, kept in
@@ -23,7 +25,7 @@ type identity struct {
 
 // openIdentity reads the directory's identity, or makes one for an empty directory.
 func openIdentity(dir, name string) (*identity, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := disk.MakeDir(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("data directory: %w: choose another --data-dir", err)
 	}
 	id := &identity{path: filepath.Join(dir, "node.json")}
@@ -54,16 +56,7 @@ func (id *identity) save() error {
 	if err != nil {
 		return err
 	}
-	tmp := id.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
-	if err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	if err := os.Rename(tmp, id.path); err != nil {
+	if err := disk.WriteFile(id.path, append(b, '\n'), 0o640); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	return nil

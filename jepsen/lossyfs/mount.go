@@ -159,3 +159,19 @@ func (m *Mount) Crash(seed uint64) {
 	m.t.Helper()
 	m.Restore(m.Take(), seed)
 }
+
+// Memory is a directory for what Extract writes, on a file system in memory: a
+// store that is opened there waits for no disk.
+func Memory(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256m"); err != nil {
+		t.Fatalf("mounting a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmounting %s: %v", dir, err)
+		}
+	})
+	return filepath.Join(dir, "left")
+}

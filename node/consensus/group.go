@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // Settings of Raft that nobody needs to change; LeaderLease follows Election.
@@ -135,7 +135,7 @@ func (c Config) checked() (Config, error) {
 }
 
 func (g *Group) open() error {
-	if err := os.MkdirAll(g.cfg.Dir, 0o700); err != nil {
+	if err := disk.MakeDir(g.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of the raft log: %w", err)
 	}
 	logger := newRaftLog(g.log, quietLog)
@@ -166,7 +166,7 @@ func (g *Group) open() error {
 		}
 		c := g.raftConfig()
 		c.Logger = logger
-		g.raft, err = raft.NewRaft(c, machine{g.machine, h}, cache, safe, guardSnapshots{snapshots, h}, g.transport)
+		g.raft, err = raft.NewRaft(c, machine{g.machine, h}, cache, safe, guardSnapshots{snapshots, filepath.Join(g.cfg.Dir, "snapshots"), h}, g.transport)
 		return err
 	})
 	if err != nil {
@@ -181,7 +181,8 @@ func (g *Group) open() error {
 func (g *Group) openStore() (err error) {
 	path := filepath.Join(g.cfg.Dir, "raft.db")
 	err = g.apart(func() (err error) {
-		if err := probe(path); err != nil {
+		// Its directory is synced with that: the snapshots' one is in it.
+		if err := errors.Join(disk.MakeBolt(path), probe(path)); err != nil {
 			return err
 		}
 		g.store, err = boltdb.New(boltdb.Options{Path: path, MsgpackUseNewTimeFormat: true, BoltOptions: &bbolt.Options{

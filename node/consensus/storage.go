@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 
@@ -12,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // Raft panics when its stores fail, and would take SIP down with it. So every
@@ -90,9 +92,10 @@ func (g guard) GetLog(index uint64, l *raft.Log) error {
 	return err
 }
 
-// guardSnapshots wraps the snapshot store.
+// guardSnapshots wraps the snapshot store, whose directory is dir.
 type guardSnapshots struct {
 	raft.SnapshotStore
+	dir  string
 	halt halt
 }
 
@@ -101,11 +104,12 @@ func (g guardSnapshots) Create(version raft.SnapshotVersion, index, term uint64,
 ) (raft.SnapshotSink, error) {
 	sink, err := g.SnapshotStore.Create(version, index, term, c, configIndex, trans)
 	g.halt.check("making a snapshot", err)
-	return guardSink{sink, g.halt}, nil
+	return guardSink{sink, filepath.Join(g.dir, sink.ID()), g.halt}, nil
 }
 
 type guardSink struct {
 	raft.SnapshotSink
+	dir  string
 	halt halt
 }
 
@@ -115,8 +119,11 @@ func (g guardSink) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// Close makes the names of the snapshot's files durable besides, which Raft
+// leaves out: it shortens the log next.
 func (g guardSink) Close() error {
 	g.halt.check("writing a snapshot", g.SnapshotSink.Close())
+	g.halt.check("writing a snapshot", disk.SyncDir(g.dir))
 	return nil
 }
 

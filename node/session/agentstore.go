@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -21,9 +20,8 @@ var ErrAgentsInUse = errors.New("another sipcluster server uses this data direct
 const (
 	// storeTimeout is how long an answer waits for a disk that hangs.
 	storeTimeout = time.Second
-	// storeRetry is the pause after a write that failed, syncEvery how much a
-	// power cut may cost.
-	storeRetry, syncEvery = time.Second, time.Second
+	// storeRetry is the pause after a write that failed.
+	storeRetry = time.Second
 )
 
 // agentStore keeps the agents and reservations of the DNs that this node keeps
@@ -72,7 +70,7 @@ func openAgentStore(dir string, log *slog.Logger) (*agentStore, error) {
 		pending: make(chan struct{}), wake: make(chan struct{}, 1), past: make(chan struct{}), lost: make(chan struct{}, 1),
 	}
 	close(s.past)
-	err := os.MkdirAll(dir, 0o700)
+	err := disk.MakeDir(dir, 0o700)
 	fresh := false
 	if err == nil {
 		s.file, s.old, fresh, err = openAgentFile(s.path, log)
@@ -175,13 +173,6 @@ func (s *agentStore) await(ctx context.Context, attempt <-chan struct{}) {
 // run stores what is put, all that came meanwhile in one transaction, until the
 // context ends.
 func (s *agentStore) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.syncFile(ctx) })
-	g.Go(func() error { return s.commitAll(ctx) })
-	return g.Wait()
-}
-
-func (s *agentStore) commitAll(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -221,10 +212,11 @@ func (s *agentStore) writeBatch(file *agentFile, batch map[dn.Number][]byte) err
 		return s.reopen()
 	}
 	err := file.write(batch)
-	if errors.Is(err, errAgentsDamaged) {
-		return s.replace(err)
+	if err == nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
 	}
-	return err
+	// What the kernel shows of a file after a failed fsync need not be on the disk.
+	return s.replace(file, err)
 }
 
 // takeBack makes a batch dirty again where nothing newer is.
@@ -240,7 +232,7 @@ func (s *agentStore) takeBack(batch map[dn.Number][]byte) {
 
 // reopen opens the file that could not be opened at the start.
 func (s *agentStore) reopen() error {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+	if err := disk.MakeDir(filepath.Dir(s.path), 0o700); err != nil {
 		return err
 	}
 	file, old, _, err := openAgentFile(s.path, s.log)
@@ -248,8 +240,9 @@ func (s *agentStore) reopen() error {
 }
 
 // replace starts a fresh file, into which everything has to be put again.
-func (s *agentStore) replace(why error) error {
-	if err := setAside(s.path, why, s.log); err != nil {
+func (s *agentStore) replace(file *agentFile, why error) error {
+	err := file.discard(s.path, why, s.log)
+	if err != nil {
 		return s.swap(nil, nil, err)
 	}
 	return s.reopen()
@@ -299,28 +292,6 @@ func (s *agentStore) failing() error {
 	return s.broken
 }
 
-// syncFile bounds what a power cut may cost.
-func (s *agentStore) syncFile(ctx context.Context) error {
-	tick := time.NewTicker(syncEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		s.mu.Lock()
-		file := s.file
-		s.mu.Unlock()
-		if file == nil {
-			continue
-		}
-		if err := file.sync(); err != nil {
-			s.report(fmt.Errorf("syncing: %w", err))
-		}
-	}
-}
-
 // close stores what is dirty, after run.
 func (s *agentStore) close() error {
 	s.mu.Lock()
@@ -336,5 +307,5 @@ func (s *agentStore) close() error {
 	}
 	file := s.file
 	s.file = nil
-	return errors.Join(file.sync(), file.close())
+	return file.close()
 }

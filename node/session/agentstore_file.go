@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
@@ -28,12 +28,13 @@ var (
 	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// agentFile is a bbolt file: what a transaction wrote survives the process,
-// what was synced the machine.
+// agentFile is a bbolt file: what a transaction wrote is on the disk. Without
+// the fsync of each a power failure would cost more than the last ones: bbolt's
+// pages may reach the disk in any order then.
 type agentFile struct {
 	db *bolt.DB
-	// written: not all is synced.
-	written atomic.Bool
+	// holds something, so that it is worth a look when it is damaged.
+	holds bool
 }
 
 // openAgentFile opens or makes the file and reads it. A damaged one is set
@@ -44,7 +45,7 @@ func openAgentFile(path string, log *slog.Logger) (f *agentFile, all []dn.Record
 	if err == nil {
 		err = f.read(func(key, value []byte) {
 			if r, ok := decodeAgent(key, value, time.Now()); ok {
-				all = append(all, r)
+				all, f.holds = append(all, r), true
 			} else {
 				bad++
 			}
@@ -68,7 +69,10 @@ func openAgentFile(path string, log *slog.Logger) (f *agentFile, all []dn.Record
 // can catch.
 func openBolt(path string) (f *agentFile, err error) {
 	err = guard(func() error {
-		db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoSync: true})
+		if err := disk.MakeBolt(path); err != nil {
+			return opening(err)
+		}
+		db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 		if err != nil {
 			return opening(err)
 		}
@@ -131,8 +135,7 @@ func (f *agentFile) read(each func(key, value []byte)) error {
 
 // write stores a batch, all of it or nothing; nil deletes.
 func (f *agentFile) write(batch map[dn.Number][]byte) error {
-	f.written.Store(true)
-	return guard(func() error {
+	err := guard(func() error {
 		return f.db.Update(func(tx *bolt.Tx) error {
 			b := tx.Bucket(bucketAgents)
 			for n, value := range batch {
@@ -149,13 +152,22 @@ func (f *agentFile) write(batch map[dn.Number][]byte) error {
 			return nil
 		})
 	})
+	f.holds = f.holds || err == nil
+	return err
 }
 
-func (f *agentFile) sync() error {
-	if !f.written.Swap(false) {
-		return nil
+// discard sets the file aside, or removes one that never held anything: a disk
+// that fails every write would be filled with them.
+func (f *agentFile) discard(path string, why error, log *slog.Logger) error {
+	if !errors.Is(why, errAgentsDamaged) {
+		if err := f.close(); err != nil {
+			return err
+		}
 	}
-	return guard(f.db.Sync)
+	if f.holds {
+		return setAside(path, why, log)
+	}
+	return os.Remove(path)
 }
 
 func (f *agentFile) close() error { return guard(f.db.Close) }
@@ -166,7 +178,7 @@ func setAside(path string, why error, log *slog.Logger) error {
 	if err := os.Rename(path, to); err != nil {
 		return fmt.Errorf("setting the damaged agent store aside: %w", err)
 	}
-	log.Error("agent store is damaged: set aside, a fresh one is started; agents that are missing have to log in again", "file", path, "kept_as", to, "error", why)
+	log.Error("agent store is damaged or was not written: set aside, a fresh one is started; agents that are missing have to log in again", "file", path, "kept_as", to, "error", why)
 	return nil
 }
 

@@ -281,7 +281,7 @@ func TestAgentStore_FileThatFailsWhileRunningIsReplaced(t *testing.T) {
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	if err := a.owner.store.replace(errAgentsDamaged); !errors.Is(err, errFresh) {
+	if err := a.owner.store.replace(a.owner.store.file, errAgentsDamaged); !errors.Is(err, errFresh) {
 		t.Fatal(err)
 	}
 	a.does(t, "1001", AgentChange{Request: login, AgentID: "8"})

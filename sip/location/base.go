@@ -28,9 +28,9 @@ var errDamaged = errors.New("damaged")
 
 func (s *Store) basePath() string { return filepath.Join(s.dir, "location.db") }
 
-// openBase opens the file, for writing or reading.
-func (s *Store) openBase(readOnly bool) (*bolt.DB, error) {
-	db, err := bolt.Open(s.basePath(), 0o600, &bolt.Options{
+// openBase opens a base that is there, for writing or reading.
+func openBase(path string, readOnly bool) (*bolt.DB, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:      time.Second,
 		ReadOnly:     readOnly,
 		FreelistType: bolt.FreelistMapType,
@@ -48,7 +48,12 @@ func (s *Store) openBase(readOnly bool) (*bolt.DB, error) {
 // outOfReach tells a fault of the machine from one of the file.
 func outOfReach(err error) bool {
 	var path *os.PathError
-	return errors.As(err, &path) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO)
+	return errors.As(err, &path) || noRoom(err) || errors.Is(err, unix.EIO)
+}
+
+// noRoom tells a full disk from a broken one.
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
 // guard turns what bbolt does on a damaged file, panics and faults in the
@@ -75,7 +80,7 @@ func (s *Store) readBase(fn func(payload string) error) error {
 		return nil
 	}
 	return guard(func() error {
-		db, err := s.openBase(true)
+		db, err := openBase(s.basePath(), true)
 		if err != nil {
 			return err
 		}

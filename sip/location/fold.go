@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -103,8 +104,12 @@ func (s *Store) fold() error {
 	if err != nil {
 		s.oweAgain(owed)
 	}
-	if errors.Is(err, errDamaged) {
-		err = errors.Join(s.setAside(s.basePath(), err), s.distrust(err))
+	switch {
+	case errors.Is(err, errDamaged):
+		err = errors.Join(err, s.setAside(s.basePath(), err))
+		s.distrustBase()
+	case err != nil && !noRoom(err):
+		s.distrustBase()
 	}
 	if err != nil {
 		return fmt.Errorf("location store: fold the journal into %s: %w", s.basePath(), err)
@@ -134,12 +139,40 @@ func (s *Store) takeOwed() []debt {
 }
 
 func (s *Store) writeBase(owed []debt) error {
-	had := s.hasBase()
-	db, err := s.openBase(false)
+	s.mu.RLock()
+	rebuild := s.rebuild
+	s.mu.RUnlock()
+	if rebuild {
+		return s.rebuildBase(owed)
+	}
+	return s.writeFile(s.basePath(), owed)
+}
+
+// rebuildBase replaces the base after a write that failed: what the kernel
+// shows of its pages need not be what the disk has. Everything is owed then.
+func (s *Store) rebuildBase(owed []debt) error {
+	path := s.basePath() + ".rebuilt"
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := s.writeFile(path, owed); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Rename(path, s.basePath()), disk.SyncDir(s.dir)); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rebuild = false
+	return nil
+}
+
+func (s *Store) writeFile(path string, owed []debt) error {
+	if err := disk.MakeBolt(path); err != nil {
+		return err
+	}
+	db, err := openBase(path, false)
 	if err != nil {
-		if !had {
-			_ = os.Remove(s.basePath()) // half made, on a full disk
-		}
 		return err
 	}
 	return errors.Join(s.writeSlots(db, owed), db.Close())
@@ -198,10 +231,7 @@ func (s *Store) rotate() (old int, err error) {
 	if f == nil {
 		return old, nil
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return 0, s.distrust(fmt.Errorf("location store: sync %s: %w", f.Name(), err))
-	}
-	return old, nil
+	return old, s.seal(f)
 }
 
 func (s *Store) oweAgain(owed []debt) {
@@ -230,10 +260,20 @@ func (s *Store) dropOld(n int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, o := range j.old[:n] {
-		if err := os.Remove(o.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := s.drop(o); err != nil {
 			return fmt.Errorf("location store: %w", err)
 		}
 		j.old = j.old[1:]
+	}
+	return disk.SyncDir(s.dir) // before another file gets the same number
+}
+
+func (s *Store) drop(o oldJournal) error {
+	if o.damaged != nil {
+		return s.setAside(o.path, o.damaged)
+	}
+	if err := os.Remove(o.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	return nil
 }
@@ -241,6 +281,9 @@ func (s *Store) dropOld(n int) error {
 // Close flushes, syncs and gives the directory free. Run must have ended.
 func (s *Store) Close() error {
 	err := errors.Join(s.Flush(), s.sync())
+	if err != nil { // once more, into another file
+		err = errors.Join(s.Flush(), s.sync())
+	}
 	j := &s.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()

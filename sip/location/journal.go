@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // journal is the file that Flush appends to. There is one generation that is
@@ -28,11 +30,13 @@ type journal struct {
 
 	syncMu   sync.Mutex // held for an fsync, never with mu
 	unsynced bool       // guarded by mu
+	unnamed  bool       // a file's name is not synced; guarded by mu
 }
 
 type oldJournal struct {
-	path string
-	size int64
+	path    string
+	size    int64
+	damaged error // to be set aside, not deleted
 }
 
 const journalPrefix = "location.journal."
@@ -81,7 +85,7 @@ func (s *Store) flush() error {
 		return err
 	}
 	upto, word := s.drain()
-	err := j.append()
+	err := s.append()
 	if err != nil {
 		s.requeue(word)
 		return err
@@ -164,18 +168,19 @@ func (s *Store) openJournal() error {
 	}
 	j.file, j.size, j.born = f, int64(len(head)), s.now()
 	j.gen++
-	j.unsynced = true
+	j.unsynced, j.unnamed = true, true
 	return nil
 }
 
 // append writes the buffer behind the last sound frame. What a failed write
 // left there is cut off; where even that fails, a new file has to follow.
-func (j *journal) append() error {
+func (s *Store) append() error {
+	j := &s.journal
 	name := j.file.Name()
 	n, err := j.file.Write(j.buf)
 	if err != nil {
 		if n > 0 {
-			err = errors.Join(err, j.cut())
+			err = errors.Join(err, s.cut())
 		}
 		return fmt.Errorf("location store: write %s: %w", name, err)
 	}
@@ -186,49 +191,92 @@ func (j *journal) append() error {
 	return nil
 }
 
-func (j *journal) cut() error {
+func (s *Store) cut() error {
+	j := &s.journal
 	if j.file.Truncate(j.size) == nil {
 		if _, err := j.file.Seek(j.size, io.SeekStart); err == nil {
 			return nil
 		}
 	}
-	return j.retire()
+	return s.retire()
 }
 
-// retire leaves the file to the next fold.
-func (j *journal) retire() error {
+// retire ends the journal's file, which the next fold makes superfluous; the
+// caller holds journal.mu.
+func (s *Store) retire() error {
+	j := &s.journal
 	f := j.file
 	j.old = append(j.old, oldJournal{path: f.Name(), size: j.size})
 	j.file, j.size, j.unsynced = nil, 0, false
-	return f.Close()
+	return s.seal(f)
 }
 
-// sync brings what was written to the disk.
+// seal syncs and closes a file that nothing is written to any more.
+func (s *Store) seal(f *os.File) error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		s.distrustJournal()
+		return fmt.Errorf("location store: sync %s: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// sync brings what was written to the disk, and the names of the files.
 func (s *Store) sync() error {
 	j := &s.journal
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
 	j.mu.Lock()
-	f, todo := j.file, j.unsynced
-	j.unsynced = false
+	f, todo, unnamed := j.file, j.unsynced, j.unnamed
+	j.unsynced, j.unnamed = false, false
 	j.mu.Unlock()
-	if f == nil || !todo {
+	if f != nil && todo {
+		if err := f.Sync(); err != nil {
+			return errors.Join(fmt.Errorf("location store: sync %s: %w", f.Name(), err), s.abandon(f))
+		}
+	}
+	if !unnamed {
 		return nil
 	}
-	if err := f.Sync(); err != nil {
-		return s.distrust(fmt.Errorf("location store: sync %s: %w", f.Name(), err))
+	err := disk.SyncDir(s.dir)
+	if err != nil {
+		j.mu.Lock()
+		j.unnamed = true
+		j.mu.Unlock()
 	}
-	return nil
+	return err
 }
 
-// distrust is told of a failed fsync: the kernel may have dropped pages of the
-// journal, so that all entries are owed to the base again.
-func (s *Store) distrust(err error) error {
+// abandon is told of a failed fsync of f: the kernel may have dropped pages of
+// it, and says at the next fsync that all is well. So nothing more is written
+// there, and what it held goes into a new file.
+func (s *Store) abandon(f *os.File) error {
+	j := &s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unnamed = true
+	s.distrustJournal()
+	if j.file != f {
+		return nil // retired meanwhile
+	}
+	j.old = append(j.old, oldJournal{path: f.Name(), size: j.size})
+	j.file, j.size = nil, 0
+	return f.Close()
+}
+
+// distrustJournal queues all that the base lacks: the journals may have lost it.
+func (s *Store) distrustJournal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.suspect = true
+	s.suspect, s.metaNew = true, true
+	s.dirtyAll()
+}
+
+// distrustBase has all entries written to a base made anew.
+func (s *Store) distrustBase() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suspect, s.rebuild = true, true
 	for _, sl := range s.slots {
 		s.owe(sl)
 	}
-	return err
 }

@@ -52,6 +52,7 @@ type Store struct {
 	meta    Meta
 	metaNew bool // meta has to be written
 	suspect bool // the journal or the base lost something: fold soon
+	rebuild bool // the base is to be made anew, of all slots
 	queued  atomic.Uint64
 
 	journal journal // has a lock of its own, taken before mu

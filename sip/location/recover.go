@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -28,7 +29,7 @@ func open(cfg Config, b boot, tune tuning) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := disk.MakeDir(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("location store: %w", err)
 	}
 	lock, err := lockDir(cfg.Dir)
@@ -63,14 +64,12 @@ func lockDir(dir string) (*os.File, error) {
 // process's incarnation in a new journal.
 func (s *Store) recover(b boot) error {
 	ld := loader{store: s, words: make(map[uint64]bootInfo)}
-	switch err := s.readBase(ld.take); {
-	case errors.Is(err, errDamaged):
+	damaged := s.readBase(ld.take)
+	switch {
+	case errors.Is(damaged, errDamaged):
 		clear(s.slots) // but what it said of boots and incarnations holds
-		if err := s.setAside(s.basePath(), err); err != nil {
-			return err
-		}
-	case err != nil:
-		return fmt.Errorf("location store: read %s: %w", s.basePath(), err)
+	case damaged != nil:
+		return fmt.Errorf("location store: read %s: %w", s.basePath(), damaged)
 	}
 	ld.fromJournal = true
 	if err := s.readJournals(&ld); err != nil {
@@ -80,33 +79,50 @@ func (s *Store) recover(b boot) error {
 	s.meta.Floor = ld.meta.Floor
 	s.meta.Incarnation = max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)
 	s.adopt()
-	return s.begin()
+	return errors.Join(s.begin(), s.clearAway(damaged))
 }
 
-// begin makes the new incarnation durable. On a full disk it is not; Failing
-// says so, and the next Flush tries again.
+// begin makes the new incarnation durable, with what was read of damaged
+// journals: only then are they set aside. On a full disk it is not; Failing
+// says so, the next Flush tries again, and a fold sets them aside.
 func (s *Store) begin() error {
 	s.metaNew = true
 	s.queued.Add(1)
 	err := s.Flush()
 	if err == nil {
-		err = errors.Join(s.sync(), syncDir(s.dir))
+		err = s.sync()
 	}
-	if err != nil && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
-		if s.journal.file != nil {
-			err = errors.Join(err, s.journal.file.Close())
+	switch {
+	case err == nil:
+		return s.clearJournals()
+	case noRoom(err):
+		return nil
+	case s.journal.file != nil:
+		err = errors.Join(err, s.journal.file.Close())
+	}
+	return err
+}
+
+// clearJournals sets the damaged journals aside.
+func (s *Store) clearJournals() error {
+	kept := s.journal.old[:0]
+	for _, o := range s.journal.old {
+		if o.damaged == nil {
+			kept = append(kept, o)
+		} else if err := s.setAside(o.path, o.damaged); err != nil {
+			return err
 		}
-		return err
 	}
+	s.journal.old = kept
 	return nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// clearAway sets the base aside when it is damaged.
+func (s *Store) clearAway(damaged error) error {
+	if damaged == nil {
+		return nil
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return s.setAside(s.basePath(), damaged)
 }
 
 // loader takes payloads in the order of their writing.
@@ -202,7 +218,7 @@ func (s *Store) readJournals(ld *loader) error {
 	return nil
 }
 
-// dirtyAll queues what was replayed: the file that holds it is set aside.
+// dirtyAll queues what the base lacks: the file that holds it is given up.
 func (s *Store) dirtyAll() {
 	for _, sl := range s.changed {
 		if !sl.dirty {
@@ -212,24 +228,25 @@ func (s *Store) dirtyAll() {
 }
 
 // readJournal replays one file. Its torn end is cut off; a file with sound
-// frames behind damage, or without our header, is set aside.
+// frames behind damage, or without our header, is set aside in the end.
 func (s *Store) readJournal(path string, ld *loader) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("location store: %w", err)
 	}
 	good := readFrames(b, ld.take)
+	var damaged error
 	switch {
 	case good == len(b):
 	case good == 0 && len(b) > len(journalMagic), hasFrame(b[good:]):
 		s.dirtyAll()
-		return s.setAside(path, fmt.Errorf("%d of %d bytes are sound", good, len(b)))
+		damaged = fmt.Errorf("%d of %d bytes are sound", good, len(b))
 	default:
 		s.log.Warn("location journal ends in the middle of a write: the end is cut off", "file", path, "kept_bytes", good, "cut_bytes", len(b)-good)
 		if err := os.Truncate(path, int64(good)); err != nil {
 			return fmt.Errorf("location store: %w", err)
 		}
 	}
-	s.journal.old = append(s.journal.old, oldJournal{path: path, size: int64(good)})
+	s.journal.old = append(s.journal.old, oldJournal{path: path, size: int64(good), damaged: damaged})
 	return nil
 }

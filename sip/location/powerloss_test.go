@@ -1,0 +1,233 @@
+package location_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// lostAtMost is what README promises of a power failure.
+const lostAtMost = time.Second
+
+// said is a state of a DN that was put; claim 0 is a Delete.
+type said struct {
+	claim int64
+	real  time.Duration // lossyfs.Now when Flush had returned, 0 before
+	fake  time.Duration // the bubble's time then
+}
+
+// ledger knows what a store was told, and when that was acknowledged.
+type ledger struct {
+	mu    sync.Mutex
+	began time.Time
+	claim int64
+	dns   map[dn.Number][]said
+	ticks []said // real and fake time
+	// incarnation is that of the store since opened.
+	incarnation uint64
+	opened      time.Duration
+}
+
+func newLedger() *ledger { return &ledger{began: time.Now(), dns: map[dn.Number][]said{}} }
+
+// tell puts or deletes a DN, flushes, and notes the acknowledgement. A store
+// that can't write acknowledges nothing.
+func (l *ledger) tell(s *location.Store, n dn.Number, gone bool) {
+	l.claim++
+	x := said{claim: l.claim}
+	if gone {
+		x.claim = 0
+		s.Delete(n)
+	} else {
+		s.Put(&location.Entry{
+			Record:   dn.Record{Number: n, ClaimTime: l.claim, State: dn.InSrv, Reason: dn.Registered},
+			Bindings: []location.Binding{{Contact: "sip:" + string(n) + "@192.0.2.7", CallID: "c", Expires: time.Now().Add(time.Hour)}},
+		})
+	}
+	err := s.Flush()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		x.real, x.fake = lossyfs.Now(), time.Since(l.began)
+	}
+	l.dns[n] = append(l.dns[n], x)
+}
+
+// find notes what a store has when it was opened: durable all of it.
+func (l *ledger) find(s *location.Store) {
+	l.opened, l.incarnation, l.claim = lossyfs.Now(), s.Meta().Incarnation, s.Meta().Floor
+	s.Range(func(e *location.Entry) bool {
+		l.dns[e.Record.Number] = []said{{claim: e.Record.ClaimTime, real: l.opened, fake: -time.Hour}}
+		return true
+	})
+}
+
+func (l *ledger) tick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ticks = append(l.ticks, said{real: lossyfs.Now(), fake: time.Since(l.began)})
+}
+
+// fakeAt is a time of the bubble that was past when an image was taken.
+func (l *ledger) fakeAt(real time.Duration) (at time.Duration) {
+	for _, x := range l.ticks {
+		if x.real <= real {
+			at = x.fake
+		}
+	}
+	return at
+}
+
+// judge opens what an image left and compares it with what may be there.
+func (l *ledger) judge(t *testing.T, dir string, at time.Duration) {
+	t.Helper()
+	// A clock that says long ago: the incarnation can't come from there.
+	long := time.Unix(1000, 0)
+	s, err := location.Open(location.Config{Dir: dir, Now: func() time.Time { return long }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Errorf("the store does not open: %v", err)
+		return
+	}
+	defer s.Close()
+	now, floor := l.fakeAt(at), int64(0)
+	for n, states := range l.dns {
+		due := -1 // the last state that has to be there, or a later one
+		for i, x := range states {
+			if x.real > 0 && x.real <= at && x.fake < now-lostAtMost {
+				due, floor = i, max(floor, x.claim)
+			}
+		}
+		got := int64(0)
+		if e := s.Get(n); e != nil {
+			got = e.Record.ClaimTime
+		}
+		if !allowed(states, due, got) {
+			t.Errorf("at %v DN %s has claim %d, want one of %+v from number %d on", now, n, got, states, due)
+		}
+	}
+	if m := s.Meta(); m.Floor < floor || at > l.opened && m.Incarnation <= l.incarnation {
+		t.Errorf("at %v meta %+v, want a floor of %d and more than incarnation %d", now, m, floor, l.incarnation)
+	}
+}
+
+func allowed(states []said, due int, got int64) bool {
+	if due < 0 && got == 0 {
+		return true
+	}
+	for _, x := range states[max(0, due):] {
+		if x.claim == got {
+			return true
+		}
+	}
+	return false
+}
+
+// run has a store on the mount for the time that fn takes, with its Run.
+func (l *ledger) run(t *testing.T, m *lossyfs.Mount, fn func(s *location.Store)) {
+	t.Helper()
+	s, err := location.Open(location.Config{Dir: filepath.Join(m.Dir, "node", "location"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.find(s)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Run(ctx) })
+	wg.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			<-tick.C
+			l.tick()
+		}
+	})
+	fn(s)
+	cancel()
+	wg.Wait()
+	_ = s.Close() // on a disk that fails it says so
+}
+
+// load registers and unregisters 30 DNs for a while.
+func (l *ledger) load(s *location.Store, luck *rand.Rand, steps int) {
+	for range steps {
+		l.tell(s, dn.Number(fmt.Sprint(2000+luck.IntN(30))), luck.IntN(4) == 0)
+		if luck.IntN(3) == 0 {
+			<-time.After(time.Duration(luck.IntN(400)) * time.Millisecond)
+		}
+	}
+}
+
+// judgeAll has the power fail at every image in several ways.
+func (l *ledger) judgeAll(t *testing.T, m *lossyfs.Mount, seeds ...uint64) {
+	t.Helper()
+	left := lossyfs.Memory(t)
+	for i, im := range m.Images() {
+		for _, seed := range seeds {
+			if seed > 1 {
+				seed += uint64(i) * 1000
+			}
+			m.Extract(i, seed, left)
+			l.judge(t, filepath.Join(left, "node", "location"), im.At)
+			if t.Failed() {
+				t.Fatalf("image %d, before operation %d, seed %d: %q", i, im.Step, seed, near(m.Log(), im.Step))
+			}
+		}
+	}
+	t.Logf("%d power failures", len(m.Images())*len(seeds))
+}
+
+// near are the operations around one.
+func near(log []string, step int) []string { return log[max(0, step-12):min(len(log), step+3)] }
+
+// foldAge is when the store folds its journal by itself.
+const foldAge = 5 * time.Minute
+
+func TestStore_PowerFailureCostsTheLastSecondAtMost(t *testing.T) {
+	m := lossyfs.New(t)
+	var l *ledger
+	synctest.Test(t, func(t *testing.T) {
+		l = newLedger()
+		luck := rand.New(rand.NewPCG(1, 1))
+		m.Watch(lossyfs.Plan{Every: 3, Most: 150})
+		l.run(t, m, func(s *location.Store) { l.load(s, luck, 200) })
+	})
+	l.judgeAll(t, m, 0, 1, 2, 3)
+}
+
+// TestStore_PowerFailureInAFold has it fail at each operation of one, and then
+// goes on with what was left, twice: the next folds meet what the last one left.
+func TestStore_PowerFailureInAFold(t *testing.T) {
+	m := lossyfs.New(t)
+	for round := range 3 {
+		var l *ledger
+		luck := rand.New(rand.NewPCG(2, uint64(round)))
+		synctest.Test(t, func(t *testing.T) {
+			l = newLedger()
+			l.run(t, m, func(s *location.Store) {
+				l.load(s, luck, 40)
+				<-time.After(foldAge - time.Since(l.began) - 2*time.Second)
+				m.Watch(lossyfs.Plan{Every: 1, Most: 150})
+				for time.Since(l.began) < foldAge+3*time.Second {
+					l.load(s, luck, 1)
+				}
+			})
+		})
+		if len(m.Images()) < 40 {
+			t.Fatalf("%d operations: there was no fold: %q", len(m.Images()), m.Log())
+		}
+		l.judgeAll(t, m, 0, 1, 2, 3)
+		m.Restore(luck.IntN(len(m.Images())), uint64(luck.IntN(9)))
+		m.Watch(lossyfs.Plan{})
+		m.Fail()
+	}
+}
