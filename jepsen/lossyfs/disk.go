@@ -37,6 +37,7 @@ type disk struct {
 	last   uint64 // greatest node number given
 	plan   Plan
 	faults []Fault
+	met    int      // operations that failed
 	log    []string // one line per operation that changes or syncs
 	images []*image
 }
@@ -93,6 +94,7 @@ func (d *disk) step(kind, name string) *Fault {
 	d.log = append(d.log, kind+" "+name)
 	for i := range d.faults {
 		if f := &d.faults[i]; f.meets(kind, name) {
+			d.met++
 			return f
 		}
 	}

@@ -140,6 +140,12 @@ func (m *Mount) Fail(faults ...Fault) {
 	m.ask(order{Fail: faults})
 }
 
+// Met counts the operations that failed since Fail.
+func (m *Mount) Met() int {
+	m.t.Helper()
+	return m.ask(order{Met: true}).Met
+}
+
 // Extract writes what the power failure at an image left into a directory of
 // the host. Seed 0 loses everything unsynced, seed 1 nothing, others a part.
 func (m *Mount) Extract(image int, seed uint64, to string) {

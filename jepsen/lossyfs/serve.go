@@ -29,6 +29,7 @@ type order struct {
 	Take    bool
 	Images  bool
 	Log     bool
+	Met     bool
 }
 
 // extract has an image's survivors written to To, or, with To empty, has the
@@ -44,6 +45,7 @@ type answer struct {
 	Images []Image
 	Log    []string
 	Taken  int
+	Met    int
 }
 
 // Serve mounts the file system at dir and takes orders, one JSON value each,
@@ -104,8 +106,10 @@ func (d *disk) do(o *order) (a answer) {
 		}
 	case o.Log:
 		a.Log = d.log
+	case o.Met:
+		a.Met = d.met
 	default:
-		d.faults = o.Fail
+		d.faults, d.met = o.Fail, 0
 	}
 	return a
 }

@@ -88,7 +88,7 @@ func (s *Store) foldDue(now time.Time) bool {
 	s.mu.RLock()
 	owed, suspect := len(s.changed), s.suspect
 	s.mu.RUnlock()
-	return owed > 0 && (suspect || size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
+	return suspect || owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
 }
 
 // fold starts a new journal, writes all that the base lacks into it in bounded
@@ -115,7 +115,13 @@ func (s *Store) fold() error {
 		return fmt.Errorf("location store: fold the journal into %s: %w", s.basePath(), err)
 	}
 	s.forget(owed)
-	return s.dropOld(old)
+	if err := s.dropOld(old); err != nil {
+		s.mu.Lock()
+		s.suspect = true // the next fold tries again
+		s.mu.Unlock()
+		return err
+	}
+	return nil
 }
 
 // debt is a slot that the base lacks, with the number to sort it by.
