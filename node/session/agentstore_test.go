@@ -221,46 +221,6 @@ func TestAgentStore_FileThatComesLateIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
-// A write fails, then the disk has room again.
-func TestAgentStore_FailedWriteIsRepeated(t *testing.T) {
-	dir := t.TempDir()
-	s, lines := openStore(t, dir)
-	good := s.file
-	bad, err := openBolt(filepath.Join(t.TempDir(), "agents.db"))
-	if err == nil {
-		err = bad.close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.file = bad
-	s.put(record("0", 5, 1, "x"))
-	first := s.put(record("1", 5, 1, "old"))
-	for range 2 {
-		if s.commit() == nil {
-			t.Fatal("a closed file takes writes")
-		}
-	}
-	<-first // answered all the same
-	s.put(record("1", 5, 2, "new"))
-	s.put(record("2", 5, 1, "x"))
-	s.drop("2")
-	s.file = good
-	if err := s.commit(); err != nil || s.failing() != nil {
-		t.Fatal(err)
-	}
-	if lines.count("cannot be written") != 1 || lines.count("works again") != 1 {
-		t.Errorf("logged %q", lines.lines)
-	}
-	if err := s.close(); err != nil {
-		t.Fatal(err)
-	}
-	s, _ = openStore(t, dir)
-	if got := s.restored(); len(got) != 2 || got[1].Agent.ID != "new" {
-		t.Errorf("stored %+v", got)
-	}
-}
-
 // Nobody stores: the answer waits for that, but not for ever.
 func TestAgentStore_AnswerWaitsForTheDisk(t *testing.T) {
 	dir, view := t.TempDir(), ownerView(t, collectFor(1))
