@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -36,13 +35,14 @@ type said struct {
 
 // ledger knows what a store was told, and when that was acknowledged.
 type ledger struct {
-	dir   string // of the node, in the mount
-	lost  time.Duration
-	mu    sync.Mutex
-	began time.Time
-	claim int64
-	dns   map[dn.Number][]said
-	ticks []said // real and fake time
+	dir    string // of the node, in the mount
+	lost   time.Duration
+	mu     sync.Mutex
+	began  time.Time
+	claim  int64
+	dns    map[dn.Number][]said
+	ticks  []said // real and fake time
+	floors []said
 	// incarnation is that of the store since opened.
 	incarnation uint64
 	opened      time.Duration
@@ -74,6 +74,15 @@ func (l *ledger) tell(s *location.Store, n dn.Number, gone bool) {
 		x.real, x.fake = lossyfs.Now(), time.Since(l.began)
 	}
 	l.dns[n] = append(l.dns[n], x)
+}
+
+// raise has the store remember a claim of somebody else's.
+func (l *ledger) raise(s *location.Store) {
+	l.claim++
+	s.Raise(l.claim)
+	if s.Flush() == nil {
+		l.floors = append(l.floors, said{l.claim, lossyfs.Now(), time.Since(l.began)})
+	}
 }
 
 // find notes what a store has when it was opened: durable all of it.
@@ -128,6 +137,11 @@ func (l *ledger) judge(t *testing.T, dir string, at time.Duration) {
 			t.Errorf("at %v DN %s has claim %d, want one of %+v from number %d on", now, n, got, states, due)
 		}
 	}
+	for _, x := range l.floors {
+		if x.real <= at && x.fake < now-l.lost {
+			floor = max(floor, x.claim)
+		}
+	}
 	if m := s.Meta(); m.Floor < floor || at > l.opened && m.Incarnation <= l.incarnation {
 		t.Errorf("at %v meta %+v, want a floor of %d and more than incarnation %d", now, m, floor, l.incarnation)
 	}
@@ -174,6 +188,9 @@ func (l *ledger) run(t *testing.T, m *lossyfs.Mount, fn func(s *location.Store))
 func (l *ledger) load(s *location.Store, luck *rand.Rand, steps int) {
 	for range steps {
 		l.tell(s, dn.Number(fmt.Sprint(2000+luck.IntN(30))), luck.IntN(4) == 0)
+		if luck.IntN(5) == 0 {
+			l.raise(s)
+		}
 		if luck.IntN(3) == 0 {
 			<-time.After(time.Duration(luck.IntN(400)) * time.Millisecond)
 		}
@@ -254,35 +271,52 @@ func TestStore_PowerFailureInAFold(t *testing.T) {
 // the disk has recovered, all is on it that was said.
 func TestStore_DiskThatFailsOnceOrForAWhile(t *testing.T) {
 	m, left := lossyfs.New(t), lossyfs.Memory(t)
-	for kind, errno := range map[string]syscall.Errno{
-		"write": syscall.ENOSPC, "sync": syscall.EIO, "create": syscall.ENOSPC, "rename": syscall.EIO, "remove": syscall.EIO,
-		"syncdir": syscall.EIO, "truncate": syscall.ENOSPC, "write EIO": syscall.EIO, "write short": 0,
+	for name, x := range map[string]struct {
+		fault lossyfs.Fault // its Skip is tried from 0 on
+		also  []lossyfs.Fault
+	}{
+		"write, full":                 {fault: lossyfs.Fault{Kind: "write", Errno: syscall.ENOSPC}},
+		"write":                       {fault: lossyfs.Fault{Kind: "write", Errno: syscall.EIO}},
+		"short write":                 {fault: lossyfs.Fault{Kind: "write", Short: 60}},
+		"sync":                        {fault: lossyfs.Fault{Kind: "sync", Errno: syscall.EIO}},
+		"create, full":                {fault: lossyfs.Fault{Kind: "create", Errno: syscall.ENOSPC}},
+		"rename":                      {fault: lossyfs.Fault{Kind: "rename", Errno: syscall.EIO}},
+		"remove":                      {fault: lossyfs.Fault{Kind: "remove", Errno: syscall.EIO}},
+		"syncdir":                     {fault: lossyfs.Fault{Kind: "syncdir", Errno: syscall.EIO}},
+		"truncate, full":              {fault: lossyfs.Fault{Kind: "truncate", Errno: syscall.ENOSPC}},
+		"sync while no base can be":   {lossyfs.Fault{Kind: "sync", Errno: syscall.EIO}, []lossyfs.Fault{{Name: "location.db.new", Errno: syscall.EIO}}},
+		"write while nothing is cut":  {lossyfs.Fault{Kind: "write", Short: 60}, []lossyfs.Fault{{Kind: "truncate", Errno: syscall.EIO}}},
+		"sync, then what it lost too": {lossyfs.Fault{Kind: "sync", Errno: syscall.EIO}, []lossyfs.Fault{{Kind: "remove", Errno: syscall.EIO}}},
 	} {
-		kind, variant, _ := strings.Cut(kind, " ")
-		t.Run(kind+" "+errno.Error()+variant, func(t *testing.T) {
-			f := lossyfs.Fault{Kind: kind, Errno: errno}
-			if errno == 0 {
-				f.Short = 60
-			}
-			for f.Skip = 0; failingDisk(t, m, left, f) && f.Skip < 60; f.Skip += 1 + f.Skip/(2**thorough) {
-				f.Count = 1 - f.Count
+		t.Run(name, func(t *testing.T) {
+			f := x.fault
+			for met := true; met && f.Skip < 50; f.Skip += 1 + f.Skip / *thorough {
+				for _, f.Count = range []int{0, 1} {
+					met = failingDisk(t, m, left, f, x.also)
+				}
 			}
 		})
 	}
 }
 
+var runs int
+
 // failingDisk returns false when the fault met nothing.
-func failingDisk(t *testing.T, m *lossyfs.Mount, left string, f lossyfs.Fault) (met bool) {
+func failingDisk(t *testing.T, m *lossyfs.Mount, left string, f lossyfs.Fault, also []lossyfs.Fault) (met bool) {
 	t.Helper()
 	var l *ledger
+	if f.Short > 0 { // the rest of what was short fails
+		also = append([]lossyfs.Fault{{Kind: f.Kind, Skip: f.Skip, Count: f.Count, Errno: syscall.ENOSPC}}, also...)
+	}
+	runs++
 	synctest.Test(t, func(t *testing.T) {
 		l = newLedger()
-		l.dir, l.lost = fmt.Sprintf("%s-%d-%d-%d-%d", f.Kind, f.Errno, f.Skip, f.Count, f.Short), lostAfterFault
+		l.dir, l.lost = fmt.Sprint("node-", runs), lostAfterFault
 		luck := rand.New(rand.NewPCG(3, uint64(f.Skip)))
 		l.run(t, m, func(s *location.Store) {
 			l.aroundAFold(s, luck, func() {
 				m.Watch(lossyfs.Plan{Every: 20 / *thorough, Most: 100})
-				m.Fail(f)
+				m.Fail(append([]lossyfs.Fault{f}, also...)...)
 			})
 			met = m.Met() > 0
 			m.Fail()
