@@ -44,7 +44,7 @@ func (r *run1) serverArgs() ([]string, error) {
 	cert, key, err := cluster.Certificate(r.dir)
 	return []string{
 		"--realm", realm, "--raft-snapshot-after", fmt.Sprint(snapshotAfter),
-		"--sip-tls-addr", fmt.Sprintf(":%d", workload.FlowPorts["tls"]), "--sip-ws-addr", fmt.Sprintf(":%d", workload.FlowPorts["ws"]),
+		"--sip-tls-addr", fmt.Sprintf(":%d", workload.TLSPort), "--sip-ws-addr", fmt.Sprintf(":%d", workload.WSPort),
 		"--sip-tls-cert", cert, "--sip-tls-key", key,
 	}, err
 }

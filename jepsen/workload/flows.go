@@ -14,8 +14,12 @@ import (
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
-// Ports at which a node takes SIP over connections, by transport.
-var FlowPorts = map[string]uint16{"tcp": 5060, "tls": 5061, "ws": 5066}
+// Ports at which a node takes SIP over connections.
+const (
+	TCPPort = 5060
+	TLSPort = 5061
+	WSPort  = 5066
+)
 
 // Flows is the user of one DN with several phones at a time, each with a
 // connection of its own to one node, in whose site they stand. Whatever one of
@@ -74,15 +78,17 @@ func (w *Flows) act(ctx context.Context, r *rand.Rand, f *flow) {
 
 // arrive connects one more phone; the transports take turns.
 func (w *Flows) arrive(ctx context.Context) {
-	transports := []string{"tcp", "ws", "tls"}
-	transport := transports[w.born%len(transports)]
+	way := [...]struct {
+		transport string
+		port      uint16
+	}{{"tcp", TCPPort}, {"ws", WSPort}, {"tls", TLSPort}}[w.born%3]
 	w.born++
-	f := &flow{process: fmt.Sprintf("%s-%s/%d", transport, w.DN, w.born)}
+	f := &flow{process: fmt.Sprintf("%s-%s/%d", way.transport, w.DN, w.born)}
 	place := w.Node.Phones()
 	err := place.Visit(func() (err error) {
 		f.phone, err = siptest.NewPhone(siptest.Config{
-			DN: w.DN, Password: w.Password, Domain: w.Realm, Transport: transport, Local: place.IP().String(),
-			Server: netip.AddrPortFrom(w.Node.Addr(cluster.SIP).Addr(), FlowPorts[transport]).String(),
+			DN: w.DN, Password: w.Password, Domain: w.Realm, Transport: way.transport, Local: place.IP().String(),
+			Server: netip.AddrPortFrom(w.Node.Addr(cluster.SIP).Addr(), way.port).String(),
 		})
 		return err
 	})

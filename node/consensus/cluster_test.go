@@ -47,7 +47,8 @@ type member struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	// election is Config.Election; 0 means testElection.
-	election time.Duration
+	election      time.Duration
+	snapshotAfter uint64
 
 	mu    sync.Mutex
 	conns map[net.Conn]string // raft connections made here, by peer
@@ -110,7 +111,7 @@ func (m *member) start(clusterID string) {
 	}
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -374,6 +374,23 @@ func TestGroup_NodeFarBehindGetsASnapshot(t *testing.T) {
 	}
 }
 
+func TestGroup_SnapshotsAfterAsFewEntriesAsAskedFor(t *testing.T) {
+	c := newCluster(t)
+	a := c.add("a")
+	a.snapshotAfter = 10
+	a.bootstrap()
+	late := c.add("late")
+	for i := range 40 {
+		a.write(1000 + i)
+	}
+	c.waitFor("a snapshot without a word", func() bool { return a.group.raft.Stats()["last_snapshot_index"] != "0" })
+	late.startJoined(a)
+	c.equal(a, late)
+	if late.machine.Restores() == 0 || a.machine.Restores() != 0 {
+		t.Errorf("%d configurations by snapshot at the late one, %d at the first; want some and none", late.machine.Restores(), a.machine.Restores())
+	}
+}
+
 func TestGroup_OnlyVoterLeadsAtOnceAfterARestart(t *testing.T) {
 	c := newCluster(t)
 	a := c.add("a")
