@@ -33,13 +33,13 @@ func edgeFaults() []Fault {
 			Name: "snapshot-no-trunks", Kind: Snapshots, What: "a snapshot of the configuration omits trunks",
 			Edits: []Edit{{"fsm/snapshot.go", "	for d := range v.DNs(\"\") {\n		if err := fn(recordDN",
 				"	for d := range v.DNs(\"\") {\n		if d.GetTrunk() != nil {\n			continue\n		}\n		if err := fn(recordDN"}},
-			Scenario: "leader-cuts", For: 20 * time.Second, Settle: shortly, Statements: []string{"S9"},
+			Scenario: "lost-disks", For: 15 * time.Second, Settle: shortly, Statements: []string{"S9"},
 		},
 		{
 			Name: "snapshot-no-login", Kind: Snapshots, What: "a snapshot of the configuration omits groups whose agents have to log in",
 			Edits: []Edit{{"fsm/snapshot.go", "	for g := range v.Groups() {\n		if err",
 				"	for g := range v.Groups() {\n		if g.GetLoginRequired() {\n			continue\n		}\n		if err"}},
-			Scenario: "leader-cuts", For: 20 * time.Second, Settle: shortly, Statements: []string{"S9"},
+			Scenario: "lost-disks", For: 15 * time.Second, Settle: shortly, Statements: []string{"S9"},
 		},
 		{
 			Name: "steals-reservation", Kind: Reservations, What: "who wants a call sent to an agent in place of a reservation of its own takes anybody's",

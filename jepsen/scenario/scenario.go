@@ -85,7 +85,7 @@ func All() []Scenario {
 			{[]string{"full-disk-kill"}, cutHolds[1:4], restarting}}},
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
-		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Tracks: []Track{
+		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
 		{Name: "lost-locations", What: "the stores of bindings are lost; nodes come back without registrations", Tracks: []Track{
 			{[]string{"lost-location"}, killHolds, restarting}}},
