@@ -26,8 +26,9 @@ demo: build ## the document's three scenes with built-in SIP phones
 setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, ip, gcc
 	@scripts/setup
 
-test: setup ## everything: unit and property tests with the race detector, then real clusters
+test: setup ## everything: unit and property tests with the race detector and without it, then real clusters
 	go test -race $(unit)
+	go test $(unit)
 	go test -count=1 -timeout=15m ./jepsen/...
 
 unit: ## only the unit and property tests, with the race detector

@@ -17,6 +17,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -32,11 +34,16 @@ const selfID, peerID = "sip1-id", "sip2-id"
 
 func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	t.Helper()
+	leftover.Check(t)
 	s := &site{table: dn.New(dn.Config{Self: selfID, Incarnation: 7}), view: roster(t, mutations...)}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,
 		}))
+	})
+	t.Cleanup(func() {
+		_ = conn.Close()
+		leftover.None(t, patience.Limit, leftover.But(s.table, "dn_drops_untold")) // watches end with their clients
 	})
 	s.client = tcpb.NewAvailabilityClient(conn)
 	return s
@@ -94,7 +101,7 @@ func serve(t testing.TB, register func(grpc.ServiceRegistrar)) *grpc.ClientConn 
 	t.Cleanup(func() {
 		_ = conn.Close()
 		server.Stop()
-		<-done
+		patience.Receive(t, "the end of the server", done)
 	})
 	return conn
 }

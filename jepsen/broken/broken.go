@@ -92,6 +92,7 @@ func All() []Fault {
 		callFaults(),
 		streamFaults(),
 		timerFaults(),
+		leakFaults(),
 	)
 }
 

@@ -1,0 +1,45 @@
+package broken
+
+// leakFaults are those of what is not let go of when it is over.
+func leakFaults() []Fault {
+	held := func(pkg, name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Leaks, What: what, Edits: edits, Package: pkg, Run: "^TestHeld_"}
+	}
+	const sip, session = "./sip", "./node/session"
+	return []Fault{
+		held(sip, "call-keeps-its-place", "a call that was canceled keeps its place: 503 for ever after enough of them",
+			Edit{"sip/call.go", "\tc.p.end()\n}", "\tif !c.gaveUp {\n\t\tc.p.end()\n\t}\n}"}),
+		held(sip, "passed-call-keeps-its-place", "a call whose failure is passed on keeps its place",
+			Edit{"sip/call.go", "\t\tc.respond(o.res, nil)\n\t\tc.finish()", "\t\tc.respond(o.res, nil)"}),
+		held(sip, "bye-without-a-way", "a BYE to a phone whose connection is gone ends no call",
+			Edit{"sip/relay.go", "\t\t\tp.hungUp(sh, m) // whoever hears of it or not\n", "\t\t\t_ = sh\n"}),
+		held(sip, "sessions-never-end", "a call whose session timer runs out is never forgotten",
+			Edit{"sip/dialog.go", "\t\tif !x.deadline.After(now) {", "\t\tif !x.deadline.After(now) && x.next != nil {"}),
+		held(sip, "caller-watch-stays", "who watches a caller's connection does not hear of the answer",
+			Edit{"sip/call.go", "\tif c.over != nil {\n\t\tclose(c.over)\n\t}\n", ""}),
+		held(session, "session-keeps-its-place", "a session that was never opened keeps its place",
+			Edit{"node/session/controller.go", "\tdefer c.mu.Unlock()\n\tc.sessions--", "\tdefer c.mu.Unlock()\n\tc.sessions = max(1, c.sessions-1)"}),
+		held(session, "monitor-stays", "a session that monitors all and ends slows the others down for ever",
+			Edit{"node/session/session.go", "\tif s.monitor != nil {\n\t\ts.c.monitors.Add(-1)\n\t}\n", ""}),
+		held(session, "visit-stays", "a call that left its routing point is still looked for there",
+			Edit{"node/session/visit.go", "\tdelete(r.visits, id)", "\t_ = id"}),
+		held(session, "queue-place-stays", "a call that gave up keeps its place in the queue",
+			Edit{"node/session/queue.go", "\tdefer r.dequeue(group, w)\n", ""}),
+		held(session, "reservation-stays", "a call in vain keeps the agent reserved",
+			Edit{"node/session/visit.go", "\tgiveBack() // a call that is up keeps the DN busy\n", ""}),
+		held(session, "routes-stay", "the answer to a route makes no room for another",
+			Edit{"node/session/route_call.go", "\tdelete(s.routes, e.GetConnId())\n\tswitch", "\tswitch"}),
+		held(session, "asked-stays", "the answer to a request makes no room for another",
+			Edit{"node/session/ask.go", "\ta.n--\n", ""}),
+		{
+			Name: "ringing-stays", Kind: Leaks, What: "the map of what rings at other nodes grows for ever",
+			Edits:   []Edit{{"node/session/dial.go", "\tif delete(r.ringing[n], x); len(r.ringing[n]) == 0 {\n\t\tdelete(r.ringing, n)\n\t}", "\tdelete(r.ringing[n], x)"}},
+			Package: session, Run: "^TestRouting",
+		},
+		{
+			Name: "link-stays", Kind: Leaks, What: "the link of a follower that left is kept",
+			Edits:   []Edit{{"node/tcontroller/backlog.go", "\t\t\tdelete(ls.of, follower)", "\t\t\t_ = l"}},
+			Package: "./node/tcontroller", Run: "^TestLink_",
+		},
+	}
+}
