@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/node/tcontroller"
+	"github.com/sipcluster/sipcluster/sip"
 )
 
 // sipSource gives the SIP port's and the links' numbers to /metrics.
@@ -11,10 +13,15 @@ type sipSource struct{ n *Node }
 
 // Samples implements api.Source.
 func (s sipSource) Samples(emit func(api.Sample)) {
+	sipSamples(s.n.sip.Stats(), emit)
+	emit(api.Sample{Name: "configuration_restores_total", Help: "Snapshots that replaced this node's configuration.", Counter: true, Value: float64(s.n.machine.Restores())})
+	peerSamples(s.n.gossip.Doubted(), s.n.mesh.Status(), emit)
+}
+
+func sipSamples(st sip.Stats, emit func(api.Sample)) {
 	count := func(name, help string, v uint64) {
 		emit(api.Sample{Name: name, Help: help, Counter: true, Value: float64(v)})
 	}
-	st := s.n.sip.Stats()
 	count("sip_registrations_total", "Registrations that put a DN in service.", st.Registrations)
 	count("sip_refreshes_total", "Registrations of a DN in service.", st.Refreshes)
 	count("sip_removals_total", "Bindings taken back by request.", st.Removals)
@@ -34,9 +41,11 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	for code, v := range st.Rejects {
 		emit(api.Sample{Name: "sip_rejects_total", Help: "Final answers of 300 and up.", Counter: true, Label: "code", LabelValue: strconv.Itoa(code), Value: float64(v)})
 	}
-	count("configuration_restores_total", "Snapshots that replaced this node's configuration.", s.n.machine.Restores())
-	count("gossip_doubted_total", "Gossip verdicts not believed because this process had stood still.", s.n.gossip.Doubted())
-	for _, p := range s.n.mesh.Status() {
+}
+
+func peerSamples(doubted uint64, peers []tcontroller.PeerStatus, emit func(api.Sample)) {
+	emit(api.Sample{Name: "gossip_doubted_total", Help: "Gossip verdicts not believed because this process had stood still.", Counter: true, Value: float64(doubted)})
+	for _, p := range peers {
 		peer := func(name, help string, v uint64) {
 			emit(api.Sample{Name: name, Help: help, Counter: true, Label: "peer", LabelValue: p.Name, Value: float64(v)})
 		}

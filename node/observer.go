@@ -20,7 +20,7 @@ type observer struct{ n *Node }
 func (o observer) Peers() []api.Peer {
 	var out []api.Peer
 	for _, p := range o.n.mesh.Status() {
-		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Since: p.Since, Link: o.link(&p)}
+		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Since: p.Since, Link: linkOf(&p, o.n.links.Backlog(p.ID))}
 		if alive, known := o.n.gossip.Alive(membership.NodeID(p.ID)); known {
 			a.Gossip = map[bool]string{true: "alive", false: "dead"}[alive]
 		}
@@ -29,10 +29,9 @@ func (o observer) Peers() []api.Peer {
 	return out
 }
 
-// link puts together the two links to a peer: the one by which it is followed,
+// linkOf puts together the two links to a peer: the one by which it is followed,
 // whose pings measure, and the one by which it follows.
-func (o observer) link(p *tcontroller.PeerStatus) api.Link {
-	b := o.n.links.Backlog(p.ID)
+func linkOf(p *tcontroller.PeerStatus, b tcontroller.Backlog) api.Link {
 	return api.Link{
 		RTT: p.RTT, ToPeer: p.ToPeer, FromPeer: p.FromPeer, ClockSkew: p.Skew, LastAnswer: p.LastAnswer,
 		SendQueue: b.Changes + b.CallEvents, SendQueueBytes: p.Unacked + b.Unacked, ReceiveQueueBytes: p.Unread + b.Unread,

@@ -1,6 +1,10 @@
 package node
 
-import "github.com/sipcluster/sipcluster/api"
+import (
+	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/session"
+)
 
 // sessionSource gives the numbers of the T-Library sessions and of the calls
 // that they hear of to /metrics.
@@ -8,10 +12,12 @@ type sessionSource struct{ n *Node }
 
 // Samples implements api.Source.
 func (s sessionSource) Samples(emit func(api.Sample)) {
-	st := s.n.control.Stats()
+	sessionSamples(s.n.control.Stats(), s.n.calls.Counts(), emit)
+}
+
+func sessionSamples(st session.Stats, calls call.Counts, emit func(api.Sample)) {
 	emit(api.Sample{Name: "tlib_sessions", Help: "T-Library sessions that are connected.", Value: float64(st.Sessions)})
 	emit(api.Sample{Name: "tlib_addresses", Help: "DNs registered by T-Library sessions, those in grace included.", Value: float64(st.Addresses)})
-	calls := s.n.calls.Counts()
 	emit(api.Sample{Name: "calls", Help: "Calls that this node has, those included that wait at a routing point.", Value: float64(calls.Own)})
 	emit(api.Sample{Name: "calls_cluster", Help: "Calls of all nodes that were offered to a DN, as this node knows them.", Value: float64(calls.Up)})
 	count := func(name, help string, v uint64) {
