@@ -1,0 +1,161 @@
+package dn
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+)
+
+// Whatever differs between two agents is a change, and is told.
+func TestAgent_EveryDifferenceCounts(t *testing.T) {
+	agent := func(change func(*Agent)) *Agent {
+		a := &Agent{ID: "7", State: NotReady, Mode: 1, Reasons: []KeyValue{{"a", "1"}, {"b", "2"}}, Since: 5}
+		if change != nil {
+			change(a)
+		}
+		return a
+	}
+	differ := map[string]*Agent{
+		"nobody":        nil,
+		"id":            agent(func(a *Agent) { a.ID = "8" }),
+		"state":         agent(func(a *Agent) { a.State = Ready }),
+		"work mode":     agent(func(a *Agent) { a.Mode = 2 }),
+		"a value":       agent(func(a *Agent) { a.Reasons[1].Value = "3" }),
+		"a key":         agent(func(a *Agent) { a.Reasons[1].Key = "c" }),
+		"fewer reasons": agent(func(a *Agent) { a.Reasons = a.Reasons[:1] }),
+		"no reasons":    agent(func(a *Agent) { a.Reasons = nil }),
+		"since":         agent(func(a *Agent) { a.Since = 6 }),
+	}
+	for name, other := range differ {
+		if agent(nil).Equal(other) || other.Equal(agent(nil)) {
+			t.Errorf("another %s is no difference", name)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			tab := New(Config{Self: "a", Incarnation: 1})
+			tab.Register("1", Registered)
+			amended(t, tab, "1", func(r *Record) { r.Agent = agent(nil) })
+			s := tab.Watch(Resume{})
+			drain(t, s)
+			amended(t, tab, "1", func(r *Record) { r.Agent = other })
+			if items := drain(t, s); len(items) != 1 || items[0].What != AgentChange || !items[0].Status.Agent.Equal(other) {
+				t.Errorf("another %s: told %+v", name, items)
+			}
+		})
+	}
+	if a := agent(nil); !a.Equal(agent(nil)) || !a.Equal(a) || !(*Agent)(nil).Equal(nil) {
+		t.Error("equal agents differ")
+	}
+}
+
+// Busy and reserved are told each by itself, and to the peers too.
+func TestTable_EveryUseIsTold(t *testing.T) {
+	for name, change := range map[string]func(*Record){
+		"busy":     func(r *Record) { r.Busy = true },
+		"reserved": func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: 60e9} },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tab := New(Config{Self: "a", Incarnation: 1})
+			tab.Register("1", Registered)
+			clients, peers := tab.Watch(Resume{}), tab.Follow(Resume{})
+			drain(t, clients)
+			drain(t, peers)
+			r := amended(t, tab, "1", change)
+			items := drain(t, clients)
+			if len(items) != 1 || items[0].What != UseChange || items[0].Status.Busy != r.Busy || items[0].Status.Reserved != (r.Reserved.Holder != "") {
+				t.Errorf("%s: clients are told %+v", name, items)
+			}
+			if items := drain(t, peers); len(items) != 1 || items[0].Record.Busy != r.Busy || items[0].Record.Reserved.Holder != r.Reserved.Holder {
+				t.Errorf("%s: peers are told %+v", name, items)
+			}
+		})
+	}
+}
+
+// A shorter or longer reservation of the same holder is another one.
+func TestTable_ReservationThatChangesItsEndIsTold(t *testing.T) {
+	for _, left := range []int64{2e9, 30e9} {
+		synctest.Test(t, func(t *testing.T) {
+			tab := New(Config{Self: "a", Incarnation: 1})
+			tab.Register("1", Registered)
+			amended(t, tab, "1", func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: 10e9} })
+			if r := amended(t, tab, "1", func(r *Record) { r.Reserved.Left = left }); r.Reserved.Left != left {
+				t.Errorf("%d ns are left, want %d", r.Reserved.Left, left)
+			}
+		})
+	}
+}
+
+// A newer incarnation of a peer exists: the old one no longer counts, nor does
+// its link, until the new one has told its table.
+func TestTable_NewerIncarnationEndsTheOldOne(t *testing.T) {
+	for name, newer := range map[string]func(t *testing.T, tab *Table) *Copy{
+		"seen by gossip": func(_ *testing.T, tab *Table) *Copy { tab.Saw("b", 2); return nil },
+		"on a link": func(t *testing.T, tab *Table) *Copy {
+			c, err := tab.Sync("b", 2, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tab := New(Config{Self: "a", Incarnation: 1})
+				old := copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: 5, State: InSrv, Reason: Registered})
+				s := tab.Watch(Resume{})
+				drain(t, s)
+				c := newer(t, tab)
+				if items := drain(t, s); len(items) != 1 || items[0].Status.State != OOS || items[0].Status.Reason != PeerLost {
+					t.Errorf("told %+v", items)
+				}
+				if _, err := old.Apply([]Record{{Number: "2", ClaimTime: 6, State: InSrv}}, 9); !errors.Is(err, ErrFenced) {
+					t.Errorf("the old link says more: %v", err)
+				}
+				if tab.Heard("b") || tab.SetHeard("b", true) || tab.Position("b") != (Resume{}) {
+					t.Errorf("the old copy counts: heard %v, position %+v", tab.Heard("b"), tab.Position("b"))
+				}
+				if _, err := tab.Sync("b", 1, false); !errors.Is(err, ErrStale) {
+					t.Errorf("the old incarnation again: %v", err)
+				}
+				if c == nil {
+					c, _ = tab.Sync("b", 2, false)
+				}
+				if err := c.Synced(1); err != nil || !tab.SetHeard("b", true) {
+					t.Errorf("the new one: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// What is seen of an incarnation that is known, of an older one, of this node
+// itself or of a stranger changes nothing.
+func TestTable_SeenAgainChangesNothing(t *testing.T) {
+	tab := New(Config{Self: "a", Incarnation: 1})
+	copyOf(t, tab, "b", 2)
+	for id, incarnation := range map[Node]uint64{"b": 2, "a": 9, "x": 9} {
+		tab.Saw(id, incarnation)
+	}
+	tab.Saw("b", 1)
+	if !tab.Heard("b") || !tab.Heard("a") || tab.Position("b").Incarnation != 2 {
+		t.Error("somebody is lost")
+	}
+}
+
+func TestCopy_RejectedRecordsAreCounted(t *testing.T) {
+	tab := New(Config{Self: "a", Incarnation: 1})
+	c := copyOf(t, tab, "b", 1)
+	for i := range uint64(3) {
+		if n, err := c.Apply([]Record{{Number: "1", ClaimTime: 5}, {Number: "bad number", ClaimTime: 5}, {Number: "2"}}, i+2); n != 2 || err != nil {
+			t.Errorf("%d rejected, %v", n, err)
+		}
+		if got := tab.Rejected(); got != 2*(i+1) {
+			t.Errorf("%d are counted, want %d", got, 2*(i+1))
+		}
+	}
+	for state, want := range map[AgentState]string{LoggedOut: "logged-out", LoggedIn: "logged-in", NotReady: "not-ready", Ready: "ready", agentStates: "unknown"} {
+		if state.String() != want {
+			t.Errorf("%d is called %q", state, state)
+		}
+	}
+}

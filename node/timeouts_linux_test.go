@@ -1,0 +1,79 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/node/tcontroller"
+)
+
+// userTimeout is what the kernel says of a connection.
+func userTimeout(t *testing.T, conn net.Conn) time.Duration {
+	t.Helper()
+	tcp := below(conn)
+	if tcp == nil {
+		t.Fatalf("no socket below %T", conn)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ms int
+	_ = raw.Control(func(fd uintptr) { ms, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// The kernel ends a link from both ends 400 ms after a silent cut; a connection
+// of Raft has bounds of its own.
+func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
+	if tcontroller.UserTimeout != 400*time.Millisecond {
+		t.Errorf("the kernel waits %v", tcontroller.UserTimeout)
+	}
+	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
+		t.Run(name, func(t *testing.T) {
+			p, err := listenCluster("127.0.0.1:0", key, newFabric(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = p.run(ctx) })
+			t.Cleanup(func() { cancel(); wg.Wait() })
+			for what, c := range map[string]struct {
+				dial     func(context.Context, string) (net.Conn, error)
+				say      string
+				accepted *handover
+				want     time.Duration
+			}{
+				"gRPC": {p.dial, grpcPreamble, p.grpc, tcontroller.UserTimeout},
+				"Raft": {p.dialRaft, "", p.raft, 0},
+			} {
+				dialled, err := c.dial(ctx, p.ln.Addr().String())
+				if err == nil {
+					_, err = dialled.Write([]byte(c.say))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer dialled.Close()
+				accepted, err := c.accepted.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer accepted.Close()
+				if out, in := userTimeout(t, dialled), userTimeout(t, accepted); out != c.want || in != c.want {
+					t.Errorf("%s: %v where it was dialled, %v where it was accepted, want %v", what, out, in, c.want)
+				}
+			}
+		})
+	}
+}
