@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,17 +43,12 @@ func TestStream_TheKernelTimesConnectionsOfRaft(t *testing.T) {
 		dialled, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		return dialled, err
 	}}
-	c, err := s.Dial("127.0.0.1:"+port(ln), time.Second)
+	c, err := s.Dial(raft.ServerAddress(ln.Addr().String()), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	wantUserTimeout(t, "what Raft dials", dialled)
-}
-
-func port(ln net.Listener) string {
-	_, p, _ := net.SplitHostPort(ln.Addr().String())
-	return p
 }
 
 func wantUserTimeout(t *testing.T, name string, c net.Conn) {
