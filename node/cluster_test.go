@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -172,11 +171,16 @@ func callGoesOver(t *testing.T, a, b *member) {
 		for _, m := range []*member{a, b} {
 			m.says(t, "1003", "IN_SRV n2@site-n2 busy")
 		}
-		if e := hears(t, stat, tlibpb.Message_EVENT_ESTABLISHED); e.GetCallType() == 0 {
-			t.Errorf("%v", e)
+		for _, what := range []tlibpb.Message{tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED} {
+			if e := hears(t, stat, what); e.GetCallType() == 0 || e.GetThisDn() != "1003" {
+				t.Errorf("%v", e)
+			}
 		}
 	})
 	a.says(t, "1003", "IN_SRV n2@site-n2")
+	for _, m := range []*member{a, b} {
+		await(t, "the call is over", func() bool { c := m.calls.Counts(); return c.Up == 0 && c.Own == 0 })
+	}
 	talks(t, caller, local, "1002", func() { b.says(t, "1002", "IN_SRV n1@site-n1 busy") })
 	b.says(t, "1002", "IN_SRV n1@site-n1")
 	refused(t, caller, "1004", 480) // nobody is there
@@ -191,8 +195,8 @@ func callGoesOver(t *testing.T, a, b *member) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = in.Refuse(486, "Out to lunch") // goes to the caller as it came
-	if r, err := out.Await(ctx, 486); err != nil || r.Reason != "Out to lunch" {
+	_ = in.Refuse(486, "Out to lunch", "Retry-After: 77") // goes to the caller as it came
+	if r, err := out.Await(ctx, 486); err != nil || r.Reason != "Out to lunch" || r.Header("Retry-After") != "77" {
 		t.Errorf("%v %v", r, err)
 	}
 }
@@ -230,29 +234,39 @@ func routerSendsCall(t *testing.T, a, b *member) {
 	if _, err := router.RegisterAddress(t.Context(), "9000", tlibpb.AddressMode_ADDRESS_MODE_SHARED); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := siptest.Within(soon)
+	defer cancel()
+	out, err := caller.Place(ctx, "sip:9000@"+realm)
+	if err == nil {
+		_, err = out.Await(ctx, 180) // while the router thinks
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := hears(t, router, tlibpb.Message_EVENT_ROUTE_REQUEST)
 	routed := make(chan error, 1)
 	go func() {
-		for {
-			e, err := router.Next(context.WithoutCancel(t.Context()))
-			if err != nil {
-				routed <- err
-				return
-			}
-			if e.GetMessage() == tlibpb.Message_EVENT_ROUTE_REQUEST {
-				_, err = router.RouteCall(context.WithoutCancel(t.Context()), &tlibpb.RouteCall{ConnId: e.GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: "1003"}})
-				routed <- err
-				return
-			}
-		}
+		_, err := router.RouteCall(ctx, &tlibpb.RouteCall{ConnId: e.GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: "1003"}})
+		routed <- err
 	}()
-	talks(t, caller, agent, "9000", nil)
-	select {
-	case err := <-routed:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(soon):
-		t.Error("the router heard nothing of the call")
+	in, err := agent.Take(ctx)
+	if err == nil {
+		err = in.Answer()
+	}
+	if err == nil {
+		_, err = out.Await(ctx, 200)
+	}
+	if err == nil {
+		err = out.Ack()
+	}
+	if err == nil {
+		err = <-routed
+	}
+	if err == nil {
+		_, err = out.Bye(ctx)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -74,7 +74,7 @@ func config(t *testing.T, name string, change func(*Config)) Config {
 	t.Helper()
 	c := Config{
 		Name: name, Site: "site-" + name, DataDir: t.TempDir(), Bind: ownIP(), Realm: realm, Version: "v-" + name,
-		ClusterKey: bytes.Repeat([]byte{7}, MinClusterKey), JoinTimeout: soon,
+		ClusterKey: bytes.Repeat([]byte{7}, MinClusterKey), JoinTimeout: soon, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)
@@ -86,7 +86,7 @@ func config(t *testing.T, name string, change func(*Config)) Config {
 func bind(t *testing.T, c Config) *member {
 	t.Helper()
 	m := &member{home: t, log: &lines{}}
-	c.Log = slog.New(slog.NewTextHandler(m.log, nil))
+	c.Log = newLog(m.log)
 	var err error
 	if m.Node, err = New(c); err != nil {
 		t.Fatal(err)
@@ -328,3 +328,5 @@ func (m *member) get(t *testing.T, path string) (int, string) {
 	}
 	return r.StatusCode, string(b)
 }
+
+func newLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

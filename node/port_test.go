@@ -3,10 +3,12 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -101,6 +103,15 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 			t.Errorf("let in: %q", talk(t, c, grpcPreamble))
 		}
 	})
+	t.Run("TLS without a certificate", func(t *testing.T) {
+		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			return
+		}
+		if got := talk(t, c, grpcPreamble); got != "" {
+			t.Errorf("let in: %q", got)
+		}
+	})
 	// And it still serves its own.
 	c, err := p.dial(t.Context(), addr)
 	if err != nil {
@@ -119,11 +130,9 @@ func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.fabric.set([]string{addr})
-	if _, err := c.Read(make([]byte, 99)); err == nil {
-		_, err = c.Read(make([]byte, 99))
-		if err == nil {
-			t.Error("the open connection goes on")
-		}
+	_ = c.SetReadDeadline(time.Now().Add(openTimeout / 2)) // the other end gives up later
+	if _, err := c.Read(make([]byte, 99)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the open connection goes on: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -134,7 +143,12 @@ func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	if c, err = p.dial(t.Context(), addr); err != nil {
 		t.Fatalf("after the heal: %v", err)
 	}
-	_ = c.Close()
+	if len(p.fabric.conns) != 1 {
+		t.Errorf("%d connections are known, want the open one", len(p.fabric.conns))
+	}
+	if _ = c.Close(); len(p.fabric.conns) != 0 {
+		t.Errorf("%d connections are known, none is open", len(p.fabric.conns))
+	}
 }
 
 func TestClusterKey_ShortSecretsAreRefused(t *testing.T) {

@@ -93,6 +93,8 @@ func All() []Fault {
 		streamFaults(),
 		timerFaults(),
 		leakFaults(),
+		reservationFaults(),
+		wireFaults(),
 	)
 }
 

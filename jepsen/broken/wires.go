@@ -1,0 +1,59 @@
+package broken
+
+// wireFaults are those of the composition root and of figures that nobody sees
+// from outside until they matter, found by unit tests.
+func wireFaults() []Fault {
+	return append([]Fault{
+		{
+			Name: "metric-of-another", Kind: Wires, What: "a metric shows another one's value",
+			Edits:   []Edit{{"node/metrics.go", "\"Registrations of a DN in service.\", st.Refreshes", "\"Registrations of a DN in service.\", st.Registrations"}},
+			Package: "./node", Run: "^TestMetrics_",
+		},
+		{
+			Name: "ports-swapped", Kind: Wires, What: "the default port says that it is the TCport",
+			Edits:   []Edit{{"node/node.go", "api.NewTLibrary(n.control, session.DefaultPort)", "api.NewTLibrary(n.control, session.TCport)"}},
+			Package: "./node", Run: "^TestCluster$",
+		},
+		{
+			Name: "busy-unsaid", Kind: Wires, What: "nobody hears that a DN has a call",
+			Edits:   []Edit{{"node/calls.go", "{ n.owner.Busy(number, more) }", "{}"}},
+			Package: "./node", Run: "^TestCluster$",
+		},
+		{
+			Name: "no-goodbye", Kind: Wires, What: "a node that ends says no goodbye on its links",
+			Edits:   []Edit{{"node/node.go", "	context.AfterFunc(ctx, n.links.Stop)\n", ""}},
+			Package: "./node", Run: "^TestCluster$",
+		},
+		{
+			Name: "agents-not-restored", Kind: Wires, What: "a node that starts does not give the table its agents back",
+			Edits:   []Edit{{"node/node.go", "	n.owner.Restore()\n", ""}},
+			Package: "./node", Run: "^TestCluster$",
+		},
+	}, boundFaults()...)
+}
+
+// boundFaults are those of the bounds of silence.
+func boundFaults() []Fault {
+	return []Fault{
+		{
+			Name: "no-user-timeout-accepted", Kind: Bounds, What: "the kernel does not time a link at the end that accepted it",
+			Edits:   []Edit{{"node/port.go", "		if to == p.grpc {\n", "		if to == nil {\n"}},
+			Package: "./node", Run: "^TestClusterPort_TheKernel",
+		},
+		{
+			Name: "no-user-timeout-dialled", Kind: Bounds, What: "the kernel does not time a link at the end that dialled it",
+			Edits:   []Edit{{"node/port.go", "if tcp, ok := conn.(*cuttable).Conn.(*net.TCPConn); ok {", "if tcp, ok := conn.(*cuttable).Conn.(*net.TCPConn); ok && tcp == nil {"}},
+			Package: "./node", Run: "^TestClusterPort_TheKernel",
+		},
+		{
+			Name: "long-lease", Kind: Bounds, What: "a leader that is cut off believes in itself for 2 s",
+			Edits:   []Edit{{"node/consensus/group.go", "g.cfg.Election, g.cfg.Election, g.cfg.Election/2", "g.cfg.Election, g.cfg.Election, g.cfg.Election"}},
+			Package: "./node/consensus", Run: "^TestSettings$",
+		},
+		{
+			Name: "slow-gossip", Kind: Bounds, What: "gossip takes a second longer to hold a node dead",
+			Edits:   []Edit{{"membership/membership.go", "mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 6, 1, 1", "mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 6, 6, 1"}},
+			Package: "./membership", Run: "^TestSettings",
+		},
+	}
+}

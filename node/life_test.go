@@ -1,0 +1,260 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// In dev the links can be cut at both ends, and heal by themselves. Own DNs
+// stay in service throughout, without a quorum and without a leader.
+func TestDev_LinksAreCutAndHeal(t *testing.T) {
+	a, b := twoNodes(t, func(c *Config) { c.Dev = true })
+	a.write(t, []*member{a, b}, phoneDN("1001"), phoneDN("1002"))
+	a.phone(t, "1001")
+	b.phone(t, "1002")
+	a.says(t, "1002", "IN_SRV n2@site-n2")
+	if code, _ := a.get(t, "/debug/pprof/"); code != 200 {
+		t.Errorf("pprof: %d", code)
+	}
+	await(t, "n2 votes", func() bool { return a.log.has("node votes") })
+	for m, other := range map[*member]string{a: "n2", b: "n1"} {
+		if _, err := tcpb.NewFabricClient(m.tc).SetCut(t.Context(), &tcpb.SetCutRequest{Nodes: []string{other}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range []*member{a, b} {
+		await(t, "the cut is noticed", func() bool {
+			p := m.status(t).GetPeers()[0]
+			return !p.GetReachable() && p.GetGossip() == "dead"
+		})
+	}
+	a.says(t, "1002", "OOS n2@site-n2")
+	await(t, "nobody leads", func() bool { return !a.status(t).GetRaft().GetQuorum() && !b.status(t).GetRaft().GetQuorum() })
+	a.says(t, "1001", "IN_SRV n1@site-n1")
+	b.says(t, "1002", "IN_SRV n2@site-n2")
+	if r := registers(t, b.phone(t, "1002")); r.Code != 200 {
+		t.Errorf("a refresh without a quorum got %d", r.Code)
+	}
+	for _, m := range []*member{a, b} {
+		if _, err := tcpb.NewFabricClient(m.tc).SetCut(t.Context(), &tcpb.SetCutRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole(t, a, b)
+	a.says(t, "1002", "IN_SRV n2@site-n2")
+}
+
+// A link that is cut while gossip goes on: the time that is set is waited for.
+func TestNode_LinkTimeoutIsThatOfTheConfig(t *testing.T) {
+	a, b := twoNodes(t, func(c *Config) { c.LinkTimeout = time.Hour })
+	for m, other := range map[*member]*member{a: b, b: a} {
+		m.fabric.set([]string{other.cfg.ClusterAddr})
+	}
+	began := time.Now()
+	await(t, "2 s are over", func() bool {
+		if p := a.status(t).GetPeers()[0]; !p.GetReachable() && p.GetReason() == "link cut" {
+			t.Fatalf("%s after %v", p.GetReason(), time.Since(began))
+		}
+		return time.Since(began) > 2*time.Second
+	})
+}
+
+// A node that was removed while it was down hears of it and ends.
+func TestNode_RemovedWhileItWasDown(t *testing.T) {
+	a, b := twoNodes(t, nil)
+	c := run(t, config(t, "n3", func(c *Config) { c.Join = []string{"127.0.0.1:1", a.cfg.ClusterAddr} }))
+	whole(t, a, b, c)
+	if err := c.stop(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it is removed", func() bool {
+		_, err := tcpb.NewClusterClient(a.tc).RemoveNode(t.Context(), &tcpb.RemoveNodeRequest{Name: "n3"})
+		return err == nil || status.Code(err) == codes.NotFound
+	})
+	c = bind(t, c.cfg)
+	c.start(t)
+	if err := c.wait(); !errors.Is(err, ErrRemoved) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// A data directory of one cluster and --join of another one don't go together.
+func TestNode_JoinOfAnotherClusterEndsIt(t *testing.T) {
+	a := run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
+	cfg := config(t, "n2", func(c *Config) { c.Bootstrap = true })
+	b := run(t, cfg)
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Bootstrap, cfg.Join = false, []string{a.cfg.ClusterAddr}
+	b = bind(t, cfg)
+	b.start(t)
+	err := b.wait()
+	if err == nil || !strings.Contains(err.Error(), "--data-dir") || !strings.Contains(err.Error(), a.cfg.ClusterAddr) {
+		t.Errorf("it ended with %v", err)
+	}
+	b.stop = func() error { return nil }
+}
+
+func TestNode_JoinThatNobodyAnswersIsGivenUp(t *testing.T) {
+	m := bind(t, config(t, "n1", func(c *Config) { c.Join, c.JoinTimeout = []string{"127.0.0.1:1"}, 300*time.Millisecond }))
+	m.start(t)
+	if err := m.wait(); err == nil || !strings.Contains(err.Error(), "--join-timeout") {
+		t.Errorf("it ended with %v", err)
+	}
+	m.stop = func() error { return nil }
+}
+
+// Each port that is in use is named with its flag, and nothing stays open.
+func TestNew_NamesThePortThatIsInUse(t *testing.T) {
+	for flag, addr := range map[string]string{
+		"--sip-addr": ":5060", "--default-addr": ":7000", "--tc-addr": ":7001", "--cluster-addr": ":7002", "--gossip-addr": ":7003", "--http-addr": ":7080",
+	} {
+		cfg := config(t, "n1", func(c *Config) { c.Bootstrap = true })
+		ln, err := net.Listen("tcp", cfg.Bind+addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := New(cfg); err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s in use: %v", flag, err)
+			if n != nil {
+				_ = n.Close()
+			}
+		}
+		_ = ln.Close()
+		if m := bind(t, cfg); m.Close() != nil {
+			t.Errorf("%s: closing fails", flag)
+		}
+	}
+}
+
+func TestNew_AFreshDirectoryNeedsACluster(t *testing.T) {
+	if _, err := New(config(t, "n1", nil)); !errors.Is(err, ErrNoCluster) {
+		t.Error(err)
+	}
+	if _, err := New(config(t, "N 1", nil)); !errors.Is(err, ErrConfig) {
+		t.Error(err)
+	}
+	if _, err := New(config(t, "n1", func(c *Config) { c.Bootstrap, c.ClusterKey = true, []byte("short") })); err == nil {
+		t.Error("a short key is taken")
+	}
+}
+
+// Nothing is served before the node belongs to a cluster.
+func TestNew_IsNotServingYet(t *testing.T) {
+	m := bind(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
+	for i, p := range m.clients {
+		h, err := p.health.Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil || h.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
+			t.Errorf("port %d: %v %v", i, h, err)
+		}
+	}
+}
+
+// How far claims went is on the disk within seconds, so that a clock that
+// steps back over a kill -9 reuses none.
+func TestNode_RemembersHowFarClaimsWent(t *testing.T) {
+	m := run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
+	m.write(t, []*member{m}, phoneDN("1001"))
+	m.phone(t, "1001")
+	r, _ := m.table.Own("1001")
+	claim := m.table.Register("2222", dn.Registered) // no binding keeps that one
+	if claim.ClaimTime <= r.ClaimTime {
+		t.Fatal("no later claim")
+	}
+	await(t, "it is on the disk", func() bool {
+		dir := t.TempDir()
+		if os.CopyFS(dir, os.DirFS(filepath.Join(m.cfg.DataDir, "location"))) != nil {
+			return false // it was being folded
+		}
+		s, err := location.Open(location.Config{Dir: dir, Log: m.Node.log})
+		if err != nil {
+			return false
+		}
+		defer s.Close()
+		return s.Meta().Floor >= claim.ClaimTime
+	})
+}
+
+func TestNode_TakesNoMoreThanItsRate(t *testing.T) {
+	m := run(t, config(t, "n1", func(c *Config) { c.Bootstrap, c.SIPRate = true, 1 }))
+	m.write(t, []*member{m}, phoneDN("1001"))
+	u, err := siptest.NewUA(siptest.Config{DN: "1001", Password: "pw", Domain: realm, Server: m.cfg.SIPAddr, Local: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	await(t, "one is too many", func() bool { return registers(t, u).Code == 503 })
+}
+
+func TestRouteSecret(t *testing.T) {
+	n := func(cluster string, key *clusterKey) []byte {
+		return (&Node{id: &identity{ClusterID: cluster}, key: key}).routeSecret()
+	}
+	if k := secret(1); !bytes.Equal(n("c1", k), k.routes) || !bytes.Equal(n("c1", k), n("c2", secret(1))) {
+		t.Error("it is not the key's")
+	}
+	if bytes.Equal(n("c1", nil), n("c2", nil)) || len(n("c1", nil)) < 32 || !bytes.Equal(n("c1", nil), n("c1", nil)) {
+		t.Error("without a key it is not the cluster's")
+	}
+	if k := secret(1); bytes.Equal(k.gossip, k.routes) || bytes.Equal(k.gossip, secret(2).gossip) {
+		t.Error("two secrets are one")
+	}
+}
+
+func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
+	log := &lines{}
+	p, err := listenClients("TCport", "--tc-addr", "127.0.0.1:0", newLog(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcpb.RegisterClusterServer(p.server, nil) // whoever asks meets a nil
+	tcpb.RegisterAvailabilityServer(p.server, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx) }()
+	conn := connect(t, p.ln.Addr().String())
+	for range 2 {
+		if _, err := tcpb.NewClusterClient(conn).Status(t.Context(), &tcpb.StatusRequest{}); status.Code(err) != codes.Internal {
+			t.Errorf("a request: %v", err)
+		}
+		s, err := tcpb.NewAvailabilityClient(conn).Watch(t.Context(), &tcpb.WatchRequest{})
+		if err == nil {
+			_, err = s.Recv()
+		}
+		if status.Code(err) != codes.Internal {
+			t.Errorf("a stream: %v", err)
+		}
+	}
+	if !log.has("a request failed inside") || !log.has("Cluster/Status") || !log.has("Availability/Watch") {
+		t.Error("the log has no word on it")
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(soon):
+		t.Error("the port goes on")
+	}
+	if clientsAlive.Time != time.Second || clientsAlive.Timeout != 1500*time.Millisecond || graceful != 2*time.Second {
+		t.Error("other bounds")
+	}
+}
