@@ -200,7 +200,12 @@ func TestNode_TakesNoMoreThanItsRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(u.Close)
-	await(t, "one is too many", func() bool { return registers(t, u).Code == 503 })
+	await(t, "one is too many", func() bool {
+		ctx, cancel := siptest.Within(soon)
+		defer cancel()
+		_, err := u.Unregister(ctx) // a refresh does not count
+		return err == nil && registers(t, u).Code == 503
+	})
 }
 
 func TestRouteSecret(t *testing.T) {
@@ -248,7 +253,7 @@ func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
 	cancel()
 	select {
 	case err := <-ended:
-		if !errors.Is(err, context.Canceled) {
+		if err != nil {
 			t.Error(err)
 		}
 	case <-time.After(soon):
