@@ -95,6 +95,7 @@ func All() []Fault {
 		leakFaults(),
 		reservationFaults(),
 		wireFaults(),
+		forwardingFaults(),
 	)
 }
 

@@ -1,0 +1,37 @@
+package broken
+
+// forwardingFaults are those of what a proxy changes of a message, keeps of it,
+// and passes on or not.
+func forwardingFaults() []Fault {
+	const branch, relay, fresh, target = "sip/branch.go", "sip/relay.go", "sip/proxy_fresh.go", "sip/target.go"
+	proxy := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Proxy, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$"}
+	}
+	binding := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Registrations, What: what, Edits: edits, Package: "./sip", Run: "^TestConnections_"}
+	}
+	return []Fault{
+		proxy("hops-stay", "a new request goes on with the Max-Forwards that it came with",
+			Edit{branch, "Hops: hops(c.req) - 1", "Hops: hops(c.req)"}),
+		proxy("hops-stay-in-dialog", "a request of a call goes on with the Max-Forwards that it came with",
+			Edit{relay, "Hops: hops(m) - 1", "Hops: hops(m)"}),
+		proxy("trying-passed", "the 100 of a re-INVITE is passed on",
+			Edit{relay, "\tcase res.Status == 100:\n\t\treturn\n", ""}),
+		proxy("route-kept", "our own Route entries go on within a call",
+			Edit{relay, "Routes: r.rest, Reroute: true", "Routes: r.rest"}),
+		proxy("credentials-passed", "the caller's credentials for the cluster reach the called phone",
+			Edit{branch, "if c.req.Has(message.ProxyAuthorization) {", "if c.req.Has(message.ProxyAuthorization) && !c.invite {"}),
+		proxy("foreign-credentials-dropped", "credentials for another realm are taken out too",
+			Edit{fresh, "c.Parse(h.Value) && string(c.Realm) == realm\n}\n\nfunc (p *proxy) challenge", "c.Parse(h.Value)\n}\n\nfunc (p *proxy) challenge"}),
+		proxy("path-backwards", "the Path of a phone behind a proxy becomes the Route in the wrong order",
+			Edit{target, "l.routes = append(l.routes, []byte(r))", "l.routes = append([][]byte{[]byte(r)}, l.routes...)"}),
+		proxy("worst-first", "the contact with the lowest q rings first",
+			Edit{target, "cmp.Compare(b.q, a.q)", "cmp.Compare(a.q, b.q)"}),
+		proxy("one-challenge", "of several phones' challenges the caller gets one only",
+			Edit{"sip/call.go", "c.respond(o.res, o.challenges)", "c.respond(o.res, nil)"}),
+		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
+			Edit{"sip/upkeep.go", "b.Transport == k.transport && b.Source == k.peer", "b.Transport == k.transport"}),
+		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",
+			Edit{"sip/registrar.go", "\tcase len(dec.bindings) > 0:", "\tcase len(dec.bindings) > 0 && !r.transport.Connected():"}),
+	}
+}
