@@ -10,7 +10,7 @@ func leakFaults() []Fault {
 		held(sip, "call-keeps-its-place", "a call that was canceled keeps its place: 503 for ever after enough of them",
 			Edit{"sip/call.go", "\tc.p.end()\n}", "\tif !c.gaveUp {\n\t\tc.p.end()\n\t}\n}"}),
 		held(sip, "passed-call-keeps-its-place", "a call whose failure is passed on keeps its place",
-			Edit{"sip/call.go", "\t\tc.respond(o.res, nil)\n\t\tc.finish()", "\t\tc.respond(o.res, nil)"}),
+			Edit{"sip/call.go", "\t\tc.respond(o.res, o.challenges)\n\t\tc.finish()", "\t\tc.respond(o.res, o.challenges)"}),
 		held(sip, "bye-without-a-way", "a BYE to a phone whose connection is gone ends no call",
 			Edit{"sip/relay.go", "\t\t\tp.hungUp(sh, m) // whoever hears of it or not\n", "\t\t\t_ = sh\n"}),
 		held(sip, "sessions-never-end", "a call whose session timer runs out is never forgotten",
