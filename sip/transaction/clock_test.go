@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,4 +104,43 @@ func TestClock_APanicCostsOnlyItsAlarm(t *testing.T) {
 		}
 		l.Unlock()
 	})
+}
+
+// TestClock_AnAlarmThatIsUpMayStillBeStopped, or set anew, by who holds the lock
+// that it waits for.
+func TestClock_AnAlarmThatIsUpMayStillBeStopped(t *testing.T) {
+	for name, change := range map[string]func(*Alarm){"stop": (*Alarm).Stop, "set": func(a *Alarm) { a.Set(time.Hour) }} {
+		l := NewLayers(1, Timers{T1: 10 * time.Millisecond}, func(x any) { panic(x) })[0]
+		within := time.Now().Add(10 * time.Second)
+		await := func(what string, true func() bool) {
+			for !true() {
+				if runtime.Gosched(); time.Now().After(within) {
+					t.Fatalf("%s: never: %s", name, what)
+				}
+			}
+		}
+		l.Lock()
+		b := newBell(l)
+		b.alarm.Set(time.Millisecond)
+		await("the clock takes it out", func() bool {
+			l.clock.mu.Lock()
+			defer l.clock.mu.Unlock()
+			return !b.alarm.linked
+		})
+		change(&b.alarm)
+		next := newBell(l)
+		next.alarm.Set(time.Millisecond)
+		l.Unlock()
+		await("the next alarm", func() bool {
+			l.Lock()
+			defer l.Unlock()
+			return len(next.rang) > 0
+		})
+		l.Lock()
+		if len(b.rang) > 0 {
+			t.Errorf("%s: it came up", name)
+		}
+		l.Close()
+		l.Unlock()
+	}
 }
