@@ -96,6 +96,7 @@ func All() []Fault {
 		reservationFaults(),
 		wireFaults(),
 		forwardingFaults(),
+		durabilityFaults(),
 	)
 }
 

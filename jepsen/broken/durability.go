@@ -1,0 +1,43 @@
+package broken
+
+// durabilityFaults are those that only a power failure or a failing disk shows.
+func durabilityFaults() []Fault {
+	const journal, fold = "sip/location/journal.go", "sip/location/fold.go"
+	location := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Durability, What: what, Edits: edits, Package: "./sip/location", Run: "PowerFailure|DiskThatFails"}
+	}
+	return []Fault{
+		location("journal-unsynced", "the journal is never synced each second",
+			Edit{fold, "\t_ = s.health.report(s.log, \"sync\", s.sync())\n", ""}),
+		location("failed-fold-deletes", "a fold that failed deletes the journals",
+			Edit{fold, "\tif err != nil {\n\t\treturn fmt.Errorf(\"location store: fold", "\tif err != nil {\n\t\t_ = s.dropOld(old)\n\t\treturn fmt.Errorf(\"location store: fold"}),
+		location("failed-fold-forgets", "after a failed fold the next one deletes the journals without what they hold",
+			Edit{fold, "\tif err != nil {\n\t\ts.oweAgain(owed)\n\t}\n", ""}),
+		location("failed-fsync-believed", "the journal is written on after an fsync that failed",
+			Edit{journal, ", s.abandon(f))", ")"}),
+		location("retired-unsynced", "a journal that is folded later is not synced",
+			Edit{journal, "errors.Join(f.Sync(), f.Close())", "f.Close()"}),
+		{
+			Name: "agents-unsynced", Kind: Durability, What: "an agent's change is answered before it is on the disk",
+			Edits: []Edit{{"node/session/agentstore_file.go", "FreelistType: bolt.FreelistMapType})",
+				"FreelistType: bolt.FreelistMapType, NoSync: true})"}},
+			Package: "./node/session", Run: "PowerFailure",
+		},
+		{
+			Name: "log-unsynced", Kind: Durability, What: "Raft's term and log are not synced",
+			Edits:   []Edit{{"node/consensus/group.go", "boltdb.Options{Path: path, ", "boltdb.Options{NoSync: true, Path: path, "}},
+			Package: "./node/consensus", Run: "PowerFailure",
+		},
+		{
+			Name: "snapshot-unnamed", Kind: Durability, What: "the log is shortened before the names of the snapshot's files are durable",
+			Edits:   []Edit{{"node/consensus/storage.go", "\tg.halt.check(\"writing a snapshot\", disk.SyncDir(g.dir))\n", "\t_ = disk.SyncDir\n"}},
+			Package: "./node/consensus", Run: "PowerFailure",
+		},
+		{
+			Name: "rename-unsynced", Kind: Durability, What: "a file's new content is not there after a power failure: its directory was not synced",
+			Edits: []Edit{{"node/disk/disk.go", "\t\treturn err\n\t}\n\treturn SyncDir(filepath.Dir(path))\n}\n\nfunc ignoreMissing",
+				"\t\treturn err\n\t}\n\treturn nil\n}\n\nfunc ignoreMissing"}},
+			Package: "./node/disk",
+		},
+	}
+}
