@@ -221,6 +221,9 @@ func TestCopy_EventsSayTheirNodeAndWhatIsNew(t *testing.T) {
 	if n, err := c.Apply([]*Event{{Kind: Ringing, Call: idOf(9), ThisDN: "1", Role: Caller, Time: 2, Info: e.Info}}, 4); n != 1 || err != nil || len(tab.calls) != 2 {
 		t.Errorf("an event that can't be a call's first: %d refused, %v; %d calls", n, err, len(tab.calls))
 	}
+	if n, err := c.Apply([]*Event{eventOf(0)}, 5); n != 1 || err != nil {
+		t.Errorf("a DN that talks rings: %d refused, %v", n, err)
+	}
 	// Followers get the own calls and nobody else's.
 	if got := told(tab.Follow(Resume{})); len(got) != 0 {
 		t.Errorf("passed on: %q", got)

@@ -139,6 +139,7 @@ func TestParse_TellsWhatIsWrong(t *testing.T) {
 		strings.Replace(with(), ";tag=a", ";tag=a\r\n ;x=y", 1): "",
 		strings.Replace(with(), ";tag=a", ";tag=a\n\t;x=y", 1):  "400 Line ends with LF, not CRLF",
 		strings.Replace(with(), "z9hG4bKx", "z9hG4bKx\r\n ,SIP/2.0/UDP\r\n\tj", 1): "",
+		also("X: a\\\x00"): "",
 	} {
 		var m Message
 		err := m.Parse([]byte(in), false)
@@ -148,6 +149,26 @@ func TestParse_TellsWhatIsWrong(t *testing.T) {
 		}
 		if err != nil || got != want {
 			t.Errorf("%q:\n got %q, %v\nwant %q", in, got, err, want)
+		}
+	}
+}
+
+func TestTopVia(t *testing.T) {
+	for in, want := range map[string]string{
+		with():            "h.test",
+		with("Via: what"): "",
+		with("-Via"):      "",
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP one, SIP/2.0/UDP two\r\nVia: SIP/2.0/UDP three\r\n\r\n": "one",
+		"SIP/2.0 200 OK\r\nVia: x\r\n\r\n": "",
+	} {
+		var m Message
+		if err := m.Parse([]byte(in), false); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second answer is remembered
+			if hop, ok := m.TopVia(); string(hop.Host) != want || ok != (want != "") {
+				t.Errorf("%q: %q, %v", in, hop.Host, ok)
+			}
 		}
 	}
 }
@@ -203,6 +224,8 @@ func TestParse_BodyEndsWhereTheLengthSays(t *testing.T) {
 	}{
 		{with("Content-Length: 2"), false, "ab", ""},
 		{with("Content-Length: 2"), true, "ab", ""},
+		{with("Content-Length: 2") + " b", true, " b", ""}, // no header line that goes on
+		{with("Content-Length: 2") + "\tb", false, "\tb", ""},
 		{with("-Content-Length"), false, "abcd", ""},
 		{with("-Content-Length"), true, "", "Missing Content-Length"},
 		{with("Content-Length: 4"), true, "abcd", ""},

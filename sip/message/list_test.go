@@ -15,6 +15,7 @@ func TestElements_CommasThatSeparate(t *testing.T) {
 		`"x,`:                            `["\"x,"]`,
 		`"<" <sip:a>,">" <sip:b>`:        `["\"<\" <sip:a>" "\">\" <sip:b>"]`,
 		`<sip:a,b>;x="," ,<sip:"c,d>, e`: `["<sip:a,b>;x=\",\"" "<sip:\"c,d>" "e"]`,
+		`"x, y" <sip:a>`:                 `["\"x, y\" <sip:a>"]`,
 		"a,":                             `["a" ""]`,
 		",a":                             `["" "a"]`,
 		"":                               `[""]`,

@@ -37,6 +37,16 @@ func TestParseURI_WhatAHostAndAPortAre(t *testing.T) {
 		"-s:x":                   false,
 		"s_p:x":                  false,
 		"sip:{":                  false,
+		"sip:a\x7f@b":            false,
+		"tel:\x7f":               false,
+		"s{:x":                   false,
+		"s`:x":                   false,
+		"s@:x":                   false,
+		"s[:x":                   false,
+		"s/:x":                   false,
+		"az09:x":                 true,
+		"ZA:x":                   true,
+		"sip:z@za.ZA":            true,
 		"sip:`":                  false,
 		"tel:":                   false,
 	} {
@@ -69,6 +79,9 @@ func TestEqualURI_ByPart(t *testing.T) {
 		{"sip:a@b;x=%41", "sip:a@b;x=a", true},
 		{"sip:a@b;x=1;y=2", "sip:a@b;Y=2;x=1", true},
 		{"sip:a@b;x=1", "sip:a@b;x=12", false},
+		{"sip:a@b;x=1", "sip:a@b;x=2", false},
+		{"sip:%30@b", "sip:0@b", true},
+		{"sip:%4f@b", "sip:O@b", true},
 		{"sip:a@b;x=\"", "sip:a@b;x=1", false},
 		{"sip:%41@b", "sip:A@b", true},
 		{"sip:%4a@b", "sip:%4A@b", true},
@@ -98,7 +111,7 @@ func TestEqualURI_ByPart(t *testing.T) {
 }
 
 func TestAppendUnescaped(t *testing.T) {
-	for in, want := range map[string]string{"": ">", "ab": ">ab", "%41b%2bc": ">Ab+c", "%4": ">%4", "%": ">%", "a%zz": ">a%zz", "%25%34%31": ">%41"} {
+	for in, want := range map[string]string{"": ">", "ab": ">ab", "%41b%2bc": ">Ab+c", "%4": ">%4", "%": ">%", "a%zz": ">a%zz", "%25%34%31": ">%41", "%/1": ">%/1", "%1/": ">%1/", "%`1": ">%`1", "%:1": ">%:1", "%4g": ">%4g", "%30%4F": ">0O"} {
 		if got := string(AppendUnescaped([]byte(">"), []byte(in))); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
@@ -175,6 +188,7 @@ func TestParseAddress_WhatItRefuses(t *testing.T) {
 		`sip:a@b;x y=z`:              false,
 		`sip:a@b;x=y z`:              true,
 		`<sip:a@b>;x="y`:             false,
+		`<sip:a@b>;x="y"z`:           false,
 		`<sip:a@b>;x="y\"`:           false,
 		`<sip:a@b> ; x = "y;z" ; w `: true,
 	} {

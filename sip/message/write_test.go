@@ -149,6 +149,13 @@ func TestAppendTidy_OfResponsesAndWithoutOrigin(t *testing.T) {
 	if got := string(response.AppendTidy(nil, source, true)); got != want {
 		t.Errorf("%q\nwant %q", got, want)
 	}
+	broken := &Message{}
+	if err := broken.Parse([]byte("SIP/2.0 200 OK\r\nt: \"x\r\nf: <sip:a>;y=\"\r\n\r\n"), false); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(broken.AppendTidy(nil, source, true)); got != "SIP/2.0 200 OK\r\nTo: \"x\r\nFrom: <sip:a>;y=\"\r\nContent-Length: 0\r\n\r\n" {
+		t.Errorf("what nobody can read became %q", got)
+	}
 	for _, from := range []netip.AddrPort{source, {}} {
 		got := string(read(t, with()).AppendTidy(nil, from, !from.IsValid()))
 		if strings.Contains(got, OriginName) || strings.Contains(got, "received") != from.IsValid() {
