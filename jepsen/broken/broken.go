@@ -88,6 +88,7 @@ func All() []Fault {
 	return slices.Concat(
 		planeFaults(),
 		sessionFaults(),
+		peopleFaults(),
 		edgeFaults(),
 		callFaults(),
 		streamFaults(),

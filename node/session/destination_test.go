@@ -299,6 +299,7 @@ func (x *exchange) reserve(t *testing.T, n dn.Number) {
 	if err := x.control.cfg.Owner.Reserve(t.Context(), n, Request{Holder: "h", Duration: time.Minute, AtOnce: true}); err != nil {
 		x.office.t.Error(err)
 	}
+	t.Cleanup(func() { _ = x.control.cfg.Owner.Reserve(context.Background(), n, Request{Holder: "h", AtOnce: true}) })
 }
 
 // inState has an agent log in at a DN of this node and go through states.
@@ -351,7 +352,7 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	if len(x.r.queues) != 0 {
 		t.Error("an empty queue is kept")
 	}
-	x.r.queues["sales"] = make([]*waiter, maxWaiting-1)
+	x.r.queues["sales"] = make([]*waiter, x.r.places-1)
 	for i := range x.r.queues["sales"] {
 		x.r.queues["sales"][i] = &waiter{wake: make(chan struct{}, 1)}
 	}
@@ -363,4 +364,5 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	if in.rejected != 503 {
 		t.Errorf("one too many is answered %d", in.rejected)
 	}
+	delete(x.r.queues, "sales")
 }

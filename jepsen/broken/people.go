@@ -1,0 +1,70 @@
+package broken
+
+// peopleFaults are those of what is about agents, callers and routers rather
+// than packets: each is a line that somebody may well change, and the table of
+// a unit test sees it.
+func peopleFaults() []Fault {
+	const session, calls = "./node/session", "./node/call"
+	return []Fault{
+		{
+			Name: "silent-client", Kind: Timers, What: "a session that was opened is timed out as if it had not been",
+			Edits:   []Edit{{"node/session/session.go", "	s.sending.Stop()\n	s.sending = time.AfterFunc", "	s.sending = time.AfterFunc"}},
+			Package: session, Run: "TestSession_AnOpenOneMayBeSilent",
+		},
+		{
+			Name: "late-grace", Kind: Registrations, What: "of several gateways that are gone not the first one's grace is waited for",
+			Edits:   []Edit{{"node/session/address.go", "next = min(next, left)", "next = time.Hour"}},
+			Package: session, Run: "TestSession_EachGraceEndsByItself",
+		},
+		{
+			Name: "watcher-asks", Kind: Agents, What: "who only monitors a DN may log its agent out",
+			Edits:   []Edit{{"node/session/address.go", "return ok && m != tlibpb.AddressMode_ADDRESS_MODE_MONITOR", "return ok && m != 0"}},
+			Package: session, Run: "TestAgent_OnlyWhoHoldsTheDNMayAsk",
+		},
+		{
+			Name: "no-reasons", Kind: Agents, What: "an agent's event leaves its reasons out",
+			Edits:   []Edit{{"node/session/event.go", "e.Reasons[r.Key] = r.Value", "_ = r"}},
+			Package: session, Run: "TestEvents_OfAnAgent",
+		},
+		{
+			Name: "others-calls", Kind: Streams, What: "a monitor of one owner's DNs hears of everybody's calls",
+			Edits:   []Edit{{"node/session/call_events.go", "	return name == s.monitor.owner", "	return name != \"\""}},
+			Package: session, Run: "TestMonitorAll_WhatAFilterLetsPass",
+		},
+		{
+			Name: "asked-for-ever", Kind: Bounds, What: "an answered request keeps its place among those of its session",
+			Edits:   []Edit{{"node/session/ask.go", "	a.n--\n", ""}},
+			Package: session, Run: "TestSession_AsksSoMuchAtOnce",
+		},
+		{
+			Name: "idle-since-login", Kind: Calls, What: "an agent who has just become ready counts as idle since the DN registered",
+			Edits:   []Edit{{"node/session/strategy.go", "max(c.idleSince, st.Agent.Since)", "min(c.idleSince, st.Agent.Since)"}},
+			Package: session, Run: "TestStrategy_WhoIsIdleTheLongest",
+		},
+		{
+			Name: "sleeping-queue", Kind: Calls, What: "a call that leaves the queue does not wake the next one",
+			Edits:   []Edit{{"node/session/queue.go", "	r.queues[group] = q\n	r.wake(group)\n", "	r.queues[group] = q\n"}},
+			Package: session, Run: "TestQueue_WakesTheFirst",
+		},
+		{
+			Name: "old-feed", Kind: Links, What: "a link that was replaced goes on writing the copy of a peer's calls",
+			Edits:   []Edit{{"node/call/copy.go", "if c.o.feed != c.feed {", "if c.o.feed < c.feed {"}},
+			Package: calls, Run: "TestCopy_OnlyTheNewestFeedWrites",
+		},
+		{
+			Name: "user-data-grow", Kind: Bounds, What: "the user data of a call have no bound in bytes",
+			Edits:   []Edit{{"node/call/check.go", "if n > MaxUserDataBytes {", "if n > MaxUserData*MaxUserDataBytes {"}},
+			Package: calls, Run: "TestCheckUserData",
+		},
+		{
+			Name: "public-nonce", Kind: Registrations, What: "every node signs its nonces with the same key",
+			Edits:   []Edit{{"sip/digest/server.go", "	rand.Read(key[:]) // never", "	_ = rand.Reader // never"}},
+			Package: "./sip/digest", Run: "TestNonce|TestCheck_NobodyMakesANonce",
+		},
+		{
+			Name: "foreign-cancel", Kind: Proxy, What: "a CANCEL leaves with another CSeq than its INVITE",
+			Edits:   []Edit{{"sip/message/forward.go", "dst = strconv.AppendUint(dst, uint64(n), 10)", "dst = strconv.AppendUint(dst, uint64(n)+1, 10)"}},
+			Package: "./sip/message", Run: "TestAppendHopRequest",
+		},
+	}
+}
