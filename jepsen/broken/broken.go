@@ -98,6 +98,7 @@ func All() []Fault {
 		wireFaults(),
 		forwardingFaults(),
 		durabilityFaults(),
+		configurationFaults(),
 	)
 }
 

@@ -1,0 +1,47 @@
+package broken
+
+// configurationFaults are those of the configuration's state, of what a snapshot
+// and an export hold of it, and of how much a request may hold.
+func configurationFaults() []Fault {
+	const snapshot, memory, machine, apply = "fsm/snapshot.go", "fsm/memory.go", "fsm/machine.go", "fsm/apply.go"
+	fsm := func(kind Kind, name, what, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: kind, What: what, Edits: edits, Package: "./fsm", Run: run}
+	}
+	door := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Bounds, What: what, Edits: edits, Package: "./node", Run: "^TestBounds_"}
+	}
+	return []Fault{
+		fsm(Snapshots, "snapshot-without-trunks", "a snapshot leaves trunks out", "^Test(Fields|Restore)_",
+			Edit{snapshot, `for d := range v.DNs("") {`, "for d := range v.DNs(\"\") {\n\t\tif d.GetTrunk() != nil {\n\t\t\tcontinue\n\t\t}"}),
+		fsm(Snapshots, "snapshot-without-login-required", "a snapshot leaves groups that want a login out", "^Test(Fields|Restore)_",
+			Edit{snapshot, "for g := range v.Groups() {", "for g := range v.Groups() {\n\t\tif g.GetLoginRequired() {\n\t\t\tcontinue\n\t\t}"}),
+		fsm(Snapshots, "snapshot-without-requests", "a snapshot leaves the outcomes of requests out: a retry behind a restore is applied again", "^TestRequest_",
+			Edit{snapshot, "\treturn err\n}\n\n// WriteTo", "\treturn nil\n}\n\n// WriteTo"},
+			Edit{snapshot, "err = fn(recordRequest, seqKey(o.seq), o.encode())\n\t\treturn err == nil", "return false"}),
+		fsm(Snapshots, "restores-older", "a snapshot that is older than the state replaces it", "^TestRestore_",
+			Edit{machine, "epoch == have.epoch && index <= have.index", "epoch == have.epoch && index == have.index"}),
+		fsm(Snapshots, "restore-untold", "who watches is not told that a snapshot replaced everything", "^TestRestore_",
+			Edit{machine, "m.publish(v, []applied{{changes: Changes{All: true}}})", "m.publish(v, nil)"}),
+		fsm(Durability, "rejected-half", "a command that is rejected leaves what stood in front of the wrong mutation", "^TestRejected_",
+			Edit{apply, "\tif rej != nil {\n\t\td = newDraft(v, index)\n\t}\n", ""}),
+		fsm(Durability, "remembers-fewer", "one outcome fewer than promised is remembered", "^TestRequest_",
+			Edit{memory, "n.order.Len() <= Remembered", "n.order.Len() < Remembered"}),
+		{
+			Name: "apply-forgets-priority", Kind: Snapshots, What: "apply does not read the priority of a trunk",
+			Edits:   []Edit{{"cmd/sipcluster/document.go", "Prefix: n.Trunk.Prefix, Priority: n.Trunk.Priority}", "Prefix: n.Trunk.Prefix}"}},
+			Package: "./cmd/sipcluster", Run: "^TestRoundTrip_",
+		},
+		door("page-unbounded", "a page is as long as a client likes",
+			Edit{"api/availability.go", "case asked > maxPage:\n\t\treturn maxPage", "case asked > 10*maxPage:\n\t\treturn maxPage"}),
+		door("cluster-port-unbounded", "no port but the clients' looks at bounds",
+			Edit{"node/grpc.go", "append(bounds.ServerOptions(), more...)...)", "more...)"},
+			Edit{"node/grpc.go", "log, grpc.KeepaliveParams(clientsAlive)", "log, append(bounds.ServerOptions(), grpc.KeepaliveParams(clientsAlive))..."}),
+		door("streams-unbounded", "the messages of streams are not looked at",
+			Edit{"api/bounds/intercept.go", "\tif info.FullMethod != session {\n\t\tss = checked{ss}\n\t}\n", ""}),
+		{
+			Name: "import-unbounded", Kind: Bounds, What: "an import is bounded in mutations only",
+			Edits:   []Edit{{"api/configuration.go", "len(all) > l.mutations || size > l.bytes", "len(all) > l.mutations"}},
+			Package: "./api", Run: "^TestImport_",
+		},
+	}
+}
