@@ -2,6 +2,7 @@ package fsm_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -170,12 +172,14 @@ func TestRestore_TellsThoseWhoWatchAndWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	waited := make(chan error, 1)
-	go func() { waited <- m.Wait(t.Context(), from.View().Index()) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	go func() { waited <- m.Wait(ctx, from.View().Index()) }()
 	if err := restore(t, m, snapshotOf(t, from)); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := w.Next(t.Context()); err != nil || !c.All {
-		t.Errorf("%+v, %v", c, err)
+	if c, err := w.Next(ctx); err != nil || !c.All {
+		t.Errorf("who watches was not told of the snapshot: %+v, %v", c, err)
 	}
 	if err := <-waited; err != nil {
 		t.Error(err)
