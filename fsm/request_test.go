@@ -115,8 +115,18 @@ func TestRequest_RepeatedWithinABatchAndInANewEpoch(t *testing.T) {
 	if r[2] != (fsm.Result{Index: 3}) || m.View().DN("2001") != nil || m.View().Index() != 5 {
 		t.Fatal(r)
 	}
+	w := m.Watch()
+	defer w.Close()
+	if _, err := w.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	c := begin()
 	c.RequestId, c.NewEpoch = "x", "e2"
+	defer func() {
+		if c := told(t, m, w); !c.All {
+			t.Errorf("of a new epoch was told only %+v", c)
+		}
+	}()
 	if got := result(t, m, c); got.Err != nil || got.Index != 6 || m.View().Epoch() != "e2" || m.View().DN("1001") != nil {
 		t.Fatalf("a new epoch under a known id: %+v", got)
 	}
