@@ -109,7 +109,7 @@ func Of(layer Layer) []Fault {
 
 // Quick are the names of some that are found within a minute: enough to see in
 // every build that the suite can fail.
-func Quick() []string { return []string{"peer-loss", "lost-event"} }
+func Quick() []string { return []string{"peer-loss", "lost-event", "tcp-unregister-all"} }
 
 // Find returns the fault of that name, nil when there is none.
 func Find(name string) *Fault {

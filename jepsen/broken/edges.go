@@ -49,7 +49,7 @@ func edgeFaults() []Fault {
 		{
 			Name: "endless-reservation", Kind: Reservations, What: "a reservation at an owner that is lost never ends in the others' view",
 			Edits:    []Edit{{"node/dn/merge.go", "		s.Reserved = s.Reserved && l.x.reserved(t.clock())", "		s.Reserved = s.Reserved && (l.node != 0 || l.x.reserved(t.clock()))"}},
-			Scenario: "leader-cuts", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S22"},
+			Scenario: "half-minute", For: 26 * time.Second, Settle: time.Second, Statements: []string{"S22"},
 		},
 		{
 			Name: "journals-deleted", Kind: Durability, What: "after a fold that failed on a full disk the next one deletes the journals",

@@ -57,11 +57,11 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 			w.route(ctx, r, e.GetConnId())
 		}
 	case <-timer.C:
-		dns := w.Routed
-		if r.IntN(3) == 0 {
-			dns = w.Reserved
+		dns, most := w.Routed, 2*longest
+		if r.IntN(2) == 0 {
+			dns, most = w.Reserved, longest
 		}
-		if w.reserve(ctx, r, dns[r.IntN(len(dns))]); r.IntN(8) == 0 {
+		if w.reserve(ctx, r, dns[r.IntN(len(dns))], most); r.IntN(8) == 0 {
 			w.die()
 		}
 	case <-w.session.ended:
@@ -100,7 +100,7 @@ func (w *CallRouter) die() {
 // route sends a call on.
 func (w *CallRouter) route(ctx context.Context, r *rand.Rand, conn string) {
 	dn := w.Routed[r.IntN(len(w.Routed))]
-	if r.IntN(4) == 0 && w.reserve(ctx, r, dn).Outcome != history.OK {
+	if r.IntN(4) == 0 && w.reserve(ctx, r, dn, longest).Outcome != history.OK {
 		dn = w.Routed[r.IntN(len(w.Routed))]
 	}
 	op := w.Record.Invoke(w.op(history.Op{Kind: history.Route, Key: dn, Result: conn}))
@@ -112,8 +112,8 @@ func (w *CallRouter) route(ctx context.Context, r *rand.Rand, conn string) {
 	w.Record.Return(op)
 }
 
-func (w *CallRouter) reserve(ctx context.Context, r *rand.Rand, dn string) history.Op {
-	op := w.Record.Invoke(w.op(history.Op{Kind: history.Reserve, Key: dn, Expires: between(r, shortest, 2*longest).Truncate(time.Millisecond)}))
+func (w *CallRouter) reserve(ctx context.Context, r *rand.Rand, dn string, most time.Duration) history.Op {
+	op := w.Record.Invoke(w.op(history.Op{Kind: history.Reserve, Key: dn, Expires: between(r, shortest, most).Truncate(time.Millisecond)}))
 	e, err := w.session.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{
 		Dn: dn, DurationMs: uint32(op.Expires.Milliseconds()), Priority: uint32(r.IntN(5)),
 	}}})
