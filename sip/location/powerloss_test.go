@@ -207,6 +207,8 @@ func (l *ledger) judgeAll(t *testing.T, m *lossyfs.Mount, left string, seeds ...
 				seed += uint64(i) * 1000
 			}
 			m.Extract(i, seed, left)
+			// The second start finds what the first one made of it.
+			l.judge(t, filepath.Join(left, l.dir, "location"), im.At)
 			l.judge(t, filepath.Join(left, l.dir, "location"), im.At)
 			if t.Failed() {
 				t.Fatalf("image %d, before operation %d, seed %d: %q", i, im.Step, seed, near(m.Log(), im.Step))
@@ -232,6 +234,9 @@ func TestStore_PowerFailureCostsTheLastSecondAtMost(t *testing.T) {
 		l.run(t, m, func(s *location.Store) { l.load(s, luck, 200**thorough) })
 	})
 	l.judgeAll(t, m, left, 0, 1, 2, 3)
+	l.lost = -time.Hour // Close has synced all
+	m.Extract(m.Take(), 0, left)
+	l.judge(t, filepath.Join(left, l.dir, "location"), lossyfs.Now())
 }
 
 // aroundAFold loads the store from two seconds before its fold to three after
