@@ -163,7 +163,7 @@ func TestPace_GrowsWithTheMonitors(t *testing.T) {
 			w.ask(stop)
 		}
 		w.hangUp()
-		<-w.ended
+		_ = <-w.ended
 	}
 	o.await("nobody monitors", func() bool { return o.control.monitors.Load() == 0 })
 	if got := o.control.pace(); got != 0 {

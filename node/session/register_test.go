@@ -215,7 +215,7 @@ func TestRun_EndsTheSessionsWithTheNode(t *testing.T) {
 	gone, w := other.connect(TCport, nil), other.connect(DefaultPort, nil)
 	gone.ask(registerAddress("2001", private))
 	gone.hangUp()
-	<-gone.ended
+	_ = <-gone.ended
 	o.await("its grace", func() bool { return other.control.Stats().Sessions == 1 })
 	cancel()
 	if err := <-w.ended; status.Code(err) != codes.Unavailable {
@@ -248,12 +248,13 @@ func TestStats_CountWhatHappened(t *testing.T) {
 func TestSession_OneTooManyIsTurnedAway(t *testing.T) {
 	o := newOffice(t)
 	o.control.sessions = MaxSessions - 1
+	defer func() { o.control.mu.Lock(); defer o.control.mu.Unlock(); o.control.sessions -= MaxSessions - 1 }()
 	w := o.connect(TCport, nil)
 	if err := <-o.wire(TCport).ended; status.Code(err) != codes.ResourceExhausted {
 		t.Error(err)
 	}
 	w.hangUp()
-	<-w.ended
+	_ = <-w.ended
 	o.await("the place", func() bool { return o.control.Stats().Sessions == MaxSessions-1 })
 	o.connect(TCport, nil)
 }

@@ -146,7 +146,7 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	for range call.MaxUserData + 1 {
 		data[newToken()] = ""
 	}
-	router.says("EVENT_ERROR INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, UserData: data}))
+	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, UserData: data}))
 	wrong := toDN("1001")
 	wrong.GetRouteCall().ConnId = "nobody"
 	router.says("EVENT_ERROR INVALID_ATTRIBUTE", wrong)
