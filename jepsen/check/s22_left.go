@@ -12,6 +12,9 @@ const (
 	// longestHold is how long a call that was routed may keep its agent when
 	// nobody can give it back.
 	longestHold = 4 * time.Minute
+	// givenBack is how long after a router's word its call surely has left the
+	// agent or talks to it: longer than any caller waits.
+	givenBack = 12 * time.Second
 	// openReserve is how long after its last word a request to reserve may still
 	// be granted.
 	openReserve = 5 * time.Second
@@ -180,6 +183,9 @@ func (h *holders) ends(op *history.Op) time.Duration {
 	hold, slack := op.Expires, h.b.Expiry+h.b.Spread
 	if op.Kind == history.Route {
 		hold = longestHold
+		if given := op.Return + givenBack; op.Outcome != history.Unknown && h.calm(h.home[op.Key], op.Node, Span{op.Invoke, given}) {
+			return given + slack
+		}
 	}
 	switch {
 	case op.Outcome == history.OK:
