@@ -270,11 +270,11 @@ func (m *member) dn(t *testing.T, number string) string {
 // says waits until the node says that of the DN.
 func (m *member) says(t *testing.T, number, want string) {
 	t.Helper()
-	got := ""
 	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(soon)
 	defer tick.Stop()
 	for {
-		if got = m.dn(t, number); got == want {
+		got := m.dn(t, number)
+		if got == want {
 			return
 		}
 		select {

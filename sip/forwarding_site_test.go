@@ -130,7 +130,7 @@ func (s *site) roster() {
 
 func (s *site) phone(i int, name string) {
 	s.t.Helper()
-	addr, node, headers := fmt.Sprintf("%s1.%d:5062", s.place, i), s.n1.server.UDPAddr(), []string(nil)
+	addr, node := fmt.Sprintf("%s1.%d:5062", s.place, i), s.n1.server.UDPAddr()
 	switch name {
 	case "gateway":
 		addr = s.place + "3.1:5060"
@@ -149,6 +149,7 @@ func (s *site) phone(i int, name string) {
 	p := s.phoneAt(name, addr)
 	s.add(p)
 	number, _, _ := strings.Cut(name, ".")
+	var headers []string
 	switch name {
 	case "gateway", "stranger":
 		return

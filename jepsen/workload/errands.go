@@ -22,8 +22,6 @@ type Errands struct {
 	Unknown string
 	// Every is the mean time between two requests.
 	Every time.Duration
-
-	phone *siptest.Phone
 }
 
 // errandMethods are what a phone may be sent outside of a call.

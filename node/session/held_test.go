@@ -28,7 +28,7 @@ func TestHeld_NothingIsLeftOfAnySession(t *testing.T) {
 		"it reads nothing":     func(_ *office, w *wire) { w.reading.Store(false) },
 		"it is taken over": func(o *office, w *wire) {
 			next := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken()})
-			patience.Receive(o.t, "the end of the one that was taken over", w.ended)
+			_ = patience.Receive(o.t, "the end of the one that was taken over", w.ended)
 			w.ended <- nil
 			close(next.closed)
 		},
@@ -45,7 +45,7 @@ func TestHeld_NothingIsLeftOfAnySession(t *testing.T) {
 					w.ask(registerAddress("9000", shared))
 					w.ask(monitorAll(&tlibpb.MonitorAll{}))
 					end(o, w)
-					patience.Receive(t, "the end of the session", w.ended)
+					_ = patience.Receive(t, "the end of the session", w.ended)
 					leftover.None(t, time.Minute, o.control, dns, calls)
 				}
 			})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -163,7 +164,7 @@ func TestPace_GrowsWithTheMonitors(t *testing.T) {
 			w.ask(stop)
 		}
 		w.hangUp()
-		_ = <-w.ended
+		_ = patience.Receive(t, "the end of the session", w.ended)
 	}
 	o.await("nobody monitors", func() bool { return o.control.monitors.Load() == 0 })
 	if got := o.control.pace(); got != 0 {

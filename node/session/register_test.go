@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -215,7 +216,7 @@ func TestRun_EndsTheSessionsWithTheNode(t *testing.T) {
 	gone, w := other.connect(TCport, nil), other.connect(DefaultPort, nil)
 	gone.ask(registerAddress("2001", private))
 	gone.hangUp()
-	_ = <-gone.ended
+	_ = patience.Receive(t, "the end of the one that is gone", gone.ended)
 	o.await("its grace", func() bool { return other.control.Stats().Sessions == 1 })
 	cancel()
 	if err := <-w.ended; status.Code(err) != codes.Unavailable {
@@ -254,7 +255,7 @@ func TestSession_OneTooManyIsTurnedAway(t *testing.T) {
 		t.Error(err)
 	}
 	w.hangUp()
-	_ = <-w.ended
+	_ = patience.Receive(t, "the end of the session", w.ended)
 	o.await("the place", func() bool { return o.control.Stats().Sessions == MaxSessions-1 })
 	o.connect(TCport, nil)
 }
