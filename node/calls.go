@@ -70,7 +70,7 @@ func (a *arrival) Send(t session.Target, progress func(code int), done func(sess
 }
 
 // delivered keeps a DN busy while this node delivers calls to it.
-func (n *Node) delivered(number dn.Number, more bool) { n.owner.Busy(number, more) }
+func (n *Node) delivered(number dn.Number, more bool) { n.agents.Busy(number, more) }
 
 // routeSecret is what all nodes make and read route tokens with. Without a
 // cluster key it keeps out no more than the cluster does without one.

@@ -21,6 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/membership"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -46,7 +47,7 @@ type Node struct {
 	fabric  *fabric
 	port    *clusterPort
 	sip     *sip.Server
-	owner   *session.Owner
+	agents  *agent.Registry
 	control *session.Controller
 	routing *session.Routing
 	peers   *peers
@@ -160,16 +161,16 @@ func (n *Node) bindPorts() (err error) {
 func (n *Node) openSessions() (err error) {
 	n.peers = newPeers(n.machine.View, n.dialGRPC)
 	n.onClose(n.peers.close)
-	n.owner, err = session.OpenOwner(session.OwnerConfig{
+	n.agents, err = agent.Open(agent.Config{
 		Table: n.table, View: n.machine.View, Dial: n.peers.conn, Dir: filepath.Join(n.cfg.DataDir, "agents"), Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
 	}
-	n.onClose(n.owner.Close)
-	n.owner.Restore()
+	n.onClose(n.agents.Close)
+	n.agents.Restore()
 	n.control = session.New(session.Config{
-		Table: n.table, Calls: n.calls, Machine: n.machine, Owner: n.owner, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
+		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
 	})
 	n.routing = session.NewRouting(session.RoutingConfig{Controller: n.control, Calls: n.calls, Announcer: n.control, Log: n.log})
 	n.control.SetRouter(n.routing)
@@ -268,7 +269,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	tcpb.RegisterTControllerServer(cluster, n.links)
-	tcpb.RegisterOwnerServer(cluster, n.owner.Server())
+	tcpb.RegisterOwnerServer(cluster, n.agents.Server())
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
 	g.Go(func() error { return n.group.Run(ctx) })
@@ -345,7 +346,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	n.sip.SetSecret(n.routeSecret())
 	g.Go(func() error { return n.sip.Run(ctx) })
 	g.Go(func() error { return n.routing.Run(ctx) })
-	g.Go(func() error { return n.owner.Run(ctx) })
+	g.Go(func() error { return n.agents.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })
 	for _, p := range n.clients {
 		p.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)

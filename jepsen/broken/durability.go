@@ -19,9 +19,9 @@ func durabilityFaults() []Fault {
 			Edit{journal, "errors.Join(f.Sync(), f.Close())", "f.Close()"}),
 		{
 			Name: "agents-unsynced", Kind: Durability, What: "an agent's change is answered before it is on the disk",
-			Edits: []Edit{{"node/session/agentstore_file.go", "FreelistType: bolt.FreelistMapType})",
+			Edits: []Edit{{"node/agent/file.go", "FreelistType: bolt.FreelistMapType})",
 				"FreelistType: bolt.FreelistMapType, NoSync: true})"}},
-			Package: "./node/session", Run: "PowerFailure",
+			Package: "./node/agent", Run: "PowerFailure",
 		},
 		{
 			Name: "log-unsynced", Kind: Durability, What: "Raft's term and log are not synced",

@@ -7,13 +7,13 @@ func reservationFaults() []Fault {
 	return []Fault{
 		{
 			Name: "instead-of-anybody", Kind: Reservations, What: "a call that is sent instead of any holder takes a foreign reservation",
-			Edits:   []Edit{{"node/session/reserve_round.go", "r.Reserved.Holder == insteadOf", "r.Reserved.Holder != \"\""}},
-			Package: "./node/session", Run: rules,
+			Edits:   []Edit{{"node/agent/round.go", "r.Reserved.Holder == insteadOf", "r.Reserved.Holder != \"\""}},
+			Package: "./node/agent", Run: rules,
 		},
 		{
 			Name: "anybody-takes-back", Kind: Reservations, What: "anybody may take a reservation back",
-			Edits:   []Edit{{"node/session/reserve_round.go", "case r.Reserved.Holder != holder:", "case holder == \"\":"}},
-			Package: "./node/session", Run: rules,
+			Edits:   []Edit{{"node/agent/round.go", "case r.Reserved.Holder != holder:", "case holder == \"\":"}},
+			Package: "./node/agent", Run: rules,
 		},
 		{
 			Name: "lost-owner-reserves-for-ever", Kind: Reservations, What: "the reservation of an owner that can't be heard never ends in the others' view",
@@ -21,17 +21,17 @@ func reservationFaults() []Fault {
 				{"node/dn/merge.go", "x.agent, x.busy, x.reserved(t.clock())", "x.agent, x.busy, x.holder != \"\""},
 				{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x.holder != \"\""},
 			},
-			Package: "./node/session", Run: rules,
+			Package: "./node/agent", Run: rules,
 		},
 		{
 			Name: "snapshot-reserves-for-ever", Kind: Reservations, What: "who begins to watch is told of a reservation that is over",
 			Edits:   []Edit{{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x != nil"}},
-			Package: "./node/session", Run: rules,
+			Package: "./node/agent", Run: rules,
 		},
 		{
 			Name: "instead-of-is-not-passed-on", Kind: Reservations, What: "another node's owner is not told whose place a call takes",
-			Edits:   []Edit{{"node/session/reserve.go", "AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,", "AtOnce: r.AtOnce,"}},
-			Package: "./node/session", Run: rules,
+			Edits:   []Edit{{"node/agent/reserve.go", "AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,", "AtOnce: r.AtOnce,"}},
+			Package: "./node/agent", Run: rules,
 		},
 	}
 }

@@ -8,20 +8,20 @@ func sessionFaults() []Fault {
 		{
 			Name: "reserved-here", Kind: Reservations, What: "a reservation is kept by the node that was asked, not by the DN's owner",
 			Edits: []Edit{
-				{"node/session/reserve.go", "// Reserve reserves a DN", "var reservedHere = map[dn.Number]time.Time{}\n\n// Reserve reserves a DN"},
-				{"node/session/reserve.go", "	return o.atKeeper(ctx, n, keeperTimeout+o.collecting(), func() error {",
-					"	if n != \"\" {\n		o.mu.Lock()\n		defer o.mu.Unlock()\n" +
-						"		if r.Duration > 0 && time.Now().Before(reservedHere[n]) {\n			return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, \"reserved\")\n		}\n" +
+				{"node/agent/reserve.go", "// Reserve reserves a DN", "var reservedHere = map[dn.Number]time.Time{}\n\n// Reserve reserves a DN"},
+				{"node/agent/reserve.go", "	return reg.atKeeper(ctx, n, AnswerTimeout+reg.collecting(), func() error {",
+					"	if n != \"\" {\n		reg.mu.Lock()\n		defer reg.mu.Unlock()\n" +
+						"		if r.Duration > 0 && time.Now().Before(reservedHere[n]) {\n			return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, \"reserved\")\n		}\n" +
 						"		reservedHere[n] = time.Now().Add(r.Duration)\n		return nil\n	}\n" +
-						"	return o.atKeeper(ctx, n, keeperTimeout+o.collecting(), func() error {"},
+						"	return reg.atKeeper(ctx, n, AnswerTimeout+reg.collecting(), func() error {"},
 			},
 			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S19"},
 		},
 		{
 			Name: "agent-early-ack", Kind: Durability, What: "a request about an agent is answered before it is stored",
 			Edits: []Edit{
-				{"node/session/agentstore.go", "	if s.failing() != nil {\n		return\n	}", "	if s != nil {\n		return\n	}"},
-				{"node/session/agentstore.go", "		case <-s.wake:\n		}", "		case <-s.wake:\n			time.Sleep(4 * time.Second)\n		}"},
+				{"node/agent/store.go", "	if s.failing() != nil {\n		return\n	}", "	if s != nil {\n		return\n	}"},
+				{"node/agent/store.go", "		case <-s.wake:\n		}", "		case <-s.wake:\n			time.Sleep(4 * time.Second)\n		}"},
 			},
 			Scenario: "kills", For: 60 * time.Second, Settle: shortly, Statements: []string{"S7", "S5"},
 		},

@@ -16,7 +16,7 @@ func wireFaults() []Fault {
 		},
 		{
 			Name: "busy-unsaid", Kind: Wires, What: "nobody hears that a DN has a call",
-			Edits:   []Edit{{"node/calls.go", "{ n.owner.Busy(number, more) }", "{}"}},
+			Edits:   []Edit{{"node/calls.go", "{ n.agents.Busy(number, more) }", "{}"}},
 			Package: "./node", Run: "^TestCluster$",
 		},
 		{
@@ -26,7 +26,7 @@ func wireFaults() []Fault {
 		},
 		{
 			Name: "agents-not-restored", Kind: Wires, What: "a node that starts does not give the table its agents back",
-			Edits:   []Edit{{"node/node.go", "	n.owner.Restore()\n", ""}},
+			Edits:   []Edit{{"node/node.go", "	n.agents.Restore()\n", ""}},
 			Package: "./node", Run: "^TestCluster$",
 		},
 	}, boundFaults()...)

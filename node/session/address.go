@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // MaxAddresses that one session may register.
@@ -62,7 +63,7 @@ func (a *address) conflict(r *registrations, mode tlibpb.AddressMode) bool {
 
 // register registers a DN for a session. A pstn DN that is not just monitored
 // is this node's and in service when it returns.
-func (c *Controller) register(r *registrations, n dn.Number, mode tlibpb.AddressMode) *Error {
+func (c *Controller) register(r *registrations, n dn.Number, mode tlibpb.AddressMode) *refusal.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	config := c.view().DN(string(n))
@@ -71,15 +72,15 @@ func (c *Controller) register(r *registrations, n dn.Number, mode tlibpb.Address
 	owns := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR
 	switch {
 	case config == nil:
-		return fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n)
+		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n)
 	case config.GetDisabled():
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", n)
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", n)
 	case a.conflict(r, mode):
-		return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is registered by another client of this node", n)
+		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is registered by another client of this node", n)
 	case owns && c.cfg.Draining():
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "this node is draining: register DN %s at another one", n)
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "this node is draining: register DN %s at another one", n)
 	case !again && len(r.dns) >= MaxAddresses:
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "this session has registered %d DNs, more than it may", MaxAddresses)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "this session has registered %d DNs, more than it may", MaxAddresses)
 	}
 	if a == nil {
 		a = &address{modes: map[*registrations]tlibpb.AddressMode{}}

@@ -6,7 +6,9 @@ import (
 	"sync"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // asked are a session's requests that wait for a DN's owner. Requests
@@ -19,7 +21,7 @@ type asked struct {
 	// held is an agent's event that waits for the answer of the request on its
 	// way; told is what the last answer said, until the stream says it too.
 	held map[dn.Number]dn.Item
-	told map[dn.Number]Done
+	told map[dn.Number]agent.Done
 	wg   *sync.WaitGroup
 }
 
@@ -29,7 +31,7 @@ type ask struct {
 	ref uint64
 	// agent: about the agent, and answered by the agent's event.
 	agent bool
-	do    func(context.Context) (Done, error)
+	do    func(context.Context) (agent.Done, error)
 	// event is the answer of a request that is not about the agent.
 	event tlibpb.Message
 }
@@ -37,14 +39,14 @@ type ask struct {
 // done is an ask with its outcome.
 type done struct {
 	ask
-	result Done
+	result agent.Done
 	err    error
 }
 
 func newAsked() asked {
 	return asked{
 		done: make(chan done), queues: map[dn.Number][]ask{}, held: map[dn.Number]dn.Item{},
-		told: map[dn.Number]Done{}, wg: &sync.WaitGroup{},
+		told: map[dn.Number]agent.Done{}, wg: &sync.WaitGroup{},
 	}
 }
 
@@ -54,7 +56,7 @@ func (a *asked) end() { a.wg.Wait() }
 // ask puts a request on its way, behind those about the same DN.
 func (s *session) ask(ctx context.Context, a ask) {
 	if s.asked.n >= maxAsked {
-		s.refuse(a.ref, a.n, fail(tlibpb.ErrorCode_INTERNAL_ERROR, "%d requests of this session are not answered yet: wait for some", maxAsked))
+		s.refuse(a.ref, a.n, refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d requests of this session are not answered yet: wait for some", maxAsked))
 		return
 	}
 	s.asked.n++

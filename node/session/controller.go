@@ -1,7 +1,6 @@
 // Package session is a node's Session Controller: the T-Library sessions of
 // Stat Servers, desktop gateways and routers, what they register, and the
-// DN owner's side of agent states and reservations. It reads the table of DNs
-// and writes this node's pstn DNs; it knows no SIP.
+// routing of calls.
 package session
 
 import (
@@ -18,6 +17,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -47,7 +47,7 @@ type Config struct {
 	Table   *dn.Table
 	Calls   *call.Table
 	Machine *fsm.Machine
-	Owner   *Owner
+	Agents  *agent.Registry
 	// Draining: this node takes no new DNs.
 	Draining func() bool
 	// Version of the program, for EventServerInfo.

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -296,11 +297,19 @@ func TestStrategy_WhoIsIdleTheLongest(t *testing.T) {
 }
 
 func (x *exchange) reserve(t *testing.T, n dn.Number) {
-	if err := x.control.cfg.Owner.Reserve(t.Context(), n, Request{Holder: "h", Duration: time.Minute, AtOnce: true}); err != nil {
+	if err := x.control.cfg.Agents.Reserve(t.Context(), n, agent.Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}); err != nil {
 		x.office.t.Error(err)
 	}
-	t.Cleanup(func() { _ = x.control.cfg.Owner.Reserve(context.Background(), n, Request{Holder: "h", AtOnce: true}) })
+	t.Cleanup(func() {
+		_ = x.control.cfg.Agents.Reserve(context.Background(), n, agent.Reservation{Holder: "h", AtOnce: true})
+	})
 }
+
+const (
+	login    = tcpb.AgentRequest_AGENT_REQUEST_LOGIN
+	ready    = tcpb.AgentRequest_AGENT_REQUEST_READY
+	notReady = tcpb.AgentRequest_AGENT_REQUEST_NOT_READY
+)
 
 // inState has an agent log in at a DN of this node and go through states.
 func (x *exchange) inState(n dn.Number, requests ...tcpb.AgentRequest) {
@@ -310,11 +319,11 @@ func (x *exchange) inState(n dn.Number, requests ...tcpb.AgentRequest) {
 		requests = append([]tcpb.AgentRequest{login}, requests...)
 	}
 	for _, r := range requests {
-		c := AgentChange{Request: r}
+		c := agent.Change{Request: r}
 		if r == login {
 			c.AgentID = "7"
 		}
-		if _, err := x.control.cfg.Owner.SetAgent(context.Background(), n, c); err != nil {
+		if _, err := x.control.cfg.Agents.SetAgent(context.Background(), n, c); err != nil {
 			x.office.t.Error(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -53,24 +55,24 @@ func newOffice(t testing.TB) *office {
 		&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}}},
 	)
 	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1})
-	owner, err := OpenOwner(OwnerConfig{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
+	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
 		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: 64})
-	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Owner: owner, Draining: o.draining.Load, Version: "test", Log: owner.log})
+	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Agents: agents, Draining: o.draining.Load, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = owner.Run(ctx) })
+	running.Go(func() { _ = agents.Run(ctx) })
 	running.Go(func() { _ = o.control.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
-		patience.Done(t, "the end of owner and controller", running.Wait)
-		if err := owner.Close(); err != nil {
+		patience.Done(t, "the end of agents and controller", running.Wait)
+		if err := agents.Close(); err != nil {
 			t.Error(err)
 		}
-		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(owner, "reservations", "busy_dns", "busy_unsaid"),
+		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(agents, "reservations", "busy_dns", "busy_unsaid"),
 			leftover.But(o.traffic, "calls_own", "calls_known", "calls_up"), leftover.But(o.table, "dn_drops_untold"))
 		if err := o.machine.Close(); err != nil {
 			t.Error(err)

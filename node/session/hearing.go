@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // hearing is how far a session is with what it reads: the DNs and the calls. It
@@ -67,7 +68,7 @@ func (s *session) stopListening() {
 	s.src, s.calls, s.hearing = nil, nil, hearing{}
 	for conn, r := range s.routes { // their answers may pass unheard
 		delete(s.routes, conn)
-		s.refuse(r.ref, "", fail(tlibpb.ErrorCode_TIMEOUT, "what became of the call's route is not known: this session began anew"))
+		s.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_TIMEOUT, "what became of the call's route is not known: this session began anew"))
 	}
 }
 

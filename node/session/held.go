@@ -30,20 +30,3 @@ func (r *Routing) Held() map[string]int {
 	}
 	return held
 }
-
-// Held is what reservations and calls at DNs hold, by kind.
-func (o *Owner) Held() map[string]int {
-	held := map[string]int{}
-	o.mu.Lock()
-	held["reservation_rounds"] = len(o.rounds)
-	for _, e := range o.agenda.heap {
-		if e.what == endReservation {
-			held["reservations"]++
-		}
-	}
-	o.mu.Unlock()
-	o.busyMu.Lock()
-	held["busy_dns"], held["busy_unsaid"] = len(o.busy), len(o.unsaid)
-	o.busyMu.Unlock()
-	return held
-}

@@ -170,7 +170,7 @@ func TestHeld_NothingIsLeftOfAnyVisit(t *testing.T) {
 					if in.rejected != visit.outcome {
 						t.Errorf("%d, want %d", in.rejected, visit.outcome)
 					}
-					leftover.None(t, time.Minute, x.r, leftover.But(x.calls, "call_readers"), x.control.cfg.Owner)
+					leftover.None(t, time.Minute, x.r, leftover.But(x.calls, "call_readers"), x.control.cfg.Agents)
 				}
 			})
 		})
@@ -192,55 +192,6 @@ func TestHeld_ACallWithoutAPlaceIsRefused(t *testing.T) {
 		}
 		cancel()
 		leftover.None(t, time.Minute, x.r)
-	})
-}
-
-// TestHeld_ReservationsEndInEveryWay: by their time, by who has them, and by who
-// went away before the answer.
-func TestHeld_ReservationsEndInEveryWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t, "a", ownerView(t))
-		k.table.Register("1000", dn.Registered)
-		for range 3 {
-			if err := k.owner.Reserve(t.Context(), "1000", Request{Holder: "r1", Duration: time.Minute}); err != nil {
-				t.Fatal(err)
-			}
-			if k.owner.Held()["reservations"] != 1 {
-				t.Error(k.owner.Held())
-			}
-			<-time.After(61 * time.Second)
-			leftover.AtOnce(t, k.owner)
-			if err := k.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Hour}); err != nil {
-				t.Fatal(err)
-			}
-			if err := k.owner.Reserve(t.Context(), "1000", Request{Holder: "r2"}); err != nil {
-				t.Fatal(err)
-			}
-			leftover.AtOnce(t, k.owner)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-			if err := k.owner.Reserve(ctx, "1000", Request{Holder: "r3", Duration: time.Hour}); err == nil {
-				t.Error("the answer came at once")
-			}
-			cancel()
-			leftover.None(t, time.Second, k.owner)
-		}
-	})
-}
-
-// TestHeld_BusyIsCountedDown: calls come and go, at DNs that are kept here or not.
-func TestHeld_BusyIsCountedDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t, "a", ownerView(t))
-		k.table.Register("1000", dn.Registered)
-		for range 3 {
-			for _, n := range []dn.Number{"1000", "1001"} {
-				k.owner.Busy(n, true)
-				k.owner.Busy(n, true)
-				k.owner.Busy(n, false)
-				k.owner.Busy(n, false)
-			}
-			leftover.None(t, time.Second, k.owner)
-		}
 	})
 }
 

@@ -31,7 +31,7 @@ func (r *Routing) Arrive(in Call) {
 		return
 	}
 	if o := in.Origin(); !o.Trunk { // who calls takes no calls from a routing point
-		r.c.cfg.Owner.Busy(o.DN, true)
+		r.c.cfg.Agents.Busy(o.DN, true)
 	}
 	j := &journey{r: r, in: in, id: id}
 	j.begin()
@@ -48,7 +48,7 @@ func (j *journey) over(cause int) {
 
 func (j *journey) end(cause int) {
 	if o := j.in.Origin(); !o.Trunk {
-		j.r.c.cfg.Owner.Busy(o.DN, false)
+		j.r.c.cfg.Agents.Busy(o.DN, false)
 	}
 	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // monitor is what MonitorAll asked for.
@@ -19,11 +20,11 @@ type monitor struct {
 	pending bool
 }
 
-func newMonitor(f *tlibpb.MonitorFilter) (*monitor, *Error) {
+func newMonitor(f *tlibpb.MonitorFilter) (*monitor, *refusal.Error) {
 	m := &monitor{group: f.GetGroup(), owner: f.GetOwner()}
 	for _, k := range f.GetKinds() {
 		if _, known := tlibpb.EventKind_name[int32(k)]; !known || k == tlibpb.EventKind_EVENT_KIND_UNSPECIFIED {
-			return nil, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "filter.kinds: %d is no kind of event", k)
+			return nil, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "filter.kinds: %d is no kind of event", k)
 		}
 		if m.kinds == nil {
 			m.kinds = map[tlibpb.EventKind]bool{}

@@ -14,11 +14,13 @@ import (
 	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // refuse answers a request by EventError.
-func (s *session) refuse(ref uint64, n dn.Number, err *Error) {
+func (s *session) refuse(ref uint64, n dn.Number, err *refusal.Error) {
 	s.c.stats.refused.Add(1)
 	s.out = append(s.out, &tlibpb.Event{
 		Message: tlibpb.Message_EVENT_ERROR, ReferenceId: ref, ThisDn: string(n), Time: now(),
@@ -27,12 +29,12 @@ func (s *session) refuse(ref uint64, n dn.Number, err *Error) {
 }
 
 // asError is an error as clients see it.
-func asError(err error) *Error {
-	var e *Error
+func asError(err error) *refusal.Error {
+	var e *refusal.Error
 	if errors.As(err, &e) {
 		return e
 	}
-	return fail(tlibpb.ErrorCode_INTERNAL_ERROR, "%v", err)
+	return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%v", err)
 }
 
 // handle does a request.
@@ -40,14 +42,14 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	s.c.stats.requests.Add(1)
 	ref := m.GetReferenceId()
 	if err := bounds.Check(m); err != nil {
-		s.refuse(ref, subject(m), fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
+		s.refuse(ref, subject(m), refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
 		return
 	}
 	if o, opens := m.GetBody().(*tlibpb.ClientMessage_OpenSession); opens == (s.reg != nil) {
 		if opens {
-			s.refuse(ref, "", fail(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
+			s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
 		} else {
-			s.refuse(ref, "", fail(tlibpb.ErrorCode_NOT_CONNECTED, "a session begins with OpenSession"))
+			s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_NOT_CONNECTED, "a session begins with OpenSession"))
 		}
 		return
 	} else if opens {
@@ -92,7 +94,7 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 	about := func(a addressed) (dn.Number, bool) {
 		n, err := dn.ParseNumber(a.GetDn())
 		if err != nil {
-			s.refuse(ref, "", fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err))
+			s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err))
 		}
 		return n, err == nil
 	}
@@ -130,7 +132,7 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 			s.reserve(ctx, n, b.ReserveAgent, ref)
 		}
 	default:
-		s.refuse(ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
+		s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
 	}
 }
 
@@ -141,7 +143,7 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 		mode = tlibpb.AddressMode_ADDRESS_MODE_SHARED
 	case tlibpb.AddressMode_ADDRESS_MODE_SHARED, tlibpb.AddressMode_ADDRESS_MODE_PRIVATE, tlibpb.AddressMode_ADDRESS_MODE_MONITOR:
 	default:
-		s.refuse(ref, n, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
+		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
 		return
 	}
 	s.tail(ctx)
@@ -185,7 +187,7 @@ func (s *session) foreign(st *dn.Status) bool {
 
 func (s *session) unregister(n dn.Number, ref uint64) {
 	if !s.c.unregister(s.reg, n) {
-		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
+		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
 		return
 	}
 	delete(s.dns, n)
@@ -196,9 +198,9 @@ func (s *session) query(n dn.Number, ref uint64) {
 	st, known := s.c.table.Get(n)
 	switch {
 	case s.c.view().DN(string(n)) == nil && !known:
-		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n))
+		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n))
 	case s.foreign(&st):
-		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 	default:
 		s.out = append(s.out, s.addressInfo(tlibpb.Message_EVENT_ADDRESS_INFO, n, ref))
 	}
@@ -211,7 +213,7 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 		return
 	}
 	if s.monitor != nil && s.monitor.pending {
-		s.refuse(s.monitor.ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
+		s.refuse(s.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
 	}
 	if s.monitor == nil {
 		s.c.monitors.Add(1)
@@ -231,11 +233,11 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 
 func (s *session) stopMonitor(ref uint64) {
 	if s.monitor == nil {
-		s.refuse(ref, "", fail(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
+		s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
 		return
 	}
 	if s.monitor.pending {
-		s.refuse(s.monitor.ref, "", fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
+		s.refuse(s.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
 	}
 	s.monitor, s.ownOnly = nil, false
 	s.c.monitors.Add(-1)
@@ -247,14 +249,14 @@ type agentRequest interface{ GetReasons() map[string]string }
 
 func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.AgentRequest, m agentRequest) {
 	if !s.c.holds(s.reg, n) {
-		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
+		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
 		return
 	}
 	if st, _ := s.c.table.Get(n); s.foreign(&st) {
-		s.refuse(ref, n, fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 		return
 	}
-	change := AgentChange{Request: kind, Reasons: sortReasons(m.GetReasons())}
+	change := agent.Change{Request: kind, Reasons: sortReasons(m.GetReasons())}
 	if l, ok := m.(interface{ GetAgentId() string }); ok {
 		change.AgentID = l.GetAgentId()
 	}
@@ -262,13 +264,13 @@ func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.
 		GetWorkMode() tlibpb.AgentWorkMode
 	}); ok {
 		if w.GetWorkMode() < 0 || w.GetWorkMode() >= tlibpb.AgentWorkMode(dn.WorkModes) {
-			s.refuse(ref, n, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "work_mode %d is none", w.GetWorkMode()))
+			s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "work_mode %d is none", w.GetWorkMode()))
 			return
 		}
 		change.Mode = dn.WorkMode(w.GetWorkMode())
 	}
-	s.ask(ctx, ask{n: n, ref: ref, agent: true, do: func(ctx context.Context) (Done, error) {
-		return s.c.cfg.Owner.SetAgent(ctx, n, change)
+	s.ask(ctx, ask{n: n, ref: ref, agent: true, do: func(ctx context.Context) (agent.Done, error) {
+		return s.c.cfg.Agents.SetAgent(ctx, n, change)
 	}})
 }
 
@@ -289,8 +291,8 @@ func (s *session) holder() string {
 }
 
 func (s *session) reserve(ctx context.Context, n dn.Number, m *tlibpb.ReserveAgent, ref uint64) {
-	r := Request{Holder: s.holder(), Duration: time.Duration(m.GetDurationMs()) * time.Millisecond, Priority: m.GetPriority()}
-	s.ask(ctx, ask{n: n, ref: ref, event: tlibpb.Message_EVENT_AGENT_RESERVED, do: func(ctx context.Context) (Done, error) {
-		return Done{}, s.c.cfg.Owner.Reserve(ctx, n, r)
+	r := agent.Reservation{Holder: s.holder(), Duration: time.Duration(m.GetDurationMs()) * time.Millisecond, Priority: m.GetPriority()}
+	s.ask(ctx, ask{n: n, ref: ref, event: tlibpb.Message_EVENT_AGENT_RESERVED, do: func(ctx context.Context) (agent.Done, error) {
+		return agent.Done{}, s.c.cfg.Agents.Reserve(ctx, n, r)
 	}})
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // Router takes the answers of routing clients for this node's calls.
@@ -13,7 +14,7 @@ type Router interface {
 	// RouteCall has a call go where the route says. It waits for nothing: nil
 	// means that the call was waiting for it and will be told of by
 	// Controller.Tell: EventRouteUsed when it leaves the routing point.
-	RouteCall(conn string, r Route) *Error
+	RouteCall(conn string, r Route) *refusal.Error
 	// Waiting are the calls that wait at a routing point of this node, or at all
 	// of them when it is "", in order of arrival; what happens to them then is
 	// told behind position at of the log of calls.
@@ -44,14 +45,14 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 	_, waits := s.routes[m.GetConnId()]
 	switch {
 	case router == nil:
-		err = fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node routes no calls")
+		err = refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node routes no calls")
 	case s.port != DefaultPort:
-		err = fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
+		err = refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
 	case err != nil:
 	case waits:
-		err = fail(tlibpb.ErrorCode_IN_SAME_STATE, "this session has routed the call already")
+		err = refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session has routed the call already")
 	case len(s.routes) >= maxAsked:
-		err = fail(tlibpb.ErrorCode_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
+		err = refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
 	default:
 		s.tail(ctx)
 		s.routes[m.GetConnId()] = routed{ref: ref, from: s.c.cfg.Calls.Head(), reject: route.Reject != 0}
@@ -64,27 +65,27 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 }
 
 // route is what the client asks for, of the right form.
-func (s *session) route(m *tlibpb.RouteCall) (Route, *Error) {
+func (s *session) route(m *tlibpb.RouteCall) (Route, *refusal.Error) {
 	r := Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
 	if !call.ID(m.GetConnId()).Valid() {
-		return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
+		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
 	}
 	if err := call.CheckUserData(r.UserData); err != nil {
-		return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v", err)
+		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v", err)
 	}
 	switch d := m.GetDestination().(type) {
 	case *tlibpb.RouteCall_Dn:
 		n, err := dn.ParseNumber(d.Dn)
 		if err != nil {
-			return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err)
+			return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err)
 		}
 		r.DN = n
 	case *tlibpb.RouteCall_External:
 		if !dn.ValidNumber(d.External) {
-			return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "external %.70q is no number", d.External)
+			return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "external %.70q is no number", d.External)
 		}
 	case nil:
-		return r, fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
+		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
 	}
 	return r, nil
 }
@@ -102,9 +103,9 @@ func (s *session) settleRoute(e *tlibpb.Event, seq uint64) (ref uint64) {
 	case m == tlibpb.Message_EVENT_ROUTE_USED, m == tlibpb.Message_EVENT_RELEASED && r.reject:
 		return r.ref
 	case m == tlibpb.Message_EVENT_RELEASED, m == tlibpb.Message_EVENT_ABANDONED:
-		s.refuse(r.ref, dn.Number(e.GetThisDn()), fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "the call ended at its routing point"))
+		s.refuse(r.ref, dn.Number(e.GetThisDn()), refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "the call ended at its routing point"))
 	default:
-		s.refuse(r.ref, dn.Number(e.GetThisDn()), fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again"))
+		s.refuse(r.ref, dn.Number(e.GetThisDn()), refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again"))
 	}
 	return 0
 }

@@ -9,16 +9,17 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // clerk takes routes as it is told to.
 type clerk struct {
-	answer *Error
+	answer *refusal.Error
 	conn   string
 	route  Route
 }
 
-func (c *clerk) RouteCall(conn string, r Route) *Error {
+func (c *clerk) RouteCall(conn string, r Route) *refusal.Error {
 	c.conn, c.route = conn, r
 	return c.answer
 }
@@ -150,7 +151,7 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	wrong := toDN("1001")
 	wrong.GetRouteCall().ConnId = "nobody"
 	router.says("EVENT_ERROR INVALID_ATTRIBUTE", wrong)
-	c.answer = fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "no such call")
+	c.answer = refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "no such call")
 	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", toDN("1001"))
 	if c.conn != callHere {
 		t.Error("the router was not asked")

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // Call is an INVITE that arrived at this node, which can be sent on to one
@@ -196,15 +198,15 @@ func (r *Routing) changed(st *dn.Status) {
 
 // reserve takes the agent for a call; what gives it back.
 func (r *Routing) reserve(ctx context.Context, n dn.Number, holder, insteadOf string) (giveBack func(), err error) {
-	request := Request{Holder: holder, Duration: holdTime, AtOnce: true, InsteadOf: insteadOf}
-	if err := r.c.cfg.Owner.Reserve(ctx, n, request); err != nil {
+	request := agent.Reservation{Holder: holder, Duration: holdTime, AtOnce: true, InsteadOf: insteadOf}
+	if err := r.c.cfg.Agents.Reserve(ctx, n, request); err != nil {
 		return nil, err
 	}
 	return func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keeperTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), agent.AnswerTimeout)
 		defer cancel()
-		var refused *Error
-		if err := r.c.cfg.Owner.Reserve(ctx, n, Request{Holder: holder}); err != nil && !errors.As(err, &refused) {
+		var refused *refusal.Error
+		if err := r.c.cfg.Agents.Reserve(ctx, n, agent.Reservation{Holder: holder}); err != nil && !errors.As(err, &refused) {
 			r.log.Debug("a reservation lasts until it ends by itself", "dn", string(n), "err", err)
 		}
 	}, nil

@@ -165,7 +165,7 @@ func newExchange(t *testing.T) *exchange {
 	t.Cleanup(func() {
 		cancel()
 		patience.Receive(t, "the end of the routing", done)
-		leftover.AtOnce(t, x.r, leftover.But(x.calls, "calls_known"), leftover.But(x.control.cfg.Owner, "busy_unsaid"))
+		leftover.AtOnce(t, x.r, leftover.But(x.calls, "calls_known"), leftover.But(x.control.cfg.Agents, "busy_unsaid"))
 	})
 	return x
 }
@@ -397,7 +397,6 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	x.says(lease("1003"))
 	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]Outcome{"1004": overAtOnce()}}
 	done := make(chan struct{})
-	x.control.cfg.Owner.cfg.Dial = nil // no reservation is asked of n2: see below
 	id, _ := x.calls.Begin(infoOf(in))
 	defer x.calls.End(id, 0, false)
 	go func() {

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -162,50 +161,5 @@ func TestSchedule_Sessions(t *testing.T) {
 				}
 			}
 		})
-	})
-}
-
-// TestSchedule_BusyIsSaidAtOnceAndThenGathered for 20 ms.
-func TestSchedule_BusyIsSaidAtOnceAndThenGathered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t)
-		owner := o.control.cfg.Owner
-		for _, n := range []dn.Number{"1001", "2001", "2002"} {
-			o.table.Register(n, dn.Registered)
-		}
-		synctest.Wait()
-		<-time.After(time.Second)
-		for _, x := range []struct {
-			n     dn.Number
-			after time.Duration
-			want  bool
-		}{{"1001", 0, true}, {"2001", 19 * time.Millisecond, false}, {"2001", time.Millisecond, true}, {"2002", 20 * time.Millisecond, true}} {
-			if x.after != time.Millisecond {
-				owner.Busy(x.n, true)
-			}
-			<-time.After(x.after)
-			synctest.Wait()
-			if st, _ := o.table.Get(x.n); st.Busy != x.want {
-				t.Errorf("%s is busy %v after %v", x.n, st.Busy, x.after)
-			}
-		}
-	})
-}
-
-// TestSchedule_AReservationEndsToTheMillisecond: nobody has it before.
-func TestSchedule_AReservationEndsToTheMillisecond(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
-		if err := <-a.ask(t, Request{Holder: "r1", Duration: 1500 * time.Millisecond, AtOnce: true})[0]; err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(1500*time.Millisecond - 1)
-		if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Second, AtOnce: true}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
-			t.Errorf("too early: %v", err)
-		}
-		<-time.After(time.Millisecond + 1)
-		synctest.Wait()
-		if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Second, AtOnce: true}); err != nil {
-			t.Errorf("too late: %v", err)
-		}
 	})
 }

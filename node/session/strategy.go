@@ -1,6 +1,7 @@
 package session
 
 import (
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -36,7 +37,7 @@ func (r *Routing) longestIdle(group string, skip func(dn.Number) bool) (dn.Numbe
 	for _, n := range groups[group] {
 		config := view.DN(string(n))
 		st, known := r.c.table.Get(n)
-		if skip(n) || !known || refusal(&st, config, view) != nil {
+		if skip(n) || !known || agent.Unavailable(&st, config, view) != nil {
 			continue
 		}
 		c := candidate{n: n, here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.used(n))}

@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // Route is what a router wants to become of a call: one of the four.
@@ -49,7 +50,7 @@ const defaultPatience = 5 * time.Second
 // RouteCall is a router's answer about a call that waits at this node.
 // NOT_CONFIGURED: the DN or group does not exist; INVALID_ATTRIBUTE: no such
 // call waits here for a router (any more), or the route is none.
-func (r *Routing) RouteCall(conn string, route Route) *Error {
+func (r *Routing) RouteCall(conn string, route Route) *refusal.Error {
 	if err := r.check(route); err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func (r *Routing) RouteCall(conn string, route Route) *Error {
 	defer r.mu.Unlock()
 	v := r.visits[call.ID(conn)]
 	if v == nil || !v.asked {
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
 	}
 	v.asked = false
 	v.routes <- route // has room for one
@@ -68,7 +69,7 @@ func (r *Routing) RouteCall(conn string, route Route) *Error {
 }
 
 // check is an explicit nil of error when the route is one.
-func (r *Routing) check(route Route) *Error {
+func (r *Routing) check(route Route) *refusal.Error {
 	view := r.c.view()
 	n := 0
 	for _, set := range []bool{route.DN != "", route.Group != "", route.External != "", route.Reject != 0} {
@@ -79,15 +80,15 @@ func (r *Routing) check(route Route) *Error {
 	config := view.DN(string(route.DN))
 	switch {
 	case n != 1:
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route goes to one of DN, group, external number, reject")
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route goes to one of DN, group, external number, reject")
 	case route.DN != "" && config == nil:
-		return fail(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", route.DN)
+		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", route.DN)
 	case route.DN != "" && config.GetKind() != configpb.DNKind_DN_KIND_SIP && config.GetKind() != configpb.DNKind_DN_KIND_PSTN:
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is no agent's", route.DN)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is no agent's", route.DN)
 	case route.Group != "" && view.Group(route.Group) == nil:
-		return fail(tlibpb.ErrorCode_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
+		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
 	case route.Reject != 0 && (route.Reject < 400 || route.Reject > 699):
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a call is rejected with a code from 400 to 699")
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a call is rejected with a code from 400 to 699")
 	}
 	return nil
 }

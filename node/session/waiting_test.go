@@ -38,7 +38,7 @@ func newLobby(t *testing.T) *lobby {
 	t.Cleanup(func() {
 		cancel()
 		patience.Receive(t, "the end of the routing", done)
-		leftover.AtOnce(t, l.r, leftover.But(l.control.cfg.Owner, "busy_unsaid"))
+		leftover.AtOnce(t, l.r, leftover.But(l.control.cfg.Agents, "busy_unsaid"))
 	})
 	return l
 }

@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -15,60 +15,60 @@ const sayBusyEvery = 20 * time.Millisecond
 // Busy counts the calls at a DN that is registered here: one more, or one less.
 // Every node learns whether there is any. It does not wait, and changes nothing
 // for a DN that another node keeps.
-func (o *Owner) Busy(n dn.Number, more bool) {
-	o.busyMu.Lock()
+func (reg *Registry) Busy(n dn.Number, more bool) {
+	reg.busyMu.Lock()
 	if more {
-		o.busy[n]++
-	} else if o.busy[n]--; o.busy[n] <= 0 {
-		delete(o.busy, n)
+		reg.busy[n]++
+	} else if reg.busy[n]--; reg.busy[n] <= 0 {
+		delete(reg.busy, n)
 	}
-	o.unsaid[n] = struct{}{}
-	o.busyMu.Unlock()
+	reg.unsaid[n] = struct{}{}
+	reg.busyMu.Unlock()
 	select {
-	case o.called <- struct{}{}:
+	case reg.called <- struct{}{}:
 	default:
 	}
 }
 
 // sayBusy keeps the table in agreement with the calls.
-func (o *Owner) sayBusy(ctx context.Context) error {
+func (reg *Registry) sayBusy(ctx context.Context) error {
 	p := pace.New(sayBusyEvery)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-o.called:
+		case <-reg.called:
 		}
 		if err := p.Wait(ctx); err != nil {
 			return err
 		}
-		o.busyMu.Lock()
-		unsaid := o.unsaid
-		o.unsaid = make(map[dn.Number]struct{}, len(unsaid))
-		o.busyMu.Unlock()
+		reg.busyMu.Lock()
+		unsaid := reg.unsaid
+		reg.unsaid = make(map[dn.Number]struct{}, len(unsaid))
+		reg.busyMu.Unlock()
 		for n := range unsaid {
-			o.amendBusy(n)
+			reg.amendBusy(n)
 		}
 	}
 }
 
-func (o *Owner) amendBusy(n dn.Number) {
+func (reg *Registry) amendBusy(n dn.Number) {
 	for range maxAmends {
-		r, ok := o.kept(n)
-		busy := o.inCall(n)
+		r, ok := reg.kept(n)
+		busy := reg.inCall(n)
 		if !ok || r.Busy == busy {
 			return
 		}
 		r.Busy = busy
-		if _, ok := o.table.Amend(r); ok {
+		if _, ok := reg.table.Amend(r); ok {
 			return
 		}
 	}
 }
 
 // inCall tells whether the DN has a call here.
-func (o *Owner) inCall(n dn.Number) bool {
-	o.busyMu.Lock()
-	defer o.busyMu.Unlock()
-	return o.busy[n] > 0
+func (reg *Registry) inCall(n dn.Number) bool {
+	reg.busyMu.Lock()
+	defer reg.busyMu.Unlock()
+	return reg.busy[n] > 0
 }

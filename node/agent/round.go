@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -7,35 +7,36 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // reserveHere takes part in the DN's round at the node that keeps it.
-func (o *Owner) reserveHere(ctx context.Context, n dn.Number, r Request) error {
+func (reg *Registry) reserveHere(ctx context.Context, n dn.Number, r Reservation) error {
 	if r.Duration == 0 {
-		return o.release(ctx, n, r.Holder)
+		return reg.release(ctx, n, r.Holder)
 	}
 	if r.AtOnce {
-		return awardedHere(o.grant(n, r))
+		return awardedHere(reg.grant(n, r))
 	}
-	if _, refused, ok := o.free(n, ""); !ok {
+	if _, refused, ok := reg.free(n, ""); !ok {
 		return errElsewhere
 	} else if refused != nil {
 		return refused
 	}
-	b := &bid{Request: r, answer: make(chan award, 1)}
-	if err := o.join(n, b); err != nil {
+	b := &bid{Reservation: r, answer: make(chan award, 1)}
+	if err := reg.join(n, b); err != nil {
 		return err
 	}
 	select {
 	case a := <-b.answer:
-		return o.awarded(ctx, a)
+		return reg.awarded(ctx, a)
 	case <-ctx.Done():
 	}
 	if b.turn.CompareAndSwap(waiting, left) {
 		return ctx.Err()
 	}
 	if a := <-b.answer; a.refused == nil { // it won, and nobody is there to use it
-		o.giveBack(n, r.Holder, a.until)
+		reg.giveBack(n, r.Holder, a.until)
 	}
 	return ctx.Err()
 }
@@ -52,71 +53,71 @@ func awardedHere(a award) error {
 	return nil
 }
 
-func (o *Owner) awarded(ctx context.Context, a award) error {
+func (reg *Registry) awarded(ctx context.Context, a award) error {
 	if a.refused != nil {
 		return a.refused
 	}
-	o.store.await(ctx, a.stored)
+	reg.store.await(ctx, a.stored)
 	return nil
 }
 
 // free is this node's record of a DN that can be reserved, or why it can't; a
 // reservation of insteadOf is none. False: this node does not keep it.
-func (o *Owner) free(n dn.Number, insteadOf string) (r dn.Record, refused *Error, ok bool) {
-	view := o.cfg.View()
-	d, refused := o.configured(n)
+func (reg *Registry) free(n dn.Number, insteadOf string) (r dn.Record, refused *refusal.Error, ok bool) {
+	view := reg.cfg.View()
+	d, refused := reg.configured(n)
 	if refused != nil {
 		return r, refused, true
 	}
 	for range maxAmends {
-		s, known := o.table.Get(n)
-		if !known || s.Keeper != o.table.Self() {
+		s, known := reg.table.Get(n)
+		if !known || s.Keeper != reg.table.Self() {
 			return r, nil, false
 		}
-		r, own := o.table.Own(n)
+		r, own := reg.table.Own(n)
 		if own && r.ClaimTime == s.Version.Claim.Time && r.Seq == s.Version.Seq {
 			if insteadOf != "" && r.Reserved.Holder == insteadOf {
 				s.Reserved = false
 			}
-			s.Busy = s.Busy || o.inCall(n)
-			return r, refusal(&s, d, view), true
+			s.Busy = s.Busy || reg.inCall(n)
+			return r, Unavailable(&s, d, view), true
 		}
 	}
 	return r, tooBusy(n), true
 }
 
 // join adds a bid to the DN's round, which it opens when there is none.
-func (o *Owner) join(n dn.Number, b *bid) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.stopped {
+func (reg *Registry) join(n dn.Number, b *bid) error {
+	reg.mu.Lock()
+	defer reg.mu.Unlock()
+	if reg.stopped {
 		return stopping(n)
 	}
-	r := o.rounds[n]
+	r := reg.rounds[n]
 	if r == nil {
-		if len(o.rounds) >= maxRounds {
-			return fail(tlibpb.ErrorCode_INTERNAL_ERROR, "requests for %d DNs are being collected at their owner: try again", maxRounds)
+		if len(reg.rounds) >= maxRounds {
+			return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "requests for %d DNs are being collected at their owner: try again", maxRounds)
 		}
 		r = &round{}
-		o.rounds[n] = r
-		o.plan(alarm{n: n, what: settleRound}, time.Now().Add(o.collecting()))
+		reg.rounds[n] = r
+		reg.plan(alarm{n: n, what: settleRound}, time.Now().Add(reg.collecting()))
 	}
 	if len(r.bids) >= maxBids {
 		r.bids = slices.DeleteFunc(r.bids, func(b *bid) bool { return b.turn.Load() == left })
 	}
 	if len(r.bids) >= maxBids {
-		return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "%d requests for DN %s are being collected already", maxBids, n)
+		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "%d requests for DN %s are being collected already", maxBids, n)
 	}
 	r.bids = append(r.bids, b)
 	return nil
 }
 
 // settle ends the DN's round.
-func (o *Owner) settle(n dn.Number) {
-	o.mu.Lock()
-	r := o.rounds[n]
-	delete(o.rounds, n)
-	o.mu.Unlock()
+func (reg *Registry) settle(n dn.Number) {
+	reg.mu.Lock()
+	r := reg.rounds[n]
+	delete(reg.rounds, n)
+	reg.mu.Unlock()
 	if r == nil {
 		return
 	}
@@ -124,16 +125,16 @@ func (o *Owner) settle(n dn.Number) {
 	if best == nil {
 		return
 	}
-	a := o.grant(n, best.Request)
+	a := reg.grant(n, best.Reservation)
 	best.answer <- a
 	if a.refused == nil {
-		a.refused = fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
+		a.refused = refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 	}
 	r.refuse(a.refused)
 }
 
 // refuse answers all that still wait.
-func (r *round) refuse(why *Error) {
+func (r *round) refuse(why *refusal.Error) {
 	for _, b := range r.bids {
 		if b.turn.CompareAndSwap(waiting, picked) {
 			b.answer <- award{refused: why}
@@ -142,56 +143,56 @@ func (r *round) refuse(why *Error) {
 }
 
 // stop refuses what nobody will settle any more.
-func (o *Owner) stop() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.stopped = true
-	for n, r := range o.rounds {
+func (reg *Registry) stop() {
+	reg.mu.Lock()
+	defer reg.mu.Unlock()
+	reg.stopped = true
+	for n, r := range reg.rounds {
 		r.refuse(stopping(n))
 	}
-	clear(o.rounds)
+	clear(reg.rounds)
 }
 
-func stopping(n dn.Number) *Error {
-	return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
+func stopping(n dn.Number) *refusal.Error {
+	return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
 }
 
 // grant puts a reservation into the DN's record, if it can still be routed to.
-func (o *Owner) grant(n dn.Number, req Request) award {
+func (reg *Registry) grant(n dn.Number, req Reservation) award {
 	for range maxAmends {
-		r, refused, ok := o.free(n, req.InsteadOf)
+		r, refused, ok := reg.free(n, req.InsteadOf)
 		switch {
 		case !ok:
-			return award{elsewhere: true, refused: fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s went to another node while requests were collected: try again", n)}
+			return award{elsewhere: true, refused: refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s went to another node while requests were collected: try again", n)}
 		case refused != nil:
 			return award{refused: refused}
 		}
 		until := time.Now().Add(req.Duration)
 		r.Reserved = dn.Reservation{Holder: req.Holder, Left: int64(req.Duration)}
-		if _, ok := o.table.Amend(r); ok {
-			o.watchReservation(n)
-			return award{until: until, stored: o.sync(n)}
+		if _, ok := reg.table.Amend(r); ok {
+			reg.watchReservation(n)
+			return award{until: until, stored: reg.sync(n)}
 		}
 	}
 	return award{refused: tooBusy(n)}
 }
 
 // release ends the holder's reservation.
-func (o *Owner) release(ctx context.Context, n dn.Number, holder string) error {
+func (reg *Registry) release(ctx context.Context, n dn.Number, holder string) error {
 	for range maxAmends {
-		r, ok := o.kept(n)
+		r, ok := reg.kept(n)
 		switch {
 		case !ok:
 			return errElsewhere
 		case r.Reserved.Holder == "":
-			return fail(tlibpb.ErrorCode_IN_SAME_STATE, "DN %s is not reserved", n)
+			return refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "DN %s is not reserved", n)
 		case r.Reserved.Holder != holder:
-			return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
+			return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 		}
 		r.Reserved = dn.Reservation{}
-		if _, ok := o.table.Amend(r); ok {
-			o.watchReservation(n)
-			o.store.await(ctx, o.sync(n))
+		if _, ok := reg.table.Amend(r); ok {
+			reg.watchReservation(n)
+			reg.store.await(ctx, reg.sync(n))
 			return nil
 		}
 	}
@@ -199,34 +200,34 @@ func (o *Owner) release(ctx context.Context, n dn.Number, holder string) error {
 }
 
 // giveBack ends a reservation that its holder never heard of, and no other.
-func (o *Owner) giveBack(n dn.Number, holder string, until time.Time) {
+func (reg *Registry) giveBack(n dn.Number, holder string, until time.Time) {
 	for range maxAmends {
-		r, ok := o.kept(n)
+		r, ok := reg.kept(n)
 		if !ok || r.Reserved.Holder != holder || (time.Until(until)-time.Duration(r.Reserved.Left)).Abs() > 50*time.Millisecond {
 			return
 		}
 		r.Reserved = dn.Reservation{}
-		if _, ok := o.table.Amend(r); ok {
-			o.watchReservation(n)
-			o.sync(n)
+		if _, ok := reg.table.Amend(r); ok {
+			reg.watchReservation(n)
+			reg.sync(n)
 			return
 		}
 	}
 }
 
 // expire tells everybody of a reservation's end.
-func (o *Owner) expire(n dn.Number) {
+func (reg *Registry) expire(n dn.Number) {
 	for range maxAmends {
-		r, ok := o.kept(n)
+		r, ok := reg.kept(n)
 		if !ok {
 			return
 		}
 		if r.Reserved.Holder != "" {
-			o.watchReservation(n)
+			reg.watchReservation(n)
 			return
 		}
-		if _, ok := o.table.Amend(r); ok { // what is over is no part of r
-			o.sync(n)
+		if _, ok := reg.table.Amend(r); ok { // what is over is no part of r
+			reg.sync(n)
 			return
 		}
 	}

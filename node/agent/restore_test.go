@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"fmt"
@@ -12,20 +12,20 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-func TestOwner_AgentsComeBackAfterARestart(t *testing.T) {
+func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
 	view, dir := ownerView(t), t.TempDir()
 	a := openKeeper(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	was := a.does(t, "1000", AgentChange{Request: ready, Mode: 2, Reasons: []dn.KeyValue{{Key: "z"}, {Key: "b", Value: "c"}}})
-	a.does(t, "1001", AgentChange{Request: login, AgentID: "7"}) // the same agent at two DNs
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
+	was := a.does(t, "1000", Change{Request: ready, Mode: 2, Reasons: []dn.KeyValue{{Key: "z"}, {Key: "b", Value: "c"}}})
+	a.does(t, "1001", Change{Request: login, AgentID: "7"}) // the same agent at two DNs
 	kept, _ := a.table.Own("1001")
 	a.end(t)
 
 	a = openKeeper(t, "a", dir, view)
 	a.table.Restore(dn.Record{Number: "1001", ClaimTime: kept.ClaimTime, State: dn.InSrv, Reason: dn.Registered, Since: 3}) // as the SIP side does
-	a.owner.Restore()
+	a.agents.Restore()
 	a.run(t)
 	got, _ := a.table.Own("1000")
 	if !got.Agent.Equal(was.Agent) || got.State != dn.OOS || got.Reason != dn.DesktopLost || got.ClaimTime != was.Version.Claim.Time || got.Seq <= was.Version.Seq {
@@ -42,31 +42,31 @@ func TestOwner_AgentsComeBackAfterARestart(t *testing.T) {
 }
 
 // The process was killed: Close is never called. What was answered is there.
-func TestOwner_WhatWasAnsweredSurvivesTheProcess(t *testing.T) {
+func TestRegistry_WhatWasAnsweredSurvivesTheProcess(t *testing.T) {
 	view, dir := ownerView(t), t.TempDir()
 	a := openKeeper(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	copied := copyDir(t, dir)
 	b := openKeeper(t, "a", copied, view)
-	b.owner.Restore()
+	b.agents.Restore()
 	if got, _ := b.table.Own("1000"); got.Agent == nil || got.Agent.ID != "7" {
 		t.Errorf("restored %+v", got)
 	}
 }
 
-func TestOwner_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
+func TestRegistry_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
 	dir := t.TempDir()
 	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	a.does(t, "1001", AgentChange{Request: login, AgentID: "8"})
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
+	a.does(t, "1001", Change{Request: login, AgentID: "8"})
 	a.end(t)
 
 	view := founded(t, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15550001001"})
 	a = openKeeper(t, "a", dir, view)
-	a.owner.Restore()
+	a.agents.Restore()
 	if _, ok := a.table.Own("1000"); ok {
 		t.Error("a deleted DN came back")
 	}
@@ -74,37 +74,37 @@ func TestOwner_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
 		t.Errorf("1001: %+v", r)
 	}
 	a.run(t)
-	waitFor(t, "the deleted DN leaves the store", func() bool { return len(a.owner.store.numbers()) == 1 })
+	waitFor(t, "the deleted DN leaves the store", func() bool { return len(a.agents.store.numbers()) == 1 })
 	a.end(t)
-	if got := openKeeper(t, "a", dir, view).owner.store.restored(); len(got) != 1 || got[0].Number != "1001" {
+	if got := openKeeper(t, "a", dir, view).agents.store.restored(); len(got) != 1 || got[0].Number != "1001" {
 		t.Errorf("the store has %+v", got)
 	}
 }
 
 // What came along with a move is stored here, and forgotten where it was.
-func TestOwner_StoreFollowsTheDN(t *testing.T) {
+func TestRegistry_StoreFollowsTheDN(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	a.table.Register("1000", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	waitFor(t, "b hears of the agent", func() bool { s, _ := b.table.Get("1000"); return s.Agent != nil })
 	b.table.Register("1000", dn.Registered)
-	waitFor(t, "b stored it", func() bool { return len(b.owner.store.numbers()) == 1 })
-	waitFor(t, "a forgot it", func() bool { return len(a.owner.store.numbers()) == 0 })
+	waitFor(t, "b stored it", func() bool { return len(b.agents.store.numbers()) == 1 })
+	waitFor(t, "a forgot it", func() bool { return len(a.agents.store.numbers()) == 0 })
 	b.end(t)
 	b = openKeeper(t, "b", b.dir, b.view)
-	b.owner.Restore()
+	b.agents.Restore()
 	if r, _ := b.table.Own("1000"); r.Agent == nil || r.Agent.ID != "7" {
 		t.Errorf("b restored %+v", r)
 	}
 	a.end(t)
-	if got := openKeeper(t, "a", a.dir, a.view).owner.store.restored(); len(got) != 0 {
+	if got := openKeeper(t, "a", a.dir, a.view).agents.store.restored(); len(got) != 0 {
 		t.Errorf("a still has %+v", got)
 	}
 }
 
 // Agents change and DNs move, all at once: in the end each store has what its
 // node keeps, and nothing else.
-func TestOwner_StoresAgreeWithTheTables(t *testing.T) {
+func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	var wg sync.WaitGroup
 	for i := range 10 {
@@ -116,7 +116,7 @@ func TestOwner_StoresAgreeWithTheTables(t *testing.T) {
 				if j%7 == 6 {
 					k.table.Register(n, dn.Registered)
 				}
-				_, err := k.owner.SetAgent(t.Context(), n, AgentChange{Request: []tcpb.AgentRequest{login, ready, notReady, logout}[j%4], AgentID: "7"})
+				_, err := k.agents.SetAgent(t.Context(), n, Change{Request: []tcpb.AgentRequest{login, ready, notReady, logout}[j%4], AgentID: "7"})
 				codeOf(t, err)
 			}
 		})
@@ -131,9 +131,9 @@ func TestOwner_StoresAgreeWithTheTables(t *testing.T) {
 		})
 	}
 	for _, k := range []*keeper{a, b} {
-		waitFor(t, "the store agrees", func() bool { return len(k.owner.store.numbers()) == k.table.OwnedBy(k.id) })
+		waitFor(t, "the store agrees", func() bool { return len(k.agents.store.numbers()) == k.table.OwnedBy(k.id) })
 		k.end(t)
-		got := openKeeper(t, k.id, k.dir, k.view).owner.store.restored()
+		got := openKeeper(t, k.id, k.dir, k.view).agents.store.restored()
 		for _, r := range got {
 			if own, ok := k.table.Own(r.Number); !ok || !own.Agent.Equal(r.Agent) {
 				t.Errorf("%s stored %+v, and keeps %v %+v", k.id, r, ok, own)
@@ -145,19 +145,19 @@ func TestOwner_StoresAgreeWithTheTables(t *testing.T) {
 	}
 }
 
-func TestOwner_ReservationOutlivesTheProcess(t *testing.T) {
+func TestRegistry_ReservationOutlivesTheProcess(t *testing.T) {
 	view, dir := ownerView(t, collectFor(1)), t.TempDir()
 	a := openKeeper(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
-	if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r1", Duration: time.Minute}); err != nil {
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	a.end(t)
 	a = openKeeper(t, "a", dir, view)
-	a.owner.Restore()
+	a.agents.Restore()
 	a.run(t)
 	a.table.Register("1000", dn.Registered)
-	err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Minute})
+	err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Minute})
 	if codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
 		t.Errorf("a second holder after the restart: %v", err)
 	}

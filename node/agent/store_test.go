@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -63,11 +63,11 @@ func record(n dn.Number, claim int64, seq uint32, agent string) *dn.Record {
 	return &dn.Record{Number: n, ClaimTime: claim, Seq: seq, Agent: &dn.Agent{ID: agent, State: dn.Ready}}
 }
 
-// openStore opens the store in a directory, and closes it with the test.
-func openStore(t *testing.T, dir string) (*agentStore, *logLines) {
+// storeIn opens the store in a directory, and closes it with the test.
+func storeIn(t *testing.T, dir string) (*store, *logLines) {
 	t.Helper()
 	lines := &logLines{}
-	s, err := openAgentStore(dir, slog.New(slog.NewTextHandler(lines, nil)))
+	s, err := openStore(dir, slog.New(slog.NewTextHandler(lines, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func openStore(t *testing.T, dir string) (*agentStore, *logLines) {
 	return s, lines
 }
 
-func runStore(t *testing.T, s *agentStore) (stop func()) {
+func runStore(t *testing.T, s *store) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -89,7 +89,7 @@ func runStore(t *testing.T, s *agentStore) (stop func()) {
 func filled(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	s, _ := openStore(t, dir)
+	s, _ := storeIn(t, dir)
 	for _, n := range []dn.Number{"1", "2", "3"} {
 		s.put(record(n, 5, 1, "7"))
 	}
@@ -101,7 +101,7 @@ func filled(t *testing.T) string {
 
 func TestAgentStore_OlderWordNeverReplacesANewer(t *testing.T) {
 	dir := t.TempDir()
-	s, _ := openStore(t, dir)
+	s, _ := storeIn(t, dir)
 	s.put(record("1", 5, 2, "new"))
 	s.put(record("1", 5, 1, "old"))
 	s.put(record("1", 4, 9, "older"))
@@ -110,7 +110,7 @@ func TestAgentStore_OlderWordNeverReplacesANewer(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	s, _ = openStore(t, dir)
+	s, _ = storeIn(t, dir)
 	if got := s.restored(); len(got) != 1 || got[0].Agent.ID != "new" {
 		t.Errorf("stored %+v", got)
 	}
@@ -138,7 +138,7 @@ func TestAgentStore_DamagedFileIsSetAside(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, lines := openStore(t, dir)
+			s, lines := storeIn(t, dir)
 			if lines.count("set aside") != 1 {
 				t.Errorf("logged %q", lines.lines)
 			}
@@ -162,14 +162,14 @@ func TestAgentStore_KeepsWhatIsReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, lines := openStore(t, dir)
+	s, lines := storeIn(t, dir)
 	if got := s.restored(); len(got) != 2 || lines.count("set aside") != 1 {
 		t.Errorf("restored %+v, logged %q", got, lines.lines)
 	}
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	s, lines = openStore(t, dir)
+	s, lines = storeIn(t, dir)
 	if got := s.restored(); len(got) != 2 || lines.count("set aside") != 0 {
 		t.Errorf("then restored %+v, logged %q", got, lines.lines)
 	}
@@ -183,17 +183,17 @@ func TestAgentStore_WritesLaterWhatItCannotWriteNow(t *testing.T) {
 	}
 	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
 	a.table.Register("1000", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	a.does(t, "1000", AgentChange{Request: ready})
-	if a.owner.Failing() == nil || a.log.count("cannot be written") != 1 {
-		t.Errorf("failing with %v, logged %q", a.owner.Failing(), a.log.lines)
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
+	a.does(t, "1000", Change{Request: ready})
+	if a.agents.Failing() == nil || a.log.count("cannot be written") != 1 {
+		t.Errorf("failing with %v, logged %q", a.agents.Failing(), a.log.lines)
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "it is stored", func() bool { return a.owner.Failing() == nil })
+	waitFor(t, "it is stored", func() bool { return a.agents.Failing() == nil })
 	a.end(t)
-	s, _ := openStore(t, dir)
+	s, _ := storeIn(t, dir)
 	if got := s.restored(); len(got) != 1 || got[0].Agent.State != dn.Ready {
 		t.Errorf("stored %+v", got)
 	}
@@ -208,14 +208,14 @@ func TestAgentStore_FileThatComesLateIsBroughtUpToDate(t *testing.T) {
 	}
 	a := openKeeper(t, "a", dir, ownerView(t))
 	a.table.Register("1000", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	if err := errors.Join(os.Remove(path), os.Rename(filepath.Join(filled(t), "agents.db"), path)); err != nil {
 		t.Fatal(err)
 	}
 	a.run(t)
-	waitFor(t, "it is stored", func() bool { return a.owner.Failing() == nil && len(a.owner.store.numbers()) == 1 })
+	waitFor(t, "it is stored", func() bool { return a.agents.Failing() == nil && len(a.agents.store.numbers()) == 1 })
 	a.end(t)
-	s, _ := openStore(t, dir)
+	s, _ := storeIn(t, dir)
 	if got := s.restored(); len(got) != 1 || got[0].Number != "1000" {
 		t.Errorf("stored %+v", got)
 	}
@@ -228,7 +228,7 @@ func TestAgentStore_AnswerWaitsForTheDisk(t *testing.T) {
 		a := openKeeper(t, "a", dir, view)
 		a.table.Register("1000", dn.Registered)
 		began := time.Now()
-		a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+		a.does(t, "1000", Change{Request: login, AgentID: "7"})
 		if took := time.Since(began); took != storeTimeout {
 			t.Errorf("answered after %v", took)
 		}
@@ -240,14 +240,14 @@ func TestAgentStore_FileThatFailsWhileRunningIsReplaced(t *testing.T) {
 	a := newKeeper(t, "a", ownerView(t))
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-	if err := a.owner.store.replace(a.owner.store.file, errAgentsDamaged); !errors.Is(err, errFresh) {
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
+	if err := a.agents.store.replace(a.agents.store.file, errDamaged); !errors.Is(err, errFresh) {
 		t.Fatal(err)
 	}
-	a.does(t, "1001", AgentChange{Request: login, AgentID: "8"})
-	waitFor(t, "both are put again", func() bool { return len(a.owner.store.numbers()) == 2 })
+	a.does(t, "1001", Change{Request: login, AgentID: "8"})
+	waitFor(t, "both are put again", func() bool { return len(a.agents.store.numbers()) == 2 })
 	a.end(t)
-	s, _ := openStore(t, a.dir)
+	s, _ := storeIn(t, a.dir)
 	if got := s.restored(); len(got) != 2 {
 		t.Errorf("stored %+v", got)
 	}
@@ -255,8 +255,8 @@ func TestAgentStore_FileThatFailsWhileRunningIsReplaced(t *testing.T) {
 
 func TestAgentStore_BelongsToOneProcess(t *testing.T) {
 	dir := t.TempDir()
-	openStore(t, dir)
-	if _, err := openAgentStore(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, ErrAgentsInUse) {
+	storeIn(t, dir)
+	if _, err := openStore(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, ErrInUse) {
 		t.Errorf("opened twice: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"fmt"
@@ -34,16 +34,16 @@ func TestReserve_OneHolderADN(t *testing.T) {
 	router := func(k *keeper, name string) {
 		for i := range 30 {
 			n := numbers[i%len(numbers)]
-			r := Request{Holder: name, Duration: time.Minute, Priority: uint32(i % 3)}
-			if codeOf(t, k.owner.Reserve(t.Context(), n, r)) != 0 {
+			r := Reservation{Holder: name, Duration: time.Minute, Priority: uint32(i % 3)}
+			if codeOf(t, k.agents.Reserve(t.Context(), n, r)) != 0 {
 				continue
 			}
 			has(n, name)
-			if err := k.owner.Reserve(t.Context(), n, r); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+			if err := k.agents.Reserve(t.Context(), n, r); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
 				t.Errorf("%s has %s and got %v", name, n, err)
 			}
 			has(n, "")
-			if err := k.owner.Reserve(t.Context(), n, Request{Holder: name}); err != nil {
+			if err := k.agents.Reserve(t.Context(), n, Reservation{Holder: name}); err != nil {
 				t.Errorf("%s can't take %s back: %v", name, n, err)
 			}
 		}
@@ -62,17 +62,17 @@ func TestReserve_OneHolderADN(t *testing.T) {
 func TestReserve_GoesAlongAndEndsAtTheNewOwner(t *testing.T) {
 	a, b := pair(t, ownerView(t, collectFor(1)))
 	a.table.Register("1000", dn.Registered)
-	if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r1", Duration: 300 * time.Millisecond}); err != nil {
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "b hears of it", func() bool { s, _ := b.table.Get("1000"); return s.Reserved })
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
-	if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Second}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Second}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
 		t.Errorf("a second holder got %v", err)
 	}
 	waitFor(t, "b ends it", func() bool { r, _ := b.table.Own("1000"); return r.Reserved.Holder == "" && r.Seq > 0 })
-	if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r2", Duration: time.Second}); err != nil {
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Second}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -81,13 +81,13 @@ func TestOwnerServer_ReservesForAnotherNode(t *testing.T) {
 	a, b := pair(t, ownerView(t, collectFor(1)))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
-	if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "r", Duration: time.Minute, Priority: 3}); err != nil {
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r", Duration: time.Minute, Priority: 3}); err != nil {
 		t.Fatal(err)
 	}
 	if r, _ := b.table.Own("1000"); r.Reserved.Holder != "r" || r.Reserved.Left < int64(50*time.Second) {
 		t.Errorf("reserved %+v", r.Reserved)
 	}
-	p, err := b.owner.Server().Reserve(t.Context(), &tcpb.ReserveRequest{Dn: "1000", Holder: "r"})
+	p, err := b.agents.Server().Reserve(t.Context(), &tcpb.ReserveRequest{Dn: "1000", Holder: "r"})
 	if err != nil || p.GetErrorCode() != 0 {
 		t.Errorf("taking it back: %v %v", p, err)
 	}

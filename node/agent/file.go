@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"encoding/binary"
@@ -24,22 +24,22 @@ import (
 var (
 	bucketAgents = []byte("agents")
 
-	errAgentsDamaged = errors.New("agent store is damaged")
-	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
+	errDamaged = errors.New("agent store is damaged")
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// agentFile is a bbolt file: what a transaction wrote is on the disk. Without
+// boltFile is a bbolt file: what a transaction wrote is on the disk. Without
 // the fsync of each a power failure would cost more than the last ones: bbolt's
 // pages may reach the disk in any order then.
-type agentFile struct {
+type boltFile struct {
 	db *bolt.DB
 	// holds something, so that it is worth a look when it is damaged.
 	holds bool
 }
 
-// openAgentFile opens or makes the file and reads it. A damaged one is set
+// openFile opens or makes the file and reads it. A damaged one is set
 // aside; what could be read of it is returned, to be written to the fresh one.
-func openAgentFile(path string, log *slog.Logger) (f *agentFile, all []dn.Record, fresh bool, err error) {
+func openFile(path string, log *slog.Logger) (f *boltFile, all []dn.Record, fresh bool, err error) {
 	bad := 0
 	f, err = openBolt(path)
 	if err == nil {
@@ -52,9 +52,9 @@ func openAgentFile(path string, log *slog.Logger) (f *agentFile, all []dn.Record
 		})
 	}
 	if bad > 0 && err == nil {
-		err = errors.Join(fmt.Errorf("%w: %d entries are unreadable", errAgentsDamaged, bad), f.close())
+		err = errors.Join(fmt.Errorf("%w: %d entries are unreadable", errDamaged, bad), f.close())
 	}
-	if !errors.Is(err, errAgentsDamaged) {
+	if !errors.Is(err, errDamaged) {
 		return f, all, false, err
 	}
 	if err := setAside(path, err, log); err != nil {
@@ -67,7 +67,7 @@ func openAgentFile(path string, log *slog.Logger) (f *agentFile, all []dn.Record
 // openBolt opens or makes the file. The list of free pages is stored: without
 // it bbolt looks for them in a goroutine whose panic over a damaged page nobody
 // can catch.
-func openBolt(path string) (f *agentFile, err error) {
+func openBolt(path string) (f *boltFile, err error) {
 	err = guard(func() error {
 		if err := disk.MakeBolt(path); err != nil {
 			return opening(err)
@@ -76,7 +76,7 @@ func openBolt(path string) (f *agentFile, err error) {
 		if err != nil {
 			return opening(err)
 		}
-		f = &agentFile{db: db}
+		f = &boltFile{db: db}
 		return db.Update(func(tx *bolt.Tx) error {
 			_, err := tx.CreateBucketIfNotExists(bucketAgents)
 			return err
@@ -85,7 +85,7 @@ func openBolt(path string) (f *agentFile, err error) {
 	if err == nil {
 		return f, nil
 	}
-	if f != nil && !errors.Is(err, errAgentsDamaged) {
+	if f != nil && !errors.Is(err, errDamaged) {
 		_ = f.db.Close()
 	}
 	return nil, err
@@ -97,33 +97,33 @@ func opening(err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return ErrAgentsInUse
+		return ErrInUse
 	case errors.As(err, &path), errors.As(err, &errno):
 		return err
 	}
-	return errors.Join(errAgentsDamaged, err)
+	return errors.Join(errDamaged, err)
 }
 
 // guard turns what bbolt does on a damaged file, panics and faults in the
-// mapped pages, into errAgentsDamaged. A transaction that panicked keeps its
+// mapped pages, into errDamaged. A transaction that panicked keeps its
 // lock: the file must not be closed then, that would wait for it.
 func guard(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errAgentsDamaged, p)
+			err = fmt.Errorf("%w: %v", errDamaged, p)
 		}
 	}()
 	return fn()
 }
 
-func (f *agentFile) read(each func(key, value []byte)) error {
+func (f *boltFile) read(each func(key, value []byte)) error {
 	return guard(func() error {
 		return f.db.View(func(tx *bolt.Tx) error {
 			last := ""
 			return tx.Bucket(bucketAgents).ForEach(func(k, v []byte) error {
 				if string(k) <= last {
-					return fmt.Errorf("%w: keys out of order", errAgentsDamaged)
+					return fmt.Errorf("%w: keys out of order", errDamaged)
 				}
 				last = string(k)
 				each(k, v)
@@ -134,7 +134,7 @@ func (f *agentFile) read(each func(key, value []byte)) error {
 }
 
 // write stores a batch, all of it or nothing; nil deletes.
-func (f *agentFile) write(batch map[dn.Number][]byte) error {
+func (f *boltFile) write(batch map[dn.Number][]byte) error {
 	err := guard(func() error {
 		return f.db.Update(func(tx *bolt.Tx) error {
 			b := tx.Bucket(bucketAgents)
@@ -158,8 +158,8 @@ func (f *agentFile) write(batch map[dn.Number][]byte) error {
 
 // discard sets the file aside, or removes one that never held anything: a disk
 // that fails every write would be filled with them.
-func (f *agentFile) discard(path string, why error, log *slog.Logger) error {
-	if !errors.Is(why, errAgentsDamaged) {
+func (f *boltFile) discard(path string, why error, log *slog.Logger) error {
+	if !errors.Is(why, errDamaged) {
 		if err := f.close(); err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (f *agentFile) discard(path string, why error, log *slog.Logger) error {
 	return os.Remove(path)
 }
 
-func (f *agentFile) close() error { return guard(f.db.Close) }
+func (f *boltFile) close() error { return guard(f.db.Close) }
 
 // setAside renames a damaged file, so that somebody can look at it.
 func setAside(path string, why error, log *slog.Logger) error {
@@ -189,7 +189,7 @@ func encodeAgent(r *dn.Record, now time.Time) []byte {
 	stored.Since = now.UnixNano()
 	p, err := proto.Marshal(tcontroller.ToProto(&stored))
 	if err != nil {
-		panic("session: a record of our own does not encode: " + err.Error())
+		panic("agent: an own record does not encode: " + err.Error())
 	}
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(p)), crc32.Checksum(p, castagnoli)), p...)
 }

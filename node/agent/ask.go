@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -11,14 +11,15 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
 const (
 	// maxTries to find a DN that moves, looking at the table again each time.
 	maxTries = 3
-	// keeperTimeout is how long another node may take to answer.
-	keeperTimeout = 2 * time.Second
+	// AnswerTimeout is how long another node may take to answer.
+	AnswerTimeout = 2 * time.Second
 	// moveTimeout is how long a try waits for the table to follow a move.
 	moveTimeout, movePoll = 100 * time.Millisecond, 5 * time.Millisecond
 	// maxAmends bounds the attempts to change a record that others change too.
@@ -32,14 +33,14 @@ var errElsewhere = errors.New("this node does not keep the DN")
 // keeps it. It returns when that node has stored the change, so that it
 // outlives the process, or can't: then it holds in memory and is stored later.
 //
-// The error is an *Error or the context's: NOT_CONFIGURED; INVALID_ATTRIBUTE
+// The error is an *refusal.Error or the context's: NOT_CONFIGURED; INVALID_ATTRIBUTE
 // for a DN of another kind or a limit that is exceeded; OUT_OF_SERVICE for a
 // login at a DN that is, and for every request whose keeper can't be heard;
 // RESOURCE_SEIZED when another agent is logged in; IN_SAME_STATE when nothing
 // would change; UNSUPPORTED_OPERATION for ready and not ready where nobody is
 // logged in; TIMEOUT when it may or may not have been done.
-func (o *Owner) SetAgent(ctx context.Context, n dn.Number, c AgentChange) (Done, error) {
-	if _, err := o.configured(n); err != nil {
+func (reg *Registry) SetAgent(ctx context.Context, n dn.Number, c Change) (Done, error) {
+	if _, err := reg.configured(n); err != nil {
 		return Done{}, err
 	}
 	c, wrong := c.checked()
@@ -47,8 +48,8 @@ func (o *Owner) SetAgent(ctx context.Context, n dn.Number, c AgentChange) (Done,
 		return Done{}, wrong
 	}
 	var done Done
-	err := o.atKeeper(ctx, n, keeperTimeout, func() (err error) {
-		done, err = o.setHere(ctx, n, c)
+	err := reg.atKeeper(ctx, n, AnswerTimeout, func() (err error) {
+		done, err = reg.setHere(ctx, n, c)
 		return err
 	}, func(ctx context.Context, keeper dn.Node, client tcpb.OwnerClient) error {
 		answer, err := client.SetAgent(ctx, c.request(n))
@@ -62,9 +63,9 @@ func (o *Owner) SetAgent(ctx context.Context, n dn.Number, c AgentChange) (Done,
 }
 
 // setHere changes the record of a DN that this node keeps.
-func (o *Owner) setHere(ctx context.Context, n dn.Number, c AgentChange) (Done, error) {
+func (reg *Registry) setHere(ctx context.Context, n dn.Number, c Change) (Done, error) {
 	for range maxAmends {
-		r, ok := o.kept(n)
+		r, ok := reg.kept(n)
 		if !ok {
 			return Done{}, errElsewhere
 		}
@@ -73,24 +74,24 @@ func (o *Owner) setHere(ctx context.Context, n dn.Number, c AgentChange) (Done, 
 			return Done{}, refused
 		}
 		r.Agent = a
-		if r, ok = o.table.Amend(r); ok {
-			o.store.await(ctx, o.sync(n))
-			return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: o.table.Self()}, Seq: r.Seq}}, nil
+		if r, ok = reg.table.Amend(r); ok {
+			reg.store.await(ctx, reg.sync(n))
+			return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: reg.table.Self()}, Seq: r.Seq}}, nil
 		}
 	}
 	return Done{}, tooBusy(n)
 }
 
-func tooBusy(n dn.Number) *Error {
-	return fail(tlibpb.ErrorCode_INTERNAL_ERROR, "DN %s changes too often to be changed: try again", n)
+func tooBusy(n dn.Number) *refusal.Error {
+	return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "DN %s changes too often to be changed: try again", n)
 }
 
 // kept is this node's record of a DN that it keeps.
-func (o *Owner) kept(n dn.Number) (dn.Record, bool) {
-	if s, ok := o.table.Get(n); !ok || s.Keeper != o.table.Self() {
+func (reg *Registry) kept(n dn.Number) (dn.Record, bool) {
+	if s, ok := reg.table.Get(n); !ok || s.Keeper != reg.table.Self() {
 		return dn.Record{}, false
 	}
-	return o.table.Own(n)
+	return reg.table.Own(n)
 }
 
 type (
@@ -100,40 +101,40 @@ type (
 
 // atKeeper has something done by the node that keeps the DN, and follows a DN
 // that moves meanwhile.
-func (o *Owner) atKeeper(ctx context.Context, n dn.Number, limit time.Duration, here doHere, there doThere) error {
+func (reg *Registry) atKeeper(ctx context.Context, n dn.Number, limit time.Duration, here doHere, there doThere) error {
 	for range maxTries {
-		s, known := o.table.Get(n)
+		s, known := reg.table.Get(n)
 		var err error
 		switch {
 		case !known || s.Keeper == "":
-			return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: nobody has registered it", n)
-		case s.Keeper == o.table.Self():
+			return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: nobody has registered it", n)
+		case s.Keeper == reg.table.Self():
 			err = here()
 		case s.State == dn.OOS && s.Reason == dn.OwnerMoved:
 			err = errElsewhere // the last owner says that it is there no more
-		case !o.table.Heard(s.Keeper):
-			return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be heard", n, o.name(s.Keeper))
+		case !reg.table.Heard(s.Keeper):
+			return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be heard", n, reg.name(s.Keeper))
 		default:
-			err = o.askKeeper(ctx, n, s.Keeper, limit, there)
+			err = reg.askKeeper(ctx, n, s.Keeper, limit, there)
 		}
 		if !errors.Is(err, errElsewhere) {
 			return err
 		}
-		if err := o.awaitMove(ctx, &s); err != nil {
+		if err := reg.awaitMove(ctx, &s); err != nil {
 			return err
 		}
 	}
-	return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is on its way from node to node, or at one that can't be heard: try again", n)
+	return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is on its way from node to node, or at one that can't be heard: try again", n)
 }
 
 // awaitMove gives the table a moment to hear where the DN went.
-func (o *Owner) awaitMove(ctx context.Context, was *dn.Status) error {
+func (reg *Registry) awaitMove(ctx context.Context, was *dn.Status) error {
 	tick := time.NewTicker(movePoll)
 	defer tick.Stop()
 	limit := time.NewTimer(moveTimeout)
 	defer limit.Stop()
 	for {
-		s, _ := o.table.Get(was.Number)
+		s, _ := reg.table.Get(was.Number)
 		if s.Keeper != was.Keeper || s.Version.Claim != was.Version.Claim {
 			return nil
 		}
@@ -148,39 +149,39 @@ func (o *Owner) awaitMove(ctx context.Context, was *dn.Status) error {
 }
 
 // askKeeper passes a request on. What the caller's context says ends it too.
-func (o *Owner) askKeeper(ctx context.Context, n dn.Number, keeper dn.Node, limit time.Duration, there doThere) error {
-	conn, err := o.cfg.Dial(keeper)
+func (reg *Registry) askKeeper(ctx context.Context, n dn.Number, keeper dn.Node, limit time.Duration, there doThere) error {
+	conn, err := reg.cfg.Dial(keeper)
 	if err != nil {
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached: %v", n, o.name(keeper), err)
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached: %v", n, reg.name(keeper), err)
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err = standing(limited, conn); err == nil {
 		err = there(limited, keeper, tcpb.NewOwnerClient(conn))
 	}
-	var answer *Error
+	var answer *refusal.Error
 	switch {
 	case err == nil, errors.As(err, &answer):
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, errNotSent):
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached", n, o.name(keeper))
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached", n, reg.name(keeper))
 	}
 	switch status.Code(err) {
 	case codes.FailedPrecondition:
 		return errElsewhere
 	case codes.InvalidArgument:
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message())
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message())
 	case codes.Unimplemented:
-		return fail(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "node %s, the owner of DN %s, is too old for that: upgrade it", o.name(keeper), n)
+		return refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "node %s, the owner of DN %s, is too old for that: upgrade it", reg.name(keeper), n)
 	}
-	o.log.Warn("a DN's owner did not answer a request", "dn", string(n), "peer", o.name(keeper), "error", err)
-	return fail(tlibpb.ErrorCode_TIMEOUT, "node %s, the owner of DN %s, did not answer in time: it may or may not have been done", o.name(keeper), n)
+	reg.log.Warn("a DN's owner did not answer a request", "dn", string(n), "peer", reg.name(keeper), "error", err)
+	return refusal.New(tlibpb.ErrorCode_TIMEOUT, "node %s, the owner of DN %s, did not answer in time: it may or may not have been done", reg.name(keeper), n)
 }
 
 // request is the change for another node.
-func (c AgentChange) request(n dn.Number) *tcpb.SetAgentRequest {
+func (c Change) request(n dn.Number) *tcpb.SetAgentRequest {
 	p := &tcpb.SetAgentRequest{Dn: string(n), Request: c.Request, AgentId: c.AgentID, WorkMode: uint32(c.Mode)}
 	for _, r := range c.Reasons {
 		p.Reasons = append(p.Reasons, &tcpb.KeyValue{Key: r.Key, Value: r.Value})
@@ -195,7 +196,7 @@ func doneOf(p *tcpb.SetAgentResponse, keeper dn.Node) (Done, error) {
 	}
 	r := tcontroller.FromProto(p.GetRecord())
 	if r.Agent == nil || r.Agent.Check() != nil {
-		return Done{}, fail(tlibpb.ErrorCode_INTERNAL_ERROR, "the DN's owner answered without the agent's state")
+		return Done{}, refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "the DN's owner answered without the agent's state")
 	}
 	return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: keeper}, Seq: r.Seq}}, nil
 }
@@ -205,5 +206,5 @@ func answered(code uint32, text string) error {
 	if code == 0 {
 		return nil
 	}
-	return fail(tlibpb.ErrorCode(min(code, 1<<30)), "%.500s", text)
+	return refusal.New(tlibpb.ErrorCode(min(code, 1<<30)), "%.500s", text)
 }

@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ..
 		return status.Error(codes.Unimplemented, method)
 	}
 	in := proto.Clone(args.(*tcpb.ReserveRequest)).(*tcpb.ReserveRequest)
-	out, err := d.to.owner.Server().Reserve(ctx, in)
+	out, err := d.to.agents.Server().Reserve(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ func (w *town) settle() {
 	synctest.Wait()
 }
 
-func (w *town) reserve(t *testing.T, at dn.Node, n dn.Number, r Request) tlibpb.ErrorCode {
+func (w *town) reserve(t *testing.T, at dn.Node, n dn.Number, r Reservation) tlibpb.ErrorCode {
 	t.Helper()
-	return codeOf(t, w.keepers[at].owner.Reserve(t.Context(), n, r))
+	return codeOf(t, w.keepers[at].agents.Reserve(t.Context(), n, r))
 }
 
 const (
@@ -112,28 +112,28 @@ const (
 // "h" has the DN for 30 s, by a request that was collected or at once.
 func TestReserve_WhoMayDoWhatAgainstWhom(t *testing.T) {
 	for name, c := range map[string]struct {
-		ask    Request
+		ask    Reservation
 		want   tlibpb.ErrorCode
 		holder string // afterwards
 	}{
-		"the holder asks again":                   {Request{Holder: "h", Duration: time.Minute}, seized, "h"},
-		"the holder asks again at once":           {Request{Holder: "h", Duration: time.Minute, AtOnce: true}, seized, "h"},
-		"another one":                             {Request{Holder: "x", Duration: time.Minute}, seized, "h"},
-		"another one with priority":               {Request{Holder: "x", Duration: time.Minute, Priority: 9}, seized, "h"},
-		"another one at once":                     {Request{Holder: "x", Duration: time.Minute, AtOnce: true}, seized, "h"},
-		"a call instead of the holder":            {Request{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "h"}, granted, "call"},
-		"a call instead of who has it not":        {Request{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "x"}, seized, "h"},
-		"a call instead of itself":                {Request{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "call"}, seized, "h"},
-		"a call instead of a part of the name":    {Request{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "hh"}, seized, "h"},
-		"the holder instead of itself":            {Request{Holder: "h", Duration: time.Minute, AtOnce: true, InsteadOf: "h"}, granted, "h"},
-		"instead of the holder, not at once":      {Request{Holder: "x", Duration: time.Minute, InsteadOf: "h"}, seized, "h"},
-		"instead of nobody":                       {Request{Holder: "x", Duration: time.Minute, AtOnce: true, InsteadOf: ""}, seized, "h"},
-		"the holder takes it back":                {Request{Holder: "h"}, granted, ""},
-		"another one takes it back":               {Request{Holder: "x"}, seized, "h"},
-		"another one takes it back instead of it": {Request{Holder: "x", AtOnce: true, InsteadOf: "h"}, seized, "h"},
+		"the holder asks again":                   {Reservation{Holder: "h", Duration: time.Minute}, seized, "h"},
+		"the holder asks again at once":           {Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}, seized, "h"},
+		"another one":                             {Reservation{Holder: "x", Duration: time.Minute}, seized, "h"},
+		"another one with priority":               {Reservation{Holder: "x", Duration: time.Minute, Priority: 9}, seized, "h"},
+		"another one at once":                     {Reservation{Holder: "x", Duration: time.Minute, AtOnce: true}, seized, "h"},
+		"a call instead of the holder":            {Reservation{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "h"}, granted, "call"},
+		"a call instead of who has it not":        {Reservation{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "x"}, seized, "h"},
+		"a call instead of itself":                {Reservation{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "call"}, seized, "h"},
+		"a call instead of a part of the name":    {Reservation{Holder: "call", Duration: time.Minute, AtOnce: true, InsteadOf: "hh"}, seized, "h"},
+		"the holder instead of itself":            {Reservation{Holder: "h", Duration: time.Minute, AtOnce: true, InsteadOf: "h"}, granted, "h"},
+		"instead of the holder, not at once":      {Reservation{Holder: "x", Duration: time.Minute, InsteadOf: "h"}, seized, "h"},
+		"instead of nobody":                       {Reservation{Holder: "x", Duration: time.Minute, AtOnce: true, InsteadOf: ""}, seized, "h"},
+		"the holder takes it back":                {Reservation{Holder: "h"}, granted, ""},
+		"another one takes it back":               {Reservation{Holder: "x"}, seized, "h"},
+		"another one takes it back instead of it": {Reservation{Holder: "x", AtOnce: true, InsteadOf: "h"}, seized, "h"},
 	} {
 		for _, at := range []dn.Node{"a", "b"} {
-			for _, first := range []Request{{Holder: "h", Duration: halfAMinute}, {Holder: "h", Duration: halfAMinute, AtOnce: true}} {
+			for _, first := range []Reservation{{Holder: "h", Duration: halfAMinute}, {Holder: "h", Duration: halfAMinute, AtOnce: true}} {
 				t.Run(name+" at "+string(at), func(t *testing.T) {
 					inTown(t, func(t *testing.T, w *town) {
 						w.move("1000", "a")
@@ -202,7 +202,7 @@ func snapshot(t *testing.T, table *dn.Table) (items []dn.Item) {
 func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
 		w.move("1000", "a")
-		if code := w.reserve(t, "b", "1000", Request{Holder: "h", Duration: halfAMinute}); code != granted {
+		if code := w.reserve(t, "b", "1000", Reservation{Holder: "h", Duration: halfAMinute}); code != granted {
 			t.Fatal(code)
 		}
 		w.settle()
@@ -210,7 +210,7 @@ func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 		w.cut("a", "c")
 		<-time.After(halfAMinute - 10*time.Millisecond)
 		w.everybodySees(t, "1000", true)
-		if code := w.reserve(t, "b", "1000", Request{Holder: "x", Duration: time.Second}); code != outOfReach {
+		if code := w.reserve(t, "b", "1000", Reservation{Holder: "x", Duration: time.Second}); code != outOfReach {
 			t.Errorf("while its owner can't be heard: %v", code)
 		}
 		<-time.After(10 * time.Millisecond)
@@ -219,7 +219,7 @@ func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 		if r, _ := w.keepers["b"].table.Own("1000"); r.Reserved.Holder != "" {
 			t.Errorf("taken over although it is over: %+v", r.Reserved)
 		}
-		if code := w.reserve(t, "b", "1000", Request{Holder: "x", Duration: time.Second}); code != granted {
+		if code := w.reserve(t, "b", "1000", Reservation{Holder: "x", Duration: time.Second}); code != granted {
 			t.Errorf("at the new owner: %v", code)
 		}
 	})
@@ -229,7 +229,7 @@ func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 func TestReserve_OfALostOwnerHoldsAtTheNextOneForTheRest(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
 		w.move("1000", "a")
-		if code := w.reserve(t, "a", "1000", Request{Holder: "h", Duration: halfAMinute}); code != granted {
+		if code := w.reserve(t, "a", "1000", Reservation{Holder: "h", Duration: halfAMinute}); code != granted {
 			t.Fatal(code)
 		}
 		w.settle()
@@ -238,7 +238,7 @@ func TestReserve_OfALostOwnerHoldsAtTheNextOneForTheRest(t *testing.T) {
 		<-time.After(halfAMinute / 2)
 		w.move("1000", "b")
 		for _, at := range []dn.Node{"b", "c"} {
-			if code := w.reserve(t, at, "1000", Request{Holder: "x", Duration: time.Second}); code != seized {
+			if code := w.reserve(t, at, "1000", Reservation{Holder: "x", Duration: time.Second}); code != seized {
 				t.Errorf("at %s: %v", at, code)
 			}
 		}
@@ -247,7 +247,7 @@ func TestReserve_OfALostOwnerHoldsAtTheNextOneForTheRest(t *testing.T) {
 		<-time.After(10 * time.Millisecond)
 		w.settle()
 		w.everybodySees(t, "1000", false)
-		if code := w.reserve(t, "c", "1000", Request{Holder: "x", Duration: time.Second}); code != granted {
+		if code := w.reserve(t, "c", "1000", Reservation{Holder: "x", Duration: time.Second}); code != granted {
 			t.Errorf("afterwards: %v", code)
 		}
 	})

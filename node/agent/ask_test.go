@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -18,11 +18,11 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-func TestOwner_SetAgentIsDoneByTheKeeper(t *testing.T) {
+func TestRegistry_SetAgentIsDoneByTheKeeper(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
-	done := a.does(t, "1000", AgentChange{Request: login, AgentID: "7", Mode: 3, Reasons: []dn.KeyValue{{Key: "b"}, {Key: "a"}}})
+	done := a.does(t, "1000", Change{Request: login, AgentID: "7", Mode: 3, Reasons: []dn.KeyValue{{Key: "b"}, {Key: "a"}}})
 	s, _ := b.table.Get("1000")
 	if !s.Agent.Equal(done.Agent) || s.Version != done.Version || s.Agent.State != dn.LoggedIn || s.Agent.Mode != 3 || s.Agent.Reasons[0].Key != "a" {
 		t.Errorf("answered %+v, kept %+v", done, s)
@@ -31,46 +31,46 @@ func TestOwner_SetAgentIsDoneByTheKeeper(t *testing.T) {
 		s, _ := a.table.Get("1000")
 		return s.Version == done.Version && s.Agent.Equal(done.Agent)
 	})
-	if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "8"}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "8"}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
 		t.Errorf("another login: %v", err)
 	}
 }
 
-func TestOwner_SetAgentRefuses(t *testing.T) {
+func TestRegistry_SetAgentRefuses(t *testing.T) {
 	a := newKeeper(t, "a", ownerView(t))
 	for name, c := range map[string]struct {
 		n      dn.Number
-		change AgentChange
+		change Change
 		code   tlibpb.ErrorCode
 	}{
-		"not configured":         {"77", AgentChange{Request: login, AgentID: "7"}, tlibpb.ErrorCode_NOT_CONFIGURED},
-		"a routing point":        {"9000", AgentChange{Request: login, AgentID: "7"}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
-		"a bad mode":             {"1000", AgentChange{Request: ready, Mode: 9}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
-		"nobody registered":      {"1000", AgentChange{Request: login, AgentID: "7"}, tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"no number but an essay": {dn.Number(strings.Repeat("1", 5000)), AgentChange{Request: logout}, tlibpb.ErrorCode_NOT_CONFIGURED},
+		"not configured":         {"77", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_NOT_CONFIGURED},
+		"a routing point":        {"9000", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
+		"a bad mode":             {"1000", Change{Request: ready, Mode: 9}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
+		"nobody registered":      {"1000", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_OUT_OF_SERVICE},
+		"no number but an essay": {dn.Number(strings.Repeat("1", 5000)), Change{Request: logout}, tlibpb.ErrorCode_NOT_CONFIGURED},
 	} {
-		if _, err := a.owner.SetAgent(t.Context(), c.n, c.change); codeOf(t, err) != c.code {
+		if _, err := a.agents.SetAgent(t.Context(), c.n, c.change); codeOf(t, err) != c.code {
 			t.Errorf("%s: %v, want %v", name, err, c.code)
 		}
 	}
 }
 
-func TestOwner_AgentChangesWhileTheDNIsOutOfService(t *testing.T) {
+func TestRegistry_AgentChangesWhileTheDNIsOutOfService(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	r := b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
-	a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	b.table.End("1000", r.ClaimTime, dn.Unregistered)
-	if done := a.does(t, "1000", AgentChange{Request: notReady}); done.Agent.State != dn.NotReady {
+	if done := a.does(t, "1000", Change{Request: notReady}); done.Agent.State != dn.NotReady {
 		t.Errorf("not ready: %+v", done.Agent)
 	}
-	a.does(t, "1000", AgentChange{Request: logout})
-	if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
+	a.does(t, "1000", Change{Request: logout})
+	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
 		t.Errorf("login: %v", err)
 	}
 }
 
-func TestOwner_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
+func TestRegistry_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
 	a, b := newKeeper(t, "a", ownerView(t)), newKeeper(t, "b", ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	cut := a.follow(t, b)
@@ -78,10 +78,10 @@ func TestOwner_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
 	cut()
 	for _, err := range []error{
 		func() error {
-			_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: logout})
+			_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: logout})
 			return err
 		}(),
-		a.owner.Reserve(t.Context(), "1000", Request{Holder: "r", Duration: time.Second}),
+		a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r", Duration: time.Second}),
 	} {
 		if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || !strings.Contains(err.Error(), "its owner n-b can't be heard") {
 			t.Errorf("got %v", err)
@@ -91,11 +91,11 @@ func TestOwner_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
 
 // b's owner side has no DN any more when the request arrives: it went to a.
 // The DN went on to a node that only its last owner hears.
-func TestOwner_LastOwnerIsNotAsked(t *testing.T) {
+func TestRegistry_LastOwnerIsNotAsked(t *testing.T) {
 	view := ownerView(t)
 	a, b := newKeeper(t, "a", view), newKeeper(t, "b", view)
 	b.table.Register("1000", dn.Registered)
-	b.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	b.does(t, "1000", Change{Request: login, AgentID: "7"})
 	a.follow(t, b)
 	c := newKeeper(t, "c", view)
 	c.table.Register("1000", dn.Registered)
@@ -104,7 +104,7 @@ func TestOwner_LastOwnerIsNotAsked(t *testing.T) {
 	if s, _ := a.table.Get("1000"); s.Agent == nil || s.Agent.ID != "7" || s.Keeper != "b" {
 		t.Errorf("a shows %+v", s)
 	}
-	if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: ready}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
+	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: ready}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
 		t.Errorf("asked for a DN that is elsewhere: %v", err)
 	}
 	if s := a.table.Register("1000", dn.Registered); s.Agent == nil || s.Agent.ID != "7" {
@@ -112,7 +112,7 @@ func TestOwner_LastOwnerIsNotAsked(t *testing.T) {
 	}
 }
 
-func TestOwner_FollowsADNThatMovesMeanwhile(t *testing.T) {
+func TestRegistry_FollowsADNThatMovesMeanwhile(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
@@ -124,7 +124,7 @@ func TestOwner_FollowsADNThatMovesMeanwhile(t *testing.T) {
 		})
 	}
 	b.before.Store(&move)
-	done := a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
+	done := a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	if done.Version.Claim.Node != "a" {
 		t.Errorf("done by %s", done.Version.Claim.Node)
 	}
@@ -132,7 +132,7 @@ func TestOwner_FollowsADNThatMovesMeanwhile(t *testing.T) {
 
 // What this node hears lags behind: b says that it has not the DN, and only then
 // the word of the new owner arrives.
-func TestOwner_WaitsForTheTableAfterAMove(t *testing.T) {
+func TestRegistry_WaitsForTheTableAfterAMove(t *testing.T) {
 	view := ownerView(t)
 	a, b := pair(t, view)
 	c := newKeeper(t, "c", view)
@@ -149,7 +149,7 @@ func TestOwner_WaitsForTheTableAfterAMove(t *testing.T) {
 	b.before.Store(&ask)
 	result := make(chan error, 1)
 	go func() {
-		_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+		_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
 		result <- err
 	}()
 	<-asked
@@ -159,7 +159,7 @@ func TestOwner_WaitsForTheTableAfterAMove(t *testing.T) {
 	}
 }
 
-func TestOwner_GivesUpOnADNThatIsNowhere(t *testing.T) {
+func TestRegistry_GivesUpOnADNThatIsNowhere(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
@@ -168,7 +168,7 @@ func TestOwner_GivesUpOnADNThatIsNowhere(t *testing.T) {
 		asked++
 		return answering{status.Error(codes.FailedPrecondition, "not here")}, nil
 	}
-	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
 	if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || asked != maxTries {
 		t.Errorf("after %d tries: %v", asked, err)
 	}
@@ -183,7 +183,7 @@ func (a answering) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.
 	return nil, a.err
 }
 
-func TestOwner_FaultsOfTheWayToTheKeeper(t *testing.T) {
+func TestRegistry_FaultsOfTheWayToTheKeeper(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
@@ -201,14 +201,14 @@ func TestOwner_FaultsOfTheWayToTheKeeper(t *testing.T) {
 		"an empty answer":     {code: tlibpb.ErrorCode_INTERNAL_ERROR},
 	} {
 		a.dials["b"] = func() (grpc.ClientConnInterface, error) { return answering{c.answer}, c.dialed }
-		if _, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"}); codeOf(t, err) != c.code {
+		if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"}); codeOf(t, err) != c.code {
 			t.Errorf("%s: %v, want %v", name, err, c.code)
 		}
 	}
 }
 
 // The keeper takes the request and is silent: nobody knows what it did.
-func TestOwner_SilentKeeperTimesOut(t *testing.T) {
+func TestRegistry_SilentKeeperTimesOut(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
@@ -217,25 +217,25 @@ func TestOwner_SilentKeeperTimesOut(t *testing.T) {
 	hang := func(context.Context) { <-over }
 	b.before.Store(&hang)
 	began := time.Now()
-	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
-	if codeOf(t, err) != tlibpb.ErrorCode_TIMEOUT || time.Since(began) > 2*keeperTimeout {
+	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
+	if codeOf(t, err) != tlibpb.ErrorCode_TIMEOUT || time.Since(began) > 2*AnswerTimeout {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.owner.SetAgent(ctx, "1000", AgentChange{Request: logout}); !errors.Is(err, context.Canceled) {
+	if _, err := a.agents.SetAgent(ctx, "1000", Change{Request: logout}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller who left: %v", err)
 	}
 }
 
-func TestOwner_UnreachableKeeperWasNotAsked(t *testing.T) {
+func TestRegistry_UnreachableKeeperWasNotAsked(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	if err := b.ln.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := a.owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: "7"})
+	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
 	if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || !strings.Contains(err.Error(), "reached") {
 		t.Errorf("got %v", err)
 	}
@@ -244,7 +244,7 @@ func TestOwner_UnreachableKeeperWasNotAsked(t *testing.T) {
 func TestOwnerServer_ChecksEveryField(t *testing.T) {
 	a := newKeeper(t, "a", ownerView(t))
 	a.table.Register("1000", dn.Registered)
-	s := a.owner.Server()
+	s := a.agents.Server()
 	many := make([]*tcpb.KeyValue, 5000)
 	for i := range many {
 		many[i] = &tcpb.KeyValue{Key: fmt.Sprint(i)}
@@ -275,7 +275,7 @@ func TestOwnerServer_ChecksEveryField(t *testing.T) {
 }
 
 // Two log in at once, one of them through the other node: one of them is in.
-func TestOwner_OneOfManyLogins(t *testing.T) {
+func TestRegistry_OneOfManyLogins(t *testing.T) {
 	a, b := pair(t, ownerView(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
@@ -284,7 +284,7 @@ func TestOwner_OneOfManyLogins(t *testing.T) {
 	codes := map[tlibpb.ErrorCode]int{}
 	for i := range 20 {
 		wg.Go(func() {
-			_, err := []*keeper{a, b}[i%2].owner.SetAgent(t.Context(), "1000", AgentChange{Request: login, AgentID: fmt.Sprint(i)})
+			_, err := []*keeper{a, b}[i%2].agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: fmt.Sprint(i)})
 			mu.Lock()
 			defer mu.Unlock()
 			codes[codeOf(t, err)]++

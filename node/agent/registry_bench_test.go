@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"fmt"
@@ -23,8 +23,8 @@ func benchView(b *testing.B, n int) *fsm.View {
 	return ownerView(b, append(more, collectFor(100))...)
 }
 
-// BenchmarkOwner_SetAgent: stored agent changes of some clients at once.
-func BenchmarkOwner_SetAgent(b *testing.B) {
+// BenchmarkRegistry_SetAgent: stored agent changes of some clients at once.
+func BenchmarkRegistry_SetAgent(b *testing.B) {
 	const dns = 256
 	for _, clients := range []int{1, 16, dns} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
@@ -32,7 +32,7 @@ func BenchmarkOwner_SetAgent(b *testing.B) {
 			for i := range dns {
 				n := dn.Number(fmt.Sprint(20000 + i))
 				k.table.Register(n, dn.Registered)
-				if _, err := k.owner.SetAgent(b.Context(), n, AgentChange{Request: login, AgentID: "7"}); err != nil {
+				if _, err := k.agents.SetAgent(b.Context(), n, Change{Request: login, AgentID: "7"}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -42,11 +42,11 @@ func BenchmarkOwner_SetAgent(b *testing.B) {
 				go func() {
 					n := dn.Number(fmt.Sprint(20000 + c))
 					for i := c; i < b.N; i += clients {
-						change := AgentChange{Request: ready}
+						change := Change{Request: ready}
 						if i/clients%2 == 1 {
 							change.Request = notReady
 						}
-						if _, err := k.owner.SetAgent(b.Context(), n, change); err != nil {
+						if _, err := k.agents.SetAgent(b.Context(), n, change); err != nil {
 							done <- err
 							return
 						}
@@ -64,9 +64,9 @@ func BenchmarkOwner_SetAgent(b *testing.B) {
 	}
 }
 
-// BenchmarkOwner_Reserve: how much longer than the collection a reservation
+// BenchmarkRegistry_Reserve: how much longer than the collection a reservation
 // takes, with 200 DNs asked for at once by two clients each.
-func BenchmarkOwner_Reserve(b *testing.B) {
+func BenchmarkRegistry_Reserve(b *testing.B) {
 	const dns = 200
 	k := newKeeper(b, "a", benchView(b, dns))
 	var beyond []time.Duration
@@ -78,10 +78,10 @@ func BenchmarkOwner_Reserve(b *testing.B) {
 			for _, holder := range []string{"x", "y"} {
 				go func() {
 					began := time.Now()
-					err := k.owner.Reserve(b.Context(), n, Request{Holder: holder, Duration: time.Minute})
+					err := k.agents.Reserve(b.Context(), n, Reservation{Holder: holder, Duration: time.Minute})
 					took <- time.Since(began)
 					if err == nil {
-						_ = k.owner.Reserve(b.Context(), n, Request{Holder: holder})
+						_ = k.agents.Reserve(b.Context(), n, Reservation{Holder: holder})
 					}
 					took <- 0
 				}()

@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"container/heap"
@@ -23,7 +23,7 @@ const (
 	endReservation
 )
 
-// agenda holds one time for each alarm, the next one first. Guarded by Owner.mu.
+// agenda holds one time for each alarm, the next one first. Guarded by Registry.mu.
 type agenda struct {
 	heap  []*entry
 	known map[alarm]*entry
@@ -88,37 +88,37 @@ func (g *agenda) Pop() any {
 	return e
 }
 
-// plan sets an alarm, with o.mu held.
-func (o *Owner) plan(a alarm, due time.Time) {
-	o.agenda.set(a, due)
-	if o.agenda.heap[0].alarm == a {
-		o.wakeAgenda()
+// plan sets an alarm, with reg.mu held.
+func (reg *Registry) plan(a alarm, due time.Time) {
+	reg.agenda.set(a, due)
+	if reg.agenda.heap[0].alarm == a {
+		reg.wakeAgenda()
 	}
 }
 
-func (o *Owner) wakeAgenda() {
+func (reg *Registry) wakeAgenda() {
 	select {
-	case o.changed <- struct{}{}:
+	case reg.changed <- struct{}{}:
 	default: // it was woken already
 	}
 }
 
 // watchReservation plans the end of the DN's reservation, when this node keeps
 // the DN. Calls may overlap; each change of the record is followed by one.
-func (o *Owner) watchReservation(n dn.Number) {
+func (reg *Registry) watchReservation(n dn.Number) {
 	a := alarm{n: n, what: endReservation}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if r, ok := o.kept(n); ok && r.Reserved.Holder != "" {
-		o.plan(a, time.Now().Add(time.Duration(r.Reserved.Left)))
+	reg.mu.Lock()
+	defer reg.mu.Unlock()
+	if r, ok := reg.kept(n); ok && r.Reserved.Holder != "" {
+		reg.plan(a, time.Now().Add(time.Duration(r.Reserved.Left)))
 		return
 	}
-	o.agenda.drop(a)
+	reg.agenda.drop(a)
 }
 
 // keepAgenda does what is due until the context ends.
-func (o *Owner) keepAgenda(ctx context.Context) error {
-	defer o.stop()
+func (reg *Registry) keepAgenda(ctx context.Context) error {
+	defer reg.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -126,46 +126,46 @@ func (o *Owner) keepAgenda(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
-		case <-o.changed:
-		case <-o.store.lost:
-			o.storeAll()
+		case <-reg.changed:
+		case <-reg.store.lost:
+			reg.storeAll()
 		}
-		if wait, any := o.doDue(); any {
+		if wait, any := reg.doDue(); any {
 			timer.Reset(wait)
 		}
 	}
 }
 
 // doDue does what is due and returns the time until the next alarm.
-func (o *Owner) doDue() (time.Duration, bool) {
-	o.mu.Lock()
-	due := o.agenda.due(time.Now())
-	o.mu.Unlock()
+func (reg *Registry) doDue() (time.Duration, bool) {
+	reg.mu.Lock()
+	due := reg.agenda.due(time.Now())
+	reg.mu.Unlock()
 	for _, a := range due {
 		switch a.what {
 		case settleRound:
-			o.settle(a.n)
+			reg.settle(a.n)
 		case endReservation:
-			o.expire(a.n)
+			reg.expire(a.n)
 		}
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.agenda.heap) == 0 {
+	reg.mu.Lock()
+	defer reg.mu.Unlock()
+	if len(reg.agenda.heap) == 0 {
 		return 0, false
 	}
-	return time.Until(o.agenda.heap[0].due), true
+	return time.Until(reg.agenda.heap[0].due), true
 }
 
 // storeAll brings everything in the store, and everything that this node
 // keeps, to what the table says.
-func (o *Owner) storeAll() {
-	for _, n := range o.store.numbers() {
-		o.sync(n)
+func (reg *Registry) storeAll() {
+	for _, n := range reg.store.numbers() {
+		reg.sync(n)
 	}
-	o.table.Range("", func(s dn.Status) bool {
-		if s.Keeper == o.table.Self() {
-			o.sync(s.Number)
+	reg.table.Range("", func(s dn.Status) bool {
+		if s.Keeper == reg.table.Self() {
+			reg.sync(s.Number)
 		}
 		return true
 	})

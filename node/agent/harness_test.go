@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -57,13 +57,13 @@ func collectFor(ms uint32) *configpb.Mutation {
 // keeper is a node as far as its owner's side goes: a table, the Owner on it
 // and its server on a connection in memory.
 type keeper struct {
-	id    dn.Node
-	table *dn.Table
-	owner *Owner
-	view  *fsm.View
-	dir   string
-	log   *logLines
-	ln    *bufconn.Listener
+	id     dn.Node
+	table  *dn.Table
+	agents *Registry
+	view   *fsm.View
+	dir    string
+	log    *logLines
+	ln     *bufconn.Listener
 	// dials is how other nodes are reached.
 	dials map[dn.Node]func() (grpc.ClientConnInterface, error)
 	// before is called before a request of another node is served.
@@ -82,14 +82,14 @@ func openKeeper(t testing.TB, id dn.Node, dir string, view *fsm.View) *keeper {
 		id: id, view: view, dir: dir, log: &logLines{}, dials: map[dn.Node]func() (grpc.ClientConnInterface, error){},
 		table: dn.New(dn.Config{Self: id, Incarnation: incarnations.Add(1)}),
 	}
-	owner, err := OpenOwner(OwnerConfig{
+	owner, err := Open(Config{
 		Table: k.table, View: func() *fsm.View { return k.view }, Dir: dir, Log: slog.New(slog.NewTextHandler(k.log, nil)),
 		Dial: func(id dn.Node) (grpc.ClientConnInterface, error) { return k.dials[id]() },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.owner, k.stop = owner, func() {}
+	k.agents, k.stop = owner, func() {}
 	t.Cleanup(func() { k.end(t) })
 	return k
 }
@@ -99,7 +99,7 @@ func (k *keeper) run(t testing.TB) *keeper {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = k.owner.Run(ctx) })
+	wg.Go(func() { _ = k.agents.Run(ctx) })
 	k.stop = func() { cancel(); patience.Done(t, "the end of an owner", wg.Wait) }
 	return k
 }
@@ -108,10 +108,10 @@ func (k *keeper) run(t testing.TB) *keeper {
 func (k *keeper) end(t testing.TB) {
 	t.Helper()
 	k.stop()
-	if err := k.owner.Close(); err != nil {
+	if err := k.agents.Close(); err != nil {
 		t.Error(err)
 	}
-	leftover.AtOnce(t, leftover.But(k.owner, "reservations", "busy_dns", "busy_unsaid"))
+	leftover.AtOnce(t, leftover.But(k.agents, "reservations", "busy_dns", "busy_unsaid"))
 }
 
 func newKeeper(t testing.TB, id dn.Node, view *fsm.View) *keeper {
@@ -129,7 +129,7 @@ func (k *keeper) serve(t *testing.T, other *keeper) {
 		}
 		return next(ctx, req)
 	}))
-	tcpb.RegisterOwnerServer(s, k.owner.Server())
+	tcpb.RegisterOwnerServer(s, k.agents.Server())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(k.ln) })
 	conn, err := grpc.NewClient("passthrough:///"+string(k.id), grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -205,9 +205,9 @@ func (k *keeper) sees(t *testing.T, n dn.Number, keeper dn.Node) {
 }
 
 // does is a change that has to succeed.
-func (k *keeper) does(t *testing.T, n dn.Number, c AgentChange) Done {
+func (k *keeper) does(t *testing.T, n dn.Number, c Change) Done {
 	t.Helper()
-	done, err := k.owner.SetAgent(t.Context(), n, c)
+	done, err := k.agents.SetAgent(t.Context(), n, c)
 	if err != nil {
 		t.Fatalf("%v at %s: %v", c.Request, n, err)
 	}

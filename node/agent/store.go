@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// ErrAgentsInUse says that another process has the agent store open.
-var ErrAgentsInUse = errors.New("another sipcluster server uses this data directory")
+// ErrInUse says that another process has the agent store open.
+var ErrInUse = errors.New("another sipcluster server uses this data directory")
 
 const (
 	// storeTimeout is how long an answer waits for a disk that hangs.
@@ -24,14 +24,14 @@ const (
 	storeRetry = time.Second
 )
 
-// agentStore keeps the agents and reservations of the DNs that this node keeps
+// store keeps the agents and reservations of the DNs that this node keeps
 // over a restart. What the disk does not take stays in memory for later.
-type agentStore struct {
+type store struct {
 	path string
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	file *agentFile // nil while it can't be opened
+	file *boltFile // nil while it can't be opened
 	// old is what was read at the start.
 	old []dn.Record
 	// words are the newest ones put, stored or to be.
@@ -64,8 +64,8 @@ func (w *word) says(r *dn.Record, until time.Time) bool {
 	return r.Agent.Equal(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
 }
 
-func openAgentStore(dir string, log *slog.Logger) (*agentStore, error) {
-	s := &agentStore{
+func openStore(dir string, log *slog.Logger) (*store, error) {
+	s := &store{
 		path: filepath.Join(dir, "agents.db"), log: log, words: map[dn.Number]word{}, dirty: map[dn.Number][]byte{},
 		pending: make(chan struct{}), wake: make(chan struct{}, 1), past: make(chan struct{}), lost: make(chan struct{}, 1),
 	}
@@ -73,9 +73,9 @@ func openAgentStore(dir string, log *slog.Logger) (*agentStore, error) {
 	err := disk.MakeDir(dir, 0o700)
 	fresh := false
 	if err == nil {
-		s.file, s.old, fresh, err = openAgentFile(s.path, log)
+		s.file, s.old, fresh, err = openFile(s.path, log)
 	}
-	if errors.Is(err, ErrAgentsInUse) {
+	if errors.Is(err, ErrInUse) {
 		return nil, fmt.Errorf("%s: %w", s.path, err)
 	}
 	s.report(err)
@@ -91,7 +91,7 @@ func openAgentStore(dir string, log *slog.Logger) (*agentStore, error) {
 }
 
 // restored is what was read at the start; it is kept no longer.
-func (s *agentStore) restored() []dn.Record {
+func (s *store) restored() []dn.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.old
@@ -101,7 +101,7 @@ func (s *agentStore) restored() []dn.Record {
 
 // put stores a record's agent and reservation, unless something newer was put
 // or nothing changed. The channel is closed when the attempt was made.
-func (s *agentStore) put(r *dn.Record) <-chan struct{} {
+func (s *store) put(r *dn.Record) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -117,7 +117,7 @@ func (s *agentStore) put(r *dn.Record) <-chan struct{} {
 }
 
 // drop removes a DN.
-func (s *agentStore) drop(n dn.Number) <-chan struct{} {
+func (s *store) drop(n dn.Number) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.words[n]; !known {
@@ -128,7 +128,7 @@ func (s *agentStore) drop(n dn.Number) <-chan struct{} {
 	return s.pending
 }
 
-func (s *agentStore) write(n dn.Number, value []byte) {
+func (s *store) write(n dn.Number, value []byte) {
 	s.dirty[n] = value
 	select {
 	case s.wake <- struct{}{}:
@@ -137,7 +137,7 @@ func (s *agentStore) write(n dn.Number, value []byte) {
 }
 
 // has tells whether something of the DN is stored, or to be.
-func (s *agentStore) has(n dn.Number) bool {
+func (s *store) has(n dn.Number) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, known := s.words[n]
@@ -145,7 +145,7 @@ func (s *agentStore) has(n dn.Number) bool {
 }
 
 // numbers of the DNs that are stored or to be.
-func (s *agentStore) numbers() []dn.Number {
+func (s *store) numbers() []dn.Number {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]dn.Number, 0, len(s.words))
@@ -157,7 +157,7 @@ func (s *agentStore) numbers() []dn.Number {
 
 // await waits until the attempt to store was made; not for a disk that fails
 // or hangs.
-func (s *agentStore) await(ctx context.Context, attempt <-chan struct{}) {
+func (s *store) await(ctx context.Context, attempt <-chan struct{}) {
 	if s.failing() != nil {
 		return
 	}
@@ -172,7 +172,7 @@ func (s *agentStore) await(ctx context.Context, attempt <-chan struct{}) {
 
 // run stores what is put, all that came meanwhile in one transaction, until the
 // context ends.
-func (s *agentStore) run(ctx context.Context) error {
+func (s *store) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -193,7 +193,7 @@ func (s *agentStore) run(ctx context.Context) error {
 }
 
 // commit stores what is dirty. Only one goroutine may.
-func (s *agentStore) commit() error {
+func (s *store) commit() error {
 	s.mu.Lock()
 	batch, attempt, file := s.dirty, s.pending, s.file
 	s.dirty, s.pending = map[dn.Number][]byte{}, make(chan struct{})
@@ -207,7 +207,7 @@ func (s *agentStore) commit() error {
 	return err
 }
 
-func (s *agentStore) writeBatch(file *agentFile, batch map[dn.Number][]byte) error {
+func (s *store) writeBatch(file *boltFile, batch map[dn.Number][]byte) error {
 	if file == nil {
 		return s.reopen()
 	}
@@ -220,7 +220,7 @@ func (s *agentStore) writeBatch(file *agentFile, batch map[dn.Number][]byte) err
 }
 
 // takeBack makes a batch dirty again where nothing newer is.
-func (s *agentStore) takeBack(batch map[dn.Number][]byte) {
+func (s *store) takeBack(batch map[dn.Number][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n, v := range batch {
@@ -231,16 +231,16 @@ func (s *agentStore) takeBack(batch map[dn.Number][]byte) {
 }
 
 // reopen opens the file that could not be opened at the start.
-func (s *agentStore) reopen() error {
+func (s *store) reopen() error {
 	if err := disk.MakeDir(filepath.Dir(s.path), 0o700); err != nil {
 		return err
 	}
-	file, old, _, err := openAgentFile(s.path, s.log)
+	file, old, _, err := openFile(s.path, s.log)
 	return s.swap(file, old, err)
 }
 
 // replace starts a fresh file, into which everything has to be put again.
-func (s *agentStore) replace(file *agentFile, why error) error {
+func (s *store) replace(file *boltFile, why error) error {
 	err := file.discard(s.path, why, s.log)
 	if err != nil {
 		return s.swap(nil, nil, err)
@@ -249,7 +249,7 @@ func (s *agentStore) replace(file *agentFile, why error) error {
 }
 
 // swap takes another file with what is in it, and asks for everything again.
-func (s *agentStore) swap(file *agentFile, old []dn.Record, err error) error {
+func (s *store) swap(file *boltFile, old []dn.Record, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file = file; file == nil {
@@ -270,7 +270,7 @@ func (s *agentStore) swap(file *agentFile, old []dn.Record, err error) error {
 var errFresh = errors.New("a fresh agent store was opened")
 
 // report logs when storing begins to fail, and when it works again.
-func (s *agentStore) report(err error) {
+func (s *store) report(err error) {
 	if errors.Is(err, errFresh) {
 		return // the next attempt tells
 	}
@@ -286,14 +286,14 @@ func (s *agentStore) report(err error) {
 	}
 }
 
-func (s *agentStore) failing() error {
+func (s *store) failing() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.broken
 }
 
 // close stores what is dirty, after run.
-func (s *agentStore) close() error {
+func (s *store) close() error {
 	s.mu.Lock()
 	dirty := len(s.dirty) > 0
 	s.mu.Unlock()

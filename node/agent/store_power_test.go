@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"errors"
@@ -31,7 +31,7 @@ func shift(t *testing.T, k *keeper, rounds int) map[dn.Number][]heard {
 		for i := range 5 {
 			n := dn.Number(fmt.Sprint(1000 + i))
 			id := fmt.Sprint(100*round + i)
-			for _, c := range []AgentChange{
+			for _, c := range []Change{
 				{Request: login, AgentID: id}, {Request: ready}, {Request: notReady}, {Request: logout, AgentID: id},
 			} {
 				answers[n] = append(answers[n], heardOf(k.does(t, n, c)))
@@ -54,7 +54,7 @@ func describe(a *dn.Agent) string {
 func judgeAgents(t *testing.T, dir string, answers map[dn.Number][]heard, at time.Duration) {
 	t.Helper()
 	lines := &logLines{}
-	s, err := openAgentStore(filepath.Join(dir, "agents"), slog.New(slog.NewTextHandler(lines, nil)))
+	s, err := openStore(filepath.Join(dir, "agents"), slog.New(slog.NewTextHandler(lines, nil)))
 	if err != nil {
 		t.Errorf("the store does not open: %v", err)
 		return
@@ -138,12 +138,12 @@ func failingAgents(t *testing.T, m *lossyfs.Mount, left string, f lossyfs.Fault)
 	shift(t, k, 1)
 	m.Fail(f)
 	answers := shift(t, k, 2)
-	answers["1000"] = []heard{heardOf(k.does(t, "1000", AgentChange{Request: login, AgentID: "last"}))}
+	answers["1000"] = []heard{heardOf(k.does(t, "1000", Change{Request: login, AgentID: "last"}))}
 	met := m.Met()
 	m.Fail()
-	waitFor(t, "the store works again", func() bool { return k.owner.Failing() == nil })
-	answers["1001"] = []heard{heardOf(k.does(t, "1001", AgentChange{Request: login, AgentID: "more"}))}
-	waitFor(t, "all is put again", func() bool { return len(k.owner.store.numbers()) >= 2 })
+	waitFor(t, "the store works again", func() bool { return k.agents.Failing() == nil })
+	answers["1001"] = []heard{heardOf(k.does(t, "1001", Change{Request: login, AgentID: "more"}))}
+	waitFor(t, "all is put again", func() bool { return len(k.agents.store.numbers()) >= 2 })
 	k.end(t)
 	m.Extract(m.Take(), 0, left)
 	for n, x := range answers {
@@ -176,14 +176,14 @@ func startOnFailingDisk(t *testing.T, m *lossyfs.Mount) {
 		m.Fail(f)
 		k := openKeeper(t, "a", dir, ownerView(t)).run(t)
 		k.table.Register("1000", dn.Registered)
-		k.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-		if !errors.Is(k.owner.Failing(), f.Errno) {
-			t.Errorf("%s: failing with %v", f.Kind, k.owner.Failing())
+		k.does(t, "1000", Change{Request: login, AgentID: "7"})
+		if !errors.Is(k.agents.Failing(), f.Errno) {
+			t.Errorf("%s: failing with %v", f.Kind, k.agents.Failing())
 		}
 		m.Fail()
-		waitFor(t, f.Kind+": the store works again", func() bool { return k.owner.Failing() == nil })
+		waitFor(t, f.Kind+": the store works again", func() bool { return k.agents.Failing() == nil })
 		k.end(t)
-		s, _ := openStore(t, dir)
+		s, _ := storeIn(t, dir)
 		if got := s.restored(); len(got) != 1 || got[0].Agent.ID != "7" {
 			t.Errorf("%s: stored %+v", f.Kind, got)
 		}

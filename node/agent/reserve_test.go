@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestRefusal(t *testing.T) {
 		"disabled":            {in("1200", func(*dn.Status) {}), tlibpb.ErrorCode_OUT_OF_SERVICE},
 		"busy out of service": {in("1000", func(s *dn.Status) { s.State, s.Busy = dn.OOS, true }), tlibpb.ErrorCode_OUT_OF_SERVICE},
 	} {
-		if e := refusal(&c.status, view.DN(string(c.status.Number)), view); e == nil && c.code != 0 || e != nil && e.Code != c.code {
+		if e := Unavailable(&c.status, view.DN(string(c.status.Number)), view); e == nil && c.code != 0 || e != nil && e.Code != c.code {
 			t.Errorf("%s: %v, want %v", name, e, c.code)
 		}
 	}
@@ -52,7 +52,7 @@ func TestPick_Property(t *testing.T) {
 		priorities := rapid.SliceOf(rapid.Uint32Range(0, 4)).Draw(t, "priorities")
 		var bids []*bid
 		for i, p := range priorities {
-			b := &bid{Request: Request{Holder: fmt.Sprint(i), Priority: p}}
+			b := &bid{Reservation: Reservation{Holder: fmt.Sprint(i), Priority: p}}
 			if rapid.Bool().Draw(t, "left") {
 				b.turn.Store(left)
 			}
@@ -130,12 +130,12 @@ func bubble(t *testing.T, test func(t *testing.T, a *keeper)) {
 }
 
 // outcomes of requests that are made now, in order.
-func (k *keeper) ask(t *testing.T, requests ...Request) []chan error {
+func (k *keeper) ask(t *testing.T, requests ...Reservation) []chan error {
 	var out []chan error
 	for _, r := range requests {
 		c := make(chan error, 1)
 		out = append(out, c)
-		go func() { c <- k.owner.Reserve(t.Context(), "1000", r) }()
+		go func() { c <- k.agents.Reserve(t.Context(), "1000", r) }()
 		synctest.Wait() // each is in the round before the next one
 	}
 	return out
@@ -144,9 +144,9 @@ func (k *keeper) ask(t *testing.T, requests ...Request) []chan error {
 func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
 		began := time.Now()
-		first := a.ask(t, Request{Holder: "low", Duration: time.Minute, Priority: 1})
+		first := a.ask(t, Reservation{Holder: "low", Duration: time.Minute, Priority: 1})
 		<-time.After(60 * time.Millisecond)
-		more := a.ask(t, Request{Holder: "old", Duration: time.Minute, Priority: 2}, Request{Holder: "young", Duration: time.Minute, Priority: 2})
+		more := a.ask(t, Reservation{Holder: "old", Duration: time.Minute, Priority: 2}, Reservation{Holder: "young", Duration: time.Minute, Priority: 2})
 		if err := <-more[0]; err != nil {
 			t.Errorf("the winner got %v", err)
 		}
@@ -166,12 +166,12 @@ func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
 
 func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		if err := <-a.ask(t, Request{Holder: "r1", Duration: time.Minute})[0]; err != nil {
+		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]; err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
 		for _, holder := range []string{"r1", "r2"} {
-			if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: holder, Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+			if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder, Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
 				t.Errorf("%s got %v", holder, err)
 			}
 		}
@@ -184,7 +184,7 @@ func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 // The reservation ends in time, everybody hears it, and another one can follow.
 func TestReserve_EndsInTime(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		if err := <-a.ask(t, Request{Holder: "r1", Duration: 30 * time.Second})[0]; err != nil {
+		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: 30 * time.Second})[0]; err != nil {
 			t.Fatal(err)
 		}
 		granted := time.Now()
@@ -201,7 +201,7 @@ func TestReserve_EndsInTime(t *testing.T) {
 		if held := time.Since(granted); held < 30*time.Second || held > 30*time.Second+time.Millisecond {
 			t.Errorf("told after %v", held)
 		}
-		if err := <-a.ask(t, Request{Holder: "r2", Duration: time.Second})[0]; err != nil {
+		if err := <-a.ask(t, Reservation{Holder: "r2", Duration: time.Second})[0]; err != nil {
 			t.Error(err)
 		}
 	})
@@ -210,12 +210,12 @@ func TestReserve_EndsInTime(t *testing.T) {
 func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
 		cancel := func(holder string) tlibpb.ErrorCode {
-			return codeOf(t, a.owner.Reserve(t.Context(), "1000", Request{Holder: holder}))
+			return codeOf(t, a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder}))
 		}
 		if c := cancel("r1"); c != tlibpb.ErrorCode_IN_SAME_STATE {
 			t.Errorf("nothing is reserved: %v", c)
 		}
-		if err := <-a.ask(t, Request{Holder: "r1", Duration: time.Minute})[0]; err != nil {
+		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]; err != nil {
 			t.Fatal(err)
 		}
 		if c := cancel("r2"); c != tlibpb.ErrorCode_RESOURCE_SEIZED {
@@ -224,8 +224,8 @@ func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
 		if c := cancel("r1"); c != 0 {
 			t.Errorf("its own: %v", c)
 		}
-		if s, _ := a.table.Get("1000"); s.Reserved || len(a.owner.agenda.heap) != 0 {
-			t.Errorf("still reserved, or %d alarms", len(a.owner.agenda.heap))
+		if s, _ := a.table.Get("1000"); s.Reserved || len(a.agents.agenda.heap) != 0 {
+			t.Errorf("still reserved, or %d alarms", len(a.agents.agenda.heap))
 		}
 	})
 }
@@ -235,10 +235,10 @@ func TestReserve_CallerWhoLeftIsLeftOut(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
 		go func() {
-			gone <- a.owner.Reserve(ctx, "1000", Request{Holder: "gone", Duration: time.Minute, Priority: 9})
+			gone <- a.agents.Reserve(ctx, "1000", Reservation{Holder: "gone", Duration: time.Minute, Priority: 9})
 		}()
 		synctest.Wait()
-		stays := a.ask(t, Request{Holder: "stays", Duration: time.Minute})
+		stays := a.ask(t, Reservation{Holder: "stays", Duration: time.Minute})
 		leave()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
 			t.Errorf("it got %v", err)
@@ -258,14 +258,14 @@ func TestReserve_WinnerWhoLeftGivesItBack(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
 		ctx, leave := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
-		go func() { gone <- a.owner.Reserve(ctx, "1000", Request{Holder: "gone", Duration: time.Minute}) }()
+		go func() { gone <- a.agents.Reserve(ctx, "1000", Reservation{Holder: "gone", Duration: time.Minute}) }()
 		synctest.Wait()
-		a.owner.mu.Lock()
-		b := a.owner.rounds["1000"].bids[0]
-		delete(a.owner.rounds, "1000")
-		a.owner.mu.Unlock()
+		a.agents.mu.Lock()
+		b := a.agents.rounds["1000"].bids[0]
+		delete(a.agents.rounds, "1000")
+		a.agents.mu.Unlock()
 		b.turn.Store(picked)
-		won := a.owner.grant("1000", b.Request)
+		won := a.agents.grant("1000", b.Reservation)
 		leave()
 		synctest.Wait()
 		b.answer <- won
@@ -307,13 +307,13 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 		"refreshed":  {func(_ *testing.T, a *keeper) { a.table.Register("1000", dn.Registered) }, 0},
 		"node stops": {func(_ *testing.T, a *keeper) { a.stop() }, tlibpb.ErrorCode_OUT_OF_SERVICE},
 		"agent breaks": {func(t *testing.T, a *keeper) {
-			a.does(t, "1000", AgentChange{Request: login, AgentID: "7"})
-			a.does(t, "1000", AgentChange{Request: notReady})
+			a.does(t, "1000", Change{Request: login, AgentID: "7"})
+			a.does(t, "1000", Change{Request: notReady})
 		}, tlibpb.ErrorCode_OUT_OF_SERVICE},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, a *keeper) {
-				out := a.ask(t, Request{Holder: "r1", Duration: time.Minute, Priority: 5}, Request{Holder: "r2", Duration: time.Minute})
+				out := a.ask(t, Reservation{Holder: "r1", Duration: time.Minute, Priority: 5}, Reservation{Holder: "r2", Duration: time.Minute})
 				c.change(t, a)
 				if err := <-out[0]; codeOf(t, err) != c.code {
 					t.Errorf("the first got %v", err)
@@ -328,23 +328,23 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 
 func TestReserve_IsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		var many []Request
+		var many []Reservation
 		for i := range maxBids - 1 {
-			many = append(many, Request{Holder: fmt.Sprint(i), Duration: time.Minute})
+			many = append(many, Reservation{Holder: fmt.Sprint(i), Duration: time.Minute})
 		}
 		out := a.ask(t, many...)
 		ctx, leave := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
-		go func() { gone <- a.owner.Reserve(ctx, "1000", Request{Holder: "gone", Duration: time.Minute}) }()
+		go func() { gone <- a.agents.Reserve(ctx, "1000", Reservation{Holder: "gone", Duration: time.Minute}) }()
 		synctest.Wait()
-		if err := a.owner.Reserve(t.Context(), "1000", Request{Holder: "x", Duration: time.Minute, Priority: 9}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || !strings.Contains(err.Error(), "64") {
+		if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "x", Duration: time.Minute, Priority: 9}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || !strings.Contains(err.Error(), "64") {
 			t.Errorf("one too many got %v", err)
 		}
 		leave()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
 			t.Errorf("the one who left got %v", err)
 		}
-		out = append(out, a.ask(t, Request{Holder: "in the place of the one who left", Duration: time.Minute})...)
+		out = append(out, a.ask(t, Reservation{Holder: "in the place of the one who left", Duration: time.Minute})...)
 		for i, c := range out {
 			if err := <-c; i == 0 && err != nil {
 				t.Errorf("the first got %v", err)
@@ -352,13 +352,13 @@ func TestReserve_IsBounded(t *testing.T) {
 				t.Errorf("number %d got %v", i, err)
 			}
 		}
-		a.owner.mu.Lock()
+		a.agents.mu.Lock()
 		for i := range maxRounds {
-			a.owner.rounds[dn.Number(fmt.Sprint("x", i))] = &round{}
+			a.agents.rounds[dn.Number(fmt.Sprint("x", i))] = &round{}
 		}
-		a.owner.mu.Unlock()
+		a.agents.mu.Unlock()
 		a.table.Register("1001", dn.Registered)
-		if err := a.owner.Reserve(t.Context(), "1001", Request{Holder: "x", Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_INTERNAL_ERROR {
+		if err := a.agents.Reserve(t.Context(), "1001", Reservation{Holder: "x", Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_INTERNAL_ERROR {
 			t.Errorf("a DN too many got %v", err)
 		}
 	})
@@ -366,10 +366,10 @@ func TestReserve_IsBounded(t *testing.T) {
 
 func TestReserve_ChecksTheRequest(t *testing.T) {
 	a := newKeeper(t, "a", ownerView(t))
-	for name, r := range map[string]Request{
+	for name, r := range map[string]Reservation{
 		"no holder": {Duration: 1e9}, "too long": {Holder: "r", Duration: time.Hour + 1e6}, "negative": {Holder: "r", Duration: -1e9}, "no whole ms": {Holder: "r", Duration: 1},
 	} {
-		if err := a.owner.Reserve(t.Context(), "1000", r); codeOf(t, err) != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+		if err := a.agents.Reserve(t.Context(), "1000", r); codeOf(t, err) != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"fmt"
@@ -84,11 +84,11 @@ func (p *play) whole() bool { return len(p.cuts) == 6 }
 func (p *play) step(t *testing.T) {
 	switch i := p.r.IntN(20); {
 	case i < 9:
-		p.request(t, Request{Holder: p.any("x", "y", "z"), Duration: time.Duration(1+p.r.IntN(8)) * time.Second, AtOnce: p.r.IntN(2) == 0})
+		p.request(t, Reservation{Holder: p.any("x", "y", "z"), Duration: time.Duration(1+p.r.IntN(8)) * time.Second, AtOnce: p.r.IntN(2) == 0})
 	case i < 11:
-		p.request(t, Request{Holder: p.any("x", "y", "z")})
+		p.request(t, Reservation{Holder: p.any("x", "y", "z")})
 	case i < 14:
-		p.request(t, Request{Holder: p.any("x", "y", "z"), Duration: 5 * time.Second, AtOnce: true, InsteadOf: p.any("x", "y", "z")})
+		p.request(t, Reservation{Holder: p.any("x", "y", "z"), Duration: 5 * time.Second, AtOnce: true, InsteadOf: p.any("x", "y", "z")})
 	case i < 16:
 		wait := time.Duration(p.r.IntN(4000)) * time.Millisecond
 		p.log = append(p.log, fmt.Sprint("wait ", wait))
@@ -110,7 +110,7 @@ func (p *play) step(t *testing.T) {
 }
 
 // request makes a request at any node, and wants the answer that the ledger knows.
-func (p *play) request(t *testing.T, r Request) {
+func (p *play) request(t *testing.T, r Reservation) {
 	from := p.node()
 	before := p.held()
 	want := p.expect(from, &r, before)
@@ -129,7 +129,7 @@ func (p *play) request(t *testing.T, r Request) {
 }
 
 // expect is the answer that a request must get.
-func (p *play) expect(from dn.Node, r *Request, held bool) tlibpb.ErrorCode {
+func (p *play) expect(from dn.Node, r *Reservation, held bool) tlibpb.ErrorCode {
 	switch {
 	case !p.reaches(from):
 		return outOfReach

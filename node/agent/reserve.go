@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 const (
@@ -20,9 +21,24 @@ const (
 	maxBids, maxRounds = 64, 10_000
 )
 
+// Reservation is a request for the reservation of a DN.
+type Reservation struct {
+	// Holder is unique in the cluster, 1 to 128 bytes.
+	Holder string
+	// Duration from when it is granted, at most an hour, in whole ms; 0 cancels
+	// the holder's reservation.
+	Duration time.Duration
+	// Priority: the highest one of those that are collected wins.
+	Priority uint32
+	// AtOnce: nothing is collected, a call is on its way. A reservation of
+	// InsteadOf, who wants the call sent there, is taken over.
+	AtOnce    bool
+	InsteadOf string
+}
+
 // bid is a request that is being collected.
 type bid struct {
-	Request
+	Reservation
 	// turn decides between the caller who leaves and the one who picks.
 	turn atomic.Int32
 	// answer takes what became of it: one send, nobody waits.
@@ -38,7 +54,7 @@ const (
 
 // award is what became of a bid.
 type award struct {
-	refused *Error
+	refused *refusal.Error
 	until   time.Time
 	stored  <-chan struct{}
 	// elsewhere: refused because another node keeps the DN now.
@@ -53,20 +69,20 @@ type round struct{ bids []*bid }
 // option reservation_collect_ms, and returns nil when this one won; then the
 // reservation outlives that node's process.
 //
-// The error is an *Error or the context's: RESOURCE_SEIZED for the others, and
+// The error is an *refusal.Error or the context's: RESOURCE_SEIZED for the others, and
 // when the DN is busy or reserved, by the same holder too; OUT_OF_SERVICE when
 // it can't be routed to otherwise; IN_SAME_STATE for taking back what is not
 // reserved; INVALID_ATTRIBUTE; NOT_CONFIGURED; TIMEOUT when it may or may not
 // have been done: then taking it back is safe.
-func (o *Owner) Reserve(ctx context.Context, n dn.Number, r Request) error {
-	if _, err := o.configured(n); err != nil {
+func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) error {
+	if _, err := reg.configured(n); err != nil {
 		return err
 	}
 	if err := r.check(); err != nil {
 		return err
 	}
-	return o.atKeeper(ctx, n, keeperTimeout+o.collecting(), func() error {
-		return o.reserveHere(ctx, n, r)
+	return reg.atKeeper(ctx, n, AnswerTimeout+reg.collecting(), func() error {
+		return reg.reserveHere(ctx, n, r)
 	}, func(ctx context.Context, _ dn.Node, client tcpb.OwnerClient) error {
 		answer, err := client.Reserve(ctx, &tcpb.ReserveRequest{
 			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
@@ -79,38 +95,38 @@ func (o *Owner) Reserve(ctx context.Context, n dn.Number, r Request) error {
 	})
 }
 
-func (o *Owner) collecting() time.Duration {
-	return time.Duration(o.cfg.View().Options().GetReservationCollectMs()) * time.Millisecond
+func (reg *Registry) collecting() time.Duration {
+	return time.Duration(reg.cfg.View().Options().GetReservationCollectMs()) * time.Millisecond
 }
 
 // check is an explicit nil of error when all is well.
-func (r *Request) check() error {
+func (r *Reservation) check() error {
 	switch {
 	case r.Holder == "" || len(r.Holder) > maxHolder || !utf8.ValidString(r.Holder):
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
 	case len(r.InsteadOf) > maxHolder || !utf8.ValidString(r.InsteadOf):
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", maxHolder)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", maxHolder)
 	case r.Duration < 0 || r.Duration > maxDuration:
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
 	case r.Duration != r.Duration.Truncate(time.Millisecond):
-		return fail(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for a whole number of ms")
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for a whole number of ms")
 	}
 	return nil
 }
 
-// refusal says why no call can be sent to a DN now; nil when one can.
-func refusal(s *dn.Status, d *configpb.DN, view *fsm.View) *Error {
+// Unavailable says why no call can be sent to a DN now; nil when one can.
+func Unavailable(s *dn.Status, d *configpb.DN, view *fsm.View) *refusal.Error {
 	switch {
 	case d.GetDisabled():
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", s.Number)
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", s.Number)
 	case s.State != dn.InSrv:
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service", s.Number)
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service", s.Number)
 	case s.Reserved:
-		return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client, or for this one already", s.Number)
+		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client, or for this one already", s.Number)
 	case s.Busy:
-		return fail(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is busy", s.Number)
+		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is busy", s.Number)
 	case !s.Routable(view.LoginRequired(d)):
-		return fail(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: agent not ready", s.Number)
+		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: agent not ready", s.Number)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package session
+package agent
 
 import (
 	"context"
@@ -10,20 +10,21 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
-// ownerServer is what other nodes ask of this one. It passes nothing on.
-type ownerServer struct {
+// server is what other nodes ask of this one. It passes nothing on.
+type server struct {
 	tcpb.UnimplementedOwnerServer
-	o *Owner
+	reg *Registry
 }
 
 // Server answers the other nodes, at the cluster port. It does only what
 // concerns DNs that this node keeps; otherwise FAILED_PRECONDITION.
-func (o *Owner) Server() tcpb.OwnerServer { return ownerServer{o: o} }
+func (reg *Registry) Server() tcpb.OwnerServer { return server{reg: reg} }
 
-func (s ownerServer) SetAgent(ctx context.Context, p *tcpb.SetAgentRequest) (*tcpb.SetAgentResponse, error) {
+func (s server) SetAgent(ctx context.Context, p *tcpb.SetAgentRequest) (*tcpb.SetAgentResponse, error) {
 	n, err := dn.ParseNumber(p.GetDn())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -34,38 +35,38 @@ func (s ownerServer) SetAgent(ctx context.Context, p *tcpb.SetAgentRequest) (*tc
 		return &tcpb.SetAgentResponse{ErrorCode: code, ErrorMessage: text}, err
 	}
 	r := dn.Record{Number: n, ClaimTime: done.Version.Claim.Time, Seq: done.Version.Seq, Agent: done.Agent}
-	if own, ok := s.o.table.Own(n); ok && own.ClaimTime == r.ClaimTime {
+	if own, ok := s.reg.table.Own(n); ok && own.ClaimTime == r.ClaimTime {
 		r.State, r.Reason, r.Since = own.State, own.Reason, own.Since
 	}
 	return &tcpb.SetAgentResponse{Record: tcontroller.ToProto(&r)}, nil
 }
 
-func (s ownerServer) setAgent(ctx context.Context, n dn.Number, c AgentChange) (Done, error) {
-	if _, err := s.o.configured(n); err != nil {
+func (s server) setAgent(ctx context.Context, n dn.Number, c Change) (Done, error) {
+	if _, err := s.reg.configured(n); err != nil {
 		return Done{}, err
 	}
 	c, wrong := c.checked()
 	if wrong != nil {
 		return Done{}, wrong
 	}
-	return s.o.setHere(ctx, n, c)
+	return s.reg.setHere(ctx, n, c)
 }
 
 // changeOf keeps what exceeds a limit beyond it.
-func changeOf(p *tcpb.SetAgentRequest) AgentChange {
-	c := AgentChange{Request: p.GetRequest(), AgentID: p.GetAgentId(), Mode: dn.WorkMode(min(p.GetWorkMode(), 0xff))}
+func changeOf(p *tcpb.SetAgentRequest) Change {
+	c := Change{Request: p.GetRequest(), AgentID: p.GetAgentId(), Mode: dn.WorkMode(min(p.GetWorkMode(), 0xff))}
 	for _, r := range p.GetReasons()[:min(len(p.GetReasons()), dn.MaxReasons+1)] {
 		c.Reasons = append(c.Reasons, dn.KeyValue{Key: r.GetKey(), Value: r.GetValue()})
 	}
 	return c
 }
 
-func (s ownerServer) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb.ReserveResponse, error) {
+func (s server) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb.ReserveResponse, error) {
 	n, err := dn.ParseNumber(p.GetDn())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	err = s.reserve(ctx, n, Request{
+	err = s.reserve(ctx, n, Reservation{
 		Holder: p.GetHolder(), Duration: time.Duration(p.GetDurationMs()) * time.Millisecond, Priority: p.GetPriority(),
 		AtOnce: p.GetAtOnce(), InsteadOf: p.GetInsteadOf(),
 	})
@@ -73,19 +74,19 @@ func (s ownerServer) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb
 	return &tcpb.ReserveResponse{ErrorCode: code, ErrorMessage: text}, err
 }
 
-func (s ownerServer) reserve(ctx context.Context, n dn.Number, r Request) error {
-	if _, err := s.o.configured(n); err != nil {
+func (s server) reserve(ctx context.Context, n dn.Number, r Reservation) error {
+	if _, err := s.reg.configured(n); err != nil {
 		return err
 	}
 	if err := r.check(); err != nil {
 		return err
 	}
-	return s.o.reserveHere(ctx, n, r)
+	return s.reg.reserveHere(ctx, n, r)
 }
 
 // outcome maps what went wrong to the answer, or to a gRPC status.
 func outcome(n dn.Number, err error) (code uint32, text string, _ error) {
-	var answer *Error
+	var answer *refusal.Error
 	switch {
 	case err == nil:
 		return 0, "", nil

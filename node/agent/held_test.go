@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// TestHeld_ReservationsEndInEveryWay: by their time, by who has them, and by who
+// went away before the answer.
+func TestHeld_ReservationsEndInEveryWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeper(t, "a", ownerView(t))
+		k.table.Register("1000", dn.Registered)
+		for range 3 {
+			if err := k.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: time.Minute}); err != nil {
+				t.Fatal(err)
+			}
+			if k.agents.Held()["reservations"] != 1 {
+				t.Error(k.agents.Held())
+			}
+			<-time.After(61 * time.Second)
+			leftover.AtOnce(t, k.agents)
+			if err := k.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+			if err := k.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2"}); err != nil {
+				t.Fatal(err)
+			}
+			leftover.AtOnce(t, k.agents)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			if err := k.agents.Reserve(ctx, "1000", Reservation{Holder: "r3", Duration: time.Hour}); err == nil {
+				t.Error("the answer came at once")
+			}
+			cancel()
+			leftover.None(t, time.Second, k.agents)
+		}
+	})
+}
+
+// TestHeld_BusyIsCountedDown: calls come and go, at DNs that are kept here or not.
+func TestHeld_BusyIsCountedDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeper(t, "a", ownerView(t))
+		k.table.Register("1000", dn.Registered)
+		for range 3 {
+			for _, n := range []dn.Number{"1000", "1001"} {
+				k.agents.Busy(n, true)
+				k.agents.Busy(n, true)
+				k.agents.Busy(n, false)
+				k.agents.Busy(n, false)
+			}
+			leftover.None(t, time.Second, k.agents)
+		}
+	})
+}

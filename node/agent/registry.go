@@ -1,0 +1,121 @@
+// Package agent is the agents at the DNs that this node keeps, and who reserved
+// them: login, ready and not ready, busy, reservations, and the store that
+// brings them over a restart. It writes them into the table's records and passes
+// what concerns another node's DN on to that node. It is neither a client's
+// session nor the routing of a call, which both ask the Registry.
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
+)
+
+// Config of a Registry. All but Log must be set.
+type Config struct {
+	Table *dn.Table
+	View  func() *fsm.View
+	// Dial returns a connection to another node's cluster port, at once.
+	Dial func(dn.Node) (grpc.ClientConnInterface, error)
+	// Dir of the agent store; it is made when missing.
+	Dir string
+	// Log; nil discards.
+	Log *slog.Logger
+}
+
+// Registry keeps the agents and reservations of the DNs that this node keeps.
+// The node that keeps a DN, its owner or the last one while it is out of
+// service, is the only one that writes them; a request made elsewhere is passed
+// on to it. Its methods may be called by many goroutines at once; none waits
+// under a lock.
+//
+// The same agent may be logged in at several DNs: each has its own keeper, and
+// no node could forbid it during a cut.
+type Registry struct {
+	cfg   Config
+	table *dn.Table
+	log   *slog.Logger
+	store *store
+
+	mu     sync.Mutex
+	rounds map[dn.Number]*round
+	agenda agenda
+	// stopped: nobody keeps the agenda any more.
+	stopped bool
+	// changed wakes the one that keeps the agenda.
+	changed chan struct{}
+
+	busyMu sync.Mutex
+	busy   map[dn.Number]int      // calls at the DNs that are kept here
+	unsaid map[dn.Number]struct{} // those whose calls have changed since the table was told
+	called chan struct{}          // wakes the one that tells it
+}
+
+// Open opens the agent store. A damaged one is set aside, with a line in
+// the log, and one that can't be written now is written later: the only errors
+// are a Config without a field and ErrInUse.
+func Open(cfg Config) (*Registry, error) {
+	if cfg.Table == nil || cfg.View == nil || cfg.Dial == nil || cfg.Dir == "" {
+		return nil, errors.New("agent: a registry needs Table, View, Dial and Dir")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	store, err := openStore(cfg.Dir, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &Registry{
+		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store,
+		rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: make(chan struct{}, 1),
+		busy: map[dn.Number]int{}, unsaid: map[dn.Number]struct{}{}, called: make(chan struct{}, 1),
+	}, nil
+}
+
+// Run does what requests wait for: it stores agents, also those that came
+// along with a move, decides about reservations and ends them. It returns the
+// context's error.
+func (reg *Registry) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return reg.store.run(ctx) })
+	g.Go(func() error { return reg.follow(ctx) })
+	g.Go(func() error { return reg.keepAgenda(ctx) })
+	g.Go(func() error { return reg.sayBusy(ctx) })
+	return g.Wait()
+}
+
+// Close writes what is not written yet and closes the store, after Run.
+func (reg *Registry) Close() error { return reg.store.close() }
+
+// Failing returns why agents can't be stored at present, nil when they can.
+func (reg *Registry) Failing() error { return reg.store.failing() }
+
+// configured returns the DN when it can have an agent.
+func (reg *Registry) configured(n dn.Number) (*configpb.DN, *refusal.Error) {
+	d := reg.cfg.View().DN(string(n))
+	switch {
+	case d == nil:
+		return nil, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", n)
+	case d.GetKind() != configpb.DNKind_DN_KIND_SIP && d.GetKind() != configpb.DNKind_DN_KIND_PSTN:
+		return nil, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is of another kind than sip and pstn: no agent works there", n)
+	}
+	return d, nil
+}
+
+// name of a node for people.
+func (reg *Registry) name(id dn.Node) string {
+	if name := reg.cfg.View().Node(string(id)).GetName(); name != "" {
+		return name
+	}
+	return string(id)
+}
