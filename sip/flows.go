@@ -2,8 +2,10 @@ package sip
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -109,11 +111,13 @@ func (f *flows) attach(k flowKey, n dn.Number) bool {
 	return true
 }
 
-// registered tells whether anybody registered over the flow.
+// registered tells whether a DN that registered over the flow still has a
+// binding there.
 func (f *flows) registered(fl *flow) bool {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(fl.numbers) > 0
+	numbers := slices.Collect(maps.Keys(fl.numbers))
+	f.mu.Unlock()
+	return slices.ContainsFunc(numbers, func(n dn.Number) bool { return fl.l.bound(fl.key(), n) })
 }
 
 func (f *flows) get(k flowKey) *flow {

@@ -205,27 +205,30 @@ func (s *site) openLine() {
 
 // owners tells each node what the other ones own.
 func (s *site) owners() {
-	tell := func(w *world, from dn.Node, heard bool, numbers ...dn.Number) {
-		c, err := w.table.Sync(from, 1, false)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer c.Close()
-		for _, n := range numbers {
-			if _, err := c.Apply([]dn.Record{{Number: n, ClaimTime: 1, Seq: 1, State: dn.InSrv, Reason: dn.Registered, Since: 1}}, 0); err != nil {
-				s.t.Fatal(err)
-			}
-		}
-		if err := c.Synced(1); err != nil {
-			s.t.Fatal(err)
-		}
-		w.table.SetHeard(from, heard)
-	}
-	tell(s.n1, "n2", true, "1003")
-	tell(s.n2, "n1", true, "1001", "1002", "1004", "1005", "1006", "1007")
-	tell(s.n1, "n3", true, "1012")
+	s.n1.knows("n2", "1003")
+	s.n2.knows("n1", "1001", "1002", "1004", "1005", "1006", "1007")
+	s.n1.knows("n3", "1012")
 	s.n1.table.SetHeard("n3", false)
-	tell(s.n1, "n9", true, "1013")
+	s.n1.knows("n9", "1013")
+}
+
+// knows tells a node which DNs another one owns.
+func (w *world) knows(owner dn.Node, numbers ...dn.Number) {
+	w.t.Helper()
+	c, err := w.table.Sync(owner, 1, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer c.Close()
+	for _, n := range numbers {
+		if _, err := c.Apply([]dn.Record{{Number: n, ClaimTime: 1, Seq: 1, State: dn.InSrv, Reason: dn.Registered, Since: 1}}, 0); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := c.Synced(1); err != nil {
+		w.t.Fatal(err)
+	}
+	w.table.SetHeard(owner, true)
 }
 
 // settle waits until all that was sent was served, twice along the longest way.

@@ -5,7 +5,7 @@ package sip
 // kept of bounded size for later, are none of it.
 func (s *Server) Held() map[string]int {
 	held := map[string]int{
-		"sip_connections": s.flows.len(), "sip_handshakes": s.shakingHands(), "sip_unanswered": s.flows.unanswered(), "sip_pings_open": s.pings.unanswered(),
+		"sip_connections": s.flows.len(), "sip_handshakes": s.shakingHands(), "sip_unanswered": s.flows.unanswered(), "sip_relays": s.flows.relayed(), "sip_pings_open": s.pings.unanswered(),
 	}
 	if s.udp != nil {
 		held["sip_datagrams_held"] = s.udp.mail.waiting()
@@ -35,6 +35,14 @@ func (h *handshakes) len() int {
 func (f *flows) unanswered() (n int) {
 	for _, fl := range f.all() {
 		n += fl.pending.len()
+	}
+	return n
+}
+
+// relayed are the requests of all connections that the phones have to answer.
+func (f *flows) relayed() (n int) {
+	for _, fl := range f.all() {
+		n += fl.relays.len()
 	}
 	return n
 }

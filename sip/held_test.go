@@ -123,8 +123,15 @@ var endings = map[string]func(e *ending){
 		defer e.to.Mute(false)
 		e.await(e.place(e.from, "1002"), 408)
 	},
-	"not registered": func(e *ending) { e.await(e.place(e.from, "1003"), 480) },
-	"unknown":        func(e *ending) { e.await(e.place(e.from, "4711"), 404) },
+	"a MESSAGE is answered":   errand("MESSAGE", 200),
+	"a MESSAGE is refused":    errand("MESSAGE", 486),
+	"a MESSAGE has no answer": errand("MESSAGE", 0),
+	"a REFER is answered":     errand("REFER", 202),
+	"a REFER has no answer":   errand("REFER", 0),
+	"a SUBSCRIBE is answered": errand("SUBSCRIBE", 200),
+	"a SUBSCRIBE is refused":  errand("SUBSCRIBE", 489),
+	"not registered":          func(e *ending) { e.await(e.place(e.from, "1003"), 480) },
+	"unknown":                 func(e *ending) { e.await(e.place(e.from, "4711"), 404) },
 	"a re-INVITE that is refused": func(e *ending) {
 		out, in := e.up(e.from, e.to, "1002")
 		e.to.Mute(true)
@@ -228,6 +235,9 @@ var broken = [2]map[string]func(e *ending){
 			synctest.Wait()
 			e.do(out, "BYE", 480)
 		},
+		"the called one's connection ends before it answers an INFO":     cutOff("INFO"),
+		"the called one's connection ends before it answers a re-INVITE": cutOff("INVITE"),
+		"the called one's connection ends before it answers a BYE":       cutOff("BYE"),
 		"the called one's connection ends before it rings": func(e *ending) {
 			e.to.Mute(true)
 			out := e.place(e.from, "1002")
@@ -245,6 +255,40 @@ func refused(code int) func(e *ending) {
 		e.await(out, 180)
 		e.ok(in.Refuse(code, "No"))
 		e.await(out, code)
+	}
+}
+
+// errand is a request outside of calls that is answered with the code; with 0
+// it is not answered.
+func errand(method string, code int) func(e *ending) {
+	return func(e *ending) {
+		e.to.OnRequest(func(m *siptest.Message) bool { return e.to.Respond(m, code, "So", "x") == nil })
+		e.to.Mute(code == 0)
+		defer e.to.Mute(false)
+		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
+		defer cancel()
+		res, err := e.from.Do(ctx, siptest.Request{Method: method, URI: uriTo("1002"), To: "<" + uriTo("1002") + ">"})
+		if code == 0 && err == nil || code != 0 && (err != nil || res.Code != code) {
+			e.t.Error(method, code, res, err)
+		}
+	}
+}
+
+// cutOff is a request within a call over a connection that ends before it is
+// answered: its sender hears so at once.
+func cutOff(method string) func(e *ending) {
+	return func(e *ending) {
+		out, _ := e.up(e.from, e.to, "1002")
+		e.to.Mute(true)
+		began := time.Now()
+		time.AfterFunc(time.Second, e.to.Close)
+		e.do(out, method, 480)
+		if late := time.Since(began) - time.Second; late > time.Second {
+			e.t.Errorf("%s: told %v after the end of the connection", method, late)
+		}
+		if method != "BYE" {
+			e.do(out, "BYE", 480)
+		}
 	}
 }
 
@@ -291,7 +335,9 @@ func (e *ending) breakConnections(from, to string) {
 
 // newEnding opens two nodes on a network in memory; with nodes 1 both phones are
 // at the first.
-func newEnding(t *testing.T, nodes int) *ending {
+func newEnding(t *testing.T, nodes int) *ending { return newEndingOf(t, nodes, nil) }
+
+func newEndingOf(t *testing.T, nodes int, change func(*Config)) *ending {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 	t.Cleanup(cancel)
@@ -301,11 +347,16 @@ func newEnding(t *testing.T, nodes int) *ending {
 		opened++
 		addr := fmt.Sprintf("192.0.2.%d:5060", opened)
 		c.Network, c.UDP, c.TCP, c.MaxCalls = network, addr, addr, places
+		if change != nil {
+			change(c)
+		}
 	})
 	e.home = e.n2
 	if nodes == 1 {
 		e.home = e.n1
 		e.n1.remote.Clear()
+	} else {
+		e.n1.knows("n2", "1002")
 	}
 	for _, w := range []*world{e.n1, e.n2} {
 		w.put(phoneDN("1003")) // never registered

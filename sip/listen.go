@@ -58,7 +58,7 @@ func (s *Server) listenOne(t location.Transport, addr string, shake func(net.Con
 		l = newHandshakes(l, shake, s.log)
 	}
 	s.tcp = append(s.tcp, &listener{Listener: l, transport: t, gate: s.gate, flows: s.flows,
-		slow: wholeMessage, stuck: stuckWrite, ended: s.registrar.flowEnded, log: s.log})
+		slow: wholeMessage, stuck: stuckWrite, ended: s.registrar.flowEnded, bound: s.registrar.bound, log: s.log})
 	return nil
 }
 

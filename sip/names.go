@@ -20,6 +20,10 @@ type resolved struct {
 	at   time.Time
 }
 
+// maxNames bounds the names that are remembered: more than there are nodes and
+// gateways, whose addresses change.
+const maxNames = 4096
+
 // lookUpTime is how long a name may take that nobody asked for before.
 const lookUpTime = time.Second
 
@@ -50,8 +54,23 @@ func (n *names) find(ctx context.Context, address string) (netip.AddrPort, error
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.known[address] = resolved{addr, time.Now()}
+	n.keep(address, addr)
 	return addr, nil
+}
+
+// keep remembers an address, and forgets the one that was not asked for for the
+// longest time when there are too many. The caller holds mu.
+func (n *names) keep(address string, addr netip.AddrPort) {
+	if _, ok := n.known[address]; !ok && len(n.known) >= maxNames {
+		oldest := ""
+		for name, k := range n.known {
+			if oldest == "" || k.at.Before(n.known[oldest].at) {
+				oldest = name
+			}
+		}
+		delete(n.known, oldest)
+	}
+	n.known[address] = resolved{addr, time.Now()}
 }
 
 var errNoAddress = errors.New("sip: the name has no address")

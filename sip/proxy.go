@@ -129,7 +129,7 @@ func (sh *shard) endCalls() {
 		case *Call:
 			x.stop()
 		case *relay:
-			x.timerC.Stop()
+			x.settled()
 		}
 	}
 }

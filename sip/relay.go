@@ -17,6 +17,7 @@ type relay struct {
 	srv    *transaction.Server
 	client *transaction.Client
 	timerC transaction.Alarm // INVITE only
+	flow   *flow             // over which it waits for an answer; nil for datagrams
 	// straight and turned name the dialog that a BYE ends.
 	straight, turned dialogKey
 }
@@ -67,6 +68,10 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 	branch := p.branch(mark)
 	var err error
 	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, r, to, branch), x.on)
+	if err == nil && !x.over(to) {
+		x.client.Terminate()
+		err = errNoFlow
+	}
 	if err != nil {
 		x.fail(480, "The other party's connection is gone")
 		return
@@ -211,7 +216,7 @@ func (x *relay) on(res *message.Message, err error) {
 
 // final notes what an answer means for the dialog.
 func (x *relay) final(res *message.Message) {
-	x.timerC.Stop()
+	x.settled()
 	switch {
 	case x.method == methodBye:
 		x.hungUp()
@@ -229,7 +234,7 @@ func (x *relay) hungUp() {
 // fail answers when nothing came back. Other than INVITE the sender finds out
 // by itself: a 408 would come too late (RFC 4320 §4.2).
 func (x *relay) fail(code int, reason string) {
-	x.timerC.Stop()
+	x.settled()
 	if x.method == methodBye {
 		x.hungUp()
 	}

@@ -23,7 +23,7 @@ type pipes struct {
 
 func newPipes() *pipes {
 	p := &pipes{ended: make(chan dn.Number, 1)}
-	p.l = &listener{flows: newFlows(10), gate: &gate{stats: &counters{}, seed: maphash.MakeSeed()}, slow: wholeMessage, stuck: stuckWrite,
+	p.l = &listener{bound: func(flowKey, dn.Number) bool { return true }, flows: newFlows(10), gate: &gate{stats: &counters{}, seed: maphash.MakeSeed()}, slow: wholeMessage, stuck: stuckWrite,
 		ended: func(_ flowKey, n dn.Number) { p.ended <- n }}
 	return p
 }

@@ -43,6 +43,8 @@ type listener struct {
 	// stuck is how long a write may block.
 	stuck time.Duration
 	ended func(key flowKey, n dn.Number)
+	// bound tells whether a DN has a binding that came over a connection.
+	bound func(key flowKey, n dn.Number) bool
 	log   *slog.Logger
 }
 
@@ -92,6 +94,7 @@ type flow struct {
 	outbox  outbox
 	closed  chan struct{} // by Close
 	kept    atomic.Bool   // it may be silent
+	relays  relays
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -333,6 +336,7 @@ func (f *flow) Close() error {
 		for _, n := range f.l.flows.remove(f) {
 			f.l.ended(f.key(), n)
 		}
+		f.relays.end()
 	})
 	return err
 }

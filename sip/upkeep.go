@@ -60,9 +60,18 @@ func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Bind
 
 // flowEnded drops the bindings of a DN that came over a connection.
 func (g *registrar) flowEnded(k flowKey, n dn.Number) {
-	g.drop(n, dn.Expired, func(b *location.Binding) bool {
-		return b.Transport.Connected() && b.Transport == k.transport && b.Source == k.peer
-	})
+	g.drop(n, dn.Expired, k.carries)
+}
+
+// bound tells whether a DN has a binding that came over a connection.
+func (g *registrar) bound(k flowKey, n dn.Number) bool {
+	e := g.store.Get(n)
+	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return k.carries(&b) })
+}
+
+// carries tells whether a binding came over the connection.
+func (k flowKey) carries(b *location.Binding) bool {
+	return b.Transport.Connected() && b.Transport == k.transport && b.Source == k.peer
 }
 
 // expire ends bindings whose lifetime is over, and all while the node is draining.

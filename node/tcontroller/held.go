@@ -7,9 +7,9 @@ func (s *Server) Held() map[string]int {
 	return map[string]int{"link_followers": len(s.links.of)}
 }
 
-// Held counts the peers that are followed.
+// Held counts the peers that are followed, and those that gossip told of.
 func (m *Mesh) Held() map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return map[string]int{"link_peers": len(m.followers)}
+	return map[string]int{"link_peers": len(m.followers), "link_gossip": len(m.gossip)}
 }

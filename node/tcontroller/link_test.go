@@ -321,3 +321,20 @@ func (s *switchable) set(off bool) {
 		}
 	}
 }
+
+// TestMesh_GossipIsKeptOfPeersOnly: what it says of one that is to come is
+// remembered, and nothing of one that was removed and went.
+func TestMesh_GossipIsKeptOfPeersOnly(t *testing.T) {
+	m := NewMesh(Config{Log: slog.New(slog.DiscardHandler)})
+	m.SetPeers([]Peer{{ID: "b"}})
+	m.Gossip("b", false, 1, "")
+	m.Gossip("c", true, 1, "192.0.2.1:7")
+	if n := m.Held()["link_gossip"]; n != 2 {
+		t.Errorf("gossip of %d nodes is kept, want 2", n)
+	}
+	m.SetPeers(nil)
+	for _, id := range []dn.Node{"b", "c", "d"} {
+		m.Gossip(id, false, 1, "")
+	}
+	leftover.AtOnce(t, m)
+}

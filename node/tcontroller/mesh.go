@@ -83,6 +83,9 @@ func (m *Mesh) Gossip(id dn.Node, alive bool, incarnation uint64, addr string) {
 	m.mu.Lock()
 	g := gossip{dead: !alive, incarnation: incarnation, addr: addr}
 	m.gossip[id] = g
+	if g.dead && !slices.ContainsFunc(m.peers, func(p Peer) bool { return p.ID == id }) {
+		delete(m.gossip, id) // it was removed: nobody asks any more
+	}
 	f := m.followers[id]
 	m.mu.Unlock()
 	if f != nil {

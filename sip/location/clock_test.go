@@ -141,12 +141,52 @@ func TestStore_RefreshesDoNotGrowTheWheel(t *testing.T) {
 	for i := range 10_000 {
 		s.Put(entry("2001", int64(i), time.Now().Add(time.Hour+time.Duration(i)*time.Second)))
 	}
-	n := 0
+	if n := s.places(); n != 1 {
+		t.Errorf("%d places on the wheel for one DN", n)
+	}
+}
+
+// places are those on the wheel.
+func (s *Store) places() (n int) {
 	for _, b := range s.wheel.buckets {
 		n += len(b)
 	}
-	if n != 1 {
-		t.Errorf("%d places on the wheel for one DN", n)
+	return n
+}
+
+// TestStore_WhoComesBackFindsItsPlace: ends and returns do not grow the wheel,
+// and the last registration is found when it ends.
+func TestStore_WhoComesBackFindsItsPlace(t *testing.T) {
+	for name, leave := range map[string]func(s *Store){
+		"un-REGISTER": func(s *Store) { s.Put(&Entry{Record: entry("2001", 1, time.Time{}).Record}) },
+		"withdrawn":   func(s *Store) { s.Delete("2001") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := openAt(t, t.TempDir(), testBoot)
+				defer s.crash()
+				hour := time.Now().Add(time.Hour)
+				for range 1000 {
+					s.Put(entry("2001", 1, hour))
+					leave(s)
+				}
+				if n := s.places(); n != 1 {
+					t.Errorf("%d places on the wheel for one DN", n)
+				}
+				if due := s.Due(hour); len(due) != 0 {
+					t.Errorf("due %v", due)
+				}
+				if n := s.places(); n != 0 {
+					t.Errorf("%d places of one that is not there", n)
+				}
+				s.Put(entry("2001", 1, hour)) // in the second that was looked at
+				leave(s)
+				s.Put(entry("2001", 1, hour))
+				if due := s.Due(hour); len(due) != 1 {
+					t.Errorf("due %v", due)
+				}
+			})
+		})
 	}
 }
 

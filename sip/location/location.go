@@ -174,7 +174,7 @@ func (s *Store) Delete(n dn.Number) {
 	if sl == nil || sl.gone {
 		return
 	}
-	sl.blob, sl.gone, sl.due = encodeGone(n), true, 0
+	sl.blob, sl.gone = encodeGone(n), true
 	s.slots[blobNumber(sl.blob)] = sl
 	s.live--
 	s.enqueue(sl)

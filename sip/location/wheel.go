@@ -8,8 +8,9 @@ import (
 
 // wheel holds the slots by the second in which their first binding ends,
 // counted from the store's start. A refresh moves nothing: the slot stays where
-// it is and is looked at again when its second comes. So a slot lies in one
-// bucket, or in a few when its lifetime was shortened.
+// it is and is looked at again when its second comes, and so does an end: who
+// comes back finds its place. So a slot lies in one bucket, or in a few when its
+// lifetime was shortened.
 type wheel struct {
 	buckets map[uint32][]*slot
 	next    uint32 // all buckets before it were emptied
@@ -23,7 +24,6 @@ func (s *Store) bucket(end time.Time) uint32 {
 // schedule puts sl where Due finds it; the caller holds mu.
 func (s *Store) schedule(sl *slot, end time.Time) {
 	if end.IsZero() {
-		sl.due = 0
 		return
 	}
 	sec := max(s.bucket(end), s.wheel.next)
@@ -74,10 +74,12 @@ func (s *Store) sift(slots []*slot, sec uint32, now time.Time, due []dn.Number) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sl := range slots {
-		if sl.gone || sl.due != sec {
+		if sl.due != sec {
 			continue
 		}
-		sl.due = 0
+		if sl.due = 0; sl.gone {
+			continue
+		}
 		e := s.decode(sl.blob)
 		switch end := e.earliest(); {
 		case end.IsZero():

@@ -1,0 +1,143 @@
+package sip
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// TestHeld_AConnectionWithoutRegistrationEndsWhenIdle: that of a phone that took
+// its registration back, or whose registration ended, like that of one that
+// never had any; one that is registered stays.
+func TestHeld_AConnectionWithoutRegistrationEndsWhenIdle(t *testing.T) {
+	for name, c := range map[string]struct {
+		register time.Duration
+		leave    func(ctx context.Context, u *siptest.UA) (*siptest.Response, error)
+		stays    bool
+	}{
+		"registered":      {time.Hour, nil, true},
+		"un-registered":   {time.Hour, func(ctx context.Context, u *siptest.UA) (*siptest.Response, error) { return u.Unregister(ctx) }, false},
+		"all taken back":  {time.Hour, func(ctx context.Context, u *siptest.UA) (*siptest.Response, error) { return u.UnregisterAll(ctx) }, false},
+		"its time is out": {time.Minute, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnding(t, 1)
+				u := e.n1.stranger("tcp", "1001")
+				if res, err := u.Register(e.ctx, c.register); err != nil || res.Code != 200 {
+					t.Fatal(res, err)
+				}
+				if c.leave != nil {
+					if res, err := c.leave(e.ctx, u); err != nil || res.Code != 200 {
+						t.Fatal(res, err)
+					}
+				}
+				<-time.After(2*idleFlow - time.Minute)
+				synctest.Wait()
+				if n := e.n1.server.Held()["sip_connections"]; n == 1 != c.stays {
+					t.Errorf("%d connections", n)
+				}
+			})
+		})
+	}
+}
+
+// TestHeld_NamesAreBounded, and those that are asked for stay.
+func TestHeld_NamesAreBounded(t *testing.T) {
+	n := &names{known: map[string]resolved{}}
+	addr := netip.MustParseAddrPort("192.0.2.1:5060")
+	for i := range maxNames + 100 {
+		n.keep(fmt.Sprintf("gateway-%d.example:5060", i), addr)
+		n.keep("gateway-0.example:5060", addr)
+	}
+	if got, ok := n.get("gateway-0.example:5060"); len(n.known) != maxNames || !ok || got != addr {
+		t.Errorf("%d names are known; the one that is used: %v", len(n.known), ok)
+	}
+}
+
+// TestHeld_ConnectionsGiveTheirPlacesBack: those that end by themselves, and
+// those that end because they are silent.
+func TestHeld_ConnectionsGiveTheirPlacesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndingOf(t, 1, func(c *Config) { c.MaxConnections = places })
+		for round := range 3 {
+			var there []*siptest.UA
+			for range places {
+				u := e.n1.stranger("tcp", "1001")
+				if res, err := u.Options(e.ctx); err != nil || res.Code != 200 {
+					t.Fatal(round, res, err)
+				}
+				there = append(there, u)
+			}
+			one := e.n1.stranger("tcp", "1001")
+			if res, err := one.Options(e.ctx); err == nil {
+				t.Errorf("one more connection than there may be: %d", res.Code)
+			}
+			if round == 1 {
+				<-time.After(idleFlow)
+			} else {
+				for _, u := range there {
+					u.Close()
+				}
+			}
+			leftover.None(t, time.Minute, e.n1.server)
+		}
+	})
+}
+
+// TestHeld_AnsweredRequestsMakeRoom: a connection may ask as often as it likes,
+// one request after the other.
+func TestHeld_AnsweredRequestsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 1)
+		u := e.n1.stranger("tcp", "1001")
+		began := time.Now()
+		for i := range 3 * maxUnanswered {
+			if res, err := u.Options(e.ctx); err != nil || res.Code != 200 {
+				t.Fatal(i, res, err)
+			}
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the answers took %v", d)
+		}
+		synctest.Wait() // the answer comes before it is noted
+		if n := e.n1.server.Held()["sip_unanswered"]; n != 0 {
+			t.Errorf("%d are unanswered", n)
+		}
+	})
+}
+
+// TestHeld_WhatWasPostedMakesRoom: a phone that reads gets more than may wait
+// for it at a time.
+func TestHeld_WhatWasPostedMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		f, phone := p.open(t, "192.0.2.1:5060", "1001")
+		defer f.Close()
+		part, buf := make([]byte, maxPosted/4), make([]byte, maxPosted)
+		for i := range 20 {
+			for range 3 {
+				if err := f.post(part); err != nil {
+					t.Fatal(i, err)
+				}
+			}
+			for got := 0; got < 3*len(part); {
+				n, err := phone.Read(buf)
+				if err != nil {
+					t.Fatal(i, err)
+				}
+				got += n
+			}
+			synctest.Wait()
+			if f.outbox.bytes != 0 || f.outbox.active {
+				t.Fatalf("round %d: %d bytes wait", i, f.outbox.bytes)
+			}
+		}
+	})
+}
