@@ -97,7 +97,7 @@ func serveGRPC(ctx context.Context, s *grpc.Server, ln net.Listener) error {
 	if !stop() {
 		<-stopped
 	}
-	if errors.Is(err, grpc.ErrServerStopped) {
+	if errors.Is(err, grpc.ErrServerStopped) || ctx.Err() != nil { // its listener may have closed first
 		return ctx.Err()
 	}
 	return err

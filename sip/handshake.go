@@ -31,6 +31,7 @@ type handshakes struct {
 	begin sync.Once
 	ready chan net.Conn
 	done  chan struct{} // by Close
+	all   sync.WaitGroup
 
 	mu      sync.Mutex
 	closed  bool
@@ -43,12 +44,20 @@ func newHandshakes(l net.Listener, shake func(net.Conn) (net.Conn, error), log *
 
 // Accept implements net.Listener.
 func (h *handshakes) Accept() (net.Conn, error) {
-	h.begin.Do(func() { go h.run() })
+	h.begin.Do(h.start)
 	select {
 	case c := <-h.ready:
 		return c, nil
 	case <-h.done:
 		return nil, net.ErrClosed
+	}
+}
+
+func (h *handshakes) start() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.all.Go(h.run)
 	}
 }
 
@@ -59,7 +68,7 @@ func (h *handshakes) run() {
 			return
 		}
 		if e := h.enter(c); e != nil {
-			go h.serve(e, c)
+			h.all.Go(func() { h.serve(e, c) })
 		}
 	}
 }
@@ -117,8 +126,10 @@ func (h *handshakes) serve(e *list.Element, raw net.Conn) {
 	}
 }
 
-// Close implements net.Listener. It ends the handshakes that are on their way.
+// Close implements net.Listener. It ends the handshakes that are on their way,
+// and returns when they have ended.
 func (h *handshakes) Close() error {
+	defer h.all.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
