@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/sipcluster/sipcluster/node/dn"
-	"github.com/sipcluster/sipcluster/node/session"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip"
 )
 
@@ -23,19 +23,19 @@ type arrival struct {
 	last sip.Outcome
 }
 
-// Called implements session.Call.
+// Called implements invite.Call.
 func (a *arrival) Called() string { return a.in.Called() }
 
-// Origin implements session.Call.
-func (a *arrival) Origin() session.Origin {
+// Origin implements invite.Call.
+func (a *arrival) Origin() invite.Origin {
 	o := a.in.Origin()
-	return session.Origin{DN: o.DN, Trunk: o.Kind == sip.FromTrunk, Number: o.Number}
+	return invite.Origin{DN: o.DN, Trunk: o.Kind == sip.FromTrunk, Number: o.Number}
 }
 
-// Ring implements session.Call.
+// Ring implements invite.Call.
 func (a *arrival) Ring() { a.in.Ring() }
 
-// Reject implements session.Call.
+// Reject implements invite.Call.
 func (a *arrival) Reject(code int, reason string) {
 	if a.last.Code == code && !a.last.Answered {
 		a.in.Pass(a.last)
@@ -44,14 +44,14 @@ func (a *arrival) Reject(code int, reason string) {
 	a.in.Reject(code, reason)
 }
 
-// GaveUp implements session.Call.
+// GaveUp implements invite.Call.
 func (a *arrival) GaveUp() bool { return a.in.GaveUp() }
 
-// Go implements session.Call.
+// Go implements invite.Call.
 func (a *arrival) Go(f func(context.Context)) { a.in.Go(f) }
 
-// Send implements session.Call.
-func (a *arrival) Send(t session.Target, progress func(code int), done func(session.Outcome)) session.Stopper {
+// Send implements invite.Call.
+func (a *arrival) Send(t invite.Target, progress func(code int), done func(invite.Outcome)) invite.Stopper {
 	target := sip.Target{Deliver: t.Deliver, NoAnswer: t.NoAnswer}
 	switch {
 	case t.NodeAddr != "":
@@ -61,7 +61,7 @@ func (a *arrival) Send(t session.Target, progress func(code int), done func(sess
 	}
 	return a.in.Send(target, func(p sip.Progress) { progress(p.Code) }, func(o sip.Outcome) {
 		a.last = o
-		out := session.Outcome{Answered: o.Answered, Code: o.Code, Reason: o.Reason, Retry: o.Retry}
+		out := invite.Outcome{Answered: o.Answered, Code: o.Code, Reason: o.Reason, Retry: o.Retry}
 		if o.Dialog != nil {
 			out.Over = func(then func()) { o.Dialog.Then(func(sip.Side) { then() }) }
 		}

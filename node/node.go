@@ -25,6 +25,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip"
@@ -49,7 +50,7 @@ type Node struct {
 	sip     *sip.Server
 	agents  *agent.Registry
 	control *session.Controller
-	routing *session.Routing
+	routing *routing.Engine
 	peers   *peers
 	clients [2]*clientPort // TCport, default port
 	http    net.Listener
@@ -156,8 +157,8 @@ func (n *Node) bindPorts() (err error) {
 	return n.openSessions()
 }
 
-// openSessions makes the Session Controller. The registrar has put back its DNs
-// by now; their agents follow.
+// openSessions makes the agents, the routing and the Session Controller. The
+// registrar has put back its DNs by now; their agents follow.
 func (n *Node) openSessions() (err error) {
 	n.peers = newPeers(n.machine.View, n.dialGRPC)
 	n.onClose(n.peers.close)
@@ -169,11 +170,15 @@ func (n *Node) openSessions() (err error) {
 	}
 	n.onClose(n.agents.Close)
 	n.agents.Restore()
-	n.control = session.New(session.Config{
-		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Draining: n.draining, Version: n.cfg.Version, Log: n.log,
+	addresses := session.NewAddresses(session.AddressesConfig{Table: n.table, View: n.machine.View, Draining: n.draining, Log: n.log})
+	n.routing = routing.New(routing.Config{
+		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
+		Announcer: session.Announcer{Calls: n.calls, Addresses: addresses}, Log: n.log,
 	})
-	n.routing = session.NewRouting(session.RoutingConfig{Controller: n.control, Calls: n.calls, Announcer: n.control, Log: n.log})
-	n.control.SetRouter(n.routing)
+	n.control = session.New(session.Config{
+		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Addresses: addresses, Router: n.routing,
+		Version: n.cfg.Version, Log: n.log,
+	})
 	return nil
 }
 

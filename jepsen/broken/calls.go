@@ -7,9 +7,9 @@ func callFaults() []Fault {
 	return []Fault{
 		{
 			Name: "calls-end-oos", Kind: Calls, What: "a DN that is out of service releases its calls",
-			Edits: []Edit{{"node/session/routing.go", "	if st.State != dn.InSrv {\n		r.lose(st",
+			Edits: []Edit{{"node/routing/routing.go", "	if st.State != dn.InSrv {\n		r.rings.lose(st",
 				"	if st.State != dn.InSrv {\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +
-					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		r.lose(st"}},
+					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		r.rings.lose(st"}},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
 		},
 		{
@@ -24,8 +24,8 @@ func callFaults() []Fault {
 		{
 			Name: "cached-routes", Kind: Calls, What: "calls are sent to where a DN was once, lost or not",
 			Edits: []Edit{
-				{"node/session/dial.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
-				{"node/session/dial.go", "	for x := range r.ringing[n] {", "	for x := range r.ringing[\"\"] {"},
+				{"node/routing/dial.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
+				{"node/routing/rings.go", "	for x := range r.at[n] {", "	for x := range r.at[\"\"] {"},
 			},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
 		},

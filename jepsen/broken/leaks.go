@@ -5,7 +5,7 @@ func leakFaults() []Fault {
 	held := func(pkg, name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Leaks, What: what, Edits: edits, Package: pkg, Run: "^TestHeld_"}
 	}
-	const sip, session = "./sip", "./node/session"
+	const sip, session, routing = "./sip", "./node/session", "./node/routing"
 	return []Fault{
 		held(sip, "call-keeps-its-place", "a call that was canceled keeps its place: 503 for ever after enough of them",
 			Edit{"sip/call.go", "\tc.p.end()\n}", "\tif !c.gaveUp {\n\t\tc.p.end()\n\t}\n}"}),
@@ -21,12 +21,12 @@ func leakFaults() []Fault {
 			Edit{"node/session/controller.go", "\tdefer c.mu.Unlock()\n\tc.sessions--", "\tdefer c.mu.Unlock()\n\tc.sessions = max(1, c.sessions-1)"}),
 		held(session, "monitor-stays", "a session that monitors all and ends slows the others down for ever",
 			Edit{"node/session/session.go", "\tif s.monitor != nil {\n\t\ts.c.monitors.Add(-1)\n\t}\n", ""}),
-		held(session, "visit-stays", "a call that left its routing point is still looked for there",
-			Edit{"node/session/visit.go", "\tdelete(r.visits, id)", "\t_ = id"}),
-		held(session, "queue-place-stays", "a call that gave up keeps its place in the queue",
-			Edit{"node/session/queue.go", "\tdefer r.dequeue(group, w)\n", ""}),
-		held(session, "reservation-stays", "a call in vain keeps the agent reserved",
-			Edit{"node/session/visit.go", "\tgiveBack() // a call that is up keeps the DN busy\n", ""}),
+		held(routing, "visit-stays", "a call that left its routing point is still looked for there",
+			Edit{"node/routing/visit.go", "\tdelete(vs.of, id)", "\t_ = id"}),
+		held(routing, "queue-place-stays", "a call that gave up keeps its place in the queue",
+			Edit{"node/routing/queue.go", "\tdefer r.queues.dequeue(group, w)\n", ""}),
+		held(routing, "reservation-stays", "a call in vain keeps the agent reserved",
+			Edit{"node/routing/visit.go", "\tgiveBack() // a call that is up keeps the DN busy\n", ""}),
 		held(session, "routes-stay", "the answer to a route makes no room for another",
 			Edit{"node/session/route_call.go", "\tdelete(s.routes, e.GetConnId())\n\tswitch", "\tswitch"}),
 		held(session, "asked-stays", "the answer to a request makes no room for another",
@@ -53,8 +53,8 @@ func leakFaults() []Fault {
 		},
 		{
 			Name: "ringing-stays", Kind: Leaks, What: "the map of what rings at other nodes grows for ever",
-			Edits:   []Edit{{"node/session/dial.go", "\tif delete(r.ringing[n], x); len(r.ringing[n]) == 0 {\n\t\tdelete(r.ringing, n)\n\t}", "\tdelete(r.ringing[n], x)"}},
-			Package: session, Run: "^TestRouting",
+			Edits:   []Edit{{"node/routing/rings.go", "\tif delete(r.at[n], x); len(r.at[n]) == 0 {\n\t\tdelete(r.at, n)\n\t}", "\tdelete(r.at[n], x)"}},
+			Package: routing, Run: "^TestRouting",
 		},
 		{
 			Name: "link-stays", Kind: Leaks, What: "the link of a follower that left is kept",

@@ -4,7 +4,7 @@ package broken
 // than packets: each is a line that somebody may well change, and the table of
 // a unit test sees it.
 func peopleFaults() []Fault {
-	const session, calls = "./node/session", "./node/call"
+	const session, routing, calls = "./node/session", "./node/routing", "./node/call"
 	return []Fault{
 		{
 			Name: "silent-client", Kind: Timers, What: "a session that was opened is timed out as if it had not been",
@@ -38,13 +38,13 @@ func peopleFaults() []Fault {
 		},
 		{
 			Name: "idle-since-login", Kind: Calls, What: "an agent who has just become ready counts as idle since the DN registered",
-			Edits:   []Edit{{"node/session/strategy.go", "max(c.idleSince, st.Agent.Since)", "min(c.idleSince, st.Agent.Since)"}},
-			Package: session, Run: "TestStrategy_WhoIsIdleTheLongest",
+			Edits:   []Edit{{"node/routing/strategy.go", "max(c.idleSince, st.Agent.Since)", "min(c.idleSince, st.Agent.Since)"}},
+			Package: routing, Run: "TestStrategy_WhoIsIdleTheLongest",
 		},
 		{
 			Name: "sleeping-queue", Kind: Calls, What: "a call that leaves the queue does not wake the next one",
-			Edits:   []Edit{{"node/session/queue.go", "	r.queues[group] = q\n	r.wake(group)\n", "	r.queues[group] = q\n"}},
-			Package: session, Run: "TestQueue_WakesTheFirst",
+			Edits:   []Edit{{"node/routing/queue.go", "	q.of[group] = rest\n	wakeFirst(rest)\n", "	q.of[group] = rest\n"}},
+			Package: routing, Run: "TestQueue_WakesTheFirst",
 		},
 		{
 			Name: "old-feed", Kind: Links, What: "a link that was replaced goes on writing the copy of a peer's calls",

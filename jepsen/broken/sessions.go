@@ -43,8 +43,8 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "stale-gateway", Kind: Registrations, What: "the end of a gateway takes the registration of the next one down",
-			Edits: []Edit{{"node/session/address.go", "	if !a.held() {\n		c.end(n, a, why)\n	}\n	if len",
-				"	c.end(n, a, why)\n	if len"}},
+			Edits: []Edit{{"node/session/address.go", "	if !a.held() {\n		as.end(n, a, why)\n	}\n	if len",
+				"	as.end(n, a, why)\n	if len"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: shortly, Statements: []string{"S4", "S2"},
 		},
 		{
@@ -60,8 +60,8 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "gateway-ends-sip", Kind: Registrations, What: "the end of a desktop beside a SIP phone takes the phone's DN out",
-			Edits: []Edit{{"node/session/address.go", "	if a.claim != 0 {\n		c.table.End(n, a.claim, why)",
-				"	if r, own := c.table.Own(n); own {\n		c.table.End(n, r.ClaimTime, why)"}},
+			Edits: []Edit{{"node/session/address.go", "	if a.claim != 0 {\n		as.cfg.Table.End(n, a.claim, why)",
+				"	if r, own := as.cfg.Table.Own(n); own {\n		as.cfg.Table.End(n, r.ClaimTime, why)"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2"},
 		},
 		{

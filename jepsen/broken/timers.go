@@ -34,8 +34,8 @@ func timerFaults() []Fault {
 			Edit{client, "\t\tif c.cancel {\n\t\t\tc.sendCancel()\n\t\t}\n", ""}),
 		{
 			Name: "visit-unbounded", Kind: Timers, What: "a call waits at a routing point for an hour",
-			Edits:   []Edit{{"node/session/journey.go", "const maxVisit = 10 * time.Minute", "const maxVisit = time.Hour"}},
-			Package: "./node/session", Run: "^TestSchedule_",
+			Edits:   []Edit{{"node/routing/journey.go", "const maxVisit = 10 * time.Minute", "const maxVisit = time.Hour"}},
+			Package: "./node/routing", Run: "^TestSchedule_",
 		},
 	}
 }

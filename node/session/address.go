@@ -1,8 +1,10 @@
 package session
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -16,7 +18,7 @@ import (
 const MaxAddresses = 20_000
 
 // address is a DN with at least one registration at this node. Guarded by
-// Controller.mu.
+// Addresses.mu.
 type address struct {
 	modes map[*registrations]tlibpb.AddressMode
 	// claim that this node took for them, 0 when it took none: the DN is of
@@ -26,7 +28,7 @@ type address struct {
 }
 
 // registrations are a session's. With a grace they outlive its connection.
-// Guarded by Controller.mu.
+// Guarded by Addresses.mu.
 type registrations struct {
 	token string
 	// holder is the session that is connected, nil in grace.
@@ -61,13 +63,40 @@ func (a *address) conflict(r *registrations, mode tlibpb.AddressMode) bool {
 	return false
 }
 
+// AddressesConfig of Addresses. All fields must be set.
+type AddressesConfig struct {
+	Table *dn.Table
+	View  func() *fsm.View
+	// Draining: this node takes no new DNs.
+	Draining func() bool
+	Log      *slog.Logger
+}
+
+// Addresses are the DNs that clients have registered at this node, under the
+// tokens of their sessions. A pstn DN that is registered, and not just monitored,
+// is this node's and in service.
+type Addresses struct {
+	cfg AddressesConfig
+
+	mu      sync.Mutex
+	of      map[dn.Number]*address
+	byToken map[string]*registrations
+	// graceful wakes the Controller when a grace period begins.
+	graceful chan struct{}
+}
+
+// NewAddresses of a node; its Controller keeps them.
+func NewAddresses(cfg AddressesConfig) *Addresses {
+	return &Addresses{cfg: cfg, of: map[dn.Number]*address{}, byToken: map[string]*registrations{}, graceful: make(chan struct{}, 1)}
+}
+
 // register registers a DN for a session. A pstn DN that is not just monitored
 // is this node's and in service when it returns.
-func (c *Controller) register(r *registrations, n dn.Number, mode tlibpb.AddressMode) *refusal.Error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	config := c.view().DN(string(n))
-	a := c.addresses[n]
+func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.AddressMode) *refusal.Error {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	config := as.cfg.View().DN(string(n))
+	a := as.of[n]
 	_, again := r.dns[n]
 	owns := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR
 	switch {
@@ -77,62 +106,62 @@ func (c *Controller) register(r *registrations, n dn.Number, mode tlibpb.Address
 		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", n)
 	case a.conflict(r, mode):
 		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is registered by another client of this node", n)
-	case owns && c.cfg.Draining():
+	case owns && as.cfg.Draining():
 		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "this node is draining: register DN %s at another one", n)
 	case !again && len(r.dns) >= MaxAddresses:
 		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "this session has registered %d DNs, more than it may", MaxAddresses)
 	}
 	if a == nil {
 		a = &address{modes: map[*registrations]tlibpb.AddressMode{}}
-		c.addresses[n] = a
+		as.of[n] = a
 	}
 	a.modes[r], r.dns[n] = mode, struct{}{}
 	switch {
 	case owns:
-		a.claim = c.table.Register(n, dn.Registered).ClaimTime
+		a.claim = as.cfg.Table.Register(n, dn.Registered).ClaimTime
 	case !a.held():
-		c.end(n, a, dn.Unregistered)
+		as.end(n, a, dn.Unregistered)
 	}
 	return nil
 }
 
 // end takes the DN out of service under the claim of its registrations: a newer
 // claim, here or at a peer, is left alone.
-func (c *Controller) end(n dn.Number, a *address, why dn.Reason) {
+func (as *Addresses) end(n dn.Number, a *address, why dn.Reason) {
 	if a.claim != 0 {
-		c.table.End(n, a.claim, why)
+		as.cfg.Table.End(n, a.claim, why)
 		a.claim = 0
 	}
 }
 
 // unregister takes a session's registration back; false when it has none.
-func (c *Controller) unregister(r *registrations, n dn.Number) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (as *Addresses) unregister(r *registrations, n dn.Number) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
 	if _, ok := r.dns[n]; !ok {
 		return false
 	}
-	c.release(r, n, dn.Unregistered)
+	as.release(r, n, dn.Unregistered)
 	return true
 }
 
-func (c *Controller) release(r *registrations, n dn.Number, why dn.Reason) {
-	a := c.addresses[n]
+func (as *Addresses) release(r *registrations, n dn.Number, why dn.Reason) {
+	a := as.of[n]
 	delete(r.dns, n)
 	delete(a.modes, r)
 	if !a.held() {
-		c.end(n, a, why)
+		as.end(n, a, why)
 	}
 	if len(a.modes) == 0 {
-		delete(c.addresses, n)
+		delete(as.of, n)
 	}
 }
 
 // holds tells whether the session registered the DN to more than monitor it.
-func (c *Controller) holds(r *registrations, n dn.Number) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := c.addresses[n]
+func (as *Addresses) holds(r *registrations, n dn.Number) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.of[n]
 	if a == nil {
 		return false
 	}
@@ -141,18 +170,18 @@ func (c *Controller) holds(r *registrations, n dn.Number) bool {
 }
 
 // registered are the DNs of a session.
-func (c *Controller) registered(r *registrations) []dn.Number {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (as *Addresses) registered(r *registrations) []dn.Number {
+	as.mu.Lock()
+	defer as.mu.Unlock()
 	return slices.Collect(maps.Keys(r.dns))
 }
 
 // open gives a session its registrations: new ones, or with the token of a
 // session that is in grace, or whose end was not noticed yet, those.
-func (c *Controller) open(s *session, token string) (r *registrations, resumed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if r := c.registrations[token]; r != nil {
+func (as *Addresses) open(s *session, token string) (r *registrations, resumed bool) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if r := as.byToken[token]; r != nil {
 		if r.holder != nil {
 			r.holder.stop(errTakenOver)
 		}
@@ -160,92 +189,120 @@ func (c *Controller) open(s *session, token string) (r *registrations, resumed b
 		return r, true
 	}
 	r = &registrations{token: newToken(), holder: s, dns: map[dn.Number]struct{}{}}
-	c.registrations[r.token] = r
+	as.byToken[r.token] = r
 	return r, false
 }
 
 // lost ends a session's registrations: at once when its client left in good
 // order, otherwise when the grace is over.
-func (c *Controller) lost(r *registrations, s *session, orderly bool) {
-	grace := time.Duration(c.view().Options().GetDesktopGraceS()) * time.Second
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (as *Addresses) lost(r *registrations, s *session, orderly bool) {
+	grace := time.Duration(as.cfg.View().Options().GetDesktopGraceS()) * time.Second
+	as.mu.Lock()
+	defer as.mu.Unlock()
 	if r.holder != s {
 		return // resumed by another connection
 	}
 	r.holder = nil
 	if grace == 0 || orderly || len(r.dns) == 0 {
-		c.forget(r)
+		as.forget(r)
 		return
 	}
 	r.until = time.Now().Add(grace)
 	select {
-	case c.graceful <- struct{}{}:
+	case as.graceful <- struct{}{}:
 	default: // Run will look
 	}
 }
 
-func (c *Controller) forget(r *registrations) {
+func (as *Addresses) forget(r *registrations) {
 	for n := range r.dns {
-		c.release(r, n, dn.DesktopLost)
+		as.release(r, n, dn.DesktopLost)
 	}
-	delete(c.registrations, r.token)
+	delete(as.byToken, r.token)
 }
 
 // endGrace ends what outlived its grace and returns how long the next one has.
-func (c *Controller) endGrace(now time.Time) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (as *Addresses) endGrace(now time.Time) time.Duration {
+	as.mu.Lock()
+	defer as.mu.Unlock()
 	next := time.Hour
-	for _, r := range c.registrations {
+	for _, r := range as.byToken {
 		if r.holder != nil {
 			continue
 		}
 		if left := r.until.Sub(now); left > 0 {
 			next = min(next, left)
 		} else {
-			c.log.Info("a desktop gateway did not come back within its grace", "dns", len(r.dns))
-			c.forget(r)
+			as.cfg.Log.Info("a desktop gateway did not come back within its grace", "dns", len(r.dns))
+			as.forget(r)
 		}
 	}
 	return next
 }
 
 // reconcile applies a change of the configuration to what is registered here.
-func (c *Controller) reconcile(ch fsm.Changes) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (as *Addresses) reconcile(ch fsm.Changes) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
 	if ch.All || ch.Nodes { // draining may have begun or ended
-		for n, a := range c.addresses {
-			c.settle(n, a)
+		for n, a := range as.of {
+			as.settle(n, a)
 		}
 	}
 	for _, number := range ch.DNs {
 		n := dn.Number(number)
-		if a := c.addresses[n]; a != nil {
-			c.settle(n, a)
+		if a := as.of[n]; a != nil {
+			as.settle(n, a)
 		}
-		c.clear(n)
+		as.clear(n)
 	}
 }
 
 // settle gives a DN that is registered here the state that the configuration allows.
-func (c *Controller) settle(n dn.Number, a *address) {
-	config := c.view().DN(string(n))
-	allowed := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && !config.GetDisabled() && !c.cfg.Draining()
+func (as *Addresses) settle(n dn.Number, a *address) {
+	config := as.cfg.View().DN(string(n))
+	allowed := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && !config.GetDisabled() && !as.cfg.Draining()
 	switch {
 	case config == nil:
-		c.end(n, a, dn.Deleted)
+		as.end(n, a, dn.Deleted)
 	case !allowed:
-		c.end(n, a, dn.Admin)
+		as.end(n, a, dn.Admin)
 	case a.claim == 0 && a.held():
-		a.claim = c.table.Register(n, dn.Registered).ClaimTime
+		a.claim = as.cfg.Table.Register(n, dn.Registered).ClaimTime
 	}
 }
 
 // clear takes back what this node says of a DN that is no more.
-func (c *Controller) clear(n dn.Number) {
-	if r, own := c.table.Own(n); own && r.State == dn.OOS && c.view().DN(string(n)) == nil {
-		c.table.Remove(n, dn.Deleted)
+func (as *Addresses) clear(n dn.Number) {
+	if r, own := as.cfg.Table.Own(n); own && r.State == dn.OOS && as.cfg.View().DN(string(n)) == nil {
+		as.cfg.Table.Remove(n, dn.Deleted)
 	}
+}
+
+// stopAll ends all sessions.
+func (as *Addresses) stopAll() {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for _, r := range as.byToken {
+		if r.holder != nil {
+			r.holder.stop(errStopping)
+		}
+	}
+}
+
+// Routers tells whether a session of the default port has registered the routing
+// point, to more than monitor it.
+func (as *Addresses) Routers(n dn.Number) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.of[n]
+	if a == nil {
+		return false
+	}
+	for r, mode := range a.modes {
+		if mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR && r.holder != nil && r.holder.port == DefaultPort {
+			return true
+		}
+	}
+	return false
 }

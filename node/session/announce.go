@@ -4,16 +4,37 @@ import (
 	"cmp"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
-// Announce implements Announcer.
-func (c *Controller) Announce(v Visit) { c.Tell(v.event()) }
+// Announcer tells the sessions of this node's default port what happens at
+// routing points.
+type Announcer struct {
+	Calls     *call.Table
+	Addresses *Addresses
+}
 
-// event tells of the visit. What a routing point sent the call to in vain is said
+// Announce implements routing.Announcer.
+func (a Announcer) Announce(v routing.Visit) { a.Tell(visitEvent(&v)) }
+
+// Routers implements routing.Announcer.
+func (a Announcer) Routers(rp dn.Number) bool { return a.Addresses.Routers(rp) }
+
+// Tell tells the sessions of this node's default port what happens to one of
+// this node's calls at a routing point, in order with what happens to it
+// elsewhere. Those hear it that registered the event's DN or monitor calls. The
+// event must not be changed any more. Tell waits for nobody: who lags too far
+// behind begins anew with the calls that are up.
+func (a Announcer) Tell(e *tlibpb.Event) { a.Calls.Tell(e, proto.Size(e)) }
+
+// visitEvent tells of a visit. What a routing point sent the call to in vain is said
 // as the extension "tried".
-func (v *Visit) event() *tlibpb.Event {
+func visitEvent(v *routing.Visit) *tlibpb.Event {
 	e := &tlibpb.Event{Message: v.Message, ThisDn: string(v.RP), OtherDn: v.To}
 	if v.Call != nil {
 		e.ConnId, e.Ani, e.Dnis = string(v.Call.ID), v.Call.ANI, v.Call.DNIS

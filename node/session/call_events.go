@@ -11,30 +11,6 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// Tell tells the sessions of this node's default port what happens to one of
-// this node's calls at a routing point, in order with what happens to it
-// elsewhere. Those hear it that registered the event's DN or monitor calls. The
-// event must not be changed any more. Tell waits for nobody: who lags too far
-// behind begins anew with the calls that are up.
-func (c *Controller) Tell(e *tlibpb.Event) { c.cfg.Calls.Tell(e, proto.Size(e)) }
-
-// Routers tells whether a session of the default port has registered the routing
-// point, to more than monitor it.
-func (c *Controller) Routers(n dn.Number) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := c.addresses[n]
-	if a == nil {
-		return false
-	}
-	for r, mode := range a.modes {
-		if mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR && r.holder != nil && r.holder.port == DefaultPort {
-			return true
-		}
-	}
-	return false
-}
-
 // takeCalls turns what the table of calls says into events.
 func (s *session) takeCalls(ctx context.Context, b batch[call.Item]) {
 	view := s.c.view()

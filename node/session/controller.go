@@ -1,6 +1,8 @@
 // Package session is a node's Session Controller: the T-Library sessions of
-// Stat Servers, desktop gateways and routers, what they register, and the
-// routing of calls.
+// Stat Servers, desktop gateways and routers, and the DNs that they register. It
+// reads the tables of DNs and calls and writes this node's pstn DNs; what is asked
+// of an agent it passes to agent, and the routers' answers to routing. The gRPC
+// services of the two ports give it their streams; it knows no SIP.
 package session
 
 import (
@@ -42,14 +44,16 @@ func (p Port) String() string {
 // MaxSessions that a node serves at a time.
 const MaxSessions = 4096
 
-// Config of a Controller.
+// Config of a Controller. Table, Calls, Machine, Agents, Addresses and Log must
+// be set.
 type Config struct {
-	Table   *dn.Table
-	Calls   *call.Table
-	Machine *fsm.Machine
-	Agents  *agent.Registry
-	// Draining: this node takes no new DNs.
-	Draining func() bool
+	Table     *dn.Table
+	Calls     *call.Table
+	Machine   *fsm.Machine
+	Agents    *agent.Registry
+	Addresses *Addresses
+	// Router takes RouteCall; without one it is not supported.
+	Router Router
 	// Version of the program, for EventServerInfo.
 	Version string
 	// MaxSessions at a time; 0 means MaxSessions.
@@ -59,22 +63,16 @@ type Config struct {
 
 // Controller serves sessions. Sessions come and go by Serve.
 type Controller struct {
-	cfg   Config
-	table *dn.Table
-	log   *slog.Logger
-	stats stats
+	cfg       Config
+	table     *dn.Table
+	addresses *Addresses
+	log       *slog.Logger
+	stats     stats
 	// monitors are the sessions that monitor all.
 	monitors atomic.Int64
 
-	mu sync.Mutex
-	// router of this node's calls; nil for none.
-	router Router
-	// addresses that are registered here, and registrations by session token.
-	addresses     map[dn.Number]*address
-	registrations map[string]*registrations
-	sessions      int
-	// graceful wakes Run when a grace period begins.
-	graceful chan struct{}
+	mu       sync.Mutex
+	sessions int
 }
 
 type stats struct {
@@ -96,17 +94,17 @@ func New(cfg Config) *Controller {
 	if cfg.MaxSessions == 0 {
 		cfg.MaxSessions = MaxSessions
 	}
-	return &Controller{
-		cfg: cfg, table: cfg.Table, log: cfg.Log, addresses: map[dn.Number]*address{},
-		registrations: map[string]*registrations{}, graceful: make(chan struct{}, 1),
-	}
+	return &Controller{cfg: cfg, table: cfg.Table, log: cfg.Log, addresses: cfg.Addresses}
 }
 
 // Stats of this moment.
 func (c *Controller) Stats() Stats {
 	c.mu.Lock()
-	sessions, addresses := c.sessions, len(c.addresses)
+	sessions := c.sessions
 	c.mu.Unlock()
+	c.addresses.mu.Lock()
+	addresses := len(c.addresses.of)
+	c.addresses.mu.Unlock()
 	return Stats{
 		Sessions: sessions, Addresses: addresses, Requests: c.stats.requests.Load(), Refused: c.stats.refused.Load(),
 		Events: c.stats.events.Load(), Dropped: c.stats.dropped.Load(),
@@ -125,29 +123,18 @@ func (c *Controller) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { failed <- forward(ctx, w, changes) }()
-	defer c.stopAll()
+	defer c.addresses.stopAll()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		timer.Reset(c.endGrace(time.Now()))
+		timer.Reset(c.addresses.endGrace(time.Now()))
 		select {
 		case err := <-failed:
 			return err
 		case ch := <-changes:
-			c.reconcile(ch)
-		case <-c.graceful:
+			c.addresses.reconcile(ch)
+		case <-c.addresses.graceful:
 		case <-timer.C:
-		}
-	}
-}
-
-// stopAll ends all sessions.
-func (c *Controller) stopAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, r := range c.registrations {
-		if r.holder != nil {
-			r.holder.stop(errStopping)
 		}
 	}
 }

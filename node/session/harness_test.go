@@ -28,13 +28,14 @@ import (
 // office is a node with everything real but the network: node n1 at dc1, whose
 // peer is n2 at dc2.
 type office struct {
-	t        testing.TB
-	machine  *fsm.Machine
-	table    *dn.Table
-	traffic  *call.Table
-	peer     *dn.Copy
-	control  *Controller
-	draining *atomic.Bool
+	t         testing.TB
+	machine   *fsm.Machine
+	table     *dn.Table
+	traffic   *call.Table
+	peer      *dn.Copy
+	control   *Controller
+	announcer Announcer
+	draining  *atomic.Bool
 }
 
 func newOffice(t testing.TB) *office {
@@ -61,7 +62,10 @@ func newOffice(t testing.TB) *office {
 		t.Fatal(err)
 	}
 	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: 64})
-	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Agents: agents, Draining: o.draining.Load, Version: "test", Log: slog.New(slog.DiscardHandler)})
+	log := slog.New(slog.DiscardHandler)
+	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Draining: o.draining.Load, Log: log})
+	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}
+	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Agents: agents, Addresses: addresses, Version: "test", Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = agents.Run(ctx) })
@@ -95,6 +99,13 @@ func pstnDN(number string, groups ...string) *configpb.Mutation {
 
 func sipDN(number string) *configpb.Mutation {
 	return putDN(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: "0123456789abcdef0123456789abcdef"})
+}
+
+// member is a sip DN of the group sales.
+func member(number string) *configpb.Mutation {
+	d := sipDN(number)
+	d.GetPutDn().Groups = []string{"sales"}
+	return d
 }
 
 func deleteDN(number string) *configpb.Mutation {

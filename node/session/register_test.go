@@ -149,7 +149,7 @@ func TestRegister_ASessionHasSoManyDNsAtMost(t *testing.T) {
 		n    dn.Number
 		code tlibpb.ErrorCode
 	}{{"2001", 0}, {"2002", tlibpb.ErrorCode_INVALID_ATTRIBUTE}, {"2001", 0}} {
-		err := o.control.register(r, c.n, shared)
+		err := o.control.addresses.register(r, c.n, shared)
 		if (err == nil) != (c.code == 0) || err != nil && err.Code != c.code {
 			t.Errorf("%s: %v", c.n, err)
 		}
@@ -172,7 +172,7 @@ func TestSession_EachGraceEndsByItself(t *testing.T) {
 		}
 		o.connect(TCport, nil).hangUp()
 		synctest.Wait()
-		if n := len(o.control.registrations); n != desks {
+		if n := len(o.control.addresses.byToken); n != desks {
 			t.Errorf("%d sessions are waited for, want %d", n, desks)
 		}
 		for i := range desks { // 24 s have passed since the first one

@@ -148,7 +148,7 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 	}
 	s.tail(ctx)
 	from := place{s.c.table.Head(), s.c.cfg.Calls.Head()}
-	if err := s.c.register(s.reg, n, mode); err != nil {
+	if err := s.c.addresses.register(s.reg, n, mode); err != nil {
 		s.refuse(ref, n, err)
 		return
 	}
@@ -186,7 +186,7 @@ func (s *session) foreign(st *dn.Status) bool {
 }
 
 func (s *session) unregister(n dn.Number, ref uint64) {
-	if !s.c.unregister(s.reg, n) {
+	if !s.c.addresses.unregister(s.reg, n) {
 		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
 		return
 	}
@@ -248,7 +248,7 @@ func (s *session) stopMonitor(ref uint64) {
 type agentRequest interface{ GetReasons() map[string]string }
 
 func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.AgentRequest, m agentRequest) {
-	if !s.c.holds(s.reg, n) {
+	if !s.c.addresses.holds(s.reg, n) {
 		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
 		return
 	}

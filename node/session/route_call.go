@@ -7,25 +7,19 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 // Router takes the answers of routing clients for this node's calls.
 type Router interface {
 	// RouteCall has a call go where the route says. It waits for nothing: nil
 	// means that the call was waiting for it and will be told of by
-	// Controller.Tell: EventRouteUsed when it leaves the routing point.
-	RouteCall(conn string, r Route) *refusal.Error
+	// Announcer.Tell: EventRouteUsed when it leaves the routing point.
+	RouteCall(conn string, r routing.Route) *refusal.Error
 	// Waiting are the calls that wait at a routing point of this node, or at all
 	// of them when it is "", in order of arrival; what happens to them then is
 	// told behind position at of the log of calls.
-	Waiting(rp dn.Number) (calls []Waiting, at uint64)
-}
-
-// SetRouter says who takes RouteCall. Without one it is not supported.
-func (c *Controller) SetRouter(r Router) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.router = r
+	Waiting(rp dn.Number) (calls []routing.Waiting, at uint64)
 }
 
 // routed is a RouteCall that was taken and not answered.
@@ -38,9 +32,7 @@ type routed struct {
 
 // routeCall does a RouteCall.
 func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64) {
-	s.c.mu.Lock()
-	router := s.c.router
-	s.c.mu.Unlock()
+	router := s.c.cfg.Router
 	route, err := s.route(m)
 	_, waits := s.routes[m.GetConnId()]
 	switch {
@@ -65,8 +57,8 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 }
 
 // route is what the client asks for, of the right form.
-func (s *session) route(m *tlibpb.RouteCall) (Route, *refusal.Error) {
-	r := Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
+func (s *session) route(m *tlibpb.RouteCall) (routing.Route, *refusal.Error) {
+	r := routing.Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
 	if !call.ID(m.GetConnId()).Valid() {
 		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
 	}

@@ -10,21 +10,22 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 // clerk takes routes as it is told to.
 type clerk struct {
 	answer *refusal.Error
 	conn   string
-	route  Route
+	route  routing.Route
 }
 
-func (c *clerk) RouteCall(conn string, r Route) *refusal.Error {
+func (c *clerk) RouteCall(conn string, r routing.Route) *refusal.Error {
 	c.conn, c.route = conn, r
 	return c.answer
 }
 
-func (*clerk) Waiting(dn.Number) ([]Waiting, uint64) { return nil, 0 }
+func (*clerk) Waiting(dn.Number) ([]routing.Waiting, uint64) { return nil, 0 }
 
 const callHere = "00000000000000aa"
 
@@ -38,7 +39,7 @@ func toDN(n string) *tlibpb.ClientMessage {
 }
 
 func (o *office) tell(m tlibpb.Message, other string) {
-	o.control.Tell(&tlibpb.Event{Message: m, ThisDn: "9000", ConnId: callHere, OtherDn: other})
+	o.announcer.Tell(&tlibpb.Event{Message: m, ThisDn: "9000", ConnId: callHere, OtherDn: other})
 }
 
 func TestTell_ReachesTheDefaultPortInOrderWithTheCall(t *testing.T) {
@@ -73,22 +74,22 @@ func TestRouters_AreThoseOfTheDefaultPort(t *testing.T) {
 	desk, stat := o.connect(TCport, nil), o.connect(DefaultPort, nil)
 	desk.ask(registerAddress("9000", shared))
 	stat.ask(registerAddress("9000", watched))
-	if o.control.Routers("9000") {
+	if o.announcer.Routers("9000") {
 		t.Error("no router has registered it")
 	}
 	router := o.connect(DefaultPort, nil)
 	router.ask(registerAddress("9000", shared))
-	if !o.control.Routers("9000") || o.control.Routers("2001") {
+	if !o.announcer.Routers("9000") || o.announcer.Routers("2001") {
 		t.Error("the router is not seen")
 	}
 	router.hangUp()
-	o.await("its end", func() bool { return !o.control.Routers("9000") })
+	o.await("its end", func() bool { return !o.announcer.Routers("9000") })
 }
 
 func TestRouteCall_IsAnsweredWhenTheCallLeaves(t *testing.T) {
 	o := newOffice(t)
 	c := &clerk{}
-	o.control.SetRouter(c)
+	o.control.cfg.Router = c
 	router, other := o.connect(DefaultPort, nil), o.connect(DefaultPort, nil)
 	router.ask(registerAddress("9000", shared))
 	other.ask(registerAddress("9000", watched))
@@ -138,7 +139,7 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	desk.heard()
 	router.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", toDN("1001"))
 	c := &clerk{}
-	o.control.SetRouter(c)
+	o.control.cfg.Router = c
 	desk.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", toDN("1001"))
 	router.says("EVENT_ERROR INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{}))
 	router.says("EVENT_ERROR INVALID_ATTRIBUTE", toDN("10 01"))

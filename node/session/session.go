@@ -178,7 +178,7 @@ func (s *session) close(orderly bool) {
 		s.c.monitors.Add(-1)
 	}
 	if s.reg != nil {
-		s.c.lost(s.reg, s, orderly)
+		s.c.addresses.lost(s.reg, s, orderly)
 	}
 }
 
@@ -222,13 +222,13 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	})
 	s.sending.Stop()
 	var resumed bool
-	s.reg, resumed = s.c.open(s, m.GetResumeToken())
+	s.reg, resumed = s.c.addresses.open(s, m.GetResumeToken())
 	info := s.c.info(s.port)
 	info.SessionToken = s.reg.token
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())
 	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
-		for _, n := range s.c.registered(s.reg) {
+		for _, n := range s.c.addresses.registered(s.reg) {
 			s.dns[n] = place{}
 		}
 		s.log.Info("session resumed", "dns", len(s.dns))

@@ -1,42 +1,15 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
-
-// Waiting is a call that waits at a routing point.
-type Waiting struct {
-	Visit
-	Since time.Time
-	// Asked: a router's word is taken.
-	Asked bool
-}
-
-// Waiting implements Router.
-func (r *Routing) Waiting(rp dn.Number) (calls []Waiting, at uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, v := range r.visits {
-		if !v.waits || rp != "" && rp != v.rp {
-			continue
-		}
-		if c, up := r.calls.Get(id); up {
-			calls = append(calls, Waiting{Visit{Message: tlibpb.Message_EVENT_QUEUED, Call: c, RP: v.rp, Tried: v.tried}, v.since, v.asked})
-		}
-	}
-	slices.SortFunc(calls, func(a, b Waiting) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Call.ID, b.Call.ID))
-	})
-	return calls, r.calls.Head()
-}
 
 // waitingRows are what a session of the default port hears of the calls that
 // wait at routing points: EventQueued and, where a router is asked,
@@ -79,9 +52,7 @@ func (s *session) waitingAt() Router {
 	if s.port != DefaultPort {
 		return nil
 	}
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	return s.c.router
+	return s.c.cfg.Router
 }
 
 // hearCalls takes what the table of calls says. Behind the calls of a snapshot
@@ -107,7 +78,7 @@ func (s *session) snapshotWaiting() {
 		return
 	}
 	calls, at := router.Waiting("")
-	calls = slices.DeleteFunc(calls, func(w Waiting) bool { return !s.hearsCall(view, w.RP, self, 0) })
+	calls = slices.DeleteFunc(calls, func(w routing.Waiting) bool { return !s.hearsCall(view, w.RP, self, 0) })
 	s.waiting = waitingRows{upTo: at}
 	s.out = append(s.out, s.rowsOf(calls)...)
 }
@@ -139,11 +110,11 @@ func (s *session) tellDue() {
 }
 
 // rowsOf are the events that tell of calls that wait.
-func (s *session) rowsOf(calls []Waiting) []*tlibpb.Event {
+func (s *session) rowsOf(calls []routing.Waiting) []*tlibpb.Event {
 	rows := make([]*tlibpb.Event, 0, 2*len(calls))
-	row := func(w *Waiting, m tlibpb.Message) {
+	row := func(w *routing.Waiting, m tlibpb.Message) {
 		w.Message = m
-		e := w.event()
+		e := visitEvent(&w.Visit)
 		e.Snapshot, e.Time = true, stamp(w.Since.UnixNano())
 		e.Owner, e.Site = s.names.of(s.c.table.Self())
 		rows = append(rows, e)

@@ -14,13 +14,15 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 // lobby is an office whose routing tells its sessions: calls wait at the routing
 // point 9001, whose agents are sales, for a router's word without end.
 type lobby struct {
 	*office
-	r *Routing
+	r *routing.Engine
 }
 
 func newLobby(t *testing.T) *lobby {
@@ -30,15 +32,16 @@ func newLobby(t *testing.T) *lobby {
 		putDN(&configpb.DN{Number: "9001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 600_000}}),
 		member("1003"),
 	)
-	l.r = NewRouting(RoutingConfig{Controller: l.control, Calls: l.traffic, Announcer: l.control, Log: slog.New(slog.DiscardHandler)})
-	l.control.SetRouter(l.r)
+	agents := l.control.cfg.Agents
+	l.r = routing.New(routing.Config{Table: l.table, Calls: l.traffic, View: l.machine.View, Agents: agents, Announcer: l.announcer, Log: slog.New(slog.DiscardHandler)})
+	l.control.cfg.Router = l.r
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = l.r.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		patience.Receive(t, "the end of the routing", done)
-		leftover.AtOnce(t, l.r, leftover.But(l.control.cfg.Agents, "busy_unsaid"))
+		leftover.AtOnce(t, l.r, leftover.But(agents, "busy_unsaid"))
 	})
 	return l
 }
@@ -47,8 +50,8 @@ func newLobby(t *testing.T) *lobby {
 func (l *lobby) arrives(number string) (leave func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
-	in := &script{called: "9001", origin: Origin{Trunk: true, DN: "gw1", Number: number}, answers: map[string]Outcome{"1003": {Answered: true, Over: func(then func()) { context.AfterFunc(ctx, then) }}}}
-	go func() { defer close(over); in.serve(ctx, l.r) }()
+	in := &caller{number: number, ctx: ctx}
+	go func() { defer close(over); in.serve(l.r) }()
 	end := sync.OnceFunc(func() {
 		cancel()
 		patience.Receive(l.t, "the end of a call", over)
@@ -57,13 +60,55 @@ func (l *lobby) arrives(number string) (leave func()) {
 	return end
 }
 
+// caller is a call at 9001, whose caller gives up when ctx ends. The agent 1003
+// takes it at once; elsewhere it rings.
+type caller struct {
+	number string
+	ctx    context.Context //nolint:containedctx // ends when the caller gives up
+	beside sync.WaitGroup
+}
+
+// serve has the routing serve the call, and returns when it goes on no more.
+func (c *caller) serve(r *routing.Engine) {
+	r.Arrive(c)
+	c.beside.Wait()
+}
+
+func (c *caller) Called() string { return "9001" }
+func (c *caller) Origin() invite.Origin {
+	return invite.Origin{Trunk: true, DN: "gw1", Number: c.number}
+}
+func (c *caller) GaveUp() bool               { return c.ctx.Err() != nil }
+func (*caller) Ring()                        {}
+func (*caller) Reject(int, string)           {}
+func (c *caller) Go(f func(context.Context)) { c.beside.Go(func() { f(c.ctx) }) }
+
+func (c *caller) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {
+	progress(180)
+	if t.Deliver == "1003" {
+		done(invite.Outcome{Answered: true, Over: func(then func()) { context.AfterFunc(c.ctx, then) }})
+		return stopper(func() {})
+	}
+	tried, stop := context.WithCancel(c.ctx)
+	c.beside.Go(func() {
+		<-tried.Done()
+		done(invite.Outcome{Code: 487, Reason: "Request Terminated"})
+	})
+	return stopper(stop)
+}
+
+// stopper is an invite.Stopper.
+type stopper func()
+
+func (s stopper) Stop() { s() }
+
 // waits is the call of that number, once it waits for a router's word or, when
 // asked is false, for an agent.
 func (l *lobby) waits(number string, asked bool) (id call.ID) {
 	l.t.Helper()
 	l.await("the call of "+number, func() bool {
 		calls, _ := l.r.Waiting("9001")
-		i := slices.IndexFunc(calls, func(w Waiting) bool { return w.Call.ANI == number && w.Asked == asked })
+		i := slices.IndexFunc(calls, func(w routing.Waiting) bool { return w.Call.ANI == number && w.Asked == asked })
 		if i >= 0 {
 			id = calls[i].Call.ID
 		}
@@ -154,9 +199,8 @@ func TestWaiting_RouterTakesWhatTheBuiltInStrategyHas(t *testing.T) {
 	w.hears("EVENT_ROUTE_USED 9001 1001", "EVENT_DIVERTED 9001 1001")
 	leave()
 	l.await("an empty queue", func() bool {
-		l.r.mu.Lock()
-		defer l.r.mu.Unlock()
-		return len(l.r.queues) == 0 && len(l.r.visits) == 0
+		held := l.r.Held()
+		return held["routing_queues"] == 0 && held["routing_visits"] == 0
 	})
 }
 
@@ -289,7 +333,7 @@ func (y *tally) knows(l *lobby) {
 	l.await("what a router knows", func() bool {
 		y.follow()
 		calls, _ := l.r.Waiting("9001")
-		return len(calls) == len(y.waiting) && !slices.ContainsFunc(calls, func(w Waiting) bool { return !y.waiting[w.Call.ANI] })
+		return len(calls) == len(y.waiting) && !slices.ContainsFunc(calls, func(w routing.Waiting) bool { return !y.waiting[w.Call.ANI] })
 	})
 }
 

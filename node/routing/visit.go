@@ -1,15 +1,17 @@
-package session
+package routing
 
 import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
@@ -30,7 +32,7 @@ type Route struct {
 }
 
 // visit is a call at a routing point. But for routes, rp and since it is guarded
-// by Routing.mu.
+// by visits.mu.
 type visit struct {
 	routes chan Route
 	rp     dn.Number
@@ -45,32 +47,48 @@ type visit struct {
 	tried []dn.Number
 }
 
+// visits are the calls at this node's routing points, by ConnID.
+type visits struct {
+	mu sync.Mutex
+	of map[call.ID]*visit
+}
+
+func newVisits() *visits { return &visits{of: map[call.ID]*visit{}} }
+
 const defaultPatience = 5 * time.Second
 
 // RouteCall is a router's answer about a call that waits at this node.
 // NOT_CONFIGURED: the DN or group does not exist; INVALID_ATTRIBUTE: no such
 // call waits here for a router (any more), or the route is none.
-func (r *Routing) RouteCall(conn string, route Route) *refusal.Error {
+func (r *Engine) RouteCall(conn string, route Route) *refusal.Error {
 	if err := r.check(route); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	v := r.visits[call.ID(conn)]
-	if v == nil || !v.asked {
+	if !r.visits.answer(call.ID(conn), route) {
 		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
+	}
+	return nil
+}
+
+// answer takes a router's word about a call; false when it waits for none.
+func (vs *visits) answer(id call.ID, route Route) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	v := vs.of[id]
+	if v == nil || !v.asked {
+		return false
 	}
 	v.asked = false
 	v.routes <- route // has room for one
 	if v.heard != nil {
 		v.heard()
 	}
-	return nil
+	return true
 }
 
 // check is an explicit nil of error when the route is one.
-func (r *Routing) check(route Route) *refusal.Error {
-	view := r.c.view()
+func (r *Engine) check(route Route) *refusal.Error {
+	view := r.view()
 	n := 0
 	for _, set := range []bool{route.DN != "", route.Group != "", route.External != "", route.Reject != 0} {
 		if set {
@@ -100,8 +118,8 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	defer cancel()
 	n := dn.Number(rp.GetNumber())
 	v := &visit{routes: make(chan Route, 1), rp: n, since: time.Now()}
-	j.r.arrive(j.id, v)
-	defer j.r.leaves(j.id)
+	j.r.visits.arrive(j.id, v)
+	defer j.r.visits.leaves(j.id)
 	j.in.Ring()
 	for i := 0; i < maxTargets && ctx.Err() == nil; i++ {
 		j.announce(tlibpb.Message_EVENT_QUEUED, n, "")
@@ -125,26 +143,26 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	return j.reject(487, "Request Terminated")
 }
 
-func (r *Routing) arrive(id call.ID, v *visit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.visits[id] = v
+func (vs *visits) arrive(id call.ID, v *visit) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	vs.of[id] = v
 }
 
-func (r *Routing) leaves(id call.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.visits, id)
+func (vs *visits) leaves(id call.ID) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	delete(vs.of, id)
 }
 
 // announce tells what happens at the routing point. What Waiting says and what
 // was told fit together: both are under the lock.
 func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) {
 	c, _ := j.r.calls.Get(j.id)
-	j.r.mu.Lock()
-	defer j.r.mu.Unlock()
+	j.r.visits.mu.Lock()
+	defer j.r.visits.mu.Unlock()
 	tried := slices.Clone(j.tries)
-	if v := j.r.visits[j.id]; v != nil {
+	if v := j.r.visits.of[j.id]; v != nil {
 		v.becomes(m, tried)
 	}
 	j.r.announcer.Announce(Visit{Message: m, Call: c, RP: rp, To: to, Tried: tried})
@@ -189,14 +207,14 @@ func (j *journey) await(ctx context.Context, rp *configpb.DN, v *visit) (Route, 
 func (j *journey) builtIn(ctx context.Context, rp *configpb.DN, v *visit) (cause int, done bool) {
 	group := rp.GetRoutingPoint().GetDefaultGroup()
 	if group == "" {
-		route, _ := j.r.shut(v)
+		route, _ := j.r.visits.shut(v)
 		return j.follow(ctx, v.rp, route)
 	}
 	waiting, heard := context.WithCancel(ctx)
 	defer heard()
-	j.r.open(v, heard)
+	j.r.visits.open(v, heard)
 	n, giveBack, err := j.r.agent(ctx, waiting.Done(), group, j.holder(), j.skip)
-	route, came := j.r.shut(v)
+	route, came := j.r.visits.shut(v)
 	if !came {
 		return j.toAgent(ctx, v.rp, n, giveBack, err)
 	}
@@ -207,9 +225,9 @@ func (j *journey) builtIn(ctx context.Context, rp *configpb.DN, v *visit) (cause
 }
 
 // open lets a router decide, which heard tells of.
-func (r *Routing) open(v *visit, heard func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (vs *visits) open(v *visit, heard func()) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
 	v.heard = heard
 	if len(v.routes) > 0 { // it came just now
 		heard()
@@ -219,9 +237,9 @@ func (r *Routing) open(v *visit, heard func()) {
 }
 
 // shut takes no router's word any more, but for the one that came.
-func (r *Routing) shut(v *visit) (Route, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (vs *visits) shut(v *visit) (Route, bool) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
 	v.asked, v.heard = false, nil
 	select {
 	case route := <-v.routes:
@@ -286,7 +304,7 @@ func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(),
 		return 0, false
 	}
 	j.diverted(rp, string(n))
-	out := j.r.dial(ctx, j.in, j.r.c.view().DN(string(n)), ringTime, j)
+	out := j.r.dial(ctx, j.in, j.r.view().DN(string(n)), ringTime, j)
 	giveBack() // a call that is up keeps the DN busy
 	return j.back(ctx, n, out)
 }
@@ -299,7 +317,7 @@ func (j *journey) diverted(rp dn.Number, to string) {
 
 // back tells whether the call found its place; otherwise it is at the routing
 // point again.
-func (j *journey) back(ctx context.Context, n dn.Number, out Outcome) (cause int, done bool) {
+func (j *journey) back(ctx context.Context, n dn.Number, out invite.Outcome) (cause int, done bool) {
 	if out.Answered || ctx.Err() != nil || out.Code >= 600 {
 		return j.finish(out), true
 	}

@@ -1,4 +1,4 @@
-package session
+package routing
 
 import (
 	"context"
@@ -8,22 +8,23 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 )
 
 // journey is a call on its way through this node. What happens to it comes one
 // after the other.
 type journey struct {
-	r     *Routing
-	in    Call
+	r     *Engine
+	in    invite.Call
 	id    call.ID
 	tries []dn.Number
 	last  map[dn.Number]time.Time // of the tries
 	rings dn.Number               // the DN that rings now, or is in the call
-	up    *Outcome                // that of a call that is up
+	up    *invite.Outcome         // that of a call that is up
 }
 
 // Arrive sends a call on and follows it to its end. It does not wait.
-func (r *Routing) Arrive(in Call) {
+func (r *Engine) Arrive(in invite.Call) {
 	id, err := r.calls.Begin(infoOf(in))
 	if err != nil {
 		r.log.Warn("a call was refused", "err", err)
@@ -31,7 +32,7 @@ func (r *Routing) Arrive(in Call) {
 		return
 	}
 	if o := in.Origin(); !o.Trunk { // who calls takes no calls from a routing point
-		r.c.cfg.Agents.Busy(o.DN, true)
+		r.agents.Busy(o.DN, true)
 	}
 	j := &journey{r: r, in: in, id: id}
 	j.begin()
@@ -48,12 +49,12 @@ func (j *journey) over(cause int) {
 
 func (j *journey) end(cause int) {
 	if o := j.in.Origin(); !o.Trunk {
-		j.r.c.cfg.Agents.Busy(o.DN, false)
+		j.r.agents.Busy(o.DN, false)
 	}
 	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
 }
 
-func infoOf(in Call) call.Info {
+func infoOf(in invite.Call) call.Info {
 	o := in.Origin()
 	info := call.Info{Caller: o.DN, Type: call.Internal, ANI: string(o.DN), DNIS: in.Called()}
 	if o.Trunk {
@@ -63,12 +64,12 @@ func infoOf(in Call) call.Info {
 }
 
 func (j *journey) begin() {
-	config := j.r.c.view().DN(j.in.Called())
+	config := j.r.view().DN(j.in.Called())
 	switch config.GetKind() {
 	case configpb.DNKind_DN_KIND_SIP:
 		j.r.place(&stopSign{}, j.in, config, 0, j, j.passed)
 	case configpb.DNKind_DN_KIND_PSTN:
-		j.outside(func(sign *stopSign, done func(Outcome)) { j.r.place(sign, j.in, config, 0, j, done) })
+		j.outside(func(sign *stopSign, done func(invite.Outcome)) { j.r.place(sign, j.in, config, 0, j, done) })
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		if config.GetDisabled() {
 			j.over(j.reject(403, "DN is disabled"))
@@ -82,14 +83,14 @@ func (j *journey) begin() {
 			j.over(j.reject(404, "Not Found"))
 			return
 		}
-		j.outside(func(sign *stopSign, done func(Outcome)) { j.r.depart(sign, j.in, j.in.Called(), "", 0, j, done) })
+		j.outside(func(sign *stopSign, done func(invite.Outcome)) { j.r.depart(sign, j.in, j.in.Called(), "", 0, j, done) })
 	}
 }
 
 // outside sends the call by a trunk. After a change of the configuration that
 // takes time to find, and happens beside.
-func (j *journey) outside(start func(*stopSign, func(Outcome))) {
-	if j.r.directory.fresh(j.r.c.view()) {
+func (j *journey) outside(start func(*stopSign, func(invite.Outcome))) {
+	if j.r.directory.fresh(j.r.view()) {
 		start(&stopSign{}, j.passed)
 		return
 	}
@@ -97,7 +98,7 @@ func (j *journey) outside(start func(*stopSign, func(Outcome))) {
 }
 
 // passed ends the journey with the outcome of its only try.
-func (j *journey) passed(out Outcome) { j.over(j.finish(out)) }
+func (j *journey) passed(out invite.Outcome) { j.over(j.finish(out)) }
 
 func (j *journey) reject(code int, reason string) (cause int) {
 	j.in.Reject(code, reason)
@@ -136,7 +137,7 @@ func (j *journey) ringing(n dn.Number) {
 }
 
 // tried is told when a try has ended, whatever its outcome.
-func (j *journey) tried(n dn.Number, out Outcome) {
+func (j *journey) tried(n dn.Number, out invite.Outcome) {
 	switch {
 	case out.Answered:
 		j.ringing(n) // who answers has rung
@@ -148,7 +149,7 @@ func (j *journey) tried(n dn.Number, out Outcome) {
 }
 
 // finish gives the caller the last answer, or notes that the call is up.
-func (j *journey) finish(out Outcome) (cause int) {
+func (j *journey) finish(out invite.Outcome) (cause int) {
 	if !out.Answered {
 		return j.reject(out.Code, out.Reason)
 	}

@@ -1,9 +1,10 @@
-package session
+package routing
 
 import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -19,40 +20,65 @@ const (
 // woken when one may have become free.
 type waiter struct{ wake chan struct{} }
 
-// wake wakes the first call that waits for the group. The caller holds mu.
-func (r *Routing) wake(group string) {
-	if q := r.queues[group]; len(q) > 0 {
+// queues are the calls that wait for an agent of a group, by its name.
+type queues struct {
+	places int // in each
+
+	mu sync.Mutex
+	of map[string][]*waiter
+}
+
+func newQueues(places int) *queues { return &queues{places: places, of: map[string][]*waiter{}} }
+
+// wake wakes the first call that waits for each of the groups.
+func (q *queues) wake(groups ...string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range groups {
+		wakeFirst(q.of[g])
+	}
+}
+
+func wakeFirst(queue []*waiter) {
+	if len(queue) > 0 {
 		select {
-		case q[0].wake <- struct{}{}:
+		case queue[0].wake <- struct{}{}:
 		default: // it has been woken already
 		}
 	}
 }
 
 // enqueue puts a call at the end of the group's queue; false when that is full.
-func (r *Routing) enqueue(group string) (*waiter, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.queues[group]) >= r.places {
+func (q *queues) enqueue(group string) (*waiter, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.of[group]) >= q.places {
 		return nil, false
 	}
 	w := &waiter{wake: make(chan struct{}, 1)}
-	r.queues[group] = append(r.queues[group], w)
-	r.wake(group)
+	q.of[group] = append(q.of[group], w)
+	wakeFirst(q.of[group])
 	return w, true
 }
 
 // dequeue takes a call out; the next one looks for itself.
-func (r *Routing) dequeue(group string, w *waiter) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	q := slices.DeleteFunc(r.queues[group], func(x *waiter) bool { return x == w })
-	if len(q) == 0 {
-		delete(r.queues, group)
+func (q *queues) dequeue(group string, w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rest := slices.DeleteFunc(q.of[group], func(x *waiter) bool { return x == w })
+	if len(rest) == 0 {
+		delete(q.of, group)
 		return
 	}
-	r.queues[group] = q
-	r.wake(group)
+	q.of[group] = rest
+	wakeFirst(rest)
+}
+
+// first tells whether it is the call's turn.
+func (q *queues) first(group string, w *waiter) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.of[group][0] == w
 }
 
 // errStopped says that an agent is not waited for any more.
@@ -61,12 +87,12 @@ var errStopped = errors.New("a router has decided")
 // agent waits in the group's queue for an agent who can take the call, and
 // reserves the DN. It returns the context's error, errFull, or errStopped once
 // stop is closed; nil never is.
-func (r *Routing) agent(ctx context.Context, stop <-chan struct{}, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), err error) {
-	w, ok := r.enqueue(group)
+func (r *Engine) agent(ctx context.Context, stop <-chan struct{}, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), err error) {
+	w, ok := r.queues.enqueue(group)
 	if !ok {
 		return "", nil, errFull
 	}
-	defer r.dequeue(group, w)
+	defer r.queues.dequeue(group, w)
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
 	for {
@@ -77,7 +103,7 @@ func (r *Routing) agent(ctx context.Context, stop <-chan struct{}, group, holder
 			return "", nil, errStopped
 		case <-w.wake:
 		case <-again.C:
-			if !r.first(group, w) {
+			if !r.queues.first(group, w) {
 				continue
 			}
 		}
@@ -87,15 +113,8 @@ func (r *Routing) agent(ctx context.Context, stop <-chan struct{}, group, holder
 	}
 }
 
-// first tells whether it is the call's turn.
-func (r *Routing) first(group string, w *waiter) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.queues[group][0] == w
-}
-
 // seize reserves the best agent that nobody else is faster to get.
-func (r *Routing) seize(ctx context.Context, group, holder string, skip func(dn.Number) bool) (dn.Number, func(), bool) {
+func (r *Engine) seize(ctx context.Context, group, holder string, skip func(dn.Number) bool) (dn.Number, func(), bool) {
 	passed := map[dn.Number]bool{}
 	for {
 		n, found := r.longestIdle(group, func(n dn.Number) bool { return passed[n] || skip(n) })

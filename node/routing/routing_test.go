@@ -1,4 +1,4 @@
-package session
+package routing
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 )
 
 // stage is where visits are told; they are gathered in the log of calls.
@@ -63,9 +64,9 @@ func (s *stage) heard(ctx context.Context) (told []string) {
 // script is a call whose targets answer as written.
 type script struct {
 	called   string
-	origin   Origin
-	answers  map[string]Outcome // by target
-	rings    chan string        // a target that rings until its try ends
+	origin   invite.Origin
+	answers  map[string]invite.Outcome // by target
+	rings    chan string               // a target that rings until its try ends
 	tries    []string
 	rejected int
 	rang     bool
@@ -76,16 +77,16 @@ type script struct {
 
 // serve has the routing serve the call, and returns when nothing goes on beside
 // any more. The caller gives up when ctx ends.
-func (s *script) serve(ctx context.Context, r *Routing) {
+func (s *script) serve(ctx context.Context, r *Engine) {
 	s.caller = ctx
 	r.Arrive(s)
 	s.beside.Wait()
 }
 
-func (s *script) Called() string { return s.called }
-func (s *script) Origin() Origin { return s.origin }
-func (s *script) GaveUp() bool   { return s.caller.Err() != nil }
-func (s *script) Ring()          { s.rang = true }
+func (s *script) Called() string        { return s.called }
+func (s *script) Origin() invite.Origin { return s.origin }
+func (s *script) GaveUp() bool          { return s.caller.Err() != nil }
+func (s *script) Ring()                 { s.rang = true }
 func (s *script) Reject(code int, _ string) {
 	if s.rejected == 0 {
 		s.rejected = code
@@ -102,7 +103,7 @@ type halt struct {
 
 func (h *halt) Stop() { h.once.Do(func() { close(h.c) }) }
 
-func (s *script) Send(t Target, progress func(int), done func(Outcome)) Stopper {
+func (s *script) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {
 	name := string(t.Deliver) + string(t.DN) + t.Number
 	if t.NodeAddr+t.TrunkAddr != "" {
 		name += " at " + t.NodeAddr + t.TrunkAddr
@@ -120,7 +121,7 @@ func (s *script) Send(t Target, progress func(int), done func(Outcome)) Stopper 
 			case <-s.caller.Done():
 			case <-stop.c:
 			}
-			done(Outcome{Code: 487, Reason: "Request Terminated"})
+			done(invite.Outcome{Code: 487, Reason: "Request Terminated"})
 		})
 		return stop
 	}
@@ -132,15 +133,15 @@ func (s *script) Send(t Target, progress func(int), done func(Outcome)) Stopper 
 }
 
 // overAtOnce is a call that is over at once.
-func overAtOnce() Outcome {
-	return Outcome{Answered: true, Over: func(then func()) { then() }}
+func overAtOnce() invite.Outcome {
+	return invite.Outcome{Answered: true, Over: func(then func()) { then() }}
 }
 
 // exchange is an office with routing.
 type exchange struct {
 	*office
 	*stage
-	r *Routing
+	r *Engine
 }
 
 func newExchange(t *testing.T) *exchange {
@@ -158,22 +159,16 @@ func newExchange(t *testing.T) *exchange {
 	x.write(n2)
 	x.calls = call.New(call.Config{Self: "a", Incarnation: 1})
 	x.log = x.calls.Tail()
-	x.r = NewRouting(RoutingConfig{Controller: x.control, Calls: x.calls, Announcer: x.stage, Log: slog.New(slog.DiscardHandler)})
+	x.r = New(Config{Table: x.table, Calls: x.calls, View: x.machine.View, Agents: x.agents, Announcer: x.stage, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = x.r.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		patience.Receive(t, "the end of the routing", done)
-		leftover.AtOnce(t, x.r, leftover.But(x.calls, "calls_known"), leftover.But(x.control.cfg.Agents, "busy_unsaid"))
+		leftover.AtOnce(t, x.r, leftover.But(x.calls, "calls_known"), leftover.But(x.agents, "busy_unsaid"))
 	})
 	return x
-}
-
-func member(number string) *configpb.Mutation {
-	d := sipDN(number)
-	d.GetPutDn().Groups = []string{"sales"}
-	return d
 }
 
 func (x *exchange) tells(want ...string) {
@@ -183,7 +178,7 @@ func (x *exchange) tells(want ...string) {
 	}
 }
 
-var trunk = Origin{Trunk: true, DN: "gw1", Number: "+15550001"}
+var trunk = invite.Origin{Trunk: true, DN: "gw1", Number: "+15550001"}
 
 func TestRouting_OfACallToADN(t *testing.T) {
 	x := newExchange(t)
@@ -191,24 +186,24 @@ func TestRouting_OfACallToADN(t *testing.T) {
 	x.says(lease("1003"))
 	for _, c := range []struct {
 		called string
-		origin Origin
-		answer Outcome
+		origin invite.Origin
+		answer invite.Outcome
 		tries  string
 		code   int
 		told   []string
 	}{
-		{"1001", Origin{DN: "1004"}, overAtOnce(), "1001", 0, []string{"RINGING 1001 1004", "ESTABLISHED 1001 1004", "ESTABLISHED 1004 1001", "RELEASED 1004 1001", "RELEASED 1001 1004"}},
+		{"1001", invite.Origin{DN: "1004"}, overAtOnce(), "1001", 0, []string{"RINGING 1001 1004", "ESTABLISHED 1001 1004", "ESTABLISHED 1004 1001", "RELEASED 1004 1001", "RELEASED 1001 1004"}},
 		{"1001", trunk, overAtOnce(), "1001", 0, []string{"RINGING 1001 +15550001", "ESTABLISHED 1001 +15550001", "ESTABLISHED gw1 1001", "RELEASED gw1 1001", "RELEASED 1001 +15550001"}},
 		{"1003", trunk, overAtOnce(), "1003 at 192.0.2.20:5060", 0, []string{"RINGING 1003 +15550001", "ESTABLISHED 1003 +15550001", "ESTABLISHED gw1 1003", "RELEASED gw1 1003", "RELEASED 1003 +15550001"}},
-		{"1001", trunk, Outcome{Code: 486}, "1001", 486, []string{"RINGING 1001 +15550001", "RELEASED 1001 +15550001", "RELEASED gw1 1001"}},
-		{"1004", trunk, Outcome{}, "", 480, nil},
-		{"2001", trunk, Outcome{}, "", 480, nil},
-		{"1234", trunk, Outcome{}, "", 404, nil},
-		{"gw1", trunk, Outcome{}, "", 404, nil},
-		{"+15551234", trunk, Outcome{}, "", 404, nil},
-		{"+15551234", Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"RINGING gw3 1004", "ESTABLISHED gw3 1004", "ESTABLISHED 1004 gw3", "RELEASED 1004 gw3", "RELEASED gw3 1004"}},
+		{"1001", trunk, invite.Outcome{Code: 486}, "1001", 486, []string{"RINGING 1001 +15550001", "RELEASED 1001 +15550001", "RELEASED gw1 1001"}},
+		{"1004", trunk, invite.Outcome{}, "", 480, nil},
+		{"2001", trunk, invite.Outcome{}, "", 480, nil},
+		{"1234", trunk, invite.Outcome{}, "", 404, nil},
+		{"gw1", trunk, invite.Outcome{}, "", 404, nil},
+		{"+15551234", trunk, invite.Outcome{}, "", 404, nil},
+		{"+15551234", invite.Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"RINGING gw3 1004", "ESTABLISHED gw3 1004", "ESTABLISHED 1004 gw3", "RELEASED 1004 gw3", "RELEASED gw3 1004"}},
 	} {
-		in := &script{called: c.called, origin: c.origin, answers: map[string]Outcome{c.tries: c.answer}}
+		in := &script{called: c.called, origin: c.origin, answers: map[string]invite.Outcome{c.tries: c.answer}}
 		in.serve(t.Context(), x.r)
 		if strings.Join(in.tries, ";") != c.tries || in.rejected != c.code {
 			t.Errorf("%s: tried %q, answered %d; want %q, %d", c.called, in.tries, in.rejected, c.tries, c.code)
@@ -221,7 +216,7 @@ func TestRouting_OfACallToADN(t *testing.T) {
 func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("2001", dn.Registered)
-	in := &script{called: "2001", origin: Origin{DN: "1004"}, answers: map[string]Outcome{
+	in := &script{called: "2001", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{
 		"+15551234567 at 192.0.2.3:5060": {Code: 503, Retry: true},
 		"+15551234567 at 192.0.2.1:5060": {Code: 503, Retry: true},
 		"+15551234567 at 192.0.2.2:5060": overAtOnce(),
@@ -239,7 +234,7 @@ func TestRoutingPoint_BuiltInStrategy(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1004", dn.Registered)
 	x.table.Register("1003", dn.Registered)
-	in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
+	in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
 	in.serve(t.Context(), x.r)
 	if want := []string{"1004", "1003"}; !slices.Equal(in.tries, want) || !in.rang || in.rejected != 603 {
 		t.Errorf("tried %q, answered %d, want %q, 603", in.tries, in.rejected, want)
@@ -256,7 +251,7 @@ func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
-	in := &script{called: "9001", origin: Origin{DN: "1003"}, rings: make(chan string)}
+	in := &script{called: "9001", origin: invite.Origin{DN: "1003"}, rings: make(chan string)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(ctx, x.r) }()
@@ -288,7 +283,7 @@ func TestRoutingPoint_TriesAgainAfterAPause(t *testing.T) {
 		x.table.Register("1003", dn.Registered)
 		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 		defer cancel()
-		in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 408}}}
+		in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": {Code: 408}}}
 		in.serve(ctx, x.r)
 		if len(in.tries) != 2 {
 			t.Errorf("tried %q", in.tries)
@@ -301,7 +296,7 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	x.routers = true
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
-	in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
+	in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(t.Context(), x.r) }()
 	conn := <-x.asked
@@ -340,7 +335,7 @@ func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
 		x := newExchange(t)
 		x.routers = true
 		x.table.Register("1003", dn.Registered)
-		in := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
+		in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": overAtOnce()}}
 		began := time.Now()
 		in.serve(t.Context(), x.r)
 		if took := time.Since(began); took != time.Second || !slices.Equal(in.tries, []string{"1003"}) {
@@ -381,7 +376,7 @@ func TestRoutingPoint_CallerGivesUpWhileItRings(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
 	ctx, cancel := context.WithCancel(t.Context())
-	in := &script{called: "9001", origin: Origin{DN: "1004"}, rings: make(chan string)}
+	in := &script{called: "9001", origin: invite.Origin{DN: "1004"}, rings: make(chan string)}
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(ctx, x.r) }()
 	<-in.rings
@@ -395,7 +390,7 @@ func TestRoutingPoint_CallerGivesUpWhileItRings(t *testing.T) {
 func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	x := newExchange(t)
 	x.says(lease("1003"))
-	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]Outcome{"1004": overAtOnce()}}
+	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]invite.Outcome{"1004": overAtOnce()}}
 	done := make(chan struct{})
 	id, _ := x.calls.Begin(infoOf(in))
 	defer x.calls.End(id, 0, false)
@@ -420,7 +415,7 @@ func TestRoutingPoint_CallsWaitForAnAgent(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); first.serve(ctx, x.r) }()
 	<-first.rings
-	second := &script{called: "9001", origin: trunk, answers: map[string]Outcome{"1003": overAtOnce()}}
+	second := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": overAtOnce()}}
 	served := make(chan struct{})
 	go func() { defer close(served); second.serve(t.Context(), x.r) }()
 	cancel()

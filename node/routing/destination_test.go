@@ -1,4 +1,4 @@
-package session
+package routing
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 )
 
 // visits is a call at 9001 that a router is asked about.
@@ -90,7 +91,7 @@ func TestRouteCall_WhereTheCallGoes(t *testing.T) {
 			x.table.Register("2001", dn.Registered)
 			rings := make(chan map[string]string, 1)
 			var id call.ID
-			in := &script{answers: map[string]Outcome{c.tries: {Answered: true, Over: func(then func()) {
+			in := &script{answers: map[string]invite.Outcome{c.tries: {Answered: true, Over: func(then func()) {
 				up, _ := x.calls.Get(id)
 				rings <- maps.Clone(up.UserData)
 				then()
@@ -122,7 +123,7 @@ func TestRouteCall_ComesBack(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
-	in := &script{answers: map[string]Outcome{"1003": {Code: 599}, "+15559 at 192.0.2.3:5060": {Code: 404}, "1004": {Code: 600}}}
+	in := &script{answers: map[string]invite.Outcome{"1003": {Code: 599}, "+15559 at 192.0.2.3:5060": {Code: 404}, "1004": {Code: 600}}}
 	id, over := x.visits(t, in)
 	for i, c := range []struct {
 		route Route
@@ -181,8 +182,8 @@ func TestWaiting_NotWhileItRingsElsewhere(t *testing.T) {
 		t.Error("it rings at a DN that is not reserved")
 	}
 	over()
-	if len(x.r.visits) != 0 || len(x.r.queues) != 0 || len(x.r.ringing) != 0 {
-		t.Errorf("left: %d visits, %d queues, %d ringing", len(x.r.visits), len(x.r.queues), len(x.r.ringing))
+	if len(x.r.visits.of) != 0 || len(x.r.queues.of) != 0 || len(x.r.rings.at) != 0 {
+		t.Errorf("left: %d visits, %d queues, %d ringing", len(x.r.visits.of), len(x.r.queues.of), len(x.r.rings.at))
 	}
 }
 
@@ -196,7 +197,7 @@ func TestRouting_DisabledDNsTakeNoCall(t *testing.T) {
 		x.write(putDN(again))
 	}
 	for called, want := range map[string]int{"1003": 403, "2001": 403, "9001": 403, "+15559": 404} {
-		in := &script{called: called, origin: Origin{DN: "1004"}}
+		in := &script{called: called, origin: invite.Origin{DN: "1004"}}
 		in.serve(t.Context(), x.r)
 		if in.rejected != want || len(in.tries) != 0 {
 			t.Errorf("%s: %d, tried %q; want %d", called, in.rejected, in.tries, want)
@@ -208,22 +209,22 @@ func TestRouting_DisabledDNsTakeNoCall(t *testing.T) {
 // TestRouting_TrunksAreTriedWhileTheCallerWaits: and only those that may help.
 func TestRouting_TrunksAreTriedWhileTheCallerWaits(t *testing.T) {
 	for name, c := range map[string]struct {
-		first  Outcome
+		first  invite.Outcome
 		leaves bool
 		tries  int
 		code   int
 	}{
-		"one that can't, then the next":   {Outcome{Code: 503, Retry: true}, false, 2, 486},
-		"an answer of the other side":     {Outcome{Code: 486}, false, 1, 486},
-		"the caller has left already":     {Outcome{Code: 503, Retry: true}, true, 0, 404},
-		"an answer is final whatever":     {Outcome{Code: 404}, false, 1, 404},
-		"it says why the last one failed": {Outcome{Code: 500, Retry: true}, false, 2, 486},
+		"one that can't, then the next":   {invite.Outcome{Code: 503, Retry: true}, false, 2, 486},
+		"an answer of the other side":     {invite.Outcome{Code: 486}, false, 1, 486},
+		"the caller has left already":     {invite.Outcome{Code: 503, Retry: true}, true, 0, 404},
+		"an answer is final whatever":     {invite.Outcome{Code: 404}, false, 1, 404},
+		"it says why the last one failed": {invite.Outcome{Code: 500, Retry: true}, false, 2, 486},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newExchange(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			in := &script{called: "+19", origin: Origin{DN: "1004"}, answers: map[string]Outcome{
+			in := &script{called: "+19", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{
 				"+19 at 192.0.2.1:5060": c.first, "+19 at 192.0.2.2:5060": {Code: 486},
 			}}
 			if c.leaves {
@@ -244,7 +245,7 @@ func TestRouting_WhoCallsIsBusyUntilItIsOver(t *testing.T) {
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
 	var end func()
-	in := &script{called: "1003", origin: Origin{DN: "1004"}, answers: map[string]Outcome{"1003": {Answered: true, Over: func(then func()) { end = then }}}}
+	in := &script{called: "1003", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{"1003": {Answered: true, Over: func(then func()) { end = then }}}}
 	in.serve(t.Context(), x.r)
 	busy := func() bool { st, _ := x.table.Get("1004"); return st.Busy }
 	x.await("the caller is busy", busy)
@@ -272,7 +273,7 @@ func TestStrategy_WhoIsIdleTheLongest(t *testing.T) {
 		"who had a call is last": {func(x *exchange) {
 			x.table.Register("1004", dn.Registered)
 			x.table.Register("1003", dn.Registered)
-			x.r.use("1004")
+			x.r.usage.note("1004")
 		}, "1003 true"},
 		"who became ready is last": {func(x *exchange) {
 			x.inState("1004", ready)
@@ -297,11 +298,11 @@ func TestStrategy_WhoIsIdleTheLongest(t *testing.T) {
 }
 
 func (x *exchange) reserve(t *testing.T, n dn.Number) {
-	if err := x.control.cfg.Agents.Reserve(t.Context(), n, agent.Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}); err != nil {
+	if err := x.agents.Reserve(t.Context(), n, agent.Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}); err != nil {
 		x.office.t.Error(err)
 	}
 	t.Cleanup(func() {
-		_ = x.control.cfg.Agents.Reserve(context.Background(), n, agent.Reservation{Holder: "h", AtOnce: true})
+		_ = x.agents.Reserve(context.Background(), n, agent.Reservation{Holder: "h", AtOnce: true})
 	})
 }
 
@@ -323,7 +324,7 @@ func (x *exchange) inState(n dn.Number, requests ...tcpb.AgentRequest) {
 		if r == login {
 			c.AgentID = "7"
 		}
-		if _, err := x.control.cfg.Agents.SetAgent(context.Background(), n, c); err != nil {
+		if _, err := x.agents.SetAgent(context.Background(), n, c); err != nil {
 			x.office.t.Error(err)
 		}
 	}
@@ -342,30 +343,30 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	}
 	var all []*waiter
 	for range 4 {
-		w, ok := x.r.enqueue("sales")
+		w, ok := x.r.queues.enqueue("sales")
 		if all = append(all, w); !ok {
 			t.Fatal("no room")
 		}
 	}
-	x.r.dequeue("sales", all[2]) // gives up
+	x.r.queues.dequeue("sales", all[2]) // gives up
 	woken(all[0])
-	x.r.dequeue("sales", all[0])
-	if woken(all[0]) || !woken(all[1]) || woken(all[2]) || woken(all[3]) || !x.r.first("sales", all[1]) || x.r.first("sales", all[3]) {
+	x.r.queues.dequeue("sales", all[0])
+	if woken(all[0]) || !woken(all[1]) || woken(all[2]) || woken(all[3]) || !x.r.queues.first("sales", all[1]) || x.r.queues.first("sales", all[3]) {
 		t.Error("the second is not the first now")
 	}
-	x.r.dequeue("sales", all[1])
+	x.r.queues.dequeue("sales", all[1])
 	if !woken(all[3]) {
 		t.Error("the last was not woken")
 	}
-	x.r.dequeue("sales", all[3])
-	if len(x.r.queues) != 0 {
+	x.r.queues.dequeue("sales", all[3])
+	if len(x.r.queues.of) != 0 {
 		t.Error("an empty queue is kept")
 	}
-	x.r.queues["sales"] = make([]*waiter, x.r.places-1)
-	for i := range x.r.queues["sales"] {
-		x.r.queues["sales"][i] = &waiter{wake: make(chan struct{}, 1)}
+	x.r.queues.of["sales"] = make([]*waiter, x.r.queues.places-1)
+	for i := range x.r.queues.of["sales"] {
+		x.r.queues.of["sales"][i] = &waiter{wake: make(chan struct{}, 1)}
 	}
-	if _, ok := x.r.enqueue("sales"); !ok {
+	if _, ok := x.r.queues.enqueue("sales"); !ok {
 		t.Error("no room for the last one")
 	}
 	in := &script{called: "9001", origin: trunk}
@@ -373,5 +374,5 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	if in.rejected != 503 {
 		t.Errorf("one too many is answered %d", in.rejected)
 	}
-	delete(x.r.queues, "sales")
+	delete(x.r.queues.of, "sales")
 }

@@ -1,4 +1,4 @@
-package session
+package routing
 
 import (
 	"github.com/sipcluster/sipcluster/node/agent"
@@ -28,19 +28,19 @@ func (c candidate) better(d candidate) bool {
 
 // longestIdle picks one of a group's DNs, but none to skip; false when no call
 // can be routed to any.
-func (r *Routing) longestIdle(group string, skip func(dn.Number) bool) (dn.Number, bool) {
-	view := r.c.view()
+func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number, bool) {
+	view := r.view()
 	_, groups := r.directory.read(view)
-	site := view.Node(string(r.c.table.Self())).GetSite()
+	site := view.Node(string(r.table.Self())).GetSite()
 	var best candidate
 	found := false
 	for _, n := range groups[group] {
 		config := view.DN(string(n))
-		st, known := r.c.table.Get(n)
+		st, known := r.table.Get(n)
 		if skip(n) || !known || agent.Unavailable(&st, config, view) != nil {
 			continue
 		}
-		c := candidate{n: n, here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.used(n))}
+		c := candidate{n: n, here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
 		if st.Agent != nil {
 			c.idleSince = max(c.idleSince, st.Agent.Since)
 		}

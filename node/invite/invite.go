@@ -1,0 +1,69 @@
+// Package invite is an INVITE on its way through this node, as the two see it
+// who work on it: the SIP proxy, which has the Call and sends it, and the
+// routing, which says where to. It is nouns only and does nothing itself.
+package invite
+
+import (
+	"context"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Call is an INVITE that arrived at this node, which can be sent on to one
+// target after the other. None of the methods waits.
+type Call interface {
+	// Called is the user part of the Request-URI.
+	Called() string
+	Origin() Origin
+	// GaveUp: the caller did, before there was an answer.
+	GaveUp() bool
+	// Ring keeps the caller waiting: 180, again each minute.
+	Ring()
+	// Reject is the final answer.
+	Reject(code int, reason string)
+	// Send sends the call to a target; progress hears the provisional answers,
+	// and done the outcome, once. They must not wait. Stop tells the target to.
+	Send(t Target, progress func(code int), done func(Outcome)) Stopper
+	// Go runs f, which may wait, on a goroutine of its own. Its context ends when
+	// the caller gives up or the node stops.
+	Go(f func(ctx context.Context))
+}
+
+// Stopper is something under way that can be stopped.
+type Stopper interface{ Stop() }
+
+// Origin is where a call came from.
+type Origin struct {
+	// DN of the phone that proved to be it, or of the trunk.
+	DN    dn.Number
+	Trunk bool
+	// Number that the caller shows.
+	Number string
+}
+
+// Target of a try: one of the three.
+type Target struct {
+	// Deliver to the phones that registered the DN at this node.
+	Deliver dn.Number
+	// DN at another node, which has that SIP address.
+	DN       dn.Number
+	NodeAddr string
+	// Number to leave by the trunk at that address.
+	Number    string
+	TrunkAddr string
+	// NoAnswer ends the try after that time; 0: as long as SIP allows.
+	NoAnswer time.Duration
+}
+
+// Outcome of a try.
+type Outcome struct {
+	// Answered: the call is up. Over has a function called when it is over.
+	Answered bool
+	Over     func(then func())
+	// Code and Reason of the final answer otherwise.
+	Code   int
+	Reason string
+	// Retry: the target was not reached at all.
+	Retry bool
+}

@@ -1,0 +1,148 @@
+package routing
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+)
+
+// dial sends a call to a DN wherever it is, and waits for the outcome.
+func (r *Engine) dial(ctx context.Context, in invite.Call, config *configpb.DN, noAnswer time.Duration, on *journey) invite.Outcome {
+	return await(ctx, func(stopped *stopSign, done func(invite.Outcome)) { r.place(stopped, in, config, noAnswer, on, done) })
+}
+
+// leave sends a call to a number outside, and waits for the outcome.
+func (r *Engine) leave(ctx context.Context, in invite.Call, number string, as dn.Number, noAnswer time.Duration, on *journey) invite.Outcome {
+	return await(ctx, func(stopped *stopSign, done func(invite.Outcome)) {
+		r.depart(stopped, in, number, as, noAnswer, on, done)
+	})
+}
+
+// await is the outcome of what start begins; when ctx ends that is stopped.
+func await(ctx context.Context, start func(*stopSign, func(invite.Outcome))) invite.Outcome {
+	got, sign := make(chan invite.Outcome, 1), &stopSign{}
+	start(sign, func(o invite.Outcome) { got <- o })
+	select {
+	case o := <-got:
+		return o
+	case <-ctx.Done():
+		sign.stop()
+		return <-got
+	}
+}
+
+// stopSign stops one try after the other.
+type stopSign struct {
+	mu   sync.Mutex
+	up   bool
+	sent invite.Stopper
+}
+
+// next notes what is under way now.
+func (s *stopSign) next(x invite.Stopper) {
+	s.mu.Lock()
+	s.sent = x
+	up := s.up
+	s.mu.Unlock()
+	if up {
+		x.Stop()
+	}
+}
+
+func (s *stopSign) stop() {
+	s.mu.Lock()
+	s.up = true
+	x := s.sent
+	s.mu.Unlock()
+	if x != nil {
+		x.Stop()
+	}
+}
+
+func (s *stopSign) isUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up
+}
+
+// place sends a call to a DN wherever it is; done hears the outcome.
+func (r *Engine) place(sign *stopSign, in invite.Call, config *configpb.DN, noAnswer time.Duration, on *journey, done func(invite.Outcome)) {
+	n := dn.Number(config.GetNumber())
+	st, _ := r.table.Get(n)
+	switch {
+	case config.GetDisabled():
+		done(invite.Outcome{Code: 403, Reason: "DN is disabled"})
+		return
+	case st.State != dn.InSrv:
+		done(invite.Outcome{Code: 480, Reason: "DN is out of service"})
+		return
+	}
+	r.usage.note(n)
+	if config.GetKind() == configpb.DNKind_DN_KIND_PSTN {
+		r.depart(sign, in, config.GetExternal(), n, noAnswer, on, done)
+		return
+	}
+	r.try(sign, in, r.target(&st, noAnswer), n, on, done)
+}
+
+// target is how a DN in service is reached from here.
+func (r *Engine) target(st *dn.Status, noAnswer time.Duration) invite.Target {
+	if st.Owner == r.table.Self() {
+		return invite.Target{Deliver: st.Number, NoAnswer: noAnswer}
+	}
+	return invite.Target{DN: st.Number, NodeAddr: r.view().Node(string(st.Owner)).GetSipAddr(), NoAnswer: noAnswer}
+}
+
+// depart sends a call to a number outside, by one trunk after the other until
+// one takes it. It rings at the DN that the number stands for, or at the trunk.
+func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Number, noAnswer time.Duration, on *journey, done func(invite.Outcome)) {
+	trunks, _ := r.directory.read(r.view())
+	trunks = trunksFor(trunks, number)
+	var next func(invite.Outcome)
+	next = func(out invite.Outcome) {
+		if !out.Retry || len(trunks) == 0 || sign.isUp() || in.GaveUp() {
+			done(out)
+			return
+		}
+		t := trunks[0]
+		trunks = trunks[1:]
+		party := as
+		if party == "" {
+			party = dn.Number(t.GetNumber())
+		}
+		r.try(sign, in, invite.Target{Number: number, TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, party, on, next)
+	}
+	next(invite.Outcome{Code: 404, Reason: "No trunk for the number", Retry: true})
+}
+
+// try sends the call to one target. A DN whose owner is lost while it rings is
+// given up at once.
+func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Number, on *journey, done func(invite.Outcome)) {
+	var x *ring
+	if t.NodeAddr != "" {
+		x = r.rings.watch(n)
+	}
+	sent := in.Send(t, func(code int) {
+		if code > 100 {
+			on.ringing(n)
+		}
+	}, func(out invite.Outcome) {
+		if r.rings.unwatch(n, x) && !out.Answered {
+			out.Code, out.Reason, out.Retry = 480, "DN is out of service", true
+		}
+		on.tried(n, out)
+		done(out)
+	})
+	sign.next(sent)
+	if x == nil {
+		return
+	}
+	r.rings.sent(x, sent)
+	if st, _ := r.table.Get(n); st.State != dn.InSrv { // the owner was lost meanwhile
+		r.rings.lose(n)
+	}
+}

@@ -1,0 +1,72 @@
+package routing
+
+import (
+	"sync"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+)
+
+// ring is a try at another node's DN.
+type ring struct {
+	// sent is nil until it was.
+	sent invite.Stopper
+	// lost: the DN's owner was.
+	lost bool
+}
+
+// rings are the tries at other nodes' DNs, which are given up when the DN's
+// owner is lost.
+type rings struct {
+	mu sync.Mutex
+	at map[dn.Number]map[*ring]struct{}
+}
+
+func newRings() *rings { return &rings{at: map[dn.Number]map[*ring]struct{}{}} }
+
+// watch begins a try at a DN.
+func (r *rings) watch(n dn.Number) *ring {
+	x := &ring{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at[n] == nil {
+		r.at[n] = map[*ring]struct{}{}
+	}
+	r.at[n][x] = struct{}{}
+	return x
+}
+
+// sent notes what to stop when the owner is lost.
+func (r *rings) sent(x *ring, s invite.Stopper) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x.sent = s
+}
+
+// lose gives up what rings at a DN that is out of service.
+func (r *rings) lose(n dn.Number) {
+	var stop []invite.Stopper
+	r.mu.Lock()
+	for x := range r.at[n] {
+		if x.lost = true; x.sent != nil {
+			stop = append(stop, x.sent)
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range stop {
+		s.Stop()
+	}
+}
+
+// unwatch ends watch; true when the owner was lost.
+func (r *rings) unwatch(n dn.Number, x *ring) (lost bool) {
+	if x == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.at[n], x); len(r.at[n]) == 0 {
+		delete(r.at, n)
+	}
+	return x.lost
+}
