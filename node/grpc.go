@@ -85,6 +85,7 @@ func (p *clientPort) run(ctx context.Context) error {
 	return serveGRPC(ctx, p.server, p.ln)
 }
 
+// serveGRPC serves until the context ends, which is no error.
 func serveGRPC(ctx context.Context, s *grpc.Server, ln net.Listener) error {
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -98,7 +99,7 @@ func serveGRPC(ctx context.Context, s *grpc.Server, ln net.Listener) error {
 		<-stopped
 	}
 	if errors.Is(err, grpc.ErrServerStopped) || ctx.Err() != nil { // its listener may have closed first
-		return ctx.Err()
+		return nil
 	}
 	return err
 }
