@@ -42,6 +42,12 @@ func edgeFaults() []Fault {
 			Scenario: "lost-disks", For: 15 * time.Second, Settle: shortly, Statements: []string{"S9"},
 		},
 		{
+			Name: "trunk-of-any-prefix", Kind: Calls, What: "a number of no DN leaves by a trunk whose prefix begins as it does, whatever follows",
+			Edits: []Edit{{"node/session/directory.go", "strings.HasPrefix(number, t.GetTrunk().GetPrefix())",
+				"strings.HasPrefix(number, t.GetTrunk().GetPrefix()[:min(1, len(t.GetTrunk().GetPrefix()))])"}},
+			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S13"},
+		},
+		{
 			Name: "steals-reservation", Kind: Reservations, What: "who wants a call sent to an agent in place of a reservation of its own takes anybody's",
 			Edits:    []Edit{{"node/agent/round.go", "if insteadOf != \"\" && r.Reserved.Holder == insteadOf {", "if insteadOf != \"\" {"}},
 			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S19"},

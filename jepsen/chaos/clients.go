@@ -31,10 +31,10 @@ const (
 
 	agentPrefix     = "34"
 	routedPoint     = "3901"
-	routerEvery     = 1500 * time.Millisecond
+	routerEvery     = time.Second
 	holdsEvery      = 120 * time.Millisecond
 	routersPatience = 2000 // ms
-	snapshotAfter   = 10   // log entries, about two seconds of them
+	snapshotAfter   = 4    // log entries, less than a second of them
 	loginGroup      = "trained"
 	agentsAtNode    = 2
 )

@@ -111,6 +111,8 @@ func callText(op *history.Op) string {
 		return fmt.Sprintf("the router %s sends call %s to %s", op.Arg, op.Result, op.Key)
 	case history.Errand:
 		return fmt.Sprintf("%s to DN %s", op.From, op.Key)
+	case history.Arrival:
+		return fmt.Sprintf("%s arrives at the phone of DN %s", op.From, op.Key)
 	default:
 		return fmt.Sprintf("%s of %s", op.From, op.Key)
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func errand(h *history.History, m *model, code string, is func(want string, op *
 		if op.Kind != history.Errand || op.Code != code {
 			return false
 		}
-		want, _, _ := errands{m}.must(op)
+		want, _, _ := newErrands(m).must(op)
 		return is(want, op)
 	})
 	op.Outcome, op.Code = o, instead
@@ -42,6 +43,38 @@ func sentToTheDead(h *history.History, m *model) {
 
 func errandRefused(h *history.History, m *model) {
 	errand(h, m, "501", func(want string, op *history.Op) bool { return want == phone }, history.Fail, "480")
+}
+
+// arrives lets the request come to a phone of the DN, whatever the answer was.
+func arrives(h *history.History, op *history.Op, dn string) {
+	h.Ops = append(h.Ops, history.Op{
+		ID: op.ID + 1_000_000, Kind: history.Arrival, Process: "phone/arrivals", Node: op.Node, Home: op.Node, Key: dn,
+		From: op.From, Arg: strconv.FormatInt(op.ID, 10), Invoke: op.Invoke, Return: op.Invoke, Outcome: history.OK,
+	})
+}
+
+func cameThough480(h *history.History, m *model) {
+	op := first(h, func(op *history.Op) bool {
+		want, _, _ := newErrands(m).must(op)
+		return op.Kind == history.Errand && want == "480"
+	})
+	arrives(h, op, op.Key)
+}
+
+func cameToTheLost(h *history.History, m *model) {
+	op := first(h, func(op *history.Op) bool {
+		return op.Kind == history.Errand && op.Return != history.Never && m.ownerLost(op) != nil
+	})
+	arrives(h, op, op.Key)
+}
+
+func cameToAnother(h *history.History, _ *model) {
+	arrives(h, first(h, func(op *history.Op) bool { return op.Kind == history.Errand && op.Code == "501" }), "none")
+}
+
+func cameToNobody(h *history.History, _ *model) {
+	op := first(h, func(op *history.Op) bool { return op.Kind == history.Arrival })
+	h.Ops = slices.DeleteFunc(h.Ops, func(o history.Op) bool { return o.Kind == history.Arrival && o.Arg == op.Arg })
 }
 
 func sentForNobody(h *history.History, m *model) {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -9,11 +10,30 @@ import (
 
 // errands judges requests outside of calls: each goes to the phone of its DN,
 // wherever that is in service, and is refused at once otherwise.
-type errands struct{ *model }
+type errands struct {
+	*model
+	// arrived are the arrivals of each request, by its ID.
+	arrived map[string][]*history.Op
+}
+
+func newErrands(m *model) errands {
+	e := errands{m, map[string][]*history.Op{}}
+	for i := range m.h.Ops {
+		if op := &m.h.Ops[i]; op.Kind == history.Arrival {
+			e.arrived[op.Arg] = append(e.arrived[op.Arg], op)
+		}
+	}
+	return e
+}
+
+// arrivals are those of the request.
+func (e errands) arrivals(op *history.Op) []*history.Op {
+	return e.arrived[strconv.FormatInt(op.ID, 10)]
+}
 
 // errandsDelivered is the part of S13 that is about them.
 func errandsDelivered(m *model) ([]Finding, int) {
-	e := errands{m}
+	e := newErrands(m)
 	var out []Finding
 	looked := 0
 	for i := range m.h.Ops {
@@ -22,6 +42,7 @@ func errandsDelivered(m *model) ([]Finding, int) {
 			continue
 		}
 		want, within, at := e.must(op)
+		out = append(out, e.astray(op, want, at)...)
 		if want == "" {
 			continue
 		}
@@ -35,6 +56,32 @@ func errandsDelivered(m *model) ([]Finding, int) {
 		})
 	}
 	return out, looked
+}
+
+// astray: the request came to the phone of another DN, or to one although it had
+// to be refused; or the answer was a phone's and it came to none.
+func (e errands) astray(op *history.Op, want, why string) []Finding {
+	arrivals := e.arrivals(op)
+	text := ""
+	for _, a := range arrivals {
+		if a.Key != op.Key {
+			text = fmt.Sprintf("%s had a %s to DN %s, which came to the phone of DN %s", op.Node, op.From, op.Key, a.Key)
+		}
+	}
+	switch {
+	case text != "":
+	case want != "" && want != phone && len(arrivals) > 0:
+		text = fmt.Sprintf("%s had a %s to DN %s, %s, which came to a phone of it, at %s", op.Node, op.From, op.Key, why, arrivals[0].Node)
+	case op.Code == "501" && len(arrivals) == 0:
+		text = fmt.Sprintf("%s had a %s to DN %s, which a phone answered with 501 that never got it", op.Node, op.From, op.Key)
+	default:
+		return nil
+	}
+	f := Finding{Text: text, Nodes: []string{op.Node}, Keys: []string{op.Key}, Events: append(e.registrations(op), opEvent(op))}
+	for _, a := range arrivals {
+		f.Events = append(f.Events, opEvent(a))
+	}
+	return []Finding{f}
 }
 
 // phone is what must is answered by the DN's phone, or by the node to OPTIONS.

@@ -12,6 +12,9 @@ const (
 	// is its method, Code the final answer. Arg is Nobody for a DN that is not
 	// configured. A phone that gets it answers 501, at once.
 	Errand Kind = "errand"
+	// Arrival: the errand whose ID is Arg came to a phone of the DN Key, which
+	// registered at Node; once more when it was repeated.
+	Arrival Kind = "arrival"
 )
 
 // Nobody is the Arg of an Errand to a DN that does not exist.

@@ -57,11 +57,11 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 			w.route(ctx, r, e.GetConnId())
 		}
 	case <-timer.C:
-		dns, most := w.Routed, 2*longest
+		dns := w.Routed
 		if r.IntN(2) == 0 {
-			dns, most = w.Reserved, longest
+			dns = w.Reserved
 		}
-		if w.reserve(ctx, r, dns[r.IntN(len(dns))], most); r.IntN(8) == 0 {
+		if w.reserve(ctx, r, dns[r.IntN(len(dns))], 2*longest); r.IntN(8) == 0 {
 			w.die()
 		}
 	case <-w.session.ended:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -69,14 +70,31 @@ func (w *Errands) choose(r *rand.Rand) history.Op {
 	return op
 }
 
+// errandHeader names the operation, so that the phone's record does too.
+const errandHeader = "X-Errand"
+
+// heard records that an errand arrived at the phone of the handset. What was
+// meant for an earlier phone at its address is none of its own.
+func (w *Phone) heard(h *handset, m *siptest.Message) {
+	id := m.Header(errandHeader)
+	if id == "" || !strings.HasPrefix(m.URI, "sip:"+w.DN+"@") {
+		return
+	}
+	op := w.Record.Invoke(history.Op{
+		Kind: history.Arrival, Process: h.process + "/arrivals", Node: h.node.Name(), Home: h.site.Name(), Key: w.DN, From: m.Method, Arg: id,
+	})
+	op.Outcome = history.OK
+	w.Record.Return(op)
+}
+
 func (w *Errands) ask(ctx context.Context, p *siptest.Phone, op history.Op) {
 	op.Process = "errands-" + w.DN + "-" + p.Addr()
-	uri := "sip:" + op.Key + "@" + w.Realm
-	req := siptest.Request{Method: op.From, URI: uri, To: "<" + uri + ">"}
-	if op.From == "REFER" {
-		req.Headers = []string{"Refer-To: <sip:" + w.DN + "@" + w.Realm + ">", "Contact: <" + p.Contact() + ">"}
-	}
 	op = w.Record.Invoke(op)
+	uri := "sip:" + op.Key + "@" + w.Realm
+	req := siptest.Request{Method: op.From, URI: uri, To: "<" + uri + ">", Headers: []string{errandHeader + ": " + strconv.FormatInt(op.ID, 10)}}
+	if op.From == "REFER" {
+		req.Headers = append(req.Headers, "Refer-To: <sip:"+w.DN+"@"+w.Realm+">", "Contact: <"+p.Contact()+">")
+	}
 	ctx, cancel := patience(ctx, errandWithin)
 	defer cancel()
 	res, err := p.Do(ctx, req)

@@ -187,6 +187,7 @@ func (w *Phone) take(node, site int) error {
 	err := place.Visit(func() (err error) {
 		h.phone, err = siptest.NewPhone(siptest.Config{
 			DN: w.DN, Password: w.Password, Domain: w.Realm, Local: place.IP().String(), Server: h.node.Addr(cluster.SIP).String(),
+			Heard: func(m *siptest.Message) { w.heard(h, m) },
 		})
 		return err
 	})

@@ -34,6 +34,9 @@ type Config struct {
 	Network *Network
 	// UserAgent is what the phone calls itself; "" means siptest.
 	UserAgent string
+	// Heard is told each request that arrives and is none of a call's, before it
+	// is answered; nil for nobody.
+	Heard func(*Message)
 }
 
 // ErrClosed says that the phone, or its connection, is closed.

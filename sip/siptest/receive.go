@@ -124,8 +124,9 @@ func (p *Phone) message(text string) {
 		p.mu.Lock()
 		calls := p.calls
 		p.mu.Unlock()
-		if calls == nil || !calls.request(&Message{Method: first[0], URI: first[1], Body: body, Response: Response{headers: headers}}) {
-			p.request(first[0], headers)
+		m := &Message{Method: first[0], URI: first[1], Body: body, Response: Response{headers: headers}}
+		if calls == nil || !calls.request(m) {
+			p.request(m)
 		}
 		return
 	}
@@ -150,21 +151,24 @@ func (p *Phone) message(text string) {
 }
 
 // request answers OPTIONS with 200 and anything else but ACK with 501.
-func (p *Phone) request(method string, headers [][2]string) {
+func (p *Phone) request(m *Message) {
+	if p.cfg.Heard != nil {
+		p.cfg.Heard(m)
+	}
 	p.mu.Lock()
 	p.asked++
 	mute := p.mute
 	p.mu.Unlock()
-	if mute || method == "ACK" {
+	if mute || m.Method == "ACK" {
 		return
 	}
 	status := "501 Not Implemented"
-	if method == "OPTIONS" {
+	if m.Method == "OPTIONS" {
 		status = "200 OK"
 	}
 	var b strings.Builder
 	b.WriteString("SIP/2.0 " + status + "\r\n")
-	for _, h := range headers {
+	for _, h := range m.headers {
 		switch strings.ToLower(h[0]) {
 		case "to":
 			b.WriteString("To: " + h[1] + ";tag=" + p.tag + "\r\n")

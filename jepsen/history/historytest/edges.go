@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -114,6 +115,12 @@ func (e *edges) ask() {
 		return
 	}
 	e.op(op, 5*time.Millisecond)
+	if op.OK() {
+		e.op(history.Op{
+			Kind: history.Arrival, Process: "phone-" + op.Key + "/arrivals", Node: row.Owner, Home: row.Owner, Key: op.Key,
+			From: op.From, Arg: strconv.FormatInt(e.lastID, 10), Outcome: history.OK,
+		}, 0)
+	}
 }
 
 // want reserves an agent, or sends a call to it.
