@@ -21,7 +21,8 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "deaf-flow", Kind: Registrations, What: "the end of a TLS connection does not end what was registered over it",
-			Edits:    []Edit{{"sip/tcp.go", "		for _, n := range f.l.flows.remove(f) {\n", "		for _, n := range f.l.flows.remove(f) {\n			if f.l.transport == location.TLS {\n				continue\n			}\n"}},
+			Edits:   []Edit{{"sip/tcp.go", "		for _, n := range f.l.flows.remove(f) {\n", "		for _, n := range f.l.flows.remove(f) {\n			if f.l.transport == location.TLS {\n				continue\n			}\n"}},
+			Package: "./sip", Run: "^TestConnections_",
 			Scenario: "quiet", For: 25 * time.Second, Settle: shortly, Statements: []string{"S4"},
 		},
 		{
@@ -45,6 +46,7 @@ func edgeFaults() []Fault {
 			Name: "trunk-of-any-prefix", Kind: Calls, What: "a number of no DN leaves by a trunk whose prefix begins as it does, whatever follows",
 			Edits: []Edit{{"node/session/directory.go", "strings.HasPrefix(number, t.GetTrunk().GetPrefix())",
 				"strings.HasPrefix(number, t.GetTrunk().GetPrefix()[:min(1, len(t.GetTrunk().GetPrefix()))])"}},
+			Package: "./node/session", Run: "^TestRouting_TrunksAre|^TestRouteCall_WhereTheCallGoes",
 			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S13"},
 		},
 		{

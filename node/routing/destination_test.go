@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -102,7 +103,7 @@ func TestRouteCall_WhereTheCallGoes(t *testing.T) {
 			if err := x.r.RouteCall(string(id), route); err != nil {
 				t.Fatal(err)
 			}
-			data := <-rings
+			data := patience.Receive(t, "what the call carries", rings)
 			over()
 			if !maps.Equal(data, route.UserData) || strings.Join(in.tries, ";") != c.tries || in.rejected != 0 {
 				t.Errorf("tried %q with %v, rejected %d", in.tries, data, in.rejected)
