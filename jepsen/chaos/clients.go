@@ -27,7 +27,9 @@ const (
 	ringEvery = time.Second
 
 	gatewayEvery = 4 * time.Second
-	gatewayPort  = 5090
+	gatewayPort  = 5090 // of the first; the others follow
+
+	gatewaysAtNode = 2
 
 	agentPrefix     = "34"
 	routedPoint     = "3901"
@@ -98,18 +100,21 @@ func (r *run1) slowTelephones() []*workload.Telephone {
 	return all
 }
 
-// outside is the number of the telephone behind a node's gateway.
-func outside(node int) string { return fmt.Sprintf("9%d55", node) }
+// outside is the number of the telephone behind a gateway of a node's site; each
+// gateway has a prefix of its own, its first three digits.
+func outside(node, gateway int) string { return fmt.Sprintf("9%d%d5", node, gateway) }
 
-// gateways are telephones outside, one behind a gateway in each node's site.
+// gateways are telephones outside, each behind a gateway in a node's site.
 func (r *run1) gateways() []*workload.Telephone {
 	var all []*workload.Telephone
 	for i, n := range r.cluster.Nodes()[:r.nodes] {
-		g := &workload.Telephone{Site: r.site, DN: outside(i), Node: n, Every: gatewayEvery, Trunk: gatewayPort}
-		for j := range r.nodes * telephonesAtNode {
-			g.Numbers = append(g.Numbers, telephone(j))
+		for g := range gatewaysAtNode {
+			t := &workload.Telephone{Site: r.site, DN: outside(i, g), Node: n, Every: gatewayEvery, Trunk: gatewayPort + uint16(g)}
+			for j := range r.nodes * telephonesAtNode {
+				t.Numbers = append(t.Numbers, telephone(j))
+			}
+			all = append(all, t)
 		}
-		all = append(all, g)
 	}
 	return all
 }
@@ -175,9 +180,9 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	for _, t := range append(r.slowTelephones(), r.agents()...) {
 		put(cluster.SIPDN(t.DN, realm, t.Password))
 	}
-	for i, n := range r.cluster.Nodes()[:r.nodes] {
-		put(&configpb.DN{Number: fmt.Sprintf("trunk-%d", i), Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
-			Address: netip.AddrPortFrom(n.Phones().IP(), gatewayPort).String(), Prefix: outside(i)[:2], Priority: uint32(i),
+	for _, t := range r.gateways() {
+		put(&configpb.DN{Number: "trunk-" + t.DN, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+			Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort),
 		}})
 	}
 	return all
