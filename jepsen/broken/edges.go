@@ -44,9 +44,9 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "trunk-of-any-prefix", Kind: Calls, What: "a number of no DN leaves by a trunk whose prefix begins as it does, whatever follows",
-			Edits: []Edit{{"node/session/directory.go", "strings.HasPrefix(number, t.GetTrunk().GetPrefix())",
+			Edits: []Edit{{"node/routing/directory.go", "strings.HasPrefix(number, t.GetTrunk().GetPrefix())",
 				"strings.HasPrefix(number, t.GetTrunk().GetPrefix()[:min(1, len(t.GetTrunk().GetPrefix()))])"}},
-			Package: "./node/session", Run: "^TestRouting_TrunksAre|^TestRouteCall_WhereTheCallGoes",
+			Package: "./node/routing", Run: "^TestRouting_TrunksAre|^TestRouteCall_WhereTheCallGoes",
 			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S13"},
 		},
 		{
@@ -56,7 +56,11 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "endless-reservation", Kind: Reservations, What: "a reservation at an owner that is lost never ends in the others' view",
-			Edits:    []Edit{{"node/dn/merge.go", "		s.Reserved = s.Reserved && l.x.reserved(t.clock())", "		s.Reserved = s.Reserved && (l.node != 0 || l.x.reserved(t.clock()))"}},
+			Edits: []Edit{
+				{"node/dn/merge.go", "x.agent, x.busy, x.reserved(t.clock())", "x.agent, x.busy, x.holder != \"\""},
+				{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x.holder != \"\""},
+			},
+			Package: "./node/agent", Run: "^TestReserve_(WhoMay|OneHolderWhatever|OfALost)",
 			Scenario: "half-minute", For: 26 * time.Second, Settle: time.Second, Statements: []string{"S22"},
 		},
 		{

@@ -16,14 +16,6 @@ func reservationFaults() []Fault {
 			Package: "./node/agent", Run: rules,
 		},
 		{
-			Name: "lost-owner-reserves-for-ever", Kind: Reservations, What: "the reservation of an owner that can't be heard never ends in the others' view",
-			Edits: []Edit{
-				{"node/dn/merge.go", "x.agent, x.busy, x.reserved(t.clock())", "x.agent, x.busy, x.holder != \"\""},
-				{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x.holder != \"\""},
-			},
-			Package: "./node/agent", Run: rules,
-		},
-		{
 			Name: "snapshot-reserves-for-ever", Kind: Reservations, What: "who begins to watch is told of a reservation that is over",
 			Edits:   []Edit{{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x != nil"}},
 			Package: "./node/agent", Run: rules,
