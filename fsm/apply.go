@@ -294,7 +294,7 @@ func (d *draft) putOptions(m *configpb.Mutation, in *configpb.Options) *Rejectio
 }
 
 func (v *View) setOptions(o *configpb.Options) {
-	v.stored, v.options = o, withDefaults(o)
+	v.stored, v.options = o, o.WithDefaults()
 }
 
 // references checks, after all mutations, that each group named by a DN

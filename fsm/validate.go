@@ -136,7 +136,7 @@ func checkNode(n *configpb.Node) *Rejection {
 }
 
 func checkOptions(o *configpb.Options) *Rejection {
-	f := withDefaults(o)
+	f := o.WithDefaults()
 	switch {
 	case o.GetRealm() != "" && !ValidRealm(o.GetRealm()):
 		return reject(ErrInvalid, "realm %.80q: want a domain name", o.GetRealm())

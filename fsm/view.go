@@ -56,7 +56,7 @@ func (t *tree[T]) Clone() *tree[T] {
 func Empty() *View {
 	return &View{
 		dns: newTree[configpb.DN](), groups: newTree[configpb.AgentGroup](),
-		stored: &configpb.Options{}, options: withDefaults(&configpb.Options{}), memory: newMemory(),
+		stored: &configpb.Options{}, options: new(configpb.Options).WithDefaults(), memory: newMemory(),
 	}
 }
 

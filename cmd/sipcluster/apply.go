@@ -157,7 +157,10 @@ func (p *plan) compareOptions(o *optionsDoc) error {
 	}
 	changed := proto.CloneOf(p.options)
 	changed.Revision = 0
-	if p.optionsChanged = o.merge(changed); p.optionsChanged {
+	o.merge(changed)
+	has, wants := p.options.WithDefaults(), changed.WithDefaults()
+	has.Revision = 0
+	if p.optionsChanged = !proto.Equal(has, wants); p.optionsChanged {
 		p.mutations = append(p.mutations, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: changed}})
 	}
 	return nil

@@ -203,11 +203,11 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 	}
 }
 
-// merge sets what the text names and tells whether that changes anything.
-func (o *optionsDoc) merge(into *configpb.Options) (changed bool) {
+// merge sets what the text names.
+func (o *optionsDoc) merge(into *configpb.Options) {
 	set := func(field *uint32, value *uint32) {
-		if value != nil && *value != *field {
-			*field, changed = *value, true
+		if value != nil {
+			*field = *value
 		}
 	}
 	set(&into.MinExpiresS, o.MinExpires)
@@ -218,7 +218,6 @@ func (o *optionsDoc) merge(into *configpb.Options) (changed bool) {
 	set(&into.PingMisses, o.PingMisses)
 	set(&into.DesktopGraceS, o.DesktopGrace)
 	set(&into.ReservationCollectMs, o.Collect)
-	return changed
 }
 
 // writeYAML writes v with the indentation that people use, each line behind

@@ -1,10 +1,6 @@
-package fsm
+package configpb
 
-import (
-	"google.golang.org/protobuf/proto"
-
-	"github.com/sipcluster/sipcluster/api/configpb"
-)
+import "google.golang.org/protobuf/proto"
 
 // Defaults of the options whose zero value stands for them.
 const (
@@ -16,9 +12,11 @@ const (
 	DefaultCollect     = 100
 )
 
-// withDefaults returns a copy of o without zeros that mean something else.
-func withDefaults(o *configpb.Options) *configpb.Options {
-	o = proto.CloneOf(o)
+// WithDefaults returns a copy of the options without zeros that mean something
+// else: the values that hold. Options for which it gives the same are the same
+// to a cluster.
+func (x *Options) WithDefaults() *Options {
+	o := proto.CloneOf(x)
 	fill := func(v *uint32, d uint32) {
 		if *v == 0 {
 			*v = d
