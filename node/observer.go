@@ -53,6 +53,9 @@ func (o observer) Warnings() []string {
 	if err := o.n.store.Failing(); err != nil {
 		w = append(w, "registrations are not kept over a restart: "+err.Error())
 	}
+	if err := o.n.owner.Failing(); err != nil {
+		w = append(w, "agents and reservations are not kept over a restart: "+err.Error())
+	}
 	for _, p := range o.n.mesh.Status() {
 		if p.Skew.Abs() > skewWorth {
 			w = append(w, fmt.Sprintf("the clock of %s differs by %s: check NTP", p.Name, p.Skew.Round(time.Millisecond)))
