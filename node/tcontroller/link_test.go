@@ -35,6 +35,8 @@ type site struct {
 	mu        sync.Mutex
 	strangers map[dn.Node]bool
 	refusals  []uint64
+	// begins are what the site said of how its links begin.
+	begins []string
 }
 
 func (s *site) roster(id dn.Node) (bool, uint64) {
@@ -51,13 +53,20 @@ func (s *site) refused(index uint64) {
 
 func newSite(t testing.TB, id dn.Node, incarnation uint64, addr string) *site {
 	t.Helper()
+	return newSiteOf(t, id, incarnation, addr, 0)
+}
+
+// newSiteOf is newSite whose tables remember so many changes.
+func newSiteOf(t testing.TB, id dn.Node, incarnation uint64, addr string, history int) *site {
+	t.Helper()
 	leftover.Check(t)
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation}), addr: ln.Addr().String(), server: grpc.NewServer(grpc.Creds(Credentials()))}
-	s.calls = call.New(call.Config{Self: id, Incarnation: incarnation})
+	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation, History: history}), addr: ln.Addr().String()}
+	s.server = grpc.NewServer(grpc.Creds(Credentials()), grpc.StreamInterceptor(s.noteBegins))
+	s.calls = call.New(call.Config{Self: id, Incarnation: incarnation, History: history})
 	s.owner = NewServer("c1", s.table, s.calls, s.roster, slog.New(slog.DiscardHandler))
 	tcpb.RegisterTControllerServer(s.server, s.owner)
 	var wg sync.WaitGroup
