@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+// scripted is a node that notes what it is asked, and answers as it is told.
+type scripted struct {
+	configpb.UnimplementedConfigurationServer
+	addr string
+	// dn is what the node has.
+	dn *configpb.DN
+	// importEnds after these positions, each of so many, with that error.
+	importEnds []uint64
+	importErr  error
+	// streams are the answers to one Watch after the other.
+	streams [][]*tcpb.WatchResponse
+	// pause between two of them.
+	pause time.Duration
+
+	mu      sync.Mutex
+	writes  []*configpb.WriteRequest
+	imports int
+	watches []string
+}
+
+func newScripted(t *testing.T) *scripted {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{addr: l.Addr().String()}
+	server := grpc.NewServer()
+	tcpb.RegisterAvailabilityServer(server, watched{s: s})
+	configpb.RegisterConfigurationServer(server, s)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		server.Stop()
+		wg.Wait()
+	})
+	return s
+}
+
+func (s *scripted) GetDN(_ context.Context, r *configpb.GetDNRequest) (*configpb.GetDNResponse, error) {
+	if s.dn.GetNumber() != r.GetNumber() {
+		return nil, status.Error(codes.NotFound, "there is none")
+	}
+	return &configpb.GetDNResponse{Dn: s.dn}, nil
+}
+
+func (s *scripted) GetOptions(context.Context, *configpb.GetOptionsRequest) (*configpb.GetOptionsResponse, error) {
+	return &configpb.GetOptionsResponse{Options: &configpb.Options{Realm: "example.org"}}, nil
+}
+
+func (s *scripted) Export(_ *configpb.ExportRequest, out configpb.Configuration_ExportServer) error {
+	return out.Send(&configpb.ExportResponse{
+		Options: (&configpb.Options{Realm: "example.org"}).WithDefaults(),
+		Groups:  []*configpb.AgentGroup{{Name: "sales"}, {Name: "support"}},
+	})
+}
+
+func (s *scripted) Write(_ context.Context, r *configpb.WriteRequest) (*configpb.WriteResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes = append(s.writes, r)
+	return &configpb.WriteResponse{Revision: 99}, nil
+}
+
+func (s *scripted) Import(in configpb.Configuration_ImportServer) error {
+	for {
+		r, err := in.Recv()
+		if err != nil {
+			break
+		}
+		s.mu.Lock()
+		s.imports += len(r.GetMutations())
+		s.mu.Unlock()
+	}
+	for _, n := range s.importEnds {
+		if err := in.Send(&configpb.ImportResponse{Written: n, Total: 1000}); err != nil {
+			return err
+		}
+	}
+	return s.importErr
+}
+
+// watched is the part of a scripted node that has the DNs' states.
+type watched struct {
+	tcpb.UnimplementedAvailabilityServer
+	s *scripted
+}
+
+func (w watched) Watch(r *tcpb.WatchRequest, out tcpb.Availability_WatchServer) error {
+	s := w.s
+	s.mu.Lock()
+	n := len(s.watches)
+	s.watches = append(s.watches, fmt.Sprintf("%d/%d", r.GetResumeIncarnation(), r.GetResumeSeq()))
+	s.mu.Unlock()
+	if n >= len(s.streams) {
+		<-out.Context().Done()
+		return out.Context().Err()
+	}
+	for _, m := range s.streams[n] {
+		if err := out.Send(m); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(s.pause):
+		case <-out.Context().Done():
+		}
+	}
+	return status.Error(codes.Unavailable, "error reading from server: EOF") // as a connection that ends
+}
+
+func started(incarnation uint64, resumed bool) *tcpb.WatchResponse {
+	return &tcpb.WatchResponse{Body: &tcpb.WatchResponse_Started{Started: &tcpb.WatchStarted{Node: "sip1", Incarnation: incarnation, Resumed: resumed}}}
+}
+
+func told(seq uint64, snapshot bool) *tcpb.WatchResponse {
+	e := &tcpb.DNEvent{Dn: "1001", State: inSrv, Owner: "sip1", Seq: seq, Snapshot: snapshot}
+	return &tcpb.WatchResponse{Body: &tcpb.WatchResponse_Events{Events: &tcpb.EventBatch{Events: []*tcpb.DNEvent{e}}}}
+}
+
+func wholeAt(seq uint64) *tcpb.WatchResponse {
+	return &tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: seq}}}
+}
+
+func beat(seq uint64) *tcpb.WatchResponse {
+	return &tcpb.WatchResponse{Body: &tcpb.WatchResponse_Heartbeat{Heartbeat: &tcpb.Heartbeat{Seq: seq}}}
+}
+
+// A watch goes on behind the last thing that it was told for sure, and never
+// behind a snapshot of which it has only a part.
+func TestDNWatch_ResumesBehindWhatWasTold(t *testing.T) {
+	s := newScripted(t)
+	s.streams = [][]*tcpb.WatchResponse{
+		{started(5, false), told(0, true), wholeAt(7)},
+		{started(5, true), told(9, false), beat(12)},
+		{started(5, true)},
+		{started(6, false), told(0, true)},
+		{started(6, false), told(0, true), wholeAt(3), told(4, false)},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan int, 1)
+	c, _ := plainCLI()
+	c.out, c.err = io.Discard, io.Discard
+	go func() { ended <- c.run(ctx, []string{"dn", "watch", "-o", "json", "--addr", s.addr}) }()
+	asked := func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return strings.Join(s.watches, " ")
+	}
+	const want = "0/0 5/7 5/12 5/12 6/0 6/4"
+	limit, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	if poll(limit, nil, func() bool { return len(strings.Fields(asked())) >= 6 }) != nil || asked() != want {
+		t.Errorf("asked for %s, want %s", asked(), want)
+	}
+	cancel()
+	if got := <-ended; got != exitDone {
+		t.Errorf("status %d", got)
+	}
+}
+
+// A node that says something now and then is not silent, however long it takes.
+func TestDNWatch_HeartbeatsKeepTheStream(t *testing.T) {
+	s := newScripted(t)
+	s.pause = 700 * time.Millisecond
+	s.streams = [][]*tcpb.WatchResponse{{started(5, false), wholeAt(1), beat(1), beat(1), beat(1), beat(1), told(2, false)}}
+	w := operator{t, s.addr}.begins("dn", "watch", "-o", "json", "--timeout", "1s")
+	w.wants(t, `"event":"EndOfSnapshot"`)
+	w.wants(t, `"event":"EventDNBackInService"`) // and no word of a lost connection
+	w.stop()
+	<-w.status
+}
+
+// What is written back is what was read, with what the flags say, and only
+// when nobody else has changed it meanwhile.
+func TestDNPut_WritesBackWhatItRead(t *testing.T) {
+	stored := &configpb.DN{
+		Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Disabled: true, Groups: []string{"sales"},
+		Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, Revision: 17,
+	}
+	for name, tc := range map[string]struct {
+		has, want *configpb.DN
+		args      string
+		keep      bool
+	}{
+		"a new one must not be there": {
+			nil, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"}, "--kind pstn --external +15551234567", true,
+		},
+		"groups": {
+			stored, &configpb.DN{Number: "1001", Kind: stored.Kind, Disabled: true, Groups: []string{"support"}, Algorithm: stored.Algorithm}, "--group support", true,
+		},
+		"enabled": {
+			stored, &configpb.DN{Number: "1001", Kind: stored.Kind, Groups: stored.Groups, Algorithm: stored.Algorithm}, "--disabled=false", true,
+		},
+		"another kind stays disabled, in its groups": {
+			stored, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, Disabled: true, Groups: stored.Groups, External: "+15551234567"},
+			"--kind pstn --external +15551234567", true,
+		},
+		"another password keeps the algorithm": {
+			stored, &configpb.DN{
+				Number: "1001", Kind: stored.Kind, Disabled: true, Groups: stored.Groups, Algorithm: stored.Algorithm,
+				Ha1: ha1(stored.Algorithm, "1001", "example.org", "x"),
+			}, "--password x", false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t)
+			s.dn = tc.has
+			operator{t, s.addr}.does("", append([]string{"dn", "put", "1001"}, strings.Fields(tc.args)...)...)
+			if len(s.writes) != 1 || len(s.writes[0].Mutations) != 1 {
+				t.Fatal(s.writes)
+			}
+			m := s.writes[0].Mutations[0]
+			if !proto.Equal(m.GetPutDn(), tc.want) || m.KeepHa1 != tc.keep {
+				t.Errorf("wrote %v, keep %v\nwant  %v, keep %v", m.GetPutDn(), m.KeepHa1, tc.want, tc.keep)
+			}
+			if m.IfRevision == nil || m.GetIfRevision() != tc.has.GetRevision() {
+				t.Errorf("if_revision %v, want %d", m.IfRevision, tc.has.GetRevision())
+			}
+		})
+	}
+}
+
+// An import that breaks off says how much of it is there.
+func TestImport_SaysHowMuchWasWritten(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ends []uint64
+		want string
+	}{
+		"nothing": {nil, "no quorum"},
+		"a part":  {[]uint64{100, 600}, "no quorum (600 were written: import again when it is well)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t)
+			s.importEnds, s.importErr = tc.ends, status.Error(codes.Unavailable, "no quorum")
+			operator{t, s.addr}.fails(header+"5001,sip,s,,sales\n", "dn import -: "+tc.want, "dn", "import", "-")
+		})
+	}
+}
+
+// Few changes are one write, all or nothing; more than that, in number or in
+// bytes, are an import.
+func TestApply_WhatIsTooMuchForAWriteIsAnImport(t *testing.T) {
+	long := strings.Repeat("g", 60)
+	for name, tc := range map[string]struct {
+		dns, groups     int
+		writes, imports int
+	}{
+		"few":            {applyOnce, 0, 1, 0},
+		"one too many":   {applyOnce + 1, 0, 0, applyOnce + 1},
+		"too many bytes": {400, 30, 0, 400 + 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t)
+			var groups []string
+			for i := range tc.groups {
+				groups = append(groups, fmt.Sprint(long, i))
+			}
+			var doc strings.Builder
+			doc.WriteString("dns:\n")
+			for i := range tc.dns {
+				fmt.Fprintf(&doc, "  - {dn: %d, kind: pstn, external: '+1555%07d', groups: [%s]}\n", 5000+i, i, strings.Join(groups, ", "))
+			}
+			operator{t, s.addr}.does(doc.String(), "apply", "-f", "-")
+			if len(s.writes) != tc.writes || s.imports != tc.imports {
+				t.Errorf("%d writes and %d mutations imported, want %d and %d", len(s.writes), s.imports, tc.writes, tc.imports)
+			}
+		})
+	}
+}
+
+// An agent who is there already is held as well.
+func TestAgentHold_OfAnAgentWhoIsThere(t *testing.T) {
+	o := agentsNode(t)
+	o.does("options: {desktop_grace_s: 30}\n", "apply", "-f", "-")
+	first := o.begins("agent", "hold", "2001", "--agent-id", "8001")
+	first.comes(t, "2001 is held at sip1")
+	second := o.begins("agent", "hold", "2001", "--agent-id", "8001")
+	second.comes(t, "EventRegistered")
+	second.wants(t, "2001 is held at sip1")
+	first.ends(t)
+	second.comes(t, "EventAgentLogout")
+	second.ends(t)
+}
