@@ -179,6 +179,9 @@ func TestReconnect_ASilentNodeIsLeftAfter3s(t *testing.T) {
 		}
 		ns.at["b"].greets(&tlibpb.ServerInfo{Node: "sip2"}, false) // "a" hangs, it comes last
 		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+		if d := time.Since(began); d != 3*time.Second {
+			t.Errorf("the other node was asked %v after the last word of the first", d)
+		}
 	})
 }
 
