@@ -181,6 +181,7 @@ func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 			_, err = first.Recv()
 		}
 	})
+	await(t, "its end at the owner too", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.ended == 1 })
 	if a.owner.links.get("b") != newest {
 		t.Error("the end of the old link took the new one away")
 	}

@@ -130,13 +130,21 @@ func TestCalls_OfANodeThatDiedBehindACutAreReleased(t *testing.T) {
 	await(t, "its end", func() bool { return b.sees(id) == "over" })
 }
 
-func TestCalls_OfARemovedOrRestartedPeerAreReleased(t *testing.T) {
+func TestCalls_OfAPeerThatRestartedAreReleased(t *testing.T) {
 	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
 	id := a.begin(t, "1001", nil)
 	b.follow(t, a)
 	await(t, "the snapshot", func() bool { return b.sees(id) != "over" })
 	b.mesh.Gossip("a", true, 2, "")
 	await(t, "the end of its old life", func() bool { return b.sees(id) == "over" })
+}
+
+func TestCalls_OfAPeerThatIsRemovedAreReleased(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	a.table.Register("1001", dn.Registered)
+	id := a.begin(t, "1001", nil)
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.sees(id) != "over" && b.table.Counts().Known == 1 })
 	b.mesh.SetPeers(nil)
 	await(t, "the end", func() bool { return b.table.Counts().Known == 0 && b.calls.Counts().Up == 0 })
 }

@@ -35,8 +35,9 @@ type site struct {
 	mu        sync.Mutex
 	strangers map[dn.Node]bool
 	refusals  []uint64
-	// begins are what the site said of how its links begin.
+	// begins are what the site said of how its links begin; ended counts those that did.
 	begins []string
+	ended  int
 }
 
 func (s *site) roster(id dn.Node) (bool, uint64) {

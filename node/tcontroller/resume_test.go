@@ -16,7 +16,11 @@ import (
 
 // noteBegins writes down how the site's links begin: with a snapshot or not.
 func (s *site) noteBegins(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	return next(srv, &noted{ss, s})
+	err := next(srv, &noted{ss, s})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended++
+	return err
 }
 
 type noted struct {
