@@ -53,7 +53,7 @@ func (o observer) Warnings() []string {
 	if err := o.n.store.Failing(); err != nil {
 		w = append(w, "registrations are not kept over a restart: "+err.Error())
 	}
-	if err := o.n.owner.Failing(); err != nil {
+	if err := o.n.agents.Failing(); err != nil {
 		w = append(w, "agents and reservations are not kept over a restart: "+err.Error())
 	}
 	for _, p := range o.n.mesh.Status() {
