@@ -80,7 +80,9 @@ func TestLink_ResumesAtTheEdgesOfWhatIsRemembered(t *testing.T) {
 				want = append(want, string(n))
 			}
 			cut.set(false)
-			await(t, "the return", func() bool { return b.table.Counts().InSrv == 3+missed.records && b.calls.Counts().Up == 5+missed.calls })
+			await(t, "the return", func() bool {
+				return b.table.Counts().InSrv == 3+missed.records && b.calls.Counts().Up == 5+missed.calls
+			})
 			if got := rang(t, told, b.calls); !slices.Equal(got, want) {
 				t.Errorf("calls rang at %v, want %v", got, want)
 			}
