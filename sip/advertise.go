@@ -1,11 +1,9 @@
 package sip
 
 import (
-	"bytes"
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -58,33 +56,17 @@ func (s *Server) addrs() (list []string) {
 	return list
 }
 
-// names tells whether a URI without a token leads to this node: by the names
+// leadsHere tells whether a URI without a token leads to this node: by the names
 // of the cluster, or by an address that is served here.
-func (s *Server) names(u message.URI) bool {
-	if !isIP(u.Host) {
+func (s *Server) leadsHere(u message.URI) bool {
+	if !message.IsIP(u.Host) {
 		if host, _, err := net.SplitHostPort(s.cfg.Advertise); err == nil && strings.EqualFold(host, string(u.Host)) {
 			return true
 		}
-		return s.registrar.served(u.Host, s.cfg.Machine.View().Options().GetRealm())
+		return s.guard.mine(u.Host)
 	}
-	addr, ok := uriAddr(&u)
+	addr, ok := u.AddrPort()
 	return ok && slices.ContainsFunc(s.served, func(a netip.AddrPort) bool {
 		return a.Port() == addr.Port() && (a.Addr().IsUnspecified() || a.Addr() == addr.Addr())
 	})
-}
-
-// uriAddr is the address of a URI whose host is one.
-func uriAddr(u *message.URI) (netip.AddrPort, bool) {
-	if !isIP(u.Host) {
-		return netip.AddrPort{}, false
-	}
-	addr, err := netip.ParseAddr(string(bytes.Trim(u.Host, "[]")))
-	if err != nil {
-		return netip.AddrPort{}, false
-	}
-	port := uint64(5060)
-	if len(u.Port) > 0 {
-		port, err = strconv.ParseUint(string(u.Port), 10, 16)
-	}
-	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), err == nil
 }

@@ -1,10 +1,9 @@
 package sip
 
 import (
+	"hash/maphash"
 	"strconv"
-	"time"
 
-	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -25,18 +24,6 @@ func (a *answer) set(code int, reason string) { a.code, a.reason = code, reason 
 
 func (a *answer) fault(f *message.Fault) { a.set(f.Code, f.Reason) }
 
-// refuse is fault with the header that the fault calls for; least is the
-// shortest lifetime that would do, in seconds.
-func (a *answer) refuse(f *message.Fault, least int64) {
-	a.fault(f)
-	switch f {
-	case errBrief:
-		a.number("Min-Expires", least)
-	case errDraining:
-		a.number("Retry-After", 30)
-	}
-}
-
 func (a *answer) header(name, value string) {
 	a.lines = append(a.lines, name...)
 	a.lines = append(a.lines, ": "...)
@@ -51,20 +38,20 @@ func (a *answer) number(name string, n int64) {
 	a.lines = append(a.lines, "\r\n"...)
 }
 
-// contacts lists the bindings with the seconds that they have left (RFC 3261 §10.3 step 8).
-func (a *answer) contacts(bindings []location.Binding, now time.Time) {
-	for i := range bindings {
-		b := &bindings[i]
-		left := (b.Expires.Sub(now) + time.Second - 1) / time.Second
-		if left <= 0 {
-			continue
-		}
-		a.lines = append(a.lines, "Contact: <"...)
-		a.lines = append(a.lines, b.Contact...)
-		a.lines = append(a.lines, '>')
-		a.lines = append(a.lines, b.Params...)
-		a.lines = append(a.lines, ";expires="...)
-		a.lines = strconv.AppendInt(a.lines, int64(left), 10)
-		a.lines = append(a.lines, "\r\n"...)
+// overloaded is the answer to what is new when too much is.
+func (a *answer) overloaded() {
+	a.set(503, "Service Unavailable")
+	a.number("Retry-After", 5)
+}
+
+// appendToTag makes the To tag of an answer: the same for the same request,
+// because answers are given without a transaction (RFC 3261 §8.2.7).
+func appendToTag(dst []byte, seed maphash.Seed, callID []byte, cseq uint32) []byte {
+	h := maphash.Bytes(seed, callID) ^ uint64(cseq)*0x9e3779b97f4a7c15
+	const digits = "0123456789abcdef"
+	for range 12 {
+		dst = append(dst, digits[h&15])
+		h >>= 4
 	}
+	return dst
 }

@@ -64,7 +64,7 @@ const (
 func (c *Call) send(t Target, on func(Progress), done func(Outcome)) *Attempt {
 	a := &Attempt{c: c, on: on, done: done}
 	for what, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
-		*x = transaction.Alarm{Layer: c.sh.Layer, Owner: a, What: uint8(what)}
+		*x = transaction.Alarm{Layer: c.sh.Layer, Handler: a, What: uint8(what)}
 	}
 	c.try = a
 	a.begin(t)
@@ -107,11 +107,11 @@ func (a *Attempt) begin(t Target) {
 	a.check()
 }
 
-// beginLater begins when the target's name was looked up, which is done beside.
+// beginLater begins when the target's name was looked up, in another goroutine.
 func (a *Attempt) beginLater(name string, t Target) {
 	p := a.c.p
 	found := func() {
-		_, err := p.names.find(p.ctx, name)
+		_, err := p.resolver.find(p.ctx, name)
 		a.c.sh.Lock()
 		defer a.c.sh.Unlock()
 		if err != nil && a.stopped == nil {
@@ -132,7 +132,7 @@ func (p *proxy) delivered(n dn.Number, more bool) {
 	}
 }
 
-// Fire implements transaction.Owner.
+// Fire implements transaction.AlarmHandler.
 func (a *Attempt) Fire(what uint8) {
 	switch what {
 	case alarmNoAnswer:

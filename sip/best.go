@@ -42,7 +42,7 @@ func challenges(results []result, best *result) (lines []byte) {
 			continue
 		}
 		for _, h := range r.res.Headers {
-			if foldEqual(h.Name, "www-authenticate") || foldEqual(h.Name, "proxy-authenticate") {
+			if message.EqualFold(h.Name, "www-authenticate") || message.EqualFold(h.Name, "proxy-authenticate") {
 				lines = append(append(append(append(lines, h.Name...), ": "...), h.Value...), "\r\n"...)
 			}
 		}

@@ -35,7 +35,7 @@ func (a *Attempt) send(l *leg) *branch {
 	}
 	if c.req.Has(message.ProxyAuthorization) {
 		realm := c.p.s.cfg.Machine.View().Options().GetRealm()
-		ch.Drop = func(h *message.Header) bool { return c.p.ours(h, realm) }
+		ch.Drop = func(h *message.Header) bool { return ownCredentials(h, realm) }
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
 	var err error
@@ -113,7 +113,7 @@ func (b *branch) hangUp(res *message.Message) {
 func (p *proxy) downstream(res *message.Message) (routes [][]byte) {
 	for _, r := range res.Elements(message.RecordRoute) {
 		a, _ := message.ParseAddress(r)
-		if k, _ := p.own.entry(res.Get(message.CallID), a.URI); k.purpose != noToken && p.own.here(k) {
+		if k, _ := p.routes.entry(res.Get(message.CallID), a.URI); k.purpose != noToken && p.routes.here(k) {
 			return routes
 		}
 		routes = append([][]byte{r}, routes...)

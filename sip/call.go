@@ -69,7 +69,7 @@ func (p *proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte
 	req := m.Clone()
 	u, _ := message.ParseURI(req.URI)
 	c := &Call{p: p, sh: sh, req: req, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
-	c.rings = transaction.Alarm{Layer: sh.Layer, Owner: c}
+	c.rings = transaction.Alarm{Layer: sh.Layer, Handler: c}
 	c.timer = c.asksTimer()
 	return c
 }
@@ -100,7 +100,7 @@ func (c *Call) Ring() {
 	}
 }
 
-// Fire implements transaction.Owner: it rings again.
+// Fire implements transaction.AlarmHandler: it rings again.
 func (c *Call) Fire(uint8) {
 	c.rings.Set(ringAgain)
 	_ = c.srv.Respond(180, c.p.answer(c.sh, c.req, &answer{code: 180, reason: "Ringing"})) // it is repeated

@@ -15,10 +15,10 @@ type limits struct {
 	contacts           int
 }
 
-// past tells the greatest CSeq that was seen under a Call-ID whose bindings
+// lastCSeqOf tells the greatest CSeq that was seen under a Call-ID whose bindings
 // were replaced or removed; recently means that requests from before that may
 // still be on their way.
-type past func(callID []byte) (cseq uint32, recently, known bool)
+type lastCSeqOf func(callID []byte) (cseq uint32, recently, known bool)
 
 // decision is what a REGISTER does to the bindings of its DN.
 type decision struct {
@@ -69,12 +69,12 @@ func (r *register) stored(c *contact) int {
 // decide is RFC 3261 §10.3 steps 6 to 8, without clock, lock or I/O: what the
 // request makes of the bindings, all of it or nothing.
 //
-// A Call-ID whose binding was replaced by one of another Call-ID is past: its
+// A Call-ID whose binding was replaced by one of another Call-ID is over: its
 // late un-REGISTER removes nothing, and for a while only a newer REGISTER than
 // its last counts. So nothing that the network delivers late takes down a newer
 // binding or brings back an ended one, and a phone that starts again with an
 // old Call-ID and a low CSeq is not locked out.
-func decide(r *register, old []location.Binding, lim limits, now time.Time, seen past) decision {
+func decide(r *register, old []location.Binding, lim limits, now time.Time, seen lastCSeqOf) decision {
 	d := decision{bindings: appendLive(r.bindings[:0], old, now)}
 	switch {
 	case r.star:
@@ -115,7 +115,7 @@ func appendLive(dst, old []location.Binding, now time.Time) []location.Binding {
 }
 
 // removeAll is step 6: "Contact: *".
-func (d *decision) removeAll(r *register, seen past) {
+func (d *decision) removeAll(r *register, seen lastCSeqOf) {
 	if r.expires != 0 || len(r.contacts) > 0 {
 		d.fault = errStar
 		return
@@ -138,7 +138,7 @@ func (d *decision) removeAll(r *register, seen past) {
 }
 
 // contact is step 7 for one address.
-func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, seen past) {
+func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, seen lastCSeqOf) {
 	life, fault := lim.life(r, c)
 	if d.fault = fault; fault != nil {
 		return

@@ -123,13 +123,13 @@ func TestDecide_Transcripts(t *testing.T) {
 }
 
 func transcript(t *testing.T, script string) {
-	g, now := &registrar{past: newHistory()}, time.Now()
+	g, now := &registrar{history: newHistory()}, time.Now()
 	lim := limits{min: 60, max: 7200, fallback: 3600, contacts: 3}
 	var have []location.Binding
 	for _, line := range strings.Split(strings.TrimSpace(script), "\n") {
 		say, want, _ := strings.Cut(line, "->")
 		r := step(t, say)
-		dec := decide(r, have, lim, now, func(callID []byte) (uint32, bool, bool) { return g.past.last("1", callID, now) })
+		dec := decide(r, have, lim, now, func(callID []byte) (uint32, bool, bool) { return g.history.last("1", callID, now) })
 		var got string
 		if dec.fault != nil {
 			got = fmt.Sprint(dec.fault.Code)
@@ -150,15 +150,15 @@ func transcript(t *testing.T, script string) {
 }
 
 func TestDecide_ALowCSeqCountsAgainAfterAWhile(t *testing.T) {
-	g, now := &registrar{past: newHistory()}, time.Now()
-	g.past.add("1", "a", 50, now)
+	g, now := &registrar{history: newHistory()}, time.Now()
+	g.history.add("1", "a", 50, now)
 	lim := limits{max: 7200, fallback: 3600, contacts: 3}
 	for _, c := range []struct {
 		after time.Duration
 		ok    bool
 	}{{31 * time.Second, false}, {32 * time.Second, true}} {
 		then := now.Add(c.after)
-		dec := decide(step(t, "a 1 p@h"), nil, lim, then, func(callID []byte) (uint32, bool, bool) { return g.past.last("1", callID, then) })
+		dec := decide(step(t, "a 1 p@h"), nil, lim, then, func(callID []byte) (uint32, bool, bool) { return g.history.last("1", callID, then) })
 		if (dec.fault == nil) != c.ok {
 			t.Errorf("after %v: %v", c.after, dec.fault)
 		}

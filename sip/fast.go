@@ -36,7 +36,7 @@ var (
 	registerSip = []byte("REGISTER sip:")
 	version     = []byte(" SIP/2.0\r\n")
 	digestWord  = []byte("Digest ")
-	magicCookie = []byte("z9hG4bK")
+	magicCookie = []byte(message.MagicCookie)
 )
 
 // serve answers a boring datagram: the reply, and whether the location store
@@ -50,7 +50,7 @@ func (f *fast) serve(reply, data []byte, source netip.AddrPort) (_ []byte, to ne
 	f.registrar.stats.fast.Add(1)
 	f.registrar.serve(&f.reg, &f.ans)
 	f.registrar.stats.answered(f.ans.code)
-	return f.appendAnswer(reply, source), answerTo(&f.via, source), f.ans.durable, true
+	return f.appendAnswer(reply, source), f.via.AnswerTo(source), f.ans.durable, true
 }
 
 // scan reads the message; false when it is not boring.

@@ -35,7 +35,7 @@ func newTwins(t testing.TB) *twins {
 	}
 	x := &twins{fast: newWorld(t, change), plain: newWorld(t, change)}
 	x.plain.server.registrar.seed = x.fast.server.registrar.seed
-	x.plain.server.registrar.digest = x.fast.server.registrar.digest
+	x.plain.server.guard.digest = x.fast.server.guard.digest
 	x.scan = &fast{registrar: x.fast.server.registrar}
 	for _, w := range []*world{x.fast, x.plain} {
 		w.put(phoneDN("1001"))
@@ -67,7 +67,7 @@ func (x *twins) plainWay(t testing.TB, data []byte) (*reply, netip.AddrPort, boo
 	}
 	req := msg.(*sip.Request)
 	req.SetTransport("UDP")
-	req.SetSource(nobody.String())
+	req.SetSource(placeholderSource.String())
 	var a answer
 	s.onRegister(req, &a)
 	text := response(req, &a, s.registrar.seed).String()
@@ -265,7 +265,7 @@ func benchRegister(b *testing.B, challenge, viaFast bool) {
 			b.StopTimer()
 			x.fast.store.Delete("1001")
 			x.plain.store.Delete("1001")
-			x.fast.server.registrar.past, x.plain.server.registrar.past = newHistory(), newHistory()
+			x.fast.server.registrar.history, x.plain.server.registrar.history = newHistory(), newHistory()
 			msgs = refreshMessages(b, x, &r, len(msgs))
 			used = 0
 			b.StartTimer()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"hash/maphash"
 	"net/netip"
-	"strconv"
 
 	sipgo "github.com/emiago/sipgo/sip"
 
@@ -18,8 +17,7 @@ type gate struct {
 	stats  *counters
 	seed   maphash.Seed
 	parser *sipgo.Parser
-	// mine tells whether a host names this cluster.
-	mine func(host []byte) bool
+	guard  *guard
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
 	// proxied serves what is the proxy's. nil without calls.
@@ -149,40 +147,7 @@ func (g *gate) refuse(in *arrival, source netip.AddrPort) {
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 	a.ToTag = appendToTag(tag[:0], g.seed, m.Get(message.CallID), cseq)
 	in.reply = m.AppendAnswer(in.reply, source, &a)
-	in.replyTo = replyTo(m, source)
-}
-
-// replyTo is where the answer to a datagram goes (RFC 3261 §18.2.2, RFC 3581
-// §4): its source, but the port of the Via when that asks for no rport.
-func replyTo(m *message.Message, source netip.AddrPort) netip.AddrPort {
-	hop, ok := m.TopVia()
-	if !ok {
-		return source
-	}
-	return answerTo(&hop, source)
-}
-
-func answerTo(hop *message.Hop, source netip.AddrPort) netip.AddrPort {
-	if _, rport := message.Param(hop.Params, "rport"); rport {
-		return source
-	}
-	port := uint64(5060)
-	if len(hop.Port) > 0 {
-		port, _ = strconv.ParseUint(string(hop.Port), 10, 16)
-	}
-	return netip.AddrPortFrom(source.Addr(), uint16(port))
-}
-
-// appendToTag makes the To tag of an answer: the same for the same request,
-// because answers are given without a transaction (RFC 3261 §8.2.7).
-func appendToTag(dst []byte, seed maphash.Seed, callID []byte, cseq uint32) []byte {
-	h := maphash.Bytes(seed, callID) ^ uint64(cseq)*0x9e3779b97f4a7c15
-	const digits = "0123456789abcdef"
-	for range 12 {
-		dst = append(dst, digits[h&15])
-		h >>= 4
-	}
-	return dst
+	in.replyTo = m.AnswerTo(source)
 }
 
 // screen refuses what is broken or not supported, by leaving an answer.
@@ -208,7 +173,7 @@ func (g *gate) exhausted(m *message.Message) bool {
 		return false
 	}
 	u, ok := message.ParseURI(m.URI)
-	return !ok || len(u.User) > 0 || !g.mine(u.Host)
+	return !ok || len(u.User) > 0 || !g.guard.mine(u.Host)
 }
 
 // screenExtensions refuses what Require and Proxy-Require demand beyond path
@@ -222,7 +187,7 @@ func screenExtensions(m *message.Message, a *answer, forwarded bool) {
 		for v := range m.All(k) {
 			for tag := range bytes.SplitSeq(v, []byte(",")) {
 				tag = bytes.TrimSpace(tag)
-				if len(tag) == 0 || foldEqual(tag, "path") && k == message.Require {
+				if len(tag) == 0 || message.EqualFold(tag, "path") && k == message.Require {
 					continue
 				}
 				if len(unsupported) > 0 {

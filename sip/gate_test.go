@@ -50,7 +50,7 @@ func FuzzGate(f *testing.F) {
 
 func TestQuiet_KeepsSecretsOutAndIsSeldom(t *testing.T) {
 	var out bytes.Buffer
-	log := quietLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log := sipgoLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	for range 100 {
 		log.With("secret", "hunter2").WithGroup("g").Error("failed to parse", "data", "Authorization: Digest response=hunter2")
 	}

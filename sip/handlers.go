@@ -141,7 +141,7 @@ func fillRegister(r *register, req *sip.Request) *message.Fault {
 func hasOption(lists [][]byte, option string) bool {
 	for _, v := range lists {
 		for tag := range bytes.SplitSeq(v, []byte(",")) {
-			if foldEqual(bytes.TrimSpace(tag), option) {
+			if message.EqualFold(bytes.TrimSpace(tag), option) {
 				return true
 			}
 		}
@@ -161,7 +161,7 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer) {
-	if user := req.Recipient.User; user != "" || !s.gate.mine([]byte(req.Recipient.Host)) {
+	if user := req.Recipient.User; user != "" || !s.guard.mine([]byte(req.Recipient.Host)) {
 		if !s.reachable(req, a) {
 			return
 		}
@@ -191,7 +191,7 @@ func (s *Server) onOther(req *sip.Request, a *answer) {
 func (s *Server) reachable(req *sip.Request, a *answer) bool {
 	v := s.cfg.Machine.View()
 	var d *configpb.DN
-	if s.gate.mine([]byte(req.Recipient.Host)) {
+	if s.guard.mine([]byte(req.Recipient.Host)) {
 		d = v.DN(string(message.AppendUnescaped(nil, []byte(req.Recipient.User))))
 	}
 	if d == nil {

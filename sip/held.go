@@ -8,7 +8,7 @@ func (s *Server) Held() map[string]int {
 		"sip_connections": s.flows.len(), "sip_handshakes": s.shakingHands(), "sip_unanswered": s.flows.unanswered(), "sip_relays": s.flows.relayed(), "sip_pings_open": s.pings.unanswered(),
 	}
 	if s.udp != nil {
-		held["sip_datagrams_held"] = s.udp.mail.waiting()
+		held["sip_datagrams_held"] = s.udp.out.waiting()
 	}
 	if s.proxy != nil {
 		s.proxy.held(held)
@@ -55,7 +55,7 @@ func (p *pings) unanswered() int {
 }
 
 // waiting counts who holds the mail, and the datagrams that wait.
-func (m *mail) waiting() int {
+func (m *sendBatch) waiting() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.held + m.count
@@ -64,7 +64,7 @@ func (m *mail) waiting() int {
 // held adds what calls hold.
 func (p *proxy) held(held map[string]int) {
 	p.mu.Lock()
-	held["sip_calls"], held["sip_call_goroutines"] = p.active, p.beside
+	held["sip_calls"], held["sip_call_goroutines"] = p.active, p.goroutines
 	p.mu.Unlock()
 	for _, sh := range p.shards {
 		sh.Lock()

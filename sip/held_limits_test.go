@@ -50,7 +50,7 @@ func TestHeld_AConnectionWithoutRegistrationEndsWhenIdle(t *testing.T) {
 
 // TestHeld_NamesAreBounded, and those that are asked for stay.
 func TestHeld_NamesAreBounded(t *testing.T) {
-	n := &names{known: map[string]resolved{}}
+	n := &resolver{known: map[string]resolved{}}
 	addr := netip.MustParseAddrPort("192.0.2.1:5060")
 	for i := range maxNames + 100 {
 		n.keep(fmt.Sprintf("gateway-%d.example:5060", i), addr)
@@ -120,10 +120,10 @@ func TestHeld_WhatWasPostedMakesRoom(t *testing.T) {
 		p := newPipes()
 		f, phone := p.open(t, "192.0.2.1:5060", "1001")
 		defer f.Close()
-		part, buf := make([]byte, maxPosted/4), make([]byte, maxPosted)
+		part, buf := make([]byte, maxQueued/4), make([]byte, maxQueued)
 		for i := range 20 {
 			for range 3 {
-				if err := f.post(part); err != nil {
+				if err := f.enqueue(part); err != nil {
 					t.Fatal(i, err)
 				}
 			}

@@ -37,7 +37,7 @@ func (h *history) key(number string, callID []byte) uint64 {
 	return maphash.String(h.seed, number) ^ maphash.Bytes(h.seed, callID)*0x9e3779b97f4a7c15
 }
 
-// last is what decide asks; see past.
+// last is what decide asks; see lastCSeqOf.
 func (h *history) last(number string, callID []byte, now time.Time) (cseq uint32, recently, known bool) {
 	k := h.key(number, callID)
 	h.mu.Lock()

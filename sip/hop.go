@@ -29,14 +29,14 @@ func (h *hop) Reliable() bool { return h.transport.Connected() }
 func (h *hop) Send(b []byte) error {
 	if h.transport.Connected() {
 		if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil {
-			return f.post(bytes.Clone(b))
+			return f.enqueue(bytes.Clone(b))
 		}
 		return errNoFlow
 	}
 	if h.s.udp == nil {
 		return errNoUDP
 	}
-	h.s.udp.mail.send(b, h.addr)
+	h.s.udp.out.send(b, h.addr)
 	return nil
 }
 

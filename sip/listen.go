@@ -17,7 +17,7 @@ func (s *Server) listen() error {
 		}
 		s.udp = newDatagrams(c, s.gate, &fast{registrar: s.registrar}, s.stats, s.flush, s.log)
 		if s.proxy != nil {
-			s.udp.mail.refused = s.proxy.noteRefused
+			s.udp.out.refused = s.proxy.noteRefused
 		}
 	}
 	var config *tls.Config

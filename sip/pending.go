@@ -116,7 +116,7 @@ func (p *pending) key(b []byte) uint64 {
 	part(bytes.Trim(via.Host, "[]"))
 	part(port)
 	part(method)
-	if len(branch) <= len(magicCookie) || !bytes.HasPrefix(branch, magicCookie) {
+	if len(branch) <= len(message.MagicCookie) || string(branch[:len(message.MagicCookie)]) != message.MagicCookie {
 		part(tidyHeader(b, "\r\nCall-ID: "))
 		part(binary.BigEndian.AppendUint32(nil, cseq))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // pings is active out-of-service detection: an OPTIONS to every binding in
@@ -39,7 +40,7 @@ type probe struct {
 
 // branchMagic begins the branch of a ping. What follows nobody can guess who
 // has not received it.
-const branchMagic = "z9hG4bKping"
+const branchMagic = message.MagicCookie + "ping"
 
 func newPings(s *Server) *pings {
 	return &pings{s: s, targets: map[target]*probe{}, open: map[string]*probe{}}
@@ -168,7 +169,7 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 		realm, branch[len(branchMagic):], n, realm, branch)
 	if b.Transport == location.UDP {
 		if p.s.udp != nil {
-			p.s.udp.mail.send(m.Bytes(), b.Source)
+			p.s.udp.out.send(m.Bytes(), b.Source)
 		}
 		return
 	}

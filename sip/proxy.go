@@ -23,27 +23,28 @@ import (
 // It does not use sipgo, whose transaction layer answers a CANCEL before the
 // proxy hears of it and runs the requests of a dialog in any order.
 type proxy struct {
-	s       *Server
-	log     *slog.Logger
-	shards  [shards]*shard
-	mint    *mint
-	seed    maphash.Seed
-	self    dn.Node
-	own     *own
-	trunks  *trunks
-	names   *names
-	rate    *bucket
-	dialogs *dialogs
+	s        *Server
+	log      *slog.Logger
+	shards   [shards]*shard
+	tokens   *tokenCodec
+	seed     maphash.Seed
+	self     dn.Node
+	routes   *routeReader
+	trunks   *trunks
+	resolver *resolver
+	guard    *guard
+	rate     *rateLimit
+	dialogs  *dialogs
 	// refused are datagrams that the network did not take.
 	refused chan []byte
 
 	// Goroutines of calls, and the calls that are being set up.
-	mu      sync.Mutex
-	waiting sync.WaitGroup
-	beside  int // goroutines
-	active  int
-	ctx     context.Context //nolint:containedctx // that of Run, for calls that get a goroutine
-	stop    context.CancelFunc
+	mu         sync.Mutex
+	waiting    sync.WaitGroup
+	goroutines int
+	active     int
+	ctx        context.Context //nolint:containedctx // that of Run, for calls that get a goroutine
+	stop       context.CancelFunc
 }
 
 // shards of the calls.
@@ -78,19 +79,20 @@ func newProxy(s *Server) *proxy {
 		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
 	}
 	p := &proxy{
-		s: s, log: s.log, mint: newMint(secret), seed: maphash.MakeSeed(), self: s.cfg.Table.Self(), trunks: newTrunks(s.cfg.Machine),
-		names: &names{known: map[string]resolved{}}, rate: s.registrar.rate, refused: make(chan []byte, maxRefused),
+		s: s, log: s.log, tokens: newTokenCodec(secret), seed: maphash.MakeSeed(), self: s.cfg.Table.Self(), trunks: newTrunks(s.cfg.Machine),
+		guard: s.guard, rate: s.registrar.rate, refused: make(chan []byte, maxRefused),
 	}
-	p.own = &own{
-		token: func(user, callID []byte) (token, bool) { return p.mint.decode(user, callID) }, // SetSecret changes the mint
+	p.routes = &routeReader{
+		token: func(user, callID []byte) (token, bool) { return p.tokens.decode(user, callID) }, // SetSecret changes the codec
 		here:  func(k token) bool { return k.purpose == toDeliver || k.node == p.self },
-		mine:  s.names,
+		mine:  s.leadsHere,
 	}
 	for i, l := range transaction.NewLayers(shards, s.cfg.timers, p.panicked) {
 		p.shards[i] = &shard{Layer: l}
 	}
 	p.dialogs = newDialogs(s.cfg.Now)
 	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.resolver = newResolver(func(f func(context.Context)) bool { return p.spawn(func() { f(p.ctx) }) })
 	return p
 }
 
@@ -124,8 +126,8 @@ func (p *proxy) run(ctx context.Context) error {
 func (sh *shard) endCalls() {
 	sh.Lock()
 	defer sh.Unlock()
-	for _, owner := range sh.Owners() {
-		switch x := owner.(type) {
+	for _, user := range sh.Users() {
+		switch x := user.(type) {
 		case *Call:
 			x.stop()
 		case *relay:
@@ -151,14 +153,14 @@ func (p *proxy) end() {
 	p.active--
 }
 
-// spawn runs f beside; false when the server stops.
+// spawn runs f in another goroutine; false when the server stops.
 func (p *proxy) spawn(f func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx.Err() != nil {
 		return false
 	}
-	p.beside++
+	p.goroutines++
 	p.waiting.Go(func() {
 		defer p.ended()
 		defer func() {
@@ -175,7 +177,7 @@ func (p *proxy) spawn(f func()) bool {
 func (p *proxy) ended() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.beside--
+	p.goroutines--
 }
 
 // panicked notes a panic that cost one message or one call.
@@ -217,8 +219,8 @@ func (p *proxy) unsent(ctx context.Context) {
 func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Transport) {
 	in := &packet{source: source, transport: t}
 	if p.s.udp != nil {
-		p.s.udp.mail.hold()
-		defer p.s.udp.mail.release()
+		p.s.udp.out.hold()
+		defer p.s.udp.out.release()
 	}
 	sh := p.shard(m.Get(message.CallID))
 	sh.Lock()
@@ -258,7 +260,7 @@ func (p *proxy) request(sh *shard, m *message.Message, in *packet) {
 			return
 		}
 		p.refuse(sh, m, in, &answer{code: 200, reason: "OK"})
-		if c, ok := srv.Owner().(canceler); ok {
+		if c, ok := srv.User().(canceler); ok {
 			c.canceled()
 		}
 		return
@@ -304,7 +306,7 @@ func (sh *shard) forward(m *message.Message, c *message.Changes) []byte {
 func (p *proxy) back(m *message.Message, in *packet) *hop {
 	h := &hop{s: p.s, transport: in.transport, addr: in.source}
 	if !in.transport.Connected() {
-		h.addr = replyTo(m, in.source)
+		h.addr = m.AnswerTo(in.source)
 	}
 	return h
 }
@@ -330,12 +332,12 @@ func (p *proxy) lost(m *message.Message) {
 	p.hungUp(sh, m)
 }
 
-// lookUp finds out the address of a node or gateway beside, and then serves the
-// message again: nothing waits for a name server.
+// lookUp finds out the address of a node or gateway in another goroutine, and
+// then serves the message again: nothing waits for a name server.
 func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
 	again, way := m.Clone(), *in
 	p.spawn(func() {
-		if _, err := p.names.find(p.ctx, address); err != nil {
+		if _, err := p.resolver.find(p.ctx, address); err != nil {
 			p.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
 			p.lost(again)
 			return

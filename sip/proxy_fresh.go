@@ -27,7 +27,7 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		p.refuse(sh, m, in, &a)
 		return
 	}
-	r, f := p.own.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
+	r, f := p.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
 	trusted := r.last.purpose != noToken || r.peer.purpose != noToken
 	tagged := m.Tag(message.To) != nil
 	switch {
@@ -66,7 +66,7 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		return
 	}
 	u, _ := message.ParseURI(m.URI)
-	if !p.s.gate.mine(u.Host) {
+	if !p.guard.mine(u.Host) {
 		a.set(404, "Not a domain of this cluster")
 		return
 	}
@@ -89,15 +89,9 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		p.arrive(c, key)
 		return
 	}
-	if t, ok := p.errand(c, a); ok {
+	if t, ok := p.outOfDialogTarget(c, a); ok {
 		p.carry(c, key, t)
 	}
-}
-
-// overloaded is the answer to what is new when too much is.
-func (a *answer) overloaded() {
-	a.set(503, "Service Unavailable")
-	a.number("Retry-After", 5)
 }
 
 // originOf finds out who asks: a gateway by its address, a phone by digest.
@@ -107,7 +101,7 @@ func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (Origin, boo
 	o := Origin{Number: userOf(&u), Display: strings.Trim(string(from.Display), `"`), hop: hop{s: p.s, transport: in.transport, addr: in.source}}
 	v := p.s.cfg.Machine.View()
 	caller := v.DN(o.Number)
-	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.s.gate.mine(u.Host)
+	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.guard.mine(u.Host)
 	credentials := m.Has(message.ProxyAuthorization)
 	if n, ok := p.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
 		o.Kind, o.DN = FromTrunk, n
@@ -140,62 +134,20 @@ func userOf(u *message.URI) string {
 // authenticate checks that the caller is the DN that it says it is
 // (RFC 3261 §22.3). When it is false the answer is filled in.
 func (p *proxy) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer) bool {
-	g, realm := p.s.registrar, v.Options().GetRealm()
 	var c digest.Credentials
-	if !p.credentials(m, realm, &c) {
-		p.challenge(a, realm, caller, false)
-		return false
-	}
-	user := caller
-	if string(c.Username) != caller.GetNumber() {
-		if user = v.DNBytes(c.Username); user == nil {
-			p.challenge(a, realm, caller, false)
-			return false
+	for value := range m.All(message.ProxyAuthorization) {
+		if credentialsFor(v.Options().GetRealm(), value, &c) {
+			return p.guard.check(claim{role: asProxy, dn: caller, method: m.Method, credentials: &c, print: p.print(m, &c)}, v, a)
 		}
 	}
-	if !g.digestHost(&c, realm) {
-		a.set(400, "Digest uri of another domain")
-		return false
-	}
-	switch g.digest.Check(&c, m.Method, user.GetHa1(), algorithm(user), p.print(m, &c)) {
-	case digest.Wrong:
-		p.challenge(a, realm, caller, false)
-		return false
-	case digest.Stale:
-		p.challenge(a, realm, caller, true)
-		return false
-	}
-	if user != caller {
-		a.set(403, "The user may only call as its own DN")
-		return false
-	}
-	return true
+	return p.guard.check(claim{role: asProxy, dn: caller}, v, a)
 }
 
-func (p *proxy) credentials(m *message.Message, realm string, c *digest.Credentials) bool {
-	for v := range m.All(message.ProxyAuthorization) {
-		if c.Parse(v) && string(c.Realm) == realm {
-			return true
-		}
-	}
-	return false
-}
-
-// ours tells whether a header line holds the credentials for this cluster,
+// ownCredentials tells whether a header line holds the credentials for this cluster,
 // which go no further (RFC 3261 §22.3).
-func (p *proxy) ours(h *message.Header, realm string) bool {
+func ownCredentials(h *message.Header, realm string) bool {
 	var c digest.Credentials
-	return h.Kind == message.ProxyAuthorization && c.Parse(h.Value) && string(c.Realm) == realm
-}
-
-func (p *proxy) challenge(a *answer, realm string, d *configpb.DN, stale bool) {
-	a.set(407, "Proxy Authentication Required")
-	if stale {
-		p.s.stats.stale.Add(1)
-	}
-	a.lines = append(a.lines, "Proxy-Authenticate: "...)
-	a.lines = p.s.registrar.digest.AppendChallenge(a.lines, realm, algorithm(d), stale)
-	a.lines = append(a.lines, "\r\n"...)
+	return h.Kind == message.ProxyAuthorization && credentialsFor(realm, h.Value, &c)
 }
 
 // print identifies a request among all that could carry the same credentials.
@@ -209,8 +161,8 @@ func (p *proxy) print(m *message.Message, c *digest.Credentials) uint32 {
 	return uint32(h.Sum64())
 }
 
-// errand finds where a request outside of calls goes: to the DN's owner.
-func (p *proxy) errand(c *Call, a *answer) (t Target, ok bool) {
+// outOfDialogTarget finds where a request outside of calls goes: to the DN's owner.
+func (p *proxy) outOfDialogTarget(c *Call, a *answer) (t Target, ok bool) {
 	v := p.s.cfg.Machine.View()
 	d := v.DN(c.called)
 	switch {

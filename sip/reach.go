@@ -24,7 +24,7 @@ func reachURI(contact []byte, source netip.AddrPort) netip.AddrPort {
 	if !ok {
 		return source
 	}
-	if a, ok := uriAddr(&u); ok && a.Addr() == source.Addr() && a.Port() != 0 {
+	if a, ok := u.AddrPort(); ok && a.Addr() == source.Addr() && a.Port() != 0 {
 		return a
 	}
 	return source

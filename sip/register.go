@@ -95,7 +95,7 @@ func splitExpires(params []byte) (others []byte, expires int64) {
 		if !ok {
 			break
 		}
-		if foldEqual(name, "expires") {
+		if message.EqualFold(name, "expires") {
 			before := params[:len(params)-len(p)]
 			expires = parseExpires(value)
 			if len(rest) == 0 {
@@ -106,20 +106,4 @@ func splitExpires(params []byte) (others []byte, expires int64) {
 		p = rest
 	}
 	return params, -1
-}
-
-// foldEqual compares ASCII without regard to case; s is in lower case.
-func foldEqual(b []byte, s string) bool {
-	if len(b) != len(s) {
-		return false
-	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != s[i] {
-			return false
-		}
-	}
-	return true
 }

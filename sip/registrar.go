@@ -3,14 +3,13 @@ package sip
 import (
 	"hash/maphash"
 	"log/slog"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
-	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -24,14 +23,13 @@ type registrar struct {
 	store    *location.Store
 	now      func() time.Time
 	draining func() bool
-	hosts    map[string]bool
 	log      *slog.Logger
-	digest   *digest.Server
+	guard    *guard
 	seed     maphash.Seed
-	past     history
+	history  history
 	flows    *flows
 	stats    *counters
-	rate     *bucket
+	rate     *rateLimit
 
 	// locks order what happens to a DN, by its hash. Under one lie memory
 	// operations of table and store, never I/O.
@@ -82,7 +80,7 @@ func (g *registrar) tooMuch(r *register, d *configpb.DN, a *answer) bool {
 // admit finds the DN; nil means that the request is answered.
 func (g *registrar) admit(r *register, v *fsm.View, a *answer) *configpb.DN {
 	realm := v.Options().GetRealm()
-	if !g.served(r.uriHost, realm) || !g.served(r.toHost, realm) {
+	if !g.guard.served(r.uriHost, realm) || !g.guard.served(r.toHost, realm) {
 		a.set(404, "Not a domain of this cluster")
 		return nil
 	}
@@ -98,50 +96,10 @@ func (g *registrar) admit(r *register, v *fsm.View, a *answer) *configpb.DN {
 		a.set(403, "DN is disabled")
 		return nil
 	case g.draining():
-		a.refuse(errDraining, 0)
+		refuse(a, errDraining, 0)
 		return nil
 	}
 	return d
-}
-
-// served tells whether a host names this cluster: the realm, what the node is
-// called, and any IP address, because phones are told the node's and may see
-// another one than the node itself does.
-func (g *registrar) served(host []byte, realm string) bool {
-	return len(host) == len(realm) && foldEqualText(host, realm) || isIP(host) || foldEqual(host, "localhost") || g.hosts[strings.ToLower(string(host))]
-}
-
-func foldEqualText(b []byte, s string) bool {
-	for i, c := range b {
-		if lower(c) != lower(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
-// isIP recognises IPv4 addresses and bracketed IPv6 addresses by their characters.
-func isIP(host []byte) bool {
-	if len(host) > 2 && host[0] == '[' {
-		return true
-	}
-	dots := 0
-	for _, c := range host {
-		switch {
-		case c == '.':
-			dots++
-		case c < '0' || c > '9':
-			return false
-		}
-	}
-	return dots == 3
 }
 
 func limitsOf(o *configpb.Options) limits {
@@ -159,7 +117,7 @@ func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) 
 		g.flowEnded(r.flow(), number)
 	}
 	if dec.fault != nil {
-		a.refuse(dec.fault, lim.min)
+		refuse(a, dec.fault, lim.min)
 		return
 	}
 	g.accept(r, &dec, a, now)
@@ -174,7 +132,7 @@ func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (
 		e = &location.Entry{}
 	}
 	dec = decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
-		return g.past.last(string(n), callID, now)
+		return g.history.last(string(n), callID, now)
 	})
 	if dec.fault == nil {
 		dec.fault = g.overtaken(n, &dec)
@@ -202,11 +160,42 @@ func (g *registrar) overtaken(n dn.Number, dec *decision) *message.Fault {
 func (g *registrar) accept(r *register, dec *decision, a *answer, now time.Time) {
 	a.set(200, "OK")
 	a.durable = dec.changed
-	a.contacts(dec.bindings, now)
+	a.lines = appendContacts(a.lines, dec.bindings, now)
 	if r.supportsPath {
 		for _, p := range r.path {
 			a.header("Path", text(p))
 		}
+	}
+}
+
+// appendContacts lists the bindings with the seconds that they have left (RFC 3261 §10.3 step 8).
+func appendContacts(lines []byte, bindings []location.Binding, now time.Time) []byte {
+	for i := range bindings {
+		b := &bindings[i]
+		left := (b.Expires.Sub(now) + time.Second - 1) / time.Second
+		if left <= 0 {
+			continue
+		}
+		lines = append(lines, "Contact: <"...)
+		lines = append(lines, b.Contact...)
+		lines = append(lines, '>')
+		lines = append(lines, b.Params...)
+		lines = append(lines, ";expires="...)
+		lines = strconv.AppendInt(lines, int64(left), 10)
+		lines = append(lines, "\r\n"...)
+	}
+	return lines
+}
+
+// refuse answers with the header that the fault calls for; least is the
+// shortest lifetime that would do, in seconds.
+func refuse(a *answer, f *message.Fault, least int64) {
+	a.fault(f)
+	switch f {
+	case errBrief:
+		a.number("Min-Expires", least)
+	case errDraining:
+		a.number("Retry-After", 30)
 	}
 }
 
@@ -243,16 +232,16 @@ func (g *registrar) remember(r *register, number string, old []location.Binding,
 	for i := range old {
 		b := &old[i]
 		if callID := b.CallID; callID != string(r.callID) && !hasCall(dec.bindings, callID) {
-			g.past.add(number, callID, b.CSeq, now)
+			g.history.add(number, callID, b.CSeq, now)
 		}
 	}
 }
 
 func (g *registrar) rememberOwn(r *register, number string, dec *decision, now time.Time) {
 	if hasCall(dec.bindings, string(r.callID)) {
-		g.past.forget(number, r.callID)
+		g.history.forget(number, r.callID)
 	} else {
-		g.past.add(number, string(r.callID), r.cseq, now)
+		g.history.add(number, string(r.callID), r.cseq, now)
 	}
 }
 

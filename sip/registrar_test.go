@@ -263,7 +263,7 @@ func TestPings_EndTheBindingOfASilentPhone(t *testing.T) {
 func TestServer_PanicCostsOneRequest(t *testing.T) {
 	w := newWorld(t, nil)
 	w.put(phoneDN("1001"))
-	w.server.registrar.digest = nil // every challenge panics
+	w.server.guard.digest = nil // every challenge panics
 	w.run()
 	l := w.dial("udp")
 	for i, r := range []reg{{dn: "1001", callID: "a", cseq: 1, headers: []string{"Contact: <sip:a@b>"}}, {dn: "1001", callID: "b", cseq: 1}} {

@@ -60,7 +60,7 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		return
 	}
 	x := &relay{p: p, sh: sh, req: m.Save(), method: methodOf(m)}
-	x.timerC = transaction.Alarm{Layer: sh.Layer, Owner: x}
+	x.timerC = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	if x.method == methodBye {
 		x.straight, x.turned = dialogKeys(m)
 	}
@@ -109,7 +109,7 @@ func hops(m *message.Message) int {
 // ack sends the ACK of a 2xx on (RFC 3261 §16.6): it has no transaction.
 func (p *proxy) ack(sh *shard, m *message.Message, in *packet) {
 	mark := loopMark(p.seed, m)
-	r, f := p.own.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
+	r, f := p.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
 	if f != nil || r.last.purpose == noToken && r.peer.purpose == noToken || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
@@ -138,7 +138,7 @@ func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 		if n == nil {
 			return nil, "", errNoPeer
 		}
-		addr, ok := p.names.get(n.GetSipAddr())
+		addr, ok := p.resolver.get(n.GetSipAddr())
 		if !ok {
 			return nil, n.GetSipAddr(), nil
 		}
@@ -188,7 +188,7 @@ func (p *proxy) beyondTrunk(r *routing) netip.AddrPort {
 	}
 	u, ok := message.ParseURI(uri)
 	if ok && u.IsSIP() {
-		if addr, ok := uriAddr(&u); ok {
+		if addr, ok := u.AddrPort(); ok {
 			return addr
 		}
 	}
@@ -261,5 +261,5 @@ func (x *relay) canceled() {
 	}
 }
 
-// Fire implements transaction.Owner: it is timer C.
+// Fire implements transaction.AlarmHandler: it is timer C.
 func (x *relay) Fire(uint8) { x.canceled() }

@@ -21,8 +21,8 @@ type routing struct {
 	peer token
 }
 
-// own tells what a Route URI is to this node.
-type own struct {
+// routeReader tells what a Route URI is to this node.
+type routeReader struct {
 	// token reads the user part of a call.
 	token func(user, callID []byte) (token, bool)
 	// here tells whether the token's Route leads to this node.
@@ -38,7 +38,7 @@ var (
 
 // route takes the entries of this node off the list. A Request-URI that is one
 // of them comes from a strict router, which has put the real one last (§16.4).
-func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *message.Fault) {
+func (o *routeReader) route(callID, uri []byte, list [][]byte) (r routing, fault *message.Fault) {
 	r.uri, r.rest = uri, list
 	if len(list) == 0 {
 		return r, nil
@@ -71,7 +71,7 @@ func (o *own) route(callID, uri []byte, list [][]byte) (r routing, fault *messag
 
 // entry reads the token of a URI: noToken for one that has no user part or is
 // somebody else's; not ok for one that claims to be ours and is not.
-func (o *own) entry(callID, uri []byte) (k token, ok bool) {
+func (o *routeReader) entry(callID, uri []byte) (k token, ok bool) {
 	if k, ok = o.read(callID, uri); ok {
 		return k, true
 	}
@@ -80,7 +80,7 @@ func (o *own) entry(callID, uri []byte) (k token, ok bool) {
 }
 
 // read reads the token of a URI; false when it has none.
-func (o *own) read(callID, uri []byte) (k token, ok bool) {
+func (o *routeReader) read(callID, uri []byte) (k token, ok bool) {
 	u, ok := message.ParseURI(uri)
 	if !ok || !u.IsSIP() || len(u.User) == 0 {
 		return k, false
@@ -90,13 +90,13 @@ func (o *own) read(callID, uri []byte) (k token, ok bool) {
 
 // named tells whether a URI without a token leads here: an outbound proxy that
 // a phone was told.
-func (o *own) named(uri []byte) bool {
+func (o *routeReader) named(uri []byte) bool {
 	u, ok := message.ParseURI(uri)
 	return ok && u.IsSIP() && o.mine(u)
 }
 
 // branchPrefix begins the branches of the proxy.
-const branchPrefix = "z9hG4bKsc"
+const branchPrefix = message.MagicCookie + "sc"
 
 // loopMark is what makes a request come back to us unchanged recognisable
 // (RFC 3261 §16.6 step 8, RFC 5393 §4.2): everything that decides where it
@@ -146,7 +146,7 @@ func looped(m *message.Message, mark [13]byte) *message.Fault {
 			if n++; n > maxVias {
 				return errHops
 			}
-			if ours(v, mark) {
+			if ownVia(v, mark) {
 				return errLoop
 			}
 			if rest == nil {
@@ -157,8 +157,8 @@ func looped(m *message.Message, mark [13]byte) *message.Fault {
 	return nil
 }
 
-// ours tells whether a Via entry is one of ours with the mark.
-func ours(v []byte, mark [13]byte) bool {
+// ownVia tells whether a Via entry is one of ours with the mark.
+func ownVia(v []byte, mark [13]byte) bool {
 	if !bytes.Contains(v, mark[:]) {
 		return false
 	}

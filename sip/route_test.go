@@ -13,12 +13,12 @@ import (
 
 var testSeed = maphash.MakeSeed()
 
-var testMint = newMint([]byte("secret"))
+var testTokens = newTokenCodec([]byte("secret"))
 
 // owns is what node n1 with the names proxy.test takes for its own.
-func owns() *own {
-	return &own{
-		token: testMint.decode,
+func owns() *routeReader {
+	return &routeReader{
+		token: testTokens.decode,
 		here:  func(k token) bool { return k.purpose == toDeliver || k.node == "n1" },
 		mine:  func(u message.URI) bool { return string(u.Host) == "proxy.test" },
 	}
@@ -26,7 +26,7 @@ func owns() *own {
 
 func entry(p purpose, node dn.Node, number dn.Number) string {
 	k := token{purpose: p, node: node, number: number, transport: location.TCP, addr: netip.MustParseAddrPort("192.0.2.1:5060")}
-	return "<sip:" + string(testMint.encode(&k, []byte("c"))) + "@proxy.test;lr>"
+	return "<sip:" + string(testTokens.encode(&k, []byte("c"))) + "@proxy.test;lr>"
 }
 
 func TestRoute(t *testing.T) {
@@ -86,23 +86,23 @@ func TestToken_NothingInItMayChange(t *testing.T) {
 		{purpose: toDeliver, node: "n1", number: "*#1"},
 		{purpose: toTrunk},
 	} {
-		text := testMint.encode(&k, []byte("call"))
-		if got, ok := testMint.decode(text, []byte("call")); !ok || got != k {
+		text := testTokens.encode(&k, []byte("call"))
+		if got, ok := testTokens.decode(text, []byte("call")); !ok || got != k {
 			t.Fatalf("%+v, want %+v", got, k)
 		}
 		for i := range text {
 			bad := bytes.Clone(text)
 			bad[i] ^= 1
-			if _, ok := testMint.decode(bad, []byte("call")); ok {
+			if _, ok := testTokens.decode(bad, []byte("call")); ok {
 				t.Fatalf("changed at %d it passes", i)
 			}
 		}
 		for _, callID := range []string{"", "cal", "callx"} {
-			if _, ok := testMint.decode(text, []byte(callID)); ok {
+			if _, ok := testTokens.decode(text, []byte(callID)); ok {
 				t.Errorf("it passes for the call %q", callID)
 			}
 		}
-		if _, ok := newMint([]byte("another")).decode(text, []byte("call")); ok {
+		if _, ok := newTokenCodec([]byte("another")).decode(text, []byte("call")); ok {
 			t.Error("it passes with another secret")
 		}
 	}
@@ -111,7 +111,7 @@ func TestToken_NothingInItMayChange(t *testing.T) {
 func FuzzToken(f *testing.F) {
 	f.Add([]byte(entry(toPhone, "n1", "1001")), []byte{1, 0, 2, 'n', '1', 1, '7', 0, 0})
 	f.Fuzz(func(t *testing.T, text, raw []byte) {
-		if _, ok := testMint.decode(text, []byte("c")); ok {
+		if _, ok := testTokens.decode(text, []byte("c")); ok {
 			t.Fatalf("forged: %q", text)
 		}
 		var k token

@@ -335,7 +335,7 @@ func dialWS(t *testing.T, s *stage) net.Conn {
 // TestSchedule_TheBucketFillsAtItsRate and holds a second's worth.
 func TestSchedule_TheBucketFillsAtItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBucket(4, time.Now)
+		b := newRateLimit(4, time.Now)
 		take := func() (n int) {
 			for b.room() && b.take() {
 				n++

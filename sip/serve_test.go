@@ -180,7 +180,7 @@ func FuzzProxy(f *testing.F) {
 		f.Add(data)
 	}
 	k := token{purpose: toPhone, node: "n1", number: "1001"}
-	route := "<sip:" + string(newMint([]byte("secret")).encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
+	route := "<sip:" + string(newTokenCodec([]byte("secret")).encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
 	f.Add([]byte("BYE sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"))
 	w := newWorld(f, func(c *Config) { c.Calls, c.Secret = callerFunc(func(context.Context, *Call) {}), []byte("secret") })
 	f.Cleanup(func() {

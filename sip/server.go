@@ -8,7 +8,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +24,7 @@ type Server struct {
 	cfg         Config
 	log         *slog.Logger
 	stats       *counters
+	guard       *guard
 	registrar   *registrar
 	gate        *gate
 	flows       *flows
@@ -35,7 +35,7 @@ type Server struct {
 	udp         *datagrams
 	tcp         []*listener
 	certificate *certificate // of TLS; nil without
-	unflushed   seldom
+	unflushed   everyMinute
 	// via is the host:port of our Vias, routes those of Record-Routes by transport.
 	via    string
 	served []netip.AddrPort // of this port, where addresses are known
@@ -55,13 +55,12 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	tameLibrary()
+	setSipgoGlobals()
 	s := &Server{cfg: cfg, log: cfg.Log, stats: &counters{}, flows: newFlows(cfg.MaxConnections), closed: make(chan struct{})}
-	s.registrar = newRegistrar(&s.cfg, s.stats, s.flows)
+	s.guard = newGuard(cfg.Machine, cfg.Hosts, digest.New(digest.Config{Now: cfg.Now}), s.stats)
+	s.registrar = newRegistrar(&s.cfg, s.guard, s.stats, s.flows)
 	s.pings = newPings(s)
-	g := s.registrar
-	s.gate = &gate{stats: s.stats, seed: g.seed, parser: newParser(), pong: s.pings.pong,
-		mine: func(host []byte) bool { return g.served(host, cfg.Machine.View().Options().GetRealm()) }}
+	s.gate = &gate{stats: s.stats, seed: s.registrar.seed, parser: newParser(), guard: s.guard, pong: s.pings.pong}
 	if cfg.Calls != nil {
 		s.proxy = newProxy(s)
 		s.gate.proxied = s.proxy.take
@@ -77,22 +76,18 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func newRegistrar(cfg *Config, stats *counters, fl *flows) *registrar {
-	g := &registrar{
+func newRegistrar(cfg *Config, gd *guard, stats *counters, fl *flows) *registrar {
+	return &registrar{
 		machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, draining: cfg.Draining,
-		hosts: map[string]bool{}, log: cfg.Log, digest: digest.New(digest.Config{Now: cfg.Now}),
-		seed: maphash.MakeSeed(), past: newHistory(), flows: fl, stats: stats,
-		rate: newBucket(cfg.Rate, cfg.Now),
+		log: cfg.Log, guard: gd,
+		seed: maphash.MakeSeed(), history: newHistory(), flows: fl, stats: stats,
+		rate: newRateLimit(cfg.Rate, cfg.Now),
 	}
-	for _, h := range cfg.Hosts {
-		g.hosts[strings.ToLower(h)] = true
-	}
-	return g
 }
 
 // stack sets sipgo up.
 func (s *Server) stack() error {
-	log := quietLogger(s.log)
+	log := sipgoLogger(s.log)
 	ua, err := sipgo.NewUA(sipgo.WithUserAgent("sipcluster"), sipgo.WithUserAgentParser(newParser()),
 		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log)),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log),
@@ -119,13 +114,13 @@ func newParser() *sip.Parser {
 	return sip.NewParser(sip.WithHeadersParsers(few))
 }
 
-var tame sync.Once
+var sipgoGlobals sync.Once
 
-// tameLibrary sets what sipgo keeps in variables of its package: no log of its
+// setSipgoGlobals sets what sipgo keeps in variables of its package: no log of its
 // own, no limit on answers over UDP (a 200 lists all contacts), and short
 // timers for what survives Terminate.
-func tameLibrary() {
-	tame.Do(func() {
+func setSipgoGlobals() {
+	sipgoGlobals.Do(func() {
 		sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 		sip.UDPMTUSize = 65000
 		sip.TransportBufferReadSize = maxDatagram
@@ -214,7 +209,7 @@ func (s *Server) Stats() Stats {
 func (s *Server) flush() {
 	if err := s.cfg.Store.Flush(); err != nil {
 		s.stats.flushFailures.Add(1)
-		if s.unflushed.now(s.cfg.Now(), time.Minute) {
+		if s.unflushed.due(s.cfg.Now()) {
 			s.log.Error("registrations are accepted but would not survive a restart: make room on the data directory's disk", "err", err)
 		}
 	}

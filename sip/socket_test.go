@@ -86,7 +86,7 @@ func TestSocket_TellsWhatTheNetworkRefuses(t *testing.T) {
 	}
 	defer s.close()
 	var refused []string
-	m := &mail{socket: s, refused: func(b []byte) { refused = append(refused, string(b[:5])) }}
+	m := &sendBatch{socket: s, refused: func(b []byte) { refused = append(refused, string(b[:5])) }}
 	peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func (c *Call) known(t *Target) (name string, ok bool) {
 	default:
 		name = t.Trunk.Addr
 	}
-	_, ok = c.p.names.get(name)
+	_, ok = c.p.resolver.get(name)
 	return name, ok
 }
 
@@ -78,15 +78,15 @@ func (c *Call) legs(t *Target) ([]leg, Outcome) {
 		}
 		return legs, Outcome{}
 	case t.Node.SIPAddr != "":
-		addr, _ := c.p.names.get(t.Node.SIPAddr)
+		addr, _ := c.p.resolver.get(t.Node.SIPAddr)
 		k := &token{purpose: toDeliver, node: c.p.self, number: t.Node.DN, addr: addr}
-		user := c.p.mint.encode(k, c.req.Get(message.CallID))
+		user := c.p.tokens.encode(k, c.req.Get(message.CallID))
 		return []leg{{
 			to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.Node.DN)), t.Node.SIPAddr),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.Node.SIPAddr)},
 		}}, Outcome{}
 	}
-	addr, _ := c.p.names.get(t.Trunk.Addr)
+	addr, _ := c.p.resolver.get(t.Trunk.Addr)
 	return []leg{{
 		to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Trunk.Number), t.Trunk.Addr),
 		side: &token{purpose: toTrunk, node: c.p.self, addr: addr},
@@ -159,7 +159,7 @@ func groups(legs []leg) (out [][]leg) {
 // recordRoute is our entry in the Record-Route for one side of the call.
 func (p *proxy) recordRoute(k *token, callID []byte) []byte {
 	out := append(make([]byte, 0, 160), "<sip:"...)
-	out = append(out, p.mint.encode(k, callID)...)
+	out = append(out, p.tokens.encode(k, callID)...)
 	out = append(out, '@')
 	out = append(out, p.s.routes[k.transport]...)
 	switch k.transport {

@@ -49,16 +49,16 @@ const (
 
 var tokenCoding = base64.RawURLEncoding.Strict()
 
-// mint makes and reads tokens.
-type mint struct{ macs sync.Pool }
+// tokenCodec makes and reads tokens.
+type tokenCodec struct{ macs sync.Pool }
 
-func newMint(secret []byte) *mint {
+func newTokenCodec(secret []byte) *tokenCodec {
 	key := sha256.Sum256(append([]byte("sipcluster route token\x00"), secret...))
-	return &mint{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}}
+	return &tokenCodec{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}}
 }
 
 // encode writes the token of a call.
-func (t *mint) encode(k *token, callID []byte) []byte {
+func (t *tokenCodec) encode(k *token, callID []byte) []byte {
 	h := t.macs.Get().(*mac)
 	defer t.macs.Put(h)
 	raw := append(h.raw[:0], byte(k.purpose), byte(k.transport), byte(len(k.node)))
@@ -71,7 +71,7 @@ func (t *mint) encode(k *token, callID []byte) []byte {
 }
 
 // decode reads a token; false for one that is forged or another call's.
-func (t *mint) decode(user, callID []byte) (k token, ok bool) {
+func (t *tokenCodec) decode(user, callID []byte) (k token, ok bool) {
 	if n := len(user); n > tokenCoding.EncodedLen(maxToken) || n < tokenCoding.EncodedLen(minToken) {
 		return k, false
 	}

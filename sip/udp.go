@@ -22,17 +22,17 @@ const (
 	maxDatagram = 16 << 10
 )
 
-// nobody is the source that sipgo sees of every datagram. sipgo remembers each
+// placeholderSource is the source that sipgo sees of every datagram. sipgo remembers each
 // source for ever and can be made to by forged ones; of this one it may. Where
 // a response goes is found out from its Via, which Tidy filled in.
-var nobody = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 5060}
+var placeholderSource = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 5060}
 
 // datagrams is the UDP socket as sipgo gets it (net.PacketConn). ReadFrom is
 // where the work is done: it reads a batch, serves all but a few messages, and
 // returns only what sipgo shall see.
 type datagrams struct {
 	socket wire
-	mail   *mail
+	out    *sendBatch
 	gate   *gate
 	fast   *fast
 	flush  func()
@@ -57,7 +57,7 @@ type outgoing struct {
 }
 
 func newDatagrams(s wire, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
-	d := &datagrams{socket: s, mail: &mail{socket: s}, gate: g, fast: f, flush: flush, stats: stats, log: log}
+	d := &datagrams{socket: s, out: &sendBatch{socket: s}, gate: g, fast: f, flush: flush, stats: stats, log: log}
 	for i := range d.in {
 		d.in[i] = make([]byte, maxDatagram)
 	}
@@ -75,27 +75,27 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 	n := copy(b, d.waiting[0])
 	d.waiting = d.waiting[1:]
-	return n, nobody, nil
+	return n, placeholderSource, nil
 }
 
 // serve handles one batch: all decisions, then one flush, then all answers.
 func (d *datagrams) serve(n int) {
 	d.count, d.waiting, d.durable = 0, d.waiting[:0], false
-	d.mail.hold()
+	d.out.hold()
 	for i := range n {
 		if d.sizes[i] > 0 {
 			d.one(d.in[i][:d.sizes[i]], d.sources[i])
 		}
 	}
-	d.mail.release()
+	d.out.release()
 	if d.durable {
 		d.flush()
 	}
-	d.mail.hold()
+	d.out.hold()
 	for _, r := range d.replies[:d.count] {
-		d.mail.send(r.text, r.to)
+		d.out.send(r.text, r.to)
 	}
-	d.mail.release()
+	d.out.release()
 }
 
 // one handles a datagram; a panic costs only that one.
@@ -169,13 +169,13 @@ func (d *datagrams) WriteTo(b []byte, addr net.Addr) (int, error) {
 		return 0, fmt.Errorf("sip: no UDP address: %v", addr)
 	}
 	dest := to.AddrPort()
-	if to.IP.Equal(nobody.IP) && bytes.HasPrefix(b, []byte("SIP/2.0 ")) {
+	if to.IP.Equal(placeholderSource.IP) && bytes.HasPrefix(b, []byte("SIP/2.0 ")) {
 		via, _ := topVia(b)
 		if dest, ok = via.ReplyTo(); !ok {
 			return 0, fmt.Errorf("sip: no way back in the Via of a response")
 		}
 	}
-	d.mail.send(b, dest)
+	d.out.send(b, dest)
 	return len(b), nil
 }
 

@@ -22,7 +22,7 @@ func forwardingFaults() []Fault {
 		proxy("credentials-passed", "the caller's credentials for the cluster reach the called phone",
 			Edit{branch, "if c.req.Has(message.ProxyAuthorization) {", "if c.req.Has(message.ProxyAuthorization) && !c.invite {"}),
 		proxy("foreign-credentials-dropped", "credentials for another realm are taken out too",
-			Edit{fresh, "c.Parse(h.Value) && string(c.Realm) == realm\n}\n\nfunc (p *proxy) challenge", "c.Parse(h.Value)\n}\n\nfunc (p *proxy) challenge"}),
+			Edit{fresh, "h.Kind == message.ProxyAuthorization && credentialsFor(realm, h.Value, &c)", "h.Kind == message.ProxyAuthorization && c.Parse(h.Value)"}),
 		proxy("path-backwards", "the Path of a phone behind a proxy becomes the Route in the wrong order",
 			Edit{target, "l.routes = append(l.routes, []byte(r))", "l.routes = append([][]byte{[]byte(r)}, l.routes...)"}),
 		proxy("worst-first", "the contact with the lowest q rings first",

@@ -129,7 +129,7 @@ func Param(p []byte, name string) (value []byte, found bool) {
 		if !ok {
 			return nil, false
 		}
-		if equalFold(n, name) {
+		if EqualFold(n, name) {
 			return v, true
 		}
 		p = rest

@@ -48,7 +48,7 @@ func KindOf(name []byte) Kind {
 		return compact(name[0] | 0x20)
 	}
 	for _, k := range byLength[min(len(name), len(byLength)-1)] {
-		if equalFold(name, names[k]) {
+		if EqualFold(name, names[k]) {
 			return k
 		}
 	}
@@ -125,8 +125,8 @@ func Trim(b []byte) []byte {
 	return b
 }
 
-// equalFold compares ASCII without regard to case.
-func equalFold(b []byte, s string) bool {
+// EqualFold compares ASCII without regard to case.
+func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false
 	}
@@ -138,7 +138,7 @@ func equalFold(b []byte, s string) bool {
 	return true
 }
 
-func hasPrefixFold(b []byte, s string) bool { return len(b) >= len(s) && equalFold(b[:len(s)], s) }
+func hasPrefixFold(b []byte, s string) bool { return len(b) >= len(s) && EqualFold(b[:len(s)], s) }
 
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {

@@ -1,6 +1,10 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+)
 
 // URI is a SIP URI (RFC 3261 §19.1). Of another scheme only Scheme and Rest are set.
 type URI struct {
@@ -18,7 +22,7 @@ type URI struct {
 }
 
 // IsSIP tells sip and sips from other schemes.
-func (u *URI) IsSIP() bool { return equalFold(u.Scheme, "sip") || equalFold(u.Scheme, "sips") }
+func (u *URI) IsSIP() bool { return EqualFold(u.Scheme, "sip") || EqualFold(u.Scheme, "sips") }
 
 // ParseURI reads a URI. For sip and sips it must be well formed as far as
 // delivering to it needs; for others there must be a scheme.
@@ -129,7 +133,7 @@ func paramsCover(a, b []byte) bool {
 }
 
 func alwaysCompared(name []byte) bool {
-	return equalFold(name, "user") || equalFold(name, "ttl") || equalFold(name, "method") || equalFold(name, "maddr") || equalFold(name, "transport")
+	return EqualFold(name, "user") || EqualFold(name, "ttl") || EqualFold(name, "method") || EqualFold(name, "maddr") || EqualFold(name, "transport")
 }
 
 // equalHeaders compares URI headers, which may stand in any order.
@@ -202,4 +206,37 @@ func AppendUnescaped(dst, user []byte) []byte {
 		dst, user = append(dst, c), user[n:]
 	}
 	return dst
+}
+
+// IsIP recognises IPv4 addresses and bracketed IPv6 addresses by their characters.
+func IsIP(host []byte) bool {
+	if len(host) > 2 && host[0] == '[' {
+		return true
+	}
+	dots := 0
+	for _, c := range host {
+		switch {
+		case c == '.':
+			dots++
+		case c < '0' || c > '9':
+			return false
+		}
+	}
+	return dots == 3
+}
+
+// AddrPort is the address of a URI whose host is one.
+func (u *URI) AddrPort() (netip.AddrPort, bool) {
+	if !IsIP(u.Host) {
+		return netip.AddrPort{}, false
+	}
+	addr, err := netip.ParseAddr(string(bytes.Trim(u.Host, "[]")))
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	port := uint64(5060)
+	if len(u.Port) > 0 {
+		port, err = strconv.ParseUint(string(u.Port), 10, 16)
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), err == nil
 }

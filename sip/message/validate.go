@@ -60,7 +60,7 @@ func (m *Message) validateVias() {
 			if m.topIs == topUnread {
 				m.top, m.topIs = hop, topGood
 			}
-			if branch, _ := Param(hop.Params, "branch"); string(branch) == "z9hG4bK" {
+			if branch, _ := Param(hop.Params, "branch"); string(branch) == MagicCookie {
 				m.fault(400, "Via branch without transaction id")
 				return
 			}

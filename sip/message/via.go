@@ -17,7 +17,7 @@ type Hop struct {
 func ParseVia(v []byte) (h Hop, ok bool) {
 	proto, v := word(v)
 	version, v := word(v)
-	if !equalFold(proto, "SIP") || string(version) != "2.0" {
+	if !EqualFold(proto, "SIP") || string(version) != "2.0" {
 		return h, false
 	}
 	v = Trim(v)
@@ -95,15 +95,15 @@ func (h *Hop) AppendTo(dst []byte, source netip.AddrPort, branch []byte) []byte 
 		}
 		p = rest
 		if source.IsValid() {
-			if equalFold(name, "received") {
+			if EqualFold(name, "received") {
 				continue
 			}
-			if equalFold(name, "rport") {
+			if EqualFold(name, "rport") {
 				rport = true
 				continue
 			}
 		}
-		if equalFold(name, "branch") {
+		if EqualFold(name, "branch") {
 			branch = nil
 		}
 		dst = appendParam(dst, name, value)
@@ -163,4 +163,29 @@ func (h *Hop) ReplyTo() (netip.AddrPort, bool) {
 		n, ok = 5060, true
 	}
 	return netip.AddrPortFrom(addr, uint16(n)), err == nil && ok
+}
+
+// MagicCookie begins the branches that RFC 3261 §8.1.1.7 calls for.
+const MagicCookie = "z9hG4bK"
+
+// AnswerTo is where the answer to a datagram goes (RFC 3261 §18.2.2, RFC 3581
+// §4): its source, but the port of the Via when that asks for no rport.
+func (m *Message) AnswerTo(source netip.AddrPort) netip.AddrPort {
+	hop, ok := m.TopVia()
+	if !ok {
+		return source
+	}
+	return hop.AnswerTo(source)
+}
+
+// AnswerTo is where the answer to a datagram goes that came from the source.
+func (h *Hop) AnswerTo(source netip.AddrPort) netip.AddrPort {
+	if _, rport := Param(h.Params, "rport"); rport {
+		return source
+	}
+	port := uint64(5060)
+	if len(h.Port) > 0 {
+		port, _ = strconv.ParseUint(string(h.Port), 10, 16)
+	}
+	return netip.AddrPortFrom(source.Addr(), uint16(port))
 }

@@ -65,7 +65,7 @@ func (m *Message) oldBranch() []byte {
 		h.Write(part)
 		h.Write(crlf)
 	}
-	return strconv.AppendUint([]byte("z9hG4bK2543-"), h.Sum64(), 16)
+	return strconv.AppendUint([]byte(MagicCookie+"2543-"), h.Sum64(), 16)
 }
 
 // appendVias writes the Via list; source and branch are for the top entry.

@@ -54,8 +54,8 @@ func (l *Layer) Send(branch, method string, to Sender, request []byte, on func(*
 	}
 	var buf [96]byte
 	c := &Client{layer: l, key: clientKey(buf[:0], branch, method), branch: branch, invite: method == "INVITE", to: to, on: on, request: bytes.Clone(request)}
-	c.again = Alarm{Layer: l, Owner: c, What: alarmAgain}
-	c.end = Alarm{Layer: l, Owner: c, What: alarmEnd}
+	c.again = Alarm{Layer: l, Handler: c, What: alarmAgain}
+	c.end = Alarm{Layer: l, Handler: c, What: alarmEnd}
 	l.clients[c.key] = c
 	if c.every = l.t.T1; !to.Reliable() {
 		c.again.Set(c.every)
@@ -64,7 +64,7 @@ func (l *Layer) Send(branch, method string, to Sender, request []byte, on func(*
 	return c, nil
 }
 
-// Fire implements Owner.
+// Fire implements AlarmHandler.
 func (c *Client) Fire(what uint8) {
 	if what == alarmAgain {
 		c.repeat()

@@ -14,7 +14,7 @@ const slots = 1024
 // none is set the clock stands still.
 type Clock struct {
 	tick     time.Duration
-	panicked func(any) // told of a panic of an alarm's owner
+	panicked func(any) // told of a panic of an alarm's handler
 
 	mu      sync.Mutex
 	start   time.Time // of tick 0
@@ -25,13 +25,13 @@ type Clock struct {
 	stopped bool
 }
 
-// Alarm is a timer. It belongs to a Layer, whose lock holds for its owner too:
+// Alarm is a timer. It belongs to a Layer, whose lock holds for its handler too:
 // set and stop it with the lock held, and Fire is called with it held. It must
 // not be copied once it was set.
 type Alarm struct {
-	Layer *Layer
-	Owner Owner
-	// What tells the owner's alarms apart.
+	Layer   *Layer
+	Handler AlarmHandler
+	// What tells the handler's alarms apart.
 	What uint8
 
 	// Below is guarded by Clock.mu.
@@ -41,8 +41,8 @@ type Alarm struct {
 	linked     bool
 }
 
-// Owner is told of its alarms.
-type Owner interface{ Fire(what uint8) }
+// AlarmHandler is told of its alarms.
+type AlarmHandler interface{ Fire(what uint8) }
 
 // Alarms counts those that are set, of all layers that share the clock.
 func (l *Layer) Alarms() int {
@@ -131,7 +131,7 @@ func (c *Clock) run() {
 	}
 }
 
-// fire tells the owner of an alarm; a panic costs only that one.
+// fire tells the handler of an alarm; a panic costs only that one.
 func (c *Clock) fire(a *Alarm) {
 	a.Layer.Lock()
 	defer a.Layer.Unlock()
@@ -141,7 +141,7 @@ func (c *Clock) fire(a *Alarm) {
 		}
 	}()
 	if c.claim(a) {
-		a.Owner.Fire(a.What)
+		a.Handler.Fire(a.What)
 	}
 }
 

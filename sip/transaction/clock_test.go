@@ -19,7 +19,7 @@ func (b *bell) Fire(uint8) { b.rang = append(b.rang, time.Since(b.start)) }
 
 func newBell(l *Layer) *bell {
 	b := &bell{start: time.Now()}
-	b.alarm = Alarm{Layer: l, Owner: b}
+	b.alarm = Alarm{Layer: l, Handler: b}
 	return b
 }
 
@@ -72,7 +72,7 @@ func TestClock_AnAlarmThatIsStoppedWhenItIsDueDoesNotComeUp(t *testing.T) {
 		a.other, b.other = b, a
 		for range 3 {
 			for _, r := range []*rival{a, b} {
-				r.rang, r.alarm.Layer, r.alarm.Owner = nil, l, r
+				r.rang, r.alarm.Layer, r.alarm.Handler = nil, l, r
 				r.alarm.Set(time.Second)
 			}
 			wait(l, 2*time.Second)
@@ -95,7 +95,7 @@ func TestClock_APanicCostsOnlyItsAlarm(t *testing.T) {
 		l := NewLayers(1, Timers{}, func(x any) { got = append(got, x) })[0]
 		l.Lock()
 		b, other := &bomb{}, newBell(l)
-		b.alarm = Alarm{Layer: l, Owner: b}
+		b.alarm = Alarm{Layer: l, Handler: b}
 		b.alarm.Set(time.Second)
 		other.alarm.Set(2 * time.Second)
 		wait(l, 3*time.Second)

@@ -75,7 +75,7 @@ var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 func keyOf(b []byte) Key { return Key{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)} }
 
 // NewLayers makes n layers without transactions, which share a clock. panicked
-// is told of what an alarm made its owner panic with, so that this ends neither
+// is told of what an alarm made its handler panic with, so that this ends neither
 // the clock nor the process.
 func NewLayers(n int, t Timers, panicked func(any)) []*Layer {
 	t.fill()
@@ -126,14 +126,14 @@ func (l *Layer) runAfter() {
 // Len counts the transactions, server and client.
 func (l *Layer) Len() int { return len(l.servers) + len(l.clients) }
 
-// Owners are those of the server transactions without a final response.
-func (l *Layer) Owners() (owners []any) {
+// Users are those of the server transactions without a final response.
+func (l *Layer) Users() (users []any) {
 	for _, s := range l.servers {
-		if s.owner != nil {
-			owners = append(owners, s.owner)
+		if s.user != nil {
+			users = append(users, s.user)
 		}
 	}
-	return owners
+	return users
 }
 
 // Close ends all transactions, and stops the alarms of all layers that were
@@ -204,7 +204,7 @@ func appendKey(dst []byte, m *message.Message) []byte {
 	default:
 		dst = append(dst, m.Method...)
 	}
-	if len(branch) < 8 || string(branch[:7]) != "z9hG4bK" {
+	if len(branch) <= len(message.MagicCookie) || string(branch[:len(message.MagicCookie)]) != message.MagicCookie {
 		// A branch of RFC 2543 may be in many.
 		n, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 		dst = append(append(dst, ' '), m.Get(message.CallID)...)

@@ -13,7 +13,7 @@ type Server struct {
 	acked  bool // the ACK of the 2xx passed
 	state  serverState
 	to     Sender
-	owner  any // nil after a final response
+	user   any // nil after a final response
 
 	last  []byte        // the last response; nil once nobody may need it again
 	every time.Duration // until the next repetition of it
@@ -39,13 +39,13 @@ const (
 	ended
 )
 
-// Open begins the server transaction of a key that Find did not find. owner is
-// what Owner returns, for a CANCEL to be told. That of an INVITE is asked for a
+// Open begins the server transaction of a key that Find did not find. user is
+// what User returns (RFC 3261's transaction user), for a CANCEL to be told. That of an INVITE is asked for a
 // 100 when there was no response within 200 ms.
-func (l *Layer) Open(key Key, invite bool, to Sender, owner any) *Server {
-	s := &Server{layer: l, key: key, invite: invite, to: to, owner: owner}
-	s.again = Alarm{Layer: l, Owner: s, What: alarmAgain}
-	s.end = Alarm{Layer: l, Owner: s, What: alarmEnd}
+func (l *Layer) Open(key Key, invite bool, to Sender, user any) *Server {
+	s := &Server{layer: l, key: key, invite: invite, to: to, user: user}
+	s.again = Alarm{Layer: l, Handler: s, What: alarmAgain}
+	s.end = Alarm{Layer: l, Handler: s, What: alarmEnd}
 	l.servers[key] = s
 	if invite {
 		s.again.Set(trying100)
@@ -53,8 +53,8 @@ func (l *Layer) Open(key Key, invite bool, to Sender, owner any) *Server {
 	return s
 }
 
-// Owner is what Open was given; nil after a final response.
-func (s *Server) Owner() any { return s.owner }
+// User is what Open was given; nil after a final response.
+func (s *Server) User() any { return s.user }
 
 // Repeat answers a request that came again with what was answered last.
 func (s *Server) Repeat() {
@@ -77,7 +77,7 @@ func (s *Server) Respond(code int, b []byte) error {
 func (s *Server) step(code int, b []byte) bool {
 	t := &s.layer.t
 	if code >= 200 {
-		s.owner = nil // what it holds may be large, and this lasts
+		s.user = nil // what it holds may be large, and this lasts
 	}
 	switch {
 	case s.state == accepted:
@@ -109,13 +109,13 @@ func (s *Server) step(code int, b []byte) bool {
 	return true
 }
 
-// Fire implements Owner.
+// Fire implements AlarmHandler.
 func (s *Server) Fire(what uint8) {
 	switch {
 	case what == alarmEnd:
 		s.Terminate()
 	case s.state == proceeding:
-		if o, ok := s.owner.(Trier); ok {
+		if o, ok := s.user.(Trier); ok {
 			_ = s.Respond(100, o.Trying()) // the INVITE comes again
 		}
 	case s.state == completed: // timer G
@@ -161,7 +161,7 @@ func (s *Server) Terminate() {
 	if s.state == ended {
 		return
 	}
-	s.state, s.last, s.owner = ended, nil, nil
+	s.state, s.last, s.user = ended, nil, nil
 	s.again.Stop()
 	s.end.Stop()
 	delete(s.layer.servers, s.key)

@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// names resolves host:port of nodes and gateways, and remembers what it found.
-type names struct {
+// resolver resolves host:port of nodes and gateways, and remembers what it found.
+type resolver struct {
+	// spawn runs a function in a goroutine that ends with the proxy, whose
+	// context it gets; false when that has ended.
+	spawn func(func(context.Context)) bool
+
 	mu    sync.Mutex
 	known map[string]resolved
 }
@@ -24,13 +28,17 @@ type resolved struct {
 // gateways, whose addresses change.
 const maxNames = 4096
 
+func newResolver(spawn func(func(context.Context)) bool) *resolver {
+	return &resolver{spawn: spawn, known: map[string]resolved{}}
+}
+
 // lookUpTime is how long a name may take that nobody asked for before.
 const lookUpTime = time.Second
 
 // get returns the address, and false for a name that was not found yet: find
 // has to be called. It does not wait; a name that is known is looked up again
-// beside from time to time.
-func (n *names) get(address string) (netip.AddrPort, bool) {
+// in another goroutine from time to time.
+func (n *resolver) get(address string) (netip.AddrPort, bool) {
 	if a, err := netip.ParseAddrPort(address); err == nil {
 		return a, true
 	}
@@ -38,14 +46,14 @@ func (n *names) get(address string) (netip.AddrPort, bool) {
 	defer n.mu.Unlock()
 	k, ok := n.known[address]
 	if ok && time.Since(k.at) > resolveEvery {
-		n.known[address] = resolved{k.addr, time.Now()}              // one looks, not all
-		go func() { _, _ = n.find(context.Background(), address) }() // what is known stays when it fails
+		n.known[address] = resolved{k.addr, time.Now()}                    // one looks, not all
+		n.spawn(func(ctx context.Context) { _, _ = n.find(ctx, address) }) // what is known stays when it fails
 	}
 	return k.addr, ok
 }
 
 // find looks a name up.
-func (n *names) find(ctx context.Context, address string) (netip.AddrPort, error) {
+func (n *resolver) find(ctx context.Context, address string) (netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
 	addr, err := lookUp(ctx, address)
@@ -60,7 +68,7 @@ func (n *names) find(ctx context.Context, address string) (netip.AddrPort, error
 
 // keep remembers an address, and forgets the one that was not asked for for the
 // longest time when there are too many. The caller holds mu.
-func (n *names) keep(address string, addr netip.AddrPort) {
+func (n *resolver) keep(address string, addr netip.AddrPort) {
 	if _, ok := n.known[address]; !ok && len(n.known) >= maxNames {
 		oldest := ""
 		for name, k := range n.known {

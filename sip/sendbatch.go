@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// mail is what goes out by UDP. While it is held, what is sent gathers, and
+// sendBatch is what goes out by UDP. While it is held, what is sent gathers, and
 // goes out by one system call when nobody holds it any more.
-type mail struct {
+type sendBatch struct {
 	socket wire
 	// refused is told of a datagram that the network does not take; it must not
 	// wait. nil tells nobody.
@@ -24,13 +24,13 @@ type mail struct {
 }
 
 // hold gathers what is sent until release was called as often.
-func (m *mail) hold() {
+func (m *sendBatch) hold() {
 	m.mu.Lock()
 	m.held++
 	m.mu.Unlock()
 }
 
-func (m *mail) release() {
+func (m *sendBatch) release() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.held--; m.held == 0 {
@@ -39,7 +39,7 @@ func (m *mail) release() {
 }
 
 // send copies b and does not wait.
-func (m *mail) send(b []byte, to netip.AddrPort) {
+func (m *sendBatch) send(b []byte, to netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.count == batch {
@@ -54,7 +54,7 @@ func (m *mail) send(b []byte, to netip.AddrPort) {
 
 // flush sends what waits. What one destination refuses must not keep the
 // others from theirs.
-func (m *mail) flush() {
+func (m *sendBatch) flush() {
 	for from := 0; from < m.count; {
 		n, err := m.socket.write(m.text[from:m.count], m.to[from:m.count])
 		if err != nil {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// maxPosted is how much may wait for a connection whose phone reads slowly.
-const maxPosted = 256 << 10
+// maxQueued is how much may wait for a connection whose phone reads slowly.
+const maxQueued = 256 << 10
 
 var errStuck = errors.New("sip: the phone does not read")
 
@@ -18,12 +18,12 @@ type outbox struct {
 	active bool // somebody writes
 }
 
-// post sends b behind what was posted before, and does not make the caller
+// enqueue sends b behind what was enqueued before, and does not make the caller
 // wait. A phone that does not read loses its connection.
-func (f *flow) post(b []byte) error {
+func (f *flow) enqueue(b []byte) error {
 	o := &f.outbox
 	o.mu.Lock()
-	if o.bytes+len(b) > maxPosted {
+	if o.bytes+len(b) > maxQueued {
 		o.mu.Unlock()
 		f.Conn.Close()
 		return errStuck
@@ -38,7 +38,7 @@ func (f *flow) post(b []byte) error {
 	return nil
 }
 
-// drain writes what was posted until nothing is left. An error closes the
+// drain writes what was enqueued until nothing is left. An error closes the
 // connection, and what comes behind it fails too.
 func (f *flow) drain() {
 	o := &f.outbox
