@@ -8,7 +8,7 @@ func peopleFaults() []Fault {
 	return []Fault{
 		{
 			Name: "silent-client", Kind: Timers, What: "a session that was opened is timed out as if it had not been",
-			Edits:   []Edit{{"node/session/session.go", "	s.sending.Stop()\n	s.sending = time.AfterFunc", "	s.sending = time.AfterFunc"}},
+			Edits:   []Edit{{"node/session/outbox.go", "	o.sending.Stop()\n	o.sending = time.AfterFunc", "	o.sending = time.AfterFunc"}},
 			Package: session, Run: "TestSession_AnOpenOneMayBeSilent",
 		},
 		{
@@ -28,7 +28,7 @@ func peopleFaults() []Fault {
 		},
 		{
 			Name: "others-calls", Kind: Streams, What: "a monitor of one owner's DNs hears of everybody's calls",
-			Edits:   []Edit{{"node/session/call_events.go", "	return name == s.monitor.owner", "	return name != \"\""}},
+			Edits:   []Edit{{"node/session/audience.go", "	return name == a.monitor.owner", "	return name != \"\""}},
 			Package: session, Run: "TestMonitorAll_WhatAFilterLetsPass",
 		},
 		{

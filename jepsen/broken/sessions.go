@@ -49,7 +49,7 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "session-drops", Kind: Streams, What: "a T-Library session leaves out changes of which several wait for its client",
-			Edits:    []Edit{{"node/session/monitor.go", "		case dn.Change:\n", "		case dn.Change:\n			if i > 0 {\n				continue\n			}\n"}},
+			Edits:    []Edit{{"node/session/feed.go", "		case dn.Change:\n", "		case dn.Change:\n			if i > 0 {\n				continue\n			}\n"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{

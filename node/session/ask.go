@@ -22,7 +22,7 @@ type asked struct {
 	// way; told is what the last answer said, until the stream says it too.
 	held map[dn.Number]dn.Item
 	told map[dn.Number]agent.Done
-	wg   *sync.WaitGroup
+	wg   sync.WaitGroup
 }
 
 // ask is a request for a DN's owner. do runs in a goroutine of its own.
@@ -43,93 +43,103 @@ type done struct {
 	err    error
 }
 
-func newAsked() asked {
-	return asked{
+func newAsked() *asked {
+	return &asked{
 		done: make(chan done), queues: map[dn.Number][]ask{}, held: map[dn.Number]dn.Item{},
-		told: map[dn.Number]agent.Done{}, wg: &sync.WaitGroup{},
+		told: map[dn.Number]agent.Done{},
 	}
 }
 
 // end waits for the goroutines: their context has ended.
 func (a *asked) end() { a.wg.Wait() }
 
-// ask puts a request on its way, behind those about the same DN.
-func (s *session) ask(ctx context.Context, a ask) {
-	if s.asked.n >= maxAsked {
-		s.refuse(a.ref, a.n, refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d requests of this session are not answered yet: wait for some", maxAsked))
-		return
+// put puts a request on its way, behind those about the same DN; false when too
+// many wait.
+func (a *asked) put(ctx context.Context, q ask) bool {
+	if a.n >= maxAsked {
+		return false
 	}
-	s.asked.n++
-	q := append(s.asked.queues[a.n], a)
-	s.asked.queues[a.n] = q
-	if len(q) == 1 {
-		s.start(ctx, a)
+	a.n++
+	a.queues[q.n] = append(a.queues[q.n], q)
+	if len(a.queues[q.n]) == 1 {
+		a.start(ctx, q)
 	}
+	return true
 }
 
-func (s *session) start(ctx context.Context, a ask) {
-	s.asked.wg.Go(func() {
-		result, err := a.do(ctx)
+func (a *asked) start(ctx context.Context, q ask) {
+	a.wg.Go(func() {
+		result, err := q.do(ctx)
 		select {
-		case s.asked.done <- done{a, result, err}:
+		case a.done <- done{q, result, err}:
 		case <-ctx.Done():
 		}
 	})
 }
 
+// take takes a request out that is answered, and returns those behind it.
+func (a *asked) take(n dn.Number) (behind []ask) {
+	a.n--
+	behind = a.queues[n][1:]
+	if len(behind) > 0 {
+		a.queues[n] = behind
+	} else {
+		delete(a.queues, n)
+	}
+	return behind
+}
+
+// news tells whether a change of an agent is to be told now: not while an answer
+// is on its way, which it waits for, nor when that has told it.
+func (a *asked) news(it *dn.Item) bool {
+	n := it.Status.Number
+	if slices.ContainsFunc(a.queues[n], func(q ask) bool { return q.agent }) {
+		a.held[n] = *it
+		return false
+	}
+	t, ok := a.told[n]
+	if !ok {
+		return true
+	}
+	if it.Status.Version.Less(t.Version) {
+		return false
+	}
+	delete(a.told, n)
+	return !it.Status.Agent.Equal(t.Agent)
+}
+
+// ask puts a request on its way to a DN's owner.
+func (s *session) ask(ctx context.Context, a ask) {
+	if !s.asked.put(ctx, a) {
+		s.out.refuse(a.ref, a.n, refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d requests of this session are not answered yet: wait for some", maxAsked))
+	}
+}
+
 // answer tells the client the outcome, then what happened to the agent meanwhile.
 func (s *session) answer(ctx context.Context, d done) {
-	a := &s.asked
-	a.n--
-	q := a.queues[d.n][1:]
-	if len(q) > 0 {
-		a.queues[d.n] = q
-	} else {
-		delete(a.queues, d.n)
-	}
+	behind := s.asked.take(d.n)
 	switch {
 	case d.err != nil:
-		s.refuse(d.ref, d.n, asError(d.err))
+		s.out.refuse(d.ref, d.n, asError(d.err))
 	case d.agent:
 		s.answerAgent(d)
 	default:
-		s.out = append(s.out, &tlibpb.Event{Message: d.event, ReferenceId: d.ref, ThisDn: string(d.n), Time: now()})
+		s.out.add(&tlibpb.Event{Message: d.event, ReferenceId: d.ref, ThisDn: string(d.n), Time: now()})
 	}
-	if item, held := a.held[d.n]; held {
-		delete(a.held, d.n)
-		s.tellAgent(item) // or holds it again
+	if item, held := s.asked.held[d.n]; held {
+		delete(s.asked.held, d.n)
+		s.feed.tellAgent(&item) // or holds it again
 	}
-	if len(q) > 0 {
-		s.start(ctx, q[0])
+	if len(behind) > 0 {
+		s.asked.start(ctx, behind[0])
 	}
 }
 
 func (s *session) answerAgent(d done) {
 	st, _ := s.c.table.Get(d.n)
 	st.Number, st.Agent = d.n, d.result.Agent
-	e := s.agentEvent(&st)
+	e := s.feed.events.agent(&st)
 	e.ReferenceId = d.ref
-	s.out = append(s.out, e)
+	s.out.add(e)
 	s.asked.told[d.n] = d.result
-}
-
-// tellAgent tells a change of an agent, unless an answer did.
-func (s *session) tellAgent(it dn.Item) {
-	n := it.Status.Number
-	if slices.ContainsFunc(s.asked.queues[n], func(a ask) bool { return a.agent }) {
-		s.asked.held[n] = it
-		return
-	}
-	if t, ok := s.asked.told[n]; ok {
-		if it.Status.Version.Less(t.Version) {
-			return
-		}
-		delete(s.asked.told, n)
-		if it.Status.Agent.Equal(t.Agent) {
-			return
-		}
-	}
-	e := s.agentEvent(&it.Status)
-	e.Seq = it.Seq
-	s.out = append(s.out, e)
 }

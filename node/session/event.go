@@ -9,7 +9,9 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 func now() *timestamppb.Timestamp { return timestamppb.New(time.Now()) }
@@ -22,13 +24,37 @@ func stamp(ns int64) *timestamppb.Timestamp {
 	return &timestamppb.Timestamp{Seconds: ns / 1e9, Nanos: int32(ns % 1e9)}
 }
 
-// stateEvent says whether a DN is in service.
-func (s *session) stateEvent(st *dn.Status) *tlibpb.Event {
+// events are made of what the tables say, in the words of the protocol. A session
+// mostly sees the same few nodes: the last one's name is kept.
+type events struct {
+	view   func() *fsm.View
+	at     *fsm.View
+	id     dn.Node
+	name   string
+	atSite string
+}
+
+// names of a node and of its site.
+func (ev *events) names(id dn.Node) (name, site string) {
+	if id == "" {
+		return "", ""
+	}
+	if v := ev.view(); v != ev.at || id != ev.id {
+		ev.at, ev.id, ev.name, ev.atSite = v, id, string(id), ""
+		if node := v.Node(string(id)); node != nil {
+			ev.name, ev.atSite = node.GetName(), node.GetSite()
+		}
+	}
+	return ev.name, ev.atSite
+}
+
+// state says whether a DN is in service.
+func (ev *events) state(st *dn.Status) *tlibpb.Event {
 	e := &tlibpb.Event{Message: tlibpb.Message_EVENT_DN_OUT_OF_SERVICE, ThisDn: string(st.Number), Time: stamp(st.Since), Reason: st.Reason.String()}
 	if st.State == dn.InSrv {
 		e.Message = tlibpb.Message_EVENT_DN_BACK_IN_SERVICE
 	}
-	e.Owner, e.Site = s.names.of(st.Owner)
+	e.Owner, e.Site = ev.names(st.Owner)
 	return e
 }
 
@@ -39,9 +65,9 @@ var agentMessages = map[dn.AgentState]tlibpb.Message{
 	dn.Ready:     tlibpb.Message_EVENT_AGENT_READY,
 }
 
-// agentEvent says what the agent at a DN does. Where a ready agent is, is said
+// agent says what the agent at a DN does. Where a ready agent is, is said
 // as the reason "site".
-func (s *session) agentEvent(st *dn.Status) *tlibpb.Event {
+func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 	a := st.Agent
 	if a == nil {
 		a = &dn.Agent{}
@@ -50,7 +76,7 @@ func (s *session) agentEvent(st *dn.Status) *tlibpb.Event {
 		Message: agentMessages[a.State], ThisDn: string(st.Number), Time: stamp(a.Since),
 		AgentId: a.ID, WorkMode: tlibpb.AgentWorkMode(a.Mode), Reasons: make(map[string]string, len(a.Reasons)+1),
 	}
-	e.Owner, e.Site = s.names.of(st.Keeper)
+	e.Owner, e.Site = ev.names(st.Keeper)
 	for _, r := range a.Reasons {
 		e.Reasons[r.Key] = r.Value
 	}
@@ -60,18 +86,18 @@ func (s *session) agentEvent(st *dn.Status) *tlibpb.Event {
 	return e
 }
 
-// rowEvent is a DN in a snapshot.
-func (s *session) rowEvent(view *fsm.View, st *dn.Status) *tlibpb.Event {
-	e := s.stateEvent(st)
+// row is a DN in a snapshot.
+func (ev *events) row(view *fsm.View, st *dn.Status) *tlibpb.Event {
+	e := ev.state(st)
 	e.Snapshot = true
-	s.describe(e, view, st)
+	ev.describe(e, view, st)
 	return e
 }
 
 // describe adds the DN's status as the event's extensions.
-func (s *session) describe(e *tlibpb.Event, view *fsm.View, st *dn.Status) {
+func (ev *events) describe(e *tlibpb.Event, view *fsm.View, st *dn.Status) {
 	config := view.DN(string(st.Number))
-	owner, site := s.names.of(st.Owner)
+	owner, site := ev.names(st.Owner)
 	agent := config.GetKind() == configpb.DNKind_DN_KIND_SIP || config.GetKind() == configpb.DNKind_DN_KIND_PSTN
 	x := map[string]string{
 		"status": st.State.String(), "kind": kindNames[config.GetKind()], "owner": owner, "site": site, "reason": st.Reason.String(),
@@ -90,25 +116,42 @@ var kindNames = map[configpb.DNKind]string{
 	configpb.DNKind_DN_KIND_ROUTING_POINT: "routing-point", configpb.DNKind_DN_KIND_TRUNK: "trunk",
 }
 
-// names turns nodes into what people call them; a session mostly sees the
-// same few.
-type names struct {
-	view   func() *fsm.View
-	at     *fsm.View
-	id     dn.Node
-	name   string
-	atSite string
+var callMessages = [...]tlibpb.Message{
+	call.Ringing: tlibpb.Message_EVENT_RINGING, call.Established: tlibpb.Message_EVENT_ESTABLISHED,
+	call.Released: tlibpb.Message_EVENT_RELEASED, call.Abandoned: tlibpb.Message_EVENT_ABANDONED,
 }
 
-func (n *names) of(id dn.Node) (name, site string) {
-	if id == "" {
-		return "", ""
+// call is an event of a call at a DN. Its user data are everybody's: they
+// are never changed.
+func (ev *events) call(e *call.Event) *tlibpb.Event {
+	out := &tlibpb.Event{
+		Message: callMessages[e.Kind], ThisDn: string(e.ThisDN), Time: stamp(e.Time), ConnId: string(e.Call), OtherDn: e.OtherDN,
+		ThisDnRole: tlibpb.DNRole(e.Role + 1), Ani: e.ANI, Dnis: e.DNIS, UserData: e.UserData, CallType: tlibpb.CallType(e.Type),
 	}
-	if v := n.view(); v != n.at || id != n.id {
-		n.at, n.id, n.name, n.atSite = v, id, string(id), ""
-		if node := v.Node(string(id)); node != nil {
-			n.name, n.atSite = node.GetName(), node.GetSite()
+	if e.Cause == call.NodeLost {
+		out.Reason = "node-lost"
+	} else {
+		out.Cause = uint32(e.Cause)
+	}
+	out.Owner, out.Site = ev.names(e.Node)
+	return out
+}
+
+// waiting are the rows that tell of calls that wait at this node.
+func (ev *events) waiting(self dn.Node, calls []routing.Waiting) []*tlibpb.Event {
+	rows := make([]*tlibpb.Event, 0, 2*len(calls))
+	row := func(w *routing.Waiting, m tlibpb.Message) {
+		w.Message = m
+		e := visitEvent(&w.Visit)
+		e.Snapshot, e.Time = true, stamp(w.Since.UnixNano())
+		e.Owner, e.Site = ev.names(self)
+		rows = append(rows, e)
+	}
+	for i := range calls {
+		row(&calls[i], tlibpb.Message_EVENT_QUEUED)
+		if calls[i].Asked {
+			row(&calls[i], tlibpb.Message_EVENT_ROUTE_REQUEST)
 		}
 	}
-	return n.name, n.atSite
+	return rows
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
-	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // hearing is how far a session is with what it reads: the DNs and the calls. It
@@ -15,13 +13,26 @@ import (
 // one of the two needs a snapshot both get one, the calls' rows first, so that
 // EndOfSnapshot speaks for everything that the client knows.
 type hearing struct {
-	phase phase
+	c        *Controller
+	audience *audience
+	dns      *source[dn.Item]
+	calls    *source[call.Item]
+	phase    phase
 	// snapshot: rows are on their way, and their end is not told.
 	snapshot bool
 	// sent is the newest place that the client heard of.
 	sent place
 	// resume is where the DNs are to begin when the calls can be continued.
 	resume dn.Resume
+}
+
+// told is the place that the client has heard everything up to; the zero place
+// while a snapshot is on its way.
+func (h *hearing) told() place {
+	if h.snapshot {
+		return place{}
+	}
+	return h.sent
 }
 
 type phase uint8
@@ -41,84 +52,79 @@ type place struct{ dn, call uint64 }
 // later of each.
 func (p place) later(q place) place { return place{max(p.dn, q.dn), max(p.call, q.call)} }
 
-// listen replaces what the session reads. Without callSeq a client that resumes
+// begin replaces what the session reads. Without callSeq a client that resumes
 // knows no calls: they are told from now on.
-func (s *session) listen(ctx context.Context, from dn.Resume, callSeq uint64) {
-	s.stopListening()
+func (h *hearing) begin(ctx context.Context, from dn.Resume, callSeq uint64) {
+	h.end()
+	*h = hearing{c: h.c, audience: h.audience}
 	if from != (dn.Resume{}) && callSeq == 0 {
-		s.readCalls(ctx, s.c.cfg.Calls.Tail())
-		s.readDNs(ctx, s.c.table.Watch(from), beginningDNs)
+		h.readCalls(ctx, h.c.cfg.Calls.Tail())
+		h.readDNs(ctx, h.c.table.Watch(from), beginningDNs)
 		return
 	}
-	s.resume = from
-	s.readCalls(ctx, s.c.cfg.Calls.Watch(call.Resume{Incarnation: from.Incarnation, Seq: callSeq}))
+	h.resume = from
+	h.readCalls(ctx, h.c.cfg.Calls.Watch(call.Resume{Incarnation: from.Incarnation, Seq: callSeq}))
 }
 
 // tail makes sure that the session hears what changes from now on.
-func (s *session) tail(ctx context.Context) {
-	if s.calls == nil {
-		s.readCalls(ctx, s.c.cfg.Calls.Tail())
-		s.readDNs(ctx, s.c.table.Tail(), going)
+func (h *hearing) tail(ctx context.Context) {
+	if h.calls == nil {
+		h.readCalls(ctx, h.c.cfg.Calls.Tail())
+		h.readDNs(ctx, h.c.table.Tail(), going)
 	}
 }
 
-func (s *session) stopListening() {
-	s.src.end()
-	s.calls.end()
-	s.src, s.calls, s.hearing = nil, nil, hearing{}
-	for conn, r := range s.routes { // their answers may pass unheard
-		delete(s.routes, conn)
-		s.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_TIMEOUT, "what became of the call's route is not known: this session began anew"))
-	}
+// end stops the reading.
+func (h *hearing) end() {
+	h.dns.end()
+	h.calls.end()
 }
 
-func (s *session) readCalls(ctx context.Context, from *call.Stream) {
-	s.sent.call = from.Seq()
+func (h *hearing) readCalls(ctx context.Context, from *call.Stream) {
+	h.sent.call = from.Seq()
 	var pace func() time.Duration
-	if s.monitor != nil && s.port == TCport { // a router waits for nothing
-		pace = s.c.pace
+	if h.audience.monitor != nil && h.audience.port == TCport { // a router waits for nothing
+		pace = h.c.pace
 	}
-	s.calls = newSource[call.Item](ctx, from, pace)
+	h.calls = newSource[call.Item](ctx, from, pace)
 }
 
-func (s *session) readDNs(ctx context.Context, from *dn.Stream, p phase) {
-	s.phase, s.sent.dn = p, from.Seq()
+func (h *hearing) readDNs(ctx context.Context, from *dn.Stream, p phase) {
+	h.phase, h.sent.dn = p, from.Seq()
 	var pace func() time.Duration
-	if s.monitor != nil {
-		pace = s.c.pace
+	if h.audience.monitor != nil {
+		pace = h.c.pace
 	}
-	s.src = newSource[dn.Item](ctx, from, pace)
+	h.dns = newSource[dn.Item](ctx, from, pace)
 }
 
 // callBatches is where calls come; nil while the DNs begin.
-func (s *session) callBatches() <-chan batch[call.Item] {
-	if s.phase == beginningDNs {
+func (h *hearing) callBatches() <-chan batch[call.Item] {
+	if h.phase == beginningDNs {
 		return nil
 	}
-	return s.calls.batches()
+	return h.calls.batches()
 }
 
-// callsBegin notes how the calls begin. True: everything begins anew.
-func (s *session) callsBegin(ctx context.Context, resumed bool) (anew bool) {
+// callsBegin notes how the calls begin. True: everything has to begin anew.
+func (h *hearing) callsBegin(ctx context.Context, resumed bool) (anew bool) {
 	switch {
-	case s.phase != beginning: // it was too slow
-		s.listen(ctx, dn.Resume{}, 0)
+	case h.phase != beginning: // it was too slow
 		return true
 	case resumed:
-		s.readDNs(ctx, s.c.table.Watch(s.resume), beginningDNs)
+		h.readDNs(ctx, h.c.table.Watch(h.resume), beginningDNs)
 	default:
-		s.snapshot = true
+		h.snapshot = true
 	}
 	return false
 }
 
-// begins notes how the DNs begin. True: everything begins anew.
-func (s *session) begins(ctx context.Context, resumed bool) (anew bool) {
+// dnsBegin notes how the DNs begin. True: everything has to begin anew.
+func (h *hearing) dnsBegin(resumed bool) (anew bool) {
 	switch {
 	case resumed:
-		s.phase = going
-	case s.phase == going || !s.snapshot: // it was too slow, or the calls had no snapshot
-		s.listen(ctx, dn.Resume{}, 0)
+		h.phase = going
+	case h.phase == going || !h.snapshot: // it was too slow, or the calls had no snapshot
 		return true
 	}
 	return false

@@ -19,15 +19,6 @@ import (
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
-// refuse answers a request by EventError.
-func (s *session) refuse(ref uint64, n dn.Number, err *refusal.Error) {
-	s.c.stats.refused.Add(1)
-	s.out = append(s.out, &tlibpb.Event{
-		Message: tlibpb.Message_EVENT_ERROR, ReferenceId: ref, ThisDn: string(n), Time: now(),
-		ErrorCode: err.Code, ErrorMessage: err.Text,
-	})
-}
-
 // asError is an error as clients see it.
 func asError(err error) *refusal.Error {
 	var e *refusal.Error
@@ -42,14 +33,14 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	s.c.stats.requests.Add(1)
 	ref := m.GetReferenceId()
 	if err := bounds.Check(m); err != nil {
-		s.refuse(ref, subject(m), refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
+		s.out.refuse(ref, subject(m), refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
 		return
 	}
 	if o, opens := m.GetBody().(*tlibpb.ClientMessage_OpenSession); opens == (s.reg != nil) {
 		if opens {
-			s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
+			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
 		} else {
-			s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_NOT_CONNECTED, "a session begins with OpenSession"))
+			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_NOT_CONNECTED, "a session begins with OpenSession"))
 		}
 		return
 	} else if opens {
@@ -58,7 +49,7 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	}
 	switch b := m.GetBody().(type) {
 	case *tlibpb.ClientMessage_QueryServer:
-		s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})
+		s.out.add(&tlibpb.Event{Message: tlibpb.Message_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})
 	case *tlibpb.ClientMessage_MonitorAll:
 		s.monitorAll(ctx, b.MonitorAll, ref)
 	case *tlibpb.ClientMessage_StopMonitor:
@@ -94,7 +85,7 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 	about := func(a addressed) (dn.Number, bool) {
 		n, err := dn.ParseNumber(a.GetDn())
 		if err != nil {
-			s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err))
+			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err))
 		}
 		return n, err == nil
 	}
@@ -132,7 +123,7 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 			s.reserve(ctx, n, b.ReserveAgent, ref)
 		}
 	default:
-		s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
+		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
 	}
 }
 
@@ -143,24 +134,24 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 		mode = tlibpb.AddressMode_ADDRESS_MODE_SHARED
 	case tlibpb.AddressMode_ADDRESS_MODE_SHARED, tlibpb.AddressMode_ADDRESS_MODE_PRIVATE, tlibpb.AddressMode_ADDRESS_MODE_MONITOR:
 	default:
-		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
 		return
 	}
-	s.tail(ctx)
+	s.feed.hearing.tail(ctx)
 	from := place{s.c.table.Head(), s.c.cfg.Calls.Head()}
 	if err := s.c.addresses.register(s.reg, n, mode); err != nil {
-		s.refuse(ref, n, err)
+		s.out.refuse(ref, n, err)
 		return
 	}
-	hears := s.hearsCall(s.c.view(), n, s.c.table.Self(), 0)
+	hears := s.feed.audience.hearsCall(s.c.view(), n, s.c.table.Self(), 0)
 	if hears {
-		from.call = s.sent.call
+		from.call = s.feed.hearing.sent.call
 	}
-	if _, again := s.dns[n]; !again {
-		s.dns[n] = from
+	if _, again := s.feed.audience.dns[n]; !again {
+		s.feed.audience.dns[n] = from
 	}
-	s.out = append(s.out, s.addressInfo(tlibpb.Message_EVENT_REGISTERED, n, ref))
-	s.repeatWaiting(n, hears)
+	s.out.add(s.addressInfo(tlibpb.Message_EVENT_REGISTERED, n, ref))
+	s.feed.repeatWaiting(n, hears)
 }
 
 // addressInfo is an answer with the DN's status. At the default port a DN of
@@ -168,80 +159,75 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 func (s *session) addressInfo(m tlibpb.Message, n dn.Number, ref uint64) *tlibpb.Event {
 	st, _ := s.c.table.Get(n)
 	e := &tlibpb.Event{Message: m, ReferenceId: ref, ThisDn: string(n), Time: now()}
-	if s.foreign(&st) {
+	if s.feed.audience.foreign(&st) {
 		return e
 	}
 	if s.port == DefaultPort && st.Keeper != "" {
-		s.inside[n] = struct{}{}
+		s.feed.audience.inside[n] = struct{}{}
 	}
 	e.Reason = st.Reason.String()
-	e.Owner, e.Site = s.names.of(st.Owner)
-	s.describe(e, s.c.view(), &st)
+	e.Owner, e.Site = s.feed.events.names(st.Owner)
+	s.feed.events.describe(e, s.c.view(), &st)
 	return e
-}
-
-// foreign tells whether the session must not see the DN: it is another node's.
-func (s *session) foreign(st *dn.Status) bool {
-	return s.port == DefaultPort && st.Keeper != "" && st.Keeper != s.c.table.Self()
 }
 
 func (s *session) unregister(n dn.Number, ref uint64) {
 	if !s.c.addresses.unregister(s.reg, n) {
-		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
 		return
 	}
-	delete(s.dns, n)
-	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
+	delete(s.feed.audience.dns, n)
+	s.out.add(&tlibpb.Event{Message: tlibpb.Message_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
 }
 
 func (s *session) query(n dn.Number, ref uint64) {
 	st, known := s.c.table.Get(n)
 	switch {
 	case s.c.view().DN(string(n)) == nil && !known:
-		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n))
-	case s.foreign(&st):
-		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n))
+	case s.feed.audience.foreign(&st):
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 	default:
-		s.out = append(s.out, s.addressInfo(tlibpb.Message_EVENT_ADDRESS_INFO, n, ref))
+		s.out.add(s.addressInfo(tlibpb.Message_EVENT_ADDRESS_INFO, n, ref))
 	}
 }
 
 func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint64) {
 	mon, err := newMonitor(m.GetFilter())
 	if err != nil {
-		s.refuse(ref, "", err)
+		s.out.refuse(ref, "", err)
 		return
 	}
-	if s.monitor != nil && s.monitor.pending {
-		s.refuse(s.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
+	if s.feed.audience.monitor != nil && s.feed.audience.monitor.pending {
+		s.out.refuse(s.feed.audience.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
 	}
-	if s.monitor == nil {
+	if s.feed.audience.monitor == nil {
 		s.c.monitors.Add(1)
 	}
 	mon.ref, mon.pending = ref, true
-	s.monitor, s.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
-	for n := range s.dns {
-		s.dns[n] = s.dns[n].later(s.sent) // those need not hear it twice
+	s.feed.audience.monitor, s.feed.audience.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
+	for n := range s.feed.audience.dns {
+		s.feed.audience.dns[n] = s.feed.audience.dns[n].later(s.feed.hearing.sent) // those need not hear it twice
 	}
 	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
-	if s.ownOnly || mon.owner != "" {
+	if s.feed.audience.ownOnly || mon.owner != "" {
 		from = dn.Resume{} // what the client believes to be inside is not known here
 	}
-	s.waiting.upTo = 0
-	s.listen(ctx, from, m.GetResumeCallSeq())
+	s.feed.waiting.upTo = 0
+	s.feed.listen(ctx, from, m.GetResumeCallSeq())
 }
 
 func (s *session) stopMonitor(ref uint64) {
-	if s.monitor == nil {
-		s.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
+	if s.feed.audience.monitor == nil {
+		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
 		return
 	}
-	if s.monitor.pending {
-		s.refuse(s.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
+	if s.feed.audience.monitor.pending {
+		s.out.refuse(s.feed.audience.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
 	}
-	s.monitor, s.ownOnly = nil, false
+	s.feed.audience.monitor, s.feed.audience.ownOnly = nil, false
 	s.c.monitors.Add(-1)
-	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
+	s.out.add(&tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
 }
 
 // agentRequest is any of the four.
@@ -249,11 +235,11 @@ type agentRequest interface{ GetReasons() map[string]string }
 
 func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.AgentRequest, m agentRequest) {
 	if !s.c.addresses.holds(s.reg, n) {
-		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
 		return
 	}
-	if st, _ := s.c.table.Get(n); s.foreign(&st) {
-		s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+	if st, _ := s.c.table.Get(n); s.feed.audience.foreign(&st) {
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 		return
 	}
 	change := agent.Change{Request: kind, Reasons: sortReasons(m.GetReasons())}
@@ -264,7 +250,7 @@ func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.
 		GetWorkMode() tlibpb.AgentWorkMode
 	}); ok {
 		if w.GetWorkMode() < 0 || w.GetWorkMode() >= tlibpb.AgentWorkMode(dn.WorkModes) {
-			s.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "work_mode %d is none", w.GetWorkMode()))
+			s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "work_mode %d is none", w.GetWorkMode()))
 			return
 		}
 		change.Mode = dn.WorkMode(w.GetWorkMode())

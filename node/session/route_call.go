@@ -30,6 +30,27 @@ type routed struct {
 	reject bool
 }
 
+// routes are RouteCalls that were taken and not answered, by ConnID.
+type routes map[string]routed
+
+// settle is the answer to a RouteCall by what happens to the call at its routing
+// point: the reference of the request, 0 for none, and why it is refused; nil when
+// the event is its answer.
+func (rs routes) settle(e *tlibpb.Event, seq uint64) (ref uint64, why *refusal.Error) {
+	r, ok := rs[e.GetConnId()]
+	if !ok || seq <= r.from {
+		return 0, nil
+	}
+	delete(rs, e.GetConnId())
+	switch m := e.GetMessage(); {
+	case m == tlibpb.Message_EVENT_ROUTE_USED, m == tlibpb.Message_EVENT_RELEASED && r.reject:
+		return r.ref, nil
+	case m == tlibpb.Message_EVENT_RELEASED, m == tlibpb.Message_EVENT_ABANDONED:
+		return r.ref, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "the call ended at its routing point")
+	}
+	return r.ref, refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again")
+}
+
 // routeCall does a RouteCall.
 func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64) {
 	router := s.c.cfg.Router
@@ -46,14 +67,14 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 	case len(s.routes) >= maxAsked:
 		err = refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
 	default:
-		s.tail(ctx)
+		s.feed.hearing.tail(ctx)
 		s.routes[m.GetConnId()] = routed{ref: ref, from: s.c.cfg.Calls.Head(), reject: route.Reject != 0}
 		if err = router.RouteCall(m.GetConnId(), route); err == nil {
 			return
 		}
 		delete(s.routes, m.GetConnId())
 	}
-	s.refuse(ref, route.DN, err)
+	s.out.refuse(ref, route.DN, err)
 }
 
 // route is what the client asks for, of the right form.
@@ -80,24 +101,4 @@ func (s *session) route(m *tlibpb.RouteCall) (routing.Route, *refusal.Error) {
 		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
 	}
 	return r, nil
-}
-
-// settleRoute answers a RouteCall by what happens to the call at its routing
-// point: it returns the reference of the request that this event is the answer
-// to, 0 for none.
-func (s *session) settleRoute(e *tlibpb.Event, seq uint64) (ref uint64) {
-	r, ok := s.routes[e.GetConnId()]
-	if !ok || seq <= r.from {
-		return 0
-	}
-	delete(s.routes, e.GetConnId())
-	switch m := e.GetMessage(); {
-	case m == tlibpb.Message_EVENT_ROUTE_USED, m == tlibpb.Message_EVENT_RELEASED && r.reject:
-		return r.ref
-	case m == tlibpb.Message_EVENT_RELEASED, m == tlibpb.Message_EVENT_ABANDONED:
-		s.refuse(r.ref, dn.Number(e.GetThisDn()), refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "the call ended at its routing point"))
-	default:
-		s.refuse(r.ref, dn.Number(e.GetThisDn()), refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again"))
-	}
-	return 0
 }

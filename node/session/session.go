@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
-	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -40,8 +39,8 @@ var (
 	errNotOpened = status.Errorf(codes.DeadlineExceeded, "no OpenSession within %v", openTimeout)
 )
 
-// session is one client's. Its fields belong to the goroutine of run but for
-// those that say otherwise.
+// session is one client's: its life and its requests. Its fields belong to the
+// goroutine of run but for those that say otherwise.
 type session struct {
 	c      *Controller
 	stream Stream
@@ -49,29 +48,14 @@ type session struct {
 	log    *slog.Logger
 	// stop ends the session from any goroutine.
 	stop context.CancelCauseFunc
-	// sending is wound up while a message is on its way to the client.
-	sending *time.Timer
 
 	reg *registrations // nil until the session is open
-	// What it reads of DNs and of calls, see hearing.
-	src   *source[dn.Item]
-	calls *source[call.Item]
-	hearing
-	monitor *monitor
-	ownOnly bool
-	// dns are the session's registrations, with the place behind which each
-	// one's events count.
-	dns map[dn.Number]place
-	// inside are DNs that a client of the default port, or one that monitors
-	// only some owners, believes to be there.
-	inside map[dn.Number]struct{}
-	asked  asked
+	out *outbox
+	// feed is what the client hears without asking.
+	feed  *feed
+	asked *asked
 	// routes are this client's answers for calls that have not left yet.
-	routes map[string]routed
-	// What is to be said of calls that waited before the session listened.
-	waiting waitingRows
-	out     []*tlibpb.Event
-	names   names
+	routes routes
 }
 
 // Serve serves a session until its client leaves, reads nothing, or its node
@@ -81,12 +65,9 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
-	s := &session{
-		c: c, stream: stream, port: port, log: c.log, stop: cancel,
-		dns: map[dn.Number]place{}, routes: map[string]routed{}, inside: map[dn.Number]struct{}{}, names: names{view: c.view},
-	}
-	s.asked = newAsked()
-	s.sending = time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })
+	out := &outbox{stream: stream, stats: &c.stats, sending: time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })}
+	s := &session{c: c, stream: stream, port: port, log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}}
+	s.feed = newFeed(s)
 	ended := make(chan error, 1)
 	go func() {
 		defer c.leave()
@@ -123,20 +104,20 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		case m := <-requests:
 			s.handle(ctx, m)
-		case b := <-s.src.batches():
-			err = s.take(ctx, b)
-		case b := <-s.callBatches():
-			s.hearCalls(ctx, b)
+		case b := <-s.feed.hearing.dns.batches():
+			err = s.feed.take(ctx, b)
+		case b := <-s.feed.hearing.callBatches():
+			s.feed.hearCalls(ctx, b)
 		case d := <-s.asked.done:
 			s.answer(ctx, d)
 		case <-tick.C:
 			if quiet && s.reg != nil {
-				err = s.send(nil)
+				err = s.out.send(nil, s.feed.hearing.told())
 			}
 			quiet = true
 		}
-		if len(s.out) > 0 && err == nil {
-			err, quiet = s.flush(), false
+		if len(s.out.events) > 0 && err == nil {
+			err, quiet = s.out.flush(s.feed.hearing.told()), false
 		}
 		if err != nil {
 			return err
@@ -170,11 +151,10 @@ func leaving(err error) error {
 // close ends what the session has. An orderly end has no grace.
 func (s *session) close(orderly bool) {
 	s.stop(errClosed)
-	s.sending.Stop()
-	s.src.end()
-	s.calls.end()
+	s.out.sending.Stop()
+	s.feed.hearing.end()
 	s.asked.end()
-	if s.monitor != nil {
+	if s.feed.audience.monitor != nil {
 		s.c.monitors.Add(-1)
 	}
 	if s.reg != nil {
@@ -182,60 +162,28 @@ func (s *session) close(orderly bool) {
 	}
 }
 
-// flush sends what gathered, in messages that any client takes: gRPC's limit
-// is 4 MB unless somebody chose another. Only the last one says how far it is.
-func (s *session) flush() error {
-	events := s.out
-	s.out = nil
-	s.c.stats.events.Add(uint64(len(events)))
-	for ; len(events) > batchSize; events = events[batchSize:] {
-		if err := s.deliver(&tlibpb.ServerMessage{Events: events[:batchSize]}); err != nil {
-			return err
-		}
-	}
-	return s.send(events)
-}
-
-func (s *session) send(events []*tlibpb.Event) error {
-	m := &tlibpb.ServerMessage{Events: events}
-	if !s.snapshot {
-		m.Seq, m.CallSeq = s.sent.dn, s.sent.call
-	}
-	return s.deliver(m)
-}
-
-func (s *session) deliver(m *tlibpb.ServerMessage) error {
-	if s.reg != nil {
-		s.sending.Reset(sendTimeout)
-		defer s.sending.Stop()
-	}
-	return s.stream.Send(m)
-}
-
 // open answers OpenSession.
 func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
-	s.sending.Stop()
-	s.sending = time.AfterFunc(sendTimeout, func() {
+	s.out.opened(func() {
 		s.c.stats.dropped.Add(1)
 		s.log.Warn("dropped a session: its client reads nothing")
 		s.stop(errNotRead)
 	})
-	s.sending.Stop()
 	var resumed bool
 	s.reg, resumed = s.c.addresses.open(s, m.GetResumeToken())
 	info := s.c.info(s.port)
 	info.SessionToken = s.reg.token
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())
-	s.out = append(s.out, &tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
+	s.out.add(&tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
 		for _, n := range s.c.addresses.registered(s.reg) {
-			s.dns[n] = place{}
+			s.feed.audience.dns[n] = place{}
 		}
-		s.log.Info("session resumed", "dns", len(s.dns))
-		s.listen(ctx, dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
-		if s.phase != beginning { // with the calls from now on
-			for n := range s.dns {
-				s.repeatWaiting(n, true)
+		s.log.Info("session resumed", "dns", len(s.feed.audience.dns))
+		s.feed.listen(ctx, dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
+		if s.feed.hearing.phase != beginning { // with the calls from now on
+			for n := range s.feed.audience.dns {
+				s.feed.repeatWaiting(n, true)
 			}
 		}
 	}

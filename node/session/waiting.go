@@ -6,6 +6,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/routing"
@@ -32,98 +33,79 @@ type dueRows struct {
 // repeatWaiting tells of the calls that wait at a routing point, which was just
 // registered. A client that hears of it already is told in order with that;
 // another one hears what comes behind.
-func (s *session) repeatWaiting(n dn.Number, hears bool) {
-	router := s.waitingAt()
-	if router == nil || s.c.view().DN(string(n)).GetKind() != configpb.DNKind_DN_KIND_ROUTING_POINT {
+func (f *feed) repeatWaiting(n dn.Number, hears bool) {
+	router := f.waitingAt()
+	if router == nil || f.c.view().DN(string(n)).GetKind() != configpb.DNKind_DN_KIND_ROUTING_POINT {
 		return
 	}
 	calls, at := router.Waiting(n)
 	if !hears {
-		s.dns[n] = place{s.dns[n].dn, at}
+		f.audience.dns[n] = place{f.audience.dns[n].dn, at}
 	}
-	s.waiting.due = slices.DeleteFunc(s.waiting.due, func(d dueRows) bool { return d.rp == n }) // these are newer
-	s.waiting.due = append(s.waiting.due, dueRows{n, at, s.rowsOf(calls)})
-	s.tellDue()
+	f.waiting.due = slices.DeleteFunc(f.waiting.due, func(d dueRows) bool { return d.rp == n }) // these are newer
+	f.waiting.due = append(f.waiting.due, dueRows{n, at, f.events.waiting(f.audience.self, calls)})
+	f.tellDue()
 }
 
 // waitingAt is who knows of calls that wait; nil when the session doesn't hear
 // of them.
-func (s *session) waitingAt() Router {
-	if s.port != DefaultPort {
+func (f *feed) waitingAt() Router {
+	if f.audience.port != DefaultPort {
 		return nil
 	}
-	return s.c.cfg.Router
+	return f.c.cfg.Router
 }
 
 // hearCalls takes what the table of calls says. Behind the calls of a snapshot
 // come those that wait.
-func (s *session) hearCalls(ctx context.Context, b batch[call.Item]) {
-	began, before := s.phase == beginning, s.sent.call
-	s.takeCalls(ctx, b)
+func (f *feed) hearCalls(ctx context.Context, b batch[call.Item]) {
+	began, before := f.hearing.phase == beginning, f.hearing.sent.call
+	f.takeCalls(ctx, b)
 	switch {
-	case began && s.phase != beginning && s.snapshot:
-		s.snapshotWaiting()
-	case before < s.waiting.upTo:
-		s.out = slices.DeleteFunc(s.out, s.inRows)
-		s.tellDue()
+	case began && f.hearing.phase != beginning && f.hearing.snapshot:
+		f.snapshotWaiting()
+	case before < f.waiting.upTo:
+		f.out.events = slices.DeleteFunc(f.out.events, func(e *tlibpb.Event) bool { return f.waiting.tells(f.c.view(), e) })
+		f.tellDue()
 	default:
-		s.tellDue()
+		f.tellDue()
 	}
 }
 
 // snapshotWaiting tells of the calls that wait wherever the client listens.
-func (s *session) snapshotWaiting() {
-	router, view, self := s.waitingAt(), s.c.view(), s.c.table.Self()
+func (f *feed) snapshotWaiting() {
+	router, view, self := f.waitingAt(), f.c.view(), f.c.table.Self()
 	if router == nil {
 		return
 	}
 	calls, at := router.Waiting("")
-	calls = slices.DeleteFunc(calls, func(w routing.Waiting) bool { return !s.hearsCall(view, w.RP, self, 0) })
-	s.waiting = waitingRows{upTo: at}
-	s.out = append(s.out, s.rowsOf(calls)...)
+	calls = slices.DeleteFunc(calls, func(w routing.Waiting) bool { return !f.audience.hearsCall(view, w.RP, self, 0) })
+	f.waiting = waitingRows{upTo: at}
+	f.out.add(f.events.waiting(f.audience.self, calls)...)
 }
 
-// inRows tells whether an event is about a call at a routing point, and from
-// before the rows of those that wait.
-func (s *session) inRows(e *tlibpb.Event) bool {
-	if e.GetCallSeq() == 0 || e.GetCallSeq() > s.waiting.upTo || e.GetReferenceId() != 0 {
+// tells whether the rows have told an event: one about a call at a routing point,
+// from before them.
+func (w *waitingRows) tells(view *fsm.View, e *tlibpb.Event) bool {
+	if e.GetCallSeq() == 0 || e.GetCallSeq() > w.upTo || e.GetReferenceId() != 0 {
 		return false
 	}
-	return s.c.view().DN(e.GetThisDn()).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT
+	return view.DN(e.GetThisDn()).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT
 }
 
 // tellDue tells the rows whose place has come, in order with what the session
 // is about to say.
-func (s *session) tellDue() {
-	for len(s.waiting.due) > 0 && s.phase != beginning {
-		d := s.waiting.due[0]
-		if d.at > s.sent.call {
+func (f *feed) tellDue() {
+	for len(f.waiting.due) > 0 && f.hearing.phase != beginning {
+		d := f.waiting.due[0]
+		if d.at > f.hearing.sent.call {
 			return
 		}
-		s.waiting.due = s.waiting.due[1:]
-		i := slices.IndexFunc(s.out, func(e *tlibpb.Event) bool { return e.GetCallSeq() > d.at })
+		f.waiting.due = f.waiting.due[1:]
+		i := slices.IndexFunc(f.out.events, func(e *tlibpb.Event) bool { return e.GetCallSeq() > d.at })
 		if i < 0 {
-			i = len(s.out)
+			i = len(f.out.events)
 		}
-		s.out = slices.Insert(s.out, i, d.rows...)
+		f.out.events = slices.Insert(f.out.events, i, d.rows...)
 	}
-}
-
-// rowsOf are the events that tell of calls that wait.
-func (s *session) rowsOf(calls []routing.Waiting) []*tlibpb.Event {
-	rows := make([]*tlibpb.Event, 0, 2*len(calls))
-	row := func(w *routing.Waiting, m tlibpb.Message) {
-		w.Message = m
-		e := visitEvent(&w.Visit)
-		e.Snapshot, e.Time = true, stamp(w.Since.UnixNano())
-		e.Owner, e.Site = s.names.of(s.c.table.Self())
-		rows = append(rows, e)
-	}
-	for i := range calls {
-		row(&calls[i], tlibpb.Message_EVENT_QUEUED)
-		if calls[i].Asked {
-			row(&calls[i], tlibpb.Message_EVENT_ROUTE_REQUEST)
-		}
-	}
-	return rows
 }

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// audience is which DNs and calls a session's client hears of: by its port, by
+// what it registered, and by what it monitors.
+type audience struct {
+	self    dn.Node
+	port    Port
+	events  *events
+	monitor *monitor // nil when it monitors nothing
+	ownOnly bool
+	// dns are the session's registrations, with the place behind which each
+	// one's events count.
+	dns map[dn.Number]place
+	// inside are DNs that a client of the default port, or one that monitors
+	// only some owners, believes to be there.
+	inside map[dn.Number]struct{}
+}
+
+// wanted tells whether the client hears of such an event of the DN.
+func (a *audience) wanted(view *fsm.View, n dn.Number, k tlibpb.EventKind) bool {
+	_, mine := a.dns[n]
+	return mine || a.monitor.wants(k) && a.monitor.member(view.DN(string(n)))
+}
+
+// judge applies what depends on the owner: at the default port, or by the
+// monitor's filter, a DN of another node is not there; one that leaves is told
+// once more. It may change the item.
+func (a *audience) judge(it *dn.Item) bool {
+	st := &it.Status
+	_, mine := a.dns[st.Number]
+	own := a.ownOnly || a.port == DefaultPort
+	byOwner := !mine && a.monitor != nil && a.monitor.owner != ""
+	if !own && !byOwner || mine && a.port == TCport {
+		return true
+	}
+	is := !own || st.Keeper == a.self
+	if byOwner {
+		name, _ := a.events.names(st.Owner)
+		is = is && name == a.monitor.owner
+	}
+	_, was := a.inside[st.Number]
+	switch {
+	case is:
+		a.inside[st.Number] = struct{}{}
+	case was:
+		delete(a.inside, st.Number)
+		if own {
+			st.State, st.Reason, st.Owner, it.What = dn.OOS, dn.OwnerMoved, "", dn.StateChange
+		}
+	}
+	return is || was
+}
+
+// hearsCall tells whether the client hears of a call at the DN that a node has.
+// seq is 0 for rows.
+func (a *audience) hearsCall(view *fsm.View, n dn.Number, node dn.Node, seq uint64) bool {
+	own := node == a.self
+	if a.port == DefaultPort && !own {
+		return false
+	}
+	if since, mine := a.dns[n]; mine {
+		return seq == 0 || seq > since.call
+	}
+	if !a.monitor.wants(tlibpb.EventKind_EVENT_KIND_CALL) || a.ownOnly && !own || !a.monitor.member(view.DN(string(n))) {
+		return false
+	}
+	if a.monitor.owner == "" {
+		return true
+	}
+	name, _ := a.events.names(node)
+	return name == a.monitor.owner
+}
+
+// foreign tells whether the session must not see the DN: it is another node's.
+func (a *audience) foreign(st *dn.Status) bool {
+	return a.port == DefaultPort && st.Keeper != "" && st.Keeper != a.self
+}

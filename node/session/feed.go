@@ -1,0 +1,132 @@
+package session
+
+import (
+	"context"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
+)
+
+// feed is what a session's client hears without asking: what the tables say of
+// DNs, agents and calls becomes events in the outbox.
+type feed struct {
+	c        *Controller
+	out      *outbox
+	events   *events
+	audience *audience
+	hearing  *hearing
+	asked    *asked
+	routes   routes
+	// What is to be said of calls that waited before the session listened.
+	waiting waitingRows
+}
+
+func newFeed(s *session) *feed {
+	ev := &events{view: s.c.view}
+	a := &audience{self: s.c.table.Self(), port: s.port, events: ev, dns: map[dn.Number]place{}, inside: map[dn.Number]struct{}{}}
+	return &feed{c: s.c, out: s.out, events: ev, audience: a, hearing: &hearing{c: s.c, audience: a}, asked: s.asked, routes: s.routes}
+}
+
+// listen has the session hear of everything from these places on. Answers of
+// routes may pass unheard.
+func (f *feed) listen(ctx context.Context, from dn.Resume, callSeq uint64) {
+	for conn, r := range f.routes {
+		delete(f.routes, conn)
+		f.out.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_TIMEOUT, "what became of the call's route is not known: this session began anew"))
+	}
+	f.hearing.begin(ctx, from, callSeq)
+}
+
+// take turns what the table says into events.
+func (f *feed) take(ctx context.Context, b batch[dn.Item]) error {
+	view := f.c.view()
+	for i := range b.items {
+		it := &b.items[i]
+		switch it.Kind {
+		case dn.Started:
+			if f.hearing.dnsBegin(it.Resumed) {
+				f.listen(ctx, dn.Resume{}, 0)
+				return nil
+			}
+			if f.hearing.snapshot {
+				clear(f.audience.inside)
+			} else if f.audience.monitor != nil && f.audience.monitor.pending {
+				f.endMonitorAll(it.Seq, true)
+			}
+		case dn.EndOfSnapshot:
+			if err := f.endSnapshot(view, b.seq); err != nil {
+				return err
+			}
+		case dn.Row:
+			if f.audience.judge(it) && f.audience.wanted(view, it.Status.Number, tlibpb.EventKind_EVENT_KIND_DN) {
+				f.out.add(f.events.row(view, &it.Status))
+			}
+		case dn.Change:
+			f.change(view, it)
+		}
+	}
+	f.hearing.sent.dn = b.seq
+	f.hearing.dns.back <- b.items
+	return nil
+}
+
+func (f *feed) change(view *fsm.View, it *dn.Item) {
+	n := it.Status.Number
+	if since, mine := f.audience.dns[n]; mine && it.Seq <= since.dn || !f.audience.judge(it) {
+		return
+	}
+	switch {
+	case it.What == dn.StateChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
+		e := f.events.state(&it.Status)
+		e.Seq = it.Seq
+		f.out.add(e)
+	case it.What == dn.AgentChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_AGENT):
+		f.tellAgent(it)
+	}
+}
+
+// tellAgent tells a change of an agent, unless an answer does.
+func (f *feed) tellAgent(it *dn.Item) {
+	if f.asked.news(it) {
+		e := f.events.agent(&it.Status)
+		e.Seq = it.Seq
+		f.out.add(e)
+	}
+}
+
+// endSnapshot adds the DNs that nobody ever registered, some at a time, and says
+// that it is whole.
+func (f *feed) endSnapshot(view *fsm.View, seq uint64) error {
+	if f.audience.monitor.wants(tlibpb.EventKind_EVENT_KIND_DN) && !f.audience.ownOnly && f.audience.monitor.owner == "" {
+		for config := range view.DNs("") {
+			k := config.GetKind()
+			if k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN || !f.audience.monitor.member(config) {
+				continue
+			}
+			if st, known := f.c.table.Get(dn.Number(config.GetNumber())); !known {
+				f.out.add(f.events.row(view, &st))
+			}
+			if len(f.out.events) >= batchSize {
+				if err := f.out.flush(f.hearing.told()); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	f.hearing.snapshot, f.hearing.phase = false, going
+	f.endMonitorAll(seq, false)
+	return nil
+}
+
+// endMonitorAll answers MonitorAll.
+func (f *feed) endMonitorAll(seq uint64, resumed bool) {
+	e := &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, Seq: seq, Time: now(), Resumed: resumed}
+	if f.audience.monitor != nil {
+		e.ReferenceId = f.audience.monitor.ref
+		f.audience.monitor.ref, f.audience.monitor.pending = 0, false
+	}
+	f.out.add(e)
+}
