@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -203,10 +204,25 @@ func (s *Server) reachable(req *sip.Request, a *answer) bool {
 		return false
 	}
 	if k := d.GetKind(); k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN {
-		if st, _ := s.cfg.Table.Get(dn.Number(d.GetNumber())); st.State != dn.InSrv {
+		if _, ok := s.ownerOf(v, dn.Number(d.GetNumber())); !ok {
 			a.set(480, "DN is out of service")
 			return false
 		}
 	}
 	return true
+}
+
+// ownerOf is the node at which a DN is in service: nil when that is this one.
+// Not ok, nobody can be sent there: the DN is out of service, or its owner is
+// not in the roster.
+func (s *Server) ownerOf(v *fsm.View, n dn.Number) (node *configpb.Node, ok bool) {
+	st, _ := s.cfg.Table.Get(n)
+	if st.State != dn.InSrv {
+		return nil, false
+	}
+	if st.Owner == s.cfg.Table.Self() {
+		return nil, true
+	}
+	node = v.Node(string(st.Owner))
+	return node, node != nil
 }

@@ -177,13 +177,12 @@ func (p *proxy) outOfDialogTarget(c *Call, a *answer) (t Target, ok bool) {
 		a.set(403, "DN is disabled")
 		return t, false
 	}
-	st, _ := p.s.cfg.Table.Get(dn.Number(c.called))
-	owner := v.Node(string(st.Owner))
+	owner, inService := p.s.ownerOf(v, dn.Number(c.called))
 	switch {
-	case st.State != dn.InSrv || st.Owner != p.self && owner == nil:
+	case !inService:
 		a.set(480, "DN is out of service")
 		return t, false
-	case st.Owner == p.self:
+	case owner == nil:
 		return Target{Deliver: dn.Number(c.called)}, true
 	}
 	return Target{Node: NodeHop{SIPAddr: owner.GetSipAddr(), DN: dn.Number(c.called)}}, true

@@ -24,18 +24,20 @@ type Mount struct {
 	answers *json.Decoder
 }
 
-// program is built once by each test binary.
-var program = sync.OnceValues(func() (string, error) {
+// program is built once by each test binary, which alone has it then: of the
+// file nothing is left on the disk, however the tests end.
+var program = sync.OnceValues(func() (_ *os.File, err error) {
 	dir, err := os.MkdirTemp("", "lossyd-*")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "lossyd")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/sipcluster/sipcluster/jepsen/lossyfs/lossyd").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("building lossyd: %w: %s", err, out)
+		return nil, fmt.Errorf("building lossyd: %w: %s", err, out)
 	}
-	return path, nil
+	return os.Open(path)
 })
 
 // New mounts a file system until the test ends. Where that is impossible, for
@@ -68,11 +70,11 @@ func missing() string {
 }
 
 func (m *Mount) start() error {
-	path, err := program()
+	file, err := program()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(path, m.Dir)
+	cmd := exec.Command(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd()), m.Dir)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the test; then the input ends
 	in, errIn := cmd.StdinPipe()
