@@ -135,7 +135,7 @@ func (m *model) signals(x, y string) spans {
 	var bad []Span
 	for _, n := range []string{x, y} {
 		for _, s := range slices.Concat(m.stopped[n], m.away[n]) {
-			bad = append(bad, Span{s.From, plus(s.To, m.b.Restart)})
+			bad = append(bad, Span{s.From, plus(s.To, m.settling(s))})
 		}
 	}
 	if x != y {
@@ -149,6 +149,15 @@ func (m *model) signals(x, y string) spans {
 		}
 	}
 	return union(bad...).rest()
+}
+
+// settling is how long after that end of a node's absence its calls may fail; not
+// at all when it was there before the clients were.
+func (m *model) settling(absence Span) time.Duration {
+	if absence.From == 0 && len(m.h.Ops) > 0 && absence.To < m.h.Ops[0].Invoke {
+		return 0
+	}
+	return m.b.Restart
 }
 
 // shown is a call as one observer was told of it within one session.

@@ -192,9 +192,13 @@ func TestCalls_ThatRingForLong(t *testing.T) {
 	stand := func() *run {
 		return newRun().enrols().op(1, 1.1, history.Op{Kind: history.Enrol, Node: "n1", Home: "n1", Key: "311"}).allSee(5, 6)
 	}
+	early := func() *run { // its REGISTER is under way when the call begins
+		return newRun().enrols().op(19.98, 20.05, history.Op{Kind: history.Enrol, Node: "n1", Home: "n1", Key: "311"}).allSee(5, 6)
+	}
 	expect(t, []sample{
 		{"answered after 40 s", rings(stand(), 20, 60, "200", history.OK), nil},
 		{"ended by timer B", rings(stand(), 20, 52, "408", history.Fail), []ID{"S13"}},
+		{"ended by timer B, the first call of a telephone", rings(early(), 20, 52, "408", history.Fail), []ID{"S13"}},
 		{"beside a cut", rings(stand().cutOff(30, 40), 20, 52, "408", history.Fail), []ID{"S13"}},
 		{"its node was killed", rings(stand().down(30, 32, "n1"), 20, 52, "", history.Unknown), nil},
 	})

@@ -72,7 +72,7 @@ func (e errands) astray(op *history.Op, want, why string) []Finding {
 	case text != "":
 	case want != "" && want != phone && len(arrivals) > 0:
 		text = fmt.Sprintf("%s had a %s to DN %s, %s, which came to a phone of it, at %s", op.Node, op.From, op.Key, why, arrivals[0].Node)
-	case op.Code == "501" && len(arrivals) == 0:
+	case op.Code == "501" && len(arrivals) == 0 && len(e.arrived) > 0: // nobody kept a record of them once
 		text = fmt.Sprintf("%s had a %s to DN %s, which a phone answered with 501 that never got it", op.Node, op.From, op.Key)
 	default:
 		return nil

@@ -121,7 +121,11 @@ func (m *model) refusedInPeace(c *phoneCall, home string) []Finding {
 		return nil // the caller did not wait for an answer: the run ended
 	}
 	s := Span{minus(op.Invoke, m.b.Local), op.Return}
-	if !m.signals(op.Node, home).cover(s) || !m.enrolled(op.Key, home, s) || !m.enrolled(op.From, op.Node, s) {
+	known := s // to the caller's node
+	if len(c.rings) > 0 {
+		known.From = c.rings[0].Invoke
+	}
+	if !m.signals(op.Node, home).cover(s) || !m.enrolled(op.Key, home, known) || !m.enrolled(op.From, op.Node, Span{op.Invoke, op.Return}) {
 		return nil
 	}
 	return []Finding{{
