@@ -11,10 +11,6 @@ func configurationFaults() []Fault {
 		return Fault{Name: name, Kind: Bounds, What: what, Edits: edits, Package: "./node", Run: "^TestBounds_"}
 	}
 	return []Fault{
-		fsm(Snapshots, "snapshot-without-trunks", "a snapshot leaves trunks out", "^Test(Fields|Restore)_",
-			Edit{snapshot, `for d := range v.DNs("") {`, "for d := range v.DNs(\"\") {\n\t\tif d.GetTrunk() != nil {\n\t\t\tcontinue\n\t\t}"}),
-		fsm(Snapshots, "snapshot-without-login-required", "a snapshot leaves groups that want a login out", "^Test(Fields|Restore)_",
-			Edit{snapshot, "for g := range v.Groups() {", "for g := range v.Groups() {\n\t\tif g.GetLoginRequired() {\n\t\t\tcontinue\n\t\t}"}),
 		fsm(Snapshots, "snapshot-without-requests", "a snapshot leaves the outcomes of requests out: a retry behind a restore is applied again", "^TestRequest_",
 			Edit{snapshot, "v.memory.order.Ascend(", "newMemory().order.Ascend("}),
 		fsm(Snapshots, "restores-older", "a snapshot that is older than the state replaces it", "^TestRestore_",

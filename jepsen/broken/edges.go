@@ -27,19 +27,22 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "timer-b", Kind: Timers, What: "timer B is not stopped by a provisional answer: every INVITE ends after 32 s",
-			Edits:    []Edit{{"sip/transaction/client.go", "		c.again.Stop()\n		c.end.Stop()\n		if c.cancel", "		c.again.Stop()\n		if c.cancel"}},
+			Edits:   []Edit{{"sip/transaction/client.go", "		c.again.Stop()\n		c.end.Stop()\n		if c.cancel", "		c.again.Stop()\n		if c.cancel"}},
+			Package: "./sip", Run: "^Test(Timers|Schedule)_",
 			Scenario: "quiet", For: 25 * time.Second, Statements: []string{"S13"},
 		},
 		{
 			Name: "snapshot-no-trunks", Kind: Snapshots, What: "a snapshot of the configuration omits trunks",
 			Edits: []Edit{{"fsm/snapshot.go", "	for d := range v.DNs(\"\") {\n		if err := fn(recordDN",
 				"	for d := range v.DNs(\"\") {\n		if d.GetTrunk() != nil {\n			continue\n		}\n		if err := fn(recordDN"}},
+			Package: "./fsm", Run: "^Test(Fields|Restore)_",
 			Scenario: "lost-disks", For: 15 * time.Second, Settle: shortly, Statements: []string{"S9"},
 		},
 		{
 			Name: "snapshot-no-login", Kind: Snapshots, What: "a snapshot of the configuration omits groups whose agents have to log in",
 			Edits: []Edit{{"fsm/snapshot.go", "	for g := range v.Groups() {\n		if err",
 				"	for g := range v.Groups() {\n		if g.GetLoginRequired() {\n			continue\n		}\n		if err"}},
+			Package: "./fsm", Run: "^Test(Fields|Restore)_",
 			Scenario: "lost-disks", For: 15 * time.Second, Settle: shortly, Statements: []string{"S9"},
 		},
 		{

@@ -82,7 +82,7 @@ func All() []Scenario {
 		{Name: "disks", What: "full disks", Disks: true, Tracks: []Track{
 			{[]string{"full-disk"}, cutHolds, restarting}}},
 		{Name: "disk-kills", What: "full disks of nodes that are then killed", Disks: true, Tracks: []Track{
-			{[]string{"full-disk-kill"}, cutHolds[1:4], restarting}}},
+			{[]string{"full-disk-kill"}, cutHolds[2:4], restarting}}},
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
