@@ -99,6 +99,7 @@ func All() []Fault {
 		forwardingFaults(),
 		durabilityFaults(),
 		configurationFaults(),
+		freshNodeFaults(),
 	)
 }
 
