@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -302,4 +303,30 @@ func TestAgentHold_OfAnAgentWhoIsThere(t *testing.T) {
 	first.ends(t)
 	second.comes(t, "EventAgentLogout")
 	second.ends(t)
+}
+
+// An address at which nobody listened once is not said to have nobody later.
+func TestExplain_ForgetsAConnectionThatFailed(t *testing.T) {
+	s := newScripted(t)
+	c, err := connect(s.addr, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	refusal := status.Error(codes.Unavailable, "no quorum")
+	if conn, err := c.dial(t.Context(), "127.0.0.1:1"); err == nil {
+		_ = conn.Close()
+		t.Fatal("somebody listens at port 1")
+	}
+	if got := c.explain(refusal); !errors.Is(got, errNobody) {
+		t.Errorf("got %v", got)
+	}
+	conn, err := c.dial(t.Context(), s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if got := c.explain(refusal); got.Error() != "no quorum" {
+		t.Errorf("got %v", got)
+	}
 }
