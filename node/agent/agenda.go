@@ -2,7 +2,6 @@ package agent
 
 import (
 	"container/heap"
-	"context"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -23,7 +22,7 @@ const (
 	endReservation
 )
 
-// agenda holds one time for each alarm, the next one first. Guarded by Registry.mu.
+// agenda holds one time for each alarm, the next one first. Guarded by schedule.mu.
 type agenda struct {
 	heap  []*entry
 	known map[alarm]*entry
@@ -86,87 +85,4 @@ func (g *agenda) Pop() any {
 	g.heap[last] = nil
 	g.heap = g.heap[:last]
 	return e
-}
-
-// plan sets an alarm, with reg.mu held.
-func (reg *Registry) plan(a alarm, due time.Time) {
-	reg.agenda.set(a, due)
-	if reg.agenda.heap[0].alarm == a {
-		reg.wakeAgenda()
-	}
-}
-
-func (reg *Registry) wakeAgenda() {
-	select {
-	case reg.changed <- struct{}{}:
-	default: // it was woken already
-	}
-}
-
-// watchReservation plans the end of the DN's reservation, when this node keeps
-// the DN. Calls may overlap; each change of the record is followed by one.
-func (reg *Registry) watchReservation(n dn.Number) {
-	a := alarm{n: n, what: endReservation}
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	if r, ok := reg.kept(n); ok && r.Reserved.Holder != "" {
-		reg.plan(a, time.Now().Add(time.Duration(r.Reserved.Left)))
-		return
-	}
-	reg.agenda.drop(a)
-}
-
-// keepAgenda does what is due until the context ends.
-func (reg *Registry) keepAgenda(ctx context.Context) error {
-	defer reg.stop()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		case <-reg.changed:
-		case <-reg.store.lost:
-			reg.storeAll()
-		}
-		if wait, any := reg.doDue(); any {
-			timer.Reset(wait)
-		}
-	}
-}
-
-// doDue does what is due and returns the time until the next alarm.
-func (reg *Registry) doDue() (time.Duration, bool) {
-	reg.mu.Lock()
-	due := reg.agenda.due(time.Now())
-	reg.mu.Unlock()
-	for _, a := range due {
-		switch a.what {
-		case settleRound:
-			reg.settle(a.n)
-		case endReservation:
-			reg.expire(a.n)
-		}
-	}
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	if len(reg.agenda.heap) == 0 {
-		return 0, false
-	}
-	return time.Until(reg.agenda.heap[0].due), true
-}
-
-// storeAll brings everything in the store, and everything that this node
-// keeps, to what the table says.
-func (reg *Registry) storeAll() {
-	for _, n := range reg.store.numbers() {
-		reg.sync(n)
-	}
-	reg.table.Range("", func(s dn.Status) bool {
-		if s.Keeper == reg.table.Self() {
-			reg.sync(s.Number)
-		}
-		return true
-	})
 }

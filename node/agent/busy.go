@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -12,23 +13,53 @@ import (
 // is told which DNs are busy. Who reserves a DN here sees them at once.
 const sayBusyEvery = 20 * time.Millisecond
 
-// Busy counts the calls at a DN that is registered here: one more, or one less.
-// Every node learns whether there is any. It does not wait, and changes nothing
-// for a DN that another node keeps.
-func (reg *Registry) Busy(n dn.Number, more bool) {
-	reg.busyMu.Lock()
+// busyCounts are the calls at the DNs that are registered here.
+type busyCounts struct {
+	mu     sync.Mutex
+	calls  map[dn.Number]int
+	unsaid map[dn.Number]struct{} // those whose calls have changed since the table was told
+	wake   chan struct{}          // the one that tells it
+}
+
+func newBusyCounts() *busyCounts {
+	return &busyCounts{calls: map[dn.Number]int{}, unsaid: map[dn.Number]struct{}{}, wake: make(chan struct{}, 1)}
+}
+
+func (b *busyCounts) count(n dn.Number, more bool) {
+	b.mu.Lock()
 	if more {
-		reg.busy[n]++
-	} else if reg.busy[n]--; reg.busy[n] <= 0 {
-		delete(reg.busy, n)
+		b.calls[n]++
+	} else if b.calls[n]--; b.calls[n] <= 0 {
+		delete(b.calls, n)
 	}
-	reg.unsaid[n] = struct{}{}
-	reg.busyMu.Unlock()
+	b.unsaid[n] = struct{}{}
+	b.mu.Unlock()
 	select {
-	case reg.called <- struct{}{}:
+	case b.wake <- struct{}{}:
 	default:
 	}
 }
+
+// take is what is unsaid.
+func (b *busyCounts) take() map[dn.Number]struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	unsaid := b.unsaid
+	b.unsaid = make(map[dn.Number]struct{}, len(unsaid))
+	return unsaid
+}
+
+// at tells whether the DN has a call here.
+func (b *busyCounts) at(n dn.Number) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.calls[n] > 0
+}
+
+// Busy counts the calls at a DN that is registered here: one more, or one less.
+// Every node learns whether there is any. It does not wait, and changes nothing
+// for a DN that another node keeps.
+func (reg *Registry) Busy(n dn.Number, more bool) { reg.busy.count(n, more) }
 
 // sayBusy keeps the table in agreement with the calls.
 func (reg *Registry) sayBusy(ctx context.Context) error {
@@ -37,16 +68,12 @@ func (reg *Registry) sayBusy(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-reg.called:
+		case <-reg.busy.wake:
 		}
 		if err := p.Wait(ctx); err != nil {
 			return err
 		}
-		reg.busyMu.Lock()
-		unsaid := reg.unsaid
-		reg.unsaid = make(map[dn.Number]struct{}, len(unsaid))
-		reg.busyMu.Unlock()
-		for n := range unsaid {
+		for n := range reg.busy.take() {
 			reg.amendBusy(n)
 		}
 	}
@@ -55,7 +82,7 @@ func (reg *Registry) sayBusy(ctx context.Context) error {
 func (reg *Registry) amendBusy(n dn.Number) {
 	for range maxAmends {
 		r, ok := reg.kept(n)
-		busy := reg.inCall(n)
+		busy := reg.busy.at(n)
 		if !ok || r.Busy == busy {
 			return
 		}
@@ -64,11 +91,4 @@ func (reg *Registry) amendBusy(n dn.Number) {
 			return
 		}
 	}
-}
-
-// inCall tells whether the DN has a call here.
-func (reg *Registry) inCall(n dn.Number) bool {
-	reg.busyMu.Lock()
-	defer reg.busyMu.Unlock()
-	return reg.busy[n] > 0
 }

@@ -46,7 +46,7 @@ func (c Change) checked() (Change, *refusal.Error) {
 	c.Reasons = slices.SortedFunc(slices.Values(c.Reasons), byKey)
 	a := dn.Agent{ID: c.AgentID, Mode: c.Mode, Reasons: c.Reasons}
 	if err := a.Check(); err != nil { // no key twice either: they are in order
-		return c, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v, no key twice, and a known work mode", err)
+		return c, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v, unique keys and a known work mode", err)
 	}
 	return c, nil
 }

@@ -178,7 +178,7 @@ func setAside(path string, why error, log *slog.Logger) error {
 	if err := os.Rename(path, to); err != nil {
 		return fmt.Errorf("setting the damaged agent store aside: %w", err)
 	}
-	log.Error("agent store is damaged or was not written: set aside, a fresh one is started; agents that are missing have to log in again", "file", path, "kept_as", to, "error", why)
+	log.Error("agent store is damaged or was not written: set aside, a fresh one is started; agents that are missing have to log in again", "file", path, "kept_as", to, "err", why)
 	return nil
 }
 

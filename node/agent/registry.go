@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -42,23 +41,13 @@ type Config struct {
 // The same agent may be logged in at several DNs: each has its own keeper, and
 // no node could forbid it during a cut.
 type Registry struct {
-	cfg   Config
-	table *dn.Table
-	log   *slog.Logger
-	store *store
-
-	mu     sync.Mutex
-	rounds map[dn.Number]*round
-	agenda agenda
-	// stopped: nobody keeps the agenda any more.
-	stopped bool
-	// changed wakes the one that keeps the agenda.
-	changed chan struct{}
-
-	busyMu sync.Mutex
-	busy   map[dn.Number]int      // calls at the DNs that are kept here
-	unsaid map[dn.Number]struct{} // those whose calls have changed since the table was told
-	called chan struct{}          // wakes the one that tells it
+	cfg      Config
+	table    *dn.Table
+	log      *slog.Logger
+	keepers  *keepers
+	store    *store
+	schedule *schedule
+	busy     *busyCounts
 }
 
 // Open opens the agent store. A damaged one is set aside, with a line in
@@ -76,9 +65,8 @@ func Open(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	return &Registry{
-		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store,
-		rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: make(chan struct{}, 1),
-		busy: map[dn.Number]int{}, unsaid: map[dn.Number]struct{}{}, called: make(chan struct{}, 1),
+		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), busy: newBusyCounts(),
+		keepers: &keepers{table: cfg.Table, view: cfg.View, dial: cfg.Dial, log: cfg.Log},
 	}, nil
 }
 
@@ -107,15 +95,7 @@ func (reg *Registry) configured(n dn.Number) (*configpb.DN, *refusal.Error) {
 	case d == nil:
 		return nil, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", n)
 	case d.GetKind() != configpb.DNKind_DN_KIND_SIP && d.GetKind() != configpb.DNKind_DN_KIND_PSTN:
-		return nil, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is of another kind than sip and pstn: no agent works there", n)
+		return nil, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is neither sip nor pstn: it has no agent", n)
 	}
 	return d, nil
-}
-
-// name of a node for people.
-func (reg *Registry) name(id dn.Node) string {
-	if name := reg.cfg.View().Node(string(id)).GetName(); name != "" {
-		return name
-	}
-	return string(id)
 }

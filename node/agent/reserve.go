@@ -81,7 +81,7 @@ func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) er
 	if err := r.check(); err != nil {
 		return err
 	}
-	return reg.atKeeper(ctx, n, AnswerTimeout+reg.collecting(), func() error {
+	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {
 		return reg.reserveHere(ctx, n, r)
 	}, func(ctx context.Context, _ dn.Node, client tcpb.OwnerClient) error {
 		answer, err := client.Reserve(ctx, &tcpb.ReserveRequest{
@@ -99,7 +99,7 @@ func (reg *Registry) collecting() time.Duration {
 	return time.Duration(reg.cfg.View().Options().GetReservationCollectMs()) * time.Millisecond
 }
 
-// check is an explicit nil of error when all is well.
+// check returns nil when the request is valid.
 func (r *Reservation) check() error {
 	switch {
 	case r.Holder == "" || len(r.Holder) > maxHolder || !utf8.ValidString(r.Holder):

@@ -224,8 +224,8 @@ func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
 		if c := cancel("r1"); c != 0 {
 			t.Errorf("its own: %v", c)
 		}
-		if s, _ := a.table.Get("1000"); s.Reserved || len(a.agents.agenda.heap) != 0 {
-			t.Errorf("still reserved, or %d alarms", len(a.agents.agenda.heap))
+		if s, _ := a.table.Get("1000"); s.Reserved || len(a.agents.schedule.agenda.heap) != 0 {
+			t.Errorf("still reserved, or %d alarms", len(a.agents.schedule.agenda.heap))
 		}
 	})
 }
@@ -260,10 +260,10 @@ func TestReserve_WinnerWhoLeftGivesItBack(t *testing.T) {
 		gone := make(chan error, 1)
 		go func() { gone <- a.agents.Reserve(ctx, "1000", Reservation{Holder: "gone", Duration: time.Minute}) }()
 		synctest.Wait()
-		a.agents.mu.Lock()
-		b := a.agents.rounds["1000"].bids[0]
-		delete(a.agents.rounds, "1000")
-		a.agents.mu.Unlock()
+		a.agents.schedule.mu.Lock()
+		b := a.agents.schedule.rounds["1000"].bids[0]
+		delete(a.agents.schedule.rounds, "1000")
+		a.agents.schedule.mu.Unlock()
 		b.turn.Store(picked)
 		won := a.agents.grant("1000", b.Reservation)
 		leave()
@@ -352,11 +352,11 @@ func TestReserve_IsBounded(t *testing.T) {
 				t.Errorf("number %d got %v", i, err)
 			}
 		}
-		a.agents.mu.Lock()
+		a.agents.schedule.mu.Lock()
 		for i := range maxRounds {
-			a.agents.rounds[dn.Number(fmt.Sprint("x", i))] = &round{}
+			a.agents.schedule.rounds[dn.Number(fmt.Sprint("x", i))] = &round{}
 		}
-		a.agents.mu.Unlock()
+		a.agents.schedule.mu.Unlock()
 		a.table.Register("1001", dn.Registered)
 		if err := a.agents.Reserve(t.Context(), "1001", Reservation{Holder: "x", Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_INTERNAL_ERROR {
 			t.Errorf("a DN too many got %v", err)

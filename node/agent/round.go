@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -24,7 +23,7 @@ func (reg *Registry) reserveHere(ctx context.Context, n dn.Number, r Reservation
 		return refused
 	}
 	b := &bid{Reservation: r, answer: make(chan award, 1)}
-	if err := reg.join(n, b); err != nil {
+	if err := reg.schedule.join(n, b, reg.collecting()); err != nil {
 		return err
 	}
 	select {
@@ -79,45 +78,16 @@ func (reg *Registry) free(n dn.Number, insteadOf string) (r dn.Record, refused *
 			if insteadOf != "" && r.Reserved.Holder == insteadOf {
 				s.Reserved = false
 			}
-			s.Busy = s.Busy || reg.inCall(n)
+			s.Busy = s.Busy || reg.busy.at(n)
 			return r, Unavailable(&s, d, view), true
 		}
 	}
 	return r, tooBusy(n), true
 }
 
-// join adds a bid to the DN's round, which it opens when there is none.
-func (reg *Registry) join(n dn.Number, b *bid) error {
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	if reg.stopped {
-		return stopping(n)
-	}
-	r := reg.rounds[n]
-	if r == nil {
-		if len(reg.rounds) >= maxRounds {
-			return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "requests for %d DNs are being collected at their owner: try again", maxRounds)
-		}
-		r = &round{}
-		reg.rounds[n] = r
-		reg.plan(alarm{n: n, what: settleRound}, time.Now().Add(reg.collecting()))
-	}
-	if len(r.bids) >= maxBids {
-		r.bids = slices.DeleteFunc(r.bids, func(b *bid) bool { return b.turn.Load() == left })
-	}
-	if len(r.bids) >= maxBids {
-		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "%d requests for DN %s are being collected already", maxBids, n)
-	}
-	r.bids = append(r.bids, b)
-	return nil
-}
-
 // settle ends the DN's round.
 func (reg *Registry) settle(n dn.Number) {
-	reg.mu.Lock()
-	r := reg.rounds[n]
-	delete(reg.rounds, n)
-	reg.mu.Unlock()
+	r := reg.schedule.takeRound(n)
 	if r == nil {
 		return
 	}
@@ -131,30 +101,6 @@ func (reg *Registry) settle(n dn.Number) {
 		a.refused = refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 	}
 	r.refuse(a.refused)
-}
-
-// refuse answers all that still wait.
-func (r *round) refuse(why *refusal.Error) {
-	for _, b := range r.bids {
-		if b.turn.CompareAndSwap(waiting, picked) {
-			b.answer <- award{refused: why}
-		}
-	}
-}
-
-// stop refuses what nobody will settle any more.
-func (reg *Registry) stop() {
-	reg.mu.Lock()
-	defer reg.mu.Unlock()
-	reg.stopped = true
-	for n, r := range reg.rounds {
-		r.refuse(stopping(n))
-	}
-	clear(reg.rounds)
-}
-
-func stopping(n dn.Number) *refusal.Error {
-	return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
 }
 
 // grant puts a reservation into the DN's record, if it can still be routed to.

@@ -280,7 +280,7 @@ func (s *store) report(err error) {
 	s.mu.Unlock()
 	switch {
 	case err != nil && was == nil:
-		s.log.Warn("agent store cannot be written; agents stay in memory and are stored when it can", "file", s.path, "error", err)
+		s.log.Warn("agent store cannot be written; agents stay in memory and are stored when it can", "file", s.path, "err", err)
 	case err == nil && was != nil:
 		s.log.Info("agent store works again", "file", s.path)
 	}

@@ -86,7 +86,7 @@ func (vs *visits) answer(id call.ID, route Route) bool {
 	return true
 }
 
-// check is an explicit nil of error when the route is one.
+// check returns nil when the route is valid.
 func (r *Engine) check(route Route) *refusal.Error {
 	view := r.view()
 	n := 0
@@ -98,11 +98,11 @@ func (r *Engine) check(route Route) *refusal.Error {
 	config := view.DN(string(route.DN))
 	switch {
 	case n != 1:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route goes to one of DN, group, external number, reject")
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs exactly one of dn, group, external, reject")
 	case route.DN != "" && config == nil:
 		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", route.DN)
 	case route.DN != "" && config.GetKind() != configpb.DNKind_DN_KIND_SIP && config.GetKind() != configpb.DNKind_DN_KIND_PSTN:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is no agent's", route.DN)
+		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is not an agent's DN: want kind sip or pstn", route.DN)
 	case route.Group != "" && view.Group(route.Group) == nil:
 		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
 	case route.Reject != 0 && (route.Reject < 400 || route.Reject > 699):

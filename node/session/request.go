@@ -250,7 +250,7 @@ func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.
 		GetWorkMode() tlibpb.AgentWorkMode
 	}); ok {
 		if w.GetWorkMode() < 0 || w.GetWorkMode() >= tlibpb.AgentWorkMode(dn.WorkModes) {
-			s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "work_mode %d is none", w.GetWorkMode()))
+			s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "unknown work_mode %d", w.GetWorkMode()))
 			return
 		}
 		change.Mode = dn.WorkMode(w.GetWorkMode())

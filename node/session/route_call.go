@@ -95,7 +95,7 @@ func (s *session) route(m *tlibpb.RouteCall) (routing.Route, *refusal.Error) {
 		r.DN = n
 	case *tlibpb.RouteCall_External:
 		if !dn.ValidNumber(d.External) {
-			return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "external %.70q is no number", d.External)
+			return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "external %.70q is not a number", d.External)
 		}
 	case nil:
 		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")

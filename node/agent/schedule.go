@@ -1,0 +1,170 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
+)
+
+// schedule is what is to be done about DNs later: the rounds in which requests
+// are collected, and the ends of reservations.
+type schedule struct {
+	mu     sync.Mutex
+	rounds map[dn.Number]*round
+	agenda agenda
+	// stopped: nobody keeps the agenda any more.
+	stopped bool
+	// changed wakes the one that keeps the agenda.
+	changed chan struct{}
+}
+
+func newSchedule() *schedule {
+	return &schedule{rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: make(chan struct{}, 1)}
+}
+
+// plan sets an alarm, with s.mu held.
+func (s *schedule) plan(a alarm, due time.Time) {
+	s.agenda.set(a, due)
+	if s.agenda.heap[0].alarm == a {
+		s.wake()
+	}
+}
+
+func (s *schedule) wake() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it was woken already
+	}
+}
+
+// join adds a bid to the DN's round; one that it opens collects for that long.
+func (s *schedule) join(n dn.Number, b *bid, collecting time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return stopping(n)
+	}
+	r := s.rounds[n]
+	if r == nil {
+		if len(s.rounds) >= maxRounds {
+			return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "requests for %d DNs are being collected at their owner: try again", maxRounds)
+		}
+		r = &round{}
+		s.rounds[n] = r
+		s.plan(alarm{n: n, what: settleRound}, time.Now().Add(collecting))
+	}
+	if len(r.bids) >= maxBids {
+		r.bids = slices.DeleteFunc(r.bids, func(b *bid) bool { return b.turn.Load() == left })
+	}
+	if len(r.bids) >= maxBids {
+		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "%d requests for DN %s are being collected already", maxBids, n)
+	}
+	r.bids = append(r.bids, b)
+	return nil
+}
+
+// takeRound takes the DN's round out; nil when there is none.
+func (s *schedule) takeRound(n dn.Number) *round {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rounds[n]
+	delete(s.rounds, n)
+	return r
+}
+
+// refuse answers all that still wait.
+func (r *round) refuse(why *refusal.Error) {
+	for _, b := range r.bids {
+		if b.turn.CompareAndSwap(waiting, picked) {
+			b.answer <- award{refused: why}
+		}
+	}
+}
+
+// stop refuses what nobody will settle any more.
+func (s *schedule) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for n, r := range s.rounds {
+		r.refuse(stopping(n))
+	}
+	clear(s.rounds)
+}
+
+func stopping(n dn.Number) *refusal.Error {
+	return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
+}
+
+// watchReservation plans the end of the DN's reservation, when this node keeps
+// the DN. Calls may overlap; each change of the record is followed by one.
+func (reg *Registry) watchReservation(n dn.Number) {
+	a := alarm{n: n, what: endReservation}
+	reg.schedule.mu.Lock()
+	defer reg.schedule.mu.Unlock()
+	if r, ok := reg.kept(n); ok && r.Reserved.Holder != "" {
+		reg.schedule.plan(a, time.Now().Add(time.Duration(r.Reserved.Left)))
+		return
+	}
+	reg.schedule.agenda.drop(a)
+}
+
+// keepAgenda does what is due until the context ends.
+func (reg *Registry) keepAgenda(ctx context.Context) error {
+	defer reg.schedule.stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		case <-reg.schedule.changed:
+		case <-reg.store.lost:
+			reg.storeAll()
+		}
+		if wait, any := reg.doDue(); any {
+			timer.Reset(wait)
+		}
+	}
+}
+
+// doDue does what is due and returns the time until the next alarm.
+func (reg *Registry) doDue() (time.Duration, bool) {
+	reg.schedule.mu.Lock()
+	due := reg.schedule.agenda.due(time.Now())
+	reg.schedule.mu.Unlock()
+	for _, a := range due {
+		switch a.what {
+		case settleRound:
+			reg.settle(a.n)
+		case endReservation:
+			reg.expire(a.n)
+		}
+	}
+	reg.schedule.mu.Lock()
+	defer reg.schedule.mu.Unlock()
+	if len(reg.schedule.agenda.heap) == 0 {
+		return 0, false
+	}
+	return time.Until(reg.schedule.agenda.heap[0].due), true
+}
+
+// storeAll brings everything in the store, and everything that this node
+// keeps, to what the table says.
+func (reg *Registry) storeAll() {
+	for _, n := range reg.store.numbers() {
+		reg.sync(n)
+	}
+	reg.table.Range("", func(s dn.Status) bool {
+		if s.Keeper == reg.table.Self() {
+			reg.sync(s.Number)
+		}
+		return true
+	})
+}
