@@ -38,9 +38,9 @@ func leakFaults() []Fault {
 		held(sip, "unregistered-stays", "a connection over which somebody registered once is never idle",
 			Edit{"sip/flows.go", "return fl.l.bound(fl.key(), n) })", "return true })"}),
 		held(sip, "posted-stays", "what was written to a slow phone counts as waiting for ever",
-			Edit{"sip/post.go", "o.queue, o.bytes = nil, 0", "o.queue = nil"}),
+			Edit{"sip/outbox.go", "o.queue, o.bytes = nil, 0", "o.queue = nil"}),
 		held(sip, "names-stay", "old names of gateways are remembered for ever",
-			Edit{"sip/names.go", "\t\tdelete(n.known, oldest)\n", ""}),
+			Edit{"sip/resolver.go", "\t\tdelete(n.known, oldest)\n", ""}),
 		{
 			Name: "wheel-grows", Kind: Leaks, What: "each un-REGISTER leaves a place on the wheel behind",
 			Edits:   []Edit{{"sip/location/wheel.go", "\tif end.IsZero() {\n\t\treturn", "\tif end.IsZero() {\n\t\tsl.due = 0\n\t\treturn"}},
