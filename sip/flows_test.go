@@ -1,0 +1,115 @@
+package sip
+
+import (
+	"bytes"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// TestFlow_WhatWasWrittenTakesNoRoom: a connection whose phone reads carries any
+// amount, one that does not is given up at the bound.
+func TestFlow_WhatWasWrittenTakesNoRoom(t *testing.T) {
+	w := newWorld(t, nil).run()
+	l := w.dial("tcp")
+	until(t, "the connection is taken", func() bool { return w.server.flows.len() == 1 })
+	f := w.server.flows.all()[0]
+	part := bytes.Repeat([]byte("x"), 16<<10)
+	got := make([]byte, len(part))
+	for i := range 3 * maxQueued / len(part) {
+		if err := f.enqueue(bytes.Clone(part)); err != nil {
+			t.Fatalf("after %d bytes: %v", i*len(part), err)
+		}
+		_ = l.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.ReadFull(l.conn, got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.enqueue(make([]byte, maxQueued+1)); err == nil {
+		t.Error("more than the bound was taken")
+	}
+	until(t, "the connection is given up", func() bool { return w.server.flows.len() == 0 })
+}
+
+// TestFlows_TheEndOfAnOldConnectionLeavesTheNew: a phone that comes again from
+// the same port is not cut off when the server sees the first one end.
+func TestFlows_TheEndOfAnOldConnectionLeavesTheNew(t *testing.T) {
+	fl := newFlows(10)
+	l := &listener{transport: location.TCP, flows: fl}
+	peer := netip.MustParseAddrPort("192.0.2.1:5060")
+	old, young := &flow{l: l, peer: peer}, &flow{l: l, peer: peer}
+	for _, f := range []*flow{old, young} {
+		if err := fl.add(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fl.attach(young.key(), "1001")
+	if numbers := fl.remove(old); len(numbers) > 0 || fl.get(young.key()) != young {
+		t.Errorf("the end of the old one took %v, and left %p of %p", numbers, fl.get(young.key()), young)
+	}
+	if numbers := fl.remove(young); len(numbers) != 1 || fl.len() != 0 {
+		t.Errorf("the end of the new one took %v, and left %d", numbers, fl.len())
+	}
+}
+
+// TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport: it registered its
+// contact over UDP, and then over a connection.
+func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	const contact = "sip:1001@127.0.0.1:5999"
+	l := w.dial("tcp")
+	if res := l.register(reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP", headers: []string{"Contact: <" + contact + ">"}}); res.code != 200 {
+		t.Fatal(res)
+	}
+	r := &routing{uri: []byte(contact), last: token{purpose: toPhone, node: "n1", number: "1001", transport: location.UDP, addr: localSource}}
+	h, fault := w.server.proxy.flowOf(r)
+	if fault != nil || (flowKey{h.transport, h.addr}) != localOf(l) {
+		t.Errorf("%+v, %v, want %v", h, fault, localOf(l))
+	}
+	r.uri = []byte("sip:1001@127.0.0.1:5998") // another of its contacts
+	if h, fault := w.server.proxy.flowOf(r); fault != nil || h.transport != location.UDP {
+		t.Errorf("%+v, %v", h, fault)
+	}
+}
+
+// TestRecordRoute_NamesTheTransport as a phone that dials it would: RFC 7118
+// knows one for WebSockets.
+func TestRecordRoute_NamesTheTransport(t *testing.T) {
+	w := callWorld(t, allTransports(t))
+	for transport, want := range map[location.Transport]string{
+		location.UDP: "", location.TCP: ";transport=tcp", location.TLS: ";transport=tls", location.WS: ";transport=ws", location.WSS: ";transport=ws",
+	} {
+		k := &token{purpose: toPhone, node: "n1", number: "1001", transport: transport, addr: localSource}
+		route := string(w.server.proxy.recordRoute(k, []byte("c")))
+		if !strings.HasSuffix(route, "@"+w.server.routes[transport]+want+";lr>") {
+			t.Errorf("%v: %s", transport, route)
+		}
+	}
+}
+
+// TestPings_AnotherRegistrationOfTheContactStays when the one before did not
+// answer.
+func TestPings_AnotherRegistrationOfTheContactStays(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	const contact = "sip:1001@127.0.0.1:5999"
+	if res := w.dial("udp").register(reg{dn: "1001", callID: "new", cseq: 1, headers: []string{"Contact: <" + contact + ">"}}); res.code != 200 {
+		t.Fatal(res)
+	}
+	for _, x := range []target{{"1001", contact, "old"}, {"1001", "sip:else@127.0.0.1:5999", "new"}, {"1002", contact, "new"}} {
+		w.server.registrar.unanswered(x)
+		if st := w.state("1001"); st.State != dn.InSrv {
+			t.Errorf("%v took %v", x, st)
+		}
+	}
+	w.server.registrar.unanswered(target{"1001", contact, "new"})
+	if st := w.state("1001"); st.State != dn.OOS {
+		t.Errorf("%v", st)
+	}
+}

@@ -1,0 +1,133 @@
+package sip
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// TestRegistrar_KeepsTheParametersOfAContact wherever its lifetime stands.
+func TestRegistrar_KeepsTheParametersOfAContact(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	for i, params := range []string{";q=0.1;x=y;expires=600", ";expires=600;q=0.1;x=y", ";q=0.1;expires=600;x=y"} {
+		res := w.dial("udp").register(reg{dn: "1001", callID: "c", cseq: 1 + 10*i, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>" + params}})
+		if got := res.get("Contact"); res.code != 200 || got != "<sip:1001@127.0.0.1:5999>;q=0.1;x=y;expires=600" {
+			t.Errorf("%s: %d %s", params, res.code, got)
+		}
+	}
+}
+
+// TestRegistrar_PathNeedsOneWord: Supported or Require say that the phone knows it.
+func TestRegistrar_PathNeedsOneWord(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	for i, c := range []struct {
+		line string
+		want int
+	}{{"Supported: path", 200}, {"Require: path", 200}, {"Supported: gruu, Path", 200}, {"Supported: gruu", 421}, {"X-None: path", 421}} {
+		res := w.dial("udp").register(reg{dn: "1001", callID: "c", cseq: 1 + 10*i, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>", "Path: <sip:edge.test;lr>", c.line}})
+		if res.code != c.want || (res.get("Path") == "<sip:edge.test;lr>") != (c.want == 200) {
+			t.Errorf("%s: %d %s, Path %s", c.line, res.code, res.reason, res.get("Path"))
+		}
+	}
+}
+
+// TestReach_BehindAnEdgeProxyTheRequestGoesToThat, also when the phone is on the
+// same machine.
+func TestReach_BehindAnEdgeProxyTheRequestGoesToThat(t *testing.T) {
+	b := &location.Binding{Contact: "sip:1001@127.0.0.1:6000", Transport: location.UDP, Source: localSource}
+	if a := reach(b); a.Port() != 6000 {
+		t.Errorf("without an edge proxy: %v", a)
+	}
+	b.Path = []string{"<sip:edge.test;lr>"}
+	if a := reach(b); a != localSource {
+		t.Errorf("behind an edge proxy: %v", a)
+	}
+}
+
+// TestOverload_WhoWentAwayIsNew: only a DN that has a binding is refreshed
+// whatever the rate.
+func TestOverload_WhoWentAwayIsNew(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, func(c *Config) { c.Rate, c.Now = 1, func() time.Time { return now } })
+	w.put(phoneDN("1001"))
+	w.run()
+	l := w.dial("udp")
+	r := reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>"}}
+	for _, step := range []struct {
+		name, expires string
+		want          int
+	}{{"first", "600", 200}, {"refresh", "600", 200}, {"gone", "0", 200}, {"again", "600", 503}} {
+		r.headers = []string{r.headers[0], "Expires: " + step.expires}
+		if res := l.register(r); res.code != step.want {
+			t.Errorf("%s: %d %s", step.name, res.code, res.reason)
+		}
+		r.cseq += 10
+	}
+}
+
+// TestRegistrar_ANewConfigurationEndsWhatItDoesNotKnow: it is told as a whole.
+func TestRegistrar_ANewConfigurationEndsWhatItDoesNotKnow(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	if res := w.dial("udp").register(reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>"}}); res.code != 200 {
+		t.Fatal(res)
+	}
+	w.apply(&configpb.Command{Version: 1, NewEpoch: "e2"})
+	until(t, "the DN is gone", func() bool { return w.state("1001").State != dn.InSrv && w.store.Get("1001") == nil })
+}
+
+// TestServer_OneRegistrationMakesItsBatchDurable wherever in the batch it is.
+func TestServer_OneRegistrationMakesItsBatchDurable(t *testing.T) {
+	w := newWorld(t, nil) // nobody reads its port
+	w.put(phoneDN("1001"))
+	l, d := w.dial("udp"), w.server.udp
+	flushed := 0
+	d.flush = func() { flushed++ }
+	batch := func(messages ...string) {
+		for i, m := range messages {
+			d.sizes[i], d.sources[i] = copy(d.in[i], m), l.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		}
+		d.serve(len(messages))
+	}
+	r := reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>"}}
+	for _, at := range []int{0, 1, 2} {
+		ask := reg{dn: "1001", callID: "other", cseq: 1, headers: r.headers}.String()
+		batch(ask)
+		nonce := l.receive(5 * time.Second).get("WWW-Authenticate")
+		r.cseq, r.auth = r.cseq+1, authorize(nonce, "1001", "pw1001", 1)
+		messages := []string{ask, ask, ask}
+		messages[at] = r.String()
+		flushed = 0
+		batch(messages...)
+		for i := range messages {
+			if res, want := l.receive(5*time.Second), map[bool]int{true: 200, false: 401}[i == at]; res == nil || res.code != want {
+				t.Fatalf("answer %d: %v, want %d", i, res, want)
+			}
+		}
+		if flushed != 1 {
+			t.Errorf("a registration at %d: flushed %d times", at, flushed)
+		}
+	}
+}
+
+// TestServer_OPTIONSByWayOfAnOutboundProxy is for the node, not for its calls.
+func TestServer_OPTIONSByWayOfAnOutboundProxy(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	for _, route := range []string{"", "Route: <sip:" + w.server.UDPAddr().String() + ";lr>\r\n"} {
+		res := w.dial("udp").ask("OPTIONS sip:" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKo\r\nMax-Forwards: 70\r\n" + route +
+			"From: <sip:1001@" + testRealm + ">;tag=1\r\nTo: <sip:" + testRealm + ">\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\n\r\n")
+		if res.code != 200 || !strings.Contains(res.get("Allow"), "INVITE") {
+			t.Errorf("%q: %d %s", route, res.code, res.reason)
+		}
+	}
+}
