@@ -66,10 +66,5 @@ func edgeFaults() []Fault {
 			Package: "./node/agent", Run: "^TestReserve_(WhoMay|OneHolderWhatever|OfALost)",
 			Scenario: "half-minute", For: 26 * time.Second, Settle: time.Second, Statements: []string{"S22"},
 		},
-		{
-			Name: "journals-deleted", Kind: Durability, What: "after a fold that failed on a full disk the next one deletes the journals",
-			Edits:    []Edit{{"sip/location/fold.go", "	if err != nil {\n		s.oweAgain(owed)\n	}\n", ""}},
-			Scenario: "disk-kills", For: 60 * time.Second, Statements: []string{"S7"},
-		},
 	}
 }
