@@ -164,6 +164,8 @@ type wire struct {
 	seq     uint64
 	callSeq uint64
 	largest int // message, in events
+	// placed are messages that end with a row, and say up to where all was told.
+	placed int
 }
 
 func (w *wire) Context() context.Context { return w.ctx }
@@ -191,6 +193,9 @@ func (w *wire) Send(m *tlibpb.ServerMessage) error {
 	w.events = append(w.events, m.GetEvents()...)
 	w.seq, w.largest = max(w.seq, m.GetSeq()), max(w.largest, len(m.GetEvents()))
 	w.callSeq = max(w.callSeq, m.GetCallSeq())
+	if n := len(m.GetEvents()); n > 0 && m.GetEvents()[n-1].GetSnapshot() && m.GetSeq()+m.GetCallSeq() != 0 {
+		w.placed++
+	}
 	close(w.changed)
 	w.changed = make(chan struct{})
 	return w.ctx.Err()
