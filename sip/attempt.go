@@ -7,26 +7,23 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
-// Progress is a provisional answer on its way to the caller.
-type Progress struct{ Code int }
-
-// Outcome is what became of a Send.
-type Outcome struct {
-	Code   int
-	Reason string
-	// Answered: the 2xx went to the caller.
-	Answered bool
-	// Retry: nobody was reached there; another place may do better.
-	Retry bool
-	// Dialog of an answered call.
-	Dialog *Dialog
+// outcome is what became of a Send.
+type outcome struct {
+	invite.Outcome
+	// dialog of an answered call.
+	dialog *Dialog
 
 	res        *message.Message // of a failure that came from there
 	challenges []byte           // header lines of other branches that go with it
+}
+
+func failed(code int, reason string) outcome {
+	return outcome{Outcome: invite.Outcome{Code: code, Reason: reason}}
 }
 
 const (
@@ -39,12 +36,12 @@ const (
 // Attempt is one Send: the branches to a target and what comes back of them.
 type Attempt struct {
 	c        *Call
-	on       func(Progress) // may be nil
-	done     func(Outcome)
+	on       func(code int) // may be nil
+	done     func(outcome)
 	branches []*branch
 	later    [][]leg // groups of lesser q
-	stopped  *Outcome
-	answered *Outcome
+	stopped  *outcome
+	answered *outcome
 	over     bool
 	// delivers is the DN whose phones ring; "" when they are not here.
 	delivers dn.Number
@@ -61,7 +58,7 @@ const (
 )
 
 // send begins an attempt.
-func (c *Call) send(t Target, on func(Progress), done func(Outcome)) *Attempt {
+func (c *Call) send(t invite.Target, on func(code int), done func(outcome)) *Attempt {
 	a := &Attempt{c: c, on: on, done: done}
 	for what, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		*x = transaction.Alarm{Layer: c.sh.Layer, Handler: a, What: uint8(what)}
@@ -71,17 +68,17 @@ func (c *Call) send(t Target, on func(Progress), done func(Outcome)) *Attempt {
 	return a
 }
 
-func (a *Attempt) begin(t Target) {
+func (a *Attempt) begin(t invite.Target) {
 	c := a.c
 	switch {
 	case a.stopped != nil:
 		a.finish(*a.stopped)
 		return
 	case c.gaveUp || c.final:
-		a.finish(Outcome{Code: 487, Reason: "Request Terminated"})
+		a.finish(failed(487, "Request Terminated"))
 		return
 	case c.p.ctx.Err() != nil:
-		a.finish(Outcome{Code: 503, Reason: "Service Unavailable"})
+		a.finish(failed(503, "Service Unavailable"))
 		return
 	}
 	if name, known := c.known(&t); !known {
@@ -108,7 +105,7 @@ func (a *Attempt) begin(t Target) {
 }
 
 // beginLater begins when the target's name was looked up, in another goroutine.
-func (a *Attempt) beginLater(name string, t Target) {
+func (a *Attempt) beginLater(name string, t invite.Target) {
 	p := a.c.p
 	found := func() {
 		_, err := p.resolver.find(p.ctx, name)
@@ -121,7 +118,7 @@ func (a *Attempt) beginLater(name string, t Target) {
 		a.begin(t)
 	}
 	if !p.spawn(found) {
-		a.finish(Outcome{Code: 503, Reason: "Service Unavailable"})
+		a.finish(failed(503, "Service Unavailable"))
 	}
 }
 
@@ -136,9 +133,9 @@ func (p *proxy) delivered(n dn.Number, more bool) {
 func (a *Attempt) Fire(what uint8) {
 	switch what {
 	case alarmNoAnswer:
-		a.stop(Outcome{Code: 408, Reason: "No Answer"})
+		a.stop(failed(408, "No Answer"))
 	case alarmTimerC:
-		a.stop(Outcome{Code: 408, Reason: "Request Timeout"})
+		a.stop(failed(408, "Request Timeout"))
 	case alarmSilence:
 		a.unheard()
 	case alarmLastWords:
@@ -159,7 +156,7 @@ func (a *Attempt) giveUp() {
 	if a.over {
 		return
 	}
-	a.stop(Outcome{Code: 487, Reason: "Request Terminated"})
+	a.stop(failed(487, "Request Terminated"))
 	if a.c.p.ctx.Err() != nil {
 		a.settle() // the server stops
 	}
@@ -195,7 +192,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		if a.stopped == nil {
 			a.c.respond(res, nil)
 			if a.on != nil {
-				a.on(Progress{Code: res.Status})
+				a.on(res.Status)
 			}
 		}
 	case res.Status < 300:
@@ -204,7 +201,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 	default:
 		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.silent && res.Status == 503}
 		if res.Status >= 600 {
-			a.stop(Outcome{Code: 487, Reason: "Request Terminated"})
+			a.stop(failed(487, "Request Terminated"))
 		}
 	}
 }
@@ -212,16 +209,16 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 // won passes a 2xx on (§16.7 step 5); finish stops the others (step 10).
 func (a *Attempt) won(b *branch, res *message.Message) {
 	c := a.c
-	out := &Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}
+	out := &outcome{Outcome: invite.Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}}
 	a.answered = out
 	if c.invite {
 		srv, client := c.srv, b.client
-		out.Dialog = c.p.dialogs.begin(res, func() {
+		out.dialog = c.p.dialogs.begin(res, func() {
 			srv.Acked()
 			client.Acked()
 		})
 		if n := a.delivers; n != "" {
-			out.Dialog.Then(func(Side) { c.p.delivered(n, false) })
+			out.dialog.Then(func(Side) { c.p.delivered(n, false) })
 		}
 	}
 	c.respond(res, c.sessionLines(res))
@@ -230,7 +227,7 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 
 // stop gives up: what rings is canceled, and has a while to say so. A 2xx that
 // crosses the CANCEL is passed on.
-func (a *Attempt) stop(why Outcome) {
+func (a *Attempt) stop(why outcome) {
 	if a.stopped != nil {
 		return
 	}
@@ -273,14 +270,14 @@ func (a *Attempt) check() {
 
 // judge tells whether the attempt is over, and begins the next group when this
 // one failed.
-func (a *Attempt) judge() (Outcome, bool) {
+func (a *Attempt) judge() (outcome, bool) {
 	for {
 		if a.answered != nil {
 			return *a.answered, true
 		}
 		for _, b := range a.branches {
 			if b.final == nil {
-				return Outcome{}, false
+				return outcome{}, false
 			}
 		}
 		if len(a.later) == 0 {
@@ -304,7 +301,7 @@ func (a *Attempt) next() {
 }
 
 // finish lets go of the branches: those that ring yet are stopped.
-func (a *Attempt) finish(out Outcome) {
+func (a *Attempt) finish(out outcome) {
 	a.over = true
 	for _, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		x.Stop()
@@ -316,7 +313,7 @@ func (a *Attempt) finish(out Outcome) {
 	if a.c.try == a {
 		a.c.try = nil
 	}
-	if !out.Answered || out.Dialog == nil {
+	if !out.Answered || out.dialog == nil {
 		a.c.p.delivered(a.delivers, false)
 	}
 	a.done(out)
@@ -337,7 +334,7 @@ func (c *Call) sessionTimer() []byte {
 
 // asksTimer tells whether that is so.
 func (c *Call) asksTimer() bool {
-	return c.invite && c.origin.Kind != fromPeer && !c.req.Has(message.SessionExpires) &&
+	return c.invite && c.origin.kind != fromPeer && !c.req.Has(message.SessionExpires) &&
 		hasOption(slices.Collect(c.req.All(message.Supported)), "timer")
 }
 

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"strconv"
 
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // verdict chooses the outcome of an attempt whose branches all failed
 // (RFC 3261 §16.7 step 6). stopped is why we gave up ourselves; nil when we
 // did not.
-func verdict(results []result, stopped *Outcome) Outcome {
+func verdict(results []result, stopped *outcome) outcome {
 	best, retry := &results[0], true
 	for i := range results {
 		r := &results[i]
@@ -22,7 +23,7 @@ func verdict(results []result, stopped *Outcome) Outcome {
 	if stopped != nil && best.code < 600 {
 		return *stopped
 	}
-	out := Outcome{Code: best.code, Reason: best.reason, Retry: retry, res: best.res}
+	out := outcome{Outcome: invite.Outcome{Code: best.code, Reason: best.reason, Retry: retry}, res: best.res}
 	if best.code == 401 || best.code == 407 {
 		out.challenges = challenges(results, best)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -14,33 +15,33 @@ import (
 type Caller interface {
 	// Arrive must not wait: whoever has to does so in Call.Go. A call is up until
 	// it has a final answer.
-	Arrive(c *Call)
+	Arrive(c invite.Call)
 }
 
-// Kind says where a call comes from.
-type Kind uint8
+// kind says where a call comes from.
+type kind uint8
 
 const (
-	// FromPhone is a phone of the cluster that proved to be its DN.
-	FromPhone Kind = iota
-	// FromTrunk is a gateway, known by its address.
-	FromTrunk
+	// fromPhone is a phone of the cluster that proved to be its DN.
+	fromPhone kind = iota
+	// fromTrunk is a gateway, known by its address.
+	fromTrunk
 	// fromPeer is another node, which has asked the caller.
 	fromPeer
 )
 
-// Origin is who calls.
-type Origin struct {
-	Kind Kind
-	// DN is that of the phone, or of the trunk.
-	DN dn.Number
-	// Display and Number are what the From header says of the caller.
-	Display, Number string
+// callOrigin is who calls.
+type callOrigin struct {
+	kind kind
+	// dn is that of the phone, or of the trunk.
+	dn dn.Number
+	// number is what the From header says of the caller.
+	number string
 
 	hop hop
 }
 
-// Call is a new INVITE at this node. Its methods may be called from any
+// Call is a new INVITE at this node, an invite.Call. Its methods may be called from any
 // goroutine; none waits. What they are given to call back is called
 // one after the other, in the order in which it happened, and must not wait.
 type Call struct {
@@ -48,7 +49,7 @@ type Call struct {
 	sh     *shard // its lock guards all below
 	back   *hop
 	mark   [13]byte
-	origin Origin
+	origin callOrigin
 	called string
 	invite bool // false for a request outside of calls
 	timer  bool // we asked for a session timer
@@ -56,6 +57,7 @@ type Call struct {
 
 	req    *message.Message // nil after the final answer
 	try    *Attempt         // under way; nil when none is
+	last   outcome          // of the last Send that failed
 	rings  transaction.Alarm
 	rang   bool
 	gaveUp bool
@@ -65,7 +67,7 @@ type Call struct {
 }
 
 // newCall makes one of a message that is served now.
-func (p *proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte, o Origin) *Call {
+func (p *proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte, o callOrigin) *Call {
 	req := m.Clone()
 	u, _ := message.ParseURI(req.URI)
 	c := &Call{p: p, sh: sh, req: req, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
@@ -74,8 +76,10 @@ func (p *proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte
 	return c
 }
 
-// Origin is who calls.
-func (c *Call) Origin() Origin { return c.origin }
+// Origin implements invite.Call.
+func (c *Call) Origin() invite.Origin {
+	return invite.Origin{DN: c.origin.dn, Trunk: c.origin.kind == fromTrunk, Number: c.origin.number}
+}
 
 // Called is the user part of the Request-URI.
 func (c *Call) Called() string { return c.called }
@@ -106,40 +110,35 @@ func (c *Call) Fire(uint8) {
 	_ = c.srv.Respond(180, c.p.answer(c.sh, c.req, &answer{code: 180, reason: "Ringing"})) // it is repeated
 }
 
-// Reject gives the final answer; headers are lines "Name: value". Only the
-// first final answer counts, and a caller who gave up gets 487.
-func (c *Call) Reject(code int, reason string, headers ...string) {
+// Reject gives the final answer. Where the last Send ended with that code it is
+// passed on as it came. Only the first final answer counts, and a caller who gave
+// up gets 487.
+func (c *Call) Reject(code int, reason string) {
 	c.sh.Lock()
 	defer c.sh.Unlock()
-	c.reject(code, reason, headers...)
+	if c.last.Code == code {
+		c.pass(c.last)
+		return
+	}
+	c.reject(code, reason)
 }
 
-func (c *Call) reject(code int, reason string, headers ...string) {
+func (c *Call) reject(code int, reason string) {
 	if c.final {
 		return
 	}
 	a := answer{code: code, reason: reason}
 	if c.gaveUp {
 		a.set(487, "Request Terminated")
-		headers = nil
-	}
-	for _, h := range headers {
-		a.lines = append(append(a.lines, h...), "\r\n"...)
 	}
 	c.p.s.stats.answered(a.code)
 	_ = c.srv.Respond(a.code, c.p.answer(c.sh, c.req, &a)) // the transaction repeats it
 	c.finish()
 }
 
-// Pass gives the caller the answer that a Send ended with, as it came: for a
+// pass gives the caller the answer that a Send ended with, as it came: for a
 // failure that nothing else is tried after.
-func (c *Call) Pass(o Outcome) {
-	c.sh.Lock()
-	defer c.sh.Unlock()
-	c.pass(o)
-}
-
-func (c *Call) pass(o Outcome) {
+func (c *Call) pass(o outcome) {
 	switch {
 	case o.Answered || c.final:
 	case !c.invite && o.res == nil && o.Code == 408:
@@ -160,7 +159,7 @@ func (c *Call) finish() {
 		return
 	}
 	c.final = true
-	c.req = nil // what comes late needs no more of it
+	c.req, c.last = nil, outcome{} // what comes late needs no more of them
 	c.rings.Stop()
 	if c.over != nil {
 		close(c.over)
@@ -204,17 +203,33 @@ func (c *Call) stop() {
 	c.reject(503, "Service Unavailable")
 }
 
-// Send sends the call on: on hears of provisional answers, and done what became
-// of it, when it was answered, refused, has rung for too long or was stopped.
-// After a failure it may be called again, from done or later. One at a time.
-func (c *Call) Send(t Target, on func(Progress), done func(Outcome)) *Attempt {
+// Send sends the call on: progress hears of provisional answers, and done what
+// became of it, when it was answered, refused, has rung for too long or was
+// stopped. After a failure it may be called again, from done or later. One at a
+// time.
+func (c *Call) Send(t invite.Target, progress func(code int), done func(invite.Outcome)) invite.Stopper {
+	return c.start(t, progress, func(o outcome) {
+		if d := o.dialog; d != nil {
+			o.Over = func(then func()) { d.Then(func(Side) { then() }) }
+		}
+		done(o.Outcome)
+	})
+}
+
+// start is Send with all that the proxy knows of the outcome.
+func (c *Call) start(t invite.Target, progress func(code int), done func(outcome)) *Attempt {
 	c.sh.Lock()
 	defer c.sh.Unlock()
-	var heard func(Progress)
-	if on != nil {
-		heard = func(x Progress) { c.sh.After(c.guard(func() { on(x) })) }
+	var heard func(code int)
+	if progress != nil {
+		heard = func(code int) { c.sh.After(c.guard(func() { progress(code) })) }
 	}
-	return c.send(t, heard, func(o Outcome) { c.sh.After(c.guard(func() { done(o) })) })
+	return c.send(t, heard, func(o outcome) {
+		if !o.Answered {
+			c.last = o
+		}
+		c.sh.After(c.guard(func() { done(o) }))
+	})
 }
 
 // Go runs f on a goroutine of its own, where it may wait. Its context ends when
@@ -230,7 +245,7 @@ func (c *Call) Go(f func(ctx context.Context)) {
 	ok := c.p.spawn(func() {
 		defer cancel()
 		c.guard(func() { f(ctx) })()
-		c.Reject(500, "Server Internal Error")
+		c.fail()
 	})
 	if !ok {
 		cancel()
@@ -238,13 +253,20 @@ func (c *Call) Go(f func(ctx context.Context)) {
 	}
 }
 
-// guard has a panic of f cost only its call.
+// fail answers 500 when nothing else was answered.
+func (c *Call) fail() {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	c.reject(500, "Server Internal Error")
+}
+
+// guard confines a panic in f to this call.
 func (c *Call) guard(f func()) func() {
 	return func() {
 		defer func() {
 			if x := recover(); x != nil {
 				c.p.panicked(x)
-				c.Reject(500, "Server Internal Error")
+				c.fail()
 			}
 		}()
 		f()
@@ -260,7 +282,7 @@ func (p *proxy) arrive(c *Call, key transaction.Key) {
 }
 
 // carry sends a request to one target and passes back what comes of it.
-func (p *proxy) carry(c *Call, key transaction.Key, t Target) {
+func (p *proxy) carry(c *Call, key transaction.Key, t invite.Target) {
 	if p.open(c, key) {
 		c.send(t, nil, c.pass)
 	}

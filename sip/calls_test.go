@@ -7,24 +7,35 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // callerFunc is a Caller that is a function which waits.
 type callerFunc func(ctx context.Context, c *Call)
 
-func (f callerFunc) Arrive(c *Call) { c.Go(func(ctx context.Context) { f(ctx, c) }) }
+func (f callerFunc) Arrive(in invite.Call) {
+	c := in.(*Call)
+	c.Go(func(ctx context.Context) { f(ctx, c) })
+}
 
 // Try is Send that waits. When ctx ends it is stopped.
-func (c *Call) Try(ctx context.Context, t Target, on func(Progress)) Outcome {
-	got := make(chan Outcome, 1)
-	a := c.Send(t, on, func(o Outcome) { got <- o })
+func (c *Call) Try(ctx context.Context, t invite.Target, on func(code int)) outcome {
+	got := make(chan outcome, 1)
+	a := c.start(t, on, func(o outcome) { got <- o })
 	select {
 	case o := <-got:
 		return o
 	case <-ctx.Done():
 		a.Stop()
 		return <-got
+	}
+}
+
+// passOn gives the caller the failure that the last Send ended with.
+func (c *Call) passOn(o invite.Outcome) {
+	if !o.Answered {
+		c.Reject(o.Code, o.Reason)
 	}
 }
 
@@ -39,22 +50,22 @@ func (w *world) toOwner(ctx context.Context, c *Call) {
 	}
 	noAnswer := time.Duration(w.noAnswer.Load())
 	remote, _ := w.remote.Load(c.Called())
-	t := Target{Deliver: dn.Number(c.Called()), NoAnswer: noAnswer}
+	t := invite.Target{Deliver: dn.Number(c.Called()), NoAnswer: noAnswer}
 	switch {
 	case d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:
-		t = Target{Trunk: TrunkHop{Addr: d.GetTrunk().GetAddress(), Number: c.Called()}}
+		t = invite.Target{TrunkAddr: d.GetTrunk().GetAddress(), Number: c.Called()}
 	case remote != nil:
-		t = Target{Node: NodeHop{SIPAddr: remote.(string), DN: dn.Number(c.Called())}, NoAnswer: noAnswer}
+		t = invite.Target{NodeAddr: remote.(string), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}
-	out := c.Try(ctx, t, func(p Progress) {
+	out := c.Try(ctx, t, func(code int) {
 		if w.progress != nil {
-			w.progress <- p.Code
+			w.progress <- code
 		}
 	})
 	if w.outcomes != nil {
 		w.outcomes <- out
 	}
-	c.Pass(out)
+	c.passOn(out.Outcome)
 }
 
 // callWorld is a running server with calls and the phones 1001 and up.
@@ -69,7 +80,7 @@ func callWorld(t testing.TB, change func(*Config), numbers ...string) *world {
 		}
 	})
 	w.plan(w.toOwner)
-	w.outcomes = make(chan Outcome, 64)
+	w.outcomes = make(chan outcome, 64)
 	for _, n := range numbers {
 		w.put(phoneDN(n))
 	}
@@ -212,7 +223,7 @@ func TestProxy_CallsADNOfThisNode(t *testing.T) {
 			s.expect(out, "REFER")
 			s.do(in, "BYE", 200)
 			s.expect(out, "BYE")
-			if by := s.over((<-w.outcomes).Dialog); by != CalledSide {
+			if by := s.over((<-w.outcomes).dialog); by != CalledSide {
 				t.Error(by)
 			}
 		})

@@ -64,7 +64,7 @@ func TestCluster_CallsADNOfTheOtherNode(t *testing.T) {
 			}
 			s.do(out, "BYE", 200)
 			s.expect(in, "BYE")
-			if by := s.over((<-n1.outcomes).Dialog); by != CallerSide {
+			if by := s.over((<-n1.outcomes).dialog); by != CallerSide {
 				t.Error(by)
 			}
 		})
@@ -312,7 +312,7 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	s.ok(in.Answer("Session-Expires: 1;refresher=uas"))
 	s.await(out, 200)
 	s.ok(out.Ack())
-	if by := s.over((<-w.outcomes).Dialog); by != Nobody {
+	if by := s.over((<-w.outcomes).dialog); by != Nobody {
 		t.Error(by)
 	}
 }

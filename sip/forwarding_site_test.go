@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -93,7 +94,7 @@ func (s *site) node(id string, n int) *world {
 // arriveFunc is a Caller that decides at once.
 type arriveFunc func(*Call)
 
-func (f arriveFunc) Arrive(c *Call) { f(c) }
+func (f arriveFunc) Arrive(c invite.Call) { f(c.(*Call)) }
 
 // arrive is the call plane: the phones of a DN here, its owner, or the trunk.
 func (s *site) arrive(id string, c *Call) {
@@ -106,15 +107,15 @@ func (s *site) arrive(id string, c *Call) {
 	owner := w.machine.View().Node(string(st.Owner))
 	switch {
 	case strings.HasPrefix(c.Called(), "+"):
-		c.Send(Target{Trunk: TrunkHop{Addr: s.place + "3.1:5060", Number: c.Called()}}, nil, c.Pass)
+		c.Send(invite.Target{TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, c.passOn)
 	case w.machine.View().DN(c.Called()) == nil:
 		c.Reject(404, "Not Found")
 	case st.State != dn.InSrv || owner == nil:
 		c.Reject(480, "DN is out of service")
 	case st.Owner == dn.Node(id):
-		c.Send(Target{Deliver: number}, nil, c.Pass)
+		c.Send(invite.Target{Deliver: number}, nil, c.passOn)
 	default:
-		c.Send(Target{Node: NodeHop{SIPAddr: owner.GetSipAddr(), DN: number}}, nil, c.Pass)
+		c.Send(invite.Target{NodeAddr: owner.GetSipAddr(), DN: number}, nil, c.passOn)
 	}
 }
 

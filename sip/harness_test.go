@@ -47,7 +47,7 @@ type world struct {
 	remote   sync.Map // SIP addresses of nodes by number
 	noAnswer atomic.Int64
 	progress chan int
-	outcomes chan Outcome
+	outcomes chan outcome
 }
 
 func newWorld(t testing.TB, change func(*Config)) *world {

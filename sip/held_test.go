@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -181,7 +182,7 @@ var endings = map[string]func(e *ending){
 	},
 	"a second try": func(e *ending) {
 		e.n1.plan(func(ctx context.Context, c *Call) {
-			c.Try(ctx, Target{Deliver: "1003"}, nil)
+			c.Try(ctx, invite.Target{Deliver: "1003"}, nil)
 			e.n1.toOwner(ctx, c)
 		})
 		defer e.n1.plan(e.n1.toOwner)

@@ -3,11 +3,11 @@ package sip
 import (
 	"bytes"
 	"hash/maphash"
-	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -39,7 +39,7 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		p.relay(sh, m, in, key, mark, &r)
 		return
 	case r.last.purpose == toDeliver && len(r.rest) == 0:
-		p.carry(p.newCall(sh, m, in, mark, Origin{Kind: fromPeer}), key, Target{Deliver: r.last.number})
+		p.carry(p.newCall(sh, m, in, mark, callOrigin{kind: fromPeer}), key, invite.Target{Deliver: r.last.number})
 		return
 	case trusted || len(r.rest) > 0:
 		a.fault(errForeign)
@@ -95,16 +95,16 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 }
 
 // originOf finds out who asks: a gateway by its address, a phone by digest.
-func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (Origin, bool) {
+func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (callOrigin, bool) {
 	from, _ := message.ParseAddress(m.Get(message.From))
 	u, _ := message.ParseURI(from.URI)
-	o := Origin{Number: userOf(&u), Display: strings.Trim(string(from.Display), `"`), hop: hop{s: p.s, transport: in.transport, addr: in.source}}
+	o := callOrigin{number: userOf(&u), hop: hop{s: p.s, transport: in.transport, addr: in.source}}
 	v := p.s.cfg.Machine.View()
-	caller := v.DN(o.Number)
+	caller := v.DN(o.number)
 	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.guard.mine(u.Host)
 	credentials := m.Has(message.ProxyAuthorization)
 	if n, ok := p.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
-		o.Kind, o.DN = FromTrunk, n
+		o.kind, o.dn = fromTrunk, n
 		o.hop.keep()
 		return o, true
 	}
@@ -119,7 +119,7 @@ func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (Origin, boo
 	if !p.authenticate(m, v, caller, a) {
 		return o, false
 	}
-	o.Kind, o.DN = FromPhone, dn.Number(o.Number)
+	o.kind, o.dn = fromPhone, dn.Number(o.number)
 	o.hop.keep()
 	return o, true
 }
@@ -162,7 +162,7 @@ func (p *proxy) print(m *message.Message, c *digest.Credentials) uint32 {
 }
 
 // outOfDialogTarget finds where a request outside of calls goes: to the DN's owner.
-func (p *proxy) outOfDialogTarget(c *Call, a *answer) (t Target, ok bool) {
+func (p *proxy) outOfDialogTarget(c *Call, a *answer) (t invite.Target, ok bool) {
 	v := p.s.cfg.Machine.View()
 	d := v.DN(c.called)
 	switch {
@@ -183,7 +183,7 @@ func (p *proxy) outOfDialogTarget(c *Call, a *answer) (t Target, ok bool) {
 		a.set(480, "DN is out of service")
 		return t, false
 	case owner == nil:
-		return Target{Deliver: dn.Number(c.called)}, true
+		return invite.Target{Deliver: dn.Number(c.called)}, true
 	}
-	return Target{Node: NodeHop{SIPAddr: owner.GetSipAddr(), DN: dn.Number(c.called)}}, true
+	return invite.Target{NodeAddr: owner.GetSipAddr(), DN: dn.Number(c.called)}, true
 }

@@ -158,7 +158,7 @@ func TestLoopMark_ChangesWithWhatDecides(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	res := &message.Message{}
+	res, timedOut := &message.Message{}, failed(408, "")
 	r := func(codes ...int) (list []result) {
 		for _, c := range codes {
 			list = append(list, result{code: c, res: res})
@@ -167,7 +167,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		results []result
-		stopped *Outcome
+		stopped *outcome
 		code    int
 		retry   bool
 	}{
@@ -180,8 +180,8 @@ func TestVerdict(t *testing.T) {
 		"made up after what came":   {results: append(r(486), result{code: 408}), code: 486},
 		"nobody was reached":        {results: []result{{code: 408, retry: true}, {code: 503, retry: true}}, code: 408, retry: true},
 		"one was reached":           {results: []result{{code: 408, retry: true}, {code: 486, res: res}}, code: 486},
-		"we stopped it":             {results: r(487), stopped: &Outcome{Code: 408}, code: 408},
-		"we stopped it, he refused": {results: r(487, 603), stopped: &Outcome{Code: 408}, code: 603},
+		"we stopped it":             {results: r(487), stopped: &timedOut, code: 408},
+		"we stopped it, he refused": {results: r(487, 603), stopped: &timedOut, code: 603},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if o := verdict(c.results, c.stopped); o.Code != c.code || o.Retry != c.retry {

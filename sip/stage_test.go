@@ -223,8 +223,8 @@ func (s *stage) follow(name string, w *world) {
 			select {
 			case o := <-w.outcomes:
 				note("outcome %d%s", o.Code, map[bool]string{true: " retry"}[o.Retry])
-				if o.Dialog != nil {
-					o.Dialog.Then(func(by Side) { note("over, by %d", by) })
+				if o.dialog != nil {
+					o.dialog.Then(func(by Side) { note("over, by %d", by) })
 				}
 			case <-over:
 				return

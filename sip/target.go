@@ -6,38 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
-
-// Target is where a call is sent on to; one of Deliver, Node and Trunk is set.
-type Target struct {
-	// Deliver: the phones that are registered here for the DN. It forks by q
-	// (RFC 3261 §16.6), and without a binding the outcome is 480.
-	Deliver dn.Number
-	// Node is the node that delivers to its own phones.
-	Node NodeHop
-	// Trunk is a gateway.
-	Trunk TrunkHop
-	// NoAnswer is how long it may ring; 0 leaves it to timer C.
-	NoAnswer time.Duration
-}
-
-// NodeHop names a DN at another node.
-type NodeHop struct {
-	// SIPAddr is the node's host:port in the roster.
-	SIPAddr string
-	DN      dn.Number
-}
-
-// TrunkHop names a number behind a gateway.
-type TrunkHop struct {
-	// Addr is the gateway's host:port, Number the user part for it.
-	Addr, Number string
-}
 
 // leg is one place to send a request to.
 type leg struct {
@@ -50,47 +24,47 @@ type leg struct {
 }
 
 // unreached is what becomes of a target that there is no way to.
-func unreached(code int, reason string) Outcome {
-	return Outcome{Code: code, Reason: reason, Retry: code != 480}
+func unreached(code int, reason string) outcome {
+	return outcome{Outcome: invite.Outcome{Code: code, Reason: reason, Retry: code != 480}}
 }
 
 // known tells whether the address of the target is; otherwise its name.
-func (c *Call) known(t *Target) (name string, ok bool) {
+func (c *Call) known(t *invite.Target) (name string, ok bool) {
 	switch {
 	case t.Deliver != "":
 		return "", true
-	case t.Node.SIPAddr != "":
-		name = t.Node.SIPAddr
+	case t.NodeAddr != "":
+		name = t.NodeAddr
 	default:
-		name = t.Trunk.Addr
+		name = t.TrunkAddr
 	}
 	_, ok = c.p.resolver.get(name)
 	return name, ok
 }
 
 // legs finds where a target's requests go.
-func (c *Call) legs(t *Target) ([]leg, Outcome) {
+func (c *Call) legs(t *invite.Target) ([]leg, outcome) {
 	switch {
 	case t.Deliver != "":
 		legs := c.phones(t.Deliver)
 		if len(legs) == 0 {
 			return nil, unreached(480, "No phone is registered")
 		}
-		return legs, Outcome{}
-	case t.Node.SIPAddr != "":
-		addr, _ := c.p.resolver.get(t.Node.SIPAddr)
-		k := &token{purpose: toDeliver, node: c.p.self, number: t.Node.DN, addr: addr}
+		return legs, outcome{}
+	case t.NodeAddr != "":
+		addr, _ := c.p.resolver.get(t.NodeAddr)
+		k := &token{purpose: toDeliver, node: c.p.self, number: t.DN, addr: addr}
 		user := c.p.tokens.encode(k, c.req.Get(message.CallID))
 		return []leg{{
-			to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.Node.DN)), t.Node.SIPAddr),
-			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.Node.SIPAddr)},
-		}}, Outcome{}
+			to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
+			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
+		}}, outcome{}
 	}
-	addr, _ := c.p.resolver.get(t.Trunk.Addr)
+	addr, _ := c.p.resolver.get(t.TrunkAddr)
 	return []leg{{
-		to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Trunk.Number), t.Trunk.Addr),
+		to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
 		side: &token{purpose: toTrunk, node: c.p.self, addr: addr},
-	}}, Outcome{}
+	}}, outcome{}
 }
 
 // escape writes a user part: '#' is the one character of a DN that needs it.
@@ -185,10 +159,10 @@ func (c *Call) sides(l *leg) (list [][]byte) {
 		list = append(list, c.p.recordRoute(l.side, callID))
 	}
 	o := &c.origin
-	switch o.Kind {
-	case FromPhone:
-		list = append(list, c.p.recordRoute(&token{purpose: toPhone, node: c.p.self, number: o.DN, transport: o.hop.transport, addr: o.hop.addr}, callID))
-	case FromTrunk:
+	switch o.kind {
+	case fromPhone:
+		list = append(list, c.p.recordRoute(&token{purpose: toPhone, node: c.p.self, number: o.dn, transport: o.hop.transport, addr: o.hop.addr}, callID))
+	case fromTrunk:
 		list = append(list, c.p.recordRoute(&token{purpose: toTrunk, node: c.p.self, transport: o.hop.transport, addr: o.hop.addr}, callID))
 	case fromPeer:
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Call is an INVITE that arrived at this node, which can be sent on to one
-// target after the other. None of the methods waits.
+// target after the other. None of the methods waits. The SIP proxy implements it.
 type Call interface {
 	// Called is the user part of the Request-URI.
 	Called() string
@@ -20,7 +20,8 @@ type Call interface {
 	GaveUp() bool
 	// Ring keeps the caller waiting: 180, again each minute.
 	Ring()
-	// Reject is the final answer.
+	// Reject is the final answer. Where the last Send ended with that code the
+	// caller gets that answer as it came.
 	Reject(code int, reason string)
 	// Send sends the call to a target; progress hears the provisional answers,
 	// and done the outcome, once. They must not wait. Stop tells the target to.
