@@ -20,6 +20,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 const testHA1 = "0123456789abcdef0123456789abcdef"
@@ -299,7 +300,7 @@ func TestConfiguration_OneImportAtATime(t *testing.T) {
 			t.Errorf("a second import: %v", err)
 		}
 		cancel()
-		if err := <-ended; err == nil {
+		if err := patience.Receive(t, "the end of the first import", ended); err == nil {
 			t.Error("the first import ended well")
 		}
 		if err := c.Import(silence(ctx)); status.Code(err) == codes.ResourceExhausted {

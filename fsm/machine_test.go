@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 const ha1 = "0123456789abcdef0123456789abcdef"
@@ -405,7 +406,7 @@ func TestMachine_WaitReturnsWhenTheEntryIsVisible(t *testing.T) {
 	go func() { done <- m.Wait(t.Context(), 3) }()
 	mustApply(t, m, 2, command("", phone("1000")))
 	mustApply(t, m, 3, command("", phone("1001")))
-	if err := <-done; err != nil || m.View().DN("1001") == nil {
+	if err := patience.Receive(t, "the end of what waited or applied", done); err != nil || m.View().DN("1001") == nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -436,7 +437,7 @@ func TestView_IsReadAndTriedOutWhileTheMachineApplies(t *testing.T) {
 		mustApply(t, m, uint64(i+2), command("", phone(fmt.Sprint(1000+i))))
 	}
 	for range cap(done) {
-		if err := <-done; err != nil {
+		if err := patience.Receive(t, "the end of what waited or applied", done); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // full has every object that the samples have, requests with outcomes, and a hole
@@ -181,7 +182,7 @@ func TestRestore_TellsThoseWhoWatchAndWait(t *testing.T) {
 	if c, err := w.Next(ctx); err != nil || !c.All {
 		t.Errorf("who watches was not told of the snapshot: %+v, %v", c, err)
 	}
-	if err := <-waited; err != nil {
+	if err := patience.Receive(t, "the news of the index waited for", waited); err != nil {
 		t.Error(err)
 	}
 }
@@ -210,7 +211,7 @@ func TestSnapshot_IsOfOneMoment(t *testing.T) {
 			t.Errorf("the snapshot changed: %v", err)
 		}
 	}
-	<-done
+	patience.Receive(t, "the end of the reader of the snapshot", done)
 	taking := start(t)
 	if err := restore(t, taking, bytesThen); err != nil || taking.Digest() != want {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 func TestWatcher_MergesWhatChangedSinceItWasAsked(t *testing.T) {
@@ -69,7 +70,7 @@ func TestWatcher_CloseEndsNext(t *testing.T) {
 		}()
 		synctest.Wait()
 		w.Close()
-		if err := <-done; !errors.Is(err, ErrClosed) {
+		if err := patience.Receive(t, "the end of the watch", done); !errors.Is(err, ErrClosed) {
 			t.Fatal(err)
 		}
 	})

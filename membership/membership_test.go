@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // member runs a Gossip and keeps what it tells.
@@ -50,6 +53,7 @@ func freeAddr(t *testing.T) string {
 
 func start(t *testing.T, id NodeID, incarnation uint64, change func(*Config)) *testMember {
 	t.Helper()
+	leftover.Check(t)
 	m := &testMember{addr: freeAddr(t), seen: map[NodeID]Member{}}
 	cfg := Config{
 		ID: id, Bind: m.addr, Cluster: "c1", Incarnation: incarnation, ClusterAddr: "host:" + string(id),
@@ -67,7 +71,7 @@ func start(t *testing.T, id NodeID, incarnation uint64, change func(*Config)) *t
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = m.Run(ctx) })
 	wg.Go(func() { m.listen(ctx) })
-	m.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	m.stop = sync.OnceFunc(func() { cancel(); patience.Done(t, "the end of the member", wg.Wait) })
 	t.Cleanup(m.stop)
 	return m
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -260,7 +261,7 @@ func routerSendsCall(t *testing.T, a, b *member) {
 		err = out.Ack()
 	}
 	if err == nil {
-		err = <-routed
+		err = patience.Receive(t, "the end of the route", routed)
 	}
 	if err == nil {
 		_, err = out.Bye(ctx)

@@ -22,6 +22,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
 )
 
@@ -38,6 +40,7 @@ type running struct {
 
 func runNode(t *testing.T) *running {
 	t.Helper()
+	leftover.Check(t)
 	cfg := node.Config{
 		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true, Dev: true,
 		Log: slog.New(slog.DiscardHandler),
@@ -54,7 +57,7 @@ func runNode(t *testing.T) *running {
 	go func() { ended <- n.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := patience.Receive(t, "the end of the node", ended); err != nil {
 			t.Error(err)
 		}
 	})

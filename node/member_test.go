@@ -24,6 +24,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -85,6 +86,7 @@ func config(t *testing.T, name string, change func(*Config)) Config {
 // bind opens a node that does not run yet.
 func bind(t *testing.T, c Config) *member {
 	t.Helper()
+	leftover.Check(t)
 	m := &member{home: t, log: &lines{}}
 	c.Log = newLog(m.log)
 	var err error

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 func secret(b byte) *clusterKey {
@@ -26,6 +29,7 @@ func secret(b byte) *clusterKey {
 // after the name of their kind.
 func openPort(t *testing.T, key *clusterKey) *clusterPort {
 	t.Helper()
+	leftover.Check(t)
 	p, err := listenCluster("127.0.0.1:0", key, newFabric(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +52,7 @@ func openPort(t *testing.T, key *clusterKey) *clusterPort {
 			}
 		})
 	}
-	t.Cleanup(func() { cancel(); wg.Wait() })
+	t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
 	return p
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -223,7 +224,7 @@ func TestProxy_CallsADNOfThisNode(t *testing.T) {
 			s.expect(out, "REFER")
 			s.do(in, "BYE", 200)
 			s.expect(out, "BYE")
-			if by := s.over((<-w.outcomes).dialog); by != CalledSide {
+			if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).dialog); by != CalledSide {
 				t.Error(by)
 			}
 		})
@@ -241,7 +242,7 @@ func TestProxy_CancelWhileItRings(t *testing.T) {
 	s.expect(in, "CANCEL")
 	s.ok(in.Refuse(487, "Request Terminated"))
 	s.await(out, 487)
-	if o := <-w.outcomes; o.Code != 487 || o.Answered {
+	if o := patience.Receive(t, "the outcome of the call", w.outcomes); o.Code != 487 || o.Answered {
 		t.Errorf("%+v", o)
 	}
 }
@@ -260,7 +261,7 @@ func TestProxy_AnswerCrossesTheCancel(t *testing.T) {
 	s.ok(out.Ack())
 	s.expect(in, "ACK")
 	s.do(out, "BYE", 200)
-	if o := <-w.outcomes; !o.Answered {
+	if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Answered {
 		t.Errorf("%+v", o)
 	}
 }
@@ -292,7 +293,7 @@ func TestProxy_Failures(t *testing.T) {
 			if res.Reason != reason || res.Header("Contact") != "<sip:else@where.test>" || res.Header("Warning") == "" {
 				t.Error(res)
 			}
-			if o := <-w.outcomes; o.Code != code || o.Retry {
+			if o := patience.Receive(t, "the outcome of the call", w.outcomes); o.Code != code || o.Retry {
 				t.Errorf("%+v", o)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // portsFree fails unless the server's ports can be bound again.
@@ -52,7 +54,7 @@ func TestServer_CloseEndsRun(t *testing.T) {
 	if err := w.server.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-done; !errors.Is(err, ErrClosed) {
+	if err := patience.Receive(t, "the end of Run", done); !errors.Is(err, ErrClosed) {
 		t.Errorf("Run: %v", err)
 	}
 	l.wantEnd()

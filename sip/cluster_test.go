@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -64,7 +65,7 @@ func TestCluster_CallsADNOfTheOtherNode(t *testing.T) {
 			}
 			s.do(out, "BYE", 200)
 			s.expect(in, "BYE")
-			if by := s.over((<-n1.outcomes).dialog); by != CallerSide {
+			if by := s.over((patience.Receive(t, "the outcome of the call", n1.outcomes)).dialog); by != CallerSide {
 				t.Error(by)
 			}
 		})
@@ -127,7 +128,7 @@ func TestCluster_ASilentNodeIsTriedOnce(t *testing.T) {
 	w.remote.Store("1002", hole.LocalAddr().String())
 	out := s.place(w.ua("udp", "1001"), "1002")
 	s.await(out, 408)
-	if o := <-w.outcomes; !o.Retry {
+	if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Retry {
 		t.Errorf("%+v", o)
 	}
 }
@@ -227,7 +228,7 @@ func TestTrunk_AnOverloadedGatewayIsNoReasonForTheCaller(t *testing.T) {
 	out := s.place(w.ua("udp", "1001"), "9000")
 	s.ok(s.take(gw).Refuse(503, "Service Unavailable"))
 	s.await(out, 500)
-	if o := <-w.outcomes; !o.Retry {
+	if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Retry {
 		t.Errorf("%+v", o)
 	}
 }
@@ -303,7 +304,7 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	}
 	s.ok(out.Ack())
 	s.expect(in, "ACK")
-	<-w.outcomes
+	patience.Receive(t, "the outcome of the call", w.outcomes)
 	out = s.place(a, "1002")
 	in = s.take(b)
 	if in.Invite.Header("Session-Expires") != "" {
@@ -312,7 +313,7 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	s.ok(in.Answer("Session-Expires: 1;refresher=uas"))
 	s.await(out, 200)
 	s.ok(out.Ack())
-	if by := s.over((<-w.outcomes).dialog); by != Nobody {
+	if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).dialog); by != Nobody {
 		t.Error(by)
 	}
 }

@@ -377,9 +377,19 @@ func (e *ending) leave(u *siptest.UA) {
 	u.Close()
 }
 
-// nothingLeft closes the phones, and wants the servers to let go of everything.
+// goroutines are those that calls of a server have.
+type goroutines struct{ *Server }
+
+// Held implements leftover.Holder.
+func (g goroutines) Held() map[string]int {
+	return map[string]int{"sip_call_goroutines": g.Server.Held()["sip_call_goroutines"]}
+}
+
+// nothingLeft wants the goroutines of the calls to end while the phones stay.
+// Then it closes the phones, and wants the servers to let go of everything.
 func (e *ending) nothingLeft(name string) {
 	e.t.Helper()
+	leftover.None(e.t, time.Minute*5, goroutines{e.n1.server}, goroutines{e.n2.server})
 	e.leave(e.from)
 	e.leave(e.to)
 	leftover.None(e.t, time.Minute*5, e.n1.server, e.n2.server)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -221,7 +222,7 @@ func TestRegistrar_RestartBringsBindingsBack(t *testing.T) {
 	w.store.Put(&location.Entry{Record: dn.Record{Number: "1003", ClaimTime: 5, State: dn.InSrv, Reason: dn.Registered, Since: 5},
 		Bindings: []location.Binding{{Contact: "sip:x@y", Expires: time.Now().Add(-time.Second)}}})
 	cancel()
-	if err := <-done; err != nil {
+	if err := patience.Receive(t, "the end of the upkeep", done); err != nil {
 		t.Fatal(err)
 	}
 	w.cfg.Table = dn.New(dn.Config{Self: "n1", Incarnation: 2})

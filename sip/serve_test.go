@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -71,12 +72,12 @@ func TestCall_TellsWhoCalls(t *testing.T) {
 		c.Reject(603, "Decline")
 	})
 	s.await(s.place(w.ua("udp", "1001"), "1999"), 603)
-	if o := <-got; o.Trunk || o.DN != "1001" || o.Number != "1001" {
+	if o := patience.Receive(t, "the request at the phone that came back", got); o.Trunk || o.DN != "1001" || o.Number != "1001" {
 		t.Errorf("%+v", o)
 	}
 	gw := w.gateway("9000", "+")
 	s.await(s.place(gw, "1001"), 603)
-	if o := <-got; !o.Trunk || o.DN != "9000" || o.Number != "+49301234" {
+	if o := patience.Receive(t, "the request at the phone that came back", got); !o.Trunk || o.DN != "9000" || o.Number != "+49301234" {
 		t.Errorf("%+v", o)
 	}
 }
@@ -100,7 +101,7 @@ func TestFlow_ItsEndEndsWhatRings(t *testing.T) {
 		s.await(out, 180)
 		b.Close()
 		s.await(out, 480)
-		if o := <-w.outcomes; !o.Retry {
+		if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Retry {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -136,7 +137,7 @@ func TestFlow_ANewConnectionTakesOver(t *testing.T) {
 		return again.Respond(m, 200, "OK", "") == nil
 	})
 	s.do(out, "BYE", 200)
-	if m := <-got; m != "BYE" {
+	if m := patience.Receive(t, "the request at the phone that came back", got); m != "BYE" {
 		t.Error(m)
 	}
 }
@@ -233,7 +234,7 @@ func TestProxy_ALost2xxComesAgain(t *testing.T) {
 	in := s.take(b)
 	s.ok(in.Answer())
 	s.await(out, 200)
-	<-n1.outcomes
+	patience.Receive(t, "the outcome of the call", n1.outcomes)
 	s.ok(in.Answer())
 	s.await(out, 200)
 	s.ok(out.Ack())

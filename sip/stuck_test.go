@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -67,10 +68,10 @@ func TestFlow_AStuckWriteEndsItsConnectionOnly(t *testing.T) {
 				if _, err := io.ReadFull(phone, got); err != nil || string(got) != "hello" || time.Since(began) != 0 {
 					t.Errorf("the other phone got %q after %v, %v", got, time.Since(began), err)
 				}
-				if n := <-p.ended; n != "1001" || time.Since(began) != stuckWrite {
+				if n := patience.Receive(t, "the end of the connection", p.ended); n != "1001" || time.Since(began) != stuckWrite {
 					t.Errorf("the binding of %s ended after %v", n, time.Since(began))
 				}
-				if err := <-done; name == "answer" && !errors.Is(err, os.ErrDeadlineExceeded) {
+				if err := patience.Receive(t, "the end of the write", done); name == "answer" && !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
 				}
 				if p.l.flows.get(stuck.key()) != nil || p.l.flows.get(fine.key()) != fine {
@@ -80,7 +81,7 @@ func TestFlow_AStuckWriteEndsItsConnectionOnly(t *testing.T) {
 					t.Errorf("the connection is open: %v", err)
 				}
 				phone.Close()
-				<-p.ended
+				patience.Receive(t, "the end of the connection", p.ended)
 			})
 		})
 	}

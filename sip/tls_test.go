@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // shown is the name in the certificate that a port shows.
@@ -137,7 +139,7 @@ func TestTLS_ClosesFast(t *testing.T) {
 			_, _ = phone.Read(make([]byte, 1)) // what belongs to the handshake
 		}()
 		s, err := secure(c.config())(server)
-		if err != nil || <-done != nil {
+		if err != nil || patience.Receive(t, "the end of the phone's handshake", done) != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

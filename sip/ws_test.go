@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // TestWebSocket_Frames: what is wrong with a frame ends the WebSocket with the
@@ -275,7 +277,7 @@ func TestWebSocket_SlowMessages(t *testing.T) {
 				_, _ = io.Copy(io.Discard, f)
 				f.Close()
 				d := time.Since(began)
-				<-done
+				patience.Receive(t, "the end of the browser", done)
 				if d < wholeMessage || d > wholeMessage+lastAnswers {
 					t.Errorf("after %v", d)
 				}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 var sip1 = &tlibpb.ServerInfo{Node: "sip1", Site: "dc1", Incarnation: 7, SessionToken: "secret", Port: "TCport"}
@@ -220,7 +221,7 @@ func TestNext_ASlowReaderHoldsTheNodeUpAndLosesNothing(t *testing.T) {
 				t.Fatalf("event %d comes as number %d", e.GetSeq(), i+1)
 			}
 		}
-		<-done
+		patience.Receive(t, "the end of the reader", done)
 	})
 }
 

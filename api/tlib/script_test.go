@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // nodes are scripted: a test plays the node's part. They and their clients live
@@ -111,7 +112,7 @@ func (ns *nodes) client(opts tlib.Options, greet func()) *tlib.Client {
 		c, err = tlib.Dial(ns.t.Context(), "a", opts)
 	}()
 	greet()
-	<-done
+	patience.Receive(ns.t, "the end of Dial", done)
 	if err != nil {
 		ns.t.Fatal(err)
 	}
@@ -143,8 +144,8 @@ func (n *scripted) Session(stream grpc.BidiStreamingServer[tlibpb.ClientMessage,
 // greets accepts a session and answers OpenSession, which it returns.
 func (n *scripted) greets(info *tlibpb.ServerInfo, resumed bool) (*link, *tlibpb.OpenSession) {
 	n.t.Helper()
-	l := <-n.links
-	m := <-l.in
+	l := patience.Receive(n.t, "the link of the client", n.links)
+	m := patience.Receive(n.t, "the first message of the client", l.in)
 	open := m.GetOpenSession()
 	if open == nil {
 		n.t.Fatalf("the first message is %v", m)
@@ -163,8 +164,8 @@ func (l *link) says(seq uint64, events ...*tlibpb.Event) {
 // wants waits for a request.
 func (l *link) wants() *tlibpb.ClientMessage {
 	l.t.Helper()
-	m, ok := <-l.in
-	if !ok {
+	m := patience.Receive(l.t, "a request of the client", l.in)
+	if m == nil {
 		l.t.Fatal("the client is gone")
 	}
 	return m

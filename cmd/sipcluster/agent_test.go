@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -162,7 +163,7 @@ func TestReserve_EndsWithItsTime(t *testing.T) {
 	o := agentsNode(t)
 	r := o.begins("reserve", "1001", "--for", "200ms")
 	r.wants(t, "1001 is reserved until ")
-	if status := <-r.status; status != exitDone {
+	if status := patience.Receive(t, "the end of the command", r.status); status != exitDone {
 		t.Errorf("status %d", status)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -64,7 +65,7 @@ func oneNode(t *testing.T) node.Config {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		patience.Receive(t, "the end of the node", ended)
 	})
 	awaitStatus(t, cfg.TCAddr, ended)
 	return cfg
@@ -308,7 +309,7 @@ func (w *watching) wants(t *testing.T, part string) {
 func (w *watching) ends(t *testing.T) {
 	t.Helper()
 	w.stop()
-	if status := <-w.status; status != exitDone {
+	if status := patience.Receive(t, "the end of the command", w.status); status != exitDone {
 		t.Errorf("an interrupted watch ends with %d", status)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 const (
@@ -237,7 +238,7 @@ func TestWatch_ABoardShowsCalls(t *testing.T) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		t.Error(err)
 	}
-	if s := <-status; s != exitDone {
+	if s := patience.Receive(t, "the end of the command", status); s != exitDone {
 		t.Errorf("status %d", s)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // The test binary is the program itself when this is set: dev and demo start
@@ -95,7 +97,7 @@ func TestServer_EndsWellOnASignal(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	<-done
+	patience.Receive(t, "the end of the process", done)
 	if ended != nil {
 		t.Errorf("%v: %s", ended, log.String())
 	}
@@ -148,7 +150,7 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 		}
 	}
 	cancel()
-	if code := <-status; code != exitDone {
+	if code := patience.Receive(t, "the end of the command", status); code != exitDone {
 		t.Errorf("status %d", code)
 	}
 	if left, _ := os.ReadDir(temp); len(left) > 0 {

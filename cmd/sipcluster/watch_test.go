@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // onBoard is a DN in service with an agent.
@@ -211,7 +212,7 @@ func TestWatch_OnATerminalIsABoard(t *testing.T) {
 	if err != nil || !strings.HasPrefix(seen, boardOpen) || !strings.HasSuffix(string(rest), boardClose) || !strings.Contains(seen, "seen from sip1") {
 		t.Errorf("%v: %q %q", err, seen, rest)
 	}
-	if s := <-status; s != exitDone {
+	if s := patience.Receive(t, "the end of the command", status); s != exitDone {
 		t.Errorf("status %d", s)
 	}
 }

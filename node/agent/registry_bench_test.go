@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -55,7 +56,7 @@ func BenchmarkRegistry_SetAgent(b *testing.B) {
 				}()
 			}
 			for range clients {
-				if err := <-done; err != nil {
+				if err := patience.Receive(b, "the end of a client", done); err != nil {
 					b.Error(err)
 				}
 			}
@@ -88,7 +89,7 @@ func BenchmarkRegistry_Reserve(b *testing.B) {
 			}
 		}
 		for range 4 * dns {
-			if d := <-took; d > 50*time.Millisecond {
+			if d := patience.Receive(b, "a change of an agent", took); d > 50*time.Millisecond {
 				beyond = append(beyond, d-100*time.Millisecond)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -147,14 +148,14 @@ func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
 		first := a.ask(t, Reservation{Holder: "low", Duration: time.Minute, Priority: 1})
 		<-time.After(60 * time.Millisecond)
 		more := a.ask(t, Reservation{Holder: "old", Duration: time.Minute, Priority: 2}, Reservation{Holder: "young", Duration: time.Minute, Priority: 2})
-		if err := <-more[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", more[0]); err != nil {
 			t.Errorf("the winner got %v", err)
 		}
 		if took := time.Since(began); took != 100*time.Millisecond {
 			t.Errorf("collected for %v from the first", took)
 		}
 		for _, c := range []chan error{first[0], more[1]} {
-			if err := <-c; codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || err.Error() != "DN 1000 is reserved for another client" {
+			if err := patience.Receive(t, "the answer to the reservation", c); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || err.Error() != "DN 1000 is reserved for another client" {
 				t.Errorf("a loser got %v", err)
 			}
 		}
@@ -166,7 +167,7 @@ func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
 
 func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
@@ -184,7 +185,7 @@ func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 // The reservation ends in time, everybody hears it, and another one can follow.
 func TestReserve_EndsInTime(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: 30 * time.Second})[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: 30 * time.Second})[0]); err != nil {
 			t.Fatal(err)
 		}
 		granted := time.Now()
@@ -201,7 +202,7 @@ func TestReserve_EndsInTime(t *testing.T) {
 		if held := time.Since(granted); held < 30*time.Second || held > 30*time.Second+time.Millisecond {
 			t.Errorf("told after %v", held)
 		}
-		if err := <-a.ask(t, Reservation{Holder: "r2", Duration: time.Second})[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r2", Duration: time.Second})[0]); err != nil {
 			t.Error(err)
 		}
 	})
@@ -215,7 +216,7 @@ func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
 		if c := cancel("r1"); c != tlibpb.ErrorCode_IN_SAME_STATE {
 			t.Errorf("nothing is reserved: %v", c)
 		}
-		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]); err != nil {
 			t.Fatal(err)
 		}
 		if c := cancel("r2"); c != tlibpb.ErrorCode_RESOURCE_SEIZED {
@@ -240,10 +241,10 @@ func TestReserve_CallerWhoLeftIsLeftOut(t *testing.T) {
 		synctest.Wait()
 		stays := a.ask(t, Reservation{Holder: "stays", Duration: time.Minute})
 		leave()
-		if err := <-gone; !errors.Is(err, context.Canceled) {
+		if err := patience.Receive(t, "the end of the request that was given up", gone); !errors.Is(err, context.Canceled) {
 			t.Errorf("it got %v", err)
 		}
-		if err := <-stays[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", stays[0]); err != nil {
 			t.Errorf("the other got %v", err)
 		}
 		if r, _ := a.table.Own("1000"); r.Reserved.Holder != "stays" {
@@ -269,7 +270,7 @@ func TestReserve_WinnerWhoLeftGivesItBack(t *testing.T) {
 		leave()
 		synctest.Wait()
 		b.answer <- won
-		if err := <-gone; won.refused != nil || !errors.Is(err, context.Canceled) {
+		if err := patience.Receive(t, "the end of the request that was given up", gone); won.refused != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("won %v, told %v", won.refused, err)
 		}
 		if r, _ := a.table.Own("1000"); r.Reserved.Holder != "" {
@@ -315,10 +316,10 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 			bubble(t, func(t *testing.T, a *keeper) {
 				out := a.ask(t, Reservation{Holder: "r1", Duration: time.Minute, Priority: 5}, Reservation{Holder: "r2", Duration: time.Minute})
 				c.change(t, a)
-				if err := <-out[0]; codeOf(t, err) != c.code {
+				if err := patience.Receive(t, "the answer to the reservation", out[0]); codeOf(t, err) != c.code {
 					t.Errorf("the first got %v", err)
 				}
-				if err := <-out[1]; codeOf(t, err) != c.code && c.code != 0 {
+				if err := patience.Receive(t, "the answer to the reservation", out[1]); codeOf(t, err) != c.code && c.code != 0 {
 					t.Errorf("the second got %v", err)
 				}
 			})
@@ -341,12 +342,12 @@ func TestReserve_IsBounded(t *testing.T) {
 			t.Errorf("one too many got %v", err)
 		}
 		leave()
-		if err := <-gone; !errors.Is(err, context.Canceled) {
+		if err := patience.Receive(t, "the end of the request that was given up", gone); !errors.Is(err, context.Canceled) {
 			t.Errorf("the one who left got %v", err)
 		}
 		out = append(out, a.ask(t, Reservation{Holder: "in the place of the one who left", Duration: time.Minute})...)
 		for i, c := range out {
-			if err := <-c; i == 0 && err != nil {
+			if err := patience.Receive(t, "the answer to the reservation", c); i == 0 && err != nil {
 				t.Errorf("the first got %v", err)
 			} else if i > 0 && !strings.Contains(err.Error(), "another client") {
 				t.Errorf("number %d got %v", i, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -38,7 +39,7 @@ func TestSchedule_BusyIsSaidAtOnceAndThenGathered(t *testing.T) {
 // TestSchedule_AReservationEndsToTheMillisecond: nobody has it before.
 func TestSchedule_AReservationEndsToTheMillisecond(t *testing.T) {
 	bubble(t, func(t *testing.T, a *keeper) {
-		if err := <-a.ask(t, Reservation{Holder: "r1", Duration: 1500 * time.Millisecond, AtOnce: true})[0]; err != nil {
+		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: 1500 * time.Millisecond, AtOnce: true})[0]); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(1500*time.Millisecond - 1)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -152,9 +153,9 @@ func TestRegistry_WaitsForTheTableAfterAMove(t *testing.T) {
 		_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
 		result <- err
 	}()
-	<-asked
+	patience.Receive(t, "the request at the other node", asked)
 	a.late.Unlock()
-	if err := <-result; err != nil {
+	if err := patience.Receive(t, "the answer to the login", result); err != nil {
 		t.Error(err)
 	}
 }
@@ -214,7 +215,7 @@ func TestRegistry_SilentKeeperTimesOut(t *testing.T) {
 	a.sees(t, "1000", "b")
 	over := make(chan struct{})
 	defer close(over)
-	hang := func(context.Context) { <-over }
+	hang := func(context.Context) { patience.Receive(t, "the end of the call", over) }
 	b.before.Store(&hang)
 	began := time.Now()
 	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})

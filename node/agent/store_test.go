@@ -16,6 +16,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -143,7 +144,7 @@ func TestAgentStore_DamagedFileIsSetAside(t *testing.T) {
 				t.Errorf("logged %q", lines.lines)
 			}
 			runStore(t, s)
-			<-s.put(record("9", 5, 1, "7"))
+			patience.Receive(t, "the write of the record", s.put(record("9", 5, 1, "7")))
 			if err := s.failing(); err != nil {
 				t.Error(err)
 			}

@@ -20,11 +20,12 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 const (
 	testElection = 300 * time.Millisecond
-	patience     = 15 * time.Second
 )
 
 // cluster is a group of real nodes over loopback TCP, whose links can be cut.
@@ -59,6 +60,8 @@ type member struct {
 var raftPort sync.Map
 
 func newCluster(t testing.TB) *cluster {
+	t.Helper()
+	leftover.Check(t)
 	c := &cluster{t: t, cut: map[[2]string]bool{}}
 	t.Cleanup(func() {
 		for _, m := range c.nodes {
@@ -136,7 +139,7 @@ func (m *member) kill() {
 	}
 	m.rpc.Stop()
 	m.stop()
-	<-m.done
+	patience.Receive(m.c.t, "the end of the member", m.done)
 	if err := m.group.Close(); err != nil {
 		m.c.t.Error(err)
 	}
@@ -151,7 +154,7 @@ func (m *member) join(via ...*member) (*configpb.JoinResponse, error) {
 	for _, v := range via {
 		addrs = append(addrs, v.self.ClusterAddr)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience.Limit)
 	defer cancel()
 	return Join(ctx, addrs, m.self, m.dialGRPC)
 }
@@ -244,7 +247,7 @@ func three(t testing.TB) (*cluster, [3]*member) {
 func (m *member) bootstrap() {
 	m.c.t.Helper()
 	m.start("")
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience.Limit)
 	defer cancel()
 	if err := m.group.Bootstrap(ctx, "example.com"); err != nil {
 		m.c.t.Fatal(err)
@@ -277,14 +280,14 @@ func (m *member) voters() int {
 // waitFor polls until the condition holds.
 func (c *cluster) waitFor(what string, ok func() bool) {
 	c.t.Helper()
-	deadline, tick := time.NewTimer(patience), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.NewTimer(patience.Limit), time.NewTicker(10*time.Millisecond)
 	defer deadline.Stop()
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			c.t.Fatalf("no %s within %v", what, patience)
+			c.t.Fatalf("no %s within %v", what, patience.Limit)
 		}
 	}
 }
@@ -358,7 +361,7 @@ func pipe(t testing.TB, in []byte) net.Conn {
 	}()
 	t.Cleanup(func() {
 		_ = a.Close()
-		<-done
+		patience.Receive(t, "the end of the group's reader", done)
 	})
 	return a
 }

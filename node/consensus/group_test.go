@@ -14,6 +14,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 func TestGroup_BootstrapMakesAClusterOnce(t *testing.T) {
@@ -275,7 +276,7 @@ func TestGroup_AnotherClusterIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer raftConn.Close()
-	_ = raftConn.SetReadDeadline(time.Now().Add(patience))
+	_ = raftConn.SetReadDeadline(time.Now().Add(patience.Limit))
 	if _, err := raftConn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("the connection of another cluster is kept: %v", err)
 	}
@@ -400,7 +401,7 @@ func TestGroup_OnlyVoterLeadsAtOnceAfterARestart(t *testing.T) {
 	begin := time.Now()
 	a.start("")
 	a.write(1)
-	if took := time.Since(begin); took > patience {
+	if took := time.Since(begin); took > patience.Limit {
 		t.Fatalf("a write took %v", took)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // smallDisk gives the node a file system of its own that can be filled.
@@ -119,8 +120,8 @@ func TestGuard_EndsTheGoroutineInsteadOfThePanic(t *testing.T) {
 				_ = write(g)
 				t.Error("the call returned")
 			}()
-			<-ended
-			if err := <-reported; !strings.Contains(err.Error(), "writing") || !cleanedUp {
+			patience.Receive(t, "the end of who wrote", ended)
+			if err := patience.Receive(t, "the report of the failure", reported); !strings.Contains(err.Error(), "writing") || !cleanedUp {
 				t.Fatal(err)
 			}
 		})

@@ -27,9 +27,9 @@ func (x *exchange) visits(t *testing.T, in *script) (id call.ID, over func()) {
 	done := make(chan struct{})
 	in.called, in.origin = "9001", trunk
 	go func() { defer close(done); in.serve(ctx, x.r) }()
-	end := func() { cancel(); <-done }
+	end := func() { cancel(); patience.Receive(t, "the end of the call", done) }
 	t.Cleanup(end)
-	return <-x.asked, end
+	return patience.Receive(t, "the router is asked", x.asked), end
 }
 
 func TestRouteCall_WhatARouteMayBe(t *testing.T) {
@@ -138,7 +138,7 @@ func TestRouteCall_ComesBack(t *testing.T) {
 		if err := x.r.RouteCall(string(id), c.route); err != nil {
 			t.Fatal(i, err)
 		}
-		if <-x.asked != id {
+		if patience.Receive(t, "the router is asked", x.asked) != id {
 			t.Fatal("another call")
 		}
 		waiting, _ := x.r.Waiting("9001")
@@ -172,7 +172,7 @@ func TestWaiting_NotWhileItRingsElsewhere(t *testing.T) {
 	if err := x.r.RouteCall(string(id), Route{DN: "1003"}); err != nil {
 		t.Fatal(err)
 	}
-	<-in.rings
+	patience.Receive(t, "the phone rings", in.rings)
 	if calls, _ := x.r.Waiting(""); len(calls) != 0 {
 		t.Errorf("%d calls wait", len(calls))
 	}

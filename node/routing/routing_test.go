@@ -255,13 +255,13 @@ func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(ctx, x.r) }()
-	if rings := <-in.rings; rings != "1004" {
+	if rings := patience.Receive(t, "the phone rings", in.rings); rings != "1004" {
 		t.Errorf("%s rings", rings)
 	}
 	busy := func() bool { st, _ := x.table.Get("1003"); return st.Busy }
 	x.await("the caller is busy", busy)
 	cancel()
-	<-done
+	patience.Receive(t, "the end of the call", done)
 	x.await("the caller is free", func() bool { return !busy() })
 }
 
@@ -299,11 +299,11 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(t.Context(), x.r) }()
-	conn := <-x.asked
+	conn := patience.Receive(t, "the router is asked", x.asked)
 	if err := x.r.RouteCall(string(conn), Route{DN: "1003", UserData: map[string]string{"k": "v"}}); err != nil {
 		t.Fatal(err)
 	}
-	<-x.asked // it was busy
+	patience.Receive(t, "the router is asked", x.asked) // it was busy
 	for want, route := range map[string]Route{
 		"INVALID_ATTRIBUTE": {DN: "1003", Group: "sales"}, "NOT_CONFIGURED": {DN: "77"},
 	} {
@@ -317,7 +317,7 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	if err := x.r.RouteCall(string(conn), Route{DN: "1004"}); err != nil {
 		t.Fatal(err)
 	}
-	<-done
+	patience.Receive(t, "the end of the call", done)
 	x.tells("local QUEUED 9001", "local ROUTE_REQUEST 9001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003",
 		"RINGING 1003 +15550001", "RELEASED 1003 +15550001",
 		"local QUEUED 9001", "local ROUTE_REQUEST 9001", "local ROUTE_USED 9001 1004", "local DIVERTED 9001 1004",
@@ -350,10 +350,10 @@ func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 	in := &script{called: "9001", origin: trunk}
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(t.Context(), x.r) }()
-	if err := x.r.RouteCall(string(<-x.asked), Route{Reject: 603}); err != nil {
+	if err := x.r.RouteCall(string(patience.Receive(t, "the router is asked", x.asked)), Route{Reject: 603}); err != nil {
 		t.Fatal(err)
 	}
-	<-done
+	patience.Receive(t, "the end of the call", done)
 	if in.rejected != 603 {
 		t.Errorf("answered %d", in.rejected)
 	}
@@ -379,9 +379,9 @@ func TestRoutingPoint_CallerGivesUpWhileItRings(t *testing.T) {
 	in := &script{called: "9001", origin: invite.Origin{DN: "1004"}, rings: make(chan string)}
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(ctx, x.r) }()
-	<-in.rings
+	patience.Receive(t, "the phone rings", in.rings)
 	cancel()
-	<-done
+	patience.Receive(t, "the end of the call", done)
 	x.tells("local QUEUED 9001", "local ROUTE_USED 9001 1003", "local DIVERTED 9001 1003", "RINGING 1003 1004",
 		"RELEASED 1004 9001", "ABANDONED 1003 1004")
 }
@@ -400,9 +400,9 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 		j := &journey{r: x.r, in: in, id: id}
 		j.back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), ringTime, j))
 	}()
-	<-in.rings
+	patience.Receive(t, "the phone rings", in.rings)
 	x.table.SetHeard("b", false)
-	<-done
+	patience.Receive(t, "the end of the call", done)
 	x.tells("RINGING 1003 +15550001", "RELEASED 1003 +15550001")
 }
 
@@ -414,13 +414,13 @@ func TestRoutingPoint_CallsWaitForAnAgent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); first.serve(ctx, x.r) }()
-	<-first.rings
+	patience.Receive(t, "the phone rings", first.rings)
 	second := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": overAtOnce()}}
 	served := make(chan struct{})
 	go func() { defer close(served); second.serve(t.Context(), x.r) }()
 	cancel()
-	<-done
-	<-served
+	patience.Receive(t, "the end of the call", done)
+	patience.Receive(t, "the end of the call", served)
 	if !slices.Equal(second.tries, []string{"1003"}) || second.rejected != 0 {
 		t.Errorf("the second call tried %q, answered %d", second.tries, second.rejected)
 	}

@@ -219,10 +219,10 @@ func TestRun_EndsTheSessionsWithTheNode(t *testing.T) {
 	_ = patience.Receive(t, "the end of the one that is gone", gone.ended)
 	o.await("its grace", func() bool { return other.control.Stats().Sessions == 1 })
 	cancel()
-	if err := <-w.ended; status.Code(err) != codes.Unavailable {
+	if err := patience.Receive(t, "the end of the session", w.ended); status.Code(err) != codes.Unavailable {
 		t.Errorf("the session ended with %v", err)
 	}
-	if err := <-ended; err == nil {
+	if err := patience.Receive(t, "the end of the Controller", ended); err == nil {
 		t.Error("Run ended in good order")
 	}
 }
@@ -239,7 +239,7 @@ func TestStats_CountWhatHappened(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	close(gone.closed)
-	if err := <-gone.ended; err != nil {
+	if err := patience.Receive(t, "the end of the session", gone.ended); err != nil {
 		t.Error(err)
 	}
 	o.await("one session less", func() bool { return o.control.Stats().Sessions == 1 })
@@ -251,7 +251,7 @@ func TestSession_OneTooManyIsTurnedAway(t *testing.T) {
 	o.control.sessions = MaxSessions - 1
 	defer func() { o.control.mu.Lock(); defer o.control.mu.Unlock(); o.control.sessions -= MaxSessions - 1 }()
 	w := o.connect(TCport, nil)
-	if err := <-o.wire(TCport).ended; status.Code(err) != codes.ResourceExhausted {
+	if err := patience.Receive(t, "the end of the session", o.wire(TCport).ended); status.Code(err) != codes.ResourceExhausted {
 		t.Error(err)
 	}
 	w.hangUp()

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -18,7 +19,7 @@ func TestSchedule_Sessions(t *testing.T) {
 	t.Run("never opened", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w, began := newOffice(t).wire(DefaultPort), time.Now()
-			if err := <-w.ended; status.Code(err) != codes.DeadlineExceeded || time.Since(began) != 10*time.Second {
+			if err := patience.Receive(t, "the end of the session", w.ended); status.Code(err) != codes.DeadlineExceeded || time.Since(began) != 10*time.Second {
 				t.Errorf("after %v: %v", time.Since(began), err)
 			}
 		})
@@ -28,7 +29,7 @@ func TestSchedule_Sessions(t *testing.T) {
 			w := newOffice(t).connect(TCport, nil)
 			w.reading.Store(false)
 			began := time.Now()
-			if err := <-w.ended; status.Code(err) != codes.ResourceExhausted || time.Since(began) < 10*time.Second || time.Since(began) > 12*time.Second {
+			if err := patience.Receive(t, "the end of the session", w.ended); status.Code(err) != codes.ResourceExhausted || time.Since(began) < 10*time.Second || time.Since(began) > 12*time.Second {
 				t.Errorf("after %v: %v", time.Since(began), err)
 			}
 		})

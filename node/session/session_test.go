@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -216,7 +217,7 @@ func TestSession_TakenOverByItsOwnClient(t *testing.T) {
 	gws.ask(registerAddress("2001", private))
 	claim, _ := o.table.Own("2001")
 	back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: o.table.Head()})
-	if err := <-gws.ended; status.Code(err) != codes.Aborted {
+	if err := patience.Receive(t, "the end of the session", gws.ended); status.Code(err) != codes.Aborted {
 		t.Errorf("the old connection ended with %v", err)
 	}
 	back.hears("EVENT_LINK_CONNECTED resumed")
@@ -345,7 +346,7 @@ func TestSession_OfAClientThatReadsNothingIsDropped(t *testing.T) {
 		w.ask(registerAddress("2001", private))
 		w.reading.Store(false)
 		began := time.Now()
-		err := <-w.ended
+		err := patience.Receive(t, "the end of the session", w.ended)
 		if took := time.Since(began); status.Code(err) != codes.ResourceExhausted || took < sendTimeout || took > sendTimeout+2*idle {
 			t.Errorf("after %v: %v", took, err)
 		}
@@ -363,7 +364,7 @@ func TestSession_NeverOpenedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t)
 		w := o.wire(DefaultPort)
-		if err := <-w.ended; status.Code(err) != codes.DeadlineExceeded {
+		if err := patience.Receive(t, "the end of the session", w.ended); status.Code(err) != codes.DeadlineExceeded {
 			t.Error(err)
 		}
 	})
@@ -386,7 +387,7 @@ func TestSession_ClosedInGoodOrder(t *testing.T) {
 	o := newOffice(t)
 	w := o.connect(TCport, nil)
 	close(w.closed)
-	if err := <-w.ended; err != nil {
+	if err := patience.Receive(t, "the end of the session", w.ended); err != nil {
 		t.Error(err)
 	}
 }
@@ -410,7 +411,7 @@ func FuzzSession(f *testing.F) {
 		w.ask(m)
 		w.ask(query("1001"))
 		w.hangUp()
-		if err := <-w.ended; err == nil {
+		if err := patience.Receive(t, "the end of the session", w.ended); err == nil {
 			t.Error("a connection that broke ended in good order")
 		}
 	})

@@ -289,7 +289,7 @@ func TestWaiting_CallsAreToldToWhoResumesWithoutAPlace(t *testing.T) {
 	w := l.router(shared)
 	seq, _ := w.awaitPlace()
 	w.hangUp()
-	if err := <-w.ended; err == nil {
+	if err := patience.Receive(t, "the end of the session", w.ended); err == nil {
 		t.Error("a lost connection ended in good order")
 	}
 	l.arrives("+1")
@@ -387,7 +387,7 @@ func TestWaiting_RowsComeInOrderWithWhatIsMonitored(t *testing.T) {
 		posted := make(chan struct{})
 		go func() { defer close(posted); y.w.post(registerAddress("9001", shared)) }()
 		y.w.gate.Unlock()
-		<-posted
+		patience.Receive(t, "the end of the request", posted)
 		y.knows(l)
 		second()
 		third()

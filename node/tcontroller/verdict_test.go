@@ -3,6 +3,8 @@ package tcontroller
 import (
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 func TestVerdict(t *testing.T) {
@@ -77,7 +79,7 @@ func TestFollower_JudgesWhatEndsASilence(t *testing.T) {
 	if len(f.judge) != 1 {
 		t.Fatal("nobody judges the peer that talks again")
 	}
-	<-f.judge
+	patience.Receive(t, "the call to judge the peer", f.judge)
 	if f.frame(); len(f.judge) != 0 {
 		t.Error("every frame is judged")
 	}
