@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -255,7 +254,7 @@ func TestSchedule_TheEndOfAConnection(t *testing.T) {
 			}
 			began := time.Now()
 			phone.Close()
-			if patience.Receive(t, "the end of the connection", p.ended); time.Since(began) != x.want {
+			if <-p.ended; time.Since(began) != x.want {
 				t.Errorf("asked %v: ended after %v, want %v", x.asked, time.Since(began), x.want)
 			}
 		}
@@ -271,7 +270,7 @@ func TestSchedule_AStuckWriteHasFiveSeconds(t *testing.T) {
 		if _, err := f.Write([]byte("SIP/2.0 200 OK\r\n\r\n")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != 5*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
-		patience.Receive(t, "the end of the connection", p.ended)
+		<-p.ended
 	})
 }
 
@@ -365,7 +364,7 @@ func TestSchedule_ACallWithoutTimerIsOverAfterADay(t *testing.T) {
 		for extra, want := range map[string]time.Duration{"": 24 * time.Hour, "Session-Expires: 90;refresher=uac\r\n": 90 * time.Second} {
 			began, over := time.Now(), make(chan Side)
 			d.begin(answered(t, extra), nil).Then(func(by Side) { over <- by })
-			if by := patience.Receive(t, "the end of the call", over); by != Nobody || time.Since(began) != want {
+			if by := <-over; by != Nobody || time.Since(began) != want {
 				t.Errorf("%q: over by %d after %v, want %v", extra, by, time.Since(began), want)
 			}
 		}

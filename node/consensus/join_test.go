@@ -15,6 +15,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // answering is a member that answers requests to join, one after the other; the
@@ -60,7 +61,7 @@ func TestJoin_AsksAgainWhatMayChange(t *testing.T) {
 			wg.Go(func() { _ = server.Serve(l) })
 			defer wg.Wait()
 			defer server.Stop()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 			defer cancel()
 			r, err := Join(ctx, []string{"m"}, &configpb.Node{Id: "x"}, func(string) (*grpc.ClientConn, error) {
 				return grpc.NewClient("passthrough:///m", grpc.WithTransportCredentials(insecure.NewCredentials()),
