@@ -45,8 +45,6 @@ func freshNodeFaults() []Fault {
 			Edit{"node/session/hearing.go", "\tif h.snapshot {\n", "\tif h.snapshot && h.sent == (place{}) {\n"}),
 		in("./node/session", "^TestPosition_OfWhatTheOwner", Streams, "owner-filter-resumed", "a monitor by owner is resumed, and misses DNs that left",
 			Edit{"node/session/request.go", "if s.feed.audience.ownOnly || mon.owner != \"\" {", "if s.feed.audience.ownOnly {"}),
-		in("./node/session", "^TestPosition_WhatWasHeard", Streams, "heard-again", "who monitors all hears again what it heard of its own DNs",
-			Edit{"node/session/request.go", "s.feed.audience.dns[n].later(s.feed.hearing.sent) // those", "s.feed.audience.dns[n].later(place{}) // those"}),
 		in("./membership", "^TestGossip_WhoComesLater", Links, "joins-once", "a node that could not be reached is not tried again",
 			Edit{"membership/membership.go", "\t\tdelete(g.joining, id)\n", ""}),
 		in("./node/consensus", "^TestReconcile_WhoIsNot", Consensus, "votes-unseen", "a node that was never heard of votes",
