@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Peer is what this node knows of another one.
@@ -79,7 +80,7 @@ type Observer interface {
 
 // Proposer writes to the configuration. Its errors are those of package consensus.
 type Proposer interface {
-	Propose(ctx context.Context, c *configpb.Command) (index uint64, err error)
+	Propose(ctx context.Context, c *peerpb.Command) (index uint64, err error)
 }
 
 // ClusterConfig is what Cluster reads; every field is required.
@@ -213,7 +214,7 @@ func (c *Cluster) propose(ctx context.Context, m *configpb.Mutation) error {
 // Fabric is the service by which `sipcluster dev` cuts links; register it at
 // no other node.
 type Fabric struct {
-	tcpb.UnimplementedFabricServer
+	peerpb.UnimplementedFabricServer
 	view func() *fsm.View
 	cut  func([]dn.Node)
 }
@@ -225,7 +226,7 @@ func NewFabric(view func() *fsm.View, cut func([]dn.Node)) *Fabric {
 }
 
 // SetCut replaces the set of nodes that this node sends nothing to.
-func (f *Fabric) SetCut(_ context.Context, req *tcpb.SetCutRequest) (*tcpb.SetCutResponse, error) {
+func (f *Fabric) SetCut(_ context.Context, req *peerpb.SetCutRequest) (*peerpb.SetCutResponse, error) {
 	var nodes []dn.Node
 	for _, name := range req.GetNodes() {
 		node := f.view().NodeByName(name)
@@ -235,5 +236,5 @@ func (f *Fabric) SetCut(_ context.Context, req *tcpb.SetCutRequest) (*tcpb.SetCu
 		nodes = append(nodes, dn.Node(node.Id))
 	}
 	f.cut(nodes)
-	return &tcpb.SetCutResponse{}, nil
+	return &peerpb.SetCutResponse{}, nil
 }

@@ -13,10 +13,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // reported is what a composition root would tell.
@@ -53,7 +53,7 @@ type applier struct {
 	err error
 }
 
-func (a *applier) Propose(_ context.Context, c *configpb.Command) (uint64, error) {
+func (a *applier) Propose(_ context.Context, c *peerpb.Command) (uint64, error) {
 	if a.err != nil {
 		return 0, a.err
 	}
@@ -163,10 +163,10 @@ func TestFabric_CutsByName(t *testing.T) {
 	s := everyKind(t)
 	var cut []dn.Node
 	f := NewFabric(func() *fsm.View { return s.view }, func(nodes []dn.Node) { cut = nodes })
-	if _, err := f.SetCut(t.Context(), &tcpb.SetCutRequest{Nodes: []string{"sip2"}}); err != nil || fmt.Sprint(cut) != "["+peerID+"]" {
+	if _, err := f.SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{"sip2"}}); err != nil || fmt.Sprint(cut) != "["+peerID+"]" {
 		t.Error(cut, err)
 	}
-	if _, err := f.SetCut(t.Context(), &tcpb.SetCutRequest{Nodes: []string{"sip9"}}); status.Code(err) != codes.NotFound {
+	if _, err := f.SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{"sip9"}}); status.Code(err) != codes.NotFound {
 		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Limits of the Configuration service.
@@ -88,8 +89,8 @@ func (c *Configuration) Write(ctx context.Context, r *configpb.WriteRequest) (*c
 	return &configpb.WriteResponse{Revision: index}, nil
 }
 
-func command(mutations []*configpb.Mutation) *configpb.Command {
-	return &configpb.Command{Version: fsm.Version, Mutations: mutations}
+func command(mutations []*configpb.Mutation) *peerpb.Command {
+	return &peerpb.Command{Version: fsm.Version, Mutations: mutations}
 }
 
 // fresh waits for a linearizable View if that is wanted.

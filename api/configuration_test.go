@@ -21,6 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 const testHA1 = "0123456789abcdef0123456789abcdef"
@@ -34,7 +35,7 @@ type lone struct {
 	after   int // entries until fail
 }
 
-func (l *lone) Propose(_ context.Context, c *configpb.Command) (uint64, error) {
+func (l *lone) Propose(_ context.Context, c *peerpb.Command) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil && len(l.entries) >= l.after {
@@ -65,7 +66,7 @@ func configuration(t *testing.T) (*lone, configpb.ConfigurationClient) {
 		t.Fatal(err)
 	}
 	l := &lone{m: m}
-	first := &configpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
+	first := &peerpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
 		{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.com"}}},
 		{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002"}}},
 	}}

@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // recorder is a client of Watch that does something when it is sent a message.
@@ -137,7 +138,7 @@ type racer struct {
 	first *configpb.Mutation
 }
 
-func (r racer) Propose(ctx context.Context, c *configpb.Command) (uint64, error) {
+func (r racer) Propose(ctx context.Context, c *peerpb.Command) (uint64, error) {
 	if _, err := r.applier.Propose(ctx, command([]*configpb.Mutation{r.first})); err != nil {
 		return 0, err
 	}

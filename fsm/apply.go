@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Version of the command format that this program writes and reads.
@@ -26,7 +27,7 @@ type applied struct {
 // apply is the state machine: a pure function of the View and the log entry.
 // It reads no clock, draws no random number and iterates over no map, so that
 // every node gets the same bytes from the same log.
-func apply(v *View, index uint64, cmd *configpb.Command) applied {
+func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 	if o := v.memory.get(cmd.GetRequestId()); o != nil && cmd.GetNewEpoch() == "" {
 		next := *v
 		next.index = index
@@ -80,7 +81,7 @@ func newDraft(v *View, index uint64) *draft {
 	return &draft{view: &next}
 }
 
-func (d *draft) command(cmd *configpb.Command) *Rejection {
+func (d *draft) command(cmd *peerpb.Command) *Rejection {
 	switch {
 	case cmd.GetVersion() != Version:
 		return reject(ErrVersion, "command version %d, this node knows %d: upgrade all nodes", cmd.GetVersion(), Version)

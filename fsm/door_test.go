@@ -12,6 +12,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // machine knows where its store is.
@@ -45,7 +46,7 @@ func reopened(t testing.TB, m machine) machine {
 	return open(t, m.path)
 }
 
-func entry(t testing.TB, index uint64, c *configpb.Command) *raft.Log {
+func entry(t testing.TB, index uint64, c *peerpb.Command) *raft.Log {
 	t.Helper()
 	b, err := proto.Marshal(c)
 	if err != nil {
@@ -55,12 +56,12 @@ func entry(t testing.TB, index uint64, c *configpb.Command) *raft.Log {
 }
 
 // result applies the command as the next entry.
-func result(t testing.TB, m machine, c *configpb.Command) fsm.Result {
+func result(t testing.TB, m machine, c *peerpb.Command) fsm.Result {
 	t.Helper()
 	return m.Apply(entry(t, m.View().Index()+1, c)).(fsm.Result)
 }
 
-func apply(t testing.TB, m machine, c *configpb.Command) uint64 {
+func apply(t testing.TB, m machine, c *peerpb.Command) uint64 {
 	t.Helper()
 	r := result(t, m, c)
 	if r.Err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // A field of what is stored: an object that may have it, and two values that
@@ -221,8 +222,8 @@ func orElse(v *uint32, other uint32) {
 
 // begin is the command that starts a state machine for these tests: without a
 // realm, which could not change any more.
-func begin() *configpb.Command {
-	return &configpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
+func begin() *peerpb.Command {
+	return &peerpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
 		put(&configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002"}),
 		put(&configpb.AgentGroup{Name: "g"}), put(&configpb.AgentGroup{Name: "h"}),
 	}}
@@ -237,7 +238,7 @@ func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
 				m := start(t)
 				object := withField(t, path, value)
 				apply(t, m, begin())
-				apply(t, m, &configpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
+				apply(t, m, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
 				want := expected(object, 2)
 				digest := m.Digest()
 				if other, twice := digests[digest]; twice {
@@ -269,7 +270,7 @@ func TestFields_DefaultsOfOptionsFollowEachOther(t *testing.T) {
 	} {
 		m := start(t)
 		apply(t, m, begin())
-		apply(t, m, &configpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{
+		apply(t, m, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{
 			put(&configpb.Options{MinExpiresS: c.in[0], MaxExpiresS: c.in[1], DefaultExpiresS: c.in[2]}),
 		}})
 		for how, copied := range copies(t, m) {
@@ -287,7 +288,7 @@ func TestFields_OfANewerProgramAreKept(t *testing.T) {
 	newer, taking := start(t), start(t)
 	apply(t, newer, begin())
 	for _, object := range objects() {
-		apply(t, newer, &configpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
+		apply(t, newer, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
 	}
 	plain := newer.Digest()
 	for _, object := range objects() {

@@ -18,7 +18,7 @@ import (
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Config of a Machine.
@@ -154,8 +154,8 @@ func applyEntry(v *View, l *raft.Log) applied {
 	return apply(v, l.Index, cmd)
 }
 
-func decodeCommand(b []byte) (*configpb.Command, error) {
-	cmd := &configpb.Command{}
+func decodeCommand(b []byte) (*peerpb.Command, error) {
+	cmd := &peerpb.Command{}
 	// Unknown fields would make the stored bytes depend on which program wrote them.
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, cmd); err != nil {
 		return nil, err
@@ -237,6 +237,6 @@ func (m *Machine) Restores() uint64 { return m.restores.Load() }
 
 // ApplyCommand applies the command as the entry behind the last one: for a
 // machine that no Raft group feeds, as in the tests of those who read it.
-func (m *Machine) ApplyCommand(c *configpb.Command) Result {
+func (m *Machine) ApplyCommand(c *peerpb.Command) Result {
 	return m.Apply(&raft.Log{Index: m.View().Index() + 1, Type: raft.LogCommand, Data: encode(c)}).(Result)
 }

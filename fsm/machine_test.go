@@ -19,6 +19,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 const ha1 = "0123456789abcdef0123456789abcdef"
@@ -63,17 +64,17 @@ func keepHA1(m *configpb.Mutation) *configpb.Mutation {
 	return m
 }
 
-func command(id string, ms ...*configpb.Mutation) *configpb.Command {
-	return &configpb.Command{Version: Version, RequestId: id, Mutations: ms}
+func command(id string, ms ...*configpb.Mutation) *peerpb.Command {
+	return &peerpb.Command{Version: Version, RequestId: id, Mutations: ms}
 }
 
-func bootstrap(epoch string) *configpb.Command {
+func bootstrap(epoch string) *peerpb.Command {
 	c := command("bootstrap-"+epoch, options(&configpb.Options{Realm: "example.com"}), node("id-a", "a"))
 	c.NewEpoch = epoch
 	return c
 }
 
-func entryOf(t testing.TB, index uint64, c *configpb.Command) *raft.Log {
+func entryOf(t testing.TB, index uint64, c *peerpb.Command) *raft.Log {
 	t.Helper()
 	b, err := proto.Marshal(c)
 	if err != nil {
@@ -97,7 +98,7 @@ func machine(t testing.TB) *Machine {
 	return open(t, filepath.Join(t.TempDir(), "config.db"))
 }
 
-func mustApply(t testing.TB, m *Machine, index uint64, c *configpb.Command) {
+func mustApply(t testing.TB, m *Machine, index uint64, c *peerpb.Command) {
 	t.Helper()
 	if r := m.Apply(entryOf(t, index, c)).(Result); r.Err != nil {
 		t.Fatalf("entry %d: %v", index, r.Err)

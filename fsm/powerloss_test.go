@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // applied is the digest of each index, and when it was acknowledged.
@@ -43,7 +44,7 @@ func (a *applied) write(m *fsm.Machine, luck *rand.Rand) bool {
 	if luck.IntN(5) == 0 {
 		mutation = &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "g" + number, LoginRequired: luck.IntN(2) == 0}}}
 	}
-	r := m.ApplyCommand(&configpb.Command{Version: 1, RequestId: fmt.Sprint(luck.Uint64()), Mutations: []*configpb.Mutation{mutation}})
+	r := m.ApplyCommand(&peerpb.Command{Version: 1, RequestId: fmt.Sprint(luck.Uint64()), Mutations: []*configpb.Mutation{mutation}})
 	if m.Failing() != nil {
 		return false
 	}
@@ -101,7 +102,7 @@ func TestMachine_PowerFailureCostsNothingAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.ApplyCommand(&configpb.Command{Version: 1, NewEpoch: "e1"})
+	m.ApplyCommand(&peerpb.Command{Version: 1, NewEpoch: "e1"})
 	a.note(m)
 	for range 20 {
 		if a.write(m, luck); !a.accepted {
@@ -113,7 +114,7 @@ func TestMachine_PowerFailureCostsNothingAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	other.ApplyCommand(&configpb.Command{Version: 1, NewEpoch: "e2"})
+	other.ApplyCommand(&peerpb.Command{Version: 1, NewEpoch: "e2"})
 	for range 60 {
 		(&applied{digest: map[uint64]string{}}).write(other, luck)
 	}
@@ -162,7 +163,7 @@ func TestMachine_DiskThatFailsThenThePower(t *testing.T) {
 				t.Fatal(err)
 			}
 			if m.View().Epoch() == "" {
-				m.ApplyCommand(&configpb.Command{Version: 1, NewEpoch: "e1"})
+				m.ApplyCommand(&peerpb.Command{Version: 1, NewEpoch: "e1"})
 			}
 			a.note(m)
 			disk.Watch(lossyfs.Plan{Every: 1, Most: 60})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 type mutations = []*configpb.Mutation
@@ -35,8 +36,8 @@ func keep(m *configpb.Mutation) *configpb.Mutation {
 	return m
 }
 
-func command(ms ...*configpb.Mutation) *configpb.Command {
-	return &configpb.Command{Version: fsm.Version, Mutations: ms}
+func command(ms ...*configpb.Mutation) *peerpb.Command {
+	return &peerpb.Command{Version: fsm.Version, Mutations: ms}
 }
 
 // dn is the object of a kind, changed.
@@ -259,7 +260,7 @@ func TestRejected_AsAWhole(t *testing.T) {
 	newer.Version, older.Version, longID.RequestId = fsm.Version+1, 0, strings.Repeat("i", fsm.MaxRequestID+1)
 	many := command(slices.Repeat(one.GetMutations(), fsm.MaxMutations+1)...)
 	for name, c := range map[string]struct {
-		c    *configpb.Command
+		c    *peerpb.Command
 		kind error
 		text string
 	}{
@@ -279,7 +280,7 @@ func TestRejected_AsAWhole(t *testing.T) {
 	apply(t, m, command(slices.Repeat(one.GetMutations(), fsm.MaxMutations)...))
 	longID.RequestId = longID.GetRequestId()[1:]
 	apply(t, m, longID)
-	if m.Apply(entry(t, 999, &configpb.Command{})).(fsm.Result).Err == nil {
+	if m.Apply(entry(t, 999, &peerpb.Command{})).(fsm.Result).Err == nil {
 		t.Error("an entry without version was applied")
 	}
 }

@@ -11,19 +11,20 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-func request(id string, ms ...*configpb.Mutation) *configpb.Command {
+func request(id string, ms ...*configpb.Mutation) *peerpb.Command {
 	c := command(ms...)
 	c.RequestId = id
 	return c
 }
 
 // asked are requests with every sort of outcome, by id.
-func asked() map[string]*configpb.Command {
+func asked() map[string]*peerpb.Command {
 	newer := request("newer")
 	newer.Version = fsm.Version + 1
-	return map[string]*configpb.Command{
+	return map[string]*peerpb.Command{
 		"newer":     newer,
 		"applied":   request("applied", put(objects()["pstn"]), put(&configpb.AgentGroup{Name: "made"})),
 		"invalid":   request("invalid", put(objects()["pstn"]), &configpb.Mutation{}),
@@ -73,7 +74,7 @@ func TestRequest_ExactlyTheLastOnesAreRemembered(t *testing.T) {
 	m := furnished(t)
 	next := m.View().Index() + 1
 	var logs []*raft.Log
-	add := func(c *configpb.Command) {
+	add := func(c *peerpb.Command) {
 		logs = append(logs, entry(t, next, c))
 		next++
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // full has every object that the samples have, requests with outcomes, and a hole
@@ -266,7 +267,7 @@ func TestDigest_IsOfTheStateAndNotOfItsHistory(t *testing.T) {
 // have different ones.
 func TestDigest_HasEveryPart(t *testing.T) {
 	seen := map[string]string{}
-	add := func(what string, epoch string, logs ...*configpb.Command) {
+	add := func(what string, epoch string, logs ...*peerpb.Command) {
 		m := start(t)
 		c := begin()
 		c.NewEpoch = epoch

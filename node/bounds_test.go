@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // methods are all methods of all services of our .proto files.
@@ -181,7 +182,7 @@ func TestBounds_OfMessagesAsAWhole(t *testing.T) {
 	if _, err := n.config.Write(t.Context(), big); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("TCport: %v", err)
 	}
-	if _, err := n.consensus.Propose(t.Context(), &configpb.ProposeRequest{ClusterId: strings.Repeat("x", bounds.MaxMessage+1)}); status.Code(err) != codes.ResourceExhausted {
+	if _, err := n.consensus.Propose(t.Context(), &peerpb.ProposeRequest{ClusterId: strings.Repeat("x", bounds.MaxMessage+1)}); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("cluster port: %v", err)
 	}
 	for size, want := range map[int]bool{bounds.MaxWriteBytes: true, bounds.MaxWriteBytes + 1: false} {
@@ -203,7 +204,7 @@ func (r *running) writeOf(size int) *configpb.WriteRequest {
 	if _, err := r.config.Write(r.t.Context(), first); err != nil {
 		r.t.Fatal(err)
 	}
-	c := &configpb.Command{Version: fsm.Version}
+	c := &peerpb.Command{Version: fsm.Version}
 	for i := 0; proto.Size(c) < size-3000; i++ {
 		d := r.blank("sipcluster.config.v1.DN").(*configpb.DN)
 		d.Number, d.Groups = fmt.Sprint(10_000+i), groups

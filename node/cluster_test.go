@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -91,7 +92,7 @@ func servesByPort(t *testing.T, a, b *member) {
 					t.Errorf("%s at %s: %v, want %v", service, conn.Target(), err, want)
 				}
 			}
-			_, cut := tcpb.NewFabricClient(conn).SetCut(t.Context(), &tcpb.SetCutRequest{})
+			_, cut := peerpb.NewFabricClient(conn).SetCut(t.Context(), &peerpb.SetCutRequest{})
 			if status.Code(cut) != codes.Unimplemented {
 				t.Errorf("links can be cut at %s, outside of dev: %v", conn.Target(), cut)
 			}

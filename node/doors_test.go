@@ -25,6 +25,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // running is a cluster of one real node, with clients of its ports.
@@ -33,7 +34,7 @@ type running struct {
 	tcport, deflt, clusterport *grpc.ClientConn
 	config                     configpb.ConfigurationClient
 	availability               tcpb.AvailabilityClient
-	consensus                  configpb.ConsensusClient
+	consensus                  peerpb.ConsensusClient
 	clusterID, id, sixtyFour   string
 	asks                       int
 }
@@ -62,7 +63,7 @@ func runNode(t *testing.T) *running {
 		}
 	})
 	r := &running{t: t, tcport: dial(t, cfg.TCAddr), deflt: dial(t, cfg.DefaultAddr), clusterport: dial(t, cfg.ClusterAddr), sixtyFour: strings.Repeat("a", 64)}
-	r.config, r.availability, r.consensus = configpb.NewConfigurationClient(r.tcport), tcpb.NewAvailabilityClient(r.tcport), configpb.NewConsensusClient(r.clusterport)
+	r.config, r.availability, r.consensus = configpb.NewConfigurationClient(r.tcport), tcpb.NewAvailabilityClient(r.tcport), peerpb.NewConsensusClient(r.clusterport)
 	r.furnish()
 	return r
 }
@@ -157,9 +158,9 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.config.v1.Configuration.Export":     streamed(tcport),
 	"sipcluster.config.v1.Configuration.GetOptions": unary(tcport),
 	"sipcluster.config.v1.Configuration.ListNodes":  unary(tcport),
-	"sipcluster.config.v1.Consensus.Join":           unary(clusterport),
-	"sipcluster.config.v1.Consensus.Propose":        unary(clusterport),
-	"sipcluster.config.v1.Consensus.ReadIndex":      unary(clusterport),
+	"sipcluster.peer.v1.Consensus.Join":             unary(clusterport),
+	"sipcluster.peer.v1.Consensus.Propose":          unary(clusterport),
+	"sipcluster.peer.v1.Consensus.ReadIndex":        unary(clusterport),
 	"sipcluster.tc.v1.Availability.ListRoutable":    unary(tcport),
 	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
 	"sipcluster.tc.v1.Availability.GetDN":           unary(tcport),
@@ -167,10 +168,10 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Cluster.Status":               unary(tcport),
 	"sipcluster.tc.v1.Cluster.RemoveNode":           unary(tcport),
 	"sipcluster.tc.v1.Cluster.DrainNode":            unary(tcport),
-	"sipcluster.tc.v1.Fabric.SetCut":                unary(tcport),
-	"sipcluster.tc.v1.TController.Follow":           streamed(clusterport),
-	"sipcluster.tc.v1.Owner.SetAgent":               unary(clusterport),
-	"sipcluster.tc.v1.Owner.Reserve":                unary(clusterport),
+	"sipcluster.peer.v1.Fabric.SetCut":              unary(tcport),
+	"sipcluster.peer.v1.TController.Follow":         streamed(clusterport),
+	"sipcluster.peer.v1.Owner.SetAgent":             unary(clusterport),
+	"sipcluster.peer.v1.Owner.Reserve":              unary(clusterport),
 	"sipcluster.tlib.v1.TLibrary.Session":           asked,
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -34,7 +35,7 @@ func TestDev_LinksAreCutAndHeal(t *testing.T) {
 	}
 	await(t, "n2 votes", func() bool { return a.log.has("node votes") })
 	for m, other := range map[*member]string{a: "n2", b: "n1"} {
-		if _, err := tcpb.NewFabricClient(m.tc).SetCut(t.Context(), &tcpb.SetCutRequest{Nodes: []string{other}}); err != nil {
+		if _, err := peerpb.NewFabricClient(m.tc).SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{other}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +53,7 @@ func TestDev_LinksAreCutAndHeal(t *testing.T) {
 		t.Errorf("a refresh without a quorum got %d", r.Code)
 	}
 	for _, m := range []*member{a, b} {
-		if _, err := tcpb.NewFabricClient(m.tc).SetCut(t.Context(), &tcpb.SetCutRequest{}); err != nil {
+		if _, err := peerpb.NewFabricClient(m.tc).SetCut(t.Context(), &peerpb.SetCutRequest{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
@@ -273,8 +274,8 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.calls, n.roster, n.log)
 	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
-	tcpb.RegisterTControllerServer(cluster, n.links)
-	tcpb.RegisterOwnerServer(cluster, n.agents.Server())
+	peerpb.RegisterTControllerServer(cluster, n.links)
+	peerpb.RegisterOwnerServer(cluster, n.agents.Server())
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
 	g.Go(func() error { return n.group.Run(ctx) })
@@ -394,7 +395,7 @@ func (n *Node) register() {
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, n.group))
 	if n.cfg.Dev {
-		tcpb.RegisterFabricServer(tc, api.NewFabric(n.machine.View, n.setCut))
+		peerpb.RegisterFabricServer(tc, api.NewFabric(n.machine.View, n.setCut))
 	}
 }
 

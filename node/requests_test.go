@@ -11,9 +11,9 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // boundCase is one bound of a field, with a value at it and one over it (or
@@ -41,7 +41,7 @@ var special = map[protoreflect.FullName]func(n int) any{
 	"sipcluster.config.v1.Node.cluster_addr": address,
 	"sipcluster.config.v1.Node.gossip_addr":  address,
 	"sipcluster.config.v1.Node.http_addr":    address,
-	"sipcluster.config.v1.Command.new_epoch": atMostNone(fsm.MaxName),
+	"sipcluster.peer.v1.Command.new_epoch":   atMostNone(fsm.MaxName),
 	"sipcluster.tc.v1.Filter.kind":           atMostWord("routing-point", bounds.MaxKind),
 }
 
@@ -121,25 +121,25 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 		return &configpb.Node{Id: "id-x", Name: "x", ClusterAddr: "127.0.0.1:1", NonVoter: true}
 	case "sipcluster.config.v1.Trunk":
 		return &configpb.Trunk{Address: "127.0.0.1:5060"}
-	case "sipcluster.config.v1.Command":
+	case "sipcluster.peer.v1.Command":
 		r.asks++
-		return &configpb.Command{Version: fsm.Version, RequestId: fmt.Sprint("r", r.asks)}
-	case "sipcluster.config.v1.ProposeRequest":
-		return &configpb.ProposeRequest{ClusterId: r.clusterID, Command: r.blank("sipcluster.config.v1.Command").(*configpb.Command)}
-	case "sipcluster.config.v1.ReadIndexRequest":
-		return &configpb.ReadIndexRequest{ClusterId: r.clusterID}
+		return &peerpb.Command{Version: fsm.Version, RequestId: fmt.Sprint("r", r.asks)}
+	case "sipcluster.peer.v1.ProposeRequest":
+		return &peerpb.ProposeRequest{ClusterId: r.clusterID, Command: r.blank("sipcluster.peer.v1.Command").(*peerpb.Command)}
+	case "sipcluster.peer.v1.ReadIndexRequest":
+		return &peerpb.ReadIndexRequest{ClusterId: r.clusterID}
 	case "sipcluster.config.v1.WriteRequest":
 		return &configpb.WriteRequest{}
 	case "sipcluster.config.v1.GetDNRequest":
 		return &configpb.GetDNRequest{Number: "2001"}
-	case "sipcluster.tc.v1.FollowHello":
-		return &tcpb.FollowHello{ClusterId: r.clusterID, Owner: r.id, Follower: "nobody"}
-	case "sipcluster.tc.v1.SetAgentRequest":
-		return &tcpb.SetAgentRequest{Dn: "2001", Request: tcpb.AgentRequest_AGENT_REQUEST_LOGIN, AgentId: "7"}
-	case "sipcluster.tc.v1.ReserveRequest":
-		return &tcpb.ReserveRequest{Dn: "2001", Holder: "h", DurationMs: 1000, AtOnce: true}
-	case "sipcluster.tc.v1.KeyValue":
-		return &tcpb.KeyValue{Key: "k"}
+	case "sipcluster.peer.v1.FollowHello":
+		return &peerpb.FollowHello{ClusterId: r.clusterID, Owner: r.id, Follower: "nobody"}
+	case "sipcluster.peer.v1.SetAgentRequest":
+		return &peerpb.SetAgentRequest{Dn: "2001", Request: peerpb.AgentRequest_AGENT_REQUEST_LOGIN, AgentId: "7"}
+	case "sipcluster.peer.v1.ReserveRequest":
+		return &peerpb.ReserveRequest{Dn: "2001", Holder: "h", DurationMs: 1000, AtOnce: true}
+	case "sipcluster.peer.v1.KeyValue":
+		return &peerpb.KeyValue{Key: "k"}
 	case "sipcluster.tlib.v1.AgentLogin":
 		return &tlibpb.AgentLogin{Dn: "2001", AgentId: "7"}
 	case "sipcluster.tlib.v1.AgentLogout":
@@ -200,7 +200,7 @@ func (r *running) fillList(m protoreflect.Message, fd protoreflect.FieldDescript
 		case fd.Message() != nil && fd.Message().Name() == "Mutation":
 			list.Append(protoreflect.ValueOfMessage(putGroup("g").ProtoReflect()))
 		case fd.Message() != nil:
-			list.Append(protoreflect.ValueOfMessage((&tcpb.KeyValue{Key: fmt.Sprint("k", i)}).ProtoReflect()))
+			list.Append(protoreflect.ValueOfMessage((&peerpb.KeyValue{Key: fmt.Sprint("k", i)}).ProtoReflect()))
 		case fd.Enum() != nil:
 			list.Append(protoreflect.ValueOfEnum(1))
 		case e.value > 0:

@@ -10,9 +10,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
@@ -97,7 +97,7 @@ func (n *Node) askCluster(ctx context.Context, addr string) error {
 		return err
 	}
 	defer conn.Close()
-	_, err = configpb.NewConsensusClient(conn).ReadIndex(ctx, &configpb.ReadIndexRequest{ClusterId: n.id.ClusterID})
+	_, err = peerpb.NewConsensusClient(conn).ReadIndex(ctx, &peerpb.ReadIndexRequest{ClusterId: n.id.ClusterID})
 	return err
 }
 

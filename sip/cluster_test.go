@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -38,7 +39,7 @@ func twoNodesOf(t testing.TB, change func(*Config)) (n1, n2 *world) {
 func (w *world) node(id string, addr net.Addr) {
 	w.t.Helper()
 	other := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port+len(w.cfg.Table.Self())*int(id[1]-'0')) }
-	w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{
 		Id: id, Name: id, Site: id, SipAddr: addr.String(), DefaultAddr: other(100), TcAddr: other(200), ClusterAddr: other(300),
 		GossipAddr: other(400), HttpAddr: other(500)}}}}})
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
@@ -65,7 +66,7 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.machine.Close() })
-	w.apply(&configpb.Command{Version: 1, NewEpoch: "e1"})
+	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1"})
 	w.options(&configpb.Options{Realm: realm})
 	w.table = dn.New(dn.Config{Self: "n1", Incarnation: 1})
 	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table}
@@ -115,7 +116,7 @@ func (w *world) run() *world {
 	return w
 }
 
-func (w *world) apply(c *configpb.Command) {
+func (w *world) apply(c *peerpb.Command) {
 	w.t.Helper()
 	data, err := proto.Marshal(c)
 	if err != nil {
@@ -130,12 +131,12 @@ func (w *world) apply(c *configpb.Command) {
 
 func (w *world) options(o *configpb.Options) {
 	w.t.Helper()
-	w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutOptions{PutOptions: o}}}})
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutOptions{PutOptions: o}}}})
 }
 
 func (w *world) put(d *configpb.DN) {
 	w.t.Helper()
-	w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: d}}}})
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: d}}}})
 }
 
 // phoneDN is a DN of kind sip with the password "pw" and its number.

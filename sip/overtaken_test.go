@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
@@ -32,7 +33,7 @@ func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
 			w := newWorld(t, nil)
 			w.put(phoneDN("1001"))
 			before := w.machine.View()
-			w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw}})
+			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw}})
 			if a := w.update(before, inFlight1001()); a.code != 403 {
 				t.Errorf("%d %s", a.code, a.reason)
 			}

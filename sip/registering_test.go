@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
@@ -82,7 +82,7 @@ func TestRegistrar_ANewConfigurationEndsWhatItDoesNotKnow(t *testing.T) {
 	if res := w.dial("udp").register(reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>"}}); res.code != 200 {
 		t.Fatal(res)
 	}
-	w.apply(&configpb.Command{Version: 1, NewEpoch: "e2"})
+	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e2"})
 	until(t, "the DN is gone", func() bool { return w.state("1001").State != dn.InSrv && w.store.Get("1001") == nil })
 }
 

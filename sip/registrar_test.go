@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -201,7 +202,7 @@ func TestRegistrar_FollowsTheConfiguration(t *testing.T) {
 	off.Disabled = true
 	w.put(off)
 	until(t, "disabled: OOS", func() bool { return w.state("1001").Reason == dn.Admin })
-	w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: "1002"}}}})
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: "1002"}}}})
 	until(t, "deleted: no record", func() bool {
 		_, ok := w.table.Own("1002")
 		return !ok && w.store.Get("1002") == nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // TestTrunks_FollowTheConfiguration: a gateway may call while its trunk is
@@ -29,10 +30,10 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 		{"another address", func() { trunk("192.0.2.8:5060", false) }, fsm.Changes{DNs: []string{"9100"}}, "192.0.2.8:5060"},
 		{"disabled", func() { trunk("192.0.2.8:5060", true) }, fsm.Changes{DNs: []string{"9100"}}, ""},
 		{"enabled", func() { trunk("192.0.2.8:5060", false) }, fsm.Changes{DNs: []string{"9100"}}, "192.0.2.8:5060"},
-		{"gone with all", func() { w.apply(&configpb.Command{Version: 1, NewEpoch: "e2"}) }, fsm.Changes{All: true}, ""},
+		{"gone with all", func() { w.apply(&peerpb.Command{Version: 1, NewEpoch: "e2"}) }, fsm.Changes{All: true}, ""},
 		{"back with all", func() { trunk("192.0.2.7:5060", false) }, fsm.Changes{All: true}, "192.0.2.7:5060"},
 		{"deleted", func() {
-			w.apply(&configpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: "9100"}}}})
+			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: "9100"}}}})
 		}, fsm.Changes{DNs: []string{"9100"}}, ""},
 	} {
 		step.change()

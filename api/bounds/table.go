@@ -109,12 +109,12 @@ var configuration = map[protoreflect.FullName]Bound{
 }
 
 var consensus = map[protoreflect.FullName]Bound{
-	"config.v1.ProposeRequest.cluster_id":   text(fsm.MaxName),
-	"config.v1.ReadIndexRequest.cluster_id": text(fsm.MaxName),
-	"config.v1.Command.version":             {Sort: Any, By: "fsm"},
-	"config.v1.Command.request_id":          text(fsm.MaxRequestID),
-	"config.v1.Command.mutations":           items(fsm.MaxMutations),
-	"config.v1.Command.new_epoch":           text(fsm.MaxName),
+	"peer.v1.ProposeRequest.cluster_id":   text(fsm.MaxName),
+	"peer.v1.ReadIndexRequest.cluster_id": text(fsm.MaxName),
+	"peer.v1.Command.version":             {Sort: Any, By: "fsm"},
+	"peer.v1.Command.request_id":          text(fsm.MaxRequestID),
+	"peer.v1.Command.mutations":           items(fsm.MaxMutations),
+	"peer.v1.Command.new_epoch":           text(fsm.MaxName),
 }
 
 var availability = map[protoreflect.FullName]Bound{
@@ -133,36 +133,36 @@ var availability = map[protoreflect.FullName]Bound{
 }
 
 var cluster = map[protoreflect.FullName]Bound{
-	"tc.v1.RemoveNodeRequest.name": text(fsm.MaxNodeName),
-	"tc.v1.DrainNodeRequest.name":  text(fsm.MaxNodeName),
-	"tc.v1.SetCutRequest.nodes":    items(dn.MaxNodes),
-	"tc.v1.SetCutRequest.nodes[]":  text(fsm.MaxNodeName),
+	"tc.v1.RemoveNodeRequest.name":  text(fsm.MaxNodeName),
+	"tc.v1.DrainNodeRequest.name":   text(fsm.MaxNodeName),
+	"peer.v1.SetCutRequest.nodes":   items(dn.MaxNodes),
+	"peer.v1.SetCutRequest.nodes[]": text(fsm.MaxNodeName),
 }
 
 var links = map[protoreflect.FullName]Bound{
-	"tc.v1.FollowHello.cluster_id":              text(fsm.MaxName),
-	"tc.v1.FollowHello.follower":                text(fsm.MaxName),
-	"tc.v1.FollowHello.owner":                   text(fsm.MaxName),
-	"tc.v1.FollowHello.resume_incarnation":      identity,
-	"tc.v1.FollowHello.resume_seq":              position,
-	"tc.v1.FollowHello.resume_call_seq":         position,
-	"tc.v1.FollowHello.resume_call_incarnation": identity,
-	"tc.v1.Ping.sent_mono":                      clock,
-	"tc.v1.Ping.sent_wall":                      clock,
+	"peer.v1.FollowHello.cluster_id":              text(fsm.MaxName),
+	"peer.v1.FollowHello.follower":                text(fsm.MaxName),
+	"peer.v1.FollowHello.owner":                   text(fsm.MaxName),
+	"peer.v1.FollowHello.resume_incarnation":      identity,
+	"peer.v1.FollowHello.resume_seq":              position,
+	"peer.v1.FollowHello.resume_call_seq":         position,
+	"peer.v1.FollowHello.resume_call_incarnation": identity,
+	"peer.v1.Ping.sent_mono":                      clock,
+	"peer.v1.Ping.sent_wall":                      clock,
 }
 
 var owner = map[protoreflect.FullName]Bound{
-	"tc.v1.KeyValue.key":               text(dn.MaxReasonKey),
-	"tc.v1.KeyValue.value":             text(dn.MaxReasonValue),
-	"tc.v1.SetAgentRequest.dn":         text(dn.MaxNumber),
-	"tc.v1.SetAgentRequest.agent_id":   text(dn.MaxAgentID),
-	"tc.v1.SetAgentRequest.work_mode":  number(0, uint64(dn.WorkModes)-1),
-	"tc.v1.SetAgentRequest.reasons":    items(dn.MaxReasons),
-	"tc.v1.ReserveRequest.dn":          text(dn.MaxNumber),
-	"tc.v1.ReserveRequest.holder":      text(dn.MaxHolder),
-	"tc.v1.ReserveRequest.duration_ms": number(0, uint64(dn.MaxReserved)/1e6),
-	"tc.v1.ReserveRequest.priority":    rank,
-	"tc.v1.ReserveRequest.instead_of":  text(dn.MaxHolder),
+	"peer.v1.KeyValue.key":               text(dn.MaxReasonKey),
+	"peer.v1.KeyValue.value":             text(dn.MaxReasonValue),
+	"peer.v1.SetAgentRequest.dn":         text(dn.MaxNumber),
+	"peer.v1.SetAgentRequest.agent_id":   text(dn.MaxAgentID),
+	"peer.v1.SetAgentRequest.work_mode":  number(0, uint64(dn.WorkModes)-1),
+	"peer.v1.SetAgentRequest.reasons":    items(dn.MaxReasons),
+	"peer.v1.ReserveRequest.dn":          text(dn.MaxNumber),
+	"peer.v1.ReserveRequest.holder":      text(dn.MaxHolder),
+	"peer.v1.ReserveRequest.duration_ms": number(0, uint64(dn.MaxReserved)/1e6),
+	"peer.v1.ReserveRequest.priority":    rank,
+	"peer.v1.ReserveRequest.instead_of":  text(dn.MaxHolder),
 }
 
 var tlibrary = map[protoreflect.FullName]Bound{

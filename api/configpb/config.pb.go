@@ -891,80 +891,6 @@ func (*Mutation_DeleteNode) isMutation_Op() {}
 
 func (*Mutation_PutOptions) isMutation_Op() {}
 
-// Command is one entry of the Raft log.
-type Command struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Format version; 1.
-	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Makes a retry safe: a request id that was applied lately is answered with
-	// the remembered outcome and changes nothing.
-	RequestId string      `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	Mutations []*Mutation `protobuf:"bytes,3,rep,name=mutations,proto3" json:"mutations,omitempty"`
-	// The first command of a new state machine (bootstrap, restore from a
-	// backup): its identity. Everything before it is forgotten.
-	NewEpoch      string `protobuf:"bytes,4,opt,name=new_epoch,json=newEpoch,proto3" json:"new_epoch,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Command) Reset() {
-	*x = Command{}
-	mi := &file_api_configpb_config_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Command) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Command) ProtoMessage() {}
-
-func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Command.ProtoReflect.Descriptor instead.
-func (*Command) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *Command) GetVersion() uint32 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
-func (x *Command) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *Command) GetMutations() []*Mutation {
-	if x != nil {
-		return x.Mutations
-	}
-	return nil
-}
-
-func (x *Command) GetNewEpoch() string {
-	if x != nil {
-		return x.NewEpoch
-	}
-	return ""
-}
-
 var File_api_configpb_config_proto protoreflect.FileDescriptor
 
 const file_api_configpb_config_proto_rawDesc = "" +
@@ -1036,13 +962,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"ifRevision\x88\x01\x01\x12\x19\n" +
 	"\bkeep_ha1\x18\v \x01(\bR\akeepHa1B\x04\n" +
 	"\x02opB\x0e\n" +
-	"\f_if_revision\"\x9d\x01\n" +
-	"\aCommand\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12<\n" +
-	"\tmutations\x18\x03 \x03(\v2\x1e.sipcluster.config.v1.MutationR\tmutations\x12\x1b\n" +
-	"\tnew_epoch\x18\x04 \x01(\tR\bnewEpoch*r\n" +
+	"\f_if_revision*r\n" +
 	"\x06DNKind\x12\x17\n" +
 	"\x13DN_KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vDN_KIND_SIP\x10\x01\x12\x10\n" +
@@ -1067,7 +987,7 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 }
 
 var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),          // 0: sipcluster.config.v1.DNKind
 	(DigestAlgorithm)(0), // 1: sipcluster.config.v1.DigestAlgorithm
@@ -1078,7 +998,6 @@ var file_api_configpb_config_proto_goTypes = []any{
 	(*Node)(nil),         // 6: sipcluster.config.v1.Node
 	(*Options)(nil),      // 7: sipcluster.config.v1.Options
 	(*Mutation)(nil),     // 8: sipcluster.config.v1.Mutation
-	(*Command)(nil),      // 9: sipcluster.config.v1.Command
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	0, // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
@@ -1089,12 +1008,11 @@ var file_api_configpb_config_proto_depIdxs = []int32{
 	5, // 5: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
 	6, // 6: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
 	7, // 7: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	8, // 8: sipcluster.config.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -1117,7 +1035,7 @@ func file_api_configpb_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

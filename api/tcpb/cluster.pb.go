@@ -670,86 +670,6 @@ func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
 	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
 }
 
-type SetCutRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Nodes         []string               `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SetCutRequest) Reset() {
-	*x = SetCutRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SetCutRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SetCutRequest) ProtoMessage() {}
-
-func (x *SetCutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SetCutRequest.ProtoReflect.Descriptor instead.
-func (*SetCutRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *SetCutRequest) GetNodes() []string {
-	if x != nil {
-		return x.Nodes
-	}
-	return nil
-}
-
-type SetCutResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SetCutResponse) Reset() {
-	*x = SetCutResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SetCutResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SetCutResponse) ProtoMessage() {}
-
-func (x *SetCutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SetCutResponse.ProtoReflect.Descriptor instead.
-func (*SetCutResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
-}
-
 var File_api_tcpb_cluster_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_cluster_proto_rawDesc = "" +
@@ -810,17 +730,12 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x10DrainNodeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04undo\x18\x02 \x01(\bR\x04undo\"\x13\n" +
-	"\x11DrainNodeResponse\"%\n" +
-	"\rSetCutRequest\x12\x14\n" +
-	"\x05nodes\x18\x01 \x03(\tR\x05nodes\"\x10\n" +
-	"\x0eSetCutResponse2\x85\x02\n" +
+	"\x11DrainNodeResponse2\x85\x02\n" +
 	"\aCluster\x12K\n" +
 	"\x06Status\x12\x1f.sipcluster.tc.v1.StatusRequest\x1a .sipcluster.tc.v1.StatusResponse\x12W\n" +
 	"\n" +
 	"RemoveNode\x12#.sipcluster.tc.v1.RemoveNodeRequest\x1a$.sipcluster.tc.v1.RemoveNodeResponse\x12T\n" +
-	"\tDrainNode\x12\".sipcluster.tc.v1.DrainNodeRequest\x1a#.sipcluster.tc.v1.DrainNodeResponse2U\n" +
-	"\x06Fabric\x12K\n" +
-	"\x06SetCut\x12\x1f.sipcluster.tc.v1.SetCutRequest\x1a .sipcluster.tc.v1.SetCutResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\tDrainNode\x12\".sipcluster.tc.v1.DrainNodeRequest\x1a#.sipcluster.tc.v1.DrainNodeResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
 	file_api_tcpb_cluster_proto_rawDescOnce sync.Once
@@ -834,7 +749,7 @@ func file_api_tcpb_cluster_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_cluster_proto_rawDescData
 }
 
-var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: sipcluster.tc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: sipcluster.tc.v1.StatusResponse
@@ -845,29 +760,25 @@ var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*RemoveNodeResponse)(nil),    // 6: sipcluster.tc.v1.RemoveNodeResponse
 	(*DrainNodeRequest)(nil),      // 7: sipcluster.tc.v1.DrainNodeRequest
 	(*DrainNodeResponse)(nil),     // 8: sipcluster.tc.v1.DrainNodeResponse
-	(*SetCutRequest)(nil),         // 9: sipcluster.tc.v1.SetCutRequest
-	(*SetCutResponse)(nil),        // 10: sipcluster.tc.v1.SetCutResponse
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_api_tcpb_cluster_proto_depIdxs = []int32{
-	11, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	2,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
-	3,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
-	4,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
-	11, // 4: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
-	0,  // 5: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
-	5,  // 6: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
-	7,  // 7: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
-	9,  // 8: sipcluster.tc.v1.Fabric.SetCut:input_type -> sipcluster.tc.v1.SetCutRequest
-	1,  // 9: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
-	6,  // 10: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
-	8,  // 11: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
-	10, // 12: sipcluster.tc.v1.Fabric.SetCut:output_type -> sipcluster.tc.v1.SetCutResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	9, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	2, // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
+	3, // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
+	4, // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
+	9, // 4: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
+	0, // 5: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
+	5, // 6: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
+	7, // 7: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
+	1, // 8: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
+	6, // 9: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
+	8, // 10: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
+	8, // [8:11] is the sub-list for method output_type
+	5, // [5:8] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_cluster_proto_init() }
@@ -881,9 +792,9 @@ func file_api_tcpb_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_cluster_proto_rawDesc), len(file_api_tcpb_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   9,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   1,
 		},
 		GoTypes:           file_api_tcpb_cluster_proto_goTypes,
 		DependencyIndexes: file_api_tcpb_cluster_proto_depIdxs,

@@ -30,7 +30,6 @@ type client struct {
 
 	availability tcpb.AvailabilityClient
 	cluster      tcpb.ClusterClient
-	fabric       tcpb.FabricClient
 	config       configpb.ConfigurationClient
 }
 
@@ -49,7 +48,7 @@ func connect(addr string, timeout time.Duration) (*client, error) {
 	}
 	c.conn = conn
 	c.availability = tcpb.NewAvailabilityClient(conn)
-	c.cluster, c.fabric = tcpb.NewClusterClient(conn), tcpb.NewFabricClient(conn)
+	c.cluster = tcpb.NewClusterClient(conn)
 	c.config = configpb.NewConfigurationClient(conn)
 	return c, nil
 }

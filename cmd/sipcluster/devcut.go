@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 func (c *cli) devCutCommand(state *string) *cobra.Command {
@@ -72,7 +72,7 @@ func setCut(ctx context.Context, n devNode, others []string) error {
 		return err
 	}
 	defer cl.close()
-	_, err = unary(ctx, cl, cl.fabric.SetCut, &tcpb.SetCutRequest{Nodes: others})
+	_, err = unary(ctx, cl, peerpb.NewFabricClient(cl.conn).SetCut, &peerpb.SetCutRequest{Nodes: others})
 	return err
 }
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 func TestStranger_OnTheNodesPortsBreaksNothing(t *testing.T) {
@@ -49,10 +49,10 @@ func TestStranger_OfAnotherClusterFollowsNobody(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	stream, err := tcpb.NewTControllerClient(conn).Follow(ctx)
+	stream, err := peerpb.NewTControllerClient(conn).Follow(ctx)
 	if err == nil {
-		err = stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{
-			Hello: &tcpb.FollowHello{ClusterId: "another", Follower: "stranger", Owner: "whoever"}}})
+		err = stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{
+			Hello: &peerpb.FollowHello{ClusterId: "another", Follower: "stranger", Owner: "whoever"}}})
 	}
 	if err == nil {
 		_, err = stream.Recv()

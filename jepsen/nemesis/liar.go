@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // most is how many DNs a liar claims.
@@ -75,7 +76,7 @@ func ownedByOthers(ctx context.Context, ask, n *cluster.Node) []string {
 
 // lying is the owner's side of a link, as a liar plays it.
 type lying struct {
-	tcpb.UnimplementedTControllerServer
+	peerpb.UnimplementedTControllerServer
 	place  *cluster.Place
 	port   uint16
 	claims []string
@@ -98,7 +99,7 @@ func (l *lying) start(ctx context.Context) error {
 		return err
 	}
 	l.server = grpc.NewServer()
-	tcpb.RegisterTControllerServer(l.server, l)
+	peerpb.RegisterTControllerServer(l.server, l)
 	go func() { _ = l.server.Serve(ln) }() // until Stop
 	return nil
 }
@@ -117,7 +118,7 @@ func (l *lying) heardOut(ctx context.Context) error {
 
 // Follow sends the follower away once, to know them all; then it lies in the
 // name of another node; from then on it claims what belongs to others.
-func (l *lying) Follow(stream grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.FollowResponse]) error {
+func (l *lying) Follow(stream grpc.BidiStreamingServer[peerpb.FollowRequest, peerpb.FollowResponse]) error {
 	first, err := stream.Recv()
 	if err != nil {
 		return err
@@ -127,7 +128,7 @@ func (l *lying) Follow(stream grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.
 	if times == 1 {
 		return errors.New("come again")
 	}
-	say := func(m *tcpb.FollowResponse) {
+	say := func(m *peerpb.FollowResponse) {
 		if err == nil {
 			err = stream.Send(m)
 		}
@@ -138,14 +139,14 @@ func (l *lying) Follow(stream grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.
 		say(helloOf(hello.GetOwner(), max(1, hello.GetResumeIncarnation())))
 		say(l.records(0))
 	}
-	say(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_EndOfSync{EndOfSync: &tcpb.EndOfSync{Seq: hello.GetResumeSeq() + 1}}})
+	say(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfSync{EndOfSync: &peerpb.EndOfSync{Seq: hello.GetResumeSeq() + 1}}})
 	for seq := hello.GetResumeSeq() + 2; err == nil; seq++ {
-		var m *tcpb.FollowRequest
+		var m *peerpb.FollowRequest
 		if m, err = stream.Recv(); err != nil {
 			return err
 		}
 		p := m.GetPing()
-		say(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_Pong{Pong: &tcpb.Pong{
+		say(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: &peerpb.Pong{
 			SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), OwnerWall: time.Now().UnixNano()}}})
 		if seq%10 == 0 {
 			say(l.records(seq))
@@ -155,8 +156,8 @@ func (l *lying) Follow(stream grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.
 	return err
 }
 
-func helloOf(owner string, incarnation uint64) *tcpb.FollowResponse {
-	return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_Hello{Hello: &tcpb.OwnerHello{Owner: owner, Incarnation: incarnation}}}
+func helloOf(owner string, incarnation uint64) *peerpb.FollowResponse {
+	return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_Hello{Hello: &peerpb.OwnerHello{Owner: owner, Incarnation: incarnation}}}
 }
 
 // visit counts the follower's visits and names another follower, "" when none came.
@@ -173,14 +174,14 @@ func (l *lying) visit(follower string) (other string, times int) {
 }
 
 // records claims DNs of others, and says what nobody can mean.
-func (l *lying) records(seq uint64) *tcpb.FollowResponse {
-	b := &tcpb.RecordBatch{Seq: seq}
+func (l *lying) records(seq uint64) *peerpb.FollowResponse {
+	b := &peerpb.RecordBatch{Seq: seq}
 	for i, dn := range l.claims {
 		stamp := []int64{math.MaxInt64, math.MaxInt64 / 64 * 63}[i%2]
 		b.Records = append(b.Records,
-			&tcpb.Record{Dn: dn, ClaimTime: stamp, Seq: 1, State: tcpb.DNState_DN_STATE_IN_SRV, Reason: tcpb.Reason_REASON_REGISTERED, Since: 1},
-			&tcpb.Record{Dn: dn, ClaimTime: -1, Seq: 2, State: tcpb.DNState_DN_STATE_IN_SRV, Reason: tcpb.Reason_REASON_REGISTERED},
-			&tcpb.Record{Dn: dn + " ", ClaimTime: 1, State: 77, Reason: 77})
+			&peerpb.Record{Dn: dn, ClaimTime: stamp, Seq: 1, State: tcpb.DNState_DN_STATE_IN_SRV, Reason: tcpb.Reason_REASON_REGISTERED, Since: 1},
+			&peerpb.Record{Dn: dn, ClaimTime: -1, Seq: 2, State: tcpb.DNState_DN_STATE_IN_SRV, Reason: tcpb.Reason_REASON_REGISTERED},
+			&peerpb.Record{Dn: dn + " ", ClaimTime: 1, State: 77, Reason: 77})
 	}
-	return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_Records{Records: b}}
+	return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_Records{Records: b}}
 }

@@ -8,20 +8,21 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // visit follows the liar as the node would and returns the first answers.
-func visit(t *testing.T, client tcpb.TControllerClient, follower string, answers int) []*tcpb.FollowResponse {
+func visit(t *testing.T, client peerpb.TControllerClient, follower string, answers int) []*peerpb.FollowResponse {
 	t.Helper()
 	stream, err := client.Follow(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	hello := &tcpb.FollowHello{Follower: follower, Owner: "n3", ResumeIncarnation: 7, ResumeSeq: 5}
-	if err := stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: hello}}); err != nil {
+	hello := &peerpb.FollowHello{Follower: follower, Owner: "n3", ResumeIncarnation: 7, ResumeSeq: 5}
+	if err := stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: hello}}); err != nil {
 		t.Fatal(err)
 	}
-	var out []*tcpb.FollowResponse
+	var out []*peerpb.FollowResponse
 	for range answers {
 		m, err := stream.Recv()
 		if err != nil {
@@ -39,7 +40,7 @@ func TestLiar_SpeaksForAnotherNodeAndThenClaims(t *testing.T) {
 	}
 	l := &lying{claims: []string{"2000"}, followed: make(chan struct{}), followers: map[string]int{}}
 	server := grpc.NewServer()
-	tcpb.RegisterTControllerServer(server, l)
+	peerpb.RegisterTControllerServer(server, l)
 	go func() { _ = server.Serve(ln) }()
 	defer server.Stop()
 	conn, err := grpc.NewClient(ln.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -47,7 +48,7 @@ func TestLiar_SpeaksForAnotherNodeAndThenClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	client := tcpb.NewTControllerClient(conn)
+	client := peerpb.NewTControllerClient(conn)
 
 	for _, follower := range []string{"n1", "n2"} {
 		if got := visit(t, client, follower, 1); len(got) > 0 {

@@ -4,15 +4,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // Change is a request about the agent at a DN.
 type Change struct {
-	Request tcpb.AgentRequest
+	Request peerpb.AgentRequest
 	// AgentID to log in. With another request it may be empty; otherwise it has
 	// to be who is logged in.
 	AgentID string
@@ -32,13 +32,13 @@ type Done struct {
 // checked returns the change with its reasons in order, or what is wrong with it.
 func (c Change) checked() (Change, *refusal.Error) {
 	switch c.Request {
-	case tcpb.AgentRequest_AGENT_REQUEST_LOGIN:
+	case peerpb.AgentRequest_AGENT_REQUEST_LOGIN:
 		if c.AgentID == "" {
 			return c, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a login needs an agent id")
 		}
-	case tcpb.AgentRequest_AGENT_REQUEST_LOGOUT:
+	case peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
 		c.Mode = 0
-	case tcpb.AgentRequest_AGENT_REQUEST_READY, tcpb.AgentRequest_AGENT_REQUEST_NOT_READY:
+	case peerpb.AgentRequest_AGENT_REQUEST_READY, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY:
 	default:
 		return c, refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "agent request %d is unknown", c.Request)
 	}
@@ -56,9 +56,9 @@ func (c Change) checked() (Change, *refusal.Error) {
 func (c Change) decide(r *dn.Record, now int64) (*dn.Agent, *refusal.Error) {
 	in := r.Agent != nil && r.Agent.State != dn.LoggedOut
 	switch {
-	case c.Request == tcpb.AgentRequest_AGENT_REQUEST_LOGIN:
+	case c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGIN:
 		return c.login(r, in, now)
-	case !in && c.Request == tcpb.AgentRequest_AGENT_REQUEST_LOGOUT:
+	case !in && c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
 		return nil, refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "nobody is logged in at DN %s", r.Number)
 	case !in:
 		return nil, refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "nobody is logged in at DN %s: log in first", r.Number)
@@ -86,11 +86,11 @@ func (c Change) login(r *dn.Record, in bool, now int64) (*dn.Agent, *refusal.Err
 
 func (c Change) state() dn.AgentState {
 	switch c.Request {
-	case tcpb.AgentRequest_AGENT_REQUEST_LOGIN:
+	case peerpb.AgentRequest_AGENT_REQUEST_LOGIN:
 		return dn.LoggedIn
-	case tcpb.AgentRequest_AGENT_REQUEST_READY:
+	case peerpb.AgentRequest_AGENT_REQUEST_READY:
 		return dn.Ready
-	case tcpb.AgentRequest_AGENT_REQUEST_NOT_READY:
+	case peerpb.AgentRequest_AGENT_REQUEST_NOT_READY:
 		return dn.NotReady
 	}
 	return dn.LoggedOut

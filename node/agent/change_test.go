@@ -5,17 +5,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 const (
-	login    = tcpb.AgentRequest_AGENT_REQUEST_LOGIN
-	logout   = tcpb.AgentRequest_AGENT_REQUEST_LOGOUT
-	ready    = tcpb.AgentRequest_AGENT_REQUEST_READY
-	notReady = tcpb.AgentRequest_AGENT_REQUEST_NOT_READY
+	login    = peerpb.AgentRequest_AGENT_REQUEST_LOGIN
+	logout   = peerpb.AgentRequest_AGENT_REQUEST_LOGOUT
+	ready    = peerpb.AgentRequest_AGENT_REQUEST_READY
+	notReady = peerpb.AgentRequest_AGENT_REQUEST_NOT_READY
 )
 
 // codeOf is the T-Library code of an error, 0 for none.

@@ -15,9 +15,9 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
@@ -199,7 +199,7 @@ func decodeAgent(key, value []byte, now time.Time) (dn.Record, bool) {
 	if len(value) < 4 || binary.LittleEndian.Uint32(value) != crc32.Checksum(value[4:], castagnoli) {
 		return dn.Record{}, false
 	}
-	var p tcpb.Record
+	var p peerpb.Record
 	if proto.Unmarshal(value[4:], &p) != nil || p.GetDn() != string(key) || !dn.ValidNumber(key) || p.GetClaimTime() <= 0 {
 		return dn.Record{}, false
 	}

@@ -17,11 +17,11 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // ownerView has the nodes a and b (named n-a, n-b), the pstn DNs 1000 to 1009,
@@ -129,7 +129,7 @@ func (k *keeper) serve(t *testing.T, other *keeper) {
 		}
 		return next(ctx, req)
 	}))
-	tcpb.RegisterOwnerServer(s, k.agents.Server())
+	peerpb.RegisterOwnerServer(s, k.agents.Server())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(k.ln) })
 	conn, err := grpc.NewClient("passthrough:///"+string(k.id), grpc.WithTransportCredentials(insecure.NewCredentials()),

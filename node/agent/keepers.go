@@ -10,10 +10,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
@@ -31,7 +31,7 @@ var errElsewhere = errors.New("this node does not keep the DN")
 
 type (
 	doHere  func() error
-	doThere func(context.Context, dn.Node, tcpb.OwnerClient) error
+	doThere func(context.Context, dn.Node, peerpb.OwnerClient) error
 )
 
 // keepers are the nodes that keep DNs, this one and the others: who wants something
@@ -101,7 +101,7 @@ func (k *keepers) ask(ctx context.Context, n dn.Number, keeper dn.Node, limit ti
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err = standing(limited, conn); err == nil {
-		err = there(limited, keeper, tcpb.NewOwnerClient(conn))
+		err = there(limited, keeper, peerpb.NewOwnerClient(conn))
 	}
 	var answer *refusal.Error
 	switch {

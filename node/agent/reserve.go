@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
@@ -83,8 +83,8 @@ func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) er
 	}
 	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {
 		return reg.reserveHere(ctx, n, r)
-	}, func(ctx context.Context, _ dn.Node, client tcpb.OwnerClient) error {
-		answer, err := client.Reserve(ctx, &tcpb.ReserveRequest{
+	}, func(ctx context.Context, _ dn.Node, client peerpb.OwnerClient) error {
+		answer, err := client.Reserve(ctx, &peerpb.ReserveRequest{
 			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
 			AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,
 		})

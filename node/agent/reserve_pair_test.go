@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Many routers at two nodes ask for the same agents: nobody ever has one that
@@ -87,7 +87,7 @@ func TestOwnerServer_ReservesForAnotherNode(t *testing.T) {
 	if r, _ := b.table.Own("1000"); r.Reserved.Holder != "r" || r.Reserved.Left < int64(50*time.Second) {
 		t.Errorf("reserved %+v", r.Reserved)
 	}
-	p, err := b.agents.Server().Reserve(t.Context(), &tcpb.ReserveRequest{Dn: "1000", Holder: "r"})
+	p, err := b.agents.Server().Reserve(t.Context(), &peerpb.ReserveRequest{Dn: "1000", Holder: "r"})
 	if err != nil || p.GetErrorCode() != 0 {
 		t.Errorf("taking it back: %v %v", p, err)
 	}

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // direct is a connection to another node's owner without a network.
@@ -23,10 +23,10 @@ type direct struct {
 }
 
 func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
-	if method != tcpb.Owner_Reserve_FullMethodName {
+	if method != peerpb.Owner_Reserve_FullMethodName {
 		return status.Error(codes.Unimplemented, method)
 	}
-	in := proto.Clone(args.(*tcpb.ReserveRequest)).(*tcpb.ReserveRequest)
+	in := proto.Clone(args.(*peerpb.ReserveRequest)).(*peerpb.ReserveRequest)
 	out, err := d.to.agents.Server().Reserve(ctx, in)
 	if err != nil {
 		return err

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
@@ -116,7 +116,7 @@ func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
 				if j%7 == 6 {
 					k.table.Register(n, dn.Registered)
 				}
-				_, err := k.agents.SetAgent(t.Context(), n, Change{Request: []tcpb.AgentRequest{login, ready, notReady, logout}[j%4], AgentID: "7"})
+				_, err := k.agents.SetAgent(t.Context(), n, Change{Request: []peerpb.AgentRequest{login, ready, notReady, logout}[j%4], AgentID: "7"})
 				codeOf(t, err)
 			}
 		})

@@ -8,23 +8,23 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
 // server is what other nodes ask of this one. It passes nothing on.
 type server struct {
-	tcpb.UnimplementedOwnerServer
+	peerpb.UnimplementedOwnerServer
 	reg *Registry
 }
 
 // Server answers the other nodes, at the cluster port. It does only what
 // concerns DNs that this node keeps; otherwise FAILED_PRECONDITION.
-func (reg *Registry) Server() tcpb.OwnerServer { return server{reg: reg} }
+func (reg *Registry) Server() peerpb.OwnerServer { return server{reg: reg} }
 
-func (s server) SetAgent(ctx context.Context, p *tcpb.SetAgentRequest) (*tcpb.SetAgentResponse, error) {
+func (s server) SetAgent(ctx context.Context, p *peerpb.SetAgentRequest) (*peerpb.SetAgentResponse, error) {
 	n, err := dn.ParseNumber(p.GetDn())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -32,13 +32,13 @@ func (s server) SetAgent(ctx context.Context, p *tcpb.SetAgentRequest) (*tcpb.Se
 	done, err := s.setAgent(ctx, n, changeOf(p))
 	if err != nil {
 		code, text, err := outcome(n, err)
-		return &tcpb.SetAgentResponse{ErrorCode: code, ErrorMessage: text}, err
+		return &peerpb.SetAgentResponse{ErrorCode: code, ErrorMessage: text}, err
 	}
 	r := dn.Record{Number: n, ClaimTime: done.Version.Claim.Time, Seq: done.Version.Seq, Agent: done.Agent}
 	if own, ok := s.reg.table.Own(n); ok && own.ClaimTime == r.ClaimTime {
 		r.State, r.Reason, r.Since = own.State, own.Reason, own.Since
 	}
-	return &tcpb.SetAgentResponse{Record: tcontroller.ToProto(&r)}, nil
+	return &peerpb.SetAgentResponse{Record: tcontroller.ToProto(&r)}, nil
 }
 
 func (s server) setAgent(ctx context.Context, n dn.Number, c Change) (Done, error) {
@@ -53,7 +53,7 @@ func (s server) setAgent(ctx context.Context, n dn.Number, c Change) (Done, erro
 }
 
 // changeOf keeps what exceeds a limit beyond it.
-func changeOf(p *tcpb.SetAgentRequest) Change {
+func changeOf(p *peerpb.SetAgentRequest) Change {
 	c := Change{Request: p.GetRequest(), AgentID: p.GetAgentId(), Mode: dn.WorkMode(min(p.GetWorkMode(), 0xff))}
 	for _, r := range p.GetReasons()[:min(len(p.GetReasons()), dn.MaxReasons+1)] {
 		c.Reasons = append(c.Reasons, dn.KeyValue{Key: r.GetKey(), Value: r.GetValue()})
@@ -61,7 +61,7 @@ func changeOf(p *tcpb.SetAgentRequest) Change {
 	return c
 }
 
-func (s server) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb.ReserveResponse, error) {
+func (s server) Reserve(ctx context.Context, p *peerpb.ReserveRequest) (*peerpb.ReserveResponse, error) {
 	n, err := dn.ParseNumber(p.GetDn())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -71,7 +71,7 @@ func (s server) Reserve(ctx context.Context, p *tcpb.ReserveRequest) (*tcpb.Rese
 		AtOnce: p.GetAtOnce(), InsteadOf: p.GetInsteadOf(),
 	})
 	code, text, err := outcome(n, err)
-	return &tcpb.ReserveResponse{ErrorCode: code, ErrorMessage: text}, err
+	return &peerpb.ReserveResponse{ErrorCode: code, ErrorMessage: text}, err
 }
 
 func (s server) reserve(ctx context.Context, n dn.Number, r Reservation) error {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
@@ -36,7 +36,7 @@ func (reg *Registry) SetAgent(ctx context.Context, n dn.Number, c Change) (Done,
 	err := reg.keepers.do(ctx, n, AnswerTimeout, func() (err error) {
 		done, err = reg.setHere(ctx, n, c)
 		return err
-	}, func(ctx context.Context, keeper dn.Node, client tcpb.OwnerClient) error {
+	}, func(ctx context.Context, keeper dn.Node, client peerpb.OwnerClient) error {
 		answer, err := client.SetAgent(ctx, c.request(n))
 		if err != nil {
 			return err
@@ -80,16 +80,16 @@ func (reg *Registry) kept(n dn.Number) (dn.Record, bool) {
 }
 
 // request is the change for another node.
-func (c Change) request(n dn.Number) *tcpb.SetAgentRequest {
-	p := &tcpb.SetAgentRequest{Dn: string(n), Request: c.Request, AgentId: c.AgentID, WorkMode: uint32(c.Mode)}
+func (c Change) request(n dn.Number) *peerpb.SetAgentRequest {
+	p := &peerpb.SetAgentRequest{Dn: string(n), Request: c.Request, AgentId: c.AgentID, WorkMode: uint32(c.Mode)}
 	for _, r := range c.Reasons {
-		p.Reasons = append(p.Reasons, &tcpb.KeyValue{Key: r.Key, Value: r.Value})
+		p.Reasons = append(p.Reasons, &peerpb.KeyValue{Key: r.Key, Value: r.Value})
 	}
 	return p
 }
 
 // doneOf reads the answer of another node.
-func doneOf(p *tcpb.SetAgentResponse, keeper dn.Node) (Done, error) {
+func doneOf(p *peerpb.SetAgentResponse, keeper dn.Node) (Done, error) {
 	if err := answered(p.GetErrorCode(), p.GetErrorMessage()); err != nil {
 		return Done{}, err
 	}

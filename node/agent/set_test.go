@@ -13,10 +13,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 func TestRegistry_SetAgentIsDoneByTheKeeper(t *testing.T) {
@@ -246,11 +246,11 @@ func TestOwnerServer_ChecksEveryField(t *testing.T) {
 	a := newKeeper(t, "a", ownerView(t))
 	a.table.Register("1000", dn.Registered)
 	s := a.agents.Server()
-	many := make([]*tcpb.KeyValue, 5000)
+	many := make([]*peerpb.KeyValue, 5000)
 	for i := range many {
-		many[i] = &tcpb.KeyValue{Key: fmt.Sprint(i)}
+		many[i] = &peerpb.KeyValue{Key: fmt.Sprint(i)}
 	}
-	for name, p := range map[string]*tcpb.SetAgentRequest{
+	for name, p := range map[string]*peerpb.SetAgentRequest{
 		"no request": {Dn: "1000"}, "unknown request": {Dn: "1000", Request: 77}, "no id": {Dn: "1000", Request: login},
 		"long id": {Dn: "1000", Request: login, AgentId: strings.Repeat("x", 65)}, "mode": {Dn: "1000", Request: login, AgentId: "7", WorkMode: 256},
 		"reasons": {Dn: "1000", Request: login, AgentId: "7", Reasons: many}, "kind": {Dn: "9000", Request: login, AgentId: "7"},
@@ -260,7 +260,7 @@ func TestOwnerServer_ChecksEveryField(t *testing.T) {
 			t.Errorf("%s: %v %v", name, r, err)
 		}
 	}
-	for name, p := range map[string]*tcpb.ReserveRequest{
+	for name, p := range map[string]*peerpb.ReserveRequest{
 		"no holder": {Dn: "1000", DurationMs: 1}, "long holder": {Dn: "1000", Holder: strings.Repeat("x", 129)}, "no UTF-8": {Dn: "1000", Holder: "\xff"},
 		"long": {Dn: "1000", Holder: "r", DurationMs: 3_600_001}, "very long": {Dn: "1000", Holder: "r", DurationMs: 1<<32 - 1}, "kind": {Dn: "9000", Holder: "r"},
 	} {
@@ -268,8 +268,8 @@ func TestOwnerServer_ChecksEveryField(t *testing.T) {
 			t.Errorf("%s: %v %v", name, r, err)
 		}
 	}
-	_, bad := s.SetAgent(t.Context(), &tcpb.SetAgentRequest{Dn: "no number", Request: logout})
-	_, elsewhere := s.Reserve(t.Context(), &tcpb.ReserveRequest{Dn: "1001", Holder: "r", DurationMs: 1})
+	_, bad := s.SetAgent(t.Context(), &peerpb.SetAgentRequest{Dn: "no number", Request: logout})
+	_, elsewhere := s.Reserve(t.Context(), &peerpb.ReserveRequest{Dn: "1001", Holder: "r", DurationMs: 1})
 	if status.Code(bad) != codes.InvalidArgument || status.Code(elsewhere) != codes.FailedPrecondition {
 		t.Errorf("got %v and %v", bad, elsewhere)
 	}

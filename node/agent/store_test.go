@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // founded is the configuration of a cluster that was bootstrapped.
@@ -27,7 +28,7 @@ func founded(t *testing.T, d *configpb.DN) *fsm.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, c := range []*configpb.Command{
+	for i, c := range []*peerpb.Command{
 		{Version: 1, NewEpoch: "c1"},
 		{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: d}}}},
 	} {

@@ -22,6 +22,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 const (
@@ -149,7 +150,7 @@ func (m *member) kill() {
 	m.group = nil
 }
 
-func (m *member) join(via ...*member) (*configpb.JoinResponse, error) {
+func (m *member) join(via ...*member) (*peerpb.JoinResponse, error) {
 	var addrs []string
 	for _, v := range via {
 		addrs = append(addrs, v.self.ClusterAddr)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // The documented errors; their words are those of package fsm, so that package
@@ -143,6 +144,6 @@ func result(response any) (uint64, error) {
 }
 
 // proposal fills in what every command has.
-func proposal(mutations ...*configpb.Mutation) *configpb.Command {
-	return &configpb.Command{Version: fsm.Version, Mutations: mutations}
+func proposal(mutations ...*configpb.Mutation) *peerpb.Command {
+	return &peerpb.Command{Version: fsm.Version, Mutations: mutations}
 }

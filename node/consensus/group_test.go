@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 func TestGroup_BootstrapMakesAClusterOnce(t *testing.T) {
@@ -261,7 +262,7 @@ func TestGroup_AnotherClusterIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = configpb.NewConsensusClient(conn).Propose(t.Context(), &configpb.ProposeRequest{ClusterId: b.group.ClusterID(), Command: proposal(phone("1"))})
+	_, err = peerpb.NewConsensusClient(conn).Propose(t.Context(), &peerpb.ProposeRequest{ClusterId: b.group.ClusterID(), Command: proposal(phone("1"))})
 	if err = fromStatus(err); !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), a.group.ClusterID()) || !strings.Contains(err.Error(), b.group.ClusterID()) {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // again until ctx ends, to take self into the roster. Asking twice is safe.
 // ErrNameTaken, ErrOtherCluster and ErrRejected end it at once. The error names the
 // last answer of each address.
-func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*configpb.JoinResponse, error) {
+func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*peerpb.JoinResponse, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("joining: no address given")
 	}
@@ -56,7 +57,7 @@ func final(err error) bool {
 	return errors.Is(err, ErrOtherCluster) || errors.Is(err, ErrRejected) && !raced
 }
 
-func joinAt(ctx context.Context, addr string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*configpb.JoinResponse, error) {
+func joinAt(ctx context.Context, addr string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*peerpb.JoinResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	conn, err := dial(addr)
@@ -67,7 +68,7 @@ func joinAt(ctx context.Context, addr string, self *configpb.Node, dial func(add
 	if err := standing(ctx, conn); err != nil {
 		return nil, fmt.Errorf("no node answers there: %w", err)
 	}
-	answer, err := configpb.NewConsensusClient(conn).Join(ctx, &configpb.JoinRequest{Node: self})
+	answer, err := peerpb.NewConsensusClient(conn).Join(ctx, &peerpb.JoinRequest{Node: self})
 	return answer, fromStatus(err)
 }
 

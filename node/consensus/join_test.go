@@ -16,18 +16,19 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // answering is a member that answers requests to join, one after the other; the
 // last answer counts on.
 type answering struct {
-	configpb.UnimplementedConsensusServer
+	peerpb.UnimplementedConsensusServer
 	mu      sync.Mutex
 	answers []error
 	asked   int
 }
 
-func (a *answering) Join(context.Context, *configpb.JoinRequest) (*configpb.JoinResponse, error) {
+func (a *answering) Join(context.Context, *peerpb.JoinRequest) (*peerpb.JoinResponse, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.answers[min(a.asked, len(a.answers)-1)]
@@ -35,7 +36,7 @@ func (a *answering) Join(context.Context, *configpb.JoinRequest) (*configpb.Join
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	return &configpb.JoinResponse{ClusterId: "c1"}, nil
+	return &peerpb.JoinResponse{ClusterId: "c1"}, nil
 }
 
 // What may be otherwise the next time is asked again; what will not ends the join.
@@ -56,7 +57,7 @@ func TestJoin_AsksAgainWhatMayChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := bufconn.Listen(1 << 16)
 			server, a := grpc.NewServer(), &answering{answers: []error{tc.first, nil}}
-			configpb.RegisterConsensusServer(server, a)
+			peerpb.RegisterConsensusServer(server, a)
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = server.Serve(l) })
 			defer wg.Wait()

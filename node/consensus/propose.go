@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // retryPause is how long a refused attempt waits for a change of leader.
@@ -24,7 +24,7 @@ const retryPause = 50 * time.Millisecond
 // are repeated within the time; so are those of unknown outcome, since the
 // request id makes that safe. When it returns, the View of this node includes
 // the write, unless the node lags behind by more than the time.
-func (g *Group) Propose(ctx context.Context, cmd *configpb.Command) (uint64, error) {
+func (g *Group) Propose(ctx context.Context, cmd *peerpb.Command) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	if cmd.GetRequestId() == "" {
@@ -91,7 +91,7 @@ func gaveUp(ctx context.Context, unknown error) error {
 }
 
 // apply appends the command here, at the leader.
-func (g *Group) apply(ctx context.Context, cmd *configpb.Command) (uint64, error) {
+func (g *Group) apply(ctx context.Context, cmd *peerpb.Command) (uint64, error) {
 	b, err := proto.Marshal(cmd)
 	if err != nil {
 		return 0, fmt.Errorf("encoding a command: %w", err)
@@ -128,12 +128,12 @@ func (g *Group) await(ctx context.Context, f raft.Future) error {
 }
 
 // forward sends the command to the leader.
-func (g *Group) forward(ctx context.Context, cmd *configpb.Command) (uint64, error) {
+func (g *Group) forward(ctx context.Context, cmd *peerpb.Command) (uint64, error) {
 	client, err := g.leaderClient(ctx)
 	if err != nil {
 		return 0, err
 	}
-	r, err := client.Propose(ctx, &configpb.ProposeRequest{ClusterId: g.ClusterID(), Command: cmd})
+	r, err := client.Propose(ctx, &peerpb.ProposeRequest{ClusterId: g.ClusterID(), Command: cmd})
 	if err != nil {
 		return 0, fromStatus(err)
 	}
@@ -142,7 +142,7 @@ func (g *Group) forward(ctx context.Context, cmd *configpb.Command) (uint64, err
 
 // leaderClient returns a client whose connection stands, so that an error of a
 // call means that the request may have arrived.
-func (g *Group) leaderClient(ctx context.Context) (configpb.ConsensusClient, error) {
+func (g *Group) leaderClient(ctx context.Context) (peerpb.ConsensusClient, error) {
 	_, id := g.raft.LeaderWithID()
 	if id == "" || string(id) == g.cfg.Self.GetId() {
 		return nil, ErrNoQuorum
@@ -155,7 +155,7 @@ func (g *Group) leaderClient(ctx context.Context) (configpb.ConsensusClient, err
 	if err != nil {
 		return nil, fmt.Errorf("%w: the leader at %s can't be reached: %w", ErrNoQuorum, address, err)
 	}
-	return configpb.NewConsensusClient(conn), nil
+	return peerpb.NewConsensusClient(conn), nil
 }
 
 // settled is the term in which this leader has applied all entries of former terms.
@@ -213,7 +213,7 @@ func (g *Group) ReadIndex(ctx context.Context) error {
 		if err != nil {
 			return 0, err
 		}
-		r, err := client.ReadIndex(ctx, &configpb.ReadIndexRequest{ClusterId: g.ClusterID()})
+		r, err := client.ReadIndex(ctx, &peerpb.ReadIndexRequest{ClusterId: g.ClusterID()})
 		return r.GetIndex(), fromStatus(err)
 	})
 	if err == nil {

@@ -12,17 +12,18 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // server answers other nodes. Who may call at all is decided in front of it,
 // by the cluster port.
 type server struct {
-	configpb.UnimplementedConsensusServer
+	peerpb.UnimplementedConsensusServer
 	g *Group
 }
 
 // Register adds the service Consensus to the gRPC server of the cluster port.
-func (g *Group) Register(s grpc.ServiceRegistrar) { configpb.RegisterConsensusServer(s, &server{g: g}) }
+func (g *Group) Register(s grpc.ServiceRegistrar) { peerpb.RegisterConsensusServer(s, &server{g: g}) }
 
 // check refuses requests of another cluster.
 func (s *server) check(clusterID string) error {
@@ -33,7 +34,7 @@ func (s *server) check(clusterID string) error {
 }
 
 // Propose applies a command of another node if this one leads.
-func (s *server) Propose(ctx context.Context, r *configpb.ProposeRequest) (*configpb.ProposeResponse, error) {
+func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb.ProposeResponse, error) {
 	if err := s.check(r.GetClusterId()); err != nil {
 		return nil, toStatus(err)
 	}
@@ -46,22 +47,22 @@ func (s *server) Propose(ctx context.Context, r *configpb.ProposeRequest) (*conf
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
 	index, err := s.g.apply(ctx, r.GetCommand())
-	return &configpb.ProposeResponse{Index: index}, toStatus(err)
+	return &peerpb.ProposeResponse{Index: index}, toStatus(err)
 }
 
 // ReadIndex confirms that this node leads.
-func (s *server) ReadIndex(ctx context.Context, r *configpb.ReadIndexRequest) (*configpb.ReadIndexResponse, error) {
+func (s *server) ReadIndex(ctx context.Context, r *peerpb.ReadIndexRequest) (*peerpb.ReadIndexResponse, error) {
 	if err := s.check(r.GetClusterId()); err != nil {
 		return nil, toStatus(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
 	index, err := s.g.leaderIndex(ctx)
-	return &configpb.ReadIndexResponse{Index: index}, toStatus(err)
+	return &peerpb.ReadIndexResponse{Index: index}, toStatus(err)
 }
 
 // Join adds a node to the roster, or passes the request on to the leader.
-func (s *server) Join(ctx context.Context, r *configpb.JoinRequest) (*configpb.JoinResponse, error) {
+func (s *server) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
 	answer, err := s.g.admit(ctx, r)
@@ -69,7 +70,7 @@ func (s *server) Join(ctx context.Context, r *configpb.JoinRequest) (*configpb.J
 }
 
 // admit brings the node into the roster; the leader's reconcile loop does the rest.
-func (g *Group) admit(ctx context.Context, r *configpb.JoinRequest) (*configpb.JoinResponse, error) {
+func (g *Group) admit(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinResponse, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (g *Group) admit(ctx context.Context, r *configpb.JoinRequest) (*configpb.J
 			return nil, err
 		}
 	}
-	return &configpb.JoinResponse{ClusterId: g.ClusterID(), Nodes: g.machine.View().Nodes()}, nil
+	return &peerpb.JoinResponse{ClusterId: g.ClusterID(), Nodes: g.machine.View().Nodes()}, nil
 }
 
 // joining returns the write that brings the node's addresses into the roster,

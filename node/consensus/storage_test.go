@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // smallDisk gives the node a file system of its own that can be filled.
@@ -32,7 +33,7 @@ func smallDisk(t *testing.T, m *member) {
 	m.dir = dir
 }
 
-func bulk(first int) *configpb.Command {
+func bulk(first int) *peerpb.Command {
 	var ms []*configpb.Mutation
 	for i := range 500 {
 		ms = append(ms, phone(fmt.Sprint(first*1000+i)))

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // visits is a call at 9001 that a router is asked about.
@@ -308,17 +308,17 @@ func (x *exchange) reserve(t *testing.T, n dn.Number) {
 }
 
 const (
-	login    = tcpb.AgentRequest_AGENT_REQUEST_LOGIN
-	ready    = tcpb.AgentRequest_AGENT_REQUEST_READY
-	notReady = tcpb.AgentRequest_AGENT_REQUEST_NOT_READY
+	login    = peerpb.AgentRequest_AGENT_REQUEST_LOGIN
+	ready    = peerpb.AgentRequest_AGENT_REQUEST_READY
+	notReady = peerpb.AgentRequest_AGENT_REQUEST_NOT_READY
 )
 
 // inState has an agent log in at a DN of this node and go through states.
-func (x *exchange) inState(n dn.Number, requests ...tcpb.AgentRequest) {
+func (x *exchange) inState(n dn.Number, requests ...peerpb.AgentRequest) {
 	x.office.t.Helper()
 	if st, _ := x.table.Get(n); st.State != dn.InSrv {
 		x.table.Register(n, dn.Registered)
-		requests = append([]tcpb.AgentRequest{login}, requests...)
+		requests = append([]peerpb.AgentRequest{login}, requests...)
 	}
 	for _, r := range requests {
 		c := agent.Change{Request: r}

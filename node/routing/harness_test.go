@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // office is a node with everything real but the network: node n1 at dc1, whose
@@ -39,7 +40,7 @@ func newOffice(t testing.TB) *office {
 	if o.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(dir, "config.db")}); err != nil {
 		t.Fatal(err)
 	}
-	o.command(&configpb.Command{Version: 1, NewEpoch: "e1"})
+	o.command(&peerpb.Command{Version: 1, NewEpoch: "e1"})
 	o.write(
 		&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.org"}}},
 		nodeOf("a", "n1", "dc1"), nodeOf("b", "n2", "dc2"),
@@ -98,10 +99,10 @@ func member(number string) *configpb.Mutation {
 
 func (o *office) write(m ...*configpb.Mutation) {
 	o.t.Helper()
-	o.command(&configpb.Command{Version: 1, Mutations: m})
+	o.command(&peerpb.Command{Version: 1, Mutations: m})
 }
 
-func (o *office) command(c *configpb.Command) {
+func (o *office) command(c *peerpb.Command) {
 	o.t.Helper()
 	if r := o.machine.ApplyCommand(c); r.Err != nil {
 		o.t.Fatal(r.Err)

@@ -12,10 +12,10 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
@@ -104,19 +104,19 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 		}
 	case *tlibpb.ClientMessage_AgentLogin:
 		if n, ok := about(b.AgentLogin); ok {
-			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_LOGIN, b.AgentLogin)
+			s.agent(ctx, n, ref, peerpb.AgentRequest_AGENT_REQUEST_LOGIN, b.AgentLogin)
 		}
 	case *tlibpb.ClientMessage_AgentLogout:
 		if n, ok := about(b.AgentLogout); ok {
-			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_LOGOUT, b.AgentLogout)
+			s.agent(ctx, n, ref, peerpb.AgentRequest_AGENT_REQUEST_LOGOUT, b.AgentLogout)
 		}
 	case *tlibpb.ClientMessage_AgentReady:
 		if n, ok := about(b.AgentReady); ok {
-			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_READY, b.AgentReady)
+			s.agent(ctx, n, ref, peerpb.AgentRequest_AGENT_REQUEST_READY, b.AgentReady)
 		}
 	case *tlibpb.ClientMessage_AgentNotReady:
 		if n, ok := about(b.AgentNotReady); ok {
-			s.agent(ctx, n, ref, tcpb.AgentRequest_AGENT_REQUEST_NOT_READY, b.AgentNotReady)
+			s.agent(ctx, n, ref, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY, b.AgentNotReady)
 		}
 	case *tlibpb.ClientMessage_ReserveAgent:
 		if n, ok := about(b.ReserveAgent); ok {
@@ -233,7 +233,7 @@ func (s *session) stopMonitor(ref uint64) {
 // agentRequest is any of the four.
 type agentRequest interface{ GetReasons() map[string]string }
 
-func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind tcpb.AgentRequest, m agentRequest) {
+func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind peerpb.AgentRequest, m agentRequest) {
 	if !s.c.addresses.holds(s.reg, n) {
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
 		return

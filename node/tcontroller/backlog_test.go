@@ -12,9 +12,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // valve is a connection whose reads wait while it is shut, as those of a
@@ -147,15 +147,15 @@ func TestBacklog_GrowsWhileTheFollowerDoesNotReadAndShrinksAgain(t *testing.T) {
 
 func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 	a := newSite(t, "a", 1, "127.0.0.1:0")
-	follow := func() (cancel func(), stream grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse]) {
+	follow := func() (cancel func(), stream grpc.BidiStreamingClient[peerpb.FollowRequest, peerpb.FollowResponse]) {
 		cc, err := grpc.NewClient("passthrough:///"+a.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = cc.Close() })
 		ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
-		if stream, err = tcpb.NewTControllerClient(cc).Follow(ctx); err == nil {
-			err = stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: &tcpb.FollowHello{ClusterId: "c1", Follower: "b", Owner: "a"}}})
+		if stream, err = peerpb.NewTControllerClient(cc).Follow(ctx); err == nil {
+			err = stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Follower: "b", Owner: "a"}}})
 		}
 		if err == nil {
 			_, err = stream.Recv()

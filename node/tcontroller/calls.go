@@ -5,10 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/pace"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // maxCallBytes is about how large a message about calls grows: a DN's record
@@ -30,7 +31,7 @@ func (l *ownerLink) callRun(ctx context.Context) error {
 			return err
 		}
 		for rest := items; len(rest) > 0; {
-			var m *tcpb.FollowResponse
+			var m *peerpb.FollowResponse
 			m, rest = callMessage(rest)
 			if err := l.send(m); err != nil {
 				return err
@@ -49,31 +50,31 @@ func (l *ownerLink) callRun(ctx context.Context) error {
 }
 
 // callMessage puts the first items into a message and returns the others.
-func callMessage(items []call.Item) (*tcpb.FollowResponse, []call.Item) {
+func callMessage(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
 	switch it := &items[0]; it.Kind {
 	case call.Started:
-		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_CallsHello{CallsHello: &tcpb.CallsHello{Resumed: it.Resumed}}}, items[1:]
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallsHello{CallsHello: &peerpb.CallsHello{Resumed: it.Resumed}}}, items[1:]
 	case call.EndOfSnapshot:
-		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_EndOfCallSync{EndOfCallSync: &tcpb.EndOfCallSync{Seq: it.Seq}}}, items[1:]
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfCallSync{EndOfCallSync: &peerpb.EndOfCallSync{Seq: it.Seq}}}, items[1:]
 	case call.Row:
-		b := &tcpb.CallSnapshot{}
+		b := &peerpb.CallSnapshot{}
 		for size := 0; len(items) > 0 && items[0].Kind == call.Row && size < maxCallBytes; items = items[1:] {
 			c := callToProto(items[0].Call)
 			b.Calls, size = append(b.Calls, c), size+infoSize(c.GetInfo())+64*len(c.GetParties())
 		}
-		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
 	default:
-		b := &tcpb.CallEvents{}
+		b := &peerpb.CallEvents{}
 		for size := 0; len(items) > 0 && items[0].Kind == call.Happened && size < maxCallBytes; items = items[1:] {
 			e := eventToProto(items[0].Event)
 			b.Events, b.Seq, size = append(b.Events, e), items[0].Seq, size+infoSize(e.GetInfo())+64
 		}
-		return &tcpb.FollowResponse{Body: &tcpb.FollowResponse_CallEvents{CallEvents: b}}, items
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallEvents{CallEvents: b}}, items
 	}
 }
 
 // infoSize is about how long it is on the wire.
-func infoSize(i *tcpb.CallInfo) int {
+func infoSize(i *peerpb.CallInfo) int {
 	n := 64
 	for k, v := range i.GetUserData() {
 		n += 8 + len(k) + len(v)
@@ -82,7 +83,7 @@ func infoSize(i *tcpb.CallInfo) int {
 }
 
 // callsHello begins to take the peer's calls.
-func (l *followerLink) callsHello(h *tcpb.CallsHello) (err error) {
+func (l *followerLink) callsHello(h *peerpb.CallsHello) (err error) {
 	if l.copy == nil {
 		return errors.New("the peer spoke of calls before its hello")
 	}
@@ -91,22 +92,22 @@ func (l *followerLink) callsHello(h *tcpb.CallsHello) (err error) {
 }
 
 // call takes a message about calls.
-func (l *followerLink) call(m *tcpb.FollowResponse) error {
+func (l *followerLink) call(m *peerpb.FollowResponse) error {
 	if l.calls == nil {
 		return errors.New("the peer spoke of calls without a hello for them")
 	}
 	var refused int
 	var err error
 	switch b := m.GetBody().(type) {
-	case *tcpb.FollowResponse_CallSnapshot:
+	case *peerpb.FollowResponse_CallSnapshot:
 		calls := make([]*call.Call, 0, len(b.CallSnapshot.GetCalls()))
 		for _, c := range b.CallSnapshot.GetCalls() {
 			calls = append(calls, callFromProto(c))
 		}
 		refused, err = l.calls.Snapshot(calls)
-	case *tcpb.FollowResponse_EndOfCallSync:
+	case *peerpb.FollowResponse_EndOfCallSync:
 		err = l.calls.Synced(b.EndOfCallSync.GetSeq())
-	case *tcpb.FollowResponse_CallEvents:
+	case *peerpb.FollowResponse_CallEvents:
 		events := make([]*call.Event, 0, len(b.CallEvents.GetEvents()))
 		for _, e := range b.CallEvents.GetEvents() {
 			events = append(events, eventFromProto(e))
@@ -127,26 +128,26 @@ func (l *followerLink) current() error {
 	return l.calls.Current()
 }
 
-func infoToProto(i *call.Info) *tcpb.CallInfo {
-	return &tcpb.CallInfo{
-		Caller: string(i.Caller), Type: tcpb.CallType(i.Type), Ani: i.ANI, Dnis: i.DNIS, Began: i.Began, UserData: i.UserData,
+func infoToProto(i *call.Info) *peerpb.CallInfo {
+	return &peerpb.CallInfo{
+		Caller: string(i.Caller), Type: tlibpb.CallType(i.Type), Ani: i.ANI, Dnis: i.DNIS, Began: i.Began, UserData: i.UserData,
 	}
 }
 
-func callToProto(c *call.Call) *tcpb.Call {
-	p := &tcpb.Call{Id: string(c.ID), Info: infoToProto(c.Info), Parties: make([]*tcpb.CallParty, 0, len(c.Parties))}
+func callToProto(c *call.Call) *peerpb.Call {
+	p := &peerpb.Call{Id: string(c.ID), Info: infoToProto(c.Info), Parties: make([]*peerpb.CallParty, 0, len(c.Parties))}
 	for i := range c.Parties {
 		x := &c.Parties[i]
-		p.Parties = append(p.Parties, &tcpb.CallParty{
-			Dn: string(x.DN), Role: tcpb.CallRole(x.Role + 1), State: tcpb.CallState(x.State + 1), Other: x.Other, Since: x.Since,
+		p.Parties = append(p.Parties, &peerpb.CallParty{
+			Dn: string(x.DN), Role: peerpb.CallRole(x.Role + 1), State: peerpb.CallState(x.State + 1), Other: x.Other, Since: x.Since,
 		})
 	}
 	return p
 }
 
-func eventToProto(e *call.Event) *tcpb.CallEvent {
-	p := &tcpb.CallEvent{
-		Kind: tcpb.CallEventKind(e.Kind + 1), Call: string(e.Call), ThisDn: string(e.ThisDN), Role: tcpb.CallRole(e.Role + 1),
+func eventToProto(e *call.Event) *peerpb.CallEvent {
+	p := &peerpb.CallEvent{
+		Kind: peerpb.CallEventKind(e.Kind + 1), Call: string(e.Call), ThisDn: string(e.ThisDN), Role: peerpb.CallRole(e.Role + 1),
 		Other: e.OtherDN, Time: e.Time, Cause: uint32(max(0, e.Cause)),
 	}
 	if e.Fresh {
@@ -165,7 +166,7 @@ func enum(v int32) uint8 {
 	return uint8(v - 1)
 }
 
-func infoFromProto(p *tcpb.CallInfo) *call.Info {
+func infoFromProto(p *peerpb.CallInfo) *call.Info {
 	if p == nil {
 		return nil
 	}
@@ -175,7 +176,7 @@ func infoFromProto(p *tcpb.CallInfo) *call.Info {
 	}
 }
 
-func callFromProto(p *tcpb.Call) *call.Call {
+func callFromProto(p *peerpb.Call) *call.Call {
 	c := &call.Call{ID: call.ID(p.GetId()), Info: infoFromProto(p.GetInfo())}
 	for _, x := range p.GetParties()[:min(len(p.GetParties()), call.MaxParties+1)] {
 		c.Parties = append(c.Parties, call.Party{
@@ -185,7 +186,7 @@ func callFromProto(p *tcpb.Call) *call.Call {
 	return c
 }
 
-func eventFromProto(p *tcpb.CallEvent) *call.Event {
+func eventFromProto(p *peerpb.CallEvent) *call.Event {
 	e := &call.Event{
 		Kind: call.Kind(enum(int32(p.GetKind()))), Call: call.ID(p.GetCall()), ThisDN: dn.Number(p.GetThisDn()),
 		Role: call.Role(enum(int32(p.GetRole()))), OtherDN: p.GetOther(), Time: p.GetTime(), Cause: int(min(p.GetCause(), 1000)),

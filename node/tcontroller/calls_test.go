@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // begin makes a call of a site, which rings at a DN.
@@ -232,16 +232,16 @@ func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := &tcpb.CallInfo{Caller: "1", Began: 1}
-	base := func() *tcpb.CallEvent {
-		return &tcpb.CallEvent{Kind: tcpb.CallEventKind_CALL_EVENT_KIND_RINGING, Call: "00000000000000aa", ThisDn: "2", Role: tcpb.CallRole_CALL_ROLE_CALLED, Time: 1, Info: info}
+	info := &peerpb.CallInfo{Caller: "1", Began: 1}
+	base := func() *peerpb.CallEvent {
+		return &peerpb.CallEvent{Kind: peerpb.CallEventKind_CALL_EVENT_KIND_RINGING, Call: "00000000000000aa", ThisDn: "2", Role: peerpb.CallRole_CALL_ROLE_CALLED, Time: 1, Info: info}
 	}
 	var events []*call.Event
-	for _, change := range []func(*tcpb.CallEvent){
-		func(e *tcpb.CallEvent) { e.Kind = 0 }, func(e *tcpb.CallEvent) { e.Kind = 5 }, func(e *tcpb.CallEvent) { e.Kind = -1 },
-		func(e *tcpb.CallEvent) { e.Role = 0 }, func(e *tcpb.CallEvent) { e.Role = 3 }, func(e *tcpb.CallEvent) { e.Cause = call.NodeLost },
-		func(e *tcpb.CallEvent) { e.Cause = 1 << 31 }, func(e *tcpb.CallEvent) { e.Info = &tcpb.CallInfo{} },
-		func(e *tcpb.CallEvent) { e.Info = &tcpb.CallInfo{Caller: "1", Began: 1, Type: -3} },
+	for _, change := range []func(*peerpb.CallEvent){
+		func(e *peerpb.CallEvent) { e.Kind = 0 }, func(e *peerpb.CallEvent) { e.Kind = 5 }, func(e *peerpb.CallEvent) { e.Kind = -1 },
+		func(e *peerpb.CallEvent) { e.Role = 0 }, func(e *peerpb.CallEvent) { e.Role = 3 }, func(e *peerpb.CallEvent) { e.Cause = call.NodeLost },
+		func(e *peerpb.CallEvent) { e.Cause = 1 << 31 }, func(e *peerpb.CallEvent) { e.Info = &peerpb.CallInfo{} },
+		func(e *peerpb.CallEvent) { e.Info = &peerpb.CallInfo{Caller: "1", Began: 1, Type: -3} },
 	} {
 		e := base()
 		change(e)
@@ -250,7 +250,7 @@ func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
 	if n, err := c.Apply(events, 1); n != len(events) || err != nil {
 		t.Errorf("refused %d of %d: %v", n, len(events), err)
 	}
-	rows := []*call.Call{callFromProto(&tcpb.Call{}), callFromProto(&tcpb.Call{Id: "00000000000000aa", Info: info, Parties: []*tcpb.CallParty{{Dn: "1", Role: 1, State: 2, Since: 1}}})}
+	rows := []*call.Call{callFromProto(&peerpb.Call{}), callFromProto(&peerpb.Call{Id: "00000000000000aa", Info: info, Parties: []*peerpb.CallParty{{Dn: "1", Role: 1, State: 2, Since: 1}}})}
 	if n, err := c.Snapshot(rows); n != len(rows) || err != nil {
 		t.Errorf("refused %d of %d: %v", n, len(rows), err)
 	}

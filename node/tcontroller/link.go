@@ -14,9 +14,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Redial of a broken link.
@@ -82,7 +82,7 @@ func (f *follower) connect(ctx context.Context) (synced bool, err error) {
 	defer func() { _ = conn.Close() }()
 	defer func() { _ = cc.Close() }()
 	f.change(func(l *linkState) { l.conn = conn })
-	err = f.follow(ctx, tcpb.NewTControllerClient(cc))
+	err = f.follow(ctx, peerpb.NewTControllerClient(cc))
 	f.change(func(l *linkState) {
 		if l.up {
 			l.downAt = time.Now()
@@ -154,7 +154,7 @@ func (f *follower) dialOnce(ctx context.Context, addr string, results chan<- dia
 }
 
 // follow reads the link until it ends.
-func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) error {
+func (f *follower) follow(ctx context.Context, client peerpb.TControllerClient) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	timer := time.AfterFunc(helloTimeout, cancel)
@@ -164,12 +164,12 @@ func (f *follower) follow(ctx context.Context, client tcpb.TControllerClient) er
 		return err
 	}
 	from, calls := f.cfg.Table.Position(f.id), f.cfg.Calls.Position(f.id)
-	hello := &tcpb.FollowHello{
+	hello := &peerpb.FollowHello{
 		ClusterId: f.cfg.ClusterID, Follower: string(f.cfg.Table.Self()), Owner: string(f.id),
 		ResumeIncarnation: from.Incarnation, ResumeSeq: from.Seq,
 		ResumeCallIncarnation: calls.Incarnation, ResumeCallSeq: calls.Seq,
 	}
-	if err := stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: hello}}); err != nil {
+	if err := stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: hello}}); err != nil {
 		return streamError(stream, err)
 	}
 	// A sync may take long, but not stand still.
@@ -213,7 +213,7 @@ func (f *follower) refused(stream grpc.ClientStream, err error) {
 }
 
 // streamError is the status behind a failed Send.
-func streamError(s grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse], err error) error {
+func streamError(s grpc.BidiStreamingClient[peerpb.FollowRequest, peerpb.FollowResponse], err error) error {
 	if _, e := s.Recv(); e != nil {
 		return e
 	}
@@ -223,7 +223,7 @@ func streamError(s grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowRespo
 // followerLink is one stream from the peer.
 type followerLink struct {
 	f      *follower
-	stream grpc.BidiStreamingClient[tcpb.FollowRequest, tcpb.FollowResponse]
+	stream grpc.BidiStreamingClient[peerpb.FollowRequest, peerpb.FollowResponse]
 	copy   *dn.Copy
 	calls  *call.Copy
 	// incarnation of the peer.
@@ -243,8 +243,8 @@ func (l *followerLink) ping(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		p := &tcpb.Ping{SentMono: int64(now.Sub(epoch)), SentWall: now.UnixNano()}
-		if l.stream.Send(&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Ping{Ping: p}}) != nil {
+		p := &peerpb.Ping{SentMono: int64(now.Sub(epoch)), SentWall: now.UnixNano()}
+		if l.stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: p}}) != nil {
 			return // the reader learns why
 		}
 		select {
@@ -266,30 +266,30 @@ func (l *followerLink) recv(first bool) error {
 	}
 	l.f.frame()
 	switch b := m.GetBody().(type) {
-	case *tcpb.FollowResponse_Hello:
+	case *peerpb.FollowResponse_Hello:
 		return l.hello(b.Hello)
-	case *tcpb.FollowResponse_Records:
+	case *peerpb.FollowResponse_Records:
 		return l.records(b.Records)
-	case *tcpb.FollowResponse_EndOfSync:
+	case *peerpb.FollowResponse_EndOfSync:
 		if err := l.copy.Synced(b.EndOfSync.GetSeq()); err != nil {
 			return err
 		}
 		l.stuck.Stop()
 		l.f.change(func(s *linkState) { s.synced = true })
-	case *tcpb.FollowResponse_Pong:
+	case *peerpb.FollowResponse_Pong:
 		l.pong(b.Pong)
 		return l.current()
-	case *tcpb.FollowResponse_Goodbye:
+	case *peerpb.FollowResponse_Goodbye:
 		l.f.change(func(s *linkState) { s.bye = true })
-	case *tcpb.FollowResponse_CallsHello:
+	case *peerpb.FollowResponse_CallsHello:
 		return l.callsHello(b.CallsHello)
-	case *tcpb.FollowResponse_CallSnapshot, *tcpb.FollowResponse_EndOfCallSync, *tcpb.FollowResponse_CallEvents:
+	case *peerpb.FollowResponse_CallSnapshot, *peerpb.FollowResponse_EndOfCallSync, *peerpb.FollowResponse_CallEvents:
 		return l.call(m)
 	}
 	return nil
 }
 
-func (l *followerLink) hello(h *tcpb.OwnerHello) error {
+func (l *followerLink) hello(h *peerpb.OwnerHello) error {
 	id := l.f.id
 	if h.GetOwner() != string(id) {
 		return fmt.Errorf("node %.64q answers instead of %s", h.GetOwner(), id)
@@ -304,7 +304,7 @@ func (l *followerLink) hello(h *tcpb.OwnerHello) error {
 	return nil
 }
 
-func (l *followerLink) records(b *tcpb.RecordBatch) error {
+func (l *followerLink) records(b *peerpb.RecordBatch) error {
 	l.batch = l.batch[:0]
 	for _, r := range b.GetRecords() {
 		l.batch = append(l.batch, fromProto(r))
@@ -319,7 +319,7 @@ func (l *followerLink) records(b *tcpb.RecordBatch) error {
 	return err
 }
 
-func (l *followerLink) pong(p *tcpb.Pong) {
+func (l *followerLink) pong(p *peerpb.Pong) {
 	now := time.Now()
 	rtt := now.Sub(epoch) - time.Duration(p.GetSentMono())
 	if rtt <= 0 || p.GetSentMono() < 0 {

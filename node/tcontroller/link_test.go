@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // site is a node's layer alone: a table, its owner's side on a real port and,
@@ -69,7 +70,7 @@ func newSiteOf(t testing.TB, id dn.Node, incarnation uint64, addr string, histor
 	s.server = grpc.NewServer(grpc.Creds(Credentials()), grpc.StreamInterceptor(s.noteBegins))
 	s.calls = call.New(call.Config{Self: id, Incarnation: incarnation, History: history})
 	s.owner = NewServer("c1", s.table, s.calls, s.roster, slog.New(slog.DiscardHandler))
-	tcpb.RegisterTControllerServer(s.server, s.owner)
+	peerpb.RegisterTControllerServer(s.server, s.owner)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.server.Serve(ln) })
 	t.Cleanup(func() {
@@ -203,18 +204,18 @@ func TestServer_RefusesStrangers(t *testing.T) {
 	}
 	defer cc.Close()
 	for name, tc := range map[string]struct {
-		first *tcpb.FollowRequest
+		first *peerpb.FollowRequest
 		want  codes.Code
 	}{
-		"another cluster": {&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: &tcpb.FollowHello{ClusterId: "c2", Owner: "a"}}}, codes.PermissionDenied},
-		"another node":    {&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Hello{Hello: &tcpb.FollowHello{ClusterId: "c1", Owner: "b"}}}, codes.PermissionDenied},
-		"no hello":        {&tcpb.FollowRequest{Body: &tcpb.FollowRequest_Ping{Ping: &tcpb.Ping{}}}, codes.InvalidArgument},
-		"nothing":         {&tcpb.FollowRequest{}, codes.InvalidArgument},
+		"another cluster": {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c2", Owner: "a"}}}, codes.PermissionDenied},
+		"another node":    {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Owner: "b"}}}, codes.PermissionDenied},
+		"no hello":        {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: &peerpb.Ping{}}}, codes.InvalidArgument},
+		"nothing":         {&peerpb.FollowRequest{}, codes.InvalidArgument},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 			defer cancel()
-			stream, err := tcpb.NewTControllerClient(cc).Follow(ctx)
+			stream, err := peerpb.NewTControllerClient(cc).Follow(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,7 +239,7 @@ func TestRecords_AbsurdClaimsAreCounted(t *testing.T) {
 	}
 	now := time.Now()
 	var batch []dn.Record
-	for _, p := range []*tcpb.Record{
+	for _, p := range []*peerpb.Record{
 		{Dn: "1", ClaimTime: time.Date(2230, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},
 		{Dn: "2", ClaimTime: -1, State: tcpb.DNState_DN_STATE_IN_SRV},
 		{Dn: "not a number", ClaimTime: now.UnixNano(), State: tcpb.DNState_DN_STATE_IN_SRV},

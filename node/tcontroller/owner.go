@@ -15,15 +15,15 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Server is the owner's side: it tells each follower about this node's own DNs
 // and calls.
 type Server struct {
-	tcpb.UnimplementedTControllerServer
+	peerpb.UnimplementedTControllerServer
 	clusterID string
 	table     *dn.Table
 	calls     *call.Table
@@ -48,7 +48,7 @@ func NewServer(clusterID string, table *dn.Table, calls *call.Table, roster func
 // Stop says goodbye on every link, so that followers need not find out.
 func (s *Server) Stop() { s.stop.Do(func() { close(s.bye) }) }
 
-type followStream = grpc.BidiStreamingServer[tcpb.FollowRequest, tcpb.FollowResponse]
+type followStream = grpc.BidiStreamingServer[peerpb.FollowRequest, peerpb.FollowResponse]
 
 // Follow serves one follower until it leaves, goes silent, or Stop is called.
 // Its goroutines end with the stream, which ends when Follow returns.
@@ -88,9 +88,9 @@ func (s *Server) Follow(stream followStream) error {
 }
 
 // receiveHello waits for the first message, but not for ever.
-func receiveHello(stream followStream) (*tcpb.FollowHello, error) {
+func receiveHello(stream followStream) (*peerpb.FollowHello, error) {
 	type first struct {
-		m   *tcpb.FollowRequest
+		m   *peerpb.FollowRequest
 		err error
 	}
 	c := make(chan first, 1)
@@ -112,7 +112,7 @@ func receiveHello(stream followStream) (*tcpb.FollowHello, error) {
 }
 
 // admit checks who asks.
-func (s *Server) admit(h *tcpb.FollowHello, stream followStream) error {
+func (s *Server) admit(h *peerpb.FollowHello, stream followStream) error {
 	switch {
 	case h.GetClusterId() != s.clusterID:
 		s.log.Warn("refused a link from a node of another cluster", "peer", clip(h.GetFollower()), "its_cluster", clip(h.GetClusterId()), "cluster", s.clusterID)
@@ -152,7 +152,7 @@ func newOwnerLink(stream followStream, records *dn.Stream, calls *call.Stream) *
 	return l
 }
 
-func (l *ownerLink) send(m *tcpb.FollowResponse) error {
+func (l *ownerLink) send(m *peerpb.FollowResponse) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stream.Send(m)
@@ -170,8 +170,8 @@ func (l *ownerLink) answerPings(silent *time.Timer) error {
 			return status.Error(codes.InvalidArgument, "a follower only pings")
 		}
 		silent.Reset(pingTimeout)
-		pong := &tcpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), OwnerWall: time.Now().UnixNano()}
-		if err := l.send(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_Pong{Pong: pong}}); err != nil {
+		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), OwnerWall: time.Now().UnixNano()}
+		if err := l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: pong}}); err != nil {
 			return err
 		}
 	}
@@ -199,7 +199,7 @@ func (l *ownerLink) run(ctx context.Context, s *Server) error {
 
 func (l *ownerLink) end(cause error) error {
 	if errors.Is(cause, errStopping) {
-		_ = l.send(&tcpb.FollowResponse{Body: &tcpb.FollowResponse_Goodbye{Goodbye: &tcpb.Goodbye{}}}) // the end says it too
+		_ = l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Goodbye{Goodbye: &peerpb.Goodbye{}}}) // the end says it too
 	}
 	return cause
 }
@@ -218,9 +218,9 @@ func (l *ownerLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 		if err := b.flush(l); err != nil {
 			return err
 		}
-		m := &tcpb.FollowResponse{Body: &tcpb.FollowResponse_EndOfSync{EndOfSync: &tcpb.EndOfSync{Seq: it.Seq}}}
+		m := &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfSync{EndOfSync: &peerpb.EndOfSync{Seq: it.Seq}}}
 		if it.Kind == dn.Started {
-			m.Body = &tcpb.FollowResponse_Hello{Hello: &tcpb.OwnerHello{Owner: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
+			m.Body = &peerpb.FollowResponse_Hello{Hello: &peerpb.OwnerHello{Owner: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
 		}
 		if err := l.send(m); err != nil {
 			return err
@@ -232,21 +232,21 @@ func (l *ownerLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 // batch is one message of records, used again and again: Send marshals it
 // before it returns.
 type batch struct {
-	msg     tcpb.FollowResponse
-	body    tcpb.RecordBatch
-	records []*tcpb.Record
+	msg     peerpb.FollowResponse
+	body    peerpb.RecordBatch
+	records []*peerpb.Record
 }
 
 func newBatch() *batch {
 	b := &batch{}
-	b.msg.Body = &tcpb.FollowResponse_Records{Records: &b.body}
+	b.msg.Body = &peerpb.FollowResponse_Records{Records: &b.body}
 	return b
 }
 
 func (b *batch) add(it *dn.Item) {
 	n := len(b.body.Records)
 	if n == len(b.records) {
-		b.records = append(b.records, &tcpb.Record{})
+		b.records = append(b.records, &peerpb.Record{})
 	}
 	toProto(b.records[n], &it.Record)
 	b.body.Records = b.records[:n+1]

@@ -8,10 +8,10 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // noteBegins writes down how the site's links begin: with a snapshot or not.
@@ -29,12 +29,12 @@ type noted struct {
 }
 
 func (n *noted) SendMsg(m any) error {
-	if r, ok := m.(*tcpb.FollowResponse); ok {
+	if r, ok := m.(*peerpb.FollowResponse); ok {
 		n.s.mu.Lock()
 		switch b := r.GetBody().(type) {
-		case *tcpb.FollowResponse_Hello:
+		case *peerpb.FollowResponse_Hello:
 			n.s.begins = append(n.s.begins, fmt.Sprint("records resumed ", b.Hello.GetResumed()))
-		case *tcpb.FollowResponse_CallsHello:
+		case *peerpb.FollowResponse_CallsHello:
 			n.s.begins = append(n.s.begins, fmt.Sprint("calls resumed ", b.CallsHello.GetResumed()))
 		}
 		n.s.mu.Unlock()

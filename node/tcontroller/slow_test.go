@@ -12,9 +12,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
 
-	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // dripping is a connection on which little arrives at a time.
@@ -41,7 +41,7 @@ func bubbled(t *testing.T, many int, bytes int) (follower *dn.Table, opened func
 	}
 	server := grpc.NewServer(grpc.StreamInterceptor(owner.noteBegins))
 	links := NewServer("c1", owner.table, owner.calls, owner.roster, slog.New(slog.DiscardHandler))
-	tcpb.RegisterTControllerServer(server, links)
+	peerpb.RegisterTControllerServer(server, links)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(ln) }()
 	follower = dn.New(dn.Config{Self: "b", Incarnation: 1})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 	batchSize = 512
 )
 
-func toProto(p *tcpb.Record, r *dn.Record) {
+func toProto(p *peerpb.Record, r *dn.Record) {
 	p.Dn, p.ClaimTime, p.Seq, p.Since, p.Gone = string(r.Number), r.ClaimTime, r.Seq, r.Since, r.Gone
 	p.State, p.Reason = tcpb.DNState_DN_STATE_OOS, tcpb.Reason(r.Reason)
 	if r.State == dn.InSrv {
@@ -35,19 +36,19 @@ func toProto(p *tcpb.Record, r *dn.Record) {
 	p.Agent, p.Busy, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Busy, r.Reserved.Holder, r.Reserved.Left
 }
 
-func agentToProto(a *dn.Agent) *tcpb.Agent {
+func agentToProto(a *dn.Agent) *peerpb.Agent {
 	if a == nil {
 		return nil
 	}
-	p := &tcpb.Agent{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: a.Since}
+	p := &peerpb.Agent{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: a.Since}
 	for _, r := range a.Reasons {
-		p.Reasons = append(p.Reasons, &tcpb.KeyValue{Key: r.Key, Value: r.Value})
+		p.Reasons = append(p.Reasons, &peerpb.KeyValue{Key: r.Key, Value: r.Value})
 	}
 	return p
 }
 
 // agentFromProto makes what it does not know something that dn.Copy rejects.
-func agentFromProto(p *tcpb.Agent) *dn.Agent {
+func agentFromProto(p *peerpb.Agent) *dn.Agent {
 	if p == nil {
 		return nil
 	}
@@ -62,18 +63,18 @@ func agentFromProto(p *tcpb.Agent) *dn.Agent {
 }
 
 // ToProto is the record as its owner sends it.
-func ToProto(r *dn.Record) *tcpb.Record {
-	p := &tcpb.Record{}
+func ToProto(r *dn.Record) *peerpb.Record {
+	p := &peerpb.Record{}
 	toProto(p, r)
 	return p
 }
 
 // FromProto is what a peer says; dn.Table judges it.
-func FromProto(p *tcpb.Record) dn.Record { return fromProto(p) }
+func FromProto(p *peerpb.Record) dn.Record { return fromProto(p) }
 
 // fromProto makes a state or reason that it does not know one that dn.Copy
 // rejects and counts.
-func fromProto(p *tcpb.Record) dn.Record {
+func fromProto(p *peerpb.Record) dn.Record {
 	r := dn.Record{
 		Number: dn.Number(p.GetDn()), ClaimTime: p.GetClaimTime(), Seq: p.GetSeq(), State: invalid,
 		Reason: dn.Reason(min(uint32(p.GetReason()), invalid)), Since: p.GetSince(), Gone: p.GetGone(),

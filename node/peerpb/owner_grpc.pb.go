@@ -2,11 +2,11 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: api/tcpb/owner.proto
+// source: node/peerpb/owner.proto
 
 // What other nodes ask a DN's owner to do.
 
-package tcpb
+package peerpb
 
 import (
 	context "context"
@@ -21,8 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Owner_SetAgent_FullMethodName = "/sipcluster.tc.v1.Owner/SetAgent"
-	Owner_Reserve_FullMethodName  = "/sipcluster.tc.v1.Owner/Reserve"
+	Owner_SetAgent_FullMethodName = "/sipcluster.peer.v1.Owner/SetAgent"
+	Owner_Reserve_FullMethodName  = "/sipcluster.peer.v1.Owner/Reserve"
 )
 
 // OwnerClient is the client API for Owner service.
@@ -154,7 +154,7 @@ func _Owner_Reserve_Handler(srv interface{}, ctx context.Context, dec func(inter
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Owner_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "sipcluster.tc.v1.Owner",
+	ServiceName: "sipcluster.peer.v1.Owner",
 	HandlerType: (*OwnerServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
@@ -167,5 +167,5 @@ var Owner_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "api/tcpb/owner.proto",
+	Metadata: "node/peerpb/owner.proto",
 }

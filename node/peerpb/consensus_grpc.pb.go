@@ -2,11 +2,11 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: api/configpb/consensus.proto
+// source: node/peerpb/consensus.proto
 
 // What nodes say to each other about the configuration plane, on the cluster port.
 
-package configpb
+package peerpb
 
 import (
 	context "context"
@@ -21,9 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Consensus_Join_FullMethodName      = "/sipcluster.config.v1.Consensus/Join"
-	Consensus_Propose_FullMethodName   = "/sipcluster.config.v1.Consensus/Propose"
-	Consensus_ReadIndex_FullMethodName = "/sipcluster.config.v1.Consensus/ReadIndex"
+	Consensus_Join_FullMethodName      = "/sipcluster.peer.v1.Consensus/Join"
+	Consensus_Propose_FullMethodName   = "/sipcluster.peer.v1.Consensus/Propose"
+	Consensus_ReadIndex_FullMethodName = "/sipcluster.peer.v1.Consensus/ReadIndex"
 )
 
 // ConsensusClient is the client API for Consensus service.
@@ -194,7 +194,7 @@ func _Consensus_ReadIndex_Handler(srv interface{}, ctx context.Context, dec func
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Consensus_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "sipcluster.config.v1.Consensus",
+	ServiceName: "sipcluster.peer.v1.Consensus",
 	HandlerType: (*ConsensusServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
@@ -211,5 +211,5 @@ var Consensus_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "api/configpb/consensus.proto",
+	Metadata: "node/peerpb/consensus.proto",
 }

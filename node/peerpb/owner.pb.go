@@ -2,11 +2,11 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: api/tcpb/owner.proto
+// source: node/peerpb/owner.proto
 
 // What other nodes ask a DN's owner to do.
 
-package tcpb
+package peerpb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -62,11 +62,11 @@ func (x AgentRequest) String() string {
 }
 
 func (AgentRequest) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tcpb_owner_proto_enumTypes[0].Descriptor()
+	return file_node_peerpb_owner_proto_enumTypes[0].Descriptor()
 }
 
 func (AgentRequest) Type() protoreflect.EnumType {
-	return &file_api_tcpb_owner_proto_enumTypes[0]
+	return &file_node_peerpb_owner_proto_enumTypes[0]
 }
 
 func (x AgentRequest) Number() protoreflect.EnumNumber {
@@ -75,13 +75,13 @@ func (x AgentRequest) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AgentRequest.Descriptor instead.
 func (AgentRequest) EnumDescriptor() ([]byte, []int) {
-	return file_api_tcpb_owner_proto_rawDescGZIP(), []int{0}
+	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{0}
 }
 
 type SetAgentRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Dn      string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
-	Request AgentRequest           `protobuf:"varint,2,opt,name=request,proto3,enum=sipcluster.tc.v1.AgentRequest" json:"request,omitempty"`
+	Request AgentRequest           `protobuf:"varint,2,opt,name=request,proto3,enum=sipcluster.peer.v1.AgentRequest" json:"request,omitempty"`
 	AgentId string                 `protobuf:"bytes,3,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	// T-Library's AgentWorkMode.
 	WorkMode      uint32      `protobuf:"varint,4,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
@@ -92,7 +92,7 @@ type SetAgentRequest struct {
 
 func (x *SetAgentRequest) Reset() {
 	*x = SetAgentRequest{}
-	mi := &file_api_tcpb_owner_proto_msgTypes[0]
+	mi := &file_node_peerpb_owner_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -104,7 +104,7 @@ func (x *SetAgentRequest) String() string {
 func (*SetAgentRequest) ProtoMessage() {}
 
 func (x *SetAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_owner_proto_msgTypes[0]
+	mi := &file_node_peerpb_owner_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -117,7 +117,7 @@ func (x *SetAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAgentRequest.ProtoReflect.Descriptor instead.
 func (*SetAgentRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_owner_proto_rawDescGZIP(), []int{0}
+	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *SetAgentRequest) GetDn() string {
@@ -168,7 +168,7 @@ type SetAgentResponse struct {
 
 func (x *SetAgentResponse) Reset() {
 	*x = SetAgentResponse{}
-	mi := &file_api_tcpb_owner_proto_msgTypes[1]
+	mi := &file_node_peerpb_owner_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -180,7 +180,7 @@ func (x *SetAgentResponse) String() string {
 func (*SetAgentResponse) ProtoMessage() {}
 
 func (x *SetAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_owner_proto_msgTypes[1]
+	mi := &file_node_peerpb_owner_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -193,7 +193,7 @@ func (x *SetAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAgentResponse.ProtoReflect.Descriptor instead.
 func (*SetAgentResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_owner_proto_rawDescGZIP(), []int{1}
+	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *SetAgentResponse) GetErrorCode() uint32 {
@@ -234,7 +234,7 @@ type ReserveRequest struct {
 
 func (x *ReserveRequest) Reset() {
 	*x = ReserveRequest{}
-	mi := &file_api_tcpb_owner_proto_msgTypes[2]
+	mi := &file_node_peerpb_owner_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -246,7 +246,7 @@ func (x *ReserveRequest) String() string {
 func (*ReserveRequest) ProtoMessage() {}
 
 func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_owner_proto_msgTypes[2]
+	mi := &file_node_peerpb_owner_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -259,7 +259,7 @@ func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
 func (*ReserveRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_owner_proto_rawDescGZIP(), []int{2}
+	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ReserveRequest) GetDn() string {
@@ -314,7 +314,7 @@ type ReserveResponse struct {
 
 func (x *ReserveResponse) Reset() {
 	*x = ReserveResponse{}
-	mi := &file_api_tcpb_owner_proto_msgTypes[3]
+	mi := &file_node_peerpb_owner_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +326,7 @@ func (x *ReserveResponse) String() string {
 func (*ReserveResponse) ProtoMessage() {}
 
 func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_owner_proto_msgTypes[3]
+	mi := &file_node_peerpb_owner_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +339,7 @@ func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
 func (*ReserveResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_owner_proto_rawDescGZIP(), []int{3}
+	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReserveResponse) GetErrorCode() uint32 {
@@ -356,22 +356,22 @@ func (x *ReserveResponse) GetErrorMessage() string {
 	return ""
 }
 
-var File_api_tcpb_owner_proto protoreflect.FileDescriptor
+var File_node_peerpb_owner_proto protoreflect.FileDescriptor
 
-const file_api_tcpb_owner_proto_rawDesc = "" +
+const file_node_peerpb_owner_proto_rawDesc = "" +
 	"\n" +
-	"\x14api/tcpb/owner.proto\x12\x10sipcluster.tc.v1\x1a\x13api/tcpb/link.proto\"\xc9\x01\n" +
+	"\x17node/peerpb/owner.proto\x12\x12sipcluster.peer.v1\x1a\x16node/peerpb/link.proto\"\xcd\x01\n" +
 	"\x0fSetAgentRequest\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\x128\n" +
-	"\arequest\x18\x02 \x01(\x0e2\x1e.sipcluster.tc.v1.AgentRequestR\arequest\x12\x19\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12:\n" +
+	"\arequest\x18\x02 \x01(\x0e2 .sipcluster.peer.v1.AgentRequestR\arequest\x12\x19\n" +
 	"\bagent_id\x18\x03 \x01(\tR\aagentId\x12\x1b\n" +
-	"\twork_mode\x18\x04 \x01(\rR\bworkMode\x124\n" +
-	"\areasons\x18\x05 \x03(\v2\x1a.sipcluster.tc.v1.KeyValueR\areasons\"\x88\x01\n" +
+	"\twork_mode\x18\x04 \x01(\rR\bworkMode\x126\n" +
+	"\areasons\x18\x05 \x03(\v2\x1c.sipcluster.peer.v1.KeyValueR\areasons\"\x8a\x01\n" +
 	"\x10SetAgentResponse\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x01 \x01(\rR\terrorCode\x12#\n" +
-	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x120\n" +
-	"\x06record\x18\x03 \x01(\v2\x18.sipcluster.tc.v1.RecordR\x06record\"\xad\x01\n" +
+	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x122\n" +
+	"\x06record\x18\x03 \x01(\v2\x1a.sipcluster.peer.v1.RecordR\x06record\"\xad\x01\n" +
 	"\x0eReserveRequest\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x1f\n" +
@@ -390,42 +390,42 @@ const file_api_tcpb_owner_proto_rawDesc = "" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
 	"\x14AGENT_REQUEST_LOGOUT\x10\x02\x12\x17\n" +
 	"\x13AGENT_REQUEST_READY\x10\x03\x12\x1b\n" +
-	"\x17AGENT_REQUEST_NOT_READY\x10\x042\xaa\x01\n" +
-	"\x05Owner\x12Q\n" +
-	"\bSetAgent\x12!.sipcluster.tc.v1.SetAgentRequest\x1a\".sipcluster.tc.v1.SetAgentResponse\x12N\n" +
-	"\aReserve\x12 .sipcluster.tc.v1.ReserveRequest\x1a!.sipcluster.tc.v1.ReserveResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\x17AGENT_REQUEST_NOT_READY\x10\x042\xb2\x01\n" +
+	"\x05Owner\x12U\n" +
+	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
+	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
-	file_api_tcpb_owner_proto_rawDescOnce sync.Once
-	file_api_tcpb_owner_proto_rawDescData []byte
+	file_node_peerpb_owner_proto_rawDescOnce sync.Once
+	file_node_peerpb_owner_proto_rawDescData []byte
 )
 
-func file_api_tcpb_owner_proto_rawDescGZIP() []byte {
-	file_api_tcpb_owner_proto_rawDescOnce.Do(func() {
-		file_api_tcpb_owner_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_api_tcpb_owner_proto_rawDesc), len(file_api_tcpb_owner_proto_rawDesc)))
+func file_node_peerpb_owner_proto_rawDescGZIP() []byte {
+	file_node_peerpb_owner_proto_rawDescOnce.Do(func() {
+		file_node_peerpb_owner_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_node_peerpb_owner_proto_rawDesc), len(file_node_peerpb_owner_proto_rawDesc)))
 	})
-	return file_api_tcpb_owner_proto_rawDescData
+	return file_node_peerpb_owner_proto_rawDescData
 }
 
-var file_api_tcpb_owner_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_tcpb_owner_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
-var file_api_tcpb_owner_proto_goTypes = []any{
-	(AgentRequest)(0),        // 0: sipcluster.tc.v1.AgentRequest
-	(*SetAgentRequest)(nil),  // 1: sipcluster.tc.v1.SetAgentRequest
-	(*SetAgentResponse)(nil), // 2: sipcluster.tc.v1.SetAgentResponse
-	(*ReserveRequest)(nil),   // 3: sipcluster.tc.v1.ReserveRequest
-	(*ReserveResponse)(nil),  // 4: sipcluster.tc.v1.ReserveResponse
-	(*KeyValue)(nil),         // 5: sipcluster.tc.v1.KeyValue
-	(*Record)(nil),           // 6: sipcluster.tc.v1.Record
+var file_node_peerpb_owner_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_node_peerpb_owner_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_node_peerpb_owner_proto_goTypes = []any{
+	(AgentRequest)(0),        // 0: sipcluster.peer.v1.AgentRequest
+	(*SetAgentRequest)(nil),  // 1: sipcluster.peer.v1.SetAgentRequest
+	(*SetAgentResponse)(nil), // 2: sipcluster.peer.v1.SetAgentResponse
+	(*ReserveRequest)(nil),   // 3: sipcluster.peer.v1.ReserveRequest
+	(*ReserveResponse)(nil),  // 4: sipcluster.peer.v1.ReserveResponse
+	(*KeyValue)(nil),         // 5: sipcluster.peer.v1.KeyValue
+	(*Record)(nil),           // 6: sipcluster.peer.v1.Record
 }
-var file_api_tcpb_owner_proto_depIdxs = []int32{
-	0, // 0: sipcluster.tc.v1.SetAgentRequest.request:type_name -> sipcluster.tc.v1.AgentRequest
-	5, // 1: sipcluster.tc.v1.SetAgentRequest.reasons:type_name -> sipcluster.tc.v1.KeyValue
-	6, // 2: sipcluster.tc.v1.SetAgentResponse.record:type_name -> sipcluster.tc.v1.Record
-	1, // 3: sipcluster.tc.v1.Owner.SetAgent:input_type -> sipcluster.tc.v1.SetAgentRequest
-	3, // 4: sipcluster.tc.v1.Owner.Reserve:input_type -> sipcluster.tc.v1.ReserveRequest
-	2, // 5: sipcluster.tc.v1.Owner.SetAgent:output_type -> sipcluster.tc.v1.SetAgentResponse
-	4, // 6: sipcluster.tc.v1.Owner.Reserve:output_type -> sipcluster.tc.v1.ReserveResponse
+var file_node_peerpb_owner_proto_depIdxs = []int32{
+	0, // 0: sipcluster.peer.v1.SetAgentRequest.request:type_name -> sipcluster.peer.v1.AgentRequest
+	5, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	6, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
+	1, // 3: sipcluster.peer.v1.Owner.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
+	3, // 4: sipcluster.peer.v1.Owner.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
+	2, // 5: sipcluster.peer.v1.Owner.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
+	4, // 6: sipcluster.peer.v1.Owner.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
 	5, // [5:7] is the sub-list for method output_type
 	3, // [3:5] is the sub-list for method input_type
 	3, // [3:3] is the sub-list for extension type_name
@@ -433,28 +433,28 @@ var file_api_tcpb_owner_proto_depIdxs = []int32{
 	0, // [0:3] is the sub-list for field type_name
 }
 
-func init() { file_api_tcpb_owner_proto_init() }
-func file_api_tcpb_owner_proto_init() {
-	if File_api_tcpb_owner_proto != nil {
+func init() { file_node_peerpb_owner_proto_init() }
+func file_node_peerpb_owner_proto_init() {
+	if File_node_peerpb_owner_proto != nil {
 		return
 	}
-	file_api_tcpb_link_proto_init()
+	file_node_peerpb_link_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_owner_proto_rawDesc), len(file_api_tcpb_owner_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_owner_proto_rawDesc), len(file_node_peerpb_owner_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_api_tcpb_owner_proto_goTypes,
-		DependencyIndexes: file_api_tcpb_owner_proto_depIdxs,
-		EnumInfos:         file_api_tcpb_owner_proto_enumTypes,
-		MessageInfos:      file_api_tcpb_owner_proto_msgTypes,
+		GoTypes:           file_node_peerpb_owner_proto_goTypes,
+		DependencyIndexes: file_node_peerpb_owner_proto_depIdxs,
+		EnumInfos:         file_node_peerpb_owner_proto_enumTypes,
+		MessageInfos:      file_node_peerpb_owner_proto_msgTypes,
 	}.Build()
-	File_api_tcpb_owner_proto = out.File
-	file_api_tcpb_owner_proto_goTypes = nil
-	file_api_tcpb_owner_proto_depIdxs = nil
+	File_node_peerpb_owner_proto = out.File
+	file_node_peerpb_owner_proto_goTypes = nil
+	file_node_peerpb_owner_proto_depIdxs = nil
 }

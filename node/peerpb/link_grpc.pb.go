@@ -2,11 +2,11 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: api/tcpb/link.proto
+// source: node/peerpb/link.proto
 
 // The T-Controller link: how a node tells another one about its own DNs.
 
-package tcpb
+package peerpb
 
 import (
 	context "context"
@@ -21,7 +21,7 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TController_Follow_FullMethodName = "/sipcluster.tc.v1.TController/Follow"
+	TController_Follow_FullMethodName = "/sipcluster.peer.v1.TController/Follow"
 )
 
 // TControllerClient is the client API for TController service.
@@ -120,7 +120,7 @@ type TController_FollowServer = grpc.BidiStreamingServer[FollowRequest, FollowRe
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var TController_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "sipcluster.tc.v1.TController",
+	ServiceName: "sipcluster.peer.v1.TController",
 	HandlerType: (*TControllerServer)(nil),
 	Methods:     []grpc.MethodDesc{},
 	Streams: []grpc.StreamDesc{
@@ -131,5 +131,5 @@ var TController_ServiceDesc = grpc.ServiceDesc{
 			ClientStreams: true,
 		},
 	},
-	Metadata: "api/tcpb/link.proto",
+	Metadata: "node/peerpb/link.proto",
 }

@@ -2,13 +2,15 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: api/tcpb/link.proto
+// source: node/peerpb/link.proto
 
 // The T-Controller link: how a node tells another one about its own DNs.
 
-package tcpb
+package peerpb
 
 import (
+	tcpb "github.com/sipcluster/sipcluster/api/tcpb"
+	tlibpb "github.com/sipcluster/sipcluster/api/tlibpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -22,61 +24,6 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
-
-type CallType int32
-
-const (
-	CallType_CALL_TYPE_UNSPECIFIED CallType = 0
-	CallType_CALL_TYPE_INTERNAL    CallType = 1
-	CallType_CALL_TYPE_INBOUND     CallType = 2
-	CallType_CALL_TYPE_OUTBOUND    CallType = 3
-	CallType_CALL_TYPE_CONSULT     CallType = 4
-)
-
-// Enum value maps for CallType.
-var (
-	CallType_name = map[int32]string{
-		0: "CALL_TYPE_UNSPECIFIED",
-		1: "CALL_TYPE_INTERNAL",
-		2: "CALL_TYPE_INBOUND",
-		3: "CALL_TYPE_OUTBOUND",
-		4: "CALL_TYPE_CONSULT",
-	}
-	CallType_value = map[string]int32{
-		"CALL_TYPE_UNSPECIFIED": 0,
-		"CALL_TYPE_INTERNAL":    1,
-		"CALL_TYPE_INBOUND":     2,
-		"CALL_TYPE_OUTBOUND":    3,
-		"CALL_TYPE_CONSULT":     4,
-	}
-)
-
-func (x CallType) Enum() *CallType {
-	p := new(CallType)
-	*p = x
-	return p
-}
-
-func (x CallType) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CallType) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tcpb_link_proto_enumTypes[0].Descriptor()
-}
-
-func (CallType) Type() protoreflect.EnumType {
-	return &file_api_tcpb_link_proto_enumTypes[0]
-}
-
-func (x CallType) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CallType.Descriptor instead.
-func (CallType) EnumDescriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{0}
-}
 
 type CallRole int32
 
@@ -111,11 +58,11 @@ func (x CallRole) String() string {
 }
 
 func (CallRole) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tcpb_link_proto_enumTypes[1].Descriptor()
+	return file_node_peerpb_link_proto_enumTypes[0].Descriptor()
 }
 
 func (CallRole) Type() protoreflect.EnumType {
-	return &file_api_tcpb_link_proto_enumTypes[1]
+	return &file_node_peerpb_link_proto_enumTypes[0]
 }
 
 func (x CallRole) Number() protoreflect.EnumNumber {
@@ -124,7 +71,7 @@ func (x CallRole) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CallRole.Descriptor instead.
 func (CallRole) EnumDescriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{1}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{0}
 }
 
 type CallState int32
@@ -163,11 +110,11 @@ func (x CallState) String() string {
 }
 
 func (CallState) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tcpb_link_proto_enumTypes[2].Descriptor()
+	return file_node_peerpb_link_proto_enumTypes[1].Descriptor()
 }
 
 func (CallState) Type() protoreflect.EnumType {
-	return &file_api_tcpb_link_proto_enumTypes[2]
+	return &file_node_peerpb_link_proto_enumTypes[1]
 }
 
 func (x CallState) Number() protoreflect.EnumNumber {
@@ -176,7 +123,7 @@ func (x CallState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CallState.Descriptor instead.
 func (CallState) EnumDescriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{2}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{1}
 }
 
 type CallEventKind int32
@@ -218,11 +165,11 @@ func (x CallEventKind) String() string {
 }
 
 func (CallEventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tcpb_link_proto_enumTypes[3].Descriptor()
+	return file_node_peerpb_link_proto_enumTypes[2].Descriptor()
 }
 
 func (CallEventKind) Type() protoreflect.EnumType {
-	return &file_api_tcpb_link_proto_enumTypes[3]
+	return &file_node_peerpb_link_proto_enumTypes[2]
 }
 
 func (x CallEventKind) Number() protoreflect.EnumNumber {
@@ -231,7 +178,7 @@ func (x CallEventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CallEventKind.Descriptor instead.
 func (CallEventKind) EnumDescriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{3}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{2}
 }
 
 type FollowRequest struct {
@@ -247,7 +194,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_api_tcpb_link_proto_msgTypes[0]
+	mi := &file_node_peerpb_link_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -259,7 +206,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[0]
+	mi := &file_node_peerpb_link_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -272,7 +219,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{0}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *FollowRequest) GetBody() isFollowRequest_Body {
@@ -335,7 +282,7 @@ type FollowHello struct {
 
 func (x *FollowHello) Reset() {
 	*x = FollowHello{}
-	mi := &file_api_tcpb_link_proto_msgTypes[1]
+	mi := &file_node_peerpb_link_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +294,7 @@ func (x *FollowHello) String() string {
 func (*FollowHello) ProtoMessage() {}
 
 func (x *FollowHello) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[1]
+	mi := &file_node_peerpb_link_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +307,7 @@ func (x *FollowHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowHello.ProtoReflect.Descriptor instead.
 func (*FollowHello) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{1}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *FollowHello) GetClusterId() string {
@@ -426,7 +373,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_api_tcpb_link_proto_msgTypes[2]
+	mi := &file_node_peerpb_link_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +385,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[2]
+	mi := &file_node_peerpb_link_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +398,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{2}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Ping) GetSentMono() int64 {
@@ -488,7 +435,7 @@ type FollowResponse struct {
 
 func (x *FollowResponse) Reset() {
 	*x = FollowResponse{}
-	mi := &file_api_tcpb_link_proto_msgTypes[3]
+	mi := &file_node_peerpb_link_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +447,7 @@ func (x *FollowResponse) String() string {
 func (*FollowResponse) ProtoMessage() {}
 
 func (x *FollowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[3]
+	mi := &file_node_peerpb_link_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +460,7 @@ func (x *FollowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowResponse.ProtoReflect.Descriptor instead.
 func (*FollowResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{3}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FollowResponse) GetBody() isFollowResponse_Body {
@@ -676,7 +623,7 @@ type OwnerHello struct {
 
 func (x *OwnerHello) Reset() {
 	*x = OwnerHello{}
-	mi := &file_api_tcpb_link_proto_msgTypes[4]
+	mi := &file_node_peerpb_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +635,7 @@ func (x *OwnerHello) String() string {
 func (*OwnerHello) ProtoMessage() {}
 
 func (x *OwnerHello) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[4]
+	mi := &file_node_peerpb_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +648,7 @@ func (x *OwnerHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnerHello.ProtoReflect.Descriptor instead.
 func (*OwnerHello) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{4}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OwnerHello) GetOwner() string {
@@ -736,7 +683,7 @@ type RecordBatch struct {
 
 func (x *RecordBatch) Reset() {
 	*x = RecordBatch{}
-	mi := &file_api_tcpb_link_proto_msgTypes[5]
+	mi := &file_node_peerpb_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +695,7 @@ func (x *RecordBatch) String() string {
 func (*RecordBatch) ProtoMessage() {}
 
 func (x *RecordBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[5]
+	mi := &file_node_peerpb_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +708,7 @@ func (x *RecordBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordBatch.ProtoReflect.Descriptor instead.
 func (*RecordBatch) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{5}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RecordBatch) GetRecords() []*Record {
@@ -785,9 +732,9 @@ type Record struct {
 	// Claim time, ns since the epoch (hybrid logical clock).
 	ClaimTime int64 `protobuf:"varint,2,opt,name=claim_time,json=claimTime,proto3" json:"claim_time,omitempty"`
 	// Counts what the owner said under this claim.
-	Seq    uint32  `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
-	State  DNState `protobuf:"varint,4,opt,name=state,proto3,enum=sipcluster.tc.v1.DNState" json:"state,omitempty"`
-	Reason Reason  `protobuf:"varint,5,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
+	Seq    uint32       `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	State  tcpb.DNState `protobuf:"varint,4,opt,name=state,proto3,enum=sipcluster.tc.v1.DNState" json:"state,omitempty"`
+	Reason tcpb.Reason  `protobuf:"varint,5,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
 	// ns since the epoch.
 	Since int64 `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`
 	// The owner no longer has a record of the DN.
@@ -805,7 +752,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_api_tcpb_link_proto_msgTypes[6]
+	mi := &file_node_peerpb_link_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +764,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[6]
+	mi := &file_node_peerpb_link_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +777,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{6}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Record) GetDn() string {
@@ -854,18 +801,18 @@ func (x *Record) GetSeq() uint32 {
 	return 0
 }
 
-func (x *Record) GetState() DNState {
+func (x *Record) GetState() tcpb.DNState {
 	if x != nil {
 		return x.State
 	}
-	return DNState_DN_STATE_UNSPECIFIED
+	return tcpb.DNState(0)
 }
 
-func (x *Record) GetReason() Reason {
+func (x *Record) GetReason() tcpb.Reason {
 	if x != nil {
 		return x.Reason
 	}
-	return Reason_REASON_UNSPECIFIED
+	return tcpb.Reason(0)
 }
 
 func (x *Record) GetSince() int64 {
@@ -914,7 +861,7 @@ func (x *Record) GetReservedFor() int64 {
 type Agent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	State AgentState             `protobuf:"varint,2,opt,name=state,proto3,enum=sipcluster.tc.v1.AgentState" json:"state,omitempty"`
+	State tcpb.AgentState        `protobuf:"varint,2,opt,name=state,proto3,enum=sipcluster.tc.v1.AgentState" json:"state,omitempty"`
 	// T-Library's AgentWorkMode.
 	WorkMode uint32 `protobuf:"varint,3,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
 	// Ordered by key.
@@ -927,7 +874,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_api_tcpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +886,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +899,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Agent) GetId() string {
@@ -962,11 +909,11 @@ func (x *Agent) GetId() string {
 	return ""
 }
 
-func (x *Agent) GetState() AgentState {
+func (x *Agent) GetState() tcpb.AgentState {
 	if x != nil {
 		return x.State
 	}
-	return AgentState_AGENT_STATE_UNSPECIFIED
+	return tcpb.AgentState(0)
 }
 
 func (x *Agent) GetWorkMode() uint32 {
@@ -1000,7 +947,7 @@ type KeyValue struct {
 
 func (x *KeyValue) Reset() {
 	*x = KeyValue{}
-	mi := &file_api_tcpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +959,7 @@ func (x *KeyValue) String() string {
 func (*KeyValue) ProtoMessage() {}
 
 func (x *KeyValue) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +972,7 @@ func (x *KeyValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyValue.ProtoReflect.Descriptor instead.
 func (*KeyValue) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *KeyValue) GetKey() string {
@@ -1052,7 +999,7 @@ type EndOfSync struct {
 
 func (x *EndOfSync) Reset() {
 	*x = EndOfSync{}
-	mi := &file_api_tcpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1011,7 @@ func (x *EndOfSync) String() string {
 func (*EndOfSync) ProtoMessage() {}
 
 func (x *EndOfSync) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1024,7 @@ func (x *EndOfSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSync.ProtoReflect.Descriptor instead.
 func (*EndOfSync) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EndOfSync) GetSeq() uint64 {
@@ -1099,7 +1046,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_api_tcpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1058,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1071,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{10}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Pong) GetSentMono() int64 {
@@ -1156,7 +1103,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_api_tcpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1115,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1128,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{11}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
 }
 
 // CallsHello begins what the owner says of its calls, and does so again when
@@ -1197,7 +1144,7 @@ type CallsHello struct {
 
 func (x *CallsHello) Reset() {
 	*x = CallsHello{}
-	mi := &file_api_tcpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1156,7 @@ func (x *CallsHello) String() string {
 func (*CallsHello) ProtoMessage() {}
 
 func (x *CallsHello) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1169,7 @@ func (x *CallsHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallsHello.ProtoReflect.Descriptor instead.
 func (*CallsHello) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{12}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CallsHello) GetResumed() bool {
@@ -1241,7 +1188,7 @@ type CallSnapshot struct {
 
 func (x *CallSnapshot) Reset() {
 	*x = CallSnapshot{}
-	mi := &file_api_tcpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1200,7 @@ func (x *CallSnapshot) String() string {
 func (*CallSnapshot) ProtoMessage() {}
 
 func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1213,7 @@ func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallSnapshot.ProtoReflect.Descriptor instead.
 func (*CallSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{13}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CallSnapshot) GetCalls() []*Call {
@@ -1286,7 +1233,7 @@ type EndOfCallSync struct {
 
 func (x *EndOfCallSync) Reset() {
 	*x = EndOfCallSync{}
-	mi := &file_api_tcpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1245,7 @@ func (x *EndOfCallSync) String() string {
 func (*EndOfCallSync) ProtoMessage() {}
 
 func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1258,7 @@ func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
 func (*EndOfCallSync) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{14}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndOfCallSync) GetSeq() uint64 {
@@ -1333,7 +1280,7 @@ type CallEvents struct {
 
 func (x *CallEvents) Reset() {
 	*x = CallEvents{}
-	mi := &file_api_tcpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1292,7 @@ func (x *CallEvents) String() string {
 func (*CallEvents) ProtoMessage() {}
 
 func (x *CallEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1305,7 @@ func (x *CallEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
 func (*CallEvents) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{15}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CallEvents) GetEvents() []*CallEvent {
@@ -1389,7 +1336,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_tcpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1348,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1361,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{16}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Call) GetId() string {
@@ -1442,10 +1389,10 @@ func (x *Call) GetParties() []*CallParty {
 type CallInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// DN of a phone or a trunk.
-	Caller string   `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
-	Type   CallType `protobuf:"varint,2,opt,name=type,proto3,enum=sipcluster.tc.v1.CallType" json:"type,omitempty"`
-	Ani    string   `protobuf:"bytes,3,opt,name=ani,proto3" json:"ani,omitempty"`
-	Dnis   string   `protobuf:"bytes,4,opt,name=dnis,proto3" json:"dnis,omitempty"`
+	Caller string          `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Type   tlibpb.CallType `protobuf:"varint,2,opt,name=type,proto3,enum=sipcluster.tlib.v1.CallType" json:"type,omitempty"`
+	Ani    string          `protobuf:"bytes,3,opt,name=ani,proto3" json:"ani,omitempty"`
+	Dnis   string          `protobuf:"bytes,4,opt,name=dnis,proto3" json:"dnis,omitempty"`
 	// ns since the epoch.
 	Began         int64             `protobuf:"varint,5,opt,name=began,proto3" json:"began,omitempty"`
 	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -1455,7 +1402,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_api_tcpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1414,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1427,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{17}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -1490,11 +1437,11 @@ func (x *CallInfo) GetCaller() string {
 	return ""
 }
 
-func (x *CallInfo) GetType() CallType {
+func (x *CallInfo) GetType() tlibpb.CallType {
 	if x != nil {
 		return x.Type
 	}
-	return CallType_CALL_TYPE_UNSPECIFIED
+	return tlibpb.CallType(0)
 }
 
 func (x *CallInfo) GetAni() string {
@@ -1528,8 +1475,8 @@ func (x *CallInfo) GetUserData() map[string]string {
 type CallParty struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
-	Role  CallRole               `protobuf:"varint,2,opt,name=role,proto3,enum=sipcluster.tc.v1.CallRole" json:"role,omitempty"`
-	State CallState              `protobuf:"varint,3,opt,name=state,proto3,enum=sipcluster.tc.v1.CallState" json:"state,omitempty"`
+	Role  CallRole               `protobuf:"varint,2,opt,name=role,proto3,enum=sipcluster.peer.v1.CallRole" json:"role,omitempty"`
+	State CallState              `protobuf:"varint,3,opt,name=state,proto3,enum=sipcluster.peer.v1.CallState" json:"state,omitempty"`
 	// Number of the other party as shown.
 	Other string `protobuf:"bytes,4,opt,name=other,proto3" json:"other,omitempty"`
 	// ns since the epoch.
@@ -1540,7 +1487,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_api_tcpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1499,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1512,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallParty) GetDn() string {
@@ -1605,10 +1552,10 @@ func (x *CallParty) GetSince() int64 {
 
 type CallEvent struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
-	Kind   CallEventKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=sipcluster.tc.v1.CallEventKind" json:"kind,omitempty"`
+	Kind   CallEventKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=sipcluster.peer.v1.CallEventKind" json:"kind,omitempty"`
 	Call   string                 `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
 	ThisDn string                 `protobuf:"bytes,3,opt,name=this_dn,json=thisDn,proto3" json:"this_dn,omitempty"`
-	Role   CallRole               `protobuf:"varint,4,opt,name=role,proto3,enum=sipcluster.tc.v1.CallRole" json:"role,omitempty"`
+	Role   CallRole               `protobuf:"varint,4,opt,name=role,proto3,enum=sipcluster.peer.v1.CallRole" json:"role,omitempty"`
 	Other  string                 `protobuf:"bytes,5,opt,name=other,proto3" json:"other,omitempty"`
 	// ns since the epoch.
 	Time int64 `protobuf:"varint,6,opt,name=time,proto3" json:"time,omitempty"`
@@ -1622,7 +1569,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_api_tcpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1581,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1594,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -1706,14 +1653,14 @@ func (x *CallEvent) GetInfo() *CallInfo {
 	return nil
 }
 
-var File_api_tcpb_link_proto protoreflect.FileDescriptor
+var File_node_peerpb_link_proto protoreflect.FileDescriptor
 
-const file_api_tcpb_link_proto_rawDesc = "" +
+const file_node_peerpb_link_proto_rawDesc = "" +
 	"\n" +
-	"\x13api/tcpb/link.proto\x12\x10sipcluster.tc.v1\x1a\x1bapi/tcpb/availability.proto\"|\n" +
-	"\rFollowRequest\x125\n" +
-	"\x05hello\x18\x01 \x01(\v2\x1d.sipcluster.tc.v1.FollowHelloH\x00R\x05hello\x12,\n" +
-	"\x04ping\x18\x02 \x01(\v2\x16.sipcluster.tc.v1.PingH\x00R\x04pingB\x06\n" +
+	"\x16node/peerpb/link.proto\x12\x12sipcluster.peer.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x15api/tlibpb/tlib.proto\"\x80\x01\n" +
+	"\rFollowRequest\x127\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1f.sipcluster.peer.v1.FollowHelloH\x00R\x05hello\x12.\n" +
+	"\x04ping\x18\x02 \x01(\v2\x18.sipcluster.peer.v1.PingH\x00R\x04pingB\x06\n" +
 	"\x04body\"\x8c\x02\n" +
 	"\vFollowHello\x12\x1d\n" +
 	"\n" +
@@ -1727,28 +1674,28 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\"@\n" +
 	"\x04Ping\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
-	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xc2\x04\n" +
-	"\x0eFollowResponse\x124\n" +
-	"\x05hello\x18\x01 \x01(\v2\x1c.sipcluster.tc.v1.OwnerHelloH\x00R\x05hello\x129\n" +
-	"\arecords\x18\x02 \x01(\v2\x1d.sipcluster.tc.v1.RecordBatchH\x00R\arecords\x12=\n" +
-	"\vend_of_sync\x18\x03 \x01(\v2\x1b.sipcluster.tc.v1.EndOfSyncH\x00R\tendOfSync\x12,\n" +
-	"\x04pong\x18\x04 \x01(\v2\x16.sipcluster.tc.v1.PongH\x00R\x04pong\x125\n" +
-	"\agoodbye\x18\x05 \x01(\v2\x19.sipcluster.tc.v1.GoodbyeH\x00R\agoodbye\x12?\n" +
-	"\vcalls_hello\x18\x06 \x01(\v2\x1c.sipcluster.tc.v1.CallsHelloH\x00R\n" +
-	"callsHello\x12E\n" +
-	"\rcall_snapshot\x18\a \x01(\v2\x1e.sipcluster.tc.v1.CallSnapshotH\x00R\fcallSnapshot\x12J\n" +
-	"\x10end_of_call_sync\x18\b \x01(\v2\x1f.sipcluster.tc.v1.EndOfCallSyncH\x00R\rendOfCallSync\x12?\n" +
-	"\vcall_events\x18\t \x01(\v2\x1c.sipcluster.tc.v1.CallEventsH\x00R\n" +
+	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xd4\x04\n" +
+	"\x0eFollowResponse\x126\n" +
+	"\x05hello\x18\x01 \x01(\v2\x1e.sipcluster.peer.v1.OwnerHelloH\x00R\x05hello\x12;\n" +
+	"\arecords\x18\x02 \x01(\v2\x1f.sipcluster.peer.v1.RecordBatchH\x00R\arecords\x12?\n" +
+	"\vend_of_sync\x18\x03 \x01(\v2\x1d.sipcluster.peer.v1.EndOfSyncH\x00R\tendOfSync\x12.\n" +
+	"\x04pong\x18\x04 \x01(\v2\x18.sipcluster.peer.v1.PongH\x00R\x04pong\x127\n" +
+	"\agoodbye\x18\x05 \x01(\v2\x1b.sipcluster.peer.v1.GoodbyeH\x00R\agoodbye\x12A\n" +
+	"\vcalls_hello\x18\x06 \x01(\v2\x1e.sipcluster.peer.v1.CallsHelloH\x00R\n" +
+	"callsHello\x12G\n" +
+	"\rcall_snapshot\x18\a \x01(\v2 .sipcluster.peer.v1.CallSnapshotH\x00R\fcallSnapshot\x12L\n" +
+	"\x10end_of_call_sync\x18\b \x01(\v2!.sipcluster.peer.v1.EndOfCallSyncH\x00R\rendOfCallSync\x12A\n" +
+	"\vcall_events\x18\t \x01(\v2\x1e.sipcluster.peer.v1.CallEventsH\x00R\n" +
 	"callEventsB\x06\n" +
 	"\x04body\"^\n" +
 	"\n" +
 	"OwnerHello\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x18\n" +
-	"\aresumed\x18\x03 \x01(\bR\aresumed\"S\n" +
-	"\vRecordBatch\x122\n" +
-	"\arecords\x18\x01 \x03(\v2\x18.sipcluster.tc.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xdd\x02\n" +
+	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
+	"\vRecordBatch\x124\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xdf\x02\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -1757,18 +1704,18 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\x120\n" +
 	"\x06reason\x18\x05 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x12\x14\n" +
 	"\x05since\x18\x06 \x01(\x03R\x05since\x12\x12\n" +
-	"\x04gone\x18\a \x01(\bR\x04gone\x12-\n" +
-	"\x05agent\x18\b \x01(\v2\x17.sipcluster.tc.v1.AgentR\x05agent\x12\x12\n" +
+	"\x04gone\x18\a \x01(\bR\x04gone\x12/\n" +
+	"\x05agent\x18\b \x01(\v2\x19.sipcluster.peer.v1.AgentR\x05agent\x12\x12\n" +
 	"\x04busy\x18\t \x01(\bR\x04busy\x12\x1f\n" +
 	"\vreserved_by\x18\n" +
 	" \x01(\tR\n" +
 	"reservedBy\x12!\n" +
-	"\freserved_for\x18\v \x01(\x03R\vreservedFor\"\xb4\x01\n" +
+	"\freserved_for\x18\v \x01(\x03R\vreservedFor\"\xb6\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
-	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x124\n" +
-	"\areasons\x18\x04 \x03(\v2\x1a.sipcluster.tc.v1.KeyValueR\areasons\x12\x14\n" +
+	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x126\n" +
+	"\areasons\x18\x04 \x03(\v2\x1c.sipcluster.peer.v1.KeyValueR\areasons\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\x03R\x05since\"2\n" +
 	"\bKeyValue\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1783,50 +1730,44 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\aGoodbye\"&\n" +
 	"\n" +
 	"CallsHello\x12\x18\n" +
-	"\aresumed\x18\x01 \x01(\bR\aresumed\"<\n" +
-	"\fCallSnapshot\x12,\n" +
-	"\x05calls\x18\x01 \x03(\v2\x16.sipcluster.tc.v1.CallR\x05calls\"!\n" +
+	"\aresumed\x18\x01 \x01(\bR\aresumed\">\n" +
+	"\fCallSnapshot\x12.\n" +
+	"\x05calls\x18\x01 \x03(\v2\x18.sipcluster.peer.v1.CallR\x05calls\"!\n" +
 	"\rEndOfCallSync\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"S\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"U\n" +
 	"\n" +
-	"CallEvents\x123\n" +
-	"\x06events\x18\x01 \x03(\v2\x1b.sipcluster.tc.v1.CallEventR\x06events\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"}\n" +
+	"CallEvents\x125\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.sipcluster.peer.v1.CallEventR\x06events\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x81\x01\n" +
 	"\x04Call\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
-	"\x04info\x18\x02 \x01(\v2\x1a.sipcluster.tc.v1.CallInfoR\x04info\x125\n" +
-	"\aparties\x18\x03 \x03(\v2\x1b.sipcluster.tc.v1.CallPartyR\aparties\"\x92\x02\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
+	"\x04info\x18\x02 \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info\x127\n" +
+	"\aparties\x18\x03 \x03(\v2\x1d.sipcluster.peer.v1.CallPartyR\aparties\"\x96\x02\n" +
 	"\bCallInfo\x12\x16\n" +
-	"\x06caller\x18\x01 \x01(\tR\x06caller\x12.\n" +
-	"\x04type\x18\x02 \x01(\x0e2\x1a.sipcluster.tc.v1.CallTypeR\x04type\x12\x10\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x120\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\x04type\x12\x10\n" +
 	"\x03ani\x18\x03 \x01(\tR\x03ani\x12\x12\n" +
 	"\x04dnis\x18\x04 \x01(\tR\x04dnis\x12\x14\n" +
-	"\x05began\x18\x05 \x01(\x03R\x05began\x12E\n" +
-	"\tuser_data\x18\x06 \x03(\v2(.sipcluster.tc.v1.CallInfo.UserDataEntryR\buserData\x1a;\n" +
+	"\x05began\x18\x05 \x01(\x03R\x05began\x12G\n" +
+	"\tuser_data\x18\x06 \x03(\v2*.sipcluster.peer.v1.CallInfo.UserDataEntryR\buserData\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
 	"\tCallParty\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\x12.\n" +
-	"\x04role\x18\x02 \x01(\x0e2\x1a.sipcluster.tc.v1.CallRoleR\x04role\x121\n" +
-	"\x05state\x18\x03 \x01(\x0e2\x1b.sipcluster.tc.v1.CallStateR\x05state\x12\x14\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x1c.sipcluster.peer.v1.CallRoleR\x04role\x123\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1d.sipcluster.peer.v1.CallStateR\x05state\x12\x14\n" +
 	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
-	"\x05since\x18\x05 \x01(\x03R\x05since\"\x8d\x02\n" +
-	"\tCallEvent\x123\n" +
-	"\x04kind\x18\x01 \x01(\x0e2\x1f.sipcluster.tc.v1.CallEventKindR\x04kind\x12\x12\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\"\x93\x02\n" +
+	"\tCallEvent\x125\n" +
+	"\x04kind\x18\x01 \x01(\x0e2!.sipcluster.peer.v1.CallEventKindR\x04kind\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +
-	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
-	"\x04role\x18\x04 \x01(\x0e2\x1a.sipcluster.tc.v1.CallRoleR\x04role\x12\x14\n" +
+	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x120\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x1c.sipcluster.peer.v1.CallRoleR\x04role\x12\x14\n" +
 	"\x05other\x18\x05 \x01(\tR\x05other\x12\x12\n" +
 	"\x04time\x18\x06 \x01(\x03R\x04time\x12\x14\n" +
-	"\x05cause\x18\a \x01(\rR\x05cause\x12.\n" +
-	"\x04info\x18\b \x01(\v2\x1a.sipcluster.tc.v1.CallInfoR\x04info*\x83\x01\n" +
-	"\bCallType\x12\x19\n" +
-	"\x15CALL_TYPE_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12CALL_TYPE_INTERNAL\x10\x01\x12\x15\n" +
-	"\x11CALL_TYPE_INBOUND\x10\x02\x12\x16\n" +
-	"\x12CALL_TYPE_OUTBOUND\x10\x03\x12\x15\n" +
-	"\x11CALL_TYPE_CONSULT\x10\x04*Q\n" +
+	"\x05cause\x18\a \x01(\rR\x05cause\x120\n" +
+	"\x04info\x18\b \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info*Q\n" +
 	"\bCallRole\x12\x19\n" +
 	"\x15CALL_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CALL_ROLE_CALLER\x10\x01\x12\x14\n" +
@@ -1841,85 +1782,85 @@ const file_api_tcpb_link_proto_rawDesc = "" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_ESTABLISHED\x10\x02\x12\x1c\n" +
 	"\x18CALL_EVENT_KIND_RELEASED\x10\x03\x12\x1d\n" +
-	"\x19CALL_EVENT_KIND_ABANDONED\x10\x042^\n" +
-	"\vTController\x12O\n" +
-	"\x06Follow\x12\x1f.sipcluster.tc.v1.FollowRequest\x1a .sipcluster.tc.v1.FollowResponse(\x010\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\x19CALL_EVENT_KIND_ABANDONED\x10\x042b\n" +
+	"\vTController\x12S\n" +
+	"\x06Follow\x12!.sipcluster.peer.v1.FollowRequest\x1a\".sipcluster.peer.v1.FollowResponse(\x010\x01B.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
-	file_api_tcpb_link_proto_rawDescOnce sync.Once
-	file_api_tcpb_link_proto_rawDescData []byte
+	file_node_peerpb_link_proto_rawDescOnce sync.Once
+	file_node_peerpb_link_proto_rawDescData []byte
 )
 
-func file_api_tcpb_link_proto_rawDescGZIP() []byte {
-	file_api_tcpb_link_proto_rawDescOnce.Do(func() {
-		file_api_tcpb_link_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_api_tcpb_link_proto_rawDesc), len(file_api_tcpb_link_proto_rawDesc)))
+func file_node_peerpb_link_proto_rawDescGZIP() []byte {
+	file_node_peerpb_link_proto_rawDescOnce.Do(func() {
+		file_node_peerpb_link_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)))
 	})
-	return file_api_tcpb_link_proto_rawDescData
+	return file_node_peerpb_link_proto_rawDescData
 }
 
-var file_api_tcpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_api_tcpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
-var file_api_tcpb_link_proto_goTypes = []any{
-	(CallType)(0),          // 0: sipcluster.tc.v1.CallType
-	(CallRole)(0),          // 1: sipcluster.tc.v1.CallRole
-	(CallState)(0),         // 2: sipcluster.tc.v1.CallState
-	(CallEventKind)(0),     // 3: sipcluster.tc.v1.CallEventKind
-	(*FollowRequest)(nil),  // 4: sipcluster.tc.v1.FollowRequest
-	(*FollowHello)(nil),    // 5: sipcluster.tc.v1.FollowHello
-	(*Ping)(nil),           // 6: sipcluster.tc.v1.Ping
-	(*FollowResponse)(nil), // 7: sipcluster.tc.v1.FollowResponse
-	(*OwnerHello)(nil),     // 8: sipcluster.tc.v1.OwnerHello
-	(*RecordBatch)(nil),    // 9: sipcluster.tc.v1.RecordBatch
-	(*Record)(nil),         // 10: sipcluster.tc.v1.Record
-	(*Agent)(nil),          // 11: sipcluster.tc.v1.Agent
-	(*KeyValue)(nil),       // 12: sipcluster.tc.v1.KeyValue
-	(*EndOfSync)(nil),      // 13: sipcluster.tc.v1.EndOfSync
-	(*Pong)(nil),           // 14: sipcluster.tc.v1.Pong
-	(*Goodbye)(nil),        // 15: sipcluster.tc.v1.Goodbye
-	(*CallsHello)(nil),     // 16: sipcluster.tc.v1.CallsHello
-	(*CallSnapshot)(nil),   // 17: sipcluster.tc.v1.CallSnapshot
-	(*EndOfCallSync)(nil),  // 18: sipcluster.tc.v1.EndOfCallSync
-	(*CallEvents)(nil),     // 19: sipcluster.tc.v1.CallEvents
-	(*Call)(nil),           // 20: sipcluster.tc.v1.Call
-	(*CallInfo)(nil),       // 21: sipcluster.tc.v1.CallInfo
-	(*CallParty)(nil),      // 22: sipcluster.tc.v1.CallParty
-	(*CallEvent)(nil),      // 23: sipcluster.tc.v1.CallEvent
-	nil,                    // 24: sipcluster.tc.v1.CallInfo.UserDataEntry
-	(DNState)(0),           // 25: sipcluster.tc.v1.DNState
-	(Reason)(0),            // 26: sipcluster.tc.v1.Reason
-	(AgentState)(0),        // 27: sipcluster.tc.v1.AgentState
+var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_node_peerpb_link_proto_goTypes = []any{
+	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
+	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
+	(CallEventKind)(0),     // 2: sipcluster.peer.v1.CallEventKind
+	(*FollowRequest)(nil),  // 3: sipcluster.peer.v1.FollowRequest
+	(*FollowHello)(nil),    // 4: sipcluster.peer.v1.FollowHello
+	(*Ping)(nil),           // 5: sipcluster.peer.v1.Ping
+	(*FollowResponse)(nil), // 6: sipcluster.peer.v1.FollowResponse
+	(*OwnerHello)(nil),     // 7: sipcluster.peer.v1.OwnerHello
+	(*RecordBatch)(nil),    // 8: sipcluster.peer.v1.RecordBatch
+	(*Record)(nil),         // 9: sipcluster.peer.v1.Record
+	(*Agent)(nil),          // 10: sipcluster.peer.v1.Agent
+	(*KeyValue)(nil),       // 11: sipcluster.peer.v1.KeyValue
+	(*EndOfSync)(nil),      // 12: sipcluster.peer.v1.EndOfSync
+	(*Pong)(nil),           // 13: sipcluster.peer.v1.Pong
+	(*Goodbye)(nil),        // 14: sipcluster.peer.v1.Goodbye
+	(*CallsHello)(nil),     // 15: sipcluster.peer.v1.CallsHello
+	(*CallSnapshot)(nil),   // 16: sipcluster.peer.v1.CallSnapshot
+	(*EndOfCallSync)(nil),  // 17: sipcluster.peer.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 18: sipcluster.peer.v1.CallEvents
+	(*Call)(nil),           // 19: sipcluster.peer.v1.Call
+	(*CallInfo)(nil),       // 20: sipcluster.peer.v1.CallInfo
+	(*CallParty)(nil),      // 21: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 22: sipcluster.peer.v1.CallEvent
+	nil,                    // 23: sipcluster.peer.v1.CallInfo.UserDataEntry
+	(tcpb.DNState)(0),      // 24: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 25: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 26: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 27: sipcluster.tlib.v1.CallType
 }
-var file_api_tcpb_link_proto_depIdxs = []int32{
-	5,  // 0: sipcluster.tc.v1.FollowRequest.hello:type_name -> sipcluster.tc.v1.FollowHello
-	6,  // 1: sipcluster.tc.v1.FollowRequest.ping:type_name -> sipcluster.tc.v1.Ping
-	8,  // 2: sipcluster.tc.v1.FollowResponse.hello:type_name -> sipcluster.tc.v1.OwnerHello
-	9,  // 3: sipcluster.tc.v1.FollowResponse.records:type_name -> sipcluster.tc.v1.RecordBatch
-	13, // 4: sipcluster.tc.v1.FollowResponse.end_of_sync:type_name -> sipcluster.tc.v1.EndOfSync
-	14, // 5: sipcluster.tc.v1.FollowResponse.pong:type_name -> sipcluster.tc.v1.Pong
-	15, // 6: sipcluster.tc.v1.FollowResponse.goodbye:type_name -> sipcluster.tc.v1.Goodbye
-	16, // 7: sipcluster.tc.v1.FollowResponse.calls_hello:type_name -> sipcluster.tc.v1.CallsHello
-	17, // 8: sipcluster.tc.v1.FollowResponse.call_snapshot:type_name -> sipcluster.tc.v1.CallSnapshot
-	18, // 9: sipcluster.tc.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.tc.v1.EndOfCallSync
-	19, // 10: sipcluster.tc.v1.FollowResponse.call_events:type_name -> sipcluster.tc.v1.CallEvents
-	10, // 11: sipcluster.tc.v1.RecordBatch.records:type_name -> sipcluster.tc.v1.Record
-	25, // 12: sipcluster.tc.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	26, // 13: sipcluster.tc.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
-	11, // 14: sipcluster.tc.v1.Record.agent:type_name -> sipcluster.tc.v1.Agent
-	27, // 15: sipcluster.tc.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
-	12, // 16: sipcluster.tc.v1.Agent.reasons:type_name -> sipcluster.tc.v1.KeyValue
-	20, // 17: sipcluster.tc.v1.CallSnapshot.calls:type_name -> sipcluster.tc.v1.Call
-	23, // 18: sipcluster.tc.v1.CallEvents.events:type_name -> sipcluster.tc.v1.CallEvent
-	21, // 19: sipcluster.tc.v1.Call.info:type_name -> sipcluster.tc.v1.CallInfo
-	22, // 20: sipcluster.tc.v1.Call.parties:type_name -> sipcluster.tc.v1.CallParty
-	0,  // 21: sipcluster.tc.v1.CallInfo.type:type_name -> sipcluster.tc.v1.CallType
-	24, // 22: sipcluster.tc.v1.CallInfo.user_data:type_name -> sipcluster.tc.v1.CallInfo.UserDataEntry
-	1,  // 23: sipcluster.tc.v1.CallParty.role:type_name -> sipcluster.tc.v1.CallRole
-	2,  // 24: sipcluster.tc.v1.CallParty.state:type_name -> sipcluster.tc.v1.CallState
-	3,  // 25: sipcluster.tc.v1.CallEvent.kind:type_name -> sipcluster.tc.v1.CallEventKind
-	1,  // 26: sipcluster.tc.v1.CallEvent.role:type_name -> sipcluster.tc.v1.CallRole
-	21, // 27: sipcluster.tc.v1.CallEvent.info:type_name -> sipcluster.tc.v1.CallInfo
-	4,  // 28: sipcluster.tc.v1.TController.Follow:input_type -> sipcluster.tc.v1.FollowRequest
-	7,  // 29: sipcluster.tc.v1.TController.Follow:output_type -> sipcluster.tc.v1.FollowResponse
+var file_node_peerpb_link_proto_depIdxs = []int32{
+	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
+	5,  // 1: sipcluster.peer.v1.FollowRequest.ping:type_name -> sipcluster.peer.v1.Ping
+	7,  // 2: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.OwnerHello
+	8,  // 3: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
+	12, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
+	13, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
+	14, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
+	15, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
+	16, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
+	17, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
+	18, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
+	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
+	24, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	25, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	10, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
+	26, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	11, // 16: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	19, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
+	22, // 18: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	20, // 19: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	21, // 20: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	27, // 21: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	23, // 22: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	0,  // 23: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 24: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 25: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 26: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	20, // 27: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	3,  // 28: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 29: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
 	29, // [29:30] is the sub-list for method output_type
 	28, // [28:29] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
@@ -1927,17 +1868,16 @@ var file_api_tcpb_link_proto_depIdxs = []int32{
 	0,  // [0:28] is the sub-list for field type_name
 }
 
-func init() { file_api_tcpb_link_proto_init() }
-func file_api_tcpb_link_proto_init() {
-	if File_api_tcpb_link_proto != nil {
+func init() { file_node_peerpb_link_proto_init() }
+func file_node_peerpb_link_proto_init() {
+	if File_node_peerpb_link_proto != nil {
 		return
 	}
-	file_api_tcpb_availability_proto_init()
-	file_api_tcpb_link_proto_msgTypes[0].OneofWrappers = []any{
+	file_node_peerpb_link_proto_msgTypes[0].OneofWrappers = []any{
 		(*FollowRequest_Hello)(nil),
 		(*FollowRequest_Ping)(nil),
 	}
-	file_api_tcpb_link_proto_msgTypes[3].OneofWrappers = []any{
+	file_node_peerpb_link_proto_msgTypes[3].OneofWrappers = []any{
 		(*FollowResponse_Hello)(nil),
 		(*FollowResponse_Records)(nil),
 		(*FollowResponse_EndOfSync)(nil),
@@ -1952,18 +1892,18 @@ func file_api_tcpb_link_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_link_proto_rawDesc), len(file_api_tcpb_link_proto_rawDesc)),
-			NumEnums:      4,
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
+			NumEnums:      3,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_api_tcpb_link_proto_goTypes,
-		DependencyIndexes: file_api_tcpb_link_proto_depIdxs,
-		EnumInfos:         file_api_tcpb_link_proto_enumTypes,
-		MessageInfos:      file_api_tcpb_link_proto_msgTypes,
+		GoTypes:           file_node_peerpb_link_proto_goTypes,
+		DependencyIndexes: file_node_peerpb_link_proto_depIdxs,
+		EnumInfos:         file_node_peerpb_link_proto_enumTypes,
+		MessageInfos:      file_node_peerpb_link_proto_msgTypes,
 	}.Build()
-	File_api_tcpb_link_proto = out.File
-	file_api_tcpb_link_proto_goTypes = nil
-	file_api_tcpb_link_proto_depIdxs = nil
+	File_node_peerpb_link_proto = out.File
+	file_node_peerpb_link_proto_goTypes = nil
+	file_node_peerpb_link_proto_depIdxs = nil
 }
