@@ -44,7 +44,7 @@ func freshNodeFaults() []Fault {
 		in("./node/session", "^TestPosition_None", Streams, "place-within-a-snapshot", "who has a part of a snapshot is told a place to resume from",
 			Edit{"node/session/hearing.go", "\tif h.snapshot {\n", "\tif h.snapshot && h.sent == (place{}) {\n"}),
 		in("./node/session", "^TestPosition_OfWhatTheOwner", Streams, "owner-filter-resumed", "a monitor by owner is resumed, and misses DNs that left",
-			Edit{"node/session/request.go", "if s.feed.audience.ownOnly || mon.owner != \"\" {", "if s.feed.audience.ownOnly {"}),
+			Edit{"node/session/request.go", "\tif a.ownOnly || mon.owner != \"\" {\n", "\tif a.ownOnly {\n"}),
 		in("./membership", "^TestGossip_WhoComesLater", Links, "joins-once", "a node that could not be reached is not tried again",
 			Edit{"membership/membership.go", "\t\tdelete(g.joining, id)\n", ""}),
 		in("./node/consensus", "^TestReconcile_WhoIsNot", Consensus, "votes-unseen", "a node that was never heard of votes",

@@ -126,16 +126,24 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 	if t.NodeAddr != "" {
 		x = r.rings.watch(n)
 	}
-	sent := in.Send(t, func(code int) {
+	var sent invite.Stopper
+	defer func() {
+		if sent == nil { // it panicked
+			r.rings.unwatch(n, x)
+		}
+	}()
+	sent = in.Send(t, func(code int) {
 		if code > 100 {
-			on.ringing(n)
+			on.guard(func() { on.ringing(n) })
 		}
 	}, func(out invite.Outcome) {
 		if r.rings.unwatch(n, x) && !out.Answered {
 			out.Code, out.Reason, out.Retry = 480, "DN is out of service", true
 		}
-		on.tried(n, out)
-		done(out)
+		on.guard(func() {
+			on.tried(n, out)
+			done(out)
+		})
 	})
 	sign.next(sent)
 	if x == nil {

@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -21,6 +22,7 @@ type journey struct {
 	last  map[dn.Number]time.Time // of the tries
 	rings dn.Number               // the DN that rings now, or is in the call
 	up    *invite.Outcome         // that of a call that is up
+	ended atomic.Bool
 }
 
 // Arrive sends a call on and follows it to its end. It does not wait.
@@ -35,7 +37,20 @@ func (r *Engine) Arrive(in invite.Call) {
 		r.agents.Busy(o.DN, true)
 	}
 	j := &journey{r: r, in: in, id: id}
-	j.begin()
+	j.guard(j.begin)
+}
+
+// guard ends the journey when f panics. Whoever had us called answers the caller
+// then, with 500.
+func (j *journey) guard(f func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			j.end(500)
+		}
+	}()
+	f()
+	returned = true
 }
 
 // over ends the journey with a SIP status; of a call that is up when that is over.
@@ -47,7 +62,11 @@ func (j *journey) over(cause int) {
 	j.end(cause)
 }
 
+// end ends the journey; only the first one counts.
 func (j *journey) end(cause int) {
+	if j.ended.Swap(true) {
+		return
+	}
 	if o := j.in.Origin(); !o.Trunk {
 		j.r.agents.Busy(o.DN, false)
 	}
@@ -75,7 +94,7 @@ func (j *journey) begin() {
 			j.over(j.reject(403, "DN is disabled"))
 			return
 		}
-		j.in.Go(func(ctx context.Context) { j.over(j.visit(ctx, config)) })
+		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.visit(ctx, config)) }) })
 	case configpb.DNKind_DN_KIND_TRUNK:
 		j.over(j.reject(404, "Not Found"))
 	default:
@@ -94,7 +113,7 @@ func (j *journey) outside(start func(*stopSign, func(invite.Outcome))) {
 		start(&stopSign{}, j.passed)
 		return
 	}
-	j.in.Go(func(ctx context.Context) { j.passed(await(ctx, start)) })
+	j.in.Go(func(ctx context.Context) { j.guard(func() { j.passed(await(ctx, start)) }) })
 }
 
 // passed ends the journey with the outcome of its only try.

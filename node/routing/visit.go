@@ -303,10 +303,14 @@ func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(),
 		j.miss(n)
 		return 0, false
 	}
+	return j.back(ctx, n, j.toReserved(ctx, rp, n, giveBack))
+}
+
+// toReserved sends the call to an agent, whose reservation is over with the try.
+func (j *journey) toReserved(ctx context.Context, rp, n dn.Number, giveBack func()) invite.Outcome {
+	defer giveBack() // a call that is up keeps the DN busy
 	j.diverted(rp, string(n))
-	out := j.r.dial(ctx, j.in, j.r.view().DN(string(n)), ringTime, j)
-	giveBack() // a call that is up keeps the DN busy
-	return j.back(ctx, n, out)
+	return j.r.dial(ctx, j.in, j.r.view().DN(string(n)), ringTime, j)
 }
 
 // diverted tells that the call leaves the routing point.

@@ -198,19 +198,20 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 		s.out.refuse(ref, "", err)
 		return
 	}
-	if s.feed.audience.monitor != nil && s.feed.audience.monitor.pending {
-		s.out.refuse(s.feed.audience.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
+	a := s.feed.audience
+	if a.monitor != nil && a.monitor.pending {
+		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
 	}
-	if s.feed.audience.monitor == nil {
+	if a.monitor == nil {
 		s.c.monitors.Add(1)
 	}
 	mon.ref, mon.pending = ref, true
-	s.feed.audience.monitor, s.feed.audience.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
-	for n := range s.feed.audience.dns {
-		s.feed.audience.dns[n] = s.feed.audience.dns[n].later(s.feed.hearing.sent) // those need not hear it twice
+	a.monitor, a.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
+	for n := range a.dns {
+		a.dns[n] = a.dns[n].later(s.feed.hearing.sent) // those need not hear it twice
 	}
 	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
-	if s.feed.audience.ownOnly || mon.owner != "" {
+	if a.ownOnly || mon.owner != "" {
 		from = dn.Resume{} // what the client believes to be inside is not known here
 	}
 	s.feed.waiting.upTo = 0
@@ -218,14 +219,15 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 }
 
 func (s *session) stopMonitor(ref uint64) {
-	if s.feed.audience.monitor == nil {
+	a := s.feed.audience
+	if a.monitor == nil {
 		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
 		return
 	}
-	if s.feed.audience.monitor.pending {
-		s.out.refuse(s.feed.audience.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
+	if a.monitor.pending {
+		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
 	}
-	s.feed.audience.monitor, s.feed.audience.ownOnly = nil, false
+	a.monitor, a.ownOnly = nil, false
 	s.c.monitors.Add(-1)
 	s.out.add(&tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
 }
