@@ -5,7 +5,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
-	"github.com/sipcluster/sipcluster/sip"
+	"github.com/sipcluster/sipcluster/sip/answer"
 )
 
 // sipSource gives the SIP port's and the links' numbers to /metrics.
@@ -18,7 +18,7 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	peerSamples(s.n.gossip.Doubted(), s.n.mesh.Status(), emit)
 }
 
-func sipSamples(st sip.Stats, emit func(api.Sample)) {
+func sipSamples(st answer.Stats, emit func(api.Sample)) {
 	count := func(name, help string, v uint64) {
 		emit(api.Sample{Name: name, Help: help, Counter: true, Value: float64(v)})
 	}

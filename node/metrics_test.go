@@ -12,7 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
-	"github.com/sipcluster/sipcluster/sip"
+	"github.com/sipcluster/sipcluster/sip/answer"
 )
 
 // numbered gives every number in a struct, at any depth, another value from then
@@ -67,7 +67,7 @@ func wantLines(t *testing.T, got []string, want string) {
 
 // Each metric shows the number that it says, and each number is shown.
 func TestMetrics_OfSIP(t *testing.T) {
-	var st sip.Stats
+	var st answer.Stats
 	if n := numbered(reflect.ValueOf(&st).Elem(), 101); n != 117 {
 		t.Fatalf("the SIP port counts %d things, this table has 16", n-101)
 	}

@@ -12,14 +12,11 @@ import (
 
 // advertised is the host:port of our Vias and Record-Routes.
 func (s *Server) advertised() string {
-	switch {
-	case s.cfg.Advertise != "":
+	if s.cfg.Advertise != "" {
 		return s.cfg.Advertise
-	case s.udp != nil:
-		return s.UDPAddr().String()
 	}
-	if len(s.tcp) > 0 {
-		return s.tcp[0].Addr().String()
+	if list := s.addrs(); len(list) > 0 {
+		return list[0]
 	}
 	return "localhost"
 }
@@ -36,12 +33,12 @@ func (s *Server) advertise() {
 	host, _, err := net.SplitHostPort(s.via)
 	for t := range s.routes {
 		s.routes[t] = s.via
-		for _, l := range s.tcp {
-			if err == nil && int(l.transport) == t {
-				if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
-					s.routes[t] = net.JoinHostPort(host, port)
-				}
-			}
+		a := s.Addr(location.Transport(t))
+		if a == nil || err != nil || t == int(location.UDP) {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(a.String()); err == nil {
+			s.routes[t] = net.JoinHostPort(host, port)
 		}
 	}
 }
@@ -63,7 +60,7 @@ func (s *Server) leadsHere(u message.URI) bool {
 		if host, _, err := net.SplitHostPort(s.cfg.Advertise); err == nil && strings.EqualFold(host, string(u.Host)) {
 			return true
 		}
-		return s.guard.mine(u.Host)
+		return s.guard.Mine(u.Host)
 	}
 	addr, ok := u.AddrPort()
 	return ok && slices.ContainsFunc(s.served, func(a netip.AddrPort) bool {

@@ -93,7 +93,7 @@ func (a *Attempt) begin(t invite.Target) {
 	a.later = groups(legs)
 	if c.invite {
 		a.silence.Set(silence)
-		a.timerC.Set(c.p.s.cfg.TimerC)
+		a.timerC.Set(c.p.cfg.timerC)
 		if t.NoAnswer > 0 {
 			a.noAnswer.Set(t.NoAnswer)
 		}
@@ -124,8 +124,8 @@ func (a *Attempt) beginLater(name string, t invite.Target) {
 
 // delivered tells that this node delivers one call more to a DN, or one less.
 func (p *proxy) delivered(n dn.Number, more bool) {
-	if p.s.cfg.Delivered != nil && n != "" {
-		p.s.cfg.Delivered(n, more)
+	if p.cfg.delivered != nil && n != "" {
+		p.cfg.delivered(n, more)
 	}
 }
 
@@ -187,7 +187,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 			return
 		}
 		if a.c.invite {
-			a.timerC.Set(a.c.p.s.cfg.TimerC)
+			a.timerC.Set(a.c.p.cfg.timerC)
 		}
 		if a.stopped == nil {
 			a.c.respond(res, nil)
@@ -335,7 +335,7 @@ func (c *Call) sessionTimer() []byte {
 // asksTimer tells whether that is so.
 func (c *Call) asksTimer() bool {
 	return c.invite && c.origin.kind != fromPeer && !c.req.Has(message.SessionExpires) &&
-		hasOption(slices.Collect(c.req.All(message.Supported)), "timer")
+		message.HasOption(slices.Collect(c.req.All(message.Supported)), "timer")
 }
 
 // sessionLines makes the caller refresh when the phone knows no timers (§8.2).

@@ -5,21 +5,23 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/guard"
 )
 
 var methodRegister = []byte("REGISTER")
 
 // authenticate checks that the user is the DN that it registers. When it is
 // false the answer is filled in.
-func (g *registrar) authenticate(r *register, v *fsm.View, d *configpb.DN, a *answer) bool {
+func (g *registrar) authenticate(r *register, v *fsm.View, d *configpb.DN, a *answer.Answer) bool {
 	var c digest.Credentials
 	for _, value := range r.authorizations {
-		if credentialsFor(v.Options().GetRealm(), value, &c) {
-			return g.guard.check(claim{role: asRegistrar, dn: d, method: methodRegister, credentials: &c, print: g.print(r, &c)}, v, a)
+		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
+			return g.cfg.guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d, Method: methodRegister, Credentials: &c, Print: g.print(r, &c)}, v, a)
 		}
 	}
-	return g.guard.check(claim{role: asRegistrar, dn: d}, v, a)
+	return g.cfg.guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d}, v, a)
 }
 
 // print identifies a request among all that could carry the same credentials.

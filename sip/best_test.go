@@ -48,13 +48,3 @@ func TestProxy_ItsOwnBYEGoesByAllProxiesInOrder(t *testing.T) {
 		t.Errorf("%v, want %s", got, want)
 	}
 }
-
-// TestFrames_EachMessageBeginsAnew behind one that came in fragments.
-func TestFrames_EachMessageBeginsAnew(t *testing.T) {
-	one := clientFrame(1, "he") + clientFrame(0, "l") + clientFrame(0x80, "lo")
-	for _, step := range []int{1, 3, 1000} {
-		if said := readFrames(t, []byte(one+one+clientFrame(0x81, "x")+one), step); said != "1 \"hello\"\n1 \"hello\"\n1 \"x\"\n1 \"hello\"\n" {
-			t.Errorf("in steps of %d: %q", step, said)
-		}
-	}
-}

@@ -34,7 +34,7 @@ func (a *Attempt) send(l *leg) *branch {
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
 	}
 	if c.req.Has(message.ProxyAuthorization) {
-		realm := c.p.s.cfg.Machine.View().Options().GetRealm()
+		realm := c.p.cfg.machine.View().Options().GetRealm()
 		ch.Drop = func(h *message.Header) bool { return ownCredentials(h, realm) }
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))

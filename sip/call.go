@@ -6,6 +6,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -107,7 +108,7 @@ func (c *Call) Ring() {
 // Fire implements transaction.AlarmHandler: it rings again.
 func (c *Call) Fire(uint8) {
 	c.rings.Set(ringAgain)
-	_ = c.srv.Respond(180, c.p.answer(c.sh, c.req, &answer{code: 180, reason: "Ringing"})) // it is repeated
+	_ = c.srv.Respond(180, c.p.answer(c.sh, c.req, &answer.Answer{Code: 180, Reason: "Ringing"})) // it is repeated
 }
 
 // Reject gives the final answer. Where the last Send ended with that code it is
@@ -127,12 +128,12 @@ func (c *Call) reject(code int, reason string) {
 	if c.final {
 		return
 	}
-	a := answer{code: code, reason: reason}
+	a := answer.Answer{Code: code, Reason: reason}
 	if c.gaveUp {
-		a.set(487, "Request Terminated")
+		a.Set(487, "Request Terminated")
 	}
-	c.p.s.stats.answered(a.code)
-	_ = c.srv.Respond(a.code, c.p.answer(c.sh, c.req, &a)) // the transaction repeats it
+	c.p.cfg.stats.Answered(a.Code)
+	_ = c.srv.Respond(a.Code, c.p.answer(c.sh, c.req, &a)) // the transaction repeats it
 	c.finish()
 }
 
@@ -147,7 +148,7 @@ func (c *Call) pass(o outcome) {
 	case o.res == nil || c.gaveUp:
 		c.reject(o.Code, o.Reason)
 	default:
-		c.p.s.stats.answered(o.Code)
+		c.p.cfg.stats.Answered(o.Code)
 		c.respond(o.res, o.challenges)
 		c.finish()
 	}
@@ -177,7 +178,7 @@ func (c *Call) respond(res *message.Message, lines []byte) {
 
 // Trying implements transaction.Trier.
 func (c *Call) Trying() []byte {
-	return c.p.answer(c.sh, c.req, &answer{code: 100, reason: "Trying"})
+	return c.p.answer(c.sh, c.req, &answer.Answer{Code: 100, Reason: "Trying"})
 }
 
 // canceled implements canceler: the caller gave up.
@@ -276,8 +277,8 @@ func (c *Call) guard(f func()) func() {
 // arrive gives a new call to the Caller.
 func (p *proxy) arrive(c *Call, key transaction.Key) {
 	if p.open(c, key) {
-		p.s.stats.calls.Add(1)
-		c.sh.After(c.guard(func() { p.s.cfg.Calls.Arrive(c) }))
+		p.cfg.stats.Calls.Add(1)
+		c.sh.After(c.guard(func() { p.cfg.calls.Arrive(c) }))
 	}
 }
 
@@ -291,8 +292,8 @@ func (p *proxy) carry(c *Call, key transaction.Key, t invite.Target) {
 // open opens the server transaction.
 func (p *proxy) open(c *Call, key transaction.Key) bool {
 	if !p.begin() {
-		p.s.stats.overload.Add(1)
-		_ = c.back.Send(p.answer(c.sh, c.req, &answer{code: 503, reason: "Service Unavailable", lines: []byte("Retry-After: 5\r\n")})) // it comes again
+		p.cfg.stats.Overload.Add(1)
+		_ = c.back.Send(p.answer(c.sh, c.req, &answer.Answer{Code: 503, Reason: "Service Unavailable", Lines: []byte("Retry-After: 5\r\n")})) // it comes again
 		return false
 	}
 	c.srv = c.sh.Open(key, c.invite, c.back, c)

@@ -89,19 +89,49 @@ func TestServer_CloseAfterRun(t *testing.T) {
 // TestServer_TakesNoConnectionAfterClose is about one that was accepted just
 // before.
 func TestServer_TakesNoConnectionAfterClose(t *testing.T) {
-	w := newWorld(t, nil)
+	late := lateNetwork{accepted: make(chan struct{}), closed: make(chan struct{})}
+	w := newWorld(t, func(c *Config) { c.Network = late })
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.server.port.Listeners()[0].Accept()
+		done <- err
+	}()
 	l := w.dial("tcp")
-	c, err := w.server.tcp[0].Listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	patience.Receive(t, "the connection is accepted", late.accepted)
 	if err := w.server.Close(); err != nil {
 		t.Error(err)
 	}
-	if f := w.server.tcp[0].flow(c); f != nil || w.server.flows.len() != 0 {
-		t.Error("it is served")
+	close(late.closed)
+	if err := patience.Receive(t, "the end of Accept", done); !errors.Is(err, net.ErrClosed) || w.server.flows.Len() != 0 {
+		t.Errorf("it is served: %v", err)
 	}
 	l.wantEnd()
+}
+
+// lateNetwork is this machine's, and returns an accepted connection only when closed.
+type lateNetwork struct{ accepted, closed chan struct{} }
+
+func (lateNetwork) ListenPacket(addr string) (net.PacketConn, error) {
+	return net.ListenPacket("udp", addr)
+}
+
+func (n lateNetwork) Listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	return lateListener{l, n}, err
+}
+
+type lateListener struct {
+	net.Listener
+	network lateNetwork
+}
+
+func (l lateListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		close(l.network.accepted)
+		<-l.network.closed
+	}
+	return c, err
 }
 
 // TestNew_AFailureLeavesNoPortBound: the TCP port is taken, so the UDP port

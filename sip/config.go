@@ -3,13 +3,16 @@ package sip
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // Config of a Server.
@@ -17,7 +20,7 @@ type Config struct {
 	// UDP to WSS are the host:port to listen on; "" leaves the transport out.
 	UDP, TCP, TLS, WS, WSS string
 	// Network is where they are bound; nil means this machine's.
-	Network Network
+	Network wire.Network
 	// CertFile and KeyFile are PEM files of what TLS and WSS show. They are
 	// read again when they change.
 	CertFile, KeyFile string
@@ -60,7 +63,10 @@ type Config struct {
 	// TimerC is how long a call may ring (RFC 3261 §16.6 step 11); 0 means 180 s.
 	TimerC time.Duration
 
-	timers transaction.Timers
+	timers      transaction.Timers
+	slow, stuck time.Duration // of connections
+	digest      *digest.Server
+	tagSeed     maphash.Seed
 }
 
 func (c *Config) fill() error {
@@ -85,6 +91,12 @@ func (c *Config) fill() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.digest == nil {
+		c.digest = digest.New(digest.Config{Now: c.Now})
+	}
+	if c.tagSeed == (maphash.Seed{}) {
+		c.tagSeed = maphash.MakeSeed()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

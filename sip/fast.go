@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // fast is the short way for the boring REGISTER: the one that phones send all
@@ -20,7 +22,7 @@ import (
 type fast struct {
 	registrar *registrar
 	reg       register
-	ans       answer
+	ans       answer.Answer
 
 	// What the answer repeats.
 	via                    message.Hop
@@ -39,18 +41,20 @@ var (
 	magicCookie = []byte(message.MagicCookie)
 )
 
-// serve answers a boring datagram: the reply, and whether the location store
-// has to be flushed before it is sent. Not ok, it has done nothing.
-func (f *fast) serve(reply, data []byte, source netip.AddrPort) (_ []byte, to netip.AddrPort, durable, ok bool) {
-	if f == nil || !f.scan(data) {
-		return reply, to, false, false
+func newFast(g *registrar) *fast { return &fast{registrar: g} }
+
+// serve answers a boring datagram. When it is false it has done nothing.
+func (f *fast) serve(in *wire.Arrival) bool {
+	if f == nil || !f.scan(in.Data) {
+		return false
 	}
-	f.reg.transport, f.reg.source = location.UDP, source
-	f.ans.reset()
-	f.registrar.stats.fast.Add(1)
+	f.reg.transport, f.reg.source = location.UDP, in.Source
+	f.ans.Reset()
+	f.registrar.cfg.stats.Fast.Add(1)
 	f.registrar.serve(&f.reg, &f.ans)
-	f.registrar.stats.answered(f.ans.code)
-	return f.appendAnswer(reply, source), f.via.AnswerTo(source), f.ans.durable, true
+	f.registrar.cfg.stats.Answered(f.ans.Code)
+	in.Reply, in.ReplyTo, in.Durable = f.appendAnswer(in.Reply, in.Source), f.via.AnswerTo(in.Source), f.ans.Durable
+	return true
 }
 
 // scan reads the message; false when it is not boring.
@@ -214,9 +218,9 @@ func (f *fast) lifetime() bool {
 
 func (f *fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
 	dst = append(dst, "SIP/2.0 "...)
-	dst = strconv.AppendInt(dst, int64(f.ans.code), 10)
+	dst = strconv.AppendInt(dst, int64(f.ans.Code), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, f.ans.reason...)
+	dst = append(dst, f.ans.Reason...)
 	dst = append(dst, "\r\nVia: "...)
 	dst = f.via.AppendTo(dst, source, nil)
 	dst = append(dst, "\r\nFrom: "...)
@@ -225,13 +229,13 @@ func (f *fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
 	dst = append(dst, f.to...)
 	if !f.toHasTag {
 		dst = append(dst, ";tag="...)
-		dst = appendToTag(dst, f.registrar.seed, f.callID, f.reg.cseq)
+		dst = answer.AppendToTag(dst, f.registrar.seed, f.callID, f.reg.cseq)
 	}
 	dst = append(dst, "\r\nCall-ID: "...)
 	dst = append(dst, f.callID...)
 	dst = append(dst, "\r\nCSeq: "...)
 	dst = append(dst, f.cseq...)
 	dst = append(dst, "\r\n"...)
-	dst = append(dst, f.ans.lines...)
+	dst = append(dst, f.ans.Lines...)
 	return append(dst, "Content-Length: 0\r\n\r\n"...)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -15,7 +16,11 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // twins are two equal registrars, one for each way, with one clock that stands
@@ -23,20 +28,19 @@ import (
 type twins struct {
 	fast, plain *world
 	scan        *fast
-	arrival     arrival
+	arrival     wire.Arrival
 }
 
 func newTwins(t testing.TB) *twins {
 	now := time.Now()
 	clock := func() time.Time { return now }
+	shared, seed := digest.New(digest.Config{Now: clock}), maphash.MakeSeed()
 	change := func(c *Config) {
-		c.Now, c.TCP = clock, ""
+		c.Now, c.TCP, c.digest, c.tagSeed = clock, "", shared, seed
 		c.Table = dn.New(dn.Config{Self: "n1", Incarnation: 1, Now: clock})
 	}
 	x := &twins{fast: newWorld(t, change), plain: newWorld(t, change)}
-	x.plain.server.registrar.seed = x.fast.server.registrar.seed
-	x.plain.server.guard.digest = x.fast.server.guard.digest
-	x.scan = &fast{registrar: x.fast.server.registrar}
+	x.scan = newFast(x.fast.server.registrar)
 	for _, w := range []*world{x.fast, x.plain} {
 		w.put(phoneDN("1001"))
 		w.put(phoneDN("1002"))
@@ -53,25 +57,29 @@ func newTwins(t testing.TB) *twins {
 // plainWay is the plain way without its sockets.
 func (x *twins) plainWay(t testing.TB, data []byte) (*reply, netip.AddrPort, bool) {
 	s := x.plain.server
-	s.gate.check(&x.arrival, bytes.Clone(data), localSource, location.UDP)
-	if len(x.arrival.tidy) == 0 {
-		if len(x.arrival.reply) == 0 {
+	s.gate.check(arriving(&x.arrival, bytes.Clone(data), localSource, location.UDP))
+	if len(x.arrival.Tidy) == 0 {
+		if len(x.arrival.Reply) == 0 {
 			return nil, localSource, false
 		}
-		head, _, _ := strings.Cut(string(x.arrival.reply), "\r\n\r\n")
-		return parseReply(t, head), x.arrival.replyTo, false
+		head, _, _ := strings.Cut(string(x.arrival.Reply), "\r\n\r\n")
+		return parseReply(t, head), x.arrival.ReplyTo, false
 	}
-	msg, err := s.gate.parser.ParseSIP(x.arrival.tidy)
+	msg, err := s.gate.parser.ParseSIP(x.arrival.Tidy)
 	if err != nil {
-		t.Fatalf("the gate let through what sipgo refuses: %v\n%s", err, x.arrival.tidy)
+		t.Fatalf("the gate let through what sipgo refuses: %v\n%s", err, x.arrival.Tidy)
 	}
 	req := msg.(*sip.Request)
 	req.SetTransport("UDP")
-	req.SetSource(placeholderSource.String())
-	var a answer
+	req.SetSource("192.0.2.1:5060") // as it is of every datagram
+	var a answer.Answer
 	s.onRegister(req, &a)
-	text := response(req, &a, s.registrar.seed).String()
-	via, _ := topVia([]byte(text))
+	text := response(req, &a, s.cfg.tagSeed).String()
+	var m message.Message
+	if err := m.Parse([]byte(text), false); err != nil {
+		t.Fatal(err)
+	}
+	via, _ := m.TopVia()
 	to, _ := via.ReplyTo()
 	head, _, _ := strings.Cut(text, "\r\n\r\n")
 	return parseReply(t, head), to, true
@@ -80,7 +88,9 @@ func (x *twins) plainWay(t testing.TB, data []byte) (*reply, netip.AddrPort, boo
 // compare sends one message both ways; false when it is not boring.
 func (x *twins) compare(t testing.TB, data []byte) (*reply, bool) {
 	t.Helper()
-	out, to, _, ok := x.scan.serve(nil, bytes.Clone(data), localSource)
+	var in wire.Arrival
+	ok := x.scan.serve(arriving(&in, bytes.Clone(data), localSource, location.UDP))
+	out, to := in.Reply, in.ReplyTo
 	want, wantTo, passed := x.plainWay(t, data)
 	if !ok {
 		return want, false
@@ -96,7 +106,7 @@ func (x *twins) compare(t testing.TB, data []byte) (*reply, bool) {
 	if to != wantTo {
 		t.Fatalf("fast answers to %s, plain to %s: %q", to, wantTo, data)
 	}
-	user := dn.Number(x.scan.reg.toUser)
+	user := addressOfRecord(t, data)
 	if f, p := stored(x.fast, user), stored(x.plain, user); !reflect.DeepEqual(f, p) {
 		t.Fatalf("fast store:  %+v\nplain store: %+v\n%q", f, p, data)
 	}
@@ -115,6 +125,17 @@ func stored(w *world, n dn.Number) *location.Entry {
 		}
 	}
 	return e
+}
+
+// addressOfRecord is the user part of a REGISTER's To.
+func addressOfRecord(t testing.TB, data []byte) dn.Number {
+	var m message.Message
+	if err := m.Parse(bytes.Clone(data), false); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := message.ParseAddress(m.Get(message.To))
+	u, _ := message.ParseURI(a.URI)
+	return dn.Number(u.User)
 }
 
 // canonical is a reply with what may differ taken out: the order of headers
@@ -256,7 +277,7 @@ func benchRegister(b *testing.B, challenge, viaFast bool) {
 		}
 		msgs[i] = []byte(r.String())
 	}
-	var out []byte
+	var in wire.Arrival
 	used := 0
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -265,7 +286,6 @@ func benchRegister(b *testing.B, challenge, viaFast bool) {
 			b.StopTimer()
 			x.fast.store.Delete("1001")
 			x.plain.store.Delete("1001")
-			x.fast.server.registrar.history, x.plain.server.registrar.history = newHistory(), newHistory()
 			msgs = refreshMessages(b, x, &r, len(msgs))
 			used = 0
 			b.StartTimer()
@@ -273,13 +293,13 @@ func benchRegister(b *testing.B, challenge, viaFast bool) {
 		data := msgs[used%len(msgs)]
 		used++
 		if viaFast {
-			out, _, _, _ = x.scan.serve(out[:0], data, localSource)
+			x.scan.serve(arriving(&in, data, localSource, location.UDP))
 		} else if res, _, _ := x.plainWay(b, data); res == nil {
 			b.Fatal("no answer")
 		}
 	}
 	b.StopTimer()
-	st := x.fast.server.stats.snapshot()
+	st := x.fast.server.stats.Snapshot()
 	if !challenge && viaFast && st.Refreshes == 0 && b.N > 10 {
 		b.Fatalf("nothing was refreshed: %+v", st)
 	}

@@ -3,13 +3,13 @@ package sip
 import (
 	"bytes"
 	"io"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // TestFlow_WhatWasWrittenTakesNoRoom: a connection whose phone reads carries any
@@ -17,12 +17,12 @@ import (
 func TestFlow_WhatWasWrittenTakesNoRoom(t *testing.T) {
 	w := newWorld(t, nil).run()
 	l := w.dial("tcp")
-	until(t, "the connection is taken", func() bool { return w.server.flows.len() == 1 })
-	f := w.server.flows.all()[0]
+	until(t, "the connection is taken", func() bool { return w.server.flows.Len() == 1 })
+	f := w.server.flows.All()[0]
 	part := bytes.Repeat([]byte("x"), 16<<10)
 	got := make([]byte, len(part))
-	for i := range 3 * maxQueued / len(part) {
-		if err := f.enqueue(bytes.Clone(part)); err != nil {
+	for i := range 3 * wire.MaxQueued / len(part) {
+		if err := f.Enqueue(bytes.Clone(part)); err != nil {
 			t.Fatalf("after %d bytes: %v", i*len(part), err)
 		}
 		_ = l.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -30,31 +30,10 @@ func TestFlow_WhatWasWrittenTakesNoRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := f.enqueue(make([]byte, maxQueued+1)); err == nil {
+	if err := f.Enqueue(make([]byte, wire.MaxQueued+1)); err == nil {
 		t.Error("more than the bound was taken")
 	}
-	until(t, "the connection is given up", func() bool { return w.server.flows.len() == 0 })
-}
-
-// TestFlows_TheEndOfAnOldConnectionLeavesTheNew: a phone that comes again from
-// the same port is not cut off when the server sees the first one end.
-func TestFlows_TheEndOfAnOldConnectionLeavesTheNew(t *testing.T) {
-	fl := newFlows(10)
-	l := &listener{transport: location.TCP, flows: fl}
-	peer := netip.MustParseAddrPort("192.0.2.1:5060")
-	old, young := &flow{l: l, peer: peer}, &flow{l: l, peer: peer}
-	for _, f := range []*flow{old, young} {
-		if err := fl.add(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fl.attach(young.key(), "1001")
-	if numbers := fl.remove(old); len(numbers) > 0 || fl.get(young.key()) != young {
-		t.Errorf("the end of the old one took %v, and left %p of %p", numbers, fl.get(young.key()), young)
-	}
-	if numbers := fl.remove(young); len(numbers) != 1 || fl.len() != 0 {
-		t.Errorf("the end of the new one took %v, and left %d", numbers, fl.len())
-	}
+	until(t, "the connection is given up", func() bool { return w.server.flows.Len() == 0 })
 }
 
 // TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport: it registered its
@@ -68,7 +47,7 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	}
 	r := &routing{uri: []byte(contact), last: token{purpose: toPhone, node: "n1", number: "1001", transport: location.UDP, addr: localSource}}
 	h, fault := w.server.proxy.flowOf(r)
-	if fault != nil || (flowKey{h.transport, h.addr}) != localOf(l) {
+	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != localOf(l) {
 		t.Errorf("%+v, %v, want %v", h, fault, localOf(l))
 	}
 	r.uri = []byte("sip:1001@127.0.0.1:5998") // another of its contacts

@@ -139,7 +139,7 @@ func (s *site) act(words []string) {
 	case "close": // a phone's connection
 		p := s.byName[words[1]]
 		p.tcp.Close()
-		until(s.t, "the node knows", func() bool { return s.n1.server.flows.len() == 0 })
+		until(s.t, "the node knows", func() bool { return s.n1.server.flows.Len() == 0 })
 	case "trying": // a phone hears a 100
 		p := s.byName[words[1]]
 		s.until("100 for "+words[1], p.heardTrying)

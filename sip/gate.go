@@ -2,8 +2,14 @@ package sip
 
 import (
 	"bytes"
+	"errors"
 	"hash/maphash"
+	"log/slog"
 	"net/netip"
+
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/wire"
 
 	sipgo "github.com/emiago/sipgo/sip"
 
@@ -14,34 +20,20 @@ import (
 // gate is where every message is checked before sipgo sees it. What is broken
 // or asks for what nobody here does is answered at once; what goes on is tidy.
 type gate struct {
-	stats  *counters
+	stats  *answer.Counters
+	log    *slog.Logger
+	fast   *fast // nil without UDP
 	seed   maphash.Seed
 	parser *sipgo.Parser
-	guard  *guard
+	guard  *guard.Guard
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
 	// proxied serves what is the proxy's. nil without calls.
 	proxied func(m *message.Message, source netip.AddrPort, t location.Transport)
 }
 
-// arrival is one message on its way in. It is used again for the next one.
-type arrival struct {
-	msg message.Message
-	// tidy is what goes on to sipgo; empty when nothing does.
-	tidy []byte
-	// proxied says that msg goes to the proxy instead.
-	proxied bool
-	// reply is what goes back at once, to replyTo; empty when nothing does.
-	reply   []byte
-	replyTo netip.AddrPort
-	answer  answer
-}
-
-// What a request may ask for: of a node without calls, and of one with them.
-const (
-	allowed     = "REGISTER, OPTIONS, ACK, CANCEL"
-	allowedCall = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY"
-)
+// allowed is what a request may ask for of a node without calls.
+const allowed = "REGISTER, OPTIONS, ACK, CANCEL"
 
 func (g *gate) allow() string {
 	if g.proxied != nil {
@@ -71,95 +63,143 @@ var known = map[string]bool{
 	"SUBSCRIBE": true, "NOTIFY": true, "PUBLISH": true, "INFO": true, "REFER": true, "MESSAGE": true, "UPDATE": true,
 }
 
-// check reads the message in data, which it changes, and fills the rest of in.
-func (g *gate) check(in *arrival, data []byte, source netip.AddrPort, t location.Transport) {
-	in.tidy, in.reply, in.proxied = in.tidy[:0], in.reply[:0], false
-	in.answer.reset()
-	if in.msg.Parse(data, t.Stream()) != nil {
-		g.stats.malformed.Add(1)
-		return
-	}
-	m := &in.msg
-	if !m.IsRequest() {
-		g.response(in, source)
-		return
-	}
-	g.screen(m, &in.answer)
-	if in.proxied = in.answer.code == 0 && g.forwards(m); in.proxied {
-		g.stats.plain.Add(1)
-		m.Source = source
-		return
-	}
-	if in.answer.code == 0 {
-		in.tidy = m.AppendTidy(in.tidy, source, !t.Connected())
-		if g.readable(in.tidy, t, &in.answer) {
-			g.stats.plain.Add(1)
-			return
+// Serve implements handler: a boring REGISTER takes the fast way. A panic costs
+// only that message.
+func (g *gate) Serve(in *wire.Arrival) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.panicked(in, p)
 		}
-		in.tidy = in.tidy[:0]
+	}()
+	if in.Transport == location.UDP && g.fast.serve(in) {
+		return
 	}
-	g.stats.malformed.Add(1)
+	if g.check(in) {
+		g.proxied(&in.Msg, in.Source, in.Transport)
+	}
+}
+
+// panicked answers 500 to a datagram that made something panic, and closes the
+// connection of another message.
+func (g *gate) panicked(in *wire.Arrival, p any) {
+	g.stats.Panics.Add(1)
+	in.Begin(in.Data, in.Source, in.Transport, in.Reply)
+	if in.HangUp = in.Transport.Connected(); in.HangUp {
+		g.log.Error("a message made the SIP port panic; its connection is closed", "panic", p)
+		return
+	}
+	g.log.Error("a message made the SIP port panic; it was answered 500", "panic", p)
+	again := &wire.Arrival{Answer: answer.Answer{Code: 500, Reason: "Server Internal Error"}}
+	if again.Msg.Parse(in.Data, false) == nil && again.Msg.IsRequest() {
+		g.refuse(again, in.Source)
+		in.Reply, in.ReplyTo = append(in.Reply, again.Reply...), again.ReplyTo
+	}
+}
+
+// Unframed implements handler.
+func (g *gate) Unframed(in *wire.Arrival, why error) {
+	if in.Msg.Parse(in.Data, true) != nil || !in.Msg.IsRequest() {
+		return
+	}
+	in.Answer.Reset()
+	in.Answer.Set(400, "Bad Content-Length")
+	if errors.Is(why, message.ErrTooLarge) {
+		in.Answer.Set(513, "Message Too Large")
+	}
+	g.stats.Malformed.Add(1)
+	g.refuse(in, in.Source)
+}
+
+// check reads the message in the data, which it changes, and fills the rest of
+// in. It is true for a message that goes to the proxy.
+func (g *gate) check(in *wire.Arrival) (proxied bool) {
+	in.Answer.Reset()
+	if in.Msg.Parse(in.Data, in.Transport.Stream()) != nil {
+		g.stats.Malformed.Add(1)
+		return false
+	}
+	m, source := &in.Msg, in.Source
+	if !m.IsRequest() {
+		return g.response(in)
+	}
+	g.screen(m, &in.Answer)
+	if in.Answer.Code == 0 && g.forwards(m) {
+		g.stats.Plain.Add(1)
+		m.Source = source
+		return true
+	}
+	if in.Answer.Code == 0 {
+		in.Tidy = m.AppendTidy(in.Tidy, source, !in.Transport.Connected())
+		if g.readable(in) {
+			return false
+		}
+	}
+	g.stats.Malformed.Add(1)
 	g.refuse(in, source)
+	return false
 }
 
 // readable makes sure that sipgo will not drop the message silently.
-func (g *gate) readable(tidy []byte, t location.Transport, a *answer) bool {
-	if !t.Connected() && len(tidy) > maxDatagram {
-		a.set(513, "Message Too Large")
-		return false
+func (g *gate) readable(in *wire.Arrival) bool {
+	if !in.Transport.Connected() && len(in.Tidy) > wire.MaxDatagram {
+		in.Answer.Set(513, "Message Too Large")
+	} else if _, err := g.parser.ParseSIP(in.Tidy); err != nil {
+		in.Answer.Set(400, "Bad Request")
+	} else {
+		g.stats.Plain.Add(1)
+		return true
 	}
-	if _, err := g.parser.ParseSIP(tidy); err != nil {
-		a.set(400, "Bad Request")
-		return false
-	}
-	return true
+	in.Tidy = in.Tidy[:0]
+	return false
 }
 
-// response passes on what a transaction may wait for.
-func (g *gate) response(in *arrival, source netip.AddrPort) {
-	m := &in.msg
+// response passes on what a transaction may wait for; true when that is the
+// proxy's.
+func (g *gate) response(in *wire.Arrival) (proxied bool) {
+	m := &in.Msg
 	hop, ok := m.TopVia()
 	if !ok || m.Fault != nil {
-		g.stats.malformed.Add(1)
-		return
+		g.stats.Malformed.Add(1)
+		return false
 	}
-	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch, source) {
-		return
-	} else if in.proxied = g.proxied != nil && bytes.HasPrefix(branch, []byte(branchPrefix)); in.proxied {
-		return
+	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch, in.Source) {
+		return false
+	} else if g.proxied != nil && isBranch(branch) {
+		return true
 	}
-	in.tidy = m.AppendTidy(in.tidy, netip.AddrPort{}, false)
-	if _, err := g.parser.ParseSIP(in.tidy); err != nil {
-		g.stats.malformed.Add(1)
-		in.tidy = in.tidy[:0]
+	in.Tidy = m.AppendTidy(in.Tidy, netip.AddrPort{}, false)
+	if _, err := g.parser.ParseSIP(in.Tidy); err != nil {
+		g.stats.Malformed.Add(1)
+		in.Tidy = in.Tidy[:0]
 	}
+	return false
 }
 
 // refuse writes the answer to a request that goes no further. An ACK is never answered.
-func (g *gate) refuse(in *arrival, source netip.AddrPort) {
-	m := &in.msg
+func (g *gate) refuse(in *wire.Arrival, source netip.AddrPort) {
+	m := &in.Msg
 	if string(m.Method) == "ACK" {
 		return
 	}
-	g.stats.answered(in.answer.code)
-	a := message.Answer{Code: in.answer.code, Reason: in.answer.reason, Lines: in.answer.lines}
+	g.stats.Answered(in.Answer.Code)
+	a := message.Answer{Code: in.Answer.Code, Reason: in.Answer.Reason, Lines: in.Answer.Lines}
 	var tag [16]byte
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
-	a.ToTag = appendToTag(tag[:0], g.seed, m.Get(message.CallID), cseq)
-	in.reply = m.AppendAnswer(in.reply, source, &a)
-	in.replyTo = m.AnswerTo(source)
+	a.ToTag = answer.AppendToTag(tag[:0], g.seed, m.Get(message.CallID), cseq)
+	in.Reply = m.AppendAnswer(in.Reply, source, &a)
+	in.ReplyTo = m.AnswerTo(source)
 }
 
 // screen refuses what is broken or not supported, by leaving an answer.
-func (g *gate) screen(m *message.Message, a *answer) {
+func (g *gate) screen(m *message.Message, a *answer.Answer) {
 	switch {
 	case m.Fault != nil:
-		a.fault(m.Fault)
+		a.Fault(m.Fault)
 	case !known[string(m.Method)]:
-		a.set(501, "Not Implemented")
-		a.header("Allow", g.allow())
+		a.Set(501, "Not Implemented")
+		a.Header("Allow", g.allow())
 	case g.exhausted(m):
-		a.set(483, "Too Many Hops")
+		a.Set(483, "Too Many Hops")
 	case string(m.Method) != "ACK" && string(m.Method) != "CANCEL":
 		screenExtensions(m, a, g.forwards(m))
 	}
@@ -173,12 +213,12 @@ func (g *gate) exhausted(m *message.Message) bool {
 		return false
 	}
 	u, ok := message.ParseURI(m.URI)
-	return !ok || len(u.User) > 0 || !g.guard.mine(u.Host)
+	return !ok || len(u.User) > 0 || !g.guard.Mine(u.Host)
 }
 
 // screenExtensions refuses what Require and Proxy-Require demand beyond path
 // (RFC 3261 §8.2.2.3). What Require says is not for a proxy (§16.3).
-func screenExtensions(m *message.Message, a *answer, forwarded bool) {
+func screenExtensions(m *message.Message, a *answer.Answer, forwarded bool) {
 	var unsupported []byte
 	for _, k := range [...]message.Kind{message.Require, message.ProxyRequire} {
 		if forwarded && k == message.Require {
@@ -198,7 +238,7 @@ func screenExtensions(m *message.Message, a *answer, forwarded bool) {
 		}
 	}
 	if len(unsupported) > 0 {
-		a.set(420, "Bad Extension")
-		a.header("Unsupported", string(unsupported))
+		a.Set(420, "Bad Extension")
+		a.Header("Unsupported", string(unsupported))
 	}
 }

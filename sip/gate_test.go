@@ -14,6 +14,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // FuzzGate holds that a request is never met with silence, ACK apart: it goes
@@ -29,20 +30,20 @@ func FuzzGate(f *testing.F) {
 		f.Add(data, true)
 	}
 	w := newWorld(f, nil)
-	var a arrival
+	var a wire.Arrival
 	f.Fuzz(func(t *testing.T, data []byte, stream bool) {
 		transport := location.UDP
 		if stream {
 			transport = location.TCP
 		}
-		w.server.gate.check(&a, bytes.Clone(data), localSource, transport)
-		if len(a.tidy) > 0 {
-			if _, err := w.server.gate.parser.ParseSIP(a.tidy); err != nil {
-				t.Fatalf("%v: %q", err, a.tidy)
+		w.server.gate.check(arriving(&a, bytes.Clone(data), localSource, transport))
+		if len(a.Tidy) > 0 {
+			if _, err := w.server.gate.parser.ParseSIP(a.Tidy); err != nil {
+				t.Fatalf("%v: %q", err, a.Tidy)
 			}
 			return
 		}
-		if a.msg.IsRequest() && len(a.msg.Method) > 0 && string(a.msg.Method) != "ACK" && len(a.reply) == 0 {
+		if a.Msg.IsRequest() && len(a.Msg.Method) > 0 && string(a.Msg.Method) != "ACK" && len(a.Reply) == 0 {
 			t.Fatalf("silence for %q", data)
 		}
 	})
@@ -82,7 +83,7 @@ func TestServer_DiskFullDoesNotStopRegistrations(t *testing.T) {
 func TestServer_LargeDatagrams(t *testing.T) {
 	w := newWorld(t, nil)
 	w.run()
-	for _, c := range []struct{ pad, want int }{{maxDatagram - 1000, 200}, {maxDatagram - 10, 513}} {
+	for _, c := range []struct{ pad, want int }{{wire.MaxDatagram - 1000, 200}, {wire.MaxDatagram - 10, 513}} {
 		l := w.dial("udp")
 		head := "OPTIONS sip:127.0.0.1 SIP/2.0\r\nv: SIP/2.0/UDP h;rport;branch=z9hG4bK" + portOf(l) + "\r\nf: <sip:a@b>;tag=1\r\nt: <sip:b@c>\r\ni: s\r\nCSeq: 1 OPTIONS\r\nX: "
 		if res := l.ask(head + strings.Repeat("x", c.pad-len(head)-4) + "\r\n\r\n"); res.code != c.want {

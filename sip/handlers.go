@@ -9,17 +9,18 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // handlers tells sipgo who serves which method.
 func (s *Server) handlers() {
 	s.srv.OnRegister(s.handler((*Server).onRegister))
 	s.srv.OnOptions(s.handler((*Server).onOptions))
-	s.srv.OnCancel(s.handler(func(_ *Server, _ *sip.Request, a *answer) { a.set(481, "Call/Transaction Does Not Exist") }))
+	s.srv.OnCancel(s.handler(func(_ *Server, _ *sip.Request, a *answer.Answer) { a.Set(481, "Call/Transaction Does Not Exist") }))
 	s.srv.OnAck(func(_ *sip.Request, tx sip.ServerTransaction) { tx.Terminate() })
 	s.srv.OnNoRoute(s.handler((*Server).onOther))
 }
@@ -27,19 +28,19 @@ func (s *Server) handlers() {
 // handler wraps what decides the answer to a request. Answers are given
 // without keeping a transaction: the same request again gets the same answer.
 // A panic costs only its request.
-func (s *Server) handler(decide func(*Server, *sip.Request, *answer)) func(*sip.Request, sip.ServerTransaction) {
+func (s *Server) handler(decide func(*Server, *sip.Request, *answer.Answer)) func(*sip.Request, sip.ServerTransaction) {
 	return func(req *sip.Request, tx sip.ServerTransaction) {
 		defer tx.Terminate()
 		defer func() {
 			if p := recover(); p != nil {
-				s.stats.panics.Add(1)
+				s.stats.Panics.Add(1)
 				s.log.Error("a request made the SIP port panic; it was answered 500", "panic", p, "method", req.Method.String())
-				s.respond(req, tx, &answer{code: 500, reason: "Server Internal Error"})
+				s.respond(req, tx, &answer.Answer{Code: 500, Reason: "Server Internal Error"})
 			}
 		}()
-		var a answer
+		var a answer.Answer
 		decide(s, req, &a)
-		if a.durable {
+		if a.Durable {
 			s.flush()
 		}
 		s.respond(req, tx, &a)
@@ -47,28 +48,28 @@ func (s *Server) handler(decide func(*Server, *sip.Request, *answer)) func(*sip.
 }
 
 // respond sends the answer.
-func (s *Server) respond(req *sip.Request, tx sip.ServerTransaction, a *answer) {
-	s.stats.answered(a.code)
-	if err := tx.Respond(response(req, a, s.registrar.seed)); err != nil {
-		s.log.Debug("the answer could not be sent", "err", err, "code", a.code)
+func (s *Server) respond(req *sip.Request, tx sip.ServerTransaction, a *answer.Answer) {
+	s.stats.Answered(a.Code)
+	if err := tx.Respond(response(req, a, s.cfg.tagSeed)); err != nil {
+		s.log.Debug("the answer could not be sent", "err", err, "code", a.Code)
 	}
 }
 
 // response makes the answer to a request (RFC 3261 §8.2.6).
-func response(req *sip.Request, a *answer, seed maphash.Seed) *sip.Response {
-	res := sip.NewResponse(a.code, a.reason)
+func response(req *sip.Request, a *answer.Answer, seed maphash.Seed) *sip.Response {
+	res := sip.NewResponse(a.Code, a.Reason)
 	sip.CopyHeaders("Via", req, res)
 	sip.CopyHeaders("From", req, res)
 	if to := value(req, "to"); to != "" {
 		if !strings.Contains(to[strings.LastIndexByte(to, '>')+1:], ";tag=") {
 			var tag [16]byte
-			to += ";tag=" + string(appendToTag(tag[:0], seed, []byte(value(req, "call-id")), req.CSeq().SeqNo))
+			to += ";tag=" + string(answer.AppendToTag(tag[:0], seed, []byte(value(req, "call-id")), req.CSeq().SeqNo))
 		}
 		res.AppendHeader(sip.NewHeader("To", to))
 	}
 	sip.CopyHeaders("Call-ID", req, res)
 	sip.CopyHeaders("CSeq", req, res)
-	for line := range bytes.SplitSeq(bytes.TrimSuffix(a.lines, []byte("\r\n")), []byte("\r\n")) {
+	for line := range bytes.SplitSeq(bytes.TrimSuffix(a.Lines, []byte("\r\n")), []byte("\r\n")) {
 		if name, v, ok := bytes.Cut(line, []byte(": ")); ok {
 			res.AppendHeader(sip.NewHeader(string(name), string(v)))
 		}
@@ -93,10 +94,10 @@ func values(dst [][]byte, req *sip.Request, name string) [][]byte {
 	return dst
 }
 
-func (s *Server) onRegister(req *sip.Request, a *answer) {
+func (s *Server) onRegister(req *sip.Request, a *answer.Answer) {
 	var r register
 	if f := fillRegister(&r, req); f != nil {
-		a.fault(f)
+		a.Fault(f)
 		return
 	}
 	s.registrar.serve(&r, a)
@@ -133,21 +134,10 @@ func fillRegister(r *register, req *sip.Request) *message.Fault {
 			}
 		}
 	}
-	r.supportsPath = hasOption(values(nil, req, "Supported"), "path") || hasOption(values(nil, req, "Require"), "path")
+	r.supportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
 	r.userAgent = []byte(value(req, "user-agent"))
 	r.transport, r.source = origin(req)
 	return nil
-}
-
-func hasOption(lists [][]byte, option string) bool {
-	for _, v := range lists {
-		for tag := range bytes.SplitSeq(v, []byte(",")) {
-			if message.EqualFold(bytes.TrimSpace(tag), option) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // origin is how and from where a request came. sipgo knows it of connections;
@@ -157,72 +147,57 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 		addr, _ := netip.ParseAddrPort(value(req, message.OriginName))
 		return location.UDP, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
-	k := parseFlowKey(req.Source())
-	return k.transport, k.peer
+	k := wire.ParseFlowKey(req.Source())
+	return k.Transport, k.Peer
 }
 
-func (s *Server) onOptions(req *sip.Request, a *answer) {
-	if user := req.Recipient.User; user != "" || !s.guard.mine([]byte(req.Recipient.Host)) {
+func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
+	if user := req.Recipient.User; user != "" || !s.guard.Mine([]byte(req.Recipient.Host)) {
 		if !s.reachable(req, a) {
 			return
 		}
 	}
-	a.set(200, "OK")
-	a.header("Allow", s.gate.allow())
-	a.header("Accept", "application/sdp")
-	a.header("Supported", "path")
+	a.Set(200, "OK")
+	a.Header("Allow", s.gate.allow())
+	a.Header("Accept", "application/sdp")
+	a.Header("Supported", "path")
 }
 
 // onOther answers what is asked of a DN here beyond REGISTER and OPTIONS. A
 // request within a dialog is of no call that is known here.
-func (s *Server) onOther(req *sip.Request, a *answer) {
+func (s *Server) onOther(req *sip.Request, a *answer.Answer) {
 	to := value(req, "to")
 	if strings.Contains(to[strings.LastIndexByte(to, '>')+1:], ";tag=") || req.Method == sip.BYE || req.Method == sip.PRACK {
-		a.set(481, "Call/Transaction Does Not Exist")
+		a.Set(481, "Call/Transaction Does Not Exist")
 		return
 	}
 	if s.reachable(req, a) {
-		a.set(405, "Method Not Allowed")
-		a.header("Allow", s.gate.allow())
+		a.Set(405, "Method Not Allowed")
+		a.Header("Allow", s.gate.allow())
 	}
 }
 
 // reachable finds the DN of the Request-URI: false, and an answer, when it is
 // unknown or out of service.
-func (s *Server) reachable(req *sip.Request, a *answer) bool {
+func (s *Server) reachable(req *sip.Request, a *answer.Answer) bool {
 	v := s.cfg.Machine.View()
 	var d *configpb.DN
-	if s.guard.mine([]byte(req.Recipient.Host)) {
+	if s.guard.Mine([]byte(req.Recipient.Host)) {
 		d = v.DN(string(message.AppendUnescaped(nil, []byte(req.Recipient.User))))
 	}
 	if d == nil {
-		a.set(404, "Not Found")
+		a.Set(404, "Not Found")
 		return false
 	}
 	if d.GetDisabled() {
-		a.set(403, "DN is disabled")
+		a.Set(403, "DN is disabled")
 		return false
 	}
 	if k := d.GetKind(); k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN {
-		if _, ok := s.ownerOf(v, dn.Number(d.GetNumber())); !ok {
-			a.set(480, "DN is out of service")
+		if _, ok := ownerOf(s.cfg.Table, v, dn.Number(d.GetNumber())); !ok {
+			a.Set(480, "DN is out of service")
 			return false
 		}
 	}
 	return true
-}
-
-// ownerOf is the node at which a DN is in service: nil when that is this one.
-// Not ok, nobody can be sent there: the DN is out of service, or its owner is
-// not in the roster.
-func (s *Server) ownerOf(v *fsm.View, n dn.Number) (node *configpb.Node, ok bool) {
-	st, _ := s.cfg.Table.Get(n)
-	if st.State != dn.InSrv {
-		return nil, false
-	}
-	if st.Owner == s.cfg.Table.Self() {
-		return nil, true
-	}
-	node = v.Node(string(st.Owner))
-	return node, node != nil
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 const testRealm = "cluster.test"
@@ -327,3 +328,9 @@ func until(t testing.TB, what string, ok func() bool) {
 var localSource = netip.MustParseAddrPort("127.0.0.1:5999")
 
 func mustAddrPort(a string) netip.AddrPort { return netip.MustParseAddrPort(a) }
+
+// arriving is a message that has come.
+func arriving(in *wire.Arrival, data []byte, source netip.AddrPort, t location.Transport) *wire.Arrival {
+	in.Begin(data, source, t, in.Reply)
+	return in
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/sip/siptest"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // TestHeld_AConnectionWithoutRegistrationEndsWhenIdle: that of a phone that took
@@ -38,7 +39,7 @@ func TestHeld_AConnectionWithoutRegistrationEndsWhenIdle(t *testing.T) {
 						t.Fatal(res, err)
 					}
 				}
-				<-time.After(2*idleFlow - time.Minute)
+				<-time.After(2*wire.IdleFlow - time.Minute)
 				synctest.Wait()
 				if n := e.n1.server.Held()["sip_connections"]; n == 1 != c.stays {
 					t.Errorf("%d connections", n)
@@ -80,7 +81,7 @@ func TestHeld_ConnectionsGiveTheirPlacesBack(t *testing.T) {
 				t.Errorf("one more connection than there may be: %d", res.Code)
 			}
 			if round == 1 {
-				<-time.After(idleFlow)
+				<-time.After(wire.IdleFlow)
 			} else {
 				for _, u := range there {
 					u.Close()
@@ -98,7 +99,7 @@ func TestHeld_AnsweredRequestsMakeRoom(t *testing.T) {
 		e := newEnding(t, 1)
 		u := e.n1.stranger("tcp", "1001")
 		began := time.Now()
-		for i := range 3 * maxUnanswered {
+		for i := range 3 * wire.MaxUnanswered {
 			if res, err := u.Options(e.ctx); err != nil || res.Code != 200 {
 				t.Fatal(i, res, err)
 			}
@@ -109,35 +110,6 @@ func TestHeld_AnsweredRequestsMakeRoom(t *testing.T) {
 		synctest.Wait() // the answer comes before it is noted
 		if n := e.n1.server.Held()["sip_unanswered"]; n != 0 {
 			t.Errorf("%d are unanswered", n)
-		}
-	})
-}
-
-// TestHeld_WhatWasPostedMakesRoom: a phone that reads gets more than may wait
-// for it at a time.
-func TestHeld_WhatWasPostedMakesRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPipes()
-		f, phone := p.open(t, "192.0.2.1:5060", "1001")
-		defer f.Close()
-		part, buf := make([]byte, maxQueued/4), make([]byte, maxQueued)
-		for i := range 20 {
-			for range 3 {
-				if err := f.enqueue(part); err != nil {
-					t.Fatal(i, err)
-				}
-			}
-			for got := 0; got < 3*len(part); {
-				n, err := phone.Read(buf)
-				if err != nil {
-					t.Fatal(i, err)
-				}
-				got += n
-			}
-			synctest.Wait()
-			if f.outbox.bytes != 0 || f.outbox.active {
-				t.Fatalf("round %d: %d bytes wait", i, f.outbox.bytes)
-			}
 		}
 	})
 }

@@ -6,12 +6,13 @@ import (
 	"net/netip"
 
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // hop is where a message goes next: an address for datagrams, or the
 // connection that a phone opened. It implements transaction.Sender.
 type hop struct {
-	s         *Server
+	out       *wire.Exits
 	transport location.Transport
 	addr      netip.AddrPort
 }
@@ -28,15 +29,15 @@ func (h *hop) Reliable() bool { return h.transport.Connected() }
 // proxy hears later (proxy.unsent).
 func (h *hop) Send(b []byte) error {
 	if h.transport.Connected() {
-		if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil {
-			return f.enqueue(bytes.Clone(b))
+		if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil {
+			return f.Enqueue(bytes.Clone(b))
 		}
 		return errNoFlow
 	}
-	if h.s.udp == nil {
+	if h.out.Datagrams == nil {
 		return errNoUDP
 	}
-	h.s.udp.out.send(b, h.addr)
+	h.out.Datagrams.Send(b, h.addr)
 	return nil
 }
 
@@ -45,8 +46,8 @@ func (h *hop) ended() <-chan struct{} {
 	if !h.transport.Connected() {
 		return nil
 	}
-	if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil {
-		return f.closed
+	if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil {
+		return f.Closed
 	}
 	gone := make(chan struct{})
 	close(gone)
@@ -56,14 +57,14 @@ func (h *hop) ended() <-chan struct{} {
 // keep makes a connection over which somebody known has called last when it is
 // silent, as one over which somebody registered does.
 func (h *hop) keep() {
-	if f := h.s.flows.get(flowKey{h.transport, h.addr}); f != nil && h.transport.Connected() {
-		f.kept.Store(true)
+	if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil && h.transport.Connected() {
+		f.Kept.Store(true)
 	}
 }
 
 // alive tells whether there is a way to send at all.
 func (h *hop) alive() bool {
-	return !h.transport.Connected() || h.s.flows.get(flowKey{h.transport, h.addr}) != nil
+	return !h.transport.Connected() || h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}) != nil
 }
 
 // via writes the value of our Via on the way to the hop.
@@ -71,7 +72,7 @@ func (h *hop) via(v []byte, branch string) []byte {
 	v = append(v, "SIP/2.0/"...)
 	v = append(v, h.transport.String()...)
 	v = append(v, ' ')
-	v = append(v, h.s.via...)
+	v = append(v, h.out.Via...)
 	v = append(v, ";rport;branch="...)
 	return append(v, branch...)
 }

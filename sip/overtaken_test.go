@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
@@ -34,8 +35,8 @@ func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
 			w.put(phoneDN("1001"))
 			before := w.machine.View()
 			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw}})
-			if a := w.update(before, inFlight1001()); a.code != 403 {
-				t.Errorf("%d %s", a.code, a.reason)
+			if a := w.update(before, inFlight1001()); a.Code != 403 {
+				t.Errorf("%d %s", a.Code, a.Reason)
 			}
 			if _, ok := w.table.Own("1001"); ok || w.store.Get("1001") != nil {
 				t.Error("it is registered")
@@ -45,8 +46,8 @@ func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
 }
 
 // update serves a REGISTER of 1001 that was admitted under the configuration v.
-func (w *world) update(v *fsm.View, r *register) *answer {
-	a := &answer{}
+func (w *world) update(v *fsm.View, r *register) *answer.Answer {
+	a := &answer.Answer{}
 	w.server.registrar.update(r, v, v.DN("1001"), a)
 	return a
 }
@@ -57,23 +58,23 @@ func TestRegistrar_ADrainOvertakesARegister(t *testing.T) {
 	draining := new(atomic.Bool)
 	w := newWorld(t, func(c *Config) { c.Draining = draining.Load })
 	w.put(phoneDN("1001"))
-	if a := w.update(w.machine.View(), inFlight1001()); a.code != 200 {
-		t.Fatalf("%d %s", a.code, a.reason)
+	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
+		t.Fatalf("%d %s", a.Code, a.Reason)
 	}
 	held, _ := w.table.Own("1001")
 	draining.Store(true)
 	next := inFlight1001()
 	next.cseq = 2
 	a := w.update(w.machine.View(), next)
-	if a.code != 503 || !strings.HasPrefix(string(a.lines), "Retry-After: ") {
-		t.Errorf("a refresh: %d %s %s", a.code, a.reason, a.lines)
+	if a.Code != 503 || !strings.HasPrefix(string(a.Lines), "Retry-After: ") {
+		t.Errorf("a refresh: %d %s %s", a.Code, a.Reason, a.Lines)
 	}
 	if own, _ := w.table.Own("1001"); own != held {
 		t.Errorf("%+v, before %+v", own, held)
 	}
 	next.cseq, next.expires = 3, 0
-	if a = w.update(w.machine.View(), next); a.code != 200 {
-		t.Errorf("an un-REGISTER: %d %s", a.code, a.reason)
+	if a = w.update(w.machine.View(), next); a.Code != 200 {
+		t.Errorf("an un-REGISTER: %d %s", a.Code, a.Reason)
 	}
 }
 
@@ -84,8 +85,8 @@ func TestRegistrar_ABindingStoredDuringADrainIsGivenUp(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Draining = draining.Load })
 	w.put(phoneDN("1001"))
 	w.put(phoneDN("1002"))
-	if a := w.update(w.machine.View(), inFlight1001()); a.code != 200 {
-		t.Fatalf("%d %s", a.code, a.reason)
+	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
+		t.Fatalf("%d %s", a.Code, a.Reason)
 	}
 	draining.Store(true)
 	w.run()

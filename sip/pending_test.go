@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"hash/maphash"
 	"os"
 	"path/filepath"
@@ -13,7 +12,9 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // TestFlow_ARepeatedRequestCountsOnce sends a REGISTER again and again while
@@ -28,9 +29,9 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 			}
 			return false
 		}
+		c.stuck = 500 * time.Millisecond
 	})
 	w.put(phoneDN("1001"))
-	w.server.tcp[0].stuck = 500 * time.Millisecond
 	w.run()
 	release := sync.OnceFunc(func() { close(hold) })
 	t.Cleanup(release)
@@ -38,18 +39,17 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 	r := reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP"}.String()
 	options := strings.ReplaceAll(reg{dn: "1001", callID: "o", cseq: 1, transport: "TCP"}.String(), "REGISTER", "OPTIONS")
 	held.Store(true)
-	l.send(strings.Repeat(r, 2*maxUnanswered))
+	l.send(strings.Repeat(r, 2*wire.MaxUnanswered))
 	if res := l.ask(options); !strings.HasSuffix(res.get("CSeq"), "OPTIONS") {
 		t.Errorf("the REGISTER was answered already: %d", res.code)
 	}
-	f := w.server.flows.get(localOf(l))
-	until(t, "only the REGISTER waits for its answer", func() bool { return f.pending.len() == 1 })
+	until(t, "only the REGISTER waits for its answer", func() bool { return w.server.Held()["sip_unanswered"] == 1 })
 	held.Store(false)
 	release()
 	if res := l.receive(5 * time.Second); res == nil || res.code != 401 {
 		t.Fatal(res)
 	}
-	until(t, "nothing waits", func() bool { return f.pending.len() == 0 })
+	until(t, "nothing waits", func() bool { return w.server.Held()["sip_unanswered"] == 0 })
 	again := strings.ReplaceAll(options, "branch=z9hG4bK", "branch=z9hG4bKb")
 	if res := l.ask(again); !strings.HasSuffix(res.get("CSeq"), "OPTIONS") {
 		t.Errorf("the REGISTER was answered twice: %d", res.code)
@@ -60,20 +60,20 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 // what sipgo writes as the answer.
 func TestPending_AnswersHaveTheKeyOfTheirRequest(t *testing.T) {
 	w := newWorld(t, nil)
-	p := newPending(w.server.gate.seed)
+	seed := maphash.MakeSeed()
 	check := func(name string, data []byte) (key uint64) {
-		var a arrival
-		w.server.gate.check(&a, data, localSource, location.TCP)
-		if len(a.tidy) == 0 || !a.msg.IsRequest() {
+		var a wire.Arrival
+		w.server.gate.check(arriving(&a, data, localSource, location.TCP))
+		if len(a.Tidy) == 0 || !a.Msg.IsRequest() {
 			return 0
 		}
-		msg, err := w.server.gate.parser.ParseSIP(a.tidy)
+		msg, err := w.server.gate.parser.ParseSIP(a.Tidy)
 		if err != nil {
 			t.Fatal(err)
 		}
-		key = p.key(a.tidy)
-		if answer := response(msg.(*sip.Request), &answer{code: 200, reason: "OK"}, w.server.registrar.seed).String(); p.key([]byte(answer)) != key {
-			t.Errorf("%s: another key\n%s\n%s", name, a.tidy, answer)
+		key = wire.TransactionKey(seed, a.Tidy)
+		if answer := response(msg.(*sip.Request), &answer.Answer{Code: 200, Reason: "OK"}, w.server.cfg.tagSeed).String(); wire.TransactionKey(seed, []byte(answer)) != key {
+			t.Errorf("%s: another key\n%s\n%s", name, a.Tidy, answer)
 		}
 		return key
 	}
@@ -105,29 +105,5 @@ func TestPending_AnswersHaveTheKeyOfTheirRequest(t *testing.T) {
 	}
 	if old := check("old", request("SIP/2.0/TCP h;branch=1", "8 OPTIONS")); keys[old] != "" {
 		t.Error("a branch of RFC 2543 is in many transactions")
-	}
-}
-
-// TestPending_ALostAnswerIsForgotten: what sipgo never answers neither blocks
-// its repetition nor fills the connection for ever.
-func TestPending_ALostAnswerIsForgotten(t *testing.T) {
-	p := newPending(maphash.MakeSeed())
-	now := time.Now()
-	request := func(i int) []byte {
-		return bytes.ReplaceAll([]byte("OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKn\r\nCSeq: 1 OPTIONS\r\n\r\n"), []byte("bKn"), []byte{'b', 'K', byte('0' + i)})
-	}
-	for i := range maxUnanswered {
-		if !p.add(request(i), now) || p.add(request(i), now.Add(lostAnswer-1)) {
-			t.Fatal(i)
-		}
-	}
-	if !p.full(now.Add(lostAnswer - 1)) {
-		t.Error("there is room")
-	}
-	if !p.add(request(3), now.Add(lostAnswer)) {
-		t.Error("a repetition after the answer was lost is dropped")
-	}
-	if p.full(now.Add(lostAnswer)) || p.len() != 1 {
-		t.Errorf("%d requests wait for answers", p.len())
 	}
 }

@@ -12,13 +12,17 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // pings is active out-of-service detection: an OPTIONS to every binding in
 // each interval. Any answer is a sign of life; who misses too many in a row is
 // gone. It needs no transactions: the next ping is the repetition of this one.
 type pings struct {
-	s *Server
+	registrar *registrar
+	out       *wire.Exits
+	// sentBy is the host:port of the Via by transport.
+	sentBy func(location.Transport) string
 
 	mu      sync.Mutex
 	targets map[target]*probe
@@ -42,8 +46,8 @@ type probe struct {
 // has not received it.
 const branchMagic = message.MagicCookie + "ping"
 
-func newPings(s *Server) *pings {
-	return &pings{s: s, targets: map[target]*probe{}, open: map[string]*probe{}}
+func newPings(g *registrar, out *wire.Exits, sentBy func(location.Transport) string) *pings {
+	return &pings{registrar: g, out: out, sentBy: sentBy, targets: map[target]*probe{}, open: map[string]*probe{}}
 }
 
 // pong takes a response to a ping of ours; false says that it is none. It
@@ -65,7 +69,7 @@ func (p *pings) pong(branch []byte, source netip.AddrPort) bool {
 func (p *pings) run(ctx context.Context) error {
 	defer p.clean(0) // of a round that never was
 	for round := uint64(1); ; round++ {
-		interval := time.Duration(p.s.cfg.Machine.View().Options().GetPingIntervalS()) * time.Second
+		interval := time.Duration(p.registrar.cfg.machine.View().Options().GetPingIntervalS()) * time.Second
 		if interval == 0 {
 			p.clean(round)
 			if err := wait(ctx, time.Second); err != nil { // the option may be set later
@@ -93,15 +97,15 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // round pings each binding once, spread over the interval.
 func (p *pings) round(ctx context.Context, round uint64, interval time.Duration) error {
-	entries := make([]*location.Entry, 0, p.s.cfg.Store.Len())
-	p.s.cfg.Store.Range(func(e *location.Entry) bool {
+	entries := make([]*location.Entry, 0, p.registrar.cfg.store.Len())
+	p.registrar.cfg.store.Range(func(e *location.Entry) bool {
 		if len(e.Bindings) > 0 {
 			entries = append(entries, e)
 		}
 		return true
 	})
 	const parts = 100
-	limit := p.s.cfg.Machine.View().Options().GetPingMisses()
+	limit := p.registrar.cfg.machine.View().Options().GetPingMisses()
 	for i := range parts {
 		for _, e := range entries[len(entries)*i/parts : len(entries)*(i+1)/parts] {
 			for j := range e.Bindings {
@@ -138,7 +142,7 @@ func (p *pings) ping(n dn.Number, b *location.Binding, round uint64, limit uint3
 	branch := pr.branch // an answer may clear it from here on
 	p.mu.Unlock()
 	if gone {
-		p.s.registrar.unanswered(t)
+		p.registrar.unanswered(t)
 		return
 	}
 	p.send(n, b, branch)
@@ -159,7 +163,7 @@ func (p *pings) clean(round uint64) {
 // send writes the OPTIONS to where the binding's REGISTER came from. An error
 // is a miss.
 func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
-	realm := p.s.cfg.Machine.View().Options().GetRealm()
+	realm := p.registrar.cfg.machine.View().Options().GetRealm()
 	var m bytes.Buffer
 	fmt.Fprintf(&m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.sentBy(b.Transport), branch)
 	for _, hop := range b.Path {
@@ -168,24 +172,24 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 	fmt.Fprintf(&m, "Max-Forwards: 70\r\nFrom: <sip:ping@%s>;tag=%s\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
 		realm, branch[len(branchMagic):], n, realm, branch)
 	if b.Transport == location.UDP {
-		if p.s.udp != nil {
-			p.s.udp.out.send(m.Bytes(), b.Source)
+		if p.out.Datagrams != nil {
+			p.out.Datagrams.Send(m.Bytes(), b.Source)
 		}
 		return
 	}
-	if f := p.s.flows.get(flowKey{b.Transport, b.Source}); f != nil {
-		f.offer(m.Bytes())
+	if f := p.out.Flows.Get(wire.FlowKey{Transport: b.Transport, Peer: b.Source}); f != nil {
+		f.Offer(m.Bytes())
 	}
-}
-
-func (p *pings) sentBy(t location.Transport) string {
-	if a := p.s.Addr(t); a != nil {
-		return a.String()
-	}
-	return "localhost"
 }
 
 // unanswered ends a binding whose phone does not answer.
 func (g *registrar) unanswered(t target) {
 	g.drop(t.number, dn.Expired, func(b *location.Binding) bool { return b.Contact == t.contact && b.CallID == t.callID })
+}
+
+// unanswered are the pings that wait for theirs.
+func (p *pings) unanswered() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // pinged returns the branch of the ping that the binding of 1001 waits for;
@@ -33,10 +34,10 @@ func TestPings_OnlyThePhonesOwnAnswerCounts(t *testing.T) {
 	b := entryOf("1001", location.UDP, time.Hour).Bindings[0]
 	ping := func() { w.server.pings.ping("1001", &b, 1, 5) }
 	answer := func(branch string, source netip.AddrPort) {
-		var a arrival
-		w.server.gate.check(&a, pong(branch), source, location.UDP)
-		if len(a.tidy) > 0 || len(a.reply) > 0 {
-			t.Errorf("an answer to a ping went further: %q %q", a.tidy, a.reply)
+		var a wire.Arrival
+		w.server.gate.check(arriving(&a, pong(branch), source, location.UDP))
+		if len(a.Tidy) > 0 || len(a.Reply) > 0 {
+			t.Errorf("an answer to a ping went further: %q %q", a.Tidy, a.Reply)
 		}
 	}
 	ping()

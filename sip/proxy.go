@@ -2,6 +2,11 @@ package sip
 
 import (
 	"context"
+
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/wire"
+
 	cryptorand "crypto/rand"
 	"fmt"
 	"hash/maphash"
@@ -9,7 +14,9 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"time"
 
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -23,7 +30,8 @@ import (
 // It does not use sipgo, whose transaction layer answers a CANCEL before the
 // proxy hears of it and runs the requests of a dialog in any order.
 type proxy struct {
-	s        *Server
+	cfg      proxyConfig
+	out      *wire.Exits // set before run
 	log      *slog.Logger
 	shards   [shards]*shard
 	tokens   *tokenCodec
@@ -32,8 +40,6 @@ type proxy struct {
 	routes   *routeReader
 	trunks   *trunks
 	resolver *resolver
-	guard    *guard
-	rate     *rateLimit
 	dialogs  *dialogs
 	// refused are datagrams that the network did not take.
 	refused chan []byte
@@ -46,6 +52,9 @@ type proxy struct {
 	ctx        context.Context //nolint:containedctx // that of Run, for calls that get a goroutine
 	stop       context.CancelFunc
 }
+
+// allowedCall is what a request may ask for of a node with calls.
+const allowedCall = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY"
 
 // shards of the calls.
 const shards = 16
@@ -73,28 +82,61 @@ type packet struct {
 // maxRefused bounds the datagrams that the network refused and nobody looked at.
 const maxRefused = 256
 
-func newProxy(s *Server) *proxy {
-	secret := s.cfg.Secret
+// proxyConfig of a proxy.
+type proxyConfig struct {
+	machine *fsm.Machine
+	table   *dn.Table
+	store   *location.Store
+	guard   *guard.Guard
+	rate    *guard.RateLimit
+	stats   *answer.Counters
+	log     *slog.Logger
+	now     func() time.Time
+	// tagSeed makes the To tags of answers.
+	tagSeed maphash.Seed
+
+	// calls is told of the calls that begin here.
+	calls Caller
+	// secret makes the cluster's route tokens.
+	secret []byte
+	// leadsHere tells whether a URI without a token leads to this node.
+	leadsHere func(message.URI) bool
+	// recordRoutes are the host:port of our Record-Routes by transport.
+	recordRoutes [location.WSS + 1]string
+	// delivered is told when this node delivers one call more to a DN, and when
+	// one is over; nil for nobody. It must not wait nor call the proxy.
+	delivered func(n dn.Number, more bool)
+	// maxCalls that are being set up at a time; timerC is how long one may ring.
+	maxCalls int
+	timerC   time.Duration
+	timers   transaction.Timers
+}
+
+func newProxy(cfg proxyConfig) *proxy {
+	secret := cfg.secret
 	if len(secret) == 0 {
 		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
 	}
 	p := &proxy{
-		s: s, log: s.log, tokens: newTokenCodec(secret), seed: maphash.MakeSeed(), self: s.cfg.Table.Self(), trunks: newTrunks(s.cfg.Machine),
-		guard: s.guard, rate: s.registrar.rate, refused: make(chan []byte, maxRefused),
+		cfg: cfg, log: cfg.log, tokens: newTokenCodec(secret), seed: maphash.MakeSeed(), self: cfg.table.Self(),
+		trunks: newTrunks(cfg.machine), refused: make(chan []byte, maxRefused),
 	}
 	p.routes = &routeReader{
 		token: func(user, callID []byte) (token, bool) { return p.tokens.decode(user, callID) }, // SetSecret changes the codec
 		here:  func(k token) bool { return k.purpose == toDeliver || k.node == p.self },
-		mine:  s.leadsHere,
+		mine:  cfg.leadsHere,
 	}
-	for i, l := range transaction.NewLayers(shards, s.cfg.timers, p.panicked) {
+	for i, l := range transaction.NewLayers(shards, cfg.timers, p.panicked) {
 		p.shards[i] = &shard{Layer: l}
 	}
-	p.dialogs = newDialogs(s.cfg.Now)
+	p.dialogs = newDialogs(cfg.now)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.resolver = newResolver(func(f func(context.Context)) bool { return p.spawn(func() { f(p.ctx) }) })
 	return p
 }
+
+// setSecret replaces that of the config. Call it before run.
+func (p *proxy) setSecret(secret []byte) { p.tokens = newTokenCodec(secret) }
 
 func (p *proxy) shard(callID []byte) *shard {
 	return p.shards[maphash.Bytes(p.seed, callID)%shards]
@@ -140,7 +182,7 @@ func (sh *shard) endCalls() {
 func (p *proxy) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.active >= p.s.cfg.MaxCalls || p.ctx.Err() != nil {
+	if p.active >= p.cfg.maxCalls || p.ctx.Err() != nil {
 		return false
 	}
 	p.active++
@@ -182,7 +224,7 @@ func (p *proxy) ended() {
 
 // panicked notes a panic that cost one message or one call.
 func (p *proxy) panicked(x any) {
-	p.s.stats.panics.Add(1)
+	p.cfg.stats.Panics.Add(1)
 	p.log.Error("a call or a message made the proxy panic", "panic", fmt.Sprint(x))
 }
 
@@ -218,9 +260,9 @@ func (p *proxy) unsent(ctx context.Context) {
 // take serves a message that the gate let through. A panic costs only that one.
 func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Transport) {
 	in := &packet{source: source, transport: t}
-	if p.s.udp != nil {
-		p.s.udp.out.hold()
-		defer p.s.udp.out.release()
+	if p.out.Datagrams != nil {
+		p.out.Datagrams.Hold()
+		defer p.out.Datagrams.Release()
 	}
 	sh := p.shard(m.Get(message.CallID))
 	sh.Lock()
@@ -229,7 +271,7 @@ func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Trans
 		if x := recover(); x != nil {
 			p.panicked(x)
 			if m.IsRequest() {
-				p.refuse(sh, m, in, &answer{code: 500, reason: "Server Internal Error"})
+				p.refuse(sh, m, in, &answer.Answer{Code: 500, Reason: "Server Internal Error"})
 			}
 		}
 	}()
@@ -256,10 +298,10 @@ func (p *proxy) request(sh *shard, m *message.Message, in *packet) {
 		return
 	case "CANCEL":
 		if !found {
-			p.refuse(sh, m, in, &answer{code: 481, reason: "Call/Transaction Does Not Exist"})
+			p.refuse(sh, m, in, &answer.Answer{Code: 481, Reason: "Call/Transaction Does Not Exist"})
 			return
 		}
-		p.refuse(sh, m, in, &answer{code: 200, reason: "OK"})
+		p.refuse(sh, m, in, &answer.Answer{Code: 200, Reason: "OK"})
 		if c, ok := srv.User().(canceler); ok {
 			c.canceled()
 		}
@@ -276,21 +318,21 @@ func (p *proxy) request(sh *shard, m *message.Message, in *packet) {
 type canceler interface{ canceled() }
 
 // refuse answers without a transaction: the same request again gets the same.
-func (p *proxy) refuse(sh *shard, m *message.Message, in *packet, a *answer) {
+func (p *proxy) refuse(sh *shard, m *message.Message, in *packet, a *answer.Answer) {
 	if string(m.Method) == "ACK" {
 		return
 	}
-	p.s.stats.answered(a.code)
+	p.cfg.stats.Answered(a.Code)
 	_ = p.back(m, in).Send(p.answer(sh, m, a)) // the request comes again
 }
 
 // answer writes a response of our own.
-func (p *proxy) answer(sh *shard, m *message.Message, a *answer) []byte {
-	out := message.Answer{Code: a.code, Reason: a.reason, Lines: a.lines}
+func (p *proxy) answer(sh *shard, m *message.Message, a *answer.Answer) []byte {
+	out := message.Answer{Code: a.Code, Reason: a.Reason, Lines: a.Lines}
 	var tag [16]byte
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
-	if a.code > 100 {
-		out.ToTag = appendToTag(tag[:0], p.s.registrar.seed, m.Get(message.CallID), cseq)
+	if a.Code > 100 {
+		out.ToTag = answer.AppendToTag(tag[:0], p.cfg.tagSeed, m.Get(message.CallID), cseq)
 	}
 	sh.out = m.AppendAnswer(sh.out[:0], m.Source, &out)
 	return sh.out
@@ -304,7 +346,7 @@ func (sh *shard) forward(m *message.Message, c *message.Changes) []byte {
 
 // back is the way of responses.
 func (p *proxy) back(m *message.Message, in *packet) *hop {
-	h := &hop{s: p.s, transport: in.transport, addr: in.source}
+	h := &hop{out: p.out, transport: in.transport, addr: in.source}
 	if !in.transport.Connected() {
 		h.addr = m.AnswerTo(in.source)
 	}
@@ -344,4 +386,20 @@ func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
 		}
 		p.take(again, way.source, way.transport)
 	})
+}
+
+// held adds what calls hold.
+func (p *proxy) held(held map[string]int) {
+	p.mu.Lock()
+	held["sip_calls"], held["sip_call_goroutines"] = p.active, p.goroutines
+	p.mu.Unlock()
+	for _, sh := range p.shards {
+		sh.Lock()
+		held["sip_transactions"] += sh.Len()
+		sh.Unlock()
+	}
+	held["sip_alarms"] = p.shards[0].Alarms() // the shards share their clock
+	p.dialogs.mu.Lock()
+	held["sip_dialogs"] = len(p.dialogs.open)
+	p.dialogs.mu.Unlock()
 }

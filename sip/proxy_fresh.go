@@ -8,7 +8,9 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -16,14 +18,14 @@ import (
 // fresh serves a request without a transaction: within a dialog it follows its
 // Route; one of a peer is delivered here; others begin something new.
 func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction.Key) {
-	var a answer
+	var a answer.Answer
 	mark := loopMark(p.seed, m)
 	f := looped(m, mark)
 	if f == nil && hops(m) == 0 {
 		f = errHops
 	}
 	if f != nil {
-		a.fault(f)
+		a.Fault(f)
 		p.refuse(sh, m, in, &a)
 		return
 	}
@@ -32,9 +34,9 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	tagged := m.Tag(message.To) != nil
 	switch {
 	case f != nil:
-		a.fault(f)
+		a.Fault(f)
 	case tagged && !trusted:
-		a.set(481, "Call/Transaction Does Not Exist")
+		a.Set(481, "Call/Transaction Does Not Exist")
 	case tagged:
 		p.relay(sh, m, in, key, mark, &r)
 		return
@@ -42,46 +44,46 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		p.carry(p.newCall(sh, m, in, mark, callOrigin{kind: fromPeer}), key, invite.Target{Deliver: r.last.number})
 		return
 	case trusted || len(r.rest) > 0:
-		a.fault(errForeign)
+		a.Fault(errForeign)
 	default:
 		p.fromOutside(sh, m, in, key, mark, &a)
 	}
-	if a.code != 0 {
+	if a.Code != 0 {
 		p.refuse(sh, m, in, &a)
 	}
 }
 
 // fromOutside serves what starts outside the cluster. It leaves an answer when
 // that is all.
-func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, a *answer) {
+func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, a *answer.Answer) {
 	invite := string(m.Method) == "INVITE"
 	switch string(m.Method) {
 	case "INVITE", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "INFO":
 	case "BYE", "PRACK", "UPDATE":
-		a.set(481, "Call/Transaction Does Not Exist")
+		a.Set(481, "Call/Transaction Does Not Exist")
 		return
 	default:
-		a.set(405, "Method Not Allowed")
-		a.header("Allow", allowedCall)
+		a.Set(405, "Method Not Allowed")
+		a.Header("Allow", allowedCall)
 		return
 	}
 	u, _ := message.ParseURI(m.URI)
-	if !p.guard.mine(u.Host) {
-		a.set(404, "Not a domain of this cluster")
+	if !p.cfg.guard.Mine(u.Host) {
+		a.Set(404, "Not a domain of this cluster")
 		return
 	}
-	if invite && !p.rate.room() {
-		p.s.stats.overload.Add(1)
-		a.overloaded()
+	if invite && !p.cfg.rate.Room() {
+		p.cfg.stats.Overload.Add(1)
+		a.Overloaded()
 		return
 	}
 	o, ok := p.originOf(m, in, a)
 	if !ok {
 		return
 	}
-	if invite && !p.rate.take() {
-		p.s.stats.overload.Add(1)
-		a.overloaded()
+	if invite && !p.cfg.rate.Take() {
+		p.cfg.stats.Overload.Add(1)
+		a.Overloaded()
 		return
 	}
 	c := p.newCall(sh, m, in, mark, o)
@@ -95,13 +97,13 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 }
 
 // originOf finds out who asks: a gateway by its address, a phone by digest.
-func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (callOrigin, bool) {
+func (p *proxy) originOf(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
 	from, _ := message.ParseAddress(m.Get(message.From))
 	u, _ := message.ParseURI(from.URI)
-	o := callOrigin{number: userOf(&u), hop: hop{s: p.s, transport: in.transport, addr: in.source}}
-	v := p.s.cfg.Machine.View()
+	o := callOrigin{number: userOf(&u), hop: hop{out: p.out, transport: in.transport, addr: in.source}}
+	v := p.cfg.machine.View()
 	caller := v.DN(o.number)
-	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.guard.mine(u.Host)
+	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.cfg.guard.Mine(u.Host)
 	credentials := m.Has(message.ProxyAuthorization)
 	if n, ok := p.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
 		o.kind, o.dn = fromTrunk, n
@@ -109,11 +111,11 @@ func (p *proxy) originOf(m *message.Message, in *packet, a *answer) (callOrigin,
 		return o, true
 	}
 	if !phone {
-		a.set(403, "Neither a phone of this cluster nor a trunk")
+		a.Set(403, "Neither a phone of this cluster nor a trunk")
 		return o, false
 	}
 	if caller.GetDisabled() {
-		a.set(403, "DN is disabled")
+		a.Set(403, "DN is disabled")
 		return o, false
 	}
 	if !p.authenticate(m, v, caller, a) {
@@ -133,21 +135,21 @@ func userOf(u *message.URI) string {
 
 // authenticate checks that the caller is the DN that it says it is
 // (RFC 3261 §22.3). When it is false the answer is filled in.
-func (p *proxy) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer) bool {
+func (p *proxy) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer.Answer) bool {
 	var c digest.Credentials
 	for value := range m.All(message.ProxyAuthorization) {
-		if credentialsFor(v.Options().GetRealm(), value, &c) {
-			return p.guard.check(claim{role: asProxy, dn: caller, method: m.Method, credentials: &c, print: p.print(m, &c)}, v, a)
+		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
+			return p.cfg.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller, Method: m.Method, Credentials: &c, Print: p.print(m, &c)}, v, a)
 		}
 	}
-	return p.guard.check(claim{role: asProxy, dn: caller}, v, a)
+	return p.cfg.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller}, v, a)
 }
 
 // ownCredentials tells whether a header line holds the credentials for this cluster,
 // which go no further (RFC 3261 §22.3).
 func ownCredentials(h *message.Header, realm string) bool {
 	var c digest.Credentials
-	return h.Kind == message.ProxyAuthorization && credentialsFor(realm, h.Value, &c)
+	return h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)
 }
 
 // print identifies a request among all that could carry the same credentials.
@@ -162,25 +164,25 @@ func (p *proxy) print(m *message.Message, c *digest.Credentials) uint32 {
 }
 
 // outOfDialogTarget finds where a request outside of calls goes: to the DN's owner.
-func (p *proxy) outOfDialogTarget(c *Call, a *answer) (t invite.Target, ok bool) {
-	v := p.s.cfg.Machine.View()
+func (p *proxy) outOfDialogTarget(c *Call, a *answer.Answer) (t invite.Target, ok bool) {
+	v := p.cfg.machine.View()
 	d := v.DN(c.called)
 	switch {
 	case d == nil:
-		a.set(404, "Not Found")
+		a.Set(404, "Not Found")
 		return t, false
 	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
-		a.set(405, "Method Not Allowed")
-		a.header("Allow", "INVITE, ACK, CANCEL, OPTIONS")
+		a.Set(405, "Method Not Allowed")
+		a.Header("Allow", "INVITE, ACK, CANCEL, OPTIONS")
 		return t, false
 	case d.GetDisabled():
-		a.set(403, "DN is disabled")
+		a.Set(403, "DN is disabled")
 		return t, false
 	}
-	owner, inService := p.s.ownerOf(v, dn.Number(c.called))
+	owner, inService := ownerOf(p.cfg.table, v, dn.Number(c.called))
 	switch {
 	case !inService:
-		a.set(480, "DN is out of service")
+		a.Set(480, "DN is out of service")
 		return t, false
 	case owner == nil:
 		return invite.Target{Deliver: dn.Number(c.called)}, true

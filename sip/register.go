@@ -5,6 +5,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // register is a REGISTER as the registrar sees it. Both ways in, the plain one
@@ -31,7 +32,7 @@ type register struct {
 }
 
 // flow is the connection that it came over.
-func (r *register) flow() flowKey { return flowKey{r.transport, r.source} }
+func (r *register) flow() wire.FlowKey { return wire.FlowKey{Transport: r.transport, Peer: r.source} }
 
 // contact is one Contact of a REGISTER.
 type contact struct {

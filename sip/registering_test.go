@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -84,40 +83,6 @@ func TestRegistrar_ANewConfigurationEndsWhatItDoesNotKnow(t *testing.T) {
 	}
 	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e2"})
 	until(t, "the DN is gone", func() bool { return w.state("1001").State != dn.InSrv && w.store.Get("1001") == nil })
-}
-
-// TestServer_OneRegistrationMakesItsBatchDurable wherever in the batch it is.
-func TestServer_OneRegistrationMakesItsBatchDurable(t *testing.T) {
-	w := newWorld(t, nil) // nobody reads its port
-	w.put(phoneDN("1001"))
-	l, d := w.dial("udp"), w.server.udp
-	flushed := 0
-	d.flush = func() { flushed++ }
-	batch := func(messages ...string) {
-		for i, m := range messages {
-			d.sizes[i], d.sources[i] = copy(d.in[i], m), l.conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		}
-		d.serve(len(messages))
-	}
-	r := reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>"}}
-	for _, at := range []int{0, 1, 2} {
-		ask := reg{dn: "1001", callID: "other", cseq: 1, headers: r.headers}.String()
-		batch(ask)
-		nonce := l.receive(5 * time.Second).get("WWW-Authenticate")
-		r.cseq, r.auth = r.cseq+1, authorize(nonce, "1001", "pw1001", 1)
-		messages := []string{ask, ask, ask}
-		messages[at] = r.String()
-		flushed = 0
-		batch(messages...)
-		for i := range messages {
-			if res, want := l.receive(5*time.Second), map[bool]int{true: 200, false: 401}[i == at]; res == nil || res.code != want {
-				t.Fatalf("answer %d: %v, want %d", i, res, want)
-			}
-		}
-		if flushed != 1 {
-			t.Errorf("a registration at %d: flushed %d times", at, flushed)
-		}
-	}
 }
 
 // TestServer_OPTIONSByWayOfAnOutboundProxy is for the node, not for its calls.

@@ -10,30 +10,48 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
+
+// registrarConfig of a registrar.
+type registrarConfig struct {
+	machine *fsm.Machine
+	table   *dn.Table
+	// store keeps the bindings. restore puts what it holds back into the table.
+	store *location.Store
+	guard *guard.Guard
+	// rate limits registrations of phones that have none.
+	rate  *guard.RateLimit
+	flows *wire.Flows
+	stats *answer.Counters
+	// draining says that the node gives up its DNs and takes no new ones.
+	draining func() bool
+	// now is the clock; it must carry a monotonic reading.
+	now func() time.Time
+	// tagSeed makes the To tags of answers.
+	tagSeed maphash.Seed
+	log     *slog.Logger
+}
 
 // registrar serves REGISTER (RFC 3261 §10.3) and ends registrations. It is the
 // only writer of the location store, and of the own side of the table as far
 // as DNs of kind sip go.
 type registrar struct {
-	machine  *fsm.Machine
-	table    *dn.Table
-	store    *location.Store
-	now      func() time.Time
-	draining func() bool
-	log      *slog.Logger
-	guard    *guard
-	seed     maphash.Seed
-	history  history
-	flows    *flows
-	stats    *counters
-	rate     *rateLimit
+	cfg     registrarConfig
+	history history
+	seed    maphash.Seed // of locks, prints and To tags
 
 	// locks order what happens to a DN, by its hash. Under one lie memory
 	// operations of table and store, never I/O.
 	locks [256]sync.Mutex
+}
+
+func newRegistrar(cfg registrarConfig) *registrar {
+	return &registrar{cfg: cfg, history: newHistory(), seed: cfg.tagSeed}
 }
 
 func (g *registrar) lock(number string) *sync.Mutex {
@@ -44,58 +62,58 @@ func (g *registrar) lock(number string) *sync.Mutex {
 
 // serve decides a REGISTER and fills the answer. When the answer is durable,
 // the caller flushes the store before it sends it.
-func (g *registrar) serve(r *register, a *answer) {
-	v := g.machine.View()
+func (g *registrar) serve(r *register, a *answer.Answer) {
+	v := g.cfg.machine.View()
 	d := g.admit(r, v, a)
 	if d == nil || g.tooMuch(r, d, a) || !g.authenticate(r, v, d, a) {
 		return
 	}
 	if len(r.path) > 0 && !r.supportsPath {
-		a.set(421, "Extension Required")
-		a.header("Require", "path")
+		a.Set(421, "Extension Required")
+		a.Header("Require", "path")
 		return
 	}
 	g.update(r, v, d, a)
 }
 
 // tooMuch refuses registrations of phones that have none, above the rate.
-func (g *registrar) tooMuch(r *register, d *configpb.DN, a *answer) bool {
-	if g.rate.unlimited() {
+func (g *registrar) tooMuch(r *register, d *configpb.DN, a *answer.Answer) bool {
+	if g.cfg.rate.Unlimited() {
 		return false
 	}
-	if e := g.store.Get(dn.Number(d.GetNumber())); e != nil && len(e.Bindings) > 0 {
+	if e := g.cfg.store.Get(dn.Number(d.GetNumber())); e != nil && len(e.Bindings) > 0 {
 		return false
 	}
-	ok := g.rate.room()
+	ok := g.cfg.rate.Room()
 	if len(r.authorizations) > 0 {
-		ok = g.rate.take()
+		ok = g.cfg.rate.Take()
 	}
 	if !ok {
-		g.stats.overload.Add(1)
-		a.overloaded()
+		g.cfg.stats.Overload.Add(1)
+		a.Overloaded()
 	}
 	return !ok
 }
 
 // admit finds the DN; nil means that the request is answered.
-func (g *registrar) admit(r *register, v *fsm.View, a *answer) *configpb.DN {
+func (g *registrar) admit(r *register, v *fsm.View, a *answer.Answer) *configpb.DN {
 	realm := v.Options().GetRealm()
-	if !g.guard.served(r.uriHost, realm) || !g.guard.served(r.toHost, realm) {
-		a.set(404, "Not a domain of this cluster")
+	if !g.cfg.guard.Served(r.uriHost, realm) || !g.cfg.guard.Served(r.toHost, realm) {
+		a.Set(404, "Not a domain of this cluster")
 		return nil
 	}
 	d := v.DNBytes(r.toUser)
 	switch {
 	case d == nil:
-		a.set(404, "Unknown DN")
+		a.Set(404, "Unknown DN")
 		return nil
 	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
-		a.set(403, "Not a DN for a SIP phone")
+		a.Set(403, "Not a DN for a SIP phone")
 		return nil
 	case d.GetDisabled():
-		a.set(403, "DN is disabled")
+		a.Set(403, "DN is disabled")
 		return nil
-	case g.draining():
+	case g.cfg.draining():
 		refuse(a, errDraining, 0)
 		return nil
 	}
@@ -110,8 +128,8 @@ func limitsOf(o *configpb.Options) limits {
 }
 
 // update changes the bindings and fills the answer.
-func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) {
-	number, now, lim := dn.Number(d.GetNumber()), g.now(), limitsOf(v.Options())
+func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer.Answer) {
+	number, now, lim := dn.Number(d.GetNumber()), g.cfg.now(), limitsOf(v.Options())
 	dec, lost := g.apply(r, number, lim, now)
 	if lost {
 		g.flowEnded(r.flow(), number)
@@ -127,7 +145,7 @@ func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer) 
 // the request came over has ended meanwhile.
 func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (dec decision, lost bool) {
 	defer g.lock(string(n)).Unlock()
-	e := g.store.Get(n)
+	e := g.cfg.store.Get(n)
 	if e == nil {
 		e = &location.Entry{}
 	}
@@ -146,24 +164,24 @@ func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (
 // overtaken looks again at what admit saw: the DN may have been withdrawn, or
 // the node set to drain, while the request was being served.
 func (g *registrar) overtaken(n dn.Number, dec *decision) *message.Fault {
-	d := g.machine.View().DN(string(n))
+	d := g.cfg.machine.View().DN(string(n))
 	switch {
 	case d == nil || d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:
 		return errWithdrawn
-	case dec.claim && g.draining():
+	case dec.claim && g.cfg.draining():
 		return errDraining
 	}
 	return nil
 }
 
 // accept writes the 200 with all bindings.
-func (g *registrar) accept(r *register, dec *decision, a *answer, now time.Time) {
-	a.set(200, "OK")
-	a.durable = dec.changed
-	a.lines = appendContacts(a.lines, dec.bindings, now)
+func (g *registrar) accept(r *register, dec *decision, a *answer.Answer, now time.Time) {
+	a.Set(200, "OK")
+	a.Durable = dec.changed
+	a.Lines = appendContacts(a.Lines, dec.bindings, now)
 	if r.supportsPath {
 		for _, p := range r.path {
-			a.header("Path", text(p))
+			a.Header("Path", text(p))
 		}
 	}
 }
@@ -189,13 +207,13 @@ func appendContacts(lines []byte, bindings []location.Binding, now time.Time) []
 
 // refuse answers with the header that the fault calls for; least is the
 // shortest lifetime that would do, in seconds.
-func refuse(a *answer, f *message.Fault, least int64) {
-	a.fault(f)
+func refuse(a *answer.Answer, f *message.Fault, least int64) {
+	a.Fault(f)
 	switch f {
 	case errBrief:
-		a.number("Min-Expires", least)
+		a.Number("Min-Expires", least)
 	case errDraining:
-		a.number("Retry-After", 30)
+		a.Number("Retry-After", 30)
 	}
 }
 
@@ -203,21 +221,21 @@ func refuse(a *answer, f *message.Fault, least int64) {
 // connection that the request came over has ended meanwhile.
 func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *decision, now time.Time) bool {
 	g.remember(r, string(n), e.Bindings, dec, now)
-	g.stats.bindings.Add(int64(len(dec.bindings) - len(e.Bindings)))
+	g.cfg.stats.Bindings.Add(int64(len(dec.bindings) - len(e.Bindings)))
 	switch {
 	case dec.claim:
 		if len(e.Bindings) == 0 {
-			g.stats.registrations.Add(1)
+			g.cfg.stats.Registrations.Add(1)
 		} else {
-			g.stats.refreshes.Add(1)
+			g.cfg.stats.Refreshes.Add(1)
 		}
-		g.store.Put(&location.Entry{Record: g.table.Register(n, dn.Registered), Bindings: dec.bindings})
-		return !r.transport.Connected() || g.flows.attach(r.flow(), n)
+		g.cfg.store.Put(&location.Entry{Record: g.cfg.table.Register(n, dn.Registered), Bindings: dec.bindings})
+		return !r.transport.Connected() || g.cfg.flows.Attach(r.flow(), n)
 	case len(dec.bindings) > 0:
-		g.stats.removals.Add(1)
-		g.store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})
+		g.cfg.stats.Removals.Add(1)
+		g.cfg.store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})
 	default:
-		g.stats.removals.Add(1)
+		g.cfg.stats.Removals.Add(1)
 		g.end(n, e.Record.ClaimTime, dn.Unregistered)
 	}
 	return true
@@ -258,9 +276,9 @@ func hasCall(bindings []location.Binding, callID string) bool {
 // table does not know that claim any more, somebody else's is greater and the
 // bindings are void. The caller holds the DN's lock.
 func (g *registrar) end(n dn.Number, claim int64, reason dn.Reason) {
-	if rec, ok := g.table.End(n, claim, reason); ok {
-		g.store.Put(&location.Entry{Record: rec})
+	if rec, ok := g.cfg.table.End(n, claim, reason); ok {
+		g.cfg.store.Put(&location.Entry{Record: rec})
 		return
 	}
-	g.store.Delete(n)
+	g.cfg.store.Delete(n)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -263,9 +264,8 @@ func TestPings_EndTheBindingOfASilentPhone(t *testing.T) {
 }
 
 func TestServer_PanicCostsOneRequest(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, func(c *Config) { c.digest = new(digest.Server) }) // every challenge panics
 	w.put(phoneDN("1001"))
-	w.server.guard.digest = nil // every challenge panics
 	w.run()
 	l := w.dial("udp")
 	for i, r := range []reg{{dn: "1001", callID: "a", cseq: 1, headers: []string{"Contact: <sip:a@b>"}}, {dn: "1001", callID: "b", cseq: 1}} {
@@ -348,8 +348,7 @@ func TestFlow_MessagesInPieces(t *testing.T) {
 }
 
 func TestFlow_ASlowMessageLosesItsConnection(t *testing.T) {
-	w := newWorld(t, nil)
-	w.server.tcp[0].slow = 200 * time.Millisecond
+	w := newWorld(t, func(c *Config) { c.slow = 200 * time.Millisecond })
 	w.run()
 	l := w.dial("tcp")
 	l.send("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nContent-Length: 5\r\n\r\nab")

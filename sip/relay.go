@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // relay is a request within a dialog on its way: one transaction in, one out.
@@ -17,7 +19,7 @@ type relay struct {
 	srv    *transaction.Server
 	client *transaction.Client
 	timerC transaction.Alarm // INVITE only
-	flow   *flow             // over which it waits for an answer; nil for datagrams
+	flow   *wire.Flow        // over which it waits for an answer; nil for datagrams
 	// straight and turned name the dialog that a BYE ends.
 	straight, turned dialogKey
 }
@@ -53,7 +55,7 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		if methodOf(m) == methodBye {
 			p.hungUp(sh, m) // whoever hears of it or not
 		}
-		p.refuse(sh, m, in, &answer{code: f.Code, reason: f.Reason})
+		p.refuse(sh, m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
 		return
 	case to == nil:
 		p.lookUp(address, m, in)
@@ -77,8 +79,42 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		return
 	}
 	if x.method == methodInvite {
-		x.timerC.Set(p.s.cfg.TimerC)
+		x.timerC.Set(p.cfg.timerC)
 	}
+}
+
+// over binds the relay to the connection that it went over; false when that is
+// gone.
+func (x *relay) over(to *hop) bool {
+	if !to.Reliable() {
+		return true
+	}
+	f := to.out.Flows.Get(wire.FlowKey{Transport: to.transport, Peer: to.addr})
+	if f == nil || !f.Relays.Add(x) {
+		return false
+	}
+	x.flow = f
+	return true
+}
+
+// settled lets go of timer C and the connection.
+func (x *relay) settled() {
+	x.timerC.Stop()
+	if x.flow != nil {
+		x.flow.Relays.Remove(x)
+		x.flow = nil
+	}
+}
+
+// CutOff is called when the connection ended.
+func (x *relay) CutOff() {
+	x.sh.Lock()
+	defer x.sh.Unlock()
+	if x.flow == nil {
+		return // the answer was faster
+	}
+	x.client.Terminate()
+	x.fail(480, "The other party's connection is gone")
 }
 
 // hungUp ends the dialog of a BYE that goes no further.
@@ -134,7 +170,7 @@ var (
 // when the address is a name that has to be looked up.
 func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 	if r.peer.purpose != noToken {
-		n := p.s.cfg.Machine.View().Node(string(r.peer.node))
+		n := p.cfg.machine.View().Node(string(r.peer.node))
 		if n == nil {
 			return nil, "", errNoPeer
 		}
@@ -142,17 +178,17 @@ func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 		if !ok {
 			return nil, n.GetSipAddr(), nil
 		}
-		return &hop{s: p.s, addr: addr}, "", nil
+		return &hop{out: p.out, addr: addr}, "", nil
 	}
 	switch r.last.purpose {
 	case toPhone:
 		to, f = p.flowOf(r)
 		return to, "", f
 	case toTrunk:
-		if h := (&hop{s: p.s, transport: r.last.transport, addr: r.last.addr}); h.Reliable() && h.alive() {
+		if h := (&hop{out: p.out, transport: r.last.transport, addr: r.last.addr}); h.Reliable() && h.alive() {
 			return h, "", nil
 		}
-		return &hop{s: p.s, addr: p.beyondTrunk(r)}, "", nil
+		return &hop{out: p.out, addr: p.beyondTrunk(r)}, "", nil
 	}
 	return nil, "", errForeign
 }
@@ -161,14 +197,14 @@ func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 // binding when it registered again from elsewhere.
 func (p *proxy) flowOf(r *routing) (*hop, *message.Fault) {
 	k := &r.last
-	h := &hop{s: p.s, transport: k.transport, addr: k.addr}
+	h := &hop{out: p.out, transport: k.transport, addr: k.addr}
 	if !h.Reliable() && len(r.rest) == 0 {
 		h.addr = reachURI(r.uri, k.addr)
 	}
-	if e := p.s.cfg.Store.Get(k.number); e != nil {
+	if e := p.cfg.store.Get(k.number); e != nil {
 		for i := range e.Bindings {
 			b := &e.Bindings[i]
-			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(p.s.cfg.Now()) {
+			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(p.cfg.now()) {
 				h.transport, h.addr = b.Transport, reach(b)
 			}
 		}
@@ -209,7 +245,7 @@ func (x *relay) on(res *message.Message, err error) {
 	case res.Status >= 200:
 		x.final(res)
 	case x.method == methodInvite:
-		x.timerC.Set(x.p.s.cfg.TimerC)
+		x.timerC.Set(x.p.cfg.timerC)
 	}
 	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1}))
 }
@@ -244,14 +280,14 @@ func (x *relay) fail(code int, reason string) {
 	}
 	var m message.Message
 	x.req.Read(&m)
-	_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer{code: code, reason: reason}))
+	_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer.Answer{Code: code, Reason: reason}))
 }
 
 // Trying implements transaction.Trier.
 func (x *relay) Trying() []byte {
 	var m message.Message
 	x.req.Read(&m)
-	return x.p.answer(x.sh, &m, &answer{code: 100, reason: "Trying"})
+	return x.p.answer(x.sh, &m, &answer.Answer{Code: 100, Reason: "Trying"})
 }
 
 // canceled implements canceler.

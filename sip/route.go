@@ -98,6 +98,9 @@ func (o *routeReader) named(uri []byte) bool {
 // branchPrefix begins the branches of the proxy.
 const branchPrefix = message.MagicCookie + "sc"
 
+// isBranch tells whether a branch is one of the proxy's.
+func isBranch(branch []byte) bool { return bytes.HasPrefix(branch, []byte(branchPrefix)) }
+
 // loopMark is what makes a request come back to us unchanged recognisable
 // (RFC 3261 §16.6 step 8, RFC 5393 §4.2): everything that decides where it
 // goes. It is in the branch of the Via that we add.

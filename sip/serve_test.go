@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 func TestCall_TheCallerGivesUpWhileItWaits(t *testing.T) {
@@ -147,7 +148,7 @@ func TestFlow_OneThatIsGoneIsSaid(t *testing.T) {
 	a, b := w.ua("udp", "1001"), w.ua("tcp", "1002")
 	out, _ := s.up(a, b, "1002")
 	b.Close()
-	until(t, "the connection is gone", func() bool { return w.server.flows.len() == 0 })
+	until(t, "the connection is gone", func() bool { return w.server.flows.Len() == 0 })
 	s.do(out, "INFO", 480)
 }
 
@@ -190,14 +191,13 @@ func FuzzProxy(f *testing.F) {
 			sh.Unlock()
 		}
 	})
-	var a arrival
+	var a wire.Arrival
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w.server.gate.check(&a, bytes.Clone(data), localSource, location.UDP)
-		if !a.proxied {
+		if !w.server.gate.check(arriving(&a, bytes.Clone(data), localSource, location.UDP)) {
 			return
 		}
-		w.server.proxy.take(&a.msg, localSource, location.UDP)
-		if w.server.stats.panics.Load() != 0 {
+		w.server.proxy.take(&a.Msg, localSource, location.UDP)
+		if w.server.stats.Panics.Load() != 0 {
 			t.Fatalf("a panic: %q", data)
 		}
 	})

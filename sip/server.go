@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -15,27 +15,28 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // Server is the SIP port of a node.
 type Server struct {
-	cfg         Config
-	log         *slog.Logger
-	stats       *counters
-	guard       *guard
-	registrar   *registrar
-	gate        *gate
-	flows       *flows
-	pings       *pings
-	proxy       *proxy // nil without calls
-	ua          *sipgo.UserAgent
-	srv         *sipgo.Server
-	udp         *datagrams
-	tcp         []*listener
-	certificate *certificate // of TLS; nil without
-	unflushed   everyMinute
+	cfg       Config
+	log       *slog.Logger
+	stats     *answer.Counters
+	guard     *guard.Guard
+	rate      *guard.RateLimit
+	registrar *registrar
+	gate      *gate
+	flows     *wire.Flows
+	port      *wire.Port
+	pings     *pings
+	proxy     *proxy // nil without calls
+	ua        *sipgo.UserAgent
+	srv       *sipgo.Server
+	unflushed everyMinute
 	// via is the host:port of our Vias, routes those of Record-Routes by transport.
 	via    string
 	served []netip.AddrPort // of this port, where addresses are known
@@ -56,19 +57,23 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	setSipgoGlobals()
-	s := &Server{cfg: cfg, log: cfg.Log, stats: &counters{}, flows: newFlows(cfg.MaxConnections), closed: make(chan struct{})}
-	s.guard = newGuard(cfg.Machine, cfg.Hosts, digest.New(digest.Config{Now: cfg.Now}), s.stats)
-	s.registrar = newRegistrar(&s.cfg, s.guard, s.stats, s.flows)
-	s.pings = newPings(s)
-	s.gate = &gate{stats: s.stats, seed: s.registrar.seed, parser: newParser(), guard: s.guard, pong: s.pings.pong}
-	if cfg.Calls != nil {
-		s.proxy = newProxy(s)
-		s.gate.proxied = s.proxy.take
+	s := &Server{cfg: cfg, log: cfg.Log, stats: &answer.Counters{}, flows: wire.NewFlows(cfg.MaxConnections), closed: make(chan struct{})}
+	s.guard = guard.New(cfg.Machine, cfg.Hosts, cfg.digest, s.stats)
+	s.rate = guard.NewRateLimit(cfg.Rate, cfg.Now)
+	s.registrar = newRegistrar(registrarConfig{
+		machine: cfg.Machine, table: cfg.Table, store: cfg.Store, guard: s.guard, rate: s.rate, flows: s.flows, stats: s.stats,
+		draining: cfg.Draining, now: cfg.Now, tagSeed: cfg.tagSeed, log: s.log,
+	})
+	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
+	if cfg.UDP != "" {
+		s.gate.fast = newFast(s.registrar)
 	}
-	if err := s.listen(); err != nil {
+	var err error
+	if s.port, err = wire.Open(s.portConfig()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.advertise()
+	s.connect()
 	if err := s.stack(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -76,13 +81,53 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func newRegistrar(cfg *Config, gd *guard, stats *counters, fl *flows) *registrar {
-	return &registrar{
-		machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, draining: cfg.Draining,
-		log: cfg.Log, guard: gd,
-		seed: maphash.MakeSeed(), history: newHistory(), flows: fl, stats: stats,
-		rate: newRateLimit(cfg.Rate, cfg.Now),
+func (s *Server) portConfig() wire.Config {
+	c := &s.cfg
+	return wire.Config{
+		Listen:  [...]string{location.UDP: c.UDP, location.TCP: c.TCP, location.TLS: c.TLS, location.WS: c.WS, location.WSS: c.WSS},
+		Network: c.Network, CertFile: c.CertFile, KeyFile: c.KeyFile, Origins: c.Origins, Slow: c.slow, Stuck: c.stuck,
+		Flows: s.flows, Handler: s.gate, Flush: s.flush, Ended: s.registrar.flowEnded, Bound: s.registrar.bound, Stats: s.stats, Log: s.log,
 	}
+}
+
+// connect gives what sends the ways out, and the gate those it serves.
+func (s *Server) connect() {
+	var refused func([]byte)
+	if s.cfg.Calls != nil {
+		s.proxy = newProxy(s.proxyConfig())
+		s.gate.proxied, refused = s.proxy.take, s.proxy.noteRefused
+	}
+	out := s.port.Exits(s.via, refused)
+	if s.proxy != nil {
+		s.proxy.out = out
+	}
+	s.pings = newPings(s.registrar, out, s.sentBy)
+	s.gate.pong = s.pings.pong
+}
+
+func (s *Server) proxyConfig() proxyConfig {
+	c := &s.cfg
+	return proxyConfig{
+		machine: c.Machine, table: c.Table, store: c.Store, guard: s.guard, rate: s.rate, stats: s.stats, log: s.log, now: c.Now,
+		tagSeed: s.cfg.tagSeed, calls: c.Calls, secret: c.Secret, leadsHere: s.leadsHere, recordRoutes: s.routes, delivered: c.Delivered,
+		maxCalls: c.MaxCalls, timerC: c.TimerC, timers: c.timers,
+	}
+}
+
+// Addr is the address that a transport is served on; nil when it is not.
+func (s *Server) Addr(t location.Transport) net.Addr { return s.port.Addr(t) }
+
+// UDPAddr is the address that UDP is served on; nil when it is not.
+func (s *Server) UDPAddr() net.Addr { return s.Addr(location.UDP) }
+
+// TCPAddr is the address that TCP is served on; nil when it is not.
+func (s *Server) TCPAddr() net.Addr { return s.Addr(location.TCP) }
+
+func (s *Server) sentBy(t location.Transport) string {
+	if a := s.Addr(t); a != nil {
+		return a.String()
+	}
+	return "localhost"
 }
 
 // stack sets sipgo up.
@@ -123,7 +168,7 @@ func setSipgoGlobals() {
 	sipgoGlobals.Do(func() {
 		sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 		sip.UDPMTUSize = 65000
-		sip.TransportBufferReadSize = maxDatagram
+		sip.TransportBufferReadSize = wire.MaxDatagram
 		sip.Timer_J, sip.Timer_L, sip.Timer_M = 5*time.Second, 5*time.Second, 5*time.Second
 	})
 }
@@ -138,20 +183,15 @@ func (s *Server) Run(ctx context.Context) error {
 	default:
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	if s.udp != nil {
-		group.Go(func() error { return s.srv.ServeUDP(s.udp) })
+	if c := s.port.PacketConn(); c != nil {
+		group.Go(func() error { return s.srv.ServeUDP(c) })
 	}
-	for _, l := range s.tcp {
+	for _, l := range s.port.Listeners() {
 		group.Go(func() error { return ignoreClosed(s.srv.ServeTCP(l)) })
 	}
-	group.Go(func() error { return s.registrar.expire(ctx, s.flush) })
-	group.Go(func() error { return s.registrar.yield(ctx) })
-	group.Go(func() error { return s.registrar.follow(ctx) })
+	group.Go(func() error { return s.registrar.run(ctx, s.flush) })
 	group.Go(func() error { return s.pings.run(ctx) })
-	group.Go(func() error { return s.keepWebSockets(ctx) })
-	if s.certificate != nil {
-		group.Go(func() error { return s.certificate.follow(ctx) })
-	}
+	group.Go(func() error { return s.port.Run(ctx) })
 	if s.proxy != nil {
 		group.Go(func() error { return s.proxy.run(ctx) })
 	}
@@ -176,13 +216,7 @@ func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
 		close(s.closed)
-		for _, l := range s.tcp {
-			err = errors.Join(err, l.Close())
-		}
-		s.flows.shut()
-		if s.udp != nil {
-			err = errors.Join(err, s.udp.Close())
-		}
+		err = s.port.Close()
 		if s.ua != nil {
 			_ = s.ua.Close() // of connections that are closed by now
 		}
@@ -191,16 +225,16 @@ func (s *Server) Close() error {
 }
 
 func ignoreClosed(err error) error {
-	if isClosed(err) {
+	if wire.IsClosed(err) {
 		return nil
 	}
 	return err
 }
 
 // Stats are the counts of now.
-func (s *Server) Stats() Stats {
-	st := s.stats.snapshot()
-	st.Connections = s.flows.len()
+func (s *Server) Stats() answer.Stats {
+	st := s.stats.Snapshot()
+	st.Connections = s.flows.Len()
 	return st
 }
 
@@ -208,7 +242,7 @@ func (s *Server) Stats() Stats {
 // on: what was accepted holds until the node restarts.
 func (s *Server) flush() {
 	if err := s.cfg.Store.Flush(); err != nil {
-		s.stats.flushFailures.Add(1)
+		s.stats.FlushFailures.Add(1)
 		if s.unflushed.due(s.cfg.Now()) {
 			s.log.Error("registrations are accepted but would not survive a restart: make room on the data directory's disk", "err", err)
 		}

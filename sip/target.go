@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -56,13 +58,13 @@ func (c *Call) legs(t *invite.Target) ([]leg, outcome) {
 		k := &token{purpose: toDeliver, node: c.p.self, number: t.DN, addr: addr}
 		user := c.p.tokens.encode(k, c.req.Get(message.CallID))
 		return []leg{{
-			to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
+			to: hop{out: c.p.out, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
 		}}, outcome{}
 	}
 	addr, _ := c.p.resolver.get(t.TrunkAddr)
 	return []leg{{
-		to: hop{s: c.p.s, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
+		to: hop{out: c.p.out, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
 		side: &token{purpose: toTrunk, node: c.p.self, addr: addr},
 	}}, outcome{}
 }
@@ -83,14 +85,14 @@ func escape(user string) string {
 
 // phones are the bindings of a DN here.
 func (c *Call) phones(n dn.Number) (legs []leg) {
-	e := c.p.s.cfg.Store.Get(n)
+	e := c.p.cfg.store.Get(n)
 	if e == nil {
 		return nil
 	}
-	now := c.p.s.cfg.Now()
+	now := c.p.cfg.now()
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{s: c.p.s, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
+		l := leg{to: hop{out: c.p.out, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
 		if !b.Expires.After(now) || !l.to.alive() {
 			continue
 		}
@@ -135,7 +137,7 @@ func (p *proxy) recordRoute(k *token, callID []byte) []byte {
 	out := append(make([]byte, 0, 160), "<sip:"...)
 	out = append(out, p.tokens.encode(k, callID)...)
 	out = append(out, '@')
-	out = append(out, p.s.routes[k.transport]...)
+	out = append(out, p.cfg.recordRoutes[k.transport]...)
 	switch k.transport {
 	case location.UDP:
 	case location.WS, location.WSS:
@@ -167,4 +169,19 @@ func (c *Call) sides(l *leg) (list [][]byte) {
 	case fromPeer:
 	}
 	return list
+}
+
+// ownerOf is the node at which a DN is in service: nil when that is this one.
+// Not ok, nobody can be sent there: the DN is out of service, or its owner is
+// not in the roster.
+func ownerOf(table *dn.Table, v *fsm.View, n dn.Number) (node *configpb.Node, ok bool) {
+	st, _ := table.Get(n)
+	if st.State != dn.InSrv {
+		return nil, false
+	}
+	if st.Owner == table.Self() {
+		return nil, true
+	}
+	node = v.Node(string(st.Owner))
+	return node, node != nil
 }

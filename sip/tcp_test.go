@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 func TestFlow_APhoneThatNeverReads(t *testing.T) {
-	w := newWorld(t, nil)
-	w.server.tcp[0].stuck = time.Second
+	w := newWorld(t, func(c *Config) { c.stuck = time.Second })
 	w.run()
 	l := w.dial("tcp")
 	_ = l.conn.(*net.TCPConn).SetReadBuffer(4096)
@@ -24,7 +24,7 @@ func TestFlow_APhoneThatNeverReads(t *testing.T) {
 	if res := l.ask(one(0)); res.code != 200 {
 		t.Fatal(res)
 	}
-	f := w.server.flows.get(localOf(l))
+	f := w.server.flows.Get(localOf(l))
 	_ = f.Conn.(*net.TCPConn).SetWriteBuffer(4096)
 	before := runtime.NumGoroutine()
 	go func() {
@@ -36,10 +36,10 @@ func TestFlow_APhoneThatNeverReads(t *testing.T) {
 	}()
 	unanswered, goroutines := 0, 0
 	until(t, "the connection ends", func() bool {
-		unanswered, goroutines = max(unanswered, f.pending.len()), max(goroutines, runtime.NumGoroutine())
-		return w.server.flows.len() == 0
+		unanswered, goroutines = max(unanswered, w.server.Held()["sip_unanswered"]), max(goroutines, runtime.NumGoroutine())
+		return w.server.flows.Len() == 0
 	})
-	if unanswered > maxUnanswered || goroutines > before+maxUnanswered+20 {
+	if unanswered > wire.MaxUnanswered || goroutines > before+wire.MaxUnanswered+20 {
 		t.Errorf("%d requests without an answer, %d goroutines, before %d", unanswered, goroutines, before)
 	}
 }
@@ -49,7 +49,7 @@ func TestFlow_AllAnswersOfOneRead(t *testing.T) {
 	w := newWorld(t, nil)
 	w.run()
 	l := w.dial("tcp")
-	const n = 5 * maxUnanswered
+	const n = 5 * wire.MaxUnanswered
 	var text strings.Builder
 	for i := range n {
 		fmt.Fprintf(&text, "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKr%d\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: r%d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", i, i)
@@ -63,6 +63,6 @@ func TestFlow_AllAnswersOfOneRead(t *testing.T) {
 }
 
 // localOf is the address of the client, as the server knows the connection by.
-func localOf(l *line) flowKey {
-	return flowKey{location.TCP, l.conn.LocalAddr().(*net.TCPAddr).AddrPort()}
+func localOf(l *line) wire.FlowKey {
+	return wire.FlowKey{Transport: location.TCP, Peer: l.conn.LocalAddr().(*net.TCPAddr).AddrPort()}
 }

@@ -2,20 +2,12 @@ package sip
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -25,6 +17,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 var transportOf = map[string]location.Transport{
@@ -34,42 +27,10 @@ var transportOf = map[string]location.Transport{
 // allTransports serves every transport, with a certificate for 127.0.0.1.
 func allTransports(t testing.TB) func(*Config) {
 	dir := t.TempDir()
-	writeCertificate(t, dir, "first")
+	siptest.WriteCertificate(t, dir, "first")
 	return func(c *Config) {
 		c.TLS, c.WS, c.WSS = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 		c.CertFile, c.KeyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	}
-}
-
-// writeCertificate puts cert.pem and key.pem of a name into dir, each at once.
-func writeCertificate(t testing.TB, dir, name string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "EC PRIVATE KEY", Bytes: private}} {
-		putFile(t, filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600)
-	}
-}
-
-func putFile(t testing.TB, name string, content []byte, mode os.FileMode) {
-	t.Helper()
-	if err := os.WriteFile(name+".new", content, mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -127,59 +88,18 @@ type webSocket struct {
 	pong func(payload []byte) // told of pongs
 }
 
-// clientFrame is a frame as a client sends it, masked.
-func clientFrame(first byte, payload string) string {
-	b := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n <= 0xffff:
-		b = append(b, 0x80|126, byte(n>>8), byte(n))
-	default:
-		b = append(b, 0x80|127, 0, 0, 0, 0, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-	}
-	mask := [4]byte{1, 2, 3, 0xf4}
-	b = append(b, mask[:]...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^mask[i&3])
-	}
-	return string(b)
-}
-
 func (w *webSocket) Write(b []byte) (int, error) {
 	kind := byte(0x81)
 	if !utf8.Valid(b) {
 		kind = 0x82
 	}
-	_, err := io.WriteString(w.Conn, clientFrame(kind, string(b)))
+	_, err := io.WriteString(w.Conn, siptest.ClientFrame(kind, string(b)))
 	return len(b), err
-}
-
-// frame reads the server's next frame.
-func (w *webSocket) frame() (first byte, payload []byte, err error) {
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(w.r, head); err != nil {
-		return 0, nil, err
-	}
-	n := int(head[1])
-	if n == 126 {
-		size := make([]byte, 2)
-		if _, err := io.ReadFull(w.r, size); err != nil {
-			return 0, nil, err
-		}
-		n = int(size[0])<<8 | int(size[1])
-	}
-	if n > 0xffff || head[1]&0x80 != 0 {
-		return 0, nil, fmt.Errorf("frame of a server with %x", head)
-	}
-	payload = make([]byte, n)
-	_, err = io.ReadFull(w.r, payload)
-	return head[0], payload, err
 }
 
 func (w *webSocket) Read(b []byte) (int, error) {
 	for len(w.rest) == 0 {
-		first, payload, err := w.frame()
+		first, payload, err := siptest.ServerFrame(w.r)
 		switch {
 		case err != nil:
 			return 0, err
@@ -227,7 +147,7 @@ func (w *world) lifeOfAPhone(t *testing.T, network string) {
 	if len(e.Bindings) != 1 || e.Bindings[0].Transport != transportOf[network] || w.state("1001").State != dn.InSrv {
 		t.Fatalf("%+v, %v", e, w.state("1001"))
 	}
-	written(t, w.server.flows.get(flowKey{e.Bindings[0].Transport, e.Bindings[0].Source}))
+	w.written()
 	w.server.pings.ping("1001", &e.Bindings[0], 1, 5)
 	branch := w.pinged()
 	request := l.until("\r\n\r\n")
@@ -241,19 +161,13 @@ func (w *world) lifeOfAPhone(t *testing.T, network string) {
 		t.Errorf("a keep-alive is answered %q", got)
 	}
 	l.conn.Close()
-	until(t, "the binding ends", func() bool { return w.state("1001").State != dn.InSrv && w.server.flows.len() == 0 })
+	until(t, "the binding ends", func() bool { return w.state("1001").State != dn.InSrv && w.server.flows.Len() == 0 })
 }
 
-// written waits until nothing is being written: a ping waits for no other write.
-func written(t *testing.T, f *flow) {
-	t.Helper()
-	until(t, "the answer is written", func() bool {
-		free := f.writing.TryLock()
-		if free {
-			f.writing.Unlock()
-		}
-		return free
-	})
+// written waits until every answer is: a ping waits for no other write.
+func (w *world) written() {
+	w.t.Helper()
+	until(w.t, "the answer is written", func() bool { return w.server.Held()["sip_unanswered"] == 0 })
 }
 
 // until reads to the end of what the server sends next.

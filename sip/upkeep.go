@@ -6,24 +6,36 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // tick is how often lifetimes and draining are looked at.
 const tick = 250 * time.Millisecond
 
+// run ends registrations until ctx ends; flush makes that durable.
+func (g *registrar) run(ctx context.Context, flush func()) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return g.expire(ctx, flush) })
+	group.Go(func() error { return g.yield(ctx) })
+	group.Go(func() error { return g.follow(ctx) })
+	return group.Wait()
+}
+
 // restore tells the table what the store kept over a restart. Bindings whose
 // lifetime is over, and those of connections, which ended with the process, go;
 // nothing else is written again.
 func (g *registrar) restore() {
-	now := g.now()
+	now := g.cfg.now()
 	gone := func(b *location.Binding) bool { return b.Transport.Connected() || !b.Expires.After(now) }
-	g.store.Range(func(e *location.Entry) bool {
-		g.table.Restore(e.Record)
-		g.stats.bindings.Add(int64(len(e.Bindings)))
+	g.cfg.store.Range(func(e *location.Entry) bool {
+		g.cfg.table.Restore(e.Record)
+		g.cfg.stats.Bindings.Add(int64(len(e.Bindings)))
 		for i := range e.Bindings {
 			if gone(&e.Bindings[i]) {
 				g.drop(e.Record.Number, dn.Expired, gone)
@@ -39,7 +51,7 @@ func (g *registrar) restore() {
 func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Binding) bool) {
 	mu := g.lock(string(n))
 	defer mu.Unlock()
-	e := g.store.Get(n)
+	e := g.cfg.store.Get(n)
 	if e == nil || len(e.Bindings) == 0 {
 		return
 	}
@@ -48,30 +60,25 @@ func (g *registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Bind
 	if len(kept) == had {
 		return // a refresh that came first has told the store of the new end
 	}
-	g.stats.expirations.Add(uint64(had - len(kept)))
-	g.stats.bindings.Add(int64(len(kept) - had))
+	g.cfg.stats.Expirations.Add(uint64(had - len(kept)))
+	g.cfg.stats.Bindings.Add(int64(len(kept) - had))
 	if len(kept) > 0 {
-		g.store.Put(&location.Entry{Record: e.Record, Bindings: kept})
+		g.cfg.store.Put(&location.Entry{Record: e.Record, Bindings: kept})
 		return
 	}
-	g.log.Info("DN out of service", "dn", string(n), "reason", reason.String())
+	g.cfg.log.Info("DN out of service", "dn", string(n), "reason", reason.String())
 	g.end(n, e.Record.ClaimTime, reason)
 }
 
 // flowEnded drops the bindings of a DN that came over a connection.
-func (g *registrar) flowEnded(k flowKey, n dn.Number) {
-	g.drop(n, dn.Expired, k.carries)
+func (g *registrar) flowEnded(k wire.FlowKey, n dn.Number) {
+	g.drop(n, dn.Expired, k.Carries)
 }
 
 // bound tells whether a DN has a binding that came over a connection.
-func (g *registrar) bound(k flowKey, n dn.Number) bool {
-	e := g.store.Get(n)
-	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return k.carries(&b) })
-}
-
-// carries tells whether a binding came over the connection.
-func (k flowKey) carries(b *location.Binding) bool {
-	return b.Transport.Connected() && b.Transport == k.transport && b.Source == k.peer
+func (g *registrar) bound(k wire.FlowKey, n dn.Number) bool {
+	e := g.cfg.store.Get(n)
+	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return k.Carries(&b) })
 }
 
 // expire ends bindings whose lifetime is over, and all while the node is draining.
@@ -85,18 +92,18 @@ func (g *registrar) expire(ctx context.Context, flush func()) error {
 			return ctx.Err()
 		case <-t.C:
 		}
-		now := g.now()
-		due := g.store.Due(now)
+		now := g.cfg.now()
+		due := g.cfg.store.Due(now)
 		for _, n := range due {
 			g.drop(n, dn.Expired, func(b *location.Binding) bool { return !b.Expires.After(now) })
 		}
-		draining := g.draining()
+		draining := g.cfg.draining()
 		if draining && !drained {
-			g.log.Info("draining: all DNs of this node go out of service")
+			g.cfg.log.Info("draining: all DNs of this node go out of service")
 		}
 		drained = draining
 		// At each tick: a REGISTER that was on its way may have come behind the last.
-		if draining && g.stats.bindings.Load() > 0 {
+		if draining && g.cfg.stats.Bindings.Load() > 0 {
 			g.giveUpAll()
 		}
 		if len(due) > 0 || draining {
@@ -107,7 +114,7 @@ func (g *registrar) expire(ctx context.Context, flush func()) error {
 
 // giveUpAll takes every DN of this node out of service.
 func (g *registrar) giveUpAll() {
-	g.store.Range(func(e *location.Entry) bool {
+	g.cfg.store.Range(func(e *location.Entry) bool {
 		g.drop(e.Record.Number, dn.Admin, func(*location.Binding) bool { return true })
 		return true
 	})
@@ -117,7 +124,7 @@ func (g *registrar) giveUpAll() {
 // table has told everybody already, so nothing is ended here.
 func (g *registrar) yield(ctx context.Context) error {
 	for {
-		list, err := g.table.Superseded().Next(ctx)
+		list, err := g.cfg.table.Superseded().Next(ctx)
 		if err != nil {
 			return err
 		}
@@ -130,21 +137,21 @@ func (g *registrar) yield(ctx context.Context) error {
 func (g *registrar) supersede(x dn.Superseding) {
 	mu := g.lock(string(x.Number))
 	defer mu.Unlock()
-	e := g.store.Get(x.Number)
+	e := g.cfg.store.Get(x.Number)
 	if e == nil || e.Record.ClaimTime > x.ClaimTime {
 		return // it registered here again meanwhile
 	}
-	if rec, ok := g.table.Own(x.Number); ok && rec.ClaimTime == e.Record.ClaimTime {
+	if rec, ok := g.cfg.table.Own(x.Number); ok && rec.ClaimTime == e.Record.ClaimTime {
 		return // equal times: the node's id decided for us
 	}
-	g.stats.dropped.Add(1)
-	g.stats.bindings.Add(-int64(len(e.Bindings)))
-	g.store.Delete(x.Number)
+	g.cfg.stats.Dropped.Add(1)
+	g.cfg.stats.Bindings.Add(-int64(len(e.Bindings)))
+	g.cfg.store.Delete(x.Number)
 }
 
 // follow applies changes of the configuration to the registrations.
 func (g *registrar) follow(ctx context.Context) error {
-	w := g.machine.Watch()
+	w := g.cfg.machine.Watch()
 	defer w.Close()
 	for {
 		c, err := w.Next(ctx)
@@ -155,7 +162,7 @@ func (g *registrar) follow(ctx context.Context) error {
 			return err
 		}
 		if c.All {
-			g.store.Range(func(e *location.Entry) bool {
+			g.cfg.store.Range(func(e *location.Entry) bool {
 				g.reconcile(e.Record.Number)
 				return true
 			})
@@ -168,15 +175,15 @@ func (g *registrar) follow(ctx context.Context) error {
 
 // reconcile ends what the configuration no longer allows.
 func (g *registrar) reconcile(n dn.Number) {
-	d := g.machine.View().DN(string(n))
+	d := g.cfg.machine.View().DN(string(n))
 	switch {
 	case d == nil:
 		mu := g.lock(string(n))
 		defer mu.Unlock()
-		if e := g.store.Get(n); e != nil {
-			g.stats.bindings.Add(-int64(len(e.Bindings)))
-			g.store.Delete(n)
-			g.table.Remove(n, dn.Deleted)
+		if e := g.cfg.store.Get(n); e != nil {
+			g.cfg.stats.Bindings.Add(-int64(len(e.Bindings)))
+			g.cfg.store.Delete(n)
+			g.cfg.table.Remove(n, dn.Deleted)
 		}
 	case d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:
 		g.drop(n, dn.Admin, func(*location.Binding) bool { return true })

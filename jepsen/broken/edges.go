@@ -10,7 +10,7 @@ func edgeFaults() []Fault {
 	return []Fault{
 		{
 			Name: "errands-to-lost", Kind: Proxy, What: "a MESSAGE, REFER or INFO for a DN whose owner is lost is sent on instead of 480",
-			Edits:    []Edit{{"sip/handlers.go", "	if st.State != dn.InSrv {\n		return nil, false", "	if st.Owner == \"\" {\n		return nil, false"}},
+			Edits:    []Edit{{"sip/target.go", "	if st.State != dn.InSrv {\n		return nil, false", "	if st.Owner == \"\" {\n		return nil, false"}},
 			Scenario: "leader-cuts", For: 30 * time.Second, Settle: time.Second, Statements: []string{"S1"},
 		},
 		{
@@ -21,7 +21,7 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "deaf-flow", Kind: Registrations, What: "the end of a TLS connection does not end what was registered over it",
-			Edits:   []Edit{{"sip/tcp.go", "		for _, n := range f.l.flows.remove(f) {\n", "		for _, n := range f.l.flows.remove(f) {\n			if f.l.transport == location.TLS {\n				continue\n			}\n"}},
+			Edits:   []Edit{{"sip/wire/flow.go", "		for _, n := range f.l.flows.remove(f) {\n", "		for _, n := range f.l.flows.remove(f) {\n			if f.l.transport == location.TLS {\n				continue\n			}\n"}},
 			Package: "./sip", Run: "^TestConnections_",
 			Scenario: "quiet", For: 25 * time.Second, Settle: shortly, Statements: []string{"S4"},
 		},

@@ -22,7 +22,7 @@ func forwardingFaults() []Fault {
 		proxy("credentials-passed", "the caller's credentials for the cluster reach the called phone",
 			Edit{branch, "if c.req.Has(message.ProxyAuthorization) {", "if c.req.Has(message.ProxyAuthorization) && !c.invite {"}),
 		proxy("foreign-credentials-dropped", "credentials for another realm are taken out too",
-			Edit{fresh, "h.Kind == message.ProxyAuthorization && credentialsFor(realm, h.Value, &c)", "h.Kind == message.ProxyAuthorization && c.Parse(h.Value)"}),
+			Edit{fresh, "h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)", "h.Kind == message.ProxyAuthorization && c.Parse(h.Value)"}),
 		proxy("path-backwards", "the Path of a phone behind a proxy becomes the Route in the wrong order",
 			Edit{target, "l.routes = append(l.routes, []byte(r))", "l.routes = append([][]byte{[]byte(r)}, l.routes...)"}),
 		proxy("worst-first", "the contact with the lowest q rings first",
@@ -30,7 +30,7 @@ func forwardingFaults() []Fault {
 		proxy("one-challenge", "of several phones' challenges the caller gets one only",
 			Edit{"sip/call.go", "c.respond(o.res, o.challenges)", "c.respond(o.res, nil)"}),
 		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
-			Edit{"sip/upkeep.go", "b.Transport == k.transport && b.Source == k.peer", "b.Transport == k.transport"}),
+			Edit{"sip/wire/flows.go", "b.Transport == k.Transport && b.Source == k.Peer", "b.Transport == k.Transport"}),
 		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",
 			Edit{"sip/registrar.go", "\tcase len(dec.bindings) > 0:", "\tcase len(dec.bindings) > 0 && !r.transport.Connected():"}),
 	}

@@ -6,25 +6,28 @@ func freshSIPFaults() []Fault {
 	sip := func(name string, kind Kind, what, run, file, before, after string) Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{{"sip/" + file, before, after}}, Package: "./sip", Run: run}
 	}
+	wire := func(name string, kind Kind, what, run, file, before, after string) Fault {
+		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{{"sip/wire/" + file, before, after}}, Package: "./sip/wire", Run: run}
+	}
 	faults := []Fault{
 		sip("ack-without-hops", Proxy, "an ACK goes on with no hop left", "WithoutAHopLeft",
 			"relay.go", "looped(m, mark) != nil || hops(m) == 0", "looped(m, mark) != nil"),
 		sip("options-of-the-unknown", Proxy, "OPTIONS to a DN whose owner is not in the roster says that it can be reached", "OPTIONSTells",
-			"handlers.go", "	return node, node != nil\n", "	return node, true\n"),
+			"target.go", "	return node, node != nil\n", "	return node, true\n"),
 		sip("prints-no-target", Bounds, "credentials that were sent once serve for a request to somebody else", "CredentialsServe",
 			"proxy_fresh.go", "{m.Method, m.URI, c.Response,", "{m.Method, c.Response,"),
 		sip("disabled-trunk", Calls, "a trunk that is disabled may still call", "TestTrunks_",
 			"trunks.go", " || d.GetDisabled()", ""),
 		sip("name-for-ever", Calls, "a gateway's name is not looked up again", "TestResolver_",
 			"resolver.go", "ok && time.Since(k.at) > resolveEvery", "ok && time.Since(k.at) > 60*resolveEvery"),
-		sip("old-flow-ends-new", Registrations, "the end of a phone's old connection makes its new one unreachable", "TestFlows_",
+		wire("old-flow-ends-new", Registrations, "the end of a phone's old connection makes its new one unreachable", "TestFlows_",
 			"flows.go", "	if f.byPeer[fl.key()] == fl {\n		delete(f.byPeer, fl.key())\n	}\n", "	delete(f.byPeer, fl.key())\n"),
-		sip("fragments-kept", Registrations, "a WebSocket message in fragments begins with the one before", "TestFrames_",
+		wire("fragments-kept", Registrations, "a WebSocket message in fragments begins with the one before", "TestFrames_",
 			"wsframe.go", "f.kind, f.partial = 0, nil", "f.kind = 0"),
 		sip("quality-lost", Registrations, "what stands behind a contact's expires is lost, its q too", "KeepsTheParameters",
 			"register.go", "append(before[:len(before):len(before)], rest...), expires", "before[:len(before):len(before)], expires"),
-		sip("batch-forgets", Durability, "a batch is made durable only when its last message asks for it", "MakesItsBatchDurable",
-			"udp.go", "d.durable = d.durable || durable", "d.durable = durable"),
+		wire("batch-forgets", Durability, "a batch is made durable only when its last message asks for it", "MakesItsBatchDurable",
+			"udp.go", "d.durable = d.durable || in.Durable", "d.durable = in.Durable"),
 	}
 	for _, f := range []Fault{
 		{Name: "close-unsynced", What: "what was flushed right before the end is lost with the power",

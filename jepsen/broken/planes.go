@@ -121,8 +121,8 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "claims-anew", Kind: Claims, What: "a node that was restarted claims its old DNs anew",
-			Edits: []Edit{{"sip/upkeep.go", "		g.table.Restore(e.Record)\n",
-				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.table.Restore(anew)\n"}},
+			Edits: []Edit{{"sip/upkeep.go", "		g.cfg.table.Restore(e.Record)\n",
+				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.cfg.table.Restore(anew)\n"}},
 			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
 		},
 		{

@@ -162,3 +162,15 @@ func NextElement(v []byte) (element, rest []byte) {
 	}
 	return Trim(v), nil
 }
+
+// HasOption tells whether an option tag is in the values of a header that lists them.
+func HasOption(lists [][]byte, option string) bool {
+	for _, v := range lists {
+		for tag := range bytes.SplitSeq(v, []byte(",")) {
+			if EqualFold(bytes.TrimSpace(tag), option) {
+				return true
+			}
+		}
+	}
+	return false
+}

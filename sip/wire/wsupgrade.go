@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"bufio"
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// maxUpgrade is the longest HTTP request that may ask for a WebSocket.
-const maxUpgrade = 8 << 10
+// MaxUpgrade is the longest HTTP request that may ask for a WebSocket.
+const MaxUpgrade = 8 << 10
 
 // upgrader turns an HTTP connection into a WebSocket for SIP (RFC 6455 §4.2,
 // RFC 7118 §4).
@@ -56,7 +56,7 @@ func (u *upgrader) upgrade(c net.Conn) (net.Conn, error) {
 
 // request reads the one request and returns its Sec-WebSocket-Key.
 func (u *upgrader) request(c net.Conn) (string, error) {
-	limited := &io.LimitedReader{R: c, N: maxUpgrade}
+	limited := &io.LimitedReader{R: c, N: MaxUpgrade}
 	r := bufio.NewReader(limited)
 	req, err := http.ReadRequest(r)
 	var broken net.Error

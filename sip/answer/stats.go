@@ -1,4 +1,4 @@
-package sip
+package answer
 
 import "sync/atomic"
 
@@ -27,19 +27,19 @@ type Stats struct {
 	Bindings, Connections int
 }
 
-// counters are behind Stats.
-type counters struct {
-	registrations, refreshes, removals atomic.Uint64
-	expirations, dropped               atomic.Uint64
-	challenges, stale                  atomic.Uint64
-	fast, plain, malformed             atomic.Uint64
-	panics, flushFailures              atomic.Uint64
-	calls, overload                    atomic.Uint64
-	bindings                           atomic.Int64
+// Counters are behind Stats.
+type Counters struct {
+	Registrations, Refreshes, Removals atomic.Uint64
+	Expirations, Dropped               atomic.Uint64
+	challenges, Stale                  atomic.Uint64
+	Fast, Plain, Malformed             atomic.Uint64
+	Panics, FlushFailures              atomic.Uint64
+	Calls, Overload                    atomic.Uint64
+	Bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
 }
 
-func (c *counters) answered(code int) {
+func (c *Counters) Answered(code int) {
 	switch {
 	case code == 401:
 		c.challenges.Add(1)
@@ -48,14 +48,14 @@ func (c *counters) answered(code int) {
 	}
 }
 
-func (c *counters) snapshot() Stats {
+func (c *Counters) Snapshot() Stats {
 	s := Stats{
-		Registrations: c.registrations.Load(), Refreshes: c.refreshes.Load(), Removals: c.removals.Load(),
-		Expirations: c.expirations.Load(), Dropped: c.dropped.Load(),
-		Challenges: c.challenges.Load(), Stale: c.stale.Load(), Rejects: map[int]uint64{},
-		Fast: c.fast.Load(), Plain: c.plain.Load(), Malformed: c.malformed.Load(),
-		Calls: c.calls.Load(), Overload: c.overload.Load(),
-		Panics: c.panics.Load(), FlushFailures: c.flushFailures.Load(), Bindings: int(c.bindings.Load()),
+		Registrations: c.Registrations.Load(), Refreshes: c.Refreshes.Load(), Removals: c.Removals.Load(),
+		Expirations: c.Expirations.Load(), Dropped: c.Dropped.Load(),
+		Challenges: c.challenges.Load(), Stale: c.Stale.Load(), Rejects: map[int]uint64{},
+		Fast: c.Fast.Load(), Plain: c.Plain.Load(), Malformed: c.Malformed.Load(),
+		Calls: c.Calls.Load(), Overload: c.Overload.Load(),
+		Panics: c.Panics.Load(), FlushFailures: c.FlushFailures.Load(), Bindings: int(c.Bindings.Load()),
 	}
 	for i := range c.rejects {
 		if n := c.rejects[i].Load(); n > 0 {

@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"container/list"
@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// handshakeTime is how long a phone may take for TLS and the WebSocket's upgrade.
-	handshakeTime = 5 * time.Second
+	// HandshakeTime is how long a phone may take for TLS and the WebSocket's upgrade.
+	HandshakeTime = 5 * time.Second
 	// maxHandshakes may be on their way at a time. One more ends the oldest:
 	// it is the one that is most likely to be silent.
 	maxHandshakes = 512
@@ -77,7 +77,7 @@ func (h *handshakes) run() {
 func accept(l net.Listener, log *slog.Logger) (net.Conn, error) {
 	for {
 		c, err := l.Accept()
-		if err == nil || isClosed(err) {
+		if err == nil || IsClosed(err) {
 			return c, err
 		}
 		// Out of descriptors, or the peer went away: others may come.
@@ -111,7 +111,7 @@ func (h *handshakes) leave(e *list.Element) {
 
 func (h *handshakes) serve(e *list.Element, raw net.Conn) {
 	defer h.leave(e)
-	_ = raw.SetDeadline(time.Now().Add(handshakeTime))
+	_ = raw.SetDeadline(time.Now().Add(HandshakeTime))
 	c, err := h.shake(raw)
 	if err != nil {
 		h.log.Debug("a SIP phone's handshake failed", "peer", raw.RemoteAddr().String(), "err", err)
@@ -170,4 +170,10 @@ func farewell(c net.Conn) {
 			return
 		}
 	}
+}
+
+func (h *handshakes) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.pending.Len()
 }

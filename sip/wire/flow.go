@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"bytes"
@@ -14,17 +14,18 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 const (
-	// maxStreamed is the longest message over TCP.
-	maxStreamed = 64 << 10
+	// MaxStreamed is the longest message over TCP.
+	MaxStreamed = 64 << 10
 	// wholeMessage is how long a message may take from its first byte to its last.
 	wholeMessage = 10 * time.Second
-	// idleFlow is how long a connection may be silent over which nobody registered.
-	idleFlow = 2 * time.Minute
+	// IdleFlow is how long a connection may be silent over which nobody registered.
+	IdleFlow = 2 * time.Minute
 	// stuckWrite is how long a write may block, and how long a connection with
 	// maxUnanswered requests may go without an answer to one.
 	stuckWrite = 5 * time.Second
@@ -36,15 +37,16 @@ const (
 type listener struct {
 	net.Listener
 	transport location.Transport
-	gate      *gate
-	flows     *flows
+	handler   handler
+	stats     *answer.Counters
+	flows     *Flows
 	// slow is how long a message may take from its first byte to its last.
 	slow time.Duration
 	// stuck is how long a write may block.
 	stuck time.Duration
-	ended func(key flowKey, n dn.Number)
+	ended func(key FlowKey, n dn.Number)
 	// bound tells whether a DN has a binding that came over a connection.
-	bound func(key flowKey, n dn.Number) bool
+	bound func(key FlowKey, n dn.Number) bool
 	log   *slog.Logger
 }
 
@@ -61,16 +63,16 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) flow(c net.Conn) *flow {
+func (l *listener) flow(c net.Conn) *Flow {
 	a, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		c.Close()
 		return nil
 	}
 	peer := a.AddrPort()
-	f := &flow{Conn: c, l: l, pending: newPending(l.gate.seed), closed: make(chan struct{}), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
+	f := &Flow{Conn: c, l: l, pending: newPending(l.flows.seed), Closed: make(chan struct{}), peer: netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())}
 	if _, ok := c.(*wsConn); ok {
-		f.frames = &frames{limit: maxStreamed}
+		f.frames = &frames{limit: MaxStreamed}
 	}
 	if l.flows.add(f) != nil {
 		c.Close()
@@ -82,8 +84,8 @@ func (l *listener) flow(c net.Conn) *flow {
 	return f
 }
 
-// flow is one connection from a phone. sipgo's reader is its only reader.
-type flow struct {
+// Flow is one connection from a phone. sipgo's reader is its only reader.
+type Flow struct {
 	net.Conn
 	l       *listener
 	peer    netip.AddrPort
@@ -92,9 +94,9 @@ type flow struct {
 	pending *pending
 	writing sync.Mutex // held for a write
 	outbox  outbox
-	closed  chan struct{} // by Close
-	kept    atomic.Bool   // it may be silent
-	relays  relays
+	Closed  chan struct{} // by Close
+	Kept    atomic.Bool   // it may be silent
+	Relays  relays
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -104,11 +106,11 @@ type flow struct {
 	held    bool      // buf holds whole messages that had to wait for answers
 	ready   []byte    // tidy messages for sipgo
 	failed  error
-	arrival arrival
+	arrival Arrival
 }
 
 // Read implements net.Conn: it returns parts of checked messages.
-func (f *flow) Read(b []byte) (int, error) {
+func (f *Flow) Read(b []byte) (int, error) {
 	for len(f.ready) == 0 {
 		if f.failed != nil {
 			f.linger()
@@ -122,7 +124,7 @@ func (f *flow) Read(b []byte) (int, error) {
 }
 
 // next takes what the connection says next, once there is room for a request.
-func (f *flow) next() error {
+func (f *Flow) next() error {
 	if !f.room() {
 		return io.EOF
 	}
@@ -134,18 +136,18 @@ func (f *flow) next() error {
 
 // room waits until fewer than maxUnanswered requests wait for their answers;
 // false when none gets its answer, because the phone does not read.
-func (f *flow) room() bool {
+func (f *Flow) room() bool {
 	return f.pending.wait(f.l.stuck, func() bool { return !f.pending.full(time.Now()) })
 }
 
 // linger gives the requests that came before the end their answers: with the
 // error of Read sipgo closes the connection.
-func (f *flow) linger() {
+func (f *Flow) linger() {
 	f.pending.wait(lastAnswers, func() bool { return f.pending.len() == 0 })
 }
 
 // fill reads once and serves every whole message that is there then.
-func (f *flow) fill() error {
+func (f *Flow) fill() error {
 	if cap(f.buf)-len(f.buf) < 2048 {
 		f.buf = append(make([]byte, 0, 2*cap(f.buf)+4096), f.buf...)
 	}
@@ -154,7 +156,7 @@ func (f *flow) fill() error {
 	}
 	n, err := f.Conn.Read(f.buf[len(f.buf):cap(f.buf)])
 	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && f.idle() && (f.kept.Load() || f.l.flows.registered(f)) {
+		if errors.Is(err, os.ErrDeadlineExceeded) && f.idle() && (f.Kept.Load() || f.l.flows.registered(f)) {
 			f.heard = time.Now()
 			return nil
 		}
@@ -175,31 +177,31 @@ func (f *flow) fill() error {
 }
 
 // idle tells whether no part of a message has come.
-func (f *flow) idle() bool {
+func (f *Flow) idle() bool {
 	return len(f.buf) == 0 && (f.frames == nil || f.frames.kind == 0)
 }
 
 // split finds the messages in the buffer, in the way of the transport.
-func (f *flow) split() error {
+func (f *Flow) split() error {
 	if f.frames != nil {
 		return f.cutFrames()
 	}
 	return f.cut()
 }
 
-func (f *flow) deadline() time.Time {
+func (f *Flow) deadline() time.Time {
 	if !f.idle() {
 		return f.began.Add(f.l.slow)
 	}
 	if f.heard.IsZero() {
 		f.heard = time.Now()
 	}
-	return f.heard.Add(idleFlow)
+	return f.heard.Add(IdleFlow)
 }
 
 // cut takes whole messages off the buffer, as many as there is room for. An error ends the connection: behind
 // a message whose length nobody knows no other can be found.
-func (f *flow) cut() error {
+func (f *Flow) cut() error {
 	rest := f.buf
 	f.ready, f.held = f.ready[:0], false
 	for {
@@ -207,7 +209,7 @@ func (f *flow) cut() error {
 			break
 		}
 		rest = f.keepAlive(rest)
-		n, err := message.Frame(rest, maxStreamed)
+		n, err := message.Frame(rest, MaxStreamed)
 		if err != nil {
 			f.refuse(rest[:n], err)
 			return io.EOF
@@ -225,7 +227,7 @@ func (f *flow) cut() error {
 }
 
 // keep keeps what is no whole message yet.
-func (f *flow) keep(rest []byte) {
+func (f *Flow) keep(rest []byte) {
 	f.buf = f.buf[:copy(f.buf, rest)]
 	if len(f.buf) == 0 && cap(f.buf) > 8192 {
 		f.buf = nil
@@ -233,7 +235,7 @@ func (f *flow) keep(rest []byte) {
 }
 
 // keepAlive skips CRLFs before a message and answers a double one (RFC 5626 §3.5.1).
-func (f *flow) keepAlive(b []byte) []byte {
+func (f *Flow) keepAlive(b []byte) []byte {
 	crlf, n := []byte("\r\n"), 0
 	for bytes.HasPrefix(b, crlf) {
 		b, n = b[2:], n+1
@@ -244,51 +246,40 @@ func (f *flow) keepAlive(b []byte) []byte {
 	return b
 }
 
-func (f *flow) message(data []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			f.l.gate.stats.panics.Add(1)
-			f.l.log.Error("a message made the SIP port panic; its connection is closed", "panic", p)
-			err = io.EOF
-		}
-	}()
-	a := &f.arrival
-	f.l.gate.check(a, data, f.peer, f.l.transport)
+func (f *Flow) message(data []byte) (err error) {
+	in := &f.arrival
+	in.Begin(data, f.peer, f.l.transport, in.Reply)
+	f.l.handler.Serve(in)
 	switch {
-	case a.proxied:
-		f.l.gate.proxied(&a.msg, f.peer, f.l.transport)
-	case len(a.tidy) == 0:
-	case !a.msg.IsRequest():
-		f.ready = append(f.ready, a.tidy...)
-	case string(a.msg.Method) == "ACK": // no transaction is kept that waits for one
-	case f.pending.add(a.tidy, time.Now()):
-		f.ready = append(f.ready, a.tidy...)
+	case in.HangUp:
+		return io.EOF
+	case len(in.Tidy) == 0:
+	case bytes.HasPrefix(in.Tidy, []byte("SIP/2.0 ")):
+		f.ready = append(f.ready, in.Tidy...)
+	case bytes.HasPrefix(in.Tidy, []byte("ACK ")): // no transaction is kept that waits for one
+	case f.pending.add(in.Tidy, time.Now()):
+		f.ready = append(f.ready, in.Tidy...)
 	}
-	if len(a.reply) > 0 {
-		_, err = f.write(a.reply)
+	if len(in.Reply) > 0 {
+		_, err = f.write(in.Reply)
 	}
 	return err
 }
 
 // refuse answers a message that cannot be framed.
-func (f *flow) refuse(head []byte, why error) {
-	a := &f.arrival
-	if len(head) == 0 || a.msg.Parse(head, true) != nil || !a.msg.IsRequest() {
+func (f *Flow) refuse(head []byte, why error) {
+	if len(head) == 0 {
 		return
 	}
-	a.reply = a.reply[:0]
-	a.answer.reset()
-	a.answer.set(400, "Bad Content-Length")
-	if errors.Is(why, message.ErrTooLarge) {
-		a.answer.set(513, "Message Too Large")
+	in := &f.arrival
+	in.Begin(head, f.peer, f.l.transport, in.Reply)
+	if f.l.handler.Unframed(in, why); len(in.Reply) > 0 {
+		_, _ = f.write(in.Reply)
 	}
-	f.l.gate.stats.malformed.Add(1)
-	f.l.gate.refuse(a, f.peer)
-	_, _ = f.write(a.reply)
 }
 
 // Write implements net.Conn for what sipgo sends.
-func (f *flow) Write(b []byte) (int, error) {
+func (f *Flow) Write(b []byte) (int, error) {
 	n, err := f.write(b)
 	if bytes.HasPrefix(b, []byte("SIP/2.0 ")) && !bytes.HasPrefix(b, []byte("SIP/2.0 1")) {
 		f.pending.done(b)
@@ -297,15 +288,15 @@ func (f *flow) Write(b []byte) (int, error) {
 }
 
 // write sends; a phone that does not read loses its connection.
-func (f *flow) write(b []byte) (int, error) {
+func (f *Flow) write(b []byte) (int, error) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	return f.send(b)
 }
 
-// offer sends b without making the caller wait. While another write is on its
+// Offer sends b without making the caller wait. While another write is on its
 // way it sends nothing.
-func (f *flow) offer(b []byte) {
+func (f *Flow) Offer(b []byte) {
 	if !f.writing.TryLock() {
 		return
 	}
@@ -316,7 +307,7 @@ func (f *flow) offer(b []byte) {
 }
 
 // send is a write with a deadline of its own; the caller holds writing.
-func (f *flow) send(b []byte) (int, error) {
+func (f *Flow) send(b []byte) (int, error) {
 	if err := f.Conn.SetWriteDeadline(time.Now().Add(f.l.stuck)); err != nil {
 		return 0, err
 	}
@@ -329,16 +320,16 @@ func (f *flow) send(b []byte) (int, error) {
 }
 
 // Close implements net.Conn and ends the bindings that came over the flow.
-func (f *flow) Close() error {
+func (f *Flow) Close() error {
 	err := f.Conn.Close()
 	f.closing.Do(func() {
-		close(f.closed)
+		close(f.Closed)
 		for _, n := range f.l.flows.remove(f) {
 			f.l.ended(f.key(), n)
 		}
-		f.relays.end()
+		f.Relays.end()
 	})
 	return err
 }
 
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
+func IsClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"fmt"
@@ -15,8 +15,8 @@ type Network interface {
 	Listen(addr string) (net.Listener, error)
 }
 
-// wire is a UDP port as datagrams and mail use it: in batches.
-type wire interface {
+// packetIO is a UDP port as datagrams and sendBatch use it: in batches.
+type packetIO interface {
 	// read waits for datagrams and puts them into bufs. There is one reader.
 	read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int, error)
 	// write does not wait, and returns how many went.
@@ -28,7 +28,7 @@ type wire interface {
 // packets is the UDP port of a Network: a batch is one datagram.
 type packets struct{ net.PacketConn }
 
-func openPackets(n Network, addr string) (wire, error) {
+func openPackets(n Network, addr string) (packetIO, error) {
 	c, err := n.ListenPacket(addr)
 	if err != nil {
 		return nil, fmt.Errorf("sip: %w", err)

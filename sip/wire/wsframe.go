@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"encoding/binary"
@@ -8,34 +8,34 @@ import (
 // The kinds of frames (RFC 6455 §5.2).
 const (
 	wsContinuation = 0
-	wsText         = 1
+	WSText         = 1
 	wsBinary       = 2
 	wsClose        = 8
-	wsPing         = 9
+	WSPing         = 9
 	wsPong         = 10
 )
 
-// wsError is what ends a WebSocket: the status of its close frame (RFC 6455 §7.4.1).
-type wsError uint16
+// WSError is what ends a WebSocket: the status of its close frame (RFC 6455 §7.4.1).
+type WSError uint16
 
 const (
-	wsNormal     wsError = 1000
-	wsGoingAway  wsError = 1001
-	wsProtocol   wsError = 1002
-	wsBadText    wsError = 1007
-	wsTooLarge   wsError = 1009
-	wsNoStatus   wsError = 1005 // never sent
+	WSNormal     WSError = 1000
+	WSGoingAway  WSError = 1001
+	WSProtocol   WSError = 1002
+	WSBadText    WSError = 1007
+	WSTooLarge   WSError = 1009
+	wsNoStatus   WSError = 1005 // never sent
 	maxControl           = 125
 	wsHeaderSize         = 10 // of our own frames, at most
 )
 
-func (e wsError) Error() string {
+func (e WSError) Error() string {
 	switch e {
-	case wsBadText:
+	case WSBadText:
 		return "text is not UTF-8"
-	case wsTooLarge:
+	case WSTooLarge:
 		return "message too large"
-	case wsProtocol:
+	case WSProtocol:
 		return "WebSocket protocol error"
 	}
 	return "WebSocket closed"
@@ -85,7 +85,7 @@ func (f *frames) header(b []byte) (h wsHeader, err error) {
 	}
 	h.final, h.kind, h.body = b[0]&0x80 != 0, b[0]&0x0f, uint64(b[1]&0x7f)
 	if b[0]&0x70 != 0 || b[1]&0x80 == 0 || !f.fits(&h) {
-		return h, wsProtocol
+		return h, WSProtocol
 	}
 	size := 2
 	switch h.body {
@@ -102,10 +102,10 @@ func (f *frames) header(b []byte) (h wsHeader, err error) {
 		return h, nil
 	}
 	if size == 4 && h.body < 126 || size == 10 && (h.body <= 0xffff || h.body>>63 != 0) {
-		return h, wsProtocol
+		return h, WSProtocol
 	}
 	if h.kind < wsClose && h.body > uint64(f.limit-len(f.partial)) {
-		return h, wsTooLarge
+		return h, WSTooLarge
 	}
 	if len(b) >= size+4 {
 		copy(h.mask[:], b[size:])
@@ -119,9 +119,9 @@ func (f *frames) fits(h *wsHeader) bool {
 	switch h.kind {
 	case wsContinuation:
 		return f.kind != 0
-	case wsText, wsBinary:
+	case WSText, wsBinary:
 		return f.kind == 0
-	case wsClose, wsPing, wsPong:
+	case wsClose, WSPing, wsPong:
 		return h.final && h.body <= maxControl
 	}
 	return false
@@ -141,30 +141,30 @@ func (f *frames) join(h *wsHeader, payload []byte) (kind byte, message []byte, e
 		kind, payload = f.kind, f.partial
 		f.kind, f.partial = 0, nil
 	}
-	if kind == wsText && !utf8.Valid(payload) {
-		return 0, nil, wsBadText
+	if kind == WSText && !utf8.Valid(payload) {
+		return 0, nil, WSBadText
 	}
 	return kind, payload, nil
 }
 
 // closeStatus reads the payload of a close frame (RFC 6455 §5.5.1, §7.4).
-func closeStatus(payload []byte) wsError {
+func closeStatus(payload []byte) WSError {
 	if len(payload) == 0 {
 		return wsNoStatus
 	}
 	if len(payload) == 1 || !utf8.Valid(payload[2:]) {
-		return wsProtocol
+		return WSProtocol
 	}
 	code := binary.BigEndian.Uint16(payload)
 	switch {
 	case code >= 1000 && code <= 1014 && (code < 1004 || code > 1006), code >= 3000 && code <= 4999:
-		return wsError(code)
+		return WSError(code)
 	}
-	return wsProtocol
+	return WSProtocol
 }
 
-// appendFrame writes a frame as a server does: whole and without a mask.
-func appendFrame(dst []byte, kind byte, payload []byte) []byte {
+// AppendFrame writes a frame as a server does: whole and without a mask.
+func AppendFrame(dst []byte, kind byte, payload []byte) []byte {
 	dst = append(dst, 0x80|kind)
 	switch n := len(payload); {
 	case n <= maxControl:

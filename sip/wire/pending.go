@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxUnanswered is how many requests of a connection may wait for answers;
+	// MaxUnanswered is how many requests of a connection may wait for answers;
 	// sipgo serves each in a goroutine of its own.
-	maxUnanswered = 64
+	MaxUnanswered = 64
 	// lostAnswer is after how long a request that sipgo never answered no longer
 	// counts: by then every write of before has ended, one way or the other.
 	lostAnswer = 2 * stuckWrite
@@ -37,7 +37,7 @@ func newPending(seed maphash.Seed) *pending {
 // add notes a tidy request; false says that it is the repetition of one whose
 // answer is still to come.
 func (p *pending) add(request []byte, now time.Time) bool {
-	k := p.key(request)
+	k := TransactionKey(p.seed, request)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if since, ok := p.open[k]; ok && now.Sub(since) < lostAnswer {
@@ -49,7 +49,7 @@ func (p *pending) add(request []byte, now time.Time) bool {
 
 // done notes a final answer.
 func (p *pending) done(response []byte) {
-	k := p.key(response)
+	k := TransactionKey(p.seed, response)
 	p.mu.Lock()
 	delete(p.open, k)
 	p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *pending) len() int {
 func (p *pending) full(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.open) < maxUnanswered {
+	if len(p.open) < MaxUnanswered {
 		return false
 	}
 	for k, since := range p.open {
@@ -77,7 +77,7 @@ func (p *pending) full(now time.Time) bool {
 			delete(p.open, k)
 		}
 	}
-	return len(p.open) >= maxUnanswered
+	return len(p.open) >= MaxUnanswered
 }
 
 // wait returns true when enough says so after an answer, and false when that
@@ -95,12 +95,12 @@ func (p *pending) wait(within time.Duration, enough func() bool) bool {
 	return true
 }
 
-// key is what makes a request and its answers, each in the tidy form, one
+// TransactionKey is what makes a request and its answers, each in the tidy form, one
 // transaction for sipgo: branch, sent-by and method (RFC 3261 §17.2.3). A
 // branch of RFC 2543 may be in many, so there Call-ID and CSeq belong to it.
-func (p *pending) key(b []byte) uint64 {
+func TransactionKey(seed maphash.Seed, b []byte) uint64 {
 	var h maphash.Hash
-	h.SetSeed(p.seed)
+	h.SetSeed(seed)
 	part := func(v []byte) {
 		_, _ = h.Write(v)
 		_ = h.WriteByte(0)

@@ -1,8 +1,7 @@
-package sip
+package wire
 
 import (
 	"errors"
-	"hash/maphash"
 	"io"
 	"net"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
 )
 
 // pipes are connections of a listener without sockets, so that the test has
@@ -22,20 +22,29 @@ type pipes struct {
 	ended chan dn.Number
 }
 
+// noHandler serves nothing, and refuses what has no end.
+type noHandler struct{}
+
+func (noHandler) Serve(*Arrival) {}
+
+func (noHandler) Unframed(in *Arrival, _ error) {
+	in.Reply = append(in.Reply, "SIP/2.0 400 Bad Content-Length\r\n\r\n"...)
+}
+
 func newPipes() *pipes {
 	p := &pipes{ended: make(chan dn.Number, 1)}
-	p.l = &listener{bound: func(flowKey, dn.Number) bool { return true }, flows: newFlows(10), gate: &gate{stats: &counters{}, seed: maphash.MakeSeed()}, slow: wholeMessage, stuck: stuckWrite,
-		ended: func(_ flowKey, n dn.Number) { p.ended <- n }}
+	p.l = &listener{bound: func(FlowKey, dn.Number) bool { return true }, flows: NewFlows(10), handler: noHandler{}, stats: &answer.Counters{}, slow: wholeMessage, stuck: stuckWrite,
+		ended: func(_ FlowKey, n dn.Number) { p.ended <- n }}
 	return p
 }
 
 // open returns the server's and the phone's end of a connection over which a
 // DN is registered. Like sipgo, it reads until an error and closes then.
-func (p *pipes) open(t *testing.T, peer string, n dn.Number) (*flow, net.Conn) {
+func (p *pipes) open(t *testing.T, peer string, n dn.Number) (*Flow, net.Conn) {
 	t.Helper()
 	server, phone := net.Pipe()
-	f := &flow{Conn: server, l: p.l, closed: make(chan struct{}), pending: newPending(p.l.gate.seed), peer: netip.MustParseAddrPort(peer)}
-	if err := p.l.flows.add(f); err != nil || !p.l.flows.attach(f.key(), n) {
+	f := &Flow{Conn: server, l: p.l, Closed: make(chan struct{}), pending: newPending(p.l.flows.seed), peer: netip.MustParseAddrPort(peer)}
+	if err := p.l.flows.add(f); err != nil || !p.l.flows.Attach(f.key(), n) {
 		t.Fatal(err)
 	}
 	go func() {
@@ -49,9 +58,9 @@ func (p *pipes) open(t *testing.T, peer string, n dn.Number) (*flow, net.Conn) {
 // connection, and its DN the binding, when the time of a write is over, be it
 // an answer or a ping; another phone gets what is sent to it meanwhile.
 func TestFlow_AStuckWriteEndsItsConnectionOnly(t *testing.T) {
-	for name, write := range map[string]func(*flow) error{
-		"answer": func(f *flow) error { _, err := f.Write([]byte("SIP/2.0 200 OK\r\n")); return err },
-		"ping":   func(f *flow) error { f.offer([]byte("OPTIONS")); return nil },
+	for name, write := range map[string]func(*Flow) error{
+		"answer": func(f *Flow) error { _, err := f.Write([]byte("SIP/2.0 200 OK\r\n")); return err },
+		"ping":   func(f *Flow) error { f.Offer([]byte("OPTIONS")); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -62,8 +71,8 @@ func TestFlow_AStuckWriteEndsItsConnectionOnly(t *testing.T) {
 				done := make(chan error, 1)
 				go func() { done <- write(stuck) }()
 				synctest.Wait()
-				stuck.offer([]byte("another ping finds no room and waits for none"))
-				go fine.offer([]byte("hello"))
+				stuck.Offer([]byte("another ping finds no room and waits for none"))
+				go fine.Offer([]byte("hello"))
 				got := make([]byte, 5)
 				if _, err := io.ReadFull(phone, got); err != nil || string(got) != "hello" || time.Since(began) != 0 {
 					t.Errorf("the other phone got %q after %v, %v", got, time.Since(began), err)
@@ -74,7 +83,7 @@ func TestFlow_AStuckWriteEndsItsConnectionOnly(t *testing.T) {
 				if err := patience.Receive(t, "the end of the write", done); name == "answer" && !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
 				}
-				if p.l.flows.get(stuck.key()) != nil || p.l.flows.get(fine.key()) != fine {
+				if p.l.flows.Get(stuck.key()) != nil || p.l.flows.Get(fine.key()) != fine {
 					t.Error("the wrong connection ended")
 				}
 				if _, err := deaf.Read(got); !errors.Is(err, io.EOF) {

@@ -1,12 +1,12 @@
-package sip
+package wire
 
 import (
 	"errors"
 	"sync"
 )
 
-// maxQueued is how much may wait for a connection whose phone reads slowly.
-const maxQueued = 256 << 10
+// MaxQueued is how much may wait for a connection whose phone reads slowly.
+const MaxQueued = 256 << 10
 
 var errStuck = errors.New("sip: the phone does not read")
 
@@ -18,12 +18,12 @@ type outbox struct {
 	active bool // somebody writes
 }
 
-// enqueue sends b behind what was enqueued before, and does not make the caller
+// Enqueue sends b behind what was enqueued before, and does not make the caller
 // wait. A phone that does not read loses its connection.
-func (f *flow) enqueue(b []byte) error {
+func (f *Flow) Enqueue(b []byte) error {
 	o := &f.outbox
 	o.mu.Lock()
-	if o.bytes+len(b) > maxQueued {
+	if o.bytes+len(b) > MaxQueued {
 		o.mu.Unlock()
 		f.Conn.Close()
 		return errStuck
@@ -40,7 +40,7 @@ func (f *flow) enqueue(b []byte) error {
 
 // drain writes what was enqueued until nothing is left. An error closes the
 // connection, and what comes behind it fails too.
-func (f *flow) drain() {
+func (f *Flow) drain() {
 	o := &f.outbox
 	for {
 		o.mu.Lock()

@@ -1,9 +1,8 @@
-package sip
+package wire
 
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -17,9 +16,9 @@ const (
 	// batch is how many datagrams are read and answered by one system call,
 	// and made durable by one flush.
 	batch = 64
-	// maxDatagram is the longest message over UDP. A longer one is cut by the
+	// MaxDatagram is the longest message over UDP. A longer one is cut by the
 	// kernel, found incomplete, and answered 400.
-	maxDatagram = 16 << 10
+	MaxDatagram = 16 << 10
 )
 
 // placeholderSource is the source that sipgo sees of every datagram. sipgo remembers each
@@ -31,13 +30,10 @@ var placeholderSource = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 506
 // where the work is done: it reads a batch, serves all but a few messages, and
 // returns only what sipgo shall see.
 type datagrams struct {
-	socket wire
-	out    *sendBatch
-	gate   *gate
-	fast   *fast
-	flush  func()
-	stats  *counters
-	log    *slog.Logger
+	socket  packetIO
+	out     *sendBatch
+	handler handler
+	flush   func()
 
 	// Below is the reader's own; there is one.
 	in      [batch][]byte
@@ -46,7 +42,7 @@ type datagrams struct {
 	replies [batch]outgoing
 	count   int      // of the replies
 	waiting [][]byte // tidy messages for sipgo
-	arrival arrival
+	arrival Arrival
 	durable bool
 }
 
@@ -56,10 +52,10 @@ type outgoing struct {
 	to   netip.AddrPort
 }
 
-func newDatagrams(s wire, g *gate, f *fast, stats *counters, flush func(), log *slog.Logger) *datagrams {
-	d := &datagrams{socket: s, out: &sendBatch{socket: s}, gate: g, fast: f, flush: flush, stats: stats, log: log}
+func newDatagrams(s packetIO, h handler, flush func()) *datagrams {
+	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush}
 	for i := range d.in {
-		d.in[i] = make([]byte, maxDatagram)
+		d.in[i] = make([]byte, MaxDatagram)
 	}
 	return d
 }
@@ -81,50 +77,37 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 // serve handles one batch: all decisions, then one flush, then all answers.
 func (d *datagrams) serve(n int) {
 	d.count, d.waiting, d.durable = 0, d.waiting[:0], false
-	d.out.hold()
+	d.out.Hold()
 	for i := range n {
 		if d.sizes[i] > 0 {
 			d.one(d.in[i][:d.sizes[i]], d.sources[i])
 		}
 	}
-	d.out.release()
+	d.out.Release()
 	if d.durable {
 		d.flush()
 	}
-	d.out.hold()
+	d.out.Hold()
 	for _, r := range d.replies[:d.count] {
-		d.out.send(r.text, r.to)
+		d.out.Send(r.text, r.to)
 	}
-	d.out.release()
+	d.out.Release()
 }
 
-// one handles a datagram; a panic costs only that one.
+// one handles a datagram.
 func (d *datagrams) one(data []byte, source netip.AddrPort) {
-	defer func() {
-		if p := recover(); p != nil {
-			d.panicked(p, data, source)
-		}
-	}()
 	if data[0] < ' ' && len(bytes.Trim(data, "\r\n\x00")) == 0 {
 		return // keep-alive
 	}
-	r := &d.replies[d.count]
-	text, to, durable, ok := d.fast.serve(r.text[:0], data, source)
-	if ok {
-		d.durable = d.durable || durable
-		d.reply(text, to)
-		return
+	in := &d.arrival
+	in.Begin(data, source, location.UDP, d.replies[d.count].text)
+	d.handler.Serve(in)
+	d.durable = d.durable || in.Durable
+	if len(in.Tidy) > 0 {
+		d.waiting = append(d.waiting, bytes.Clone(in.Tidy))
 	}
-	a := &d.arrival
-	d.gate.check(a, data, source, location.UDP)
-	switch {
-	case a.proxied:
-		d.gate.proxied(&a.msg, source, location.UDP)
-	case len(a.tidy) > 0:
-		d.waiting = append(d.waiting, bytes.Clone(a.tidy))
-	}
-	if len(a.reply) > 0 {
-		d.reply(append(text, a.reply...), a.replyTo)
+	if len(in.Reply) > 0 {
+		d.reply(in.Reply, in.ReplyTo)
 	}
 }
 
@@ -132,19 +115,6 @@ func (d *datagrams) one(data []byte, source netip.AddrPort) {
 func (d *datagrams) reply(text []byte, to netip.AddrPort) {
 	d.replies[d.count] = outgoing{text, to}
 	d.count++
-}
-
-// panicked answers 500 to a message that made something panic.
-func (d *datagrams) panicked(p any, data []byte, source netip.AddrPort) {
-	d.stats.panics.Add(1)
-	d.log.Error("a message made the SIP port panic; it was answered 500", "panic", p)
-	a := &arrival{answer: answer{code: 500, reason: "Server Internal Error"}}
-	if a.msg.Parse(data, false) == nil && a.msg.IsRequest() {
-		d.gate.refuse(a, source)
-		if len(a.reply) > 0 {
-			d.reply(a.reply, a.replyTo)
-		}
-	}
 }
 
 // LocalAddr implements net.PacketConn.
@@ -175,7 +145,7 @@ func (d *datagrams) WriteTo(b []byte, addr net.Addr) (int, error) {
 			return 0, fmt.Errorf("sip: no way back in the Via of a response")
 		}
 	}
-	d.out.send(b, dest)
+	d.out.Send(b, dest)
 	return len(b), nil
 }
 

@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 // sendBatch is what goes out by UDP. While it is held, what is sent gathers, and
 // goes out by one system call when nobody holds it any more.
 type sendBatch struct {
-	socket wire
+	socket packetIO
 	// refused is told of a datagram that the network does not take; it must not
 	// wait. nil tells nobody.
 	refused func(b []byte)
@@ -23,14 +23,14 @@ type sendBatch struct {
 	to    [batch]netip.AddrPort
 }
 
-// hold gathers what is sent until release was called as often.
-func (m *sendBatch) hold() {
+// Hold gathers what is sent until release was called as often.
+func (m *sendBatch) Hold() {
 	m.mu.Lock()
 	m.held++
 	m.mu.Unlock()
 }
 
-func (m *sendBatch) release() {
+func (m *sendBatch) Release() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.held--; m.held == 0 {
@@ -38,8 +38,8 @@ func (m *sendBatch) release() {
 	}
 }
 
-// send copies b and does not wait.
-func (m *sendBatch) send(b []byte, to netip.AddrPort) {
+// Send copies b and does not wait.
+func (m *sendBatch) Send(b []byte, to netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.count == batch {
@@ -65,4 +65,11 @@ func (m *sendBatch) flush() {
 		from += n
 	}
 	m.count = 0
+}
+
+// waiting counts who holds the mail, and the datagrams that wait.
+func (m *sendBatch) waiting() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held + m.count
 }

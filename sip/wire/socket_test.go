@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"errors"
@@ -93,11 +93,11 @@ func TestSocket_TellsWhatTheNetworkRefuses(t *testing.T) {
 	}
 	defer peer.Close()
 	to := peer.LocalAddr().(*net.UDPAddr).AddrPort()
-	m.hold()
-	m.send([]byte("first"), to)
-	m.send(append([]byte("large"), make([]byte, 70_000)...), to)
-	m.send([]byte("third"), to)
-	m.release()
+	m.Hold()
+	m.Send([]byte("first"), to)
+	m.Send(append([]byte("large"), make([]byte, 70_000)...), to)
+	m.Send([]byte("third"), to)
+	m.Release()
 	if len(refused) != 1 || refused[0] != "large" {
 		t.Error(refused)
 	}

@@ -1,4 +1,4 @@
-package sip
+package wire
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func (c *wsConn) NetConn() net.Conn { return c.Conn }
 
 // Write sends a message (RFC 7118 §4.2: as text or binary).
 func (c *wsConn) Write(b []byte) (int, error) {
-	kind := byte(wsText)
+	kind := byte(WSText)
 	if !utf8.Valid(b) {
 		kind = wsBinary
 	}
@@ -51,12 +51,12 @@ func (c *wsConn) put(kind byte, payload []byte) error {
 		return net.ErrClosed
 	}
 	c.said = kind == wsClose
-	_, err := c.Conn.Write(appendFrame(make([]byte, 0, wsHeaderSize+len(payload)), kind, payload))
+	_, err := c.Conn.Write(AppendFrame(make([]byte, 0, wsHeaderSize+len(payload)), kind, payload))
 	return err
 }
 
 // sayClose sends a close frame, unless one was sent or something is being written.
-func (c *wsConn) sayClose(why wsError) {
+func (c *wsConn) sayClose(why WSError) {
 	if !c.mu.TryLock() {
 		return
 	}
@@ -71,12 +71,12 @@ func (c *wsConn) sayClose(why wsError) {
 
 // Close implements net.Conn.
 func (c *wsConn) Close() error {
-	c.sayClose(wsGoingAway)
+	c.sayClose(WSGoingAway)
 	return c.Conn.Close()
 }
 
 // cutFrames takes whole frames off the buffer, as many as there is room for.
-func (f *flow) cutFrames() error {
+func (f *Flow) cutFrames() error {
 	rest := f.buf
 	f.ready, f.held = f.ready[:0], false
 	for {
@@ -102,25 +102,25 @@ func (f *flow) cutFrames() error {
 }
 
 // frame serves a message or a control frame. A wsError ends the WebSocket.
-func (f *flow) frame(kind byte, payload []byte) error {
+func (f *Flow) frame(kind byte, payload []byte) error {
 	switch kind {
-	case wsText, wsBinary:
+	case WSText, wsBinary:
 		f.heard = time.Now() // pings and pongs don't count: anybody's browser answers ours
 		// Keep-alives are as in RFC 5626 §3.5.1, and each message is a frame's
 		// or several frames' (RFC 7118 §4.2).
 		if payload = f.keepAlive(payload); len(payload) > 0 {
 			return f.message(payload)
 		}
-	case wsPing:
-		return f.control(wsPong, payload)
+	case WSPing:
+		return f.Control(wsPong, payload)
 	case wsClose:
 		return closeStatus(payload)
 	}
 	return nil
 }
 
-// control sends a control frame; a phone that does not read loses its connection.
-func (f *flow) control(kind byte, payload []byte) error {
+// Control sends a control frame; a phone that does not read loses its connection.
+func (f *Flow) Control(kind byte, payload []byte) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	err := f.Conn.SetWriteDeadline(time.Now().Add(f.l.stuck))
@@ -135,17 +135,17 @@ func (f *flow) control(kind byte, payload []byte) error {
 
 // hangUp ends the WebSocket with a close frame of its own: the answer to the
 // other side's, or why no more is taken.
-func (f *flow) hangUp(why error) error {
-	var status wsError
+func (f *Flow) hangUp(why error) error {
+	var status WSError
 	c, ok := f.Conn.(*wsConn)
 	if !ok || !errors.As(why, &status) {
 		return why
 	}
-	if status == wsProtocol || status == wsBadText || status == wsTooLarge {
-		f.l.gate.stats.malformed.Add(1)
+	if status == WSProtocol || status == WSBadText || status == WSTooLarge {
+		f.l.stats.Malformed.Add(1)
 	}
 	// What the phone asked before it said goodbye has its answer first.
-	if status != wsProtocol {
+	if status != WSProtocol {
 		f.linger()
 	}
 	c.sayClose(status)
@@ -155,24 +155,28 @@ func (f *flow) hangUp(why error) error {
 
 // keepWebSockets pings all WebSockets now and then, whether or not they are in
 // use otherwise.
-func (s *Server) keepWebSockets(ctx context.Context) error {
+func (f *Flows) keepWebSockets(ctx context.Context) error {
+	t := time.NewTicker(wsKeepAlive)
+	defer t.Stop()
 	for {
-		if err := wait(ctx, wsKeepAlive); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
 		}
-		for _, f := range s.flows.all() {
-			if f.frames != nil {
-				f.pingWebSocket()
+		for _, fl := range f.All() {
+			if fl.frames != nil {
+				fl.PingWebSocket()
 			}
 		}
 	}
 }
 
-// pingWebSocket makes nobody wait: while a write is on its way there is no need to.
-func (f *flow) pingWebSocket() {
+// PingWebSocket makes nobody wait: while a write is on its way there is no need to.
+func (f *Flow) PingWebSocket() {
 	if !f.writing.TryLock() {
 		return
 	}
 	f.writing.Unlock()
-	go func() { _ = f.control(wsPing, nil) }()
+	go func() { _ = f.Control(WSPing, nil) }()
 }

@@ -1,7 +1,8 @@
-package sip
+package wire
 
 import (
 	"errors"
+	"hash/maphash"
 	"maps"
 	"net"
 	"net/netip"
@@ -13,61 +14,69 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
-// flows are the connections that phones opened to us, by the phone's address.
-type flows struct {
+// Flows are the connections that phones opened to us, by the phone's address.
+type Flows struct {
 	limit int
+	seed  maphash.Seed // of what its connections hash
 
 	mu     sync.Mutex
-	byPeer map[flowKey]*flow
+	byPeer map[FlowKey]*Flow
 	closed bool
 }
 
-// flowKey names a connection: one address may have several, to ports of
+// FlowKey names a connection: one address may have several, to ports of
 // different transports. It implements net.Addr, for sipgo to know it by.
-type flowKey struct {
-	transport location.Transport
-	peer      netip.AddrPort
+type FlowKey struct {
+	Transport location.Transport
+	Peer      netip.AddrPort
 }
 
 // Network implements net.Addr.
-func (k flowKey) Network() string { return "tcp" }
+func (k FlowKey) Network() string { return "tcp" }
 
 // String is the peer's address, marked with the transport unless that is TCP:
 // nobody can dial back to it by mistake.
-func (k flowKey) String() string {
-	if k.transport == location.TCP {
-		return k.peer.String()
+func (k FlowKey) String() string {
+	if k.Transport == location.TCP {
+		return k.Peer.String()
 	}
-	return k.peer.String() + "/" + k.transport.String()
+	return k.Peer.String() + "/" + k.Transport.String()
 }
 
-// parseFlowKey reads what String wrote.
-func parseFlowKey(s string) flowKey {
-	k := flowKey{transport: location.TCP}
+// Carries tells whether a binding came over the connection.
+func (k FlowKey) Carries(b *location.Binding) bool {
+	return b.Transport.Connected() && b.Transport == k.Transport && b.Source == k.Peer
+}
+
+// ParseFlowKey reads what String wrote.
+func ParseFlowKey(s string) FlowKey {
+	k := FlowKey{Transport: location.TCP}
 	addr, name, marked := strings.Cut(s, "/")
 	for t := location.TLS; marked && t <= location.WSS; t++ {
 		if t.String() == name {
-			k.transport = t
+			k.Transport = t
 		}
 	}
-	k.peer, _ = netip.ParseAddrPort(addr)
-	k.peer = netip.AddrPortFrom(k.peer.Addr().Unmap(), k.peer.Port())
+	k.Peer, _ = netip.ParseAddrPort(addr)
+	k.Peer = netip.AddrPortFrom(k.Peer.Addr().Unmap(), k.Peer.Port())
 	return k
 }
 
-func (f *flow) key() flowKey { return flowKey{f.l.transport, f.peer} }
+func (f *Flow) key() FlowKey { return FlowKey{f.l.transport, f.peer} }
 
 // RemoteAddr implements net.Conn.
-func (f *flow) RemoteAddr() net.Addr { return f.key() }
+func (f *Flow) RemoteAddr() net.Addr { return f.key() }
 
 var (
 	errTooMany   = errors.New("too many connections")
 	errNoneTaken = errors.New("the server takes no connections any more")
 )
 
-func newFlows(limit int) *flows { return &flows{limit: limit, byPeer: map[flowKey]*flow{}} }
+func NewFlows(limit int) *Flows {
+	return &Flows{limit: limit, seed: maphash.MakeSeed(), byPeer: map[FlowKey]*Flow{}}
+}
 
-func (f *flows) add(fl *flow) error {
+func (f *Flows) add(fl *Flow) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -81,7 +90,7 @@ func (f *flows) add(fl *flow) error {
 }
 
 // remove takes the flow out and returns the DNs that registered over it.
-func (f *flows) remove(fl *flow) []dn.Number {
+func (f *Flows) remove(fl *Flow) []dn.Number {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.byPeer[fl.key()] == fl {
@@ -95,9 +104,9 @@ func (f *flows) remove(fl *flow) []dn.Number {
 	return numbers
 }
 
-// attach notes that a DN is registered over a connection; false
+// Attach notes that a DN is registered over a connection; false
 // when there is none any more.
-func (f *flows) attach(k flowKey, n dn.Number) bool {
+func (f *Flows) Attach(k FlowKey, n dn.Number) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fl := f.byPeer[k]
@@ -113,20 +122,20 @@ func (f *flows) attach(k flowKey, n dn.Number) bool {
 
 // registered tells whether a DN that registered over the flow still has a
 // binding there.
-func (f *flows) registered(fl *flow) bool {
+func (f *Flows) registered(fl *Flow) bool {
 	f.mu.Lock()
 	numbers := slices.Collect(maps.Keys(fl.numbers))
 	f.mu.Unlock()
 	return slices.ContainsFunc(numbers, func(n dn.Number) bool { return fl.l.bound(fl.key(), n) })
 }
 
-func (f *flows) get(k flowKey) *flow {
+func (f *Flows) Get(k FlowKey) *Flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.byPeer[k]
 }
 
-func (f *flows) len() int {
+func (f *Flows) Len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.byPeer)
@@ -134,23 +143,39 @@ func (f *flows) len() int {
 
 // shut closes all connections, and with them ends the bindings over them. No
 // other is taken from then on.
-func (f *flows) shut() {
+func (f *Flows) shut() {
 	f.mu.Lock()
 	f.closed = true
 	f.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, fl := range f.all() {
+	for _, fl := range f.All() {
 		wg.Go(func() { fl.Close() }) // who does not read makes nobody else wait
 	}
 	wg.Wait()
 }
 
-func (f *flows) all() []*flow {
+func (f *Flows) All() []*Flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := make([]*flow, 0, len(f.byPeer))
+	all := make([]*Flow, 0, len(f.byPeer))
 	for _, fl := range f.byPeer {
 		all = append(all, fl)
 	}
 	return all
+}
+
+// unanswered are the requests of all connections that wait for their answers.
+func (f *Flows) unanswered() (n int) {
+	for _, fl := range f.All() {
+		n += fl.pending.len()
+	}
+	return n
+}
+
+// relayed are the requests of all connections that the phones have to answer.
+func (f *Flows) relayed() (n int) {
+	for _, fl := range f.All() {
+		n += fl.Relays.len()
+	}
+	return n
 }

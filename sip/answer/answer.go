@@ -1,0 +1,57 @@
+package answer
+
+import (
+	"hash/maphash"
+	"strconv"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// Answer is what the node says to a request: status and header lines. Each way
+// in writes it in its own manner.
+type Answer struct {
+	Code   int
+	Reason string
+	// Lines are header lines, each with its CRLF.
+	Lines []byte
+	// Durable: the location store has to be flushed before it is sent.
+	Durable bool
+}
+
+func (a *Answer) Reset() { *a = Answer{Lines: a.Lines[:0]} }
+
+func (a *Answer) Set(code int, reason string) { a.Code, a.Reason = code, reason }
+
+func (a *Answer) Fault(f *message.Fault) { a.Set(f.Code, f.Reason) }
+
+func (a *Answer) Header(name, value string) {
+	a.Lines = append(a.Lines, name...)
+	a.Lines = append(a.Lines, ": "...)
+	a.Lines = append(a.Lines, value...)
+	a.Lines = append(a.Lines, "\r\n"...)
+}
+
+func (a *Answer) Number(name string, n int64) {
+	a.Lines = append(a.Lines, name...)
+	a.Lines = append(a.Lines, ": "...)
+	a.Lines = strconv.AppendInt(a.Lines, n, 10)
+	a.Lines = append(a.Lines, "\r\n"...)
+}
+
+// Overloaded is the answer to what is new when too much is.
+func (a *Answer) Overloaded() {
+	a.Set(503, "Service Unavailable")
+	a.Number("Retry-After", 5)
+}
+
+// AppendToTag makes the To tag of an answer: the same for the same request,
+// because answers are given without a transaction (RFC 3261 §8.2.7).
+func AppendToTag(dst []byte, seed maphash.Seed, callID []byte, cseq uint32) []byte {
+	h := maphash.Bytes(seed, callID) ^ uint64(cseq)*0x9e3779b97f4a7c15
+	const digits = "0123456789abcdef"
+	for range 12 {
+		dst = append(dst, digits[h&15])
+		h >>= 4
+	}
+	return dst
+}

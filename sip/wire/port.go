@@ -1,0 +1,214 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// Config of a port.
+type Config struct {
+	// Listen are the host:port of the transports; "" leaves one out.
+	Listen [location.WSS + 1]string
+	// Network is where they are bound; nil means this machine's.
+	Network Network
+	// CertFile and keyFile are PEM files of what TLS and WSS show.
+	CertFile, KeyFile string
+	// Origins are those of the pages whose scripts may open a WebSocket; nil means all.
+	Origins []string
+	// Slow is how long a message may take from its first byte to its last, stuck
+	// how long a write may block; 0 means 10 s and 5 s.
+	Slow, Stuck time.Duration
+
+	Flows   *Flows
+	Handler handler
+	// Flush makes durable what answers say was stored.
+	Flush func()
+	// Ended is told of each DN that registered over a connection when that has
+	// ended; bound tells whether a DN has a binding that came over it.
+	Ended func(FlowKey, dn.Number)
+	Bound func(FlowKey, dn.Number) bool
+	Stats *answer.Counters
+	Log   *slog.Logger
+}
+
+// Port is the SIP port of a node: sockets and connections of all transports.
+type Port struct {
+	cfg Config
+	// udp is nil when UDP is not served; sipgo reads it, and the listeners.
+	udp         *datagrams
+	tcp         []*listener
+	certificate *certificate // of TLS; nil without
+}
+
+// Open binds all ports and starts nothing. After an error close gives free
+// what was bound.
+func Open(cfg Config) (*Port, error) {
+	if cfg.Slow == 0 {
+		cfg.Slow = wholeMessage
+	}
+	if cfg.Stuck == 0 {
+		cfg.Stuck = stuckWrite
+	}
+	p := &Port{cfg: cfg}
+	return p, p.open()
+}
+
+func (p *Port) open() error {
+	if p.cfg.Listen[location.UDP] != "" {
+		c, err := p.openUDP()
+		if err != nil {
+			return err
+		}
+		p.udp = newDatagrams(c, p.cfg.Handler, p.cfg.Flush)
+	}
+	var config *tls.Config
+	if p.cfg.Listen[location.TLS] != "" || p.cfg.Listen[location.WSS] != "" {
+		var err error
+		if p.certificate, err = openCertificate(p.cfg.CertFile, p.cfg.KeyFile, p.cfg.Log); err != nil {
+			return err
+		}
+		config = p.certificate.config()
+	}
+	web := (&upgrader{origins: p.cfg.Origins}).upgrade
+	shake := [location.WSS + 1]func(net.Conn) (net.Conn, error){
+		location.TLS: secure(config), location.WS: web, location.WSS: then(secure(config), web),
+	}
+	for t := location.TCP; t <= location.WSS; t++ {
+		if p.cfg.Listen[t] == "" {
+			continue
+		}
+		if err := p.listen(t, shake[t]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, error)) error {
+	l, err := p.openTCP(p.cfg.Listen[t])
+	if err != nil {
+		return fmt.Errorf("sip: %s: %w", t, err)
+	}
+	if shake != nil {
+		l = newHandshakes(l, shake, p.cfg.Log)
+	}
+	p.tcp = append(p.tcp, &listener{Listener: l, transport: t, handler: p.cfg.Handler, stats: p.cfg.Stats, flows: p.cfg.Flows,
+		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log})
+	return nil
+}
+
+func (p *Port) openUDP() (packetIO, error) {
+	if p.cfg.Network != nil {
+		return openPackets(p.cfg.Network, p.cfg.Listen[location.UDP])
+	}
+	return openSocket(p.cfg.Listen[location.UDP])
+}
+
+func (p *Port) openTCP(addr string) (net.Listener, error) {
+	if p.cfg.Network != nil {
+		return p.cfg.Network.Listen(addr)
+	}
+	return net.Listen("tcp", addr)
+}
+
+// PacketConn is the UDP socket for sipgo; nil when UDP is not served.
+func (p *Port) PacketConn() net.PacketConn {
+	if p.udp == nil {
+		return nil
+	}
+	return p.udp
+}
+
+// Listeners are those of the connections, for sipgo.
+func (p *Port) Listeners() []net.Listener {
+	list := make([]net.Listener, 0, len(p.tcp))
+	for _, l := range p.tcp {
+		list = append(list, l)
+	}
+	return list
+}
+
+// Addr is the address that a transport is served on; nil when it is not.
+func (p *Port) Addr(t location.Transport) net.Addr {
+	if t == location.UDP && p.udp != nil {
+		return p.udp.LocalAddr()
+	}
+	for _, l := range p.tcp {
+		if l.transport == t {
+			return l.Addr()
+		}
+	}
+	return nil
+}
+
+// Exits are the ways out of this node.
+type Exits struct {
+	Flows *Flows
+	// Datagrams is nil when UDP is not served.
+	Datagrams *sendBatch
+	// Via is the host:port of our Vias.
+	Via string
+}
+
+// Exits are the ways out by this port; via is the host:port of our Vias, and
+// refused is told of a datagram that the network does not take.
+func (p *Port) Exits(via string, refused func([]byte)) *Exits {
+	e := &Exits{Flows: p.cfg.Flows, Via: via}
+	if p.udp != nil {
+		p.udp.out.refused = refused
+		e.Datagrams = p.udp.out
+	}
+	return e
+}
+
+// Run keeps the connections until ctx ends.
+func (p *Port) Run(ctx context.Context) error {
+	if p.certificate == nil {
+		return p.cfg.Flows.keepWebSockets(ctx)
+	}
+	follows := make(chan error, 1)
+	go func() { follows <- p.certificate.follow(ctx) }()
+	return errors.Join(p.cfg.Flows.keepWebSockets(ctx), <-follows)
+}
+
+// Close closes ports and connections.
+func (p *Port) Close() error {
+	var err error
+	for _, l := range p.tcp {
+		err = errors.Join(err, l.Close())
+	}
+	p.cfg.Flows.shut()
+	if p.udp != nil {
+		err = errors.Join(err, p.udp.Close())
+	}
+	return err
+}
+
+// Held adds what connections and what is sent hold.
+func (p *Port) Held(held map[string]int) {
+	held["sip_connections"] = p.cfg.Flows.Len()
+	held["sip_handshakes"] = p.shakingHands()
+	held["sip_unanswered"] = p.cfg.Flows.unanswered()
+	held["sip_relays"] = p.cfg.Flows.relayed()
+	if p.udp != nil {
+		held["sip_datagrams_held"] = p.udp.out.waiting()
+	}
+}
+
+func (p *Port) shakingHands() (n int) {
+	for _, l := range p.tcp {
+		if h, ok := l.Listener.(*handshakes); ok {
+			n += h.len()
+		}
+	}
+	return n
+}
