@@ -1,29 +1,28 @@
 package sip
 
 import (
+	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
-	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 // inFlight1001 is a REGISTER of 1001 that was admitted and authenticated.
 func inFlight1001() *register {
-	return &register{callID: []byte("c"), cseq: 1, expires: 600, source: localSource,
+	return &register{callID: []byte("c"), cseq: 1, expires: 600, source: netip.MustParseAddrPort("127.0.0.1:5999"),
 		contacts: []contact{{uri: []byte("sip:1001@127.0.0.1:5999"), expires: -1}}}
 }
 
 // TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered: between the check of a
 // REGISTER and its commit the DN is deleted, disabled, or no phone's any more.
 func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
-	off, pstn := phoneDN("1001"), &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+4930123"}
+	off, pstn := &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32)}, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+4930123"}
 	off.Disabled = true
 	for name, withdraw := range map[string]*configpb.Mutation{
 		"deleted":  {Op: &configpb.Mutation_DeleteDn{DeleteDn: "1001"}},
@@ -31,8 +30,7 @@ func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
 		"pstn":     {Op: &configpb.Mutation_PutDn{PutDn: pstn}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			w.put(phoneDN("1001"))
+			w := newDesk(t, "1001")
 			before := w.machine.View()
 			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw}})
 			if a := w.update(before, inFlight1001()); a.Code != 403 {
@@ -45,24 +43,15 @@ func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
 	}
 }
 
-// update serves a REGISTER of 1001 that was admitted under the configuration v.
-func (w *world) update(v *fsm.View, r *register) *answer.Answer {
-	a := &answer.Answer{}
-	w.server.registrar.update(r, v, v.DN("1001"), a)
-	return a
-}
-
 // TestRegistrar_ADrainOvertakesARegister: the node begins to drain between the
 // check of a REGISTER and its commit.
 func TestRegistrar_ADrainOvertakesARegister(t *testing.T) {
-	draining := new(atomic.Bool)
-	w := newWorld(t, func(c *Config) { c.Draining = draining.Load })
-	w.put(phoneDN("1001"))
+	w := newDesk(t, "1001")
 	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
 		t.Fatalf("%d %s", a.Code, a.Reason)
 	}
 	held, _ := w.table.Own("1001")
-	draining.Store(true)
+	w.draining.Store(true)
 	next := inFlight1001()
 	next.cseq = 2
 	a := w.update(w.machine.View(), next)
@@ -81,22 +70,19 @@ func TestRegistrar_ADrainOvertakesARegister(t *testing.T) {
 // TestRegistrar_ABindingStoredDuringADrainIsGivenUp stores one behind the
 // giving up of all others, as a REGISTER that was past all checks would.
 func TestRegistrar_ABindingStoredDuringADrainIsGivenUp(t *testing.T) {
-	draining := new(atomic.Bool)
-	w := newWorld(t, func(c *Config) { c.Draining = draining.Load })
-	w.put(phoneDN("1001"))
-	w.put(phoneDN("1002"))
+	w := newDesk(t, "1001", "1002")
 	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
 		t.Fatalf("%d %s", a.Code, a.Reason)
 	}
-	draining.Store(true)
+	w.draining.Store(true)
 	w.run()
-	until(t, "OOS while draining", func() bool { return w.state("1001").Reason == dn.Admin })
+	patience.Until(t, "OOS while draining", func() bool { return w.state("1001").Reason == dn.Admin })
 	dec := decision{claim: true, changed: true, bindings: []location.Binding{{Contact: "sip:x@y", CallID: "c", CSeq: 1, Expires: time.Now().Add(time.Hour)}}}
-	mu := w.server.registrar.lock("1002")
-	w.server.registrar.commit(inFlight1001(), "1002", &location.Entry{}, &dec, time.Now())
+	mu := w.registrar.lock("1002")
+	w.registrar.commit(inFlight1001(), "1002", &location.Entry{}, &dec, time.Now())
 	mu.Unlock()
-	until(t, "the late one OOS too", func() bool { return w.state("1002").Reason == dn.Admin })
-	if st := w.server.Stats(); st.Bindings != 0 {
+	patience.Until(t, "the late one OOS too", func() bool { return w.state("1002").Reason == dn.Admin })
+	if st := w.registrar.cfg.stats.Snapshot(); st.Bindings != 0 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -19,6 +20,8 @@ import (
 // each interval. Any answer is a sign of life; who misses too many in a row is
 // gone. It needs no transactions: the next ping is the repetition of this one.
 type pings struct {
+	machine   *fsm.Machine
+	store     *location.Store
 	registrar *registrar
 	out       *wire.Exits
 	// sentBy is the host:port of the Via by transport.
@@ -46,8 +49,8 @@ type probe struct {
 // has not received it.
 const branchMagic = message.MagicCookie + "ping"
 
-func newPings(g *registrar, out *wire.Exits, sentBy func(location.Transport) string) *pings {
-	return &pings{registrar: g, out: out, sentBy: sentBy, targets: map[target]*probe{}, open: map[string]*probe{}}
+func newPings(m *fsm.Machine, store *location.Store, g *registrar, out *wire.Exits, sentBy func(location.Transport) string) *pings {
+	return &pings{machine: m, store: store, registrar: g, out: out, sentBy: sentBy, targets: map[target]*probe{}, open: map[string]*probe{}}
 }
 
 // pong takes a response to a ping of ours; false says that it is none. It
@@ -69,7 +72,7 @@ func (p *pings) pong(branch []byte, source netip.AddrPort) bool {
 func (p *pings) run(ctx context.Context) error {
 	defer p.clean(0) // of a round that never was
 	for round := uint64(1); ; round++ {
-		interval := time.Duration(p.registrar.cfg.machine.View().Options().GetPingIntervalS()) * time.Second
+		interval := time.Duration(p.machine.View().Options().GetPingIntervalS()) * time.Second
 		if interval == 0 {
 			p.clean(round)
 			if err := wait(ctx, time.Second); err != nil { // the option may be set later
@@ -97,15 +100,15 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // round pings each binding once, spread over the interval.
 func (p *pings) round(ctx context.Context, round uint64, interval time.Duration) error {
-	entries := make([]*location.Entry, 0, p.registrar.cfg.store.Len())
-	p.registrar.cfg.store.Range(func(e *location.Entry) bool {
+	entries := make([]*location.Entry, 0, p.store.Len())
+	p.store.Range(func(e *location.Entry) bool {
 		if len(e.Bindings) > 0 {
 			entries = append(entries, e)
 		}
 		return true
 	})
 	const parts = 100
-	limit := p.registrar.cfg.machine.View().Options().GetPingMisses()
+	limit := p.machine.View().Options().GetPingMisses()
 	for i := range parts {
 		for _, e := range entries[len(entries)*i/parts : len(entries)*(i+1)/parts] {
 			for j := range e.Bindings {
@@ -142,7 +145,7 @@ func (p *pings) ping(n dn.Number, b *location.Binding, round uint64, limit uint3
 	branch := pr.branch // an answer may clear it from here on
 	p.mu.Unlock()
 	if gone {
-		p.registrar.unanswered(t)
+		p.registrar.unanswered(t.number, t.contact, t.callID)
 		return
 	}
 	p.send(n, b, branch)
@@ -163,7 +166,7 @@ func (p *pings) clean(round uint64) {
 // send writes the OPTIONS to where the binding's REGISTER came from. An error
 // is a miss.
 func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
-	realm := p.registrar.cfg.machine.View().Options().GetRealm()
+	realm := p.machine.View().Options().GetRealm()
 	var m bytes.Buffer
 	fmt.Fprintf(&m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.sentBy(b.Transport), branch)
 	for _, hop := range b.Path {
@@ -180,11 +183,6 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 	if f := p.out.Flows.Get(wire.FlowKey{Transport: b.Transport, Peer: b.Source}); f != nil {
 		f.Offer(m.Bytes())
 	}
-}
-
-// unanswered ends a binding whose phone does not answer.
-func (g *registrar) unanswered(t target) {
-	g.drop(t.number, dn.Expired, func(b *location.Binding) bool { return b.Contact == t.contact && b.CallID == t.callID })
 }
 
 // unanswered are the pings that wait for theirs.

@@ -101,7 +101,7 @@ func (s *Server) connect() {
 	if s.proxy != nil {
 		s.proxy.out = out
 	}
-	s.pings = newPings(s.registrar, out, s.sentBy)
+	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, out, s.sentBy)
 	s.gate.pong = s.pings.pong
 }
 

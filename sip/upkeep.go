@@ -81,6 +81,11 @@ func (g *registrar) bound(k wire.FlowKey, n dn.Number) bool {
 	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return k.Carries(&b) })
 }
 
+// unanswered ends a binding whose phone does not answer.
+func (g *registrar) unanswered(n dn.Number, contact, callID string) {
+	g.drop(n, dn.Expired, func(b *location.Binding) bool { return b.Contact == contact && b.CallID == callID })
+}
+
 // expire ends bindings whose lifetime is over, and all while the node is draining.
 func (g *registrar) expire(ctx context.Context, flush func()) error {
 	t := time.NewTicker(tick)
