@@ -173,7 +173,7 @@ func callGoesOver(t *testing.T, a, b *member) {
 		for _, m := range []*member{a, b} {
 			m.says(t, "1003", "IN_SRV n2@site-n2 busy")
 		}
-		for _, what := range []tlibpb.Message{tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED} {
+		for _, what := range []tlibpb.Message{tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED} {
 			if e := hears(t, stat, what); e.GetCallType() == 0 || e.GetThisDn() != "1003" {
 				t.Errorf("%v", e)
 			}
@@ -245,7 +245,7 @@ func routerSendsCall(t *testing.T, a, b *member) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := hears(t, router, tlibpb.Message_EVENT_ROUTE_REQUEST)
+	e := hears(t, router, tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST)
 	routed := make(chan error, 1)
 	go func() {
 		_, err := router.RouteCall(ctx, &tlibpb.RouteCall{ConnId: e.GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: "1003"}})
@@ -293,7 +293,7 @@ func agentIsPassedOn(t *testing.T, a, b *member) {
 	}
 	b.says(t, "1003", "IN_SRV n2@site-n2 agent agent7 reserved")
 	var refused *tlib.Error
-	if _, err := other.ReserveAgent(t.Context(), "1003", time.Minute, 9); !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if _, err := other.ReserveAgent(t.Context(), "1003", time.Minute, 9); !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 		t.Errorf("a second holder got %v", err)
 	}
 	if _, err := desktop.CancelReservation(t.Context(), "1003"); err != nil {

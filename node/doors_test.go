@@ -197,7 +197,7 @@ func unary(p port) door {
 		if a, ok := answer.(interface {
 			GetErrorCode() uint32
 			GetErrorMessage() string
-		}); err == nil && ok && tlibpb.ErrorCode(a.GetErrorCode()) == tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+		}); err == nil && ok && tlibpb.ErrorCode(a.GetErrorCode()) == tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
 			return status.Error(codes.InvalidArgument, a.GetErrorMessage())
 		}
 		return err
@@ -249,7 +249,7 @@ func asked(n *running, _ protoreflect.MethodDescriptor, req proto.Message) error
 		for _, e := range got.GetEvents() {
 			switch {
 			case e.GetReferenceId() != 77:
-			case e.GetErrorCode() == tlibpb.ErrorCode_INVALID_ATTRIBUTE:
+			case e.GetErrorCode() == tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE:
 				return status.Error(codes.InvalidArgument, e.GetErrorMessage())
 			default:
 				return nil

@@ -65,11 +65,11 @@ func TestDial_ARefusalIsAnError(t *testing.T) {
 		ns.stop("b")
 		go func() {
 			l := <-ns.at["a"].links
-			l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_INVALID_ATTRIBUTE, ErrorMessage: "application is too long"})
+			l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, ErrorMessage: "application is too long"})
 		}()
 		err := failsToDial(t, ns)
 		var refused *tlib.Error
-		if !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+		if !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
 			t.Error(err)
 		}
 	})
@@ -102,7 +102,7 @@ func TestRequest_AnswersArePairedAndAreNoEvents(t *testing.T) {
 			}
 			for i := range asked { // backwards, with an event between
 				m := asked[2-i]
-				l.says(0, told("1009", 1), &tlibpb.Event{Message: tlibpb.Message_EVENT_ADDRESS_INFO, ReferenceId: m.GetReferenceId(), ThisDn: m.GetQueryAddress().GetDn()})
+				l.says(0, told("1009", 1), &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, ReferenceId: m.GetReferenceId(), ThisDn: m.GetQueryAddress().GetDn()})
 			}
 		}()
 		var wg sync.WaitGroup
@@ -116,7 +116,7 @@ func TestRequest_AnswersArePairedAndAreNoEvents(t *testing.T) {
 		}
 		wg.Wait()
 		for range 3 {
-			if e := wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE); e.GetThisDn() != "1009" {
+			if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE); e.GetThisDn() != "1009" {
 				t.Error(e)
 			}
 		}
@@ -127,13 +127,13 @@ func TestRequest_EventErrorIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
 		c, l := connected(ns, tlib.Options{})
 		defer c.Close()
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_RESOURCE_SEIZED, ErrorMessage: "DN 1001 is reserved"})
+		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, ErrorMessage: "DN 1001 is reserved"})
 		_, err := c.ReserveAgent(t.Context(), "1001", 30*time.Second, 1)
 		var refused *tlib.Error
-		if !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_RESOURCE_SEIZED || refused.Text != "DN 1001 is reserved" {
+		if !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED || refused.Text != "DN 1001 is reserved" {
 			t.Error(err)
 		}
-		if _, err := c.ReserveAgent(t.Context(), "1001", 2*time.Hour, 1); !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+		if _, err := c.ReserveAgent(t.Context(), "1001", 2*time.Hour, 1); !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
 			t.Error(err)
 		}
 	})
@@ -145,16 +145,16 @@ func TestRouteCall_ReturnsWhenTheCallLeaves(t *testing.T) {
 		defer c.Close()
 		go func() {
 			m := l.wants()
-			used := &tlibpb.Event{Message: tlibpb.Message_EVENT_ROUTE_USED, ConnId: m.GetRouteCall().GetConnId(), OtherDn: m.GetRouteCall().GetDn()}
+			used := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, ConnId: m.GetRouteCall().GetConnId(), OtherDn: m.GetRouteCall().GetDn()}
 			diverted := proto.CloneOf(used)
-			diverted.Message, used.ReferenceId = tlibpb.Message_EVENT_DIVERTED, m.GetReferenceId()
+			diverted.Message, used.ReferenceId = tlibpb.Message_MESSAGE_EVENT_DIVERTED, m.GetReferenceId()
 			l.says(0, used, diverted)
 		}()
 		e, err := c.RouteCall(t.Context(), &tlibpb.RouteCall{ConnId: "00000000000000aa", Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}})
-		if err != nil || e.GetMessage() != tlibpb.Message_EVENT_ROUTE_USED || e.GetOtherDn() != "1001" {
+		if err != nil || e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ROUTE_USED || e.GetOtherDn() != "1001" {
 			t.Error(e, err)
 		}
-		wantNext(t, c, tlibpb.Message_EVENT_DIVERTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DIVERTED)
 	})
 }
 
@@ -168,8 +168,8 @@ func TestRequest_ALateAnswerIsAnEvent(t *testing.T) {
 		if !errors.Is(err, tlib.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_AGENT_READY, ThisDn: "1001"})
-		wantNext(t, c, tlibpb.Message_EVENT_AGENT_READY)
+		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_READY, ThisDn: "1001"})
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_AGENT_READY)
 	})
 }
 
@@ -184,15 +184,15 @@ func TestMonitorAll_ReturnsAtTheFirstRow(t *testing.T) {
 				row.Snapshot = true
 				l.says(0, row)
 			}
-			l.says(5, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref})
+			l.says(5, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: ref})
 		}()
 		if err := c.MonitorAll(t.Context(), &tlibpb.MonitorFilter{Group: "sales"}); err != nil {
 			t.Fatal(err)
 		}
 		for range 10 {
-			wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 		}
-		wantNext(t, c, tlibpb.Message_END_OF_SNAPSHOT)
+		wantNext(t, c, tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)
 	})
 }
 
@@ -217,7 +217,7 @@ func TestNext_ASlowReaderHoldsTheNodeUpAndLosesNothing(t *testing.T) {
 			t.Errorf("%d of %d events were taken from the node, and nobody reads them", sent, all)
 		}
 		for i := range all {
-			if e := wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE); e.GetSeq() != uint64(i+1) {
+			if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE); e.GetSeq() != uint64(i+1) {
 				t.Fatalf("event %d comes as number %d", e.GetSeq(), i+1)
 			}
 		}
@@ -230,21 +230,21 @@ func TestNext_AnswersPassAQueueWithRoomAndWaitForAFullOne(t *testing.T) {
 		c, l := connected(ns, tlib.Options{Queue: 2})
 		defer c.Close()
 		l.says(1, told("1001", 1))
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_ADDRESS_INFO})
+		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
 		if _, err := c.QueryAddress(t.Context(), "1001"); err != nil {
 			t.Error("with room: ", err)
 		}
 		l.says(3, told("1002", 2), told("1003", 3))
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_ADDRESS_INFO})
+		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := c.QueryAddress(ctx, "1001"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error("full: ", err)
 		}
 		for range 3 {
-			wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 		}
-		wantNext(t, c, tlibpb.Message_EVENT_ADDRESS_INFO)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO)
 	})
 }
 
@@ -279,8 +279,8 @@ func TestClose_EndsTheSessionInGoodOrder(t *testing.T) {
 
 func TestEventName_IsTheTLibrarys(t *testing.T) {
 	for m, want := range map[tlibpb.Message]string{
-		tlibpb.Message_EVENT_DN_BACK_IN_SERVICE: "EventDNBackInService", tlibpb.Message_EVENT_ERROR: "EventError",
-		tlibpb.Message_EVENT_AGENT_NOT_READY: "EventAgentNotReady", tlibpb.Message_END_OF_SNAPSHOT: "EndOfSnapshot", 7: "7",
+		tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE: "EventDNBackInService", tlibpb.Message_MESSAGE_EVENT_ERROR: "EventError",
+		tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY: "EventAgentNotReady", tlibpb.Message_MESSAGE_END_OF_SNAPSHOT: "EndOfSnapshot", 7: "7",
 	} {
 		if got := tlib.EventName(m); got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -15,7 +15,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Text == "" {
-		return e.Code.String()
+		return ErrorName(e.Code)
 	}
 	return e.Text
 }

@@ -30,7 +30,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 			break // changes follow
 		}
 		fmt.Printf("%s %s, owner %q\n", tlib.EventName(e.GetMessage()), e.GetThisDn(), e.GetOwner())

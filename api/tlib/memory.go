@@ -83,7 +83,7 @@ func (m *memory) asks(req *tlibpb.ClientMessage) {
 // learns takes in an answer to one of the requests. What is refused at a new
 // node stays wished for: the next one may be able to.
 func (m *memory) learns(req *tlibpb.ClientMessage, e *tlibpb.Event) {
-	refused := e.GetMessage() == tlibpb.Message_EVENT_ERROR
+	refused := e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR
 	switch b := req.GetBody().(type) {
 	case *tlibpb.ClientMessage_RegisterAddress:
 		if dn := b.RegisterAddress.GetDn(); !refused {

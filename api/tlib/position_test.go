@@ -13,7 +13,7 @@ import (
 // anything of another incarnation, of DNs or of calls.
 func TestReconnect_PlacesOfAMonitor(t *testing.T) {
 	ends := func(l *link, m *tlibpb.ClientMessage, seq uint64) {
-		l.says(seq, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
+		l.says(seq, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
 	}
 	restarted := &tlibpb.ServerInfo{Node: "sip1", Incarnation: 8, SessionToken: "new"}
 	for name, tc := range map[string]struct {

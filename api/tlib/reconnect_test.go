@@ -23,11 +23,11 @@ func standing(ns *nodes) (*tlib.Client, *link) {
 	c, l := connected(ns, tlib.Options{})
 	go func() {
 		for range 3 {
-			l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_REGISTERED})
+			l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED})
 		}
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_UNREGISTERED})
+		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_UNREGISTERED})
 		m := l.wants()
-		l.says(4, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
+		l.says(4, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
 		l.says(5, told("1005", 5))
 	}()
 	for _, dn := range []string{"1002", "1003", "1001"} {
@@ -41,8 +41,8 @@ func standing(ns *nodes) (*tlib.Client, *link) {
 	if err := c.MonitorAll(ns.t.Context(), &tlibpb.MonitorFilter{Group: "sales"}); err != nil {
 		ns.t.Fatal(err)
 	}
-	wantNext(ns.t, c, tlibpb.Message_END_OF_SNAPSHOT)
-	wantNext(ns.t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
+	wantNext(ns.t, c, tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)
+	wantNext(ns.t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 	l.says(6) // nothing happened, up to 6
 	synctest.Wait()
 	return c, l
@@ -82,10 +82,10 @@ func TestReconnect_ResumesTheSessionAtTheSameNode(t *testing.T) {
 			t.Errorf("opened with %v", open)
 		}
 		wants(t, l.asks(1), "monitor sales 7 6 60")
-		if e := wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") {
+		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") {
 			t.Error(e)
 		}
-		if e := wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetServer().GetSessionToken() != "" {
+		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetServer().GetSessionToken() != "" {
 			t.Error(e)
 		}
 	})
@@ -101,8 +101,8 @@ func TestReconnect_RegistersAgainWhereTheSessionIsNotKnown(t *testing.T) {
 			t.Error("another node is told the token")
 		}
 		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6 60")
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		if c.Server().GetNode() != "sip2" {
 			t.Error(c.Server())
 		}
@@ -115,29 +115,29 @@ func TestReconnect_AnswersOfWhatIsAskedAgainAreEvents(t *testing.T) {
 		defer c.Close()
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_REGISTERED})
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_RESOURCE_SEIZED})
+		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED})
+		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED})
 		ref := l.wants().GetReferenceId()
 		row := told("1001", 0)
 		row.Snapshot = true
 		l.says(0, row)
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
-		wantNext(t, c, tlibpb.Message_EVENT_REGISTERED)
-		wantNext(t, c, tlibpb.Message_EVENT_ERROR)
-		wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_REGISTERED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_ERROR)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 
 		// The snapshot did not end: the next session can't go on behind it, but
 		// the place before is as good as it was.
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
 		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6 60")
-		l.says(3, &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref + 3})
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
-		wantNext(t, c, tlibpb.Message_END_OF_SNAPSHOT)
+		l.says(3, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: ref + 3})
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)
 		l.says(0, told("1001", 4)) // a message without a place
-		wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
 		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 8 3 30")
@@ -173,12 +173,12 @@ func TestReconnect_ASilentNodeIsLeftAfter3s(t *testing.T) {
 			l.says(0)
 		}
 		began := time.Now()
-		e := wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
+		e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
 		if d := time.Since(began); d != 3*time.Second {
 			t.Errorf("after %v: %v", d, e)
 		}
 		ns.at["b"].greets(&tlibpb.ServerInfo{Node: "sip2"}, false) // "a" hangs, it comes last
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		if d := time.Since(began); d != 3*time.Second {
 			t.Errorf("the other node was asked %v after the last word of the first", d)
 		}
@@ -191,12 +191,12 @@ func TestReconnect_PausesGrowTo5s(t *testing.T) {
 		defer c.Close()
 		ns.stop("b")
 		ns.stop("a")
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
 		minute := time.NewTimer(time.Minute)
 		<-minute.C
 		began := time.Now()
 		ns.start("b").greets(sip1, false)
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		if d := time.Since(began); d > 5*time.Second {
 			t.Errorf("connected %v after the node was there", d)
 		}
@@ -214,8 +214,8 @@ func TestReconnect_ANodeThatEndsEverySessionIsNotStormed(t *testing.T) {
 		for range 10 {
 			l.over <- errGone
 			l, _ = ns.at["a"].greets(sip1, false)
-			wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
-			wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		}
 		if d := time.Since(began); d < 10*time.Second {
 			t.Errorf("10 sessions in %v", d)
@@ -229,7 +229,7 @@ func TestNoReconnect_TheLostConnectionEndsTheClient(t *testing.T) {
 		defer c.Close()
 		l.says(1, told("1001", 1))
 		l.over <- errGone
-		wantNext(t, c, tlibpb.Message_EVENT_DN_BACK_IN_SERVICE)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 		if _, err := c.Next(t.Context()); !errors.Is(err, tlib.ErrClosed) || !strings.Contains(err.Error(), "the node stops") {
 			t.Error(err)
 		}
@@ -243,14 +243,14 @@ func TestStopMonitor_IsNotAskedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
 		c, l := standing(ns)
 		defer c.Close()
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT})
+		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT})
 		if err := c.StopMonitor(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
 		wants(t, l.asks(2), "register 1001 2, register 1002 2")
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
-		wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 	})
 }

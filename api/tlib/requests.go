@@ -94,7 +94,7 @@ const MaxReservation = time.Hour
 // does not win gets an *Error. The reservation outlives the session.
 func (c *Client) ReserveAgent(ctx context.Context, dn string, d time.Duration, priority uint32) (*tlibpb.Event, error) {
 	if d < time.Millisecond || d > MaxReservation {
-		return nil, fmt.Errorf("reserve DN %s: %w", dn, &Error{tlibpb.ErrorCode_INVALID_ATTRIBUTE, fmt.Sprintf("a reservation lasts from 1ms to %v, not %v", MaxReservation, d)})
+		return nil, fmt.Errorf("reserve DN %s: %w", dn, &Error{tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, fmt.Sprintf("a reservation lasts from 1ms to %v, not %v", MaxReservation, d)})
 	}
 	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, DurationMs: uint32(d.Milliseconds()), Priority: priority})
 }
@@ -123,7 +123,7 @@ func (c *Client) ask(ctx context.Context, what string, req *tlibpb.ClientMessage
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", what, err)
-	case e.GetMessage() == tlibpb.Message_EVENT_ERROR:
+	case e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR:
 		return nil, fmt.Errorf("%s: %w", what, &Error{e.GetErrorCode(), e.GetErrorMessage()})
 	}
 	return e, nil

@@ -150,7 +150,7 @@ func (n *scripted) greets(info *tlibpb.ServerInfo, resumed bool) (*link, *tlibpb
 	if open == nil {
 		n.t.Fatalf("the first message is %v", m)
 	}
-	l.says(0, &tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, ReferenceId: m.GetReferenceId(), Server: info, Resumed: resumed})
+	l.says(0, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: m.GetReferenceId(), Server: info, Resumed: resumed})
 	return l, open
 }
 
@@ -192,5 +192,5 @@ func wantNext(t *testing.T, c *tlib.Client, want tlibpb.Message) *tlibpb.Event {
 
 // told is one change of a DN.
 func told(dn string, seq uint64) *tlibpb.Event {
-	return &tlibpb.Event{Message: tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq}
+	return &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq}
 }

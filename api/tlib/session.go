@@ -94,10 +94,10 @@ func (s *session) greet(ctx context.Context, addr int) (*tlibpb.Event, error) {
 	s.greeting = m
 	for i, e := range m.GetEvents() {
 		switch e.GetMessage() {
-		case tlibpb.Message_EVENT_LINK_CONNECTED:
+		case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED:
 			m.Events = m.GetEvents()[i+1:]
 			return e, nil
-		case tlibpb.Message_EVENT_ERROR:
+		case tlibpb.Message_MESSAGE_EVENT_ERROR:
 			return nil, &Error{e.GetErrorCode(), e.GetErrorMessage()}
 		}
 	}
@@ -213,7 +213,7 @@ func (s *session) answers(e *tlibpb.Event) bool {
 	if waited {
 		r.answer <- e
 	}
-	if monitors && e.GetMessage() != tlibpb.Message_EVENT_ERROR {
+	if monitors && e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR {
 		return false
 	}
 	return waited || replaced

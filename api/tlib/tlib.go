@@ -156,7 +156,7 @@ func (c *Client) Close() error {
 // EventName is the T-Library's name of a message: EventDNBackInService.
 func EventName(m tlibpb.Message) string {
 	var b strings.Builder
-	for word := range strings.SplitSeq(m.String(), "_") {
+	for word := range strings.SplitSeq(strings.TrimPrefix(m.String(), "MESSAGE_"), "_") {
 		switch word {
 		case "DN":
 			b.WriteString(word)
@@ -166,3 +166,6 @@ func EventName(m tlibpb.Message) string {
 	}
 	return b.String()
 }
+
+// ErrorName is the T-Library's name of an error code: RESOURCE_SEIZED.
+func ErrorName(c tlibpb.ErrorCode) string { return strings.TrimPrefix(c.String(), "ERROR_CODE_") }

@@ -201,85 +201,85 @@ func (AgentWorkMode) EnumDescriptor() ([]byte, []int) {
 type Message int32
 
 const (
-	Message_MESSAGE_UNSPECIFIED      Message = 0
-	Message_EVENT_ERROR              Message = 52
-	Message_EVENT_REGISTERED         Message = 53
-	Message_EVENT_UNREGISTERED       Message = 54
-	Message_EVENT_QUEUED             Message = 57
-	Message_EVENT_DIVERTED           Message = 58
-	Message_EVENT_ABANDONED          Message = 59
-	Message_EVENT_RINGING            Message = 60
-	Message_EVENT_ESTABLISHED        Message = 64
-	Message_EVENT_RELEASED           Message = 65
-	Message_EVENT_ROUTE_REQUEST      Message = 71
-	Message_EVENT_ROUTE_USED         Message = 72
-	Message_EVENT_AGENT_LOGIN        Message = 73
-	Message_EVENT_AGENT_LOGOUT       Message = 74
-	Message_EVENT_AGENT_READY        Message = 75
-	Message_EVENT_AGENT_NOT_READY    Message = 76
-	Message_EVENT_ADDRESS_INFO       Message = 92
-	Message_EVENT_SERVER_INFO        Message = 93
-	Message_EVENT_LINK_DISCONNECTED  Message = 94
-	Message_EVENT_LINK_CONNECTED     Message = 95
-	Message_EVENT_AGENT_RESERVED     Message = 128
-	Message_EVENT_DN_OUT_OF_SERVICE  Message = 147
-	Message_EVENT_DN_BACK_IN_SERVICE Message = 148
-	Message_END_OF_SNAPSHOT          Message = 1000
+	Message_MESSAGE_UNSPECIFIED              Message = 0
+	Message_MESSAGE_EVENT_ERROR              Message = 52
+	Message_MESSAGE_EVENT_REGISTERED         Message = 53
+	Message_MESSAGE_EVENT_UNREGISTERED       Message = 54
+	Message_MESSAGE_EVENT_QUEUED             Message = 57
+	Message_MESSAGE_EVENT_DIVERTED           Message = 58
+	Message_MESSAGE_EVENT_ABANDONED          Message = 59
+	Message_MESSAGE_EVENT_RINGING            Message = 60
+	Message_MESSAGE_EVENT_ESTABLISHED        Message = 64
+	Message_MESSAGE_EVENT_RELEASED           Message = 65
+	Message_MESSAGE_EVENT_ROUTE_REQUEST      Message = 71
+	Message_MESSAGE_EVENT_ROUTE_USED         Message = 72
+	Message_MESSAGE_EVENT_AGENT_LOGIN        Message = 73
+	Message_MESSAGE_EVENT_AGENT_LOGOUT       Message = 74
+	Message_MESSAGE_EVENT_AGENT_READY        Message = 75
+	Message_MESSAGE_EVENT_AGENT_NOT_READY    Message = 76
+	Message_MESSAGE_EVENT_ADDRESS_INFO       Message = 92
+	Message_MESSAGE_EVENT_SERVER_INFO        Message = 93
+	Message_MESSAGE_EVENT_LINK_DISCONNECTED  Message = 94
+	Message_MESSAGE_EVENT_LINK_CONNECTED     Message = 95
+	Message_MESSAGE_EVENT_AGENT_RESERVED     Message = 128
+	Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE  Message = 147
+	Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE Message = 148
+	Message_MESSAGE_END_OF_SNAPSHOT          Message = 1000
 )
 
 // Enum value maps for Message.
 var (
 	Message_name = map[int32]string{
 		0:    "MESSAGE_UNSPECIFIED",
-		52:   "EVENT_ERROR",
-		53:   "EVENT_REGISTERED",
-		54:   "EVENT_UNREGISTERED",
-		57:   "EVENT_QUEUED",
-		58:   "EVENT_DIVERTED",
-		59:   "EVENT_ABANDONED",
-		60:   "EVENT_RINGING",
-		64:   "EVENT_ESTABLISHED",
-		65:   "EVENT_RELEASED",
-		71:   "EVENT_ROUTE_REQUEST",
-		72:   "EVENT_ROUTE_USED",
-		73:   "EVENT_AGENT_LOGIN",
-		74:   "EVENT_AGENT_LOGOUT",
-		75:   "EVENT_AGENT_READY",
-		76:   "EVENT_AGENT_NOT_READY",
-		92:   "EVENT_ADDRESS_INFO",
-		93:   "EVENT_SERVER_INFO",
-		94:   "EVENT_LINK_DISCONNECTED",
-		95:   "EVENT_LINK_CONNECTED",
-		128:  "EVENT_AGENT_RESERVED",
-		147:  "EVENT_DN_OUT_OF_SERVICE",
-		148:  "EVENT_DN_BACK_IN_SERVICE",
-		1000: "END_OF_SNAPSHOT",
+		52:   "MESSAGE_EVENT_ERROR",
+		53:   "MESSAGE_EVENT_REGISTERED",
+		54:   "MESSAGE_EVENT_UNREGISTERED",
+		57:   "MESSAGE_EVENT_QUEUED",
+		58:   "MESSAGE_EVENT_DIVERTED",
+		59:   "MESSAGE_EVENT_ABANDONED",
+		60:   "MESSAGE_EVENT_RINGING",
+		64:   "MESSAGE_EVENT_ESTABLISHED",
+		65:   "MESSAGE_EVENT_RELEASED",
+		71:   "MESSAGE_EVENT_ROUTE_REQUEST",
+		72:   "MESSAGE_EVENT_ROUTE_USED",
+		73:   "MESSAGE_EVENT_AGENT_LOGIN",
+		74:   "MESSAGE_EVENT_AGENT_LOGOUT",
+		75:   "MESSAGE_EVENT_AGENT_READY",
+		76:   "MESSAGE_EVENT_AGENT_NOT_READY",
+		92:   "MESSAGE_EVENT_ADDRESS_INFO",
+		93:   "MESSAGE_EVENT_SERVER_INFO",
+		94:   "MESSAGE_EVENT_LINK_DISCONNECTED",
+		95:   "MESSAGE_EVENT_LINK_CONNECTED",
+		128:  "MESSAGE_EVENT_AGENT_RESERVED",
+		147:  "MESSAGE_EVENT_DN_OUT_OF_SERVICE",
+		148:  "MESSAGE_EVENT_DN_BACK_IN_SERVICE",
+		1000: "MESSAGE_END_OF_SNAPSHOT",
 	}
 	Message_value = map[string]int32{
-		"MESSAGE_UNSPECIFIED":      0,
-		"EVENT_ERROR":              52,
-		"EVENT_REGISTERED":         53,
-		"EVENT_UNREGISTERED":       54,
-		"EVENT_QUEUED":             57,
-		"EVENT_DIVERTED":           58,
-		"EVENT_ABANDONED":          59,
-		"EVENT_RINGING":            60,
-		"EVENT_ESTABLISHED":        64,
-		"EVENT_RELEASED":           65,
-		"EVENT_ROUTE_REQUEST":      71,
-		"EVENT_ROUTE_USED":         72,
-		"EVENT_AGENT_LOGIN":        73,
-		"EVENT_AGENT_LOGOUT":       74,
-		"EVENT_AGENT_READY":        75,
-		"EVENT_AGENT_NOT_READY":    76,
-		"EVENT_ADDRESS_INFO":       92,
-		"EVENT_SERVER_INFO":        93,
-		"EVENT_LINK_DISCONNECTED":  94,
-		"EVENT_LINK_CONNECTED":     95,
-		"EVENT_AGENT_RESERVED":     128,
-		"EVENT_DN_OUT_OF_SERVICE":  147,
-		"EVENT_DN_BACK_IN_SERVICE": 148,
-		"END_OF_SNAPSHOT":          1000,
+		"MESSAGE_UNSPECIFIED":              0,
+		"MESSAGE_EVENT_ERROR":              52,
+		"MESSAGE_EVENT_REGISTERED":         53,
+		"MESSAGE_EVENT_UNREGISTERED":       54,
+		"MESSAGE_EVENT_QUEUED":             57,
+		"MESSAGE_EVENT_DIVERTED":           58,
+		"MESSAGE_EVENT_ABANDONED":          59,
+		"MESSAGE_EVENT_RINGING":            60,
+		"MESSAGE_EVENT_ESTABLISHED":        64,
+		"MESSAGE_EVENT_RELEASED":           65,
+		"MESSAGE_EVENT_ROUTE_REQUEST":      71,
+		"MESSAGE_EVENT_ROUTE_USED":         72,
+		"MESSAGE_EVENT_AGENT_LOGIN":        73,
+		"MESSAGE_EVENT_AGENT_LOGOUT":       74,
+		"MESSAGE_EVENT_AGENT_READY":        75,
+		"MESSAGE_EVENT_AGENT_NOT_READY":    76,
+		"MESSAGE_EVENT_ADDRESS_INFO":       92,
+		"MESSAGE_EVENT_SERVER_INFO":        93,
+		"MESSAGE_EVENT_LINK_DISCONNECTED":  94,
+		"MESSAGE_EVENT_LINK_CONNECTED":     95,
+		"MESSAGE_EVENT_AGENT_RESERVED":     128,
+		"MESSAGE_EVENT_DN_OUT_OF_SERVICE":  147,
+		"MESSAGE_EVENT_DN_BACK_IN_SERVICE": 148,
+		"MESSAGE_END_OF_SNAPSHOT":          1000,
 	}
 )
 
@@ -422,50 +422,50 @@ type ErrorCode int32
 const (
 	ErrorCode_ERROR_CODE_UNSPECIFIED ErrorCode = 0
 	// The client has not registered the DN (to more than monitor it).
-	ErrorCode_NOT_REGISTERED ErrorCode = 41
+	ErrorCode_ERROR_CODE_NOT_REGISTERED ErrorCode = 41
 	// Somebody else has it: a private registration, a reservation.
-	ErrorCode_RESOURCE_SEIZED ErrorCode = 42
+	ErrorCode_ERROR_CODE_RESOURCE_SEIZED ErrorCode = 42
 	// It is in that state already.
-	ErrorCode_IN_SAME_STATE         ErrorCode = 43
-	ErrorCode_UNSUPPORTED_OPERATION ErrorCode = 51
-	ErrorCode_INTERNAL_ERROR        ErrorCode = 52
-	ErrorCode_INVALID_ATTRIBUTE     ErrorCode = 53
+	ErrorCode_ERROR_CODE_IN_SAME_STATE         ErrorCode = 43
+	ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION ErrorCode = 51
+	ErrorCode_ERROR_CODE_INTERNAL_ERROR        ErrorCode = 52
+	ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE     ErrorCode = 53
 	// OpenSession comes first.
-	ErrorCode_NOT_CONNECTED ErrorCode = 54
+	ErrorCode_ERROR_CODE_NOT_CONNECTED ErrorCode = 54
 	// The DN's owner did not answer in time: it may or may not have done it.
-	ErrorCode_TIMEOUT        ErrorCode = 57
-	ErrorCode_OUT_OF_SERVICE ErrorCode = 58
+	ErrorCode_ERROR_CODE_TIMEOUT        ErrorCode = 57
+	ErrorCode_ERROR_CODE_OUT_OF_SERVICE ErrorCode = 58
 	// The DN is not configured.
-	ErrorCode_NOT_CONFIGURED ErrorCode = 59
+	ErrorCode_ERROR_CODE_NOT_CONFIGURED ErrorCode = 59
 )
 
 // Enum value maps for ErrorCode.
 var (
 	ErrorCode_name = map[int32]string{
 		0:  "ERROR_CODE_UNSPECIFIED",
-		41: "NOT_REGISTERED",
-		42: "RESOURCE_SEIZED",
-		43: "IN_SAME_STATE",
-		51: "UNSUPPORTED_OPERATION",
-		52: "INTERNAL_ERROR",
-		53: "INVALID_ATTRIBUTE",
-		54: "NOT_CONNECTED",
-		57: "TIMEOUT",
-		58: "OUT_OF_SERVICE",
-		59: "NOT_CONFIGURED",
+		41: "ERROR_CODE_NOT_REGISTERED",
+		42: "ERROR_CODE_RESOURCE_SEIZED",
+		43: "ERROR_CODE_IN_SAME_STATE",
+		51: "ERROR_CODE_UNSUPPORTED_OPERATION",
+		52: "ERROR_CODE_INTERNAL_ERROR",
+		53: "ERROR_CODE_INVALID_ATTRIBUTE",
+		54: "ERROR_CODE_NOT_CONNECTED",
+		57: "ERROR_CODE_TIMEOUT",
+		58: "ERROR_CODE_OUT_OF_SERVICE",
+		59: "ERROR_CODE_NOT_CONFIGURED",
 	}
 	ErrorCode_value = map[string]int32{
-		"ERROR_CODE_UNSPECIFIED": 0,
-		"NOT_REGISTERED":         41,
-		"RESOURCE_SEIZED":        42,
-		"IN_SAME_STATE":          43,
-		"UNSUPPORTED_OPERATION":  51,
-		"INTERNAL_ERROR":         52,
-		"INVALID_ATTRIBUTE":      53,
-		"NOT_CONNECTED":          54,
-		"TIMEOUT":                57,
-		"OUT_OF_SERVICE":         58,
-		"NOT_CONFIGURED":         59,
+		"ERROR_CODE_UNSPECIFIED":           0,
+		"ERROR_CODE_NOT_REGISTERED":        41,
+		"ERROR_CODE_RESOURCE_SEIZED":       42,
+		"ERROR_CODE_IN_SAME_STATE":         43,
+		"ERROR_CODE_UNSUPPORTED_OPERATION": 51,
+		"ERROR_CODE_INTERNAL_ERROR":        52,
+		"ERROR_CODE_INVALID_ATTRIBUTE":     53,
+		"ERROR_CODE_NOT_CONNECTED":         54,
+		"ERROR_CODE_TIMEOUT":               57,
+		"ERROR_CODE_OUT_OF_SERVICE":        58,
+		"ERROR_CODE_NOT_CONFIGURED":        59,
 	}
 )
 
@@ -2282,32 +2282,32 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xbe\x04\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xf6\x05\n" +
 	"\aMessage\x12\x17\n" +
-	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x0f\n" +
-	"\vEVENT_ERROR\x104\x12\x14\n" +
-	"\x10EVENT_REGISTERED\x105\x12\x16\n" +
-	"\x12EVENT_UNREGISTERED\x106\x12\x10\n" +
-	"\fEVENT_QUEUED\x109\x12\x12\n" +
-	"\x0eEVENT_DIVERTED\x10:\x12\x13\n" +
-	"\x0fEVENT_ABANDONED\x10;\x12\x11\n" +
-	"\rEVENT_RINGING\x10<\x12\x15\n" +
-	"\x11EVENT_ESTABLISHED\x10@\x12\x12\n" +
-	"\x0eEVENT_RELEASED\x10A\x12\x17\n" +
-	"\x13EVENT_ROUTE_REQUEST\x10G\x12\x14\n" +
-	"\x10EVENT_ROUTE_USED\x10H\x12\x15\n" +
-	"\x11EVENT_AGENT_LOGIN\x10I\x12\x16\n" +
-	"\x12EVENT_AGENT_LOGOUT\x10J\x12\x15\n" +
-	"\x11EVENT_AGENT_READY\x10K\x12\x19\n" +
-	"\x15EVENT_AGENT_NOT_READY\x10L\x12\x16\n" +
-	"\x12EVENT_ADDRESS_INFO\x10\\\x12\x15\n" +
-	"\x11EVENT_SERVER_INFO\x10]\x12\x1b\n" +
-	"\x17EVENT_LINK_DISCONNECTED\x10^\x12\x18\n" +
-	"\x14EVENT_LINK_CONNECTED\x10_\x12\x19\n" +
-	"\x14EVENT_AGENT_RESERVED\x10\x80\x01\x12\x1c\n" +
-	"\x17EVENT_DN_OUT_OF_SERVICE\x10\x93\x01\x12\x1d\n" +
-	"\x18EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x14\n" +
-	"\x0fEND_OF_SNAPSHOT\x10\xe8\a*S\n" +
+	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
+	"\x18MESSAGE_EVENT_REGISTERED\x105\x12\x1e\n" +
+	"\x1aMESSAGE_EVENT_UNREGISTERED\x106\x12\x18\n" +
+	"\x14MESSAGE_EVENT_QUEUED\x109\x12\x1a\n" +
+	"\x16MESSAGE_EVENT_DIVERTED\x10:\x12\x1b\n" +
+	"\x17MESSAGE_EVENT_ABANDONED\x10;\x12\x19\n" +
+	"\x15MESSAGE_EVENT_RINGING\x10<\x12\x1d\n" +
+	"\x19MESSAGE_EVENT_ESTABLISHED\x10@\x12\x1a\n" +
+	"\x16MESSAGE_EVENT_RELEASED\x10A\x12\x1f\n" +
+	"\x1bMESSAGE_EVENT_ROUTE_REQUEST\x10G\x12\x1c\n" +
+	"\x18MESSAGE_EVENT_ROUTE_USED\x10H\x12\x1d\n" +
+	"\x19MESSAGE_EVENT_AGENT_LOGIN\x10I\x12\x1e\n" +
+	"\x1aMESSAGE_EVENT_AGENT_LOGOUT\x10J\x12\x1d\n" +
+	"\x19MESSAGE_EVENT_AGENT_READY\x10K\x12!\n" +
+	"\x1dMESSAGE_EVENT_AGENT_NOT_READY\x10L\x12\x1e\n" +
+	"\x1aMESSAGE_EVENT_ADDRESS_INFO\x10\\\x12\x1d\n" +
+	"\x19MESSAGE_EVENT_SERVER_INFO\x10]\x12#\n" +
+	"\x1fMESSAGE_EVENT_LINK_DISCONNECTED\x10^\x12 \n" +
+	"\x1cMESSAGE_EVENT_LINK_CONNECTED\x10_\x12!\n" +
+	"\x1cMESSAGE_EVENT_AGENT_RESERVED\x10\x80\x01\x12$\n" +
+	"\x1fMESSAGE_EVENT_DN_OUT_OF_SERVICE\x10\x93\x01\x12%\n" +
+	" MESSAGE_EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x1c\n" +
+	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a*S\n" +
 	"\x06DNRole\x12\x17\n" +
 	"\x13DN_ROLE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13DN_ROLE_ORIGINATION\x10\x01\x12\x17\n" +
@@ -2317,19 +2317,19 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12CALL_TYPE_INTERNAL\x10\x01\x12\x15\n" +
 	"\x11CALL_TYPE_INBOUND\x10\x02\x12\x16\n" +
 	"\x12CALL_TYPE_OUTBOUND\x10\x03\x12\x15\n" +
-	"\x11CALL_TYPE_CONSULT\x10\x04*\xf1\x01\n" +
+	"\x11CALL_TYPE_CONSULT\x10\x04*\xdf\x02\n" +
 	"\tErrorCode\x12\x1a\n" +
-	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x12\n" +
-	"\x0eNOT_REGISTERED\x10)\x12\x13\n" +
-	"\x0fRESOURCE_SEIZED\x10*\x12\x11\n" +
-	"\rIN_SAME_STATE\x10+\x12\x19\n" +
-	"\x15UNSUPPORTED_OPERATION\x103\x12\x12\n" +
-	"\x0eINTERNAL_ERROR\x104\x12\x15\n" +
-	"\x11INVALID_ATTRIBUTE\x105\x12\x11\n" +
-	"\rNOT_CONNECTED\x106\x12\v\n" +
-	"\aTIMEOUT\x109\x12\x12\n" +
-	"\x0eOUT_OF_SERVICE\x10:\x12\x12\n" +
-	"\x0eNOT_CONFIGURED\x10;2_\n" +
+	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ERROR_CODE_NOT_REGISTERED\x10)\x12\x1e\n" +
+	"\x1aERROR_CODE_RESOURCE_SEIZED\x10*\x12\x1c\n" +
+	"\x18ERROR_CODE_IN_SAME_STATE\x10+\x12$\n" +
+	" ERROR_CODE_UNSUPPORTED_OPERATION\x103\x12\x1d\n" +
+	"\x19ERROR_CODE_INTERNAL_ERROR\x104\x12 \n" +
+	"\x1cERROR_CODE_INVALID_ATTRIBUTE\x105\x12\x1c\n" +
+	"\x18ERROR_CODE_NOT_CONNECTED\x106\x12\x16\n" +
+	"\x12ERROR_CODE_TIMEOUT\x109\x12\x1d\n" +
+	"\x19ERROR_CODE_OUT_OF_SERVICE\x10:\x12\x1d\n" +
+	"\x19ERROR_CODE_NOT_CONFIGURED\x10;2_\n" +
 	"\bTLibrary\x12S\n" +
 	"\aSession\x12!.sipcluster.tlib.v1.ClientMessage\x1a!.sipcluster.tlib.v1.ServerMessage(\x010\x01B-Z+github.com/sipcluster/sipcluster/api/tlibpbb\x06proto3"
 

@@ -164,8 +164,8 @@ func (c *cli) showAgent(e *tlibpb.Event) error {
 
 // agentDoes says what an agent's event means.
 var agentDoes = map[tlibpb.Message]string{
-	tlibpb.Message_EVENT_AGENT_LOGIN: "is logged in", tlibpb.Message_EVENT_AGENT_LOGOUT: "is logged out",
-	tlibpb.Message_EVENT_AGENT_READY: "is ready", tlibpb.Message_EVENT_AGENT_NOT_READY: "is not ready",
+	tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN: "is logged in", tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT: "is logged out",
+	tlibpb.Message_MESSAGE_EVENT_AGENT_READY: "is ready", tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY: "is not ready",
 }
 
 // agentSentence is "agent 7001 is ready, auto-in (site=dc1)".

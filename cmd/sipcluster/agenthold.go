@@ -74,7 +74,7 @@ func (c *cli) arrive(ctx context.Context, d *desk, dn string, f *agentFlags) err
 		func(ctx context.Context) (*tlibpb.Event, error) { return d.AgentReady(ctx, dn, f.workMode, f.reason) },
 	} {
 		e, err := d.do(ctx, request)
-		if refusedAs(err, tlibpb.ErrorCode_IN_SAME_STATE) {
+		if refusedAs(err, tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE) {
 			continue
 		}
 		if err == nil {
@@ -92,7 +92,7 @@ func (c *cli) depart(ctx context.Context, d *desk, dn string) error {
 	ctx, cancel := parting(ctx)
 	defer cancel()
 	out, errOut := d.AgentLogout(ctx, dn, nil)
-	if refusedAs(errOut, tlibpb.ErrorCode_IN_SAME_STATE) {
+	if refusedAs(errOut, tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE) {
 		errOut = nil // somebody else did it
 	}
 	gone, err := d.UnregisterAddress(ctx, dn)
@@ -111,18 +111,18 @@ func (c *cli) showHeld(e *tlibpb.Event) error {
 	}
 	what := ""
 	switch e.GetMessage() {
-	case tlibpb.Message_EVENT_REGISTERED:
+	case tlibpb.Message_MESSAGE_EVENT_REGISTERED:
 		x := e.GetExtensions()
 		what = fmt.Sprintf("%s is %s, owner %s", e.GetThisDn(), x["status"], dash(x["owner"]))
-	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		what = fmt.Sprintf("%s, %s, owner %s", e.GetThisDn(), e.GetReason(), dash(e.GetOwner()))
-	case tlibpb.Message_EVENT_LINK_CONNECTED, tlibpb.Message_EVENT_LINK_DISCONNECTED:
+	case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED:
 		what = e.GetServer().GetNode() + " " + e.GetErrorMessage()
-	case tlibpb.Message_EVENT_UNREGISTERED:
+	case tlibpb.Message_MESSAGE_EVENT_UNREGISTERED:
 		what = e.GetThisDn()
-	case tlibpb.Message_EVENT_ERROR:
+	case tlibpb.Message_MESSAGE_EVENT_ERROR:
 		what = e.GetErrorMessage()
-	case tlibpb.Message_END_OF_SNAPSHOT:
+	case tlibpb.Message_MESSAGE_END_OF_SNAPSHOT:
 		return nil
 	default:
 		if agentDoes[e.GetMessage()] != "" {

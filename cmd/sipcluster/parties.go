@@ -33,8 +33,8 @@ func newParties() *parties {
 
 // callStates are what the events of calls leave a DN in.
 var callStates = map[tlibpb.Message]string{
-	tlibpb.Message_EVENT_RINGING: "ringing", tlibpb.Message_EVENT_ESTABLISHED: "established",
-	tlibpb.Message_EVENT_RELEASED: "released", tlibpb.Message_EVENT_ABANDONED: "abandoned",
+	tlibpb.Message_MESSAGE_EVENT_RINGING: "ringing", tlibpb.Message_MESSAGE_EVENT_ESTABLISHED: "established",
+	tlibpb.Message_MESSAGE_EVENT_RELEASED: "released", tlibpb.Message_MESSAGE_EVENT_ABANDONED: "abandoned",
 }
 
 // take learns from an event and returns what is new, that event or none; at the
@@ -42,7 +42,7 @@ var callStates = map[tlibpb.Message]string{
 func (p *parties) take(e *tlibpb.Event) (news []*tlibpb.Event) {
 	dn, conn := e.GetThisDn(), e.GetConnId()
 	switch e.GetMessage() {
-	case tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED:
+	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED:
 		known := p.up[dn][conn]
 		p.put(e)
 		if e.GetSnapshot() {
@@ -52,10 +52,10 @@ func (p *parties) take(e *tlibpb.Event) (news []*tlibpb.Event) {
 			}
 		}
 		return []*tlibpb.Event{e}
-	case tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_ABANDONED:
+	case tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
 		p.remove(dn, conn)
 		return []*tlibpb.Event{e}
-	case tlibpb.Message_END_OF_SNAPSHOT:
+	case tlibpb.Message_MESSAGE_END_OF_SNAPSHOT:
 		if !e.GetResumed() {
 			news = p.missed(e)
 		}
@@ -72,7 +72,7 @@ func (p *parties) missed(end *tlibpb.Event) (gone []*tlibpb.Event) {
 		}
 		p.remove(e.GetThisDn(), e.GetConnId())
 		e = proto.CloneOf(e)
-		e.Message, e.Reason, e.Time, e.Snapshot, e.CallSeq = tlibpb.Message_EVENT_RELEASED, "missed", end.GetTime(), false, 0
+		e.Message, e.Reason, e.Time, e.Snapshot, e.CallSeq = tlibpb.Message_MESSAGE_EVENT_RELEASED, "missed", end.GetTime(), false, 0
 		gone = append(gone, e)
 	}
 	return gone
@@ -90,7 +90,7 @@ func (p *parties) put(e *tlibpb.Event) {
 
 // dialled tells whether a DN rings for another one.
 func dialled(e *tlibpb.Event) bool {
-	return e.GetMessage() == tlibpb.Message_EVENT_RINGING && e.GetCallType() == tlibpb.CallType_CALL_TYPE_INTERNAL
+	return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING && e.GetCallType() == tlibpb.CallType_CALL_TYPE_INTERNAL
 }
 
 func (p *parties) remove(dn, conn string) {
@@ -148,7 +148,7 @@ func best(of map[string]*tlibpb.Event) (e *tlibpb.Event, others int) {
 func (p *parties) cells(b *board, dn string) []cell {
 	if e, others := best(p.up[dn]); e != nil {
 		state := cell{callStates[e.GetMessage()], green}
-		if e.GetMessage() == tlibpb.Message_EVENT_RINGING {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING {
 			state.tint = yellow
 		}
 		return []cell{state, withCell(e.GetOtherDn(), others), text(age(b.now(), e.GetTime()))}

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	ringing     = tlibpb.Message_EVENT_RINGING
-	established = tlibpb.Message_EVENT_ESTABLISHED
-	released    = tlibpb.Message_EVENT_RELEASED
-	abandoned   = tlibpb.Message_EVENT_ABANDONED
-	endOfRows   = tlibpb.Message_END_OF_SNAPSHOT
+	ringing     = tlibpb.Message_MESSAGE_EVENT_RINGING
+	established = tlibpb.Message_MESSAGE_EVENT_ESTABLISHED
+	released    = tlibpb.Message_MESSAGE_EVENT_RELEASED
+	abandoned   = tlibpb.Message_MESSAGE_EVENT_ABANDONED
+	endOfRows   = tlibpb.Message_MESSAGE_END_OF_SNAPSHOT
 )
 
 // party is an event of a DN's call, which is 8 s old.

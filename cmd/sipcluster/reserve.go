@@ -89,7 +89,7 @@ func (c *cli) keepReserved(ctx context.Context, d *desk, dn string, rest time.Du
 			last, cancel := parting(ctx)
 			defer cancel()
 			_, err := d.CancelReservation(last, dn)
-			if refusedAs(err, tlibpb.ErrorCode_IN_SAME_STATE) {
+			if refusedAs(err, tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE) {
 				return nil // it was over at that moment
 			}
 			return d.explain(err)

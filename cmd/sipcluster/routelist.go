@@ -102,12 +102,12 @@ func (d *desk) waiting(ctx context.Context, rp string) ([]*waitingCall, error) {
 		switch {
 		case err != nil:
 			return nil, d.explain(err)
-		case e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT:
+		case e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT:
 			return calls, nil
 		case rp != "" && e.GetThisDn() != rp:
-		case e.GetMessage() == tlibpb.Message_EVENT_QUEUED:
+		case e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_QUEUED:
 			calls = append(calls, &waitingCall{Event: e})
-		case e.GetMessage() == tlibpb.Message_EVENT_ROUTE_REQUEST && len(calls) > 0:
+		case e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST && len(calls) > 0:
 			calls[len(calls)-1].asked = true // it follows its call's EventQueued
 		}
 	}

@@ -142,7 +142,7 @@ func (d *desk) callsUp(ctx context.Context, group string, to callView) error {
 		if err != nil {
 			return d.explain(err)
 		}
-		if err := to.call(e); err != nil || e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT {
+		if err := to.call(e); err != nil || e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 			return err
 		}
 	}

@@ -76,12 +76,12 @@ func (r *router) serve(s tlibpb.TLibrary_SessionClient, registered chan<- error)
 		}
 		for _, e := range m.GetEvents() {
 			switch e.GetMessage() {
-			case tlibpb.Message_EVENT_REGISTERED:
+			case tlibpb.Message_MESSAGE_EVENT_REGISTERED:
 				registered <- nil
-			case tlibpb.Message_EVENT_ERROR:
+			case tlibpb.Message_MESSAGE_EVENT_ERROR:
 				r.errors.Add(1)
 				r.why.CompareAndSwap(nil, e.GetErrorMessage())
-			case tlibpb.Message_EVENT_ROUTE_REQUEST:
+			case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
 				if err := s.Send(r.answer(e)); err != nil {
 					return err
 				}

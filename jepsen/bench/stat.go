@@ -74,9 +74,9 @@ func (c *crowd) read(ctx context.Context, s tlibpb.TLibrary_SessionClient, ready
 			return
 		}
 		for _, e := range m.GetEvents() {
-			if e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT {
+			if e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 				ready()
-			} else if e.GetMessage() == tlibpb.Message_EVENT_DN_BACK_IN_SERVICE && !e.GetSnapshot() {
+			} else if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE && !e.GetSnapshot() {
 				c.events.Add(1)
 			}
 		}

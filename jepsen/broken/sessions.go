@@ -11,7 +11,7 @@ func sessionFaults() []Fault {
 				{"node/agent/reserve.go", "// Reserve reserves a DN", "var reservedHere = map[dn.Number]time.Time{}\n\n// Reserve reserves a DN"},
 				{"node/agent/reserve.go", "	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {",
 					"	if n != \"\" {\n		reg.schedule.mu.Lock()\n		defer reg.schedule.mu.Unlock()\n" +
-						"		if r.Duration > 0 && time.Now().Before(reservedHere[n]) {\n			return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, \"reserved\")\n		}\n" +
+						"		if r.Duration > 0 && time.Now().Before(reservedHere[n]) {\n			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, \"reserved\")\n		}\n" +
 						"		reservedHere[n] = time.Now().Add(r.Duration)\n		return nil\n	}\n" +
 						"	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {"},
 			},

@@ -77,7 +77,7 @@ func TestCall_ToADNOfAnotherNode(t *testing.T) {
 	must(t, talks())
 	rings()
 	stat.wait(t, soon, "released", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8302"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8302"
 	})
 	stat.hears(t, soon, "8302", "EVENT_RINGING 8302 by 8301 at n1", "EVENT_ESTABLISHED 8302 by 8301 at n1", "EVENT_RELEASED 8302 by 8301 at n1")
 	stat.hears(t, soon, "8301", "EVENT_ESTABLISHED 8301 by 8302 at n1", "EVENT_RELEASED 8301 by 8302 at n1")
@@ -112,7 +112,7 @@ func routeCall(conn, dn string) *tlibpb.ClientMessage {
 func (c *client) asked(t *testing.T, rp string, time int) (conn string) {
 	t.Helper()
 	c.wait(t, soon, "EventRouteRequest", func(e *tlibpb.Event) bool {
-		if e.GetMessage() == tlibpb.Message_EVENT_ROUTE_REQUEST && e.GetThisDn() == rp {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST && e.GetThisDn() == rp {
 			time--
 			conn = e.GetConnId()
 		}
@@ -141,7 +141,7 @@ func TestCall_RouterSendsItToAnAgentOfAnotherNode(t *testing.T) {
 	rings := agents(t, ph[1], 1)
 	talks := placeCall(t, c.Node(1), ph[0], "9310", 500)
 	conn := router.asked(t, "9310", 1)
-	if e := router.ask(t, routeCall(conn, "8312")); e.GetMessage() != tlibpb.Message_EVENT_ROUTE_USED || e.GetOtherDn() != "8312" || e.GetUserData()["reason"] != "test" {
+	if e := router.ask(t, routeCall(conn, "8312")); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ROUTE_USED || e.GetOtherDn() != "8312" || e.GetUserData()["reason"] != "test" {
 		t.Errorf("RouteCall: %v", e)
 	}
 	must(t, talks())
@@ -177,7 +177,7 @@ func TestCall_OwnerLostWhileItRings(t *testing.T) {
 	talks := placeCall(t, c.Node(1), ph[0], "9320", 500)
 	router.ask(t, routeCall(router.asked(t, "9320", 1), "8322"))
 	stat.wait(t, soon, "it rings", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_RINGING && e.GetThisDn() == "8322"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING && e.GetThisDn() == "8322"
 	})
 	must(t, c.Cut(t.Context(), c.Node(1), c.Node(2)))
 	conn := router.asked(t, "9320", 2)
@@ -235,7 +235,7 @@ func TestCall_CutsAndKills(t *testing.T) {
 	rings := agents(t, ph[1], 1)
 	talks := placeCall(t, c.Node(1), ph[0], "8342", 4000)
 	stat.wait(t, soon, "they talk", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_ESTABLISHED && e.GetThisDn() == "8342"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ESTABLISHED && e.GetThisDn() == "8342"
 	})
 	must(t, c.CutOff(t.Context(), c.Node(1)))
 	expectSeen(t, soon, lostWith(c.Node(1)), ph[:2], c.Node(2), c.Node(3))
@@ -249,18 +249,18 @@ func TestCall_CutsAndKills(t *testing.T) {
 	}
 	must(t, c.Heal(t.Context()))
 	stat.wait(t, afterCut, "the call is over", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8342"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8342"
 	})
 
 	agents(t, ph[1], 1)
 	placeCall(t, c.Node(1), ph[0], "8342", 60000)
 	stat.forget()
 	stat.wait(t, soon, "they talk", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_ESTABLISHED && e.GetThisDn() == "8342"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ESTABLISHED && e.GetThisDn() == "8342"
 	})
 	c.Node(1).Kill9()
 	stat.wait(t, soon, "the killed node's call is over", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8342" && e.GetReason() == "node-lost"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8342" && e.GetReason() == "node-lost"
 	})
 }
 
@@ -280,7 +280,7 @@ func TestBaresip_CallsAcrossNodes(t *testing.T) {
 		stop := softphone(t, n, from, "udp", "", "-e", "/dial 8362", "-t", "3")
 		defer stop()
 		stat.wait(t, 2*soon, "the softphones talked", func(e *tlibpb.Event) bool {
-			return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "8362" && e.GetOtherDn() == from.dn
+			return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8362" && e.GetOtherDn() == from.dn
 		})
 		by := fmt.Sprintf(" 8362 by %s at %s", from.dn, n.Name())
 		if heard := stat.heard("8362"); len(heard) < 3 || !slices.Equal(heard[len(heard)-3:], []string{"EVENT_RINGING" + by, "EVENT_ESTABLISHED" + by, "EVENT_RELEASED" + by}) {

@@ -72,7 +72,7 @@ func TestDesktop_ComesBackWithinItsGrace(t *testing.T) {
 	gws.says(t, "EVENT_REGISTERED 8021 status=InSrv owner=n1", registerAddress("8021", tlibpb.AddressMode_ADDRESS_MODE_PRIVATE))
 	gws.says(t, "EVENT_REGISTERED 8022 status=OOS owner=", registerAddress("8022", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	stat := statServer(t, c.Node(2))
-	gws.wait(t, soon, "in service", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_EVENT_DN_BACK_IN_SERVICE })
+	gws.wait(t, soon, "in service", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE })
 	at := gws.position()
 	stat.forget()
 	gws.stop()
@@ -145,7 +145,7 @@ func TestAgent_OfADNThatAnotherNodeOwns(t *testing.T) {
 	gws.says(t, "EVENT_AGENT_NOT_READY 8031 agent=7031", agentNotReady("8031", map[string]string{"break": "lunch"}))
 	expectRoutable(t, "8031", false, c.Nodes()...)
 	stat.wait(t, soon, "not ready", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_AGENT_NOT_READY && e.GetReasons()["break"] == "lunch"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY && e.GetReasons()["break"] == "lunch"
 	})
 	gws.says(t, "EVENT_AGENT_READY 8031 agent=7031 site=dc1", agentReady("8031"))
 	ready := func(d *tcpb.DNStatus) bool {
@@ -234,7 +234,7 @@ func TestStatServer_ResumesWithoutASnapshot(t *testing.T) {
 	s := sides(t, c, 8100)
 	stat := statServer(t, c.Node(2))
 	server := stat.link.GetServer()
-	stat.wait(t, soon, "everything", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT })
+	stat.wait(t, soon, "everything", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT })
 	eventually(t, soon, "a position to resume from", func(context.Context) error {
 		if stat.position() == 0 {
 			return context.DeadlineExceeded

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func connectFrom(t *testing.T, n *cluster.Node, from *cluster.Place, port cluste
 	})
 	t.Cleanup(c.stop)
 	c.link = c.ask(t, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: open}})
-	if c.link.GetMessage() != tlibpb.Message_EVENT_LINK_CONNECTED {
+	if c.link.GetMessage() != tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED {
 		t.Fatalf("the session begins with %v", c.link)
 	}
 	return c
@@ -136,23 +137,23 @@ func (c *client) wait(t *testing.T, within time.Duration, what string, is func(*
 
 // line is an event in one line, as the tests write them.
 func line(e *tlibpb.Event) string {
-	s := e.GetMessage().String()
+	s := strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")
 	if dn := e.GetThisDn(); dn != "" {
 		s += " " + dn
 	}
 	switch e.GetMessage() {
-	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		s += fmt.Sprintf(" owner=%s site=%s reason=%s", e.GetOwner(), e.GetSite(), e.GetReason())
-	case tlibpb.Message_EVENT_REGISTERED, tlibpb.Message_EVENT_ADDRESS_INFO:
+	case tlibpb.Message_MESSAGE_EVENT_REGISTERED, tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO:
 		s += fmt.Sprintf(" status=%s owner=%s", e.GetExtensions()["status"], e.GetOwner())
-	case tlibpb.Message_EVENT_AGENT_READY:
+	case tlibpb.Message_MESSAGE_EVENT_AGENT_READY:
 		s += fmt.Sprintf(" agent=%s site=%s", e.GetAgentId(), e.GetReasons()["site"])
-	case tlibpb.Message_EVENT_AGENT_LOGIN, tlibpb.Message_EVENT_AGENT_LOGOUT, tlibpb.Message_EVENT_AGENT_NOT_READY:
+	case tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN, tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT, tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY:
 		s += " agent=" + e.GetAgentId()
-	case tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED, tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_ABANDONED:
+	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
 		s += fmt.Sprintf(" by %s at %s", e.GetOtherDn(), e.GetOwner())
-	case tlibpb.Message_EVENT_ERROR:
-		s += " " + e.GetErrorCode().String()
+	case tlibpb.Message_MESSAGE_EVENT_ERROR:
+		s += " " + strings.TrimPrefix(e.GetErrorCode().String(), "ERROR_CODE_")
 	}
 	if e.GetSnapshot() {
 		s += " (row)"
@@ -195,7 +196,7 @@ func (c *client) forget() {
 func statServer(t *testing.T, n *cluster.Node) *client {
 	t.Helper()
 	c := connect(t, n, cluster.TCPort)
-	if e := c.ask(t, monitorAll(nil)); e.GetMessage() != tlibpb.Message_END_OF_SNAPSHOT {
+	if e := c.ask(t, monitorAll(nil)); e.GetMessage() != tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 		t.Fatalf("MonitorAll: %v", e)
 	}
 	return c

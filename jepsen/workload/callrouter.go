@@ -53,7 +53,7 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 	defer timer.Stop()
 	select {
 	case e := <-w.session.told:
-		if e.GetMessage() == tlibpb.Message_EVENT_ROUTE_REQUEST {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST {
 			w.route(ctx, r, e.GetConnId())
 		}
 	case <-timer.C:
@@ -82,7 +82,7 @@ func (w *CallRouter) connect(ctx context.Context) {
 	e, err := s.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{
 		Dn: w.RoutingPoint, Mode: tlibpb.AddressMode_ADDRESS_MODE_SHARED,
 	}}})
-	if err != nil || e.GetMessage() != tlibpb.Message_EVENT_REGISTERED {
+	if err != nil || e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_REGISTERED {
 		s.hangUp()
 		return
 	}

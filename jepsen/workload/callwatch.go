@@ -57,12 +57,12 @@ func (w *CallWatch) item(i history.Item) {
 }
 
 var callStates = map[tlibpb.Message]string{
-	tlibpb.Message_EVENT_RINGING: "ringing", tlibpb.Message_EVENT_ESTABLISHED: "established",
-	tlibpb.Message_EVENT_RELEASED: "released", tlibpb.Message_EVENT_ABANDONED: "abandoned",
+	tlibpb.Message_MESSAGE_EVENT_RINGING: "ringing", tlibpb.Message_MESSAGE_EVENT_ESTABLISHED: "established",
+	tlibpb.Message_MESSAGE_EVENT_RELEASED: "released", tlibpb.Message_MESSAGE_EVENT_ABANDONED: "abandoned",
 }
 
 func (w *CallWatch) told(e *tlibpb.Event) {
-	if e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT {
+	if e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 		w.item(history.Item{Kind: history.CallsWhole})
 		return
 	}

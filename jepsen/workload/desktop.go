@@ -185,7 +185,7 @@ func (w *Desktop) register(ctx context.Context, r *rand.Rand) {
 	m := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{Dn: w.DN, Mode: mode}}}
 	if w.Manner == Companion {
 		e, err := w.ask(ctx, m)
-		w.in = err == nil && e.GetMessage() == tlibpb.Message_EVENT_REGISTERED
+		w.in = err == nil && e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_REGISTERED
 		w.registered = w.in
 		return
 	}

@@ -12,18 +12,18 @@ import (
 
 func TestSession_OutcomeIsWhatTheAnswerProves(t *testing.T) {
 	refused := func(c tlibpb.ErrorCode) *tlibpb.Event {
-		return &tlibpb.Event{Message: tlibpb.Message_EVENT_ERROR, ErrorCode: c}
+		return &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: c}
 	}
 	for _, tc := range []struct {
 		event *tlibpb.Event
 		err   error
 		want  history.Outcome
 	}{
-		{&tlibpb.Event{Message: tlibpb.Message_EVENT_REGISTERED}, nil, history.OK},
-		{refused(tlibpb.ErrorCode_RESOURCE_SEIZED), nil, history.Fail},
-		{refused(tlibpb.ErrorCode_OUT_OF_SERVICE), nil, history.Fail},
-		{refused(tlibpb.ErrorCode_TIMEOUT), nil, history.Unknown},
-		{refused(tlibpb.ErrorCode_INTERNAL_ERROR), nil, history.Unknown},
+		{&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED}, nil, history.OK},
+		{refused(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED), nil, history.Fail},
+		{refused(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE), nil, history.Fail},
+		{refused(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT), nil, history.Unknown},
+		{refused(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR), nil, history.Unknown},
 		{nil, errors.New("the connection is lost"), history.Unknown},
 	} {
 		var op history.Op
@@ -41,14 +41,14 @@ func TestStatServer_RemembersWhereToResume(t *testing.T) {
 	}
 	w := &StatServer{Site: &Site{Record: record}, Name: "stat", Node: &cluster.Node{}, Prefix: "20"}
 	state := func(dn string, seq uint64) *tlibpb.Event {
-		return &tlibpb.Event{Message: tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq, Snapshot: seq == 0}
+		return &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq, Snapshot: seq == 0}
 	}
-	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{{Message: tlibpb.Message_EVENT_LINK_CONNECTED, Server: &tlibpb.ServerInfo{Incarnation: 5}}}})
+	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, Server: &tlibpb.ServerInfo{Incarnation: 5}}}})
 	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{state("2001", 0)}})
 	if w.whole {
 		t.Error("a snapshot that has not ended can't be resumed")
 	}
-	w.told(&tlibpb.ServerMessage{Seq: 40, Events: []*tlibpb.Event{{Message: tlibpb.Message_END_OF_SNAPSHOT, Seq: 40}}})
+	w.told(&tlibpb.ServerMessage{Seq: 40, Events: []*tlibpb.Event{{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, Seq: 40}}})
 	w.told(&tlibpb.ServerMessage{Seq: 42, Events: []*tlibpb.Event{state("2001", 41), state("3001", 42)}})
 	if !w.whole || w.incarnation != 5 || w.seq != 42 {
 		t.Errorf("resumes from %d of %d, whole %v; want 42 of 5", w.seq, w.incarnation, w.whole)

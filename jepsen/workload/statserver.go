@@ -94,9 +94,9 @@ func (w *StatServer) told(m *tlibpb.ServerMessage) {
 
 func (w *StatServer) event(e *tlibpb.Event) {
 	switch e.GetMessage() {
-	case tlibpb.Message_EVENT_LINK_CONNECTED:
+	case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED:
 		w.incarnation = e.GetServer().GetIncarnation()
-	case tlibpb.Message_END_OF_SNAPSHOT:
+	case tlibpb.Message_MESSAGE_END_OF_SNAPSHOT:
 		if e.GetResumed() || !w.rows {
 			w.start(e.GetResumed())
 		}
@@ -105,7 +105,7 @@ func (w *StatServer) event(e *tlibpb.Event) {
 			w.seq = e.GetSeq()
 			w.item(history.Item{Kind: history.EndOfSnapshot, Seq: w.seq})
 		}
-	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		if e.GetSnapshot() && !w.rows {
 			w.start(false)
 		}
@@ -126,7 +126,7 @@ func (w *StatServer) start(resumed bool) {
 
 func (w *StatServer) state(e *tlibpb.Event) {
 	i := history.Item{Kind: history.Event, Seq: e.GetSeq(), Snapshot: e.GetSnapshot(), Row: history.Row{
-		DN: e.GetThisDn(), InSrv: e.GetMessage() == tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, Owner: e.GetOwner(), Reason: e.GetReason(),
+		DN: e.GetThisDn(), InSrv: e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, Owner: e.GetOwner(), Reason: e.GetReason(),
 	}}
 	if s := e.GetExtensions()["agent-state"]; s != "" {
 		i.Agent = word(s, e.GetExtensions()["agent-id"], nil)
@@ -145,6 +145,6 @@ func (w *StatServer) note(i history.Item) {
 }
 
 var agentStates = map[tlibpb.Message]string{
-	tlibpb.Message_EVENT_AGENT_LOGIN: "logged-in", tlibpb.Message_EVENT_AGENT_LOGOUT: "logged-out",
-	tlibpb.Message_EVENT_AGENT_READY: "ready", tlibpb.Message_EVENT_AGENT_NOT_READY: "not-ready",
+	tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN: "logged-in", tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT: "logged-out",
+	tlibpb.Message_MESSAGE_EVENT_AGENT_READY: "ready", tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY: "not-ready",
 }

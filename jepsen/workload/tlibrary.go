@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,11 +152,11 @@ func sessionOutcome(op *history.Op, e *tlibpb.Event, err error) {
 	switch {
 	case err != nil:
 		op.Outcome, op.Error = history.Unknown, err.Error()
-	case e.GetMessage() != tlibpb.Message_EVENT_ERROR:
-		op.Outcome, op.Code = history.OK, e.GetMessage().String()
+	case e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR:
+		op.Outcome, op.Code = history.OK, strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")
 	default:
-		op.Outcome, op.Code, op.Error = history.Fail, e.GetErrorCode().String(), e.GetErrorMessage()
-		if c := e.GetErrorCode(); c == tlibpb.ErrorCode_TIMEOUT || c == tlibpb.ErrorCode_INTERNAL_ERROR {
+		op.Outcome, op.Code, op.Error = history.Fail, strings.TrimPrefix(e.GetErrorCode().String(), "ERROR_CODE_"), e.GetErrorMessage()
+		if c := e.GetErrorCode(); c == tlibpb.ErrorCode_ERROR_CODE_TIMEOUT || c == tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
 			op.Outcome = history.Unknown
 		}
 	}

@@ -35,7 +35,7 @@ func TestBusy_WhoReservesSeesACallAtOnce(t *testing.T) {
 	k.table.Register("1001", dn.Registered)
 	k.agents.Busy("1001", true)
 	err := k.agents.Reserve(t.Context(), "1001", Reservation{Holder: "x", Duration: time.Second, AtOnce: true})
-	if codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 		t.Error(err)
 	}
 }

@@ -34,19 +34,19 @@ func (c Change) checked() (Change, *refusal.Error) {
 	switch c.Request {
 	case peerpb.AgentRequest_AGENT_REQUEST_LOGIN:
 		if c.AgentID == "" {
-			return c, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a login needs an agent id")
+			return c, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a login needs an agent id")
 		}
 	case peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
 		c.Mode = 0
 	case peerpb.AgentRequest_AGENT_REQUEST_READY, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY:
 	default:
-		return c, refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "agent request %d is unknown", c.Request)
+		return c, refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "agent request %d is unknown", c.Request)
 	}
 	byKey := func(a, b dn.KeyValue) int { return strings.Compare(a.Key, b.Key) }
 	c.Reasons = slices.SortedFunc(slices.Values(c.Reasons), byKey)
 	a := dn.Agent{ID: c.AgentID, Mode: c.Mode, Reasons: c.Reasons}
 	if err := a.Check(); err != nil { // no key twice either: they are in order
-		return c, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v, unique keys and a known work mode", err)
+		return c, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v, unique keys and a known work mode", err)
 	}
 	return c, nil
 }
@@ -59,15 +59,15 @@ func (c Change) decide(r *dn.Record, now int64) (*dn.Agent, *refusal.Error) {
 	case c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGIN:
 		return c.login(r, in, now)
 	case !in && c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
-		return nil, refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "nobody is logged in at DN %s", r.Number)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "nobody is logged in at DN %s", r.Number)
 	case !in:
-		return nil, refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "nobody is logged in at DN %s: log in first", r.Number)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "nobody is logged in at DN %s: log in first", r.Number)
 	case c.AgentID != "" && c.AgentID != r.Agent.ID:
-		return nil, refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "agent %s is logged in at DN %s", r.Agent.ID, r.Number)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "agent %s is logged in at DN %s", r.Agent.ID, r.Number)
 	}
 	a := &dn.Agent{ID: r.Agent.ID, State: c.state(), Mode: c.Mode, Reasons: c.Reasons, Since: now}
 	if a.State == r.Agent.State && a.Mode == r.Agent.Mode && slices.Equal(a.Reasons, r.Agent.Reasons) {
-		return nil, refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "agent %s at DN %s is %v already", a.ID, r.Number, a.State)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "agent %s at DN %s is %v already", a.ID, r.Number, a.State)
 	}
 	return a, nil
 }
@@ -75,11 +75,11 @@ func (c Change) decide(r *dn.Record, now int64) (*dn.Agent, *refusal.Error) {
 func (c Change) login(r *dn.Record, in bool, now int64) (*dn.Agent, *refusal.Error) {
 	switch {
 	case r.State != dn.InSrv:
-		return nil, refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: register it before logging in", r.Number)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service: register it before logging in", r.Number)
 	case in && r.Agent.ID == c.AgentID:
-		return nil, refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "agent %s is logged in at DN %s already", c.AgentID, r.Number)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "agent %s is logged in at DN %s already", c.AgentID, r.Number)
 	case in:
-		return nil, refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "another agent, %s, is logged in at DN %s", r.Agent.ID, r.Number)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "another agent, %s, is logged in at DN %s", r.Agent.ID, r.Number)
 	}
 	return &dn.Agent{ID: c.AgentID, State: dn.LoggedIn, Mode: c.Mode, Reasons: c.Reasons, Since: now}, nil
 }

@@ -51,13 +51,13 @@ func (k *keepers) do(ctx context.Context, n dn.Number, limit time.Duration, here
 		var err error
 		switch {
 		case !known || s.Keeper == "":
-			return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: nobody has registered it", n)
+			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service: nobody has registered it", n)
 		case s.Keeper == k.table.Self():
 			err = here()
 		case s.State == dn.OOS && s.Reason == dn.OwnerMoved:
 			err = errElsewhere // the last owner says that it is there no more
 		case !k.table.Heard(s.Keeper):
-			return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be heard", n, k.name(s.Keeper))
+			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be heard", n, k.name(s.Keeper))
 		default:
 			err = k.ask(ctx, n, s.Keeper, limit, there)
 		}
@@ -68,7 +68,7 @@ func (k *keepers) do(ctx context.Context, n dn.Number, limit time.Duration, here
 			return err
 		}
 	}
-	return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is on its way from node to node, or at one that can't be heard: try again", n)
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is on its way from node to node, or at one that can't be heard: try again", n)
 }
 
 // awaitMove gives the table a moment to hear where the DN went.
@@ -96,7 +96,7 @@ func (k *keepers) awaitMove(ctx context.Context, was *dn.Status) error {
 func (k *keepers) ask(ctx context.Context, n dn.Number, keeper dn.Node, limit time.Duration, there doThere) error {
 	conn, err := k.dial(keeper)
 	if err != nil {
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached: %v", n, k.name(keeper), err)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached: %v", n, k.name(keeper), err)
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -110,18 +110,18 @@ func (k *keepers) ask(ctx context.Context, n dn.Number, keeper dn.Node, limit ti
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, errNotSent):
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached", n, k.name(keeper))
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service: its owner %s can't be reached", n, k.name(keeper))
 	}
 	switch status.Code(err) {
 	case codes.FailedPrecondition:
 		return errElsewhere
 	case codes.InvalidArgument:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message())
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message())
 	case codes.Unimplemented:
-		return refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "node %s, the owner of DN %s, is too old for that: upgrade it", k.name(keeper), n)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "node %s, the owner of DN %s, is too old for that: upgrade it", k.name(keeper), n)
 	}
 	k.log.Warn("a DN's owner did not answer a request", "dn", string(n), "peer", k.name(keeper), "err", err)
-	return refusal.New(tlibpb.ErrorCode_TIMEOUT, "node %s, the owner of DN %s, did not answer in time: it may or may not have been done", k.name(keeper), n)
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT, "node %s, the owner of DN %s, did not answer in time: it may or may not have been done", k.name(keeper), n)
 }
 
 // name of a node for people.

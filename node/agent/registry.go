@@ -93,9 +93,9 @@ func (reg *Registry) configured(n dn.Number) (*configpb.DN, *refusal.Error) {
 	d := reg.cfg.View().DN(string(n))
 	switch {
 	case d == nil:
-		return nil, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", n)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %.64s is not configured", n)
 	case d.GetKind() != configpb.DNKind_DN_KIND_SIP && d.GetKind() != configpb.DNKind_DN_KIND_PSTN:
-		return nil, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is neither sip nor pstn: it has no agent", n)
+		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "DN %s is neither sip nor pstn: it has no agent", n)
 	}
 	return d, nil
 }

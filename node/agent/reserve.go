@@ -103,13 +103,13 @@ func (reg *Registry) collecting() time.Duration {
 func (r *Reservation) check() error {
 	switch {
 	case r.Holder == "" || len(r.Holder) > maxHolder || !utf8.ValidString(r.Holder):
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
 	case len(r.InsteadOf) > maxHolder || !utf8.ValidString(r.InsteadOf):
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", maxHolder)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", maxHolder)
 	case r.Duration < 0 || r.Duration > maxDuration:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
 	case r.Duration != r.Duration.Truncate(time.Millisecond):
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a reservation holds for a whole number of ms")
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a reservation holds for a whole number of ms")
 	}
 	return nil
 }
@@ -118,15 +118,15 @@ func (r *Reservation) check() error {
 func Unavailable(s *dn.Status, d *configpb.DN, view *fsm.View) *refusal.Error {
 	switch {
 	case d.GetDisabled():
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", s.Number)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is disabled", s.Number)
 	case s.State != dn.InSrv:
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is out of service", s.Number)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service", s.Number)
 	case s.Reserved:
-		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client, or for this one already", s.Number)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client, or for this one already", s.Number)
 	case s.Busy:
-		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is busy", s.Number)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is busy", s.Number)
 	case !s.Routable(view.LoginRequired(d)):
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: agent not ready", s.Number)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s: agent not ready", s.Number)
 	}
 	return nil
 }

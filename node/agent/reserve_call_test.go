@@ -30,13 +30,13 @@ func TestReserve_ForACallThatIsOnItsWay(t *testing.T) {
 		if code := reserve(Reservation{Holder: "call", Duration: time.Minute, AtOnce: true}); code != 0 || time.Since(began) != 0 {
 			t.Errorf("%v after %v", code, time.Since(began))
 		}
-		if code := reserve(Reservation{Holder: "other", Duration: time.Minute, AtOnce: true}); code != tlibpb.ErrorCode_RESOURCE_SEIZED {
+		if code := reserve(Reservation{Holder: "other", Duration: time.Minute, AtOnce: true}); code != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 			t.Errorf("a second call: %v", code)
 		}
 		if code := reserve(Reservation{Holder: "other", Duration: time.Minute, AtOnce: true, InsteadOf: "call"}); code != 0 {
 			t.Errorf("in its place: %v", code)
 		}
-		if code := reserve(Reservation{Holder: "call"}); code != tlibpb.ErrorCode_RESOURCE_SEIZED {
+		if code := reserve(Reservation{Holder: "call"}); code != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 			t.Errorf("taken back by who has it no more: %v", code)
 		}
 		if code := reserve(Reservation{Holder: "other"}); code != 0 {

@@ -39,7 +39,7 @@ func TestReserve_OneHolderADN(t *testing.T) {
 				continue
 			}
 			has(n, name)
-			if err := k.agents.Reserve(t.Context(), n, r); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+			if err := k.agents.Reserve(t.Context(), n, r); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 				t.Errorf("%s has %s and got %v", name, n, err)
 			}
 			has(n, "")
@@ -68,7 +68,7 @@ func TestReserve_GoesAlongAndEndsAtTheNewOwner(t *testing.T) {
 	waitFor(t, "b hears of it", func() bool { s, _ := b.table.Get("1000"); return s.Reserved })
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
-	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Second}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Second}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 		t.Errorf("a second holder got %v", err)
 	}
 	waitFor(t, "b ends it", func() bool { r, _ := b.table.Own("1000"); return r.Reserved.Holder == "" && r.Seq > 0 })

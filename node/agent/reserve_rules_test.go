@@ -102,9 +102,9 @@ func (w *town) reserve(t *testing.T, at dn.Node, n dn.Number, r Reservation) tli
 
 const (
 	granted     = tlibpb.ErrorCode(0)
-	seized      = tlibpb.ErrorCode_RESOURCE_SEIZED
-	sameState   = tlibpb.ErrorCode_IN_SAME_STATE
-	outOfReach  = tlibpb.ErrorCode_OUT_OF_SERVICE
+	seized      = tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED
+	sameState   = tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE
+	outOfReach  = tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE
 	halfAMinute = 30 * time.Second
 )
 

@@ -32,14 +32,14 @@ func TestRefusal(t *testing.T) {
 	}{
 		"free":                {in("1000", func(*dn.Status) {}), 0},
 		"agent ready":         {in("1100", agent(dn.Ready)), 0},
-		"out of service":      {in("1000", func(s *dn.Status) { s.State = dn.OOS }), tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"busy":                {in("1000", func(s *dn.Status) { s.Busy = true }), tlibpb.ErrorCode_RESOURCE_SEIZED},
-		"reserved":            {in("1000", func(s *dn.Status) { s.Reserved = true }), tlibpb.ErrorCode_RESOURCE_SEIZED},
-		"nobody logged in":    {in("1100", func(*dn.Status) {}), tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"agent logged out":    {in("1100", agent(dn.LoggedOut)), tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"agent not ready":     {in("1000", agent(dn.NotReady)), tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"disabled":            {in("1200", func(*dn.Status) {}), tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"busy out of service": {in("1000", func(s *dn.Status) { s.State, s.Busy = dn.OOS, true }), tlibpb.ErrorCode_OUT_OF_SERVICE},
+		"out of service":      {in("1000", func(s *dn.Status) { s.State = dn.OOS }), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"busy":                {in("1000", func(s *dn.Status) { s.Busy = true }), tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
+		"reserved":            {in("1000", func(s *dn.Status) { s.Reserved = true }), tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
+		"nobody logged in":    {in("1100", func(*dn.Status) {}), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"agent logged out":    {in("1100", agent(dn.LoggedOut)), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"agent not ready":     {in("1000", agent(dn.NotReady)), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"disabled":            {in("1200", func(*dn.Status) {}), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"busy out of service": {in("1000", func(s *dn.Status) { s.State, s.Busy = dn.OOS, true }), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 	} {
 		if e := Unavailable(&c.status, view.DN(string(c.status.Number)), view); e == nil && c.code != 0 || e != nil && e.Code != c.code {
 			t.Errorf("%s: %v, want %v", name, e, c.code)
@@ -155,7 +155,7 @@ func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
 			t.Errorf("collected for %v from the first", took)
 		}
 		for _, c := range []chan error{first[0], more[1]} {
-			if err := patience.Receive(t, "the answer to the reservation", c); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || err.Error() != "DN 1000 is reserved for another client" {
+			if err := patience.Receive(t, "the answer to the reservation", c); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED || err.Error() != "DN 1000 is reserved for another client" {
 				t.Errorf("a loser got %v", err)
 			}
 		}
@@ -172,7 +172,7 @@ func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 		}
 		began := time.Now()
 		for _, holder := range []string{"r1", "r2"} {
-			if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder, Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+			if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder, Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 				t.Errorf("%s got %v", holder, err)
 			}
 		}
@@ -213,13 +213,13 @@ func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
 		cancel := func(holder string) tlibpb.ErrorCode {
 			return codeOf(t, a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder}))
 		}
-		if c := cancel("r1"); c != tlibpb.ErrorCode_IN_SAME_STATE {
+		if c := cancel("r1"); c != tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE {
 			t.Errorf("nothing is reserved: %v", c)
 		}
 		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]); err != nil {
 			t.Fatal(err)
 		}
-		if c := cancel("r2"); c != tlibpb.ErrorCode_RESOURCE_SEIZED {
+		if c := cancel("r2"); c != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 			t.Errorf("another's: %v", c)
 		}
 		if c := cancel("r1"); c != 0 {
@@ -288,7 +288,7 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 		"out of service": {func(_ *testing.T, a *keeper) {
 			r, _ := a.table.Own("1000")
 			a.table.End("1000", r.ClaimTime, dn.Unregistered)
-		}, tlibpb.ErrorCode_OUT_OF_SERVICE},
+		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 		"moved": {func(t *testing.T, a *keeper) {
 			r, _ := a.table.Own("1000")
 			c, err := a.table.Sync("b", 1, false)
@@ -298,19 +298,19 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 			_, _ = c.Apply([]dn.Record{{Number: "1000", ClaimTime: r.ClaimTime + 1, State: dn.InSrv, Reason: dn.Registered}}, 1)
 			_ = c.Synced(1)
 			a.table.SetHeard("b", true)
-		}, tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"deleted": {func(_ *testing.T, a *keeper) { a.table.Remove("1000", dn.Deleted) }, tlibpb.ErrorCode_OUT_OF_SERVICE},
+		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"deleted": {func(_ *testing.T, a *keeper) { a.table.Remove("1000", dn.Deleted) }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 		"busy": {func(_ *testing.T, a *keeper) {
 			r, _ := a.table.Own("1000")
 			r.Busy = true
 			a.table.Amend(r)
-		}, tlibpb.ErrorCode_RESOURCE_SEIZED},
+		}, tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 		"refreshed":  {func(_ *testing.T, a *keeper) { a.table.Register("1000", dn.Registered) }, 0},
-		"node stops": {func(_ *testing.T, a *keeper) { a.stop() }, tlibpb.ErrorCode_OUT_OF_SERVICE},
+		"node stops": {func(_ *testing.T, a *keeper) { a.stop() }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 		"agent breaks": {func(t *testing.T, a *keeper) {
 			a.does(t, "1000", Change{Request: login, AgentID: "7"})
 			a.does(t, "1000", Change{Request: notReady})
-		}, tlibpb.ErrorCode_OUT_OF_SERVICE},
+		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, a *keeper) {
@@ -338,7 +338,7 @@ func TestReserve_IsBounded(t *testing.T) {
 		gone := make(chan error, 1)
 		go func() { gone <- a.agents.Reserve(ctx, "1000", Reservation{Holder: "gone", Duration: time.Minute}) }()
 		synctest.Wait()
-		if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "x", Duration: time.Minute, Priority: 9}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED || !strings.Contains(err.Error(), "64") {
+		if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "x", Duration: time.Minute, Priority: 9}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED || !strings.Contains(err.Error(), "64") {
 			t.Errorf("one too many got %v", err)
 		}
 		leave()
@@ -359,7 +359,7 @@ func TestReserve_IsBounded(t *testing.T) {
 		}
 		a.agents.schedule.mu.Unlock()
 		a.table.Register("1001", dn.Registered)
-		if err := a.agents.Reserve(t.Context(), "1001", Reservation{Holder: "x", Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_INTERNAL_ERROR {
+		if err := a.agents.Reserve(t.Context(), "1001", Reservation{Holder: "x", Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
 			t.Errorf("a DN too many got %v", err)
 		}
 	})
@@ -370,7 +370,7 @@ func TestReserve_ChecksTheRequest(t *testing.T) {
 	for name, r := range map[string]Reservation{
 		"no holder": {Duration: 1e9}, "too long": {Holder: "r", Duration: time.Hour + 1e6}, "negative": {Holder: "r", Duration: -1e9}, "no whole ms": {Holder: "r", Duration: 1},
 	} {
-		if err := a.agents.Reserve(t.Context(), "1000", r); codeOf(t, err) != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+		if err := a.agents.Reserve(t.Context(), "1000", r); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -158,7 +158,7 @@ func TestRegistry_ReservationOutlivesTheProcess(t *testing.T) {
 	a.run(t)
 	a.table.Register("1000", dn.Registered)
 	err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Minute})
-	if codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 		t.Errorf("a second holder after the restart: %v", err)
 	}
 	if r, _ := a.table.Own("1000"); r.Reserved.Holder != "r1" || r.Reserved.Left > int64(time.Minute) || r.Reserved.Left < int64(30*time.Second) {

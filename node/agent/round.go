@@ -98,7 +98,7 @@ func (reg *Registry) settle(n dn.Number) {
 	a := reg.grant(n, best.Reservation)
 	best.answer <- a
 	if a.refused == nil {
-		a.refused = refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
+		a.refused = refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 	}
 	r.refuse(a.refused)
 }
@@ -109,7 +109,7 @@ func (reg *Registry) grant(n dn.Number, req Reservation) award {
 		r, refused, ok := reg.free(n, req.InsteadOf)
 		switch {
 		case !ok:
-			return award{elsewhere: true, refused: refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s went to another node while requests were collected: try again", n)}
+			return award{elsewhere: true, refused: refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s went to another node while requests were collected: try again", n)}
 		case refused != nil:
 			return award{refused: refused}
 		}
@@ -131,9 +131,9 @@ func (reg *Registry) release(ctx context.Context, n dn.Number, holder string) er
 		case !ok:
 			return errElsewhere
 		case r.Reserved.Holder == "":
-			return refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "DN %s is not reserved", n)
+			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "DN %s is not reserved", n)
 		case r.Reserved.Holder != holder:
-			return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
+			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 		}
 		r.Reserved = dn.Reservation{}
 		if _, ok := reg.table.Amend(r); ok {

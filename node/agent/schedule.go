@@ -52,7 +52,7 @@ func (s *schedule) join(n dn.Number, b *bid, collecting time.Duration) error {
 	r := s.rounds[n]
 	if r == nil {
 		if len(s.rounds) >= maxRounds {
-			return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "requests for %d DNs are being collected at their owner: try again", maxRounds)
+			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "requests for %d DNs are being collected at their owner: try again", maxRounds)
 		}
 		r = &round{}
 		s.rounds[n] = r
@@ -62,7 +62,7 @@ func (s *schedule) join(n dn.Number, b *bid, collecting time.Duration) error {
 		r.bids = slices.DeleteFunc(r.bids, func(b *bid) bool { return b.turn.Load() == left })
 	}
 	if len(r.bids) >= maxBids {
-		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "%d requests for DN %s are being collected already", maxBids, n)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "%d requests for DN %s are being collected already", maxBids, n)
 	}
 	r.bids = append(r.bids, b)
 	return nil
@@ -98,7 +98,7 @@ func (s *schedule) stop() {
 }
 
 func stopping(n dn.Number) *refusal.Error {
-	return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
 }
 
 // watchReservation plans the end of the DN's reservation, when this node keeps

@@ -43,7 +43,7 @@ func TestSchedule_AReservationEndsToTheMillisecond(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(1500*time.Millisecond - 1)
-		if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Second, AtOnce: true}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+		if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Second, AtOnce: true}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 			t.Errorf("too early: %v", err)
 		}
 		<-time.After(time.Millisecond + 1)

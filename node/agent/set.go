@@ -68,7 +68,7 @@ func (reg *Registry) setHere(ctx context.Context, n dn.Number, c Change) (Done, 
 }
 
 func tooBusy(n dn.Number) *refusal.Error {
-	return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "DN %s changes too often to be changed: try again", n)
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "DN %s changes too often to be changed: try again", n)
 }
 
 // kept is this node's record of a DN that it keeps.
@@ -95,7 +95,7 @@ func doneOf(p *peerpb.SetAgentResponse, keeper dn.Node) (Done, error) {
 	}
 	r := tcontroller.FromProto(p.GetRecord())
 	if r.Agent == nil || r.Agent.Check() != nil {
-		return Done{}, refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "the DN's owner answered without the agent's state")
+		return Done{}, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "the DN's owner answered without the agent's state")
 	}
 	return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: keeper}, Seq: r.Seq}}, nil
 }

@@ -32,7 +32,7 @@ func TestRegistry_SetAgentIsDoneByTheKeeper(t *testing.T) {
 		s, _ := a.table.Get("1000")
 		return s.Version == done.Version && s.Agent.Equal(done.Agent)
 	})
-	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "8"}); codeOf(t, err) != tlibpb.ErrorCode_RESOURCE_SEIZED {
+	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "8"}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 		t.Errorf("another login: %v", err)
 	}
 }
@@ -44,11 +44,11 @@ func TestRegistry_SetAgentRefuses(t *testing.T) {
 		change Change
 		code   tlibpb.ErrorCode
 	}{
-		"not configured":         {"77", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_NOT_CONFIGURED},
-		"a routing point":        {"9000", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
-		"a bad mode":             {"1000", Change{Request: ready, Mode: 9}, tlibpb.ErrorCode_INVALID_ATTRIBUTE},
-		"nobody registered":      {"1000", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"no number but an essay": {dn.Number(strings.Repeat("1", 5000)), Change{Request: logout}, tlibpb.ErrorCode_NOT_CONFIGURED},
+		"not configured":         {"77", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED},
+		"a routing point":        {"9000", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE},
+		"a bad mode":             {"1000", Change{Request: ready, Mode: 9}, tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE},
+		"nobody registered":      {"1000", Change{Request: login, AgentID: "7"}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"no number but an essay": {dn.Number(strings.Repeat("1", 5000)), Change{Request: logout}, tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED},
 	} {
 		if _, err := a.agents.SetAgent(t.Context(), c.n, c.change); codeOf(t, err) != c.code {
 			t.Errorf("%s: %v, want %v", name, err, c.code)
@@ -66,7 +66,7 @@ func TestRegistry_AgentChangesWhileTheDNIsOutOfService(t *testing.T) {
 		t.Errorf("not ready: %+v", done.Agent)
 	}
 	a.does(t, "1000", Change{Request: logout})
-	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
+	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE {
 		t.Errorf("login: %v", err)
 	}
 }
@@ -84,7 +84,7 @@ func TestRegistry_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
 		}(),
 		a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r", Duration: time.Second}),
 	} {
-		if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || !strings.Contains(err.Error(), "its owner n-b can't be heard") {
+		if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE || !strings.Contains(err.Error(), "its owner n-b can't be heard") {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestRegistry_LastOwnerIsNotAsked(t *testing.T) {
 	if s, _ := a.table.Get("1000"); s.Agent == nil || s.Agent.ID != "7" || s.Keeper != "b" {
 		t.Errorf("a shows %+v", s)
 	}
-	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: ready}); codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE {
+	if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: ready}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE {
 		t.Errorf("asked for a DN that is elsewhere: %v", err)
 	}
 	if s := a.table.Register("1000", dn.Registered); s.Agent == nil || s.Agent.ID != "7" {
@@ -170,7 +170,7 @@ func TestRegistry_GivesUpOnADNThatIsNowhere(t *testing.T) {
 		return answering{status.Error(codes.FailedPrecondition, "not here")}, nil
 	}
 	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
-	if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || asked != maxTries {
+	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE || asked != maxTries {
 		t.Errorf("after %d tries: %v", asked, err)
 	}
 }
@@ -192,14 +192,14 @@ func TestRegistry_FaultsOfTheWayToTheKeeper(t *testing.T) {
 		dialed, answer error
 		code           tlibpb.ErrorCode
 	}{
-		"no connection":       {dialed: errors.New("not on the roster"), code: tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"never sent":          {answer: fmt.Errorf("%w: refused", errNotSent), code: tlibpb.ErrorCode_OUT_OF_SERVICE},
-		"broke on the way":    {answer: status.Error(codes.Unavailable, "reset"), code: tlibpb.ErrorCode_TIMEOUT},
-		"timed out":           {answer: status.Error(codes.DeadlineExceeded, "late"), code: tlibpb.ErrorCode_TIMEOUT},
-		"failed inside":       {answer: status.Error(codes.Internal, "panic"), code: tlibpb.ErrorCode_TIMEOUT},
-		"an older version":    {answer: status.Error(codes.Unimplemented, "no Owner"), code: tlibpb.ErrorCode_UNSUPPORTED_OPERATION},
-		"refused at the gRPC": {answer: status.Error(codes.InvalidArgument, "bad"), code: tlibpb.ErrorCode_INVALID_ATTRIBUTE},
-		"an empty answer":     {code: tlibpb.ErrorCode_INTERNAL_ERROR},
+		"no connection":       {dialed: errors.New("not on the roster"), code: tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"never sent":          {answer: fmt.Errorf("%w: refused", errNotSent), code: tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"broke on the way":    {answer: status.Error(codes.Unavailable, "reset"), code: tlibpb.ErrorCode_ERROR_CODE_TIMEOUT},
+		"timed out":           {answer: status.Error(codes.DeadlineExceeded, "late"), code: tlibpb.ErrorCode_ERROR_CODE_TIMEOUT},
+		"failed inside":       {answer: status.Error(codes.Internal, "panic"), code: tlibpb.ErrorCode_ERROR_CODE_TIMEOUT},
+		"an older version":    {answer: status.Error(codes.Unimplemented, "no Owner"), code: tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION},
+		"refused at the gRPC": {answer: status.Error(codes.InvalidArgument, "bad"), code: tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE},
+		"an empty answer":     {code: tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR},
 	} {
 		a.dials["b"] = func() (grpc.ClientConnInterface, error) { return answering{c.answer}, c.dialed }
 		if _, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"}); codeOf(t, err) != c.code {
@@ -219,7 +219,7 @@ func TestRegistry_SilentKeeperTimesOut(t *testing.T) {
 	b.before.Store(&hang)
 	began := time.Now()
 	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
-	if codeOf(t, err) != tlibpb.ErrorCode_TIMEOUT || time.Since(began) > 2*AnswerTimeout {
+	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_TIMEOUT || time.Since(began) > 2*AnswerTimeout {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -237,7 +237,7 @@ func TestRegistry_UnreachableKeeperWasNotAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
-	if codeOf(t, err) != tlibpb.ErrorCode_OUT_OF_SERVICE || !strings.Contains(err.Error(), "reached") {
+	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE || !strings.Contains(err.Error(), "reached") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -292,7 +292,7 @@ func TestRegistry_OneOfManyLogins(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if codes[0] != 1 || codes[tlibpb.ErrorCode_RESOURCE_SEIZED] != 19 {
+	if codes[0] != 1 || codes[tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED] != 19 {
 		t.Errorf("outcomes: %v", codes)
 	}
 }

@@ -60,7 +60,7 @@ func TestRouteCall_WhatARouteMayBe(t *testing.T) {
 	} {
 		got := ""
 		if err := x.r.check(c.route); err != nil {
-			got = err.Code.String()
+			got = strings.TrimPrefix(err.Code.String(), "ERROR_CODE_")
 		}
 		if got != c.want {
 			t.Errorf("%+v: %q, want %q", c.route, got, c.want)
@@ -147,7 +147,7 @@ func TestRouteCall_ComesBack(t *testing.T) {
 			t.Fatalf("step %d: %d calls wait, %d at 9000", i, len(waiting), len(elsewhere))
 		}
 		w := waiting[0]
-		if !slices.Equal(w.Tried, c.tried) || !maps.Equal(w.Call.UserData, c.data) || !w.Asked || w.Message != tlibpb.Message_EVENT_QUEUED || w.RP != "9001" || w.Since.IsZero() {
+		if !slices.Equal(w.Tried, c.tried) || !maps.Equal(w.Call.UserData, c.data) || !w.Asked || w.Message != tlibpb.Message_MESSAGE_EVENT_QUEUED || w.RP != "9001" || w.Since.IsZero() {
 			t.Errorf("step %d: %+v with %v", i, w, w.Call.UserData)
 		}
 	}

@@ -76,8 +76,8 @@ func TestRouting_APanicEndsTheCall(t *testing.T) {
 		"when it is sent to another node": {in: &fragile{script: &script{called: "1003"}, onSend: true}, far: true},
 		"when it is answered":             {in: &fragile{script: &script{called: "1003"}, onAnswer: true}},
 		"when it leaves by a trunk":       {in: &fragile{script: &script{called: "+15559"}, onSend: true}},
-		"at a routing point":              {in: &fragile{script: &script{called: "9001"}}, deaf: tlibpb.Message_EVENT_QUEUED},
-		"when it leaves a routing point":  {in: &fragile{script: &script{called: "9001"}}, deaf: tlibpb.Message_EVENT_ROUTE_USED},
+		"at a routing point":              {in: &fragile{script: &script{called: "9001"}}, deaf: tlibpb.Message_MESSAGE_EVENT_QUEUED},
+		"when it leaves a routing point":  {in: &fragile{script: &script{called: "9001"}}, deaf: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newExchange(t)

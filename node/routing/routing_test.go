@@ -31,7 +31,7 @@ type stage struct {
 
 func (s *stage) Announce(v Visit) {
 	s.calls.Tell(v, 0)
-	if v.Message == tlibpb.Message_EVENT_ROUTE_REQUEST {
+	if v.Message == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST {
 		s.tried = v.Tried
 		s.asked <- v.Call.ID
 	}
@@ -50,7 +50,7 @@ func (s *stage) heard(ctx context.Context) (told []string) {
 			if e := it.Event; e == nil {
 				continue
 			} else if v, local := e.Local.(Visit); local {
-				name := strings.TrimPrefix(v.Message.String(), "EVENT_")
+				name := strings.TrimPrefix(v.Message.String(), "MESSAGE_EVENT_")
 				told = append(told, strings.TrimSpace(fmt.Sprintf("local %s %s %s", name, v.RP, v.To)))
 			} else {
 				kind := []string{"RINGING", "ESTABLISHED", "RELEASED", "ABANDONED"}[e.Kind]
@@ -307,7 +307,7 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 	for want, route := range map[string]Route{
 		"INVALID_ATTRIBUTE": {DN: "1003", Group: "sales"}, "NOT_CONFIGURED": {DN: "77"},
 	} {
-		if err := x.r.RouteCall(string(conn), route); err == nil || err.Code.String() != want {
+		if err := x.r.RouteCall(string(conn), route); err == nil || strings.TrimPrefix(err.Code.String(), "ERROR_CODE_") != want {
 			t.Errorf("%+v: %v", route, err)
 		}
 	}

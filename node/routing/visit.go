@@ -65,7 +65,7 @@ func (r *Engine) RouteCall(conn string, route Route) *refusal.Error {
 		return err
 	}
 	if !r.visits.answer(call.ID(conn), route) {
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
 	}
 	return nil
 }
@@ -98,15 +98,15 @@ func (r *Engine) check(route Route) *refusal.Error {
 	config := view.DN(string(route.DN))
 	switch {
 	case n != 1:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs exactly one of dn, group, external, reject")
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a route needs exactly one of dn, group, external, reject")
 	case route.DN != "" && config == nil:
-		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %.64s is not configured", route.DN)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %.64s is not configured", route.DN)
 	case route.DN != "" && config.GetKind() != configpb.DNKind_DN_KIND_SIP && config.GetKind() != configpb.DNKind_DN_KIND_PSTN:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "DN %s is not an agent's DN: want kind sip or pstn", route.DN)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "DN %s is not an agent's DN: want kind sip or pstn", route.DN)
 	case route.Group != "" && view.Group(route.Group) == nil:
-		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "group %.64s is not configured", route.Group)
 	case route.Reject != 0 && (route.Reject < 400 || route.Reject > 699):
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a call is rejected with a code from 400 to 699")
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a call is rejected with a code from 400 to 699")
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	defer j.r.visits.leaves(j.id)
 	j.in.Ring()
 	for i := 0; i < maxTargets && ctx.Err() == nil; i++ {
-		j.announce(tlibpb.Message_EVENT_QUEUED, n, "")
+		j.announce(tlibpb.Message_MESSAGE_EVENT_QUEUED, n, "")
 		route, ok := j.await(ctx, rp, v)
 		if ctx.Err() != nil {
 			break
@@ -139,7 +139,7 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	if caller.Err() == nil {
 		return j.refuse(n, 480, "Temporarily Unavailable")
 	}
-	j.announce(tlibpb.Message_EVENT_ABANDONED, n, "")
+	j.announce(tlibpb.Message_MESSAGE_EVENT_ABANDONED, n, "")
 	return j.reject(487, "Request Terminated")
 }
 
@@ -170,9 +170,9 @@ func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) {
 
 func (v *visit) becomes(m tlibpb.Message, tried []dn.Number) {
 	switch m {
-	case tlibpb.Message_EVENT_QUEUED:
+	case tlibpb.Message_MESSAGE_EVENT_QUEUED:
 		v.waits, v.tried = true, tried
-	case tlibpb.Message_EVENT_ROUTE_REQUEST:
+	case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
 		v.asked = true
 	default: // it leaves
 		v.waits, v.asked = false, false
@@ -189,7 +189,7 @@ func (j *journey) await(ctx context.Context, rp *configpb.DN, v *visit) (Route, 
 	if patience == 0 {
 		patience = defaultPatience
 	}
-	j.announce(tlibpb.Message_EVENT_ROUTE_REQUEST, v.rp, "")
+	j.announce(tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, v.rp, "")
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -287,7 +287,7 @@ func (j *journey) attach(data map[string]string) {
 
 // refuse ends the call at the routing point.
 func (j *journey) refuse(rp dn.Number, code int, reason string) (cause int) {
-	j.announce(tlibpb.Message_EVENT_RELEASED, rp, "")
+	j.announce(tlibpb.Message_MESSAGE_EVENT_RELEASED, rp, "")
 	return j.reject(code, reason)
 }
 
@@ -315,8 +315,8 @@ func (j *journey) toReserved(ctx context.Context, rp, n dn.Number, giveBack func
 
 // diverted tells that the call leaves the routing point.
 func (j *journey) diverted(rp dn.Number, to string) {
-	j.announce(tlibpb.Message_EVENT_ROUTE_USED, rp, to)
-	j.announce(tlibpb.Message_EVENT_DIVERTED, rp, to)
+	j.announce(tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, rp, to)
+	j.announce(tlibpb.Message_MESSAGE_EVENT_DIVERTED, rp, to)
 }
 
 // back tells whether the call found its place; otherwise it is at the routing

@@ -101,15 +101,15 @@ func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.Address
 	owns := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR
 	switch {
 	case config == nil:
-		return refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not configured", n)
 	case config.GetDisabled():
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "DN %s is disabled", n)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is disabled", n)
 	case a.conflict(r, mode):
-		return refusal.New(tlibpb.ErrorCode_RESOURCE_SEIZED, "DN %s is registered by another client of this node", n)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is registered by another client of this node", n)
 	case owns && as.cfg.Draining():
-		return refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "this node is draining: register DN %s at another one", n)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "this node is draining: register DN %s at another one", n)
 	case !again && len(r.dns) >= MaxAddresses:
-		return refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "this session has registered %d DNs, more than it may", MaxAddresses)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "this session has registered %d DNs, more than it may", MaxAddresses)
 	}
 	if a == nil {
 		a = &address{modes: map[*registrations]tlibpb.AddressMode{}}

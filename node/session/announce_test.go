@@ -28,10 +28,10 @@ func TestEvents_AtARoutingPoint(t *testing.T) {
 		}
 		to := map[string]string{"": "2001", " extensions=[tried:2001]": "2002"}[tried]
 		w.routes(l.waits("+1", true), to)
-		w.wait("the refusal", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_EVENT_ERROR })
+		w.wait("the refusal", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR })
 		l.waits("+1", true)
 		w.mu.Lock()
-		w.events = slices.DeleteFunc(w.events, func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_EVENT_ERROR })
+		w.events = slices.DeleteFunc(w.events, func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR })
 		w.mu.Unlock()
 	}
 	again := l.connect(DefaultPort, nil)

@@ -111,7 +111,7 @@ func (a *asked) news(it *dn.Item) bool {
 // ask puts a request on its way to a DN's owner.
 func (s *session) ask(ctx context.Context, a ask) {
 	if !s.asked.put(ctx, a) {
-		s.out.refuse(a.ref, a.n, refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d requests of this session are not answered yet: wait for some", maxAsked))
+		s.out.refuse(a.ref, a.n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "%d requests of this session are not answered yet: wait for some", maxAsked))
 	}
 }
 

@@ -97,12 +97,12 @@ func TestCalls_EventsBearTheTLibrarysAttributes(t *testing.T) {
 	w.ask(monitorAll(calls()))
 	id := begin(t, o.traffic, "2001")
 	var got *tlibpb.Event
-	w.wait("EventRinging", func(e *tlibpb.Event) bool { got = e; return e.GetMessage() == tlibpb.Message_EVENT_RINGING })
+	w.wait("EventRinging", func(e *tlibpb.Event) bool { got = e; return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING })
 	if got.GetTime() == nil || got.GetCallSeq() == 0 {
 		t.Errorf("no time or no place: %v", got)
 	}
 	want := &tlibpb.Event{
-		Message: tlibpb.Message_EVENT_RINGING, ThisDn: "2001", Time: got.GetTime(), Owner: "n1", Site: "dc1", ConnId: string(id), OtherDn: "+4930",
+		Message: tlibpb.Message_MESSAGE_EVENT_RINGING, ThisDn: "2001", Time: got.GetTime(), Owner: "n1", Site: "dc1", ConnId: string(id), OtherDn: "+4930",
 		ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION, Ani: "+4930", Dnis: "9000", UserData: map[string]string{"k": "v"},
 		CallType: tlibpb.CallType_CALL_TYPE_INBOUND, CallSeq: got.GetCallSeq(),
 	}
@@ -127,7 +127,7 @@ func TestCalls_ThatAreUpComeBeforeTheEndOfTheSnapshot(t *testing.T) {
 	w.heard()
 	o.traffic.Died("b")
 	w.wait("the end", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_EVENT_RELEASED && e.GetThisDn() == "1001" && e.GetReason() == "node-lost" && e.GetCause() == 0
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "1001" && e.GetReason() == "node-lost" && e.GetCause() == 0
 	})
 }
 
@@ -192,7 +192,9 @@ func TestCalls_AreContinuedWhereTheClientWas(t *testing.T) {
 	late := o.connect(TCport, nil)
 	late.heard()
 	late.post(monitorAll(resume))
-	late.wait("the snapshot", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT && !e.GetResumed() })
+	late.wait("the snapshot", func(e *tlibpb.Event) bool {
+		return e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT && !e.GetResumed()
+	})
 	if got := late.heard(); !slices.Contains(got, "EVENT_ESTABLISHED 2001 +4930 n1 0 row") || !slices.Contains(got, "EVENT_ESTABLISHED trunk1 2001 n1 0 row") {
 		t.Errorf("heard %q", got)
 	}

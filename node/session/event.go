@@ -50,19 +50,19 @@ func (ev *events) names(id dn.Node) (name, site string) {
 
 // state says whether a DN is in service.
 func (ev *events) state(st *dn.Status) *tlibpb.Event {
-	e := &tlibpb.Event{Message: tlibpb.Message_EVENT_DN_OUT_OF_SERVICE, ThisDn: string(st.Number), Time: stamp(st.Since), Reason: st.Reason.String()}
+	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE, ThisDn: string(st.Number), Time: stamp(st.Since), Reason: st.Reason.String()}
 	if st.State == dn.InSrv {
-		e.Message = tlibpb.Message_EVENT_DN_BACK_IN_SERVICE
+		e.Message = tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE
 	}
 	e.Owner, e.Site = ev.names(st.Owner)
 	return e
 }
 
 var agentMessages = map[dn.AgentState]tlibpb.Message{
-	dn.LoggedOut: tlibpb.Message_EVENT_AGENT_LOGOUT,
-	dn.LoggedIn:  tlibpb.Message_EVENT_AGENT_LOGIN,
-	dn.NotReady:  tlibpb.Message_EVENT_AGENT_NOT_READY,
-	dn.Ready:     tlibpb.Message_EVENT_AGENT_READY,
+	dn.LoggedOut: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT,
+	dn.LoggedIn:  tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN,
+	dn.NotReady:  tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY,
+	dn.Ready:     tlibpb.Message_MESSAGE_EVENT_AGENT_READY,
 }
 
 // agent says what the agent at a DN does. Where a ready agent is, is said
@@ -117,8 +117,8 @@ var kindNames = map[configpb.DNKind]string{
 }
 
 var callMessages = [...]tlibpb.Message{
-	call.Ringing: tlibpb.Message_EVENT_RINGING, call.Established: tlibpb.Message_EVENT_ESTABLISHED,
-	call.Released: tlibpb.Message_EVENT_RELEASED, call.Abandoned: tlibpb.Message_EVENT_ABANDONED,
+	call.Ringing: tlibpb.Message_MESSAGE_EVENT_RINGING, call.Established: tlibpb.Message_MESSAGE_EVENT_ESTABLISHED,
+	call.Released: tlibpb.Message_MESSAGE_EVENT_RELEASED, call.Abandoned: tlibpb.Message_MESSAGE_EVENT_ABANDONED,
 }
 
 // call is an event of a call at a DN. Its user data are everybody's: they
@@ -148,9 +148,9 @@ func (ev *events) waiting(self dn.Node, calls []routing.Waiting) []*tlibpb.Event
 		rows = append(rows, e)
 	}
 	for i := range calls {
-		row(&calls[i], tlibpb.Message_EVENT_QUEUED)
+		row(&calls[i], tlibpb.Message_MESSAGE_EVENT_QUEUED)
 		if calls[i].Asked {
-			row(&calls[i], tlibpb.Message_EVENT_ROUTE_REQUEST)
+			row(&calls[i], tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST)
 		}
 	}
 	return rows

@@ -19,7 +19,7 @@ import (
 // protocol. Of what no test can know it says that it is there: a time is "now"
 // or "then", a position, a call's name and a reference "+".
 func whole(e *tlibpb.Event) string {
-	parts := []string{e.GetMessage().String()}
+	parts := []string{strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")}
 	fields := e.ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)

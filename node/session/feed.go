@@ -35,7 +35,7 @@ func newFeed(s *session) *feed {
 func (f *feed) listen(ctx context.Context, from dn.Resume, callSeq uint64) {
 	for conn, r := range f.routes {
 		delete(f.routes, conn)
-		f.out.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_TIMEOUT, "what became of the call's route is not known: this session began anew"))
+		f.out.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT, "what became of the call's route is not known: this session began anew"))
 	}
 	f.hearing.begin(ctx, from, callSeq)
 }
@@ -123,7 +123,7 @@ func (f *feed) endSnapshot(view *fsm.View, seq uint64) error {
 
 // endMonitorAll answers MonitorAll.
 func (f *feed) endMonitorAll(seq uint64, resumed bool) {
-	e := &tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, Seq: seq, Time: now(), Resumed: resumed}
+	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, Seq: seq, Time: now(), Resumed: resumed}
 	if f.audience.monitor != nil {
 		e.ReferenceId = f.audience.monitor.ref
 		f.audience.monitor.ref, f.audience.monitor.pending = 0, false

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -226,7 +227,7 @@ func (o *office) connect(p Port, open *tlibpb.OpenSession) *wire {
 	o.t.Helper()
 	w := o.wire(p)
 	w.link = w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: open}})
-	if w.link.GetMessage() != tlibpb.Message_EVENT_LINK_CONNECTED {
+	if w.link.GetMessage() != tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED {
 		o.t.Fatalf("the session begins with %v", w.link)
 	}
 	return w
@@ -328,22 +329,22 @@ func (w *wire) awaits(want string) {
 
 // line is an event in one line.
 func line(e *tlibpb.Event) string {
-	s := e.GetMessage().String()
+	s := strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")
 	if e.GetThisDn() != "" {
 		s += " " + e.GetThisDn()
 	}
 	switch e.GetMessage() {
-	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		s += fmt.Sprintf(" %s %s", e.GetOwner(), e.GetReason())
-	case tlibpb.Message_EVENT_REGISTERED, tlibpb.Message_EVENT_ADDRESS_INFO:
+	case tlibpb.Message_MESSAGE_EVENT_REGISTERED, tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO:
 		s += " " + e.GetExtensions()["status"]
-	case tlibpb.Message_EVENT_ERROR:
-		s += " " + e.GetErrorCode().String()
-	case tlibpb.Message_EVENT_RINGING, tlibpb.Message_EVENT_ESTABLISHED, tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_ABANDONED:
+	case tlibpb.Message_MESSAGE_EVENT_ERROR:
+		s += " " + strings.TrimPrefix(e.GetErrorCode().String(), "ERROR_CODE_")
+	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
 		s += fmt.Sprintf(" %s %s %d", e.GetOtherDn(), e.GetOwner(), e.GetCause())
-	case tlibpb.Message_EVENT_QUEUED, tlibpb.Message_EVENT_ROUTE_REQUEST, tlibpb.Message_EVENT_ROUTE_USED, tlibpb.Message_EVENT_DIVERTED:
+	case tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_DIVERTED:
 		s += " " + e.GetOtherDn()
-	case tlibpb.Message_EVENT_AGENT_READY:
+	case tlibpb.Message_MESSAGE_EVENT_AGENT_READY:
 		s += " " + e.GetAgentId() + " " + e.GetReasons()["site"]
 	}
 	if e.GetSnapshot() {

@@ -98,7 +98,7 @@ func TestHeld_RequestsOfASession(t *testing.T) {
 	for i := range maxAsked + 10 {
 		w.ask(agentLogin("2001", fmt.Sprint(i)))
 		w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogout{AgentLogout: &tlibpb.AgentLogout{Dn: "2001"}}})
-		if e := w.ask(agentLogin("1001", "7")); e.GetMessage() != tlibpb.Message_EVENT_ERROR || e.GetErrorCode() == tlibpb.ErrorCode_INTERNAL_ERROR {
+		if e := w.ask(agentLogin("1001", "7")); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR || e.GetErrorCode() == tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
 			t.Fatalf("request %d: %v", i, e)
 		}
 		w.heard()
@@ -112,14 +112,14 @@ func TestHeld_RoutesOfASession(t *testing.T) {
 	o.control.cfg.Router = &clerk{}
 	router := o.connect(DefaultPort, nil)
 	router.ask(registerAddress("9000", shared))
-	ends := []tlibpb.Message{tlibpb.Message_EVENT_ROUTE_USED, tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_QUEUED, tlibpb.Message_EVENT_ABANDONED}
+	ends := []tlibpb.Message{tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ABANDONED}
 	for i := range len(ends) * (maxAsked/2 + 10) {
 		ref := router.post(toDN("1001"))
 		w := router
 		w.says("EVENT_ERROR 1001 IN_SAME_STATE", toDN("1001"))
 		o.tell(ends[i%len(ends)], "1001")
 		w.wait(fmt.Sprint("the answer to route ", i), func(e *tlibpb.Event) bool {
-			return e.GetReferenceId() == ref && e.GetErrorCode() != tlibpb.ErrorCode_INTERNAL_ERROR
+			return e.GetReferenceId() == ref && e.GetErrorCode() != tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR
 		})
 		w.heard()
 	}

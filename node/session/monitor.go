@@ -21,7 +21,7 @@ func newMonitor(f *tlibpb.MonitorFilter) (*monitor, *refusal.Error) {
 	m := &monitor{group: f.GetGroup(), owner: f.GetOwner()}
 	for _, k := range f.GetKinds() {
 		if _, known := tlibpb.EventKind_name[int32(k)]; !known || k == tlibpb.EventKind_EVENT_KIND_UNSPECIFIED {
-			return nil, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "filter.kinds: unknown kind of event %d", k)
+			return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "filter.kinds: unknown kind of event %d", k)
 		}
 		if m.kinds == nil {
 			m.kinds = map[tlibpb.EventKind]bool{}

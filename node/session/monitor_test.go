@@ -82,7 +82,7 @@ func TestMonitorAll_WhatAFilterLetsPass(t *testing.T) {
 			o.await("all that it wants", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.events) > len(c.after) })
 			o.table.Register("9000", dn.Registered)
 			w.wait("9000", func(e *tlibpb.Event) bool {
-				return e.GetThisDn() == "9000" && e.GetMessage() == tlibpb.Message_EVENT_DN_BACK_IN_SERVICE
+				return e.GetThisDn() == "9000" && e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE
 			})
 			want := append([]string{"EVENT_REGISTERED 9000 OOS", "EVENT_DN_BACK_IN_SERVICE 9000 n1 registered"}, c.after...)
 			if got := unowned(sorted(w.heard())); !slices.Equal(got, unowned(sorted(want))) {
@@ -126,7 +126,7 @@ func TestMonitorAll_EachIsAnsweredOnce(t *testing.T) {
 	w.mu.Lock()
 	for _, e := range w.events {
 		answers[e.GetReferenceId()]++
-		if e.GetMessage() == tlibpb.Message_EVENT_ERROR && e.GetErrorCode() != tlibpb.ErrorCode_UNSUPPORTED_OPERATION {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR && e.GetErrorCode() != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
 			t.Errorf("answered with %v", e)
 		}
 	}
@@ -181,7 +181,7 @@ func TestSession_AsksSoMuchAtOnce(t *testing.T) {
 	w := o.connect(TCport, nil)
 	w.ask(registerAddress("2002", private))
 	for range maxAsked + 10 { // one after the other
-		if code := w.ask(agentReady("2002")).GetErrorCode(); code != tlibpb.ErrorCode_UNSUPPORTED_OPERATION {
+		if code := w.ask(agentReady("2002")).GetErrorCode(); code != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
 			t.Fatal(code)
 		}
 	}

@@ -34,7 +34,7 @@ func (o *outbox) add(events ...*tlibpb.Event) { o.events = append(o.events, even
 func (o *outbox) refuse(ref uint64, n dn.Number, err *refusal.Error) {
 	o.stats.refused.Add(1)
 	o.add(&tlibpb.Event{
-		Message: tlibpb.Message_EVENT_ERROR, ReferenceId: ref, ThisDn: string(n), Time: now(),
+		Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ReferenceId: ref, ThisDn: string(n), Time: now(),
 		ErrorCode: err.Code, ErrorMessage: err.Text,
 	})
 }

@@ -85,7 +85,7 @@ func TestAgent_WorkModesThatAre(t *testing.T) {
 	w.ask(agentLogin("2001", "7"))
 	for mode := tlibpb.AgentWorkMode(-1); mode <= tlibpb.AgentWorkMode(dn.WorkModes); mode++ {
 		e := w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: "2001", WorkMode: mode}}})
-		if is := mode >= 0 && mode < tlibpb.AgentWorkMode(dn.WorkModes); (e.GetMessage() == tlibpb.Message_EVENT_AGENT_READY) != is || is && e.GetWorkMode() != mode || !is && e.GetErrorCode() != tlibpb.ErrorCode_INVALID_ATTRIBUTE {
+		if is := mode >= 0 && mode < tlibpb.AgentWorkMode(dn.WorkModes); (e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_AGENT_READY) != is || is && e.GetWorkMode() != mode || !is && e.GetErrorCode() != tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
 			t.Errorf("mode %d: %v", mode, e)
 		}
 	}
@@ -148,7 +148,7 @@ func TestRegister_ASessionHasSoManyDNsAtMost(t *testing.T) {
 	for _, c := range []struct {
 		n    dn.Number
 		code tlibpb.ErrorCode
-	}{{"2001", 0}, {"2002", tlibpb.ErrorCode_INVALID_ATTRIBUTE}, {"2001", 0}} {
+	}{{"2001", 0}, {"2002", tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE}, {"2001", 0}} {
 		err := o.control.addresses.register(r, c.n, shared)
 		if (err == nil) != (c.code == 0) || err != nil && err.Code != c.code {
 			t.Errorf("%s: %v", c.n, err)

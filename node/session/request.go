@@ -25,7 +25,7 @@ func asError(err error) *refusal.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%v", err)
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "%v", err)
 }
 
 // handle does a request.
@@ -33,14 +33,14 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	s.c.stats.requests.Add(1)
 	ref := m.GetReferenceId()
 	if err := bounds.Check(m); err != nil {
-		s.out.refuse(ref, subject(m), refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
+		s.out.refuse(ref, subject(m), refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%s", status.Convert(err).Message()))
 		return
 	}
 	if o, opens := m.GetBody().(*tlibpb.ClientMessage_OpenSession); opens == (s.reg != nil) {
 		if opens {
-			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "the session is open already"))
+			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "the session is open already"))
 		} else {
-			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_NOT_CONNECTED, "a session begins with OpenSession"))
+			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONNECTED, "a session begins with OpenSession"))
 		}
 		return
 	} else if opens {
@@ -49,7 +49,7 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	}
 	switch b := m.GetBody().(type) {
 	case *tlibpb.ClientMessage_QueryServer:
-		s.out.add(&tlibpb.Event{Message: tlibpb.Message_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})
+		s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})
 	case *tlibpb.ClientMessage_MonitorAll:
 		s.monitorAll(ctx, b.MonitorAll, ref)
 	case *tlibpb.ClientMessage_StopMonitor:
@@ -85,7 +85,7 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 	about := func(a addressed) (dn.Number, bool) {
 		n, err := dn.ParseNumber(a.GetDn())
 		if err != nil {
-			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err))
+			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "dn %v", err))
 		}
 		return n, err == nil
 	}
@@ -123,7 +123,7 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 			s.reserve(ctx, n, b.ReserveAgent, ref)
 		}
 	default:
-		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
+		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "this node does not know the request: is the client newer than the node?"))
 	}
 }
 
@@ -134,7 +134,7 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 		mode = tlibpb.AddressMode_ADDRESS_MODE_SHARED
 	case tlibpb.AddressMode_ADDRESS_MODE_SHARED, tlibpb.AddressMode_ADDRESS_MODE_PRIVATE, tlibpb.AddressMode_ADDRESS_MODE_MONITOR:
 	default:
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
 		return
 	}
 	s.feed.hearing.tail(ctx)
@@ -150,7 +150,7 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 	if _, again := s.feed.audience.dns[n]; !again {
 		s.feed.audience.dns[n] = from
 	}
-	s.out.add(s.addressInfo(tlibpb.Message_EVENT_REGISTERED, n, ref))
+	s.out.add(s.addressInfo(tlibpb.Message_MESSAGE_EVENT_REGISTERED, n, ref))
 	s.feed.repeatWaiting(n, hears)
 }
 
@@ -173,22 +173,22 @@ func (s *session) addressInfo(m tlibpb.Message, n dn.Number, ref uint64) *tlibpb
 
 func (s *session) unregister(n dn.Number, ref uint64) {
 	if !s.c.addresses.unregister(s.reg, n) {
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED, "this session has not registered DN %s", n))
 		return
 	}
 	delete(s.feed.audience.dns, n)
-	s.out.add(&tlibpb.Event{Message: tlibpb.Message_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
+	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
 }
 
 func (s *session) query(n dn.Number, ref uint64) {
 	st, known := s.c.table.Get(n)
 	switch {
 	case s.c.view().DN(string(n)) == nil && !known:
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not configured", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not configured", n))
 	case s.feed.audience.foreign(&st):
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 	default:
-		s.out.add(s.addressInfo(tlibpb.Message_EVENT_ADDRESS_INFO, n, ref))
+		s.out.add(s.addressInfo(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, n, ref))
 	}
 }
 
@@ -200,7 +200,7 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	}
 	a := s.feed.audience
 	if a.monitor != nil && a.monitor.pending {
-		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
+		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
 	}
 	if a.monitor == nil {
 		s.c.monitors.Add(1)
@@ -221,15 +221,15 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 func (s *session) stopMonitor(ref uint64) {
 	a := s.feed.audience
 	if a.monitor == nil {
-		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session monitors nothing"))
+		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "this session monitors nothing"))
 		return
 	}
 	if a.monitor.pending {
-		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
+		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
 	}
 	a.monitor, a.ownOnly = nil, false
 	s.c.monitors.Add(-1)
-	s.out.add(&tlibpb.Event{Message: tlibpb.Message_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
+	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
 }
 
 // agentRequest is any of the four.
@@ -237,11 +237,11 @@ type agentRequest interface{ GetReasons() map[string]string }
 
 func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind peerpb.AgentRequest, m agentRequest) {
 	if !s.c.addresses.holds(s.reg, n) {
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
 		return
 	}
 	if st, _ := s.c.table.Get(n); s.feed.audience.foreign(&st) {
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 		return
 	}
 	change := agent.Change{Request: kind, Reasons: sortReasons(m.GetReasons())}
@@ -252,7 +252,7 @@ func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind peerp
 		GetWorkMode() tlibpb.AgentWorkMode
 	}); ok {
 		if w.GetWorkMode() < 0 || w.GetWorkMode() >= tlibpb.AgentWorkMode(dn.WorkModes) {
-			s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "unknown work_mode %d", w.GetWorkMode()))
+			s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "unknown work_mode %d", w.GetWorkMode()))
 			return
 		}
 		change.Mode = dn.WorkMode(w.GetWorkMode())
@@ -280,7 +280,7 @@ func (s *session) holder() string {
 
 func (s *session) reserve(ctx context.Context, n dn.Number, m *tlibpb.ReserveAgent, ref uint64) {
 	r := agent.Reservation{Holder: s.holder(), Duration: time.Duration(m.GetDurationMs()) * time.Millisecond, Priority: m.GetPriority()}
-	s.ask(ctx, ask{n: n, ref: ref, event: tlibpb.Message_EVENT_AGENT_RESERVED, do: func(ctx context.Context) (agent.Done, error) {
+	s.ask(ctx, ask{n: n, ref: ref, event: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, do: func(ctx context.Context) (agent.Done, error) {
 		return agent.Done{}, s.c.cfg.Agents.Reserve(ctx, n, r)
 	}})
 }

@@ -43,12 +43,12 @@ func (rs routes) settle(e *tlibpb.Event, seq uint64) (ref uint64, why *refusal.E
 	}
 	delete(rs, e.GetConnId())
 	switch m := e.GetMessage(); {
-	case m == tlibpb.Message_EVENT_ROUTE_USED, m == tlibpb.Message_EVENT_RELEASED && r.reject:
+	case m == tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, m == tlibpb.Message_MESSAGE_EVENT_RELEASED && r.reject:
 		return r.ref, nil
-	case m == tlibpb.Message_EVENT_RELEASED, m == tlibpb.Message_EVENT_ABANDONED:
-		return r.ref, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "the call ended at its routing point")
+	case m == tlibpb.Message_MESSAGE_EVENT_RELEASED, m == tlibpb.Message_MESSAGE_EVENT_ABANDONED:
+		return r.ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the call ended at its routing point")
 	}
-	return r.ref, refusal.New(tlibpb.ErrorCode_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again")
+	return r.ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again")
 }
 
 // routeCall does a RouteCall.
@@ -58,14 +58,14 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 	_, waits := s.routes[m.GetConnId()]
 	switch {
 	case router == nil:
-		err = refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "this node routes no calls")
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "this node routes no calls")
 	case s.port != DefaultPort:
-		err = refusal.New(tlibpb.ErrorCode_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
 	case err != nil:
 	case waits:
-		err = refusal.New(tlibpb.ErrorCode_IN_SAME_STATE, "this session has routed the call already")
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "this session has routed the call already")
 	case len(s.routes) >= maxAsked:
-		err = refusal.New(tlibpb.ErrorCode_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
 	default:
 		s.feed.hearing.tail(ctx)
 		s.routes[m.GetConnId()] = routed{ref: ref, from: s.c.cfg.Calls.Head(), reject: route.Reject != 0}
@@ -81,24 +81,24 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 func (s *session) route(m *tlibpb.RouteCall) (routing.Route, *refusal.Error) {
 	r := routing.Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
 	if !call.ID(m.GetConnId()).Valid() {
-		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
+		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
 	}
 	if err := call.CheckUserData(r.UserData); err != nil {
-		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "%v", err)
+		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v", err)
 	}
 	switch d := m.GetDestination().(type) {
 	case *tlibpb.RouteCall_Dn:
 		n, err := dn.ParseNumber(d.Dn)
 		if err != nil {
-			return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "dn %v", err)
+			return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "dn %v", err)
 		}
 		r.DN = n
 	case *tlibpb.RouteCall_External:
 		if !dn.ValidNumber(d.External) {
-			return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "external %.70q is not a number", d.External)
+			return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "external %.70q is not a number", d.External)
 		}
 	case nil:
-		return r, refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
+		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
 	}
 	return r, nil
 }

@@ -54,10 +54,10 @@ func TestTell_ReachesTheDefaultPortInOrderWithTheCall(t *testing.T) {
 		w.heard()
 	}
 	for range 20 {
-		o.tell(tlibpb.Message_EVENT_QUEUED, "")
-		o.tell(tlibpb.Message_EVENT_ROUTE_REQUEST, "+4930")
-		o.tell(tlibpb.Message_EVENT_ROUTE_USED, "1001")
-		o.tell(tlibpb.Message_EVENT_DIVERTED, "1001")
+		o.tell(tlibpb.Message_MESSAGE_EVENT_QUEUED, "")
+		o.tell(tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, "+4930")
+		o.tell(tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, "1001")
+		o.tell(tlibpb.Message_MESSAGE_EVENT_DIVERTED, "1001")
 		o.traffic.End(begin(t, o.traffic, "1001"), 487, true)
 		router.hears("EVENT_QUEUED 9000 ", "EVENT_ROUTE_REQUEST 9000 +4930", "EVENT_ROUTE_USED 9000 1001", "EVENT_DIVERTED 9000 1001",
 			"EVENT_RINGING 1001 +4930 n1 0", "EVENT_RELEASED trunk1 9000 n1 487", "EVENT_ABANDONED 1001 +4930 n1 487")
@@ -100,12 +100,12 @@ func TestRouteCall_IsAnsweredWhenTheCallLeaves(t *testing.T) {
 		told    tlibpb.Message
 		answer  tlibpb.Message
 	}{
-		{toDN("1001"), tlibpb.Message_EVENT_ROUTE_USED, tlibpb.Message_EVENT_ROUTE_USED},
-		{routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}}), tlibpb.Message_EVENT_RELEASED, tlibpb.Message_EVENT_RELEASED},
-		{toDN("1001"), tlibpb.Message_EVENT_QUEUED, tlibpb.Message_EVENT_ERROR},
-		{toDN("1001"), tlibpb.Message_EVENT_ABANDONED, tlibpb.Message_EVENT_ERROR},
+		{toDN("1001"), tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_ROUTE_USED},
+		{routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}}), tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_RELEASED},
+		{toDN("1001"), tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ERROR},
+		{toDN("1001"), tlibpb.Message_MESSAGE_EVENT_ABANDONED, tlibpb.Message_MESSAGE_EVENT_ERROR},
 	} {
-		o.tell(tlibpb.Message_EVENT_ROUTE_REQUEST, "+4930")
+		o.tell(tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, "+4930")
 		router.hears("EVENT_ROUTE_REQUEST 9000 +4930")
 		other.hears("EVENT_ROUTE_REQUEST 9000 +4930")
 		ref := router.post(proto.CloneOf(x.request))
@@ -152,7 +152,7 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	wrong := toDN("1001")
 	wrong.GetRouteCall().ConnId = "nobody"
 	router.says("EVENT_ERROR INVALID_ATTRIBUTE", wrong)
-	c.answer = refusal.New(tlibpb.ErrorCode_INVALID_ATTRIBUTE, "no such call")
+	c.answer = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "no such call")
 	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", toDN("1001"))
 	if c.conn != callHere {
 		t.Error("the router was not asked")
@@ -161,6 +161,6 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	ref := router.post(toDN("1001"))
 	router.ask(monitorAll(calls()))
 	router.wait("the end of the wait", func(e *tlibpb.Event) bool {
-		return e.GetReferenceId() == ref && e.GetErrorCode() == tlibpb.ErrorCode_TIMEOUT
+		return e.GetReferenceId() == ref && e.GetErrorCode() == tlibpb.ErrorCode_ERROR_CODE_TIMEOUT
 	})
 }

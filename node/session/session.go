@@ -174,7 +174,7 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	info := s.c.info(s.port)
 	info.SessionToken = s.reg.token
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())
-	s.out.add(&tlibpb.Event{Message: tlibpb.Message_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
+	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
 		for _, n := range s.c.addresses.registered(s.reg) {
 			s.feed.audience.dns[n] = place{}

@@ -233,7 +233,7 @@ func TestAgent_AnswerIsTheEvent(t *testing.T) {
 	stat.ask(monitorAll(&tlibpb.MonitorAll{Filter: &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_AGENT}}}))
 	stat.heard()
 	gws.ask(registerAddress("2002", private))
-	gws.wait("in service", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_EVENT_DN_BACK_IN_SERVICE })
+	gws.wait("in service", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE })
 	gws.heard()
 	refs := []uint64{gws.post(agentLogin("2002", "7001")), gws.post(agentReady("2002")), gws.post(agentNotReady("2002")), gws.post(agentReady("2002"))}
 	gws.wait("the last answer", func(e *tlibpb.Event) bool { return e.GetReferenceId() == refs[3] })

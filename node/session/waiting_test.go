@@ -180,7 +180,10 @@ func TestWaiting_RowsSayWhatTheEventsDid(t *testing.T) {
 	w := l.connect(DefaultPort, nil)
 	w.ask(registerAddress("9001", shared))
 	var row *tlibpb.Event
-	w.wait("the row", func(e *tlibpb.Event) bool { row = e; return e.GetMessage() == tlibpb.Message_EVENT_ROUTE_REQUEST })
+	w.wait("the row", func(e *tlibpb.Event) bool {
+		row = e
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST
+	})
 	if row.GetConnId() != string(id) || row.GetAni() != "+1" || row.GetDnis() != "9001" || row.GetOwner() != "n1" || row.GetSite() != "dc1" ||
 		row.GetTime() == nil || row.GetCallSeq() != 0 || row.GetReferenceId() != 0 || row.GetCallType() != tlibpb.CallType_CALL_TYPE_INBOUND {
 		t.Errorf("the row is %v", row)
@@ -216,13 +219,13 @@ func TestWaiting_RouterAndBuiltInStrategyAtOnce(t *testing.T) {
 		m := routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}})
 		m.GetRouteCall().ConnId = string(id)
 		switch e := w.ask(m); e.GetMessage() {
-		case tlibpb.Message_EVENT_RELEASED:
+		case tlibpb.Message_MESSAGE_EVENT_RELEASED:
 			leave()
 			if st, _ := l.table.Get("1003"); st.Reserved {
 				t.Error("the agent is reserved for a call that was rejected")
 			}
-		case tlibpb.Message_EVENT_ERROR: // the agent has the call
-			w.wait("the agent's call", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_EVENT_DIVERTED })
+		case tlibpb.Message_MESSAGE_EVENT_ERROR: // the agent has the call
+			w.wait("the agent's call", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DIVERTED })
 		default:
 			t.Errorf("answered by %v", e)
 		}
@@ -315,12 +318,12 @@ func (y *tally) follow() {
 	defer y.w.mu.Unlock()
 	for _, e := range y.w.events {
 		switch e.GetMessage() {
-		case tlibpb.Message_EVENT_ROUTE_REQUEST:
+		case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
 			if y.waiting[e.GetAni()] && !(y.monitors && e.GetSnapshot()) {
 				y.w.o.t.Errorf("asked twice: %s", line(e))
 			}
 			y.waiting[e.GetAni()] = true
-		case tlibpb.Message_EVENT_ABANDONED:
+		case tlibpb.Message_MESSAGE_EVENT_ABANDONED:
 			delete(y.waiting, e.GetAni())
 		}
 	}

@@ -64,7 +64,7 @@ func begin(ctx context.Context, c *tlib.Client, dn, agent string) error {
 	show(e)
 	e, err = c.AgentLogin(ctx, dn, agent, tlibpb.AgentWorkMode_AGENT_WORK_MODE_MANUAL_IN, nil)
 	var refused *tlib.Error
-	if errors.As(err, &refused) && refused.Code == tlibpb.ErrorCode_IN_SAME_STATE {
+	if errors.As(err, &refused) && refused.Code == tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE {
 		return nil // still logged in from the last time
 	}
 	if err != nil {

@@ -64,7 +64,7 @@ func routable(ctx context.Context, c *tlib.Client, group string) (dn string, err
 		if err != nil {
 			return "", err
 		}
-		if e.GetMessage() == tlibpb.Message_END_OF_SNAPSHOT {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 			break
 		}
 		if n := e.GetThisDn(); e.GetExtensions()["routable"] == "true" && (dn == "" || len(n) < len(dn) || len(n) == len(dn) && n < dn) {
@@ -82,7 +82,7 @@ func compete(ctx context.Context, c *tlib.Client, dn string, priority uint32) {
 	var refused *tlib.Error
 	switch {
 	case errors.As(err, &refused):
-		fmt.Printf("%s lost after %v: EventError %v, %v\n", who, took, refused.Code, refused)
+		fmt.Printf("%s lost after %v: EventError %s, %v\n", who, took, tlib.ErrorName(refused.Code), refused)
 		return
 	case err != nil:
 		fmt.Printf("%s does not know: %v\n", who, err)

@@ -47,8 +47,8 @@ func main() {
 
 // states of an agent, as rows of a snapshot name them.
 var states = map[tlibpb.Message]string{
-	tlibpb.Message_EVENT_AGENT_LOGIN: "logged-in", tlibpb.Message_EVENT_AGENT_LOGOUT: "logged-out",
-	tlibpb.Message_EVENT_AGENT_READY: "ready", tlibpb.Message_EVENT_AGENT_NOT_READY: "not-ready",
+	tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN: "logged-in", tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT: "logged-out",
+	tlibpb.Message_MESSAGE_EVENT_AGENT_READY: "ready", tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY: "not-ready",
 }
 
 // row is what is known of a DN, and the session in which it was told last.
@@ -85,21 +85,21 @@ func (b *board) follow(ctx context.Context, c *tlib.Client) error {
 func (b *board) take(e *tlibpb.Event) {
 	r := b.rows[e.GetThisDn()]
 	switch e.GetMessage() {
-	case tlibpb.Message_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_EVENT_DN_OUT_OF_SERVICE:
+	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		r.state, r.owner = "InSrv", e.GetOwner()
-		if e.GetMessage() == tlibpb.Message_EVENT_DN_OUT_OF_SERVICE {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE {
 			r.state = "OOS " + e.GetReason()
 		}
 		if e.GetSnapshot() {
 			r.agent = strings.TrimSpace(e.GetAgentId() + " " + e.GetExtensions()["agent-state"])
 		}
-	case tlibpb.Message_EVENT_LINK_DISCONNECTED:
+	case tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED:
 		b.from = "nobody: " + e.GetErrorMessage()
 		return
-	case tlibpb.Message_EVENT_LINK_CONNECTED:
+	case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED:
 		b.from, b.session = e.GetServer().GetNode(), b.session+1
 		return
-	case tlibpb.Message_END_OF_SNAPSHOT: // what a whole snapshot does not have is no more
+	case tlibpb.Message_MESSAGE_END_OF_SNAPSHOT: // what a whole snapshot does not have is no more
 		maps.DeleteFunc(b.rows, func(_ string, r row) bool { return !e.GetResumed() && r.session < b.session })
 		return
 	default:
