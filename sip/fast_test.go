@@ -20,6 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -27,7 +28,7 @@ import (
 // still, one secret and one seed.
 type twins struct {
 	fast, plain *world
-	scan        *fast
+	scan        *registrar.Fast
 	arrival     wire.Arrival
 }
 
@@ -40,7 +41,7 @@ func newTwins(t testing.TB) *twins {
 		c.Table = dn.New(dn.Config{Self: "n1", Incarnation: 1, Now: clock})
 	}
 	x := &twins{fast: newWorld(t, change), plain: newWorld(t, change)}
-	x.scan = newFast(x.fast.server.registrar)
+	x.scan = registrar.NewFast(x.fast.server.registrar)
 	for _, w := range []*world{x.fast, x.plain} {
 		w.put(phoneDN("1001"))
 		w.put(phoneDN("1002"))
@@ -89,7 +90,7 @@ func (x *twins) plainWay(t testing.TB, data []byte) (*reply, netip.AddrPort, boo
 func (x *twins) compare(t testing.TB, data []byte) (*reply, bool) {
 	t.Helper()
 	var in wire.Arrival
-	ok := x.scan.serve(arriving(&in, bytes.Clone(data), localSource, location.UDP))
+	ok := x.scan.Serve(arriving(&in, bytes.Clone(data), localSource, location.UDP))
 	out, to := in.Reply, in.ReplyTo
 	want, wantTo, passed := x.plainWay(t, data)
 	if !ok {
@@ -293,7 +294,7 @@ func benchRegister(b *testing.B, challenge, viaFast bool) {
 		data := msgs[used%len(msgs)]
 		used++
 		if viaFast {
-			x.scan.serve(arriving(&in, data, localSource, location.UDP))
+			x.scan.Serve(arriving(&in, data, localSource, location.UDP))
 		} else if res, _, _ := x.plainWay(b, data); res == nil {
 			b.Fatal("no answer")
 		}

@@ -82,12 +82,12 @@ func TestPings_AnotherRegistrationOfTheContactStays(t *testing.T) {
 		t.Fatal(res)
 	}
 	for _, x := range []target{{"1001", contact, "old"}, {"1001", "sip:else@127.0.0.1:5999", "new"}, {"1002", contact, "new"}} {
-		w.server.registrar.unanswered(x.number, x.contact, x.callID)
+		w.server.registrar.Unanswered(x.number, x.contact, x.callID)
 		if st := w.state("1001"); st.State != dn.InSrv {
 			t.Errorf("%v took %v", x, st)
 		}
 	}
-	w.server.registrar.unanswered("1001", contact, "new")
+	w.server.registrar.Unanswered("1001", contact, "new")
 	if st := w.state("1001"); st.State != dn.OOS {
 		t.Errorf("%v", st)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 
 	sipgo "github.com/emiago/sipgo/sip"
@@ -22,7 +23,7 @@ import (
 type gate struct {
 	stats  *answer.Counters
 	log    *slog.Logger
-	fast   *fast // nil without UDP
+	fast   *registrar.Fast // nil without UDP
 	seed   maphash.Seed
 	parser *sipgo.Parser
 	guard  *guard.Guard
@@ -71,7 +72,7 @@ func (g *gate) Serve(in *wire.Arrival) {
 			g.panicked(in, p)
 		}
 	}()
-	if in.Transport == location.UDP && g.fast.serve(in) {
+	if in.Transport == location.UDP && g.fast.Serve(in) {
 		return
 	}
 	if g.check(in) {

@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -95,48 +96,48 @@ func values(dst [][]byte, req *sip.Request, name string) [][]byte {
 }
 
 func (s *Server) onRegister(req *sip.Request, a *answer.Answer) {
-	var r register
+	var r registrar.Request
 	if f := fillRegister(&r, req); f != nil {
 		a.Fault(f)
 		return
 	}
-	s.registrar.serve(&r, a)
+	s.registrar.Serve(&r, a)
 }
 
 // fillRegister takes what the registrar needs from a request that the gate let through.
-func fillRegister(r *register, req *sip.Request) *message.Fault {
-	r.reset()
+func fillRegister(r *registrar.Request, req *sip.Request) *message.Fault {
+	r.Reset()
 	to, ok := message.ParseAddress([]byte(value(req, "to")))
 	aor, ok2 := message.ParseURI(to.URI)
 	if !ok || !ok2 || !aor.IsSIP() {
 		return &message.Fault{Code: 400, Reason: "To is not a SIP address"}
 	}
 	user, _, _ := bytes.Cut(aor.User, []byte(":"))
-	r.uriHost, r.toHost, r.toUser = []byte(req.Recipient.Host), aor.Host, message.AppendUnescaped(nil, user)
-	r.callID = []byte(value(req, "call-id"))
-	r.cseq = req.CSeq().SeqNo
+	r.URIHost, r.ToHost, r.ToUser = []byte(req.Recipient.Host), aor.Host, message.AppendUnescaped(nil, user)
+	r.CallID = []byte(value(req, "call-id"))
+	r.CSeq = req.CSeq().SeqNo
 	for _, h := range req.GetHeaders("Contact") {
-		if !r.addContacts([]byte(h.Value())) {
+		if !r.AddContacts([]byte(h.Value())) {
 			return &message.Fault{Code: 400, Reason: "Bad Contact"}
 		}
 	}
 	if h := req.GetHeader("expires"); h != nil {
-		r.expires = parseExpires([]byte(h.Value()))
+		r.Expires = registrar.ParseExpires([]byte(h.Value()))
 	}
-	r.authorizations = values(nil, req, "Authorization")
+	r.Authorizations = values(nil, req, "Authorization")
 	for _, v := range values(nil, req, "Path") {
 		for rest := v; ; {
 			var one []byte
 			one, rest = message.NextElement(rest)
-			r.path = append(r.path, one)
+			r.Path = append(r.Path, one)
 			if rest == nil {
 				break
 			}
 		}
 	}
-	r.supportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
-	r.userAgent = []byte(value(req, "user-agent"))
-	r.transport, r.source = origin(req)
+	r.SupportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
+	r.UserAgent = []byte(value(req, "user-agent"))
+	r.Transport, r.Source = origin(req)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -22,7 +23,7 @@ import (
 type pings struct {
 	machine   *fsm.Machine
 	store     *location.Store
-	registrar *registrar
+	registrar *registrar.Registrar
 	out       *wire.Exits
 	// sentBy is the host:port of the Via by transport.
 	sentBy func(location.Transport) string
@@ -49,7 +50,7 @@ type probe struct {
 // has not received it.
 const branchMagic = message.MagicCookie + "ping"
 
-func newPings(m *fsm.Machine, store *location.Store, g *registrar, out *wire.Exits, sentBy func(location.Transport) string) *pings {
+func newPings(m *fsm.Machine, store *location.Store, g *registrar.Registrar, out *wire.Exits, sentBy func(location.Transport) string) *pings {
 	return &pings{machine: m, store: store, registrar: g, out: out, sentBy: sentBy, targets: map[target]*probe{}, open: map[string]*probe{}}
 }
 
@@ -145,7 +146,7 @@ func (p *pings) ping(n dn.Number, b *location.Binding, round uint64, limit uint3
 	branch := pr.branch // an answer may clear it from here on
 	p.mu.Unlock()
 	if gone {
-		p.registrar.unanswered(t.number, t.contact, t.callID)
+		p.registrar.Unanswered(t.number, t.contact, t.callID)
 		return
 	}
 	p.send(n, b, branch)

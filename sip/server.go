@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -28,7 +29,7 @@ type Server struct {
 	stats     *answer.Counters
 	guard     *guard.Guard
 	rate      *guard.RateLimit
-	registrar *registrar
+	registrar *registrar.Registrar
 	gate      *gate
 	flows     *wire.Flows
 	port      *wire.Port
@@ -60,13 +61,13 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, log: cfg.Log, stats: &answer.Counters{}, flows: wire.NewFlows(cfg.MaxConnections), closed: make(chan struct{})}
 	s.guard = guard.New(cfg.Machine, cfg.Hosts, cfg.digest, s.stats)
 	s.rate = guard.NewRateLimit(cfg.Rate, cfg.Now)
-	s.registrar = newRegistrar(registrarConfig{
-		machine: cfg.Machine, table: cfg.Table, store: cfg.Store, guard: s.guard, rate: s.rate, flows: s.flows, stats: s.stats,
-		draining: cfg.Draining, now: cfg.Now, tagSeed: cfg.tagSeed, log: s.log,
+	s.registrar = registrar.New(registrar.Config{
+		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rate, Flows: s.flows, Stats: s.stats,
+		Draining: cfg.Draining, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
 	if cfg.UDP != "" {
-		s.gate.fast = newFast(s.registrar)
+		s.gate.fast = registrar.NewFast(s.registrar)
 	}
 	var err error
 	if s.port, err = wire.Open(s.portConfig()); err != nil {
@@ -77,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.stack(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.registrar.restore()
+	s.registrar.Restore()
 	return s, nil
 }
 
@@ -86,7 +87,7 @@ func (s *Server) portConfig() wire.Config {
 	return wire.Config{
 		Listen:  [...]string{location.UDP: c.UDP, location.TCP: c.TCP, location.TLS: c.TLS, location.WS: c.WS, location.WSS: c.WSS},
 		Network: c.Network, CertFile: c.CertFile, KeyFile: c.KeyFile, Origins: c.Origins, Slow: c.slow, Stuck: c.stuck,
-		Flows: s.flows, Handler: s.gate, Flush: s.flush, Ended: s.registrar.flowEnded, Bound: s.registrar.bound, Stats: s.stats, Log: s.log,
+		Flows: s.flows, Handler: s.gate, Flush: s.flush, Ended: s.registrar.FlowEnded, Bound: s.registrar.Bound, Stats: s.stats, Log: s.log,
 	}
 }
 
@@ -189,7 +190,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.port.Listeners() {
 		group.Go(func() error { return ignoreClosed(s.srv.ServeTCP(l)) })
 	}
-	group.Go(func() error { return s.registrar.run(ctx, s.flush) })
+	group.Go(func() error { return s.registrar.Run(ctx, s.flush) })
 	group.Go(func() error { return s.pings.run(ctx) })
 	group.Go(func() error { return s.port.Run(ctx) })
 	if s.proxy != nil {

@@ -32,6 +32,6 @@ func forwardingFaults() []Fault {
 		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
 			Edit{"sip/wire/flows.go", "b.Transport == k.Transport && b.Source == k.Peer", "b.Transport == k.Transport"}),
 		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",
-			Edit{"sip/registrar.go", "\tcase len(dec.bindings) > 0:", "\tcase len(dec.bindings) > 0 && !r.transport.Connected():"}),
+			Edit{"sip/registrar/registrar.go", "\tcase len(dec.bindings) > 0:", "\tcase len(dec.bindings) > 0 && !r.transport.Connected():"}),
 	}
 }

@@ -25,7 +25,7 @@ func freshSIPFaults() []Fault {
 		wire("fragments-kept", Registrations, "a WebSocket message in fragments begins with the one before", "TestFrames_",
 			"wsframe.go", "f.kind, f.partial = 0, nil", "f.kind = 0"),
 		sip("quality-lost", Registrations, "what stands behind a contact's expires is lost, its q too", "KeepsTheParameters",
-			"register.go", "append(before[:len(before):len(before)], rest...), expires", "before[:len(before):len(before)], expires"),
+			"registrar/register.go", "append(before[:len(before):len(before)], rest...), expires", "before[:len(before):len(before)], expires"),
 		wire("batch-forgets", Durability, "a batch is made durable only when its last message asks for it", "MakesItsBatchDurable",
 			"udp.go", "d.durable = d.durable || in.Durable", "d.durable = in.Durable"),
 	}

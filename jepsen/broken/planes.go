@@ -42,7 +42,7 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "unregister-all", Kind: Registrations, What: "an un-REGISTER is matched by the DN only, whatever its contact",
-			Edits: []Edit{{"sip/decide.go", "	i := d.find(c.uri)\n	if i >= 0 &&",
+			Edits: []Edit{{"sip/registrar/decide.go", "	i := d.find(c.uri)\n	if i >= 0 &&",
 				"	if life == 0 {\n		d.bindings, d.changed = d.bindings[:0], true\n		return\n	}\n	i := d.find(c.uri)\n	if i >= 0 &&"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2", "S4"},
 		},
@@ -121,8 +121,8 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "claims-anew", Kind: Claims, What: "a node that was restarted claims its old DNs anew",
-			Edits: []Edit{{"sip/upkeep.go", "		g.cfg.table.Restore(e.Record)\n",
-				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.cfg.table.Restore(anew)\n"}},
+			Edits: []Edit{{"sip/registrar/upkeep.go", "		g.cfg.Table.Restore(e.Record)\n",
+				"		anew := e.Record\n		anew.ClaimTime = now.UnixNano()\n		g.cfg.Table.Restore(anew)\n"}},
 			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
 		},
 		{

@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type desk struct {
 	table     *dn.Table
 	store     *location.Store
 	draining  atomic.Bool
-	registrar *registrar
+	registrar *Registrar
 }
 
 // newDesk knows the DNs as phones.
@@ -52,8 +52,8 @@ func newDesk(t *testing.T, numbers ...string) *desk {
 		d := &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32)}
 		w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: d}}}})
 	}
-	w.registrar = newRegistrar(registrarConfig{machine: w.machine, table: w.table, store: w.store, stats: &answer.Counters{},
-		draining: w.draining.Load, now: time.Now, tagSeed: maphash.MakeSeed(), log: slog.New(slog.DiscardHandler)})
+	w.registrar = New(Config{Machine: w.machine, Table: w.table, Store: w.store, Stats: &answer.Counters{},
+		Draining: w.draining.Load, Now: time.Now, TagSeed: maphash.MakeSeed(), Log: slog.New(slog.DiscardHandler)})
 	return w
 }
 
@@ -73,7 +73,7 @@ func (w *desk) apply(c *peerpb.Command) {
 func (w *desk) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.registrar.run(ctx, func() {}) }()
+	go func() { done <- w.registrar.Run(ctx, func() {}) }()
 	w.t.Cleanup(func() {
 		cancel()
 		_ = patience.Receive(w.t, "the end of run", done)
@@ -81,7 +81,7 @@ func (w *desk) run() {
 }
 
 // update serves a REGISTER of 1001 that was admitted under the configuration v.
-func (w *desk) update(v *fsm.View, r *register) *answer.Answer {
+func (w *desk) update(v *fsm.View, r *Request) *answer.Answer {
 	a := &answer.Answer{}
 	w.registrar.update(r, v, v.DN("1001"), a)
 	return a

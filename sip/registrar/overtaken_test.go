@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"net/netip"
@@ -14,8 +14,8 @@ import (
 )
 
 // inFlight1001 is a REGISTER of 1001 that was admitted and authenticated.
-func inFlight1001() *register {
-	return &register{callID: []byte("c"), cseq: 1, expires: 600, source: netip.MustParseAddrPort("127.0.0.1:5999"),
+func inFlight1001() *Request {
+	return &Request{CallID: []byte("c"), CSeq: 1, Expires: 600, Source: netip.MustParseAddrPort("127.0.0.1:5999"),
 		contacts: []contact{{uri: []byte("sip:1001@127.0.0.1:5999"), expires: -1}}}
 }
 
@@ -53,7 +53,7 @@ func TestRegistrar_ADrainOvertakesARegister(t *testing.T) {
 	held, _ := w.table.Own("1001")
 	w.draining.Store(true)
 	next := inFlight1001()
-	next.cseq = 2
+	next.CSeq = 2
 	a := w.update(w.machine.View(), next)
 	if a.Code != 503 || !strings.HasPrefix(string(a.Lines), "Retry-After: ") {
 		t.Errorf("a refresh: %d %s %s", a.Code, a.Reason, a.Lines)
@@ -61,7 +61,7 @@ func TestRegistrar_ADrainOvertakesARegister(t *testing.T) {
 	if own, _ := w.table.Own("1001"); own != held {
 		t.Errorf("%+v, before %+v", own, held)
 	}
-	next.cseq, next.expires = 3, 0
+	next.CSeq, next.Expires = 3, 0
 	if a = w.update(w.machine.View(), next); a.Code != 200 {
 		t.Errorf("an un-REGISTER: %d %s", a.Code, a.Reason)
 	}
@@ -82,7 +82,7 @@ func TestRegistrar_ABindingStoredDuringADrainIsGivenUp(t *testing.T) {
 	w.registrar.commit(inFlight1001(), "1002", &location.Entry{}, &dec, time.Now())
 	mu.Unlock()
 	patience.Until(t, "the late one OOS too", func() bool { return w.state("1002").Reason == dn.Admin })
-	if st := w.registrar.cfg.stats.Snapshot(); st.Bindings != 0 {
+	if st := w.registrar.cfg.Stats.Snapshot(); st.Bindings != 0 {
 		t.Errorf("%+v", st)
 	}
 }

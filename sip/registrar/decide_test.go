@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"fmt"
@@ -12,16 +12,16 @@ import (
 
 // step is a REGISTER in short: "call cseq contacts..." with contacts as
 // "uri=expires"; "*" for all; no contact is a query.
-func step(t *testing.T, text string) *register {
+func step(t *testing.T, text string) *Request {
 	t.Helper()
 	words := strings.Fields(text)
-	r := &register{expires: -1, callID: []byte(words[0])}
-	if _, err := fmt.Sscan(words[1], &r.cseq); err != nil {
+	r := &Request{Expires: -1, CallID: []byte(words[0])}
+	if _, err := fmt.Sscan(words[1], &r.CSeq); err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range words[2:] {
 		if w == "*" {
-			r.star, r.expires = true, 0
+			r.star, r.Expires = true, 0
 			continue
 		}
 		uri, expires := w, ""
@@ -123,7 +123,7 @@ func TestDecide_Transcripts(t *testing.T) {
 }
 
 func transcript(t *testing.T, script string) {
-	g, now := &registrar{history: newHistory()}, time.Now()
+	g, now := &Registrar{history: newHistory()}, time.Now()
 	lim := limits{min: 60, max: 7200, fallback: 3600, contacts: 3}
 	var have []location.Binding
 	for _, line := range strings.Split(strings.TrimSpace(script), "\n") {
@@ -150,7 +150,7 @@ func transcript(t *testing.T, script string) {
 }
 
 func TestDecide_ALowCSeqCountsAgainAfterAWhile(t *testing.T) {
-	g, now := &registrar{history: newHistory()}, time.Now()
+	g, now := &Registrar{history: newHistory()}, time.Now()
 	g.history.add("1", "a", 50, now)
 	lim := limits{max: 7200, fallback: 3600, contacts: 3}
 	for _, c := range []struct {
@@ -168,7 +168,7 @@ func TestDecide_ALowCSeqCountsAgainAfterAWhile(t *testing.T) {
 func TestDecide_AContactThatWouldFillTheStoreIsRefused(t *testing.T) {
 	now, none := time.Now(), func([]byte) (uint32, bool, bool) { return 0, false, false }
 	r := step(t, "a 1 p@h")
-	r.path = [][]byte{make([]byte, maxStored)}
+	r.Path = [][]byte{make([]byte, maxStored)}
 	if dec := decide(r, nil, limits{min: 60, max: 7200, fallback: 3600, contacts: 10}, now, none); dec.fault != errLong || dec.changed {
 		t.Errorf("%+v", dec)
 	}
@@ -184,7 +184,7 @@ func TestDecide_KeepsTheBeginningOfAUserAgent(t *testing.T) {
 		{strings.Repeat("a", 2*maxStored), 256}, {strings.Repeat("a", 255) + "\u00fc", 255}, {strings.Repeat("\x80", 300), 0},
 	} {
 		r := step(t, "a 1 p@h=100")
-		r.userAgent = []byte(c.agent)
+		r.UserAgent = []byte(c.agent)
 		d := decide(r, nil, limits{max: 7200, contacts: 1}, now, func([]byte) (uint32, bool, bool) { return 0, false, false })
 		if d.fault != nil {
 			t.Errorf("%d bytes: %v", len(c.agent), d.fault)

@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"hash/maphash"
@@ -17,31 +17,31 @@ import (
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
-// registrarConfig of a registrar.
-type registrarConfig struct {
-	machine *fsm.Machine
-	table   *dn.Table
-	// store keeps the bindings. restore puts what it holds back into the table.
-	store *location.Store
-	guard *guard.Guard
-	// rate limits registrations of phones that have none.
-	rate  *guard.RateLimit
-	flows *wire.Flows
-	stats *answer.Counters
-	// draining says that the node gives up its DNs and takes no new ones.
-	draining func() bool
-	// now is the clock; it must carry a monotonic reading.
-	now func() time.Time
-	// tagSeed makes the To tags of answers.
-	tagSeed maphash.Seed
-	log     *slog.Logger
+// Config of a registrar.
+type Config struct {
+	Machine *fsm.Machine
+	Table   *dn.Table
+	// Store keeps the bindings. restore puts what it holds back into the table.
+	Store *location.Store
+	Guard *guard.Guard
+	// Rate limits registrations of phones that have none.
+	Rate  *guard.RateLimit
+	Flows *wire.Flows
+	Stats *answer.Counters
+	// Draining says that the node gives up its DNs and takes no new ones.
+	Draining func() bool
+	// Now is the clock; it must carry a monotonic reading.
+	Now func() time.Time
+	// TagSeed makes the To tags of answers.
+	TagSeed maphash.Seed
+	Log     *slog.Logger
 }
 
-// registrar serves REGISTER (RFC 3261 §10.3) and ends registrations. It is the
+// Registrar serves REGISTER (RFC 3261 §10.3) and ends registrations. It is the
 // only writer of the location store, and of the own side of the table as far
 // as DNs of kind sip go.
-type registrar struct {
-	cfg     registrarConfig
+type Registrar struct {
+	cfg     Config
 	history history
 	seed    maphash.Seed // of locks, prints and To tags
 
@@ -50,25 +50,25 @@ type registrar struct {
 	locks [256]sync.Mutex
 }
 
-func newRegistrar(cfg registrarConfig) *registrar {
-	return &registrar{cfg: cfg, history: newHistory(), seed: cfg.tagSeed}
+func New(cfg Config) *Registrar {
+	return &Registrar{cfg: cfg, history: newHistory(), seed: cfg.TagSeed}
 }
 
-func (g *registrar) lock(number string) *sync.Mutex {
+func (g *Registrar) lock(number string) *sync.Mutex {
 	mu := &g.locks[maphash.String(g.seed, number)&255]
 	mu.Lock()
 	return mu
 }
 
-// serve decides a REGISTER and fills the answer. When the answer is durable,
+// Serve decides a REGISTER and fills the answer. When the answer is durable,
 // the caller flushes the store before it sends it.
-func (g *registrar) serve(r *register, a *answer.Answer) {
-	v := g.cfg.machine.View()
+func (g *Registrar) Serve(r *Request, a *answer.Answer) {
+	v := g.cfg.Machine.View()
 	d := g.admit(r, v, a)
 	if d == nil || g.tooMuch(r, d, a) || !g.authenticate(r, v, d, a) {
 		return
 	}
-	if len(r.path) > 0 && !r.supportsPath {
+	if len(r.Path) > 0 && !r.SupportsPath {
 		a.Set(421, "Extension Required")
 		a.Header("Require", "path")
 		return
@@ -77,32 +77,32 @@ func (g *registrar) serve(r *register, a *answer.Answer) {
 }
 
 // tooMuch refuses registrations of phones that have none, above the rate.
-func (g *registrar) tooMuch(r *register, d *configpb.DN, a *answer.Answer) bool {
-	if g.cfg.rate.Unlimited() {
+func (g *Registrar) tooMuch(r *Request, d *configpb.DN, a *answer.Answer) bool {
+	if g.cfg.Rate.Unlimited() {
 		return false
 	}
-	if e := g.cfg.store.Get(dn.Number(d.GetNumber())); e != nil && len(e.Bindings) > 0 {
+	if e := g.cfg.Store.Get(dn.Number(d.GetNumber())); e != nil && len(e.Bindings) > 0 {
 		return false
 	}
-	ok := g.cfg.rate.Room()
-	if len(r.authorizations) > 0 {
-		ok = g.cfg.rate.Take()
+	ok := g.cfg.Rate.Room()
+	if len(r.Authorizations) > 0 {
+		ok = g.cfg.Rate.Take()
 	}
 	if !ok {
-		g.cfg.stats.Overload.Add(1)
+		g.cfg.Stats.Overload.Add(1)
 		a.Overloaded()
 	}
 	return !ok
 }
 
 // admit finds the DN; nil means that the request is answered.
-func (g *registrar) admit(r *register, v *fsm.View, a *answer.Answer) *configpb.DN {
+func (g *Registrar) admit(r *Request, v *fsm.View, a *answer.Answer) *configpb.DN {
 	realm := v.Options().GetRealm()
-	if !g.cfg.guard.Served(r.uriHost, realm) || !g.cfg.guard.Served(r.toHost, realm) {
+	if !g.cfg.Guard.Served(r.URIHost, realm) || !g.cfg.Guard.Served(r.ToHost, realm) {
 		a.Set(404, "Not a domain of this cluster")
 		return nil
 	}
-	d := v.DNBytes(r.toUser)
+	d := v.DNBytes(r.ToUser)
 	switch {
 	case d == nil:
 		a.Set(404, "Unknown DN")
@@ -113,7 +113,7 @@ func (g *registrar) admit(r *register, v *fsm.View, a *answer.Answer) *configpb.
 	case d.GetDisabled():
 		a.Set(403, "DN is disabled")
 		return nil
-	case g.cfg.draining():
+	case g.cfg.Draining():
 		refuse(a, errDraining, 0)
 		return nil
 	}
@@ -128,11 +128,11 @@ func limitsOf(o *configpb.Options) limits {
 }
 
 // update changes the bindings and fills the answer.
-func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer.Answer) {
-	number, now, lim := dn.Number(d.GetNumber()), g.cfg.now(), limitsOf(v.Options())
+func (g *Registrar) update(r *Request, v *fsm.View, d *configpb.DN, a *answer.Answer) {
+	number, now, lim := dn.Number(d.GetNumber()), g.cfg.Now(), limitsOf(v.Options())
 	dec, lost := g.apply(r, number, lim, now)
 	if lost {
-		g.flowEnded(r.flow(), number)
+		g.FlowEnded(r.flow(), number)
 	}
 	if dec.fault != nil {
 		refuse(a, dec.fault, lim.min)
@@ -143,9 +143,9 @@ func (g *registrar) update(r *register, v *fsm.View, d *configpb.DN, a *answer.A
 
 // apply decides and commits under the DN's lock. lost says that the connection
 // the request came over has ended meanwhile.
-func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (dec decision, lost bool) {
+func (g *Registrar) apply(r *Request, n dn.Number, lim limits, now time.Time) (dec decision, lost bool) {
 	defer g.lock(string(n)).Unlock()
-	e := g.cfg.store.Get(n)
+	e := g.cfg.Store.Get(n)
 	if e == nil {
 		e = &location.Entry{}
 	}
@@ -163,24 +163,24 @@ func (g *registrar) apply(r *register, n dn.Number, lim limits, now time.Time) (
 
 // overtaken looks again at what admit saw: the DN may have been withdrawn, or
 // the node set to drain, while the request was being served.
-func (g *registrar) overtaken(n dn.Number, dec *decision) *message.Fault {
-	d := g.cfg.machine.View().DN(string(n))
+func (g *Registrar) overtaken(n dn.Number, dec *decision) *message.Fault {
+	d := g.cfg.Machine.View().DN(string(n))
 	switch {
 	case d == nil || d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:
 		return errWithdrawn
-	case dec.claim && g.cfg.draining():
+	case dec.claim && g.cfg.Draining():
 		return errDraining
 	}
 	return nil
 }
 
 // accept writes the 200 with all bindings.
-func (g *registrar) accept(r *register, dec *decision, a *answer.Answer, now time.Time) {
+func (g *Registrar) accept(r *Request, dec *decision, a *answer.Answer, now time.Time) {
 	a.Set(200, "OK")
 	a.Durable = dec.changed
 	a.Lines = appendContacts(a.Lines, dec.bindings, now)
-	if r.supportsPath {
-		for _, p := range r.path {
+	if r.SupportsPath {
+		for _, p := range r.Path {
 			a.Header("Path", text(p))
 		}
 	}
@@ -219,23 +219,23 @@ func refuse(a *answer.Answer, f *message.Fault, least int64) {
 
 // commit makes a decision true in table and store. It is false when the
 // connection that the request came over has ended meanwhile.
-func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *decision, now time.Time) bool {
+func (g *Registrar) commit(r *Request, n dn.Number, e *location.Entry, dec *decision, now time.Time) bool {
 	g.remember(r, string(n), e.Bindings, dec, now)
-	g.cfg.stats.Bindings.Add(int64(len(dec.bindings) - len(e.Bindings)))
+	g.cfg.Stats.Bindings.Add(int64(len(dec.bindings) - len(e.Bindings)))
 	switch {
 	case dec.claim:
 		if len(e.Bindings) == 0 {
-			g.cfg.stats.Registrations.Add(1)
+			g.cfg.Stats.Registrations.Add(1)
 		} else {
-			g.cfg.stats.Refreshes.Add(1)
+			g.cfg.Stats.Refreshes.Add(1)
 		}
-		g.cfg.store.Put(&location.Entry{Record: g.cfg.table.Register(n, dn.Registered), Bindings: dec.bindings})
-		return !r.transport.Connected() || g.cfg.flows.Attach(r.flow(), n)
+		g.cfg.Store.Put(&location.Entry{Record: g.cfg.Table.Register(n, dn.Registered), Bindings: dec.bindings})
+		return !r.Transport.Connected() || g.cfg.Flows.Attach(r.flow(), n)
 	case len(dec.bindings) > 0:
-		g.cfg.stats.Removals.Add(1)
-		g.cfg.store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})
+		g.cfg.Stats.Removals.Add(1)
+		g.cfg.Store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})
 	default:
-		g.cfg.stats.Removals.Add(1)
+		g.cfg.Stats.Removals.Add(1)
 		g.end(n, e.Record.ClaimTime, dn.Unregistered)
 	}
 	return true
@@ -243,23 +243,23 @@ func (g *registrar) commit(r *register, n dn.Number, e *location.Entry, dec *dec
 
 // remember notes the Call-IDs that lost their bindings by a request, for
 // decide: nothing late may speak for them.
-func (g *registrar) remember(r *register, number string, old []location.Binding, dec *decision, now time.Time) {
-	if !dec.claim || !hasCall(old, string(r.callID)) {
+func (g *Registrar) remember(r *Request, number string, old []location.Binding, dec *decision, now time.Time) {
+	if !dec.claim || !hasCall(old, string(r.CallID)) {
 		g.rememberOwn(r, number, dec, now)
 	}
 	for i := range old {
 		b := &old[i]
-		if callID := b.CallID; callID != string(r.callID) && !hasCall(dec.bindings, callID) {
+		if callID := b.CallID; callID != string(r.CallID) && !hasCall(dec.bindings, callID) {
 			g.history.add(number, callID, b.CSeq, now)
 		}
 	}
 }
 
-func (g *registrar) rememberOwn(r *register, number string, dec *decision, now time.Time) {
-	if hasCall(dec.bindings, string(r.callID)) {
-		g.history.forget(number, r.callID)
+func (g *Registrar) rememberOwn(r *Request, number string, dec *decision, now time.Time) {
+	if hasCall(dec.bindings, string(r.CallID)) {
+		g.history.forget(number, r.CallID)
 	} else {
-		g.history.add(number, string(r.callID), r.cseq, now)
+		g.history.add(number, string(r.CallID), r.CSeq, now)
 	}
 }
 
@@ -275,10 +275,10 @@ func hasCall(bindings []location.Binding, callID string) bool {
 // end puts a DN out of service under the claim of its registration. When the
 // table does not know that claim any more, somebody else's is greater and the
 // bindings are void. The caller holds the DN's lock.
-func (g *registrar) end(n dn.Number, claim int64, reason dn.Reason) {
-	if rec, ok := g.cfg.table.End(n, claim, reason); ok {
-		g.cfg.store.Put(&location.Entry{Record: rec})
+func (g *Registrar) end(n dn.Number, claim int64, reason dn.Reason) {
+	if rec, ok := g.cfg.Table.End(n, claim, reason); ok {
+		g.cfg.Store.Put(&location.Entry{Record: rec})
 		return
 	}
-	g.cfg.store.Delete(n)
+	g.cfg.Store.Delete(n)
 }

@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"time"
@@ -49,18 +49,18 @@ const maxStored = 4 << 10
 const maxUserAgent = 256
 
 // agent is what is kept of the User-Agent, no character cut in two.
-func (r *register) agent() []byte {
-	n := min(len(r.userAgent), maxUserAgent)
-	for n < len(r.userAgent) && n > 0 && !utf8.RuneStart(r.userAgent[n]) {
+func (r *Request) agent() []byte {
+	n := min(len(r.UserAgent), maxUserAgent)
+	for n < len(r.UserAgent) && n > 0 && !utf8.RuneStart(r.UserAgent[n]) {
 		n--
 	}
-	return r.userAgent[:n]
+	return r.UserAgent[:n]
 }
 
 // stored is how much a contact would keep, in bytes.
-func (r *register) stored(c *contact) int {
-	n := len(c.uri) + len(c.params) + len(r.callID) + len(r.agent())
-	for _, p := range r.path {
+func (r *Request) stored(c *contact) int {
+	n := len(c.uri) + len(c.params) + len(r.CallID) + len(r.agent())
+	for _, p := range r.Path {
 		n += len(p)
 	}
 	return n
@@ -74,7 +74,7 @@ func (r *register) stored(c *contact) int {
 // its last counts. So nothing that the network delivers late takes down a newer
 // binding or brings back an ended one, and a phone that starts again with an
 // old Call-ID and a low CSeq is not locked out.
-func decide(r *register, old []location.Binding, lim limits, now time.Time, seen lastCSeqOf) decision {
+func decide(r *Request, old []location.Binding, lim limits, now time.Time, seen lastCSeqOf) decision {
 	d := decision{bindings: appendLive(r.bindings[:0], old, now)}
 	switch {
 	case r.star:
@@ -96,9 +96,9 @@ func decide(r *register, old []location.Binding, lim limits, now time.Time, seen
 }
 
 // late tells whether a newer request of the same Call-ID was served already.
-func (d *decision) late(r *register) bool {
+func (d *decision) late(r *Request) bool {
 	for i := range d.bindings {
-		if b := &d.bindings[i]; b.CSeq > r.cseq && b.CallID == string(r.callID) {
+		if b := &d.bindings[i]; b.CSeq > r.CSeq && b.CallID == string(r.CallID) {
 			return true
 		}
 	}
@@ -115,17 +115,17 @@ func appendLive(dst, old []location.Binding, now time.Time) []location.Binding {
 }
 
 // removeAll is step 6: "Contact: *".
-func (d *decision) removeAll(r *register, seen lastCSeqOf) {
-	if r.expires != 0 || len(r.contacts) > 0 {
+func (d *decision) removeAll(r *Request, seen lastCSeqOf) {
+	if r.Expires != 0 || len(r.contacts) > 0 {
 		d.fault = errStar
 		return
 	}
-	_, _, stale := seen(r.callID)
+	_, _, stale := seen(r.CallID)
 	kept := d.bindings[:0]
 	for i := range d.bindings {
 		b := d.bindings[i]
-		switch same := string(r.callID) == b.CallID; {
-		case same && r.cseq <= b.CSeq:
+		switch same := string(r.CallID) == b.CallID; {
+		case same && r.CSeq <= b.CSeq:
 			d.fault = errOrder
 			return
 		case !same && stale:
@@ -138,7 +138,7 @@ func (d *decision) removeAll(r *register, seen lastCSeqOf) {
 }
 
 // contact is step 7 for one address.
-func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, seen lastCSeqOf) {
+func (d *decision) contact(r *Request, c *contact, lim limits, now time.Time, seen lastCSeqOf) {
 	life, fault := lim.life(r, c)
 	if d.fault = fault; fault != nil {
 		return
@@ -148,17 +148,17 @@ func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, s
 		return
 	}
 	i := d.find(c.uri)
-	if i >= 0 && string(r.callID) == d.bindings[i].CallID {
+	if i >= 0 && string(r.CallID) == d.bindings[i].CallID {
 		d.sameCall(r, c, i, life, now)
 		return
 	}
-	cseq, recently, known := seen(r.callID)
+	cseq, recently, known := seen(r.CallID)
 	switch {
 	case life == 0 && (i < 0 || known):
 		// Nothing there, or a newer one than this user's: it stays.
 	case life == 0:
 		d.remove(i)
-	case recently && r.cseq <= cseq:
+	case recently && r.CSeq <= cseq:
 		d.fault = errOrder
 	case i < 0:
 		d.bindings = append(d.bindings, location.Binding{})
@@ -170,10 +170,10 @@ func (d *decision) contact(r *register, c *contact, lim limits, now time.Time, s
 
 // sameCall orders by CSeq. The same CSeq again is a retransmission, or the same
 // contact twice in one request: nothing changes.
-func (d *decision) sameCall(r *register, c *contact, i int, life int64, now time.Time) {
+func (d *decision) sameCall(r *Request, c *contact, i int, life int64, now time.Time) {
 	switch last := d.bindings[i].CSeq; {
-	case r.cseq == last && life > 0:
-	case r.cseq <= last:
+	case r.CSeq == last && life > 0:
+	case r.CSeq <= last:
 		d.fault = errOrder
 	case life == 0:
 		d.remove(i)
@@ -183,10 +183,10 @@ func (d *decision) sameCall(r *register, c *contact, i int, life int64, now time
 }
 
 // life is the granted lifetime in seconds, 0 for a removal.
-func (l *limits) life(r *register, c *contact) (int64, *message.Fault) {
+func (l *limits) life(r *Request, c *contact) (int64, *message.Fault) {
 	life := c.expires
 	if life < 0 {
-		life = r.expires
+		life = r.Expires
 	}
 	if life < 0 {
 		life = l.fallback
@@ -217,14 +217,14 @@ func (d *decision) remove(i int) {
 	d.changed = true
 }
 
-func (d *decision) set(r *register, c *contact, i int, life int64, now time.Time) {
+func (d *decision) set(r *Request, c *contact, i int, life int64, now time.Time) {
 	b := &d.bindings[i]
 	*b = location.Binding{
-		Contact: text(c.uri), Params: text(c.params), CallID: text(r.callID), CSeq: r.cseq,
-		Transport: r.transport, Source: r.source, Expires: now.Add(time.Duration(life) * time.Second),
+		Contact: text(c.uri), Params: text(c.params), CallID: text(r.CallID), CSeq: r.CSeq,
+		Transport: r.Transport, Source: r.Source, Expires: now.Add(time.Duration(life) * time.Second),
 		UserAgent: text(r.agent()),
 	}
-	for _, p := range r.path {
+	for _, p := range r.Path {
 		b.Path = append(b.Path, text(p))
 	}
 	d.claim, d.changed = true, true

@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"hash/maphash"
@@ -14,24 +14,24 @@ var methodRegister = []byte("REGISTER")
 
 // authenticate checks that the user is the DN that it registers. When it is
 // false the answer is filled in.
-func (g *registrar) authenticate(r *register, v *fsm.View, d *configpb.DN, a *answer.Answer) bool {
+func (g *Registrar) authenticate(r *Request, v *fsm.View, d *configpb.DN, a *answer.Answer) bool {
 	var c digest.Credentials
-	for _, value := range r.authorizations {
+	for _, value := range r.Authorizations {
 		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
-			return g.cfg.guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d, Method: methodRegister, Credentials: &c, Print: g.print(r, &c)}, v, a)
+			return g.cfg.Guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d, Method: methodRegister, Credentials: &c, Print: g.print(r, &c)}, v, a)
 		}
 	}
-	return g.cfg.guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d}, v, a)
+	return g.cfg.Guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d}, v, a)
 }
 
 // print identifies a request among all that could carry the same credentials.
-func (g *registrar) print(r *register, c *digest.Credentials) uint32 {
+func (g *Registrar) print(r *Request, c *digest.Credentials) uint32 {
 	var h maphash.Hash
 	h.SetSeed(g.seed)
 	h.Write(c.Response)
-	h.Write(r.callID)
-	writeNumber(&h, int64(r.cseq))
-	writeNumber(&h, r.expires)
+	h.Write(r.CallID)
+	writeNumber(&h, int64(r.CSeq))
+	writeNumber(&h, r.Expires)
 	for i := range r.contacts {
 		h.Write(r.contacts[i].uri)
 		h.Write(r.contacts[i].params)

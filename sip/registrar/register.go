@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"net/netip"
@@ -8,31 +8,31 @@ import (
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
-// register is a REGISTER as the registrar sees it. Both ways in, the plain one
+// Request is a REGISTER as the registrar sees it. Both ways in, the plain one
 // through sipgo and the fast one, fill it; its slices are parts of the message
 // and live as long as that is being served.
-type register struct {
-	// uriHost is the host of the Request-URI, toUser (unescaped) and toHost
+type Request struct {
+	// URIHost is the host of the Request-URI, toUser (unescaped) and toHost
 	// are those of the address of record.
-	uriHost, toUser, toHost []byte
-	callID                  []byte
-	cseq                    uint32
+	URIHost, ToUser, ToHost []byte
+	CallID                  []byte
+	CSeq                    uint32
 	contacts                []contact
 	star                    bool
-	// expires is the header's value in seconds, -1 without one.
-	expires        int64
-	authorizations [][]byte
-	path           [][]byte
-	supportsPath   bool
-	userAgent      []byte
-	transport      location.Transport
-	source         netip.AddrPort
+	// Expires is the header's value in seconds, -1 without one.
+	Expires        int64
+	Authorizations [][]byte
+	Path           [][]byte
+	SupportsPath   bool
+	UserAgent      []byte
+	Transport      location.Transport
+	Source         netip.AddrPort
 	// bindings is room for the next state of the DN, kept from use to use.
 	bindings []location.Binding
 }
 
 // flow is the connection that it came over.
-func (r *register) flow() wire.FlowKey { return wire.FlowKey{Transport: r.transport, Peer: r.source} }
+func (r *Request) flow() wire.FlowKey { return wire.FlowKey{Transport: r.Transport, Peer: r.Source} }
 
 // contact is one Contact of a REGISTER.
 type contact struct {
@@ -41,10 +41,10 @@ type contact struct {
 	expires int64
 }
 
-// reset makes r ready for the next message and keeps its room.
-func (r *register) reset() {
+// Reset makes r ready for the next message and keeps its room.
+func (r *Request) Reset() {
 	clear(r.bindings[:cap(r.bindings)])
-	*r = register{expires: -1, contacts: r.contacts[:0], authorizations: r.authorizations[:0], path: r.path[:0], bindings: r.bindings[:0]}
+	*r = Request{Expires: -1, contacts: r.contacts[:0], Authorizations: r.Authorizations[:0], Path: r.Path[:0], bindings: r.bindings[:0]}
 }
 
 // malformedExpires is what a lifetime that is no number counts as (RFC 3261 §10.2.1.1).
@@ -53,7 +53,7 @@ const malformedExpires = 3600
 // maxSeconds is the greatest delta-seconds (RFC 3261 §25.1); more counts as that.
 const maxSeconds = 1<<32 - 1
 
-func parseExpires(v []byte) int64 {
+func ParseExpires(v []byte) int64 {
 	if len(v) == 0 {
 		return malformedExpires
 	}
@@ -67,8 +67,8 @@ func parseExpires(v []byte) int64 {
 	return n
 }
 
-// addContacts reads the value of a Contact header; false when it is none.
-func (r *register) addContacts(v []byte) bool {
+// AddContacts reads the value of a Contact header; false when it is none.
+func (r *Request) AddContacts(v []byte) bool {
 	if string(v) == "*" {
 		r.star = true
 		return true
@@ -98,7 +98,7 @@ func splitExpires(params []byte) (others []byte, expires int64) {
 		}
 		if message.EqualFold(name, "expires") {
 			before := params[:len(params)-len(p)]
-			expires = parseExpires(value)
+			expires = ParseExpires(value)
 			if len(rest) == 0 {
 				return before[:len(before):len(before)], expires
 			}

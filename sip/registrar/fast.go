@@ -1,4 +1,4 @@
-package sip
+package registrar
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
-// fast is the short way for the boring REGISTER: the one that phones send all
+// Fast is the short way for the boring REGISTER: the one that phones send all
 // day long, over UDP, with one Via, one Contact that is registered or
 // refreshed, and nothing that asks for more. It is read in one pass without
 // allocating, goes to the registrar, and the answer is written next to the
@@ -19,9 +19,9 @@ import (
 // passes would have passed the gate with the same meaning;
 // TestFast_AnswersLikeThePlainWay and FuzzFast hold that. A fast belongs to
 // one reader.
-type fast struct {
-	registrar *registrar
-	reg       register
+type Fast struct {
+	registrar *Registrar
+	reg       Request
 	ans       answer.Answer
 
 	// What the answer repeats.
@@ -41,24 +41,24 @@ var (
 	magicCookie = []byte(message.MagicCookie)
 )
 
-func newFast(g *registrar) *fast { return &fast{registrar: g} }
+func NewFast(g *Registrar) *Fast { return &Fast{registrar: g} }
 
-// serve answers a boring datagram. When it is false it has done nothing.
-func (f *fast) serve(in *wire.Arrival) bool {
+// Serve answers a boring datagram. When it is false it has done nothing.
+func (f *Fast) Serve(in *wire.Arrival) bool {
 	if f == nil || !f.scan(in.Data) {
 		return false
 	}
-	f.reg.transport, f.reg.source = location.UDP, in.Source
+	f.reg.Transport, f.reg.Source = location.UDP, in.Source
 	f.ans.Reset()
-	f.registrar.cfg.stats.Fast.Add(1)
-	f.registrar.serve(&f.reg, &f.ans)
-	f.registrar.cfg.stats.Answered(f.ans.Code)
+	f.registrar.cfg.Stats.Fast.Add(1)
+	f.registrar.Serve(&f.reg, &f.ans)
+	f.registrar.cfg.Stats.Answered(f.ans.Code)
 	in.Reply, in.ReplyTo, in.Durable = f.appendAnswer(in.Reply, in.Source), f.via.AnswerTo(in.Source), f.ans.Durable
 	return true
 }
 
 // scan reads the message; false when it is not boring.
-func (f *fast) scan(data []byte) bool {
+func (f *Fast) scan(data []byte) bool {
 	if !bytes.HasPrefix(data, registerSip) || bytes.IndexByte(data, 0) >= 0 {
 		return false
 	}
@@ -71,13 +71,13 @@ func (f *fast) scan(data []byte) bool {
 		return false
 	}
 	f.seen, f.authorization, f.userAgent, f.maxForwards, f.expires = 0, nil, nil, nil, nil
-	f.reg.reset()
-	f.reg.uriHost = target.Host
+	f.reg.Reset()
+	f.reg.URIHost = target.Host
 	return f.lines(data[i+1:]) && f.complete() && f.addresses() && f.lifetime()
 }
 
 // lines reads the headers; there must be no body.
-func (f *fast) lines(data []byte) bool {
+func (f *Fast) lines(data []byte) bool {
 	for {
 		i := bytes.IndexByte(data, '\n')
 		if i < 1 || data[i-1] != '\r' {
@@ -94,7 +94,7 @@ func (f *fast) lines(data []byte) bool {
 	}
 }
 
-func (f *fast) line(line []byte) bool {
+func (f *Fast) line(line []byte) bool {
 	i := bytes.IndexByte(line, ':')
 	if i < 1 || !message.IsToken(line[:i]) {
 		return false
@@ -110,7 +110,7 @@ func (f *fast) line(line []byte) bool {
 	return f.header(k, v)
 }
 
-func (f *fast) header(k message.Kind, v []byte) (ok bool) {
+func (f *Fast) header(k message.Kind, v []byte) (ok bool) {
 	switch k {
 	case message.Via:
 		f.via, ok = message.ParseVia(v)
@@ -147,7 +147,7 @@ func (f *fast) header(k message.Kind, v []byte) (ok bool) {
 const needed = 1<<message.Via | 1<<message.From | 1<<message.To | 1<<message.CallID | 1<<message.CSeq | 1<<message.Contact
 
 // complete checks what stands alone.
-func (f *fast) complete() bool {
+func (f *Fast) complete() bool {
 	if f.seen&needed != needed || len(f.callID) == 0 || bytes.IndexByte(f.callID, ' ') >= 0 || bytes.IndexByte(f.callID, '\t') >= 0 {
 		return false
 	}
@@ -155,9 +155,9 @@ func (f *fast) complete() bool {
 	if !ok || !bytes.Equal(method, methodRegister) {
 		return false
 	}
-	f.reg.callID, f.reg.cseq, f.reg.userAgent = f.callID, n, f.userAgent
+	f.reg.CallID, f.reg.CSeq, f.reg.UserAgent = f.callID, n, f.userAgent
 	if f.authorization != nil {
-		f.reg.authorizations = append(f.reg.authorizations, f.authorization)
+		f.reg.Authorizations = append(f.reg.Authorizations, f.authorization)
 	}
 	return f.seen&(1<<message.MaxForwards) == 0 || positive(f.maxForwards, 255)
 }
@@ -178,7 +178,7 @@ func positive(v []byte, limit uint64) bool {
 }
 
 // addresses reads From, To and Contact.
-func (f *fast) addresses() bool {
+func (f *Fast) addresses() bool {
 	from, ok := message.ParseAddress(f.from)
 	if !ok {
 		return false
@@ -194,10 +194,10 @@ func (f *fast) addresses() bool {
 	if !ok || !aor.IsSIP() || len(aor.User) == 0 || bytes.IndexByte(aor.User, '%') >= 0 || bytes.IndexByte(aor.User, ':') >= 0 {
 		return false
 	}
-	f.reg.toUser, f.reg.toHost = aor.User, aor.Host
+	f.reg.ToUser, f.reg.ToHost = aor.User, aor.Host
 	_, f.toHasTag = message.Param(to.Params, "tag")
 	one, rest := message.NextElement(f.contact)
-	if rest != nil || len(one) == 1 && one[0] == '*' || !f.reg.addContacts(one) {
+	if rest != nil || len(one) == 1 && one[0] == '*' || !f.reg.AddContacts(one) {
 		return false
 	}
 	_, ok = message.ParseURI(f.reg.contacts[0].uri)
@@ -205,18 +205,18 @@ func (f *fast) addresses() bool {
 }
 
 // lifetime checks that the contact is registered, not removed.
-func (f *fast) lifetime() bool {
+func (f *Fast) lifetime() bool {
 	if f.expires != nil {
-		f.reg.expires = parseExpires(f.expires)
+		f.reg.Expires = ParseExpires(f.expires)
 	}
 	life := f.reg.contacts[0].expires
 	if life < 0 {
-		life = f.reg.expires
+		life = f.reg.Expires
 	}
 	return life != 0
 }
 
-func (f *fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
+func (f *Fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
 	dst = append(dst, "SIP/2.0 "...)
 	dst = strconv.AppendInt(dst, int64(f.ans.Code), 10)
 	dst = append(dst, ' ')
@@ -229,7 +229,7 @@ func (f *fast) appendAnswer(dst []byte, source netip.AddrPort) []byte {
 	dst = append(dst, f.to...)
 	if !f.toHasTag {
 		dst = append(dst, ";tag="...)
-		dst = answer.AppendToTag(dst, f.registrar.seed, f.callID, f.reg.cseq)
+		dst = answer.AppendToTag(dst, f.registrar.seed, f.callID, f.reg.CSeq)
 	}
 	dst = append(dst, "\r\nCall-ID: "...)
 	dst = append(dst, f.callID...)
