@@ -20,8 +20,8 @@ func (f callerFunc) Arrive(in invite.Call) {
 	c.Go(func(ctx context.Context) { f(ctx, c) })
 }
 
-// Try is Send that waits. When ctx ends it is stopped.
-func (c *Call) Try(ctx context.Context, t invite.Target, on func(code int)) outcome {
+// try is Send that waits. When ctx ends it is stopped.
+func try(ctx context.Context, c *Call, t invite.Target, on func(code int)) outcome {
 	got := make(chan outcome, 1)
 	a := c.start(t, on, func(o outcome) { got <- o })
 	select {
@@ -34,7 +34,7 @@ func (c *Call) Try(ctx context.Context, t invite.Target, on func(code int)) outc
 }
 
 // passOn gives the caller the failure that the last Send ended with.
-func (c *Call) passOn(o invite.Outcome) {
+func passOn(c *Call, o invite.Outcome) {
 	if !o.Answered {
 		c.Reject(o.Code, o.Reason)
 	}
@@ -58,7 +58,7 @@ func (w *world) toOwner(ctx context.Context, c *Call) {
 	case remote != nil:
 		t = invite.Target{NodeAddr: remote.(string), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}
-	out := c.Try(ctx, t, func(code int) {
+	out := try(ctx, c, t, func(code int) {
 		if w.progress != nil {
 			w.progress <- code
 		}
@@ -66,7 +66,7 @@ func (w *world) toOwner(ctx context.Context, c *Call) {
 	if w.outcomes != nil {
 		w.outcomes <- out
 	}
-	c.passOn(out.Outcome)
+	passOn(c, out.Outcome)
 }
 
 // callWorld is a running server with calls and the phones 1001 and up.

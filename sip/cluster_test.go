@@ -191,7 +191,7 @@ func (w *world) gateway(number, prefix string) *siptest.UA {
 	w.t.Cleanup(u.Close)
 	w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: u.Addr(), Prefix: prefix}})
 	until(w.t, "the trunk is known", func() bool {
-		_, ok := w.server.proxy.trunks.from(mustAddrPort(u.Addr()), false)
+		_, ok := w.server.proxy.trunk(mustAddrPort(u.Addr()), false)
 		return ok
 	})
 	return u

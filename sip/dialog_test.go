@@ -1,8 +1,10 @@
 package sip
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -68,4 +70,21 @@ func TestDialogs_TheSessionTimerIsRefreshed(t *testing.T) {
 	if !isOver(timed) || ended != Nobody || isOver(other) {
 		t.Error(isOver(timed), ended, isOver(other))
 	}
+}
+
+// TestSchedule_ACallWithoutTimerIsOverAfterADay, and one with 90 s after these.
+func TestSchedule_ACallWithoutTimerIsOverAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		d := newDialogs(time.Now)
+		go d.run(ctx)
+		for extra, want := range map[string]time.Duration{"": 24 * time.Hour, "Session-Expires: 90;refresher=uac\r\n": 90 * time.Second} {
+			began, over := time.Now(), make(chan Side)
+			d.begin(answered(t, extra), nil).Then(func(by Side) { over <- by })
+			if by := <-over; by != Nobody || time.Since(began) != want {
+				t.Errorf("%q: over by %d after %v, want %v", extra, by, time.Since(began), want)
+			}
+		}
+	})
 }

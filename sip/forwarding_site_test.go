@@ -107,15 +107,15 @@ func (s *site) arrive(id string, c *Call) {
 	owner := w.machine.View().Node(string(st.Owner))
 	switch {
 	case strings.HasPrefix(c.Called(), "+"):
-		c.Send(invite.Target{TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, c.passOn)
+		c.Send(invite.Target{TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
 	case w.machine.View().DN(c.Called()) == nil:
 		c.Reject(404, "Not Found")
 	case st.State != dn.InSrv || owner == nil:
 		c.Reject(480, "DN is out of service")
 	case st.Owner == dn.Node(id):
-		c.Send(invite.Target{Deliver: number}, nil, c.passOn)
+		c.Send(invite.Target{Deliver: number}, nil, func(o invite.Outcome) { passOn(c, o) })
 	default:
-		c.Send(invite.Target{NodeAddr: owner.GetSipAddr(), DN: number}, nil, c.passOn)
+		c.Send(invite.Target{NodeAddr: owner.GetSipAddr(), DN: number}, nil, func(o invite.Outcome) { passOn(c, o) })
 	}
 }
 

@@ -2,8 +2,6 @@ package sip
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,19 +44,6 @@ func TestHeld_AConnectionWithoutRegistrationEndsWhenIdle(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// TestHeld_NamesAreBounded, and those that are asked for stay.
-func TestHeld_NamesAreBounded(t *testing.T) {
-	n := &resolver{known: map[string]resolved{}}
-	addr := netip.MustParseAddrPort("192.0.2.1:5060")
-	for i := range maxNames + 100 {
-		n.keep(fmt.Sprintf("gateway-%d.example:5060", i), addr)
-		n.keep("gateway-0.example:5060", addr)
-	}
-	if got, ok := n.get("gateway-0.example:5060"); len(n.known) != maxNames || !ok || got != addr {
-		t.Errorf("%d names are known; the one that is used: %v", len(n.known), ok)
 	}
 }
 

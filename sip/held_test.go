@@ -182,7 +182,7 @@ var endings = map[string]func(e *ending){
 	},
 	"a second try": func(e *ending) {
 		e.n1.plan(func(ctx context.Context, c *Call) {
-			c.Try(ctx, invite.Target{Deliver: "1003"}, nil)
+			try(ctx, c, invite.Target{Deliver: "1003"}, nil)
 			e.n1.toOwner(ctx, c)
 		})
 		defer e.n1.plan(e.n1.toOwner)

@@ -135,6 +135,11 @@ func newProxy(cfg proxyConfig) *proxy {
 	return p
 }
 
+// trunk is the DN of the gateway that calls from an address.
+func (p *proxy) trunk(source netip.AddrPort, connected bool) (dn.Number, bool) {
+	return p.trunks.from(source, connected)
+}
+
 // setSecret replaces that of the config. Call it before run.
 func (p *proxy) setSecret(secret []byte) { p.tokens = newTokenCodec(secret) }
 

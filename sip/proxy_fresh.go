@@ -105,7 +105,7 @@ func (p *proxy) originOf(m *message.Message, in *packet, a *answer.Answer) (call
 	caller := v.DN(o.number)
 	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.cfg.guard.Mine(u.Host)
 	credentials := m.Has(message.ProxyAuthorization)
-	if n, ok := p.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
+	if n, ok := p.trunk(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
 		o.kind, o.dn = fromTrunk, n
 		o.hop.keep()
 		return o, true

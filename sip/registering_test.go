@@ -7,7 +7,6 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
-	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 // TestRegistrar_KeepsTheParametersOfAContact wherever its lifetime stands.
@@ -36,19 +35,6 @@ func TestRegistrar_PathNeedsOneWord(t *testing.T) {
 		if res.code != c.want || (res.get("Path") == "<sip:edge.test;lr>") != (c.want == 200) {
 			t.Errorf("%s: %d %s, Path %s", c.line, res.code, res.reason, res.get("Path"))
 		}
-	}
-}
-
-// TestReach_BehindAnEdgeProxyTheRequestGoesToThat, also when the phone is on the
-// same machine.
-func TestReach_BehindAnEdgeProxyTheRequestGoesToThat(t *testing.T) {
-	b := &location.Binding{Contact: "sip:1001@127.0.0.1:6000", Transport: location.UDP, Source: localSource}
-	if a := reach(b); a.Port() != 6000 {
-		t.Errorf("without an edge proxy: %v", a)
-	}
-	b.Path = []string{"<sip:edge.test;lr>"}
-	if a := reach(b); a != localSource {
-		t.Errorf("behind an edge proxy: %v", a)
 	}
 }
 

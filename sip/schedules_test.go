@@ -300,20 +300,3 @@ func TestSchedule_TheBucketFillsAtItsRate(t *testing.T) {
 		}
 	})
 }
-
-// TestSchedule_ACallWithoutTimerIsOverAfterADay, and one with 90 s after these.
-func TestSchedule_ACallWithoutTimerIsOverAfterADay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		d := newDialogs(time.Now)
-		go d.run(ctx)
-		for extra, want := range map[string]time.Duration{"": 24 * time.Hour, "Session-Expires: 90;refresher=uac\r\n": 90 * time.Second} {
-			began, over := time.Now(), make(chan Side)
-			d.begin(answered(t, extra), nil).Then(func(by Side) { over <- by })
-			if by := <-over; by != Nobody || time.Since(began) != want {
-				t.Errorf("%q: over by %d after %v, want %v", extra, by, time.Since(began), want)
-			}
-		}
-	})
-}

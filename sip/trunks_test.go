@@ -1,10 +1,8 @@
 package sip
 
 import (
-	"context"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -14,7 +12,7 @@ import (
 // TestTrunks_FollowTheConfiguration: a gateway may call while its trunk is
 // there and enabled, from the address that it has now.
 func TestTrunks_FollowTheConfiguration(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newConfiguration(t)
 	trunk := func(address string, disabled bool) {
 		w.put(&configpb.DN{Number: "9100", Kind: configpb.DNKind_DN_KIND_TRUNK, Disabled: disabled, Trunk: &configpb.Trunk{Address: address}})
 	}
@@ -48,27 +46,5 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 	}
 	if n, ok := newTrunks(w.machine).from(netip.MustParseAddrPort("192.0.2.8:5060"), true); ok {
 		t.Errorf("a trunk that is gone: %s", n)
-	}
-}
-
-// TestResolver_ANameIsLookedUpAgain when it was long ago, and meanwhile it is
-// what it was.
-func TestResolver_ANameIsLookedUpAgain(t *testing.T) {
-	before := netip.MustParseAddrPort("192.0.2.7:5060")
-	for age, again := range map[time.Duration]bool{0: false, resolveEvery - time.Second: false, resolveEvery + time.Second: true} {
-		asked := 0
-		n := newResolver(func(f func(context.Context)) bool {
-			asked++
-			return true
-		})
-		n.known["gw.example.net:5060"] = resolved{before, time.Now().Add(-age)}
-		for range 3 {
-			if addr, ok := n.get("gw.example.net:5060"); !ok || addr != before {
-				t.Errorf("after %v: %v, %v", age, addr, ok)
-			}
-		}
-		if want := map[bool]int{true: 1}[again]; asked != want {
-			t.Errorf("after %v it was looked up %d times, want %d", age, asked, want)
-		}
 	}
 }

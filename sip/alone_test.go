@@ -1,0 +1,70 @@
+package sip
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+var source = netip.MustParseAddrPort("127.0.0.1:5999")
+
+// configuration is a machine that commands are applied to.
+type configuration struct {
+	t       *testing.T
+	machine *fsm.Machine
+	index   uint64
+}
+
+func newConfiguration(t *testing.T) *configuration {
+	t.Helper()
+	m, err := fsm.Open(fsm.Config{Path: filepath.Join(t.TempDir(), "config.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	w := &configuration{t: t, machine: m}
+	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1"})
+	return w
+}
+
+func (w *configuration) apply(c *peerpb.Command) {
+	w.t.Helper()
+	data, err := proto.Marshal(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.index++
+	if res := w.machine.Apply(&raft.Log{Index: w.index, Type: raft.LogCommand, Data: data}).(fsm.Result); res.Err != nil {
+		w.t.Fatal(res.Err)
+	}
+}
+
+func (w *configuration) put(d *configpb.DN) {
+	w.t.Helper()
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: d}}}})
+}
+
+// newAlone is a proxy without a wire.
+func newAlone(t *testing.T) *proxy {
+	t.Helper()
+	store, err := location.Open(location.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return newProxy(proxyConfig{machine: newConfiguration(t).machine, table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), store: store,
+		log: slog.New(slog.DiscardHandler), now: time.Now, secret: []byte("secret"), leadsHere: func(message.URI) bool { return false },
+		recordRoutes: [...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"}})
+}

@@ -1,0 +1,61 @@
+package sip
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
+)
+
+// TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport: it registered its
+// contact over UDP, and then over a connection.
+func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
+	p := newAlone(t)
+	port, err := wire.Open(wire.Config{Listen: [location.WSS + 1]string{location.TCP: "127.0.0.1:0"}, Flows: wire.NewFlows(10),
+		Ended: func(wire.FlowKey, dn.Number) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = port.Close() })
+	phone, err := net.Dial("tcp", port.Addr(location.TCP).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { phone.Close() })
+	if _, err := port.Listeners()[0].Accept(); err != nil {
+		t.Fatal(err)
+	}
+	p.out = port.Exits("", nil)
+	const contact = "sip:1001@127.0.0.1:5999"
+	came := wire.FlowKey{Transport: location.TCP, Peer: phone.LocalAddr().(*net.TCPAddr).AddrPort()}
+	p.cfg.store.Put(&location.Entry{Record: p.cfg.table.Register("1001", dn.Registered), Bindings: []location.Binding{
+		{Contact: contact, CallID: "c", CSeq: 1, Transport: came.Transport, Source: came.Peer, Expires: time.Now().Add(time.Hour)}}})
+	r := &routing{uri: []byte(contact), last: token{purpose: toPhone, node: "n1", number: "1001", transport: location.UDP, addr: source}}
+	h, fault := p.flowOf(r)
+	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != came {
+		t.Errorf("%+v, %v, want %v", h, fault, came)
+	}
+	r.uri = []byte("sip:1001@127.0.0.1:5998") // another of its contacts
+	if h, fault := p.flowOf(r); fault != nil || h.transport != location.UDP {
+		t.Errorf("%+v, %v", h, fault)
+	}
+}
+
+// TestRecordRoute_NamesTheTransport as a phone that dials it would: RFC 7118
+// knows one for WebSockets.
+func TestRecordRoute_NamesTheTransport(t *testing.T) {
+	p := newAlone(t)
+	for transport, want := range map[location.Transport]string{
+		location.UDP: "", location.TCP: ";transport=tcp", location.TLS: ";transport=tls", location.WS: ";transport=ws", location.WSS: ";transport=ws",
+	} {
+		k := &token{purpose: toPhone, node: "n1", number: "1001", transport: transport, addr: source}
+		route := string(p.recordRoute(k, []byte("c")))
+		if !strings.HasSuffix(route, "@"+p.cfg.recordRoutes[transport]+want+";lr>") {
+			t.Errorf("%v: %s", transport, route)
+		}
+	}
+}
