@@ -45,7 +45,7 @@ func (s *Server) Backlog(follower dn.Node) Backlog {
 }
 
 // waiting counts the changes behind the position that was handed to the link.
-func (l *ownerLink) waiting() uint64 {
+func (l *publisherLink) waiting() uint64 {
 	sent := l.sent.Load() // first: the head only grows
 	return l.records.Head() - sent
 }
@@ -53,17 +53,17 @@ func (l *ownerLink) waiting() uint64 {
 // links are the newest link of each follower.
 type links struct {
 	mu sync.Mutex
-	of map[dn.Node]*ownerLink
+	of map[dn.Node]*publisherLink
 }
 
-func (ls *links) get(follower dn.Node) *ownerLink {
+func (ls *links) get(follower dn.Node) *publisherLink {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	return ls.of[follower]
 }
 
 // add returns what takes the link away again, unless a newer one took its place.
-func (ls *links) add(follower dn.Node, l *ownerLink) (remove func()) {
+func (ls *links) add(follower dn.Node, l *publisherLink) (remove func()) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.of[follower] = l

@@ -22,7 +22,7 @@ const callsEvery = 20 * time.Millisecond
 // callRun says on the link what happens to this node's calls, until the context
 // or the link ends. Beside the records, on a goroutine of its own: a follower
 // that is slow holds up this one, never who writes.
-func (l *ownerLink) callRun(ctx context.Context) error {
+func (l *publisherLink) callRun(ctx context.Context) error {
 	var items []call.Item
 	p := pace.New(callsEvery)
 	for {

@@ -255,7 +255,7 @@ func (l *followerLink) ping(ctx context.Context) {
 	}
 }
 
-// recv takes one message. The first must be the owner's hello.
+// recv takes one message. The first must be the publisher's hello.
 func (l *followerLink) recv(first bool) error {
 	m, err := l.stream.Recv()
 	if err != nil {

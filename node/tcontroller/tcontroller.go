@@ -1,5 +1,5 @@
 // Package tcontroller is the T-Controller layer: the links over which every
-// node tells every other one about its own DNs and calls. Server is the owner's
+// node tells every other one about its own DNs and calls. Server is the publisher's
 // side of a link, Mesh the followers' side: one link to each peer, and the
 // judgement whether that peer can be heard. It stores nothing itself; the records go
 // into dn.Table, the calls into call.Table.
@@ -21,7 +21,7 @@ const (
 	UserTimeout = 400 * time.Millisecond
 	// helloTimeout bounds the opening of a link at either end.
 	helloTimeout = 2 * time.Second
-	// pingTimeout ends a link at the owner whose follower went silent.
+	// pingTimeout ends a link at the publisher whose follower went silent.
 	pingTimeout = 10 * time.Second
 	// batchSize is how many records go into one message.
 	batchSize = 512
@@ -62,7 +62,7 @@ func agentFromProto(p *peerpb.Agent) *dn.Agent {
 	return a
 }
 
-// ToProto is the record as its owner sends it.
+// ToProto is the record as its writer sends it.
 func ToProto(r *dn.Record) *peerpb.Record {
 	p := &peerpb.Record{}
 	toProto(p, r)

@@ -20,7 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// Server is the owner's side: it tells each follower about this node's own DNs
+// Server is the publisher's side of links: it tells each follower about this node's own DNs
 // and calls.
 type Server struct {
 	peerpb.UnimplementedTControllerServer
@@ -35,14 +35,14 @@ type Server struct {
 }
 
 // rosterIndex names the header by which a refused follower learns how recent
-// the owner's roster is.
+// the publisher's roster is.
 const rosterIndex = "sipcluster-roster-index"
 
-// NewServer makes the owner's side for the tables; register it at the cluster
+// NewServer makes the publisher's side of links for the tables; register it at the cluster
 // port. roster tells who belongs to the cluster, as of which index of the
 // configuration; nobody else may follow.
 func NewServer(clusterID string, table *dn.Table, calls *call.Table, roster func(dn.Node) (member bool, index uint64), log *slog.Logger) *Server {
-	return &Server{clusterID: clusterID, table: table, calls: calls, roster: roster, log: log, links: links{of: map[dn.Node]*ownerLink{}}, bye: make(chan struct{})}
+	return &Server{clusterID: clusterID, table: table, calls: calls, roster: roster, log: log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -69,7 +69,7 @@ func (s *Server) Follow(stream followStream) error {
 		case <-ctx.Done():
 		}
 	}()
-	l := newOwnerLink(stream, s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}),
+	l := newPublisherLink(stream, s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}),
 		s.calls.Follow(call.Resume{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()}))
 	defer s.links.add(dn.Node(hello.GetFollower()), l)()
 	log := s.log.With("peer", hello.GetFollower())
@@ -130,8 +130,8 @@ func (s *Server) admit(h *peerpb.FollowHello, stream followStream) error {
 
 func clip(s string) string { return s[:min(len(s), 64)] }
 
-// ownerLink is one follower's stream. Records, calls and pongs go out under mu.
-type ownerLink struct {
+// publisherLink is one follower's stream. Records, calls and pongs go out under mu.
+type publisherLink struct {
 	stream  followStream
 	records *dn.Stream
 	calls   *call.Stream
@@ -145,21 +145,21 @@ type ownerLink struct {
 	mu sync.Mutex
 }
 
-func newOwnerLink(stream followStream, records *dn.Stream, calls *call.Stream) *ownerLink {
-	l := &ownerLink{stream: stream, records: records, calls: calls, conn: connOf(stream.Context())}
+func newPublisherLink(stream followStream, records *dn.Stream, calls *call.Stream) *publisherLink {
+	l := &publisherLink{stream: stream, records: records, calls: calls, conn: connOf(stream.Context())}
 	l.sent.Store(records.Head()) // until the stream has started, and says where
 	l.sentCalls.Store(calls.Head())
 	return l
 }
 
-func (l *ownerLink) send(m *peerpb.FollowResponse) error {
+func (l *publisherLink) send(m *peerpb.FollowResponse) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stream.Send(m)
 }
 
 // answerPings returns when the follower leaves. Each ping winds up silent again.
-func (l *ownerLink) answerPings(silent *time.Timer) error {
+func (l *publisherLink) answerPings(silent *time.Timer) error {
 	for {
 		m, err := l.stream.Recv()
 		if err != nil {
@@ -182,7 +182,7 @@ var (
 	errSilent   = status.Error(codes.DeadlineExceeded, "the follower no longer pings")
 )
 
-func (l *ownerLink) run(ctx context.Context, s *Server) error {
+func (l *publisherLink) run(ctx context.Context, s *Server) error {
 	b := newBatch()
 	items := make([]dn.Item, 0, batchSize)
 	for {
@@ -197,14 +197,14 @@ func (l *ownerLink) run(ctx context.Context, s *Server) error {
 	}
 }
 
-func (l *ownerLink) end(cause error) error {
+func (l *publisherLink) end(cause error) error {
 	if errors.Is(cause, errStopping) {
 		_ = l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Goodbye{Goodbye: &peerpb.Goodbye{}}}) // the end says it too
 	}
 	return cause
 }
 
-func (l *ownerLink) sendItems(b *batch, items []dn.Item, s *Server) error {
+func (l *publisherLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 	for _, it := range items {
 		switch it.Kind {
 		case dn.Row, dn.Change:
@@ -255,7 +255,7 @@ func (b *batch) add(it *dn.Item) {
 
 func (b *batch) full() bool { return len(b.body.Records) >= batchSize }
 
-func (b *batch) flush(l *ownerLink) error {
+func (b *batch) flush(l *publisherLink) error {
 	if len(b.body.Records) == 0 {
 		return nil
 	}
