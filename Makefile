@@ -37,10 +37,12 @@ unit: ## only the unit and property tests, with the race detector
 e2e: setup ## only the tests with real clusters and phones
 	go test -count=1 -timeout=15m -v ./jepsen/...
 
-lint: ## gofmt, golangci-lint with staticcheck and the import rules, buf lint
+lint: ## gofmt, go.mod, golangci-lint with staticcheck and the import rules, buf lint, what documents point at
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
+	go mod tidy -diff
 	$(golangci) run ./...
 	$(buf) lint
+	scripts/check-docs
 
 fmt: ## gofmt everything
 	gofmt -w .
