@@ -28,7 +28,7 @@ func BenchmarkCalls(b *testing.B) {
 		gw, phone := newEnd(b, nil), newEnd(b, nil)
 		n1.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.addr().String(), Prefix: "+"}})
 		until(b, "the trunk is known", func() bool {
-			_, ok := n1.server.proxy.trunk(mustAddrPort(gw.addr().String()), false)
+			_, ok := n1.server.proxy.Trunk(mustAddrPort(gw.addr().String()), false)
 			return ok
 		})
 		l := &line{t: b, conn: phone.dialed(b, n2.server.UDPAddr())}

@@ -9,21 +9,22 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // callerFunc is a Caller that is a function which waits.
-type callerFunc func(ctx context.Context, c *Call)
+type callerFunc func(ctx context.Context, c *proxy.Call)
 
 func (f callerFunc) Arrive(in invite.Call) {
-	c := in.(*Call)
+	c := in.(*proxy.Call)
 	c.Go(func(ctx context.Context) { f(ctx, c) })
 }
 
 // try is Send that waits. When ctx ends it is stopped.
-func try(ctx context.Context, c *Call, t invite.Target, on func(code int)) outcome {
-	got := make(chan outcome, 1)
-	a := c.start(t, on, func(o outcome) { got <- o })
+func try(ctx context.Context, c *proxy.Call, t invite.Target, on func(code int)) proxy.Outcome {
+	got := make(chan proxy.Outcome, 1)
+	a := c.Start(t, on, func(o proxy.Outcome) { got <- o })
 	select {
 	case o := <-got:
 		return o
@@ -34,7 +35,7 @@ func try(ctx context.Context, c *Call, t invite.Target, on func(code int)) outco
 }
 
 // passOn gives the caller the failure that the last Send ended with.
-func passOn(c *Call, o invite.Outcome) {
+func passOn(c *proxy.Call, o invite.Outcome) {
 	if !o.Answered {
 		c.Reject(o.Code, o.Reason)
 	}
@@ -42,7 +43,7 @@ func passOn(c *Call, o invite.Outcome) {
 
 // toOwner is the plain call plane: each DN by the node that owns it, then by a
 // trunk. It waits for the end of the dialog.
-func (w *world) toOwner(ctx context.Context, c *Call) {
+func (w *world) toOwner(ctx context.Context, c *proxy.Call) {
 	v := w.machine.View()
 	d := v.DN(c.Called())
 	if d == nil {
@@ -74,14 +75,14 @@ func callWorld(t testing.TB, change func(*Config), numbers ...string) *world {
 	t.Helper()
 	var w *world
 	w = newWorld(t, func(c *Config) {
-		c.Calls = callerFunc(func(ctx context.Context, c *Call) { (*w.serve.Load())(ctx, c) })
+		c.Calls = callerFunc(func(ctx context.Context, c *proxy.Call) { (*w.serve.Load())(ctx, c) })
 		c.Secret = []byte("secret")
 		if change != nil {
 			change(c)
 		}
 	})
 	w.plan(w.toOwner)
-	w.outcomes = make(chan outcome, 64)
+	w.outcomes = make(chan proxy.Outcome, 64)
 	for _, n := range numbers {
 		w.put(phoneDN(n))
 	}
@@ -177,16 +178,16 @@ func (s *script) do(c *siptest.Call, method string, code int, headers ...string)
 }
 
 // over waits for the end of a dialog.
-func (s *script) over(d *Dialog) Side {
+func (s *script) over(d *proxy.Dialog) proxy.Side {
 	s.t.Helper()
-	ended := make(chan Side, 1)
-	d.Then(func(by Side) { ended <- by })
+	ended := make(chan proxy.Side, 1)
+	d.Then(func(by proxy.Side) { ended <- by })
 	select {
 	case by := <-ended:
 		return by
 	case <-s.ctx.Done():
 		s.t.Fatal("the call never ends")
-		return Nobody
+		return proxy.Nobody
 	}
 }
 
@@ -224,7 +225,7 @@ func TestProxy_CallsADNOfThisNode(t *testing.T) {
 			s.expect(out, "REFER")
 			s.do(in, "BYE", 200)
 			s.expect(out, "BYE")
-			if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).dialog); by != CalledSide {
+			if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).Dialog); by != proxy.CalledSide {
 				t.Error(by)
 			}
 		})

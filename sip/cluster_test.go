@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -66,7 +67,7 @@ func TestCluster_CallsADNOfTheOtherNode(t *testing.T) {
 			}
 			s.do(out, "BYE", 200)
 			s.expect(in, "BYE")
-			if by := s.over((patience.Receive(t, "the outcome of the call", n1.outcomes)).dialog); by != CallerSide {
+			if by := s.over((patience.Receive(t, "the outcome of the call", n1.outcomes)).Dialog); by != proxy.CallerSide {
 				t.Error(by)
 			}
 		})
@@ -191,7 +192,7 @@ func (w *world) gateway(number, prefix string) *siptest.UA {
 	w.t.Cleanup(u.Close)
 	w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: u.Addr(), Prefix: prefix}})
 	until(w.t, "the trunk is known", func() bool {
-		_, ok := w.server.proxy.trunk(mustAddrPort(u.Addr()), false)
+		_, ok := w.server.proxy.Trunk(mustAddrPort(u.Addr()), false)
 		return ok
 	})
 	return u
@@ -314,7 +315,7 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	s.ok(in.Answer("Session-Expires: 1;refresher=uas"))
 	s.await(out, 200)
 	s.ok(out.Ack())
-	if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).dialog); by != Nobody {
+	if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).Dialog); by != proxy.Nobody {
 		t.Error(by)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -47,7 +48,7 @@ type Config struct {
 	Log *slog.Logger
 
 	// Calls is told of the calls that begin here; nil answers INVITE 405.
-	Calls Caller
+	Calls proxy.Caller
 	// Secret makes the cluster's route tokens; all nodes have the same, also
 	// after a restart.
 	Secret []byte

@@ -1,20 +1,17 @@
-// Package sip is the node's SIP port: it receives what phones send, checks it,
-// authenticates REGISTER, keeps the bindings of the DNs that are registered
-// at this node, and passes calls on. It is the only package that knows sipgo,
-// which serves the transports and what is no call; the node calls New and Run.
+// Package sip is the node's SIP port: it puts together the rooms that serve it
+// and is the only one that knows sipgo. The node calls New and Run.
 //
-// A message takes one of two ways. Every message is first read and checked by
-// package message, which answers what is broken, and then goes through sipgo to
-// a handler. The boring REGISTER of a phone over UDP is recognised before that
-// and takes the fast way. Both end in the same registrar. Where to look:
-// udp.go and tcp.go have the listeners, gate.go the checks, fast.go and
-// handlers.go the two ways, registrar.go and decide.go RFC 3261 section 10.3,
-// upkeep.go what ends registrations without a request.
+//	wire       sockets and connections: from bytes to whole messages and back
+//	guard      whose hosts, whose digest, how much that is new
+//	registrar  REGISTER, the fast way too, and the end of registrations
+//	proxy      calls and all else that is not for the port itself
+//	answer     what is said to a request, and the counts of it
+//	message, digest, location, transaction   what these are made of
 //
-// With Config.Calls the gate gives everything but REGISTER and OPTIONS to the
-// proxy (RFC 3261 section 16), which has transactions of its own, in package
-// transaction. proxy.go sorts what arrives, proxy_fresh.go finds out who asks,
-// call.go is a new INVITE as the call plane sees it, attempt.go and branch.go
-// send it on, relay.go passes what follows within the dialog by its Route
-// alone, route.go and token.go say what a Route means.
+// A message takes one of three ways. The wire hands it to the gate (Serve). The
+// boring REGISTER of a phone over UDP is recognised first and takes the fast way
+// (registrar.Fast). Every other message is read and checked, and what is broken
+// is answered. With Config.Calls everything but REGISTER and OPTIONS goes to the
+// proxy; the rest goes tidy through sipgo to a handler (handlers.go), and a
+// REGISTER from there to the same registrar.
 package sip

@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -78,7 +79,7 @@ func (s *site) node(id string, n int) *world {
 		c.Table = dn.New(dn.Config{Self: dn.Node(id), Incarnation: 1})
 		c.Secret = []byte("secret")
 		c.timers = transaction.Timers{T1: ages / 6, T2: ages, T4: ages}
-		c.Calls = arriveFunc(func(c *Call) { s.arrive(id, c) })
+		c.Calls = arriveFunc(func(c *proxy.Call) { s.arrive(id, c) })
 	})
 	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013"} {
 		d := phoneDN(number)
@@ -92,12 +93,12 @@ func (s *site) node(id string, n int) *world {
 }
 
 // arriveFunc is a Caller that decides at once.
-type arriveFunc func(*Call)
+type arriveFunc func(*proxy.Call)
 
-func (f arriveFunc) Arrive(c invite.Call) { f(c.(*Call)) }
+func (f arriveFunc) Arrive(c invite.Call) { f(c.(*proxy.Call)) }
 
 // arrive is the call plane: the phones of a DN here, its owner, or the trunk.
-func (s *site) arrive(id string, c *Call) {
+func (s *site) arrive(id string, c *proxy.Call) {
 	w := s.n1
 	if id == "n2" {
 		w = s.n2

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 
@@ -38,7 +39,7 @@ const allowed = "REGISTER, OPTIONS, ACK, CANCEL"
 
 func (g *gate) allow() string {
 	if g.proxied != nil {
-		return allowedCall
+		return proxy.Allowed
 	}
 	return allowed
 }
@@ -165,7 +166,7 @@ func (g *gate) response(in *wire.Arrival) (proxied bool) {
 	}
 	if branch, _ := message.Param(hop.Params, "branch"); g.pong(branch, in.Source) {
 		return false
-	} else if g.proxied != nil && isBranch(branch) {
+	} else if g.proxied != nil && proxy.IsBranch(branch) {
 		return true
 	}
 	in.Tidy = m.AppendTidy(in.Tidy, netip.AddrPort{}, false)

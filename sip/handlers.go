@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -195,7 +196,7 @@ func (s *Server) reachable(req *sip.Request, a *answer.Answer) bool {
 		return false
 	}
 	if k := d.GetKind(); k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN {
-		if _, ok := ownerOf(s.cfg.Table, v, dn.Number(d.GetNumber())); !ok {
+		if _, ok := proxy.OwnerOf(s.cfg.Table, v, dn.Number(d.GetNumber())); !ok {
 			a.Set(480, "DN is out of service")
 			return false
 		}

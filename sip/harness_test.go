@@ -27,6 +27,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -45,11 +46,11 @@ type world struct {
 	stop func() // what run started
 
 	// Of a world with calls.
-	serve    atomic.Pointer[func(context.Context, *Call)]
+	serve    atomic.Pointer[func(context.Context, *proxy.Call)]
 	remote   sync.Map // SIP addresses of nodes by number
 	noAnswer atomic.Int64
 	progress chan int
-	outcomes chan outcome
+	outcomes chan proxy.Outcome
 }
 
 func newWorld(t testing.TB, change func(*Config)) *world {

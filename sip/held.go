@@ -7,7 +7,7 @@ func (s *Server) Held() map[string]int {
 	held := map[string]int{"sip_pings_open": s.pings.unanswered()}
 	s.port.Held(held)
 	if s.proxy != nil {
-		s.proxy.held(held)
+		s.proxy.Held(held)
 	}
 	return held
 }

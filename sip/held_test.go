@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -163,17 +164,17 @@ var endings = map[string]func(e *ending){
 		e.ok(out.Ack())
 	},
 	"nobody decides": func(e *ending) {
-		e.n1.plan(func(context.Context, *Call) {})
+		e.n1.plan(func(context.Context, *proxy.Call) {})
 		defer e.n1.plan(e.n1.toOwner)
 		e.await(e.place(e.from, "1002"), 500)
 	},
 	"the decision panics": func(e *ending) {
-		e.n1.plan(func(context.Context, *Call) { panic("as a test") })
+		e.n1.plan(func(context.Context, *proxy.Call) { panic("as a test") })
 		defer e.n1.plan(e.n1.toOwner)
 		e.await(e.place(e.from, "1002"), 500)
 	},
 	"it is rung and refused": func(e *ending) {
-		e.n1.plan(func(_ context.Context, c *Call) {
+		e.n1.plan(func(_ context.Context, c *proxy.Call) {
 			c.Ring()
 			c.Reject(486, "Busy Here")
 		})
@@ -181,7 +182,7 @@ var endings = map[string]func(e *ending){
 		e.await(e.place(e.from, "1002"), 486)
 	},
 	"a second try": func(e *ending) {
-		e.n1.plan(func(ctx context.Context, c *Call) {
+		e.n1.plan(func(ctx context.Context, c *proxy.Call) {
 			try(ctx, c, invite.Target{Deliver: "1003"}, nil)
 			e.n1.toOwner(ctx, c)
 		})
@@ -189,7 +190,7 @@ var endings = map[string]func(e *ending){
 		refused(486)(e)
 	},
 	"the caller gives up while nobody has decided": func(e *ending) {
-		e.n1.plan(func(ctx context.Context, c *Call) {
+		e.n1.plan(func(ctx context.Context, c *proxy.Call) {
 			c.Ring()
 			<-ctx.Done()
 			c.Reject(480, "Temporarily Unavailable")

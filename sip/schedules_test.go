@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -175,7 +176,7 @@ func TestSchedule_RingsAgainEachMinute(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			onStage(t, func(s *stage, w *world) {
-				w.plan(func(ctx context.Context, c *Call) {
+				w.plan(func(ctx context.Context, c *proxy.Call) {
 					c.Ring()
 					c.Ring()
 					select {

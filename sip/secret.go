@@ -4,6 +4,6 @@ package sip
 // cluster. Call it before Run.
 func (s *Server) SetSecret(secret []byte) {
 	if s.proxy != nil {
-		s.proxy.setSecret(secret)
+		s.proxy.SetSecret(secret)
 	}
 }

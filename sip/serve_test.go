@@ -12,13 +12,14 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 func TestCall_TheCallerGivesUpWhileItWaits(t *testing.T) {
 	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
-	w.plan(func(ctx context.Context, c *Call) {
+	w.plan(func(ctx context.Context, c *proxy.Call) {
 		c.Ring()
 		<-ctx.Done()
 		c.Reject(480, "Nobody came")
@@ -30,9 +31,9 @@ func TestCall_TheCallerGivesUpWhileItWaits(t *testing.T) {
 }
 
 func TestCall_WhoLeavesItUnansweredAnswers500(t *testing.T) {
-	for name, serve := range map[string]func(context.Context, *Call){
-		"returns": func(context.Context, *Call) {},
-		"panics":  func(context.Context, *Call) { panic("at the call plane") },
+	for name, serve := range map[string]func(context.Context, *proxy.Call){
+		"returns": func(context.Context, *proxy.Call) {},
+		"panics":  func(context.Context, *proxy.Call) { panic("at the call plane") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
@@ -47,7 +48,7 @@ func TestCall_WhoLeavesItUnansweredAnswers500(t *testing.T) {
 
 func TestCall_OneAfterTheOther(t *testing.T) {
 	w, s := callWorld(t, nil, "1001", "1002", "1003"), newScript(t)
-	w.plan(func(ctx context.Context, c *Call) {
+	w.plan(func(ctx context.Context, c *proxy.Call) {
 		c.Ring()
 		if o := try(ctx, c, invite.Target{Deliver: "1002"}, nil); o.Code != 486 || o.Answered {
 			t.Errorf("%+v", o)
@@ -68,7 +69,7 @@ func TestCall_OneAfterTheOther(t *testing.T) {
 func TestCall_TellsWhoCalls(t *testing.T) {
 	w, s := callWorld(t, nil, "1001"), newScript(t)
 	got := make(chan invite.Origin, 2)
-	w.plan(func(_ context.Context, c *Call) {
+	w.plan(func(_ context.Context, c *proxy.Call) {
 		got <- c.Origin()
 		c.Reject(603, "Decline")
 	})
@@ -180,21 +181,23 @@ func FuzzProxy(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	k := token{purpose: toPhone, node: "n1", number: "1001"}
-	route := "<sip:" + string(newTokenCodec([]byte("secret")).encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
+	k := proxy.Token{Purpose: proxy.ToPhone, Node: "n1", Number: "1001"}
+	route := "<sip:" + string(proxy.NewTokenCodec([]byte("secret")).Encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
 	f.Add([]byte("BYE sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"))
-	w := newWorld(f, func(c *Config) { c.Calls, c.Secret = callerFunc(func(context.Context, *Call) {}), []byte("secret") })
+	w := newWorld(f, func(c *Config) {
+		c.Calls, c.Secret = callerFunc(func(context.Context, *proxy.Call) {}), []byte("secret")
+	})
 	f.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = w.server.proxy.run(ctx) // which ends all transactions
+		_ = w.server.proxy.Run(ctx) // which ends all transactions
 	})
 	var a wire.Arrival
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if !w.server.gate.check(arriving(&a, bytes.Clone(data), localSource, location.UDP)) {
 			return
 		}
-		w.server.proxy.take(&a.Msg, localSource, location.UDP)
+		w.server.proxy.Take(&a.Msg, localSource, location.UDP)
 		if w.server.stats.Panics.Load() != 0 {
 			t.Fatalf("a panic: %q", data)
 		}
@@ -202,7 +205,7 @@ func FuzzProxy(f *testing.F) {
 }
 
 // plan changes what the call plane does.
-func (w *world) plan(serve func(context.Context, *Call)) { w.serve.Store(&serve) }
+func (w *world) plan(serve func(context.Context, *proxy.Call)) { w.serve.Store(&serve) }
 
 // TestProxy_AFloodLeavesNothing: who is not known costs an answer, no state.
 func TestProxy_AFloodLeavesNothing(t *testing.T) {
@@ -217,8 +220,8 @@ func TestProxy_AFloodLeavesNothing(t *testing.T) {
 			}
 		}
 	}
-	p := w.server.proxy
-	if n, calls := p.transactions(), p.settingUp(); n != 0 || calls != 0 {
+	held := w.server.Held()
+	if n, calls := held["sip_transactions"], held["sip_calls"]; n != 0 || calls != 0 {
 		t.Errorf("%d transactions, %d calls", n, calls)
 	}
 }
@@ -244,8 +247,8 @@ func TestProxy_ALost2xxComesAgain(t *testing.T) {
 // TestProxy_TheLastHopIsNotPassed: nor for a contact without a user part.
 func TestProxy_TheLastHopIsNotPassed(t *testing.T) {
 	w := callWorld(t, nil, "1001")
-	k := token{purpose: toTrunk, node: "n1", addr: localSource}
-	route := "<sip:" + string(newTokenCodec([]byte("secret")).encode(&k, []byte("c"))) + "@" + w.server.routes[k.transport] + ";lr>"
+	k := proxy.Token{Purpose: proxy.ToTrunk, Node: "n1", Addr: localSource}
+	route := "<sip:" + string(proxy.NewTokenCodec([]byte("secret")).Encode(&k, []byte("c"))) + "@" + w.server.routes[k.Transport] + ";lr>"
 	for hops, want := range map[string]int{"0": 483, "000": 483} {
 		res := w.dial("udp").ask("INFO sip:127.0.0.1:5999 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: " + hops +
 			"\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nContent-Length: 0\r\n\r\n")
@@ -253,19 +256,4 @@ func TestProxy_TheLastHopIsNotPassed(t *testing.T) {
 			t.Errorf("%s: %d %s", hops, res.code, res.reason)
 		}
 	}
-}
-
-func (p *proxy) transactions() (n int) {
-	for _, sh := range p.shards {
-		sh.Lock()
-		n += sh.Len()
-		sh.Unlock()
-	}
-	return n
-}
-
-func (p *proxy) settingUp() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.active
 }

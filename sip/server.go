@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -34,7 +35,7 @@ type Server struct {
 	flows     *wire.Flows
 	port      *wire.Port
 	pings     *pings
-	proxy     *proxy // nil without calls
+	proxy     *proxy.Proxy // nil without calls
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	unflushed everyMinute
@@ -95,23 +96,23 @@ func (s *Server) portConfig() wire.Config {
 func (s *Server) connect() {
 	var refused func([]byte)
 	if s.cfg.Calls != nil {
-		s.proxy = newProxy(s.proxyConfig())
-		s.gate.proxied, refused = s.proxy.take, s.proxy.noteRefused
+		s.proxy = proxy.New(s.proxyConfig())
+		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
 	}
 	out := s.port.Exits(s.via, refused)
 	if s.proxy != nil {
-		s.proxy.out = out
+		s.proxy.Connect(out)
 	}
 	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, out, s.sentBy)
 	s.gate.pong = s.pings.pong
 }
 
-func (s *Server) proxyConfig() proxyConfig {
+func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
-	return proxyConfig{
-		machine: c.Machine, table: c.Table, store: c.Store, guard: s.guard, rate: s.rate, stats: s.stats, log: s.log, now: c.Now,
-		tagSeed: s.cfg.tagSeed, calls: c.Calls, secret: c.Secret, leadsHere: s.leadsHere, recordRoutes: s.routes, delivered: c.Delivered,
-		maxCalls: c.MaxCalls, timerC: c.TimerC, timers: c.timers,
+	return proxy.Config{
+		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rate, Stats: s.stats, Log: s.log, Now: c.Now,
+		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.routes, Delivered: c.Delivered,
+		MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
 }
 
@@ -194,7 +195,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.pings.run(ctx) })
 	group.Go(func() error { return s.port.Run(ctx) })
 	if s.proxy != nil {
-		group.Go(func() error { return s.proxy.run(ctx) })
+		group.Go(func() error { return s.proxy.Run(ctx) })
 	}
 	group.Go(func() error {
 		select {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -223,8 +224,8 @@ func (s *stage) follow(name string, w *world) {
 			select {
 			case o := <-w.outcomes:
 				note("outcome %d%s", o.Code, map[bool]string{true: " retry"}[o.Retry])
-				if o.dialog != nil {
-					o.dialog.Then(func(by Side) { note("over, by %d", by) })
+				if o.Dialog != nil {
+					o.Dialog.Then(func(by proxy.Side) { note("over, by %d", by) })
 				}
 			case <-over:
 				return

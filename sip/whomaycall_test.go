@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -15,7 +16,7 @@ func TestProxy_WhoMayCall(t *testing.T) {
 		return "INVITE " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: 70\r\nFrom: <sip:" + from +
 			"@" + testRealm + ">;tag=1\r\nTo: <" + uri + ">\r\nCall-ID: " + rand.Text() + "\r\nCSeq: 1 INVITE\r\nContact: <sip:x@127.0.0.1>\r\n" + extra + "Content-Length: 0\r\n\r\n"
 	}
-	forged := newTokenCodec([]byte("another secret")).encode(&token{purpose: toDeliver, node: "n1", number: "1002"}, []byte("x"))
+	forged := proxy.NewTokenCodec([]byte("another secret")).Encode(&proxy.Token{Purpose: proxy.ToDeliver, Node: "n1", Number: "1002"}, []byte("x"))
 	for _, c := range []struct {
 		name, msg string
 		want      int

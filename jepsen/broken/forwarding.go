@@ -3,7 +3,7 @@ package broken
 // forwardingFaults are those of what a proxy changes of a message, keeps of it,
 // and passes on or not.
 func forwardingFaults() []Fault {
-	const branch, relay, fresh, target = "sip/branch.go", "sip/relay.go", "sip/proxy_fresh.go", "sip/target.go"
+	const branch, relay, fresh, target = "sip/proxy/branch.go", "sip/proxy/relay.go", "sip/proxy/fresh.go", "sip/proxy/target.go"
 	proxy := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Proxy, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$"}
 	}
@@ -28,7 +28,7 @@ func forwardingFaults() []Fault {
 		proxy("worst-first", "the contact with the lowest q rings first",
 			Edit{target, "cmp.Compare(b.q, a.q)", "cmp.Compare(a.q, b.q)"}),
 		proxy("one-challenge", "of several phones' challenges the caller gets one only",
-			Edit{"sip/call.go", "c.respond(o.res, o.challenges)", "c.respond(o.res, nil)"}),
+			Edit{"sip/proxy/call.go", "c.respond(o.res, o.challenges)", "c.respond(o.res, nil)"}),
 		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
 			Edit{"sip/wire/flows.go", "b.Transport == k.Transport && b.Source == k.Peer", "b.Transport == k.Transport"}),
 		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",

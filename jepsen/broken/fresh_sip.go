@@ -9,16 +9,19 @@ func freshSIPFaults() []Fault {
 	wire := func(name string, kind Kind, what, run, file, before, after string) Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{{"sip/wire/" + file, before, after}}, Package: "./sip/wire", Run: run}
 	}
+	proxy := func(name string, kind Kind, what, run, file, before, after string) Fault {
+		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{{"sip/proxy/" + file, before, after}}, Package: "./sip/proxy", Run: run}
+	}
 	faults := []Fault{
 		sip("ack-without-hops", Proxy, "an ACK goes on with no hop left", "WithoutAHopLeft",
-			"relay.go", "looped(m, mark) != nil || hops(m) == 0", "looped(m, mark) != nil"),
+			"proxy/relay.go", "looped(m, mark) != nil || hops(m) == 0", "looped(m, mark) != nil"),
 		sip("options-of-the-unknown", Proxy, "OPTIONS to a DN whose owner is not in the roster says that it can be reached", "OPTIONSTells",
-			"target.go", "	return node, node != nil\n", "	return node, true\n"),
+			"proxy/target.go", "	return node, node != nil\n", "	return node, true\n"),
 		sip("prints-no-target", Bounds, "credentials that were sent once serve for a request to somebody else", "CredentialsServe",
-			"proxy_fresh.go", "{m.Method, m.URI, c.Response,", "{m.Method, c.Response,"),
-		sip("disabled-trunk", Calls, "a trunk that is disabled may still call", "TestTrunks_",
+			"proxy/fresh.go", "{m.Method, m.URI, c.Response,", "{m.Method, c.Response,"),
+		proxy("disabled-trunk", Calls, "a trunk that is disabled may still call", "TestTrunks_",
 			"trunks.go", " || d.GetDisabled()", ""),
-		sip("name-for-ever", Calls, "a gateway's name is not looked up again", "TestResolver_",
+		proxy("name-for-ever", Calls, "a gateway's name is not looked up again", "TestResolver_",
 			"resolver.go", "ok && time.Since(k.at) > resolveEvery", "ok && time.Since(k.at) > 60*resolveEvery"),
 		wire("old-flow-ends-new", Registrations, "the end of a phone's old connection makes its new one unreachable", "TestFlows_",
 			"flows.go", "	if f.byPeer[fl.key()] == fl {\n		delete(f.byPeer, fl.key())\n	}\n", "	delete(f.byPeer, fl.key())\n"),

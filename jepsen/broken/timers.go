@@ -3,7 +3,7 @@ package broken
 // timerFaults are those of timers that are not started, armed again or stopped,
 // and of what waits for one that it should not wait for.
 func timerFaults() []Fault {
-	const client, server, attempt = "sip/transaction/client.go", "sip/transaction/server.go", "sip/attempt.go"
+	const client, server, attempt = "sip/transaction/client.go", "sip/transaction/server.go", "sip/proxy/attempt.go"
 	sip := func(kind Kind, name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: edits, Package: "./sip", Run: "^Test(Timers|Schedule)_"}
 	}
@@ -12,9 +12,9 @@ func timerFaults() []Fault {
 			Edit{client, "if c.state != calling && (c.invite || c.state != trying) {", "if c.state != calling && c.state != trying {"},
 			Edit{client, "\t\tc.again.Stop()\n\t\tc.end.Stop()\n\t\tif c.cancel", "\t\tc.end.Stop()\n\t\tif c.cancel"}),
 		sip(Timers, "no-timer-c-for-re-invite", "a re-INVITE may ring for ever",
-			Edit{"sip/relay.go", "\t\tx.timerC.Set(p.cfg.timerC)", "\t\t_ = p.cfg.timerC"}),
+			Edit{"sip/proxy/relay.go", "\t\tx.timerC.Set(p.cfg.TimerC)", "\t\t_ = p.cfg.TimerC"}),
 		sip(Timers, "timer-c-once", "timer C is not begun anew by what rings",
-			Edit{attempt, "\t\tif a.c.invite {\n\t\t\ta.timerC.Set(a.c.p.cfg.timerC)\n\t\t}\n", ""}),
+			Edit{attempt, "\t\tif a.c.invite {\n\t\t\ta.timerC.Set(a.c.p.cfg.TimerC)\n\t\t}\n", ""}),
 		sip(Timers, "timer-g-unbounded", "a failure is repeated at ever longer intervals",
 			Edit{server, "s.every = min(2*s.every, s.layer.t.T2)", "s.every *= 2"}),
 		sip(Timers, "timer-h-missing", "a failure whose ACK never comes is repeated for ever",

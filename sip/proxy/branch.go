@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -34,7 +34,7 @@ func (a *Attempt) send(l *leg) *branch {
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
 	}
 	if c.req.Has(message.ProxyAuthorization) {
-		realm := c.p.cfg.machine.View().Options().GetRealm()
+		realm := c.p.cfg.Machine.View().Options().GetRealm()
 		ch.Drop = func(h *message.Header) bool { return ownCredentials(h, realm) }
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
@@ -110,10 +110,10 @@ func (b *branch) hangUp(res *message.Message) {
 
 // downstream is the route from here to who answered: the entries above ours,
 // the nearest first.
-func (p *proxy) downstream(res *message.Message) (routes [][]byte) {
+func (p *Proxy) downstream(res *message.Message) (routes [][]byte) {
 	for _, r := range res.Elements(message.RecordRoute) {
 		a, _ := message.ParseAddress(r)
-		if k, _ := p.routes.entry(res.Get(message.CallID), a.URI); k.purpose != noToken && p.routes.here(k) {
+		if k, _ := p.routes.entry(res.Get(message.CallID), a.URI); k.Purpose != noToken && p.routes.here(k) {
 			return routes
 		}
 		routes = append([][]byte{r}, routes...)

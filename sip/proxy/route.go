@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"bytes"
@@ -16,17 +16,17 @@ type routing struct {
 	rest [][]byte
 	// last is the token of the last entry of ours that was taken off; of purpose
 	// noToken when none had one, and the request is not trusted.
-	last token
+	last Token
 	// peer is the token of the next entry, when that leads to another node.
-	peer token
+	peer Token
 }
 
 // routeReader tells what a Route URI is to this node.
 type routeReader struct {
 	// token reads the user part of a call.
-	token func(user, callID []byte) (token, bool)
+	token func(user, callID []byte) (Token, bool)
 	// here tells whether the token's Route leads to this node.
-	here func(token) bool
+	here func(Token) bool
 	// mine tells whether host and port name this node or its cluster.
 	mine func(message.URI) bool
 }
@@ -43,7 +43,7 @@ func (o *routeReader) route(callID, uri []byte, list [][]byte) (r routing, fault
 	if len(list) == 0 {
 		return r, nil
 	}
-	if k, ok := o.read(callID, uri); ok && k.purpose != toDeliver {
+	if k, ok := o.read(callID, uri); ok && k.Purpose != ToDeliver {
 		last, _ := message.ParseAddress(list[len(list)-1])
 		r.uri, r.rest = last.URI, list[:len(list)-1]
 		if o.here(k) {
@@ -56,12 +56,12 @@ func (o *routeReader) route(callID, uri []byte, list [][]byte) (r routing, fault
 		switch {
 		case !ok:
 			return r, errForged
-		case k.purpose != noToken && !o.here(k):
+		case k.Purpose != noToken && !o.here(k):
 			r.peer = k
 			return r, nil
-		case k.purpose == noToken && !o.named(a.URI):
+		case k.Purpose == noToken && !o.named(a.URI):
 			return r, nil
-		case k.purpose != noToken:
+		case k.Purpose != noToken:
 			r.last = k
 		}
 		r.rest = r.rest[1:]
@@ -71,16 +71,16 @@ func (o *routeReader) route(callID, uri []byte, list [][]byte) (r routing, fault
 
 // entry reads the token of a URI: noToken for one that has no user part or is
 // somebody else's; not ok for one that claims to be ours and is not.
-func (o *routeReader) entry(callID, uri []byte) (k token, ok bool) {
+func (o *routeReader) entry(callID, uri []byte) (k Token, ok bool) {
 	if k, ok = o.read(callID, uri); ok {
 		return k, true
 	}
 	u, ok := message.ParseURI(uri)
-	return token{}, !ok || !u.IsSIP() || len(u.User) == 0 || !o.mine(u)
+	return Token{}, !ok || !u.IsSIP() || len(u.User) == 0 || !o.mine(u)
 }
 
 // read reads the token of a URI; false when it has none.
-func (o *routeReader) read(callID, uri []byte) (k token, ok bool) {
+func (o *routeReader) read(callID, uri []byte) (k Token, ok bool) {
 	u, ok := message.ParseURI(uri)
 	if !ok || !u.IsSIP() || len(u.User) == 0 {
 		return k, false
@@ -98,8 +98,8 @@ func (o *routeReader) named(uri []byte) bool {
 // branchPrefix begins the branches of the proxy.
 const branchPrefix = message.MagicCookie + "sc"
 
-// isBranch tells whether a branch is one of the proxy's.
-func isBranch(branch []byte) bool { return bytes.HasPrefix(branch, []byte(branchPrefix)) }
+// IsBranch tells whether a branch is one of the proxy's.
+func IsBranch(branch []byte) bool { return bytes.HasPrefix(branch, []byte(branchPrefix)) }
 
 // loopMark is what makes a request come back to us unchanged recognisable
 // (RFC 3261 §16.6 step 8, RFC 5393 §4.2): everything that decides where it

@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 
 // relay is a request within a dialog on its way: one transaction in, one out.
 type relay struct {
-	p      *proxy
+	p      *Proxy
 	sh     *shard
 	req    message.Saved
 	method method
@@ -48,7 +48,7 @@ func methodOf(m *message.Message) method {
 
 // relay sends a request within a dialog along its route. It needs no state of
 // the dialog: the token in the Route tells the flow.
-func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, r *routing) {
+func (p *Proxy) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, r *routing) {
 	to, address, f := p.next(r)
 	switch {
 	case f != nil:
@@ -79,7 +79,7 @@ func (p *proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		return
 	}
 	if x.method == methodInvite {
-		x.timerC.Set(p.cfg.timerC)
+		x.timerC.Set(p.cfg.TimerC)
 	}
 }
 
@@ -118,7 +118,7 @@ func (x *relay) CutOff() {
 }
 
 // hungUp ends the dialog of a BYE that goes no further.
-func (p *proxy) hungUp(sh *shard, bye *message.Message) {
+func (p *Proxy) hungUp(sh *shard, bye *message.Message) {
 	if over := p.dialogs.hungUp(dialogKeys(bye)); over != nil {
 		sh.After(over.release)
 	}
@@ -143,10 +143,10 @@ func hops(m *message.Message) int {
 }
 
 // ack sends the ACK of a 2xx on (RFC 3261 §16.6): it has no transaction.
-func (p *proxy) ack(sh *shard, m *message.Message, in *packet) {
+func (p *Proxy) ack(sh *shard, m *message.Message, in *packet) {
 	mark := loopMark(p.seed, m)
 	r, f := p.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
-	if f != nil || r.last.purpose == noToken && r.peer.purpose == noToken || looped(m, mark) != nil || hops(m) == 0 {
+	if f != nil || r.last.Purpose == noToken && r.peer.Purpose == noToken || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
 	to, address, f := p.next(&r)
@@ -168,9 +168,9 @@ var (
 
 // next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
 // when the address is a name that has to be looked up.
-func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
-	if r.peer.purpose != noToken {
-		n := p.cfg.machine.View().Node(string(r.peer.node))
+func (p *Proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
+	if r.peer.Purpose != noToken {
+		n := p.cfg.Machine.View().Node(string(r.peer.Node))
 		if n == nil {
 			return nil, "", errNoPeer
 		}
@@ -180,12 +180,12 @@ func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 		}
 		return &hop{out: p.out, addr: addr}, "", nil
 	}
-	switch r.last.purpose {
-	case toPhone:
+	switch r.last.Purpose {
+	case ToPhone:
 		to, f = p.flowOf(r)
 		return to, "", f
-	case toTrunk:
-		if h := (&hop{out: p.out, transport: r.last.transport, addr: r.last.addr}); h.Reliable() && h.alive() {
+	case ToTrunk:
+		if h := (&hop{out: p.out, transport: r.last.Transport, addr: r.last.Addr}); h.Reliable() && h.alive() {
 			return h, "", nil
 		}
 		return &hop{out: p.out, addr: p.beyondTrunk(r)}, "", nil
@@ -195,16 +195,16 @@ func (p *proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
 
 // flowOf is the flow of the phone that a token names: that of its present
 // binding when it registered again from elsewhere.
-func (p *proxy) flowOf(r *routing) (*hop, *message.Fault) {
+func (p *Proxy) flowOf(r *routing) (*hop, *message.Fault) {
 	k := &r.last
-	h := &hop{out: p.out, transport: k.transport, addr: k.addr}
+	h := &hop{out: p.out, transport: k.Transport, addr: k.Addr}
 	if !h.Reliable() && len(r.rest) == 0 {
-		h.addr = reachURI(r.uri, k.addr)
+		h.addr = reachURI(r.uri, k.Addr)
 	}
-	if e := p.cfg.store.Get(k.number); e != nil {
+	if e := p.cfg.Store.Get(k.Number); e != nil {
 		for i := range e.Bindings {
 			b := &e.Bindings[i]
-			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(p.cfg.now()) {
+			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(p.cfg.Now()) {
 				h.transport, h.addr = b.Transport, reach(b)
 			}
 		}
@@ -216,7 +216,7 @@ func (p *proxy) flowOf(r *routing) (*hop, *message.Fault) {
 }
 
 // beyondTrunk is the address that the gateway gave, or the gateway's own.
-func (p *proxy) beyondTrunk(r *routing) netip.AddrPort {
+func (p *Proxy) beyondTrunk(r *routing) netip.AddrPort {
 	uri := r.uri
 	if len(r.rest) > 0 {
 		a, _ := message.ParseAddress(r.rest[0])
@@ -228,7 +228,7 @@ func (p *proxy) beyondTrunk(r *routing) netip.AddrPort {
 			return addr
 		}
 	}
-	return r.last.addr
+	return r.last.Addr
 }
 
 // on takes what comes back.
@@ -245,7 +245,7 @@ func (x *relay) on(res *message.Message, err error) {
 	case res.Status >= 200:
 		x.final(res)
 	case x.method == methodInvite:
-		x.timerC.Set(x.p.cfg.timerC)
+		x.timerC.Set(x.p.cfg.TimerC)
 	}
 	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1}))
 }

@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"log/slog"
@@ -57,14 +57,14 @@ func (w *configuration) put(d *configpb.DN) {
 }
 
 // newAlone is a proxy without a wire.
-func newAlone(t *testing.T) *proxy {
+func newAlone(t *testing.T) *Proxy {
 	t.Helper()
 	store, err := location.Open(location.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return newProxy(proxyConfig{machine: newConfiguration(t).machine, table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), store: store,
-		log: slog.New(slog.DiscardHandler), now: time.Now, secret: []byte("secret"), leadsHere: func(message.URI) bool { return false },
-		recordRoutes: [...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"}})
+	return New(Config{Machine: newConfiguration(t).machine, Table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), Store: store,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, Secret: []byte("secret"), LeadsHere: func(message.URI) bool { return false },
+		RecordRoutes: [...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"}})
 }

@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 // fresh serves a request without a transaction: within a dialog it follows its
 // Route; one of a peer is delivered here; others begin something new.
-func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction.Key) {
+func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction.Key) {
 	var a answer.Answer
 	mark := loopMark(p.seed, m)
 	f := looped(m, mark)
@@ -30,7 +30,7 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		return
 	}
 	r, f := p.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
-	trusted := r.last.purpose != noToken || r.peer.purpose != noToken
+	trusted := r.last.Purpose != noToken || r.peer.Purpose != noToken
 	tagged := m.Tag(message.To) != nil
 	switch {
 	case f != nil:
@@ -40,8 +40,8 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	case tagged:
 		p.relay(sh, m, in, key, mark, &r)
 		return
-	case r.last.purpose == toDeliver && len(r.rest) == 0:
-		p.carry(p.newCall(sh, m, in, mark, callOrigin{kind: fromPeer}), key, invite.Target{Deliver: r.last.number})
+	case r.last.Purpose == ToDeliver && len(r.rest) == 0:
+		p.carry(p.newCall(sh, m, in, mark, callOrigin{kind: fromPeer}), key, invite.Target{Deliver: r.last.Number})
 		return
 	case trusted || len(r.rest) > 0:
 		a.Fault(errForeign)
@@ -55,7 +55,7 @@ func (p *proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 
 // fromOutside serves what starts outside the cluster. It leaves an answer when
 // that is all.
-func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, a *answer.Answer) {
+func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, a *answer.Answer) {
 	invite := string(m.Method) == "INVITE"
 	switch string(m.Method) {
 	case "INVITE", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY", "INFO":
@@ -64,16 +64,16 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		return
 	default:
 		a.Set(405, "Method Not Allowed")
-		a.Header("Allow", allowedCall)
+		a.Header("Allow", Allowed)
 		return
 	}
 	u, _ := message.ParseURI(m.URI)
-	if !p.cfg.guard.Mine(u.Host) {
+	if !p.cfg.Guard.Mine(u.Host) {
 		a.Set(404, "Not a domain of this cluster")
 		return
 	}
-	if invite && !p.cfg.rate.Room() {
-		p.cfg.stats.Overload.Add(1)
+	if invite && !p.cfg.Rate.Room() {
+		p.cfg.Stats.Overload.Add(1)
 		a.Overloaded()
 		return
 	}
@@ -81,8 +81,8 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	if !ok {
 		return
 	}
-	if invite && !p.cfg.rate.Take() {
-		p.cfg.stats.Overload.Add(1)
+	if invite && !p.cfg.Rate.Take() {
+		p.cfg.Stats.Overload.Add(1)
 		a.Overloaded()
 		return
 	}
@@ -97,15 +97,15 @@ func (p *proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 }
 
 // originOf finds out who asks: a gateway by its address, a phone by digest.
-func (p *proxy) originOf(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
+func (p *Proxy) originOf(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
 	from, _ := message.ParseAddress(m.Get(message.From))
 	u, _ := message.ParseURI(from.URI)
 	o := callOrigin{number: userOf(&u), hop: hop{out: p.out, transport: in.transport, addr: in.source}}
-	v := p.cfg.machine.View()
+	v := p.cfg.Machine.View()
 	caller := v.DN(o.number)
-	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.cfg.guard.Mine(u.Host)
+	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && p.cfg.Guard.Mine(u.Host)
 	credentials := m.Has(message.ProxyAuthorization)
-	if n, ok := p.trunk(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
+	if n, ok := p.Trunk(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
 		o.kind, o.dn = fromTrunk, n
 		o.hop.keep()
 		return o, true
@@ -135,14 +135,14 @@ func userOf(u *message.URI) string {
 
 // authenticate checks that the caller is the DN that it says it is
 // (RFC 3261 §22.3). When it is false the answer is filled in.
-func (p *proxy) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer.Answer) bool {
+func (p *Proxy) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer.Answer) bool {
 	var c digest.Credentials
 	for value := range m.All(message.ProxyAuthorization) {
 		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
-			return p.cfg.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller, Method: m.Method, Credentials: &c, Print: p.print(m, &c)}, v, a)
+			return p.cfg.Guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller, Method: m.Method, Credentials: &c, Print: p.print(m, &c)}, v, a)
 		}
 	}
-	return p.cfg.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller}, v, a)
+	return p.cfg.Guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller}, v, a)
 }
 
 // ownCredentials tells whether a header line holds the credentials for this cluster,
@@ -153,7 +153,7 @@ func ownCredentials(h *message.Header, realm string) bool {
 }
 
 // print identifies a request among all that could carry the same credentials.
-func (p *proxy) print(m *message.Message, c *digest.Credentials) uint32 {
+func (p *Proxy) print(m *message.Message, c *digest.Credentials) uint32 {
 	var h maphash.Hash
 	h.SetSeed(p.seed)
 	for _, b := range [...][]byte{m.Method, m.URI, c.Response, m.Get(message.CallID), m.Get(message.CSeq), m.Get(message.To)} {
@@ -164,8 +164,8 @@ func (p *proxy) print(m *message.Message, c *digest.Credentials) uint32 {
 }
 
 // outOfDialogTarget finds where a request outside of calls goes: to the DN's owner.
-func (p *proxy) outOfDialogTarget(c *Call, a *answer.Answer) (t invite.Target, ok bool) {
-	v := p.cfg.machine.View()
+func (p *Proxy) outOfDialogTarget(c *Call, a *answer.Answer) (t invite.Target, ok bool) {
+	v := p.cfg.Machine.View()
 	d := v.DN(c.called)
 	switch {
 	case d == nil:
@@ -179,7 +179,7 @@ func (p *proxy) outOfDialogTarget(c *Call, a *answer.Answer) (t invite.Target, o
 		a.Set(403, "DN is disabled")
 		return t, false
 	}
-	owner, inService := ownerOf(p.cfg.table, v, dn.Number(c.called))
+	owner, inService := OwnerOf(p.cfg.Table, v, dn.Number(c.called))
 	switch {
 	case !inService:
 		a.Set(480, "DN is out of service")

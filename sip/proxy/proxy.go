@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"context"
@@ -23,15 +23,15 @@ import (
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
-// proxy is the record-routing stateful proxy (RFC 3261 §16). Who reads a
+// Proxy is the record-routing stateful proxy (RFC 3261 §16). Who reads a
 // message serves it at once: nothing here waits. The lock of its shard orders
 // what has the same Call-ID, whichever ways it came.
 //
 // It does not use sipgo, whose transaction layer answers a CANCEL before the
 // proxy hears of it and runs the requests of a dialog in any order.
-type proxy struct {
-	cfg      proxyConfig
-	out      *wire.Exits // set before run
+type Proxy struct {
+	cfg      Config
+	out      *wire.Exits
 	log      *slog.Logger
 	shards   [shards]*shard
 	tokens   *tokenCodec
@@ -53,8 +53,8 @@ type proxy struct {
 	stop       context.CancelFunc
 }
 
-// allowedCall is what a request may ask for of a node with calls.
-const allowedCall = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY"
+// Allowed is what a request may ask for of a node with calls.
+const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY"
 
 // shards of the calls.
 const shards = 16
@@ -82,74 +82,77 @@ type packet struct {
 // maxRefused bounds the datagrams that the network refused and nobody looked at.
 const maxRefused = 256
 
-// proxyConfig of a proxy.
-type proxyConfig struct {
-	machine *fsm.Machine
-	table   *dn.Table
-	store   *location.Store
-	guard   *guard.Guard
-	rate    *guard.RateLimit
-	stats   *answer.Counters
-	log     *slog.Logger
-	now     func() time.Time
-	// tagSeed makes the To tags of answers.
-	tagSeed maphash.Seed
+// Config of a proxy.
+type Config struct {
+	Machine *fsm.Machine
+	Table   *dn.Table
+	Store   *location.Store
+	Guard   *guard.Guard
+	Rate    *guard.RateLimit
+	Stats   *answer.Counters
+	Log     *slog.Logger
+	Now     func() time.Time
+	// TagSeed makes the To tags of answers.
+	TagSeed maphash.Seed
 
-	// calls is told of the calls that begin here.
-	calls Caller
-	// secret makes the cluster's route tokens.
-	secret []byte
-	// leadsHere tells whether a URI without a token leads to this node.
-	leadsHere func(message.URI) bool
-	// recordRoutes are the host:port of our Record-Routes by transport.
-	recordRoutes [location.WSS + 1]string
-	// delivered is told when this node delivers one call more to a DN, and when
+	// Calls is told of the calls that begin here.
+	Calls Caller
+	// Secret makes the cluster's route tokens.
+	Secret []byte
+	// LeadsHere tells whether a URI without a token leads to this node.
+	LeadsHere func(message.URI) bool
+	// RecordRoutes are the host:port of our Record-Routes by transport.
+	RecordRoutes [location.WSS + 1]string
+	// Delivered is told when this node delivers one call more to a DN, and when
 	// one is over; nil for nobody. It must not wait nor call the proxy.
-	delivered func(n dn.Number, more bool)
-	// maxCalls that are being set up at a time; timerC is how long one may ring.
-	maxCalls int
-	timerC   time.Duration
-	timers   transaction.Timers
+	Delivered func(n dn.Number, more bool)
+	// MaxCalls that are being set up at a time; timerC is how long one may ring.
+	MaxCalls int
+	TimerC   time.Duration
+	Timers   transaction.Timers
 }
 
-func newProxy(cfg proxyConfig) *proxy {
-	secret := cfg.secret
+func New(cfg Config) *Proxy {
+	secret := cfg.Secret
 	if len(secret) == 0 {
 		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
 	}
-	p := &proxy{
-		cfg: cfg, log: cfg.log, tokens: newTokenCodec(secret), seed: maphash.MakeSeed(), self: cfg.table.Self(),
-		trunks: newTrunks(cfg.machine), refused: make(chan []byte, maxRefused),
+	p := &Proxy{
+		cfg: cfg, log: cfg.Log, tokens: NewTokenCodec(secret), seed: maphash.MakeSeed(), self: cfg.Table.Self(),
+		trunks: newTrunks(cfg.Machine), refused: make(chan []byte, maxRefused),
 	}
 	p.routes = &routeReader{
-		token: func(user, callID []byte) (token, bool) { return p.tokens.decode(user, callID) }, // SetSecret changes the codec
-		here:  func(k token) bool { return k.purpose == toDeliver || k.node == p.self },
-		mine:  cfg.leadsHere,
+		token: func(user, callID []byte) (Token, bool) { return p.tokens.decode(user, callID) }, // SetSecret changes the codec
+		here:  func(k Token) bool { return k.Purpose == ToDeliver || k.Node == p.self },
+		mine:  cfg.LeadsHere,
 	}
-	for i, l := range transaction.NewLayers(shards, cfg.timers, p.panicked) {
+	for i, l := range transaction.NewLayers(shards, cfg.Timers, p.panicked) {
 		p.shards[i] = &shard{Layer: l}
 	}
-	p.dialogs = newDialogs(cfg.now)
+	p.dialogs = newDialogs(cfg.Now)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.resolver = newResolver(func(f func(context.Context)) bool { return p.spawn(func() { f(p.ctx) }) })
 	return p
 }
 
-// trunk is the DN of the gateway that calls from an address.
-func (p *proxy) trunk(source netip.AddrPort, connected bool) (dn.Number, bool) {
+// Connect gives the proxy the ways out. Call it before run.
+func (p *Proxy) Connect(out *wire.Exits) { p.out = out }
+
+// Trunk is the DN of the gateway that calls from an address.
+func (p *Proxy) Trunk(source netip.AddrPort, connected bool) (dn.Number, bool) {
 	return p.trunks.from(source, connected)
 }
 
-// setSecret replaces that of the config. Call it before run.
-func (p *proxy) setSecret(secret []byte) { p.tokens = newTokenCodec(secret) }
+// SetSecret replaces that of the config. Call it before run.
+func (p *Proxy) SetSecret(secret []byte) { p.tokens = NewTokenCodec(secret) }
 
-func (p *proxy) shard(callID []byte) *shard {
+func (p *Proxy) shard(callID []byte) *shard {
 	return p.shards[maphash.Bytes(p.seed, callID)%shards]
 }
 
-// run keeps the proxy until ctx ends, and then waits for the calls that have
+// Run keeps the proxy until ctx ends, and then waits for the calls that have
 // goroutines.
-func (p *proxy) run(ctx context.Context) error {
+func (p *Proxy) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { p.dialogs.run(ctx) })
 	all.Go(func() { p.unsent(ctx) })
@@ -184,24 +187,24 @@ func (sh *shard) endCalls() {
 }
 
 // begin takes in a call that is being set up; false when there are too many.
-func (p *proxy) begin() bool {
+func (p *Proxy) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.active >= p.cfg.maxCalls || p.ctx.Err() != nil {
+	if p.active >= p.cfg.MaxCalls || p.ctx.Err() != nil {
 		return false
 	}
 	p.active++
 	return true
 }
 
-func (p *proxy) end() {
+func (p *Proxy) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active--
 }
 
 // spawn runs f in another goroutine; false when the server stops.
-func (p *proxy) spawn(f func()) bool {
+func (p *Proxy) spawn(f func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx.Err() != nil {
@@ -221,20 +224,20 @@ func (p *proxy) spawn(f func()) bool {
 }
 
 // ended notes the end of what was spawned.
-func (p *proxy) ended() {
+func (p *Proxy) ended() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.goroutines--
 }
 
 // panicked notes a panic that cost one message or one call.
-func (p *proxy) panicked(x any) {
-	p.cfg.stats.Panics.Add(1)
+func (p *Proxy) panicked(x any) {
+	p.cfg.Stats.Panics.Add(1)
 	p.log.Error("a call or a message made the proxy panic", "panic", fmt.Sprint(x))
 }
 
-// noteRefused passes on what the network refused.
-func (p *proxy) noteRefused(b []byte) {
+// NoteRefused passes on what the network refused.
+func (p *Proxy) NoteRefused(b []byte) {
 	select {
 	case p.refused <- b:
 	default: // a timer says the same, later
@@ -242,7 +245,7 @@ func (p *proxy) noteRefused(b []byte) {
 }
 
 // unsent tells transactions that the network refused their requests.
-func (p *proxy) unsent(ctx context.Context) {
+func (p *Proxy) unsent(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -262,8 +265,8 @@ func (p *proxy) unsent(ctx context.Context) {
 	}
 }
 
-// take serves a message that the gate let through. A panic costs only that one.
-func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Transport) {
+// Take serves a message that the gate let through. A panic costs only that one.
+func (p *Proxy) Take(m *message.Message, source netip.AddrPort, t location.Transport) {
 	in := &packet{source: source, transport: t}
 	if p.out.Datagrams != nil {
 		p.out.Datagrams.Hold()
@@ -292,7 +295,7 @@ func (p *proxy) take(m *message.Message, source netip.AddrPort, t location.Trans
 }
 
 // request sorts out what belongs to a transaction that is there.
-func (p *proxy) request(sh *shard, m *message.Message, in *packet) {
+func (p *Proxy) request(sh *shard, m *message.Message, in *packet) {
 	key := transaction.KeyOf(m)
 	srv, found := sh.Find(key)
 	switch string(m.Method) {
@@ -323,21 +326,21 @@ func (p *proxy) request(sh *shard, m *message.Message, in *packet) {
 type canceler interface{ canceled() }
 
 // refuse answers without a transaction: the same request again gets the same.
-func (p *proxy) refuse(sh *shard, m *message.Message, in *packet, a *answer.Answer) {
+func (p *Proxy) refuse(sh *shard, m *message.Message, in *packet, a *answer.Answer) {
 	if string(m.Method) == "ACK" {
 		return
 	}
-	p.cfg.stats.Answered(a.Code)
+	p.cfg.Stats.Answered(a.Code)
 	_ = p.back(m, in).Send(p.answer(sh, m, a)) // the request comes again
 }
 
 // answer writes a response of our own.
-func (p *proxy) answer(sh *shard, m *message.Message, a *answer.Answer) []byte {
+func (p *Proxy) answer(sh *shard, m *message.Message, a *answer.Answer) []byte {
 	out := message.Answer{Code: a.Code, Reason: a.Reason, Lines: a.Lines}
 	var tag [16]byte
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 	if a.Code > 100 {
-		out.ToTag = answer.AppendToTag(tag[:0], p.cfg.tagSeed, m.Get(message.CallID), cseq)
+		out.ToTag = answer.AppendToTag(tag[:0], p.cfg.TagSeed, m.Get(message.CallID), cseq)
 	}
 	sh.out = m.AppendAnswer(sh.out[:0], m.Source, &out)
 	return sh.out
@@ -350,7 +353,7 @@ func (sh *shard) forward(m *message.Message, c *message.Changes) []byte {
 }
 
 // back is the way of responses.
-func (p *proxy) back(m *message.Message, in *packet) *hop {
+func (p *Proxy) back(m *message.Message, in *packet) *hop {
 	h := &hop{out: p.out, transport: in.transport, addr: in.source}
 	if !in.transport.Connected() {
 		h.addr = m.AnswerTo(in.source)
@@ -359,7 +362,7 @@ func (p *proxy) back(m *message.Message, in *packet) *hop {
 }
 
 // branch makes the branch of a request that goes on.
-func (p *proxy) branch(mark [13]byte) string {
+func (p *Proxy) branch(mark [13]byte) string {
 	var b [len(branchPrefix) + 26]byte
 	id := base32(rand.Uint64())
 	copy(b[:], branchPrefix)
@@ -369,7 +372,7 @@ func (p *proxy) branch(mark [13]byte) string {
 }
 
 // lost takes a request that goes nowhere, and comes again perhaps.
-func (p *proxy) lost(m *message.Message) {
+func (p *Proxy) lost(m *message.Message) {
 	if methodOf(m) != methodBye {
 		return
 	}
@@ -381,7 +384,7 @@ func (p *proxy) lost(m *message.Message) {
 
 // lookUp finds out the address of a node or gateway in another goroutine, and
 // then serves the message again: nothing waits for a name server.
-func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
+func (p *Proxy) lookUp(address string, m *message.Message, in *packet) {
 	again, way := m.Clone(), *in
 	p.spawn(func() {
 		if _, err := p.resolver.find(p.ctx, address); err != nil {
@@ -389,12 +392,12 @@ func (p *proxy) lookUp(address string, m *message.Message, in *packet) {
 			p.lost(again)
 			return
 		}
-		p.take(again, way.source, way.transport)
+		p.Take(again, way.source, way.transport)
 	})
 }
 
-// held adds what calls hold.
-func (p *proxy) held(held map[string]int) {
+// Held adds what calls hold.
+func (p *Proxy) Held(held map[string]int) {
 	p.mu.Lock()
 	held["sip_calls"], held["sip_call_goroutines"] = p.active, p.goroutines
 	p.mu.Unlock()

@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"context"
@@ -46,7 +46,7 @@ type callOrigin struct {
 // goroutine; none waits. What they are given to call back is called
 // one after the other, in the order in which it happened, and must not wait.
 type Call struct {
-	p      *proxy
+	p      *Proxy
 	sh     *shard // its lock guards all below
 	back   *hop
 	mark   [13]byte
@@ -58,7 +58,7 @@ type Call struct {
 
 	req    *message.Message // nil after the final answer
 	try    *Attempt         // under way; nil when none is
-	last   outcome          // of the last Send that failed
+	last   Outcome          // of the last Send that failed
 	rings  transaction.Alarm
 	rang   bool
 	gaveUp bool
@@ -68,7 +68,7 @@ type Call struct {
 }
 
 // newCall makes one of a message that is served now.
-func (p *proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte, o callOrigin) *Call {
+func (p *Proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte, o callOrigin) *Call {
 	req := m.Clone()
 	u, _ := message.ParseURI(req.URI)
 	c := &Call{p: p, sh: sh, req: req, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
@@ -132,14 +132,14 @@ func (c *Call) reject(code int, reason string) {
 	if c.gaveUp {
 		a.Set(487, "Request Terminated")
 	}
-	c.p.cfg.stats.Answered(a.Code)
+	c.p.cfg.Stats.Answered(a.Code)
 	_ = c.srv.Respond(a.Code, c.p.answer(c.sh, c.req, &a)) // the transaction repeats it
 	c.finish()
 }
 
 // pass gives the caller the answer that a Send ended with, as it came: for a
 // failure that nothing else is tried after.
-func (c *Call) pass(o outcome) {
+func (c *Call) pass(o Outcome) {
 	switch {
 	case o.Answered || c.final:
 	case !c.invite && o.res == nil && o.Code == 408:
@@ -148,7 +148,7 @@ func (c *Call) pass(o outcome) {
 	case o.res == nil || c.gaveUp:
 		c.reject(o.Code, o.Reason)
 	default:
-		c.p.cfg.stats.Answered(o.Code)
+		c.p.cfg.Stats.Answered(o.Code)
 		c.respond(o.res, o.challenges)
 		c.finish()
 	}
@@ -160,7 +160,7 @@ func (c *Call) finish() {
 		return
 	}
 	c.final = true
-	c.req, c.last = nil, outcome{} // what comes late needs no more of them
+	c.req, c.last = nil, Outcome{} // what comes late needs no more of them
 	c.rings.Stop()
 	if c.over != nil {
 		close(c.over)
@@ -209,23 +209,23 @@ func (c *Call) stop() {
 // stopped. After a failure it may be called again, from done or later. One at a
 // time.
 func (c *Call) Send(t invite.Target, progress func(code int), done func(invite.Outcome)) invite.Stopper {
-	return c.start(t, progress, func(o outcome) {
-		if d := o.dialog; d != nil {
+	return c.Start(t, progress, func(o Outcome) {
+		if d := o.Dialog; d != nil {
 			o.Over = func(then func()) { d.Then(func(Side) { then() }) }
 		}
 		done(o.Outcome)
 	})
 }
 
-// start is Send with all that the proxy knows of the outcome.
-func (c *Call) start(t invite.Target, progress func(code int), done func(outcome)) *Attempt {
+// Start is Send with all that the proxy knows of the outcome.
+func (c *Call) Start(t invite.Target, progress func(code int), done func(Outcome)) *Attempt {
 	c.sh.Lock()
 	defer c.sh.Unlock()
 	var heard func(code int)
 	if progress != nil {
 		heard = func(code int) { c.sh.After(c.guard(func() { progress(code) })) }
 	}
-	return c.send(t, heard, func(o outcome) {
+	return c.send(t, heard, func(o Outcome) {
 		if !o.Answered {
 			c.last = o
 		}
@@ -275,24 +275,24 @@ func (c *Call) guard(f func()) func() {
 }
 
 // arrive gives a new call to the Caller.
-func (p *proxy) arrive(c *Call, key transaction.Key) {
+func (p *Proxy) arrive(c *Call, key transaction.Key) {
 	if p.open(c, key) {
-		p.cfg.stats.Calls.Add(1)
-		c.sh.After(c.guard(func() { p.cfg.calls.Arrive(c) }))
+		p.cfg.Stats.Calls.Add(1)
+		c.sh.After(c.guard(func() { p.cfg.Calls.Arrive(c) }))
 	}
 }
 
 // carry sends a request to one target and passes back what comes of it.
-func (p *proxy) carry(c *Call, key transaction.Key, t invite.Target) {
+func (p *Proxy) carry(c *Call, key transaction.Key, t invite.Target) {
 	if p.open(c, key) {
 		c.send(t, nil, c.pass)
 	}
 }
 
 // open opens the server transaction.
-func (p *proxy) open(c *Call, key transaction.Key) bool {
+func (p *Proxy) open(c *Call, key transaction.Key) bool {
 	if !p.begin() {
-		p.cfg.stats.Overload.Add(1)
+		p.cfg.Stats.Overload.Add(1)
 		_ = c.back.Send(p.answer(c.sh, c.req, &answer.Answer{Code: 503, Reason: "Service Unavailable", Lines: []byte("Retry-After: 5\r\n")})) // it comes again
 		return false
 	}

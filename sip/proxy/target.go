@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"cmp"
@@ -20,14 +20,14 @@ type leg struct {
 	to     hop
 	uri    []byte
 	routes [][]byte
-	side   *token // of the Record-Route towards the leg; nil for a node
+	side   *Token // of the Record-Route towards the leg; nil for a node
 	q      int    // 0 to 1000
 	silent bool   // the other end answers at once or is not there
 }
 
 // unreached is what becomes of a target that there is no way to.
-func unreached(code int, reason string) outcome {
-	return outcome{Outcome: invite.Outcome{Code: code, Reason: reason, Retry: code != 480}}
+func unreached(code int, reason string) Outcome {
+	return Outcome{Outcome: invite.Outcome{Code: code, Reason: reason, Retry: code != 480}}
 }
 
 // known tells whether the address of the target is; otherwise its name.
@@ -45,28 +45,28 @@ func (c *Call) known(t *invite.Target) (name string, ok bool) {
 }
 
 // legs finds where a target's requests go.
-func (c *Call) legs(t *invite.Target) ([]leg, outcome) {
+func (c *Call) legs(t *invite.Target) ([]leg, Outcome) {
 	switch {
 	case t.Deliver != "":
 		legs := c.phones(t.Deliver)
 		if len(legs) == 0 {
 			return nil, unreached(480, "No phone is registered")
 		}
-		return legs, outcome{}
+		return legs, Outcome{}
 	case t.NodeAddr != "":
 		addr, _ := c.p.resolver.get(t.NodeAddr)
-		k := &token{purpose: toDeliver, node: c.p.self, number: t.DN, addr: addr}
-		user := c.p.tokens.encode(k, c.req.Get(message.CallID))
+		k := &Token{Purpose: ToDeliver, Node: c.p.self, Number: t.DN, Addr: addr}
+		user := c.p.tokens.Encode(k, c.req.Get(message.CallID))
 		return []leg{{
 			to: hop{out: c.p.out, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
-		}}, outcome{}
+		}}, Outcome{}
 	}
 	addr, _ := c.p.resolver.get(t.TrunkAddr)
 	return []leg{{
 		to: hop{out: c.p.out, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
-		side: &token{purpose: toTrunk, node: c.p.self, addr: addr},
-	}}, outcome{}
+		side: &Token{Purpose: ToTrunk, Node: c.p.self, Addr: addr},
+	}}, Outcome{}
 }
 
 // escape writes a user part: '#' is the one character of a DN that needs it.
@@ -85,11 +85,11 @@ func escape(user string) string {
 
 // phones are the bindings of a DN here.
 func (c *Call) phones(n dn.Number) (legs []leg) {
-	e := c.p.cfg.store.Get(n)
+	e := c.p.cfg.Store.Get(n)
 	if e == nil {
 		return nil
 	}
-	now := c.p.cfg.now()
+	now := c.p.cfg.Now()
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
 		l := leg{to: hop{out: c.p.out, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
@@ -99,7 +99,7 @@ func (c *Call) phones(n dn.Number) (legs []leg) {
 		for _, r := range b.Path {
 			l.routes = append(l.routes, []byte(r))
 		}
-		l.side = &token{purpose: toPhone, node: c.p.self, number: n, transport: b.Transport, addr: reach(b)}
+		l.side = &Token{Purpose: ToPhone, Node: c.p.self, Number: n, Transport: b.Transport, Addr: reach(b)}
 		legs = append(legs, l)
 	}
 	return legs
@@ -133,17 +133,17 @@ func groups(legs []leg) (out [][]leg) {
 }
 
 // recordRoute is our entry in the Record-Route for one side of the call.
-func (p *proxy) recordRoute(k *token, callID []byte) []byte {
+func (p *Proxy) recordRoute(k *Token, callID []byte) []byte {
 	out := append(make([]byte, 0, 160), "<sip:"...)
-	out = append(out, p.tokens.encode(k, callID)...)
+	out = append(out, p.tokens.Encode(k, callID)...)
 	out = append(out, '@')
-	out = append(out, p.cfg.recordRoutes[k.transport]...)
-	switch k.transport {
+	out = append(out, p.cfg.RecordRoutes[k.Transport]...)
+	switch k.Transport {
 	case location.UDP:
 	case location.WS, location.WSS:
 		out = append(out, ";transport=ws"...)
 	default:
-		out = append(append(out, ";transport="...), strings.ToLower(k.transport.String())...)
+		out = append(append(out, ";transport="...), strings.ToLower(k.Transport.String())...)
 	}
 	return append(out, ";lr>"...)
 }
@@ -163,18 +163,18 @@ func (c *Call) sides(l *leg) (list [][]byte) {
 	o := &c.origin
 	switch o.kind {
 	case fromPhone:
-		list = append(list, c.p.recordRoute(&token{purpose: toPhone, node: c.p.self, number: o.dn, transport: o.hop.transport, addr: o.hop.addr}, callID))
+		list = append(list, c.p.recordRoute(&Token{Purpose: ToPhone, Node: c.p.self, Number: o.dn, Transport: o.hop.transport, Addr: o.hop.addr}, callID))
 	case fromTrunk:
-		list = append(list, c.p.recordRoute(&token{purpose: toTrunk, node: c.p.self, transport: o.hop.transport, addr: o.hop.addr}, callID))
+		list = append(list, c.p.recordRoute(&Token{Purpose: ToTrunk, Node: c.p.self, Transport: o.hop.transport, Addr: o.hop.addr}, callID))
 	case fromPeer:
 	}
 	return list
 }
 
-// ownerOf is the node at which a DN is in service: nil when that is this one.
+// OwnerOf is the node at which a DN is in service: nil when that is this one.
 // Not ok, nobody can be sent there: the DN is out of service, or its owner is
 // not in the roster.
-func ownerOf(table *dn.Table, v *fsm.View, n dn.Number) (node *configpb.Node, ok bool) {
+func OwnerOf(table *dn.Table, v *fsm.View, n dn.Number) (node *configpb.Node, ok bool) {
 	st, _ := table.Get(n)
 	if st.State != dn.InSrv {
 		return nil, false

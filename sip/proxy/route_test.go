@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"bytes"
@@ -13,25 +13,25 @@ import (
 
 var testSeed = maphash.MakeSeed()
 
-var testTokens = newTokenCodec([]byte("secret"))
+var testTokens = NewTokenCodec([]byte("secret"))
 
 // owns is what node n1 with the names proxy.test takes for its own.
 func owns() *routeReader {
 	return &routeReader{
 		token: testTokens.decode,
-		here:  func(k token) bool { return k.purpose == toDeliver || k.node == "n1" },
+		here:  func(k Token) bool { return k.Purpose == ToDeliver || k.Node == "n1" },
 		mine:  func(u message.URI) bool { return string(u.Host) == "proxy.test" },
 	}
 }
 
 func entry(p purpose, node dn.Node, number dn.Number) string {
-	k := token{purpose: p, node: node, number: number, transport: location.TCP, addr: netip.MustParseAddrPort("192.0.2.1:5060")}
-	return "<sip:" + string(testTokens.encode(&k, []byte("c"))) + "@proxy.test;lr>"
+	k := Token{Purpose: p, Node: node, Number: number, Transport: location.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:5060")}
+	return "<sip:" + string(testTokens.Encode(&k, []byte("c"))) + "@proxy.test;lr>"
 }
 
 func TestRoute(t *testing.T) {
-	near, far := entry(toPhone, "n1", "1001"), entry(toPhone, "n2", "1002")
-	callee := entry(toPhone, "n1", "1002")
+	near, far := entry(ToPhone, "n1", "1001"), entry(ToPhone, "n2", "1002")
+	callee := entry(ToPhone, "n1", "1002")
 	uriOf := func(e string) string { return string(bytes.Trim([]byte(e), "<>")) }
 	for name, c := range map[string]struct {
 		uri    string
@@ -52,7 +52,7 @@ func TestRoute(t *testing.T) {
 		"a proxy that we don't own": {uri: "sip:x@h", list: []string{"<sip:edge.test;lr>"}, want: "sip:x@h", rest: 1},
 		"our name without token":    {uri: "sip:x@h", list: []string{"<sip:proxy.test;lr>"}, want: "sip:x@h"},
 		"a strict router before us": {uri: uriOf(near), list: []string{"<sip:x@h>"}, want: "sip:x@h", last: "1001"},
-		"deliver":                   {uri: "sip:x@h", list: []string{entry(toDeliver, "n2", "1001")}, want: "sip:x@h", last: "1001"},
+		"deliver":                   {uri: "sip:x@h", list: []string{entry(ToDeliver, "n2", "1001")}, want: "sip:x@h", last: "1001"},
 		"another call's token":      {uri: "sip:x@h", list: []string{near}, callID: "d", fault: errForged},
 		"a user that is no token":   {uri: "sip:x@h", list: []string{"<sip:1001@proxy.test;lr>"}, fault: errForged},
 	} {
@@ -78,15 +78,15 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-func number(k token) dn.Number { return k.number }
+func number(k Token) dn.Number { return k.Number }
 
 func TestToken_NothingInItMayChange(t *testing.T) {
-	for _, k := range []token{
-		{purpose: toPhone, node: "n1", number: "1001", transport: location.WSS, addr: netip.MustParseAddrPort("[2001:db8::1]:5060")},
-		{purpose: toDeliver, node: "n1", number: "*#1"},
-		{purpose: toTrunk},
+	for _, k := range []Token{
+		{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: location.WSS, Addr: netip.MustParseAddrPort("[2001:db8::1]:5060")},
+		{Purpose: ToDeliver, Node: "n1", Number: "*#1"},
+		{Purpose: ToTrunk},
 	} {
-		text := testTokens.encode(&k, []byte("call"))
+		text := testTokens.Encode(&k, []byte("call"))
 		if got, ok := testTokens.decode(text, []byte("call")); !ok || got != k {
 			t.Fatalf("%+v, want %+v", got, k)
 		}
@@ -102,19 +102,19 @@ func TestToken_NothingInItMayChange(t *testing.T) {
 				t.Errorf("it passes for the call %q", callID)
 			}
 		}
-		if _, ok := newTokenCodec([]byte("another")).decode(text, []byte("call")); ok {
+		if _, ok := NewTokenCodec([]byte("another")).decode(text, []byte("call")); ok {
 			t.Error("it passes with another secret")
 		}
 	}
 }
 
 func FuzzToken(f *testing.F) {
-	f.Add([]byte(entry(toPhone, "n1", "1001")), []byte{1, 0, 2, 'n', '1', 1, '7', 0, 0})
+	f.Add([]byte(entry(ToPhone, "n1", "1001")), []byte{1, 0, 2, 'n', '1', 1, '7', 0, 0})
 	f.Fuzz(func(t *testing.T, text, raw []byte) {
 		if _, ok := testTokens.decode(text, []byte("c")); ok {
 			t.Fatalf("forged: %q", text)
 		}
-		var k token
+		var k Token
 		if len(raw) > 3 {
 			k.read(raw) // as if it had been signed
 		}
@@ -122,7 +122,7 @@ func FuzzToken(f *testing.F) {
 }
 
 func FuzzRoute(f *testing.F) {
-	f.Add("sip:x@h", entry(toPhone, "n1", "1001")+", <sip:edge.test;lr>")
+	f.Add("sip:x@h", entry(ToPhone, "n1", "1001")+", <sip:edge.test;lr>")
 	f.Add("sip:x@proxy.test", "<sip:proxy.test;lr>,<sip:a@b>")
 	f.Fuzz(func(t *testing.T, uri, list string) {
 		var m message.Message
@@ -167,7 +167,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		results []result
-		stopped *outcome
+		stopped *Outcome
 		code    int
 		retry   bool
 	}{

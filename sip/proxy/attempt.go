@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"errors"
@@ -12,18 +12,18 @@ import (
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
-// outcome is what became of a Send.
-type outcome struct {
+// Outcome is what became of a Send.
+type Outcome struct {
 	invite.Outcome
-	// dialog of an answered call.
-	dialog *Dialog
+	// Dialog of an answered call.
+	Dialog *Dialog
 
 	res        *message.Message // of a failure that came from there
 	challenges []byte           // header lines of other branches that go with it
 }
 
-func failed(code int, reason string) outcome {
-	return outcome{Outcome: invite.Outcome{Code: code, Reason: reason}}
+func failed(code int, reason string) Outcome {
+	return Outcome{Outcome: invite.Outcome{Code: code, Reason: reason}}
 }
 
 const (
@@ -37,11 +37,11 @@ const (
 type Attempt struct {
 	c        *Call
 	on       func(code int) // may be nil
-	done     func(outcome)
+	done     func(Outcome)
 	branches []*branch
 	later    [][]leg // groups of lesser q
-	stopped  *outcome
-	answered *outcome
+	stopped  *Outcome
+	answered *Outcome
 	over     bool
 	// delivers is the DN whose phones ring; "" when they are not here.
 	delivers dn.Number
@@ -58,7 +58,7 @@ const (
 )
 
 // send begins an attempt.
-func (c *Call) send(t invite.Target, on func(code int), done func(outcome)) *Attempt {
+func (c *Call) send(t invite.Target, on func(code int), done func(Outcome)) *Attempt {
 	a := &Attempt{c: c, on: on, done: done}
 	for what, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		*x = transaction.Alarm{Layer: c.sh.Layer, Handler: a, What: uint8(what)}
@@ -93,7 +93,7 @@ func (a *Attempt) begin(t invite.Target) {
 	a.later = groups(legs)
 	if c.invite {
 		a.silence.Set(silence)
-		a.timerC.Set(c.p.cfg.timerC)
+		a.timerC.Set(c.p.cfg.TimerC)
 		if t.NoAnswer > 0 {
 			a.noAnswer.Set(t.NoAnswer)
 		}
@@ -123,9 +123,9 @@ func (a *Attempt) beginLater(name string, t invite.Target) {
 }
 
 // delivered tells that this node delivers one call more to a DN, or one less.
-func (p *proxy) delivered(n dn.Number, more bool) {
-	if p.cfg.delivered != nil && n != "" {
-		p.cfg.delivered(n, more)
+func (p *Proxy) delivered(n dn.Number, more bool) {
+	if p.cfg.Delivered != nil && n != "" {
+		p.cfg.Delivered(n, more)
 	}
 }
 
@@ -187,7 +187,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 			return
 		}
 		if a.c.invite {
-			a.timerC.Set(a.c.p.cfg.timerC)
+			a.timerC.Set(a.c.p.cfg.TimerC)
 		}
 		if a.stopped == nil {
 			a.c.respond(res, nil)
@@ -209,16 +209,16 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 // won passes a 2xx on (§16.7 step 5); finish stops the others (step 10).
 func (a *Attempt) won(b *branch, res *message.Message) {
 	c := a.c
-	out := &outcome{Outcome: invite.Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}}
+	out := &Outcome{Outcome: invite.Outcome{Code: res.Status, Reason: string(res.Reason), Answered: true}}
 	a.answered = out
 	if c.invite {
 		srv, client := c.srv, b.client
-		out.dialog = c.p.dialogs.begin(res, func() {
+		out.Dialog = c.p.dialogs.begin(res, func() {
 			srv.Acked()
 			client.Acked()
 		})
 		if n := a.delivers; n != "" {
-			out.dialog.Then(func(Side) { c.p.delivered(n, false) })
+			out.Dialog.Then(func(Side) { c.p.delivered(n, false) })
 		}
 	}
 	c.respond(res, c.sessionLines(res))
@@ -227,7 +227,7 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 
 // stop gives up: what rings is canceled, and has a while to say so. A 2xx that
 // crosses the CANCEL is passed on.
-func (a *Attempt) stop(why outcome) {
+func (a *Attempt) stop(why Outcome) {
 	if a.stopped != nil {
 		return
 	}
@@ -270,14 +270,14 @@ func (a *Attempt) check() {
 
 // judge tells whether the attempt is over, and begins the next group when this
 // one failed.
-func (a *Attempt) judge() (outcome, bool) {
+func (a *Attempt) judge() (Outcome, bool) {
 	for {
 		if a.answered != nil {
 			return *a.answered, true
 		}
 		for _, b := range a.branches {
 			if b.final == nil {
-				return outcome{}, false
+				return Outcome{}, false
 			}
 		}
 		if len(a.later) == 0 {
@@ -301,7 +301,7 @@ func (a *Attempt) next() {
 }
 
 // finish lets go of the branches: those that ring yet are stopped.
-func (a *Attempt) finish(out outcome) {
+func (a *Attempt) finish(out Outcome) {
 	a.over = true
 	for _, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		x.Stop()
@@ -313,7 +313,7 @@ func (a *Attempt) finish(out outcome) {
 	if a.c.try == a {
 		a.c.try = nil
 	}
-	if !out.Answered || out.dialog == nil {
+	if !out.Answered || out.Dialog == nil {
 		a.c.p.delivered(a.delivers, false)
 	}
 	a.done(out)

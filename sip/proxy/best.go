@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 // verdict chooses the outcome of an attempt whose branches all failed
 // (RFC 3261 §16.7 step 6). stopped is why we gave up ourselves; nil when we
 // did not.
-func verdict(results []result, stopped *outcome) outcome {
+func verdict(results []result, stopped *Outcome) Outcome {
 	best, retry := &results[0], true
 	for i := range results {
 		r := &results[i]
@@ -23,7 +23,7 @@ func verdict(results []result, stopped *outcome) outcome {
 	if stopped != nil && best.code < 600 {
 		return *stopped
 	}
-	out := outcome{Outcome: invite.Outcome{Code: best.code, Reason: best.reason, Retry: retry}, res: best.res}
+	out := Outcome{Outcome: invite.Outcome{Code: best.code, Reason: best.reason, Retry: retry}, res: best.res}
 	if best.code == 401 || best.code == 407 {
 		out.challenges = challenges(results, best)
 	}

@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"net"
@@ -32,9 +32,9 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	p.out = port.Exits("", nil)
 	const contact = "sip:1001@127.0.0.1:5999"
 	came := wire.FlowKey{Transport: location.TCP, Peer: phone.LocalAddr().(*net.TCPAddr).AddrPort()}
-	p.cfg.store.Put(&location.Entry{Record: p.cfg.table.Register("1001", dn.Registered), Bindings: []location.Binding{
+	p.cfg.Store.Put(&location.Entry{Record: p.cfg.Table.Register("1001", dn.Registered), Bindings: []location.Binding{
 		{Contact: contact, CallID: "c", CSeq: 1, Transport: came.Transport, Source: came.Peer, Expires: time.Now().Add(time.Hour)}}})
-	r := &routing{uri: []byte(contact), last: token{purpose: toPhone, node: "n1", number: "1001", transport: location.UDP, addr: source}}
+	r := &routing{uri: []byte(contact), last: Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
 	h, fault := p.flowOf(r)
 	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != came {
 		t.Errorf("%+v, %v, want %v", h, fault, came)
@@ -52,9 +52,9 @@ func TestRecordRoute_NamesTheTransport(t *testing.T) {
 	for transport, want := range map[location.Transport]string{
 		location.UDP: "", location.TCP: ";transport=tcp", location.TLS: ";transport=tls", location.WS: ";transport=ws", location.WSS: ";transport=ws",
 	} {
-		k := &token{purpose: toPhone, node: "n1", number: "1001", transport: transport, addr: source}
+		k := &Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: transport, Addr: source}
 		route := string(p.recordRoute(k, []byte("c")))
-		if !strings.HasSuffix(route, "@"+p.cfg.recordRoutes[transport]+want+";lr>") {
+		if !strings.HasSuffix(route, "@"+p.cfg.RecordRoutes[transport]+want+";lr>") {
 			t.Errorf("%v: %s", transport, route)
 		}
 	}

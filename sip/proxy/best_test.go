@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"strings"
@@ -36,7 +36,7 @@ func TestVerdict_CollectsAllChallenges(t *testing.T) {
 // TestProxy_ItsOwnBYEGoesByAllProxiesInOrder: the nearest one first.
 func TestProxy_ItsOwnBYEGoesByAllProxiesInOrder(t *testing.T) {
 	p := newAlone(t)
-	k := &token{purpose: toPhone, node: "n1", number: "1001", addr: source}
+	k := &Token{Purpose: ToPhone, Node: "n1", Number: "1001", Addr: source}
 	res := parsed(t, "SIP/2.0 200 OK", "Via: SIP/2.0/UDP h;branch=z9hG4bKa", "Record-Route: <sip:last.test;lr>, <sip:middle.test;lr>", "Record-Route: <sip:near.test;lr>",
 		"Record-Route: "+string(p.recordRoute(k, []byte("c"))), "Record-Route: <sip:before.test;lr>",
 		"From: <sip:a@b>;tag=1", "To: <sip:a@b>;tag=2", "Call-ID: c", "CSeq: 1 INVITE", "Contact: <sip:x@y>")

@@ -1,4 +1,4 @@
-package sip
+package proxy
 
 import (
 	"crypto/hmac"
@@ -18,26 +18,26 @@ type purpose byte
 
 const (
 	noToken purpose = iota
-	// toDeliver: the node that reads it delivers the request to its DN.
-	toDeliver
-	// toPhone: requests of the dialog go down a phone's flow (RFC 5626 §5.3).
-	toPhone
-	// toTrunk: they go to the gateway, or the contact that it gave.
-	toTrunk
+	// ToDeliver: the node that reads it delivers the request to its DN.
+	ToDeliver
+	// ToPhone: requests of the dialog go down a phone's flow (RFC 5626 §5.3).
+	ToPhone
+	// ToTrunk: they go to the gateway, or the contact that it gave.
+	ToTrunk
 )
 
-// token is the user part of the node's own Route URIs. It makes a request
+// Token is the user part of the node's own Route URIs. It makes a request
 // trusted, so nobody can write one without the cluster's secret, and it holds
 // only along with its Call-ID: one that was seen serves for nothing else. It
 // does not expire, because the nodes' clocks need not agree; its call ends.
-type token struct {
-	purpose purpose
-	// node made the token, and its Route URI leads there.
-	node   dn.Node
-	number dn.Number
-	// transport and addr are the phone's flow, or the gateway.
-	transport location.Transport
-	addr      netip.AddrPort
+type Token struct {
+	Purpose purpose
+	// Node made the token, and its Route URI leads there.
+	Node   dn.Node
+	Number dn.Number
+	// Transport and addr are the phone's flow, or the gateway.
+	Transport location.Transport
+	Addr      netip.AddrPort
 }
 
 const (
@@ -52,26 +52,26 @@ var tokenCoding = base64.RawURLEncoding.Strict()
 // tokenCodec makes and reads tokens.
 type tokenCodec struct{ macs sync.Pool }
 
-func newTokenCodec(secret []byte) *tokenCodec {
+func NewTokenCodec(secret []byte) *tokenCodec {
 	key := sha256.Sum256(append([]byte("sipcluster route token\x00"), secret...))
 	return &tokenCodec{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}}
 }
 
-// encode writes the token of a call.
-func (t *tokenCodec) encode(k *token, callID []byte) []byte {
+// Encode writes the token of a call.
+func (t *tokenCodec) Encode(k *Token, callID []byte) []byte {
 	h := t.macs.Get().(*mac)
 	defer t.macs.Put(h)
-	raw := append(h.raw[:0], byte(k.purpose), byte(k.transport), byte(len(k.node)))
-	raw = append(raw, k.node...)
-	raw = append(raw, byte(len(k.number)))
-	raw = append(raw, k.number...)
-	raw, _ = k.addr.AppendBinary(raw) // never fails
+	raw := append(h.raw[:0], byte(k.Purpose), byte(k.Transport), byte(len(k.Node)))
+	raw = append(raw, k.Node...)
+	raw = append(raw, byte(len(k.Number)))
+	raw = append(raw, k.Number...)
+	raw, _ = k.Addr.AppendBinary(raw) // never fails
 	raw = append(raw, h.of(raw, callID)...)
 	return tokenCoding.AppendEncode(nil, raw)
 }
 
 // decode reads a token; false for one that is forged or another call's.
-func (t *tokenCodec) decode(user, callID []byte) (k token, ok bool) {
+func (t *tokenCodec) decode(user, callID []byte) (k Token, ok bool) {
 	if n := len(user); n > tokenCoding.EncodedLen(maxToken) || n < tokenCoding.EncodedLen(minToken) {
 		return k, false
 	}
@@ -89,8 +89,8 @@ func (t *tokenCodec) decode(user, callID []byte) (k token, ok bool) {
 }
 
 // read takes the fields out of what was signed.
-func (k *token) read(b []byte) bool {
-	k.purpose, k.transport, b = purpose(b[0]), location.Transport(b[1]), b[2:]
+func (k *Token) read(b []byte) bool {
+	k.Purpose, k.Transport, b = purpose(b[0]), location.Transport(b[1]), b[2:]
 	node, b, ok := cutName(b)
 	if !ok {
 		return false
@@ -100,8 +100,8 @@ func (k *token) read(b []byte) bool {
 		return false
 	}
 	names := string(node) + string(number) // one piece of memory for both
-	k.node, k.number = dn.Node(names[:len(node)]), dn.Number(names[len(node):])
-	return k.purpose != noToken && k.addr.UnmarshalBinary(b) == nil
+	k.Node, k.Number = dn.Node(names[:len(node)]), dn.Number(names[len(node):])
+	return k.Purpose != noToken && k.Addr.UnmarshalBinary(b) == nil
 }
 
 // cutName takes a name with its length off.
