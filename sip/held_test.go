@@ -378,19 +378,21 @@ func (e *ending) leave(u *siptest.UA) {
 	u.Close()
 }
 
-// goroutines are those that calls of a server have.
-type goroutines struct{ *Server }
+// ofCalls is what calls hold of a server beside themselves: goroutines, and
+// places at the phones' connections.
+type ofCalls struct{ *Server }
 
 // Held implements leftover.Holder.
-func (g goroutines) Held() map[string]int {
-	return map[string]int{"sip_call_goroutines": g.Server.Held()["sip_call_goroutines"]}
+func (s ofCalls) Held() map[string]int {
+	held := s.Server.Held()
+	return map[string]int{"sip_call_goroutines": held["sip_call_goroutines"], "sip_relays": held["sip_relays"]}
 }
 
-// nothingLeft wants the goroutines of the calls to end while the phones stay.
+// nothingLeft wants what calls hold to end while the phones stay.
 // Then it closes the phones, and wants the servers to let go of everything.
 func (e *ending) nothingLeft(name string) {
 	e.t.Helper()
-	leftover.None(e.t, time.Minute*5, goroutines{e.n1.server}, goroutines{e.n2.server})
+	leftover.None(e.t, time.Minute*5, ofCalls{e.n1.server}, ofCalls{e.n2.server})
 	e.leave(e.from)
 	e.leave(e.to)
 	leftover.None(e.t, time.Minute*5, e.n1.server, e.n2.server)
