@@ -7,7 +7,7 @@ unit = $$(go list ./... | grep -v /jepsen/)
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit e2e lint fmt generate browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-e2e clean
+.PHONY: help build run dev demo setup test unit e2e lint fmt generate browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ jepsen-broken-quick: setup ## some of them, about a minute: what CI runs
 
 mutants: ## the server broken in small ways: a unit test must fail for each (docs/mutation.md)
 	go run ./jepsen/mutants
+
+mutants-quick: ## three of each kind: what CI runs
+	go run ./jepsen/mutants -most 3
 
 mutants-e2e: setup ## the same for what only tests with real clusters see
 	go run ./jepsen/mutants -layer e2e

@@ -18,9 +18,10 @@ import (
 type lab struct {
 	options
 	root, dir string
-	// The outcome without a fault, for each package and test.
+	// Without a fault: the test of each package, and the outcome of each check.
 	mu        sync.Mutex
-	baselines map[string]func() error
+	binaries  map[string]func() (string, error)
+	baselines map[check]func() error
 }
 
 func newLab(o options, root, dir string) (*lab, error) {
@@ -30,7 +31,7 @@ func newLab(o options, root, dir string) (*lab, error) {
 	if o.workers < 1 {
 		return nil, errors.New("-workers: want one or more")
 	}
-	return &lab{options: o, root: root, dir: dir, baselines: map[string]func() error{}}, nil
+	return &lab{options: o, root: root, dir: dir, binaries: map[string]func() (string, error){}, baselines: map[check]func() error{}}, nil
 }
 
 // check is a test of a package: of the fault, or all with -whole.
@@ -64,47 +65,67 @@ func (l *lab) try(ctx context.Context, f *broken.Fault) result {
 
 // baseline runs the check without a fault, once.
 func (l *lab) baseline(ctx context.Context, c check) error {
-	l.mu.Lock()
-	key := c.pkg + " " + c.run
-	once := l.baselines[key]
-	if once == nil {
-		once = sync.OnceValue(func() error {
-			if r := l.run(ctx, c, ""); r.verdict != survives {
-				return fmt.Errorf("%s: %s", key, r.text)
-			}
-			return nil
-		})
-		l.baselines[key] = once
-	}
-	l.mu.Unlock()
-	return once()
+	return once(&l.mu, l.baselines, c, sync.OnceValue(func() error {
+		binary, err := l.unbroken(ctx, c.pkg)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.pkg, err)
+		}
+		if r := judge(l.start(ctx, c, binary, nil)); r.verdict != survives {
+			return fmt.Errorf("%s %s: %s", c.pkg, c.run, r.text)
+		}
+		return nil
+	}))()
 }
 
-// run builds the package's test and runs it. The overlay of a test with
-// clusters goes to the server that it builds, not to the test.
+// unbroken is the test of a package without a fault.
+func (l *lab) unbroken(ctx context.Context, pkg string) (string, error) {
+	return once(&l.mu, l.binaries, pkg, sync.OnceValues(func() (binary string, err error) {
+		dir, err := os.MkdirTemp(l.dir, "without-")
+		if err != nil {
+			return "", err
+		}
+		binary = filepath.Join(dir, "check.test")
+		return binary, l.build(ctx, pkg, binary)
+	}))()
+}
+
+// once is the function of that key in all; the first who asks makes it.
+func once[K comparable, F any](mu *sync.Mutex, all map[K]F, key K, make F) F {
+	mu.Lock()
+	defer mu.Unlock()
+	if _, ok := all[key]; !ok {
+		all[key] = make
+	}
+	return all[key]
+}
+
+// run builds the package's test with the fault and runs it. The overlay of a
+// test with clusters goes to the server that it builds, not to the test.
 func (l *lab) run(ctx context.Context, c check, overlay string) result {
-	var flags, env []string
-	dir := filepath.Dir(overlay)
-	switch {
-	case overlay == "":
-		var err error
-		if dir, err = os.MkdirTemp(l.dir, "without-"); err != nil {
+	if l.layer == broken.E2E {
+		binary, err := l.unbroken(ctx, c.pkg)
+		if err != nil {
 			return result{verdict: unfit, text: err.Error()}
 		}
-	case l.layer == broken.E2E:
-		env = []string{"JEPSEN_OVERLAY=" + overlay}
-	default:
-		flags = []string{"-overlay", overlay}
+		return judge(l.start(ctx, c, binary, []string{"JEPSEN_OVERLAY=" + overlay}))
 	}
-	binary := filepath.Join(dir, "check.test")
+	binary := filepath.Join(filepath.Dir(overlay), "check.test")
 	defer func() { _ = os.Remove(binary) }()
+	if err := l.build(ctx, c.pkg, binary, "-overlay", overlay); err != nil {
+		return result{verdict: unfit, text: err.Error()}
+	}
+	return judge(l.start(ctx, c, binary, nil))
+}
+
+// build makes the program of a package's tests.
+func (l *lab) build(ctx context.Context, pkg, binary string, flags ...string) error {
 	args := append([]string{"test", "-c", "-vet=off", "-ldflags=-w", "-o", binary}, flags...)
-	build := exec.CommandContext(ctx, "go", append(args, c.pkg)...)
+	build := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	build.Dir = l.root
 	if out, err := build.CombinedOutput(); err != nil {
-		return result{verdict: unfit, text: "it does not build: " + lastLines(string(out), 5)}
+		return fmt.Errorf("it does not build: %s", lastLines(string(out), 5))
 	}
-	return judge(l.start(ctx, c, binary, env))
+	return nil
 }
 
 // start runs a test's program to its end.

@@ -4,6 +4,7 @@
 //
 //	go run ./jepsen/mutants                     all that unit tests find
 //	go run ./jepsen/mutants -layer e2e          all that tests with clusters find; needs root
+//	go run ./jepsen/mutants -most 3             the first three of each kind
 //	go run ./jepsen/mutants NAME...             some of them
 //	go run ./jepsen/mutants -whole NAME...      what else in the package finds them
 //
@@ -31,6 +32,7 @@ type options struct {
 	workers int
 	timeout time.Duration
 	whole   bool
+	most    int
 }
 
 // Exit codes.
@@ -54,6 +56,7 @@ func run() (int, error) {
 	flag.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "how many unit tests are built and run at a time")
 	flag.DurationVar(&o.timeout, "timeout", time.Minute, "bound of one unit test; those with clusters have four times as much")
 	flag.BoolVar(&o.whole, "whole", false, "run the whole package, not only the test that must find the fault")
+	flag.IntVar(&o.most, "most", 0, "the first `N` faults of each kind only; 0: all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -62,6 +65,7 @@ func run() (int, error) {
 	if err != nil {
 		return invalid, err
 	}
+	faults = firstOfEachKind(faults, o.most)
 	dir, err := os.MkdirTemp("", "sipcluster-mutants-")
 	if err != nil {
 		return invalid, err
@@ -98,6 +102,17 @@ func chosen(layer broken.Layer, names []string) ([]broken.Fault, error) {
 		out = append(out, *f)
 	}
 	return out, nil
+}
+
+// firstOfEachKind are n faults of each kind; all when n is 0.
+func firstOfEachKind(faults []broken.Fault, n int) (out []broken.Fault) {
+	of := map[broken.Kind]int{}
+	for _, f := range faults {
+		if of[f.Kind]++; n == 0 || of[f.Kind] <= n {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // tryAll tries the faults, prints the table and returns the exit code.
