@@ -2,6 +2,7 @@ package sip
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"strings"
@@ -65,4 +66,33 @@ func TestFlow_AllAnswersOfOneRead(t *testing.T) {
 // localOf is the address of the client, as the server knows the connection by.
 func localOf(l *line) wire.FlowKey {
 	return wire.FlowKey{Transport: location.TCP, Peer: l.conn.LocalAddr().(*net.TCPAddr).AddrPort()}
+}
+
+// TestFlow_AKeepAliveInPieces: a double CRLF is answered wherever the network cuts
+// it, and one on either side of a request is none. A request in front of a piece
+// has its answer once the piece was read.
+func TestFlow_AKeepAliveInPieces(t *testing.T) {
+	w := newWorld(t, nil)
+	w.run()
+	l := w.dial("tcp")
+	const ping = "\r\n\r\n"
+	ask := func(i int, behind string) {
+		t.Helper()
+		res := l.ask(fmt.Sprintf("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKk%d\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: k%d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n%s", i, i, behind))
+		if res == nil || res.code != 200 || len(l.rest) > 0 {
+			t.Fatalf("request %d: %v, and %q", i, res, l.rest)
+		}
+	}
+	for cut := 1; cut < len(ping); cut++ {
+		ask(cut, ping[:cut])
+		l.send(ping[cut:])
+		pong := make([]byte, 2)
+		_ = l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.ReadFull(l.conn, pong); err != nil || string(pong) != "\r\n" {
+			t.Errorf("cut behind %d bytes: no pong: %q %v", cut, pong, err)
+		}
+	}
+	ask(10, "\r\n")
+	ask(11, "\r\n")
+	ask(12, "")
 }

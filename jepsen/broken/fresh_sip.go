@@ -27,6 +27,8 @@ func freshSIPFaults() []Fault {
 			"flows.go", "	if f.byPeer[fl.key()] == fl {\n		delete(f.byPeer, fl.key())\n	}\n", "	delete(f.byPeer, fl.key())\n"),
 		wire("fragments-kept", Registrations, "a WebSocket message in fragments begins with the one before", "TestFrames_",
 			"wsframe.go", "f.kind, f.partial = 0, nil", "f.kind = 0"),
+		sip("half-a-ping", Registrations, "a keep-alive that the network cut in two is not answered", "AKeepAliveInPieces",
+			"wire/flow.go", "	if f.half {\n		n = 1\n	}\n", ""),
 		sip("quality-lost", Registrations, "what stands behind a contact's expires is lost, its q too", "KeepsTheParameters",
 			"registrar/register.go", "append(before[:len(before):len(before)], rest...), expires", "before[:len(before):len(before)], expires"),
 		wire("batch-forgets", Durability, "a batch is made durable only when its last message asks for it", "MakesItsBatchDurable",
@@ -37,10 +39,12 @@ func freshSIPFaults() []Fault {
 			Edits: []Edit{{"sip/location/fold.go", "	err := errors.Join(s.Flush(), s.sync())\n	if err != nil { // once", "	err := s.Flush()\n	if err != nil { // once"}}},
 		{Name: "torn-write-kept", What: "a part of a write that failed is left before the next one",
 			Edits: []Edit{{"sip/location/journal.go", "		if n > 0 {\n			err = errors.Join(err, s.cut())\n		}\n", ""}}},
+		{Name: "base-patched", What: "after an fsync of the base that failed, its pages are trusted",
+			Edits: []Edit{{"sip/location/journal.go", "	s.suspect, s.rebuild = true, true\n", "	s.suspect = true\n"}}},
 		{Name: "floor-forgotten", What: "a claim seen elsewhere is not written again after a flush that failed",
 			Edits: []Edit{{"sip/location/journal.go", "	s.metaNew = s.metaNew || hasWord\n", ""}}},
 	} {
-		f.Kind, f.Package, f.Run = Durability, "./sip/location", "AfterOneFault|CloseIsDurable"
+		f.Kind, f.Package, f.Run = Durability, "./sip/location", "AfterOneFault|CloseIsDurable|ABaseThatWasNotSynced"
 		faults = append(faults, f)
 	}
 	return faults

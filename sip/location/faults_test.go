@@ -104,3 +104,38 @@ func keeps(t *testing.T, m *lossyfs.Mount, claim, floor int64) {
 		t.Errorf("set aside: %v", files)
 	}
 }
+
+// TestStore_ABaseThatWasNotSyncedIsMadeAnew: the fsync that ends a transaction of
+// the base fails, and the power soon after the next fold has begun. What is nowhere
+// but in the base is there.
+func TestStore_ABaseThatWasNotSyncedIsMadeAnew(t *testing.T) {
+	m := lossyfs.New(t)
+	memory := lossyfs.Memory(t)
+	for _, skip := range []int{3, 5} { // each has one for its pages before
+		dir := fmt.Sprintf("%s/node-%d", m.Dir, skip)
+		s := openAt(t, dir, testBoot)
+		registered(s, 1)
+		ok(t, s.Flush(), s.fold())
+		s.Put(entry("3000", 2, time.Now().Add(time.Hour)))
+		ok(t, s.Flush(), s.sync())
+		m.Fail(lossyfs.Fault{Kind: "sync", Name: "location.db", Skip: skip, Count: 1, Errno: syscall.EIO})
+		if err := s.fold(); err == nil {
+			t.Fatalf("fsync %d of the base did not fail", skip)
+		}
+		m.Fail()
+		m.Watch(lossyfs.Plan{Every: 1, Most: 8})
+		ok(t, s.fold())
+		for i := range m.Images() {
+			left := fmt.Sprintf("%s-%d-%d", memory, skip, i)
+			m.Extract(i, 0, left)
+			again := openAt(t, fmt.Sprintf("%s/node-%d", left, skip), testBoot)
+			for _, n := range []dn.Number{"2000", "2029", "3000"} {
+				if again.Get(n) == nil {
+					t.Errorf("fsync %d of the base failed, then the power at operation %d: DN %s is lost", skip, i, n)
+				}
+			}
+			again.crash()
+		}
+		ok(t, s.Close())
+	}
+}

@@ -104,6 +104,7 @@ type Flow struct {
 	heard   time.Time // when it last said something of SIP
 	frames  *frames   // of a WebSocket; nil of a stream
 	held    bool      // buf holds whole messages that had to wait for answers
+	half    bool      // a CRLF came, and a second one makes a keep-alive of it
 	ready   []byte    // tidy messages for sipgo
 	failed  error
 	arrival Arrival
@@ -234,12 +235,17 @@ func (f *Flow) keep(rest []byte) {
 	}
 }
 
-// keepAlive skips CRLFs before a message and answers a double one (RFC 5626 §3.5.1).
+// keepAlive skips CRLFs before a message and answers a double one (RFC 5626
+// §3.5.1), in however many pieces it comes.
 func (f *Flow) keepAlive(b []byte) []byte {
 	crlf, n := []byte("\r\n"), 0
+	if f.half {
+		n = 1
+	}
 	for bytes.HasPrefix(b, crlf) {
 		b, n = b[2:], n+1
 	}
+	f.half = n == 1 && len(b) < len(crlf) // no message follows
 	if n >= 2 {
 		_, _ = f.write(crlf)
 	}
