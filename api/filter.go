@@ -22,7 +22,7 @@ type filter struct {
 func newFilter(f *tcpb.Filter) (filter, error) {
 	kind := configpb.DNKind_DN_KIND_UNSPECIFIED
 	if name := f.GetKind(); name != "" {
-		if kind = kindOf(name); kind == configpb.DNKind_DN_KIND_UNSPECIFIED {
+		if kind = configpb.KindOf(name); kind == configpb.DNKind_DN_KIND_UNSPECIFIED {
 			return filter{}, status.Errorf(codes.InvalidArgument, "filter.kind: %.20q is not one of sip, pstn, routing-point, trunk", name)
 		}
 	}
@@ -30,15 +30,6 @@ func newFilter(f *tcpb.Filter) (filter, error) {
 		owner: f.GetOwner(), site: f.GetSite(), group: f.GetGroup(), prefix: f.GetPrefix(),
 		kind: kind, state: f.GetState(),
 	}, nil
-}
-
-func kindOf(name string) configpb.DNKind {
-	for k := range configpb.DNKind_name {
-		if kind := configpb.DNKind(k); kindName(kind) == name {
-			return kind
-		}
-	}
-	return configpb.DNKind_DN_KIND_UNSPECIFIED
 }
 
 // behind tells that neither number nor any greater one can pass.

@@ -148,7 +148,7 @@ func (p *page) add(r row) {
 	m, t := &p.slab[0], &p.stamps[0]
 	p.slab, p.stamps = p.slab[1:], p.stamps[1:]
 	state, reason := r.state()
-	m.Dn, m.Kind = r.number, kindName(r.kind())
+	m.Dn, m.Kind = r.number, r.kind().Word()
 	m.State, m.Reason = stateOf(state), tcpb.Reason(reason)
 	m.Owner, m.Site = p.names.of(r.status.Owner)
 	m.Routable = r.routable(p.names.view)
@@ -186,22 +186,6 @@ func stateOf(s dn.State) tcpb.DNState {
 		return tcpb.DNState_DN_STATE_IN_SRV
 	}
 	return tcpb.DNState_DN_STATE_OOS
-}
-
-// kindName is the word that clients see; "" for a DN without configuration.
-func kindName(k configpb.DNKind) string {
-	switch k {
-	case configpb.DNKind_DN_KIND_SIP:
-		return "sip"
-	case configpb.DNKind_DN_KIND_PSTN:
-		return "pstn"
-	case configpb.DNKind_DN_KIND_ROUTING_POINT:
-		return "routing-point"
-	case configpb.DNKind_DN_KIND_TRUNK:
-		return "trunk"
-	default:
-		return ""
-	}
 }
 
 // names turns node ids into what people call them.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -48,29 +47,46 @@ type store struct {
 }
 
 // openStore opens or makes the file and reads the View from it.
-func openStore(path string) (s *store, v *View, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer damaged(path, &err)
+func openStore(path string) (*store, *View, error) {
+	s := &store{path: path}
+	var v *View
+	err := s.guard(func() (err error) {
+		v, err = s.open()
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, v, nil
+}
+
+func (s *store) open() (*View, error) {
+	path := s.path
 	if err := errors.Join(disk.MakeDir(filepath.Dir(path), 0o700), disk.MakeBolt(path)); err != nil {
-		return nil, nil, fmt.Errorf("making the configuration store: %w", err)
+		return nil, fmt.Errorf("making the configuration store: %w", err)
 	}
 	// The list of free pages is stored: without it bbolt looks for them at
 	// opening, in a goroutine whose panic over a damaged page nobody can catch.
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
+		return nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
 	case isFileError(err):
-		return nil, nil, fmt.Errorf("opening the configuration store: %w", err)
+		return nil, fmt.Errorf("opening the configuration store: %w", err)
 	case err != nil:
-		return nil, nil, corrupt(path, err)
+		return nil, corrupt(path, err)
 	}
-	s = &store{path: path, db: db}
-	if v, err = s.load(); err != nil {
+	s.db = db
+	var v *View
+	err = s.guard(func() (err error) {
+		v, err = s.load()
+		return err
+	})
+	if err != nil {
 		_ = db.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return s, v, nil
+	return v, nil
 }
 
 // isFileError tells the operating system's errors from those of the content.
@@ -85,16 +101,16 @@ func corrupt(path string, cause any) error {
 		"it is made anew from the Raft log", ErrCorrupt, path, cause)
 }
 
-// damaged turns a panic of bbolt, also one from a page that the file lacks,
-// into ErrCorrupt. Call it deferred.
-func damaged(path string, err *error) {
-	if r := recover(); r != nil {
-		*err = corrupt(path, r)
+// guard turns what bbolt does on a damaged file into ErrCorrupt.
+func (s *store) guard(fn func() error) error {
+	err := disk.Guard(fn)
+	if errors.Is(err, disk.ErrDamaged) {
+		return corrupt(s.path, err)
 	}
+	return err
 }
 
 func (s *store) load() (v *View, err error) {
-	defer damaged(s.path, &err)
 	if err := s.db.Update(makeBuckets); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", s.path, err)
 	}
@@ -190,38 +206,38 @@ func (v *View) add(kind byte, b []byte) error {
 }
 
 // commit makes a batch durable: all of it, or nothing and an error.
-func (s *store) commit(index uint64, batch []applied) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer damaged(s.path, &err)
-	return s.db.Update(func(tx *bolt.Tx) error {
-		for _, a := range batch {
-			if a.reset {
-				if err := emptyBuckets(tx); err != nil {
+func (s *store) commit(index uint64, batch []applied) error {
+	return s.guard(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error {
+			for _, a := range batch {
+				if a.reset {
+					if err := emptyBuckets(tx); err != nil {
+						return err
+					}
+				}
+				if err := putAll(tx, a.writes); err != nil {
 					return err
 				}
 			}
-			if err := putAll(tx, a.writes); err != nil {
-				return err
-			}
-		}
-		return putAll(tx, []write{{bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, index)}})
+			return putAll(tx, []write{{bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, index)}})
+		})
 	})
 }
 
 // replace makes v the content of the store, atomically.
-func (s *store) replace(v *View) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer damaged(s.path, &err)
-	return s.db.Update(func(tx *bolt.Tx) error {
-		if err := emptyBuckets(tx); err != nil {
-			return err
-		}
-		meta := []write{{bucketMeta, keyEpoch, []byte(v.epoch)}, {bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, v.index)}}
-		if err := putAll(tx, meta); err != nil {
-			return err
-		}
-		return v.records(func(kind byte, key string, value []byte) error {
-			return putAll(tx, []write{{bucketOf[kind], key, value}})
+func (s *store) replace(v *View) error {
+	return s.guard(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error {
+			if err := emptyBuckets(tx); err != nil {
+				return err
+			}
+			meta := []write{{bucketMeta, keyEpoch, []byte(v.epoch)}, {bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, v.index)}}
+			if err := putAll(tx, meta); err != nil {
+				return err
+			}
+			return v.records(func(kind byte, key string, value []byte) error {
+				return putAll(tx, []write{{bucketOf[kind], key, value}})
+			})
 		})
 	})
 }

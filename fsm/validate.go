@@ -17,7 +17,7 @@ const (
 	MaxRequestID = 128
 	// MaxName of a group, a site or a node id, MaxNodeName of a node's name or a
 	// trunk's prefix, MaxRealm and MaxAddr (a DNS name of 255, a colon and a port), in bytes.
-	MaxName, MaxNodeName, MaxRealm, MaxAddr = 64, 32, 255, 261
+	MaxName, MaxNodeName, MaxRealm, MaxAddr = 64, configpb.MaxNodeName, 255, 261
 	// MaxGroups of one DN.
 	MaxGroups = 32
 	// MaxTimeoutMS of a routing point.
@@ -114,9 +114,8 @@ func checkNode(n *configpb.Node) *Rejection {
 	if !validName(n.GetId()) {
 		return reject(ErrInvalid, "%s", badName("node id", n.GetId()))
 	}
-	if len(n.GetName()) == 0 || len(n.GetName()) > MaxNodeName ||
-		strings.Trim(n.GetName(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return reject(ErrInvalid, "node name %.40q: want 1 to 32 characters of a-z 0-9 -", n.GetName())
+	if !configpb.ValidNodeName(n.GetName()) {
+		return reject(ErrInvalid, "node name %.40q: %s", n.GetName(), configpb.NodeNameRule)
 	}
 	if n.GetSite() != "" && !validName(n.GetSite()) {
 		return reject(ErrInvalid, "node %s: %s", n.GetName(), badName("site", n.GetSite()))

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"time"
 
@@ -73,11 +72,9 @@ var (
 	ErrRemoved = errors.New("this node was removed from the cluster: to take part again, join with a fresh data directory")
 )
 
-var nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
-
 // complete fills in the defaults and checks.
 func (c *Config) complete() error {
-	if !nodeName.MatchString(c.Name) {
+	if !configpb.ValidNodeName(c.Name) {
 		return fmt.Errorf("node name %q: want 1 to 32 characters of a-z 0-9 -", c.Name)
 	}
 	if !fsm.ValidName(c.Site) {

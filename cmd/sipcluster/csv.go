@@ -139,7 +139,7 @@ func (c *csvReader) check(f []string) (csvRow, error) {
 }
 
 func checkCSVKind(d *configpb.DN, password string) error {
-	name := kindName(d.Kind)
+	name := d.Kind.Word()
 	switch d.Kind {
 	case configpb.DNKind_DN_KIND_SIP:
 		if password == "" {

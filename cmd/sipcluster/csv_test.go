@@ -25,7 +25,7 @@ func readCSV(in io.Reader) ([]string, error) {
 		if err != nil {
 			return rows, err
 		}
-		rows = append(rows, fmt.Sprintf("%s %s %q %q %q", row.dn.Number, kindName(row.dn.Kind), row.password, row.dn.External, row.dn.Groups))
+		rows = append(rows, fmt.Sprintf("%s %s %q %q %q", row.dn.Number, row.dn.Kind.Word(), row.password, row.dn.External, row.dn.Groups))
 	}
 }
 

@@ -253,24 +253,10 @@ func (c *cli) dnDeleteCommand() *cobra.Command {
 // errKind says that a text names no kind of DN.
 var errKind = errors.New("want sip, pstn, routing-point or trunk")
 
-var kinds = map[string]configpb.DNKind{
-	"sip": configpb.DNKind_DN_KIND_SIP, "pstn": configpb.DNKind_DN_KIND_PSTN,
-	"routing-point": configpb.DNKind_DN_KIND_ROUTING_POINT, "trunk": configpb.DNKind_DN_KIND_TRUNK,
-}
-
 func parseKind(s string) (configpb.DNKind, error) {
-	k, ok := kinds[s]
-	if !ok {
+	k := configpb.KindOf(s)
+	if k == configpb.DNKind_DN_KIND_UNSPECIFIED {
 		return 0, fmt.Errorf("%.20q: %w", s, errKind)
 	}
 	return k, nil
-}
-
-func kindName(k configpb.DNKind) string {
-	for name, kind := range kinds {
-		if kind == k {
-			return name
-		}
-	}
-	return ""
 }

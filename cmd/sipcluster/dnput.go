@@ -179,7 +179,7 @@ func (f *putFlags) changeRoute(d *configpb.DN) {
 func (f *putFlags) check(d *configpb.DN) error {
 	switch {
 	case f.password.given() && d.Kind != configpb.DNKind_DN_KIND_SIP:
-		return usagef("--password is for kind sip, not %s", kindName(d.Kind))
+		return usagef("--password is for kind sip, not %s", d.Kind.Word())
 	case d.Kind == configpb.DNKind_DN_KIND_PSTN && d.External == "":
 		return usagef("kind pstn needs --external, as +15551234567")
 	case d.Kind == configpb.DNKind_DN_KIND_TRUNK && d.GetTrunk().GetAddress() == "":

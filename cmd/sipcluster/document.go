@@ -182,7 +182,7 @@ func (n *dnDoc) config(realm string) (d *configpb.DN, keep bool, err error) {
 
 // newDNDoc is the text of a stored DN.
 func newDNDoc(d *configpb.DN) dnDoc {
-	n := dnDoc{DN: d.Number, Kind: kindName(d.Kind), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups}
+	n := dnDoc{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups}
 	if d.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
 		n.Algorithm = algorithmName(d.Algorithm)
 	}

@@ -8,12 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
 // serverFlags are the settings of a node. Each can be given as a flag, in the
@@ -174,14 +175,12 @@ func settingText(n *yaml.Node) (string, error) {
 	}
 }
 
-var nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
-
 // check refuses what can't work before anything is opened.
 func (s *serverFlags) check() error {
 	switch {
 	case s.node == "":
 		return usagef("--node NAME is missing")
-	case !nodeName.MatchString(s.node):
+	case !configpb.ValidNodeName(s.node):
 		return usagef("--node %.40s: want 1 to 32 characters of a-z 0-9 -", s.node)
 	case s.site == "":
 		return usagef("--site SITE is missing: the data centre where this node lives")

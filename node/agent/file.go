@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 var (
 	bucketAgents = []byte("agents")
 
-	errDamaged = errors.New("agent store is damaged")
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
@@ -52,9 +50,9 @@ func openFile(path string, log *slog.Logger) (f *boltFile, all []dn.Record, fres
 		})
 	}
 	if bad > 0 && err == nil {
-		err = errors.Join(fmt.Errorf("%w: %d entries are unreadable", errDamaged, bad), f.close())
+		err = errors.Join(fmt.Errorf("%w: %d entries are unreadable", disk.ErrDamaged, bad), f.close())
 	}
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, disk.ErrDamaged) {
 		return f, all, false, err
 	}
 	if err := setAside(path, err, log); err != nil {
@@ -68,7 +66,7 @@ func openFile(path string, log *slog.Logger) (f *boltFile, all []dn.Record, fres
 // it bbolt looks for them in a goroutine whose panic over a damaged page nobody
 // can catch.
 func openBolt(path string) (f *boltFile, err error) {
-	err = guard(func() error {
+	err = disk.Guard(func() error {
 		if err := disk.MakeBolt(path); err != nil {
 			return opening(err)
 		}
@@ -85,7 +83,7 @@ func openBolt(path string) (f *boltFile, err error) {
 	if err == nil {
 		return f, nil
 	}
-	if f != nil && !errors.Is(err, errDamaged) {
+	if f != nil && !errors.Is(err, disk.ErrDamaged) {
 		_ = f.db.Close()
 	}
 	return nil, err
@@ -101,29 +99,16 @@ func opening(err error) error {
 	case errors.As(err, &path), errors.As(err, &errno):
 		return err
 	}
-	return errors.Join(errDamaged, err)
-}
-
-// guard turns what bbolt does on a damaged file, panics and faults in the
-// mapped pages, into errDamaged. A transaction that panicked keeps its
-// lock: the file must not be closed then, that would wait for it.
-func guard(fn func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, p)
-		}
-	}()
-	return fn()
+	return errors.Join(disk.ErrDamaged, err)
 }
 
 func (f *boltFile) read(each func(key, value []byte)) error {
-	return guard(func() error {
+	return disk.Guard(func() error {
 		return f.db.View(func(tx *bolt.Tx) error {
 			last := ""
 			return tx.Bucket(bucketAgents).ForEach(func(k, v []byte) error {
 				if string(k) <= last {
-					return fmt.Errorf("%w: keys out of order", errDamaged)
+					return fmt.Errorf("%w: keys out of order", disk.ErrDamaged)
 				}
 				last = string(k)
 				each(k, v)
@@ -135,7 +120,7 @@ func (f *boltFile) read(each func(key, value []byte)) error {
 
 // write stores a batch, all of it or nothing; nil deletes.
 func (f *boltFile) write(batch map[dn.Number][]byte) error {
-	err := guard(func() error {
+	err := disk.Guard(func() error {
 		return f.db.Update(func(tx *bolt.Tx) error {
 			b := tx.Bucket(bucketAgents)
 			for n, value := range batch {
@@ -159,7 +144,7 @@ func (f *boltFile) write(batch map[dn.Number][]byte) error {
 // discard sets the file aside, or removes one that never held anything: a disk
 // that fails every write would be filled with them.
 func (f *boltFile) discard(path string, why error, log *slog.Logger) error {
-	if !errors.Is(why, errDamaged) {
+	if !errors.Is(why, disk.ErrDamaged) {
 		if err := f.close(); err != nil {
 			return err
 		}
@@ -170,12 +155,12 @@ func (f *boltFile) discard(path string, why error, log *slog.Logger) error {
 	return os.Remove(path)
 }
 
-func (f *boltFile) close() error { return guard(f.db.Close) }
+func (f *boltFile) close() error { return disk.Guard(f.db.Close) }
 
 // setAside renames a damaged file, so that somebody can look at it.
 func setAside(path string, why error, log *slog.Logger) error {
-	to := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	if err := os.Rename(path, to); err != nil {
+	to, err := disk.SetAside(path, time.Now())
+	if err != nil {
 		return fmt.Errorf("setting the damaged agent store aside: %w", err)
 	}
 	log.Error("agent store is damaged or was not written: set aside, a fresh one is started; agents that are missing have to log in again", "file", path, "kept_as", to, "err", why)
@@ -204,7 +189,7 @@ func decodeAgent(key, value []byte, now time.Time) (dn.Record, bool) {
 		return dn.Record{}, false
 	}
 	r := tcontroller.FromProto(&p)
-	if r.Agent.Check() != nil || len(r.Reserved.Holder) > maxHolder {
+	if r.Agent.Check() != nil || len(r.Reserved.Holder) > dn.MaxHolder {
 		return dn.Record{}, false
 	}
 	r.Reserved.Left -= max(0, now.UnixNano()-r.Since)

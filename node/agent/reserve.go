@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	maxHolder   = dn.MaxHolder
 	maxDuration = time.Duration(dn.MaxReserved)
 	// maxBids are collected for one DN, maxRounds DNs at a time.
 	maxBids, maxRounds = 64, 10_000
@@ -102,10 +101,10 @@ func (reg *Registry) collecting() time.Duration {
 // check returns nil when the request is valid.
 func (r *Reservation) check() error {
 	switch {
-	case r.Holder == "" || len(r.Holder) > maxHolder || !utf8.ValidString(r.Holder):
-		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", maxHolder)
-	case len(r.InsteadOf) > maxHolder || !utf8.ValidString(r.InsteadOf):
-		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", maxHolder)
+	case r.Holder == "" || len(r.Holder) > dn.MaxHolder || !utf8.ValidString(r.Holder):
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a reservation needs a holder of 1 to %d bytes in UTF-8", dn.MaxHolder)
+	case len(r.InsteadOf) > dn.MaxHolder || !utf8.ValidString(r.InsteadOf):
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a holder has at most %d bytes in UTF-8", dn.MaxHolder)
 	case r.Duration < 0 || r.Duration > maxDuration:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a reservation holds for at most %v", maxDuration)
 	case r.Duration != r.Duration.Truncate(time.Millisecond):

@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -243,7 +244,7 @@ func TestAgentStore_FileThatFailsWhileRunningIsReplaced(t *testing.T) {
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
-	if err := a.agents.store.replace(a.agents.store.file, errDamaged); !errors.Is(err, errFresh) {
+	if err := a.agents.store.replace(a.agents.store.file, disk.ErrDamaged); !errors.Is(err, errFresh) {
 		t.Fatal(err)
 	}
 	a.does(t, "1001", Change{Request: login, AgentID: "8"})

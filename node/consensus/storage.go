@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
@@ -31,18 +30,12 @@ func (h halt) check(op string, err error) {
 	}
 }
 
+// run does an operation of the database, whose panic counts as its error.
+func (h halt) run(op string, fn func() error) { h.check(op, disk.Guard(fn)) }
+
 func (h halt) stop(err error) {
 	h(err)
 	runtime.Goexit()
-}
-
-// faults makes a panic of the database, also one from a page that the file
-// lacks, an error. Use: defer h.faults(op, debug.SetPanicOnFault(true)).
-func (h halt) faults(op string, old bool) {
-	debug.SetPanicOnFault(old)
-	if r := recover(); r != nil {
-		h.stop(fmt.Errorf("%s: %v", op, r))
-	}
 }
 
 // store is what raft-boltdb is to Raft.
@@ -60,32 +53,27 @@ type guard struct {
 func (g guard) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
 
 func (g guard) StoreLogs(ls []*raft.Log) error {
-	defer g.halt.faults("writing the log", debug.SetPanicOnFault(true))
-	g.halt.check("writing the log", g.store.StoreLogs(ls))
+	g.halt.run("writing the log", func() error { return g.store.StoreLogs(ls) })
 	return nil
 }
 
 func (g guard) DeleteRange(lo, hi uint64) error {
-	defer g.halt.faults("shortening the log", debug.SetPanicOnFault(true))
-	g.halt.check("shortening the log", g.store.DeleteRange(lo, hi))
+	g.halt.run("shortening the log", func() error { return g.store.DeleteRange(lo, hi) })
 	return nil
 }
 
 func (g guard) Set(key, value []byte) error {
-	defer g.halt.faults("writing the vote", debug.SetPanicOnFault(true))
-	g.halt.check("writing the vote", g.store.Set(key, value))
+	g.halt.run("writing the vote", func() error { return g.store.Set(key, value) })
 	return nil
 }
 
 func (g guard) SetUint64(key []byte, value uint64) error {
-	defer g.halt.faults("writing the term", debug.SetPanicOnFault(true))
-	g.halt.check("writing the term", g.store.SetUint64(key, value))
+	g.halt.run("writing the term", func() error { return g.store.SetUint64(key, value) })
 	return nil
 }
 
 func (g guard) GetLog(index uint64, l *raft.Log) error {
-	defer g.halt.faults("reading the log", debug.SetPanicOnFault(true))
-	err := g.store.GetLog(index, l)
+	err := disk.Guard(func() error { return g.store.GetLog(index, l) })
 	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
 		g.halt.check("reading the log", err)
 	}

@@ -100,7 +100,7 @@ func (ev *events) describe(e *tlibpb.Event, view *fsm.View, st *dn.Status) {
 	owner, site := ev.names(st.Owner)
 	agent := config.GetKind() == configpb.DNKind_DN_KIND_SIP || config.GetKind() == configpb.DNKind_DN_KIND_PSTN
 	x := map[string]string{
-		"status": st.State.String(), "kind": kindNames[config.GetKind()], "owner": owner, "site": site, "reason": st.Reason.String(),
+		"status": st.State.String(), "kind": config.GetKind().Word(), "owner": owner, "site": site, "reason": st.Reason.String(),
 		"routable": strconv.FormatBool(agent && !config.GetDisabled() && st.Routable(view.LoginRequired(config))),
 		"busy":     strconv.FormatBool(st.Busy), "reserved": strconv.FormatBool(st.Reserved),
 	}
@@ -109,11 +109,6 @@ func (ev *events) describe(e *tlibpb.Event, view *fsm.View, st *dn.Status) {
 		e.AgentId = st.Agent.ID
 	}
 	e.Extensions = x
-}
-
-var kindNames = map[configpb.DNKind]string{
-	configpb.DNKind_DN_KIND_SIP: "sip", configpb.DNKind_DN_KIND_PSTN: "pstn",
-	configpb.DNKind_DN_KIND_ROUTING_POINT: "routing-point", configpb.DNKind_DN_KIND_TRUNK: "trunk",
 }
 
 var callMessages = [...]tlibpb.Message{

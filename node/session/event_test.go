@@ -53,7 +53,7 @@ func field(e *tlibpb.Event, f protoreflect.FieldDescriptor, v protoreflect.Value
 		return fmt.Sprint(pairs)
 	}
 	if f.Enum() != nil {
-		return string(f.Enum().Values().ByNumber(v.Enum()).Name())
+		return strings.TrimPrefix(string(f.Enum().Values().ByNumber(v.Enum()).Name()), "ERROR_CODE_")
 	}
 	return v.String()
 }

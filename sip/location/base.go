@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // The base is a bbolt file. It is open while it is read at the start and while
@@ -23,8 +24,6 @@ var (
 	bucketEntries = []byte("entries")
 	bucketWords   = []byte("words") // boot number -> word, the present boot's last
 )
-
-var errDamaged = errors.New("damaged")
 
 func (s *Store) basePath() string { return filepath.Join(s.dir, "location.db") }
 
@@ -39,7 +38,7 @@ func openBase(path string, readOnly bool) (*bolt.DB, error) {
 		if outOfReach(err) {
 			return nil, err
 		}
-		return nil, errors.Join(errDamaged, err)
+		return nil, errors.Join(disk.ErrDamaged, err)
 	}
 	db.AllocSize = 1 << 20
 	return db, nil
@@ -56,18 +55,6 @@ func noRoom(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
-// guard turns what bbolt does on a damaged file, panics and faults in the
-// mapped pages, into errDamaged.
-func guard(fn func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, p)
-		}
-	}()
-	return fn()
-}
-
 // hasBase tells whether the file is there with anything in it.
 func (s *Store) hasBase() bool {
 	info, err := os.Stat(s.basePath())
@@ -79,7 +66,7 @@ func (s *Store) readBase(fn func(payload string) error) error {
 	if !s.hasBase() {
 		return nil
 	}
-	return guard(func() error {
+	return disk.Guard(func() error {
 		db, err := openBase(s.basePath(), true)
 		if err != nil {
 			return err
@@ -87,7 +74,7 @@ func (s *Store) readBase(fn func(payload string) error) error {
 		return errors.Join(db.View(func(tx *bolt.Tx) error {
 			for _, name := range [][]byte{bucketWords, bucketEntries} {
 				if err := readBucket(tx.Bucket(name), fn); err != nil {
-					return fmt.Errorf("%w: bucket %s: %w", errDamaged, name, err)
+					return fmt.Errorf("%w: bucket %s: %w", disk.ErrDamaged, name, err)
 				}
 			}
 			return nil
@@ -168,8 +155,8 @@ func putWords(db *bolt.DB, words []word) error {
 
 // setAside renames a damaged file, so that somebody can look at it.
 func (s *Store) setAside(path string, why error) error {
-	to := path + ".damaged-" + s.now().UTC().Format("20060102T150405.000000000Z")
-	if err := os.Rename(path, to); err != nil {
+	to, err := disk.SetAside(path, s.now())
+	if err != nil {
 		return fmt.Errorf("location store: set the damaged %s aside: %w", path, err)
 	}
 	s.log.Error("location store is damaged: set aside, a fresh one is started; phones that are missing come back with their next REGISTER",

@@ -100,12 +100,12 @@ func (s *Store) fold() error {
 		return err
 	}
 	owed := s.takeOwed()
-	err = guard(func() error { return s.writeBase(owed) })
+	err = disk.Guard(func() error { return s.writeBase(owed) })
 	if err != nil {
 		s.oweAgain(owed)
 	}
 	switch {
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, disk.ErrDamaged):
 		err = errors.Join(err, s.setAside(s.basePath(), err))
 		s.distrustBase()
 	case err != nil && !noRoom(err):

@@ -66,7 +66,7 @@ func (s *Store) recover(b boot) error {
 	ld := loader{store: s, words: make(map[uint64]bootInfo)}
 	damaged := s.readBase(ld.take)
 	switch {
-	case errors.Is(damaged, errDamaged):
+	case errors.Is(damaged, disk.ErrDamaged):
 		clear(s.slots) // but what it said of boots and incarnations holds
 	case damaged != nil:
 		return fmt.Errorf("location store: read %s: %w", s.basePath(), damaged)

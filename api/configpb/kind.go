@@ -1,0 +1,25 @@
+package configpb
+
+// words of the kinds, as clients, documents and the command line know them.
+var kindWords = [...]string{
+	DNKind_DN_KIND_SIP: "sip", DNKind_DN_KIND_PSTN: "pstn",
+	DNKind_DN_KIND_ROUTING_POINT: "routing-point", DNKind_DN_KIND_TRUNK: "trunk",
+}
+
+// Word is "sip", "pstn", "routing-point" or "trunk"; "" for no or an unknown kind.
+func (k DNKind) Word() string {
+	if k < 0 || int(k) >= len(kindWords) {
+		return ""
+	}
+	return kindWords[k]
+}
+
+// KindOf is the kind with that word; DN_KIND_UNSPECIFIED when there is none.
+func KindOf(word string) DNKind {
+	for k, w := range kindWords {
+		if w == word {
+			return DNKind(k)
+		}
+	}
+	return DNKind_DN_KIND_UNSPECIFIED
+}
