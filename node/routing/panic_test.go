@@ -15,7 +15,7 @@ import (
 // proxy.
 type fragile struct {
 	*script
-	onSend, onProgress, onAnswer bool
+	onSend, onAnswer bool
 }
 
 func (f *fragile) recovered(g func()) {
