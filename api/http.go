@@ -101,7 +101,7 @@ func (s tableSource) Samples(emit func(Sample)) {
 	emit(Sample{Name: "dns_known", Help: "DNs that are or were registered anywhere.", Value: float64(c.Known)})
 	emit(Sample{Name: "dns_in_service", Help: "DNs in service as this node sees it.", Value: float64(c.InSrv)})
 	emit(Sample{Name: "dns_owned", Help: "DNs in service that this node owns.", Value: float64(c.Owned)})
-	emit(Sample{Name: "records_rejected_total", Help: "Records of peers that were not taken.", Counter: true, Value: float64(s.table.Rejected())})
+	emit(Sample{Name: "records_rejected_total", Help: "Invalid records from peers, ignored.", Counter: true, Value: float64(s.table.Rejected())})
 }
 
 type observerSource struct{ c HTTPConfig }

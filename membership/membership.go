@@ -212,7 +212,7 @@ func (g *Gossip) sawStall(now time.Time, d time.Duration) {
 	g.mu.Lock()
 	g.stalled = now
 	g.mu.Unlock()
-	g.cfg.Log.Warn("this process stood still; its view of the others is checked again", "ms", d.Milliseconds())
+	g.cfg.Log.Warn("process was stalled; rechecking peers before believing gossip", "ms", d.Milliseconds())
 }
 
 // absent lists the nodes of the roster that are not alive.

@@ -26,8 +26,8 @@ const graceful = 2 * time.Second
 // newGRPC makes a server whose handlers can't take the process down.
 func newGRPC(log *slog.Logger, more ...grpc.ServerOption) *grpc.Server {
 	failed := func(method string, p any) error {
-		log.Error("a request failed inside", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		return status.Error(codes.Internal, "the request failed inside the node; its log has the details")
+		log.Error("request handler panicked", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		return status.Error(codes.Internal, "request handler panicked; the node's log has the details")
 	}
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.MaxConcurrentStreams(1024),

@@ -11,7 +11,7 @@ func (s heldSource) Samples(emit func(api.Sample)) {
 	n := s.n
 	for _, part := range []interface{ Held() map[string]int }{n.sip, n.control, n.routing, n.agents, n.calls, n.table, n.links, n.mesh} {
 		for what, count := range part.Held() {
-			emit(api.Sample{Name: "held", Help: "What is held for what goes on at present, by kind.", Label: "what", LabelValue: what, Value: float64(count)})
+			emit(api.Sample{Name: "held", Help: "Entries held for what is in progress, by kind.", Label: "what", LabelValue: what, Value: float64(count)})
 		}
 	}
 }

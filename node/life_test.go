@@ -248,7 +248,7 @@ func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
 			t.Errorf("a stream: %v", err)
 		}
 	}
-	if !log.has("a request failed inside") || !log.has("Cluster/Status") || !log.has("Availability/Watch") {
+	if !log.has("request handler panicked") || !log.has("Cluster/Status") || !log.has("Availability/Watch") {
 		t.Error("the log has no word on it")
 	}
 	cancel()

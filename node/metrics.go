@@ -24,7 +24,7 @@ func sipSamples(st answer.Stats, emit func(api.Sample)) {
 	}
 	count("sip_registrations_total", "Registrations that put a DN in service.", st.Registrations)
 	count("sip_refreshes_total", "Registrations of a DN in service.", st.Refreshes)
-	count("sip_removals_total", "Bindings taken back by request.", st.Removals)
+	count("sip_removals_total", "Bindings removed by un-REGISTER.", st.Removals)
 	count("sip_expirations_total", "Bindings that ended by themselves.", st.Expirations)
 	count("sip_dropped_total", "DNs given up for a newer registration at a peer.", st.Dropped)
 	count("sip_challenges_total", "Digest challenges (401).", st.Challenges)
@@ -33,8 +33,8 @@ func sipSamples(st answer.Stats, emit func(api.Sample)) {
 	count("sip_plain_total", "Messages that took the plain path.", st.Plain)
 	count("sip_malformed_total", "Messages refused as malformed.", st.Malformed)
 	count("sip_calls_total", "Calls that began at this node.", st.Calls)
-	count("sip_overload_total", "Calls and registrations refused for being too many (503).", st.Overload)
-	count("sip_panics_total", "Requests that failed inside the node.", st.Panics)
+	count("sip_overload_total", "Calls and registrations refused by the rate limit (503).", st.Overload)
+	count("sip_panics_total", "Requests whose handler panicked.", st.Panics)
 	count("location_flush_failures_total", "Answers given although the location store could not be written.", st.FlushFailures)
 	emit(api.Sample{Name: "sip_bindings", Help: "Bindings of the DNs registered here.", Value: float64(st.Bindings)})
 	emit(api.Sample{Name: "sip_connections", Help: "Open SIP connections.", Value: float64(st.Connections)})
@@ -44,7 +44,7 @@ func sipSamples(st answer.Stats, emit func(api.Sample)) {
 }
 
 func peerSamples(doubted uint64, peers []tcontroller.PeerStatus, emit func(api.Sample)) {
-	emit(api.Sample{Name: "gossip_doubted_total", Help: "Gossip verdicts not believed because this process had stood still.", Counter: true, Value: float64(doubted)})
+	emit(api.Sample{Name: "gossip_doubted_total", Help: "Gossip verdicts ignored because this process had been stalled.", Counter: true, Value: float64(doubted)})
 	for _, p := range peers {
 		peer := func(name, help string, v uint64) {
 			emit(api.Sample{Name: name, Help: help, Counter: true, Label: "peer", LabelValue: p.Name, Value: float64(v)})

@@ -94,7 +94,7 @@ func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
 		err = errors.Join(err, conn.SetDeadline(time.Time{}))
 	}
 	if err != nil {
-		p.log.Debug("cluster port: a connection that is none of ours", "from", conn.RemoteAddr(), "err", err)
+		p.log.Debug("cluster port: closed a connection with an unknown preamble", "from", conn.RemoteAddr(), "err", err)
 		_ = conn.Close()
 		return
 	}

@@ -144,5 +144,5 @@ func (n *Node) setCut(ids []dn.Node) {
 		}
 	}
 	n.fabric.set(addrs)
-	n.log.Info("links cut by order", "peers", len(ids))
+	n.log.Info("links cut by sipcluster dev", "peers", len(ids))
 }

@@ -27,5 +27,5 @@ func sessionSamples(st session.Stats, calls call.Counts, emit func(api.Sample)) 
 	count("tlib_errors_total", "T-Library requests answered by EventError.", st.Refused)
 	count("tlib_events_total", "T-Library events sent, answers included.", st.Events)
 	count("tlib_dropped_total", "Sessions dropped because their client read nothing.", st.Dropped)
-	count("calls_refused_total", "What peers said of calls that can't be, and was not taken.", calls.Refused)
+	count("calls_refused_total", "Invalid call events from peers, ignored.", calls.Refused)
 }

@@ -109,7 +109,7 @@ func (s *stage) play(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", scene.title, err)
 		}
 	}
-	fmt.Fprintf(s.out, "\n%s\n", paint(cell{"Every step was observed at both nodes as it has to be.", green}, s.colour()))
+	fmt.Fprintf(s.out, "\n%s\n", paint(cell{"Every step was observed as expected at both nodes.", green}, s.colour()))
 	return nil
 }
 
@@ -227,7 +227,7 @@ func (s *stage) tables(ctx context.Context, want1, want2 []string) error {
 			return err
 		}
 		if !slices.Equal(got, want) {
-			return fmt.Errorf("routable at %s is [%s], [%s] has to be", w.node.Name, strings.Join(got, " "), strings.Join(want, " "))
+			return fmt.Errorf("routable at %s: got [%s], want [%s]", w.node.Name, strings.Join(got, " "), strings.Join(want, " "))
 		}
 		if err := w.silent(); err != nil {
 			return err

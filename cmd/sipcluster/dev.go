@@ -21,7 +21,7 @@ type devFlags struct {
 func (c *cli) devCommand() *cobra.Command {
 	var f devFlags
 	cmd := &cobra.Command{
-		Use: "dev", Short: "Run a whole cluster on this machine, to try and to look", Args: cobra.NoArgs,
+		Use: "dev", Short: "Run a whole cluster on this machine to try it out", Args: cobra.NoArgs,
 		Long: `Run a whole cluster on this machine without root: nodes sip1, sip2, ... at sites
 dc1, dc2, ..., ten DNs with known passwords, and links that can be cut. It runs
 until Ctrl-C. Nothing stays behind unless --data-dir is given.`,

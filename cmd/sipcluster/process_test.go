@@ -111,7 +111,7 @@ func TestDemo_ObservesEveryStep(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	status, out, stderr := runCLI(ctx, "", "demo")
-	if status != exitDone || !strings.HasSuffix(out, "\nEvery step was observed at both nodes as it has to be.\n") {
+	if status != exitDone || !strings.HasSuffix(out, "\nEvery step was observed as expected at both nodes.\n") {
 		t.Errorf("status %d: %s\n%s", status, stderr, out)
 	}
 }

@@ -78,7 +78,7 @@ func (w *witness) expect(ctx context.Context, dn string, state tcpb.DNState, wit
 	select {
 	case h := <-w.heard:
 		if h.event.Dn != dn || h.event.State != state {
-			return h, fmt.Errorf("node %s told %s where %s was due", w.node.Name, said(h.event), want)
+			return h, fmt.Errorf("node %s sent %s, want %s", w.node.Name, said(h.event), want)
 		}
 		return h, nil
 	case <-timer.C:
@@ -94,7 +94,7 @@ func (w *witness) expect(ctx context.Context, dn string, state tcpb.DNState, wit
 func (w *witness) silent() error {
 	select {
 	case h := <-w.heard:
-		return fmt.Errorf("node %s told %s where nothing was due", w.node.Name, said(h.event))
+		return fmt.Errorf("node %s sent an unexpected %s", w.node.Name, said(h.event))
 	default:
 		return nil
 	}

@@ -115,7 +115,7 @@ func (l *followerLink) call(m *peerpb.FollowResponse) error {
 		refused, err = l.calls.Apply(events, b.CallEvents.GetSeq())
 	}
 	if refused > 0 {
-		l.f.log.Warn("the peer said of calls what can't be: not taken", "count", refused)
+		l.f.log.Warn("peer sent invalid call events; ignored", "count", refused)
 	}
 	return err
 }

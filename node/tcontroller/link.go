@@ -314,7 +314,7 @@ func (l *followerLink) records(b *peerpb.RecordBatch) error {
 	}
 	rejected, err := l.copy.Apply(l.batch, b.GetSeq())
 	if rejected > 0 {
-		l.f.log.Warn("the peer sent records that are none: not taken", "count", rejected)
+		l.f.log.Warn("peer sent malformed records; ignored", "count", rejected)
 	}
 	return err
 }

@@ -45,7 +45,7 @@ const (
 
 // Send begins a client transaction with a request whose top Via has the branch;
 // the request is copied. on hears of the responses, which it may not keep, and
-// of ErrTimeout or ErrUnsent in their stead; it must not wait. It is told a 2xx
+// of ErrTimeout or ErrUnsent instead; it must not wait. It is told a 2xx
 // to an INVITE each time that comes. An error says that the network refused the
 // request at once and there is no transaction.
 func (l *Layer) Send(branch, method string, to Sender, request []byte, on func(*message.Message, error)) (*Client, error) {
