@@ -24,7 +24,7 @@ func methods() []protoreflect.MethodDescriptor {
 	var all []protoreflect.MethodDescriptor
 	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
-			for j := 0; j < f.Services().Get(i).Methods().Len() && strings.HasPrefix(f.Path(), "api/"); j++ {
+			for j := 0; j < f.Services().Get(i).Methods().Len() && strings.HasPrefix(string(f.Package()), "sipcluster."); j++ {
 				all = append(all, f.Services().Get(i).Methods().Get(j))
 			}
 		}
