@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/number"
 )
 
 // Limits of a command and of what it may hold.
@@ -30,8 +30,8 @@ const (
 
 // checkDN checks what does not depend on other objects. keep allows an empty ha1.
 func checkDN(d *configpb.DN, keep bool) *Rejection {
-	if !dn.ValidNumber(d.GetNumber()) {
-		return reject(ErrInvalid, "%.70q is %v", d.GetNumber(), dn.ErrNumber)
+	if !number.Valid(d.GetNumber()) {
+		return reject(ErrInvalid, "%.70q is %v", d.GetNumber(), number.Err)
 	}
 	if r := checkKind(d); r != nil {
 		return r

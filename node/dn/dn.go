@@ -5,43 +5,22 @@
 // tcontroller feeds the copies, api and the routing read the result.
 package dn
 
-import (
-	"errors"
-	"fmt"
-)
+import "github.com/sipcluster/sipcluster/number"
 
-// Number is a directory number: 1 to 64 characters of A-Z a-z 0-9 + - . _ * #.
-type Number string
+// Number is a directory number.
+type Number = number.Number
 
 // MaxNumber is the greatest length of a Number in bytes.
-const MaxNumber = 64
+const MaxNumber = number.Max
 
 // ErrNumber says that a text is not a Number.
-var ErrNumber = errors.New("not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #")
+var ErrNumber = number.Err
 
 // ParseNumber checks s. The error wraps ErrNumber.
-func ParseNumber(s string) (Number, error) {
-	if !ValidNumber(s) {
-		return "", fmt.Errorf("%.70q: %w", s, ErrNumber)
-	}
-	return Number(s), nil
-}
+func ParseNumber(s string) (Number, error) { return number.Parse(s) }
 
 // ValidNumber tells whether s, a string or bytes, has the form of a Number.
-func ValidNumber[T string | []byte](s T) bool {
-	if len(s) == 0 || len(s) > MaxNumber {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case c == '+', c == '-', c == '.', c == '_', c == '*', c == '#':
-		default:
-			return false
-		}
-	}
-	return true
-}
+func ValidNumber[T string | []byte](s T) bool { return number.Valid(s) }
 
 // Node is a node's id: made at its first start and never reused, unlike its name.
 type Node string

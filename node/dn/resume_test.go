@@ -20,7 +20,7 @@ func TestResume_AtTheEdgesOfTheJournal(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						tab := New(Config{Self: "a", Incarnation: incarnation, History: size})
 						for i := range wrapped + 1 {
-							tab.Register(number(i), Registered)
+							tab.Register(numbered(i), Registered)
 						}
 						open := map[string]func(Resume) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind]
 						at := Resume{Incarnation: incarnation, Seq: open(Resume{}).Head()}
@@ -90,7 +90,7 @@ func TestResume_FoldsToTheTableFromAnywhere(t *testing.T) {
 		known := map[uint64]picture{} // what a reader knew at each position
 		p := picture{}
 		for range rapid.IntRange(1, 4*size).Draw(t, "changes") {
-			n := number(rapid.IntRange(0, 9).Draw(t, "number"))
+			n := numbered(rapid.IntRange(0, 9).Draw(t, "number"))
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
 				tab.End(n, claims[n], Expired)

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func number(i int) Number { return Number(fmt.Sprintf("%05d", i)) }
+func numbered(i int) Number { return Number(fmt.Sprintf("%05d", i)) }
 
 // drain reads what the stream has to say now.
 func drain(t *testing.T, s *Stream) []Item {
@@ -87,7 +87,7 @@ func TestWatch_FoldsToTheTable(t *testing.T) {
 		p := picture{}
 		for range 300 {
 			for range r.IntN(100) { // often more than the history
-				n := number(r.IntN(50))
+				n := numbered(r.IntN(50))
 				switch r.IntN(3) {
 				case 0:
 					tab.End(n, claims[n], Expired)
@@ -368,7 +368,7 @@ func TestTable_FloorIsNotReused(t *testing.T) {
 func BenchmarkRegisterRefresh(b *testing.B) {
 	tab := New(Config{Self: "a", Incarnation: 1})
 	for i := range 100_000 {
-		tab.Register(number(i), Registered)
+		tab.Register(numbered(i), Registered)
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
