@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -279,8 +280,11 @@ func TestProxy_AnswerAfterTheEndIsHungUp(t *testing.T) {
 	s.expect(in, "CANCEL")
 	s.await(out, 487) // after the last words
 	s.ok(in.Answer())
-	s.expect(in, "ACK")
-	s.expect(in, "BYE")
+	ack, bye := s.expect(in, "ACK"), s.expect(in, "BYE")
+	var invite, next int
+	if _, err := fmt.Sscanf(ack.Header("CSeq")+" "+bye.Header("CSeq"), "%d ACK %d BYE", &invite, &next); err != nil || next != invite+1 {
+		t.Errorf("a BYE numbered %q follows an INVITE and its ACK numbered %q", bye.Header("CSeq"), ack.Header("CSeq"))
+	}
 }
 
 func TestProxy_Failures(t *testing.T) {

@@ -12,6 +12,9 @@ func freshSIPFaults() []Fault {
 	proxy := func(name string, kind Kind, what, run, file, before, after string) Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{{"sip/proxy/" + file, before, after}}, Package: "./sip/proxy", Run: run}
 	}
+	registrar := func(name, what, run, file, before, after string) Fault {
+		return Fault{Name: name, Kind: Registrations, What: what, Edits: []Edit{{"sip/registrar/" + file, before, after}}, Package: "./sip/registrar", Run: run}
+	}
 	faults := []Fault{
 		sip("ack-without-hops", Proxy, "an ACK goes on with no hop left", "WithoutAHopLeft",
 			"proxy/relay.go", "looped(m, mark) != nil || hops(m) == 0", "looped(m, mark) != nil"),
@@ -27,6 +30,19 @@ func freshSIPFaults() []Fault {
 			"flows.go", "	if f.byPeer[fl.key()] == fl {\n		delete(f.byPeer, fl.key())\n	}\n", "	delete(f.byPeer, fl.key())\n"),
 		wire("fragments-kept", Registrations, "a WebSocket message in fragments begins with the one before", "TestFrames_",
 			"wsframe.go", "f.kind, f.partial = 0, nil", "f.kind = 0"),
+		sip("bye-numbered-as-invite", Calls, "the BYE of a call that nobody waits for has the number of its INVITE", "AfterTheEndIsHungUp",
+			"proxy/branch.go", `"BYE", b.cseq+1,`, `"BYE", b.cseq,`),
+		proxy("last-branch-decides", Calls, "a call that a phone refused is tried elsewhere when another could not be reached", "TestVerdict_",
+			"best.go", "retry = retry && r.retry", "retry = r.retry"),
+		proxy("past-the-edge", Calls, "requests of a call pass by the proxy in front of the phone", "BehindAnEdge",
+			"relay.go", "!h.Reliable() && len(r.rest) == 0", "!h.Reliable()"),
+		registrar("fewer-contacts", "phones that were registered are refused when fewer are allowed", "FewerContacts",
+			"decide.go", " && len(d.bindings) > len(old)", ""),
+		registrar("kind-changed", "a DN that is no phone's any more keeps its phones", "WithdrawnDNLoses",
+			"upkeep.go", "	case d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:\n		g.drop",
+			"	case d.GetDisabled() || d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:\n		g.drop"),
+		{Name: "refusals-fill", Kind: Bounds, What: "who asks often enough passes the rate limit", Package: "./sip/guard", Run: "TestRateLimit_",
+			Edits: []Edit{{"sip/guard/ratelimit.go", "	l.at = now\n	if l.left < 1 {\n		return false\n	}\n", "	if l.left < 1 {\n		return false\n	}\n	l.at = now\n"}}},
 		sip("half-a-ping", Registrations, "a keep-alive that the network cut in two is not answered", "AKeepAliveInPieces",
 			"wire/flow.go", "	if f.half {\n		n = 1\n	}\n", ""),
 		sip("quality-lost", Registrations, "what stands behind a contact's expires is lost, its q too", "KeepsTheParameters",

@@ -33,6 +33,24 @@ func TestVerdict_CollectsAllChallenges(t *testing.T) {
 	}
 }
 
+// TestVerdict_ACallThatReachedSomebodyIsNotTriedElsewhere, whichever phone it was.
+func TestVerdict_ACallThatReachedSomebodyIsNotTriedElsewhere(t *testing.T) {
+	lost, silent := result{code: 503, retry: true}, result{code: 408, retry: true}
+	busy, rang := result{code: 486}, result{code: 408}
+	for _, c := range []struct {
+		results []result
+		retry   bool
+	}{
+		{[]result{lost}, true}, {[]result{busy}, false}, {[]result{lost, silent}, true},
+		{[]result{busy, lost}, false}, {[]result{lost, busy}, false}, {[]result{rang, silent}, false},
+		{[]result{silent, rang, lost}, false}, {[]result{lost, silent, lost}, true},
+	} {
+		if out := verdict(c.results, nil); out.Retry != c.retry {
+			t.Errorf("%+v: retry %v", c.results, out.Retry)
+		}
+	}
+}
+
 // TestProxy_ItsOwnBYEGoesByAllProxiesInOrder: the nearest one first.
 func TestProxy_ItsOwnBYEGoesByAllProxiesInOrder(t *testing.T) {
 	p := newAlone(t)

@@ -45,6 +45,24 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	}
 }
 
+// TestFlow_BehindAnEdgeProxyRequestsOfACallGoToThat: what is left of the Route says
+// so. Without one they go to the contact that the phone gave for the call.
+func TestFlow_BehindAnEdgeProxyRequestsOfACallGoToThat(t *testing.T) {
+	p := newAlone(t)
+	for _, c := range []struct {
+		rest []string
+		want uint16
+	}{{nil, 6000}, {[]string{"<sip:edge.test;lr>"}, source.Port()}, {[]string{"<sip:edge.test;lr>", "<sip:far.test;lr>"}, source.Port()}} {
+		r := &routing{uri: []byte("sip:call@127.0.0.1:6000"), last: Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
+		for _, route := range c.rest {
+			r.rest = append(r.rest, []byte(route))
+		}
+		if h, fault := p.flowOf(r); fault != nil || h.addr.Port() != c.want {
+			t.Errorf("%v: %+v, %v, want port %d", c.rest, h, fault, c.want)
+		}
+	}
+}
+
 // TestRecordRoute_NamesTheTransport as a phone that dials it would: RFC 7118
 // knows one for WebSockets.
 func TestRecordRoute_NamesTheTransport(t *testing.T) {

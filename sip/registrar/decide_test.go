@@ -165,6 +165,21 @@ func TestDecide_ALowCSeqCountsAgainAfterAWhile(t *testing.T) {
 	}
 }
 
+// TestDecide_FewerContactsThanThereAre: the option was lowered. Who has more goes
+// on refreshing them, and gets no other.
+func TestDecide_FewerContactsThanThereAre(t *testing.T) {
+	now, none := time.Now(), func([]byte) (uint32, bool, bool) { return 0, false, false }
+	lim := limits{min: 60, max: 7200, fallback: 3600, contacts: 3}
+	have := slices.Clone(decide(step(t, "a 1 p@h=100 q@h=100 r@h=100"), nil, lim, now, none).bindings)
+	lim.contacts = 2
+	for say, refused := range map[string]bool{"a 2 p@h=100 q@h=100 r@h=100": false, "a 2 q@h=100": false, "b 1 r@h=100": false, "b 1 s@h=100": true, "a 2 p@h=100 s@h=100": true} {
+		dec := decide(step(t, say), have, lim, now, none)
+		if (dec.fault == errContacts) != refused || !refused && (dec.fault != nil || len(dec.bindings) != 3) {
+			t.Errorf("%s: %v, %s", say, dec.fault, show(dec.bindings, now))
+		}
+	}
+}
+
 func TestDecide_AContactThatWouldFillTheStoreIsRefused(t *testing.T) {
 	now, none := time.Now(), func([]byte) (uint32, bool, bool) { return 0, false, false }
 	r := step(t, "a 1 p@h")

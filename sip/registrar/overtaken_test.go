@@ -19,16 +19,39 @@ func inFlight1001() *Request {
 		contacts: []contact{{uri: []byte("sip:1001@127.0.0.1:5999"), expires: -1}}}
 }
 
-// TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered: between the check of a
-// REGISTER and its commit the DN is deleted, disabled, or no phone's any more.
-func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
-	off, pstn := &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32)}, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+4930123"}
-	off.Disabled = true
-	for name, withdraw := range map[string]*configpb.Mutation{
+// withdrawals of the DN 1001: it is deleted, disabled, or no phone's any more.
+func withdrawals() map[string]*configpb.Mutation {
+	off := &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32), Disabled: true}
+	pstn := &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+4930123"}
+	return map[string]*configpb.Mutation{
 		"deleted":  {Op: &configpb.Mutation_DeleteDn{DeleteDn: "1001"}},
 		"disabled": {Op: &configpb.Mutation_PutDn{PutDn: off}},
 		"pstn":     {Op: &configpb.Mutation_PutDn{PutDn: pstn}},
-	} {
+	}
+}
+
+// TestRegistrar_AWithdrawnDNLosesItsPhones.
+func TestRegistrar_AWithdrawnDNLosesItsPhones(t *testing.T) {
+	for name, withdraw := range withdrawals() {
+		t.Run(name, func(t *testing.T) {
+			w := newDesk(t, "1001")
+			w.run()
+			if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
+				t.Fatalf("%d %s", a.Code, a.Reason)
+			}
+			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw}})
+			patience.Until(t, "1001 to be out of service and without phones", func() bool {
+				e := w.store.Get("1001")
+				return (e == nil || len(e.Bindings) == 0) && w.state("1001").State != dn.InSrv && w.registrar.cfg.Stats.Bindings.Load() == 0
+			})
+		})
+	}
+}
+
+// TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered: that happens between the
+// check of a REGISTER and its commit.
+func TestRegistrar_ADNWithdrawnMeanwhileIsNotRegistered(t *testing.T) {
+	for name, withdraw := range withdrawals() {
 		t.Run(name, func(t *testing.T) {
 			w := newDesk(t, "1001")
 			before := w.machine.View()
