@@ -223,6 +223,32 @@ func TestReconnect_ANodeThatEndsEverySessionIsNotStormed(t *testing.T) {
 	})
 }
 
+// Pauses that grew while a node was in trouble are forgotten once a session stood.
+func TestReconnect_PausesBeginAnewBehindASessionThatStood(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := connected(ns, tlib.Options{})
+		defer c.Close()
+		ends := func() time.Duration {
+			began := time.Now()
+			l.over <- errGone
+			l, _ = ns.at["a"].greets(sip1, false)
+			wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
+			wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+			return time.Since(began)
+		}
+		var grown time.Duration
+		for range 10 {
+			grown = ends()
+		}
+		stood := time.NewTimer(time.Minute)
+		<-stood.C
+		ends()
+		if again := ends(); grown < 2*time.Second || again > time.Second {
+			t.Errorf("a pause of %v behind ten hasty sessions, and of %v behind one that stood", grown, again)
+		}
+	})
+}
+
 func TestNoReconnect_TheLostConnectionEndsTheClient(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
 		c, l := connected(ns, tlib.Options{NoReconnect: true})

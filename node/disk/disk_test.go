@@ -62,6 +62,20 @@ func TestWriteFile_ThereIsTheOldOrTheNewContent(t *testing.T) {
 	}
 }
 
+// Who was killed while it wrote leaves a file beside, whatever its length.
+func TestWriteFile_NothingStaysOfWhatWasNotFinished(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path+".new", []byte(strings.Repeat("x", 3000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.WriteFile(path, []byte("now"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "now" {
+		t.Errorf("%.20q, %v", b, err)
+	}
+}
+
 func TestWriteFile_AFailureLeavesTheOldContent(t *testing.T) {
 	m := lossyfs.New(t)
 	path := filepath.Join(m.Dir, "f")

@@ -21,8 +21,14 @@ const callsEvery = 20 * time.Millisecond
 
 // callRun says on the link what happens to this node's calls, until the context
 // or the link ends. Beside the records, on a goroutine of its own: a follower
-// that is slow holds up this one, never who writes.
+// that is slow holds up this one, never who writes. The hello goes first: a
+// follower ends a link that opens with anything else.
 func (l *publisherLink) callRun(ctx context.Context) error {
+	select {
+	case <-l.greeted:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var items []call.Item
 	p := pace.New(callsEvery)
 	for {

@@ -141,12 +141,19 @@ type publisherLink struct {
 	sent atomic.Uint64
 	// sentCalls is that of calls.
 	sentCalls atomic.Uint64
+	// greeted is closed by greet, once the hello is sent: it opens the link.
+	greeted chan struct{}
+	greet   func()
 
 	mu sync.Mutex
 }
 
 func newPublisherLink(stream followStream, records *dn.Stream, calls *call.Stream) *publisherLink {
-	l := &publisherLink{stream: stream, records: records, calls: calls, conn: connOf(stream.Context())}
+	greeted := make(chan struct{})
+	l := &publisherLink{
+		stream: stream, records: records, calls: calls, conn: connOf(stream.Context()),
+		greeted: greeted, greet: sync.OnceFunc(func() { close(greeted) }),
+	}
 	l.sent.Store(records.Head()) // until the stream has started, and says where
 	l.sentCalls.Store(calls.Head())
 	return l
@@ -225,6 +232,7 @@ func (l *publisherLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 		if err := l.send(m); err != nil {
 			return err
 		}
+		l.greet() // a stream of records begins with Started
 	}
 	return b.flush(l)
 }

@@ -1,6 +1,7 @@
 package tcontroller
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -82,5 +83,21 @@ func TestFollower_JudgesWhatEndsASilence(t *testing.T) {
 	patience.Receive(t, "the call to judge the peer", f.judge)
 	if f.frame(); len(f.judge) != 0 {
 		t.Error("every frame is judged")
+	}
+}
+
+// Each time that gossip is wrong about a peer whose link is fresh, it is told so,
+// and an operator sees how often that was.
+func TestVerdict_GossipIsOverruledEachTime(t *testing.T) {
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	b.follow(t, a)
+	await(t, "the peer", func() bool { return b.table.Heard("a") })
+	for n := uint64(1); n <= 3; n++ {
+		b.mesh.Gossip("a", false, 1, "")
+		await(t, fmt.Sprint("veto ", n), func() bool { return b.mesh.Status()[0].Vetoes == n })
+		b.mesh.Gossip("a", true, 1, "")
+	}
+	if s := b.mesh.Status()[0]; !s.Heard || s.Losses != 0 {
+		t.Errorf("%+v", s)
 	}
 }
