@@ -58,6 +58,8 @@ func TestView_With(t *testing.T) {
 		{"a group in use", []*configpb.Mutation{deleteGroup("g")}, ErrConflict, 1, "1000"},
 		{"a group with its last user", []*configpb.Mutation{deleteGroup("g"), deleteDN("1000")}, nil, 0, ""},
 		{"a group nobody uses", []*configpb.Mutation{deleteGroup("unused")}, nil, 0, ""},
+		{"a group in use that is made anew", []*configpb.Mutation{deleteGroup("g"), group("g")}, nil, 0, ""},
+		{"a group in use that is put and deleted", []*configpb.Mutation{group("g"), deleteGroup("g")}, ErrConflict, 2, "1000"},
 		{"a name that is taken", []*configpb.Mutation{node("id-c", "a")}, ErrNameTaken, 1, "called a"},
 		{"names swapped one by one", []*configpb.Mutation{node("id-a", "c"), node("id-b", "a"), node("id-a", "b")}, nil, 0, ""},
 		{"all nodes gone", []*configpb.Mutation{deleteNode("id-a"), deleteNode("id-b")}, ErrConflict, 2, "last"},

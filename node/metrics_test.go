@@ -136,3 +136,19 @@ func TestObserver_PutsTheLinksTogether(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
+
+// A clock that is behind is as wrong as one that is ahead.
+func TestWarnings_ClocksAheadAndBehind(t *testing.T) {
+	var peers []tcontroller.PeerStatus
+	for name, skew := range map[string]time.Duration{
+		"ahead": 501 * time.Millisecond, "behind": -501 * time.Millisecond, "well": 500 * time.Millisecond, "fine": -500 * time.Millisecond,
+	} {
+		peers = append(peers, tcontroller.PeerStatus{Peer: tcontroller.Peer{Name: name}, Delay: tcontroller.Delay{Skew: skew}})
+	}
+	got := skews(peers)
+	slices.Sort(got)
+	want := []string{"the clock of ahead differs by 501ms: check NTP", "the clock of behind differs by -501ms: check NTP"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -56,7 +56,12 @@ func (o observer) Warnings() []string {
 	if err := o.n.agents.Failing(); err != nil {
 		w = append(w, "agents and reservations are not kept over a restart: "+err.Error())
 	}
-	for _, p := range o.n.mesh.Status() {
+	return append(w, skews(o.n.mesh.Status())...)
+}
+
+// skews are warnings of clocks that go wrong, ahead or behind.
+func skews(peers []tcontroller.PeerStatus) (w []string) {
+	for _, p := range peers {
 		if p.Skew.Abs() > skewWorth {
 			w = append(w, fmt.Sprintf("the clock of %s differs by %s: check NTP", p.Name, p.Skew.Round(time.Millisecond)))
 		}

@@ -126,6 +126,20 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 	}
 }
 
+// A connection that has said what it is leaves its place among those that have not.
+func TestClusterPort_TakesMoreThanMayOpenAtOnce(t *testing.T) {
+	p := openPort(t, nil)
+	for i := range maxOpening + 10 {
+		c, err := net.Dial("tcp", p.ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := talk(t, c, grpcPreamble); got != "grpc "+grpcPreamble {
+			t.Fatalf("connection %d got %q", i, got)
+		}
+	}
+}
+
 func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	p := openPort(t, nil)
 	addr := p.ln.Addr().String()
