@@ -232,8 +232,8 @@ func TestReconnect_PausesBeginAnewBehindASessionThatStood(t *testing.T) {
 			began := time.Now()
 			l.over <- errGone
 			l, _ = ns.at["a"].greets(sip1, false)
-			wantNext(t, c, tlibpb.Message_EVENT_LINK_DISCONNECTED)
-			wantNext(t, c, tlibpb.Message_EVENT_LINK_CONNECTED)
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 			return time.Since(began)
 		}
 		var grown time.Duration

@@ -100,6 +100,7 @@ func All() []Fault {
 		durabilityFaults(),
 		configurationFaults(),
 		freshNodeFaults(),
+		freshNodeAgain(),
 		freshSIPFaults(),
 	)
 }

@@ -58,3 +58,31 @@ func freshNodeFaults() []Fault {
 		},
 	}
 }
+
+// freshNodeAgain are what got past them the next time.
+func freshNodeAgain() []Fault {
+	const link = "node/tcontroller/"
+	in := func(pkg, run string, kind Kind, name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: kind, What: what, Edits: edits, Package: pkg, Run: run}
+	}
+	return []Fault{
+		in("./node/tcontroller", "^TestLink_OpensWith", Links, "calls-before-hello", "what is said of calls overtakes the hello: the follower ends the link",
+			Edit{link + "calls.go", "\tcase <-l.greeted:\n", "\tdefault:\n"}),
+		in("./node/tcontroller", "^TestVerdict_GossipIsOverruled", Links, "one-veto", "gossip is told once that it is wrong about a peer, and never again",
+			Edit{link + "follower.go", "\tf.vetoed = false\n", ""}),
+		in("./node/session", "^TestWaiting_TwoReg", Streams, "waiting-rows-twice", "a router that registers twice is told of a waiting call twice",
+			Edit{"node/session/waiting.go", "slices.DeleteFunc(f.waiting.due, func(d dueRows) bool { return d.rp == n }) //", "slices.Clone(f.waiting.due) //"}),
+		in("./node/session", "^TestRouteCall_WhatWas", Calls, "route-answer-of-before", "what a call did on an earlier visit answers a router",
+			Edit{"node/session/route_call.go", "if !ok || seq <= r.from {", "if !ok {"}),
+		in("./node", "^TestWarnings_Clocks", Bounds, "clock-warning-signed", "status says nothing of a clock that is behind",
+			Edit{"node/observer.go", "if p.Skew.Abs() > skewWorth {", "if p.Skew > skewWorth {"}),
+		in("./node", "^TestClusterPort_TakesMore", Leaks, "opening-keeps-its-place", "a connection that is open counts as one that opens, for ever",
+			Edit{"node/port.go", "p.open(ctx, conn); <-slots })", "p.open(ctx, conn) })"}),
+		in("./node/disk", "^TestWriteFile_NothingStays", Durability, "unfinished-tail", "what an unfinished write left stays behind a shorter content",
+			Edit{"node/disk/disk.go", "os.O_CREATE|os.O_TRUNC|os.O_WRONLY", "os.O_CREATE|os.O_WRONLY"}),
+		in("./fsm", "^TestView_With$", Consensus, "group-anew-refused", "a group in use can't be deleted and made anew in one write",
+			Edit{"fsm/apply.go", `user != "" && d.view.Group(gone.group) == nil`, `user != ""`}),
+		in("./api/tlib", "^TestReconnect_PausesBegin", Timers, "pauses-stay-grown", "a client's pauses stay long behind a session that stood",
+			Edit{"api/tlib/reconnect.go", "\t\t\tpauses = backoff{}\n", "\t\t\t_ = pauses\n"}),
+	}
+}

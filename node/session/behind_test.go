@@ -80,7 +80,7 @@ func TestWaiting_TwoRegistrationsWithoutAWordBetween(t *testing.T) {
 // What was told of a call before a router's answer is none to it: neither that it
 // left the routing point on an earlier visit, nor that it came back.
 func TestRouteCall_WhatWasBeforeIsNoAnswer(t *testing.T) {
-	for _, before := range []tlibpb.Message{tlibpb.Message_EVENT_ROUTE_USED, tlibpb.Message_EVENT_QUEUED} {
+	for _, before := range []tlibpb.Message{tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_QUEUED} {
 		o := newOffice(t)
 		o.control.cfg.Router = &clerk{}
 		p := o.pending()
@@ -100,7 +100,7 @@ func TestRouteCall_WhatWasBeforeIsNoAnswer(t *testing.T) {
 			p.out.events = nil
 		}
 		answers(0)
-		o.tell(tlibpb.Message_EVENT_ROUTE_USED, "1001")
+		o.tell(tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, "1001")
 		answers(77)
 	}
 }
