@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -24,7 +25,7 @@ func BenchmarkCalls(b *testing.B) {
 	})
 	b.Run("nodes", func(b *testing.B) {
 		n1, n2 := twoNodes(b)
-		go drainOutcomes(n1)
+		go drainOutcomes(b.Context(), n1)
 		gw, phone := newEnd(b, nil), newEnd(b, nil)
 		n1.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.addr().String(), Prefix: "+"}})
 		until(b, "the trunk is known", func() bool {
@@ -42,8 +43,13 @@ func BenchmarkCalls(b *testing.B) {
 	})
 }
 
-func drainOutcomes(w *world) {
-	for range w.outcomes {
+func drainOutcomes(ctx context.Context, w *world) {
+	for {
+		select {
+		case <-w.outcomes:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
