@@ -18,12 +18,16 @@ type Answer struct {
 	Durable bool
 }
 
+// Reset makes a ready for another request and keeps its room.
 func (a *Answer) Reset() { *a = Answer{Lines: a.Lines[:0]} }
 
+// Set sets the status.
 func (a *Answer) Set(code int, reason string) { a.Code, a.Reason = code, reason }
 
+// Fault sets the status that a fault calls for.
 func (a *Answer) Fault(f *message.Fault) { a.Set(f.Code, f.Reason) }
 
+// Header adds a header line.
 func (a *Answer) Header(name, value string) {
 	a.Lines = append(a.Lines, name...)
 	a.Lines = append(a.Lines, ": "...)
@@ -31,6 +35,7 @@ func (a *Answer) Header(name, value string) {
 	a.Lines = append(a.Lines, "\r\n"...)
 }
 
+// Number adds a header line with a number.
 func (a *Answer) Number(name string, n int64) {
 	a.Lines = append(a.Lines, name...)
 	a.Lines = append(a.Lines, ": "...)

@@ -39,6 +39,7 @@ type Counters struct {
 	rejects                            [400]atomic.Uint64 // by status-300
 }
 
+// Answered counts a final answer by its status.
 func (c *Counters) Answered(code int) {
 	switch {
 	case code == 401:
@@ -48,6 +49,7 @@ func (c *Counters) Answered(code int) {
 	}
 }
 
+// Snapshot is the counts of now; Connections are left out.
 func (c *Counters) Snapshot() Stats {
 	s := Stats{
 		Registrations: c.Registrations.Load(), Refreshes: c.Refreshes.Load(), Removals: c.Removals.Load(),

@@ -19,6 +19,8 @@ type Guard struct {
 	stats   *answer.Counters
 }
 
+// New makes a guard. The hosts are names of this cluster beside the realm and IP
+// addresses; stats counts stale challenges.
 func New(machine *fsm.Machine, hosts []string, d *digest.Server, stats *answer.Counters) *Guard {
 	g := &Guard{machine: machine, hosts: map[string]bool{}, digest: d, stats: stats}
 	for _, h := range hosts {

@@ -21,6 +21,7 @@ func NewRateLimit(rate int, now func() time.Time) *RateLimit {
 	return &RateLimit{rate: float64(rate), now: now, left: float64(rate), at: now()}
 }
 
+// Unlimited tells whether there is no limit.
 func (l *RateLimit) Unlimited() bool { return l.rate == 0 }
 
 // Take uses one up; false when none is left.

@@ -112,6 +112,7 @@ type Config struct {
 	Timers   transaction.Timers
 }
 
+// New makes a proxy and starts nothing; it sends nothing before Connect and Run.
 func New(cfg Config) *Proxy {
 	secret := cfg.Secret
 	if len(secret) == 0 {

@@ -52,6 +52,7 @@ var tokenCoding = base64.RawURLEncoding.Strict()
 // tokenCodec makes and reads tokens.
 type tokenCodec struct{ macs sync.Pool }
 
+// NewTokenCodec makes the codec of all who have the secret.
 func NewTokenCodec(secret []byte) *tokenCodec {
 	key := sha256.Sum256(append([]byte("sipcluster route token\x00"), secret...))
 	return &tokenCodec{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}}

@@ -41,6 +41,7 @@ var (
 	magicCookie = []byte(message.MagicCookie)
 )
 
+// NewFast makes the fast way of one reader into a registrar.
 func NewFast(g *Registrar) *Fast { return &Fast{registrar: g} }
 
 // Serve answers a boring datagram. When it is false it has done nothing.

@@ -53,6 +53,7 @@ const malformedExpires = 3600
 // maxSeconds is the greatest delta-seconds (RFC 3261 §25.1); more counts as that.
 const maxSeconds = 1<<32 - 1
 
+// ParseExpires reads a lifetime in seconds; one that is malformed counts as an hour.
 func ParseExpires(v []byte) int64 {
 	if len(v) == 0 {
 		return malformedExpires

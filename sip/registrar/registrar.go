@@ -50,6 +50,7 @@ type Registrar struct {
 	locks [256]sync.Mutex
 }
 
+// New makes a registrar and starts nothing.
 func New(cfg Config) *Registrar {
 	return &Registrar{cfg: cfg, history: newHistory(), seed: cfg.TagSeed}
 }

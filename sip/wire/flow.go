@@ -338,4 +338,5 @@ func (f *Flow) Close() error {
 	return err
 }
 
+// IsClosed tells whether an error says that a port or connection was closed.
 func IsClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -72,6 +72,7 @@ var (
 	errNoneTaken = errors.New("the server takes no connections any more")
 )
 
+// NewFlows takes up to limit connections.
 func NewFlows(limit int) *Flows {
 	return &Flows{limit: limit, seed: maphash.MakeSeed(), byPeer: map[FlowKey]*Flow{}}
 }
@@ -129,12 +130,14 @@ func (f *Flows) registered(fl *Flow) bool {
 	return slices.ContainsFunc(numbers, func(n dn.Number) bool { return fl.l.bound(fl.key(), n) })
 }
 
+// Get is a connection; nil when there is none.
 func (f *Flows) Get(k FlowKey) *Flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.byPeer[k]
 }
 
+// Len counts the connections.
 func (f *Flows) Len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -154,6 +157,7 @@ func (f *Flows) shut() {
 	wg.Wait()
 }
 
+// All are the connections of now.
 func (f *Flows) All() []*Flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
