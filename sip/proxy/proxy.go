@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
-	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/wire"
 
 	cryptorand "crypto/rand"
@@ -14,9 +13,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
-	"time"
 
-	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -81,36 +78,6 @@ type packet struct {
 
 // maxRefused bounds the datagrams that the network refused and nobody looked at.
 const maxRefused = 256
-
-// Config of a proxy.
-type Config struct {
-	Machine *fsm.Machine
-	Table   *dn.Table
-	Store   *location.Store
-	Guard   *guard.Guard
-	Rate    *guard.RateLimit
-	Stats   *answer.Counters
-	Log     *slog.Logger
-	Now     func() time.Time
-	// TagSeed makes the To tags of answers.
-	TagSeed maphash.Seed
-
-	// Calls is told of the calls that begin here.
-	Calls Caller
-	// Secret makes the cluster's route tokens.
-	Secret []byte
-	// LeadsHere tells whether a URI without a token leads to this node.
-	LeadsHere func(message.URI) bool
-	// RecordRoutes are the host:port of our Record-Routes by transport.
-	RecordRoutes [location.WSS + 1]string
-	// Delivered is told when this node delivers one call more to a DN, and when
-	// one is over; nil for nobody. It must not wait nor call the proxy.
-	Delivered func(n dn.Number, more bool)
-	// MaxCalls that are being set up at a time; timerC is how long one may ring.
-	MaxCalls int
-	TimerC   time.Duration
-	Timers   transaction.Timers
-}
 
 // New makes a proxy and starts nothing; it sends nothing before Connect and Run.
 func New(cfg Config) *Proxy {
