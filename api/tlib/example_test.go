@@ -60,7 +60,7 @@ func ExampleClient_ReserveAgent() {
 		case err == nil:
 			fmt.Println(dn, "is ours for 30s")
 		case errors.As(err, &refused):
-			fmt.Println(dn, refused.Code, refused.Text)
+			fmt.Println(dn, tlib.ErrorName(refused.Code), refused.Text)
 		case errors.Is(err, tlib.ErrUnknownOutcome):
 			fmt.Println(dn, "may be reserved: cancel it, or wait 30s")
 		default:

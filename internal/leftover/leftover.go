@@ -59,8 +59,9 @@ var checked sync.Map
 // Check has the test fail when goroutines or open files are left at its end
 // that were not there when Check was called first: so the first thing that a
 // harness does is to call it, and what it opens is closed by clean-ups. No other
-// test may run at the same time.
-func Check(t testing.TB) {
+// test may run at the same time. Goroutines in whose stack one of except stands
+// are let be: those of a library that cannot be ended.
+func Check(t testing.TB, except ...string) {
 	t.Helper()
 	if _, again := checked.LoadOrStore(t, true); again {
 		return
@@ -69,16 +70,23 @@ func Check(t testing.TB) {
 	t.Cleanup(func() {
 		checked.Delete(t)
 		if !t.Failed() { // one that failed leaves what it was about
-			Since(t, before)
+			Since(t, before, except...)
 		}
 	})
 }
 
-// Since fails the test when the process has more than in the census.
-func Since(t testing.TB, before Census) {
+// Since fails the test when the process has more than in the census, but for
+// what except says.
+func Since(t testing.TB, before Census, except ...string) {
 	t.Helper()
+	let := func(what string) bool {
+		return slices.ContainsFunc(except, func(e string) bool { return strings.Contains(what, e) })
+	}
 	var left []string
-	if !patience.Within(settle, func() bool { left = Take().beyond(before); return len(left) == 0 }) {
+	if !patience.Within(settle, func() bool {
+		left = slices.DeleteFunc(Take().beyond(before), let)
+		return len(left) == 0
+	}) {
 		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 	}
 }
