@@ -76,7 +76,8 @@ func newSiteOf(t testing.TB, id dn.Node, incarnation uint64, addr string, histor
 	t.Cleanup(func() {
 		s.server.Stop()
 		patience.Done(t, "the end of a server", wg.Wait)
-		leftover.AtOnce(t, s.owner, leftover.But(s.table, "dn_drops_untold"), leftover.But(s.calls, "calls_own", "calls_known", "calls_up"))
+		// A link's goroutines end with its stream, soon after the server.
+		leftover.None(t, patience.Limit, s.owner, leftover.But(s.table, "dn_drops_untold"), leftover.But(s.calls, "calls_own", "calls_known", "calls_up"))
 	})
 	return s
 }
