@@ -60,9 +60,13 @@ type member struct {
 // multiplexer of the cluster port does in the program.
 var raftPort sync.Map
 
+// neverAnswered is who waits for what Raft had under way when it was shut down
+// or its storage failed: it answers none of that.
+const neverAnswered = "raft.(*deferError).Error("
+
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
-	leftover.Check(t)
+	leftover.Check(t, neverAnswered)
 	c := &cluster{t: t, cut: map[[2]string]bool{}}
 	t.Cleanup(func() {
 		for _, m := range c.nodes {

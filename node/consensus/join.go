@@ -93,25 +93,37 @@ func (g *Group) Bootstrap(ctx context.Context, realm string) error {
 	if s := f.Configuration().Servers; len(s) != 1 || s[0].ID != self {
 		return fmt.Errorf("bootstrapping: %w, one that this node joined", ErrMember)
 	}
-	if err := g.awaitLeading(ctx); err != nil {
+	if err := g.begin(ctx, realm); err != nil {
 		return fmt.Errorf("bootstrapping: %w", err)
 	}
-	if err := g.settle(ctx); err != nil {
-		return fmt.Errorf("bootstrapping: %w", err)
-	}
-	if g.machine.View().Epoch() != "" {
-		return nil // the configuration store was lost and is back from the log
-	}
+	return nil
+}
+
+// begin leads, and writes the first command unless the log has one: then the
+// configuration store was lost and is back from the log. An election that is
+// under way still may take the lead back for a moment; so it may be repeated.
+func (g *Group) begin(ctx context.Context, realm string) error {
 	cmd := proposal(
 		&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: realm}}},
 		&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: g.cfg.Self}},
 	)
 	cmd.RequestId, cmd.NewEpoch = uuid.NewString(), uuid.NewString()
-	if _, err := g.apply(ctx, cmd); err != nil {
-		return fmt.Errorf("bootstrapping: %w", err)
+	_, err := g.retry(ctx, func() (uint64, error) {
+		if err := g.awaitLeading(ctx); err != nil {
+			return 0, err
+		}
+		if err := g.settle(ctx); err != nil {
+			return 0, err
+		}
+		if g.machine.View().Epoch() != "" {
+			return 0, nil
+		}
+		return g.apply(ctx, cmd)
+	})
+	if err == nil && g.ClusterID() == cmd.NewEpoch {
+		g.log.Info("cluster made", "cluster", g.ClusterID(), "realm", realm)
 	}
-	g.log.Info("cluster made", "cluster", g.ClusterID(), "realm", realm)
-	return nil
+	return err
 }
 
 // awaitLeading waits until the only voter has elected itself.

@@ -107,7 +107,7 @@ func (g *Group) apply(ctx context.Context, cmd *peerpb.Command) (uint64, error) 
 // await waits for a future of Raft and sorts its errors into the package's.
 func (g *Group) await(ctx context.Context, f raft.Future) error {
 	done := make(chan error, 1)
-	go func() { done <- f.Error() }() // ends with Raft, unless its storage failed: then it never answers, nor takes more
+	go func() { done <- f.Error() }() // Raft answers all but what it has under way at its end
 	var err error
 	select {
 	case err = <-done:

@@ -102,7 +102,7 @@ func TestEvents_OfASession(t *testing.T) {
 	d := o.connect(DefaultPort, nil)
 	d.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={n1 dc1 test 1 default [n1]}")
 	w.post(query("2009"))
-	w.tells("EVENT_ERROR reference_id=+ this_dn=2009 time=now error_code=ERROR_CODE_NOT_CONFIGURED error_message=DN 2009 is not configured")
+	w.tells("EVENT_ERROR reference_id=+ this_dn=2009 time=now error_code=NOT_CONFIGURED error_message=DN 2009 is not configured")
 	if token := w.link.GetServer().GetSessionToken(); len(token) < 20 || token == d.link.GetServer().GetSessionToken() {
 		t.Errorf("the token %q", token)
 	}
