@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 )
@@ -30,17 +31,23 @@ var usualPorts = [kinds]uint16{5060, 7000, 7001, 7002, 7003, 7080}
 
 var flagOfKind = [kinds]string{"--sip-addr", "--default-addr", "--tc-addr", "--cluster-addr", "--gossip-addr", "--http-addr"}
 
+// firstPort and manyPorts are where ports are looked for: below those that the
+// system gives to outgoing connections, one of which could take a port between
+// its choice and its use.
+const firstPort, manyPorts = 10_000, 20_000
+
 // freePorts finds ports that are free for both UDP and TCP at this moment.
 func freePorts(ip netip.Addr) (ports [kinds]uint16, err error) {
 	for k := range ports {
-		for range 20 {
-			ln, err := net.Listen("tcp4", netip.AddrPortFrom(ip, 0).String())
+		for range 100 {
+			at := netip.AddrPortFrom(ip, uint16(firstPort+rand.IntN(manyPorts))).String()
+			ln, err := net.Listen("tcp4", at)
 			if err != nil {
-				return ports, err
+				continue
 			}
 			// Held until all are found, so that no port is found twice.
 			defer func() { _ = ln.Close() }()
-			udp, err := net.ListenPacket("udp4", ln.Addr().String())
+			udp, err := net.ListenPacket("udp4", at)
 			if err != nil {
 				continue
 			}
