@@ -16,7 +16,7 @@ func edgeFaults() []Fault {
 		{
 			Name: "tcp-unregister-all", Kind: Registrations, What: "an un-REGISTER over a connection drops all contacts of the DN",
 			Edits: []Edit{{"sip/registrar/decide.go", "	case life == 0:\n		d.remove(i)\n	default:\n		d.set(r, c, i, life, now)\n	}\n}\n\n// life is",
-				"	case life == 0 && r.transport.Connected():\n		d.bindings, d.changed = d.bindings[:0], true\n	case life == 0:\n		d.remove(i)\n	default:\n		d.set(r, c, i, life, now)\n	}\n}\n\n// life is"}},
+				"	case life == 0 && r.Transport.Connected():\n		d.bindings, d.changed = d.bindings[:0], true\n	case life == 0:\n		d.remove(i)\n	default:\n		d.set(r, c, i, life, now)\n	}\n}\n\n// life is"}},
 			Scenario: "quiet", For: 15 * time.Second, Settle: time.Second, Statements: []string{"S2", "S4"},
 		},
 		{
