@@ -24,7 +24,7 @@ import (
 // recorder is a client of Watch that does something when it is sent a message.
 type recorder struct {
 	grpc.ServerStream
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // a stream has one
 	sent func(*tcpb.WatchResponse)
 }
 
@@ -187,7 +187,7 @@ func TestImport_GroupsComeFirstAndGoLast(t *testing.T) {
 // dripping is an import whose client sends a part now and then.
 type dripping struct {
 	configpb.Configuration_ImportServer
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // a stream has one
 	parts int
 	pause time.Duration
 }

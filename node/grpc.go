@@ -99,7 +99,7 @@ func serveGRPC(ctx context.Context, s *grpc.Server, ln net.Listener) error {
 		<-stopped
 	}
 	if errors.Is(err, grpc.ErrServerStopped) || ctx.Err() != nil { // its listener may have closed first
-		return nil
+		return nil //nolint:nilerr // it was told to stop
 	}
 	return err
 }

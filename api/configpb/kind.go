@@ -1,3 +1,5 @@
+// Package configpb is the configuration as clients see it: its messages, the
+// words of its kinds and the rules of its names.
 package configpb
 
 // words of the kinds, as clients, documents and the command line know them.

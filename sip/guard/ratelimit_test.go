@@ -12,7 +12,7 @@ func TestRateLimit_WhoIsRefusedFillsNothing(t *testing.T) {
 		for _, every := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 125 * time.Millisecond} {
 			now := time.Unix(0, 0)
 			l := NewRateLimit(4, func() time.Time { return now })
-			for l.Take() { //nolint:revive // until it is empty
+			for l.Take() {
 			}
 			taken, until := 0, now.Add(10*time.Second+time.Millisecond)
 			for ; now.Before(until); now = now.Add(every) {
