@@ -210,31 +210,3 @@ func (c *Cluster) propose(ctx context.Context, m *configpb.Mutation) error {
 	_, err := c.cfg.Proposer.Propose(ctx, command([]*configpb.Mutation{m}))
 	return StatusError(err)
 }
-
-// Fabric is the service by which `sipcluster dev` cuts links; register it at
-// no other node.
-type Fabric struct {
-	peerpb.UnimplementedFabricServer
-	view func() *fsm.View
-	cut  func([]dn.Node)
-}
-
-// NewFabric returns the service. cut is called with the whole set of nodes
-// that this node must send nothing to.
-func NewFabric(view func() *fsm.View, cut func([]dn.Node)) *Fabric {
-	return &Fabric{view: view, cut: cut}
-}
-
-// SetCut replaces the set of nodes that this node sends nothing to.
-func (f *Fabric) SetCut(_ context.Context, req *peerpb.SetCutRequest) (*peerpb.SetCutResponse, error) {
-	var nodes []dn.Node
-	for _, name := range req.GetNodes() {
-		node := f.view().NodeByName(name)
-		if node == nil {
-			return nil, status.Errorf(codes.NotFound, "no node is named %.40q in this cluster", name)
-		}
-		nodes = append(nodes, dn.Node(node.Id))
-	}
-	f.cut(nodes)
-	return &peerpb.SetCutResponse{}, nil
-}

@@ -159,18 +159,6 @@ func TestRemoveNode(t *testing.T) {
 	}
 }
 
-func TestFabric_CutsByName(t *testing.T) {
-	s := everyKind(t)
-	var cut []dn.Node
-	f := NewFabric(func() *fsm.View { return s.view }, func(nodes []dn.Node) { cut = nodes })
-	if _, err := f.SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{"sip2"}}); err != nil || fmt.Sprint(cut) != "["+peerID+"]" {
-		t.Error(cut, err)
-	}
-	if _, err := f.SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{"sip9"}}); status.Code(err) != codes.NotFound {
-		t.Error(err)
-	}
-}
-
 type counted struct{}
 
 func (counted) Samples(emit func(Sample)) {

@@ -170,8 +170,8 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Cluster.DrainNode":            unary(tcport),
 	"sipcluster.peer.v1.Fabric.SetCut":              unary(tcport),
 	"sipcluster.peer.v1.TController.Follow":         streamed(clusterport),
-	"sipcluster.peer.v1.Owner.SetAgent":             unary(clusterport),
-	"sipcluster.peer.v1.Owner.Reserve":              unary(clusterport),
+	"sipcluster.peer.v1.Agents.SetAgent":            unary(clusterport),
+	"sipcluster.peer.v1.Agents.Reserve":             unary(clusterport),
 	"sipcluster.tlib.v1.TLibrary.Session":           asked,
 }
 

@@ -34,6 +34,9 @@ func TestDev_LinksAreCutAndHeal(t *testing.T) {
 		t.Errorf("pprof: %d", code)
 	}
 	await(t, "n2 votes", func() bool { return a.log.has("node votes") })
+	if _, err := peerpb.NewFabricClient(a.tc).SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{"n2", "n9"}}); status.Code(err) != codes.NotFound {
+		t.Errorf("a cut from a node that is none: %v", err)
+	}
 	for m, other := range map[*member]string{a: "n2", b: "n1"} {
 		if _, err := peerpb.NewFabricClient(m.tc).SetCut(t.Context(), &peerpb.SetCutRequest{Nodes: []string{other}}); err != nil {
 			t.Fatal(err)

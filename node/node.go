@@ -275,7 +275,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
-	peerpb.RegisterOwnerServer(cluster, n.agents.Server())
+	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
 	g.Go(func() error { return n.group.Run(ctx) })
@@ -395,7 +395,7 @@ func (n *Node) register() {
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, n.group))
 	if n.cfg.Dev {
-		peerpb.RegisterFabricServer(tc, api.NewFabric(n.machine.View, n.setCut))
+		peerpb.RegisterFabricServer(tc, fabricServer{n: n})
 	}
 }
 

@@ -133,7 +133,7 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 	case "sipcluster.config.v1.GetDNRequest":
 		return &configpb.GetDNRequest{Number: "2001"}
 	case "sipcluster.peer.v1.FollowHello":
-		return &peerpb.FollowHello{ClusterId: r.clusterID, Owner: r.id, Follower: "nobody"}
+		return &peerpb.FollowHello{ClusterId: r.clusterID, Publisher: r.id, Follower: "nobody"}
 	case "sipcluster.peer.v1.SetAgentRequest":
 		return &peerpb.SetAgentRequest{Dn: "2001", Request: peerpb.AgentRequest_AGENT_REQUEST_LOGIN, AgentId: "7"}
 	case "sipcluster.peer.v1.ReserveRequest":

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -51,7 +50,7 @@ func (n *Node) followRoster(ctx context.Context) error {
 	}
 }
 
-// roster tells the owner's side of the links who may follow, and how recent
+// roster tells the publisher's side of the links who may follow, and how recent
 // that knowledge is.
 func (n *Node) roster(id dn.Node) (member bool, index uint64) {
 	view := n.machine.View()
@@ -133,16 +132,4 @@ func (n *Node) keepFloor(ctx context.Context) error {
 			_ = n.store.Flush() // the store says itself when it can't write
 		}
 	}
-}
-
-// setCut has this node send nothing to the named nodes, and everything to the others.
-func (n *Node) setCut(ids []dn.Node) {
-	var addrs []string
-	for _, node := range n.machine.View().Nodes() {
-		if slices.Contains(ids, dn.Node(node.GetId())) {
-			addrs = append(addrs, node.GetClusterAddr(), node.GetGossipAddr(), node.GetSipAddr())
-		}
-	}
-	n.fabric.set(addrs)
-	n.log.Info("links cut by sipcluster dev", "peers", len(ids))
 }

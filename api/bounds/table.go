@@ -49,7 +49,7 @@ var (
 
 // table has every field of every request by its full name, "[]" behind the name
 // of a list for its elements; booleans, and enums that are checked here, need no row.
-var table = merge(configuration, consensus, availability, cluster, links, owner, tlibrary)
+var table = merge(configuration, consensus, availability, cluster, links, agents, tlibrary)
 
 func merge(parts ...map[protoreflect.FullName]Bound) map[protoreflect.FullName]Bound {
 	all := map[protoreflect.FullName]Bound{}
@@ -142,7 +142,7 @@ var cluster = map[protoreflect.FullName]Bound{
 var links = map[protoreflect.FullName]Bound{
 	"peer.v1.FollowHello.cluster_id":              text(fsm.MaxName),
 	"peer.v1.FollowHello.follower":                text(fsm.MaxName),
-	"peer.v1.FollowHello.owner":                   text(fsm.MaxName),
+	"peer.v1.FollowHello.publisher":               text(fsm.MaxName),
 	"peer.v1.FollowHello.resume_incarnation":      identity,
 	"peer.v1.FollowHello.resume_seq":              position,
 	"peer.v1.FollowHello.resume_call_seq":         position,
@@ -151,7 +151,7 @@ var links = map[protoreflect.FullName]Bound{
 	"peer.v1.Ping.sent_wall":                      clock,
 }
 
-var owner = map[protoreflect.FullName]Bound{
+var agents = map[protoreflect.FullName]Bound{
 	"peer.v1.KeyValue.key":               text(dn.MaxReasonKey),
 	"peer.v1.KeyValue.value":             text(dn.MaxReasonValue),
 	"peer.v1.SetAgentRequest.dn":         text(dn.MaxNumber),

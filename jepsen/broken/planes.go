@@ -141,7 +141,7 @@ func planeFaults() []Fault {
 		{
 			Name: "third-party", Kind: Links, What: "a peer may speak in the name of another one",
 			Edits: []Edit{
-				{"node/tcontroller/link.go", "if h.GetOwner() != string(id) {", "if id = dn.Node(h.GetOwner()); id == \"\" {"},
+				{"node/tcontroller/link.go", "if h.GetPublisher() != string(id) {", "if id = dn.Node(h.GetPublisher()); id == \"\" {"},
 			},
 			Scenario: "lies", For: 20 * time.Second, Settle: shortly, Statements: []string{"S18"},
 		},

@@ -26,12 +26,12 @@ func (m *model) agents(id ID) ([]Finding, int) {
 			if p.View != history.Table || p.Error != "" {
 				continue
 			}
-			last, keeper := m.lastAgent(a, p)
+			last, owner := m.lastAgent(a, p)
 			if last == nil {
 				continue
 			}
 			statement := ID("S5")
-			if m.restarted(keeper, last, p.Asked) {
+			if m.restarted(owner, last, p.Asked) {
 				statement = "S7"
 			}
 			row := rowOf(p, a.dn)
@@ -137,12 +137,12 @@ func (m *model) lastAgent(a agentTruth, p *history.Poll) (*registration, string)
 		}
 	}
 	said := Span{last.Invoke, last.Return + m.b.Spread}
-	first := m.truth[a.dn].keeper(said)
-	keeper := m.moved(m.truth[a.dn], last, first, s)
-	if keeper == "" || !m.knows(p.Node, first, keeper, said, s) {
+	first := m.truth[a.dn].owner(said)
+	owner := m.moved(m.truth[a.dn], last, first, s)
+	if owner == "" || !m.knows(p.Node, first, owner, said, s) {
 		return nil, ""
 	}
-	return last, keeper
+	return last, owner
 }
 
 // agentsAtRisk tells whether a fault may lose what a node stored, or a false
@@ -157,8 +157,8 @@ func (m *model) agentsAtRisk(s Span) bool {
 	}) || slices.ContainsFunc(m.nodes, func(n string) bool { return m.away[n].touch(s) })
 }
 
-// keeper is the node that surely owns the DN in s.
-func (t *truth) keeper(s Span) string {
+// owner is the node that surely owns the DN in s.
+func (t *truth) owner(s Span) string {
 	for node, in := range t.in {
 		if in.cover(s) {
 			return node
@@ -168,36 +168,36 @@ func (t *truth) keeper(s Span) string {
 }
 
 // moved is the node to which the DN went since; "" when that is open or the
-// next owner may not have known of the agent. It knows by the first keeper, also
+// next owner may not have known of the agent. It knows by the first owner, also
 // when it hears none of those between, unless it or that one was started again.
-func (m *model) moved(t *truth, last *registration, keeper string, s Span) string {
-	first := keeper
+func (m *model) moved(t *truth, last *registration, owner string, s Span) string {
+	first := owner
 	for _, r := range t.regs {
 		switch {
-		case keeper == "" || r.Invoke > s.To:
-			return keeper
-		case r.latest < last.Invoke || r.Node == keeper:
+		case owner == "" || r.Invoke > s.To:
+			return owner
+		case r.latest < last.Invoke || r.Node == owner:
 		case !r.OK() || r.latest >= s.From-m.b.Spread, !m.calm(r.Node, first, Span{last.Invoke, last.Return + m.b.Spread}):
 			return ""
-		case !m.calm(r.Node, keeper, Span{max(0, r.Invoke-m.b.Spread), r.Invoke}) && !m.remembers(r.Node, first, keeper, Span{last.Invoke, r.latest}):
+		case !m.calm(r.Node, owner, Span{max(0, r.Invoke-m.b.Spread), r.Invoke}) && !m.remembers(r.Node, first, owner, Span{last.Invoke, r.latest}):
 			return ""
 		default:
-			keeper = r.Node
+			owner = r.Node
 		}
 	}
-	return keeper
+	return owner
 }
 
-// knows tells whether the node surely was told: by the present keeper, or by
+// knows tells whether the node surely was told: by the present owner, or by
 // that of then.
-func (m *model) knows(node, first, keeper string, said, now Span) bool {
-	return m.calm(node, keeper, Span{max(0, now.From-m.b.Spread), now.To}) ||
-		m.calm(node, first, said) && m.remembers(node, first, keeper, Span{said.From, now.To})
+func (m *model) knows(node, first, owner string, said, now Span) bool {
+	return m.calm(node, owner, Span{max(0, now.From-m.b.Spread), now.To}) ||
+		m.calm(node, first, said) && m.remembers(node, first, owner, Span{said.From, now.To})
 }
 
-// remembers tells whether the node surely still knows what the first keeper
-// told it, if it hears nothing of the present one: they ran since. A keeper that
+// remembers tells whether the node surely still knows what the first owner
+// told it, if it hears nothing of the present one: they ran since. An owner that
 // is started again has stored what it keeps, and no more.
-func (m *model) remembers(node, first, keeper string, since Span) bool {
-	return !m.stopped[node].touch(since) && (keeper == first || !m.stopped[first].touch(since))
+func (m *model) remembers(node, first, owner string, since Span) bool {
+	return !m.stopped[node].touch(since) && (owner == first || !m.stopped[first].touch(since))
 }

@@ -164,8 +164,8 @@ func (m *model) settling(absence Span) time.Duration {
 type shown struct {
 	Span
 	id, caller string
-	// owner has the call, node told of it.
-	owner, node string
+	// origin has the call, node told of it.
+	origin, node string
 	// talks is when it was shown as established.
 	talks    Span
 	up       map[string]bool // DNs in it
@@ -231,7 +231,7 @@ func (w *watched) take(open map[string]*shown, i *history.Item) {
 		return
 	}
 	if s == nil {
-		s = &shown{Span: Span{i.At, history.Never}, id: c.ID, caller: c.Caller, owner: i.Owner, node: i.Node, up: map[string]bool{}, from: i, talks: Span{history.Never, history.Never}}
+		s = &shown{Span: Span{i.At, history.Never}, id: c.ID, caller: c.Caller, origin: i.Owner, node: i.Node, up: map[string]bool{}, from: i, talks: Span{history.Never, history.Never}}
 		open[c.ID] = s
 		w.all = append(w.all, s)
 	}

@@ -74,8 +74,8 @@ func (m *model) callsEnd(calls []*phoneCall, watches []*watched) ([]Finding, int
 				continue
 			}
 			f := Finding{
-				Text:  fmt.Sprintf("%s showed a call of %s at %s %v after it was over", s.node, s.caller, s.owner, round(bad.To-over)),
-				Nodes: []string{s.node, s.owner}, Keys: []string{s.caller}, Window: Span{over, bad.To},
+				Text:  fmt.Sprintf("%s showed a call of %s at %s %v after it was over", s.node, s.caller, s.origin, round(bad.To-over)),
+				Nodes: []string{s.node, s.origin}, Keys: []string{s.caller}, Window: Span{over, bad.To},
 				Events: append(last.story(bad.To), s.event(), Event{At: bad.To, To: bad.To, Node: s.node, Text: "still shows call " + s.id}),
 			}
 			out = append(out, f)
@@ -85,7 +85,7 @@ func (m *model) callsEnd(calls []*phoneCall, watches []*watched) ([]Finding, int
 }
 
 func (s *shown) event() Event {
-	return Event{At: s.From, To: s.From, Node: s.node, Text: fmt.Sprintf("call %s of %s at %s: %s", s.id, s.caller, s.owner, s.from.Call.State)}
+	return Event{At: s.From, To: s.From, Node: s.node, Text: fmt.Sprintf("call %s of %s at %s: %s", s.id, s.caller, s.origin, s.from.Call.State)}
 }
 
 // overAt is when the call that is shown surely was over at its node. It is one
@@ -98,8 +98,8 @@ func (m *model) overAt(placed []*phoneCall, s *shown, first time.Duration) (time
 			break
 		}
 		end := c.over()
-		if i := slices.IndexFunc(m.deaths[s.owner], func(at time.Duration) bool { return at >= first }); i >= 0 {
-			end = min(end, m.deaths[s.owner][i])
+		if i := slices.IndexFunc(m.deaths[s.origin], func(at time.Duration) bool { return at >= first }); i >= 0 {
+			end = min(end, m.deaths[s.origin][i])
 		}
 		if over, last = max(over, end), c; over == history.Never {
 			return over, c
@@ -115,9 +115,9 @@ func (m *model) overAt(placed []*phoneCall, s *shown, first time.Duration) (time
 // shown although it is over and the node hears the call's.
 func (m *model) stale(s *shown, over time.Duration) Span {
 	late := Span{max(s.From, plus(over, m.b.Spread)), min(s.To, m.h.End)}
-	hears := m.hears(s.node, s.owner)
-	for _, q := range m.silent[pair{From: s.owner, To: s.node}] { // a killed node's
-		if slices.Contains(q.fault.Effect.Down, s.owner) && q.fault.Confirmed <= over+m.b.Converge && !m.cutNear(s, q) {
+	hears := m.hears(s.node, s.origin)
+	for _, q := range m.silent[pair{From: s.origin, To: s.node}] { // a killed node's
+		if slices.Contains(q.fault.Effect.Down, s.origin) && q.fault.Confirmed <= over+m.b.Converge && !m.cutNear(s, q) {
 			hears = append(slices.Clone(hears), Span{plus(max(q.From, over), m.b.LossHung), q.To})
 		}
 	}
@@ -133,7 +133,7 @@ func (m *model) stale(s *shown, over time.Duration) Span {
 // nobody can tell a death from a cut.
 func (m *model) cutNear(s *shown, q silence) bool {
 	near := Span{minus(q.fault.Inject, m.b.ConvergeRestart), q.To}
-	return m.cut[pair{From: s.owner, To: s.node}].touch(near) || m.cut[pair{From: s.node, To: s.owner}].touch(near)
+	return m.cut[pair{From: s.origin, To: s.node}].touch(near) || m.cut[pair{From: s.node, To: s.origin}].touch(near)
 }
 
 // hears is when a node surely knows everything that another one tells.
@@ -199,7 +199,7 @@ func (m *model) restart(op *history.Op) time.Duration {
 func (w *watched) gap(c *phoneCall, must spans, bound time.Duration) Span {
 	var there []Span
 	for _, s := range w.all {
-		if s.caller == c.dial.From && s.owner == c.dial.Node {
+		if s.caller == c.dial.From && s.origin == c.dial.Node {
 			there = append(there, s.talks)
 		}
 	}

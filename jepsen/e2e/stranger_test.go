@@ -52,7 +52,7 @@ func TestStranger_OfAnotherClusterFollowsNobody(t *testing.T) {
 	stream, err := peerpb.NewTControllerClient(conn).Follow(ctx)
 	if err == nil {
 		err = stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{
-			Hello: &peerpb.FollowHello{ClusterId: "another", Follower: "stranger", Owner: "whoever"}}})
+			Hello: &peerpb.FollowHello{ClusterId: "another", Follower: "stranger", Publisher: "whoever"}}})
 	}
 	if err == nil {
 		_, err = stream.Recv()

@@ -74,7 +74,7 @@ func ownedByOthers(ctx context.Context, ask, n *cluster.Node) []string {
 	return out
 }
 
-// lying is the owner's side of a link, as a liar plays it.
+// lying is the publisher's side of a link, as a liar plays it.
 type lying struct {
 	peerpb.UnimplementedTControllerServer
 	place  *cluster.Place
@@ -136,7 +136,7 @@ func (l *lying) Follow(stream grpc.BidiStreamingServer[peerpb.FollowRequest, pee
 	if times == 2 && other != "" {
 		say(helloOf(other, math.MaxInt64))
 	} else {
-		say(helloOf(hello.GetOwner(), max(1, hello.GetResumeIncarnation())))
+		say(helloOf(hello.GetPublisher(), max(1, hello.GetResumeIncarnation())))
 		say(l.records(0))
 	}
 	say(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfSync{EndOfSync: &peerpb.EndOfSync{Seq: hello.GetResumeSeq() + 1}}})
@@ -147,7 +147,7 @@ func (l *lying) Follow(stream grpc.BidiStreamingServer[peerpb.FollowRequest, pee
 		}
 		p := m.GetPing()
 		say(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: &peerpb.Pong{
-			SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), OwnerWall: time.Now().UnixNano()}}})
+			SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano()}}})
 		if seq%10 == 0 {
 			say(l.records(seq))
 			l.once.Do(func() { close(l.followed) })
@@ -156,8 +156,8 @@ func (l *lying) Follow(stream grpc.BidiStreamingServer[peerpb.FollowRequest, pee
 	return err
 }
 
-func helloOf(owner string, incarnation uint64) *peerpb.FollowResponse {
-	return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_Hello{Hello: &peerpb.OwnerHello{Owner: owner, Incarnation: incarnation}}}
+func helloOf(publisher string, incarnation uint64) *peerpb.FollowResponse {
+	return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_Hello{Hello: &peerpb.PublisherHello{Publisher: publisher, Incarnation: incarnation}}}
 }
 
 // visit counts the follower's visits and names another follower, "" when none came.

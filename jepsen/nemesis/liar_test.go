@@ -18,7 +18,7 @@ func visit(t *testing.T, client peerpb.TControllerClient, follower string, answe
 	if err != nil {
 		t.Fatal(err)
 	}
-	hello := &peerpb.FollowHello{Follower: follower, Owner: "n3", ResumeIncarnation: 7, ResumeSeq: 5}
+	hello := &peerpb.FollowHello{Follower: follower, Publisher: "n3", ResumeIncarnation: 7, ResumeSeq: 5}
 	if err := stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: hello}}); err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +55,11 @@ func TestLiar_SpeaksForAnotherNodeAndThenClaims(t *testing.T) {
 			t.Errorf("%s was not sent away at first: %v", follower, got)
 		}
 	}
-	if got := visit(t, client, "n1", 2); len(got) != 2 || got[0].GetHello().GetOwner() != "n2" || got[1].GetEndOfSync() == nil {
+	if got := visit(t, client, "n1", 2); len(got) != 2 || got[0].GetHello().GetPublisher() != "n2" || got[1].GetEndOfSync() == nil {
 		t.Errorf("the second time it said %v, want an empty table of n2", got)
 	}
 	got := visit(t, client, "n1", 3)
-	if len(got) != 3 || got[0].GetHello().GetOwner() != "n3" || got[0].GetHello().GetIncarnation() != 7 {
+	if len(got) != 3 || got[0].GetHello().GetPublisher() != "n3" || got[0].GetHello().GetIncarnation() != 7 {
 		t.Fatalf("the third time it said %v, want to be n3", got)
 	}
 	if r := got[1].GetRecords().GetRecords(); len(r) == 0 || r[0].GetDn() != "2000" || r[0].GetState() != tcpb.DNState_DN_STATE_IN_SRV {

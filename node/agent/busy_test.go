@@ -10,7 +10,7 @@ import (
 )
 
 func TestBusy_DNIsNotRoutableWhileACallIsThere(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	a.table.Register("1001", dn.Registered)
 	b.table.Register("1002", dn.Registered)
 	a.sees(t, "1002", "b")
@@ -31,7 +31,7 @@ func TestBusy_DNIsNotRoutableWhileACallIsThere(t *testing.T) {
 }
 
 func TestBusy_WhoReservesSeesACallAtOnce(t *testing.T) {
-	k := newKeeper(t, "a", ownerView(t))
+	k := newNode(t, "a", twoNodes(t))
 	k.table.Register("1001", dn.Registered)
 	k.agents.Busy("1001", true)
 	err := k.agents.Reserve(t.Context(), "1001", Reservation{Holder: "x", Duration: time.Second, AtOnce: true})

@@ -24,9 +24,9 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// ownerView has the nodes a and b (named n-a, n-b), the pstn DNs 1000 to 1009,
+// twoNodes has the nodes a and b (named n-a, n-b), the pstn DNs 1000 to 1009,
 // 1100 where an agent must be ready, and the routing point 9000.
-func ownerView(t testing.TB, more ...*configpb.Mutation) *fsm.View {
+func twoNodes(t testing.TB, more ...*configpb.Mutation) *fsm.View {
 	t.Helper()
 	put := func(d *configpb.DN) *configpb.Mutation {
 		return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}}
@@ -54,9 +54,9 @@ func collectFor(ms uint32) *configpb.Mutation {
 	return &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{ReservationCollectMs: ms}}}
 }
 
-// keeper is a node as far as its owner's side goes: a table, the Owner on it
-// and its server on a connection in memory.
-type keeper struct {
+// node is one as far as its agents go: a table, the Registry on it and its
+// server on a connection in memory.
+type node struct {
 	id     dn.Node
 	table  *dn.Table
 	agents *Registry
@@ -75,37 +75,37 @@ type keeper struct {
 
 var incarnations atomic.Uint64
 
-func openKeeper(t testing.TB, id dn.Node, dir string, view *fsm.View) *keeper {
+func openNode(t testing.TB, id dn.Node, dir string, view *fsm.View) *node {
 	t.Helper()
 	leftover.Check(t)
-	k := &keeper{
+	k := &node{
 		id: id, view: view, dir: dir, log: &logLines{}, dials: map[dn.Node]func() (grpc.ClientConnInterface, error){},
 		table: dn.New(dn.Config{Self: id, Incarnation: incarnations.Add(1)}),
 	}
-	owner, err := Open(Config{
+	agents, err := Open(Config{
 		Table: k.table, View: func() *fsm.View { return k.view }, Dir: dir, Log: slog.New(slog.NewTextHandler(k.log, nil)),
 		Dial: func(id dn.Node) (grpc.ClientConnInterface, error) { return k.dials[id]() },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.agents, k.stop = owner, func() {}
+	k.agents, k.stop = agents, func() {}
 	t.Cleanup(func() { k.end(t) })
 	return k
 }
 
-// run starts the owner.
-func (k *keeper) run(t testing.TB) *keeper {
+// run starts the registry.
+func (k *node) run(t testing.TB) *node {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = k.agents.Run(ctx) })
-	k.stop = func() { cancel(); patience.Done(t, "the end of an owner", wg.Wait) }
+	k.stop = func() { cancel(); patience.Done(t, "the end of a registry", wg.Wait) }
 	return k
 }
 
-// end stops the owner in good order.
-func (k *keeper) end(t testing.TB) {
+// end stops the registry in good order.
+func (k *node) end(t testing.TB) {
 	t.Helper()
 	k.stop()
 	if err := k.agents.Close(); err != nil {
@@ -114,13 +114,13 @@ func (k *keeper) end(t testing.TB) {
 	leftover.AtOnce(t, leftover.But(k.agents, "reservations", "busy_dns", "busy_unsaid"))
 }
 
-func newKeeper(t testing.TB, id dn.Node, view *fsm.View) *keeper {
+func newNode(t testing.TB, id dn.Node, view *fsm.View) *node {
 	t.Helper()
-	return openKeeper(t, id, t.TempDir(), view).run(t)
+	return openNode(t, id, t.TempDir(), view).run(t)
 }
 
 // serve opens the way to the node for another one.
-func (k *keeper) serve(t *testing.T, other *keeper) {
+func (k *node) serve(t *testing.T, other *node) {
 	t.Helper()
 	k.ln = bufconn.Listen(1 << 16)
 	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -129,7 +129,7 @@ func (k *keeper) serve(t *testing.T, other *keeper) {
 		}
 		return next(ctx, req)
 	}))
-	peerpb.RegisterOwnerServer(s, k.agents.Server())
+	peerpb.RegisterAgentsServer(s, k.agents.Server())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(k.ln) })
 	conn, err := grpc.NewClient("passthrough:///"+string(k.id), grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -146,14 +146,14 @@ func (k *keeper) serve(t *testing.T, other *keeper) {
 }
 
 // follow has the node hear another one, until cut is called or the test ends.
-func (k *keeper) follow(t *testing.T, owner *keeper) (cut func()) {
+func (k *node) follow(t *testing.T, publisher *node) (cut func()) {
 	t.Helper()
-	c, err := k.table.Sync(owner.id, owner.table.Incarnation(), false)
+	c, err := k.table.Sync(publisher.id, publisher.table.Incarnation(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := owner.table.Follow(dn.Resume{})
+	s := publisher.table.Follow(dn.Resume{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -161,16 +161,16 @@ func (k *keeper) follow(t *testing.T, owner *keeper) (cut func()) {
 			if err != nil {
 				return
 			}
-			k.copyItems(c, owner.id, items)
+			k.copyItems(c, publisher.id, items)
 		}
 	})
-	cut = func() { cancel(); wg.Wait(); c.Close(); k.table.SetHeard(owner.id, false) }
+	cut = func() { cancel(); wg.Wait(); c.Close(); k.table.SetHeard(publisher.id, false) }
 	t.Cleanup(cut)
-	waitFor(t, "the link", func() bool { return k.table.Heard(owner.id) })
+	waitFor(t, "the link", func() bool { return k.table.Heard(publisher.id) })
 	return cut
 }
 
-func (k *keeper) copyItems(c *dn.Copy, from dn.Node, items []dn.Item) {
+func (k *node) copyItems(c *dn.Copy, from dn.Node, items []dn.Item) {
 	k.late.Lock()
 	defer k.late.Unlock()
 	for _, it := range items {
@@ -185,9 +185,9 @@ func (k *keeper) copyItems(c *dn.Copy, from dn.Node, items []dn.Item) {
 }
 
 // pair is two nodes that hear and reach each other.
-func pair(t *testing.T, view *fsm.View) (a, b *keeper) {
+func pair(t *testing.T, view *fsm.View) (a, b *node) {
 	t.Helper()
-	a, b = newKeeper(t, "a", view), newKeeper(t, "b", view)
+	a, b = newNode(t, "a", view), newNode(t, "b", view)
 	a.serve(t, b)
 	b.serve(t, a)
 	a.follow(t, b)
@@ -196,7 +196,7 @@ func pair(t *testing.T, view *fsm.View) (a, b *keeper) {
 }
 
 // sees waits until the node's table says who keeps a DN.
-func (k *keeper) sees(t *testing.T, n dn.Number, keeper dn.Node) {
+func (k *node) sees(t *testing.T, n dn.Number, keeper dn.Node) {
 	t.Helper()
 	waitFor(t, fmt.Sprintf("%s sees %s at %s", k.id, n, keeper), func() bool {
 		s, _ := k.table.Get(n)
@@ -205,7 +205,7 @@ func (k *keeper) sees(t *testing.T, n dn.Number, keeper dn.Node) {
 }
 
 // does is a change that has to succeed.
-func (k *keeper) does(t *testing.T, n dn.Number, c Change) Done {
+func (k *node) does(t *testing.T, n dn.Number, c Change) Done {
 	t.Helper()
 	done, err := k.agents.SetAgent(t.Context(), n, c)
 	if err != nil {

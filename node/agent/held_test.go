@@ -14,7 +14,7 @@ import (
 // went away before the answer.
 func TestHeld_ReservationsEndInEveryWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t, "a", ownerView(t))
+		k := newNode(t, "a", twoNodes(t))
 		k.table.Register("1000", dn.Registered)
 		for range 3 {
 			if err := k.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: time.Minute}); err != nil {
@@ -45,7 +45,7 @@ func TestHeld_ReservationsEndInEveryWay(t *testing.T) {
 // TestHeld_BusyIsCountedDown: calls come and go, at DNs that are kept here or not.
 func TestHeld_BusyIsCountedDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t, "a", ownerView(t))
+		k := newNode(t, "a", twoNodes(t))
 		k.table.Register("1000", dn.Registered)
 		for range 3 {
 			for _, n := range []dn.Number{"1000", "1001"} {

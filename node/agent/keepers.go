@@ -31,7 +31,7 @@ var errElsewhere = errors.New("this node does not keep the DN")
 
 type (
 	doHere  func() error
-	doThere func(context.Context, dn.Node, peerpb.OwnerClient) error
+	doThere func(context.Context, dn.Node, peerpb.AgentsClient) error
 )
 
 // keepers are the nodes that keep DNs, this one and the others: who wants something
@@ -101,7 +101,7 @@ func (k *keepers) ask(ctx context.Context, n dn.Number, keeper dn.Node, limit ti
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err = standing(limited, conn); err == nil {
-		err = there(limited, keeper, peerpb.NewOwnerClient(conn))
+		err = there(limited, keeper, peerpb.NewAgentsClient(conn))
 	}
 	var answer *refusal.Error
 	switch {

@@ -34,20 +34,20 @@ func (*noted) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallO
 func TestPassedOn_WholeAndWithTime(t *testing.T) {
 	const collect = 2 * time.Second
 	for name, tc := range map[string]struct {
-		ask    func(*keeper) error
+		ask    func(*node) error
 		within time.Duration
 	}{
-		"Reserve": {func(k *keeper) error {
+		"Reserve": {func(k *node) error {
 			return k.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r", Duration: time.Minute, Priority: 3, AtOnce: true, InsteadOf: "s"})
 		}, collect + AnswerTimeout},
-		"SetAgent": {func(k *keeper) error {
+		"SetAgent": {func(k *node) error {
 			_, err := k.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7", Mode: 3, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}}})
 			return err
 		}, AnswerTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			view := ownerView(t, collectFor(uint32(collect.Milliseconds())))
-			a, b := newKeeper(t, "a", view), newKeeper(t, "b", view)
+			view := twoNodes(t, collectFor(uint32(collect.Milliseconds())))
+			a, b := newNode(t, "a", view), newNode(t, "b", view)
 			a.follow(t, b)
 			b.table.Register("1000", dn.Registered)
 			a.sees(t, "1000", "b")
@@ -73,12 +73,12 @@ func TestPassedOn_WholeAndWithTime(t *testing.T) {
 // The priority decides at the owner, wherever one asked.
 func TestPassedOn_ThePriorityCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := pair(t, ownerView(t, collectFor(2000)))
+		a, b := pair(t, twoNodes(t, collectFor(2000)))
 		b.table.Register("1000", dn.Registered)
 		a.sees(t, "1000", "b")
 		got := map[string]chan error{}
 		for _, r := range []struct {
-			at *keeper
+			at *node
 			Reservation
 		}{{b, Reservation{Holder: "first", Priority: 3}}, {a, Reservation{Holder: "higher", Priority: 5}}, {a, Reservation{Holder: "lower", Priority: 1}}} {
 			out := make(chan error, 1)

@@ -21,7 +21,7 @@ func benchView(b *testing.B, n int) *fsm.View {
 			Number: fmt.Sprint(20000 + i), Kind: configpb.DNKind_DN_KIND_PSTN, External: fmt.Sprint("+1555", 20000+i),
 		}}})
 	}
-	return ownerView(b, append(more, collectFor(100))...)
+	return twoNodes(b, append(more, collectFor(100))...)
 }
 
 // BenchmarkRegistry_SetAgent: stored agent changes of some clients at once.
@@ -29,7 +29,7 @@ func BenchmarkRegistry_SetAgent(b *testing.B) {
 	const dns = 256
 	for _, clients := range []int{1, 16, dns} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			k := newKeeper(b, "a", benchView(b, dns))
+			k := newNode(b, "a", benchView(b, dns))
 			for i := range dns {
 				n := dn.Number(fmt.Sprint(20000 + i))
 				k.table.Register(n, dn.Registered)
@@ -69,7 +69,7 @@ func BenchmarkRegistry_SetAgent(b *testing.B) {
 // takes, with 200 DNs asked for at once by two clients each.
 func BenchmarkRegistry_Reserve(b *testing.B) {
 	const dns = 200
-	k := newKeeper(b, "a", benchView(b, dns))
+	k := newNode(b, "a", benchView(b, dns))
 	var beyond []time.Duration
 	for b.Loop() {
 		took := make(chan time.Duration)

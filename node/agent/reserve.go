@@ -82,7 +82,7 @@ func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) er
 	}
 	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {
 		return reg.reserveHere(ctx, n, r)
-	}, func(ctx context.Context, _ dn.Node, client peerpb.OwnerClient) error {
+	}, func(ctx context.Context, _ dn.Node, client peerpb.AgentsClient) error {
 		answer, err := client.Reserve(ctx, &peerpb.ReserveRequest{
 			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
 			AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,

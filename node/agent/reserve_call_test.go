@@ -15,7 +15,7 @@ import (
 // the reservation of the router that sent it.
 func TestReserve_ForACallThatIsOnItsWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t, "a", ownerView(t))
+		k := newNode(t, "a", twoNodes(t))
 		k.table.Register("1001", dn.Registered)
 		agents, began := k.agents, time.Now()
 		reserve := func(r Reservation) tlibpb.ErrorCode {

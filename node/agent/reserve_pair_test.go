@@ -14,7 +14,7 @@ import (
 // Many routers at two nodes ask for the same agents: nobody ever has one that
 // another one has (S19), and somebody gets each.
 func TestReserve_OneHolderADN(t *testing.T) {
-	a, b := pair(t, ownerView(t, collectFor(5)))
+	a, b := pair(t, twoNodes(t, collectFor(5)))
 	numbers := []dn.Number{"1000", "1001", "1002"}
 	for _, n := range numbers {
 		b.table.Register(n, dn.Registered)
@@ -31,7 +31,7 @@ func TestReserve_OneHolderADN(t *testing.T) {
 		held[n] = name
 		granted[n]++
 	}
-	router := func(k *keeper, name string) {
+	router := func(k *node, name string) {
 		for i := range 30 {
 			n := numbers[i%len(numbers)]
 			r := Reservation{Holder: name, Duration: time.Minute, Priority: uint32(i % 3)}
@@ -50,7 +50,7 @@ func TestReserve_OneHolderADN(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for i := range 6 {
-		wg.Go(func() { router([]*keeper{a, b}[i%2], fmt.Sprint("r", i)) })
+		wg.Go(func() { router([]*node{a, b}[i%2], fmt.Sprint("r", i)) })
 	}
 	wg.Wait()
 	if len(granted) != len(numbers) {
@@ -60,7 +60,7 @@ func TestReserve_OneHolderADN(t *testing.T) {
 
 // A reservation goes along when the DN moves, and ends where it is then.
 func TestReserve_GoesAlongAndEndsAtTheNewOwner(t *testing.T) {
-	a, b := pair(t, ownerView(t, collectFor(1)))
+	a, b := pair(t, twoNodes(t, collectFor(1)))
 	a.table.Register("1000", dn.Registered)
 	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
@@ -77,8 +77,8 @@ func TestReserve_GoesAlongAndEndsAtTheNewOwner(t *testing.T) {
 	}
 }
 
-func TestOwnerServer_ReservesForAnotherNode(t *testing.T) {
-	a, b := pair(t, ownerView(t, collectFor(1)))
+func TestServer_ReservesForAnotherNode(t *testing.T) {
+	a, b := pair(t, twoNodes(t, collectFor(1)))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r", Duration: time.Minute, Priority: 3}); err != nil {

@@ -59,7 +59,7 @@ type play struct {
 // everybodyKnows wants each node to see what it has heard of, until its time is over.
 func (p *play) everybodyKnows(t *testing.T) {
 	t.Helper()
-	for id := range p.keepers {
+	for id := range p.nodes {
 		if p.reaches(id) {
 			if p.heard[id] = p.until; p.holder == "" {
 				p.heard[id] = time.Time{}
@@ -99,7 +99,7 @@ func (p *play) step(t *testing.T) {
 		p.cut(x, y)
 	case i < 19:
 		p.log = append(p.log, "heal")
-		for _, id := range slices.Sorted(maps.Keys(p.keepers)) {
+		for _, id := range slices.Sorted(maps.Keys(p.nodes)) {
 			p.heal(t, id)
 		}
 	case p.whole(): // a DN that moves in a cut has an owner on each side

@@ -16,14 +16,14 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// direct is a connection to another node's owner without a network.
+// direct is a connection to another node without a network.
 type direct struct {
 	grpc.ClientConnInterface
-	to *keeper
+	to *node
 }
 
 func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
-	if method != peerpb.Owner_Reserve_FullMethodName {
+	if method != peerpb.Agents_Reserve_FullMethodName {
 		return status.Error(codes.Unimplemented, method)
 	}
 	in := proto.Clone(args.(*peerpb.ReserveRequest)).(*peerpb.ReserveRequest)
@@ -38,25 +38,25 @@ func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ..
 // town is some nodes that hear each other, in a bubble's time. cuts ends the
 // hearing of the second by the first.
 type town struct {
-	keepers map[dn.Node]*keeper
-	cuts    map[[2]dn.Node]func()
+	nodes map[dn.Node]*node
+	cuts  map[[2]dn.Node]func()
 }
 
 // inTown runs a test with the nodes a, b and c. Requests are collected for 100 ms.
 func inTown(t *testing.T, test func(t *testing.T, w *town)) {
 	t.Helper()
-	view, dirs := ownerView(t), map[dn.Node]string{}
+	view, dirs := twoNodes(t), map[dn.Node]string{}
 	for _, id := range []dn.Node{"a", "b", "c"} {
 		dirs[id] = t.TempDir()
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := &town{keepers: map[dn.Node]*keeper{}, cuts: map[[2]dn.Node]func(){}}
+		w := &town{nodes: map[dn.Node]*node{}, cuts: map[[2]dn.Node]func(){}}
 		for id, dir := range dirs {
-			w.keepers[id] = openKeeper(t, id, dir, view).run(t)
+			w.nodes[id] = openNode(t, id, dir, view).run(t)
 		}
 		for id := range dirs {
-			for other, k := range w.keepers {
-				w.keepers[id].dials[other] = func() (grpc.ClientConnInterface, error) { return direct{to: k}, nil }
+			for other, k := range w.nodes {
+				w.nodes[id].dials[other] = func() (grpc.ClientConnInterface, error) { return direct{to: k}, nil }
 			}
 			w.heal(t, id)
 		}
@@ -66,9 +66,9 @@ func inTown(t *testing.T, test func(t *testing.T, w *town)) {
 
 // heal has a node hear all that it doesn't.
 func (w *town) heal(t *testing.T, id dn.Node) {
-	for other, k := range w.keepers {
+	for other, k := range w.nodes {
 		if at := [2]dn.Node{id, other}; other != id && w.cuts[at] == nil {
-			w.cuts[at] = w.keepers[id].follow(t, k)
+			w.cuts[at] = w.nodes[id].follow(t, k)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func (w *town) cut(x, y dn.Node) {
 
 // move registers the DN at a node; everybody has heard of it afterwards.
 func (w *town) move(n dn.Number, to dn.Node) {
-	w.keepers[to].table.Register(n, dn.Registered)
+	w.nodes[to].table.Register(n, dn.Registered)
 	w.settle()
 }
 
@@ -97,7 +97,7 @@ func (w *town) settle() {
 
 func (w *town) reserve(t *testing.T, at dn.Node, n dn.Number, r Reservation) tlibpb.ErrorCode {
 	t.Helper()
-	return codeOf(t, w.keepers[at].agents.Reserve(t.Context(), n, r))
+	return codeOf(t, w.nodes[at].agents.Reserve(t.Context(), n, r))
 }
 
 const (
@@ -145,7 +145,7 @@ func TestReserve_WhoMayDoWhatAgainstWhom(t *testing.T) {
 							t.Errorf("it got %v, want %v", code, c.want)
 						}
 						w.settle()
-						if r, _ := w.keepers["a"].table.Own("1000"); r.Reserved.Holder != c.holder {
+						if r, _ := w.nodes["a"].table.Own("1000"); r.Reserved.Holder != c.holder {
 							t.Errorf("%q has it now, want %q", r.Reserved.Holder, c.holder)
 						}
 						w.everybodySees(t, "1000", c.holder != "")
@@ -159,7 +159,7 @@ func TestReserve_WhoMayDoWhatAgainstWhom(t *testing.T) {
 // everybodySees wants all tables to agree.
 func (w *town) everybodySees(t *testing.T, n dn.Number, reserved bool) {
 	t.Helper()
-	for id := range w.keepers {
+	for id := range w.nodes {
 		w.sees(t, id, n, reserved)
 	}
 }
@@ -167,7 +167,7 @@ func (w *town) everybodySees(t *testing.T, n dn.Number, reserved bool) {
 // sees wants a node's table, and who begins to watch it, to say so.
 func (w *town) sees(t *testing.T, id dn.Node, n dn.Number, reserved bool) {
 	t.Helper()
-	table := w.keepers[id].table
+	table := w.nodes[id].table
 	if s, _ := table.Get(n); s.Reserved != reserved {
 		t.Errorf("%s: Get: reserved: %v", id, s.Reserved)
 	}
@@ -216,7 +216,7 @@ func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 		<-time.After(10 * time.Millisecond)
 		w.everybodySees(t, "1000", false)
 		w.move("1000", "b")
-		if r, _ := w.keepers["b"].table.Own("1000"); r.Reserved.Holder != "" {
+		if r, _ := w.nodes["b"].table.Own("1000"); r.Reserved.Holder != "" {
 			t.Errorf("taken over although it is over: %+v", r.Reserved)
 		}
 		if code := w.reserve(t, "b", "1000", Reservation{Holder: "x", Duration: time.Second}); code != granted {

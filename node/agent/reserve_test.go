@@ -17,7 +17,7 @@ import (
 )
 
 func TestRefusal(t *testing.T) {
-	view := ownerView(t)
+	view := twoNodes(t)
 	in := func(n dn.Number, change func(*dn.Status)) dn.Status {
 		s := dn.Status{Number: n, State: dn.InSrv}
 		change(&s)
@@ -120,18 +120,18 @@ func TestAgenda_Property(t *testing.T) {
 }
 
 // bubble runs a test of time: a node with the DN 1000 in service.
-func bubble(t *testing.T, test func(t *testing.T, a *keeper)) {
+func bubble(t *testing.T, test func(t *testing.T, a *node)) {
 	t.Helper()
-	dir, view := t.TempDir(), ownerView(t)
+	dir, view := t.TempDir(), twoNodes(t)
 	synctest.Test(t, func(t *testing.T) {
-		a := openKeeper(t, "a", dir, view).run(t)
+		a := openNode(t, "a", dir, view).run(t)
 		a.table.Register("1000", dn.Registered)
 		test(t, a)
 	})
 }
 
 // outcomes of requests that are made now, in order.
-func (k *keeper) ask(t *testing.T, requests ...Reservation) []chan error {
+func (k *node) ask(t *testing.T, requests ...Reservation) []chan error {
 	var out []chan error
 	for _, r := range requests {
 		c := make(chan error, 1)
@@ -143,7 +143,7 @@ func (k *keeper) ask(t *testing.T, requests ...Reservation) []chan error {
 }
 
 func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		began := time.Now()
 		first := a.ask(t, Reservation{Holder: "low", Duration: time.Minute, Priority: 1})
 		<-time.After(60 * time.Millisecond)
@@ -166,7 +166,7 @@ func TestReserve_HighestPriorityWinsAfterTheCollection(t *testing.T) {
 }
 
 func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: time.Minute})[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 
 // The reservation ends in time, everybody hears it, and another one can follow.
 func TestReserve_EndsInTime(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: 30 * time.Second})[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestReserve_EndsInTime(t *testing.T) {
 }
 
 func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		cancel := func(holder string) tlibpb.ErrorCode {
 			return codeOf(t, a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder}))
 		}
@@ -232,7 +232,7 @@ func TestReserve_OnlyTheHolderTakesItBack(t *testing.T) {
 }
 
 func TestReserve_CallerWhoLeftIsLeftOut(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		ctx, leave := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
 		go func() {
@@ -256,7 +256,7 @@ func TestReserve_CallerWhoLeftIsLeftOut(t *testing.T) {
 // A caller leaves when it has won already and nobody has told it yet: nobody
 // has the DN then.
 func TestReserve_WinnerWhoLeftGivesItBack(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		ctx, leave := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
 		go func() { gone <- a.agents.Reserve(ctx, "1000", Reservation{Holder: "gone", Duration: time.Minute}) }()
@@ -282,14 +282,14 @@ func TestReserve_WinnerWhoLeftGivesItBack(t *testing.T) {
 // What happens to the DN while requests are collected decides about all.
 func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(t *testing.T, a *keeper)
+		change func(t *testing.T, a *node)
 		code   tlibpb.ErrorCode
 	}{
-		"out of service": {func(_ *testing.T, a *keeper) {
+		"out of service": {func(_ *testing.T, a *node) {
 			r, _ := a.table.Own("1000")
 			a.table.End("1000", r.ClaimTime, dn.Unregistered)
 		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"moved": {func(t *testing.T, a *keeper) {
+		"moved": {func(t *testing.T, a *node) {
 			r, _ := a.table.Own("1000")
 			c, err := a.table.Sync("b", 1, false)
 			if err != nil {
@@ -299,21 +299,21 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 			_ = c.Synced(1)
 			a.table.SetHeard("b", true)
 		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"deleted": {func(_ *testing.T, a *keeper) { a.table.Remove("1000", dn.Deleted) }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"busy": {func(_ *testing.T, a *keeper) {
+		"deleted": {func(_ *testing.T, a *node) { a.table.Remove("1000", dn.Deleted) }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"busy": {func(_ *testing.T, a *node) {
 			r, _ := a.table.Own("1000")
 			r.Busy = true
 			a.table.Amend(r)
 		}, tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
-		"refreshed":  {func(_ *testing.T, a *keeper) { a.table.Register("1000", dn.Registered) }, 0},
-		"node stops": {func(_ *testing.T, a *keeper) { a.stop() }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"agent breaks": {func(t *testing.T, a *keeper) {
+		"refreshed":  {func(_ *testing.T, a *node) { a.table.Register("1000", dn.Registered) }, 0},
+		"node stops": {func(_ *testing.T, a *node) { a.stop() }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"agent breaks": {func(t *testing.T, a *node) {
 			a.does(t, "1000", Change{Request: login, AgentID: "7"})
 			a.does(t, "1000", Change{Request: notReady})
 		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, a *keeper) {
+			bubble(t, func(t *testing.T, a *node) {
 				out := a.ask(t, Reservation{Holder: "r1", Duration: time.Minute, Priority: 5}, Reservation{Holder: "r2", Duration: time.Minute})
 				c.change(t, a)
 				if err := patience.Receive(t, "the answer to the reservation", out[0]); codeOf(t, err) != c.code {
@@ -328,7 +328,7 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 }
 
 func TestReserve_IsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		var many []Reservation
 		for i := range maxBids - 1 {
 			many = append(many, Reservation{Holder: fmt.Sprint(i), Duration: time.Minute})
@@ -366,7 +366,7 @@ func TestReserve_IsBounded(t *testing.T) {
 }
 
 func TestReserve_ChecksTheRequest(t *testing.T) {
-	a := newKeeper(t, "a", ownerView(t))
+	a := newNode(t, "a", twoNodes(t))
 	for name, r := range map[string]Reservation{
 		"no holder": {Duration: 1e9}, "too long": {Holder: "r", Duration: time.Hour + 1e6}, "negative": {Holder: "r", Duration: -1e9}, "no whole ms": {Holder: "r", Duration: 1},
 	} {

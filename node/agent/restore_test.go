@@ -13,8 +13,8 @@ import (
 )
 
 func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
-	view, dir := ownerView(t), t.TempDir()
-	a := openKeeper(t, "a", dir, view).run(t)
+	view, dir := twoNodes(t), t.TempDir()
+	a := openNode(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
@@ -23,7 +23,7 @@ func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
 	kept, _ := a.table.Own("1001")
 	a.end(t)
 
-	a = openKeeper(t, "a", dir, view)
+	a = openNode(t, "a", dir, view)
 	a.table.Restore(dn.Record{Number: "1001", ClaimTime: kept.ClaimTime, State: dn.InSrv, Reason: dn.Registered, Since: 3}) // as the SIP side does
 	a.agents.Restore()
 	a.run(t)
@@ -43,12 +43,12 @@ func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
 
 // The process was killed: Close is never called. What was answered is there.
 func TestRegistry_WhatWasAnsweredSurvivesTheProcess(t *testing.T) {
-	view, dir := ownerView(t), t.TempDir()
-	a := openKeeper(t, "a", dir, view).run(t)
+	view, dir := twoNodes(t), t.TempDir()
+	a := openNode(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	copied := copyDir(t, dir)
-	b := openKeeper(t, "a", copied, view)
+	b := openNode(t, "a", copied, view)
 	b.agents.Restore()
 	if got, _ := b.table.Own("1000"); got.Agent == nil || got.Agent.ID != "7" {
 		t.Errorf("restored %+v", got)
@@ -57,7 +57,7 @@ func TestRegistry_WhatWasAnsweredSurvivesTheProcess(t *testing.T) {
 
 func TestRegistry_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
 	dir := t.TempDir()
-	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
+	a := openNode(t, "a", dir, twoNodes(t)).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
@@ -65,7 +65,7 @@ func TestRegistry_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
 	a.end(t)
 
 	view := founded(t, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15550001001"})
-	a = openKeeper(t, "a", dir, view)
+	a = openNode(t, "a", dir, view)
 	a.agents.Restore()
 	if _, ok := a.table.Own("1000"); ok {
 		t.Error("a deleted DN came back")
@@ -76,14 +76,14 @@ func TestRegistry_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
 	a.run(t)
 	waitFor(t, "the deleted DN leaves the store", func() bool { return len(a.agents.store.numbers()) == 1 })
 	a.end(t)
-	if got := openKeeper(t, "a", dir, view).agents.store.restored(); len(got) != 1 || got[0].Number != "1001" {
+	if got := openNode(t, "a", dir, view).agents.store.restored(); len(got) != 1 || got[0].Number != "1001" {
 		t.Errorf("the store has %+v", got)
 	}
 }
 
 // What came along with a move is stored here, and forgotten where it was.
 func TestRegistry_StoreFollowsTheDN(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	a.table.Register("1000", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	waitFor(t, "b hears of the agent", func() bool { s, _ := b.table.Get("1000"); return s.Agent != nil })
@@ -91,13 +91,13 @@ func TestRegistry_StoreFollowsTheDN(t *testing.T) {
 	waitFor(t, "b stored it", func() bool { return len(b.agents.store.numbers()) == 1 })
 	waitFor(t, "a forgot it", func() bool { return len(a.agents.store.numbers()) == 0 })
 	b.end(t)
-	b = openKeeper(t, "b", b.dir, b.view)
+	b = openNode(t, "b", b.dir, b.view)
 	b.agents.Restore()
 	if r, _ := b.table.Own("1000"); r.Agent == nil || r.Agent.ID != "7" {
 		t.Errorf("b restored %+v", r)
 	}
 	a.end(t)
-	if got := openKeeper(t, "a", a.dir, a.view).agents.store.restored(); len(got) != 0 {
+	if got := openNode(t, "a", a.dir, a.view).agents.store.restored(); len(got) != 0 {
 		t.Errorf("a still has %+v", got)
 	}
 }
@@ -105,14 +105,14 @@ func TestRegistry_StoreFollowsTheDN(t *testing.T) {
 // Agents change and DNs move, all at once: in the end each store has what its
 // node keeps, and nothing else.
 func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	var wg sync.WaitGroup
 	for i := range 10 {
 		n := dn.Number(fmt.Sprint(1000 + i))
 		a.table.Register(n, dn.Registered)
 		wg.Go(func() {
 			for j := range 40 {
-				k := []*keeper{a, b}[(i+j/7)%2]
+				k := []*node{a, b}[(i+j/7)%2]
 				if j%7 == 6 {
 					k.table.Register(n, dn.Registered)
 				}
@@ -130,10 +130,10 @@ func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
 			return at.Version == bt.Version
 		})
 	}
-	for _, k := range []*keeper{a, b} {
+	for _, k := range []*node{a, b} {
 		waitFor(t, "the store agrees", func() bool { return len(k.agents.store.numbers()) == k.table.OwnedBy(k.id) })
 		k.end(t)
-		got := openKeeper(t, k.id, k.dir, k.view).agents.store.restored()
+		got := openNode(t, k.id, k.dir, k.view).agents.store.restored()
 		for _, r := range got {
 			if own, ok := k.table.Own(r.Number); !ok || !own.Agent.Equal(r.Agent) {
 				t.Errorf("%s stored %+v, and keeps %v %+v", k.id, r, ok, own)
@@ -146,14 +146,14 @@ func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
 }
 
 func TestRegistry_ReservationOutlivesTheProcess(t *testing.T) {
-	view, dir := ownerView(t, collectFor(1)), t.TempDir()
-	a := openKeeper(t, "a", dir, view).run(t)
+	view, dir := twoNodes(t, collectFor(1)), t.TempDir()
+	a := openNode(t, "a", dir, view).run(t)
 	a.table.Register("1000", dn.Registered)
 	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	a.end(t)
-	a = openKeeper(t, "a", dir, view)
+	a = openNode(t, "a", dir, view)
 	a.agents.Restore()
 	a.run(t)
 	a.table.Register("1000", dn.Registered)

@@ -13,7 +13,7 @@ import (
 // TestSchedule_BusyIsSaidAtOnceAndThenGathered for 20 ms.
 func TestSchedule_BusyIsSaidAtOnceAndThenGathered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newKeeper(t, "a", ownerView(t))
+		k := newNode(t, "a", twoNodes(t))
 		for _, n := range []dn.Number{"1001", "1002", "1003"} {
 			k.table.Register(n, dn.Registered)
 		}
@@ -38,7 +38,7 @@ func TestSchedule_BusyIsSaidAtOnceAndThenGathered(t *testing.T) {
 
 // TestSchedule_AReservationEndsToTheMillisecond: nobody has it before.
 func TestSchedule_AReservationEndsToTheMillisecond(t *testing.T) {
-	bubble(t, func(t *testing.T, a *keeper) {
+	bubble(t, func(t *testing.T, a *node) {
 		if err := patience.Receive(t, "the answer to the reservation", a.ask(t, Reservation{Holder: "r1", Duration: 1500 * time.Millisecond, AtOnce: true})[0]); err != nil {
 			t.Fatal(err)
 		}

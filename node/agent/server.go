@@ -16,13 +16,13 @@ import (
 
 // server is what other nodes ask of this one. It passes nothing on.
 type server struct {
-	peerpb.UnimplementedOwnerServer
+	peerpb.UnimplementedAgentsServer
 	reg *Registry
 }
 
 // Server answers the other nodes, at the cluster port. It does only what
 // concerns DNs that this node keeps; otherwise FAILED_PRECONDITION.
-func (reg *Registry) Server() peerpb.OwnerServer { return server{reg: reg} }
+func (reg *Registry) Server() peerpb.AgentsServer { return server{reg: reg} }
 
 func (s server) SetAgent(ctx context.Context, p *peerpb.SetAgentRequest) (*peerpb.SetAgentResponse, error) {
 	n, err := dn.ParseNumber(p.GetDn())

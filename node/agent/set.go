@@ -36,7 +36,7 @@ func (reg *Registry) SetAgent(ctx context.Context, n dn.Number, c Change) (Done,
 	err := reg.keepers.do(ctx, n, AnswerTimeout, func() (err error) {
 		done, err = reg.setHere(ctx, n, c)
 		return err
-	}, func(ctx context.Context, keeper dn.Node, client peerpb.OwnerClient) error {
+	}, func(ctx context.Context, keeper dn.Node, client peerpb.AgentsClient) error {
 		answer, err := client.SetAgent(ctx, c.request(n))
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ import (
 )
 
 func TestRegistry_SetAgentIsDoneByTheKeeper(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	done := a.does(t, "1000", Change{Request: login, AgentID: "7", Mode: 3, Reasons: []dn.KeyValue{{Key: "b"}, {Key: "a"}}})
@@ -38,7 +38,7 @@ func TestRegistry_SetAgentIsDoneByTheKeeper(t *testing.T) {
 }
 
 func TestRegistry_SetAgentRefuses(t *testing.T) {
-	a := newKeeper(t, "a", ownerView(t))
+	a := newNode(t, "a", twoNodes(t))
 	for name, c := range map[string]struct {
 		n      dn.Number
 		change Change
@@ -57,7 +57,7 @@ func TestRegistry_SetAgentRefuses(t *testing.T) {
 }
 
 func TestRegistry_AgentChangesWhileTheDNIsOutOfService(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	r := b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
@@ -72,7 +72,7 @@ func TestRegistry_AgentChangesWhileTheDNIsOutOfService(t *testing.T) {
 }
 
 func TestRegistry_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
-	a, b := newKeeper(t, "a", ownerView(t)), newKeeper(t, "b", ownerView(t))
+	a, b := newNode(t, "a", twoNodes(t)), newNode(t, "b", twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	cut := a.follow(t, b)
 	a.sees(t, "1000", "b")
@@ -90,15 +90,15 @@ func TestRegistry_KeeperThatCannotBeHeardIsNotAsked(t *testing.T) {
 	}
 }
 
-// b's owner side has no DN any more when the request arrives: it went to a.
+// b does not keep the DN any more when the request arrives: it went to a.
 // The DN went on to a node that only its last owner hears.
 func TestRegistry_LastOwnerIsNotAsked(t *testing.T) {
-	view := ownerView(t)
-	a, b := newKeeper(t, "a", view), newKeeper(t, "b", view)
+	view := twoNodes(t)
+	a, b := newNode(t, "a", view), newNode(t, "b", view)
 	b.table.Register("1000", dn.Registered)
 	b.does(t, "1000", Change{Request: login, AgentID: "7"})
 	a.follow(t, b)
-	c := newKeeper(t, "c", view)
+	c := newNode(t, "c", view)
 	c.table.Register("1000", dn.Registered)
 	b.follow(t, c)
 	waitFor(t, "a sees it out of service", func() bool { s, _ := a.table.Get("1000"); return s.State == dn.OOS })
@@ -114,7 +114,7 @@ func TestRegistry_LastOwnerIsNotAsked(t *testing.T) {
 }
 
 func TestRegistry_FollowsADNThatMovesMeanwhile(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	var once sync.Once
@@ -134,9 +134,9 @@ func TestRegistry_FollowsADNThatMovesMeanwhile(t *testing.T) {
 // What this node hears lags behind: b says that it has not the DN, and only then
 // the word of the new owner arrives.
 func TestRegistry_WaitsForTheTableAfterAMove(t *testing.T) {
-	view := ownerView(t)
+	view := twoNodes(t)
 	a, b := pair(t, view)
-	c := newKeeper(t, "c", view)
+	c := newNode(t, "c", view)
 	c.serve(t, a)
 	a.follow(t, c)
 	b.follow(t, c)
@@ -161,7 +161,7 @@ func TestRegistry_WaitsForTheTableAfterAMove(t *testing.T) {
 }
 
 func TestRegistry_GivesUpOnADNThatIsNowhere(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	asked := 0
@@ -185,7 +185,7 @@ func (a answering) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.
 }
 
 func TestRegistry_FaultsOfTheWayToTheKeeper(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	for name, c := range map[string]struct {
@@ -197,7 +197,7 @@ func TestRegistry_FaultsOfTheWayToTheKeeper(t *testing.T) {
 		"broke on the way":    {answer: status.Error(codes.Unavailable, "reset"), code: tlibpb.ErrorCode_ERROR_CODE_TIMEOUT},
 		"timed out":           {answer: status.Error(codes.DeadlineExceeded, "late"), code: tlibpb.ErrorCode_ERROR_CODE_TIMEOUT},
 		"failed inside":       {answer: status.Error(codes.Internal, "panic"), code: tlibpb.ErrorCode_ERROR_CODE_TIMEOUT},
-		"an older version":    {answer: status.Error(codes.Unimplemented, "no Owner"), code: tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION},
+		"an older version":    {answer: status.Error(codes.Unimplemented, "no Agents"), code: tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION},
 		"refused at the gRPC": {answer: status.Error(codes.InvalidArgument, "bad"), code: tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE},
 		"an empty answer":     {code: tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR},
 	} {
@@ -210,7 +210,7 @@ func TestRegistry_FaultsOfTheWayToTheKeeper(t *testing.T) {
 
 // The keeper takes the request and is silent: nobody knows what it did.
 func TestRegistry_SilentKeeperTimesOut(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	over := make(chan struct{})
@@ -230,7 +230,7 @@ func TestRegistry_SilentKeeperTimesOut(t *testing.T) {
 }
 
 func TestRegistry_UnreachableKeeperWasNotAsked(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	if err := b.ln.Close(); err != nil {
@@ -242,8 +242,8 @@ func TestRegistry_UnreachableKeeperWasNotAsked(t *testing.T) {
 	}
 }
 
-func TestOwnerServer_ChecksEveryField(t *testing.T) {
-	a := newKeeper(t, "a", ownerView(t))
+func TestServer_ChecksEveryField(t *testing.T) {
+	a := newNode(t, "a", twoNodes(t))
 	a.table.Register("1000", dn.Registered)
 	s := a.agents.Server()
 	many := make([]*peerpb.KeyValue, 5000)
@@ -277,7 +277,7 @@ func TestOwnerServer_ChecksEveryField(t *testing.T) {
 
 // Two log in at once, one of them through the other node: one of them is in.
 func TestRegistry_OneOfManyLogins(t *testing.T) {
-	a, b := pair(t, ownerView(t))
+	a, b := pair(t, twoNodes(t))
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
 	var wg sync.WaitGroup
@@ -285,7 +285,7 @@ func TestRegistry_OneOfManyLogins(t *testing.T) {
 	codes := map[tlibpb.ErrorCode]int{}
 	for i := range 20 {
 		wg.Go(func() {
-			_, err := []*keeper{a, b}[i%2].agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: fmt.Sprint(i)})
+			_, err := []*node{a, b}[i%2].agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: fmt.Sprint(i)})
 			mu.Lock()
 			defer mu.Unlock()
 			codes[codeOf(t, err)]++

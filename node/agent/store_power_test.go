@@ -24,7 +24,7 @@ type heard struct {
 
 // shift has agents log in, change their state and log out at five DNs, and
 // returns what was answered for each. A round has another agent at each DN.
-func shift(t *testing.T, k *keeper, rounds int) map[dn.Number][]heard {
+func shift(t *testing.T, k *node, rounds int) map[dn.Number][]heard {
 	t.Helper()
 	answers := map[dn.Number][]heard{}
 	for round := range rounds {
@@ -97,7 +97,7 @@ func judgeAllAgents(t *testing.T, m *lossyfs.Mount, left string, answers map[dn.
 func TestAgentStore_PowerFailureCostsNothingAnswered(t *testing.T) {
 	m, left := lossyfs.New(t), lossyfs.Memory(t)
 	m.Watch(lossyfs.Plan{Every: 2, Most: 250})
-	k := openKeeper(t, "a", filepath.Join(m.Dir, "agents"), ownerView(t)).run(t)
+	k := openNode(t, "a", filepath.Join(m.Dir, "agents"), twoNodes(t)).run(t)
 	for i := range 5 {
 		k.table.Register(dn.Number(fmt.Sprint(1000+i)), dn.Registered)
 	}
@@ -131,7 +131,7 @@ func failingAgents(t *testing.T, m *lossyfs.Mount, left string, f lossyfs.Fault)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	k := openKeeper(t, "a", dir, ownerView(t)).run(t)
+	k := openNode(t, "a", dir, twoNodes(t)).run(t)
 	for i := range 5 {
 		k.table.Register(dn.Number(fmt.Sprint(1000+i)), dn.Registered)
 	}
@@ -174,7 +174,7 @@ func startOnFailingDisk(t *testing.T, m *lossyfs.Mount) {
 	} {
 		dir := filepath.Join(m.Dir, f.Kind, "agents")
 		m.Fail(f)
-		k := openKeeper(t, "a", dir, ownerView(t)).run(t)
+		k := openNode(t, "a", dir, twoNodes(t)).run(t)
 		k.table.Register("1000", dn.Registered)
 		k.does(t, "1000", Change{Request: login, AgentID: "7"})
 		if !errors.Is(k.agents.Failing(), f.Errno) {

@@ -184,7 +184,7 @@ func TestAgentStore_WritesLaterWhatItCannotWriteNow(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := openKeeper(t, "a", dir, ownerView(t)).run(t)
+	a := openNode(t, "a", dir, twoNodes(t)).run(t)
 	a.table.Register("1000", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	a.does(t, "1000", Change{Request: ready})
@@ -209,7 +209,7 @@ func TestAgentStore_FileThatComesLateIsBroughtUpToDate(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	a := openKeeper(t, "a", dir, ownerView(t))
+	a := openNode(t, "a", dir, twoNodes(t))
 	a.table.Register("1000", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	if err := errors.Join(os.Remove(path), os.Rename(filepath.Join(filled(t), "agents.db"), path)); err != nil {
@@ -226,9 +226,9 @@ func TestAgentStore_FileThatComesLateIsBroughtUpToDate(t *testing.T) {
 
 // Nobody stores: the answer waits for that, but not for ever.
 func TestAgentStore_AnswerWaitsForTheDisk(t *testing.T) {
-	dir, view := t.TempDir(), ownerView(t, collectFor(1))
+	dir, view := t.TempDir(), twoNodes(t, collectFor(1))
 	synctest.Test(t, func(t *testing.T) {
-		a := openKeeper(t, "a", dir, view)
+		a := openNode(t, "a", dir, view)
 		a.table.Register("1000", dn.Registered)
 		began := time.Now()
 		a.does(t, "1000", Change{Request: login, AgentID: "7"})
@@ -240,7 +240,7 @@ func TestAgentStore_AnswerWaitsForTheDisk(t *testing.T) {
 
 // bbolt panics over a page while the node runs: a fresh file gets everything.
 func TestAgentStore_FileThatFailsWhileRunningIsReplaced(t *testing.T) {
-	a := newKeeper(t, "a", ownerView(t))
+	a := newNode(t, "a", twoNodes(t))
 	a.table.Register("1000", dn.Registered)
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})

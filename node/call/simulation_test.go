@@ -21,7 +21,7 @@ type world struct {
 	now     time.Time
 	history int
 	nodes   []*simNode
-	links   map[[2]int]*simLink // follower, owner
+	links   map[[2]int]*simLink // follower, publisher
 	cut     map[[2]int]bool
 }
 

@@ -13,7 +13,7 @@ type world struct {
 	r     *rand.Rand
 	now   time.Time
 	nodes []*simNode
-	links map[[2]int]*simLink // follower, owner
+	links map[[2]int]*simLink // follower, publisher
 	cut   map[[2]int]bool
 	// truth: the newest registration of each DN, and whether it was ended.
 	truth map[Number]simTruth

@@ -267,12 +267,12 @@ type FollowHello struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	// Who follows, and whom it expects here, by id.
-	Follower string `protobuf:"bytes,2,opt,name=follower,proto3" json:"follower,omitempty"`
-	Owner    string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	Follower  string `protobuf:"bytes,2,opt,name=follower,proto3" json:"follower,omitempty"`
+	Publisher string `protobuf:"bytes,3,opt,name=publisher,proto3" json:"publisher,omitempty"`
 	// The last change that the follower holds; 0 asks for a snapshot.
 	ResumeIncarnation uint64 `protobuf:"varint,4,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
 	ResumeSeq         uint64 `protobuf:"varint,5,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
-	// The last event of the owner's calls that the follower holds; 0 asks for a
+	// The last event of the publisher's calls that the follower holds; 0 asks for a
 	// snapshot.
 	ResumeCallSeq         uint64 `protobuf:"varint,6,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
 	ResumeCallIncarnation uint64 `protobuf:"varint,7,opt,name=resume_call_incarnation,json=resumeCallIncarnation,proto3" json:"resume_call_incarnation,omitempty"`
@@ -324,9 +324,9 @@ func (x *FollowHello) GetFollower() string {
 	return ""
 }
 
-func (x *FollowHello) GetOwner() string {
+func (x *FollowHello) GetPublisher() string {
 	if x != nil {
-		return x.Owner
+		return x.Publisher
 	}
 	return ""
 }
@@ -470,7 +470,7 @@ func (x *FollowResponse) GetBody() isFollowResponse_Body {
 	return nil
 }
 
-func (x *FollowResponse) GetHello() *OwnerHello {
+func (x *FollowResponse) GetHello() *PublisherHello {
 	if x != nil {
 		if x, ok := x.Body.(*FollowResponse_Hello); ok {
 			return x.Hello
@@ -556,7 +556,7 @@ type isFollowResponse_Body interface {
 }
 
 type FollowResponse_Hello struct {
-	Hello *OwnerHello `protobuf:"bytes,1,opt,name=hello,proto3,oneof"`
+	Hello *PublisherHello `protobuf:"bytes,1,opt,name=hello,proto3,oneof"`
 }
 
 type FollowResponse_Records struct {
@@ -572,7 +572,7 @@ type FollowResponse_Pong struct {
 }
 
 type FollowResponse_Goodbye struct {
-	// The owner stops in good order.
+	// The publisher stops in good order.
 	Goodbye *Goodbye `protobuf:"bytes,5,opt,name=goodbye,proto3,oneof"`
 }
 
@@ -610,9 +610,9 @@ func (*FollowResponse_EndOfCallSync) isFollowResponse_Body() {}
 
 func (*FollowResponse_CallEvents) isFollowResponse_Body() {}
 
-type OwnerHello struct {
+type PublisherHello struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
-	Owner       string                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Publisher   string                 `protobuf:"bytes,1,opt,name=publisher,proto3" json:"publisher,omitempty"`
 	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// True: only what changed since resume_seq follows; false: everything, and
 	// what is not mentioned until EndOfSync is gone.
@@ -621,20 +621,20 @@ type OwnerHello struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *OwnerHello) Reset() {
-	*x = OwnerHello{}
+func (x *PublisherHello) Reset() {
+	*x = PublisherHello{}
 	mi := &file_node_peerpb_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OwnerHello) String() string {
+func (x *PublisherHello) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OwnerHello) ProtoMessage() {}
+func (*PublisherHello) ProtoMessage() {}
 
-func (x *OwnerHello) ProtoReflect() protoreflect.Message {
+func (x *PublisherHello) ProtoReflect() protoreflect.Message {
 	mi := &file_node_peerpb_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -646,26 +646,26 @@ func (x *OwnerHello) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OwnerHello.ProtoReflect.Descriptor instead.
-func (*OwnerHello) Descriptor() ([]byte, []int) {
+// Deprecated: Use PublisherHello.ProtoReflect.Descriptor instead.
+func (*PublisherHello) Descriptor() ([]byte, []int) {
 	return file_node_peerpb_link_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *OwnerHello) GetOwner() string {
+func (x *PublisherHello) GetPublisher() string {
 	if x != nil {
-		return x.Owner
+		return x.Publisher
 	}
 	return ""
 }
 
-func (x *OwnerHello) GetIncarnation() uint64 {
+func (x *PublisherHello) GetIncarnation() uint64 {
 	if x != nil {
 		return x.Incarnation
 	}
 	return 0
 }
 
-func (x *OwnerHello) GetResumed() bool {
+func (x *PublisherHello) GetResumed() bool {
 	if x != nil {
 		return x.Resumed
 	}
@@ -675,7 +675,7 @@ func (x *OwnerHello) GetResumed() bool {
 type RecordBatch struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Records []*Record              `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
-	// Position after this batch in the owner's stream; 0 within a snapshot.
+	// Position after this batch in the publisher's stream; 0 within a snapshot.
 	Seq           uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -725,19 +725,19 @@ func (x *RecordBatch) GetSeq() uint64 {
 	return 0
 }
 
-// Record is what the owner says about one of its DNs. The claim's node is the owner.
+// Record is what the publisher says about one of its DNs. The claim's node is the publisher.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
 	// Claim time, ns since the epoch (hybrid logical clock).
 	ClaimTime int64 `protobuf:"varint,2,opt,name=claim_time,json=claimTime,proto3" json:"claim_time,omitempty"`
-	// Counts what the owner said under this claim.
+	// Counts what the publisher said under this claim.
 	Seq    uint32       `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
 	State  tcpb.DNState `protobuf:"varint,4,opt,name=state,proto3,enum=sipcluster.tc.v1.DNState" json:"state,omitempty"`
 	Reason tcpb.Reason  `protobuf:"varint,5,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
 	// ns since the epoch.
 	Since int64 `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`
-	// The owner no longer has a record of the DN.
+	// The publisher no longer has a record of the DN.
 	Gone bool `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
 	// Absent: nobody ever logged in.
 	Agent *Agent `protobuf:"bytes,8,opt,name=agent,proto3" json:"agent,omitempty"`
@@ -1038,8 +1038,8 @@ type Pong struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	SentMono int64                  `protobuf:"varint,1,opt,name=sent_mono,json=sentMono,proto3" json:"sent_mono,omitempty"`
 	SentWall int64                  `protobuf:"varint,2,opt,name=sent_wall,json=sentWall,proto3" json:"sent_wall,omitempty"`
-	// Owner's wall clock when it answered.
-	OwnerWall     int64 `protobuf:"varint,3,opt,name=owner_wall,json=ownerWall,proto3" json:"owner_wall,omitempty"`
+	// Publisher's wall clock when it answered.
+	PublisherWall int64 `protobuf:"varint,3,opt,name=publisher_wall,json=publisherWall,proto3" json:"publisher_wall,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1088,9 +1088,9 @@ func (x *Pong) GetSentWall() int64 {
 	return 0
 }
 
-func (x *Pong) GetOwnerWall() int64 {
+func (x *Pong) GetPublisherWall() int64 {
 	if x != nil {
-		return x.OwnerWall
+		return x.PublisherWall
 	}
 	return 0
 }
@@ -1131,7 +1131,7 @@ func (*Goodbye) Descriptor() ([]byte, []int) {
 	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
 }
 
-// CallsHello begins what the owner says of its calls, and does so again when
+// CallsHello begins what the publisher says of its calls, and does so again when
 // the follower was too slow.
 type CallsHello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1272,7 +1272,7 @@ func (x *EndOfCallSync) GetSeq() uint64 {
 type CallEvents struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Events []*CallEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Position after them in the owner's log.
+	// Position after them in the publisher's log.
 	Seq           uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1322,7 +1322,7 @@ func (x *CallEvents) GetSeq() uint64 {
 	return 0
 }
 
-// Call that is up at the owner.
+// Call that is up at the publisher.
 type Call struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// ConnID: 16 hexadecimal digits.
@@ -1661,12 +1661,12 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\rFollowRequest\x127\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1f.sipcluster.peer.v1.FollowHelloH\x00R\x05hello\x12.\n" +
 	"\x04ping\x18\x02 \x01(\v2\x18.sipcluster.peer.v1.PingH\x00R\x04pingB\x06\n" +
-	"\x04body\"\x8c\x02\n" +
+	"\x04body\"\x94\x02\n" +
 	"\vFollowHello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1a\n" +
-	"\bfollower\x18\x02 \x01(\tR\bfollower\x12\x14\n" +
-	"\x05owner\x18\x03 \x01(\tR\x05owner\x12-\n" +
+	"\bfollower\x18\x02 \x01(\tR\bfollower\x12\x1c\n" +
+	"\tpublisher\x18\x03 \x01(\tR\tpublisher\x12-\n" +
 	"\x12resume_incarnation\x18\x04 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
 	"\n" +
 	"resume_seq\x18\x05 \x01(\x04R\tresumeSeq\x12&\n" +
@@ -1674,9 +1674,9 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\"@\n" +
 	"\x04Ping\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
-	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xd4\x04\n" +
-	"\x0eFollowResponse\x126\n" +
-	"\x05hello\x18\x01 \x01(\v2\x1e.sipcluster.peer.v1.OwnerHelloH\x00R\x05hello\x12;\n" +
+	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xd8\x04\n" +
+	"\x0eFollowResponse\x12:\n" +
+	"\x05hello\x18\x01 \x01(\v2\".sipcluster.peer.v1.PublisherHelloH\x00R\x05hello\x12;\n" +
 	"\arecords\x18\x02 \x01(\v2\x1f.sipcluster.peer.v1.RecordBatchH\x00R\arecords\x12?\n" +
 	"\vend_of_sync\x18\x03 \x01(\v2\x1d.sipcluster.peer.v1.EndOfSyncH\x00R\tendOfSync\x12.\n" +
 	"\x04pong\x18\x04 \x01(\v2\x18.sipcluster.peer.v1.PongH\x00R\x04pong\x127\n" +
@@ -1687,10 +1687,9 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x10end_of_call_sync\x18\b \x01(\v2!.sipcluster.peer.v1.EndOfCallSyncH\x00R\rendOfCallSync\x12A\n" +
 	"\vcall_events\x18\t \x01(\v2\x1e.sipcluster.peer.v1.CallEventsH\x00R\n" +
 	"callEventsB\x06\n" +
-	"\x04body\"^\n" +
-	"\n" +
-	"OwnerHello\x12\x14\n" +
-	"\x05owner\x18\x01 \x01(\tR\x05owner\x12 \n" +
+	"\x04body\"j\n" +
+	"\x0ePublisherHello\x12\x1c\n" +
+	"\tpublisher\x18\x01 \x01(\tR\tpublisher\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x18\n" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
@@ -1721,12 +1720,11 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +
 	"\tEndOfSync\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"_\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"g\n" +
 	"\x04Pong\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
-	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12\x1d\n" +
-	"\n" +
-	"owner_wall\x18\x03 \x01(\x03R\townerWall\"\t\n" +
+	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12%\n" +
+	"\x0epublisher_wall\x18\x03 \x01(\x03R\rpublisherWall\"\t\n" +
 	"\aGoodbye\"&\n" +
 	"\n" +
 	"CallsHello\x12\x18\n" +
@@ -1808,7 +1806,7 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*FollowHello)(nil),    // 4: sipcluster.peer.v1.FollowHello
 	(*Ping)(nil),           // 5: sipcluster.peer.v1.Ping
 	(*FollowResponse)(nil), // 6: sipcluster.peer.v1.FollowResponse
-	(*OwnerHello)(nil),     // 7: sipcluster.peer.v1.OwnerHello
+	(*PublisherHello)(nil), // 7: sipcluster.peer.v1.PublisherHello
 	(*RecordBatch)(nil),    // 8: sipcluster.peer.v1.RecordBatch
 	(*Record)(nil),         // 9: sipcluster.peer.v1.Record
 	(*Agent)(nil),          // 10: sipcluster.peer.v1.Agent
@@ -1833,7 +1831,7 @@ var file_node_peerpb_link_proto_goTypes = []any{
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
 	5,  // 1: sipcluster.peer.v1.FollowRequest.ping:type_name -> sipcluster.peer.v1.Ping
-	7,  // 2: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.OwnerHello
+	7,  // 2: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.PublisherHello
 	8,  // 3: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
 	12, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
 	13, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong

@@ -28,13 +28,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// TController is served at the cluster port. The follower dials the owner;
-// everything that the owner says on the stream is about its own DNs.
+// TController is served at the cluster port. The follower dials the publisher;
+// everything that the publisher says on the stream is about its own DNs.
 type TControllerClient interface {
-	// Follow: the follower says hello and then pings; the owner answers Hello,
+	// Follow: the follower says hello and then pings; the publisher answers Hello,
 	// then a snapshot or, when the follower can resume, the changes since, then
 	// EndOfSync, then changes as they happen. Between them, in an order of their
-	// own, come the owner's calls: CallsHello, unless that says resumed a snapshot
+	// own, come the publisher's calls: CallsHello, unless that says resumed a snapshot
 	// and EndOfCallSync, then events as they happen. PERMISSION_DENIED: not of this
 	// cluster; the message says which.
 	Follow(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[FollowRequest, FollowResponse], error)
@@ -65,13 +65,13 @@ type TController_FollowClient = grpc.BidiStreamingClient[FollowRequest, FollowRe
 // All implementations must embed UnimplementedTControllerServer
 // for forward compatibility.
 //
-// TController is served at the cluster port. The follower dials the owner;
-// everything that the owner says on the stream is about its own DNs.
+// TController is served at the cluster port. The follower dials the publisher;
+// everything that the publisher says on the stream is about its own DNs.
 type TControllerServer interface {
-	// Follow: the follower says hello and then pings; the owner answers Hello,
+	// Follow: the follower says hello and then pings; the publisher answers Hello,
 	// then a snapshot or, when the follower can resume, the changes since, then
 	// EndOfSync, then changes as they happen. Between them, in an order of their
-	// own, come the owner's calls: CallsHello, unless that says resumed a snapshot
+	// own, come the publisher's calls: CallsHello, unless that says resumed a snapshot
 	// and EndOfCallSync, then events as they happen. PERMISSION_DENIED: not of this
 	// cluster; the message says which.
 	Follow(grpc.BidiStreamingServer[FollowRequest, FollowResponse]) error

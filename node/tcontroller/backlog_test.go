@@ -122,7 +122,7 @@ func TestBacklog_GrowsWhileTheFollowerDoesNotReadAndShrinksAgain(t *testing.T) {
 	var vs valves
 	b.followVia(t, vs.dial, a)
 	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 1 })
-	await(t, "an empty queue", func() bool { return a.owner.Backlog("b").Changes == 0 })
+	await(t, "an empty queue", func() bool { return a.publisher.Backlog("b").Changes == 0 })
 	open := vs.valve().shut()
 	registered := 1
 	await(t, "a queue", func() bool {
@@ -130,17 +130,17 @@ func TestBacklog_GrowsWhileTheFollowerDoesNotReadAndShrinksAgain(t *testing.T) {
 			registered++
 			a.table.Register(dn.Number(fmt.Sprint(100_000+registered)), dn.Registered)
 		}
-		return a.owner.Backlog("b").Changes > 5000
+		return a.publisher.Backlog("b").Changes > 5000
 	})
 	if runtime.GOOS == "linux" {
 		await(t, "bytes that wait at both ends", func() bool {
-			return a.owner.Backlog("b").Unacked > 0 && peerOf(b).Unread > 0
+			return a.publisher.Backlog("b").Unacked > 0 && peerOf(b).Unread > 0
 		})
 	}
 	open()
 	await(t, "all that was missed", func() bool { return b.table.Counts().InSrv == registered })
 	await(t, "an empty queue again", func() bool {
-		q, s := a.owner.Backlog("b"), peerOf(b)
+		q, s := a.publisher.Backlog("b"), peerOf(b)
 		return q == Backlog{} && s.Socket == Socket{}
 	})
 }
@@ -155,7 +155,7 @@ func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 		t.Cleanup(func() { _ = cc.Close() })
 		ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 		if stream, err = peerpb.NewTControllerClient(cc).Follow(ctx); err == nil {
-			err = stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Follower: "b", Owner: "a"}}})
+			err = stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Follower: "b", Publisher: "a"}}})
 		}
 		if err == nil {
 			_, err = stream.Recv()
@@ -165,13 +165,13 @@ func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 		}
 		return cancel, stream
 	}
-	if got := a.owner.Backlog("b"); got != (Backlog{}) {
+	if got := a.publisher.Backlog("b"); got != (Backlog{}) {
 		t.Errorf("without a link: %+v", got)
 	}
 	endFirst, first := follow()
-	old := a.owner.links.get("b")
+	old := a.publisher.links.get("b")
 	endSecond, _ := follow()
-	newest := a.owner.links.get("b")
+	newest := a.publisher.links.get("b")
 	if old == nil || newest == nil || old == newest {
 		t.Fatalf("links %p and %p", old, newest)
 	}
@@ -181,12 +181,12 @@ func TestBacklog_IsOfTheNewestLinkAndEndsWithIt(t *testing.T) {
 			_, err = first.Recv()
 		}
 	})
-	await(t, "its end at the owner too", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.ended == 1 })
-	if a.owner.links.get("b") != newest {
+	await(t, "its end at the publisher too", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.ended == 1 })
+	if a.publisher.links.get("b") != newest {
 		t.Error("the end of the old link took the new one away")
 	}
 	endSecond()
-	await(t, "the end", func() bool { return a.owner.links.get("b") == nil })
+	await(t, "the end", func() bool { return a.publisher.links.get("b") == nil })
 }
 
 func TestStatus_LeavesNothingOfAPeerThatIsNoLongerThere(t *testing.T) {
@@ -194,8 +194,8 @@ func TestStatus_LeavesNothingOfAPeerThatIsNoLongerThere(t *testing.T) {
 	b.follow(t, a)
 	await(t, "an answer", func() bool { return !peerOf(b).LastAnswer.IsZero() })
 	b.mesh.SetPeers(nil)
-	await(t, "the end", func() bool { return len(b.mesh.Status()) == 0 && a.owner.Backlog("b") == Backlog{} })
-	await(t, "the end of its link", func() bool { return a.owner.links.get("b") == nil })
+	await(t, "the end", func() bool { return len(b.mesh.Status()) == 0 && a.publisher.Backlog("b") == Backlog{} })
+	await(t, "the end of its link", func() bool { return a.publisher.links.get("b") == nil })
 }
 
 func TestDelay_TellsWhichWayIsSlow(t *testing.T) {

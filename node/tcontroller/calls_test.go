@@ -207,13 +207,13 @@ func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
 	var vs valves
 	b.followVia(t, vs.dial, a)
 	await(t, "the snapshot", func() bool { return b.sees(gone) != "over" && b.table.Heard("a") })
-	await(t, "an empty queue", func() bool { return a.owner.Backlog("b").CallEvents == 0 })
+	await(t, "an empty queue", func() bool { return a.publisher.Backlog("b").CallEvents == 0 })
 	open := vs.valve().shut()
 	a.calls.End(gone, 0, false)
 	data := map[string]string{"k": strings.Repeat("x", 300)}
 	// Once what lies between the two is full nothing is handed to the link.
 	patience.Done(t, "a queue, and who writes waits for nobody", func() {
-		for end := time.Now().Add(patience.Limit); a.owner.Backlog("b").CallEvents <= call.DefaultHistory && time.Now().Before(end); {
+		for end := time.Now().Add(patience.Limit); a.publisher.Backlog("b").CallEvents <= call.DefaultHistory && time.Now().Before(end); {
 			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: data})
 			if err == nil && a.calls.Ringing(id, "1001") {
 				a.calls.End(id, 487, true)
@@ -223,7 +223,7 @@ func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
 	up := a.begin(t, "1002", nil)
 	open()
 	await(t, "what is up", func() bool { return b.sees(up) != "over" && b.sees(gone) == "over" && b.calls.Counts().Up == 1 })
-	await(t, "an empty queue", func() bool { return a.owner.Backlog("b").CallEvents == 0 })
+	await(t, "an empty queue", func() bool { return a.publisher.Backlog("b").CallEvents == 0 })
 }
 
 func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
@@ -262,23 +262,23 @@ func TestCalls_WhatIsUnknownIsRefused(t *testing.T) {
 // BenchmarkLink_CallEvent is the time from an event at the node that has the
 // call to the peer's clients.
 func BenchmarkLink_CallEvent(b *testing.B) {
-	owner, peer := newSite(b, "a", 1, "127.0.0.1:0"), newSite(b, "b", 1, "127.0.0.1:0")
-	peer.follow(b, owner)
+	publisher, peer := newSite(b, "a", 1, "127.0.0.1:0"), newSite(b, "b", 1, "127.0.0.1:0")
+	peer.follow(b, publisher)
 	await(b, "the link", func() bool { return peer.table.Heard("a") && peer.calls.Position("a").Incarnation == 1 })
 	w := peer.calls.Tail()
 	var items []call.Item
 	var took []time.Duration
 	for b.Loop() {
 		began := time.Now()
-		id, err := owner.calls.Begin(call.Info{Caller: "trunk1", ANI: "+4930", DNIS: "9000"})
-		if err != nil || !owner.calls.Ringing(id, "1001") {
+		id, err := publisher.calls.Begin(call.Info{Caller: "trunk1", ANI: "+4930", DNIS: "9000"})
+		if err != nil || !publisher.calls.Ringing(id, "1001") {
 			b.Fatal("no call", err)
 		}
 		if items, err = w.Next(b.Context(), items[:0]); err != nil || items[len(items)-1].Event.Call != id {
 			b.Fatal("another call", err)
 		}
 		took = append(took, time.Since(began))
-		owner.calls.End(id, 487, true)
+		publisher.calls.End(id, 487, true)
 		for ended := 0; ended < 2; ended += len(items) {
 			if items, err = w.Next(b.Context(), items[:0]); err != nil {
 				b.Fatal(err)

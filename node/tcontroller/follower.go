@@ -18,7 +18,7 @@ type follower struct {
 	log    *slog.Logger
 	cancel context.CancelFunc
 	done   chan struct{}
-	// judge wakes the judge, redial the link's keeper.
+	// judge wakes the judge, redial the one that keeps the link.
 	judge, redial chan struct{}
 
 	mu     sync.Mutex
@@ -30,7 +30,7 @@ type follower struct {
 	vetoed bool
 }
 
-// linkState is what the keeper knows of the link. Guarded by follower.mu.
+// linkState is what keep knows of the link. Guarded by follower.mu.
 type linkState struct {
 	up, synced, refused, bye bool
 	// lastFrame is when anything arrived; downAt when the link ended.

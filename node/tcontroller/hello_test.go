@@ -51,8 +51,8 @@ func TestLink_OpensWithTheHello(t *testing.T) {
 		if n := len(s.said()); n != 0 {
 			t.Errorf("%d messages before the hello", n)
 		}
-		owner := NewServer("c1", table, calls, func(dn.Node) (bool, uint64) { return true, 1 }, slog.New(slog.DiscardHandler))
-		wg.Go(func() { _ = l.run(ctx, owner) })
+		publisher := NewServer("c1", table, calls, func(dn.Node) (bool, uint64) { return true, 1 }, slog.New(slog.DiscardHandler))
+		wg.Go(func() { _ = l.run(ctx, publisher) })
 		synctest.Wait()
 		if got := s.said(); len(got) < 3 || !got[0] || slices.Contains(got[1:], true) {
 			t.Errorf("a link says %v (true is the hello), want the hello first, once, and the calls behind", got)

@@ -165,7 +165,7 @@ func (f *follower) follow(ctx context.Context, client peerpb.TControllerClient) 
 	}
 	from, calls := f.cfg.Table.Position(f.id), f.cfg.Calls.Position(f.id)
 	hello := &peerpb.FollowHello{
-		ClusterId: f.cfg.ClusterID, Follower: string(f.cfg.Table.Self()), Owner: string(f.id),
+		ClusterId: f.cfg.ClusterID, Follower: string(f.cfg.Table.Self()), Publisher: string(f.id),
 		ResumeIncarnation: from.Incarnation, ResumeSeq: from.Seq,
 		ResumeCallIncarnation: calls.Incarnation, ResumeCallSeq: calls.Seq,
 	}
@@ -289,10 +289,10 @@ func (l *followerLink) recv(first bool) error {
 	return nil
 }
 
-func (l *followerLink) hello(h *peerpb.OwnerHello) error {
+func (l *followerLink) hello(h *peerpb.PublisherHello) error {
 	id := l.f.id
-	if h.GetOwner() != string(id) {
-		return fmt.Errorf("node %.64q answers instead of %s", h.GetOwner(), id)
+	if h.GetPublisher() != string(id) {
+		return fmt.Errorf("node %.64q answers instead of %s", h.GetPublisher(), id)
 	}
 	c, err := l.f.cfg.Table.Sync(id, h.GetIncarnation(), h.GetResumed())
 	if err != nil {
@@ -325,7 +325,7 @@ func (l *followerLink) pong(p *peerpb.Pong) {
 	if rtt <= 0 || p.GetSentMono() < 0 {
 		return
 	}
-	l.trips = l.trips.add(trip{sent: p.GetSentWall(), answered: p.GetOwnerWall(), rtt: rtt})
+	l.trips = l.trips.add(trip{sent: p.GetSentWall(), answered: p.GetPublisherWall(), rtt: rtt})
 	skew, to, from := l.trips.estimate()
 	l.f.measured(Delay{RTT: rtt, ToPeer: to, FromPeer: from, Skew: skew, LastAnswer: now})
 	if big := skew.Abs() > maxSkew; big != l.skewed {

@@ -22,16 +22,16 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// site is a node's layer alone: a table, its owner's side on a real port and,
+// site is a node's layer alone: a table, its publisher's side on a real port and,
 // once follow is called, the links to the others.
 type site struct {
-	id     dn.Node
-	table  *dn.Table
-	calls  *call.Table
-	addr   string
-	server *grpc.Server
-	owner  *Server
-	mesh   *Mesh
+	id        dn.Node
+	table     *dn.Table
+	calls     *call.Table
+	addr      string
+	server    *grpc.Server
+	publisher *Server
+	mesh      *Mesh
 	// strangers are not on the roster, as of index 9; all others are.
 	mu        sync.Mutex
 	strangers map[dn.Node]bool
@@ -69,15 +69,15 @@ func newSiteOf(t testing.TB, id dn.Node, incarnation uint64, addr string, histor
 	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation, History: history}), addr: ln.Addr().String()}
 	s.server = grpc.NewServer(grpc.Creds(Credentials()), grpc.StreamInterceptor(s.noteBegins))
 	s.calls = call.New(call.Config{Self: id, Incarnation: incarnation, History: history})
-	s.owner = NewServer("c1", s.table, s.calls, s.roster, slog.New(slog.DiscardHandler))
-	peerpb.RegisterTControllerServer(s.server, s.owner)
+	s.publisher = NewServer("c1", s.table, s.calls, s.roster, slog.New(slog.DiscardHandler))
+	peerpb.RegisterTControllerServer(s.server, s.publisher)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.server.Serve(ln) })
 	t.Cleanup(func() {
 		s.server.Stop()
 		patience.Done(t, "the end of a server", wg.Wait)
 		// A link's goroutines end with its stream, soon after the server.
-		leftover.None(t, patience.Limit, s.owner, leftover.But(s.table, "dn_drops_untold"), leftover.But(s.calls, "calls_own", "calls_known", "calls_up"))
+		leftover.None(t, patience.Limit, s.publisher, leftover.But(s.table, "dn_drops_untold"), leftover.But(s.calls, "calls_own", "calls_known", "calls_up"))
 	})
 	return s
 }
@@ -119,7 +119,7 @@ func state(s *site, n dn.Number) string {
 	return fmt.Sprintf("%v %s", v.State, v.Owner)
 }
 
-func TestLink_PeersSeeWhatTheOwnerHas(t *testing.T) {
+func TestLink_PeersSeeWhatThePublisherHas(t *testing.T) {
 	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
 	for i := range 3000 {
 		a.table.Register(dn.Number(fmt.Sprint(1000+i)), dn.Registered)
@@ -132,7 +132,7 @@ func TestLink_PeersSeeWhatTheOwnerHas(t *testing.T) {
 	await(t, "its end", func() bool { return state(b, "77") == "OOS " })
 }
 
-func TestLink_KilledOwnerIsLostAndComesBack(t *testing.T) {
+func TestLink_KilledPublisherIsLostAndComesBack(t *testing.T) {
 	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
 	a.table.Register("1", dn.Registered)
 	a.table.Register("2", dn.Registered)
@@ -157,7 +157,7 @@ func TestLink_GoodbyeIsALossAtOnce(t *testing.T) {
 	a.table.Register("1", dn.Registered)
 	b.follow(t, a)
 	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 1 })
-	a.owner.Stop()
+	a.publisher.Stop()
 	await(t, "the loss", func() bool { return b.mesh.Status()[0].Reason == "left" })
 	if got := state(b, "1"); got != "OOS a" {
 		t.Error(got)
@@ -208,8 +208,8 @@ func TestServer_RefusesStrangers(t *testing.T) {
 		first *peerpb.FollowRequest
 		want  codes.Code
 	}{
-		"another cluster": {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c2", Owner: "a"}}}, codes.PermissionDenied},
-		"another node":    {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Owner: "b"}}}, codes.PermissionDenied},
+		"another cluster": {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c2", Publisher: "a"}}}, codes.PermissionDenied},
+		"another node":    {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Publisher: "b"}}}, codes.PermissionDenied},
 		"no hello":        {&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: &peerpb.Ping{}}}, codes.InvalidArgument},
 		"nothing":         {&peerpb.FollowRequest{}, codes.InvalidArgument},
 	} {

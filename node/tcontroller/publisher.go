@@ -117,8 +117,8 @@ func (s *Server) admit(h *peerpb.FollowHello, stream followStream) error {
 	case h.GetClusterId() != s.clusterID:
 		s.log.Warn("refused a link from a node of another cluster", "peer", clip(h.GetFollower()), "its_cluster", clip(h.GetClusterId()), "cluster", s.clusterID)
 		return status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not %.64q: check the data directory and --join", s.clusterID, h.GetClusterId())
-	case h.GetOwner() != string(s.table.Self()):
-		return status.Errorf(codes.PermissionDenied, "this is node %s, not %.64q: the address belongs to another node now", s.table.Self(), h.GetOwner())
+	case h.GetPublisher() != string(s.table.Self()):
+		return status.Errorf(codes.PermissionDenied, "this is node %s, not %.64q: the address belongs to another node now", s.table.Self(), h.GetPublisher())
 	}
 	member, index := s.roster(dn.Node(h.GetFollower()))
 	if !member {
@@ -177,7 +177,7 @@ func (l *publisherLink) answerPings(silent *time.Timer) error {
 			return status.Error(codes.InvalidArgument, "a follower only pings")
 		}
 		silent.Reset(pingTimeout)
-		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), OwnerWall: time.Now().UnixNano()}
+		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano()}
 		if err := l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: pong}}); err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ func (l *publisherLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 		}
 		m := &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfSync{EndOfSync: &peerpb.EndOfSync{Seq: it.Seq}}}
 		if it.Kind == dn.Started {
-			m.Body = &peerpb.FollowResponse_Hello{Hello: &peerpb.OwnerHello{Owner: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
+			m.Body = &peerpb.FollowResponse_Hello{Hello: &peerpb.PublisherHello{Publisher: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
 		}
 		if err := l.send(m); err != nil {
 			return err

@@ -49,7 +49,7 @@ func (s *site) lastBegins() []string {
 	return slices.Sorted(slices.Values(s.begins[max(0, len(s.begins)-2):]))
 }
 
-// A link that was down while as much happened as the owner remembers goes on
+// A link that was down while as much happened as the publisher remembers goes on
 // where it was; one more, and it begins with a snapshot. Of DNs and of calls
 // apart, and either way each change is told once.
 func TestLink_ResumesAtTheEdgesOfWhatIsRemembered(t *testing.T) {

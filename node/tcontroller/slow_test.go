@@ -31,16 +31,16 @@ func (d dripping) Read(b []byte) (int, error) {
 	return d.Conn.Read(b[:min(len(b), d.bytes)])
 }
 
-// bubbled is an owner with many DNs, in a bubble, whose follower is at the end of a
+// bubbled is a publisher with many DNs, in a bubble, whose follower is at the end of a
 // connection that drips; it says how often the link was opened.
 func bubbled(t *testing.T, many int, bytes int) (follower *dn.Table, opened func() int) {
 	ln := bufconn.Listen(1 << 20)
-	owner := &site{id: "a", table: dn.New(dn.Config{Self: "a", Incarnation: 1}), calls: call.New(call.Config{Self: "a", Incarnation: 1})}
+	publisher := &site{id: "a", table: dn.New(dn.Config{Self: "a", Incarnation: 1}), calls: call.New(call.Config{Self: "a", Incarnation: 1})}
 	for i := range many {
-		owner.table.Register(dn.Number(fmt.Sprint(100000+i)), dn.Registered)
+		publisher.table.Register(dn.Number(fmt.Sprint(100000+i)), dn.Registered)
 	}
-	server := grpc.NewServer(grpc.StreamInterceptor(owner.noteBegins))
-	links := NewServer("c1", owner.table, owner.calls, owner.roster, slog.New(slog.DiscardHandler))
+	server := grpc.NewServer(grpc.StreamInterceptor(publisher.noteBegins))
+	links := NewServer("c1", publisher.table, publisher.calls, publisher.roster, slog.New(slog.DiscardHandler))
 	peerpb.RegisterTControllerServer(server, links)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(ln) }()
@@ -64,9 +64,9 @@ func bubbled(t *testing.T, many int, bytes int) (follower *dn.Table, opened func
 		<-served
 	})
 	return follower, func() int {
-		owner.mu.Lock()
-		defer owner.mu.Unlock()
-		return len(owner.begins) / 2 // one of the records, one of the calls
+		publisher.mu.Lock()
+		defer publisher.mu.Unlock()
+		return len(publisher.begins) / 2 // one of the records, one of the calls
 	}
 }
 

@@ -2,9 +2,10 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: node/peerpb/owner.proto
+// source: node/peerpb/agent.proto
 
-// What other nodes ask a DN's owner to do.
+// What nodes ask of the one that keeps a DN: its owner, or the last one that
+// was heard of while the DN is out of service.
 
 package peerpb
 
@@ -62,11 +63,11 @@ func (x AgentRequest) String() string {
 }
 
 func (AgentRequest) Descriptor() protoreflect.EnumDescriptor {
-	return file_node_peerpb_owner_proto_enumTypes[0].Descriptor()
+	return file_node_peerpb_agent_proto_enumTypes[0].Descriptor()
 }
 
 func (AgentRequest) Type() protoreflect.EnumType {
-	return &file_node_peerpb_owner_proto_enumTypes[0]
+	return &file_node_peerpb_agent_proto_enumTypes[0]
 }
 
 func (x AgentRequest) Number() protoreflect.EnumNumber {
@@ -75,7 +76,7 @@ func (x AgentRequest) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AgentRequest.Descriptor instead.
 func (AgentRequest) EnumDescriptor() ([]byte, []int) {
-	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{0}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{0}
 }
 
 type SetAgentRequest struct {
@@ -92,7 +93,7 @@ type SetAgentRequest struct {
 
 func (x *SetAgentRequest) Reset() {
 	*x = SetAgentRequest{}
-	mi := &file_node_peerpb_owner_proto_msgTypes[0]
+	mi := &file_node_peerpb_agent_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -104,7 +105,7 @@ func (x *SetAgentRequest) String() string {
 func (*SetAgentRequest) ProtoMessage() {}
 
 func (x *SetAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_owner_proto_msgTypes[0]
+	mi := &file_node_peerpb_agent_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -117,7 +118,7 @@ func (x *SetAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAgentRequest.ProtoReflect.Descriptor instead.
 func (*SetAgentRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{0}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *SetAgentRequest) GetDn() string {
@@ -160,7 +161,7 @@ type SetAgentResponse struct {
 	// T-Library's error code and text; 0 when it was done.
 	ErrorCode    uint32 `protobuf:"varint,1,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
 	ErrorMessage string `protobuf:"bytes,2,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
-	// What the owner says of the DN now.
+	// What this node says of the DN now.
 	Record        *Record `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -168,7 +169,7 @@ type SetAgentResponse struct {
 
 func (x *SetAgentResponse) Reset() {
 	*x = SetAgentResponse{}
-	mi := &file_node_peerpb_owner_proto_msgTypes[1]
+	mi := &file_node_peerpb_agent_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -180,7 +181,7 @@ func (x *SetAgentResponse) String() string {
 func (*SetAgentResponse) ProtoMessage() {}
 
 func (x *SetAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_owner_proto_msgTypes[1]
+	mi := &file_node_peerpb_agent_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -193,7 +194,7 @@ func (x *SetAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAgentResponse.ProtoReflect.Descriptor instead.
 func (*SetAgentResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{1}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *SetAgentResponse) GetErrorCode() uint32 {
@@ -234,7 +235,7 @@ type ReserveRequest struct {
 
 func (x *ReserveRequest) Reset() {
 	*x = ReserveRequest{}
-	mi := &file_node_peerpb_owner_proto_msgTypes[2]
+	mi := &file_node_peerpb_agent_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -246,7 +247,7 @@ func (x *ReserveRequest) String() string {
 func (*ReserveRequest) ProtoMessage() {}
 
 func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_owner_proto_msgTypes[2]
+	mi := &file_node_peerpb_agent_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -259,7 +260,7 @@ func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
 func (*ReserveRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{2}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ReserveRequest) GetDn() string {
@@ -314,7 +315,7 @@ type ReserveResponse struct {
 
 func (x *ReserveResponse) Reset() {
 	*x = ReserveResponse{}
-	mi := &file_node_peerpb_owner_proto_msgTypes[3]
+	mi := &file_node_peerpb_agent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +327,7 @@ func (x *ReserveResponse) String() string {
 func (*ReserveResponse) ProtoMessage() {}
 
 func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_owner_proto_msgTypes[3]
+	mi := &file_node_peerpb_agent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +340,7 @@ func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
 func (*ReserveResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_owner_proto_rawDescGZIP(), []int{3}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReserveResponse) GetErrorCode() uint32 {
@@ -356,11 +357,11 @@ func (x *ReserveResponse) GetErrorMessage() string {
 	return ""
 }
 
-var File_node_peerpb_owner_proto protoreflect.FileDescriptor
+var File_node_peerpb_agent_proto protoreflect.FileDescriptor
 
-const file_node_peerpb_owner_proto_rawDesc = "" +
+const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x17node/peerpb/owner.proto\x12\x12sipcluster.peer.v1\x1a\x16node/peerpb/link.proto\"\xcd\x01\n" +
+	"\x17node/peerpb/agent.proto\x12\x12sipcluster.peer.v1\x1a\x16node/peerpb/link.proto\"\xcd\x01\n" +
 	"\x0fSetAgentRequest\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12:\n" +
 	"\arequest\x18\x02 \x01(\x0e2 .sipcluster.peer.v1.AgentRequestR\arequest\x12\x19\n" +
@@ -390,26 +391,26 @@ const file_node_peerpb_owner_proto_rawDesc = "" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
 	"\x14AGENT_REQUEST_LOGOUT\x10\x02\x12\x17\n" +
 	"\x13AGENT_REQUEST_READY\x10\x03\x12\x1b\n" +
-	"\x17AGENT_REQUEST_NOT_READY\x10\x042\xb2\x01\n" +
-	"\x05Owner\x12U\n" +
+	"\x17AGENT_REQUEST_NOT_READY\x10\x042\xb3\x01\n" +
+	"\x06Agents\x12U\n" +
 	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
 	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
-	file_node_peerpb_owner_proto_rawDescOnce sync.Once
-	file_node_peerpb_owner_proto_rawDescData []byte
+	file_node_peerpb_agent_proto_rawDescOnce sync.Once
+	file_node_peerpb_agent_proto_rawDescData []byte
 )
 
-func file_node_peerpb_owner_proto_rawDescGZIP() []byte {
-	file_node_peerpb_owner_proto_rawDescOnce.Do(func() {
-		file_node_peerpb_owner_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_node_peerpb_owner_proto_rawDesc), len(file_node_peerpb_owner_proto_rawDesc)))
+func file_node_peerpb_agent_proto_rawDescGZIP() []byte {
+	file_node_peerpb_agent_proto_rawDescOnce.Do(func() {
+		file_node_peerpb_agent_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_node_peerpb_agent_proto_rawDesc), len(file_node_peerpb_agent_proto_rawDesc)))
 	})
-	return file_node_peerpb_owner_proto_rawDescData
+	return file_node_peerpb_agent_proto_rawDescData
 }
 
-var file_node_peerpb_owner_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_node_peerpb_owner_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
-var file_node_peerpb_owner_proto_goTypes = []any{
+var file_node_peerpb_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_node_peerpb_agent_proto_goTypes = []any{
 	(AgentRequest)(0),        // 0: sipcluster.peer.v1.AgentRequest
 	(*SetAgentRequest)(nil),  // 1: sipcluster.peer.v1.SetAgentRequest
 	(*SetAgentResponse)(nil), // 2: sipcluster.peer.v1.SetAgentResponse
@@ -418,14 +419,14 @@ var file_node_peerpb_owner_proto_goTypes = []any{
 	(*KeyValue)(nil),         // 5: sipcluster.peer.v1.KeyValue
 	(*Record)(nil),           // 6: sipcluster.peer.v1.Record
 }
-var file_node_peerpb_owner_proto_depIdxs = []int32{
+var file_node_peerpb_agent_proto_depIdxs = []int32{
 	0, // 0: sipcluster.peer.v1.SetAgentRequest.request:type_name -> sipcluster.peer.v1.AgentRequest
 	5, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
 	6, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
-	1, // 3: sipcluster.peer.v1.Owner.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
-	3, // 4: sipcluster.peer.v1.Owner.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
-	2, // 5: sipcluster.peer.v1.Owner.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
-	4, // 6: sipcluster.peer.v1.Owner.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
+	1, // 3: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
+	3, // 4: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
+	2, // 5: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
+	4, // 6: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
 	5, // [5:7] is the sub-list for method output_type
 	3, // [3:5] is the sub-list for method input_type
 	3, // [3:3] is the sub-list for extension type_name
@@ -433,9 +434,9 @@ var file_node_peerpb_owner_proto_depIdxs = []int32{
 	0, // [0:3] is the sub-list for field type_name
 }
 
-func init() { file_node_peerpb_owner_proto_init() }
-func file_node_peerpb_owner_proto_init() {
-	if File_node_peerpb_owner_proto != nil {
+func init() { file_node_peerpb_agent_proto_init() }
+func file_node_peerpb_agent_proto_init() {
+	if File_node_peerpb_agent_proto != nil {
 		return
 	}
 	file_node_peerpb_link_proto_init()
@@ -443,18 +444,18 @@ func file_node_peerpb_owner_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_owner_proto_rawDesc), len(file_node_peerpb_owner_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_agent_proto_rawDesc), len(file_node_peerpb_agent_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
-		GoTypes:           file_node_peerpb_owner_proto_goTypes,
-		DependencyIndexes: file_node_peerpb_owner_proto_depIdxs,
-		EnumInfos:         file_node_peerpb_owner_proto_enumTypes,
-		MessageInfos:      file_node_peerpb_owner_proto_msgTypes,
+		GoTypes:           file_node_peerpb_agent_proto_goTypes,
+		DependencyIndexes: file_node_peerpb_agent_proto_depIdxs,
+		EnumInfos:         file_node_peerpb_agent_proto_enumTypes,
+		MessageInfos:      file_node_peerpb_agent_proto_msgTypes,
 	}.Build()
-	File_node_peerpb_owner_proto = out.File
-	file_node_peerpb_owner_proto_goTypes = nil
-	file_node_peerpb_owner_proto_depIdxs = nil
+	File_node_peerpb_agent_proto = out.File
+	file_node_peerpb_agent_proto_goTypes = nil
+	file_node_peerpb_agent_proto_depIdxs = nil
 }
