@@ -3,7 +3,7 @@ package broken
 // forwardingFaults are those of what a proxy changes of a message, keeps of it,
 // and passes on or not.
 func forwardingFaults() []Fault {
-	const branch, relay, fresh, target = "sip/proxy/branch.go", "sip/proxy/relay.go", "sip/proxy/fresh.go", "sip/proxy/target.go"
+	const branch, relay, callers, target = "sip/proxy/branch.go", "sip/proxy/relay.go", "sip/proxy/callers.go", "sip/proxy/target.go"
 	proxy := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Proxy, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$"}
 	}
@@ -22,7 +22,7 @@ func forwardingFaults() []Fault {
 		proxy("credentials-passed", "the caller's credentials for the cluster reach the called phone",
 			Edit{branch, "if c.req.Has(message.ProxyAuthorization) {", "if c.req.Has(message.ProxyAuthorization) && !c.invite {"}),
 		proxy("foreign-credentials-dropped", "credentials for another realm are taken out too",
-			Edit{fresh, "h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)", "h.Kind == message.ProxyAuthorization && c.Parse(h.Value)"}),
+			Edit{callers, "h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)", "h.Kind == message.ProxyAuthorization && c.Parse(h.Value)"}),
 		proxy("path-backwards", "the Path of a phone behind a proxy becomes the Route in the wrong order",
 			Edit{target, "l.routes = append(l.routes, []byte(r))", "l.routes = append([][]byte{[]byte(r)}, l.routes...)"}),
 		proxy("worst-first", "the contact with the lowest q rings first",

@@ -8,11 +8,11 @@ func leakFaults() []Fault {
 	const sip, session, routing = "./sip", "./node/session", "./node/routing"
 	return []Fault{
 		held(sip, "call-keeps-its-place", "a call that was canceled keeps its place: 503 for ever after enough of them",
-			Edit{"sip/proxy/call.go", "\tc.p.end()\n}", "\tif !c.gaveUp {\n\t\tc.p.end()\n\t}\n}"}),
+			Edit{"sip/proxy/call.go", "\tc.in.room.leave()\n}", "\tif !c.gaveUp {\n\t\tc.in.room.leave()\n\t}\n}"}),
 		held(sip, "passed-call-keeps-its-place", "a call whose failure is passed on keeps its place",
 			Edit{"sip/proxy/call.go", "\t\tc.respond(o.res, o.challenges)\n\t\tc.finish()", "\t\tc.respond(o.res, o.challenges)"}),
 		held(sip, "bye-without-a-way", "a BYE to a phone whose connection is gone ends no call",
-			Edit{"sip/proxy/relay.go", "\t\t\tp.hungUp(sh, m) // whoever hears of it or not\n", "\t\t\t_ = sh\n"}),
+			Edit{"sip/proxy/relay.go", "\t\t\trs.hungUp(sh, m) // whoever hears of it or not\n", "\t\t\t_ = sh\n"}),
 		held(sip, "sessions-never-end", "a call whose session timer runs out is never forgotten",
 			Edit{"sip/proxy/dialog.go", "\t\tif !x.deadline.After(now) {", "\t\tif !x.deadline.After(now) && x.next != nil {"}),
 		held(sip, "caller-watch-stays", "who watches a caller's connection does not hear of the answer",

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -77,15 +75,15 @@ func (a *Attempt) begin(t invite.Target) {
 	case c.gaveUp || c.final:
 		a.finish(failed(487, "Request Terminated"))
 		return
-	case c.p.ctx.Err() != nil:
+	case c.in.tasks.stopping():
 		a.finish(failed(503, "Service Unavailable"))
 		return
 	}
-	if name, known := c.known(&t); !known {
+	if name, known := c.in.targets.known(&t); !known {
 		a.beginLater(name, t)
 		return
 	}
-	legs, out := c.legs(&t)
+	legs, out := c.in.targets.legs(&t, c.req.Get(message.CallID))
 	if len(legs) == 0 {
 		a.finish(out)
 		return
@@ -93,12 +91,12 @@ func (a *Attempt) begin(t invite.Target) {
 	a.later = groups(legs)
 	if c.invite {
 		a.silence.Set(silence)
-		a.timerC.Set(c.p.cfg.TimerC)
+		a.timerC.Set(c.in.timerC)
 		if t.NoAnswer > 0 {
 			a.noAnswer.Set(t.NoAnswer)
 		}
 		a.delivers = t.Deliver
-		c.p.delivered(t.Deliver, true)
+		c.in.deliver(t.Deliver, true)
 	}
 	a.next()
 	a.check()
@@ -106,9 +104,7 @@ func (a *Attempt) begin(t invite.Target) {
 
 // beginLater begins when the target's name was looked up, in another goroutine.
 func (a *Attempt) beginLater(name string, t invite.Target) {
-	p := a.c.p
-	found := func() {
-		_, err := p.resolver.find(p.ctx, name)
+	found := func(err error) {
 		a.c.sh.Lock()
 		defer a.c.sh.Unlock()
 		if err != nil && a.stopped == nil {
@@ -117,15 +113,8 @@ func (a *Attempt) beginLater(name string, t invite.Target) {
 		}
 		a.begin(t)
 	}
-	if !p.spawn(found) {
+	if !a.c.in.targets.resolver.lookUp(name, found) {
 		a.finish(failed(503, "Service Unavailable"))
-	}
-}
-
-// delivered tells that this node delivers one call more to a DN, or one less.
-func (p *Proxy) delivered(n dn.Number, more bool) {
-	if p.cfg.Delivered != nil && n != "" {
-		p.cfg.Delivered(n, more)
 	}
 }
 
@@ -157,7 +146,7 @@ func (a *Attempt) giveUp() {
 		return
 	}
 	a.stop(failed(487, "Request Terminated"))
-	if a.c.p.ctx.Err() != nil {
+	if a.c.in.tasks.stopping() {
 		a.settle() // the server stops
 	}
 	a.check()
@@ -187,7 +176,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 			return
 		}
 		if a.c.invite {
-			a.timerC.Set(a.c.p.cfg.TimerC)
+			a.timerC.Set(a.c.in.timerC)
 		}
 		if a.stopped == nil {
 			a.c.respond(res, nil)
@@ -213,15 +202,15 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 	a.answered = out
 	if c.invite {
 		srv, client := c.srv, b.client
-		out.Dialog = c.p.dialogs.begin(res, func() {
+		out.Dialog = c.in.dialogs.begin(res, func() {
 			srv.Acked()
 			client.Acked()
 		})
 		if n := a.delivers; n != "" {
-			out.Dialog.Then(func(Side) { c.p.delivered(n, false) })
+			out.Dialog.Then(func(Side) { c.in.deliver(n, false) })
 		}
 	}
-	c.respond(res, c.sessionLines(res))
+	c.respond(res, c.timer.answerLines(res))
 	c.finish()
 }
 
@@ -314,38 +303,8 @@ func (a *Attempt) finish(out Outcome) {
 		a.c.try = nil
 	}
 	if !out.Answered || out.Dialog == nil {
-		a.c.p.delivered(a.delivers, false)
+		a.c.in.deliver(a.delivers, false)
 	}
 	a.done(out)
 	a.done, a.on, a.later = nil, nil, nil
-}
-
-// sessionAsked is the Session-Expires that is asked for, in seconds (RFC 4028 §8.1).
-const sessionAsked = "1800"
-
-// sessionTimer is the Session-Expires line for an INVITE whose caller supports
-// timers and names none.
-func (c *Call) sessionTimer() []byte {
-	if !c.timer {
-		return nil
-	}
-	return []byte("Session-Expires: " + sessionAsked + "\r\n")
-}
-
-// asksTimer tells whether that is so.
-func (c *Call) asksTimer() bool {
-	return c.invite && c.origin.kind != fromPeer && !c.req.Has(message.SessionExpires) &&
-		message.HasOption(slices.Collect(c.req.All(message.Supported)), "timer")
-}
-
-// sessionLines makes the caller refresh when the phone knows no timers (§8.2).
-func (c *Call) sessionLines(res *message.Message) []byte {
-	if !c.timer || res.Has(message.SessionExpires) {
-		return nil
-	}
-	lines := "Session-Expires: " + sessionAsked + ";refresher=uac\r\n"
-	if !strings.Contains(string(res.Get(message.Require)), "timer") {
-		lines += "Require: timer\r\n"
-	}
-	return []byte(lines)
 }

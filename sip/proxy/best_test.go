@@ -56,10 +56,10 @@ func TestProxy_ItsOwnBYEGoesByAllProxiesInOrder(t *testing.T) {
 	p := newAlone(t)
 	k := &Token{Purpose: ToPhone, Node: "n1", Number: "1001", Addr: source}
 	res := parsed(t, "SIP/2.0 200 OK", "Via: SIP/2.0/UDP h;branch=z9hG4bKa", "Record-Route: <sip:last.test;lr>, <sip:middle.test;lr>", "Record-Route: <sip:near.test;lr>",
-		"Record-Route: "+string(p.recordRoute(k, []byte("c"))), "Record-Route: <sip:before.test;lr>",
+		"Record-Route: "+string(p.calls.records.entry(k, []byte("c"))), "Record-Route: <sip:before.test;lr>",
 		"From: <sip:a@b>;tag=1", "To: <sip:a@b>;tag=2", "Call-ID: c", "CSeq: 1 INVITE", "Contact: <sip:x@y>")
 	var got []string
-	for _, r := range p.downstream(res) {
+	for _, r := range p.routes.downstream(res) {
 		got = append(got, string(r))
 	}
 	if want := "<sip:near.test;lr> <sip:middle.test;lr> <sip:last.test;lr>"; strings.Join(got, " ") != want {

@@ -29,12 +29,13 @@ type result struct {
 // send begins a branch. One that can't be sent has ended with 503.
 func (a *Attempt) send(l *leg) *branch {
 	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent}
-	id := c.p.branch(c.mark)
+	id := newBranch(c.mark)
 	ch := message.Changes{
-		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true, RecordRoutes: c.sides(l), Lines: c.sessionTimer(),
+		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
+		RecordRoutes: c.in.records.sides(c.req, l.side, &c.origin), Lines: c.timer.lines(),
 	}
 	if c.req.Has(message.ProxyAuthorization) {
-		realm := c.p.cfg.Machine.View().Options().GetRealm()
+		realm := c.in.machine.View().Options().GetRealm()
 		ch.Drop = func(h *message.Header) bool { return ownCredentials(h, realm) }
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
@@ -46,7 +47,7 @@ func (a *Attempt) send(l *leg) *branch {
 	}
 	if ended := b.to.ended(); ended != nil {
 		over := b.client.Done()
-		c.p.spawn(func() { b.watch(ended, over) })
+		c.in.tasks.spawn(func() { b.watch(ended, over) })
 	}
 	return b
 }
@@ -63,7 +64,7 @@ func (b *branch) on(res *message.Message, err error) {
 func (b *branch) watch(ended, over <-chan struct{}) {
 	select {
 	case <-over:
-	case <-b.c.p.ctx.Done():
+	case <-b.c.in.tasks.ctx.Done():
 	case <-ended:
 		sh := b.c.sh
 		sh.Lock()
@@ -87,7 +88,7 @@ func (b *branch) late(res *message.Message) {
 		return
 	}
 	if c := b.c; c.srv.Accepted() {
-		c.respond(res, c.sessionLines(res))
+		c.respond(res, c.timer.answerLines(res))
 		return
 	}
 	b.hangUp(res)
@@ -100,23 +101,10 @@ func (b *branch) hangUp(res *message.Message) {
 		_ = b.to.Send(b.hung) // the 2xx comes again
 		return
 	}
-	p := b.c.p
-	b.hung = inDialog(res, "ACK", b.cseq, p.downstream(res), b.c.sh.via(&b.to, p.branch(b.c.mark)))
+	rest := b.c.in.routes.downstream(res)
+	b.hung = inDialog(res, "ACK", b.cseq, rest, b.c.sh.via(&b.to, newBranch(b.c.mark)))
 	_ = b.to.Send(b.hung)
-	id := p.branch(b.c.mark)
-	bye := inDialog(res, "BYE", b.cseq+1, p.downstream(res), b.c.sh.via(&b.to, id))
+	id := newBranch(b.c.mark)
+	bye := inDialog(res, "BYE", b.cseq+1, rest, b.c.sh.via(&b.to, id))
 	_, _ = b.c.sh.Send(id, "BYE", &b.to, bye, func(*message.Message, error) {}) // nobody waits for it
-}
-
-// downstream is the route from here to who answered: the entries above ours,
-// the nearest first.
-func (p *Proxy) downstream(res *message.Message) (routes [][]byte) {
-	for _, r := range res.Elements(message.RecordRoute) {
-		a, _ := message.ParseAddress(r)
-		if k, _ := p.routes.entry(res.Get(message.CallID), a.URI); k.Purpose != noToken && p.routes.here(k) {
-			return routes
-		}
-		routes = append([][]byte{r}, routes...)
-	}
-	return routes
 }

@@ -11,14 +11,6 @@ import (
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
-// Caller is told of every INVITE that begins a call at this node, and decides
-// by the Call's methods.
-type Caller interface {
-	// Arrive must not wait: whoever has to does so in Call.Go. A call is up until
-	// it has a final answer.
-	Arrive(c invite.Call)
-}
-
 // kind says where a call comes from.
 type kind uint8
 
@@ -46,14 +38,14 @@ type callOrigin struct {
 // goroutine; none waits. What they are given to call back is called
 // one after the other, in the order in which it happened, and must not wait.
 type Call struct {
-	p      *Proxy
+	in     *calls
 	sh     *shard // its lock guards all below
 	back   *hop
 	mark   [13]byte
 	origin callOrigin
 	called string
 	invite bool // false for a request outside of calls
-	timer  bool // we asked for a session timer
+	timer  sessionTimer
 	srv    *transaction.Server
 
 	req    *message.Message // nil after the final answer
@@ -65,16 +57,6 @@ type Call struct {
 	final  bool
 	cancel context.CancelFunc // of Go's context; nil without one
 	over   chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
-}
-
-// newCall makes one of a message that is served now.
-func (p *Proxy) newCall(sh *shard, m *message.Message, in *packet, mark [13]byte, o callOrigin) *Call {
-	req := m.Clone()
-	u, _ := message.ParseURI(req.URI)
-	c := &Call{p: p, sh: sh, req: req, back: p.back(m, in), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
-	c.rings = transaction.Alarm{Layer: sh.Layer, Handler: c}
-	c.timer = c.asksTimer()
-	return c
 }
 
 // Origin implements invite.Call.
@@ -108,7 +90,7 @@ func (c *Call) Ring() {
 // Fire implements transaction.AlarmHandler: it rings again.
 func (c *Call) Fire(uint8) {
 	c.rings.Set(ringAgain)
-	_ = c.srv.Respond(180, c.p.answer(c.sh, c.req, &answer.Answer{Code: 180, Reason: "Ringing"})) // it is repeated
+	_ = c.srv.Respond(180, c.sh.answer(c.req, &answer.Answer{Code: 180, Reason: "Ringing"})) // it is repeated
 }
 
 // Reject gives the final answer. Where the last Send ended with that code it is
@@ -132,8 +114,8 @@ func (c *Call) reject(code int, reason string) {
 	if c.gaveUp {
 		a.Set(487, "Request Terminated")
 	}
-	c.p.cfg.Stats.Answered(a.Code)
-	_ = c.srv.Respond(a.Code, c.p.answer(c.sh, c.req, &a)) // the transaction repeats it
+	c.sh.stats.Answered(a.Code)
+	_ = c.srv.Respond(a.Code, c.sh.answer(c.req, &a)) // the transaction repeats it
 	c.finish()
 }
 
@@ -148,7 +130,7 @@ func (c *Call) pass(o Outcome) {
 	case o.res == nil || c.gaveUp:
 		c.reject(o.Code, o.Reason)
 	default:
-		c.p.cfg.Stats.Answered(o.Code)
+		c.sh.stats.Answered(o.Code)
 		c.respond(o.res, o.challenges)
 		c.finish()
 	}
@@ -165,20 +147,20 @@ func (c *Call) finish() {
 	if c.over != nil {
 		close(c.over)
 	}
-	c.p.end()
+	c.in.room.leave()
 }
 
 // respond passes a response on towards the caller (RFC 3261 §16.7 step 9).
 func (c *Call) respond(res *message.Message, lines []byte) {
 	b := c.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Lines: lines})
 	if err := c.srv.Respond(res.Status, b); err != nil {
-		c.p.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", string(res.Get(message.CallID)))
+		c.in.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", string(res.Get(message.CallID)))
 	}
 }
 
 // Trying implements transaction.Trier.
 func (c *Call) Trying() []byte {
-	return c.p.answer(c.sh, c.req, &answer.Answer{Code: 100, Reason: "Trying"})
+	return c.sh.answer(c.req, &answer.Answer{Code: 100, Reason: "Trying"})
 }
 
 // canceled implements canceler: the caller gave up.
@@ -239,11 +221,11 @@ func (c *Call) Start(t invite.Target, progress func(code int), done func(Outcome
 func (c *Call) Go(f func(ctx context.Context)) {
 	c.sh.Lock()
 	defer c.sh.Unlock()
-	ctx, cancel := context.WithCancel(c.p.ctx)
+	ctx, cancel := context.WithCancel(c.in.tasks.ctx)
 	if c.cancel = cancel; c.gaveUp {
 		cancel()
 	}
-	ok := c.p.spawn(func() {
+	ok := c.in.tasks.spawn(func() {
 		defer cancel()
 		c.guard(func() { f(ctx) })()
 		c.fail()
@@ -266,7 +248,7 @@ func (c *Call) guard(f func()) func() {
 	return func() {
 		defer func() {
 			if x := recover(); x != nil {
-				c.p.panicked(x)
+				c.in.tasks.panicked(x)
 				c.fail()
 			}
 		}()
@@ -274,42 +256,11 @@ func (c *Call) guard(f func()) func() {
 	}
 }
 
-// arrive gives a new call to the Caller.
-func (p *Proxy) arrive(c *Call, key transaction.Key) {
-	if p.open(c, key) {
-		p.cfg.Stats.Calls.Add(1)
-		c.sh.After(c.guard(func() { p.cfg.Calls.Arrive(c) }))
-	}
-}
-
-// carry sends a request to one target and passes back what comes of it.
-func (p *Proxy) carry(c *Call, key transaction.Key, t invite.Target) {
-	if p.open(c, key) {
-		c.send(t, nil, c.pass)
-	}
-}
-
-// open opens the server transaction.
-func (p *Proxy) open(c *Call, key transaction.Key) bool {
-	if !p.begin() {
-		p.cfg.Stats.Overload.Add(1)
-		_ = c.back.Send(p.answer(c.sh, c.req, &answer.Answer{Code: 503, Reason: "Service Unavailable", Lines: []byte("Retry-After: 5\r\n")})) // it comes again
-		return false
-	}
-	c.srv = c.sh.Open(key, c.invite, c.back, c)
-	if ended := c.back.ended(); ended != nil {
-		over := make(chan struct{})
-		c.over = over
-		p.spawn(func() { c.watch(ended, over) })
-	}
-	return true
-}
-
 // watch gives the call up when the caller lost its connection.
 func (c *Call) watch(ended, over <-chan struct{}) {
 	select {
 	case <-over:
-	case <-c.p.ctx.Done():
+	case <-c.in.tasks.ctx.Done():
 	case <-ended:
 		c.sh.Lock()
 		defer c.sh.Unlock()

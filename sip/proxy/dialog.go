@@ -199,6 +199,12 @@ func (d *dialogs) run(ctx context.Context) {
 	}
 }
 
+func (d *dialogs) held(held map[string]int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	held["sip_dialogs"] = len(d.open)
+}
+
 // forget lets go of the dialogs that go on without this server.
 func (d *dialogs) forget() {
 	d.mu.Lock()

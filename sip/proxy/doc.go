@@ -5,7 +5,8 @@
 // messages; it sends by the exits of package wire and knows no socket, no
 // registrar and no routing.
 //
-// proxy.go sorts what arrives, fresh.go finds out who asks, call.go is a new
-// INVITE as the call plane sees it, attempt.go and branch.go send it on,
-// relay.go passes what follows, route.go and token.go say what a Route means.
+// proxy.go and fresh.go sort what arrives, callers.go finds out who asks, calls.go
+// begins a call, call.go is a new INVITE as the call plane sees it, target.go
+// tells where it goes, attempt.go and branch.go send it there, relay.go passes
+// what follows, path.go where to; route.go and token.go say what a Route means.
 package proxy

@@ -29,18 +29,18 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	if _, err := port.Listeners()[0].Accept(); err != nil {
 		t.Fatal(err)
 	}
-	p.out = port.Exits("", nil)
+	p.Connect(port.Exits("", nil))
 	const contact = "sip:1001@127.0.0.1:5999"
 	came := wire.FlowKey{Transport: location.TCP, Peer: phone.LocalAddr().(*net.TCPAddr).AddrPort()}
-	p.cfg.Store.Put(&location.Entry{Record: p.cfg.Table.Register("1001", dn.Registered), Bindings: []location.Binding{
+	p.calls.targets.store.Put(&location.Entry{Record: p.calls.targets.table.Register("1001", dn.Registered), Bindings: []location.Binding{
 		{Contact: contact, CallID: "c", CSeq: 1, Transport: came.Transport, Source: came.Peer, Expires: time.Now().Add(time.Hour)}}})
 	r := &routing{uri: []byte(contact), last: Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
-	h, fault := p.flowOf(r)
+	h, fault := p.relays.path.flowOf(r)
 	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != came {
 		t.Errorf("%+v, %v, want %v", h, fault, came)
 	}
 	r.uri = []byte("sip:1001@127.0.0.1:5998") // another of its contacts
-	if h, fault := p.flowOf(r); fault != nil || h.transport != location.UDP {
+	if h, fault := p.relays.path.flowOf(r); fault != nil || h.transport != location.UDP {
 		t.Errorf("%+v, %v", h, fault)
 	}
 }
@@ -57,7 +57,7 @@ func TestFlow_BehindAnEdgeProxyRequestsOfACallGoToThat(t *testing.T) {
 		for _, route := range c.rest {
 			r.rest = append(r.rest, []byte(route))
 		}
-		if h, fault := p.flowOf(r); fault != nil || h.addr.Port() != c.want {
+		if h, fault := p.relays.path.flowOf(r); fault != nil || h.addr.Port() != c.want {
 			t.Errorf("%v: %+v, %v, want port %d", c.rest, h, fault, c.want)
 		}
 	}
@@ -71,8 +71,8 @@ func TestRecordRoute_NamesTheTransport(t *testing.T) {
 		location.UDP: "", location.TCP: ";transport=tcp", location.TLS: ";transport=tls", location.WS: ";transport=ws", location.WSS: ";transport=ws",
 	} {
 		k := &Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: transport, Addr: source}
-		route := string(p.recordRoute(k, []byte("c")))
-		if !strings.HasSuffix(route, "@"+p.cfg.RecordRoutes[transport]+want+";lr>") {
+		route := string(p.calls.records.entry(k, []byte("c")))
+		if !strings.HasSuffix(route, "@"+p.calls.records.hosts[transport]+want+";lr>") {
 			t.Errorf("%v: %s", transport, route)
 		}
 	}

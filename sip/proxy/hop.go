@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -17,6 +18,33 @@ type hop struct {
 	addr      netip.AddrPort
 }
 
+// exits are the ways out of the proxy; nil before Connect.
+type exits struct{ *wire.Exits }
+
+// datagrams is the hop over UDP to an address.
+func (e *exits) datagrams(addr netip.AddrPort) *hop { return &hop{out: e.Exits, addr: addr} }
+
+// packet is how a message came.
+type packet struct {
+	exits     *exits
+	source    netip.AddrPort
+	transport location.Transport
+}
+
+// hop is the way to who sent it.
+func (in *packet) hop() hop {
+	return hop{out: in.exits.Exits, transport: in.transport, addr: in.source}
+}
+
+// back is the way of responses.
+func (in *packet) back(m *message.Message) *hop {
+	h := in.hop()
+	if !in.transport.Connected() {
+		h.addr = m.AnswerTo(in.source)
+	}
+	return &h
+}
+
 var (
 	errNoFlow = errors.New("sip: the phone's connection is gone")
 	errNoUDP  = errors.New("sip: UDP is not served here")
@@ -26,7 +54,7 @@ var (
 func (h *hop) Reliable() bool { return h.transport.Connected() }
 
 // Send implements transaction.Sender. What the network says of a datagram the
-// proxy hears later (proxy.unsent).
+// proxy hears later (refusals).
 func (h *hop) Send(b []byte) error {
 	if h.transport.Connected() {
 		if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil {

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"errors"
-	"net/netip"
+	"hash/maphash"
+	"log/slog"
+	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -10,9 +12,23 @@ import (
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
+// relays pass on the requests within dialogs.
+type relays struct {
+	shards   *shards
+	routes   *routeReader
+	path     *dialogPath
+	dialogs  *dialogs
+	resolver *resolver
+	timerC   time.Duration
+	seed     maphash.Seed // of loop marks
+	log      *slog.Logger
+	// serve takes a message again when its next hop is known.
+	serve func(*message.Message, *packet)
+}
+
 // relay is a request within a dialog on its way: one transaction in, one out.
 type relay struct {
-	p      *Proxy
+	in     *relays
 	sh     *shard
 	req    message.Saved
 	method method
@@ -48,26 +64,26 @@ func methodOf(m *message.Message) method {
 
 // relay sends a request within a dialog along its route. It needs no state of
 // the dialog: the token in the Route tells the flow.
-func (p *Proxy) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, r *routing) {
-	to, address, f := p.next(r)
+func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, r *routing) {
+	to, address, f := rs.path.next(r)
 	switch {
 	case f != nil:
 		if methodOf(m) == methodBye {
-			p.hungUp(sh, m) // whoever hears of it or not
+			rs.hungUp(sh, m) // whoever hears of it or not
 		}
-		p.refuse(sh, m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
+		sh.refuse(m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
 		return
 	case to == nil:
-		p.lookUp(address, m, in)
+		rs.lookUp(address, m, in)
 		return
 	}
-	x := &relay{p: p, sh: sh, req: m.Save(), method: methodOf(m)}
+	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m)}
 	x.timerC = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	if x.method == methodBye {
 		x.straight, x.turned = dialogKeys(m)
 	}
-	x.srv = sh.Open(key, x.method == methodInvite, p.back(m, in), x)
-	branch := p.branch(mark)
+	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
+	branch := newBranch(mark)
 	var err error
 	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, r, to, branch), x.on)
 	if err == nil && !x.over(to) {
@@ -79,7 +95,7 @@ func (p *Proxy) relay(sh *shard, m *message.Message, in *packet, key transaction
 		return
 	}
 	if x.method == methodInvite {
-		x.timerC.Set(p.cfg.TimerC)
+		x.timerC.Set(rs.timerC)
 	}
 }
 
@@ -118,8 +134,8 @@ func (x *relay) CutOff() {
 }
 
 // hungUp ends the dialog of a BYE that goes no further.
-func (p *Proxy) hungUp(sh *shard, bye *message.Message) {
-	if over := p.dialogs.hungUp(dialogKeys(bye)); over != nil {
+func (rs *relays) hungUp(sh *shard, bye *message.Message) {
+	if over := rs.dialogs.hungUp(dialogKeys(bye)); over != nil {
 		sh.After(over.release)
 	}
 }
@@ -127,6 +143,31 @@ func (p *Proxy) hungUp(sh *shard, bye *message.Message) {
 // along writes a request of a dialog as it goes on.
 func (sh *shard) along(m *message.Message, r *routing, to *hop, branch string) []byte {
 	return sh.forward(m, &message.Changes{URI: r.uri, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
+}
+
+// lookUp finds out the address of a node or gateway in another goroutine, and
+// then serves the message again: nothing waits for a name server.
+func (rs *relays) lookUp(address string, m *message.Message, in *packet) {
+	again, way := m.Clone(), *in
+	rs.resolver.lookUp(address, func(err error) {
+		if err != nil {
+			rs.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
+			rs.lost(again)
+			return
+		}
+		rs.serve(again, &way)
+	})
+}
+
+// lost takes a request that goes nowhere, and comes again perhaps.
+func (rs *relays) lost(m *message.Message) {
+	if methodOf(m) != methodBye {
+		return
+	}
+	sh := rs.shards.of(m.Get(message.CallID))
+	sh.Lock()
+	defer sh.Unlock()
+	rs.hungUp(sh, m)
 }
 
 // hops is Max-Forwards; 70, and one for us, when nobody set it.
@@ -143,92 +184,22 @@ func hops(m *message.Message) int {
 }
 
 // ack sends the ACK of a 2xx on (RFC 3261 §16.6): it has no transaction.
-func (p *Proxy) ack(sh *shard, m *message.Message, in *packet) {
-	mark := loopMark(p.seed, m)
-	r, f := p.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
+func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
+	mark := loopMark(rs.seed, m)
+	r, f := rs.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
 	if f != nil || r.last.Purpose == noToken && r.peer.Purpose == noToken || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
-	to, address, f := p.next(&r)
+	to, address, f := rs.path.next(&r)
 	switch {
 	case f != nil:
 	case to == nil:
-		p.lookUp(address, m, in)
+		rs.lookUp(address, m, in)
 	default:
-		_ = to.Send(sh.along(m, &r, to, p.branch(mark))) // the 2xx comes again
+		_ = to.Send(sh.along(m, &r, to, newBranch(mark))) // the 2xx comes again
 		straight, _ := dialogKeys(m)
-		p.dialogs.ack(straight)
+		rs.dialogs.ack(straight)
 	}
-}
-
-var (
-	errNoPeer   = &message.Fault{Code: 404, Reason: "The node of the Route is not in the cluster"}
-	errFlowGone = &message.Fault{Code: 480, Reason: "The phone's connection is gone"}
-)
-
-// next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
-// when the address is a name that has to be looked up.
-func (p *Proxy) next(r *routing) (to *hop, address string, f *message.Fault) {
-	if r.peer.Purpose != noToken {
-		n := p.cfg.Machine.View().Node(string(r.peer.Node))
-		if n == nil {
-			return nil, "", errNoPeer
-		}
-		addr, ok := p.resolver.get(n.GetSipAddr())
-		if !ok {
-			return nil, n.GetSipAddr(), nil
-		}
-		return &hop{out: p.out, addr: addr}, "", nil
-	}
-	switch r.last.Purpose {
-	case ToPhone:
-		to, f = p.flowOf(r)
-		return to, "", f
-	case ToTrunk:
-		if h := (&hop{out: p.out, transport: r.last.Transport, addr: r.last.Addr}); h.Reliable() && h.alive() {
-			return h, "", nil
-		}
-		return &hop{out: p.out, addr: p.beyondTrunk(r)}, "", nil
-	}
-	return nil, "", errForeign
-}
-
-// flowOf is the flow of the phone that a token names: that of its present
-// binding when it registered again from elsewhere.
-func (p *Proxy) flowOf(r *routing) (*hop, *message.Fault) {
-	k := &r.last
-	h := &hop{out: p.out, transport: k.Transport, addr: k.Addr}
-	if !h.Reliable() && len(r.rest) == 0 {
-		h.addr = reachURI(r.uri, k.Addr)
-	}
-	if e := p.cfg.Store.Get(k.Number); e != nil {
-		for i := range e.Bindings {
-			b := &e.Bindings[i]
-			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(p.cfg.Now()) {
-				h.transport, h.addr = b.Transport, reach(b)
-			}
-		}
-	}
-	if !h.alive() {
-		return nil, errFlowGone
-	}
-	return h, nil
-}
-
-// beyondTrunk is the address that the gateway gave, or the gateway's own.
-func (p *Proxy) beyondTrunk(r *routing) netip.AddrPort {
-	uri := r.uri
-	if len(r.rest) > 0 {
-		a, _ := message.ParseAddress(r.rest[0])
-		uri = a.URI
-	}
-	u, ok := message.ParseURI(uri)
-	if ok && u.IsSIP() {
-		if addr, ok := u.AddrPort(); ok {
-			return addr
-		}
-	}
-	return r.last.Addr
 }
 
 // on takes what comes back.
@@ -245,7 +216,7 @@ func (x *relay) on(res *message.Message, err error) {
 	case res.Status >= 200:
 		x.final(res)
 	case x.method == methodInvite:
-		x.timerC.Set(x.p.cfg.TimerC)
+		x.timerC.Set(x.in.timerC)
 	}
 	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1}))
 }
@@ -257,12 +228,12 @@ func (x *relay) final(res *message.Message) {
 	case x.method == methodBye:
 		x.hungUp()
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
-		x.p.dialogs.refreshed(res)
+		x.in.dialogs.refreshed(res)
 	}
 }
 
 func (x *relay) hungUp() {
-	if over := x.p.dialogs.hungUp(x.straight, x.turned); over != nil {
+	if over := x.in.dialogs.hungUp(x.straight, x.turned); over != nil {
 		x.sh.After(over.release)
 	}
 }
@@ -280,14 +251,14 @@ func (x *relay) fail(code int, reason string) {
 	}
 	var m message.Message
 	x.req.Read(&m)
-	_ = x.srv.Respond(code, x.p.answer(x.sh, &m, &answer.Answer{Code: code, Reason: reason}))
+	_ = x.srv.Respond(code, x.sh.answer(&m, &answer.Answer{Code: code, Reason: reason}))
 }
 
 // Trying implements transaction.Trier.
 func (x *relay) Trying() []byte {
 	var m message.Message
 	x.req.Read(&m)
-	return x.p.answer(x.sh, &m, &answer.Answer{Code: 100, Reason: "Trying"})
+	return x.sh.answer(&m, &answer.Answer{Code: 100, Reason: "Trying"})
 }
 
 // canceled implements canceler.

@@ -66,6 +66,14 @@ func (n *resolver) find(ctx context.Context, address string) (netip.AddrPort, er
 	return addr, nil
 }
 
+// lookUp looks a name up in another goroutine; false when the proxy has ended.
+func (n *resolver) lookUp(address string, then func(error)) bool {
+	return n.spawn(func(ctx context.Context) {
+		_, err := n.find(ctx, address)
+		then(err)
+	})
+}
+
 // keep remembers an address, and forgets the one that was not asked for for the
 // longest time when there are too many. The caller holds mu.
 func (n *resolver) keep(address string, addr netip.AddrPort) {

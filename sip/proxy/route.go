@@ -95,6 +95,19 @@ func (o *routeReader) named(uri []byte) bool {
 	return ok && u.IsSIP() && o.mine(u)
 }
 
+// downstream is the route from here to who answered: the entries above ours,
+// the nearest first.
+func (o *routeReader) downstream(res *message.Message) (routes [][]byte) {
+	for _, r := range res.Elements(message.RecordRoute) {
+		a, _ := message.ParseAddress(r)
+		if k, _ := o.entry(res.Get(message.CallID), a.URI); k.Purpose != noToken && o.here(k) {
+			return routes
+		}
+		routes = append([][]byte{r}, routes...)
+	}
+	return routes
+}
+
 // branchPrefix begins the branches of the proxy.
 const branchPrefix = message.MagicCookie + "sc"
 

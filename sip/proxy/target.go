@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -25,13 +26,24 @@ type leg struct {
 	silent bool   // the other end answers at once or is not there
 }
 
+// targets tells where a Target is: the phones of a DN here, a node, a gateway.
+type targets struct {
+	machine  *fsm.Machine
+	table    *dn.Table
+	store    *location.Store
+	now      func() time.Time
+	exits    *exits
+	tokens   *tokenCodec
+	resolver *resolver
+}
+
 // unreached is what becomes of a target that there is no way to.
 func unreached(code int, reason string) Outcome {
 	return Outcome{Outcome: invite.Outcome{Code: code, Reason: reason, Retry: code != 480}}
 }
 
 // known tells whether the address of the target is; otherwise its name.
-func (c *Call) known(t *invite.Target) (name string, ok bool) {
+func (ts *targets) known(t *invite.Target) (name string, ok bool) {
 	switch {
 	case t.Deliver != "":
 		return "", true
@@ -40,32 +52,32 @@ func (c *Call) known(t *invite.Target) (name string, ok bool) {
 	default:
 		name = t.TrunkAddr
 	}
-	_, ok = c.p.resolver.get(name)
+	_, ok = ts.resolver.get(name)
 	return name, ok
 }
 
 // legs finds where a target's requests go.
-func (c *Call) legs(t *invite.Target) ([]leg, Outcome) {
+func (ts *targets) legs(t *invite.Target, callID []byte) ([]leg, Outcome) {
 	switch {
 	case t.Deliver != "":
-		legs := c.phones(t.Deliver)
+		legs := ts.phones(t.Deliver)
 		if len(legs) == 0 {
 			return nil, unreached(480, "No phone is registered")
 		}
 		return legs, Outcome{}
 	case t.NodeAddr != "":
-		addr, _ := c.p.resolver.get(t.NodeAddr)
-		k := &Token{Purpose: ToDeliver, Node: c.p.self, Number: t.DN, Addr: addr}
-		user := c.p.tokens.Encode(k, c.req.Get(message.CallID))
+		addr, _ := ts.resolver.get(t.NodeAddr)
+		k := &Token{Purpose: ToDeliver, Node: ts.table.Self(), Number: t.DN, Addr: addr}
+		user := ts.tokens.Encode(k, callID)
 		return []leg{{
-			to: hop{out: c.p.out, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
+			to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
 		}}, Outcome{}
 	}
-	addr, _ := c.p.resolver.get(t.TrunkAddr)
+	addr, _ := ts.resolver.get(t.TrunkAddr)
 	return []leg{{
-		to: hop{out: c.p.out, addr: addr}, silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
-		side: &Token{Purpose: ToTrunk, Node: c.p.self, Addr: addr},
+		to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
+		side: &Token{Purpose: ToTrunk, Node: ts.table.Self(), Addr: addr},
 	}}, Outcome{}
 }
 
@@ -84,22 +96,22 @@ func escape(user string) string {
 }
 
 // phones are the bindings of a DN here.
-func (c *Call) phones(n dn.Number) (legs []leg) {
-	e := c.p.cfg.Store.Get(n)
+func (ts *targets) phones(n dn.Number) (legs []leg) {
+	e := ts.store.Get(n)
 	if e == nil {
 		return nil
 	}
-	now := c.p.cfg.Now()
+	now := ts.now()
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{out: c.p.out, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
+		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
 		if !b.Expires.After(now) || !l.to.alive() {
 			continue
 		}
 		for _, r := range b.Path {
 			l.routes = append(l.routes, []byte(r))
 		}
-		l.side = &Token{Purpose: ToPhone, Node: c.p.self, Number: n, Transport: b.Transport, Addr: reach(b)}
+		l.side = &Token{Purpose: ToPhone, Node: ts.table.Self(), Number: n, Transport: b.Transport, Addr: reach(b)}
 		legs = append(legs, l)
 	}
 	return legs
@@ -132,43 +144,31 @@ func groups(legs []leg) (out [][]leg) {
 	return out
 }
 
-// recordRoute is our entry in the Record-Route for one side of the call.
-func (p *Proxy) recordRoute(k *Token, callID []byte) []byte {
-	out := append(make([]byte, 0, 160), "<sip:"...)
-	out = append(out, p.tokens.Encode(k, callID)...)
-	out = append(out, '@')
-	out = append(out, p.cfg.RecordRoutes[k.Transport]...)
-	switch k.Transport {
-	case location.UDP:
-	case location.WS, location.WSS:
-		out = append(out, ";transport=ws"...)
-	default:
-		out = append(append(out, ";transport="...), strings.ToLower(k.Transport.String())...)
+// ofDN finds where a request outside of calls goes: to the DN's owner.
+func (ts *targets) ofDN(called string, a *answer.Answer) (t invite.Target, ok bool) {
+	v := ts.machine.View()
+	d := v.DN(called)
+	switch {
+	case d == nil:
+		a.Set(404, "Not Found")
+		return t, false
+	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
+		a.Set(405, "Method Not Allowed")
+		a.Header("Allow", "INVITE, ACK, CANCEL, OPTIONS")
+		return t, false
+	case d.GetDisabled():
+		a.Set(403, "DN is disabled")
+		return t, false
 	}
-	return append(out, ";lr>"...)
-}
-
-// sides are the Record-Route entries for a leg: the leg's own side on top, the
-// caller's below. A peer's side is the peer's.
-func (c *Call) sides(l *leg) (list [][]byte) {
-	switch string(c.req.Method) {
-	case "INVITE", "SUBSCRIBE", "REFER":
-	default:
-		return nil // nothing follows
+	owner, inService := OwnerOf(ts.table, v, dn.Number(called))
+	switch {
+	case !inService:
+		a.Set(480, "DN is out of service")
+		return t, false
+	case owner == nil:
+		return invite.Target{Deliver: dn.Number(called)}, true
 	}
-	callID := c.req.Get(message.CallID)
-	if l.side != nil {
-		list = append(list, c.p.recordRoute(l.side, callID))
-	}
-	o := &c.origin
-	switch o.kind {
-	case fromPhone:
-		list = append(list, c.p.recordRoute(&Token{Purpose: ToPhone, Node: c.p.self, Number: o.dn, Transport: o.hop.transport, Addr: o.hop.addr}, callID))
-	case fromTrunk:
-		list = append(list, c.p.recordRoute(&Token{Purpose: ToTrunk, Node: c.p.self, Transport: o.hop.transport, Addr: o.hop.addr}, callID))
-	case fromPeer:
-	}
-	return list
+	return invite.Target{NodeAddr: owner.GetSipAddr(), DN: dn.Number(called)}, true
 }
 
 // OwnerOf is the node at which a DN is in service: nil when that is this one.

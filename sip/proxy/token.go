@@ -54,8 +54,15 @@ type tokenCodec struct{ macs sync.Pool }
 
 // NewTokenCodec makes the codec of all who have the secret.
 func NewTokenCodec(secret []byte) *tokenCodec {
+	t := &tokenCodec{}
+	t.setSecret(secret)
+	return t
+}
+
+// setSecret replaces the secret; before anybody encodes or decodes.
+func (t *tokenCodec) setSecret(secret []byte) {
 	key := sha256.Sum256(append([]byte("sipcluster route token\x00"), secret...))
-	return &tokenCodec{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}}
+	t.macs = sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }}
 }
 
 // Encode writes the token of a call.

@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// callers tells who sent a request from outside the cluster.
+type callers struct {
+	machine *fsm.Machine
+	guard   *guard.Guard
+	trunks  *trunks
+	seed    maphash.Seed // of the prints of requests
+}
+
+// identify finds out who asks: a gateway by its address, a phone by digest.
+func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
+	from, _ := message.ParseAddress(m.Get(message.From))
+	u, _ := message.ParseURI(from.URI)
+	o := callOrigin{number: userOf(&u), hop: in.hop()}
+	v := cs.machine.View()
+	caller := v.DN(o.number)
+	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.guard.Mine(u.Host)
+	credentials := m.Has(message.ProxyAuthorization)
+	if n, ok := cs.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
+		o.kind, o.dn = fromTrunk, n
+		o.hop.keep()
+		return o, true
+	}
+	if !phone {
+		a.Set(403, "Neither a phone of this cluster nor a trunk")
+		return o, false
+	}
+	if caller.GetDisabled() {
+		a.Set(403, "DN is disabled")
+		return o, false
+	}
+	if !cs.authenticate(m, v, caller, a) {
+		return o, false
+	}
+	o.kind, o.dn = fromPhone, dn.Number(o.number)
+	o.hop.keep()
+	return o, true
+}
+
+// userOf is the user part without password and parameters, unescaped.
+func userOf(u *message.URI) string {
+	user, _, _ := bytes.Cut(u.User, []byte(":"))
+	user, _, _ = bytes.Cut(user, []byte(";"))
+	return string(message.AppendUnescaped(nil, user))
+}
+
+// authenticate checks that the caller is the DN that it says it is
+// (RFC 3261 §22.3). When it is false the answer is filled in.
+func (cs *callers) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer.Answer) bool {
+	var c digest.Credentials
+	for value := range m.All(message.ProxyAuthorization) {
+		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
+			return cs.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller, Method: m.Method, Credentials: &c, Print: cs.print(m, &c)}, v, a)
+		}
+	}
+	return cs.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller}, v, a)
+}
+
+// ownCredentials tells whether a header line holds the credentials for this cluster,
+// which go no further (RFC 3261 §22.3).
+func ownCredentials(h *message.Header, realm string) bool {
+	var c digest.Credentials
+	return h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)
+}
+
+// print identifies a request among all that could carry the same credentials.
+func (cs *callers) print(m *message.Message, c *digest.Credentials) uint32 {
+	var h maphash.Hash
+	h.SetSeed(cs.seed)
+	for _, b := range [...][]byte{m.Method, m.URI, c.Response, m.Get(message.CallID), m.Get(message.CSeq), m.Get(message.To)} {
+		h.Write(b)
+		h.WriteByte(0)
+	}
+	return uint32(h.Sum64())
+}

@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+)
+
+// Caller is told of every INVITE that begins a call at this node, and decides
+// by the Call's methods.
+type Caller interface {
+	// Arrive must not wait: whoever has to does so in Call.Go. A call is up until
+	// it has a final answer.
+	Arrive(c invite.Call)
+}
+
+// calls begins the calls of this node, and holds what all of them use.
+type calls struct {
+	machine *fsm.Machine
+	caller  Caller
+	log     *slog.Logger
+	tasks   *tasks
+	dialogs *dialogs
+	routes  *routeReader
+	targets *targets
+	records *recordRoutes
+	timerC  time.Duration
+	// delivered is Config.Delivered.
+	delivered func(n dn.Number, more bool)
+	room      room
+}
+
+// begin makes a call of a message that is served now.
+func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte, o callOrigin) *Call {
+	req := m.Clone()
+	u, _ := message.ParseURI(req.URI)
+	c := &Call{in: cs, sh: sh, req: req, back: in.back(m), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
+	c.rings = transaction.Alarm{Layer: sh.Layer, Handler: c}
+	c.timer = asksTimer(c)
+	return c
+}
+
+// arrive gives a new call to the Caller.
+func (cs *calls) arrive(c *Call, key transaction.Key) {
+	if cs.open(c, key) {
+		c.sh.stats.Calls.Add(1)
+		c.sh.After(c.guard(func() { cs.caller.Arrive(c) }))
+	}
+}
+
+// carry sends a request to one target and passes back what comes of it.
+func (cs *calls) carry(c *Call, key transaction.Key, t invite.Target) {
+	if cs.open(c, key) {
+		c.send(t, nil, c.pass)
+	}
+}
+
+// open opens the server transaction.
+func (cs *calls) open(c *Call, key transaction.Key) bool {
+	if !cs.room.enter(cs.tasks.stopping()) {
+		c.sh.stats.Overload.Add(1)
+		_ = c.back.Send(c.sh.answer(c.req, &answer.Answer{Code: 503, Reason: "Service Unavailable", Lines: []byte("Retry-After: 5\r\n")})) // it comes again
+		return false
+	}
+	c.srv = c.sh.Open(key, c.invite, c.back, c)
+	if ended := c.back.ended(); ended != nil {
+		over := make(chan struct{})
+		c.over = over
+		cs.tasks.spawn(func() { c.watch(ended, over) })
+	}
+	return true
+}
+
+// deliver tells that this node delivers one call more to a DN, or one less.
+func (cs *calls) deliver(n dn.Number, more bool) {
+	if cs.delivered != nil && n != "" {
+		cs.delivered(n, more)
+	}
+}
+
+// room bounds the calls that are being set up.
+type room struct {
+	max int
+
+	mu     sync.Mutex
+	active int
+}
+
+// enter takes in one more; false when there are too many, or the door is shut.
+func (r *room) enter(shut bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.active >= r.max || shut {
+		return false
+	}
+	r.active++
+	return true
+}
+
+func (r *room) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.active--
+}
+
+func (r *room) held(held map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held["sip_calls"] = r.active
+}
