@@ -1,11 +1,9 @@
 package api
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -289,21 +287,6 @@ func TestDrainNode_Refusals(t *testing.T) {
 	}
 	if err := drain("sip2", false); status.Code(err) != codes.Unavailable {
 		t.Error(err)
-	}
-}
-
-func TestFabric_TakesTheWholeSetOrNothing(t *testing.T) {
-	s := newSite(t)
-	cuts := [][]dn.Node{}
-	f := NewFabric(func() *fsm.View { return s.view }, func(nodes []dn.Node) { cuts = append(cuts, nodes) })
-	for _, names := range [][]string{{"sip1", "sip2"}, {"sip1", "sip9"}, {}} {
-		_, err := f.SetCut(t.Context(), setCut(names...))
-		if unknown := slices.Contains(names, "sip9"); (err != nil) != unknown {
-			t.Errorf("%v: %v", names, err)
-		}
-	}
-	if got := fmt.Sprint(cuts); got != fmt.Sprintf("[[%s %s] []]", selfID, peerID) {
-		t.Errorf("cut %s", got)
 	}
 }
 

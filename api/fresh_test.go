@@ -15,10 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
-	"github.com/sipcluster/sipcluster/node/peerpb"
 )
-
-func setCut(names ...string) *peerpb.SetCutRequest { return &peerpb.SetCutRequest{Nodes: names} }
 
 // exported reads an export to its end: the number of objects of each message.
 func exported(s configpb.Configuration_ExportClient, err error) (sizes []int, _ error) {

@@ -358,3 +358,61 @@ func TestReconnect_AsksForWhatCounts(t *testing.T) {
 		})
 	}
 }
+
+// What answers nothing that is asked is an event: a second answer, the row of a
+// snapshot that nobody waits for.
+func TestNext_WhatAnswersNothingIsAnEvent(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := connected(ns, tlib.Options{})
+		defer c.Close()
+		row := told("1001", 0)
+		row.Snapshot = true
+		l.says(0, row)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
+		go func() {
+			m := l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
+			for range 2 {
+				l.says(0, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, ReferenceId: m.GetReferenceId()})
+			}
+		}()
+		if _, err := c.QueryAddress(t.Context(), "1001"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO)
+		}
+	})
+}
+
+// The refusal of a monitor that was replaced meanwhile says nothing to anybody.
+func TestReconnect_TheRefusalOfAReplacedMonitorIsNoEvent(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := standing(ns)
+		defer c.Close()
+		l.over <- errGone
+		l, _ = ns.at["a"].greets(sip1, true)
+		again := l.wants()
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
+		go func() {
+			m := l.wants()
+			l.says(0, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ReferenceId: again.GetReferenceId()})
+			l.says(7, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
+		}()
+		if err := c.MonitorAll(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		wantNext(t, c, tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)
+	})
+}
+
+func TestNoReconnect_SaysThatTheNodeEndedTheSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := connected(ns, tlib.Options{NoReconnect: true})
+		defer c.Close()
+		l.over <- nil
+		if _, err := c.Next(t.Context()); !errors.Is(err, tlib.ErrClosed) || !strings.Contains(err.Error(), "the node ended the session") {
+			t.Error(err)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -113,6 +114,15 @@ func TestRequest_EachAsItIsAsked(t *testing.T) {
 				}
 				if got := <-seen; got.GetReferenceId() != 3 {
 					t.Errorf("the second request has the reference %d", got.GetReferenceId())
+				}
+				if tc.want.GetMonitorAll() != nil {
+					wantNext(t, c, tlibpb.Message_MESSAGE_END_OF_SNAPSHOT) // its answer is an event too
+				}
+				synctest.Wait()
+				over, cancel := context.WithCancel(t.Context())
+				cancel()
+				if e, err := c.Next(over); err == nil {
+					t.Errorf("an answer is an event: %v", e)
 				}
 			})
 		})
