@@ -83,10 +83,10 @@ func sipDN(number string, groups ...string) *configpb.DN {
 	return &configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: "0123456789abcdef0123456789abcdef", Groups: groups}
 }
 
-func serve(t testing.TB, register func(grpc.ServiceRegistrar)) *grpc.ClientConn {
+func serve(t testing.TB, register func(grpc.ServiceRegistrar), options ...grpc.ServerOption) *grpc.ClientConn {
 	t.Helper()
 	l := bufconn.Listen(1 << 16)
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	register(server)
 	done := make(chan struct{})
 	go func() {

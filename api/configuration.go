@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -209,7 +210,7 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 	total, written := uint64(len(all)), uint64(0)
 	for _, chunk := range chunks {
 		if _, err := c.writer.Propose(s.Context(), command(chunk)); err != nil {
-			return StatusError(fmt.Errorf("after %d of %d mutations were written: %w", written, total, err))
+			return afterPart(err, written, importOrder(all))
 		}
 		written += uint64(len(chunk))
 		if err := s.Send(&configpb.ImportResponse{Written: written, Total: total}); err != nil {
@@ -217,6 +218,21 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 		}
 	}
 	return nil
+}
+
+// afterPart is the error of an import of which the first written mutations, in
+// the order of writing, were applied.
+func afterPart(err error, written uint64, order []int) error {
+	s := status.Convert(StatusError(err))
+	info := outcome.Of(s.Err())
+	info.Written = written
+	if at := int(written) + info.Mutation - 1; info.Mutation > 0 && at < len(order) {
+		info.Mutation = order[at] + 1
+	}
+	if info.Reason == outcome.NotApplied && written > 0 {
+		info.Reason = outcome.PartlyApplied
+	}
+	return info.Status(s.Code(), fmt.Sprintf("after %d of %d mutations were written: %s", written, len(order), s.Message()))
 }
 
 // receive reads the whole input. Its goroutine ends with the stream.
@@ -245,7 +261,8 @@ func receive(s configpb.Configuration_ImportServer, l importLimits) ([]*configpb
 	for size := 0; ; {
 		select {
 		case <-quiet.C:
-			return nil, status.Errorf(codes.DeadlineExceeded, "nothing was imported: the client sent nothing for %v", l.silence)
+			return nil, outcome.Info{Reason: outcome.NotApplied}.Status(codes.DeadlineExceeded,
+				fmt.Sprintf("nothing was imported: the client sent nothing for %v", l.silence))
 		case <-s.Context().Done(): // the goroutine may have seen it first
 			return nil, status.FromContextError(s.Context().Err()).Err()
 		case p := <-parts:

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/outcome"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -121,8 +123,8 @@ func TestConfiguration_Errors(t *testing.T) {
 	}{
 		{"nothing", nil, codes.InvalidArgument, "no mutation"},
 		{"too many", slices.Repeat([]*configpb.Mutation{putPhone("1")}, MaxWrite+1), codes.InvalidArgument, "use Import"},
-		{"wrong", []*configpb.Mutation{putPhone("1"), putPhone("1 2")}, codes.InvalidArgument, "mutation 2: "},
-		{"not there", []*configpb.Mutation{deleteGroup("x")}, codes.NotFound, "mutation 1: "},
+		{"wrong", []*configpb.Mutation{putPhone("1"), putPhone("1 2")}, codes.InvalidArgument, "1 2"},
+		{"not there", []*configpb.Mutation{deleteGroup("x")}, codes.NotFound, `group "x"`},
 		{"revision", []*configpb.Mutation{{Op: putPhone("1000").Op, IfRevision: &zero}}, codes.FailedPrecondition, "revision"},
 		{"name taken", []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-b", Name: "a", ClusterAddr: "h:1"}}}}, codes.AlreadyExists, "called a"},
 	} {
@@ -142,23 +144,76 @@ func TestConfiguration_Errors(t *testing.T) {
 }
 
 func TestStatusError(t *testing.T) {
+	if err := StatusError(nil); err != nil {
+		t.Error(err)
+	}
 	for _, x := range []struct {
 		err  error
 		code codes.Code
 		text string
+		want outcome.Info
 	}{
-		{nil, codes.OK, ""},
-		{fsm.ErrNoQuorum, codes.Unavailable, "not applied"},
-		{fmt.Errorf("writing: %w", fsm.ErrUnknownOutcome), codes.Unavailable, "unknown outcome"},
-		{fmt.Errorf("%w: disk full", fsm.ErrPlaneFailed), codes.Unavailable, "disk full"},
-		{context.DeadlineExceeded, codes.DeadlineExceeded, ""},
-		{status.Error(codes.NotFound, "x"), codes.NotFound, "x"},
-		{errors.New("odd"), codes.Internal, "odd"},
+		{fsm.ErrNoQuorum, codes.Unavailable, "not applied", outcome.Info{Reason: outcome.NotApplied}},
+		{fmt.Errorf("writing: %w", fsm.ErrUnknownOutcome), codes.Unavailable, "unknown outcome", outcome.Info{Reason: outcome.Unknown}},
+		{fmt.Errorf("%w: disk full", fsm.ErrPlaneFailed), codes.Unavailable, "disk full", outcome.Info{Reason: outcome.NotApplied}},
+		{fmt.Errorf("%w: %w", fsm.ErrRejected, &fsm.Rejection{Mutation: 2, Kind: fsm.ErrInvalid, Text: "DN 1 2"}), codes.InvalidArgument, "DN 1 2", outcome.Info{Reason: outcome.NotApplied, Mutation: 2}},
+		{fmt.Errorf("%w: %w", fsm.ErrUnknownOutcome, &fsm.Rejection{Mutation: 2, Kind: fsm.ErrInvalid}), codes.Unavailable, "unknown outcome", outcome.Info{Reason: outcome.Unknown}},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, "", outcome.Info{Reason: outcome.Unknown}},
+		{status.Error(codes.NotFound, "x"), codes.NotFound, "x", outcome.Info{Reason: outcome.NotApplied}},
+		{outcome.Info{Reason: outcome.Unknown}.Status(codes.NotFound, "x"), codes.NotFound, "x", outcome.Info{Reason: outcome.Unknown}},
+		{errors.New("odd"), codes.Internal, "odd", outcome.Info{Reason: outcome.Unknown}},
 	} {
-		if s := status.Convert(StatusError(x.err)); s.Code() != x.code || !strings.Contains(s.Message(), x.text) {
+		err := StatusError(x.err)
+		if s := status.Convert(err); s.Code() != x.code || !strings.Contains(s.Message(), x.text) {
 			t.Errorf("%v became %v", x.err, s)
 		}
+		if got, said := outcome.Said(err); !said || got != x.want {
+			t.Errorf("%v became %+v, want %+v", x.err, got, x.want)
+		}
 	}
+}
+
+// Whatever a handler answers, the client hears what became of its request.
+func TestOutcomes_AreOfEveryError(t *testing.T) {
+	for name, x := range map[string]struct {
+		fails error
+		want  outcome.Reason
+	}{
+		"a plain status": {status.Error(codes.ResourceExhausted, "full"), outcome.NotApplied},
+		"a fault":        {errors.New("odd"), outcome.Unknown},
+		"a sentinel":     {fsm.ErrNoQuorum, outcome.NotApplied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterClusterServer(r, failing{err: x.fails}) }, Outcomes()...)
+			_, err := tcpb.NewClusterClient(conn).Status(t.Context(), &tcpb.StatusRequest{})
+			if got, said := outcome.Said(err); !said || got.Reason != x.want {
+				t.Errorf("a unary call: %v, %+v", err, got)
+			}
+			conn = serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterAvailabilityServer(r, failing{err: x.fails}) }, Outcomes()...)
+			stream, err := tcpb.NewAvailabilityClient(conn).Watch(t.Context(), &tcpb.WatchRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = stream.Recv()
+			if got, said := outcome.Said(err); !said || got.Reason != x.want {
+				t.Errorf("a stream: %v, %+v", err, got)
+			}
+		})
+	}
+}
+
+// failing answers with an error.
+type failing struct {
+	tcpb.UnimplementedClusterServer
+	tcpb.UnimplementedAvailabilityServer
+	err error
+}
+
+func (f failing) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error) {
+	return nil, f.err
+}
+func (f failing) Watch(*tcpb.WatchRequest, grpc.ServerStreamingServer[tcpb.WatchResponse]) error {
+	return f.err
 }
 
 // imported streams the mutations in messages of 700 and returns the progress.
@@ -220,7 +275,7 @@ func TestConfiguration_ImportOfOneWrongMutationWritesNothing(t *testing.T) {
 	ms[1234] = putPhone("1234", "nowhere")
 	ms[0] = putGroup("somewhere")
 	_, err := imported(t, c, ms)
-	if s := status.Convert(err); s.Code() != codes.InvalidArgument || !strings.HasPrefix(s.Message(), "mutation 1235: ") {
+	if s := status.Convert(err); s.Code() != codes.InvalidArgument || outcome.Of(err) != (outcome.Info{Reason: outcome.NotApplied, Mutation: 1235}) {
 		t.Fatal(err)
 	}
 	if len(l.entries) != 0 {
@@ -235,13 +290,27 @@ func TestConfiguration_ImportThatStopsSaysHowFarItCame(t *testing.T) {
 		ms = append(ms, putPhone(fmt.Sprint(1000+i)))
 	}
 	l.fail = fsm.ErrNoQuorum
-	if _, err := imported(t, c, ms); status.Code(err) != codes.Unavailable || len(l.entries) != 0 {
+	if _, err := imported(t, c, ms); status.Code(err) != codes.Unavailable || outcome.Of(err) != (outcome.Info{Reason: outcome.NotApplied}) || len(l.entries) != 0 {
 		t.Fatal(err)
 	}
-	l.after = 1
-	p, err := imported(t, c, ms)
-	if s := status.Convert(err); len(p) != 1 || s.Code() != codes.Unavailable || !strings.Contains(s.Message(), "after 500 of 1200") {
-		t.Fatal(err)
+	ms = append(ms, putGroup("g")) // written first: a number of the input is not that of the writing
+	for name, x := range map[string]struct {
+		fail error
+		code codes.Code
+		want outcome.Info
+	}{
+		"no quorum": {fsm.ErrNoQuorum, codes.Unavailable, outcome.Info{Reason: outcome.PartlyApplied, Written: 500}},
+		"unknown":   {fsm.ErrUnknownOutcome, codes.Unavailable, outcome.Info{Reason: outcome.Unknown, Written: 500}},
+		"rejected": {fmt.Errorf("%w: %w", fsm.ErrRejected, &fsm.Rejection{Mutation: 3, Kind: fsm.ErrConflict, Text: "somebody was faster"}),
+			codes.FailedPrecondition, outcome.Info{Reason: outcome.PartlyApplied, Written: 500, Mutation: 502}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l.entries, l.fail, l.after = nil, x.fail, 1
+			p, err := imported(t, c, ms)
+			if s := status.Convert(err); len(p) != 1 || s.Code() != x.code || outcome.Of(err) != x.want || !strings.HasPrefix(s.Message(), "after 500 of 1201 mutations were written: ") {
+				t.Fatalf("%v, %+v", err, outcome.Of(err))
+			}
+		})
 	}
 }
 

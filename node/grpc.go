@@ -17,23 +17,25 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/api/bounds"
 )
 
 // graceful is how long running requests may take when the node stops.
 const graceful = 2 * time.Second
 
-// newGRPC makes a server whose handlers can't take the process down.
-func newGRPC(log *slog.Logger, more ...grpc.ServerOption) *grpc.Server {
+// newGRPC makes a server whose handlers can't take the process down. Interceptors
+// among the options stand in front of all others.
+func newGRPC(log *slog.Logger, options ...grpc.ServerOption) *grpc.Server {
 	failed := func(method string, p any) error {
 		log.Error("request handler panicked", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "request handler panicked; the node's log has the details")
 	}
-	return grpc.NewServer(append([]grpc.ServerOption{
+	options = append(options,
 		grpc.MaxConcurrentStreams(1024),
 		grpc.MaxRecvMsgSize(bounds.MaxMessage),
 		grpc.MaxHeaderListSize(maxHeader),
-		grpc.ConnectionTimeout(5 * time.Second),
+		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 			defer func() {
@@ -51,7 +53,8 @@ func newGRPC(log *slog.Logger, more ...grpc.ServerOption) *grpc.Server {
 			}()
 			return next(srv, ss)
 		}),
-	}, append(bounds.ServerOptions(), more...)...)...)
+	)
+	return grpc.NewServer(append(options, bounds.ServerOptions()...)...)
 }
 
 // maxHeader bounds the metadata of a request in bytes.
@@ -73,7 +76,7 @@ func listenClients(what, flag, addr string, log *slog.Logger) (*clientPort, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: choose another %s", what, addr, err, flag)
 	}
-	p := &clientPort{ln: ln, server: newGRPC(log, grpc.KeepaliveParams(clientsAlive)), health: health.NewServer()}
+	p := &clientPort{ln: ln, server: newGRPC(log, append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive))...), health: health.NewServer()}
 	p.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(p.server, p.health)
 	return p, nil

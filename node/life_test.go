@@ -15,6 +15,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -249,6 +250,9 @@ func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
 		}
 		if status.Code(err) != codes.Internal {
 			t.Errorf("a stream: %v", err)
+		}
+		if i, said := outcome.Said(err); !said || i.Reason != outcome.Unknown {
+			t.Errorf("what the node says of it: %+v", i)
 		}
 	}
 	if !log.has("request handler panicked") || !log.has("Cluster/Status") || !log.has("Availability/Watch") {

@@ -35,10 +35,13 @@ const (
 //
 // Configuration reads and writes what exists. Writes go through the Raft
 // leader, whichever node is asked. Without a quorum a write fails within 2 s
-// with UNAVAILABLE; the message says "not applied" or "unknown outcome". Reads
-// are answered from this node's own copy.
+// with UNAVAILABLE. Every error has a google.rpc.ErrorInfo of the domain
+// "sipcluster", whose reason says what became of the request: NOT_APPLIED,
+// UNKNOWN_OUTCOME or PARTLY_APPLIED; its metadata has "mutation", the number of
+// the mutation that was refused, and "written", how many mutations of an import
+// were applied. Reads are answered from this node's own copy.
 type ConfigurationClient interface {
-	// Write applies all mutations or none. INVALID_ARGUMENT names the first
+	// Write applies all mutations or none. INVALID_ARGUMENT is for the first
 	// mutation that is wrong, FAILED_PRECONDITION a revision that differs (or a
 	// realm that can't change), NOT_FOUND a delete of what does not exist.
 	Write(ctx context.Context, in *WriteRequest, opts ...grpc.CallOption) (*WriteResponse, error)
@@ -142,10 +145,13 @@ func (c *configurationClient) ListNodes(ctx context.Context, in *ListNodesReques
 //
 // Configuration reads and writes what exists. Writes go through the Raft
 // leader, whichever node is asked. Without a quorum a write fails within 2 s
-// with UNAVAILABLE; the message says "not applied" or "unknown outcome". Reads
-// are answered from this node's own copy.
+// with UNAVAILABLE. Every error has a google.rpc.ErrorInfo of the domain
+// "sipcluster", whose reason says what became of the request: NOT_APPLIED,
+// UNKNOWN_OUTCOME or PARTLY_APPLIED; its metadata has "mutation", the number of
+// the mutation that was refused, and "written", how many mutations of an import
+// were applied. Reads are answered from this node's own copy.
 type ConfigurationServer interface {
-	// Write applies all mutations or none. INVALID_ARGUMENT names the first
+	// Write applies all mutations or none. INVALID_ARGUMENT is for the first
 	// mutation that is wrong, FAILED_PRECONDITION a revision that differs (or a
 	// realm that can't change), NOT_FOUND a delete of what does not exist.
 	Write(context.Context, *WriteRequest) (*WriteResponse, error)

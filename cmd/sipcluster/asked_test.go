@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 )
 
@@ -24,11 +24,15 @@ import (
 type scripted struct {
 	configpb.UnimplementedConfigurationServer
 	addr string
+	// stop ends every connection; a handler that calls it goes on behind.
+	stop func()
 	// dn is what the node has.
 	dn *configpb.DN
 	// importEnds after these positions, each of so many, with that error.
 	importEnds []uint64
 	importErr  error
+	// write answers Write; nil answers it well.
+	write func(context.Context) error
 	// streams are the answers to one Watch after the other.
 	streams [][]*tcpb.WatchResponse
 	// pause between two of them.
@@ -46,8 +50,8 @@ func newScripted(t *testing.T) *scripted {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{addr: l.Addr().String()}
 	server := grpc.NewServer()
+	s := &scripted{addr: l.Addr().String(), stop: server.Stop}
 	tcpb.RegisterAvailabilityServer(server, watched{s: s})
 	configpb.RegisterConfigurationServer(server, s)
 	var wg sync.WaitGroup
@@ -77,7 +81,10 @@ func (s *scripted) Export(_ *configpb.ExportRequest, out configpb.Configuration_
 	})
 }
 
-func (s *scripted) Write(_ context.Context, r *configpb.WriteRequest) (*configpb.WriteResponse, error) {
+func (s *scripted) Write(ctx context.Context, r *configpb.WriteRequest) (*configpb.WriteResponse, error) {
+	if s.write != nil {
+		return nil, s.write(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes = append(s.writes, r)
@@ -245,16 +252,22 @@ func TestDNPut_WritesBackWhatItRead(t *testing.T) {
 
 // An import that breaks off says how much of it is there.
 func TestImport_SaysHowMuchWasWritten(t *testing.T) {
+	refused := outcome.Info{Reason: outcome.NotApplied, Mutation: 1}
+	stopped := outcome.Info{Reason: outcome.PartlyApplied, Mutation: 1, Written: 600}
 	for name, tc := range map[string]struct {
 		ends []uint64
+		err  error
 		want string
 	}{
-		"nothing": {nil, "no quorum"},
-		"a part":  {[]uint64{100, 600}, "no quorum (600 were written: import again when it is well)"},
+		"nothing":             {nil, outcome.Info{Reason: outcome.NotApplied}.Status(codes.Unavailable, "no quorum"), "no quorum"},
+		"a row is refused":    {nil, refused.Status(codes.InvalidArgument, "DN 5001"), "row 2: DN 5001; nothing was imported"},
+		"a part":              {[]uint64{100, 600}, stopped.Status(codes.Unavailable, "no quorum"), "no quorum (600 changes were written: fix the cause and run this again)"},
+		"of an older node":    {nil, status.Error(codes.InvalidArgument, "mutation 1: DN 5001"), "mutation 1: DN 5001"},
+		"a mutation too many": {nil, outcome.Info{Reason: outcome.NotApplied, Mutation: 9}.Status(codes.InvalidArgument, "DN 5001"), "DN 5001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScripted(t)
-			s.importEnds, s.importErr = tc.ends, status.Error(codes.Unavailable, "no quorum")
+			s.importEnds, s.importErr = tc.ends, tc.err
 			operator{t, s.addr}.fails(header+"5001,sip,s,,sales\n", "dn import -: "+tc.want, "dn", "import", "-")
 		})
 	}
@@ -303,30 +316,4 @@ func TestAgentHold_OfAnAgentWhoIsThere(t *testing.T) {
 	first.ends(t)
 	second.comes(t, "EventAgentLogout")
 	second.ends(t)
-}
-
-// An address at which nobody listened once is not said to have nobody later.
-func TestExplain_ForgetsAConnectionThatFailed(t *testing.T) {
-	s := newScripted(t)
-	c, err := connect(s.addr, time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	refusal := status.Error(codes.Unavailable, "no quorum")
-	if conn, err := c.dial(t.Context(), "127.0.0.1:1"); err == nil {
-		_ = conn.Close()
-		t.Fatal("somebody listens at port 1")
-	}
-	if got := c.explain(refusal); !errors.Is(got, errNobody) {
-		t.Errorf("got %v", got)
-	}
-	conn, err := c.dial(t.Context(), s.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.Close()
-	if got := c.explain(refusal); got.Error() != "no quorum" {
-		t.Errorf("got %v", got)
-	}
 }

@@ -72,8 +72,7 @@ func setCut(ctx context.Context, n devNode, others []string) error {
 		return err
 	}
 	defer cl.close()
-	_, err = unary(ctx, cl, peerpb.NewFabricClient(cl.conn).SetCut, &peerpb.SetCutRequest{Nodes: others})
-	return err
+	return change(ctx, cl, peerpb.NewFabricClient(cl.conn).SetCut, &peerpb.SetCutRequest{Nodes: others})
 }
 
 func (c *cli) reportLinks(s *devState, pairs [][2]string, cut bool) {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/outcome"
 )
 
 // importChunk is how many mutations travel in one message: well below gRPC's
@@ -109,18 +109,11 @@ type csvSource struct {
 // nameRow names the row in a node's refusal of a mutation.
 func (s *csvSource) nameRow(err error) error {
 	var a answerError
-	if !errors.As(err, &a) {
+	info := outcome.Of(err)
+	if !errors.As(err, &a) || info.Reason != outcome.NotApplied || info.Mutation < 1 || info.Mutation > len(s.rowOf) {
 		return err
 	}
-	m := mutationNumber.FindStringSubmatch(a.msg)
-	if m == nil {
-		return err
-	}
-	n, _ := strconv.Atoi(m[1])
-	if n < 1 || n > len(s.rowOf) {
-		return err
-	}
-	return rowError{s.rowOf[n-1], errors.New(a.msg[len(m[0]):])}
+	return rowError{s.rowOf[info.Mutation-1], a}
 }
 
 func (s *csvSource) next() ([]*configpb.Mutation, error) {
@@ -198,9 +191,9 @@ func (c *cli) awaitImport(cl *client, stream importStream, cancel context.Cancel
 		case isEnd(err):
 			return written, nil
 		case err != nil && written > 0:
-			return written, fmt.Errorf("%w (%d were written: import again when it is well)", cl.explain(silence.judge(err)), written)
+			return written, fmt.Errorf("%w (%d changes were written: fix the cause and run this again)", cl.explain(silence.judge(err)), written)
 		case err != nil:
-			return written, cl.explain(silence.judge(err))
+			return written, checkFirst(cl.explain(silence.judge(err)))
 		}
 		silence.extend()
 		written = resp.Written

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 )
@@ -83,13 +83,12 @@ func (w *watcher) run(ctx context.Context) error {
 		if interrupted(ctx) {
 			return nil
 		}
-		if !w.began || errors.As(err, new(answerError)) {
+		if !w.began || errors.As(err, new(answerError)) && !refused(err, codes.Unavailable) {
 			return err
 		}
 		if !w.told {
 			w.told = true
-			what, _, _ := strings.Cut(err.Error(), ": see whether it was done")
-			w.view.lost(errors.New(what))
+			w.view.lost(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -116,7 +115,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	defer silence.stop()
 	stream, err := w.client.availability.Watch(ctx, w.req)
 	if err != nil {
-		return err
+		return silence.judge(err)
 	}
 	for {
 		m, err := stream.Recv()

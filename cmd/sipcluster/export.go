@@ -44,7 +44,7 @@ func (c *client) export(ctx context.Context, req *configpb.ExportRequest, fn fun
 	defer watch.stop()
 	stream, err := c.config.Export(ctx, req)
 	if err != nil {
-		return c.explain(err)
+		return c.explain(watch.judge(err))
 	}
 	for {
 		part, err := stream.Recv()

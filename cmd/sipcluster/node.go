@@ -109,7 +109,7 @@ does not come back with its old data directory: give it a new one and --join.`,
 				return err
 			}
 			defer cl.close()
-			if _, err := unary(cmd.Context(), cl, cl.cluster.RemoveNode, &tcpb.RemoveNodeRequest{Name: args[0]}); err != nil {
+			if err := change(cmd.Context(), cl, cl.cluster.RemoveNode, &tcpb.RemoveNodeRequest{Name: args[0]}); err != nil {
 				return fmt.Errorf("node remove %s: %w", args[0], err)
 			}
 			_, err = fmt.Fprintf(c.out, "node %s removed\n", args[0])
@@ -128,7 +128,7 @@ func (c *cli) nodeDrainCommand() *cobra.Command {
 				return err
 			}
 			defer cl.close()
-			if _, err := unary(cmd.Context(), cl, cl.cluster.DrainNode, &tcpb.DrainNodeRequest{Name: args[0], Undo: undo}); err != nil {
+			if err := change(cmd.Context(), cl, cl.cluster.DrainNode, &tcpb.DrainNodeRequest{Name: args[0], Undo: undo}); err != nil {
 				return fmt.Errorf("node drain %s: %w", args[0], err)
 			}
 			word := "is draining"

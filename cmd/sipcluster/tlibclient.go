@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
@@ -33,7 +31,7 @@ func (c *client) openDesk(ctx context.Context, lasting bool) (*desk, error) {
 	defer cancel()
 	t, err := tlib.Dial(ctx, c.addr, tlib.Options{
 		Application: "sipcluster", NoReconnect: !lasting,
-		DialOptions: []grpc.DialOption{grpc.WithContextDialer(c.dial)},
+		DialOptions: c.trace.options(),
 	})
 	d := &desk{t, c}
 	if err != nil {
@@ -68,12 +66,16 @@ func (d *desk) explain(err error) error {
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case errors.Is(err, tlib.ErrUnknownOutcome) && errors.Is(err, context.DeadlineExceeded):
-		return d.node.explain(context.DeadlineExceeded)
-	case errors.Is(err, tlib.ErrUnknownOutcome), errors.Is(err, tlib.ErrNotConnected), errors.Is(err, tlib.ErrClosed):
-		return fmt.Errorf("the connection to %s was lost: see whether it was done, then try again", d.node.addr)
+		return checkFirst(d.node.explain(context.DeadlineExceeded))
+	case errors.Is(err, tlib.ErrUnknownOutcome):
+		return checkFirst(unansweredError{d.lost()})
+	case errors.Is(err, tlib.ErrNotConnected), errors.Is(err, tlib.ErrClosed):
+		return fmt.Errorf("%w: try again", d.lost())
 	}
 	return d.node.explain(err)
 }
+
+func (d *desk) lost() error { return fmt.Errorf("the connection to %s was lost", d.node.addr) }
 
 // doing says what failed; nil stays nil, and a wrong command line is that alone.
 func doing(what string, err error) error {

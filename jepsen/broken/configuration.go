@@ -29,8 +29,8 @@ func configurationFaults() []Fault {
 		door("page-unbounded", "a page is as long as a client likes",
 			Edit{"api/availability.go", "case asked > maxPage:\n\t\treturn maxPage", "case asked > 10*maxPage:\n\t\treturn maxPage"}),
 		door("cluster-port-unbounded", "no port but the clients' looks at bounds",
-			Edit{"node/grpc.go", "append(bounds.ServerOptions(), more...)...)", "more...)"},
-			Edit{"node/grpc.go", "log, grpc.KeepaliveParams(clientsAlive)", "log, append(bounds.ServerOptions(), grpc.KeepaliveParams(clientsAlive))..."}),
+			Edit{"node/grpc.go", "append(options, bounds.ServerOptions()...)...)", "options...)"},
+			Edit{"node/grpc.go", "append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive))", "append(append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive)), bounds.ServerOptions()...)"}),
 		door("streams-unbounded", "the messages of streams are not looked at",
 			Edit{"api/bounds/intercept.go", "\tif info.FullMethod != session {\n\t\tss = checked{ss}\n\t}\n", ""}),
 		{

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
@@ -190,9 +191,7 @@ func (w *Configuration) outcome(op *history.Op, revision uint64, err error) {
 	case code == codes.FailedPrecondition && op.Kind == history.Swap:
 		op.Outcome = history.OK
 		delete(w.known, op.Key)
-	case code == codes.Unavailable && strings.Contains(op.Error, "not applied") && !strings.Contains(op.Error, "unknown outcome"):
-		op.Outcome = history.Fail
-	case code == codes.InvalidArgument, code == codes.FailedPrecondition:
+	case outcome.Of(err).Reason == outcome.NotApplied:
 		op.Outcome = history.Fail
 	default:
 		op.Outcome = history.Unknown

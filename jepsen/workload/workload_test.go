@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -24,9 +25,10 @@ func TestConfiguration_OutcomeIsWhatTheAnswerProves(t *testing.T) {
 		{history.Swap, status.Error(codes.FailedPrecondition, "revision differs"), history.OK, false},
 		{history.Add, status.Error(codes.FailedPrecondition, "it exists"), history.Fail, false},
 		{history.Write, status.Error(codes.NotFound, "no such DN"), history.OK, false},
-		{history.Write, status.Error(codes.Unavailable, "no quorum: not applied"), history.Fail, false},
-		{history.Write, status.Error(codes.Unavailable, "unknown outcome: no leader"), history.Unknown, false},
-		{history.Write, status.Error(codes.Unavailable, "unknown outcome: not applied: the disk is full"), history.Unknown, false},
+		{history.Write, outcome.Info{Reason: outcome.NotApplied}.Status(codes.Unavailable, "no quorum"), history.Fail, false},
+		{history.Write, outcome.Info{Reason: outcome.Unknown}.Status(codes.Unavailable, "not applied: the disk is full"), history.Unknown, false},
+		{history.Add, outcome.Info{Reason: outcome.Unknown}.Status(codes.FailedPrecondition, "it exists"), history.Unknown, false},
+		{history.Write, status.Error(codes.Unavailable, "not applied"), history.Unknown, false}, // of an older node
 		{history.Write, status.Error(codes.Unavailable, "connection refused"), history.Unknown, false},
 		{history.Swap, status.Error(codes.DeadlineExceeded, ""), history.Unknown, false},
 	} {
