@@ -1,0 +1,401 @@
+package tcontroller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// A link that does not come to anything is opened anew, in time, and its peer is
+// not heard.
+func TestFollower_EndsALinkThatIsNone(t *testing.T) {
+	events := &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallEvents{CallEvents: &peerpb.CallEvents{}}}
+	for name, tc := range map[string]struct {
+		says  []*peerpb.FollowResponse
+		after time.Duration
+	}{
+		"without a hello":              {nil, helloTimeout},
+		"with another word first":      {[]*peerpb.FollowResponse{records(0)}, 0},
+		"with calls first":             {[]*peerpb.FollowResponse{callsHello(false), hello("a", 7, false)}, 0},
+		"of another node":              {[]*peerpb.FollowResponse{hello("c", 7, false)}, 0},
+		"of calls without their hello": {[]*peerpb.FollowResponse{hello("a", 7, false), events}, 0},
+		"whose table stands still":     {[]*peerpb.FollowResponse{hello("a", 7, false), records(0)}, hungAfter},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withPeer(t, standard, func(t *testing.T, s *scripted) {
+				l := s.link()
+				if tc.says == nil {
+					l.hush(true)
+				}
+				for _, m := range tc.says {
+					l.says(m)
+				}
+				within(t, "opened again", s.link().opened.Sub(l.opened), tc.after, tc.after+2*backoffMax)
+				if p := s.peer(); p.Heard || p.Reason != "connecting" || p.Losses != 0 {
+					t.Errorf("%v, lost %d times", p, p.Losses)
+				}
+			})
+		})
+	}
+}
+
+// What a follower says of itself and of where it was, at first and after a break.
+func TestFollower_SaysWhereItWas(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		l := s.heard()
+		if h := l.hello; h.GetClusterId() != "c1" || h.GetFollower() != "b" || h.GetPublisher() != "a" || h.GetResumeIncarnation() != 0 || h.GetResumeSeq() != 0 || h.GetResumeCallSeq() != 0 {
+			t.Errorf("it says %v", h)
+		}
+		l.says(records(8, dn.Record{Number: "2", ClaimTime: time.Now().UnixNano(), State: dn.InSrv, Reason: dn.Registered, Since: 1}))
+		synctest.Wait()
+		broke := time.Now()
+		l.over <- status.Error(codes.Unavailable, "broken")
+		l = s.link()
+		within(t, "dialled again", l.opened.Sub(broke), 0, 0)
+		if h := l.hello; h.GetResumeIncarnation() != 7 || h.GetResumeSeq() != 8 || h.GetResumeCallIncarnation() != 7 || h.GetResumeCallSeq() != 6 {
+			t.Errorf("it says %v", h)
+		}
+		l.says(hello("a", 7, true))
+		l.says(synced(8))
+		passes(time.Second)
+		if p := s.peer(); !p.Heard || p.Losses != 0 || s.table.Counts().InSrv != 2 {
+			t.Errorf("%v, lost %d times, %d in service", p, p.Losses, s.table.Counts().InSrv)
+		}
+	})
+}
+
+func TestFollower_PingsAllTheTime(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		l := s.heard()
+		passes(10*time.Second + pingEvery/2)
+		pings := l.pinged()
+		if len(pings) != 101 {
+			t.Errorf("%d pings in 10 s", len(pings))
+		}
+		for i := range pings[1:] {
+			mono, wall := pings[i+1].GetSentMono()-pings[i].GetSentMono(), pings[i+1].GetSentWall()-pings[i].GetSentWall()
+			if mono != int64(pingEvery) || wall != int64(pingEvery) {
+				t.Fatalf("ping %d comes %v and by the wall clock %v behind the one before", i+1, time.Duration(mono), time.Duration(wall))
+			}
+		}
+	})
+}
+
+// Each loss of a peer has its time and its name, and ends when the peer talks.
+func TestFollower_LosesAPeer(t *testing.T) {
+	broken := status.Error(codes.Unavailable, "broken")
+	goodbye := &peerpb.FollowResponse{Body: &peerpb.FollowResponse_Goodbye{Goodbye: &peerpb.Goodbye{}}}
+	for name, tc := range map[string]struct {
+		timeout     time.Duration
+		happens     func(*scripted, *played)
+		reason      string
+		least, most time.Duration
+	}{
+		"that hangs": {0, func(_ *scripted, l *played) { l.hush(true) }, "hung", hungAlone - pingEvery, hungAlone},
+		"that hangs, as gossip says": {0, func(s *scripted, l *played) {
+			l.hush(true)
+			s.mesh.Gossip("a", false, 7, "")
+		}, "hung", hungAfter - pingEvery, hungAfter},
+		"whose link broke": {0, func(s *scripted, l *played) {
+			s.away(errFarAway)
+			l.over <- broken
+		}, "link cut", 750*time.Millisecond - pingEvery, 750 * time.Millisecond},
+		"whose link broke, by a longer time-out": {2 * time.Second, func(s *scripted, l *played) {
+			s.away(errFarAway)
+			l.over <- broken
+		}, "link cut", 2*time.Second - pingEvery, 2 * time.Second},
+		"whose link broke, by a short time-out": {50 * time.Millisecond, func(s *scripted, l *played) {
+			s.away(errFarAway)
+			l.over <- broken
+		}, "link cut", redialGrace, redialGrace},
+		"that is cut off, as gossip says": {0, func(s *scripted, l *played) {
+			s.away(errFarAway)
+			s.mesh.Gossip("a", false, 7, "")
+			l.over <- broken
+		}, "cut", 0, 0},
+		"whose process died": {0, func(s *scripted, l *played) {
+			s.away(fmt.Errorf("dialling: %w", syscall.ECONNREFUSED))
+			l.over <- broken
+		}, "process died", 0, 0},
+		"that leaves":                         {0, func(_ *scripted, l *played) { l.says(goodbye) }, "left", 0, 0},
+		"that has begun anew, as gossip says": {0, func(s *scripted, _ *played) { s.mesh.Gossip("a", true, 8, "") }, "restarted", 0, pingEvery},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withPeer(t, func(c *Config) { c.LinkTimeout = tc.timeout }, func(t *testing.T, s *scripted) {
+				l := s.heard()
+				passes(5*time.Second + pingEvery/2)
+				began := time.Now()
+				tc.happens(s, l)
+				synctest.Wait()
+				after, reason := s.lost()
+				within(t, "lost", after, tc.least, tc.most+time.Millisecond)
+				p := s.peer()
+				if reason != tc.reason || p.Losses != 1 || p.Since.Before(began) || p.Since.After(time.Now()) {
+					t.Errorf("%v, want %s; lost %d times, last at %v", p, tc.reason, p.Losses, p.Since)
+				}
+				if st, _ := s.table.Get("1"); st.State != dn.OOS || st.Reason != dn.PeerLost {
+					t.Errorf("its DN is %v, %v", st.State, st.Reason)
+				}
+				if tc.reason == "hung" { // it talks again
+					l.hush(false)
+					passes(2 * pingEvery)
+				} else {
+					s.away(nil)
+					s.mesh.Gossip("a", true, 8, "")
+					for len(s.links) > 1 {
+						<-s.links
+					}
+					again := s.link()
+					again.says(hello("a", 8, false))
+					again.says(synced(1))
+					synctest.Wait()
+				}
+				if p := s.peer(); !p.Heard || p.Reason != "" || p.Losses != 1 {
+					t.Errorf("back: %v, lost %d times", p, p.Losses)
+				}
+			})
+		})
+	}
+}
+
+// Gossip that holds a peer dead whose link is fresh is told so, once for each word.
+func TestFollower_HasGossipLookAgain(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		s.heard()
+		for n := 1; n <= 2; n++ {
+			s.mesh.Gossip("a", false, 7, "")
+			passes(time.Second)
+			s.mu.Lock()
+			if fmt.Sprint(s.rejoined) != fmt.Sprint(slices.Repeat([]dn.Node{"a"}, n)) {
+				t.Errorf("rejoined %v", s.rejoined)
+			}
+			s.mu.Unlock()
+			if p := s.peer(); p.Vetoes != uint64(n) || p.GossipAlive || !p.Heard {
+				t.Errorf("%v, %d vetoes, alive by gossip: %v", p, p.Vetoes, p.GossipAlive)
+			}
+		}
+		s.mesh.Gossip("a", true, 7, "")
+		if p := s.peer(); !p.GossipAlive || p.Name != "sip1" || p.ID != "a" || p.Addr != "roster:1" {
+			t.Errorf("%+v", p.Peer)
+		}
+	})
+}
+
+// A peer is dialled where it says it is, or else where the roster says; who comes
+// back, or moves, at once.
+func TestFollower_DialsWhereThePeerIs(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		s.away(syscall.ECONNREFUSED)
+		passes(10 * time.Second)
+		dialed := func(what, addr string, at time.Duration) {
+			t.Helper()
+			if passes(at); s.lastDialed() != addr {
+				t.Errorf("%s: dialled at %s, want %s", what, s.lastDialed(), addr)
+			}
+		}
+		dialed("at first", "roster:1", 0)
+		s.mesh.Gossip("a", true, 7, "gossip:2")
+		dialed("gossip knows better", "gossip:2", backoffMax)
+		s.mesh.Gossip("a", false, 7, "gossip:2")
+		dialed("gossip lost it", "roster:1", backoffMax)
+		before := s.dials()
+		s.mesh.Gossip("a", true, 7, "gossip:3")
+		dialed("it is back", "gossip:3", 0)
+		if s.dials() == before {
+			t.Error("it is back and nobody dials at once")
+		}
+		s.mesh.Gossip("a", true, 7, "")
+		s.mesh.SetPeers([]Peer{{ID: "a", Name: "sip1", Addr: "roster:4"}})
+		dialed("it moved", "roster:4", 0)
+	})
+}
+
+// Dials that are refused are repeated more and more rarely, those without an
+// answer are several at once.
+func TestFollower_DialsPatiently(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err         error
+		least, most int
+	}{
+		"refused":   {fmt.Errorf("dialling: %w", syscall.ECONNREFUSED), 50, 60},
+		"no answer": {errFarAway, 110, 150},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withPeer(t, standard, func(t *testing.T, s *scripted) {
+				s.away(tc.err)
+				passes(time.Second)
+				before := s.dials()
+				passes(10 * time.Second)
+				if n := s.dials() - before; n < tc.least || n > tc.most {
+					t.Errorf("%d dials in 10 s, want %d to %d", n, tc.least, tc.most)
+				}
+			})
+		})
+	}
+}
+
+// publisher is the node "a" as followers meet it, in a bubble.
+func publisher(t *testing.T, play func(*testing.T, *Server, *dn.Table, peerpb.TControllerClient)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ln := bufconn.Listen(1 << 20)
+		table, calls := dn.New(dn.Config{Self: "a", Incarnation: 7}), call.New(call.Config{Self: "a", Incarnation: 7})
+		s := NewServer("c1", table, calls, func(id dn.Node) (bool, uint64) { return id == "b", 9 }, slog.New(slog.DiscardHandler))
+		server := grpc.NewServer()
+		peerpb.RegisterTControllerServer(server, s)
+		var served sync.WaitGroup
+		served.Go(func() { _ = server.Serve(ln) })
+		cc, err := grpc.NewClient("passthrough:///a", grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return ln.DialContext(ctx) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, s, table, peerpb.NewTControllerClient(cc))
+		_ = cc.Close()
+		server.Stop()
+		patience.Done(t, "the end of the server", served.Wait)
+		if n := s.Held()["link_followers"]; n != 0 {
+			t.Errorf("%d followers are left", n)
+		}
+	})
+}
+
+func follows(t *testing.T, c peerpb.TControllerClient, first *peerpb.FollowRequest) grpc.BidiStreamingClient[peerpb.FollowRequest, peerpb.FollowResponse] {
+	t.Helper()
+	stream, err := c.Follow(t.Context())
+	if err == nil && first != nil {
+		err = stream.Send(first)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func ping(mono, wall int64) *peerpb.FollowRequest {
+	return &peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: &peerpb.Ping{SentMono: mono, SentWall: wall}}}
+}
+
+func asks(follower string) *peerpb.FollowRequest {
+	return &peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Follower: follower, Publisher: "a"}}}
+}
+
+// untilEnd reads a link to its end.
+func untilEnd(s grpc.BidiStreamingClient[peerpb.FollowRequest, peerpb.FollowResponse]) (all []*peerpb.FollowResponse, err error) {
+	for err == nil {
+		var m *peerpb.FollowResponse
+		if m, err = s.Recv(); err == nil {
+			all = append(all, m)
+		}
+	}
+	return all, err
+}
+
+func TestServer_EndsALinkThatIsNone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		says  []*peerpb.FollowRequest
+		want  codes.Code
+		after time.Duration
+	}{
+		"without a hello":        {nil, codes.DeadlineExceeded, helloTimeout},
+		"of a stranger":          {[]*peerpb.FollowRequest{asks("x")}, codes.NotFound, 0},
+		"that is silent":         {[]*peerpb.FollowRequest{asks("b")}, codes.DeadlineExceeded, pingTimeout},
+		"that says hello twice":  {[]*peerpb.FollowRequest{asks("b"), asks("b")}, codes.InvalidArgument, 0},
+		"that says nothing more": {[]*peerpb.FollowRequest{asks("b"), {}}, codes.InvalidArgument, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			publisher(t, func(t *testing.T, _ *Server, _ *dn.Table, c peerpb.TControllerClient) {
+				began, stream := time.Now(), follows(t, c, nil)
+				for _, m := range tc.says {
+					_ = stream.Send(m)
+				}
+				if _, err := untilEnd(stream); status.Code(err) != tc.want || time.Since(began) != tc.after {
+					t.Errorf("after %v, want %v: %v", time.Since(began), tc.after, err)
+				}
+				if got := fmt.Sprint(stream.Trailer().Get(rosterIndex)); (got == "[9]") != (tc.want == codes.NotFound) {
+					t.Errorf("the roster's index: %s", got)
+				}
+			})
+		})
+	}
+}
+
+func TestServer_AFollowerThatPingsIsAnswered(t *testing.T) {
+	publisher(t, func(t *testing.T, s *Server, _ *dn.Table, c peerpb.TControllerClient) {
+		stream := follows(t, c, asks("b"))
+		for i := range int64(6) {
+			passes(pingTimeout - time.Second)
+			if err := stream.Send(ping(i+1, 100*i)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			for {
+				m, err := stream.Recv()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p := m.GetPong(); p != nil {
+					if p.GetSentMono() != i+1 || p.GetSentWall() != 100*i || p.GetPublisherWall() != time.Now().UnixNano() {
+						t.Errorf("answered with %v", p)
+					}
+					break
+				}
+			}
+		}
+		s.Stop()
+		s.Stop()
+		all, err := untilEnd(stream)
+		if status.Code(err) != codes.Unavailable || len(all) != 1 || all[0].GetGoodbye() == nil {
+			t.Errorf("it stops with %v, %v", all, err)
+		}
+	})
+}
+
+func TestServer_ATableComesInBatches(t *testing.T) {
+	publisher(t, func(t *testing.T, s *Server, table *dn.Table, c peerpb.TControllerClient) {
+		for i := range 2*batchSize + 10 {
+			table.Register(dn.Number(fmt.Sprint(10_000+i)), dn.Registered)
+		}
+		stream := follows(t, c, asks("b"))
+		synctest.Wait()
+		last := table.Register("9", dn.Registered)
+		passes(time.Second)
+		s.Stop()
+		all, _ := untilEnd(stream)
+		var got []string
+		for _, m := range all {
+			switch b := m.GetBody().(type) {
+			case *peerpb.FollowResponse_Hello:
+				got = append(got, fmt.Sprint("hello ", b.Hello.GetPublisher(), b.Hello.GetIncarnation(), b.Hello.GetResumed()))
+			case *peerpb.FollowResponse_Records:
+				got = append(got, fmt.Sprint(len(b.Records.GetRecords()), " ", b.Records.GetSeq() > 0))
+				if n := b.Records.GetRecords(); len(n) == 1 && (n[0].GetDn() != "9" || n[0].GetClaimTime() != last.ClaimTime) {
+					t.Errorf("the change is %v", n)
+				}
+			case *peerpb.FollowResponse_EndOfSync:
+				got = append(got, "end")
+			}
+		}
+		if want := []string{"hello a7 false", "512 false", "512 false", "10 false", "end", "1 true"}; !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	})
+}
