@@ -103,8 +103,8 @@ func TestExport_MessagesAreBounded(t *testing.T) {
 					t.Errorf("%d objects in a message", n)
 				}
 			}
-			if err != nil || sum != many+1 {
-				t.Errorf("%d objects, want %d: %v", sum, many+1, err)
+			if err != nil || sum != many+1 || len(sizes) > 2 {
+				t.Errorf("%d objects, want %d, in %d messages: %v", sum, many+1, len(sizes), err)
 			}
 		})
 	}
