@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -377,7 +378,8 @@ func TestFlow_TooManyConnections(t *testing.T) {
 func TestServer_DialsNobodyButNodesAndTrunks(t *testing.T) {
 	w := newWorld(t, nil)
 	w.put(&configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.7:5060"}})
-	for address, want := range map[string]bool{"192.0.2.7:5060": true, "192.0.2.7:22": false, "127.0.0.1:5060": false} {
+	w.node("n2", net.UDPAddrFromAddrPort(mustAddrPort("192.0.2.8:5060")))
+	for address, want := range map[string]bool{"192.0.2.7:5060": true, "192.0.2.8:5060": true, "192.0.2.8:5061": false, "192.0.2.7:22": false, "127.0.0.1:5060": false} {
 		if got := w.server.mayDial(address); got != want {
 			t.Errorf("%s: %v", address, got)
 		}

@@ -83,6 +83,11 @@ func TestTimers_Attempts(t *testing.T) {
 			n1>a 100 0.2
 			n1 outcome 408 retry 4
 			n1>a 408 4`},
+		{name: "a phone that is overloaded was reached all the same", script: "0 a new INVITE, 0.1 b 503, 0.1 a ACK, 60", want: `
+			n1>b INVITE 0
+			n1 outcome 500 0.1
+			n1>a 500 0.1
+			n1>b ACK 0.1`},
 		{name: "a gateway that answers 100 may take its time", script: "0 a new INVITE 9001, 3.9 c 100, 100 c 180, 150 c 200, 150 a ACK, 200", want: `
 			n1>c INVITE 0 0.5 1.5 3.5
 			n1>a 100 0.2

@@ -255,6 +255,16 @@ func TestTimers_Connections(t *testing.T) {
 			n1>a 200 0
 			n1>b INVITE 0
 			n1>b ACK 2`},
+		{name: "requests of the phone go by the connection of a gateway that called over it", caller: "tcp", script: "0 a new INVITE, 0 b 200, 0 a ACK, 5 b INFO, 5 a 200 INFO, 10 b BYE, 10 a 200 BYE, 50", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>b ACK 0
+			n1>b INVITE 0
+			n1>a INFO 5
+			n1>b 200/INFO 5
+			n1 over, by 2 10
+			n1>a BYE 10
+			n1>b 200/BYE 10`},
 		{name: "a BYE over connections", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 15 n1 holds 2, 20 b 200 BYE, 20 n1 holds 0, 30", want: `
 			n1 outcome 200 0
 			n1>a 200 0

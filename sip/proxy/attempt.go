@@ -242,7 +242,6 @@ func (a *Attempt) unheard() {
 	for _, b := range a.branches {
 		if b.final == nil && b.silent && !b.heard {
 			b.final = &result{code: 408, reason: "Request Timeout", retry: true}
-			b.cancel()
 		}
 	}
 }

@@ -65,8 +65,11 @@ func (cs *calls) carry(c *Call, key transaction.Key, t invite.Target) {
 // open opens the server transaction.
 func (cs *calls) open(c *Call, key transaction.Key) bool {
 	if !cs.room.enter(cs.tasks.stopping()) {
+		var a answer.Answer
+		a.Overloaded()
 		c.sh.stats.Overload.Add(1)
-		_ = c.back.Send(c.sh.answer(c.req, &answer.Answer{Code: 503, Reason: "Service Unavailable", Lines: []byte("Retry-After: 5\r\n")})) // it comes again
+		c.sh.stats.Answered(a.Code)
+		_ = c.back.Send(c.sh.answer(c.req, &a)) // it comes again
 		return false
 	}
 	c.srv = c.sh.Open(key, c.invite, c.back, c)

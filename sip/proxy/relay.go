@@ -224,6 +224,7 @@ func (x *relay) on(res *message.Message, err error) {
 // final notes what an answer means for the dialog.
 func (x *relay) final(res *message.Message) {
 	x.settled()
+	x.sh.stats.Answered(res.Status)
 	switch {
 	case x.method == methodBye:
 		x.hungUp()
@@ -249,6 +250,7 @@ func (x *relay) fail(code int, reason string) {
 		x.srv.Terminate()
 		return
 	}
+	x.sh.stats.Answered(code)
 	var m message.Message
 	x.req.Read(&m)
 	_ = x.srv.Respond(code, x.sh.answer(&m, &answer.Answer{Code: code, Reason: reason}))

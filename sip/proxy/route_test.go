@@ -173,6 +173,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		"one":                       {results: r(486), code: 486},
 		"6xx before all":            {results: r(302, 401, 603), code: 603},
+		"600 too":                   {results: r(302, 600), code: 600},
 		"how to authenticate":       {results: r(404, 407, 486), code: 407},
 		"the lowest class":          {results: r(500, 486, 302), code: 302},
 		"503 is not the caller's":   {results: r(503), code: 500},

@@ -16,7 +16,7 @@ const sessionAsked = "1800"
 
 // asksTimer tells whether an INVITE's caller supports timers and names none.
 func asksTimer(c *Call) sessionTimer {
-	return sessionTimer(c.invite && c.origin.kind != fromPeer && !c.req.Has(message.SessionExpires) &&
+	return sessionTimer(c.invite && !c.req.Has(message.SessionExpires) &&
 		message.HasOption(slices.Collect(c.req.All(message.Supported)), "timer"))
 }
 

@@ -1,0 +1,64 @@
+package sip
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/proxy"
+)
+
+// TestProxy_ReadsTheNumberOfAUser without password and parameters, unescaped:
+// who is called, and who calls.
+func TestProxy_ReadsTheNumberOfAUser(t *testing.T) {
+	for user, want := range map[string]string{
+		"1002": "1002", "%31002": "1002", "1002:secret": "1002", "1002;phone-context=h": "1002", "1002;isub=1:secret": "1002", "+49%2A": "+49*", "%31002%3Bx": "1002;x",
+	} {
+		t.Run(user, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				came := make(chan *proxy.Call, 1)
+				s := newStage(t, 1, "udp", "udp", func(c *Config) { c.Calls = arrivals(came) })
+				a := s.parties["a"]
+				a.caller, a.invited, a.target, a.remote = true, "c", "sip:"+user+"@"+testRealm, "<sip:x@h>"
+				a.number = user
+				a.request("INVITE")
+				synctest.Wait()
+				c := <-came
+				if from := c.Origin(); c.Called() != want || from != (invite.Origin{DN: "9000", Trunk: true, Number: want}) {
+					t.Errorf("%q is called by %+v, want %q", c.Called(), from, want)
+				}
+				c.Reject(404, "Not Found")
+			})
+		})
+	}
+}
+
+// TestProxy_AGatewayBehindAnEdgeProxy: what is left of the Route leads to that,
+// not to the gateway's Contact, nor to where its INVITE came from.
+func TestProxy_AGatewayBehindAnEdgeProxy(t *testing.T) {
+	onStage(t, func(s *stage, w *world) {
+		a, b, edge := s.parties["a"], s.parties["b"], s.party("e", "edge", "udp", w)
+		route := "<sip:" + edge.addr() + ";lr>"
+		a.caller, a.invited, a.target, a.remote = true, "c", uriTo("1002"), "<"+uriTo("1002")+">"
+		a.request("INVITE", "Record-Route: "+route)
+		synctest.Wait()
+		b.respond(200, "INVITE")
+		synctest.Wait()
+		a.ack()
+		synctest.Wait()
+		for _, method := range []string{"INFO", "BYE"} {
+			b.request(method)
+			synctest.Wait()
+			got := s.heard(edge, method)
+			if !strings.HasPrefix(got, method+" "+a.contact()+" ") || header(got, "Route") != route || s.heard(a, method) != "" {
+				t.Errorf("the edge proxy heard %q", got)
+			}
+			edge.respond(200, method)
+			synctest.Wait()
+			if got := word(s.heard(b, "answer "+method)); got != "200" {
+				t.Errorf("%s: %s", method, got)
+			}
+		}
+	})
+}
