@@ -256,6 +256,12 @@ func (as *Addresses) reconcile(ch fsm.Changes) {
 		}
 		as.clear(n)
 	}
+	if ch.All {
+		as.cfg.Table.Range("", func(s dn.Status) bool {
+			as.clear(s.Number)
+			return true
+		})
+	}
 }
 
 // settle gives a DN that is registered here the state that the configuration allows.

@@ -1,8 +1,10 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +138,55 @@ func TestRegister_ADeletedDNIsForgotten(t *testing.T) {
 	o.await("2001 to be forgotten", func() bool { st, known := o.table.Get("2001"); return !known || st.Reason == dn.Deleted })
 	if r, own := o.table.Own("1001"); !own || r.State != dn.InSrv {
 		t.Errorf("1001: %+v", r)
+	}
+}
+
+// restores replaces the configuration by a snapshot of what it is after these
+// mutations: nobody is told which objects changed.
+func (o *office) restores(m ...*configpb.Mutation) {
+	o.t.Helper()
+	var snapshot bytes.Buffer
+	v, err := o.machine.View().With(m)
+	if err == nil {
+		_, err = v.WriteTo(&snapshot)
+	}
+	if err == nil {
+		err = o.machine.Restore(io.NopCloser(&snapshot))
+	}
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// TestRegister_FollowsASnapshotOfTheConfiguration: what is registered, and what
+// this node says of DNs that are no more.
+func TestRegister_FollowsASnapshotOfTheConfiguration(t *testing.T) {
+	o := newOffice(t)
+	w := o.connect(TCport, nil)
+	o.table.Register("1001", dn.Registered)
+	w.ask(registerAddress("2001", private))
+	w.ask(registerAddress("2002", private))
+	w.ask(registerAddress("9000", watched))
+	w.awaits("EVENT_REGISTERED 9000 OOS")
+	gone := o.table.Register("2003", dn.Registered)
+	o.table.End("2003", gone.ClaimTime, dn.DesktopLost)
+	disabled := pstnDN("2001")
+	disabled.GetPutDn().Disabled = true
+	o.restores(disabled, deleteDN("2002"))
+	o.await("2001 to be out of service", func() bool { st, _ := o.table.Get("2001"); return st.State == dn.OOS && st.Reason == dn.Admin })
+	o.await("the DNs that are no more to be forgotten", func() bool {
+		_, one := o.table.Own("2002")
+		_, other := o.table.Own("2003")
+		return !one && !other
+	})
+	o.restores(pstnDN("2001"), pstnDN("2002"))
+	o.await("both to be in service again", func() bool {
+		one, _ := o.table.Get("2001")
+		other, _ := o.table.Get("2002")
+		return one.State == dn.InSrv && other.State == dn.InSrv
+	})
+	if r, own := o.table.Own("1001"); !own || r.State != dn.InSrv {
+		t.Errorf("1001, which is the registrar's: %+v", r)
 	}
 }
 
