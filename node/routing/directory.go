@@ -51,11 +51,11 @@ func (d *directory) read(view *fsm.View) (trunks []*configpb.DN, groups map[stri
 	return d.trunks, d.groups
 }
 
+// byPrefix leaves equal ones in their order, which is that of their numbers.
 func byPrefix(a, b *configpb.DN) int {
 	return cmp.Or(
 		cmp.Compare(len(b.GetTrunk().GetPrefix()), len(a.GetTrunk().GetPrefix())),
 		cmp.Compare(a.GetTrunk().GetPriority(), b.GetTrunk().GetPriority()),
-		cmp.Compare(a.GetNumber(), b.GetNumber()),
 	)
 }
 
