@@ -82,10 +82,7 @@ type Gossip struct {
 // New binds the gossip port and answers others from then on. An error names the
 // address and what to do.
 func New(cfg Config) (*Gossip, error) {
-	g := &Gossip{
-		cfg: cfg, wake: make(chan struct{}, 1), poke: make(chan NodeID, 64),
-		members: map[NodeID]*member{}, changed: map[NodeID]bool{}, peers: map[NodeID]string{}, joining: map[NodeID]bool{},
-	}
+	g := newGossip(cfg)
 	mc, err := g.settings()
 	if err != nil {
 		return nil, err
@@ -94,6 +91,13 @@ func New(cfg Config) (*Gossip, error) {
 		return nil, fmt.Errorf("gossip at %s: %w", cfg.Bind, err)
 	}
 	return g, nil
+}
+
+func newGossip(cfg Config) *Gossip {
+	return &Gossip{
+		cfg: cfg, wake: make(chan struct{}, 1), poke: make(chan NodeID, 64),
+		members: map[NodeID]*member{}, changed: map[NodeID]bool{}, peers: map[NodeID]string{}, joining: map[NodeID]bool{},
+	}
 }
 
 // settings are tuned for a verdict within 0.4 to 0.7 s of a full cut.
@@ -186,11 +190,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			now := time.Now()
-			if now.Sub(last) > stallLength {
-				g.sawStall(now, now.Sub(last))
-			}
-			last = now
+			last = g.looked(last)
 		case id := <-g.poke:
 			g.join(&joins, id)
 		case <-rejoin.C:
@@ -206,6 +206,15 @@ func (g *Gossip) close() {
 	if err != nil {
 		g.cfg.Log.Debug("gossip closed", "err", err)
 	}
+}
+
+// looked is called each stallTick, and last when it was called before.
+func (g *Gossip) looked(last time.Time) time.Time {
+	now := time.Now()
+	if d := now.Sub(last); d > stallLength {
+		g.sawStall(now, d)
+	}
+	return now
 }
 
 func (g *Gossip) sawStall(now time.Time, d time.Duration) {
@@ -242,17 +251,19 @@ func (g *Gossip) join(wg *sync.WaitGroup, id NodeID) {
 	}
 	wg.Go(func() {
 		_, err := g.list.Join([]string{string(id) + "/" + addr})
+		if err != nil {
+			g.failed(id)
+		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		delete(g.joining, id)
-		if err != nil {
-			g.confirmDead(id)
-		}
 	})
 }
 
-// confirmDead publishes a doubted verdict once a join failed too. Needs g.mu.
-func (g *Gossip) confirmDead(id NodeID) {
+// failed tells of a verdict that was doubted, once a join failed too.
+func (g *Gossip) failed(id NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	m := g.members[id]
 	if m == nil || m.listed || !m.Alive || time.Since(g.stalled) < stallDoubt {
 		return

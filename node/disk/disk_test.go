@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -87,6 +89,9 @@ func TestWriteFile_AFailureLeavesTheOldContent(t *testing.T) {
 		}
 		if b, err := os.ReadFile(path); err != nil || string(b) != "old" {
 			t.Errorf("%s fails: %q, %v", kind, b, err)
+		}
+		if _, err := os.Stat(path + ".new"); (err == nil) != (kind == "rename") {
+			t.Errorf("%s fails, and of the half of a file: %v", kind, err)
 		}
 	}
 	m.Fail(lossyfs.Fault{Kind: "syncdir", Errno: syscall.EIO})
@@ -173,4 +178,102 @@ func TestMakeBolt_FullDisk(t *testing.T) {
 		must(t, os.RemoveAll(filepath.Join(m.Dir, "db")))
 	}
 	must(t, disk.MakeBolt(filepath.Join(m.Dir, "db")))
+}
+
+// A file system that can't make a directory's names durable is no failure; any
+// other word of it is.
+func TestSyncDir_WhatIsNoFailure(t *testing.T) {
+	m := lossyfs.New(t)
+	for errno, bad := range map[syscall.Errno]bool{syscall.EINVAL: false, syscall.ENOTSUP: false, syscall.EIO: true, syscall.ENOSPC: true} {
+		m.Fail(lossyfs.Fault{Kind: "syncdir", Errno: errno})
+		if err := disk.SyncDir(m.Dir); (err != nil) != bad || bad && !errors.Is(err, errno) {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+	if err := disk.SyncDir(filepath.Join(m.Dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+func TestMakeDir_HasItsModeAndIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	made := filepath.Join(dir, "a", "b")
+	must(t, disk.MakeDir(made, 0o700))
+	for _, path := range []string{made, filepath.Dir(made)} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	file := filepath.Join(dir, "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, path := range []string{file, filepath.Join(file, "below"), filepath.Join(file, "far", "below")} {
+		if err := disk.MakeDir(path, 0o700); err == nil {
+			t.Errorf("%s is taken for a directory", path)
+		}
+	}
+}
+
+func TestMakeBolt_IsItsOwnersAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	must(t, os.WriteFile(path, nil, 0o644)) // made, and nothing in it
+	must(t, disk.MakeBolt(path))
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() == 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) != 0 {
+		t.Errorf("left beside it: %v, %v", left, err)
+	}
+}
+
+// What bbolt does on a damaged file is an error, what else happens is as it was.
+func TestGuard_TurnsAPanicIntoAnError(t *testing.T) {
+	other := errors.New("other")
+	if err := disk.Guard(func() error { return other }); !errors.Is(err, other) || errors.Is(err, disk.ErrDamaged) {
+		t.Errorf("an error became %v", err)
+	}
+	if err := disk.Guard(func() error { return nil }); err != nil {
+		t.Errorf("success became %v", err)
+	}
+	if err := disk.Guard(func() error { panic("page 7 is not there") }); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "page 7") {
+		t.Errorf("a panic became %v", err)
+	}
+}
+
+// Pages of a file that became shorter can't be read: that is an error too, and
+// ends nobody.
+func TestGuard_TurnsAFaultInMappedPagesIntoAnError(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	must(t, err)
+	defer f.Close()
+	must(t, f.Truncate(1<<16))
+	b, err := syscall.Mmap(int(f.Fd()), 0, 1<<16, syscall.PROT_READ, syscall.MAP_SHARED)
+	must(t, err)
+	defer func() { must(t, syscall.Munmap(b)) }()
+	must(t, f.Truncate(0))
+	sum := byte(0)
+	if err := disk.Guard(func() error { sum += b[1<<15]; return nil }); !errors.Is(err, disk.ErrDamaged) {
+		t.Errorf("a fault became %v (%d)", err, sum)
+	}
+	if debug.SetPanicOnFault(false) {
+		t.Error("faults go on to be panics")
+	}
+}
+
+func TestSetAside_KeepsTheFileUnderANameOfThatTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	must(t, os.WriteFile(path, []byte("damaged"), 0o600))
+	to, err := disk.SetAside(path, time.Date(2026, 2, 3, 4, 5, 6, 7, time.FixedZone("x", 3600)))
+	if want := path + ".damaged-20260203T030506.000000007Z"; err != nil || to != want {
+		t.Errorf("%s, %v: want %s", to, err, want)
+	}
+	if b, err := os.ReadFile(to); err != nil || string(b) != "damaged" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if _, err := disk.SetAside(path, time.Now()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
 }
