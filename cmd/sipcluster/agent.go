@@ -54,12 +54,12 @@ const (
 func (f *agentFlags) add(cmd *cobra.Command, which int) {
 	flags := cmd.Flags()
 	if which&agentFlag != 0 {
-		flags.StringVar(&f.id, "agent-id", "", "`ID` that the agent logs in with, up to 64 bytes")
+		flags.StringVar(&f.id, "agent-id", "", "`ID` that the agent logs in with, at most 64 bytes")
 	}
 	if which&modeFlag != 0 {
 		flags.StringVar(&f.mode, "mode", "", "work `MODE`: "+strings.Join(workModes[1:], ", "))
 	}
-	flags.StringArrayVar(&f.reasons, "reason", nil, "`KEY=VALUE` that goes along, repeatable, up to 16")
+	flags.StringArrayVar(&f.reasons, "reason", nil, "reason `KEY=VALUE` of the request, repeatable, at most 16")
 }
 
 func (f *agentFlags) check(which int) error {
@@ -74,7 +74,7 @@ func (f *agentFlags) check(which int) error {
 	for _, r := range f.reasons {
 		key, value, ok := strings.Cut(r, "=")
 		if _, twice := f.reason[key]; !ok || key == "" || twice {
-			return usagef("--reason %s: want KEY=VALUE, no key twice", r)
+			return usagef("--reason %s: want KEY=VALUE with unique keys", r)
 		}
 		f.reason[key] = value
 	}
@@ -148,9 +148,9 @@ func (d *desk) mayRegister(ctx context.Context, dn string) error {
 	case x["kind"] != "pstn" || x["status"] == "InSrv" && x["owner"] == d.Server().GetNode():
 		return nil
 	case x["status"] == "InSrv":
-		return fmt.Errorf("pstn DN %s is in service at node %s: ask there (--addr), or move it here with sipcluster agent hold", dn, x["owner"])
+		return fmt.Errorf("pstn DN %s is in service at node %s: send the request to that node (--addr), or move the DN here with sipcluster agent hold", dn, x["owner"])
 	}
-	return fmt.Errorf("pstn DN %s is out of service: sipcluster agent hold puts it in service, as a desktop would", dn)
+	return fmt.Errorf("pstn DN %s is out of service: register it with sipcluster agent hold first", dn)
 }
 
 // showAgent prints what a node answered to an agent's request.

@@ -14,12 +14,12 @@ import (
 func (c *cli) agentHoldCommand() *cobra.Command {
 	var f agentFlags
 	cmd := c.reading(&cobra.Command{
-		Use: "hold DN", Short: "Be an agent's desktop: register a pstn DN, log in, ready, until Ctrl-C", Args: cobra.ExactArgs(1),
+		Use: "hold DN", Short: "Act as an agent's desktop until Ctrl-C: register a pstn DN, log in, get ready", Args: cobra.ExactArgs(1),
 		Long: `Do what an agent's desktop does: register a pstn DN at the asked node, which
 makes that node its owner and puts it in service, log the agent in and make it
 ready. What happens to the DN is printed until Ctrl-C, which logs the agent out
-and takes the DN out of service. When the connection is lost it is made again and
-the DN registered again.
+and takes the DN out of service. A lost connection is made again, and the DN
+registered again.
 
 With -o json each event is a line, keys without a value left out:
   ` + tlibJSONHelp,

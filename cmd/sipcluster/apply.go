@@ -30,7 +30,7 @@ of export; a sip DN may have "password: P" in place of ha1. Up to 500 changes
 are written all or nothing; more are checked as a whole first.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
-				return usagef("want -f FILE.yaml (- for stdin)")
+				return usagef("-f FILE.yaml is missing (- for stdin)")
 			}
 			in, closeFile, err := c.open(file)
 			if err != nil {
@@ -44,7 +44,7 @@ are written all or nothing; more are checked as a whole first.`,
 		},
 	})
 	cmd.Flags().StringVarP(&file, "file", "f", "", "`FILE` to apply, - for stdin")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would change")
 	return cmd
 }
 
@@ -153,7 +153,7 @@ func (p *plan) compareOptions(o *optionsDoc) error {
 	}
 	p.named = true
 	if o.Realm != nil && *o.Realm != p.options.Realm {
-		return fmt.Errorf("options.realm: this cluster's is %s and can't change, for every stored ha1 depends on it; %s is in the file", p.options.Realm, *o.Realm)
+		return fmt.Errorf("options.realm: the file has %[2]s, but this cluster's is %[1]s and can't change, because every stored ha1 depends on it", p.options.Realm, *o.Realm)
 	}
 	changed := proto.CloneOf(p.options)
 	changed.Revision = 0

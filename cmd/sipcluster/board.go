@@ -161,7 +161,7 @@ func (b *board) endOfSnapshot(uint64) error {
 	return err
 }
 
-func (b *board) lost(err error) { b.setAway(err.Error() + "; trying again") }
+func (b *board) lost(err error) { b.setAway(err.Error() + "; reconnecting") }
 func (b *board) found()         { b.setAway("") }
 
 func (b *board) setAway(why string) {
@@ -200,7 +200,7 @@ func (b *board) picture() []byte {
 	text.WriteString(b.head() + "\n\n")
 	_ = t.write(&text, b.colour)
 	if n := len(b.order) - len(shown); n > 0 {
-		fmt.Fprintf(&text, "... and %d more: --group, --owner and --own show fewer\n", n)
+		fmt.Fprintf(&text, "... and %d more; narrow the list with --group, --owner or --own\n", n)
 	}
 	p.WriteString(boardHome)
 	p.WriteString(strings.TrimSuffix(strings.ReplaceAll(text.String(), "\n", lineEnd), "\n"))

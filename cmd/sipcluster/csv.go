@@ -95,7 +95,7 @@ func (c *csvReader) fields() ([]string, error) {
 		r.FieldsPerRecord = -1
 		f, err := r.Read()
 		if err != nil {
-			return nil, rowError{c.row, errors.New("the quotes don't match")}
+			return nil, rowError{c.row, errors.New("a quote is not closed")}
 		}
 		return f, nil
 	}
@@ -150,13 +150,13 @@ func checkCSVKind(d *configpb.DN, password string) error {
 			return errors.New("kind pstn needs an external number, as +15551234567")
 		}
 	case configpb.DNKind_DN_KIND_TRUNK:
-		return errors.New("a trunk has an address, which CSV has no column for: use dn put or apply -f")
+		return errors.New("a trunk needs an address, for which CSV has no column: use dn put or apply -f")
 	}
 	switch {
 	case password != "" && d.Kind != configpb.DNKind_DN_KIND_SIP:
-		return fmt.Errorf("kind %s has no password", name)
+		return fmt.Errorf("kind %s takes no password: leave the column empty", name)
 	case d.External != "" && d.Kind != configpb.DNKind_DN_KIND_PSTN:
-		return fmt.Errorf("kind %s has no external number", name)
+		return fmt.Errorf("kind %s takes no external number: leave the column empty", name)
 	case len(password) > maxPassword:
 		return fmt.Errorf("the password is longer than %d bytes", maxPassword)
 	}
@@ -171,7 +171,7 @@ func splitGroups(s string) ([]string, error) {
 	for i, g := range groups {
 		groups[i] = strings.TrimSpace(g)
 		if groups[i] == "" {
-			return nil, errors.New("an empty group name: want names separated by ;")
+			return nil, errors.New("a group name is empty: want names separated by ;")
 		}
 	}
 	return groups, nil
@@ -181,7 +181,7 @@ func splitGroups(s string) ([]string, error) {
 func checkNumber(s string) error {
 	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-._*#"
 	if s == "" || len(s) > 64 || strings.Trim(s, allowed) != "" {
-		return fmt.Errorf("%.70q is no DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #", s)
+		return fmt.Errorf("%.70q is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #", s)
 	}
 	return nil
 }

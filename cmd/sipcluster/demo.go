@@ -21,7 +21,7 @@ func (c *cli) demoCommand() *cobra.Command {
 phones over UDP: two phones register and both sites know, the link between the
 sites is cut and each side goes on with its own DN, the link heals and both
 sides have both DNs again. It ends with 0 only when every step was observed at
-every node as it has to be.`,
+every node as expected.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.demo(cmd.Context()); err != nil {
 				return fmt.Errorf("demo: %w", err)
@@ -168,7 +168,7 @@ func (s *stage) told(ctx context.Context, w *witness, began time.Time, number st
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "  %s tells %s: %s %s (%s, owner %s) after %.1f ms\n", w.node.Name, eventName(h.event), number,
+	_, err = fmt.Fprintf(s.out, "  %s reports %s: %s %s (%s, owner %s) after %.1f ms\n", w.node.Name, eventName(h.event), number,
 		paint(stateCell(state), s.colour()), reasonName(h.event.Reason), dash(h.event.Owner), float64(h.at.Sub(began).Microseconds())/1000)
 	return err
 }

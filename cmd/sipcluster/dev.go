@@ -24,7 +24,7 @@ func (c *cli) devCommand() *cobra.Command {
 		Use: "dev", Short: "Run a whole cluster on this machine to try it out", Args: cobra.NoArgs,
 		Long: `Run a whole cluster on this machine without root: nodes sip1, sip2, ... at sites
 dc1, dc2, ..., ten DNs with known passwords, and links that can be cut. It runs
-until Ctrl-C. Nothing stays behind unless --data-dir is given.`,
+until Ctrl-C, and then removes its data unless --data-dir is given.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -38,11 +38,11 @@ until Ctrl-C. Nothing stays behind unless --data-dir is given.`,
 	flags := cmd.Flags()
 	flags.IntVar(&f.nodes, "nodes", 3, "how many nodes, 1 to 8")
 	flags.IntVar(&f.sipPort, "sip-port", 5060, "SIP `PORT` of the first node; each further node's is 10 higher")
-	flags.IntVar(&f.basePort, "base-port", 7000, "first of the other `PORT`s; each further node's are 10 higher")
-	flags.StringVar(&f.bind, "bind", "127.0.0.1", "`IP` of every listener; one of this machine's lets phones of the network register")
+	flags.IntVar(&f.basePort, "base-port", 7000, "first `PORT` of the other listeners; each further node's are 10 higher")
+	flags.StringVar(&f.bind, "bind", "127.0.0.1", "`IP` of every listener; use an address of this machine's network to let phones there register")
 	flags.StringVar(&f.dataDir, "data-dir", "", "keep data and logs in `DIR`; default: a temporary one, removed at the end")
 	flags.StringVar(&f.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm")
-	cmd.PersistentFlags().StringVar(&f.state, "state", statePath(), "`FILE` by which cut and heal find the cluster")
+	cmd.PersistentFlags().StringVar(&f.state, "state", statePath(), "`FILE` in which cut, heal and phone find the cluster")
 	cmd.AddCommand(c.devCutCommand(&f.state), c.devHealCommand(&f.state), c.devPhoneCommand(&f.state))
 	return cmd
 }
@@ -83,10 +83,10 @@ func (c *cli) dev(ctx context.Context, f *devFlags) error {
 		d.keep = d.keep || ctx.Err() == nil // the logs say more
 		return err
 	}
-	fmt.Fprintf(c.out, "%s up after %v: %s\n", nodesWord(len(nodes)), c.now().Sub(began).Round(100*time.Millisecond), "quorum, every link stands")
+	fmt.Fprintf(c.out, "%s up after %v: %s\n", nodesWord(len(nodes)), c.now().Sub(began).Round(100*time.Millisecond), "quorum reached, every link up")
 	c.explainDev(d)
 	c.watchDev(ctx, d)
-	fmt.Fprintln(c.out, "\nending the nodes")
+	fmt.Fprintln(c.out, "\nstopping the nodes")
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (c *cli) explainDev(d *devCluster) {
 	first := d.nodes[0]
 	fmt.Fprintf(c.out, `
 DNs 1001 to 1010 are configured, passwords demo1001 to demo1010, group %s;
-2001 and 2002 are of agents with a telephone elsewhere, who log in, group %s.
+2001 and 2002 belong to agents with a telephone elsewhere, who log in, group %s.
 
 Register a phone, at any node. For baresip, put one of these lines into
 ~/.baresip/accounts:

@@ -84,7 +84,7 @@ func (c *cli) reportLinks(s *devState, pairs [][2]string, cut bool) {
 	}
 	if !cut {
 		if len(s.Cuts) == 0 {
-			fmt.Fprintln(c.out, "every link is whole")
+			fmt.Fprintln(c.out, "every link is up")
 		}
 		return
 	}

@@ -62,7 +62,7 @@ func checkPorts(nodes []devNode) error {
 
 func portError(n devNode, addr, network string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s port %s of node %s is in use: end what uses it (another sipcluster dev?), or choose other ports with --base-port and --sip-port", network, addr, n.Name)
+		return fmt.Errorf("%s port %s of node %s is in use: stop what uses it (another sipcluster dev?), or choose other ports with --base-port and --sip-port", network, addr, n.Name)
 	}
 	return fmt.Errorf("%s port of node %s: %w", network, n.Name, err)
 }

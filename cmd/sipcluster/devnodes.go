@@ -177,7 +177,7 @@ func (d *devCluster) missing(s *tcpb.StatusResponse) string {
 		}
 	}
 	if heard < len(d.nodes)-1 {
-		return fmt.Sprintf("hears %d of %d peers", heard, len(d.nodes)-1)
+		return fmt.Sprintf("reaches %d of %d peers", heard, len(d.nodes)-1)
 	}
 	return ""
 }

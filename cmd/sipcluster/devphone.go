@@ -17,7 +17,7 @@ func (c *cli) devPhoneCommand(state *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "phone NUMBER", Short: "Register a built-in phone at a dev node, until Ctrl-C", Args: cobra.ExactArgs(1),
 		Long: `Register a built-in SIP phone over UDP at a node of the dev cluster and keep it
-registered until Ctrl-C, which unregisters it: for who has no softphone at hand.`,
+registered until Ctrl-C, which unregisters it. No softphone is needed.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := loadState(*state)
 			if err != nil {
@@ -33,7 +33,7 @@ registered until Ctrl-C, which unregisters it: for who has no softphone at hand.
 		},
 	}
 	cmd.Flags().StringVar(&node, "node", "sip1", "`NODE` to register at")
-	cmd.Flags().StringVar(&password, "password", "", "`PASSWORD`; default: that of the demo DNs")
+	cmd.Flags().StringVar(&password, "password", "", "the phone's `PASSWORD`; default: the one sipcluster dev gave the DN")
 	return cmd
 }
 
@@ -81,7 +81,7 @@ func registered(res *siptest.Response, err error) error {
 	case err != nil:
 		return err
 	case res.Code != 200:
-		return fmt.Errorf("the node answers %d %s", res.Code, res.Reason)
+		return fmt.Errorf("the node answered REGISTER with %d %s", res.Code, res.Reason)
 	}
 	return nil
 }
@@ -92,5 +92,5 @@ func (s *devState) node(name string) (devNode, error) {
 			return n, nil
 		}
 	}
-	return devNode{}, usagef("no node is named %s: there are %s", name, strings.Join(s.all(), ", "))
+	return devNode{}, usagef("unknown node %s: want one of %s", name, strings.Join(s.all(), ", "))
 }

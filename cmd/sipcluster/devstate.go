@@ -34,7 +34,7 @@ func statePath() string {
 func loadState(path string) (*devState, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("no dev cluster runs (%s is not there): start one with sipcluster dev", path)
+		return nil, fmt.Errorf("no dev cluster is running (%s does not exist): start one with sipcluster dev", path)
 	}
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func loadState(path string) (*devState, error) {
 // claimState begins a state; it fails when another cluster that runs has the file.
 func claimState(path string, nodes []devNode) (*devState, error) {
 	if old, err := loadState(path); err == nil && old.PID != os.Getpid() {
-		return nil, fmt.Errorf("another dev cluster runs (process %d, %s): end it, or give this one its own --state FILE, --base-port and --sip-port", old.PID, path)
+		return nil, fmt.Errorf("another dev cluster is running (process %d, %s): stop it, or give this one its own --state FILE, --base-port and --sip-port", old.PID, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("--state: %w", err)
@@ -92,7 +92,7 @@ func (s *devState) named(name string) ([]string, error) {
 		}
 	}
 	if nodes == nil {
-		return nil, usagef("no node or site is named %s: there are %s", name, strings.Join(known, ", "))
+		return nil, usagef("unknown node or site %s: want one of %s", name, strings.Join(known, ", "))
 	}
 	return nodes, nil
 }
@@ -118,7 +118,7 @@ func (s *devState) pairs(names []string) ([][2]string, error) {
 		}
 	}
 	if len(pairs) == 0 {
-		return nil, usagef("%s has no link to itself: name two", strings.Join(names, " "))
+		return nil, usagef("%s has no link to itself: name two different nodes or sites", strings.Join(names, " "))
 	}
 	return pairs, nil
 }

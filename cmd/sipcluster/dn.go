@@ -106,7 +106,7 @@ func (c *cli) dnListCommand() *cobra.Command {
 		},
 	})
 	f.add(cmd, true)
-	cmd.Flags().BoolVar(&routable, "routable", false, "only DNs that a call can be sent to now")
+	cmd.Flags().BoolVar(&routable, "routable", false, "only DNs to which a call can be sent now")
 	return cmd
 }
 

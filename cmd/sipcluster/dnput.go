@@ -59,16 +59,16 @@ keeps its password when none is given. Groups that don't exist are created.`,
 func (f *putFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	flags := cmd.Flags()
-	flags.StringVar(&f.kind, "kind", "sip", "`KIND` of a new DN: sip, pstn, routing-point, trunk")
+	flags.StringVar(&f.kind, "kind", "sip", "`KIND` of the DN: sip, pstn, routing-point, trunk")
 	f.password.add(cmd)
 	flags.StringVar(&f.algorithm, "algorithm", "", "digest `ALGORITHM` of a sip DN: md5 (what most phones speak) or sha-256")
 	flags.StringVar(&f.external, "external", "", "E.164 `NUMBER` of a pstn DN")
 	flags.StringSliceVar(&f.groups, "group", nil, "agent `GROUP`, repeatable; replaces the DN's groups, \"\" removes them")
 	flags.BoolVar(&f.disabled, "disabled", false, "take the DN out of service; --disabled=false brings it back")
-	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point falls back to")
-	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long the router may take at a routing point")
+	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point uses when no router decides")
+	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long a routing point waits for a router before it decides itself")
 	flags.StringVar(&f.trunkAddr, "address", "", "`HOST:PORT` of a trunk's gateway")
-	flags.StringVar(&f.calledPrefix, "called-prefix", "", "called numbers that begin with `DIGITS` leave by this trunk")
+	flags.StringVar(&f.calledPrefix, "called-prefix", "", "use the trunk for called numbers that begin with `DIGITS`")
 	flags.Uint32Var(&f.priority, "priority", 0, "the trunk of the smallest `NUMBER` is tried first")
 }
 
@@ -141,7 +141,7 @@ func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error)
 	}
 	f.changeRoute(d)
 	if flags.Changed("algorithm") && !f.password.given() && old != nil {
-		return nil, usagef("--algorithm needs the password too: the stored digest can't be converted")
+		return nil, usagef("--algorithm needs a password (--password, --password-file): the stored digest can't be converted")
 	}
 	return d, f.check(d)
 }
@@ -179,7 +179,7 @@ func (f *putFlags) changeRoute(d *configpb.DN) {
 func (f *putFlags) check(d *configpb.DN) error {
 	switch {
 	case f.password.given() && d.Kind != configpb.DNKind_DN_KIND_SIP:
-		return usagef("--password is for kind sip, not %s", d.Kind.Word())
+		return usagef("kind %s takes no password: leave --password and --password-file out", d.Kind.Word())
 	case d.Kind == configpb.DNKind_DN_KIND_PSTN && d.External == "":
 		return usagef("kind pstn needs --external, as +15551234567")
 	case d.Kind == configpb.DNKind_DN_KIND_TRUNK && d.GetTrunk().GetAddress() == "":

@@ -31,8 +31,8 @@ func (c *cli) dnWatchCommand() *cobra.Command {
 	cmd := c.reading(&cobra.Command{
 		Use: "watch", Short: "Follow DNs as they go in and out of service", Args: cobra.NoArgs,
 		Long: `Print the present state of the DNs, then every change as the asked node sees it,
-until interrupted. When the connection is lost it is made again, and the
-stream goes on where it was; after a restart of the node with a new snapshot.`,
+until interrupted. A lost connection is made again and the stream resumed; after
+a restart of the node it begins with a new snapshot.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -176,7 +176,7 @@ func (*dnLines) started(*tcpb.WatchStarted) {}
 func (*dnLines) found()                     {}
 
 func (d *dnLines) lost(err error) {
-	fmt.Fprintf(d.cli.err, "sipcluster: dn watch: %v; trying again\n", err)
+	fmt.Fprintf(d.cli.err, "sipcluster: dn watch: %v; reconnecting\n", err)
 }
 
 func (d *dnLines) event(e *tcpb.DNEvent) error {

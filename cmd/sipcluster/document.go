@@ -107,7 +107,7 @@ func readDocument(r io.Reader, most int64) (*document, error) {
 		return nil, cmp.Or(in.over(), yamlError(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, cmp.Or(in.over(), errors.New("more than one YAML document: want one"))
+		return nil, cmp.Or(in.over(), errors.New("the file has more than one YAML document: want one"))
 	}
 	return d, d.check()
 }
@@ -117,7 +117,7 @@ func (d *document) check() error {
 	groups, dns := map[string]bool{}, map[string]bool{}
 	for _, g := range d.Groups {
 		if groups[g.Name] {
-			return fmt.Errorf("group %q is there twice", g.Name)
+			return fmt.Errorf("group %q appears twice", g.Name)
 		}
 		groups[g.Name] = true
 	}
@@ -126,7 +126,7 @@ func (d *document) check() error {
 		case checkNumber(n.DN) != nil:
 			return checkNumber(n.DN)
 		case dns[n.DN]:
-			return fmt.Errorf("DN %s is there twice", n.DN)
+			return fmt.Errorf("DN %s appears twice", n.DN)
 		case n.HA1 != "" && n.Password != "":
 			return fmt.Errorf("DN %s has both ha1 and password: want one", n.DN)
 		}
@@ -167,7 +167,7 @@ func (n *dnDoc) config(realm string) (d *configpb.DN, keep bool, err error) {
 	}
 	if kind != configpb.DNKind_DN_KIND_SIP {
 		if n.HA1 != "" || n.Password != "" || n.Algorithm != "" {
-			return nil, false, fmt.Errorf("DN %s: only kind sip has credentials", n.DN)
+			return nil, false, fmt.Errorf("DN %s: kind %s takes no ha1, password or algorithm", n.DN, n.Kind)
 		}
 		return d, false, nil
 	}

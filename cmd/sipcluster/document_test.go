@@ -39,7 +39,7 @@ options:
   ping_misses: 3
   desktop_grace_s: 0
   reservation_collect_ms: 100
-# Nodes, for information: they come by server --join and go by node remove.
+# Nodes, for information only: server --join adds one, node remove removes one.
 #   sip1 at dc1, SIP 192.0.2.1:5060, TCport 192.0.2.1:7001
 groups:
   - name: sales
@@ -179,13 +179,13 @@ func TestApply_Refusals(t *testing.T) {
 		"no mapping":     {"- a\n", "line 1: a seq does not fit here"},
 		"not a number":   {"options: {max_contacts: many}\n", "line 1: a str `many` does not fit here"},
 		"no YAML":        {"dns: [", "line 1: did not find expected node content"},
-		"two documents":  {"groups: []\n---\ngroups: []\n", "more than one YAML document: want one"},
-		"DN twice":       {"dns: [{dn: 1, kind: pstn}, {dn: 1, kind: pstn}]", "DN 1 is there twice"},
-		"group twice":    {"groups: [{name: a}, {name: a}]", `group "a" is there twice`},
+		"two documents":  {"groups: []\n---\ngroups: []\n", "the file has more than one YAML document: want one"},
+		"DN twice":       {"dns: [{dn: 1, kind: pstn}, {dn: 1, kind: pstn}]", "DN 1 appears twice"},
+		"group twice":    {"groups: [{name: a}, {name: a}]", `group "a" appears twice`},
 		"both secrets":   {"dns: [{dn: 1, kind: sip, ha1: a, password: b}]", "DN 1 has both ha1 and password: want one"},
-		"realm":          {"options: {realm: other.org}", "options.realm: this cluster's is example.org and can't change, for every stored ha1 depends on it; other.org is in the file"},
+		"realm":          {"options: {realm: other.org}", "options.realm: the file has other.org, but this cluster's is example.org and can't change, because every stored ha1 depends on it"},
 		"kind":           {"dns: [{dn: 1, kind: fax}]", `DN 1: kind "fax": want sip, pstn, routing-point or trunk`},
-		"pstn password":  {"dns: [{dn: 1, kind: pstn, password: x}]", "DN 1: only kind sip has credentials"},
+		"pstn password":  {"dns: [{dn: 1, kind: pstn, password: x}]", "DN 1: kind pstn takes no ha1, password or algorithm"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := planFor(t, tc.text, stored()); err == nil || err.Error() != tc.want {

@@ -30,7 +30,7 @@ func (c *cli) exportCommand() *cobra.Command {
 			return out.Flush()
 		},
 	})
-	cmd.Flags().BoolVar(&noSecrets, "no-secrets", false, "leave ha1 out: safe to show, but it restores no credentials")
+	cmd.Flags().BoolVar(&noSecrets, "no-secrets", false, "leave ha1 out: safe to share, but apply can't restore the credentials from it")
 	cmd.Flags().BoolVar(&linearizable, "linearizable", false, "include every write acknowledged before; needs a quorum")
 	return cmd
 }
@@ -108,7 +108,7 @@ func (e *exporter) nodes(nodes []*configpb.Node) error {
 	for _, n := range nodes {
 		if e.section != "nodes" {
 			e.section = "nodes"
-			fmt.Fprintln(e.out, "# Nodes, for information: they come by server --join and go by node remove.")
+			fmt.Fprintln(e.out, "# Nodes, for information only: server --join adds one, node remove removes one.")
 		}
 		if _, err := fmt.Fprintf(e.out, "#   %s at %s, SIP %s, TCport %s\n", n.Name, n.Site, n.SipAddr, n.TcAddr); err != nil {
 			return err

@@ -48,10 +48,10 @@ func TestServerFlags_BadSettings(t *testing.T) {
 	}{
 		"unknown key": {nil, "node: a\nnoode: b\n", "line 2: unknown key noode: want a flag's name without --"},
 		"hidden key":  {nil, "dev: true\n", "line 1: unknown key dev: want a flag's name without --"},
-		"twice":       {nil, "node: a\nnode: b\n", "line 2: node is there twice"},
+		"twice":       {nil, "node: a\nnode: b\n", "line 2: node appears twice"},
 		"value":       {nil, "site: x\nbootstrap: maybe\n", `line 2: bootstrap: strconv.ParseBool: parsing "maybe": invalid syntax`},
 		"nested":      {nil, "node: {name: a}\n", "line 1: node: want a value or a list"},
-		"a list":      {nil, "- node\n", "line 1: want KEY: VALUE lines, the keys named as the flags"},
+		"a list":      {nil, "- node\n", "line 1: want KEY: VALUE lines whose keys are the names of flags"},
 		"environment": {map[string]string{"SIPCLUSTER_JOIN_TIMEOUT": "soon"}, "", `environment SIPCLUSTER_JOIN_TIMEOUT=soon: time: invalid duration "soon"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,9 +65,9 @@ func TestServerFlags_BadSettings(t *testing.T) {
 
 func TestRun_WrongUsageIsStatus2(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
-		{"", "sipcluster: which command? (see sipcluster --help)"},
+		{"", "sipcluster: a command is missing (see sipcluster --help)"},
 		{"frobnicate", `sipcluster: sipcluster has no command "frobnicate" (see sipcluster --help)`},
-		{"dn", "sipcluster: which command? (see sipcluster dn --help)"},
+		{"dn", "sipcluster: a command is missing (see sipcluster dn --help)"},
 		{"dn frobnicate", `sipcluster: sipcluster dn has no command "frobnicate" (see sipcluster dn --help)`},
 		{"dn list --frobnicate", "sipcluster: unknown flag: --frobnicate (see sipcluster dn list --help)"},
 		{"dn list extra", `sipcluster: unknown command "extra" for "sipcluster dn list" (see sipcluster dn list --help)`},
@@ -75,19 +75,19 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"dn list --state up", "sipcluster: --state up: want InSrv or OOS (see sipcluster dn list --help)"},
 		{"dn list --kind fax", `sipcluster: --kind "fax": want sip, pstn, routing-point or trunk (see sipcluster dn list --help)`},
 		{"dn get", "sipcluster: accepts 1 arg(s), received 0 (see sipcluster dn get --help)"},
-		{"dn put a;b", `sipcluster: "a;b" is no DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * # (see sipcluster dn put --help)`},
+		{"dn put a;b", `sipcluster: "a;b" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * # (see sipcluster dn put --help)`},
 		{"status --addr here", "sipcluster: --addr here: want HOST:PORT of a node's TCport (see sipcluster status --help)"},
-		{"agent", "sipcluster: which command? (see sipcluster agent --help)"},
+		{"agent", "sipcluster: a command is missing (see sipcluster agent --help)"},
 		{"agent login 1001", "sipcluster: --agent-id ID is missing (see sipcluster agent login --help)"},
 		{"agent ready 1001 --mode lazy", "sipcluster: --mode lazy: want manual-in, auto-in, after-call-work, aux-work, no-call-disconnect (see sipcluster agent ready --help)"},
-		{"agent logout 1001 --reason break", "sipcluster: --reason break: want KEY=VALUE, no key twice (see sipcluster agent logout --help)"},
+		{"agent logout 1001 --reason break", "sipcluster: --reason break: want KEY=VALUE with unique keys (see sipcluster agent logout --help)"},
 		{"agent ready 1001 --addr here", "sipcluster: --addr here: want HOST:PORT of a node's TCport (see sipcluster agent ready --help)"},
 		{"reserve 1001 --for 2h", "sipcluster: --for 2h0m0s: want 1ms to 1h0m0s (see sipcluster reserve --help)"},
 		{"watch -o xml", "sipcluster: -o xml: want table or json (see sipcluster watch --help)"},
-		{"apply", "sipcluster: want -f FILE.yaml (- for stdin) (see sipcluster apply --help)"},
+		{"apply", "sipcluster: -f FILE.yaml is missing (- for stdin) (see sipcluster apply --help)"},
 		{"server", "sipcluster: --node NAME is missing (see sipcluster server --help)"},
 		{"server --node A", "sipcluster: --node A: want 1 to 32 characters of a-z 0-9 - (see sipcluster server --help)"},
-		{"server --node a --site b --data-dir c --bootstrap --join d:1", "sipcluster: --bootstrap and --join exclude each other: begin a cluster, or join one (see sipcluster server --help)"},
+		{"server --node a --site b --data-dir c --bootstrap --join d:1", "sipcluster: --bootstrap and --join exclude each other: start a new cluster, or join one (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --sip-rate -1", "sipcluster: --sip-rate -1: want 0 or more (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --join d", "sipcluster: --join d: want HOST:PORT of a member's cluster port (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --bind here", "sipcluster: --bind here: want an IP address of this machine (see sipcluster server --help)"},
@@ -117,7 +117,7 @@ func TestRun_FailureIsStatus1(t *testing.T) {
 		{"reserve 1001 --addr 127.0.0.1:1", "sipcluster: reserve 1001: no sipcluster node answers at 127.0.0.1:1: is it running? (--addr)"},
 		{"export --addr 127.0.0.1:1", "sipcluster: export: no sipcluster node answers at 127.0.0.1:1: is it running? (--addr)"},
 		{"dn import nowhere.csv", "sipcluster: dn import: open nowhere.csv: no such file or directory"},
-		{"dev cut a b --state nowhere.json", "sipcluster: dev cut: no dev cluster runs (nowhere.json is not there): start one with sipcluster dev"},
+		{"dev cut a b --state nowhere.json", "sipcluster: dev cut: no dev cluster is running (nowhere.json does not exist): start one with sipcluster dev"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			status, _, stderr := runCLI(t.Context(), "", strings.Fields(tc.args)...)

@@ -33,7 +33,7 @@ func (c *cli) nodeCommand() *cobra.Command {
 
 func (c *cli) nodeListCommand() *cobra.Command {
 	return c.reading(&cobra.Command{
-		Use: "list", Short: "List the roster, and how the asked node sees each", Args: cobra.NoArgs,
+		Use: "list", Short: "List the nodes of the cluster, and how the asked node sees each", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.connect()
 			if err != nil {
@@ -99,9 +99,9 @@ func nodeTable(nodes []*configpb.Node, s *tcpb.StatusResponse) *table {
 
 func (c *cli) nodeRemoveCommand() *cobra.Command {
 	return c.client(&cobra.Command{
-		Use: "remove NAME", Short: "Take a node off the roster; needs a quorum", Args: cobra.ExactArgs(1),
-		Long: `Take a node off the roster. Its DNs are out of service everywhere until their
-phones register elsewhere; drain it first to lose nothing. A removed node
+		Use: "remove NAME", Short: "Remove a node from the cluster; needs a quorum", Args: cobra.ExactArgs(1),
+		Long: `Remove a node from the cluster. Its DNs are out of service everywhere until their
+phones register elsewhere; to avoid that, drain it first. A removed node
 does not come back with its old data directory: give it a new one and --join.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cl, err := c.connect()
@@ -139,6 +139,6 @@ func (c *cli) nodeDrainCommand() *cobra.Command {
 			return err
 		},
 	})
-	cmd.Flags().BoolVar(&undo, "undo", false, "let the node take part again")
+	cmd.Flags().BoolVar(&undo, "undo", false, "end the draining: the node accepts DNs again")
 	return cmd
 }

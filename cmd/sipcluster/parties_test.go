@@ -196,7 +196,7 @@ func TestWatch_ShowsCalls(t *testing.T) {
 	}
 	late.ends(t)
 	relay.hangUp()
-	watch.comes(t, "connected again")
+	watch.comes(t, "reconnected")
 	if _, err := call.Bye(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (c *client) realm(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if answer.GetOptions().GetRealm() == "" {
-		return "", fmt.Errorf("the node at %s knows no realm yet: has it joined a cluster?", c.addr)
+		return "", fmt.Errorf("the node at %s has no realm yet: wait until it has joined a cluster", c.addr)
 	}
 	return answer.Options.Realm, nil
 }
@@ -71,7 +71,7 @@ type passwordFlags struct {
 
 func (p *passwordFlags) add(cmd *cobra.Command) {
 	p.cmd = cmd
-	cmd.Flags().StringVar(&p.value, "password", "", "the phone's `PASSWORD`; it stays in this process, but your shell may remember it")
+	cmd.Flags().StringVar(&p.value, "password", "", "the phone's `PASSWORD`; it is not sent, but your shell may keep it in its history")
 	cmd.Flags().StringVar(&p.file, "password-file", "", "read the password from the first line of `FILE`, - for stdin")
 	cmd.MarkFlagsMutuallyExclusive("password", "password-file")
 }

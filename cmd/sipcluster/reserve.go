@@ -25,8 +25,8 @@ func (c *cli) reserveCommand() *cobra.Command {
 		Long: `Reserve a DN that a call can be sent to, as a router does before it sends one.
 The DN's owner collects requests for a moment; the one with the highest priority
 gets it, the others fail. The reservation belongs to this command: it waits until
-the time is over, and Ctrl-C cancels. With --detach it leaves at once, and the
-reservation lasts its time; nobody can cancel it then.
+the time is over, and Ctrl-C cancels. With --detach the command exits at once; the
+reservation then stays until its time is over, and nobody can cancel it.
 
 With -o json the node's answer is printed, keys without a value left out:
   ` + tlibJSONHelp,
@@ -40,8 +40,8 @@ With -o json the node's answer is printed, keys without a value left out:
 	})
 	flags := cmd.Flags()
 	flags.DurationVar(&f.duration, "for", 30*time.Second, "how long the reservation lasts, up to an hour")
-	flags.Uint32Var(&f.priority, "priority", 0, "of those who ask at the same time the highest `NUMBER` wins")
-	flags.BoolVar(&f.detach, "detach", false, "leave at once; the reservation lasts its time")
+	flags.Uint32Var(&f.priority, "priority", 0, "of requests at the same time the one with the highest `NUMBER` wins")
+	flags.BoolVar(&f.detach, "detach", false, "exit at once; the reservation stays until its time is over")
 	return cmd
 }
 
@@ -96,7 +96,7 @@ func (c *cli) keepReserved(ctx context.Context, d *desk, dn string, rest time.Du
 		case interrupted(waiting):
 			return nil
 		case err != nil:
-			return fmt.Errorf("the connection to %s was lost: the reservation lasts its time", c.addr)
+			return fmt.Errorf("the connection to %s was lost; the reservation stays until its time is over", c.addr)
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func (c *cli) root() (root *cobra.Command, started *bool) {
 DNs are in service and routes to them, and a cut link takes only the other
 side's DNs out of service.
 
-  sipcluster dev         a whole cluster on this machine, to look at
+  sipcluster dev         a whole cluster on this machine, to try it out
   sipcluster server      one node
   sipcluster dn list     what is in service, as a node sees it
   sipcluster watch       the same, the agents and their calls, live`
@@ -100,7 +100,7 @@ func group(use, short string) *cobra.Command {
 			if err := cmd.Help(); err != nil {
 				return err
 			}
-			return usagef("which command?")
+			return usagef("a command is missing")
 		},
 	}
 }
@@ -113,7 +113,7 @@ func (c *cli) client(cmd *cobra.Command) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.addr, "addr", addr, "TCport of the node to talk to, `HOST:PORT`; environment SIPCLUSTER_ADDR")
-	f.DurationVar(&c.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
+	f.DurationVar(&c.timeout, "timeout", 5*time.Second, "how long to wait for a node's answer")
 	return cmd
 }
 

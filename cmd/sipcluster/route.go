@@ -35,7 +35,7 @@ func (c *cli) openRouter(ctx context.Context, addr string) (*desk, error) {
 	}
 	d, err := cl.openDesk(ctx, false)
 	if errors.Is(err, errNobody) {
-		return nil, fmt.Errorf("the default port does not answer at %s: can it be reached from here? (--default-addr)", addr)
+		return nil, fmt.Errorf("no default port answers at %s: check that it can be reached from here (--default-addr)", addr)
 	}
 	if err == nil && d.Server().GetPort() != "default" {
 		d.close()
@@ -64,11 +64,11 @@ func (c *cli) defaultPort(ctx context.Context) (string, error) {
 			return n.DefaultAddr, nil
 		}
 	}
-	return "", fmt.Errorf("node %s does not say where its default port is: give it with --default-addr", self.Node)
+	return "", fmt.Errorf("node %s does not announce its default port: give it with --default-addr", self.Node)
 }
 
 func defaultAddrFlag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "default-addr", "", "the node's default port, `HOST:PORT`; default: where the node says that it is")
+	cmd.Flags().StringVar(to, "default-addr", "", "the node's default port, `HOST:PORT`; default: the one that the node announces")
 }
 
 // routeFlags are the choices of route call: one destination.
@@ -82,10 +82,10 @@ func (c *cli) routeCallCommand() *cobra.Command {
 	var f routeFlags
 	cmd := c.reading(&cobra.Command{
 		Use: "call CONNID", Short: "Route a call that waits at a routing point, as a router would", Args: cobra.ExactArgs(1),
-		Long: `Send a call that waits at a routing point of the asked node on: to an agent's DN
-wherever it is, to an agent of a group, to a number outside by a trunk, or away.
+		Long: `Send a call that waits at a routing point of the asked node to an agent's DN at
+any node, to an agent of a group, or to a number outside by a trunk, or reject it.
 sipcluster route list shows the calls. With --group the command waits until the
-call has an agent, up to --timeout; the call goes on waiting.
+call has an agent, at most --timeout; the call keeps waiting after that.
 
 With -o json the node's answer is printed:
   {"event","conn_id","routing_point","destination","time","node"}
@@ -103,9 +103,9 @@ event is EventRouteUsed, or EventReleased of a call that was rejected.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.to, "to", "", "agent's `DN`")
 	flags.StringVar(&f.group, "group", "", "agent `GROUP`; the node picks the agent")
-	flags.StringVar(&f.external, "external", "", "`NUMBER` outside, by a trunk")
-	flags.Uint32Var(&f.reject, "reject", 0, "no destination: the caller gets this SIP status `CODE`, 400 to 699")
-	flags.StringArrayVar(&f.data, "data", nil, "`KEY=VALUE` of user data that goes along, repeatable; KEY= takes one away")
+	flags.StringVar(&f.external, "external", "", "`NUMBER` outside the cluster, reached by a trunk")
+	flags.Uint32Var(&f.reject, "reject", 0, "reject the call with this SIP status `CODE`, 400 to 699")
+	flags.StringArrayVar(&f.data, "data", nil, "user data `KEY=VALUE` to set on the call, repeatable; KEY= removes one")
 	return cmd
 }
 
@@ -128,7 +128,7 @@ func (f *routeFlags) request(conn string) (*tlibpb.RouteCall, error) {
 		}
 	}
 	if n != 1 {
-		return nil, usagef("where to? want one of --to DN, --group GROUP, --external NUMBER, --reject CODE")
+		return nil, usagef("the call needs a destination: want exactly one of --to DN, --group GROUP, --external NUMBER, --reject CODE")
 	}
 	if f.reject != 0 && (f.reject < 400 || f.reject > 699) {
 		return nil, usagef("--reject %d: want a SIP status code from 400 to 699", f.reject)
@@ -136,7 +136,7 @@ func (f *routeFlags) request(conn string) (*tlibpb.RouteCall, error) {
 	for _, kv := range f.data {
 		key, value, ok := strings.Cut(kv, "=")
 		if _, twice := r.UserData[key]; !ok || key == "" || twice {
-			return nil, usagef("--data %s: want KEY=VALUE, no key twice", kv)
+			return nil, usagef("--data %s: want KEY=VALUE with unique keys", kv)
 		}
 		r.UserData[key] = value
 	}
@@ -154,7 +154,7 @@ func (c *cli) routeOne(ctx context.Context, r *tlibpb.RouteCall, f *routeFlags) 
 	defer cancel()
 	e, err := d.RouteCall(waiting, r)
 	if f.group != "" && errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no agent of group %s became free within %v: the call goes on waiting for one (sipcluster route list)", f.group, c.timeout)
+		return fmt.Errorf("no agent of group %s became free within %v: the call keeps waiting for one (see sipcluster route list)", f.group, c.timeout)
 	}
 	if err != nil {
 		return d.explain(err)

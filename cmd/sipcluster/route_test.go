@@ -128,7 +128,7 @@ func TestRoute_ACallThatWaitsGoesToAGroup(t *testing.T) {
 	router(t, cfg)
 	call := calls(t, caller, "9000")
 	w := o.waits("router")
-	o.fails("", "route call "+w.ConnID+": no agent of group support became free within 300ms: the call goes on waiting for one (sipcluster route list)",
+	o.fails("", "route call "+w.ConnID+": no agent of group support became free within 300ms: the call keeps waiting for one (see sipcluster route list)",
 		"route", "call", w.ConnID, "--group", "support", "--timeout", "300ms")
 	w = o.waits("agent")
 	o.fails("", "route call "+w.ConnID+": call "+w.ConnID+" does not wait for a router here: it has been routed, is over, or is another node's", "route", "call", w.ConnID, "--to", "1002")
@@ -137,18 +137,18 @@ func TestRoute_ACallThatWaitsGoesToAGroup(t *testing.T) {
 
 func TestRoute_SaysWhatIsWrong(t *testing.T) {
 	o, cfg, _, _ := callsNode(t)
-	o.fails("", "route list 1001: DN 1001 is no routing point", "route", "list", "1001")
+	o.fails("", "route list 1001: DN 1001 is not a routing point: see sipcluster dn list --kind routing-point", "route", "list", "1001")
 	o.fails("", "route list 9999: DN 9999 does not exist", "route", "list", "9999")
 	o.fails("", `route call x: conn_id "x": want 16 hexadecimal digits`, "route", "call", "x", "--to", "1001")
 	nobody := freeAddrs(t, 1)[0]
-	o.fails("", "route list: the default port does not answer at "+nobody+": can it be reached from here? (--default-addr)", "route", "list", "--default-addr", nobody)
+	o.fails("", "route list: no default port answers at "+nobody+": check that it can be reached from here (--default-addr)", "route", "list", "--default-addr", nobody)
 	o.fails("", "route list: what answers at "+cfg.TCAddr+" is a TCport: want a node's default port (--default-addr)", "route", "list", "--default-addr", cfg.TCAddr)
 	for want, args := range map[string][]string{
-		"where to? want one of --to DN, --group GROUP, --external NUMBER, --reject CODE": {},
-		"where to? want one of --to DN, --group":                                         {"--to", "1001", "--group", "sales"},
-		"--reject 200: want a SIP status code from 400 to 699":                           {"--reject", "200"},
-		"--data x: want KEY=VALUE, no key twice":                                         {"--to", "1001", "--data", "x"},
-		"--default-addr nowhere: want HOST:PORT of a node's default port":                {"--to", "1001", "--default-addr", "nowhere"},
+		"the call needs a destination: want exactly one of --to DN, --group GROUP, --external NUMBER, --reject CODE": {},
+		"the call needs a destination: want exactly one of --to DN, --group":                                         {"--to", "1001", "--group", "sales"},
+		"--reject 200: want a SIP status code from 400 to 699":                                                       {"--reject", "200"},
+		"--data x: want KEY=VALUE with unique keys":                                                                  {"--to", "1001", "--data", "x"},
+		"--default-addr nowhere: want HOST:PORT of a node's default port":                                            {"--to", "1001", "--default-addr", "nowhere"},
 	} {
 		status, _, stderr := runCLI(t.Context(), "", append([]string{"route", "call", "0000000000000000", "--addr", o.addr}, args...)...)
 		if status != exitUsage || !strings.HasPrefix(stderr, "sipcluster: "+want) {

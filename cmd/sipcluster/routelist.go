@@ -39,8 +39,8 @@ those that wait for the longest time first. Calls stay at the node where they
 arrived: ask each node for its own.
 
 A call that waits for a "router" can be routed: sipcluster route call. One that
-waits for an "agent" was routed to a group where nobody is free. TRIED are the
-DNs that it was sent to in vain.
+waits for an "agent" was routed to a group in which no agent is free. TRIED lists
+the DNs that did not take the call.
 
 With -o json an array of
   {"conn_id","routing_point","caller","called","since","waits_for","tried","user_data"}`,
@@ -84,7 +84,7 @@ func (c *cli) isRoutingPoint(ctx context.Context, rp string) error {
 		return err
 	}
 	if r.GetDn().GetKind() != configpb.DNKind_DN_KIND_ROUTING_POINT {
-		return fmt.Errorf("DN %s is no routing point", rp)
+		return fmt.Errorf("DN %s is not a routing point: see sipcluster dn list --kind routing-point", rp)
 	}
 	return nil
 }

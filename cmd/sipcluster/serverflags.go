@@ -37,10 +37,10 @@ type serverFlags struct {
 
 func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.node, "node", "", "this node's `NAME`: unique in the cluster, 1 to 32 characters of a-z 0-9 -")
-	f.StringVar(&s.site, "site", "", "`SITE` (data centre) where the node lives")
-	f.StringVar(&s.dataDir, "data-dir", "", "`DIR` of what must survive a restart")
-	f.StringVar(&s.bind, "bind", "", "`IP` of every listener, and what other nodes and phones are told; default: all of this machine's, and the first is told")
-	f.BoolVar(&s.bootstrap, "bootstrap", false, "begin a new cluster, unless the data directory belongs to one")
+	f.StringVar(&s.site, "site", "", "`SITE` (data centre) of this node")
+	f.StringVar(&s.dataDir, "data-dir", "", "`DIR` for the data that must survive a restart")
+	f.StringVar(&s.bind, "bind", "", "`IP` that every listener binds and that is advertised to phones and other nodes; default: bind all, advertise the first")
+	f.BoolVar(&s.bootstrap, "bootstrap", false, "start a new cluster, unless the data directory belongs to one")
 	f.StringSliceVar(&s.join, "join", nil, "cluster port `HOST:PORT` of a member to join, repeatable, unless the data directory belongs to a cluster")
 	f.DurationVar(&s.joinTimeout, "join-timeout", time.Minute, "give up joining after this long")
 	f.StringVar(&s.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm of a new cluster; it can't change later")
@@ -51,13 +51,13 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.sipCert, "sip-tls-cert", "", "PEM `FILE` with the certificate and its chain, for the TLS and secure WebSocket ports; read again when it changes")
 	f.StringVar(&s.sipKey, "sip-tls-key", "", "PEM `FILE` with its private key, which only its owner and group may read")
 	f.StringSliceVar(&s.sipOrigins, "sip-ws-origin", nil, "`ORIGIN` (https://phones.example.com) whose pages may open a WebSocket, repeatable; default: all")
-	f.StringVar(&s.defaultPort, "default-addr", ":7000", "default port: T-Library for routers, calls of this node")
+	f.StringVar(&s.defaultPort, "default-addr", ":7000", "default port: T-Library for routers, with the calls of this node")
 	f.StringVar(&s.tc, "tc-addr", ":7001", "TCport: the whole cluster for Stat Servers, desktops and this program's commands")
 	f.StringVar(&s.cluster, "cluster-addr", ":7002", "cluster port: links, Raft and joins of other nodes")
 	f.StringVar(&s.gossip, "gossip-addr", ":7003", "gossip between nodes, UDP and TCP")
 	f.StringVar(&s.httpd, "http-addr", ":7080", "metrics and probes")
-	f.StringVar(&s.clusterKeyFile, "cluster-key-file", "", "`FILE` with the secret of the cluster, the same at every node; without it nodes trust their network")
-	f.DurationVar(&s.linkTimeout, "link-timeout", 0, "how long a link may be down, gossip saying alive, until the peer counts as cut off; 0 is the built-in bound")
+	f.StringVar(&s.clusterKeyFile, "cluster-key-file", "", "`FILE` with the cluster's secret, the same at every node; without it traffic between nodes is neither encrypted nor authenticated")
+	f.DurationVar(&s.linkTimeout, "link-timeout", 0, "declare a peer cut off when its link is down for this long although gossip sees it alive (0: the built-in bound)")
 	f.IntVar(&s.sipRate, "sip-rate", 0, "at most `NUMBER` new calls and new registrations a second; the rest gets 503 (0: no limit)")
 	f.StringVar(&s.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn, error")
 	f.StringVar(&s.logFormat, "log-format", "text", "`FORMAT`: text or json")
@@ -136,7 +136,7 @@ func parseSettings(f *pflag.FlagSet, b []byte) (map[string]setting, error) {
 	}
 	top := doc.Content[0]
 	if top.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: want KEY: VALUE lines, the keys named as the flags", top.Line)
+		return nil, fmt.Errorf("line %d: want KEY: VALUE lines whose keys are the names of flags", top.Line)
 	}
 	values := map[string]setting{}
 	for i := 0; i < len(top.Content); i += 2 {
@@ -145,7 +145,7 @@ func parseSettings(f *pflag.FlagSet, b []byte) (map[string]setting, error) {
 			return nil, fmt.Errorf("line %d: unknown key %s: want a flag's name without --", key.Line, key.Value)
 		}
 		if _, twice := values[key.Value]; twice {
-			return nil, fmt.Errorf("line %d: %s is there twice", key.Line, key.Value)
+			return nil, fmt.Errorf("line %d: %s appears twice", key.Line, key.Value)
 		}
 		text, err := settingText(value)
 		if err != nil {
@@ -183,11 +183,11 @@ func (s *serverFlags) check() error {
 	case !configpb.ValidNodeName(s.node):
 		return usagef("--node %.40s: want 1 to 32 characters of a-z 0-9 -", s.node)
 	case s.site == "":
-		return usagef("--site SITE is missing: the data centre where this node lives")
+		return usagef("--site SITE is missing: the data centre of this node")
 	case s.dataDir == "":
-		return usagef("--data-dir DIR is missing: where this node keeps what must survive a restart")
+		return usagef("--data-dir DIR is missing: the directory for the data that must survive a restart")
 	case s.bootstrap && len(s.join) > 0:
-		return usagef("--bootstrap and --join exclude each other: begin a cluster, or join one")
+		return usagef("--bootstrap and --join exclude each other: start a new cluster, or join one")
 	case s.joinTimeout <= 0:
 		return usagef("--join-timeout %v: want more than 0", s.joinTimeout)
 	case s.linkTimeout < 0:

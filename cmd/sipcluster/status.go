@@ -51,7 +51,7 @@ type (
 
 func (c *cli) statusCommand() *cobra.Command {
 	return c.reading(&cobra.Command{
-		Use: "status", Short: "How a node sees the cluster: configuration, peers, DNs", Args: cobra.NoArgs,
+		Use: "status", Short: "Show how a node sees the cluster: configuration, peers, DNs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.connect()
 			if err != nil {

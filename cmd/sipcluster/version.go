@@ -9,7 +9,7 @@ import (
 
 func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print what was built", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version and the commit it was built from", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(c.out, "sipcluster", buildVersion())
 			return err

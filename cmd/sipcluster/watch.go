@@ -31,10 +31,10 @@ func (c *cli) watchCommand() *cobra.Command {
 	var f tcpb.Filter
 	var own bool
 	cmd := c.reading(&cobra.Command{
-		Use: "watch", Short: "A live board: DNs, their agents and calls, and who can take a call", Args: cobra.NoArgs,
+		Use: "watch", Short: "Show a live board: DNs, their agents and calls, and where a call can go", Args: cobra.NoArgs,
 		Long: `Show every DN with its agent and its call as the asked node sees them, live, until
-interrupted: a board on a terminal, a line for each event elsewhere. When the
-connection is lost it is made again, and the board goes on.
+interrupted: a board on a terminal, a line for each event elsewhere. A lost
+connection is made again.
 
 With -o json each line is one event:
   {"event","dn","state","owner","site","reason","time","seq","routable","busy","reserved","agent","snapshot"}
@@ -50,7 +50,7 @@ event is EventRinging, EventEstablished, EventReleased or EventAbandoned, and
 call_state ringing, established, released or abandoned; other_dn is with whom, and
 node and site are where the call arrived. cause is the SIP status code that ended
 it; reason is node-lost when that node died, or missed when the connection to the
-asked node was lost meanwhile.`,
+asked node was lost and the end was missed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.connect()
 			if err != nil {

@@ -117,7 +117,7 @@ DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE
 
 func TestBoard_ASmallScreenShowsWhatIsInService(t *testing.T) {
 	got := screenText(boardOf(6, &tcpb.WatchRequest{}))
-	if strings.Contains(got, "1002") || !strings.HasSuffix(got, "\n... and 1 more: --group, --owner and --own show fewer") || strings.Count(got, "\n") != 5 {
+	if strings.Contains(got, "1002") || !strings.HasSuffix(got, "\n... and 1 more; narrow the list with --group, --owner or --own") || strings.Count(got, "\n") != 5 {
 		t.Error(got)
 	}
 }
@@ -125,7 +125,7 @@ func TestBoard_ASmallScreenShowsWhatIsInService(t *testing.T) {
 func TestBoard_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
 	b := boardOf(24, &tcpb.WatchRequest{})
 	b.lost(errNobody)
-	if head := b.head(); !strings.HasSuffix(head, "   no sipcluster node answers; trying again") {
+	if head := b.head(); !strings.HasSuffix(head, "   no sipcluster node answers; reconnecting") {
 		t.Error(head)
 	}
 	b.found()

@@ -39,10 +39,10 @@ func (l *eventLines) started(s *tcpb.WatchStarted) {
 }
 
 func (l *eventLines) lost(err error) {
-	fmt.Fprintf(l.cli.err, "sipcluster: watch: %v; trying again\n", err)
+	fmt.Fprintf(l.cli.err, "sipcluster: watch: %v; reconnecting\n", err)
 }
 
-func (l *eventLines) found() { fmt.Fprintln(l.cli.err, "sipcluster: watch: connected again") }
+func (l *eventLines) found() { fmt.Fprintln(l.cli.err, "sipcluster: watch: reconnected") }
 
 func (l *eventLines) event(e *tcpb.DNEvent) error {
 	l.mu.Lock()

@@ -64,7 +64,7 @@ func (w *witness) follow(ctx context.Context, ready chan<- struct{}) error {
 			}
 		}
 		if m.GetStarted() != nil && ready == nil {
-			return fmt.Errorf("node %s began its stream anew", w.node.Name)
+			return fmt.Errorf("node %s restarted its stream", w.node.Name)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func (w *witness) expect(ctx context.Context, dn string, state tcpb.DNState, wit
 		}
 		return h, nil
 	case <-timer.C:
-		return heard{}, fmt.Errorf("node %s did not tell %s within %v", w.node.Name, want, within)
+		return heard{}, fmt.Errorf("node %s did not report %s within %v", w.node.Name, want, within)
 	case err := <-w.failed:
 		return heard{}, fmt.Errorf("node %s: %w", w.node.Name, w.client.explain(err))
 	case <-ctx.Done():
