@@ -56,7 +56,7 @@ func (s *symbols) normal(msg string) string {
 			return parts[1] + s.name(p.kind, parts[2]) + parts[3]
 		})
 	}
-	return strings.ReplaceAll(msg, s.place, documented)
+	return moved(msg, s.place, documented)
 }
 
 func (s *symbols) name(kind, text string) string {
@@ -72,7 +72,20 @@ func (s *symbols) real(text string) string {
 	for real, name := range s.byText {
 		text = strings.ReplaceAll(text, name, real)
 	}
-	return strings.ReplaceAll(text, documented, s.place)
+	return moved(text, documented, s.place)
+}
+
+var ipv4Form = regexp.MustCompile(`[0-9]+(\.[0-9]+){3}`)
+
+// moved has addresses that begin with from begin with to. Only whole ones: a
+// place may contain the beginning of another one, as 127.127.0.1 does 127.0.
+func moved(text, from, to string) string {
+	return ipv4Form.ReplaceAllStringFunc(text, func(addr string) string {
+		if rest, ok := strings.CutPrefix(addr, from); ok {
+			return to + rest
+		}
+		return addr
+	})
 }
 
 // token reads a Route token as another node of the cluster has to: three bytes
@@ -97,7 +110,7 @@ func (s *symbols) token(text, callID string) (string, bool) {
 	}
 	purpose := []string{"none", "deliver", "phone", "trunk"}[raw[0]]
 	transport := []string{"UDP", "TCP", "TLS", "WS", "WSS"}[raw[1]]
-	return fmt.Sprintf("{%s %s %s %s %s}", purpose, node, number, transport, strings.ReplaceAll(addr.String(), s.place, documented)), true
+	return fmt.Sprintf("{%s %s %s %s %s}", purpose, node, number, transport, moved(addr.String(), s.place, documented)), true
 }
 
 // headerLines are the lines of a header by its full name.

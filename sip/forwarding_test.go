@@ -2,6 +2,7 @@ package sip
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,5 +150,19 @@ func (s *site) act(words []string) {
 		s.n1.table.SetHeard(dn.Node(words[1]), true)
 	default:
 		s.t.Fatalf("no action %q", words)
+	}
+}
+
+func TestSymbols_AddressesGoThereAndBackAnywhere(t *testing.T) {
+	const text = "Via: SIP/2.0/UDP 127.0.0.1:5060;received=127.0.127.0, 192.0.2.1, 10.127.0.0"
+	for n := range 256 {
+		s := newSymbols(fmt.Sprintf("127.%d.", n), "")
+		there := s.real(text)
+		if again := s.real(there); again != there {
+			t.Errorf("%s: twice makes %q of %q", s.place, again, there)
+		}
+		if back := s.normal(there); back != text {
+			t.Errorf("%s: back is %q", s.place, back)
+		}
 	}
 }
