@@ -19,7 +19,8 @@ import (
 // phones and a gateway.
 //
 //	127.0.0.1   n1, with the phones 1001, 1002 (UDP), 1004 (TCP), 1005 (two
-//	            contacts), 1006 (two, of different q), 1007 (behind an edge proxy)
+//	            contacts), 1006 (two, of different q), 1007 (behind an edge proxy);
+//	            after openSockets 1021 (TLS), 1022 (WS) and 1023 (WSS) too
 //	127.0.0.2   n2, with the phone 1003
 //	127.0.0.9   the line: where each node believes the other one to be
 //	127.0.3.1   the gateway of the trunk 9100, prefix "+"
@@ -37,7 +38,10 @@ type site struct {
 	line     *station
 	control  *station
 	news     chan struct{} // of all stations
-	missed   bool          // something that was expected in this scenario
+	calls    int           // by script
+	// In this scenario:
+	missed bool            // something that was expected
+	sent   map[string]bool // lines
 }
 
 // ages is longer than any scenario plays.
@@ -75,13 +79,15 @@ func (s *site) node(id string, n int) *world {
 	s.t.Helper()
 	w := newWorld(s.t, func(c *Config) {
 		c.UDP = fmt.Sprintf("%s0.%d:5060", s.place, n)
-		c.TCP, c.WS = c.UDP, fmt.Sprintf("%s0.%d:5080", s.place, n)
+		allTransports(s.t)(c)
+		c.TCP, c.TLS = c.UDP, fmt.Sprintf("%s0.%d:5061", s.place, n)
+		c.WS, c.WSS = fmt.Sprintf("%s0.%d:5080", s.place, n), fmt.Sprintf("%s0.%d:5081", s.place, n)
 		c.Table = dn.New(dn.Config{Self: dn.Node(id), Incarnation: 1})
 		c.Secret = []byte("secret")
 		c.timers = transaction.Timers{T1: ages / 6, T2: ages, T4: ages}
 		c.Calls = arriveFunc(func(c *proxy.Call) { s.arrive(id, c) })
 	})
-	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013"} {
+	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013", "1021", "1022", "1023"} {
 		d := phoneDN(number)
 		d.Disabled = number == "1011"
 		w.put(d)
@@ -141,11 +147,7 @@ func (s *site) phone(i int, name string) {
 	case "1003":
 		node = s.n2.server.UDPAddr()
 	case "1004":
-		p := &station{name: name, news: s.news}
-		p.own = &net.TCPAddr{IP: net.ParseIP(s.place + "1.4"), Port: 5062}
-		p.over(dialFrom(s.t, addr, s.n1.server.TCPAddr()))
-		s.add(p)
-		s.register(p, nil, "TCP", "Contact: <sip:1004@"+addr+";transport=tcp>")
+		s.connect(name, "tcp", addr, "sip:1004@"+addr+";transport=tcp")
 		return
 	}
 	p := s.phoneAt(name, addr)
@@ -208,7 +210,7 @@ func (s *site) openLine() {
 // owners tells each node what the other ones own.
 func (s *site) owners() {
 	s.n1.knows("n2", "1003")
-	s.n2.knows("n1", "1001", "1002", "1004", "1005", "1006", "1007")
+	s.n2.knows("n1", "1001", "1002", "1004", "1005", "1006", "1007", "1021", "1022", "1023")
 	s.n1.knows("n3", "1012")
 	s.n1.table.SetHeard("n3", false)
 	s.n1.knows("n9", "1013")

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -16,7 +15,9 @@ type station struct {
 	name string
 	via  func(b []byte, to net.Addr) error
 	own  net.Addr
-	tcp  net.Conn // nil over UDP
+	conn net.Conn // nil over UDP
+	// Of conn, and what it is registered with.
+	transport, contact string
 
 	news chan struct{} // holds one token after something came
 
@@ -68,7 +69,7 @@ func datagramsOf(c net.PacketConn, take func(string, net.Addr)) {
 
 // over has the station talk by a connection that it opened.
 func (p *station) over(c net.Conn) {
-	p.tcp = c
+	p.conn = c
 	p.via = func(b []byte, _ net.Addr) error {
 		_, err := c.Write(b)
 		return err
@@ -184,13 +185,13 @@ func (p *station) flushed() int {
 	return p.flushes
 }
 
-// flush waits until all that lies in the station's socket was read; over TCP it
-// goes by way of the node.
+// flush waits until all that lies in the station's socket was read; over a
+// connection it goes by way of the node.
 func (s *site) flush(p *station, to net.Addr) {
 	s.t.Helper()
 	before, what := p.flushed(), flushMark
-	if p.tcp != nil {
-		what, to = flushRequest(p.own, "TCP", before), nil
+	if p.conn != nil {
+		what, to = flushRequest(p.own, p.transport, before), nil
 	}
 	if err := p.via([]byte(what), to); err != nil {
 		return // its connection is closed
@@ -303,21 +304,4 @@ func (s *site) register(p *station, node net.Addr, transport string, headers ...
 		p.count++
 		r.auth = authorize(p.challenge, number, "pw"+number, p.count)
 	}
-}
-
-// dialFrom opens a TCP connection from an address, which is free again at once.
-func dialFrom(t testing.TB, addr string, to net.Addr) net.Conn {
-	t.Helper()
-	local, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := net.Dialer{LocalAddr: local, Timeout: 5 * time.Second}
-	c, err := d.Dial("tcp", to.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = c.(*net.TCPConn).SetLinger(0)
-	t.Cleanup(func() { c.Close() })
-	return c
 }

@@ -53,7 +53,7 @@ func join(blocks []*block) string {
 func (s *site) play(blocks []*block) (out []*block) {
 	s.t.Helper()
 	symbols := newSymbols(s.place, "secret")
-	s.missed = false
+	s.missed, s.sent = false, map[string]bool{}
 	for _, p := range s.stations {
 		p.forget()
 	}
@@ -95,12 +95,15 @@ func (s *site) send(b *block, symbols *symbols) {
 		method = w[4]
 	}
 	msg := symbols.real(from.fill(symbols.real(b.message()), method))
+	for l := range strings.SplitSeq(symbols.normal(msg), "\r\n") {
+		s.sent[l] = true
+	}
 	if err := from.via([]byte(msg), node.server.UDPAddr()); err != nil {
 		s.t.Errorf("%s: %v", b.head, err)
 	}
 }
 
-// stillness is how long nothing comes while a transcript is join anew.
+// stillness is how long nothing comes while a transcript is written anew.
 const stillness = 30 * time.Millisecond
 
 // collect waits for as many messages as are expected and takes all that came.
@@ -138,9 +141,9 @@ func (s *site) act(words []string) {
 	s.t.Helper()
 	switch words[0] {
 	case "close": // a phone's connection
-		p := s.byName[words[1]]
-		p.tcp.Close()
-		until(s.t, "the node knows", func() bool { return s.n1.server.flows.Len() == 0 })
+		flows := s.n1.server.flows.Len()
+		s.byName[words[1]].conn.Close()
+		until(s.t, "the node knows", func() bool { return s.n1.server.flows.Len() < flows })
 	case "trying": // a phone hears a 100
 		p := s.byName[words[1]]
 		s.until("100 for "+words[1], p.heardTrying)
