@@ -10,7 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
-// advertised is the host:port of our Vias and Record-Routes.
+// advertised is the host:port by which we are reached, whatever the transport.
 func (s *Server) advertised() string {
 	if s.cfg.Advertise != "" {
 		return s.cfg.Advertise
@@ -24,21 +24,21 @@ func (s *Server) advertised() string {
 // advertise finds out by which host:port phones of each transport reach us.
 // Nodes go by the token in front of it.
 func (s *Server) advertise() {
-	s.via = s.advertised()
+	advertised := s.advertised()
 	for _, a := range append([]string{s.cfg.Advertise}, s.addrs()...) {
 		if a, err := netip.ParseAddrPort(a); err == nil {
 			s.served = append(s.served, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 		}
 	}
-	host, _, err := net.SplitHostPort(s.via)
-	for t := range s.routes {
-		s.routes[t] = s.via
+	host, _, err := net.SplitHostPort(advertised)
+	for t := range s.reach {
+		s.reach[t] = advertised
 		a := s.Addr(location.Transport(t))
 		if a == nil || err != nil || t == int(location.UDP) {
 			continue
 		}
 		if _, port, err := net.SplitHostPort(a.String()); err == nil {
-			s.routes[t] = net.JoinHostPort(host, port)
+			s.reach[t] = net.JoinHostPort(host, port)
 		}
 	}
 }

@@ -25,8 +25,6 @@ type pings struct {
 	store     *location.Store
 	registrar *registrar.Registrar
 	out       *wire.Exits
-	// sentBy is the host:port of the Via by transport.
-	sentBy func(location.Transport) string
 
 	mu      sync.Mutex
 	targets map[target]*probe
@@ -50,8 +48,8 @@ type probe struct {
 // has not received it.
 const branchMagic = message.MagicCookie + "ping"
 
-func newPings(m *fsm.Machine, store *location.Store, g *registrar.Registrar, out *wire.Exits, sentBy func(location.Transport) string) *pings {
-	return &pings{machine: m, store: store, registrar: g, out: out, sentBy: sentBy, targets: map[target]*probe{}, open: map[string]*probe{}}
+func newPings(m *fsm.Machine, store *location.Store, g *registrar.Registrar, out *wire.Exits) *pings {
+	return &pings{machine: m, store: store, registrar: g, out: out, targets: map[target]*probe{}, open: map[string]*probe{}}
 }
 
 // pong takes a response to a ping of ours; false says that it is none. It
@@ -169,7 +167,7 @@ func (p *pings) clean(round uint64) {
 func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 	realm := p.machine.View().Options().GetRealm()
 	var m bytes.Buffer
-	fmt.Fprintf(&m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.sentBy(b.Transport), branch)
+	fmt.Fprintf(&m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.out.Via[b.Transport], branch)
 	for _, hop := range b.Path {
 		fmt.Fprintf(&m, "Route: %s\r\n", hop)
 	}

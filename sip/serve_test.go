@@ -248,7 +248,7 @@ func TestProxy_ALost2xxComesAgain(t *testing.T) {
 func TestProxy_TheLastHopIsNotPassed(t *testing.T) {
 	w := callWorld(t, nil, "1001")
 	k := proxy.Token{Purpose: proxy.ToTrunk, Node: "n1", Addr: localSource}
-	route := "<sip:" + string(proxy.NewTokenCodec([]byte("secret")).Encode(&k, []byte("c"))) + "@" + w.server.routes[k.Transport] + ";lr>"
+	route := "<sip:" + string(proxy.NewTokenCodec([]byte("secret")).Encode(&k, []byte("c"))) + "@" + w.server.reach[k.Transport] + ";lr>"
 	for hops, want := range map[string]int{"0": 483, "000": 483} {
 		res := w.dial("udp").ask("INFO sip:127.0.0.1:5999 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: " + hops +
 			"\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nContent-Length: 0\r\n\r\n")

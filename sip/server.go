@@ -39,10 +39,9 @@ type Server struct {
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	unflushed everyMinute
-	// via is the host:port of our Vias, routes those of Record-Routes by transport.
-	via    string
+	// reach are the host:port of our Vias and Record-Routes by transport.
+	reach  [location.WSS + 1]string
 	served []netip.AddrPort // of this port, where addresses are known
-	routes [location.WSS + 1]string
 
 	closing sync.Once
 	closed  chan struct{}
@@ -99,11 +98,11 @@ func (s *Server) connect() {
 		s.proxy = proxy.New(s.proxyConfig())
 		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
 	}
-	out := s.port.Exits(s.via, refused)
+	out := s.port.Exits(s.reach, refused)
 	if s.proxy != nil {
 		s.proxy.Connect(out)
 	}
-	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, out, s.sentBy)
+	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, out)
 	s.gate.pong = s.pings.pong
 }
 
@@ -111,7 +110,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rate, Stats: s.stats, Log: s.log, Now: c.Now,
-		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.routes, Delivered: c.Delivered,
+		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Delivered: c.Delivered,
 		MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
 }
@@ -124,13 +123,6 @@ func (s *Server) UDPAddr() net.Addr { return s.Addr(location.UDP) }
 
 // TCPAddr is the address that TCP is served on; nil when it is not.
 func (s *Server) TCPAddr() net.Addr { return s.Addr(location.TCP) }
-
-func (s *Server) sentBy(t location.Transport) string {
-	if a := s.Addr(t); a != nil {
-		return a.String()
-	}
-	return "localhost"
-}
 
 // stack sets sipgo up.
 func (s *Server) stack() error {

@@ -7,6 +7,9 @@ func forwardingFaults() []Fault {
 	proxy := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Proxy, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$"}
 	}
+	sockets := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Proxy, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding_Sockets$"}
+	}
 	binding := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Registrations, What: what, Edits: edits, Package: "./sip", Run: "^TestConnections_"}
 	}
@@ -29,6 +32,10 @@ func forwardingFaults() []Fault {
 			Edit{target, "cmp.Compare(b.q, a.q)", "cmp.Compare(a.q, b.q)"}),
 		proxy("one-challenge", "of several phones' challenges the caller gets one only",
 			Edit{"sip/proxy/call.go", "c.respond(o.res, o.challenges)", "c.respond(o.res, nil)"}),
+		sockets("via-of-udp", "the Via on every way out names the UDP port",
+			Edit{"sip/proxy/hop.go", "h.out.Via[h.transport]", "h.out.Via[0]"}),
+		sockets("record-route-of-udp", "the Record-Route towards every phone leads to the UDP port",
+			Edit{target, "p.cfg.RecordRoutes[k.Transport]", "p.cfg.RecordRoutes[0]"}),
 		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
 			Edit{"sip/wire/flows.go", "b.Transport == k.Transport && b.Source == k.Peer", "b.Transport == k.Transport"}),
 		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",

@@ -100,7 +100,7 @@ func (h *hop) via(v []byte, branch string) []byte {
 	v = append(v, "SIP/2.0/"...)
 	v = append(v, h.transport.String()...)
 	v = append(v, ' ')
-	v = append(v, h.out.Via...)
+	v = append(v, h.out.Via[h.transport]...)
 	v = append(v, ";rport;branch="...)
 	return append(v, branch...)
 }

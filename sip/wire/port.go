@@ -155,13 +155,13 @@ type Exits struct {
 	Flows *Flows
 	// Datagrams is nil when UDP is not served.
 	Datagrams *sendBatch
-	// Via is the host:port of our Vias.
-	Via string
+	// Via are the host:port of our Vias by transport.
+	Via [location.WSS + 1]string
 }
 
-// Exits are the ways out by this port; via is the host:port of our Vias, and
+// Exits are the ways out by this port; via are the host:port of our Vias, and
 // refused is told of a datagram that the network does not take.
-func (p *Port) Exits(via string, refused func([]byte)) *Exits {
+func (p *Port) Exits(via [location.WSS + 1]string, refused func([]byte)) *Exits {
 	e := &Exits{Flows: p.cfg.Flows, Via: via}
 	if p.udp != nil {
 		p.udp.out.refused = refused
