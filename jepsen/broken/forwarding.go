@@ -35,10 +35,10 @@ func forwardingFaults() []Fault {
 		sockets("via-of-udp", "the Via on every way out names the UDP port",
 			Edit{"sip/proxy/hop.go", "h.out.Via[h.transport]", "h.out.Via[0]"}),
 		sockets("record-route-of-udp", "the Record-Route towards every phone leads to the UDP port",
-			Edit{target, "p.cfg.RecordRoutes[k.Transport]", "p.cfg.RecordRoutes[0]"}),
+			Edit{"sip/proxy/recordroute.go", "rr.hosts[k.Transport]", "rr.hosts[0]"}),
 		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
 			Edit{"sip/wire/flows.go", "b.Transport == k.Transport && b.Source == k.Peer", "b.Transport == k.Transport"}),
 		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",
-			Edit{"sip/registrar/registrar.go", "\tcase len(dec.bindings) > 0:", "\tcase len(dec.bindings) > 0 && !r.transport.Connected():"}),
+			Edit{"sip/registrar/registrar.go", "\tcase len(dec.bindings) > 0:", "\tcase len(dec.bindings) > 0 && !r.Transport.Connected():"}),
 	}
 }
