@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,5 +153,30 @@ func TestNew_AFailureLeavesNoPortBound(t *testing.T) {
 		t.Error(err)
 	} else {
 		c.Close()
+	}
+}
+
+// TestNew_RefusesWhatMakesNoSense, and says what.
+func TestNew_RefusesWhatMakesNoSense(t *testing.T) {
+	w := newWorld(t, nil)
+	for what, change := range map[string]func(*Config){
+		"Machine":         func(c *Config) { c.Machine = nil },
+		"Table":           func(c *Config) { c.Table = nil },
+		"Store":           func(c *Config) { c.Store = nil },
+		"no address":      func(c *Config) { c.UDP, c.TCP = "", "" },
+		"Rate":            func(c *Config) { c.Rate = -1 },
+		"TimerC":          func(c *Config) { c.TimerC = -1 },
+		"MaxConnections":  func(c *Config) { c.MaxConnections = -1 },
+		"MaxCalls":        func(c *Config) { c.MaxCalls = -1 },
+		"UDP address":     func(c *Config) { c.UDP = "127.0.0.1" },
+		"TCP":             func(c *Config) { c.TCP = "127.0.0.1" },
+		"TLS needs":       func(c *Config) { c.TLS = "127.0.0.1:0" },
+		"TLS needs a cer": func(c *Config) { c.WSS, c.CertFile = "127.0.0.1:0", "cert.pem" },
+	} {
+		cfg := w.cfg
+		change(&cfg)
+		if s, err := New(cfg); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v, %v", what, s, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -82,5 +83,32 @@ func TestPings_BranchesTellNothingOfOthers(t *testing.T) {
 		if times > n/2 {
 			t.Errorf("%d of %d branches have %q in the same place", times, n, place[1:])
 		}
+	}
+}
+
+// TestPings_AreWholeRequests: to the contact, by the phone's Path, and the same
+// way over a connection.
+func TestPings_AreWholeRequests(t *testing.T) {
+	for _, via := range []string{"udp", "tcp"} {
+		t.Run(via, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, 1, "udp", via, nil)
+				s.record()
+				w, b := s.nodes[0], s.parties["b"]
+				e := *w.store.Get("1002")
+				e.Bindings[0].Path = []string{"<sip:near.test;lr>", "<sip:far.test;lr>"}
+				w.store.Put(&e)
+				pinging(w, 10, 3)
+				s.when("a ping", func() bool { return s.heard(b, "OPTIONS") != "" })
+				got := s.heard(b, "OPTIONS")
+				branch := header(got, "Call-ID")
+				want := "OPTIONS " + b.contact() + " SIP/2.0\r\nVia: SIP/2.0/" + b.via + " 192.0.2.1:5060;rport;branch=" + branch +
+					"\r\nRoute: <sip:near.test;lr>\r\nRoute: <sip:far.test;lr>\r\nMax-Forwards: 70\r\nFrom: <sip:ping@" + testRealm + ">;tag=" + strings.TrimPrefix(branch, branchMagic) +
+					"\r\nTo: <sip:1002@" + testRealm + ">\r\nCall-ID: " + branch + "\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+				if got != want {
+					t.Errorf("it is\n%s, want\n%s", got, want)
+				}
+			})
+		})
 	}
 }

@@ -140,3 +140,21 @@ func TestWebSocket_TheServersCloseIsSaid(t *testing.T) {
 		s.wants(t, closed(wire.WSGoingAway))
 	}
 }
+
+// TestWebSocket_WhatIsNoTextIsSaidAsBinary: a browser ends a WebSocket over which
+// text comes that is not UTF-8.
+func TestWebSocket_WhatIsNoTextIsSaidAsBinary(t *testing.T) {
+	w := newWorld(t, allTransports(t))
+	w.run()
+	for callID, want := range map[string]byte{"plain": 0x80 | wire.WSText, "gr\xc3\xbc\xc3\x9fe": 0x80 | wire.WSText, "gr\xfc\xdfe": 0x82} {
+		s := w.dial("ws").conn.(*webSocket)
+		if _, err := io.WriteString(s.Conn, siptest.ClientFrame(0x82, fmt.Sprintf(alive, "x", callID))); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		first, payload, err := siptest.ServerFrame(s.r)
+		if err != nil || first != want || !strings.Contains(string(payload), "\r\nCall-ID: "+callID+"\r\n") {
+			t.Errorf("%q: %#x %q, %v", callID, first, payload, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // inFlight1001 is a REGISTER of 1001 that was admitted and authenticated.
@@ -106,6 +107,30 @@ func TestRegistrar_ABindingStoredDuringADrainIsGivenUp(t *testing.T) {
 	mu.Unlock()
 	patience.Until(t, "the late one OOS too", func() bool { return w.state("1002").Reason == dn.Admin })
 	if st := w.registrar.cfg.Stats.Snapshot(); st.Bindings != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestRegistrar_AConnectionThatEndedMeanwhileCarriesNothing: it is gone when its
+// REGISTER is stored.
+func TestRegistrar_AConnectionThatEndedMeanwhileCarriesNothing(t *testing.T) {
+	w := newDesk(t, "1001")
+	w.registrar.cfg.Flows = wire.NewFlows(1)
+	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
+		t.Fatalf("%d %s", a.Code, a.Reason)
+	}
+	late := inFlight1001()
+	late.CallID, late.Transport, late.contacts[0].uri = []byte("d"), location.TCP, []byte("sip:1001@127.0.0.1:5998")
+	w.update(w.machine.View(), late)
+	if e := w.store.Get("1001"); e == nil || len(e.Bindings) != 1 || e.Bindings[0].CallID != "c" || w.state("1001").State != dn.InSrv {
+		t.Errorf("%+v, %+v: want the binding by UDP alone", e, w.state("1001"))
+	}
+	gone := inFlight1001()
+	gone.CSeq, gone.Expires = 2, 0
+	w.update(w.machine.View(), gone)
+	late.CSeq = 2
+	w.update(w.machine.View(), late)
+	if st := w.state("1001"); st.State != dn.OOS || st.Reason != dn.Expired {
 		t.Errorf("%+v", st)
 	}
 }

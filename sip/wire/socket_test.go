@@ -2,10 +2,16 @@ package wire
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 func TestSocket_ReadsAndWritesBothFamilies(t *testing.T) {
@@ -107,5 +113,38 @@ func TestSocket_TellsWhatTheNetworkRefuses(t *testing.T) {
 		if n, _, err := peer.ReadFrom(got); err != nil || string(got[:n]) != want {
 			t.Fatal(string(got[:n]), err)
 		}
+	}
+}
+
+// TestFlow_TheKernelAsksWhoIsSilent: a phone that lost its power is noticed
+// within a minute.
+func TestFlow_TheKernelAsksWhoIsSilent(t *testing.T) {
+	port, err := Open(Config{Listen: [location.WSS + 1]string{location.TCP: "127.0.0.1:0"}, Flows: NewFlows(10), Log: slog.New(slog.DiscardHandler),
+		Ended: func(FlowKey, dn.Number) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = port.Close() })
+	phone, err := net.Dial("tcp", port.Addr(location.TCP).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { phone.Close() })
+	c, err := port.Listeners()[0].Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := tcpOf(c.(*Flow).Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for option, want := range map[[2]int]int{
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE}: 1, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}: 30, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}: 10, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT}: 3,
+	} {
+		_ = raw.Control(func(fd uintptr) {
+			if got, err := unix.GetsockoptInt(int(fd), option[0], option[1]); err != nil || got != want {
+				t.Errorf("option %v is %d, %v, want %d", option, got, err, want)
+			}
+		})
 	}
 }
