@@ -1,9 +1,11 @@
 package sip
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -72,6 +74,26 @@ func TestNames_NodesMayHaveThem(t *testing.T) {
 	n1.restart()
 	s.do(out, "BYE", 200)
 	s.expect(in, "BYE")
+}
+
+// TestNames_ABYEToANameWithoutAddressEndsTheCall: that is over for who waits for
+// its end, although nobody hears of the BYE.
+func TestNames_ABYEToANameWithoutAddressEndsTheCall(t *testing.T) {
+	n1, n2 := twoNodes(t)
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+	out, _ := s.up(a, b, "1002")
+	node := proto.CloneOf(n1.machine.View().Node("n2"))
+	node.SipAddr = "nowhere.invalid:5060"
+	n1.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: node}}}})
+	ctx, cancel := context.WithTimeout(s.ctx, 100*time.Millisecond)
+	defer cancel()
+	if res, err := out.Do(ctx, "BYE"); err == nil {
+		t.Errorf("the BYE is answered: %v", res)
+	}
+	if by := s.over(patience.Receive(t, "the outcome of the call", n1.outcomes).Dialog); by != proxy.CallerSide {
+		t.Error(by)
+	}
 }
 
 // TestCall_APanicCostsThatCall wherever the call plane panics.

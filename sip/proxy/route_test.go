@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -101,6 +102,11 @@ func TestToken_NothingInItMayChange(t *testing.T) {
 			if _, ok := testTokens.decode(text, []byte(callID)); ok {
 				t.Errorf("it passes for the call %q", callID)
 			}
+		}
+		raw, _ := tokenCoding.DecodeString(string(testTokens.Encode(&k, []byte("xxcall"))))
+		moved := tokenCoding.EncodeToString(slices.Insert(raw, len(raw)-macLen, 'x', 'x'))
+		if got, ok := testTokens.decode([]byte(moved), []byte("call")); ok {
+			t.Errorf("what began the Call-ID ends the token: %+v", got)
 		}
 		if _, ok := NewTokenCodec([]byte("another")).decode(text, []byte("call")); ok {
 			t.Error("it passes with another secret")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -46,5 +47,29 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 	}
 	if n, ok := newTrunks(w.machine).from(netip.MustParseAddrPort("192.0.2.8:5060"), true); ok {
 		t.Errorf("a trunk that is gone: %s", n)
+	}
+}
+
+// TestTrunks_OfSeveralWithOneAddressTheFirstCounts, whatever the order in which
+// they are known; over a connection the port says nothing.
+func TestTrunks_OfSeveralWithOneAddressTheFirstCounts(t *testing.T) {
+	w := newConfiguration(t)
+	for number, address := range map[string]string{"9203": "192.0.2.7:5060", "9202": "192.0.2.7:5062", "9204": "192.0.2.7:5060", "9205": "192.0.2.7:5062", "9201": "192.0.2.8:5060"} {
+		w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: address}})
+	}
+	for range 20 { // maps have no order
+		tr := newTrunks(w.machine)
+		for _, c := range []struct {
+			from      string
+			connected bool
+			want      dn.Number // "" when nobody's
+		}{
+			{"192.0.2.7:5060", false, "9203"}, {"192.0.2.7:5060", true, "9203"}, {"192.0.2.7:5062", true, "9202"}, {"192.0.2.7:40000", true, "9202"},
+			{"192.0.2.7:40000", false, ""}, {"192.0.2.8:40000", true, "9201"}, {"192.0.2.9:5060", true, ""},
+		} {
+			if n, ok := tr.from(netip.MustParseAddrPort(c.from), c.connected); ok != (c.want != "") || ok && n != c.want {
+				t.Fatalf("from %s, connected %v: %q, %v, want %q", c.from, c.connected, n, ok, c.want)
+			}
+		}
 	}
 }
