@@ -82,7 +82,7 @@ func TestReconnect_ResumesTheSessionAtTheSameNode(t *testing.T) {
 			t.Errorf("opened with %v", open)
 		}
 		wants(t, l.asks(1), "monitor sales 7 6 60")
-		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") {
+		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") || time.Since(e.GetTime().AsTime()) > time.Second {
 			t.Error(e)
 		}
 		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetServer().GetSessionToken() != "" {
