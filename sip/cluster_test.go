@@ -287,6 +287,8 @@ func TestDelivered_TellsEachCallAndItsEnd(t *testing.T) {
 	want("1002false")
 	s.do(out, "BYE", 200)
 	want("1002false")
+	_, err := a.Do(s.ctx, siptest.Request{Method: "MESSAGE", URI: uriTo("1002"), To: "<" + uriTo("1002") + ">"}) // no call
+	s.ok(err)
 	if len(told) > 0 {
 		t.Error(<-told)
 	}

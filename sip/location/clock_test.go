@@ -2,6 +2,7 @@ package location
 
 import (
 	"errors"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,5 +203,16 @@ func TestStore_ExpiredWhileDownIsDueAtOnce(t *testing.T) {
 	defer s.crash()
 	if got := s.Due(time.Now()); len(got) != 1 || got[0] != "2001" {
 		t.Errorf("due %v", got)
+	}
+}
+
+// TestReadBoot_IsTheSameForAllStartsInARunOfTheMachine, and its time goes on.
+func TestReadBoot_IsTheSameForAllStartsInARunOfTheMachine(t *testing.T) {
+	if _, err := os.Stat("/proc/sys/kernel/random/boot_id"); err != nil {
+		t.Skip(err)
+	}
+	a, b := readBoot(), readBoot()
+	if a.id != b.id || len(a.id) != 36 || a.since <= 0 || b.since < a.since {
+		t.Errorf("%+v, then %+v", a, b)
 	}
 }
