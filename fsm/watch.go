@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // maxPending is the number of DNs that a Watcher keeps apart before it says All.
@@ -29,7 +31,7 @@ var ErrClosed = errors.New("the watcher is closed")
 // goroutine; being slow costs it detail, never anybody else's time.
 type Watcher struct {
 	m    *Machine
-	wake chan struct{} // holds one token when there may be something
+	wake wake.Signal
 
 	mu      sync.Mutex
 	closed  bool
@@ -39,7 +41,7 @@ type Watcher struct {
 
 // Watch returns a Watcher whose first Changes is All.
 func (m *Machine) Watch() *Watcher {
-	w := &Watcher{m: m, wake: make(chan struct{}, 1), pending: Changes{All: true}, dns: map[string]struct{}{}}
+	w := &Watcher{m: m, wake: wake.New(), pending: Changes{All: true}, dns: map[string]struct{}{}}
 	w.wake <- struct{}{}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,14 +88,7 @@ func (w *Watcher) Close() {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.poke()
-}
-
-func (w *Watcher) poke() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.wake.Send()
 }
 
 func (w *Watcher) add(c Changes) {
@@ -111,5 +106,5 @@ func (w *Watcher) add(c Changes) {
 		}
 	}
 	w.mu.Unlock()
-	w.poke()
+	w.wake.Send()
 }

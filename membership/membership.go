@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // NodeID is a node's id in the roster, not its name.
@@ -67,7 +69,7 @@ const (
 type Gossip struct {
 	cfg  Config
 	list *memberlist.Memberlist
-	wake chan struct{}
+	wake wake.Signal
 	poke chan NodeID
 
 	mu      sync.Mutex
@@ -95,7 +97,7 @@ func New(cfg Config) (*Gossip, error) {
 
 func newGossip(cfg Config) *Gossip {
 	return &Gossip{
-		cfg: cfg, wake: make(chan struct{}, 1), poke: make(chan NodeID, 64),
+		cfg: cfg, wake: wake.New(), poke: make(chan NodeID, 64),
 		members: map[NodeID]*member{}, changed: map[NodeID]bool{}, peers: map[NodeID]string{}, joining: map[NodeID]bool{},
 	}
 }
@@ -275,10 +277,7 @@ func (g *Gossip) failed(id NodeID) {
 // notify needs g.mu.
 func (g *Gossip) notify(id NodeID) {
 	g.changed[id] = true
-	select {
-	case g.wake <- struct{}{}:
-	default: // Next takes all there is
-	}
+	g.wake.Send()
 }
 
 // Alive is gossip's opinion of a node; known is false when it has none.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
@@ -37,8 +38,8 @@ type site struct {
 	byName   map[string]*station
 	line     *station
 	control  *station
-	news     chan struct{} // of all stations
-	calls    int           // by script
+	news     wake.Signal // of all stations
+	calls    int         // by script
 	// In this scenario:
 	missed bool            // something that was expected
 	sent   map[string]bool // lines
@@ -49,7 +50,7 @@ const ages = time.Minute
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, place: freePlace(t), byName: map[string]*station{}, news: make(chan struct{}, 1)}
+	s := &site{t: t, place: freePlace(t), byName: map[string]*station{}, news: wake.New()}
 	s.n1, s.n2 = s.node("n1", 1), s.node("n2", 2)
 	s.roster()
 	s.control = s.phoneAt("control", s.place+"9.9:5062")

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // station is one socket of a phone, a gateway, or the line between the nodes. It
@@ -19,7 +21,7 @@ type station struct {
 	// Of conn, and what it is registered with.
 	transport, contact string
 
-	news chan struct{} // holds one token after something came
+	news wake.Signal
 
 	mu      sync.Mutex
 	got     []received
@@ -112,7 +114,7 @@ func readStreamed(r *bufio.Reader) (string, error) {
 
 func (p *station) take(who, msg string) {
 	p.mu.Lock()
-	defer p.tell()
+	defer p.news.Send()
 	defer p.mu.Unlock()
 	if msg == flushMark || headerOf(msg, "Call-ID") == flushMark {
 		p.flushes++
@@ -134,13 +136,6 @@ func (p *station) heardTrying() bool {
 	}
 	p.got, p.trying = append(p.got, received{p.name, p.trying}), ""
 	return true
-}
-
-func (p *station) tell() {
-	select {
-	case p.news <- struct{}{}:
-	default:
-	}
 }
 
 // until waits for what a station receives.

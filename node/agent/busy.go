@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/pace"
 )
@@ -18,11 +19,11 @@ type busyCounts struct {
 	mu     sync.Mutex
 	calls  map[dn.Number]int
 	unsaid map[dn.Number]struct{} // those whose calls have changed since the table was told
-	wake   chan struct{}          // the one that tells it
+	wake   wake.Signal            // the one that tells it
 }
 
 func newBusyCounts() *busyCounts {
-	return &busyCounts{calls: map[dn.Number]int{}, unsaid: map[dn.Number]struct{}{}, wake: make(chan struct{}, 1)}
+	return &busyCounts{calls: map[dn.Number]int{}, unsaid: map[dn.Number]struct{}{}, wake: wake.New()}
 }
 
 func (b *busyCounts) count(n dn.Number, more bool) {
@@ -34,10 +35,7 @@ func (b *busyCounts) count(n dn.Number, more bool) {
 	}
 	b.unsaid[n] = struct{}{}
 	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
+	b.wake.Send()
 }
 
 // take is what is unsaid.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -20,25 +21,18 @@ type schedule struct {
 	// stopped: nobody keeps the agenda any more.
 	stopped bool
 	// changed wakes the one that keeps the agenda.
-	changed chan struct{}
+	changed wake.Signal
 }
 
 func newSchedule() *schedule {
-	return &schedule{rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: make(chan struct{}, 1)}
+	return &schedule{rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: wake.New()}
 }
 
 // plan sets an alarm, with s.mu held.
 func (s *schedule) plan(a alarm, due time.Time) {
 	s.agenda.set(a, due)
 	if s.agenda.heap[0].alarm == a {
-		s.wake()
-	}
-}
-
-func (s *schedule) wake() {
-	select {
-	case s.changed <- struct{}{}:
-	default: // it was woken already
+		s.changed.Send()
 	}
 }
 

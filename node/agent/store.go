@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -40,12 +41,12 @@ type store struct {
 	// attempt to store them was made.
 	dirty   map[dn.Number][]byte
 	pending chan struct{}
-	wake    chan struct{}
+	wake    wake.Signal
 	broken  error
 	// past is closed: nothing is left to store.
 	past chan struct{}
 	// lost wakes the one who can put everything again into a fresh file.
-	lost chan struct{}
+	lost wake.Signal
 }
 
 // word is what was put last.
@@ -67,7 +68,7 @@ func (w *word) says(r *dn.Record, until time.Time) bool {
 func openStore(dir string, log *slog.Logger) (*store, error) {
 	s := &store{
 		path: filepath.Join(dir, "agents.db"), log: log, words: map[dn.Number]word{}, dirty: map[dn.Number][]byte{},
-		pending: make(chan struct{}), wake: make(chan struct{}, 1), past: make(chan struct{}), lost: make(chan struct{}, 1),
+		pending: make(chan struct{}), wake: wake.New(), past: make(chan struct{}), lost: wake.New(),
 	}
 	close(s.past)
 	err := disk.MakeDir(dir, 0o700)
@@ -130,10 +131,7 @@ func (s *store) drop(n dn.Number) <-chan struct{} {
 
 func (s *store) write(n dn.Number, value []byte) {
 	s.dirty[n] = value
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is awake and will see it
-	}
+	s.wake.Send()
 }
 
 // has tells whether something of the DN is stored, or to be.
@@ -259,10 +257,7 @@ func (s *store) swap(file *boltFile, old []dn.Record, err error) error {
 	for i := range old { // older than all that comes
 		s.words[old[i].Number] = word{attempt: s.past}
 	}
-	select {
-	case s.lost <- struct{}{}:
-	default: // it was asked for already
-	}
+	s.lost.Send()
 	return errFresh
 }
 

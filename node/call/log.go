@@ -37,10 +37,7 @@ func (l *eventLog) add(e *Event) {
 		l.forget()
 	}
 	for s := range l.idle {
-		select {
-		case s.wake <- struct{}{}:
-		default: // it has been woken already
-		}
+		s.wake.Send()
 		delete(l.idle, s)
 	}
 }

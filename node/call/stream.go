@@ -1,6 +1,10 @@
 package call
 
-import "context"
+import (
+	"context"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
+)
 
 // Resume is a place in a log.
 type Resume struct {
@@ -45,7 +49,7 @@ type Stream struct {
 	t    *Table
 	log  *eventLog
 	of   *origin // nil: of all nodes
-	wake chan struct{}
+	wake wake.Signal
 	from Resume
 	// state
 	phase phase
@@ -64,7 +68,7 @@ const (
 // Watch reads what this node's clients are told: the calls of all nodes, and
 // what is told at this node alone.
 func (t *Table) Watch(from Resume) *Stream {
-	return &Stream{t: t, log: &t.visible, from: from, wake: make(chan struct{}, 1)}
+	return &Stream{t: t, log: &t.visible, from: from, wake: wake.New()}
 }
 
 // Tail reads what clients are told from now on.
@@ -76,7 +80,7 @@ func (t *Table) Tail() *Stream {
 
 // Follow reads the events of this node's own calls: what its peers follow.
 func (t *Table) Follow(from Resume) *Stream {
-	return &Stream{t: t, log: &t.own, of: t.self, from: from, wake: make(chan struct{}, 1)}
+	return &Stream{t: t, log: &t.own, of: t.self, from: from, wake: wake.New()}
 }
 
 // Head is the newest position of what clients are told.

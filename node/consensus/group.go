@@ -26,6 +26,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
@@ -86,7 +87,7 @@ type Group struct {
 	transport *transport
 	conns     conns
 	settled   settled
-	nudges    chan struct{}
+	nudges    wake.Signal
 	closing   sync.Once
 	closed    error
 
@@ -105,7 +106,7 @@ func Open(cfg Config) (*Group, error) {
 	}
 	g := &Group{
 		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
-		leader: make(chan struct{}), failed: make(chan struct{}), nudges: make(chan struct{}, 1),
+		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(),
 	}
 	if err := g.open(); err != nil {
 		_ = cfg.Listener.Close()

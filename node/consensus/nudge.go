@@ -8,12 +8,10 @@ import "context"
 // a core each). So the leader appends an empty entry behind the last write of a
 // burst, which carries the news at once.
 
-// nudge asks for that entry; it never waits.
+// nudge asks for that entry, which comes after this write if it was asked for
+// already; it never waits.
 func (g *Group) nudge() {
-	select {
-	case g.nudges <- struct{}{}:
-	default: // the one that is asked for comes after this write too
-	}
+	g.nudges.Send()
 }
 
 // tellCommits appends the entries, one at a time, until the context ends.

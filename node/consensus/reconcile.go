@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // MaxVoters is the greatest number of nodes that count for the quorum; further
@@ -90,7 +91,7 @@ func next(n *configpb.Node, s raft.Server, present bool, voters int, caughtUp fu
 func (g *Group) reconcile(ctx context.Context) error {
 	w := g.machine.Watch()
 	defer w.Close()
-	changed := make(chan struct{}, 1)
+	changed := wake.New()
 	go func() {
 		for {
 			c, err := w.Next(ctx)
@@ -98,7 +99,7 @@ func (g *Group) reconcile(ctx context.Context) error {
 				return
 			}
 			if c.All || c.Nodes {
-				poke(changed)
+				changed.Send()
 			}
 		}
 	}()
@@ -162,11 +163,4 @@ func (g *Group) do(s step, index uint64) raft.Future {
 func (g *Group) caughtUp(id raft.ServerID) bool {
 	reached := g.transport.reached(id, g.cfg.Election)
 	return reached > 0 && reached+maxAppendEntries >= g.raft.LastIndex()
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

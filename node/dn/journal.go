@@ -70,10 +70,7 @@ type waiters map[*Stream]struct{}
 // wake wakes all and forgets them.
 func (w waiters) wake() {
 	for s := range w {
-		select {
-		case s.wake <- struct{}{}:
-		default: // it has been woken already
-		}
+		s.wake.Send()
 		delete(w, s)
 	}
 }

@@ -3,6 +3,8 @@ package dn
 import (
 	"context"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // LazyDelay is how long a refresh may wait for company on its way to the
@@ -64,7 +66,7 @@ const (
 type Stream struct {
 	t    *Table
 	kind int
-	wake chan struct{}
+	wake wake.Signal
 	from Resume
 	// state
 	phase phase
@@ -100,7 +102,7 @@ func (t *Table) Tail() *Stream {
 func (t *Table) Follow(from Resume) *Stream { return t.stream(own, from) }
 
 func (t *Table) stream(kind int, from Resume) *Stream {
-	return &Stream{t: t, kind: kind, from: from, wake: make(chan struct{}, 1)}
+	return &Stream{t: t, kind: kind, from: from, wake: wake.New()}
 }
 
 // Head is the stream's newest position.

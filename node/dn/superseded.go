@@ -3,6 +3,8 @@ package dn
 import (
 	"context"
 	"sync"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // Superseding says that a peer holds a greater claim on a DN that was
@@ -19,7 +21,7 @@ type Superseding struct {
 type Superseded struct {
 	mu   sync.Mutex
 	set  map[Number]int64
-	wake chan struct{}
+	wake wake.Signal
 }
 
 // Superseded has a single reader.
@@ -32,10 +34,7 @@ func (s *Superseded) add(x Superseding) {
 	}
 	s.set[x.Number] = max(s.set[x.Number], x.ClaimTime)
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default: // the reader is behind and will see it
-	}
+	s.wake.Send()
 }
 
 // Next waits for supersedings and takes all there are. The error is the context's.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 // MaxNodes is how many nodes a table can hold copies of, its own included.
@@ -98,7 +100,7 @@ func New(cfg Config) *Table {
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
-	t.superseded.wake = make(chan struct{}, 1)
+	t.superseded.wake = wake.New()
 	return t
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -365,7 +366,7 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	}
 	x.r.queues.of["sales"] = make([]*waiter, x.r.queues.places-1)
 	for i := range x.r.queues.of["sales"] {
-		x.r.queues.of["sales"][i] = &waiter{wake: make(chan struct{}, 1)}
+		x.r.queues.of["sales"][i] = &waiter{wake: wake.New()}
 	}
 	if _, ok := x.r.queues.enqueue("sales"); !ok {
 		t.Error("no room for the last one")

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // waiter is a call that waits for an agent. The first of a group's queue is
 // woken when one may have become free.
-type waiter struct{ wake chan struct{} }
+type waiter struct{ wake wake.Signal }
 
 // queues are the calls that wait for an agent of a group, by its name.
 type queues struct {
@@ -41,10 +42,7 @@ func (q *queues) wake(groups ...string) {
 
 func wakeFirst(queue []*waiter) {
 	if len(queue) > 0 {
-		select {
-		case queue[0].wake <- struct{}{}:
-		default: // it has been woken already
-		}
+		queue[0].wake.Send()
 	}
 }
 
@@ -55,7 +53,7 @@ func (q *queues) enqueue(group string) (*waiter, bool) {
 	if len(q.of[group]) >= q.places {
 		return nil, false
 	}
-	w := &waiter{wake: make(chan struct{}, 1)}
+	w := &waiter{wake: wake.New()}
 	q.of[group] = append(q.of[group], w)
 	wakeFirst(q.of[group])
 	return w, true

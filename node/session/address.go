@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -82,12 +83,12 @@ type Addresses struct {
 	of      map[dn.Number]*address
 	byToken map[string]*registrations
 	// graceful wakes the Controller when a grace period begins.
-	graceful chan struct{}
+	graceful wake.Signal
 }
 
 // NewAddresses of a node; its Controller keeps them.
 func NewAddresses(cfg AddressesConfig) *Addresses {
-	return &Addresses{cfg: cfg, of: map[dn.Number]*address{}, byToken: map[string]*registrations{}, graceful: make(chan struct{}, 1)}
+	return &Addresses{cfg: cfg, of: map[dn.Number]*address{}, byToken: map[string]*registrations{}, graceful: wake.New()}
 }
 
 // register registers a DN for a session. A pstn DN that is not just monitored
@@ -208,10 +209,7 @@ func (as *Addresses) lost(r *registrations, s *session, orderly bool) {
 		return
 	}
 	r.until = time.Now().Add(grace)
-	select {
-	case as.graceful <- struct{}{}:
-	default: // Run will look
-	}
+	as.graceful.Send()
 }
 
 func (as *Addresses) forget(r *registrations) {

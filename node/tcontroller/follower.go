@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -19,7 +20,7 @@ type follower struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	// judge wakes the judge, redial the one that keeps the link.
-	judge, redial chan struct{}
+	judge, redial wake.Signal
 
 	mu     sync.Mutex
 	peer   Peer
@@ -42,15 +43,8 @@ type linkState struct {
 func newFollower(cfg *Config, p Peer, g gossip, cancel context.CancelFunc) *follower {
 	return &follower{
 		id: p.ID, cfg: cfg, peer: p, gossip: g, cancel: cancel, done: make(chan struct{}),
-		log: cfg.Log.With("peer", p.Name), judge: make(chan struct{}, 1), redial: make(chan struct{}, 1),
+		log: cfg.Log.With("peer", p.Name), judge: wake.New(), redial: wake.New(),
 		st: PeerStatus{Reason: "connecting", Since: time.Now()},
-	}
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // woken already
 	}
 }
 
@@ -60,7 +54,7 @@ func (f *follower) setPeer(p Peer) {
 	f.peer = p
 	f.mu.Unlock()
 	if moved {
-		poke(f.redial)
+		f.redial.Send()
 	}
 }
 
@@ -75,9 +69,9 @@ func (f *follower) setGossip(g gossip) {
 		f.cfg.Calls.Saw(f.id, g.incarnation)
 	}
 	if back {
-		poke(f.redial)
+		f.redial.Send()
 	}
-	poke(f.judge)
+	f.judge.Send()
 }
 
 // address to dial: what gossip heard from the node itself is newer than the roster.
@@ -95,7 +89,7 @@ func (f *follower) change(fn func(*linkState)) {
 	f.mu.Lock()
 	fn(&f.link)
 	f.mu.Unlock()
-	poke(f.judge)
+	f.judge.Send()
 }
 
 // frame notes that something arrived. The judge has to see what ends a silence
@@ -107,7 +101,7 @@ func (f *follower) frame() {
 	f.link.lastFrame = now
 	f.mu.Unlock()
 	if silence >= hungAfter {
-		poke(f.judge)
+		f.judge.Send()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -46,7 +47,7 @@ type Config struct {
 // Mesh follows every peer of this node.
 type Mesh struct {
 	cfg  Config
-	wake chan struct{}
+	wake wake.Signal
 
 	mu        sync.Mutex
 	peers     []Peer // wanted
@@ -66,7 +67,7 @@ func NewMesh(cfg Config) *Mesh {
 	if cfg.LinkTimeout == 0 {
 		cfg.LinkTimeout = 750 * time.Millisecond
 	}
-	return &Mesh{cfg: cfg, wake: make(chan struct{}, 1), followers: map[dn.Node]*follower{}, gossip: map[dn.Node]gossip{}}
+	return &Mesh{cfg: cfg, wake: wake.New(), followers: map[dn.Node]*follower{}, gossip: map[dn.Node]gossip{}}
 }
 
 // SetPeers says whom to follow. The copy of a peer that is no longer there is dropped.
@@ -74,7 +75,7 @@ func (m *Mesh) SetPeers(peers []Peer) {
 	m.mu.Lock()
 	m.peers = append(m.peers[:0:0], peers...)
 	m.mu.Unlock()
-	m.poke()
+	m.wake.Send()
 }
 
 // Gossip tells what gossip holds of a peer: dead or alive, in which
@@ -90,13 +91,6 @@ func (m *Mesh) Gossip(id dn.Node, alive bool, incarnation uint64, addr string) {
 	m.mu.Unlock()
 	if f != nil {
 		f.setGossip(g)
-	}
-}
-
-func (m *Mesh) poke() {
-	select {
-	case m.wake <- struct{}{}:
-	default: // Run will look anyway
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
 func TestVerdict(t *testing.T) {
@@ -74,7 +75,7 @@ func TestVerdict_TimeAloneOnlyLoses(t *testing.T) {
 
 // A peer that hung and talks again is judged again, also when gossip says nothing.
 func TestFollower_JudgesWhatEndsASilence(t *testing.T) {
-	f := &follower{judge: make(chan struct{}, 1)}
+	f := &follower{judge: wake.New()}
 	f.link.lastFrame = time.Now().Add(-hungAfter)
 	f.frame()
 	if len(f.judge) != 1 {

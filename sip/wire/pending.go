@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -24,14 +25,14 @@ const (
 // answer for both (RFC 3261 §17.2.2), so it counts once and goes no further.
 type pending struct {
 	seed     maphash.Seed
-	answered chan struct{} // holds one token after an answer
+	answered wake.Signal
 
 	mu   sync.Mutex
 	open map[uint64]time.Time // by key: since when
 }
 
 func newPending(seed maphash.Seed) *pending {
-	return &pending{seed: seed, answered: make(chan struct{}, 1), open: map[uint64]time.Time{}}
+	return &pending{seed: seed, answered: wake.New(), open: map[uint64]time.Time{}}
 }
 
 // add notes a tidy request; false says that it is the repetition of one whose
@@ -53,10 +54,7 @@ func (p *pending) done(response []byte) {
 	p.mu.Lock()
 	delete(p.open, k)
 	p.mu.Unlock()
-	select {
-	case p.answered <- struct{}{}:
-	default:
-	}
+	p.answered.Send()
 }
 
 func (p *pending) len() int {
