@@ -94,6 +94,7 @@ func serve(t testing.TB, register func(grpc.ServiceRegistrar), options ...grpc.S
 		_ = server.Serve(l)
 	}()
 	conn, err := grpc.NewClient("passthrough:///bufconn", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithChainUnaryInterceptor(bounded), grpc.WithChainStreamInterceptor(boundedStream(t)),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +105,23 @@ func serve(t testing.TB, register func(grpc.ServiceRegistrar), options ...grpc.S
 		patience.Receive(t, "the end of the server", done)
 	})
 	return conn
+}
+
+// bounded gives a request a time at whose end it fails.
+func bounded(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	ctx, cancel := context.WithTimeout(ctx, patience.Limit)
+	defer cancel()
+	return call(ctx, method, req, reply, cc, opts...)
+}
+
+// boundedStream gives a stream a time at whose end it fails; it is what it was
+// waited for.
+func boundedStream(t testing.TB) grpc.StreamClientInterceptor {
+	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		ctx, cancel := context.WithTimeout(ctx, 3*patience.Limit)
+		t.Cleanup(cancel)
+		return open(ctx, desc, cc, method, opts...)
+	}
 }
 
 // peerSays feeds the copy of the peer's table and has it heard.

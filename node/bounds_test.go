@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -229,7 +230,9 @@ func putDN(d *configpb.DN) *configpb.Mutation {
 // However many DNs there are and a client asks for, an answer has at most a page.
 func TestBounds_OfAPage(t *testing.T) {
 	n := runNode(t)
-	stream, err := n.config.Import(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience.Limit)
+	defer cancel()
+	stream, err := n.config.Import(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,9 @@ func putGroup(name string) *configpb.Mutation {
 // exported is the whole configuration as text.
 func (r *running) exported() string {
 	r.t.Helper()
-	stream, err := r.config.Export(r.t.Context(), &configpb.ExportRequest{Secrets: true})
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience.Limit)
+	defer cancel()
+	stream, err := r.config.Export(ctx, &configpb.ExportRequest{Secrets: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // An agent store that can't be written is an open fault until it can.
@@ -74,9 +76,11 @@ func TestReady_EndsWithTheDrainAndComesBack(t *testing.T) {
 // Who watches a port's health hears of the node's end before the connection is cut.
 func TestHealth_EndsBeforeTheConnection(t *testing.T) {
 	m := run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+	defer cancel()
 	var streams []grpc.ServerStreamingClient[healthpb.HealthCheckResponse]
 	for _, conn := range []*grpc.ClientConn{m.tc, m.low} {
-		s, err := healthpb.NewHealthClient(conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+		s, err := healthpb.NewHealthClient(conn).Watch(ctx, &healthpb.HealthCheckRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}

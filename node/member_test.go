@@ -319,7 +319,7 @@ func hears(t *testing.T, c *tlib.Client, want tlibpb.Message) *tlibpb.Event {
 // get reads a page of the HTTP port.
 func (m *member) get(t *testing.T, path string) (int, string) {
 	t.Helper()
-	r, err := http.Get("http://" + m.cfg.HTTPAddr + path)
+	r, err := (&http.Client{Timeout: soon}).Get("http://" + m.cfg.HTTPAddr + path)
 	if err != nil {
 		t.Fatal(err)
 	}

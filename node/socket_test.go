@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // below is the socket that NetConn leads to, as tcontroller looks for it.
@@ -33,7 +35,7 @@ func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = p.run(ctx) })
-			t.Cleanup(func() { cancel(); wg.Wait() })
+			t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
 			dialled, err := p.dial(ctx, p.ln.Addr().String())
 			if err == nil {
 				_, err = dialled.Write([]byte(grpcPreamble))
@@ -42,10 +44,7 @@ func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer dialled.Close()
-			accepted, err := p.grpc.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			accepted := patience.Receive(t, "the connection is accepted", p.grpc.conns)
 			defer accepted.Close()
 			a, b := below(dialled), below(accepted)
 			if a == nil || b == nil || a.LocalAddr().String() != b.RemoteAddr().String() {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
@@ -47,7 +48,7 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), soon)
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = p.run(ctx) })
-			t.Cleanup(func() { cancel(); wg.Wait() })
+			t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
 			for what, c := range map[string]struct {
 				dial     func(context.Context, string) (net.Conn, error)
 				say      string
@@ -65,10 +66,7 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer dialled.Close()
-				accepted, err := c.accepted.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
+				accepted := patience.Receive(t, "the connection is accepted", c.accepted.conns)
 				defer accepted.Close()
 				if out, in := userTimeout(t, dialled), userTimeout(t, accepted); out != c.want || in != c.want {
 					t.Errorf("%s: %v where it was dialled, %v where it was accepted, want %v", what, out, in, c.want)

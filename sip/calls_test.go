@@ -31,7 +31,9 @@ func try(ctx context.Context, c *proxy.Call, t invite.Target, on func(code int))
 		return o
 	case <-ctx.Done():
 		a.Stop()
-		return <-got
+		var o proxy.Outcome
+		patience.Ended("the end of a try that was stopped", func() { o = <-got })
+		return o
 	}
 }
 

@@ -130,7 +130,7 @@ func (l lateListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err == nil {
 		close(l.network.accepted)
-		<-l.network.closed
+		patience.Ended("the server is closed", func() { <-l.network.closed })
 	}
 	return c, err
 }

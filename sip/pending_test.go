@@ -12,6 +12,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -25,7 +26,7 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 	w := newWorld(t, func(c *Config) {
 		c.Draining = func() bool {
 			if held.Load() {
-				<-hold
+				patience.Ended("the answer is let go", func() { <-hold })
 			}
 			return false
 		}

@@ -312,7 +312,7 @@ func TestServer_ManyPhonesAtOnce(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	patience.Ended("all phones have registered", wg.Wait)
 	if c := w.table.Counts(); c.InSrv != n {
 		t.Errorf("%+v", c)
 	}

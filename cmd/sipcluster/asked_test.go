@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // scripted is a node that notes what it is asked, and answers as it is told.
@@ -58,7 +59,7 @@ func newScripted(t *testing.T) *scripted {
 	wg.Go(func() { _ = server.Serve(l) })
 	t.Cleanup(func() {
 		server.Stop()
-		wg.Wait()
+		patience.Done(t, "the end of the server", wg.Wait)
 	})
 	return s
 }
@@ -183,7 +184,7 @@ func TestDNWatch_ResumesBehindWhatWasTold(t *testing.T) {
 		t.Errorf("asked for %s, want %s", asked(), want)
 	}
 	cancel()
-	if got := <-ended; got != exitDone {
+	if got := patience.Receive(t, "the end of the command", ended); got != exitDone {
 		t.Errorf("status %d", got)
 	}
 }
@@ -197,7 +198,7 @@ func TestDNWatch_HeartbeatsKeepTheStream(t *testing.T) {
 	w.wants(t, `"event":"EndOfSnapshot"`)
 	w.wants(t, `"event":"EventDNBackInService"`) // and no word of a lost connection
 	w.stop()
-	<-w.status
+	patience.Receive(t, "the end of the command", w.status)
 }
 
 // What is written back is what was read, with what the flags say, and only

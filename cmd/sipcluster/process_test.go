@@ -46,6 +46,7 @@ func TestPassword_IsGoneFromTheProcessList(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(patience.Limit))
 	for _, args := range [][]string{
 		{"dn", "put", "1001", "--password", "open-sesame"},
 		{"dn", "put", "1001", "--password=open-sesame", "--kind", "sip"},

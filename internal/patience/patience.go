@@ -3,6 +3,7 @@
 package patience
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -65,16 +66,31 @@ func Send[T any](t testing.TB, what string, to chan<- T, x T) {
 // what is being closed. It may be called in a clean-up.
 func Done(t testing.TB, what string, f func()) {
 	t.Helper()
+	if !ends(Limit, f) {
+		t.Errorf("waited %v in vain: %s", Limit, what)
+	}
+}
+
+// Ended is Done where no test is at hand, and where time may be that of a
+// bubble, in which calls last as long as they do: it has five minutes, and panics.
+func Ended(what string, f func()) {
+	if long := 5 * time.Minute; !ends(long, f) {
+		panic(fmt.Sprintf("waited %v in vain: %s", long, what))
+	}
+}
+
+func ends(within time.Duration, f func()) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		f()
 	}()
-	limit := time.NewTimer(Limit)
+	limit := time.NewTimer(within)
 	defer limit.Stop()
 	select {
 	case <-done:
+		return true
 	case <-limit.C:
-		t.Errorf("waited %v in vain: %s", Limit, what)
+		return false
 	}
 }

@@ -31,8 +31,9 @@ func (n *Node) Dial(k Kind) (*grpc.ClientConn, error) {
 	return n.DialFrom(from, k)
 }
 
-// DialFrom is Dial from a place of the test network, whose cuts count.
-func (n *Node) DialFrom(from *Place, k Kind) (*grpc.ClientConn, error) {
+// DialFrom is Dial from a place of the test network, whose cuts count. Each
+// connection goes through over, if there are any.
+func (n *Node) DialFrom(from *Place, k Kind, over ...func(net.Conn) net.Conn) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+n.Addr(k).String(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)),
@@ -41,7 +42,13 @@ func (n *Node) DialFrom(from *Place, k Kind) (*grpc.ClientConn, error) {
 			MinConnectTimeout: time.Second,
 		}),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			return from.Dial(ctx, "tcp4", addr)
+			conn, err := from.Dial(ctx, "tcp4", addr)
+			for _, wrap := range over {
+				if err == nil {
+					conn = wrap(conn)
+				}
+			}
+			return conn, err
 		}))
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -50,6 +51,13 @@ func connectFrom(t *testing.T, n *cluster.Node, from *cluster.Place, port cluste
 		conn, err = n.DialFrom(from, port)
 	}
 	must(t, err)
+	return openOver(t, n, conn, open)
+}
+
+// openOver opens a session over a connection, which ends with it.
+func openOver(t *testing.T, n *cluster.Node, conn *grpc.ClientConn, open *tlibpb.OpenSession) *client {
+	t.Helper()
+	var err error
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &client{at: n, changed: make(chan struct{})}
 	c.stream, err = tlibpb.NewTLibraryClient(conn).Session(ctx)

@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
@@ -19,7 +21,7 @@ func TestWatch_ResumedGoesOnWithoutAGap(t *testing.T) {
 	register(t, c.Node(2), ph[:3]...)
 	first.waitSeen(t, soon, inServiceAt(c.Node(2)), ph[:3]...)
 	first.stop()
-	<-first.done
+	patience.Receive(t, "the end of the watch", first.done)
 	incarnation, seq := first.position()
 
 	register(t, c.Node(2), ph[3:]...)
@@ -59,7 +61,9 @@ func TestWatch_OnTheCommandLineTellsTheEvents(t *testing.T) {
 func TestWatch_SlowClientLosesNoLastState(t *testing.T) {
 	c := threeNodes(t)
 	ph := phones(t, c.Node(1), numbers(6100, 50)...)
-	stream, err := c.Node(2).Availability().Watch(t.Context(), &tcpb.WatchRequest{Filter: &tcpb.Filter{Prefix: "61"}})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*starting)
+	defer cancel()
+	stream, err := c.Node(2).Availability().Watch(ctx, &tcpb.WatchRequest{Filter: &tcpb.Filter{Prefix: "61"}})
 	must(t, err)
 	_, err = stream.Recv() // and then it reads nothing more for a while
 	must(t, err)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -88,7 +89,7 @@ func TestPassedOn_ThePriorityCounts(t *testing.T) {
 			synctest.Wait()
 		}
 		for holder, out := range got {
-			if err := <-out; (err == nil) != (holder == "higher") {
+			if err := patience.Receive(t, "the answer to "+holder, out); (err == nil) != (holder == "higher") {
 				t.Errorf("%s got %v", holder, err)
 			}
 		}

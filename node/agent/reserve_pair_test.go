@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -52,7 +53,7 @@ func TestReserve_OneHolderADN(t *testing.T) {
 	for i := range 6 {
 		wg.Go(func() { router([]*node{a, b}[i%2], fmt.Sprint("r", i)) })
 	}
-	wg.Wait()
+	patience.Done(t, "all routers are served", wg.Wait)
 	if len(granted) != len(numbers) {
 		t.Errorf("granted %v", granted)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -121,7 +122,7 @@ func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	patience.Done(t, "all requests are answered", wg.Wait)
 	for i := range 10 {
 		n := dn.Number(fmt.Sprint(1000 + i))
 		waitFor(t, "both see the same", func() bool {

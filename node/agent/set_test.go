@@ -291,7 +291,7 @@ func TestRegistry_OneOfManyLogins(t *testing.T) {
 			codes[codeOf(t, err)]++
 		})
 	}
-	wg.Wait()
+	patience.Done(t, "all logins are answered", wg.Wait)
 	if codes[0] != 1 || codes[tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED] != 19 {
 		t.Errorf("outcomes: %v", codes)
 	}

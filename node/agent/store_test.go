@@ -83,7 +83,7 @@ func runStore(t *testing.T, s *store) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.run(ctx) })
-	stop = func() { cancel(); wg.Wait() }
+	stop = func() { cancel(); patience.Done(t, "the end of the store", wg.Wait) }
 	t.Cleanup(stop)
 	return stop
 }

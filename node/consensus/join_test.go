@@ -60,7 +60,7 @@ func TestJoin_AsksAgainWhatMayChange(t *testing.T) {
 			peerpb.RegisterConsensusServer(server, a)
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = server.Serve(l) })
-			defer wg.Wait()
+			defer patience.Done(t, "the end of the server", wg.Wait)
 			defer server.Stop()
 			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 			defer cancel()

@@ -26,7 +26,7 @@ func (f *fragile) recovered(g func()) {
 func (f *fragile) serve(ctx context.Context, r *Engine) {
 	f.caller = ctx
 	f.recovered(func() { r.Arrive(f) })
-	f.beside.Wait()
+	patience.Ended("the call is served", f.beside.Wait)
 }
 
 func (f *fragile) Go(g func(context.Context)) {

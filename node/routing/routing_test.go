@@ -80,7 +80,7 @@ type script struct {
 func (s *script) serve(ctx context.Context, r *Engine) {
 	s.caller = ctx
 	r.Arrive(s)
-	s.beside.Wait()
+	patience.Ended("the call is served", s.beside.Wait)
 }
 
 func (s *script) Called() string        { return s.called }

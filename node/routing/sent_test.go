@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 )
@@ -54,11 +55,11 @@ func TestRouting_HowACallIsSent(t *testing.T) {
 		p := &probe{script: &script{called: c.called, origin: trunk, caller: t.Context()}}
 		x.r.Arrive(p)
 		if c.called == "9001" {
-			if err := x.r.RouteCall(string(<-x.asked), c.routers); err != nil {
+			if err := x.r.RouteCall(string(patience.Receive(t, "a router is asked", x.asked)), c.routers); err != nil {
 				t.Fatal(err)
 			}
 		}
-		p.beside.Wait()
+		patience.Ended("the call is served", p.beside.Wait)
 		if len(p.sent) != 1 || p.sent[0] != c.want {
 			t.Errorf("%s by %+v: sent %+v, want %+v", c.called, c.routers, p.sent, c.want)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -221,7 +222,7 @@ func TestCalls_ASessionThatIsResumedMissesNone(t *testing.T) {
 	w.ask(registerAddress("2001", shared))
 	seq, callSeq := w.awaitPlace()
 	w.hangUp()
-	<-w.ctx.Done()
+	patience.Receive(t, "the end of the session", w.ctx.Done())
 	o.traffic.End(begin(t, o.traffic, "2001"), 487, true)
 	again := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: seq, ResumeCallSeq: callSeq})
 	again.hears("EVENT_LINK_CONNECTED resumed", "EVENT_RINGING 2001 +4930 n1 0", "EVENT_ABANDONED 2001 +4930 n1 487")

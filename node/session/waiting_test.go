@@ -71,7 +71,7 @@ type caller struct {
 // serve has the routing serve the call, and returns when it goes on no more.
 func (c *caller) serve(r *routing.Engine) {
 	r.Arrive(c)
-	c.beside.Wait()
+	patience.Ended("the call is served", c.beside.Wait)
 }
 
 func (c *caller) Called() string { return "9001" }
@@ -361,7 +361,7 @@ func TestWaiting_ExactlyOnceInARace(t *testing.T) {
 			y.w.ask(monitorAll(calls()))
 		}
 		y.w.ask(registerAddress("9001", shared))
-		together.Wait()
+		patience.Ended("the caller who leaves is gone", together.Wait)
 		l.waits(number, true)
 		all = append(all, y)
 		for _, y := range all {

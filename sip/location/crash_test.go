@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -83,7 +84,9 @@ func TestStore_KilledProcessLosesNothingFlushed(t *testing.T) {
 // the last claim of each DN that it said.
 func killedChild(t *testing.T, dir string, enough int) map[dn.Number]int64 {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit) // kills it too
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -272,7 +275,7 @@ func TestStore_RunFoldsWhileOthersWrite(t *testing.T) {
 		}
 	}
 	cancel()
-	wg.Wait()
+	patience.Done(t, "the end of the store and of who writes", wg.Wait)
 	want := contents(s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

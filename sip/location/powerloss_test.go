@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -180,7 +181,7 @@ func (l *ledger) run(t *testing.T, m *lossyfs.Mount, fn func(s *location.Store))
 	})
 	fn(s)
 	cancel()
-	wg.Wait()
+	patience.Ended("the end of the store", wg.Wait)
 	_ = s.Close() // on a disk that fails it says so
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -26,7 +27,8 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { phone.Close() })
-	if _, err := port.Listeners()[0].Accept(); err != nil {
+	patience.Ended("the connection is accepted", func() { _, err = port.Listeners()[0].Accept() })
+	if err != nil {
 		t.Fatal(err)
 	}
 	p.Connect(port.Exits([location.WSS + 1]string{}, nil))
