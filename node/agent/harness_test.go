@@ -164,7 +164,12 @@ func (k *node) follow(t *testing.T, publisher *node) (cut func()) {
 			k.copyItems(c, publisher.id, items)
 		}
 	})
-	cut = func() { cancel(); patience.Done(t, "the end of the link", wg.Wait); c.Close(); k.table.SetHeard(publisher.id, false) }
+	cut = func() {
+		cancel()
+		patience.Done(t, "the end of the link", wg.Wait)
+		c.Close()
+		k.table.SetHeard(publisher.id, false)
+	}
 	t.Cleanup(cut)
 	waitFor(t, "the link", func() bool { return k.table.Heard(publisher.id) })
 	return cut
