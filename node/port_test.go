@@ -106,6 +106,9 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 		if c, err := other.dial(t.Context(), addr); err == nil {
 			t.Errorf("let in: %q", talk(t, c, grpcPreamble))
 		}
+		if _, err := other.dialRaft(t.Context(), addr); err == nil || len(other.fabric.conns) > 0 {
+			t.Errorf("%v; %d connections are known, none is open", err, len(other.fabric.conns))
+		}
 	})
 	t.Run("TLS without a certificate", func(t *testing.T) {
 		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
@@ -126,17 +129,37 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 	}
 }
 
-// A connection that has said what it is leaves its place among those that have not.
+// A connection leaves its place among those that have not said what they are,
+// however its opening ends.
 func TestClusterPort_TakesMoreThanMayOpenAtOnce(t *testing.T) {
-	p := openPort(t, nil)
-	for i := range maxOpening + 10 {
-		c, err := net.Dial("tcp", p.ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := talk(t, c, grpcPreamble); got != "grpc "+grpcPreamble {
-			t.Fatalf("connection %d got %q", i, got)
-		}
+	for name, x := range map[string]struct {
+		say    string
+		leaves bool
+	}{"a node's": {say: grpcPreamble}, "unknown": {say: "GET / HT"}, "half of it": {say: "PRI", leaves: true}, "no word": {leaves: true}, "silent": {}} {
+		t.Run(name, func(t *testing.T) {
+			p := openPort(t, nil)
+			for range maxOpening + 10 {
+				c, err := net.Dial("tcp", p.ln.Addr().String())
+				if err == nil && x.say != "" {
+					_, err = c.Write([]byte(x.say))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch {
+				case x.leaves:
+					_ = c.Close()
+				case x.say != "":
+					talk(t, c, "")
+				default:
+					t.Cleanup(func() { _ = c.Close() })
+				}
+			}
+			patience.Until(t, "another connection is served", func() bool {
+				c, err := net.Dial("tcp", p.ln.Addr().String())
+				return err == nil && talk(t, c, grpcPreamble) == "grpc "+grpcPreamble
+			})
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -36,6 +38,45 @@ func TestHandshakes_SilentOnesBlockNobody(t *testing.T) {
 			t.Errorf("%s: %d after %v", network, res.code, time.Since(began))
 		}
 	}
+}
+
+// TestHeld_HandshakesGiveTheirPlacesBack: those that fail, those that succeed, and
+// at the end of their time those that never finish.
+func TestHeld_HandshakesGiveTheirPlacesBack(t *testing.T) {
+	w := newWorld(t, allTransports(t))
+	w.run()
+	begins := func(network, text string) net.Conn {
+		c, err := net.Dial("tcp", w.server.Addr(transportOf[network]).String())
+		if err == nil {
+			_, err = io.WriteString(c, text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for _, network := range []string{"tls", "ws", "wss"} {
+		for range 3 {
+			begins(network, "no handshake at all\r\n\r\n")
+			for _, begin := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: "} {
+				begins(network, begin).Close()
+			}
+			done := w.dial(network)
+			if res := done.ask(fmt.Sprintf(alive, rand.Text(), rand.Text())); res.code != 200 {
+				t.Errorf("%s: %d", network, res.code)
+			}
+			done.conn.Close()
+		}
+	}
+	leftover.None(t, wire.HandshakeTime/2, w.server)
+	for range 3 {
+		begins("tls", "\x16\x03\x01")
+		begins("ws", "GET / HTTP/1.1\r\nHost: ")
+		begins("wss", "")
+	}
+	until(t, "the silent ones are there", func() bool { return w.server.Held()["sip_handshakes"] == 9 })
+	leftover.None(t, 2*wire.HandshakeTime, w.server)
 }
 
 // TestUpgrade_RefusesOthers: what is no request for a WebSocket for SIP is

@@ -6,6 +6,7 @@ package leftover
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -75,20 +76,39 @@ func Check(t testing.TB, except ...string) {
 	})
 }
 
+// Main runs the tests of a package, and fails when goroutines or open files are
+// left at their end, but for what except says.
+func Main(m *testing.M, except ...string) {
+	before := Take()
+	code := m.Run()
+	if code == 0 {
+		if left := since(before, except); left != "" {
+			fmt.Fprintf(os.Stderr, "FAIL: left behind by the tests:\n%s\n", left)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
 // Since fails the test when the process has more than in the census, but for
 // what except says.
 func Since(t testing.TB, before Census, except ...string) {
 	t.Helper()
+	if left := since(before, except); left != "" {
+		t.Errorf("left behind:\n%s", left)
+	}
+}
+
+func since(before Census, except []string) string {
 	let := func(what string) bool {
 		return slices.ContainsFunc(except, func(e string) bool { return strings.Contains(what, e) })
 	}
 	var left []string
-	if !patience.Within(settle, func() bool {
+	patience.Within(settle, func() bool {
 		left = slices.DeleteFunc(Take().beyond(before), let)
 		return len(left) == 0
-	}) {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
-	}
+	})
+	return strings.Join(left, "\n")
 }
 
 // settle is how long goroutines may take that were told to end.

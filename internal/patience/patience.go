@@ -72,9 +72,9 @@ func Done(t testing.TB, what string, f func()) {
 }
 
 // Ended is Done where no test is at hand, and where time may be that of a
-// bubble, in which calls last as long as they do: it has five minutes, and panics.
+// bubble, in which calls last as long as they do: it has eight minutes, and panics.
 func Ended(what string, f func()) {
-	if long := 5 * time.Minute; !ends(long, f) {
+	if long := 8 * time.Minute; !ends(long, f) {
 		panic(fmt.Sprintf("waited %v in vain: %s", long, what))
 	}
 }
