@@ -48,8 +48,9 @@ func TestHeld_NothingIsLeftOfAnyVisit(t *testing.T) {
 					if visit.caller > 0 {
 						ctx, cancel = context.WithTimeout(t.Context(), visit.caller)
 					}
-					in := &script{called: "9001", origin: trunk, answers: visit.in.answers}
-					in.serve(ctx, x.r)
+					in := &script{called: "9001", origin: trunk, answers: visit.in.answers, caller: ctx}
+					x.r.Arrive(in)
+					in.beside.Wait() // however long that is in a bubble
 					cancel()
 					if in.rejected != visit.outcome {
 						t.Errorf("%d, want %d", in.rejected, visit.outcome)

@@ -366,7 +366,9 @@ func TestRoutingPoint_NobodyTakesIt(t *testing.T) {
 			x := newExchange(t)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			(&script{called: "9001", origin: trunk}).serve(ctx, x.r)
+			in := &script{called: "9001", origin: trunk, caller: ctx}
+			x.r.Arrive(in)
+			in.beside.Wait() // however long that is in a bubble
 			x.tells("local QUEUED 9001", "local "+end+" 9001")
 		})
 	}
