@@ -57,6 +57,9 @@ func TestOverload_WhoWentAwayIsNew(t *testing.T) {
 		}
 		r.cseq += 10
 	}
+	if res := l.ask(r.String()); res.code != 503 || res.get("Retry-After") != "5" {
+		t.Errorf("without credentials: %d %s, Retry-After %s", res.code, res.reason, res.get("Retry-After"))
+	}
 }
 
 // TestRegistrar_ANewConfigurationEndsWhatItDoesNotKnow: it is told as a whole.

@@ -85,8 +85,8 @@ func TestRegistrar_WhoMayRegister(t *testing.T) {
 	}
 	draining.Store(true)
 	until(t, "OOS while draining", func() bool { return w.state("1001").Reason == dn.Admin })
-	if res := must(t, 503)(w.phone("1001", "udp").Register(ctx, time.Hour)); res.Header("Retry-After") == "" {
-		t.Error("503 without Retry-After")
+	if res := must(t, 503)(w.phone("1001", "udp").Register(ctx, time.Hour)); res.Header("Retry-After") != "30" {
+		t.Error("503 with Retry-After", res.Header("Retry-After"))
 	}
 }
 

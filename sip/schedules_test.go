@@ -75,6 +75,26 @@ func TestSchedule_ARefreshBeginsTheLifetimeAnew(t *testing.T) {
 	})
 }
 
+// TestSchedule_TheSecondsLeftAreRoundedUp: a phone that comes again when they are
+// over is not too early for them.
+func TestSchedule_TheSecondsLeftAreRoundedUp(t *testing.T) {
+	onStage(t, func(s *stage, w *world) {
+		e := s.party("e", "1001", "udp", w)
+		s.register(e, 60)
+		for _, x := range []struct {
+			at   time.Duration
+			left string // "" when it is over
+		}{{0, "60"}, {time.Millisecond, "60"}, {999 * time.Millisecond, "60"}, {time.Second, "59"}, {58500 * time.Millisecond, "2"}, {59500 * time.Millisecond, "1"}, {61500 * time.Millisecond, ""}} {
+			s.until(x.at)
+			s.registers(e)
+			_, left, _ := strings.Cut(header(s.heard(e, "answer REGISTER"), "Contact"), ";expires=")
+			if left != x.left {
+				t.Errorf("after %v it has %q s left, want %q", x.at, left, x.left)
+			}
+		}
+	})
+}
+
 func TestSchedule_OneOfTwoBindingsEndsAlone(t *testing.T) {
 	onStage(t, func(s *stage, w *world) {
 		s.register(s.party("e", "1002", "udp", w), 60)

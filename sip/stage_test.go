@@ -142,7 +142,11 @@ func (s *stage) phone(name, number, via, params string, w *world) *party {
 
 // register registers the party's contact, or takes it back with 0.
 func (s *stage) register(p *party, seconds int) {
-	lines := []string{"Contact: <" + p.contact() + ">" + p.params, fmt.Sprintf("Expires: %d", seconds)}
+	s.registers(p, "Contact: <"+p.contact()+">"+p.params, fmt.Sprintf("Expires: %d", seconds))
+}
+
+// registers sends a REGISTER with some lines, and again with credentials.
+func (s *stage) registers(p *party, lines ...string) {
 	p.cseq += 2
 	r := reg{dn: p.number, callID: "r" + p.name, cseq: p.cseq, transport: p.via, headers: lines}
 	text := func() string { return strings.Replace(r.String(), "127.0.0.1:5999", p.addr(), 1) }

@@ -180,10 +180,8 @@ func (g *Registrar) accept(r *Request, dec *decision, a *answer.Answer, now time
 	a.Set(200, "OK")
 	a.Durable = dec.changed
 	a.Lines = appendContacts(a.Lines, dec.bindings, now)
-	if r.SupportsPath {
-		for _, p := range r.Path {
-			a.Header("Path", text(p))
-		}
+	for _, p := range r.Path {
+		a.Header("Path", text(p))
 	}
 }
 
