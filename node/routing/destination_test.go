@@ -275,6 +275,12 @@ func TestStrategy_WhoIsIdleTheLongest(t *testing.T) {
 		"who had a call is last": {func(x *exchange) {
 			x.table.Register("1004", dn.Registered)
 			x.table.Register("1003", dn.Registered)
+			in := &script{called: "1004", origin: trunk, answers: map[string]invite.Outcome{"1004": {Code: 486}}}
+			in.serve(context.Background(), x.r)
+		}, "1003 true"},
+		"who had a call is last, though ready before": {func(x *exchange) {
+			x.inState("1004", ready)
+			x.inState("1003", ready)
 			x.r.usage.note("1004")
 		}, "1003 true"},
 		"who became ready is last": {func(x *exchange) {

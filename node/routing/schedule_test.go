@@ -105,3 +105,20 @@ func TestSchedule_AnAgentWhoBecomesFreeIsTakenAtOnce(t *testing.T) {
 		t.Errorf("sent after %v", c.at)
 	}
 }
+
+// TestSettings: what callers and agents feel.
+func TestSettings(t *testing.T) {
+	for what, d := range map[string][2]time.Duration{
+		"an agent's phone rings":                        {ringTime, 20 * time.Second},
+		"a reservation outlives a ringing that is lost": {holdTime, 4 * time.Minute},
+		"the first in a queue looks again":              {lookAgain, 5 * time.Second},
+		"a router has":                                  {defaultPatience, 5 * time.Second},
+	} {
+		if d[0] != d[1] {
+			t.Errorf("%s: %v, want %v", what, d[0], d[1])
+		}
+	}
+	if places := newExchange(t).r.queues.places; maxTargets != 20 || places != 10_000 {
+		t.Errorf("%d tries of a call, %d places in a queue", maxTargets, places)
+	}
+}

@@ -136,3 +136,14 @@ func TestDial_EndsWithItsContext(t *testing.T) {
 	}
 	(&stopSign{}).stop() // nothing is under way
 }
+
+// TestRouting_AnAnswerAsTheCallerGivesUp: the call was up, and nobody abandoned it.
+func TestRouting_AnAnswerAsTheCallerGivesUp(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("1003", dn.Registered)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	in := &script{called: "1003", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{"1003": overAtOnce()}}
+	in.serve(ctx, x.r)
+	x.tells("RINGING 1003 1004", "ESTABLISHED 1003 1004", "ESTABLISHED 1004 1003", "RELEASED 1004 1003", "RELEASED 1003 1004")
+}
