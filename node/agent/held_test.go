@@ -58,3 +58,25 @@ func TestHeld_BusyIsCountedDown(t *testing.T) {
 		}
 	})
 }
+
+// Who left and won gives back what it won, and nothing that the same holder
+// reserved since.
+func TestHeld_OnlyThatReservationIsGivenBack(t *testing.T) {
+	a := newNode(t, "a", twoNodes(t))
+	a.table.Register("1000", dn.Registered)
+	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		holder string
+		left   time.Duration
+		want   bool
+	}{{"h", 2 * time.Minute, true}, {"h", 30 * time.Second, true}, {"other", time.Minute, true}, {"h", time.Minute, false}} {
+		r, _ := a.table.Own("1000")
+		until := time.Now().Add(c.left - time.Minute + time.Duration(r.Reserved.Left))
+		a.agents.giveBack("1000", c.holder, until)
+		if st, _ := a.table.Get("1000"); st.Reserved != c.want {
+			t.Errorf("%s's of %v was given back: reserved is %v", c.holder, c.left, st.Reserved)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -65,6 +66,14 @@ func TestRegistry_RestoresOnlyWhatIsStillConfigured(t *testing.T) {
 	a.does(t, "1001", Change{Request: login, AgentID: "8"})
 	a.end(t)
 
+	lost := openNode(t, "a", dir, fsm.Empty()) // the configuration is, not its DNs
+	lost.agents.Restore()
+	for _, n := range []dn.Number{"1000", "1001"} {
+		if r, _ := lost.table.Own(n); r.Agent == nil {
+			t.Errorf("without a configuration %s is %+v", n, r)
+		}
+	}
+	lost.end(t)
 	view := founded(t, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15550001001"})
 	a = openNode(t, "a", dir, view)
 	a.agents.Restore()
