@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -151,16 +152,23 @@ func TestEvents_WhatIsRoutable(t *testing.T) {
 		&configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "strict", LoginRequired: true}}},
 		pstnDN("2003", "strict"),
 	)
-	for _, n := range []dn.Number{"1001", "1002", "2001", "2003", "9000", "gw", "4711"} {
+	for _, n := range []dn.Number{"1001", "1002", "2001", "2002", "2003", "9000", "gw", "4711"} {
 		o.table.Register(n, dn.Registered)
 	}
+	o.control.cfg.Agents.Busy("2002", true)
+	o.await("2002 to be busy", func() bool { st, _ := o.table.Get("2002"); return st.Busy })
 	w := o.connect(TCport, nil)
-	for n, want := range map[string]string{"1001": "sip true", "1002": "sip false", "2001": "pstn true", "2003": "pstn false", "9000": "routing-point false", "gw": "trunk false", "4711": " false"} {
+	for n, want := range map[string]string{"1001": "sip true", "1002": "sip false", "2001": "pstn true", "2002": "pstn false busy", "2003": "pstn false", "9000": "routing-point false", "gw": "trunk false", "4711": " false"} {
 		x := w.ask(query(n)).GetExtensions()
-		if got := x["kind"] + " " + x["routable"]; got != want || x["status"] != "InSrv" {
+		got := x["kind"] + " " + x["routable"]
+		if x["busy"] == "true" {
+			got += " busy"
+		}
+		if got != want || x["status"] != "InSrv" {
 			t.Errorf("%s: %s %s, want %s", n, got, x["status"], want)
 		}
 	}
+	o.control.cfg.Agents.Busy("2002", false)
 }
 
 func TestEvents_OfAnAgent(t *testing.T) {
@@ -208,7 +216,7 @@ func TestEvents_OfAReservation(t *testing.T) {
 	w.post(reserve(60_000))
 	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now")
 	r, _ := o.table.Own("2001")
-	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || left < 50*time.Second || left > time.Minute {
+	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || len(r.Reserved.Holder) != len("a/")+16 || left < 50*time.Second || left > time.Minute {
 		t.Errorf("reserved for %q for %v", r.Reserved.Holder, left)
 	}
 	other.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000))
@@ -256,4 +264,23 @@ func TestEvents_OfCalls(t *testing.T) {
 		"EVENT_RELEASED this_dn=2001 time=now"+from+" cause=503 call_seq=+",
 		"EVENT_RELEASED this_dn=1001 time=now"+to+" cause=503 call_seq=+",
 	)
+}
+
+// TestReserve_TheClientsPriorityCounts among those that are collected.
+func TestReserve_TheClientsPriorityCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{ReservationCollectMs: 200}}})
+		o.table.Register("2001", dn.Registered)
+		var all []*wire
+		for _, priority := range []uint32{1, 9, 5} {
+			w := o.connect(TCport, nil)
+			w.heard()
+			w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: 60_000, Priority: priority}}})
+			all = append(all, w)
+		}
+		for i, want := range []string{"EVENT_ERROR 2001 RESOURCE_SEIZED", "EVENT_AGENT_RESERVED 2001", "EVENT_ERROR 2001 RESOURCE_SEIZED"} {
+			all[i].hears(want)
+		}
+	})
 }

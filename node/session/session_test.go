@@ -287,37 +287,6 @@ func TestSession_OwnDNsOnly(t *testing.T) {
 	}
 }
 
-// Who has registered a DN hears of it wherever it is at a TCport, also while it
-// monitors own DNs only; at the default port, while it is this node's.
-func TestSession_RegisteredDNThatMoves(t *testing.T) {
-	for name, tc := range map[string]struct {
-		port        Port
-		moves, ends string
-	}{
-		"TCport":       {TCport, "EVENT_DN_BACK_IN_SERVICE 1001 n2 owner-moved", "EVENT_DN_OUT_OF_SERVICE 1001  expired"},
-		"default port": {DefaultPort, "EVENT_DN_OUT_OF_SERVICE 1001  owner-moved", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := newOffice(t)
-			o.table.Register("1001", dn.Registered)
-			w := o.connect(tc.port, nil)
-			w.ask(monitorAll(&tlibpb.MonitorAll{Filter: &tlibpb.MonitorFilter{OwnOnly: true}}))
-			w.ask(registerAddress("1001", watched))
-			w.heard()
-			there := lease("1001")
-			o.says(there)
-			w.hears(tc.moves)
-			there.Seq, there.State, there.Reason = 1, dn.OOS, dn.Expired
-			if o.says(there); tc.ends != "" {
-				w.hears(tc.ends)
-			}
-			o.await("the session to have heard of it", func() bool { return w.position() == o.table.Head() })
-			o.table.Register("1001", dn.Registered)
-			w.hears("EVENT_DN_BACK_IN_SERVICE 1001 n1 registered")
-		})
-	}
-}
-
 func TestSession_DefaultPortKnowsNoDNOfAnotherNode(t *testing.T) {
 	o := newOffice(t)
 	o.says(lease("2002"), lease("1001"))
@@ -362,6 +331,9 @@ func TestRegister_FollowsTheConfiguration(t *testing.T) {
 	o.write(nodeOf("a", "n1", "dc9"))
 	w.hears("EVENT_DN_OUT_OF_SERVICE 2001  admin")
 	w.says("EVENT_ERROR 2002 OUT_OF_SERVICE", registerAddress("2002", private))
+	w.says("EVENT_REGISTERED 2002 OOS", registerAddress("2002", watched)) // what takes no DN goes on
+	w.says("EVENT_REGISTERED 1001 OOS", registerAddress("1001", shared))
+	w.says("EVENT_UNREGISTERED 2002", unregisterAddress("2002"))
 	o.draining.Store(false)
 	o.write(nodeOf("a", "n1", "dc1"))
 	w.hears("EVENT_DN_BACK_IN_SERVICE 2001 n1 registered")
