@@ -90,6 +90,24 @@ func TestFollower_PingsAllTheTime(t *testing.T) {
 	})
 }
 
+// An answer to a ping that was never sent measures nothing.
+func TestFollower_MeasuresItsOwnPingsAlone(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		l := s.heard()
+		passes(time.Second)
+		l.hush(true)
+		synctest.Wait()
+		before := s.peer().Delay
+		for _, mono := range []int64{-1, -1 << 62, 1 << 62} {
+			l.says(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: &peerpb.Pong{SentMono: mono, SentWall: 1}}})
+			synctest.Wait()
+			if got := s.peer().Delay; got != before {
+				t.Errorf("a ping of %d: %+v, was %+v", mono, got, before)
+			}
+		}
+	})
+}
+
 // Each loss of a peer has its time and its name, and ends when the peer talks.
 func TestFollower_LosesAPeer(t *testing.T) {
 	broken := status.Error(codes.Unavailable, "broken")

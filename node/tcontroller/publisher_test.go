@@ -202,18 +202,25 @@ func TestServer_CallsAreToldAtOnceOrTogether(t *testing.T) {
 		}
 		passes(time.Second)
 		began = time.Now()
-		rings()
-		for n, want := range []time.Duration{0, 0, callsEvery, 2 * callsEvery} {
+		for n, want := range []struct {
+			rings int
+			after time.Duration
+		}{{1, 0}, {1, 0}, {2, callsEvery}, {3, 2 * callsEvery}} {
+			synctest.Wait()
+			for range want.rings {
+				rings()
+			}
 			m := next()
 			for m.GetCallEvents() == nil {
 				m = next()
 			}
-			if time.Since(began) != want || len(m.GetCallEvents().GetEvents()) != min(n+1, 2) {
-				t.Errorf("message %d comes after %v, want %v, with %d events", n, time.Since(began), want, len(m.GetCallEvents().GetEvents()))
+			if events := m.GetCallEvents().GetEvents(); time.Since(began) != want.after || len(events) != want.rings {
+				t.Errorf("message %d comes after %v with %d events, want %+v", n, time.Since(began), len(events), want)
 			}
-			rings()
-			rings()
 		}
+		synctest.Wait()
+		rings()
+		rings()
 		synctest.Wait()
 		if b := s.Backlog("b"); b.CallEvents != 2 {
 			t.Errorf("%d events wait", b.CallEvents)
