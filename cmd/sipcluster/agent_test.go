@@ -97,7 +97,7 @@ func TestAgent_LogsInAtAPhone(t *testing.T) {
 
 func TestAgentHold_IsADesktopForAPSTNAgent(t *testing.T) {
 	o := agentsNode(t)
-	o.fails("", "agent login 2001: pstn DN 2001 is out of service: sipcluster agent hold puts it in service, as a desktop would", "agent", "login", "2001", "--agent-id", "8001")
+	o.fails("", "agent login 2001: pstn DN 2001 is out of service: register it with sipcluster agent hold first", "agent", "login", "2001", "--agent-id", "8001")
 	relay := newRelay(t, o.addr)
 	h := operator{t, relay.addr}.begins("agent", "hold", "2001", "--agent-id", "8001")
 	h.wants(t, "EventRegistered       2001 is InSrv, owner sip1")

@@ -272,7 +272,9 @@ func TestGroup_AnotherClusterIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = raftConn.Close()
+	if _ = raftConn.Close(); len(s.out) > 0 {
+		t.Errorf("%d connections are known, none is open", len(s.out))
+	}
 	if raftConn, err = s.Dial(a.group.transport.LocalAddr(), time.Second); err != nil {
 		t.Fatal(err)
 	}
