@@ -1,9 +1,16 @@
 package node
 
 import (
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
 func TestConfig_Addresses(t *testing.T) {
@@ -18,6 +25,47 @@ func TestConfig_Addresses(t *testing.T) {
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %s, want %s", what, got[0], got[1])
+		}
+	}
+}
+
+func TestConfig_Defaults(t *testing.T) {
+	c := Config{Name: "sip1", Site: "dc1", DataDir: "d", TCAddr: "localhost:7001"}
+	if err := c.complete(); err != nil {
+		t.Fatal(err)
+	}
+	if c.Realm != "sipcluster" || c.JoinTimeout != time.Minute {
+		t.Errorf("realm %s, join within %v", c.Realm, c.JoinTimeout)
+	}
+	if ap, err := netip.ParseAddrPort(c.TCAddr); err != nil || !ap.Addr().IsLoopback() || ap.Port() != 7001 {
+		t.Errorf("localhost:7001 is %s", c.TCAddr)
+	}
+	got := []string{c.SIPAddr, c.DefaultAddr, c.ClusterAddr, c.GossipAddr, c.HTTPAddr, c.TLSAddr, c.WSAddr, c.WSSAddr}
+	want := []string{"0.0.0.0:5060", "0.0.0.0:7000", "0.0.0.0:7002", "0.0.0.0:7003", "0.0.0.0:7080", "", "", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("addresses %q, want %q", got, want)
+	}
+}
+
+// Each address is told as what it is, with its port.
+func TestConfig_WhatOthersAreTold(t *testing.T) {
+	for _, bind := range []string{"10.1.2.3", ""} {
+		c := Config{Name: "sip1", Site: "dc1", DataDir: "d", Bind: bind}
+		if err := c.complete(); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.self("id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		host, _, _ := net.SplitHostPort(n.GetSipAddr())
+		if bind != "" && host != bind {
+			t.Errorf("told is %s", n.GetSipAddr())
+		}
+		want := &configpb.Node{Id: "id", Name: "sip1", Site: "dc1", SipAddr: host + ":5060", DefaultAddr: host + ":7000", TcAddr: host + ":7001",
+			ClusterAddr: host + ":7002", GossipAddr: host + ":7003", HttpAddr: host + ":7080"}
+		if !proto.Equal(n, want) {
+			t.Errorf("told is %v, want %v", n, want)
 		}
 	}
 }
@@ -54,6 +102,8 @@ func TestConfig_SaysWhatIsWrong(t *testing.T) {
 		"bad port": {func(c *Config) { c.SIPAddr = ":sip" }, "SIP address"},
 		"ws":       {func(c *Config) { c.WSAddr = "5066" }, "SIP WebSocket address"},
 		"no cert":  {func(c *Config) { c.WSSAddr, c.KeyFile = ":5067", "k" }, "--sip-tls-cert"},
+		"no key":   {func(c *Config) { c.TLSAddr, c.CertFile = ":5061", "c" }, "--sip-tls-key"},
+		"no host":  {func(c *Config) { c.TCAddr = "nowhere.invalid:7001" }, "TCport address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Name: "sip1", Site: "dc1", DataDir: "d"}

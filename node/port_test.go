@@ -3,7 +3,10 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -189,6 +192,89 @@ func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	}
 	if _ = c.Close(); len(p.fabric.conns) != 0 {
 		t.Errorf("%d connections are known, none is open", len(p.fabric.conns))
+	}
+}
+
+// Who never says what it is, in clear or within TLS, is hung up on after 3 s;
+// who has said it may be silent for longer.
+func TestClusterPort_HangsUpOnTheSilent(t *testing.T) {
+	p := openPort(t, secret(1))
+	addr := p.ln.Addr().String()
+	said := map[string]net.Conn{}
+	var err error
+	if said["grpc "], err = p.dial(t.Context(), addr); err == nil {
+		_, err = said["grpc "].Write([]byte(grpcPreamble))
+	}
+	if err == nil {
+		said["raft "], err = p.dialRaft(t.Context(), addr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	clear, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer clear.Close()
+	secured, err := p.dial(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secured.Close()
+	for name, c := range map[string]net.Conn{"in clear": clear, "within TLS": secured} {
+		_ = c.SetReadDeadline(began.Add(soon))
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) < 2900*time.Millisecond {
+			t.Errorf("%s: %v after %v", name, err, time.Since(began))
+		}
+	}
+	for name, c := range said {
+		want := name + map[string]string{"grpc ": grpcPreamble, "raft ": "12345678"}[name]
+		if got := talk(t, c, want[5:]); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// Nodes of any two versions agree on what a secret means, whatever their clocks say.
+func TestClusterKey_IsTheSameEverywhereAndEver(t *testing.T) {
+	k := secret(1)
+	for what, c := range map[string]struct {
+		got  []byte
+		want string
+	}{
+		"gossip":               {k.gossip, "9a9aec2382774d14d36a0662089c54326b196ed18d7f43ec3e91094fc9d00ace"},
+		"routes":               {k.routes, "da9b088ed66e91ea7cf77b30975d94aeafed69867ccbb182608c7572f80ddd1f"},
+		"routes without a key": {(&Node{id: &identity{ClusterID: "c1"}}).routeSecret(), "5ea0791a4b7ea8a7484c31b54eefc184530f8b0cad398bab271957671ffcf631"},
+	} {
+		if got := hex.EncodeToString(c.got); got != c.want {
+			t.Errorf("%s: %s, want %s", what, got, c.want)
+		}
+	}
+	seed, err := hex.DecodeString("cc614b94ed1cfcd923dcde4cae6d341afa88aa842dc6582277b72e224cf0431d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _, err := issue(ed25519.NewKeyFromSeed(seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, year := range []int{1971, 2026, 9998} {
+		for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
+			for name, trusted := range map[string]*x509.CertPool{"server": k.server.ClientCAs, "client": k.client.RootCAs} {
+				_, err := leaf.Verify(x509.VerifyOptions{Roots: trusted, DNSName: nodeRole, KeyUsages: []x509.ExtKeyUsage{usage}, CurrentTime: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)})
+				if err != nil {
+					t.Errorf("%s, in %d: %v", name, year, err)
+				}
+			}
+		}
+	}
+	if k.server.MinVersion != tls.VersionTLS13 || k.client.MinVersion != tls.VersionTLS13 {
+		t.Error("older than TLS 1.3")
 	}
 }
 
