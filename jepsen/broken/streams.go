@@ -2,6 +2,10 @@ package broken
 
 // streamFaults are those of journals, logs and resumes, found by unit tests.
 func streamFaults() []Fault {
+	const hearing = "node/session/hearing.go"
+	returning := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Streams, What: what, Edits: edits, Package: "./node/session", Run: "^TestResume_"}
+	}
 	return []Fault{
 		{
 			Name: "journal-claims-more", Kind: Streams, What: "the journal claims one change more than it holds",
@@ -18,6 +22,20 @@ func streamFaults() []Fault {
 			Edits:   []Edit{{"node/call/log.go", "return l.tail <= seq && ", "return l.tail <= seq+1 && "}},
 			Package: "./node/call", Run: "^Test(Resume|Stream)_",
 		},
+		returning("router-log-claims-more", "a router that missed one visit more than the log holds is not told so",
+			Edit{"node/call/log.go", "return l.tail <= seq && ", "return l.tail <= seq+1 && "}),
+		returning("router-log-claims-less", "a router that missed exactly what the log holds begins anew",
+			Edit{"node/call/log.go", "return l.tail <= seq && ", "return l.tail < seq && "}),
+		returning("router-of-another-life", "a router resumes at a place of the node's earlier life",
+			Edit{"node/call/stream.go", "from.Incarnation == s.t.cfg.Incarnation && from.Seq > 0 &&", "from.Seq > 0 &&"}),
+		returning("router-from-ahead", "a router resumes at a place that the log has not reached",
+			Edit{"node/call/log.go", "l.tail <= seq && seq <= l.head", "l.tail <= seq"}),
+		returning("router-misses-one", "a router resumes one visit behind its place",
+			Edit{hearing, "from.Incarnation, Seq: callSeq}", "from.Incarnation, Seq: callSeq + 1}"}),
+		returning("router-hears-one-twice", "a router resumes one visit before its place",
+			Edit{hearing, "from.Incarnation, Seq: callSeq}", "from.Incarnation, Seq: callSeq - 1}"}),
+		returning("calls-go-on-alone", "calls go on where they were though the DNs begin anew: nobody is told of what waits",
+			Edit{hearing, "case h.phase == going || !h.snapshot:", "case h.phase == going:"}),
 		{
 			Name: "agent-change-untold", Kind: Streams, What: "an agent who changes the work mode alone is no change",
 			Edits:   []Edit{{"node/dn/agent.go", "a.State == b.State && a.Mode == b.Mode && ", "a.State == b.State && "}},

@@ -42,6 +42,12 @@ type office struct {
 
 func newOffice(t testing.TB) *office {
 	t.Helper()
+	return newOfficeOf(t, 64)
+}
+
+// newOfficeOf keeps so many events of calls.
+func newOfficeOf(t testing.TB, history int) *office {
+	t.Helper()
 	leftover.Check(t)
 	o := &office{t: t, draining: &atomic.Bool{}}
 	dir := t.TempDir()
@@ -63,7 +69,7 @@ func newOffice(t testing.TB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: 64})
+	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
 	log := slog.New(slog.DiscardHandler)
 	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Draining: o.draining.Load, Log: log})
 	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}

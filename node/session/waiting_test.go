@@ -27,7 +27,12 @@ type lobby struct {
 
 func newLobby(t *testing.T) *lobby {
 	t.Helper()
-	l := &lobby{office: newOffice(t)}
+	return newLobbyIn(t, newOffice(t))
+}
+
+func newLobbyIn(t *testing.T, o *office) *lobby {
+	t.Helper()
+	l := &lobby{office: o}
 	l.write(
 		putDN(&configpb.DN{Number: "9001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 600_000}}),
 		member("1003"),
