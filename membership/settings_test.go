@@ -2,6 +2,7 @@ package membership
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ func TestSettings(t *testing.T) {
 		"key":                             {string(mc.SecretKey), string(g.cfg.Key)},
 		"advertised address":              {mc.AdvertiseAddr, "192.0.2.7"},
 		"advertised port":                 {mc.AdvertisePort, 7103},
+		"log":                             {fmt.Sprintf("%T", mc.LogOutput), "*membership.logWriter"},
 		"told of itself":                  {string(mc.Delegate.NodeMeta(512)), "\x01\x02\x03\x04\x05\x06\x07\x08192.0.2.7:7102"},
 		"told of itself where space ends": {string(mc.Delegate.NodeMeta(10)), "\x01\x02\x03\x04\x05\x06\x07\x0819"},
 		"looks for absent peers every":    {rejoinEvery, time.Second},
