@@ -116,7 +116,7 @@ func (c *cli) asDesktop(ctx context.Context, dn string, request func(context.Con
 		return nil, err
 	}
 	defer d.close()
-	if err := d.mayRegister(ctx, dn); err != nil {
+	if err := mayRegister(ctx, d, dn); err != nil {
 		return nil, err
 	}
 	if _, err := d.do(ctx, func(ctx context.Context) (*tlibpb.Event, error) {
@@ -124,13 +124,13 @@ func (c *cli) asDesktop(ctx context.Context, dn string, request func(context.Con
 	}); err != nil {
 		return nil, err
 	}
-	defer d.leave(ctx, dn)
+	defer leave(ctx, d, dn)
 	return d.do(ctx, func(ctx context.Context) (*tlibpb.Event, error) { return request(ctx, d.Client) })
 }
 
 // leave unregisters the DN: with a grace for lost desktops the node would keep it
 // registered otherwise.
-func (d *desk) leave(ctx context.Context, dn string) {
+func leave(ctx context.Context, d *desk, dn string) {
 	ctx, cancel := parting(ctx)
 	defer cancel()
 	_, _ = d.UnregisterAddress(ctx, dn) // when that fails the session's end does it
@@ -138,7 +138,7 @@ func (d *desk) leave(ctx context.Context, dn string) {
 
 // mayRegister refuses to move a pstn DN, or to put it in service for a moment:
 // registering it would, and the end of the session take it out of service.
-func (d *desk) mayRegister(ctx context.Context, dn string) error {
+func mayRegister(ctx context.Context, d *desk, dn string) error {
 	e, err := d.do(ctx, func(ctx context.Context) (*tlibpb.Event, error) { return d.QueryAddress(ctx, dn) })
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,18 +18,14 @@ func (o operator) begins(args ...string) *watching {
 	w := &watching{lines: make(chan string, 100), stop: cancel, status: make(chan int, 1)}
 	c, _ := plainCLI()
 	c.out, c.err = lineWriter{w.lines}, lineWriter{w.lines}
-	go func() { w.status <- c.run(ctx, append(args, "--addr", o.addr)) }()
+	go func() { w.status <- run(ctx, c.console, append(args, "--addr", o.addr)) }()
 	return w
 }
 
 // awaits repeats a command until it prints that.
 func (o operator) awaits(part string, args ...string) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), 10*time.Second)
-	defer cancel()
-	if poll(ctx, nil, func() bool { return strings.Contains(o.does("", args...), part) }) != nil {
-		o.t.Fatalf("%v never has %s", args, part)
-	}
+	patience.Until(o.t, fmt.Sprintf("%s in %v", part, args), func() bool { return strings.Contains(o.does("", args...), part) })
 }
 
 // comes reads on to a line with that.
@@ -59,7 +56,7 @@ func agentsNode(t *testing.T) operator {
 		t.Fatal(err)
 	}
 	t.Cleanup(phone.Close)
-	if err := registered(phone.Register(t.Context(), time.Minute)); err != nil {
+	if err := accepted(phone.Register(t.Context(), time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -76,14 +73,18 @@ func TestAgent_LogsInAtAPhone(t *testing.T) {
 	same(t, o.does("", "agent", "ready", "1001", "--mode", "auto-in", "--reason", "shift=day"), "1001: agent 7001 is ready, auto-in (shift=day site=dc1)\n")
 	board.wants(t, `"event":"EventAgentReady","dn":"1001"`)
 	o.fails("", "agent login 1001: another agent, 7001, is logged in at DN 1001", "agent", "login", "1001", "--agent-id", "7002")
-	var e tlibJSON
+	var e struct {
+		Event, DN string
+		AgentID   string `json:"agent_id"`
+		Reasons   map[string]string
+	}
 	answer := o.does("", "agent", "notready", "1001", "-o", "json", "--reason", "break=lunch=long")
 	if err := json.Unmarshal([]byte(answer), &e); err != nil || e.Event != "EventAgentNotReady" || e.DN != "1001" || e.AgentID != "7001" || e.Reasons["break"] != "lunch=long" {
 		t.Error(answer, err)
 	}
 	board.wants(t, `"event":"EventAgentNotReady","dn":"1001"`)
-	var row dnJSON
-	if err := json.Unmarshal([]byte(o.does("", "dn", "get", "1001", "-o", "json")), &row); err != nil || row.Agent == nil || row.Agent.State != "not-ready" {
+	var row dnRow
+	if err := json.Unmarshal([]byte(o.does("", "dn", "get", "1001", "-o", "json")), &row); err != nil || row.Agent.State != "not-ready" {
 		t.Error(row, err)
 	}
 	if list := o.does("", "dn", "list"); !strings.Contains(list, "  7001 not-ready\n") {

@@ -64,7 +64,7 @@ func newBoard(out io.Writer, now func() time.Time, height func() int, colour boo
 }
 
 // screen is the terminal's height in lines.
-func (c *cli) screen() int {
+func screen(c *console) int {
 	if f, ok := c.out.(interface{ Fd() uintptr }); ok {
 		if _, h, err := term.GetSize(int(f.Fd())); err == nil && h > 0 {
 			return h
@@ -256,7 +256,7 @@ func (b *board) head() string {
 	}
 	head := fmt.Sprintf("seen from %s   DNs %d   in service %d   agents ready %d   routable %d   calls %d", dash(b.node), len(b.rows), in, ready, routable, len(b.calls.calls))
 	if b.away != "" {
-		head += "   " + paint(cell{b.away, red}, b.colour)
+		head += "   " + paint(tinted(b.away, red), b.colour)
 	}
 	return head
 }

@@ -32,11 +32,7 @@ every node as expected.`,
 }
 
 // The two phones of the demo and where they register.
-const (
-	dn1, dn2 = "1001", "1002"
-	inSrv    = tcpb.DNState_DN_STATE_IN_SRV
-	oos      = tcpb.DNState_DN_STATE_OOS
-)
+const dn1, dn2 = "1001", "1002"
 
 // How long each step may take at most.
 const (
@@ -104,12 +100,12 @@ func (s *stage) play(ctx context.Context) error {
 		{"Scene 2: the link between the sites is cut, and each side goes on with its own DN", s.cut},
 		{"Scene 3: the link heals, and no phone has to register again", s.heal},
 	} {
-		fmt.Fprintf(s.out, "\n%s\n", paint(cell{scene.title, yellow}, s.colour()))
+		fmt.Fprintf(s.out, "\n%s\n", paint(tinted(scene.title, yellow), s.colour()))
 		if err := scene.play(ctx); err != nil {
 			return fmt.Errorf("%s: %w", scene.title, err)
 		}
 	}
-	fmt.Fprintf(s.out, "\n%s\n", paint(cell{"Every step was observed as expected at both nodes.", green}, s.colour()))
+	fmt.Fprintf(s.out, "\n%s\n", paint(tinted("Every step was observed as expected at both nodes.", green), s.colour()))
 	return nil
 }
 

@@ -51,7 +51,7 @@ that don't exist are created. Passwords don't leave this process.`,
 }
 
 // open opens a file to read; - is stdin.
-func (c *cli) open(name string) (io.Reader, func(), error) {
+func (c *console) open(name string) (io.Reader, func(), error) {
 	if name == "-" {
 		return c.in, func() {}, nil
 	}
@@ -210,7 +210,7 @@ type progress struct {
 	what string
 }
 
-func (c *cli) progress(what string) *progress {
+func (c *console) progress(what string) *progress {
 	if !c.isTerminal(c.err) {
 		return &progress{}
 	}

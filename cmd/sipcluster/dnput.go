@@ -39,7 +39,7 @@ keeps its password when none is given. Groups that don't exist are created.`,
   sipcluster dn put 1001 --disabled`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkNumber(args[0]); err != nil {
-				return usageError{err}
+				return usagef("%w", err)
 			}
 			cl, err := c.connect()
 			if err != nil {

@@ -212,7 +212,7 @@ func (d *dnLines) endOfSnapshot(seq uint64) error {
 	if err := d.head(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(d.cli.out, paint(cell{"-- end of snapshot; changes follow --", dim}, d.cli.colour()))
+	_, err := fmt.Fprintln(d.cli.out, paint(tinted("-- end of snapshot; changes follow --", dim), d.cli.colour()))
 	return err
 }
 
@@ -221,7 +221,7 @@ func (d *dnLines) head() error {
 		return nil
 	}
 	d.headed = true
-	_, err := fmt.Fprintln(d.cli.out, paint(cell{fmt.Sprintf("%-12s  %-7s  %-12s  %-8s  %-8s  %s", "TIME", "STATE", "DN", "OWNER", "SITE", "REASON"), dim}, d.cli.colour()))
+	_, err := fmt.Fprintln(d.cli.out, paint(tinted(fmt.Sprintf("%-12s  %-7s  %-12s  %-8s  %-8s  %s", "TIME", "STATE", "DN", "OWNER", "SITE", "REASON"), dim), d.cli.colour()))
 	return err
 }
 

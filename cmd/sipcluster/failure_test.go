@@ -79,8 +79,13 @@ func TestFailure_WithoutANode(t *testing.T) {
 
 // An address at which nobody listened once is not said to have nobody later.
 func TestExplain_ForgetsAConnectionThatFailed(t *testing.T) {
-	s := newScripted(t)
-	c, err := connect(s.addr, time.Second)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	addr := l.Addr().String()
+	c, err := connect(addr, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,12 +99,12 @@ func TestExplain_ForgetsAConnectionThatFailed(t *testing.T) {
 	if got := c.explain(lost); !errors.Is(got, errNobody) {
 		t.Errorf("got %v", got)
 	}
-	conn, err := c.trace.dial(t.Context(), s.addr)
+	conn, err := c.trace.dial(t.Context(), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
-	if got := c.explain(lost); got.Error() != fmt.Sprintf("the node at %s is unavailable (EOF)", s.addr) {
+	if got := c.explain(lost); got.Error() != fmt.Sprintf("the node at %s is unavailable (EOF)", addr) {
 		t.Errorf("got %v", got)
 	}
 }

@@ -134,7 +134,7 @@ func runCLI(ctx context.Context, stdin string, args ...string) (status int, stdo
 	var out, errs strings.Builder
 	c, _ := plainCLI()
 	c.in, c.out, c.err = strings.NewReader(stdin), &out, &errs
-	status = c.run(ctx, args)
+	status = run(ctx, c.console, args)
 	return status, out.String(), errs.String()
 }
 

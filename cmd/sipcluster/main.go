@@ -22,11 +22,11 @@ func main() {
 	// The first signal asks for a good end; the next one, with its default
 	// action back, ends the process at once.
 	context.AfterFunc(ctx, stop)
-	c := &cli{
+	c := &console{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		getenv:   os.Getenv,
 		now:      time.Now,
 		terminal: func(fd uintptr) bool { return term.IsTerminal(int(fd)) },
 	}
-	os.Exit(c.run(ctx, args))
+	os.Exit(run(ctx, c, args))
 }

@@ -73,14 +73,14 @@ func nodeTable(nodes []*configpb.Node, s *tcpb.StatusResponse) *table {
 	}
 	t := &table{head: []string{"NODE", "SITE", "SEEN", "ROLE", "SIP", "TCPORT", "CLUSTER"}}
 	for _, n := range nodes {
-		seen := cell{"● heard", green}
+		seen := tinted("● heard", green)
 		switch p := peers[n.Name]; {
 		case n.Name == s.Node:
 			seen.text = "● asked"
 		case p == nil:
-			seen = cell{"○ unknown", red}
+			seen = tinted("○ unknown", red)
 		case !p.Reachable:
-			seen = cell{"○ " + p.Reason, red}
+			seen = tinted("○ "+p.Reason, red)
 		}
 		role := "voter"
 		switch {

@@ -33,6 +33,8 @@ type cell struct {
 
 func text(s string) cell { return cell{text: s} }
 
+func tinted(s string, t tint) cell { return cell{s, t} }
+
 // table is aligned text for people.
 type table struct {
 	head []string
@@ -95,12 +97,12 @@ func paint(c cell, colour bool) string {
 }
 
 // colour tells whether stdout shows colours (https://no-color.org).
-func (c *cli) colour() bool {
+func (c *console) colour() bool {
 	return c.isTerminal(c.out) && c.getenv("NO_COLOR") == "" && c.getenv("TERM") != "dumb"
 }
 
 // print writes the table to stdout.
-func (c *cli) print(t *table) error { return t.write(c.out, c.colour()) }
+func (c *console) print(t *table) error { return t.write(c.out, c.colour()) }
 
 // encode writes v as one line of JSON.
 func encode(w io.Writer, v any) error {
@@ -216,3 +218,9 @@ func yesNo(b bool) string {
 	}
 	return "no"
 }
+
+// The states of a DN.
+const (
+	inSrv = tcpb.DNState_DN_STATE_IN_SRV
+	oos   = tcpb.DNState_DN_STATE_OOS
+)

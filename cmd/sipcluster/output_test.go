@@ -19,11 +19,11 @@ var (
 // plainCLI is an invocation that writes to a buffer.
 func plainCLI() (*cli, *bytes.Buffer) {
 	out := &bytes.Buffer{}
-	return &cli{
+	return &cli{console: &console{
 		out: out, err: &bytes.Buffer{}, in: &bytes.Buffer{},
 		getenv: func(string) string { return "" }, now: func() time.Time { return noon },
 		terminal: func(uintptr) bool { return false },
-	}, out
+	}}, out
 }
 
 func line(t *testing.T, v any) string {
@@ -42,7 +42,7 @@ func same(t *testing.T, got, want string) {
 	}
 }
 
-func TestJSON_IsAContract(t *testing.T) {
+func TestDNJSON_IsAContract(t *testing.T) {
 	row := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED, Since: since, Routable: true}
 	same(t, line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false}`+"\n")
 	same(t, line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":false}`+"\n")
@@ -51,7 +51,9 @@ func TestJSON_IsAContract(t *testing.T) {
 	same(t, line(t, newEventJSON(event)), `{"event":"EventDNOutOfService","dn":"1001","state":"OOS","owner":"sip2","reason":"peer-lost","time":"2026-11-22T11:56:48Z","seq":9}`+"\n")
 	event.State, event.Snapshot, event.Seq = tcpb.DNState_DN_STATE_IN_SRV, true, 0
 	same(t, line(t, newEventJSON(event)), `{"event":"EventDNBackInService","dn":"1001","state":"InSrv","owner":"sip2","reason":"peer-lost","time":"2026-11-22T11:56:48Z","seq":0,"snapshot":true}`+"\n")
+}
 
+func TestStatusJSON_IsAContract(t *testing.T) {
 	same(t, line(t, newStatusJSON(seen())), `{"node":"sip1","site":"dc1","raft":{"state":"leader","leader":"sip1","term":3,"applied_index":17,"quorum":true},`+
 		`"peers":[{"node":"sip2","site":"dc2","reachable":true,"reason":"","rtt_ms":0.25,"owned":5,"to_peer_ms":0.1,"from_peer_ms":0.15,"last_answer_ms":40.4,"send_queue":7,"send_queue_bytes":70000,"receive_queue_bytes":96},`+
 		`{"node":"sip3","site":"dc3","reachable":false,"reason":"cut","rtt_ms":0,"owned":2,"to_peer_ms":0,"from_peer_ms":0,"last_answer_ms":0,"send_queue":0,"send_queue_bytes":0,"receive_queue_bytes":0}],`+
@@ -113,8 +115,8 @@ sip3  dc3   ○ cut    non-voter        192.0.2.3:5060  192.0.2.3:7001  192.0.2.
 
 func TestTable_ColoursOnlyWhenAsked(t *testing.T) {
 	tab := &table{head: []string{"DN", "STATE"}}
-	tab.add(text("1001"), cell{"● InSrv", green})
-	tab.add(text("1"), cell{"○ OOS", red})
+	tab.add(text("1001"), tinted("● InSrv", green))
+	tab.add(text("1"), tinted("○ OOS", red))
 	var b bytes.Buffer
 	if err := tab.write(&b, true); err != nil {
 		t.Fatal(err)

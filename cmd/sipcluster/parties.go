@@ -147,14 +147,14 @@ func best(of map[string]*tlibpb.Event) (e *tlibpb.Event, others int) {
 // cells say for a board what call a DN is in, with whom, and for how long.
 func (p *parties) cells(b *board, dn string) []cell {
 	if e, others := best(p.up[dn]); e != nil {
-		state := cell{callStates[e.GetMessage()], green}
+		state := tinted(callStates[e.GetMessage()], green)
 		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING {
 			state.tint = yellow
 		}
 		return []cell{state, withCell(e.GetOtherDn(), others), text(age(b.now(), e.GetTime()))}
 	}
 	if e, others := best(p.dials[dn]); e != nil {
-		return []cell{{"dialing", yellow}, withCell(e.GetThisDn(), others), text(age(b.now(), e.GetTime()))}
+		return []cell{tinted("dialing", yellow), withCell(e.GetThisDn(), others), text(age(b.now(), e.GetTime()))}
 	}
 	return []cell{text("-"), text("-"), text("-")}
 }

@@ -218,7 +218,7 @@ func TestWatch_ABoardShowsCalls(t *testing.T) {
 	c.getenv = func(key string) string { return map[string]string{"NO_COLOR": "1"}[key] }
 	status := make(chan int, 1)
 	go func() {
-		status <- c.run(ctx, []string{"watch", "--addr", o.addr})
+		status <- run(ctx, c.console, []string{"watch", "--addr", o.addr})
 		_ = w.Close()
 	}()
 	calls(t, caller, "1002")

@@ -19,19 +19,22 @@ const (
 	exitUsage  = 2
 )
 
-// cli is one invocation of the program: where it reads and writes, and what
-// the client commands were told.
-type cli struct {
+// console is where an invocation of the program reads and writes.
+type console struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
 	now      func() time.Time
 	// terminal tells whether a file descriptor is one.
 	terminal func(fd uintptr) bool
+	// output is the format that was asked for: "table" or "json".
+	output string
+}
 
-	// Flags of the client commands.
+// cli is who asks a node: the node's address, and how long to wait.
+type cli struct {
+	*console
 	addr    string
-	output  string
 	timeout time.Duration
 }
 
@@ -43,8 +46,8 @@ func usagef(format string, args ...any) error {
 }
 
 // run executes the command line and returns the exit status.
-func (c *cli) run(ctx context.Context, args []string) int {
-	root, started := c.root()
+func run(ctx context.Context, c *console, args []string) int {
+	root, started := commands(c)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
@@ -60,9 +63,10 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	}
 }
 
-// root builds the tree of commands. started becomes true when a command's own
+// commands builds the tree of commands. started becomes true when a command's own
 // work begins: an error before is one of usage.
-func (c *cli) root() (root *cobra.Command, started *bool) {
+func commands(con *console) (root *cobra.Command, started *bool) {
+	c := &cli{console: con}
 	started = new(bool)
 	root = group("sipcluster", "A cluster of SIP Servers that agree on which agents are available")
 	root.Long = `A cluster of SIP Servers: phones register at any node, every node knows which
@@ -83,7 +87,7 @@ side's DNs out of service.
 		c.serverCommand(), c.devCommand(), c.demoCommand(),
 		c.statusCommand(), c.nodeCommand(), c.dnCommand(),
 		c.watchCommand(), c.agentCommand(), c.reserveCommand(), c.routeCommand(),
-		c.applyCommand(), c.exportCommand(), c.versionCommand(),
+		c.applyCommand(), c.exportCommand(), versionCommand(con),
 	)
 	return root, started
 }
@@ -130,10 +134,10 @@ func (c *cli) reading(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-func (c *cli) json() bool { return c.output == "json" }
+func (c *console) json() bool { return c.output == "json" }
 
 // isTerminal tells whether a stream is one.
-func (c *cli) isTerminal(stream any) bool {
+func (c *console) isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && c.terminal(f.Fd())
 }

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -30,7 +30,7 @@ dns:
 			t.Fatal(err)
 		}
 		t.Cleanup(u.Close)
-		if err := registered(u.Register(t.Context(), time.Minute)); err != nil {
+		if err := accepted(u.Register(t.Context(), time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		return u
@@ -47,8 +47,20 @@ func calls(t *testing.T, from *siptest.UA, to string) *siptest.Call {
 	return call
 }
 
+// waitingRow is what route list tells a script of a call.
+type waitingRow struct {
+	ConnID       string `json:"conn_id"`
+	RoutingPoint string `json:"routing_point"`
+	Caller       string
+	Called       string
+	Since        string
+	WaitsFor     string `json:"waits_for"`
+	Tried        []string
+	UserData     map[string]string `json:"user_data"`
+}
+
 // list is what route list says of the calls there.
-func (o operator) list(args ...string) (calls []waitingJSON) {
+func (o operator) list(args ...string) (calls []waitingRow) {
 	o.t.Helper()
 	out := o.does("", append([]string{"route", "list", "-o", "json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &calls); err != nil {
@@ -58,20 +70,16 @@ func (o operator) list(args ...string) (calls []waitingJSON) {
 }
 
 // waits is the one call that waits, once there is one that waits for that.
-func (o operator) waits(what string) (w waitingJSON) {
+func (o operator) waits(what string) (w waitingRow) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), 10*time.Second)
-	defer cancel()
-	if poll(ctx, nil, func() bool {
+	patience.Until(o.t, "a call that waits for "+what, func() bool {
 		calls := o.list()
 		if len(calls) == 1 && calls[0].WaitsFor == what {
 			w = calls[0]
 			return true
 		}
 		return false
-	}) != nil {
-		o.t.Fatalf("no call that waits for %s: %+v", what, o.list())
-	}
+	})
 	return w
 }
 

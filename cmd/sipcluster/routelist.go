@@ -65,7 +65,7 @@ func (c *cli) routeList(ctx context.Context, addr string, args []string) error {
 		return err
 	}
 	defer d.close()
-	calls, err := d.waiting(ctx, rp)
+	calls, err := waiting(ctx, d, rp)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (c *cli) isRoutingPoint(ctx context.Context, rp string) error {
 }
 
 // waiting are the calls that wait at a routing point, or at all when it is "".
-func (d *desk) waiting(ctx context.Context, rp string) ([]*waitingCall, error) {
+func waiting(ctx context.Context, d *desk, rp string) ([]*waitingCall, error) {
 	ctx, cancel := d.node.call(ctx)
 	defer cancel()
 	filter := &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_CALL}}

@@ -34,7 +34,7 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 			}
 			n, err := node.New(config)
 			if errors.Is(err, node.ErrConfig) {
-				return usageError{err}
+				return usagef("%w", err)
 			}
 			if err == nil {
 				err = runNode(cmd.Context(), n)

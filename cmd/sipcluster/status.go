@@ -95,17 +95,17 @@ func (c *cli) printStatus(s *tcpb.StatusResponse) error {
 	}
 	drain := ""
 	if s.Draining {
-		drain = paint(cell{"  draining", yellow}, colour)
+		drain = paint(tinted("  draining", yellow), colour)
 	}
 	fmt.Fprintf(c.out, "%s at %s  up %s  %s%s\n", s.Node, s.Site, up, s.Version, drain)
-	quorum := cell{"quorum", green}
+	quorum := tinted("quorum", green)
 	if !r.GetQuorum() {
-		quorum = cell{"no quorum: the configuration can't be changed from here", red}
+		quorum = tinted("no quorum: the configuration can't be changed from here", red)
 	}
 	fmt.Fprintf(c.out, "configuration  %s, leader %s, term %d, index %d, %s\n", r.GetState(), dash(r.GetLeader()), r.GetTerm(), r.GetAppliedIndex(), paint(quorum, colour))
-	fmt.Fprintf(c.out, "DNs            %d: %s, %d OOS; %d owned here\n", d.GetTotal(), paint(cell{strconv.FormatUint(d.GetInService(), 10) + " InSrv", green}, colour), d.GetOutOfService(), d.GetOwned())
+	fmt.Fprintf(c.out, "DNs            %d: %s, %d OOS; %d owned here\n", d.GetTotal(), paint(tinted(strconv.FormatUint(d.GetInService(), 10)+" InSrv", green), colour), d.GetOutOfService(), d.GetOwned())
 	for _, w := range s.Warnings {
-		fmt.Fprintf(c.out, "%s  %s\n", paint(cell{"warning", yellow}, colour), w)
+		fmt.Fprintf(c.out, "%s  %s\n", paint(tinted("warning", yellow), colour), w)
 	}
 	if len(s.Peers) == 0 {
 		_, err := fmt.Fprintln(c.out, "\nno peers")
@@ -122,9 +122,9 @@ func (c *cli) printStatus(s *tcpb.StatusResponse) error {
 func peerTable(peers []*tcpb.PeerStatus, now time.Time) *table {
 	t := &table{head: []string{"PEER", "SITE", "LINK", "FOR", "RTT", "OWNED", "GOSSIP", "CLOCK"}, right: map[int]bool{4: true, 5: true}}
 	for _, p := range peers {
-		link := cell{"● heard", green}
+		link := tinted("● heard", green)
 		if !p.Reachable {
-			link = cell{"○ " + p.Reason, red}
+			link = tinted("○ "+p.Reason, red)
 		}
 		rtt, skew := "-", "-"
 		if p.RttMs > 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (c *cli) versionCommand() *cobra.Command {
+func versionCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version and the commit it was built from", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

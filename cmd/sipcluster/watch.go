@@ -81,7 +81,7 @@ func (c *cli) watch(ctx context.Context, w *watcher, f *tcpb.Filter) error {
 		w.view = lines
 		return c.watchBoth(ctx, w, f, lines)
 	}
-	b := newBoard(c.out, c.now, c.screen, c.colour(), w.req)
+	b := newBoard(c.out, c.now, func() int { return screen(c.console) }, c.colour(), w.req)
 	w.view = b
 	b.open()
 	ctx, cancel := context.WithCancel(ctx)
@@ -106,7 +106,7 @@ func (c *cli) watchBoth(ctx context.Context, w *watcher, f *tcpb.Filter, to call
 	d, err := c.openDesk(ctx, true)
 	if err == nil {
 		defer d.close()
-		err = d.callsUp(ctx, f.GetGroup(), to)
+		err = callsUp(ctx, d, f.GetGroup(), to)
 	}
 	if err != nil {
 		if interrupted(ctx) {
@@ -119,7 +119,7 @@ func (c *cli) watchBoth(ctx context.Context, w *watcher, f *tcpb.Filter, to call
 	ended := make(chan error, 1)
 	go func() {
 		defer cancel()
-		ended <- d.followCalls(ctx, to)
+		ended <- followCalls(ctx, d, to)
 	}()
 	err = w.run(ctx)
 	cancel()
@@ -131,7 +131,7 @@ func (c *cli) watchBoth(ctx context.Context, w *watcher, f *tcpb.Filter, to call
 
 // callsUp asks for the calls of a group's DNs, or of all, and shows those that are
 // up.
-func (d *desk) callsUp(ctx context.Context, group string, to callView) error {
+func callsUp(ctx context.Context, d *desk, group string, to callView) error {
 	ctx, cancel := d.node.call(ctx)
 	defer cancel()
 	filter := &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_CALL}, Group: group}
@@ -151,7 +151,7 @@ func (d *desk) callsUp(ctx context.Context, group string, to callView) error {
 
 // followCalls shows what happens to calls until the context ends. The session
 // comes back by itself when its connection is lost.
-func (d *desk) followCalls(ctx context.Context, to callView) error {
+func followCalls(ctx context.Context, d *desk, to callView) error {
 	for e, err := range d.Events(ctx) {
 		switch {
 		case interrupted(ctx):

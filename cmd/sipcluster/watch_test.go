@@ -47,8 +47,12 @@ func TestWatchJSON_IsAContract(t *testing.T) {
 	}
 }
 
+func agentOf(state tcpb.AgentState) *tcpb.AgentStatus {
+	return &tcpb.AgentStatus{Id: "7001", State: state, WorkMode: 2, Reasons: map[string]string{"floor": "2"}, Since: timestamppb.New(noon.Add(-4 * time.Second))}
+}
+
 func TestDNJSON_AgentIsAContract(t *testing.T) {
-	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: inSrv, Reserved: true, Agent: onBoard("", "7001", tcpb.AgentState_AGENT_STATE_NOT_READY).Agent}
+	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: inSrv, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_NOT_READY)}
 	d.Agent.Reasons = nil
 	same(t, line(t, newDNJSON(d)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":true,`+
 		`"agent":{"id":"7001","state":"not-ready","work_mode":"auto-in","reasons":{},"since":"2026-11-22T11:59:56Z"}}`+"\n")
@@ -56,7 +60,7 @@ func TestDNJSON_AgentIsAContract(t *testing.T) {
 
 func TestDNGet_ShowsTheAgentToPeople(t *testing.T) {
 	c, out := plainCLI()
-	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: inSrv, Owner: "sip1", Site: "dc1", Since: since, Reserved: true, Agent: onBoard("", "7001", ready).Agent}
+	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: inSrv, Owner: "sip1", Site: "dc1", Since: since, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_READY)}
 	if err := c.printDN(d, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +199,7 @@ func TestWatch_OnATerminalIsABoard(t *testing.T) {
 	c.out, c.now, c.terminal = w, time.Now, func(uintptr) bool { return true }
 	status := make(chan int, 1)
 	go func() {
-		status <- c.run(ctx, []string{"watch", "--addr", o.addr})
+		status <- run(ctx, c.console, []string{"watch", "--addr", o.addr})
 		_ = w.Close()
 	}()
 	seen := ""
@@ -209,7 +213,7 @@ func TestWatch_OnATerminalIsABoard(t *testing.T) {
 	}
 	cancel()
 	rest, err := io.ReadAll(r)
-	if err != nil || !strings.HasPrefix(seen, boardOpen) || !strings.HasSuffix(string(rest), boardClose) || !strings.Contains(seen, "seen from sip1") {
+	if err != nil || !strings.HasPrefix(seen, "\x1b[?1049h") || !strings.HasSuffix(string(rest), "\x1b[?1049l") || !strings.Contains(seen, "seen from sip1") {
 		t.Errorf("%v: %q %q", err, seen, rest)
 	}
 	if s := patience.Receive(t, "the end of the command", status); s != exitDone {
