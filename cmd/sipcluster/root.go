@@ -84,7 +84,7 @@ side's DNs out of service.
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		c.serverCommand(), c.devCommand(), c.demoCommand(),
+		serverCommand(con), c.devCommand(), c.demoCommand(),
 		c.statusCommand(), c.nodeCommand(), c.dnCommand(),
 		c.watchCommand(), c.agentCommand(), c.reserveCommand(), c.routeCommand(),
 		c.applyCommand(), c.exportCommand(), versionCommand(con),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node"
 )
 
-func (c *cli) serverCommand() *cobra.Command {
+func serverCommand(c *console) *cobra.Command {
 	var s serverFlags
 	var file string
 	cmd := &cobra.Command{
@@ -28,7 +29,7 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 			if err := fill(cmd.Flags(), c.getenv, file); err != nil {
 				return err
 			}
-			config, err := s.config(c)
+			config, err := s.config(c.err)
 			if err != nil {
 				return err
 			}
@@ -60,11 +61,11 @@ func runNode(ctx context.Context, n *node.Node) error {
 	return n.Run(ctx)
 }
 
-func (s *serverFlags) config(c *cli) (node.Config, error) {
+func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 	if err := s.check(); err != nil {
 		return node.Config{}, err
 	}
-	log, err := s.logger(c.err)
+	log, err := s.logger(stderr)
 	if err != nil {
 		return node.Config{}, err
 	}

@@ -122,7 +122,7 @@ func configOf(t *testing.T, s *serverFlags) map[string]string {
 	}
 	s.node, s.site, s.dataDir = orDefault(s.node, "n"), orDefault(s.site, "s"), orDefault(s.dataDir, "d")
 	s.sipCert, s.sipKey = orDefault(s.sipCert, "c"), orDefault(s.sipKey, "k")
-	c, err := s.config(&cli{err: &bytes.Buffer{}})
+	c, err := s.config(&bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
