@@ -1,0 +1,137 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+func sipAs(alg configpb.DigestAlgorithm, password string, groups ...string) *configpb.DN {
+	return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: alg, Ha1: ha1(alg, "1001", "example.org", password), Groups: groups}
+}
+
+// What a dn put writes is what its flags say, and otherwise what was there.
+func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
+	const md5, sha = configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("from the file\r\nand no more\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	longest := strings.Repeat("x", maxPassword)
+	point := func(group string, ms uint32) *configpb.DN {
+		return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: group, TimeoutMs: ms}}
+	}
+	trunk := func(addr, prefix string, priority uint32) *configpb.DN {
+		return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: addr, Prefix: prefix, Priority: priority}}
+	}
+	at := func(d *configpb.DN) *configpb.DN {
+		d = proto.CloneOf(d)
+		d.Revision = 7
+		return d
+	}
+	kept := func(d *configpb.DN) *configpb.DN { // as it is read, without its secret
+		d = at(d)
+		d.Ha1 = ""
+		return d
+	}
+	for name, tc := range map[string]struct {
+		old   *configpb.DN
+		args  string
+		stdin string
+		want  *configpb.DN
+		keep  bool   // its secret
+		fresh string // groups that are made
+		fails string
+	}{
+		"a phone":                    {nil, "--password p", "", sipAs(md5, "p"), false, "", ""},
+		"a password of stdin":        {nil, "--password-file -", "p\nq\n", sipAs(md5, "p"), false, "", ""},
+		"one without a line's end":   {nil, "--password-file -", "p", sipAs(md5, "p"), false, "", ""},
+		"one of a file":              {nil, "--password-file " + file, "", sipAs(md5, "from the file"), false, "", ""},
+		"the longest":                {nil, "--password-file -", longest + "\n", sipAs(md5, longest), false, "", ""},
+		"a longer one":               {nil, "--password-file -", longest + "x\n", nil, false, "", "longer than 1024 bytes"},
+		"an empty one":               {nil, "--password-file -", "\n", nil, false, "", "the password is empty"},
+		"no file":                    {nil, "--password-file nowhere", "", nil, false, "", "no such file"},
+		"no password":                {nil, "", "", nil, false, "", "a sip DN needs a password"},
+		"another algorithm":          {nil, "--password p --algorithm sha-256", "", sipAs(sha, "p"), false, "", ""},
+		"the algorithm that was":     {at(sipAs(sha, "o")), "--password p", "", sipAs(sha, "p"), false, "", ""},
+		"another than was":           {at(sipAs(sha, "o")), "--password p --algorithm md5", "", sipAs(md5, "p"), false, "", ""},
+		"an algorithm alone":         {kept(sipAs(md5, "o")), "--algorithm sha-256", "", nil, false, "", "--algorithm needs a password"},
+		"an unknown algorithm":       {nil, "--password p --algorithm crc", "", nil, false, "", "want md5 or sha-256"},
+		"groups, new and there":      {nil, "--password p --group sales,new --group support", "", sipAs(md5, "p", "sales", "new", "support"), false, "new", ""},
+		"no groups any more":         {kept(sipAs(md5, "o", "sales")), "--group=", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: md5}, true, "", ""},
+		"disabled":                   {kept(sipAs(md5, "o", "sales")), "--disabled", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: md5, Groups: []string{"sales"}, Disabled: true}, true, "", ""},
+		"a desktop":                  {nil, "--kind pstn --external +15551234567", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"}, true, "", ""},
+		"one without a number":       {nil, "--kind pstn", "", nil, false, "", "kind pstn needs --external"},
+		"one with a password":        {nil, "--kind pstn --external +1 --password p", "", nil, false, "", "kind pstn takes no password"},
+		"a routing point":            {nil, "--kind routing-point --default-group sales --route-timeout 2500ms", "", point("sales", 2500), true, "", ""},
+		"its group":                  {at(point("sales", 2500)), "--default-group support", "", point("support", 2500), true, "", ""},
+		"its time":                   {at(point("sales", 2500)), "--route-timeout 3s", "", point("sales", 3000), true, "", ""},
+		"a trunk":                    {nil, "--kind trunk --address gw:5060 --called-prefix 0 --priority 3", "", trunk("gw:5060", "0", 3), true, "", ""},
+		"its address":                {at(trunk("gw:5060", "0", 3)), "--address gw:5080", "", trunk("gw:5080", "0", 3), true, "", ""},
+		"its prefix":                 {at(trunk("gw:5060", "0", 3)), "--called-prefix 00", "", trunk("gw:5060", "00", 3), true, "", ""},
+		"its priority":               {at(trunk("gw:5060", "0", 3)), "--priority 4", "", trunk("gw:5060", "0", 4), true, "", ""},
+		"a trunk without an address": {nil, "--kind trunk", "", nil, false, "", "kind trunk needs --address"},
+		"another kind, of which":     {at(trunk("gw:5060", "0", 3)), "--kind pstn --external +1", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+1"}, true, "", ""},
+		"a phone that was a trunk":   {at(trunk("gw:5060", "0", 3)), "--kind sip", "", nil, false, "", "a sip DN needs a password"},
+		"an unknown kind":            {nil, "--kind fax", "", nil, false, "", "--kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t)
+			s.dn = tc.old
+			got, stdout, stderr := runCLI(t.Context(), tc.stdin, append([]string{"dn", "put", "1001", "--addr", s.addr}, strings.Fields(tc.args)...)...)
+			if tc.fails != "" {
+				if got == exitDone || !strings.Contains(stderr, tc.fails) || len(s.writes) != 0 {
+					t.Errorf("status %d, %s; want %s, and nothing written", got, stderr, tc.fails)
+				}
+				return
+			}
+			if got != exitDone || len(s.writes) != 1 {
+				t.Fatalf("status %d, %s; %d writes", got, stderr, len(s.writes))
+			}
+			word, want := "created", []*configpb.Mutation{}
+			said := ""
+			if tc.old != nil {
+				word = "changed"
+			}
+			if tc.fresh != "" {
+				want, said = append(want, putNewGroup(tc.fresh)), "group "+tc.fresh+" created\n"
+			}
+			want = append(want, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: tc.want}, IfRevision: proto.Uint64(tc.old.GetRevision()), KeepHa1: tc.keep})
+			w := &configpb.WriteRequest{RequestId: s.writes[0].GetRequestId(), Mutations: want}
+			if !proto.Equal(s.writes[0], w) || w.RequestId == "" {
+				t.Errorf("written  %v\nwant     %v", s.writes[0], w)
+			}
+			same(t, stdout, said+"dn 1001 "+word+"\n")
+		})
+	}
+}
+
+func TestDev_RefusesWhatHasNoRoom(t *testing.T) {
+	for args, want := range map[string]string{
+		"--nodes 0": "--nodes 0: want 1 to 8", "--sip-port 0": "--sip-port 0: want 1 to 65505", "--sip-port 65506": "--sip-port 65506: want 1 to 65505",
+		"--base-port 0": "--base-port 0: want 1 to 65445", "--base-port 65446": "--base-port 65446: want 1 to 65445",
+		"--bind here": "--bind here: want an IPv4", "--bind ::1": "--bind ::1: want an IPv4", "--bind 0.0.0.0": "--bind 0.0.0.0: want an IPv4",
+	} {
+		if got, _, stderr := runCLI(t.Context(), "", append([]string{"dev"}, strings.Fields(args)...)...); got != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("dev %s: status %d, %s; want %s", args, got, stderr, want)
+		}
+	}
+	f := devFlags{nodes: maxDevNodes, sipPort: 65535 - 10*maxDevNodes, basePort: 65445, bind: "127.0.0.1"}
+	if err := f.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDNFilter_State(t *testing.T) {
+	for word, want := range map[string]string{"": "DN_STATE_UNSPECIFIED", "InSrv": "DN_STATE_IN_SRV", "insrv": "DN_STATE_IN_SRV", "OOS": "DN_STATE_OOS", "oos": "DN_STATE_OOS"} {
+		f := filterFlags{state: word}
+		if err := f.check(); err != nil || f.filter.State.String() != want {
+			t.Errorf("--state %s: %v, %v", word, f.filter.State, err)
+		}
+	}
+}
