@@ -199,6 +199,7 @@ func TestMakeDir_HasItsModeAndIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	made := filepath.Join(dir, "a", "b")
 	must(t, disk.MakeDir(made, 0o700))
+	must(t, disk.MakeDir(made, 0o750)) // it is there, as it is
 	for _, path := range []string{made, filepath.Dir(made)} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("%s: %v, %v", path, info, err)

@@ -237,6 +237,25 @@ func TestFollower_DialsWhereThePeerIs(t *testing.T) {
 	})
 }
 
+// What gossip told of a node before the roster named it counts from the start.
+func TestFollower_KnowsWhatGossipToldBefore(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		s.heard()
+		s.away(syscall.ECONNREFUSED)
+		s.mesh.Gossip("c", true, 3, "gossip:9")
+		s.mesh.SetPeers([]Peer{{ID: "a", Name: "sip1", Addr: "roster:1"}, {ID: "c", Name: "sip0", Addr: "roster:5"}})
+		passes(time.Second)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if got := slices.Compact(slices.Sorted(slices.Values(s.dialed))); !slices.Equal(got, []string{"gossip:9", "roster:1"}) {
+			t.Errorf("dialled %v", got)
+		}
+		if all := s.mesh.Status(); len(all) != 2 || all[0].Name != "sip0" || all[1].Name != "sip1" {
+			t.Errorf("the peers are %v", all)
+		}
+	})
+}
+
 // Dials that are refused are repeated more and more rarely, those without an
 // answer are several at once.
 func TestFollower_DialsPatiently(t *testing.T) {

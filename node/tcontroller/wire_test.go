@@ -86,6 +86,21 @@ func TestRecord_NothingStaysOfTheOneBefore(t *testing.T) {
 	}
 }
 
+// A position is that of the changes in a message: the rows of a snapshot behind
+// them have none.
+func TestRecord_RowsHaveNoPosition(t *testing.T) {
+	b, l := newBatch(), &publisherLink{stream: &saying{}}
+	for _, want := range []uint64{9, 0, 12} {
+		b.add(&dn.Item{Seq: want, Record: dn.Record{Number: "1"}})
+		if b.body.GetSeq() != want || len(b.body.GetRecords()) != 1 {
+			t.Errorf("%d records up to %d, want one up to %d", len(b.body.GetRecords()), b.body.GetSeq(), want)
+		}
+		if err := b.flush(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // What an agent may hold at most is taken, and nothing that it may not.
 func TestRecord_EdgesOfAnAgent(t *testing.T) {
 	record := func(change func(*peerpb.Agent)) *peerpb.Record {
