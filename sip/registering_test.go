@@ -85,3 +85,24 @@ func TestServer_OPTIONSByWayOfAnOutboundProxy(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistrar_CredentialsAreForAURIOfThisCluster: those for another domain's were
+// asked for by somebody else.
+func TestRegistrar_CredentialsAreForAURIOfThisCluster(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	l := w.dial("udp")
+	r := reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@127.0.0.1:5999>"}}
+	challenge := l.ask(r.String()).get("WWW-Authenticate")
+	for uri, want := range map[string]int{
+		"sip:" + testRealm: 200, "sip:1001@" + testRealm + ":5070;transport=udp": 401, "sip:192.0.2.1": 401, // another hash
+		"sip:elsewhere.test": 400, "sip:1001@elsewhere.test": 400, "tel:1001": 400, "": 400,
+	} {
+		r.cseq++
+		r.auth = strings.Replace(authorize(challenge, "1001", "pw1001", 1), `uri="sip:`+testRealm+`"`, `uri="`+uri+`"`, 1)
+		if res := l.ask(r.String()); res.code != want {
+			t.Errorf("%q: %d %s, want %d", uri, res.code, res.reason, want)
+		}
+	}
+}

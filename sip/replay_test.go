@@ -16,7 +16,7 @@ func TestGuard_CredentialsServeOneRequest(t *testing.T) {
 	b.OnRequest(func(m *siptest.Message) bool { return b.Respond(m, 200, "OK", "t1") == nil })
 	l := w.dial("udp")
 	const contact = "Contact: <sip:1001@127.0.0.1:5999>;q=0.5;expires=600"
-	register := reg{dn: "1001", callID: "rr", cseq: 1, branch: "z9hG4bKr%", headers: []string{contact}}.String()
+	register := reg{dn: "1001", callID: "rr", cseq: 1, branch: "z9hG4bKr%", headers: []string{contact, "Expires: 900"}}.String()
 	message := strings.Join([]string{"MESSAGE " + uriTo("1002") + " SIP/2.0", "Via: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKm%", "Max-Forwards: 70",
 		"From: <" + uriTo("1001") + ">;tag=1", "To: <" + uriTo("1002") + ">", "Call-ID: mm", "CSeq: 1 MESSAGE", "Content-Length: 0", "", ""}, "\r\n")
 	n := 0
@@ -31,7 +31,7 @@ func TestGuard_CredentialsServeOneRequest(t *testing.T) {
 		changes                        [][2]string
 	}{
 		{"REGISTER", register, "WWW-Authenticate", "Authorization", 401, [][2]string{
-			{"Call-ID: rr", "Call-ID: other"}, {"CSeq: 1 ", "CSeq: 2 "}, {"sip:1001@127.0.0.1:5999", "sip:1001@127.0.0.9:5999"}, {"q=0.5", "q=0.9"}, {"expires=600", "expires=0"}}},
+			{"Call-ID: rr", "Call-ID: other"}, {"CSeq: 1 ", "CSeq: 2 "}, {"sip:1001@127.0.0.1:5999", "sip:1001@127.0.0.9:5999"}, {"q=0.5", "q=0.9"}, {"expires=600", "expires=0"}, {"Expires: 900", "Expires: 0"}}},
 		{"MESSAGE", message, "Proxy-Authenticate", "Proxy-Authorization", 407, [][2]string{
 			{"Call-ID: mm", "Call-ID: other"}, {"CSeq: 1 ", "CSeq: 2 "}, {"MESSAGE " + uriTo("1002"), "MESSAGE " + uriTo("1001")}, {"To: <" + uriTo("1002"), "To: <" + uriTo("1001")}}},
 	} {

@@ -158,3 +158,25 @@ func TestWebSocket_WhatIsNoTextIsSaidAsBinary(t *testing.T) {
 		}
 	}
 }
+
+// TestWebSocket_WhatWasAskedBeforeTheCloseIsAnswered, and then the close.
+func TestWebSocket_WhatWasAskedBeforeTheCloseIsAnswered(t *testing.T) {
+	w := newWorld(t, allTransports(t))
+	w.run()
+	s := w.dial("ws").conn.(*webSocket)
+	const n = 20
+	var all strings.Builder
+	for i := range n {
+		all.WriteString(siptest.ClientFrame(0x81, fmt.Sprintf(alive, fmt.Sprint("q", i), fmt.Sprint("c", i))))
+	}
+	if _, err := io.WriteString(s.Conn, all.String()+siptest.ClientFrame(0x88, "\x03\xe8")); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for i := range n {
+		if first, payload, err := siptest.ServerFrame(s.r); err != nil || first != 0x81 || !strings.HasPrefix(string(payload), "SIP/2.0 200 ") {
+			t.Fatalf("behind %d answers: %#x %q, %v", i, first, payload, err)
+		}
+	}
+	s.wants(t, closed(wire.WSNormal))
+}

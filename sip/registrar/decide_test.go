@@ -210,3 +210,15 @@ func TestDecide_KeepsTheBeginningOfAUserAgent(t *testing.T) {
 		}
 	}
 }
+
+// TestDecide_AnHourIsLongEnough whatever the shortest lifetime is (RFC 3261 §10.3).
+func TestDecide_AnHourIsLongEnough(t *testing.T) {
+	for _, x := range []struct{ min, max, asks, granted int64 }{ // granted 0: 423
+		{60, 7200, 60, 60}, {60, 7200, 59, 0}, {60, 7200, 1, 0}, {7200, 9000, 3599, 0}, {7200, 9000, 3600, 3600}, {7200, 9000, 7199, 7199}, {60, 7200, 7201, 7200}, {60, 7200, 1 << 40, 7200}, {60, 7200, -1, 600},
+	} {
+		lim := limits{min: x.min, max: x.max, fallback: 600}
+		if life, fault := lim.life(&Request{Expires: -1}, &contact{expires: x.asks}); life != x.granted || (fault == errBrief) != (x.granted == 0) {
+			t.Errorf("%+v: granted %d, %v", x, life, fault)
+		}
+	}
+}

@@ -114,8 +114,7 @@ type Flow struct {
 func (f *Flow) Read(b []byte) (int, error) {
 	for len(f.ready) == 0 {
 		if f.failed != nil {
-			f.linger()
-			return 0, f.failed
+			return 0, f.hangUp(f.failed)
 		}
 		f.failed = f.next()
 	}

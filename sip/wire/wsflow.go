@@ -88,7 +88,7 @@ func (f *Flow) cutFrames() error {
 			err = f.frame(kind, payload)
 		}
 		if err != nil {
-			return f.hangUp(err)
+			return err // what is ready goes up before hangUp
 		}
 		if n == 0 {
 			break
@@ -133,12 +133,14 @@ func (f *Flow) Control(kind byte, payload []byte) error {
 	return err
 }
 
-// hangUp ends the WebSocket with a close frame of its own: the answer to the
-// other side's, or why no more is taken.
+// hangUp ends a connection from which no more comes. That of a WebSocket ends
+// with a close frame of its own: the answer to the other side's, or why no more
+// is taken.
 func (f *Flow) hangUp(why error) error {
 	var status WSError
 	c, ok := f.Conn.(*wsConn)
 	if !ok || !errors.As(why, &status) {
+		f.linger()
 		return why
 	}
 	if status == WSProtocol || status == WSBadText || status == WSTooLarge {
