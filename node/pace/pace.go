@@ -24,7 +24,7 @@ func New(interval time.Duration) *Pace { return &Pace{interval: interval} }
 // after a quiet time. It returns the context's error when that ends before.
 func (p *Pace) Wait(ctx context.Context) error {
 	left := p.interval - time.Since(p.last)
-	if left > 0 && !p.last.IsZero() {
+	if left > 0 {
 		if p.timer == nil {
 			p.timer = time.NewTimer(left)
 		} else {
