@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,9 +26,11 @@ import (
 // site is a node's table and configuration with the services in front, over
 // real gRPC: node sip1 at dc1, whose peer is sip2 at dc2.
 type site struct {
-	table  *dn.Table
-	view   *fsm.View
-	client tcpb.AvailabilityClient
+	// inCalls are the DNs with a call.
+	inCalls sync.Map
+	table   *dn.Table
+	view    *fsm.View
+	client  tcpb.AvailabilityClient
 }
 
 const selfID, peerID = "sip1-id", "sip2-id"
@@ -35,7 +38,8 @@ const selfID, peerID = "sip1-id", "sip2-id"
 func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	t.Helper()
 	leftover.Check(t)
-	s := &site{table: dn.New(dn.Config{Self: selfID, Incarnation: 7}), view: roster(t, mutations...)}
+	s := &site{view: roster(t, mutations...)}
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { _, ok := s.inCalls.Load(n); return ok }})
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,

@@ -21,10 +21,9 @@ import (
 )
 
 // used is a peer's record of a DN whose agent works.
-func used(number string, state dn.AgentState, busy bool, holder string) dn.Record {
+func used(number string, state dn.AgentState, holder string) dn.Record {
 	r := inService(number)
 	r.Agent = &dn.Agent{ID: "a" + number, State: state, Mode: 3, Since: 1_600_000_000_000_000_001, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}}
-	r.Busy = busy
 	if holder != "" {
 		r.Reserved = dn.Reservation{Holder: holder, Left: int64(time.Minute)}
 	}
@@ -40,8 +39,9 @@ func withAgents(t testing.TB) *site {
 		putDN(sipDN("1001", "login")), putDN(sipDN("1002", "login")), putDN(sipDN("1003", "login")), putDN(sipDN("1004", "login")), putDN(sipDN("1005", "login")),
 		putDN(sipDN("1006", "login")), putDN(sipDN("1007", "sales", "login")), putDN(sipDN("1008", "sales")),
 		putDN(&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"login"}}))
-	s.peerSays(t, used("1001", dn.Ready, false, ""), used("1002", dn.Ready, true, ""), used("1003", dn.Ready, false, "router"), used("1004", dn.NotReady, false, ""),
-		used("1005", dn.LoggedIn, false, ""), used("1006", dn.LoggedOut, false, ""), inService("1007"), inService("1008"), used("2001", dn.Ready, false, ""))
+	s.peerSays(t, used("1001", dn.Ready, ""), used("1002", dn.Ready, ""), used("1003", dn.Ready, "router"), used("1004", dn.NotReady, ""),
+		used("1005", dn.LoggedIn, ""), used("1006", dn.LoggedOut, ""), inService("1007"), inService("1008"), used("2001", dn.Ready, ""))
+	s.use("1002", true)
 	return s
 }
 
@@ -165,14 +165,13 @@ func TestWatch_AgentsAreForThoseWhoAsk(t *testing.T) {
 	want.Agent, want.Routable = agent, true
 	hears(all, want)
 
-	s.amend(t, func(r *dn.Record) { r.Busy = true })
+	s.use("1001", true)
 	want = base(tcpb.Change_CHANGE_USE)
 	want.Agent, want.Busy = agent, true
 	hears(all, want)
 
-	s.amend(t, func(r *dn.Record) {
-		r.Busy, r.Reserved = false, dn.Reservation{Holder: "router", Left: int64(time.Minute)}
-	})
+	s.inCalls.Delete(dn.Number("1001")) // told with the reservation
+	s.amend(t, func(r *dn.Record) { r.Reserved = dn.Reservation{Holder: "router", Left: int64(time.Minute)} })
 	want = base(tcpb.Change_CHANGE_USE)
 	want.Agent, want.Reserved = agent, true
 	hears(all, want)
@@ -199,6 +198,15 @@ func (s *site) status(t *testing.T, n dn.Number) dn.Status {
 }
 
 // amend changes what the node says of its DN 1001.
+func (s *site) use(n dn.Number, on bool) {
+	if on {
+		s.inCalls.Store(n, true)
+	} else {
+		s.inCalls.Delete(n)
+	}
+	s.table.Touch(map[dn.Number]struct{}{n: {}})
+}
+
 func (s *site) amend(t *testing.T, change func(*dn.Record)) {
 	t.Helper()
 	r, ok := s.table.Own("1001")

@@ -1,10 +1,14 @@
 package node
 
 import (
+	"context"
 	"crypto/sha256"
+	"time"
 
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/pace"
 )
 
 // caller gives the SIP port's calls to the routing, which is opened after it.
@@ -13,8 +17,29 @@ type caller struct{ n *Node }
 // Arrive implements sip.Caller.
 func (c caller) Arrive(in invite.Call) { c.n.routing.Arrive(in) }
 
-// delivered keeps a DN busy while this node delivers calls to it.
-func (n *Node) delivered(number dn.Number, more bool) { n.agents.Busy(number, more) }
+// carry notes a call that this node delivers.
+func (n *Node) carry(id string, of dn.Node, number dn.Number) invite.Leg {
+	return n.calls.Carry(call.ID(id), of, number)
+}
+
+// usesEvery is how long calls that come and go are gathered before clients are told
+// which DNs are busy. Who asks or reserves sees them at once.
+const usesEvery = 20 * time.Millisecond
+
+// tellUses tells the DN table whose use has changed, until ctx ends.
+func (n *Node) tellUses(ctx context.Context) error {
+	p := pace.New(usesEvery)
+	for {
+		changed, err := n.calls.UsesChanged(ctx)
+		if err != nil {
+			return err
+		}
+		n.table.Touch(changed)
+		if err := p.Wait(ctx); err != nil {
+			return err
+		}
+	}
+}
 
 // routeSecret is what all nodes make and read route tokens with. Without a
 // cluster key it keeps out no more than the cluster does without one.

@@ -121,8 +121,8 @@ func (n *Node) openStores() (err error) {
 		return ErrNoCluster
 	}
 	meta := n.store.Meta()
-	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor})
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation})
+	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.calls.Busy})
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (n *Node) bindPorts() (err error) {
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Log: n.log,
-		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Delivered: n.delivered,
+		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate,
 	})
 	if err != nil {
@@ -246,6 +246,7 @@ func (n *Node) Run(ctx context.Context) error {
 // is on the roster that it knows.
 func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.store.Run(ctx) })
+	g.Go(func() error { return n.tellUses(ctx) })
 	g.Go(func() error { return n.port.run(ctx) })
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -262,31 +263,42 @@ func TestTrunk_ALoopEnds(t *testing.T) {
 	s.await(out, 486)
 }
 
-func TestDelivered_TellsEachCallAndItsEnd(t *testing.T) {
-	told := make(chan string, 16)
-	w := callWorld(t, func(c *Config) { c.Delivered = func(n dn.Number, more bool) { told <- fmt.Sprint(n, more) } }, "1001", "1002")
+// legs notes what is carried, and how it ends.
+type legs chan string
+
+func (l legs) carry(_ string, of dn.Node, n dn.Number) invite.Leg {
+	l <- fmt.Sprintf("%s of %q", n, of)
+	return carried{l, n}
+}
+
+type carried struct {
+	legs
+	n dn.Number
+}
+
+func (x carried) Dropped() { x.legs <- string(x.n) + " dropped" }
+func (x carried) Over()    { x.legs <- string(x.n) + " over" }
+
+func TestCarry_TellsEachCallAndItsEnd(t *testing.T) {
+	told := make(legs, 16)
+	w := callWorld(t, func(c *Config) { c.Carry = told.carry }, "1001", "1002")
 	s := newScript(t)
 	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
 	want := func(what string) {
 		t.Helper()
-		select {
-		case got := <-told:
-			if got != what {
-				t.Fatalf("%s, want %s", got, what)
-			}
-		case <-s.ctx.Done():
-			t.Fatalf("never told: %s", what)
+		if got := patience.Receive(t, what, told); got != what {
+			t.Fatalf("%s, want %s", got, what)
 		}
 	}
 	out, _ := s.up(a, b, "1002")
-	want("1002true")
+	want(`1002 of ""`)
 	second := s.place(a, "1002")
 	s.ok(s.take(b).Refuse(486, "Busy Here"))
 	s.await(second, 486)
-	want("1002true")
-	want("1002false")
+	want(`1002 of ""`)
+	want("1002 dropped")
 	s.do(out, "BYE", 200)
-	want("1002false")
+	want("1002 dropped")
 	_, err := a.Do(s.ctx, siptest.Request{Method: "MESSAGE", URI: uriTo("1002"), To: "<" + uriTo("1002") + ">"}) // no call
 	s.ok(err)
 	if len(told) > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
@@ -55,9 +56,9 @@ type Config struct {
 	// Advertise is the host:port that others reach this port by; "" takes the
 	// one that is listened on.
 	Advertise string
-	// Delivered is told when this node delivers one call more to a DN, and when
-	// one is over; nil for nobody. It must not wait nor call the Server.
-	Delivered func(n dn.Number, more bool)
+	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
+	// It and the Leg must neither wait nor call the Server.
+	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
 	// Rate is how many new calls, and new registrations, are taken in a second;
 	// more are answered 503. 0 is no limit.
 	Rate int

@@ -89,7 +89,7 @@ func moved(text, from, to string) string {
 }
 
 // token reads a Route token as another node of the cluster has to: three bytes
-// of purpose, transport and length, node, number, address, MAC.
+// of purpose, transport and length, node, number, call, address, MAC.
 func (s *symbols) token(text, callID string) (string, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(raw) < 16 || int(raw[0]) > 3 || int(raw[1]) > 4 {
@@ -104,13 +104,15 @@ func (s *symbols) token(text, callID string) (string, bool) {
 	}
 	node, rest := body[3:3+body[2]], body[3+body[2]:]
 	number, rest := rest[1:1+rest[0]], rest[1+rest[0]:]
+	call, rest := rest[1:1+rest[0]], rest[1+rest[0]:]
 	var addr netip.AddrPort
 	if addr.UnmarshalBinary(rest) != nil {
 		return "", false
 	}
 	purpose := []string{"none", "deliver", "phone", "trunk"}[raw[0]]
 	transport := []string{"UDP", "TCP", "TLS", "WS", "WSS"}[raw[1]]
-	return fmt.Sprintf("{%s %s %s %s %s}", purpose, node, number, transport, moved(addr.String(), s.place, documented)), true
+	to := strings.TrimSpace(moved(addr.String(), s.place, documented) + " " + string(call))
+	return fmt.Sprintf("{%s %s %s %s %s}", purpose, node, number, transport, to), true
 }
 
 // headerLines are the lines of a header by its full name.

@@ -91,6 +91,7 @@ func All() []Fault {
 		peopleFaults(),
 		edgeFaults(),
 		callFaults(),
+		busyFaults(),
 		streamFaults(),
 		timerFaults(),
 		leakFaults(),

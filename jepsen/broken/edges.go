@@ -60,7 +60,7 @@ func edgeFaults() []Fault {
 		{
 			Name: "endless-reservation", Kind: Reservations, What: "a reservation at an owner that is lost never ends in the others' view",
 			Edits: []Edit{
-				{"node/dn/merge.go", "x.agent, x.busy, x.reserved(t.clock())", "x.agent, x.busy, x.holder != \"\""},
+				{"node/dn/merge.go", "x.agent, x.reserved(t.clock())", "x.agent, x.holder != \"\""},
 				{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x.holder != \"\""},
 			},
 			Package: "./node/agent", Run: "^TestReserve_(WhoMay|OneHolderWhatever|OfALost)",

@@ -11,8 +11,5 @@ func (reg *Registry) Held() map[string]int {
 		}
 	}
 	reg.schedule.mu.Unlock()
-	reg.busy.mu.Lock()
-	held["busy_dns"], held["busy_unsaid"] = len(reg.busy.calls), len(reg.busy.unsaid)
-	reg.busy.mu.Unlock()
 	return held
 }

@@ -42,23 +42,6 @@ func TestHeld_ReservationsEndInEveryWay(t *testing.T) {
 	})
 }
 
-// TestHeld_BusyIsCountedDown: calls come and go, at DNs that are kept here or not.
-func TestHeld_BusyIsCountedDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newNode(t, "a", twoNodes(t))
-		k.table.Register("1000", dn.Registered)
-		for range 3 {
-			for _, n := range []dn.Number{"1000", "1001"} {
-				k.agents.Busy(n, true)
-				k.agents.Busy(n, true)
-				k.agents.Busy(n, false)
-				k.agents.Busy(n, false)
-			}
-			leftover.None(t, time.Second, k.agents)
-		}
-	})
-}
-
 // Who left and won gives back what it won, and nothing that the same holder
 // reserved since.
 func TestHeld_OnlyThatReservationIsGivenBack(t *testing.T) {

@@ -47,7 +47,6 @@ type Registry struct {
 	keepers  *keepers
 	store    *store
 	schedule *schedule
-	busy     *busyCounts
 }
 
 // Open opens the agent store. A damaged one is set aside, with a line in
@@ -65,7 +64,7 @@ func Open(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	return &Registry{
-		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), busy: newBusyCounts(),
+		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(),
 		keepers: &keepers{table: cfg.Table, view: cfg.View, dial: cfg.Dial, log: cfg.Log},
 	}, nil
 }
@@ -78,7 +77,6 @@ func (reg *Registry) Run(ctx context.Context) error {
 	g.Go(func() error { return reg.store.run(ctx) })
 	g.Go(func() error { return reg.follow(ctx) })
 	g.Go(func() error { return reg.keepAgenda(ctx) })
-	g.Go(func() error { return reg.sayBusy(ctx) })
 	return g.Wait()
 }
 

@@ -299,12 +299,8 @@ func TestReserve_DNChangesWhileCollecting(t *testing.T) {
 			_ = c.Synced(1)
 			a.table.SetHeard("b", true)
 		}, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"deleted": {func(_ *testing.T, a *node) { a.table.Remove("1000", dn.Deleted) }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"busy": {func(_ *testing.T, a *node) {
-			r, _ := a.table.Own("1000")
-			r.Busy = true
-			a.table.Amend(r)
-		}, tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
+		"deleted":    {func(_ *testing.T, a *node) { a.table.Remove("1000", dn.Deleted) }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"busy":       {func(_ *testing.T, a *node) { a.inCalls.Store(dn.Number("1000"), true) }, tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 		"refreshed":  {func(_ *testing.T, a *node) { a.table.Register("1000", dn.Registered) }, 0},
 		"node stops": {func(_ *testing.T, a *node) { a.stop() }, tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 		"agent breaks": {func(t *testing.T, a *node) {

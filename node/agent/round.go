@@ -78,7 +78,6 @@ func (reg *Registry) free(n dn.Number, insteadOf string) (r dn.Record, refused *
 			if insteadOf != "" && r.Reserved.Holder == insteadOf {
 				s.Reserved = false
 			}
-			s.Busy = s.Busy || reg.busy.at(n)
 			return r, Unavailable(&s, d, view), true
 		}
 	}

@@ -7,34 +7,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
-	"github.com/sipcluster/sipcluster/node/dn"
 )
-
-// TestSchedule_BusyIsSaidAtOnceAndThenGathered for 20 ms.
-func TestSchedule_BusyIsSaidAtOnceAndThenGathered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newNode(t, "a", twoNodes(t))
-		for _, n := range []dn.Number{"1001", "1002", "1003"} {
-			k.table.Register(n, dn.Registered)
-		}
-		synctest.Wait()
-		<-time.After(time.Second)
-		for _, x := range []struct {
-			n     dn.Number
-			after time.Duration
-			want  bool
-		}{{"1001", 0, true}, {"1002", 19 * time.Millisecond, false}, {"1002", time.Millisecond, true}, {"1003", 20 * time.Millisecond, true}} {
-			if x.after != time.Millisecond {
-				k.agents.Busy(x.n, true)
-			}
-			<-time.After(x.after)
-			synctest.Wait()
-			if st, _ := k.table.Get(x.n); st.Busy != x.want {
-				t.Errorf("%s is busy %v after %v", x.n, st.Busy, x.after)
-			}
-		}
-	})
-}
 
 // TestSchedule_AReservationEndsToTheMillisecond: nobody has it before.
 func TestSchedule_AReservationEndsToTheMillisecond(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 type State uint8
 
 const (
-	// StateDialing is the caller's before anybody answered. No event tells it.
+	// StateDialing is the caller's before anybody answered. Clients hear no event of it.
 	StateDialing State = iota
 	// StateRinging is a called DN's.
 	StateRinging
@@ -65,6 +65,15 @@ const (
 	Released
 	// Abandoned: the caller gave up while the called DN rang.
 	Abandoned
+	// Dialing: a phone has begun the call, of which only nodes are told.
+	Dialing
+	// Carry: the node has begun to deliver a call of the node Event.Of to the DN, of
+	// which only nodes are told, as of its end.
+	Carry
+	// Dropped: the DN did not take the call.
+	Dropped
+	// Over: the DN took the call, and it is over.
+	Over
 	// Local is told at this node alone, in order with the others: Event.Local
 	// says what.
 	Local
@@ -122,6 +131,8 @@ type Event struct {
 	ThisDN  dn.Number
 	Role    Role
 	OtherDN string
+	// Of is the node that has the call, when another one carries it: Carry, Dropped, Over.
+	Of dn.Node
 	// Time of the event, ns since the epoch.
 	Time int64
 	// Cause of a release: the SIP status code that ended it, 0 when somebody
@@ -180,6 +191,8 @@ func (c *Call) after(e *Event) (*Call, bool) {
 			return nil, false
 		}
 		next.Parties = slices.Concat(c.Parties[:i], c.Parties[i+1:])
+	case Dialing: // the caller is in it from the start
+		return &next, e.Role == Caller && i == 0 && c.Parties[0].State == StateDialing
 	default:
 		return nil, false
 	}

@@ -64,7 +64,7 @@ func (i *Info) sound() bool {
 
 // sound tells whether a peer may say that.
 func (e *Event) sound() bool {
-	return e.Call.Valid() && e.Kind < Local && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
+	return e.Call.Valid() && e.Kind <= Dialing && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
 		shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
 }
 

@@ -69,6 +69,7 @@ func (c *Copy) Current() error {
 // behind them. It returns how many were refused: they change nothing.
 func (c *Copy) Apply(events []*Event, seq uint64) (refused int, err error) {
 	t := c.t
+	defer t.flushOvers()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := c.current(); err != nil {
@@ -86,6 +87,9 @@ func (c *Copy) Apply(events []*Event, seq uint64) (refused int, err error) {
 
 func (c *Copy) apply(ev *Event) bool {
 	t := c.t
+	if ev.Kind == Carry || ev.Kind == Dropped || ev.Kind == Over {
+		return c.legEvent(ev)
+	}
 	if !ev.sound() {
 		return false
 	}
@@ -137,11 +141,14 @@ func (c *Copy) row(row *Call, at int64) bool {
 	case e == nil:
 		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))
 	}
-	e.gen = c.o.gen
+	e.gen, e.incarnation, e.lost = c.o.gen, c.o.incarnation, false
 	changes := e.call.changes(row, at)
+	if len(row.Parties) > 1 || row.Parties[0].State != StateDialing {
+		t.show(e)
+	}
 	for i, ev := range changes {
 		ev.Fresh = i == 0
-		t.tell(c.o, ev)
+		t.tell(e, ev)
 	}
 	t.put(e, row)
 	return true
@@ -167,12 +174,17 @@ func (c *Copy) Synced(seq uint64) error {
 	if err := c.current(); err != nil {
 		return err
 	}
+	if c.full {
+		t.endLegs(c.o, gen)
+		t.settleLegs(c.o)
+	}
 	c.o.seq, c.o.whole = seq, true
 	return nil
 }
 
-// Died ends a peer's calls: its process is no more. What feeds the copy now has
-// to begin again with a snapshot.
+// Died ends a peer's calls, but for those that another node carries, which go on
+// without it: its process is no more. What feeds the copy now has to begin again with a
+// snapshot.
 func (t *Table) Died(id dn.Node) {
 	t.mu.Lock()
 	o := t.nodes[id]
@@ -205,7 +217,12 @@ func (t *Table) Forget(id dn.Node) {
 	t.Died(id)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if o := t.nodes[id]; o != nil && o != t.self && o.n == 0 {
+	o := t.nodes[id]
+	if o == nil || o == t.self {
+		return
+	}
+	t.settleLegs(o) // Died has begun another feed
+	if o.forgotten = true; o.n == 0 {
 		delete(t.nodes, id)
 	}
 }
@@ -220,8 +237,13 @@ func (o *origin) reset() (calls []*Call, gen uint64) {
 }
 
 // release ends those of a peer's calls that no snapshot from gen on has mentioned,
-// holding the lock for some at a time.
+// holding the lock for some at a time. What others carry goes on when the peer is no more.
 func (t *Table) release(calls []*Call, o *origin, gen uint64, cause int) {
+	if cause == NodeLost {
+		t.mu.Lock()
+		t.endLegs(o, gen)
+		t.mu.Unlock()
+	}
 	for len(calls) > 0 {
 		n := min(len(calls), chunkSize)
 		t.releaseChunk(calls[:n], o, gen, cause)
@@ -230,14 +252,19 @@ func (t *Table) release(calls []*Call, o *origin, gen uint64, cause int) {
 }
 
 func (t *Table) releaseChunk(calls []*Call, o *origin, gen uint64, cause int) {
-	at := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range calls {
-		if e := t.calls[c.ID]; e != nil && e.o == o && e.gen < gen {
-			for _, ev := range e.call.endings(at, cause, false) {
-				t.happen(e, ev)
+		e := t.calls[c.ID]
+		switch {
+		case e == nil || e.o != o || e.gen >= gen:
+		case cause == NodeLost:
+			if e.lost = true; e.over || !t.carried(e) {
+				t.endCall(e, cause)
 			}
+		case e.lost && e.incarnation != o.incarnation: // it goes on without its node
+		default:
+			t.endCall(e, cause)
 		}
 	}
 }

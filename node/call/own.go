@@ -6,10 +6,10 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// Begin takes in a call that arrived at this node, and gives it its ID. Nobody
-// is told before it rings or is established somewhere. Of the Info, Began is set
-// here, numbers are made fit to be shown, and the user data are copied. ErrFull:
-// MaxCalls is reached.
+// Begin takes in a call that arrived at this node, and gives it its ID. Clients are
+// told when it rings or is established somewhere; peers at once of a phone's, which is
+// busy from here on. Of the Info, Began is set here, numbers are made fit to be shown,
+// and the user data are copied. ErrFull: MaxCalls is reached.
 func (t *Table) Begin(info Info) (ID, error) {
 	if err := CheckUserData(info.UserData); err != nil {
 		return "", err
@@ -28,7 +28,10 @@ func (t *Table) Begin(info Info) (ID, error) {
 	for t.calls[id] != nil { // a peer says it has one of that name
 		id = t.ids.take()
 	}
-	t.add(t.self, newCall(id, t.cfg.Self, &info))
+	e := t.add(t.self, newCall(id, t.cfg.Self, &info))
+	if info.Type != Inbound {
+		t.happen(e, e.call.event(Dialing, &e.call.Parties[0], info.Began, 0))
+	}
 	return id, nil
 }
 

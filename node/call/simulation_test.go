@@ -61,12 +61,25 @@ func newWorld(t *testing.T, seed uint64, n, history int) *world {
 
 func (w *world) start(s *simNode) {
 	s.inc++
-	s.table = New(Config{Self: s.id, Incarnation: s.inc, History: w.history, Now: func() time.Time { return w.now }})
+	s.table = New(Config{
+		Self: s.id, Incarnation: s.inc, History: w.history, Now: func() time.Time { return w.now },
+		Over: func(id ID) { s.table.End(id, 0, false) },
+	})
 	s.own, s.said = nil, map[ID][]string{}
 	s.client = &observer{stream: s.table.Watch(Resume{}), calls: map[ID]map[string]State{}, heard: map[ID][]string{}}
 }
 
 func partyKey(n dn.Number, r Role) string { return fmt.Sprint(n, "/", r) }
+
+// told: clients were told of the call that an own event is about.
+func (t *Table) told(e *Event) bool {
+	for seq := t.visible.head; seq > t.visible.tail; seq-- {
+		if *t.visible.place(seq) == e {
+			return true
+		}
+	}
+	return false
+}
 
 func word(e *Event) string { return fmt.Sprint(e.Kind, " ", partyKey(e.ThisDN, e.Role)) }
 
@@ -94,7 +107,9 @@ func (w *world) act(s *simNode) {
 		s.own = slices.Delete(s.own, i, i+1)
 	}
 	for seq := max(before, s.table.own.tail) + 1; seq <= s.table.own.head; seq++ {
-		s.said[id] = append(s.said[id], word(*s.table.own.place(seq)))
+		if e := *s.table.own.place(seq); e.Kind != Dialing && s.table.told(e) { // nodes only
+			s.said[id] = append(s.said[id], word(e))
+		}
 	}
 }
 
@@ -136,6 +151,8 @@ func (w *world) deliver(a, b int) {
 		case Row:
 			c := *it.Call
 			refused, err = l.copy.Snapshot([]*Call{&c})
+		case LegRow:
+			refused, err = l.copy.Carrying([]Carried{*it.Leg})
 		case EndOfSnapshot:
 			err = l.copy.Synced(it.Seq)
 		case Happened:
@@ -284,15 +301,26 @@ func (w *world) check() {
 	}
 	for _, s := range w.nodes {
 		got := map[ID]string{}
-		for _, c := range s.table.Up() {
-			got[c.ID] = picture(c)
+		for id, e := range s.table.calls {
+			if e.at >= 0 {
+				got[id] = picture(e.call)
+			}
 		}
 		if !maps.Equal(got, truth) {
 			w.t.Fatalf("seed %d: %s has %v, the nodes %v", w.seed, s.id, got, truth)
 		}
-		clear(got)
 		told := maps.Clone(truth)
 		maps.DeleteFunc(told, func(_ ID, p string) bool { return waiting(p) })
+		clear(got)
+		for _, c := range s.table.Up() {
+			if p := picture(c); !waiting(p) {
+				got[c.ID] = p
+			}
+		}
+		if !maps.Equal(got, told) {
+			w.t.Fatalf("seed %d: clients of %s may see %v, the nodes have %v", w.seed, s.id, got, told)
+		}
+		clear(got)
 		for id, c := range s.client.calls {
 			call := &Call{}
 			for k, st := range c {

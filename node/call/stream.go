@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
 )
@@ -26,6 +27,8 @@ const (
 	EndOfSnapshot
 	// Happened: an event.
 	Happened
+	// LegRow is what the node says of a call of another one, to a peer.
+	LegRow
 )
 
 // Item of a stream.
@@ -36,6 +39,7 @@ type Item struct {
 	// Resumed: Started without a snapshot to follow.
 	Resumed bool
 	Call    *Call
+	Leg     *Carried
 	Event   *Event
 }
 
@@ -54,6 +58,7 @@ type Stream struct {
 	// state
 	phase phase
 	rows  []*Call
+	legs  []*Carried
 	seq   uint64
 }
 
@@ -149,7 +154,11 @@ func (s *Stream) start(buf []Item) []Item {
 		s.phase, s.seq = tail, from.Seq
 		return append(buf, Item{Kind: Started, Resumed: true, Seq: s.seq})
 	}
-	s.phase, s.seq, s.rows = inRows, s.log.head, s.t.up(s.of)
+	if s.phase, s.seq = inRows, s.log.head; s.of == nil {
+		s.rows = s.t.up()
+	} else {
+		s.rows, s.legs = slices.Clone(s.of.up), s.t.carrying()
+	}
 	return append(buf, Item{Kind: Started, Seq: s.seq})
 }
 
@@ -158,8 +167,15 @@ func (s *Stream) readRows(buf []Item) []Item {
 	for _, c := range s.rows[:n] {
 		buf = append(buf, Item{Kind: Row, Call: c})
 	}
-	if s.rows = s.rows[n:]; len(s.rows) == 0 {
-		s.phase, s.rows = tail, nil
+	if s.rows = s.rows[n:]; len(s.rows) > 0 {
+		return buf
+	}
+	n = min(len(s.legs), batchSize-n)
+	for _, l := range s.legs[:n] {
+		buf = append(buf, Item{Kind: LegRow, Leg: l})
+	}
+	if s.legs = s.legs[n:]; len(s.legs) == 0 {
+		s.phase, s.rows, s.legs = tail, nil, nil
 		buf = append(buf, Item{Kind: EndOfSnapshot, Seq: s.seq})
 	}
 	return buf

@@ -40,6 +40,9 @@ type Config struct {
 	Incarnation uint64
 	// History is how many events a log keeps; 0 means DefaultHistory.
 	History int
+	// Over is told of a call of this node that is over, as a peer says that carries
+	// it, and has to end it. It is called from whatever feeds the peer's copy; nil: nobody is.
+	Over func(ID)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -57,6 +60,11 @@ type Table struct {
 	// visible are the events that clients are told, own those that peers are.
 	visible, own eventLog
 	refused      uint64
+	// legs are what nodes say of others' calls that they carry.
+	legs map[ID][]*leg
+	// overs are own calls that are over, and Config.Over is to hear of.
+	overs []ID
+	uses  *uses
 }
 
 // entry is a call that is known here. Guarded by Table.mu.
@@ -65,6 +73,14 @@ type entry struct {
 	o    *origin
 	// at is its place in o.up, -1 while nobody was told of it.
 	at int
+	// shown: clients were told of it.
+	shown bool
+	// over: it is, as a node says that carries it; its own node may still say otherwise.
+	over bool
+	// lost: its node is no more, and another one carries it.
+	lost bool
+	// incarnation of its node.
+	incarnation uint64
 	// gen is that of the sync that mentioned it last.
 	gen uint64
 	// told is the Info that the peers know.
@@ -75,9 +91,12 @@ type entry struct {
 type origin struct {
 	id          dn.Node
 	incarnation uint64
-	// up are its calls that others were told of; n counts the rest too.
-	up []*Call
-	n  int
+	// up are its calls that others were told of; n counts the rest too. shown are
+	// those that clients see.
+	up       []*Call
+	n, shown int
+	// legs counts the calls of others that it carries.
+	legs int
 	// feed numbers the links that fed the copy; only the newest may.
 	feed uint64
 	// gen counts snapshots; what an older one mentioned last is over.
@@ -86,6 +105,8 @@ type origin struct {
 	// copy is complete up to there.
 	seq   uint64
 	whole bool
+	// forgotten: it goes with the last call of its that others carry.
+	forgotten bool
 }
 
 // New makes a table without calls.
@@ -100,6 +121,7 @@ func New(cfg Config) *Table {
 		cfg: cfg, ids: newIDs(cfg.Self, cfg.Incarnation), calls: map[ID]*entry{},
 		self:    &origin{id: cfg.Self, incarnation: cfg.Incarnation},
 		visible: newLog(cfg.History), own: newLog(cfg.History),
+		legs: map[ID][]*leg{}, uses: newUses(),
 	}
 	t.nodes = map[dn.Node]*origin{cfg.Self: t.self}
 	return t
@@ -121,23 +143,26 @@ func (t *Table) Get(id ID) (*Call, bool) {
 	return nil, false
 }
 
-// Up are the calls that others were told of, of all nodes.
+// Up are the calls that clients were told of, of all nodes.
 func (t *Table) Up() []*Call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.up(nil)
+	return t.up()
 }
 
-// up are the calls of a node, of all when nil.
-func (t *Table) up(of *origin) []*Call {
+func (t *Table) up() []*Call {
 	var out []*Call
 	for _, o := range t.nodes {
-		if of == nil || o == of {
-			out = append(out, o.up...)
+		for _, c := range o.up {
+			if t.calls[c.ID].visible() {
+				out = append(out, c)
+			}
 		}
 	}
 	return out
 }
+
+func (e *entry) visible() bool { return e.shown && !e.over }
 
 // Counts of a table.
 type Counts struct {
@@ -154,7 +179,7 @@ func (t *Table) Counts() Counts {
 	defer t.mu.Unlock()
 	c := Counts{Own: t.self.n, Refused: t.refused}
 	for _, o := range t.nodes {
-		c.Up += len(o.up)
+		c.Up += o.shown
 	}
 	return c
 }
@@ -166,20 +191,75 @@ func (t *Table) happen(e *entry, ev *Event) bool {
 		return false
 	}
 	ev.Info, ev.Fresh = next.Info, e.told != next.Info
+	if ev.Kind == Ringing || ev.Kind == Established {
+		t.show(e)
+	}
+	t.tell(e, ev)
 	t.put(e, next)
-	t.tell(e.o, ev)
 	return true
 }
 
-func (t *Table) tell(o *origin, ev *Event) {
-	t.visible.add(ev)
-	if o == t.self {
+// show makes clients see the call.
+func (t *Table) show(e *entry) {
+	if !e.shown && !e.over {
+		e.shown = true
+		e.o.shown++
+	}
+}
+
+// hide ends that.
+func (t *Table) hide(e *entry) {
+	if e.visible() {
+		e.o.shown--
+	}
+	e.shown = false
+}
+
+func (t *Table) tell(e *entry, ev *Event) {
+	if e.visible() {
+		t.visible.add(ev)
+	}
+	if e.o == t.self {
 		t.own.add(ev)
+	}
+}
+
+// tellEnd tells clients that the call is over.
+func (t *Table) tellEnd(e *entry, cause int) {
+	if !e.visible() {
+		return
+	}
+	for _, ev := range e.call.endings(t.now(), cause, false) {
+		t.visible.add(ev)
+	}
+}
+
+// endCall ends a call that is up.
+func (t *Table) endCall(e *entry, cause int) {
+	for _, ev := range e.call.endings(t.now(), cause, false) {
+		t.happen(e, ev)
+	}
+}
+
+// flushOvers tells of own calls that are over. The caller holds no lock.
+func (t *Table) flushOvers() {
+	t.mu.Lock()
+	overs := t.overs
+	t.overs = nil
+	t.mu.Unlock()
+	if t.cfg.Over == nil {
+		return
+	}
+	for _, id := range overs {
+		t.cfg.Over(id)
 	}
 }
 
 // put makes next what the entry's call is now; others know of it from here on.
 func (t *Table) put(e *entry, next *Call) {
+	if !e.over {
+		t.uses.move(e.call.Parties, next.Parties)
+	}
 	e.call, e.told = next, next.Info
 	switch {
 	case len(next.Parties) == 0:
@@ -203,21 +283,36 @@ func (t *Table) drop(e *entry) {
 		o.up = o.up[:last]
 		e.at = -1
 	}
+	if !e.over {
+		t.uses.move(e.call.Parties, nil)
+	}
+	t.hide(e)
 	o.n--
 	delete(t.calls, e.call.ID)
+	t.bury(e.call.ID, o)
+	if o.forgotten && o.n == 0 {
+		delete(t.nodes, o.id)
+	}
 }
 
 // add takes a call of a node in.
 func (t *Table) add(o *origin, c *Call) *entry {
-	e := &entry{call: c, o: o, at: -1, gen: o.gen}
+	e := &entry{call: c, o: o, at: -1, gen: o.gen, incarnation: o.incarnation, over: t.overruled(c.ID, o)}
 	t.calls[c.ID] = e
 	o.n++
+	if !e.over {
+		t.uses.move(nil, c.Parties)
+	}
+	for _, l := range t.legs[c.ID] {
+		l.done = l.done && l.Of != o.id
+	}
 	return e
 }
 
 // origin finds or makes a node's.
 func (t *Table) origin(id dn.Node) (*origin, error) {
 	if o := t.nodes[id]; o != nil {
+		o.forgotten = false
 		return o, nil
 	}
 	if len(t.nodes) >= MaxNodes {

@@ -108,7 +108,6 @@ const (
 // nothing to say.
 type extra struct {
 	agent *Agent
-	busy  bool
 	// holder has the DN reserved until that time of the table's clock.
 	holder string
 	until  int64
@@ -117,40 +116,28 @@ type extra struct {
 // extra makes one of what a record says; nil when that is nothing. It is the
 // old one when nothing changed.
 func (t *Table) extra(r *Record, old *extra) *extra {
-	if r.Agent == nil && !r.Busy && r.Reserved.Holder == "" {
+	if r.Agent == nil && r.Reserved.Holder == "" {
 		return nil
 	}
-	x := &extra{agent: r.Agent, busy: r.Busy, holder: r.Reserved.Holder}
+	x := &extra{agent: r.Agent, holder: r.Reserved.Holder}
 	if x.holder != "" {
 		x.until = t.clock() + r.Reserved.Left
 	}
 	if old != nil && old.agent.Equal(x.agent) {
 		x.agent = old.agent
-		if old.busy == x.busy && old.holder == x.holder && x.until-old.until < 1e8 && old.until-x.until < 1e8 {
+		if old.holder == x.holder && x.until-old.until < 1e8 && old.until-x.until < 1e8 {
 			return old
 		}
 	}
 	return x
 }
 
-// taken is what goes along when another node takes over the DN: the calls stay
-// where they are.
-func (x *extra) taken() *extra {
-	if x == nil || !x.busy {
-		return x
-	}
-	y := *x
-	y.busy = false
-	return &y
-}
-
 // took tells whether x is what was taken along of y, and nothing new.
 func (x *extra) took(y *extra) bool {
-	y = y.taken()
 	if x == nil || y == nil {
 		return x == y
 	}
-	return x.agent == y.agent && !x.busy && x.holder == y.holder && x.until == y.until
+	return x.agent == y.agent && x.holder == y.holder && x.until == y.until
 }
 
 // reserved tells whether a reservation holds at a time of the table's clock.
@@ -161,14 +148,14 @@ func (x *extra) say(r *Record, now int64) {
 	if x == nil {
 		return
 	}
-	r.Agent, r.Busy = x.agent, x.busy
+	r.Agent = x.agent
 	if x.reserved(now) {
 		r.Reserved = Reservation{Holder: x.holder, Left: x.until - now}
 	}
 }
 
 // Amend changes what this node says of a DN beside its state: r is what Own
-// returned, with another Agent, Busy or Reserved. False changes nothing: this
+// returned, with another Agent or Reserved. False changes nothing: this
 // node's record is no longer r's, or a peer has a greater claim; look again.
 func (t *Table) Amend(r Record) (Record, bool) {
 	if r.Agent.Check() != nil || len(r.Reserved.Holder) > MaxHolder {

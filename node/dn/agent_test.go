@@ -24,9 +24,9 @@ func amended(t *testing.T, tab *Table, n Number, change func(*Record)) Record {
 
 func TestTable_AgentGoesAlongWhenTheDNMoves(t *testing.T) {
 	tab := New(Config{Self: "b", Incarnation: 1})
-	copyOf(t, tab, "a", 1, Record{Number: "1", ClaimTime: 5, State: InSrv, Agent: ready("7"), Busy: true, Reserved: Reservation{Holder: "r", Left: 1e12}})
+	copyOf(t, tab, "a", 1, Record{Number: "1", ClaimTime: 5, State: InSrv, Agent: ready("7"), Reserved: Reservation{Holder: "r", Left: 1e12}})
 	r := tab.Register("1", Registered)
-	if r.Agent == nil || r.Agent.ID != "7" || r.Agent.State != Ready || r.Busy || r.Reserved.Holder != "r" {
+	if r.Agent == nil || r.Agent.ID != "7" || r.Agent.State != Ready || r.Reserved.Holder != "r" {
 		t.Errorf("taken over: %+v", r)
 	}
 	if got, _ := tab.Get("1"); !got.Agent.Equal(ready("7")) || got.Owner != "b" || !got.Reserved {

@@ -231,7 +231,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 func (t *Table) takeLate(e *entry, x *extra) {
 	mine := *e.by(0)
 	mine.seq++
-	mine.x = x.taken()
+	mine.x = x
 	t.set(e, mine)
 	t.journals[own].add(e, placeOwn, true)
 }

@@ -108,8 +108,6 @@ type Record struct {
 	Gone bool
 	// Agent at the DN; nil when nobody ever logged in.
 	Agent *Agent
-	// Busy: a call is at the DN.
-	Busy bool
 	// Reserved for a client.
 	Reserved Reservation
 }

@@ -47,25 +47,41 @@ func TestAgent_EveryDifferenceCounts(t *testing.T) {
 	}
 }
 
-// Busy and reserved are told each by itself, and to the peers too.
+// Busy and reserved are told each by itself; a reservation to the peers too, who know
+// the calls by themselves.
 func TestTable_EveryUseIsTold(t *testing.T) {
-	for name, change := range map[string]func(*Record){
-		"busy":     func(r *Record) { r.Busy = true },
-		"reserved": func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: 60e9} },
+	for name, change := range map[string]struct {
+		do    func(*testing.T, *Table, map[Number]struct{})
+		peers int
+	}{
+		"busy": {func(_ *testing.T, tab *Table, busy map[Number]struct{}) {
+			busy["1"] = struct{}{}
+			tab.Touch(map[Number]struct{}{"1": {}, "2": {}, "3": {}})
+			tab.Touch(map[Number]struct{}{"1": {}}) // says nothing new
+		}, 0},
+		"reserved": {func(t *testing.T, tab *Table, _ map[Number]struct{}) {
+			amended(t, tab, "1", func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: 60e9} })
+		}, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			tab := New(Config{Self: "a", Incarnation: 1})
+			busy := map[Number]struct{}{}
+			tab := New(Config{Self: "a", Incarnation: 1, Busy: func(n Number) bool { _, ok := busy[n]; return ok }})
 			tab.Register("1", Registered)
+			tab.Register("2", Registered)
 			clients, peers := tab.Watch(Resume{}), tab.Follow(Resume{})
 			drain(t, clients)
 			drain(t, peers)
-			r := amended(t, tab, "1", change)
+			change.do(t, tab, busy)
 			items := drain(t, clients)
-			if len(items) != 1 || items[0].What != UseChange || items[0].Status.Busy != r.Busy || items[0].Status.Reserved != (r.Reserved.Holder != "") {
+			if len(items) != 1 || items[0].What != UseChange || items[0].Status.Busy != (name == "busy") || items[0].Status.Reserved != (name == "reserved") {
 				t.Errorf("%s: clients are told %+v", name, items)
 			}
-			if items := drain(t, peers); len(items) != 1 || items[0].Record.Busy != r.Busy || items[0].Record.Reserved.Holder != r.Reserved.Holder {
+			if items := drain(t, peers); len(items) != change.peers {
 				t.Errorf("%s: peers are told %+v", name, items)
+			}
+			got, _ := tab.Get("1")
+			if got.Busy != (name == "busy") || got.Routable(false) {
+				t.Errorf("%s: %+v", name, got)
 			}
 		})
 	}

@@ -18,7 +18,7 @@ func (r *record) saidFarewell(now int64) *record {
 	if r.x == nil || r.x.agent == nil {
 		return nil
 	}
-	return &record{claim: r.claim, seq: r.seq + 1, since: now, state: OOS, reason: OwnerMoved, x: r.x.taken()}
+	return &record{claim: r.claim, seq: r.seq + 1, since: now, state: OOS, reason: OwnerMoved, x: r.x}
 }
 
 // voidFarewells drops the farewells of peers that a greater claim makes void,

@@ -10,7 +10,7 @@ import (
 // saysFarewell tells whether the item is a farewell with the agent.
 func saysFarewell(it Item, a *Agent) bool {
 	r := &it.Record
-	return !r.Gone && r.State == OOS && r.Reason == OwnerMoved && !r.Busy && r.Agent.Equal(a)
+	return !r.Gone && r.State == OOS && r.Reason == OwnerMoved && r.Agent.Equal(a)
 }
 
 // link moves what one table says to another one.
@@ -56,7 +56,7 @@ func goesAlong(t *testing.T, late bool) {
 	k, n := New(Config{Self: "k", Incarnation: 1}), New(Config{Self: "n", Incarnation: 1})
 	x := New(Config{Self: "x", Incarnation: 1})
 	k.Register("1", Registered)
-	amended(t, k, "1", func(r *Record) { r.Agent, r.Busy = ready("7"), true })
+	amended(t, k, "1", func(r *Record) { r.Agent = ready("7") })
 	kn, nk, xk := connect(k, n), connect(n, k), connect(x, k)
 	for _, l := range []*link{kn, nk, xk} {
 		l.deliver(t)
@@ -76,10 +76,10 @@ func goesAlong(t *testing.T, late bool) {
 	if got.State != OOS || got.Reason != OwnerMoved || got.Owner != "" || got.Keeper != "k" || !got.Agent.Equal(ready("7")) {
 		t.Fatalf("x shows %+v", got)
 	}
-	if told := drain(t, clients); !late && (len(told) != 2 || told[0].What != StateChange || told[1].What != UseChange) {
+	if told := drain(t, clients); !late && (len(told) != 1 || told[0].What != StateChange) {
 		t.Errorf("x's clients hear %+v", told)
 	}
-	if r := x.Register("1", Registered); !r.Agent.Equal(ready("7")) || r.Busy {
+	if r := x.Register("1", Registered); !r.Agent.Equal(ready("7")) {
 		t.Errorf("x took over %+v", r)
 	}
 	connect(n, x).deliver(t)

@@ -24,11 +24,11 @@ func TestTable_WhatWasSaidJustBeforeTheMoveGoesAlong(t *testing.T) {
 			a := copyOf(t, tab, "a", 1, Record{Number: "1", ClaimTime: 5, State: InSrv})
 			was := tab.Register("1", Registered)
 			c.change(tab)
-			if _, err := a.Apply([]Record{{Number: "1", ClaimTime: 5, Seq: 1, State: InSrv, Agent: ready("7"), Busy: true, Reserved: Reservation{Holder: "r", Left: 1e12}}}, 2); err != nil {
+			if _, err := a.Apply([]Record{{Number: "1", ClaimTime: 5, Seq: 1, State: InSrv, Agent: ready("7"), Reserved: Reservation{Holder: "r", Left: 1e12}}}, 2); err != nil {
 				t.Fatal(err)
 			}
 			r, ok := tab.Own("1")
-			if !ok || r.ClaimTime < was.ClaimTime || r.Busy {
+			if !ok || r.ClaimTime < was.ClaimTime {
 				t.Fatalf("own record: %v %+v", ok, r)
 			}
 			if got := r.Agent.Equal(ready("7")) && r.Reserved.Holder == "r"; got != c.late {

@@ -13,7 +13,7 @@ type Status struct {
 	// Agent at the DN, also while it is out of service; nil when nobody ever
 	// logged in there.
 	Agent *Agent
-	// Busy: a call is at the DN.
+	// Busy: a call that this node knows of is at the DN.
 	Busy bool
 	// Reserved for a client.
 	Reserved bool
@@ -107,13 +107,16 @@ func (t *Table) effective(e *entry) told {
 	case t.nodes[b.node].heard:
 		v.owner, v.owned, v.state = b.node, true, InSrv
 	case t.held(e, t.nodes[b.node], b.node):
-		return e.told
+		v = e.told
+		v.busy = t.cfg.Busy(e.number)
+		return v
 	default:
 		v.owner, v.owned, v.since, v.reason = b.node, true, t.nodes[b.node].lostAt, PeerLost
 	}
 	if x := t.latest(e).x; x != nil {
-		v.agent, v.busy, v.reserved = x.agent, x.busy, x.reserved(t.clock())
+		v.agent, v.reserved = x.agent, x.reserved(t.clock())
 	}
+	v.busy = t.cfg.Busy(e.number)
 	return v
 }
 
@@ -217,6 +220,17 @@ func (t *Table) rlockSettled() {
 		t.mu.Lock()
 		t.order.settle()
 		t.mu.Unlock()
+	}
+}
+
+// Touch tells of DNs of which Config.Busy may say something else now.
+func (t *Table) Touch(numbers map[Number]struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n := range numbers {
+		if e := t.entries[n]; e != nil && len(e.recs) > 0 && e.told.busy != t.cfg.Busy(n) {
+			t.tell(e, NoReason)
+		}
 	}
 }
 

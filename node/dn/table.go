@@ -41,6 +41,9 @@ type Config struct {
 	// Now is the wall clock; nil means time.Now. Its readings should carry the
 	// monotonic clock: delays are measured with it too.
 	Now func() time.Time
+	// Busy tells whether a call is at a DN, and must not call the table; nil means that
+	// none ever is. What it says of a DN changes with Touch.
+	Busy func(Number) bool
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means DefaultHistory.
 	History int
@@ -94,6 +97,9 @@ func New(cfg Config) *Table {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Busy == nil {
+		cfg.Busy = func(Number) bool { return false }
+	}
 	if cfg.History == 0 {
 		cfg.History = DefaultHistory
 	}
@@ -143,9 +149,6 @@ func (t *Table) Register(n Number, r Reason) Record {
 	}
 	if b := t.latest(e); b != nil {
 		rec.x = b.x
-		if b.node != 0 {
-			rec.x = b.x.taken()
-		}
 	}
 	t.set(e, rec)
 	t.journals[own].add(e, placeOwn, !refresh)

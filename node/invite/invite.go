@@ -43,8 +43,21 @@ type Origin struct {
 	Number string
 }
 
+// Leg is a call that a node delivers to a DN, which is busy meanwhile. The first call of
+// a method counts; none waits.
+type Leg interface {
+	// Dropped: the DN did not take the call, or it is over and the node that has it knows.
+	Dropped()
+	// Over: it is over, whether the node that has it hears of that or not.
+	Over()
+}
+
 // Target of a try: one of the three.
 type Target struct {
+	// Call is the ConnID of the call, "" when it has none, and Of the node that has it.
+	Call string
+	Of   dn.Node
+
 	// Deliver to the phones that registered the DN at this node.
 	Deliver dn.Number
 	// DN at another node, which has that SIP address.

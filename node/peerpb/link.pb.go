@@ -134,6 +134,13 @@ const (
 	CallEventKind_CALL_EVENT_KIND_ESTABLISHED CallEventKind = 2
 	CallEventKind_CALL_EVENT_KIND_RELEASED    CallEventKind = 3
 	CallEventKind_CALL_EVENT_KIND_ABANDONED   CallEventKind = 4
+	// A phone has begun the call.
+	CallEventKind_CALL_EVENT_KIND_DIALING CallEventKind = 5
+	// Of a call of another node, CallEvent.of, that the publisher delivers to the DN: it has
+	// begun to, has nothing to do with it any more, knows that it is over.
+	CallEventKind_CALL_EVENT_KIND_CARRY   CallEventKind = 6
+	CallEventKind_CALL_EVENT_KIND_DROPPED CallEventKind = 7
+	CallEventKind_CALL_EVENT_KIND_OVER    CallEventKind = 8
 )
 
 // Enum value maps for CallEventKind.
@@ -144,6 +151,10 @@ var (
 		2: "CALL_EVENT_KIND_ESTABLISHED",
 		3: "CALL_EVENT_KIND_RELEASED",
 		4: "CALL_EVENT_KIND_ABANDONED",
+		5: "CALL_EVENT_KIND_DIALING",
+		6: "CALL_EVENT_KIND_CARRY",
+		7: "CALL_EVENT_KIND_DROPPED",
+		8: "CALL_EVENT_KIND_OVER",
 	}
 	CallEventKind_value = map[string]int32{
 		"CALL_EVENT_KIND_UNSPECIFIED": 0,
@@ -151,6 +162,10 @@ var (
 		"CALL_EVENT_KIND_ESTABLISHED": 2,
 		"CALL_EVENT_KIND_RELEASED":    3,
 		"CALL_EVENT_KIND_ABANDONED":   4,
+		"CALL_EVENT_KIND_DIALING":     5,
+		"CALL_EVENT_KIND_CARRY":       6,
+		"CALL_EVENT_KIND_DROPPED":     7,
+		"CALL_EVENT_KIND_OVER":        8,
 	}
 )
 
@@ -741,8 +756,6 @@ type Record struct {
 	Gone bool `protobuf:"varint,7,opt,name=gone,proto3" json:"gone,omitempty"`
 	// Absent: nobody ever logged in.
 	Agent *Agent `protobuf:"bytes,8,opt,name=agent,proto3" json:"agent,omitempty"`
-	// A call is at the DN.
-	Busy bool `protobuf:"varint,9,opt,name=busy,proto3" json:"busy,omitempty"`
 	// Who has it reserved, "" for nobody, and how long still, ns.
 	ReservedBy    string `protobuf:"bytes,10,opt,name=reserved_by,json=reservedBy,proto3" json:"reserved_by,omitempty"`
 	ReservedFor   int64  `protobuf:"varint,11,opt,name=reserved_for,json=reservedFor,proto3" json:"reserved_for,omitempty"`
@@ -834,13 +847,6 @@ func (x *Record) GetAgent() *Agent {
 		return x.Agent
 	}
 	return nil
-}
-
-func (x *Record) GetBusy() bool {
-	if x != nil {
-		return x.Busy
-	}
-	return false
 }
 
 func (x *Record) GetReservedBy() string {
@@ -1180,8 +1186,10 @@ func (x *CallsHello) GetResumed() bool {
 }
 
 type CallSnapshot struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Calls         []*Call                `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Calls []*Call                `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	// Calls of others that the publisher delivers, after its own.
+	Carried       []*CarriedCall `protobuf:"bytes,2,rep,name=carried,proto3" json:"carried,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1223,6 +1231,84 @@ func (x *CallSnapshot) GetCalls() []*Call {
 	return nil
 }
 
+func (x *CallSnapshot) GetCarried() []*CarriedCall {
+	if x != nil {
+		return x.Carried
+	}
+	return nil
+}
+
+// CarriedCall is a call of another node that the publisher delivers to a DN.
+type CarriedCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  string                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// The node that has it, by id.
+	Of string `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
+	Dn string `protobuf:"bytes,3,opt,name=dn,proto3" json:"dn,omitempty"`
+	// It is over, as the publisher knows, whatever its node says.
+	Over          bool `protobuf:"varint,4,opt,name=over,proto3" json:"over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CarriedCall) Reset() {
+	*x = CarriedCall{}
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CarriedCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CarriedCall) ProtoMessage() {}
+
+func (x *CarriedCall) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CarriedCall.ProtoReflect.Descriptor instead.
+func (*CarriedCall) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CarriedCall) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+func (x *CarriedCall) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
+func (x *CarriedCall) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *CarriedCall) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
+}
+
 type EndOfCallSync struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Position that the follower is at now.
@@ -1233,7 +1319,7 @@ type EndOfCallSync struct {
 
 func (x *EndOfCallSync) Reset() {
 	*x = EndOfCallSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1331,7 @@ func (x *EndOfCallSync) String() string {
 func (*EndOfCallSync) ProtoMessage() {}
 
 func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1344,7 @@ func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
 func (*EndOfCallSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndOfCallSync) GetSeq() uint64 {
@@ -1280,7 +1366,7 @@ type CallEvents struct {
 
 func (x *CallEvents) Reset() {
 	*x = CallEvents{}
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1378,7 @@ func (x *CallEvents) String() string {
 func (*CallEvents) ProtoMessage() {}
 
 func (x *CallEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1391,7 @@ func (x *CallEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
 func (*CallEvents) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CallEvents) GetEvents() []*CallEvent {
@@ -1336,7 +1422,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1434,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1447,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Call) GetId() string {
@@ -1402,7 +1488,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1500,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1513,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -1487,7 +1573,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1585,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1598,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallParty) GetDn() string {
@@ -1562,14 +1648,16 @@ type CallEvent struct {
 	// SIP status code that ended it; 0: somebody hung up.
 	Cause uint32 `protobuf:"varint,7,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Absent: as it was said of the call before.
-	Info          *CallInfo `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
+	Info *CallInfo `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
+	// The node that has the call, by id, when another one carries it.
+	Of            string `protobuf:"bytes,9,opt,name=of,proto3" json:"of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1669,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1682,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -1653,6 +1741,13 @@ func (x *CallEvent) GetInfo() *CallInfo {
 	return nil
 }
 
+func (x *CallEvent) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
 var File_node_peerpb_link_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_link_proto_rawDesc = "" +
@@ -1694,7 +1789,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xdf\x02\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xd1\x02\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -1704,12 +1799,12 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x12\x14\n" +
 	"\x05since\x18\x06 \x01(\x03R\x05since\x12\x12\n" +
 	"\x04gone\x18\a \x01(\bR\x04gone\x12/\n" +
-	"\x05agent\x18\b \x01(\v2\x19.sipcluster.peer.v1.AgentR\x05agent\x12\x12\n" +
-	"\x04busy\x18\t \x01(\bR\x04busy\x12\x1f\n" +
+	"\x05agent\x18\b \x01(\v2\x19.sipcluster.peer.v1.AgentR\x05agent\x12\x1f\n" +
 	"\vreserved_by\x18\n" +
 	" \x01(\tR\n" +
 	"reservedBy\x12!\n" +
-	"\freserved_for\x18\v \x01(\x03R\vreservedFor\"\xb6\x01\n" +
+	"\freserved_for\x18\v \x01(\x03R\vreservedForJ\x04\b\t\x10\n" +
+	"\"\xb6\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
@@ -1728,9 +1823,15 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aGoodbye\"&\n" +
 	"\n" +
 	"CallsHello\x12\x18\n" +
-	"\aresumed\x18\x01 \x01(\bR\aresumed\">\n" +
+	"\aresumed\x18\x01 \x01(\bR\aresumed\"y\n" +
 	"\fCallSnapshot\x12.\n" +
-	"\x05calls\x18\x01 \x03(\v2\x18.sipcluster.peer.v1.CallR\x05calls\"!\n" +
+	"\x05calls\x18\x01 \x03(\v2\x18.sipcluster.peer.v1.CallR\x05calls\x129\n" +
+	"\acarried\x18\x02 \x03(\v2\x1f.sipcluster.peer.v1.CarriedCallR\acarried\"U\n" +
+	"\vCarriedCall\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\x12\x0e\n" +
+	"\x02of\x18\x02 \x01(\tR\x02of\x12\x0e\n" +
+	"\x02dn\x18\x03 \x01(\tR\x02dn\x12\x12\n" +
+	"\x04over\x18\x04 \x01(\bR\x04over\"!\n" +
 	"\rEndOfCallSync\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"U\n" +
 	"\n" +
@@ -1756,7 +1857,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x04role\x18\x02 \x01(\x0e2\x1c.sipcluster.peer.v1.CallRoleR\x04role\x123\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1d.sipcluster.peer.v1.CallStateR\x05state\x12\x14\n" +
 	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
-	"\x05since\x18\x05 \x01(\x03R\x05since\"\x93\x02\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\"\xa3\x02\n" +
 	"\tCallEvent\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.sipcluster.peer.v1.CallEventKindR\x04kind\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +
@@ -1765,7 +1866,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05other\x18\x05 \x01(\tR\x05other\x12\x12\n" +
 	"\x04time\x18\x06 \x01(\x03R\x04time\x12\x14\n" +
 	"\x05cause\x18\a \x01(\rR\x05cause\x120\n" +
-	"\x04info\x18\b \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info*Q\n" +
+	"\x04info\x18\b \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info\x12\x0e\n" +
+	"\x02of\x18\t \x01(\tR\x02of*Q\n" +
 	"\bCallRole\x12\x19\n" +
 	"\x15CALL_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CALL_ROLE_CALLER\x10\x01\x12\x14\n" +
@@ -1774,13 +1876,17 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
-	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xab\x01\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\x9a\x02\n" +
 	"\rCallEventKind\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_ESTABLISHED\x10\x02\x12\x1c\n" +
 	"\x18CALL_EVENT_KIND_RELEASED\x10\x03\x12\x1d\n" +
-	"\x19CALL_EVENT_KIND_ABANDONED\x10\x042b\n" +
+	"\x19CALL_EVENT_KIND_ABANDONED\x10\x04\x12\x1b\n" +
+	"\x17CALL_EVENT_KIND_DIALING\x10\x05\x12\x19\n" +
+	"\x15CALL_EVENT_KIND_CARRY\x10\x06\x12\x1b\n" +
+	"\x17CALL_EVENT_KIND_DROPPED\x10\a\x12\x18\n" +
+	"\x14CALL_EVENT_KIND_OVER\x10\b2b\n" +
 	"\vTController\x12S\n" +
 	"\x06Follow\x12!.sipcluster.peer.v1.FollowRequest\x1a\".sipcluster.peer.v1.FollowResponse(\x010\x01B.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
@@ -1797,7 +1903,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -1816,17 +1922,18 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*Goodbye)(nil),        // 14: sipcluster.peer.v1.Goodbye
 	(*CallsHello)(nil),     // 15: sipcluster.peer.v1.CallsHello
 	(*CallSnapshot)(nil),   // 16: sipcluster.peer.v1.CallSnapshot
-	(*EndOfCallSync)(nil),  // 17: sipcluster.peer.v1.EndOfCallSync
-	(*CallEvents)(nil),     // 18: sipcluster.peer.v1.CallEvents
-	(*Call)(nil),           // 19: sipcluster.peer.v1.Call
-	(*CallInfo)(nil),       // 20: sipcluster.peer.v1.CallInfo
-	(*CallParty)(nil),      // 21: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 22: sipcluster.peer.v1.CallEvent
-	nil,                    // 23: sipcluster.peer.v1.CallInfo.UserDataEntry
-	(tcpb.DNState)(0),      // 24: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 25: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 26: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 27: sipcluster.tlib.v1.CallType
+	(*CarriedCall)(nil),    // 17: sipcluster.peer.v1.CarriedCall
+	(*EndOfCallSync)(nil),  // 18: sipcluster.peer.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 19: sipcluster.peer.v1.CallEvents
+	(*Call)(nil),           // 20: sipcluster.peer.v1.Call
+	(*CallInfo)(nil),       // 21: sipcluster.peer.v1.CallInfo
+	(*CallParty)(nil),      // 22: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 23: sipcluster.peer.v1.CallEvent
+	nil,                    // 24: sipcluster.peer.v1.CallInfo.UserDataEntry
+	(tcpb.DNState)(0),      // 25: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 26: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 27: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 28: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
@@ -1838,32 +1945,33 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	14, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
 	15, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
 	16, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
-	17, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
-	18, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
+	18, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
+	19, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	24, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	25, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	25, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	26, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
 	10, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	26, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	27, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
 	11, // 16: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	19, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
-	22, // 18: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
-	20, // 19: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	21, // 20: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
-	27, // 21: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	23, // 22: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	0,  // 23: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 24: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 25: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 26: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	20, // 27: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	3,  // 28: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 29: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	29, // [29:30] is the sub-list for method output_type
-	28, // [28:29] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	20, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
+	17, // 18: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
+	23, // 19: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	21, // 20: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	22, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	28, // 22: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	24, // 23: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	0,  // 24: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 25: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 26: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 27: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	21, // 28: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	3,  // 29: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 30: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	30, // [30:31] is the sub-list for method output_type
+	29, // [29:30] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -1892,7 +2000,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

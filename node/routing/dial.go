@@ -126,6 +126,7 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 	if t.NodeAddr != "" {
 		x = r.rings.watch(n)
 	}
+	t.Call, t.Of = string(on.id), r.table.Self()
 	var sent invite.Stopper
 	defer func() {
 		if sent == nil { // it panicked

@@ -33,9 +33,6 @@ func (r *Engine) Arrive(in invite.Call) {
 		in.Reject(503, "Too many calls")
 		return
 	}
-	if o := in.Origin(); !o.Trunk { // who calls takes no calls from a routing point
-		r.agents.Busy(o.DN, true)
-	}
 	j := &journey{r: r, in: in, id: id}
 	j.guard(j.begin)
 }
@@ -66,9 +63,6 @@ func (j *journey) over(cause int) {
 func (j *journey) end(cause int) {
 	if j.ended.Swap(true) {
 		return
-	}
-	if o := j.in.Origin(); !o.Trunk {
-		j.r.agents.Busy(o.DN, false)
 	}
 	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
 }

@@ -155,8 +155,7 @@ func TestEvents_WhatIsRoutable(t *testing.T) {
 	for _, n := range []dn.Number{"1001", "1002", "2001", "2002", "2003", "9000", "gw", "4711"} {
 		o.table.Register(n, dn.Registered)
 	}
-	o.control.cfg.Agents.Busy("2002", true)
-	o.await("2002 to be busy", func() bool { st, _ := o.table.Get("2002"); return st.Busy })
+	leg := o.traffic.Carry("", "a", "2002")
 	w := o.connect(TCport, nil)
 	for n, want := range map[string]string{"1001": "sip true", "1002": "sip false", "2001": "pstn true", "2002": "pstn false busy", "2003": "pstn false", "9000": "routing-point false", "gw": "trunk false", "4711": " false"} {
 		x := w.ask(query(n)).GetExtensions()
@@ -168,7 +167,7 @@ func TestEvents_WhatIsRoutable(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s", n, got, x["status"], want)
 		}
 	}
-	o.control.cfg.Agents.Busy("2002", false)
+	leg.Dropped()
 }
 
 func TestEvents_OfAnAgent(t *testing.T) {

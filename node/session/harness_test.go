@@ -63,13 +63,13 @@ func newOfficeOf(t testing.TB, history int) *office {
 		pstnDN("2001"), pstnDN("2002", "sales"), sipDN("1001"),
 		&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}}},
 	)
-	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1})
+	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
+	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy})
 	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
 		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
 	log := slog.New(slog.DiscardHandler)
 	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Draining: o.draining.Load, Log: log})
 	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}
@@ -84,7 +84,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 		if err := agents.Close(); err != nil {
 			t.Error(err)
 		}
-		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(agents, "reservations", "busy_dns", "busy_unsaid"),
+		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(agents, "reservations"),
 			leftover.But(o.traffic, "calls_own", "calls_known", "calls_up"), leftover.But(o.table, "dn_drops_untold"))
 		if err := o.machine.Close(); err != nil {
 			t.Error(err)

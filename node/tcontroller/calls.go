@@ -69,6 +69,13 @@ func callMessage(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
 			b.Calls, size = append(b.Calls, c), size+infoSize(c.GetInfo())+64*len(c.GetParties())
 		}
 		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
+	case call.LegRow:
+		b := &peerpb.CallSnapshot{}
+		for ; len(items) > 0 && items[0].Kind == call.LegRow && 64*len(b.Carried) < maxCallBytes; items = items[1:] {
+			x := items[0].Leg
+			b.Carried = append(b.Carried, &peerpb.CarriedCall{Call: string(x.Call), Of: string(x.Of), Dn: string(x.DN), Over: x.Over})
+		}
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
 	default:
 		b := &peerpb.CallEvents{}
 		for size := 0; len(items) > 0 && items[0].Kind == call.Happened && size < maxCallBytes; items = items[1:] {
@@ -110,7 +117,12 @@ func (l *followerLink) call(m *peerpb.FollowResponse) error {
 		for _, c := range b.CallSnapshot.GetCalls() {
 			calls = append(calls, callFromProto(c))
 		}
-		refused, err = l.calls.Snapshot(calls)
+		if refused, err = l.calls.Snapshot(calls); err != nil {
+			break
+		}
+		var more int
+		more, err = l.calls.Carrying(carriedFromProto(b.CallSnapshot.GetCarried()))
+		refused += more
 	case *peerpb.FollowResponse_EndOfCallSync:
 		err = l.calls.Synced(b.EndOfCallSync.GetSeq())
 	case *peerpb.FollowResponse_CallEvents:
@@ -154,7 +166,7 @@ func callToProto(c *call.Call) *peerpb.Call {
 func eventToProto(e *call.Event) *peerpb.CallEvent {
 	p := &peerpb.CallEvent{
 		Kind: peerpb.CallEventKind(e.Kind + 1), Call: string(e.Call), ThisDn: string(e.ThisDN), Role: peerpb.CallRole(e.Role + 1),
-		Other: e.OtherDN, Time: e.Time, Cause: uint32(max(0, e.Cause)),
+		Other: e.OtherDN, Time: e.Time, Cause: uint32(max(0, e.Cause)), Of: string(e.Of),
 	}
 	if e.Fresh {
 		p.Info = infoToProto(e.Info)
@@ -192,11 +204,19 @@ func callFromProto(p *peerpb.Call) *call.Call {
 	return c
 }
 
+func carriedFromProto(list []*peerpb.CarriedCall) []call.Carried {
+	out := make([]call.Carried, 0, len(list))
+	for _, p := range list {
+		out = append(out, call.Carried{Call: call.ID(p.GetCall()), Of: dn.Node(p.GetOf()), DN: dn.Number(p.GetDn()), Over: p.GetOver()})
+	}
+	return out
+}
+
 func eventFromProto(p *peerpb.CallEvent) *call.Event {
 	e := &call.Event{
 		Kind: call.Kind(enum(int32(p.GetKind()))), Call: call.ID(p.GetCall()), ThisDN: dn.Number(p.GetThisDn()),
 		Role: call.Role(enum(int32(p.GetRole()))), OtherDN: p.GetOther(), Time: p.GetTime(), Cause: int(min(p.GetCause(), 1000)),
-		Info: infoFromProto(p.GetInfo()),
+		Info: infoFromProto(p.GetInfo()), Of: dn.Node(p.GetOf()),
 	}
 	if e.Cause == call.NodeLost {
 		e.Cause = 1000 // only who lost a node may say so

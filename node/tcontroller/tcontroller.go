@@ -33,7 +33,7 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 	if r.State == dn.InSrv {
 		p.State = tcpb.DNState_DN_STATE_IN_SRV
 	}
-	p.Agent, p.Busy, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Busy, r.Reserved.Holder, r.Reserved.Left
+	p.Agent, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Reserved.Holder, r.Reserved.Left
 }
 
 func agentToProto(a *dn.Agent) *peerpb.Agent {
@@ -78,7 +78,7 @@ func fromProto(p *peerpb.Record) dn.Record {
 	r := dn.Record{
 		Number: dn.Number(p.GetDn()), ClaimTime: p.GetClaimTime(), Seq: p.GetSeq(), State: invalid,
 		Reason: dn.Reason(min(uint32(p.GetReason()), invalid)), Since: p.GetSince(), Gone: p.GetGone(),
-		Agent: agentFromProto(p.GetAgent()), Busy: p.GetBusy(),
+		Agent:    agentFromProto(p.GetAgent()),
 		Reserved: dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor()},
 	}
 	switch p.GetState() {

@@ -53,7 +53,7 @@ func crosses[M proto.Message](t *testing.T, m, into M) M {
 func TestRecord_EveryFieldTravels(t *testing.T) {
 	sample := func() dn.Record {
 		return dn.Record{
-			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true, Busy: true,
+			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
 			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
 			Reserved: dn.Reservation{Holder: "router", Left: 15},
 		}
@@ -62,7 +62,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 	full(t, reflect.ValueOf(s), "Record")
 	for name, change := range map[string]func(*dn.Record){
 		"all": func(*dn.Record) {}, "out of service": func(r *dn.Record) { r.State = dn.OOS }, "no agent": func(r *dn.Record) { r.Agent = nil },
-		"not gone": func(r *dn.Record) { r.Gone = false }, "not busy": func(r *dn.Record) { r.Busy = false }, "not reserved": func(r *dn.Record) { r.Reserved = dn.Reservation{} },
+		"not gone": func(r *dn.Record) { r.Gone = false }, "not reserved": func(r *dn.Record) { r.Reserved = dn.Reservation{} },
 		"no reasons": func(r *dn.Record) { r.Agent.Reasons = nil }, "logged out": func(r *dn.Record) { r.Agent.State = dn.LoggedOut },
 		"logged in": func(r *dn.Record) { r.Agent.State = dn.LoggedIn }, "not ready": func(r *dn.Record) { r.Agent.State = dn.NotReady },
 		"no reason": func(r *dn.Record) { r.Reason = dn.NoReason },
@@ -79,7 +79,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 
 // A message of records is used again and again: nothing stays of what was in it.
 func TestRecord_NothingStaysOfTheOneBefore(t *testing.T) {
-	before := dn.Record{Number: "1", Gone: true, Busy: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}}
+	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}}
 	p, now := ToProto(&before), dn.Record{Number: "2"}
 	if toProto(p, &now); !proto.Equal(p, ToProto(&now)) {
 		t.Errorf("got %v, want %v", p, ToProto(&now))
@@ -150,7 +150,7 @@ func TestCall_EveryFieldTravels(t *testing.T) {
 }
 
 func TestCall_EveryFieldOfAnEventTravels(t *testing.T) {
-	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Info: sampleInfo(), Fresh: true}
+	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Info: sampleInfo(), Fresh: true}
 	full(t, reflect.ValueOf(e), "Event", "Event.Node", "Event.Local")
 	got := eventFromProto(crosses(t, eventToProto(&e), &peerpb.CallEvent{}))
 	if got.Fresh = true; !reflect.DeepEqual(*got, e) { // that is for the copy to say
@@ -187,6 +187,19 @@ func cut(items []call.Item) (out []string) {
 
 // Messages about calls are of one kind each and not large, whatever the calls
 // hold: a DN's record waits behind one at most.
+func TestCall_EveryFieldOfACarriedOneTravels(t *testing.T) {
+	x := call.Carried{Call: "00000000000000aa", Of: "n9", DN: "1001", Over: true}
+	full(t, reflect.ValueOf(x), "Carried")
+	for _, over := range []bool{true, false} {
+		x.Over = over
+		m, rest := callMessage([]call.Item{{Kind: call.LegRow, Leg: &x}, {Kind: call.EndOfSnapshot}})
+		got := carriedFromProto(crosses(t, m.GetCallSnapshot(), &peerpb.CallSnapshot{}).GetCarried())
+		if len(rest) != 1 || !reflect.DeepEqual(got, []call.Carried{x}) {
+			t.Errorf("got %+v, want %+v", got, x)
+		}
+	}
+}
+
 func TestCall_MessagesAreSmallAndInOrder(t *testing.T) {
 	info := sampleInfo()
 	info.UserData = map[string]string{"k": strings.Repeat("x", 15<<10)}

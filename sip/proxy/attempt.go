@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -41,8 +40,8 @@ type Attempt struct {
 	stopped  *Outcome
 	answered *Outcome
 	over     bool
-	// delivers is the DN whose phones ring; "" when they are not here.
-	delivers dn.Number
+	// leg is the call at phones here; nil before they ring.
+	leg invite.Leg
 
 	noAnswer, timerC, silence, lastWords transaction.Alarm
 }
@@ -95,8 +94,7 @@ func (a *Attempt) begin(t invite.Target) {
 		if t.NoAnswer > 0 {
 			a.noAnswer.Set(t.NoAnswer)
 		}
-		a.delivers = t.Deliver
-		c.in.deliver(t.Deliver, true)
+		a.leg = c.in.leg(&t)
 	}
 	a.next()
 	a.check()
@@ -206,8 +204,14 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 			srv.Acked()
 			client.Acked()
 		})
-		if n := a.delivers; n != "" {
-			out.Dialog.Then(func(Side) { c.in.deliver(n, false) })
+		if leg, d := a.leg, out.Dialog; leg != nil {
+			d.Then(func(Side) {
+				if d.told {
+					leg.Dropped()
+				} else {
+					leg.Over()
+				}
+			})
 		}
 	}
 	c.respond(res, c.timer.answerLines(res))
@@ -301,8 +305,8 @@ func (a *Attempt) finish(out Outcome) {
 	if a.c.try == a {
 		a.c.try = nil
 	}
-	if !out.Answered || out.Dialog == nil {
-		a.c.in.deliver(a.delivers, false)
+	if a.leg != nil && out.Dialog == nil {
+		a.leg.Dropped()
 	}
 	a.done(out)
 	a.done, a.on, a.later = nil, nil, nil

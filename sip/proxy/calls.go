@@ -32,9 +32,9 @@ type calls struct {
 	targets *targets
 	records *recordRoutes
 	timerC  time.Duration
-	// delivered is Config.Delivered.
-	delivered func(n dn.Number, more bool)
-	room      room
+	// noteLeg is Config.Carry.
+	noteLeg func(call string, of dn.Node, n dn.Number) invite.Leg
+	room    room
 }
 
 // begin makes a call of a message that is served now.
@@ -81,11 +81,18 @@ func (cs *calls) open(c *Call, key transaction.Key) bool {
 	return true
 }
 
-// deliver tells that this node delivers one call more to a DN, or one less.
-func (cs *calls) deliver(n dn.Number, more bool) {
-	if cs.delivered != nil && n != "" {
-		cs.delivered(n, more)
+// noLeg is one that nobody is told of.
+type noLeg struct{}
+
+func (noLeg) Dropped() {}
+func (noLeg) Over()    {}
+
+// leg notes a call that is delivered to phones here.
+func (cs *calls) leg(t *invite.Target) invite.Leg {
+	if cs.noteLeg == nil || t.Deliver == "" {
+		return noLeg{}
 	}
+	return cs.noteLeg(t.Call, t.Of, t.Deliver)
 }
 
 // room bounds the calls that are being set up.

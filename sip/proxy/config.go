@@ -7,6 +7,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -35,9 +36,9 @@ type Config struct {
 	LeadsHere func(message.URI) bool
 	// RecordRoutes are the host:port of our Record-Routes by transport.
 	RecordRoutes [location.WSS + 1]string
-	// Delivered is told when this node delivers one call more to a DN, and when
-	// one is over; nil for nobody. It must not wait nor call the proxy.
-	Delivered func(n dn.Number, more bool)
+	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
+	// It and the Leg must neither wait nor call the proxy.
+	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
 	// MaxCalls that are being set up at a time; timerC is how long one may ring.
 	MaxCalls int
 	TimerC   time.Duration

@@ -30,6 +30,7 @@ type Dialog struct {
 	// Below is guarded by in.mu.
 	over     bool
 	by       Side
+	told     bool // so were both sides
 	deadline time.Time
 	then     []func(Side)
 	next     *Dialog // of the same call, which passed here twice
@@ -155,23 +156,24 @@ func (d *dialogs) refreshed(res *message.Message) {
 	}
 }
 
-// hungUp notes a BYE by its keys, and returns the dialogs to release.
-func (d *dialogs) hungUp(straight, turned dialogKey) *Dialog {
+// hungUp notes a BYE by its keys, and returns the dialogs to release. told: the other
+// side has answered it.
+func (d *dialogs) hungUp(straight, turned dialogKey, told bool) *Dialog {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k, by := straight, CallerSide
 	if d.open[k] == nil {
 		k, by = turned, CalledSide
 	}
-	return d.take(k, by)
+	return d.take(k, by, told)
 }
 
 // take ends the dialogs of a key. The caller holds mu.
-func (d *dialogs) take(k dialogKey, by Side) *Dialog {
+func (d *dialogs) take(k dialogKey, by Side, told bool) *Dialog {
 	first := d.open[k]
 	delete(d.open, k)
 	for x := first; x != nil; x = x.next {
-		x.over, x.by = true, by
+		x.over, x.by, x.told = true, by, told
 	}
 	return first
 }
@@ -218,7 +220,7 @@ func (d *dialogs) sweep() {
 	d.mu.Lock()
 	for k, x := range d.open {
 		if !x.deadline.After(now) {
-			over = append(over, d.take(k, Nobody))
+			over = append(over, d.take(k, Nobody, false))
 		}
 	}
 	d.mu.Unlock()

@@ -31,18 +31,23 @@ func bye(callID, from, to string) (straight, turned dialogKey) {
 	return dialogKeyOf([]byte(callID), []byte(from), []byte(to)), dialogKeyOf([]byte(callID), []byte(to), []byte(from))
 }
 
+func hangUp(d *dialogs, callID, from, to string) *Dialog {
+	straight, turned := bye(callID, from, to)
+	return d.hungUp(straight, turned, true)
+}
+
 func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
 	for by, tags := range map[Side][2]string{CallerSide: {"1", "2"}, CalledSide: {"2", "1"}} {
 		d := newDialogs(time.Now)
 		var ends []Side
 		once, twice := d.begin(answered(t, ""), nil), d.begin(answered(t, ""), nil) // a spiral
 		once.Then(func(by Side) { ends = append(ends, by) })
-		d.hungUp(bye("c", "1", "3")).release()
+		hangUp(d, "c", "1", "3").release()
 		if isOver(once) {
 			t.Fatal("another dialog's BYE ended it")
 		}
-		d.hungUp(bye("c", tags[0], tags[1])).release()
-		d.hungUp(bye("c", tags[0], tags[1])).release()
+		hangUp(d, "c", tags[0], tags[1]).release()
+		hangUp(d, "c", tags[0], tags[1]).release()
 		twice.Then(func(by Side) { ends = append(ends, by) }) // it is over
 		if !isOver(once) || !isOver(twice) || !slices.Equal(ends, []Side{by, by}) {
 			t.Errorf("%v %v %v", isOver(once), isOver(twice), ends)

@@ -71,7 +71,7 @@ func New(cfg Config) *Proxy {
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, seed: maphash.MakeSeed()}
 	p.calls = &calls{
 		machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
-		delivered: cfg.Delivered, room: room{max: cfg.MaxCalls},
+		noteLeg: cfg.Carry, room: room{max: cfg.MaxCalls},
 		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: names},
 		records: &recordRoutes{tokens: p.tokens, self: self, hosts: cfg.RecordRoutes},
 	}

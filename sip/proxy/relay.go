@@ -135,7 +135,8 @@ func (x *relay) CutOff() {
 
 // hungUp ends the dialog of a BYE that goes no further.
 func (rs *relays) hungUp(sh *shard, bye *message.Message) {
-	if over := rs.dialogs.hungUp(dialogKeys(bye)); over != nil {
+	straight, turned := dialogKeys(bye)
+	if over := rs.dialogs.hungUp(straight, turned, false); over != nil {
 		sh.After(over.release)
 	}
 }
@@ -227,14 +228,14 @@ func (x *relay) final(res *message.Message) {
 	x.sh.stats.Answered(res.Status)
 	switch {
 	case x.method == methodBye:
-		x.hungUp()
+		x.hungUp(true)
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
 		x.in.dialogs.refreshed(res)
 	}
 }
 
-func (x *relay) hungUp() {
-	if over := x.in.dialogs.hungUp(x.straight, x.turned); over != nil {
+func (x *relay) hungUp(told bool) {
+	if over := x.in.dialogs.hungUp(x.straight, x.turned, told); over != nil {
 		x.sh.After(over.release)
 	}
 }
@@ -244,7 +245,7 @@ func (x *relay) hungUp() {
 func (x *relay) fail(code int, reason string) {
 	x.settled()
 	if x.method == methodBye {
-		x.hungUp()
+		x.hungUp(false)
 	}
 	if code == 408 && x.method != methodInvite {
 		x.srv.Terminate()

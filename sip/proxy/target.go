@@ -67,7 +67,7 @@ func (ts *targets) legs(t *invite.Target, callID []byte) ([]leg, Outcome) {
 		return legs, Outcome{}
 	case t.NodeAddr != "":
 		addr, _ := ts.resolver.get(t.NodeAddr)
-		k := &Token{Purpose: ToDeliver, Node: ts.table.Self(), Number: t.DN, Addr: addr}
+		k := &Token{Purpose: ToDeliver, Node: ts.table.Self(), Number: t.DN, Addr: addr, Call: t.Call}
 		user := ts.tokens.Encode(k, callID)
 		return []leg{{
 			to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),

@@ -38,13 +38,15 @@ type Token struct {
 	// Transport and addr are the phone's flow, or the gateway.
 	Transport location.Transport
 	Addr      netip.AddrPort
+	// Call is the ConnID of a call to be delivered.
+	Call string
 }
 
 const (
 	macLen = 12
-	// maxToken bounds what is decoded: two names, an address, and the rest.
-	maxToken = 3 + 255 + 255 + 1 + 18 + macLen
-	minToken = 4 + macLen
+	// maxToken bounds what is decoded: three names, an address, and the rest.
+	maxToken = 3 + 255 + 1 + 255 + 1 + 255 + 18 + macLen
+	minToken = 5 + macLen
 )
 
 var tokenCoding = base64.RawURLEncoding.Strict()
@@ -73,6 +75,8 @@ func (t *tokenCodec) Encode(k *Token, callID []byte) []byte {
 	raw = append(raw, k.Node...)
 	raw = append(raw, byte(len(k.Number)))
 	raw = append(raw, k.Number...)
+	raw = append(raw, byte(len(k.Call)))
+	raw = append(raw, k.Call...)
 	raw, _ = k.Addr.AppendBinary(raw) // never fails
 	raw = append(raw, h.of(raw, callID)...)
 	return tokenCoding.AppendEncode(nil, raw)
@@ -107,8 +111,12 @@ func (k *Token) read(b []byte) bool {
 	if !ok {
 		return false
 	}
-	names := string(node) + string(number) // one piece of memory for both
-	k.Node, k.Number = dn.Node(names[:len(node)]), dn.Number(names[len(node):])
+	call, b, ok := cutName(b)
+	if !ok {
+		return false
+	}
+	names := string(node) + string(number) + string(call) // one piece of memory for all
+	k.Node, k.Number, k.Call = dn.Node(names[:len(node)]), dn.Number(names[len(node):len(node)+len(number)]), names[len(node)+len(number):]
 	return k.Purpose != noToken && k.Addr.UnmarshalBinary(b) == nil
 }
 

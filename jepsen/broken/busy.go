@@ -1,0 +1,37 @@
+package broken
+
+// busyFaults are those of who is busy (S21).
+func busyFaults() []Fault {
+	sim := func(f Fault) Fault {
+		f.Kind, f.Package, f.Run = Calls, "./node/call", "^TestBusy_|^TestCarry_"
+		return f
+	}
+	return []Fault{
+		sim(Fault{
+			Name: "busy-leaks", What: "a call that is over keeps its parties busy",
+			Edits: []Edit{{"node/call/table.go", "		t.uses.move(e.call.Parties, next.Parties)\n", "		t.uses.move(nil, next.Parties)\n"}},
+		}),
+		sim(Fault{
+			Name: "carrier-unheard", What: "a node that carries a call of another one, which is cut off, can't say that it is over",
+			Edits: []Edit{{"node/call/leg.go", "		if e != nil {\n			t.overrule(e)\n		}\n", "		_ = t.overrule\n"}},
+		}),
+		sim(Fault{
+			Name: "heal-brings-back", What: "a call that a carrier ended during a cut is back with the snapshot of the node that has it",
+			Edits: []Edit{{"node/call/table.go", "over: t.overruled(c.ID, o)}", "over: t.overruled(c.ID, o) && o == t.self}"}},
+		}),
+		sim(Fault{
+			Name: "carried-dies-along", What: "a call whose node has died ends although another node carries it",
+			Edits: []Edit{{"node/call/copy.go", "if e.lost = true; e.over || !t.carried(e) {", "if e.lost = true; true {"}},
+		}),
+		{
+			Name: "caller-untold", Kind: Calls, What: "peers hear of a phone's call when it rings, not when it begins",
+			Edits:   []Edit{{"node/call/own.go", "	if info.Type != Inbound {", "	if false {"}},
+			Package: "./node/call", Run: "^TestBusy_",
+		},
+		{
+			Name: "counted-at-the-owner", Kind: Calls, What: "a phone in a call is free where it registers next",
+			Edits:   []Edit{{"node/dn/merge.go", "	v.busy = t.cfg.Busy(e.number)\n	return v", "	v.busy = e.told.busy && t.cfg.Busy(e.number)\n	return v"}},
+			Package: "./node/dn", Run: "^TestTable_EveryUseIsTold$",
+		},
+	}
+}

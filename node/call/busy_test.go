@@ -1,0 +1,179 @@
+package call
+
+import (
+	"testing"
+	"time"
+)
+
+// A phone that has begun a call is busy at all nodes; their clients hear of the call
+// when it rings, and of one that never does not at all.
+func TestBusy_TheCallerIsFromTheFirstMoment(t *testing.T) {
+	for kind, want := range map[Type]bool{Internal: true, Outbound: true, Inbound: false} {
+		w := newWorld(t, 1, 2, 64)
+		w.settle()
+		a, b := w.nodes[0].table, w.nodes[1].table
+		id, err := a.Begin(Info{Caller: "1001", Type: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		if !a.Busy("1001") || b.Busy("1001") != want {
+			t.Errorf("type %d: busy at its node %v, at the other %v, want %v", kind, a.Busy("1001"), b.Busy("1001"), want)
+		}
+		if n := len(a.Up()) + len(b.Up()) + a.Counts().Up + b.Counts().Up; n != 0 {
+			t.Errorf("type %d: clients see the call", kind)
+		}
+		a.End(id, 480, false)
+		w.settle()
+		if a.Busy("1001") || b.Busy("1001") || len(w.nodes[1].client.heard)+len(w.nodes[0].client.heard) != 0 {
+			t.Errorf("type %d: after its end it is busy, or clients heard %v", kind, w.nodes[1].client.heard)
+		}
+	}
+}
+
+// A DN that this node delivers to is busy from there on, of its own call too.
+func TestCarry_IsBusyAtOnce(t *testing.T) {
+	w := newWorld(t, 1, 2, 64)
+	w.settle()
+	a, b := w.nodes[0].table, w.nodes[1].table
+	id, _ := a.Begin(Info{Caller: "gw", Type: Inbound})
+	own, far := a.Carry(id, "n0", "1001"), b.Carry(id, "n0", "1002")
+	if !a.Busy("1001") || b.Busy("1001") || !b.Busy("1002") || a.Busy("1002") {
+		t.Error("not busy where it is delivered")
+	}
+	w.settle()
+	if b.Busy("1001") || !a.Busy("1002") {
+		t.Error("of a leg peers hear what they can't know")
+	}
+	for range 2 { // the second time says nothing
+		own.Dropped()
+		far.Dropped()
+		far.Over()
+	}
+	w.settle()
+	if a.Busy("1001") || a.Busy("1002") || b.Busy("1002") || a.Held()["call_legs"]+b.Held()["call_legs"] != 0 {
+		t.Error("a try that is over keeps a DN busy")
+	}
+	if _, up := a.Get(id); !up {
+		t.Error("a try that is over ended the call")
+	}
+}
+
+// A node that carries a call ends it for all who hear it, clients too, once.
+func TestCarry_OverEndsTheCallForAll(t *testing.T) {
+	w := newWorld(t, 1, 3, 64)
+	w.settle()
+	a, b := w.nodes[0].table, w.nodes[1].table
+	id, _ := a.Begin(Info{Caller: "1001", Type: Internal})
+	far := b.Carry(id, "n0", "1002")
+	a.Ringing(id, "1002")
+	a.Established(id, "1002")
+	w.settle()
+	w.cut[[2]int{0, 1}], w.cut[[2]int{1, 0}] = true, true
+	far.Over()
+	w.deliver(2, 1)
+	for _, s := range w.nodes[1:] {
+		w.read(s)
+		if s.table.Busy("1001") || s.table.Busy("1002") || len(s.table.Up()) != 0 {
+			t.Errorf("%s has the call yet", s.id)
+		}
+	}
+	if !a.Busy("1002") {
+		t.Error("who can't hear it has ended the call")
+	}
+	w.settle()
+	for _, s := range w.nodes {
+		if n := len(s.client.heard[id]); n != 5 { // it rings, both talk, both leave
+			t.Errorf("the client of %s heard %q", s.id, s.client.heard[id])
+		}
+		if s.table.Busy("1001") || s.table.Held()["call_legs"]+s.table.Held()["calls_known"] != 0 {
+			t.Errorf("%s: %v is left", s.id, s.table.Held())
+		}
+	}
+}
+
+// carriedCall is a call of node 0 that node 1 carries, as all of three know.
+func carriedCall(t *testing.T) (w *world, id ID, far *Leg) {
+	t.Helper()
+	w = newWorld(t, 1, 3, 64)
+	w.settle()
+	id, _ = w.nodes[0].table.Begin(Info{Caller: "1001", Type: Internal})
+	far = w.nodes[1].table.Carry(id, "n0", "1002")
+	w.nodes[0].table.Ringing(id, "1002")
+	w.nodes[0].table.Established(id, "1002")
+	w.settle()
+	return w, id, far
+}
+
+// While the node that has a call can't hear that it is over, what it says of it
+// counts for nobody who does.
+func TestCarry_AStaleNodeBringsNothingBack(t *testing.T) {
+	for name, again := range map[string]func(w *world){
+		"goes on": func(w *world) { w.nodes[0].table.Ringing(w.nodes[0].own[0], "1003") },
+		"not known before": func(w *world) {
+			x := w.nodes[2]
+			x.table = New(Config{Self: "n2", Incarnation: 2, Now: func() time.Time { return w.now }})
+			delete(w.links, [2]int{2, 0})
+			delete(w.links, [2]int{2, 1})
+			w.deliver(2, 1)
+			w.deliver(2, 1)
+		},
+		"in a snapshot": func(w *world) { delete(w.links, [2]int{2, 0}); w.nodes[2].table.nodes["n0"].whole = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, id, far := carriedCall(t)
+			w.nodes[0].own = []ID{id}
+			w.cut[[2]int{0, 1}], w.cut[[2]int{1, 0}] = true, true
+			far.Over()
+			w.deliver(2, 1)
+			again(w)
+			for range 5 {
+				w.deliver(2, 0)
+			}
+			x := w.nodes[2].table
+			if x.Busy("1001") || x.Busy("1002") || x.Busy("1003") || len(x.Up()) != 0 {
+				t.Errorf("the call is back: %+v", x.Up())
+			}
+		})
+	}
+}
+
+// A call whose node has died goes on while a carrier lives, and then ends once: as
+// hung up when that says so, as lost with its node when that dies too.
+func TestCarry_OutlivesTheNodeOfTheCall(t *testing.T) {
+	for name, c := range map[string]struct {
+		dies, ends func(w *world, far *Leg)
+		cause      int
+	}{
+		"killed, then a BYE":    {func(w *world, _ *Leg) { w.nodes[2].table.Died("n0") }, func(_ *world, far *Leg) { far.Over() }, 0},
+		"restarted, then a BYE": {func(w *world, _ *Leg) { w.nodes[2].table.Saw("n0", 9) }, func(_ *world, far *Leg) { far.Over() }, 0},
+		"removed, then a BYE":   {func(w *world, _ *Leg) { w.nodes[2].table.Forget("n0") }, func(_ *world, far *Leg) { far.Over() }, 0},
+		"the phone rang":        {func(w *world, _ *Leg) { w.nodes[2].table.Died("n0") }, func(_ *world, far *Leg) { far.Dropped() }, NodeLost},
+		"the carrier dies too":  {func(w *world, _ *Leg) { w.nodes[2].table.Died("n0") }, func(w *world, _ *Leg) { w.nodes[2].table.Died("n1") }, NodeLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, id, far := carriedCall(t)
+			x := w.nodes[2].table
+			w.cut[[2]int{2, 0}] = true
+			c.dies(w, far)
+			if !x.Busy("1001") || !x.Busy("1002") || len(x.Up()) != 1 {
+				t.Fatal("the call ended with its node")
+			}
+			events := x.Tail()
+			c.ends(w, far)
+			w.deliver(2, 1)
+			if x.Busy("1001") || x.Busy("1002") || len(x.Up()) != 0 || x.Held()["calls_known"]+x.Held()["call_legs"] != 0 {
+				t.Errorf("after its end is left: %v", x.Held())
+			}
+			items := events.take(nil)
+			for _, it := range items {
+				if it.Event.Call != id || it.Event.Kind != Released || it.Event.Cause != c.cause {
+					t.Errorf("clients hear %+v", it.Event)
+				}
+			}
+			if len(items) != 2 {
+				t.Errorf("clients hear %d events, want the release of both", len(items))
+			}
+		})
+	}
+}

@@ -1,0 +1,268 @@
+package call
+
+import (
+	"slices"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Carried is what a node says of a call that it delivers to a DN for the node
+// that has the call. It outlives that node: then it alone knows when the call
+// is over.
+type Carried struct {
+	Call ID
+	// Of is the node that has the call.
+	Of dn.Node
+	DN dn.Number
+	// Over: the call is, as one of its sides has told the node that carries it,
+	// whatever the node that has the call says, which may be cut off.
+	Over bool
+}
+
+func (c *Carried) sound() bool {
+	return c.Call.Valid() && c.Of != "" && len(c.Of) <= 255 && dn.ValidNumber(string(c.DN))
+}
+
+// leg is a Carried of a node. Guarded by Table.mu.
+type leg struct {
+	Carried
+	carrier *origin
+	// done: the node that has the call has said itself that it is over.
+	done bool
+	// gen is that of the sync that mentioned it last; of an own one the last feed
+	// of the copy of the node that has the call, when it began.
+	gen uint64
+}
+
+// Leg is a call that this node delivers to a DN. Its methods may be called at any
+// time from any goroutine; the first call counts.
+type Leg struct {
+	t *Table
+	l *leg
+}
+
+// Carry notes that this node delivers a call to a DN, which is busy from here on:
+// a call of another node, whose peers hear of it, or one of its own.
+func (t *Table) Carry(id ID, of dn.Node, n dn.Number) *Leg {
+	l := &leg{Carried: Carried{Call: id, Of: of, DN: n}, carrier: t.self}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.uses.one(n, 1)
+	if of != t.cfg.Self && l.sound() {
+		if o := t.nodes[of]; o != nil {
+			l.gen = o.feed
+		}
+		t.legs[id] = append(t.legs[id], l)
+		t.self.legs++
+		t.own.add(t.legEvent(Carry, &l.Carried))
+	}
+	return &Leg{t, l}
+}
+
+// Dropped says that the call has left this node: the DN did not take it, or it is
+// over and the node that has it knows.
+func (x *Leg) Dropped() { x.end(Dropped) }
+
+// Over says that the call is over, whether the node that has it hears of that or not.
+func (x *Leg) Over() { x.end(Over) }
+
+func (x *Leg) end(k Kind) {
+	t := x.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := x.l
+	x.l = nil
+	switch {
+	case l == nil:
+	case !slices.Contains(t.legs[l.Call], l): // a call of this node
+		t.uses.one(l.DN, -1)
+	default:
+		if l.done {
+			k = Dropped
+		}
+		t.own.add(t.legEvent(k, &l.Carried))
+		t.endLeg(l, k == Over)
+	}
+}
+
+func (t *Table) legEvent(k Kind, c *Carried) *Event {
+	return &Event{Kind: k, Call: c.Call, Node: t.cfg.Self, ThisDN: c.DN, Role: Called, Of: c.Of, Time: t.now()}
+}
+
+// endLeg ends a leg. With over the call is over, and the carrier's word of it stays
+// until the node that has the call says so too.
+func (t *Table) endLeg(l *leg, over bool) {
+	if !l.Over {
+		t.uses.one(l.DN, -1)
+	}
+	e := t.calls[l.Call]
+	if e != nil && e.o.id != l.Of {
+		e = nil
+	}
+	switch {
+	case over:
+		l.Over = true
+		if e != nil {
+			t.overrule(e)
+		}
+	default:
+		t.dropLeg(l)
+		if e != nil && e.lost && !t.carried(e) {
+			t.endCall(e, NodeLost)
+		}
+	}
+}
+
+// dropLeg forgets a leg. That a call is over is taken back for the peers as well.
+func (t *Table) dropLeg(l *leg) {
+	rest := slices.DeleteFunc(t.legs[l.Call], func(x *leg) bool { return x == l })
+	if t.legs[l.Call] = rest; len(rest) == 0 {
+		delete(t.legs, l.Call)
+	}
+	l.carrier.legs--
+	if l.Over && l.carrier == t.self {
+		t.own.add(t.legEvent(Dropped, &l.Carried))
+	}
+}
+
+// overrule ends a call that is over as a node says that carries it. What its own node
+// says of it from here on is followed, and told to nobody.
+func (t *Table) overrule(e *entry) {
+	switch {
+	case e.over:
+	case e.o == t.self:
+		t.overs = append(t.overs, e.call.ID)
+	case e.lost:
+		t.endCall(e, 0)
+	default:
+		t.tellEnd(e, 0)
+		t.uses.move(e.call.Parties, nil)
+		t.hide(e)
+		e.over = true
+	}
+}
+
+// carried tells whether a node that lives carries the call.
+func (t *Table) carried(e *entry) bool {
+	return slices.ContainsFunc(t.legs[e.call.ID], func(l *leg) bool { return !l.Over && l.Of == e.o.id })
+}
+
+// overruled tells whether a node that carries a call of o has said that it is over.
+func (t *Table) overruled(id ID, o *origin) bool {
+	return slices.ContainsFunc(t.legs[id], func(l *leg) bool { return l.Over && l.Of == o.id })
+}
+
+// bury notes that the node that has the call says that it is over: nobody else
+// needs to any more.
+func (t *Table) bury(id ID, o *origin) {
+	for _, l := range slices.Clone(t.legs[id]) {
+		switch {
+		case l.Of != o.id:
+		case l.Over:
+			t.dropLeg(l)
+		default:
+			l.done = true
+		}
+	}
+}
+
+// settleLegs takes back what this node said of calls that their node does not have,
+// as all that it has is known now, by a feed that began after the call did.
+func (t *Table) settleLegs(o *origin) {
+	for id, legs := range t.legs {
+		if t.calls[id] == nil && slices.ContainsFunc(legs, func(l *leg) bool { return l.Of == o.id && l.carrier == t.self && l.gen < o.feed }) {
+			t.bury(id, o)
+		}
+	}
+}
+
+// endLegs ends those of a carrier that no snapshot from gen on has mentioned: it is
+// not known how they ended, so the calls' own nodes' words count.
+func (t *Table) endLegs(carrier *origin, gen uint64) {
+	for _, legs := range t.legs {
+		for _, l := range slices.Clone(legs) {
+			if l.carrier == carrier && l.gen < gen {
+				t.endLeg(l, false)
+			}
+		}
+	}
+}
+
+// findLeg is what a carrier says of a call and DN; nil for nothing.
+func (t *Table) findLeg(carrier *origin, id ID, n dn.Number) *leg {
+	for _, l := range t.legs[id] {
+		if l.carrier == carrier && l.DN == n {
+			return l
+		}
+	}
+	return nil
+}
+
+// says takes what a peer says of a call that it carries. False: it is refused.
+func (c *Copy) says(x *Carried) bool {
+	t := c.t
+	if !x.sound() || x.Of == c.o.id {
+		return false
+	}
+	l := t.findLeg(c.o, x.Call, x.DN)
+	if l == nil {
+		if c.o.legs >= MaxCalls {
+			return false
+		}
+		l = &leg{Carried: *x, carrier: c.o, gen: c.o.gen}
+		l.Over = false
+		t.legs[x.Call] = append(t.legs[x.Call], l)
+		c.o.legs++
+		t.uses.one(x.DN, 1)
+	}
+	l.gen = c.o.gen
+	if x.Over {
+		t.endLeg(l, true)
+	}
+	return true
+}
+
+// legEvent takes an event about a leg of the peer's.
+func (c *Copy) legEvent(ev *Event) bool {
+	x := &Carried{Call: ev.Call, Of: ev.Of, DN: ev.ThisDN, Over: ev.Kind == Over}
+	if ev.Kind != Dropped {
+		return c.says(x)
+	}
+	if l := c.t.findLeg(c.o, ev.Call, ev.ThisDN); l != nil {
+		c.t.endLeg(l, false)
+	}
+	return x.sound()
+}
+
+// Carrying takes what a snapshot of the peer says of the calls that it carries. It
+// returns how many were refused.
+func (c *Copy) Carrying(list []Carried) (refused int, err error) {
+	t := c.t
+	defer t.flushOvers()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := c.current(); err != nil {
+		return 0, err
+	}
+	for i := range list {
+		if !c.says(&list[i]) {
+			refused++
+		}
+	}
+	t.refused += uint64(refused)
+	return refused, nil
+}
+
+// carrying is what this node says of calls of others.
+func (t *Table) carrying() []*Carried {
+	out := make([]*Carried, 0, t.self.legs)
+	for _, legs := range t.legs {
+		for _, l := range legs {
+			if l.carrier == t.self {
+				c := l.Carried
+				out = append(out, &c)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,89 @@
+package call
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// uses are the DNs that have part in a call, made from the calls and legs that
+// the table holds: put and drop change them along, nobody else does.
+type uses struct {
+	mu sync.RWMutex
+	of map[dn.Number]int
+	// changed are the DNs that became busy or free since Next returned them.
+	changed map[dn.Number]struct{}
+	wake    wake.Signal
+}
+
+func newUses() *uses {
+	return &uses{of: map[dn.Number]int{}, changed: map[dn.Number]struct{}{}, wake: wake.New()}
+}
+
+// move takes the DNs of was out and those of is in.
+func (u *uses) move(was, is []Party) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i := range is {
+		u.add(is[i].DN, 1)
+	}
+	for i := range was {
+		u.add(was[i].DN, -1)
+	}
+}
+
+// one takes a DN in, or out.
+func (u *uses) one(n dn.Number, by int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.add(n, by)
+}
+
+func (u *uses) add(n dn.Number, by int) {
+	was := u.of[n]
+	is := was + by
+	if is == 0 {
+		delete(u.of, n)
+	} else {
+		u.of[n] = is
+	}
+	if (was == 0) == (is == 0) {
+		return
+	}
+	u.changed[n] = struct{}{}
+	u.wake.Send()
+}
+
+// Busy tells whether any call that this node knows of has the DN as a party,
+// wherever it is registered and whichever node has the call; a call that is
+// being delivered here too. It costs the same however many calls there are.
+func (t *Table) Busy(n dn.Number) bool {
+	t.uses.mu.RLock()
+	defer t.uses.mu.RUnlock()
+	return t.uses.of[n] > 0
+}
+
+// UsesChanged waits for DNs that became busy or free, and returns them; whoever was
+// both meanwhile is among them. It has one reader. The error is the context's.
+func (t *Table) UsesChanged(ctx context.Context) (map[dn.Number]struct{}, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-t.uses.wake:
+		}
+		if changed := t.uses.take(); len(changed) > 0 {
+			return changed, nil
+		}
+	}
+}
+
+func (u *uses) take() map[dn.Number]struct{} {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	changed := u.changed
+	u.changed = make(map[dn.Number]struct{}, min(len(changed), 1024))
+	return changed
+}
