@@ -2,9 +2,11 @@ package sip
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +60,11 @@ func TestHeld_HandshakesGiveTheirPlacesBack(t *testing.T) {
 	}
 	for _, network := range []string{"tls", "ws", "wss"} {
 		for range 3 {
-			begins(network, "no handshake at all\r\n\r\n")
+			refused := begins(network, "no handshake at all\r\n\r\n")
+			_ = refused.SetReadDeadline(time.Now().Add(wire.HandshakeTime / 2))
+			if _, err := io.Copy(io.Discard, refused); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: the connection of a phone that was refused is open", network)
+			}
 			for _, begin := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: "} {
 				begins(network, begin).Close()
 			}

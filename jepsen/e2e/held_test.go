@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -307,7 +308,7 @@ var sessionEndings = []struct {
 		})
 		must(t, err)
 		desk := openOver(t, c.Node(1), conn, &tlibpb.OpenSession{Application: "desk"})
-		reserve(t, desk, time.Hour)
+		reserve(t, desk, 3*time.Second)
 		desk.ask(t, monitorAll(nil))
 		line.cut.Store(true)
 		desk.ended(t, soon)
@@ -320,7 +321,9 @@ func reserve(t *testing.T, desk *client, hold time.Duration) {
 	desk.ask(t, registerAddress("8603", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	desk.ask(t, agentLogin("8603", "7"))
 	desk.ask(t, agentReady("8603"))
-	desk.says(t, "EVENT_AGENT_RESERVED 8603", reserveAgent("8603", 1, uint32(hold.Milliseconds())))
+	patience.Until(t, "the agent can be reserved: nobody else's reservation holds any more", func() bool {
+		return line(desk.ask(t, reserveAgent("8603", 1, uint32(hold.Milliseconds())))) == "EVENT_AGENT_RESERVED 8603"
+	})
 }
 
 // cable is a connection that carries nothing any more once it is cut; neither
