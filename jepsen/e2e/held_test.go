@@ -276,7 +276,8 @@ func (l *load) ringsInVain(t *testing.T, from, agent phone) (wait func()) {
 		defer cancel()
 		p.hears(in, "CANCEL")
 		must(t, in.Refuse(487, "Request Terminated"))
-		p.comes(out, 480)
+		out.Cancel() // at the routing point again
+		p.comes(out, 487)
 		for _, u := range []*siptest.UA{a, b} {
 			res, err := u.UnregisterAll(p.ctx)
 			wants(t, 200, res, err)
