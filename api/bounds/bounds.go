@@ -62,10 +62,11 @@ func Check(m proto.Message) error {
 	return status.Error(codes.InvalidArgument, text)
 }
 
-// refuses tells in words why n is not within; "" when it is.
+// refuses tells in words why n is not within a bound that is enforced here; ""
+// when it is.
 func (b Bound) refuses(path string, n uint64) string {
 	switch {
-	case b.By != "" || b.Capped || b.Min <= n && n <= b.Max:
+	case b.Min <= n && n <= b.Max:
 		return ""
 	case b.Sort == Text:
 		return fmt.Sprintf("%s has %d bytes: at most %d%s", path, n, b.Max, b.Hint)

@@ -85,7 +85,7 @@ func TestReconnect_ResumesTheSessionAtTheSameNode(t *testing.T) {
 		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") || time.Since(e.GetTime().AsTime()) > time.Second {
 			t.Error(e)
 		}
-		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetServer().GetSessionToken() != "" {
+		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetServer().GetSessionToken() != "" || e.GetReferenceId() != 0 {
 			t.Error(e)
 		}
 	})
