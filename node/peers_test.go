@@ -66,6 +66,9 @@ func TestHeld_ConnectionsToPeersEnd(t *testing.T) {
 	expect(2, "a", "b", "a", "b", "c", "d")
 	apply(put("a", "10.0.0.9:7002"))
 	expect(2, "a", "b")
+	if to := p.conns["a"].conn.Target(); to != "passthrough:///10.0.0.9:7002" || len(dialled) != 3 {
+		t.Errorf("a, which moved, is dialled at %s; %d connections were made", to, len(dialled))
+	}
 	apply(&configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: "b"}})
 	expect(1, "a")
 	if err := p.close(); err != nil {
