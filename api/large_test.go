@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -63,7 +64,7 @@ func TestHTTP_SaysOneWord(t *testing.T) {
 	}
 	says("/healthz", "ok\n")
 	says("/readyz", "ok\n")
-	ready = fmt.Errorf("joining")
+	ready = errors.New("joining")
 	says("/readyz", "joining\n")
 	says("/healthz", "ok\n")
 }
