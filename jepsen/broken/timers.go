@@ -8,6 +8,11 @@ func timerFaults() []Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: edits, Package: "./sip", Run: "^Test(Timers|Schedule)_"}
 	}
 	return []Fault{
+		{
+			Name: "alarm-of-the-100-stays", Kind: Timers, What: "a fast refusal over a connection is repeated as if it went by datagrams",
+			Edits:   []Edit{{server, "\t\ts.again.Stop() // the 100 is not needed any more\n", ""}},
+			Package: "./sip/transaction", Run: "^TestServer_AFailureOverAConnection",
+		},
 		sip(Timers, "timer-a-rings-on", "a provisional response does not stop timer A",
 			Edit{client, "if c.state != calling && (c.invite || c.state != trying) {", "if c.state != calling && c.state != trying {"},
 			Edit{client, "\t\tc.again.Stop()\n\t\tc.end.Stop()\n\t\tif c.cancel", "\t\tc.end.Stop()\n\t\tif c.cancel"}),

@@ -96,6 +96,7 @@ func (s *Server) step(code int, b []byte) bool {
 		s.end.Set(64 * t.T1)
 	case s.invite:
 		s.state, s.last = completed, bytes.Clone(b)
+		s.again.Stop() // the 100 is not needed any more
 		if s.every = t.T1; !s.to.Reliable() {
 			s.again.Set(s.every)
 		}

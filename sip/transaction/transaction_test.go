@@ -215,6 +215,21 @@ func TestServer_AFailureIsRepeatedUntilItsACK(t *testing.T) {
 	})
 }
 
+// What took a connection needs no repetition: timer G is for datagrams. A failure
+// that is faster than the 100 leaves no alarm of that either.
+func TestServer_AFailureOverAConnectionIsSentOnce(t *testing.T) {
+	for _, after := range []time.Duration{0, trying100 / 2, 2 * trying100} {
+		run(t, true, func(t *testing.T, l *Layer, w *wire) {
+			s := l.Open(Key{1}, true, w, nil)
+			wait(l, after)
+			_ = s.Respond(488, []byte("SIP/2.0 488 X\r\n"))
+			wait(l, 10*time.Second)
+			w.want(t, fmt.Sprint(after.Milliseconds(), " SIP/2.0 488"))
+			s.Terminate()
+		})
+	}
+}
+
 func TestServer_AnINVITEThatCameAgain(t *testing.T) {
 	run(t, false, func(t *testing.T, l *Layer, w *wire) {
 		s := l.Open(Key{1}, true, w, nil)
