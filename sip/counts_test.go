@@ -52,6 +52,12 @@ func TestStats_EachThingIsCountedOnce(t *testing.T) {
 		{name: "another contact", do: registers("1002", 60), want: answer.Stats{Refreshes: 1, Challenges: 1, Fast: 2, Bindings: 1}},
 		{name: "a contact that ends", do: func(s *stage, w *world) { registers("1002", 60)(s, w); s.until(2 * time.Minute) },
 			want: answer.Stats{Refreshes: 1, Challenges: 1, Fast: 2, Expirations: 1}},
+		{name: "two contacts that end with their DN", do: func(s *stage, w *world) {
+			registers("1002", 600)(s, w)
+			off := phoneDN("1002")
+			off.Disabled = true
+			w.put(off)
+		}, want: answer.Stats{Refreshes: 1, Challenges: 1, Fast: 2, Expirations: 2, Bindings: -1}},
 		{name: "a refresh", do: func(s *stage, _ *world) { s.register(s.parties["b"], 600) }, want: answer.Stats{Refreshes: 1, Challenges: 1, Fast: 2}},
 		{name: "a contact that is taken back", do: func(s *stage, _ *world) { s.register(s.parties["b"], 0) }, want: answer.Stats{Removals: 1, Challenges: 1, Plain: 2, Bindings: -1}},
 		{name: "one of two contacts that is taken back", do: func(s *stage, w *world) {
