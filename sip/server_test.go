@@ -73,6 +73,35 @@ func TestServer_AnswersGoWhereViaSays(t *testing.T) {
 	}
 }
 
+// TestServer_AnswersGoToThePortOfAViaWithoutRport (RFC 3261 §18.2.2), whichever way
+// the request takes.
+func TestServer_AnswersGoToThePortOfAViaWithoutRport(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	from, at := w.dial("udp"), w.dial("udp")
+	register := reg{dn: "1001", callID: "c", cseq: 1, headers: []string{"Contact: <sip:1001@h>"}}.String()
+	before := w.server.Stats().Fast
+	for name, x := range map[string]struct {
+		text string
+		want int
+	}{
+		"fast":    {register, 401},
+		"plain":   {strings.Replace(register, "Content-Length", "Supported: gruu\r\nPath: <sip:edge.test;lr>\r\nContent-Length", 1), 401},
+		"OPTIONS": {strings.ReplaceAll(register, "REGISTER", "OPTIONS"), 200},
+		"INVITE":  {strings.ReplaceAll(register, "REGISTER", "INVITE"), 407},
+		"broken":  {strings.Replace(register, "CSeq: 1", "CSeq: x", 1), 400},
+	} {
+		for via, to := range map[string]*line{"127.0.0.1:" + portOf(at): at, "127.0.0.1:" + portOf(at) + ";rport": from, "192.0.2.1:" + portOf(at): at} {
+			from.send(strings.Replace(x.text, "127.0.0.1:5999;rport", via, 1))
+			if res := to.receive(5 * time.Second); res == nil || res.code != x.want {
+				t.Errorf("%s with the Via %s: %+v, want %d", name, via, res, x.want)
+			}
+		}
+	}
+	if n := w.server.Stats().Fast - before; n != 3 {
+		t.Errorf("%d went the fast way, want 3", n)
+	}
+}
+
 func portOf(l *line) string {
 	a := l.conn.LocalAddr().String()
 	return a[strings.LastIndexByte(a, ':')+1:]
