@@ -23,6 +23,9 @@ const (
 )
 
 // agenda holds one time for each alarm, the next one first. Guarded by schedule.mu.
+// It is a heap because it is small and its times are exact: one goroutine sleeps
+// until the next of them. A wheel, as the SIP planes have, would round them to
+// its ticks and wake up for each.
 type agenda struct {
 	heap  []*entry
 	known map[alarm]*entry

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -202,13 +201,7 @@ func (g *Group) apart(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer close(done)
-		defer func() {
-			if r := recover(); r != nil {
-				done <- fmt.Errorf("%v", r)
-			}
-		}()
-		debug.SetPanicOnFault(true) // a page that a truncated file lacks
-		done <- fn()
+		done <- disk.Guard(fn)
 	}()
 	if err, ok := <-done; ok {
 		return err

@@ -5,7 +5,11 @@
 // DNs: the caller brings the ha1.
 package digest
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
 
 // Credentials are the parameters of an Authorization header, quotes removed.
 // They are parts of the header's value.
@@ -18,7 +22,7 @@ type Credentials struct {
 // scheme, for bad syntax, and when a needed parameter is missing.
 func (c *Credentials) Parse(v []byte) bool {
 	*c = Credentials{}
-	if len(v) < 7 || !equalFold(v[:6], "digest") || v[6] != ' ' && v[6] != '\t' {
+	if len(v) < 7 || !message.EqualFold(v[:6], "digest") || v[6] != ' ' && v[6] != '\t' {
 		return false
 	}
 	v = v[7:]
@@ -77,40 +81,24 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 func (c *Credentials) field(name []byte) *[]byte {
 	switch {
-	case equalFold(name, "username"):
+	case message.EqualFold(name, "username"):
 		return &c.Username
-	case equalFold(name, "realm"):
+	case message.EqualFold(name, "realm"):
 		return &c.Realm
-	case equalFold(name, "nonce"):
+	case message.EqualFold(name, "nonce"):
 		return &c.Nonce
-	case equalFold(name, "uri"):
+	case message.EqualFold(name, "uri"):
 		return &c.URI
-	case equalFold(name, "response"):
+	case message.EqualFold(name, "response"):
 		return &c.Response
-	case equalFold(name, "algorithm"):
+	case message.EqualFold(name, "algorithm"):
 		return &c.Algorithm
-	case equalFold(name, "cnonce"):
+	case message.EqualFold(name, "cnonce"):
 		return &c.CNonce
-	case equalFold(name, "qop"):
+	case message.EqualFold(name, "qop"):
 		return &c.QOP
-	case equalFold(name, "nc"):
+	case message.EqualFold(name, "nc"):
 		return &c.NC
 	}
 	return nil
-}
-
-func equalFold(b []byte, s string) bool {
-	if len(b) != len(s) {
-		return false
-	}
-	for i := range b {
-		c := b[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != s[i] {
-			return false
-		}
-	}
-	return true
 }

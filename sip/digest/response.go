@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // Algorithm is the hash of a challenge (RFC 8760).
@@ -41,9 +43,9 @@ func (a Algorithm) appendHash(dst, data []byte) []byte {
 // time. The algorithm that the credentials name must be a.
 func (c *Credentials) matches(a Algorithm, method []byte, ha1 string) bool {
 	named := MD5
-	if equalFold(c.Algorithm, "sha-256") {
+	if message.EqualFold(c.Algorithm, "sha-256") {
 		named = SHA256
-	} else if c.Algorithm != nil && !equalFold(c.Algorithm, "md5") {
+	} else if c.Algorithm != nil && !message.EqualFold(c.Algorithm, "md5") {
 		return false
 	}
 	if named != a || len(c.URI)+len(c.Nonce)+len(c.CNonce)+len(ha1) > maxHashed-256 || len(method) > 64 {

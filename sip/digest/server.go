@@ -1,13 +1,18 @@
 package digest
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // Life is how long a nonce is good for.
@@ -27,8 +32,7 @@ type Config struct {
 type Server struct {
 	now    func() time.Time
 	start  time.Time
-	inner  [64]byte // HMAC's key, padded
-	outer  [64]byte
+	macs   sync.Pool // of *mac
 	issued atomic.Uint32
 	bits   uint
 	slots  []atomic.Uint64
@@ -50,13 +54,7 @@ func New(cfg Config) *Server {
 	s.slots = make([]atomic.Uint64, 1<<s.bits)
 	var key [32]byte
 	rand.Read(key[:]) // never fails (crypto/rand)
-	for i := range s.inner {
-		s.inner[i], s.outer[i] = 0x36, 0x5c
-		if i < len(key) {
-			s.inner[i] ^= key[i]
-			s.outer[i] ^= key[i]
-		}
-	}
+	s.macs.New = func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }
 	return s
 }
 
@@ -108,17 +106,21 @@ func (s *Server) appendNonce(dst []byte) []byte {
 // seconds is the age of the server: monotonic, so a stepped wall clock ages no nonce.
 func (s *Server) seconds() uint32 { return uint32(s.now().Sub(s.start) / time.Second) }
 
-// sign fills in HMAC-SHA-256 of the first 8 bytes, cut to 12 (RFC 2104).
+// mac is an HMAC-SHA-256 with room for what goes in and what comes out.
+type mac struct {
+	hash.Hash
+	in  [8]byte
+	out [sha256.Size]byte
+}
+
+// sign fills in the MAC of the first 8 bytes, cut to 12 (RFC 2104).
 func (s *Server) sign(raw *[nonceRaw]byte) {
-	var in [64 + 8]byte
-	copy(in[:], s.inner[:])
-	copy(in[64:], raw[:8])
-	mid := sha256.Sum256(in[:])
-	var out [64 + 32]byte
-	copy(out[:], s.outer[:])
-	copy(out[64:], mid[:])
-	sum := sha256.Sum256(out[:])
-	copy(raw[8:], sum[:])
+	h := s.macs.Get().(*mac)
+	defer s.macs.Put(h)
+	h.Reset()
+	copy(h.in[:], raw[:])
+	h.Write(h.in[:])
+	copy(raw[8:], h.Sum(h.out[:0]))
 }
 
 // parseNonce returns the index of a nonce of ours that is young enough.
@@ -163,7 +165,7 @@ func (c *Credentials) count() (uint32, bool) {
 	if c.QOP == nil {
 		return onlyUse, true
 	}
-	if !equalFold(c.QOP, "auth") || len(c.NC) != 8 || len(c.CNonce) == 0 {
+	if !message.EqualFold(c.QOP, "auth") || len(c.NC) != 8 || len(c.CNonce) == 0 {
 		return 0, false
 	}
 	var n uint32

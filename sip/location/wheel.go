@@ -11,6 +11,10 @@ import (
 // it is and is looked at again when its second comes, and so does an end: who
 // comes back finds its place. So a slot lies in one bucket, or in a few when its
 // lifetime was shortened.
+//
+// It is not the clock of package transaction: that unlinks and links an alarm at
+// each change and knows whom to tell, which costs memory for each DN and a
+// change for each refresh; here a DN that refreshes touches nothing.
 type wheel struct {
 	buckets map[uint32][]*slot
 	next    uint32 // all buckets before it were emptied

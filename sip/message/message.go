@@ -169,10 +169,11 @@ func clean(data []byte) bool {
 	return bytes.IndexByte(head, 0) < 0 && bytes.Count(head, cr) == bytes.Count(head, lf)
 }
 
+const sip20 = "SIP/2.0"
+
 var (
 	cr, lf    = []byte("\r"), []byte("\n")
 	crlf      = []byte("\r\n")
-	sip20     = []byte("SIP/2.0")
 	errNotSIP = fmt.Errorf("not a SIP message")
 )
 
@@ -210,7 +211,7 @@ func (m *Message) startLine(line []byte) bool {
 			return false
 		}
 		m.fault(400, "Request line without SIP version")
-	case !bytes.EqualFold(last, sip20):
+	case !EqualFold(last, sip20):
 		m.fault(505, "SIP Version Not Supported")
 	case len(words) != 3 || len(line) != len(words[0])+len(words[1])+len(words[2])+2:
 		m.fault(400, "White space in request line")
@@ -226,7 +227,7 @@ func (m *Message) statusLine(line []byte) bool {
 	digits, reason, _ := bytes.Cut(rest, []byte(" "))
 	m.Status = -1
 	code, ok := decimal(digits, 999)
-	if !ok || len(digits) != 3 || code < 100 || !bytes.EqualFold(version, sip20) {
+	if !ok || len(digits) != 3 || code < 100 || !EqualFold(version, sip20) {
 		m.fault(400, "Bad status line")
 		return true
 	}

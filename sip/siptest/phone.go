@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // Config of a Phone.
@@ -250,7 +252,7 @@ func (p *Phone) Do(ctx context.Context, r Request) (*Response, error) {
 
 // once is one client transaction.
 func (p *Phone) once(ctx context.Context, r Request) (*Response, error) {
-	branch := "z9hG4bK" + rand.Text()
+	branch := message.MagicCookie + rand.Text()
 	got := make(chan *Response, 4)
 	p.mu.Lock()
 	p.waiting[branch] = got

@@ -12,6 +12,10 @@ const slots = 1024
 // Clock runs the timers of many transactions together: one wake-up a tick
 // instead of one each. An alarm comes up to a tick late, never early. While
 // none is set the clock stands still.
+//
+// Neither the wheel of package location nor the agenda of node/agent does: most
+// alarms here are stopped a moment after they were set, several for each
+// message, so both must take constant time and allocate nothing.
 type Clock struct {
 	tick     time.Duration
 	panicked func(any) // told of a panic of an alarm's handler
