@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -16,9 +17,9 @@ import (
 func (o operator) begins(args ...string) *watching {
 	ctx, cancel := context.WithCancel(o.t.Context())
 	w := &watching{lines: make(chan string, 100), stop: cancel, status: make(chan int, 1)}
-	c, _ := plainCLI()
-	c.out, c.err = lineWriter{w.lines}, lineWriter{w.lines}
-	go func() { w.status <- run(ctx, c.console, append(args, "--addr", o.addr)) }()
+	c, _ := clienttest.Plain()
+	c.Out, c.Err = lineWriter{w.lines}, lineWriter{w.lines}
+	go func() { w.status <- run(ctx, c.Console, append(args, "--addr", o.addr)) }()
 	return w
 }
 
@@ -68,9 +69,9 @@ func TestAgent_LogsInAtAPhone(t *testing.T) {
 	board.wants(t, `"event":"EventDNBackInService","dn":"1001"`)
 	board.wants(t, `"event":"EndOfSnapshot"`)
 	o.fails("", "agent ready 1001: nobody is logged in at DN 1001: log in first", "agent", "ready", "1001")
-	same(t, o.does("", "agent", "login", "1001", "--agent-id", "7001"), "1001: agent 7001 is logged in\n")
+	clienttest.Same(t, o.does("", "agent", "login", "1001", "--agent-id", "7001"), "1001: agent 7001 is logged in\n")
 	board.wants(t, `"event":"EventAgentLogin","dn":"1001"`)
-	same(t, o.does("", "agent", "ready", "1001", "--mode", "auto-in", "--reason", "shift=day"), "1001: agent 7001 is ready, auto-in (shift=day site=dc1)\n")
+	clienttest.Same(t, o.does("", "agent", "ready", "1001", "--mode", "auto-in", "--reason", "shift=day"), "1001: agent 7001 is ready, auto-in (shift=day site=dc1)\n")
 	board.wants(t, `"event":"EventAgentReady","dn":"1001"`)
 	o.fails("", "agent login 1001: another agent, 7001, is logged in at DN 1001", "agent", "login", "1001", "--agent-id", "7002")
 	var e struct {
@@ -90,7 +91,7 @@ func TestAgent_LogsInAtAPhone(t *testing.T) {
 	if list := o.does("", "dn", "list"); !strings.Contains(list, "  7001 not-ready\n") {
 		t.Error(list)
 	}
-	same(t, o.does("", "agent", "logout", "1001"), "1001: agent 7001 is logged out\n")
+	clienttest.Same(t, o.does("", "agent", "logout", "1001"), "1001: agent 7001 is logged out\n")
 	board.wants(t, `"event":"EventAgentLogout","dn":"1001"`)
 	o.fails("", "agent login 9999: DN 9999 is not configured", "agent", "login", "9999", "--agent-id", "7001")
 	board.ends(t)
@@ -106,7 +107,7 @@ func TestAgentHold_IsADesktopForAPSTNAgent(t *testing.T) {
 	h.wants(t, "EventAgentReady       agent 8001 is ready (site=dc1)")
 	h.wants(t, "2001 is held at sip1; Ctrl-C")
 	h.wants(t, "EventDNBackInService  2001, registered, owner sip1")
-	same(t, o.does("", "agent", "notready", "2001", "--reason", "break=lunch"), "2001: agent 8001 is not ready (break=lunch)\n")
+	clienttest.Same(t, o.does("", "agent", "notready", "2001", "--reason", "break=lunch"), "2001: agent 8001 is not ready (break=lunch)\n")
 	h.wants(t, "EventAgentNotReady    agent 8001 is not ready (break=lunch)")
 
 	relay.hangUp()
@@ -132,7 +133,7 @@ func TestAgentHold_WithAGraceNobodyNoticesALostConnection(t *testing.T) {
 	relay.hangUp()
 	h.comes(t, "EventLinkDisconnected")
 	h.comes(t, "EventLinkConnected")
-	same(t, o.does("", "agent", "notready", "2001"), "2001: agent 8001 is not ready\n")
+	clienttest.Same(t, o.does("", "agent", "notready", "2001"), "2001: agent 8001 is not ready\n")
 	board.wants(t, `"event":"EventAgentNotReady","dn":"2001"`) // nothing before
 	h.comes(t, "EventAgentNotReady")
 	h.ends(t)

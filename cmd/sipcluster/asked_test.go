@@ -18,6 +18,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+	"github.com/sipcluster/sipcluster/cmd/internal/config"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
@@ -169,9 +171,9 @@ func TestDNWatch_ResumesBehindWhatWasTold(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan int, 1)
-	c, _ := plainCLI()
-	c.out, c.err = io.Discard, io.Discard
-	go func() { ended <- run(ctx, c.console, []string{"dn", "watch", "-o", "json", "--addr", s.addr}) }()
+	c, _ := clienttest.Plain()
+	c.Out, c.Err = io.Discard, io.Discard
+	go func() { ended <- run(ctx, c.Console, []string{"dn", "watch", "-o", "json", "--addr", s.addr}) }()
 	asked := func() string {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -228,7 +230,7 @@ func TestDNPut_WritesBackWhatItRead(t *testing.T) {
 		"another password keeps the algorithm": {
 			stored, &configpb.DN{
 				Number: "1001", Kind: stored.Kind, Disabled: true, Groups: stored.Groups, Algorithm: stored.Algorithm,
-				Ha1: ha1(stored.Algorithm, "1001", "example.org", "x"),
+				Ha1: config.HA1(stored.Algorithm, "1001", "example.org", "x"),
 			}, "--password x", false,
 		},
 	} {

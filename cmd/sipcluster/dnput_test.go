@@ -9,10 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+	"github.com/sipcluster/sipcluster/cmd/internal/config"
 )
 
 func sipAs(alg configpb.DigestAlgorithm, password string, groups ...string) *configpb.DN {
-	return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: alg, Ha1: ha1(alg, "1001", "example.org", password), Groups: groups}
+	return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: alg, Ha1: config.HA1(alg, "1001", "example.org", password), Groups: groups}
 }
 
 // What a dn put writes is what its flags say, and otherwise what was there.
@@ -22,7 +25,7 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 	if err := os.WriteFile(file, []byte("from the file\r\nand no more\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	longest := strings.Repeat("x", maxPassword)
+	longest := strings.Repeat("x", 1024)
 	point := func(group string, ms uint32) *configpb.DN {
 		return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: group, TimeoutMs: ms}}
 	}
@@ -99,14 +102,14 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 				word = "changed"
 			}
 			if tc.fresh != "" {
-				want, said = append(want, putNewGroup(tc.fresh)), "group "+tc.fresh+" created\n"
+				want, said = append(want, client.PutNewGroup(tc.fresh)), "group "+tc.fresh+" created\n"
 			}
 			want = append(want, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: tc.want}, IfRevision: proto.Uint64(tc.old.GetRevision()), KeepHa1: tc.keep})
 			w := &configpb.WriteRequest{RequestId: s.writes[0].GetRequestId(), Mutations: want}
 			if !proto.Equal(s.writes[0], w) || w.RequestId == "" {
 				t.Errorf("written  %v\nwant     %v", s.writes[0], w)
 			}
-			same(t, stdout, said+"dn 1001 "+word+"\n")
+			clienttest.Same(t, stdout, said+"dn 1001 "+word+"\n")
 		})
 	}
 }
@@ -119,19 +122,6 @@ func TestDev_RefusesWhatHasNoRoom(t *testing.T) {
 	} {
 		if got, _, stderr := runCLI(t.Context(), "", append([]string{"dev"}, strings.Fields(args)...)...); got != exitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("dev %s: status %d, %s; want %s", args, got, stderr, want)
-		}
-	}
-	f := devFlags{nodes: maxDevNodes, sipPort: 65535 - 10*maxDevNodes, basePort: 65445, bind: "127.0.0.1"}
-	if err := f.check(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestDNFilter_State(t *testing.T) {
-	for word, want := range map[string]string{"": "DN_STATE_UNSPECIFIED", "InSrv": "DN_STATE_IN_SRV", "insrv": "DN_STATE_IN_SRV", "OOS": "DN_STATE_OOS", "oos": "DN_STATE_OOS"} {
-		f := filterFlags{state: word}
-		if err := f.check(); err != nil || f.filter.State.String() != want {
-			t.Errorf("--state %s: %v, %v", word, f.filter.State, err)
 		}
 	}
 }

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -74,37 +71,5 @@ func TestFailure_WithoutANode(t *testing.T) {
 		"silence":      {silent.Addr().String(), "the node at ADDR did not answer within 300ms (--timeout); nothing was sent"},
 	} {
 		t.Run(name, func(t *testing.T) { fails(t, tc.addr, tc.want, "--timeout", "300ms") })
-	}
-}
-
-// An address at which nobody listened once is not said to have nobody later.
-func TestExplain_ForgetsAConnectionThatFailed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	addr := l.Addr().String()
-	c, err := connect(addr, time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	c.trace.sent.Store(true)
-	lost := status.Error(codes.Unavailable, "EOF")
-	if conn, err := c.trace.dial(t.Context(), "127.0.0.1:1"); err == nil {
-		_ = conn.Close()
-		t.Fatal("somebody listens at port 1")
-	}
-	if got := c.explain(lost); !errors.Is(got, errNobody) {
-		t.Errorf("got %v", got)
-	}
-	conn, err := c.trace.dial(t.Context(), addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.Close()
-	if got := c.explain(lost); got.Error() != fmt.Sprintf("the node at %s is unavailable (EOF)", addr) {
-		t.Errorf("got %v", got)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
 func main() {
@@ -22,11 +24,11 @@ func main() {
 	// The first signal asks for a good end; the next one, with its default
 	// action back, ends the process at once.
 	context.AfterFunc(ctx, stop)
-	c := &console{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		getenv:   os.Getenv,
-		now:      time.Now,
-		terminal: func(fd uintptr) bool { return term.IsTerminal(int(fd)) },
+	c := &console.Console{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Getenv:   os.Getenv,
+		Now:      time.Now,
+		Terminal: func(fd uintptr) bool { return term.IsTerminal(int(fd)) },
 	}
 	os.Exit(run(ctx, c, args))
 }

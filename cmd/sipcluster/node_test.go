@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+	"github.com/sipcluster/sipcluster/cmd/internal/config"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -73,18 +76,18 @@ func oneNode(t *testing.T) node.Config {
 
 func awaitStatus(t *testing.T, addr string, ended <-chan struct{}) {
 	t.Helper()
-	cl, err := connect(addr, time.Second)
+	cl, err := client.Connect(addr, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cl.close()
+	defer cl.Close()
 	patience.Until(t, "the node's quorum", func() bool {
 		select {
 		case <-ended:
 			t.Fatal("the node ended")
 		default:
 		}
-		s, err := cl.cluster.Status(t.Context(), &tcpb.StatusRequest{})
+		s, err := cl.Cluster.Status(t.Context(), &tcpb.StatusRequest{})
 		return err == nil && s.GetRaft().GetQuorum()
 	})
 }
@@ -125,18 +128,18 @@ func TestCommands_AgainstARealNode(t *testing.T) {
 }
 
 func putScenes(o operator) {
-	same(o.t, o.does("secret\n", "dn", "put", "1001", "--password-file", "-", "--group", "sales"), "group sales created\ndn 1001 created\n")
+	clienttest.Same(o.t, o.does("secret\n", "dn", "put", "1001", "--password-file", "-", "--group", "sales"), "group sales created\ndn 1001 created\n")
 	before := o.does("", "export")
-	if !strings.Contains(before, ha1(0, "1001", "example.org", "secret")) {
+	if !strings.Contains(before, config.HA1(0, "1001", "example.org", "secret")) {
 		o.t.Errorf("ha1 is not that of the password:\n%s", before)
 	}
-	same(o.t, o.does("", "dn", "put", "1001", "--disabled"), "dn 1001 changed\n")
-	same(o.t, o.does("", "dn", "put", "1001", "--disabled=false"), "dn 1001 changed\n")
-	same(o.t, o.does("", "export"), before)
-	same(o.t, o.does("", "dn", "put", "2001", "--kind", "pstn", "--external", "+15551234567"), "dn 2001 created\n")
+	clienttest.Same(o.t, o.does("", "dn", "put", "1001", "--disabled"), "dn 1001 changed\n")
+	clienttest.Same(o.t, o.does("", "dn", "put", "1001", "--disabled=false"), "dn 1001 changed\n")
+	clienttest.Same(o.t, o.does("", "export"), before)
+	clienttest.Same(o.t, o.does("", "dn", "put", "2001", "--kind", "pstn", "--external", "+15551234567"), "dn 2001 created\n")
 	o.fails("", `dn put 2002: DN 2002: external "1" is not a number in E.164 form, as +15551234567`, "dn", "put", "2002", "--kind", "pstn", "--external", "1")
 	o.fails("", "dn get: DN 2002 is neither configured nor known here", "dn", "get", "2002")
-	same(o.t, o.does("", "dn", "delete", "2001"), "2001 deleted\n")
+	clienttest.Same(o.t, o.does("", "dn", "delete", "2001"), "2001 deleted\n")
 	o.fails("", `dn delete: DN "2001" does not exist`, "dn", "delete", "2001")
 	var row dnRow
 	if err := json.Unmarshal([]byte(o.does("", "dn", "get", "1001", "-o", "json")), &row); err != nil || row.DN != "1001" || !row.Enabled || fmt.Sprint(row.Groups) != "[sales]" {
@@ -149,7 +152,7 @@ func importScenes(o operator) {
 	o.fails(header+"5001,sip,s,,sales\n5002,fax,,,\n", `dn import -: row 3: DN 5002: kind "fax": want sip, pstn, routing-point or trunk; nothing was imported`, "dn", "import", "-")
 	// What only the node finds wrong is named by its row too.
 	o.fails(header+"5001,sip,s,,a;b\n5002,pstn,,12x,\n", `dn import -: row 3: DN 5002: external "12x" is not a number in E.164 form, as +15551234567; nothing was imported`, "dn", "import", "-")
-	same(o.t, o.does("", "export"), before)
+	clienttest.Same(o.t, o.does("", "export"), before)
 
 	var file strings.Builder
 	file.WriteString(header)
@@ -166,11 +169,11 @@ func importScenes(o operator) {
 
 func applyScenes(o operator) {
 	text := o.does("", "export")
-	same(o.t, o.does(text, "apply", "-f", "-"), "unchanged\n")
+	clienttest.Same(o.t, o.does(text, "apply", "-f", "-"), "unchanged\n")
 	more := "options: {max_contacts: 4}\ndns:\n  - {dn: 6001, kind: sip, password: s, groups: [new]}\n"
-	same(o.t, o.does(more, "apply", "-f", "-", "--dry-run"), "would be: options changed; groups 1 created, 0 changed, 0 unchanged; DNs 1 created, 0 changed, 0 unchanged\n")
-	same(o.t, o.does(more, "apply", "-f", "-"), "options changed; groups 1 created, 0 changed, 0 unchanged; DNs 1 created, 0 changed, 0 unchanged\n")
-	same(o.t, o.does(more, "apply", "-f", "-"), "unchanged\n")
+	clienttest.Same(o.t, o.does(more, "apply", "-f", "-", "--dry-run"), "would be: options changed; groups 1 created, 0 changed, 0 unchanged; DNs 1 created, 0 changed, 0 unchanged\n")
+	clienttest.Same(o.t, o.does(more, "apply", "-f", "-"), "options changed; groups 1 created, 0 changed, 0 unchanged; DNs 1 created, 0 changed, 0 unchanged\n")
+	clienttest.Same(o.t, o.does(more, "apply", "-f", "-"), "unchanged\n")
 	o.fails("dns:\n  - dn: 6002\n    king: sip\n", "apply -: line 3: unknown key king", "apply", "-f", "-")
 	o.fails("dns: [{dn: 6003, kind: sip}]\n", "apply -: DN 6003: there is no stored password to keep, give one", "apply", "-f", "-")
 }
@@ -193,7 +196,7 @@ func phoneScenes(o operator, sipAddr string) {
 		o.t.Fatal(err)
 	}
 	watched.wants(o.t, `"event":"EventDNOutOfService","dn":"1001","state":"OOS","owner":"","reason":"unregistered"`)
-	same(o.t, o.does("", "dn", "list", "--routable", "-o", "json"), "[]\n")
+	clienttest.Same(o.t, o.does("", "dn", "list", "--routable", "-o", "json"), "[]\n")
 	watched.ends(o.t)
 }
 
@@ -226,9 +229,9 @@ type watching struct {
 func (o operator) watches() *watching {
 	ctx, cancel := context.WithCancel(o.t.Context())
 	w := &watching{lines: make(chan string, 100), stop: cancel, status: make(chan int, 1)}
-	c, _ := plainCLI()
-	c.out = lineWriter{w.lines}
-	go func() { w.status <- run(ctx, c.console, []string{"dn", "watch", "-o", "json", "--addr", o.addr}) }()
+	c, _ := clienttest.Plain()
+	c.Out = lineWriter{w.lines}
+	go func() { w.status <- run(ctx, c.Console, []string{"dn", "watch", "-o", "json", "--addr", o.addr}) }()
 	w.wants(o.t, `"event":"EndOfSnapshot"`)
 	return w
 }
@@ -350,11 +353,11 @@ func statusScenes(o operator) {
 	}
 	o.fails("", `node drain sip9: no node is named "sip9" in this cluster`, "node", "drain", "sip9")
 	o.fails("", "node remove sip1: node sip1 is the last one: a cluster needs a node", "node", "remove", "sip1")
-	same(o.t, o.does("", "node", "drain", "sip1"), "node sip1 is draining\n")
+	clienttest.Same(o.t, o.does("", "node", "drain", "sip1"), "node sip1 is draining\n")
 	if got := o.does("", "status"); !strings.Contains(got, "  draining\n") {
 		o.t.Error(got)
 	}
-	same(o.t, o.does("", "node", "drain", "sip1", "--undo"), "node sip1 takes part again\n")
+	clienttest.Same(o.t, o.does("", "node", "drain", "sip1", "--undo"), "node sip1 takes part again\n")
 }
 
 func TestServer_FailsWithOneLine(t *testing.T) {

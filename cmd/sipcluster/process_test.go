@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
@@ -76,8 +77,8 @@ func TestTakeArgs_OnlyOverwritesPasswords(t *testing.T) {
 		argv[i] = string([]byte(argv[i])) // in memory that can be written
 	}
 	args := takeArgs(argv)
-	same(t, strings.Join(args, " "), "--password abc --password=de --password-file f -- --password gh")
-	same(t, strings.Join(argv[1:], " "), "--password xxx --password=xx --password-file f -- --password gh")
+	clienttest.Same(t, strings.Join(args, " "), "--password abc --password=de --password-file f -- --password gh")
+	clienttest.Same(t, strings.Join(argv[1:], " "), "--password xxx --password=xx --password-file f -- --password gh")
 }
 
 func TestServer_EndsWellOnASignal(t *testing.T) {
@@ -153,10 +154,10 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	lines, status := make(chan string, 100), make(chan int, 1)
-	c, _ := plainCLI()
-	c.out = lineWriter{lines}
+	c, _ := clienttest.Plain()
+	c.Out = lineWriter{lines}
 	dev := []string{"dev", "--nodes", "2", "--sip-port", sipPort, "--base-port", basePort, "--state", state}
-	go func() { status <- run(ctx, c.console, dev) }()
+	go func() { status <- run(ctx, c.Console, dev) }()
 	for l := range lines {
 		if l == "Ctrl-C ends the cluster." {
 			break

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 )
 
 // whole is a configuration in which every field that people can set is set in
@@ -122,13 +124,13 @@ func TestRoundTrip_EveryFieldIsInWhole(t *testing.T) {
 // state is what a node has, without revisions.
 func state(t *testing.T, addr string) map[string]proto.Message {
 	t.Helper()
-	cl, err := connect(addr, 10*time.Second)
+	cl, err := client.Connect(addr, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cl.close()
+	defer cl.Close()
 	all := map[string]proto.Message{}
-	err = cl.export(t.Context(), &configpb.ExportRequest{Secrets: true, Linearizable: true}, func(p *configpb.ExportResponse) error {
+	err = cl.Export(t.Context(), &configpb.ExportRequest{Secrets: true, Linearizable: true}, func(p *configpb.ExportResponse) error {
 		if p.Options != nil {
 			p.Options.Revision = 0
 			all["options"] = p.Options
@@ -164,11 +166,11 @@ func wantState(t *testing.T, addr, when string, want map[string]proto.Message) {
 
 func putAll(t *testing.T, addr string, objects []proto.Message) {
 	t.Helper()
-	cl, err := connect(addr, 10*time.Second)
+	cl, err := client.Connect(addr, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cl.close()
+	defer cl.Close()
 	var ms []*configpb.Mutation
 	for _, m := range objects {
 		switch m := m.(type) {
@@ -180,7 +182,7 @@ func putAll(t *testing.T, addr string, objects []proto.Message) {
 			ms = append(ms, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: m}})
 		}
 	}
-	if err := cl.write(t.Context(), ms...); err != nil {
+	if err := cl.Write(t.Context(), ms...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -206,8 +208,8 @@ func TestRoundTrip_ExportAndApplyBringEveryFieldBack(t *testing.T) {
 	text := from.does("", "export")
 	to.does(text, "apply", "-f", "-")
 	wantState(t, other.TCAddr, "applied to an empty node", want)
-	same(t, to.does(text, "apply", "-f", "-"), "unchanged\n")
-	same(t, withoutNodes(to.does("", "export")), withoutNodes(text))
+	clienttest.Same(t, to.does(text, "apply", "-f", "-"), "unchanged\n")
+	clienttest.Same(t, withoutNodes(to.does("", "export")), withoutNodes(text))
 	for _, field := range slices.Sorted(maps.Keys(changes)) {
 		objects := whole()
 		for _, m := range objects {
@@ -224,7 +226,7 @@ func TestRoundTrip_ExportAndApplyBringEveryFieldBack(t *testing.T) {
 	if strings.Contains(plain, "ha1:") {
 		t.Error("an export without secrets has some")
 	}
-	same(t, to.does(plain, "apply", "-f", "-"), "unchanged\n")
+	clienttest.Same(t, to.does(plain, "apply", "-f", "-"), "unchanged\n")
 	wantState(t, other.TCAddr, "without secrets", want)
 }
 

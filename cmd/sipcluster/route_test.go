@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -86,15 +88,15 @@ func (o operator) waits(what string) (w waitingRow) {
 // router is a session that has registered 9000, so that calls wait there.
 func router(t *testing.T, cfg node.Config) {
 	t.Helper()
-	cl, err := connect(cfg.DefaultAddr, 5*time.Second)
+	cl, err := client.Connect(cfg.DefaultAddr, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := cl.openDesk(t.Context(), false)
+	d, err := cl.OpenDesk(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.close)
+	t.Cleanup(d.Close)
 	if _, err := d.RegisterAddress(t.Context(), "9000", tlibpb.AddressMode_ADDRESS_MODE_SHARED); err != nil {
 		t.Fatal(err)
 	}
@@ -103,15 +105,15 @@ func router(t *testing.T, cfg node.Config) {
 func TestRoute_ACallThatWaitsGoesToADN(t *testing.T) {
 	o, cfg, caller, agent := callsNode(t)
 	router(t, cfg)
-	same(t, o.does("", "route", "list"), "CONNID  ROUTING POINT  CALLER  FOR  WAITS FOR  TRIED\n")
-	same(t, o.does("", "route", "list", "9000", "-o", "json"), "[]\n")
+	clienttest.Same(t, o.does("", "route", "list"), "CONNID  ROUTING POINT  CALLER  FOR  WAITS FOR  TRIED\n")
+	clienttest.Same(t, o.does("", "route", "list", "9000", "-o", "json"), "[]\n")
 	calls(t, caller, "9000")
 	w := o.waits("router")
 	if w.RoutingPoint != "9000" || w.Caller != "1001" || w.Called != "9000" || w.Since == "" || w.Tried == nil || w.UserData == nil {
 		t.Errorf("%+v", w)
 	}
 	o.fails("", "route call "+w.ConnID+": DN 9999 is not configured", "route", "call", w.ConnID, "--to", "9999")
-	same(t, o.does("", "route", "call", w.ConnID, "--to", "1002", "--data", "vip=1"), "call "+w.ConnID+" left 9000 for 1002\n")
+	clienttest.Same(t, o.does("", "route", "call", w.ConnID, "--to", "1002", "--data", "vip=1"), "call "+w.ConnID+" left 9000 for 1002\n")
 	busy, err := agent.Take(t.Context())
 	if err != nil || busy.Refuse(486, "Busy Here") != nil {
 		t.Fatal(err)
@@ -163,10 +165,4 @@ func TestRoute_SaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%v: status %d: %s", args, status, stderr)
 		}
 	}
-}
-
-func TestWaitingJSON_IsAContract(t *testing.T) {
-	same(t, line(t, newWaitingJSON(&waitingCall{Event: &tlibpb.Event{
-		Message: tlibpb.Message_MESSAGE_EVENT_QUEUED, ThisDn: "9000", ConnId: "00000000000000aa", Ani: "+4930", Dnis: "9000", Time: since, Extensions: map[string]string{"tried": "1001,1002"},
-	}, asked: true})), `{"conn_id":"00000000000000aa","routing_point":"9000","caller":"+4930","called":"9000","since":"2026-11-22T11:56:48Z","waits_for":"router","tried":["1001","1002"],"user_data":{}}`+"\n")
 }

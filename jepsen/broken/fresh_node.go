@@ -4,21 +4,21 @@ package broken
 // written them tried: of the commands, of streams and requests between nodes,
 // and of the Go client.
 func freshNodeFaults() []Fault {
-	const cmd, api, link, reserve, visit = "cmd/sipcluster/", "api/", "node/tcontroller/", "node/agent/reserve.go", "node/routing/visit.go"
+	const cmd, api, link, reserve, visit = "cmd/internal/", "api/", "node/tcontroller/", "node/agent/reserve.go", "node/routing/visit.go"
 	in := func(pkg, run string, kind Kind, name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: edits, Package: pkg, Run: run}
 	}
 	return []Fault{
-		in("./cmd/sipcluster", "^TestApplyTwice_", Durability, "apply-writes-defaults-again", "a zero that stands for a default is a change each time",
-			Edit{cmd + "apply.go", "has, wants := p.options.WithDefaults(), changed.WithDefaults()", "has, wants := proto.CloneOf(p.options), proto.CloneOf(changed)"}),
+		in("./cmd/internal/config", "^TestApplyTwice_", Durability, "apply-writes-defaults-again", "a zero that stands for a default is a change each time",
+			Edit{cmd + "config/plan.go", "has, wants := p.options.WithDefaults(), changed.WithDefaults()", "has, wants := proto.CloneOf(p.options), proto.CloneOf(changed)"}),
 		in("./cmd/sipcluster", "^TestApply_WhatIsTooMuch", Bounds, "apply-large-in-one-write", "apply counts the changes of a write, not its bytes",
-			Edit{cmd + "apply.go", " && proto.Size(once) <= applyOnceBytes", " && once != nil"}),
+			Edit{cmd + "config/apply.go", " && proto.Size(once) <= applyOnceBytes", " && once != nil"}),
 		in("./cmd/sipcluster", "^TestDNPut_WritesBack", Durability, "put-overwrites", "dn put undoes what somebody else wrote meanwhile",
-			Edit{cmd + "dnput.go", "IfRevision: proto.Uint64(old.GetRevision()), KeepHa1: true", "KeepHa1: true"}),
+			Edit{cmd + "dn/put.go", "IfRevision: proto.Uint64(old.GetRevision()), KeepHa1: true", "KeepHa1: true"}),
 		in("./cmd/sipcluster", "^TestDNWatch_Resumes", Streams, "watch-behind-half-a-snapshot", "dn watch resumes behind a snapshot of which it has a part",
-			Edit{cmd + "dnwatch.go", "w.req.ResumeSeq = 0 // only", "_ = b // only"}),
+			Edit{cmd + "client/watcher.go", "w.Req.ResumeSeq = 0 // only", "_ = b // only"}),
 		in("./cmd/sipcluster", "^TestImport_SaysHowMuch", Durability, "import-hides-its-part", "an import that broke off does not say how much was written",
-			Edit{cmd + "dnimport.go", "case err != nil && written > 0:", "case err != nil && written > 1<<40:"}),
+			Edit{cmd + "client/import.go", "case err != nil && written > 0:", "case err != nil && written > 1<<40:"}),
 		in("./api", "^TestWatch_RowsCome", Streams, "rows-behind-the-end", "what changed during a snapshot is told behind its end",
 			Edit{api + "watch.go", "\t\tif err := w.flush(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := w.mark", "\t\tif err := w.mark"}),
 		in("./api", "^TestDrainNode_Undoes", Durability, "drain-overwrites", "draining a node undoes what it wrote of itself meanwhile",

@@ -1,0 +1,123 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+// Watcher follows one node's stream over as many connections as it takes.
+type Watcher struct {
+	Client *Client
+	Req    *tcpb.WatchRequest
+	View   View
+	// began: the node answered at least once.
+	began bool
+	// told: the connection is lost, and the View knows.
+	told bool
+}
+
+// View shows what a node tells.
+type View interface {
+	// Started: a snapshot follows unless the stream goes on where it was.
+	Started(s *tcpb.WatchStarted)
+	Event(e *tcpb.DNEvent) error
+	EndOfSnapshot(seq uint64) error
+	// Lost is told once for a lost connection, Found when there is one again.
+	Lost(err error)
+	Found()
+}
+
+// Run ends without error when interrupted; it fails when the first connection does.
+func (w *Watcher) Run(ctx context.Context) error {
+	for {
+		err := w.Client.Explain(w.follow(ctx))
+		if Interrupted(ctx) {
+			return nil
+		}
+		if !w.began || errors.As(err, new(AnswerError)) && !Refused(err, codes.Unavailable) {
+			return err
+		}
+		if !w.told {
+			w.told = true
+			w.View.Lost(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// Interrupted tells whether the context has ended.
+func Interrupted(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// follow reads one connection's stream until it breaks.
+func (w *Watcher) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silence := newDeadline(max(w.Client.timeout, 3*time.Second), cancel)
+	defer silence.stop()
+	stream, err := w.Client.Availability.Watch(ctx, w.Req)
+	if err != nil {
+		return silence.judge(err)
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return silence.judge(err)
+		}
+		silence.extend()
+		w.began = true
+		if w.told {
+			w.told = false
+			w.View.Found()
+		}
+		if err := w.show(m); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *Watcher) show(m *tcpb.WatchResponse) error {
+	switch b := m.Body.(type) {
+	case *tcpb.WatchResponse_Started:
+		w.Req.ResumeIncarnation = b.Started.Incarnation
+		if !b.Started.Resumed {
+			w.Req.ResumeSeq = 0 // only a whole snapshot can be resumed behind
+		}
+		w.View.Started(b.Started)
+	case *tcpb.WatchResponse_Events:
+		return w.events(b.Events.Events)
+	case *tcpb.WatchResponse_EndOfSnapshot:
+		w.Req.ResumeSeq = b.EndOfSnapshot.Seq
+		return w.View.EndOfSnapshot(b.EndOfSnapshot.Seq)
+	case *tcpb.WatchResponse_Heartbeat:
+		w.Req.ResumeSeq = b.Heartbeat.Seq
+	}
+	return nil
+}
+
+func (w *Watcher) events(events []*tcpb.DNEvent) error {
+	for _, e := range events {
+		if !e.Snapshot {
+			w.Req.ResumeSeq = e.Seq
+		}
+		if err := w.View.Event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+// Package clienttest is for the tests of commands: an invocation that writes to
+// a buffer, at noon.
+package clienttest
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
+)
+
+var (
+	Noon  = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	Since = timestamppb.New(Noon.Add(-192 * time.Second))
+)
+
+// Plain is an invocation that writes to a buffer.
+func Plain() (*client.Operator, *bytes.Buffer) {
+	out := &bytes.Buffer{}
+	return &client.Operator{Console: &console.Console{
+		Out: out, Err: &bytes.Buffer{}, In: &bytes.Buffer{},
+		Getenv: func(string) string { return "" }, Now: func() time.Time { return Noon },
+		Terminal: func(uintptr) bool { return false },
+	}}, out
+}
+
+// Line is v as a line of JSON.
+func Line(t *testing.T, v any) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := console.Encode(&b, v); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Same wants two texts to be equal.
+func Same(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -1,0 +1,74 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+)
+
+func TestStatusJSON_IsAContract(t *testing.T) {
+	clienttest.Same(t, clienttest.Line(t, newStatusJSON(seen())), `{"node":"sip1","site":"dc1","raft":{"state":"leader","leader":"sip1","term":3,"applied_index":17,"quorum":true},`+
+		`"peers":[{"node":"sip2","site":"dc2","reachable":true,"reason":"","rtt_ms":0.25,"owned":5,"to_peer_ms":0.1,"from_peer_ms":0.15,"last_answer_ms":40.4,"send_queue":7,"send_queue_bytes":70000,"receive_queue_bytes":96},`+
+		`{"node":"sip3","site":"dc3","reachable":false,"reason":"cut","rtt_ms":0,"owned":2,"to_peer_ms":0,"from_peer_ms":0,"last_answer_ms":0,"send_queue":0,"send_queue_bytes":0,"receive_queue_bytes":0}],`+
+		`"dns":{"total":10,"in_service":8,"out_of_service":2,"owned":3}}`+"\n")
+	clienttest.Same(t, clienttest.Line(t, newStatusJSON(&tcpb.StatusResponse{Node: "sip1"})), `{"node":"sip1","site":"","raft":{"state":"","leader":"","term":0,"applied_index":0,"quorum":false},"peers":[],"dns":{"total":0,"in_service":0,"out_of_service":0,"owned":0}}`+"\n")
+}
+
+// seen is the status of a node that hears one of two peers.
+func seen() *tcpb.StatusResponse {
+	return &tcpb.StatusResponse{
+		Node: "sip1", Site: "dc1", Version: "v1.0.0", Started: clienttest.Since,
+		Raft: &tcpb.RaftStatus{State: "leader", Leader: "sip1", Term: 3, AppliedIndex: 17, Quorum: true},
+		Peers: []*tcpb.PeerStatus{
+			{Node: "sip2", Site: "dc2", Reachable: true, RttMs: 0.25, Owned: 5, Since: clienttest.Since, Gossip: "alive", ClockSkewMs: -1.4,
+				ToPeerMs: 0.1, FromPeerMs: 0.15, LastAnswerMs: 40.4, SendQueue: 7, SendQueueBytes: 70000, ReceiveQueueBytes: 96},
+			{Node: "sip3", Site: "dc3", Reason: "cut", Owned: 2, Since: timestamppb.New(clienttest.Noon.Add(-4 * time.Second)), Gossip: "dead"},
+		},
+		Dns:      &tcpb.DNCounts{Total: 10, InService: 8, OutOfService: 2, Owned: 3},
+		Warnings: []string{"the clock of sip2 differs by 700ms: check NTP"},
+	}
+}
+
+func TestStatus_ForPeople(t *testing.T) {
+	op, out := clienttest.Plain()
+	c := commands{op}
+	if err := c.printStatus(seen()); err != nil {
+		t.Fatal(err)
+	}
+	clienttest.Same(t, out.String(), `sip1 at dc1  up 3m12s  v1.0.0
+configuration  leader, leader sip1, term 3, index 17, quorum
+DNs            10: 8 InSrv, 2 OOS; 3 owned here
+warning  the clock of sip2 differs by 700ms: check NTP
+
+PEER  SITE  LINK     FOR        RTT  OWNED  GOSSIP  CLOCK
+sip2  dc2   ● heard  3m12s  0.25 ms      5  alive   -1 ms
+sip3  dc3   ○ cut    4s           -      2  dead    -
+
+PEER  TO PEER  FROM PEER   ANSWERED  SEND QUEUE  UNACKED  UNREAD
+sip2  0.10 ms    0.15 ms  40 ms ago           7   68 KiB    96 B
+sip3        -          -          -           0      0 B     0 B
+`)
+}
+
+func TestNodeList_ForPeople(t *testing.T) {
+	nodes := []*configpb.Node{
+		{Name: "sip1", Site: "dc1", SipAddr: "192.0.2.1:5060", TcAddr: "192.0.2.1:7001", ClusterAddr: "192.0.2.1:7002"},
+		{Name: "sip2", Site: "dc2", SipAddr: "192.0.2.2:5060", TcAddr: "192.0.2.2:7001", ClusterAddr: "192.0.2.2:7002", Draining: true},
+		{Name: "sip3", Site: "dc3", SipAddr: "192.0.2.3:5060", TcAddr: "192.0.2.3:7001", ClusterAddr: "192.0.2.3:7002", NonVoter: true},
+	}
+	op, out := clienttest.Plain()
+	c := commands{op}
+	if err := c.Print(nodeTable(nodes, seen())); err != nil {
+		t.Fatal(err)
+	}
+	clienttest.Same(t, out.String(), `NODE  SITE  SEEN     ROLE             SIP             TCPORT          CLUSTER
+sip1  dc1   ● asked  leader           192.0.2.1:5060  192.0.2.1:7001  192.0.2.1:7002
+sip2  dc2   ● heard  voter, draining  192.0.2.2:5060  192.0.2.2:7001  192.0.2.2:7002
+sip3  dc3   ○ cut    non-voter        192.0.2.3:5060  192.0.2.3:7001  192.0.2.3:7002
+`)
+}

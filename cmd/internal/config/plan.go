@@ -1,0 +1,162 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// Plan compares what a cluster has with what a document wants.
+type Plan struct {
+	options *configpb.Options
+	groups  map[string]*configpb.AgentGroup
+	dns     map[string]*configpb.DN
+
+	Mutations []*configpb.Mutation
+	counts    [2]tally
+	// named: the document has options.
+	named, optionsChanged bool
+}
+
+// NewPlan is the plan for a cluster of which nothing is known yet.
+func NewPlan() *Plan {
+	return &Plan{options: &configpb.Options{}, groups: map[string]*configpb.AgentGroup{}, dns: map[string]*configpb.DN{}}
+}
+
+// tally counts one sort of objects.
+type tally struct{ created, changed, unchanged int }
+
+const (
+	tallyGroups = iota
+	tallyDNs
+)
+
+// Know learns a part of what the cluster has.
+func (p *Plan) Know(part *configpb.ExportResponse) error {
+	if part.Options != nil {
+		p.options = part.Options
+	}
+	for _, g := range part.Groups {
+		p.groups[g.Name] = g
+	}
+	for _, d := range part.Dns {
+		p.dns[d.Number] = d
+	}
+	return nil
+}
+
+// Compare plans the mutations that make the cluster what doc says.
+func (p *Plan) Compare(doc *Document) error {
+	if err := p.compareOptions(doc.Options); err != nil {
+		return err
+	}
+	for _, g := range doc.Groups {
+		p.putGroup(&configpb.AgentGroup{Name: g.Name, LoginRequired: g.LoginRequired})
+	}
+	for _, n := range doc.DNs {
+		if err := p.compareDN(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plan) compareOptions(o *optionsDoc) error {
+	if o == nil {
+		return nil
+	}
+	p.named = true
+	if o.Realm != nil && *o.Realm != p.options.Realm {
+		return fmt.Errorf("options.realm: the file has %[2]s, but this cluster's is %[1]s and can't change, because every stored ha1 depends on it", p.options.Realm, *o.Realm)
+	}
+	changed := proto.CloneOf(p.options)
+	changed.Revision = 0
+	o.merge(changed)
+	has, wants := p.options.WithDefaults(), changed.WithDefaults()
+	has.Revision = 0
+	if p.optionsChanged = !proto.Equal(has, wants); p.optionsChanged {
+		p.Mutations = append(p.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: changed}})
+	}
+	return nil
+}
+
+func (p *Plan) putGroup(g *configpb.AgentGroup) {
+	old := p.groups[g.Name]
+	p.groups[g.Name] = g
+	if p.count(tallyGroups, old == nil, old != nil && old.LoginRequired == g.LoginRequired) {
+		p.Mutations = append(p.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: g}})
+	}
+}
+
+func (p *Plan) compareDN(n DN) error {
+	d, keep, err := n.config(p.options.Realm)
+	if err != nil {
+		return err
+	}
+	old := p.dns[d.Number]
+	for _, g := range d.Groups {
+		if p.groups[g] == nil {
+			p.putGroup(&configpb.AgentGroup{Name: g})
+		}
+	}
+	if keep && old.GetKind() == d.Kind {
+		d.Algorithm = old.Algorithm
+	}
+	if p.count(tallyDNs, old == nil, sameDN(old, d, keep)) {
+		p.Mutations = append(p.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}, KeepHa1: keep})
+	}
+	return nil
+}
+
+// count notes one object and tells whether it has to be written.
+func (p *Plan) count(sort int, created, same bool) bool {
+	switch t := &p.counts[sort]; {
+	case created:
+		t.created++
+	case same:
+		t.unchanged++
+		return false
+	default:
+		t.changed++
+	}
+	return true
+}
+
+// report says what was done, or would be.
+func (p *Plan) report(dryRun bool) string {
+	if len(p.Mutations) == 0 {
+		return "unchanged"
+	}
+	var parts []string
+	if p.named {
+		word := "unchanged"
+		if p.optionsChanged {
+			word = "changed"
+		}
+		parts = append(parts, "options "+word)
+	}
+	for i, name := range []string{"groups", "DNs"} {
+		if t := p.counts[i]; t != (tally{}) {
+			parts = append(parts, fmt.Sprintf("%s %d created, %d changed, %d unchanged", name, t.created, t.changed, t.unchanged))
+		}
+	}
+	done := strings.Join(parts, "; ")
+	if dryRun {
+		return "would be: " + done
+	}
+	return done
+}
+
+// OnlyNew leaves out DNs that exist, whatever they are now.
+func (p *Plan) OnlyNew(dns []DN) []DN {
+	var fresh []DN
+	for _, n := range dns {
+		if p.dns[n.DN] == nil {
+			fresh = append(fresh, n)
+		}
+	}
+	return fresh
+}

@@ -1,0 +1,98 @@
+// Package console is where an invocation of the program reads and writes: the
+// streams, tables and JSON, the progress of long work, and what a wrong command
+// line is. It knows neither nodes nor DNs.
+package console
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Console is where an invocation of the program reads and writes.
+type Console struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Now      func() time.Time
+	// Terminal tells whether a file descriptor is one.
+	Terminal func(fd uintptr) bool
+	// Format is the one that was asked for: "table" or "json".
+	Format string
+}
+
+// Open opens a file to read; - is stdin.
+func (c *Console) Open(name string) (io.Reader, func(), error) {
+	if name == "-" {
+		return c.In, func() {}, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func() { _ = f.Close() }, nil
+}
+
+// Colour tells whether stdout shows colours (https://no-color.org).
+func (c *Console) Colour() bool {
+	return c.IsTerminal(c.Out) && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"
+}
+
+// Print writes the table to stdout.
+func (c *Console) Print(t *Table) error { return t.Write(c.Out, c.Colour()) }
+
+// UsageError says that the command line is wrong, not the world.
+type UsageError struct{ error }
+
+// Usagef makes a UsageError.
+func Usagef(format string, args ...any) error {
+	return UsageError{fmt.Errorf(format, args...)}
+}
+
+// Group is a command that only holds others.
+func Group(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return Usagef("%s has no command %q", cmd.CommandPath(), args[0])
+			}
+			if err := cmd.Help(); err != nil {
+				return err
+			}
+			return Usagef("a command is missing")
+		},
+	}
+}
+
+// JSON tells whether JSON was asked for.
+func (c *Console) JSON() bool { return c.Format == "json" }
+
+// IsTerminal tells whether a stream is one.
+func (c *Console) IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && c.Terminal(f.Fd())
+}
+
+// OneLine keeps a message that came from elsewhere on one line.
+func OneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+}
+
+// Doing says what failed; nil stays nil, and a wrong command line is that alone.
+func Doing(what string, err error) error {
+	var usage UsageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &usage):
+		return usage
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -1,0 +1,29 @@
+package dev
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+)
+
+func TestDevLayout_NoPortTwice(t *testing.T) {
+	seen := map[string]bool{}
+	for _, n := range layout(maxDevNodes, "127.0.0.1", 5060, 7000) {
+		for _, a := range []string{n.SIPAddr, n.WSAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
+			if seen[a] {
+				t.Errorf("%s twice", a)
+			}
+			seen[a] = true
+		}
+	}
+	first := layout(1, "127.0.0.1", 5060, 7000)[0]
+	clienttest.Same(t, fmt.Sprint(first.SIPAddr, first.WSAddr, first.TCAddr, first.HTTPAddr), "127.0.0.1:5060127.0.0.1:5066127.0.0.1:7001127.0.0.1:7080")
+}
+
+func TestDevFlags_TheHighestPortsFit(t *testing.T) {
+	f := devFlags{nodes: maxDevNodes, sipPort: 65535 - 10*maxDevNodes, basePort: 65445, bind: "127.0.0.1"}
+	if err := f.check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,229 @@
+package dn
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/config"
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
+)
+
+// putFlags are what dn put may say about a DN. A flag that is not given leaves
+// the DN as it is.
+type putFlags struct {
+	cmd                     *cobra.Command
+	kind, algorithm         string
+	password                passwordFlags
+	external                string
+	groups                  []string
+	disabled                bool
+	defaultGroup            string
+	routeTimeout            time.Duration
+	trunkAddr, calledPrefix string
+	priority                uint32
+}
+
+func (c commands) dnPutCommand() *cobra.Command {
+	var f putFlags
+	cmd := c.Asking(&cobra.Command{
+		Use: "put NUMBER", Short: "Create or change a DN; needs a quorum", Args: cobra.ExactArgs(1),
+		Long: `Create a DN, or change what the flags say and leave the rest as it is: a sip DN
+keeps its password when none is given. Groups that don't exist are created.`,
+		Example: `  sipcluster dn put 1001 --kind sip --password-file - --group sales
+  sipcluster dn put 2001 --kind pstn --external +15551234567
+  sipcluster dn put 1001 --disabled`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := config.CheckNumber(args[0]); err != nil {
+				return console.Usagef("%w", err)
+			}
+			cl, err := c.Connect()
+			if err != nil {
+				return err
+			}
+			defer cl.Close()
+			if err := c.putDN(cmd.Context(), cl, args[0], &f); err != nil {
+				return fmt.Errorf("dn put %s: %w", args[0], err)
+			}
+			return nil
+		},
+	})
+	f.add(cmd)
+	return cmd
+}
+
+func (f *putFlags) add(cmd *cobra.Command) {
+	f.cmd = cmd
+	flags := cmd.Flags()
+	flags.StringVar(&f.kind, "kind", "sip", "`KIND` of the DN: sip, pstn, routing-point, trunk")
+	f.password.add(cmd)
+	flags.StringVar(&f.algorithm, "algorithm", "", "digest `ALGORITHM` of a sip DN: md5 (what most phones speak) or sha-256")
+	flags.StringVar(&f.external, "external", "", "E.164 `NUMBER` of a pstn DN")
+	flags.StringSliceVar(&f.groups, "group", nil, "agent `GROUP`, repeatable; replaces the DN's groups, \"\" removes them")
+	flags.BoolVar(&f.disabled, "disabled", false, "take the DN out of service; --disabled=false brings it back")
+	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point uses when no router decides")
+	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long a routing point waits for a router before it decides itself")
+	flags.StringVar(&f.trunkAddr, "address", "", "`HOST:PORT` of a trunk's gateway")
+	flags.StringVar(&f.calledPrefix, "called-prefix", "", "use the trunk for called numbers that begin with `DIGITS`")
+	flags.Uint32Var(&f.priority, "priority", 0, "the trunk of the smallest `NUMBER` is tried first")
+}
+
+// putDN reads the DN, changes it and writes it back if nobody else did meanwhile.
+func (c commands) putDN(ctx context.Context, cl *client.Client, number string, f *putFlags) error {
+	answer, err := client.Unary(ctx, cl, cl.Config.GetDN, &configpb.GetDNRequest{Number: number, Linearizable: true})
+	if err != nil && !client.Refused(err, codes.NotFound) {
+		return err
+	}
+	old := answer.GetDn()
+	d, err := f.change(number, old)
+	if err != nil {
+		return err
+	}
+	m := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}, IfRevision: proto.Uint64(old.GetRevision()), KeepHa1: true}
+	if d.Kind == configpb.DNKind_DN_KIND_SIP && (f.password.given() || old.GetKind() != d.Kind) {
+		if err := c.setPassword(ctx, cl, d, f); err != nil {
+			return err
+		}
+		m.KeepHa1 = false
+	}
+	fresh, err := cl.MissingGroups(ctx, d.Groups)
+	if err != nil {
+		return err
+	}
+	if err := cl.Write(ctx, append(fresh, m)...); err != nil {
+		return err
+	}
+	c.reportPut(number, old == nil, fresh)
+	return nil
+}
+
+func (c commands) reportPut(number string, created bool, groups []*configpb.Mutation) {
+	for _, g := range groups {
+		fmt.Fprintf(c.Out, "group %s created\n", g.GetPutGroup().GetName())
+	}
+	word := "changed"
+	if created {
+		word = "created"
+	}
+	fmt.Fprintf(c.Out, "dn %s %s\n", number, word)
+}
+
+// change returns the DN as the flags want it. old is nil for a new one.
+func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error) {
+	d := &configpb.DN{Number: number}
+	if old != nil {
+		d = proto.CloneOf(old)
+		d.Revision = 0
+	}
+	flags := f.cmd.Flags()
+	if old == nil || flags.Changed("kind") {
+		kind, err := config.ParseKind(f.kind)
+		if err != nil {
+			return nil, console.Usagef("--kind %w", err)
+		}
+		if old != nil && kind != old.Kind {
+			d = &configpb.DN{Number: number, Groups: d.Groups, Disabled: d.Disabled}
+		}
+		d.Kind = kind
+	}
+	if flags.Changed("external") {
+		d.External = f.external
+	}
+	if flags.Changed("group") {
+		d.Groups = without(f.groups, "")
+	}
+	if flags.Changed("disabled") {
+		d.Disabled = f.disabled
+	}
+	f.changeRoute(d)
+	if flags.Changed("algorithm") && !f.password.given() && old != nil {
+		return nil, console.Usagef("--algorithm needs a password (--password, --password-file): the stored digest can't be converted")
+	}
+	return d, f.check(d)
+}
+
+func (f *putFlags) changeRoute(d *configpb.DN) {
+	flags := f.cmd.Flags()
+	if flags.Changed("default-group") || flags.Changed("route-timeout") {
+		if d.RoutingPoint == nil {
+			d.RoutingPoint = &configpb.RoutingPoint{}
+		}
+		if flags.Changed("default-group") {
+			d.RoutingPoint.DefaultGroup = f.defaultGroup
+		}
+		if flags.Changed("route-timeout") {
+			d.RoutingPoint.TimeoutMs = uint32(f.routeTimeout.Milliseconds())
+		}
+	}
+	if flags.Changed("address") || flags.Changed("called-prefix") || flags.Changed("priority") {
+		if d.Trunk == nil {
+			d.Trunk = &configpb.Trunk{}
+		}
+		if flags.Changed("address") {
+			d.Trunk.Address = f.trunkAddr
+		}
+		if flags.Changed("called-prefix") {
+			d.Trunk.Prefix = f.calledPrefix
+		}
+		if flags.Changed("priority") {
+			d.Trunk.Priority = f.priority
+		}
+	}
+}
+
+// check refuses flags that don't fit the kind, as a matter of usage.
+func (f *putFlags) check(d *configpb.DN) error {
+	switch {
+	case f.password.given() && d.Kind != configpb.DNKind_DN_KIND_SIP:
+		return console.Usagef("kind %s takes no password: leave --password and --password-file out", d.Kind.Word())
+	case d.Kind == configpb.DNKind_DN_KIND_PSTN && d.External == "":
+		return console.Usagef("kind pstn needs --external, as +15551234567")
+	case d.Kind == configpb.DNKind_DN_KIND_TRUNK && d.GetTrunk().GetAddress() == "":
+		return console.Usagef("kind trunk needs --address HOST:PORT")
+	}
+	return nil
+}
+
+// setPassword computes ha1 from the flags or, for a new sip DN without any,
+// from what the person types.
+func (c commands) setPassword(ctx context.Context, cl *client.Client, d *configpb.DN, f *putFlags) error {
+	alg, err := config.ParseAlgorithm(f.algorithm)
+	if err != nil {
+		return console.Usagef("--algorithm %w", err)
+	}
+	if !f.cmd.Flags().Changed("algorithm") && d.Algorithm != configpb.DigestAlgorithm_DIGEST_ALGORITHM_UNSPECIFIED {
+		alg = d.Algorithm
+	}
+	var password string
+	if f.password.given() {
+		password, err = f.password.read(c.In)
+	} else {
+		password, err = c.prompt(d.Number)
+	}
+	if err != nil {
+		return err
+	}
+	realm, err := cl.Realm(ctx)
+	if err != nil {
+		return err
+	}
+	d.Algorithm, d.Ha1 = alg, config.HA1(alg, d.Number, realm, password)
+	return nil
+}
+
+func without(list []string, unwanted string) []string {
+	var kept []string
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != unwanted {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
