@@ -106,7 +106,7 @@ func NewCluster(c ClusterConfig) *Cluster { return &Cluster{cfg: c} }
 // Status tells how this node sees the cluster, waiting for nobody.
 func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error) {
 	view, raft := c.cfg.View(), c.cfg.Observer.Raft()
-	n := &names{view: view}
+	n := &nodeNames{view: view}
 	leader, _ := n.of(dn.Node(raft.Leader))
 	self := c.cfg.Table.Self()
 	answer := &tcpb.StatusResponse{
@@ -123,7 +123,7 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 
 // peers are ordered by name.
 func (c *Cluster) peers(view *fsm.View) []*tcpb.PeerStatus {
-	n := &names{view: view}
+	n := &nodeNames{view: view}
 	var answer []*tcpb.PeerStatus
 	for _, p := range c.cfg.Observer.Peers() {
 		m := &tcpb.PeerStatus{

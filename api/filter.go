@@ -38,7 +38,7 @@ func (f *filter) behind(number string) bool {
 }
 
 // passes tells whether the DN is in the answer of a list.
-func (f *filter) passes(r row, n *names) bool {
+func (f *filter) passes(r row, n *nodeNames) bool {
 	if !strings.HasPrefix(r.number, f.prefix) ||
 		f.kind != configpb.DNKind_DN_KIND_UNSPECIFIED && r.kind() != f.kind ||
 		f.group != "" && !slices.Contains(r.config.GetGroups(), f.group) {
@@ -52,7 +52,7 @@ func (f *filter) passes(r row, n *names) bool {
 	return f.ownerPasses(r.status.Owner, n)
 }
 
-func (f *filter) ownerPasses(owner dn.Node, n *names) bool {
+func (f *filter) ownerPasses(owner dn.Node, n *nodeNames) bool {
 	if f.owner == "" && f.site == "" {
 		return true
 	}

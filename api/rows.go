@@ -127,7 +127,7 @@ func (r row) routable(view *fsm.View) bool {
 // page is an answer in the making. Its messages come from slabs: a page of
 // 10,000 DNs costs a few allocations, not 20,000.
 type page struct {
-	names  *names
+	names  *nodeNames
 	dns    []*tcpb.DNStatus
 	slab   []tcpb.DNStatus
 	stamps []timestamppb.Timestamp
@@ -137,7 +137,7 @@ type page struct {
 const slab = 256
 
 func newPage(view *fsm.View, size int) *page {
-	return &page{names: &names{view: view}, dns: make([]*tcpb.DNStatus, 0, min(size, 4096)), size: size}
+	return &page{names: &nodeNames{view: view}, dns: make([]*tcpb.DNStatus, 0, min(size, 4096)), size: size}
 }
 
 func (p *page) add(r row) {
@@ -188,8 +188,8 @@ func stateOf(s dn.State) tcpb.DNState {
 	return tcpb.DNState_DN_STATE_OOS
 }
 
-// names turns node ids into what people call them.
-type names struct {
+// nodeNames turns node ids into what people call them.
+type nodeNames struct {
 	view       *fsm.View
 	id         dn.Node
 	name, site string
@@ -197,7 +197,7 @@ type names struct {
 
 // of returns the node's name and site. A node that this roster does not know
 // (yet, or any more) goes by its id.
-func (n *names) of(id dn.Node) (name, site string) {
+func (n *nodeNames) of(id dn.Node) (name, site string) {
 	if id == "" {
 		return "", ""
 	}

@@ -139,7 +139,7 @@ func (w *watch) mark(view *fsm.View, e dn.Item) error {
 		return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: e.Seq}}})
 	}
 	clear(w.filter.inside)
-	name, _ := (&names{view: view}).of(w.service.table.Self())
+	name, _ := (&nodeNames{view: view}).of(w.service.table.Self())
 	return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Started{Started: &tcpb.WatchStarted{
 		Node: name, Incarnation: w.service.table.Incarnation(), Resumed: e.Resumed,
 	}}})
@@ -159,7 +159,7 @@ type watchFilter struct {
 func (f *watchFilter) moves() bool { return f.owner != "" || f.site != "" || f.self != "" }
 
 // judge tells whether the client hears of the change.
-func (f *watchFilter) judge(s dn.Status, n *names) bool {
+func (f *watchFilter) judge(s dn.Status, n *nodeNames) bool {
 	if !strings.HasPrefix(string(s.Number), f.prefix) || !f.configPasses(n.view.DN(string(s.Number))) {
 		return false
 	}
@@ -189,14 +189,14 @@ func addUse(m *tcpb.DNEvent, view *fsm.View, s *dn.Status) {
 
 // eventSlab makes the messages of one batch with a few allocations.
 type eventSlab struct {
-	names  *names
+	names  *nodeNames
 	events []tcpb.DNEvent
 	stamps []timestamppb.Timestamp
 }
 
 func newEventSlab(view *fsm.View, n int) *eventSlab {
 	return &eventSlab{
-		names:  &names{view: view},
+		names:  &nodeNames{view: view},
 		events: make([]tcpb.DNEvent, 0, n), stamps: make([]timestamppb.Timestamp, n),
 	}
 }

@@ -186,7 +186,7 @@ func (s *site) openLine() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
-	p := &station{name: "line", own: c.LocalAddr(), news: s.news}
+	p := &station{name: "line", local: c.LocalAddr(), news: s.news}
 	p.via = func(b []byte, to net.Addr) error {
 		_, err := c.WriteTo(b, to)
 		return err
@@ -242,19 +242,19 @@ func (s *site) settle() {
 	for range 2 {
 		for _, w := range []*world{s.n1, s.n2} {
 			s.flushNode(w)
-			s.flush(s.line, s.line.own)
+			s.flush(s.line, s.line.local)
 		}
 	}
 	s.flushNode(s.n1)
 	for _, p := range s.stations {
-		s.flush(p, p.own)
+		s.flush(p, p.local)
 	}
 }
 
 func (s *site) flushNode(w *world) {
 	s.t.Helper()
 	before := s.control.flushed()
-	if err := s.control.via([]byte(flushRequest(s.control.own, "UDP", before)), w.server.UDPAddr()); err != nil {
+	if err := s.control.via([]byte(flushRequest(s.control.local, "UDP", before)), w.server.UDPAddr()); err != nil {
 		s.t.Fatal(err)
 	}
 	s.until("the node has served all", func() bool { return s.control.flushed() > before })

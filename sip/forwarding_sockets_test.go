@@ -73,7 +73,7 @@ func (s *site) connect(name, network, addr, contact string) {
 	s.t.Helper()
 	p := &station{name: name, news: s.news, transport: strings.ToUpper(network), contact: contact}
 	c := dialFrom(s.t, addr, s.n1.server.Addr(transportOf[network]))
-	p.own = c.LocalAddr()
+	p.local = c.LocalAddr()
 	if network == "tls" || network == "wss" {
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	}
@@ -115,7 +115,7 @@ func (s *site) between(script []*block, a, b string) (out []*block) {
 		if name == "1003" {
 			node = "n2"
 		}
-		host := documented + strings.TrimPrefix(p.own.String(), s.place)
+		host := documented + strings.TrimPrefix(p.local.String(), s.place)
 		via, uri := "SIP/2.0/UDP "+host+";rport", "sip:"+name+"@"+host
 		if p.conn != nil {
 			uri = moved(p.contact, s.place, documented)

@@ -14,10 +14,10 @@ import (
 // station is one socket of a phone, a gateway, or the line between the nodes. It
 // keeps what it receives for the transcript.
 type station struct {
-	name string
-	via  func(b []byte, to net.Addr) error
-	own  net.Addr
-	conn net.Conn // nil over UDP
+	name  string
+	via   func(b []byte, to net.Addr) error
+	local net.Addr
+	conn  net.Conn // nil over UDP
 	// Of conn, and what it is registered with.
 	transport, contact string
 
@@ -49,7 +49,7 @@ func (s *site) phoneAt(name, addr string) *station {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	p := &station{name: name, own: c.LocalAddr(), news: s.news}
+	p := &station{name: name, local: c.LocalAddr(), news: s.news}
 	p.via = func(b []byte, to net.Addr) error {
 		_, err := c.WriteTo(b, to)
 		return err
@@ -186,7 +186,7 @@ func (s *site) flush(p *station, to net.Addr) {
 	s.t.Helper()
 	before, what := p.flushed(), flushMark
 	if p.conn != nil {
-		what, to = flushRequest(p.own, p.transport, before), nil
+		what, to = flushRequest(p.local, p.transport, before), nil
 	}
 	if err := p.via([]byte(what), to); err != nil {
 		return // its connection is closed

@@ -125,13 +125,13 @@ var endings = map[string]func(e *ending){
 		defer e.to.Mute(false)
 		e.await(e.place(e.from, "1002"), 408)
 	},
-	"a MESSAGE is answered":   errand("MESSAGE", 200),
-	"a MESSAGE is refused":    errand("MESSAGE", 486),
-	"a MESSAGE has no answer": errand("MESSAGE", 0),
-	"a REFER is answered":     errand("REFER", 202),
-	"a REFER has no answer":   errand("REFER", 0),
-	"a SUBSCRIBE is answered": errand("SUBSCRIBE", 200),
-	"a SUBSCRIBE is refused":  errand("SUBSCRIBE", 489),
+	"a MESSAGE is answered":   outOfDialog("MESSAGE", 200),
+	"a MESSAGE is refused":    outOfDialog("MESSAGE", 486),
+	"a MESSAGE has no answer": outOfDialog("MESSAGE", 0),
+	"a REFER is answered":     outOfDialog("REFER", 202),
+	"a REFER has no answer":   outOfDialog("REFER", 0),
+	"a SUBSCRIBE is answered": outOfDialog("SUBSCRIBE", 200),
+	"a SUBSCRIBE is refused":  outOfDialog("SUBSCRIBE", 489),
 	"not registered":          func(e *ending) { e.await(e.place(e.from, "1003"), 480) },
 	"unknown":                 func(e *ending) { e.await(e.place(e.from, "4711"), 404) },
 	"a re-INVITE that is refused": func(e *ending) {
@@ -260,9 +260,9 @@ func refused(code int) func(e *ending) {
 	}
 }
 
-// errand is a request outside of calls that is answered with the code; with 0
+// outOfDialog is a request outside of calls that is answered with the code; with 0
 // it is not answered.
-func errand(method string, code int) func(e *ending) {
+func outOfDialog(method string, code int) func(e *ending) {
 	return func(e *ending) {
 		e.to.OnRequest(func(m *siptest.Message) bool { return e.to.Respond(m, code, "So", "x") == nil })
 		e.to.Mute(code == 0)

@@ -43,8 +43,8 @@ type store struct {
 	pending chan struct{}
 	wake    wake.Signal
 	broken  error
-	// past is closed: nothing is left to store.
-	past chan struct{}
+	// stored is closed: nothing is left to store.
+	stored chan struct{}
 	// lost wakes the one who can put everything again into a fresh file.
 	lost wake.Signal
 }
@@ -68,9 +68,9 @@ func (w *word) says(r *dn.Record, until time.Time) bool {
 func openStore(dir string, log *slog.Logger) (*store, error) {
 	s := &store{
 		path: filepath.Join(dir, "agents.db"), log: log, words: map[dn.Number]word{}, dirty: map[dn.Number][]byte{},
-		pending: make(chan struct{}), wake: wake.New(), past: make(chan struct{}), lost: wake.New(),
+		pending: make(chan struct{}), wake: wake.New(), stored: make(chan struct{}), lost: wake.New(),
 	}
-	close(s.past)
+	close(s.stored)
 	err := disk.MakeDir(dir, 0o700)
 	fresh := false
 	if err == nil {
@@ -83,7 +83,7 @@ func openStore(dir string, log *slog.Logger) (*store, error) {
 	now := time.Now()
 	for i := range s.old {
 		r := &s.old[i]
-		s.words[r.Number] = word{claim: r.ClaimTime, agent: r.Agent, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), attempt: s.past}
+		s.words[r.Number] = word{claim: r.ClaimTime, agent: r.Agent, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), attempt: s.stored}
 		if fresh {
 			s.write(r.Number, encodeAgent(r, now))
 		}
@@ -122,7 +122,7 @@ func (s *store) drop(n dn.Number) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.words[n]; !known {
-		return s.past
+		return s.stored
 	}
 	delete(s.words, n)
 	s.write(n, nil)
@@ -255,7 +255,7 @@ func (s *store) swap(file *boltFile, old []dn.Record, err error) error {
 	}
 	clear(s.words)
 	for i := range old { // older than all that comes
-		s.words[old[i].Number] = word{attempt: s.past}
+		s.words[old[i].Number] = word{attempt: s.stored}
 	}
 	s.lost.Send()
 	return errFresh

@@ -160,6 +160,6 @@ func (s *Store) setAside(path string, why error) error {
 		return fmt.Errorf("location store: set the damaged %s aside: %w", path, err)
 	}
 	s.log.Error("location store is damaged: set aside, a fresh one is started; phones that are missing come back with their next REGISTER",
-		"file", path, "kept_as", to, "error", why)
+		"file", path, "kept_as", to, "err", why)
 	return nil
 }

@@ -26,7 +26,7 @@ func (h *health) report(log *slog.Logger, part string, err error) error {
 			h.failing = make(map[string]error)
 		}
 		h.failing[part] = err
-		log.Error("location store cannot write; bindings stay in memory and are written when it can", "part", part, "error", err)
+		log.Error("location store cannot write; bindings stay in memory and are written when it can", "part", part, "err", err)
 	case err != nil:
 		h.failing[part] = err
 	}

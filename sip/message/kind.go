@@ -31,7 +31,7 @@ const (
 	kinds
 )
 
-var names = [kinds]string{"", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type",
+var kindNames = [kinds]string{"", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type",
 	"Contact", "Expires", "Authorization", "Require", "Proxy-Require", "Supported", "Path", "Route", "Record-Route", "User-Agent", "Proxy-Authorization",
 	"Session-Expires", OriginName}
 
@@ -40,7 +40,7 @@ var names = [kinds]string{"", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwa
 const OriginName = "X-Sipcluster-Origin"
 
 // String is the name of the header as RFC 3261 writes it.
-func (k Kind) String() string { return names[k] }
+func (k Kind) String() string { return kindNames[k] }
 
 // KindOf recognises a header's name, whatever its case, and the compact forms.
 func KindOf(name []byte) Kind {
@@ -48,7 +48,7 @@ func KindOf(name []byte) Kind {
 		return compact(name[0] | 0x20)
 	}
 	for _, k := range byLength[min(len(name), len(byLength)-1)] {
-		if EqualFold(name, names[k]) {
+		if EqualFold(name, kindNames[k]) {
 			return k
 		}
 	}
@@ -58,7 +58,7 @@ func KindOf(name []byte) Kind {
 // byLength are the headers by the length of their names.
 var byLength = func() (t [len(OriginName) + 2][]Kind) {
 	for k := Via; k < kinds; k++ {
-		t[len(names[k])] = append(t[len(names[k])], k)
+		t[len(kindNames[k])] = append(t[len(kindNames[k])], k)
 	}
 	return t
 }()

@@ -18,15 +18,15 @@ type shard struct {
 	*transaction.Layer
 	stats   *answer.Counters
 	tagSeed maphash.Seed
-	// out is where the next message is written; senders copy it. own is where
+	// out is where the next message is written; senders copy it. viaBuf is where
 	// its Via is.
-	out, own []byte
+	out, viaBuf []byte
 }
 
 // via is our Via of the next message.
 func (sh *shard) via(to *hop, branch string) []byte {
-	sh.own = to.via(sh.own[:0], branch)
-	return sh.own
+	sh.viaBuf = to.via(sh.viaBuf[:0], branch)
+	return sh.viaBuf
 }
 
 // forward writes a message as it goes on.
