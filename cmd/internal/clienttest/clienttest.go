@@ -14,7 +14,9 @@ import (
 )
 
 var (
-	Noon  = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	// Noon is when the tests of commands take place.
+	Noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	// Since is 3 min 12 s before.
 	Since = timestamppb.New(Noon.Add(-192 * time.Second))
 )
 
