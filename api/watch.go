@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // watchBatch is how many changes go into one message at most.
@@ -65,9 +66,9 @@ func (a *Availability) newWatch(req *tcpb.WatchRequest, stream grpc.ServerStream
 	if req.GetOwnOnly() {
 		w.filter.self = a.table.Self()
 	}
-	resume := dn.Resume{Incarnation: req.GetResumeIncarnation(), Seq: req.GetResumeSeq()}
+	resume := feed.Position{Incarnation: req.GetResumeIncarnation(), Seq: req.GetResumeSeq()}
 	if w.filter.moves() {
-		resume, w.filter.inside = dn.Resume{}, map[dn.Number]struct{}{}
+		resume, w.filter.inside = feed.Position{}, map[dn.Number]struct{}{}
 	}
 	w.source = a.table.Watch(resume)
 	return w, nil
@@ -104,7 +105,7 @@ func (w *watch) send(events []dn.Item) error {
 	view := w.service.view()
 	slab := newEventSlab(view, len(events))
 	for _, e := range events {
-		if e.Kind == dn.Row || e.Kind == dn.Change {
+		if e.Kind == feed.Row || e.Kind == feed.Change {
 			if (w.agents || e.What == dn.StateChange) && w.filter.judge(e.Status, slab.names) {
 				m := slab.event(e)
 				if w.agents {
@@ -135,7 +136,7 @@ func (w *watch) flush() error {
 
 // mark sends the begin of a snapshot or tail, or the end of a snapshot.
 func (w *watch) mark(view *fsm.View, e dn.Item) error {
-	if e.Kind == dn.EndOfSnapshot {
+	if e.Kind == feed.EndOfSnapshot {
 		return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: e.Seq}}})
 	}
 	clear(w.filter.inside)
@@ -211,6 +212,6 @@ func (s *eventSlab) event(e dn.Item) *tcpb.DNEvent {
 	}
 	m.Dn, m.State, m.Reason = string(e.Status.Number), stateOf(e.Status.State), tcpb.Reason(e.Status.Reason)
 	m.Owner, m.Site = s.names.of(e.Status.Owner)
-	m.Seq, m.Snapshot, m.Change = e.Seq, e.Kind == dn.Row, tcpb.Change(e.What)+1
+	m.Seq, m.Snapshot, m.Change = e.Seq, e.Kind == feed.Row, tcpb.Change(e.What)+1
 	return m
 }

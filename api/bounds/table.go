@@ -6,6 +6,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // Limits that no package below has.
@@ -135,7 +136,7 @@ var availability = map[protoreflect.FullName]Bound{
 var cluster = map[protoreflect.FullName]Bound{
 	"tc.v1.RemoveNodeRequest.name":  text(fsm.MaxNodeName),
 	"tc.v1.DrainNodeRequest.name":   text(fsm.MaxNodeName),
-	"peer.v1.SetCutRequest.nodes":   items(dn.MaxNodes),
+	"peer.v1.SetCutRequest.nodes":   items(feed.MaxNodes),
 	"peer.v1.SetCutRequest.nodes[]": text(fsm.MaxNodeName),
 }
 

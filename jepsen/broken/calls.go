@@ -15,7 +15,7 @@ func callFaults() []Fault {
 		{
 			Name: "calls-unknown", Kind: Snapshots, What: "a snapshot of a peer's calls adds none that were not known before",
 			Edits: []Edit{
-				{"node/call/copy.go", "	if o := t.nodes[id]; o != nil && o.whole {\n		return", "	if o := t.nodes[id]; o == t.self {\n		return"},
+				{"node/call/copy.go", "	if o := t.nodes[id]; o != nil {\n		return", "	if o := t.nodes[id]; o == t.self {\n		return"},
 				{"node/call/copy.go", "	case e == nil && c.o.n >= MaxCalls, e", "	case e == nil:\n		return true\n	case e"},
 				{"node/call/copy.go", "	case e == nil:\n		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))\n	}", "	}"},
 			},

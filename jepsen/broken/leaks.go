@@ -20,7 +20,7 @@ func leakFaults() []Fault {
 		held(session, "session-keeps-its-place", "a session that was never opened keeps its place",
 			Edit{"node/session/controller.go", "\tdefer c.mu.Unlock()\n\tc.sessions--", "\tdefer c.mu.Unlock()\n\tc.sessions = max(1, c.sessions-1)"}),
 		held(session, "monitor-stays", "a session that monitors all and ends slows the others down for ever",
-			Edit{"node/session/session.go", "\tif s.feed.audience.monitor != nil {\n\t\ts.c.monitors.Add(-1)\n\t}\n", ""}),
+			Edit{"node/session/session.go", "\tif s.feeder.audience.monitor != nil {\n\t\ts.c.monitors.Add(-1)\n\t}\n", ""}),
 		held(routing, "visit-stays", "a call that left its routing point is still looked for there",
 			Edit{"node/routing/visit.go", "\tdelete(vs.of, id)", "\t_ = id"}),
 		held(routing, "queue-place-stays", "a call that gave up keeps its place in the queue",

@@ -47,9 +47,9 @@ func peopleFaults() []Fault {
 			Package: routing, Run: "TestQueue_WakesTheFirst",
 		},
 		{
-			Name: "old-feed", Kind: Links, What: "a link that was replaced goes on writing the copy of a peer's calls",
-			Edits:   []Edit{{"node/call/copy.go", "if c.o.feed != c.feed {", "if c.o.feed < c.feed {"}},
-			Package: calls, Run: "TestCopy_OnlyTheNewestFeedWrites",
+			Name: "old-feed", Kind: Links, What: "a link that was replaced goes on writing the copy of a peer",
+			Edits:   []Edit{{"node/feed/fence.go", "if d.f.feed != d.no {", "if d.f.feed < d.no {"}},
+			Package: "./node/feed", Run: "TestFence_",
 		},
 		{
 			Name: "user-data-grow", Kind: Bounds, What: "the user data of a call have no bound in bytes",

@@ -30,7 +30,7 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "no-sweep", Kind: Snapshots, What: "what a peer's snapshot does not mention stays",
-			Edits:    []Edit{{"node/dn/copy.go", "	if c.full {\n		if err := c.sweep()", "	if false {\n		if err := c.sweep()"}},
+			Edits:    []Edit{{"node/dn/copy.go", "	if c.feed.Full {\n		if err := c.sweep()", "	if false {\n		if err := c.sweep()"}},
 			Scenario: "lost-locations", For: 60 * time.Second, Statements: []string{"S4", "S5"},
 		},
 		{
@@ -85,12 +85,12 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "lost-event", Kind: Streams, What: "a stream leaves out every seventh change",
-			Edits:    []Edit{{"node/dn/stream.go", "if e, place := j.at(s.seq); e != nil {", "if e, place := j.at(s.seq); e != nil && (s.kind == own || k == Row || s.seq%7 != 0) {"}},
+			Edits:    []Edit{{"node/dn/stream.go", "if e, place := j.at(s.read.Seq); e != nil {", "if e, place := j.at(s.read.Seq); e != nil && (s.kind == own || k == feed.Row || s.read.Seq%7 != 0) {"}},
 			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{
 			Name: "resume-again", Kind: Streams, What: "a resumed stream repeats the last change",
-			Edits:    []Edit{{"node/dn/stream.go", "s.seq, s.phase = s.from.Seq, tail", "s.seq, s.phase = s.from.Seq-1, tail"}},
+			Edits:    []Edit{{"node/feed/reader.go", "r.Seq = from.Seq", "r.Seq = from.Seq - 1"}},
 			Scenario: "quiet", For: 60 * time.Second, Statements: []string{"S6"},
 		},
 		{

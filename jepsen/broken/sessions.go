@@ -49,13 +49,13 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "session-drops", Kind: Streams, What: "a T-Library session leaves out changes of which several wait for its client",
-			Edits:    []Edit{{"node/session/feed.go", "		case dn.Change:\n", "		case dn.Change:\n			if i > 0 {\n				continue\n			}\n"}},
+			Edits:    []Edit{{"node/session/feeder.go", "		case feed.Change:\n", "		case feed.Change:\n			if i > 0 {\n				continue\n			}\n"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{
 			Name: "session-repeats", Kind: Streams, What: "a T-Library session that is resumed repeats the last change",
-			Edits: []Edit{{"node/session/request.go", "	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}",
-				"	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: max(m.GetResumeSeq(), 1) - 1}"}},
+			Edits: []Edit{{"node/session/request.go", "	from := feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}",
+				"	from := feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: max(m.GetResumeSeq(), 1) - 1}"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{

@@ -9,12 +9,12 @@ func streamFaults() []Fault {
 	return []Fault{
 		{
 			Name: "journal-claims-more", Kind: Streams, What: "the journal claims one change more than it holds",
-			Edits:   []Edit{{"node/dn/journal.go", "j.head-seq <= uint64(len(j.ring))", "j.head-seq <= uint64(len(j.ring))+1"}},
+			Edits:   []Edit{{"node/dn/journal.go", "min(j.head, uint64(len(j.ring)))", "min(j.head, uint64(len(j.ring)+1))"}},
 			Package: "./node/dn", Run: "^TestResume_",
 		},
 		{
 			Name: "journal-claims-less", Kind: Streams, What: "who lags by exactly the journal's length gets a snapshot",
-			Edits:   []Edit{{"node/dn/journal.go", "j.head-seq <= uint64(len(j.ring))", "j.head-seq < uint64(len(j.ring))"}},
+			Edits:   []Edit{{"node/dn/journal.go", "min(j.head, uint64(len(j.ring)))", "min(j.head, uint64(len(j.ring)-1))"}},
 			Package: "./node/dn", Run: "^TestResume_",
 		},
 		{
@@ -27,10 +27,9 @@ func streamFaults() []Fault {
 		returning("router-log-claims-less", "a router that missed exactly what the log holds begins anew",
 			Edit{"node/call/log.go", "return l.tail <= seq && ", "return l.tail < seq && "}),
 		returning("router-of-another-life", "a router resumes at a place of the node's earlier life",
-			Edit{"node/call/stream.go", "from.Incarnation == s.t.cfg.Incarnation && from.Seq > 0 &&", "from.Seq > 0 &&"},
-			Edit{"node/dn/stream.go", "s.from.Incarnation == t.cfg.Incarnation && s.from.Seq > 0 &&", "s.from.Seq > 0 &&"}),
+			Edit{"node/feed/reader.go", "from.Incarnation == incarnation && from.Seq > 0 &&", "from.Seq > 0 &&"}),
 		returning("router-from-ahead", "a router resumes at a place that the log has not reached",
-			Edit{"node/call/log.go", "l.tail <= seq && seq <= l.head", "l.tail <= seq"}),
+			Edit{"node/feed/reader.go", "tail <= from.Seq && from.Seq <= head", "tail <= from.Seq"}),
 		returning("router-misses-one", "a router resumes one visit behind its place",
 			Edit{hearing, "from.Incarnation, Seq: callSeq}", "from.Incarnation, Seq: callSeq + 1}"}),
 		returning("router-hears-one-twice", "a router resumes one visit before its place",
@@ -44,7 +43,7 @@ func streamFaults() []Fault {
 		},
 		{
 			Name: "old-incarnation-counts", Kind: Links, What: "a peer's copy counts on after gossip told of a newer incarnation",
-			Edits:   []Edit{{"node/dn/copy.go", "incarnation > o.incarnation\n	if newer", "incarnation > o.incarnation+1\n	if newer"}},
+			Edits:   []Edit{{"node/feed/fence.go", "if incarnation <= f.at.Incarnation {", "if incarnation <= f.at.Incarnation+1 {"}},
 			Package: "./node/dn", Run: "^TestTable_NewerIncarnation",
 		},
 	}

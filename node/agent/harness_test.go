@@ -21,6 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -155,7 +156,7 @@ func (k *node) follow(t *testing.T, publisher *node) (cut func()) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := publisher.table.Follow(dn.Resume{})
+	s := publisher.table.Follow(feed.Position{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -182,9 +183,9 @@ func (k *node) copyItems(c *dn.Copy, from dn.Node, items []dn.Item) {
 	defer k.late.Unlock()
 	for _, it := range items {
 		switch it.Kind {
-		case dn.Row, dn.Change:
+		case feed.Row, feed.Change:
 			_, _ = c.Apply([]dn.Record{it.Record}, it.Seq)
-		case dn.EndOfSnapshot:
+		case feed.EndOfSnapshot:
 			_ = c.Synced(it.Seq)
 			k.table.SetHeard(from, true)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -178,7 +179,7 @@ func (w *town) sees(t *testing.T, id dn.Node, n dn.Number, reserved bool) {
 		return true
 	})
 	for _, it := range snapshot(t, table) {
-		if it.Kind == dn.Row && it.Status.Number == n && it.Status.Reserved != reserved {
+		if it.Kind == feed.Row && it.Status.Number == n && it.Status.Reserved != reserved {
 			t.Errorf("%s: a snapshot: reserved: %v", id, it.Status.Reserved)
 		}
 	}
@@ -187,8 +188,8 @@ func (w *town) sees(t *testing.T, id dn.Node, n dn.Number, reserved bool) {
 // snapshot is what who begins to watch the table gets first.
 func snapshot(t *testing.T, table *dn.Table) (items []dn.Item) {
 	t.Helper()
-	s := table.Watch(dn.Resume{})
-	for len(items) == 0 || items[len(items)-1].Kind != dn.EndOfSnapshot {
+	s := table.Watch(feed.Position{})
+	for len(items) == 0 || items[len(items)-1].Kind != feed.EndOfSnapshot {
 		var err error
 		if items, err = s.Next(t.Context(), items); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 func TestRefusal(t *testing.T) {
@@ -189,14 +190,14 @@ func TestReserve_EndsInTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		granted := time.Now()
-		s := a.table.Watch(dn.Resume{Incarnation: a.table.Incarnation(), Seq: a.table.Watch(dn.Resume{}).Head()})
+		s := a.table.Watch(feed.Position{Incarnation: a.table.Incarnation(), Seq: a.table.Watch(feed.Position{}).Head()})
 		for ended := false; !ended; {
 			items, err := s.Next(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, it := range items {
-				ended = ended || it.Kind == dn.Change && it.What == dn.UseChange && !it.Status.Reserved
+				ended = ended || it.Kind == feed.Change && it.What == dn.UseChange && !it.Status.Reserved
 			}
 		}
 		if held := time.Since(granted); held < 30*time.Second || held > 30*time.Second+time.Millisecond {

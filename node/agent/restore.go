@@ -5,6 +5,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // Restore gives the table back what was stored before a restart. Call it once,
@@ -40,7 +41,7 @@ func (reg *Registry) Restore() {
 // follow keeps the store in agreement with the table, and the agenda with the
 // reservations, whoever changed them: records come here from other nodes too.
 func (reg *Registry) follow(ctx context.Context) error {
-	stream := reg.table.Watch(dn.Resume{})
+	stream := reg.table.Watch(feed.Position{})
 	var buf []dn.Item
 	for {
 		var err error
@@ -49,12 +50,12 @@ func (reg *Registry) follow(ctx context.Context) error {
 		}
 		for i := range buf {
 			switch buf[i].Kind {
-			case dn.Row, dn.Change:
+			case feed.Row, feed.Change:
 				if n := buf[i].Status.Number; buf[i].Status.Keeper == reg.table.Self() || reg.store.has(n) {
 					reg.sync(n)
 					reg.watchReservation(n)
 				}
-			case dn.EndOfSnapshot:
+			case feed.EndOfSnapshot:
 				for _, n := range reg.store.numbers() {
 					reg.sync(n)
 				}

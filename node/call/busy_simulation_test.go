@@ -223,7 +223,7 @@ func (w *phones) judge() {
 func (s *simNode) who(n dn.Number) (out string) {
 	for _, e := range s.table.calls {
 		if e.call.Party(n, Caller) != nil || e.call.Party(n, Called) != nil {
-			out += fmt.Sprintf("%s of %s in %d (now %d), over %v, lost %v; ", picture(e.call), e.o.id, e.incarnation, e.o.incarnation, e.over, e.lost)
+			out += fmt.Sprintf("%s of %s in %d (now %d), over %v, lost %v; ", picture(e.call), e.o.id, e.incarnation, e.o.fence.Incarnation(), e.over, e.lost)
 		}
 	}
 	for _, legs := range s.table.legs {

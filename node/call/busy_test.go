@@ -118,7 +118,7 @@ func TestCarry_AStaleNodeBringsNothingBack(t *testing.T) {
 			w.deliver(2, 1)
 			w.deliver(2, 1)
 		},
-		"in a snapshot": func(w *world) { delete(w.links, [2]int{2, 0}); w.nodes[2].table.nodes["n0"].whole = false },
+		"in a snapshot": func(w *world) { delete(w.links, [2]int{2, 0}); w.nodes[2].table.nodes["n0"].fence.Reset() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, id, far := carriedCall(t)
@@ -165,7 +165,7 @@ func TestCarry_OutlivesTheNodeOfTheCall(t *testing.T) {
 			if x.Busy("1001") || x.Busy("1002") || len(x.Up()) != 0 || x.Held()["calls_known"]+x.Held()["call_legs"] != 0 {
 				t.Errorf("after its end is left: %v", x.Held())
 			}
-			items := events.take(nil)
+			items := some(events)
 			for _, it := range items {
 				if it.Event.Call != id || it.Event.Kind != Released || it.Event.Cause != c.cause {
 					t.Errorf("clients hear %+v", it.Event)

@@ -70,7 +70,7 @@ func TestBegin_MakesNumbersFitToBeShown(t *testing.T) {
 }
 
 // peerOf is a table that a peer p feeds.
-func peerOf(t *testing.T) (*Table, *Copy) {
+func peerOf(t testing.TB) (*Table, *Copy) {
 	t.Helper()
 	tab := newTable("a")
 	c, err := tab.Sync("p", 1, false)

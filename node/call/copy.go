@@ -2,8 +2,10 @@ package call
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // Copy is the right to write the copy of one peer's calls: what one link holds
@@ -11,19 +13,18 @@ import (
 type Copy struct {
 	t    *Table
 	o    *origin
-	feed uint64
-	full bool
+	feed feed.Feed
 }
 
 // Position tells how far the copy of a peer's calls reaches, to resume from;
 // zeros when it is not complete.
-func (t *Table) Position(id dn.Node) Resume {
+func (t *Table) Position(id dn.Node) feed.Position {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if o := t.nodes[id]; o != nil && o.whole {
-		return Resume{Incarnation: o.incarnation, Seq: o.seq}
+	if o := t.nodes[id]; o != nil {
+		return o.fence.Position()
 	}
-	return Resume{}
+	return feed.Position{}
 }
 
 // Sync begins to feed the copy of a peer's calls: a snapshot, or with resumed
@@ -33,36 +34,22 @@ func (t *Table) Sync(id dn.Node, incarnation uint64, resumed bool) (*Copy, error
 	t.Saw(id, incarnation)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o, err := t.origin(id)
+	o, err := t.peer(id)
 	if err != nil {
 		return nil, err
 	}
-	if o == t.self || incarnation < o.incarnation {
-		return nil, fmt.Errorf("%w: %d of node %s, after %d", ErrStale, incarnation, id, o.incarnation)
+	f, err := o.fence.Begin(incarnation, resumed)
+	if err != nil {
+		return nil, fmt.Errorf("calls of node %s: %w", id, err)
 	}
-	o.incarnation = incarnation
-	o.feed++
-	c := &Copy{t: t, o: o, feed: o.feed, full: !resumed || !o.whole}
-	if c.full {
-		o.whole = false
-		o.gen++
-	}
-	return c, nil
-}
-
-// current is checked with the lock held.
-func (c *Copy) current() error {
-	if c.o.feed != c.feed {
-		return ErrFenced
-	}
-	return nil
+	return &Copy{t: t, o: o, feed: f}, nil
 }
 
 // Current returns ErrFenced when the copy has a newer feed.
 func (c *Copy) Current() error {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	return c.current()
+	return c.feed.Check()
 }
 
 // Apply takes events of the peer, in the peer's order. seq is the position
@@ -72,7 +59,7 @@ func (c *Copy) Apply(events []*Event, seq uint64) (refused int, err error) {
 	defer t.flushOvers()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := c.current(); err != nil {
+	if err := c.feed.Check(); err != nil {
 		return 0, err
 	}
 	for _, ev := range events {
@@ -80,9 +67,8 @@ func (c *Copy) Apply(events []*Event, seq uint64) (refused int, err error) {
 			refused++
 		}
 	}
-	c.o.seq = seq
 	t.refused += uint64(refused)
-	return refused, nil
+	return refused, c.feed.Reached(seq)
 }
 
 func (c *Copy) apply(ev *Event) bool {
@@ -116,7 +102,7 @@ func (c *Copy) Snapshot(calls []*Call) (refused int, err error) {
 	at := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := c.current(); err != nil {
+	if err := c.feed.Check(); err != nil {
 		return 0, err
 	}
 	for _, row := range calls {
@@ -141,7 +127,7 @@ func (c *Copy) row(row *Call, at int64) bool {
 	case e == nil:
 		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))
 	}
-	e.gen, e.incarnation, e.lost = c.o.gen, c.o.incarnation, false
+	e.round, e.incarnation, e.lost = c.o.fence.Round(), c.o.fence.Incarnation(), false
 	changes := e.call.changes(row, at)
 	if len(row.Parties) > 1 || row.Parties[0].State != StateDialing {
 		t.show(e)
@@ -159,26 +145,24 @@ func (c *Copy) row(row *Call, at int64) bool {
 func (c *Copy) Synced(seq uint64) error {
 	t := c.t
 	t.mu.Lock()
-	err := c.current()
-	calls, gen := c.o.up, c.o.gen
-	calls = append([]*Call(nil), calls...)
+	err := c.feed.Check()
+	calls, round := slices.Clone(c.o.up), c.o.fence.Round()
 	t.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if c.full {
-		t.release(calls, c.o, gen, 0)
+	if c.feed.Full {
+		t.release(calls, c.o, round, 0)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := c.current(); err != nil {
+	if err := c.feed.Synced(seq); err != nil {
 		return err
 	}
-	if c.full {
-		t.endLegs(c.o, gen)
+	if c.feed.Full {
+		t.endLegs(c.o, round)
 		t.settleLegs(c.o)
 	}
-	c.o.seq, c.o.whole = seq, true
 	return nil
 }
 
@@ -186,30 +170,26 @@ func (c *Copy) Synced(seq uint64) error {
 // without it: its process is no more. What feeds the copy now has to begin again with a
 // snapshot.
 func (t *Table) Died(id dn.Node) {
-	t.mu.Lock()
-	o := t.nodes[id]
-	if o == nil || o == t.self {
-		t.mu.Unlock()
-		return
-	}
-	calls, gen := o.reset()
-	t.mu.Unlock()
-	t.release(calls, o, gen, NodeLost)
+	t.end(id, func(f *feed.Fence) bool { f.Reset(); return true })
 }
 
 // Saw notes that an incarnation of the peer exists: the calls of an older one
 // are over.
 func (t *Table) Saw(id dn.Node, incarnation uint64) {
+	t.end(id, func(f *feed.Fence) bool { return f.Saw(incarnation) })
+}
+
+// end ends a peer's calls when its copy began anew by that.
+func (t *Table) end(id dn.Node, anew func(*feed.Fence) bool) {
 	t.mu.Lock()
 	o := t.nodes[id]
-	if o == nil || o == t.self || incarnation <= o.incarnation {
+	if o == nil || o == t.self || !anew(&o.fence) {
 		t.mu.Unlock()
 		return
 	}
-	o.incarnation = incarnation
-	calls, gen := o.reset()
+	calls, round := slices.Clone(o.up), o.fence.Round()
 	t.mu.Unlock()
-	t.release(calls, o, gen, NodeLost)
+	t.release(calls, o, round, NodeLost)
 }
 
 // Forget ends a peer's calls: it is no longer of the cluster.
@@ -227,42 +207,33 @@ func (t *Table) Forget(id dn.Node) {
 	}
 }
 
-// reset takes the copy from its feed and returns what it has; gen is the first
-// that does not count among it.
-func (o *origin) reset() (calls []*Call, gen uint64) {
-	o.feed++
-	o.gen++
-	o.whole, o.seq = false, 0
-	return append(calls, o.up...), o.gen
-}
-
-// release ends those of a peer's calls that no snapshot from gen on has mentioned,
+// release ends those of a peer's calls that no snapshot from a round on has mentioned,
 // holding the lock for some at a time. What others carry goes on when the peer is no more.
-func (t *Table) release(calls []*Call, o *origin, gen uint64, cause int) {
+func (t *Table) release(calls []*Call, o *origin, round uint64, cause int) {
 	if cause == NodeLost {
 		t.mu.Lock()
-		t.endLegs(o, gen)
+		t.endLegs(o, round)
 		t.mu.Unlock()
 	}
 	for len(calls) > 0 {
 		n := min(len(calls), chunkSize)
-		t.releaseChunk(calls[:n], o, gen, cause)
+		t.releaseChunk(calls[:n], o, round, cause)
 		calls = calls[n:]
 	}
 }
 
-func (t *Table) releaseChunk(calls []*Call, o *origin, gen uint64, cause int) {
+func (t *Table) releaseChunk(calls []*Call, o *origin, round uint64, cause int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range calls {
 		e := t.calls[c.ID]
 		switch {
-		case e == nil || e.o != o || e.gen >= gen:
+		case e == nil || e.o != o || e.round >= round:
 		case cause == NodeLost:
 			if e.lost = true; e.over || !t.carried(e) {
 				t.endCall(e, cause)
 			}
-		case e.lost && e.incarnation != o.incarnation: // it goes on without its node
+		case e.lost && e.incarnation != o.fence.Incarnation(): // it goes on without its node
 		default:
 			t.endCall(e, cause)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // idOf is one of many IDs of a peer's calls.
@@ -39,7 +40,7 @@ func TestCopy_OnlyTheNewestFeedWrites(t *testing.T) {
 		_, applied := c.Apply([]*Event{eventOf(5)}, 99)
 		_, shown := c.Snapshot([]*Call{rowOf(5)})
 		for _, err := range []error{applied, shown, c.Synced(99), c.Current()} {
-			if !errors.Is(err, ErrFenced) {
+			if !errors.Is(err, feed.ErrFenced) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -52,7 +53,7 @@ func TestCopy_OnlyTheNewestFeedWrites(t *testing.T) {
 // TestCopy_APositionIsOneOnlyWhileWhole: nobody resumes from half a snapshot.
 func TestCopy_APositionIsOneOnlyWhileWhole(t *testing.T) {
 	tab, _, _ := fed(t)
-	whole := Resume{Incarnation: 5, Seq: 7}
+	whole := feed.Position{Incarnation: 5, Seq: 7}
 	if got := tab.Position("p"); got != whole {
 		t.Errorf("after the snapshot: %+v", got)
 	}
@@ -60,13 +61,13 @@ func TestCopy_APositionIsOneOnlyWhileWhole(t *testing.T) {
 	if err != nil || tab.Position("p") != whole {
 		t.Errorf("a feed that goes on: %+v, %v", tab.Position("p"), err)
 	}
-	if _, err := resumed.Apply(nil, 9); err != nil || tab.Position("p") != (Resume{5, 9}) {
+	if _, err := resumed.Apply(nil, 9); err != nil || tab.Position("p") != (feed.Position{Incarnation: 5, Seq: 9}) {
 		t.Errorf("behind its events: %+v, %v", tab.Position("p"), err)
 	}
-	if _, err := tab.Sync("p", 5, false); err != nil || tab.Position("p") != (Resume{}) {
+	if _, err := tab.Sync("p", 5, false); err != nil || tab.Position("p") != (feed.Position{}) {
 		t.Errorf("as a snapshot begins: %+v, %v", tab.Position("p"), err)
 	}
-	if got := tab.Position("nobody"); got != (Resume{}) {
+	if got := tab.Position("nobody"); got != (feed.Position{}) {
 		t.Errorf("of a node that is unknown: %+v", got)
 	}
 }
@@ -79,7 +80,7 @@ func TestCopy_WhoResumesKeepsTheCallsAndWhoCanNotDoesNot(t *testing.T) {
 	}{
 		{"a snapshot without the call", false, false, 0},
 		{"it goes on", true, false, 1},
-		{"it goes on from a copy that is not whole", true, true, 0},
+		{"a snapshot after one that broke off", false, true, 0},
 	} {
 		tab, _, _ := fed(t)
 		if c.broken { // a snapshot that never ended
@@ -104,6 +105,29 @@ func TestCopy_WhoResumesKeepsTheCallsAndWhoCanNotDoesNot(t *testing.T) {
 	}
 }
 
+// A copy that began anew between the follower's hello and the answer can't be
+// resumed: the next link gets a snapshot.
+func TestCopy_WhatBeganAnewIsNotResumed(t *testing.T) {
+	for what, c := range map[string]struct {
+		anew        func(*Table)
+		incarnation uint64
+	}{
+		"the process died":     {func(tab *Table) { tab.Died("p") }, 5},
+		"a snapshot broke off": {func(tab *Table) { _, _ = tab.Sync("p", 5, false) }, 5},
+		"a newer one was seen": {func(tab *Table) { tab.Saw("p", 6) }, 6},
+		"the node was removed": {func(tab *Table) { tab.Forget("p") }, 5},
+	} {
+		tab, _, _ := fed(t)
+		c.anew(tab)
+		if _, err := tab.Sync("p", c.incarnation, true); !errors.Is(err, feed.ErrFenced) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := tab.Sync("p", c.incarnation, false); err != nil {
+			t.Errorf("%s, with a snapshot: %v", what, err)
+		}
+	}
+}
+
 func TestTable_OwnCallsAreNobodyElses(t *testing.T) {
 	tab := newTable("a")
 	id := begin(t, tab, "1")
@@ -114,7 +138,7 @@ func TestTable_OwnCallsAreNobodyElses(t *testing.T) {
 	tab.Forget("nobody")
 	tab.Died("nobody")
 	tab.Saw("nobody", 1)
-	if _, err := tab.Sync("a", 1, false); !errors.Is(err, ErrStale) {
+	if _, err := tab.Sync("a", 1, false); !errors.Is(err, feed.ErrStale) {
 		t.Errorf("a copy of this node's own: %v", err)
 	}
 	if c := tab.Counts(); c.Own != 1 || c.Up != 1 || tab.Incarnation() != 1 || tab.Self() != "a" || len(tab.nodes) != 1 {
@@ -142,12 +166,12 @@ func TestTable_ForgetEndsTheCallsOfANode(t *testing.T) {
 // TestTable_HasRoomForSoManyNodes: who is forgotten makes room.
 func TestTable_HasRoomForSoManyNodes(t *testing.T) {
 	tab := newTable("a")
-	for i := 1; i < MaxNodes; i++ {
+	for i := 1; i < feed.MaxNodes; i++ {
 		if _, err := tab.Sync(dn.Node(fmt.Sprint("n", i)), 1, false); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	if _, err := tab.Sync("more", 1, false); !errors.Is(err, ErrTooManyNodes) {
+	if _, err := tab.Sync("more", 1, false); !errors.Is(err, feed.ErrTooManyNodes) {
 		t.Error(err)
 	}
 	if _, err := tab.Sync("n1", 1, false); err != nil {
@@ -211,7 +235,7 @@ func TestCopy_EventsSayTheirNodeAndWhatIsNew(t *testing.T) {
 	}
 	want := []string{"2 p true", "3 p false", "2 p true", "2 p false"}
 	var got []string
-	for _, it := range w.take(nil) {
+	for _, it := range some(w) {
 		got = append(got, fmt.Sprint(it.Event.ThisDN, " ", it.Event.Node, " ", it.Event.Fresh))
 		if it.Event.Info == nil {
 			t.Errorf("%+v tells nothing of the call", it.Event)
@@ -225,7 +249,7 @@ func TestCopy_EventsSayTheirNodeAndWhatIsNew(t *testing.T) {
 		t.Errorf("a DN that talks rings: %d refused, %v", n, err)
 	}
 	// Followers get the own calls and nobody else's.
-	if got := told(tab.Follow(Resume{})); len(got) != 0 {
+	if got := told(tab.Follow(feed.Position{})); len(got) != 0 {
 		t.Errorf("passed on: %q", got)
 	}
 }

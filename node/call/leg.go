@@ -29,9 +29,9 @@ type leg struct {
 	carrier *origin
 	// done: the node that has the call has said itself that it is over.
 	done bool
-	// gen is that of the sync that mentioned it last; of an own one the last feed
+	// round is that of the carrier's fence in which it was mentioned last; of an own one that
 	// of the copy of the node that has the call, when it began.
-	gen uint64
+	round uint64
 }
 
 // Leg is a call that this node delivers to a DN. Its methods may be called at any
@@ -50,7 +50,7 @@ func (t *Table) Carry(id ID, of dn.Node, n dn.Number) *Leg {
 	t.uses.one(n, 1)
 	if of != t.cfg.Self && l.sound() {
 		if o := t.nodes[of]; o != nil {
-			l.gen = o.feed
+			l.round = o.fence.Round()
 		}
 		t.legs[id] = append(t.legs[id], l)
 		t.self.legs++
@@ -170,18 +170,18 @@ func (t *Table) bury(id ID, o *origin) {
 // as all that it has is known now, by a feed that began after the call did.
 func (t *Table) settleLegs(o *origin) {
 	for id, legs := range t.legs {
-		if t.calls[id] == nil && slices.ContainsFunc(legs, func(l *leg) bool { return l.Of == o.id && l.carrier == t.self && l.gen < o.feed }) {
+		if t.calls[id] == nil && slices.ContainsFunc(legs, func(l *leg) bool { return l.Of == o.id && l.carrier == t.self && l.round < o.fence.Round() }) {
 			t.bury(id, o)
 		}
 	}
 }
 
-// endLegs ends those of a carrier that no snapshot from gen on has mentioned: it is
+// endLegs ends those of a carrier that no snapshot from a round on has mentioned: it is
 // not known how they ended, so the calls' own nodes' words count.
-func (t *Table) endLegs(carrier *origin, gen uint64) {
+func (t *Table) endLegs(carrier *origin, round uint64) {
 	for _, legs := range t.legs {
 		for _, l := range slices.Clone(legs) {
-			if l.carrier == carrier && l.gen < gen {
+			if l.carrier == carrier && l.round < round {
 				t.endLeg(l, false)
 			}
 		}
@@ -209,13 +209,13 @@ func (c *Copy) says(x *Carried) bool {
 		if c.o.legs >= MaxCalls {
 			return false
 		}
-		l = &leg{Carried: *x, carrier: c.o, gen: c.o.gen}
+		l = &leg{Carried: *x, carrier: c.o, round: c.o.fence.Round()}
 		l.Over = false
 		t.legs[x.Call] = append(t.legs[x.Call], l)
 		c.o.legs++
 		t.uses.one(x.DN, 1)
 	}
-	l.gen = c.o.gen
+	l.round = c.o.fence.Round()
 	if x.Over {
 		t.endLeg(l, true)
 	}
@@ -241,7 +241,7 @@ func (c *Copy) Carrying(list []Carried) (refused int, err error) {
 	defer t.flushOvers()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := c.current(); err != nil {
+	if err := c.feed.Check(); err != nil {
 		return 0, err
 	}
 	for i := range list {

@@ -1,5 +1,7 @@
 package call
 
+import "github.com/sipcluster/sipcluster/node/feed"
+
 // maxLogBytes is about how much memory the events of a log may hold.
 const maxLogBytes = 32 << 20
 
@@ -13,11 +15,11 @@ type eventLog struct {
 	head, tail uint64
 	bytes      int
 	// idle are readers that found nothing to read.
-	idle map[*Stream]struct{}
+	idle feed.Waiters
 }
 
 func newLog(history int) eventLog {
-	return eventLog{ring: make([]*Event, min(16, history)), max: history, head: 1, tail: 1, idle: map[*Stream]struct{}{}}
+	return eventLog{ring: make([]*Event, min(16, history)), max: history, head: 1, tail: 1, idle: feed.Waiters{}}
 }
 
 func (l *eventLog) place(seq uint64) **Event { return &l.ring[seq%uint64(len(l.ring))] }
@@ -36,10 +38,7 @@ func (l *eventLog) add(e *Event) {
 	for l.bytes > maxLogBytes && l.head-l.tail > 1 {
 		l.forget()
 	}
-	for s := range l.idle {
-		s.wake.Send()
-		delete(l.idle, s)
-	}
+	l.idle.Wake()
 }
 
 // grow doubles the ring.

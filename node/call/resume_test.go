@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // A resume at every distance around the log's length: it goes on without a gap
@@ -21,7 +22,7 @@ func TestResume_AtTheEdgesOfTheLog(t *testing.T) {
 						if own {
 							open = tab.Follow
 						}
-						at := Resume{Incarnation: 7, Seq: open(Resume{}).Head()}
+						at := feed.Position{Incarnation: 7, Seq: open(feed.Position{}).Head()}
 						happen(t, tab, before, behind)
 						items := ready(open(at))
 						if resumed := behind <= size; items[0].Resumed != resumed {
@@ -48,10 +49,16 @@ func happen(t *testing.T, tab *Table, from, n int) {
 	}
 }
 
+// some is what one look at the stream finds.
+func some(s *Stream) []Item {
+	items, _ := s.take(nil)
+	return items
+}
+
 // ready is what the stream has to say now.
 func ready(s *Stream) (all []Item) {
 	for {
-		items := s.take(nil)
+		items := some(s)
 		if len(items) == 0 {
 			return all
 		}
@@ -62,7 +69,7 @@ func ready(s *Stream) (all []Item) {
 func checkRows(t *testing.T, items []Item, calls int) {
 	t.Helper()
 	for i, it := range items {
-		if last := i == len(items)-1; last != (it.Kind == EndOfSnapshot) || !last && it.Kind != Row {
+		if last := i == len(items)-1; last != (it.Kind == feed.EndOfSnapshot) || !last && it.Kind != feed.Row {
 			t.Errorf("item %d: %+v", i, it)
 		}
 	}
@@ -74,7 +81,7 @@ func checkRows(t *testing.T, items []Item, calls int) {
 func checkEvents(t *testing.T, items []Item, seq uint64, from, n int) {
 	t.Helper()
 	for i, it := range items {
-		if it.Kind != Happened || it.Seq != seq+uint64(i)+1 || it.Event.ThisDN != party(from+i) {
+		if it.Kind != feed.Change || it.Seq != seq+uint64(i)+1 || it.Event.ThisDN != party(from+i) {
 			t.Errorf("item %d: %+v, want the event at %d of %s", i, it, seq+uint64(i)+1, party(from+i))
 		}
 	}
@@ -87,7 +94,7 @@ func TestResume_OfAnotherIncarnationOrPlaceBeginsAnew(t *testing.T) {
 	tab := New(Config{Self: "a", Incarnation: 7, History: 8})
 	happen(t, tab, 0, 3)
 	head := tab.Head()
-	for name, from := range map[string]Resume{
+	for name, from := range map[string]feed.Position{
 		"an earlier incarnation": {Incarnation: 6, Seq: head}, "a later one": {Incarnation: 8, Seq: head},
 		"one behind the head": {Incarnation: 7, Seq: head + 1}, "nothing": {Incarnation: 7}, "none": {},
 	} {
@@ -97,7 +104,7 @@ func TestResume_OfAnotherIncarnationOrPlaceBeginsAnew(t *testing.T) {
 		}
 		checkRows(t, items[1:], 3)
 	}
-	if items := ready(tab.Watch(Resume{Incarnation: 7, Seq: head})); len(items) != 1 || !items[0].Resumed {
+	if items := ready(tab.Watch(feed.Position{Incarnation: 7, Seq: head})); len(items) != 1 || !items[0].Resumed {
 		t.Errorf("at the head: %+v", items)
 	}
 }
@@ -108,7 +115,7 @@ func TestStream_AtTheEdgesOfTheLog(t *testing.T) {
 	const size = 8
 	for behind := range size + 3 {
 		tab := New(Config{Self: "a", Incarnation: 7, History: size})
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		ready(s)
 		from := s.Seq()
 		happen(t, tab, 0, behind)
@@ -117,7 +124,7 @@ func TestStream_AtTheEdgesOfTheLog(t *testing.T) {
 			checkEvents(t, items, from, 0, behind)
 			continue
 		}
-		if items[0].Kind != Started || items[0].Resumed {
+		if items[0].Kind != feed.Started || items[0].Resumed {
 			t.Errorf("%d behind: %+v", behind, items[0])
 		}
 		checkRows(t, items[1:], behind)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // world is a cluster of tables with links that can be cut and nodes that can
@@ -66,7 +67,7 @@ func (w *world) start(s *simNode) {
 		Over: func(id ID) { s.table.End(id, 0, false) },
 	})
 	s.own, s.said = nil, map[ID][]string{}
-	s.client = &observer{stream: s.table.Watch(Resume{}), calls: map[ID]map[string]State{}, heard: map[ID][]string{}}
+	s.client = &observer{stream: s.table.Watch(feed.Position{}), calls: map[ID]map[string]State{}, heard: map[ID][]string{}}
 }
 
 func partyKey(n dn.Number, r Role) string { return fmt.Sprint(n, "/", r) }
@@ -142,27 +143,27 @@ func (w *world) deliver(a, b int) {
 		delete(w.links, [2]int{a, b})
 		return
 	}
-	for _, it := range l.stream.take(nil) {
+	for _, it := range some(l.stream) {
 		var err error
 		var refused int
 		switch it.Kind {
-		case Started:
+		case feed.Started:
 			l.copy, err = f.table.Sync(o.id, o.inc, it.Resumed)
-		case Row:
+		case feed.Row:
 			c := *it.Call
 			refused, err = l.copy.Snapshot([]*Call{&c})
 		case LegRow:
 			refused, err = l.copy.Carrying([]Carried{*it.Leg})
-		case EndOfSnapshot:
+		case feed.EndOfSnapshot:
 			err = l.copy.Synced(it.Seq)
-		case Happened:
+		case feed.Change:
 			e := *it.Event
 			if !e.Fresh {
 				e.Info = nil
 			}
 			refused, err = l.copy.Apply([]*Event{&e}, it.Seq)
 		}
-		if err == ErrFenced { //nolint:errorlint // it is never wrapped
+		if err == feed.ErrFenced { //nolint:errorlint // it is never wrapped
 			delete(w.links, [2]int{a, b})
 			return
 		}
@@ -174,7 +175,7 @@ func (w *world) deliver(a, b int) {
 
 // read lets the client of a node read.
 func (w *world) read(s *simNode) {
-	for _, it := range s.client.stream.take(nil) {
+	for _, it := range some(s.client.stream) {
 		if err := s.client.take(&it); err != nil {
 			w.t.Fatalf("seed %d: at %s: %v", w.seed, s.id, err)
 		}
@@ -183,19 +184,19 @@ func (w *world) read(s *simNode) {
 
 func (o *observer) take(it *Item) error {
 	switch it.Kind {
-	case Started:
+	case feed.Started:
 		if !it.Resumed {
 			o.rows = map[ID]bool{}
 		}
-	case Row:
+	case feed.Row:
 		o.rows[it.Call.ID] = true
 		o.calls[it.Call.ID] = map[string]State{}
 		for _, p := range it.Call.Parties {
 			o.calls[it.Call.ID][partyKey(p.DN, p.Role)] = p.State
 		}
-	case EndOfSnapshot:
+	case feed.EndOfSnapshot:
 		maps.DeleteFunc(o.calls, func(id ID, _ map[string]State) bool { return !o.rows[id] })
-	case Happened:
+	case feed.Change:
 		return o.event(it.Event)
 	}
 	return nil

@@ -3,37 +3,18 @@ package call
 import (
 	"context"
 	"slices"
+	"time"
 
-	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
-// Resume is a place in a log.
-type Resume struct {
-	// Incarnation of the node that wrote it.
-	Incarnation uint64
-	// Seq of the last event that was read.
-	Seq uint64
-}
-
-// ItemKind is what an Item is.
-type ItemKind uint8
-
-const (
-	// Started opens a stream, and announces a snapshot when a reader was too slow.
-	Started ItemKind = iota
-	// Row is a call that is up.
-	Row
-	// EndOfSnapshot: all rows were sent, what had none is over; events follow.
-	EndOfSnapshot
-	// Happened: an event.
-	Happened
-	// LegRow is what the node says of a call of another one, to a peer.
-	LegRow
-)
+// LegRow is what the node says of a call of another one, to a peer, in a snapshot.
+const LegRow = feed.Change + 1
 
 // Item of a stream.
 type Item struct {
-	Kind ItemKind
+	// Kind: a Row is a call that is up, a Change an event.
+	Kind feed.Kind
 	// Seq is the position behind this item; 0 for rows.
 	Seq uint64
 	// Resumed: Started without a snapshot to follow.
@@ -53,13 +34,11 @@ type Stream struct {
 	t    *Table
 	log  *eventLog
 	of   *origin // nil: of all nodes
-	wake wake.Signal
-	from Resume
+	read feed.Reader
 	// state
 	phase phase
 	rows  []*Call
 	legs  []*Carried
-	seq   uint64
 }
 
 type phase uint8
@@ -72,20 +51,20 @@ const (
 
 // Watch reads what this node's clients are told: the calls of all nodes, and
 // what is told at this node alone.
-func (t *Table) Watch(from Resume) *Stream {
-	return &Stream{t: t, log: &t.visible, from: from, wake: wake.New()}
+func (t *Table) Watch(from feed.Position) *Stream {
+	return &Stream{t: t, log: &t.visible, read: feed.NewReader(from)}
 }
 
 // Tail reads what clients are told from now on.
 func (t *Table) Tail() *Stream {
-	s := t.Watch(Resume{})
-	s.phase, s.seq = tail, t.Head()
+	s := t.Watch(feed.Position{})
+	s.phase, s.read.Seq = tail, t.Head()
 	return s
 }
 
 // Follow reads the events of this node's own calls: what its peers follow.
-func (t *Table) Follow(from Resume) *Stream {
-	return &Stream{t: t, log: &t.own, of: t.self, from: from, wake: wake.New()}
+func (t *Table) Follow(from feed.Position) *Stream {
+	return &Stream{t: t, log: &t.own, of: t.self, read: feed.NewReader(from)}
 }
 
 // Head is the newest position of what clients are told.
@@ -103,69 +82,59 @@ func (s *Stream) Head() uint64 {
 }
 
 // Seq is the position up to which everything was read.
-func (s *Stream) Seq() uint64 { return s.seq }
+func (s *Stream) Seq() uint64 { return s.read.Seq }
 
 // Next appends the next items to buf, some hundred at most, and waits while there
 // are none. The error is the context's.
 func (s *Stream) Next(ctx context.Context, buf []Item) ([]Item, error) {
-	for n := len(buf); ; {
-		if err := ctx.Err(); err != nil {
-			return buf, err
-		}
-		if buf = s.take(buf); len(buf) > n {
-			return buf, nil
-		}
-		select {
-		case <-ctx.Done():
-			s.t.mu.Lock()
-			delete(s.log.idle, s)
-			s.t.mu.Unlock()
-		case <-s.wake:
-		}
-	}
+	return feed.Next(ctx, &s.read, buf, s.take, s.leave)
+}
+
+func (s *Stream) leave() {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	delete(s.log.idle, &s.read)
 }
 
 // take reads what there is.
-func (s *Stream) take(buf []Item) []Item {
+func (s *Stream) take(buf []Item) ([]Item, time.Duration) {
 	if s.phase == inRows {
-		return s.readRows(buf)
+		return s.readRows(buf), 0
 	}
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
 	switch {
-	case s.phase == starting || !s.log.holds(s.seq):
-		return s.start(buf)
-	case s.seq == s.log.head:
-		s.log.idle[s] = struct{}{}
-		return buf
+	case s.phase == starting || !s.log.holds(s.read.Seq):
+		return s.start(buf), 0
+	case s.read.Seq == s.log.head:
+		s.log.idle[&s.read] = struct{}{}
+		return buf, -1
 	}
-	for n := 0; n < batchSize && s.seq < s.log.head; n++ {
-		s.seq++
-		buf = append(buf, Item{Kind: Happened, Seq: s.seq, Event: *s.log.place(s.seq)})
+	for n := 0; n < batchSize && s.read.Seq < s.log.head; n++ {
+		s.read.Seq++
+		buf = append(buf, Item{Kind: feed.Change, Seq: s.read.Seq, Event: *s.log.place(s.read.Seq)})
 	}
-	return buf
+	return buf, 0
 }
 
 // start begins behind the event that was read last, or else with a snapshot.
 func (s *Stream) start(buf []Item) []Item {
-	from := s.from
-	s.from = Resume{} // a later start is for slowness: it can't resume
-	if from.Incarnation == s.t.cfg.Incarnation && from.Seq > 0 && s.log.holds(from.Seq) {
-		s.phase, s.seq = tail, from.Seq
-		return append(buf, Item{Kind: Started, Resumed: true, Seq: s.seq})
+	s.phase = tail
+	resumed := s.read.Start(s.t.cfg.Incarnation, s.log.tail, s.log.head)
+	switch {
+	case resumed:
+	case s.of == nil:
+		s.phase, s.rows = inRows, s.t.up()
+	default:
+		s.phase, s.rows, s.legs = inRows, slices.Clone(s.of.up), s.t.carrying()
 	}
-	if s.phase, s.seq = inRows, s.log.head; s.of == nil {
-		s.rows = s.t.up()
-	} else {
-		s.rows, s.legs = slices.Clone(s.of.up), s.t.carrying()
-	}
-	return append(buf, Item{Kind: Started, Seq: s.seq})
+	return append(buf, Item{Kind: feed.Started, Resumed: resumed, Seq: s.read.Seq})
 }
 
 func (s *Stream) readRows(buf []Item) []Item {
 	n := min(len(s.rows), batchSize)
 	for _, c := range s.rows[:n] {
-		buf = append(buf, Item{Kind: Row, Call: c})
+		buf = append(buf, Item{Kind: feed.Row, Call: c})
 	}
 	if s.rows = s.rows[n:]; len(s.rows) > 0 {
 		return buf
@@ -176,7 +145,7 @@ func (s *Stream) readRows(buf []Item) []Item {
 	}
 	if s.legs = s.legs[n:]; len(s.legs) == 0 {
 		s.phase, s.rows, s.legs = tail, nil, nil
-		buf = append(buf, Item{Kind: EndOfSnapshot, Seq: s.seq})
+		buf = append(buf, Item{Kind: feed.EndOfSnapshot, Seq: s.read.Seq})
 	}
 	return buf
 }

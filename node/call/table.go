@@ -7,30 +7,18 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 const (
 	// MaxCalls of one node at a time.
 	MaxCalls = 100_000
-	// MaxNodes that a table holds calls of, its own included.
-	MaxNodes = 255
-	// DefaultHistory is how many events a reader may lag behind before it gets
-	// the calls that are up instead.
-	DefaultHistory = 1 << 16
 	// chunkSize is how many calls are ended under one hold of the lock.
 	chunkSize = 256
 )
 
-var (
-	// ErrFull says that MaxCalls is reached.
-	ErrFull = errors.New("too many calls")
-	// ErrStale says that a newer incarnation of the node is known.
-	ErrStale = errors.New("stale incarnation")
-	// ErrFenced says that a newer link feeds the copy, or that its node died.
-	ErrFenced = errors.New("the copy of the calls has a newer feed")
-	// ErrTooManyNodes says that MaxNodes is reached.
-	ErrTooManyNodes = errors.New("too many nodes")
-)
+// ErrFull says that MaxCalls is reached.
+var ErrFull = errors.New("too many calls")
 
 // Config of a Table.
 type Config struct {
@@ -38,7 +26,7 @@ type Config struct {
 	Self dn.Node
 	// Incarnation of this process: greater than at every earlier start.
 	Incarnation uint64
-	// History is how many events a log keeps; 0 means DefaultHistory.
+	// History is how many events a log keeps; 0 means feed.DefaultHistory.
 	History int
 	// Over is told of a call of this node that is over, as a peer says that carries
 	// it, and has to end it. It is called from whatever feeds the peer's copy; nil: nobody is.
@@ -81,30 +69,23 @@ type entry struct {
 	lost bool
 	// incarnation of its node.
 	incarnation uint64
-	// gen is that of the sync that mentioned it last.
-	gen uint64
+	// round is that of the peer's fence in which it was mentioned last.
+	round uint64
 	// told is the Info that the peers know.
 	told *Info
 }
 
 // origin is a node that has calls. Guarded by Table.mu.
 type origin struct {
-	id          dn.Node
-	incarnation uint64
+	id dn.Node
+	// fence of the copy of its calls.
+	fence feed.Fence
 	// up are its calls that others were told of; n counts the rest too. shown are
 	// those that clients see.
 	up       []*Call
 	n, shown int
 	// legs counts the calls of others that it carries.
 	legs int
-	// feed numbers the links that fed the copy; only the newest may.
-	feed uint64
-	// gen counts snapshots; what an older one mentioned last is over.
-	gen uint64
-	// seq is the position of the copy in the node's log; whole says that the
-	// copy is complete up to there.
-	seq   uint64
-	whole bool
 	// forgotten: it goes with the last call of its that others carry.
 	forgotten bool
 }
@@ -115,11 +96,11 @@ func New(cfg Config) *Table {
 		cfg.Now = time.Now
 	}
 	if cfg.History == 0 {
-		cfg.History = DefaultHistory
+		cfg.History = feed.DefaultHistory
 	}
 	t := &Table{
 		cfg: cfg, ids: newIDs(cfg.Self, cfg.Incarnation), calls: map[ID]*entry{},
-		self:    &origin{id: cfg.Self, incarnation: cfg.Incarnation},
+		self:    &origin{id: cfg.Self},
 		visible: newLog(cfg.History), own: newLog(cfg.History),
 		legs: map[ID][]*leg{}, uses: newUses(),
 	}
@@ -297,7 +278,7 @@ func (t *Table) drop(e *entry) {
 
 // add takes a call of a node in.
 func (t *Table) add(o *origin, c *Call) *entry {
-	e := &entry{call: c, o: o, at: -1, gen: o.gen, incarnation: o.incarnation, over: t.overruled(c.ID, o)}
+	e := &entry{call: c, o: o, at: -1, round: o.fence.Round(), incarnation: o.fence.Incarnation(), over: t.overruled(c.ID, o)}
 	t.calls[c.ID] = e
 	o.n++
 	if !e.over {
@@ -309,16 +290,19 @@ func (t *Table) add(o *origin, c *Call) *entry {
 	return e
 }
 
-// origin finds or makes a node's.
-func (t *Table) origin(id dn.Node) (*origin, error) {
-	if o := t.nodes[id]; o != nil {
+// peer finds or makes a peer's.
+func (t *Table) peer(id dn.Node) (*origin, error) {
+	o := t.nodes[id]
+	switch {
+	case o == t.self:
+		return nil, fmt.Errorf("%w: node %s is this one", feed.ErrStale, id)
+	case o != nil:
 		o.forgotten = false
 		return o, nil
+	case len(t.nodes) >= feed.MaxNodes:
+		return nil, fmt.Errorf("node %.40q: %w (%d)", id, feed.ErrTooManyNodes, feed.MaxNodes)
 	}
-	if len(t.nodes) >= MaxNodes {
-		return nil, fmt.Errorf("node %.40q: %w (%d)", id, ErrTooManyNodes, MaxNodes)
-	}
-	o := &origin{id: id}
+	o = &origin{id: id}
 	t.nodes[id] = o
 	return o, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 func newTable(self dn.Node) *Table { return New(Config{Self: self, Incarnation: 1}) }
@@ -16,12 +17,12 @@ func newTable(self dn.Node) *Table { return New(Config{Self: self, Incarnation: 
 // told is what a new reader of the stream is told, in lines.
 func told(s *Stream) (out []string) {
 	for {
-		items := s.take(nil)
+		items := some(s)
 		for _, it := range items {
 			switch it.Kind {
-			case Row:
+			case feed.Row:
 				out = append(out, "row "+picture(it.Call))
-			case Happened:
+			case feed.Change:
 				out = append(out, fmt.Sprint([]string{"ringing", "established", "released", "abandoned", "local"}[it.Event.Kind], " ", it.Event.ThisDN, " ", it.Event.OtherDN, " ", it.Event.Cause))
 			}
 		}
@@ -49,7 +50,7 @@ func begin(t *testing.T, tab *Table, caller dn.Number) ID {
 
 func TestTable_TellsACallFromItsFirstRinging(t *testing.T) {
 	tab := newTable("a")
-	w := tab.Watch(Resume{})
+	w := tab.Watch(feed.Position{})
 	id := begin(t, tab, "trunk1")
 	expect(t, told(w))
 	tab.Ringing(id, "1001")
@@ -66,7 +67,7 @@ func TestTable_TellsACallFromItsFirstRinging(t *testing.T) {
 
 func TestTable_CallerGivesUpWhileItRings(t *testing.T) {
 	tab := newTable("a")
-	w := tab.Watch(Resume{})
+	w := tab.Watch(feed.Position{})
 	expect(t, told(w))
 	id := begin(t, tab, "trunk1")
 	tab.Ringing(id, "1001")
@@ -79,7 +80,7 @@ func TestTable_CallerGivesUpWhileItRings(t *testing.T) {
 
 func TestTable_ACallToANumberOutsideHasACallerOnly(t *testing.T) {
 	tab := newTable("a")
-	w := tab.Watch(Resume{})
+	w := tab.Watch(feed.Position{})
 	expect(t, told(w))
 	id := begin(t, tab, "1001")
 	if !tab.Established(id, "") || tab.Established(id, "") {
@@ -140,9 +141,9 @@ func TestTable_UserDataGoWithTheNextEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fresh []bool
-	s := a.Follow(Resume{1, 1}) // the beginning
-	s.take(nil)
-	for _, it := range s.take(nil) {
+	s := a.Follow(feed.Position{Incarnation: 1, Seq: 1}) // the beginning
+	some(s)
+	for _, it := range some(s) {
 		e := *it.Event
 		if fresh = append(fresh, e.Fresh); !e.Fresh {
 			e.Info = nil
@@ -236,10 +237,10 @@ func TestTable_AKilledNodesCallsAreReleasedAndACutsAreNot(t *testing.T) {
 	w := tab.Tail()
 	tab.Died("p")
 	expect(t, told(w), "released 1  1", "released 2  1")
-	if c.Current() != ErrFenced || tab.Position("p") != (Resume{}) { //nolint:errorlint // it is never wrapped
+	if c.Current() != feed.ErrFenced || tab.Position("p") != (feed.Position{}) { //nolint:errorlint // it is never wrapped
 		t.Error("a false alarm would not be noticed")
 	}
-	again, err := tab.Sync("p", 5, true)
+	again, err := tab.Sync("p", 5, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +250,7 @@ func TestTable_AKilledNodesCallsAreReleasedAndACutsAreNot(t *testing.T) {
 	expect(t, told(w), "ringing 2  0")
 	tab.Saw("p", 6)
 	expect(t, told(w), "released 1  1", "released 2  1")
-	if _, err := tab.Sync("p", 5, false); !errors.Is(err, ErrStale) {
+	if _, err := tab.Sync("p", 5, false); !errors.Is(err, feed.ErrStale) {
 		t.Error(err)
 	}
 	tab.Forget("p")
@@ -260,7 +261,7 @@ func TestTable_AKilledNodesCallsAreReleasedAndACutsAreNot(t *testing.T) {
 
 func TestStream_WhoFallsOutOfTheLogGetsTheCallsThatAreUp(t *testing.T) {
 	tab := New(Config{Self: "a", Incarnation: 1, History: 4})
-	w := tab.Watch(Resume{})
+	w := tab.Watch(feed.Position{})
 	expect(t, told(w))
 	var ids []ID
 	for range 3 {
@@ -270,7 +271,7 @@ func TestStream_WhoFallsOutOfTheLogGetsTheCallsThatAreUp(t *testing.T) {
 	tab.End(ids[0], 0, true)
 	slices.Sort(ids[1:])
 	expect(t, told(w), "row 1/0=0 2/1=1", "row 1/0=0 2/1=1")
-	if got := tab.Watch(Resume{1, w.Seq()}).take(nil); len(got) != 1 || !got[0].Resumed {
+	if got := some(tab.Watch(feed.Position{Incarnation: 1, Seq: w.Seq()})); len(got) != 1 || !got[0].Resumed {
 		t.Errorf("%+v", got)
 	}
 }
@@ -307,15 +308,18 @@ func TestIDs_OfNodesAndIncarnationsDiffer(t *testing.T) {
 func TestCopy_ANewIncarnationBeginsWithoutCalls(t *testing.T) {
 	tab, _, _ := fed(t)
 	w := tab.Tail()
-	c, err := tab.Sync("p", 6, true)
+	if _, err := tab.Sync("p", 6, true); !errors.Is(err, feed.ErrFenced) {
+		t.Errorf("resumed: %v", err)
+	}
+	expect(t, told(w), "released 1  1", "released 2  1")
+	c, err := tab.Sync("p", 6, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, told(w), "released 1  1", "released 2  1")
-	if tab.Position("p") != (Resume{}) {
+	if tab.Position("p") != (feed.Position{}) {
 		t.Error("it is whole before anything came")
 	}
-	if err := c.Synced(3); err != nil || tab.Position("p") != (Resume{6, 3}) {
+	if err := c.Synced(3); err != nil || tab.Position("p") != (feed.Position{Incarnation: 6, Seq: 3}) {
 		t.Error(err, tab.Position("p"))
 	}
 }

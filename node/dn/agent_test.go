@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 func ready(id string) *Agent { return &Agent{ID: id, State: Ready, Since: 1} }
@@ -41,7 +43,7 @@ func TestTable_AgentIsFrozenWhileTheOwnerIsLost(t *testing.T) {
 func frozenAgent(t *testing.T) {
 	tab := New(Config{Self: "b", Incarnation: 1})
 	copyOf(t, tab, "a", 1, Record{Number: "1", ClaimTime: 5, State: InSrv, Agent: ready("7")})
-	s := tab.Watch(Resume{Incarnation: 1, Seq: 1})
+	s := tab.Watch(feed.Position{Incarnation: 1, Seq: 1})
 	drain(t, s)
 	tab.SetHeard("a", false)
 	got, _ := tab.Get("1")
@@ -52,7 +54,7 @@ func frozenAgent(t *testing.T) {
 		t.Error("a copy is an own record")
 	}
 	for _, it := range drain(t, s) {
-		if it.Kind == Change && it.What != StateChange {
+		if it.Kind == feed.Change && it.What != StateChange {
 			t.Errorf("the loss told %+v", it)
 		}
 	}
@@ -79,7 +81,7 @@ func TestWatch_TellsWhatChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		tab.Register("1", Registered)
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		drain(t, s)
 		amended(t, tab, "1", func(r *Record) { r.Agent = ready("7") })
 		amended(t, tab, "1", func(r *Record) { r.Agent = ready("7") })

@@ -3,6 +3,8 @@ package dn
 import (
 	"fmt"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // dropDelay is how long the end of a registration that lost to a peer's claim
@@ -22,19 +24,18 @@ type Copy struct {
 	t    *Table
 	node uint8
 	o    *origin
-	feed uint64
-	full bool
+	feed feed.Feed
 }
 
 // Position tells how far the copy of a peer's table reaches, to resume from; zeros
 // when it is not complete.
-func (t *Table) Position(id Node) Resume {
+func (t *Table) Position(id Node) feed.Position {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if _, o := t.find(id); o != nil && o.whole {
-		return Resume{Incarnation: o.incarnation, Seq: o.seq}
+	if _, o := t.find(id); o != nil {
+		return o.fence.Position()
 	}
-	return Resume{}
+	return feed.Position{}
 }
 
 // Sync begins to feed the copy of a peer's table: a snapshot, or with resumed
@@ -42,28 +43,24 @@ func (t *Table) Position(id Node) Resume {
 // A new incarnation is not heard before its snapshot ended.
 func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
 	t.mu.Lock()
-	node, o, err := t.origin(id)
+	node, o, err := t.peer(id)
 	if err != nil {
 		t.mu.Unlock()
 		return nil, err
 	}
-	if node == 0 || incarnation < o.incarnation {
-		defer t.mu.Unlock()
-		return nil, fmt.Errorf("%w: %d of node %s, after %d", ErrStale, incarnation, id, o.incarnation)
+	lost := o.heard && o.fence.Incarnation() < incarnation
+	f, err := o.fence.Begin(incarnation, resumed)
+	if err != nil {
+		t.mu.Unlock()
+		return nil, fmt.Errorf("DNs of node %s: %w", id, err)
 	}
-	c := &Copy{t: t, node: node, o: o, full: !resumed || !o.whole || o.incarnation != incarnation}
-	o.feed++
-	c.feed, o.syncing = o.feed, true
-	again := c.full && o.partial
-	if c.full {
-		o.partial, o.whole = true, false
+	o.syncing = true
+	again := f.Full && o.partial
+	if f.Full && !again {
+		o.partial, o.mark = true, !o.mark
 	}
-	if c.full && !again {
-		o.mark = !o.mark
-	}
-	lost := o.heard && o.incarnation != incarnation
-	o.incarnation = incarnation
 	t.mu.Unlock()
+	c := &Copy{t: t, node: node, o: o, feed: f}
 	if lost {
 		t.SetHeard(id, false)
 	}
@@ -76,8 +73,8 @@ func (t *Table) Sync(id Node, incarnation uint64, resumed bool) (*Copy, error) {
 // unmark takes back what a full sync that broke off has mentioned: this one may not.
 func (c *Copy) unmark() {
 	_ = c.t.walk(func(e *entry) error {
-		if c.o.feed != c.feed {
-			return ErrFenced // so will be who asked for this one
+		if err := c.feed.Check(); err != nil {
+			return err // so will be who asked for this one
 		}
 		if r := e.by(c.node); r != nil {
 			r.mark = !c.o.mark
@@ -90,10 +87,9 @@ func (c *Copy) unmark() {
 func (t *Table) Saw(id Node, incarnation uint64) {
 	t.mu.Lock()
 	node, o := t.find(id)
-	newer := o != nil && o.id != t.cfg.Self && incarnation > o.incarnation
+	newer := o != nil && node != 0 && o.fence.Saw(incarnation)
 	if newer {
-		o.incarnation, o.whole, o.syncing = incarnation, false, false
-		o.feed++
+		o.syncing = false
 	}
 	t.mu.Unlock()
 	if newer {
@@ -106,7 +102,7 @@ func (t *Table) Saw(id Node, incarnation uint64) {
 // said by a node that can't be heard.
 func (c *Copy) Close() {
 	c.t.mu.Lock()
-	broken := c.o.feed == c.feed && c.o.syncing
+	broken := c.feed.Check() == nil && c.o.syncing
 	if broken {
 		c.o.syncing = false
 	}
@@ -130,10 +126,7 @@ func (t *Table) retell(node uint8) {
 func (c *Copy) Current() error {
 	c.t.mu.RLock()
 	defer c.t.mu.RUnlock()
-	if c.o.feed != c.feed {
-		return ErrFenced
-	}
-	return nil
+	return c.feed.Check()
 }
 
 // Apply takes a batch of the peer's records, in the peer's order. seq is the
@@ -153,21 +146,18 @@ func (c *Copy) Apply(batch []Record, seq uint64) (rejected int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rejected += uint64(rejected)
-	if c.o.feed != c.feed {
-		return rejected, ErrFenced
+	if seq == 0 {
+		return rejected, c.feed.Check()
 	}
-	if seq != 0 {
-		c.o.seq = seq
-	}
-	return rejected, nil
+	return rejected, c.feed.Reached(seq)
 }
 
 func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 	now := c.t.cfg.Now()
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if c.o.feed != c.feed {
-		return 0, ErrFenced
+	if err := c.feed.Check(); err != nil {
+		return 0, err
 	}
 	for i := range batch {
 		r := &batch[i]
@@ -222,7 +212,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	t.settleOwner(e, before)
 	t.dropped = append(t.dropped, drop{e, e.late, now.Add(dropDelay)})
 	if len(t.dropped) == 1 {
-		t.journals[own].idle.wake() // the readers watch the time
+		t.journals[own].idle.Wake() // the readers watch the time
 	}
 }
 
@@ -260,17 +250,17 @@ func (t *Table) endDropped() time.Duration {
 // position of the copy now. The peer can be heard from here on.
 func (c *Copy) Synced(seq uint64) error {
 	t := c.t
-	if c.full {
+	if c.feed.Full {
 		if err := c.sweep(); err != nil {
 			return err
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c.o.feed != c.feed {
-		return ErrFenced
+	if err := c.feed.Synced(seq); err != nil {
+		return err
 	}
-	c.o.seq, c.o.whole, c.o.partial = seq, true, false
+	c.o.partial = false
 	if c.o.heard {
 		c.o.syncing = false
 	}
@@ -280,8 +270,8 @@ func (c *Copy) Synced(seq uint64) error {
 // sweep removes the records that the sync did not mention.
 func (c *Copy) sweep() error {
 	return c.t.walk(func(e *entry) error {
-		if c.o.feed != c.feed {
-			return ErrFenced
+		if err := c.feed.Check(); err != nil {
+			return err
 		}
 		if r := e.by(c.node); r != nil && r.mark != c.o.mark {
 			c.t.unset(e, c.node, Unregistered)
@@ -334,7 +324,7 @@ func (t *Table) SetHeard(id Node, heard bool) bool {
 	now := t.cfg.Now().UnixNano()
 	t.mu.Lock()
 	node, o := t.find(id)
-	if o == nil || node == 0 || heard && !o.whole {
+	if o == nil || node == 0 || heard && !o.fence.Whole() {
 		t.mu.Unlock()
 		return false
 	}
@@ -361,7 +351,7 @@ func (t *Table) Forget(id Node) {
 		t.mu.Unlock()
 		return
 	}
-	o.feed++
+	o.fence.Reset()
 	t.mu.Unlock()
 	_ = t.walk(func(e *entry) error { // visit never fails
 		t.unset(e, node, Admin)

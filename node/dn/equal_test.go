@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // Whatever differs between two agents is a change, and is told.
@@ -34,7 +36,7 @@ func TestAgent_EveryDifferenceCounts(t *testing.T) {
 			tab := New(Config{Self: "a", Incarnation: 1})
 			tab.Register("1", Registered)
 			amended(t, tab, "1", func(r *Record) { r.Agent = agent(nil) })
-			s := tab.Watch(Resume{})
+			s := tab.Watch(feed.Position{})
 			drain(t, s)
 			amended(t, tab, "1", func(r *Record) { r.Agent = other })
 			if items := drain(t, s); len(items) != 1 || items[0].What != AgentChange || !items[0].Status.Agent.Equal(other) {
@@ -68,7 +70,7 @@ func TestTable_EveryUseIsTold(t *testing.T) {
 			tab := New(Config{Self: "a", Incarnation: 1, Busy: func(n Number) bool { _, ok := busy[n]; return ok }})
 			tab.Register("1", Registered)
 			tab.Register("2", Registered)
-			clients, peers := tab.Watch(Resume{}), tab.Follow(Resume{})
+			clients, peers := tab.Watch(feed.Position{}), tab.Follow(feed.Position{})
 			drain(t, clients)
 			drain(t, peers)
 			change.do(t, tab, busy)
@@ -118,19 +120,19 @@ func TestTable_NewerIncarnationEndsTheOldOne(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tab := New(Config{Self: "a", Incarnation: 1})
 				old := copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: 5, State: InSrv, Reason: Registered})
-				s := tab.Watch(Resume{})
+				s := tab.Watch(feed.Position{})
 				drain(t, s)
 				c := newer(t, tab)
 				if items := drain(t, s); len(items) != 1 || items[0].Status.State != OOS || items[0].Status.Reason != PeerLost {
 					t.Errorf("told %+v", items)
 				}
-				if _, err := old.Apply([]Record{{Number: "2", ClaimTime: 6, State: InSrv}}, 9); !errors.Is(err, ErrFenced) {
+				if _, err := old.Apply([]Record{{Number: "2", ClaimTime: 6, State: InSrv}}, 9); !errors.Is(err, feed.ErrFenced) {
 					t.Errorf("the old link says more: %v", err)
 				}
-				if tab.Heard("b") || tab.SetHeard("b", true) || tab.Position("b") != (Resume{}) {
+				if tab.Heard("b") || tab.SetHeard("b", true) || tab.Position("b") != (feed.Position{}) {
 					t.Errorf("the old copy counts: heard %v, position %+v", tab.Heard("b"), tab.Position("b"))
 				}
-				if _, err := tab.Sync("b", 1, false); !errors.Is(err, ErrStale) {
+				if _, err := tab.Sync("b", 1, false); !errors.Is(err, feed.ErrStale) {
 					t.Errorf("the old incarnation again: %v", err)
 				}
 				if c == nil {

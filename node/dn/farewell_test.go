@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // saysFarewell tells whether the item is a farewell with the agent.
@@ -31,9 +33,9 @@ func (l *link) deliver(t *testing.T) {
 	for _, it := range drain(t, l.s) {
 		var err error
 		switch it.Kind {
-		case Started:
+		case feed.Started:
 			l.copy, err = l.to.Sync(l.from, l.inc, it.Resumed)
-		case EndOfSnapshot:
+		case feed.EndOfSnapshot:
 			err = l.copy.Synced(it.Seq)
 			l.to.SetHeard(l.from, true)
 		default:
@@ -61,7 +63,7 @@ func goesAlong(t *testing.T, late bool) {
 	for _, l := range []*link{kn, nk, xk} {
 		l.deliver(t)
 	}
-	clients := x.Watch(Resume{})
+	clients := x.Watch(feed.Position{})
 	drain(t, clients)
 	n.Register("1", Registered)
 	kn.deliver(t)
@@ -177,7 +179,7 @@ func TestFarewell_EndsWithTheClaimThatItGaveWayTo(t *testing.T) {
 				k := New(Config{Self: "k", Incarnation: 1})
 				k.Register("1", Registered)
 				r := amended(t, k, "1", func(r *Record) { r.Agent = ready("7") })
-				s := k.Follow(Resume{})
+				s := k.Follow(feed.Position{})
 				drain(t, s)
 				n := copyOf(t, k, "n", 1, Record{Number: "1", ClaimTime: r.ClaimTime + 1, State: InSrv, Agent: ready("7")})
 				if items := drain(t, s); len(items) != 1 || !saysFarewell(items[0], ready("7")) {
@@ -199,7 +201,7 @@ func TestFarewell_NotWhenTheDNCameBack(t *testing.T) {
 		k := New(Config{Self: "k", Incarnation: 1})
 		k.Register("1", Registered)
 		amended(t, k, "1", func(r *Record) { r.Agent = ready("7") })
-		s := k.Follow(Resume{})
+		s := k.Follow(feed.Position{})
 		drain(t, s)
 		n := copyOf(t, k, "n", 1)
 		goes := func() {

@@ -1,5 +1,7 @@
 package dn
 
+import "github.com/sipcluster/sipcluster/node/feed"
+
 // The two streams of a table.
 const (
 	// visible: what clients are told.
@@ -8,10 +10,6 @@ const (
 	own
 	journals
 )
-
-// DefaultHistory is how many changes a reader may lag behind before it gets a
-// snapshot again.
-const DefaultHistory = 1 << 16
 
 // journal orders changes. It holds no values: position seq names an entry and
 // what changed of it, and a reader takes the entry's present value, unless the entry has changed again
@@ -23,7 +21,7 @@ type journal struct {
 	// head is the newest position, urgent the newest that must go out at once.
 	head, urgent uint64
 	// Readers that found nothing to read, and those that hold lazy changes back.
-	idle, holding waiters
+	idle, holding feed.Waiters
 }
 
 // change is one position.
@@ -33,7 +31,7 @@ type change struct {
 }
 
 func newJournal(size int) journal {
-	return journal{ring: make([]change, size), idle: waiters{}, holding: waiters{}}
+	return journal{ring: make([]change, size), idle: feed.Waiters{}, holding: feed.Waiters{}}
 }
 
 // add makes the entry's present value the newest change of its kind. One that
@@ -42,10 +40,10 @@ func (j *journal) add(e *entry, place uint8, urgent bool) {
 	j.head++
 	j.ring[j.head%uint64(len(j.ring))] = change{e, place}
 	e.seq[place] = j.head
-	j.idle.wake()
+	j.idle.Wake()
 	if urgent {
 		j.urgent = j.head
-		j.holding.wake()
+		j.holding.Wake()
 	}
 }
 
@@ -59,18 +57,8 @@ func (j *journal) at(seq uint64) (*entry, uint8) {
 	return c.e, c.place
 }
 
+// tail is the position behind which everything is still here.
+func (j *journal) tail() uint64 { return j.head - min(j.head, uint64(len(j.ring))) }
+
 // holds tells whether everything behind a position is still here.
-func (j *journal) holds(seq uint64) bool {
-	return seq <= j.head && j.head-seq <= uint64(len(j.ring))
-}
-
-// waiters are readers that sleep.
-type waiters map[*Stream]struct{}
-
-// wake wakes all and forgets them.
-func (w waiters) wake() {
-	for s := range w {
-		s.wake.Send()
-		delete(w, s)
-	}
-}
+func (j *journal) holds(seq uint64) bool { return j.tail() <= seq && seq <= j.head }

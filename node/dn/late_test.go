@@ -3,6 +3,8 @@ package dn
 import (
 	"testing"
 	"testing/synctest"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // An agent logs in, and the DN moves before the new owner has heard of it.
@@ -44,7 +46,7 @@ func TestFollow_TheLastWordBeforeTheMoveIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		tab.Register("1", Registered)
-		s := tab.Follow(Resume{})
+		s := tab.Follow(feed.Position{})
 		drain(t, s)
 		r := amended(t, tab, "1", func(r *Record) { r.Agent = ready("7") })
 		copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: r.ClaimTime + 1, State: InSrv})

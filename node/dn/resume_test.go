@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 
 	"pgregory.net/rapid"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // A resume at every distance around the journal's length: it goes on without a
@@ -22,8 +24,8 @@ func TestResume_AtTheEdgesOfTheJournal(t *testing.T) {
 						for i := range wrapped + 1 {
 							tab.Register(numbered(i), Registered)
 						}
-						open := map[string]func(Resume) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind]
-						at := Resume{Incarnation: incarnation, Seq: open(Resume{}).Head()}
+						open := map[string]func(feed.Position) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind]
+						at := feed.Position{Incarnation: incarnation, Seq: open(feed.Position{}).Head()}
 						var want []Number
 						for i := range behind {
 							n := Number(fmt.Sprint("later", i))
@@ -52,10 +54,10 @@ func checkChanges(t *testing.T, items []Item, seq uint64, want []Number) {
 	t.Helper()
 	var got []Number
 	for _, it := range items {
-		if it.Kind == EndOfSnapshot {
+		if it.Kind == feed.EndOfSnapshot {
 			continue
 		}
-		if seq++; it.Kind != Change || it.Seq != seq {
+		if seq++; it.Kind != feed.Change || it.Seq != seq {
 			t.Errorf("item %+v, want the change at %d", it, seq)
 		}
 		got = append(got, numberOf(it))
@@ -70,11 +72,11 @@ func checkSnapshot(t *testing.T, items []Item, rows int) {
 	t.Helper()
 	seen := map[Number]bool{}
 	for _, it := range items {
-		if it.Kind == Row {
+		if it.Kind == feed.Row {
 			seen[numberOf(it)] = true
 		}
 	}
-	if len(seen) != rows || items[len(items)-1].Kind != EndOfSnapshot {
+	if len(seen) != rows || items[len(items)-1].Kind != feed.EndOfSnapshot {
 		t.Errorf("%d rows, want %d, and the last item %+v", len(seen), rows, items[len(items)-1])
 	}
 }
@@ -86,7 +88,7 @@ func TestResume_FoldsToTheTableFromAnywhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tab := New(Config{Self: "a", Incarnation: 1, History: size})
 		claims := map[Number]int64{}
-		live := tab.Watch(Resume{})
+		live := tab.Watch(feed.Position{})
 		known := map[uint64]picture{} // what a reader knew at each position
 		p := picture{}
 		for range rapid.IntRange(1, 4*size).Draw(t, "changes") {
@@ -103,7 +105,7 @@ func TestResume_FoldsToTheTableFromAnywhere(t *testing.T) {
 			known[live.Seq()] = p.clone()
 		}
 		for seq, was := range known {
-			s := tab.Watch(Resume{Incarnation: 1, Seq: seq})
+			s := tab.Watch(feed.Position{Incarnation: 1, Seq: seq})
 			items := unread(s)
 			if resumed := tab.Head()-seq <= size; items[0].Resumed != (resumed && seq > 0) {
 				t.Fatalf("from %d of %d: resumed: %v", seq, tab.Head(), items[0].Resumed)

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // world is a cluster of tables with links that can be cut, clocks that can be
@@ -159,9 +161,9 @@ func (w *world) deliver(t *testing.T, a, b int) {
 	for _, it := range items {
 		var err error
 		switch it.Kind {
-		case Started:
+		case feed.Started:
 			l.copy, err = f.table.Sync(o.id, o.inc, it.Resumed)
-		case EndOfSnapshot:
+		case feed.EndOfSnapshot:
 			err = l.copy.Synced(it.Seq)
 			f.table.SetHeard(o.id, true)
 		default:

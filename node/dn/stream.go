@@ -4,39 +4,19 @@ import (
 	"context"
 	"time"
 
-	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // LazyDelay is how long a refresh may wait for company on its way to the
 // peers: it changes nothing that a client sees.
 const LazyDelay = 100 * time.Millisecond
 
-// Resume is a place in a stream.
-type Resume struct {
-	// Incarnation of the node that wrote the stream.
-	Incarnation uint64
-	// Seq of the last change that was read.
-	Seq uint64
-}
-
-// Kind of an Item.
-type Kind uint8
-
-const (
-	// Started opens a stream, and announces a snapshot when a reader was too slow.
-	Started Kind = iota
-	// Row is a row of a snapshot. A DN may come twice; the later row counts.
-	Row
-	// EndOfSnapshot: all rows were sent, what had none is gone; changes follow.
-	// In the own stream it also ends the changes that a resume has to catch up with.
-	EndOfSnapshot
-	// Change of one DN.
-	Change
-)
-
 // Item of a stream: the Status in the visible one, the Record in the own one.
 type Item struct {
-	Kind Kind
+	// Kind: a Row is that of a DN, which may come twice; the later row counts. In
+	// the own stream EndOfSnapshot also ends the changes that a resume has to catch
+	// up with.
+	Kind feed.Kind
 	// Seq is the position behind this item; 0 for rows.
 	Seq uint64
 	// Resumed: Started without a snapshot to follow.
@@ -66,12 +46,10 @@ const (
 type Stream struct {
 	t    *Table
 	kind int
-	wake wake.Signal
-	from Resume
+	read feed.Reader
 	// state
 	phase phase
 	after Number    // last row
-	seq   uint64    // everything up to here was read
 	held  time.Time // since when lazy changes wait
 }
 
@@ -86,23 +64,23 @@ const (
 )
 
 // Watch reads what is visible: the stream that clients follow.
-func (t *Table) Watch(from Resume) *Stream { return t.stream(visible, from) }
+func (t *Table) Watch(from feed.Position) *Stream { return t.stream(visible, from) }
 
 // Tail reads the visible changes from now on, without a beginning: for a reader
 // that asks for what came before by Get. A reader that falls far behind gets
 // a snapshot in between.
 func (t *Table) Tail() *Stream {
-	s := t.stream(visible, Resume{})
-	s.phase, s.seq = tail, s.Head()
+	s := t.stream(visible, feed.Position{})
+	s.phase, s.read.Seq = tail, s.Head()
 	return s
 }
 
 // Follow reads this node's own records, refreshes included: the stream that
 // its peers follow.
-func (t *Table) Follow(from Resume) *Stream { return t.stream(own, from) }
+func (t *Table) Follow(from feed.Position) *Stream { return t.stream(own, from) }
 
-func (t *Table) stream(kind int, from Resume) *Stream {
-	return &Stream{t: t, kind: kind, from: from, wake: wake.New()}
+func (t *Table) stream(kind int, from feed.Position) *Stream {
+	return &Stream{t: t, kind: kind, read: feed.NewReader(from)}
 }
 
 // Head is the stream's newest position.
@@ -118,43 +96,19 @@ func (t *Table) head(kind int) uint64 {
 }
 
 // Seq is the position up to which everything was read.
-func (s *Stream) Seq() uint64 { return s.seq }
+func (s *Stream) Seq() uint64 { return s.read.Seq }
 
 // Next appends the next items to buf, some hundred at most, and waits while there are
 // none. The error is the context's.
 func (s *Stream) Next(ctx context.Context, buf []Item) ([]Item, error) {
-	for n := len(buf); ; {
-		if err := ctx.Err(); err != nil {
-			return buf, err
-		}
-		var wait time.Duration
-		if buf, wait = s.take(buf); len(buf) > n {
-			return buf, nil
-		}
-		if err := s.sleep(ctx, wait); err != nil {
-			return buf, err
-		}
-	}
+	return feed.Next(ctx, &s.read, buf, s.take, s.leave)
 }
 
-// sleep waits for a wake-up; a wait of 0 or more ends it by time too.
-func (s *Stream) sleep(ctx context.Context, wait time.Duration) error {
-	var timer <-chan time.Time
-	if wait >= 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		timer = t.C
-	}
-	select {
-	case <-ctx.Done():
-	case <-s.wake:
-	case <-timer:
-	}
+func (s *Stream) leave() {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
-	delete(s.t.journals[s.kind].idle, s)
-	delete(s.t.journals[s.kind].holding, s)
-	return ctx.Err()
+	delete(s.t.journals[s.kind].idle, &s.read)
+	delete(s.t.journals[s.kind].holding, &s.read)
 }
 
 // take reads what there is; when there is nothing it says how long at most to wait.
@@ -174,18 +128,16 @@ func (s *Stream) start(buf []Item) []Item {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	j := &t.journals[s.kind]
-	s.seq = j.head
-	resumed := s.from.Incarnation == t.cfg.Incarnation && s.from.Seq > 0 && j.holds(s.from.Seq)
-	if resumed {
-		s.seq, s.phase = s.from.Seq, tail
-		if s.kind == own {
-			s.phase = resuming
-		}
-	} else {
+	resumed := s.read.Start(t.cfg.Incarnation, j.tail(), j.head)
+	switch {
+	case !resumed:
 		s.after, s.phase = "", rows
+	case s.kind == own:
+		s.phase = resuming
+	default:
+		s.phase = tail
 	}
-	s.from = Resume{} // a later start is for slowness: it can't resume
-	return append(buf, Item{Kind: Started, Resumed: resumed, Seq: s.seq})
+	return append(buf, Item{Kind: feed.Started, Resumed: resumed, Seq: s.read.Seq})
 }
 
 // readRows reads a chunk of the snapshot. What changes meanwhile is read again
@@ -197,7 +149,7 @@ func (s *Stream) readRows(buf []Item) []Item {
 	chunk := t.order.chunk(s.after, chunkSize)
 	for _, e := range chunk {
 		s.after = e.number
-		if it := s.item(e, Row); !it.Record.Gone && !e.dead {
+		if it := s.item(e, feed.Row); !it.Record.Gone && !e.dead {
 			buf = append(buf, it)
 		}
 	}
@@ -208,7 +160,7 @@ func (s *Stream) readRows(buf []Item) []Item {
 }
 
 // item is an entry as the stream shows it.
-func (s *Stream) item(e *entry, k Kind) Item {
+func (s *Stream) item(e *entry, k feed.Kind) Item {
 	if s.kind == visible {
 		return Item{Kind: k, Status: s.t.status(e, e.told)}
 	}
@@ -225,20 +177,20 @@ func (s *Stream) readTail(buf []Item) ([]Item, time.Duration) {
 		wait = t.endDropped()
 	}
 	switch {
-	case !j.holds(s.seq):
-		s.seq, s.after, s.phase = j.head, "", rows
-		return append(buf, Item{Kind: Started, Seq: s.seq}), 0
+	case !j.holds(s.read.Seq):
+		s.read.Seq, s.after, s.phase = j.head, "", rows
+		return append(buf, Item{Kind: feed.Started, Seq: s.read.Seq}), 0
 	case s.phase == catchUp:
-		return s.catchUp(buf, j, Row), 0
+		return s.catchUp(buf, j, feed.Row), 0
 	case s.phase == resuming:
-		return s.catchUp(buf, j, Change), 0
-	case s.seq == j.head:
-		j.idle[s] = struct{}{}
+		return s.catchUp(buf, j, feed.Change), 0
+	case s.read.Seq == j.head:
+		j.idle[&s.read] = struct{}{}
 		return buf, wait
-	case j.urgent <= s.seq && s.holdBack(j):
+	case j.urgent <= s.read.Seq && s.holdBack(j):
 		return buf, LazyDelay
 	}
-	return s.readChanges(buf, j, Change), 0
+	return s.readChanges(buf, j, feed.Change), 0
 }
 
 // holdBack lets lazy changes wait for company; false when they have waited.
@@ -250,29 +202,29 @@ func (s *Stream) holdBack(j *journal) bool {
 	if now.Sub(s.held) >= LazyDelay {
 		return false
 	}
-	j.holding[s] = struct{}{}
+	j.holding[&s.read] = struct{}{}
 	return true
 }
 
 // catchUp reads up to the newest change, and says so.
-func (s *Stream) catchUp(buf []Item, j *journal, k Kind) []Item {
+func (s *Stream) catchUp(buf []Item, j *journal, k feed.Kind) []Item {
 	buf = s.readChanges(buf, j, k)
-	if s.seq == j.head {
+	if s.read.Seq == j.head {
 		s.phase = tail
-		buf = append(buf, Item{Kind: EndOfSnapshot, Seq: s.seq})
+		buf = append(buf, Item{Kind: feed.EndOfSnapshot, Seq: s.read.Seq})
 	}
 	return buf
 }
 
-func (s *Stream) readChanges(buf []Item, j *journal, k Kind) []Item {
+func (s *Stream) readChanges(buf []Item, j *journal, k feed.Kind) []Item {
 	s.held = time.Time{}
-	for n := 0; n < chunkSize && s.seq < j.head; n++ {
-		s.seq++
-		if e, place := j.at(s.seq); e != nil {
+	for n := 0; n < chunkSize && s.read.Seq < j.head; n++ {
+		s.read.Seq++
+		if e, place := j.at(s.read.Seq); e != nil {
 			it := s.item(e, k)
 			it.What = What(place)
-			if k == Change {
-				it.Seq = s.seq
+			if k == feed.Change {
+				it.Seq = s.read.Seq
 			}
 			buf = append(buf, it)
 		}

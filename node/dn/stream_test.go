@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 func numbered(i int) Number { return Number(fmt.Sprintf("%05d", i)) }
@@ -38,20 +40,20 @@ func (p picture) fold(t rapid.TB, items []Item) {
 	last := uint64(0)
 	for _, it := range items {
 		switch it.Kind {
-		case Started:
+		case feed.Started:
 			if !it.Resumed {
 				fresh = picture{}
 			}
 			continue
-		case Row:
+		case feed.Row:
 			fresh[it.Status.Number] = it.Status
-		case EndOfSnapshot:
+		case feed.EndOfSnapshot:
 			clear(p)
 			for n, s := range fresh {
 				p[n] = s
 			}
 			fresh = nil
-		case Change:
+		case feed.Change:
 			if it.Seq <= last {
 				t.Fatalf("position %d after %d", it.Seq, last)
 			}
@@ -83,7 +85,7 @@ func TestWatch_FoldsToTheTable(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1, History: 64})
 		r := rand.New(rand.NewPCG(1, 2))
 		claims := map[Number]int64{}
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		p := picture{}
 		for range 300 {
 			for range r.IntN(100) { // often more than the history
@@ -107,19 +109,19 @@ func TestWatch_ResumesWithoutAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 7, History: 64})
 		tab.Register("1", Registered)
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		drain(t, s)
-		at := Resume{Incarnation: 7, Seq: s.Seq()}
+		at := feed.Position{Incarnation: 7, Seq: s.Seq()}
 		tab.Register("2", Registered)
 		tab.Register("3", Registered)
 		items := drain(t, tab.Watch(at))
 		if len(items) != 3 || !items[0].Resumed || items[1].Status.Number != "2" || items[2].Status.Number != "3" {
 			t.Errorf("resumed with %+v", items)
 		}
-		for name, from := range map[string]Resume{
+		for name, from := range map[string]feed.Position{
 			"another incarnation": {Incarnation: 6, Seq: at.Seq}, "the future": {Incarnation: 7, Seq: 1000}, "nothing": {Incarnation: 7},
 		} {
-			if items := drain(t, tab.Watch(from)); items[0].Resumed || items[len(items)-1].Kind != EndOfSnapshot || len(items) != 5 {
+			if items := drain(t, tab.Watch(from)); items[0].Resumed || items[len(items)-1].Kind != feed.EndOfSnapshot || len(items) != 5 {
 				t.Errorf("resuming from %s: %+v", name, items)
 			}
 		}
@@ -130,7 +132,7 @@ func TestWatch_RefreshIsSilentForClientsButReachesPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		first := tab.Register("1", Registered)
-		clients, peers := tab.Watch(Resume{}), tab.Follow(Resume{})
+		clients, peers := tab.Watch(feed.Position{}), tab.Follow(feed.Position{})
 		drain(t, clients)
 		drain(t, peers)
 		second := tab.Register("1", Registered)
@@ -150,7 +152,7 @@ func TestFollow_AVisibleChangeDoesNotWaitForRefreshes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		tab.Register("1", Registered)
-		s := tab.Follow(Resume{})
+		s := tab.Follow(feed.Position{})
 		drain(t, s)
 		began := time.Now()
 		tab.Register("1", Registered)
@@ -190,7 +192,7 @@ func TestTable_PeerDownTakesItsDNsOutOfServiceAndOnlyThose(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		tab.Register("own", Registered)
 		copyOf(t, tab, "b", 1, Record{Number: "theirs", ClaimTime: 5, State: InSrv, Reason: Registered}, Record{Number: "gone", ClaimTime: 6})
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		drain(t, s)
 		for range 3 {
 			tab.SetHeard("b", false)
@@ -251,7 +253,7 @@ func TestCopy_OlderFeedsAndIncarnationsAreFenced(t *testing.T) {
 	tab := New(Config{Self: "a", Incarnation: 1})
 	old := copyOf(t, tab, "b", 2)
 	copyOf(t, tab, "b", 2)
-	if _, err := old.Apply([]Record{{Number: "1", ClaimTime: 5, State: InSrv}}, 9); !errors.Is(err, ErrFenced) {
+	if _, err := old.Apply([]Record{{Number: "1", ClaimTime: 5, State: InSrv}}, 9); !errors.Is(err, feed.ErrFenced) {
 		t.Errorf("an older link wrote: %v", err)
 	}
 	if _, err := tab.Sync("b", 1, false); err == nil {
@@ -271,7 +273,7 @@ func TestTable_MoveShowsNoOOS(t *testing.T) {
 		tab := New(Config{Self: "c", Incarnation: 1})
 		b := copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: 5, State: InSrv})
 		a := copyOf(t, tab, "a", 1)
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		drain(t, s)
 		// A's greater claim, then B takes its record back.
 		_, _ = a.Apply([]Record{{Number: "1", ClaimTime: 9, State: InSrv}}, 2)
@@ -296,7 +298,7 @@ func TestTable_MoveDuringACutShowsOneChange(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tab := New(Config{Self: "c", Incarnation: 1})
 				from(t, tab)
-				s := tab.Watch(Resume{})
+				s := tab.Watch(feed.Position{})
 				drain(t, s)
 				a, err := tab.Sync("a", 1, false)
 				if err != nil {
@@ -320,7 +322,7 @@ func TestTable_BrokenSyncIsNoMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "c", Incarnation: 1})
 		tab.Register("1", Registered)
-		s := tab.Watch(Resume{})
+		s := tab.Watch(feed.Position{})
 		drain(t, s)
 		a, _ := tab.Sync("a", 1, false)
 		_, _ = a.Apply([]Record{{Number: "1", ClaimTime: time.Now().Add(time.Second).UnixNano(), State: InSrv}}, 0)
@@ -336,7 +338,7 @@ func TestTable_GreaterClaimDropsTheOwnRegistrationSilently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		mine := tab.Register("1", Registered)
-		peers := tab.Follow(Resume{})
+		peers := tab.Follow(feed.Position{})
 		drain(t, peers)
 		began := time.Now()
 		copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: mine.ClaimTime + 1, State: InSrv})

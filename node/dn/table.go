@@ -1,16 +1,13 @@
 package dn
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
-
-// MaxNodes is how many nodes a table can hold copies of, its own included.
-const MaxNodes = 255
 
 // maxClaimTime is the first of the year 2200: no clock is that wrong, and a
 // claim beyond would leave the others no room for greater ones. A claim that is
@@ -19,15 +16,6 @@ const maxClaimTime = 7_258_118_400_000_000_000
 
 // chunkSize is how many entries are visited under one hold of the lock.
 const chunkSize = 512
-
-var (
-	// ErrStale says that a newer incarnation of the node is known.
-	ErrStale = errors.New("stale incarnation")
-	// ErrFenced says that a newer link feeds the copy.
-	ErrFenced = errors.New("the copy has a newer feed")
-	// ErrTooManyNodes says that MaxNodes is reached.
-	ErrTooManyNodes = errors.New("too many nodes")
-)
 
 // Config of a Table.
 type Config struct {
@@ -45,7 +33,7 @@ type Config struct {
 	// none ever is. What it says of a DN changes with Touch.
 	Busy func(Number) bool
 	// History is how many changes a reader of a stream may lag behind before
-	// it gets a snapshot again; 0 means DefaultHistory.
+	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int
 }
 
@@ -72,24 +60,19 @@ type Table struct {
 
 // origin is a node as the source of records. Guarded by Table.mu.
 type origin struct {
-	id          Node
-	incarnation uint64
+	id Node
+	// fence of the copy of its table.
+	fence feed.Fence
 	// heard: its word counts. Always true for this node.
 	heard  bool
 	lostAt int64
 	// owned counts the DNs whose greatest claim is its own and InSrv.
 	owned int
-	// feed numbers the links that fed the copy; only the newest may.
-	feed uint64
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
 	syncing bool
 	// mark changes with every full sync; partial says that the last one has
 	// not ended, or broke off.
 	mark, partial bool
-	// seq is the position of the copy in the origin's own stream; whole says
-	// that the copy is complete up to there.
-	seq   uint64
-	whole bool
 }
 
 // New makes an empty table.
@@ -101,10 +84,10 @@ func New(cfg Config) *Table {
 		cfg.Busy = func(Number) bool { return false }
 	}
 	if cfg.History == 0 {
-		cfg.History = DefaultHistory
+		cfg.History = feed.DefaultHistory
 	}
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now()}
-	t.nodes = []*origin{{id: cfg.Self, incarnation: cfg.Incarnation, heard: true}}
+	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake = wake.New()
 	return t
@@ -285,19 +268,21 @@ func (t *Table) settleOwner(e *entry, before *origin) {
 	}
 }
 
-// origin finds or makes the slot of a node.
-func (t *Table) origin(id Node) (uint8, *origin, error) {
+// peer finds or makes the slot of a peer.
+func (t *Table) peer(id Node) (uint8, *origin, error) {
 	free := len(t.nodes)
 	for i, o := range t.nodes {
 		switch {
 		case o == nil:
 			free = min(free, i)
+		case o.id == id && i == 0:
+			return 0, nil, fmt.Errorf("%w: node %s is this one", feed.ErrStale, id)
 		case o.id == id:
 			return uint8(i), o, nil
 		}
 	}
-	if free >= MaxNodes {
-		return 0, nil, fmt.Errorf("node %.40q: %w (%d)", id, ErrTooManyNodes, MaxNodes)
+	if free >= feed.MaxNodes {
+		return 0, nil, fmt.Errorf("node %.40q: %w (%d)", id, feed.ErrTooManyNodes, feed.MaxNodes)
 	}
 	o := &origin{id: id}
 	if free == len(t.nodes) {

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 func TestStatus_Routable(t *testing.T) {
@@ -46,7 +48,7 @@ func TestTable_EndIsThatOfTheClaim(t *testing.T) {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		old := tab.Register("1", Registered)
 		r := tab.Register("1", Registered)
-		clients, peers := tab.Watch(Resume{}), tab.Follow(Resume{})
+		clients, peers := tab.Watch(feed.Position{}), tab.Follow(feed.Position{})
 		drain(t, clients)
 		drain(t, peers)
 		if _, ok := tab.End("1", old.ClaimTime, Expired); ok {
@@ -83,7 +85,7 @@ func TestTable_RestoreAndFloor(t *testing.T) {
 	if got, _ := tab.Own("1"); !got.Agent.Equal(was.Agent) {
 		t.Errorf("the agent is lost: %+v", got)
 	}
-	if s := unread(tab.Follow(Resume{})); len(s) != 3 || s[1].Record.Number != "1" {
+	if s := unread(tab.Follow(feed.Position{})); len(s) != 3 || s[1].Record.Number != "1" {
 		t.Errorf("peers are told %+v", s)
 	}
 	if r := tab.Register("2", Registered); r.ClaimTime <= tab.cfg.Floor {
@@ -132,7 +134,7 @@ func TestCopy_PositionIsBehindTheLastBatch(t *testing.T) {
 	if _, err := c.Apply([]Record{{Number: "1", ClaimTime: 5, State: InSrv}}, 9); err != nil {
 		t.Fatal(err)
 	}
-	if p := tab.Position("b"); p != (Resume{Incarnation: 7, Seq: 9}) {
+	if p := tab.Position("b"); p != (feed.Position{Incarnation: 7, Seq: 9}) {
 		t.Errorf("%+v", p)
 	}
 	if _, err := c.Apply([]Record{{Number: "2", ClaimTime: 5, State: InSrv}}, 0); err != nil { // a row has no position

@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
@@ -95,7 +96,7 @@ func (r *Engine) Run(ctx context.Context) error {
 			return err
 		}
 		for i := range buf {
-			if buf[i].Kind == dn.Row || buf[i].Kind == dn.Change {
+			if buf[i].Kind == feed.Row || buf[i].Kind == feed.Change {
 				r.changed(&buf[i].Status)
 			}
 		}

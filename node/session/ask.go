@@ -128,7 +128,7 @@ func (s *session) answer(ctx context.Context, d done) {
 	}
 	if item, held := s.asked.held[d.n]; held {
 		delete(s.asked.held, d.n)
-		s.feed.tellAgent(&item) // or holds it again
+		s.feeder.tellAgent(&item) // or holds it again
 	}
 	if len(behind) > 0 {
 		s.asked.start(ctx, behind[0])
@@ -138,7 +138,7 @@ func (s *session) answer(ctx context.Context, d done) {
 func (s *session) answerAgent(d done) {
 	st, _ := s.c.table.Get(d.n)
 	st.Number, st.Agent = d.n, d.result.Agent
-	e := s.feed.events.agent(&st)
+	e := s.feeder.events.agent(&st)
 	e.ReferenceId = d.ref
 	s.out.add(e)
 	s.asked.told[d.n] = d.result

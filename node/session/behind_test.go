@@ -24,7 +24,7 @@ func (o *office) pending() *pending {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	out := &outbox{stats: &o.control.stats, sending: time.AfterFunc(time.Hour, func() {})}
 	s := &session{c: o.control, port: DefaultPort, log: slog.New(slog.DiscardHandler), stop: cancel, out: out, asked: newAsked(), routes: routes{}}
-	s.feed = newFeed(s)
+	s.feeder = newFeeder(s)
 	p := &pending{s, o, ctx}
 	o.t.Cleanup(func() { s.close(true) })
 	p.does(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{}}}, "EVENT_LINK_CONNECTED")
@@ -41,8 +41,8 @@ func (p *pending) does(m *tlibpb.ClientMessage, want ...string) {
 // readsCalls reads what the table of calls says, up to its head.
 func (p *pending) readsCalls(want ...string) {
 	p.o.t.Helper()
-	for p.feed.hearing.sent.call < p.o.traffic.Head() {
-		p.feed.hearCalls(p.ctx, patience.Receive(p.o.t, "what the calls say", p.feed.hearing.callBatches()))
+	for p.feeder.hearing.sent.call < p.o.traffic.Head() {
+		p.feeder.hearCalls(p.ctx, patience.Receive(p.o.t, "what the calls say", p.feeder.hearing.callBatches()))
 	}
 	p.says("the calls", want...)
 }
@@ -91,8 +91,8 @@ func TestRouteCall_WhatWasBeforeIsNoAnswer(t *testing.T) {
 		p.does(m)
 		answers := func(ref uint64) {
 			t.Helper()
-			for p.feed.hearing.sent.call < o.traffic.Head() {
-				p.feed.hearCalls(p.ctx, patience.Receive(t, "what the calls say", p.feed.hearing.callBatches()))
+			for p.feeder.hearing.sent.call < o.traffic.Head() {
+				p.feeder.hearCalls(p.ctx, patience.Receive(t, "what the calls say", p.feeder.hearing.callBatches()))
 			}
 			if len(p.out.events) != 1 || p.out.events[0].GetReferenceId() != ref {
 				t.Errorf("%v before: says %v, want one event with reference %d", before, p.out.events, ref)

@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // elsewhere is the peer n2's table of calls, and what feeds n1's copy of it.
@@ -24,7 +25,7 @@ type elsewhere struct {
 func (o *office) elsewhere() *elsewhere {
 	o.t.Helper()
 	e := &elsewhere{Table: call.New(call.Config{Self: "b", Incarnation: 1}), o: o}
-	e.stream = e.Follow(call.Resume{})
+	e.stream = e.Follow(feed.Position{})
 	e.says()
 	return e
 }
@@ -39,11 +40,11 @@ func (e *elsewhere) says() {
 		}
 		for _, it := range items {
 			switch it.Kind {
-			case call.Started:
+			case feed.Started:
 				e.copy, err = e.o.traffic.Sync("b", 1, it.Resumed)
-			case call.EndOfSnapshot:
+			case feed.EndOfSnapshot:
 				err = e.copy.Synced(it.Seq)
-			case call.Happened:
+			case feed.Change:
 				ev := *it.Event
 				_, err = e.copy.Apply([]*call.Event{&ev}, it.Seq)
 			}

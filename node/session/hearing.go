@@ -6,6 +6,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // hearing is how far a session is with what it reads: the DNs and the calls. It
@@ -23,7 +24,7 @@ type hearing struct {
 	// sent is the newest place that the client heard of.
 	sent place
 	// resume is where the DNs are to begin when the calls can be continued.
-	resume dn.Resume
+	resume feed.Position
 }
 
 // told is the place that the client has heard everything up to; the zero place
@@ -54,16 +55,16 @@ func (p place) later(q place) place { return place{max(p.dn, q.dn), max(p.call, 
 
 // begin replaces what the session reads. Without callSeq a client that resumes
 // knows no calls: they are told from now on.
-func (h *hearing) begin(ctx context.Context, from dn.Resume, callSeq uint64) {
+func (h *hearing) begin(ctx context.Context, from feed.Position, callSeq uint64) {
 	h.end()
 	*h = hearing{c: h.c, audience: h.audience}
-	if from != (dn.Resume{}) && callSeq == 0 {
+	if from != (feed.Position{}) && callSeq == 0 {
 		h.readCalls(ctx, h.c.cfg.Calls.Tail())
 		h.readDNs(ctx, h.c.table.Watch(from), beginningDNs)
 		return
 	}
 	h.resume = from
-	h.readCalls(ctx, h.c.cfg.Calls.Watch(call.Resume{Incarnation: from.Incarnation, Seq: callSeq}))
+	h.readCalls(ctx, h.c.cfg.Calls.Watch(feed.Position{Incarnation: from.Incarnation, Seq: callSeq}))
 }
 
 // tail makes sure that the session hears what changes from now on.

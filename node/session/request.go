@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -137,21 +138,21 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "mode %d: want shared, private or monitor", mode))
 		return
 	}
-	s.feed.hearing.tail(ctx)
+	s.feeder.hearing.tail(ctx)
 	from := place{s.c.table.Head(), s.c.cfg.Calls.Head()}
 	if err := s.c.addresses.register(s.reg, n, mode); err != nil {
 		s.out.refuse(ref, n, err)
 		return
 	}
-	hears := s.feed.audience.hearsCall(s.c.view(), n, s.c.table.Self(), 0)
+	hears := s.feeder.audience.hearsCall(s.c.view(), n, s.c.table.Self(), 0)
 	if hears {
-		from.call = s.feed.hearing.sent.call
+		from.call = s.feeder.hearing.sent.call
 	}
-	if _, again := s.feed.audience.dns[n]; !again {
-		s.feed.audience.dns[n] = from
+	if _, again := s.feeder.audience.dns[n]; !again {
+		s.feeder.audience.dns[n] = from
 	}
 	s.out.add(s.addressInfo(tlibpb.Message_MESSAGE_EVENT_REGISTERED, n, ref))
-	s.feed.repeatWaiting(n, hears)
+	s.feeder.repeatWaiting(n, hears)
 }
 
 // addressInfo is an answer with the DN's status. At the default port a DN of
@@ -159,15 +160,15 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 func (s *session) addressInfo(m tlibpb.Message, n dn.Number, ref uint64) *tlibpb.Event {
 	st, _ := s.c.table.Get(n)
 	e := &tlibpb.Event{Message: m, ReferenceId: ref, ThisDn: string(n), Time: now()}
-	if s.feed.audience.foreign(&st) {
+	if s.feeder.audience.foreign(&st) {
 		return e
 	}
 	if s.port == DefaultPort && st.Keeper != "" {
-		s.feed.audience.inside[n] = struct{}{}
+		s.feeder.audience.inside[n] = struct{}{}
 	}
 	e.Reason = st.Reason.String()
-	e.Owner, e.Site = s.feed.events.names(st.Owner)
-	s.feed.events.describe(e, s.c.view(), &st)
+	e.Owner, e.Site = s.feeder.events.names(st.Owner)
+	s.feeder.events.describe(e, s.c.view(), &st)
 	return e
 }
 
@@ -176,7 +177,7 @@ func (s *session) unregister(n dn.Number, ref uint64) {
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED, "this session has not registered DN %s", n))
 		return
 	}
-	delete(s.feed.audience.dns, n)
+	delete(s.feeder.audience.dns, n)
 	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
 }
 
@@ -185,7 +186,7 @@ func (s *session) query(n dn.Number, ref uint64) {
 	switch {
 	case s.c.view().DN(string(n)) == nil && !known:
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not configured", n))
-	case s.feed.audience.foreign(&st):
+	case s.feeder.audience.foreign(&st):
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 	default:
 		s.out.add(s.addressInfo(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, n, ref))
@@ -198,7 +199,7 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 		s.out.refuse(ref, "", err)
 		return
 	}
-	a := s.feed.audience
+	a := s.feeder.audience
 	if a.monitor != nil && a.monitor.pending {
 		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "replaced by a later MonitorAll"))
 	}
@@ -208,18 +209,18 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	mon.ref, mon.pending = ref, true
 	a.monitor, a.ownOnly = mon, m.GetFilter().GetOwnOnly() || s.port == DefaultPort
 	for n := range a.dns {
-		a.dns[n] = a.dns[n].later(s.feed.hearing.sent) // those need not hear it twice
+		a.dns[n] = a.dns[n].later(s.feeder.hearing.sent) // those need not hear it twice
 	}
-	from := dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
+	from := feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
 	if a.ownOnly || mon.owner != "" {
-		from = dn.Resume{} // what the client believes to be inside is not known here
+		from = feed.Position{} // what the client believes to be inside is not known here
 	}
-	s.feed.waiting.upTo = 0
-	s.feed.listen(ctx, from, m.GetResumeCallSeq())
+	s.feeder.waiting.upTo = 0
+	s.feeder.listen(ctx, from, m.GetResumeCallSeq())
 }
 
 func (s *session) stopMonitor(ref uint64) {
-	a := s.feed.audience
+	a := s.feeder.audience
 	if a.monitor == nil {
 		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "this session monitors nothing"))
 		return
@@ -240,7 +241,7 @@ func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind peerp
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
 		return
 	}
-	if st, _ := s.c.table.Get(n); s.feed.audience.foreign(&st) {
+	if st, _ := s.c.table.Get(n); s.feeder.audience.foreign(&st) {
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 		return
 	}

@@ -67,7 +67,7 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 	case len(s.routes) >= maxAsked:
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
 	default:
-		s.feed.hearing.tail(ctx)
+		s.feeder.hearing.tail(ctx)
 		s.routes[m.GetConnId()] = routed{ref: ref, from: s.c.cfg.Calls.Head(), reject: route.Reject != 0}
 		if err = router.RouteCall(m.GetConnId(), route); err == nil {
 			return

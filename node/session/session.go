@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
-	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // Stream is a client's connection.
@@ -51,9 +51,9 @@ type session struct {
 
 	reg *registrations // nil until the session is open
 	out *outbox
-	// feed is what the client hears without asking.
-	feed  *feed
-	asked *asked
+	// feeder gives what the client hears without asking.
+	feeder *feeder
+	asked  *asked
 	// routes are this client's answers for calls that have not left yet.
 	routes routes
 }
@@ -67,7 +67,7 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	out := &outbox{stream: stream, stats: &c.stats, sending: time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })}
 	s := &session{c: c, stream: stream, port: port, log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}}
-	s.feed = newFeed(s)
+	s.feeder = newFeeder(s)
 	ended := make(chan error, 1)
 	go func() {
 		defer c.leave()
@@ -104,20 +104,20 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		case m := <-requests:
 			s.handle(ctx, m)
-		case b := <-s.feed.hearing.dns.batches():
-			err = s.feed.take(ctx, b)
-		case b := <-s.feed.hearing.callBatches():
-			s.feed.hearCalls(ctx, b)
+		case b := <-s.feeder.hearing.dns.batches():
+			err = s.feeder.take(ctx, b)
+		case b := <-s.feeder.hearing.callBatches():
+			s.feeder.hearCalls(ctx, b)
 		case d := <-s.asked.done:
 			s.answer(ctx, d)
 		case <-tick.C:
 			if quiet && s.reg != nil {
-				err = s.out.send(nil, s.feed.hearing.told())
+				err = s.out.send(nil, s.feeder.hearing.told())
 			}
 			quiet = true
 		}
 		if len(s.out.events) > 0 && err == nil {
-			err, quiet = s.out.flush(s.feed.hearing.told()), false
+			err, quiet = s.out.flush(s.feeder.hearing.told()), false
 		}
 		if err != nil {
 			return err
@@ -152,9 +152,9 @@ func leaving(err error) error {
 func (s *session) close(orderly bool) {
 	s.stop(errClosed)
 	s.out.sending.Stop()
-	s.feed.hearing.end()
+	s.feeder.hearing.end()
 	s.asked.end()
-	if s.feed.audience.monitor != nil {
+	if s.feeder.audience.monitor != nil {
 		s.c.monitors.Add(-1)
 	}
 	if s.reg != nil {
@@ -177,13 +177,13 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
 		for _, n := range s.c.addresses.registered(s.reg) {
-			s.feed.audience.dns[n] = place{}
+			s.feeder.audience.dns[n] = place{}
 		}
-		s.log.Info("session resumed", "dns", len(s.feed.audience.dns))
-		s.feed.listen(ctx, dn.Resume{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
-		if s.feed.hearing.phase != beginning { // with the calls from now on
-			for n := range s.feed.audience.dns {
-				s.feed.repeatWaiting(n, true)
+		s.log.Info("session resumed", "dns", len(s.feeder.audience.dns))
+		s.feeder.listen(ctx, feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
+		if s.feeder.hearing.phase != beginning { // with the calls from now on
+			for n := range s.feeder.audience.dns {
+				s.feeder.repeatWaiting(n, true)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ type dueRows struct {
 // repeatWaiting tells of the calls that wait at a routing point, which was just
 // registered. A client that hears of it already is told in order with that;
 // another one hears what comes behind.
-func (f *feed) repeatWaiting(n dn.Number, hears bool) {
+func (f *feeder) repeatWaiting(n dn.Number, hears bool) {
 	router := f.waitingAt()
 	if router == nil || f.c.view().DN(string(n)).GetKind() != configpb.DNKind_DN_KIND_ROUTING_POINT {
 		return
@@ -49,7 +49,7 @@ func (f *feed) repeatWaiting(n dn.Number, hears bool) {
 
 // waitingAt is who knows of calls that wait; nil when the session doesn't hear
 // of them.
-func (f *feed) waitingAt() Router {
+func (f *feeder) waitingAt() Router {
 	if f.audience.port != DefaultPort {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (f *feed) waitingAt() Router {
 
 // hearCalls takes what the table of calls says. Behind the calls of a snapshot
 // come those that wait.
-func (f *feed) hearCalls(ctx context.Context, b batch[call.Item]) {
+func (f *feeder) hearCalls(ctx context.Context, b batch[call.Item]) {
 	began, before := f.hearing.phase == beginning, f.hearing.sent.call
 	f.takeCalls(ctx, b)
 	switch {
@@ -73,7 +73,7 @@ func (f *feed) hearCalls(ctx context.Context, b batch[call.Item]) {
 }
 
 // snapshotWaiting tells of the calls that wait wherever the client listens.
-func (f *feed) snapshotWaiting() {
+func (f *feeder) snapshotWaiting() {
 	router, view, self := f.waitingAt(), f.c.view(), f.c.table.Self()
 	if router == nil {
 		return
@@ -95,7 +95,7 @@ func (w *waitingRows) tells(view *fsm.View, e *tlibpb.Event) bool {
 
 // tellDue tells the rows whose place has come, in order with what the session
 // is about to say.
-func (f *feed) tellDue() {
+func (f *feeder) tellDue() {
 	for len(f.waiting.due) > 0 && f.hearing.phase != beginning {
 		d := f.waiting.due[0]
 		if d.at > f.hearing.sent.call {

@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/pace"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -43,7 +44,7 @@ func (l *publisherLink) callRun(ctx context.Context) error {
 				return err
 			}
 		}
-		happened := items[len(items)-1].Kind == call.Happened
+		happened := items[len(items)-1].Kind == feed.Change
 		clear(items)
 		l.sentCalls.Store(l.calls.Seq())
 		if !happened {
@@ -58,13 +59,13 @@ func (l *publisherLink) callRun(ctx context.Context) error {
 // callMessage puts the first items into a message and returns the others.
 func callMessage(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
 	switch it := &items[0]; it.Kind {
-	case call.Started:
+	case feed.Started:
 		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallsHello{CallsHello: &peerpb.CallsHello{Resumed: it.Resumed}}}, items[1:]
-	case call.EndOfSnapshot:
+	case feed.EndOfSnapshot:
 		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfCallSync{EndOfCallSync: &peerpb.EndOfCallSync{Seq: it.Seq}}}, items[1:]
-	case call.Row:
+	case feed.Row:
 		b := &peerpb.CallSnapshot{}
-		for size := 0; len(items) > 0 && items[0].Kind == call.Row && size < maxCallBytes; items = items[1:] {
+		for size := 0; len(items) > 0 && items[0].Kind == feed.Row && size < maxCallBytes; items = items[1:] {
 			c := callToProto(items[0].Call)
 			b.Calls, size = append(b.Calls, c), size+infoSize(c.GetInfo())+64*len(c.GetParties())
 		}
@@ -78,7 +79,7 @@ func callMessage(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
 		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
 	default:
 		b := &peerpb.CallEvents{}
-		for size := 0; len(items) > 0 && items[0].Kind == call.Happened && size < maxCallBytes; items = items[1:] {
+		for size := 0; len(items) > 0 && items[0].Kind == feed.Change && size < maxCallBytes; items = items[1:] {
 			e := eventToProto(items[0].Event)
 			b.Events, b.Seq, size = append(b.Events, e), items[0].Seq, size+infoSize(e.GetInfo())+64
 		}

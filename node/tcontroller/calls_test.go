@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -49,7 +50,7 @@ func hears(t *testing.T, s *call.Stream, want ...string) {
 			t.Fatalf("heard %q, waited for %q: %v", got, want, err)
 		}
 		for _, it := range items {
-			if it.Kind == call.Happened {
+			if it.Kind == feed.Change {
 				got = append(got, fmt.Sprint(it.Event.Kind, " ", it.Event.ThisDN, " ", it.Event.Cause))
 			}
 		}
@@ -95,7 +96,7 @@ func TestCalls_ACutKeepsThem(t *testing.T) {
 	a.calls.End(gone, 487, true)
 	cut.set(false)
 	hears(t, w, "1 1001 0", "1 trunk1 0", "0 1002 0", "2 trunk1 487", "3 1002 487")
-	if got, want := b.calls.Position("a").Seq, a.calls.Follow(call.Resume{}).Head(); got != want {
+	if got, want := b.calls.Position("a").Seq, a.calls.Follow(feed.Position{}).Head(); got != want {
 		t.Errorf("at %d, want %d", got, want)
 	}
 }
@@ -213,7 +214,7 @@ func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
 	data := map[string]string{"k": strings.Repeat("x", 300)}
 	// Once what lies between the two is full nothing is handed to the link.
 	patience.Done(t, "a queue, and who writes waits for nobody", func() {
-		for end := time.Now().Add(patience.Limit); a.publisher.Backlog("b").CallEvents <= call.DefaultHistory && time.Now().Before(end); {
+		for end := time.Now().Add(patience.Limit); a.publisher.Backlog("b").CallEvents <= feed.DefaultHistory && time.Now().Before(end); {
 			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: data})
 			if err == nil && a.calls.Ringing(id, "1001") {
 				a.calls.End(id, 487, true)

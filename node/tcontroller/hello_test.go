@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -44,7 +45,7 @@ func TestLink_OpensWithTheHello(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &saying{ctx: ctx}
 		table, calls := dn.New(dn.Config{Self: "a", Incarnation: 1}), call.New(call.Config{Self: "a", Incarnation: 1})
-		l := newPublisherLink(s, table.Follow(dn.Resume{}), calls.Follow(call.Resume{}))
+		l := newPublisherLink(s, table.Follow(feed.Position{}), calls.Follow(feed.Position{}))
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = l.callRun(ctx) })
 		synctest.Wait()

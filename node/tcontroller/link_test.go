@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -268,7 +269,7 @@ func TestLink_ResumesAfterABreak(t *testing.T) {
 	var cut switchable
 	b.followVia(t, cut.dial, a)
 	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 100 })
-	watch := b.table.Watch(dn.Resume{})
+	watch := b.table.Watch(feed.Position{})
 	readWatch(t, watch)
 	cut.set(true)
 	await(t, "the loss", func() bool { return b.table.Counts().InSrv == 0 })

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -69,8 +70,8 @@ func (s *Server) Follow(stream followStream) error {
 		case <-ctx.Done():
 		}
 	}()
-	l := newPublisherLink(stream, s.table.Follow(dn.Resume{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}),
-		s.calls.Follow(call.Resume{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()}))
+	l := newPublisherLink(stream, s.table.Follow(feed.Position{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}),
+		s.calls.Follow(feed.Position{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()}))
 	defer s.links.add(dn.Node(hello.GetFollower()), l)()
 	log := s.log.With("peer", hello.GetFollower())
 	log.Debug("follower connected")
@@ -214,7 +215,7 @@ func (l *publisherLink) end(cause error) error {
 func (l *publisherLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 	for _, it := range items {
 		switch it.Kind {
-		case dn.Row, dn.Change:
+		case feed.Row, feed.Change:
 			if b.add(&it); b.full() {
 				if err := b.flush(l); err != nil {
 					return err
@@ -226,7 +227,7 @@ func (l *publisherLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 			return err
 		}
 		m := &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfSync{EndOfSync: &peerpb.EndOfSync{Seq: it.Seq}}}
-		if it.Kind == dn.Started {
+		if it.Kind == feed.Started {
 			m.Body = &peerpb.FollowResponse_Hello{Hello: &peerpb.PublisherHello{Publisher: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
 		}
 		if err := l.send(m); err != nil {

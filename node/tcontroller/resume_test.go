@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -105,7 +106,7 @@ func rang(t *testing.T, s *call.Stream, calls *call.Table) (at []string) {
 			t.Fatalf("waited for what is told of calls: %v", err)
 		}
 		for _, it := range items {
-			if it.Kind == call.Happened && it.Event.Kind == call.Ringing {
+			if it.Kind == feed.Change && it.Event.Kind == call.Ringing {
 				at = append(at, string(it.Event.ThisDN))
 			}
 		}

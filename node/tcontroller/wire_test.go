@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -192,7 +193,7 @@ func TestCall_EveryFieldOfACarriedOneTravels(t *testing.T) {
 	full(t, reflect.ValueOf(x), "Carried")
 	for _, over := range []bool{true, false} {
 		x.Over = over
-		m, rest := callMessage([]call.Item{{Kind: call.LegRow, Leg: &x}, {Kind: call.EndOfSnapshot}})
+		m, rest := callMessage([]call.Item{{Kind: call.LegRow, Leg: &x}, {Kind: feed.EndOfSnapshot}})
 		got := carriedFromProto(crosses(t, m.GetCallSnapshot(), &peerpb.CallSnapshot{}).GetCarried())
 		if len(rest) != 1 || !reflect.DeepEqual(got, []call.Carried{x}) {
 			t.Errorf("got %+v, want %+v", got, x)
@@ -203,18 +204,18 @@ func TestCall_EveryFieldOfACarriedOneTravels(t *testing.T) {
 func TestCall_MessagesAreSmallAndInOrder(t *testing.T) {
 	info := sampleInfo()
 	info.UserData = map[string]string{"k": strings.Repeat("x", 15<<10)}
-	row := call.Item{Kind: call.Row, Call: &call.Call{ID: "00000000000000aa", Info: info, Parties: make([]call.Party, 2)}}
+	row := call.Item{Kind: feed.Row, Call: &call.Call{ID: "00000000000000aa", Info: info, Parties: make([]call.Party, 2)}}
 	happened := func(seq uint64, fresh bool) call.Item {
-		return call.Item{Kind: call.Happened, Seq: seq, Event: &call.Event{Call: "00000000000000aa", Info: info, Fresh: fresh}}
+		return call.Item{Kind: feed.Change, Seq: seq, Event: &call.Event{Call: "00000000000000aa", Info: info, Fresh: fresh}}
 	}
-	items := []call.Item{{Kind: call.Started, Resumed: true}, row, row, row, row, {Kind: call.EndOfSnapshot, Seq: 40}}
+	items := []call.Item{{Kind: feed.Started, Resumed: true}, row, row, row, row, {Kind: feed.EndOfSnapshot, Seq: 40}}
 	for i := range uint64(4) {
 		items = append(items, happened(41+i, true))
 	}
 	for i := range uint64(600) {
 		items = append(items, happened(45+i, false))
 	}
-	items = append(items, call.Item{Kind: call.Started}, row)
+	items = append(items, call.Item{Kind: feed.Started}, row)
 	want := []string{"hello true", "rows 3", "rows 1", "end at 40", "events 3 to 43", "events 136 to 179", "events 256 to 435", "events 209 to 644", "hello false", "rows 1"}
 	if got := cut(items); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

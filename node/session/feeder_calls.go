@@ -9,24 +9,25 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // takeCalls turns what the table of calls says into events.
-func (f *feed) takeCalls(ctx context.Context, b batch[call.Item]) {
+func (f *feeder) takeCalls(ctx context.Context, b batch[call.Item]) {
 	view := f.c.view()
 	for i := range b.items {
 		it := &b.items[i]
 		switch it.Kind {
-		case call.Started:
+		case feed.Started:
 			if f.hearing.callsBegin(ctx, it.Resumed) {
-				f.listen(ctx, dn.Resume{}, 0)
+				f.listen(ctx, feed.Position{}, 0)
 				return
 			}
-		case call.Row:
+		case feed.Row:
 			f.callRow(view, it.Call)
-		case call.EndOfSnapshot:
-			f.hearing.readDNs(ctx, f.c.table.Watch(dn.Resume{}), beginningDNs)
-		case call.Happened:
+		case feed.EndOfSnapshot:
+			f.hearing.readDNs(ctx, f.c.table.Watch(feed.Position{}), beginningDNs)
+		case feed.Change:
 			f.callHappened(view, it)
 		}
 	}
@@ -35,7 +36,7 @@ func (f *feed) takeCalls(ctx context.Context, b batch[call.Item]) {
 	f.hearing.calls.back <- b.items
 }
 
-func (f *feed) callHappened(view *fsm.View, it *call.Item) {
+func (f *feeder) callHappened(view *fsm.View, it *call.Item) {
 	e := it.Event
 	if e.Kind != call.Local {
 		if f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq) {
@@ -67,7 +68,7 @@ func (f *feed) callHappened(view *fsm.View, it *call.Item) {
 }
 
 // callRow tells a call that is up, as one event for each party.
-func (f *feed) callRow(view *fsm.View, c *call.Call) {
+func (f *feeder) callRow(view *fsm.View, c *call.Call) {
 	for i := range c.Parties {
 		p := &c.Parties[i]
 		if p.State == call.StateDialing || !f.audience.hearsCall(view, p.DN, c.Node, 0) {

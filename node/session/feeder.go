@@ -7,12 +7,13 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
-// feed is what a session's client hears without asking: what the tables say of
-// DNs, agents and calls becomes events in the outbox.
-type feed struct {
+// feeder gives a session's client what it hears without asking: what the tables
+// say of DNs, agents and calls becomes events in the outbox.
+type feeder struct {
 	c        *Controller
 	out      *outbox
 	events   *events
@@ -24,15 +25,15 @@ type feed struct {
 	waiting waitingRows
 }
 
-func newFeed(s *session) *feed {
+func newFeeder(s *session) *feeder {
 	ev := &events{view: s.c.view}
 	a := &audience{self: s.c.table.Self(), port: s.port, events: ev, dns: map[dn.Number]place{}, inside: map[dn.Number]struct{}{}}
-	return &feed{c: s.c, out: s.out, events: ev, audience: a, hearing: &hearing{c: s.c, audience: a}, asked: s.asked, routes: s.routes}
+	return &feeder{c: s.c, out: s.out, events: ev, audience: a, hearing: &hearing{c: s.c, audience: a}, asked: s.asked, routes: s.routes}
 }
 
 // listen has the session hear of everything from these places on. Answers of
 // routes may pass unheard.
-func (f *feed) listen(ctx context.Context, from dn.Resume, callSeq uint64) {
+func (f *feeder) listen(ctx context.Context, from feed.Position, callSeq uint64) {
 	for conn, r := range f.routes {
 		delete(f.routes, conn)
 		f.out.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT, "what became of the call's route is not known: this session began anew"))
@@ -41,14 +42,14 @@ func (f *feed) listen(ctx context.Context, from dn.Resume, callSeq uint64) {
 }
 
 // take turns what the table says into events.
-func (f *feed) take(ctx context.Context, b batch[dn.Item]) error {
+func (f *feeder) take(ctx context.Context, b batch[dn.Item]) error {
 	view := f.c.view()
 	for i := range b.items {
 		it := &b.items[i]
 		switch it.Kind {
-		case dn.Started:
+		case feed.Started:
 			if f.hearing.dnsBegin(it.Resumed) {
-				f.listen(ctx, dn.Resume{}, 0)
+				f.listen(ctx, feed.Position{}, 0)
 				return nil
 			}
 			if f.hearing.snapshot {
@@ -56,15 +57,15 @@ func (f *feed) take(ctx context.Context, b batch[dn.Item]) error {
 			} else if f.audience.monitor != nil && f.audience.monitor.pending {
 				f.endMonitorAll(it.Seq, true)
 			}
-		case dn.EndOfSnapshot:
+		case feed.EndOfSnapshot:
 			if err := f.endSnapshot(view, b.seq); err != nil {
 				return err
 			}
-		case dn.Row:
+		case feed.Row:
 			if f.audience.judge(it) && f.audience.wanted(view, it.Status.Number, tlibpb.EventKind_EVENT_KIND_DN) {
 				f.out.add(f.events.row(view, &it.Status))
 			}
-		case dn.Change:
+		case feed.Change:
 			f.change(view, it)
 		}
 	}
@@ -73,7 +74,7 @@ func (f *feed) take(ctx context.Context, b batch[dn.Item]) error {
 	return nil
 }
 
-func (f *feed) change(view *fsm.View, it *dn.Item) {
+func (f *feeder) change(view *fsm.View, it *dn.Item) {
 	n := it.Status.Number
 	if since, mine := f.audience.dns[n]; mine && it.Seq <= since.dn || !f.audience.judge(it) {
 		return
@@ -89,7 +90,7 @@ func (f *feed) change(view *fsm.View, it *dn.Item) {
 }
 
 // tellAgent tells a change of an agent, unless an answer does.
-func (f *feed) tellAgent(it *dn.Item) {
+func (f *feeder) tellAgent(it *dn.Item) {
 	if f.asked.news(it) {
 		e := f.events.agent(&it.Status)
 		e.Seq = it.Seq
@@ -99,7 +100,7 @@ func (f *feed) tellAgent(it *dn.Item) {
 
 // endSnapshot adds the DNs that nobody ever registered, some at a time, and says
 // that it is whole.
-func (f *feed) endSnapshot(view *fsm.View, seq uint64) error {
+func (f *feeder) endSnapshot(view *fsm.View, seq uint64) error {
 	if f.audience.monitor.wants(tlibpb.EventKind_EVENT_KIND_DN) && !f.audience.ownOnly && f.audience.monitor.owner == "" {
 		for config := range view.DNs("") {
 			k := config.GetKind()
@@ -122,7 +123,7 @@ func (f *feed) endSnapshot(view *fsm.View, seq uint64) error {
 }
 
 // endMonitorAll answers MonitorAll.
-func (f *feed) endMonitorAll(seq uint64, resumed bool) {
+func (f *feeder) endMonitorAll(seq uint64, resumed bool) {
 	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, Seq: seq, Time: now(), Resumed: resumed}
 	if f.audience.monitor != nil {
 		e.ReferenceId = f.audience.monitor.ref
