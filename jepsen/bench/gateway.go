@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
-	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // gateway places calls at a node over one UDP socket, as one that the node
@@ -112,7 +112,7 @@ func (g *gateway) place(call int, called string) {
 // request writes an INVITE, or a request within the dialog.
 func (g *gateway) request(method string, call int, c *placed, text string) []byte {
 	target, to, cseq := fmt.Sprintf("sip:%s@%s", c.called, g.realm), fmt.Sprintf("<sip:%s@%s>", c.called, g.realm), 1
-	branch := fmt.Sprintf(message.MagicCookie+"%s%d-%s", method, call, g.run)
+	branch := fmt.Sprintf(siptest.MagicCookie+"%s%d-%s", method, call, g.run)
 	if c.up {
 		target, to = c.dialog.target, c.dialog.to
 	}
@@ -198,7 +198,7 @@ func (g *gateway) refused(m *incoming, c *placed, now time.Time) {
 		g.end(m.call, "answered", m.code)
 	}
 	uri, _, _ := bytes.Cut(bytes.TrimPrefix(header(m.raw, "\r\nTo:"), []byte("<")), []byte(">"))
-	g.send(fmt.Appendf(nil, "ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch="+message.MagicCookie+"INVITE%d-%s;rport\r\nMax-Forwards: 70\r\n"+
+	g.send(fmt.Appendf(nil, "ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch="+siptest.MagicCookie+"INVITE%d-%s;rport\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:+15550001@%s>;tag=g%d\r\nTo: %s\r\nCall-ID: %d-%s\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
 		uri, g.address(), m.call, g.run, g.realm, m.call, header(m.raw, "\r\nTo:"), m.call, g.run))
 }

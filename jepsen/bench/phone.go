@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // phone is one telephone of a fleet.
@@ -49,7 +49,7 @@ func (w *wording) register(i int, p *phone, nonce []byte) {
 	p.auth = len(nonce) > 0
 	b := append(p.out[:0], "REGISTER sip:"...)
 	b = append(append(b, w.realm...), " SIP/2.0\r\nVia: SIP/2.0/UDP "...)
-	b = append(append(b, w.local...), ";branch="+message.MagicCookie...)
+	b = append(append(b, w.local...), ";branch="+siptest.MagicCookie...)
 	b = append(strconv.AppendInt(b, int64(i), 10), 'x')
 	b = append(strconv.AppendInt(b, int64(p.cseq), 10), w.id...)
 	b = append(b, ";rport\r\nMax-Forwards: 70\r\nFrom: <sip:"...)

@@ -19,6 +19,9 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
+// MagicCookie begins the branches that a phone makes (RFC 3261 §8.1.1.7).
+const MagicCookie = message.MagicCookie
+
 // Config of a Phone.
 type Config struct {
 	// DN is the user part of the address and the user of the credentials.
@@ -252,7 +255,7 @@ func (p *Phone) Do(ctx context.Context, r Request) (*Response, error) {
 
 // once is one client transaction.
 func (p *Phone) once(ctx context.Context, r Request) (*Response, error) {
-	branch := message.MagicCookie + rand.Text()
+	branch := MagicCookie + rand.Text()
 	got := make(chan *Response, 4)
 	p.mu.Lock()
 	p.waiting[branch] = got

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // UA is a Phone that places and takes calls, a step at a time as its script
@@ -216,7 +214,7 @@ func uriOf(address string) string {
 
 // Ack acknowledges a 2xx to the INVITE, or to the last re-INVITE.
 func (c *Call) Ack() error {
-	return c.write(Request{Method: "ACK", URI: c.target}, message.MagicCookie+rand.Text(), c.inviteSeq, "")
+	return c.write(Request{Method: "ACK", URI: c.target}, MagicCookie+rand.Text(), c.inviteSeq, "")
 }
 
 // Cancel gives up a call that was placed; the INVITE's answer comes by Next.
@@ -277,7 +275,7 @@ func (c *Call) Expect(ctx context.Context, method string) (*Message, error) {
 
 // send begins a client transaction, repeated over UDP until something comes back.
 func (c *Call) send(r Request, body string) (branch string, answers chan *Response, err error) {
-	branch, answers = message.MagicCookie+rand.Text(), make(chan *Response, 64)
+	branch, answers = MagicCookie+rand.Text(), make(chan *Response, 64)
 	c.cseq++
 	seq, p := c.cseq, c.u.Phone
 	p.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // client is one UDP socket towards one node. Answers are handed out by Call-ID.
@@ -104,7 +104,7 @@ func (c *client) ask(callID, text string, wait time.Duration, again bool) (sent 
 func (c *client) newID() string { return fmt.Sprintf("p%d-%d", c.start, c.serial.Add(1)) }
 
 func (c *client) request(method, uri, from, dn, id string, cseq int, extra string) string {
-	return fmt.Sprintf("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch="+message.MagicCookie+"%s-%d;rport\r\nMax-Forwards: 70\r\n"+
+	return fmt.Sprintf("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch="+siptest.MagicCookie+"%s-%d;rport\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:%s@%s>;tag=%d\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: %d %s\r\n%sContent-Length: 0\r\n\r\n",
 		method, uri, c.conn.LocalAddr(), id, cseq, from, c.realm, c.serial.Add(1), dn, c.realm, id, cseq, method, extra)
 }
