@@ -276,7 +276,7 @@ func TestTimers_Losses(t *testing.T) {
 			n2>b CANCEL 1.5
 			n2>n1 200/CANCEL 1.5
 			n2>n1 487 1.5`},
-		{name: "a BYE, and its answer", nodes: 2, lost: "n1>n2 BYE, n2>n1 200/BYE", script: "0 a new INVITE, 0 b 200, 0 a ACK, 2 a BYE, 2.5 b 200 BYE, 50", want: `
+		{name: "a BYE to a node that is not heard, and its answer", nodes: 2, lost: "n1>n2 BYE, n2>n1 200/BYE", script: "0 a new INVITE, 0 b 200, 0 a ACK, 2 a BYE, 2.5 b 200 BYE, 50", want: `
 			n1 outcome 200 0
 			n1>a 200 0
 			n1>n2 ACK 0
@@ -284,11 +284,11 @@ func TestTimers_Losses(t *testing.T) {
 			n2>b ACK 0
 			n2>b INVITE 0
 			n2>n1 200 0
+			n1 over, by 1 2
 			n1>n2 BYE 2 2.5 3.5
+			n1>a 200/BYE 2.5
 			n2>b BYE 2.5
-			n2>n1 200/BYE 2.5 3.5
-			n1 over, by 1 3.5
-			n1>a 200/BYE 3.5`},
+			n2>n1 200/BYE 2.5 3.5`},
 		{name: "with 150 ms between the nodes all that passes is 150 ms late, CANCEL included", nodes: 2, lag: 150 * time.Millisecond, script: "0 a new INVITE, 0.2 b 180, 1 a CANCEL, 1.15 b 200 CANCEL, 1.15 b 487, 1.5 a ACK, 50", want: `
 			n1>n2 INVITE 0
 			n2>b INVITE 0.15

@@ -208,13 +208,41 @@ func TestTimers_Datagrams(t *testing.T) {
 			n1>a 487 4
 			n1>b ACK 5 5.5
 			n1>b BYE 5 5.5`},
-		{name: "a BYE that nobody answers: E doubles up to T2, F; no 408 goes back", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 20 a again BYE, 41.95 n1 holds 2, 42 n1 holds 0, 50", want: `
+		{name: "a BYE that nobody answers: over after 0.5 s, agreed to after 4; E doubles up to T2, F, J", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 20 a again BYE, 41.95 n1 holds 2, 42 n1 holds 1, 46 n1 holds 0, 50", want: `
 			n1 outcome 200 0
 			n1>a 200 0
 			n1>b ACK 0
 			n1>b INVITE 0
 			n1>b BYE 10 10.5 11.5 13.5 17.5 21.5 25.5 29.5 33.5 37.5 41.5
-			n1 over, by 1 42`},
+			n1 over, by 1 10.5
+			n1>a 200/BYE 14 20`},
+		{name: "a BYE that is answered late, first in time for its sender, then not", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 13.9 b 200 BYE, 60 a new INVITE, 60 b 200, 60 a ACK, 70 a BYE, 75 b 481 BYE, 110", want: `
+			n1 outcome 200 0 60
+			n1>a 200 0 60
+			n1>b ACK 0 60
+			n1>b INVITE 0 60
+			n1>b BYE 10 10.5 11.5 13.5 70 70.5 71.5 73.5
+			n1 over, by 1 10.5 70.5
+			n1>a 200/BYE 13.9 74`},
+		{name: "a BYE that is asked for again ended nothing", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 10.1 b 407 BYE, 12 b BYE, 12.1 a 401 BYE, 20 a BYE, 20.2 b 200 BYE, 60", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>b ACK 0
+			n1>b INVITE 0
+			n1>b BYE 10 20
+			n1>a 407/BYE 10.1
+			n1>a BYE 12
+			n1>b 401/BYE 12.1
+			n1 over, by 1 20.2
+			n1>a 200/BYE 20.2`},
+		{name: "a BYE that is refused ends the call", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 b BYE, 10.1 a 503 BYE, 60", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>b ACK 0
+			n1>b INVITE 0
+			n1>a BYE 10
+			n1 over, by 2 10.1
+			n1>b 503/BYE 10.1`},
 		{name: "a BYE: J 64*T1, K T4, and it is answered again", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 10.1 b 200 BYE, 15.05 n1 holds 2, 15.1 n1 holds 1, 30 a again BYE, 42.05 n1 holds 1, 42.1 n1 holds 0, 50", want: `
 			n1 outcome 200 0
 			n1>a 200 0
@@ -265,21 +293,22 @@ func TestTimers_Connections(t *testing.T) {
 			n1 over, by 2 10
 			n1>a BYE 10
 			n1>b 200/BYE 10`},
-		{name: "a BYE over connections", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 15 n1 holds 2, 20 b 200 BYE, 20 n1 holds 0, 30", want: `
+		{name: "a BYE over connections", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 13.95 n1 holds 2, 15 n1 holds 1, 20 b 200 BYE, 20 n1 holds 0, 30", want: `
 			n1 outcome 200 0
 			n1>a 200 0
 			n1>b ACK 0
 			n1>b INVITE 0
 			n1>b BYE 10
-			n1 over, by 1 20
-			n1>a 200/BYE 20`},
-		{name: "a BYE over a connection that nobody answers: F", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 41.95 n1 holds 2, 42 n1 holds 0, 50", want: `
+			n1 over, by 1 10.5
+			n1>a 200/BYE 14`},
+		{name: "a BYE over a connection that nobody answers: F", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 41.95 n1 holds 1, 42 n1 holds 0, 50", want: `
 			n1 outcome 200 0
 			n1>a 200 0
 			n1>b ACK 0
 			n1>b INVITE 0
 			n1>b BYE 10
-			n1 over, by 1 42`},
+			n1 over, by 1 10.5
+			n1>a 200/BYE 14`},
 		{name: "CANCEL over connections that is not heeded", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 1 b 180, 2 a CANCEL, 4 a ACK, 33.95 n1 holds 2, 34 n1 holds 0, 40", want: `
 			n1>b INVITE 0
 			n1>a 100 0.2

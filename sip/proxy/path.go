@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -16,6 +17,8 @@ type dialogPath struct {
 	exits    *exits
 	store    *location.Store
 	now      func() time.Time
+	// heard tells whether the peer is.
+	heard func(dn.Node) bool
 }
 
 var (

@@ -66,7 +66,7 @@ func New(cfg Config) *Proxy {
 	names := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
 	p.relays = &relays{
 		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: names, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
-		path: &dialogPath{machine: cfg.Machine, resolver: names, exits: p.exits, store: cfg.Store, now: cfg.Now},
+		path: &dialogPath{machine: cfg.Machine, resolver: names, exits: p.exits, store: cfg.Store, now: cfg.Now, heard: cfg.Table.Heard},
 	}
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, seed: maphash.MakeSeed()}
 	p.calls = &calls{

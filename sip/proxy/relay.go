@@ -34,10 +34,12 @@ type relay struct {
 	method method
 	srv    *transaction.Server
 	client *transaction.Client
-	timerC transaction.Alarm // INVITE only
+	alarm  transaction.Alarm // timer C of an INVITE, the patience with the answer to a BYE
 	flow   *wire.Flow        // over which it waits for an answer; nil for datagrams
-	// straight and turned name the dialog that a BYE ends.
+	// straight and turned name the dialog that a BYE ends; ended: it is, answered: so is
+	// its sender.
 	straight, turned dialogKey
+	ended, answered  bool
 }
 
 // method tells apart what matters to the proxy.
@@ -68,17 +70,14 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	to, address, f := rs.path.next(r)
 	switch {
 	case f != nil:
-		if methodOf(m) == methodBye {
-			rs.hungUp(sh, m) // whoever hears of it or not
-		}
-		sh.refuse(m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
+		rs.refuse(sh, m, in, f)
 		return
 	case to == nil:
 		rs.lookUp(address, m, in)
 		return
 	}
 	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m)}
-	x.timerC = transaction.Alarm{Layer: sh.Layer, Handler: x}
+	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	if x.method == methodBye {
 		x.straight, x.turned = dialogKeys(m)
 	}
@@ -94,8 +93,14 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		x.fail(480, "The other party's connection is gone")
 		return
 	}
-	if x.method == methodInvite {
-		x.timerC.Set(rs.timerC)
+	switch x.method {
+	case methodInvite:
+		x.alarm.Set(rs.timerC)
+	case methodBye:
+		x.alarm.Set(byeAnswer)
+		if r.peer.Purpose != noToken && !rs.path.heard(r.peer.Node) {
+			x.hungUp(false) // it is tried nevertheless
+		}
 	}
 }
 
@@ -113,9 +118,9 @@ func (x *relay) over(to *hop) bool {
 	return true
 }
 
-// settled lets go of timer C and the connection.
+// settled lets go of the alarm and the connection.
 func (x *relay) settled() {
-	x.timerC.Stop()
+	x.alarm.Stop()
 	if x.flow != nil {
 		x.flow.Relays.Remove(x)
 		x.flow = nil
@@ -133,14 +138,6 @@ func (x *relay) CutOff() {
 	x.fail(480, "The other party's connection is gone")
 }
 
-// hungUp ends the dialog of a BYE that goes no further.
-func (rs *relays) hungUp(sh *shard, bye *message.Message) {
-	straight, turned := dialogKeys(bye)
-	if over := rs.dialogs.hungUp(straight, turned, false); over != nil {
-		sh.After(over.release)
-	}
-}
-
 // along writes a request of a dialog as it goes on.
 func (sh *shard) along(m *message.Message, r *routing, to *hop, branch string) []byte {
 	return sh.forward(m, &message.Changes{URI: r.uri, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
@@ -153,7 +150,7 @@ func (rs *relays) lookUp(address string, m *message.Message, in *packet) {
 	rs.resolver.lookUp(address, func(err error) {
 		if err != nil {
 			rs.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
-			rs.lost(again)
+			rs.lost(again, &way)
 			return
 		}
 		rs.serve(again, &way)
@@ -161,14 +158,14 @@ func (rs *relays) lookUp(address string, m *message.Message, in *packet) {
 }
 
 // lost takes a request that goes nowhere, and comes again perhaps.
-func (rs *relays) lost(m *message.Message) {
+func (rs *relays) lost(m *message.Message, in *packet) {
 	if methodOf(m) != methodBye {
 		return
 	}
 	sh := rs.shards.of(m.Get(message.CallID))
 	sh.Lock()
 	defer sh.Unlock()
-	rs.hungUp(sh, m)
+	rs.refuse(sh, m, in, errNoPeer)
 }
 
 // hops is Max-Forwards; 70, and one for us, when nobody set it.
@@ -217,7 +214,10 @@ func (x *relay) on(res *message.Message, err error) {
 	case res.Status >= 200:
 		x.final(res)
 	case x.method == methodInvite:
-		x.timerC.Set(x.in.timerC)
+		x.alarm.Set(x.in.timerC)
+	}
+	if x.answered {
+		return
 	}
 	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1}))
 }
@@ -227,16 +227,10 @@ func (x *relay) final(res *message.Message) {
 	x.settled()
 	x.sh.stats.Answered(res.Status)
 	switch {
-	case x.method == methodBye:
+	case x.method == methodBye && res.Status != 401 && res.Status != 407: // those ask for it again
 		x.hungUp(true)
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
 		x.in.dialogs.refreshed(res)
-	}
-}
-
-func (x *relay) hungUp(told bool) {
-	if over := x.in.dialogs.hungUp(x.straight, x.turned, told); over != nil {
-		x.sh.After(over.release)
 	}
 }
 
@@ -246,6 +240,8 @@ func (x *relay) fail(code int, reason string) {
 	x.settled()
 	if x.method == methodBye {
 		x.hungUp(false)
+		x.agree()
+		return
 	}
 	if code == 408 && x.method != methodInvite {
 		x.srv.Terminate()
@@ -271,5 +267,11 @@ func (x *relay) canceled() {
 	}
 }
 
-// Fire implements transaction.AlarmHandler: it is timer C.
-func (x *relay) Fire(uint8) { x.canceled() }
+// Fire implements transaction.AlarmHandler.
+func (x *relay) Fire(uint8) {
+	if x.method == methodBye {
+		x.unanswered()
+		return
+	}
+	x.canceled() // timer C
+}

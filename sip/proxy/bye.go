@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// A call is over when one side says so, whether or not the other can be told. A BYE
+// ends it when it is answered, by whatever but a challenge, which asks for it again;
+// when there is no way to the other side; and when that does not answer for byeAnswer.
+// The BYE is tried until timer F nevertheless, and its sender hears the answer, or 200
+// where none can come or takes longer than byePatience.
+const (
+	byeAnswer   = 500 * time.Millisecond
+	byePatience = 4 * time.Second
+)
+
+var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
+
+// refuse answers a request that goes no further.
+func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, f *message.Fault) {
+	if methodOf(m) != methodBye {
+		sh.refuse(m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
+		return
+	}
+	straight, turned := dialogKeys(m)
+	if over := rs.dialogs.hungUp(straight, turned, false); over != nil {
+		sh.After(over.release)
+	}
+	sh.refuse(m, in, &byeAgreed)
+}
+
+// hungUp ends the dialog of the BYE. told: the other side has answered it.
+func (x *relay) hungUp(told bool) {
+	if x.ended {
+		return
+	}
+	x.ended = true
+	if over := x.in.dialogs.hungUp(x.straight, x.turned, told); over != nil {
+		x.sh.After(over.release)
+	}
+}
+
+// unanswered has waited for the answer to the BYE.
+func (x *relay) unanswered() {
+	if !x.ended {
+		x.hungUp(false)
+		x.alarm.Set(byePatience - byeAnswer)
+		return
+	}
+	x.agree()
+}
+
+// agree answers the sender of the BYE.
+func (x *relay) agree() {
+	if x.answered {
+		return
+	}
+	x.answered = true
+	x.sh.stats.Answered(byeAgreed.Code)
+	var m message.Message
+	x.req.Read(&m)
+	_ = x.srv.Respond(byeAgreed.Code, x.sh.answer(&m, &byeAgreed)) // it is repeated
+}
