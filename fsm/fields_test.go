@@ -76,10 +76,13 @@ var samples = map[string]sample{
 	"Options.max_expires_s":          {"options", [2]any{uint32(3601), uint32(2_678_400)}},
 	"Options.default_expires_s":      {"options", [2]any{uint32(61), uint32(7199)}},
 	"Options.max_contacts":           {"options", [2]any{uint32(1), uint32(100)}},
-	"Options.ping_interval_s":        {"options", [2]any{uint32(1), uint32(86_400)}},
+	"Options.ping_interval_s":        {"options", [2]any{uint32(0), uint32(86_400)}},
 	"Options.ping_misses":            {"options", [2]any{uint32(1), uint32(100)}},
 	"Options.desktop_grace_s":        {"options", [2]any{uint32(1), uint32(300)}},
 	"Options.reservation_collect_ms": {"options", [2]any{uint32(1), uint32(2000)}},
+	"Options.flow_grace_s":           {"options", [2]any{uint32(0), uint32(300)}},
+	"Options.orphan_ring_ms":         {"options", [2]any{uint32(1), uint32(30_000)}},
+	"Options.first_word_ms":          {"options", [2]any{uint32(0), uint32(32_000)}},
 }
 
 // adjust makes the rest of the object fit a value.
@@ -210,6 +213,11 @@ func expected(m proto.Message, revision uint64) proto.Message {
 		orElse(&o.MaxContacts, 10)
 		orElse(&o.PingMisses, 3)
 		orElse(&o.ReservationCollectMs, 100)
+		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 0, &o.FlowGraceS: 32, &o.FirstWordMs: 2000} {
+			if *v == nil {
+				*v = &d
+			}
+		}
 	}
 	return m
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -194,7 +196,10 @@ func rejectedOptions() []rejection {
 		{"default over max", options(func(o *o) { o.DefaultExpiresS = 7201 }), fsm.ErrInvalid, "default_expires_s (7201)"},
 		{"max_expires_s", options(func(o *o) { o.MaxExpiresS = 2_678_401 }), fsm.ErrInvalid, "max_expires_s is 2678401: at most 2678400"},
 		{"max_contacts", options(func(o *o) { o.MaxContacts = 101 }), fsm.ErrInvalid, "max_contacts is 101: at most 100"},
-		{"ping_interval_s", options(func(o *o) { o.PingIntervalS = 86_401 }), fsm.ErrInvalid, "ping_interval_s is 86401: at most 86400"},
+		{"ping_interval_s", options(func(o *o) { o.PingIntervalS = proto.Uint32(86_401) }), fsm.ErrInvalid, "ping_interval_s is 86401: at most 86400"},
+		{"flow_grace_s", options(func(o *o) { o.FlowGraceS = proto.Uint32(301) }), fsm.ErrInvalid, "flow_grace_s is 301: at most 300"},
+		{"orphan_ring_ms", options(func(o *o) { o.OrphanRingMs = 30_001 }), fsm.ErrInvalid, "orphan_ring_ms is 30001: at most 30000"},
+		{"first_word_ms", options(func(o *o) { o.FirstWordMs = proto.Uint32(32_001) }), fsm.ErrInvalid, "first_word_ms is 32001: at most 32000"},
 		{"ping_misses", options(func(o *o) { o.PingMisses = 101 }), fsm.ErrInvalid, "ping_misses is 101: at most 100"},
 		{"desktop_grace_s", options(func(o *o) { o.DesktopGraceS = 301 }), fsm.ErrInvalid, "desktop_grace_s is 301: at most 300"},
 		{"reservation_collect_ms", options(func(o *o) { o.ReservationCollectMs = 2001 }), fsm.ErrInvalid, "reservation_collect_ms is 2001: at most 2000"},
@@ -322,7 +327,7 @@ func TestLimits_AreReached(t *testing.T) {
 		"trunk": dn("trunk", func(d *configpb.DN) { d.Trunk = &configpb.Trunk{Address: addr, Prefix: strings.Repeat("+", 32)} }),
 		"node": put(&configpb.Node{Id: name, Name: name[:32], Site: name, SipAddr: addr, DefaultAddr: addr, TcAddr: addr, ClusterAddr: addr, GossipAddr: addr,
 			HttpAddr: addr}),
-		"options": put(&configpb.Options{MinExpiresS: 2_678_400, MaxExpiresS: 2_678_400, DefaultExpiresS: 2_678_400, MaxContacts: 100, PingIntervalS: 86_400,
+		"options": put(&configpb.Options{MinExpiresS: 2_678_400, MaxExpiresS: 2_678_400, DefaultExpiresS: 2_678_400, MaxContacts: 100, PingIntervalS: proto.Uint32(86_400),
 			PingMisses: 100, DesktopGraceS: 300, ReservationCollectMs: 2000}),
 		"absent": at(0, put(&configpb.AgentGroup{Name: "brand-new"})),
 	} {

@@ -24,6 +24,7 @@ const (
 	MaxTimeoutMS = 600_000
 	// The greatest values of the options, in their units.
 	MaxExpires, MaxContacts, MaxPing, MaxMisses, MaxGrace, MaxCollect = 31 * 24 * 3600, 100, 24 * 3600, 100, 300, 2000
+	MaxOrphanRing, MaxFirstWord                                       = 30_000, 32_000
 	// MaxExternal is the number of digits of an external number, a plus not counted (ITU-T E.164).
 	MaxExternal = 15
 )
@@ -152,6 +153,12 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "ping_misses is %d: at most %d", f.GetPingMisses(), MaxMisses)
 	case f.GetDesktopGraceS() > MaxGrace:
 		return reject(ErrInvalid, "desktop_grace_s is %d: at most %d", f.GetDesktopGraceS(), MaxGrace)
+	case f.GetFlowGraceS() > MaxGrace:
+		return reject(ErrInvalid, "flow_grace_s is %d: at most %d", f.GetFlowGraceS(), MaxGrace)
+	case f.GetOrphanRingMs() > MaxOrphanRing:
+		return reject(ErrInvalid, "orphan_ring_ms is %d: at most %d", f.GetOrphanRingMs(), MaxOrphanRing)
+	case f.GetFirstWordMs() > MaxFirstWord:
+		return reject(ErrInvalid, "first_word_ms is %d: at most %d", f.GetFirstWordMs(), MaxFirstWord)
 	case f.GetReservationCollectMs() > MaxCollect:
 		return reject(ErrInvalid, "reservation_collect_ms is %d: at most %d", f.GetReservationCollectMs(), MaxCollect)
 	}

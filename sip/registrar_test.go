@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -249,7 +251,7 @@ func TestPings_EndTheBindingOfASilentPhone(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			w.options(&configpb.Options{Realm: testRealm, PingIntervalS: 1, PingMisses: 1})
+			w.options(&configpb.Options{Realm: testRealm, PingIntervalS: proto.Uint32(1), PingMisses: 1})
 			w.put(phoneDN("1001"))
 			w.run()
 			p := w.phone("1001", transport)

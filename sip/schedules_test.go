@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/guard"
@@ -107,7 +109,7 @@ func TestSchedule_OneOfTwoBindingsEndsAlone(t *testing.T) {
 
 // pinging sets the interval and the number of misses.
 func pinging(w *world, seconds, misses uint32) {
-	w.options(&configpb.Options{Realm: testRealm, PingIntervalS: seconds, PingMisses: misses})
+	w.options(&configpb.Options{Realm: testRealm, PingIntervalS: proto.Uint32(seconds), PingMisses: misses})
 }
 
 // TestSchedule_Pings has a phone that answers for a while: one OPTIONS an

@@ -594,18 +594,26 @@ type Options struct {
 	// Bindings of one DN; 10.
 	MaxContacts uint32 `protobuf:"varint,5,opt,name=max_contacts,json=maxContacts,proto3" json:"max_contacts,omitempty"`
 	// Active out-of-service detection: OPTIONS to each binding every
-	// ping_interval_s seconds; 0 is off. ping_misses without an answer in a row
-	// end the binding; 3.
-	PingIntervalS uint32 `protobuf:"varint,6,opt,name=ping_interval_s,json=pingIntervalS,proto3" json:"ping_interval_s,omitempty"`
-	PingMisses    uint32 `protobuf:"varint,7,opt,name=ping_misses,json=pingMisses,proto3" json:"ping_misses,omitempty"`
+	// ping_interval_s seconds; 0 or unset is off. ping_misses without an answer in
+	// a row end the binding; 3.
+	PingIntervalS *uint32 `protobuf:"varint,6,opt,name=ping_interval_s,json=pingIntervalS,proto3,oneof" json:"ping_interval_s,omitempty"`
+	PingMisses    uint32  `protobuf:"varint,7,opt,name=ping_misses,json=pingMisses,proto3" json:"ping_misses,omitempty"`
 	// How long a desktop gateway's registrations outlive its connection, s: when
 	// it resumes its session by then, nobody noticed. 0, at most 300.
 	DesktopGraceS uint32 `protobuf:"varint,8,opt,name=desktop_grace_s,json=desktopGraceS,proto3" json:"desktop_grace_s,omitempty"`
 	// How long requests to reserve a DN are collected, ms; 100, at most 2,000.
 	ReservationCollectMs uint32 `protobuf:"varint,9,opt,name=reservation_collect_ms,json=reservationCollectMs,proto3" json:"reservation_collect_ms,omitempty"`
-	Revision             uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// How long a call outlives the connection of one of its parties, s: by then that
+	// has registered again, or the other party gets a BYE. Unset 32, at most 300.
+	FlowGraceS *uint32 `protobuf:"varint,10,opt,name=flow_grace_s,json=flowGraceS,proto3,oneof" json:"flow_grace_s,omitempty"`
+	// How long a phone rings on for a caller whose node is lost, ms; 0, at most 30,000.
+	OrphanRingMs uint32 `protobuf:"varint,11,opt,name=orphan_ring_ms,json=orphanRingMs,proto3" json:"orphan_ring_ms,omitempty"`
+	// How long a phone may take for its first response to an INVITE while another
+	// one could be tried, ms; 0 is as long as SIP allows, unset 2,000, at most 32,000.
+	FirstWordMs   *uint32 `protobuf:"varint,12,opt,name=first_word_ms,json=firstWordMs,proto3,oneof" json:"first_word_ms,omitempty"`
+	Revision      uint64  `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Options) Reset() {
@@ -674,8 +682,8 @@ func (x *Options) GetMaxContacts() uint32 {
 }
 
 func (x *Options) GetPingIntervalS() uint32 {
-	if x != nil {
-		return x.PingIntervalS
+	if x != nil && x.PingIntervalS != nil {
+		return *x.PingIntervalS
 	}
 	return 0
 }
@@ -697,6 +705,27 @@ func (x *Options) GetDesktopGraceS() uint32 {
 func (x *Options) GetReservationCollectMs() uint32 {
 	if x != nil {
 		return x.ReservationCollectMs
+	}
+	return 0
+}
+
+func (x *Options) GetFlowGraceS() uint32 {
+	if x != nil && x.FlowGraceS != nil {
+		return *x.FlowGraceS
+	}
+	return 0
+}
+
+func (x *Options) GetOrphanRingMs() uint32 {
+	if x != nil {
+		return x.OrphanRingMs
+	}
+	return 0
+}
+
+func (x *Options) GetFirstWordMs() uint32 {
+	if x != nil && x.FirstWordMs != nil {
+		return *x.FirstWordMs
 	}
 	return 0
 }
@@ -934,19 +963,27 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\tnon_voter\x18\n" +
 	" \x01(\bR\bnonVoter\x12\x1a\n" +
 	"\bdraining\x18\v \x01(\bR\bdraining\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xf9\x02\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\xab\x04\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
 	"\rmax_expires_s\x18\x03 \x01(\rR\vmaxExpiresS\x12*\n" +
 	"\x11default_expires_s\x18\x04 \x01(\rR\x0fdefaultExpiresS\x12!\n" +
-	"\fmax_contacts\x18\x05 \x01(\rR\vmaxContacts\x12&\n" +
-	"\x0fping_interval_s\x18\x06 \x01(\rR\rpingIntervalS\x12\x1f\n" +
+	"\fmax_contacts\x18\x05 \x01(\rR\vmaxContacts\x12+\n" +
+	"\x0fping_interval_s\x18\x06 \x01(\rH\x00R\rpingIntervalS\x88\x01\x01\x12\x1f\n" +
 	"\vping_misses\x18\a \x01(\rR\n" +
 	"pingMisses\x12&\n" +
 	"\x0fdesktop_grace_s\x18\b \x01(\rR\rdesktopGraceS\x124\n" +
-	"\x16reservation_collect_ms\x18\t \x01(\rR\x14reservationCollectMs\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xb7\x03\n" +
+	"\x16reservation_collect_ms\x18\t \x01(\rR\x14reservationCollectMs\x12%\n" +
+	"\fflow_grace_s\x18\n" +
+	" \x01(\rH\x01R\n" +
+	"flowGraceS\x88\x01\x01\x12$\n" +
+	"\x0eorphan_ring_ms\x18\v \x01(\rR\forphanRingMs\x12'\n" +
+	"\rfirst_word_ms\x18\f \x01(\rH\x02R\vfirstWordMs\x88\x01\x01\x12\x1a\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevisionB\x12\n" +
+	"\x10_ping_interval_sB\x0f\n" +
+	"\r_flow_grace_sB\x10\n" +
+	"\x0e_first_word_ms\"\xb7\x03\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +
 	"\tdelete_dn\x18\x02 \x01(\tH\x00R\bdeleteDn\x12?\n" +
@@ -1020,6 +1057,7 @@ func file_api_configpb_config_proto_init() {
 	if File_api_configpb_config_proto != nil {
 		return
 	}
+	file_api_configpb_config_proto_msgTypes[5].OneofWrappers = []any{}
 	file_api_configpb_config_proto_msgTypes[6].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
 		(*Mutation_DeleteDn)(nil),

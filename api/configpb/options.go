@@ -10,6 +10,9 @@ const (
 	DefaultMaxContacts = 10
 	DefaultPingMisses  = 3
 	DefaultCollect     = 100
+	DefaultPing        = 0
+	DefaultFlowGrace   = 32
+	DefaultFirstWord   = 2000
 )
 
 // WithDefaults returns a copy of the options without zeros that mean something
@@ -28,5 +31,10 @@ func (x *Options) WithDefaults() *Options {
 	fill(&o.MaxContacts, DefaultMaxContacts)
 	fill(&o.PingMisses, DefaultPingMisses)
 	fill(&o.ReservationCollectMs, DefaultCollect)
+	for v, d := range map[**uint32]uint32{&o.PingIntervalS: DefaultPing, &o.FlowGraceS: DefaultFlowGrace, &o.FirstWordMs: DefaultFirstWord} {
+		if *v == nil {
+			*v = proto.Uint32(d)
+		}
+	}
 	return o
 }

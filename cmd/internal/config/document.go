@@ -36,6 +36,9 @@ type optionsDoc struct {
 	PingMisses     *uint32 `yaml:"ping_misses,omitempty"`
 	DesktopGrace   *uint32 `yaml:"desktop_grace_s,omitempty"`
 	Collect        *uint32 `yaml:"reservation_collect_ms,omitempty"`
+	FlowGrace      *uint32 `yaml:"flow_grace_s,omitempty"`
+	OrphanRing     *uint32 `yaml:"orphan_ring_ms,omitempty"`
+	FirstWord      *uint32 `yaml:"first_word_ms,omitempty"`
 }
 
 // Group is an agent group.
@@ -202,8 +205,9 @@ func newDNDoc(d *configpb.DN) DN {
 func newOptionsDoc(o *configpb.Options) *optionsDoc {
 	return &optionsDoc{
 		Realm: &o.Realm, MinExpires: &o.MinExpiresS, MaxExpires: &o.MaxExpiresS, DefaultExpires: &o.DefaultExpiresS,
-		MaxContacts: &o.MaxContacts, PingInterval: &o.PingIntervalS, PingMisses: &o.PingMisses,
+		MaxContacts: &o.MaxContacts, PingInterval: o.PingIntervalS, PingMisses: &o.PingMisses,
 		DesktopGrace: &o.DesktopGraceS, Collect: &o.ReservationCollectMs,
+		FlowGrace: o.FlowGraceS, OrphanRing: &o.OrphanRingMs, FirstWord: o.FirstWordMs,
 	}
 }
 
@@ -218,10 +222,15 @@ func (o *optionsDoc) merge(into *configpb.Options) {
 	set(&into.MaxExpiresS, o.MaxExpires)
 	set(&into.DefaultExpiresS, o.DefaultExpires)
 	set(&into.MaxContacts, o.MaxContacts)
-	set(&into.PingIntervalS, o.PingInterval)
 	set(&into.PingMisses, o.PingMisses)
 	set(&into.DesktopGraceS, o.DesktopGrace)
 	set(&into.ReservationCollectMs, o.Collect)
+	set(&into.OrphanRingMs, o.OrphanRing)
+	for field, value := range map[**uint32]*uint32{&into.PingIntervalS: o.PingInterval, &into.FlowGraceS: o.FlowGrace, &into.FirstWordMs: o.FirstWord} {
+		if value != nil {
+			*field = value
+		}
+	}
 }
 
 // writeYAML writes v with the indentation that people use, each line behind

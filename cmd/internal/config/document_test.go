@@ -14,7 +14,7 @@ import (
 // stored is a configuration with every sort of object.
 func stored() *configpb.ExportResponse {
 	return &configpb.ExportResponse{
-		Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingMisses: 3, ReservationCollectMs: 100, Revision: 4},
+		Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingIntervalS: proto.Uint32(0), PingMisses: 3, ReservationCollectMs: 100, FlowGraceS: proto.Uint32(32), FirstWordMs: proto.Uint32(2000), Revision: 4},
 		Nodes:   []*configpb.Node{{Id: "a1", Name: "sip1", Site: "dc1", SipAddr: "192.0.2.1:5060", TcAddr: "192.0.2.1:7001"}},
 		Groups:  []*configpb.AgentGroup{{Name: "sales", LoginRequired: true, Revision: 5}, {Name: "support", Revision: 5}},
 		Dns: []*configpb.DN{
@@ -39,6 +39,9 @@ options:
   ping_misses: 3
   desktop_grace_s: 0
   reservation_collect_ms: 100
+  flow_grace_s: 32
+  orphan_ring_ms: 0
+  first_word_ms: 2000
 # Nodes, for information only: server --join adds one, node remove removes one.
 #   sip1 at dc1, SIP 192.0.2.1:5060, TCport 192.0.2.1:7001
 groups:
@@ -122,7 +125,7 @@ func TestApply_OwnExportChangesNothing(t *testing.T) {
 }
 
 func TestApply_RestoresAnEmptyCluster(t *testing.T) {
-	p, err := planFor(t, exported, &configpb.ExportResponse{Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingMisses: 3, ReservationCollectMs: 100}})
+	p, err := planFor(t, exported, &configpb.ExportResponse{Options: &configpb.Options{Realm: "example.org", MinExpiresS: 60, MaxExpiresS: 7200, DefaultExpiresS: 3600, MaxContacts: 10, PingIntervalS: proto.Uint32(0), PingMisses: 3, ReservationCollectMs: 100, FlowGraceS: proto.Uint32(32), FirstWordMs: proto.Uint32(2000)}})
 	if err != nil {
 		t.Fatal(err)
 	}
