@@ -42,8 +42,8 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "unregister-all", Kind: Registrations, What: "an un-REGISTER is matched by the DN only, whatever its contact",
-			Edits: []Edit{{"sip/registrar/decide.go", "	i := d.find(c.uri)\n	if i >= 0 &&",
-				"	if life == 0 {\n		d.bindings, d.changed = d.bindings[:0], true\n		return\n	}\n	i := d.find(c.uri)\n	if i >= 0 &&"}},
+			Edits: []Edit{{"sip/registrar/decide.go", "	i := d.find(r, c, life)\n	if i >= 0 &&",
+				"	if life == 0 {\n		d.bindings, d.changed = d.bindings[:0], true\n		return\n	}\n	i := d.find(r, c, life)\n	if i >= 0 &&"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2", "S4"},
 		},
 		{

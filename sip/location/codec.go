@@ -20,6 +20,9 @@ const (
 	kindMeta  = 3
 )
 
+// unresponsive is the bit of a binding's transport that says so of its phone.
+const unresponsive = 1 << 7
+
 var errPayload = errors.New("malformed payload")
 
 // maxText bounds a text in bytes; no SIP message that we take is longer.
@@ -61,7 +64,11 @@ func encodeEntry(e *Entry, c clock) string {
 func appendBinding(b []byte, x *Binding, c clock) []byte {
 	b = binary.AppendVarint(b, int64(c.toBoot(x.Expires)))
 	b = binary.AppendUvarint(b, uint64(x.CSeq))
-	b = append(b, byte(x.Transport))
+	transport := byte(x.Transport)
+	if x.Unresponsive {
+		transport |= unresponsive
+	}
+	b = append(b, transport)
 	b = appendSource(b, x.Source)
 	b = appendText(b, x.Contact)
 	b = appendText(b, x.Params)
@@ -233,7 +240,8 @@ func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
 func (r *reader) binding(x *Binding, bootNo uint64, c clock) {
 	x.Expires = c.fromBoot(c.translate(bootNo, time.Duration(r.varint())))
 	x.CSeq = r.uint32()
-	x.Transport = Transport(r.byte())
+	transport := r.byte()
+	x.Transport, x.Unresponsive = Transport(transport&^unresponsive), transport&unresponsive != 0
 	x.Source = r.source()
 	x.Contact = r.text()
 	x.Params = r.text()

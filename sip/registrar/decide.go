@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -87,8 +88,8 @@ func decide(r *Request, old []location.Binding, lim limits, now time.Time, seen 
 				d.contact(r, &r.contacts[i], lim, now, seen)
 			}
 		}
-		if d.fault == nil && d.claim && len(d.bindings) > lim.contacts && len(d.bindings) > len(old) {
-			d.fault = errContacts
+		if d.fault == nil && d.claim && len(d.bindings) > len(old) {
+			d.fit(lim.contacts)
 		}
 	}
 	r.bindings = d.bindings
@@ -147,7 +148,7 @@ func (d *decision) contact(r *Request, c *contact, lim limits, now time.Time, se
 		d.fault = errLong
 		return
 	}
-	i := d.find(c.uri)
+	i := d.find(r, c, life)
 	if i >= 0 && string(r.CallID) == d.bindings[i].CallID {
 		d.sameCall(r, c, i, life, now)
 		return
@@ -198,18 +199,34 @@ func (l *limits) life(r *Request, c *contact) (int64, *message.Fault) {
 	return min(life, l.max), nil
 }
 
-func (d *decision) find(uri []byte) int {
+// find is the binding that a contact is about: that of its URI, or else of its
+// device. What a phone takes back of an earlier start by another URI is void.
+func (d *decision) find(r *Request, c *contact, life int64) int {
 	for i := range d.bindings {
-		if string(uri) == d.bindings[i].Contact {
+		if string(c.uri) == d.bindings[i].Contact {
 			return i
 		}
 	}
 	for i := range d.bindings {
-		if message.EqualURI(uri, []byte(d.bindings[i].Contact)) {
+		if message.EqualURI(c.uri, []byte(d.bindings[i].Contact)) {
 			return i
 		}
 	}
-	return -1
+	return slices.IndexFunc(d.bindings, func(b location.Binding) bool {
+		return c.replaces(r, &b) && (life > 0 || b.CallID == string(r.CallID))
+	})
+}
+
+// fit makes room for a new contact: the oldest one goes that does not answer.
+func (d *decision) fit(room int) {
+	for len(d.bindings) > room {
+		i := slices.IndexFunc(d.bindings, func(b location.Binding) bool { return b.Unresponsive })
+		if i < 0 {
+			d.fault = errContacts
+			return
+		}
+		d.remove(i)
+	}
 }
 
 func (d *decision) remove(i int) {
@@ -228,6 +245,18 @@ func (d *decision) set(r *Request, c *contact, i int, life int64, now time.Time)
 		b.Path = append(b.Path, text(p))
 	}
 	d.claim, d.changed = true, true
+	if len(d.bindings) > 1 {
+		d.outlive(r, c, i)
+	}
+}
+
+// outlive drops what the binding i is the successor of: others of its device, and
+// a phone that does not answer and looks like it before a restart.
+func (d *decision) outlive(r *Request, c *contact, i int) {
+	now := d.bindings[i]
+	d.bindings = slices.DeleteFunc(d.bindings, func(b location.Binding) bool {
+		return c.replaces(r, &b) || b.Unresponsive && twin(&now, &b)
+	})
 }
 
 // text is b as a string without a copy. It is good only while the request is

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,11 +12,12 @@ import (
 )
 
 // step is a REGISTER in short: "call cseq contacts..." with contacts as
-// "uri=expires"; "*" for all; no contact is a query.
+// "uri=expires", or "uri/instance/reg-id=expires"; "*" for all; no contact is a
+// query. The word "from:port" says where it comes from, 1 when there is none.
 func step(t *testing.T, text string) *Request {
 	t.Helper()
 	words := strings.Fields(text)
-	r := &Request{Expires: -1, CallID: []byte(words[0])}
+	r := &Request{Expires: -1, CallID: []byte(words[0]), Source: netip.MustParseAddrPort("192.0.2.1:1")}
 	if _, err := fmt.Sscan(words[1], &r.CSeq); err != nil {
 		t.Fatal(err)
 	}
@@ -24,11 +26,23 @@ func step(t *testing.T, text string) *Request {
 			r.star, r.Expires = true, 0
 			continue
 		}
+		if port, ok := strings.CutPrefix(w, "from:"); ok {
+			r.Source = netip.MustParseAddrPort("192.0.2.1:" + port)
+			continue
+		}
 		uri, expires := w, ""
 		if i := strings.LastIndexByte(w, '='); i >= 0 {
 			uri, expires = w[:i], w[i+1:]
 		}
+		uri, device, _ := strings.Cut(uri, "/")
+		instance, regID, _ := strings.Cut(device, "/")
 		c := contact{uri: []byte("sip:" + uri), expires: -1}
+		if instance != "" {
+			c.params = fmt.Appendf(c.params, `;+sip.instance="<urn:uuid:%s>"`, instance)
+		}
+		if regID != "" {
+			c.params = fmt.Appendf(c.params, ";reg-id=%s", regID)
+		}
 		if expires != "" {
 			if _, err := fmt.Sscan(expires, &c.expires); err != nil {
 				t.Fatal(err)
@@ -50,7 +64,7 @@ func show(bindings []location.Binding, now time.Time) string {
 
 // TestDecide_Transcripts are lives of a DN, one REGISTER a line: what it says,
 // and after "->" the bindings with their Call-ID, CSeq and lifetime, or the
-// refusal. "+" marks a new claim.
+// refusal. "+" marks a new claim. "silent uri" is a phone that does not answer.
 func TestDecide_Transcripts(t *testing.T) {
 	for name, script := range map[string]string{
 		"register, refresh, remove": `
@@ -117,6 +131,56 @@ func TestDecide_Transcripts(t *testing.T) {
 			a 1 p@H.x;b=1;lr=100              -> + p@H.x;b=1;lr/a/1=100
 			a 2 %70@h.X;lr;c=2=100            -> + %70@h.X;lr;c=2/a/2=100
 			a 3 P@h.x=100                     -> + %70@h.X;lr;c=2/a/2=100 P@h.x/a/3=100`,
+		"a device that starts again has one binding": `
+			a 1 p@h:1/U/1=100                 -> + p@h:1/a/1=100
+			b 1 p@h:2/u/1=100                 -> + p@h:2/b/1=100
+			c 7 p@h:3/u/1=100                 -> + p@h:3/c/7=100
+			c 8 p@h:4/u/1=100                 -> + p@h:4/c/8=100
+			d 1 p@h:1=100                     -> + p@h:1/d/1=100 p@h:4/c/8=100`,
+		"a late duplicate takes nothing over from the device": `
+			a 5 p@h:1/u/1=100                 -> + p@h:1/a/5=100
+			b 3 p@h:2/u/1=100                 -> + p@h:2/b/3=100
+			a 5 p@h:1/u/1=100                 -> 500
+			b 2 p@h:1/u/1=100                 -> 500
+			b 3 p@h:2/u/1=100                 -> p@h:2/b/3=100`,
+		"nor does it take anything back": `
+			a 5 p@h:1/u/1=100                 -> + p@h:1/a/5=100
+			b 3 p@h:2/u/1=100                 -> + p@h:2/b/3=100
+			a 6 p@h:1/u/1=0                   -> p@h:2/b/3=100
+			c 1 p@h:1/u/1=0                   -> p@h:2/b/3=100
+			b 4 p@h:7/u/1=0                   ->`,
+		"another flow or instance of it is another one": `
+			a 1 p@h:1/u/1=100                 -> + p@h:1/a/1=100
+			a 2 p@h:2/u/2=100                 -> + p@h:1/a/1=100 p@h:2/a/2=100
+			b 1 p@h:3/v/1=100                 -> + p@h:1/a/1=100 p@h:2/a/2=100 p@h:3/b/1=100
+			c 1 p@h:4/v/1=100                 -> + p@h:1/a/1=100 p@h:2/a/2=100 p@h:4/c/1=100`,
+		"an instance that numbers no flows has several": `
+			a 1 p@h:1/u=100                   -> + p@h:1/a/1=100
+			b 1 p@h:2/u=100                   -> + p@h:1/a/1=100 p@h:2/b/1=100`,
+		"two contacts of a device in one request": `
+			a 1 p@h:1/u/1=100 p@h:2/u/1=100   -> + p@h:1/a/1=100 p@h:2/a/1=100
+			a 2 p@h:3/u/1=100 p@h:2/u/1=0     -> + p@h:3/a/2=100`,
+		"a device at the address that another one had": `
+			a 1 p@h:1/u/1=100                 -> + p@h:1/a/1=100
+			b 1 p@h:2/v/1=100                 -> + p@h:1/a/1=100 p@h:2/b/1=100
+			c 1 p@h:1/v/1=100                 -> + p@h:1/c/1=100`,
+		"the successor of a phone that does not answer": `
+			a 1 p@h:1=100 from:1              -> + p@h:1/a/1=100
+			b 1 p@h:2=100 from:2              -> + p@h:1/a/1=100 p@h:2/b/1=100
+			silent p@h:1
+			b 2 p@h:2=100 from:2              -> + p@h:2/b/2=100`,
+		"a phone that does not answer has no successor elsewhere, nor of another name": `
+			a 1 p@h:1=100 from:1              -> + p@h:1/a/1=100
+			silent p@h:1
+			b 1 q@h:1=100 from:1              -> + p@h:1/a/1=100 q@h:1/b/1=100
+			c 1 p@h:3/v=100 from:3            -> + p@h:1/a/1=100 p@h:3/c/1=100 q@h:1/b/1=100`,
+		"room for a new one is that of who does not answer, the oldest first": `
+			a 1 p@h=100 q@h=100 r@h=100       -> + p@h/a/1=100 q@h/a/1=100 r@h/a/1=100
+			silent r@h
+			silent q@h
+			b 1 s@h=100                       -> + p@h/a/1=100 r@h/a/1=100 s@h/b/1=100
+			b 2 t@h=100                       -> + p@h/a/1=100 s@h/b/1=100 t@h/b/2=100
+			b 3 u@h=100                       -> 403`,
 	} {
 		t.Run(name, func(t *testing.T) { transcript(t, script) })
 	}
@@ -128,6 +192,12 @@ func transcript(t *testing.T, script string) {
 	var have []location.Binding
 	for _, line := range strings.Split(strings.TrimSpace(script), "\n") {
 		say, want, _ := strings.Cut(line, "->")
+		if uri, ok := strings.CutPrefix(strings.TrimSpace(say), "silent "); ok {
+			for i := range have {
+				have[i].Unresponsive = have[i].Unresponsive || have[i].Contact == "sip:"+uri
+			}
+			continue
+		}
 		r := step(t, say)
 		dec := decide(r, have, lim, now, func(callID []byte) (uint32, bool, bool) { return g.history.last("1", callID, now) })
 		var got string

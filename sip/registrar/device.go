@@ -1,0 +1,52 @@
+package registrar
+
+import (
+	"bytes"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// device is what a phone calls itself in its Contact: the instance stays the same
+// over restarts and addresses, and each of its flows has a reg-id (RFC 5626 §4).
+type device struct{ instance, regID []byte }
+
+// deviceOf reads a Contact's parameters. Not ok: the phone says nothing by which
+// it would be known again.
+func deviceOf(params []byte) (d device, ok bool) {
+	if len(params) == 0 {
+		return d, false
+	}
+	d.instance, _ = message.Param(params, "+sip.instance")
+	d.regID, _ = message.Param(params, "reg-id")
+	return d, len(d.instance) > 0 && len(d.regID) > 0
+}
+
+// is compares two names; those of a UUID may be written in either case.
+func (d device) is(e device) bool {
+	return bytes.Equal(d.regID, e.regID) && bytes.EqualFold(d.instance, e.instance)
+}
+
+// replaces tells whether the contact of a request is the same device as a binding
+// and the newer of both: it came under another Call-ID, or later under the same.
+func (c *contact) replaces(r *Request, b *location.Binding) bool {
+	mine, ok := deviceOf(c.params)
+	if !ok || string(r.CallID) == b.CallID && r.CSeq <= b.CSeq {
+		return false
+	}
+	other, ok := deviceOf([]byte(b.Params))
+	return ok && mine.is(other)
+}
+
+// twin tells whether two bindings look like one phone that started again: the same
+// instance, or, where none says its own, the same program at the same host by
+// another port.
+func twin(a, b *location.Binding) bool {
+	x, _ := deviceOf([]byte(a.Params))
+	y, _ := deviceOf([]byte(b.Params))
+	if len(x.instance) > 0 || len(y.instance) > 0 {
+		return x.is(y)
+	}
+	return a.UserAgent == b.UserAgent && a.Transport == b.Transport &&
+		a.Source.Addr() == b.Source.Addr() && a.Source.Port() != b.Source.Port()
+}
