@@ -22,6 +22,12 @@ func (n *Node) carry(id string, of dn.Node, number dn.Number) invite.Leg {
 	return n.calls.Carry(call.ID(id), of, number)
 }
 
+// hangUp ends a call of this node that is over, as a peer says that carries it.
+func (n *Node) hangUp(id call.ID) {
+	n.calls.End(id, 0, false)
+	n.sip.HangUp(string(id))
+}
+
 // usesEvery is how long calls that come and go are gathered before clients are told
 // which DNs are busy. Who asks or reserves sees them at once.
 const usesEvery = 20 * time.Millisecond

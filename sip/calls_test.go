@@ -62,6 +62,7 @@ func (w *world) toOwner(ctx context.Context, c *proxy.Call) {
 	case remote != nil:
 		t = invite.Target{NodeAddr: remote.(string), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}
+	t.Call = w.call
 	out := try(ctx, c, t, func(code int) {
 		if w.progress != nil {
 			w.progress <- code

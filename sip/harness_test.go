@@ -35,6 +35,7 @@ const testRealm = "cluster.test"
 
 // world is a server with everything real around it but the network of nodes.
 type world struct {
+	call    string // ConnID of its calls
 	t       testing.TB
 	machine *fsm.Machine
 	index   uint64

@@ -204,6 +204,14 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// HangUp ends what is left at this node of a call, by its ConnID, that is over as another
+// node says: the party here gets a BYE.
+func (s *Server) HangUp(call string) {
+	if s.proxy != nil {
+		s.proxy.HangUp(call)
+	}
+}
+
 // Close closes ports and connections, and so ends Run. It may be called at any
 // time and more than once.
 func (s *Server) Close() error {

@@ -72,9 +72,10 @@ type Target struct {
 
 // Outcome of a try.
 type Outcome struct {
-	// Answered: the call is up. Over has a function called when it is over.
+	// Answered: the call is up. Over has a function called when it is over, with the
+	// SIP code that ended it, 0 when somebody hung up.
 	Answered bool
-	Over     func(then func())
+	Over     func(then func(cause int))
 	// Code and Reason of the final answer otherwise.
 	Code   int
 	Reason string

@@ -53,7 +53,7 @@ func (j *journey) guard(f func()) {
 // over ends the journey with a SIP status; of a call that is up when that is over.
 func (j *journey) over(cause int) {
 	if up := j.up; up != nil {
-		up.Over(func() { j.end(0) })
+		up.Over(j.end)
 		return
 	}
 	j.end(cause)

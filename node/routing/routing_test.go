@@ -134,7 +134,7 @@ func (s *script) Send(t invite.Target, progress func(int), done func(invite.Outc
 
 // overAtOnce is a call that is over at once.
 func overAtOnce() invite.Outcome {
-	return invite.Outcome{Answered: true, Over: func(then func()) { then() }}
+	return invite.Outcome{Answered: true, Over: func(then func(int)) { then(0) }}
 }
 
 // exchange is an office with routing.

@@ -42,6 +42,8 @@ type Attempt struct {
 	over     bool
 	// leg is the call at phones here; nil before they ring.
 	leg invite.Leg
+	// call is the ConnID; "" for none.
+	call string
 
 	noAnswer, timerC, silence, lastWords transaction.Alarm
 }
@@ -56,7 +58,7 @@ const (
 
 // send begins an attempt.
 func (c *Call) send(t invite.Target, on func(code int), done func(Outcome)) *Attempt {
-	a := &Attempt{c: c, on: on, done: done}
+	a := &Attempt{c: c, on: on, done: done, call: t.Call}
 	for what, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		*x = transaction.Alarm{Layer: c.sh.Layer, Handler: a, What: uint8(what)}
 	}
@@ -204,6 +206,7 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 			srv.Acked()
 			client.Acked()
 		})
+		c.in.hanger.take(c, b, a.call, out.Dialog, res)
 		if leg, d := a.leg, out.Dialog; leg != nil {
 			d.Then(func(Side) {
 				if d.told {

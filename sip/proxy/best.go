@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"bytes"
-	"strconv"
-
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -65,35 +62,4 @@ func worth(r *result) int {
 		return 890
 	}
 	return r.code + 1
-}
-
-// inDialog writes a request of the caller within the dialog that res made.
-func inDialog(res *message.Message, method string, cseq uint32, routes [][]byte, via []byte) []byte {
-	uri := []byte("sip:unknown.invalid")
-	if contact := res.Elements(message.Contact); len(contact) > 0 {
-		if a, ok := message.ParseAddress(contact[0]); ok {
-			uri = a.URI
-		}
-	}
-	var b bytes.Buffer
-	line := func(name string, value []byte) {
-		b.WriteString(name)
-		b.WriteString(": ")
-		b.Write(value)
-		b.WriteString("\r\n")
-	}
-	b.WriteString(method + " ")
-	b.Write(uri)
-	b.WriteString(" SIP/2.0\r\n")
-	line("Via", via)
-	for _, r := range routes {
-		line("Route", r)
-	}
-	line("Max-Forwards", []byte("70"))
-	line("From", res.Get(message.From))
-	line("To", res.Get(message.To))
-	line("Call-ID", res.Get(message.CallID))
-	line("CSeq", append(strconv.AppendUint(nil, uint64(cseq), 10), " "+method...))
-	b.WriteString("Content-Length: 0\r\n\r\n")
-	return b.Bytes()
 }

@@ -193,7 +193,7 @@ func (c *Call) stop() {
 func (c *Call) Send(t invite.Target, progress func(code int), done func(invite.Outcome)) invite.Stopper {
 	return c.Start(t, progress, func(o Outcome) {
 		if d := o.Dialog; d != nil {
-			o.Over = func(then func()) { d.Then(func(Side) { then() }) }
+			o.Over = func(then func(int)) { d.Then(func(Side) { then(d.cause) }) }
 		}
 		done(o.Outcome)
 	})

@@ -28,6 +28,7 @@ type calls struct {
 	log     *slog.Logger
 	tasks   *tasks
 	dialogs *dialogs
+	hanger  *hanger
 	routes  *routeReader
 	targets *targets
 	records *recordRoutes

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -31,10 +32,24 @@ type Dialog struct {
 	over     bool
 	by       Side
 	told     bool // so were both sides
+	cause    int  // SIP code of an end that nobody asked for, else 0
 	deadline time.Time
 	then     []func(Side)
 	next     *Dialog // of the same call, which passed here twice
 	acked    func()  // for the first ACK; nil after it
+	key      dialogKey
+	call     string        // ConnID; "" for none
+	links    []*connection // of its sides
+	// parties are written under the lock of the call's shard as well.
+	parties *parties
+}
+
+// other is the side opposite.
+func (s Side) other() Side {
+	if s == CallerSide {
+		return CalledSide
+	}
+	return CallerSide
 }
 
 // Then has f called when the dialog has ended, at once when it has already. It
@@ -94,7 +109,7 @@ func newDialogs(now func() time.Time) *dialogs {
 // passes.
 func (d *dialogs) begin(res *message.Message, acked func()) *Dialog {
 	k, _ := dialogKeys(res)
-	x := &Dialog{in: d, acked: acked, deadline: d.now().Add(lifetime(res))}
+	x := &Dialog{in: d, key: k, acked: acked, deadline: d.now().Add(lifetime(res))}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x.next = d.open[k]
@@ -178,9 +193,94 @@ func (d *dialogs) take(k dialogKey, by Side, told bool) *Dialog {
 	return first
 }
 
-// release tells those who wait for the end of dialogs that were taken.
+// end ends one dialog; false when it is over.
+func (d *dialogs) end(x *Dialog, by Side, cause int, told bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if x.over {
+		return false
+	}
+	x.over, x.by, x.cause, x.told = true, by, cause, told
+	rest := &Dialog{next: d.open[x.key]}
+	for p := rest; p.next != nil; p = p.next {
+		if p.next == x {
+			p.next = x.next
+			break
+		}
+	}
+	if x.next = nil; rest.next == nil {
+		delete(d.open, x.key)
+	} else {
+		d.open[x.key] = rest.next
+	}
+	return true
+}
+
+func (d *dialogs) isOver(x *Dialog) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return x.over
+}
+
+// attach has a connection let go of at the end; false when that was.
+func (d *dialogs) attach(x *Dialog, c *connection) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !x.over {
+		x.links = append(x.links, c)
+	}
+	return !x.over
+}
+
+// name notes whose call it is.
+func (d *dialogs) name(x *Dialog, call string, p *parties) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x.call, x.parties = call, p
+}
+
+// of are the open dialogs of a call.
+func (d *dialogs) of(call string) (list []*Dialog) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, x := range d.open {
+		for ; x != nil; x = x.next {
+			if x.call == call && x.parties != nil {
+				list = append(list, x)
+			}
+		}
+	}
+	return list
+}
+
+// seen notes a request within a dialog: its number, and where its sender is reached.
+func (d *dialogs) seen(m *message.Message, cseq uint32, contact []byte) {
+	straight, turned := dialogKeys(m)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, k := range [...]dialogKey{straight, turned} {
+		for x := d.open[k]; x != nil; x = x.next {
+			if x.parties == nil {
+				continue
+			}
+			p := &x.parties.caller
+			if i == 1 {
+				p = &x.parties.called
+			}
+			if p.cseq = max(p.cseq, cseq); contact != nil {
+				p.contact = slices.Clone(contact)
+			}
+		}
+	}
+}
+
+// release tells those who wait for the end of dialogs that were taken. The caller holds
+// no shard.
 func (d *Dialog) release() {
 	for ; d != nil; d = d.next {
+		for _, c := range d.links {
+			c.end()
+		}
 		for _, f := range d.then {
 			f(d.by)
 		}
@@ -210,8 +310,18 @@ func (d *dialogs) held(held map[string]int) {
 // forget lets go of the dialogs that go on without this server.
 func (d *dialogs) forget() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	var links []*connection
+	for _, x := range d.open {
+		for ; x != nil; x = x.next {
+			x.over = true
+			links = append(links, x.links...)
+		}
+	}
 	clear(d.open)
+	d.mu.Unlock()
+	for _, c := range links {
+		c.end()
+	}
 }
 
 func (d *dialogs) sweep() {

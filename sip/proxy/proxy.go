@@ -69,8 +69,9 @@ func New(cfg Config) *Proxy {
 		path: &dialogPath{machine: cfg.Machine, resolver: names, exits: p.exits, store: cfg.Store, now: cfg.Now, heard: cfg.Table.Heard},
 	}
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, seed: maphash.MakeSeed()}
+	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
 	p.calls = &calls{
-		machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
+		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		noteLeg: cfg.Carry, room: room{max: cfg.MaxCalls},
 		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: names},
 		records: &recordRoutes{tokens: p.tokens, self: self, hosts: cfg.RecordRoutes},
@@ -106,6 +107,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 
 // NoteRefused passes on what the network refused.
 func (p *Proxy) NoteRefused(b []byte) { p.refusals.note(b) }
+
+// HangUp hangs up what is left here of a call, by its ConnID, that is over as another node says.
+func (p *Proxy) HangUp(call string) { p.calls.hanger.over(call) }
 
 // Held adds what calls hold.
 func (p *Proxy) Held(held map[string]int) {

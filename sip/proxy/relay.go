@@ -76,6 +76,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		rs.lookUp(address, m, in)
 		return
 	}
+	rs.note(m)
 	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m)}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	if x.method == methodBye {
@@ -102,6 +103,20 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 			x.hungUp(false) // it is tried nevertheless
 		}
 	}
+}
+
+// note remembers what a request within a dialog says of its sender.
+func (rs *relays) note(m *message.Message) {
+	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
+	var contact []byte
+	switch methodOf(m) {
+	case methodBye:
+		return
+	case methodInvite, methodUpdate:
+		contact = contactOf(m)
+	case methodOther:
+	}
+	rs.dialogs.seen(m, cseq, contact)
 }
 
 // over binds the relay to the connection that it went over; false when that is

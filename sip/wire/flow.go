@@ -97,6 +97,7 @@ type Flow struct {
 	Closed  chan struct{} // by Close
 	Kept    atomic.Bool   // it may be silent
 	Relays  relays
+	Calls   relays // of which a party is behind the connection
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -333,6 +334,7 @@ func (f *Flow) Close() error {
 			f.l.ended(f.key(), n)
 		}
 		f.Relays.end()
+		f.Calls.end()
 	})
 	return err
 }

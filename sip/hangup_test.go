@@ -1,0 +1,159 @@
+package sip
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// hears wants the party of a call to get a BYE now, and not a moment before.
+func (e *ending) hears(c *siptest.Call, after time.Duration, why string) {
+	e.t.Helper()
+	if after > 0 {
+		time.Sleep(after - 100*time.Millisecond) // of the bubble
+		synctest.Wait()
+		if len(c.Requests) > 0 {
+			e.t.Fatalf("it hears %s too early", (<-c.Requests).Method)
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	synctest.Wait()
+	if len(c.Requests) != 1 {
+		e.t.Fatalf("%d requests came within the call, want a BYE", len(c.Requests))
+	}
+	m := <-c.Requests
+	if m.Method != "BYE" || m.Header("Reason") != why {
+		e.t.Errorf("it hears %s with the Reason %q, want %q", m.Method, m.Header("Reason"), why)
+	}
+}
+
+// TestHangUp_WhenAPartysConnectionIsGone: the other one gets a BYE within the dialog
+// after flow_grace_s, whichever side it is and wherever it is registered.
+func TestHangUp_WhenAPartysConnectionIsGone(t *testing.T) {
+	const why = `SIP;cause=480;text="The other party's connection is gone"`
+	for _, nodes := range []int{1, 2} {
+		for _, way := range [][2]string{{"tcp", "udp"}, {"udp", "tcp"}, {"tcp", "tcp"}} {
+			for _, grace := range []uint32{32, 5, 0} {
+				t.Run(fmt.Sprintf("%s to %s, nodes %d, %d s", way[0], way[1], nodes, grace), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						e := newEnding(t, nodes)
+						for _, w := range []*world{e.n1, e.n2} {
+							w.options(&configpb.Options{Realm: testRealm, FlowGraceS: proto.Uint32(grace)})
+						}
+						for side, network := range way {
+							if network != "tcp" {
+								continue
+							}
+							e.phones(way[0], way[1])
+							out, in := e.up(e.from, e.to, "1002")
+							e.do(out, "INFO", 200)
+							e.expect(in, "INFO")
+							gone, stays := e.from, in
+							if side == 1 {
+								gone, stays = e.to, out
+							}
+							gone.Close()
+							e.hears(stays, time.Duration(grace)*time.Second, why)
+							e.nothingLeft("a connection is gone")
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestHangUp_ItsNumberIsBeyondTheParty: the BYE in the name of a party has a greater
+// CSeq than all that it sent.
+func TestHangUp_ItsNumberIsBeyondTheParty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 2)
+		e.phones("tcp", "udp")
+		out, in := e.up(e.from, e.to, "1002")
+		for range 40 {
+			e.do(out, "INFO", 200)
+			e.expect(in, "INFO")
+		}
+		last := 0
+		e.do(out, "INFO", 200)
+		number := func(m *siptest.Message) int {
+			n, _, _ := strings.Cut(m.Header("CSeq"), " ")
+			v, _ := strconv.Atoi(n)
+			return v
+		}
+		last = number(e.expect(in, "INFO"))
+		e.from.Close()
+		time.Sleep(33 * time.Second)
+		synctest.Wait()
+		if m := e.expect(in, "BYE"); number(m) <= last {
+			t.Errorf("CSeq %d after %d", number(m), last)
+		}
+	})
+}
+
+// TestHangUp_NotWhenThePartyIsBack: who registers again with the same contact goes on
+// with the call, over the new connection, which is watched in turn.
+func TestHangUp_NotWhenThePartyIsBack(t *testing.T) {
+	for side := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnding(t, 2)
+			e.phones("tcp", "tcp")
+			out, in := e.up(e.from, e.to, "1002")
+			gone, stays, w, number := e.from, in, e.n1, "1001"
+			if side == 1 {
+				gone, stays, w, number = e.to, out, e.n2, "1002"
+			}
+			addr := gone.Addr()
+			gone.Close()
+			time.Sleep(20 * time.Second)
+			again := func() *siptest.UA {
+				u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.TCPAddr().String(), Transport: "tcp", Local: addr, Network: w.cfg.Network.(*siptest.Network)})
+				e.ok(err)
+				t.Cleanup(u.Close)
+				res, err := u.Register(e.ctx, time.Hour)
+				if e.ok(err); res.Code != 200 {
+					t.Fatal(res)
+				}
+				return u
+			}
+			back := again()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if len(stays.Requests) > 0 {
+				t.Fatalf("a %s ended the call", (<-stays.Requests).Method)
+			}
+			back.Close()
+			e.hears(stays, 32*time.Second, `SIP;cause=480;text="The other party's connection is gone"`)
+		})
+	}
+}
+
+// TestHangUp_ACallThatAnotherNodeEnded: who is left here gets a BYE, and whoever waits
+// for the end is told.
+func TestHangUp_ACallThatAnotherNodeEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 2)
+		e.n1.call = "00000000000000aa"
+		e.phones("udp", "udp")
+		out, _ := e.up(e.from, e.to, "1002")
+		e.n1.server.HangUp("00000000000000ab")
+		synctest.Wait()
+		if len(out.Requests) > 0 {
+			t.Fatal("another call was ended")
+		}
+		e.n1.server.HangUp("00000000000000aa")
+		synctest.Wait()
+		if m := e.expect(out, "BYE"); m.Header("Reason") != `SIP;cause=200;text="The other party has hung up"` {
+			t.Error(m.Header("Reason"))
+		}
+		e.nothingLeft("hung up for another node")
+	})
+}

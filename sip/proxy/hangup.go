@@ -1,0 +1,221 @@
+package proxy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/wire"
+)
+
+// party is what a dialog knows of one of its two, to write it a request.
+type party struct {
+	// name is its From or To value, contact the URI at which it is reached.
+	name, contact []byte
+	// cseq is the greatest number that it was seen to give a request of its own.
+	cseq uint32
+}
+
+// skipped is how many numbers a BYE in the name of a party leaves out, since not all
+// that the party sent passed here: within an early dialog there may have been a PRACK.
+const skipped = 16
+
+// parties are what is needed to hang up in the name of either.
+type parties struct {
+	callID         []byte
+	caller, called party
+	// routes is the Record-Route of the dialog, the nearest to the called one first.
+	routes [][]byte
+}
+
+// newParties takes them from the INVITE as it came and its 2xx.
+func newParties(req, res *message.Message) *parties {
+	p := &parties{callID: slices.Clone(res.Get(message.CallID)), routes: res.Elements(message.RecordRoute)}
+	cseq, _, _ := message.ParseCSeq(req.Get(message.CSeq))
+	p.caller = party{name: slices.Clone(res.Get(message.From)), contact: slices.Clone(contactOf(req)), cseq: cseq}
+	p.called = party{name: slices.Clone(res.Get(message.To)), contact: slices.Clone(contactOf(res))}
+	for i, r := range p.routes {
+		p.routes[i] = slices.Clone(r)
+	}
+	return p
+}
+
+// bye is a BYE to one side, in the name of the other, without Via and Route.
+func (p *parties) bye(to Side, reason string) ownRequest {
+	from, at := &p.called, &p.caller
+	if to == CalledSide {
+		from, at = at, from
+	}
+	from.cseq += skipped
+	return ownRequest{method: "BYE", uri: at.contact, from: from.name, to: at.name, callID: p.callID, cseq: from.cseq, reason: reason}
+}
+
+// way is the Route list from here to a side: its own first entries are this node's.
+func (p *parties) way(to Side, here func(uri []byte) bool) [][]byte {
+	list := slices.Clone(p.routes)
+	if to == CalledSide {
+		slices.Reverse(list)
+	}
+	for i, r := range list {
+		if a, _ := message.ParseAddress(r); here(a.URI) {
+			return list[i:]
+		}
+	}
+	return nil
+}
+
+// hanger ends calls in the name of a party that can't do so itself.
+type hanger struct {
+	machine *fsm.Machine
+	shards  *shards
+	routes  *routeReader
+	path    *dialogPath
+	dialogs *dialogs
+}
+
+// take notes what it needs of an answered call, and the connections of its sides.
+func (h *hanger) take(c *Call, b *branch, call string, d *Dialog, res *message.Message) {
+	h.dialogs.name(d, call, newParties(c.req, res))
+	if c.origin.kind != fromPeer {
+		h.watch(c.sh, d, CallerSide, &c.origin.hop)
+	}
+	if !b.silent {
+		h.watch(c.sh, d, CalledSide, &b.to)
+	}
+}
+
+// reach finds the way to a side of a dialog; nil when there is none now.
+func (h *hanger) reach(d *Dialog, to Side) (*hop, *routing) {
+	at := &d.parties.caller
+	if to == CalledSide {
+		at = &d.parties.called
+	}
+	list := d.parties.way(to, func(uri []byte) bool {
+		k, _ := h.routes.entry(d.parties.callID, uri)
+		return k.Purpose != noToken && h.routes.here(k)
+	})
+	r, f := h.routes.route(d.parties.callID, at.contact, list)
+	if f != nil {
+		return nil, nil
+	}
+	hop, _, f := h.path.next(&r)
+	if f != nil {
+		return nil, nil
+	}
+	return hop, &r
+}
+
+// bye sends a BYE to a side. Nobody waits for its answer. The caller holds the shard.
+func (h *hanger) bye(sh *shard, d *Dialog, to Side, reason string) {
+	hop, r := h.reach(d, to)
+	if hop == nil {
+		return
+	}
+	m := d.parties.bye(to, reason)
+	id := newBranch(base32(0)) // no request that came in goes on with it
+	m.uri, m.routes, m.via = r.uri, r.rest, sh.via(hop, id)
+	_, _ = sh.Send(id, "BYE", hop, m.bytes(), func(*message.Message, error) {})
+}
+
+// toldElsewhere is why a call ends of which another node says so.
+const toldElsewhere = `SIP;cause=200;text="The other party has hung up"`
+
+// over hangs up to both sides of a call that is over, as another node says.
+func (h *hanger) over(call string) {
+	for _, d := range h.dialogs.of(call) {
+		sh := h.shards.of(d.parties.callID)
+		sh.Lock()
+		if h.dialogs.end(d, Nobody, 0, true) {
+			h.bye(sh, d, CallerSide, toldElsewhere)
+			h.bye(sh, d, CalledSide, toldElsewhere)
+			sh.After(d.release)
+		}
+		sh.Unlock()
+	}
+}
+
+// connection watches that of one side of a dialog. When it ends the side has a while
+// to register again; then the call is over.
+type connection struct {
+	h     *hanger
+	sh    *shard
+	d     *Dialog
+	side  Side
+	flow  *wire.Flow
+	grace transaction.Alarm
+}
+
+// watch has the call end some time after a side's connection; not so for datagrams.
+func (h *hanger) watch(sh *shard, d *Dialog, side Side, to *hop) {
+	if !to.Reliable() {
+		return
+	}
+	c := &connection{h: h, sh: sh, d: d, side: side}
+	c.grace = transaction.Alarm{Layer: sh.Layer, Handler: c}
+	if h.dialogs.attach(d, c) {
+		c.follow(to)
+	}
+}
+
+// follow notes the connection that the side has now.
+func (c *connection) follow(to *hop) {
+	f := to.out.Flows.Get(wire.FlowKey{Transport: to.transport, Peer: to.addr})
+	if f == nil || !f.Calls.Add(c) {
+		c.lost()
+		return
+	}
+	c.flow = f
+}
+
+// CutOff is called when the connection ended.
+func (c *connection) CutOff() {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	c.flow = nil
+	c.lost()
+}
+
+func (c *connection) lost() {
+	if c.h.dialogs.isOver(c.d) {
+		return
+	}
+	grace := time.Duration(c.h.machine.View().Options().GetFlowGraceS()) * time.Second
+	if grace == 0 {
+		c.Fire(0)
+		return
+	}
+	c.grace.Set(grace)
+}
+
+// connectionGone is why the other side hears a BYE.
+const connectionGone = `SIP;cause=480;text="The other party's connection is gone"`
+
+// Fire implements transaction.AlarmHandler: the while is over.
+func (c *connection) Fire(uint8) {
+	if c.h.dialogs.isOver(c.d) {
+		return
+	}
+	if hop, _ := c.h.reach(c.d, c.side); hop != nil { // it registered again
+		if hop.Reliable() {
+			c.follow(hop)
+		}
+		return
+	}
+	if c.h.dialogs.end(c.d, c.side, 480, false) {
+		c.h.bye(c.sh, c.d, c.side.other(), connectionGone)
+		c.sh.After(c.d.release)
+	}
+}
+
+// let go of the connection, when the call is over.
+func (c *connection) end() {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	c.grace.Stop()
+	if c.flow != nil {
+		c.flow.Calls.Remove(c)
+		c.flow = nil
+	}
+}

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// ownRequest is one within a dialog that we send in the name of a party (RFC 3261 §12.2.1.1).
+type ownRequest struct {
+	method           string
+	uri              []byte
+	via              []byte
+	routes           [][]byte
+	from, to, callID []byte
+	cseq             uint32
+	reason           string // value of a Reason header (RFC 3326); "" for none
+}
+
+// bytes is the request's text.
+func (r *ownRequest) bytes() []byte {
+	var b bytes.Buffer
+	line := func(name string, value []byte) {
+		b.WriteString(name)
+		b.WriteString(": ")
+		b.Write(value)
+		b.WriteString("\r\n")
+	}
+	b.WriteString(r.method + " ")
+	b.Write(r.uri)
+	b.WriteString(" SIP/2.0\r\n")
+	line("Via", r.via)
+	for _, e := range r.routes {
+		line("Route", e)
+	}
+	line("Max-Forwards", []byte("70"))
+	line("From", r.from)
+	line("To", r.to)
+	line("Call-ID", r.callID)
+	line("CSeq", append(strconv.AppendUint(nil, uint64(r.cseq), 10), " "+r.method...))
+	if r.reason != "" {
+		line("Reason", []byte(r.reason))
+	}
+	b.WriteString("Content-Length: 0\r\n\r\n")
+	return b.Bytes()
+}
+
+// inDialog writes a request of the caller within the dialog that res made.
+func inDialog(res *message.Message, method string, cseq uint32, routes [][]byte, via []byte) []byte {
+	r := ownRequest{
+		method: method, uri: contactOf(res), via: via, routes: routes,
+		from: res.Get(message.From), to: res.Get(message.To), callID: res.Get(message.CallID), cseq: cseq,
+	}
+	return r.bytes()
+}
+
+// contactOf is the URI at which who sent the message is reached.
+func contactOf(m *message.Message) []byte {
+	if contact := m.Elements(message.Contact); len(contact) > 0 {
+		if a, ok := message.ParseAddress(contact[0]); ok {
+			return a.URI
+		}
+	}
+	return []byte("sip:unknown.invalid")
+}
