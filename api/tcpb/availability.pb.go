@@ -89,6 +89,9 @@ const (
 	Reason_REASON_OWNER_MOVED  Reason = 6
 	Reason_REASON_DELETED      Reason = 7
 	Reason_REASON_ADMIN        Reason = 8
+	// Its phone does not answer. In service: it is being asked, and gets no calls of
+	// routing points meanwhile. Out of service: it was asked in vain.
+	Reason_REASON_UNRESPONSIVE Reason = 9
 )
 
 // Enum value maps for Reason.
@@ -103,6 +106,7 @@ var (
 		6: "REASON_OWNER_MOVED",
 		7: "REASON_DELETED",
 		8: "REASON_ADMIN",
+		9: "REASON_UNRESPONSIVE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":  0,
@@ -114,6 +118,7 @@ var (
 		"REASON_OWNER_MOVED":  6,
 		"REASON_DELETED":      7,
 		"REASON_ADMIN":        8,
+		"REASON_UNRESPONSIVE": 9,
 	}
 )
 
@@ -210,7 +215,7 @@ const (
 	Change_CHANGE_STATE       Change = 1
 	// Its agent's state.
 	Change_CHANGE_AGENT Change = 2
-	// Busy or reserved.
+	// Busy, reserved, or whether its phone answers.
 	Change_CHANGE_USE Change = 3
 )
 
@@ -1467,7 +1472,7 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\aDNState\x12\x18\n" +
 	"\x14DN_STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDN_STATE_OOS\x10\x01\x12\x13\n" +
-	"\x0fDN_STATE_IN_SRV\x10\x02*\xd1\x01\n" +
+	"\x0fDN_STATE_IN_SRV\x10\x02*\xea\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REASON_REGISTERED\x10\x01\x12\x17\n" +
@@ -1477,7 +1482,8 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x10REASON_PEER_LOST\x10\x05\x12\x16\n" +
 	"\x12REASON_OWNER_MOVED\x10\x06\x12\x12\n" +
 	"\x0eREASON_DELETED\x10\a\x12\x10\n" +
-	"\fREASON_ADMIN\x10\b*\x92\x01\n" +
+	"\fREASON_ADMIN\x10\b\x12\x17\n" +
+	"\x13REASON_UNRESPONSIVE\x10\t*\x92\x01\n" +
 	"\n" +
 	"AgentState\x12\x1b\n" +
 	"\x17AGENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +

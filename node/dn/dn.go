@@ -66,10 +66,13 @@ const (
 	Deleted
 	// Admin: the DN was disabled, or its node is draining.
 	Admin
+	// Unresponsive: its phone does not answer. With InSrv: it is being asked, and no
+	// call is sent to it meanwhile.
+	Unresponsive
 	reasons
 )
 
-var reasonNames = [reasons]string{"", "registered", "unregistered", "expired", "desktop-lost", "peer-lost", "owner-moved", "deleted", "admin"}
+var reasonNames = [reasons]string{"", "registered", "unregistered", "expired", "desktop-lost", "peer-lost", "owner-moved", "deleted", "admin", "unresponsive"}
 
 func (r Reason) String() string {
 	if r < reasons {

@@ -27,7 +27,7 @@ type Status struct {
 // Routable tells whether a call can be sent to the DN now, as far as its state
 // goes; loginRequired when an agent must be logged in and ready for it.
 func (s *Status) Routable(loginRequired bool) bool {
-	if s.State != InSrv || s.Busy || s.Reserved {
+	if s.State != InSrv || s.Reason == Unresponsive || s.Busy || s.Reserved {
 		return false
 	}
 	if s.Agent == nil || s.Agent.State == LoggedOut {
@@ -130,9 +130,9 @@ func (t *Table) tell(e *entry, reason Reason) {
 	moved := was.state == InSrv && is.state == InSrv && was.owner != is.owner
 	switch {
 	case moved:
-		is.reason = OwnerMoved
-	case was.state == InSrv && is.state == InSrv: // a refresh
-		is.since, is.reason = was.since, was.reason
+		is.move()
+	case was.state == InSrv && is.state == InSrv: // a refresh, or the phone fell silent or spoke
+		is.stay(was)
 	case was.reason == PeerLost && is.state == InSrv:
 		is.since = max(is.since, t.cfg.Now().UnixNano()) // here it was out of service until now
 	}
@@ -144,8 +144,27 @@ func (t *Table) tell(e *entry, reason Reason) {
 	if !was.agent.Equal(is.agent) {
 		j.add(e, placeAgent, true)
 	}
-	if was.busy != is.busy || was.reserved != is.reserved {
+	turned := !moved && was.state == is.state && was.silent() != is.silent()
+	if was.busy != is.busy || was.reserved != is.reserved || turned {
 		j.add(e, placeUse, true)
+	}
+}
+
+// silent tells whether the DN is in service with a phone that does not answer.
+func (v *told) silent() bool { return v.state == InSrv && v.reason == Unresponsive }
+
+// move and stay give the reason of what is in service as it was before, at
+// another node or the same; that the phone does not answer is said in any case.
+func (v *told) move() {
+	if !v.silent() {
+		v.reason = OwnerMoved
+	}
+}
+
+func (v *told) stay(was told) {
+	v.since = was.since
+	if !v.silent() && !was.silent() {
+		v.reason = was.reason
 	}
 }
 
@@ -175,7 +194,7 @@ func (t *Table) Get(n Number) (Status, bool) {
 // current is effective, with the words of the stream where both agree.
 func (t *Table) current(e *entry) told {
 	v := t.effective(e)
-	if v.state == e.told.state && v.owner == e.told.owner {
+	if v.state == e.told.state && v.owner == e.told.owner && v.silent() == e.told.silent() {
 		v.since, v.reason = e.told.since, e.told.reason
 	}
 	return v

@@ -25,6 +25,8 @@ type simTruth struct {
 	node  int
 	claim int64
 	inSrv bool
+	// silent: the phone does not answer.
+	silent bool
 	// sure: the node knew of every registration before this one; then it wins
 	// whatever the clocks say.
 	sure bool
@@ -112,6 +114,25 @@ func (w *world) end(i int, n Number) {
 	}
 }
 
+// answers is a phone that falls silent or speaks again, as told by some binding
+// that the node ever had.
+func (w *world) answers(i int, n Number) {
+	s := w.nodes[i]
+	if len(s.held[n]) == 0 {
+		return
+	}
+	claim, answers := s.held[n][w.r.IntN(len(s.held[n]))], w.r.IntN(2) == 0
+	r, ok := s.table.Answers(n, claim, answers)
+	if !ok {
+		return
+	}
+	s.store[n] = r
+	if t := w.truth[n]; t.node == i && t.claim == claim {
+		t.silent = !answers
+		w.truth[n] = t
+	}
+}
+
 // amend is an agent at the DN who says something.
 func (w *world) amend(i int, n Number) {
 	s := w.nodes[i]
@@ -187,6 +208,8 @@ func (w *world) obey(i int) {
 	clear(s.table.superseded.set)
 }
 
+func (s *Status) silent() bool { return s.State == InSrv && s.Reason == Unresponsive }
+
 func (w *world) step(t *testing.T) {
 	w.now = w.now.Add(time.Duration(1+w.r.IntN(300)) * time.Millisecond)
 	i, j, n := w.r.IntN(len(w.nodes)), w.r.IntN(len(w.nodes)), w.number()
@@ -205,6 +228,8 @@ func (w *world) step(t *testing.T) {
 		}
 	case 8, 9:
 		w.amend(i, n)
+	case 10:
+		w.answers(i, n)
 	default:
 		w.deliver(t, i, j)
 	}
@@ -228,8 +253,8 @@ func (w *world) check(t *testing.T, seed uint64, skewed bool) {
 	for n, truth := range w.truth {
 		first, _ := w.nodes[0].table.Get(n)
 		for _, s := range w.nodes[1:] {
-			if got, _ := s.table.Get(n); got.State != first.State || got.Owner != first.Owner {
-				t.Fatalf("seed %d: DN %s is %v at %q on %s but %v at %q on %s", seed, n, got.State, got.Owner, s.id, first.State, first.Owner, w.nodes[0].id)
+			if got, _ := s.table.Get(n); got.State != first.State || got.Owner != first.Owner || got.silent() != first.silent() {
+				t.Fatalf("seed %d: DN %s is %v (%v) at %q on %s but %v (%v) at %q on %s", seed, n, got.State, got.Reason, got.Owner, s.id, first.State, first.Reason, first.Owner, w.nodes[0].id)
 			}
 			if got, _ := s.table.Get(n); !got.Agent.Equal(first.Agent) || got.Reserved != first.Reserved || got.Version != first.Version {
 				t.Fatalf("seed %d: DN %s: agent %+v on %s but %+v on %s", seed, n, got.Agent, s.id, first.Agent, w.nodes[0].id)
@@ -244,6 +269,9 @@ func (w *world) check(t *testing.T, seed uint64, skewed bool) {
 		}
 		if first.State != want || want == InSrv && first.Owner != w.nodes[truth.node].id {
 			t.Fatalf("seed %d: DN %s is %v at %q, the phones left it %v at %s", seed, n, first.State, first.Owner, want, w.nodes[truth.node].id)
+		}
+		if want == InSrv && first.silent() != truth.silent {
+			t.Fatalf("seed %d: DN %s is %v, its phone is silent: %v", seed, n, first.Reason, truth.silent)
 		}
 	}
 	for _, s := range w.nodes {

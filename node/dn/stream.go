@@ -35,7 +35,7 @@ const (
 	StateChange What = placeState
 	// AgentChange: the agent's state.
 	AgentChange What = placeAgent
-	// UseChange: busy or reserved.
+	// UseChange: busy, reserved, or whether the phone answers.
 	UseChange What = placeUse
 )
 

@@ -128,7 +128,7 @@ func (t *Table) Register(n Number, r Reason) Record {
 	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, mark: t.nodes[0].mark}
 	refresh := false
 	if old := e.by(0); old != nil && old.state == InSrv {
-		rec.since, refresh = old.since, true
+		rec.since, refresh = old.since, old.reason != Unresponsive
 	}
 	if b := t.latest(e); b != nil {
 		rec.x = b.x
@@ -158,6 +158,33 @@ func (t *Table) End(n Number, claimTime int64, r Reason) (Record, bool) {
 	ended.seq++
 	t.set(e, ended)
 	t.journals[own].add(e, placeOwn, true)
+	return t.export(e), true
+}
+
+// Answers says of a DN that is registered with exactly that claim whether its phone
+// answers. False changes nothing: this node holds no such registration.
+func (t *Table) Answers(n Number, claimTime int64, answers bool) (Record, bool) {
+	reason := Registered
+	if !answers {
+		reason = Unresponsive
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[n]
+	if e == nil {
+		return Record{}, false
+	}
+	rec := e.by(0)
+	if rec == nil || rec.claim != claimTime || rec.state != InSrv {
+		return Record{}, false
+	}
+	if rec.reason != reason {
+		said := *rec
+		said.reason = reason
+		said.seq++
+		t.set(e, said)
+		t.journals[own].add(e, placeOwn, true)
+	}
 	return t.export(e), true
 }
 

@@ -18,6 +18,7 @@ func TestStatus_Routable(t *testing.T) {
 		"out of service":   {Status{State: OOS}, false, false},
 		"busy":             {Status{State: InSrv, Busy: true}, false, false},
 		"reserved":         {Status{State: InSrv, Reserved: true}, false, false},
+		"does not answer":  {Status{State: InSrv, Reason: Unresponsive, Agent: agent(Ready)}, false, false},
 		"agent ready":      {Status{State: InSrv, Agent: agent(Ready)}, true, true},
 		"agent not ready":  {Status{State: InSrv, Agent: agent(NotReady)}, false, false},
 		"agent logged in":  {Status{State: InSrv, Agent: agent(LoggedIn)}, false, false},
