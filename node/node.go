@@ -379,7 +379,7 @@ func (n *Node) openLayer() (err error) {
 	}
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.sip.PeerHeard, Log: n.log,
 	})
 	return nil
 }

@@ -157,3 +157,82 @@ func TestHangUp_ACallThatAnotherNodeEnded(t *testing.T) {
 		e.nothingLeft("hung up for another node")
 	})
 }
+
+// TestOrphans_APhoneDoesNotRingForALostNode: it gets a CANCEL at once, or after
+// orphan_ring_ms unless the node is heard again by then; who answers yet is hung up.
+func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
+	const why = `SIP;cause=480;text="The caller's node is lost"`
+	for name, c := range map[string]struct {
+		patience, back time.Duration
+		rings          bool
+	}{
+		"at once":        {},
+		"after a while":  {patience: 3 * time.Second},
+		"heard again":    {patience: 3 * time.Second, back: 2 * time.Second, rings: true},
+		"heard too late": {patience: 3 * time.Second, back: 4 * time.Second},
+		"heard at once":  {back: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnding(t, 2)
+				e.n2.options(&configpb.Options{Realm: testRealm, OrphanRingMs: uint32(c.patience / time.Millisecond)})
+				e.phones("udp", "udp")
+				out := e.place(e.from, "1002")
+				in := e.take(e.to)
+				e.ok(in.Ring())
+				e.await(out, 180)
+				e.n2.server.PeerHeard("n3", false) // another one
+				synctest.Wait()
+				if len(in.Requests) > 0 {
+					t.Fatal("another node's loss ended it")
+				}
+				e.n2.server.PeerHeard("n1", false)
+				if c.back > 0 {
+					time.AfterFunc(c.back, func() { e.n2.server.PeerHeard("n1", true) })
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if c.rings {
+					if len(in.Requests) > 0 {
+						t.Fatal("it ended although the node was back")
+					}
+					e.n2.server.PeerHeard("n1", false)
+					time.Sleep(c.patience)
+				}
+				m := e.expect(in, "CANCEL")
+				if m.Header("Reason") != why {
+					t.Error(m.Header("Reason"))
+				}
+				e.ok(in.Answer()) // it crossed
+				e.expect(in, "ACK")
+				if m := e.expect(in, "BYE"); m == nil {
+					t.Error("who answered is not hung up")
+				}
+				e.await(out, 487)
+				e.nothingLeft(name)
+			})
+		})
+	}
+}
+
+// TestCancel_SaysWhy: the reasons of a CANCEL go along (RFC 3326), four at most.
+func TestCancel_SaysWhy(t *testing.T) {
+	for _, nodes := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnding(t, nodes)
+			e.phones("udp", "udp")
+			out := e.place(e.from, "1002")
+			in := e.take(e.to)
+			e.ok(in.Ring())
+			e.await(out, 180)
+			out.Cancel(`Reason: SIP;cause=200;text="Call completed elsewhere"`, "Reason: Q.850;cause=16")
+			m := e.expect(in, "CANCEL")
+			if got := fmt.Sprint(m.Headers("Reason")); got != `[SIP;cause=200;text="Call completed elsewhere" Q.850;cause=16]` {
+				t.Error(got)
+			}
+			e.ok(in.Refuse(487, "Request Terminated"))
+			e.await(out, 487)
+			e.nothingLeft("canceled with reasons")
+		})
+	}
+}

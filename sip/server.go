@@ -15,6 +15,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -202,6 +203,14 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// PeerHeard tells whether a peer is heard here: phones don't ring on for the callers of a
+// lost one.
+func (s *Server) PeerHeard(peer dn.Node, heard bool) {
+	if s.proxy != nil {
+		s.proxy.PeerHeard(peer, heard)
+	}
 }
 
 // HangUp ends what is left at this node of a call, by its ConnID, that is over as another

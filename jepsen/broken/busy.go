@@ -6,7 +6,20 @@ func busyFaults() []Fault {
 		f.Kind, f.Package, f.Run = Calls, "./node/call", "^TestBusy_|^TestCarry_"
 		return f
 	}
+	ends := func(name, what, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Calls, What: what, Edits: edits, Package: "./sip", Run: run}
+	}
 	return []Fault{
+		ends("challenge-ends-the-call", "a BYE that is asked for again with credentials ends the call", "^TestTimers_Datagrams$",
+			Edit{"sip/proxy/relay.go", "	case x.method == methodBye && res.Status != 401 && res.Status != 407:", "	case x.method == methodBye && res.Status != 401:"}),
+		ends("bye-waits-for-the-other", "a call is over only when the other side has answered the BYE, or after timer F", "^TestTimers_Datagrams$",
+			Edit{"sip/proxy/relay.go", "		x.alarm.Set(byeAnswer)\n", ""}),
+		ends("connection-is-not-watched", "nobody hangs up for a party whose connection is gone", "^TestHangUp_",
+			Edit{"sip/proxy/hangup.go", "	c.grace.Set(grace)\n", ""}),
+		ends("back-is-gone", "a party that registered again is hung up for all the same", "^TestHangUp_",
+			Edit{"sip/proxy/hangup.go", "hop != nil { // it registered again", "hop != nil && c.flow != nil { // it registered again"}),
+		ends("rings-for-a-lost-node", "a phone rings on for the caller of a node that is lost", "^TestOrphans_",
+			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}),
 		sim(Fault{
 			Name: "busy-leaks", What: "a call that is over keeps its parties busy",
 			Edits: []Edit{{"node/call/table.go", "		t.uses.move(e.call.Parties, next.Parties)\n", "		t.uses.move(nil, next.Parties)\n"}},

@@ -17,7 +17,7 @@ func timerFaults() []Fault {
 			Edit{client, "if c.state != calling && (c.invite || c.state != trying) {", "if c.state != calling && c.state != trying {"},
 			Edit{client, "\t\tc.again.Stop()\n\t\tc.end.Stop()\n\t\tif c.cancel", "\t\tc.end.Stop()\n\t\tif c.cancel"}),
 		sip(Timers, "no-timer-c-for-re-invite", "a re-INVITE may ring for ever",
-			Edit{"sip/proxy/relay.go", "\t\tx.timerC.Set(rs.timerC)", "\t\t_ = rs.timerC"}),
+			Edit{"sip/proxy/relay.go", "\t\tx.alarm.Set(rs.timerC)", "\t\t_ = rs.timerC"}),
 		sip(Timers, "timer-c-once", "timer C is not begun anew by what rings",
 			Edit{attempt, "\t\tif a.c.invite {\n\t\t\ta.timerC.Set(a.c.in.timerC)\n\t\t}\n", ""}),
 		sip(Timers, "timer-g-unbounded", "a failure is repeated at ever longer intervals",

@@ -32,7 +32,12 @@ type Call interface {
 }
 
 // Stopper is something under way that can be stopped.
-type Stopper interface{ Stop() }
+type Stopper interface {
+	// Stop gives the target a moment to say what became of it.
+	Stop()
+	// Abandon does not: the target can't be heard.
+	Abandon()
+}
 
 // Origin is where a call came from.
 type Origin struct {

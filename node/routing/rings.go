@@ -54,7 +54,7 @@ func (r *rings) lose(n dn.Number) {
 	}
 	r.mu.Unlock()
 	for _, s := range stop {
-		s.Stop()
+		s.Abandon()
 	}
 }
 

@@ -103,6 +103,9 @@ type halt struct {
 
 func (h *halt) Stop() { h.once.Do(func() { close(h.c) }) }
 
+// Abandon implements invite.Stopper.
+func (h *halt) Abandon() { h.Stop() }
+
 func (s *script) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {
 	name := string(t.Deliver) + string(t.DN) + t.Number
 	if t.NodeAddr+t.TrunkAddr != "" {

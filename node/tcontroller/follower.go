@@ -190,6 +190,9 @@ func (f *follower) announce(heard bool, reason string, e evidence) {
 		f.st.Losses++
 	}
 	f.mu.Unlock()
+	if f.cfg.Heard != nil {
+		f.cfg.Heard(f.id, heard)
+	}
 	if heard {
 		f.log.Info("peer is heard: its DNs count here", "owned", f.cfg.Table.OwnedBy(f.id))
 		return

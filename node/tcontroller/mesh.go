@@ -41,7 +41,9 @@ type Config struct {
 	// Refused is called when a peer answers that this node is not on the roster,
 	// as of an index of the configuration.
 	Refused func(index uint64)
-	Log     *slog.Logger
+	// Heard is told when a peer is heard or lost; nil for nobody. It must not wait.
+	Heard func(peer dn.Node, heard bool)
+	Log   *slog.Logger
 }
 
 // Mesh follows every peer of this node.

@@ -121,8 +121,9 @@ func (m *Message) appendStart(dst, uri []byte) []byte {
 }
 
 // AppendHopRequest writes the ACK of a failure (RFC 3261 §17.1.1.3) or the
-// CANCEL (§9.1) of an INVITE that was sent; to is the To header's value.
-func (m *Message) AppendHopRequest(dst []byte, method string, to []byte) []byte {
+// CANCEL (§9.1) of an INVITE that was sent; to is the To header's value, reasons those of
+// its Reason headers (RFC 3326).
+func (m *Message) AppendHopRequest(dst []byte, method string, to []byte, reasons ...[]byte) []byte {
 	dst = append(dst, method...)
 	dst = append(dst, ' ')
 	dst = append(dst, m.URI...)
@@ -139,8 +140,11 @@ func (m *Message) AppendHopRequest(dst []byte, method string, to []byte) []byte 
 	dst = append(dst, "CSeq: "...)
 	dst = strconv.AppendUint(dst, uint64(n), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, method...)
-	return append(dst, "\r\nContent-Length: 0\r\n\r\n"...)
+	dst = append(append(dst, method...), "\r\n"...)
+	for _, r := range reasons {
+		dst = appendLine(dst, "Reason", r)
+	}
+	return append(dst, "Content-Length: 0\r\n\r\n"...)
 }
 
 // Elements are the entries of all headers of the kind, in order.

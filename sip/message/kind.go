@@ -26,6 +26,7 @@ const (
 	UserAgent
 	ProxyAuthorization
 	SessionExpires
+	Reason
 	// Origin is our own: the source address of a datagram, written by Tidy.
 	Origin
 	kinds
@@ -33,7 +34,7 @@ const (
 
 var kindNames = [kinds]string{"", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type",
 	"Contact", "Expires", "Authorization", "Require", "Proxy-Require", "Supported", "Path", "Route", "Record-Route", "User-Agent", "Proxy-Authorization",
-	"Session-Expires", OriginName}
+	"Session-Expires", "Reason", OriginName}
 
 // OriginName is the header by which Tidy tells the source of a datagram. It
 // never leaves the node, and is removed from what arrives.

@@ -140,6 +140,23 @@ func (a *Attempt) Stop() {
 	a.giveUp()
 }
 
+// Abandon gives up as Stop does, and waits for nobody: the target can't be heard. done
+// hears of it at once; who answers yet is hung up.
+func (a *Attempt) Abandon() {
+	a.c.sh.Lock()
+	defer a.c.sh.Unlock()
+	a.abandon()
+}
+
+func (a *Attempt) abandon() {
+	if a.over {
+		return
+	}
+	a.stop(failed(487, "Request Terminated"))
+	a.settle()
+	a.check()
+}
+
 // giveUp stops because nobody wants the call any more.
 func (a *Attempt) giveUp() {
 	if a.over {

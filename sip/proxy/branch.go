@@ -76,7 +76,7 @@ func (b *branch) watch(ended, over <-chan struct{}) {
 
 func (b *branch) cancel() {
 	if b.client != nil {
-		b.client.Cancel()
+		b.client.Cancel(b.c.reasons...)
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 // callOrigin is who calls.
 type callOrigin struct {
 	kind kind
+	// node is the peer's that has the call.
+	node dn.Node
 	// dn is that of the phone, or of the trunk.
 	dn dn.Number
 	// number is what the From header says of the caller.
@@ -54,9 +56,11 @@ type Call struct {
 	rings  transaction.Alarm
 	rang   bool
 	gaveUp bool
-	final  bool
-	cancel context.CancelFunc // of Go's context; nil without one
-	over   chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
+	// reasons are why, as who gave up says.
+	reasons [][]byte
+	final   bool
+	cancel  context.CancelFunc // of Go's context; nil without one
+	over    chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
 }
 
 // Origin implements invite.Call.
@@ -164,11 +168,11 @@ func (c *Call) Trying() []byte {
 }
 
 // canceled implements canceler: the caller gave up.
-func (c *Call) canceled() {
+func (c *Call) canceled(reasons [][]byte) {
 	if c.gaveUp || c.final {
 		return
 	}
-	c.gaveUp = true
+	c.gaveUp, c.reasons = true, reasons
 	if c.cancel != nil {
 		c.cancel()
 	}
@@ -179,7 +183,7 @@ func (c *Call) canceled() {
 
 // stop ends the call because the server does.
 func (c *Call) stop() {
-	c.canceled()
+	c.canceled(nil)
 	if c.try != nil {
 		c.try.giveUp() // it may have waited for last words
 	}
@@ -264,6 +268,14 @@ func (c *Call) watch(ended, over <-chan struct{}) {
 	case <-ended:
 		c.sh.Lock()
 		defer c.sh.Unlock()
-		c.canceled()
+		c.canceled(nil)
+	}
+}
+
+// orphaned gives up a call whose node is lost: nobody waits for what comes of it.
+func (c *Call) orphaned() {
+	c.canceled([][]byte{[]byte(peerLost)})
+	if c.try != nil {
+		c.try.abandon()
 	}
 }

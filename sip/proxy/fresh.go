@@ -33,7 +33,7 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		p.relays.relay(sh, m, in, key, mark, &r)
 		return
 	case r.last.Purpose == ToDeliver && len(r.rest) == 0:
-		p.calls.carry(p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer}), key, invite.Target{Deliver: r.last.Number, Call: r.last.Call, Of: r.last.Node})
+		p.calls.carry(p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: r.last.Node}), key, invite.Target{Deliver: r.last.Number, Call: r.last.Call, Of: r.last.Node})
 		return
 	case trusted || len(r.rest) > 0:
 		a.Fault(errForeign)

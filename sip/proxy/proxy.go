@@ -5,6 +5,7 @@ import (
 	cryptorand "crypto/rand"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -35,6 +36,7 @@ type Proxy struct {
 	relays   *relays
 	callers  *callers
 	calls    *calls
+	orphans  *orphans
 	// seed of the marks by which a request that comes back is known.
 	seed  maphash.Seed
 	guard *guard.Guard
@@ -57,6 +59,7 @@ func New(cfg Config) *Proxy {
 	}
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)
+	p.orphans = newOrphans(cfg.Machine, p.shards, p.tasks)
 	self := cfg.Table.Self()
 	p.routes = &routeReader{
 		token: p.tokens.decode,
@@ -110,6 +113,9 @@ func (p *Proxy) NoteRefused(b []byte) { p.refusals.note(b) }
 
 // HangUp hangs up what is left here of a call, by its ConnID, that is over as another node says.
 func (p *Proxy) HangUp(call string) { p.calls.hanger.over(call) }
+
+// PeerHeard tells whether a peer is heard: what rings here for callers of a lost one ends.
+func (p *Proxy) PeerHeard(peer dn.Node, heard bool) { p.orphans.heard(peer, heard) }
 
 // Held adds what calls hold.
 func (p *Proxy) Held(held map[string]int) {
@@ -166,7 +172,7 @@ func (p *Proxy) request(sh *shard, m *message.Message, in *packet) {
 		}
 		sh.refuse(m, in, &answer.Answer{Code: 200, Reason: "OK"})
 		if c, ok := srv.User().(canceler); ok {
-			c.canceled()
+			c.canceled(reasonsOf(m))
 		}
 		return
 	}
@@ -177,5 +183,18 @@ func (p *Proxy) request(sh *shard, m *message.Message, in *packet) {
 	p.fresh(sh, m, in, key)
 }
 
-// canceler is told that the caller gave up.
-type canceler interface{ canceled() }
+// canceler is told that the caller gave up, and why: values of Reason headers (RFC 3326).
+type canceler interface{ canceled(reasons [][]byte) }
+
+// maxReasons bounds how many reasons of a CANCEL go on.
+const maxReasons = 4
+
+// reasonsOf are those of a message.
+func reasonsOf(m *message.Message) (list [][]byte) {
+	for r := range m.All(message.Reason) {
+		if len(list) < maxReasons {
+			list = append(list, slices.Clone(r))
+		}
+	}
+	return list
+}

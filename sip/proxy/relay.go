@@ -276,9 +276,9 @@ func (x *relay) Trying() []byte {
 }
 
 // canceled implements canceler.
-func (x *relay) canceled() {
+func (x *relay) canceled(reasons [][]byte) {
 	if x.client != nil {
-		x.client.Cancel()
+		x.client.Cancel(reasons...)
 	}
 }
 
@@ -288,5 +288,5 @@ func (x *relay) Fire(uint8) {
 		x.unanswered()
 		return
 	}
-	x.canceled() // timer C
+	x.canceled(nil) // timer C
 }

@@ -218,15 +218,15 @@ func (c *Call) Ack() error {
 }
 
 // Cancel gives up a call that was placed; the INVITE's answer comes by Next.
-func (c *Call) Cancel() { c.hop("CANCEL", "") }
+func (c *Call) Cancel(headers ...string) { c.hop("CANCEL", "", headers...) }
 
 // hop sends the ACK of a failure or a CANCEL: in the INVITE's transaction.
-func (c *Call) hop(method, to string) {
+func (c *Call) hop(method, to string, headers ...string) {
 	keep, routes := c.remote, c.routes
 	if to != "" {
 		c.remote = to
 	}
-	_ = c.write(Request{Method: method, URI: c.invite.URI}, c.branch, c.inviteSeq, "") // lost is lost
+	_ = c.write(Request{Method: method, URI: c.invite.URI, Headers: headers}, c.branch, c.inviteSeq, "") // lost is lost
 	c.remote, c.routes = keep, routes
 }
 

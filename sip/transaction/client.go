@@ -9,16 +9,17 @@ import (
 
 // Client is a client transaction.
 type Client struct {
-	layer  *Layer
-	key    Key
-	branch string
-	invite bool
-	cancel bool // wanted, or sent
-	acked  bool // the ACK of the 2xx passed
-	state  clientState
-	to     Sender
-	on     func(*message.Message, error)
-	over   chan struct{} // closed at the end; nil while nobody asked
+	layer   *Layer
+	key     Key
+	branch  string
+	invite  bool
+	cancel  bool     // wanted, or sent
+	reasons [][]byte // of the CANCEL
+	acked   bool     // the ACK of the 2xx passed
+	state   clientState
+	to      Sender
+	on      func(*message.Message, error)
+	over    chan struct{} // closed at the end; nil while nobody asked
 
 	request []byte // nil once nobody may need it again
 	ack     []byte
@@ -178,22 +179,23 @@ func (c *Client) linger(d time.Duration) {
 	c.end.Set(d)
 }
 
-func (c *Client) hop(method string, to []byte) []byte {
+func (c *Client) hop(method string, to []byte, reasons ...[]byte) []byte {
 	var m message.Message
 	_ = m.ParseTidy(bytes.Clone(c.request)) // our own
 	if to == nil {
 		to = m.Get(message.To)
 	}
-	return m.AppendHopRequest(nil, method, to)
+	return m.AppendHopRequest(nil, method, to, reasons...)
 }
 
 // Cancel cancels an INVITE: at once, or when its first provisional response
 // comes (RFC 3261 §9.1). Its final response is told as ever; ErrTimeout when
-// none comes.
-func (c *Client) Cancel() {
+// none comes. reasons are why (RFC 3326), values of Reason headers.
+func (c *Client) Cancel(reasons ...[]byte) {
 	if !c.invite || c.cancel || c.state > trying {
 		return
 	}
+	c.reasons = reasons
 	if c.cancel = true; c.state == trying {
 		c.sendCancel()
 	}
@@ -203,7 +205,7 @@ func (c *Client) Cancel() {
 func (c *Client) sendCancel() {
 	c.end.Set(64 * c.layer.t.T1)
 	// What is answered to the CANCEL says nothing about the INVITE.
-	_, _ = c.layer.Send(c.branch, "CANCEL", c.to, c.hop("CANCEL", nil), func(*message.Message, error) {})
+	_, _ = c.layer.Send(c.branch, "CANCEL", c.to, c.hop("CANCEL", nil, c.reasons...), func(*message.Message, error) {})
 }
 
 // Acked says that the ACK of a 2xx passed: when it arrived the 2xx comes no more,
