@@ -11,8 +11,6 @@ func leakFaults() []Fault {
 			Edit{"sip/proxy/call.go", "\tc.in.room.leave()\n}", "\tif !c.gaveUp {\n\t\tc.in.room.leave()\n\t}\n}"}),
 		held(sip, "passed-call-keeps-its-place", "a call whose failure is passed on keeps its place",
 			Edit{"sip/proxy/call.go", "\t\tc.respond(o.res, o.challenges)\n\t\tc.finish()", "\t\tc.respond(o.res, o.challenges)"}),
-		held(sip, "bye-without-a-way", "a BYE to a phone whose connection is gone ends no call",
-			Edit{"sip/proxy/bye.go", "\tstraight, turned := dialogKeys(m)\n\tif over := rs.dialogs.hungUp(straight, turned, false); over != nil {\n\t\tsh.After(over.release)\n\t}\n", ""}),
 		held(sip, "sessions-never-end", "a call whose session timer runs out is never forgotten",
 			Edit{"sip/proxy/dialog.go", "\t\tif !x.deadline.After(now) {", "\t\tif !x.deadline.After(now) && x.next != nil {"}),
 		held(sip, "caller-watch-stays", "who watches a caller's connection does not hear of the answer",

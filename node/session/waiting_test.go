@@ -105,7 +105,7 @@ func (c *caller) Send(t invite.Target, progress func(int), done func(invite.Outc
 // stopper is an invite.Stopper.
 type stopper func()
 
-func (s stopper) Stop() { s() }
+func (s stopper) Stop()    { s() }
 func (s stopper) Abandon() { s() }
 
 // waits is the call of that number, once it waits for a router's word or, when
