@@ -63,7 +63,12 @@ func (w *world) toOwner(ctx context.Context, c *proxy.Call) {
 		t = invite.Target{NodeAddr: remote.(string), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}
 	t.Call = w.call
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	out := try(ctx, c, t, func(code int) {
+		if code == invite.NoWord && w.leaves.Load() {
+			leave()
+		}
 		if w.progress != nil {
 			w.progress <- code
 		}

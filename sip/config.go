@@ -66,6 +66,7 @@ type Config struct {
 	TimerC time.Duration
 
 	timers      transaction.Timers
+	phones      proxy.Phones
 	slow, stuck time.Duration // of connections
 	digest      *digest.Server
 	tagSeed     maphash.Seed

@@ -50,6 +50,7 @@ type world struct {
 	serve    atomic.Pointer[func(context.Context, *proxy.Call)]
 	remote   sync.Map // SIP addresses of nodes by number
 	noAnswer atomic.Int64
+	leaves   atomic.Bool // phones that have said nothing: others can be called
 	progress chan int
 	outcomes chan proxy.Outcome
 }

@@ -73,6 +73,7 @@ func (s *stage) node(i int, change func(*Config)) {
 	w := callWorld(s.t, func(c *Config) {
 		c.Network, c.UDP, c.TCP = s.net, addr, addr
 		c.Table = dn.New(dn.Config{Self: dn.Node(name), Incarnation: 1})
+		c.phones = &phoneNotes{s: s, node: name, silent: map[string]bool{}}
 		if change != nil {
 			change(c)
 		}
@@ -227,7 +228,7 @@ func (s *stage) follow(name string, w *world) {
 		for {
 			select {
 			case o := <-w.outcomes:
-				note("outcome %d%s", o.Code, map[bool]string{true: " retry"}[o.Retry])
+				note("outcome %d%s%s", o.Code, map[bool]string{true: " retry"}[o.Retry], map[bool]string{true: ", no word"}[o.NoWord])
 				if o.Dialog != nil {
 					o.Dialog.Then(func(by proxy.Side) { note("over, by %d", by) })
 				}

@@ -56,8 +56,10 @@ func TestTimers_Attempts(t *testing.T) {
 			n1>n2 INVITE 0 0.5 1.5
 			n1>a 100 0.2
 			n2>b INVITE 0.5 1 2
-			n2>n1 100 0.7 1.5
+			n2>n1 100 0.7 1.5 2.5
+			n2 silent 1002 2.5
 			n1>a 180 3.5
+			n2 hears 1002 3.5
 			n2>n1 180 3.5
 			n1 outcome 486 4
 			n1>a 486 4
@@ -68,14 +70,15 @@ func TestTimers_Attempts(t *testing.T) {
 			n1>n2 INVITE 0 0.5 1.5 3.5
 			n2>b INVITE 0 0.5 1.5 3.5
 			n1>a 100 0.2
-			n2>n1 100 0.2 0.5 1.5 3.5
+			n2>n1 100 0.2 0.5 1.5 2 3.5 4 6
+			n2 silent 1002 2
 			n1 outcome 408 retry 4
 			n1>a 408 4 4.5
 			n1>n2 ACK 6
 			n1>n2 CANCEL 6
+			n2 hears 1002 6
 			n2>b ACK 6
 			n2>b CANCEL 6
-			n2>n1 180 6
 			n2>n1 200/CANCEL 6
 			n2>n1 487 6`},
 		{name: "a gateway that says nothing for 4 s", script: "0 a new INVITE 9001, 4 a ACK, 60", want: `
@@ -102,19 +105,22 @@ func TestTimers_Attempts(t *testing.T) {
 			n1>a 408 180
 			n1>c ACK 180
 			n1>c CANCEL 180`},
-		{name: "a phone may be silent for longer than a node: it is no proof of anything", script: "0 a new INVITE, 10 b 180, 11 b 200, 11 a ACK, 60", want: `
+		{name: "a phone may be silent for longer than a node: nobody else can be called", script: "0 a new INVITE, 10 b 180, 11 b 200, 11 a ACK, 60", want: `
 			n1>b INVITE 0 0.5 1.5 3.5 7.5
 			n1>a 100 0.2
+			n1 silent 1002 2
+			n1 hears 1002 10
 			n1>a 180 10
 			n1 outcome 200 11
 			n1>a 200 11
 			n1>b ACK 11`},
-		{name: "the caller gives up while nothing came back and nothing ever does", script: "0 a new INVITE, 1 a CANCEL, 3 a ACK, 60", want: `
+		{name: "the caller gives up while nothing came back and nothing ever does: 487 when the time for a first word is over", script: "0 a new INVITE, 1 a CANCEL, 3 a ACK, 60", want: `
 			n1>b INVITE 0 0.5 1.5 3.5 7.5 15.5 31.5
 			n1>a 100 0.2
 			n1>a 200/CANCEL 1
-			n1 outcome 487 3
-			n1>a 487 3`},
+			n1 outcome 487, no word 2
+			n1 silent 1002 2
+			n1>a 487 2 2.5`},
 	} {
 		x.run(t)
 	}
@@ -161,13 +167,15 @@ func TestTimers_Forks(t *testing.T) {
 			n1 outcome 200 9
 			n1>a 200 9
 			n1>d ACK 9`},
-		{name: "a phone of lesser q is called when the first has been silent for B", setup: besides(";q=0.5"), script: "0 a new INVITE, 32 d 200, 32 a ACK, 80", want: `
+		{name: "a phone of lesser q is called when the first has been silent for 2 s, which may answer yet", setup: besides(";q=0.5"), script: "0 a new INVITE, 32 d 200, 32 a ACK, 80", want: `
 			n1>b INVITE 0 0.5 1.5 3.5 7.5 15.5 31.5
 			n1>a 100 0.2
+			n1 silent 1002 2 4
+			n1>d INVITE 2 2.5 3.5 5.5 9.5 17.5
+			n1 hears 1002 32
 			n1 outcome 200 32
 			n1>a 200 32
-			n1>d ACK 32
-			n1>d INVITE 32`},
+			n1>d ACK 32`},
 		{name: "a phone of lesser q is not called when the time is over", setup: besides(";q=0.5"), noAnswer: 20 * time.Second, script: "0 a new INVITE, 0.1 b 180, 20 b 200 CANCEL, 20 b 487, 20 a ACK, 80", want: `
 			n1>b INVITE 0
 			n1>a 180 0.1

@@ -193,8 +193,9 @@ func TestTimers_BetweenNodes(t *testing.T) {
 			n1>n2 INVITE 0
 			n2>b INVITE 0 0.5 1.5 3.5 7.5 15.5 31.5
 			n1>a 100 0.2
-			n2>n1 100 0.2
-			n1 outcome 408 32
+			n2>n1 100 0.2 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30 32
+			n2 silent 1002 2
+			n1 outcome 408, no word 32
 			n1>a 408 32
 			n1>n2 ACK 32
 			n2>n1 408 32`},

@@ -42,7 +42,8 @@ func TestTimers_Datagrams(t *testing.T) {
 		{name: "an INVITE that nobody answers: A doubles, B after 64*T1, then G up to T2 and H", script: "0 a new INVITE, 63.95 n1 holds 1, 64 n1 holds 0", want: `
 			n1>b INVITE 0 0.5 1.5 3.5 7.5 15.5 31.5
 			n1>a 100 0.2
-			n1 outcome 408 32
+			n1 silent 1002 2
+			n1 outcome 408, no word 32
 			n1>a 408 32 32.5 33.5 35.5 39.5 43.5 47.5 51.5 55.5 59.5 63.5`},
 		{name: "a 100 stops A and B, and C runs from the INVITE: CANCEL, and 408 when the phone says nothing for 2 s", script: "0 a new INVITE, 1 b 100, 182 a ACK, 300", want: `
 			n1>b INVITE 0 0.5
@@ -276,7 +277,8 @@ func TestTimers_Connections(t *testing.T) {
 		{name: "an INVITE over a connection that nobody answers: B, and H while no ACK comes", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 63.95 n1 holds 1, 64 n1 holds 0", want: `
 			n1>b INVITE 0
 			n1>a 100 0.2
-			n1 outcome 408 32
+			n1 silent 1002 2
+			n1 outcome 408, no word 32
 			n1>a 408 32`},
 		{name: "a 2xx over connections stays T4 after its ACK too", caller: "tcp", phone: "tcp", script: "0 a new INVITE, 0 b 200, 2 a ACK, 6.95 n1 holds 2, 7 n1 holds 0, 20", want: `
 			n1 outcome 200 0

@@ -23,13 +23,17 @@ type Call interface {
 	// Reject is the final answer. Where the last Send ended with that code the
 	// caller gets that answer as it came.
 	Reject(code int, reason string)
-	// Send sends the call to a target; progress hears the provisional answers,
-	// and done the outcome, once. They must not wait. Stop tells the target to.
+	// Send sends the call to a target; progress hears the provisional answers, and
+	// NoWord each time that the DN's phones had for a first word and said none; done
+	// hears the outcome, once. They must not wait. Stop tells the target to.
 	Send(t Target, progress func(code int), done func(Outcome)) Stopper
 	// Go runs f, which may wait, on a goroutine of its own. Its context ends when
 	// the caller gives up or the node stops.
 	Go(f func(ctx context.Context))
 }
+
+// NoWord is what progress hears of phones that say nothing.
+const NoWord = 0
 
 // Stopper is something under way that can be stopped.
 type Stopper interface {
@@ -86,4 +90,6 @@ type Outcome struct {
 	Reason string
 	// Retry: the target was not reached at all.
 	Retry bool
+	// NoWord: no phone has said a word in its time, or none is there.
+	NoWord bool
 }

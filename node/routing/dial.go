@@ -56,6 +56,13 @@ func (s *stopSign) next(x invite.Stopper) {
 func (s *stopSign) stop() {
 	s.mu.Lock()
 	s.up = true
+	s.mu.Unlock()
+	s.leave()
+}
+
+// leave stops what is under way now, and nothing that comes after it.
+func (s *stopSign) leave() {
+	s.mu.Lock()
 	x := s.sent
 	s.mu.Unlock()
 	if x != nil {
@@ -81,12 +88,17 @@ func (r *Engine) place(sign *stopSign, in invite.Call, config *configpb.DN, noAn
 		done(invite.Outcome{Code: 480, Reason: "DN is out of service"})
 		return
 	}
-	r.usage.note(n)
 	if config.GetKind() == configpb.DNKind_DN_KIND_PSTN {
+		r.usage.note(n)
 		r.depart(sign, in, config.GetExternal(), n, noAnswer, on, done)
 		return
 	}
-	r.try(sign, in, r.target(&st, noAnswer), n, on, done)
+	r.try(sign, in, r.target(&st, noAnswer), n, on, func(out invite.Outcome) {
+		if !out.NoWord { // an agent whose phone was not there is as idle as before
+			r.usage.note(n)
+		}
+		done(out)
+	})
 }
 
 // target is how a DN in service is reached from here.
@@ -134,8 +146,11 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 		}
 	}()
 	sent = in.Send(t, func(code int) {
-		if code > 100 {
+		switch {
+		case code > 100:
 			on.guard(func() { on.ringing(n) })
+		case code == invite.NoWord && on.anotherThan(n):
+			sign.leave()
 		}
 	}, func(out invite.Outcome) {
 		if r.rings.unwatch(n, x) && !out.Answered {

@@ -19,8 +19,10 @@ type journey struct {
 	in    invite.Call
 	id    call.ID
 	tries []dn.Number
-	last  map[dn.Number]time.Time // of the tries
+	last  map[dn.Number]time.Time // until when those are left alone that were tried
 	rings dn.Number               // the DN that rings now, or is in the call
+	rp    dn.Number               // the routing point it is at; "" for none
+	group string                  // whose agents the call may go to from there
 	up    *invite.Outcome         // that of a call that is up
 	ended atomic.Bool
 }
@@ -121,15 +123,28 @@ func (j *journey) reject(code int, reason string) (cause int) {
 // pause is how long an agent who did not take the call is left alone by it.
 const pause = 30 * time.Second
 
-// miss notes a try in vain.
-func (j *journey) miss(n dn.Number) {
+// noWordPause is pause for an agent whose phone said nothing, who may not know.
+const noWordPause = 5 * time.Second
+
+// miss notes a try in vain, after which the agent is left alone for a while.
+func (j *journey) miss(n dn.Number, pause time.Duration) {
 	if n == "" {
 		return
 	}
 	if j.last == nil {
 		j.last = map[dn.Number]time.Time{}
 	}
-	j.tries, j.last[n] = append(j.tries, n), time.Now()
+	j.tries, j.last[n] = append(j.tries, n), time.Now().Add(pause)
+}
+
+// anotherThan tells whether somebody else may take a call that is at a routing
+// point: an agent of the group, or whom a router names.
+func (j *journey) anotherThan(n dn.Number) bool {
+	if j.rp == "" {
+		return false
+	}
+	_, found := j.r.longestIdle(j.group, func(other dn.Number) bool { return other == n || j.skip(other) })
+	return found || j.r.announcer.Routers(j.rp)
 }
 
 // skip tells whether an agent has just been tried, or is the caller.
@@ -137,8 +152,8 @@ func (j *journey) skip(n dn.Number) bool {
 	if n == j.in.Origin().DN {
 		return true
 	}
-	at, tried := j.last[n]
-	return tried && time.Since(at) < pause
+	until, tried := j.last[n]
+	return tried && time.Now().Before(until)
 }
 
 // ringing is told once a try.

@@ -32,7 +32,7 @@ func (u *usage) of(n dn.Number) int64 {
 	return u.last[n]
 }
 
-// note that a call is sent to the DN now.
+// note that a call was sent to the DN.
 func (u *usage) note(n dn.Number) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

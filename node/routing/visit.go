@@ -117,6 +117,7 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	ctx, cancel := context.WithTimeout(caller, maxVisit)
 	defer cancel()
 	n := dn.Number(rp.GetNumber())
+	j.rp = n
 	v := &visit{routes: make(chan Route, 1), rp: n, since: time.Now()}
 	j.r.visits.arrive(j.id, v)
 	defer j.r.visits.leaves(j.id)
@@ -213,6 +214,7 @@ func (j *journey) builtIn(ctx context.Context, rp *configpb.DN, v *visit) (cause
 	waiting, heard := context.WithCancel(ctx)
 	defer heard()
 	j.r.visits.open(v, heard)
+	j.group = group
 	n, giveBack, err := j.r.agent(ctx, waiting.Done(), group, j.holder(), j.skip)
 	route, came := j.r.visits.shut(v)
 	if !came {
@@ -259,9 +261,11 @@ func (j *journey) follow(ctx context.Context, rp dn.Number, route Route) (cause 
 		j.diverted(rp, route.External)
 		return j.back(ctx, "", j.r.leave(ctx, j.in, route.External, "", 0, j))
 	case route.DN != "":
+		j.group = "" // the router knows others
 		giveBack, err := j.r.reserve(ctx, route.DN, j.holder(), route.Holder)
 		return j.toAgent(ctx, rp, route.DN, giveBack, err)
 	case route.Group != "":
+		j.group = route.Group
 		n, giveBack, err := j.r.agent(ctx, nil, route.Group, j.holder(), j.skip)
 		return j.toAgent(ctx, rp, n, giveBack, err)
 	}
@@ -300,7 +304,7 @@ func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(),
 	case errors.Is(err, errFull):
 		return j.refuse(rp, 503, "Too many calls wait"), true
 	case err != nil:
-		j.miss(n)
+		j.miss(n, pause)
 		return 0, false
 	}
 	return j.back(ctx, n, j.toReserved(ctx, rp, n, giveBack))
@@ -325,6 +329,10 @@ func (j *journey) back(ctx context.Context, n dn.Number, out invite.Outcome) (ca
 	if out.Answered || ctx.Err() != nil || out.Code >= 600 {
 		return j.finish(out), true
 	}
-	j.miss(n)
+	if out.NoWord {
+		j.miss(n, noWordPause)
+		return 0, false
+	}
+	j.miss(n, pause)
 	return 0, false
 }

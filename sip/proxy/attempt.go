@@ -23,12 +23,8 @@ func failed(code int, reason string) Outcome {
 	return Outcome{Outcome: invite.Outcome{Code: code, Reason: reason}}
 }
 
-const (
-	// silence is how long a node or a gateway may take for its first word.
-	silence = 4 * time.Second
-	// lastWords is how long a phone that was told to stop may take to say so.
-	lastWords = 2 * time.Second
-)
+// lastWords is how long a phone that was told to stop may take to say so.
+const lastWords = 2 * time.Second
 
 // Attempt is one Send: the branches to a target and what comes back of them.
 type Attempt struct {
@@ -91,7 +87,6 @@ func (a *Attempt) begin(t invite.Target) {
 	}
 	a.later = groups(legs)
 	if c.invite {
-		a.silence.Set(silence)
 		a.timerC.Set(c.in.timerC)
 		if t.NoAnswer > 0 {
 			a.noAnswer.Set(t.NoAnswer)
@@ -177,19 +172,29 @@ func (a *Attempt) tell(b *branch, res *message.Message, err error) {
 
 // event is RFC 3261 §16.7 for one response.
 func (a *Attempt) event(b *branch, res *message.Message, err error) {
-	if b.final != nil {
+	if b.final != nil && (res == nil || res.Status/100 != 2) {
 		return
+	}
+	if res != nil {
+		b.relayed(res)
 	}
 	switch {
 	case errors.Is(err, errNoFlow):
+		b.mute = !b.heard
 		b.final = &result{code: 480, reason: "The phone's connection is gone", retry: true}
+	case errors.Is(err, transaction.ErrUnsent) && b.phone != nil:
+		b.noWord()
+		a.ask()
+		b.final = &result{code: 480, reason: "The phone is not there", retry: true}
 	case errors.Is(err, transaction.ErrUnsent):
 		b.final = &result{code: 503, reason: "No way there", retry: true}
 	case err != nil:
 		b.final = &result{code: 408, reason: "Request Timeout", retry: b.silent && !b.heard}
 	case res.Status < 200:
-		b.heard = true
 		if res.Status == 100 {
+			if b.peer && b.mute {
+				a.ask()
+			}
 			return
 		}
 		if a.c.invite {
@@ -249,6 +254,7 @@ func (a *Attempt) stop(why Outcome) {
 	for _, b := range a.branches {
 		b.cancel()
 	}
+	a.leave() // who has not said a word has no last one
 	a.lastWords.Set(lastWords)
 }
 
@@ -257,15 +263,6 @@ func (a *Attempt) settle() {
 	for _, b := range a.branches {
 		if b.final == nil {
 			b.final = &result{code: 487, reason: "Request Terminated"}
-		}
-	}
-}
-
-// unheard gives up on nodes and gateways that have not said a word.
-func (a *Attempt) unheard() {
-	for _, b := range a.branches {
-		if b.final == nil && b.silent && !b.heard {
-			b.final = &result{code: 408, reason: "Request Timeout", retry: true}
 		}
 	}
 }
@@ -287,26 +284,46 @@ func (a *Attempt) judge() (Outcome, bool) {
 		if a.answered != nil {
 			return *a.answered, true
 		}
-		for _, b := range a.branches {
-			if b.final == nil {
-				return Outcome{}, false
-			}
+		if a.waits() {
+			return Outcome{}, false
 		}
+		noWord := a.wordless()
+		a.leave()
 		if len(a.later) == 0 {
 			results := make([]result, 0, len(a.branches))
 			for _, b := range a.branches {
 				results = append(results, *b.final)
 			}
-			return verdict(results, a.stopped), true
+			out := verdict(results, a.stopped)
+			out.NoWord = noWord
+			return out, true
 		}
 		a.next()
 	}
+}
+
+// waits tells whether a branch may still say something that matters: it has not
+// ended, nor let its time for a first word pass while others have their say.
+func (a *Attempt) waits() bool {
+	open, others := false, len(a.later) > 0
+	for _, b := range a.branches {
+		switch {
+		case b.final != nil:
+			others = others || !b.mute
+		case !b.mute:
+			return true
+		default:
+			open = true
+		}
+	}
+	return open && !others
 }
 
 // next sends to the group with the highest q that is left.
 func (a *Attempt) next() {
 	group := a.later[0]
 	a.later = a.later[1:]
+	a.awaitWord(!group[0].silent)
 	for i := range group {
 		a.branches = append(a.branches, a.send(&group[i]))
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -11,8 +13,12 @@ type branch struct {
 	a      *Attempt // nil when it is over, which the branch outlives
 	to     hop
 	silent bool                // as of the leg
+	peer   bool                // another node
+	number dn.Number           // of the phone
+	phone  *location.Binding   // nil for others
 	client *transaction.Client // nil when nothing was sent
 	heard  bool
+	mute   bool // the phone said nothing in its time for a first word
 	final  *result
 	cseq   uint32
 	hung   []byte // the ACK of a 2xx that nobody waited for
@@ -28,7 +34,10 @@ type result struct {
 
 // send begins a branch. One that can't be sent has ended with 503.
 func (a *Attempt) send(l *leg) *branch {
-	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent}
+	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, phone: l.phone}
+	if l.phone != nil {
+		b.number = l.side.Number
+	}
 	id := newBranch(c.mark)
 	ch := message.Changes{
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
@@ -53,6 +62,9 @@ func (a *Attempt) send(l *leg) *branch {
 }
 
 func (b *branch) on(res *message.Message, err error) {
+	if res != nil {
+		b.word()
+	}
 	if b.a == nil {
 		b.late(res)
 		return

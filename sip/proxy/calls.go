@@ -35,6 +35,7 @@ type calls struct {
 	timerC  time.Duration
 	// noteLeg is Config.Carry.
 	noteLeg func(call string, of dn.Node, n dn.Number) invite.Leg
+	phones  Phones
 	room    room
 }
 

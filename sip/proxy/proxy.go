@@ -53,6 +53,9 @@ func New(cfg Config) *Proxy {
 	if len(secret) == 0 {
 		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
 	}
+	if cfg.Phones == nil {
+		cfg.Phones = nobody{}
+	}
 	p := &Proxy{
 		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), tokens: NewTokenCodec(secret), trunks: newTrunks(cfg.Machine), dialogs: newDialogs(cfg.Now),
 		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats,
@@ -75,7 +78,7 @@ func New(cfg Config) *Proxy {
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
-		noteLeg: cfg.Carry, room: room{max: cfg.MaxCalls},
+		noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
 		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: names},
 		records: &recordRoutes{tokens: p.tokens, self: self, hosts: cfg.RecordRoutes},
 	}

@@ -21,9 +21,10 @@ type leg struct {
 	to     hop
 	uri    []byte
 	routes [][]byte
-	side   *Token // of the Record-Route towards the leg; nil for a node
-	q      int    // 0 to 1000
-	silent bool   // the other end answers at once or is not there
+	side   *Token            // of the Record-Route towards the leg; nil for a node
+	phone  *location.Binding // nil for others
+	q      int               // 0 to 1000
+	silent bool              // the other end answers at once or is not there
 }
 
 // targets tells where a Target is: the phones of a DN here, a node, a gateway.
@@ -104,7 +105,7 @@ func (ts *targets) phones(n dn.Number) (legs []leg) {
 	now := ts.now()
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), q: quality(b)}
+		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), phone: b, q: quality(b)}
 		if !b.Expires.After(now) || !l.to.alive() {
 			continue
 		}
