@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -31,6 +32,8 @@ const (
 
 	gatewaysAtNode = 2
 
+	// telephonePrefix begins the number of everybody who calls.
+	telephonePrefix = "3"
 	agentPrefix     = "34"
 	routedPoint     = "3901"
 	routerEvery     = time.Second
@@ -57,6 +60,7 @@ func (r *run1) sights() map[history.Sight]int {
 		history.Delivered: 20, history.Refused: 5, history.TCPFlows: 2, history.TLSFlows: 2, history.WSFlows: 2,
 		history.TrunkIn: 1, history.TrunkOut: 1, history.Routes: 1, history.RoutesRefused: 3, history.LooksAtHolds: 50,
 		history.Restores: r.scenario.Restores,
+		history.MovedInCall: 1, history.StrangeWays: 1, history.Silences: 1, history.FlowsLost: 1, history.PSTNCalls: 1,
 	}
 	if r.scenario.Rings && warmUp+r.length+cmp.Or(r.settled, recovery) > longRing+5*time.Second {
 		all[history.LongRings] = 1
@@ -113,8 +117,10 @@ func (r *run1) gateways() []*workload.Telephone {
 			for j := range r.nodes * telephonesAtNode {
 				t.Numbers = append(t.Numbers, telephone(j))
 			}
+			t.Numbers = append(t.Numbers, slices.Repeat([]string{outsidePoint}, len(t.Numbers)/2)...)
 			all = append(all, t)
 		}
+		all = append(all, r.elsewhere(i, n))
 	}
 	return all
 }
@@ -152,7 +158,7 @@ func (r *run1) callRouters() []*workload.CallRouter {
 // callers are all telephones of the run.
 func (r *run1) callers() *workload.Calls {
 	c := &workload.Calls{}
-	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents()} {
+	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors()} {
 		c.Telephones = append(c.Telephones, more...)
 	}
 	return c
@@ -177,9 +183,10 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	for _, e := range r.errands() {
 		put(cluster.SIPDN(e.DN, realm, e.Password))
 	}
-	for _, t := range append(r.slowTelephones(), r.agents()...) {
+	for _, t := range slices.Concat(r.slowTelephones(), r.agents(), r.anchors()) {
 		put(cluster.SIPDN(t.DN, realm, t.Password))
 	}
+	all = append(all, r.roamingObjects()...)
 	for _, t := range r.gateways() {
 		put(&configpb.DN{Number: "trunk-" + t.DN, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
 			Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort),

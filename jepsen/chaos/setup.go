@@ -150,6 +150,12 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, w := range r.callRouters() {
 		g.run(func() error { return w.Run(ctx) })
 	}
+	for _, w := range r.roamers() {
+		g.run(func() error { return w.Run(ctx) })
+	}
+	for _, p := range r.present() {
+		g.run(func() error { return p.Run(ctx) })
+	}
 	calls := r.callers()
 	g.run(func() error { return calls.Run(ctx) })
 	values := &workload.Values{}
@@ -173,7 +179,7 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { return o.Run(ctx) })
 		t := &workload.StatServer{Site: r.site, Name: "tlib-" + n.Name(), Node: n, Prefix: phonePrefix}
 		g.run(func() error { return t.Run(ctx) })
-		h := &workload.Holds{Site: r.site, Node: n, Every: holdsEvery, Prefix: agentPrefix}
+		h := &workload.Holds{Site: r.site, Node: n, Every: holdsEvery, Prefix: telephonePrefix}
 		g.run(func() error { h.Run(ctx); return nil })
 		c := &workload.CallWatch{Site: r.site, Name: "calls-" + n.Name(), Node: n}
 		g.run(func() error { return c.Run(ctx) })

@@ -17,6 +17,8 @@ type phoneCall struct {
 	rings, talks []*history.Op
 	// within are the requests within it.
 	within []*history.Op
+	// silences are the parties that were lost in it.
+	silences []*history.Op
 }
 
 // calls are the run's, ordered by their begin.
@@ -45,6 +47,8 @@ func (m *model) calls() []*phoneCall {
 			c.talks = append(c.talks, op)
 		case history.Within:
 			c.within = append(c.within, op)
+		case history.Silence:
+			c.silences = append(c.silences, op)
 		}
 	}
 	return out
@@ -83,7 +87,7 @@ func (c *phoneCall) over() time.Duration {
 // story is the call up to then, for people.
 func (c *phoneCall) story(until time.Duration) []Event {
 	out := []Event{opEvent(c.dial)}
-	for _, ops := range [][]*history.Op{c.rings, c.talks, c.within} {
+	for _, ops := range [][]*history.Op{c.rings, c.talks, c.within, c.silences} {
 		for _, op := range ops {
 			if op.Invoke <= until {
 				out = append(out, opEvent(op))
@@ -107,6 +111,8 @@ func callText(op *history.Op) string {
 		return fmt.Sprintf("the call of %s rings at %s", op.From, op.Key)
 	case history.Talk:
 		return fmt.Sprintf("%s talks to %s", op.Key, op.From)
+	case history.Silence:
+		return op.Key + " says nothing any more"
 	case history.Route:
 		return fmt.Sprintf("the router %s sends call %s to %s", op.Arg, op.Result, op.Key)
 	case history.Errand:
@@ -118,11 +124,11 @@ func callText(op *history.Op) string {
 	}
 }
 
-// homes are the nodes of the telephones.
+// homes are the nodes of the telephones that stay where they are.
 func (m *model) homes() map[string]string {
 	out := map[string]string{}
 	for i := range m.h.Ops {
-		if op := &m.h.Ops[i]; op.Kind == history.Enrol {
+		if op := &m.h.Ops[i]; op.Kind == history.Enrol && op.Arg != history.Roaming {
 			out[op.Key] = op.Node
 		}
 	}

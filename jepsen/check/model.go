@@ -17,6 +17,8 @@ type model struct {
 	deaths map[string][]time.Duration
 	// hungUp is when a gateway's session was over for its client.
 	hungUp map[string]time.Duration
+	// roams are the acknowledged registrations of telephones that go from node to node.
+	roams map[string][]*history.Op
 	// unroutable are DNs that may be in service and not routable: somebody
 	// reserved them or changed their agent.
 	unroutable map[string]bool
@@ -42,7 +44,7 @@ func newModel(h *history.History, b history.Bounds) *model {
 		reach: newReach(h, b), answered: map[client][]*history.Op{}, deaths: map[string][]time.Duration{},
 		streams:    map[string][]*history.Item{},
 		hungUp:     map[string]time.Duration{},
-		unroutable: map[string]bool{},
+		unroutable: map[string]bool{}, roams: map[string][]*history.Op{},
 		clockWrong: history.Never, looked: map[ID]int{},
 	}
 	m.index()
@@ -64,8 +66,12 @@ func (m *model) index() {
 		}
 	}
 	for i := range m.h.Ops {
-		if k := m.h.Ops[i].Kind; k == history.Reserve || k == history.Agent {
-			m.unroutable[m.h.Ops[i].Key] = true
+		op := &m.h.Ops[i]
+		if op.Kind == history.Reserve || op.Kind == history.Agent {
+			m.unroutable[op.Key] = true
+		}
+		if op.Kind == history.Enrol && op.Arg == history.Roaming && op.OK() {
+			m.roams[op.Key] = append(m.roams[op.Key], op)
 		}
 	}
 	for i := range m.h.Items {

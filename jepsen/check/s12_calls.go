@@ -24,8 +24,9 @@ func callsSurvive(m *model) ([]Finding, int) {
 func (m *model) callsWork(calls []*phoneCall) ([]Finding, int) {
 	var out []Finding
 	looked := 0
+	homes := m.homes()
 	for _, c := range calls {
-		if !c.dial.OK() || len(c.talks) != 1 {
+		if !c.dial.OK() || len(c.talks) != 1 || homes[c.dial.From] == "" || homes[c.talks[0].Key] == "" {
 			continue
 		}
 		x, y := c.dial.Node, c.talks[0].Node

@@ -19,6 +19,7 @@ func sawKinds(m *model) map[history.Sight]int {
 		}
 	}
 	trunks := m.trunks()
+	at := map[string]string{} // where roaming telephones are registered
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
 		switch op.Kind {
@@ -34,14 +35,40 @@ func sawKinds(m *model) map[history.Sight]int {
 		case history.Dial:
 			count(history.TrunkIn, op.OK() && trunks[op.From])
 			count(history.TrunkOut, op.OK() && trunks[op.Key])
+			count(history.StrangeWays, op.OK() && at[op.From] != "" && at[op.From] != op.Node)
+		case history.Enrol:
+			if op.Arg == history.Roaming && op.OK() {
+				at[op.Key] = op.Node
+			}
+		case history.Silence:
+			count(history.Silences, op.From == "")
+			count(history.FlowsLost, op.From != "")
 		case history.Route:
 			count(history.Routes, op.OK())
 			count(history.RoutesRefused, op.Outcome == history.Fail)
 		}
 	}
+	m.sawCalls(count)
 	seen[history.Restores] = m.restores()
 	seen[history.LooksAtHolds] = len(m.h.Holds)
 	return seen
+}
+
+// sawCalls counts what happened while calls were up.
+func (m *model) sawCalls(count func(history.Sight, bool)) {
+	agents := m.outside()
+	for _, c := range m.calls() {
+		up := c.up(m.h.End)
+		if up.empty() {
+			continue
+		}
+		count(history.PSTNCalls, agents[c.talks[0].Key] != "")
+		for _, dn := range []string{c.dial.From, c.talks[0].Key} {
+			for _, op := range m.roams[dn] {
+				count(history.MovedInCall, up.contains(Span{op.Invoke, op.Return}) && op.Node != c.nodeOf(dn))
+			}
+		}
+	}
 }
 
 // trunks are the numbers outside.

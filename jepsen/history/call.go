@@ -6,7 +6,8 @@ const (
 	// Enrol registers the telephone Key at Node: it stays there and only makes
 	// calls, and nobody looks for it in tables. Arg Trunk: it is a telephone
 	// outside, Key its number, behind a gateway at Node that registers nowhere:
-	// the node answered it.
+	// the node answered it; From is the DN of the agent whose telephone it is, if it
+	// is one's. Arg Roaming: it goes from node to node.
 	Enrol Kind = "enrol"
 	// Dial: the telephone From calls the number Key by way of Node. Ok when it was
 	// answered, failed with Code otherwise: 487 when the caller gave up.
@@ -20,13 +21,21 @@ const (
 	Talk Kind = "talk"
 	// Within is a request within a call by the telephone Key: From is its method.
 	Within Kind = "within"
+	// Silence: the telephone Key says nothing any more in the call Arg, which goes by
+	// Node, and does not hang up: From is the transport of the connection that it
+	// closes, "" when it is there and only deaf and dumb.
+	Silence Kind = "silence"
 	// Route: the router Arg sends the call Result, which waits at a routing point
 	// of Node, to the DN Key: ok when it left the routing point.
 	Route Kind = "route"
 )
 
-// Trunk is the Arg of an Enrol of a telephone outside.
-const Trunk = "trunk"
+// Trunk is the Arg of an Enrol of a telephone outside, Roaming that of one which
+// goes from node to node, and calls by way of nodes where it isn't registered.
+const (
+	Trunk   = "trunk"
+	Roaming = "roaming"
+)
 
 // What the observer of a node's calls was told, or did. It follows calls alone.
 const (

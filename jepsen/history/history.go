@@ -136,6 +136,11 @@ const (
 	RoutesRefused Sight = "routes that were refused"
 	Restores      Sight = "configurations that came by a snapshot"
 	LooksAtHolds  Sight = "looks at who is reserved"
+	MovedInCall   Sight = "telephones that registered at another node while they were in a call"
+	StrangeWays   Sight = "answered calls by way of a node at which the caller isn't registered"
+	Silences      Sight = "telephones that went silent in a call"
+	FlowsLost     Sight = "connections that ended in a call"
+	PSTNCalls     Sight = "answered calls to an agent with a telephone elsewhere"
 )
 
 // AtLeast is the least number of ok operations of a kind.

@@ -83,14 +83,17 @@ type Item struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Holds is one whole look at which of the agents that only routers want a node
-// shows as reserved, at some time between Asked and Answered.
+// Holds is one whole look at which telephones a node shows as reserved and as
+// busy, at some time between Asked and Answered.
 type Holds struct {
 	Asked    time.Duration `json:"-"`
 	Answered time.Duration `json:"to"`
 	Node     string        `json:"node"`
 	// DNs that are reserved, for whomever.
 	DNs []string `json:"dns"`
+	// Busy are DNs that have a call, Free those in service that have none.
+	Busy []string `json:"busy,omitempty"`
+	Free []string `json:"free,omitempty"`
 }
 
 // Status is how a node saw the cluster, at some time between Asked and Answered.

@@ -21,6 +21,15 @@ const (
 	WSPort  = 5066
 )
 
+// way is a transport and its port at each node.
+type way struct {
+	transport string
+	port      uint16
+}
+
+// connections are the ways that phones connect.
+var connections = []way{{"tcp", TCPPort}, {"ws", WSPort}, {"tls", TLSPort}}
+
 // Flows is the user of one DN with several phones at a time, each with a
 // connection of its own to one node, in whose site they stand. Whatever one of
 // them does, the DN stays in service while another one's connection does.
@@ -78,10 +87,7 @@ func (w *Flows) act(ctx context.Context, r *rand.Rand, f *flow) {
 
 // arrive connects one more phone; the transports take turns.
 func (w *Flows) arrive(ctx context.Context) {
-	way := [...]struct {
-		transport string
-		port      uint16
-	}{{"tcp", TCPPort}, {"ws", WSPort}, {"tls", TLSPort}}[w.born%3]
+	way := connections[w.born%len(connections)]
 	w.born++
 	f := &flow{process: fmt.Sprintf("%s-%s/%d", way.transport, w.DN, w.born)}
 	place := w.Node.Phones()

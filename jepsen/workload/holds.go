@@ -9,12 +9,12 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// Holds asks one node again and again which agents it shows as reserved.
+// Holds asks one node again and again which telephones it shows as reserved and as busy.
 type Holds struct {
 	*Site
 	Node  *cluster.Node
 	Every time.Duration
-	// Prefix of the agents' DNs.
+	// Prefix of the telephones' DNs.
 	Prefix string
 }
 
@@ -34,6 +34,12 @@ func (w *Holds) Run(ctx context.Context) {
 		for _, d := range page.GetDns() {
 			if d.GetReserved() {
 				h.DNs = append(h.DNs, d.GetDn())
+			}
+			switch {
+			case d.GetBusy():
+				h.Busy = append(h.Busy, d.GetDn())
+			case d.GetState() == tcpb.DNState_DN_STATE_IN_SRV:
+				h.Free = append(h.Free, d.GetDn())
 			}
 		}
 		w.Record.Holds(h)

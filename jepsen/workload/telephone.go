@@ -35,12 +35,16 @@ type Telephone struct {
 	// Trunk: it stands for a telephone outside that a gateway reaches, at this port
 	// of its host. It has no password and registers nowhere.
 	Trunk uint16
+	// Agent is the DN of the agent whose telephone outside it is, "" for nobody's.
+	Agent string
 
 	ua *siptest.UA
+	// device is one of several of a Roamer, nil where there is only this one.
+	device *device
 	// atEnd calls f when the run is over and everybody hangs up, unless stop was
 	// called before.
 	atEnd   func(f func()) (stop func() bool)
-	engaged atomic.Bool
+	engaged *atomic.Bool
 	rang    atomic.Int64
 }
 
@@ -50,6 +54,8 @@ const (
 	enrolEvery = 6 * time.Second
 	// ringOut is how long a caller waits for an answer: longer than any bound.
 	ringOut = 9 * time.Second
+	// lastWithin is longer than a node waits for the answer of who went silent.
+	lastWithin = 4500 * time.Millisecond
 )
 
 // Run lets all of them call.
@@ -82,9 +88,14 @@ func (c *Calls) Run(ctx context.Context) error {
 
 func (w *Telephone) open() error {
 	place := w.Node.Phones()
+	if w.engaged == nil {
+		w.engaged = &atomic.Bool{}
+	}
+	way := w.device.way()
 	return place.Visit(func() (err error) {
 		w.ua, err = siptest.NewUA(siptest.Config{
-			DN: w.DN, Password: w.Password, Domain: w.Realm, Local: netip.AddrPortFrom(place.IP(), w.Trunk).String(), Server: w.Node.Addr(cluster.SIP).String(),
+			DN: w.DN, Password: w.Password, Domain: w.Realm, Transport: way.transport,
+			Local: netip.AddrPortFrom(place.IP(), w.Trunk).String(), Server: netip.AddrPortFrom(w.Node.Addr(cluster.SIP).Addr(), way.port).String(),
 		})
 		return err
 	})
@@ -109,18 +120,21 @@ func (w *Telephone) enrol(ctx context.Context) bool {
 	ctx, cancel := patience(ctx, answerWithin)
 	defer cancel()
 	if w.Trunk != 0 {
-		op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, Arg: history.Trunk}, "")
+		op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, From: w.Agent, Arg: history.Trunk}, "")
 		res, err := w.ua.Options(ctx)
 		return w.answered(op, res, err)
 	}
 	op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, Expires: longLife}, "")
-	res, err := w.ua.Register(ctx, longLife)
+	if w.device != nil {
+		op.Arg, op.Expires = history.Roaming, roamerLife
+	}
+	res, err := w.ua.Register(ctx, op.Expires)
 	return w.answered(op, res, err)
 }
 
 // invoke begins an operation; part tells apart what the telephone does at a time.
 func (w *Telephone) invoke(op history.Op, part string) history.Op {
-	op.Process, op.Node, op.Home = "telephone-"+w.DN+part, w.Node.Name(), w.Node.Name()
+	op.Process, op.Node, op.Home = "telephone-"+w.DN+w.device.name()+part, w.Node.Name(), w.Node.Name()
 	return w.Record.Invoke(op)
 }
 
@@ -202,6 +216,9 @@ func (w *Telephone) talk(ctx context.Context, c *siptest.Call, part string, d ti
 		if w.listen(ctx, c, d) {
 			return true
 		}
+		if w.device.fallsSilent(c) {
+			return false
+		}
 		if asks {
 			w.within(ctx, c, part, "INFO")
 		}
@@ -243,7 +260,7 @@ func (w *Telephone) within(ctx context.Context, c *siptest.Call, part, method st
 	op := w.invoke(history.Op{Kind: history.Within, Key: w.DN, Arg: c.ID, From: method}, part)
 	var res *siptest.Response
 	var err error
-	for _, d := range []time.Duration{700 * time.Millisecond, 1300 * time.Millisecond, 2 * time.Second} {
+	for _, d := range []time.Duration{700 * time.Millisecond, 1300 * time.Millisecond, lastWithin} {
 		ctx, cancel := patience(ctx, d)
 		res, err = c.Do(ctx, method)
 		if cancel(); err == nil {

@@ -1,0 +1,239 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
+)
+
+// endBound is how long after a BYE its call may keep a DN busy.
+const endBound = time.Second
+
+// busyIsCalls is S21: at each node a DN is busy exactly while a call is up with it as a
+// party, as its telephones say, wherever it is registered and whichever nodes have part.
+func busyIsCalls(m *model) ([]Finding, int) {
+	b := m.newBusy()
+	var out []Finding
+	looked := 0
+	said := map[string]int{} // what was found, by what it is about
+	for i := range m.h.Holds {
+		look := &m.h.Holds[i]
+		s := Span{look.Asked, look.Answered}
+		for _, dn := range look.Free {
+			c, n := b.must(dn, look.Node, s)
+			if looked += n; c == nil {
+				continue
+			}
+			key := fmt.Sprint(c.dial.ID, dn, look.Node)
+			if at, told := said[key]; told {
+				out[at].Times++
+				continue
+			}
+			said[key] = len(out)
+			out = append(out, b.found(look, dn, fmt.Sprintf("%s showed DN %s as free while it was in a call", look.Node, dn), c))
+		}
+		for _, dn := range look.Busy {
+			last, may := b.may(dn, look.Node, s)
+			if looked++; may {
+				continue
+			}
+			key := fmt.Sprint(dn, look.Node, last != nil && last.dial.Invoke > 0)
+			if last != nil {
+				key = fmt.Sprint(last.dial.ID, dn, look.Node, "late")
+			}
+			if at, told := said[key]; told {
+				out[at].Times++
+				continue
+			}
+			said[key] = len(out)
+			out = append(out, b.found(look, dn, fmt.Sprintf("%s showed DN %s as busy when no call could be at it", look.Node, dn), last))
+		}
+	}
+	return out, looked
+}
+
+// busy is who has part in which calls.
+type busy struct {
+	*model
+	// of are the calls that a DN has or may have a part in, in order.
+	of map[string][]*phoneCall
+	// agent is whose telephone a number outside is.
+	agent map[string]string
+	calm  spans // everybody hears everybody
+}
+
+func (m *model) newBusy() *busy {
+	b := &busy{model: m, of: map[string][]*phoneCall{}, agent: m.outside(), calm: m.allCalm()}
+	known := map[string]bool{}
+	for i := range m.h.Ops {
+		if op := &m.h.Ops[i]; op.Kind == history.Enrol && op.Arg != history.Trunk {
+			known[op.Key] = true
+		}
+	}
+	for _, dn := range b.agent {
+		known[dn] = true
+	}
+	outside := m.trunks()
+	for _, c := range m.calls() {
+		parties := []string{c.dial.From, c.dial.Key}
+		for _, r := range c.rings {
+			parties = append(parties, b.party(r.Key))
+		}
+		if !known[c.dial.Key] && !outside[c.dial.Key] { // a routing point: it may try anybody
+			parties = append(parties, slices.Collect(maps.Keys(known))...)
+		}
+		slices.Sort(parties)
+		for _, dn := range slices.Compact(parties) {
+			if known[dn] {
+				b.of[dn] = append(b.of[dn], c)
+			}
+		}
+	}
+	return b
+}
+
+// outside are the agents' DNs by the numbers of their telephones elsewhere.
+func (m *model) outside() map[string]string {
+	out := map[string]string{}
+	for i := range m.h.Ops {
+		if op := &m.h.Ops[i]; op.Kind == history.Enrol && op.Arg == history.Trunk && op.From != "" {
+			out[op.Key] = op.From
+		}
+	}
+	return out
+}
+
+// party is the DN for which a telephone rings.
+func (b *busy) party(number string) string {
+	if dn := b.agent[number]; dn != "" {
+		return dn
+	}
+	return number
+}
+
+// nodeOf is the node by way of which a party of an answered call talks.
+func (c *phoneCall) nodeOf(dn string) string {
+	if c.dial.From == dn {
+		return c.dial.Node
+	}
+	return c.talks[0].Node
+}
+
+// must returns a call that is up with the DN, as the node must know, and how many
+// calls it looked at. The node knows it when it hears the node of the caller, or that
+// which delivers the call to the DN of the called one.
+func (b *busy) must(dn, node string, s Span) (*phoneCall, int) {
+	looked := 0
+	for _, c := range b.of[dn] {
+		if c.dial.Invoke > s.From {
+			break
+		}
+		up := c.up(b.h.End)
+		if up.empty() || c.dial.From != dn && b.party(c.talks[0].Key) != dn {
+			continue
+		}
+		for _, q := range c.silences {
+			if q.From != "" { // a connection, whose end ends the call in its time
+				up.To = min(up.To, q.Invoke)
+			}
+		}
+		for _, op := range []*history.Op{c.dial, c.talks[0]} {
+			if op.Kind == history.Talk && b.agent[op.Key] != "" {
+				continue // the trunk may leave from another node
+			}
+			sure := Span{plus(up.From, b.b.Spread), min(up.To, b.restart(op))}
+			if !sure.contains(s) || !b.hears(node, op.Node).cover(Span{minus(s.From, b.b.Spread), s.To}) {
+				continue
+			}
+			return c, looked + 1
+		}
+	}
+	return nil, looked
+}
+
+// may tells whether any call may be at the DN, as far as the node must know;
+// otherwise the one that was there last.
+func (b *busy) may(dn, node string, s Span) (last *phoneCall, may bool) {
+	for _, c := range b.of[dn] {
+		if c.dial.Invoke > s.To {
+			break
+		}
+		if !b.over(c, dn, node, s) {
+			return c, true
+		}
+		if dn == c.dial.From || dn == c.dial.Key || slices.ContainsFunc(c.rings, func(r *history.Op) bool { return b.party(r.Key) == dn }) {
+			last = c
+		}
+	}
+	return last, false
+}
+
+// over tells whether the node must know that the call is over for the DN.
+func (b *busy) over(c *phoneCall, dn, node string, s Span) bool {
+	knows := func(by string, since, at time.Duration) bool {
+		return s.From >= at && !b.stopped[by].touch(Span{since, s.To}) && b.hears(node, by).cover(s)
+	}
+	for _, w := range c.within {
+		if w.From != "BYE" || w.Outcome == history.Unknown || w.Code == "401" || w.Code == "407" {
+			continue
+		}
+		at := w.Return
+		if b.signals(w.Node, w.Node).cover(Span{w.Invoke, w.Return}) {
+			at = w.Invoke
+		}
+		if knows(w.Node, w.Invoke, at+endBound+b.b.Spread) {
+			return true
+		}
+	}
+	if c.dial.Outcome == history.Fail {
+		at := plus(c.dial.Return, b.b.Spread+endBound)
+		if dn == c.dial.From && knows(c.dial.Node, c.dial.Return, at) || s.From >= at && b.calm.cover(s) {
+			return true
+		}
+	}
+	talks := len(c.talks) > 0 && b.party(c.talks[0].Key) == dn
+	if c.dial.OK() && dn != c.dial.From && len(c.talks) == 1 && !talks { // it went elsewhere
+		return s.From >= c.dial.Return+b.b.Spread+endBound && b.calm.cover(s)
+	}
+	return b.allDied(c, node, s)
+}
+
+// allDied tells whether all nodes that have had to do with the call have ended since,
+// and the node knows it.
+func (b *busy) allDied(c *phoneCall, node string, s Span) bool {
+	died := func(n string) bool {
+		return slices.ContainsFunc(b.deaths[n], func(at time.Duration) bool { return at > c.dial.Invoke && at < s.From })
+	}
+	if len(c.rings) == 0 || !died(c.dial.Node) {
+		return false
+	}
+	for _, r := range c.rings {
+		if !died(r.Node) || !b.hears(node, r.Node).cover(s) {
+			return false
+		}
+	}
+	return b.hears(node, c.dial.Node).cover(s)
+}
+
+func (b *busy) found(look *history.Holds, dn, text string, c *phoneCall) Finding {
+	f := Finding{
+		Text: text, Nodes: []string{look.Node}, Keys: []string{dn}, Times: 1,
+		Events: []Event{{At: look.Asked, To: look.Answered, Node: look.Node, Text: "ListDNs: " + dn}},
+	}
+	if c != nil {
+		f.Events = append(f.Events, c.story(look.Answered)...)
+		f.Nodes = append(f.Nodes, c.dial.Node)
+		for _, r := range c.rings {
+			f.Nodes = append(f.Nodes, r.Node)
+		}
+	}
+	for _, op := range b.roams[dn] {
+		if op.Invoke <= look.Answered && c != nil && op.Return >= c.dial.Invoke {
+			f.Events = append(f.Events, opEvent(op))
+		}
+	}
+	return f
+}
