@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // busyFaults are those of who is busy (S21).
 func busyFaults() []Fault {
 	sim := func(f Fault) Fault {
@@ -24,7 +26,8 @@ func busyFaults() []Fault {
 			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}),
 		sim(Fault{
 			Name: "busy-leaks", What: "a call that is over keeps its parties busy",
-			Edits: []Edit{{"node/call/table.go", "		t.uses.move(e.call.Parties, next.Parties)\n", "		t.uses.move(nil, next.Parties)\n"}},
+			Edits:    []Edit{{"node/call/table.go", "		t.uses.move(e.call.Parties, next.Parties)\n", "		t.uses.move(nil, next.Parties)\n"}},
+			Scenario: "quiet", For: 6 * time.Second, Settle: time.Second, Statements: []string{"S21"},
 		}),
 		sim(Fault{
 			Name: "carrier-unheard", What: "a node that carries a call of another one, which is cut off, can't say that it is over",
@@ -47,6 +50,7 @@ func busyFaults() []Fault {
 			Name: "counted-at-the-owner", Kind: Calls, What: "a phone in a call is free where it registers next",
 			Edits:   []Edit{{"node/dn/merge.go", "	v.busy = t.cfg.Busy(e.number)\n	return v", "	v.busy = e.told.busy && t.cfg.Busy(e.number)\n	return v"}},
 			Package: "./node/dn", Run: "^TestTable_EveryUseIsTold$",
+			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S21"},
 		},
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
 	"github.com/sipcluster/sipcluster/jepsen/nemesis"
 	"github.com/sipcluster/sipcluster/jepsen/workload"
 )
@@ -67,13 +69,14 @@ func (r *run1) setUp(ctx context.Context) error {
 	return r.configure(ctx, nodes)
 }
 
-// configure writes the phones' DNs and lets registrations be short.
+// configure writes the phones' DNs and lets registrations and the grace of connections be short.
 func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 	now, err := nodes[0].Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})
 	if err != nil {
 		return err
 	}
 	now.Options.MinExpiresS, now.Options.Revision = 1, 0
+	now.Options.FlowGraceS = proto.Uint32(uint32(history.Bounds{}.WithDefaults().FlowGrace / time.Second))
 	if _, err := nodes[0].Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
 		{Op: &configpb.Mutation_PutOptions{PutOptions: now.GetOptions()}}}}); err != nil {
 		return err

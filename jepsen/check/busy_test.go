@@ -31,10 +31,10 @@ func TestBusyIsCalls(t *testing.T) {
 	}
 	called := func() *run { return newRun().enrols().allSee(5, 6).dials(20, "c", "301", "302") }
 	up := func() *run { return called().talks(20.4, 30, "c", "301", "302") }
-	silent := func(code string, o history.Outcome) *run {
+	silent := func(transport, code string, o history.Outcome) *run {
 		r := newRun().enrols().allSee(5, 6).roams(2, "n2", "362").dials(20, "c", "301", "362")
 		r.op(20.4, 40, history.Op{Kind: history.Talk, Node: "n2", Home: "n2", From: "301", Key: "362", Arg: "c", Process: "rc"})
-		r.op(24, 24, history.Op{Kind: history.Silence, Node: "n2", Home: "n2", Key: "362", Arg: "c", From: "tcp"})
+		r.op(24, 24, history.Op{Kind: history.Silence, Node: "n2", Home: "n2", Key: "362", Arg: "c", From: transport})
 		return r.bye(30, "c", "301", o, code)
 	}
 	outside := func() *run {
@@ -51,11 +51,12 @@ func TestBusyIsCalls(t *testing.T) {
 		{"busy for a moment behind it", up().looks(30, 31.2, "n3", both, none), nil},
 		{"free where it went", up().roams(22, "n3", "302").looks(23, 30, "n3", []string{"301"}, []string{"302"}), []ID{"S21"}},
 		{"out of service and therefore not busy", up().looks(23, 30, "n3", []string{"301"}, none), nil},
-		{"the other side is gone: busy", silent("200", history.OK).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
-		{"the other side is gone: free", silent("200", history.OK).looks(31.6, 36, "n1", none, roaming), nil},
-		{"nobody was heard to hang up", silent("", history.Unknown).looks(31.6, 36, "n1", roaming, none), nil},
-		{"a challenge ended nothing", silent("401", history.Fail).looks(31.6, 36, "n1", roaming, none), nil},
-		{"a refused BYE ended it", silent("481", history.Fail).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
+		{"the other side is gone: busy", silent("", "200", history.OK).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
+		{"the other side is gone: free", silent("", "200", history.OK).looks(31.6, 36, "n1", none, roaming), nil},
+		{"the other side's connection is gone, and nobody hangs up", silent("tcp", "", history.Unknown).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
+		{"nobody was heard to hang up", silent("", "", history.Unknown).looks(31.6, 36, "n1", roaming, none), nil},
+		{"a challenge ended nothing", silent("", "401", history.Fail).looks(31.6, 36, "n1", roaming, none), nil},
+		{"a refused BYE ended it", silent("", "481", history.Fail).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
 		{"a BYE in a cut: free on its side", cut(up(), 25, 40).looks(31.6, 39, "n3", none, both), nil},
 		{"a BYE in a cut: busy on its side", cut(up(), 25, 40).looks(31.6, 39, "n3", both, none), []ID{"S21"}},
 		{"a BYE in a cut: busy on the other side", cut(up(), 25, 40).looks(31.6, 39, "n2", both, none), nil},

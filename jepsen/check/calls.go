@@ -70,18 +70,32 @@ func (c *phoneCall) up(end time.Duration) Span {
 }
 
 // over is when the node of the caller surely knows that the call is over; Never
-// when nobody can tell.
-func (c *phoneCall) over() time.Duration {
+// when nobody can tell. A node to which nobody answers a BYE answers it itself: then
+// the caller's hears of it when it hears that node.
+func (m *model) over(c *phoneCall) time.Duration {
 	if c.dial.Outcome == history.Fail {
 		return c.dial.Return
 	}
 	at := history.Never
 	for _, w := range c.within {
 		if w.From == "BYE" && w.OK() {
-			at = min(at, w.Return)
+			at = min(at, m.heardAt(c.dial.Node, w))
 		}
 	}
 	return at
+}
+
+// heardAt is when the node surely hears of what another one did by the operation's end.
+func (m *model) heardAt(node string, op *history.Op) time.Duration {
+	for _, s := range m.hears(node, op.Node) {
+		if at := max(s.From, op.Return); at <= s.To {
+			if m.stopped[op.Node].touch(Span{op.Invoke, at}) {
+				break
+			}
+			return at
+		}
+	}
+	return history.Never
 }
 
 // story is the call up to then, for people.

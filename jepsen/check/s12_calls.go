@@ -98,7 +98,7 @@ func (m *model) overAt(placed []*phoneCall, s *shown, first time.Duration) (time
 		if c.dial.Invoke > first {
 			break
 		}
-		end := c.over()
+		end := m.over(c)
 		if i := slices.IndexFunc(m.deaths[s.origin], func(at time.Duration) bool { return at >= first }); i >= 0 {
 			end = min(end, m.deaths[s.origin][i])
 		}

@@ -16,43 +16,40 @@ const endBound = time.Second
 // party, as its telephones say, wherever it is registered and whichever nodes have part.
 func busyIsCalls(m *model) ([]Finding, int) {
 	b := m.newBusy()
-	var out []Finding
+	out := once{said: map[string]int{}}
 	looked := 0
-	said := map[string]int{} // what was found, by what it is about
 	for i := range m.h.Holds {
 		look := &m.h.Holds[i]
 		s := Span{look.Asked, look.Answered}
 		for _, dn := range look.Free {
 			c, n := b.must(dn, look.Node, s)
-			if looked += n; c == nil {
-				continue
+			if looked += n; c != nil {
+				out.add(fmt.Sprint("free", c.dial.ID, dn, look.Node), func() Finding { return b.found(look, dn, "as free while it was in a call", c) })
 			}
-			key := fmt.Sprint(c.dial.ID, dn, look.Node)
-			if at, told := said[key]; told {
-				out[at].Times++
-				continue
-			}
-			said[key] = len(out)
-			out = append(out, b.found(look, dn, fmt.Sprintf("%s showed DN %s as free while it was in a call", look.Node, dn), c))
 		}
 		for _, dn := range look.Busy {
-			last, may := b.may(dn, look.Node, s)
-			if looked++; may {
-				continue
+			looked++
+			if last, may := b.may(dn, look.Node, s); !may {
+				out.add(fmt.Sprintf("busy %p %s %s", last, dn, look.Node), func() Finding { return b.found(look, dn, "as busy when no call could be at it", last) })
 			}
-			key := fmt.Sprint(dn, look.Node, last != nil && last.dial.Invoke > 0)
-			if last != nil {
-				key = fmt.Sprint(last.dial.ID, dn, look.Node, "late")
-			}
-			if at, told := said[key]; told {
-				out[at].Times++
-				continue
-			}
-			said[key] = len(out)
-			out = append(out, b.found(look, dn, fmt.Sprintf("%s showed DN %s as busy when no call could be at it", look.Node, dn), last))
 		}
 	}
-	return out, looked
+	return out.all, looked
+}
+
+// once are findings that many looks show, each told by the first of them.
+type once struct {
+	all  []Finding
+	said map[string]int
+}
+
+func (o *once) add(key string, first func() Finding) {
+	if at, told := o.said[key]; told {
+		o.all[at].Times++
+		return
+	}
+	o.said[key] = len(o.all)
+	o.all = append(o.all, first())
 }
 
 // busy is who has part in which calls.
@@ -137,7 +134,7 @@ func (b *busy) must(dn, node string, s Span) (*phoneCall, int) {
 		}
 		for _, q := range c.silences {
 			if q.From != "" { // a connection, whose end ends the call in its time
-				up.To = min(up.To, q.Invoke)
+				up.To = min(up.To, q.Invoke+b.b.FlowGrace-b.b.Spread)
 			}
 		}
 		for _, op := range []*history.Op{c.dial, c.talks[0]} {
@@ -188,6 +185,11 @@ func (b *busy) over(c *phoneCall, dn, node string, s Span) bool {
 			return true
 		}
 	}
+	for _, q := range c.silences {
+		if q.From != "" && knows(q.Node, q.Invoke, q.Return+b.b.FlowGrace+endBound+b.b.Spread) {
+			return true
+		}
+	}
 	if c.dial.Outcome == history.Fail {
 		at := plus(c.dial.Return, b.b.Spread+endBound)
 		if dn == c.dial.From && knows(c.dial.Node, c.dial.Return, at) || s.From >= at && b.calm.cover(s) {
@@ -218,9 +220,9 @@ func (b *busy) allDied(c *phoneCall, node string, s Span) bool {
 	return b.hears(node, c.dial.Node).cover(s)
 }
 
-func (b *busy) found(look *history.Holds, dn, text string, c *phoneCall) Finding {
+func (b *busy) found(look *history.Holds, dn, as string, c *phoneCall) Finding {
 	f := Finding{
-		Text: text, Nodes: []string{look.Node}, Keys: []string{dn}, Times: 1,
+		Text: fmt.Sprintf("%s showed DN %s %s", look.Node, dn, as), Nodes: []string{look.Node}, Keys: []string{dn}, Times: 1,
 		Events: []Event{{At: look.Asked, To: look.Answered, Node: look.Node, Text: "ListDNs: " + dn}},
 	}
 	if c != nil {

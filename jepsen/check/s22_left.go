@@ -113,9 +113,8 @@ func (h *holders) mayLose(node string, from, to time.Duration) bool {
 // node, also by those that cannot hear who has the DN.
 func nothingLeft(m *model) ([]Finding, int) {
 	h := newHolders(m)
-	var out []Finding
+	out := once{said: map[string]int{}}
 	looked := 0
-	said := map[string]int{} // DN and node, the finding that tells of them
 	for i := range m.h.Holds {
 		look := &m.h.Holds[i]
 		s := Span{look.Asked, look.Answered}
@@ -130,16 +129,10 @@ func nothingLeft(m *model) ([]Finding, int) {
 			if looked++; !slices.Contains(look.DNs, dn) {
 				continue
 			}
-			key := dn + " " + look.Node
-			if at, told := said[key]; told {
-				out[at].Times++
-				continue
-			}
-			said[key] = len(out)
-			out = append(out, h.left(dn, look, last))
+			out.add(dn+" "+look.Node, func() Finding { return h.left(dn, look, last) })
 		}
 	}
-	return out, looked
+	return out.all, looked
 }
 
 func (h *holders) left(dn string, look *history.Holds, last *history.Op) Finding {

@@ -73,6 +73,9 @@ type Bounds struct {
 	Expiry time.Duration `json:"expiry"`
 	// Desktop: a desktop gateway that is gone is noticed by its node; 3 s.
 	Desktop time.Duration `json:"desktop"`
+	// FlowGrace: how long a call outlives the connection of one of its parties, as the
+	// run configures it; 3 s.
+	FlowGrace time.Duration `json:"flow_grace"`
 	// Failover: a new leader is there after the old one was lost; 10 s.
 	Failover time.Duration `json:"failover"`
 }
@@ -96,6 +99,7 @@ func (b Bounds) WithDefaults() Bounds {
 	set(&b.Local, time.Second)
 	set(&b.Expiry, time.Second)
 	set(&b.Desktop, 3*time.Second)
+	set(&b.FlowGrace, 3*time.Second)
 	set(&b.Failover, 10*time.Second)
 	return b
 }
