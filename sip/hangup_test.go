@@ -1,9 +1,11 @@
 package sip
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -233,6 +236,68 @@ func TestCancel_SaysWhy(t *testing.T) {
 			e.ok(in.Refuse(487, "Request Terminated"))
 			e.await(out, 487)
 			e.nothingLeft("canceled with reasons")
+		})
+	}
+}
+
+// TestCaller_WhoWaitsIsAsked: over UDP nobody says that a caller is gone. One that waits
+// is asked; who has answered once, and then no more, has given up. Who never answers
+// may not know OPTIONS, and waits on; connections need none of it.
+func TestCaller_WhoWaitsIsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		network       string
+		dies          time.Duration // after the beginning; 0: never
+		deaf          bool          // it answers no OPTIONS from the start
+		asked, gaveUp time.Duration // the first time, and at the latest; 0: never
+	}{
+		"it lives":                       {network: "udp", asked: time.Second},
+		"it dies":                        {network: "udp", dies: 40 * time.Second, asked: time.Second, gaveUp: 95 * time.Second},
+		"it dies at once":                {network: "udp", dies: 2 * time.Second, asked: time.Second, gaveUp: 64 * time.Second},
+		"it knows no OPTIONS":            {network: "udp", deaf: true, asked: time.Second},
+		"its connection tells by itself": {network: "tcp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnding(t, 2)
+				gone := make(chan struct{})
+				e.n1.plan(func(ctx context.Context, c *proxy.Call) {
+					c.Ring()
+					<-ctx.Done()
+					close(gone)
+					c.Reject(487, "Request Terminated")
+				})
+				e.phones(c.network, "udp")
+				var asked atomic.Int64
+				e.from.OnRequest(func(*siptest.Message) bool {
+					asked.Add(1)
+					return c.deaf // without an answer; otherwise it is 200
+				})
+				out := e.place(e.from, "1002")
+				e.await(out, 180)
+				if c.dies > 0 {
+					time.AfterFunc(c.dies, func() { e.from.Mute(true) })
+				}
+				time.Sleep(1100 * time.Millisecond)
+				synctest.Wait()
+				if (asked.Load() > 0) != (c.asked > 0) {
+					t.Errorf("asked %d times within a second", asked.Load())
+				}
+				time.Sleep(max(c.gaveUp, 5*time.Minute) - 1100*time.Millisecond)
+				select {
+				case <-gone:
+					if c.gaveUp == 0 {
+						t.Error("it gave up")
+					}
+				default:
+					if c.gaveUp > 0 {
+						t.Error("it waits on")
+					}
+					out.Cancel()
+				}
+				e.from.Mute(false)
+				e.n1.plan(e.n1.toOwner)
+				e.nothingLeft(name)
+			})
 		})
 	}
 }

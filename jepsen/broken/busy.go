@@ -22,6 +22,8 @@ func busyFaults() []Fault {
 			Edit{"sip/proxy/hangup.go", "	c.grace.Set(grace)\n", ""}),
 		ends("back-is-gone", "a party that registered again is hung up for all the same", "^TestHangUp_",
 			Edit{"sip/proxy/hangup.go", "hop != nil { // it registered again", "hop != nil && c.flow != nil { // it registered again"}),
+		ends("dead-caller-waits", "a caller over UDP who is gone waits at the routing point", "^TestCaller_",
+			Edit{"sip/proxy/caller_alive.go", "		p.c.canceled([][]byte{", "		p.c.in.log.Debug(\"gone\", \"why\", [][]byte{"}),
 		ends("rings-for-a-lost-node", "a phone rings on for the caller of a node that is lost", "^TestOrphans_",
 			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}),
 		sim(Fault{

@@ -54,6 +54,7 @@ type Call struct {
 	try    *Attempt         // under way; nil when none is
 	last   Outcome          // of the last Send that failed
 	rings  transaction.Alarm
+	probe  *callerProbe // nil before Ring
 	rang   bool
 	gaveUp bool
 	// reasons are why, as who gave up says.
@@ -88,6 +89,8 @@ func (c *Call) Ring() {
 	if !c.final && !c.rang {
 		c.rang = true
 		c.Fire(0)
+		c.probe = newCallerProbe(c)
+		c.probe.start()
 	}
 }
 
@@ -148,6 +151,9 @@ func (c *Call) finish() {
 	c.final = true
 	c.req, c.last = nil, Outcome{} // what comes late needs no more of them
 	c.rings.Stop()
+	if c.probe != nil {
+		c.probe.alarm.Stop()
+	}
 	if c.over != nil {
 		close(c.over)
 	}

@@ -26,6 +26,7 @@ type calls struct {
 	machine *fsm.Machine
 	caller  Caller
 	log     *slog.Logger
+	shards  *shards
 	tasks   *tasks
 	dialogs *dialogs
 	hanger  *hanger

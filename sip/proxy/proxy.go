@@ -77,7 +77,7 @@ func New(cfg Config) *Proxy {
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, seed: maphash.MakeSeed()}
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
 	p.calls = &calls{
-		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
+		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
 		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: names},
 		records: &recordRoutes{tokens: p.tokens, self: self, hosts: cfg.RecordRoutes},

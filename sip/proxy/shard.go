@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"hash/maphash"
 	"math/rand/v2"
 
@@ -86,6 +87,15 @@ func newShards(cfg *Config, panicked func(any)) *shards {
 
 func (s *shards) of(callID []byte) *shard {
 	return s.list[maphash.Bytes(s.seed, callID)%shardCount]
+}
+
+// idOf makes a Call-ID of a shard.
+func (s *shards) idOf(sh *shard) string {
+	for {
+		if id := cryptorand.Text(); s.of([]byte(id)) == sh {
+			return id
+		}
+	}
 }
 
 // close ends all transactions.
