@@ -21,13 +21,13 @@ import (
 func (e *ending) hears(c *siptest.Call, after time.Duration, why string) {
 	e.t.Helper()
 	if after > 0 {
-		time.Sleep(after - 100*time.Millisecond) // of the bubble
+		<-time.After(after - 100*time.Millisecond) // of the bubble
 		synctest.Wait()
 		if len(c.Requests) > 0 {
 			e.t.Fatalf("it hears %s too early", (<-c.Requests).Method)
 		}
 	}
-	time.Sleep(200 * time.Millisecond)
+	<-time.After(200 * time.Millisecond)
 	synctest.Wait()
 	if len(c.Requests) != 1 {
 		e.t.Fatalf("%d requests came within the call, want a BYE", len(c.Requests))
@@ -85,16 +85,15 @@ func TestHangUp_ItsNumberIsBeyondTheParty(t *testing.T) {
 			e.do(out, "INFO", 200)
 			e.expect(in, "INFO")
 		}
-		last := 0
 		e.do(out, "INFO", 200)
 		number := func(m *siptest.Message) int {
 			n, _, _ := strings.Cut(m.Header("CSeq"), " ")
 			v, _ := strconv.Atoi(n)
 			return v
 		}
-		last = number(e.expect(in, "INFO"))
+		last := number(e.expect(in, "INFO"))
 		e.from.Close()
-		time.Sleep(33 * time.Second)
+		<-time.After(33 * time.Second)
 		synctest.Wait()
 		if m := e.expect(in, "BYE"); number(m) <= last {
 			t.Errorf("CSeq %d after %d", number(m), last)
@@ -116,7 +115,7 @@ func TestHangUp_NotWhenThePartyIsBack(t *testing.T) {
 			}
 			addr := gone.Addr()
 			gone.Close()
-			time.Sleep(20 * time.Second)
+			<-time.After(20 * time.Second)
 			again := func() *siptest.UA {
 				u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.TCPAddr().String(), Transport: "tcp", Local: addr, Network: w.cfg.Network.(*siptest.Network)})
 				e.ok(err)
@@ -128,7 +127,7 @@ func TestHangUp_NotWhenThePartyIsBack(t *testing.T) {
 				return u
 			}
 			back := again()
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			synctest.Wait()
 			if len(stays.Requests) > 0 {
 				t.Fatalf("a %s ended the call", (<-stays.Requests).Method)
@@ -193,14 +192,14 @@ func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 				if c.back > 0 {
 					time.AfterFunc(c.back, func() { e.n2.server.PeerHeard("n1", true) })
 				}
-				time.Sleep(10 * time.Second)
+				<-time.After(10 * time.Second)
 				synctest.Wait()
 				if c.rings {
 					if len(in.Requests) > 0 {
 						t.Fatal("it ended although the node was back")
 					}
 					e.n2.server.PeerHeard("n1", false)
-					time.Sleep(c.patience)
+					<-time.After(c.patience)
 				}
 				m := e.expect(in, "CANCEL")
 				if m.Header("Reason") != why {
@@ -277,12 +276,12 @@ func TestCaller_WhoWaitsIsAsked(t *testing.T) {
 				if c.dies > 0 {
 					time.AfterFunc(c.dies, func() { e.from.Mute(true) })
 				}
-				time.Sleep(1100 * time.Millisecond)
+				<-time.After(1100 * time.Millisecond)
 				synctest.Wait()
 				if (asked.Load() > 0) != (c.asked > 0) {
 					t.Errorf("asked %d times within a second", asked.Load())
 				}
-				time.Sleep(max(c.gaveUp, 5*time.Minute) - 1100*time.Millisecond)
+				<-time.After(max(c.gaveUp, 5*time.Minute) - 1100*time.Millisecond)
 				select {
 				case <-gone:
 					if c.gaveUp == 0 {

@@ -40,7 +40,7 @@ func TestServer_RefusesWhatNoNodeMaySay(t *testing.T) {
 		if _, err := s.Propose(t.Context(), &peerpb.ProposeRequest{ClusterId: tc.cluster, Command: tc.command}); !errors.Is(fromStatus(err), tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
-		if tc.want != ErrOtherCluster {
+		if !errors.Is(tc.want, ErrOtherCluster) {
 			continue
 		}
 		if _, err := s.ReadIndex(t.Context(), &peerpb.ReadIndexRequest{ClusterId: tc.cluster}); !errors.Is(fromStatus(err), tc.want) {
