@@ -70,3 +70,25 @@ func TestBusyIsCalls(t *testing.T) {
 			down(25, 26, "n1", "n2").looks(37, 39, "n3", both, none), []ID{"S21"}},
 	})
 }
+
+func TestNobodyRings(t *testing.T) {
+	rings := func(from, to float64) *run {
+		return newRun().enrols().allSee(5, 6).
+			op(from, to, history.Op{Kind: history.Ring, Node: "n2", Home: "n2", From: "301", Key: "302", Arg: "c", Code: "487", Outcome: history.Fail, Process: "rc"})
+	}
+	dial := func(r *run, to float64, o history.Outcome, code string) *run {
+		return r.op(20, to, history.Op{Kind: history.Dial, Node: "n1", Home: "n1", From: "301", Key: "302", Arg: "c", Code: code, Outcome: o})
+	}
+	cut := history.Effect{Cut: ways([]string{"n1"}, "n2", "n3")}
+	expect(t, []sample{
+		{"given up", dial(rings(20.1, 24), 24, history.Fail, "487"), nil},
+		{"given up, and rings on", dial(rings(20.1, 28), 24, history.Fail, "487"), []ID{"S22"}},
+		{"lost, and not known yet", dial(rings(20.1, 23.4), 22.5, history.Fail, "480").fault(21, 40, "cut", cut), nil},
+		{"lost, and rings on", dial(rings(20.1, 29), 22.5, history.Fail, "480").fault(21, 40, "cut", cut), []ID{"S22"}},
+		{"the link was back soon", dial(rings(20.1, 24), 24, history.Fail, "487").fault(21, 21.8, "cut", cut), nil},
+		{"the caller's node has died", dial(rings(20.1, 30), 29, history.Unknown, "").down(21, 31, "n1"), []ID{"S22"}},
+		{"the caller's node has died, and was back at once", dial(rings(20.1, 40), 29, history.Unknown, "").down(21, 21.01, "n1"), []ID{"S22"}},
+		{"an answer that nobody asked for any more", dial(rings(20.1, 23), 22.5, history.Fail, "480").fault(21, 40, "cut", cut).
+			op(23, 30, history.Op{Kind: history.Talk, Node: "n2", Home: "n2", From: "301", Key: "302", Arg: "c", Process: "rc"}), []ID{"S22"}},
+	})
+}

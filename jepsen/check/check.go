@@ -53,7 +53,7 @@ var statements = []statement{
 	{"S18", "a peer's word about DNs of others changes nothing", authority},
 	{"S19", "a reservation has one holder, and only the owner's side grants it", all(reservation, oneHolder)},
 	{"S21", "a DN is busy while a call is up with it, wherever it is registered, and no longer", busyIsCalls},
-	{"S22", "nothing is left behind: a reservation ends by itself, in everybody's view", nothingLeft},
+	{"S22", "nothing is left behind: reservations end by themselves, no phone rings without a caller", all(nothingLeft, nobodyRings)},
 }
 
 // all joins what several parts of a statement find.
