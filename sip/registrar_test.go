@@ -261,7 +261,7 @@ func TestPings_EndTheBindingOfASilentPhone(t *testing.T) {
 				t.Fatalf("%+v", st)
 			}
 			p.Mute(true)
-			until(t, "OOS after silence", func() bool { return w.state("1001").Reason == dn.Expired })
+			until(t, "OOS after silence", func() bool { st := w.state("1001"); return st.State == dn.OOS && st.Reason == dn.Unresponsive })
 		})
 	}
 }

@@ -167,8 +167,8 @@ func TestSchedule_PingsBeginAndEndWithTheirOption(t *testing.T) {
 		p := w.server.pings
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if len(p.targets)+len(p.open) > 0 {
-			t.Errorf("%d targets and %d pings are kept", len(p.targets), len(p.open))
+		if len(p.probes)+len(p.open) > 0 {
+			t.Errorf("%d probes and %d pings are kept", len(p.probes), len(p.open))
 		}
 	})
 }

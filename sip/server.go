@@ -95,6 +95,7 @@ func (s *Server) portConfig() wire.Config {
 // connect gives what sends the ways out, and the gate those it serves.
 func (s *Server) connect() {
 	var refused func([]byte)
+	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, s.cfg.Now)
 	if s.cfg.Calls != nil {
 		s.proxy = proxy.New(s.proxyConfig())
 		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
@@ -103,8 +104,7 @@ func (s *Server) connect() {
 	if s.proxy != nil {
 		s.proxy.Connect(out)
 	}
-	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, out)
-	s.gate.pong = s.pings.pong
+	s.pings.out, s.gate.pong = out, s.pings.pong
 }
 
 func (s *Server) proxyConfig() proxy.Config {
@@ -186,6 +186,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return s.registrar.Run(ctx, s.flush) })
 	group.Go(func() error { return s.pings.run(ctx) })
+	group.Go(func() error { return s.pings.ask(ctx) })
 	group.Go(func() error { return s.port.Run(ctx) })
 	if s.proxy != nil {
 		group.Go(func() error { return s.proxy.Run(ctx) })

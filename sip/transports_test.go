@@ -148,7 +148,7 @@ func (w *world) lifeOfAPhone(t *testing.T, network string) {
 		t.Fatalf("%+v, %v", e, w.state("1001"))
 	}
 	w.written()
-	w.server.pings.ping("1001", &e.Bindings[0], 1, 5)
+	w.server.pings.ping("1001", &e.Bindings[0], 1, time.Nanosecond, 5)
 	branch := w.pinged()
 	request := l.until("\r\n\r\n")
 	if !strings.HasPrefix(request, "OPTIONS sip:1001@x7f.invalid") || !strings.Contains(request, "SIP/2.0/"+name+" ") || !strings.Contains(request, branch) {

@@ -29,7 +29,7 @@ func timerFaults() []Fault {
 		sip(Timers, "no-last-words", "a phone that says nothing of its CANCEL holds the caller",
 			Edit{attempt, "\ta.lastWords.Set(lastWords)\n", ""}),
 		sip(Timers, "missed-pings-count-for-ever", "an answer to a ping does not forgive those that were missed",
-			Edit{"sip/ping.go", `pr.branch, pr.misses = "", 0`, `pr.branch = ""`}),
+			Edit{"sip/ping.go", "	if ours {\n		p.forget(pr)\n", "	if ours {\n		delete(p.open, pr.branch)\n		pr.branch = \"\"\n"}),
 		sip(Latency, "cancel-late", "a CANCEL goes out 2 s late, with what repeats it",
 			Edit{client, "c.cancel = true; c.state == trying {\n\t\tc.sendCancel()", "c.cancel = true; c.state == trying {\n\t\tc.layer.clock.late(c)"},
 			Edit{client, "// sendCancel sends", "func (c *Clock) late(x *Client) {\n\ttime.AfterFunc(2*time.Second, func() {\n\t\tx.layer.Lock()\n\t\tdefer x.layer.Unlock()\n\t\tx.sendCancel()\n\t})\n}\n\n// sendCancel sends"}),

@@ -195,6 +195,19 @@ func (s *Store) Len() int {
 	return s.live
 }
 
+// Numbers are those of all entries, in no order.
+func (s *Store) Numbers() []dn.Number {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]dn.Number, 0, s.live)
+	for n, sl := range s.slots {
+		if !sl.gone {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // Range calls fn for every entry, in no order, until it returns false. It works
 // on a moment's view and holds no lock while fn runs.
 func (s *Store) Range(fn func(*Entry) bool) {

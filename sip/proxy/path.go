@@ -65,7 +65,7 @@ func (d *dialogPath) flowOf(r *routing) (*hop, *message.Fault) {
 		for i := range e.Bindings {
 			b := &e.Bindings[i]
 			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(d.now()) {
-				h.transport, h.addr = b.Transport, reach(b)
+				h.transport, h.addr = b.Transport, Reach(b)
 			}
 		}
 	}

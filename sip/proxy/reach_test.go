@@ -18,11 +18,11 @@ func TestReach_ContactUnlessThereIsANAT(t *testing.T) {
 		{"tel:1", "192.0.2.7:40000", "192.0.2.7:40000"},
 	} {
 		b := &location.Binding{Contact: c.contact, Source: netip.MustParseAddrPort(c.source)}
-		if got := reach(b); got != netip.MustParseAddrPort(c.want) {
+		if got := Reach(b); got != netip.MustParseAddrPort(c.want) {
 			t.Errorf("%s from %s: %v, want %s", c.contact, c.source, got, c.want)
 		}
 		b.Transport = location.TCP
-		if got := reach(b); got != b.Source {
+		if got := Reach(b); got != b.Source {
 			t.Errorf("%s over TCP: %v", c.contact, got)
 		}
 	}
@@ -32,11 +32,11 @@ func TestReach_ContactUnlessThereIsANAT(t *testing.T) {
 // same machine.
 func TestReach_BehindAnEdgeProxyTheRequestGoesToThat(t *testing.T) {
 	b := &location.Binding{Contact: "sip:1001@127.0.0.1:6000", Transport: location.UDP, Source: source}
-	if a := reach(b); a.Port() != 6000 {
+	if a := Reach(b); a.Port() != 6000 {
 		t.Errorf("without an edge proxy: %v", a)
 	}
 	b.Path = []string{"<sip:edge.test;lr>"}
-	if a := reach(b); a != source {
+	if a := Reach(b); a != source {
 		t.Errorf("behind an edge proxy: %v", a)
 	}
 }

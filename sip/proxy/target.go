@@ -105,14 +105,14 @@ func (ts *targets) phones(n dn.Number) (legs []leg) {
 	now := ts.now()
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: reach(b)}, uri: []byte(b.Contact), phone: b, q: quality(b)}
+		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: Reach(b)}, uri: []byte(b.Contact), phone: b, q: quality(b)}
 		if !b.Expires.After(now) || !l.to.alive() {
 			continue
 		}
 		for _, r := range b.Path {
 			l.routes = append(l.routes, []byte(r))
 		}
-		l.side = &Token{Purpose: ToPhone, Node: ts.table.Self(), Number: n, Transport: b.Transport, Addr: reach(b)}
+		l.side = &Token{Purpose: ToPhone, Node: ts.table.Self(), Number: n, Transport: b.Transport, Addr: Reach(b)}
 		legs = append(legs, l)
 	}
 	return legs

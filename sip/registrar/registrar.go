@@ -232,7 +232,7 @@ func (g *Registrar) commit(r *Request, n dn.Number, e *location.Entry, dec *deci
 		return !r.Transport.Connected() || g.cfg.Flows.Attach(r.flow(), n)
 	case len(dec.bindings) > 0:
 		g.cfg.Stats.Removals.Add(1)
-		g.cfg.Store.Put(&location.Entry{Record: e.Record, Bindings: dec.bindings})
+		g.keep(e.Record, dec.bindings)
 	default:
 		g.cfg.Stats.Removals.Add(1)
 		g.end(n, e.Record.ClaimTime, dn.Unregistered)

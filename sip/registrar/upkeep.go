@@ -63,7 +63,7 @@ func (g *Registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Bind
 	g.cfg.Stats.Expirations.Add(uint64(had - len(kept)))
 	g.cfg.Stats.Bindings.Add(int64(len(kept) - had))
 	if len(kept) > 0 {
-		g.cfg.Store.Put(&location.Entry{Record: e.Record, Bindings: kept})
+		g.keep(e.Record, kept)
 		return
 	}
 	g.cfg.Log.Info("DN out of service", "dn", string(n), "reason", reason.String())
@@ -79,11 +79,6 @@ func (g *Registrar) FlowEnded(k wire.FlowKey, n dn.Number) {
 func (g *Registrar) Bound(k wire.FlowKey, n dn.Number) bool {
 	e := g.cfg.Store.Get(n)
 	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return k.Carries(&b) })
-}
-
-// Unanswered ends a binding whose phone does not answer.
-func (g *Registrar) Unanswered(n dn.Number, contact, callID string) {
-	g.drop(n, dn.Expired, func(b *location.Binding) bool { return b.Contact == contact && b.CallID == callID })
 }
 
 // expire ends bindings whose lifetime is over, and all while the node is draining.

@@ -97,12 +97,13 @@ type Flow struct {
 	Closed  chan struct{} // by Close
 	Kept    atomic.Bool   // it may be silent
 	Relays  relays
-	Calls   relays // of which a party is behind the connection
+	spoke   atomic.Int64 // when it last said something of SIP, ns since the epoch
+	Calls   relays       // of which a party is behind the connection
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
 	began   time.Time
-	heard   time.Time // when it last said something of SIP
+	heard   time.Time // when it last said something of SIP, or was asked whether it may be silent
 	frames  *frames   // of a WebSocket; nil of a stream
 	held    bool      // buf holds whole messages that had to wait for answers
 	half    bool      // a CRLF came, and a second one makes a keep-alive of it
@@ -171,11 +172,20 @@ func (f *Flow) fill() error {
 		f.began = time.Now()
 	}
 	if f.frames == nil {
-		f.heard = time.Now()
+		f.speaks()
 	}
 	f.buf = f.buf[:len(f.buf)+n]
 	return f.split()
 }
+
+// speaks notes that the phone said something, if only to keep the connection.
+func (f *Flow) speaks() {
+	f.heard = time.Now()
+	f.spoke.Store(f.heard.UnixNano())
+}
+
+// SpokeSince tells whether the phone has said something since a time.
+func (f *Flow) SpokeSince(t time.Time) bool { return f.spoke.Load() > t.UnixNano() }
 
 // idle tells whether no part of a message has come.
 func (f *Flow) idle() bool {

@@ -105,7 +105,7 @@ func (f *Flow) cutFrames() error {
 func (f *Flow) frame(kind byte, payload []byte) error {
 	switch kind {
 	case WSText, wsBinary:
-		f.heard = time.Now() // pings and pongs don't count: anybody's browser answers ours
+		f.speaks() // pings and pongs don't count: anybody's browser answers ours
 		// Keep-alives are as in RFC 5626 §3.5.1, and each message is a frame's
 		// or several frames' (RFC 7118 §4.2).
 		if payload = f.keepAlive(payload); len(payload) > 0 {
