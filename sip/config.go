@@ -66,7 +66,7 @@ type Config struct {
 	TimerC time.Duration
 
 	timers      transaction.Timers
-	phones      proxy.Phones
+	phones      proxy.Phones  // nil for those that ask them
 	slow, stuck time.Duration // of connections
 	digest      *digest.Server
 	tagSeed     maphash.Seed

@@ -112,7 +112,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rate, Stats: s.stats, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
-		Phones: c.phones, MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
+		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
 }
 
