@@ -231,7 +231,9 @@ func callByTrunk(t *testing.T, a, b *member) {
 
 func routerSendsCall(t *testing.T, a, b *member) {
 	caller, agent := a.phone(t, "1001"), b.phone(t, "1003")
-	a.says(t, "1003", "IN_SRV n2@site-n2")
+	for _, m := range []*member{a, b} { // the owner decides who may reserve it
+		m.says(t, "1003", "IN_SRV n2@site-n2")
+	}
 	router := opened(t, a.cfg.DefaultAddr)
 	if _, err := router.RegisterAddress(t.Context(), "9000", tlibpb.AddressMode_ADDRESS_MODE_SHARED); err != nil {
 		t.Fatal(err)

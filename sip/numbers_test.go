@@ -62,3 +62,41 @@ func TestProxy_AGatewayBehindAnEdgeProxy(t *testing.T) {
 		}
 	})
 }
+
+// TestProxy_AGatewayWithoutItsConnection: requests within a call go down the connection
+// that the gateway opened, and by datagram where it said once that is gone.
+func TestProxy_AGatewayWithoutItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 1, "tcp", "udp", nil)
+		a, b, port := s.parties["a"], s.parties["b"], s.party("e", "port", "udp", s.nodes[0])
+		a.anew("INVITE", "c", "1002")
+		synctest.Wait()
+		b.respond(200, "INVITE")
+		synctest.Wait()
+		a.ack()
+		synctest.Wait()
+		b.target = "sip:9000@" + port.addr()
+		for _, c := range []struct {
+			method string
+			to     *party
+			before func()
+		}{
+			{"INFO", a, func() {}},
+			{"MESSAGE", port, func() { s.hangUp(a) }},
+			{"BYE", port, func() {}},
+		} {
+			c.before()
+			synctest.Wait()
+			b.request(c.method)
+			synctest.Wait()
+			if got := s.heard(c.to, c.method); !strings.HasPrefix(got, c.method+" "+b.target+" ") {
+				t.Fatalf("%s did not come to %s: %q", c.method, c.to.name, got)
+			}
+			c.to.respond(200, c.method)
+			synctest.Wait()
+			if got := word(s.heard(b, "answer "+c.method)); got != "200" {
+				t.Errorf("%s: %s", c.method, got)
+			}
+		}
+	})
+}

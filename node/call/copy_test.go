@@ -163,6 +163,39 @@ func TestTable_ForgetEndsTheCallsOfANode(t *testing.T) {
 	}
 }
 
+// A call that outlived its node's removal takes nothing along, when the node is back.
+func TestTable_ForgottenAndBackIsKept(t *testing.T) {
+	tab, _, call := fed(t)
+	carrier, err := tab.Sync("q", 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := carrier.Carrying([]Carried{{Call: call.ID, Of: "p", DN: "2"}}); n > 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	tab.Forget("p")
+	c, err := tab.Sync("p", 6, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Synced(3); err != nil || len(tab.Up()) != 1 {
+		t.Fatalf("%v, %d calls: want the one that is carried", err, len(tab.Up()))
+	}
+	over := &Event{Kind: Over, Call: call.ID, ThisDN: "2", Role: Called, Of: "p", Time: 3}
+	if n, err := carrier.Apply([]*Event{over}, 1); n > 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := c.Apply([]*Event{eventOf(1)}, 4); n > 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if up := tab.Up(); len(up) != 1 || up[0].ID != idOf(1) {
+		t.Errorf("%+v, want the call that the node has now", up)
+	}
+	if got, want := tab.Position("p"), (feed.Position{Incarnation: 6, Seq: 4}); got != want {
+		t.Errorf("it is at %+v, want %+v", got, want)
+	}
+}
+
 // TestTable_HasRoomForSoManyNodes: who is forgotten makes room.
 func TestTable_HasRoomForSoManyNodes(t *testing.T) {
 	tab := newTable("a")

@@ -203,6 +203,22 @@ func TestEvents_OfAnAgent(t *testing.T) {
 		"extensions=[agent-id:7002 agent-state:logged-in busy:false kind:pstn owner:n1 reason:registered reserved:false routable:false site:dc1 status:InSrv]")
 }
 
+// Who keeps the agent of a DN out of service says so: its owner has gone, not the agent.
+func TestEvents_OfAnAgentAtADNOutOfService(t *testing.T) {
+	o := newOffice(t)
+	w := o.connect(TCport, nil)
+	w.ask(registerAddress("1001", shared))
+	w.heard()
+	r := o.table.Register("1001", dn.Registered)
+	w.awaits("EVENT_DN_BACK_IN_SERVICE 1001 n1 registered")
+	w.ask(agentLogin("1001", "7001"))
+	o.table.End("1001", r.ClaimTime, dn.Expired)
+	w.awaits("EVENT_DN_OUT_OF_SERVICE 1001  expired")
+	w.heard()
+	w.post(agentNotReady("1001"))
+	w.tells("EVENT_AGENT_NOT_READY reference_id=+ this_dn=1001 time=now owner=n1 site=dc1 agent_id=7001")
+}
+
 func TestEvents_OfAReservation(t *testing.T) {
 	o := newOffice(t)
 	o.table.Register("2001", dn.Registered)

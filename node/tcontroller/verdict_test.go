@@ -45,6 +45,25 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// The calls of a process that is no more are over; those of one that was only cut off go on.
+func TestVerdict_WhoseCallsAreOver(t *testing.T) {
+	for name, tc := range map[string]struct {
+		e    evidence
+		died bool
+	}{
+		"it said goodbye":                         {evidence{up: true, synced: true, bye: true}, true},
+		"and its machine is off, so none refuses": {evidence{bye: true, gossipDead: true, down: time.Hour}, true},
+		"its port is closed":                      {evidence{refused: true}, true},
+		"it was refused before this link":         {evidence{up: true, synced: true, refused: true}, false},
+		"it is cut off":                           {evidence{gossipDead: true, down: time.Hour, silence: time.Hour}, false},
+		"it hangs":                                {evidence{up: true, synced: true, gossipDead: true, silence: time.Hour}, false},
+	} {
+		if died := tc.e.died(); died != tc.died {
+			t.Errorf("%s: died is %v", name, died)
+		}
+	}
+}
+
 // Time never turns a loss back, and never takes a peer that talks.
 func TestVerdict_TimeAloneOnlyLoses(t *testing.T) {
 	for bits := range 1 << 6 {

@@ -57,12 +57,7 @@ func TestStore_StepDuringARunIsKnownAfterTheNextBoot(t *testing.T) {
 	if err := s.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	// What watchClock sees when the wall clock is an hour further on.
-	info := s.clock.boots[s.clock.number]
-	info.ahead += time.Hour
-	s.clock.boots[s.clock.number] = info
-	s.metaNew = true
-	s.queued.Add(1)
+	s.noteAhead(s.clock.boots[s.clock.number].ahead + time.Hour) // the wall clock is an hour further on
 	if err := s.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,10 @@ func (s *Store) second() {
 
 // watchClock notes a step of the wall clock, for a start after the next boot.
 func (s *Store) watchClock() {
-	ahead := s.clock.ahead(s.now())
+	s.noteAhead(s.clock.ahead(s.now()))
+}
+
+func (s *Store) noteAhead(ahead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	info := s.clock.boots[s.clock.number]
