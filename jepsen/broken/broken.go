@@ -102,6 +102,7 @@ func All() []Fault {
 		configurationFaults(),
 		freshNodeFaults(),
 		freshNodeAgain(),
+		freshThird(),
 		freshSIPFaults(),
 	)
 }
