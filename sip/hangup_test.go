@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -299,4 +300,34 @@ func TestCaller_WhoWaitsIsAsked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRestart_OfTheOwnerWhileItRings: the caller's node cancels what rang at a node that
+// was killed and started again, which then stops the phone although it knows nothing of
+// the call.
+func TestRestart_OfTheOwnerWhileItRings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 2)
+		e.phones("udp", "udp")
+		out := e.place(e.from, "1002")
+		in := e.take(e.to)
+		e.ok(in.Ring())
+		e.await(out, 180)
+		network, dead := e.n2.cfg.Network.(*siptest.Network), atomic.Bool{}
+		n2 := netip.MustParseAddrPort(e.n2.server.UDPAddr().String())
+		network.Way(func(from, _ netip.AddrPort, _ []byte) (time.Duration, bool) { return 0, from != n2 || !dead.Load() })
+		dead.Store(true) // nobody hears what it says as it stops
+		e.n2.restart()
+		dead.Store(false)
+		out.Cancel(`Reason: SIP;cause=200;text="Call completed elsewhere"`)
+		m := e.expect(in, "CANCEL")
+		sent, _, _ := strings.Cut(in.Invite.Header("Via"), ";received")
+		if !strings.HasPrefix(m.Header("Via"), sent) || m.Header("Reason") != `SIP;cause=200;text="Call completed elsewhere"` || m.URI != in.Invite.URI {
+			t.Errorf("%+v, of %+v", m, in.Invite)
+		}
+		e.ok(in.Refuse(487, "Request Terminated"))
+		e.expect(in, "ACK")
+		e.await(out, 487)
+		e.nothingLeft("restarted while it rang")
+	})
 }

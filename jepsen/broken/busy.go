@@ -24,6 +24,8 @@ func busyFaults() []Fault {
 			Edit{"sip/proxy/hangup.go", "hop != nil { // it registered again", "hop != nil && c.flow != nil { // it registered again"}),
 		ends("dead-caller-waits", "a caller over UDP who is gone waits at the routing point", "^TestCaller_",
 			Edit{"sip/proxy/caller_alive.go", "		p.c.canceled([][]byte{", "		p.c.in.log.Debug(\"gone\", \"why\", [][]byte{"}),
+		ends("restart-rings-on", "a phone rings on for a call that its node forgot when it restarted", "^TestRestart_OfTheOwner",
+			Edit{"sip/proxy/branch.go", "return c.in.targets.tokens.deliverBranch(topBranch(c.req), l.uri)", "return newBranch(c.mark)"}),
 		ends("rings-for-a-lost-node", "a phone rings on for the caller of a node that is lost", "^TestOrphans_",
 			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}),
 		sim(Fault{

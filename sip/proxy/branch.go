@@ -38,7 +38,7 @@ func (a *Attempt) send(l *leg) *branch {
 	if l.phone != nil {
 		b.number = l.side.Number
 	}
-	id := newBranch(c.mark)
+	id := a.branch(l)
 	ch := message.Changes{
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
 		RecordRoutes: c.in.records.sides(c.req, l.side, &c.origin), Lines: c.timer.lines(),
@@ -59,6 +59,14 @@ func (a *Attempt) send(l *leg) *branch {
 		c.in.tasks.spawn(func() { b.watch(ended, over) })
 	}
 	return b
+}
+
+// branch makes that of a request to a leg.
+func (a *Attempt) branch(l *leg) string {
+	if c := a.c; c.origin.kind == fromPeer && c.invite {
+		return c.in.targets.tokens.deliverBranch(topBranch(c.req), l.uri)
+	}
+	return newBranch(a.c.mark)
 }
 
 func (b *branch) on(res *message.Message, err error) {

@@ -154,7 +154,9 @@ func (p *Proxy) serve(m *message.Message, in *packet) {
 		return
 	}
 	if m.Fault == nil {
-		sh.Response(topBranch(m), m) // a stray one goes nowhere (RFC 6026 §7.2)
+		if !sh.Response(topBranch(m), m) {
+			sh.stray(m, in)
+		}
 	}
 }
 
@@ -169,11 +171,14 @@ func (p *Proxy) request(sh *shard, m *message.Message, in *packet) {
 		}
 		return
 	case "CANCEL":
-		if !found {
+		if !found && !p.calls.cancelUnknown(sh, m) {
 			sh.refuse(m, in, &answer.Answer{Code: 481, Reason: "Call/Transaction Does Not Exist"})
 			return
 		}
 		sh.refuse(m, in, &answer.Answer{Code: 200, Reason: "OK"})
+		if !found {
+			return
+		}
 		if c, ok := srv.User().(canceler); ok {
 			c.canceled(reasonsOf(m))
 		}

@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"bytes"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// A node that restarts while a phone rings for a peer's caller knows nothing of that
+// call any more. The peer's CANCEL brings all that is needed to stop the phone, because
+// the branch of what is delivered for a peer follows from the peer's.
+
+// deliverBranch is the branch of what goes to a contact for a peer's request.
+func (t *tokenCodec) deliverBranch(peers, contact []byte) string {
+	h := t.macs.Get().(*mac)
+	defer t.macs.Put(h)
+	sum := h.of(append(append(h.raw[:0], peers...), 0), contact)
+	return branchPrefix + tokenCoding.EncodeToString(sum)
+}
+
+// cancelUnknown passes on a peer's CANCEL of which there is no transaction; false when
+// it is none of something to deliver here.
+func (cs *calls) cancelUnknown(sh *shard, m *message.Message) bool {
+	callID := m.Get(message.CallID)
+	r, f := cs.routes.route(callID, m.URI, m.Elements(message.Route))
+	if f != nil || r.last.Purpose != ToDeliver || len(r.rest) > 0 {
+		return false
+	}
+	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
+	for _, l := range cs.targets.phones(r.last.Number) {
+		id := cs.targets.tokens.deliverBranch(topBranch(m), l.uri)
+		out := ownRequest{
+			method: "CANCEL", uri: l.uri, via: sh.via(&l.to, id), routes: l.routes, from: m.Get(message.From), to: m.Get(message.To), callID: callID, cseq: cseq,
+			reason: string(bytes.Join(reasonsOf(m), []byte(", "))),
+		}
+		_, _ = sh.Send(id, "CANCEL", &l.to, out.bytes(), func(*message.Message, error) {})
+	}
+	return true
+}
+
+// stray takes a response of which there is no transaction (RFC 6026 §7.2). What refuses
+// an INVITE of ours is acknowledged, so that it is not repeated.
+func (sh *shard) stray(m *message.Message, in *packet) {
+	cseq, method, ok := message.ParseCSeq(m.Get(message.CSeq))
+	branch := topBranch(m)
+	if !ok || string(method) != "INVITE" || m.Status < 300 || !IsBranch(branch) {
+		return
+	}
+	to, _ := message.ParseAddress(m.Get(message.To))
+	hop := in.hop()
+	ack := ownRequest{
+		method: "ACK", uri: to.URI, via: sh.via(&hop, string(branch)), from: m.Get(message.From), to: m.Get(message.To), callID: m.Get(message.CallID), cseq: cseq,
+	}
+	_ = hop.Send(ack.bytes()) // the response comes again
+}
