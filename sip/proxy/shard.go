@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	cryptorand "crypto/rand"
 	"hash/maphash"
@@ -144,15 +145,37 @@ func (r *refusals) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case b := <-r.queue:
-			var m message.Message
-			if m.ParseTidy(b) != nil || !m.IsRequest() {
-				continue
+			if method, branch := ours(b); branch != nil {
+				r.shards.unsent(branch, method)
 			}
-			sh := r.shards.of(m.Get(message.CallID))
-			sh.Lock()
-			sh.Unsent(topBranch(&m), m.Method)
-			sh.Unlock()
 		}
+	}
+}
+
+// ours are the method and the branch of a request that we sent: its first lines
+// are there even where the network brings back a part. No branch: it is none.
+func ours(b []byte) (method, branch []byte) {
+	start, rest, _ := bytes.Cut(b, []byte("\r\n"))
+	method, _, _ = bytes.Cut(start, []byte(" "))
+	via, _, whole := bytes.Cut(rest, []byte("\r\n"))
+	value, found := bytes.CutPrefix(via, []byte("Via: "))
+	if !whole || !found {
+		return nil, nil
+	}
+	hop, _ := message.ParseVia(value)
+	branch, _ = message.Param(hop.Params, "branch")
+	if !IsBranch(branch) {
+		return nil, nil
+	}
+	return method, branch
+}
+
+// unsent tells the transaction of a request, whose Call-ID may have been cut off.
+func (s *shards) unsent(branch, method []byte) {
+	for _, sh := range s.list {
+		sh.Lock()
+		sh.Unsent(branch, method)
+		sh.Unlock()
 	}
 }
 

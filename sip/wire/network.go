@@ -23,6 +23,8 @@ type packetIO interface {
 	write(bufs [][]byte, to []netip.AddrPort) (int, error)
 	addr() *net.UDPAddr
 	close() error
+	// tells has refused told of datagrams that could not arrive, where that comes back.
+	tells(refused func(b []byte))
 }
 
 // packets is the UDP port of a Network: a batch is one datagram.
@@ -57,3 +59,5 @@ func (p packets) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 func (p packets) addr() *net.UDPAddr { return p.LocalAddr().(*net.UDPAddr) }
 
 func (p packets) close() error { return p.Close() }
+
+func (p packets) tells(func([]byte)) {}

@@ -165,6 +165,7 @@ func (p *Port) Exits(via [location.WSS + 1]string, refused func([]byte)) *Exits 
 	e := &Exits{Flows: p.cfg.Flows, Via: via}
 	if p.udp != nil {
 		p.udp.out.refused = refused
+		p.udp.socket.tells(refused)
 		e.Datagrams = p.udp.out
 	}
 	return e

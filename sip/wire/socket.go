@@ -29,6 +29,7 @@ type socket struct {
 	writing sync.Mutex
 	fd      int
 	in, out vector
+	errors  errQueue
 	yielded time.Time // by the reader
 }
 
@@ -77,6 +78,9 @@ func openSocket(addr string) (*socket, error) {
 	s.out.init()
 	if s.fd, s.six, err = detach(c); err != nil {
 		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
+	}
+	if err := keepErrors(s.fd, s.six); err != nil {
+		return nil, errors.Join(fmt.Errorf("sip: UDP address %s: %w", addr, err), s.close())
 	}
 	return s, nil
 }
@@ -136,14 +140,17 @@ func (s *socket) receive(room int) (int, error) {
 			}
 		case unix.EBADF, unix.EFAULT, unix.EINVAL, unix.ENOTSOCK:
 			return 0, fmt.Errorf("sip: UDP: %w", errno)
-		default: // something about one datagram, or a signal came
+		case unix.EINTR: // a signal came
+		default: // something about one datagram that was sent
+			s.errors.drain(s.fd)
 		}
 	}
 	return 0, net.ErrClosed
 }
 
 // write sends bufs and returns how many went. It does not wait: what the
-// kernel has no room for is lost, as on the network.
+// kernel has no room for is lost, as on the network. An error is that of the
+// first of them, unless it was about a datagram of before.
 func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -153,23 +160,36 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 		v.buffers[i].SetLen(len(bufs[i]))
 		v.headers[i].hdr.Namelen = v.setAddress(i, to[i], s.six)
 	}
-	for !s.closed.Load() {
+	for tries := 0; !s.closed.Load(); tries++ {
 		// It does not wait, so the scheduler need not know.
 		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&v.headers[0])), uintptr(len(bufs)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
+			if int(n) < len(bufs) {
+				s.errors.drain(s.fd) // the kernel has not said why it stopped
+			}
 			return int(n), nil
 		case unix.EINTR:
 		case unix.EAGAIN, unix.ENOBUFS:
 			return 1, nil
 		default:
-			return 0, errno
+			s.errors.drain(s.fd)
+			if tries == maxStale {
+				return 0, errno
+			}
 		}
 	}
 	return 0, net.ErrClosed
 }
 
+// maxStale is how many errors of other datagrams a write may meet, one after the
+// other: each says of itself only that something came back.
+const maxStale = 3
+
 func (s *socket) addr() *net.UDPAddr { return s.local }
+
+// tells is called before the first read.
+func (s *socket) tells(refused func(b []byte)) { s.errors.refused = refused }
 
 // close ends read and gives the port free.
 func (s *socket) close() error {

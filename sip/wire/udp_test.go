@@ -36,6 +36,8 @@ func (b *batchOf) write(bufs [][]byte, _ []netip.AddrPort) (int, error) {
 func (b *batchOf) addr() *net.UDPAddr { return nil }
 func (b *batchOf) close() error       { return nil }
 
+func (b *batchOf) tells(func([]byte)) {}
+
 // echoes answers each message with itself; a REGISTER has to be stored before.
 type echoes struct{ noHandler }
 
