@@ -216,6 +216,18 @@ func TestTimers_FirstWord(t *testing.T) {
 			n1>b ACK 3
 			n1>d ACK 3
 			n1>d CANCEL 3`},
+		{name: "a phone of lesser q is called when the first says nothing, whose first word then brings a CANCEL", setup: besides(";q=0.5"), script: "0 a new INVITE, 2.1 d 180, 3 b 180, 3 b 200 CANCEL, 3 b 487, 5 d 486, 5 a ACK, 60", want: `
+			n1>b INVITE 0 0.5 1.5
+			n1>a 100 0.2
+			n1 silent 1002 2
+			n1>d INVITE 2
+			n1>a 180 2.1
+			n1 hears 1002 3
+			n1>b ACK 3
+			n1>b CANCEL 3
+			n1 outcome 486 5
+			n1>a 486 5
+			n1>d ACK 5`},
 		{name: "a phone of lesser q refuses: no waiting for the first", setup: besides(";q=0.5"), script: "0 a new INVITE, 3 d 486, 3 a ACK, 60", want: `
 			n1>b INVITE 0 0.5 1.5 3.5 7.5 15.5 31.5
 			n1>a 100 0.2

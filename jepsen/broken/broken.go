@@ -92,6 +92,7 @@ func All() []Fault {
 		edgeFaults(),
 		callFaults(),
 		busyFaults(),
+		answerableFaults(),
 		streamFaults(),
 		timerFaults(),
 		leakFaults(),

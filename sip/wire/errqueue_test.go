@@ -41,20 +41,24 @@ func TestSocket_TellsWhatNobodyTakes(t *testing.T) {
 			}
 			back := make(chan []byte, 64)
 			s.tells(func(b []byte) { back <- b })
+			long := []byte(strings.Repeat("0123456789", 140))
+			out := sendBatch{socket: s, refused: func(b []byte) { t.Fatalf("%.10q was refused at once", b) }}
+			send := func() {
+				for range 20 {
+					out.Send(long, dead)
+					out.Send([]byte("alive"), to)
+				}
+			}
+			send() // one by one, and nobody reads: each meets the error of the one before
 			ended := make(chan error)
 			go func() {
 				_, err := s.read([][]byte{make([]byte, 16)}, make([]int, 1), make([]netip.AddrPort, 1))
 				ended <- err
 			}()
-			long := []byte(strings.Repeat("0123456789", 140))
-			out := sendBatch{socket: s, refused: func(b []byte) { t.Errorf("%.10q was refused at once", b) }}
 			out.Hold()
-			for range 20 {
-				out.Send([]byte("alive"), to)
-				out.Send(long, dead)
-			}
+			send()
 			out.Release()
-			for range 20 {
+			for range 40 {
 				if b := patience.Receive(t, "what nobody takes", back); len(b) < 400 || !bytes.HasPrefix(long, b) {
 					t.Fatalf("%d bytes came back: %.20q", len(b), b)
 				}
