@@ -37,7 +37,7 @@ func (q *errQueue) drain(fd int) {
 	defer q.mu.Unlock()
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(fd, q.text[:], q.oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-		if err == unix.EINTR { //nolint:errorlint // it is one
+		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
