@@ -81,6 +81,25 @@ func checkSnapshot(t *testing.T, items []Item, rows int) {
 	}
 }
 
+// Who falls behind after a snapshot gets another one, as whole as the first.
+func TestResume_WhoFallsBehindBeginsAnew(t *testing.T) {
+	const size = 8
+	for _, kind := range []string{"visible", "own"} {
+		tab := New(Config{Self: "a", Incarnation: 1, History: size})
+		s := map[string]func(feed.Position) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind](feed.Position{})
+		for i := range 3 {
+			for n := range size + 1 {
+				tab.Register(Number(fmt.Sprint(9-i, n)), Registered) // in front of those that were read last
+			}
+			items := unread(s)
+			if items[0].Kind != feed.Started || items[0].Resumed {
+				t.Fatalf("%s: it begins with %+v", kind, items[0])
+			}
+			checkSnapshot(t, items, (i+1)*(size+1))
+		}
+	}
+}
+
 // Whatever is done, and wherever a reader resumes: it knows the table
 // afterwards, or was told that it gets a snapshot.
 func TestResume_FoldsToTheTableFromAnywhere(t *testing.T) {

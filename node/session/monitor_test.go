@@ -281,3 +281,23 @@ func TestSession_RegisteredDNThatMoves(t *testing.T) {
 		})
 	}
 }
+
+// Nothing of what a client knew by an earlier MonitorAll is in the snapshot of the next one.
+func TestMonitorAll_BeginsWithNothingInside(t *testing.T) {
+	for name, filter := range map[string]*tlibpb.MonitorFilter{"own": {OwnOnly: true}, "an owner": {Owner: "n1"}} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			o.table.Register("2001", dn.Registered)
+			w := o.connect(TCport, nil)
+			w.heard()
+			m := monitorAll(&tlibpb.MonitorAll{Filter: filter})
+			w.post(m)
+			w.hears("EVENT_DN_BACK_IN_SERVICE 2001 n1 registered row", "END_OF_SNAPSHOT")
+			w.says("END_OF_SNAPSHOT", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_StopMonitor{}})
+			w.heard()
+			o.says(lease("2001"))
+			w.post(m)
+			w.hears("END_OF_SNAPSHOT")
+		})
+	}
+}
