@@ -134,32 +134,37 @@ func (b *bench) calls(ctx context.Context) (err error) {
 
 // direct measures calls from node 1 to phones of node 2.
 func (b *bench) direct(ctx context.Context, x *exchange) error {
+	parts, all, r, err := b.costs(ctx, x)
+	if err != nil {
+		return err
+	}
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(max(r.done, 1)) }
+	b.report.add("call", fmt.Sprintf("CPU per call at %d/s to a phone of another node, 3 nodes together", lossRate), each(all), "µs", r.note())
+	for i, what := range []string{"where the caller is", "where the phone is", "the third node"} {
+		b.report.add("call", "the same, "+what, each(parts[i]), "µs", "")
+	}
+	return nil
+}
+
+// costs is the CPU time of each node, and of all, for calls from node 1 to phones of node 2.
+func (b *bench) costs(ctx context.Context, x *exchange) (parts []time.Duration, all time.Duration, r result, err error) {
 	called := func(i int) string { return x.dns[1][i%callDNs] }
 	if _, _, err := x.place(ctx, routedRate, 1, called); err != nil { // warm
-		return err
+		return nil, 0, r, err
 	}
 	for i, n := range x.nodes[:2] {
 		go b.profiles(ctx, n, fmt.Sprintf("call-n%d", i+1), time.Duration(b.seconds-1)*time.Second)
 	}
 	before, err := cpus(x.nodes)
 	if err != nil {
-		return err
+		return nil, 0, r, err
 	}
-	r, _, err := x.place(ctx, lossRate, b.seconds, called)
-	if err != nil {
-		return err
+	if r, _, err = x.place(ctx, lossRate, b.seconds, called); err != nil {
+		return nil, 0, r, err
 	}
 	after, err := cpus(x.nodes)
-	if err != nil {
-		return err
-	}
-	parts, all := spent(before, after)
-	b.report.add("call", fmt.Sprintf("CPU per call at %d/s to a phone of another node, 3 nodes together", lossRate),
-		float64(all.Microseconds())/float64(max(r.done, 1)), "µs", r.note())
-	for i, what := range []string{"where the caller is", "where the phone is", "the third node"} {
-		b.report.add("call", "the same, "+what, float64(parts[i].Microseconds())/float64(max(r.done, 1)), "µs", "")
-	}
-	return nil
+	parts, all = spent(before, after)
+	return parts, all, r, err
 }
 
 // routed measures calls to a routing point of node 1 with a router attached,

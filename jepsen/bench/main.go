@@ -31,6 +31,7 @@ type options struct {
 	parts    string
 	json     string
 	binary   string
+	before   string
 	dir      string
 	full     bool
 	minutes  float64
@@ -58,6 +59,9 @@ var parts = []part{
 	{"lat", "REGISTER to event at another node", func(ctx context.Context, b *bench) error { return b.latency(ctx) }},
 	{"stat", "what 100 Stat Servers at a node cost its registrar", func(ctx context.Context, b *bench) error { return b.statServers(ctx) }},
 	{"call", "calls: CPU, a routing point to the phone, lost calls, a flood", func(ctx context.Context, b *bench) error { return b.calls(ctx) }},
+	{"people", "phones that do not answer, and what lost nodes and clients leave behind", func(ctx context.Context, b *bench) error { return b.people(ctx) }},
+	{"drain", "a drain that is undone", func(ctx context.Context, b *bench) error { return b.drains(ctx) }},
+	{"before", "calls and registrations beside another program", func(ctx context.Context, b *bench) error { return b.compare(ctx) }},
 	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
 	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
@@ -119,9 +123,10 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,people,drain,before,kill,cut,heal,mem,list,quiet", "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
+	flag.StringVar(&b.before, "before", "", "another sipcluster `program`, to compare with")
 	flag.StringVar(&b.dir, "dir", "", "where the nodes' directories go; empty: the system's place for temporary files")
 	flag.BoolVar(&b.full, "full", false, "10 minutes for each quiet run, a minute of calls")
 	flag.Float64Var(&b.minutes, "minutes", 1, "`minutes` of each quiet run")
@@ -146,7 +151,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, people, drain, before, kill, cut, heal, mem, list and quiet", name)
 		}
 		want[name] = true
 	}
