@@ -171,7 +171,9 @@ func (n *Node) openSessions() (err error) {
 	}
 	n.onClose(n.agents.Close)
 	n.agents.Restore()
-	addresses := session.NewAddresses(session.AddressesConfig{Table: n.table, View: n.machine.View, Draining: n.draining, Log: n.log})
+	addresses := session.NewAddresses(session.AddressesConfig{
+		Table: n.table, View: n.machine.View, Draining: n.draining, Ended: n.agents.Ended, Log: n.log,
+	})
 	n.routing = routing.New(routing.Config{
 		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
 		Announcer: session.Announcer{Calls: n.calls, Addresses: addresses}, Log: n.log,

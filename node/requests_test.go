@@ -200,7 +200,11 @@ func (r *running) fillList(m protoreflect.Message, fd protoreflect.FieldDescript
 		case fd.Message() != nil && fd.Message().Name() == "Mutation":
 			list.Append(protoreflect.ValueOfMessage(putGroup("g").ProtoReflect()))
 		case fd.Message() != nil:
-			list.Append(protoreflect.ValueOfMessage((&peerpb.KeyValue{Key: fmt.Sprint("k", i)}).ProtoReflect()))
+			m := r.blank(fd.Message().FullName())
+			if kv, ok := m.(*peerpb.KeyValue); ok {
+				kv.Key = fmt.Sprint("k", i)
+			}
+			list.Append(protoreflect.ValueOfMessage(m.ProtoReflect()))
 		case fd.Enum() != nil:
 			list.Append(protoreflect.ValueOfEnum(1))
 		case e.value > 0:

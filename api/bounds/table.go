@@ -167,6 +167,10 @@ var agents = map[protoreflect.FullName]Bound{
 	"peer.v1.ReserveRequest.duration_ms": number(0, uint64(dn.MaxReserved)/1e6),
 	"peer.v1.ReserveRequest.priority":    rank,
 	"peer.v1.ReserveRequest.instead_of":  text(dn.MaxHolder),
+	"peer.v1.RenewRequest.wanted":        items(dn.MaxLeases),
+	"peer.v1.RenewRequest.given_back":    items(dn.MaxLeases),
+	"peer.v1.Lease.dn":                   text(dn.MaxNumber),
+	"peer.v1.Lease.holder":               text(dn.MaxHolder),
 }
 
 var tlibrary = map[protoreflect.FullName]Bound{

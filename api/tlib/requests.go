@@ -91,15 +91,35 @@ const MaxReservation = time.Hour
 // ReserveAgent asks the DN's owner to reserve it for d, in whole milliseconds, at
 // most MaxReservation. The owner collects requests for a moment; the highest
 // priority wins, among equals the oldest. The answer is EventAgentReserved; who
-// does not win gets an *Error. The reservation outlives the session.
+// does not win gets an *Error. Who has it already gets the same answer, and has it for
+// the longer of both times. expires_at says until when; it ends earlier with the session,
+// after the grace of one that has it, or at most 3 s after the session's node was lost
+// or cut off from the DN's owner.
 func (c *Client) ReserveAgent(ctx context.Context, dn string, d time.Duration, priority uint32) (*tlibpb.Event, error) {
-	if d < time.Millisecond || d > MaxReservation {
-		return nil, fmt.Errorf("reserve DN %s: %w", dn, &Error{tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, fmt.Sprintf("a reservation lasts from 1ms to %v, not %v", MaxReservation, d)})
+	if err := reservable(dn, d); err != nil {
+		return nil, err
 	}
 	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, DurationMs: uint32(d.Milliseconds()), Priority: priority})
 }
 
-// CancelReservation ends this session's reservation of the DN.
+// ReserveDetached is like ReserveAgent, but the node has the reservation, not the
+// session: it ends with its time or with the node, and nobody can cancel it.
+func (c *Client) ReserveDetached(ctx context.Context, dn string, d time.Duration, priority uint32) (*tlibpb.Event, error) {
+	if err := reservable(dn, d); err != nil {
+		return nil, err
+	}
+	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, DurationMs: uint32(d.Milliseconds()), Priority: priority, Detached: true})
+}
+
+func reservable(dn string, d time.Duration) error {
+	if d < time.Millisecond || d > MaxReservation {
+		return fmt.Errorf("reserve DN %s: %w", dn, &Error{tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, fmt.Sprintf("a reservation lasts from 1ms to %v, not %v", MaxReservation, d)})
+	}
+	return nil
+}
+
+// CancelReservation ends this session's reservation of the DN. The answer is
+// EventAgentReserved with the reason "cancelled".
 func (c *Client) CancelReservation(ctx context.Context, dn string) (*tlibpb.Event, error) {
 	return c.reserve(ctx, "cancel the reservation of DN "+dn, &tlibpb.ReserveAgent{Dn: dn})
 }

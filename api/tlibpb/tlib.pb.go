@@ -1475,15 +1475,22 @@ func (x *AgentNotReady) GetReasons() map[string]string {
 // ReserveAgent asks the DN's owner to reserve it, so that nobody else sends a
 // call there. Requests are collected for the cluster's option
 // reservation_collect_ms from the first; the highest priority wins, among equals
-// the oldest. Answered by EventAgentReserved; by EventError when another one
-// won, when the DN is reserved already or can't be routed to.
+// the oldest. Answered by EventAgentReserved with expires_at; by EventError when another
+// one won, when the DN is reserved for another one or can't be routed to. Who has it
+// already gets the same answer, and has it for the longer of both times. A cancel is
+// answered by EventAgentReserved with the reason "cancelled" and without expires_at.
+// The reservation ends with its session, after the grace of one that has it, and at
+// most 3 s after the session's node was lost or cut off from the DN's owner.
 type ReserveAgent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
 	// How long the reservation holds, from when it is granted; at most
 	// 3,600,000. 0 cancels this session's reservation.
-	DurationMs    uint32 `protobuf:"varint,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
-	Priority      uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	DurationMs uint32 `protobuf:"varint,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	Priority   uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	// The reservation is the node's, not the session's: it stays until its time is over,
+	// as long as this node runs and reaches the owner.
+	Detached      bool `protobuf:"varint,4,opt,name=detached,proto3" json:"detached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1537,6 +1544,13 @@ func (x *ReserveAgent) GetPriority() uint32 {
 		return x.Priority
 	}
 	return 0
+}
+
+func (x *ReserveAgent) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
 }
 
 // RouteCall answers EventRouteRequest: it sends a call that waits at a routing
@@ -1764,7 +1778,8 @@ type Event struct {
 	Owner string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	Site  string `protobuf:"bytes,8,opt,name=site,proto3" json:"site,omitempty"`
 	// "registered", "unregistered", "expired", "desktop-lost", "peer-lost",
-	// "owner-moved", "deleted", "admin", or empty.
+	// "owner-moved", "deleted", "admin", or empty. In EventAgentReserved "cancelled" answers
+	// a cancel, and "over" tells who has the DN registered that the reservation ended early.
 	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Of an agent. In EventAgentReady reasons has the owner's site as "site".
 	AgentId  string            `protobuf:"bytes,10,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
@@ -1798,7 +1813,10 @@ type Event struct {
 	// somebody hung up. reason is "node-lost" when the node that had the call died.
 	Cause uint32 `protobuf:"varint,25,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Place in this node's log of calls; 0 for rows.
-	CallSeq       uint64 `protobuf:"varint,26,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
+	CallSeq uint64 `protobuf:"varint,26,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
+	// EventAgentReserved: when the reservation ends at the latest. Told to who asked, and
+	// to who has the DN registered.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2015,6 +2033,13 @@ func (x *Event) GetCallSeq() uint64 {
 	return 0
 }
 
+func (x *Event) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 type ServerInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name and site of the node.
@@ -2195,12 +2220,13 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\areasons\x18\x03 \x03(\v2..sipcluster.tlib.v1.AgentNotReady.ReasonsEntryR\areasons\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"[\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"w\n" +
 	"\fReserveAgent\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1f\n" +
 	"\vduration_ms\x18\x02 \x01(\rR\n" +
 	"durationMs\x12\x1a\n" +
-	"\bpriority\x18\x03 \x01(\rR\bpriority\"\x9c\x02\n" +
+	"\bpriority\x18\x03 \x01(\rR\bpriority\x12\x1a\n" +
+	"\bdetached\x18\x04 \x01(\bR\bdetached\"\x9c\x02\n" +
 	"\tRouteCall\x12\x17\n" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x10\n" +
 	"\x02dn\x18\x02 \x01(\tH\x00R\x02dn\x12\x16\n" +
@@ -2215,7 +2241,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
-	"\bcall_seq\x18\x03 \x01(\x04R\acallSeq\"\xb9\t\n" +
+	"\bcall_seq\x18\x03 \x01(\x04R\acallSeq\"\xf4\t\n" +
 	"\x05Event\x125\n" +
 	"\amessage\x18\x01 \x01(\x0e2\x1b.sipcluster.tlib.v1.MessageR\amessage\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
@@ -2247,7 +2273,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\tuser_data\x18\x17 \x03(\v2'.sipcluster.tlib.v1.Event.UserDataEntryR\buserData\x129\n" +
 	"\tcall_type\x18\x18 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x12\x14\n" +
 	"\x05cause\x18\x19 \x01(\rR\x05cause\x12\x19\n" +
-	"\bcall_seq\x18\x1a \x01(\x04R\acallSeq\x1a:\n" +
+	"\bcall_seq\x18\x1a \x01(\x04R\acallSeq\x129\n" +
+	"\n" +
+	"expires_at\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n" +
@@ -2419,13 +2447,14 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	4,  // 32: sipcluster.tlib.v1.Event.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
 	32, // 33: sipcluster.tlib.v1.Event.user_data:type_name -> sipcluster.tlib.v1.Event.UserDataEntry
 	5,  // 34: sipcluster.tlib.v1.Event.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,  // 35: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	22, // 36: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	36, // [36:37] is the sub-list for method output_type
-	35, // [35:36] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	33, // 35: sipcluster.tlib.v1.Event.expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 36: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	22, // 37: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	37, // [37:38] is the sub-list for method output_type
+	36, // [36:37] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }

@@ -17,8 +17,28 @@ func reservationFaults() []Fault {
 		},
 		{
 			Name: "snapshot-reserves-for-ever", Kind: Reservations, What: "who begins to watch is told of a reservation that is over",
-			Edits:   []Edit{{"node/dn/merge.go", "s.Reserved = s.Reserved && l.x.reserved(t.clock())", "s.Reserved = s.Reserved && l.x != nil"}},
+			Edits:   []Edit{{"node/dn/merge.go", "if v.hold != nil && t.reservation(l) != nil {", "if v.hold != nil {"}},
 			Package: "./node/agent", Run: rules,
+		},
+		{
+			Name: "lease-for-an-hour", Kind: Reservations, What: "a reservation that nobody renews stays until its time is over",
+			Edits:   []Edit{{"node/agent/lease.go", "lease{holder, time.Now().Add(dn.Lease)}", "lease{holder, time.Now().Add(time.Hour)}"}},
+			Package: "./node/agent", Run: rules,
+		},
+		{
+			Name: "lease-is-not-renewed", Kind: Reservations, What: "a reservation ends although its holder lives",
+			Edits:   []Edit{{"node/agent/holds.go", "			if reg.renew(ctx, &asking) {", "			if len(reg.holds.of) < 0 && reg.renew(ctx, &asking) {"}},
+			Package: "./node/agent", Run: rules,
+		},
+		{
+			Name: "lost-owner-keeps-reserving", Kind: Reservations, What: "in the others' view a reservation at a lost owner stays until its time is over",
+			Edits:   []Edit{{"node/dn/agent.go", "!o.heard && !o.syncing && now >= o.lostClock+int64(Lease)", "o == nil"}},
+			Package: "./node/agent", Run: rules,
+		},
+		{
+			Name: "ended-session-holds-on", Kind: Reservations, What: "what a session that ended has reserved is renewed by its node",
+			Edits:   []Edit{{"node/session/address.go", "	as.cfg.Ended(holderOf(as.cfg.Table.Self(), r))\n", ""}},
+			Package: "./node/session", Run: "^TestReserve_",
 		},
 		{
 			Name: "instead-of-is-not-passed-on", Kind: Reservations, What: "another node's owner is not told whose place a call takes",

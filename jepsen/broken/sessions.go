@@ -9,11 +9,11 @@ func sessionFaults() []Fault {
 			Name: "reserved-here", Kind: Reservations, What: "a reservation is kept by the node that was asked, not by the DN's owner",
 			Edits: []Edit{
 				{"node/agent/reserve.go", "// Reserve reserves a DN", "var reservedHere = map[dn.Number]time.Time{}\n\n// Reserve reserves a DN"},
-				{"node/agent/reserve.go", "	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {",
+				{"node/agent/reserve.go", "	var until time.Time\n	err := reg.keepers.do(",
 					"	if n != \"\" {\n		reg.schedule.mu.Lock()\n		defer reg.schedule.mu.Unlock()\n" +
 						"		if r.Duration > 0 && time.Now().Before(reservedHere[n]) {\n			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, \"reserved\")\n		}\n" +
 						"		reservedHere[n] = time.Now().Add(r.Duration)\n		return nil\n	}\n" +
-						"	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {"},
+						"	var until time.Time\n	err := reg.keepers.do("},
 			},
 			Scenario: "quiet", For: 8 * time.Second, Settle: time.Second, Statements: []string{"S19"},
 		},

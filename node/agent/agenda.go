@@ -18,8 +18,10 @@ type task uint8
 const (
 	// settleRound: the requests for the DN were collected.
 	settleRound task = iota
-	// endReservation: its time is over.
+	// endReservation: its time is over, or its lease.
 	endReservation
+	// endInView: the owner is lost, and nobody renews its reservation.
+	endInView
 )
 
 // agenda holds one time for each alarm, the next one first. Guarded by schedule.mu.

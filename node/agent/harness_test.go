@@ -114,7 +114,7 @@ func (k *node) end(t testing.TB) {
 	if err := k.agents.Close(); err != nil {
 		t.Error(err)
 	}
-	leftover.AtOnce(t, leftover.But(k.agents, "reservations"))
+	leftover.AtOnce(t, leftover.But(k.agents, "reservations", "reservations_wanted"))
 }
 
 func newNode(t testing.TB, id dn.Node, view *fsm.View) *node {

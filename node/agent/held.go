@@ -1,6 +1,6 @@
 package agent
 
-// Held is what reservations and calls at DNs hold, by kind.
+// Held is what reservations hold, at this node and for its sessions and calls, by kind.
 func (reg *Registry) Held() map[string]int {
 	held := map[string]int{}
 	reg.schedule.mu.Lock()
@@ -10,6 +10,10 @@ func (reg *Registry) Held() map[string]int {
 			held["reservations"]++
 		}
 	}
+	held["reservations"] = max(held["reservations"], len(reg.schedule.leases))
 	reg.schedule.mu.Unlock()
+	reg.holds.mu.Lock()
+	defer reg.holds.mu.Unlock()
+	held["reservations_wanted"] = len(reg.holds.of)
 	return held
 }

@@ -47,6 +47,7 @@ type Registry struct {
 	keepers  *keepers
 	store    *store
 	schedule *schedule
+	holds    *holds
 }
 
 // Open opens the agent store. A damaged one is set aside, with a line in
@@ -64,19 +65,20 @@ func Open(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	return &Registry{
-		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(),
+		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), holds: newHolds(),
 		keepers: &keepers{table: cfg.Table, view: cfg.View, dial: cfg.Dial, log: cfg.Log},
 	}, nil
 }
 
 // Run does what requests wait for: it stores agents, also those that came
-// along with a move, decides about reservations and ends them. It returns the
+// along with a move, decides about reservations, renews and ends them. It returns the
 // context's error.
 func (reg *Registry) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return reg.store.run(ctx) })
 	g.Go(func() error { return reg.follow(ctx) })
 	g.Go(func() error { return reg.keepAgenda(ctx) })
+	g.Go(func() error { return reg.keepHolds(ctx) })
 	return g.Wait()
 }
 

@@ -22,10 +22,11 @@ const (
 
 // Reservation is a request for the reservation of a DN.
 type Reservation struct {
-	// Holder is unique in the cluster, 1 to 128 bytes.
+	// Holder is unique in the cluster, 1 to 128 bytes: see HolderAt.
 	Holder string
 	// Duration from when it is granted, at most an hour, in whole ms; 0 cancels
-	// the holder's reservation.
+	// the holder's reservation. Who has it already gets what it has, prolonged when
+	// this is longer.
 	Duration time.Duration
 	// Priority: the highest one of those that are collected wins.
 	Priority uint32
@@ -66,13 +67,15 @@ type round struct{ bids []*bid }
 // Reserve reserves a DN for a holder, or takes that back. It is decided by the
 // node that keeps the DN, after requests were collected there for the cluster's
 // option reservation_collect_ms, and returns nil when this one won; then the
-// reservation outlives that node's process.
+// reservation outlives that node's process. It ends when its time is over, when
+// the holder takes it back or is said to have Ended, and dn.Lease after this node
+// or the way from here to the DN's keeper was lost.
 //
 // The error is an *refusal.Error or the context's: RESOURCE_SEIZED for the others, and
-// when the DN is busy or reserved, by the same holder too; OUT_OF_SERVICE when
+// when the DN is busy or reserved for another one; OUT_OF_SERVICE when
 // it can't be routed to otherwise; IN_SAME_STATE for taking back what is not
 // reserved; INVALID_ATTRIBUTE; NOT_CONFIGURED; TIMEOUT when it may or may not
-// have been done: then taking it back is safe.
+// have been done: then it ends by itself.
 func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) error {
 	if _, err := reg.configured(n); err != nil {
 		return err
@@ -80,8 +83,13 @@ func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) er
 	if err := r.check(); err != nil {
 		return err
 	}
-	return reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() error {
-		return reg.reserveHere(ctx, n, r)
+	if r.Duration == 0 {
+		reg.holds.drop(hold{n, r.Holder}) // whether its keeper hears it or not
+	}
+	var until time.Time
+	err := reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() (err error) {
+		until, err = reg.reserveHere(ctx, n, r)
+		return err
 	}, func(ctx context.Context, _ dn.Node, client peerpb.AgentsClient) error {
 		answer, err := client.Reserve(ctx, &peerpb.ReserveRequest{
 			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
@@ -90,8 +98,16 @@ func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) er
 		if err != nil {
 			return err
 		}
+		until = time.Now().Add(time.Duration(answer.GetLeftMs()) * time.Millisecond)
 		return answered(answer.GetErrorCode(), answer.GetErrorMessage())
 	})
+	if err == nil && r.Duration > 0 {
+		reg.holds.add(hold{n, r.Holder}, until)
+		if r.InsteadOf != r.Holder {
+			reg.holds.drop(hold{n, r.InsteadOf})
+		}
+	}
+	return err
 }
 
 func (reg *Registry) collecting() time.Duration {
@@ -121,7 +137,7 @@ func Unavailable(s *dn.Status, d *configpb.DN, view *fsm.View) *refusal.Error {
 	case s.State != dn.InSrv:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service", s.Number)
 	case s.Reserved:
-		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client, or for this one already", s.Number)
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", s.Number)
 	case s.Busy:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is busy", s.Number)
 	case !s.Routable(view.LoginRequired(d)):

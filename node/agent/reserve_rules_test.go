@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,14 +22,22 @@ import (
 type direct struct {
 	grpc.ClientConnInterface
 	to *node
+	// renewals counts the messages that renew something.
+	renewals *atomic.Int64
 }
 
 func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
-	if method != peerpb.Agents_Reserve_FullMethodName {
+	var out proto.Message
+	var err error
+	switch in := proto.Clone(args.(proto.Message)).(type) {
+	case *peerpb.ReserveRequest:
+		out, err = d.to.agents.Server().Reserve(ctx, in)
+	case *peerpb.RenewRequest:
+		d.renewals.Add(1)
+		out, err = d.to.agents.Server().Renew(ctx, in)
+	default:
 		return status.Error(codes.Unimplemented, method)
 	}
-	in := proto.Clone(args.(*peerpb.ReserveRequest)).(*peerpb.ReserveRequest)
-	out, err := d.to.agents.Server().Reserve(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -39,8 +48,9 @@ func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ..
 // town is some nodes that hear each other, in a bubble's time. cuts ends the
 // hearing of the second by the first.
 type town struct {
-	nodes map[dn.Node]*node
-	cuts  map[[2]dn.Node]func()
+	nodes    map[dn.Node]*node
+	cuts     map[[2]dn.Node]func()
+	renewals atomic.Int64
 }
 
 // inTown runs a test with the nodes a, b and c. Requests are collected for 100 ms.
@@ -57,7 +67,7 @@ func inTown(t *testing.T, test func(t *testing.T, w *town)) {
 		}
 		for id := range dirs {
 			for other, k := range w.nodes {
-				w.nodes[id].dials[other] = func() (grpc.ClientConnInterface, error) { return direct{to: k}, nil }
+				w.nodes[id].dials[other] = func() (grpc.ClientConnInterface, error) { return direct{to: k, renewals: &w.renewals}, nil }
 			}
 			w.heal(t, id)
 		}
@@ -117,8 +127,8 @@ func TestReserve_WhoMayDoWhatAgainstWhom(t *testing.T) {
 		want   tlibpb.ErrorCode
 		holder string // afterwards
 	}{
-		"the holder asks again":                   {Reservation{Holder: "h", Duration: time.Minute}, seized, "h"},
-		"the holder asks again at once":           {Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}, seized, "h"},
+		"the holder asks again":                   {Reservation{Holder: "h", Duration: time.Minute}, granted, "h"},
+		"the holder asks again at once":           {Reservation{Holder: "h", Duration: time.Minute, AtOnce: true}, granted, "h"},
 		"another one":                             {Reservation{Holder: "x", Duration: time.Minute}, seized, "h"},
 		"another one with priority":               {Reservation{Holder: "x", Duration: time.Minute, Priority: 9}, seized, "h"},
 		"another one at once":                     {Reservation{Holder: "x", Duration: time.Minute, AtOnce: true}, seized, "h"},
@@ -198,24 +208,31 @@ func snapshot(t *testing.T, table *dn.Table) (items []dn.Item) {
 	return items
 }
 
-// The owner can't be heard any more: its reservation ends in time all the same,
-// for those who heard of it, and for who takes the DN over.
+// The owner can't be heard any more: nobody can renew its reservation, so it ends for
+// those who had heard of it, for who takes the DN over, and at the owner when the
+// holder is on the other side.
 func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
 		w.move("1000", "a")
-		if code := w.reserve(t, "b", "1000", Reservation{Holder: "h", Duration: halfAMinute}); code != granted {
+		if code := w.reserve(t, "b", "1000", Reservation{Holder: "b/h", Duration: halfAMinute}); code != granted {
 			t.Fatal(code)
 		}
 		w.settle()
+		<-time.After(10 * time.Second)
+		w.everybodySees(t, "1000", true)
+		told := w.nodes["c"].table.Tail()
 		w.cut("a", "b")
 		w.cut("a", "c")
-		<-time.After(halfAMinute - 10*time.Millisecond)
+		<-time.After(renewEvery - 10*time.Millisecond)
 		w.everybodySees(t, "1000", true)
 		if code := w.reserve(t, "b", "1000", Reservation{Holder: "x", Duration: time.Second}); code != outOfReach {
 			t.Errorf("while its owner can't be heard: %v", code)
 		}
-		<-time.After(10 * time.Millisecond)
+		<-time.After(dn.Lease)
 		w.everybodySees(t, "1000", false)
+		if !saysUse(t, told, false) {
+			t.Error("who watches at c was not told of the end")
+		}
 		w.move("1000", "b")
 		if r, _ := w.nodes["b"].table.Own("1000"); r.Reserved.Holder != "" {
 			t.Errorf("taken over although it is over: %+v", r.Reserved)
@@ -226,30 +243,49 @@ func TestReserve_OfALostOwnerEndsInEverybodysView(t *testing.T) {
 	})
 }
 
-// Whoever takes the DN over while it is reserved keeps it so for the rest of the time.
+// saysUse tells whether a stream's last word about a use is that one.
+func saysUse(t *testing.T, s *dn.Stream, reserved bool) (last bool) {
+	t.Helper()
+	items, err := s.Next(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, it := range items {
+		if it.What == dn.UseChange {
+			last = it.Status.Reserved == reserved
+		}
+	}
+	return last
+}
+
+// Whoever takes the DN over while it is reserved keeps it so for the rest of the time,
+// while the holder's node renews it there; not for a holder who was lost with the owner.
 func TestReserve_OfALostOwnerHoldsAtTheNextOneForTheRest(t *testing.T) {
-	inTown(t, func(t *testing.T, w *town) {
-		w.move("1000", "a")
-		if code := w.reserve(t, "a", "1000", Reservation{Holder: "h", Duration: halfAMinute}); code != granted {
-			t.Fatal(code)
-		}
-		w.settle()
-		w.cut("a", "b")
-		w.cut("a", "c")
-		<-time.After(halfAMinute / 2)
-		w.move("1000", "b")
-		for _, at := range []dn.Node{"b", "c"} {
-			if code := w.reserve(t, at, "1000", Reservation{Holder: "x", Duration: time.Second}); code != seized {
-				t.Errorf("at %s: %v", at, code)
+	for holder, lives := range map[dn.Node]bool{"a": false, "b": true, "c": true} {
+		inTown(t, func(t *testing.T, w *town) {
+			w.move("1000", "a")
+			if code := w.reserve(t, holder, "1000", Reservation{Holder: HolderAt(holder, "h"), Duration: halfAMinute}); code != granted {
+				t.Fatal(code)
 			}
-		}
-		<-time.After(halfAMinute/2 - 10*time.Millisecond)
-		w.everybodySees(t, "1000", true)
-		<-time.After(10 * time.Millisecond)
-		w.settle()
-		w.everybodySees(t, "1000", false)
-		if code := w.reserve(t, "c", "1000", Reservation{Holder: "x", Duration: time.Second}); code != granted {
-			t.Errorf("afterwards: %v", code)
-		}
-	})
+			w.settle()
+			w.cut("a", "b")
+			w.cut("a", "c")
+			<-time.After(2 * time.Second)
+			w.move("1000", "b")
+			<-time.After(time.Second)
+			for _, at := range []dn.Node{"b", "c"} {
+				w.sees(t, at, "1000", lives)
+			}
+			w.sees(t, "a", "1000", !lives)
+			<-time.After(halfAMinute - 3*time.Second - 10*time.Millisecond)
+			w.sees(t, "b", "1000", lives)
+			w.sees(t, "c", "1000", lives)
+			<-time.After(10 * time.Millisecond)
+			w.settle()
+			w.everybodySees(t, "1000", false)
+			if code := w.reserve(t, "c", "1000", Reservation{Holder: "x", Duration: time.Second}); code != granted {
+				t.Errorf("afterwards: %v", code)
+			}
+		})
+	}
 }

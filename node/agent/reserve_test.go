@@ -172,13 +172,11 @@ func TestReserve_ReservedDNIsRefusedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		for _, holder := range []string{"r1", "r2"} {
-			if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: holder, Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
-				t.Errorf("%s got %v", holder, err)
-			}
+		if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Minute}); codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
+			t.Errorf("it got %v", err)
 		}
 		if time.Since(began) != 0 {
-			t.Error("they waited")
+			t.Error("it waited")
 		}
 	})
 }

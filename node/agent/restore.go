@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -31,7 +32,7 @@ func (reg *Registry) Restore() {
 		}
 		own.Agent = r.Agent
 		reg.table.Restore(own)
-		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" {
+		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && nodeOf(r.Reserved.Holder) != reg.table.Self() {
 			own.Reserved = r.Reserved
 			reg.table.Amend(own)
 		}
@@ -51,6 +52,9 @@ func (reg *Registry) follow(ctx context.Context) error {
 		for i := range buf {
 			switch buf[i].Kind {
 			case feed.Row, feed.Change:
+				if st := &buf[i].Status; st.Reserved && reg.table.Lost(st.Keeper) {
+					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, time.Now().Add(dn.Lease))
+				}
 				if n := buf[i].Status.Number; buf[i].Status.Keeper == reg.table.Self() || reg.store.has(n) {
 					reg.sync(n)
 					reg.watchReservation(n)

@@ -10,21 +10,24 @@ import (
 )
 
 // reserveHere takes part in the DN's round at the node that keeps it.
-func (reg *Registry) reserveHere(ctx context.Context, n dn.Number, r Reservation) error {
+func (reg *Registry) reserveHere(ctx context.Context, n dn.Number, r Reservation) (until time.Time, err error) {
 	if r.Duration == 0 {
-		return reg.release(ctx, n, r.Holder)
+		return time.Time{}, reg.release(ctx, n, r.Holder)
 	}
 	if r.AtOnce {
 		return awardedHere(reg.grant(n, r))
 	}
+	if a, has := reg.prolong(n, r); has {
+		return reg.awarded(ctx, a)
+	}
 	if _, refused, ok := reg.free(n, ""); !ok {
-		return errElsewhere
+		return time.Time{}, errElsewhere
 	} else if refused != nil {
-		return refused
+		return time.Time{}, refused
 	}
 	b := &bid{Reservation: r, answer: make(chan award, 1)}
 	if err := reg.schedule.join(n, b, reg.collecting()); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	select {
 	case a := <-b.answer:
@@ -32,32 +35,32 @@ func (reg *Registry) reserveHere(ctx context.Context, n dn.Number, r Reservation
 	case <-ctx.Done():
 	}
 	if b.turn.CompareAndSwap(waiting, left) {
-		return ctx.Err()
+		return time.Time{}, ctx.Err()
 	}
 	if a := <-b.answer; a.refused == nil { // it won, and nobody is there to use it
 		reg.giveBack(n, r.Holder, a.until)
 	}
-	return ctx.Err()
+	return time.Time{}, ctx.Err()
 }
 
 // awardedHere is what became of a request that was not collected. A call does
 // not wait until its reservation is stored.
-func awardedHere(a award) error {
+func awardedHere(a award) (until time.Time, err error) {
 	switch {
 	case a.elsewhere:
-		return errElsewhere
+		return time.Time{}, errElsewhere
 	case a.refused != nil:
-		return a.refused
+		return time.Time{}, a.refused
 	}
-	return nil
+	return a.until, nil
 }
 
-func (reg *Registry) awarded(ctx context.Context, a award) error {
+func (reg *Registry) awarded(ctx context.Context, a award) (until time.Time, err error) {
 	if a.refused != nil {
-		return a.refused
+		return time.Time{}, a.refused
 	}
 	reg.store.await(ctx, a.stored)
-	return nil
+	return a.until, nil
 }
 
 // free is this node's record of a DN that can be reserved, or why it can't; a
@@ -96,14 +99,43 @@ func (reg *Registry) settle(n dn.Number) {
 	}
 	a := reg.grant(n, best.Reservation)
 	best.answer <- a
-	if a.refused == nil {
-		a.refused = refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
+	if a.refused != nil {
+		r.refuse(a.refused)
+		return
 	}
-	r.refuse(a.refused)
+	for _, b := range r.bids { // the winner may have asked twice
+		if b.Holder == best.Holder && b.turn.CompareAndSwap(waiting, picked) {
+			b.answer <- reg.grant(n, b.Reservation)
+		}
+	}
+	r.refuse(refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", n))
+}
+
+// prolong gives a holder what it has, for as long as it asks for when that is longer;
+// false when it has nothing here.
+func (reg *Registry) prolong(n dn.Number, req Reservation) (award, bool) {
+	for range maxAmends {
+		r, ok := reg.kept(n)
+		if !ok || r.Reserved.Holder != req.Holder {
+			return award{}, false
+		}
+		if left := int64(req.Duration); left > r.Reserved.Left {
+			r.Reserved.Left = left
+			if r, ok = reg.table.Amend(r); !ok {
+				continue
+			}
+		}
+		reg.renewed(n, req.Holder)
+		return award{until: time.Now().Add(time.Duration(r.Reserved.Left)), stored: reg.sync(n)}, true
+	}
+	return award{refused: tooBusy(n)}, true
 }
 
 // grant puts a reservation into the DN's record, if it can still be routed to.
 func (reg *Registry) grant(n dn.Number, req Reservation) award {
+	if a, has := reg.prolong(n, req); has {
+		return a
+	}
 	for range maxAmends {
 		r, refused, ok := reg.free(n, req.InsteadOf)
 		switch {
@@ -115,7 +147,7 @@ func (reg *Registry) grant(n dn.Number, req Reservation) award {
 		until := time.Now().Add(req.Duration)
 		r.Reserved = dn.Reservation{Holder: req.Holder, Left: int64(req.Duration)}
 		if _, ok := reg.table.Amend(r); ok {
-			reg.watchReservation(n)
+			reg.renewed(n, req.Holder)
 			return award{until: until, stored: reg.sync(n)}
 		}
 	}
@@ -146,9 +178,16 @@ func (reg *Registry) release(ctx context.Context, n dn.Number, holder string) er
 
 // giveBack ends a reservation that its holder never heard of, and no other.
 func (reg *Registry) giveBack(n dn.Number, holder string, until time.Time) {
+	reg.end(n, func(r dn.Reservation) bool {
+		return r.Holder == holder && (time.Until(until)-time.Duration(r.Left)).Abs() <= 50*time.Millisecond
+	})
+}
+
+// end ends the DN's reservation, if it is the one that is meant.
+func (reg *Registry) end(n dn.Number, meant func(dn.Reservation) bool) {
 	for range maxAmends {
 		r, ok := reg.kept(n)
-		if !ok || r.Reserved.Holder != holder || (time.Until(until)-time.Duration(r.Reserved.Left)).Abs() > 50*time.Millisecond {
+		if !ok || r.Reserved.Holder == "" || !meant(r.Reserved) {
 			return
 		}
 		r.Reserved = dn.Reservation{}
@@ -160,18 +199,24 @@ func (reg *Registry) giveBack(n dn.Number, holder string, until time.Time) {
 	}
 }
 
-// expire tells everybody of a reservation's end.
+// expire ends a reservation whose lease is over, and tells everybody of the end of one
+// whose time is.
 func (reg *Registry) expire(n dn.Number) {
 	for range maxAmends {
 		r, ok := reg.kept(n)
 		if !ok {
 			return
 		}
-		if r.Reserved.Holder != "" {
-			reg.watchReservation(n)
-			return
+		if holder := r.Reserved.Holder; holder != "" {
+			if reg.schedule.leased(n, holder) {
+				reg.watchReservation(n)
+				return
+			}
+			reg.log.Info("a reservation ended: the node of its holder did not renew it", "dn", string(n), "holder", holder)
+			r.Reserved = dn.Reservation{}
 		}
 		if _, ok := reg.table.Amend(r); ok { // what is over is no part of r
+			reg.watchReservation(n)
 			reg.sync(n)
 			return
 		}

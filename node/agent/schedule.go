@@ -13,10 +13,11 @@ import (
 )
 
 // schedule is what is to be done about DNs later: the rounds in which requests
-// are collected, and the ends of reservations.
+// are collected, and the ends of reservations and of their leases.
 type schedule struct {
 	mu     sync.Mutex
 	rounds map[dn.Number]*round
+	leases map[dn.Number]lease
 	agenda agenda
 	// stopped: nobody keeps the agenda any more.
 	stopped bool
@@ -25,7 +26,7 @@ type schedule struct {
 }
 
 func newSchedule() *schedule {
-	return &schedule{rounds: map[dn.Number]*round{}, agenda: newAgenda(), changed: wake.New()}
+	return &schedule{rounds: map[dn.Number]*round{}, leases: map[dn.Number]lease{}, agenda: newAgenda(), changed: wake.New()}
 }
 
 // plan sets an alarm, with s.mu held.
@@ -34,6 +35,13 @@ func (s *schedule) plan(a alarm, due time.Time) {
 	if s.agenda.heap[0].alarm == a {
 		s.changed.Send()
 	}
+}
+
+// planAt sets an alarm.
+func (s *schedule) planAt(a alarm, due time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan(a, due)
 }
 
 // join adds a bid to the DN's round; one that it opens collects for that long.
@@ -102,9 +110,19 @@ func (reg *Registry) watchReservation(n dn.Number) {
 	reg.schedule.mu.Lock()
 	defer reg.schedule.mu.Unlock()
 	if r, ok := reg.kept(n); ok && r.Reserved.Holder != "" {
-		reg.schedule.plan(a, time.Now().Add(time.Duration(r.Reserved.Left)))
+		l := reg.schedule.leases[n]
+		if l.holder != r.Reserved.Holder {
+			l = lease{r.Reserved.Holder, time.Now().Add(reg.firstLease(r.Reserved.Holder))}
+			reg.schedule.leases[n] = l
+		}
+		due := time.Now().Add(time.Duration(r.Reserved.Left))
+		if l.ends.Before(due) {
+			due = l.ends
+		}
+		reg.schedule.plan(a, due)
 		return
 	}
+	delete(reg.schedule.leases, n)
 	reg.schedule.agenda.drop(a)
 }
 
@@ -139,6 +157,8 @@ func (reg *Registry) doDue() (time.Duration, bool) {
 			reg.settle(a.n)
 		case endReservation:
 			reg.expire(a.n)
+		case endInView:
+			reg.table.Touch(map[dn.Number]struct{}{a.n: {}})
 		}
 	}
 	reg.schedule.mu.Lock()

@@ -66,20 +66,27 @@ func (s server) Reserve(ctx context.Context, p *peerpb.ReserveRequest) (*peerpb.
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	err = s.reserve(ctx, n, Reservation{
+	until, err := s.reserve(ctx, n, Reservation{
 		Holder: p.GetHolder(), Duration: time.Duration(p.GetDurationMs()) * time.Millisecond, Priority: p.GetPriority(),
 		AtOnce: p.GetAtOnce(), InsteadOf: p.GetInsteadOf(),
 	})
 	code, text, err := outcome(n, err)
-	return &peerpb.ReserveResponse{ErrorCode: code, ErrorMessage: text}, err
+	return &peerpb.ReserveResponse{ErrorCode: code, ErrorMessage: text, LeftMs: uint32(max(0, time.Until(until).Milliseconds()))}, err
 }
 
-func (s server) reserve(ctx context.Context, n dn.Number, r Reservation) error {
+func (s server) Renew(_ context.Context, p *peerpb.RenewRequest) (*peerpb.RenewResponse, error) {
+	for _, h := range holdsOf(p.GetGivenBack()) {
+		s.reg.giveBackHere(h)
+	}
+	return &peerpb.RenewResponse{Over: s.reg.renewHere(holdsOf(p.GetWanted()))}, nil
+}
+
+func (s server) reserve(ctx context.Context, n dn.Number, r Reservation) (until time.Time, err error) {
 	if _, err := s.reg.configured(n); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	if err := r.check(); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	return s.reg.reserveHere(ctx, n, r)
 }

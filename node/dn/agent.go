@@ -3,6 +3,7 @@ package dn
 import (
 	"errors"
 	"slices"
+	"time"
 	"unicode/utf8"
 )
 
@@ -88,13 +89,21 @@ func (a *Agent) Equal(b *Agent) bool {
 	return a == b || a.ID == b.ID && a.State == b.State && a.Mode == b.Mode && a.Since == b.Since && slices.Equal(a.Reasons, b.Reasons)
 }
 
-// Reservation of a DN for a client of its owner.
+// Reservation of a DN for a session or a call, at most for the time that it asked for.
+// Whether its holder still wants it, the owner knows by a lease, and ends it otherwise.
 type Reservation struct {
 	// Holder is who has it; "" is nobody.
 	Holder string
 	// Left is how long it still holds, as of the moment that it is read.
 	Left int64 // ns
 }
+
+// MaxLeases are renewed by one message.
+const MaxLeases = 10_000
+
+// Lease is how long a reservation holds without a word of its holder's node at the
+// owner, and in the others' view without a word of the owner.
+const Lease = 2500 * time.Millisecond
 
 // Limits of a Reservation.
 const (
@@ -138,6 +147,45 @@ func (x *extra) took(y *extra) bool {
 		return x == y
 	}
 	return x.agent == y.agent && x.holder == y.holder && x.until == y.until
+}
+
+// agentOf is the agent, nil when nothing is said.
+func (x *extra) agentOf() *Agent {
+	if x == nil {
+		return nil
+	}
+	return x.agent
+}
+
+// free is x without a reservation.
+func (x *extra) free() *extra {
+	switch {
+	case x == nil || x.agent == nil:
+		return nil
+	case x.holder == "":
+		return x
+	}
+	return &extra{agent: x.agent}
+}
+
+// sameHold tells whether two that reserve, nil for none, say the same of when that
+// ends. Who has it is no news: the DN stays reserved.
+func (x *extra) sameHold(y *extra) bool {
+	if x == nil || y == nil {
+		return x == y
+	}
+	return x.holder != y.holder || x.until-y.until < 1e8 && y.until-x.until < 1e8
+}
+
+// reservation is a record's extra while that reserves the DN, else nil. That of an
+// owner that is lost ends with the lease: nobody can renew it there. One whose words
+// are just coming is not.
+func (t *Table) reservation(r *record) *extra {
+	now, o := t.clock(), t.nodes[r.node]
+	if !r.x.reserved(now) || !o.heard && !o.syncing && now >= o.lostClock+int64(Lease) {
+		return nil
+	}
+	return r.x
 }
 
 // reserved tells whether a reservation holds at a time of the table's clock.

@@ -193,8 +193,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)
 	mine := e.by(0)
-	if mine != nil && was.claim == rec.claim && rec.x != was.x && t.claim(&rec).Less(t.claim(mine)) && mine.x.took(was.x) {
-		t.takeLate(e, rec.x)
+	if mine != nil && was.claim == rec.claim && rec.x != was.x && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
 		return
 	}
 	if rec.farewell() {
@@ -217,13 +216,21 @@ func (c *Copy) apply(r *Record, now time.Time) {
 }
 
 // takeLate takes what the node that had the DN before said of it just before
-// it heard that the DN went here: it was done there, and goes along.
-func (t *Table) takeLate(e *entry, x *extra) {
+// it heard that the DN went here: it was done there, and goes along, unless what
+// it had said earlier was changed here. A reservation that has ended here stays so.
+func (t *Table) takeLate(e *entry, was, x *extra) bool {
 	mine := *e.by(0)
+	if !mine.x.took(was) {
+		was, x = was.free(), x.free()
+		if mine.x.agentOf() != was.agentOf() || mine.x.agentOf() == x.agentOf() || mine.x != nil && mine.x.holder != "" {
+			return false
+		}
+	}
 	mine.seq++
 	mine.x = x
 	t.set(e, mine)
 	t.journals[own].add(e, placeOwn, true)
+	return true
 }
 
 // endDropped tells the peers of the drops that are due, and returns how long
@@ -316,6 +323,14 @@ func (t *Table) Heard(id Node) bool {
 	return o != nil && o.heard
 }
 
+// Lost tells whether a node that was heard is not heard any more.
+func (t *Table) Lost(id Node) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	_, o := t.find(id)
+	return o != nil && !o.heard && o.lostAt != 0
+}
+
 // SetHeard says whether the peer can be heard. The answers of Get, Range and
 // Counts change at once, whatever the number of its DNs; the visible stream
 // follows in chunks, before SetHeard returns. A peer whose copy is not
@@ -334,7 +349,7 @@ func (t *Table) SetHeard(id Node, heard bool) bool {
 		o.syncing = false
 	}
 	if changed && !heard {
-		o.lostAt = now
+		o.lostAt, o.lostClock = now, t.clock()
 	}
 	t.mu.Unlock()
 	if changed {

@@ -48,8 +48,10 @@ type told struct {
 	state  State
 	reason Reason
 	// Beside the state.
-	busy, reserved bool
-	agent          *Agent
+	busy  bool
+	agent *Agent
+	// hold reserves it; nil is nothing.
+	hold *extra
 }
 
 // by finds the record of a node.

@@ -15,8 +15,10 @@ type Status struct {
 	Agent *Agent
 	// Busy: a call that this node knows of is at the DN.
 	Busy bool
-	// Reserved for a client.
-	Reserved bool
+	// Reserved for a client: for ReservedBy until ReservedUntil, ns since the epoch, at most.
+	Reserved      bool
+	ReservedBy    string
+	ReservedUntil int64
 	// Keeper is the node whose word about the agent this is: the owner, or the
 	// last one that was heard of while the DN is out of service.
 	Keeper Node
@@ -113,8 +115,8 @@ func (t *Table) effective(e *entry) told {
 	default:
 		v.owner, v.owned, v.since, v.reason = b.node, true, t.nodes[b.node].lostAt, PeerLost
 	}
-	if x := t.latest(e).x; x != nil {
-		v.agent, v.reserved = x.agent, x.reserved(t.clock())
+	if l := t.latest(e); l.x != nil {
+		v.agent, v.hold = l.x.agent, t.reservation(l)
 	}
 	v.busy = t.cfg.Busy(e.number)
 	return v
@@ -145,7 +147,7 @@ func (t *Table) tell(e *entry, reason Reason) {
 		j.add(e, placeAgent, true)
 	}
 	turned := !moved && was.state == is.state && was.silent() != is.silent()
-	if was.busy != is.busy || was.reserved != is.reserved || turned {
+	if was.busy != is.busy || !was.hold.sameHold(is.hold) || turned {
 		j.add(e, placeUse, true)
 	}
 }
@@ -169,10 +171,13 @@ func (v *told) stay(was told) {
 }
 
 func (t *Table) status(e *entry, v told) Status {
-	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy, Reserved: v.reserved}
+	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy}
 	if l := t.latest(e); l != nil {
 		s.Keeper, s.Version = t.nodes[l.node].id, Version{Claim: t.claim(l), Seq: l.seq}
-		s.Reserved = s.Reserved && l.x.reserved(t.clock()) // time ends it too, when the owner can't
+		if v.hold != nil && t.reservation(l) != nil { // time ends it too, when the owner can't
+			s.Reserved, s.ReservedBy = true, l.x.holder
+			s.ReservedUntil = t.cfg.Now().UnixNano() + l.x.until - t.clock()
+		}
 	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id
@@ -242,12 +247,16 @@ func (t *Table) rlockSettled() {
 	}
 }
 
-// Touch tells of DNs of which Config.Busy may say something else now.
+// Touch tells of DNs of which Config.Busy, or time, may say something else now.
 func (t *Table) Touch(numbers map[Number]struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for n := range numbers {
-		if e := t.entries[n]; e != nil && len(e.recs) > 0 && e.told.busy != t.cfg.Busy(n) {
+		e := t.entries[n]
+		if e == nil || len(e.recs) == 0 {
+			continue
+		}
+		if e.told.busy != t.cfg.Busy(n) || e.told.hold != nil && t.reservation(t.latest(e)) == nil {
 			t.tell(e, NoReason)
 		}
 	}

@@ -64,8 +64,10 @@ type origin struct {
 	// fence of the copy of its table.
 	fence feed.Fence
 	// heard: its word counts. Always true for this node.
-	heard  bool
-	lostAt int64
+	heard bool
+	// lostAt is when it was lost, ns since the epoch; lostClock the same by the
+	// table's clock.
+	lostAt, lostClock int64
 	// owned counts the DNs whose greatest claim is its own and InSrv.
 	owned int
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
@@ -132,6 +134,9 @@ func (t *Table) Register(n Number, r Reason) Record {
 	}
 	if b := t.latest(e); b != nil {
 		rec.x = b.x
+		if t.reservation(b) == nil {
+			rec.x = b.x.free()
+		}
 	}
 	t.set(e, rec)
 	t.journals[own].add(e, placeOwn, !refresh)

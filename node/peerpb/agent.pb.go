@@ -306,9 +306,11 @@ func (x *ReserveRequest) GetInsteadOf() string {
 }
 
 type ReserveResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ErrorCode     uint32                 `protobuf:"varint,1,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
-	ErrorMessage  string                 `protobuf:"bytes,2,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ErrorCode    uint32                 `protobuf:"varint,1,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	ErrorMessage string                 `protobuf:"bytes,2,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	// How long the holder has it now.
+	LeftMs        uint32 `protobuf:"varint,3,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +359,164 @@ func (x *ReserveResponse) GetErrorMessage() string {
 	return ""
 }
 
+func (x *ReserveResponse) GetLeftMs() uint32 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
+type RenewRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Wanted []*Lease               `protobuf:"bytes,1,rep,name=wanted,proto3" json:"wanted,omitempty"`
+	// These end at once.
+	GivenBack     []*Lease `protobuf:"bytes,2,rep,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewRequest) Reset() {
+	*x = RenewRequest{}
+	mi := &file_node_peerpb_agent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewRequest) ProtoMessage() {}
+
+func (x *RenewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_agent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
+func (*RenewRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RenewRequest) GetWanted() []*Lease {
+	if x != nil {
+		return x.Wanted
+	}
+	return nil
+}
+
+func (x *RenewRequest) GetGivenBack() []*Lease {
+	if x != nil {
+		return x.GivenBack
+	}
+	return nil
+}
+
+type Lease struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	Holder        string                 `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease) Reset() {
+	*x = Lease{}
+	mi := &file_node_peerpb_agent_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease) ProtoMessage() {}
+
+func (x *Lease) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_agent_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
+func (*Lease) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Lease) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *Lease) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+type RenewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Indexes of those wanted that are over: this node keeps the DN, and the holder
+	// does not have it.
+	Over          []uint32 `protobuf:"varint,1,rep,packed,name=over,proto3" json:"over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewResponse) Reset() {
+	*x = RenewResponse{}
+	mi := &file_node_peerpb_agent_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewResponse) ProtoMessage() {}
+
+func (x *RenewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_agent_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
+func (*RenewResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RenewResponse) GetOver() []uint32 {
+	if x != nil {
+		return x.Over
+	}
+	return nil
+}
+
 var File_node_peerpb_agent_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_agent_proto_rawDesc = "" +
@@ -381,20 +541,31 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\bpriority\x18\x04 \x01(\rR\bpriority\x12\x17\n" +
 	"\aat_once\x18\x05 \x01(\bR\x06atOnce\x12\x1d\n" +
 	"\n" +
-	"instead_of\x18\x06 \x01(\tR\tinsteadOf\"U\n" +
+	"instead_of\x18\x06 \x01(\tR\tinsteadOf\"n\n" +
 	"\x0fReserveResponse\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x01 \x01(\rR\terrorCode\x12#\n" +
-	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage*\x96\x01\n" +
+	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x12\x17\n" +
+	"\aleft_ms\x18\x03 \x01(\rR\x06leftMs\"{\n" +
+	"\fRenewRequest\x121\n" +
+	"\x06wanted\x18\x01 \x03(\v2\x19.sipcluster.peer.v1.LeaseR\x06wanted\x128\n" +
+	"\n" +
+	"given_back\x18\x02 \x03(\v2\x19.sipcluster.peer.v1.LeaseR\tgivenBack\"/\n" +
+	"\x05Lease\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
+	"\x06holder\x18\x02 \x01(\tR\x06holder\"#\n" +
+	"\rRenewResponse\x12\x12\n" +
+	"\x04over\x18\x01 \x03(\rR\x04over*\x96\x01\n" +
 	"\fAgentRequest\x12\x1d\n" +
 	"\x19AGENT_REQUEST_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
 	"\x14AGENT_REQUEST_LOGOUT\x10\x02\x12\x17\n" +
 	"\x13AGENT_REQUEST_READY\x10\x03\x12\x1b\n" +
-	"\x17AGENT_REQUEST_NOT_READY\x10\x042\xb3\x01\n" +
+	"\x17AGENT_REQUEST_NOT_READY\x10\x042\x81\x02\n" +
 	"\x06Agents\x12U\n" +
 	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
-	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponse\x12L\n" +
+	"\x05Renew\x12 .sipcluster.peer.v1.RenewRequest\x1a!.sipcluster.peer.v1.RenewResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_agent_proto_rawDescOnce sync.Once
@@ -409,29 +580,36 @@ func file_node_peerpb_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_node_peerpb_agent_proto_goTypes = []any{
 	(AgentRequest)(0),        // 0: sipcluster.peer.v1.AgentRequest
 	(*SetAgentRequest)(nil),  // 1: sipcluster.peer.v1.SetAgentRequest
 	(*SetAgentResponse)(nil), // 2: sipcluster.peer.v1.SetAgentResponse
 	(*ReserveRequest)(nil),   // 3: sipcluster.peer.v1.ReserveRequest
 	(*ReserveResponse)(nil),  // 4: sipcluster.peer.v1.ReserveResponse
-	(*KeyValue)(nil),         // 5: sipcluster.peer.v1.KeyValue
-	(*Record)(nil),           // 6: sipcluster.peer.v1.Record
+	(*RenewRequest)(nil),     // 5: sipcluster.peer.v1.RenewRequest
+	(*Lease)(nil),            // 6: sipcluster.peer.v1.Lease
+	(*RenewResponse)(nil),    // 7: sipcluster.peer.v1.RenewResponse
+	(*KeyValue)(nil),         // 8: sipcluster.peer.v1.KeyValue
+	(*Record)(nil),           // 9: sipcluster.peer.v1.Record
 }
 var file_node_peerpb_agent_proto_depIdxs = []int32{
 	0, // 0: sipcluster.peer.v1.SetAgentRequest.request:type_name -> sipcluster.peer.v1.AgentRequest
-	5, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	6, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
-	1, // 3: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
-	3, // 4: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
-	2, // 5: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
-	4, // 6: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	8, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	9, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
+	6, // 3: sipcluster.peer.v1.RenewRequest.wanted:type_name -> sipcluster.peer.v1.Lease
+	6, // 4: sipcluster.peer.v1.RenewRequest.given_back:type_name -> sipcluster.peer.v1.Lease
+	1, // 5: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
+	3, // 6: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
+	5, // 7: sipcluster.peer.v1.Agents.Renew:input_type -> sipcluster.peer.v1.RenewRequest
+	2, // 8: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
+	4, // 9: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
+	7, // 10: sipcluster.peer.v1.Agents.Renew:output_type -> sipcluster.peer.v1.RenewResponse
+	8, // [8:11] is the sub-list for method output_type
+	5, // [5:8] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_agent_proto_init() }
@@ -446,7 +624,7 @@ func file_node_peerpb_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_agent_proto_rawDesc), len(file_node_peerpb_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Agents_SetAgent_FullMethodName = "/sipcluster.peer.v1.Agents/SetAgent"
 	Agents_Reserve_FullMethodName  = "/sipcluster.peer.v1.Agents/Reserve"
+	Agents_Renew_FullMethodName    = "/sipcluster.peer.v1.Agents/Renew"
 )
 
 // AgentsClient is the client API for Agents service.
@@ -37,6 +38,9 @@ type AgentsClient interface {
 	SetAgent(ctx context.Context, in *SetAgentRequest, opts ...grpc.CallOption) (*SetAgentResponse, error)
 	// Reserve waits until the requests for the DN were collected.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
+	// Renew says, each second, which reservations of its sessions and calls a node still
+	// wants. What nobody renews ends by itself.
+	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
 }
 
 type agentsClient struct {
@@ -67,6 +71,16 @@ func (c *agentsClient) Reserve(ctx context.Context, in *ReserveRequest, opts ...
 	return out, nil
 }
 
+func (c *agentsClient) Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewResponse)
+	err := c.cc.Invoke(ctx, Agents_Renew_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AgentsServer is the server API for Agents service.
 // All implementations must embed UnimplementedAgentsServer
 // for forward compatibility.
@@ -78,6 +92,9 @@ type AgentsServer interface {
 	SetAgent(context.Context, *SetAgentRequest) (*SetAgentResponse, error)
 	// Reserve waits until the requests for the DN were collected.
 	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
+	// Renew says, each second, which reservations of its sessions and calls a node still
+	// wants. What nobody renews ends by itself.
+	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
 	mustEmbedUnimplementedAgentsServer()
 }
 
@@ -93,6 +110,9 @@ func (UnimplementedAgentsServer) SetAgent(context.Context, *SetAgentRequest) (*S
 }
 func (UnimplementedAgentsServer) Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reserve not implemented")
+}
+func (UnimplementedAgentsServer) Renew(context.Context, *RenewRequest) (*RenewResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
 }
 func (UnimplementedAgentsServer) mustEmbedUnimplementedAgentsServer() {}
 func (UnimplementedAgentsServer) testEmbeddedByValue()                {}
@@ -151,6 +171,24 @@ func _Agents_Reserve_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agents_Renew_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentsServer).Renew(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agents_Renew_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentsServer).Renew(ctx, req.(*RenewRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Agents_ServiceDesc is the grpc.ServiceDesc for Agents service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +203,10 @@ var Agents_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reserve",
 			Handler:    _Agents_Reserve_Handler,
+		},
+		{
+			MethodName: "Renew",
+			Handler:    _Agents_Renew_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

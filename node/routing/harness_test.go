@@ -65,7 +65,7 @@ func newOffice(t testing.TB) *office {
 		if err := agents.Close(); err != nil {
 			t.Error(err)
 		}
-		leftover.None(t, patience.Limit, leftover.But(agents, "reservations"),
+		leftover.None(t, patience.Limit, leftover.But(agents, "reservations", "reservations_wanted"),
 			leftover.But(o.traffic, "calls_own", "calls_known", "calls_up"), leftover.But(o.table, "dn_drops_untold"))
 		if err := o.machine.Close(); err != nil {
 			t.Error(err)

@@ -25,8 +25,8 @@ const (
 	// ringTime is how long an agent's phone may ring before the call goes back
 	// to its routing point.
 	ringTime = 20 * time.Second
-	// holdTime is how long a reservation lasts that a call takes: it is given
-	// back when the try is over, and ends by itself when this node dies.
+	// holdTime is how long a reservation lasts at most that a call takes: it is given
+	// back when the try is over, and not renewed when that is not heard, or this node dies.
 	holdTime = 4 * time.Minute
 	// maxTargets bounds the tries of one call.
 	maxTargets = 20
@@ -125,7 +125,7 @@ func (r *Engine) reserve(ctx context.Context, n dn.Number, holder, insteadOf str
 		defer cancel()
 		var refused *refusal.Error
 		if err := r.agents.Reserve(ctx, n, agent.Reservation{Holder: holder}); err != nil && !errors.As(err, &refused) {
-			r.log.Debug("a reservation lasts until it ends by itself", "dn", string(n), "err", err)
+			r.log.Debug("a reservation ends by itself, not given back", "dn", string(n), "err", err)
 		}
 	}, nil
 }

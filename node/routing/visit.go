@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
@@ -296,7 +297,7 @@ func (j *journey) refuse(rp dn.Number, code int, reason string) (cause int) {
 }
 
 // holder names the call in reservations.
-func (j *journey) holder() string { return "call/" + string(j.id) }
+func (j *journey) holder() string { return agent.CallAt(j.r.table.Self(), string(j.id)) }
 
 // toAgent sends the call to an agent that was reserved for it.
 func (j *journey) toAgent(ctx context.Context, rp, n dn.Number, giveBack func(), err error) (cause int, done bool) {

@@ -70,7 +70,9 @@ type AddressesConfig struct {
 	View  func() *fsm.View
 	// Draining: this node takes no new DNs.
 	Draining func() bool
-	Log      *slog.Logger
+	// Ended hears of the end of a session, by its name in reservations; it must not wait.
+	Ended func(holder string)
+	Log   *slog.Logger
 }
 
 // Addresses are the DNs that clients have registered at this node, under the
@@ -217,6 +219,7 @@ func (as *Addresses) forget(r *registrations) {
 		as.release(r, n, dn.DesktopLost)
 	}
 	delete(as.byToken, r.token)
+	as.cfg.Ended(holderOf(as.cfg.Table.Self(), r))
 }
 
 // endGrace ends what outlived its grace and returns how long the next one has.

@@ -32,8 +32,9 @@ type ask struct {
 	// agent: about the agent, and answered by the agent's event.
 	agent bool
 	do    func(context.Context) (agent.Done, error)
-	// event is the answer of a request that is not about the agent.
-	event tlibpb.Message
+	// answer to a request that is not about the agent, whole but for its time. It is
+	// do's until that has returned.
+	answer *tlibpb.Event
 }
 
 // done is an ask with its outcome.
@@ -124,7 +125,8 @@ func (s *session) answer(ctx context.Context, d done) {
 	case d.agent:
 		s.answerAgent(d)
 	default:
-		s.out.add(&tlibpb.Event{Message: d.event, ReferenceId: d.ref, ThisDn: string(d.n), Time: now()})
+		d.answer.Time = now()
+		s.out.add(d.answer)
 	}
 	if item, held := s.asked.held[d.n]; held {
 		delete(s.asked.held, d.n)

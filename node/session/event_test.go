@@ -38,6 +38,8 @@ func field(e *tlibpb.Event, f protoreflect.FieldDescriptor, v protoreflect.Value
 			return "now"
 		}
 		return "then"
+	case "expires_at":
+		return fmt.Sprint("in ", time.Until(e.GetExpiresAt().AsTime()).Round(10*time.Second))
 	case "seq", "call_seq", "conn_id", "reference_id":
 		return "+"
 	case "server":
@@ -229,13 +231,16 @@ func TestEvents_OfAReservation(t *testing.T) {
 		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: ms, Priority: 3}}}
 	}
 	w.post(reserve(60_000))
-	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now")
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 1m0s")
 	r, _ := o.table.Own("2001")
 	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || len(r.Reserved.Holder) != len("a/")+16 || left < 50*time.Second || left > time.Minute {
 		t.Errorf("reserved for %q for %v", r.Reserved.Holder, left)
 	}
 	other.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000))
-	w.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000)) // its own is one
+	w.post(reserve(120_000))
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 2m0s")
+	w.post(reserve(30_000)) // it has more
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 2m0s")
 	other.post(query("2001"))
 	other.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered extensions=[busy:false kind:pstn owner:n1 reason:registered reserved:true routable:false site:dc1 status:InSrv]")
 	// Who comes back with its token is the same holder.

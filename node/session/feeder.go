@@ -21,6 +21,10 @@ type feeder struct {
 	hearing  *hearing
 	asked    *asked
 	routes   routes
+	// reserved are the reservations of registered DNs that the client was told of.
+	reserved map[dn.Number]told
+	// holder is the session's own name there.
+	holder string
 	// What is to be said of calls that waited before the session listened.
 	waiting waitingRows
 }
@@ -76,10 +80,13 @@ func (f *feeder) take(ctx context.Context, b batch[dn.Item]) error {
 
 func (f *feeder) change(view *fsm.View, it *dn.Item) {
 	n := it.Status.Number
-	if since, mine := f.audience.dns[n]; mine && it.Seq <= since.dn || !f.audience.judge(it) {
+	since, mine := f.audience.dns[n]
+	if mine && it.Seq <= since.dn || !f.audience.judge(it) {
 		return
 	}
 	switch {
+	case it.What == dn.UseChange && mine:
+		f.tellReservation(it)
 	case it.What == dn.StateChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
 		e := f.events.state(&it.Status)
 		e.Seq = it.Seq

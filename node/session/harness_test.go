@@ -71,7 +71,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Draining: o.draining.Load, Log: log})
+	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Draining: o.draining.Load, Ended: agents.Ended, Log: log})
 	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}
 	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Agents: agents, Addresses: addresses, Version: "test", Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -84,7 +84,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 		if err := agents.Close(); err != nil {
 			t.Error(err)
 		}
-		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(agents, "reservations"),
+		leftover.None(t, patience.Limit, leftover.But(o.control, "tlib_in_grace", "tlib_addresses"), leftover.But(agents, "reservations", "reservations_wanted"),
 			leftover.But(o.traffic, "calls_own", "calls_known", "calls_up"), leftover.But(o.table, "dn_drops_untold"))
 		if err := o.machine.Close(); err != nil {
 			t.Error(err)

@@ -2,12 +2,9 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"google.golang.org/grpc/status"
 
@@ -178,6 +175,7 @@ func (s *session) unregister(n dn.Number, ref uint64) {
 		return
 	}
 	delete(s.feeder.audience.dns, n)
+	delete(s.feeder.reserved, n)
 	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
 }
 
@@ -270,18 +268,4 @@ func sortReasons(m map[string]string) []dn.KeyValue {
 		list = append(list, dn.KeyValue{Key: k, Value: m[k]})
 	}
 	return list
-}
-
-// holder is the session's name in reservations: unique in the cluster, the same
-// when it is resumed, and no secret.
-func (s *session) holder() string {
-	sum := sha256.Sum256([]byte(s.reg.token))
-	return string(s.c.table.Self()) + "/" + hex.EncodeToString(sum[:8])
-}
-
-func (s *session) reserve(ctx context.Context, n dn.Number, m *tlibpb.ReserveAgent, ref uint64) {
-	r := agent.Reservation{Holder: s.holder(), Duration: time.Duration(m.GetDurationMs()) * time.Millisecond, Priority: m.GetPriority()}
-	s.ask(ctx, ask{n: n, ref: ref, event: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, do: func(ctx context.Context) (agent.Done, error) {
-		return agent.Done{}, s.c.cfg.Agents.Reserve(ctx, n, r)
-	}})
 }

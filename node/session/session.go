@@ -171,6 +171,7 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	})
 	var resumed bool
 	s.reg, resumed = s.c.addresses.open(s, m.GetResumeToken())
+	s.feeder.holder = s.holder()
 	info := s.c.info(s.port)
 	info.SessionToken = s.reg.token
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())

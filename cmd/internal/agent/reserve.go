@@ -30,8 +30,9 @@ func ReserveCommand(op *client.Operator) *cobra.Command {
 		Long: `Reserve a DN that a call can be sent to, as a router does before it sends one.
 The DN's owner collects requests for a moment; the one with the highest priority
 gets it, the others fail. The reservation belongs to this command: it waits until
-the time is over, and Ctrl-C cancels. With --detach the command exits at once; the
-reservation then stays until its time is over, and nobody can cancel it.
+the time is over, and Ctrl-C cancels; it ends with the command, in whatever way that
+ends. With --detach the command exits at once and the node has the reservation: it
+stays until its time is over or the node stops, and nobody can cancel it.
 
 With -o json the node's answer is printed, keys without a value left out:
   ` + view.EventJSONHelp,
@@ -46,7 +47,7 @@ With -o json the node's answer is printed, keys without a value left out:
 	flags := cmd.Flags()
 	flags.DurationVar(&f.duration, "for", 30*time.Second, "how long the reservation lasts, up to an hour")
 	flags.Uint32Var(&f.priority, "priority", 0, "of requests at the same time the one with the highest `NUMBER` wins")
-	flags.BoolVar(&f.detach, "detach", false, "exit at once; the reservation stays until its time is over")
+	flags.BoolVar(&f.detach, "detach", false, "exit at once; the node keeps the reservation until its time is over")
 	return cmd
 }
 
@@ -57,12 +58,18 @@ func (c commands) reserve(ctx context.Context, dn string, f *reserveFlags) error
 	}
 	defer d.Close()
 	e, err := d.Do(ctx, func(ctx context.Context) (*tlibpb.Event, error) {
+		if f.detach {
+			return d.ReserveDetached(ctx, dn, f.duration, f.priority)
+		}
 		return d.ReserveAgent(ctx, dn, f.duration, f.priority)
 	})
 	if err != nil {
 		return err
 	}
 	until := e.GetTime().AsTime().Add(f.duration)
+	if e.GetExpiresAt() != nil { // a node from before leases does not say it
+		until = e.GetExpiresAt().AsTime()
+	}
 	if err := c.showReserved(e, until, f.detach); err != nil || f.detach {
 		return err
 	}
@@ -101,7 +108,7 @@ func (c commands) keepReserved(ctx context.Context, d *client.Desk, dn string, r
 		case client.Interrupted(waiting):
 			return nil
 		case err != nil:
-			return fmt.Errorf("the connection to %s was lost; the reservation stays until its time is over", c.Addr)
+			return fmt.Errorf("the connection to %s was lost, and with it the reservation", c.Addr)
 		}
 	}
 	return nil

@@ -19,16 +19,17 @@ type EventJSON struct {
 	Status   map[string]string `json:"status,omitempty"`
 	Error    string            `json:"error,omitempty"`
 	Until    string            `json:"until,omitempty"`
+	Expires  string            `json:"expires_at,omitempty"`
 }
 
 // EventJSONHelp documents it.
-const EventJSONHelp = `{"event","dn","time","owner","site","reason","agent_id","work_mode","reasons","status","error","until"}`
+const EventJSONHelp = `{"event","dn","time","owner","site","reason","agent_id","work_mode","reasons","status","error","until","expires_at"}`
 
 // NewEventJSON is the event for scripts.
 func NewEventJSON(e *tlibpb.Event) EventJSON {
 	return EventJSON{
 		Event: tlib.EventName(e.GetMessage()), DN: e.GetThisDn(), Time: RFC3339(e.GetTime()), Owner: e.GetOwner(), Site: e.GetSite(), Reason: e.GetReason(),
 		AgentID: e.GetAgentId(), WorkMode: WorkModeName(uint32(max(e.GetWorkMode(), 0))), Reasons: e.GetReasons(),
-		Status: e.GetExtensions(), Error: e.GetErrorMessage(),
+		Status: e.GetExtensions(), Error: e.GetErrorMessage(), Expires: RFC3339(e.GetExpiresAt()),
 	}
 }

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"strings"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// lostLease is the first one where a reservation comes along from another node and
+// that of its holder is lost, as it mostly is when both were one.
+const lostLease = 500 * time.Millisecond
+
+// lease is until when the DN's keeper believes that a holder still wants it.
+type lease struct {
+	holder string
+	ends   time.Time
+}
+
+// callPart is in the names of calls that hold.
+const callPart = "/call/"
+
+// HolderAt names a session of a node in reservations. It names the node too: that
+// renews what the session has.
+func HolderAt(node dn.Node, session string) string { return string(node) + "/" + session }
+
+// CallAt names a call that a node places in reservations.
+func CallAt(node dn.Node, call string) string { return string(node) + callPart + call }
+
+// IsCall tells whether a call holds, not a session.
+func IsCall(holder string) bool { return strings.Contains(holder, callPart) }
+
+// nodeOf is the node that renews what a holder has.
+func nodeOf(holder string) dn.Node {
+	node, _, _ := strings.Cut(holder, "/")
+	return dn.Node(node)
+}
+
+// firstLease is that of a holder of which nothing was heard here yet.
+func (reg *Registry) firstLease(holder string) time.Duration {
+	if reg.table.Lost(nodeOf(holder)) {
+		return lostLease
+	}
+	return dn.Lease
+}
+
+// leased tells whether a holder's lease still runs, or was none yet.
+func (s *schedule) leased(n dn.Number, holder string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.leases[n]
+	return l.holder != holder || time.Now().Before(l.ends)
+}
+
+// renewed begins the holder's lease anew.
+func (reg *Registry) renewed(n dn.Number, holder string) {
+	reg.schedule.mu.Lock()
+	reg.schedule.leases[n] = lease{holder, time.Now().Add(dn.Lease)}
+	reg.schedule.mu.Unlock()
+	reg.watchReservation(n)
+}
+
+// renewHere renews what is wanted of what this node keeps, and returns the indexes of
+// what is over.
+func (reg *Registry) renewHere(wanted []hold) (over []uint32) {
+	for i, h := range wanted {
+		switch r, ok := reg.kept(h.n); {
+		case !ok: // another node's word counts
+		case r.Reserved.Holder != h.holder:
+			over = append(over, uint32(i))
+		default:
+			reg.renewed(h.n, h.holder)
+		}
+	}
+	return over
+}
+
+// giveBackHere ends what a holder has here.
+func (reg *Registry) giveBackHere(h hold) {
+	reg.end(h.n, func(r dn.Reservation) bool { return r.Holder == h.holder })
+}
+
+func holdsOf(leases []*peerpb.Lease) []hold {
+	all := make([]hold, 0, len(leases))
+	for _, l := range leases {
+		all = append(all, hold{dn.Number(l.GetDn()), l.GetHolder()})
+	}
+	return all
+}
+
+func leasesOf(all []hold) []*peerpb.Lease {
+	leases := make([]*peerpb.Lease, 0, len(all))
+	for _, h := range all {
+		leases = append(leases, &peerpb.Lease{Dn: string(h.n), Holder: h.holder})
+	}
+	return leases
+}
