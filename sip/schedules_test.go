@@ -185,14 +185,17 @@ func (s *stage) times(what string) (at []time.Duration) {
 	return at
 }
 
-// TestSchedule_RingsAgainEachMinute has a call that waits at the node itself.
+// TestSchedule_RingsAgainEachMinute has a call that waits at the node itself, of a caller
+// who is asked and knows no OPTIONS.
 func TestSchedule_RingsAgainEachMinute(t *testing.T) {
 	for _, x := range []struct{ name, script, want string }{
 		{"until it is rejected", "0 a new INVITE, 150 a ACK, 300", `
 			n1>a 180 0 60 120
+			n1>a OPTIONS 1 1.5 2.5 4.5 8.5 12.5 16.5 20.5 24.5 28.5 32.5
 			n1>a 480 150`},
 		{"until the caller gives up, which its context hears at once", "0 a new INVITE, 130 a CANCEL, 130 a ACK, 300", `
 			n1>a 180 0 60 120
+			n1>a OPTIONS 1 1.5 2.5 4.5 8.5 12.5 16.5 20.5 24.5 28.5 32.5
 			n1>a 200/CANCEL 130
 			n1>a 487 130`},
 	} {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -10,12 +11,18 @@ import (
 // call any more. The peer's CANCEL brings all that is needed to stop the phone, because
 // the branch of what is delivered for a peer follows from the peer's.
 
+// delivered ends the branches of what is delivered for a peer, and no others: the last
+// of 13 digits of a number of 64 bits is one of the first 16.
+const delivered = 'z'
+
 // deliverBranch is the branch of what goes to a contact for a peer's request.
 func (t *tokenCodec) deliverBranch(peers, contact []byte) string {
 	h := t.macs.Get().(*mac)
 	defer t.macs.Put(h)
-	sum := h.of(append(append(h.raw[:0], peers...), 0), contact)
-	return branchPrefix + tokenCoding.EncodeToString(sum)
+	h.of(append(append(h.raw[:0], peers...), 0), contact)
+	a, b := base32(binary.BigEndian.Uint64(h.sum[:8])), base32(binary.BigEndian.Uint64(h.sum[8:16]))
+	b[len(b)-1] = delivered
+	return branchPrefix + string(a[:]) + string(b[:])
 }
 
 // cancelUnknown passes on a peer's CANCEL of which there is no transaction; false when
@@ -38,12 +45,12 @@ func (cs *calls) cancelUnknown(sh *shard, m *message.Message) bool {
 	return true
 }
 
-// stray takes a response of which there is no transaction (RFC 6026 §7.2). What refuses
-// an INVITE of ours is acknowledged, so that it is not repeated.
+// stray takes a response of which there is no transaction (RFC 6026 §7.2). It goes no
+// further; a phone that refuses an INVITE which was delivered before a restart gets its ACK.
 func (sh *shard) stray(m *message.Message, in *packet) {
 	cseq, method, ok := message.ParseCSeq(m.Get(message.CSeq))
 	branch := topBranch(m)
-	if !ok || string(method) != "INVITE" || m.Status < 300 || !IsBranch(branch) {
+	if !ok || string(method) != "INVITE" || m.Status < 300 || !IsBranch(branch) || branch[len(branch)-1] != delivered {
 		return
 	}
 	to, _ := message.ParseAddress(m.Get(message.To))
