@@ -92,6 +92,31 @@ func TestCarry_OverEndsTheCallForAll(t *testing.T) {
 	}
 }
 
+// A call from outside is told of when it rings: that a snapshot before does not have it
+// says nothing of its end, and its carrier's word counts.
+func TestCarry_BeforeItsNodeTellsOfTheCall(t *testing.T) {
+	tab := newTable("a")
+	snapshot := func(seq uint64) *Copy {
+		c, err := tab.Sync("p", 5, false)
+		if err == nil {
+			err = c.Synced(seq)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	snapshot(1)
+	leg := tab.Carry(idOf(1), "p", "2")
+	if n, err := snapshot(2).Apply([]*Event{eventOf(1)}, 3); n > 0 || err != nil || len(tab.Up()) != 1 {
+		t.Fatal(n, err, tab.Up())
+	}
+	leg.Over()
+	if tab.Busy("1") || tab.Busy("2") || len(tab.Up()) != 0 {
+		t.Errorf("the call goes on: %+v", tab.Up())
+	}
+}
+
 // carriedCall is a call of node 0 that node 1 carries, as all of three know.
 func carriedCall(t *testing.T) (w *world, id ID, far *Leg) {
 	t.Helper()

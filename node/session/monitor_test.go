@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -138,6 +139,31 @@ func TestMonitorAll_EachIsAnsweredOnce(t *testing.T) {
 	}
 	if answers[0] == 0 {
 		t.Error("no rows came")
+	}
+}
+
+// TestPace_RoutersWaitForNothing: however many monitor, who hears of calls at the default
+// port hears of each at once; elsewhere what comes behind the first is gathered.
+func TestPace_RoutersWaitForNothing(t *testing.T) {
+	for port, want := range map[Port]int{DefaultPort: 3, TCport: 1} {
+		t.Run(port.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t)
+				o.control.monitors.Add(1000)
+				w := o.connect(port, nil)
+				w.ask(monitorAll(calls()))
+				<-time.After(2 * maxPace)
+				w.heard()
+				for range 3 {
+					begin(t, o.traffic, "2001")
+					synctest.Wait()
+				}
+				if got := w.heard(); len(got) != want {
+					t.Errorf("%q at once, want %d events", got, want)
+				}
+				o.control.monitors.Add(-1000)
+			})
+		})
 	}
 }
 
