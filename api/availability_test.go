@@ -33,6 +33,14 @@ type site struct {
 	client  tcpb.AvailabilityClient
 }
 
+// calls are those by a node: the peer has all that there are.
+func (s *site) calls(id dn.Node) (n int) {
+	if id == peerID {
+		s.inCalls.Range(func(any, any) bool { n++; return true })
+	}
+	return n
+}
+
 const selfID, peerID = "sip1-id", "sip2-id"
 
 func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {

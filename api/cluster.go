@@ -85,7 +85,9 @@ type Proposer interface {
 
 // ClusterConfig is what Cluster reads; every field is required.
 type ClusterConfig struct {
-	Table     *dn.Table
+	Table *dn.Table
+	// Calls counts those that are up by a node.
+	Calls     func(dn.Node) int
 	View      func() *fsm.View
 	Observer  Observer
 	Proposer  Proposer
@@ -98,10 +100,14 @@ type ClusterConfig struct {
 type Cluster struct {
 	tcpb.UnimplementedClusterServer
 	cfg ClusterConfig
+	// nodeWatches has a place for each open WatchNode.
+	nodeWatches chan struct{}
 }
 
 // NewCluster returns the service; it starts nothing.
-func NewCluster(c ClusterConfig) *Cluster { return &Cluster{cfg: c} }
+func NewCluster(c ClusterConfig) *Cluster {
+	return &Cluster{cfg: c, nodeWatches: make(chan struct{}, maxNodeWatches)}
+}
 
 // Status tells how this node sees the cluster, waiting for nobody.
 func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error) {
@@ -180,17 +186,25 @@ func (c *Cluster) RemoveNode(ctx context.Context, req *tcpb.RemoveNodeRequest) (
 	return &tcpb.RemoveNodeResponse{}, nil
 }
 
-// DrainNode makes a node give up its DNs, or take part again.
+// DrainNode has a node's phones go to others, or lets it take part again.
 func (c *Cluster) DrainNode(ctx context.Context, req *tcpb.DrainNodeRequest) (*tcpb.DrainNodeResponse, error) {
 	node, err := c.node(req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	if node.Draining != req.GetUndo() {
+	changed := proto.CloneOf(node)
+	switch {
+	case req.GetUndo():
+		changed.Draining, changed.DrainUntilMs = false, 0
+	case req.DeadlineMs != nil:
+		changed.Draining, changed.DrainUntilMs = true, uint64(time.Now().UnixMilli())+req.GetDeadlineMs()
+	default:
+		changed.Draining = true
+	}
+	if proto.Equal(changed, node) {
 		return &tcpb.DrainNodeResponse{}, nil
 	}
-	changed := proto.CloneOf(node)
-	changed.Draining, changed.Revision = !req.GetUndo(), 0
+	changed.Revision = 0
 	m := &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: changed}, IfRevision: &node.Revision}
 	if err := c.propose(ctx, m); err != nil {
 		return nil, err

@@ -69,7 +69,7 @@ func newCluster(t *testing.T, s *site) (tcpb.ClusterClient, *applier) {
 	a := &applier{s: s}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{
-			Table: s.table, View: func() *fsm.View { return s.view }, Observer: reported{quorum: true}, Proposer: a,
+			Table: s.table, Calls: s.calls, View: func() *fsm.View { return s.view }, Observer: reported{quorum: true}, Proposer: a,
 			ClusterID: "c1", Version: "v1", Started: time.Unix(50, 0),
 		}))
 	})

@@ -259,7 +259,7 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 	s.peerSays(t, inService("1001"))
 	o := observed{Raft{State: "candidate", Term: 9, Applied: 8}}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
-		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{Table: s.table, View: func() *fsm.View { return s.view }, Observer: o, Proposer: &applier{s: s}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 7)}))
+		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{Table: s.table, Calls: s.calls, View: func() *fsm.View { return s.view }, Observer: o, Proposer: &applier{s: s}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 7)}))
 	})
 	got, err := tcpb.NewClusterClient(conn).Status(t.Context(), &tcpb.StatusRequest{})
 	want := &tcpb.StatusResponse{

@@ -153,7 +153,7 @@ func TestDrainNode_UndoesNobodysWrite(t *testing.T) {
 	moved.GetPutNode().SipAddr = "192.0.2.7:5060"
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{
-			Table: s.table, View: func() *fsm.View { return s.view }, Observer: reported{}, Proposer: racer{&applier{s: s}, moved},
+			Table: s.table, Calls: s.calls, View: func() *fsm.View { return s.view }, Observer: reported{}, Proposer: racer{&applier{s: s}, moved},
 		}))
 	})
 	_, err := tcpb.NewClusterClient(conn).DrainNode(t.Context(), &tcpb.DrainNodeRequest{Name: "sip2"})

@@ -71,6 +71,7 @@ var samples = map[string]sample{
 	"Node.http_addr":                 {"node", [2]any{"10.0.0.1:6", "10.0.0.2:6"}},
 	"Node.non_voter":                 {"node", [2]any{true, false}},
 	"Node.draining":                  {"node", [2]any{true, false}},
+	"Node.drain_until_ms":            {"node", [2]any{uint64(1), uint64(7_258_118_400_000)}},
 	"Options.realm":                  {"options", [2]any{"one.example", "two_2.example"}},
 	"Options.min_expires_s":          {"options", [2]any{uint32(30), uint32(3600)}},
 	"Options.max_expires_s":          {"options", [2]any{uint32(3601), uint32(2_678_400)}},

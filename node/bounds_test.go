@@ -171,7 +171,7 @@ func (c boundCase) named(err error) bool {
 
 // numbers are the value that is refused and the bound, as the text has them.
 func (c boundCase) numbers() [2]string {
-	if v, least := c.over.(uint32); least && uint64(v) < c.bound.Min {
+	if v, least := c.over.(uint64); least && v < c.bound.Min {
 		return [2]string{fmt.Sprint(v), fmt.Sprint("at least ", c.bound.Min)}
 	}
 	return [2]string{fmt.Sprint(c.bound.Max + 1), fmt.Sprint("at most ", c.bound.Max)}

@@ -326,11 +326,15 @@ func httpHasNumbers(t *testing.T, a, _ *member) {
 
 func drains(t *testing.T, a, b *member) {
 	u := b.phone(t, "1004")
-	_, err := tcpb.NewClusterClient(a.tc).DrainNode(t.Context(), &tcpb.DrainNodeRequest{Name: "n2"})
-	if err != nil {
-		t.Fatal(err)
+	drain := func(req *tcpb.DrainNodeRequest) {
+		t.Helper()
+		req.Name = "n2"
+		if _, err := tcpb.NewClusterClient(a.tc).DrainNode(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "n2 knows", func() bool { return b.status(t).GetDraining() != req.GetUndo() })
 	}
-	a.says(t, "1004", "OOS @")
+	drain(&tcpb.DrainNodeRequest{})
 	if code, text := b.get(t, "/readyz"); code != 503 || !strings.Contains(text, "draining") {
 		t.Errorf("ready: %d %s", code, text)
 	}
@@ -340,13 +344,15 @@ func drains(t *testing.T, a, b *member) {
 	if r := registers(t, u); r.Code != 503 {
 		t.Errorf("a phone got %d", r.Code)
 	}
+	a.says(t, "1004", "IN_SRV n2@site-n2")
 	var refused *tlib.Error
 	if _, err := opened(t, b.cfg.TCAddr).RegisterAddress(t.Context(), "2001", tlibpb.AddressMode_ADDRESS_MODE_SHARED); !errors.As(err, &refused) {
 		t.Errorf("a desktop got %v", err)
 	}
-	if _, err := tcpb.NewClusterClient(a.tc).DrainNode(t.Context(), &tcpb.DrainNodeRequest{Name: "n2", Undo: true}); err != nil {
-		t.Fatal(err)
-	}
+	drain(&tcpb.DrainNodeRequest{DeadlineMs: new(uint64)}) // is over at once
+	a.says(t, "1004", "OOS @")
+	drain(&tcpb.DrainNodeRequest{Undo: true})
+	a.says(t, "1004", "IN_SRV n2@site-n2") // without its phone's doing
 	await(t, "n2 is ready again", func() bool { code, _ := b.get(t, "/readyz"); return code == 200 })
 	if r := registers(t, u); r.Code != 200 {
 		t.Errorf("afterwards a phone got %d", r.Code)

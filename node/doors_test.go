@@ -170,6 +170,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Cluster.Status":               unary(tcport),
 	"sipcluster.tc.v1.Cluster.RemoveNode":           unary(tcport),
 	"sipcluster.tc.v1.Cluster.DrainNode":            unary(tcport),
+	"sipcluster.tc.v1.Cluster.WatchNode":            streamed(tcport),
 	"sipcluster.peer.v1.Fabric.SetCut":              unary(tcport),
 	"sipcluster.peer.v1.TController.Follow":         streamed(clusterport),
 	"sipcluster.peer.v1.Agents.SetAgent":            unary(clusterport),

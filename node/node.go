@@ -147,7 +147,7 @@ func (n *Node) bindPorts() (err error) {
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
-		Draining: n.draining, Log: n.log,
+		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate,
 	})
@@ -172,7 +172,7 @@ func (n *Node) openSessions() (err error) {
 	n.onClose(n.agents.Close)
 	n.agents.Restore()
 	addresses := session.NewAddresses(session.AddressesConfig{
-		Table: n.table, View: n.machine.View, Draining: n.draining, Ended: n.agents.Ended, Log: n.log,
+		Table: n.table, View: n.machine.View, Ended: n.agents.Ended, Log: n.log,
 	})
 	n.routing = routing.New(routing.Config{
 		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
@@ -216,10 +216,9 @@ func (n *Node) ready() error {
 	return nil
 }
 
-func (n *Node) draining() bool {
-	self := n.machine.View().Node(n.id.ID)
-	return self != nil && self.GetDraining()
-}
+func (n *Node) draining() bool { return n.machine.View().Node(n.id.ID).GetDraining() }
+
+func (n *Node) drained() bool { return n.machine.View().Node(n.id.ID).Drained(time.Now()) }
 
 // Run takes part in the cluster until the context ends or something that the
 // node can't do without fails. Then everything is closed, the last opened
@@ -393,7 +392,7 @@ func (n *Node) register() {
 	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View}))
 	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
-		Table: n.table, View: n.machine.View, Observer: observer{n}, Proposer: n.group,
+		Table: n.table, Calls: n.calls.By, View: n.machine.View, Observer: observer{n}, Proposer: n.group,
 		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, n.group))

@@ -93,7 +93,7 @@ func cases(t *testing.T, l leaf) []boundCase {
 		case l.last().IsList() || l.last().IsMap():
 			c.at, c.over = element{n: 1, value: most}, element{n: 1, value: most + 1}
 		case b.Sort == bounds.Number:
-			c.at, c.over = uint32(most), uint32(most+1)
+			c.at, c.over = uint64(most), uint64(most+1)
 		default:
 			c.at, c.over = value(most), value(most+1)
 		}
@@ -103,7 +103,7 @@ func cases(t *testing.T, l leaf) []boundCase {
 		all = append(all, c)
 		if b.Min > 0 {
 			c.name += "/least"
-			c.at, c.over = uint32(b.Min), uint32(b.Min-1)
+			c.at, c.over = b.Min, b.Min-1
 			all = append(all, c)
 		}
 	}

@@ -35,8 +35,9 @@ type Config struct {
 	Table *dn.Table
 	// Store keeps the bindings. New puts what it holds back into Table.
 	Store *location.Store
-	// Draining says that the node gives up its DNs and takes no new ones; nil means never.
-	Draining func() bool
+	// Draining says that the node takes no registrations and no calls from trunks;
+	// Drained that its time is over, and no DN here may be in service. nil means never.
+	Draining, Drained func() bool
 	// Hosts are names that phones may use as domain, beside the realm and IP addresses.
 	Hosts []string
 	// MaxConnections over TCP; 0 means 10,000.
@@ -104,8 +105,12 @@ func (c *Config) fill() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	never := func() bool { return false }
 	if c.Draining == nil {
-		c.Draining = func() bool { return false }
+		c.Draining = never
+	}
+	if c.Drained == nil {
+		c.Drained = never
 	}
 	return nil
 }

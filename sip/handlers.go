@@ -154,6 +154,10 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
+	if s.cfg.Draining() { // for carriers and balancers to see
+		a.Draining()
+		return
+	}
 	if user := req.Recipient.User; user != "" || !s.guard.Mine([]byte(req.Recipient.Host)) {
 		if !s.reachable(req, a) {
 			return

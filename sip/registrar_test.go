@@ -86,9 +86,15 @@ func TestRegistrar_WhoMayRegister(t *testing.T) {
 		t.Error("a wrong password is not a stale nonce")
 	}
 	draining.Store(true)
-	until(t, "OOS while draining", func() bool { return w.state("1001").Reason == dn.Admin })
-	if res := must(t, 503)(w.phone("1001", "udp").Register(ctx, time.Hour)); res.Header("Retry-After") != "30" {
-		t.Error("503 with Retry-After", res.Header("Retry-After"))
+	for _, transport := range []string{"udp", "tcp"} {
+		for _, n := range []string{"1001", "1002"} { // a refresh, and one that is new
+			if res := must(t, 503)(w.phone(n, transport).Register(ctx, time.Hour)); res.Header("Retry-After") != "30" {
+				t.Error("503 with Retry-After", res.Header("Retry-After"))
+			}
+		}
+	}
+	if st := w.state("1001"); st.State != dn.InSrv {
+		t.Errorf("a drain took it out of service: %+v", st)
 	}
 }
 

@@ -64,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 	s.rate = guard.NewRateLimit(cfg.Rate, cfg.Now)
 	s.registrar = registrar.New(registrar.Config{
 		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rate, Flows: s.flows, Stats: s.stats,
-		Draining: cfg.Draining, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
+		Draining: cfg.Draining, Drained: cfg.Drained, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
 	if cfg.UDP != "" {
@@ -110,7 +110,7 @@ func (s *Server) connect() {
 func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
-		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rate, Stats: s.stats, Log: s.log, Now: c.Now,
+		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rate, Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}

@@ -23,6 +23,10 @@ const (
 	// MaxApplication is the length of what a client calls itself, MaxToken that
 	// of what it resumes by, in bytes.
 	MaxApplication, MaxToken = 64, 64
+	// MaxDrainMS is how long a draining node may keep its DNs: 30 days.
+	MaxDrainMS = 30 * 24 * 3_600_000
+	// maxTimeMS is the latest moment, ms since the epoch: the first of the year 2200.
+	maxTimeMS = 7_258_118_400_000
 	// MaxKind is the length of a DN kind's name in a filter.
 	MaxKind = 32
 	// MaxKinds of events in a filter.
@@ -87,6 +91,7 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Node.cluster_addr":              text(fsm.MaxAddr).by("fsm"),
 	"config.v1.Node.gossip_addr":               text(fsm.MaxAddr).by("fsm"),
 	"config.v1.Node.http_addr":                 text(fsm.MaxAddr).by("fsm"),
+	"config.v1.Node.drain_until_ms":            number(0, maxTimeMS),
 	"config.v1.Node.revision":                  position,
 	"config.v1.Options.realm":                  text(fsm.MaxRealm).by("fsm"),
 	"config.v1.Options.min_expires_s":          number(0, fsm.MaxExpires).by("fsm"),
@@ -137,10 +142,12 @@ var availability = map[protoreflect.FullName]Bound{
 }
 
 var cluster = map[protoreflect.FullName]Bound{
-	"tc.v1.RemoveNodeRequest.name":  text(fsm.MaxNodeName),
-	"tc.v1.DrainNodeRequest.name":   text(fsm.MaxNodeName),
-	"peer.v1.SetCutRequest.nodes":   items(feed.MaxNodes),
-	"peer.v1.SetCutRequest.nodes[]": text(fsm.MaxNodeName),
+	"tc.v1.RemoveNodeRequest.name":       text(fsm.MaxNodeName),
+	"tc.v1.DrainNodeRequest.name":        text(fsm.MaxNodeName),
+	"tc.v1.DrainNodeRequest.deadline_ms": number(0, MaxDrainMS),
+	"tc.v1.WatchNodeRequest.name":        text(fsm.MaxNodeName),
+	"peer.v1.SetCutRequest.nodes":        items(feed.MaxNodes),
+	"peer.v1.SetCutRequest.nodes[]":      text(fsm.MaxNodeName),
 }
 
 var links = map[protoreflect.FullName]Bound{

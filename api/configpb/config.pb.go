@@ -460,8 +460,12 @@ type Node struct {
 	HttpAddr    string `protobuf:"bytes,9,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
 	// A non-voter follows the log but does not count for the quorum.
 	NonVoter bool `protobuf:"varint,10,opt,name=non_voter,json=nonVoter,proto3" json:"non_voter,omitempty"`
-	// A draining node gives up its DNs and accepts no new ones.
-	Draining      bool   `protobuf:"varint,11,opt,name=draining,proto3" json:"draining,omitempty"`
+	// A draining node takes no new registrations and no refreshes. Its DNs stay in
+	// service until their phones registered elsewhere, or their time is over.
+	Draining bool `protobuf:"varint,11,opt,name=draining,proto3" json:"draining,omitempty"`
+	// When DNs that are still there go out of service, ms since the epoch; 0: each
+	// when its registration ends.
+	DrainUntilMs  uint64 `protobuf:"varint,12,opt,name=drain_until_ms,json=drainUntilMs,proto3" json:"drain_until_ms,omitempty"`
 	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -572,6 +576,13 @@ func (x *Node) GetDraining() bool {
 		return x.Draining
 	}
 	return false
+}
+
+func (x *Node) GetDrainUntilMs() uint64 {
+	if x != nil {
+		return x.DrainUntilMs
+	}
+	return 0
 }
 
 func (x *Node) GetRevision() uint64 {
@@ -948,7 +959,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"AgentGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0elogin_required\x18\x02 \x01(\bR\rloginRequired\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xcb\x02\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\xf1\x02\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -962,7 +973,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\thttp_addr\x18\t \x01(\tR\bhttpAddr\x12\x1b\n" +
 	"\tnon_voter\x18\n" +
 	" \x01(\bR\bnonVoter\x12\x1a\n" +
-	"\bdraining\x18\v \x01(\bR\bdraining\x12\x1a\n" +
+	"\bdraining\x18\v \x01(\bR\bdraining\x12$\n" +
+	"\x0edrain_until_ms\x18\f \x01(\x04R\fdrainUntilMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\"\xab\x04\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +

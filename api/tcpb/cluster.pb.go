@@ -584,8 +584,12 @@ func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
 type DrainNodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Take part again.
-	Undo          bool `protobuf:"varint,2,opt,name=undo,proto3" json:"undo,omitempty"`
+	// Take part again: every DN whose registration has not ended is in service.
+	Undo bool `protobuf:"varint,2,opt,name=undo,proto3" json:"undo,omitempty"`
+	// How long DNs may stay, from now, ms; at most 30 days. When it is over, those
+	// that are still there go out of service, reason "admin". Unset: each stays
+	// until its registration ends, or as was said before when the node drains already.
+	DeadlineMs    *uint64 `protobuf:"varint,3,opt,name=deadline_ms,json=deadlineMs,proto3,oneof" json:"deadline_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -634,6 +638,13 @@ func (x *DrainNodeRequest) GetUndo() bool {
 	return false
 }
 
+func (x *DrainNodeRequest) GetDeadlineMs() uint64 {
+	if x != nil && x.DeadlineMs != nil {
+		return *x.DeadlineMs
+	}
+	return 0
+}
+
 type DrainNodeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -668,6 +679,141 @@ func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
 func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
 	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
+}
+
+type WatchNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNodeRequest) Reset() {
+	*x = WatchNodeRequest{}
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNodeRequest) ProtoMessage() {}
+
+func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
+func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WatchNodeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type WatchNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The asked node hears it, or is it.
+	Heard    bool `protobuf:"varint,1,opt,name=heard,proto3" json:"heard,omitempty"`
+	Draining bool `protobuf:"varint,2,opt,name=draining,proto3" json:"draining,omitempty"`
+	// When the DNs that are left go out of service; unset: each when its registration ends.
+	DrainUntil *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=drain_until,json=drainUntil,proto3" json:"drain_until,omitempty"`
+	// DNs that were left at some time since the stream began, and are in service at
+	// another node now.
+	Moved uint64 `protobuf:"varint,4,opt,name=moved,proto3" json:"moved,omitempty"`
+	// DNs of the node that are in service there, as far as the asked node knows: one
+	// that is not heard has those that it had.
+	Left uint64 `protobuf:"varint,5,opt,name=left,proto3" json:"left,omitempty"`
+	// Calls that are up by the node: that it has, or delivers for others.
+	Calls         uint64 `protobuf:"varint,6,opt,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNodeResponse) Reset() {
+	*x = WatchNodeResponse{}
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNodeResponse) ProtoMessage() {}
+
+func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
+func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchNodeResponse) GetHeard() bool {
+	if x != nil {
+		return x.Heard
+	}
+	return false
+}
+
+func (x *WatchNodeResponse) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *WatchNodeResponse) GetDrainUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DrainUntil
+	}
+	return nil
+}
+
+func (x *WatchNodeResponse) GetMoved() uint64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *WatchNodeResponse) GetLeft() uint64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *WatchNodeResponse) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
 }
 
 var File_api_tcpb_cluster_proto protoreflect.FileDescriptor
@@ -726,16 +872,30 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x05owned\x18\x04 \x01(\x04R\x05owned\"'\n" +
 	"\x11RemoveNodeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x14\n" +
-	"\x12RemoveNodeResponse\":\n" +
+	"\x12RemoveNodeResponse\"p\n" +
 	"\x10DrainNodeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04undo\x18\x02 \x01(\bR\x04undo\"\x13\n" +
-	"\x11DrainNodeResponse2\x85\x02\n" +
+	"\x04undo\x18\x02 \x01(\bR\x04undo\x12$\n" +
+	"\vdeadline_ms\x18\x03 \x01(\x04H\x00R\n" +
+	"deadlineMs\x88\x01\x01B\x0e\n" +
+	"\f_deadline_ms\"\x13\n" +
+	"\x11DrainNodeResponse\"&\n" +
+	"\x10WatchNodeRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xc2\x01\n" +
+	"\x11WatchNodeResponse\x12\x14\n" +
+	"\x05heard\x18\x01 \x01(\bR\x05heard\x12\x1a\n" +
+	"\bdraining\x18\x02 \x01(\bR\bdraining\x12;\n" +
+	"\vdrain_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"drainUntil\x12\x14\n" +
+	"\x05moved\x18\x04 \x01(\x04R\x05moved\x12\x12\n" +
+	"\x04left\x18\x05 \x01(\x04R\x04left\x12\x14\n" +
+	"\x05calls\x18\x06 \x01(\x04R\x05calls2\xdd\x02\n" +
 	"\aCluster\x12K\n" +
 	"\x06Status\x12\x1f.sipcluster.tc.v1.StatusRequest\x1a .sipcluster.tc.v1.StatusResponse\x12W\n" +
 	"\n" +
 	"RemoveNode\x12#.sipcluster.tc.v1.RemoveNodeRequest\x1a$.sipcluster.tc.v1.RemoveNodeResponse\x12T\n" +
-	"\tDrainNode\x12\".sipcluster.tc.v1.DrainNodeRequest\x1a#.sipcluster.tc.v1.DrainNodeResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\tDrainNode\x12\".sipcluster.tc.v1.DrainNodeRequest\x1a#.sipcluster.tc.v1.DrainNodeResponse\x12V\n" +
+	"\tWatchNode\x12\".sipcluster.tc.v1.WatchNodeRequest\x1a#.sipcluster.tc.v1.WatchNodeResponse0\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
 	file_api_tcpb_cluster_proto_rawDescOnce sync.Once
@@ -749,7 +909,7 @@ func file_api_tcpb_cluster_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_cluster_proto_rawDescData
 }
 
-var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: sipcluster.tc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: sipcluster.tc.v1.StatusResponse
@@ -760,25 +920,30 @@ var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*RemoveNodeResponse)(nil),    // 6: sipcluster.tc.v1.RemoveNodeResponse
 	(*DrainNodeRequest)(nil),      // 7: sipcluster.tc.v1.DrainNodeRequest
 	(*DrainNodeResponse)(nil),     // 8: sipcluster.tc.v1.DrainNodeResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*WatchNodeRequest)(nil),      // 9: sipcluster.tc.v1.WatchNodeRequest
+	(*WatchNodeResponse)(nil),     // 10: sipcluster.tc.v1.WatchNodeResponse
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_api_tcpb_cluster_proto_depIdxs = []int32{
-	9, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	2, // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
-	3, // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
-	4, // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
-	9, // 4: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
-	0, // 5: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
-	5, // 6: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
-	7, // 7: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
-	1, // 8: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
-	6, // 9: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
-	8, // 10: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	11, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	2,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
+	3,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
+	4,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
+	11, // 4: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
+	11, // 5: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
+	0,  // 6: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
+	5,  // 7: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
+	7,  // 8: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
+	9,  // 9: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
+	1,  // 10: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
+	6,  // 11: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
+	8,  // 12: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
+	10, // 13: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
+	10, // [10:14] is the sub-list for method output_type
+	6,  // [6:10] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_cluster_proto_init() }
@@ -786,13 +951,14 @@ func file_api_tcpb_cluster_proto_init() {
 	if File_api_tcpb_cluster_proto != nil {
 		return
 	}
+	file_api_tcpb_cluster_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_cluster_proto_rawDesc), len(file_api_tcpb_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	Cluster_Status_FullMethodName     = "/sipcluster.tc.v1.Cluster/Status"
 	Cluster_RemoveNode_FullMethodName = "/sipcluster.tc.v1.Cluster/RemoveNode"
 	Cluster_DrainNode_FullMethodName  = "/sipcluster.tc.v1.Cluster/DrainNode"
+	Cluster_WatchNode_FullMethodName  = "/sipcluster.tc.v1.Cluster/WatchNode"
 )
 
 // ClusterClient is the client API for Cluster service.
@@ -31,11 +32,18 @@ const (
 // Cluster tells how a node sees the cluster. Served at the TCport.
 type ClusterClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
-	// RemoveNode takes a node off the roster, by name. Needs a quorum.
+	// RemoveNode takes a node off the roster, by name, whatever is still there
+	// (WatchNode). Needs a quorum.
 	RemoveNode(ctx context.Context, in *RemoveNodeRequest, opts ...grpc.CallOption) (*RemoveNodeResponse, error)
-	// DrainNode makes a node give up its DNs and accept no new ones, or take
-	// part again. Needs a quorum.
+	// DrainNode has a node's phones go to others, or lets it take part again. A
+	// draining node takes no registrations and no refreshes (503), no new calls from
+	// trunks (503), and answers OPTIONS by 503; its DNs stay in service and their
+	// calls are served until their phones registered elsewhere, or the deadline.
+	// Needs a quorum.
 	DrainNode(ctx context.Context, in *DrainNodeRequest, opts ...grpc.CallOption) (*DrainNodeResponse, error)
+	// WatchNode tells at once and each second, for as long as the client listens,
+	// what is still at a node.
+	WatchNode(ctx context.Context, in *WatchNodeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchNodeResponse], error)
 }
 
 type clusterClient struct {
@@ -76,6 +84,25 @@ func (c *clusterClient) DrainNode(ctx context.Context, in *DrainNodeRequest, opt
 	return out, nil
 }
 
+func (c *clusterClient) WatchNode(ctx context.Context, in *WatchNodeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchNodeResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Cluster_ServiceDesc.Streams[0], Cluster_WatchNode_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchNodeRequest, WatchNodeResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Cluster_WatchNodeClient = grpc.ServerStreamingClient[WatchNodeResponse]
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
@@ -83,11 +110,18 @@ func (c *clusterClient) DrainNode(ctx context.Context, in *DrainNodeRequest, opt
 // Cluster tells how a node sees the cluster. Served at the TCport.
 type ClusterServer interface {
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
-	// RemoveNode takes a node off the roster, by name. Needs a quorum.
+	// RemoveNode takes a node off the roster, by name, whatever is still there
+	// (WatchNode). Needs a quorum.
 	RemoveNode(context.Context, *RemoveNodeRequest) (*RemoveNodeResponse, error)
-	// DrainNode makes a node give up its DNs and accept no new ones, or take
-	// part again. Needs a quorum.
+	// DrainNode has a node's phones go to others, or lets it take part again. A
+	// draining node takes no registrations and no refreshes (503), no new calls from
+	// trunks (503), and answers OPTIONS by 503; its DNs stay in service and their
+	// calls are served until their phones registered elsewhere, or the deadline.
+	// Needs a quorum.
 	DrainNode(context.Context, *DrainNodeRequest) (*DrainNodeResponse, error)
+	// WatchNode tells at once and each second, for as long as the client listens,
+	// what is still at a node.
+	WatchNode(*WatchNodeRequest, grpc.ServerStreamingServer[WatchNodeResponse]) error
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -106,6 +140,9 @@ func (UnimplementedClusterServer) RemoveNode(context.Context, *RemoveNodeRequest
 }
 func (UnimplementedClusterServer) DrainNode(context.Context, *DrainNodeRequest) (*DrainNodeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DrainNode not implemented")
+}
+func (UnimplementedClusterServer) WatchNode(*WatchNodeRequest, grpc.ServerStreamingServer[WatchNodeResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchNode not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -182,6 +219,17 @@ func _Cluster_DrainNode_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_WatchNode_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchNodeRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ClusterServer).WatchNode(m, &grpc.GenericServerStream[WatchNodeRequest, WatchNodeResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Cluster_WatchNodeServer = grpc.ServerStreamingServer[WatchNodeResponse]
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +250,12 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Cluster_DrainNode_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchNode",
+			Handler:       _Cluster_WatchNode_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "api/tcpb/cluster.proto",
 }

@@ -197,7 +197,7 @@ func (AgentWorkMode) EnumDescriptor() ([]byte, []int) {
 }
 
 // Message is the kind of an event. The numbers are the T-Library's but for
-// EndOfSnapshot, which is ours.
+// EndOfSnapshot and EventNodeDraining, which are ours.
 type Message int32
 
 const (
@@ -225,6 +225,13 @@ const (
 	Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE  Message = 147
 	Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE Message = 148
 	Message_MESSAGE_END_OF_SNAPSHOT          Message = 1000
+	// This node drains (reason "draining"): register the DNs at another one, then
+	// leave. It comes to every client that has registered DNs to more than monitor
+	// them, also to one that resumes its session. Until they are registered elsewhere,
+	// the session ends, or the time has come that the extension "until" tells
+	// (RFC 3339; none: never), they stay in service here. reason "undone": the node
+	// takes part again.
+	Message_MESSAGE_EVENT_NODE_DRAINING Message = 1001
 )
 
 // Enum value maps for Message.
@@ -254,6 +261,7 @@ var (
 		147:  "MESSAGE_EVENT_DN_OUT_OF_SERVICE",
 		148:  "MESSAGE_EVENT_DN_BACK_IN_SERVICE",
 		1000: "MESSAGE_END_OF_SNAPSHOT",
+		1001: "MESSAGE_EVENT_NODE_DRAINING",
 	}
 	Message_value = map[string]int32{
 		"MESSAGE_UNSPECIFIED":              0,
@@ -280,6 +288,7 @@ var (
 		"MESSAGE_EVENT_DN_OUT_OF_SERVICE":  147,
 		"MESSAGE_EVENT_DN_BACK_IN_SERVICE": 148,
 		"MESSAGE_END_OF_SNAPSHOT":          1000,
+		"MESSAGE_EVENT_NODE_DRAINING":      1001,
 	}
 )
 
@@ -1793,7 +1802,7 @@ type Event struct {
 	ErrorCode  ErrorCode         `protobuf:"varint,14,opt,name=error_code,json=errorCode,proto3,enum=sipcluster.tlib.v1.ErrorCode" json:"error_code,omitempty"`
 	// For people: what failed and what to do.
 	ErrorMessage string `protobuf:"bytes,15,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
-	// EventLinkConnected and EventServerInfo.
+	// EventLinkConnected, EventServerInfo and EventNodeDraining.
 	Server *ServerInfo `protobuf:"bytes,16,opt,name=server,proto3" json:"server,omitempty"`
 	// EndOfSnapshot and EventLinkConnected: continued without a snapshot.
 	Resumed bool `protobuf:"varint,17,opt,name=resumed,proto3" json:"resumed,omitempty"`
@@ -2053,7 +2062,9 @@ type ServerInfo struct {
 	// "TCport" or "default".
 	Port string `protobuf:"bytes,6,opt,name=port,proto3" json:"port,omitempty"`
 	// Names of the nodes that this one hears, itself included.
-	Nodes         []string `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes []string `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Those of them that drain: no pstn DN can be registered there.
+	Draining      []string `protobuf:"bytes,8,rep,name=draining,proto3" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2133,6 +2144,13 @@ func (x *ServerInfo) GetPort() string {
 func (x *ServerInfo) GetNodes() []string {
 	if x != nil {
 		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ServerInfo) GetDraining() []string {
+	if x != nil {
+		return x.Draining
 	}
 	return nil
 }
@@ -2284,7 +2302,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbf\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdb\x01\n" +
 	"\n" +
 	"ServerInfo\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -2293,7 +2311,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12#\n" +
 	"\rsession_token\x18\x05 \x01(\tR\fsessionToken\x12\x12\n" +
 	"\x04port\x18\x06 \x01(\tR\x04port\x12\x14\n" +
-	"\x05nodes\x18\a \x03(\tR\x05nodes*x\n" +
+	"\x05nodes\x18\a \x03(\tR\x05nodes\x12\x1a\n" +
+	"\bdraining\x18\b \x03(\tR\bdraining*x\n" +
 	"\vAddressMode\x12\x1c\n" +
 	"\x18ADDRESS_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ADDRESS_MODE_SHARED\x10\x01\x12\x18\n" +
@@ -2310,7 +2329,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xf6\x05\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\x98\x06\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -2335,7 +2354,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x1cMESSAGE_EVENT_AGENT_RESERVED\x10\x80\x01\x12$\n" +
 	"\x1fMESSAGE_EVENT_DN_OUT_OF_SERVICE\x10\x93\x01\x12%\n" +
 	" MESSAGE_EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x1c\n" +
-	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a*S\n" +
+	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a\x12 \n" +
+	"\x1bMESSAGE_EVENT_NODE_DRAINING\x10\xe9\a*S\n" +
 	"\x06DNRole\x12\x17\n" +
 	"\x13DN_ROLE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13DN_ROLE_ORIGINATION\x10\x01\x12\x17\n" +

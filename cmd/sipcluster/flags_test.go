@@ -40,6 +40,8 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"server --node a --site b --data-dir c --sip-wss-addr :5067", "sipcluster: --sip-tls-addr and --sip-wss-addr need --sip-tls-cert FILE and --sip-tls-key FILE (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --tc-addr 7001", "sipcluster: --tc-addr 7001: want HOST:PORT or :PORT (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --log-level loud", "sipcluster: --log-level loud: want debug, info, warn or error (see sipcluster server --help)"},
+		{"node drain a --undo --wait", "sipcluster: --undo goes with neither --wait nor --deadline (see sipcluster node drain --help)"},
+		{"node drain a --deadline 1000h", "sipcluster: --deadline 1000h0m0s: want 0s to 720h0m0s (see sipcluster node drain --help)"},
 		{"dev --nodes 9", "sipcluster: --nodes 9: want 1 to 8 (see sipcluster dev --help)"},
 		{"dev frobnicate", `sipcluster: unknown command "frobnicate" for "sipcluster dev" (see sipcluster dev --help)`},
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,9 +49,15 @@ func freeAddrs(t *testing.T, n int) []string {
 // oneNode runs a cluster of one real node in this process.
 func oneNode(t *testing.T) node.Config {
 	t.Helper()
+	return startNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true})
+}
+
+// startNode runs a real node in this process.
+func startNode(t *testing.T, cfg node.Config) node.Config {
+	t.Helper()
 	a := freeAddrs(t, 6)
-	cfg := node.Config{
-		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true,
+	cfg = node.Config{
+		Name: cfg.Name, Site: cfg.Site, DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: cfg.Realm, Bootstrap: cfg.Bootstrap, Join: cfg.Join,
 		SIPAddr: a[0], DefaultAddr: a[1], TCAddr: a[2], ClusterAddr: a[3], GossipAddr: a[4], HTTPAddr: a[5],
 		Log: slog.New(slog.DiscardHandler),
 	}
@@ -62,7 +69,7 @@ func oneNode(t *testing.T) node.Config {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := n.Run(ctx); err != nil && ctx.Err() == nil {
+		if err := n.Run(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, node.ErrRemoved) {
 			t.Error(err)
 		}
 	}()
@@ -356,6 +363,20 @@ func statusScenes(o operator) {
 	clienttest.Same(o.t, o.does("", "node", "drain", "sip1"), "node sip1 is draining\n")
 	if got := o.does("", "status"); !strings.Contains(got, "  draining\n") {
 		o.t.Error(got)
+	}
+	clienttest.Same(o.t, o.does("", "node", "drain", "sip1", "--undo"), "node sip1 takes part again\n")
+	clienttest.Same(o.t, o.does("", "node", "drain", "sip1", "-o", "json"), `{"node":"sip1","draining":true}`+"\n")
+	if got := o.does("", "node", "drain", "sip1", "--wait", "--deadline", "0s"); !strings.HasSuffix(got, "node sip1 is drained: 0 DNs moved\n") {
+		o.t.Error(got)
+	}
+	var last struct {
+		Node        string
+		Draining    bool
+		Left, Calls *uint64
+	}
+	lines := strings.Split(strings.TrimSpace(o.does("", "node", "drain", "sip1", "--wait", "-o", "json")), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Node != "sip1" || !last.Draining || last.Left == nil || *last.Left+*last.Calls != 0 {
+		o.t.Error(lines, err)
 	}
 	clienttest.Same(o.t, o.does("", "node", "drain", "sip1", "--undo"), "node sip1 takes part again\n")
 }

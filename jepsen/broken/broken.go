@@ -93,6 +93,7 @@ func All() []Fault {
 		callFaults(),
 		busyFaults(),
 		answerableFaults(),
+		drainFaults(),
 		streamFaults(),
 		timerFaults(),
 		leakFaults(),

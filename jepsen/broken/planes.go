@@ -70,8 +70,9 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "raft-register", Kind: Consensus, What: "a REGISTER waits for the leader",
-			Edits: []Edit{{"node/node.go", "	self := n.machine.View().Node(n.id.ID)\n	return self != nil",
-				"	if n.group != nil {\n		_ = n.group.ReadIndex(context.Background())\n	}\n	self := n.machine.View().Node(n.id.ID)\n	return self != nil"}},
+			Edits: []Edit{{"node/node.go", "func (n *Node) draining() bool { return ",
+				"func (n *Node) draining() bool {\n	if n.group != nil {\n		_ = n.group.ReadIndex(context.Background())\n	}\n	return "},
+				{"node/node.go", "GetDraining() }\n", "GetDraining()\n}\n"}},
 			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S10", "S2"},
 		},
 		{

@@ -182,7 +182,10 @@ func joinAndRemove(t *testing.T, c *cluster.Cluster) {
 	register(t, n, ph...)
 	expectSeen(t, soon, inServiceAt(n), ph, c.Nodes()...)
 
-	cli(t, c.Node(1), 0, "node", "remove", n.Name())
+	if res := cli(t, c.Node(1), 1, "node", "remove", n.Name()); !strings.Contains(res.Err, "1 DN in service") || !strings.Contains(res.Err, "--force") {
+		t.Errorf("the refusal says %q", res.Err)
+	}
+	cli(t, c.Node(1), 0, "node", "remove", n.Name(), "--force")
 	rest := []*cluster.Node{c.Node(1), c.Node(2)}
 	eventually(t, soon, "the roster has no "+n.Name(), func(ctx context.Context) error {
 		for _, m := range rest {

@@ -36,7 +36,7 @@ func TestNode_WithALostDiskComesBackAsANewOne(t *testing.T) {
 	expectSeen(t, soon, inServiceAt(n), ph, c.Nodes()...)
 }
 
-func TestNode_DrainedGivesItsDNsUpUntilThatIsUndone(t *testing.T) {
+func TestNode_DrainedKeepsItsPhonesUntilTheyMove(t *testing.T) {
 	c := threeNodes(t)
 	n := c.Node(2)
 	ph := phones(t, n, "9011", "9012")
@@ -45,8 +45,11 @@ func TestNode_DrainedGivesItsDNsUpUntilThatIsUndone(t *testing.T) {
 	watch.waitSeen(t, soon, inServiceAt(n), ph...)
 
 	cli(t, c.Node(1), 0, "node", "drain", n.Name())
-	watch.wait(t, soon, "its DNs are out of service", func() bool {
-		return watch.state["9011"].state == oos && watch.state["9012"].state == oos
+	eventually(t, soon, "n2 is not ready", func(ctx context.Context) error {
+		if status, _, err := get(ctx, n, "/readyz"); err != nil || status != 503 {
+			return fmt.Errorf("%d %w", status, err)
+		}
+		return nil
 	})
 	if err := runSIPP(t, "register", n, "u1", 600, ph[0]); err == nil {
 		t.Error("a draining node accepted a registration")
@@ -54,11 +57,17 @@ func TestNode_DrainedGivesItsDNsUpUntilThatIsUndone(t *testing.T) {
 	register(t, c.Node(3), ph[1].at(c.Node(3)))
 	watch.waitSeen(t, soon, inServiceAt(c.Node(3)), ph[1])
 
+	watch.waitSeen(t, soon, inServiceAt(n), ph[0])
+	cli(t, c.Node(1), 1, "node", "remove", n.Name()) // has a phone
+
+	cli(t, c.Node(3), 0, "node", "drain", n.Name(), "--deadline", "0s", "--wait")
+	watch.wait(t, soon, "who has not moved is out of service", func() bool { return watch.state["9011"].state == oos })
 	cli(t, c.Node(3), 0, "node", "drain", "--undo", n.Name())
-	eventually(t, soon, "n2 takes part again", func(context.Context) error {
+	watch.waitSeen(t, soon, inServiceAt(n), ph[0]) // without its phone's doing
+	watch.waitSeen(t, soon, inServiceAt(c.Node(3)), ph[1])
+	eventually(t, soon, "n2 takes registrations again", func(context.Context) error {
 		return runSIPP(t, "register", n, "u1", 600, ph[0])
 	})
-	watch.waitSeen(t, soon, inServiceAt(n), ph[0])
 }
 
 func TestDemo_PlaysTheThreeScenes(t *testing.T) {

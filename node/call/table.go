@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,6 +164,31 @@ func (t *Table) Counts() Counts {
 		c.Up += o.shown
 	}
 	return c
+}
+
+// By counts the calls that are up by a node: those that it has, and those that it
+// delivers for others.
+func (t *Table) By(id dn.Node) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.nodes[id]
+	if o == nil {
+		return 0
+	}
+	for _, c := range o.up {
+		if e := t.calls[c.ID]; !e.over && !e.lost {
+			n++
+		}
+	}
+	if o.legs == 0 {
+		return n
+	}
+	for _, legs := range t.legs {
+		if slices.ContainsFunc(legs, func(l *leg) bool { return l.carrier == o && !l.Over }) {
+			n++
+		}
+	}
+	return n
 }
 
 // happen does an event of the entry's call, and tells it. False: it does not fit.

@@ -104,7 +104,7 @@ func joining(present, node *configpb.Node) *configpb.Mutation {
 		n = &configpb.Node{}
 	}
 	if present != nil {
-		n.NonVoter, n.Draining, n.Revision = present.GetNonVoter(), present.GetDraining(), present.GetRevision()
+		n.NonVoter, n.Draining, n.DrainUntilMs, n.Revision = present.GetNonVoter(), present.GetDraining(), present.GetDrainUntilMs(), present.GetRevision()
 		if proto.Equal(n, present) {
 			return nil
 		}

@@ -147,6 +147,11 @@ func (t *Table) Register(n Number, r Reason) Record {
 // It changes nothing and returns false when this node holds no registration of
 // exactly that claim: an old binding's end never takes a newer one down.
 func (t *Table) End(n Number, claimTime int64, r Reason) (Record, bool) {
+	return t.turn(n, claimTime, InSrv, OOS, r)
+}
+
+// turn changes the state of an own record of exactly that claim, under that claim.
+func (t *Table) turn(n Number, claimTime int64, from, to State, r Reason) (Record, bool) {
 	now := t.cfg.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,13 +160,13 @@ func (t *Table) End(n Number, claimTime int64, r Reason) (Record, bool) {
 		return Record{}, false
 	}
 	rec := e.by(0)
-	if rec == nil || rec.claim != claimTime || rec.state != InSrv {
+	if rec == nil || rec.claim != claimTime || rec.state != from {
 		return Record{}, false
 	}
-	ended := *rec
-	ended.state, ended.reason, ended.since = OOS, r, now
-	ended.seq++
-	t.set(e, ended)
+	turned := *rec
+	turned.state, turned.reason, turned.since = to, r, now
+	turned.seq++
+	t.set(e, turned)
 	t.journals[own].add(e, placeOwn, true)
 	return t.export(e), true
 }
@@ -191,6 +196,13 @@ func (t *Table) Answers(n Number, claimTime int64, answers bool) (Record, bool) 
 		t.journals[own].add(e, placeOwn, true)
 	}
 	return t.export(e), true
+}
+
+// Resume puts the DN back in service under the claim that End ended. It changes
+// nothing and returns false when this node has no such record any more: whoever
+// registered it elsewhere meanwhile keeps it.
+func (t *Table) Resume(n Number, claimTime int64, r Reason) (Record, bool) {
+	return t.turn(n, claimTime, OOS, InSrv, r)
 }
 
 // Restore puts back a record that this node wrote in an earlier incarnation.

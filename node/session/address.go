@@ -23,8 +23,7 @@ const MaxAddresses = 20_000
 type address struct {
 	modes map[*registrations]tlibpb.AddressMode
 	// claim that this node took for them, 0 when it took none: the DN is of
-	// another kind, only monitored, disabled, or the node is draining. A peer
-	// may hold a greater one.
+	// another kind, only monitored or disabled. A peer may hold a greater one.
 	claim int64
 }
 
@@ -68,8 +67,6 @@ func (a *address) conflict(r *registrations, mode tlibpb.AddressMode) bool {
 type AddressesConfig struct {
 	Table *dn.Table
 	View  func() *fsm.View
-	// Draining: this node takes no new DNs.
-	Draining func() bool
 	// Ended hears of the end of a session, by its name in reservations; it must not wait.
 	Ended func(holder string)
 	Log   *slog.Logger
@@ -81,9 +78,11 @@ type AddressesConfig struct {
 type Addresses struct {
 	cfg AddressesConfig
 
-	mu      sync.Mutex
-	of      map[dn.Number]*address
-	byToken map[string]*registrations
+	mu sync.Mutex
+	of map[dn.Number]*address
+	// draining and drained are what followDrain saw last.
+	draining, drained bool
+	byToken           map[string]*registrations
 	// graceful wakes the Controller when a grace period begins.
 	graceful wake.Signal
 }
@@ -109,7 +108,7 @@ func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.Address
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is disabled", n)
 	case a.conflict(r, mode):
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is registered by another client of this node", n)
-	case owns && as.cfg.Draining():
+	case owns && as.self().GetDraining():
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "this node is draining: register DN %s at another one", n)
 	case !again && len(r.dns) >= MaxAddresses:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "this session has registered %d DNs, more than it may", MaxAddresses)
@@ -245,7 +244,7 @@ func (as *Addresses) endGrace(now time.Time) time.Duration {
 func (as *Addresses) reconcile(ch fsm.Changes) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if ch.All || ch.Nodes { // draining may have begun or ended
+	if ch.All {
 		for n, a := range as.of {
 			as.settle(n, a)
 		}
@@ -268,13 +267,13 @@ func (as *Addresses) reconcile(ch fsm.Changes) {
 // settle gives a DN that is registered here the state that the configuration allows.
 func (as *Addresses) settle(n dn.Number, a *address) {
 	config := as.cfg.View().DN(string(n))
-	allowed := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && !config.GetDisabled() && !as.cfg.Draining()
+	allowed := config.GetKind() == configpb.DNKind_DN_KIND_PSTN && !config.GetDisabled()
 	switch {
 	case config == nil:
 		as.end(n, a, dn.Deleted)
 	case !allowed:
 		as.end(n, a, dn.Admin)
-	case a.claim == 0 && a.held():
+	case a.claim == 0 && a.held() && !as.self().GetDraining():
 		a.claim = as.cfg.Table.Register(n, dn.Registered).ClaimTime
 	}
 }

@@ -114,7 +114,7 @@ func (c *Controller) Stats() Stats {
 func (c *Controller) view() *fsm.View { return c.cfg.Machine.View() }
 
 // Run applies changes of the configuration to what is registered, and ends
-// what outlived its grace, until the context ends.
+// what outlived its grace or a drain's time, until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
 	w := c.cfg.Machine.Watch()
 	defer w.Close()
@@ -127,7 +127,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		timer.Reset(c.addresses.endGrace(time.Now()))
+		at := time.Now()
+		timer.Reset(min(c.addresses.endGrace(at), c.addresses.followDrain(at)))
 		select {
 		case err := <-failed:
 			return err
@@ -187,6 +188,9 @@ func (c *Controller) info(p Port) *tlibpb.ServerInfo {
 	for _, n := range view.Nodes() {
 		if c.table.Heard(dn.Node(n.GetId())) {
 			i.Nodes = append(i.Nodes, n.GetName())
+			if n.GetDraining() {
+				i.Draining = append(i.Draining, n.GetName())
+			}
 		}
 	}
 	return i

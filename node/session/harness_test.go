@@ -37,7 +37,6 @@ type office struct {
 	peer      *dn.Copy
 	control   *Controller
 	announcer Announcer
-	draining  *atomic.Bool
 }
 
 func newOffice(t testing.TB) *office {
@@ -49,7 +48,7 @@ func newOffice(t testing.TB) *office {
 func newOfficeOf(t testing.TB, history int) *office {
 	t.Helper()
 	leftover.Check(t)
-	o := &office{t: t, draining: &atomic.Bool{}}
+	o := &office{t: t}
 	dir := t.TempDir()
 	var err error
 	if o.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(dir, "config.db")}); err != nil {
@@ -71,7 +70,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Draining: o.draining.Load, Ended: agents.Ended, Log: log})
+	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Ended: agents.Ended, Log: log})
 	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}
 	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Agents: agents, Addresses: addresses, Version: "test", Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -95,6 +94,16 @@ func newOfficeOf(t testing.TB, history int) *office {
 
 func nodeOf(id, name, where string) *configpb.Mutation {
 	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: where, ClusterAddr: "127.0.0.1:7002"}}}
+}
+
+// drainingNode is n1 as it drains, until a moment or as long as its clients stay.
+func drainingNode(until time.Time) *configpb.Mutation {
+	m := nodeOf("a", "n1", "dc1")
+	m.GetPutNode().Draining = true
+	if !until.IsZero() {
+		m.GetPutNode().DrainUntilMs = uint64(until.UnixMilli())
+	}
+	return m
 }
 
 func putDN(d *configpb.DN) *configpb.Mutation {
@@ -350,6 +359,8 @@ func line(e *tlibpb.Event) string {
 		s += fmt.Sprintf(" %s %s %d", e.GetOtherDn(), e.GetOwner(), e.GetCause())
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_DIVERTED:
 		s += " " + e.GetOtherDn()
+	case tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING:
+		s += " " + e.GetReason()
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_READY:
 		s += " " + e.GetAgentId() + " " + e.GetReasons()["site"]
 	}

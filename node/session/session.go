@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/feed"
 )
 
@@ -54,6 +55,10 @@ type session struct {
 	// feeder gives what the client hears without asking.
 	feeder *feeder
 	asked  *asked
+	// drains wakes the session when the node began to drain, or takes part again;
+	// toldDrain is what the client was told last.
+	drains    wake.Signal
+	toldDrain bool
 	// routes are this client's answers for calls that have not left yet.
 	routes routes
 }
@@ -66,7 +71,7 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	out := &outbox{stream: stream, stats: &c.stats, sending: time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })}
-	s := &session{c: c, stream: stream, port: port, log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}}
+	s := &session{c: c, stream: stream, port: port, log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New()}
 	s.feeder = newFeeder(s)
 	ended := make(chan error, 1)
 	go func() {
@@ -110,6 +115,8 @@ func (s *session) run(ctx context.Context) error {
 			s.feeder.hearCalls(ctx, b)
 		case d := <-s.asked.done:
 			s.answer(ctx, d)
+		case <-s.drains:
+			s.tellDrain()
 		case <-tick.C:
 			if quiet && s.reg != nil {
 				err = s.out.send(nil, s.feeder.hearing.told())
@@ -177,6 +184,7 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())
 	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
+		s.tellDrain()
 		for _, n := range s.c.addresses.registered(s.reg) {
 			s.feeder.audience.dns[n] = place{}
 		}

@@ -49,6 +49,12 @@ func (a *Answer) Overloaded() {
 	a.Number("Retry-After", 5)
 }
 
+// Draining is the answer of a node that drains to what is new: another node has room.
+func (a *Answer) Draining() {
+	a.Set(503, "Node is draining")
+	a.Number("Retry-After", 30)
+}
+
 // AppendToTag makes the To tag of an answer: the same for the same request,
 // because answers are given without a transaction (RFC 3261 §8.2.7).
 func AppendToTag(dst []byte, seed maphash.Seed, callID []byte, cseq uint32) []byte {

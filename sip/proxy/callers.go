@@ -18,7 +18,9 @@ type callers struct {
 	machine *fsm.Machine
 	guard   *guard.Guard
 	trunks  *trunks
-	seed    maphash.Seed // of the prints of requests
+	// draining: trunks are to try their next address.
+	draining func() bool
+	seed     maphash.Seed // of the prints of requests
 }
 
 // identify finds out who asks: a gateway by its address, a phone by digest.
@@ -31,6 +33,10 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.guard.Mine(u.Host)
 	credentials := m.Has(message.ProxyAuthorization)
 	if n, ok := cs.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
+		if string(m.Method) == "INVITE" && cs.draining() {
+			a.Draining()
+			return o, false
+		}
 		o.kind, o.dn = fromTrunk, n
 		o.hop.keep()
 		return o, true

@@ -23,8 +23,10 @@ type Config struct {
 	Guard   *guard.Guard
 	Rate    *guard.RateLimit
 	Stats   *answer.Counters
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Draining: the node takes no new calls from trunks.
+	Draining func() bool
+	Log      *slog.Logger
+	Now      func() time.Time
 	// TagSeed makes the To tags of answers.
 	TagSeed maphash.Seed
 

@@ -74,7 +74,7 @@ func New(cfg Config) *Proxy {
 		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: names, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
 		path: &dialogPath{machine: cfg.Machine, resolver: names, exits: p.exits, store: cfg.Store, now: cfg.Now, heard: cfg.Table.Heard},
 	}
-	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, seed: maphash.MakeSeed()}
+	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,

@@ -30,6 +30,7 @@ type desk struct {
 	table     *dn.Table
 	store     *location.Store
 	draining  atomic.Bool
+	drained   atomic.Bool
 	registrar *Registrar
 }
 
@@ -48,12 +49,14 @@ func newDesk(t *testing.T, numbers ...string) *desk {
 	}
 	t.Cleanup(func() { w.store.Close() })
 	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1"})
+	var all []*configpb.Mutation
 	for _, n := range numbers {
 		d := &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32)}
-		w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: d}}}})
+		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
 	}
+	w.apply(&peerpb.Command{Version: 1, Mutations: all})
 	w.registrar = New(Config{Machine: w.machine, Table: w.table, Store: w.store, Stats: &answer.Counters{},
-		Draining: w.draining.Load, Now: time.Now, TagSeed: maphash.MakeSeed(), Log: slog.New(slog.DiscardHandler)})
+		Draining: w.draining.Load, Drained: w.drained.Load, Now: time.Now, TagSeed: maphash.MakeSeed(), Log: slog.New(slog.DiscardHandler)})
 	return w
 }
 

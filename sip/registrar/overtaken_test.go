@@ -91,23 +91,24 @@ func TestRegistrar_ADrainOvertakesARegister(t *testing.T) {
 	}
 }
 
-// TestRegistrar_ABindingStoredDuringADrainIsGivenUp stores one behind the
-// giving up of all others, as a REGISTER that was past all checks would.
-func TestRegistrar_ABindingStoredDuringADrainIsGivenUp(t *testing.T) {
+// TestRegistrar_ABindingStoredBehindTheDeadlineIsOutOfService stores one behind the
+// end of all others, as a REGISTER that was past all checks would.
+func TestRegistrar_ABindingStoredBehindTheDeadlineIsOutOfService(t *testing.T) {
 	w := newDesk(t, "1001", "1002")
 	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
 		t.Fatalf("%d %s", a.Code, a.Reason)
 	}
 	w.draining.Store(true)
+	w.drained.Store(true)
 	w.run()
-	patience.Until(t, "OOS while draining", func() bool { return w.state("1001").Reason == dn.Admin })
+	patience.Until(t, "OOS at the deadline", func() bool { return w.state("1001").Reason == dn.Admin })
 	dec := decision{claim: true, changed: true, bindings: []location.Binding{{Contact: "sip:x@y", CallID: "c", CSeq: 1, Expires: time.Now().Add(time.Hour)}}}
 	mu := w.registrar.lock("1002")
 	w.registrar.commit(inFlight1001(), "1002", &location.Entry{}, &dec, time.Now())
 	mu.Unlock()
 	patience.Until(t, "the late one OOS too", func() bool { return w.state("1002").Reason == dn.Admin })
-	if st := w.registrar.cfg.Stats.Snapshot(); st.Bindings != 0 {
-		t.Errorf("%+v", st)
+	if st := w.registrar.cfg.Stats.Snapshot(); st.Bindings != 2 {
+		t.Errorf("%+v: what a phone believes to have is kept", st)
 	}
 }
 

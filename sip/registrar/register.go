@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -88,6 +89,14 @@ func (r *Request) AddContacts(v []byte) bool {
 			return true
 		}
 	}
+}
+
+// registers tells whether it asks for a registration, and not just to be told of
+// what there is, or to end it.
+func (r *Request) registers() bool {
+	return slices.ContainsFunc(r.contacts, func(c contact) bool {
+		return c.expires > 0 || c.expires < 0 && r.Expires != 0
+	})
 }
 
 // splitExpires takes the expires parameter out of a Contact's parameters.

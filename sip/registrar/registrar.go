@@ -28,8 +28,9 @@ type Config struct {
 	Rate  *guard.RateLimit
 	Flows *wire.Flows
 	Stats *answer.Counters
-	// Draining says that the node gives up its DNs and takes no new ones.
-	Draining func() bool
+	// Draining says that the node takes no registrations, Drained that what it has may
+	// not be in service any more.
+	Draining, Drained func() bool
 	// Now is the clock; it must carry a monotonic reading.
 	Now func() time.Time
 	// TagSeed makes the To tags of answers.
@@ -114,8 +115,8 @@ func (g *Registrar) admit(r *Request, v *fsm.View, a *answer.Answer) *configpb.D
 	case d.GetDisabled():
 		a.Set(403, "DN is disabled")
 		return nil
-	case g.cfg.Draining():
-		refuse(a, errDraining, 0)
+	case r.registers() && g.cfg.Draining():
+		a.Draining()
 		return nil
 	}
 	return d
@@ -207,12 +208,14 @@ func appendContacts(lines []byte, bindings []location.Binding, now time.Time) []
 // refuse answers with the header that the fault calls for; least is the
 // shortest lifetime that would do, in seconds.
 func refuse(a *answer.Answer, f *message.Fault, least int64) {
-	a.Fault(f)
 	switch f {
-	case errBrief:
-		a.Number("Min-Expires", least)
 	case errDraining:
-		a.Number("Retry-After", 30)
+		a.Draining()
+	case errBrief:
+		a.Fault(f)
+		a.Number("Min-Expires", least)
+	default:
+		a.Fault(f)
 	}
 }
 
@@ -271,11 +274,15 @@ func hasCall(bindings []location.Binding, callID string) bool {
 	return false
 }
 
-// end puts a DN out of service under the claim of its registration. When the
-// table does not know that claim any more, somebody else's is greater and the
-// bindings are void. The caller holds the DN's lock.
+// end puts a DN out of service under the claim of its registration, unless the end
+// of a drain has. When the table does not know that claim any more, somebody
+// else's is greater and the bindings are void. The caller holds the DN's lock.
 func (g *Registrar) end(n dn.Number, claim int64, reason dn.Reason) {
-	if rec, ok := g.cfg.Table.End(n, claim, reason); ok {
+	rec, ok := g.cfg.Table.End(n, claim, reason)
+	if !ok {
+		rec, ok = g.cfg.Table.Own(n)
+	}
+	if ok && rec.ClaimTime == claim {
 		g.cfg.Store.Put(&location.Entry{Record: rec})
 		return
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
-// tick is how often lifetimes and draining are looked at.
+// tick is how often lifetimes and the end of a drain are looked at.
 const tick = 250 * time.Millisecond
 
 // Run ends registrations until ctx ends; flush makes that durable.
@@ -81,11 +81,12 @@ func (g *Registrar) Bound(k wire.FlowKey, n dn.Number) bool {
 	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return k.Carries(&b) })
 }
 
-// expire ends bindings whose lifetime is over, and all while the node is draining.
+// expire ends bindings whose lifetime is over, and keeps the DNs out of service that
+// are still here behind the deadline of a drain.
 func (g *Registrar) expire(ctx context.Context, flush func()) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	drained := false
+	drained := true // what an earlier process held back, for all that is known
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,29 +96,63 @@ func (g *Registrar) expire(ctx context.Context, flush func()) error {
 		now := g.cfg.Now()
 		due := g.cfg.Store.Due(now)
 		for _, n := range due {
-			g.drop(n, dn.Expired, func(b *location.Binding) bool { return !b.Expires.After(now) })
+			g.drop(n, g.lapsed(), func(b *location.Binding) bool { return !b.Expires.After(now) })
 		}
-		draining := g.cfg.Draining()
-		if draining && !drained {
-			g.cfg.Log.Info("draining: all DNs of this node go out of service")
-		}
-		drained = draining
+		was := drained
 		// At each tick: a REGISTER that was on its way may have come behind the last.
-		if draining && g.cfg.Stats.Bindings.Load() > 0 {
-			g.giveUpAll()
+		if drained = g.cfg.Drained(); drained || was {
+			g.hold(drained)
 		}
-		if len(due) > 0 || draining {
+		if len(due) > 0 || drained || was {
 			flush()
 		}
 	}
 }
 
-// giveUpAll takes every DN of this node out of service.
-func (g *Registrar) giveUpAll() {
+// lapsed is the reason of a registration that was not refreshed in time.
+func (g *Registrar) lapsed() dn.Reason {
+	if g.cfg.Draining() {
+		return dn.Admin // the refresh was refused
+	}
+	return dn.Expired
+}
+
+// hold takes every DN that is registered here out of service, or puts it back: a
+// registration lasts until it ends by itself.
+func (g *Registrar) hold(back bool) {
+	turn, from, reason := g.cfg.Table.Resume, dn.OOS, dn.Registered
+	if back {
+		turn, from, reason = g.cfg.Table.End, dn.InSrv, dn.Admin
+	}
+	turned := 0
 	g.cfg.Store.Range(func(e *location.Entry) bool {
-		g.drop(e.Record.Number, dn.Admin, func(*location.Binding) bool { return true })
+		if e.Record.State == from && len(e.Bindings) > 0 && g.turn(e.Record.Number, from, reason, turn) {
+			turned++
+		}
 		return true
 	})
+	switch {
+	case turned == 0:
+	case back:
+		g.cfg.Log.Info("the drain's time is over: DNs that are still registered here go out of service", "dns", turned)
+	default:
+		g.cfg.Log.Info("the drain was undone: DNs that are still registered here are back in service", "dns", turned)
+	}
+}
+
+// turn changes the state of a DN that has bindings, and keeps those.
+func (g *Registrar) turn(n dn.Number, from dn.State, reason dn.Reason, turn func(dn.Number, int64, dn.Reason) (dn.Record, bool)) bool {
+	mu := g.lock(string(n))
+	defer mu.Unlock()
+	e := g.cfg.Store.Get(n)
+	if e == nil || len(e.Bindings) == 0 || e.Record.State != from {
+		return false
+	}
+	rec, ok := turn(n, e.Record.ClaimTime, reason)
+	if ok {
+		g.keep(rec, e.Bindings)
+	}
+	return ok
 }
 
 // yield drops the bindings of DNs that a peer holds a greater claim on. The

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// self is this node's entry in the roster; nil while it has none.
+func (as *Addresses) self() *configpb.Node { return as.cfg.View().Node(string(as.cfg.Table.Self())) }
+
+// followDrain takes the DNs that are registered here out of service when the time of
+// a drain is over, puts them back when it was undone, and wakes the sessions when
+// one began or ended. It returns how long it has until something is due.
+func (as *Addresses) followDrain(now time.Time) time.Duration {
+	self := as.self()
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if drained := self.Drained(now); drained != as.drained {
+		as.drained = drained
+		as.hold(drained)
+	}
+	if draining := self.GetDraining(); draining != as.draining {
+		as.draining = draining
+		for n, a := range as.of {
+			as.settle(n, a)
+		}
+		for _, r := range as.byToken {
+			if r.holder != nil {
+				r.holder.drains.Send()
+			}
+		}
+	}
+	if end := self.DrainEnd(); end.After(now) {
+		return end.Sub(now)
+	}
+	return time.Hour
+}
+
+// hold takes what is registered here out of service, or puts it back, under the
+// claims that this node took: what was registered elsewhere meanwhile stays there.
+func (as *Addresses) hold(back bool) {
+	turn, reason := as.cfg.Table.Resume, dn.Registered
+	if back {
+		turn, reason = as.cfg.Table.End, dn.Admin
+	}
+	for n, a := range as.of {
+		if a.claim != 0 {
+			turn(n, a.claim, reason)
+		}
+	}
+}
+
+// keeps tells whether the session registered any DN to more than monitor it.
+func (as *Addresses) keeps(r *registrations) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for n := range r.dns {
+		if as.of[n].modes[r] != tlibpb.AddressMode_ADDRESS_MODE_MONITOR {
+			return true
+		}
+	}
+	return false
+}
+
+// tellDrain tells a client that has DNs here that the node drains, or that it takes part again.
+func (s *session) tellDrain() {
+	self := s.c.addresses.self()
+	if s.reg == nil || self.GetDraining() == s.toldDrain || self.GetDraining() && !s.c.addresses.keeps(s.reg) {
+		return
+	}
+	s.toldDrain = self.GetDraining()
+	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING, Time: now(), Reason: "undone", Server: s.c.info(s.port)}
+	if s.toldDrain {
+		e.Reason = "draining"
+		if end := self.DrainEnd(); !end.IsZero() {
+			e.Extensions = map[string]string{"until": end.UTC().Format(time.RFC3339)}
+		}
+	}
+	s.out.add(e)
+}
