@@ -214,7 +214,7 @@ func expected(m proto.Message, revision uint64) proto.Message {
 		orElse(&o.MaxContacts, 10)
 		orElse(&o.PingMisses, 3)
 		orElse(&o.ReservationCollectMs, 100)
-		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 0, &o.FlowGraceS: 32, &o.FirstWordMs: 2000} {
+		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 30, &o.FlowGraceS: 32, &o.FirstWordMs: 2000} {
 			if *v == nil {
 				*v = &d
 			}

@@ -134,6 +134,9 @@ func (w *world) apply(c *peerpb.Command) {
 }
 
 func (w *world) options(o *configpb.Options) {
+	if o.PingIntervalS == nil {
+		o.PingIntervalS = proto.Uint32(0) // who wants pings says so
+	}
 	w.t.Helper()
 	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutOptions{PutOptions: o}}}})
 }

@@ -605,8 +605,10 @@ type Options struct {
 	// Bindings of one DN; 10.
 	MaxContacts uint32 `protobuf:"varint,5,opt,name=max_contacts,json=maxContacts,proto3" json:"max_contacts,omitempty"`
 	// Active out-of-service detection: OPTIONS to each binding every
-	// ping_interval_s seconds; 0 or unset is off. ping_misses without an answer in
-	// a row end the binding; 3.
+	// ping_interval_s seconds; unset 30, 0 is off, for phones that know no OPTIONS.
+	// Any answer counts, and of a phone over TCP or a WebSocket whatever it says.
+	// ping_misses without an answer in a row end the binding; 3. A phone that gives
+	// a call no answer is asked in any case.
 	PingIntervalS *uint32 `protobuf:"varint,6,opt,name=ping_interval_s,json=pingIntervalS,proto3,oneof" json:"ping_interval_s,omitempty"`
 	PingMisses    uint32  `protobuf:"varint,7,opt,name=ping_misses,json=pingMisses,proto3" json:"ping_misses,omitempty"`
 	// How long a desktop gateway's registrations outlive its connection, s: when

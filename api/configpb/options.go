@@ -10,7 +10,7 @@ const (
 	DefaultMaxContacts = 10
 	DefaultPingMisses  = 3
 	DefaultCollect     = 100
-	DefaultPing        = 0
+	DefaultPing        = 30
 	DefaultFlowGrace   = 32
 	DefaultFirstWord   = 2000
 )

@@ -35,7 +35,7 @@ func (b *bench) lab(ctx context.Context, nodes int, dns []int, apart bool, args 
 		return nil, err
 	}
 	cfg := cluster.Config{
-		Nodes: nodes, Binary: b.binary, Dir: dir, Loopback: !apart || !b.namespaces,
+		Nodes: nodes, Binary: b.binary, Dir: dir, Loopback: !apart || !b.namespaces, NoPings: true, // the figures are those of registrations and calls
 		Args: append([]string{"--realm", b.realm, "--debug"}, args...),
 	}
 	c, err := cluster.New(ctx, cfg)

@@ -94,6 +94,7 @@ func All() []Fault {
 		busyFaults(),
 		answerableFaults(),
 		drainFaults(),
+		answerFaults(),
 		streamFaults(),
 		timerFaults(),
 		leakFaults(),

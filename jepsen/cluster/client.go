@@ -139,6 +139,19 @@ func (n *Node) Realm(ctx context.Context) (string, error) {
 	return r.GetOptions().GetRealm(), err
 }
 
+// ChangeOptions writes the cluster's options as they are but for a change.
+func (n *Node) ChangeOptions(ctx context.Context, change func(*configpb.Options)) error {
+	now, err := n.Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})
+	if err != nil {
+		return err
+	}
+	change(now.Options)
+	now.Options.Revision = 0
+	_, err = n.Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutOptions{PutOptions: now.Options}}}})
+	return err
+}
+
 // chunk is how many DNs go into one message of an import.
 const chunk = 500
 

@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
 // Config of a cluster.
@@ -38,6 +41,8 @@ type Config struct {
 	Args []string
 	// Env is added to the environment of the servers.
 	Env []string
+	// NoPings is for phones that know no OPTIONS.
+	NoPings bool
 	// ReadyWithin limits how long a node may take to answer after its start; 0 means 15 s.
 	ReadyWithin time.Duration
 }
@@ -157,6 +162,9 @@ func (c *Cluster) Start(ctx context.Context) error {
 		return err
 	}
 	_, err := c.WaitWhole(ctx, c.cfg.ReadyWithin)
+	if err == nil && c.cfg.NoPings {
+		err = nodes[0].ChangeOptions(ctx, func(o *configpb.Options) { o.PingIntervalS = proto.Uint32(0) })
+	}
 	return err
 }
 

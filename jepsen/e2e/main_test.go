@@ -147,7 +147,7 @@ func newCluster(t *testing.T, cfg cluster.Config, race bool) *cluster.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Binary, cfg.Dir, cfg.ReadyWithin = bin, t.TempDir(), starting
+	cfg.Binary, cfg.Dir, cfg.ReadyWithin, cfg.NoPings = bin, t.TempDir(), starting, true // sipp knows no OPTIONS
 	c, err := cluster.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func (s *clusters) startThree() (*cluster.Cluster, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c, err := cluster.New(context.Background(), cluster.Config{Nodes: 3, Binary: bin, Dir: dir, ReadyWithin: starting})
+	c, err := cluster.New(context.Background(), cluster.Config{Nodes: 3, Binary: bin, Dir: dir, ReadyWithin: starting, NoPings: true})
 	if err != nil {
 		return nil, err
 	}

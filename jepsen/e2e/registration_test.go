@@ -220,13 +220,7 @@ func TestRegister_NotRefreshedExpires(t *testing.T) {
 func shortest(t *testing.T, n *cluster.Node, seconds uint32) {
 	ctx, cancel := context.WithTimeout(context.Background(), soon) // also after the test
 	defer cancel()
-	now, err := n.Configuration().GetOptions(ctx, &configpb.GetOptionsRequest{})
-	if err == nil {
-		now.Options.MinExpiresS, now.Options.Revision = seconds, 0
-		_, err = n.Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
-			{Op: &configpb.Mutation_PutOptions{PutOptions: now.GetOptions()}}}})
-	}
-	if err != nil {
+	if err := n.ChangeOptions(ctx, func(o *configpb.Options) { o.MinExpiresS = seconds }); err != nil {
 		t.Errorf("options: %v", err)
 	}
 }
