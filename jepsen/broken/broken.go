@@ -94,7 +94,7 @@ func All() []Fault {
 		busyFaults(),
 		answerableFaults(),
 		drainFaults(),
-		answerFaults(),
+		phoneFaults(),
 		streamFaults(),
 		timerFaults(),
 		leakFaults(),

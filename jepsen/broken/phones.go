@@ -1,7 +1,7 @@
 package broken
 
-// answerFaults are those of who answers (S20).
-func answerFaults() []Fault {
+// phoneFaults are those of the phones: what is known of who answers (S20), and which is which.
+func phoneFaults() []Fault {
 	unit := func(name, what, pkg, run string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Registrations, What: what, Edits: edits, Package: "./" + pkg, Run: run}
 	}
