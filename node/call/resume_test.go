@@ -2,6 +2,7 @@ package call
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -132,3 +133,24 @@ func TestStream_AtTheEdgesOfTheLog(t *testing.T) {
 }
 
 func party(i int) dn.Number { return dn.Number(fmt.Sprint(1000 + i)) }
+
+// Who begins to listen between a change of the user data and the next event is told of them.
+func TestTable_UserDataOfASnapshotAreTheNewest(t *testing.T) {
+	tab := newTable("a")
+	id := begin(t, tab, "1")
+	tab.Ringing(id, "2")
+	if found, err := tab.Attach(id, map[string]string{"k": "v"}); !found || err != nil {
+		t.Fatal(found, err)
+	}
+	for who, s := range map[string]*Stream{"a client": tab.Watch(feed.Position{}), "a peer": tab.Follow(feed.Position{})} {
+		var rows []string
+		for _, it := range ready(s) {
+			if it.Kind == feed.Row {
+				rows = append(rows, it.Call.UserData["k"])
+			}
+		}
+		if !slices.Equal(rows, []string{"v"}) {
+			t.Errorf("%s hears of calls with %q", who, rows)
+		}
+	}
+}

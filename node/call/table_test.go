@@ -160,27 +160,6 @@ func TestTable_UserDataGoWithTheNextEvent(t *testing.T) {
 	}
 }
 
-// Who begins to listen between a change of the user data and the next event is told of them.
-func TestTable_UserDataOfASnapshotAreTheNewest(t *testing.T) {
-	tab := newTable("a")
-	id := begin(t, tab, "1")
-	tab.Ringing(id, "2")
-	if found, err := tab.Attach(id, map[string]string{"k": "v"}); !found || err != nil {
-		t.Fatal(found, err)
-	}
-	for who, s := range map[string]*Stream{"a client": tab.Watch(feed.Position{}), "a peer": tab.Follow(feed.Position{})} {
-		var rows []string
-		for _, it := range ready(s) {
-			if it.Kind == feed.Row {
-				rows = append(rows, it.Call.UserData["k"])
-			}
-		}
-		if !slices.Equal(rows, []string{"v"}) {
-			t.Errorf("%s hears of calls with %q", who, rows)
-		}
-	}
-}
-
 // fed is a table with a call of peer "p" at which 2 rings.
 func fed(t *testing.T) (*Table, *Copy, *Call) {
 	t.Helper()
