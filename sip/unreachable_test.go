@@ -79,3 +79,31 @@ func TestUnreachable_AForkGoesOnWithTheOther(t *testing.T) {
 		t.Errorf("heard %v", got)
 	}
 }
+
+// The phone's node hears that nobody is there, and the node of the call from it;
+// or the node itself is not there.
+func TestUnreachable_AtAnotherNode(t *testing.T) {
+	for name, gone := range map[string]func(n1, n2 *world){
+		"the phone": func(*world, *world) {},
+		"the node": func(n1, n2 *world) {
+			n1.remote.Store("1002", n2.server.UDPAddr().String())
+			n2.stop()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n1, n2 := twoNodes(t)
+			s := newScript(t)
+			a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+			b.Close()
+			gone(n1, n2)
+			began := time.Now()
+			s.await(s.place(a, "1002"), 480)
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("after %v", took)
+			}
+			if o := patience.Receive(t, "the outcome of the call", n1.outcomes); o.Code != 480 || o.NoWord != (name == "the phone") {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}

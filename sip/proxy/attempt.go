@@ -186,6 +186,8 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.noWord()
 		a.ask()
 		b.final = &result{code: 480, reason: "The phone is not there", retry: true}
+	case errors.Is(err, transaction.ErrUnsent) && b.peer:
+		b.final = &result{code: 480, reason: "The phone's node is not there", retry: true}
 	case errors.Is(err, transaction.ErrUnsent):
 		b.final = &result{code: 503, reason: "No way there", retry: true}
 	case err != nil:
