@@ -22,6 +22,8 @@ type model struct {
 	// unroutable are DNs that may be in service and not routable: somebody
 	// reserved them or changed their agent.
 	unroutable map[string]bool
+	// home is the node of each telephone that stays where it is.
+	home map[string]string
 	// clockWrong is when a clock was first set wrong; from then on nobody can
 	// tell which of two nodes' claims is greater.
 	clockWrong time.Duration
@@ -48,6 +50,7 @@ func newModel(h *history.History, b history.Bounds) *model {
 		clockWrong: history.Never, looked: map[ID]int{},
 	}
 	m.index()
+	m.home = m.homes()
 	m.truth = truths(m)
 	m.dns = slices.Sorted(maps.Keys(m.truth))
 	m.odd = contradictions(m)

@@ -61,7 +61,8 @@ func (m *model) ownerLost(op *history.Op) *silence {
 }
 
 // holding is when a reservation surely holds: from its answer until its time
-// is over, counted from the request, or its holder takes it back.
+// is over, counted from the request, or its holder takes it back or dies, or what
+// renews it may be away from who has the DN.
 type holding struct {
 	Span
 	op *history.Op
@@ -75,6 +76,13 @@ func (m *model) holds(op *history.Op) holding {
 			h.To = min(h.To, o.Invoke)
 			break
 		}
+	}
+	owners := []string{m.home[op.Key]}
+	if t := m.truth[op.Key]; t != nil {
+		owners = t.nodes
+	}
+	for _, f := range m.active(Span{op.Invoke, h.To}, append([]string{op.Node}, owners...)...) {
+		h.To = min(h.To, f.Inject)
 	}
 	return h
 }

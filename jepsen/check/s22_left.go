@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	// longestHold is how long a call that was routed may keep its agent when
-	// nobody can give it back.
-	longestHold = 4 * time.Minute
+	// lease is how long a reservation holds that nobody renews.
+	lease = 3 * time.Second
 	// givenBack is how long after a router's word its call surely has left the
 	// agent or talks to it: longer than any caller waits.
 	givenBack = 12 * time.Second
@@ -175,7 +174,7 @@ func (h *holders) over(dn, node string, s Span) (time.Duration, *history.Op) {
 func (h *holders) ends(op *history.Op) time.Duration {
 	hold, slack := op.Expires, h.b.Expiry+h.b.Spread
 	if op.Kind == history.Route {
-		hold = longestHold
+		hold = givenBack + lease // nobody may have heard that it was given back
 		if given := op.Return + givenBack; op.Outcome != history.Unknown && h.calm(h.home[op.Key], op.Node, Span{op.Invoke, given}) {
 			return given + slack
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -62,7 +63,7 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 			dns = w.Reserved
 		}
 		if w.reserve(ctx, r, dns[r.IntN(len(dns))], 2*longest); r.IntN(8) == 0 {
-			w.die()
+			w.dies()
 		}
 	case <-w.session.ended:
 	case <-ctx.Done():
@@ -89,7 +90,17 @@ func (w *CallRouter) connect(ctx context.Context) {
 	w.session = s
 }
 
-// die ends the session without a word; what it reserved ends by itself.
+// dies is its death with what it reserved, which ends then.
+func (w *CallRouter) dies() {
+	for _, dn := range slices.Concat(w.Routed, w.Reserved) {
+		op := w.Record.Invoke(w.op(history.Op{Kind: history.Release, Key: dn}))
+		op.Outcome = history.Unknown // nobody answers it
+		w.Record.Return(op)
+	}
+	w.die()
+}
+
+// die ends the session without a word.
 func (w *CallRouter) die() {
 	if w.session != nil {
 		w.session.hangUp()
