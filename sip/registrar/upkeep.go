@@ -18,6 +18,10 @@ import (
 // tick is how often lifetimes and the end of a drain are looked at.
 const tick = 250 * time.Millisecond
 
+// holdAgain is how often a drained node looks for what a REGISTER registered that was
+// past all checks at the deadline.
+const holdAgain = 2 * time.Second
+
 // Run ends registrations until ctx ends; flush makes that durable.
 func (g *Registrar) Run(ctx context.Context, flush func()) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -86,7 +90,7 @@ func (g *Registrar) Bound(k wire.FlowKey, n dn.Number) bool {
 func (g *Registrar) expire(ctx context.Context, flush func()) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	drained := true // what an earlier process held back, for all that is known
+	drained, again := true, time.Time{} // what an earlier process held back, for all that is known
 	for {
 		select {
 		case <-ctx.Done():
@@ -98,12 +102,11 @@ func (g *Registrar) expire(ctx context.Context, flush func()) error {
 		for _, n := range due {
 			g.drop(n, g.lapsed(), func(b *location.Binding) bool { return !b.Expires.After(now) })
 		}
-		was := drained
-		// At each tick: a REGISTER that was on its way may have come behind the last.
-		if drained = g.cfg.Drained(); drained || was {
-			g.hold(drained)
+		turned := false
+		if is := g.cfg.Drained(); is != drained || is && now.After(again) {
+			drained, again, turned = is, now.Add(holdAgain), g.hold(is)
 		}
-		if len(due) > 0 || drained || was {
+		if len(due) > 0 || turned {
 			flush()
 		}
 	}
@@ -118,8 +121,8 @@ func (g *Registrar) lapsed() dn.Reason {
 }
 
 // hold takes every DN that is registered here out of service, or puts it back: a
-// registration lasts until it ends by itself.
-func (g *Registrar) hold(back bool) {
+// registration lasts until it ends by itself. It tells whether there was any.
+func (g *Registrar) hold(back bool) bool {
 	turn, from, reason := g.cfg.Table.Resume, dn.OOS, dn.Registered
 	if back {
 		turn, from, reason = g.cfg.Table.End, dn.InSrv, dn.Admin
@@ -138,6 +141,7 @@ func (g *Registrar) hold(back bool) {
 	default:
 		g.cfg.Log.Info("the drain was undone: DNs that are still registered here are back in service", "dns", turned)
 	}
+	return turned > 0
 }
 
 // turn changes the state of a DN that has bindings, and keeps those.

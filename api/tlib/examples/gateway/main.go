@@ -4,8 +4,8 @@
 //	make run                            in one terminal
 //	go run ./api/tlib/examples/gateway  in another
 //
-// It goes on at the next node when the one it is connected to dies: the DN
-// moves there, and the agent with it.
+// It goes on at the next node when the one it is connected to dies, or drains: the
+// DN moves there, and the agent with it.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,26 +32,62 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	nodes := strings.Split(*addrs, ",")
-	c, err := tlib.Dial(ctx, nodes[0], tlib.Options{Application: "gateway", More: nodes[1:]})
+	c, err := connect(ctx, nodes, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close()
 	if err := begin(ctx, c, *dn, *agent); err != nil {
 		log.Fatal(err)
 	}
-	for e, err := range c.Events(ctx) {
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
+	for ctx.Err() == nil {
+		e, err := c.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			continue
+		case err != nil:
 			log.Fatal(err)
 		}
 		show(e)
+		if e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING || e.GetReason() != "draining" {
+			continue
+		}
+		if c, err = move(ctx, c, nodes, e.GetServer().GetDraining(), *dn, *agent); err != nil {
+			log.Print(err) // the DN stays where it is, while it may
+		}
 	}
 	if err := end(c, *dn); err != nil {
 		log.Fatal(err)
 	}
+	_ = c.Close()
+}
+
+// connect opens a session at the first node that answers and does not drain.
+func connect(ctx context.Context, nodes, draining []string) (*tlib.Client, error) {
+	for i := range nodes {
+		c, err := tlib.Dial(ctx, nodes[i], tlib.Options{Application: "gateway", More: slices.Concat(nodes[i+1:], nodes[:i])})
+		if err != nil {
+			return nil, err // none answers
+		}
+		if !slices.Contains(draining, c.Server().GetNode()) {
+			return c, nil
+		}
+		_ = c.Close()
+	}
+	return nil, errors.New("every node drains")
+}
+
+// move has the DN at another node before it leaves this one: so nobody sees it out of
+// service. It returns the session that has the DN.
+func move(ctx context.Context, c *tlib.Client, nodes, draining []string, dn, agent string) (*tlib.Client, error) {
+	next, err := connect(ctx, nodes, draining)
+	if err != nil {
+		return c, err
+	}
+	if err := begin(ctx, next, dn, agent); err != nil {
+		_ = next.Close()
+		return c, err
+	}
+	return next, c.Close()
 }
 
 // begin puts the DN in service and the agent to work.
