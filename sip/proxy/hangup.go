@@ -32,12 +32,31 @@ type parties struct {
 
 // newParties takes them from the INVITE as it came and its 2xx.
 func newParties(req, res *message.Message) *parties {
-	p := &parties{callID: slices.Clone(res.Get(message.CallID)), routes: res.Elements(message.RecordRoute)}
 	cseq, _, _ := message.ParseCSeq(req.Get(message.CSeq))
-	p.caller = party{name: slices.Clone(res.Get(message.From)), contact: slices.Clone(contactOf(req)), cseq: cseq}
-	p.called = party{name: slices.Clone(res.Get(message.To)), contact: slices.Clone(contactOf(res))}
-	for i, r := range p.routes {
-		p.routes[i] = slices.Clone(r)
+	p := &parties{
+		callID: res.Get(message.CallID), routes: res.Elements(message.RecordRoute),
+		caller: party{name: res.Get(message.From), contact: contactOf(req), cseq: cseq},
+		called: party{name: res.Get(message.To), contact: contactOf(res)},
+	}
+	own := []*[]byte{&p.callID, &p.caller.name, &p.caller.contact, &p.called.name, &p.called.contact}
+	size := 0
+	for _, b := range own {
+		size += len(*b)
+	}
+	for _, r := range p.routes {
+		size += len(r)
+	}
+	buf := make([]byte, 0, size) // one piece of memory for all
+	keep := func(b *[]byte) {
+		n := len(buf)
+		buf = append(buf, *b...)
+		*b = buf[n:len(buf):len(buf)]
+	}
+	for _, b := range own {
+		keep(b)
+	}
+	for i := range p.routes {
+		keep(&p.routes[i])
 	}
 	return p
 }

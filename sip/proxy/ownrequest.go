@@ -57,8 +57,8 @@ func inDialog(res *message.Message, method string, cseq uint32, routes [][]byte,
 
 // contactOf is the URI at which who sent the message is reached.
 func contactOf(m *message.Message) []byte {
-	if contact := m.Elements(message.Contact); len(contact) > 0 {
-		if a, ok := message.ParseAddress(contact[0]); ok {
+	if contact, _ := message.NextElement(m.Get(message.Contact)); len(contact) > 0 {
+		if a, ok := message.ParseAddress(contact); ok {
 			return a.URI
 		}
 	}
