@@ -57,10 +57,10 @@ func TestDrain_KeepsAGatewaysDNs(t *testing.T) {
 		synctest.Wait()
 		w.heard()
 		o.write(drainingNode(time.Now().Add(time.Minute)))
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		synctest.Wait()
 		w.hears("EVENT_NODE_DRAINING draining")
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		w.awaits("EVENT_DN_OUT_OF_SERVICE 2002  admin")
 		for _, n := range []dn.Number{"2001", "2002"} {
 			if st, _ := o.table.Get(n); st.State != dn.OOS || st.Reason != dn.Admin {

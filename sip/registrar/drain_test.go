@@ -84,9 +84,9 @@ func TestDrain_AndUndo_TakeNobodyOutOfService(t *testing.T) {
 		outs := w.outs()
 		for range 3 {
 			w.draining.Store(true)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			w.draining.Store(false)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		for _, n := range numbers {
 			if st := w.state(n); st.State != dn.InSrv {
@@ -110,17 +110,17 @@ func TestDrain_UndoneBehindTheDeadline(t *testing.T) {
 		before, _ := w.table.Own("10000")
 		w.draining.Store(true)
 		w.drained.Store(true)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		for _, n := range append(numbers, "2001", "2002") {
 			if st := w.state(n); st.State != dn.OOS || st.Reason != dn.Admin {
 				t.Fatalf("%s: %+v", n, st)
 			}
 		}
 		w.moves("2001")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		w.draining.Store(false)
 		w.drained.Store(false)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		for _, n := range numbers {
 			if st := w.state(n); st.State != dn.InSrv || st.Owner != "n1" {
 				t.Fatalf("%s: %+v", n, st)
@@ -157,7 +157,7 @@ func TestDrain_UndoneWhileTheNodeWasDown(t *testing.T) {
 			t.Errorf("restored: %+v", st)
 		}
 		w.run()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if st := w.state("1001"); st.State != dn.InSrv {
 			t.Errorf("afterwards: %+v", st)
 		}
