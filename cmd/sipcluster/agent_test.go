@@ -110,6 +110,13 @@ func TestAgentHold_IsADesktopForAPSTNAgent(t *testing.T) {
 	clienttest.Same(t, o.does("", "agent", "notready", "2001", "--reason", "break=lunch"), "2001: agent 8001 is not ready (break=lunch)\n")
 	h.wants(t, "EventAgentNotReady    agent 8001 is not ready (break=lunch)")
 
+	o.does("", "agent", "ready", "2001")
+	router := o.begins("reserve", "2001", "--for", "1h")
+	router.wants(t, "2001 is reserved until ")
+	h.comes(t, "EventAgentReserved    2001 is reserved until ")
+	router.ends(t)
+	h.wants(t, "EventAgentReserved    2001 is reserved no more")
+
 	relay.hangUp()
 	h.wants(t, "EventLinkDisconnected  sip1 ")
 	h.wants(t, "EventLinkConnected    sip1")

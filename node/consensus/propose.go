@@ -220,7 +220,7 @@ func (g *Group) ReadIndex(ctx context.Context) error {
 		err = g.machine.Wait(ctx, index)
 	}
 	if errors.Is(err, ErrUnknownOutcome) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: the read could not be confirmed", ErrNoQuorum)
+		return ErrNoQuorum
 	}
 	return err
 }

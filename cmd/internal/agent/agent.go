@@ -95,9 +95,10 @@ func (c commands) agentRequest(name, short string, which int, request func(conte
 	var f agentFlags
 	cmd := c.Reading(&cobra.Command{
 		Use: name + " DN", Short: short, Args: cobra.ExactArgs(1),
-		Long: short + `, as the agent's desktop would. The agent's state is kept by the
-DN's owner and stays when this command has ended. A pstn DN has to be in service
-at the asked node already: sipcluster agent hold puts it there.
+		Long: short + `, as the agent's desktop would.
+The agent's state is kept by the DN's owner and stays when this command has ended.
+A pstn DN has to be in service at the asked node already: sipcluster agent hold
+puts it there.
 
 With -o json the node's answer is printed, keys without a value left out:
   ` + view.EventJSONHelp,

@@ -119,6 +119,13 @@ func (c commands) showHeld(e *tlibpb.Event) error {
 		what = fmt.Sprintf("%s is %s, owner %s", e.GetThisDn(), x["status"], console.Dash(x["owner"]))
 	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		what = fmt.Sprintf("%s, %s, owner %s", e.GetThisDn(), e.GetReason(), console.Dash(e.GetOwner()))
+	case tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED:
+		what = e.GetThisDn() + " is reserved no more"
+		if e.GetExpiresAt() != nil {
+			what = reservedUntil(e, e.GetExpiresAt().AsTime())
+		}
+	case tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING:
+		what = e.GetServer().GetNode() + " " + e.GetReason()
 	case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED:
 		what = e.GetServer().GetNode() + " " + e.GetErrorMessage()
 	case tlibpb.Message_MESSAGE_EVENT_UNREGISTERED:

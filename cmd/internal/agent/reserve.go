@@ -86,8 +86,13 @@ func (c commands) showReserved(e *tlibpb.Event, until time.Time, detach bool) er
 	if detach {
 		cancels = ""
 	}
-	_, err := fmt.Fprintf(c.Out, "%s is reserved until %s%s\n", e.GetThisDn(), until.Local().Format("15:04:05"), cancels)
+	_, err := fmt.Fprintf(c.Out, "%s%s\n", reservedUntil(e, until), cancels)
 	return err
+}
+
+// reservedUntil is "2001 is reserved until 16:59:56".
+func reservedUntil(e *tlibpb.Event, until time.Time) string {
+	return fmt.Sprintf("%s is reserved until %s", e.GetThisDn(), until.Local().Format("15:04:05"))
 }
 
 // keepReserved waits until the reservation is over, or cancels it when

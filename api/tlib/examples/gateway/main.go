@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -137,7 +138,10 @@ func show(e *tlibpb.Event) {
 		fmt.Printf(" is %s, owner %s", status, e.GetExtensions()["owner"])
 	}
 	if e.GetAgentId() != "" {
-		fmt.Printf(" agent %s %v", e.GetAgentId(), e.GetReasons())
+		fmt.Print(" agent ", e.GetAgentId())
 	}
-	fmt.Println(e.GetServer().GetNode(), e.GetErrorMessage())
+	for _, key := range slices.Sorted(maps.Keys(e.GetReasons())) {
+		fmt.Printf(" %s=%s", key, e.GetReasons()[key])
+	}
+	fmt.Println("", e.GetServer().GetNode(), e.GetErrorMessage())
 }
