@@ -77,6 +77,9 @@ func (m *model) holds(op *history.Op) holding {
 			break
 		}
 	}
+	if ended, ok := m.hungUp[op.Arg]; ok {
+		h.To = min(h.To, ended)
+	}
 	owners := []string{m.home[op.Key]}
 	if t := m.truth[op.Key]; t != nil {
 		owners = t.nodes

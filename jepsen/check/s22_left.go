@@ -163,11 +163,37 @@ func (h *holders) over(dn, node string, s Span) (time.Duration, *history.Op) {
 		if op.Invoke > by {
 			continue
 		}
-		if at := h.ends(op); at > end {
+		at := h.ends(op)
+		if h.calm(h.home[dn], node, s) {
+			at = min(at, plus(h.alone(op), lease+h.b.Expiry+h.b.Spread))
+		}
+		if at > end {
 			end, last = at, op
 		}
 	}
 	return end, last
+}
+
+// alone is when the holder, or its node, surely has left what it holds: it died, or
+// was cut off from the DN's own for as long as a lease; Never when it has not.
+func (h *holders) alone(op *history.Op) time.Duration {
+	at := history.Never
+	if ended, ok := h.hungUp[op.Arg]; ok && op.Kind == history.Reserve && op.Outcome != history.Unknown {
+		at = max(ended, op.Return)
+	}
+	for _, died := range h.deaths[op.Node] {
+		if died >= op.Return {
+			at = min(at, died)
+			break
+		}
+	}
+	for _, q := range h.silent[pair{From: op.Node, To: h.home[op.Key]}] {
+		if from := max(q.From, op.Return); plus(from, lease) <= q.To && op.Outcome != history.Unknown {
+			at = min(at, from)
+			break
+		}
+	}
+	return at
 }
 
 // ends is when what the request may have reserved surely is over everywhere.

@@ -41,8 +41,7 @@ func sawKinds(m *model) map[history.Sight]int {
 				at[op.Key] = op.Node
 			}
 		case history.Silence:
-			count(history.Silences, op.From == "")
-			count(history.FlowsLost, op.From != "")
+			count(history.Silences, true)
 		case history.Route:
 			count(history.Routes, op.OK())
 			count(history.RoutesRefused, op.Outcome == history.Fail)

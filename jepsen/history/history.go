@@ -142,8 +142,7 @@ const (
 	LooksAtHolds  Sight = "looks at who is reserved"
 	MovedInCall   Sight = "telephones that registered at another node while they were in a call"
 	StrangeWays   Sight = "answered calls by way of a node at which the caller isn't registered"
-	Silences      Sight = "telephones that went silent in a call"
-	FlowsLost     Sight = "connections that ended in a call"
+	Silences      Sight = "telephones that went silent, or lost their connection, in a call"
 	PSTNCalls     Sight = "answered calls to an agent with a telephone elsewhere"
 )
 

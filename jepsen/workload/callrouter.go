@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -62,8 +61,12 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 		if r.IntN(2) == 0 {
 			dns = w.Reserved
 		}
-		if w.reserve(ctx, r, dns[r.IntN(len(dns))], 2*longest); r.IntN(8) == 0 {
-			w.dies()
+		switch r.IntN(8) {
+		case 0: // dies, with what it wanted for long
+			w.reserve(ctx, r, dns[r.IntN(len(dns))], leftBehind)
+			w.die()
+		default:
+			w.reserve(ctx, r, dns[r.IntN(len(dns))], 2*longest)
 		}
 	case <-w.session.ended:
 	case <-ctx.Done():
@@ -90,21 +93,17 @@ func (w *CallRouter) connect(ctx context.Context) {
 	w.session = s
 }
 
-// dies is its death with what it reserved, which ends then.
-func (w *CallRouter) dies() {
-	for _, dn := range slices.Concat(w.Routed, w.Reserved) {
-		op := w.Record.Invoke(w.op(history.Op{Kind: history.Release, Key: dn}))
-		op.Outcome = history.Unknown // nobody answers it
-		w.Record.Return(op)
-	}
-	w.die()
-}
+// leftBehind is how long a router may want an agent behind which it dies.
+const leftBehind = time.Minute
 
-// die ends the session without a word.
+// die ends the session without a word; what it reserved ends by itself.
 func (w *CallRouter) die() {
 	if w.session != nil {
+		op := w.Record.Invoke(w.op(history.Op{Kind: history.HangUp}))
 		w.session.hangUp()
 		w.session = nil
+		op.Outcome = history.OK
+		w.Record.Return(op)
 	}
 }
 

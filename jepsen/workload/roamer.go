@@ -65,7 +65,7 @@ func (d *device) way() way {
 
 // fallsSilent lets the device be lost in a call, now and then.
 func (d *device) fallsSilent(c *siptest.Call) bool {
-	if d == nil || d.random.IntN(6) > 0 {
+	if d == nil || d.random.IntN(4) > 0 {
 		return false
 	}
 	done := d.tell(c, d.by.transport)
@@ -97,7 +97,7 @@ func (w *Roamer) next(ctx context.Context, r *rand.Rand) {
 	} else {
 		w.at.enrol(ctx)
 	}
-	if w.at == nil || r.IntN(3) > 0 || !w.engaged.CompareAndSwap(false, true) {
+	if w.at == nil || r.IntN(2) > 0 || !w.engaged.CompareAndSwap(false, true) {
 		return
 	}
 	t, mine := w.at, true
