@@ -122,6 +122,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 	if err := r.setUp(ctx); err != nil {
 		return fmt.Errorf("set-up: %w", err)
 	}
+	defer r.site.Close()
 	return r.use(ctx)
 }
 

@@ -76,6 +76,7 @@ func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 		return err
 	}
 	now.Options.MinExpiresS, now.Options.Revision = 1, 0
+	now.Options.PingIntervalS = proto.Uint32(0) // who doesn't answer is found by calls
 	now.Options.FlowGraceS = proto.Uint32(uint32(history.Bounds{}.WithDefaults().FlowGrace / time.Second))
 	if _, err := nodes[0].Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
 		{Op: &configpb.Mutation_PutOptions{PutOptions: now.GetOptions()}}}}); err != nil {

@@ -26,6 +26,7 @@ type truth struct {
 	dn    string
 	regs  []*registration // ordered by invocation, those that surely failed left out
 	unreg []*registration // the same of un-REGISTERs; only Op and latest are set
+	gone  []*history.Op   // phones that were switched off
 	// in is when the DN is surely InSrv, by owner.
 	in map[string]spans
 	// out is when the DN surely ended and which node's word that is.
@@ -59,6 +60,8 @@ func truths(m *model) map[string]*truth {
 			get(op.Key).regs = append(get(op.Key).regs, &registration{Op: op, latest: m.latestInSession(op), session: true})
 		case op.Kind == history.UnregisterAddress, op.Kind == history.UnregisterFlow, op.Kind == history.HangUp:
 			get(op.Key).unreg = append(get(op.Key).unreg, &registration{Op: op, latest: m.latestInSession(op), session: true})
+		case op.Kind == history.Gone:
+			get(op.Key).gone = append(get(op.Key).gone, op)
 		case op.Kind == history.Unregister:
 			get(op.Key).unreg = append(get(op.Key).unreg, &registration{Op: op, latest: m.latest(op)})
 		}
@@ -134,6 +137,11 @@ func (t *truth) certain(m *model, r *registration) Span {
 	for _, u := range t.unreg {
 		if takes(u, r) && u.latest >= r.Invoke {
 			to = min(to, u.Invoke)
+		}
+	}
+	for _, g := range t.gone {
+		if g.Arg == r.Arg {
+			to = min(to, g.Invoke)
 		}
 	}
 	return Span{r.Return, min(to, m.forgets(r))}

@@ -91,7 +91,7 @@ type Holds struct {
 	Node     string        `json:"node"`
 	// DNs that are reserved, for whomever.
 	DNs []string `json:"dns"`
-	// Busy are DNs that have a call, Free those in service that have none.
+	// Busy are DNs that have a call, Free those that are routable.
 	Busy []string `json:"busy,omitempty"`
 	Free []string `json:"free,omitempty"`
 }

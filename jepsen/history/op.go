@@ -16,6 +16,9 @@ const (
 	Register Kind = "register"
 	// Unregister takes the binding Arg of Key back at Node; Arg "*" all of them.
 	Unregister Kind = "unregister"
+	// Gone: the phone that has the binding Arg of Key at Node is switched off without a
+	// word. Its binding may last until its end, or go when it does not answer.
+	Gone Kind = "gone"
 	// Options: an OPTIONS to the node itself; asks nobody else.
 	Options Kind = "options"
 	// Query: a question about the DN Key that needs no other node.

@@ -38,7 +38,7 @@ func (w *Holds) Run(ctx context.Context) {
 			switch {
 			case d.GetBusy():
 				h.Busy = append(h.Busy, d.GetDn())
-			case d.GetState() == tcpb.DNState_DN_STATE_IN_SRV:
+			case d.GetRoutable():
 				h.Free = append(h.Free, d.GetDn())
 			}
 		}

@@ -61,7 +61,7 @@ type Phone struct {
 // Run uses the DN until ctx ends.
 func (w *Phone) Run(ctx context.Context) error {
 	r := w.random(w.DN)
-	defer func() { w.handset.hangUp(); w.before.hangUp() }()
+	defer func() { w.Later(func() { w.handset.hangUp(); w.before.hangUp() }) }()
 	if err := w.take(w.Home, w.Home); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (w *Phone) next(ctx context.Context, r *rand.Rand) error {
 	case w.before != nil && w.in && (w.before.open != "" || r.IntN(2) == 0):
 		// The old phone takes its own binding back: the new one's must stay.
 		if w.unregister(ctx, w.before, w.before.binding); w.before.open == "" {
-			w.before.hangUp()
+			w.putAway(w.before)
 			w.before = nil
 		}
 	case w.open == history.Register:
@@ -179,7 +179,7 @@ type handset struct {
 
 // take gives the user a new phone.
 func (w *Phone) take(node, site int) error {
-	w.before.hangUp()
+	w.putAway(w.before)
 	nodes := w.Cluster.Nodes()
 	w.born++
 	h := &handset{node: nodes[node], site: nodes[site], process: fmt.Sprintf("%s/%d", w.DN, w.born)}
@@ -197,6 +197,17 @@ func (w *Phone) take(node, site int) error {
 	h.binding = h.phone.Contact() + " " + h.process
 	w.before, w.handset = w.handset, h
 	return nil
+}
+
+// putAway switches a phone off that may still be registered.
+func (w *Phone) putAway(h *handset) {
+	if h == nil {
+		return
+	}
+	op := w.Record.Invoke(history.Op{Kind: history.Gone, Process: h.process, Node: h.node.Name(), Home: h.site.Name(), Key: w.DN, Arg: h.binding})
+	h.hangUp()
+	op.Outcome = history.OK
+	w.Record.Return(op)
 }
 
 func (h *handset) hangUp() {

@@ -80,7 +80,7 @@ func (c *Calls) Run(ctx context.Context) error {
 	called.Wait()
 	for _, t := range c.Telephones {
 		if t.ua != nil {
-			t.ua.Close()
+			t.Later(t.ua.Close)
 		}
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"context"
 	"hash/fnv"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -24,6 +25,26 @@ type Site struct {
 	Record  *history.Recorder
 	Seed    uint64
 	Realm   string
+
+	mu    sync.Mutex
+	later []func()
+}
+
+// Later has f done by Close: what has to stay as it is as long as anybody looks.
+func (s *Site) Later(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.later = append(s.later, f)
+}
+
+// Close ends what the clients left open.
+func (s *Site) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.later {
+		f()
+	}
+	s.later = nil
 }
 
 // random is the client's own random source.
