@@ -196,13 +196,6 @@ func (p *play) lost(h string) {
 	}
 }
 
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
 // request makes a request of the node's holder, and wants the answer that the ledger
 // knows.
 func (p *play) request(t *testing.T, from dn.Node, r Reservation) {

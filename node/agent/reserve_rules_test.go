@@ -33,7 +33,9 @@ func (d direct) Invoke(ctx context.Context, method string, args, reply any, _ ..
 	case *peerpb.ReserveRequest:
 		out, err = d.to.agents.Server().Reserve(ctx, in)
 	case *peerpb.RenewRequest:
-		d.renewals.Add(1)
+		if len(in.GetWanted()) > 0 {
+			d.renewals.Add(1)
+		}
 		out, err = d.to.agents.Server().Renew(ctx, in)
 	default:
 		return status.Error(codes.Unimplemented, method)

@@ -53,7 +53,7 @@ func (reg *Registry) follow(ctx context.Context) error {
 			switch buf[i].Kind {
 			case feed.Row, feed.Change:
 				if st := &buf[i].Status; st.Reserved && reg.table.Lost(st.Keeper) {
-					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, time.Now().Add(dn.Lease))
+					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, minTime(time.Now().Add(dn.Lease), time.Unix(0, st.ReservedUntil)))
 				}
 				if n := buf[i].Status.Number; buf[i].Status.Keeper == reg.table.Self() || reg.store.has(n) {
 					reg.sync(n)

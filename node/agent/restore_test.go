@@ -158,15 +158,20 @@ func TestRegistry_StoresAgreeWithTheTables(t *testing.T) {
 func TestRegistry_ReservationOutlivesTheProcess(t *testing.T) {
 	view, dir := twoNodes(t, collectFor(1)), t.TempDir()
 	a := openNode(t, "a", dir, view).run(t)
-	a.table.Register("1000", dn.Registered)
-	if err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r1", Duration: time.Minute}); err != nil {
-		t.Fatal(err)
+	for n, holder := range map[dn.Number]string{"1000": "r1", "1001": HolderAt("a", "its session ends with the process")} {
+		a.table.Register(n, dn.Registered)
+		if err := a.agents.Reserve(t.Context(), n, Reservation{Holder: holder, Duration: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a.end(t)
 	a = openNode(t, "a", dir, view)
 	a.agents.Restore()
 	a.run(t)
 	a.table.Register("1000", dn.Registered)
+	if r, _ := a.table.Own("1001"); r.Reserved.Holder != "" {
+		t.Errorf("reserved for a session of the last process: %+v", r.Reserved)
+	}
 	err := a.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r2", Duration: time.Minute})
 	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED {
 		t.Errorf("a second holder after the restart: %v", err)

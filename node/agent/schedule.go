@@ -115,15 +115,18 @@ func (reg *Registry) watchReservation(n dn.Number) {
 			l = lease{r.Reserved.Holder, time.Now().Add(reg.firstLease(r.Reserved.Holder))}
 			reg.schedule.leases[n] = l
 		}
-		due := time.Now().Add(time.Duration(r.Reserved.Left))
-		if l.ends.Before(due) {
-			due = l.ends
-		}
-		reg.schedule.plan(a, due)
+		reg.schedule.plan(a, minTime(l.ends, time.Now().Add(time.Duration(r.Reserved.Left))))
 		return
 	}
 	delete(reg.schedule.leases, n)
 	reg.schedule.agenda.drop(a)
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // keepAgenda does what is due until the context ends.

@@ -86,13 +86,6 @@ func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 	return e
 }
 
-// reservation tells of a DN's reservation.
-func (ev *events) reservation(st *dn.Status) *tlibpb.Event {
-	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, ThisDn: string(st.Number), Time: now()}
-	e.Owner, e.Site = ev.names(st.Keeper)
-	return e
-}
-
 // row is a DN in a snapshot.
 func (ev *events) row(view *fsm.View, st *dn.Status) *tlibpb.Event {
 	e := ev.state(st)

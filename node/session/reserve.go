@@ -78,5 +78,12 @@ func (f *feeder) tellReservation(it *dn.Item) {
 	f.out.add(e)
 }
 
+// reservation tells of a DN's reservation.
+func (ev *events) reservation(st *dn.Status) *tlibpb.Event {
+	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, ThisDn: string(st.Number), Time: now()}
+	e.Owner, e.Site = ev.names(st.Keeper)
+	return e
+}
+
 // reservedSlack is how much two words about one time may differ.
 const reservedSlack = 100 * time.Millisecond
