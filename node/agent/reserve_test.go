@@ -34,6 +34,7 @@ func TestRefusal(t *testing.T) {
 		"free":                {in("1000", func(*dn.Status) {}), 0},
 		"agent ready":         {in("1100", agent(dn.Ready)), 0},
 		"out of service":      {in("1000", func(s *dn.Status) { s.State = dn.OOS }), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
+		"does not answer":     {in("1000", func(s *dn.Status) { s.Reason = dn.Unresponsive }), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
 		"busy":                {in("1000", func(s *dn.Status) { s.Busy = true }), tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 		"reserved":            {in("1000", func(s *dn.Status) { s.Reserved = true }), tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 		"nobody logged in":    {in("1100", func(*dn.Status) {}), tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
