@@ -46,6 +46,8 @@ type Binding struct {
 	Params string
 	CallID string
 	CSeq   uint32
+	// Unresponsive: the phone was called, and has not said a word since.
+	Unresponsive bool
 	// Transport and Source say where its REGISTER came from.
 	Transport Transport
 	Source    netip.AddrPort
@@ -55,8 +57,6 @@ type Binding struct {
 	// Path is the route back to the phone (RFC 3327), the first hop first.
 	Path      []string
 	UserAgent string
-	// Unresponsive: the phone was asked, and has not said a word since.
-	Unresponsive bool
 }
 
 // Entry is the record of a DN at this node with its bindings. A DN that went
