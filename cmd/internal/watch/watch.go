@@ -51,9 +51,9 @@ event is EventDNBackInService, EventDNOutOfService, EventAgentLogin, EventAgentR
 EventAgentNotReady, EventAgentLogout, UseChanged (busy or reserved began or ended, or
 the phone does not answer, or does again) or EndOfSnapshot. The rest is the DN's
 status after the event; time is since when its state, or at an agent's event the
-agent's state, is so. agent is {"id","state","work_mode","reasons","since"}, left out when nobody
-ever logged in; snapshot is true in the rows before EndOfSnapshot. The lines of a
-DN that is in a call are
+agent's state, is so. agent is {"id","state","work_mode","reasons","since"}, left out
+when nobody ever logged in; snapshot is true in the rows before EndOfSnapshot. The
+lines of a DN that is in a call are
   {"event","dn","call_state","conn_id","other_dn","role","ani","dnis","node","site","time","call_seq","cause","reason","snapshot"}
 event is EventRinging, EventEstablished, EventReleased or EventAbandoned, and
 call_state ringing, established, released or abandoned; other_dn is with whom, and
