@@ -61,6 +61,10 @@ func everyRequest() map[string]asked {
 			Dn: "1001", WorkMode: tlibpb.AgentWorkMode_AGENT_WORK_MODE_AFTER_CALL_WORK, Reasons: busy}}}, "make DN 1001 not ready: "},
 		"ReserveAgent for the least time": {reserves(time.Millisecond), reservation(1, 7), "reserve DN 1001: "},
 		"ReserveAgent for the most time":  {reserves(tlib.MaxReservation), reservation(3_600_000, 7), "reserve DN 1001: "},
+		"ReserveDetached": {func(ctx context.Context, c *tlib.Client) (event, error) {
+			return c.ReserveDetached(ctx, "1001", time.Second, 7)
+		},
+			detachedReservation(1000, 7), "reserve DN 1001: "},
 		"CancelReservation": {func(ctx context.Context, c *tlib.Client) (event, error) { return c.CancelReservation(ctx, "1001") },
 			reservation(0, 0), "cancel the reservation of DN 1001: "},
 		"RouteCall": {func(ctx context.Context, c *tlib.Client) (event, error) { return c.RouteCall(ctx, route()) },
@@ -76,6 +80,12 @@ func reserves(d time.Duration) func(context.Context, *tlib.Client) (*tlibpb.Even
 	return func(ctx context.Context, c *tlib.Client) (*tlibpb.Event, error) {
 		return c.ReserveAgent(ctx, "1001", d, 7)
 	}
+}
+
+func detachedReservation(ms, priority uint32) *tlibpb.ClientMessage {
+	m := reservation(ms, priority)
+	m.GetReserveAgent().Detached = true
+	return m
 }
 
 func reservation(ms, priority uint32) *tlibpb.ClientMessage {
