@@ -129,7 +129,7 @@ func TestRouted(t *testing.T) {
 		{"into the void", dial(20.2, 29.2, "303", "487").cutOff(20, 40), []ID{"S13"}},
 		{"the loss is known, and the caller waits for a time-out", dial(22, 26, "303", "408").cutOff(20, 40), []ID{"S13"}},
 		{"the loss is not known yet", dial(20.3, 24.3, "303", "408").cutOff(20, 40), nil},
-		{"lost while it rings", ring(dial(20, 29.2, "303", ""), 20.1, 29, "303", "487").cutOff(22, 40), []ID{"S13"}},
+		{"lost while it rings", ring(dial(20, 29.2, "303", ""), 20.1, 29, "303", "487").cutOff(22, 40), []ID{"S13", "S22"}},
 		{"healed before the bound", dial(20.2, 29.2, "303", "487").cutOff(20, 23), nil},
 		{"refused in peace", dial(20, 20.1, "303", "480"), []ID{"S13"}},
 		{"no answer in peace", dial(20, 29, "303", ""), []ID{"S13"}},
