@@ -36,6 +36,12 @@ type Fault struct {
 	added map[string]string
 }
 
+// by names the scenario too that finds the fault, within that time, by a statement.
+func (f Fault) by(scenario string, within time.Duration, statement string) Fault {
+	f.Scenario, f.For, f.Settle, f.Statements = scenario, within, time.Second, []string{statement}
+	return f
+}
+
 // Edit replaces a text that is there exactly once in a file of the module.
 type Edit struct{ File, Old, New string }
 

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // drainFaults are those of S26: a drain loses nobody.
 func drainFaults() []Fault {
 	const upkeep, desk = "sip/registrar/upkeep.go", "node/session/drain.go"
@@ -8,7 +10,7 @@ func drainFaults() []Fault {
 	}
 	return []Fault{
 		in("./sip/registrar", "^TestDrain_", "drain-takes-all", "phones are out of service as soon as their node drains",
-			Edit{upkeep, "if is := g.cfg.Drained(); is", "if is := g.cfg.Draining(); is"}),
+			Edit{upkeep, "if is := g.cfg.Drained(); is", "if is := g.cfg.Draining(); is"}).by("drains", 20*time.Second, "S26"),
 		in("./sip/registrar", "^TestDrain_", "undo-forgets", "who is out of service at the deadline stays so when the drain is undone",
 			Edit{upkeep, "turn, from, reason := g.cfg.Table.Resume, dn.OOS, dn.Registered\n", "turn, from, reason := g.cfg.Table.Resume, dn.InSrv, dn.Registered\n"}),
 		in("./sip/registrar", "^TestDrain_", "deadline-drops", "the deadline of a drain drops what phones believe to have",

@@ -92,3 +92,25 @@ func TestNobodyRings(t *testing.T) {
 			op(23, 30, history.Op{Kind: history.Talk, Node: "n2", Home: "n2", From: "301", Key: "302", Arg: "c", Process: "rc"}), []ID{"S22"}},
 	})
 }
+
+func TestAnswerable(t *testing.T) {
+	silent := func(calls bool) *run {
+		r := newRun().enrols().allSee(5, 6)
+		r.op(18, 18.1, history.Op{Kind: history.Enrol, Node: "n2", Home: "n2", Key: "362", Arg: history.Roaming, Process: "telephone-362/device1"})
+		r.dials(20, "c", "301", "362").talks(20.4, 26, "c", "301", "362")
+		r.op(24, 24, history.Op{Kind: history.Silence, Node: "n2", Home: "n2", Key: "362", Arg: "c", Process: "telephone-362/device1/silence"})
+		if calls {
+			r.op(28, 37, history.Op{Kind: history.Dial, Node: "n3", Home: "n3", From: "303", Key: "362", Arg: "d", Code: "487", Outcome: history.Fail})
+		}
+		return r.op(35, 35.1, history.Op{Kind: history.Enrol, Node: "n1", Home: "n1", Key: "362", Arg: history.Roaming, Process: "telephone-362/device2"})
+	}
+	shown := []string{"362"}
+	expect(t, []sample{
+		{"not routable", silent(true).looks(30.6, 34, "n1", shown, nil), nil},
+		{"routable elsewhere", silent(true).looks(30.6, 34, "n1", nil, shown), []ID{"S20"}},
+		{"not known yet", silent(true).looks(29, 30, "n1", nil, shown), nil},
+		{"nobody has called", silent(false).looks(30.6, 34, "n1", nil, shown), nil},
+		{"registered anew", silent(true).looks(35.2, 36, "n1", nil, shown), nil},
+		{"nobody hears its owner", silent(true).fault(31, 34, "cut", history.Effect{Cut: ways([]string{"n1"}, "n2", "n3")}).looks(31.1, 34, "n1", nil, shown), nil},
+	})
+}

@@ -52,8 +52,10 @@ var statements = []statement{
 	{"S17", "a wrong clock changes no view and no expiry", wrongClock},
 	{"S18", "a peer's word about DNs of others changes nothing", authority},
 	{"S19", "a reservation has one holder, and only the owner's side grants it", all(reservation, oneHolder)},
+	{"S20", "answerable: a DN whose phone said nothing to a call is not routable until it speaks", answerable},
 	{"S21", "a DN is busy while a call is up with it, wherever it is registered, and no longer", busyIsCalls},
 	{"S22", "nothing is left behind: reservations end by themselves, no phone rings without a caller", all(nothingLeft, nobodyRings)},
+	{"S26", "a drain loses nobody: what is registered stays in service", drainLosesNobody},
 }
 
 // all joins what several parts of a statement find.

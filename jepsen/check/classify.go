@@ -15,6 +15,8 @@ func (m *model) classify(t *truth, p string, s sighting, r *registration) ID {
 	other := s.row.Owner != "" && s.row.Owner != p
 	ended := s.row.Reason == "expired" || s.row.Reason == "unregistered" || s.row.Reason == "desktop-lost" && r.session
 	switch {
+	case !other && m.drained(p, r, s) && !m.restarted(p, r, s.From):
+		return "S26"
 	case m.onlyClock(Span{r.Return, s.To}, s, p):
 		return "S17"
 	case other && m.cameBack(t, s, s.row.Owner):
@@ -53,6 +55,9 @@ func (m *model) classifyEnd(e ended, s sighting) ID {
 // count notes which statements the sighting tries.
 func (v *viewer) count(t *truth, p string, s sighting, r *registration) {
 	looked := v.m.looked
+	if v.m.drained(p, r, s) {
+		looked["S26"]++
+	}
 	if s.node != p {
 		looked["S5"]++
 		looked["S15"]++

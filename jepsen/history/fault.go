@@ -42,6 +42,8 @@ type Effect struct {
 	Paused []string `json:"paused,omitempty"`
 	// Clock: these nodes' wall clocks are wrong.
 	Clock []string `json:"clock,omitempty"`
+	// Drained: these nodes drain.
+	Drained []string `json:"drained,omitempty"`
 	// Full: these nodes' disks are full.
 	Full []string `json:"full,omitempty"`
 	// Wiped: these nodes' data directories are lost.

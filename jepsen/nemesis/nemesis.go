@@ -102,6 +102,7 @@ func All() []Nemesis {
 		{"removed-while-down", "a node that is down is removed and then started as if nobody had", 3, removedWhileDown},
 		{"liar", "a false peer in the place of a node says what it has no right to say", 3, liar},
 		{"clock", "a wall clock is wrong by seconds to an hour", 2, clock},
+		{"drain", "a node drains, and takes part again", 2, drain},
 		{"join", "a node joins and is removed again", 2, join},
 	}
 }

@@ -97,6 +97,8 @@ func All() []Scenario {
 			{[]string{"cut-one", "cut-pair", "loss", "one-way"}, cutHolds[:3], settling}}},
 		{Name: "zombie", What: "a node is removed while it is down, for 90 s and more when the run is that long, and started again", Tracks: []Track{
 			{[]string{"removed-while-down"}, []time.Duration{95 * time.Second}, restarting}}},
+		{Name: "drains", What: "nodes drain for a while, and take part again", Tracks: []Track{
+			{[]string{"drain"}, cutHolds[:4], settling}}},
 		{Name: "lies", What: "a false peer says what it has no right to say", Tracks: []Track{
 			{[]string{"liar"}, cutHolds[1:4], restarting}}},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
@@ -131,7 +133,7 @@ func Regressions() map[string]time.Duration {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

@@ -92,6 +92,9 @@ func (w *Roamer) Run(ctx context.Context) error {
 // next goes elsewhere or refreshes, and then perhaps calls somebody.
 func (w *Roamer) next(ctx context.Context, r *rand.Rand) {
 	lost := w.at == nil || w.at.device.silent.Load() || !w.at.Node.Running()
+	if lost && w.at != nil && r.IntN(3) > 0 {
+		return // it stays away for a while
+	}
 	if lost || r.IntN(4) == 0 {
 		w.move(ctx, r)
 	} else {
