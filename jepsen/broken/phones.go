@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // phoneFaults are those of the phones: what is known of who answers (S20), and which is which.
 func phoneFaults() []Fault {
 	unit := func(name, what, pkg, run string, edits ...Edit) Fault {
@@ -10,9 +12,9 @@ func phoneFaults() []Fault {
 			Edit{"sip/pingmessage.go", "p.out.Datagrams.Send(m.Bytes(), proxy.Reach(b))", "p.out.Datagrams.Send(m.Bytes(), b.Source)"},
 			Edit{"sip/pingmessage.go", "	\"github.com/sipcluster/sipcluster/sip/proxy\"\n", ""}),
 		unit("silence-untold", "only the node that called it in vain knows that a phone does not answer", "node/dn", "^TestTable_WhoDoesNotAnswer",
-			Edit{"node/dn/table.go", "		t.set(e, said)\n		t.journals[own].add(e, placeOwn, true)\n", "		t.set(e, said)\n"}),
+			Edit{"node/dn/table.go", "		t.set(e, said)\n		t.journals[own].add(e, placeOwn, true)\n", "		t.set(e, said)\n"}).by("quiet", 25*time.Second, "S20"),
 		unit("silence-is-routable", "a phone that does not answer gets the next call too", "node/dn", "^TestStatus_Routable$",
-			Edit{"node/dn/merge.go", "s.State != InSrv || s.Reason == Unresponsive ||", "s.State != InSrv ||"}),
+			Edit{"node/dn/merge.go", "s.State != InSrv || s.Reason == Unresponsive ||", "s.State != InSrv ||"}).by("quiet", 25*time.Second, "S20"),
 		unit("silence-is-oos", "one call that gets no answer takes a DN out of service", "sip", "^TestSilent_Phones$",
 			Edit{"sip/ping.go", "	b, ok := p.registrar.Silent(n, contact, callID)\n	if !ok {", "	b, ok := p.registrar.Silent(n, contact, callID)\n	if ok {\n		p.registrar.Unanswered(n, contact, callID)\n	}\n	if !ok {"}),
 		unit("silence-unasked", "a phone that gave no answer is asked once", "sip", "^TestSilent_Phones$",
