@@ -138,8 +138,8 @@ func (b *busy) must(dn, node string, s Span) (*phoneCall, int) {
 			}
 		}
 		for _, op := range []*history.Op{c.dial, c.talks[0]} {
-			if op.Kind == history.Talk && b.agent[op.Key] != "" {
-				continue // the trunk may leave from another node
+			if op.Kind == history.Talk && (dn == c.dial.From || b.agent[op.Key] != "") {
+				continue // it says that of whom it delivers the call to; a trunk's may be another one
 			}
 			sure := Span{plus(up.From, b.b.Spread), min(up.To, b.restart(op))}
 			if !sure.contains(s) || !b.hears(node, op.Node).cover(Span{minus(s.From, b.b.Spread), s.To}) {
