@@ -239,7 +239,7 @@ func (s *simNode) who(n dn.Number) (out string) {
 // Whoever has part in a call is busy at every node that hears of it, through cuts, deaths
 // and restarts, and free as soon as one side has hung up; nothing is left of it.
 func TestBusy_IsTheCalls(t *testing.T) {
-	runs := uint64(1000)
+	runs := uint64(400)
 	if testing.Short() {
 		runs = 100
 	}
