@@ -202,3 +202,34 @@ func TestCarry_OutlivesTheNodeOfTheCall(t *testing.T) {
 		})
 	}
 }
+
+// What its node said of the end of a call may have been lost in a cut: who carries the
+// call hears of it by the next copy of that node, and hangs up.
+func TestCarry_HangsUpWhenTheCallIsOver(t *testing.T) {
+	var told []ID
+	tab := New(Config{Self: "a", Incarnation: 1, Over: func(id ID) { told = append(told, id) }})
+	snapshot := func(seq uint64) *Copy {
+		c, err := tab.Sync("p", 5, false)
+		if err == nil {
+			err = c.Synced(seq)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if _, err := snapshot(1).Apply([]*Event{eventOf(1)}, 2); err != nil {
+		t.Fatal(err)
+	}
+	leg := tab.Carry(idOf(1), "p", "2")
+	if len(told) > 0 || len(tab.Up()) != 1 {
+		t.Fatal(told, tab.Up())
+	}
+	snapshot(3)
+	if len(told) != 1 || told[0] != idOf(1) {
+		t.Errorf("told of %v", told)
+	}
+	if leg.Over(); tab.Busy("2") || tab.Held()["call_legs"] != 0 {
+		t.Errorf("left: %v", tab.Held())
+	}
+}

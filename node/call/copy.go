@@ -144,6 +144,7 @@ func (c *Copy) row(row *Call, at int64) bool {
 // seq is the position of the copy now.
 func (c *Copy) Synced(seq uint64) error {
 	t := c.t
+	defer t.flushOvers()
 	t.mu.Lock()
 	err := c.feed.Check()
 	calls, round := slices.Clone(c.o.up), c.o.fence.Round()
@@ -163,6 +164,7 @@ func (c *Copy) Synced(seq uint64) error {
 		t.endLegs(c.o, round)
 		t.settleLegs(c.o)
 	}
+	t.leave(c.o)
 	return nil
 }
 

@@ -166,6 +166,16 @@ func (t *Table) bury(id ID, o *origin) {
 	}
 }
 
+// leave has this node hang up to the phones of calls that are over, as their own node has
+// said: what that sent may have been lost in a cut that is over now.
+func (t *Table) leave(o *origin) {
+	for id, legs := range t.legs {
+		if slices.ContainsFunc(legs, func(l *leg) bool { return l.done && l.Of == o.id && l.carrier == t.self }) {
+			t.overs = append(t.overs, id)
+		}
+	}
+}
+
 // settleLegs takes back what this node said of calls that their node does not have,
 // as all that it has is known now, by a feed that began after the call did.
 func (t *Table) settleLegs(o *origin) {

@@ -30,7 +30,8 @@ type Config struct {
 	// History is how many events a log keeps; 0 means feed.DefaultHistory.
 	History int
 	// Over is told of a call of this node that is over, as a peer says that carries
-	// it, and has to end it. It is called from whatever feeds the peer's copy; nil: nobody is.
+	// it, and of one that this node carries, as its own node says; it has to hang up
+	// to whoever is in it yet. It is called from whatever feeds the peer's copy; nil: nobody is.
 	Over func(ID)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
@@ -51,7 +52,7 @@ type Table struct {
 	refused      uint64
 	// legs are what nodes say of others' calls that they carry.
 	legs map[ID][]*leg
-	// overs are own calls that are over, and Config.Over is to hear of.
+	// overs are calls that are over, and Config.Over is to hear of.
 	overs []ID
 	uses  *uses
 }
@@ -248,7 +249,7 @@ func (t *Table) endCall(e *entry, cause int) {
 	}
 }
 
-// flushOvers tells of own calls that are over. The caller holds no lock.
+// flushOvers tells of calls that are over. The caller holds no lock.
 func (t *Table) flushOvers() {
 	t.mu.Lock()
 	overs := t.overs
