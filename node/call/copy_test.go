@@ -250,6 +250,33 @@ func TestTable_HasRoomForSoManyCallsOfANode(t *testing.T) {
 	}
 }
 
+// TestCopy_CarriedCallsThatEndMakeRoom: a peer may carry as many as it likes, one after
+// the other.
+func TestCopy_CarriedCallsThatEndMakeRoom(t *testing.T) {
+	_, c := peerOf(t)
+	says := func(k Kind, i int) int {
+		n, err := c.Apply([]*Event{{Kind: k, Call: idOf(i), Of: "n", ThisDN: "2", Time: 1}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for i := range MaxCalls {
+		if n := says(Carry, i); n != 0 {
+			t.Fatalf("the %dth is refused", i+1)
+		}
+	}
+	if n := says(Carry, MaxCalls); n != 1 {
+		t.Error("one beyond the limit is taken")
+	}
+	for i := range 2 {
+		says(Dropped, i)
+		if n := says(Carry, MaxCalls+i); n != 0 {
+			t.Errorf("refused after %d have ended", i+1)
+		}
+	}
+}
+
 // TestCopy_EventsSayTheirNodeAndWhatIsNew: whatever the peer wrote there.
 func TestCopy_EventsSayTheirNodeAndWhatIsNew(t *testing.T) {
 	tab, c := peerOf(t)

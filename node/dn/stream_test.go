@@ -168,6 +168,22 @@ func TestFollow_AVisibleChangeDoesNotWaitForRefreshes(t *testing.T) {
 	})
 }
 
+func TestFollow_AVisibleChangeEndsTheWaitOfARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab := New(Config{Self: "a", Incarnation: 1})
+		tab.Register("1", Registered)
+		s := tab.Follow(feed.Position{})
+		drain(t, s)
+		began := time.Now()
+		tab.Register("1", Registered)
+		time.AfterFunc(LazyDelay/4, func() { tab.Register("2", Registered) })
+		items, err := s.Next(t.Context(), nil)
+		if err != nil || len(items) != 2 || time.Since(began) != LazyDelay/4 {
+			t.Errorf("after %v: %+v %v", time.Since(began), items, err)
+		}
+	})
+}
+
 // copyOf feeds a peer's records to a table and has it heard.
 func copyOf(t *testing.T, tab *Table, peer Node, incarnation uint64, records ...Record) *Copy {
 	t.Helper()

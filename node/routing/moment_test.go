@@ -80,3 +80,24 @@ func TestRouteCall_AsAnAgentGetsFree(t *testing.T) {
 		}
 	})
 }
+
+// TestVisits_ShutTakesNoWord: between the end of the wait and the call's departure no
+// router's word is taken, for nobody would hear it.
+func TestVisits_ShutTakesNoWord(t *testing.T) {
+	vs, v := newVisits(), &visit{routes: make(chan Route, 1)}
+	vs.arrive("1", v)
+	vs.open(v, func() {})
+	if _, came := vs.shut(v); came {
+		t.Error("a word that nobody said")
+	}
+	if vs.answer("1", Route{DN: "1001"}) {
+		t.Error("taken when it was over")
+	}
+	vs.open(v, func() {})
+	if !vs.answer("1", Route{DN: "1001"}) || vs.answer("1", Route{DN: "1002"}) {
+		t.Error("want one word taken, and no second one")
+	}
+	if route, came := vs.shut(v); !came || route.DN != "1001" {
+		t.Error(route, came)
+	}
+}

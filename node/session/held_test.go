@@ -50,6 +50,24 @@ func TestHeld_NothingIsLeftOfAnySession(t *testing.T) {
 	}
 }
 
+// TestHeld_AMonitorReplacesTheOneBefore: who monitors again and again is read for once.
+func TestHeld_AMonitorReplacesTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		w := o.connect(TCport, nil)
+		again := func() {
+			w.ask(monitorAll(&tlibpb.MonitorAll{}))
+			synctest.Wait()
+		}
+		again()
+		dns, calls := leftover.Above(o.table), leftover.Above(o.traffic)
+		for range 5 {
+			again()
+		}
+		leftover.None(t, time.Minute, dns, calls)
+	})
+}
+
 func TestHeld_ASessionThatIsNeverOpenedGivesItsPlaceBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t)

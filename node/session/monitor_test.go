@@ -251,6 +251,7 @@ func TestAgent_EveryStateIsToldOnce(t *testing.T) {
 			return i >= 0 && w.events[i].GetMessage() == agentMessages[last.Agent.State] && w.events[i].GetTime().AsTime().UnixNano() == last.Agent.Since
 		}
 		o.await(name+" to know the agent's state", same)
+		w.ask(reserveFor("2001", time.Millisecond)) // its answer lets go what still waits
 		w.ask(query("2001"))
 		w.mu.Lock()
 		times, before := map[int64]bool{}, int64(0)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -52,6 +53,36 @@ func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
 		if !isOver(once) || !isOver(twice) || !slices.Equal(ends, []Side{by, by}) {
 			t.Errorf("%v %v %v", isOver(once), isOver(twice), ends)
 		}
+	}
+}
+
+// TestDialogs_KeepNothingOfAMessage: its buffer is the next one's.
+func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
+	read := func(text string) (m message.Message, forget func()) {
+		b := []byte(text)
+		if err := m.Parse(b, false); err != nil || m.Fault != nil {
+			t.Fatal(err, m.Fault)
+		}
+		return m, func() { copy(b, bytes.Repeat([]byte("X"), len(b))) }
+	}
+	lines := func(from, to, contact string) string {
+		return "Via: SIP/2.0/UDP p;branch=z9hG4bKa\r\nFrom: <sip:a@b>" + from + "\r\nTo: <sip:x@b>" + to + "\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContact: <" + contact +
+			">\r\nRecord-Route: <sip:r@h;lr>\r\nContent-Length: 0\r\n\r\n"
+	}
+	req, goes := read("INVITE sip:x@b SIP/2.0\r\n" + lines(";tag=1", "", "sip:a@1.1.1.1"))
+	res, comes := read("SIP/2.0 200 OK\r\n" + lines(";tag=1", ";tag=2", "sip:x@2.2.2.2"))
+	again, moves := read("INVITE sip:x@2.2.2.2 SIP/2.0\r\n" + lines(";tag=1", ";tag=2", "sip:a@3.3.3.3"))
+	d := newDialogs(time.Now)
+	x := d.begin(&res, nil)
+	d.name(x, "call", newParties(&req, &res))
+	d.seen(&again, 2, contactOf(&again))
+	goes()
+	comes()
+	moves()
+	p := x.parties
+	got := []string{string(p.callID), string(p.caller.name), string(p.caller.contact), string(p.called.name), string(p.called.contact), string(p.routes[0])}
+	if want := []string{"c", "<sip:a@b>;tag=1", "sip:a@3.3.3.3", "<sip:x@b>;tag=2", "sip:x@2.2.2.2", "<sip:r@h;lr>"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

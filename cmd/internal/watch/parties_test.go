@@ -72,6 +72,10 @@ func TestParties_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
 	if len(p.up) != 2 || len(p.calls) != 2 {
 		t.Errorf("left: %+v", p)
 	}
+	wants(t, news(p, rowOf(party(established, "1004", "c", "+1")), &tlibpb.Event{Message: endOfRows, Time: clienttest.Since}), "released 1002 amissed")
+	if len(p.up) != 1 || len(p.rows) != 0 {
+		t.Errorf("left after another one: %+v", p)
+	}
 }
 
 // Who calls is told of when somebody has answered; until then the board shows
