@@ -112,6 +112,7 @@ func All() []Fault {
 		freshNodeFaults(),
 		freshNodeAgain(),
 		freshThird(),
+		freshFourth(),
 		freshSIPFaults(),
 	)
 }

@@ -159,11 +159,17 @@ func (w *phones) indexed() {
 				}
 			}
 		}
+		carried := map[*origin]int{}
 		for _, legs := range s.table.legs {
 			for _, l := range legs {
-				if !l.Over {
+				if carried[l.carrier]++; !l.Over {
 					want[l.DN]++
 				}
+			}
+		}
+		for id, o := range s.table.nodes {
+			if o.legs != carried[o] {
+				w.t.Fatalf("seed %d: %s counts %d calls that %s carries, has %d", w.seed, s.id, o.legs, id, carried[o])
 			}
 		}
 		for _, c := range w.calls { // of this node's own, nothing but the use is kept
