@@ -133,7 +133,7 @@ func Regressions() map[string]time.Duration {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.
