@@ -146,9 +146,9 @@ func TestWebSocket_TheServersCloseIsSaid(t *testing.T) {
 func TestWebSocket_WhatIsNoTextIsSaidAsBinary(t *testing.T) {
 	w := newWorld(t, allTransports(t))
 	w.run()
-	for callID, want := range map[string]byte{"plain": 0x80 | wire.WSText, "gr\xc3\xbc\xc3\x9fe": 0x80 | wire.WSText, "gr\xfc\xdfe": 0x82} {
+	for callID, want := range map[string]byte{"plain": 0x80 | wire.WSText, "gr\xc3\xbc\xc3\x9fe": 0x80 | wire.WSText, "gr\xfc\xdfe": 0x82} { // each of a transaction of its own
 		s := w.dial("ws").conn.(*webSocket)
-		if _, err := io.WriteString(s.Conn, siptest.ClientFrame(0x82, fmt.Sprintf(alive, "x", callID))); err != nil {
+		if _, err := io.WriteString(s.Conn, siptest.ClientFrame(0x82, fmt.Sprintf(alive, fmt.Sprintf("x%x", callID), callID))); err != nil {
 			t.Fatal(err)
 		}
 		_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))

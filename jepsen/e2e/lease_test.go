@@ -35,7 +35,7 @@ func TestReserve_EndsWithItsHolder(t *testing.T) {
 			expectSeen(t, starting, inServiceAt(c.Node(1)), ph, c.Nodes()...)
 			expectRoutable(t, "8701", true, c.Nodes()...)
 			router := connect(t, c.Node(2), cluster.DefaultPort)
-			router.says(t, "EVENT_AGENT_RESERVED 8701", reserveAgent("8701", 1, 3_600_000))
+			router.reserves(t, "8701", reserveAgent("8701", 1, 3_600_000))
 			expectRoutable(t, "8701", false, c.Nodes()...)
 			lives(t, c.Node(3), "8701", freeWithin+time.Second)
 			s.kill(t, router)
@@ -45,7 +45,7 @@ func TestReserve_EndsWithItsHolder(t *testing.T) {
 				t.Errorf("it was free after %v", took)
 			}
 			again := connect(t, c.Node(3), cluster.DefaultPort)
-			again.says(t, "EVENT_AGENT_RESERVED 8701", reserveAgent("8701", 1, 1000))
+			again.reserves(t, "8701", reserveAgent("8701", 1, 1000))
 		})
 	}
 }
@@ -74,7 +74,7 @@ func TestReserve_LivesThroughTheGrace(t *testing.T) {
 	expectSeen(t, soon, inServiceAt(c.Node(1)), ph, c.Nodes()...)
 	router := connect(t, c.Node(2), cluster.TCPort)
 	router.says(t, "EVENT_REGISTERED 8712 status=InSrv owner=n2", registerAddress("8712", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
-	router.says(t, "EVENT_AGENT_RESERVED 8711", reserveAgent("8711", 1, 3_600_000))
+	router.reserves(t, "8711", reserveAgent("8711", 1, 3_600_000))
 	for range 2 {
 		router.stop()
 		lives(t, c.Node(3), "8711", time.Second)

@@ -246,6 +246,20 @@ func (c *client) says(t *testing.T, want string, m *tlibpb.ClientMessage) {
 	}
 }
 
+// reserves reserves a DN. A connection between nodes that another test broke may cost
+// the first request, whose outcome is unknown then: asking again is safe.
+func (c *client) reserves(t *testing.T, dn string, m *tlibpb.ClientMessage) {
+	t.Helper()
+	unknown := "EVENT_ERROR " + dn + " TIMEOUT"
+	got := unknown
+	for deadline := time.Now().Add(soon); got == unknown && time.Now().Before(deadline); {
+		got = line(c.ask(t, m))
+	}
+	if want := "EVENT_AGENT_RESERVED " + dn; got != want {
+		t.Errorf("session at %s: %v\n got %q\nwant %q", c.at.Name(), m, got, want)
+	}
+}
+
 // pstn configures DNs of agents at a telephone in the public network.
 func pstn(t *testing.T, n *cluster.Node, groups []string, dns ...string) {
 	t.Helper()

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,13 +49,21 @@ func TestNext_WaitsUntilThereIsSomething(t *testing.T) {
 		r, sleepers := NewReader(Position{}), Waiters{}
 		wait, left := time.Duration(-1), 0
 		var there []int
+		var mu sync.Mutex // as that of a table
+		locked := func(f func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			f()
+		}
 		next := func() ([]int, error) {
 			return Next(ctx, &r, []int{1}, func(buf []int) ([]int, time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
 				if len(there) == 0 {
 					sleepers[&r] = struct{}{}
 				}
 				return append(buf, there...), wait
-			}, func() { left++; delete(sleepers, &r) })
+			}, func() { locked(func() { left++; delete(sleepers, &r) }) })
 		}
 		there = []int{2}
 		if got, err := next(); err != nil || len(got) != 2 || left != 0 {
@@ -63,15 +72,17 @@ func TestNext_WaitsUntilThereIsSomething(t *testing.T) {
 		there = nil
 		go func() {
 			synctest.Wait()
-			there = []int{3}
-			sleepers.Wake()
-			sleepers.Wake() // nobody is there any more
+			locked(func() {
+				there = []int{3}
+				sleepers.Wake()
+				sleepers.Wake() // nobody is there any more
+			})
 		}()
 		if got, err := next(); err != nil || len(got) != 2 || left != 1 || len(sleepers) != 0 {
 			t.Errorf("woken: %v, %v, waited %d times, %d asleep", got, err, left, len(sleepers))
 		}
 		there, wait = nil, time.Second
-		time.AfterFunc(1500*time.Millisecond, func() { there = []int{4} })
+		time.AfterFunc(1500*time.Millisecond, func() { locked(func() { there = []int{4} }) })
 		if got, err := next(); err != nil || len(got) != 2 || left != 3 {
 			t.Errorf("behind the time: %v, %v, waited %d times", got, err, left)
 		}
