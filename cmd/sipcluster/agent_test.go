@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -127,6 +128,26 @@ func TestAgentHold_IsADesktopForAPSTNAgent(t *testing.T) {
 	if row := o.does("", "dn", "get", "2001", "-o", "json"); !strings.Contains(row, `"state":"OOS"`) || !strings.Contains(row, `"reason":"unregistered"`) {
 		t.Error(row)
 	}
+}
+
+// TestAgent_TakesNoDNFromAnotherNode: a request is no reason for a pstn DN to move.
+func TestAgent_TakesNoDNFromAnotherNode(t *testing.T) {
+	a := oneNode(t)
+	b := startNode(t, node.Config{Name: "sip2", Site: "dc2", Join: []string{a.ClusterAddr}})
+	o, there := operator{t, a.TCAddr}, operator{t, b.TCAddr}
+	o.does("", "dn", "put", "2001", "--kind", "pstn", "--external", "+15551234567")
+	patience.Until(t, "sip2 has the configuration", func() bool {
+		status, _, _ := runCLI(t.Context(), "", "dn", "get", "2001", "--addr", b.TCAddr)
+		return status == exitDone
+	})
+	h := there.begins("agent", "hold", "2001", "--agent-id", "8001")
+	h.comes(t, "2001 is held at sip2")
+	o.awaits(`"state":"InSrv","owner":"sip2"`, "dn", "get", "2001", "-o", "json")
+	const refused = ": pstn DN 2001 is in service at node sip2: send the request to that node (--addr), or move the DN here with sipcluster agent hold"
+	o.fails("", "agent notready 2001"+refused, "agent", "notready", "2001")
+	there.does("", "agent", "notready", "2001")
+	o.awaits(`"state":"InSrv","owner":"sip2"`, "dn", "get", "2001", "-o", "json")
+	h.ends(t)
 }
 
 func TestAgentHold_WithAGraceNobodyNoticesALostConnection(t *testing.T) {
