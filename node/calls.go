@@ -28,6 +28,18 @@ func (n *Node) hangUp(id call.ID) {
 	n.sip.HangUp(string(id))
 }
 
+// leaveCalls hangs up to phones here that are in a call which is over as its node says,
+// until ctx ends.
+func (n *Node) leaveCalls(ctx context.Context) error {
+	for {
+		id, err := n.calls.LeftAlone(ctx)
+		if err != nil {
+			return err
+		}
+		n.sip.HangUp(string(id))
+	}
+}
+
 // usesEvery is how long calls that come and go are gathered before clients are told
 // which DNs are busy. Who asks or reserves sees them at once.
 const usesEvery = 20 * time.Millisecond

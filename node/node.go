@@ -248,6 +248,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.tellUses(ctx) })
+	g.Go(func() error { return n.leaveCalls(ctx) })
 	g.Go(func() error { return n.port.run(ctx) })
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {

@@ -28,10 +28,10 @@ func busyFaults() []Fault {
 			Edit{"sip/proxy/branch.go", "return c.in.targets.tokens.deliverBranch(topBranch(c.req), l.uri)", "return newBranch(c.mark)"}),
 		ends("rings-for-a-lost-node", "a phone rings on for the caller of a node that is lost", "^TestOrphans_",
 			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}),
-		sim(Fault{
-			Name: "carrier-talks-on", What: "a node does not hang up to the phone of a call of which its own node says that it is over",
-			Edits: []Edit{{"node/call/copy.go", "	t.leave(c.o)\n", "	_ = t.leave\n"}},
-		}),
+		{
+			Name: "carrier-talks-on", Kind: Calls, Package: "./node/call", Run: "^TestLeftAlone_", What: "a node does not hang up to the phone of a call of which its own node says that it is over",
+			Edits: []Edit{{"node/call/leg.go", "			if said && l.carrier == t.self && !l.done {", "			if said && l.Over {"}},
+		},
 		sim(Fault{
 			Name: "busy-leaks", What: "a call that is over keeps its parties busy",
 			Edits:    []Edit{{"node/call/table.go", "		t.uses.move(e.call.Parties, next.Parties)\n", "		t.uses.move(nil, next.Parties)\n"}},

@@ -1,8 +1,12 @@
 package call
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // A phone that has begun a call is busy at all nodes; their clients hear of the call
@@ -203,33 +207,44 @@ func TestCarry_OutlivesTheNodeOfTheCall(t *testing.T) {
 	}
 }
 
-// What its node said of the end of a call may have been lost in a cut: who carries the
-// call hears of it by the next copy of that node, and hangs up.
-func TestCarry_HangsUpWhenTheCallIsOver(t *testing.T) {
-	var told []ID
-	tab := New(Config{Self: "a", Incarnation: 1, Over: func(id ID) { told = append(told, id) }})
-	snapshot := func(seq uint64) *Copy {
-		c, err := tab.Sync("p", 5, false)
-		if err == nil {
-			err = c.Synced(seq)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	if _, err := snapshot(1).Apply([]*Event{eventOf(1)}, 2); err != nil {
-		t.Fatal(err)
-	}
-	leg := tab.Carry(idOf(1), "p", "2")
-	if len(told) > 0 || len(tab.Up()) != 1 {
-		t.Fatal(told, tab.Up())
-	}
-	snapshot(3)
-	if len(told) != 1 || told[0] != idOf(1) {
-		t.Errorf("told of %v", told)
-	}
-	if leg.Over(); tab.Busy("2") || tab.Held()["call_legs"] != 0 {
-		t.Errorf("left: %v", tab.Held())
+// What its node sent at the end of a call may have been lost in a cut: who carries the
+// call hangs up when it is there a second later, whether a snapshot says so or an event;
+// not when the phone has left by then, nor when the node has died.
+func TestLeftAlone_ACarriedCallThatIsOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends func(w *world, far *Leg)
+		want bool
+	}{
+		"by an event": {func(w *world, _ *Leg) { w.nodes[0].table.End(w.nodes[0].own[0], 0, false); w.settle() }, true},
+		"by a snapshot": {func(w *world, _ *Leg) {
+			w.nodes[0].table.End(w.nodes[0].own[0], 0, false)
+			w.nodes[1].table.nodes["n0"].fence = feed.Fence{}
+			delete(w.links, [2]int{1, 0})
+			w.settle()
+		}, true},
+		"the phone has left": {func(w *world, far *Leg) {
+			w.nodes[0].table.End(w.nodes[0].own[0], 0, false)
+			w.settle()
+			far.Dropped()
+		}, false},
+		"its node has died": {func(w *world, _ *Leg) { w.nodes[1].table.Died("n0") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, id, far := carriedCall(t)
+				w.nodes[0].own = []ID{id}
+				w.now = time.Now()
+				c.ends(w, far)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				advance := time.AfterFunc(leaveAfter, func() { w.now = time.Now() })
+				defer advance.Stop()
+				got, err := w.nodes[1].table.LeftAlone(ctx)
+				if (err == nil) != c.want || c.want && (got != id || time.Since(began) != leaveAfter) {
+					t.Errorf("%q after %v, %v", got, time.Since(began), err)
+				}
+			})
+		})
 	}
 }

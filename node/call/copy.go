@@ -164,7 +164,6 @@ func (c *Copy) Synced(seq uint64) error {
 		t.endLegs(c.o, round)
 		t.settleLegs(c.o)
 	}
-	t.leave(c.o)
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package call
 
 import (
+	"context"
 	"slices"
+	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -152,28 +154,78 @@ func (t *Table) overruled(id ID, o *origin) bool {
 	return slices.ContainsFunc(t.legs[id], func(l *leg) bool { return l.Over && l.Of == o.id })
 }
 
-// bury notes that the node that has the call says that it is over: nobody else
-// needs to any more.
-func (t *Table) bury(id ID, o *origin) {
+// bury notes that the node that has the call says that it is over, or with said false
+// knows nothing of it: nobody else needs to say so any more.
+func (t *Table) bury(id ID, o *origin, said bool) {
 	for _, l := range slices.Clone(t.legs[id]) {
 		switch {
 		case l.Of != o.id:
 		case l.Over:
 			t.dropLeg(l)
 		default:
+			if said && l.carrier == t.self && !l.done {
+				t.leaving = append(t.leaving, leaving{l, t.cfg.Now().Add(leaveAfter)})
+				t.leaves.Send()
+			}
 			l.done = true
 		}
 	}
 }
 
-// leave has this node hang up to the phones of calls that are over, as their own node has
-// said: what that sent may have been lost in a cut that is over now.
-func (t *Table) leave(o *origin) {
-	for id, legs := range t.legs {
-		if slices.ContainsFunc(legs, func(l *leg) bool { return l.done && l.Of == o.id && l.carrier == t.self }) {
-			t.overs = append(t.overs, id)
+// leaveAfter is how long a phone here may take to leave a call that its node says is
+// over: ordinary BYEs pass within that.
+const leaveAfter = time.Second
+
+// leaving is an own leg whose call is over, and when the phone has to be gone.
+type leaving struct {
+	l   *leg
+	due time.Time
+}
+
+// LeftAlone waits for a call that this node carries still although its own node has said
+// some time ago that it is over: what that sent was lost, in a cut perhaps. The phone
+// here has to be told. It has one reader; the error is the context's.
+func (t *Table) LeftAlone(ctx context.Context) (ID, error) {
+	for {
+		l, wait := t.nextLeaving()
+		switch {
+		case l != nil && wait <= 0:
+			return l.Call, nil
+		case l == nil:
+			select {
+			case <-ctx.Done():
+				return "", ctx.Err()
+			case <-t.leaves:
+			}
+		default:
+			timer := time.NewTimer(wait)
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return "", ctx.Err()
+			case <-timer.C:
+			}
 		}
 	}
+}
+
+// nextLeaving is the first leg that is there still, and how long it has; one that has no
+// time left is taken.
+func (t *Table) nextLeaving() (*leg, time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.leaving) > 0 {
+		x := t.leaving[0]
+		wait := x.due.Sub(t.cfg.Now())
+		there := x.l.done && slices.Contains(t.legs[x.l.Call], x.l)
+		if there && wait > 0 {
+			return x.l, wait
+		}
+		if t.leaving = t.leaving[1:]; there {
+			return x.l, 0
+		}
+	}
+	return nil, 0
 }
 
 // settleLegs takes back what this node said of calls that their node does not have,
@@ -181,7 +233,7 @@ func (t *Table) leave(o *origin) {
 func (t *Table) settleLegs(o *origin) {
 	for id, legs := range t.legs {
 		if t.calls[id] == nil && slices.ContainsFunc(legs, func(l *leg) bool { return l.Of == o.id && l.carrier == t.self && l.round < o.fence.Round() }) {
-			t.bury(id, o)
+			t.bury(id, o, false)
 		}
 	}
 }

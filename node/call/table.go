@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
 )
@@ -54,7 +55,10 @@ type Table struct {
 	legs map[ID][]*leg
 	// overs are calls that are over, and Config.Over is to hear of.
 	overs []ID
-	uses  *uses
+	// leaving are legs whose phones have to go, the first first; leaves tells of them.
+	leaving []leaving
+	leaves  wake.Signal
+	uses    *uses
 }
 
 // entry is a call that is known here. Guarded by Table.mu.
@@ -104,7 +108,7 @@ func New(cfg Config) *Table {
 		cfg: cfg, ids: newIDs(cfg.Self, cfg.Incarnation), calls: map[ID]*entry{},
 		self:    &origin{id: cfg.Self},
 		visible: newLog(cfg.History), own: newLog(cfg.History),
-		legs: map[ID][]*leg{}, uses: newUses(),
+		legs: map[ID][]*leg{}, uses: newUses(), leaves: wake.New(),
 	}
 	t.nodes = map[dn.Node]*origin{cfg.Self: t.self}
 	return t
@@ -297,7 +301,7 @@ func (t *Table) drop(e *entry) {
 	t.hide(e)
 	o.n--
 	delete(t.calls, e.call.ID)
-	t.bury(e.call.ID, o)
+	t.bury(e.call.ID, o, !e.lost)
 	if o.forgotten && o.n == 0 {
 		delete(t.nodes, o.id)
 	}
