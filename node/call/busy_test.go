@@ -233,13 +233,11 @@ func TestLeftAlone_ACarriedCallThatIsOver(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, id, far := carriedCall(t)
 				w.nodes[0].own = []ID{id}
-				w.now = time.Now()
+				w.nodes[1].table.cfg.Now = time.Now
 				c.ends(w, far)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				began := time.Now()
-				advance := time.AfterFunc(leaveAfter, func() { w.now = time.Now() })
-				defer advance.Stop()
 				got, err := w.nodes[1].table.LeftAlone(ctx)
 				if (err == nil) != c.want || c.want && (got != id || time.Since(began) != leaveAfter) {
 					t.Errorf("%q after %v, %v", got, time.Since(began), err)
