@@ -9,7 +9,7 @@ import "time"
 func edgeFaults() []Fault {
 	return []Fault{
 		{
-			Name: "errands-to-lost", Kind: Proxy, What: "a MESSAGE, REFER or INFO for a DN whose owner is lost is sent on instead of 480",
+			Name: "request-to-lost", Kind: Proxy, What: "a MESSAGE, REFER or INFO for a DN whose owner is lost is sent on instead of 480",
 			Edits:    []Edit{{"sip/proxy/target.go", "	if st.State != dn.InSrv {\n		return nil, false", "	if st.Owner == \"\" {\n		return nil, false"}},
 			Scenario: "leader-cuts", For: 30 * time.Second, Settle: time.Second, Statements: []string{"S1"},
 		},

@@ -20,8 +20,8 @@ const (
 	firstFlow  = 100
 	flowsEvery = 600 * time.Millisecond
 
-	errandEvery = 150 * time.Millisecond
-	nobody      = phonePrefix + "99x" // the number of no DN
+	outOfDialogEvery = 150 * time.Millisecond
+	nobody           = phonePrefix + "99x" // the number of no DN
 
 	// longRing is longer than timer B of RFC 3261, 32 s.
 	longRing  = 36 * time.Second
@@ -77,16 +77,16 @@ func (r *run1) flows() []*workload.Flows {
 	return all
 }
 
-// errands are telephones that send requests to all phones and to nobody.
-func (r *run1) errands() []*workload.Errands {
+// outOfDialog are telephones that send requests to all phones and to nobody.
+func (r *run1) outOfDialog() []*workload.OutOfDialog {
 	var dns []string
 	for _, p := range r.phones() {
 		dns = append(dns, p.DN)
 	}
-	var all []*workload.Errands
+	var all []*workload.OutOfDialog
 	for i, n := range r.cluster.Nodes()[:r.nodes] {
-		all = append(all, &workload.Errands{
-			Site: r.site, DN: fmt.Sprintf("31%02d", i), Password: fmt.Sprintf("errand-%d", i), Node: n, DNs: dns, Unknown: nobody, Every: errandEvery,
+		all = append(all, &workload.OutOfDialog{
+			Site: r.site, DN: fmt.Sprintf("31%02d", i), Password: fmt.Sprintf("outofdialog-%d", i), Node: n, DNs: dns, Unknown: nobody, Every: outOfDialogEvery,
 		})
 	}
 	return all
@@ -180,7 +180,7 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	for _, f := range r.flows() {
 		put(cluster.SIPDN(f.DN, realm, f.Password))
 	}
-	for _, e := range r.errands() {
+	for _, e := range r.outOfDialog() {
 		put(cluster.SIPDN(e.DN, realm, e.Password))
 	}
 	for _, t := range slices.Concat(r.slowTelephones(), r.agents(), r.anchors()) {

@@ -148,7 +148,7 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, f := range r.flows() {
 		g.run(func() error { return f.Run(ctx) })
 	}
-	for _, e := range r.errands() {
+	for _, e := range r.outOfDialog() {
 		g.run(func() error { return e.Run(ctx) })
 	}
 	for _, w := range r.callRouters() {

@@ -129,7 +129,7 @@ func callText(op *history.Op) string {
 		return op.Key + " says nothing any more"
 	case history.Route:
 		return fmt.Sprintf("the router %s sends call %s to %s", op.Arg, op.Result, op.Key)
-	case history.Errand:
+	case history.OutOfDialog:
 		return fmt.Sprintf("%s to DN %s", op.From, op.Key)
 	case history.Arrival:
 		return fmt.Sprintf("%s arrives at the phone of DN %s", op.From, op.Key)

@@ -45,7 +45,7 @@ var statements = []statement{
 	{"S10", "a minority refuses writes clearly and goes on locally", minority},
 	{"S11", "one leader a term; a healed follower deposes nobody", leadership},
 	{"S12", "calls survive: they work, and are shown while they are up", callsSurvive},
-	{"S13", "a call rings at one DN at a time, a request at its own, and ends soon when it is lost", all(routed, errandsDelivered)},
+	{"S13", "a call rings at one DN at a time, a request at its own, and ends soon when it is lost", all(routed, outOfDialogDelivered)},
 	{"S14", "after the heal everybody hears everybody and writes succeed", liveness},
 	{"S15", "bounded noise: no false loss, at most one change a cut", boundedNoise},
 	{"S16", "nothing of an old incarnation or a paused node comes back", fencing},

@@ -178,7 +178,7 @@ func opEvent(op *history.Op) Event {
 		}
 	case history.RegisterAddress, history.UnregisterAddress, history.RegisterFlow, history.UnregisterFlow, history.HangUp, history.Reserve, history.Release, history.Agent:
 		text = sessionText(op)
-	case history.Enrol, history.Dial, history.Ring, history.Talk, history.Within, history.Route, history.Errand, history.Arrival:
+	case history.Enrol, history.Dial, history.Ring, history.Talk, history.Within, history.Route, history.OutOfDialog, history.Arrival:
 		text = callText(op)
 	case history.Swap:
 		text = fmt.Sprintf("swap %s from %q to %q", op.Key, op.From, op.Arg)

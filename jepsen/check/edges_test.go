@@ -20,29 +20,29 @@ func first(h *history.History, is func(*history.Op) bool) *history.Op {
 	panic("the clean run has no such operation")
 }
 
-// errand finds the first request outside of calls of which the code and the
+// answersOtherwise finds the first request outside of calls of which the code and the
 // answer that it must get are these, and changes its outcome.
-func errand(h *history.History, m *model, code string, is func(want string, op *history.Op) bool, o history.Outcome, instead string) {
+func answersOtherwise(h *history.History, m *model, code string, is func(want string, op *history.Op) bool, o history.Outcome, instead string) {
 	op := first(h, func(op *history.Op) bool {
-		if op.Kind != history.Errand || op.Code != code {
+		if op.Kind != history.OutOfDialog || op.Code != code {
 			return false
 		}
-		want, _, _ := newErrands(m).must(op)
+		want, _, _ := newOutOfDialog(m).must(op)
 		return is(want, op)
 	})
 	op.Outcome, op.Code = o, instead
 }
 
 func sentToTheLost(h *history.History, m *model) {
-	errand(h, m, "480", func(_ string, op *history.Op) bool { return m.ownerLost(op) != nil }, history.Unknown, "")
+	answersOtherwise(h, m, "480", func(_ string, op *history.Op) bool { return m.ownerLost(op) != nil }, history.Unknown, "")
 }
 
 func sentToTheDead(h *history.History, m *model) {
-	errand(h, m, "480", func(want string, _ *history.Op) bool { return want == "480" }, history.OK, "501")
+	answersOtherwise(h, m, "480", func(want string, _ *history.Op) bool { return want == "480" }, history.OK, "501")
 }
 
-func errandRefused(h *history.History, m *model) {
-	errand(h, m, "501", func(want string, op *history.Op) bool { return want == phone }, history.Fail, "480")
+func outOfDialogRefused(h *history.History, m *model) {
+	answersOtherwise(h, m, "501", func(want string, op *history.Op) bool { return want == phone }, history.Fail, "480")
 }
 
 // arrives lets the request come to a phone of the DN, whatever the answer was.
@@ -55,21 +55,21 @@ func arrives(h *history.History, op *history.Op, dn string) {
 
 func cameThough480(h *history.History, m *model) {
 	op := first(h, func(op *history.Op) bool {
-		want, _, _ := newErrands(m).must(op)
-		return op.Kind == history.Errand && want == "480"
+		want, _, _ := newOutOfDialog(m).must(op)
+		return op.Kind == history.OutOfDialog && want == "480"
 	})
 	arrives(h, op, op.Key)
 }
 
 func cameToTheLost(h *history.History, m *model) {
 	op := first(h, func(op *history.Op) bool {
-		return op.Kind == history.Errand && op.Return != history.Never && m.ownerLost(op) != nil
+		return op.Kind == history.OutOfDialog && op.Return != history.Never && m.ownerLost(op) != nil
 	})
 	arrives(h, op, op.Key)
 }
 
 func cameToAnother(h *history.History, _ *model) {
-	arrives(h, first(h, func(op *history.Op) bool { return op.Kind == history.Errand && op.Code == "501" }), "none")
+	arrives(h, first(h, func(op *history.Op) bool { return op.Kind == history.OutOfDialog && op.Code == "501" }), "none")
 }
 
 func cameToNobody(h *history.History, _ *model) {
@@ -78,7 +78,7 @@ func cameToNobody(h *history.History, _ *model) {
 }
 
 func sentForNobody(h *history.History, m *model) {
-	errand(h, m, "404", func(want string, _ *history.Op) bool { return want == "404" }, history.Fail, "480")
+	answersOtherwise(h, m, "404", func(want string, _ *history.Op) bool { return want == "404" }, history.Fail, "480")
 }
 
 // taken is the first request for an agent that was refused because another
@@ -207,11 +207,11 @@ func TestCalls_ThatRingForLong(t *testing.T) {
 // TestSaw_AsksForEachKind: a run that saw nothing of a kind says nothing.
 func TestSaw_AsksForEachKind(t *testing.T) {
 	seen := newRun().enrols().connects(1, "n1", "7", "tcp-1").connects(1, "n1", "7", "ws-1").connects(1, "n1", "7", "tls-1").allSee(5, 99, in("7", "n1"))
-	errand := func(code string, o history.Outcome) {
-		seen.op(10, 10.1, history.Op{Kind: history.Errand, From: "MESSAGE", Node: "n1", Home: "n1", Key: "8", Code: code, Outcome: o})
+	outOfDialog := func(code string, o history.Outcome) {
+		seen.op(10, 10.1, history.Op{Kind: history.OutOfDialog, From: "MESSAGE", Node: "n1", Home: "n1", Key: "8", Code: code, Outcome: o})
 	}
-	errand("501", history.OK)
-	errand("480", history.Fail)
+	outOfDialog("501", history.OK)
+	outOfDialog("480", history.Fail)
 	seen.op(1, 1.1, history.Op{Kind: history.Enrol, Node: "n1", Home: "n1", Key: "9001", Arg: history.Trunk})
 	for _, ends := range [][2]string{{"9001", "301"}, {"301", "9001"}} {
 		seen.op(20, 20.1, history.Op{Kind: history.Dial, Node: "n1", Home: "n1", From: ends[0], Key: ends[1], Code: "200"})

@@ -68,7 +68,7 @@ func corruptions() []corruption {
 		{"an old incarnation", oldIncarnation, "S16", []ID{"S6"}},
 		{"a request for a lost owner's DN that is sent on", sentToTheLost, "S1", []ID{"S13"}},
 		{"a request for a DN out of service that a phone answers", sentToTheDead, "S13", nil},
-		{"a request for a phone in service that is refused", errandRefused, "S13", nil},
+		{"a request for a phone in service that is refused", outOfDialogRefused, "S13", nil},
 		{"a request for nobody that is sent somewhere", sentForNobody, "S13", nil},
 		{"a request that had to be refused and came to a phone", cameThough480, "S13", nil},
 		{"a request for a lost owner's DN that came to a phone", cameToTheLost, "S1", nil},

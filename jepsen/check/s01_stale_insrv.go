@@ -15,28 +15,28 @@ func staleInSrv(m *model) ([]Finding, int) {
 		return fmt.Sprintf("%s listed %s of %s as InSrv %v after it could last hear %s; the bound is %v",
 			c.first.node, dnWord(c.dns), c.want, round(c.last.From-c.silence.From), c.want, c.silence.bound)
 	})
-	calls, errands := 0, newErrands(m)
+	calls, outOfDialog := 0, newOutOfDialog(m)
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
-		if op.Kind != history.Invite && op.Kind != history.Errand || op.Return == history.Never {
+		if op.Kind != history.Invite && op.Kind != history.OutOfDialog || op.Return == history.Never {
 			continue
 		}
 		q, within := m.ownerNotHeard(op), m.b.Local
-		if op.Kind == history.Errand { // a DN that moved in the cut may have a phone at each side
+		if op.Kind == history.OutOfDialog { // a DN that moved in the cut may have a phone at each side
 			q, within = m.ownerLost(op), m.refusing()
 		}
 		if q == nil {
 			continue
 		}
 		calls++
-		if op.Code != "480" || op.Return-op.Invoke > within || len(errands.arrivals(op)) > 0 {
+		if op.Code != "480" || op.Return-op.Invoke > within || len(outOfDialog.arrivals(op)) > 0 {
 			f := Finding{
 				Text: fmt.Sprintf("%s could not hear the owner of DN %s, and answered %s to it with %q after %v instead of 480 at once",
 					op.Node, op.Key, cmp.Or(op.From, "a call"), op.Code, round(op.Return-op.Invoke)),
 				Nodes: []string{op.Node}, Keys: []string{op.Key},
 				Events: append(faultEvents(q.fault, op.Return), opEvent(op)),
 			}
-			for _, a := range errands.arrivals(op) {
+			for _, a := range outOfDialog.arrivals(op) {
 				f.Events = append(f.Events, opEvent(a))
 			}
 			out = append(out, f)

@@ -23,7 +23,7 @@ func sawKinds(m *model) map[history.Sight]int {
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
 		switch op.Kind {
-		case history.Errand:
+		case history.OutOfDialog:
 			count(history.Delivered, op.OK() && op.From == "MESSAGE")
 			count(history.Refused, op.Code == "480" || op.Code == "404")
 		case history.RegisterFlow:

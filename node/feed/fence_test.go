@@ -48,7 +48,7 @@ type (
 type link struct {
 	incarnation uint64
 	reader      Reader
-	mail        []message
+	queue       []message
 	feed        Feed
 }
 
@@ -100,13 +100,13 @@ func (w *world) connect() {
 	w.links = slices.DeleteFunc(w.links, (*link).opening)
 	l := &link{incarnation: w.incarnation, reader: NewReader(w.fence.Position())}
 	resumed := l.reader.Start(w.incarnation, w.tail(), w.head)
-	l.mail = append(l.mail, message{kind: Started, resumed: resumed})
+	l.queue = append(l.queue, message{kind: Started, resumed: resumed})
 	if !resumed {
 		for _, k := range slices.Sorted(maps.Keys(w.has)) {
-			l.mail = append(l.mail, message{kind: Row, change: change{k, w.has[k]}})
+			l.queue = append(l.queue, message{kind: Row, change: change{k, w.has[k]}})
 		}
 	}
-	l.mail = append(l.mail, message{kind: EndOfSnapshot, seq: l.reader.Seq})
+	l.queue = append(l.queue, message{kind: EndOfSnapshot, seq: l.reader.Seq})
 	w.links = append(w.links, l)
 }
 
@@ -117,14 +117,14 @@ func (w *world) publish(l *link) {
 	}
 	for l.reader.Seq < w.head {
 		l.reader.Seq++
-		l.mail = append(l.mail, message{kind: Change, seq: l.reader.Seq, change: w.changes[l.reader.Seq-2]})
+		l.queue = append(l.queue, message{kind: Change, seq: l.reader.Seq, change: w.changes[l.reader.Seq-2]})
 	}
 }
 
 // deliver hands a link's next message to the follower.
 func (w *world) deliver(l *link) {
-	m := l.mail[0]
-	l.mail = l.mail[1:]
+	m := l.queue[0]
+	l.queue = l.queue[1:]
 	if m.kind == Started {
 		w.begin(l, m.resumed)
 		return
@@ -239,14 +239,14 @@ func (w *world) some() {
 	}
 	w.publish(l)
 	for range w.r.IntN(8) {
-		if len(l.mail) > 0 {
+		if len(l.queue) > 0 {
 			w.deliver(l)
 			w.check()
 		}
 	}
 }
 
-func (l *link) opening() bool { return len(l.mail) > 0 && l.mail[0].kind == Started }
+func (l *link) opening() bool { return len(l.queue) > 0 && l.queue[0].kind == Started }
 
 // check wants a whole copy to be what the publisher had at the copy's position,
 // and nobody to resume from one that is not whole.
@@ -271,7 +271,7 @@ func (w *world) check() {
 func (w *world) settle() {
 	w.links = slices.DeleteFunc(w.links, (*link).opening)
 	for _, l := range w.links {
-		for len(l.mail) > 0 {
+		for len(l.queue) > 0 {
 			w.deliver(l)
 			w.check()
 		}
@@ -279,7 +279,7 @@ func (w *world) settle() {
 	w.connect()
 	l := w.links[len(w.links)-1]
 	w.publish(l)
-	for len(l.mail) > 0 {
+	for len(l.queue) > 0 {
 		w.deliver(l)
 	}
 	w.check()

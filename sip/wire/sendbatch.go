@@ -67,7 +67,7 @@ func (m *sendBatch) flush() {
 	m.count = 0
 }
 
-// waiting counts who holds the mail, and the datagrams that wait.
+// waiting counts who holds datagrams back, and the datagrams that wait.
 func (m *sendBatch) waiting() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

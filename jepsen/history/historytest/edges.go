@@ -93,7 +93,7 @@ func (e *edges) request(op history.Op) (history.Op, *node) {
 
 // ask sends a request outside of calls to a phone, or to nobody.
 func (e *edges) ask() {
-	op, x := e.request(history.Op{Kind: history.Errand, From: "MESSAGE"})
+	op, x := e.request(history.Op{Kind: history.OutOfDialog, From: "MESSAGE"})
 	if !x.runs() {
 		return
 	}

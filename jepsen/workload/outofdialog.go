@@ -12,9 +12,9 @@ import (
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
-// Errands is a telephone that sends requests outside of calls to the DNs of
+// OutOfDialog is a telephone that sends requests outside of calls to the DNs of
 // the cluster by way of one node, in whose site it stands.
-type Errands struct {
+type OutOfDialog struct {
 	*Site
 	DN, Password string
 	Node         *cluster.Node
@@ -25,17 +25,17 @@ type Errands struct {
 	Every time.Duration
 }
 
-// errandMethods are what a phone may be sent outside of a call.
-var errandMethods = []string{"MESSAGE", "MESSAGE", "OPTIONS", "INFO", "REFER", "SUBSCRIBE", "NOTIFY"}
+// outOfDialogMethods are what a phone may be sent outside of a call.
+var outOfDialogMethods = []string{"MESSAGE", "MESSAGE", "OPTIONS", "INFO", "REFER", "SUBSCRIBE", "NOTIFY"}
 
-// errandWithin is how long it waits: longer than a node may take for another one's DN.
-const errandWithin = 6 * time.Second
+// outOfDialogWithin is how long it waits: longer than a node may take for another one's DN.
+const outOfDialogWithin = 6 * time.Second
 
 // Run asks until ctx ends. Several requests are under way at a time, so that
 // one that is lost does not keep the others waiting.
-func (w *Errands) Run(ctx context.Context) error {
+func (w *OutOfDialog) Run(ctx context.Context) error {
 	place := w.Node.Phones()
-	r := w.random("errands-" + w.DN)
+	r := w.random("outofdialog-" + w.DN)
 	free := make(chan *siptest.Phone, 8)
 	for range cap(free) {
 		err := place.Visit(func() error {
@@ -62,21 +62,21 @@ func (w *Errands) Run(ctx context.Context) error {
 	return nil
 }
 
-func (w *Errands) choose(r *rand.Rand) history.Op {
-	op := history.Op{Kind: history.Errand, Node: w.Node.Name(), Home: w.Node.Name(), From: errandMethods[r.IntN(len(errandMethods))]}
+func (w *OutOfDialog) choose(r *rand.Rand) history.Op {
+	op := history.Op{Kind: history.OutOfDialog, Node: w.Node.Name(), Home: w.Node.Name(), From: outOfDialogMethods[r.IntN(len(outOfDialogMethods))]}
 	if op.Key = w.DNs[r.IntN(len(w.DNs))]; r.IntN(20) == 0 {
 		op.Key, op.Arg = w.Unknown, history.Nobody
 	}
 	return op
 }
 
-// errandHeader names the operation, so that the phone's record does too.
-const errandHeader = "X-Errand"
+// outOfDialogHeader names the operation, so that the phone's record does too.
+const outOfDialogHeader = "X-Out-Of-Dialog"
 
-// heard records that an errand arrived at the phone of the handset. What was
+// heard records that a request arrived at the phone of the handset. What was
 // meant for an earlier phone at its address is none of its own.
 func (w *Phone) heard(h *handset, m *siptest.Message) {
-	id := m.Header(errandHeader)
+	id := m.Header(outOfDialogHeader)
 	if id == "" || !strings.HasPrefix(m.URI, "sip:"+w.DN+"@") {
 		return
 	}
@@ -87,15 +87,15 @@ func (w *Phone) heard(h *handset, m *siptest.Message) {
 	w.Record.Return(op)
 }
 
-func (w *Errands) ask(ctx context.Context, p *siptest.Phone, op history.Op) {
-	op.Process = "errands-" + w.DN + "-" + p.Addr()
+func (w *OutOfDialog) ask(ctx context.Context, p *siptest.Phone, op history.Op) {
+	op.Process = "outofdialog-" + w.DN + "-" + p.Addr()
 	op = w.Record.Invoke(op)
 	uri := "sip:" + op.Key + "@" + w.Realm
-	req := siptest.Request{Method: op.From, URI: uri, To: "<" + uri + ">", Headers: []string{errandHeader + ": " + strconv.FormatInt(op.ID, 10)}}
+	req := siptest.Request{Method: op.From, URI: uri, To: "<" + uri + ">", Headers: []string{outOfDialogHeader + ": " + strconv.FormatInt(op.ID, 10)}}
 	if op.From == "REFER" {
 		req.Headers = append(req.Headers, "Refer-To: <sip:"+w.DN+"@"+w.Realm+">", "Contact: <"+p.Contact()+">")
 	}
-	ctx, cancel := patience(ctx, errandWithin)
+	ctx, cancel := patience(ctx, outOfDialogWithin)
 	defer cancel()
 	res, err := p.Do(ctx, req)
 	switch {

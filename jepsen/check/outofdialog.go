@@ -8,16 +8,16 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// errands judges requests outside of calls: each goes to the phone of its DN,
+// outOfDialog judges requests outside of calls: each goes to the phone of its DN,
 // wherever that is in service, and is refused at once otherwise.
-type errands struct {
+type outOfDialog struct {
 	*model
 	// arrived are the arrivals of each request, by its ID.
 	arrived map[string][]*history.Op
 }
 
-func newErrands(m *model) errands {
-	e := errands{m, map[string][]*history.Op{}}
+func newOutOfDialog(m *model) outOfDialog {
+	e := outOfDialog{m, map[string][]*history.Op{}}
 	for i := range m.h.Ops {
 		if op := &m.h.Ops[i]; op.Kind == history.Arrival {
 			e.arrived[op.Arg] = append(e.arrived[op.Arg], op)
@@ -27,18 +27,18 @@ func newErrands(m *model) errands {
 }
 
 // arrivals are those of the request.
-func (e errands) arrivals(op *history.Op) []*history.Op {
+func (e outOfDialog) arrivals(op *history.Op) []*history.Op {
 	return e.arrived[strconv.FormatInt(op.ID, 10)]
 }
 
-// errandsDelivered is the part of S13 that is about them.
-func errandsDelivered(m *model) ([]Finding, int) {
-	e := newErrands(m)
+// outOfDialogDelivered is the part of S13 that is about them.
+func outOfDialogDelivered(m *model) ([]Finding, int) {
+	e := newOutOfDialog(m)
 	var out []Finding
 	looked := 0
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
-		if op.Kind != history.Errand || op.Return == history.Never {
+		if op.Kind != history.OutOfDialog || op.Return == history.Never {
 			continue
 		}
 		want, within, at := e.must(op)
@@ -60,7 +60,7 @@ func errandsDelivered(m *model) ([]Finding, int) {
 
 // astray: the request came to the phone of another DN, or to one although it had
 // to be refused; or the answer was a phone's and it came to none.
-func (e errands) astray(op *history.Op, want, why string) []Finding {
+func (e outOfDialog) astray(op *history.Op, want, why string) []Finding {
 	arrivals := e.arrivals(op)
 	text := ""
 	for _, a := range arrivals {
@@ -89,7 +89,7 @@ const phone = "the phone's answer"
 
 // must is the answer that the request surely gets, "" when that is open, how
 // long it may take, and why.
-func (e errands) must(op *history.Op) (want string, within time.Duration, why string) {
+func (e outOfDialog) must(op *history.Op) (want string, within time.Duration, why string) {
 	if !e.hears(op.Node, op.Node).cover(Span{minus(op.Invoke, e.b.Spread), op.Return}) || !e.signals(op.Node, op.Node).cover(Span{op.Invoke, op.Return}) {
 		return "", 0, ""
 	}
@@ -131,7 +131,7 @@ func (t *truth) onePhone() string {
 	return t.nodes[0]
 }
 
-func (e errands) answered(op *history.Op, want string) bool {
+func (e outOfDialog) answered(op *history.Op, want string) bool {
 	if want != phone {
 		return op.Code == want
 	}
@@ -139,7 +139,7 @@ func (e errands) answered(op *history.Op, want string) bool {
 }
 
 // registrations are the last ones before the request.
-func (e errands) registrations(op *history.Op) []Event {
+func (e outOfDialog) registrations(op *history.Op) []Event {
 	var out []Event
 	if t := e.truth[op.Key]; t != nil {
 		for _, r := range t.regs {

@@ -8,14 +8,14 @@ const (
 	RegisterFlow Kind = "register-flow"
 	// UnregisterFlow takes the registration over the connection Arg back.
 	UnregisterFlow Kind = "unregister-flow"
-	// Errand: a request outside of calls to the DN Key that arrives at Node; From
+	// OutOfDialog: a request outside of calls to the DN Key that arrives at Node; From
 	// is its method, Code the final answer. Arg is Nobody for a DN that is not
 	// configured. A phone that gets it answers 501, at once.
-	Errand Kind = "errand"
-	// Arrival: the errand whose ID is Arg came to a phone of the DN Key, which
+	OutOfDialog Kind = "out-of-dialog"
+	// Arrival: the request whose ID is Arg came to a phone of the DN Key, which
 	// registered at Node; once more when it was repeated.
 	Arrival Kind = "arrival"
 )
 
-// Nobody is the Arg of an Errand to a DN that does not exist.
+// Nobody is the Arg of an OutOfDialog to a DN that does not exist.
 const Nobody = "nobody"
