@@ -26,8 +26,9 @@ demo: build ## the document's three scenes with built-in SIP phones
 setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, ip, gcc
 	@scripts/setup
 
+# The simulations make all their runs without the race detector, and a tenth with it.
 test: setup ## everything: unit and property tests with the race detector and without it, then real clusters
-	go test -race $(unit)
+	go test -race -short $(unit)
 	go test $(unit)
 	go test -count=1 -timeout=15m ./jepsen/...
 

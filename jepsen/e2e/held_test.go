@@ -104,8 +104,8 @@ func TestHeld_AfterALoadANodeHoldsWhatItHeldBefore(t *testing.T) {
 		must(t, err)
 	}
 	unanswered := l.ringsInVain(t, ph[2], ph[3])
-	for range 2 { // one goroutine or file a call would be more than once
-		l.play(t)
+	for again := range 2 { // one goroutine or file a call would be more than once
+		l.play(t, again > 0)
 	}
 	unanswered()
 	for _, n := range c.Nodes() {
@@ -113,8 +113,8 @@ func TestHeld_AfterALoadANodeHoldsWhatItHeldBefore(t *testing.T) {
 	}
 }
 
-// play plays all endings once.
-func (l *load) play(t *testing.T) {
+// play plays all endings once with each network; again: but for those that take long.
+func (l *load) play(t *testing.T, again bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -122,6 +122,9 @@ func (l *load) play(t *testing.T) {
 		l.a, l.b = softUA(t, l.Node(1), l.phones[0], network), softUA(t, l.Node(2), l.phones[1], network)
 		expectSeen(t, soon, inServiceAt(l.Node(2)), l.phones[1:], l.Nodes()...)
 		for _, e := range callEndings {
+			if again && strings.HasPrefix(e.name, "owner lost") {
+				continue
+			}
 			t.Run(network+": "+e.name, func(t *testing.T) { e.play(&party{l, t, ctx}) })
 		}
 		if network == "tcp" { // both go without a word, while it rings
