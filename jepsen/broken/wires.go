@@ -17,7 +17,7 @@ func wireFaults() []Fault {
 		{
 			Name: "busy-unsaid", Kind: Wires, What: "nobody hears that a DN has a call",
 			Edits:   []Edit{{"node/calls.go", "		n.table.Touch(changed)\n", "		_ = changed\n"}},
-			Package: "./node", Run: "^TestCluster$",
+			Package: "./node", Run: "^TestUses_",
 		},
 		{
 			Name: "no-goodbye", Kind: Wires, What: "a node that ends says no goodbye on its links",
