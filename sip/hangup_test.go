@@ -218,6 +218,39 @@ func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 	}
 }
 
+// TestOrphans_WhoHasJustAnswered: a phone whose answer to a lost node got no ACK is hung
+// up; one that is in a call goes on.
+func TestOrphans_WhoHasJustAnswered(t *testing.T) {
+	for _, acked := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnding(t, 2)
+			e.phones("udp", "udp")
+			out := e.place(e.from, "1002")
+			in := e.take(e.to)
+			e.ok(in.Answer())
+			e.await(out, 200)
+			if acked {
+				e.ok(out.Ack())
+				e.expect(in, "ACK")
+			}
+			e.n2.server.PeerHeard("n1", false)
+			synctest.Wait()
+			if (len(in.Requests) > 0) == acked {
+				t.Errorf("acknowledged %v: the phone hears %d requests", acked, len(in.Requests))
+			}
+			if !acked {
+				e.expect(in, "BYE")
+				if _, err := out.Do(e.ctx, "BYE"); err != nil {
+					t.Error(err)
+				}
+			} else {
+				e.do(in, "BYE", 200)
+			}
+			e.nothingLeft("its node was lost as it answered")
+		})
+	}
+}
+
 // TestCancel_SaysWhy: the reasons of a CANCEL go along (RFC 3326), four at most.
 func TestCancel_SaysWhy(t *testing.T) {
 	for _, nodes := range []int{1, 2} {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -39,6 +40,7 @@ type Dialog struct {
 	acked    func()  // for the first ACK; nil after it
 	key      dialogKey
 	call     string        // ConnID; "" for none
+	peer     dn.Node       // that has the call; "" for this one
 	links    []*connection // of its sides
 	// parties are written under the lock of the call's shard as well.
 	parties *parties
@@ -233,10 +235,24 @@ func (d *dialogs) attach(x *Dialog, c *connection) bool {
 }
 
 // name notes whose call it is.
-func (d *dialogs) name(x *Dialog, call string, p *parties) {
+func (d *dialogs) name(x *Dialog, call string, peer dn.Node, p *parties) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	x.call, x.parties = call, p
+	x.call, x.peer, x.parties = call, peer, p
+}
+
+// unacknowledged are the open dialogs of calls of a peer whose answer got no ACK yet.
+func (d *dialogs) unacknowledged(peer dn.Node) (list []*Dialog) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, x := range d.open {
+		for ; x != nil; x = x.next {
+			if x.peer == peer && x.acked != nil && x.parties != nil {
+				list = append(list, x)
+			}
+		}
+	}
+	return list
 }
 
 // of are the open dialogs of a call.

@@ -74,7 +74,7 @@ func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
 	again, moves := read("INVITE sip:x@2.2.2.2 SIP/2.0\r\n" + lines(";tag=1", ";tag=2", "sip:a@3.3.3.3"))
 	d := newDialogs(time.Now)
 	x := d.begin(&res, nil)
-	d.name(x, "call", newParties(&req, &res))
+	d.name(x, "call", "", newParties(&req, &res))
 	d.seen(&again, 2, contactOf(&again))
 	goes()
 	comes()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -96,7 +97,7 @@ type hanger struct {
 
 // take notes what it needs of an answered call, and the connections of its sides.
 func (h *hanger) take(c *Call, b *branch, call string, d *Dialog, res *message.Message) {
-	h.dialogs.name(d, call, newParties(c.req, res))
+	h.dialogs.name(d, call, c.origin.node, newParties(c.req, res))
 	if c.origin.kind != fromPeer {
 		h.watch(c.sh, d, CallerSide, &c.origin.hop)
 	}
@@ -149,6 +150,20 @@ func (h *hanger) over(call string) {
 		if h.dialogs.end(d, Nobody, 0, true) {
 			h.bye(sh, d, CallerSide, toldElsewhere)
 			h.bye(sh, d, CalledSide, toldElsewhere)
+			sh.After(d.release)
+		}
+		sh.Unlock()
+	}
+}
+
+// orphaned hangs up to phones here that answered calls of a lost peer, of which nobody
+// knows whether the answer has come to it.
+func (h *hanger) orphaned(peer dn.Node) {
+	for _, d := range h.dialogs.unacknowledged(peer) {
+		sh := h.shards.of(d.parties.callID)
+		sh.Lock()
+		if h.dialogs.end(d, Nobody, 480, false) {
+			h.bye(sh, d, CalledSide, peerLost)
 			sh.After(d.release)
 		}
 		sh.Unlock()

@@ -16,14 +16,15 @@ type orphans struct {
 	machine *fsm.Machine
 	shards  *shards
 	tasks   *tasks
+	hanger  *hanger
 
 	mu sync.Mutex
 	// lost are the peers that are, and what ends the wait for each.
 	lost map[dn.Node]chan struct{}
 }
 
-func newOrphans(m *fsm.Machine, s *shards, t *tasks) *orphans {
-	return &orphans{machine: m, shards: s, tasks: t, lost: map[dn.Node]chan struct{}{}}
+func newOrphans(h *hanger, t *tasks) *orphans {
+	return &orphans{machine: h.machine, shards: h.shards, tasks: t, hanger: h, lost: map[dn.Node]chan struct{}{}}
 }
 
 // heard notes whether a peer is. What rings here for a lost one ends after the option
@@ -71,4 +72,5 @@ func (o *orphans) end(peer dn.Node, back <-chan struct{}, wait time.Duration) {
 		}
 		sh.Unlock()
 	}
+	o.hanger.orphaned(peer)
 }

@@ -62,7 +62,6 @@ func New(cfg Config) *Proxy {
 	}
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)
-	p.orphans = newOrphans(cfg.Machine, p.shards, p.tasks)
 	self := cfg.Table.Self()
 	p.routes = &routeReader{
 		token: p.tokens.decode,
@@ -76,6 +75,7 @@ func New(cfg Config) *Proxy {
 	}
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
+	p.orphans = newOrphans(hanger, p.tasks)
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
