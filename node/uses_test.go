@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
@@ -35,5 +36,7 @@ func TestUses_ClientsHearWhoBecomesBusyAndFree(t *testing.T) {
 		}
 	}
 	cancel()
-	patience.Receive(t, "the end of the telling", ended)
+	if err := patience.Receive(t, "the end of the telling", ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
