@@ -99,7 +99,8 @@ func (m *model) overAt(placed []*phoneCall, s *shown, first time.Duration) (time
 			break
 		}
 		end := m.over(c)
-		if i := slices.IndexFunc(m.deaths[s.origin], func(at time.Duration) bool { return at >= first }); i >= 0 {
+		carried := len(c.talks) > 0 && c.talks[0].Node != s.origin // it goes on without its node
+		if i := slices.IndexFunc(m.deaths[s.origin], func(at time.Duration) bool { return at >= first }); i >= 0 && !carried {
 			end = min(end, m.deaths[s.origin][i])
 		}
 		if over, last = max(over, end), c; over == history.Never {
