@@ -243,7 +243,7 @@ func (c *connection) Fire(uint8) {
 	}
 }
 
-// let go of the connection, when the call is over.
+// end lets go of the connection, when the call is over.
 func (c *connection) end() {
 	c.sh.Lock()
 	defer c.sh.Unlock()
