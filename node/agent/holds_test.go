@@ -18,9 +18,9 @@ func TestHolds_OneMessageAnOwnerASecond(t *testing.T) {
 		sends := func(want int64) {
 			t.Helper()
 			before := w.renewals.Load()
-			<-time.After(20 * time.Second)
+			<-time.After(19500 * time.Millisecond) // 19 or 20 ticks, whenever it begins
 			if got := w.renewals.Load() - before; got < want-2 || got > want {
-				t.Errorf("%d messages in 20 s, want %d", got, want)
+				t.Errorf("%d messages in 19.5 s, want %d at most", got, want)
 			}
 		}
 		holder := func(n dn.Number) string { return HolderAt("b", string(n)) }
