@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip/answer"
 )
@@ -52,4 +53,14 @@ func peerSamples(doubted uint64, peers []tcontroller.PeerStatus, emit func(api.S
 		peer("peer_losses_total", "How often the peer was lost.", p.Losses)
 		peer("peer_vetoes_total", "Gossip verdicts that a fresh link overruled.", p.Vetoes)
 	}
+}
+
+// securitySource gives the counts of security events.
+type securitySource struct{ events *security.Events }
+
+// Samples implements api.Source.
+func (s securitySource) Samples(emit func(api.Sample)) {
+	s.events.Counts(func(kind security.Kind, n uint64) {
+		emit(api.Sample{Name: "security_events_total", Help: "Security events; the log has a line for each, as far as they are not too many.", Counter: true, Label: "event", LabelValue: string(kind), Value: float64(n)})
+	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
@@ -41,6 +42,8 @@ type Node struct {
 	self    *configpb.Node
 	key     *clusterKey
 	started time.Time
+	// events tells of what concerns whoever guards this node.
+	events *security.Events
 
 	store   *location.Store
 	machine *fsm.Machine
@@ -76,6 +79,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{})}
+	n.events = security.New(n.log)
 	if err := n.openStores(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -404,7 +408,7 @@ func (n *Node) register() {
 
 func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}},
+		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}},
 		Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
