@@ -43,7 +43,7 @@ func runNode(t *testing.T) *running {
 	t.Helper()
 	leftover.Check(t)
 	cfg := node.Config{
-		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true, Dev: true,
+		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true, Insecure: true, Dev: true,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	for _, a := range []*string{&cfg.SIPAddr, &cfg.DefaultAddr, &cfg.TCAddr, &cfg.ClusterAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {

@@ -59,7 +59,7 @@ func startNode(t *testing.T, cfg node.Config) node.Config {
 	cfg = node.Config{
 		Name: cfg.Name, Site: cfg.Site, DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: cfg.Realm, Bootstrap: cfg.Bootstrap, Join: cfg.Join,
 		SIPAddr: a[0], DefaultAddr: a[1], TCAddr: a[2], ClusterAddr: a[3], GossipAddr: a[4], HTTPAddr: a[5],
-		Log: slog.New(slog.DiscardHandler),
+		Insecure: true, Log: slog.New(slog.DiscardHandler),
 	}
 	n, err := node.New(cfg)
 	if err != nil {
@@ -411,7 +411,7 @@ func TestServer_FailsWithOneLine(t *testing.T) {
 			}
 			a := freeAddrs(t, 6)
 			args := append([]string{
-				"server", "--node", "a", "--site", "dc1", "--data-dir", t.TempDir(), "--log-level", "error",
+				"server", "--insecure", "--node", "a", "--site", "dc1", "--data-dir", t.TempDir(), "--log-level", "error",
 				"--sip-addr", a[0], "--default-addr", a[1], "--tc-addr", a[2], "--cluster-addr", a[3], "--gossip-addr", a[4], "--http-addr", a[5],
 			}, tc.args...)
 			if name == "not an own address" {

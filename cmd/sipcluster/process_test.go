@@ -83,7 +83,7 @@ func TestTakeArgs_OnlyOverwritesPasswords(t *testing.T) {
 
 func TestServer_EndsWellOnASignal(t *testing.T) {
 	a := freeAddrs(t, 6)
-	cmd := program(t, "server", "--node", "a", "--site", "dc1", "--data-dir", t.TempDir(), "--bootstrap",
+	cmd := program(t, "server", "--insecure", "--node", "a", "--site", "dc1", "--data-dir", t.TempDir(), "--bootstrap",
 		"--sip-addr", a[0], "--default-addr", a[1], "--tc-addr", a[2], "--cluster-addr", a[3], "--gossip-addr", a[4], "--http-addr", a[5])
 	var log bytes.Buffer
 	cmd.Stderr = &log

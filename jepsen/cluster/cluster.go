@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,12 +51,15 @@ type Config struct {
 
 // Cluster is a test network with its nodes.
 type Cluster struct {
-	cfg     Config
-	net     *network // nil in loopback mode
-	visitor *Place
-	mu      sync.Mutex
-	nodes   []*Node
-	closers []func()
+	cfg Config
+	// insecure tells whether the program knows --insecure: one from before it is
+	// measured too.
+	insecure func() bool
+	net      *network // nil in loopback mode
+	visitor  *Place
+	mu       sync.Mutex
+	nodes    []*Node
+	closers  []func()
 }
 
 // New makes the network and prepares the nodes; nothing runs yet. Close it
@@ -66,7 +71,7 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 	if cfg.ReadyWithin == 0 {
 		cfg.ReadyWithin = 15 * time.Second
 	}
-	c := &Cluster{cfg: cfg}
+	c := &Cluster{cfg: cfg, insecure: sync.OnceValue(func() bool { return knows(cfg.Binary, "--insecure") })}
 	if err := c.prepare(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -132,6 +137,12 @@ func (c *Cluster) AddNode(ctx context.Context) (*Node, error) {
 	}
 	c.nodes = append(c.nodes, n)
 	return n, n.prepareClient()
+}
+
+// knows tells whether the program's server has the flag.
+func knows(binary, flag string) bool {
+	help, err := exec.Command(binary, "server", "--help").Output()
+	return err == nil && strings.Contains(string(help), flag)
 }
 
 // Nodes in the order in which they were added, stopped ones included.

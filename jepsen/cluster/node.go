@@ -108,6 +108,9 @@ func (n *Node) Launch(args ...string) error {
 func (n *Node) arguments() []string {
 	args := []string{"server", "--node", n.name, "--site", n.site,
 		"--data-dir", n.DataDir(), "--bind", n.place.addr.String()}
+	if n.cluster.insecure() {
+		args = append(args, "--insecure")
+	}
 	if n.cluster.net == nil {
 		for k, flag := range flagOfKind {
 			args = append(args, flag, fmt.Sprintf(":%d", n.ports[k]))

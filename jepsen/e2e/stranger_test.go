@@ -76,10 +76,10 @@ func TestServer_BadStartEndsWithOneClearLine(t *testing.T) {
 		{"unknown flag", place, []string{"server", "--nodee", "x"}, 2, "nodee"},
 		{"no name", place, []string{"server", "--data-dir", other}, 2, "--node"},
 		{"unknown command", place, []string{"serve"}, 2, "serve"},
-		{"port in use", n.Place(), []string{"server", "--node", "x", "--site", "s", "--data-dir", other, "--bind", n.Place().IP().String(), "--bootstrap"}, 1, "in use"},
-		{"data directory in use", place, []string{"server", "--node", "x", "--site", "s", "--data-dir", n.DataDir(), "--bind", place.IP().String()}, 1, ""},
-		{"join to nowhere", place, []string{"server", "--node", "x", "--site", "s", "--data-dir", t.TempDir(), "--bind", place.IP().String(), "--join", "10.77.0.250:7002", "--join-timeout", "2s"}, 1, "10.77.0.250:7002"},
-		{"neither bootstrap nor join", place, []string{"server", "--node", "x", "--site", "s", "--data-dir", t.TempDir(), "--bind", place.IP().String()}, 1, "--join"},
+		{"port in use", n.Place(), []string{"server", "--insecure", "--node", "x", "--site", "s", "--data-dir", other, "--bind", n.Place().IP().String(), "--bootstrap"}, 1, "in use"},
+		{"data directory in use", place, []string{"server", "--insecure", "--node", "x", "--site", "s", "--data-dir", n.DataDir(), "--bind", place.IP().String()}, 1, ""},
+		{"join to nowhere", place, []string{"server", "--insecure", "--node", "x", "--site", "s", "--data-dir", t.TempDir(), "--bind", place.IP().String(), "--join", "10.77.0.250:7002", "--join-timeout", "2s"}, 1, "10.77.0.250:7002"},
+		{"neither bootstrap nor join", place, []string{"server", "--insecure", "--node", "x", "--site", "s", "--data-dir", t.TempDir(), "--bind", place.IP().String()}, 1, "--join"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -100,7 +100,7 @@ func joinWithoutKey(t *testing.T, c *cluster.Cluster) {
 	ctx, cancel := context.WithTimeout(t.Context(), starting)
 	defer cancel()
 	from := c.Visitor()
-	res, err := c.Node(1).CLIAt(ctx, from, "server", "--node", "stranger", "--site", "s", "--data-dir", t.TempDir(),
+	res, err := c.Node(1).CLIAt(ctx, from, "server", "--insecure", "--node", "stranger", "--site", "s", "--data-dir", t.TempDir(),
 		"--bind", from.IP().String(), "--join", c.Node(1).Addr(cluster.ClusterPort).String(), "--join-timeout", "2s")
 	must(t, err)
 	if res.Code != 1 {

@@ -86,7 +86,7 @@ func startNode(exe string, n devNode, role []string) (*devProcess, error) {
 	defer log.Close()
 	host, _, _ := strings.Cut(n.SIPAddr, ":")
 	args := append([]string{
-		"server", "--dev", "--node", n.Name, "--site", n.Site, "--data-dir", n.DataDir, "--bind", host,
+		"server", "--insecure", "--dev", "--node", n.Name, "--site", n.Site, "--data-dir", n.DataDir, "--bind", host,
 		"--sip-addr", n.SIPAddr, "--sip-ws-addr", n.WSAddr, "--default-addr", n.DefaultAddr, "--tc-addr", n.TCAddr,
 		"--cluster-addr", n.ClusterAddr, "--gossip-addr", n.GossipAddr, "--http-addr", n.HTTPAddr,
 	}, role...)

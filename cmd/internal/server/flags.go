@@ -34,7 +34,7 @@ type serverFlags struct {
 	sipRate                                      int
 	snapshotAfter                                uint64
 	logLevel, logFormat                          string
-	dev, debug                                   bool
+	insecure, dev, debug                         bool
 }
 
 func (s *serverFlags) add(f *pflag.FlagSet) {
@@ -59,6 +59,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.gossip, "gossip-addr", ":7003", "gossip between nodes, UDP and TCP")
 	f.StringVar(&s.httpd, "http-addr", ":7080", "metrics and probes")
 	f.StringVar(&s.clusterKeyFile, "cluster-key-file", "", "`FILE` with the cluster's secret, the same at every node; without it traffic between nodes is neither encrypted nor authenticated")
+	f.BoolVar(&s.insecure, "insecure", false, "a laboratory's node: clients and other nodes are asked for nothing, and nothing is encrypted; the same at every node")
 	f.DurationVar(&s.linkTimeout, "link-timeout", 0, "declare a peer cut off when its link is down for this long although gossip sees it alive (0: the built-in bound)")
 	f.IntVar(&s.sipRate, "sip-rate", 0, "at most `NUMBER` new calls and new registrations a second; the rest gets 503 (0: no limit)")
 	f.StringVar(&s.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn, error")

@@ -84,6 +84,6 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,
 		Bootstrap: s.bootstrap, Join: s.join, JoinTimeout: s.joinTimeout, Realm: s.realm,
 		ClusterKey: key, LinkTimeout: s.linkTimeout, SIPRate: s.sipRate, SnapshotAfter: s.snapshotAfter,
-		Dev: s.dev, Debug: s.debug, Version: Version(), Log: log,
+		Insecure: s.insecure, Dev: s.dev, Debug: s.debug, Version: Version(), Log: log,
 	}, nil
 }

@@ -36,6 +36,7 @@ var given = map[string]struct{ value, field, want string }{
 	"gossip-addr":         {":8", "GossipAddr", ":8"},
 	"http-addr":           {":9", "HTTPAddr", ":9"},
 	"cluster-key-file":    {"", "ClusterKey", "the secret of all nodes"},
+	"insecure":            {"true", "Insecure", "true"},
 	"link-timeout":        {"8s", "LinkTimeout", "8s"},
 	"sip-rate":            {"9", "SIPRate", "9"},
 	"raft-snapshot-after": {"10", "SnapshotAfter", "10"},
@@ -146,7 +147,7 @@ func TestServerFlags_Defaults(t *testing.T) {
 	for field, want := range map[string]string{
 		"SIPAddr": ":5060", "DefaultAddr": ":7000", "TCAddr": ":7001", "ClusterAddr": ":7002", "GossipAddr": ":7003", "HTTPAddr": ":7080",
 		"TLSAddr": "", "WSAddr": "", "WSSAddr": "", "Bind": "", "Bootstrap": "false", "Join": "[]", "JoinTimeout": "1m0s", "Realm": "sipcluster",
-		"ClusterKey": "", "LinkTimeout": "0s", "SIPRate": "0", "SnapshotAfter": "0", "Origins": "[]", "Dev": "false", "Debug": "false",
+		"ClusterKey": "", "LinkTimeout": "0s", "SIPRate": "0", "SnapshotAfter": "0", "Origins": "[]", "Insecure": "false", "Dev": "false", "Debug": "false",
 	} {
 		if got[field] != want {
 			t.Errorf("%s is %q, want %q", field, got[field], want)
