@@ -75,7 +75,7 @@ func config(t *testing.T, name string, change func(*Config)) Config {
 	t.Helper()
 	c := Config{
 		Name: name, Site: "site-" + name, DataDir: t.TempDir(), Bind: ownIP(), Realm: realm, Version: "v-" + name,
-		ClusterKey: bytes.Repeat([]byte{7}, MinClusterKey), JoinTimeout: soon, Log: slog.New(slog.DiscardHandler),
+		Insecure: true, ClusterKey: bytes.Repeat([]byte{7}, MinClusterKey), JoinTimeout: soon, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)
