@@ -38,6 +38,9 @@ func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 	if rej != nil {
 		d = newDraft(v, index)
 	}
+	if d.view.epoch != "" && cmd.GetActor() != nil { // leaders of an older program say nothing of it
+		d.note(cmd, rej)
+	}
 	if id := cmd.GetRequestId(); id != "" && len(id) <= MaxRequestID && d.view.epoch != "" {
 		d.remember(&outcome{id: id, index: index, err: rej})
 	}
@@ -107,7 +110,7 @@ func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
 	if len(ms) > MaxMutations {
 		return reject(ErrInvalid, "%d mutations in one write, at most %d are possible: use import", len(ms), MaxMutations)
 	}
-	d.view.dns, d.view.groups = d.view.dns.Clone(), d.view.groups.Clone()
+	d.view.dns, d.view.groups, d.view.tokens = d.view.dns.Clone(), d.view.groups.Clone(), d.view.tokens.Clone()
 	for i, m := range ms {
 		if r := d.mutation(i+1, m); r != nil {
 			return r.at(i + 1)
@@ -135,6 +138,10 @@ func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
 		return d.deleteNode(m, op.DeleteNode)
 	case *configpb.Mutation_PutOptions:
 		return d.putOptions(m, op.PutOptions)
+	case *configpb.Mutation_PutToken:
+		return d.putToken(m, op.PutToken)
+	case *configpb.Mutation_DeleteToken:
+		return d.deleteToken(m, op.DeleteToken)
 	}
 	return reject(ErrInvalid, "the mutation is empty, or newer than this node")
 }

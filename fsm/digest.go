@@ -27,6 +27,8 @@ func (v *View) Digest() string {
 	}
 	v.groups.Ascend(func(e entry[configpb.AgentGroup]) bool { d.keyed(e.key, e.val); return true })
 	v.dns.Ascend(func(e entry[configpb.DN]) bool { d.keyed(e.key, e.val); return true })
+	v.tokens.Ascend(func(e entry[configpb.Token]) bool { d.keyed(e.key, e.val); return true })
+	v.audit.rows.Ascend(func(r auditRow) bool { d.number(r.index); d.text(r.data); return true })
 	d.number(v.memory.next)
 	v.memory.order.Ascend(func(o *outcome) bool { d.outcome(o); return true })
 	return hex.EncodeToString(d.sum.Sum(nil))

@@ -37,6 +37,8 @@ func objects() map[string]proto.Message {
 		"sha":     &configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex64, Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256},
 		"pstn":    &configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"},
 		"point":   &configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT},
+		"secret":  &configpb.Token{Id: "abcdefghij01", SecretSha256: hex64, Name: "router", Role: configpb.Role_ROLE_ROUTER},
+		"cert":    &configpb.Token{Id: "abcdefghij02", CertificateSha256: hex64, Name: "scraper", Role: configpb.Role_ROLE_METRICS},
 		"trunk":   &configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "gw.example.com:5060"}},
 	}
 }
@@ -72,6 +74,18 @@ var samples = map[string]sample{
 	"Node.non_voter":                 {"node", [2]any{true, false}},
 	"Node.draining":                  {"node", [2]any{true, false}},
 	"Node.drain_until_ms":            {"node", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Token.id":                       {"secret", [2]any{"zzzzzzzzzzzz", "000000000000"}},
+	"Token.secret_sha256":            {"secret", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
+	"Token.certificate_sha256":       {"cert", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
+	"Token.name":                     {"secret", [2]any{"a", "Stat.server-2_"}},
+	"Token.role":                     {"secret", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(7)}},
+	"Token.scope":                    {"secret", [2]any{&configpb.Scope{Groups: []string{"g"}}, &configpb.Scope{}}},
+	"Token.scope.routing_points":     {"secret", [2]any{[]string{"8000"}, []string{"8001", "8000"}}},
+	"Token.scope.groups":             {"secret", [2]any{[]string{"g"}, []string{"h", "g"}}},
+	"Token.scope.dn_prefixes":        {"secret", [2]any{[]string{"1"}, []string{"2", "10"}}},
+	"Token.scope.external_prefixes":  {"secret", [2]any{[]string{"+49"}, []string{"00", "+1"}}},
+	"Token.not_before_ms":            {"secret", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Token.expires_ms":               {"secret", [2]any{uint64(1), uint64(7_258_118_400_000)}},
 	"Options.realm":                  {"options", [2]any{"one.example", "two_2.example"}},
 	"Options.min_expires_s":          {"options", [2]any{uint32(30), uint32(3600)}},
 	"Options.max_expires_s":          {"options", [2]any{uint32(3601), uint32(2_678_400)}},
@@ -183,6 +197,8 @@ func put(m proto.Message) *configpb.Mutation {
 		return &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: m}}
 	case *configpb.Node:
 		return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: m}}
+	case *configpb.Token:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutToken{PutToken: m}}
 	case *configpb.Options:
 		return &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: m}}
 	}
@@ -198,6 +214,8 @@ func find(v *fsm.View, m proto.Message) proto.Message {
 		return v.Group(m.GetName())
 	case *configpb.Node:
 		return v.Node(m.GetId())
+	case *configpb.Token:
+		return v.Token(m.GetId())
 	}
 	return v.Options()
 }

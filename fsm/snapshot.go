@@ -25,6 +25,8 @@ const (
 	recordGroup   = 'G'
 	recordDN      = 'D'
 	recordRequest = 'R'
+	recordToken   = 'T'
+	recordAudit   = 'A'
 	recordEnd     = 'E'
 
 	maxRecord = 1 << 20
@@ -32,6 +34,7 @@ const (
 
 var bucketOf = map[byte]string{
 	recordOptions: bucketMeta, recordNode: bucketNode, recordGroup: bucketGroup, recordDN: bucketDN, recordRequest: bucketRequest,
+	recordToken: bucketToken, recordAudit: bucketAudit,
 }
 
 // ErrSnapshot says that a snapshot can't be read; nothing was changed by it.
@@ -59,7 +62,19 @@ func (v *View) records(fn func(kind byte, key string, value []byte) error) error
 			return err
 		}
 	}
+	for t := range behind(v.tokens, "") {
+		if err := fn(recordToken, t.GetId(), encode(t)); err != nil {
+			return err
+		}
+	}
 	var err error
+	v.audit.rows.Ascend(func(r auditRow) bool {
+		err = fn(recordAudit, seqKey(r.index), []byte(r.data))
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
 	v.memory.order.Ascend(func(o *outcome) bool {
 		err = fn(recordRequest, seqKey(o.seq), o.encode())
 		return err == nil

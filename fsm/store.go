@@ -24,13 +24,15 @@ const (
 	bucketGroup   = "group"
 	bucketNode    = "node"
 	bucketRequest = "request"
+	bucketToken   = "token"
+	bucketAudit   = "audit"
 
 	keyEpoch   = "epoch"
 	keyIndex   = "index"
 	keyOptions = "options"
 )
 
-var buckets = []string{bucketMeta, bucketDN, bucketGroup, bucketNode, bucketRequest}
+var buckets = []string{bucketMeta, bucketDN, bucketGroup, bucketNode, bucketRequest, bucketToken, bucketAudit}
 
 // write is one change of the store; a nil value deletes.
 type write struct {
@@ -150,7 +152,7 @@ func readView(tx *bolt.Tx) (*View, error) {
 	for _, r := range []struct {
 		bucket string
 		kind   byte
-	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketDN, recordDN}, {bucketRequest, recordRequest}} {
+	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketDN, recordDN}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}} {
 		err := tx.Bucket([]byte(r.bucket)).ForEach(func(k, b []byte) error {
 			if err := v.add(r.kind, b); err != nil {
 				return fmt.Errorf("%s %q: %w", r.bucket, k, err)
@@ -199,6 +201,18 @@ func (v *View) add(kind byte, b []byte) error {
 			return err
 		}
 		v.memory.insert(o)
+	case recordToken:
+		t := &configpb.Token{}
+		if err := proto.Unmarshal(b, t); err != nil {
+			return err
+		}
+		v.tokens.ReplaceOrInsert(entry[configpb.Token]{t.GetId(), t})
+	case recordAudit:
+		e := &configpb.AuditEntry{}
+		if err := proto.Unmarshal(b, e); err != nil {
+			return err
+		}
+		v.audit.insert(auditRow{e.GetIndex(), string(b)})
 	default:
 		return fmt.Errorf("unknown kind of record %q", kind)
 	}

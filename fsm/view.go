@@ -23,6 +23,8 @@ type View struct {
 	stored  *configpb.Options
 	options *configpb.Options // stored, with the defaults filled in
 	memory  memory
+	tokens  *tree[configpb.Token]
+	audit   audit
 }
 
 // entry is an object under its key. A B-tree of them costs some 35 bytes an
@@ -57,6 +59,7 @@ func Empty() *View {
 	return &View{
 		dns: newTree[configpb.DN](), groups: newTree[configpb.AgentGroup](),
 		stored: &configpb.Options{}, options: new(configpb.Options).WithDefaults(), memory: newMemory(),
+		tokens: newTree[configpb.Token](), audit: newAudit(),
 	}
 }
 

@@ -18,10 +18,11 @@ type Changes struct {
 	All                    bool
 	DNs                    []string // ordered, without repetition; put or deleted
 	Nodes, Options, Groups bool
+	Tokens                 bool
 }
 
 func (c Changes) empty() bool {
-	return !c.All && len(c.DNs) == 0 && !c.Nodes && !c.Options && !c.Groups
+	return !c.All && len(c.DNs) == 0 && !c.Nodes && !c.Options && !c.Groups && !c.Tokens
 }
 
 // ErrClosed ends a closed Watcher.
@@ -95,6 +96,7 @@ func (w *Watcher) add(c Changes) {
 	w.mu.Lock()
 	p := &w.pending
 	p.Nodes, p.Options, p.Groups = p.Nodes || c.Nodes, p.Options || c.Options, p.Groups || c.Groups
+	p.Tokens = p.Tokens || c.Tokens
 	if c.All || len(w.dns)+len(c.DNs) > maxPending {
 		p.All = true
 	}

@@ -607,6 +607,182 @@ func (x *Security) GetRevision() uint64 {
 	return 0
 }
 
+// AuditEntry is one command that was applied.
+type AuditEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Index uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Of the proposer's clock, ms since the epoch.
+	TimeMs    uint64 `protobuf:"varint,2,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	Actor     *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What it changed, a line for each of the first 20 mutations: "put dn 1001".
+	Changes   []string `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	Mutations uint32   `protobuf:"varint,6,opt,name=mutations,proto3" json:"mutations,omitempty"`
+	// Why it was refused; "" when it was done.
+	Refused       string `protobuf:"bytes,7,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEntry) Reset() {
+	*x = AuditEntry{}
+	mi := &file_api_configpb_access_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEntry) ProtoMessage() {}
+
+func (x *AuditEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_access_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
+func (*AuditEntry) Descriptor() ([]byte, []int) {
+	return file_api_configpb_access_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AuditEntry) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetTimeMs() uint64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetChanges() []string {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetMutations() uint32 {
+	if x != nil {
+		return x.Mutations
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+// Actor is who gave a command.
+type Actor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the token; "" for a node itself and where nobody is asked.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Name  string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Role  Role   `protobuf:"varint,3,opt,name=role,proto3,enum=sipcluster.config.v1.Role" json:"role,omitempty"`
+	// Address that it came from.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Node that was asked, by id.
+	Node          string `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Actor) Reset() {
+	*x = Actor{}
+	mi := &file_api_configpb_access_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Actor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Actor) ProtoMessage() {}
+
+func (x *Actor) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_access_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Actor.ProtoReflect.Descriptor instead.
+func (*Actor) Descriptor() ([]byte, []int) {
+	return file_api_configpb_access_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Actor) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *Actor) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Actor) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *Actor) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Actor) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
 var File_api_configpb_access_proto protoreflect.FileDescriptor
 
 const file_api_configpb_access_proto_rawDesc = "" +
@@ -651,7 +827,23 @@ const file_api_configpb_access_proto_rawDesc = "" +
 	"\vauthorities\x18\x01 \x03(\v2\x1f.sipcluster.config.v1.AuthorityR\vauthorities\x125\n" +
 	"\x06gossip\x18\x02 \x01(\v2\x1d.sipcluster.config.v1.KeyringR\x06gossip\x125\n" +
 	"\x06routes\x18\x03 \x01(\v2\x1d.sipcluster.config.v1.KeyringR\x06routes\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision*\x94\x01\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\xdf\x01\n" +
+	"\n" +
+	"AuditEntry\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x17\n" +
+	"\atime_ms\x18\x02 \x01(\x04R\x06timeMs\x121\n" +
+	"\x05actor\x18\x03 \x01(\v2\x1b.sipcluster.config.v1.ActorR\x05actor\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\x12\x18\n" +
+	"\achanges\x18\x05 \x03(\tR\achanges\x12\x1c\n" +
+	"\tmutations\x18\x06 \x01(\rR\tmutations\x12\x18\n" +
+	"\arefused\x18\a \x01(\tR\arefused\"\x8d\x01\n" +
+	"\x05Actor\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x1a.sipcluster.config.v1.RoleR\x04role\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node*\x94\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -676,16 +868,18 @@ func file_api_configpb_access_proto_rawDescGZIP() []byte {
 }
 
 var file_api_configpb_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_configpb_access_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_api_configpb_access_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_api_configpb_access_proto_goTypes = []any{
-	(Role)(0),         // 0: sipcluster.config.v1.Role
-	(*Scope)(nil),     // 1: sipcluster.config.v1.Scope
-	(*Token)(nil),     // 2: sipcluster.config.v1.Token
-	(*Invite)(nil),    // 3: sipcluster.config.v1.Invite
-	(*Authority)(nil), // 4: sipcluster.config.v1.Authority
-	(*Key)(nil),       // 5: sipcluster.config.v1.Key
-	(*Keyring)(nil),   // 6: sipcluster.config.v1.Keyring
-	(*Security)(nil),  // 7: sipcluster.config.v1.Security
+	(Role)(0),          // 0: sipcluster.config.v1.Role
+	(*Scope)(nil),      // 1: sipcluster.config.v1.Scope
+	(*Token)(nil),      // 2: sipcluster.config.v1.Token
+	(*Invite)(nil),     // 3: sipcluster.config.v1.Invite
+	(*Authority)(nil),  // 4: sipcluster.config.v1.Authority
+	(*Key)(nil),        // 5: sipcluster.config.v1.Key
+	(*Keyring)(nil),    // 6: sipcluster.config.v1.Keyring
+	(*Security)(nil),   // 7: sipcluster.config.v1.Security
+	(*AuditEntry)(nil), // 8: sipcluster.config.v1.AuditEntry
+	(*Actor)(nil),      // 9: sipcluster.config.v1.Actor
 }
 var file_api_configpb_access_proto_depIdxs = []int32{
 	0, // 0: sipcluster.config.v1.Token.role:type_name -> sipcluster.config.v1.Role
@@ -694,11 +888,13 @@ var file_api_configpb_access_proto_depIdxs = []int32{
 	4, // 3: sipcluster.config.v1.Security.authorities:type_name -> sipcluster.config.v1.Authority
 	6, // 4: sipcluster.config.v1.Security.gossip:type_name -> sipcluster.config.v1.Keyring
 	6, // 5: sipcluster.config.v1.Security.routes:type_name -> sipcluster.config.v1.Keyring
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9, // 6: sipcluster.config.v1.AuditEntry.actor:type_name -> sipcluster.config.v1.Actor
+	0, // 7: sipcluster.config.v1.Actor.role:type_name -> sipcluster.config.v1.Role
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_access_proto_init() }
@@ -712,7 +908,7 @@ func file_api_configpb_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_access_proto_rawDesc), len(file_api_configpb_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1453,182 +1453,6 @@ func (x *AuditResponse) GetEntries() []*AuditEntry {
 	return nil
 }
 
-// AuditEntry is one command that was applied.
-type AuditEntry struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Index uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// Of the proposer's clock, ms since the epoch.
-	TimeMs    uint64 `protobuf:"varint,2,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
-	Actor     *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What it changed, a line for each of the first 20 mutations: "put dn 1001".
-	Changes   []string `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
-	Mutations uint32   `protobuf:"varint,6,opt,name=mutations,proto3" json:"mutations,omitempty"`
-	// Why it was refused; "" when it was done.
-	Refused       string `protobuf:"bytes,7,opt,name=refused,proto3" json:"refused,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AuditEntry) Reset() {
-	*x = AuditEntry{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[31]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AuditEntry) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AuditEntry) ProtoMessage() {}
-
-func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[31]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
-func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{31}
-}
-
-func (x *AuditEntry) GetIndex() uint64 {
-	if x != nil {
-		return x.Index
-	}
-	return 0
-}
-
-func (x *AuditEntry) GetTimeMs() uint64 {
-	if x != nil {
-		return x.TimeMs
-	}
-	return 0
-}
-
-func (x *AuditEntry) GetActor() *Actor {
-	if x != nil {
-		return x.Actor
-	}
-	return nil
-}
-
-func (x *AuditEntry) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-func (x *AuditEntry) GetChanges() []string {
-	if x != nil {
-		return x.Changes
-	}
-	return nil
-}
-
-func (x *AuditEntry) GetMutations() uint32 {
-	if x != nil {
-		return x.Mutations
-	}
-	return 0
-}
-
-func (x *AuditEntry) GetRefused() string {
-	if x != nil {
-		return x.Refused
-	}
-	return ""
-}
-
-// Actor is who gave a command.
-type Actor struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the token; "" for a node itself and where nobody is asked.
-	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	Name  string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Role  Role   `protobuf:"varint,3,opt,name=role,proto3,enum=sipcluster.config.v1.Role" json:"role,omitempty"`
-	// Address that it came from.
-	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
-	// Node that was asked, by id.
-	Node          string `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Actor) Reset() {
-	*x = Actor{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[32]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Actor) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Actor) ProtoMessage() {}
-
-func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[32]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Actor.ProtoReflect.Descriptor instead.
-func (*Actor) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{32}
-}
-
-func (x *Actor) GetToken() string {
-	if x != nil {
-		return x.Token
-	}
-	return ""
-}
-
-func (x *Actor) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Actor) GetRole() Role {
-	if x != nil {
-		return x.Role
-	}
-	return Role_ROLE_UNSPECIFIED
-}
-
-func (x *Actor) GetSource() string {
-	if x != nil {
-		return x.Source
-	}
-	return ""
-}
-
-func (x *Actor) GetNode() string {
-	if x != nil {
-		return x.Node
-	}
-	return ""
-}
-
 type ListBansRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1637,7 +1461,7 @@ type ListBansRequest struct {
 
 func (x *ListBansRequest) Reset() {
 	*x = ListBansRequest{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[33]
+	mi := &file_api_configpb_access_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1473,7 @@ func (x *ListBansRequest) String() string {
 func (*ListBansRequest) ProtoMessage() {}
 
 func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[33]
+	mi := &file_api_configpb_access_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1486,7 @@ func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBansRequest.ProtoReflect.Descriptor instead.
 func (*ListBansRequest) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{33}
+	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{31}
 }
 
 type ListBansResponse struct {
@@ -1674,7 +1498,7 @@ type ListBansResponse struct {
 
 func (x *ListBansResponse) Reset() {
 	*x = ListBansResponse{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[34]
+	mi := &file_api_configpb_access_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1510,7 @@ func (x *ListBansResponse) String() string {
 func (*ListBansResponse) ProtoMessage() {}
 
 func (x *ListBansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[34]
+	mi := &file_api_configpb_access_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1523,7 @@ func (x *ListBansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBansResponse.ProtoReflect.Descriptor instead.
 func (*ListBansResponse) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{34}
+	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListBansResponse) GetBans() []*Ban {
@@ -1722,7 +1546,7 @@ type Ban struct {
 
 func (x *Ban) Reset() {
 	*x = Ban{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[35]
+	mi := &file_api_configpb_access_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1558,7 @@ func (x *Ban) String() string {
 func (*Ban) ProtoMessage() {}
 
 func (x *Ban) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[35]
+	mi := &file_api_configpb_access_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1571,7 @@ func (x *Ban) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ban.ProtoReflect.Descriptor instead.
 func (*Ban) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{35}
+	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Ban) GetSource() string {
@@ -1789,7 +1613,7 @@ type ClearBansRequest struct {
 
 func (x *ClearBansRequest) Reset() {
 	*x = ClearBansRequest{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[36]
+	mi := &file_api_configpb_access_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +1625,7 @@ func (x *ClearBansRequest) String() string {
 func (*ClearBansRequest) ProtoMessage() {}
 
 func (x *ClearBansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[36]
+	mi := &file_api_configpb_access_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +1638,7 @@ func (x *ClearBansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearBansRequest.ProtoReflect.Descriptor instead.
 func (*ClearBansRequest) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{36}
+	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ClearBansRequest) GetSource() string {
@@ -1840,7 +1664,7 @@ type ClearBansResponse struct {
 
 func (x *ClearBansResponse) Reset() {
 	*x = ClearBansResponse{}
-	mi := &file_api_configpb_access_service_proto_msgTypes[37]
+	mi := &file_api_configpb_access_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +1676,7 @@ func (x *ClearBansResponse) String() string {
 func (*ClearBansResponse) ProtoMessage() {}
 
 func (x *ClearBansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_access_service_proto_msgTypes[37]
+	mi := &file_api_configpb_access_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +1689,7 @@ func (x *ClearBansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearBansResponse.ProtoReflect.Descriptor instead.
 func (*ClearBansResponse) Descriptor() ([]byte, []int) {
-	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{37}
+	return file_api_configpb_access_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ClearBansResponse) GetCleared() uint32 {
@@ -1955,23 +1779,7 @@ const file_api_configpb_access_service_proto_rawDesc = "" +
 	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\"K\n" +
 	"\rAuditResponse\x12:\n" +
-	"\aentries\x18\x01 \x03(\v2 .sipcluster.config.v1.AuditEntryR\aentries\"\xdf\x01\n" +
-	"\n" +
-	"AuditEntry\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x17\n" +
-	"\atime_ms\x18\x02 \x01(\x04R\x06timeMs\x121\n" +
-	"\x05actor\x18\x03 \x01(\v2\x1b.sipcluster.config.v1.ActorR\x05actor\x12\x1d\n" +
-	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\x12\x18\n" +
-	"\achanges\x18\x05 \x03(\tR\achanges\x12\x1c\n" +
-	"\tmutations\x18\x06 \x01(\rR\tmutations\x12\x18\n" +
-	"\arefused\x18\a \x01(\tR\arefused\"\x8d\x01\n" +
-	"\x05Actor\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
-	"\x04role\x18\x03 \x01(\x0e2\x1a.sipcluster.config.v1.RoleR\x04role\x12\x16\n" +
-	"\x06source\x18\x04 \x01(\tR\x06source\x12\x12\n" +
-	"\x04node\x18\x05 \x01(\tR\x04node\"\x11\n" +
+	"\aentries\x18\x01 \x03(\v2 .sipcluster.config.v1.AuditEntryR\aentries\"\x11\n" +
 	"\x0fListBansRequest\"A\n" +
 	"\x10ListBansResponse\x12-\n" +
 	"\x04bans\x18\x01 \x03(\v2\x19.sipcluster.config.v1.BanR\x04bans\"d\n" +
@@ -2017,7 +1825,7 @@ func file_api_configpb_access_service_proto_rawDescGZIP() []byte {
 	return file_api_configpb_access_service_proto_rawDescData
 }
 
-var file_api_configpb_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_api_configpb_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_api_configpb_access_service_proto_goTypes = []any{
 	(*CreateTokenRequest)(nil),      // 0: sipcluster.config.v1.CreateTokenRequest
 	(*CreateTokenResponse)(nil),     // 1: sipcluster.config.v1.CreateTokenResponse
@@ -2050,71 +1858,68 @@ var file_api_configpb_access_service_proto_goTypes = []any{
 	(*KeyInfo)(nil),                 // 28: sipcluster.config.v1.KeyInfo
 	(*AuditRequest)(nil),            // 29: sipcluster.config.v1.AuditRequest
 	(*AuditResponse)(nil),           // 30: sipcluster.config.v1.AuditResponse
-	(*AuditEntry)(nil),              // 31: sipcluster.config.v1.AuditEntry
-	(*Actor)(nil),                   // 32: sipcluster.config.v1.Actor
-	(*ListBansRequest)(nil),         // 33: sipcluster.config.v1.ListBansRequest
-	(*ListBansResponse)(nil),        // 34: sipcluster.config.v1.ListBansResponse
-	(*Ban)(nil),                     // 35: sipcluster.config.v1.Ban
-	(*ClearBansRequest)(nil),        // 36: sipcluster.config.v1.ClearBansRequest
-	(*ClearBansResponse)(nil),       // 37: sipcluster.config.v1.ClearBansResponse
-	(Role)(0),                       // 38: sipcluster.config.v1.Role
-	(*Scope)(nil),                   // 39: sipcluster.config.v1.Scope
-	(*Token)(nil),                   // 40: sipcluster.config.v1.Token
-	(*Invite)(nil),                  // 41: sipcluster.config.v1.Invite
+	(*ListBansRequest)(nil),         // 31: sipcluster.config.v1.ListBansRequest
+	(*ListBansResponse)(nil),        // 32: sipcluster.config.v1.ListBansResponse
+	(*Ban)(nil),                     // 33: sipcluster.config.v1.Ban
+	(*ClearBansRequest)(nil),        // 34: sipcluster.config.v1.ClearBansRequest
+	(*ClearBansResponse)(nil),       // 35: sipcluster.config.v1.ClearBansResponse
+	(Role)(0),                       // 36: sipcluster.config.v1.Role
+	(*Scope)(nil),                   // 37: sipcluster.config.v1.Scope
+	(*Token)(nil),                   // 38: sipcluster.config.v1.Token
+	(*Invite)(nil),                  // 39: sipcluster.config.v1.Invite
+	(*AuditEntry)(nil),              // 40: sipcluster.config.v1.AuditEntry
 }
 var file_api_configpb_access_service_proto_depIdxs = []int32{
-	38, // 0: sipcluster.config.v1.CreateTokenRequest.role:type_name -> sipcluster.config.v1.Role
-	39, // 1: sipcluster.config.v1.CreateTokenRequest.scope:type_name -> sipcluster.config.v1.Scope
-	40, // 2: sipcluster.config.v1.CreateTokenResponse.token:type_name -> sipcluster.config.v1.Token
-	40, // 3: sipcluster.config.v1.ListTokensResponse.tokens:type_name -> sipcluster.config.v1.Token
-	40, // 4: sipcluster.config.v1.WhoAmIResponse.token:type_name -> sipcluster.config.v1.Token
-	41, // 5: sipcluster.config.v1.CreateInviteResponse.invite:type_name -> sipcluster.config.v1.Invite
-	41, // 6: sipcluster.config.v1.ListInvitesResponse.invites:type_name -> sipcluster.config.v1.Invite
+	36, // 0: sipcluster.config.v1.CreateTokenRequest.role:type_name -> sipcluster.config.v1.Role
+	37, // 1: sipcluster.config.v1.CreateTokenRequest.scope:type_name -> sipcluster.config.v1.Scope
+	38, // 2: sipcluster.config.v1.CreateTokenResponse.token:type_name -> sipcluster.config.v1.Token
+	38, // 3: sipcluster.config.v1.ListTokensResponse.tokens:type_name -> sipcluster.config.v1.Token
+	38, // 4: sipcluster.config.v1.WhoAmIResponse.token:type_name -> sipcluster.config.v1.Token
+	39, // 5: sipcluster.config.v1.CreateInviteResponse.invite:type_name -> sipcluster.config.v1.Invite
+	39, // 6: sipcluster.config.v1.ListInvitesResponse.invites:type_name -> sipcluster.config.v1.Invite
 	20, // 7: sipcluster.config.v1.ShowAuthorityResponse.authorities:type_name -> sipcluster.config.v1.AuthorityInfo
 	21, // 8: sipcluster.config.v1.ShowAuthorityResponse.nodes:type_name -> sipcluster.config.v1.NodeCertificate
 	28, // 9: sipcluster.config.v1.ListKeysResponse.gossip:type_name -> sipcluster.config.v1.KeyInfo
 	28, // 10: sipcluster.config.v1.ListKeysResponse.routes:type_name -> sipcluster.config.v1.KeyInfo
-	31, // 11: sipcluster.config.v1.AuditResponse.entries:type_name -> sipcluster.config.v1.AuditEntry
-	32, // 12: sipcluster.config.v1.AuditEntry.actor:type_name -> sipcluster.config.v1.Actor
-	38, // 13: sipcluster.config.v1.Actor.role:type_name -> sipcluster.config.v1.Role
-	35, // 14: sipcluster.config.v1.ListBansResponse.bans:type_name -> sipcluster.config.v1.Ban
-	0,  // 15: sipcluster.config.v1.Access.CreateToken:input_type -> sipcluster.config.v1.CreateTokenRequest
-	2,  // 16: sipcluster.config.v1.Access.RevokeToken:input_type -> sipcluster.config.v1.RevokeTokenRequest
-	4,  // 17: sipcluster.config.v1.Access.ListTokens:input_type -> sipcluster.config.v1.ListTokensRequest
-	6,  // 18: sipcluster.config.v1.Access.WhoAmI:input_type -> sipcluster.config.v1.WhoAmIRequest
-	8,  // 19: sipcluster.config.v1.Access.CreateInvite:input_type -> sipcluster.config.v1.CreateInviteRequest
-	10, // 20: sipcluster.config.v1.Access.ListInvites:input_type -> sipcluster.config.v1.ListInvitesRequest
-	12, // 21: sipcluster.config.v1.Access.RevokeInvite:input_type -> sipcluster.config.v1.RevokeInviteRequest
-	14, // 22: sipcluster.config.v1.Access.RekeyNode:input_type -> sipcluster.config.v1.RekeyNodeRequest
-	16, // 23: sipcluster.config.v1.Access.DistrustNode:input_type -> sipcluster.config.v1.DistrustNodeRequest
-	18, // 24: sipcluster.config.v1.Access.ShowAuthority:input_type -> sipcluster.config.v1.ShowAuthorityRequest
-	22, // 25: sipcluster.config.v1.Access.RotateAuthority:input_type -> sipcluster.config.v1.RotateAuthorityRequest
-	24, // 26: sipcluster.config.v1.Access.RotateKeys:input_type -> sipcluster.config.v1.RotateKeysRequest
-	26, // 27: sipcluster.config.v1.Access.ListKeys:input_type -> sipcluster.config.v1.ListKeysRequest
-	29, // 28: sipcluster.config.v1.Access.Audit:input_type -> sipcluster.config.v1.AuditRequest
-	33, // 29: sipcluster.config.v1.Access.ListBans:input_type -> sipcluster.config.v1.ListBansRequest
-	36, // 30: sipcluster.config.v1.Access.ClearBans:input_type -> sipcluster.config.v1.ClearBansRequest
-	1,  // 31: sipcluster.config.v1.Access.CreateToken:output_type -> sipcluster.config.v1.CreateTokenResponse
-	3,  // 32: sipcluster.config.v1.Access.RevokeToken:output_type -> sipcluster.config.v1.RevokeTokenResponse
-	5,  // 33: sipcluster.config.v1.Access.ListTokens:output_type -> sipcluster.config.v1.ListTokensResponse
-	7,  // 34: sipcluster.config.v1.Access.WhoAmI:output_type -> sipcluster.config.v1.WhoAmIResponse
-	9,  // 35: sipcluster.config.v1.Access.CreateInvite:output_type -> sipcluster.config.v1.CreateInviteResponse
-	11, // 36: sipcluster.config.v1.Access.ListInvites:output_type -> sipcluster.config.v1.ListInvitesResponse
-	13, // 37: sipcluster.config.v1.Access.RevokeInvite:output_type -> sipcluster.config.v1.RevokeInviteResponse
-	15, // 38: sipcluster.config.v1.Access.RekeyNode:output_type -> sipcluster.config.v1.RekeyNodeResponse
-	17, // 39: sipcluster.config.v1.Access.DistrustNode:output_type -> sipcluster.config.v1.DistrustNodeResponse
-	19, // 40: sipcluster.config.v1.Access.ShowAuthority:output_type -> sipcluster.config.v1.ShowAuthorityResponse
-	23, // 41: sipcluster.config.v1.Access.RotateAuthority:output_type -> sipcluster.config.v1.RotateAuthorityResponse
-	25, // 42: sipcluster.config.v1.Access.RotateKeys:output_type -> sipcluster.config.v1.RotateKeysResponse
-	27, // 43: sipcluster.config.v1.Access.ListKeys:output_type -> sipcluster.config.v1.ListKeysResponse
-	30, // 44: sipcluster.config.v1.Access.Audit:output_type -> sipcluster.config.v1.AuditResponse
-	34, // 45: sipcluster.config.v1.Access.ListBans:output_type -> sipcluster.config.v1.ListBansResponse
-	37, // 46: sipcluster.config.v1.Access.ClearBans:output_type -> sipcluster.config.v1.ClearBansResponse
-	31, // [31:47] is the sub-list for method output_type
-	15, // [15:31] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	40, // 11: sipcluster.config.v1.AuditResponse.entries:type_name -> sipcluster.config.v1.AuditEntry
+	33, // 12: sipcluster.config.v1.ListBansResponse.bans:type_name -> sipcluster.config.v1.Ban
+	0,  // 13: sipcluster.config.v1.Access.CreateToken:input_type -> sipcluster.config.v1.CreateTokenRequest
+	2,  // 14: sipcluster.config.v1.Access.RevokeToken:input_type -> sipcluster.config.v1.RevokeTokenRequest
+	4,  // 15: sipcluster.config.v1.Access.ListTokens:input_type -> sipcluster.config.v1.ListTokensRequest
+	6,  // 16: sipcluster.config.v1.Access.WhoAmI:input_type -> sipcluster.config.v1.WhoAmIRequest
+	8,  // 17: sipcluster.config.v1.Access.CreateInvite:input_type -> sipcluster.config.v1.CreateInviteRequest
+	10, // 18: sipcluster.config.v1.Access.ListInvites:input_type -> sipcluster.config.v1.ListInvitesRequest
+	12, // 19: sipcluster.config.v1.Access.RevokeInvite:input_type -> sipcluster.config.v1.RevokeInviteRequest
+	14, // 20: sipcluster.config.v1.Access.RekeyNode:input_type -> sipcluster.config.v1.RekeyNodeRequest
+	16, // 21: sipcluster.config.v1.Access.DistrustNode:input_type -> sipcluster.config.v1.DistrustNodeRequest
+	18, // 22: sipcluster.config.v1.Access.ShowAuthority:input_type -> sipcluster.config.v1.ShowAuthorityRequest
+	22, // 23: sipcluster.config.v1.Access.RotateAuthority:input_type -> sipcluster.config.v1.RotateAuthorityRequest
+	24, // 24: sipcluster.config.v1.Access.RotateKeys:input_type -> sipcluster.config.v1.RotateKeysRequest
+	26, // 25: sipcluster.config.v1.Access.ListKeys:input_type -> sipcluster.config.v1.ListKeysRequest
+	29, // 26: sipcluster.config.v1.Access.Audit:input_type -> sipcluster.config.v1.AuditRequest
+	31, // 27: sipcluster.config.v1.Access.ListBans:input_type -> sipcluster.config.v1.ListBansRequest
+	34, // 28: sipcluster.config.v1.Access.ClearBans:input_type -> sipcluster.config.v1.ClearBansRequest
+	1,  // 29: sipcluster.config.v1.Access.CreateToken:output_type -> sipcluster.config.v1.CreateTokenResponse
+	3,  // 30: sipcluster.config.v1.Access.RevokeToken:output_type -> sipcluster.config.v1.RevokeTokenResponse
+	5,  // 31: sipcluster.config.v1.Access.ListTokens:output_type -> sipcluster.config.v1.ListTokensResponse
+	7,  // 32: sipcluster.config.v1.Access.WhoAmI:output_type -> sipcluster.config.v1.WhoAmIResponse
+	9,  // 33: sipcluster.config.v1.Access.CreateInvite:output_type -> sipcluster.config.v1.CreateInviteResponse
+	11, // 34: sipcluster.config.v1.Access.ListInvites:output_type -> sipcluster.config.v1.ListInvitesResponse
+	13, // 35: sipcluster.config.v1.Access.RevokeInvite:output_type -> sipcluster.config.v1.RevokeInviteResponse
+	15, // 36: sipcluster.config.v1.Access.RekeyNode:output_type -> sipcluster.config.v1.RekeyNodeResponse
+	17, // 37: sipcluster.config.v1.Access.DistrustNode:output_type -> sipcluster.config.v1.DistrustNodeResponse
+	19, // 38: sipcluster.config.v1.Access.ShowAuthority:output_type -> sipcluster.config.v1.ShowAuthorityResponse
+	23, // 39: sipcluster.config.v1.Access.RotateAuthority:output_type -> sipcluster.config.v1.RotateAuthorityResponse
+	25, // 40: sipcluster.config.v1.Access.RotateKeys:output_type -> sipcluster.config.v1.RotateKeysResponse
+	27, // 41: sipcluster.config.v1.Access.ListKeys:output_type -> sipcluster.config.v1.ListKeysResponse
+	30, // 42: sipcluster.config.v1.Access.Audit:output_type -> sipcluster.config.v1.AuditResponse
+	32, // 43: sipcluster.config.v1.Access.ListBans:output_type -> sipcluster.config.v1.ListBansResponse
+	35, // 44: sipcluster.config.v1.Access.ClearBans:output_type -> sipcluster.config.v1.ClearBansResponse
+	29, // [29:45] is the sub-list for method output_type
+	13, // [13:29] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_access_service_proto_init() }
@@ -2129,7 +1934,7 @@ func file_api_configpb_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_access_service_proto_rawDesc), len(file_api_configpb_access_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -762,6 +762,8 @@ type Mutation struct {
 	//	*Mutation_PutNode
 	//	*Mutation_DeleteNode
 	//	*Mutation_PutOptions
+	//	*Mutation_PutToken
+	//	*Mutation_DeleteToken
 	Op isMutation_Op `protobuf_oneof:"op"`
 	// Compare-and-set: when present, the object's present revision must be
 	// this; 0 means that it must not exist.
@@ -872,6 +874,24 @@ func (x *Mutation) GetPutOptions() *Options {
 	return nil
 }
 
+func (x *Mutation) GetPutToken() *Token {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_PutToken); ok {
+			return x.PutToken
+		}
+	}
+	return nil
+}
+
+func (x *Mutation) GetDeleteToken() string {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_DeleteToken); ok {
+			return x.DeleteToken
+		}
+	}
+	return ""
+}
+
 func (x *Mutation) GetIfRevision() uint64 {
 	if x != nil && x.IfRevision != nil {
 		return *x.IfRevision
@@ -919,6 +939,15 @@ type Mutation_PutOptions struct {
 	PutOptions *Options `protobuf:"bytes,7,opt,name=put_options,json=putOptions,proto3,oneof"`
 }
 
+type Mutation_PutToken struct {
+	PutToken *Token `protobuf:"bytes,8,opt,name=put_token,json=putToken,proto3,oneof"`
+}
+
+type Mutation_DeleteToken struct {
+	// By id.
+	DeleteToken string `protobuf:"bytes,9,opt,name=delete_token,json=deleteToken,proto3,oneof"`
+}
+
 func (*Mutation_PutDn) isMutation_Op() {}
 
 func (*Mutation_DeleteDn) isMutation_Op() {}
@@ -933,11 +962,15 @@ func (*Mutation_DeleteNode) isMutation_Op() {}
 
 func (*Mutation_PutOptions) isMutation_Op() {}
 
+func (*Mutation_PutToken) isMutation_Op() {}
+
+func (*Mutation_DeleteToken) isMutation_Op() {}
+
 var File_api_configpb_config_proto protoreflect.FileDescriptor
 
 const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
-	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\"\x8d\x03\n" +
+	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\"\x8d\x03\n" +
 	"\x02DN\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x1a\n" +
@@ -997,7 +1030,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\brevision\x18\x0f \x01(\x04R\brevisionB\x12\n" +
 	"\x10_ping_interval_sB\x0f\n" +
 	"\r_flow_grace_sB\x10\n" +
-	"\x0e_first_word_ms\"\xb7\x03\n" +
+	"\x0e_first_word_ms\"\x98\x04\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +
 	"\tdelete_dn\x18\x02 \x01(\tH\x00R\bdeleteDn\x12?\n" +
@@ -1007,7 +1040,9 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\vdelete_node\x18\x06 \x01(\tH\x00R\n" +
 	"deleteNode\x12@\n" +
 	"\vput_options\x18\a \x01(\v2\x1d.sipcluster.config.v1.OptionsH\x00R\n" +
-	"putOptions\x12$\n" +
+	"putOptions\x12:\n" +
+	"\tput_token\x18\b \x01(\v2\x1b.sipcluster.config.v1.TokenH\x00R\bputToken\x12#\n" +
+	"\fdelete_token\x18\t \x01(\tH\x00R\vdeleteToken\x12$\n" +
 	"\vif_revision\x18\n" +
 	" \x01(\x04H\x01R\n" +
 	"ifRevision\x88\x01\x01\x12\x19\n" +
@@ -1049,6 +1084,7 @@ var file_api_configpb_config_proto_goTypes = []any{
 	(*Node)(nil),         // 6: sipcluster.config.v1.Node
 	(*Options)(nil),      // 7: sipcluster.config.v1.Options
 	(*Mutation)(nil),     // 8: sipcluster.config.v1.Mutation
+	(*Token)(nil),        // 9: sipcluster.config.v1.Token
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	0, // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
@@ -1059,11 +1095,12 @@ var file_api_configpb_config_proto_depIdxs = []int32{
 	5, // 5: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
 	6, // 6: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
 	7, // 7: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	9, // 8: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -1071,6 +1108,7 @@ func file_api_configpb_config_proto_init() {
 	if File_api_configpb_config_proto != nil {
 		return
 	}
+	file_api_configpb_access_proto_init()
 	file_api_configpb_config_proto_msgTypes[5].OneofWrappers = []any{}
 	file_api_configpb_config_proto_msgTypes[6].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
@@ -1080,6 +1118,8 @@ func file_api_configpb_config_proto_init() {
 		(*Mutation_PutNode)(nil),
 		(*Mutation_DeleteNode)(nil),
 		(*Mutation_PutOptions)(nil),
+		(*Mutation_PutToken)(nil),
+		(*Mutation_DeleteToken)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -122,9 +122,11 @@ func (x *JoinResponse) GetNodes() []*configpb.Node {
 }
 
 type ProposeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
-	Command       *Command               `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Its actor and time are the leader's to fill in.
+	Command       *Command `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
+	Proof         *Proof   `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,6 +171,13 @@ func (x *ProposeRequest) GetClusterId() string {
 func (x *ProposeRequest) GetCommand() *Command {
 	if x != nil {
 		return x.Command
+	}
+	return nil
+}
+
+func (x *ProposeRequest) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
 	}
 	return nil
 }
@@ -316,7 +325,12 @@ type Command struct {
 	Mutations []*configpb.Mutation `protobuf:"bytes,3,rep,name=mutations,proto3" json:"mutations,omitempty"`
 	// The first command of a new state machine (bootstrap, restore from a
 	// backup): its identity. Everything before it is forgotten.
-	NewEpoch      string `protobuf:"bytes,4,opt,name=new_epoch,json=newEpoch,proto3" json:"new_epoch,omitempty"`
+	NewEpoch string `protobuf:"bytes,4,opt,name=new_epoch,json=newEpoch,proto3" json:"new_epoch,omitempty"`
+	// Who gave it, as the leader found out; a node itself has no token.
+	Actor *configpb.Actor `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Clock of the leader that appended it, ms since the epoch: what expires does so
+	// by it, alike at all nodes.
+	TimeMs        uint64 `protobuf:"varint,6,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -379,34 +393,111 @@ func (x *Command) GetNewEpoch() string {
 	return ""
 }
 
+func (x *Command) GetActor() *configpb.Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *Command) GetTimeMs() uint64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
+}
+
+// Proof is what a client showed to the node that it asked. The leader judges it
+// itself, so that no node can speak for a client.
+type Proof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "sct_", id, "_" and the secret; "" when the node acts by itself, and where
+	// nobody is asked.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Address that the client came from.
+	Source        string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proof) Reset() {
+	*x = Proof{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proof) ProtoMessage() {}
+
+func (x *Proof) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proof.ProtoReflect.Descriptor instead.
+func (*Proof) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Proof) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *Proof) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 var File_node_peerpb_consensus_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\n" +
-	"\x1bnode/peerpb/consensus.proto\x12\x12sipcluster.peer.v1\x1a\x19api/configpb/config.proto\"=\n" +
+	"\x1bnode/peerpb/consensus.proto\x12\x12sipcluster.peer.v1\x1a\x19api/configpb/access.proto\x1a\x19api/configpb/config.proto\"=\n" +
 	"\vJoinRequest\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\"_\n" +
 	"\fJoinResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x120\n" +
-	"\x05nodes\x18\x02 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\"f\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\"\x97\x01\n" +
 	"\x0eProposeRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x125\n" +
-	"\acommand\x18\x02 \x01(\v2\x1b.sipcluster.peer.v1.CommandR\acommand\"'\n" +
+	"\acommand\x18\x02 \x01(\v2\x1b.sipcluster.peer.v1.CommandR\acommand\x12/\n" +
+	"\x05proof\x18\x03 \x01(\v2\x19.sipcluster.peer.v1.ProofR\x05proof\"'\n" +
 	"\x0fProposeResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\"1\n" +
 	"\x10ReadIndexRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\")\n" +
 	"\x11ReadIndexResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"\x9d\x01\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"\xe9\x01\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12<\n" +
 	"\tmutations\x18\x03 \x03(\v2\x1e.sipcluster.config.v1.MutationR\tmutations\x12\x1b\n" +
-	"\tnew_epoch\x18\x04 \x01(\tR\bnewEpoch2\x84\x02\n" +
+	"\tnew_epoch\x18\x04 \x01(\tR\bnewEpoch\x121\n" +
+	"\x05actor\x18\x05 \x01(\v2\x1b.sipcluster.config.v1.ActorR\x05actor\x12\x17\n" +
+	"\atime_ms\x18\x06 \x01(\x04R\x06timeMs\"5\n" +
+	"\x05Proof\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source2\x84\x02\n" +
 	"\tConsensus\x12I\n" +
 	"\x04Join\x12\x1f.sipcluster.peer.v1.JoinRequest\x1a .sipcluster.peer.v1.JoinResponse\x12R\n" +
 	"\aPropose\x12\".sipcluster.peer.v1.ProposeRequest\x1a#.sipcluster.peer.v1.ProposeResponse\x12X\n" +
@@ -424,7 +515,7 @@ func file_node_peerpb_consensus_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_consensus_proto_rawDescData
 }
 
-var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*JoinRequest)(nil),       // 0: sipcluster.peer.v1.JoinRequest
 	(*JoinResponse)(nil),      // 1: sipcluster.peer.v1.JoinResponse
@@ -433,25 +524,29 @@ var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*ReadIndexRequest)(nil),  // 4: sipcluster.peer.v1.ReadIndexRequest
 	(*ReadIndexResponse)(nil), // 5: sipcluster.peer.v1.ReadIndexResponse
 	(*Command)(nil),           // 6: sipcluster.peer.v1.Command
-	(*configpb.Node)(nil),     // 7: sipcluster.config.v1.Node
-	(*configpb.Mutation)(nil), // 8: sipcluster.config.v1.Mutation
+	(*Proof)(nil),             // 7: sipcluster.peer.v1.Proof
+	(*configpb.Node)(nil),     // 8: sipcluster.config.v1.Node
+	(*configpb.Mutation)(nil), // 9: sipcluster.config.v1.Mutation
+	(*configpb.Actor)(nil),    // 10: sipcluster.config.v1.Actor
 }
 var file_node_peerpb_consensus_proto_depIdxs = []int32{
-	7, // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
-	7, // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
-	6, // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
-	8, // 3: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
-	0, // 4: sipcluster.peer.v1.Consensus.Join:input_type -> sipcluster.peer.v1.JoinRequest
-	2, // 5: sipcluster.peer.v1.Consensus.Propose:input_type -> sipcluster.peer.v1.ProposeRequest
-	4, // 6: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
-	1, // 7: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
-	3, // 8: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
-	5, // 9: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8,  // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
+	8,  // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
+	6,  // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
+	7,  // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
+	9,  // 4: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
+	10, // 5: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
+	0,  // 6: sipcluster.peer.v1.Consensus.Join:input_type -> sipcluster.peer.v1.JoinRequest
+	2,  // 7: sipcluster.peer.v1.Consensus.Propose:input_type -> sipcluster.peer.v1.ProposeRequest
+	4,  // 8: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
+	1,  // 9: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
+	3,  // 10: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
+	5,  // 11: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
+	9,  // [9:12] is the sub-list for method output_type
+	6,  // [6:9] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_consensus_proto_init() }
@@ -465,7 +560,7 @@ func file_node_peerpb_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_consensus_proto_rawDesc), len(file_node_peerpb_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,91 @@
+package fsm_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// by is a command with an actor.
+func by(name string, ms ...*configpb.Mutation) *peerpb.Command {
+	c := command(ms...)
+	c.Actor, c.TimeMs = &configpb.Actor{Token: "abcdefghij01", Name: name, Role: configpb.Role_ROLE_ADMIN, Source: "192.0.2.1:5", Node: "id-a"}, 77
+	return c
+}
+
+func audited(m machine, after uint64) []*configpb.AuditEntry {
+	return slices.Collect(m.View().Audit(after))
+}
+
+func TestAudit_KeepsWhoDidWhatAndWhatWasRefused(t *testing.T) {
+	m := furnished(t)
+	from := m.View().Index()
+	done := by("ann", put(objects()["pstn"]), put(objects()["point"]))
+	done.RequestId = "r1"
+	apply(t, m, done)
+	refused := by("bob", deleteDN("1"))
+	if result(t, m, refused).Err == nil {
+		t.Fatal("it was not refused")
+	}
+	result(t, m, done) // a retry is no second command
+	want := []*configpb.AuditEntry{
+		{Index: from + 1, TimeMs: 77, Actor: done.GetActor(), RequestId: "r1", Mutations: 2, Changes: []string{"put dn 2001", "put dn 3000"}},
+		{Index: from + 2, TimeMs: 77, Actor: refused.GetActor(), Mutations: 1, Changes: []string{"delete dn 1"}, Refused: `mutation 1: DN "1" does not exist`},
+	}
+	digest := m.Digest()
+	for how, copied := range copies(t, m) {
+		got := audited(copied, 0)
+		if !slices.EqualFunc(got, want, func(a, b *configpb.AuditEntry) bool { return proto.Equal(a, b) }) {
+			t.Errorf("%s: %v", how, got)
+		}
+		if copied.Digest() != digest {
+			t.Errorf("%s: another digest", how)
+		}
+	}
+	if got := audited(m, from+1); len(got) != 1 || got[0].GetIndex() != from+2 {
+		t.Errorf("behind the first: %v", got)
+	}
+}
+
+// Two states that differ in the audit alone have different digests.
+func TestAudit_IsInTheDigest(t *testing.T) {
+	m, twin := furnished(t), furnished(t)
+	apply(t, m, by("ann"))
+	apply(t, twin, by("bob"))
+	if m.Digest() == twin.Digest() {
+		t.Error("it is not")
+	}
+}
+
+func TestAudit_IsBoundedInEntriesAndBytes(t *testing.T) {
+	m := furnished(t)
+	long := by(strings.Repeat("n", 64), slices.Repeat([]*configpb.Mutation{deleteDN(strings.Repeat("\u00e4", 300))}, 30)...)
+	long.RequestId = strings.Repeat("r", fsm.MaxRequestID)
+	result(t, m, long)
+	e := audited(m, 0)[0]
+	if len(e.GetChanges()) != 20 || e.GetMutations() != 30 || proto.Size(e) > 10_000 {
+		t.Errorf("%d changes of %d mutations in %d bytes", len(e.GetChanges()), e.GetMutations(), proto.Size(e))
+	}
+	most := fsm.MaxAudit/proto.Size(e) + 1
+	for i := range most + 10 {
+		long.RequestId = fmt.Sprint(i, strings.Repeat("r", 100))
+		result(t, m, long)
+	}
+	bytes := 0
+	for _, e := range audited(m, 0) {
+		bytes += proto.Size(e)
+	}
+	if bytes > fsm.MaxAudit || bytes < fsm.MaxAudit/2 {
+		t.Errorf("%d bytes are kept, want at most %d", bytes, fsm.MaxAudit)
+	}
+	if n := len(audited(reopened(t, m), 0)); n != len(audited(m, 0)) {
+		t.Errorf("the store keeps %d entries, memory %d", n, len(audited(m, 0)))
+	}
+}
