@@ -83,11 +83,29 @@ func (c *Configuration) Write(ctx context.Context, r *configpb.WriteRequest) (*c
 	case len(r.GetRequestId()) > fsm.MaxRequestID:
 		return nil, status.Errorf(codes.InvalidArgument, "request_id is longer than %d bytes", fsm.MaxRequestID)
 	}
+	if err := public(r.GetMutations()); err != nil {
+		return nil, err
+	}
 	index, err := c.writer.Propose(ctx, cmd)
 	if err != nil {
 		return nil, StatusError(err)
 	}
 	return &configpb.WriteResponse{Revision: index}, nil
+}
+
+// public refuses what has requests of its own, in the service Access.
+func public(ms []*configpb.Mutation) error {
+	for i, m := range ms {
+		switch m.GetOp().(type) {
+		case nil, // the state machine says that it is empty
+			*configpb.Mutation_PutDn, *configpb.Mutation_DeleteDn, *configpb.Mutation_PutGroup, *configpb.Mutation_DeleteGroup,
+			*configpb.Mutation_PutNode, *configpb.Mutation_DeleteNode, *configpb.Mutation_PutOptions:
+		default:
+			return outcome.Info{Reason: outcome.NotApplied, Mutation: i + 1}.Status(codes.PermissionDenied,
+				fmt.Sprintf("who may do what is changed by requests of its own, not by a write: %s", fsm.Describe(m)))
+		}
+	}
+	return nil
 }
 
 func command(mutations []*configpb.Mutation) *peerpb.Command {
@@ -196,6 +214,9 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 	}
 	all, err := receive(s, c.limits)
 	if err != nil {
+		return err
+	}
+	if err := public(all); err != nil {
 		return err
 	}
 	// The check needs the present state, and there is no point in it without a quorum.

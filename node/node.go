@@ -401,6 +401,7 @@ func (n *Node) register() {
 		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, n.group))
+	configpb.RegisterAccessServer(tc, api.NewAccess(api.AccessConfig{View: n.machine.View, Writer: n.group, Wait: n.machine.Wait}))
 	if n.cfg.Dev {
 		peerpb.RegisterFabricServer(tc, fabricServer{n: n})
 	}

@@ -81,6 +81,9 @@ func cases(t *testing.T, l leaf) []boundCase {
 		if value == nil {
 			value = func(n int) any { return strings.Repeat("a", n) }
 		}
+		if l.last().Kind() == protoreflect.BytesKind {
+			value = func(n int) any { return make([]byte, n) }
+		}
 		switch {
 		case b.Sort == bounds.Any:
 			continue

@@ -54,7 +54,7 @@ var (
 
 // table has every field of every request by its full name, "[]" behind the name
 // of a list for its elements; booleans, and enums that are checked here, need no row.
-var table = merge(configuration, consensus, availability, cluster, links, agents, tlibrary)
+var table = merge(configuration, consensus, availability, cluster, links, agents, tlibrary, access)
 
 func merge(parts ...map[protoreflect.FullName]Bound) map[protoreflect.FullName]Bound {
 	all := map[protoreflect.FullName]Bound{}

@@ -1,0 +1,28 @@
+package api
+
+import (
+	"context"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+// AccessConfig is what Access reads and whom it asks.
+type AccessConfig struct {
+	View func() *fsm.View
+	// Writer is the configuration plane.
+	Writer Writer
+	// Wait returns when the View includes the log entry, or with the context's error.
+	Wait func(ctx context.Context, index uint64) error
+}
+
+// Access is the service of that name. Its parts have files of their own:
+// access_tokens.go, access_audit.go; of nodes and keys access_nodes.go, of bans
+// access_bans.go.
+type Access struct {
+	configpb.UnimplementedAccessServer
+	cfg AccessConfig
+}
+
+// NewAccess returns the service; it starts nothing.
+func NewAccess(c AccessConfig) *Access { return &Access{cfg: c} }
