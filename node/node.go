@@ -409,7 +409,7 @@ func (n *Node) register() {
 
 func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.names, Sources: []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}},
+		Table: n.table, Observer: observer{n}, Names: n.nameOf, Sources: []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}},
 		Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}

@@ -69,8 +69,8 @@ func skews(peers []tcontroller.PeerStatus) (w []string) {
 	return w
 }
 
-// names maps ids to names for metrics.
-func (n *Node) names(id dn.Node) string {
+// nameOf maps ids to names for metrics.
+func (n *Node) nameOf(id dn.Node) string {
 	if node := n.machine.View().Node(string(id)); node != nil {
 		return node.GetName()
 	}

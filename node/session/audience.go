@@ -41,7 +41,7 @@ func (a *audience) judge(it *dn.Item) bool {
 	}
 	is := !own || st.Keeper == a.self
 	if byOwner {
-		name, _ := a.events.names(st.Owner)
+		name, _ := a.events.nameAndSite(st.Owner)
 		is = is && name == a.monitor.owner
 	}
 	_, was := a.inside[st.Number]
@@ -73,7 +73,7 @@ func (a *audience) hearsCall(view *fsm.View, n dn.Number, node dn.Node, seq uint
 	if a.monitor.owner == "" {
 		return true
 	}
-	name, _ := a.events.names(node)
+	name, _ := a.events.nameAndSite(node)
 	return name == a.monitor.owner
 }
 

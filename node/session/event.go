@@ -34,8 +34,8 @@ type events struct {
 	atSite string
 }
 
-// names of a node and of its site.
-func (ev *events) names(id dn.Node) (name, site string) {
+// nameAndSite are those of a node.
+func (ev *events) nameAndSite(id dn.Node) (name, site string) {
 	if id == "" {
 		return "", ""
 	}
@@ -54,7 +54,7 @@ func (ev *events) state(st *dn.Status) *tlibpb.Event {
 	if st.State == dn.InSrv {
 		e.Message = tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE
 	}
-	e.Owner, e.Site = ev.names(st.Owner)
+	e.Owner, e.Site = ev.nameAndSite(st.Owner)
 	return e
 }
 
@@ -76,7 +76,7 @@ func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 		Message: agentMessages[a.State], ThisDn: string(st.Number), Time: stamp(a.Since),
 		AgentId: a.ID, WorkMode: tlibpb.AgentWorkMode(a.Mode), Reasons: make(map[string]string, len(a.Reasons)+1),
 	}
-	e.Owner, e.Site = ev.names(st.Keeper)
+	e.Owner, e.Site = ev.nameAndSite(st.Keeper)
 	for _, r := range a.Reasons {
 		e.Reasons[r.Key] = r.Value
 	}
@@ -97,7 +97,7 @@ func (ev *events) row(view *fsm.View, st *dn.Status) *tlibpb.Event {
 // describe adds the DN's status as the event's extensions.
 func (ev *events) describe(e *tlibpb.Event, view *fsm.View, st *dn.Status) {
 	config := view.DN(string(st.Number))
-	owner, site := ev.names(st.Owner)
+	owner, site := ev.nameAndSite(st.Owner)
 	agent := config.GetKind() == configpb.DNKind_DN_KIND_SIP || config.GetKind() == configpb.DNKind_DN_KIND_PSTN
 	x := map[string]string{
 		"status": st.State.String(), "kind": config.GetKind().Word(), "owner": owner, "site": site, "reason": st.Reason.String(),
@@ -128,7 +128,7 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 	} else {
 		out.Cause = uint32(e.Cause)
 	}
-	out.Owner, out.Site = ev.names(e.Node)
+	out.Owner, out.Site = ev.nameAndSite(e.Node)
 	return out
 }
 
@@ -139,7 +139,7 @@ func (ev *events) waiting(self dn.Node, calls []routing.Waiting) []*tlibpb.Event
 		w.Message = m
 		e := visitEvent(&w.Visit)
 		e.Snapshot, e.Time = true, stamp(w.Since.UnixNano())
-		e.Owner, e.Site = ev.names(self)
+		e.Owner, e.Site = ev.nameAndSite(self)
 		rows = append(rows, e)
 	}
 	for i := range calls {

@@ -63,7 +63,7 @@ func (f *feeder) callHappened(view *fsm.View, it *call.Item) {
 	if told.GetTime() == nil {
 		told.Time = stamp(e.Time)
 	}
-	told.Owner, told.Site = f.events.names(e.Node)
+	told.Owner, told.Site = f.events.nameAndSite(e.Node)
 	f.out.add(told)
 }
 

@@ -164,7 +164,7 @@ func (s *session) addressInfo(m tlibpb.Message, n dn.Number, ref uint64) *tlibpb
 		s.feeder.audience.inside[n] = struct{}{}
 	}
 	e.Reason = st.Reason.String()
-	e.Owner, e.Site = s.feeder.events.names(st.Owner)
+	e.Owner, e.Site = s.feeder.events.nameAndSite(st.Owner)
 	s.feeder.events.describe(e, s.c.view(), &st)
 	return e
 }

@@ -81,7 +81,7 @@ func (f *feeder) tellReservation(it *dn.Item) {
 // reservation tells of a DN's reservation.
 func (ev *events) reservation(st *dn.Status) *tlibpb.Event {
 	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, ThisDn: string(st.Number), Time: now()}
-	e.Owner, e.Site = ev.names(st.Keeper)
+	e.Owner, e.Site = ev.nameAndSite(st.Keeper)
 	return e
 }
 

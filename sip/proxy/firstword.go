@@ -19,10 +19,10 @@ type Phones interface {
 	Heard(n dn.Number, contact, callID string)
 }
 
-type nobody struct{}
+type noPhones struct{}
 
-func (nobody) Silent(dn.Number, string, string) {}
-func (nobody) Heard(dn.Number, string, string)  {}
+func (noPhones) Silent(dn.Number, string, string) {}
+func (noPhones) Heard(dn.Number, string, string)  {}
 
 // silence is how long a node or a gateway may take for its first word.
 const silence = 4 * time.Second

@@ -15,7 +15,7 @@ import (
 type party struct {
 	// name is its From or To value, contact the URI at which it is reached.
 	name, contact []byte
-	// cseq is the greatest number that it was seen to give a request of its own.
+	// cseq is the greatest number that it was seen to give a request of its fields.
 	cseq uint32
 }
 
@@ -39,9 +39,9 @@ func newParties(req, res *message.Message) *parties {
 		caller: party{name: res.Get(message.From), contact: contactOf(req), cseq: cseq},
 		called: party{name: res.Get(message.To), contact: contactOf(res)},
 	}
-	own := []*[]byte{&p.callID, &p.caller.name, &p.caller.contact, &p.called.name, &p.called.contact}
+	fields := []*[]byte{&p.callID, &p.caller.name, &p.caller.contact, &p.called.name, &p.called.contact}
 	size := 0
-	for _, b := range own {
+	for _, b := range fields {
 		size += len(*b)
 	}
 	for _, r := range p.routes {
@@ -53,7 +53,7 @@ func newParties(req, res *message.Message) *parties {
 		buf = append(buf, *b...)
 		*b = buf[n:len(buf):len(buf)]
 	}
-	for _, b := range own {
+	for _, b := range fields {
 		keep(b)
 	}
 	for i := range p.routes {
@@ -72,7 +72,7 @@ func (p *parties) bye(to Side, reason string) ownRequest {
 	return ownRequest{method: "BYE", uri: at.contact, from: from.name, to: at.name, callID: p.callID, cseq: from.cseq, reason: reason}
 }
 
-// way is the Route list from here to a side: its own first entries are this node's.
+// way is the Route list from here to a side: its fields first entries are this node's.
 func (p *parties) way(to Side, here func(uri []byte) bool) [][]byte {
 	list := slices.Clone(p.routes)
 	if to == CalledSide {

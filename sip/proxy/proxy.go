@@ -54,7 +54,7 @@ func New(cfg Config) *Proxy {
 		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
 	}
 	if cfg.Phones == nil {
-		cfg.Phones = nobody{}
+		cfg.Phones = noPhones{}
 	}
 	p := &Proxy{
 		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), tokens: NewTokenCodec(secret), trunks: newTrunks(cfg.Machine), dialogs: newDialogs(cfg.Now),
@@ -68,10 +68,10 @@ func New(cfg Config) *Proxy {
 		here:  func(k Token) bool { return k.Purpose == ToDeliver || k.Node == self },
 		mine:  cfg.LeadsHere,
 	}
-	names := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
+	addresses := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
 	p.relays = &relays{
-		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: names, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
-		path: &dialogPath{machine: cfg.Machine, resolver: names, exits: p.exits, store: cfg.Store, now: cfg.Now, heard: cfg.Table.Heard},
+		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: addresses, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
+		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, now: cfg.Now, heard: cfg.Table.Heard},
 	}
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
@@ -79,7 +79,7 @@ func New(cfg Config) *Proxy {
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
-		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: names},
+		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: addresses},
 		records: &recordRoutes{tokens: p.tokens, self: self, hosts: cfg.RecordRoutes},
 	}
 	return p
