@@ -385,9 +385,17 @@ func (n *Node) openLayer() (err error) {
 	}
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.sip.PeerHeard, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Log: n.log,
 	})
 	return nil
+}
+
+// peerHeard takes the verdict on a peer to those who have something of it here.
+func (n *Node) peerHeard(id dn.Node, heard bool) {
+	n.sip.PeerHeard(id, heard)
+	if !heard {
+		n.peers.lost(id)
+	}
 }
 
 // register puts the services on the clients' ports.

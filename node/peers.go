@@ -61,6 +61,18 @@ func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
 	return conn, nil
 }
 
+// lost closes the connection to a node that is not heard any more: after a cut the old
+// one fails with the first request that it is given.
+func (p *peers) lost(id dn.Node) {
+	p.mu.Lock()
+	c := p.conns[id]
+	delete(p.conns, id)
+	p.mu.Unlock()
+	if c != nil {
+		_ = c.conn.Close()
+	}
+}
+
 func (p *peers) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

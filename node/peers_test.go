@@ -16,8 +16,8 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// TestHeld_ConnectionsToPeersEnd: of a node that moved, of one that left, of one
-// that cannot be dialled, and all with the node.
+// TestHeld_ConnectionsToPeersEnd: of a node that moved, of one that left or was
+// lost, of one that cannot be dialled, and all with the node.
 func TestHeld_ConnectionsToPeersEnd(t *testing.T) {
 	leftover.Check(t)
 	m, err := fsm.Open(fsm.Config{Path: filepath.Join(t.TempDir(), "config.db")})
@@ -71,6 +71,10 @@ func TestHeld_ConnectionsToPeersEnd(t *testing.T) {
 	}
 	apply(&configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: "b"}})
 	expect(1, "a")
+	p.lost("a")
+	p.lost("b")
+	expect(0)
+	expect(1, "a") // anew
 	if err := p.close(); err != nil {
 		t.Error(err)
 	}
