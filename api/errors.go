@@ -27,6 +27,7 @@ var meaning = []struct {
 	{fsm.ErrNotFound, codes.NotFound, outcome.NotApplied},
 	{fsm.ErrRevision, codes.FailedPrecondition, outcome.NotApplied},
 	{fsm.ErrConflict, codes.FailedPrecondition, outcome.NotApplied},
+	{fsm.ErrInvite, codes.PermissionDenied, outcome.NotApplied},
 	{fsm.ErrVersion, codes.FailedPrecondition, outcome.NotApplied},
 	{fsm.ErrNameTaken, codes.AlreadyExists, outcome.NotApplied},
 	{fsm.ErrFailed, codes.Unavailable, outcome.Unknown},

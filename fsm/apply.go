@@ -34,6 +34,7 @@ func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 		return applied{view: &next, index: o.index, err: o.err}
 	}
 	d := newDraft(v, index)
+	d.now = cmd.GetTimeMs()
 	rej := d.command(cmd)
 	if rej != nil {
 		d = newDraft(v, index)
@@ -61,6 +62,7 @@ func (v *View) With(mutations []*configpb.Mutation) (*View, error) {
 // draft is a View being changed by one command.
 type draft struct {
 	view     *View
+	now      uint64 // of the command, ms since the epoch
 	writes   []write
 	reset    bool
 	changes  Changes
@@ -142,6 +144,14 @@ func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
 		return d.putToken(m, op.PutToken)
 	case *configpb.Mutation_DeleteToken:
 		return d.deleteToken(m, op.DeleteToken)
+	case *configpb.Mutation_PutInvite:
+		return d.putInvite(m, op.PutInvite)
+	case *configpb.Mutation_DeleteInvite:
+		return d.deleteInvite(m, op.DeleteInvite)
+	case *configpb.Mutation_PutSecurity:
+		return d.putSecurity(m, op.PutSecurity)
+	case *configpb.Mutation_Join:
+		return d.join(m, op.Join)
 	}
 	return reject(ErrInvalid, "the mutation is empty, or newer than this node")
 }
@@ -236,6 +246,13 @@ func (d *draft) deleteGroup(number int, m *configpb.Mutation, name string) *Reje
 }
 
 func (d *draft) putNode(m *configpb.Mutation, in *configpb.Node) *Rejection {
+	if d.view.security != nil && d.view.Node(in.GetId()) == nil {
+		return reject(ErrInvite, "node %.40s is not on the roster: it joins by an invite", in.GetName())
+	}
+	return d.setNode(m, in)
+}
+
+func (d *draft) setNode(m *configpb.Mutation, in *configpb.Node) *Rejection {
 	if r := checkNode(in); r != nil {
 		return r
 	}
@@ -247,6 +264,12 @@ func (d *draft) putNode(m *configpb.Mutation, in *configpb.Node) *Rejection {
 		return reject(ErrNameTaken, "another node is called %s: remove that one first, or choose another name", in.GetName())
 	}
 	v := proto.CloneOf(in)
+	if len(v.GetKeySha256()) == 0 {
+		v.KeySha256 = old.GetKeySha256()
+	}
+	if r := d.checkKeys(v); r != nil {
+		return r
+	}
 	v.Revision = d.view.index
 	d.setNodes(append(d.otherNodes(v.GetId()), v))
 	d.put(bucketNode, v.GetId(), encode(v))

@@ -114,6 +114,14 @@ func Describe(m *configpb.Mutation) string {
 		return short("put token " + op.PutToken.GetId() + " " + op.PutToken.GetName())
 	case *configpb.Mutation_DeleteToken:
 		return short("delete token " + op.DeleteToken)
+	case *configpb.Mutation_PutInvite:
+		return short("put invite " + op.PutInvite.GetId() + " " + op.PutInvite.GetNodeName())
+	case *configpb.Mutation_DeleteInvite:
+		return short("delete invite " + op.DeleteInvite)
+	case *configpb.Mutation_PutSecurity:
+		return "put security"
+	case *configpb.Mutation_Join:
+		return short("join node " + op.Join.GetNode().GetName() + " by invite " + op.Join.GetInvite())
 	}
 	return "unknown change"
 }

@@ -25,6 +25,12 @@ func (v *View) Digest() string {
 	for _, n := range v.nodes {
 		d.object(n)
 	}
+	if v.security != nil {
+		d.object(v.security)
+	}
+	for _, i := range v.invites {
+		d.object(i)
+	}
 	v.groups.Ascend(func(e entry[configpb.AgentGroup]) bool { d.keyed(e.key, e.val); return true })
 	v.dns.Ascend(func(e entry[configpb.DN]) bool { d.keyed(e.key, e.val); return true })
 	v.tokens.Ascend(func(e entry[configpb.Token]) bool { d.keyed(e.key, e.val); return true })

@@ -18,6 +18,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrNameTaken: another node has the name.
 	ErrNameTaken = errors.New("name taken")
+	// ErrInvite: a node may not join, or not by this invite.
+	ErrInvite = errors.New("no valid invite")
 	// ErrVersion: the command was written by a newer program.
 	ErrVersion = errors.New("unknown command version")
 )
@@ -48,7 +50,7 @@ var ErrFailed = errors.New("the configuration store failed")
 var ErrCorrupt = errors.New("damaged configuration store")
 
 // kinds numbers the sentinels in stored outcomes: append only.
-var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion}
+var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion, ErrInvite}
 
 // Rejection is why a command was not applied.
 type Rejection struct {

@@ -1,6 +1,7 @@
 package fsm_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,74 +31,122 @@ const (
 // objects are one of each kind, with no more than they need.
 func objects() map[string]proto.Message {
 	return map[string]proto.Message{
-		"options": &configpb.Options{Realm: "example.com"},
-		"group":   &configpb.AgentGroup{Name: "sales"},
-		"node":    &configpb.Node{Id: "id-z", Name: "z", ClusterAddr: "10.0.0.9:7002"},
-		"sip":     &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex32},
-		"sha":     &configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex64, Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256},
-		"pstn":    &configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"},
-		"point":   &configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT},
-		"secret":  &configpb.Token{Id: "abcdefghij01", SecretSha256: hex64, Name: "router", Role: configpb.Role_ROLE_ROUTER},
-		"cert":    &configpb.Token{Id: "abcdefghij02", CertificateSha256: hex64, Name: "scraper", Role: configpb.Role_ROLE_METRICS},
-		"trunk":   &configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "gw.example.com:5060"}},
+		"options":    &configpb.Options{Realm: "example.com"},
+		"group":      &configpb.AgentGroup{Name: "sales"},
+		"node":       &configpb.Node{Id: "id-z", Name: "z", ClusterAddr: "10.0.0.9:7002", KeySha256: []string{strings.Repeat("e", 64)}},
+		"sip":        &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex32},
+		"sha":        &configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex64, Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256},
+		"pstn":       &configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"},
+		"point":      &configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT},
+		"secret":     &configpb.Token{Id: "abcdefghij01", SecretSha256: hex64, Name: "router", Role: configpb.Role_ROLE_ROUTER},
+		"cert":       &configpb.Token{Id: "abcdefghij02", CertificateSha256: hex64, Name: "scraper", Role: configpb.Role_ROLE_METRICS},
+		"trunk":      &configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "gw.example.com:5060"}},
+		"y-security": security(),
+		"z-invite":   &configpb.Invite{Id: "abcdefgh0123", SecretSha256: hex64, ExpiresMs: 1},
 	}
+}
+
+// security is the object of a secured cluster; it is put before an invite can be.
+func security() *configpb.Security {
+	return &configpb.Security{Authorities: []*configpb.Authority{authority("a")}, Gossip: ring(1, 1), Routes: ring(1, 1)}
+}
+
+func authority(name string) *configpb.Authority {
+	return &configpb.Authority{Certificate: []byte("certificate " + name), SealedKey: []byte("key " + name)}
+}
+
+// ring of keys 1 to n.
+func ring(primary uint32, n int) *configpb.Keyring {
+	r := &configpb.Keyring{Primary: primary}
+	for i := range n {
+		r.Keys = append(r.Keys, &configpb.Key{Id: uint32(i + 1), Secret: bytes.Repeat([]byte{byte(i + 1)}, fsm.RingKey), MadeMs: 7})
+	}
+	return r
+}
+
+// secured are two security objects, each changed.
+func secured(one, two func(*configpb.Security)) sample {
+	a, b := security(), security()
+	one(a)
+	two(b)
+	return sample{"y-security", [2]any{a, b}}
 }
 
 // samples has every field of every stored object. A field that it lacks fails
 // TestFields_AllAreSampled.
 var samples = map[string]sample{
-	"DN.number":                      {"sip", [2]any{"77", "A-z0.9_*#+"}},
-	"DN.kind":                        {"point", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
-	"DN.disabled":                    {"sip", [2]any{true, false}},
-	"DN.algorithm":                   {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
-	"DN.ha1":                         {"sip", [2]any{strings.Repeat("a", 32), strings.Repeat("b", 32)}},
-	"DN.groups":                      {"sip", [2]any{[]string{"g"}, []string{"h", "g"}}},
-	"DN.external":                    {"pstn", [2]any{"+491234567", "491234567"}},
-	"DN.routing_point":               {"point", [2]any{&configpb.RoutingPoint{TimeoutMs: 3}, &configpb.RoutingPoint{DefaultGroup: "g"}}},
-	"DN.routing_point.default_group": {"point", [2]any{"g", "h"}},
-	"DN.routing_point.timeout_ms":    {"point", [2]any{uint32(1), uint32(600_000)}},
-	"DN.trunk":                       {"trunk", [2]any{&configpb.Trunk{Address: "gw2:5060"}, &configpb.Trunk{Address: "gw3:5060"}}},
-	"DN.trunk.address":               {"trunk", [2]any{"192.0.2.1:5060", "[2001:db8::1]:65535"}},
-	"DN.trunk.prefix":                {"trunk", [2]any{"+1", "00*#"}},
-	"DN.trunk.priority":              {"trunk", [2]any{uint32(1), uint32(1<<32 - 1)}},
-	"AgentGroup.name":                {"group", [2]any{"other", "Third.group-3_"}},
-	"AgentGroup.login_required":      {"group", [2]any{true, false}},
-	"Node.id":                        {"node", [2]any{"id-y", "id-x"}},
-	"Node.name":                      {"node", [2]any{"y", "node-9"}},
-	"Node.site":                      {"node", [2]any{"dc1", "dc2"}},
-	"Node.sip_addr":                  {"node", [2]any{"10.0.0.1:1", "10.0.0.2:1"}},
-	"Node.default_addr":              {"node", [2]any{"10.0.0.1:2", "10.0.0.2:2"}},
-	"Node.tc_addr":                   {"node", [2]any{"10.0.0.1:3", "10.0.0.2:3"}},
-	"Node.cluster_addr":              {"node", [2]any{"10.0.0.1:4", "10.0.0.2:4"}},
-	"Node.gossip_addr":               {"node", [2]any{"10.0.0.1:5", "10.0.0.2:5"}},
-	"Node.http_addr":                 {"node", [2]any{"10.0.0.1:6", "10.0.0.2:6"}},
-	"Node.non_voter":                 {"node", [2]any{true, false}},
-	"Node.draining":                  {"node", [2]any{true, false}},
-	"Node.drain_until_ms":            {"node", [2]any{uint64(1), uint64(7_258_118_400_000)}},
-	"Token.id":                       {"secret", [2]any{"zzzzzzzzzzzz", "000000000000"}},
-	"Token.secret_sha256":            {"secret", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
-	"Token.certificate_sha256":       {"cert", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
-	"Token.name":                     {"secret", [2]any{"a", "Stat.server-2_"}},
-	"Token.role":                     {"secret", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(7)}},
-	"Token.scope":                    {"secret", [2]any{&configpb.Scope{Groups: []string{"g"}}, &configpb.Scope{}}},
-	"Token.scope.routing_points":     {"secret", [2]any{[]string{"8000"}, []string{"8001", "8000"}}},
-	"Token.scope.groups":             {"secret", [2]any{[]string{"g"}, []string{"h", "g"}}},
-	"Token.scope.dn_prefixes":        {"secret", [2]any{[]string{"1"}, []string{"2", "10"}}},
-	"Token.scope.external_prefixes":  {"secret", [2]any{[]string{"+49"}, []string{"00", "+1"}}},
-	"Token.not_before_ms":            {"secret", [2]any{uint64(1), uint64(7_258_118_400_000)}},
-	"Token.expires_ms":               {"secret", [2]any{uint64(1), uint64(7_258_118_400_000)}},
-	"Options.realm":                  {"options", [2]any{"one.example", "two_2.example"}},
-	"Options.min_expires_s":          {"options", [2]any{uint32(30), uint32(3600)}},
-	"Options.max_expires_s":          {"options", [2]any{uint32(3601), uint32(2_678_400)}},
-	"Options.default_expires_s":      {"options", [2]any{uint32(61), uint32(7199)}},
-	"Options.max_contacts":           {"options", [2]any{uint32(1), uint32(100)}},
-	"Options.ping_interval_s":        {"options", [2]any{uint32(0), uint32(86_400)}},
-	"Options.ping_misses":            {"options", [2]any{uint32(1), uint32(100)}},
-	"Options.desktop_grace_s":        {"options", [2]any{uint32(1), uint32(300)}},
-	"Options.reservation_collect_ms": {"options", [2]any{uint32(1), uint32(2000)}},
-	"Options.flow_grace_s":           {"options", [2]any{uint32(0), uint32(300)}},
-	"Options.orphan_ring_ms":         {"options", [2]any{uint32(1), uint32(30_000)}},
-	"Options.first_word_ms":          {"options", [2]any{uint32(0), uint32(32_000)}},
+	"DN.number":                        {"sip", [2]any{"77", "A-z0.9_*#+"}},
+	"DN.kind":                          {"point", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+	"DN.disabled":                      {"sip", [2]any{true, false}},
+	"DN.algorithm":                     {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+	"DN.ha1":                           {"sip", [2]any{strings.Repeat("a", 32), strings.Repeat("b", 32)}},
+	"DN.groups":                        {"sip", [2]any{[]string{"g"}, []string{"h", "g"}}},
+	"DN.external":                      {"pstn", [2]any{"+491234567", "491234567"}},
+	"DN.routing_point":                 {"point", [2]any{&configpb.RoutingPoint{TimeoutMs: 3}, &configpb.RoutingPoint{DefaultGroup: "g"}}},
+	"DN.routing_point.default_group":   {"point", [2]any{"g", "h"}},
+	"DN.routing_point.timeout_ms":      {"point", [2]any{uint32(1), uint32(600_000)}},
+	"DN.trunk":                         {"trunk", [2]any{&configpb.Trunk{Address: "gw2:5060"}, &configpb.Trunk{Address: "gw3:5060"}}},
+	"DN.trunk.address":                 {"trunk", [2]any{"192.0.2.1:5060", "[2001:db8::1]:65535"}},
+	"DN.trunk.prefix":                  {"trunk", [2]any{"+1", "00*#"}},
+	"DN.trunk.priority":                {"trunk", [2]any{uint32(1), uint32(1<<32 - 1)}},
+	"AgentGroup.name":                  {"group", [2]any{"other", "Third.group-3_"}},
+	"AgentGroup.login_required":        {"group", [2]any{true, false}},
+	"Node.id":                          {"node", [2]any{"id-y", "id-x"}},
+	"Node.name":                        {"node", [2]any{"y", "node-9"}},
+	"Node.site":                        {"node", [2]any{"dc1", "dc2"}},
+	"Node.sip_addr":                    {"node", [2]any{"10.0.0.1:1", "10.0.0.2:1"}},
+	"Node.default_addr":                {"node", [2]any{"10.0.0.1:2", "10.0.0.2:2"}},
+	"Node.tc_addr":                     {"node", [2]any{"10.0.0.1:3", "10.0.0.2:3"}},
+	"Node.cluster_addr":                {"node", [2]any{"10.0.0.1:4", "10.0.0.2:4"}},
+	"Node.gossip_addr":                 {"node", [2]any{"10.0.0.1:5", "10.0.0.2:5"}},
+	"Node.http_addr":                   {"node", [2]any{"10.0.0.1:6", "10.0.0.2:6"}},
+	"Node.non_voter":                   {"node", [2]any{true, false}},
+	"Node.draining":                    {"node", [2]any{true, false}},
+	"Node.drain_until_ms":              {"node", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Token.id":                         {"secret", [2]any{"zzzzzzzzzzzz", "000000000000"}},
+	"Token.secret_sha256":              {"secret", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
+	"Token.certificate_sha256":         {"cert", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
+	"Token.name":                       {"secret", [2]any{"a", "Stat.server-2_"}},
+	"Token.role":                       {"secret", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(7)}},
+	"Token.scope":                      {"secret", [2]any{&configpb.Scope{Groups: []string{"g"}}, &configpb.Scope{}}},
+	"Token.scope.routing_points":       {"secret", [2]any{[]string{"8000"}, []string{"8001", "8000"}}},
+	"Token.scope.groups":               {"secret", [2]any{[]string{"g"}, []string{"h", "g"}}},
+	"Token.scope.dn_prefixes":          {"secret", [2]any{[]string{"1"}, []string{"2", "10"}}},
+	"Token.scope.external_prefixes":    {"secret", [2]any{[]string{"+49"}, []string{"00", "+1"}}},
+	"Token.not_before_ms":              {"secret", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Token.expires_ms":                 {"secret", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Options.realm":                    {"options", [2]any{"one.example", "two_2.example"}},
+	"Options.min_expires_s":            {"options", [2]any{uint32(30), uint32(3600)}},
+	"Options.max_expires_s":            {"options", [2]any{uint32(3601), uint32(2_678_400)}},
+	"Options.default_expires_s":        {"options", [2]any{uint32(61), uint32(7199)}},
+	"Options.max_contacts":             {"options", [2]any{uint32(1), uint32(100)}},
+	"Options.ping_interval_s":          {"options", [2]any{uint32(0), uint32(86_400)}},
+	"Options.ping_misses":              {"options", [2]any{uint32(1), uint32(100)}},
+	"Options.desktop_grace_s":          {"options", [2]any{uint32(1), uint32(300)}},
+	"Options.reservation_collect_ms":   {"options", [2]any{uint32(1), uint32(2000)}},
+	"Options.flow_grace_s":             {"options", [2]any{uint32(0), uint32(300)}},
+	"Options.orphan_ring_ms":           {"options", [2]any{uint32(1), uint32(30_000)}},
+	"Options.first_word_ms":            {"options", [2]any{uint32(0), uint32(32_000)}},
+	"Node.key_sha256":                  {"node", [2]any{[]string{hex64}, []string{hex64[1:] + "a", hex64}}},
+	"Invite.id":                        {"z-invite", [2]any{"000000000000", "zzzzzzzzzzzz"}},
+	"Invite.secret_sha256":             {"z-invite", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
+	"Invite.node_name":                 {"z-invite", [2]any{"n-1", "n-2"}},
+	"Invite.expires_ms":                {"z-invite", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Security.authorities":             secured(func(s *configpb.Security) { s.Authorities = append(s.Authorities, authority("b")) }, func(s *configpb.Security) { s.Authorities[0] = authority("c") }),
+	"Security.authorities.certificate": secured(func(s *configpb.Security) { s.Authorities[0].Certificate = []byte("x") }, func(s *configpb.Security) { s.Authorities[0].Certificate = []byte("y") }),
+	"Security.authorities.sealed_key":  secured(func(s *configpb.Security) { s.Authorities[0].SealedKey = []byte("x") }, func(s *configpb.Security) { s.Authorities[0].SealedKey = []byte("y") }),
+	"Security.gossip":                  secured(func(s *configpb.Security) { s.Gossip = ring(1, 2) }, func(s *configpb.Security) { s.Gossip = ring(1, 3) }),
+	"Security.gossip.primary":          secured(func(s *configpb.Security) { s.Gossip = ring(2, 3) }, func(s *configpb.Security) { s.Gossip = ring(3, 3) }),
+	"Security.gossip.keys":             secured(func(s *configpb.Security) { s.Gossip = ring(1, 2) }, func(s *configpb.Security) { s.Gossip = ring(1, 3) }),
+	"Security.gossip.keys.id":          secured(func(s *configpb.Security) { s.Gossip.Keys[0].Id, s.Gossip.Primary = 5, 5 }, func(s *configpb.Security) { s.Gossip.Keys[0].Id, s.Gossip.Primary = 6, 6 }),
+	"Security.gossip.keys.secret":      secured(func(s *configpb.Security) { s.Gossip.Keys[0].Secret = bytes.Repeat([]byte("x"), 32) }, func(s *configpb.Security) { s.Gossip.Keys[0].Secret = bytes.Repeat([]byte("y"), 32) }),
+	"Security.gossip.keys.made_ms":     secured(func(s *configpb.Security) { s.Gossip.Keys[0].MadeMs = 8 }, func(s *configpb.Security) { s.Gossip.Keys[0].MadeMs = 9 }),
+	"Security.routes":                  secured(func(s *configpb.Security) { s.Routes = ring(1, 2) }, func(s *configpb.Security) { s.Routes = ring(1, 3) }),
+	"Security.routes.primary":          secured(func(s *configpb.Security) { s.Routes = ring(2, 3) }, func(s *configpb.Security) { s.Routes = ring(3, 3) }),
+	"Security.routes.keys":             secured(func(s *configpb.Security) { s.Routes = ring(1, 2) }, func(s *configpb.Security) { s.Routes = ring(1, 3) }),
+	"Security.routes.keys.id":          secured(func(s *configpb.Security) { s.Routes.Keys[0].Id, s.Routes.Primary = 5, 5 }, func(s *configpb.Security) { s.Routes.Keys[0].Id, s.Routes.Primary = 6, 6 }),
+	"Security.routes.keys.secret":      secured(func(s *configpb.Security) { s.Routes.Keys[0].Secret = bytes.Repeat([]byte("x"), 32) }, func(s *configpb.Security) { s.Routes.Keys[0].Secret = bytes.Repeat([]byte("y"), 32) }),
+	"Security.routes.keys.made_ms":     secured(func(s *configpb.Security) { s.Routes.Keys[0].MadeMs = 8 }, func(s *configpb.Security) { s.Routes.Keys[0].MadeMs = 9 }),
 }
 
 // adjust makes the rest of the object fit a value.
@@ -121,7 +170,7 @@ func storedMessages() []protoreflect.MessageDescriptor {
 	var all []protoreflect.MessageDescriptor
 	ops := (&configpb.Mutation{}).ProtoReflect().Descriptor().Oneofs().ByName("op").Fields()
 	for i := range ops.Len() {
-		if m := ops.Get(i).Message(); m != nil {
+		if m := ops.Get(i).Message(); m != nil && m.Name() != "Join" { // puts a node
 			all = append(all, m)
 		}
 	}
@@ -167,6 +216,9 @@ func TestFields_AllAreSampled(t *testing.T) {
 // withField returns the sample's object with the value.
 func withField(t *testing.T, path string, value any) proto.Message {
 	t.Helper()
+	if whole, ok := value.(*configpb.Security); ok {
+		return whole
+	}
 	m := objects()[samples[path].of]
 	at := m.ProtoReflect()
 	names := strings.Split(path, ".")[1:]
@@ -176,6 +228,7 @@ func withField(t *testing.T, path string, value any) proto.Message {
 	fd := at.Descriptor().Fields().ByName(protoreflect.Name(names[len(names)-1]))
 	switch v := value.(type) {
 	case []string:
+		at.Clear(fd)
 		list := at.Mutable(fd).List()
 		for _, s := range v {
 			list.Append(protoreflect.ValueOfString(s))
@@ -201,8 +254,20 @@ func put(m proto.Message) *configpb.Mutation {
 		return &configpb.Mutation{Op: &configpb.Mutation_PutToken{PutToken: m}}
 	case *configpb.Options:
 		return &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: m}}
+	case *configpb.Invite:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutInvite{PutInvite: m}}
+	case *configpb.Security:
+		return &configpb.Mutation{Op: &configpb.Mutation_PutSecurity{PutSecurity: m}}
 	}
 	panic(fmt.Sprintf("no mutation puts a %T", m))
+}
+
+// puts are what an object takes to be put.
+func puts(m proto.Message) []*configpb.Mutation {
+	if _, is := m.(*configpb.Invite); is {
+		return []*configpb.Mutation{put(security()), put(m)}
+	}
+	return []*configpb.Mutation{put(m)}
 }
 
 // find reads the stored object back.
@@ -216,6 +281,10 @@ func find(v *fsm.View, m proto.Message) proto.Message {
 		return v.Node(m.GetId())
 	case *configpb.Token:
 		return v.Token(m.GetId())
+	case *configpb.Invite:
+		return v.Invite(m.GetId())
+	case *configpb.Security:
+		return v.Security()
 	}
 	return v.Options()
 }
@@ -251,7 +320,7 @@ func orElse(v *uint32, other uint32) {
 // realm, which could not change any more.
 func begin() *peerpb.Command {
 	return &peerpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
-		put(&configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002"}),
+		put(&configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002", KeySha256: []string{strings.Repeat("f", 64)}}),
 		put(&configpb.AgentGroup{Name: "g"}), put(&configpb.AgentGroup{Name: "h"}),
 	}}
 }
@@ -265,7 +334,7 @@ func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
 				m := start(t)
 				object := withField(t, path, value)
 				apply(t, m, begin())
-				apply(t, m, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
+				apply(t, m, command(puts(object)...))
 				want := expected(object, 2)
 				digest := m.Digest()
 				if other, twice := digests[digest]; twice {
@@ -314,8 +383,9 @@ func TestFields_DefaultsOfOptionsFollowEachOther(t *testing.T) {
 func TestFields_OfANewerProgramAreKept(t *testing.T) {
 	newer, taking := start(t), start(t)
 	apply(t, newer, begin())
-	for _, object := range objects() {
-		apply(t, newer, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{put(object)}})
+	for _, kind := range slices.Sorted(maps.Keys(objects())) {
+		object := objects()[kind]
+		apply(t, newer, command(put(object)))
 	}
 	plain := newer.Digest()
 	for _, object := range objects() {

@@ -19,15 +19,17 @@ import (
 const magic = "SIPC\x01"
 
 const (
-	recordHeader  = 'H' // applied index (8 bytes), epoch
-	recordOptions = 'O'
-	recordNode    = 'N'
-	recordGroup   = 'G'
-	recordDN      = 'D'
-	recordRequest = 'R'
-	recordToken   = 'T'
-	recordAudit   = 'A'
-	recordEnd     = 'E'
+	recordHeader   = 'H' // applied index (8 bytes), epoch
+	recordOptions  = 'O'
+	recordNode     = 'N'
+	recordGroup    = 'G'
+	recordDN       = 'D'
+	recordRequest  = 'R'
+	recordToken    = 'T'
+	recordAudit    = 'A'
+	recordSecurity = 'S'
+	recordInvite   = 'I'
+	recordEnd      = 'E'
 
 	maxRecord = 1 << 20
 )
@@ -35,6 +37,7 @@ const (
 var bucketOf = map[byte]string{
 	recordOptions: bucketMeta, recordNode: bucketNode, recordGroup: bucketGroup, recordDN: bucketDN, recordRequest: bucketRequest,
 	recordToken: bucketToken, recordAudit: bucketAudit,
+	recordSecurity: bucketMeta, recordInvite: bucketInvite,
 }
 
 // ErrSnapshot says that a snapshot can't be read; nothing was changed by it.
@@ -44,6 +47,16 @@ var ErrSnapshot = errors.New("damaged snapshot of the configuration")
 func (v *View) records(fn func(kind byte, key string, value []byte) error) error {
 	if v.stored.GetRevision() != 0 {
 		if err := fn(recordOptions, keyOptions, encode(v.stored)); err != nil {
+			return err
+		}
+	}
+	if v.security != nil {
+		if err := fn(recordSecurity, keySecurity, encode(v.security)); err != nil {
+			return err
+		}
+	}
+	for _, i := range v.invites {
+		if err := fn(recordInvite, i.GetId(), encode(i)); err != nil {
 			return err
 		}
 	}

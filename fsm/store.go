@@ -26,13 +26,15 @@ const (
 	bucketRequest = "request"
 	bucketToken   = "token"
 	bucketAudit   = "audit"
+	bucketInvite  = "invite"
 
-	keyEpoch   = "epoch"
-	keyIndex   = "index"
-	keyOptions = "options"
+	keyEpoch    = "epoch"
+	keyIndex    = "index"
+	keyOptions  = "options"
+	keySecurity = "security"
 )
 
-var buckets = []string{bucketMeta, bucketDN, bucketGroup, bucketNode, bucketRequest, bucketToken, bucketAudit}
+var buckets = []string{bucketMeta, bucketDN, bucketGroup, bucketNode, bucketRequest, bucketToken, bucketAudit, bucketInvite}
 
 // write is one change of the store; a nil value deletes.
 type write struct {
@@ -144,15 +146,17 @@ func readView(tx *bolt.Tx) (*View, error) {
 	} else if b != nil {
 		return nil, errors.New("the applied index is unreadable")
 	}
-	if b := meta.Get([]byte(keyOptions)); b != nil {
-		if err := v.add(recordOptions, b); err != nil {
-			return nil, err
+	for key, kind := range map[string]byte{keyOptions: recordOptions, keySecurity: recordSecurity} {
+		if b := meta.Get([]byte(key)); b != nil {
+			if err := v.add(kind, b); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, r := range []struct {
 		bucket string
 		kind   byte
-	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketDN, recordDN}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}} {
+	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketDN, recordDN}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}, {bucketInvite, recordInvite}} {
 		err := tx.Bucket([]byte(r.bucket)).ForEach(func(k, b []byte) error {
 			if err := v.add(r.kind, b); err != nil {
 				return fmt.Errorf("%s %q: %w", r.bucket, k, err)
@@ -195,6 +199,19 @@ func (v *View) add(kind byte, b []byte) error {
 		}
 		v.share(d)
 		v.dns.ReplaceOrInsert(entry[configpb.DN]{d.GetNumber(), d})
+	case recordSecurity:
+		s := &configpb.Security{}
+		if err := proto.Unmarshal(b, s); err != nil {
+			return err
+		}
+		v.security = s
+	case recordInvite:
+		i := &configpb.Invite{}
+		if err := proto.Unmarshal(b, i); err != nil {
+			return err
+		}
+		d := draft{view: v}
+		d.setInvites(append(v.Invites(), i))
 	case recordRequest:
 		o, err := decodeOutcome(b)
 		if err != nil {

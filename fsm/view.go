@@ -25,6 +25,9 @@ type View struct {
 	memory  memory
 	tokens  *tree[configpb.Token]
 	audit   audit
+
+	security *configpb.Security
+	invites  []*configpb.Invite // ordered by id
 }
 
 // entry is an object under its key. A B-tree of them costs some 35 bytes an

@@ -19,10 +19,12 @@ type Changes struct {
 	DNs                    []string // ordered, without repetition; put or deleted
 	Nodes, Options, Groups bool
 	Tokens                 bool
+	// Security: the object of that name, or an invite.
+	Security bool
 }
 
 func (c Changes) empty() bool {
-	return !c.All && len(c.DNs) == 0 && !c.Nodes && !c.Options && !c.Groups && !c.Tokens
+	return !c.All && len(c.DNs) == 0 && !c.Nodes && !c.Options && !c.Groups && !c.Tokens && !c.Security
 }
 
 // ErrClosed ends a closed Watcher.
@@ -97,6 +99,7 @@ func (w *Watcher) add(c Changes) {
 	p := &w.pending
 	p.Nodes, p.Options, p.Groups = p.Nodes || c.Nodes, p.Options || c.Options, p.Groups || c.Groups
 	p.Tokens = p.Tokens || c.Tokens
+	p.Security = p.Security || c.Security
 	if c.All || len(w.dns)+len(c.DNs) > maxPending {
 		p.All = true
 	}

@@ -65,7 +65,6 @@ var words = map[protoreflect.FullName]string{
 	"sipcluster.config.v1.DN.number":       "want 1 to 64",
 	"sipcluster.config.v1.DN.ha1":          "64 lower-case hex digits",
 	"sipcluster.config.v1.AgentGroup.name": "group",
-	"sipcluster.config.v1.Node.id":         "node id",
 	"sipcluster.config.v1.DN.groups[]":     "want 1 to 64",
 }
 
@@ -122,6 +121,8 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 		return &configpb.AgentGroup{Name: "g"}
 	case "sipcluster.config.v1.Node":
 		return &configpb.Node{Id: "id-x", Name: "x", ClusterAddr: "127.0.0.1:1", NonVoter: true}
+	case "sipcluster.config.v1.Authority":
+		return &configpb.Authority{Certificate: []byte("c"), SealedKey: []byte("k")}
 	case "sipcluster.config.v1.Trunk":
 		return &configpb.Trunk{Address: "127.0.0.1:5060"}
 	case "sipcluster.peer.v1.Command":

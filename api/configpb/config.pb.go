@@ -465,8 +465,12 @@ type Node struct {
 	Draining bool `protobuf:"varint,11,opt,name=draining,proto3" json:"draining,omitempty"`
 	// When DNs that are still there go out of service, ms since the epoch; 0: each
 	// when its registration ends.
-	DrainUntilMs  uint64 `protobuf:"varint,12,opt,name=drain_until_ms,json=drainUntilMs,proto3" json:"drain_until_ms,omitempty"`
-	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	DrainUntilMs uint64 `protobuf:"varint,12,opt,name=drain_until_ms,json=drainUntilMs,proto3" json:"drain_until_ms,omitempty"`
+	// Lower-case hex of the SHA-256 of the node's public key (SubjectPublicKeyInfo):
+	// the used one, and behind it the next one while it is changed. None in a cluster
+	// that was made with --insecure. In a write, none leaves the stored ones.
+	KeySha256     []string `protobuf:"bytes,13,rep,name=key_sha256,json=keySha256,proto3" json:"key_sha256,omitempty"`
+	Revision      uint64   `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -583,6 +587,13 @@ func (x *Node) GetDrainUntilMs() uint64 {
 		return x.DrainUntilMs
 	}
 	return 0
+}
+
+func (x *Node) GetKeySha256() []string {
+	if x != nil {
+		return x.KeySha256
+	}
+	return nil
 }
 
 func (x *Node) GetRevision() uint64 {
@@ -750,6 +761,70 @@ func (x *Options) GetRevision() uint64 {
 	return 0
 }
 
+// Join takes a node into the roster and burns its invite, at once.
+type Join struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With its key.
+	Node *Node `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Id of the invite.
+	Invite string `protobuf:"bytes,2,opt,name=invite,proto3" json:"invite,omitempty"`
+	// Its secret: whoever proposes has seen it.
+	Secret        []byte `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Join) Reset() {
+	*x = Join{}
+	mi := &file_api_configpb_config_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Join) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Join) ProtoMessage() {}
+
+func (x *Join) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Join.ProtoReflect.Descriptor instead.
+func (*Join) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Join) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *Join) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
+func (x *Join) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
 // Mutation is one change. A list of them is applied whole or not at all.
 type Mutation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -764,6 +839,10 @@ type Mutation struct {
 	//	*Mutation_PutOptions
 	//	*Mutation_PutToken
 	//	*Mutation_DeleteToken
+	//	*Mutation_PutInvite
+	//	*Mutation_DeleteInvite
+	//	*Mutation_PutSecurity
+	//	*Mutation_Join
 	Op isMutation_Op `protobuf_oneof:"op"`
 	// Compare-and-set: when present, the object's present revision must be
 	// this; 0 means that it must not exist.
@@ -776,7 +855,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +867,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +880,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Mutation) GetOp() isMutation_Op {
@@ -892,6 +971,42 @@ func (x *Mutation) GetDeleteToken() string {
 	return ""
 }
 
+func (x *Mutation) GetPutInvite() *Invite {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_PutInvite); ok {
+			return x.PutInvite
+		}
+	}
+	return nil
+}
+
+func (x *Mutation) GetDeleteInvite() string {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_DeleteInvite); ok {
+			return x.DeleteInvite
+		}
+	}
+	return ""
+}
+
+func (x *Mutation) GetPutSecurity() *Security {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_PutSecurity); ok {
+			return x.PutSecurity
+		}
+	}
+	return nil
+}
+
+func (x *Mutation) GetJoin() *Join {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_Join); ok {
+			return x.Join
+		}
+	}
+	return nil
+}
+
 func (x *Mutation) GetIfRevision() uint64 {
 	if x != nil && x.IfRevision != nil {
 		return *x.IfRevision
@@ -948,6 +1063,23 @@ type Mutation_DeleteToken struct {
 	DeleteToken string `protobuf:"bytes,9,opt,name=delete_token,json=deleteToken,proto3,oneof"`
 }
 
+type Mutation_PutInvite struct {
+	PutInvite *Invite `protobuf:"bytes,12,opt,name=put_invite,json=putInvite,proto3,oneof"`
+}
+
+type Mutation_DeleteInvite struct {
+	// By id.
+	DeleteInvite string `protobuf:"bytes,13,opt,name=delete_invite,json=deleteInvite,proto3,oneof"`
+}
+
+type Mutation_PutSecurity struct {
+	PutSecurity *Security `protobuf:"bytes,14,opt,name=put_security,json=putSecurity,proto3,oneof"`
+}
+
+type Mutation_Join struct {
+	Join *Join `protobuf:"bytes,15,opt,name=join,proto3,oneof"`
+}
+
 func (*Mutation_PutDn) isMutation_Op() {}
 
 func (*Mutation_DeleteDn) isMutation_Op() {}
@@ -965,6 +1097,14 @@ func (*Mutation_PutOptions) isMutation_Op() {}
 func (*Mutation_PutToken) isMutation_Op() {}
 
 func (*Mutation_DeleteToken) isMutation_Op() {}
+
+func (*Mutation_PutInvite) isMutation_Op() {}
+
+func (*Mutation_DeleteInvite) isMutation_Op() {}
+
+func (*Mutation_PutSecurity) isMutation_Op() {}
+
+func (*Mutation_Join) isMutation_Op() {}
 
 var File_api_configpb_config_proto protoreflect.FileDescriptor
 
@@ -994,7 +1134,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"AgentGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0elogin_required\x18\x02 \x01(\bR\rloginRequired\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xf1\x02\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\x90\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1009,7 +1149,9 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\tnon_voter\x18\n" +
 	" \x01(\bR\bnonVoter\x12\x1a\n" +
 	"\bdraining\x18\v \x01(\bR\bdraining\x12$\n" +
-	"\x0edrain_until_ms\x18\f \x01(\x04R\fdrainUntilMs\x12\x1a\n" +
+	"\x0edrain_until_ms\x18\f \x01(\x04R\fdrainUntilMs\x12\x1d\n" +
+	"\n" +
+	"key_sha256\x18\r \x03(\tR\tkeySha256\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\"\xab\x04\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
@@ -1030,7 +1172,11 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\brevision\x18\x0f \x01(\x04R\brevisionB\x12\n" +
 	"\x10_ping_interval_sB\x0f\n" +
 	"\r_flow_grace_sB\x10\n" +
-	"\x0e_first_word_ms\"\x98\x04\n" +
+	"\x0e_first_word_ms\"f\n" +
+	"\x04Join\x12.\n" +
+	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x16\n" +
+	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xf5\x05\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +
 	"\tdelete_dn\x18\x02 \x01(\tH\x00R\bdeleteDn\x12?\n" +
@@ -1042,7 +1188,12 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\vput_options\x18\a \x01(\v2\x1d.sipcluster.config.v1.OptionsH\x00R\n" +
 	"putOptions\x12:\n" +
 	"\tput_token\x18\b \x01(\v2\x1b.sipcluster.config.v1.TokenH\x00R\bputToken\x12#\n" +
-	"\fdelete_token\x18\t \x01(\tH\x00R\vdeleteToken\x12$\n" +
+	"\fdelete_token\x18\t \x01(\tH\x00R\vdeleteToken\x12=\n" +
+	"\n" +
+	"put_invite\x18\f \x01(\v2\x1c.sipcluster.config.v1.InviteH\x00R\tputInvite\x12%\n" +
+	"\rdelete_invite\x18\r \x01(\tH\x00R\fdeleteInvite\x12C\n" +
+	"\fput_security\x18\x0e \x01(\v2\x1e.sipcluster.config.v1.SecurityH\x00R\vputSecurity\x120\n" +
+	"\x04join\x18\x0f \x01(\v2\x1a.sipcluster.config.v1.JoinH\x00R\x04join\x12$\n" +
 	"\vif_revision\x18\n" +
 	" \x01(\x04H\x01R\n" +
 	"ifRevision\x88\x01\x01\x12\x19\n" +
@@ -1073,7 +1224,7 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 }
 
 var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),          // 0: sipcluster.config.v1.DNKind
 	(DigestAlgorithm)(0), // 1: sipcluster.config.v1.DigestAlgorithm
@@ -1083,24 +1234,31 @@ var file_api_configpb_config_proto_goTypes = []any{
 	(*AgentGroup)(nil),   // 5: sipcluster.config.v1.AgentGroup
 	(*Node)(nil),         // 6: sipcluster.config.v1.Node
 	(*Options)(nil),      // 7: sipcluster.config.v1.Options
-	(*Mutation)(nil),     // 8: sipcluster.config.v1.Mutation
-	(*Token)(nil),        // 9: sipcluster.config.v1.Token
+	(*Join)(nil),         // 8: sipcluster.config.v1.Join
+	(*Mutation)(nil),     // 9: sipcluster.config.v1.Mutation
+	(*Token)(nil),        // 10: sipcluster.config.v1.Token
+	(*Invite)(nil),       // 11: sipcluster.config.v1.Invite
+	(*Security)(nil),     // 12: sipcluster.config.v1.Security
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
-	0, // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
-	1, // 1: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	3, // 2: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
-	4, // 3: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
-	2, // 4: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
-	5, // 5: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
-	6, // 6: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
-	7, // 7: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	9, // 8: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	0,  // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
+	1,  // 1: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	3,  // 2: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
+	4,  // 3: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
+	6,  // 4: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
+	2,  // 5: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
+	5,  // 6: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
+	6,  // 7: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
+	7,  // 8: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
+	10, // 9: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	11, // 10: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
+	12, // 11: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
+	8,  // 12: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -1110,7 +1268,7 @@ func file_api_configpb_config_proto_init() {
 	}
 	file_api_configpb_access_proto_init()
 	file_api_configpb_config_proto_msgTypes[5].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[6].OneofWrappers = []any{
+	file_api_configpb_config_proto_msgTypes[7].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
 		(*Mutation_DeleteDn)(nil),
 		(*Mutation_PutGroup)(nil),
@@ -1120,6 +1278,10 @@ func file_api_configpb_config_proto_init() {
 		(*Mutation_PutOptions)(nil),
 		(*Mutation_PutToken)(nil),
 		(*Mutation_DeleteToken)(nil),
+		(*Mutation_PutInvite)(nil),
+		(*Mutation_DeleteInvite)(nil),
+		(*Mutation_PutSecurity)(nil),
+		(*Mutation_Join)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1127,7 +1289,7 @@ func file_api_configpb_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
