@@ -142,11 +142,16 @@ func (c *Configuration) GetDN(ctx context.Context, r *configpb.GetDNRequest) (*c
 
 // withoutSecret returns d as it may be shown to anybody.
 func withoutSecret(d *configpb.DN) *configpb.DN {
-	if d.GetHa1() == "" {
+	if d.GetHa1() == "" && d.GetTrunk().GetInboundAuth() == nil && d.GetTrunk().GetOutboundAuth() == nil {
 		return d
 	}
 	d = proto.CloneOf(d)
 	d.Ha1 = ""
+	for _, a := range []*configpb.TrunkAuth{d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()} {
+		if a != nil {
+			a.Ha1 = ""
+		}
+	}
 	return d
 }
 

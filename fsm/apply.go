@@ -182,6 +182,9 @@ func (d *draft) putDN(number int, m *configpb.Mutation, in *configpb.DN) *Reject
 		}
 		v.Ha1, v.Algorithm = old.GetHa1(), old.GetAlgorithm()
 	}
+	if r := keepAuth(v.GetNumber(), v.GetTrunk(), old.GetTrunk()); r != nil {
+		return r
+	}
 	v.Revision = d.view.index
 	d.view.share(v)
 	d.view.dns.ReplaceOrInsert(entry[configpb.DN]{v.GetNumber(), v})

@@ -2,6 +2,7 @@ package fsm_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -147,6 +148,22 @@ var samples = map[string]sample{
 	"Security.routes.keys.id":          secured(func(s *configpb.Security) { s.Routes.Keys[0].Id, s.Routes.Primary = 5, 5 }, func(s *configpb.Security) { s.Routes.Keys[0].Id, s.Routes.Primary = 6, 6 }),
 	"Security.routes.keys.secret":      secured(func(s *configpb.Security) { s.Routes.Keys[0].Secret = bytes.Repeat([]byte("x"), 32) }, func(s *configpb.Security) { s.Routes.Keys[0].Secret = bytes.Repeat([]byte("y"), 32) }),
 	"Security.routes.keys.made_ms":     secured(func(s *configpb.Security) { s.Routes.Keys[0].MadeMs = 8 }, func(s *configpb.Security) { s.Routes.Keys[0].MadeMs = 9 }),
+
+	"DN.trunk.sources":                 {"trunk", [2]any{[]string{"192.0.2.0/28", "2001:db8::1"}, []string{"192.0.2.1"}}},
+	"DN.trunk.tls_name":                {"trunk", [2]any{"sbc.example.com", "other.example.com"}},
+	"DN.trunk.trusted":                 {"trunk", [2]any{true, false}},
+	"DN.trunk.inbound_auth":            {"trunk", [2]any{&configpb.TrunkAuth{User: "gw", Ha1: hex32}, &configpb.TrunkAuth{User: "gw2", Ha1: hex32}}},
+	"DN.trunk.inbound_auth.user":       {"trunk", [2]any{"gw", "a@b"}},
+	"DN.trunk.inbound_auth.algorithm":  {"trunk", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+	"DN.trunk.inbound_auth.ha1":        {"trunk", [2]any{strings.Repeat("a", 32), strings.Repeat("b", 32)}},
+	"DN.trunk.outbound_auth":           {"trunk", [2]any{&configpb.TrunkAuth{User: "us", Ha1: hex32}, &configpb.TrunkAuth{User: "us2", Ha1: hex32}}},
+	"DN.trunk.outbound_auth.user":      {"trunk", [2]any{"us", "a@b"}},
+	"DN.trunk.outbound_auth.algorithm": {"trunk", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+	"DN.trunk.outbound_auth.ha1":       {"trunk", [2]any{strings.Repeat("a", 32), strings.Repeat("b", 32)}},
+	"DN.trunk.outbound_realm":          {"trunk", [2]any{"carrier.example", "Any realm"}},
+	"DN.outbound":                      {"sip", [2]any{&configpb.Outbound{Class: 1}, &configpb.Outbound{Class: 2}}},
+	"DN.outbound.class":                {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(3)}},
+	"DN.outbound.prefixes":             {"trunk", [2]any{[]string{"+49"}, []string{"+49", "00*#"}}},
 }
 
 // adjust makes the rest of the object fit a value.
@@ -162,6 +179,38 @@ func adjust(path string, value any, m proto.Message) {
 		d.External = "+1555"
 	case path == "DN.algorithm" && value == protoreflect.EnumNumber(2):
 		d.Ha1 = hex64
+	case d.GetOutbound() != nil:
+		adjustOutbound(d.Outbound)
+	case d.GetTrunk() != nil:
+		adjustTrunk(d.Trunk)
+	}
+}
+
+func adjustOutbound(o *configpb.Outbound) {
+	const prefixes = configpb.OutboundClass_OUTBOUND_CLASS_PREFIXES
+	switch {
+	case len(o.Prefixes) > 0:
+		o.Class = prefixes
+	case o.Class == prefixes:
+		o.Prefixes = []string{"0"}
+	}
+}
+
+func adjustTrunk(t *configpb.Trunk) {
+	switch {
+	case t.OutboundAuth != nil && t.OutboundRealm == "":
+		t.OutboundRealm = "carrier.example"
+	case t.OutboundAuth == nil && t.OutboundRealm != "":
+		t.OutboundAuth = &configpb.TrunkAuth{}
+	}
+	for _, a := range []*configpb.TrunkAuth{t.InboundAuth, t.OutboundAuth} {
+		if a == nil {
+			continue
+		}
+		a.User = cmp.Or(a.User, "gw")
+		if a.Ha1 == "" {
+			a.Ha1 = map[bool]string{false: hex32, true: hex64}[a.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256]
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	MaxName, MaxNodeName, MaxRealm, MaxAddr = 64, configpb.MaxNodeName, 255, 261
 	// MaxGroups of one DN.
 	MaxGroups = 32
+	// MaxSources of a trunk, each of MaxSource bytes; MaxPrefixes of a DN's class of service.
+	MaxSources, MaxSource, MaxPrefixes = 64, 43, 32
 	// MaxTimeoutMS of a routing point.
 	MaxTimeoutMS = 600_000
 	// The greatest values of the options, in their units.
@@ -37,10 +39,11 @@ func checkDN(d *configpb.DN, keep bool) *Rejection {
 	if r := checkKind(d); r != nil {
 		return r
 	}
-	if d.GetKind() == configpb.DNKind_DN_KIND_SIP {
-		if r := checkHA1(d, keep); r != nil {
-			return r
-		}
+	if r := checkOutbound(d); r != nil {
+		return r
+	}
+	if r := checkSecrets(d, keep); r != nil {
+		return r
 	}
 	if len(d.GetGroups()) > MaxGroups {
 		return reject(ErrInvalid, "DN %s: %d groups, at most %d are possible", d.GetNumber(), len(d.GetGroups()), MaxGroups)
@@ -56,6 +59,14 @@ func checkDN(d *configpb.DN, keep bool) *Rejection {
 		}
 	}
 	return nil
+}
+
+// checkSecrets checks the digests of a phone or a trunk.
+func checkSecrets(d *configpb.DN, keep bool) *Rejection {
+	if d.GetKind() == configpb.DNKind_DN_KIND_SIP {
+		return checkHA1(d.GetNumber(), d.GetAlgorithm(), d.GetHa1(), keep)
+	}
+	return checkAuth(d.GetNumber(), d.GetTrunk(), keep)
 }
 
 // checkKind refuses fields that belong to another kind and checks those of its own.
@@ -82,31 +93,30 @@ func checkKind(d *configpb.DN) *Rejection {
 		return reject(ErrInvalid, "DN %s: timeout_ms is %d: at most %d", n, d.GetRoutingPoint().GetTimeoutMs(), MaxTimeoutMS)
 	case d.GetRoutingPoint().GetDefaultGroup() != "" && !validName(d.GetRoutingPoint().GetDefaultGroup()):
 		return reject(ErrInvalid, "DN %s: %s", n, badName("default_group", d.GetRoutingPoint().GetDefaultGroup()))
-	case kind == configpb.DNKind_DN_KIND_TRUNK && !validAddr(d.GetTrunk().GetAddress()):
-		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port of at most %d bytes", n, d.GetTrunk().GetAddress(), MaxAddr)
-	case strings.Trim(d.GetTrunk().GetPrefix(), "0123456789+*#") != "" || len(d.GetTrunk().GetPrefix()) > MaxNodeName:
-		return reject(ErrInvalid, "DN %s: trunk prefix %.40q: want at most 32 of 0-9 + * #", n, d.GetTrunk().GetPrefix())
+	}
+	if kind == configpb.DNKind_DN_KIND_TRUNK {
+		return checkTrunk(n, d.GetTrunk())
 	}
 	return nil
 }
 
-func checkHA1(d *configpb.DN, keep bool) *Rejection {
+func checkHA1(number string, algorithm configpb.DigestAlgorithm, ha1 string, keep bool) *Rejection {
 	want := 32
-	switch d.GetAlgorithm() {
+	switch algorithm {
 	case configpb.DigestAlgorithm_DIGEST_ALGORITHM_UNSPECIFIED, configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5:
 	case configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256:
 		want = 64
 	default:
-		return reject(ErrInvalid, "DN %s: unknown digest algorithm %d", d.GetNumber(), d.GetAlgorithm())
+		return reject(ErrInvalid, "DN %s: unknown digest algorithm %d", number, algorithm)
 	}
-	if d.GetHa1() == "" {
+	if ha1 == "" {
 		if keep {
 			return nil
 		}
-		return reject(ErrInvalid, "DN %s: kind sip needs a password", d.GetNumber())
+		return reject(ErrInvalid, "DN %s: a password is missing", number)
 	}
-	if len(d.GetHa1()) != want || strings.Trim(d.GetHa1(), "0123456789abcdef") != "" {
-		return reject(ErrInvalid, "DN %s: ha1 is not %d lower-case hex digits", d.GetNumber(), want)
+	if len(ha1) != want || strings.Trim(ha1, "0123456789abcdef") != "" {
+		return reject(ErrInvalid, "DN %s: ha1 is not %d lower-case hex digits", number, want)
 	}
 	return nil
 }

@@ -45,6 +45,17 @@ var special = map[protoreflect.FullName]func(n int) any{
 	"sipcluster.tc.v1.Filter.kind":           atMostWord("routing-point", bounds.MaxKind),
 }
 
+// items are elements of lists whose form is not free, of a length when that is not 0.
+var items = map[protoreflect.FullName]func(n int) string{
+	"sipcluster.config.v1.Trunk.sources": func(n int) string {
+		if n == 0 {
+			return "192.0.2.1"
+		}
+		return strings.Repeat("ffff:", 7) + "ffff/" + strings.Repeat("0", n-43) + "128"
+	},
+	"sipcluster.config.v1.Outbound.prefixes": func(n int) string { return strings.Repeat("1", max(n, 1)) },
+}
+
 func digits(n int) any  { return strings.Repeat("1", n) }
 func address(n int) any { return strings.Repeat("h", n-6) + ":65535" }
 
@@ -66,6 +77,7 @@ var words = map[protoreflect.FullName]string{
 	"sipcluster.config.v1.DN.ha1":          "64 lower-case hex digits",
 	"sipcluster.config.v1.AgentGroup.name": "group",
 	"sipcluster.config.v1.DN.groups[]":     "want 1 to 64",
+	"sipcluster.config.v1.TrunkAuth.ha1":   "64 lower-case hex digits",
 }
 
 // cases are those of a field.
@@ -125,6 +137,10 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 		return &configpb.Authority{Certificate: []byte("c"), SealedKey: []byte("k")}
 	case "sipcluster.config.v1.Trunk":
 		return &configpb.Trunk{Address: "127.0.0.1:5060"}
+	case "sipcluster.config.v1.TrunkAuth":
+		return &configpb.TrunkAuth{User: "u", Ha1: strings.Repeat("0", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256}
+	case "sipcluster.config.v1.Outbound":
+		return &configpb.Outbound{Class: configpb.OutboundClass_OUTBOUND_CLASS_PREFIXES}
 	case "sipcluster.peer.v1.Command":
 		r.asks++
 		return &peerpb.Command{Version: fsm.Version, RequestId: fmt.Sprint("r", r.asks)}
@@ -211,6 +227,8 @@ func (r *running) fillList(m protoreflect.Message, fd protoreflect.FieldDescript
 			list.Append(protoreflect.ValueOfMessage(m.ProtoReflect()))
 		case fd.Enum() != nil:
 			list.Append(protoreflect.ValueOfEnum(1))
+		case items[fd.FullName()] != nil:
+			list.Append(protoreflect.ValueOfString(items[fd.FullName()](e.value)))
 		case e.value > 0:
 			list.Append(protoreflect.ValueOfString(strings.Repeat("a", e.value)))
 		default:
@@ -232,6 +250,15 @@ func fillMap(m protoreflect.Message, fd protoreflect.FieldDescriptor, e element)
 	}
 }
 
+func repairTrunk(t *configpb.Trunk) {
+	switch {
+	case t.GetOutboundAuth() != nil && t.GetOutboundRealm() == "":
+		t.OutboundRealm = "r"
+	case t.GetOutboundAuth() == nil && t.GetOutboundRealm() != "":
+		t.OutboundAuth = &configpb.TrunkAuth{User: "u", Ha1: strings.Repeat("0", 32)}
+	}
+}
+
 // repair makes the rest of an object fit the field that was set.
 func repair(m proto.Message) {
 	switch m := m.(type) {
@@ -239,6 +266,7 @@ func repair(m proto.Message) {
 		switch {
 		case m.GetTrunk() != nil:
 			m.Kind, m.Ha1, m.Algorithm = configpb.DNKind_DN_KIND_TRUNK, "", 0
+			repairTrunk(m.GetTrunk())
 		case m.GetRoutingPoint() != nil:
 			m.Kind, m.Ha1, m.Algorithm = configpb.DNKind_DN_KIND_ROUTING_POINT, "", 0
 		case m.GetExternal() != "":

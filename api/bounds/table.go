@@ -3,6 +3,7 @@ package bounds
 import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -80,6 +81,16 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Trunk.address":                  text(fsm.MaxAddr).by("fsm"),
 	"config.v1.Trunk.prefix":                   text(fsm.MaxNodeName).by("fsm"),
 	"config.v1.Trunk.priority":                 rank,
+	"config.v1.Trunk.sources":                  items(fsm.MaxSources).by("fsm"),
+	"config.v1.Trunk.sources[]":                text(fsm.MaxSource).by("fsm"),
+	"config.v1.Trunk.tls_name":                 text(fsm.MaxRealm).by("fsm"),
+	"config.v1.Trunk.outbound_realm":           text(fsm.MaxRealm).by("fsm"),
+	"config.v1.TrunkAuth.user":                 text(fsm.MaxName).by("fsm"),
+	"config.v1.TrunkAuth.algorithm":            {Sort: Any, By: "fsm"},
+	"config.v1.TrunkAuth.ha1":                  text(64).by("fsm"),
+	"config.v1.Outbound.class":                 {Sort: Any, By: "fsm"},
+	"config.v1.Outbound.prefixes":              items(fsm.MaxPrefixes).by("fsm"),
+	"config.v1.Outbound.prefixes[]":            text(configpb.MaxPrefix).by("fsm"),
 	"config.v1.AgentGroup.name":                text(fsm.MaxName).by("fsm"),
 	"config.v1.AgentGroup.revision":            position,
 	"config.v1.Node.id":                        text(fsm.MaxName),

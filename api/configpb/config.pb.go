@@ -136,6 +136,63 @@ func (DigestAlgorithm) EnumDescriptor() ([]byte, []int) {
 	return file_api_configpb_config_proto_rawDescGZIP(), []int{1}
 }
 
+// OutboundClass is where calls may go.
+type OutboundClass int32
+
+const (
+	// Anywhere.
+	OutboundClass_OUTBOUND_CLASS_UNSPECIFIED OutboundClass = 0
+	// Nowhere: it makes no calls.
+	OutboundClass_OUTBOUND_CLASS_NONE OutboundClass = 1
+	// By no trunk, however the call came to it.
+	OutboundClass_OUTBOUND_CLASS_INTERNAL OutboundClass = 2
+	// By a trunk only to numbers that begin with one of the prefixes.
+	OutboundClass_OUTBOUND_CLASS_PREFIXES OutboundClass = 3
+)
+
+// Enum value maps for OutboundClass.
+var (
+	OutboundClass_name = map[int32]string{
+		0: "OUTBOUND_CLASS_UNSPECIFIED",
+		1: "OUTBOUND_CLASS_NONE",
+		2: "OUTBOUND_CLASS_INTERNAL",
+		3: "OUTBOUND_CLASS_PREFIXES",
+	}
+	OutboundClass_value = map[string]int32{
+		"OUTBOUND_CLASS_UNSPECIFIED": 0,
+		"OUTBOUND_CLASS_NONE":        1,
+		"OUTBOUND_CLASS_INTERNAL":    2,
+		"OUTBOUND_CLASS_PREFIXES":    3,
+	}
+)
+
+func (x OutboundClass) Enum() *OutboundClass {
+	p := new(OutboundClass)
+	*p = x
+	return p
+}
+
+func (x OutboundClass) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutboundClass) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_configpb_config_proto_enumTypes[2].Descriptor()
+}
+
+func (OutboundClass) Type() protoreflect.EnumType {
+	return &file_api_configpb_config_proto_enumTypes[2]
+}
+
+func (x OutboundClass) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutboundClass.Descriptor instead.
+func (OutboundClass) EnumDescriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{2}
+}
+
 // DN is a directory number. Passwords are never stored: ha1 is
 // H(number ":" realm ":" password) in lower-case hex, with H as in algorithm
 // (RFC 7616 section 3.4.2). It is worth as much as the password within this realm.
@@ -158,6 +215,8 @@ type DN struct {
 	RoutingPoint *RoutingPoint `protobuf:"bytes,8,opt,name=routing_point,json=routingPoint,proto3" json:"routing_point,omitempty"`
 	// Only for kind trunk.
 	Trunk *Trunk `protobuf:"bytes,9,opt,name=trunk,proto3" json:"trunk,omitempty"`
+	// Where calls that it makes may go; only for kinds sip and trunk. Unset: anywhere.
+	Outbound *Outbound `protobuf:"bytes,10,opt,name=outbound,proto3" json:"outbound,omitempty"`
 	// Raft index of the last write; set by the cluster. 0 in a write.
 	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -257,6 +316,13 @@ func (x *DN) GetTrunk() *Trunk {
 	return nil
 }
 
+func (x *DN) GetOutbound() *Outbound {
+	if x != nil {
+		return x.Outbound
+	}
+	return nil
+}
+
 func (x *DN) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
@@ -318,6 +384,8 @@ func (x *RoutingPoint) GetTimeoutMs() uint32 {
 	return 0
 }
 
+// Trunk is a gateway. Who calls is known as the gateway by what is set here: by
+// tls_name, else by its source address; with inbound_auth it has to prove it besides.
 type Trunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// host:port of the gateway.
@@ -325,7 +393,21 @@ type Trunk struct {
 	// Called numbers that start with it leave here; the longest prefix wins.
 	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// Among equal prefixes the smallest priority is tried first.
-	Priority      uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	Priority uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Where its calls come from, from any port: IP addresses and prefixes, as
+	// 192.0.2.0/28. None: from the host of address, or with inbound_auth or tls_name
+	// from anywhere.
+	Sources []string `protobuf:"bytes,4,rep,name=sources,proto3" json:"sources,omitempty"`
+	// A name in the certificate that it shows when it connects by TLS.
+	TlsName string `protobuf:"bytes,5,opt,name=tls_name,json=tlsName,proto3" json:"tls_name,omitempty"`
+	// It belongs to the trust domain (RFC 3325): it is told who calls, and believed.
+	Trusted bool `protobuf:"varint,6,opt,name=trusted,proto3" json:"trusted,omitempty"`
+	// Whom it has to prove to be, with a digest in this cluster's realm (407).
+	InboundAuth *TrunkAuth `protobuf:"bytes,7,opt,name=inbound_auth,json=inboundAuth,proto3" json:"inbound_auth,omitempty"`
+	// What it is answered when it asks for a digest (401, 407).
+	OutboundAuth *TrunkAuth `protobuf:"bytes,8,opt,name=outbound_auth,json=outboundAuth,proto3" json:"outbound_auth,omitempty"`
+	// The realm that it names then; goes with outbound_auth.
+	OutboundRealm string `protobuf:"bytes,9,opt,name=outbound_realm,json=outboundRealm,proto3" json:"outbound_realm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +463,165 @@ func (x *Trunk) GetPriority() uint32 {
 	return 0
 }
 
+func (x *Trunk) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *Trunk) GetTlsName() string {
+	if x != nil {
+		return x.TlsName
+	}
+	return ""
+}
+
+func (x *Trunk) GetTrusted() bool {
+	if x != nil {
+		return x.Trusted
+	}
+	return false
+}
+
+func (x *Trunk) GetInboundAuth() *TrunkAuth {
+	if x != nil {
+		return x.InboundAuth
+	}
+	return nil
+}
+
+func (x *Trunk) GetOutboundAuth() *TrunkAuth {
+	if x != nil {
+		return x.OutboundAuth
+	}
+	return nil
+}
+
+func (x *Trunk) GetOutboundRealm() string {
+	if x != nil {
+		return x.OutboundRealm
+	}
+	return ""
+}
+
+// TrunkAuth is a name and a digest; the password itself is not stored.
+type TrunkAuth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 64 characters of A-Z a-z 0-9 + - . _ * # @.
+	User      string          `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Algorithm DigestAlgorithm `protobuf:"varint,2,opt,name=algorithm,proto3,enum=sipcluster.config.v1.DigestAlgorithm" json:"algorithm,omitempty"`
+	// H(user ":" realm ":" password), as DN.ha1; kept in the same way.
+	Ha1           string `protobuf:"bytes,3,opt,name=ha1,proto3" json:"ha1,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrunkAuth) Reset() {
+	*x = TrunkAuth{}
+	mi := &file_api_configpb_config_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrunkAuth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrunkAuth) ProtoMessage() {}
+
+func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrunkAuth.ProtoReflect.Descriptor instead.
+func (*TrunkAuth) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TrunkAuth) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *TrunkAuth) GetAlgorithm() DigestAlgorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return DigestAlgorithm_DIGEST_ALGORITHM_UNSPECIFIED
+}
+
+func (x *TrunkAuth) GetHa1() string {
+	if x != nil {
+		return x.Ha1
+	}
+	return ""
+}
+
+// Outbound is a DN's class of service.
+type Outbound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Class OutboundClass          `protobuf:"varint,1,opt,name=class,proto3,enum=sipcluster.config.v1.OutboundClass" json:"class,omitempty"`
+	// Only with OUTBOUND_CLASS_PREFIXES; 1 to 32 characters of 0-9 + * # each.
+	Prefixes      []string `protobuf:"bytes,2,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outbound) Reset() {
+	*x = Outbound{}
+	mi := &file_api_configpb_config_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outbound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outbound) ProtoMessage() {}
+
+func (x *Outbound) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outbound.ProtoReflect.Descriptor instead.
+func (*Outbound) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Outbound) GetClass() OutboundClass {
+	if x != nil {
+		return x.Class
+	}
+	return OutboundClass_OUTBOUND_CLASS_UNSPECIFIED
+}
+
+func (x *Outbound) GetPrefixes() []string {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
 type AgentGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -393,7 +634,7 @@ type AgentGroup struct {
 
 func (x *AgentGroup) Reset() {
 	*x = AgentGroup{}
-	mi := &file_api_configpb_config_proto_msgTypes[3]
+	mi := &file_api_configpb_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +646,7 @@ func (x *AgentGroup) String() string {
 func (*AgentGroup) ProtoMessage() {}
 
 func (x *AgentGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[3]
+	mi := &file_api_configpb_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +659,7 @@ func (x *AgentGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentGroup.ProtoReflect.Descriptor instead.
 func (*AgentGroup) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{3}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AgentGroup) GetName() string {
@@ -477,7 +718,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_api_configpb_config_proto_msgTypes[4]
+	mi := &file_api_configpb_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +730,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[4]
+	mi := &file_api_configpb_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +743,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{4}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Node) GetId() string {
@@ -642,7 +883,7 @@ type Options struct {
 
 func (x *Options) Reset() {
 	*x = Options{}
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +895,7 @@ func (x *Options) String() string {
 func (*Options) ProtoMessage() {}
 
 func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +908,7 @@ func (x *Options) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Options.ProtoReflect.Descriptor instead.
 func (*Options) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Options) GetRealm() string {
@@ -776,7 +1017,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +1029,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +1042,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Join) GetNode() *Node {
@@ -847,7 +1088,8 @@ type Mutation struct {
 	// Compare-and-set: when present, the object's present revision must be
 	// this; 0 means that it must not exist.
 	IfRevision *uint64 `protobuf:"varint,10,opt,name=if_revision,json=ifRevision,proto3,oneof" json:"if_revision,omitempty"`
-	// put_dn only: an empty ha1 (and algorithm) keeps what is stored.
+	// put_dn only: an empty ha1 (and algorithm) keeps what is stored, that of a trunk
+	// when user and realm are the stored ones.
 	KeepHa1       bool `protobuf:"varint,11,opt,name=keep_ha1,json=keepHa1,proto3" json:"keep_ha1,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -855,7 +1097,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +1109,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1122,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Mutation) GetOp() isMutation_Op {
@@ -1110,7 +1352,7 @@ var File_api_configpb_config_proto protoreflect.FileDescriptor
 
 const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
-	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\"\x8d\x03\n" +
+	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\"\xc9\x03\n" +
 	"\x02DN\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x1a\n" +
@@ -1120,16 +1362,31 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x06groups\x18\x06 \x03(\tR\x06groups\x12\x1a\n" +
 	"\bexternal\x18\a \x01(\tR\bexternal\x12G\n" +
 	"\rrouting_point\x18\b \x01(\v2\".sipcluster.config.v1.RoutingPointR\froutingPoint\x121\n" +
-	"\x05trunk\x18\t \x01(\v2\x1b.sipcluster.config.v1.TrunkR\x05trunk\x12\x1a\n" +
+	"\x05trunk\x18\t \x01(\v2\x1b.sipcluster.config.v1.TrunkR\x05trunk\x12:\n" +
+	"\boutbound\x18\n" +
+	" \x01(\v2\x1e.sipcluster.config.v1.OutboundR\boutbound\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\"R\n" +
 	"\fRoutingPoint\x12#\n" +
 	"\rdefault_group\x18\x01 \x01(\tR\fdefaultGroup\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\"U\n" +
+	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\"\xd5\x02\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
-	"\bpriority\x18\x03 \x01(\rR\bpriority\"c\n" +
+	"\bpriority\x18\x03 \x01(\rR\bpriority\x12\x18\n" +
+	"\asources\x18\x04 \x03(\tR\asources\x12\x19\n" +
+	"\btls_name\x18\x05 \x01(\tR\atlsName\x12\x18\n" +
+	"\atrusted\x18\x06 \x01(\bR\atrusted\x12B\n" +
+	"\finbound_auth\x18\a \x01(\v2\x1f.sipcluster.config.v1.TrunkAuthR\vinboundAuth\x12D\n" +
+	"\routbound_auth\x18\b \x01(\v2\x1f.sipcluster.config.v1.TrunkAuthR\foutboundAuth\x12%\n" +
+	"\x0eoutbound_realm\x18\t \x01(\tR\routboundRealm\"v\n" +
+	"\tTrunkAuth\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12C\n" +
+	"\talgorithm\x18\x02 \x01(\x0e2%.sipcluster.config.v1.DigestAlgorithmR\talgorithm\x12\x10\n" +
+	"\x03ha1\x18\x03 \x01(\tR\x03ha1\"a\n" +
+	"\bOutbound\x129\n" +
+	"\x05class\x18\x01 \x01(\x0e2#.sipcluster.config.v1.OutboundClassR\x05class\x12\x1a\n" +
+	"\bprefixes\x18\x02 \x03(\tR\bprefixes\"c\n" +
 	"\n" +
 	"AgentGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
@@ -1209,7 +1466,12 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x0fDigestAlgorithm\x12 \n" +
 	"\x1cDIGEST_ALGORITHM_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DIGEST_ALGORITHM_MD5\x10\x01\x12\x1b\n" +
-	"\x17DIGEST_ALGORITHM_SHA256\x10\x02B/Z-github.com/sipcluster/sipcluster/api/configpbb\x06proto3"
+	"\x17DIGEST_ALGORITHM_SHA256\x10\x02*\x82\x01\n" +
+	"\rOutboundClass\x12\x1e\n" +
+	"\x1aOUTBOUND_CLASS_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13OUTBOUND_CLASS_NONE\x10\x01\x12\x1b\n" +
+	"\x17OUTBOUND_CLASS_INTERNAL\x10\x02\x12\x1b\n" +
+	"\x17OUTBOUND_CLASS_PREFIXES\x10\x03B/Z-github.com/sipcluster/sipcluster/api/configpbb\x06proto3"
 
 var (
 	file_api_configpb_config_proto_rawDescOnce sync.Once
@@ -1223,42 +1485,50 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 	return file_api_configpb_config_proto_rawDescData
 }
 
-var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),          // 0: sipcluster.config.v1.DNKind
 	(DigestAlgorithm)(0), // 1: sipcluster.config.v1.DigestAlgorithm
-	(*DN)(nil),           // 2: sipcluster.config.v1.DN
-	(*RoutingPoint)(nil), // 3: sipcluster.config.v1.RoutingPoint
-	(*Trunk)(nil),        // 4: sipcluster.config.v1.Trunk
-	(*AgentGroup)(nil),   // 5: sipcluster.config.v1.AgentGroup
-	(*Node)(nil),         // 6: sipcluster.config.v1.Node
-	(*Options)(nil),      // 7: sipcluster.config.v1.Options
-	(*Join)(nil),         // 8: sipcluster.config.v1.Join
-	(*Mutation)(nil),     // 9: sipcluster.config.v1.Mutation
-	(*Token)(nil),        // 10: sipcluster.config.v1.Token
-	(*Invite)(nil),       // 11: sipcluster.config.v1.Invite
-	(*Security)(nil),     // 12: sipcluster.config.v1.Security
+	(OutboundClass)(0),   // 2: sipcluster.config.v1.OutboundClass
+	(*DN)(nil),           // 3: sipcluster.config.v1.DN
+	(*RoutingPoint)(nil), // 4: sipcluster.config.v1.RoutingPoint
+	(*Trunk)(nil),        // 5: sipcluster.config.v1.Trunk
+	(*TrunkAuth)(nil),    // 6: sipcluster.config.v1.TrunkAuth
+	(*Outbound)(nil),     // 7: sipcluster.config.v1.Outbound
+	(*AgentGroup)(nil),   // 8: sipcluster.config.v1.AgentGroup
+	(*Node)(nil),         // 9: sipcluster.config.v1.Node
+	(*Options)(nil),      // 10: sipcluster.config.v1.Options
+	(*Join)(nil),         // 11: sipcluster.config.v1.Join
+	(*Mutation)(nil),     // 12: sipcluster.config.v1.Mutation
+	(*Token)(nil),        // 13: sipcluster.config.v1.Token
+	(*Invite)(nil),       // 14: sipcluster.config.v1.Invite
+	(*Security)(nil),     // 15: sipcluster.config.v1.Security
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	0,  // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
 	1,  // 1: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	3,  // 2: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
-	4,  // 3: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
-	6,  // 4: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
-	2,  // 5: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
-	5,  // 6: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
-	6,  // 7: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
-	7,  // 8: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	10, // 9: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
-	11, // 10: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
-	12, // 11: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
-	8,  // 12: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	4,  // 2: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
+	5,  // 3: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
+	7,  // 4: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
+	6,  // 5: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	6,  // 6: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	1,  // 7: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	2,  // 8: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
+	9,  // 9: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
+	3,  // 10: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
+	8,  // 11: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
+	9,  // 12: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
+	10, // 13: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
+	13, // 14: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	14, // 15: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
+	15, // 16: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
+	11, // 17: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -1267,8 +1537,8 @@ func file_api_configpb_config_proto_init() {
 		return
 	}
 	file_api_configpb_access_proto_init()
-	file_api_configpb_config_proto_msgTypes[5].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[7].OneofWrappers = []any{
+	file_api_configpb_config_proto_msgTypes[7].OneofWrappers = []any{}
+	file_api_configpb_config_proto_msgTypes[9].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
 		(*Mutation_DeleteDn)(nil),
 		(*Mutation_PutGroup)(nil),
@@ -1288,8 +1558,8 @@ func file_api_configpb_config_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   8,
+			NumEnums:      3,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

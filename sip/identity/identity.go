@@ -1,0 +1,164 @@
+// Package identity is what a SIP message says of who somebody is, besides From and
+// To, and how much of that passes the border of the trust domain (RFC 3325 §4 and §9,
+// RFC 3323). Inside are the nodes and the trunks that are trusted; phones and other
+// trunks are outside. It knows neither DNs nor trunks: package proxy says on which
+// side somebody is.
+package identity
+
+import (
+	"bytes"
+
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// Domain is a side of the border.
+type Domain uint8
+
+const (
+	// Outside nobody is believed, and nothing is told that somebody wants to be kept.
+	Outside Domain = iota
+	// Inside what is asserted is believed and passed on.
+	Inside
+)
+
+// class says how far a header may go.
+type class uint8
+
+const (
+	free class = iota
+	// preferred is a wish to the first proxy, and goes no further.
+	preferred
+	// asserted tells who somebody is, or by whose doing a call comes.
+	asserted
+	// internal never leaves the trust domain: whom to charge, whom to serve.
+	internal
+)
+
+// byLength are the headers that are not free, by the length of their names.
+var byLength = func() (t [48][]entry) {
+	for c, names := range map[class][]string{
+		preferred: {"P-Preferred-Identity", "P-Preferred-Service"},
+		asserted: {
+			"P-Asserted-Identity", "Remote-Party-ID", "Diversion", "CC-Diversion", "History-Info", "P-Called-Party-ID", "Additional-Identity",
+		},
+		internal: {
+			"P-Asserted-Service", "P-Charging-Vector", "P-Charging-Function-Addresses", "P-Charge-Info", "P-Served-User", "P-Profile-Key", "P-User-Database",
+			"P-Visited-Network-ID", "P-Private-Network-Indication", "P-DCS-Trace-Party-ID", "P-DCS-OSPS", "P-DCS-Billing-Info", "P-DCS-LAES", "P-DCS-Redirect",
+			"Attestation-Info", "Origination-Id", "Relayed-Charge",
+		},
+	} {
+		for _, name := range names {
+			t[len(name)] = append(t[len(name)], entry{name, c})
+		}
+	}
+	return t
+}()
+
+type entry struct {
+	name string
+	class
+}
+
+func classOf(h *message.Header) class {
+	if h.Kind != message.Other || len(h.Name) >= len(byLength) {
+		return free
+	}
+	for _, e := range byLength[len(h.Name)] {
+		if message.EqualFold(h.Name, e.name) {
+			return e.class
+		}
+	}
+	return free
+}
+
+// Border is what a message passes on its way from one domain to another.
+type Border struct {
+	From, To Domain
+	private  bool
+}
+
+// Cross makes the border that m passes; false when it has nothing that is not free.
+func Cross(m *message.Message, from, to Domain) (b Border, ok bool) {
+	for i := range m.Headers {
+		if ok = classOf(&m.Headers[i]) != free; ok {
+			break
+		}
+	}
+	return Border{From: from, To: to, private: ok && Private(m)}, ok
+}
+
+// Stops tells whether a header line goes no further.
+func (b Border) Stops(h *message.Header) bool {
+	switch classOf(h) {
+	case free:
+		return false
+	case asserted:
+		return b.From == Outside || b.To == Outside && b.private
+	case internal:
+		return b.From == Outside || b.To == Outside
+	case preferred:
+	}
+	return true
+}
+
+// Private tells whether who sent the message is to be told to nobody outside: as
+// Privacy says (RFC 3323 §4.2, RFC 3325 §9.3), or a From that names nobody.
+func Private(m *message.Message) bool {
+	none := false
+	for v := range named(m, "Privacy") {
+		for word := range bytes.FieldsFuncSeq(v, func(r rune) bool { return r == ';' || r == ',' || r == ' ' || r == '\t' }) {
+			switch {
+			case message.EqualFold(word, "none"):
+				none = true
+			case !message.EqualFold(word, "critical") && !message.EqualFold(word, "session"): // these say nothing of who it is
+				return true
+			}
+		}
+	}
+	return !none && m.IsRequest() && Anonymous(m.Get(message.From))
+}
+
+// Asked tells whether there is a Privacy header, whatever it says.
+func Asked(m *message.Message) bool {
+	for range named(m, "Privacy") {
+		return true
+	}
+	return false
+}
+
+// Anonymous tells whether the value of a From names nobody (RFC 3323 §4.1.1.3).
+func Anonymous(from []byte) bool {
+	a, _ := message.ParseAddress(from)
+	u, ok := message.ParseURI(a.URI)
+	if !ok || !u.IsSIP() {
+		return false
+	}
+	const nowhere = ".invalid"
+	n := len(u.Host) - len(nowhere)
+	return message.EqualFold(u.User, "anonymous") || n > 0 && message.EqualFold(u.Host[n:], nowhere)
+}
+
+// Preferred is the user part, unescaped, of the identity that a phone wants to be
+// known by (RFC 3325 §9.2); nil when it names none.
+func Preferred(m *message.Message) []byte {
+	for v := range named(m, "P-Preferred-Identity") {
+		one, _ := message.NextElement(v)
+		a, _ := message.ParseAddress(one)
+		if u, ok := message.ParseURI(a.URI); ok && u.IsSIP() {
+			return message.AppendUnescaped(nil, u.User)
+		}
+	}
+	return nil
+}
+
+// named yields the values of the headers of a name that has no Kind.
+func named(m *message.Message, name string) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for i := range m.Headers {
+			h := &m.Headers[i]
+			if h.Kind == message.Other && message.EqualFold(h.Name, name) && !yield(h.Value) {
+				return
+			}
+		}
+	}
+}
