@@ -18,6 +18,10 @@ func sipAs(alg configpb.DigestAlgorithm, password string, groups ...string) *con
 	return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: alg, Ha1: config.HA1(alg, "1001", "example.org", password), Groups: groups}
 }
 
+func userAs(alg configpb.DigestAlgorithm, user, realm, password string) *configpb.TrunkAuth {
+	return &configpb.TrunkAuth{User: user, Algorithm: alg, Ha1: config.HA1(alg, user, realm, password)}
+}
+
 // What a dn put writes is what its flags say, and otherwise what was there.
 func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 	const md5, sha = configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256
@@ -31,6 +35,10 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 	}
 	trunk := func(addr, prefix string, priority uint32) *configpb.DN {
 		return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: addr, Prefix: prefix, Priority: priority}}
+	}
+	secured := func(t *configpb.Trunk) *configpb.DN {
+		t.Address, t.Prefix, t.Priority = "gw:5060", "0", 3
+		return &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: t}
 	}
 	at := func(d *configpb.DN) *configpb.DN {
 		d = proto.CloneOf(d)
@@ -78,6 +86,18 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 		"its address":                {at(trunk("gw:5060", "0", 3)), "--address gw:5080", "", trunk("gw:5080", "0", 3), true, "", ""},
 		"its prefix":                 {at(trunk("gw:5060", "0", 3)), "--called-prefix 00", "", trunk("gw:5060", "00", 3), true, "", ""},
 		"its priority":               {at(trunk("gw:5060", "0", 3)), "--priority 4", "", trunk("gw:5060", "0", 4), true, "", ""},
+		"its sources":                {at(trunk("gw:5060", "0", 3)), "--source 192.0.2.0/28,192.0.2.99 --source 2001:db8::/32", "", secured(&configpb.Trunk{Sources: []string{"192.0.2.0/28", "192.0.2.99", "2001:db8::/32"}}), true, "", ""},
+		"no sources any more":        {at(secured(&configpb.Trunk{Sources: []string{"192.0.2.1"}})), "--source=", "", secured(&configpb.Trunk{}), true, "", ""},
+		"a trusted one":              {at(trunk("gw:5060", "0", 3)), "--trusted --tls-name sbc.example.org", "", secured(&configpb.Trunk{Trusted: true, TlsName: "sbc.example.org"}), true, "", ""},
+		"one that is asked":          {at(trunk("gw:5060", "0", 3)), "--inbound-user gw --inbound-password-file -", "p\n", secured(&configpb.Trunk{InboundAuth: userAs(md5, "gw", "example.org", "p")}), true, "", ""},
+		"one that asks":              {at(trunk("gw:5060", "0", 3)), "--outbound-user us --outbound-realm carrier --outbound-password-file - --algorithm sha-256", "p\n", secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")}), true, "", ""},
+		"one that asks no more":      {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")})), "--outbound-user= --outbound-realm=", "", secured(&configpb.Trunk{}), true, "", ""},
+		"a password of no user":      {at(trunk("gw:5060", "0", 3)), "--inbound-password-file -", "p\n", nil, false, "", "needs --inbound-user"},
+		"a trunk's, of a phone":      {nil, "--password p --inbound-password-file -", "p\n", nil, false, "", "only kind trunk takes"},
+		"where it may call":          {kept(sipAs(md5, "o")), "--outbound internal", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: md5, Outbound: &configpb.Outbound{Class: 2}}, true, "", ""},
+		"what it may call":           {kept(sipAs(md5, "o")), "--outbound +49,00", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: md5, Outbound: &configpb.Outbound{Class: 3, Prefixes: []string{"+49", "00"}}}, true, "", ""},
+		"anywhere again":             {at(&configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Outbound: &configpb.Outbound{Class: 1}}), "--outbound all", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP}, true, "", ""},
+		"nobody knows where":         {kept(sipAs(md5, "o")), "--outbound home", "", nil, false, "", "--outbound"},
 		"a trunk without an address": {nil, "--kind trunk", "", nil, false, "", "kind trunk needs --address"},
 		"another kind, of which":     {at(trunk("gw:5060", "0", 3)), "--kind pstn --external +1", "", &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+1"}, true, "", ""},
 		"a phone that was a trunk":   {at(trunk("gw:5060", "0", 3)), "--kind sip", "", nil, false, "", "a sip DN needs a password"},

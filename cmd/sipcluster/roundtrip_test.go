@@ -27,7 +27,13 @@ func whole() []proto.Message {
 		&configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("b", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, Disabled: true},
 		&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"plain"}},
 		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000}},
-		&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.9:5060", Prefix: "+", Priority: 7}},
+		&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Outbound: &configpb.Outbound{Class: 2}, Trunk: &configpb.Trunk{
+			Address: "192.0.2.9:5060", Prefix: "+", Priority: 7, Sources: []string{"192.0.2.0/28", "2001:db8::1"}, TlsName: "sbc.example.org", Trusted: true,
+			InboundAuth: &configpb.TrunkAuth{User: "gw", Algorithm: 1, Ha1: strings.Repeat("d", 32)}, OutboundRealm: "carrier.example",
+			OutboundAuth: &configpb.TrunkAuth{User: "us@carrier", Algorithm: 2, Ha1: strings.Repeat("e", 64)},
+		}},
+		&configpb.DN{Number: "4001", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.10:5060"},
+			Outbound: &configpb.Outbound{Class: 3, Prefixes: []string{"+49", "00"}}},
 	}
 }
 
@@ -55,6 +61,22 @@ var changes = map[string]func(any){
 	"DN.trunk.address":               ofDN("4000", func(d *configpb.DN) { d.Trunk.Address = "192.0.2.8:5060" }),
 	"DN.trunk.prefix":                ofDN("4000", func(d *configpb.DN) { d.Trunk.Prefix = "" }),
 	"DN.trunk.priority":              ofDN("4000", func(d *configpb.DN) { d.Trunk.Priority = 0 }),
+	"DN.trunk.sources":               ofDN("4000", func(d *configpb.DN) { d.Trunk.Sources = nil }),
+	"DN.trunk.tls_name":              ofDN("4000", func(d *configpb.DN) { d.Trunk.TlsName = "" }),
+	"DN.trunk.trusted":               ofDN("4000", func(d *configpb.DN) { d.Trunk.Trusted = false }),
+	"DN.trunk.inbound_auth.user":     ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundAuth.User = "other" }),
+	"DN.trunk.inbound_auth.algorithm": ofDN("4000", func(d *configpb.DN) {
+		d.Trunk.InboundAuth.Algorithm, d.Trunk.InboundAuth.Ha1 = 2, strings.Repeat("d", 64)
+	}),
+	"DN.trunk.inbound_auth.ha1":   ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundAuth.Ha1 = strings.Repeat("f", 32) }),
+	"DN.trunk.outbound_auth.user": ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundAuth.User = "other" }),
+	"DN.trunk.outbound_auth.algorithm": ofDN("4000", func(d *configpb.DN) {
+		d.Trunk.OutboundAuth.Algorithm, d.Trunk.OutboundAuth.Ha1 = 1, strings.Repeat("e", 32)
+	}),
+	"DN.trunk.outbound_auth.ha1": ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundAuth.Ha1 = strings.Repeat("f", 64) }),
+	"DN.trunk.outbound_realm":    ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundRealm = "other" }),
+	"DN.outbound.class":          ofDN("4000", func(d *configpb.DN) { d.Outbound.Class = 1 }),
+	"DN.outbound.prefixes":       ofDN("4001", func(d *configpb.DN) { d.Outbound.Prefixes = []string{"+49"} }),
 }
 
 // fixed are fields that name the object, or can't change.

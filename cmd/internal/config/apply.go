@@ -112,9 +112,24 @@ func sameDN(old, d *configpb.DN, keep bool) bool {
 		if n.Kind == configpb.DNKind_DN_KIND_SIP && n.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_UNSPECIFIED {
 			n.Algorithm = configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5
 		}
-		if keep {
+		if keep && n.Trunk == nil {
 			n.Ha1 = ""
 		}
 	}
+	sameAuth(a.Trunk.GetInboundAuth(), b.Trunk.GetInboundAuth())
+	sameAuth(a.Trunk.GetOutboundAuth(), b.Trunk.GetOutboundAuth())
 	return proto.Equal(a, b)
+}
+
+// sameAuth takes away what does not tell two users of a trunk apart: how MD5 is
+// written, and a digest that b leaves as it is in a.
+func sameAuth(a, b *configpb.TrunkAuth) {
+	for _, x := range []*configpb.TrunkAuth{a, b} {
+		if x != nil && x.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_UNSPECIFIED {
+			x.Algorithm = configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5
+		}
+	}
+	if a != nil && b != nil && b.Ha1 == "" {
+		a.Ha1, b.Algorithm = "", a.Algorithm
+	}
 }

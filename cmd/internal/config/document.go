@@ -60,17 +60,13 @@ type DN struct {
 	Groups       []string         `yaml:"groups,omitempty,flow"`
 	RoutingPoint *routingPointDoc `yaml:"routing_point,omitempty"`
 	Trunk        *trunkDoc        `yaml:"trunk,omitempty"`
+	// Outbound is all, none, internal, or prefixes with commas between them.
+	Outbound string `yaml:"outbound,omitempty"`
 }
 
 type routingPointDoc struct {
 	DefaultGroup string `yaml:"default_group,omitempty"`
 	TimeoutMS    uint32 `yaml:"timeout_ms,omitempty"`
-}
-
-type trunkDoc struct {
-	Address  string `yaml:"address"`
-	Prefix   string `yaml:"prefix,omitempty"`
-	Priority uint32 `yaml:"priority,omitempty"`
 }
 
 // maxDocument bounds a YAML file in bytes: that of a million DNs has less.
@@ -169,14 +165,19 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 	if n.RoutingPoint != nil {
 		d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: n.RoutingPoint.DefaultGroup, TimeoutMs: n.RoutingPoint.TimeoutMS}
 	}
+	if d.Outbound, err = configpb.ParseOutbound(n.Outbound); err != nil {
+		return nil, false, fmt.Errorf("DN %s: outbound %w", n.DN, err)
+	}
 	if n.Trunk != nil {
-		d.Trunk = &configpb.Trunk{Address: n.Trunk.Address, Prefix: n.Trunk.Prefix, Priority: n.Trunk.Priority}
+		if d.Trunk, keep, err = n.Trunk.config(realm); err != nil {
+			return nil, false, fmt.Errorf("DN %s: %w", n.DN, err)
+		}
 	}
 	if kind != configpb.DNKind_DN_KIND_SIP {
 		if n.HA1 != "" || n.Password != "" || n.Algorithm != "" {
 			return nil, false, fmt.Errorf("DN %s: kind %s takes no ha1, password or algorithm", n.DN, n.Kind)
 		}
-		return d, false, nil
+		return d, keep, nil
 	}
 	if d.Algorithm, err = ParseAlgorithm(n.Algorithm); err != nil {
 		return nil, false, fmt.Errorf("DN %s: algorithm %w", n.DN, err)
@@ -196,8 +197,11 @@ func newDNDoc(d *configpb.DN) DN {
 	if r := d.RoutingPoint; r != nil {
 		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs}
 	}
-	if t := d.Trunk; t != nil {
-		n.Trunk = &trunkDoc{t.Address, t.Prefix, t.Priority}
+	if d.Trunk != nil {
+		n.Trunk = newTrunkDoc(d.Trunk)
+	}
+	if d.Outbound != nil {
+		n.Outbound = d.Outbound.Text()
 	}
 	return n
 }

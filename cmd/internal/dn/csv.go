@@ -13,8 +13,11 @@ import (
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
 )
 
-// csvHeader is the first row of an import.
-var csvHeader = []string{"dn", "kind", "password", "external", "groups"}
+// csvHeader is the first row of an import, which may leave out the last column.
+var csvHeader = []string{"dn", "kind", "password", "external", "groups", "outbound"}
+
+// csvLeast is how many columns there are at least.
+const csvLeast = 5
 
 const (
 	// maxCSVLine bounds a row in bytes.
@@ -47,6 +50,8 @@ type csvReader struct {
 	seen  map[string]int
 	// most DNs are taken.
 	most int
+	// columns that rows have.
+	columns int
 }
 
 func newCSVReader(r io.Reader) (*csvReader, error) {
@@ -57,15 +62,16 @@ func newCSVReader(r io.Reader) (*csvReader, error) {
 	if err == nil && len(header) > 0 {
 		header[0] = strings.TrimPrefix(header[0], "\ufeff") // what spreadsheets put in front
 	}
-	want := strings.Join(csvHeader, ",")
+	want := strings.Join(csvHeader[:csvLeast], ",") + ", perhaps with ,outbound"
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, rowError{1, fmt.Errorf("the file is empty: want the header %s", want)}
 	case err != nil:
 		return nil, err
-	case !slices.Equal(header, csvHeader):
+	case len(header) < csvLeast || len(header) > len(csvHeader) || !slices.Equal(header, csvHeader[:len(header)]):
 		return nil, rowError{1, fmt.Errorf("want the header %s", want)}
 	}
+	c.columns = len(header)
 	return c, nil
 }
 
@@ -111,8 +117,8 @@ func (c *csvReader) fields() ([]string, error) {
 }
 
 func (c *csvReader) check(f []string) (csvRow, error) {
-	if len(f) != len(csvHeader) {
-		return csvRow{}, fmt.Errorf("%d fields, want %d: %s", len(f), len(csvHeader), strings.Join(csvHeader, ","))
+	if len(f) != c.columns {
+		return csvRow{}, fmt.Errorf("%d fields, want %d: %s", len(f), c.columns, strings.Join(csvHeader[:c.columns], ","))
 	}
 	number, password, external := f[0], f[2], f[3]
 	if err := config.CheckNumber(number); err != nil {
@@ -134,6 +140,11 @@ func (c *csvReader) check(f []string) (csvRow, error) {
 		return csvRow{}, fmt.Errorf("DN %s: %w", number, err)
 	}
 	d := &configpb.DN{Number: number, Kind: kind, External: external, Groups: groups}
+	if c.columns > csvLeast {
+		if d.Outbound, err = configpb.ParseOutbound(f[csvLeast]); err != nil {
+			return csvRow{}, fmt.Errorf("DN %s: outbound %w", number, err)
+		}
+	}
 	if err := checkCSVKind(d, password); err != nil {
 		return csvRow{}, fmt.Errorf("DN %s: %w", number, err)
 	}
@@ -155,6 +166,8 @@ func checkCSVKind(d *configpb.DN, password string) error {
 		return errors.New("a trunk needs an address, for which CSV has no column: use dn put or apply -f")
 	}
 	switch {
+	case d.Outbound != nil && d.Kind != configpb.DNKind_DN_KIND_SIP:
+		return fmt.Errorf("kind %s makes no calls: leave outbound empty", name)
 	case password != "" && d.Kind != configpb.DNKind_DN_KIND_SIP:
 		return fmt.Errorf("kind %s takes no password: leave the column empty", name)
 	case d.External != "" && d.Kind != configpb.DNKind_DN_KIND_PSTN:

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
 const firstRow = "dn,kind,password,external,groups\n"
@@ -25,8 +27,15 @@ func readCSV(in io.Reader) ([]string, error) {
 		if err != nil {
 			return rows, err
 		}
-		rows = append(rows, fmt.Sprintf("%s %s %q %q %q", row.dn.Number, row.dn.Kind.Word(), row.password, row.dn.External, row.dn.Groups))
+		rows = append(rows, fmt.Sprintf("%s %s %q %q %q", row.dn.Number, row.dn.Kind.Word(), row.password, row.dn.External, row.dn.Groups)+outboundOf(row.dn))
 	}
+}
+
+func outboundOf(d *configpb.DN) string {
+	if d.Outbound == nil {
+		return ""
+	}
+	return " " + d.Outbound.Text()
 }
 
 func TestCSV_GoodFiles(t *testing.T) {
@@ -37,6 +46,10 @@ func TestCSV_GoodFiles(t *testing.T) {
 		"blank lines":    {firstRow + "\n1001,sip,s,,\n\n\n", `[1001 sip "s" "" []]`},
 		"no end of line": {firstRow + "1001,sip,s,,", `[1001 sip "s" "" []]`},
 		"no rows":        {firstRow, `[]`},
+		"where to": {
+			strings.TrimSuffix(firstRow, "\n") + ",outbound\n1001,sip,s,,,internal\n1002,sip,s,,,\n1003,sip,s,,,+49;00\n",
+			`[1001 sip "s" "" [] internal 1002 sip "s" "" [] 1003 sip "s" "" [] +49,00]`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := readCSV(iotest.OneByteReader(strings.NewReader(tc.in)))
@@ -50,8 +63,10 @@ func TestCSV_GoodFiles(t *testing.T) {
 func TestCSV_BadRowsAreNamed(t *testing.T) {
 	good := firstRow + "1001,sip,s,,\n"
 	for name, tc := range map[string]struct{ in, want string }{
-		"empty":          {"", "row 1: the file is empty: want the header dn,kind,password,external,groups"},
-		"header":         {"number,kind\n", "row 1: want the header dn,kind,password,external,groups"},
+		"empty":          {"", "row 1: the file is empty: want the header dn,kind,password,external,groups, perhaps with ,outbound"},
+		"header":         {"number,kind\n", "row 1: want the header dn,kind,password,external,groups, perhaps with ,outbound"},
+		"where to":       {strings.TrimSuffix(firstRow, "\n") + ",outbound\n1001,sip,s,,,home\n", `row 2: DN 1001: outbound "home": want all, none, internal, or first digits of numbers as +49,00`},
+		"of a point":     {strings.TrimSuffix(firstRow, "\n") + ",outbound\n1001,routing-point,,,,none\n", "row 2: DN 1001: kind routing-point makes no calls: leave outbound empty"},
 		"fields":         {good + "1002,sip,s,\n", "row 3: 4 fields, want 5: dn,kind,password,external,groups"},
 		"number":         {good + "10 02,sip,s,,\n", `row 3: "10 02" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #`},
 		"no number":      {good + ",sip,s,,\n", `row 3: "" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #`},

@@ -203,8 +203,12 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	case configpb.DNKind_DN_KIND_TRUNK:
 		line("address", d.GetTrunk().GetAddress())
 		line("prefix", console.Dash(d.GetTrunk().GetPrefix()))
+		trunkLines(line, d.GetTrunk())
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		line("default", console.Dash(d.GetRoutingPoint().GetDefaultGroup()))
+	}
+	if d.Outbound != nil {
+		line("outbound", d.Outbound.Text())
 	}
 	line("revision", fmt.Sprint(d.Revision))
 	return nil

@@ -24,7 +24,8 @@ func (c commands) dnImportCommand() *cobra.Command {
 
   dn,kind,password,external,groups
 
-where groups are separated by ";" and - reads stdin. The whole file is checked
+where groups are separated by ";" and - reads stdin. A sixth column, outbound, may
+say where the DN's calls may go, as --outbound of dn put. The whole file is checked
 before anything is written: a bad row is named and nothing is imported. Groups
 that don't exist are created. Passwords don't leave this process.`,
 		RunE: func(cmd *cobra.Command, args []string) error {

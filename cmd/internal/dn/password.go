@@ -41,18 +41,23 @@ func (p *passwordFlags) read(stdin io.Reader) (string, error) {
 	if p.cmd.Flags().Changed("password") {
 		return checkPassword(p.value)
 	}
+	return passwordOf(p.file, stdin, "--password-file")
+}
+
+// passwordOf reads the first line of a file, of stdin for "-".
+func passwordOf(file string, stdin io.Reader, flag string) (string, error) {
 	in := stdin
-	if p.file != "-" {
-		f, err := os.Open(p.file)
+	if file != "-" {
+		f, err := os.Open(file)
 		if err != nil {
-			return "", fmt.Errorf("--password-file: %w", err)
+			return "", fmt.Errorf("%s: %w", flag, err)
 		}
 		defer f.Close()
 		in = f
 	}
 	line, err := bufio.NewReader(io.LimitReader(in, maxPassword+2)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("--password-file: %w", err)
+		return "", fmt.Errorf("%s: %w", flag, err)
 	}
 	return checkPassword(strings.TrimRight(line, "\r\n"))
 }

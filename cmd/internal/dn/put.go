@@ -19,16 +19,16 @@ import (
 // putFlags are what dn put may say about a DN. A flag that is not given leaves
 // the DN as it is.
 type putFlags struct {
-	cmd                     *cobra.Command
-	kind, algorithm         string
-	password                passwordFlags
-	external                string
-	groups                  []string
-	disabled                bool
-	defaultGroup            string
-	routeTimeout            time.Duration
-	trunkAddr, calledPrefix string
-	priority                uint32
+	cmd             *cobra.Command
+	kind, algorithm string
+	password        passwordFlags
+	external        string
+	groups          []string
+	disabled        bool
+	defaultGroup    string
+	routeTimeout    time.Duration
+	outbound        string
+	trunk           trunkFlags
 }
 
 func (c commands) dnPutCommand() *cobra.Command {
@@ -39,7 +39,9 @@ func (c commands) dnPutCommand() *cobra.Command {
 keeps its password when none is given. Groups that don't exist are created.`,
 		Example: `  sipcluster dn put 1001 --kind sip --password-file - --group sales
   sipcluster dn put 2001 --kind pstn --external +15551234567
-  sipcluster dn put 1001 --disabled`,
+  sipcluster dn put 1001 --disabled
+  sipcluster dn put 1001 --outbound internal
+  sipcluster dn put carrier --kind trunk --address 192.0.2.10:5060 --called-prefix + --source 192.0.2.0/28 --trusted`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := config.CheckNumber(args[0]); err != nil {
 				return console.Usagef("%w", err)
@@ -70,9 +72,8 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.disabled, "disabled", false, "take the DN out of service; --disabled=false brings it back")
 	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point uses when no router decides")
 	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long a routing point waits for a router before it decides itself")
-	flags.StringVar(&f.trunkAddr, "address", "", "`HOST:PORT` of a trunk's gateway")
-	flags.StringVar(&f.calledPrefix, "called-prefix", "", "use the trunk for called numbers that begin with `DIGITS`")
-	flags.Uint32Var(&f.priority, "priority", 0, "the trunk of the smallest `NUMBER` is tried first")
+	flags.StringVar(&f.outbound, "outbound", "all", "where calls of a sip DN or trunk may go: all, none, internal (by no trunk), or `PREFIXES` of numbers as +49,00")
+	f.trunk.add(flags)
 }
 
 // putDN reads the DN, changes it and writes it back if nobody else did meanwhile.
@@ -92,6 +93,9 @@ func (c commands) putDN(ctx context.Context, cl *client.Client, number string, f
 			return err
 		}
 		m.KeepHa1 = false
+	}
+	if err := f.trunk.setPasswords(ctx, cl, d.Trunk, c.In, f.algorithm); err != nil {
+		return err
 	}
 	fresh, err := cl.MissingGroups(ctx, d.Groups)
 	if err != nil {
@@ -142,8 +146,16 @@ func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error)
 	if flags.Changed("disabled") {
 		d.Disabled = f.disabled
 	}
+	if flags.Changed("outbound") {
+		o, err := configpb.ParseOutbound(f.outbound)
+		if err != nil {
+			return nil, console.Usagef("--outbound %w", err)
+		}
+		d.Outbound = o
+	}
 	f.changeRoute(d)
-	if flags.Changed("algorithm") && !f.password.given() && old != nil {
+	f.trunk.change(flags, d)
+	if flags.Changed("algorithm") && !f.password.given() && !f.trunk.passwords() && old != nil {
 		return nil, console.Usagef("--algorithm needs a password (--password, --password-file): the stored digest can't be converted")
 	}
 	return d, f.check(d)
@@ -162,20 +174,6 @@ func (f *putFlags) changeRoute(d *configpb.DN) {
 			d.RoutingPoint.TimeoutMs = uint32(f.routeTimeout.Milliseconds())
 		}
 	}
-	if flags.Changed("address") || flags.Changed("called-prefix") || flags.Changed("priority") {
-		if d.Trunk == nil {
-			d.Trunk = &configpb.Trunk{}
-		}
-		if flags.Changed("address") {
-			d.Trunk.Address = f.trunkAddr
-		}
-		if flags.Changed("called-prefix") {
-			d.Trunk.Prefix = f.calledPrefix
-		}
-		if flags.Changed("priority") {
-			d.Trunk.Priority = f.priority
-		}
-	}
 }
 
 // check refuses flags that don't fit the kind, as a matter of usage.
@@ -187,6 +185,8 @@ func (f *putFlags) check(d *configpb.DN) error {
 		return console.Usagef("kind pstn needs --external, as +15551234567")
 	case d.Kind == configpb.DNKind_DN_KIND_TRUNK && d.GetTrunk().GetAddress() == "":
 		return console.Usagef("kind trunk needs --address HOST:PORT")
+	case d.Kind != configpb.DNKind_DN_KIND_TRUNK && f.trunk.passwords():
+		return console.Usagef("only kind trunk takes --inbound-password-file and --outbound-password-file")
 	}
 	return nil
 }

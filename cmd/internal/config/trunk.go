@@ -1,0 +1,86 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+type trunkDoc struct {
+	Address  string   `yaml:"address"`
+	Prefix   string   `yaml:"prefix,omitempty"`
+	Priority uint32   `yaml:"priority,omitempty"`
+	Sources  []string `yaml:"sources,omitempty,flow"`
+	TLSName  string   `yaml:"tls_name,omitempty"`
+	Trusted  bool     `yaml:"trusted,omitempty"`
+	Inbound  *authDoc `yaml:"inbound_auth,omitempty"`
+	Outbound *authDoc `yaml:"outbound_auth,omitempty"`
+}
+
+// authDoc is a user and its digest, which stays as it is when neither ha1 nor
+// password is there. The realm is that of a gateway.
+type authDoc struct {
+	User      string `yaml:"user"`
+	Realm     string `yaml:"realm,omitempty"`
+	Algorithm string `yaml:"algorithm,omitempty"`
+	HA1       string `yaml:"ha1,omitempty"`
+	Password  string `yaml:"password,omitempty"`
+}
+
+// config makes the trunk that the cluster stores; keep tells that it leaves
+// digests out.
+func (t *trunkDoc) config(realm string) (trunk *configpb.Trunk, keep bool, err error) {
+	trunk = &configpb.Trunk{Address: t.Address, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName, Trusted: t.Trusted}
+	if a := t.Inbound; a != nil {
+		if a.Realm != "" && a.Realm != realm {
+			return nil, false, fmt.Errorf("inbound_auth: the realm is this cluster's, %s: leave it out", realm)
+		}
+		if trunk.InboundAuth, err = a.config(realm); err != nil {
+			return nil, false, fmt.Errorf("inbound_auth: %w", err)
+		}
+	}
+	if a := t.Outbound; a != nil {
+		trunk.OutboundRealm = a.Realm
+		if trunk.OutboundAuth, err = a.config(a.Realm); err != nil {
+			return nil, false, fmt.Errorf("outbound_auth: %w", err)
+		}
+	}
+	for _, a := range []*configpb.TrunkAuth{trunk.InboundAuth, trunk.OutboundAuth} {
+		keep = keep || a != nil && a.Ha1 == ""
+	}
+	return trunk, keep, nil
+}
+
+func (a *authDoc) config(realm string) (*configpb.TrunkAuth, error) {
+	if a.HA1 != "" && a.Password != "" {
+		return nil, fmt.Errorf("user %s has both ha1 and password: want one", a.User)
+	}
+	alg, err := ParseAlgorithm(a.Algorithm)
+	if err != nil {
+		return nil, fmt.Errorf("algorithm %w", err)
+	}
+	auth := &configpb.TrunkAuth{User: a.User, Algorithm: alg, Ha1: a.HA1}
+	if a.Password != "" {
+		auth.Ha1 = HA1(alg, a.User, realm, a.Password)
+	}
+	return auth, nil
+}
+
+// newTrunkDoc is the text of a stored trunk.
+func newTrunkDoc(t *configpb.Trunk) *trunkDoc {
+	return &trunkDoc{
+		Address: t.Address, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TLSName: t.TlsName, Trusted: t.Trusted,
+		Inbound: newAuthDoc(t.InboundAuth, ""), Outbound: newAuthDoc(t.OutboundAuth, t.OutboundRealm),
+	}
+}
+
+func newAuthDoc(a *configpb.TrunkAuth, realm string) *authDoc {
+	if a == nil {
+		return nil
+	}
+	doc := &authDoc{User: a.User, Realm: realm, HA1: a.Ha1}
+	if a.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
+		doc.Algorithm = algorithmName(a.Algorithm)
+	}
+	return doc
+}

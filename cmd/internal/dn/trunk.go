@@ -1,0 +1,122 @@
+package dn
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/config"
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
+)
+
+// trunkFlags are what dn put may say about a trunk.
+type trunkFlags struct {
+	address, prefix, tlsName string
+	priority                 uint32
+	sources                  []string
+	trusted                  bool
+	inbound, outbound        authFlags
+	realm                    string
+}
+
+// authFlags are a user of a trunk, and the file that has the password.
+type authFlags struct{ user, file string }
+
+func (f *trunkFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.address, "address", "", "`HOST:PORT` of a trunk's gateway")
+	flags.StringVar(&f.prefix, "called-prefix", "", "use the trunk for called numbers that begin with `DIGITS`")
+	flags.Uint32Var(&f.priority, "priority", 0, "the trunk of the smallest `NUMBER` is tried first")
+	flags.StringSliceVar(&f.sources, "source", nil, "IP `ADDRESS` or prefix that a trunk calls from, repeatable; replaces those that were, \"\" removes them")
+	flags.StringVar(&f.tlsName, "tls-name", "", "`NAME` in the certificate that a trunk shows when it connects by TLS")
+	flags.BoolVar(&f.trusted, "trusted", false, "the trunk is told who calls (P-Asserted-Identity), and believed")
+	flags.StringVar(&f.inbound.user, "inbound-user", "", "`USER` that a trunk has to prove to be when it calls; \"\" asks for none")
+	flags.StringVar(&f.inbound.file, "inbound-password-file", "", "read that user's password from the first line of `FILE`, - for stdin")
+	flags.StringVar(&f.outbound.user, "outbound-user", "", "`USER` that a trunk knows this cluster as when it asks for a digest; \"\" is none")
+	flags.StringVar(&f.outbound.file, "outbound-password-file", "", "read that user's password from the first line of `FILE`, - for stdin")
+	flags.StringVar(&f.realm, "outbound-realm", "", "`REALM` that a trunk names when it asks")
+}
+
+// passwords tells whether a flag names one.
+func (f *trunkFlags) passwords() bool { return f.inbound.file != "" || f.outbound.file != "" }
+
+// change makes of the DN's trunk what the flags want.
+func (f *trunkFlags) change(flags *pflag.FlagSet, d *configpb.DN) {
+	for name, set := range map[string]func(t *configpb.Trunk){
+		"address":        func(t *configpb.Trunk) { t.Address = f.address },
+		"called-prefix":  func(t *configpb.Trunk) { t.Prefix = f.prefix },
+		"priority":       func(t *configpb.Trunk) { t.Priority = f.priority },
+		"source":         func(t *configpb.Trunk) { t.Sources = without(f.sources, "") },
+		"tls-name":       func(t *configpb.Trunk) { t.TlsName = f.tlsName },
+		"trusted":        func(t *configpb.Trunk) { t.Trusted = f.trusted },
+		"inbound-user":   func(t *configpb.Trunk) { t.InboundAuth = f.inbound.change(t.InboundAuth) },
+		"outbound-user":  func(t *configpb.Trunk) { t.OutboundAuth = f.outbound.change(t.OutboundAuth) },
+		"outbound-realm": func(t *configpb.Trunk) { t.OutboundRealm = f.realm },
+	} {
+		if flags.Changed(name) {
+			if d.Trunk == nil {
+				d.Trunk = &configpb.Trunk{}
+			}
+			set(d.Trunk)
+		}
+	}
+}
+
+func (f *authFlags) change(old *configpb.TrunkAuth) *configpb.TrunkAuth {
+	if f.user == "" {
+		return nil
+	}
+	return &configpb.TrunkAuth{User: f.user, Algorithm: old.GetAlgorithm()}
+}
+
+// setPasswords computes the digests of the passwords that flags name.
+func (f *trunkFlags) setPasswords(ctx context.Context, cl *client.Client, t *configpb.Trunk, stdin io.Reader, algorithm string) error {
+	if !f.passwords() {
+		return nil
+	}
+	realm, err := cl.Realm(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.inbound.set(t.GetInboundAuth(), "inbound", realm, stdin, algorithm); err != nil {
+		return err
+	}
+	return f.outbound.set(t.GetOutboundAuth(), "outbound", t.GetOutboundRealm(), stdin, algorithm)
+}
+
+func (f *authFlags) set(a *configpb.TrunkAuth, way, realm string, stdin io.Reader, algorithm string) error {
+	if f.file == "" {
+		return nil
+	}
+	if a == nil {
+		return console.Usagef("--%s-password-file needs --%s-user", way, way)
+	}
+	alg, err := config.ParseAlgorithm(algorithm)
+	if err != nil {
+		return console.Usagef("--algorithm %w", err)
+	}
+	password, err := passwordOf(f.file, stdin, "--"+way+"-password-file")
+	if err != nil {
+		return err
+	}
+	a.Algorithm, a.Ha1 = alg, config.HA1(alg, a.User, realm, password)
+	return nil
+}
+
+// trunkLines tells how a trunk is known, as far as that is not by its address alone.
+func trunkLines(line func(name, value string), t *configpb.Trunk) {
+	for _, x := range [][2]string{
+		{"sources", strings.Join(t.GetSources(), ", ")}, {"tls name", t.GetTlsName()},
+		{"asked for", t.GetInboundAuth().GetUser()}, {"known as", t.GetOutboundAuth().GetUser()},
+	} {
+		if x[1] != "" {
+			line(x[0], x[1])
+		}
+	}
+	if t.GetTrusted() {
+		line("trusted", "yes")
+	}
+}
