@@ -43,18 +43,46 @@ const degree = 32
 // tree is a B-tree that nobody writes to once its View is published.
 type tree[T any] struct {
 	*btree.BTreeG[entry[T]]
-	mu sync.Mutex // cloning marks the original; readers don't look at the mark
+	mu      sync.Mutex // cloning marks the original; readers don't look at the mark
+	finders *sync.Pool // of *finder[T]
 }
 
 func newTree[T any]() *tree[T] {
-	return &tree[T]{BTreeG: btree.NewG(degree, func(a, b entry[T]) bool { return a.key < b.key })}
+	return &tree[T]{
+		BTreeG:  btree.NewG(degree, func(a, b entry[T]) bool { return a.key < b.key }),
+		finders: &sync.Pool{New: func() any { return newFinder[T]() }},
+	}
+}
+
+// finder finds one object without allocating.
+type finder[T any] struct {
+	found *T
+	visit func(entry[T]) bool
+}
+
+func newFinder[T any]() *finder[T] {
+	f := &finder[T]{}
+	f.visit = func(e entry[T]) bool { f.found = e.val; return false }
+	return f
+}
+
+// nearest is the object of a key or else the next one, behind the last the first.
+func (t *tree[T]) nearest(key string) *T {
+	f := t.finders.Get().(*finder[T])
+	defer t.finders.Put(f)
+	f.found = nil
+	t.AscendGreaterOrEqual(entry[T]{key: key}, f.visit)
+	if f.found == nil {
+		t.Ascend(f.visit)
+	}
+	return f.found
 }
 
 // Clone returns a tree that can be written to; what both share is copied then.
 func (t *tree[T]) Clone() *tree[T] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return &tree[T]{BTreeG: t.BTreeG.Clone()}
+	return &tree[T]{BTreeG: t.BTreeG.Clone(), finders: t.finders}
 }
 
 // Empty returns the View of a machine that was never written.
@@ -84,6 +112,13 @@ func (v *View) DN(number string) *configpb.DN {
 // DNBytes is DN for a number in a buffer; it neither keeps nor copies it.
 func (v *View) DNBytes(number []byte) *configpb.DN {
 	return v.DN(unsafe.String(unsafe.SliceData(number), len(number)))
+}
+
+// NearestDN returns the DN of that number or, where there is none, the next in
+// order, after the last the first; nil when there are no DNs. It takes as long for
+// a number that there is as for one that there isn't, and neither keeps nor copies it.
+func (v *View) NearestDN(number []byte) *configpb.DN {
+	return v.dns.nearest(unsafe.String(unsafe.SliceData(number), len(number)))
 }
 
 // DNs yields the DNs behind the number after in order of number; "" yields all.

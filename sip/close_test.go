@@ -49,7 +49,7 @@ func TestServer_CloseEndsRun(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.server.Run(context.Background()) }()
 	l := w.dial("tcp")
-	if res := l.ask(reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP"}.String()); res.code != 404 {
+	if res := l.ask(reg{dn: "1001", callID: "c", cseq: 1, transport: "TCP"}.String()); res.code != 401 {
 		t.Fatal(res)
 	}
 	if err := w.server.Close(); err != nil {

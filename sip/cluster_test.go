@@ -336,10 +336,11 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 
 func TestOverload_NewCallsAreRefusedFirst(t *testing.T) {
 	clock := time.Now()
-	w := callWorld(t, func(c *Config) { c.Now, c.Rate = func() time.Time { return clock }, 3 }, "1001", "1002", "1003")
+	w := callWorld(t, func(c *Config) { c.Now, c.Rate = func() time.Time { return clock }, 2 }, "1001", "1002", "1003")
 	s := newScript(t)
-	a, b := w.ua("udp", "1001"), w.ua("udp", "1002") // two of three
-	out, in := s.up(a, b, "1002")                    // the last
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002") // two registrations
+	out, in := s.up(a, b, "1002")
+	s.await(s.place(a, "1999"), 404) // the second call
 	if res := s.await(s.place(a, "1002"), 503); res.Header("Retry-After") != "5" {
 		t.Error(res)
 	}

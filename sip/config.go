@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/digest"
@@ -48,6 +49,9 @@ type Config struct {
 	Now func() time.Time
 	// Log; nil discards.
 	Log *slog.Logger
+	// Events is told of wrong passwords and of who is silenced or refused for them;
+	// nil is nobody.
+	Events *security.Events
 
 	// Calls is told of the calls that begin here; nil answers INVITE 405.
 	Calls proxy.Caller
@@ -60,8 +64,8 @@ type Config struct {
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
 	// It and the Leg must neither wait nor call the Server.
 	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
-	// Rate is how many new calls, and new registrations, are taken in a second;
-	// more are answered 503. 0 is no limit.
+	// Rate is how many new calls, and apart from them how many new registrations, are
+	// taken in a second; more are answered 503. 0 is no limit.
 	Rate int
 	// TimerC is how long a call may ring (RFC 3261 §16.6 step 11); 0 means 180 s.
 	TimerC time.Duration

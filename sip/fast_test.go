@@ -179,9 +179,9 @@ func TestFast_AnswersLikeThePlainWay(t *testing.T) {
 	}{
 		{"first", reg{dn: "1001", callID: "a", cseq: 1, headers: []string{contact, "Expires: 600"}}, true, 401},
 		{"sha-256", reg{dn: "2001", callID: "a", cseq: 1, headers: []string{contact}}, true, 401},
-		{"unknown DN", reg{dn: "9999", callID: "a", cseq: 1, headers: []string{contact}}, true, 404},
-		{"other kind", reg{dn: "3001", callID: "a", cseq: 1, headers: []string{contact}}, true, 403},
-		{"disabled", reg{dn: "4001", callID: "a", cseq: 1, headers: []string{contact}}, true, 403},
+		{"unknown DN", reg{dn: "9999", callID: "a", cseq: 1, headers: []string{contact}}, true, 401},
+		{"other kind", reg{dn: "3001", callID: "a", cseq: 1, headers: []string{contact}}, true, 401},
+		{"disabled", reg{dn: "4001", callID: "a", cseq: 1, headers: []string{contact}}, true, 401},
 		{"other domain", reg{dn: "1001", to: "<sip:1001@elsewhere.test>", callID: "a", cseq: 1, headers: []string{contact}}, true, 404},
 		{"To with tag and name", reg{dn: "1001", to: `"A, B" <sip:1001@` + testRealm + `>;tag=x`, callID: "a", cseq: 1, headers: []string{contact}}, true, 401},
 		{"To without brackets", reg{dn: "1001", to: "sip:1001@" + testRealm + ";tag=x", callID: "a", cseq: 1, headers: []string{contact}}, true, 401},

@@ -49,11 +49,22 @@ func (s *Server) handler(decide func(*Server, *sip.Request, *answer.Answer)) fun
 	}
 }
 
-// respond sends the answer.
+// respond sends the answer, if there is one.
 func (s *Server) respond(req *sip.Request, tx sip.ServerTransaction, a *answer.Answer) {
+	if a.Code == 0 {
+		s.silence(req)
+		return
+	}
 	s.stats.Answered(a.Code)
 	if err := tx.Respond(response(req, a, s.cfg.tagSeed)); err != nil {
 		s.log.Debug("the answer could not be sent", "err", err, "code", a.Code)
+	}
+}
+
+// silence is the answer to whom none is given: its connection waits for none.
+func (s *Server) silence(req *sip.Request) {
+	if f := s.flows.Get(wire.ParseFlowKey(req.Source())); f != nil {
+		f.Forget([]byte(response(req, &answer.Answer{Code: 500}, s.cfg.tagSeed).String()))
 	}
 }
 

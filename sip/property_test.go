@@ -36,7 +36,7 @@ func TestFast_AnyLifeOfADNIsTheSameBothWays(t *testing.T) {
 			if number == "2001" {
 				alg = digest.SHA256
 			}
-			r.auth = authorize(string(x.fast.server.cfg.digest.AppendChallenge(nil, testRealm, alg, false)), number, "pw"+number, 1)
+			r.auth = authorize(string(x.fast.server.cfg.digest.AppendChallenge(nil, testRealm, alg, false, localSource.Addr())), number, "pw"+number, 1)
 			x.follow(t, []byte(r.String()))
 			st, e := x.fast.state(dn.Number(number)), x.fast.store.Get(dn.Number(number))
 			if (st.State == dn.InSrv) != (e != nil && len(e.Bindings) > 0) {

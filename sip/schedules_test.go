@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -308,10 +309,10 @@ func dialWS(t *testing.T, s *stage) net.Conn {
 // TestSchedule_TheBucketFillsAtItsRate and holds a second's worth.
 func TestSchedule_TheBucketFillsAtItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := guard.NewRateLimit(4, time.Now)
+		b, source := guard.NewRate(4, time.Now), netip.MustParseAddr("192.0.2.1")
 		take := func() (n int) {
-			for b.Room() && b.Take() {
-				n++
+			for b.Take(source) { // one of each
+				source, n = source.Next(), n+1
 			}
 			return n
 		}

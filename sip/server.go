@@ -30,7 +30,6 @@ type Server struct {
 	log       *slog.Logger
 	stats     *answer.Counters
 	guard     *guard.Guard
-	rate      *guard.RateLimit
 	registrar *registrar.Registrar
 	gate      *gate
 	flows     *wire.Flows
@@ -60,10 +59,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	setSipgoGlobals()
 	s := &Server{cfg: cfg, log: cfg.Log, stats: &answer.Counters{}, flows: wire.NewFlows(cfg.MaxConnections), closed: make(chan struct{})}
-	s.guard = guard.New(cfg.Machine, cfg.Hosts, cfg.digest, s.stats)
-	s.rate = guard.NewRateLimit(cfg.Rate, cfg.Now)
+	s.guard = guard.New(guard.Config{
+		Machine: cfg.Machine, Store: cfg.Store, Hosts: cfg.Hosts, Digest: cfg.digest, Stats: s.stats, Events: cfg.Events, Now: cfg.Now,
+	})
 	s.registrar = registrar.New(registrar.Config{
-		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rate, Flows: s.flows, Stats: s.stats,
+		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: guard.NewRate(cfg.Rate, cfg.Now), Flows: s.flows, Stats: s.stats,
 		Draining: cfg.Draining, Drained: cfg.Drained, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
@@ -110,7 +110,7 @@ func (s *Server) connect() {
 func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
-		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rate, Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
+		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: guard.NewRate(c.Rate, c.Now), Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}

@@ -23,7 +23,7 @@ var torture = map[string]struct {
 	"wsinv":      {481, 481, "valid, of a dialog that is not known"},
 	"intmeth":    {501, 501, "valid, method unknown"},
 	"esc01":      {404, 404, "valid, for a domain that is not ours"},
-	"escnull":    {404, 404, "valid, DN unknown"},
+	"escnull":    {401, 401, "valid, DN unknown: nobody learns that"},
 	"esc02":      {501, 501, "an escaped method is another method"},
 	"lwsdisp":    {200, 200, "valid"},
 	"longreq":    {405, 405, "valid"},

@@ -22,8 +22,8 @@ func TestProxy_WhoMayCall(t *testing.T) {
 		want      int
 	}{
 		{"unauthenticated", invite("1001", uriTo("1002"), ""), 407},
-		{"unknown trunk", invite("+4930123", uriTo("1002"), ""), 403},
-		{"unknown DN, unknown caller", invite("nobody", uriTo("1999"), ""), 403},
+		{"unknown trunk", invite("+4930123", uriTo("1002"), ""), 407},
+		{"unknown DN, unknown caller", invite("nobody", uriTo("1999"), ""), 407},
 		{"another domain", invite("1001", "sip:bob@example.net", ""), 404},
 		{"foreign Route", invite("1001", uriTo("1002"), "Route: <sip:192.0.2.7;lr>\r\n"), 403},
 		{"Route by another name", invite("1001", uriTo("1002"), "Route: <sip:relay.example.net;lr>\r\n"), 403},

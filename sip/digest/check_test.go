@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,7 +41,7 @@ func answer(a Algorithm, method, ha1 string, p map[string]string) *Credentials {
 }
 
 func nonceOf(s *Server) string {
-	_, rest, _ := strings.Cut(string(s.AppendChallenge(nil, "r", MD5, false)), `nonce="`)
+	_, rest, _ := strings.Cut(string(s.AppendChallenge(nil, "r", MD5, false, netip.Addr{})), `nonce="`)
 	nonce, _, _ := strings.Cut(rest, `"`)
 	return nonce
 }
@@ -56,7 +57,7 @@ func TestAppendChallenge_SaysWhatAPhoneNeeds(t *testing.T) {
 		{MD5, true, `Digest realm="example.org", nonce="N", algorithm=MD5, qop="auth", stale=true`},
 		{SHA256, false, `Digest realm="example.org", nonce="N", algorithm=SHA-256, qop="auth"`},
 	} {
-		got := string(s.AppendChallenge([]byte("before "), "example.org", c.a, c.stale))
+		got := string(s.AppendChallenge([]byte("before "), "example.org", c.a, c.stale, netip.Addr{}))
 		before, rest, _ := strings.Cut(got, `nonce="`)
 		nonce, after, _ := strings.Cut(rest, `"`)
 		if got := before + `nonce="N"` + after; got != "before "+c.want || len(nonce) != 27 {
@@ -73,21 +74,21 @@ func TestCheck_WhatCredentialsMustBe(t *testing.T) {
 	}{
 		{"as a phone writes them", nil, OK},
 		{"algorithm named", map[string]string{"algorithm": "md5"}, OK},
-		{"algorithm of another challenge", map[string]string{"algorithm": "SHA-256"}, Wrong},
-		{"algorithm nobody knows", map[string]string{"algorithm": "MD5-sess"}, Wrong},
+		{"algorithm of another challenge", map[string]string{"algorithm": "SHA-256"}, Unfit},
+		{"algorithm nobody knows", map[string]string{"algorithm": "MD5-sess"}, Unfit},
 		{"qop in capitals", map[string]string{"qop": "AUTH"}, OK},
-		{"another qop", map[string]string{"qop": "auth-int"}, Wrong},
+		{"another qop", map[string]string{"qop": "auth-int"}, Unfit},
 		{"count with letters", map[string]string{"nc": "000000aF"}, OK},
 		{"count with the last letters", map[string]string{"nc": "00000FFf"}, OK},
-		{"count beyond hex", map[string]string{"nc": "0000000g"}, Wrong},
-		{"count before a", map[string]string{"nc": "0000000@"}, Wrong},
-		{"count after 9", map[string]string{"nc": "0000000:"}, Wrong},
-		{"count before 0", map[string]string{"nc": "0000000/"}, Wrong},
-		{"count of nothing", map[string]string{"nc": "00000000"}, Wrong},
-		{"count too short", map[string]string{"nc": "0000001"}, Wrong},
-		{"count too long", map[string]string{"nc": "000000001"}, Wrong},
-		{"no count", map[string]string{"nc": ""}, Wrong},
-		{"no cnonce", map[string]string{"cnonce": ""}, Wrong},
+		{"count beyond hex", map[string]string{"nc": "0000000g"}, Unfit},
+		{"count before a", map[string]string{"nc": "0000000@"}, Unfit},
+		{"count after 9", map[string]string{"nc": "0000000:"}, Unfit},
+		{"count before 0", map[string]string{"nc": "0000000/"}, Unfit},
+		{"count of nothing", map[string]string{"nc": "00000000"}, Unfit},
+		{"count too short", map[string]string{"nc": "0000001"}, Unfit},
+		{"count too long", map[string]string{"nc": "000000001"}, Unfit},
+		{"no count", map[string]string{"nc": ""}, Unfit},
+		{"no cnonce", map[string]string{"cnonce": ""}, Unfit},
 		{"another user's response", map[string]string{"response": strings.Repeat("0", 32)}, Wrong},
 		{"response too short", map[string]string{"response": "0"}, Wrong},
 		{"response of the longer hash", map[string]string{"response": strings.Repeat("0", 64)}, Wrong},
@@ -100,7 +101,7 @@ func TestCheck_WhatCredentialsMustBe(t *testing.T) {
 		s := New(Config{})
 		p := map[string]string{"nonce": nonceOf(s), "qop": "auth", "nc": "00000001", "cnonce": "c"}
 		maps.Copy(p, c.give)
-		if got := s.Check(answer(MD5, "REGISTER", ha1, p), []byte("REGISTER"), ha1, MD5, 1); got != c.want {
+		if got := s.Check(answer(MD5, "REGISTER", ha1, p), &Request{Method: []byte("REGISTER"), Print: 1}, ha1, MD5); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -113,7 +114,7 @@ func TestCheck_TheResponseMayBeInCapitals(t *testing.T) {
 		p["cnonce"], p["nc"] = fmt.Sprint(cnonce), fmt.Sprintf("%08x", cnonce+1)
 		c := answer(MD5, "REGISTER", ha1, p)
 		c.Response = []byte(strings.ToUpper(string(c.Response)))
-		if got := s.Check(c, []byte("REGISTER"), ha1, MD5, 1); got != OK {
+		if got := s.Check(c, &Request{Method: []byte("REGISTER"), Print: 1}, ha1, MD5); got != OK {
 			t.Errorf("%s: %v", c.Response, got)
 		}
 	}
@@ -123,11 +124,11 @@ func TestCheck_BoundsWhatItHashes(t *testing.T) {
 	for _, c := range []struct {
 		uri, method int
 		want        Verdict
-	}{{708, 64, OK}, {709, 64, Wrong}, {708, 65, Wrong}, {60000, 8, Wrong}} {
+	}{{708, 64, OK}, {709, 64, Unfit}, {708, 65, Unfit}, {60000, 8, Unfit}} {
 		s := New(Config{})
 		uri, method := strings.Repeat("u", c.uri), strings.Repeat("M", c.method)
 		p := map[string]string{"nonce": nonceOf(s), "qop": "auth", "nc": "00000001", "cnonce": "c", "uri": uri}
-		if got := s.Check(answer(MD5, method, ha1, p), []byte(method), ha1, MD5, 1); got != c.want {
+		if got := s.Check(answer(MD5, method, ha1, p), &Request{Method: []byte(method), Print: 1}, ha1, MD5); got != c.want {
 			t.Errorf("URI of %d, method of %d: %v, want %v", c.uri, c.method, got, c.want)
 		}
 	}
@@ -140,12 +141,45 @@ func TestCheck_AWrongPasswordUsesNothingUp(t *testing.T) {
 	p := map[string]string{"nonce": nonceOf(s), "qop": "auth", "nc": "00000001", "cnonce": "c"}
 	other := strings.Repeat("f", 32)
 	for _, bad := range []*Credentials{answer(MD5, "REGISTER", other, p), answer(MD5, "INVITE", ha1, p)} {
-		if got := s.Check(bad, []byte("REGISTER"), ha1, MD5, 9); got != Wrong {
+		if got := s.Check(bad, &Request{Method: []byte("REGISTER"), Print: 9}, ha1, MD5); got != Wrong {
 			t.Errorf("got %v", got)
 		}
 	}
-	if got := s.Check(answer(MD5, "REGISTER", ha1, p), []byte("REGISTER"), ha1, MD5, 1); got != OK {
+	if got := s.Check(answer(MD5, "REGISTER", ha1, p), &Request{Method: []byte("REGISTER"), Print: 1}, ha1, MD5); got != OK {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestCheck_NobodyTriesInAnothersName: a password is looked at only when the nonce was
+// given to where the request comes from, and is young, and ours.
+func TestCheck_NobodyTriesInAnothersName(t *testing.T) {
+	now := time.Now()
+	s := New(Config{Now: func() time.Time { return now }})
+	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	nonceFor := func(a netip.Addr) string {
+		_, rest, _ := strings.Cut(string(s.AppendChallenge(nil, "r", MD5, false, a)), `nonce="`)
+		nonce, _, _ := strings.Cut(rest, `"`)
+		return nonce
+	}
+	old := nonceFor(here)
+	now = now.Add(Life)
+	other := strings.Repeat("f", 32)
+	for _, c := range []struct {
+		name, nonce, ha1 string
+		want             Verdict
+	}{
+		{"its own, right", nonceFor(here), ha1, OK},
+		{"its own, wrong", nonceFor(here), other, Wrong},
+		{"another's, right", nonceFor(there), ha1, Stale},
+		{"another's, wrong", nonceFor(there), other, Stale},
+		{"nobody's, wrong", nonceFor(netip.Addr{}), other, Stale},
+		{"an old one, right", old, ha1, Stale},
+		{"an old one, wrong", old, other, Stale},
+	} {
+		p := map[string]string{"nonce": c.nonce, "qop": "auth", "nc": "00000001", "cnonce": "c"}
+		if got := s.Check(answer(MD5, "REGISTER", c.ha1, p), &Request{Method: []byte("REGISTER"), Source: here, Print: 1}, ha1, MD5); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }
 
@@ -160,8 +194,8 @@ func TestNonce_IsSigned(t *testing.T) {
 		t.Fatal(raw, err)
 	}
 	again, foreign := [nonceRaw]byte(raw), [nonceRaw]byte(raw)
-	s.sign(&again)
-	other.sign(&foreign)
+	s.sign(&again, netip.Addr{})
+	other.sign(&foreign, netip.Addr{})
 	if again != [nonceRaw]byte(raw) || bytes.Equal(foreign[8:], raw[8:]) {
 		t.Errorf("%x is signed %x, by another server %x", raw[:8], again[8:], foreign[8:])
 	}
@@ -173,7 +207,7 @@ func TestCheck_NobodyMakesANonce(t *testing.T) {
 	s, other := New(Config{Now: clock}), New(Config{Now: clock})
 	try := func(nonce string) Verdict {
 		c := answer(MD5, "REGISTER", ha1, map[string]string{"nonce": nonce, "qop": "auth", "nc": "00000001", "cnonce": "c"})
-		return s.Check(c, []byte("REGISTER"), ha1, MD5, 1)
+		return s.Check(c, &Request{Method: []byte("REGISTER"), Print: 1}, ha1, MD5)
 	}
 	first, second := nonceOf(s), nonceOf(s)
 	if got := try(nonceOf(other)); got != Stale {

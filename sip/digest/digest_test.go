@@ -2,6 +2,7 @@ package digest
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ type phone struct {
 const ha1 = "0123456789abcdef0123456789abcdef"
 
 func (p *phone) challenge() {
-	v := string(p.s.AppendChallenge(nil, "r", MD5, false))
+	v := string(p.s.AppendChallenge(nil, "r", MD5, false, netip.Addr{}))
 	_, rest, _ := strings.Cut(v, `nonce="`)
 	p.nonce, _, _ = strings.Cut(rest, `"`)
 }
@@ -69,7 +70,7 @@ func (p *phone) try(nc int, print uint32) Verdict {
 	if !c.Parse([]byte(value)) {
 		p.t.Fatal(value)
 	}
-	return p.s.Check(&c, []byte("REGISTER"), ha1, MD5, print)
+	return p.s.Check(&c, &Request{Method: []byte("REGISTER"), Print: print}, ha1, MD5)
 }
 
 func TestCheck_NonceCount(t *testing.T) {
@@ -142,7 +143,7 @@ func FuzzParse(f *testing.F) {
 	s := New(Config{Slots: 16})
 	f.Fuzz(func(t *testing.T, v []byte) {
 		var c Credentials
-		if c.Parse(v) && s.Check(&c, []byte("REGISTER"), ha1, MD5, 1) == OK {
+		if c.Parse(v) && s.Check(&c, &Request{Method: []byte("REGISTER"), Print: 1}, ha1, MD5) == OK {
 			t.Fatalf("accepted: %q", v)
 		}
 	})

@@ -39,18 +39,21 @@ func (a Algorithm) appendHash(dst, data []byte) []byte {
 	return hex.AppendEncode(dst, sum[:])
 }
 
-// matches computes the response (RFC 7616 §3.4.1) and compares it in constant
-// time. The algorithm that the credentials name must be a.
-func (c *Credentials) matches(a Algorithm, method []byte, ha1 string) bool {
+// fits tells whether the response is of the algorithm a, and not more would have to
+// be hashed than one needs to.
+func (c *Credentials) fits(a Algorithm, method []byte, ha1 string) bool {
 	named := MD5
 	if message.EqualFold(c.Algorithm, "sha-256") {
 		named = SHA256
 	} else if c.Algorithm != nil && !message.EqualFold(c.Algorithm, "md5") {
 		return false
 	}
-	if named != a || len(c.URI)+len(c.Nonce)+len(c.CNonce)+len(ha1) > maxHashed-256 || len(method) > 64 {
-		return false
-	}
+	return named == a && len(c.URI)+len(c.Nonce)+len(c.CNonce)+len(ha1) <= maxHashed-256 && len(method) <= 64
+}
+
+// matches computes the response (RFC 7616 §3.4.1) of what fits and compares it in
+// constant time.
+func (c *Credentials) matches(a Algorithm, method []byte, ha1 string) bool {
 	var buf [maxHashed]byte
 	b := append(append(append(buf[:0], method...), ':'), c.URI...)
 	var ha2 [64]byte

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,15 +63,28 @@ func New(cfg Config) *Server {
 type Verdict uint8
 
 const (
-	// Wrong: challenge again. The password is wrong, or the credentials are
-	// not an answer to a challenge of the DN's algorithm.
-	Wrong Verdict = iota
-	// Stale: challenge again with stale=true. The password is right, the nonce
-	// is too old, not ours, or was used before.
+	// Unfit: challenge again. The credentials are no answer to a challenge of the
+	// DN's algorithm; the password was not looked at.
+	Unfit Verdict = iota
+	// Stale: challenge again with stale=true. The nonce is too old, not ours or not
+	// the source's, and then the password was not looked at; or the password is
+	// right and the nonce was used before.
 	Stale
+	// Wrong: challenge again. The password is wrong, and who says it has got the
+	// nonce at the address that it says it from.
+	Wrong
 	// OK: the user is who it says.
 	OK
 )
+
+// Request is what credentials came with.
+type Request struct {
+	Method []byte
+	// Source is where it came from, and the answer goes: the nonce was given to it.
+	Source netip.Addr
+	// Print identifies the request among all that could carry the same credentials.
+	Print uint32
+}
 
 // nonceLen is that of a nonce in base64: time, index, 12 bytes of HMAC.
 const (
@@ -78,12 +92,13 @@ const (
 	nonceLen = (nonceRaw*8 + 5) / 6
 )
 
-// AppendChallenge appends the value of a WWW-Authenticate header with a fresh nonce.
-func (s *Server) AppendChallenge(dst []byte, realm string, a Algorithm, stale bool) []byte {
+// AppendChallenge appends the value of a WWW-Authenticate header with a fresh nonce
+// for the source.
+func (s *Server) AppendChallenge(dst []byte, realm string, a Algorithm, stale bool, source netip.Addr) []byte {
 	dst = append(dst, `Digest realm="`...)
 	dst = append(dst, realm...)
 	dst = append(dst, `", nonce="`...)
-	dst = s.appendNonce(dst)
+	dst = s.appendNonce(dst, source)
 	dst = append(dst, `", algorithm=`...)
 	dst = append(dst, a.String()...)
 	dst = append(dst, `, qop="auth"`...)
@@ -93,13 +108,13 @@ func (s *Server) AppendChallenge(dst []byte, realm string, a Algorithm, stale bo
 	return dst
 }
 
-func (s *Server) appendNonce(dst []byte) []byte {
+func (s *Server) appendNonce(dst []byte, source netip.Addr) []byte {
 	index := s.issued.Add(1)
 	s.slot(index).Store(s.fresh(index))
 	var raw [nonceRaw]byte
 	binary.BigEndian.PutUint32(raw[:], s.seconds())
 	binary.BigEndian.PutUint32(raw[4:], index)
-	s.sign(&raw)
+	s.sign(&raw, source)
 	return base64.RawURLEncoding.AppendEncode(dst, raw[:])
 }
 
@@ -109,22 +124,25 @@ func (s *Server) seconds() uint32 { return uint32(s.now().Sub(s.start) / time.Se
 // mac is an HMAC-SHA-256 with room for what goes in and what comes out.
 type mac struct {
 	hash.Hash
-	in  [8]byte
+	in  [8 + 16]byte
 	out [sha256.Size]byte
 }
 
-// sign fills in the MAC of the first 8 bytes, cut to 12 (RFC 2104).
-func (s *Server) sign(raw *[nonceRaw]byte) {
+// sign fills in the MAC of the first 8 bytes and the source, cut to 12 (RFC 2104).
+func (s *Server) sign(raw *[nonceRaw]byte, source netip.Addr) {
 	h := s.macs.Get().(*mac)
 	defer s.macs.Put(h)
 	h.Reset()
-	copy(h.in[:], raw[:])
+	copy(h.in[:], raw[:8])
+	at := source.As16()
+	copy(h.in[8:], at[:])
 	h.Write(h.in[:])
 	copy(raw[8:], h.Sum(h.out[:0]))
 }
 
-// parseNonce returns the index of a nonce of ours that is young enough.
-func (s *Server) parseNonce(nonce []byte) (index uint32, ok bool) {
+// parseNonce returns the index of a nonce of ours that is young enough and was
+// given to the source.
+func (s *Server) parseNonce(nonce []byte, source netip.Addr) (index uint32, ok bool) {
 	var got, want [nonceRaw]byte
 	if len(nonce) != nonceLen {
 		return 0, false
@@ -133,7 +151,7 @@ func (s *Server) parseNonce(nonce []byte) (index uint32, ok bool) {
 		return 0, false
 	}
 	copy(want[:8], got[:8])
-	s.sign(&want)
+	s.sign(&want, source)
 	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 		return 0, false
 	}
@@ -141,19 +159,23 @@ func (s *Server) parseNonce(nonce []byte) (index uint32, ok bool) {
 	return binary.BigEndian.Uint32(got[4:]), age < uint32(Life/time.Second)
 }
 
-// Check judges credentials for a request of the method. print identifies the
-// request: with the nonce count used last, only the very same request passes
-// again, because the network may deliver it twice.
-func (s *Server) Check(c *Credentials, method []byte, ha1 string, a Algorithm, print uint32) Verdict {
-	if !c.matches(a, method, ha1) {
-		return Wrong
-	}
+// Check judges credentials for a request. With the nonce count used last, only
+// the very same request passes again, because the network may deliver it twice.
+//
+// The nonce comes before the password: so each try of a password has asked for a
+// challenge at its own address, and nobody tries in another's name.
+func (s *Server) Check(c *Credentials, r *Request, ha1 string, a Algorithm) Verdict {
 	nc, ok := c.count()
-	if !ok {
-		return Wrong
+	if !ok || !c.fits(a, r.Method, ha1) {
+		return Unfit
 	}
-	index, ok := s.parseNonce(c.Nonce)
-	if !ok || !s.use(index, nc, print) {
+	index, ok := s.parseNonce(c.Nonce, r.Source)
+	switch {
+	case !ok:
+		return Stale
+	case !c.matches(a, r.Method, ha1):
+		return Wrong
+	case !s.use(index, nc, r.Print):
 		return Stale
 	}
 	return OK

@@ -1,31 +1,61 @@
 package guard
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
+
+// Config of a guard.
+type Config struct {
+	Machine *fsm.Machine
+	// Store tells from where DNs are registered.
+	Store *location.Store
+	// Hosts are names of this cluster beside the realm and IP addresses.
+	Hosts  []string
+	Digest *digest.Server
+	Stats  *answer.Counters
+	// Events is told of wrong passwords and of who is silenced; nil is nobody.
+	Events *security.Events
+	// Now is the clock; it must carry a monotonic reading.
+	Now func() time.Time
+}
 
 // Guard knows the hosts of this cluster and checks by digest who sends a
 // request (RFC 3261 §22), for the registrar and the proxy alike.
 type Guard struct {
 	machine *fsm.Machine
+	store   *location.Store
 	hosts   map[string]bool
 	digest  *digest.Server
 	stats   *answer.Counters
+	events  *security.Events
+	brakes  *brakes
+	// nobodys are the hashes of no password, by algorithm.
+	nobodys [digest.SHA256 + 1]string
 }
 
-// New makes a guard. The hosts are names of this cluster beside the realm and IP
-// addresses; stats counts stale challenges.
-func New(machine *fsm.Machine, hosts []string, d *digest.Server, stats *answer.Counters) *Guard {
-	g := &Guard{machine: machine, hosts: map[string]bool{}, digest: d, stats: stats}
-	for _, h := range hosts {
+// New makes a guard.
+func New(cfg Config) *Guard {
+	g := &Guard{machine: cfg.Machine, store: cfg.Store, hosts: map[string]bool{}, digest: cfg.Digest, stats: cfg.Stats, events: cfg.Events}
+	g.brakes = newBrakes(cfg.Now, g.registered)
+	for _, h := range cfg.Hosts {
 		g.hosts[strings.ToLower(h)] = true
 	}
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails (crypto/rand)
+	g.nobodys = [...]string{digest.MD5: hex.EncodeToString(secret[:16]), digest.SHA256: hex.EncodeToString(secret[:])}
 	return g
 }
 
@@ -41,13 +71,17 @@ const (
 
 // Claim is who a request says that it comes from, and how it proves that.
 type Claim struct {
-	Role   role
-	Dn     *configpb.DN
+	Role role
+	// Number is the DN, whether or not there is one.
+	Number []byte
 	Method []byte
-	// Credentials for the realm; nil when the request has none.
-	Credentials *digest.Credentials
+	// Credentials for the realm, unless it comes with None.
+	Credentials digest.Credentials
+	None        bool
 	// Print identifies the request among all that could carry the same credentials.
 	Print uint32
+	// Source is where it came from.
+	Source netip.AddrPort
 }
 
 // CredentialsFor reads the value of a header; false when it holds no
@@ -56,45 +90,128 @@ func CredentialsFor(realm string, value []byte, c *digest.Credentials) bool {
 	return c.Parse(value) && string(c.Realm) == realm
 }
 
-// Check tells whether the claim is proved. When it is false the answer is
-// filled in.
-func (g *Guard) Check(c Claim, v *fsm.View, a *answer.Answer) bool {
-	realm := v.Options().GetRealm()
-	user := c.Dn
-	if c.Credentials == nil {
-		g.challenge(&c, realm, a, false)
-		return false
+// account is whose password credentials have to prove: that of a DN for a phone,
+// or nobody's, which none does.
+type account struct {
+	dn        *configpb.DN // nil for nobody's
+	ha1       string
+	algorithm digest.Algorithm
+}
+
+// account of a number. One that isn't a phone's is treated like a phone's, and
+// takes as long, so that nobody finds out which there are. The algorithm is that
+// of the phones next to it.
+func (g *Guard) account(v *fsm.View, number []byte) account {
+	d := v.NearestDN(number)
+	if isPhone := d.GetKind() == configpb.DNKind_DN_KIND_SIP; isPhone && d.GetNumber() == string(number) {
+		return account{d, d.GetHa1(), algorithm(d)}
+	} else if !isPhone {
+		d = neighbour(v, number)
 	}
-	if string(c.Credentials.Username) != c.Dn.GetNumber() {
-		if user = v.DNBytes(c.Credentials.Username); user == nil {
-			g.challenge(&c, realm, a, false)
-			return false
+	return account{nil, g.nobodys[algorithm(d)], algorithm(d)}
+}
+
+// neighbours are how many DNs are looked at for one of a phone.
+const neighbours = 32
+
+// neighbour is a phone's DN near a number; nil when there is none.
+func neighbour(v *fsm.View, number []byte) *configpb.DN {
+	for _, from := range [...]string{string(number), ""} {
+		left := neighbours
+		for d := range v.DNs(from) {
+			if d.GetKind() == configpb.DNKind_DN_KIND_SIP {
+				return d
+			}
+			if left--; left == 0 {
+				break
+			}
 		}
 	}
-	if !g.digestHost(c.Credentials, realm) {
+	return nil
+}
+
+func algorithm(d *configpb.DN) digest.Algorithm {
+	if d.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
+		return digest.SHA256
+	}
+	return digest.MD5
+}
+
+// Check returns the DN of a claim that is proved, which may be disabled. Otherwise
+// it is nil and the answer is filled in, or left without a code: then nothing is
+// answered, because the source has tried too many passwords.
+func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
+	realm := v.Options().GetRealm()
+	claimed := g.account(v, c.Number)
+	source := SourceOf(c.Source.Addr())
+	if c.None {
+		if g.brakes.silent(source, c.Number) {
+			g.stats.Silenced.Add(1)
+			return nil
+		}
+		g.challenge(c, realm, a, claimed.algorithm, false)
+		return nil
+	}
+	if !g.digestHost(&c.Credentials, realm) {
 		a.Set(400, "Digest uri of another domain")
-		return false
+		return nil
 	}
-	switch g.digest.Check(c.Credentials, c.Method, user.GetHa1(), algorithm(user), c.Print) {
-	case digest.Wrong:
-		g.challenge(&c, realm, a, false)
-		return false
-	case digest.Stale:
-		g.challenge(&c, realm, a, true)
-		return false
+	user := claimed
+	if string(c.Credentials.Username) != string(c.Number) {
+		user = g.account(v, c.Credentials.Username)
 	}
-	if user == c.Dn {
-		return true
+	switch verdict, ok := g.try(c, source, &user); {
+	case !ok:
+		g.stats.Silenced.Add(1)
+		return nil
+	case verdict != digest.OK || user.dn == nil:
+		g.challenge(c, realm, a, claimed.algorithm, verdict == digest.Stale)
+		return nil
+	case user.dn == claimed.dn:
+		return user.dn
 	}
 	if c.Role == AsProxy {
 		a.Set(403, "The user may only call as its own DN")
 	} else {
 		a.Set(403, "The user may only register its own DN")
 	}
-	return false
+	return nil
 }
 
-func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, stale bool) {
+// try looks at the password; false when the source has tried too many.
+func (g *Guard) try(c *Claim, source netip.Addr, user *account) (v digest.Verdict, ok bool) {
+	t := try{source: source, user: c.Credentials.Username, ha1: user.ha1, print: c.Print}
+	if !g.brakes.begin(&t) {
+		return v, false
+	}
+	defer func() {
+		if o := g.brakes.end(&t, v); o.failures > 0 {
+			g.tell(source, user.dn, o)
+		}
+	}()
+	r := digest.Request{Method: c.Method, Source: source, Print: c.Print}
+	v = g.digest.Check(&c.Credentials, &r, user.ha1, user.algorithm)
+	return v, true
+}
+
+// tell tells of a wrong password. What it was tried for is named only when it is a
+// DN: somebody may have written a password there.
+func (g *Guard) tell(source netip.Addr, d *configpb.DN, o outcome) {
+	g.stats.WrongPasswords.Add(1)
+	attrs := []any{"source", SourceText(source), "dn", d.GetNumber(), "failures", o.failures}
+	g.events.Event(security.AuthFailed, attrs...)
+	if o.banned > 0 {
+		g.events.Event(security.Banned, append(attrs, "for", o.banned)...)
+	}
+}
+
+// registered tells whether a DN has a binding that came from a source.
+func (g *Guard) registered(number []byte, source netip.Addr) bool {
+	e := g.store.GetBytes(number)
+	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return SourceOf(b.Source.Addr()) == source })
+}
+
+func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, by digest.Algorithm, stale bool) {
 	if stale {
 		g.stats.Stale.Add(1)
 	}
@@ -105,15 +222,8 @@ func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, stale bool) 
 		a.Set(401, "Unauthorized")
 		a.Lines = append(a.Lines, "WWW-Authenticate: "...)
 	}
-	a.Lines = g.digest.AppendChallenge(a.Lines, realm, algorithm(c.Dn), stale)
+	a.Lines = g.digest.AppendChallenge(a.Lines, realm, by, stale, SourceOf(c.Source.Addr()))
 	a.Lines = append(a.Lines, "\r\n"...)
-}
-
-func algorithm(d *configpb.DN) digest.Algorithm {
-	if d.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
-		return digest.SHA256
-	}
-	return digest.MD5
 }
 
 // digestHost compares the uri parameter with what is served by its host alone:

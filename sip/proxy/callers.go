@@ -41,15 +41,16 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 		o.hop.keep()
 		return o, true
 	}
-	if !phone {
+	if !cs.guard.Mine(u.Host) {
 		a.Set(403, "Neither a phone of this cluster nor a trunk")
 		return o, false
 	}
-	if caller.GetDisabled() {
-		a.Set(403, "DN is disabled")
+	d := cs.authenticate(m, in, v, []byte(o.number), a)
+	if d == nil {
 		return o, false
 	}
-	if !cs.authenticate(m, v, caller, a) {
+	if d.GetDisabled() {
+		a.Set(403, "DN is disabled")
 		return o, false
 	}
 	o.kind, o.dn = fromPhone, dn.Number(o.number)
@@ -65,15 +66,16 @@ func userOf(u *message.URI) string {
 }
 
 // authenticate checks that the caller is the DN that it says it is
-// (RFC 3261 §22.3). When it is false the answer is filled in.
-func (cs *callers) authenticate(m *message.Message, v *fsm.View, caller *configpb.DN, a *answer.Answer) bool {
-	var c digest.Credentials
+// (RFC 3261 §22.3). When it is nil the answer is filled in, or none is given.
+func (cs *callers) authenticate(m *message.Message, in *packet, v *fsm.View, number []byte, a *answer.Answer) *configpb.DN {
+	claim := guard.Claim{Role: guard.AsProxy, Number: number, Method: m.Method, Source: in.source, None: true}
 	for value := range m.All(message.ProxyAuthorization) {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
-			return cs.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller, Method: m.Method, Credentials: &c, Print: cs.print(m, &c)}, v, a)
+		if guard.CredentialsFor(v.Options().GetRealm(), value, &claim.Credentials) {
+			claim.None, claim.Print = false, cs.print(m, &claim.Credentials)
+			break
 		}
 	}
-	return cs.guard.Check(guard.Claim{Role: guard.AsProxy, Dn: caller}, v, a)
+	return cs.guard.Check(&claim, v, a)
 }
 
 // ownCredentials tells whether a header line holds the credentials for this cluster,

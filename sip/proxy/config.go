@@ -21,7 +21,7 @@ type Config struct {
 	Table   *dn.Table
 	Store   *location.Store
 	Guard   *guard.Guard
-	Rate    *guard.RateLimit
+	Rate    *guard.Rate
 	Stats   *answer.Counters
 	// Draining: the node takes no new calls from trunks.
 	Draining func() bool

@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -64,16 +65,11 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		a.Set(404, "Not a domain of this cluster")
 		return
 	}
-	if invite && !p.rate.Room() {
-		p.stats.Overload.Add(1)
-		a.Overloaded()
-		return
-	}
 	o, ok := p.callers.identify(m, in, a)
 	if !ok {
 		return
 	}
-	if invite && !p.rate.Take() {
+	if invite && !p.rate.Take(guard.SourceOf(in.source.Addr())) {
 		p.stats.Overload.Add(1)
 		a.Overloaded()
 		return

@@ -40,7 +40,7 @@ type Proxy struct {
 	// seed of the marks by which a request that comes back is known.
 	seed  maphash.Seed
 	guard *guard.Guard
-	rate  *guard.RateLimit
+	rate  *guard.Rate
 	stats *answer.Counters
 }
 

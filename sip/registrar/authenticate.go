@@ -12,16 +12,17 @@ import (
 
 var methodRegister = []byte("REGISTER")
 
-// authenticate checks that the user is the DN that it registers. When it is
-// false the answer is filled in.
-func (g *Registrar) authenticate(r *Request, v *fsm.View, d *configpb.DN, a *answer.Answer) bool {
-	var c digest.Credentials
+// authenticate finds the DN, and checks that who registers it has its password. When
+// it is nil the answer is filled in, or none is given.
+func (g *Registrar) authenticate(r *Request, v *fsm.View, a *answer.Answer) *configpb.DN {
+	claim := guard.Claim{Role: guard.AsRegistrar, Number: r.ToUser, Method: methodRegister, Source: r.Source, None: true}
 	for _, value := range r.Authorizations {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
-			return g.cfg.Guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d, Method: methodRegister, Credentials: &c, Print: g.print(r, &c)}, v, a)
+		if guard.CredentialsFor(v.Options().GetRealm(), value, &claim.Credentials) {
+			claim.None, claim.Print = false, g.print(r, &claim.Credentials)
+			break
 		}
 	}
-	return g.cfg.Guard.Check(guard.Claim{Role: guard.AsRegistrar, Dn: d}, v, a)
+	return g.cfg.Guard.Check(&claim, v, a)
 }
 
 // print identifies a request among all that could carry the same credentials.

@@ -53,6 +53,9 @@ func (f *Fast) Serve(in *wire.Arrival) bool {
 	f.ans.Reset()
 	f.registrar.cfg.Stats.Fast.Add(1)
 	f.registrar.Serve(&f.reg, &f.ans)
+	if f.ans.Code == 0 {
+		return true // silence
+	}
 	f.registrar.cfg.Stats.Answered(f.ans.Code)
 	in.Reply, in.ReplyTo, in.Durable = f.appendAnswer(in.Reply, in.Source), f.via.AnswerTo(in.Source), f.ans.Durable
 	return true

@@ -25,7 +25,7 @@ type Config struct {
 	Store *location.Store
 	Guard *guard.Guard
 	// Rate limits registrations of phones that have none.
-	Rate  *guard.RateLimit
+	Rate  *guard.Rate
 	Flows *wire.Flows
 	Stats *answer.Counters
 	// Draining says that the node takes no registrations, Drained that what it has may
@@ -62,64 +62,50 @@ func (g *Registrar) lock(number string) *sync.Mutex {
 	return mu
 }
 
-// Serve decides a REGISTER and fills the answer. When the answer is durable,
-// the caller flushes the store before it sends it.
+// Serve decides a REGISTER and fills the answer; without a code none is given. When
+// the answer is durable, the caller flushes the store before it sends it.
 func (g *Registrar) Serve(r *Request, a *answer.Answer) {
 	v := g.cfg.Machine.View()
-	d := g.admit(r, v, a)
-	if d == nil || g.tooMuch(r, d, a) || !g.authenticate(r, v, d, a) {
+	if !g.admit(r, v, a) {
 		return
 	}
-	if len(r.Path) > 0 && !r.SupportsPath {
+	d := g.authenticate(r, v, a)
+	switch {
+	case d == nil:
+	case d.GetDisabled():
+		a.Set(403, "DN is disabled")
+	case g.tooMuch(r, d):
+		g.cfg.Stats.Overload.Add(1)
+		a.Overloaded()
+	case len(r.Path) > 0 && !r.SupportsPath:
 		a.Set(421, "Extension Required")
 		a.Header("Require", "path")
-		return
+	default:
+		g.update(r, v, d, a)
 	}
-	g.update(r, v, d, a)
 }
 
-// tooMuch refuses registrations of phones that have none, above the rate.
-func (g *Registrar) tooMuch(r *Request, d *configpb.DN, a *answer.Answer) bool {
+// admit refuses what no DN could register here.
+func (g *Registrar) admit(r *Request, v *fsm.View, a *answer.Answer) bool {
+	realm := v.Options().GetRealm()
+	switch {
+	case !g.cfg.Guard.Served(r.URIHost, realm) || !g.cfg.Guard.Served(r.ToHost, realm):
+		a.Set(404, "Not a domain of this cluster")
+	case r.registers() && g.cfg.Draining():
+		a.Draining()
+	default:
+		return true
+	}
+	return false
+}
+
+// tooMuch tells whether a phone that has no registration comes above the rate.
+func (g *Registrar) tooMuch(r *Request, d *configpb.DN) bool {
 	if g.cfg.Rate.Unlimited() {
 		return false
 	}
-	if e := g.cfg.Store.Get(dn.Number(d.GetNumber())); e != nil && len(e.Bindings) > 0 {
-		return false
-	}
-	ok := g.cfg.Rate.Room()
-	if len(r.Authorizations) > 0 {
-		ok = g.cfg.Rate.Take()
-	}
-	if !ok {
-		g.cfg.Stats.Overload.Add(1)
-		a.Overloaded()
-	}
-	return !ok
-}
-
-// admit finds the DN; nil means that the request is answered.
-func (g *Registrar) admit(r *Request, v *fsm.View, a *answer.Answer) *configpb.DN {
-	realm := v.Options().GetRealm()
-	if !g.cfg.Guard.Served(r.URIHost, realm) || !g.cfg.Guard.Served(r.ToHost, realm) {
-		a.Set(404, "Not a domain of this cluster")
-		return nil
-	}
-	d := v.DNBytes(r.ToUser)
-	switch {
-	case d == nil:
-		a.Set(404, "Unknown DN")
-		return nil
-	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
-		a.Set(403, "Not a DN for a SIP phone")
-		return nil
-	case d.GetDisabled():
-		a.Set(403, "DN is disabled")
-		return nil
-	case r.registers() && g.cfg.Draining():
-		a.Draining()
-		return nil
-	}
-	return d
+	e := g.cfg.Store.Get(dn.Number(d.GetNumber()))
+	return (e == nil || len(e.Bindings) == 0) && !g.cfg.Rate.Take(guard.SourceOf(r.Source.Addr()))
 }
 
 func limitsOf(o *configpb.Options) limits {

@@ -303,6 +303,9 @@ func (f *Flow) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// Forget notes that a request gets no answer; response is one that could be.
+func (f *Flow) Forget(response []byte) { f.pending.done(response) }
+
 // write sends; a phone that does not read loses its connection.
 func (f *Flow) write(b []byte) (int, error) {
 	f.writing.Lock()

@@ -1,0 +1,61 @@
+package guard
+
+import (
+	"math"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Rate limits what is new: it holds a second's worth, and is filled at the rate.
+// What is under way does not ask it. It is asked by who has proved who it is, so that
+// nobody else can use it up.
+//
+// No source can use it up alone: the last quarter is for those that took less than a
+// quarter of a second's worth in this second.
+type Rate struct {
+	rate, share float64
+	now         func() time.Time
+
+	mu    sync.Mutex
+	left  float64
+	at    time.Time
+	taken map[netip.Addr]float64 // by source, since begun
+	begun time.Time
+}
+
+// maxTakers are the sources whose share of a second is counted; others count as if
+// they had taken nothing.
+const maxTakers = 65536
+
+// NewRate makes one that is full; a rate of 0 has no limit.
+func NewRate(rate int, now func() time.Time) *Rate {
+	return &Rate{rate: float64(rate), share: math.Floor(float64(rate) / 4), now: now, left: float64(rate), at: now(), taken: map[netip.Addr]float64{}}
+}
+
+// Unlimited tells whether there is no limit.
+func (r *Rate) Unlimited() bool { return r.rate == 0 }
+
+// Take uses one up; false when none is left for the source.
+func (r *Rate) Take(source netip.Addr) bool {
+	if r.Unlimited() {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	r.left = min(r.rate, r.left+r.rate*now.Sub(r.at).Seconds())
+	r.at = now
+	if now.Sub(r.begun) >= time.Second {
+		clear(r.taken)
+		r.begun = now
+	}
+	if r.left < 1 || r.left-1 < r.share && r.taken[source] >= r.share {
+		return false
+	}
+	r.left--
+	if _, known := r.taken[source]; known || len(r.taken) < maxTakers {
+		r.taken[source]++
+	}
+	return true
+}
