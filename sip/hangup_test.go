@@ -162,18 +162,23 @@ func TestHangUp_ACallThatAnotherNodeEnded(t *testing.T) {
 }
 
 // TestOrphans_APhoneDoesNotRingForALostNode: it gets a CANCEL at once, or after
-// orphan_ring_ms unless the node is heard again by then; who answers yet is hung up.
+// orphan_ring_ms unless the node is heard again by then, and when the node's process is no
+// more; who answers yet is hung up.
 func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 	const why = `SIP;cause=480;text="The caller's node is lost"`
 	for name, c := range map[string]struct {
-		patience, back time.Duration
-		rings          bool
+		patience, back, gone time.Duration
+		rings                bool
 	}{
 		"at once":        {},
 		"after a while":  {patience: 3 * time.Second},
 		"heard again":    {patience: 3 * time.Second, back: 2 * time.Second, rings: true},
 		"heard too late": {patience: 3 * time.Second, back: 4 * time.Second},
 		"heard at once":  {back: time.Millisecond},
+
+		"it restarted while it was lost": {patience: 3 * time.Second, gone: time.Second, back: 1001 * time.Millisecond},
+		"it died":                        {patience: 30 * time.Second, gone: time.Millisecond},
+		"it died long after":             {patience: 3 * time.Second, gone: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -190,8 +195,13 @@ func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 					t.Fatal("another node's loss ended it")
 				}
 				e.n2.server.PeerHeard("n1", false)
-				if c.back > 0 {
-					time.AfterFunc(c.back, func() { e.n2.server.PeerHeard("n1", true) })
+				for after, happens := range map[time.Duration]func(){
+					c.back: func() { e.n2.server.PeerHeard("n1", true) },
+					c.gone: func() { e.n2.server.PeerGone("n1") },
+				} {
+					if after > 0 {
+						time.AfterFunc(after, happens)
+					}
 				}
 				<-time.After(10 * time.Second)
 				synctest.Wait()
@@ -214,6 +224,52 @@ func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 				e.await(out, 487)
 				e.nothingLeft(name)
 			})
+		})
+	}
+}
+
+// TestOrphans_OfAnEarlierProcess: a node that began anew has no caller any more for what
+// rings, heard or not; what it calls from then on rings, however often that is said.
+func TestOrphans_OfAnEarlierProcess(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnding(t, 2)
+			e.n2.options(&configpb.Options{Realm: testRealm, OrphanRingMs: 30_000})
+			e.phones("udp", "udp")
+			out := e.place(e.from, "1002")
+			in := e.take(e.to)
+			e.ok(in.Ring())
+			e.await(out, 180)
+			if lost {
+				e.n2.server.PeerHeard("n1", false)
+			}
+			e.n2.server.PeerGone("n1")
+			synctest.Wait()
+			e.expect(in, "CANCEL")
+			e.ok(in.Refuse(487, "Request Terminated"))
+			e.await(out, 487)
+			if !lost {
+				e.n2.server.PeerHeard("n1", false)
+			}
+			out = e.place(e.from, "1002")
+			in = e.take(e.to)
+			e.ok(in.Ring())
+			e.await(out, 180)
+			if lost {
+				e.n2.server.PeerGone("n1")
+			}
+			e.n2.server.PeerHeard("n1", true)
+			<-time.After(40 * time.Second)
+			synctest.Wait()
+			if len(in.Requests) > 0 {
+				t.Error("the call of the next process ended")
+			}
+			e.ok(in.Answer())
+			e.await(out, 200)
+			e.ok(out.Ack())
+			e.expect(in, "ACK")
+			e.do(in, "BYE", 200)
+			e.nothingLeft("it began anew")
 		})
 	}
 }

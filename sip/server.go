@@ -214,6 +214,13 @@ func (s *Server) PeerHeard(peer dn.Node, heard bool) {
 	}
 }
 
+// PeerGone tells that a peer's process is no more, heard or not: nobody waits for it.
+func (s *Server) PeerGone(peer dn.Node) {
+	if s.proxy != nil {
+		s.proxy.PeerGone(peer)
+	}
+}
+
 // HangUp ends what is left at this node of a call, by its ConnID, that is over as another
 // node says: the party here gets a BYE.
 func (s *Server) HangUp(call string) {

@@ -191,6 +191,9 @@ func (t *Table) end(id dn.Node, anew func(*feed.Fence) bool) {
 	calls, round := slices.Clone(o.up), o.fence.Round()
 	t.mu.Unlock()
 	t.release(calls, o, round, NodeLost)
+	if t.cfg.Gone != nil {
+		t.cfg.Gone(id)
+	}
 }
 
 // Forget ends a peer's calls: it is no longer of the cluster.

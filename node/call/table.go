@@ -34,6 +34,9 @@ type Config struct {
 	// it, and of one that this node carries, as its own node says; it has to hang up
 	// to whoever is in it yet. It is called from whatever feeds the peer's copy; nil: nobody is.
 	Over func(ID)
+	// Gone is told of a peer whose process is no more, perhaps again and again: it ended,
+	// a newer one was seen, or it left the cluster. It must not wait; nil: nobody is told.
+	Gone func(dn.Node)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 }

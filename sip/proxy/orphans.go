@@ -19,12 +19,20 @@ type orphans struct {
 	hanger  *hanger
 
 	mu sync.Mutex
-	// lost are the peers that are, and what ends the wait for each.
-	lost map[dn.Node]chan struct{}
+	// lost are the peers that are.
+	lost map[dn.Node]*loss
+}
+
+// loss is the wait for a peer that is lost.
+type loss struct {
+	// One of them is closed at most: the peer is heard again, or its process is no more.
+	back, gone chan struct{}
+	// over: the wait has ended, or gone is closed.
+	over bool
 }
 
 func newOrphans(h *hanger, t *tasks) *orphans {
-	return &orphans{machine: h.machine, shards: h.shards, tasks: t, hanger: h, lost: map[dn.Node]chan struct{}{}}
+	return &orphans{machine: h.machine, shards: h.shards, tasks: t, hanger: h, lost: map[dn.Node]*loss{}}
 }
 
 // heard notes whether a peer is. What rings here for a lost one ends after the option
@@ -32,37 +40,58 @@ func newOrphans(h *hanger, t *tasks) *orphans {
 func (o *orphans) heard(peer dn.Node, is bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if back := o.lost[peer]; back != nil {
-		if is {
-			delete(o.lost, peer)
-			close(back)
+	l := o.lost[peer]
+	switch {
+	case is && l != nil:
+		if delete(o.lost, peer); !l.over {
+			close(l.back)
 		}
-		return
-	}
-	if is {
-		return
-	}
-	back := make(chan struct{})
-	o.lost[peer] = back
-	wait := time.Duration(o.machine.View().Options().GetOrphanRingMs()) * time.Millisecond
-	if !o.tasks.spawn(func() { o.end(peer, back, wait) }) {
-		delete(o.lost, peer)
+	case !is && l == nil:
+		l = &loss{back: make(chan struct{}), gone: make(chan struct{})}
+		o.lost[peer] = l
+		wait := time.Duration(o.machine.View().Options().GetOrphanRingMs()) * time.Millisecond
+		if !o.tasks.spawn(func() { o.wait(peer, l, wait) }) {
+			delete(o.lost, peer)
+		}
 	}
 }
 
-// end waits, and ends the peer's calls that ring yet.
-func (o *orphans) end(peer dn.Node, back <-chan struct{}, wait time.Duration) {
-	if wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-back:
+// gone has what rings here for a peer end at once: the process that called is no more. What
+// another one calls after that is its own.
+func (o *orphans) gone(peer dn.Node) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch l := o.lost[peer]; {
+	case l == nil:
+		o.tasks.spawn(func() { o.end(peer) })
+	case !l.over:
+		l.over = true
+		close(l.gone)
+	}
+}
+
+// wait waits for the peer, and then ends its calls that ring yet.
+func (o *orphans) wait(peer dn.Node, l *loss, wait time.Duration) {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-l.gone:
+	case <-t.C:
+	case <-o.tasks.ctx.Done():
+		return
+	case <-l.back:
+		if wait > 0 {
 			return
-		case <-o.tasks.ctx.Done():
-			return
-		case <-t.C:
 		}
 	}
+	o.mu.Lock()
+	l.over = true
+	o.mu.Unlock()
+	o.end(peer)
+}
+
+// end ends the peer's calls that ring.
+func (o *orphans) end(peer dn.Node) {
 	for _, sh := range o.shards.list {
 		sh.Lock()
 		for _, user := range sh.Users() {

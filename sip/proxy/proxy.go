@@ -120,6 +120,9 @@ func (p *Proxy) HangUp(call string) { p.calls.hanger.over(call) }
 // PeerHeard tells whether a peer is heard: what rings here for callers of a lost one ends.
 func (p *Proxy) PeerHeard(peer dn.Node, heard bool) { p.orphans.heard(peer, heard) }
 
+// PeerGone tells that a peer's process is no more: what rings here for its callers ends at once.
+func (p *Proxy) PeerGone(peer dn.Node) { p.orphans.gone(peer) }
+
 // Held adds what calls hold.
 func (p *Proxy) Held(held map[string]int) {
 	p.calls.room.held(held)
