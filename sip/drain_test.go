@@ -2,12 +2,12 @@ package sip
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // TestDrain_WhatANodeServesMeanwhile: carriers and balancers are sent away, the
@@ -19,11 +19,23 @@ func TestDrain_WhatANodeServesMeanwhile(t *testing.T) {
 	before, in := s.up(gw, b, "1002")
 	draining.Store(true)
 
-	for _, to := range []string{"sip:" + testRealm, uriTo("1002")} {
-		res := w.dial("udp").ask(fmt.Sprintf("OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKo%d\r\nMax-Forwards: 70\r\n"+
-			"From: <sip:x@y>;tag=1\r\nTo: <%s>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", to, len(to), to))
-		if res.code != 503 || res.get("Retry-After") == "" {
-			t.Errorf("OPTIONS %s: %d %s", to, res.code, res.reason)
+	node, phone, nobody := "sip:"+testRealm, uriTo("1002"), uriTo("1999")
+	for name, c := range map[string]struct {
+		phone *siptest.Phone
+		to    string
+		want  int
+	}{
+		"a carrier asks the node":               {gw.Phone, node, 503},
+		"a carrier asks for a DN":               {gw.Phone, phone, 503},
+		"a phone asks the node":                 {a.Phone, node, 503},
+		"a phone asks for a DN":                 {a.Phone, phone, 200},
+		"a phone on a connection asks":          {b.Phone, phone, 200},
+		"a phone asks for nobody":               {a.Phone, nobody, 404},
+		"a phone on a connection asks the node": {b.Phone, node, 503},
+	} {
+		res, err := c.phone.Do(context.Background(), siptest.Request{Method: "OPTIONS", URI: c.to, To: "<" + c.to + ">"})
+		if err != nil || res.Code != c.want || (c.want == 503) != (res.Header("Retry-After") != "") {
+			t.Errorf("%s: %+v, %v, want %d", name, res, err, c.want)
 		}
 	}
 	if res := s.await(s.place(gw, "1001"), 503); res.Header("Retry-After") == "" {

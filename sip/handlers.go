@@ -165,19 +165,35 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
-	if s.cfg.Draining() { // for carriers and balancers to see
+	toNode := req.Recipient.User == "" && s.guard.Mine([]byte(req.Recipient.Host))
+	switch {
+	case s.cfg.Draining() && (toNode || s.fromTrunk(req)): // for carriers and balancers to see
 		a.Draining()
 		return
-	}
-	if user := req.Recipient.User; user != "" || !s.guard.Mine([]byte(req.Recipient.Host)) {
-		if !s.reachable(req, a) {
-			return
-		}
+	case !toNode && !s.reachable(req, a):
+		return
 	}
 	a.Set(200, "OK")
 	a.Header("Allow", s.gate.allow())
 	a.Header("Accept", "application/sdp")
 	a.Header("Supported", "path")
+}
+
+// fromTrunk tells whether a gateway asks. Over a connection, which it opens from any
+// port, a phone of the cluster at its address is not taken for it.
+func (s *Server) fromTrunk(req *sip.Request) bool {
+	if s.proxy == nil {
+		return false
+	}
+	t, source := origin(req)
+	_, is := s.proxy.Trunk(source, t.Connected())
+	if !is || !t.Connected() {
+		return is
+	}
+	from, _ := message.ParseAddress([]byte(value(req, "from")))
+	u, _ := message.ParseURI(from.URI)
+	caller := s.cfg.Machine.View().DN(string(message.AppendUnescaped(nil, u.User)))
+	return caller.GetKind() != configpb.DNKind_DN_KIND_SIP || !s.guard.Mine(u.Host)
 }
 
 // onOther answers what is asked of a DN here beyond REGISTER and OPTIONS. A

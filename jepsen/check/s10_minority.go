@@ -168,6 +168,8 @@ func (m *model) delay(op *history.Op) string {
 		return fmt.Sprintf("%s did not answer a request (%s) that needs no other node, during a fault", op.Node, op.Kind)
 	case op.Return-op.Invoke > m.b.Local:
 		return fmt.Sprintf("%s took more than %v for a request (%s) that needs no other node, during a fault", op.Node, m.b.Local, op.Kind)
+	case m.sentAway(op):
+		return ""
 	case op.Outcome == history.Fail && len(op.Code) > 0 && (op.Code[0] == '5' || op.Code == "Unavailable"):
 		return fmt.Sprintf("%s refused a request (%s) that needs no other node with %s, during a fault", op.Node, op.Kind, op.Code)
 	}

@@ -120,8 +120,8 @@ func (m *model) refusedInPeace(c *phoneCall, home string) []Finding {
 	if op.Code == "" && op.Return < op.Invoke+answerBound {
 		return nil // the caller did not wait for an answer: the run ended
 	}
-	if op.Code == "503" && m.drains(Span{op.Invoke, op.Return}, op.Node, home) {
-		return nil // a node that drains takes no new calls from trunks
+	if m.sentAway(op) {
+		return nil
 	}
 	s := Span{minus(op.Invoke, m.b.Local), op.Return}
 	known := s // to the caller's node

@@ -57,7 +57,9 @@ func (m *model) unanswered(calls []*phoneCall, q *history.Op) (since, until time
 		switch {
 		case op.Key != q.Key:
 		case op.Kind == history.Enrol && op.Invoke < q.Invoke:
-			last = op.Process
+			if op.Outcome != history.Fail {
+				last = op.Process
+			}
 		case op.Kind == history.Enrol:
 			until = min(until, op.Invoke)
 		case op.Kind == history.Ring && op.Invoke > q.Invoke:

@@ -73,13 +73,12 @@ func (m *model) newBusy() *busy {
 	for _, dn := range b.agent {
 		known[dn] = true
 	}
-	outside := m.trunks()
 	for _, c := range m.calls() {
 		parties := []string{c.dial.From, c.dial.Key}
 		for _, r := range c.rings {
 			parties = append(parties, b.party(r.Key))
 		}
-		if !known[c.dial.Key] && !outside[c.dial.Key] { // a routing point: it may try anybody
+		if !known[c.dial.Key] && !m.trunk[c.dial.Key] { // a routing point: it may try anybody
 			parties = append(parties, slices.Collect(maps.Keys(known))...)
 		}
 		slices.Sort(parties)

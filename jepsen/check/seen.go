@@ -18,7 +18,6 @@ func sawKinds(m *model) map[history.Sight]int {
 			seen[s]++
 		}
 	}
-	trunks := m.trunks()
 	at := map[string]string{} // where roaming telephones are registered
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
@@ -33,8 +32,8 @@ func sawKinds(m *model) map[history.Sight]int {
 		case history.Ring:
 			count(history.LongRings, op.OK() && op.Return-op.Invoke >= pastTimerB)
 		case history.Dial:
-			count(history.TrunkIn, op.OK() && trunks[op.From])
-			count(history.TrunkOut, op.OK() && trunks[op.Key])
+			count(history.TrunkIn, op.OK() && m.trunk[op.From])
+			count(history.TrunkOut, op.OK() && m.trunk[op.Key])
 			count(history.StrangeWays, op.OK() && at[op.From] != "" && at[op.From] != op.Node)
 		case history.Enrol:
 			if op.Arg == history.Roaming && op.OK() {
@@ -68,17 +67,6 @@ func (m *model) sawCalls(count func(history.Sight, bool)) {
 			}
 		}
 	}
-}
-
-// trunks are the numbers outside.
-func (m *model) trunks() map[string]bool {
-	out := map[string]bool{}
-	for i := range m.h.Ops {
-		if op := &m.h.Ops[i]; op.Kind == history.Enrol && op.Arg == history.Trunk {
-			out[op.Key] = true
-		}
-	}
-	return out
 }
 
 // restores counts the snapshots that nodes took from others or from their disks.

@@ -99,6 +99,8 @@ type Op struct {
 	Code string `json:"code,omitempty"`
 	// Error is the answer's text.
 	Error string `json:"error,omitempty"`
+	// Later: a SIP answer said when to ask again (Retry-After).
+	Later bool `json:"later,omitempty"`
 }
 
 // OK tells whether the operation was acknowledged.

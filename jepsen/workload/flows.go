@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -126,15 +125,7 @@ func (w *Flows) ask(ctx context.Context, f *flow, kind history.Kind, send func(c
 	defer cancel()
 	res, err := send(asked)
 	f.perhapsIn = f.perhapsIn || kind == history.RegisterFlow
-	switch {
-	case err != nil:
-		op.Outcome, op.Error = history.Unknown, err.Error()
-	case res.Code == 200:
-		op.Outcome, op.Code = history.OK, strconv.Itoa(res.Code)
-	default:
-		op.Outcome, op.Code, op.Error = history.Fail, strconv.Itoa(res.Code), res.Reason
-	}
-	op = w.Record.Return(op)
+	op = w.Record.Return(answered(op, res, err, is200))
 	if op.Outcome == history.Unknown {
 		w.leave(f)
 	}

@@ -98,13 +98,7 @@ func (w *OutOfDialog) ask(ctx context.Context, p *siptest.Phone, op history.Op) 
 	ctx, cancel := patience(ctx, outOfDialogWithin)
 	defer cancel()
 	res, err := p.Do(ctx, req)
-	switch {
-	case err != nil:
-		op.Outcome, op.Error = history.Unknown, err.Error()
-	case res.Code == 501 || res.Code < 300: // the phone's own answer, or the node's to OPTIONS
-		op.Outcome, op.Code = history.OK, strconv.Itoa(res.Code)
-	default:
-		op.Outcome, op.Code, op.Error = history.Fail, strconv.Itoa(res.Code), res.Reason
-	}
-	w.Record.Return(op)
+	w.Record.Return(answered(op, res, err, func(code int) bool {
+		return code == 501 || success(code) // the phone's own answer, or the node's to OPTIONS
+	}))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -250,17 +249,13 @@ func (w *Phone) ask(ctx context.Context, h *handset, op history.Op, send func(co
 	defer cancel()
 	res, err := send(ask)
 	h.open, h.openArg = "", ""
-	switch {
-	case err != nil:
-		op.Outcome, op.Error = history.Unknown, err.Error()
+	if op = answered(op, res, err, is200); op.Outcome == history.Unknown {
 		h.open, h.openArg = op.Kind, op.Arg
-	case res.Code == 200:
-		op.Outcome, op.Code = history.OK, strconv.Itoa(res.Code)
-		if granted, ok := res.Expires(h.phone.Contact()); ok && op.Kind == history.Register {
+	}
+	if op.OK() && op.Kind == history.Register {
+		if granted, ok := res.Expires(h.phone.Contact()); ok {
 			op.Expires = granted
 		}
-	default:
-		op.Outcome, op.Code, op.Error = history.Fail, strconv.Itoa(res.Code), res.Reason
 	}
 	return w.Record.Return(op)
 }

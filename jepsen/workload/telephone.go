@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,15 +139,7 @@ func (w *Telephone) invoke(op history.Op, part string) history.Op {
 
 // answered ends it by a final response.
 func (w *Telephone) answered(op history.Op, res *siptest.Response, err error) bool {
-	switch {
-	case err != nil:
-		op.Outcome, op.Error = history.Unknown, err.Error()
-	case res.Code < 300:
-		op.Outcome, op.Code = history.OK, strconv.Itoa(res.Code)
-	default:
-		op.Outcome, op.Code, op.Error = history.Fail, strconv.Itoa(res.Code), res.Reason
-	}
-	w.Record.Return(op)
+	op = w.Record.Return(answered(op, res, err, success))
 	return op.OK()
 }
 

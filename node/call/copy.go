@@ -184,6 +184,7 @@ func (t *Table) Saw(id dn.Node, incarnation uint64) {
 func (t *Table) end(id dn.Node, anew func(*feed.Fence) bool) {
 	t.mu.Lock()
 	o := t.nodes[id]
+	known := o != nil && o.fence.Incarnation() > 0
 	if o == nil || o == t.self || !anew(&o.fence) {
 		t.mu.Unlock()
 		return
@@ -191,7 +192,7 @@ func (t *Table) end(id dn.Node, anew func(*feed.Fence) bool) {
 	calls, round := slices.Clone(o.up), o.fence.Round()
 	t.mu.Unlock()
 	t.release(calls, o, round, NodeLost)
-	if t.cfg.Gone != nil {
+	if known && t.cfg.Gone != nil {
 		t.cfg.Gone(id)
 	}
 }

@@ -50,6 +50,31 @@ func TestCopy_OnlyTheNewestFeedWrites(t *testing.T) {
 	}
 }
 
+// TestTable_TellsWhoseProcessIsNoMore: not who is seen for the first time.
+func TestTable_TellsWhoseProcessIsNoMore(t *testing.T) {
+	var gone []dn.Node
+	tab := New(Config{Self: "a", Incarnation: 1, Gone: func(n dn.Node) { gone = append(gone, n) }})
+	for _, c := range []struct {
+		what string
+		do   func()
+		want int
+	}{
+		{"an unknown node's death", func() { tab.Died("p") }, 0},
+		{"it is seen", func() { tab.Saw("p", 5) }, 0},
+		{"its link begins", func() { _, _ = tab.Sync("p", 5, false) }, 0},
+		{"an older process", func() { tab.Saw("p", 4) }, 0},
+		{"it began anew", func() { _, _ = tab.Sync("p", 6, false) }, 1},
+		{"it ended", func() { tab.Died("p") }, 1},
+		{"this node", func() { tab.Died("a") }, 0},
+		{"it left", func() { tab.Forget("p") }, 1},
+	} {
+		gone = nil
+		if c.do(); len(gone) != c.want {
+			t.Errorf("%s: %v", c.what, gone)
+		}
+	}
+}
+
 // TestCopy_APositionIsOneOnlyWhileWhole: nobody resumes from half a snapshot.
 func TestCopy_APositionIsOneOnlyWhileWhole(t *testing.T) {
 	tab, _, _ := fed(t)
