@@ -27,7 +27,13 @@ func busyFaults() []Fault {
 		ends("restart-rings-on", "a phone rings on for a call that its node forgot when it restarted", "^TestRestart_OfTheOwner",
 			Edit{"sip/proxy/branch.go", "return c.in.targets.tokens.deliverBranch(topBranch(c.req), l.uri)", "return newBranch(c.mark)"}),
 		ends("rings-for-a-lost-node", "a phone rings on for the caller of a node that is lost", "^TestOrphans_",
-			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}),
+			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}).by("cuts", 30*time.Second, "S22"),
+		ends("waits-for-the-dead", "a phone rings on for the caller of a node that was killed, as for one that may be back", "^TestOrphans_",
+			Edit{"sip/proxy/orphans.go", "	case !l.over:\n", "	case l.over && len(o.lost) < 0:\n"}),
+		{
+			Name: "restart-untold", Kind: Calls, What: "nobody hears that a peer began anew while it was lost", Package: "./node/call", Run: "^TestTable_TellsWhose",
+			Edits: []Edit{{"node/call/copy.go", "	if known && t.cfg.Gone != nil {", "	if known && round == 0 && t.cfg.Gone != nil {"}},
+		},
 		{
 			Name: "carrier-talks-on", Kind: Calls, Package: "./node/call", Run: "^TestLeftAlone_", What: "a node does not hang up to the phone of a call of which its own node says that it is over",
 			Edits: []Edit{{"node/call/leg.go", "			if said && l.carrier == t.self && !l.done {", "			if said && l.Over {"}},

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // reservationFaults are those of who may reserve a DN, and until when, found by
 // unit tests.
 func reservationFaults() []Fault {
@@ -23,11 +25,11 @@ func reservationFaults() []Fault {
 			},
 			Package: "./node/agent", Run: rules,
 		},
-		{
+		Fault{
 			Name: "lease-for-an-hour", Kind: Reservations, What: "a reservation that nobody renews stays until its time is over",
 			Edits:   []Edit{{"node/agent/lease.go", "lease{holder, time.Now().Add(dn.Lease)}", "lease{holder, time.Now().Add(time.Hour)}"}},
 			Package: "./node/agent", Run: rules,
-		},
+		}.by("cuts", 30*time.Second, "S22"),
 		{
 			Name: "lease-is-not-renewed", Kind: Reservations, What: "a reservation ends although its holder lives",
 			Edits:   []Edit{{"node/agent/holds.go", "			if reg.renew(ctx, &asking) {", "			if len(reg.holds.of) < 0 && reg.renew(ctx, &asking) {"}},
@@ -38,11 +40,11 @@ func reservationFaults() []Fault {
 			Edits:   []Edit{{"node/dn/agent.go", "!o.heard && !o.syncing && now >= o.lostClock+int64(Lease)", "o == nil"}},
 			Package: "./node/agent", Run: rules,
 		},
-		{
+		Fault{
 			Name: "ended-session-holds-on", Kind: Reservations, What: "what a session that ended has reserved is renewed by its node",
 			Edits:   []Edit{{"node/session/address.go", "	as.cfg.Ended(holderOf(as.cfg.Table.Self(), r))\n", ""}},
 			Package: "./node/session", Run: "^TestReserve_",
-		},
+		}.by("quiet", 30*time.Second, "S22"),
 		{
 			Name: "instead-of-is-not-passed-on", Kind: Reservations, What: "another node's owner is not told whose place a call takes",
 			Edits:   []Edit{{"node/agent/reserve.go", "AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,", "AtOnce: r.AtOnce,"}},

@@ -15,16 +15,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -147,60 +146,59 @@ func (o *options) runAll(ctx context.Context) (int, error) {
 		return invalid, err
 	}
 	code, count := passed, 0
-	for name, seed, more := next(); more && ctx.Err() == nil; name, seed, more = next() {
-		this := invalid
-		for try := uint64(0); try < tries && this == invalid; try++ {
-			r := run1{options: *o, scenario: *scenario.Find(name), seed: seed + try}
-			if o.scenario == "regressions" {
-				r.length = scenario.Regressions()[name]
-			}
+	for this, more := next(); more && ctx.Err() == nil; this, more = next() {
+		result := invalid
+		for try := uint64(0); try < tries && result == invalid; try++ {
+			r := run1{options: *o, scenario: *scenario.Find(this.Scenario), seed: cmp.Or(this.Seed, o.seed) + try}
+			r.length = cmp.Or(this.For, o.length)
 			verdict, err := r.do(ctx)
 			if ctx.Err() != nil {
 				return invalid, errors.New("interrupted")
 			}
 			count++
-			this = exitCode(verdict, err)
+			result = exitCode(verdict, err)
 		}
-		code = worse(code, this)
+		code = worse(code, result)
 	}
 	fmt.Printf("\n%d runs, seed %d: %s\n", count, o.seed, []string{"all passed", "FAILED", "INVALID"}[code])
 	return code, nil
 }
 
-// plan tells which scenario comes next, and with which seed.
-func (o *options) plan() (func() (string, uint64, bool), error) {
-	names := strings.Split(o.scenario, ",")
+// plan tells which run comes next.
+func (o *options) plan() (func() (scenario.Run, bool), error) {
+	var runs []scenario.Run
 	switch o.scenario {
 	case "short":
-		names = scenario.Short()
+		runs = scenario.Short(o.seed)
 	case "explore":
 		return o.explore(), nil
 	case "regressions":
-		names = slices.Sorted(maps.Keys(scenario.Regressions()))
-	}
-	for _, name := range names {
-		if scenario.Find(name) == nil {
-			return nil, fmt.Errorf("no scenario is called %q; -list shows them", name)
+		runs = scenario.Regressions()
+	default:
+		for name := range strings.SplitSeq(o.scenario, ",") {
+			if scenario.Find(name) == nil {
+				return nil, fmt.Errorf("no scenario is called %q; -list shows them", name)
+			}
+			runs = append(runs, scenario.Run{Scenario: name})
 		}
 	}
-	i := -1
-	return func() (string, uint64, bool) {
-		if i++; i == len(names) {
-			return "", 0, false
+	return func() (run scenario.Run, more bool) {
+		if len(runs) > 0 {
+			run, runs, more = runs[0], runs[1:], true
 		}
-		return names[i], o.seed, true
+		return run, more
 	}, nil
 }
 
 // explore chooses scenarios until the time is over; each run has a seed of its
 // own, by which it can be repeated alone.
-func (o *options) explore() func() (string, uint64, bool) {
+func (o *options) explore() func() (scenario.Run, bool) {
 	r := rand.New(rand.NewPCG(o.seed, 0))
 	end := time.Now().Add(o.total)
 	all := scenario.Explore()
-	return func() (string, uint64, bool) {
+	return func() (scenario.Run, bool) {
 		const around = 40 * time.Second // start and end of a run
-		return all[r.IntN(len(all))], r.Uint64N(1_000_000) + 1, time.Now().Add(o.length + around).Before(end)
+		return scenario.Run{Scenario: all[r.IntN(len(all))], Seed: r.Uint64N(1_000_000) + 1}, time.Now().Add(o.length + around).Before(end)
 	}
 }
 
