@@ -158,7 +158,7 @@ func (r *run1) callRouters() []*workload.CallRouter {
 // callers are all telephones of the run.
 func (r *run1) callers() *workload.Calls {
 	c := &workload.Calls{}
-	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors()} {
+	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors(), r.hopeful()} {
 		c.Telephones = append(c.Telephones, more...)
 	}
 	return c
@@ -183,7 +183,7 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	for _, e := range r.outOfDialog() {
 		put(cluster.SIPDN(e.DN, realm, e.Password))
 	}
-	for _, t := range slices.Concat(r.slowTelephones(), r.agents(), r.anchors()) {
+	for _, t := range slices.Concat(r.slowTelephones(), r.agents(), r.anchors(), r.hopeful()) {
 		put(cluster.SIPDN(t.DN, realm, t.Password))
 	}
 	all = append(all, r.roamingObjects()...)

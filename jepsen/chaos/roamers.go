@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -17,6 +18,8 @@ const (
 	anchorPrefix    = "35"
 	roamerPrefix    = "36"
 	elsewherePrefix = "37"
+	deafPrefix      = "38"
+	hopefulPrefix   = "385"
 	outsidePoint    = "3902"
 	outsideGroup    = "outside"
 	// agentsGateway is the gateway behind which a node's agent has the telephone.
@@ -57,6 +60,32 @@ func (r *run1) roamers() []*workload.Roamer {
 	return all
 }
 
+// deaf are telephones that say nothing at times, one at each node.
+func (r *run1) deaf() []*workload.Deaf {
+	var all []*workload.Deaf
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		dn := fmt.Sprintf("%s%02d", deafPrefix, i)
+		all = append(all, &workload.Deaf{
+			Telephone: &workload.Telephone{Site: r.site, DN: dn, Password: "deaf-" + dn, Node: n}, Hears: 2500 * time.Millisecond, Silent: 6 * time.Second,
+		})
+	}
+	return all
+}
+
+// hopeful are the telephones that call them, one at each node.
+func (r *run1) hopeful() []*workload.Telephone {
+	var all []*workload.Telephone
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		dn := fmt.Sprintf("%s%d", hopefulPrefix, i)
+		t := &workload.Telephone{Site: r.site, DN: dn, Password: "hopeful-" + dn, Node: n, Every: time.Second, Waits: 3500 * time.Millisecond}
+		for _, d := range r.deaf() {
+			t.Numbers = append(t.Numbers, d.DN)
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
 // elsewhere is the telephone of the node's agent with a telephone elsewhere.
 func (r *run1) elsewhere(i int, n *cluster.Node) *workload.Telephone {
 	return &workload.Telephone{
@@ -85,6 +114,9 @@ func (r *run1) roamingObjects() []*configpb.Mutation {
 		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
 	}
 	for _, w := range r.roamers() {
+		put(cluster.SIPDN(w.DN, realm, w.Password))
+	}
+	for _, w := range r.deaf() {
 		put(cluster.SIPDN(w.DN, realm, w.Password))
 	}
 	for i := range r.nodes {

@@ -157,6 +157,9 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, w := range r.roamers() {
 		g.run(func() error { return w.Run(ctx) })
 	}
+	for _, w := range r.deaf() {
+		g.run(func() error { return w.Run(ctx) })
+	}
 	for _, p := range r.present() {
 		g.run(func() error { return p.Run(ctx) })
 	}

@@ -104,6 +104,19 @@ func TestAnswerable(t *testing.T) {
 		}
 		return r.op(35, 35.1, history.Op{Kind: history.Enrol, Node: "n1", Home: "n1", Key: "362", Arg: history.Roaming, Process: "telephone-362/device2"})
 	}
+	deaf := func() *run {
+		r := newRun().enrols().allSee(5, 6)
+		r.op(18, 18.1, history.Op{Kind: history.Enrol, Node: "n2", Home: "n2", Key: "382", Arg: history.Roaming, Process: "telephone-382/device0"})
+		r.op(24, 24, history.Op{Kind: history.Silence, Node: "n2", Home: "n2", Key: "382", Process: "telephone-382/device0/silence"})
+		r.op(25, 28.5, history.Op{Kind: history.Dial, Node: "n3", Home: "n3", From: "303", Key: "382", Arg: "d", Code: "487", Outcome: history.Fail})
+		return r.op(32, 32.1, history.Op{Kind: history.Enrol, Node: "n2", Home: "n2", Key: "382", Arg: history.Roaming, Process: "telephone-382/device0"})
+	}
+	it, out := []string{"382"}, func(r *run, from, to float64, node string) *run {
+		for t := from; t < to; t += 0.2 {
+			r.h.Holds = append(r.h.Holds, history.Holds{Asked: at(t), Answered: at(t + 0.01), Node: node, Out: []string{"382"}})
+		}
+		return r
+	}
 	shown := []string{"362"}
 	expect(t, []sample{
 		{"not routable", silent(true).looks(30.6, 34, "n1", shown, nil), nil},
@@ -112,5 +125,11 @@ func TestAnswerable(t *testing.T) {
 		{"nobody has called", silent(false).looks(30.6, 34, "n1", nil, shown), nil},
 		{"registered anew", silent(true).looks(35.2, 36, "n1", nil, shown), nil},
 		{"nobody hears its owner", silent(true).fault(31, 34, "cut", history.Effect{Cut: ways([]string{"n1"}, "n2", "n3")}).looks(31.1, 34, "n1", nil, shown), nil},
+		{"silent outside of a call", deaf().looks(19, 24, "n1", nil, it).looks(24, 27, "n3", nil, it).looks(28, 31, "n1", nil, nil).looks(33, 40, "n1", nil, it), nil},
+		{"it gets the next call too", deaf().looks(28, 31, "n1", nil, it), []ID{"S20"}},
+		{"out of service for one call", out(deaf(), 28, 31, "n1"), []ID{"S20"}},
+		{"it speaks, and nobody hears it", deaf().looks(33, 40, "n1", nil, nil), []ID{"S20"}},
+		{"out of service where its owner is lost", out(deaf().fault(27, 31.5, "cut", history.Effect{Cut: ways([]string{"n1"}, "n2", "n3")}), 27.1, 31, "n1"), nil},
+		{"not known yet that it speaks", deaf().looks(32.2, 32.4, "n1", nil, nil), nil},
 	})
 }

@@ -13,44 +13,90 @@ import (
 const firstWord = 2 * time.Second
 
 // answerable is S20: a DN whose phone said nothing to an INVITE is routable at no node that
-// hears its owner, until the phone registers anew.
+// hears its owner, until the phone registers anew. Then it is, and never was it out of service.
 func answerable(m *model) ([]Finding, int) {
 	calls := m.calls()
 	out := once{said: map[string]int{}}
 	looked := 0
-	for _, c := range calls {
-		for _, q := range c.silences {
-			since, until := m.unanswered(calls, q)
-			if since >= until {
-				continue
-			}
-			for i := range m.h.Holds {
-				look := &m.h.Holds[i]
-				s := Span{look.Asked, look.Answered}
-				if !(Span{since, until}).contains(s) || !m.calm(q.Node, look.Node, s) {
-					continue
-				}
+	for i := range m.h.Ops {
+		q := &m.h.Ops[i]
+		if q.Kind != history.Silence {
+			continue
+		}
+		vain := m.unanswered(calls, q)
+		for k := range m.h.Holds {
+			look := &m.h.Holds[k]
+			s := Span{look.Asked, look.Answered}
+			if vain.contains(s) && m.calm(q.Node, look.Node, s) {
 				looked++
 				if slices.Contains(look.Free, q.Key) {
 					out.add(fmt.Sprint(q.ID, look.Node), func() Finding {
-						return Finding{
-							Text:  fmt.Sprintf("%s showed DN %s as routable, whose phone at %s had not said a word to a call", look.Node, q.Key, q.Node),
-							Nodes: []string{look.Node, q.Node}, Keys: []string{q.Key}, Times: 1,
-							Events: []Event{opEvent(q), {At: look.Asked, To: look.Answered, Node: look.Node, Text: "ListDNs: " + q.Key + " is routable"}},
-						}
+						return m.answers(q, look, "as routable, whose phone at %s had not said a word to a call")
 					})
 				}
 			}
 		}
 	}
+	looked += m.speaks(&out)
 	return out.all, looked
+}
+
+// answers is a finding about a telephone that fell silent, or registered.
+func (m *model) answers(op *history.Op, look *history.Holds, as string) Finding {
+	return Finding{
+		Text:  fmt.Sprintf("%s showed DN %s "+as, look.Node, op.Key, op.Node),
+		Nodes: []string{look.Node, op.Node}, Keys: []string{op.Key}, Times: 1,
+		Events: []Event{opEvent(op), {At: look.Asked, To: look.Answered, Node: look.Node, Text: "ListDNs: DN " + op.Key}},
+	}
+}
+
+// speaks judges telephones that fall silent where they stay: behind a registration
+// each is routable, or in a call, until it is silent again, and in service also then.
+func (m *model) speaks(out *once) (looked int) {
+	last := map[string]*history.Op{} // the registration or the silence
+	silent := map[string]bool{}
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		silent[op.Key] = silent[op.Key] || op.Kind == history.Silence && op.Arg == ""
+	}
+	next := 0
+	for k := range m.h.Holds {
+		look := &m.h.Holds[k]
+		for ; next < len(m.h.Ops) && m.h.Ops[next].Invoke <= look.Answered; next++ {
+			op := &m.h.Ops[next]
+			if silent[op.Key] && (op.Kind == history.Silence || op.Kind == history.Enrol && op.Outcome != history.Fail) {
+				last[op.Key] = op
+			}
+		}
+		for dn, op := range last {
+			s := Span{minus(look.Asked, m.b.Spread), look.Answered}
+			if op.Return > s.From || !op.OK() || !m.stays(op, look.Node, s) {
+				continue
+			}
+			looked++
+			switch shown := slices.Contains(look.Free, dn) || slices.Contains(look.Busy, dn) || slices.Contains(look.DNs, dn); {
+			case slices.Contains(look.Out, dn):
+				out.add(fmt.Sprint("out", op.ID, look.Node), func() Finding { return m.answers(op, look, "as out of service, which was registered at %s") })
+			case op.Kind == history.Enrol && !shown:
+				out.add(fmt.Sprint("dumb", op.ID, look.Node), func() Finding { return m.answers(op, look, "as not routable, whose phone had registered at %s since") })
+			}
+		}
+	}
+	return looked
+}
+
+// stays tells whether the telephone surely is as it was at the operation, as the node
+// must know.
+func (m *model) stays(op *history.Op, node string, s Span) bool {
+	since := Span{op.Return, s.To}
+	return m.calm(op.Node, node, s) && m.signals(op.Node, node).cover(s) && !m.stopped[op.Node].touch(since) && s.To < m.clockWrong
 }
 
 // unanswered is the time in which everybody must know that the telephone does not
 // answer: behind a call to it, until it registers with another device. None when
 // the silent one was not where it was registered, or another one rang.
-func (m *model) unanswered(calls []*phoneCall, q *history.Op) (since, until time.Duration) {
-	since, until = history.Never, m.h.End
+func (m *model) unanswered(calls []*phoneCall, q *history.Op) Span {
+	since, until := time.Duration(history.Never), m.h.End
 	last := ""
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
@@ -67,7 +113,7 @@ func (m *model) unanswered(calls []*phoneCall, q *history.Op) (since, until time
 		}
 	}
 	if last == "" || !strings.HasPrefix(q.Process, last+"/") {
-		return 0, 0
+		return Span{0, -1}
 	}
 	for _, c := range calls {
 		if d := c.dial; d.Key == q.Key && d.Invoke > q.Return && d.Invoke < until {
@@ -77,5 +123,5 @@ func (m *model) unanswered(calls []*phoneCall, q *history.Op) (since, until time
 			}
 		}
 	}
-	return since, until
+	return Span{since, until}
 }

@@ -23,7 +23,8 @@ const (
 	Within Kind = "within"
 	// Silence: the telephone Key says nothing any more in the call Arg, which goes by
 	// Node, and does not hang up: From is the transport of the connection that it
-	// closes, "" when it is there and only deaf and dumb.
+	// closes, "" when it is there and only deaf and dumb. Arg "": it is in no call, and
+	// speaks again when it registers, with the same device.
 	Silence Kind = "silence"
 	// Route: the router Arg sends the call Result, which waits at a routing point
 	// of Node, to the DN Key: ok when it left the routing point.

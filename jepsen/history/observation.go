@@ -91,9 +91,11 @@ type Holds struct {
 	Node     string        `json:"node"`
 	// DNs that are reserved, for whomever.
 	DNs []string `json:"dns"`
-	// Busy are DNs that have a call, Free those that are routable.
+	// Busy are DNs that have a call, Free those that are routable, Out those that are
+	// out of service.
 	Busy []string `json:"busy,omitempty"`
 	Free []string `json:"free,omitempty"`
+	Out  []string `json:"out,omitempty"`
 }
 
 // Status is how a node saw the cluster, at some time between Asked and Answered.

@@ -9,7 +9,8 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// Holds asks one node again and again which telephones it shows as reserved and as busy.
+// Holds asks one node again and again which telephones it shows as reserved, as busy and
+// as out of service.
 type Holds struct {
 	*Site
 	Node  *cluster.Node
@@ -36,6 +37,8 @@ func (w *Holds) Run(ctx context.Context) {
 				h.DNs = append(h.DNs, d.GetDn())
 			}
 			switch {
+			case d.GetState() == tcpb.DNState_DN_STATE_OOS:
+				h.Out = append(h.Out, d.GetDn())
 			case d.GetBusy():
 				h.Busy = append(h.Busy, d.GetDn())
 			case d.GetRoutable():

@@ -41,6 +41,7 @@ const roamerLife = 8 * time.Second
 type device struct {
 	number int
 	by     way
+	life   time.Duration // of its registration
 	random *rand.Rand
 	leave  context.CancelFunc // takes no further calls, and closes behind the last one
 	calls  sync.WaitGroup     // that it placed
@@ -57,7 +58,7 @@ func (d *device) name() string {
 }
 
 func (d *device) way() way {
-	if d == nil {
+	if d == nil || d.by.port == 0 {
 		return way{port: TCPPort} // that of UDP too
 	}
 	return d.by
@@ -149,7 +150,7 @@ func (w *Roamer) arrive(ctx context.Context, r *rand.Rand) *Telephone {
 	ways := append([]way{{port: TCPPort}, {port: TCPPort}}, connections...)
 	w.born++
 	t := &Telephone{Site: w.Site, DN: w.DN, Password: w.Password, Node: n, Numbers: w.Numbers, engaged: &w.engaged, atEnd: w.atEnd}
-	t.device = &device{number: w.born, by: ways[r.IntN(len(ways))], random: r2(r)}
+	t.device = &device{number: w.born, life: roamerLife, by: ways[r.IntN(len(ways))], random: r2(r)}
 	if t.open() != nil {
 		return nil // the next attempt may find the node
 	}

@@ -125,7 +125,7 @@ func (w *Telephone) enrol(ctx context.Context) bool {
 	}
 	op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, Expires: longLife}, "")
 	if w.device != nil {
-		op.Arg, op.Expires = history.Roaming, roamerLife
+		op.Arg, op.Expires = history.Roaming, w.device.life
 	}
 	res, err := w.ua.Register(ctx, op.Expires)
 	return w.answered(op, res, err)
