@@ -195,9 +195,10 @@ func (c *Cluster) DrainNode(ctx context.Context, req *tcpb.DrainNodeRequest) (*t
 	changed := proto.CloneOf(node)
 	switch {
 	case req.GetUndo():
-		changed.Draining, changed.DrainUntilMs = false, 0
+		changed.Draining, changed.DrainUntilMs, changed.DrainForMs = false, 0, 0
 	case req.DeadlineMs != nil:
-		changed.Draining, changed.DrainUntilMs = true, uint64(time.Now().UnixMilli())+req.GetDeadlineMs()
+		changed.Draining, changed.DrainForMs = true, max(1, req.GetDeadlineMs())
+		changed.DrainUntilMs = uint64(time.Now().UnixMilli()) + changed.GetDrainForMs()
 	default:
 		changed.Draining = true
 	}

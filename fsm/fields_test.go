@@ -104,6 +104,7 @@ var samples = map[string]sample{
 	"Node.non_voter":                   {"node", [2]any{true, false}},
 	"Node.draining":                    {"node", [2]any{true, false}},
 	"Node.drain_until_ms":              {"node", [2]any{uint64(1), uint64(7_258_118_400_000)}},
+	"Node.drain_for_ms":                {"node", [2]any{uint64(1), uint64(2_592_000_000)}},
 	"Token.id":                         {"secret", [2]any{"zzzzzzzzzzzz", "000000000000"}},
 	"Token.secret_sha256":              {"secret", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},
 	"Token.certificate_sha256":         {"cert", [2]any{strings.Repeat("a", 64), strings.Repeat("b", 64)}},

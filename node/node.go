@@ -49,6 +49,7 @@ type Node struct {
 	machine *fsm.Machine
 	table   *dn.Table
 	calls   *call.Table
+	drain   drainClock
 	fabric  *fabric
 	port    *clusterPort
 	sip     *sip.Server
@@ -124,6 +125,7 @@ func (n *Node) openStores() (err error) {
 	if n.id.ClusterID == "" && !n.cfg.Bootstrap && len(n.cfg.Join) == 0 {
 		return ErrNoCluster
 	}
+	n.drainEnd()
 	meta := n.store.Meta()
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.calls.Busy})
@@ -176,7 +178,7 @@ func (n *Node) openSessions() (err error) {
 	n.onClose(n.agents.Close)
 	n.agents.Restore()
 	addresses := session.NewAddresses(session.AddressesConfig{
-		Table: n.table, View: n.machine.View, Ended: n.agents.Ended, Log: n.log,
+		Table: n.table, View: n.machine.View, Ended: n.agents.Ended, DrainEnd: n.drainEnd, Log: n.log,
 	})
 	n.routing = routing.New(routing.Config{
 		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
@@ -222,7 +224,13 @@ func (n *Node) ready() error {
 
 func (n *Node) draining() bool { return n.machine.View().Node(n.id.ID).GetDraining() }
 
-func (n *Node) drained() bool { return n.machine.View().Node(n.id.ID).Drained(time.Now()) }
+// drainEnd is when this node's drain is over, the zero time when it has no end.
+func (n *Node) drainEnd() time.Time { return n.drain.at(n.machine.View().Node(n.id.ID), time.Now()) }
+
+func (n *Node) drained() bool {
+	end := n.drainEnd()
+	return !end.IsZero() && !time.Now().Before(end)
+}
 
 // Run takes part in the cluster until the context ends or something that the
 // node can't do without fails. Then everything is closed, the last opened

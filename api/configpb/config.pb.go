@@ -704,14 +704,17 @@ type Node struct {
 	// A draining node takes no new registrations and no refreshes. Its DNs stay in
 	// service until their phones registered elsewhere, or their time is over.
 	Draining bool `protobuf:"varint,11,opt,name=draining,proto3" json:"draining,omitempty"`
-	// When DNs that are still there go out of service, ms since the epoch; 0: each
-	// when its registration ends.
+	// When DNs that are still there go out of service, ms since the epoch by the clock of
+	// the node that was asked; 0: each when its registration ends.
 	DrainUntilMs uint64 `protobuf:"varint,12,opt,name=drain_until_ms,json=drainUntilMs,proto3" json:"drain_until_ms,omitempty"`
 	// Lower-case hex of the SHA-256 of the node's public key (SubjectPublicKeyInfo):
 	// the used one, and behind it the next one while it is changed. None in a cluster
 	// that was made with --insecure. In a write, none leaves the stored ones.
-	KeySha256     []string `protobuf:"bytes,13,rep,name=key_sha256,json=keySha256,proto3" json:"key_sha256,omitempty"`
-	Revision      uint64   `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	KeySha256 []string `protobuf:"bytes,13,rep,name=key_sha256,json=keySha256,proto3" json:"key_sha256,omitempty"`
+	// How long that is from when the node hears of it, ms. It measures that itself, so that
+	// no wrong clock shortens it or makes it longer.
+	DrainForMs    uint64 `protobuf:"varint,14,opt,name=drain_for_ms,json=drainForMs,proto3" json:"drain_for_ms,omitempty"`
+	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -835,6 +838,13 @@ func (x *Node) GetKeySha256() []string {
 		return x.KeySha256
 	}
 	return nil
+}
+
+func (x *Node) GetDrainForMs() uint64 {
+	if x != nil {
+		return x.DrainForMs
+	}
+	return 0
 }
 
 func (x *Node) GetRevision() uint64 {
@@ -1391,7 +1401,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"AgentGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0elogin_required\x18\x02 \x01(\bR\rloginRequired\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\x90\x03\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\xb2\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1408,7 +1418,9 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\bdraining\x18\v \x01(\bR\bdraining\x12$\n" +
 	"\x0edrain_until_ms\x18\f \x01(\x04R\fdrainUntilMs\x12\x1d\n" +
 	"\n" +
-	"key_sha256\x18\r \x03(\tR\tkeySha256\x12\x1a\n" +
+	"key_sha256\x18\r \x03(\tR\tkeySha256\x12 \n" +
+	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
+	"drainForMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\"\xab\x04\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +

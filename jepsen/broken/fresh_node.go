@@ -98,7 +98,7 @@ func freshThird() []Fault {
 		in("./node/call", "^TestTable_ForgottenAndBack", Leaks, "back-and-forgotten", "a node that was removed and is back is forgotten with the last call of before",
 			Edit{"node/call/table.go", "\t\to.forgotten = false\n", ""}),
 		in("./node/session", "^TestEvents_OfAnAgentAtADN", Agents, "agent-without-owner", "an agent's event at a DN out of service does not say who keeps the agent",
-			Edit{"node/session/event.go", "ev.names(st.Keeper)\n\tfor", "ev.names(st.Owner)\n\tfor"}),
+			Edit{"node/session/event.go", "ev.nameAndSite(st.Keeper)\n\tfor", "ev.nameAndSite(st.Owner)\n\tfor"}),
 		in("./node/tcontroller", "^TestVerdict_WhoseCalls", Calls, "goodbye-with-calls", "the calls of a node that said goodbye go on when its machine is off too",
 			Edit{"node/tcontroller/verdict.go", "return e.bye || !e.up && e.refused }", "return !e.up && e.refused }"}),
 		in("./sip/location", "^TestStore_StepDuringARun", Durability, "step-unwritten", "a step of the wall clock is not written down",

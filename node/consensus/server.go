@@ -104,7 +104,8 @@ func joining(present, node *configpb.Node) *configpb.Mutation {
 		n = &configpb.Node{}
 	}
 	if present != nil {
-		n.NonVoter, n.Draining, n.DrainUntilMs, n.Revision = present.GetNonVoter(), present.GetDraining(), present.GetDrainUntilMs(), present.GetRevision()
+		n.NonVoter, n.Revision = present.GetNonVoter(), present.GetRevision()
+		n.Draining, n.DrainUntilMs, n.DrainForMs = present.GetDraining(), present.GetDrainUntilMs(), present.GetDrainForMs()
 		if proto.Equal(n, present) {
 			return nil
 		}

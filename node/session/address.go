@@ -69,7 +69,9 @@ type AddressesConfig struct {
 	View  func() *fsm.View
 	// Ended hears of the end of a session, by its name in reservations; it must not wait.
 	Ended func(holder string)
-	Log   *slog.Logger
+	// DrainEnd is when this node's drain is over; the zero time: it has no end.
+	DrainEnd func() time.Time
+	Log      *slog.Logger
 }
 
 // Addresses are the DNs that clients have registered at this node, under the

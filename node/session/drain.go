@@ -15,10 +15,10 @@ func (as *Addresses) self() *configpb.Node { return as.cfg.View().Node(string(as
 // a drain is over, puts them back when it was undone, and wakes the sessions when
 // one began or ended. It returns how long it has until something is due.
 func (as *Addresses) followDrain(now time.Time) time.Duration {
-	self := as.self()
+	self, end := as.self(), as.cfg.DrainEnd()
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if drained := self.Drained(now); drained != as.drained {
+	if drained := !end.IsZero() && !now.Before(end); drained != as.drained {
 		as.drained = drained
 		as.hold(drained)
 	}
@@ -33,7 +33,7 @@ func (as *Addresses) followDrain(now time.Time) time.Duration {
 			}
 		}
 	}
-	if end := self.DrainEnd(); end.After(now) {
+	if end.After(now) {
 		return end.Sub(now)
 	}
 	return time.Hour

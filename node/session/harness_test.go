@@ -70,7 +70,9 @@ func newOfficeOf(t testing.TB, history int) *office {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Ended: agents.Ended, Log: log})
+	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Ended: agents.Ended, Log: log, DrainEnd: func() time.Time {
+		return o.machine.View().Node(string(o.table.Self())).DrainEnd()
+	}})
 	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}
 	o.control = New(Config{Table: o.table, Calls: o.traffic, Machine: o.machine, Agents: agents, Addresses: addresses, Version: "test", Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
