@@ -29,6 +29,7 @@ var meaning = []struct {
 	{fsm.ErrConflict, codes.FailedPrecondition, outcome.NotApplied},
 	{fsm.ErrInvite, codes.PermissionDenied, outcome.NotApplied},
 	{fsm.ErrVersion, codes.FailedPrecondition, outcome.NotApplied},
+	{fsm.ErrDenied, codes.PermissionDenied, outcome.NotApplied},
 	{fsm.ErrNameTaken, codes.AlreadyExists, outcome.NotApplied},
 	{fsm.ErrFailed, codes.Unavailable, outcome.Unknown},
 	{dn.ErrNumber, codes.InvalidArgument, outcome.NotApplied},
@@ -46,6 +47,10 @@ func StatusError(err error) error {
 	}
 	if _, ok := outcome.Said(err); ok {
 		return err
+	}
+	var ask *fsm.AskLeader
+	if errors.As(err, &ask) {
+		return outcome.Info{Reason: outcome.NotApplied, Leader: ask.Addr}.Status(codes.FailedPrecondition, ask.Error())
 	}
 	for _, m := range meaning {
 		if errors.Is(err, m.err) {

@@ -20,6 +20,8 @@ var (
 	ErrNameTaken = errors.New("name taken")
 	// ErrInvite: a node may not join, or not by this invite.
 	ErrInvite = errors.New("no valid invite")
+	// ErrDenied: who gave the command may not do that.
+	ErrDenied = errors.New("permission denied")
 	// ErrVersion: the command was written by a newer program.
 	ErrVersion = errors.New("unknown command version")
 )
@@ -41,6 +43,17 @@ var (
 	ErrOtherCluster = errors.New("another cluster")
 )
 
+// AskLeader says that a write was not applied, and that only the leader takes it: a
+// client certificate proves itself to nobody else.
+type AskLeader struct {
+	// Name of the leader, and the address of its TCport.
+	Name, Addr string
+}
+
+func (e *AskLeader) Error() string {
+	return fmt.Sprintf("with a client certificate only the leader, %s, takes a change: ask it at %s", e.Name, e.Addr)
+}
+
 // ErrFailed says that the store could not be written. The machine applies
 // nothing any more until it is opened again; its View stays as it was.
 var ErrFailed = errors.New("the configuration store failed")
@@ -50,7 +63,7 @@ var ErrFailed = errors.New("the configuration store failed")
 var ErrCorrupt = errors.New("damaged configuration store")
 
 // kinds numbers the sentinels in stored outcomes: append only.
-var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion, ErrInvite}
+var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion, ErrInvite, ErrDenied}
 
 // Rejection is why a command was not applied.
 type Rejection struct {

@@ -37,12 +37,16 @@ type Info struct {
 	Mutation int
 	// Written counts the mutations of an import that were applied.
 	Written uint64
+	// Leader is the TCport of the node that has to be asked instead; "" when it is
+	// not about that.
+	Leader string
 }
 
 // Keys of the ErrorInfo's metadata.
 const (
 	keyMutation = "mutation"
 	keyWritten  = "written"
+	keyLeader   = "leader"
 )
 
 // Status makes the error that a client gets.
@@ -53,6 +57,9 @@ func (i Info) Status(code codes.Code, text string) error {
 	}
 	if i.Written > 0 {
 		info.Metadata[keyWritten] = strconv.FormatUint(i.Written, 10)
+	}
+	if i.Leader != "" {
+		info.Metadata[keyLeader] = i.Leader
 	}
 	s, err := status.New(code, text).WithDetails(info)
 	if err != nil {
@@ -73,7 +80,7 @@ func Said(err error) (Info, bool) {
 }
 
 func read(info *errdetails.ErrorInfo) Info {
-	i := Info{Reason: Unknown}
+	i := Info{Reason: Unknown, Leader: info.GetMetadata()[keyLeader]}
 	switch r := Reason(info.GetReason()); r {
 	case NotApplied, PartlyApplied:
 		i.Reason = r

@@ -52,6 +52,7 @@ var wire = []struct {
 	{fsm.ErrNameTaken, "NAME_TAKEN", codes.AlreadyExists},
 	{fsm.ErrInvite, "INVITE", codes.PermissionDenied},
 	{fsm.ErrVersion, "VERSION", codes.FailedPrecondition},
+	{fsm.ErrDenied, "DENIED", codes.PermissionDenied},
 }
 
 // toStatus is the one mapping of errors to gRPC status between nodes.

@@ -64,6 +64,8 @@ type Config struct {
 	Dial     func(ctx context.Context, addr string) (net.Conn, error)
 	// DialGRPC returns a connection to the cluster port of a node; the Group closes it.
 	DialGRPC func(addr string) (*grpc.ClientConn, error)
+	// Clients knows who the clients are; nil: nobody is asked.
+	Clients Clients
 	// Address returns where a node of that id can be dialled, "" when unknown.
 	// Nil: the roster's cluster_addr.
 	Address func(id string) string
@@ -121,6 +123,9 @@ func (c Config) checked() (Config, error) {
 	if c.Address == nil {
 		view := c.Machine.View
 		c.Address = func(id string) string { return view().Node(id).GetClusterAddr() }
+	}
+	if c.Clients == nil {
+		c.Clients = nobody{}
 	}
 	if c.Election == 0 {
 		c.Election = 2 * time.Second

@@ -118,7 +118,7 @@ func (g *Group) begin(ctx context.Context, realm string) error {
 		if g.machine.View().Epoch() != "" {
 			return 0, nil
 		}
-		return g.apply(ctx, cmd)
+		return g.lead(ctx, cmd, Client{}, g.cfg.Self.GetId())
 	})
 	if err == nil && g.ClusterID() == cmd.NewEpoch {
 		g.log.Info("cluster made", "cluster", g.ClusterID(), "realm", realm)

@@ -19,7 +19,8 @@ const retryPause = 50 * time.Millisecond
 
 // Propose has the command applied, through the leader wherever it is, and
 // returns its log index. It takes at most Config.Timeout. The errors are
-// ErrNoQuorum, ErrFailed and ErrRejected: not applied; and ErrUnknownOutcome. A
+// ErrNoQuorum, ErrFailed, ErrRejected and *fsm.AskLeader: not applied; and
+// ErrUnknownOutcome. A
 // command without a request id gets one. Attempts that were surely not applied
 // are repeated within the time; so are those of unknown outcome, since the
 // request id makes that safe. When it returns, the View of this node includes
@@ -31,11 +32,15 @@ func (g *Group) Propose(ctx context.Context, cmd *peerpb.Command) (uint64, error
 		cmd = proto.CloneOf(cmd)
 		cmd.RequestId = uuid.NewString()
 	}
+	client := g.cfg.Clients.Asking(ctx)
 	index, err := g.retry(ctx, func() (uint64, error) {
-		if g.raft.State() == raft.Leader {
-			return g.apply(ctx, cmd)
+		switch {
+		case g.raft.State() == raft.Leader:
+			return g.lead(ctx, cmd, client, g.cfg.Self.GetId())
+		case client.Certificate != "" && client.Proof.GetToken() == "":
+			return 0, g.askLeader()
 		}
-		return g.forward(ctx, cmd)
+		return g.forward(ctx, cmd, client.Proof)
 	})
 	if err == nil {
 		_ = g.machine.Wait(ctx, index) // acknowledged in any case
@@ -128,12 +133,12 @@ func (g *Group) await(ctx context.Context, f raft.Future) error {
 }
 
 // forward sends the command to the leader.
-func (g *Group) forward(ctx context.Context, cmd *peerpb.Command) (uint64, error) {
+func (g *Group) forward(ctx context.Context, cmd *peerpb.Command, proof *peerpb.Proof) (uint64, error) {
 	client, err := g.leaderClient(ctx)
 	if err != nil {
 		return 0, err
 	}
-	r, err := client.Propose(ctx, &peerpb.ProposeRequest{ClusterId: g.ClusterID(), Command: cmd})
+	r, err := client.Propose(ctx, &peerpb.ProposeRequest{ClusterId: g.ClusterID(), Command: cmd, Proof: proof})
 	if err != nil {
 		return 0, fromStatus(err)
 	}

@@ -46,7 +46,7 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
-	index, err := s.g.apply(ctx, r.GetCommand())
+	index, err := s.g.lead(ctx, r.GetCommand(), Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx))
 	return &peerpb.ProposeResponse{Index: index}, toStatus(err)
 }
 
