@@ -1,0 +1,160 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+)
+
+// requests of the T-Library by the name of their field in ClientMessage. What has no
+// row is refused.
+var requests = map[protoreflect.Name]permission{
+	"open_session":       to(admin, operator, router, stat, gateway),
+	"query_server":       to(admin, operator, router, stat, gateway),
+	"register_address":   to(admin, operator, router, stat, gateway),
+	"unregister_address": to(admin, operator, router, stat, gateway),
+	"query_address":      to(admin, operator, router, stat, gateway),
+	"monitor_all":        to(admin, operator, router, stat),
+	"stop_monitor":       to(admin, operator, router, stat),
+	"agent_login":        to(admin, operator, gateway),
+	"agent_logout":       to(admin, operator, gateway),
+	"agent_ready":        to(admin, operator, gateway),
+	"agent_not_ready":    to(admin, operator, gateway),
+	"reserve_agent":      to(admin, operator, router),
+	"route_call":         to(admin, operator, router),
+}
+
+// Request returns why the client may not make a T-Library request, nil when it may.
+// Of a RouteCall the routing point is not known here: see Takes.
+func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
+	if w == nil {
+		return nil
+	}
+	r := m.ProtoReflect()
+	body := r.WhichOneof(r.Descriptor().Oneofs().ByName("body"))
+	if body == nil || !requests[body.Name()].allows(w.Role) {
+		return fmt.Errorf("role %s has no such request", configpb.RoleName(w.Role))
+	}
+	switch b := m.GetBody().(type) {
+	case *tlibpb.ClientMessage_RegisterAddress:
+		return w.registers(view, b.RegisterAddress.GetDn(), b.RegisterAddress.GetMode())
+	case *tlibpb.ClientMessage_QueryAddress:
+		return w.about(view, b.QueryAddress.GetDn())
+	case *tlibpb.ClientMessage_MonitorAll:
+		return w.monitors(b.MonitorAll.GetFilter())
+	case *tlibpb.ClientMessage_AgentLogin:
+		return w.keeps(b.AgentLogin.GetDn())
+	case *tlibpb.ClientMessage_AgentLogout:
+		return w.keeps(b.AgentLogout.GetDn())
+	case *tlibpb.ClientMessage_AgentReady:
+		return w.keeps(b.AgentReady.GetDn())
+	case *tlibpb.ClientMessage_AgentNotReady:
+		return w.keeps(b.AgentNotReady.GetDn())
+	case *tlibpb.ClientMessage_ReserveAgent:
+		return w.reaches(view, b.ReserveAgent.GetDn())
+	case *tlibpb.ClientMessage_RouteCall:
+		return w.routes(view, b.RouteCall)
+	}
+	return nil
+}
+
+// Registers returns why the client may not have the DN registered in that mode, nil
+// when it may.
+func (w *Who) Registers(view *fsm.View, n string, mode tlibpb.AddressMode) error {
+	if w == nil {
+		return nil
+	}
+	return w.registers(view, n, mode)
+}
+
+func (w *Who) registers(view *fsm.View, n string, mode tlibpb.AddressMode) error {
+	monitor := mode == tlibpb.AddressMode_ADDRESS_MODE_MONITOR
+	point := view.DN(n).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT
+	switch {
+	case w.Role == stat && !monitor:
+		return fmt.Errorf("role stat registers DNs to monitor them only")
+	case w.Role == gateway && point:
+		return fmt.Errorf("role gateway registers no routing points")
+	case w.Role == router && !point && !monitor:
+		return fmt.Errorf("role router registers routing points, and other DNs to monitor them only")
+	}
+	return w.about(view, n)
+}
+
+// about is for requests that tell of a DN.
+func (w *Who) about(view *fsm.View, n string) error {
+	switch point := view.DN(n).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT; {
+	case point:
+		if !w.Takes(n) {
+			return fmt.Errorf("routing point %s is not in the token's scope", n)
+		}
+		return nil
+	case w.Role == gateway:
+		return w.keeps(n)
+	case w.Role == router:
+		return w.reaches(view, n)
+	}
+	return nil
+}
+
+// monitors is for MonitorAll, which tells of routing points too when it names no group.
+func (w *Who) monitors(f *tlibpb.MonitorFilter) error {
+	s := w.Scope
+	switch {
+	case f.GetGroup() == "" && len(s.GetGroups())+len(s.GetRoutingPoints()) > 0:
+		return fmt.Errorf("the token's scope has a bound: monitor one of its groups, or register its routing points")
+	case f.GetGroup() != "" && !within(s.GetGroups(), f.GetGroup()):
+		return fmt.Errorf("group %s is not in the token's scope", f.GetGroup())
+	}
+	return nil
+}
+
+// Takes tells whether the client may take calls from a routing point.
+func (w *Who) Takes(rp string) bool { return w == nil || within(w.Scope.GetRoutingPoints(), rp) }
+
+// keeps is for the DNs that a client registers and whose agents it changes.
+func (w *Who) keeps(n string) error {
+	if p := w.Scope.GetDnPrefixes(); len(p) > 0 && !begins(p, n) {
+		return fmt.Errorf("DN %s is not in the token's scope", n)
+	}
+	return nil
+}
+
+// reaches is for the DNs that a client sends calls to.
+func (w *Who) reaches(view *fsm.View, n string) error {
+	groups := w.Scope.GetGroups()
+	if len(groups) == 0 || slices.ContainsFunc(view.DN(n).GetGroups(), func(g string) bool { return slices.Contains(groups, g) }) {
+		return nil
+	}
+	return fmt.Errorf("DN %s is in no group of the token's scope", n)
+}
+
+func (w *Who) routes(view *fsm.View, m *tlibpb.RouteCall) error {
+	switch d := m.GetDestination().(type) {
+	case *tlibpb.RouteCall_Dn:
+		return w.reaches(view, d.Dn)
+	case *tlibpb.RouteCall_Group:
+		if !within(w.Scope.GetGroups(), d.Group) {
+			return fmt.Errorf("group %s is not in the token's scope", d.Group)
+		}
+	case *tlibpb.RouteCall_External:
+		if p := w.Scope.GetExternalPrefixes(); len(p) > 0 && !begins(p, d.External) {
+			return fmt.Errorf("number %s is not in the token's scope", d.External)
+		}
+	}
+	return nil
+}
+
+// within tells whether a list names it; an empty list has no bound.
+func within(list []string, name string) bool { return len(list) == 0 || slices.Contains(list, name) }
+
+// begins tells whether a text begins with one of these.
+func begins(prefixes []string, s string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}

@@ -1,0 +1,209 @@
+package access_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/access"
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+func TestMain(m *testing.M) { leftover.Main(m) }
+
+// configuration is a machine with DNs 1001 (group sales), 1002 (support), 2001 (pstn,
+// sales), routing points 8000 and 8001, trunk 4000.
+func configuration(t *testing.T) *fsm.Machine {
+	t.Helper()
+	m, err := fsm.Open(fsm.Config{Path: t.TempDir() + "/config.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	put := func(d *configpb.DN) *configpb.Mutation {
+		return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}}
+	}
+	group := func(name string) *configpb.Mutation {
+		return &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: name}}}
+	}
+	phone := func(n, g string) *configpb.Mutation {
+		return put(&configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32), Groups: []string{g}})
+	}
+	write(t, m, &peerpb.Command{Version: fsm.Version, NewEpoch: "e", Mutations: []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002"}}},
+		group("sales"), group("support"), phone("1001", "sales"), phone("1002", "support"),
+		put(&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"sales"}}),
+		put(&configpb.DN{Number: "8000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}),
+		put(&configpb.DN{Number: "8001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}),
+		put(&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "gw:5060"}}),
+	}})
+	return m
+}
+
+func write(t *testing.T, m *fsm.Machine, c *peerpb.Command) {
+	t.Helper()
+	if r := m.ApplyCommand(c); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+}
+
+// may is which roles call a method, as docs/security.md has it.
+func TestMethods_OfEachRole(t *testing.T) {
+	const all = "admin config operator router stat gateway metrics"
+	for method, want := range map[string]string{
+		"/sipcluster.config.v1.Configuration/Write":                 "admin config",
+		"/sipcluster.config.v1.Configuration/Import":                "admin config",
+		"/sipcluster.config.v1.Configuration/Export":                "admin config",
+		"/sipcluster.config.v1.Configuration/GetDN":                 "admin config operator stat",
+		"/sipcluster.tc.v1.Availability/Watch":                      "admin config operator stat",
+		"/sipcluster.tc.v1.Cluster/DrainNode":                       "admin operator",
+		"/sipcluster.tc.v1.Cluster/RemoveNode":                      "admin",
+		"/sipcluster.peer.v1.Fabric/SetCut":                         "admin",
+		"/sipcluster.tlib.v1.TLibrary/Session":                      "admin operator router stat gateway",
+		"/sipcluster.config.v1.Access/WhoAmI":                       all,
+		"/sipcluster.config.v1.Access/CreateToken":                  "admin",
+		"/sipcluster.config.v1.Access/Audit":                        "admin",
+		"/sipcluster.config.v1.Access/ClearBans":                    "admin operator",
+		"/sipcluster.config.v1.Access/Unheard":                      "",
+		"/sipcluster.peer.v1.Consensus/Propose":                     "",
+		"":                                                          "",
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": all,
+	} {
+		var may []string
+		for _, name := range configpb.RoleNames() {
+			if r, _ := configpb.ParseRole(name); access.Allows(r, method) {
+				may = append(may, name)
+			}
+		}
+		if got := strings.Join(may, " "); got != want {
+			t.Errorf("%s: %q may, want %q", method, got, want)
+		}
+		if access.Allows(configpb.Role_ROLE_UNSPECIFIED, method) || access.Allows(99, method) {
+			t.Errorf("%s: who has no role may", method)
+		}
+	}
+}
+
+// bodies are a request of each kind, about DNs that are there.
+func bodies() map[string]*tlibpb.ClientMessage {
+	register := func(n string, m tlibpb.AddressMode) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{Dn: n, Mode: m}}}
+	}
+	query := func(n string) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryAddress{QueryAddress: &tlibpb.QueryAddress{Dn: n}}}
+	}
+	reserve := func(n string) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: n}}}
+	}
+	login := func(n string) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogin{AgentLogin: &tlibpb.AgentLogin{Dn: n}}}
+	}
+	route := func(r *tlibpb.RouteCall) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RouteCall{RouteCall: r}}
+	}
+	monitor := func(group string) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{Filter: &tlibpb.MonitorFilter{Group: group}}}}
+	}
+	return map[string]*tlibpb.ClientMessage{
+		"open":         {Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{}}},
+		"server":       {Body: &tlibpb.ClientMessage_QueryServer{QueryServer: &tlibpb.QueryServer{}}},
+		"unregister":   {Body: &tlibpb.ClientMessage_UnregisterAddress{UnregisterAddress: &tlibpb.UnregisterAddress{Dn: "1001"}}},
+		"stop":         {Body: &tlibpb.ClientMessage_StopMonitor{StopMonitor: &tlibpb.StopMonitor{}}},
+		"register8000": register("8000", 0), "register8001": register("8001", tlibpb.AddressMode_ADDRESS_MODE_MONITOR),
+		"register1001": register("1001", 0), "register2001": register("2001", tlibpb.AddressMode_ADDRESS_MODE_PRIVATE),
+		"monitor1001": register("1001", tlibpb.AddressMode_ADDRESS_MODE_MONITOR), "monitor1002": register("1002", tlibpb.AddressMode_ADDRESS_MODE_MONITOR),
+		"query1001": query("1001"), "query1002": query("1002"), "query8001": query("8001"), "query2001": query("2001"),
+		"all": monitor(""), "all-sales": monitor("sales"), "all-support": monitor("support"),
+		"login1001": login("1001"), "login2001": login("2001"),
+		"logout2001":   {Body: &tlibpb.ClientMessage_AgentLogout{AgentLogout: &tlibpb.AgentLogout{Dn: "2001"}}},
+		"ready2001":    {Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: "2001"}}},
+		"notready2001": {Body: &tlibpb.ClientMessage_AgentNotReady{AgentNotReady: &tlibpb.AgentNotReady{Dn: "2001"}}},
+		"reserve1001":  reserve("1001"), "reserve1002": reserve("1002"), "reserve9": reserve("9"),
+		"route1001": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}}), "route1002": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1002"}}),
+		"route-sales": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Group{Group: "sales"}}), "route-support": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Group{Group: "support"}}),
+		"route+49": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_External{External: "+4930"}}), "route+1": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_External{External: "+1900"}}),
+		"reject": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 486}}),
+		"none":   {},
+	}
+}
+
+const (
+	everybody = "open server unregister "
+	watching  = "all all-sales all-support stop "
+	agents    = "login1001 login2001 logout2001 ready2001 notready2001 "
+	routing   = "route1001 route1002 route-sales route-support route+49 route+1 reject reserve1001 reserve1002 reserve9 "
+	asking    = "query1001 query1002 query8001 query2001 "
+	monitors  = "monitor1001 monitor1002 register8001 "
+)
+
+func TestRequests_OfEachRoleAndScope(t *testing.T) {
+	view := configuration(t).View()
+	bound := &configpb.Scope{RoutingPoints: []string{"8000"}, Groups: []string{"sales"}, DnPrefixes: []string{"2", "30"}, ExternalPrefixes: []string{"+49"}}
+	for _, c := range []struct {
+		role  string
+		scope *configpb.Scope
+		want  string
+	}{
+		{"admin", nil, everybody + watching + agents + routing + asking + monitors + "register8000 register1001 register2001"},
+		{"operator", nil, everybody + watching + agents + routing + asking + monitors + "register8000 register1001 register2001"},
+		{"router", nil, everybody + watching + routing + asking + monitors + "register8000"},
+		{"stat", nil, everybody + watching + asking + monitors},
+		{"gateway", nil, everybody + agents + "query1001 query1002 query2001 register1001 register2001 monitor1001 monitor1002 query8001"},
+		{"config", nil, ""}, {"metrics", nil, ""}, {"none", nil, ""},
+		{"router", bound, everybody + "all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject reserve1001"},
+		{"gateway", bound, everybody + "login2001 logout2001 ready2001 notready2001 query2001 register2001"},
+		{"stat", bound, everybody + "all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
+		{"operator", bound, everybody + "all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 route1001 route-sales route+49 reject reserve1001"},
+	} {
+		role, _ := configpb.ParseRole(c.role)
+		who := &access.Who{Role: role, Scope: c.scope}
+		want := strings.Fields(c.want)
+		for name, m := range bodies() {
+			if err := who.Request(view, m); (err == nil) != slices.Contains(want, name) {
+				t.Errorf("%s, bound %v, %s: %v", c.role, c.scope != nil, name, err)
+			}
+		}
+	}
+	for name, m := range bodies() {
+		if err := (*access.Who)(nil).Request(view, m); err != nil {
+			t.Errorf("where nobody is asked, %s: %v", name, err)
+		}
+	}
+}
+
+func TestRequests_EveryKindHasARow(t *testing.T) {
+	seen := map[string]bool{}
+	view, who := configuration(t).View(), &access.Who{Role: configpb.Role_ROLE_ADMIN}
+	fields := (&tlibpb.ClientMessage{}).ProtoReflect().Descriptor().Oneofs().ByName("body").Fields()
+	for _, m := range bodies() {
+		if f := m.ProtoReflect().WhichOneof(fields.Get(0).ContainingOneof()); f != nil {
+			seen[string(f.Name())] = true
+		}
+	}
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		m := &tlibpb.ClientMessage{}
+		m.ProtoReflect().Set(f, m.ProtoReflect().NewField(f))
+		if err := who.Request(view, m); err != nil {
+			t.Errorf("%s has no row: %v", f.Name(), err)
+		}
+		if !seen[string(f.Name())] {
+			t.Errorf("%s: no test has such a request among %v", f.Name(), slices.Sorted(maps.Keys(seen)))
+		}
+	}
+}
+
+func TestTakes_OnlyRoutingPointsOfTheScope(t *testing.T) {
+	who := &access.Who{Role: configpb.Role_ROLE_ROUTER, Scope: &configpb.Scope{RoutingPoints: []string{"8000"}}}
+	if !who.Takes("8000") || who.Takes("8001") || who.Takes("80001") || who.Takes("") {
+		t.Error("a routing point in the scope is refused, or another one taken")
+	}
+	if !(*access.Who)(nil).Takes("8001") || !(&access.Who{}).Takes("8001") {
+		t.Error("a scope without routing points bounds")
+	}
+}
