@@ -14,6 +14,8 @@ type AccessConfig struct {
 	Writer Writer
 	// Wait returns when the View includes the log entry, or with the context's error.
 	Wait func(ctx context.Context, index uint64) error
+	// DenyToken has this node refuse a token by itself, at once.
+	DenyToken func(ctx context.Context, id string) error
 }
 
 // Access is the service of that name. Its parts have files of their own:

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/outcome"
@@ -83,7 +84,7 @@ func (c *Configuration) Write(ctx context.Context, r *configpb.WriteRequest) (*c
 	case len(r.GetRequestId()) > fsm.MaxRequestID:
 		return nil, status.Errorf(codes.InvalidArgument, "request_id is longer than %d bytes", fsm.MaxRequestID)
 	}
-	if err := public(r.GetMutations()); err != nil {
+	if err := c.permits(ctx, r.GetMutations()); err != nil {
 		return nil, err
 	}
 	index, err := c.writer.Propose(ctx, cmd)
@@ -91,6 +92,25 @@ func (c *Configuration) Write(ctx context.Context, r *configpb.WriteRequest) (*c
 		return nil, StatusError(err)
 	}
 	return &configpb.WriteResponse{Revision: index}, nil
+}
+
+// permits refuses what has requests of its own, and what the client's role does not
+// change; the state machine refuses the latter again.
+func (c *Configuration) permits(ctx context.Context, ms []*configpb.Mutation) error {
+	if err := public(ms); err != nil {
+		return err
+	}
+	who := access.From(ctx)
+	if who == nil {
+		return nil
+	}
+	view := c.view()
+	for i, m := range ms {
+		if err := view.Permits(who.Role, m); err != nil {
+			return outcome.Info{Reason: outcome.NotApplied, Mutation: i + 1}.Status(codes.PermissionDenied, err.Error())
+		}
+	}
+	return nil
 }
 
 // public refuses what has requests of its own, in the service Access.
@@ -171,6 +191,9 @@ func (c *Configuration) ListNodes(ctx context.Context, r *configpb.ListNodesRequ
 
 // Export streams one View: all of it is of the same moment.
 func (c *Configuration) Export(r *configpb.ExportRequest, out configpb.Configuration_ExportServer) error {
+	if who := access.From(out.Context()); who != nil && r.GetSecrets() && who.Role != configpb.Role_ROLE_ADMIN {
+		return status.Errorf(codes.PermissionDenied, "role %s exports no secrets: leave them out (--no-secrets)", configpb.RoleName(who.Role))
+	}
 	v, err := c.fresh(out.Context(), r.GetLinearizable())
 	if err != nil {
 		return err
@@ -223,7 +246,7 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 	if err != nil {
 		return err
 	}
-	if err := public(all); err != nil {
+	if err := c.permits(s.Context(), all); err != nil {
 		return err
 	}
 	// The check needs the present state, and there is no point in it without a quorum.

@@ -97,6 +97,9 @@ func (d *draft) command(cmd *peerpb.Command) *Rejection {
 	case d.view.epoch == "":
 		return reject(ErrConflict, "the cluster is not bootstrapped yet")
 	}
+	if r := permit(d.view, cmd); r != nil {
+		return r
+	}
 	return d.mutations(cmd.GetMutations())
 }
 

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
-	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/api/bounds"
 )
 
@@ -71,12 +70,13 @@ type clientPort struct {
 	health *health.Server
 }
 
-func listenClients(what, flag, addr string, log *slog.Logger) (*clientPort, error) {
+func (n *Node) listenClients(what, flag, addr string) (*clientPort, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: choose another %s", what, addr, err, flag)
 	}
-	p := &clientPort{ln: ln, server: newGRPC(log, append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive))...), health: health.NewServer()}
+	in := newIntake(ln, what, n.events)
+	p := &clientPort{ln: in, server: newGRPC(n.log, n.clientOptions(in)...), health: health.NewServer()}
 	p.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(p.server, p.health)
 	return p, nil

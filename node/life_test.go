@@ -230,7 +230,7 @@ func TestRouteSecret(t *testing.T) {
 
 func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
 	log := &lines{}
-	p, err := listenClients("TCport", "--tc-addr", "127.0.0.1:0", newLog(log))
+	p, err := (&Node{log: newLog(log)}).listenClients("TCport", "--tc-addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

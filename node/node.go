@@ -16,6 +16,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -42,6 +43,10 @@ type Node struct {
 	self    *configpb.Node
 	key     *clusterKey
 	started time.Time
+	// guard asks clients who they are; nil where nobody is asked.
+	guard *access.Guard
+	// denied are the tokens that this node refuses by itself.
+	denied *deniedTokens
 	// events tells of what concerns whoever guards this node.
 	events *security.Events
 
@@ -122,6 +127,9 @@ func (n *Node) openStores() (err error) {
 		return err
 	}
 	n.onClose(n.machine.Close)
+	if n.denied, err = openDeniedTokens(n.cfg.DataDir); err != nil {
+		return err
+	}
 	if n.id.ClusterID == "" && !n.cfg.Bootstrap && len(n.cfg.Join) == 0 {
 		return ErrNoCluster
 	}
@@ -141,7 +149,7 @@ func (n *Node) bindPorts() (err error) {
 		return err
 	}
 	for i, p := range []struct{ what, flag, addr string }{{"TCport", "--tc-addr", n.cfg.TCAddr}, {"default port", "--default-addr", n.cfg.DefaultAddr}} {
-		if n.clients[i], err = listenClients(p.what, p.flag, p.addr, n.log); err != nil {
+		if n.clients[i], err = n.listenClients(p.what, p.flag, p.addr); err != nil {
 			return err
 		}
 		n.onClose(func() error { n.clients[i].server.Stop(); return ignoreClosed(n.clients[i].ln.Close()) })
@@ -270,7 +278,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	var err error
 	n.group, err = consensus.Open(consensus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
-		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Log: n.log,
+		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Clients: clients{n}, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration plane: %w", err)
@@ -355,6 +363,10 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	n.register()
+	if n.guard != nil {
+		g.Go(func() error { return n.guard.Run(ctx) })
+		g.Go(func() error { return n.revokeDenied(ctx) })
+	}
 	g.Go(func() error { return n.gossip.Run(ctx) })
 	g.Go(func() error { return n.mesh.Run(ctx) })
 	g.Go(func() error { return n.followRoster(ctx) })
@@ -409,15 +421,17 @@ func (n *Node) peerHeard(id dn.Node, heard bool) {
 // register puts the services on the clients' ports.
 func (n *Node) register() {
 	tlibpb.RegisterTLibraryServer(n.clients[1].server, api.NewTLibrary(n.control, session.DefaultPort))
-	tc := n.clients[0].server
+	tc, w := n.clients[0].server, writer{n.group, n.events}
 	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View}))
 	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
-		Table: n.table, Calls: n.calls.By, View: n.machine.View, Observer: observer{n}, Proposer: n.group,
+		Table: n.table, Calls: n.calls.By, View: n.machine.View, Observer: observer{n}, Proposer: w,
 		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
 	}))
-	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, n.group))
-	configpb.RegisterAccessServer(tc, api.NewAccess(api.AccessConfig{View: n.machine.View, Writer: n.group, Wait: n.machine.Wait}))
+	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, w))
+	configpb.RegisterAccessServer(tc, api.NewAccess(api.AccessConfig{
+		View: n.machine.View, Writer: w, Wait: n.machine.Wait, DenyToken: n.denyToken,
+	}))
 	if n.cfg.Dev {
 		peerpb.RegisterFabricServer(tc, fabricServer{n: n})
 	}

@@ -56,6 +56,7 @@ func (o observer) Warnings() []string {
 	if err := o.n.agents.Failing(); err != nil {
 		w = append(w, "agents and reservations are not kept over a restart: "+err.Error())
 	}
+	w = append(w, o.n.denied.warnings()...)
 	return append(w, skews(o.n.mesh.Status())...)
 }
 

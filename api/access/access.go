@@ -44,6 +44,14 @@ func (w *Who) Shown() Shown {
 	return w.shown
 }
 
+// Token is the id of the client's token; "" where nobody is asked.
+func (w *Who) Token() string {
+	if w == nil {
+		return ""
+	}
+	return w.ID
+}
+
 // ErrEnded is why a stream ends whose client may not go on.
 var ErrEnded = errors.New("the client's token was revoked, changed, or has expired")
 

@@ -44,10 +44,28 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 	if s.g.raft.State() != raft.Leader {
 		return nil, toStatus(errNotLeader)
 	}
+	client, peer := Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx)
+	if err := s.permit(client, peer, r.GetCommand()); err != nil {
+		return nil, toStatus(err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
-	index, err := s.g.lead(ctx, r.GetCommand(), Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx))
+	index, err := s.g.lead(ctx, r.GetCommand(), client, peer)
 	return &peerpb.ProposeResponse{Index: index}, toStatus(err)
+}
+
+// permit lets another node give, for itself, only the command that puts its own
+// entry of the roster.
+func (s *server) permit(c Client, peer string, cmd *peerpb.Command) error {
+	if s.g.machine.View().Security() == nil || c.shown() {
+		return nil
+	}
+	for i, m := range cmd.GetMutations() {
+		if !fsm.OwnEntry(peer, m) {
+			return &fsm.Rejection{Kind: fsm.ErrDenied, Mutation: i + 1, Text: "a node may not " + fsm.Describe(m) + " by itself"}
+		}
+	}
+	return nil
 }
 
 // ReadIndex confirms that this node leads.

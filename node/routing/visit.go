@@ -30,6 +30,8 @@ type Route struct {
 	// Holder is the router's name in reservations: the call takes the place of
 	// its reservation of the DN.
 	Holder string
+	// May tells whether the router may take calls from a routing point; nil: from all.
+	May func(rp dn.Number) bool
 }
 
 // visit is a call at a routing point. But for routes, rp and since it is guarded
@@ -76,7 +78,7 @@ func (vs *visits) answer(id call.ID, route Route) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	v := vs.of[id]
-	if v == nil || !v.asked {
+	if v == nil || !v.asked || route.May != nil && !route.May(v.rp) {
 		return false
 	}
 	v.asked = false

@@ -33,8 +33,10 @@ type registrations struct {
 	token string
 	// holder is the session that is connected, nil in grace.
 	holder *session
-	until  time.Time
-	dns    map[dn.Number]struct{}
+	// who is the id of the token that they are of, "" where nobody is asked.
+	who   string
+	until time.Time
+	dns   map[dn.Number]struct{}
 }
 
 // held tells whether somebody registered the DN to have it in service.
@@ -185,16 +187,27 @@ func (as *Addresses) registered(r *registrations) []dn.Number {
 func (as *Addresses) open(s *session, token string) (r *registrations, resumed bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if r := as.byToken[token]; r != nil {
+	if r := as.byToken[token]; r != nil && r.who == s.who.Token() {
 		if r.holder != nil {
 			r.holder.stop(errTakenOver)
 		}
 		r.holder = s
 		return r, true
 	}
-	r = &registrations{token: newToken(), holder: s, dns: map[dn.Number]struct{}{}}
+	r = &registrations{token: newToken(), holder: s, who: s.who.Token(), dns: map[dn.Number]struct{}{}}
 	as.byToken[r.token] = r
 	return r, false
+}
+
+// keepOnly releases what of a session's registrations it may not have any more.
+func (as *Addresses) keepOnly(r *registrations, may func(dn.Number, tlibpb.AddressMode) bool) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for n := range r.dns {
+		if !may(n, as.of[n].modes[r]) {
+			as.release(r, n, dn.Unregistered)
+		}
+	}
 }
 
 // lost ends a session's registrations: at once when its client left in good

@@ -10,13 +10,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"sync"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/agent"
@@ -41,8 +42,8 @@ func (p Port) String() string {
 	return "TCport"
 }
 
-// MaxSessions that a node serves at a time.
-const MaxSessions = 4096
+// MaxSessions that a node serves at a time, and those of one source.
+const MaxSessions, MaxSessionsEach = 8192, 4096
 
 // Config of a Controller. Table, Calls, Machine, Agents, Addresses and Log must
 // be set.
@@ -56,9 +57,9 @@ type Config struct {
 	Router Router
 	// Version of the program, for EventServerInfo.
 	Version string
-	// MaxSessions at a time; 0 means MaxSessions.
-	MaxSessions int
-	Log         *slog.Logger
+	// MaxSessions at a time, and of one source (access.Network); 0 means MaxSessions and MaxSessionsEach.
+	MaxSessions, MaxSessionsEach int
+	Log                          *slog.Logger
 }
 
 // Controller serves sessions. Sessions come and go by Serve.
@@ -70,9 +71,8 @@ type Controller struct {
 	stats     stats
 	// monitors are the sessions that monitor all.
 	monitors atomic.Int64
-
-	mu       sync.Mutex
-	sessions int
+	// room has a place for each session.
+	room *access.Room
 }
 
 type stats struct {
@@ -94,19 +94,19 @@ func New(cfg Config) *Controller {
 	if cfg.MaxSessions == 0 {
 		cfg.MaxSessions = MaxSessions
 	}
-	return &Controller{cfg: cfg, table: cfg.Table, log: cfg.Log, addresses: cfg.Addresses}
+	if cfg.MaxSessionsEach == 0 {
+		cfg.MaxSessionsEach = min(MaxSessionsEach, cfg.MaxSessions)
+	}
+	return &Controller{cfg: cfg, room: access.NewRoom(cfg.MaxSessions, cfg.MaxSessionsEach), table: cfg.Table, log: cfg.Log, addresses: cfg.Addresses}
 }
 
 // Stats of this moment.
 func (c *Controller) Stats() Stats {
-	c.mu.Lock()
-	sessions := c.sessions
-	c.mu.Unlock()
 	c.addresses.mu.Lock()
 	addresses := len(c.addresses.of)
 	c.addresses.mu.Unlock()
 	return Stats{
-		Sessions: sessions, Addresses: addresses, Requests: c.stats.requests.Load(), Refused: c.stats.refused.Load(),
+		Sessions: c.room.Taken(), Addresses: addresses, Requests: c.stats.requests.Load(), Refused: c.stats.refused.Load(),
 		Events: c.stats.events.Load(), Dropped: c.stats.dropped.Load(),
 	}
 }
@@ -163,21 +163,15 @@ func (c *Controller) pace() time.Duration {
 	return min(time.Duration(c.monitors.Load())*paceEach, maxPace)
 }
 
-// admit counts a session in; leave counts it out.
-func (c *Controller) admit() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sessions >= c.cfg.MaxSessions {
+// admit counts a session in.
+func (c *Controller) admit(source netip.Addr) error {
+	switch c.room.Enter(source) {
+	case access.Full:
 		return status.Errorf(codes.ResourceExhausted, "this node serves %d sessions already: use another node", c.cfg.MaxSessions)
+	case access.FullFor:
+		return status.Errorf(codes.ResourceExhausted, "this node serves %d sessions of your address already: use another node", c.cfg.MaxSessionsEach)
 	}
-	c.sessions++
 	return nil
-}
-
-func (c *Controller) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sessions--
 }
 
 // info is what a client learns of this node.

@@ -221,8 +221,11 @@ func (w *wire) Send(m *tlibpb.ServerMessage) error {
 }
 
 // wire connects a client that has not opened its session.
-func (o *office) wire(p Port) *wire {
-	ctx, cancel := context.WithCancel(context.Background())
+func (o *office) wire(p Port) *wire { return o.wireIn(context.Background(), p) }
+
+// wireIn is wire with a connection that ends with the context too.
+func (o *office) wireIn(ctx context.Context, p Port) *wire {
+	ctx, cancel := context.WithCancel(ctx)
 	w := &wire{o: o, ctx: ctx, hangUp: cancel, in: make(chan *tlibpb.ClientMessage), closed: make(chan struct{}), ended: make(chan error, 1), changed: make(chan struct{})}
 	w.reading.Store(true)
 	served := make(chan struct{})
@@ -242,7 +245,13 @@ func (o *office) wire(p Port) *wire {
 // connect opens a session at a port.
 func (o *office) connect(p Port, open *tlibpb.OpenSession) *wire {
 	o.t.Helper()
-	w := o.wire(p)
+	return o.connectIn(context.Background(), p, open)
+}
+
+// connectIn is connect with a connection that ends with the context too.
+func (o *office) connectIn(ctx context.Context, p Port, open *tlibpb.OpenSession) *wire {
+	o.t.Helper()
+	w := o.wireIn(ctx, p)
 	w.link = w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: open}})
 	if w.link.GetMessage() != tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED {
 		o.t.Fatalf("the session begins with %v", w.link)

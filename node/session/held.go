@@ -5,9 +5,7 @@ package session
 func (c *Controller) Held() map[string]int {
 	held := c.addresses.held()
 	held["tlib_monitors"] = int(c.monitors.Load())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	held["tlib_sessions"] = c.sessions
+	held["tlib_sessions"] = c.room.Taken()
 	return held
 }
 

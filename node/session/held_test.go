@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/leftover"
@@ -71,7 +72,7 @@ func TestHeld_AMonitorReplacesTheOneBefore(t *testing.T) {
 func TestHeld_ASessionThatIsNeverOpenedGivesItsPlaceBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t)
-		o.control.cfg.MaxSessions = 1
+		o.control.room = access.NewRoom(1, 1)
 		for range 3 {
 			w := o.wire(DefaultPort)
 			synctest.Wait()

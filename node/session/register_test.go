@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
@@ -299,14 +300,13 @@ func TestStats_CountWhatHappened(t *testing.T) {
 // TestSession_OneTooManyIsTurnedAway: and comes in when another one has left.
 func TestSession_OneTooManyIsTurnedAway(t *testing.T) {
 	o := newOffice(t)
-	o.control.sessions = MaxSessions - 1
-	defer func() { o.control.mu.Lock(); defer o.control.mu.Unlock(); o.control.sessions -= MaxSessions - 1 }()
+	o.control.room = access.NewRoom(1, 1)
 	w := o.connect(TCport, nil)
 	if err := patience.Receive(t, "the end of the session", o.wire(TCport).ended); status.Code(err) != codes.ResourceExhausted {
 		t.Error(err)
 	}
 	w.hangUp()
 	_ = patience.Receive(t, "the end of the session", w.ended)
-	o.await("the place", func() bool { return o.control.Stats().Sessions == MaxSessions-1 })
+	o.await("the place", func() bool { return o.control.Stats().Sessions == 0 })
 	o.connect(TCport, nil)
 }

@@ -45,6 +45,10 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 		s.open(ctx, o.OpenSession, ref)
 		return
 	}
+	if err := s.who.Request(s.c.view(), m); err != nil {
+		s.out.refuse(ref, subject(m), refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "permission denied: %v", err))
+		return
+	}
 	switch b := m.GetBody().(type) {
 	case *tlibpb.ClientMessage_QueryServer:
 		s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})

@@ -80,6 +80,9 @@ func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64
 // route is what the client asks for, of the right form.
 func (s *session) route(m *tlibpb.RouteCall) (routing.Route, *refusal.Error) {
 	r := routing.Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
+	if s.who != nil {
+		r.May = func(rp dn.Number) bool { return s.who.Takes(string(rp)) }
+	}
 	if !call.ID(m.GetConnId()).Valid() {
 		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
 	}

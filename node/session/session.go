@@ -9,8 +9,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
 )
 
@@ -46,7 +48,9 @@ type session struct {
 	c      *Controller
 	stream Stream
 	port   Port
-	log    *slog.Logger
+	// who the client is; nil where nobody is asked.
+	who *access.Who
+	log *slog.Logger
 	// stop ends the session from any goroutine.
 	stop context.CancelCauseFunc
 
@@ -66,16 +70,17 @@ type session struct {
 // Serve serves a session until its client leaves, reads nothing, or its node
 // stops. The error is a gRPC status, nil when the client left in good order.
 func (c *Controller) Serve(stream Stream, port Port) error {
-	if err := c.admit(); err != nil {
+	source := access.Network(access.Source(stream.Context()))
+	if err := c.admit(source); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	out := &outbox{stream: stream, stats: &c.stats, sending: time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })}
-	s := &session{c: c, stream: stream, port: port, log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New()}
+	s := &session{c: c, stream: stream, port: port, who: access.From(stream.Context()), log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New()}
 	s.feeder = newFeeder(s)
 	ended := make(chan error, 1)
 	go func() {
-		defer c.leave()
+		defer c.room.Leave(source)
 		ended <- s.run(ctx)
 	}()
 	select {
@@ -103,6 +108,7 @@ func (s *session) run(ctx context.Context) error {
 		var err error
 		select {
 		case <-ctx.Done():
+			orderly = errors.Is(context.Cause(ctx), access.ErrEnded) // whose token was revoked has no grace
 			return context.Cause(ctx)
 		case err = <-failed:
 			orderly = err == nil
@@ -184,6 +190,9 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())
 	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
 	if resumed {
+		s.c.addresses.keepOnly(s.reg, func(n dn.Number, mode tlibpb.AddressMode) bool {
+			return s.who.Registers(s.c.view(), string(n), mode) == nil
+		})
 		s.tellDrain()
 		for _, n := range s.c.addresses.registered(s.reg) {
 			s.feeder.audience.dns[n] = place{}

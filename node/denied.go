@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/access"
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/disk"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// deniedTokens are those that this node refuses by itself, because somebody said so
+// while there was no quorum. They are kept in a file, and revoked in the cluster by
+// whoever said it as soon as that is possible.
+type deniedTokens struct {
+	path string
+
+	mu  sync.Mutex
+	ids map[string]*access.Who // who denied it; nil when this process was not told
+}
+
+func openDeniedTokens(dir string) (*deniedTokens, error) {
+	d := &deniedTokens{path: filepath.Join(dir, "deny-tokens.json"), ids: map[string]*access.Who{}}
+	b, err := os.ReadFile(d.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return d, nil
+	}
+	var ids []string
+	if err == nil {
+		err = json.Unmarshal(b, &ids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: restore or remove it", d.path, err)
+	}
+	for _, id := range ids {
+		d.ids[id] = nil
+	}
+	return d, nil
+}
+
+func (d *deniedTokens) has(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, denied := d.ids[id]
+	return denied
+}
+
+// add denies a token from now on, even when that can't be kept.
+func (d *deniedTokens) add(id string, by *access.Who) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ids[id] = by
+	return d.save()
+}
+
+// save is called with the lock held.
+func (d *deniedTokens) save() error {
+	ids := make([]string, 0, len(d.ids))
+	for id := range d.ids {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	b, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	return disk.WriteFile(d.path, append(b, '\n'), 0o600)
+}
+
+// settle forgets those that the cluster does not have any more, and returns the
+// others with who denied them.
+func (d *deniedTokens) settle(view *fsm.View) map[string]*access.Who {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	left, before := map[string]*access.Who{}, len(d.ids)
+	for id, by := range d.ids {
+		if view.Token(id) == nil {
+			delete(d.ids, id)
+		} else {
+			left[id] = by
+		}
+	}
+	if len(d.ids) < before {
+		_ = d.save() // they are in nobody's way
+	}
+	return left
+}
+
+// warnings name what is refused here alone.
+func (d *deniedTokens) warnings() (w []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, by := range d.ids {
+		if by == nil {
+			w = append(w, fmt.Sprintf("token %s is refused by this node alone: sipcluster token revoke %s", id, id))
+		}
+	}
+	slices.Sort(w)
+	return w
+}
+
+// revokeEach is how often the revocation of what is denied here is tried.
+const revokeEach = 5 * time.Second
+
+// revokeDenied revokes in the cluster what is denied here, for those who said so.
+func (n *Node) revokeDenied(ctx context.Context) error {
+	tick := time.NewTicker(revokeEach)
+	defer tick.Stop()
+	for {
+		for id, by := range n.denied.settle(n.machine.View()) {
+			if by == nil {
+				continue
+			}
+			m := &configpb.Mutation{Op: &configpb.Mutation_DeleteToken{DeleteToken: id}}
+			c := &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{m}}
+			_, err := n.group.Propose(access.With(ctx, by), c)
+			switch {
+			case errors.Is(err, fsm.ErrRejected):
+				n.log.Warn("a token that is refused here alone can't be revoked in the cluster", "token", id, "err", err)
+				_ = n.denied.add(id, nil) // it is kept already
+			case err == nil:
+				n.log.Info("a token that was refused here alone is revoked in the cluster", "token", id)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// denyToken has this node refuse a token at once.
+func (n *Node) denyToken(ctx context.Context, id string) error {
+	err := n.denied.add(id, access.From(ctx))
+	if n.guard != nil {
+		n.guard.Deny()
+	}
+	return err
+}

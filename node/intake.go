@@ -1,0 +1,141 @@
+package node
+
+import (
+	"container/list"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"github.com/sipcluster/sipcluster/api/access"
+	"github.com/sipcluster/sipcluster/internal/security"
+)
+
+const (
+	// maxConns are open at a port for clients, maxConnsEach of them from one source:
+	// as many sessions as that may have, and some more.
+	maxConns, maxConnsEach = 16_384, 4608
+	// portShare is the part of the process's descriptors that a port for clients may
+	// take: what is left is for the other ports, the nodes and the files.
+	portShare = 4
+)
+
+// intake is the listener of a port for clients: it bounds the connections, all in all
+// and of one source. Of those that have not made a request yet the oldest one leaves
+// for a newcomer, so that silent ones keep nobody out.
+type intake struct {
+	net.Listener
+	port   string
+	room   *access.Room
+	events *security.Events
+
+	mu sync.Mutex
+	// silent are the connections without a request, the oldest first.
+	silent *list.List
+	places map[string]*list.Element // by address of the other end
+}
+
+func newIntake(ln net.Listener, port string, events *security.Events) *intake {
+	all := min(maxConns, descriptors()/portShare)
+	return newIntakeOf(ln, port, all, min(maxConnsEach, all*3/4), events)
+}
+
+func newIntakeOf(ln net.Listener, port string, all, each int, events *security.Events) *intake {
+	return &intake{Listener: ln, port: port, room: access.NewRoom(all, each), events: events, silent: list.New(), places: map[string]*list.Element{}}
+}
+
+// descriptors are how many files the process may have open.
+func descriptors() int {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || l.Cur > 1<<20 {
+		return 1 << 20
+	}
+	return int(l.Cur)
+}
+
+// Accept implements net.Listener.
+func (i *intake) Accept() (net.Conn, error) {
+	for {
+		conn, err := i.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := i.take(conn); c != nil {
+			return c, nil
+		}
+	}
+}
+
+// take gives the connection a place, or closes it.
+func (i *intake) take(conn net.Conn) net.Conn {
+	addr := conn.RemoteAddr().String()
+	source := access.Network(addr)
+	entered := i.room.Enter(source)
+	for entered != access.In && i.dropSilent(source, entered) {
+		entered = i.room.Enter(source)
+	}
+	if entered != access.In {
+		i.events.Event(security.Limited, "what", "connections", "port", i.port, "source", addr)
+		_ = conn.Close()
+		return nil
+	}
+	c := &guest{Conn: conn, in: i, source: source, addr: addr}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.places[addr] = i.silent.PushBack(c)
+	return c
+}
+
+// dropSilent ends the oldest silent connection, of that source when only that has
+// too many; false when there is none.
+func (i *intake) dropSilent(source netip.Addr, full access.Entered) bool {
+	i.mu.Lock()
+	var oldest *guest
+	for e := i.silent.Front(); e != nil && oldest == nil; e = e.Next() {
+		if c := e.Value.(*guest); full == access.Full || c.source == source {
+			oldest = c
+		}
+	}
+	i.mu.Unlock()
+	if oldest == nil {
+		return false
+	}
+	_ = oldest.Close()
+	return true
+}
+
+// spoke notes that a request was taken on the connection from an address.
+func (i *intake) spoke(addr string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if e := i.places[addr]; e != nil {
+		i.silent.Remove(e)
+		delete(i.places, addr)
+	}
+}
+
+// guest is a connection that has a place.
+type guest struct {
+	net.Conn
+	in     *intake
+	source netip.Addr
+	addr   string
+	once   sync.Once
+}
+
+// NetConn is the connection below.
+func (g *guest) NetConn() net.Conn { return g.Conn }
+
+// Close gives the place back.
+func (g *guest) Close() error {
+	g.once.Do(func() {
+		g.in.mu.Lock()
+		if e := g.in.places[g.addr]; e != nil && e.Value.(*guest) == g {
+			g.in.silent.Remove(e)
+			delete(g.in.places, g.addr)
+		}
+		g.in.mu.Unlock()
+		g.in.room.Leave(g.source)
+	})
+	return g.Conn.Close()
+}

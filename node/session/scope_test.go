@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/access"
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// as is a client with a token of that id.
+func as(id string, role configpb.Role, scope *configpb.Scope) context.Context {
+	return access.With(context.Background(), &access.Who{ID: id, Role: role, Scope: scope})
+}
+
+func (w *wire) denied(m *tlibpb.ClientMessage) {
+	w.o.t.Helper()
+	e := w.ask(m)
+	if e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR || !strings.Contains(e.GetErrorMessage(), "permission denied") {
+		w.o.t.Errorf("%v was answered by %v", m, e)
+	}
+}
+
+func TestScope_WhatIsOutsideIsRefusedAndDoesNothing(t *testing.T) {
+	o := newOffice(t)
+	desk := o.connectIn(as("desk", configpb.Role_ROLE_GATEWAY, &configpb.Scope{DnPrefixes: []string{"2001"}}), TCport, nil)
+	desk.denied(registerAddress("2002", shared))
+	desk.denied(registerAddress("9000", shared))
+	desk.denied(monitorAll(&tlibpb.MonitorAll{}))
+	if got := o.control.Held()["tlib_addresses"]; got != 0 {
+		t.Errorf("%d DNs are registered", got)
+	}
+	if e := desk.ask(registerAddress("2001", shared)); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_REGISTERED {
+		t.Errorf("its own DN: %v", e)
+	}
+	stat := o.connectIn(as("stat", configpb.Role_ROLE_STAT, nil), TCport, nil)
+	stat.denied(registerAddress("2002", shared))
+	stat.denied(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: 1000}}})
+	if e := stat.ask(registerAddress("2002", watched)); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_REGISTERED {
+		t.Errorf("to monitor it: %v", e)
+	}
+}
+
+func TestScope_ARouterTakesCallsFromItsRoutingPointsOnly(t *testing.T) {
+	o := newOffice(t)
+	c := &clerk{}
+	o.control.cfg.Router = c
+	mine := o.connectIn(as("router", configpb.Role_ROLE_ROUTER, &configpb.Scope{RoutingPoints: []string{"9000"}}), DefaultPort, nil)
+	mine.post(toDN("2001"))
+	o.await("the route", func() bool { return c.conn != "" })
+	if c.route.May == nil || !c.route.May("9000") || c.route.May("9001") {
+		t.Error("the route may take calls from elsewhere, or not from its routing point")
+	}
+}
+
+func TestResume_IsForTheTokenThatHadTheSession(t *testing.T) {
+	o := newOffice(t)
+	o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
+	desk := o.connectIn(as("desk", configpb.Role_ROLE_GATEWAY, nil), TCport, nil)
+	desk.ask(registerAddress("2001", shared))
+	desk.ask(registerAddress("2002", shared))
+	resume := &tlibpb.OpenSession{ResumeToken: desk.link.GetServer().GetSessionToken()}
+	desk.hangUp()
+	_ = patience.Receive(t, "the end of the session", desk.ended)
+	if thief := o.connectIn(as("other", configpb.Role_ROLE_ADMIN, nil), TCport, resume); thief.link.GetResumed() {
+		t.Error("another token resumed it")
+	}
+	back := o.connectIn(as("desk", configpb.Role_ROLE_GATEWAY, &configpb.Scope{DnPrefixes: []string{"2001"}}), TCport, resume)
+	if !back.link.GetResumed() {
+		t.Fatal("its own token did not resume it")
+	}
+	o.await("the DN outside of its scope to be given up", func() bool { st, _ := o.table.Get("2002"); return st.State == dn.OOS })
+	if st, _ := o.table.Get("2001"); st.State != dn.InSrv {
+		t.Error("the DN in its scope is out of service")
+	}
+}
+
+// TestRevoked_HasNoGrace: what a client had whose token is revoked ends at once.
+func TestRevoked_HasNoGrace(t *testing.T) {
+	o := newOffice(t)
+	o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
+	ctx, end := context.WithCancelCause(as("desk", configpb.Role_ROLE_GATEWAY, nil))
+	desk := o.connectIn(ctx, TCport, nil)
+	desk.ask(registerAddress("2001", shared))
+	end(access.ErrEnded)
+	if err := patience.Receive(t, "the end of the session", desk.ended); !errors.Is(err, access.ErrEnded) {
+		t.Errorf("it ended by %v", err)
+	}
+	o.await("the end of its registration", func() bool { st, _ := o.table.Get("2001"); return st.State == dn.OOS })
+	if held := o.control.Held(); held["tlib_in_grace"] != 0 {
+		t.Errorf("a grace began: %v", held)
+	}
+}
