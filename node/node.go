@@ -376,7 +376,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.checkJoin(ctx) })
 	}
 	g.Go(func() error { return n.keepFloor(ctx) })
-	n.sip.SetSecret(n.routeSecret())
+	n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
 	g.Go(func() error { return n.sip.Run(ctx) })
 	g.Go(func() error { return n.routing.Run(ctx) })
 	g.Go(func() error { return n.agents.Run(ctx) })

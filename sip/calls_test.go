@@ -58,7 +58,7 @@ func (w *world) toOwner(ctx context.Context, c *proxy.Call) {
 	t := invite.Target{Deliver: dn.Number(c.Called()), NoAnswer: noAnswer}
 	switch {
 	case d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:
-		t = invite.Target{TrunkAddr: d.GetTrunk().GetAddress(), Number: c.Called()}
+		t = invite.Target{Trunk: dn.Number(c.Called()), TrunkAddr: d.GetTrunk().GetAddress(), Number: c.Called()}
 	case remote != nil:
 		t = invite.Target{NodeAddr: remote.(string), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}
@@ -85,7 +85,7 @@ func callWorld(t testing.TB, change func(*Config), numbers ...string) *world {
 	var w *world
 	w = newWorld(t, func(c *Config) {
 		c.Calls = callerFunc(func(ctx context.Context, c *proxy.Call) { (*w.serve.Load())(ctx, c) })
-		c.Secret = []byte("secret")
+		c.RouteKeys = testKeys
 		if change != nil {
 			change(c)
 		}

@@ -177,7 +177,7 @@ func TestCluster_ATokenIsGoodForItsCallOnly(t *testing.T) {
 	}
 	// Nor does it begin a call without credentials.
 	res = l.ask("INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKother2\r\nMax-Forwards: 70\r\nRoute: " + route +
-		"\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:x@z>\r\nCall-ID: " + in.ID + "\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n")
+		"\r\nFrom: " + in.Invite.Header("From") + "\r\nTo: <sip:x@z>\r\nCall-ID: " + in.ID + "\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n")
 	if res.code != 403 || res.reason != "Route to elsewhere" {
 		t.Errorf("%d %s", res.code, res.reason)
 	}

@@ -14,9 +14,13 @@ import (
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
+
+// RouteKey is a key of the cluster's route tokens.
+type RouteKey = route.Key
 
 // Config of a Server.
 type Config struct {
@@ -55,9 +59,9 @@ type Config struct {
 
 	// Calls is told of the calls that begin here; nil answers INVITE 405.
 	Calls proxy.Caller
-	// Secret makes the cluster's route tokens; all nodes have the same, also
-	// after a restart.
-	Secret []byte
+	// RouteKeys seal the cluster's route tokens, the first of them; all nodes have the
+	// same, also after a restart. None: they come by SetRouteKeys.
+	RouteKeys []RouteKey
 	// Advertise is the host:port that others reach this port by; "" takes the
 	// one that is listened on.
 	Advertise string

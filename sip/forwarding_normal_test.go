@@ -1,12 +1,16 @@
 package sip
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -16,11 +20,12 @@ type symbols struct {
 	place  string // what the addresses of this run begin with
 	secret string
 	byText map[string]string
+	byName map[string]string // what it stood for last
 	count  map[string]int
 }
 
 func newSymbols(place, secret string) *symbols {
-	return &symbols{place: place, secret: secret, byText: map[string]string{}, count: map[string]int{}}
+	return &symbols{place: place, secret: secret, byText: map[string]string{}, byName: map[string]string{}, count: map[string]int{}}
 }
 
 // documented is what the addresses of every run look like in a transcript.
@@ -40,14 +45,14 @@ var tokenForm = regexp.MustCompile(`<sip:([A-Za-z0-9_-]{22,})@`)
 
 // normal is a message with symbols in it.
 func (s *symbols) normal(msg string) string {
-	callID := headerOf(msg, "Call-ID")
+	whole := msg
 	msg = tokenForm.ReplaceAllStringFunc(msg, func(m string) string {
 		text := m[len("<sip:") : len(m)-1]
-		name, ok := s.token(text, callID)
+		name, ok := s.token(text, whole)
 		if !ok {
 			return m
 		}
-		s.byText[text] = name
+		s.byText[text], s.byName[name] = name, text
 		return "<sip:" + name + "@"
 	})
 	for _, p := range randomParts {
@@ -62,14 +67,15 @@ func (s *symbols) normal(msg string) string {
 func (s *symbols) name(kind, text string) string {
 	if s.byText[text] == "" {
 		s.count[kind]++
-		s.byText[text] = fmt.Sprintf("{%s %d}", kind, s.count[kind])
+		name := fmt.Sprintf("{%s %d}", kind, s.count[kind])
+		s.byText[text], s.byName[name] = name, text
 	}
 	return s.byText[text]
 }
 
 // real is a text with what its symbols stand for.
 func (s *symbols) real(text string) string {
-	for real, name := range s.byText {
+	for name, real := range s.byName {
 		text = strings.ReplaceAll(text, name, real)
 	}
 	return moved(text, documented, s.place)
@@ -88,31 +94,48 @@ func moved(text, from, to string) string {
 	})
 }
 
-// token reads a Route token as another node of the cluster has to: three bytes
-// of purpose, transport and length, node, number, call, address, MAC.
-func (s *symbols) token(text, callID string) (string, bool) {
+// token reads a Route token as another node of the cluster has to: the key's number, a
+// MAC of 12 bytes, and encrypted under it a byte of purpose, side and transport, the
+// minute, the birth, node, number, call, address.
+func (s *symbols) token(text, msg string) (string, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) < 16 || int(raw[0]) > 3 || int(raw[1]) > 4 {
+	if err != nil || len(raw) < 29 || raw[0] != 1 {
 		return "", false
 	}
-	body, sum := raw[:len(raw)-12], raw[len(raw)-12:]
-	key := sha256.Sum256([]byte("sipcluster route token\x00" + s.secret))
-	mac := hmac.New(sha256.New, key[:])
-	fmt.Fprint(mac, string(body), callID, string([]byte{byte(len(body)), byte(len(body) >> 8)}))
-	if !hmac.Equal(sum, mac.Sum(nil)[:12]) {
+	derive := func(what string) []byte {
+		key := sha256.Sum256([]byte("sipcluster route " + what + "\x00" + s.secret))
+		return key[:]
+	}
+	sum, body := raw[1:13], raw[13:]
+	block, err := aes.NewCipher(derive("seal"))
+	if err != nil {
 		return "", false
 	}
-	node, rest := body[3:3+body[2]], body[3+body[2]:]
-	number, rest := rest[1:1+rest[0]], rest[1+rest[0]:]
-	call, rest := rest[1:1+rest[0]], rest[1+rest[0]:]
+	cipher.NewCTR(block, append(slices.Clone(sum), 0, 0, 0, 1)).XORKeyStream(body, body)
+	callID, sealed := headerOf(msg, "Call-ID"), false
+	for _, name := range []string{"From", "To"} {
+		_, tag, _ := strings.Cut(headerOf(msg, name), ";tag=")
+		mac := hmac.New(sha256.New, derive("mac"))
+		fmt.Fprint(mac, string(body), callID, tag)
+		_ = binary.Write(mac, binary.BigEndian, []uint32{uint32(len(body)), uint32(len(callID))})
+		sealed = sealed || hmac.Equal(sum, mac.Sum(nil)[:12])
+	}
+	if !sealed {
+		return "", false
+	}
+	names, rest := []string{}, body[13:]
+	for range 3 {
+		names, rest = append(names, string(rest[1:1+rest[0]])), rest[1+rest[0]:]
+	}
 	var addr netip.AddrPort
 	if addr.UnmarshalBinary(rest) != nil {
 		return "", false
 	}
-	purpose := []string{"none", "deliver", "phone", "trunk"}[raw[0]]
-	transport := []string{"UDP", "TCP", "TLS", "WS", "WSS"}[raw[1]]
-	to := strings.TrimSpace(moved(addr.String(), s.place, documented) + " " + string(call))
-	return fmt.Sprintf("{%s %s %s %s %s}", purpose, node, number, transport, to), true
+	words := []string{[]string{"none", "deliver", "phone", "trunk"}[body[0]&3], names[0], names[1], []string{"UDP", "TCP", "TLS", "WS", "WSS"}[body[0]>>3]}
+	if addr.IsValid() {
+		words = append(words, moved(addr.String(), s.place, documented))
+	}
+	return "{" + strings.TrimSpace(strings.Join(append(words, names[2]), " ")) + "}", true
 }
 
 // headerLines are the lines of a header by its full name.

@@ -84,7 +84,7 @@ func (s *site) node(id string, n int) *world {
 		c.TCP, c.TLS = c.UDP, fmt.Sprintf("%s0.%d:5061", s.place, n)
 		c.WS, c.WSS = fmt.Sprintf("%s0.%d:5080", s.place, n), fmt.Sprintf("%s0.%d:5081", s.place, n)
 		c.Table = dn.New(dn.Config{Self: dn.Node(id), Incarnation: 1})
-		c.Secret = []byte("secret")
+		c.RouteKeys = testKeys
 		c.timers = transaction.Timers{T1: ages / 6, T2: ages, T4: ages}
 		c.Calls = arriveFunc(func(c *proxy.Call) { s.arrive(id, c) })
 	})
@@ -115,7 +115,7 @@ func (s *site) arrive(id string, c *proxy.Call) {
 	owner := w.machine.View().Node(string(st.Owner))
 	switch {
 	case strings.HasPrefix(c.Called(), "+"):
-		c.Send(invite.Target{TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
+		c.Send(invite.Target{Trunk: "9100", TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
 	case w.machine.View().DN(c.Called()) == nil:
 		c.Reject(404, "Not Found")
 	case st.State != dn.InSrv || owner == nil:

@@ -89,7 +89,7 @@ func TestNames_ACallMayBeStoppedMeanwhile(t *testing.T) {
 	w.restart()
 	stopped := s.place(a, "9000")
 	c, got := patience.Receive(t, "the call", came), make(chan proxy.Outcome, 1)
-	target := invite.Target{TrunkAddr: name, Number: "9000"}
+	target := invite.Target{Trunk: "9000", TrunkAddr: name, Number: "9000"}
 	c.Start(target, nil, func(o proxy.Outcome) { got <- o }).Stop()
 	if o := patience.Receive(t, "the outcome", got); o.Code != 487 {
 		t.Errorf("%+v", o)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
@@ -34,8 +35,8 @@ func TestProxy_ReadsTheNumberOfAUser(t *testing.T) {
 	}
 }
 
-// TestProxy_AGatewayBehindAnEdgeProxy: what is left of the Route leads to that,
-// not to the gateway's Contact, nor to where its INVITE came from.
+// TestProxy_AGatewayBehindAnEdgeProxy: what is left of the Route goes on with the
+// request, which goes to an address that the trunk has now, and nowhere else.
 func TestProxy_AGatewayBehindAnEdgeProxy(t *testing.T) {
 	onStage(t, func(s *stage, w *world) {
 		a, b, edge := s.parties["a"], s.parties["b"], s.party("e", "edge", "udp", w)
@@ -47,14 +48,20 @@ func TestProxy_AGatewayBehindAnEdgeProxy(t *testing.T) {
 		synctest.Wait()
 		a.ack()
 		synctest.Wait()
-		for _, method := range []string{"INFO", "BYE"} {
+		for _, c := range []struct {
+			method   string
+			to, none *party
+		}{{"INFO", a, edge}, {"BYE", edge, a}} {
+			method := c.method
+			w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: c.to.addr(), Prefix: "+"}})
+			synctest.Wait()
 			b.request(method)
 			synctest.Wait()
-			got := s.heard(edge, method)
-			if !strings.HasPrefix(got, method+" "+a.contact()+" ") || header(got, "Route") != route || s.heard(a, method) != "" {
-				t.Errorf("the edge proxy heard %q", got)
+			got := s.heard(c.to, method)
+			if !strings.HasPrefix(got, method+" "+a.contact()+" ") || header(got, "Route") != route || s.heard(c.none, method) != "" {
+				t.Errorf("%s heard %q", c.to.name, got)
 			}
-			edge.respond(200, method)
+			c.to.respond(200, method)
 			synctest.Wait()
 			if got := word(s.heard(b, "answer "+method)); got != "200" {
 				t.Errorf("%s: %s", method, got)
@@ -64,7 +71,7 @@ func TestProxy_AGatewayBehindAnEdgeProxy(t *testing.T) {
 }
 
 // TestProxy_AGatewayWithoutItsConnection: requests within a call go down the connection
-// that the gateway opened, and by datagram where it said once that is gone.
+// that the gateway opened, and by datagram to where its trunk is once that is gone.
 func TestProxy_AGatewayWithoutItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "tcp", "udp", nil)
@@ -82,7 +89,10 @@ func TestProxy_AGatewayWithoutItsConnection(t *testing.T) {
 			before func()
 		}{
 			{"INFO", a, func() {}},
-			{"MESSAGE", port, func() { s.hangUp(a) }},
+			{"MESSAGE", port, func() {
+				s.hangUp(a)
+				s.nodes[0].put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: port.addr(), Prefix: "+"}})
+			}},
 			{"BYE", port, func() {}},
 		} {
 			c.before()

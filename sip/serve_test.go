@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -171,6 +174,15 @@ func TestProxy_SurvivesTheTortureMessages(t *testing.T) {
 	}
 }
 
+var testKeys = []RouteKey{{ID: 1, Secret: []byte("secret")}}
+
+// routeEntry is a Route entry for a phone at localSource that n1 made in an earlier life, for
+// the call c of the tag 1.
+func routeEntry(number dn.Number) string {
+	k := route.Token{Purpose: route.Phone, Node: "n1", Number: number, Addr: localSource, Birth: 1 << 32, Minute: route.MinuteOf(time.Now())}
+	return "<sip:" + string(route.NewRing(testKeys).Encode(&k, []byte("c"), []byte("1"))) + "@127.0.0.1;lr>"
+}
+
 // FuzzProxy gives the proxy what the gate lets through.
 func FuzzProxy(f *testing.F) {
 	files, _ := filepath.Glob("testdata/rfc4475/*.dat")
@@ -181,12 +193,11 @@ func FuzzProxy(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	k := proxy.Token{Purpose: proxy.ToPhone, Node: "n1", Number: "1001"}
-	route := "<sip:" + string(proxy.NewTokenCodec([]byte("secret")).Encode(&k, []byte("c"))) + "@127.0.0.1;lr>"
-	f.Add([]byte("BYE sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"))
+	f.Add([]byte("BYE sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nRoute: " + routeEntry("1001") + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"))
 	w := newWorld(f, func(c *Config) {
-		c.Calls, c.Secret = callerFunc(func(context.Context, *proxy.Call) {}), []byte("secret")
+		c.Calls, c.RouteKeys = callerFunc(func(context.Context, *proxy.Call) {}), testKeys
 	})
+	w.put(phoneDN("1001"))
 	f.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -247,11 +258,9 @@ func TestProxy_ALost2xxComesAgain(t *testing.T) {
 // TestProxy_TheLastHopIsNotPassed: nor for a contact without a user part.
 func TestProxy_TheLastHopIsNotPassed(t *testing.T) {
 	w := callWorld(t, nil, "1001")
-	k := proxy.Token{Purpose: proxy.ToTrunk, Node: "n1", Addr: localSource}
-	route := "<sip:" + string(proxy.NewTokenCodec([]byte("secret")).Encode(&k, []byte("c"))) + "@" + w.server.reach[k.Transport] + ";lr>"
 	for hops, want := range map[string]int{"0": 483, "000": 483} {
 		res := w.dial("udp").ask("INFO sip:127.0.0.1:5999 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: " + hops +
-			"\r\nRoute: " + route + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nContent-Length: 0\r\n\r\n")
+			"\r\nRoute: " + routeEntry("1001") + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\nContent-Length: 0\r\n\r\n")
 		if res.code != want {
 			t.Errorf("%s: %d %s", hops, res.code, res.reason)
 		}

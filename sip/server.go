@@ -111,7 +111,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: guard.NewRate(c.Rate, c.Now), Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
-		TagSeed: s.cfg.tagSeed, Calls: c.Calls, Secret: c.Secret, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
+		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
 }
@@ -226,6 +226,14 @@ func (s *Server) PeerGone(peer dn.Node) {
 func (s *Server) HangUp(call string) {
 	if s.proxy != nil {
 		s.proxy.HangUp(call)
+	}
+}
+
+// SetRouteKeys replaces Config.RouteKeys, at any time: the first is used, all are read,
+// and one that is left out is read for calls that this node knows. There must be one.
+func (s *Server) SetRouteKeys(keys []RouteKey) {
+	if s.proxy != nil {
+		s.proxy.SetRouteKeys(keys)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sipcluster/sipcluster/sip/proxy"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -16,7 +16,8 @@ func TestProxy_WhoMayCall(t *testing.T) {
 		return "INVITE " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: 70\r\nFrom: <sip:" + from +
 			"@" + testRealm + ">;tag=1\r\nTo: <" + uri + ">\r\nCall-ID: " + rand.Text() + "\r\nCSeq: 1 INVITE\r\nContact: <sip:x@127.0.0.1>\r\n" + extra + "Content-Length: 0\r\n\r\n"
 	}
-	forged := proxy.NewTokenCodec([]byte("another secret")).Encode(&proxy.Token{Purpose: proxy.ToDeliver, Node: "n1", Number: "1002"}, []byte("x"))
+	another := route.NewRing([]RouteKey{{ID: 1, Secret: []byte("another")}})
+	forged := another.Encode(&route.Token{Purpose: route.Deliver, Node: "n1", Number: "1002"}, []byte("x"), []byte("1"))
 	for _, c := range []struct {
 		name, msg string
 		want      int

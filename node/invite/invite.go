@@ -72,8 +72,9 @@ type Target struct {
 	// DN at another node, which has that SIP address.
 	DN       dn.Number
 	NodeAddr string
-	// Number to leave by the trunk at that address.
+	// Number to leave by the trunk, which has that address.
 	Number    string
+	Trunk     dn.Number
 	TrunkAddr string
 	// NoAnswer ends the try after that time; 0: as long as SIP allows.
 	NoAnswer time.Duration

@@ -39,11 +39,11 @@ func TestRouting_HowACallIsSent(t *testing.T) {
 	}{
 		{"1003", false, Route{}, invite.Target{Deliver: "1003"}},
 		{"1003", true, Route{}, invite.Target{DN: "1003", NodeAddr: "192.0.2.20:5060"}},
-		{"2001", false, Route{}, invite.Target{Number: external, TrunkAddr: gw}},
+		{"2001", false, Route{}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw}},
 		{"9001", false, Route{DN: "1003"}, invite.Target{Deliver: "1003", NoAnswer: ringTime}},
 		{"9001", false, Route{Group: "sales"}, invite.Target{Deliver: "1003", NoAnswer: ringTime}},
-		{"9001", false, Route{DN: "2001"}, invite.Target{Number: external, TrunkAddr: gw, NoAnswer: ringTime}},
-		{"9001", false, Route{External: "+15559"}, invite.Target{Number: "+15559", TrunkAddr: gw}},
+		{"9001", false, Route{DN: "2001"}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw, NoAnswer: ringTime}},
+		{"9001", false, Route{External: "+15559"}, invite.Target{Number: "+15559", Trunk: "gw3", TrunkAddr: gw}},
 	} {
 		x := newExchange(t)
 		x.routers = true

@@ -163,8 +163,11 @@ func (m *Message) Elements(k Kind) (list [][]byte) {
 }
 
 // Tag is the tag of a From or To header; nil when it has none.
-func (m *Message) Tag(k Kind) []byte {
-	a, ok := ParseAddress(m.Get(k))
+func (m *Message) Tag(k Kind) []byte { return TagOf(m.Get(k)) }
+
+// TagOf is the tag of a From or To value; nil when it has none.
+func TagOf(value []byte) []byte {
+	a, ok := ParseAddress(value)
 	if !ok {
 		return nil
 	}

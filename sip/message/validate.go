@@ -107,6 +107,9 @@ func (m *Message) validateAddresses() {
 			if !ok {
 				m.fault(400, "Bad "+h.Kind.String())
 			}
+			if tag, found := Param(a.Params, "tag"); found && len(tag) == 0 {
+				m.fault(400, "Empty tag in "+h.Kind.String())
+			}
 		case Contact, Route, RecordRoute, Path:
 			if !validAddressList(h.Value, h.Kind == Contact) {
 				m.fault(400, "Bad "+h.Kind.String())

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 // A node that restarts while a phone rings for a peer's caller knows nothing of that
@@ -16,11 +17,9 @@ import (
 const delivered = 'z'
 
 // deliverBranch is the branch of what goes to a contact for a peer's request.
-func (t *tokenCodec) deliverBranch(peers, contact []byte) string {
-	h := t.macs.Get().(*mac)
-	defer t.macs.Put(h)
-	h.of(append(append(h.raw[:0], peers...), 0), contact)
-	a, b := base32(binary.BigEndian.Uint64(h.sum[:8])), base32(binary.BigEndian.Uint64(h.sum[8:16]))
+func deliverBranch(ring *route.Ring, peers, contact []byte) string {
+	sum := ring.Branch(peers, contact)
+	a, b := base32(binary.BigEndian.Uint64(sum[:8])), base32(binary.BigEndian.Uint64(sum[8:]))
 	b[len(b)-1] = delivered
 	return branchPrefix + string(a[:]) + string(b[:])
 }
@@ -28,16 +27,16 @@ func (t *tokenCodec) deliverBranch(peers, contact []byte) string {
 // cancelUnknown passes on a peer's CANCEL of which there is no transaction; false when
 // it is none of something to deliver here.
 func (cs *calls) cancelUnknown(sh *shard, m *message.Message) bool {
-	callID := m.Get(message.CallID)
-	r, f := cs.routes.route(callID, m.URI, m.Elements(message.Route))
-	if f != nil || r.last.Purpose != ToDeliver || len(r.rest) > 0 {
+	d := route.DialogOf(m)
+	s, f := cs.routes.Read(d, m.URI, m.Elements(message.Route))
+	if f != nil || s.Last.Purpose != route.Deliver || len(s.Rest) > 0 {
 		return false
 	}
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
-	for _, l := range cs.targets.phones(r.last.Number) {
-		id := cs.targets.tokens.deliverBranch(topBranch(m), l.uri)
+	for _, l := range cs.targets.phones(s.Last.Number, &route.Token{}) {
+		id := deliverBranch(cs.targets.ring, topBranch(m), l.uri)
 		out := ownRequest{
-			method: "CANCEL", uri: l.uri, via: sh.via(&l.to, id), routes: l.routes, from: m.Get(message.From), to: m.Get(message.To), callID: callID, cseq: cseq,
+			method: "CANCEL", uri: l.uri, via: sh.via(&l.to, id), routes: l.routes, from: m.Get(message.From), to: m.Get(message.To), callID: d.CallID, cseq: cseq,
 			reason: string(bytes.Join(reasonsOf(m), []byte(", "))),
 		}
 		_, _ = sh.Send(id, "CANCEL", &l.to, out.bytes(), func(*message.Message, error) {})

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 var source = netip.MustParseAddrPort("127.0.0.1:5999")
@@ -65,6 +66,6 @@ func newAlone(t *testing.T) *Proxy {
 	}
 	t.Cleanup(func() { store.Close() })
 	return New(Config{Machine: newConfiguration(t).machine, Table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), Store: store,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, Secret: []byte("secret"), LeadsHere: func(message.URI) bool { return false },
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, RouteKeys: []route.Key{{ID: 1, Secret: []byte("secret")}}, LeadsHere: func(message.URI) bool { return false },
 		RecordRoutes: [...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"}})
 }

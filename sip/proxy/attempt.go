@@ -6,6 +6,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -80,7 +81,8 @@ func (a *Attempt) begin(t invite.Target) {
 		a.beginLater(name, t)
 		return
 	}
-	legs, out := c.in.targets.legs(&t, c.req.Get(message.CallID))
+	d := route.DialogOf(c.req)
+	legs, out := c.in.targets.legs(&t, c.token(), &d)
 	if len(legs) == 0 {
 		a.finish(out)
 		return
@@ -226,7 +228,7 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 	a.answered = out
 	if c.invite {
 		srv, client := c.srv, b.client
-		out.Dialog = c.in.dialogs.begin(res, func() {
+		out.Dialog = c.in.dialogs.begin(res, c.birth, func() {
 			srv.Acked()
 			client.Acked()
 		})

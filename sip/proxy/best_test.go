@@ -51,18 +51,51 @@ func TestVerdict_ACallThatReachedSomebodyIsNotTriedElsewhere(t *testing.T) {
 	}
 }
 
-// TestProxy_ItsOwnBYEGoesByAllProxiesInOrder: the nearest one first.
-func TestProxy_ItsOwnBYEGoesByAllProxiesInOrder(t *testing.T) {
-	p := newAlone(t)
-	k := &Token{Purpose: ToPhone, Node: "n1", Number: "1001", Addr: source}
-	res := parsed(t, "SIP/2.0 200 OK", "Via: SIP/2.0/UDP h;branch=z9hG4bKa", "Record-Route: <sip:last.test;lr>, <sip:middle.test;lr>", "Record-Route: <sip:near.test;lr>",
-		"Record-Route: "+string(p.calls.records.entry(k, []byte("c"))), "Record-Route: <sip:before.test;lr>",
-		"From: <sip:a@b>;tag=1", "To: <sip:a@b>;tag=2", "Call-ID: c", "CSeq: 1 INVITE", "Contact: <sip:x@y>")
-	var got []string
-	for _, r := range p.routes.downstream(res) {
-		got = append(got, string(r))
+func TestVerdict(t *testing.T) {
+	res, timedOut := &message.Message{}, failed(408, "")
+	r := func(codes ...int) (list []result) {
+		for _, c := range codes {
+			list = append(list, result{code: c, res: res})
+		}
+		return list
 	}
-	if want := "<sip:near.test;lr> <sip:middle.test;lr> <sip:last.test;lr>"; strings.Join(got, " ") != want {
-		t.Errorf("%v, want %s", got, want)
+	for name, c := range map[string]struct {
+		results []result
+		stopped *Outcome
+		code    int
+		retry   bool
+	}{
+		"one":                       {results: r(486), code: 486},
+		"6xx before all":            {results: r(302, 401, 603), code: 603},
+		"600 too":                   {results: r(302, 600), code: 600},
+		"how to authenticate":       {results: r(404, 407, 486), code: 407},
+		"the lowest class":          {results: r(500, 486, 302), code: 302},
+		"503 is not the caller's":   {results: r(503), code: 500},
+		"503 after everything":      {results: r(503, 504), code: 504},
+		"made up after what came":   {results: append(r(486), result{code: 408}), code: 486},
+		"nobody was reached":        {results: []result{{code: 408, retry: true}, {code: 503, retry: true}}, code: 408, retry: true},
+		"one was reached":           {results: []result{{code: 408, retry: true}, {code: 486, res: res}}, code: 486},
+		"we stopped it":             {results: r(487), stopped: &timedOut, code: 408},
+		"we stopped it, he refused": {results: r(487, 603), stopped: &timedOut, code: 603},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if o := verdict(c.results, c.stopped); o.Code != c.code || o.Retry != c.retry {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+func TestGroups_RingTogetherByQ(t *testing.T) {
+	var got [][]int
+	for _, g := range groups([]leg{{q: 100}, {q: 1000}, {q: 100}, {q: 500}}) {
+		var qs []int
+		for _, l := range g {
+			qs = append(qs, l.q)
+		}
+		got = append(got, qs)
+	}
+	if len(got) != 3 || got[0][0] != 1000 || got[1][0] != 500 || len(got[2]) != 2 {
+		t.Error(got)
 	}
 }

@@ -41,7 +41,7 @@ func (a *Attempt) send(l *leg) *branch {
 	id := a.branch(l)
 	ch := message.Changes{
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
-		RecordRoutes: c.in.records.sides(c.req, l.side, &c.origin), Lines: c.timer.lines(),
+		RecordRoutes: c.in.records.Entries(c.req, l.side, c.callerToken()), Lines: c.timer.lines(),
 	}
 	if c.req.Has(message.ProxyAuthorization) {
 		realm := c.in.machine.View().Options().GetRealm()
@@ -64,7 +64,7 @@ func (a *Attempt) send(l *leg) *branch {
 // branch makes that of a request to a leg.
 func (a *Attempt) branch(l *leg) string {
 	if c := a.c; c.origin.kind == fromPeer && c.invite {
-		return c.in.targets.tokens.deliverBranch(topBranch(c.req), l.uri)
+		return deliverBranch(c.in.targets.ring, topBranch(c.req), l.uri)
 	}
 	return newBranch(a.c.mark)
 }
@@ -108,6 +108,7 @@ func (b *branch) late(res *message.Message) {
 		return
 	}
 	if c := b.c; c.srv.Accepted() {
+		c.in.dialogs.also(res)
 		c.respond(res, c.timer.answerLines(res))
 		return
 	}
@@ -121,7 +122,7 @@ func (b *branch) hangUp(res *message.Message) {
 		_ = b.to.Send(b.hung) // the 2xx comes again
 		return
 	}
-	rest := b.c.in.routes.downstream(res)
+	rest := b.c.in.routes.Downstream(res)
 	b.hung = inDialog(res, "ACK", b.cseq, rest, b.c.sh.via(&b.to, newBranch(b.c.mark)))
 	_ = b.to.Send(b.hung)
 	id := newBranch(b.c.mark)

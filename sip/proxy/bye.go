@@ -20,13 +20,12 @@ const (
 var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
 
 // refuse answers a request that goes no further.
-func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, f *message.Fault) {
+func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialogRef, f *message.Fault) {
 	if methodOf(m) != methodBye {
 		sh.refuse(m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
 		return
 	}
-	straight, turned := dialogKeys(m)
-	if over := rs.dialogs.hungUp(straight, turned, false); over != nil {
+	if over := rs.dialogs.hungUp(at, false); over != nil {
 		sh.After(over.release)
 	}
 	sh.refuse(m, in, &byeAgreed)
@@ -38,7 +37,7 @@ func (x *relay) hungUp(told bool) {
 		return
 	}
 	x.ended = true
-	if over := x.in.dialogs.hungUp(x.straight, x.turned, told); over != nil {
+	if over := x.in.dialogs.hungUp(x.at, told); over != nil {
 		x.sh.After(over.release)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -46,7 +47,8 @@ type Call struct {
 	mark   [13]byte
 	origin callOrigin
 	called string
-	invite bool // false for a request outside of calls
+	invite bool   // false for a request outside of calls
+	birth  uint64 // 0 for those
 	timer  sessionTimer
 	srv    *transaction.Server
 
@@ -67,6 +69,29 @@ type Call struct {
 // Origin implements invite.Call.
 func (c *Call) Origin() invite.Origin {
 	return invite.Origin{DN: c.origin.dn, Trunk: c.origin.kind == fromTrunk, Number: c.origin.number}
+}
+
+// token is what the tokens of the called side have in common.
+func (c *Call) token() route.Token {
+	ts := c.in.targets
+	return route.Token{Called: true, Node: ts.table.Self(), Birth: c.birth, Minute: route.MinuteOf(ts.now())}
+}
+
+// callerToken is the one that leads to the caller; nil when another node has that.
+func (c *Call) callerToken() *route.Token {
+	k, from := c.token(), &c.origin.hop
+	k.Called, k.Number, k.Transport = false, c.origin.dn, from.transport
+	switch c.origin.kind {
+	case fromPeer:
+		return nil
+	case fromTrunk:
+		if k.Purpose = route.Trunk; from.Reliable() {
+			k.Addr = from.addr
+		}
+	case fromPhone:
+		k.Purpose, k.Addr = route.Phone, from.addr
+	}
+	return &k
 }
 
 // Called is the user part of the Request-URI.
@@ -157,6 +182,7 @@ func (c *Call) finish() {
 	if c.over != nil {
 		close(c.over)
 	}
+	delete(c.sh.settingUp, c.birth)
 	c.in.room.leave()
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -30,9 +31,10 @@ type calls struct {
 	tasks   *tasks
 	dialogs *dialogs
 	hanger  *hanger
-	routes  *routeReader
+	routes  *route.Reader
 	targets *targets
-	records *recordRoutes
+	records *route.Recorder
+	births  *births
 	timerC  time.Duration
 	// noteLeg is Config.Carry.
 	noteLeg func(call string, of dn.Node, n dn.Number) invite.Leg
@@ -47,6 +49,9 @@ func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte,
 	c := &Call{in: cs, sh: sh, req: req, back: in.back(m), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
 	c.rings = transaction.Alarm{Layer: sh.Layer, Handler: c}
 	c.timer = asksTimer(c)
+	if c.invite {
+		c.birth = cs.births.next()
+	}
 	return c
 }
 
@@ -76,6 +81,7 @@ func (cs *calls) open(c *Call, key transaction.Key) bool {
 		return false
 	}
 	c.srv = c.sh.Open(key, c.invite, c.back, c)
+	c.sh.settingUp[c.birth] = struct{}{}
 	if ended := c.back.ended(); ended != nil {
 		over := make(chan struct{})
 		c.over = over

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -32,8 +33,9 @@ type Config struct {
 
 	// Calls is told of the calls that begin here.
 	Calls Caller
-	// Secret makes the cluster's route tokens.
-	Secret []byte
+	// RouteKeys seal the cluster's route tokens: the first is used. None: nobody can
+	// write one, until SetRouteKeys.
+	RouteKeys []route.Key
 	// LeadsHere tells whether a URI without a token leads to this node.
 	LeadsHere func(message.URI) bool
 	// RecordRoutes are the host:port of our Record-Routes by transport.

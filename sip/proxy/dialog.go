@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 // Side is one of the two parties of a dialog.
@@ -39,6 +41,8 @@ type Dialog struct {
 	next     *Dialog // of the same call, which passed here twice
 	acked    func()  // for the first ACK; nil after it
 	key      dialogKey
+	birth    uint64        // of its INVITE, as the tokens say
+	refers   bool          // somebody was asked to call somebody, or to tell of something
 	call     string        // ConnID; "" for none
 	peer     dn.Node       // that has the call; "" for this one
 	links    []*connection // of its sides
@@ -67,6 +71,20 @@ func (d *Dialog) Then(f func(by Side)) {
 	f(d.by)
 }
 
+// dialogRef is the dialog that a request is within, and who sent it.
+type dialogRef struct {
+	key dialogKey
+	by  Side
+}
+
+// refOf is that of a request whose tokens tell the direction.
+func refOf(d *route.Dialog, s *route.Set) dialogRef {
+	if s.FromCalled {
+		return dialogRef{dialogKeyOf(d.CallID, d.To, d.From), CalledSide}
+	}
+	return dialogRef{dialogKeyOf(d.CallID, d.From, d.To), CallerSide}
+}
+
 // dialogKey names a dialog as the caller sees it: what Call-ID and tags come to.
 type dialogKey [2]uint64
 
@@ -80,17 +98,14 @@ func dialogKeyOf(callID, caller, called []byte) dialogKey {
 	return dialogKey{maphash.Bytes(dialogSeeds[0], b), maphash.Bytes(dialogSeeds[1], b)}
 }
 
-// dialogKeys are the key of a message's dialog if the caller is in From, and if
-// it is in To.
-func dialogKeys(m *message.Message) (straight, turned dialogKey) {
-	callID, from, to := m.Get(message.CallID), m.Tag(message.From), m.Tag(message.To)
-	return dialogKeyOf(callID, from, to), dialogKeyOf(callID, to, from)
-}
-
 const (
 	// maxSilent is how long a call without session timer may be quiet before
 	// it counts as over.
 	maxSilent = 24 * time.Hour
+	// referred is how long who was asked to call somebody may tell of it when the
+	// dialog is over (RFC 3515, RFC 5589); extra how long another phone that has
+	// answered too may be told that nobody wants it (RFC 3261 §13.2.2.4).
+	referred, extra = 3 * time.Minute, 32 * time.Second
 	// sweepEvery is how often session timers are looked at.
 	sweepEvery = time.Second
 )
@@ -99,19 +114,29 @@ const (
 type dialogs struct {
 	now func() time.Time
 
+	// ended are dialogs that were not known here when they ended.
+	ended *recent
+
 	mu   sync.Mutex
 	open map[dialogKey]*Dialog
+	// linger are those that are not open and may be followed until then.
+	linger map[dialogKey]time.Time
 }
 
 func newDialogs(now func() time.Time) *dialogs {
-	return &dialogs{now: now, open: map[dialogKey]*Dialog{}}
+	return &dialogs{now: now, ended: newRecent(maxRecent), open: map[dialogKey]*Dialog{}, linger: map[dialogKey]time.Time{}}
+}
+
+// answeredKey is the key of the dialog that a response to the caller makes.
+func answeredKey(res *message.Message) dialogKey {
+	return dialogKeyOf(res.Get(message.CallID), res.Tag(message.From), res.Tag(message.To))
 }
 
 // begin notes a call that was answered with res. acked is called when its ACK
 // passes.
-func (d *dialogs) begin(res *message.Message, acked func()) *Dialog {
-	k, _ := dialogKeys(res)
-	x := &Dialog{in: d, key: k, acked: acked, deadline: d.now().Add(lifetime(res))}
+func (d *dialogs) begin(res *message.Message, birth uint64, acked func()) *Dialog {
+	k := answeredKey(res)
+	x := &Dialog{in: d, key: k, birth: birth, acked: acked, deadline: d.now().Add(lifetime(res))}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x.next = d.open[k]
@@ -144,11 +169,47 @@ func sessionExpires(m *message.Message) int64 {
 	return n
 }
 
-// ack notes an ACK by its keys, for the caller's first.
-func (d *dialogs) ack(straight dialogKey) {
+// also notes an answer of one more phone.
+func (d *dialogs) also(res *message.Message) {
+	k := answeredKey(res)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open[k] == nil {
+		d.linger[k] = d.now().Add(extra)
+	}
+}
+
+// standing tells whether a dialog of an INVITE is open, and whether it lingers.
+func (d *dialogs) standing(k dialogKey, birth uint64) (open, lingers bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for x := d.open[k]; x != nil; x = x.next {
+		if x.birth == birth {
+			return true, false
+		}
+	}
+	until, lingers := d.linger[k]
+	return false, lingers && until.After(d.now())
+}
+
+// contact is the URI at which a side is reached, as it said last; nil when that is not
+// known.
+func (d *dialogs) contact(k dialogKey, of Side) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for x := d.open[k]; x != nil; x = x.next {
+		if x.parties != nil {
+			return x.parties.of(of).contact
+		}
+	}
+	return nil
+}
+
+// ack notes the caller's ACK, for its first.
+func (d *dialogs) ack(k dialogKey) {
 	d.mu.Lock()
 	var first []func()
-	for x := d.open[straight]; x != nil; x = x.next {
+	for x := d.open[k]; x != nil; x = x.next {
 		if x.acked != nil {
 			first = append(first, x.acked)
 			x.acked = nil
@@ -160,29 +221,28 @@ func (d *dialogs) ack(straight dialogKey) {
 	}
 }
 
-// refreshed notes an answered re-INVITE or UPDATE.
-func (d *dialogs) refreshed(res *message.Message) {
-	straight, turned := dialogKeys(res)
+// refreshed notes an answered re-INVITE or UPDATE, and where who answered it is reached.
+func (d *dialogs) refreshed(at dialogRef, res *message.Message) {
 	until := d.now().Add(lifetime(res))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, k := range [...]dialogKey{straight, turned} {
-		for x := d.open[k]; x != nil; x = x.next {
-			x.deadline = until
+	for x := d.open[at.key]; x != nil; x = x.next {
+		x.deadline = until
+		if x.parties != nil && res.Has(message.Contact) {
+			x.parties.of(at.by.other()).contact = slices.Clone(contactOf(res))
 		}
 	}
 }
 
-// hungUp notes a BYE by its keys, and returns the dialogs to release. told: the other
-// side has answered it.
-func (d *dialogs) hungUp(straight, turned dialogKey, told bool) *Dialog {
+// hungUp notes a BYE, and returns the dialogs to release. told: the other side has
+// answered it.
+func (d *dialogs) hungUp(at dialogRef, told bool) *Dialog {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k, by := straight, CallerSide
-	if d.open[k] == nil {
-		k, by = turned, CalledSide
+	if d.open[at.key] == nil {
+		d.ended.add(at.key[0])
 	}
-	return d.take(k, by, told)
+	return d.take(at.key, at.by, told)
 }
 
 // take ends the dialogs of a key. The caller holds mu.
@@ -191,6 +251,9 @@ func (d *dialogs) take(k dialogKey, by Side, told bool) *Dialog {
 	delete(d.open, k)
 	for x := first; x != nil; x = x.next {
 		x.over, x.by, x.told = true, by, told
+		if x.refers {
+			d.linger[k] = d.now().Add(referred)
+		}
 	}
 	return first
 }
@@ -270,22 +333,16 @@ func (d *dialogs) of(call string) (list []*Dialog) {
 }
 
 // seen notes a request within a dialog: its number, and where its sender is reached.
-func (d *dialogs) seen(m *message.Message, cseq uint32, contact []byte) {
-	straight, turned := dialogKeys(m)
+func (d *dialogs) seen(at dialogRef, cseq uint32, contact []byte, refers bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i, k := range [...]dialogKey{straight, turned} {
-		for x := d.open[k]; x != nil; x = x.next {
-			if x.parties == nil {
-				continue
-			}
-			p := &x.parties.caller
-			if i == 1 {
-				p = &x.parties.called
-			}
-			if p.cseq = max(p.cseq, cseq); contact != nil {
-				p.contact = slices.Clone(contact)
-			}
+	for x := d.open[at.key]; x != nil; x = x.next {
+		if x.refers = x.refers || refers; x.parties == nil {
+			continue
+		}
+		p := x.parties.of(at.by)
+		if p.cseq = max(p.cseq, cseq); contact != nil {
+			p.contact = slices.Clone(contact)
 		}
 	}
 }
@@ -334,6 +391,7 @@ func (d *dialogs) forget() {
 		}
 	}
 	clear(d.open)
+	clear(d.linger)
 	d.mu.Unlock()
 	for _, c := range links {
 		c.end()
@@ -349,6 +407,7 @@ func (d *dialogs) sweep() {
 			over = append(over, d.take(k, Nobody, false))
 		}
 	}
+	maps.DeleteFunc(d.linger, func(_ dialogKey, until time.Time) bool { return !until.After(now) })
 	d.mu.Unlock()
 	for _, x := range over {
 		x.release()

@@ -27,28 +27,23 @@ func isOver(d *Dialog) bool {
 	return d.over
 }
 
-// bye is the keys of a BYE.
-func bye(callID, from, to string) (straight, turned dialogKey) {
-	return dialogKeyOf([]byte(callID), []byte(from), []byte(to)), dialogKeyOf([]byte(callID), []byte(to), []byte(from))
-}
-
-func hangUp(d *dialogs, callID, from, to string) *Dialog {
-	straight, turned := bye(callID, from, to)
-	return d.hungUp(straight, turned, true)
+// within is the dialog of the caller's tag 1 and the called side's, as it sent a request.
+func within(called string, by Side) dialogRef {
+	return dialogRef{dialogKeyOf([]byte("c"), []byte("1"), []byte(called)), by}
 }
 
 func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
-	for by, tags := range map[Side][2]string{CallerSide: {"1", "2"}, CalledSide: {"2", "1"}} {
+	for _, by := range []Side{CallerSide, CalledSide} {
 		d := newDialogs(time.Now)
 		var ends []Side
-		once, twice := d.begin(answered(t, ""), nil), d.begin(answered(t, ""), nil) // a spiral
+		once, twice := d.begin(answered(t, ""), 1, nil), d.begin(answered(t, ""), 1, nil) // a spiral
 		once.Then(func(by Side) { ends = append(ends, by) })
-		hangUp(d, "c", "1", "3").release()
+		d.hungUp(within("3", by), true).release()
 		if isOver(once) {
 			t.Fatal("another dialog's BYE ended it")
 		}
-		hangUp(d, "c", tags[0], tags[1]).release()
-		hangUp(d, "c", tags[0], tags[1]).release()
+		d.hungUp(within("2", by), true).release()
+		d.hungUp(within("2", by), true).release()
 		twice.Then(func(by Side) { ends = append(ends, by) }) // it is over
 		if !isOver(once) || !isOver(twice) || !slices.Equal(ends, []Side{by, by}) {
 			t.Errorf("%v %v %v", isOver(once), isOver(twice), ends)
@@ -73,9 +68,9 @@ func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
 	res, comes := read("SIP/2.0 200 OK\r\n" + lines(";tag=1", ";tag=2", "sip:x@2.2.2.2"))
 	again, moves := read("INVITE sip:x@2.2.2.2 SIP/2.0\r\n" + lines(";tag=1", ";tag=2", "sip:a@3.3.3.3"))
 	d := newDialogs(time.Now)
-	x := d.begin(&res, nil)
+	x := d.begin(&res, 1, nil)
 	d.name(x, "call", "", newParties(&req, &res))
-	d.seen(&again, 2, contactOf(&again))
+	d.seen(within("2", CallerSide), 2, contactOf(&again), false)
 	goes()
 	comes()
 	moves()
@@ -89,12 +84,12 @@ func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
 func TestDialogs_TheSessionTimerIsRefreshed(t *testing.T) {
 	now := time.Now()
 	d := newDialogs(func() time.Time { return now })
-	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n"), nil), newDialogs(func() time.Time { return now })
-	other := silent.begin(answered(t, ""), nil)
+	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n"), 1, nil), newDialogs(func() time.Time { return now })
+	other := silent.begin(answered(t, ""), 1, nil)
 	ended := Side(9)
 	timed.Then(func(by Side) { ended = by })
 	now = now.Add(99 * time.Second)
-	d.refreshed(answered(t, "Session-Expires: 100\r\n"))
+	d.refreshed(within("2", CallerSide), answered(t, "Session-Expires: 100\r\n"))
 	now = now.Add(99 * time.Second)
 	d.sweep()
 	if isOver(timed) {
@@ -117,7 +112,7 @@ func TestSchedule_ACallWithoutTimerIsOverAfterADay(t *testing.T) {
 		go d.run(ctx)
 		for extra, want := range map[string]time.Duration{"": 24 * time.Hour, "Session-Expires: 90;refresher=uac\r\n": 90 * time.Second} {
 			began, over := time.Now(), make(chan Side)
-			d.begin(answered(t, extra), nil).Then(func(by Side) { over <- by })
+			d.begin(answered(t, extra), 1, nil).Then(func(by Side) { over <- by })
 			if by := <-over; by != Nobody || time.Since(began) != want {
 				t.Errorf("%q: over by %d after %v, want %v", extra, by, time.Since(began), want)
 			}

@@ -2,13 +2,13 @@ package proxy
 
 import (
 	"net"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -36,13 +36,13 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	came := wire.FlowKey{Transport: location.TCP, Peer: phone.LocalAddr().(*net.TCPAddr).AddrPort()}
 	p.calls.targets.store.Put(&location.Entry{Record: p.calls.targets.table.Register("1001", dn.Registered), Bindings: []location.Binding{
 		{Contact: contact, CallID: "c", CSeq: 1, Transport: came.Transport, Source: came.Peer, Expires: time.Now().Add(time.Hour)}}})
-	r := &routing{uri: []byte(contact), last: Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
-	h, fault := p.relays.path.flowOf(r)
+	r := &route.Set{URI: []byte(contact), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
+	h, fault := p.relays.path.flowOf(r, nil)
 	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != came {
 		t.Errorf("%+v, %v, want %v", h, fault, came)
 	}
-	r.uri = []byte("sip:1001@127.0.0.1:5998") // another of its contacts
-	if h, fault := p.relays.path.flowOf(r); fault != nil || h.transport != location.UDP {
+	r.URI = []byte("sip:1001@127.0.0.1:5998") // another of its contacts
+	if h, fault := p.relays.path.flowOf(r, nil); fault != nil || h.transport != location.UDP {
 		t.Errorf("%+v, %v", h, fault)
 	}
 }
@@ -55,27 +55,12 @@ func TestFlow_BehindAnEdgeProxyRequestsOfACallGoToThat(t *testing.T) {
 		rest []string
 		want uint16
 	}{{nil, 6000}, {[]string{"<sip:edge.test;lr>"}, source.Port()}, {[]string{"<sip:edge.test;lr>", "<sip:far.test;lr>"}, source.Port()}} {
-		r := &routing{uri: []byte("sip:call@127.0.0.1:6000"), last: Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
-		for _, route := range c.rest {
-			r.rest = append(r.rest, []byte(route))
+		r := &route.Set{URI: []byte("sip:call@127.0.0.1:6000"), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
+		for _, e := range c.rest {
+			r.Rest = append(r.Rest, []byte(e))
 		}
-		if h, fault := p.relays.path.flowOf(r); fault != nil || h.addr.Port() != c.want {
+		if h, fault := p.relays.path.flowOf(r, r.URI); fault != nil || h.addr.Port() != c.want {
 			t.Errorf("%v: %+v, %v, want port %d", c.rest, h, fault, c.want)
-		}
-	}
-}
-
-// TestRecordRoute_NamesTheTransport as a phone that dials it would: RFC 7118
-// knows one for WebSockets.
-func TestRecordRoute_NamesTheTransport(t *testing.T) {
-	p := newAlone(t)
-	for transport, want := range map[location.Transport]string{
-		location.UDP: "", location.TCP: ";transport=tcp", location.TLS: ";transport=tls", location.WS: ";transport=ws", location.WSS: ";transport=ws",
-	} {
-		k := &Token{Purpose: ToPhone, Node: "n1", Number: "1001", Transport: transport, Addr: source}
-		route := string(p.calls.records.entry(k, []byte("c")))
-		if !strings.HasSuffix(route, "@"+p.calls.records.hosts[transport]+want+";lr>") {
-			t.Errorf("%v: %s", transport, route)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -22,21 +23,21 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		sh.refuse(m, in, &a)
 		return
 	}
-	r, f := p.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
-	trusted := r.last.Purpose != noToken || r.peer.Purpose != noToken
-	tagged := m.Tag(message.To) != nil
-	switch {
+	d := route.DialogOf(m)
+	s, f := p.routes.Read(d, m.URI, m.Elements(message.Route))
+	switch k := &s.Last; {
 	case f != nil:
 		a.Fault(f)
-	case tagged && !trusted:
+	case d.To != nil && !s.Followed():
 		a.Set(481, "Call/Transaction Does Not Exist")
-	case tagged:
-		p.relays.relay(sh, m, in, key, mark, &r)
+	case d.To != nil:
+		p.relays.relay(sh, m, in, key, mark, &d, &s)
 		return
-	case r.last.Purpose == ToDeliver && len(r.rest) == 0:
-		p.calls.carry(p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: r.last.Node}), key, invite.Target{Deliver: r.last.Number, Call: r.last.Call, Of: r.last.Node})
+	case k.Purpose == route.Deliver && len(s.Rest) == 0:
+		c := p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: k.Node})
+		p.calls.carry(c, key, invite.Target{Deliver: k.Number, Call: k.Call, Of: k.Node})
 		return
-	case trusted || len(r.rest) > 0:
+	case s.Followed() || len(s.Rest) > 0:
 		a.Fault(errForeign)
 	default:
 		p.fromOutside(sh, m, in, key, mark, &a)

@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -62,35 +63,44 @@ func newParties(req, res *message.Message) *parties {
 	return p
 }
 
+// of is one of the two.
+func (p *parties) of(s Side) *party {
+	if s == CalledSide {
+		return &p.called
+	}
+	return &p.caller
+}
+
+// dialog is the dialog in a request of a side.
+func (p *parties) dialog(from Side) route.Dialog {
+	d := route.Dialog{CallID: p.callID, From: message.TagOf(p.caller.name), To: message.TagOf(p.called.name)}
+	if from == CalledSide {
+		d.From, d.To = d.To, d.From
+	}
+	return d
+}
+
 // bye is a BYE to one side, in the name of the other, without Via and Route.
 func (p *parties) bye(to Side, reason string) ownRequest {
-	from, at := &p.called, &p.caller
-	if to == CalledSide {
-		from, at = at, from
-	}
+	from, at := p.of(to.other()), p.of(to)
 	from.cseq += skipped
 	return ownRequest{method: "BYE", uri: at.contact, from: from.name, to: at.name, callID: p.callID, cseq: from.cseq, reason: reason}
 }
 
-// way is the Route list from here to a side: its fields first entries are this node's.
-func (p *parties) way(to Side, here func(uri []byte) bool) [][]byte {
+// way is the Route list of the other side to a side.
+func (p *parties) way(to Side) [][]byte {
 	list := slices.Clone(p.routes)
 	if to == CalledSide {
 		slices.Reverse(list)
 	}
-	for i, r := range list {
-		if a, _ := message.ParseAddress(r); here(a.URI) {
-			return list[i:]
-		}
-	}
-	return nil
+	return list
 }
 
 // hanger ends calls in the name of a party that can't do so itself.
 type hanger struct {
 	machine *fsm.Machine
 	shards  *shards
-	routes  *routeReader
+	routes  *route.Reader
 	path    *dialogPath
 	dialogs *dialogs
 }
@@ -107,24 +117,19 @@ func (h *hanger) take(c *Call, b *branch, call string, d *Dialog, res *message.M
 }
 
 // reach finds the way to a side of a dialog; nil when there is none now.
-func (h *hanger) reach(d *Dialog, to Side) (*hop, *routing) {
-	at := &d.parties.caller
-	if to == CalledSide {
-		at = &d.parties.called
-	}
-	list := d.parties.way(to, func(uri []byte) bool {
-		k, _ := h.routes.entry(d.parties.callID, uri)
-		return k.Purpose != noToken && h.routes.here(k)
-	})
-	r, f := h.routes.route(d.parties.callID, at.contact, list)
+func (h *hanger) reach(d *Dialog, to Side) (*hop, *route.Set) {
+	p := d.parties
+	contact := p.of(to).contact
+	list := h.routes.Way(p.dialog(CallerSide), p.way(to))
+	s, f := h.routes.Read(p.dialog(to.other()), contact, list)
 	if f != nil {
 		return nil, nil
 	}
-	hop, _, f := h.path.next(&r)
+	hop, _, f := h.path.next(&s, contact)
 	if f != nil {
 		return nil, nil
 	}
-	return hop, &r
+	return hop, &s
 }
 
 // bye sends a BYE to a side. Nobody waits for its answer. The caller holds the shard.
@@ -135,7 +140,7 @@ func (h *hanger) bye(sh *shard, d *Dialog, to Side, reason string) {
 	}
 	m := d.parties.bye(to, reason)
 	id := newBranch(base32(0)) // no request that came in goes on with it
-	m.uri, m.routes, m.via = r.uri, r.rest, sh.via(hop, id)
+	m.uri, m.routes, m.via = r.URI, r.Rest, sh.via(hop, id)
 	_, _ = sh.Send(id, "BYE", hop, m.bytes(), func(*message.Message, error) {})
 }
 

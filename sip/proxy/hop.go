@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -26,6 +27,8 @@ func (e *exits) datagrams(addr netip.AddrPort) *hop { return &hop{out: e.Exits, 
 
 // packet is how a message came.
 type packet struct {
+	// peer is the node that sent it; "" for anybody else.
+	peer      dn.Node
 	exits     *exits
 	source    netip.AddrPort
 	transport location.Transport

@@ -1,13 +1,13 @@
 package proxy
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 // dialogPath tells where requests of a dialog go, by their Route alone.
@@ -16,6 +16,7 @@ type dialogPath struct {
 	resolver *resolver
 	exits    *exits
 	store    *location.Store
+	trunks   *trunks
 	now      func() time.Time
 	// heard tells whether the peer is.
 	heard func(dn.Node) bool
@@ -23,14 +24,17 @@ type dialogPath struct {
 
 var (
 	errNoPeer   = &message.Fault{Code: 404, Reason: "The node of the Route is not in the cluster"}
+	errForeign  = &message.Fault{Code: 403, Reason: "Route to elsewhere"}
+	errNoTrunk  = &message.Fault{Code: 404, Reason: "The trunk of the Route is gone"}
 	errFlowGone = &message.Fault{Code: 480, Reason: "The phone's connection is gone"}
 )
 
 // next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
-// when the address is a name that has to be looked up.
-func (d *dialogPath) next(r *routing) (to *hop, address string, f *message.Fault) {
-	if r.peer.Purpose != noToken {
-		n := d.machine.View().Node(string(r.peer.Node))
+// when the address is a name that has to be looked up. The contact is where the other
+// side says that it is reached; nil when that is not known.
+func (d *dialogPath) next(s *route.Set, contact []byte) (to *hop, address string, f *message.Fault) {
+	if s.Peer.Purpose != route.None {
+		n := d.machine.View().Node(string(s.Peer.Node))
 		if n == nil {
 			return nil, "", errNoPeer
 		}
@@ -40,31 +44,29 @@ func (d *dialogPath) next(r *routing) (to *hop, address string, f *message.Fault
 		}
 		return d.exits.datagrams(addr), "", nil
 	}
-	switch r.last.Purpose {
-	case ToPhone:
-		to, f = d.flowOf(r)
+	switch s.Last.Purpose {
+	case route.Phone:
+		to, f = d.flowOf(s, contact)
 		return to, "", f
-	case ToTrunk:
-		if h := (&hop{out: d.exits.Exits, transport: r.last.Transport, addr: r.last.Addr}); h.Reliable() && h.alive() {
-			return h, "", nil
-		}
-		return d.exits.datagrams(beyondTrunk(r)), "", nil
+	case route.Trunk:
+		return d.toTrunk(s)
 	}
 	return nil, "", errForeign
 }
 
 // flowOf is the flow of the phone that a token names: that of its present
-// binding when it registered again from elsewhere.
-func (d *dialogPath) flowOf(r *routing) (*hop, *message.Fault) {
-	k := &r.last
+// binding when it registered again from elsewhere. Another port than that of the flow
+// has to be the one that the phone gave for the call.
+func (d *dialogPath) flowOf(s *route.Set, contact []byte) (*hop, *message.Fault) {
+	k := &s.Last
 	h := &hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}
-	if !h.Reliable() && len(r.rest) == 0 {
-		h.addr = reachURI(r.uri, k.Addr)
+	if !h.Reliable() && len(s.Rest) == 0 && contact != nil && message.EqualURI(contact, s.URI) {
+		h.addr = reachURI(s.URI, k.Addr)
 	}
 	if e := d.store.Get(k.Number); e != nil {
 		for i := range e.Bindings {
 			b := &e.Bindings[i]
-			if message.EqualURI([]byte(b.Contact), r.uri) && b.Expires.After(d.now()) {
+			if message.EqualURI([]byte(b.Contact), s.URI) && b.Expires.After(d.now()) {
 				h.transport, h.addr = b.Transport, Reach(b)
 			}
 		}
@@ -75,18 +77,30 @@ func (d *dialogPath) flowOf(r *routing) (*hop, *message.Fault) {
 	return h, nil
 }
 
-// beyondTrunk is the address that the gateway gave, or the gateway's own.
-func beyondTrunk(r *routing) netip.AddrPort {
-	uri := r.uri
-	if len(r.rest) > 0 {
-		a, _ := message.ParseAddress(r.rest[0])
+// toTrunk is the way to a gateway: the connection that it has opened, the address that
+// it gave for the call, or the one that is configured; each is one of the trunk's now.
+func (d *dialogPath) toTrunk(s *route.Set) (to *hop, address string, f *message.Fault) {
+	k := &s.Last
+	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.Reliable() && h.alive() && d.trunks.has(k.Number, k.Addr, true) {
+		return h, "", nil
+	}
+	uri := s.URI
+	if len(s.Rest) > 0 {
+		a, _ := message.ParseAddress(s.Rest[0])
 		uri = a.URI
 	}
-	u, ok := message.ParseURI(uri)
-	if ok && u.IsSIP() {
-		if addr, ok := u.AddrPort(); ok {
-			return addr
+	if u, ok := message.ParseURI(uri); ok && u.IsSIP() {
+		if addr, ok := u.AddrPort(); ok && d.trunks.has(k.Number, addr, false) {
+			return d.exits.datagrams(addr), "", nil
 		}
 	}
-	return r.last.Addr
+	address = d.trunks.address(k.Number)
+	if address == "" {
+		return nil, "", errNoTrunk
+	}
+	addr, ok := d.resolver.get(address)
+	if !ok {
+		return nil, address, nil
+	}
+	return d.exits.datagrams(addr), "", nil
 }

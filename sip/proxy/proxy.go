@@ -13,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -29,8 +30,7 @@ type Proxy struct {
 	tasks    *tasks
 	shards   *shards
 	refusals *refusals
-	tokens   *tokenCodec
-	routes   *routeReader
+	routes   *route.Reader
 	trunks   *trunks
 	dialogs  *dialogs
 	relays   *relays
@@ -49,38 +49,36 @@ const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INF
 
 // New makes a proxy and starts nothing; it sends nothing before Connect and Run.
 func New(cfg Config) *Proxy {
-	secret := cfg.Secret
-	if len(secret) == 0 {
-		secret = []byte(cryptorand.Text()) // nobody may write tokens; nor read ours, yet
+	if len(cfg.RouteKeys) == 0 {
+		cfg.RouteKeys = []route.Key{{Secret: []byte(cryptorand.Text())}} // nobody may write tokens; nor read ours, yet
 	}
 	if cfg.Phones == nil {
 		cfg.Phones = noPhones{}
 	}
 	p := &Proxy{
-		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), tokens: NewTokenCodec(secret), trunks: newTrunks(cfg.Machine), dialogs: newDialogs(cfg.Now),
+		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), trunks: newTrunks(cfg.Machine), dialogs: newDialogs(cfg.Now),
 		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats,
 	}
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)
 	self := cfg.Table.Self()
-	p.routes = &routeReader{
-		token: p.tokens.decode,
-		here:  func(k Token) bool { return k.Purpose == ToDeliver || k.Node == self },
-		mine:  cfg.LeadsHere,
-	}
+	p.routes = &route.Reader{Ring: route.NewRing(cfg.RouteKeys), Self: self, Mine: cfg.LeadsHere}
+	births := newBirths()
 	addresses := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
+	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	p.relays = &relays{
 		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: addresses, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
-		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, now: cfg.Now, heard: cfg.Table.Heard},
+		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard},
+		admit: &admission{machine: cfg.Machine, self: self, store: cfg.Store, trunks: p.trunks, callers: p.callers, resolver: addresses, dialogs: p.dialogs,
+			births: births, now: cfg.Now, proved: newRecent(maxRecent)},
 	}
-	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
 	p.orphans = newOrphans(hanger, p.tasks)
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
-		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, tokens: p.tokens, resolver: addresses},
-		records: &recordRoutes{tokens: p.tokens, self: self, hosts: cfg.RecordRoutes},
+		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, ring: p.routes.Ring, resolver: addresses},
+		records: &route.Recorder{Ring: p.routes.Ring, Hosts: cfg.RecordRoutes}, births: births,
 	}
 	return p
 }
@@ -93,8 +91,8 @@ func (p *Proxy) Trunk(source netip.AddrPort, connected bool) (dn.Number, bool) {
 	return p.trunks.from(source, connected)
 }
 
-// SetSecret replaces that of the config. Call it before run.
-func (p *Proxy) SetSecret(secret []byte) { p.tokens.setSecret(secret) }
+// SetRouteKeys replaces those of the config, at any time. There must be one.
+func (p *Proxy) SetRouteKeys(keys []route.Key) { p.routes.Ring.SetKeys(keys) }
 
 // Run keeps the proxy until ctx ends, and then waits for the calls that have
 // goroutines.

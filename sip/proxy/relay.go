@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -15,7 +16,8 @@ import (
 // relays pass on the requests within dialogs.
 type relays struct {
 	shards   *shards
-	routes   *routeReader
+	routes   *route.Reader
+	admit    *admission
 	path     *dialogPath
 	dialogs  *dialogs
 	resolver *resolver
@@ -36,10 +38,9 @@ type relay struct {
 	client *transaction.Client
 	alarm  transaction.Alarm // timer C of an INVITE, the patience with the answer to a BYE
 	flow   *wire.Flow        // over which it waits for an answer; nil for datagrams
-	// straight and turned name the dialog that a BYE ends; ended: it is, answered: so is
-	// its sender.
-	straight, turned dialogKey
-	ended, answered  bool
+	at     dialogRef
+	// ended: the dialog is, by a BYE; answered: so is its sender.
+	ended, answered bool
 }
 
 // method tells apart what matters to the proxy.
@@ -66,26 +67,31 @@ func methodOf(m *message.Message) method {
 
 // relay sends a request within a dialog along its route. It needs no state of
 // the dialog: the token in the Route tells the flow.
-func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, r *routing) {
-	to, address, f := rs.path.next(r)
+func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, d *route.Dialog, s *route.Set) {
+	at := refOf(d, s)
+	var a answer.Answer
+	if !rs.admit.admit(sh, m, in, s, at.key, &a) {
+		if a.Code != 0 {
+			sh.refuse(m, in, &a)
+		}
+		return
+	}
+	to, address, f := rs.path.next(s, rs.dialogs.contact(at.key, at.by.other()))
 	switch {
 	case f != nil:
-		rs.refuse(sh, m, in, f)
+		rs.refuse(sh, m, in, at, f)
 		return
 	case to == nil:
-		rs.lookUp(address, m, in)
+		rs.lookUp(address, m, in, at)
 		return
 	}
-	rs.note(m)
-	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m)}
+	rs.note(m, at)
+	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
-	if x.method == methodBye {
-		x.straight, x.turned = dialogKeys(m)
-	}
 	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
 	branch := newBranch(mark)
 	var err error
-	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, r, to, branch), x.on)
+	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, s, to, branch), x.on)
 	if err == nil && !x.over(to) {
 		x.client.Terminate()
 		err = errNoFlow
@@ -99,24 +105,26 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		x.alarm.Set(rs.timerC)
 	case methodBye:
 		x.alarm.Set(byeAnswer)
-		if r.peer.Purpose != noToken && !rs.path.heard(r.peer.Node) {
+		if s.Peer.Purpose != route.None && !rs.path.heard(s.Peer.Node) {
 			x.hungUp(false) // it is tried nevertheless
 		}
 	}
 }
 
 // note remembers what a request within a dialog says of its sender.
-func (rs *relays) note(m *message.Message) {
+func (rs *relays) note(m *message.Message, at dialogRef) {
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 	var contact []byte
+	refers := false
 	switch methodOf(m) {
 	case methodBye:
 		return
 	case methodInvite, methodUpdate:
 		contact = contactOf(m)
 	case methodOther:
+		refers = route.Begins(m)
 	}
-	rs.dialogs.seen(m, cseq, contact)
+	rs.dialogs.seen(at, cseq, contact, refers)
 }
 
 // over binds the relay to the connection that it went over; false when that is
@@ -154,18 +162,18 @@ func (x *relay) CutOff() {
 }
 
 // along writes a request of a dialog as it goes on.
-func (sh *shard) along(m *message.Message, r *routing, to *hop, branch string) []byte {
-	return sh.forward(m, &message.Changes{URI: r.uri, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: r.rest, Reroute: true})
+func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string) []byte {
+	return sh.forward(m, &message.Changes{URI: s.URI, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: s.Rest, Reroute: true})
 }
 
 // lookUp finds out the address of a node or gateway in another goroutine, and
 // then serves the message again: nothing waits for a name server.
-func (rs *relays) lookUp(address string, m *message.Message, in *packet) {
+func (rs *relays) lookUp(address string, m *message.Message, in *packet, at dialogRef) {
 	again, way := m.Clone(), *in
 	rs.resolver.lookUp(address, func(err error) {
 		if err != nil {
 			rs.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
-			rs.lost(again, &way)
+			rs.lost(again, &way, at)
 			return
 		}
 		rs.serve(again, &way)
@@ -173,14 +181,14 @@ func (rs *relays) lookUp(address string, m *message.Message, in *packet) {
 }
 
 // lost takes a request that goes nowhere, and comes again perhaps.
-func (rs *relays) lost(m *message.Message, in *packet) {
+func (rs *relays) lost(m *message.Message, in *packet, at dialogRef) {
 	if methodOf(m) != methodBye {
 		return
 	}
 	sh := rs.shards.of(m.Get(message.CallID))
 	sh.Lock()
 	defer sh.Unlock()
-	rs.refuse(sh, m, in, errNoPeer)
+	rs.refuse(sh, m, in, at, errNoPeer)
 }
 
 // hops is Max-Forwards; 70, and one for us, when nobody set it.
@@ -199,19 +207,26 @@ func hops(m *message.Message) int {
 // ack sends the ACK of a 2xx on (RFC 3261 §16.6): it has no transaction.
 func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	mark := loopMark(rs.seed, m)
-	r, f := rs.routes.route(m.Get(message.CallID), m.URI, m.Elements(message.Route))
-	if f != nil || r.last.Purpose == noToken && r.peer.Purpose == noToken || looped(m, mark) != nil || hops(m) == 0 {
+	d := route.DialogOf(m)
+	s, f := rs.routes.Read(d, m.URI, m.Elements(message.Route))
+	if f != nil || !s.Followed() || d.To == nil || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
-	to, address, f := rs.path.next(&r)
+	at := refOf(&d, &s)
+	var a answer.Answer
+	if !rs.admit.admit(sh, m, in, &s, at.key, &a) {
+		return
+	}
+	to, address, f := rs.path.next(&s, rs.dialogs.contact(at.key, at.by.other()))
 	switch {
 	case f != nil:
 	case to == nil:
-		rs.lookUp(address, m, in)
+		rs.lookUp(address, m, in, at)
 	default:
-		_ = to.Send(sh.along(m, &r, to, newBranch(mark))) // the 2xx comes again
-		straight, _ := dialogKeys(m)
-		rs.dialogs.ack(straight)
+		_ = to.Send(sh.along(m, &s, to, newBranch(mark))) // the 2xx comes again
+		if at.by == CallerSide {
+			rs.dialogs.ack(at.key)
+		}
 	}
 }
 
@@ -245,7 +260,7 @@ func (x *relay) final(res *message.Message) {
 	case x.method == methodBye && res.Status != 401 && res.Status != 407: // those ask for it again
 		x.hungUp(true)
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
-		x.in.dialogs.refreshed(res)
+		x.in.dialogs.refreshed(x.at, res)
 	}
 }
 

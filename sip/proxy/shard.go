@@ -23,6 +23,8 @@ type shard struct {
 	// out is where the next message is written; senders copy it. viaBuf is where
 	// its Via is.
 	out, viaBuf []byte
+	// settingUp are the INVITEs without final answer.
+	settingUp map[uint64]struct{}
 }
 
 // via is our Via of the next message.
@@ -81,7 +83,7 @@ type shards struct {
 func newShards(cfg *Config, panicked func(any)) *shards {
 	s := &shards{seed: maphash.MakeSeed()}
 	for i, l := range transaction.NewLayers(shardCount, cfg.Timers, panicked) {
-		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed}
+		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}}
 	}
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 // leg is one place to send a request to.
@@ -21,7 +22,7 @@ type leg struct {
 	to     hop
 	uri    []byte
 	routes [][]byte
-	side   *Token            // of the Record-Route towards the leg; nil for a node
+	side   *route.Token      // of the Record-Route towards the leg; nil for a node
 	phone  *location.Binding // nil for others
 	q      int               // 0 to 1000
 	silent bool              // the other end answers at once or is not there
@@ -34,7 +35,7 @@ type targets struct {
 	store    *location.Store
 	now      func() time.Time
 	exits    *exits
-	tokens   *tokenCodec
+	ring     *route.Ring
 	resolver *resolver
 }
 
@@ -57,28 +58,30 @@ func (ts *targets) known(t *invite.Target) (name string, ok bool) {
 	return name, ok
 }
 
-// legs finds where a target's requests go.
-func (ts *targets) legs(t *invite.Target, callID []byte) ([]leg, Outcome) {
+// legs finds where a target's requests go. The token is what those of its sides have in
+// common.
+func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg, Outcome) {
 	switch {
 	case t.Deliver != "":
-		legs := ts.phones(t.Deliver)
+		legs := ts.phones(t.Deliver, &k)
 		if len(legs) == 0 {
 			return nil, unreached(480, "No phone is registered")
 		}
 		return legs, Outcome{}
 	case t.NodeAddr != "":
 		addr, _ := ts.resolver.get(t.NodeAddr)
-		k := &Token{Purpose: ToDeliver, Node: ts.table.Self(), Number: t.DN, Addr: addr, Call: t.Call}
-		user := ts.tokens.Encode(k, callID)
+		k.Purpose, k.Number, k.Call, k.Birth = route.Deliver, t.DN, t.Call, 0
+		user := ts.ring.Encode(&k, d.CallID, d.From)
 		return []leg{{
 			to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
 		}}, Outcome{}
 	}
 	addr, _ := ts.resolver.get(t.TrunkAddr)
+	k.Purpose, k.Number = route.Trunk, t.Trunk
 	return []leg{{
 		to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
-		side: &Token{Purpose: ToTrunk, Node: ts.table.Self(), Addr: addr},
+		side: &k,
 	}}, Outcome{}
 }
 
@@ -97,7 +100,7 @@ func escape(user string) string {
 }
 
 // phones are the bindings of a DN here.
-func (ts *targets) phones(n dn.Number) (legs []leg) {
+func (ts *targets) phones(n dn.Number, k *route.Token) (legs []leg) {
 	e := ts.store.Get(n)
 	if e == nil {
 		return nil
@@ -112,7 +115,9 @@ func (ts *targets) phones(n dn.Number) (legs []leg) {
 		for _, r := range b.Path {
 			l.routes = append(l.routes, []byte(r))
 		}
-		l.side = &Token{Purpose: ToPhone, Node: ts.table.Self(), Number: n, Transport: b.Transport, Addr: Reach(b)}
+		side := *k
+		side.Purpose, side.Number, side.Transport, side.Addr = route.Phone, n, b.Transport, Reach(b)
+		l.side = &side
 		legs = append(legs, l)
 	}
 	return legs

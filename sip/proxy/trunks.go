@@ -91,6 +91,24 @@ func (t *trunks) from(source netip.AddrPort, connected bool) (dn.Number, bool) {
 	return n, ok && connected
 }
 
+// has tells whether an address is one of a trunk's now.
+func (t *trunks) has(n dn.Number, addr netip.AddrPort, connected bool) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	k := t.byDN[n]
+	return k != nil && k.addr.IsValid() && (k.addr == addr || connected && k.addr.Addr() == addr.Addr())
+}
+
+// address is the host:port of a trunk; "" when there is none.
+func (t *trunks) address(n dn.Number) string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if k := t.byDN[n]; k != nil {
+		return k.address
+	}
+	return ""
+}
+
 // follow keeps up with the configuration, and with the names' addresses.
 func (t *trunks) follow(ctx context.Context) error {
 	changes := make(chan fsm.Changes)

@@ -1,0 +1,55 @@
+package route
+
+import (
+	"strings"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// Recorder writes the node's entries in Record-Route lists (RFC 3261 §16.6 step 4).
+type Recorder struct {
+	Ring *Ring
+	// Hosts are host:port by transport.
+	Hosts [location.WSS + 1]string
+}
+
+// entry is the entry for one side of the call.
+func (rr *Recorder) entry(k *Token, callID, tag []byte) []byte {
+	out := append(make([]byte, 0, 192), "<sip:"...)
+	out = append(out, rr.Ring.Encode(k, callID, tag)...)
+	out = append(out, '@')
+	out = append(out, rr.Hosts[k.Transport]...)
+	switch k.Transport {
+	case location.UDP:
+	case location.WS, location.WSS:
+		out = append(out, ";transport=ws"...)
+	default:
+		out = append(append(out, ";transport="...), strings.ToLower(k.Transport.String())...)
+	}
+	return append(out, ";lr>"...)
+}
+
+// Entries are those of a request that begins a dialog: the called side's on top, the
+// caller's below; nil for a side that another node has.
+func (rr *Recorder) Entries(req *message.Message, called, caller *Token) (list [][]byte) {
+	if !Begins(req) {
+		return nil
+	}
+	callID, tag := req.Get(message.CallID), req.Tag(message.From)
+	for _, k := range [...]*Token{called, caller} {
+		if k != nil {
+			list = append(list, rr.entry(k, callID, tag))
+		}
+	}
+	return list
+}
+
+// Begins tells whether a dialog may follow from a request.
+func Begins(req *message.Message) bool {
+	switch string(req.Method) {
+	case "INVITE", "SUBSCRIBE", "REFER":
+		return true
+	}
+	return false
+}
