@@ -13,7 +13,7 @@ func busyFaults() []Fault {
 	}
 	return []Fault{
 		ends("bye-without-a-way", "a BYE that can't be sent on ends no call", "^TestNames_ABYE",
-			Edit{"sip/proxy/bye.go", "\tstraight, turned := dialogKeys(m)\n\tif over := rs.dialogs.hungUp(straight, turned, false); over != nil {\n\t\tsh.After(over.release)\n\t}\n", ""}),
+			Edit{"sip/proxy/bye.go", "\tif over := rs.dialogs.hungUp(at, false); over != nil {\n\t\tsh.After(over.release)\n\t}\n", ""}),
 		ends("challenge-ends-the-call", "a BYE that is asked for again with credentials ends the call", "^TestTimers_Datagrams$",
 			Edit{"sip/proxy/relay.go", "	case x.method == methodBye && res.Status != 401 && res.Status != 407:", "	case x.method == methodBye && res.Status != 401:"}),
 		ends("bye-waits-for-the-other", "a call is over only when the other side has answered the BYE, or after timer F", "^TestTimers_Datagrams$",
@@ -25,7 +25,7 @@ func busyFaults() []Fault {
 		ends("dead-caller-waits", "a caller over UDP who is gone waits at the routing point", "^TestCaller_",
 			Edit{"sip/proxy/caller_alive.go", "		p.c.canceled([][]byte{", "		p.c.in.log.Debug(\"gone\", \"why\", [][]byte{"}),
 		ends("restart-rings-on", "a phone rings on for a call that its node forgot when it restarted", "^TestRestart_OfTheOwner",
-			Edit{"sip/proxy/branch.go", "return c.in.targets.tokens.deliverBranch(topBranch(c.req), l.uri)", "return newBranch(c.mark)"}),
+			Edit{"sip/proxy/branch.go", "return deliverBranch(c.in.targets.ring, topBranch(c.req), l.uri)", "return newBranch(c.mark)"}),
 		ends("rings-for-a-lost-node", "a phone rings on for the caller of a node that is lost", "^TestOrphans_",
 			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}).by("cuts", 30*time.Second, "S22"),
 		ends("waits-for-the-dead", "a phone rings on for the caller of a node that was killed, as for one that may be back", "^TestOrphans_",

@@ -35,7 +35,7 @@ func freshSIPFaults() []Fault {
 		proxy("last-branch-decides", Calls, "a call that a phone refused is tried elsewhere when another could not be reached", "TestVerdict_",
 			"best.go", "retry = retry && r.retry", "retry = r.retry"),
 		proxy("past-the-edge", Calls, "requests of a call pass by the proxy in front of the phone", "BehindAnEdge",
-			"path.go", "!h.Reliable() && len(r.rest) == 0", "!h.Reliable()"),
+			"path.go", "!h.Reliable() && len(s.Rest) == 0 && ", "!h.Reliable() && "),
 		registrar("fewer-contacts", "phones that were registered are refused when fewer are allowed", "FewerContacts",
 			"decide.go", " && len(d.bindings) > len(old)", ""),
 		registrar("kind-changed", "a DN that is no phone's any more keeps its phones", "WithdrawnDNLoses",
