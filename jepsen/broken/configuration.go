@@ -30,7 +30,8 @@ func configurationFaults() []Fault {
 			Edit{"api/availability.go", "case asked > maxPage:\n\t\treturn maxPage", "case asked > 10*maxPage:\n\t\treturn maxPage"}),
 		door("cluster-port-unbounded", "no port but the clients' looks at bounds",
 			Edit{"node/grpc.go", "append(options, bounds.ServerOptions()...)...)", "options...)"},
-			Edit{"node/grpc.go", "append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive))", "append(append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive)), bounds.ServerOptions()...)"}),
+			Edit{"node/clients.go", "api/credential\"\n", "api/bounds\"\n\t\"github.com/sipcluster/sipcluster/api/credential\"\n"},
+			Edit{"node/clients.go", "return append(options, in.serverOptions()...)", "return append(append(options, in.serverOptions()...), bounds.ServerOptions()...)"}),
 		door("streams-unbounded", "the messages of streams are not looked at",
 			Edit{"api/bounds/intercept.go", "\tif info.FullMethod != session {\n\t\tss = checked{ss}\n\t}\n", ""}),
 		{

@@ -16,7 +16,7 @@ func leakFaults() []Fault {
 		held(sip, "caller-watch-stays", "who watches a caller's connection does not hear of the answer",
 			Edit{"sip/proxy/call.go", "\tif c.over != nil {\n\t\tclose(c.over)\n\t}\n", ""}),
 		held(session, "session-keeps-its-place", "a session that was never opened keeps its place",
-			Edit{"node/session/controller.go", "\tdefer c.mu.Unlock()\n\tc.sessions--", "\tdefer c.mu.Unlock()\n\tc.sessions = max(1, c.sessions-1)"}),
+			Edit{"node/session/session.go", "\t\tdefer c.room.Leave(source)\n", "\t\tif c.room.Taken() > 1 {\n\t\t\tdefer c.room.Leave(source)\n\t\t}\n"}),
 		held(session, "monitor-stays", "a session that monitors all and ends slows the others down for ever",
 			Edit{"node/session/session.go", "\tif s.feeder.audience.monitor != nil {\n\t\ts.c.monitors.Add(-1)\n\t}\n", ""}),
 		held(routing, "visit-stays", "a call that left its routing point is still looked for there",
