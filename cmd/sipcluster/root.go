@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 	"github.com/sipcluster/sipcluster/cmd/internal/dev"
 	"github.com/sipcluster/sipcluster/cmd/internal/dn"
+	"github.com/sipcluster/sipcluster/cmd/internal/identity"
 	"github.com/sipcluster/sipcluster/cmd/internal/route"
 	"github.com/sipcluster/sipcluster/cmd/internal/server"
 	"github.com/sipcluster/sipcluster/cmd/internal/watch"
@@ -68,6 +69,7 @@ side's DNs out of service.
 		server.Command(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.NodeCommand(c), dn.Command(c),
 		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), route.Command(c),
+		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c),
 		config.ApplyCommand(c), config.ExportCommand(c), versionCommand(con),
 	)
 	return root, started

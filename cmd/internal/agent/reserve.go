@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -113,7 +114,7 @@ func (c commands) keepReserved(ctx context.Context, d *client.Desk, dn string, r
 		case client.Interrupted(waiting):
 			return nil
 		case err != nil:
-			return fmt.Errorf("the connection to %s was lost, and with it the reservation", c.Addr)
+			return errors.New("the connection to the node was lost, and with it the reservation")
 		}
 	}
 	return nil

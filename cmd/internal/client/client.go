@@ -1,51 +1,64 @@
-// Package client is the program as the client of one node: the connection, its
-// failures in words for people, requests with a deadline, and streams that go on
-// over a lost connection. The commands are built on it.
+// Package client is the program as the client of one node: which node and as whom,
+// the connection, its failures in words for people, requests with a deadline, and
+// streams that go on over a lost connection. The commands are built on it.
 package client
 
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/api/tcpb"
-	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
 // Client talks to one node's TCport.
 type Client struct {
 	addr    string
+	addrs   []string
 	timeout time.Duration
 	Conn    *grpc.ClientConn
 	trace   trace
+	dialing []grpc.DialOption
+	// As is who asks; nil where nobody is asked.
+	As *credential.Context
 
 	Availability tcpb.AvailabilityClient
 	Cluster      tcpb.ClusterClient
 	Config       configpb.ConfigurationClient
+	Access       configpb.AccessClient
 }
 
-// Connect prepares a client; the connection is made by the first call.
+// Connect prepares a client that asks in the clear, as nobody.
 func Connect(addr string, timeout time.Duration) (*Client, error) {
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
-		return nil, console.Usagef("--addr %s: want HOST:PORT of a node's TCport", addr)
+	return ConnectTo(Target{Addrs: []string{addr}}, timeout)
+}
+
+// ConnectTo prepares a client; the connection is made by the first call.
+func ConnectTo(t Target, timeout time.Duration) (*Client, error) {
+	if err := checkAddrs(t.Addrs); err != nil {
+		return nil, err
 	}
-	c := &Client{addr: addr, timeout: timeout}
-	conn, err := grpc.NewClient("passthrough:///"+addr, append(c.trace.options(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	options, err := t.options()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{addr: places(t.Addrs), addrs: t.Addrs, timeout: timeout, As: t.As}
+	c.dialing = append(append(c.trace.options(t.Addrs), options...), cleaning()...)
+	conn, err := grpc.NewClient("passthrough:///"+t.Addrs[0], append(append(c.dialing, c.following()),
 		grpc.WithInitialWindowSize(1<<20), grpc.WithInitialConnWindowSize(1<<20))...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", addr, err)
+		return nil, fmt.Errorf("%s: %w", c.addr, err)
 	}
 	c.Conn = conn
 	c.Availability = tcpb.NewAvailabilityClient(conn)
 	c.Cluster = tcpb.NewClusterClient(conn)
 	c.Config = configpb.NewConfigurationClient(conn)
+	c.Access = configpb.NewAccessClient(conn)
 	return c, nil
 }
 

@@ -29,10 +29,7 @@ func (c *Operator) OpenDesk(ctx context.Context, lasting bool) (*Desk, error) {
 func (c *Client) OpenDesk(ctx context.Context, lasting bool) (*Desk, error) {
 	ctx, cancel := c.Call(ctx)
 	defer cancel()
-	t, err := tlib.Dial(ctx, c.addr, tlib.Options{
-		Application: "sipcluster", NoReconnect: !lasting,
-		DialOptions: c.trace.options(),
-	})
+	t, err := tlib.Dial(ctx, c.addrs[0], tlib.Options{Application: "sipcluster", NoReconnect: !lasting, DialOptions: c.dialing})
 	d := &Desk{t, c}
 	if err != nil {
 		c.Close()

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/api/outcome"
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
 // ErrNobody says that nothing that is a node listens at the address.
@@ -59,16 +62,33 @@ func (c *Client) Explain(err error) error {
 		if !said || info.Reason == outcome.Unknown {
 			return c.unanswered(fmt.Sprintf("the node at %s did not answer within %v (--timeout)", c.addr, c.timeout))
 		}
+	case codes.Unauthenticated:
+		return c.unknown(s.Message())
 	case codes.Unavailable: // of an older node too, when it has no quorum
 		switch {
 		case said:
+		case strings.Contains(s.Message(), credential.ErrAuthority.Error()):
+			return fmt.Errorf("what answers at %s is not a node of the cluster of context %s: %s; nothing was sent", c.addr, c.As.Name, credential.ErrAuthority)
+		case c.As != nil && strings.Contains(s.Message(), "first record does not look like a TLS handshake"):
+			return fmt.Errorf("what answers at %s speaks in the clear, as no node of context %s does; nothing was sent", c.addr, c.As.Name)
 		case !c.trace.undialled.Load() && !c.trace.sent.Load():
 			return fmt.Errorf("what answers at %s is not a TCport: want a node's --tc-addr (--addr)", c.addr)
 		default:
 			return c.unanswered(fmt.Sprintf("the node at %s is unavailable (%s)", c.addr, s.Message()))
 		}
 	}
-	return AnswerError{err, s.Message()}
+	return AnswerError{err, console.OneLine(s.Message())}
+}
+
+// unknown is for a node that does not know who asks.
+func (c *Client) unknown(words string) error {
+	switch {
+	case c.As == nil:
+		return fmt.Errorf("the node at %s asks who you are: sipcluster login --addr %s", c.addr, c.addr)
+	case c.As.Token == "" && c.As.Certificate == "":
+		return fmt.Errorf("the node at %s asks who you are, and context %s has neither token nor certificate: sipcluster login", c.addr, c.As.Name)
+	}
+	return fmt.Errorf("the node at %s refuses context %s: %s", c.addr, c.As.Name, console.OneLine(words))
 }
 
 // unanswered is the error of a request without an answer.

@@ -26,14 +26,14 @@ func TestExplain_ForgetsAConnectionThatFailed(t *testing.T) {
 	defer c.Close()
 	c.trace.sent.Store(true)
 	lost := status.Error(codes.Unavailable, "EOF")
-	if conn, err := c.trace.dial(t.Context(), "127.0.0.1:1"); err == nil {
+	if conn, err := c.trace.dial(t.Context(), []string{"127.0.0.1:1"}); err == nil {
 		_ = conn.Close()
 		t.Fatal("somebody listens at port 1")
 	}
 	if got := c.Explain(lost); !errors.Is(got, ErrNobody) {
 		t.Errorf("got %v", got)
 	}
-	conn, err := c.trace.dial(t.Context(), addr)
+	conn, err := c.trace.dial(t.Context(), []string{addr})
 	if err != nil {
 		t.Fatal(err)
 	}

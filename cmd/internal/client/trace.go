@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
@@ -19,14 +20,30 @@ type trace struct {
 }
 
 // options make a connection report to the trace.
-func (t *trace) options() []grpc.DialOption {
-	return []grpc.DialOption{grpc.WithContextDialer(t.dial), grpc.WithStatsHandler(t)}
+func (t *trace) options(addrs []string) []grpc.DialOption {
+	return []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return t.dial(ctx, addrs) }), grpc.WithStatsHandler(t)}
 }
 
-func (t *trace) dial(ctx context.Context, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+// dial connects to the first address that answers.
+func (t *trace) dial(ctx context.Context, addrs []string) (conn net.Conn, err error) {
+	for i, addr := range addrs {
+		conn, err = t.dialOne(ctx, addr, len(addrs)-i)
+		if err == nil {
+			break
+		}
+	}
 	t.undialled.Store(err != nil)
 	return conn, err
+}
+
+// dialOne leaves time for those behind it.
+func (t *trace) dialOne(ctx context.Context, addr string, left int) (net.Conn, error) {
+	if until, bound := ctx.Deadline(); bound {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/time.Duration(left))
+		defer cancel()
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
 // HandleRPC sees each step of a request.

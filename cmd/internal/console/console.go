@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -80,9 +81,35 @@ func (c *Console) IsTerminal(stream any) bool {
 	return ok && c.Terminal(f.Fd())
 }
 
-// OneLine keeps a message that came from elsewhere on one line.
+// OneLine keeps a message that came from elsewhere on one line, without what a
+// terminal would obey.
 func OneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	return Clean(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+}
+
+// Clean takes out of a text from elsewhere what a terminal would obey, or show in
+// another order: control characters and marks of direction. It keeps tabs and line
+// feeds.
+func Clean(s string) string {
+	if strings.IndexFunc(s, obeyed) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if obeyed(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func obeyed(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t':
+		return false
+	case r < ' ' || r >= 0x7f && r < 0xa0:
+		return true
+	}
+	return unicode.Is(unicode.Bidi_Control, r)
 }
 
 // Doing says what failed; nil stays nil, and a wrong command line is that alone.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,9 +39,12 @@ func (c commands) openRouter(ctx context.Context, addr string) (*client.Desk, er
 			return nil, err
 		}
 	}
-	cl, err := client.Connect(addr, c.Timeout)
-	if err != nil {
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
 		return nil, console.Usagef("--default-addr %s: want HOST:PORT of a node's default port", addr)
+	}
+	cl, err := c.ConnectAt(addr)
+	if err != nil {
+		return nil, err
 	}
 	d, err := cl.OpenDesk(ctx, false)
 	if errors.Is(err, client.ErrNobody) {
