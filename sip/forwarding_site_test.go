@@ -25,6 +25,7 @@ import (
 //	127.0.0.2   n2, with the phone 1003
 //	127.0.0.9   the line: where each node believes the other one to be
 //	127.0.3.1   the gateway of the trunk 9100, prefix "+"
+//	127.0.3.2   the carrier of the trunk 9200, prefix "00", which is trusted
 //	127.0.4.1   a stranger
 //
 // Other DNs: 1010 out of service, 1011 disabled, 1012 of the lost node n3, 1013
@@ -54,7 +55,7 @@ func newSite(t testing.TB) *site {
 	s.n1, s.n2 = s.node("n1", 1), s.node("n2", 2)
 	s.roster()
 	s.control = s.phoneAt("control", s.place+"9.9:5062")
-	for i, name := range []string{"1001", "1002", "1003", "1004", "1005.a", "1005.b", "1006.a", "1006.b", "edge", "gateway", "stranger"} {
+	for i, name := range []string{"1001", "1002", "1003", "1004", "1005.a", "1005.b", "1006.a", "1006.b", "edge", "gateway", "stranger", "carrier"} {
 		s.phone(i+1, name)
 	}
 	s.openLine()
@@ -96,6 +97,7 @@ func (s *site) node(id string, n int) *world {
 	w.put(&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+4930123"})
 	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{TimeoutMs: 1000}})
 	w.put(&configpb.DN{Number: "9100", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: s.place + "3.1:5060", Prefix: "+"}})
+	w.put(&configpb.DN{Number: "9200", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: s.place + "3.2:5060", Prefix: "00", Trusted: true}})
 	return w.run()
 }
 
@@ -116,6 +118,8 @@ func (s *site) arrive(id string, c *proxy.Call) {
 	switch {
 	case strings.HasPrefix(c.Called(), "+"):
 		c.Send(invite.Target{Trunk: "9100", TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
+	case strings.HasPrefix(c.Called(), "00"):
+		c.Send(invite.Target{Trunk: "9200", TrunkAddr: s.place + "3.2:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
 	case w.machine.View().DN(c.Called()) == nil:
 		c.Reject(404, "Not Found")
 	case st.State != dn.InSrv || owner == nil:
@@ -143,6 +147,8 @@ func (s *site) phone(i int, name string) {
 	switch name {
 	case "gateway":
 		addr = s.place + "3.1:5060"
+	case "carrier":
+		addr = s.place + "3.2:5060"
 	case "stranger":
 		addr = s.place + "4.1:5060"
 	case "1003":
@@ -156,7 +162,7 @@ func (s *site) phone(i int, name string) {
 	number, _, _ := strings.Cut(name, ".")
 	var headers []string
 	switch name {
-	case "gateway", "stranger":
+	case "gateway", "carrier", "stranger":
 		return
 	case "edge":
 		p.name = "1007"

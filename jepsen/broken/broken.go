@@ -66,6 +66,7 @@ const (
 	Bounds        Kind = "bounds"        // nothing grows, nobody waits without one
 	Latency       Kind = "latency"       // late is wrong
 	Wires         Kind = "wires"         // who calls whom
+	Trust         Kind = "trust"         // who is believed, what nobody else is told
 )
 
 // Layer is where a fault is found.
@@ -114,6 +115,7 @@ func All() []Fault {
 		freshThird(),
 		freshFourth(),
 		freshSIPFaults(),
+		trustFaults(),
 	)
 }
 

@@ -23,7 +23,7 @@ func configurationFaults() []Fault {
 			Edit{memory, "n.order.Len() <= Remembered", "n.order.Len() < Remembered"}),
 		{
 			Name: "apply-forgets-priority", Kind: Snapshots, What: "apply does not read the priority of a trunk",
-			Edits:   []Edit{{"cmd/internal/config/document.go", "Prefix: n.Trunk.Prefix, Priority: n.Trunk.Priority}", "Prefix: n.Trunk.Prefix}"}},
+			Edits:   []Edit{{"cmd/internal/config/trunk.go", "Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName", "Sources: t.Sources, TlsName: t.TLSName"}},
 			Package: "./cmd/sipcluster", Run: "^TestRoundTrip_",
 		},
 		door("page-unbounded", "a page is as long as a client likes",

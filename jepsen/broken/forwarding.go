@@ -3,7 +3,7 @@ package broken
 // forwardingFaults are those of what a proxy changes of a message, keeps of it,
 // and passes on or not.
 func forwardingFaults() []Fault {
-	const branch, relay, callers, target = "sip/proxy/branch.go", "sip/proxy/relay.go", "sip/proxy/callers.go", "sip/proxy/target.go"
+	const branch, relay, border, target = "sip/proxy/branch.go", "sip/proxy/relay.go", "sip/proxy/border.go", "sip/proxy/target.go"
 	proxy := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Proxy, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$"}
 	}
@@ -23,15 +23,15 @@ func forwardingFaults() []Fault {
 		proxy("route-kept", "our own Route entries go on within a call",
 			Edit{relay, "Routes: s.Rest, Reroute: true", "Routes: s.Rest"}),
 		proxy("credentials-passed", "the caller's credentials for the cluster reach the called phone",
-			Edit{branch, "if c.req.Has(message.ProxyAuthorization) {", "if c.req.Has(message.ProxyAuthorization) && !c.invite {"}),
+			Edit{border, "	credentials := m.Has(", "	credentials := string(m.Method) != \"INVITE\" && m.Has("}),
 		proxy("foreign-credentials-dropped", "credentials for another realm are taken out too",
-			Edit{callers, "h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)", "h.Kind == message.ProxyAuthorization && c.Parse(h.Value)"}),
+			Edit{border, "return message.EqualFold(c.Realm, realm)", "return true"}),
 		proxy("path-backwards", "the Path of a phone behind a proxy becomes the Route in the wrong order",
 			Edit{target, "l.routes = append(l.routes, []byte(r))", "l.routes = append([][]byte{[]byte(r)}, l.routes...)"}),
 		proxy("worst-first", "the contact with the lowest q rings first",
 			Edit{target, "cmp.Compare(b.q, a.q)", "cmp.Compare(a.q, b.q)"}),
 		proxy("one-challenge", "of several phones' challenges the caller gets one only",
-			Edit{"sip/proxy/call.go", "c.respond(o.res, o.challenges)", "c.respond(o.res, nil)"}),
+			Edit{"sip/proxy/call.go", "c.respond(o.res, o.domain, o.challenges)", "c.respond(o.res, o.domain, nil)"}),
 		sockets("via-of-udp", "the Via on every way out names the UDP port",
 			Edit{"sip/proxy/hop.go", "h.out.Via[h.transport]", "h.out.Via[0]"}),
 		sockets("record-route-of-udp", "the Record-Route towards every phone leads to the UDP port",

@@ -10,7 +10,7 @@ func leakFaults() []Fault {
 		held(sip, "call-keeps-its-place", "a call that was canceled keeps its place: 503 for ever after enough of them",
 			Edit{"sip/proxy/call.go", "\tc.in.room.leave()\n}", "\tif !c.gaveUp {\n\t\tc.in.room.leave()\n\t}\n}"}),
 		held(sip, "passed-call-keeps-its-place", "a call whose failure is passed on keeps its place",
-			Edit{"sip/proxy/call.go", "\t\tc.respond(o.res, o.challenges)\n\t\tc.finish()", "\t\tc.respond(o.res, o.challenges)"}),
+			Edit{"sip/proxy/call.go", "\t\tc.respond(o.res, o.domain, o.challenges)\n\t\tc.finish()", "\t\tc.respond(o.res, o.domain, o.challenges)"}),
 		held(sip, "sessions-never-end", "a call whose session timer runs out is never forgotten",
 			Edit{"sip/proxy/dialog.go", "\t\tif !x.deadline.After(now) {", "\t\tif !x.deadline.After(now) && x.next != nil {"}),
 		held(sip, "caller-watch-stays", "who watches a caller's connection does not hear of the answer",

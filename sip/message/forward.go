@@ -18,7 +18,8 @@ type Changes struct {
 	Reroute bool
 	// RecordRoutes go on top of that list.
 	RecordRoutes [][]byte
-	// Drop picks Proxy-Authorization lines to leave out; nil leaves none.
+	// Drop picks lines to leave out, of credentials and of headers that no Kind is for;
+	// nil leaves none.
 	Drop func(*Header) bool
 	// Lines are further header lines, each with its CRLF.
 	Lines []byte
@@ -37,8 +38,12 @@ func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
 		switch h.Kind {
 		case Via, ContentLength, Origin:
 			continue
-		case MaxForwards, Route, ProxyAuthorization:
-			if c.replaced(h.Kind) || c.Drop != nil && c.Drop(h) {
+		case MaxForwards, Route:
+			if c.replaced(h.Kind) {
+				continue
+			}
+		case Authorization, ProxyAuthorization, Other:
+			if c.Drop != nil && c.Drop(h) {
 				continue
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -18,6 +19,7 @@ type Outcome struct {
 
 	res        *message.Message // of a failure that came from there
 	challenges []byte           // header lines of other branches that go with it
+	domain     identity.Domain  // of who sent it
 }
 
 func failed(code int, reason string) Outcome {
@@ -205,7 +207,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 			a.timerC.Set(a.c.in.timerC)
 		}
 		if a.stopped == nil {
-			a.c.respond(res, nil)
+			a.c.respond(res, b.domain, nil)
 			if a.on != nil {
 				a.on(res.Status)
 			}
@@ -243,7 +245,7 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 			})
 		}
 	}
-	c.respond(res, c.timer.answerLines(res))
+	c.respond(res, b.domain, c.timer.answerLines(res))
 	c.finish()
 }
 
@@ -299,7 +301,7 @@ func (a *Attempt) judge() (Outcome, bool) {
 				results = append(results, *b.final)
 			}
 			out := verdict(results, a.stopped)
-			out.NoWord = noWord
+			out.NoWord, out.domain = noWord, a.branches[0].domain
 			return out, true
 		}
 		a.next()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -12,8 +13,9 @@ type branch struct {
 	c      *Call
 	a      *Attempt // nil when it is over, which the branch outlives
 	to     hop
-	silent bool                // as of the leg
-	peer   bool                // another node
+	silent bool // as of the leg
+	peer   bool // another node
+	domain identity.Domain
 	number dn.Number           // of the phone
 	phone  *location.Binding   // nil for others
 	client *transaction.Client // nil when nothing was sent
@@ -34,18 +36,15 @@ type result struct {
 
 // send begins a branch. One that can't be sent has ended with 503.
 func (a *Attempt) send(l *leg) *branch {
-	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, phone: l.phone}
+	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, domain: l.domain, phone: l.phone}
 	if l.phone != nil {
 		b.number = l.side.Number
 	}
-	id := a.branch(l)
+	id, realm := a.branch(l), c.in.machine.View().Options().GetRealm()
 	ch := message.Changes{
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
-		RecordRoutes: c.in.records.Entries(c.req, l.side, c.callerToken()), Lines: c.timer.lines(),
-	}
-	if c.req.Has(message.ProxyAuthorization) {
-		realm := c.in.machine.View().Options().GetRealm()
-		ch.Drop = func(h *message.Header) bool { return ownCredentials(h, realm) }
+		RecordRoutes: c.in.records.Entries(c.req, l.side, c.callerToken()), Lines: append(c.timer.lines(), c.asserted(l, realm)...),
+		Drop: border{c.origin.domain, l.domain}.request(c.req, realm),
 	}
 	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
 	var err error
@@ -109,7 +108,7 @@ func (b *branch) late(res *message.Message) {
 	}
 	if c := b.c; c.srv.Accepted() {
 		c.in.dialogs.also(res)
-		c.respond(res, c.timer.answerLines(res))
+		c.respond(res, b.domain, c.timer.answerLines(res))
 		return
 	}
 	b.hangUp(res)

@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -33,6 +34,7 @@ type callOrigin struct {
 	dn dn.Number
 	// number is what the From header says of the caller.
 	number string
+	domain identity.Domain
 
 	hop hop
 }
@@ -163,7 +165,7 @@ func (c *Call) pass(o Outcome) {
 		c.reject(o.Code, o.Reason)
 	default:
 		c.sh.stats.Answered(o.Code)
-		c.respond(o.res, o.challenges)
+		c.respond(o.res, o.domain, o.challenges)
 		c.finish()
 	}
 }
@@ -187,8 +189,8 @@ func (c *Call) finish() {
 }
 
 // respond passes a response on towards the caller (RFC 3261 §16.7 step 9).
-func (c *Call) respond(res *message.Message, lines []byte) {
-	b := c.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Lines: lines})
+func (c *Call) respond(res *message.Message, from identity.Domain, lines []byte) {
+	b := c.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Lines: lines, Drop: border{from, c.origin.domain}.response(res)})
 	if err := c.srv.Respond(res.Status, b); err != nil {
 		c.in.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", string(res.Get(message.CallID)))
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"hash/maphash"
+	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -10,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -37,15 +39,18 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 			a.Draining()
 			return o, false
 		}
-		o.kind, o.dn = fromTrunk, n
+		o.kind, o.dn, o.domain = fromTrunk, n, domainOf(v, n)
 		o.hop.keep()
 		return o, true
 	}
-	if !cs.guard.Mine(u.Host) {
+	number := o.number
+	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
+		number = string(cs.withheld(m, v))
+	} else if !cs.guard.Mine(u.Host) {
 		a.Set(403, "Neither a phone of this cluster nor a trunk")
 		return o, false
 	}
-	d := cs.authenticate(m, in, v, []byte(o.number), a)
+	d := cs.authenticate(m, in, v, []byte(number), a)
 	if d == nil {
 		return o, false
 	}
@@ -53,13 +58,31 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 		a.Set(403, "DN is disabled")
 		return o, false
 	}
-	o.kind, o.dn = fromPhone, dn.Number(o.number)
+	o.kind, o.dn = fromPhone, dn.Number(number)
 	o.hop.keep()
 	return o, true
 }
 
-// userOf is the user part without password and parameters, unescaped.
+// withheld is the DN of a caller whom From does not name: the user of the credentials,
+// or until there are some what the phone wants to be known by, of which no more is
+// believed than that it can prove it.
+func (cs *callers) withheld(m *message.Message, v *fsm.View) []byte {
+	var c digest.Credentials
+	for value := range m.All(message.ProxyAuthorization) {
+		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
+			return c.Username
+		}
+	}
+	return identity.Preferred(m)
+}
+
+// userOf is the user part without password and parameters, unescaped; the number of a
+// tel URI without what makes it easier to read (RFC 3966 §5.1.1).
 func userOf(u *message.URI) string {
+	if message.EqualFold(u.Scheme, "tel") {
+		number, _, _ := bytes.Cut(u.Rest, []byte(";"))
+		return strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(string(message.AppendUnescaped(nil, number)))
+	}
 	user, _, _ := bytes.Cut(u.User, []byte(":"))
 	user, _, _ = bytes.Cut(user, []byte(";"))
 	return string(message.AppendUnescaped(nil, user))
@@ -76,13 +99,6 @@ func (cs *callers) authenticate(m *message.Message, in *packet, v *fsm.View, num
 		}
 	}
 	return cs.guard.Check(&claim, v, a)
-}
-
-// ownCredentials tells whether a header line holds the credentials for this cluster,
-// which go no further (RFC 3261 §22.3).
-func ownCredentials(h *message.Header, realm string) bool {
-	var c digest.Credentials
-	return h.Kind == message.ProxyAuthorization && guard.CredentialsFor(realm, h.Value, &c)
 }
 
 // print identifies a request among all that could carry the same credentials.

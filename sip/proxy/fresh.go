@@ -4,6 +4,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -34,7 +35,7 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		p.relays.relay(sh, m, in, key, mark, &d, &s)
 		return
 	case k.Purpose == route.Deliver && len(s.Rest) == 0:
-		c := p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: k.Node})
+		c := p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: k.Node, domain: identity.Inside})
 		p.calls.carry(c, key, invite.Target{Deliver: k.Number, Call: k.Call, Of: k.Node})
 		return
 	case s.Followed() || len(s.Rest) > 0:

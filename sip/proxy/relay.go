@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -41,6 +42,7 @@ type relay struct {
 	at     dialogRef
 	// ended: the dialog is, by a BYE; answered: so is its sender.
 	ended, answered bool
+	border          border
 }
 
 // method tells apart what matters to the proxy.
@@ -86,12 +88,12 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		return
 	}
 	rs.note(m, at)
-	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at}
+	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s)}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
 	branch := newBranch(mark)
 	var err error
-	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, s, to, branch), x.on)
+	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, s, to, branch, x.border.request(m, rs.realm())), x.on)
 	if err == nil && !x.over(to) {
 		x.client.Terminate()
 		err = errNoFlow
@@ -162,9 +164,29 @@ func (x *relay) CutOff() {
 }
 
 // along writes a request of a dialog as it goes on.
-func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string) []byte {
-	return sh.forward(m, &message.Changes{URI: s.URI, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: s.Rest, Reroute: true})
+func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string, drop func(*message.Header) bool) []byte {
+	return sh.forward(m, &message.Changes{URI: s.URI, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: s.Rest, Reroute: true, Drop: drop})
 }
+
+// border is the one that an admitted request of a dialog passes.
+func (rs *relays) border(s *route.Set) (b border) {
+	side := func(k *route.Token) identity.Domain {
+		if k.Purpose == route.Trunk {
+			return domainOf(rs.path.machine.View(), k.Number)
+		}
+		return identity.Outside
+	}
+	b.from, b.to = side(&s.First), side(&s.Last)
+	if !s.Near { // another node sent it
+		b.from = identity.Inside
+	}
+	if s.Peer.Purpose != route.None {
+		b.to = identity.Inside
+	}
+	return b
+}
+
+func (rs *relays) realm() string { return rs.path.machine.View().Options().GetRealm() }
 
 // lookUp finds out the address of a node or gateway in another goroutine, and
 // then serves the message again: nothing waits for a name server.
@@ -223,7 +245,7 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	case to == nil:
 		rs.lookUp(address, m, in, at)
 	default:
-		_ = to.Send(sh.along(m, &s, to, newBranch(mark))) // the 2xx comes again
+		_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.border(&s).request(m, rs.realm()))) // the 2xx comes again
 		if at.by == CallerSide {
 			rs.dialogs.ack(at.key)
 		}
@@ -249,7 +271,7 @@ func (x *relay) on(res *message.Message, err error) {
 	if x.answered {
 		return
 	}
-	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1}))
+	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Drop: x.border.back().response(res)}))
 }
 
 // final notes what an answer means for the dialog.

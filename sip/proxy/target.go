@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -26,6 +27,7 @@ type leg struct {
 	phone  *location.Binding // nil for others
 	q      int               // 0 to 1000
 	silent bool              // the other end answers at once or is not there
+	domain identity.Domain
 }
 
 // targets tells where a Target is: the phones of a DN here, a node, a gateway.
@@ -73,14 +75,14 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg
 		k.Purpose, k.Number, k.Call, k.Birth = route.Deliver, t.DN, t.Call, 0
 		user := ts.ring.Encode(&k, d.CallID, d.From)
 		return []leg{{
-			to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
+			to: *ts.exits.datagrams(addr), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
 		}}, Outcome{}
 	}
 	addr, _ := ts.resolver.get(t.TrunkAddr)
 	k.Purpose, k.Number = route.Trunk, t.Trunk
 	return []leg{{
-		to: *ts.exits.datagrams(addr), silent: true, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
+		to: *ts.exits.datagrams(addr), silent: true, domain: domainOf(ts.machine.View(), t.Trunk), uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
 		side: &k,
 	}}, Outcome{}
 }

@@ -1,0 +1,24 @@
+package broken
+
+// trustFaults are those at the borders of who is trusted: what is said of who somebody
+// is, credentials, and where a DN may call.
+func trustFaults() []Fault {
+	forwarding := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$/identity"}
+	}
+	const asserted = "b.From == Outside || b.To == Outside && b.private"
+	return []Fault{
+		forwarding("phone-asserts", "who a phone says that it is goes on as what the cluster knows",
+			Edit{"sip/identity/identity.go", asserted, "b.To == Outside && b.private"}),
+		forwarding("privacy-ignored", "who wants to be told to nobody is shown to the called phone",
+			Edit{"sip/identity/identity.go", asserted, "b.From == Outside"}),
+		forwarding("asserted-to-anybody", "a trunk that is not trusted is told who calls",
+			Edit{"sip/proxy/border.go", "l.domain != identity.Inside || l.side == nil", "l.side == nil || l.phone != nil"}),
+		forwarding("credentials-to-nodes", "credentials for the cluster leave a node in requests of a call",
+			Edit{"sip/proxy/relay.go", "Reroute: true, Drop: drop}", "Reroute: true}"}),
+		forwarding("unreadable-credentials", "credentials that nobody can read are passed on",
+			Edit{"sip/proxy/border.go", "	return len(h.Value) >= len(\"digest\") && message.EqualFold(h.Value[:len(\"digest\")], \"digest\")\n", "	return false\n"}),
+		forwarding("nameless-unasked", "an anonymous caller is refused and not asked who it is",
+			Edit{"sip/proxy/callers.go", "	if !phone && identity.Anonymous(", "	if phone && identity.Anonymous("}),
+	}
+}
