@@ -18,6 +18,7 @@ func sawKinds(m *model) map[history.Sight]int {
 			seen[s]++
 		}
 	}
+	calls := m.calls()
 	at := map[string]string{} // where roaming telephones are registered
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
@@ -40,22 +41,23 @@ func sawKinds(m *model) map[history.Sight]int {
 				at[op.Key] = op.Node
 			}
 		case history.Silence:
-			count(history.Silences, true)
+			count(history.Silences, op.Arg != "")
+			count(history.Vain, !m.unanswered(calls, op).empty())
 		case history.Route:
 			count(history.Routes, op.OK())
 			count(history.RoutesRefused, op.Outcome == history.Fail)
 		}
 	}
-	m.sawCalls(count)
+	m.sawCalls(calls, count)
 	seen[history.Restores] = m.restores()
 	seen[history.LooksAtHolds] = len(m.h.Holds)
 	return seen
 }
 
 // sawCalls counts what happened while calls were up.
-func (m *model) sawCalls(count func(history.Sight, bool)) {
+func (m *model) sawCalls(calls []*phoneCall, count func(history.Sight, bool)) {
 	agents := m.outside()
-	for _, c := range m.calls() {
+	for _, c := range calls {
 		up := c.up(m.h.End)
 		if up.empty() {
 			continue

@@ -143,6 +143,7 @@ const (
 	MovedInCall   Sight = "telephones that registered at another node while they were in a call"
 	StrangeWays   Sight = "answered calls by way of a node at which the caller isn't registered"
 	Silences      Sight = "telephones that went silent, or lost their connection, in a call"
+	Vain          Sight = "telephones that were silent when somebody called them, and then routable nowhere"
 	PSTNCalls     Sight = "answered calls to an agent with a telephone elsewhere"
 )
 
