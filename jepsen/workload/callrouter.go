@@ -57,16 +57,16 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 			w.route(ctx, r, e.GetConnId())
 		}
 	case <-timer.C:
-		dns := w.Routed
+		dns, most := w.Routed, 2*longest
 		if r.IntN(2) == 0 {
-			dns = w.Reserved
+			dns, most = w.Reserved, acrossCuts
 		}
 		switch r.IntN(8) {
 		case 0: // dies, with what it wanted for long
 			w.reserve(ctx, r, dns[r.IntN(len(dns))], leftBehind)
 			w.die()
 		default:
-			w.reserve(ctx, r, dns[r.IntN(len(dns))], 2*longest)
+			w.reserve(ctx, r, dns[r.IntN(len(dns))], most)
 		}
 	case <-w.session.ended:
 	case <-ctx.Done():
@@ -93,8 +93,9 @@ func (w *CallRouter) connect(ctx context.Context) {
 	w.session = s
 }
 
-// leftBehind is how long a router may want an agent behind which it dies.
-const leftBehind = time.Minute
+// leftBehind is how long a router may want an agent behind which it dies, acrossCuts one to
+// whom nobody sends calls: longer than a lease, and than most cuts.
+const leftBehind, acrossCuts = time.Minute, 15 * time.Second
 
 // die ends the session without a word; what it reserved ends by itself.
 func (w *CallRouter) die() {
