@@ -113,8 +113,8 @@ func (p *pings) Heard(n dn.Number, contact, callID string) {
 
 // Silent takes that a phone gave a call no answer: its binding counts as
 // unresponsive from now on, and it is asked until it speaks.
-func (p *pings) Silent(n dn.Number, contact, callID string) {
-	b, ok := p.registrar.Silent(n, contact, callID)
+func (p *pings) Silent(n dn.Number, contact, callID string, cseq uint32) {
+	b, ok := p.registrar.Silent(n, contact, callID, cseq)
 	if !ok {
 		return
 	}

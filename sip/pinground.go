@@ -42,7 +42,7 @@ func (p *pings) run(ctx context.Context) error {
 	p.store.Range(func(e *location.Entry) bool {
 		for i := range e.Bindings {
 			if b := &e.Bindings[i]; b.Unresponsive {
-				p.Silent(e.Record.Number, b.Contact, b.CallID)
+				p.Silent(e.Record.Number, b.Contact, b.CallID, b.CSeq)
 			}
 		}
 		return true

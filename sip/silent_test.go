@@ -132,7 +132,7 @@ func TestSilent_OneLivingContactIsEnough(t *testing.T) {
 	asking(t, "udp", 3600, 3, func(s *stage, w *world) {
 		e := s.phone("e", "1002", "udp", "", w)
 		b := w.store.Get("1002").Bindings[0]
-		w.server.pings.Silent("1002", b.Contact, b.CallID)
+		w.server.pings.Silent("1002", b.Contact, b.CallID, b.CSeq)
 		if st := w.state("1002"); !st.Routable(false) {
 			t.Errorf("with one of two: %+v", st)
 		}
@@ -157,7 +157,7 @@ func TestSilent_IsAskedAfterARestart(t *testing.T) {
 		w.run()
 		l.register(reg{dn: "1001", callID: "x", cseq: 1, headers: []string{"Contact: <sip:1001@" + l.conn.LocalAddr().String() + ">", "Expires: 600"}})
 		b := w.store.Get("1001").Bindings[0]
-		w.server.pings.Silent("1001", b.Contact, b.CallID)
+		w.server.pings.Silent("1001", b.Contact, b.CallID, b.CSeq)
 		w.table = dn.New(dn.Config{Self: "n1", Incarnation: 2})
 		w.cfg.Table = w.table
 		w.restart()
@@ -191,7 +191,7 @@ func TestSilent_ASuccessorWinsAtOnce(t *testing.T) {
 				w.store.Put(&e)
 				if x.silent >= 0 {
 					of := e.Bindings[x.silent]
-					w.server.pings.Silent("1002", of.Contact, of.CallID)
+					w.server.pings.Silent("1002", of.Contact, of.CallID, of.CSeq)
 				}
 				<-time.After(1500 * time.Millisecond)
 				synctest.Wait()

@@ -252,7 +252,7 @@ type phoneNotes struct {
 	silent map[string]bool // by contact; guarded by s.mu
 }
 
-func (p *phoneNotes) Silent(n dn.Number, contact, _ string) {
+func (p *phoneNotes) Silent(n dn.Number, contact, _ string, _ uint32) {
 	p.note(contact, true, "silent "+string(n))
 }
 

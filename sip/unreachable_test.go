@@ -11,7 +11,7 @@ import (
 // phonesHeard takes what the proxy tells of phones.
 type phonesHeard struct{ silent, heard chan dn.Number }
 
-func (p *phonesHeard) Silent(n dn.Number, _, _ string) { p.silent <- n }
+func (p *phonesHeard) Silent(n dn.Number, _, _ string, _ uint32) { p.silent <- n }
 
 func (p *phonesHeard) Heard(n dn.Number, _, _ string) { p.heard <- n }
 

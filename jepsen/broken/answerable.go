@@ -22,6 +22,11 @@ func answerableFaults() []Fault {
 			Edit{"sip/proxy/attempt.go", "	return open && !others", "	return open"}),
 		word("word-unheard", "a phone that speaks again is silent still", "^TestTimers_FirstWord$",
 			Edit{"sip/proxy/firstword.go", "		b.c.in.phones.Heard(b.number, b.phone.Contact, b.phone.CallID)\n", ""}),
+		{
+			Name: "refresh-is-no-word", Kind: Registrations, What: "a phone that registered after it was called in vain counts as silent",
+			Edits:   []Edit{{"sip/registrar/silent.go", "return b.CSeq <= cseq }", "return b.CSeq <= cseq || cseq < 1<<31 }"}},
+			Package: "./sip/registrar", Run: "^TestSilent_",
+		},
 		word("deaf-to-icmp", "a port at which nobody listens is waited for", "^TestUnreachable_",
 			Edit{"sip/wire/socket.go", "err := keepErrors(s.fd, s.six); err != nil", "err := keepErrors(s.fd, s.six); err != nil && s.fd < 0"},
 			Edit{"sip/wire/errqueue.go", "unix.SOL_IP, unix.IP_RECVERR, 1)", "unix.SOL_IP, unix.IP_RECVERR, 0)"}),

@@ -54,16 +54,21 @@ func (m *model) calls() []*phoneCall {
 	return out
 }
 
-// up is when the call surely is up for both: from the answer's arrival until
-// one of them begins to hang up.
-func (c *phoneCall) up(end time.Duration) Span {
+// up is when the call surely is up for both: from the answer's arrival until one of them
+// begins to hang up, or the grace of one's connection may be over.
+func (m *model) up(c *phoneCall) Span {
 	if !c.dial.OK() || len(c.talks) != 1 {
 		return Span{0, -1}
 	}
-	s := Span{max(c.dial.Return, c.talks[0].Invoke), min(end, c.talks[0].Return)}
+	s := Span{max(c.dial.Return, c.talks[0].Invoke), min(m.h.End, c.talks[0].Return)}
 	for _, w := range c.within {
 		if w.From == "BYE" {
 			s.To = min(s.To, w.Invoke)
+		}
+	}
+	for _, q := range c.silences {
+		if q.From != "" {
+			s.To = min(s.To, q.Invoke+m.b.FlowGrace-m.b.Spread)
 		}
 	}
 	return s

@@ -88,6 +88,8 @@ func TestCallsSurvive(t *testing.T) {
 		{"unknown during the cut only", followed().cutOff(18, 24).dials(20, "c", "301", "302").talks(20.4, 35, "c", "301", "302").
 			shows(20.4, "n1", "x", "established").shows(20.4, "n2", "x", "established").shows(25, "n3", "x", "established").
 			shows(35, "n1", "x", "released").shows(35, "n2", "x", "released").shows(35, "n3", "x", "released"), nil},
+		{"a connection's grace is over", told(called().op(22, 22, history.Op{Kind: history.Silence, Node: "n1", Home: "n1", Key: "301", Arg: "c", From: "tcp"}).
+			talks(20.4, 35, "c", "301", "302"), 25.1), nil},
 		{"a killed node's call", called().down(22, 32, "n1").calls(22.1, "n1", history.Item{Kind: history.CallsClosed}).
 			shows(22.2, "n2", "x", "released").shows(22.2, "n3", "x", "released"), nil},
 		{"a killed node's call is shown", called().down(22, 32, "n1").calls(22.1, "n1", history.Item{Kind: history.CallsClosed}).

@@ -155,7 +155,7 @@ func (m *model) callsShown(calls []*phoneCall, watches []*watched) ([]Finding, i
 	var out []Finding
 	looked := 0
 	for _, c := range calls {
-		up := c.up(m.h.End)
+		up := m.up(c)
 		if up.empty() {
 			continue
 		}

@@ -127,14 +127,9 @@ func (b *busy) must(dn, node string, s Span) (*phoneCall, int) {
 		if c.dial.Invoke > s.From {
 			break
 		}
-		up := c.up(b.h.End)
+		up := b.up(c)
 		if up.empty() || c.dial.From != dn && b.party(c.talks[0].Key) != dn {
 			continue
-		}
-		for _, q := range c.silences {
-			if q.From != "" { // a connection, whose end ends the call in its time
-				up.To = min(up.To, q.Invoke+b.b.FlowGrace-b.b.Spread)
-			}
 		}
 		for _, op := range []*history.Op{c.dial, c.talks[0]} {
 			if op.Kind == history.Talk && (dn == c.dial.From || b.agent[op.Key] != "") {

@@ -58,7 +58,7 @@ func sawKinds(m *model) map[history.Sight]int {
 func (m *model) sawCalls(calls []*phoneCall, count func(history.Sight, bool)) {
 	agents := m.outside()
 	for _, c := range calls {
-		up := c.up(m.h.End)
+		up := m.up(c)
 		if up.empty() {
 			continue
 		}

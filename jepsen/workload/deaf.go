@@ -25,10 +25,9 @@ func (w *Deaf) Run(ctx context.Context) error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	defer w.Later(w.ua.Close)
-	taking, leave := context.WithCancel(ctx)
-	defer leave()
+	taking, leave := context.WithCancel(context.WithoutCancel(ctx))
 	go w.take(taking)
+	w.Later(func() { leave(); w.ua.Close() }) // who calls it last is refused yet
 	r := w.random("deaf-" + w.DN)
 	for w.enrol(ctx); pause(ctx, between(r, w.Hears/2, w.Hears*3/2)); w.enrol(ctx) {
 		op := w.invoke(history.Op{Kind: history.Silence, Key: w.DN}, "/silence")

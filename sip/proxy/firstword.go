@@ -13,16 +13,17 @@ import (
 // DN, contact and Call-ID. The methods must neither wait nor call the proxy.
 type Phones interface {
 	// Silent: the phone said nothing to an INVITE within the option's time for a
-	// first word, or the network says that nobody is there.
-	Silent(n dn.Number, contact, callID string)
+	// first word, or the network says that nobody is there. cseq is that of its last
+	// REGISTER before it was called: one that it has sent since is a word too.
+	Silent(n dn.Number, contact, callID string, cseq uint32)
 	// Heard: the phone answered a request for the first time.
 	Heard(n dn.Number, contact, callID string)
 }
 
 type noPhones struct{}
 
-func (noPhones) Silent(dn.Number, string, string) {}
-func (noPhones) Heard(dn.Number, string, string)  {}
+func (noPhones) Silent(dn.Number, string, string, uint32) {}
+func (noPhones) Heard(dn.Number, string, string)          {}
 
 // silence is how long a node or a gateway may take for its first word.
 const silence = 4 * time.Second
@@ -67,7 +68,7 @@ func (a *Attempt) unheard() {
 func (b *branch) noWord() {
 	if !b.mute {
 		b.mute = true
-		b.c.in.phones.Silent(b.number, b.phone.Contact, b.phone.CallID)
+		b.c.in.phones.Silent(b.number, b.phone.Contact, b.phone.CallID, b.phone.CSeq)
 	}
 }
 

@@ -8,16 +8,18 @@ import (
 )
 
 // Silent notes that the phone of a binding does not answer, and returns the
-// binding; false when there is none. A DN of which no phone answers is in
-// service, and not routable.
-func (g *Registrar) Silent(n dn.Number, contact, callID string) (location.Binding, bool) {
-	return g.note(n, contact, callID, true)
+// binding; false when there is none, or it was refreshed behind its REGISTER cseq. A DN of
+// which no phone answers is in service, and not routable.
+func (g *Registrar) Silent(n dn.Number, contact, callID string, cseq uint32) (location.Binding, bool) {
+	return g.note(n, contact, callID, func(b *location.Binding) bool { return b.CSeq <= cseq }, true)
 }
 
 // Heard notes that the phone of a binding answers.
-func (g *Registrar) Heard(n dn.Number, contact, callID string) { g.note(n, contact, callID, false) }
+func (g *Registrar) Heard(n dn.Number, contact, callID string) {
+	g.note(n, contact, callID, func(*location.Binding) bool { return true }, false)
+}
 
-func (g *Registrar) note(n dn.Number, contact, callID string, silent bool) (location.Binding, bool) {
+func (g *Registrar) note(n dn.Number, contact, callID string, holds func(*location.Binding) bool, silent bool) (location.Binding, bool) {
 	mu := g.lock(string(n))
 	defer mu.Unlock()
 	e := g.cfg.Store.Get(n)
@@ -25,7 +27,7 @@ func (g *Registrar) note(n dn.Number, contact, callID string, silent bool) (loca
 		return location.Binding{}, false
 	}
 	i := slices.IndexFunc(e.Bindings, func(b location.Binding) bool { return b.Contact == contact && b.CallID == callID })
-	if i < 0 {
+	if i < 0 || !holds(&e.Bindings[i]) {
 		return location.Binding{}, false
 	}
 	b := &e.Bindings[i]

@@ -29,6 +29,27 @@ func TestSilent_ADNAnswersWhileOneOfItsPhonesDoes(t *testing.T) {
 	}
 }
 
+// TestSilent_ARefreshSinceIsAWord: a phone that was called in vain and has registered
+// again before anybody says so answers.
+func TestSilent_ARefreshSinceIsAWord(t *testing.T) {
+	w := newDesk(t, "1001")
+	for _, c := range []struct {
+		register string
+		cseq     uint32 // of the REGISTER that was known when it was called
+		answers  bool
+	}{
+		{"a 1 p@h:1=3600", 1, false}, {"a 2 p@h:1=3600", 1, true}, {"", 2, false}, {"a 3 p@h:1=3600", 0, true}, {"", 9, false},
+	} {
+		if c.register != "" {
+			w.update(w.machine.View(), step(t, c.register))
+		}
+		w.registrar.Silent("1001", "sip:p@h:1", "a", c.cseq)
+		if st := w.state("1001"); st.State != dn.InSrv || st.Routable(false) != c.answers {
+			t.Errorf("%q, and it was silent behind REGISTER %d: %+v", c.register, c.cseq, st)
+		}
+	}
+}
+
 type phonesOf1001 struct {
 	w        *desk
 	r        *rand.Rand
@@ -61,7 +82,7 @@ func (p *phonesOf1001) step() {
 		w.update(w.machine.View(), step(w.t, did))
 	case 4, 5, 6, 7:
 		did = "silent " + contact
-		w.registrar.Silent("1001", contact, callID)
+		w.registrar.Silent("1001", contact, callID, uint32(p.cseq-p.r.IntN(2)))
 	case 8:
 		did = "heard " + contact
 		w.registrar.Heard("1001", contact, callID)
