@@ -16,6 +16,8 @@ type AccessConfig struct {
 	Wait func(ctx context.Context, index uint64) error
 	// DenyToken has this node refuse a token by itself, at once.
 	DenyToken func(ctx context.Context, id string) error
+	// Bans are those of each door that has any.
+	Bans []Bans
 }
 
 // Access is the service of that name. Its parts have files of their own:

@@ -430,7 +430,7 @@ func (n *Node) register() {
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, w))
 	configpb.RegisterAccessServer(tc, api.NewAccess(api.AccessConfig{
-		View: n.machine.View, Writer: w, Wait: n.machine.Wait, DenyToken: n.denyToken,
+		View: n.machine.View, Writer: w, Wait: n.machine.Wait, DenyToken: n.denyToken, Bans: []api.Bans{sipBans{n.sip}},
 	}))
 	if n.cfg.Dev {
 		peerpb.RegisterFabricServer(tc, fabricServer{n: n})

@@ -265,6 +265,14 @@ func (s *Server) Stats() answer.Stats {
 	return st
 }
 
+// Bans are the silences of now.
+func (s *Server) Bans() []guard.Ban { return s.guard.Bans() }
+
+// ClearBans ends silences as guard.ClearBans does.
+func (s *Server) ClearBans(source netip.Addr, number string) int {
+	return s.guard.ClearBans(source, number)
+}
+
 // flush makes accepted registrations durable. When the disk refuses, SIP goes
 // on: what was accepted holds until the node restarts.
 func (s *Server) flush() {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sipcluster/sipcluster/cmd/internal/agent"
+	"github.com/sipcluster/sipcluster/cmd/internal/bans"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/cluster"
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
@@ -69,7 +70,7 @@ side's DNs out of service.
 		server.Command(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.NodeCommand(c), dn.Command(c),
 		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), route.Command(c),
-		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c),
+		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c),
 		config.ApplyCommand(c), config.ExportCommand(c), versionCommand(con),
 	)
 	return root, started

@@ -77,11 +77,7 @@ func (b *brakes) begin(t *try) bool {
 	}
 	b.mu.Lock() // until the end: of many at once not one more passes
 	now := b.clock()
-	p := b.pair(t.source, t.user, now)
-	if p != nil && p.ha1 != maphash.String(b.seed, t.ha1) {
-		b.drop(p)
-		p = nil
-	}
+	p := b.pair(t.source, t.user, t.ha1, now)
 	t.held = !p.silent(now) && (!b.sources[t.source].sprays(now) || b.registered(t.user, t.source))
 	if !t.held {
 		b.mu.Unlock()
@@ -102,21 +98,21 @@ func (b *brakes) end(t *try, v digest.Verdict) (o outcome) {
 	if v == digest.Wrong {
 		return b.failed(t, now)
 	}
-	if p := b.pair(t.source, t.user, now); p != nil && v == digest.OK {
+	if p := b.pair(t.source, t.user, t.ha1, now); p != nil && v == digest.OK {
 		b.drop(p)
 	}
 	return o
 }
 
-// silent tells whether a source is not answered about a DN.
-func (b *brakes) silent(a netip.Addr, user []byte) bool {
+// silent tells whether a source is not answered about an account.
+func (b *brakes) silent(a netip.Addr, user []byte, ha1 string) bool {
 	if !b.troubled(a) {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock()
-	return b.pair(a, user, now).silent(now)
+	return b.pair(a, user, ha1, now).silent(now)
 }
 
 // clock is monotonic: a step of the wall clock ends no silence.
@@ -130,10 +126,10 @@ func (b *brakes) mark(a netip.Addr) *atomic.Int32 {
 // troubled is false for a source of which no wrong password is remembered.
 func (b *brakes) troubled(a netip.Addr) bool { return b.mark(a).Load() > 0 }
 
-// pair is what is remembered of a source and a DN; nil for nothing.
-func (b *brakes) pair(a netip.Addr, user []byte, now time.Duration) *pair {
+// pair is what is remembered of a source and an account; nil for nothing.
+func (b *brakes) pair(a netip.Addr, user []byte, ha1 string, now time.Duration) *pair {
 	p := b.pairs[pairKey{a, string(user)}]
-	if p != nil && p.forgotten(now) {
+	if p != nil && (p.forgotten(now) || p.ha1 != maphash.String(b.seed, ha1)) {
 		b.drop(p)
 		return nil
 	}
@@ -146,7 +142,7 @@ func (b *brakes) failed(t *try, now time.Duration) (o outcome) {
 		return o
 	}
 	b.forget(now)
-	p := b.pair(t.source, t.user, now)
+	p := b.pair(t.source, t.user, t.ha1, now)
 	if p == nil {
 		p = b.add(t)
 	} else if p.print == t.print {

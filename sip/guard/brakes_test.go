@@ -67,11 +67,11 @@ func (p *pedal) passes(from netip.Addr, user string) bool { return p.asks(from, 
 func TestBrakes_APairIsSilentAndOnlyThat(t *testing.T) {
 	p := newPedal(t)
 	p.is("tried", p.tried(office, "1001", 100), tries)
-	p.is("a challenge of the pair", p.silent(office, []byte("1001")), true)
+	p.is("a challenge of the pair", p.silent(office, []byte("1001"), ""), true)
 	p.is("the right password", p.passes(office, "1001"), false)
 	p.is("the same DN elsewhere", p.passes(home, "1001"), true)
 	p.is("another DN there", p.passes(office, "1002"), true)
-	p.is("a challenge of another DN", p.silent(office, []byte("1002")), false)
+	p.is("a challenge of another DN", p.silent(office, []byte("1002"), ""), false)
 	p.after(firstSilence - 1)
 	p.is("a moment too early", p.passes(office, "1001"), false)
 	p.after(1)
@@ -121,7 +121,7 @@ func TestBrakes_WhatIsNoTryDoesNotCount(t *testing.T) {
 		p.asks(office, "1001", digest.Stale)
 		p.asks(office, "1001", digest.Unfit)
 	}
-	p.is("silent", p.silent(office, []byte("1001")), false)
+	p.is("silent", p.silent(office, []byte("1001"), ""), false)
 	p.is("right", p.passes(office, "1001"), true)
 	p.is("and then from the beginning", p.tried(office, "1001", 100), tries)
 }
@@ -151,7 +151,7 @@ func TestBrakes_OneWrongPasswordSilencesNobodyElse(t *testing.T) {
 	p := newPedal(t)
 	for i := range 3600 { // an hour
 		p.tried(office, "1001", 1)
-		if number := fmt.Sprint(2000 + i%300); !p.passes(office, number) || p.silent(office, []byte(number)) {
+		if number := fmt.Sprint(2000 + i%300); !p.passes(office, number) || p.silent(office, []byte(number), "") {
 			t.Fatalf("after %d s: %s is not served", i, number)
 		}
 		p.after(time.Second)

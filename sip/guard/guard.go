@@ -145,7 +145,7 @@ func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 	claimed := g.account(v, c.Number)
 	source := SourceOf(c.Source.Addr())
 	if c.None {
-		if g.brakes.silent(source, c.Number) {
+		if g.brakes.silent(source, c.Number, claimed.ha1) {
 			g.stats.Silenced.Add(1)
 			return nil
 		}
