@@ -55,7 +55,7 @@ func (reg *Registry) follow(ctx context.Context) error {
 				if st := &buf[i].Status; st.Reserved && reg.table.Lost(st.Keeper) {
 					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, minTime(time.Now().Add(dn.Lease), time.Unix(0, st.ReservedUntil)))
 				}
-				if n := buf[i].Status.Number; buf[i].Status.Keeper == reg.table.Self() || reg.store.has(n) {
+				if n := buf[i].Status.Number; reg.store.has(n) || buf[i].Status.Keeper == reg.table.Self() && keeps(&buf[i].Status) {
 					reg.sync(n)
 					reg.watchReservation(n)
 				}
@@ -67,6 +67,9 @@ func (reg *Registry) follow(ctx context.Context) error {
 		}
 	}
 }
+
+// keeps tells whether the DN has something that its keeper stores.
+func keeps(st *dn.Status) bool { return st.Agent != nil || st.Reserved }
 
 // sync brings the store to what the table says of a DN, and returns what is
 // closed when that is stored. Calls may overlap: each looks again after it

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -125,6 +126,7 @@ func (w *phones) crash(i int) {
 }
 
 func (w *phones) step() {
+	w.now = w.now.Add(time.Duration(w.r.IntN(int(carryAfter / 8))))
 	switch w.r.IntN(10) {
 	case 0, 1:
 		w.begin()

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,6 +242,52 @@ func TestLeftAlone_ACarriedCallThatIsOver(t *testing.T) {
 				got, err := w.nodes[1].table.LeftAlone(ctx)
 				if (err == nil) != c.want || c.want && (got != id || time.Since(began) != leaveAfter) {
 					t.Errorf("%q after %v, %v", got, time.Since(began), err)
+				}
+			})
+		})
+	}
+}
+
+// A peer hears of a leg when it has lasted a while, also one that waits for something
+// to read; of one that is over by then, nothing.
+func TestCarry_PeersHearOfWhatLasts(t *testing.T) {
+	for name, c := range map[string]struct {
+		lasts time.Duration
+		ends  func(*Leg)
+		want  []Kind
+	}{
+		"a try in vain":      {carryAfter - 1, (*Leg).Dropped, nil},
+		"a short call":       {carryAfter - 1, (*Leg).Over, []Kind{Over}},
+		"one that goes on":   {carryAfter + 1, (*Leg).Dropped, []Kind{Carry, Dropped}},
+		"one that was taken": {carryAfter + 1, (*Leg).Over, []Kind{Carry, Over}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				tab := New(Config{Self: "a", Incarnation: 1})
+				s := tab.Follow(feed.Position{})
+				ready(s)
+				began := time.Now()
+				time.AfterFunc(time.Second, func() {
+					leg := tab.Carry(idOf(1), "p", "2")
+					time.AfterFunc(c.lasts, func() { c.ends(leg) })
+				})
+				var got []Kind
+				for len(got) < len(c.want) {
+					items, err := s.Next(ctx, nil)
+					if err != nil {
+						t.Fatalf("heard %v: %v", got, err)
+					}
+					if got = append(got, items[0].Event.Kind); len(got) == 1 && time.Since(began) != time.Second+min(c.lasts, carryAfter) {
+						t.Errorf("the first word comes after %v", time.Since(began))
+					}
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("heard %v, want %v", got, c.want)
+				}
+				if items, err := s.Next(ctx, nil); err == nil {
+					t.Errorf("and %+v", items)
 				}
 			})
 		})

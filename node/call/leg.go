@@ -29,6 +29,11 @@ func (c *Carried) sound() bool {
 type leg struct {
 	Carried
 	carrier *origin
+	// kept: it is in Table.legs, which calls of this node are not.
+	kept bool
+	// told: the peers were told of it, or need not be any more; otherwise they are when it is due.
+	told bool
+	due  time.Time
 	// done: the node that has the call has said itself that it is over.
 	done bool
 	// round is that of the carrier's fence in which it was mentioned last; of an own one that
@@ -43,22 +48,62 @@ type Leg struct {
 	l *leg
 }
 
+// carryAfter is for how long the peers are not told of a leg. The node that has the call
+// tells them when it rings; they need the carrier's word when they lose that node. So of a
+// try that soon is over they hear nothing.
+const carryAfter = 200 * time.Millisecond
+
 // Carry notes that this node delivers a call to a DN, which is busy from here on:
-// a call of another node, whose peers hear of it, or one of its own.
+// a call of another node, whose peers hear of it if it lasts, or one of its own.
 func (t *Table) Carry(id ID, of dn.Node, n dn.Number) *Leg {
-	l := &leg{Carried: Carried{Call: id, Of: of, DN: n}, carrier: t.self}
+	x := &struct { // one piece of memory
+		Leg
+		leg
+	}{Leg{t: t}, leg{Carried: Carried{Call: id, Of: of, DN: n}, carrier: t.self}}
+	l := &x.leg
+	x.l = l
+	l.kept = of != t.cfg.Self && l.sound()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.uses.one(n, 1)
-	if of != t.cfg.Self && l.sound() {
-		if o := t.nodes[of]; o != nil {
-			l.round = o.fence.Round()
-		}
-		t.legs[id] = append(t.legs[id], l)
-		t.self.legs++
-		t.own.add(t.legEvent(Carry, &l.Carried))
+	if !l.kept {
+		return &x.Leg
 	}
-	return &Leg{t, l}
+	if o := t.nodes[of]; o != nil {
+		l.round = o.fence.Round()
+	}
+	t.legs[id] = append(t.legs[id], l)
+	t.self.legs++
+	now := t.cfg.Now()
+	t.tellLegs(now)
+	l.due = now.Add(carryAfter)
+	if t.fresh = append(t.fresh, l); len(t.fresh) == 1 {
+		t.own.idle.Wake() // its readers wait for that time
+	}
+	return &x.Leg
+}
+
+// tellLegs tells the peers of the legs that are due, and returns how long it is until the
+// next one will be; negative when there is none.
+func (t *Table) tellLegs(now time.Time) time.Duration {
+	for len(t.fresh) > 0 {
+		l := t.fresh[0]
+		if wait := l.due.Sub(now); wait > 0 && !l.told {
+			return wait
+		}
+		if t.fresh[0], t.fresh = nil, t.fresh[1:]; !l.told {
+			l.told = true
+			t.own.add(t.legEvent(Carry, &l.Carried))
+		}
+	}
+	return -1
+}
+
+// tellAllLegs tells the peers of all legs: some peer is told of what there is.
+func (t *Table) tellAllLegs() {
+	if n := len(t.fresh); n > 0 {
+		t.tellLegs(t.fresh[n-1].due)
+	}
 }
 
 // Dropped says that the call has left this node: the DN did not take it, or it is
@@ -76,13 +121,16 @@ func (x *Leg) end(k Kind) {
 	x.l = nil
 	switch {
 	case l == nil:
-	case !slices.Contains(t.legs[l.Call], l): // a call of this node
+	case !l.kept:
 		t.uses.one(l.DN, -1)
 	default:
 		if l.done {
 			k = Dropped
 		}
-		t.own.add(t.legEvent(k, &l.Carried))
+		if l.told || k == Over {
+			t.own.add(t.legEvent(k, &l.Carried))
+		}
+		l.told = true
 		t.endLeg(l, k == Over)
 	}
 }

@@ -263,9 +263,11 @@ func (w *world) step(crashes bool) {
 	}
 }
 
-// settle heals everything and delivers until nothing is left to say.
+// settle heals everything and delivers until nothing is left to say, also of what the
+// peers are told some time later.
 func (w *world) settle() {
 	clear(w.cut)
+	w.now = w.now.Add(carryAfter)
 	for range 20 {
 		for a := range w.nodes {
 			for b := range w.nodes {

@@ -103,12 +103,16 @@ func (s *Stream) take(buf []Item) ([]Item, time.Duration) {
 	}
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
+	wait := time.Duration(-1)
+	if s.of != nil {
+		wait = s.t.tellLegs(s.t.cfg.Now())
+	}
 	switch {
 	case s.phase == starting || !s.log.holds(s.read.Seq):
 		return s.start(buf), 0
 	case s.read.Seq == s.log.head:
 		s.log.idle[&s.read] = struct{}{}
-		return buf, -1
+		return buf, wait
 	}
 	for n := 0; n < batchSize && s.read.Seq < s.log.head; n++ {
 		s.read.Seq++
@@ -120,6 +124,9 @@ func (s *Stream) take(buf []Item) ([]Item, time.Duration) {
 // start begins behind the event that was read last, or else with a snapshot.
 func (s *Stream) start(buf []Item) []Item {
 	s.phase = tail
+	if s.of != nil {
+		s.t.tellAllLegs()
+	}
 	resumed := s.read.Start(s.t.cfg.Incarnation, s.log.tail, s.log.head)
 	switch {
 	case resumed:

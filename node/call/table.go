@@ -56,6 +56,8 @@ type Table struct {
 	refused      uint64
 	// legs are what nodes say of others' calls that they carry.
 	legs map[ID][]*leg
+	// fresh are own legs of which the peers were not told yet, the first due first.
+	fresh []*leg
 	// overs are calls that are over, and Config.Over is to hear of.
 	overs []ID
 	// leaving are legs whose phones have to go, the first first; leaves tells of them.

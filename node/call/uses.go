@@ -22,8 +22,18 @@ func newUses() *uses {
 	return &uses{of: map[dn.Number]int{}, changed: map[dn.Number]struct{}{}, wake: wake.New()}
 }
 
-// move takes the DNs of was out and those of is in.
+// move takes the DNs of was out and those of is in. Most events change the state of a
+// party, or add or take away one, so nothing is done for those at either end.
 func (u *uses) move(was, is []Party) {
+	for len(was) > 0 && len(is) > 0 && was[0].DN == is[0].DN {
+		was, is = was[1:], is[1:]
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1].DN == is[len(is)-1].DN {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	if len(was)+len(is) == 0 {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := range is {

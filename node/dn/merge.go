@@ -1,5 +1,7 @@
 package dn
 
+import "github.com/sipcluster/sipcluster/node/feed"
+
 // Status is a DN as this node sees it.
 type Status struct {
 	Number Number
@@ -249,8 +251,16 @@ func (t *Table) rlockSettled() {
 
 // Touch tells of DNs of which Config.Busy, or time, may say something else now.
 func (t *Table) Touch(numbers map[Number]struct{}) {
+	t.touch(numbers).Wake()
+}
+
+// touch returns the readers to wake, who could do nothing while it has the lock.
+func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	j := &t.journals[visible]
+	sleepers, head := j.idle, j.head
+	j.idle = nil
 	for n := range numbers {
 		e := t.entries[n]
 		if e == nil || len(e.recs) == 0 {
@@ -260,6 +270,12 @@ func (t *Table) Touch(numbers map[Number]struct{}) {
 			t.tell(e, NoReason)
 		}
 	}
+	if j.head == head {
+		j.idle = sleepers
+		return nil
+	}
+	j.idle = feed.Waiters{}
+	return sleepers
 }
 
 // Counts of a table.

@@ -35,7 +35,7 @@ func (r *Reader) Start(incarnation, tail, head uint64) (resumed bool) {
 
 // Next appends what take finds to buf, and waits while that is nothing: for a
 // Wake, at most for as long as take says unless that is negative. leave is called
-// behind each wait. The error is the context's.
+// behind each wait that no Wake ended. The error is the context's.
 func Next[Item any](ctx context.Context, r *Reader, buf []Item, take func([]Item) ([]Item, time.Duration), leave func()) ([]Item, error) {
 	for n := len(buf); ; {
 		if err := ctx.Err(); err != nil {
@@ -45,12 +45,18 @@ func Next[Item any](ctx context.Context, r *Reader, buf []Item, take func([]Item
 		if buf, wait = take(buf); len(buf) > n {
 			return buf, nil
 		}
-		r.sleep(ctx, wait)
+		if r.sleep(ctx, wait) {
+			continue
+		}
 		leave()
+		select {
+		case <-r.wake: // it came too late
+		default:
+		}
 	}
 }
 
-func (r *Reader) sleep(ctx context.Context, wait time.Duration) {
+func (r *Reader) sleep(ctx context.Context, wait time.Duration) (woken bool) {
 	var timer <-chan time.Time
 	if wait >= 0 {
 		t := time.NewTimer(wait)
@@ -60,8 +66,10 @@ func (r *Reader) sleep(ctx context.Context, wait time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-r.wake:
+		return true
 	case <-timer:
 	}
+	return false
 }
 
 // Waiters are readers that sleep. Guarded by the lock of the table.

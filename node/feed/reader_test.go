@@ -67,7 +67,7 @@ func TestNext_WaitsUntilThereIsSomething(t *testing.T) {
 		}
 		there = []int{2}
 		if got, err := next(); err != nil || len(got) != 2 || left != 0 {
-			t.Errorf("what there is: %v, %v, waited %d times", got, err, left)
+			t.Errorf("what there is: %v, %v, left %d times", got, err, left)
 		}
 		there = nil
 		go func() {
@@ -78,13 +78,13 @@ func TestNext_WaitsUntilThereIsSomething(t *testing.T) {
 				sleepers.Wake() // nobody is there any more
 			})
 		}()
-		if got, err := next(); err != nil || len(got) != 2 || left != 1 || len(sleepers) != 0 {
-			t.Errorf("woken: %v, %v, waited %d times, %d asleep", got, err, left, len(sleepers))
+		if got, err := next(); err != nil || len(got) != 2 || left != 0 || len(sleepers) != 0 {
+			t.Errorf("woken: %v, %v, left %d times, %d asleep", got, err, left, len(sleepers))
 		}
 		there, wait = nil, time.Second
 		time.AfterFunc(1500*time.Millisecond, func() { locked(func() { there = []int{4} }) })
-		if got, err := next(); err != nil || len(got) != 2 || left != 3 {
-			t.Errorf("behind the time: %v, %v, waited %d times", got, err, left)
+		if got, err := next(); err != nil || len(got) != 2 || left != 2 {
+			t.Errorf("behind the time: %v, %v, left %d times", got, err, left)
 		}
 		there, wait = nil, -1
 		time.AfterFunc(time.Minute, cancel)

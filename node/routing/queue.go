@@ -31,6 +31,13 @@ type queues struct {
 
 func newQueues(places int) *queues { return &queues{places: places, of: map[string][]*waiter{}} }
 
+// empty tells whether no call waits. One that begins to wait looks for an agent by itself.
+func (q *queues) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.of) == 0
+}
+
 // wake wakes the first call that waits for each of the groups.
 func (q *queues) wake(groups ...string) {
 	q.mu.Lock()

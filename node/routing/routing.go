@@ -110,6 +110,9 @@ func (r *Engine) changed(st *dn.Status) {
 		r.rings.lose(st.Number)
 		return
 	}
+	if r.queues.empty() {
+		return
+	}
 	config := r.view().DN(string(st.Number))
 	r.queues.wake(config.GetGroups()...)
 }
