@@ -25,7 +25,7 @@ func callFaults() []Fault {
 			Name: "cached-routes", Kind: Calls, What: "calls are sent to where a DN was once, lost or not",
 			Edits: []Edit{
 				{"node/routing/dial.go", "	case st.State != dn.InSrv:\n		done", "	case st.State != dn.InSrv && st.Owner == \"\":\n		done"},
-				{"node/routing/rings.go", "	for x := range r.at[n] {", "	for x := range r.at[\"\"] {"},
+				{"node/routing/rings.go", "	for _, x := range r.at[n] {", "	for _, x := range r.at[\"\"] {"},
 			},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
 		},

@@ -51,7 +51,7 @@ func leakFaults() []Fault {
 		},
 		{
 			Name: "ringing-stays", Kind: Leaks, What: "the map of what rings at other nodes grows for ever",
-			Edits:   []Edit{{"node/routing/rings.go", "\tif delete(r.at[n], x); len(r.at[n]) == 0 {\n\t\tdelete(r.at, n)\n\t}", "\tdelete(r.at[n], x)"}},
+			Edits:   []Edit{{"node/routing/rings.go", "\tif r.at[n] = rest; len(rest) == 0 {\n\t\tdelete(r.at, n)\n\t}", "\tr.at[n] = rest"}},
 			Package: routing, Run: "^TestRouting",
 		},
 		{

@@ -3,7 +3,7 @@ package call
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
+	"encoding/hex"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -37,7 +37,9 @@ func newIDs(self dn.Node, incarnation uint64) ids {
 
 func (s *ids) take() ID {
 	s.next++
-	return ID(fmt.Sprintf("%016x", mix(s.next)))
+	var b [16]byte
+	hex.Encode(b[:], binary.BigEndian.AppendUint64(b[8:8], mix(s.next)))
+	return ID(b[:])
 }
 
 // mix is the finalizer of SplitMix64: one to one.

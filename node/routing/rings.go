@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -19,20 +20,17 @@ type ring struct {
 // owner is lost.
 type rings struct {
 	mu sync.Mutex
-	at map[dn.Number]map[*ring]struct{}
+	at map[dn.Number][]*ring
 }
 
-func newRings() *rings { return &rings{at: map[dn.Number]map[*ring]struct{}{}} }
+func newRings() *rings { return &rings{at: map[dn.Number][]*ring{}} }
 
 // watch begins a try at a DN.
 func (r *rings) watch(n dn.Number) *ring {
 	x := &ring{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.at[n] == nil {
-		r.at[n] = map[*ring]struct{}{}
-	}
-	r.at[n][x] = struct{}{}
+	r.at[n] = append(r.at[n], x)
 	return x
 }
 
@@ -47,7 +45,7 @@ func (r *rings) sent(x *ring, s invite.Stopper) {
 func (r *rings) lose(n dn.Number) {
 	var stop []invite.Stopper
 	r.mu.Lock()
-	for x := range r.at[n] {
+	for _, x := range r.at[n] {
 		if x.lost = true; x.sent != nil {
 			stop = append(stop, x.sent)
 		}
@@ -65,7 +63,8 @@ func (r *rings) unwatch(n dn.Number, x *ring) (lost bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if delete(r.at[n], x); len(r.at[n]) == 0 {
+	rest := slices.DeleteFunc(r.at[n], func(other *ring) bool { return other == x })
+	if r.at[n] = rest; len(rest) == 0 {
 		delete(r.at, n)
 	}
 	return x.lost

@@ -31,6 +31,7 @@ func (l *publisherLink) callRun(ctx context.Context) error {
 		return ctx.Err()
 	}
 	var items []call.Item
+	b := newEventBatch()
 	p := pace.New(callsEvery)
 	for {
 		var err error
@@ -39,7 +40,7 @@ func (l *publisherLink) callRun(ctx context.Context) error {
 		}
 		for rest := items; len(rest) > 0; {
 			var m *peerpb.FollowResponse
-			m, rest = callMessage(rest)
+			m, rest = b.message(rest)
 			if err := l.send(m); err != nil {
 				return err
 			}
@@ -56,35 +57,63 @@ func (l *publisherLink) callRun(ctx context.Context) error {
 	}
 }
 
-// callMessage puts the first items into a message and returns the others.
-func callMessage(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
+// message puts the first items into one and returns the others. It lasts until the next.
+func (b *eventBatch) message(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
 	switch it := &items[0]; it.Kind {
+	case feed.Change:
+		return b.fill(items)
 	case feed.Started:
 		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallsHello{CallsHello: &peerpb.CallsHello{Resumed: it.Resumed}}}, items[1:]
 	case feed.EndOfSnapshot:
 		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfCallSync{EndOfCallSync: &peerpb.EndOfCallSync{Seq: it.Seq}}}, items[1:]
 	case feed.Row:
-		b := &peerpb.CallSnapshot{}
+		s := &peerpb.CallSnapshot{}
 		for size := 0; len(items) > 0 && items[0].Kind == feed.Row && size < maxCallBytes; items = items[1:] {
 			c := callToProto(items[0].Call)
-			b.Calls, size = append(b.Calls, c), size+infoSize(c.GetInfo())+64*len(c.GetParties())
+			s.Calls, size = append(s.Calls, c), size+infoSize(c.GetInfo())+64*len(c.GetParties())
 		}
-		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
-	case call.LegRow:
-		b := &peerpb.CallSnapshot{}
-		for ; len(items) > 0 && items[0].Kind == call.LegRow && 64*len(b.Carried) < maxCallBytes; items = items[1:] {
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: s}}, items
+	default: // a LegRow
+		s := &peerpb.CallSnapshot{}
+		for ; len(items) > 0 && items[0].Kind == call.LegRow && 64*len(s.Carried) < maxCallBytes; items = items[1:] {
 			x := items[0].Leg
-			b.Carried = append(b.Carried, &peerpb.CarriedCall{Call: string(x.Call), Of: string(x.Of), Dn: string(x.DN), Over: x.Over})
+			s.Carried = append(s.Carried, &peerpb.CarriedCall{Call: string(x.Call), Of: string(x.Of), Dn: string(x.DN), Over: x.Over})
 		}
-		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: b}}, items
-	default:
-		b := &peerpb.CallEvents{}
-		for size := 0; len(items) > 0 && items[0].Kind == feed.Change && size < maxCallBytes; items = items[1:] {
-			e := eventToProto(items[0].Event)
-			b.Events, b.Seq, size = append(b.Events, e), items[0].Seq, size+infoSize(e.GetInfo())+64
-		}
-		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallEvents{CallEvents: b}}, items
+		return &peerpb.FollowResponse{Body: &peerpb.FollowResponse_CallSnapshot{CallSnapshot: s}}, items
 	}
+}
+
+// eventBatch is one message of events, used again and again as a batch is.
+type eventBatch struct {
+	msg    peerpb.FollowResponse
+	body   peerpb.CallEvents
+	events []*sentEvent
+}
+
+type sentEvent struct {
+	peerpb.CallEvent
+	info peerpb.CallInfo
+}
+
+func newEventBatch() *eventBatch {
+	b := &eventBatch{}
+	b.msg.Body = &peerpb.FollowResponse_CallEvents{CallEvents: &b.body}
+	return b
+}
+
+// fill is message for events.
+func (b *eventBatch) fill(items []call.Item) (*peerpb.FollowResponse, []call.Item) {
+	b.body.Events = b.body.Events[:0]
+	for size := 0; len(items) > 0 && items[0].Kind == feed.Change && size < maxCallBytes; items = items[1:] {
+		n := len(b.body.Events)
+		if n == len(b.events) {
+			b.events = append(b.events, &sentEvent{})
+		}
+		e := b.events[n]
+		e.set(items[0].Event)
+		b.body.Events, b.body.Seq, size = append(b.body.Events, &e.CallEvent), items[0].Seq, size+infoSize(e.Info)+64
+	}
+	return &b.msg, items
 }
 
 // infoSize is about how long it is on the wire.
@@ -147,14 +176,13 @@ func (l *followerLink) current() error {
 	return l.calls.Current()
 }
 
-func infoToProto(i *call.Info) *peerpb.CallInfo {
-	return &peerpb.CallInfo{
-		Caller: string(i.Caller), Type: tlibpb.CallType(i.Type), Ani: i.ANI, Dnis: i.DNIS, Began: i.Began, UserData: i.UserData,
-	}
+func infoToProto(p *peerpb.CallInfo, i *call.Info) *peerpb.CallInfo {
+	p.Caller, p.Type, p.Ani, p.Dnis, p.Began, p.UserData = string(i.Caller), tlibpb.CallType(i.Type), i.ANI, i.DNIS, i.Began, i.UserData
+	return p
 }
 
 func callToProto(c *call.Call) *peerpb.Call {
-	p := &peerpb.Call{Id: string(c.ID), Info: infoToProto(c.Info), Parties: make([]*peerpb.CallParty, 0, len(c.Parties))}
+	p := &peerpb.Call{Id: string(c.ID), Info: infoToProto(&peerpb.CallInfo{}, c.Info), Parties: make([]*peerpb.CallParty, 0, len(c.Parties))}
 	for i := range c.Parties {
 		x := &c.Parties[i]
 		p.Parties = append(p.Parties, &peerpb.CallParty{
@@ -164,15 +192,12 @@ func callToProto(c *call.Call) *peerpb.Call {
 	return p
 }
 
-func eventToProto(e *call.Event) *peerpb.CallEvent {
-	p := &peerpb.CallEvent{
-		Kind: peerpb.CallEventKind(e.Kind + 1), Call: string(e.Call), ThisDn: string(e.ThisDN), Role: peerpb.CallRole(e.Role + 1),
-		Other: e.OtherDN, Time: e.Time, Cause: uint32(max(0, e.Cause)), Of: string(e.Of),
+func (p *sentEvent) set(e *call.Event) {
+	p.Kind, p.Role, p.Cause = peerpb.CallEventKind(e.Kind+1), peerpb.CallRole(e.Role+1), uint32(max(0, e.Cause))
+	p.Call, p.ThisDn, p.Other, p.Time, p.Of = string(e.Call), string(e.ThisDN), e.OtherDN, e.Time, string(e.Of)
+	if p.Info, p.info.UserData = nil, nil; e.Fresh {
+		p.Info = infoToProto(&p.info, e.Info)
 	}
-	if e.Fresh {
-		p.Info = infoToProto(e.Info)
-	}
-	return p
 }
 
 // What follows makes what it does not know something that call.Copy refuses.

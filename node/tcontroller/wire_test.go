@@ -151,6 +151,11 @@ func TestCall_EveryFieldTravels(t *testing.T) {
 }
 
 func TestCall_EveryFieldOfAnEventTravels(t *testing.T) {
+	var sent sentEvent // for one after the other
+	eventToProto := func(e *call.Event) *peerpb.CallEvent {
+		sent.set(e)
+		return &sent.CallEvent
+	}
 	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Info: sampleInfo(), Fresh: true}
 	full(t, reflect.ValueOf(e), "Event", "Event.Node", "Event.Local")
 	got := eventFromProto(crosses(t, eventToProto(&e), &peerpb.CallEvent{}))
@@ -169,9 +174,9 @@ func TestCall_EveryFieldOfAnEventTravels(t *testing.T) {
 
 // cut is what becomes of items: the kinds of messages and how many items each has.
 func cut(items []call.Item) (out []string) {
-	for len(items) > 0 {
+	for b := newEventBatch(); len(items) > 0; {
 		var m *peerpb.FollowResponse
-		m, items = callMessage(items)
+		m, items = b.message(items)
 		switch b := m.GetBody().(type) {
 		case *peerpb.FollowResponse_CallsHello:
 			out = append(out, fmt.Sprint("hello ", b.CallsHello.GetResumed()))
@@ -193,7 +198,7 @@ func TestCall_EveryFieldOfACarriedOneTravels(t *testing.T) {
 	full(t, reflect.ValueOf(x), "Carried")
 	for _, over := range []bool{true, false} {
 		x.Over = over
-		m, rest := callMessage([]call.Item{{Kind: call.LegRow, Leg: &x}, {Kind: feed.EndOfSnapshot}})
+		m, rest := newEventBatch().message([]call.Item{{Kind: call.LegRow, Leg: &x}, {Kind: feed.EndOfSnapshot}})
 		got := carriedFromProto(crosses(t, m.GetCallSnapshot(), &peerpb.CallSnapshot{}).GetCarried())
 		if len(rest) != 1 || !reflect.DeepEqual(got, []call.Carried{x}) {
 			t.Errorf("got %+v, want %+v", got, x)

@@ -75,7 +75,7 @@ func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
 	comes()
 	moves()
 	p := x.parties
-	got := []string{string(p.callID), string(p.caller.name), string(p.caller.contact), string(p.called.name), string(p.called.contact), string(p.routes[0])}
+	got := []string{string(p.callID), string(p.caller.name), string(p.caller.contact), string(p.called.name), string(p.called.contact), string(p.routes)}
 	if want := []string{"c", "<sip:a@b>;tag=1", "sip:a@3.3.3.3", "<sip:x@b>;tag=2", "sip:x@2.2.2.2", "<sip:r@h;lr>"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

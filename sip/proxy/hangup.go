@@ -16,7 +16,7 @@ import (
 type party struct {
 	// name is its From or To value, contact the URI at which it is reached.
 	name, contact []byte
-	// cseq is the greatest number that it was seen to give a request of its fields.
+	// cseq is the greatest number that it was seen to give a request of its own.
 	cseq uint32
 }
 
@@ -28,38 +28,36 @@ const skipped = 16
 type parties struct {
 	callID         []byte
 	caller, called party
-	// routes is the Record-Route of the dialog, the nearest to the called one first.
-	routes [][]byte
+	// routes is the Record-Route of the dialog, the nearest to the called one first, with
+	// commas between.
+	routes []byte
 }
 
-// newParties takes them from the INVITE as it came and its 2xx.
+// newParties takes them from the INVITE as it came and its 2xx. Few calls need the
+// routes, so they are kept as they came; all is one piece of memory.
 func newParties(req, res *message.Message) *parties {
-	cseq, _, _ := message.ParseCSeq(req.Get(message.CSeq))
-	p := &parties{
-		callID: res.Get(message.CallID), routes: res.Elements(message.RecordRoute),
-		caller: party{name: res.Get(message.From), contact: contactOf(req), cseq: cseq},
-		called: party{name: res.Get(message.To), contact: contactOf(res)},
+	id, caller, called := res.Get(message.CallID), res.Get(message.From), res.Get(message.To)
+	from, to := contactOf(req), contactOf(res)
+	size := len(id) + len(caller) + len(called) + len(from) + len(to)
+	for r := range res.All(message.RecordRoute) {
+		size += len(r) + 1
 	}
-	fields := []*[]byte{&p.callID, &p.caller.name, &p.caller.contact, &p.called.name, &p.called.contact}
-	size := 0
-	for _, b := range fields {
-		size += len(*b)
-	}
-	for _, r := range p.routes {
-		size += len(r)
-	}
-	buf := make([]byte, 0, size) // one piece of memory for all
-	keep := func(b *[]byte) {
+	buf := make([]byte, 0, size)
+	keep := func(b []byte) []byte {
 		n := len(buf)
-		buf = append(buf, *b...)
-		*b = buf[n:len(buf):len(buf)]
+		buf = append(buf, b...)
+		return buf[n:len(buf):len(buf)]
 	}
-	for _, b := range fields {
-		keep(b)
+	p := &parties{callID: keep(id), caller: party{name: keep(caller), contact: keep(from)}, called: party{name: keep(called), contact: keep(to)}}
+	p.caller.cseq, _, _ = message.ParseCSeq(req.Get(message.CSeq))
+	n := len(buf)
+	for r := range res.All(message.RecordRoute) {
+		if len(buf) > n {
+			buf = append(buf, ',')
+		}
+		buf = append(buf, r...)
 	}
-	for i := range p.routes {
-		keep(&p.routes[i])
-	}
+	p.routes = buf[n:]
 	return p
 }
 
@@ -89,7 +87,11 @@ func (p *parties) bye(to Side, reason string) ownRequest {
 
 // way is the Route list of the other side to a side.
 func (p *parties) way(to Side) [][]byte {
-	list := slices.Clone(p.routes)
+	var list [][]byte
+	for one, rest := []byte(nil), p.routes; len(rest) > 0; {
+		one, rest = message.NextElement(rest)
+		list = append(list, one)
+	}
 	if to == CalledSide {
 		slices.Reverse(list)
 	}
