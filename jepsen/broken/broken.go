@@ -108,6 +108,7 @@ func All() []Fault {
 		reservationFaults(),
 		wireFaults(),
 		forwardingFaults(),
+		routeFaults(),
 		durabilityFaults(),
 		configurationFaults(),
 		freshNodeFaults(),

@@ -1,5 +1,37 @@
 package broken
 
+// routeFaults are those of who may follow a Route token, and where it leads.
+func routeFaults() []Fault {
+	const admission, path = "sip/proxy/admission.go", "sip/proxy/path.go"
+	route := func(pkg, run, name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: pkg, Run: run}
+	}
+	return []Fault{
+		route("./sip/route", "^TestToken_", "token-of-any-dialog", "a route token holds for any caller's tag",
+			Edit{"sip/route/ring.go", "	h.Write(tag)\n", "	_ = tag\n"}),
+		route("./sip/route", "^TestToken_", "token-in-the-clear", "who is called shows in a route token",
+			Edit{"sip/route/ring.go", "block.Encrypt(h.pad[:], h.counter[:])", "_ = block"}),
+		route("./sip", "^TestThief_AfterARestart$", "token-for-ever", "a route token of a call that nobody knows holds for ever",
+			Edit{admission, "k.Retired, k.Expired(ad.now()), ad.dialogs", "k.Retired, ad.dialogs"}),
+		route("./sip", "^TestThief_AfterTheCall$", "token-outlives-the-call", "a route token holds when its call is over",
+			Edit{admission, "lingers, ad.births.mine(k.Birth),", "lingers,"}),
+		route("./sip", "^TestThief_AfterTheDNIsGone$", "token-outlives-the-dn", "a DN that is deleted or disabled follows its route tokens on",
+			Edit{admission, "case !ad.configured(s):", "case !ad.configured(s) && bye:"}),
+		route("./sip", "^TestThief_OfACallThatIsUp$", "token-is-enough", "whoever shows a route token is a side of the dialog",
+			Edit{admission, "s.Near && ad.isSide(&s.First, in), ad.isPeer(in)", "s.Near, ad.isPeer(in)"}),
+		route("./sip", "^TestThief_OfACallThatIsUp$", "either-side", "one side sends requests in the name of the other one",
+			Edit{admission, "s.Near && ad.isSide(&s.First, in), ad.isPeer(in)", "ad.isSide(&s.First, in), ad.isPeer(in)"}),
+		route("./sip", "^TestThief_OfACallThatIsUp$", "trunk-where-the-request-says", "a token of a trunk leads to any address",
+			Edit{path, "ok && d.trunks.has(k.Number, addr, false)", "ok"}),
+		route("./sip", "^TestThief_OfACallThatIsUp$", "any-port-of-a-phone", "a token of a phone leads to any port of its machine",
+			Edit{path, "contact != nil && message.EqualURI(contact, s.URI) {", "contact != nil {"}),
+		route("./sip", "^TestFollow_APhone", "proof-forgotten", "a phone whose port has changed can acknowledge nothing",
+			Edit{admission, "	ad.proved.add(who)\n", ""}),
+		route("./sip", "^TestFollow_WhoWas", "transfer-untold", "what became of a transfer is not told when the call is over",
+			Edit{"sip/proxy/dialog.go", "d.linger[k] = d.now().Add(referred)", "_ = referred"}),
+	}
+}
+
 // forwardingFaults are those of what a proxy changes of a message, keeps of it,
 // and passes on or not.
 func forwardingFaults() []Fault {
