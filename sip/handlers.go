@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"hash/maphash"
 	"net/netip"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -74,7 +73,7 @@ func response(req *sip.Request, a *answer.Answer, seed maphash.Seed) *sip.Respon
 	sip.CopyHeaders("Via", req, res)
 	sip.CopyHeaders("From", req, res)
 	if to := value(req, "to"); to != "" {
-		if !strings.Contains(to[strings.LastIndexByte(to, '>')+1:], ";tag=") {
+		if message.TagOf([]byte(to)) == nil {
 			var tag [16]byte
 			to += ";tag=" + string(answer.AppendToTag(tag[:0], seed, []byte(value(req, "call-id")), req.CSeq().SeqNo))
 		}
@@ -200,7 +199,7 @@ func (s *Server) fromTrunk(req *sip.Request) bool {
 // request within a dialog is of no call that is known here.
 func (s *Server) onOther(req *sip.Request, a *answer.Answer) {
 	to := value(req, "to")
-	if strings.Contains(to[strings.LastIndexByte(to, '>')+1:], ";tag=") || req.Method == sip.BYE || req.Method == sip.PRACK {
+	if message.TagOf([]byte(to)) != nil || req.Method == sip.BYE || req.Method == sip.PRACK {
 		a.Set(481, "Call/Transaction Does Not Exist")
 		return
 	}

@@ -1,8 +1,11 @@
 package sip
 
 import (
+	"crypto/rand"
 	"fmt"
 	"testing"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // TestServer_OPTIONSTellsWhatARequestWouldMeet: who asks about a DN hears what
@@ -25,6 +28,22 @@ func TestServer_OPTIONSTellsWhatARequestWouldMeet(t *testing.T) {
 		auth := authorizeFor("MESSAGE", ask("MESSAGE", number, "").get("Proxy-Authenticate"), "1001", "pw1001", 1)
 		if res := ask("MESSAGE", number, "Proxy-Authorization: "+auth+"\r\n"); res.code != want {
 			t.Errorf("MESSAGE to %s: %d %s, want %d", number, res.code, res.reason, want)
+		}
+	}
+}
+
+// TestServer_AnAnswerHasOneTag, however the To is written.
+func TestServer_AnAnswerHasOneTag(t *testing.T) {
+	l := callWorld(t, nil, "1001").dial("udp")
+	const to = "<sip:1001@cluster.test>"
+	for in, added := range map[string]bool{
+		to: true, to + ";x=\"y>;tag=9\"": true, "\"x;tag=1\" " + to: true, to + " ; TAG = abc": false, to + ";tag=abc": false,
+	} {
+		res := l.ask("OPTIONS sip:cluster.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK" + rand.Text() + "\r\nMax-Forwards: 70\r\nFrom: " + to + ";tag=1\r\nTo: " + in +
+			"\r\nCall-ID: " + rand.Text() + "\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+		got := res.get("To")
+		if tag := string(message.TagOf([]byte(got))); (got != in) != added || tag == "" {
+			t.Errorf("%s: the answer has %s", in, got)
 		}
 	}
 }

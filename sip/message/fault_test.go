@@ -108,6 +108,8 @@ func TestParse_TellsWhatIsWrong(t *testing.T) {
 		with("From: alice"):                                     "400 Bad From",
 		with("From: <sip:a@b:0>;tag=x"):                         "400 Bad From",
 		with("To: <sip:a b>"):                                   "400 Bad To",
+		with("To: <sip:a@b>;tag="):                              "400 Empty tag in To",
+		with("To: <sip:a@b>;x=y;TAG"):                           "400 Empty tag in To",
 		with("Contact: *"):                                      "",
 		with("Contact: <sip:x>, <sip:y>;q=1"):                   "",
 		with("Contact: <sip:x>, y"):                             "400 Bad Contact",
