@@ -225,6 +225,24 @@ func TestTrunk_CallsInAndOut(t *testing.T) {
 	s.expect(in, "BYE")
 }
 
+// TestTrunk_AReferralToItIsInTheClassOfService: a gateway that is sent elsewhere by a
+// phone calls for that.
+func TestTrunk_AReferralToItIsInTheClassOfService(t *testing.T) {
+	w, s := callWorld(t, nil, "1001"), newScript(t)
+	d := phoneDN("1001")
+	d.Outbound = &configpb.Outbound{Class: configpb.OutboundClass_OUTBOUND_CLASS_PREFIXES, Prefixes: []string{"9"}}
+	w.put(d)
+	gw := w.gateway("9000", "+")
+	out, in := s.up(w.ua("udp", "1001"), gw, "9000")
+	s.do(out, "REFER", 403, "Refer-To: <sip:+4930@gw.test>")
+	s.do(out, "REFER", 403, "r: <tel:+4930>")
+	s.do(out, "REFER", 403, "Refer-To: broken")
+	s.do(out, "REFER", 200, "Refer-To: <sip:930@gw.test>")
+	s.expect(in, "REFER")
+	s.do(in, "REFER", 200, "Refer-To: <sip:+4930@gw.test>")
+	s.do(out, "BYE", 200)
+}
+
 func TestTrunk_AnOverloadedGatewayIsNoReasonForTheCaller(t *testing.T) {
 	w, s := callWorld(t, nil, "1001"), newScript(t)
 	gw := w.gateway("9000", "+")

@@ -6,6 +6,9 @@ func trustFaults() []Fault {
 	forwarding := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./sip", Run: "^TestForwarding$/identity"}
 	}
+	class := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./node/routing", Run: "^TestClass_"}
+	}
 	const asserted = "b.From == Outside || b.To == Outside && b.private"
 	return []Fault{
 		forwarding("phone-asserts", "who a phone says that it is goes on as what the cluster knows",
@@ -20,5 +23,13 @@ func trustFaults() []Fault {
 			Edit{"sip/proxy/border.go", "	return len(h.Value) >= len(\"digest\") && message.EqualFold(h.Value[:len(\"digest\")], \"digest\")\n", "	return false\n"}),
 		forwarding("nameless-unasked", "an anonymous caller is refused and not asked who it is",
 			Edit{"sip/proxy/callers.go", "	if !phone && identity.Anonymous(", "	if phone && identity.Anonymous("}),
+		class("routed-out-of-class", "a call that a router sends outside goes wherever that says, whatever its caller may call",
+			Edit{"node/routing/dial.go", "if !r.outbound(in).Allows(number) {", "if on.rp == \"\" && !r.outbound(in).Allows(number) {"}),
+		class("trunk-out-of-class", "a trunk's class of service counts for nothing",
+			Edit{"node/routing/class.go", "	return r.view().DN(string(in.Origin().DN)).GetOutbound()", "	if in.Origin().Trunk {\n		return nil\n	}\n	return r.view().DN(string(in.Origin().DN)).GetOutbound()"}),
+		class("no-class-calls", "a DN that makes no calls calls phones",
+			Edit{"node/routing/journey.go", "OutboundClass_OUTBOUND_CLASS_NONE {", "OutboundClass_OUTBOUND_CLASS_NONE && j.in.Called() == \"\" {"}),
+		class("any-prefix", "a DN that may call some numbers outside may call all",
+			Edit{"api/configpb/outbound.go", "if strings.HasPrefix(number, p) {", "if number != p || strings.HasPrefix(number, p) {"}),
 	}
 }

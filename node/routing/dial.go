@@ -112,6 +112,10 @@ func (r *Engine) target(st *dn.Status, noAnswer time.Duration) invite.Target {
 // depart sends a call to a number outside, by one trunk after the other until
 // one takes it. It rings at the DN that the number stands for, or at the trunk.
 func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Number, noAnswer time.Duration, on *journey, done func(invite.Outcome)) {
+	if !r.outbound(in).Allows(number) {
+		done(outOfClass)
+		return
+	}
 	trunks, _ := r.directory.read(r.view())
 	trunks = trunksFor(trunks, number)
 	var next func(invite.Outcome)

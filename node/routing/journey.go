@@ -79,6 +79,10 @@ func infoOf(in invite.Call) call.Info {
 }
 
 func (j *journey) begin() {
+	if j.r.outbound(j.in).GetClass() == configpb.OutboundClass_OUTBOUND_CLASS_NONE {
+		j.over(j.reject(403, "The DN makes no calls"))
+		return
+	}
 	config := j.r.view().DN(j.in.Called())
 	switch config.GetKind() {
 	case configpb.DNKind_DN_KIND_SIP:
@@ -147,9 +151,9 @@ func (j *journey) anotherThan(n dn.Number) bool {
 	return found || j.r.announcer.Routers(j.rp)
 }
 
-// skip tells whether an agent has just been tried, or is the caller.
+// skip tells whether an agent has just been tried, is the caller, or out of reach for it.
 func (j *journey) skip(n dn.Number) bool {
-	if n == j.in.Origin().DN {
+	if n == j.in.Origin().DN || j.unreachable(n) {
 		return true
 	}
 	until, tried := j.last[n]

@@ -79,6 +79,9 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		return
 	}
 	to, address, f := rs.path.next(s, rs.dialogs.contact(at.key, at.by.other()))
+	if f == nil {
+		f = rs.referred(m, s)
+	}
 	switch {
 	case f != nil:
 		rs.refuse(sh, m, in, at, f)

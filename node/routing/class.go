@@ -1,0 +1,29 @@
+package routing
+
+import (
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+)
+
+// The class of service of the DN that calls, a phone's or a trunk's, goes with the call
+// wherever that is routed.
+
+// outbound is the caller's class of service.
+func (r *Engine) outbound(in invite.Call) *configpb.Outbound {
+	return r.view().DN(string(in.Origin().DN)).GetOutbound()
+}
+
+// outOfClass says that the call must not leave by a trunk to that number.
+var outOfClass = invite.Outcome{Code: 403, Reason: "Not in the DN's class of service"}
+
+// unreachable tells whether an agent's telephone is behind a trunk by which the call
+// must not leave.
+func (j *journey) unreachable(n dn.Number) bool {
+	o := j.r.outbound(j.in)
+	if o == nil {
+		return false
+	}
+	external := j.r.view().DN(string(n)).GetExternal()
+	return external != "" && !o.Allows(external)
+}
