@@ -15,6 +15,8 @@ const (
 	// maxConns are open at a port for clients, maxConnsEach of them from one source:
 	// as many sessions as that may have, and some more.
 	maxConns, maxConnsEach = 16_384, 4608
+	// maxSIPConns are open at the SIP port.
+	maxSIPConns = 10_000
 	// portShare is the part of the process's descriptors that a port for clients may
 	// take: what is left is for the other ports, the nodes and the files.
 	portShare = 4

@@ -44,13 +44,13 @@ type brakes struct {
 	marks [4096]atomic.Int32
 
 	mu      sync.Mutex
-	sources map[netip.Addr]*source
+	sources map[netip.Addr]*guesses
 	pairs   map[pairKey]*pair
 	order   list.List // of *pair, the one that was tried longest ago first
 }
 
 func newBrakes(now func() time.Time, registered func([]byte, netip.Addr) bool) *brakes {
-	return &brakes{now: now, start: now(), seed: maphash.MakeSeed(), registered: registered, sources: map[netip.Addr]*source{}, pairs: map[pairKey]*pair{}}
+	return &brakes{now: now, start: now(), seed: maphash.MakeSeed(), registered: registered, sources: map[netip.Addr]*guesses{}, pairs: map[pairKey]*pair{}}
 }
 
 // try is one try of a password, from begin to end.
@@ -164,7 +164,7 @@ func (b *brakes) add(t *try) *pair {
 	b.pairs[p.key] = p
 	s := b.sources[t.source]
 	if s == nil {
-		s = &source{}
+		s = &guesses{}
 		b.sources[t.source] = s
 		b.mark(t.source).Add(1)
 	}

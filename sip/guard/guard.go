@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/source"
 )
 
 // Config of a guard.
@@ -143,9 +144,9 @@ func algorithm(d *configpb.DN) digest.Algorithm {
 func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 	realm := v.Options().GetRealm()
 	claimed := g.account(v, c.Number)
-	source := SourceOf(c.Source.Addr())
+	from := source.Of(c.Source.Addr())
 	if c.None {
-		if g.brakes.silent(source, c.Number, claimed.ha1) {
+		if g.brakes.silent(from, c.Number, claimed.ha1) {
 			g.stats.Silenced.Add(1)
 			return nil
 		}
@@ -160,7 +161,7 @@ func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 	if string(c.Credentials.Username) != string(c.Number) {
 		user = g.account(v, c.Credentials.Username)
 	}
-	switch verdict, ok := g.try(c, source, &user); {
+	switch verdict, ok := g.try(c, from, &user); {
 	case !ok:
 		g.stats.Silenced.Add(1)
 		return nil
@@ -179,26 +180,26 @@ func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 }
 
 // try looks at the password; false when the source has tried too many.
-func (g *Guard) try(c *Claim, source netip.Addr, user *account) (v digest.Verdict, ok bool) {
-	t := try{source: source, user: c.Credentials.Username, ha1: user.ha1, print: c.Print}
+func (g *Guard) try(c *Claim, from netip.Addr, user *account) (v digest.Verdict, ok bool) {
+	t := try{source: from, user: c.Credentials.Username, ha1: user.ha1, print: c.Print}
 	if !g.brakes.begin(&t) {
 		return v, false
 	}
 	defer func() {
 		if o := g.brakes.end(&t, v); o.failures > 0 {
-			g.tell(source, user.dn, o)
+			g.tell(from, user.dn, o)
 		}
 	}()
-	r := digest.Request{Method: c.Method, Source: source, Print: c.Print}
+	r := digest.Request{Method: c.Method, Source: from, Print: c.Print}
 	v = g.digest.Check(&c.Credentials, &r, user.ha1, user.algorithm)
 	return v, true
 }
 
 // tell tells of a wrong password. What it was tried for is named only when it is a
 // DN: somebody may have written a password there.
-func (g *Guard) tell(source netip.Addr, d *configpb.DN, o outcome) {
+func (g *Guard) tell(from netip.Addr, d *configpb.DN, o outcome) {
 	g.stats.WrongPasswords.Add(1)
-	attrs := []any{"source", SourceText(source), "dn", d.GetNumber(), "failures", o.failures}
+	attrs := []any{"source", source.Text(from), "dn", d.GetNumber(), "failures", o.failures}
 	g.events.Event(security.AuthFailed, attrs...)
 	if o.banned > 0 {
 		g.events.Event(security.Banned, append(attrs, "for", o.banned)...)
@@ -206,9 +207,9 @@ func (g *Guard) tell(source netip.Addr, d *configpb.DN, o outcome) {
 }
 
 // registered tells whether a DN has a binding that came from a source.
-func (g *Guard) registered(number []byte, source netip.Addr) bool {
+func (g *Guard) registered(number []byte, from netip.Addr) bool {
 	e := g.store.GetBytes(number)
-	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return SourceOf(b.Source.Addr()) == source })
+	return e != nil && slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return source.Of(b.Source.Addr()) == from })
 }
 
 func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, by digest.Algorithm, stale bool) {
@@ -222,7 +223,7 @@ func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, by digest.Al
 		a.Set(401, "Unauthorized")
 		a.Lines = append(a.Lines, "WWW-Authenticate: "...)
 	}
-	a.Lines = g.digest.AppendChallenge(a.Lines, realm, by, stale, SourceOf(c.Source.Addr()))
+	a.Lines = g.digest.AppendChallenge(a.Lines, realm, by, stale, source.Of(c.Source.Addr()))
 	a.Lines = append(a.Lines, "\r\n"...)
 }
 

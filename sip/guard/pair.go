@@ -42,8 +42,8 @@ func (p *pair) silent(now time.Duration) bool { return p != nil && now < p.last+
 
 func (p *pair) forgotten(now time.Duration) bool { return now >= p.last+p.silence+remembered }
 
-// source counts the wrong passwords of all DNs from one source.
-type source struct {
+// guesses counts the wrong passwords of all DNs from one source.
+type guesses struct {
 	pairs int // that are remembered
 	// at are the times of the last failures, of which next is the one longest ago.
 	at    [tries]time.Duration
@@ -51,7 +51,7 @@ type source struct {
 	count int
 }
 
-func (s *source) failed(now time.Duration) {
+func (s *guesses) failed(now time.Duration) {
 	s.at[s.next] = now
 	s.next = (s.next + 1) % tries
 	s.count = min(s.count+1, tries)
@@ -59,12 +59,12 @@ func (s *source) failed(now time.Duration) {
 
 // sprays tells whether a source has tried as many passwords as it may, and not of
 // one DN alone: behind an address may be many phones, and one with a wrong password.
-func (s *source) sprays(now time.Duration) bool {
+func (s *guesses) sprays(now time.Duration) bool {
 	return s != nil && s.pairs > 1 && now < s.until()
 }
 
 // until is when there is room for another try; no time when there is.
-func (s *source) until() time.Duration {
+func (s *guesses) until() time.Duration {
 	if s.count < tries {
 		return 0
 	}

@@ -3,10 +3,10 @@ package proxy
 import (
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
-	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
+	"github.com/sipcluster/sipcluster/sip/source"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -71,7 +71,7 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	if !ok {
 		return
 	}
-	if invite && !p.rate.Take(guard.SourceOf(in.source.Addr())) {
+	if invite && !p.rate.Take(source.Of(in.source.Addr())) {
 		p.stats.Overload.Add(1)
 		a.Overloaded()
 		return

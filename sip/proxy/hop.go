@@ -88,8 +88,8 @@ func (h *hop) ended() <-chan struct{} {
 // keep makes a connection over which somebody known has called last when it is
 // silent, as one over which somebody registered does.
 func (h *hop) keep() {
-	if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil && h.transport.Connected() {
-		f.Kept.Store(true)
+	if h.transport.Connected() {
+		h.out.Flows.Keep(wire.FlowKey{Transport: h.transport, Peer: h.addr})
 	}
 }
 

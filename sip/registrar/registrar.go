@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/source"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -105,7 +106,7 @@ func (g *Registrar) tooMuch(r *Request, d *configpb.DN) bool {
 		return false
 	}
 	e := g.cfg.Store.Get(dn.Number(d.GetNumber()))
-	return (e == nil || len(e.Bindings) == 0) && !g.cfg.Rate.Take(guard.SourceOf(r.Source.Addr()))
+	return (e == nil || len(e.Bindings) == 0) && !g.cfg.Rate.Take(source.Of(r.Source.Addr()))
 }
 
 func limitsOf(o *configpb.Options) limits {

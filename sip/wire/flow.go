@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -24,6 +25,8 @@ const (
 	MaxStreamed = 64 << 10
 	// wholeMessage is how long a message may take from its first byte to its last.
 	wholeMessage = 10 * time.Second
+	// silentFlow is how long a connection may take until its first byte.
+	silentFlow = 30 * time.Second
 	// IdleFlow is how long a connection may be silent over which nobody registered.
 	IdleFlow = 2 * time.Minute
 	// stuckWrite is how long a write may block, and how long a connection with
@@ -48,6 +51,8 @@ type listener struct {
 	// bound tells whether a DN has a binding that came over a connection.
 	bound func(key FlowKey, n dn.Number) bool
 	log   *slog.Logger
+	// events is told of sources that open too many connections; nil is nobody.
+	events *security.Events
 }
 
 // Accept implements net.Listener.
@@ -74,8 +79,12 @@ func (l *listener) flow(c net.Conn) *Flow {
 	if _, ok := c.(*wsConn); ok {
 		f.frames = &frames{limit: MaxStreamed}
 	}
-	if l.flows.add(f) != nil {
-		c.Close()
+	full, err := l.flows.add(f)
+	if full {
+		l.events.Event(security.Limited, "what", "connections", "port", "sip", "source", f.peer.Addr().String())
+	}
+	if err != nil {
+		f.drop()
 		return nil
 	}
 	if t := tcpOf(c); t != nil {
@@ -90,6 +99,7 @@ type Flow struct {
 	l       *listener
 	peer    netip.AddrPort
 	numbers map[dn.Number]struct{} // guarded by flows.mu
+	place   *place[*Flow]          // among the strangers; flows.mu
 	closing sync.Once
 	pending *pending
 	writing sync.Mutex // held for a write
@@ -206,6 +216,9 @@ func (f *Flow) deadline() time.Time {
 	}
 	if f.heard.IsZero() {
 		f.heard = time.Now()
+	}
+	if f.frames == nil && f.spoke.Load() == 0 {
+		return f.heard.Add(silentFlow)
 	}
 	return f.heard.Add(IdleFlow)
 }
@@ -351,6 +364,9 @@ func (f *Flow) Close() error {
 	})
 	return err
 }
+
+// drop ends it without a word.
+func (f *Flow) drop() { cut(f.Conn) }
 
 // IsClosed tells whether an error says that a port or connection was closed.
 func IsClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

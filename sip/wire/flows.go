@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/source"
 )
 
 // Flows are the connections that phones opened to us, by the phone's address.
@@ -21,8 +23,14 @@ type Flows struct {
 
 	mu     sync.Mutex
 	byPeer map[FlowKey]*Flow
-	closed bool
+	// strangers are those over which nobody has proved yet who he is.
+	strangers *crowd[*Flow]
+	closed    bool
 }
+
+// strangersShare is the part of all connections that strangers of one source may have,
+// but leastStrangers at least.
+const strangersShare, leastStrangers = 10, 16
 
 // FlowKey names a connection: one address may have several, to ports of
 // different transports. It implements net.Addr, for sipgo to know it by.
@@ -72,28 +80,66 @@ var (
 	errNoneTaken = errors.New("the server takes no connections any more")
 )
 
-// NewFlows takes up to limit connections.
+// NewFlows takes up to limit connections. A source may have a tenth of them without
+// having proved who it is.
 func NewFlows(limit int) *Flows {
-	return &Flows{limit: limit, seed: maphash.MakeSeed(), byPeer: map[FlowKey]*Flow{}}
+	return &Flows{limit: limit, seed: maphash.MakeSeed(), byPeer: map[FlowKey]*Flow{}, strangers: newCrowd[*Flow](max(limit/strangersShare, leastStrangers))}
 }
 
-func (f *Flows) add(fl *Flow) error {
+// add takes a connection in; an error says why not. Then, and when another one had
+// to go for it, which add has closed, there were too many.
+func (f *Flows) add(fl *Flow) (full bool, err error) {
+	f.mu.Lock()
+	old, full, err := f.room(source.Of(fl.peer.Addr()))
+	if err == nil {
+		f.byPeer[fl.key()] = fl
+		fl.place = f.strangers.add(source.Of(fl.peer.Addr()), fl)
+	}
+	f.mu.Unlock()
+	if old != nil {
+		old.drop()
+	}
+	return full, err
+}
+
+// room makes room for a connection, if need be by giving up a stranger: of the same
+// source when that has too many, or else the oldest. The caller holds mu.
+func (f *Flows) room(from netip.Addr) (old *Flow, full bool, err error) {
+	if f.closed {
+		return nil, false, errNoneTaken
+	}
+	p, full := f.strangers.tooMany(from)
+	if !full {
+		if len(f.byPeer) < f.limit {
+			return nil, false, nil
+		}
+		if p = f.strangers.oldest(); p != nil && time.Since(p.since) < settled {
+			p = nil
+		}
+	}
+	if p == nil {
+		return nil, true, errTooMany
+	}
+	f.strangers.remove(p)
+	delete(f.byPeer, p.who.key())
+	return p.who, true, nil
+}
+
+// Keep notes that somebody known has used the connection: it may be silent.
+func (f *Flows) Keep(k FlowKey) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch {
-	case f.closed:
-		return errNoneTaken
-	case len(f.byPeer) >= f.limit:
-		return errTooMany
+	if fl := f.byPeer[k]; fl != nil {
+		fl.Kept.Store(true)
+		f.strangers.remove(fl.place)
 	}
-	f.byPeer[fl.key()] = fl
-	return nil
 }
 
 // remove takes the flow out and returns the DNs that registered over it.
 func (f *Flows) remove(fl *Flow) []dn.Number {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.strangers.remove(fl.place)
 	if f.byPeer[fl.key()] == fl {
 		delete(f.byPeer, fl.key())
 	}
@@ -114,6 +160,7 @@ func (f *Flows) Attach(k FlowKey, n dn.Number) bool {
 	if fl == nil {
 		return false
 	}
+	f.strangers.remove(fl.place)
 	if fl.numbers == nil {
 		fl.numbers = map[dn.Number]struct{}{}
 	}

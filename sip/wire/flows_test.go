@@ -15,7 +15,7 @@ func TestFlows_TheEndOfAnOldConnectionLeavesTheNew(t *testing.T) {
 	peer := netip.MustParseAddrPort("192.0.2.1:5060")
 	old, young := &Flow{l: l, peer: peer}, &Flow{l: l, peer: peer}
 	for _, f := range []*Flow{old, young} {
-		if err := fl.add(f); err != nil {
+		if _, err := fl.add(f); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,19 +1,22 @@
 package wire
 
 import (
-	"container/list"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sipcluster/sipcluster/sip/source"
 )
 
 const (
 	// HandshakeTime is how long a phone may take for TLS and the WebSocket's upgrade.
 	HandshakeTime = 5 * time.Second
 	// maxHandshakes may be on their way at a time. One more ends the oldest:
-	// it is the one that is most likely to be silent.
-	maxHandshakes = 512
+	// it is the one that is most likely to be silent. A source may have a part of them.
+	maxHandshakes   = 512
+	handshakesShare = 4
 	// closingTime is how long the last thing said may take, when the other side
 	// does not read.
 	closingTime = 200 * time.Millisecond
@@ -35,11 +38,11 @@ type handshakes struct {
 
 	mu      sync.Mutex
 	closed  bool
-	pending list.List // of net.Conn, the oldest first
+	pending *crowd[net.Conn]
 }
 
 func newHandshakes(l net.Listener, shake func(net.Conn) (net.Conn, error), log *slog.Logger) *handshakes {
-	return &handshakes{Listener: l, shake: shake, limit: maxHandshakes, log: log, ready: make(chan net.Conn), done: make(chan struct{})}
+	return &handshakes{Listener: l, shake: shake, limit: maxHandshakes, log: log, pending: newCrowd[net.Conn](maxHandshakes / handshakesShare), ready: make(chan net.Conn), done: make(chan struct{})}
 }
 
 // Accept implements net.Listener.
@@ -67,8 +70,8 @@ func (h *handshakes) run() {
 		if err != nil {
 			return
 		}
-		if e := h.enter(c); e != nil {
-			h.all.Go(func() { h.serve(e, c) })
+		if p := h.enter(c); p != nil {
+			h.all.Go(func() { h.serve(p, c) })
 		}
 	}
 }
@@ -86,31 +89,38 @@ func accept(l net.Listener, log *slog.Logger) (net.Conn, error) {
 	}
 }
 
-// enter notes a connection that begins its handshake.
-func (h *handshakes) enter(c net.Conn) *list.Element {
+// enter notes a connection that begins its handshake; nil when it may not.
+func (h *handshakes) enter(c net.Conn) *place[net.Conn] {
+	var from netip.Addr
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		from = source.Of(a.AddrPort().Addr())
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		c.Close()
+	old, full := h.pending.tooMany(from)
+	switch {
+	case h.closed || full && old == nil:
+		cut(c)
 		return nil
+	case !full && h.pending.len() >= h.limit:
+		old = h.pending.oldest()
 	}
-	if h.pending.Len() >= h.limit {
-		oldest := h.pending.Front()
-		h.pending.Remove(oldest)
-		oldest.Value.(net.Conn).Close()
+	if old != nil {
+		h.pending.remove(old)
+		cut(old.who)
 	}
-	return h.pending.PushBack(c)
+	return h.pending.add(from, c)
 }
 
 // leave forgets a connection that is past its handshake.
-func (h *handshakes) leave(e *list.Element) {
+func (h *handshakes) leave(p *place[net.Conn]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pending.Remove(e)
+	h.pending.remove(p)
 }
 
-func (h *handshakes) serve(e *list.Element, raw net.Conn) {
-	defer h.leave(e)
+func (h *handshakes) serve(p *place[net.Conn], raw net.Conn) {
+	defer h.leave(p)
 	_ = raw.SetDeadline(time.Now().Add(HandshakeTime))
 	c, err := h.shake(raw)
 	if err != nil {
@@ -137,8 +147,9 @@ func (h *handshakes) Close() error {
 	}
 	h.closed = true
 	close(h.done)
-	for e := h.pending.Front(); e != nil; e = e.Next() {
-		e.Value.(net.Conn).Close()
+	for p := h.pending.oldest(); p != nil; p = h.pending.oldest() {
+		h.pending.remove(p)
+		cut(p.who)
 	}
 	return h.Listener.Close()
 }
@@ -155,6 +166,15 @@ func tcpOf(c net.Conn) *net.TCPConn {
 			return nil
 		}
 	}
+}
+
+// cut ends a connection without a word of TLS or WebSocket, which could wait.
+func cut(c net.Conn) {
+	if t := tcpOf(c); t != nil {
+		t.Close()
+		return
+	}
+	c.Close()
 }
 
 // farewell lets the other side read what was said last: to close a connection
@@ -175,5 +195,5 @@ func farewell(c net.Conn) {
 func (h *handshakes) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.pending.Len()
+	return h.pending.len()
 }

@@ -44,7 +44,7 @@ func (p *pipes) open(t *testing.T, peer string, n dn.Number) (*Flow, net.Conn) {
 	t.Helper()
 	server, phone := net.Pipe()
 	f := &Flow{Conn: server, l: p.l, Closed: make(chan struct{}), pending: newPending(p.l.flows.seed), peer: netip.MustParseAddrPort(peer)}
-	if err := p.l.flows.add(f); err != nil || !p.l.flows.Attach(f.key(), n) {
+	if _, err := p.l.flows.add(f); err != nil || !p.l.flows.Attach(f.key(), n) {
 		t.Fatal(err)
 	}
 	go func() {

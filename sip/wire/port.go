@@ -9,6 +9,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -38,6 +39,8 @@ type Config struct {
 	Bound func(FlowKey, dn.Number) bool
 	Stats *answer.Counters
 	Log   *slog.Logger
+	// Events is told of sources that open too many connections; nil is nobody.
+	Events *security.Events
 }
 
 // Port is the SIP port of a node: sockets and connections of all transports.
@@ -102,7 +105,7 @@ func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, erro
 		l = newHandshakes(l, shake, p.cfg.Log)
 	}
 	p.tcp = append(p.tcp, &listener{Listener: l, transport: t, handler: p.cfg.Handler, stats: p.cfg.Stats, flows: p.cfg.Flows,
-		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log})
+		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, events: p.cfg.Events})
 	return nil
 }
 

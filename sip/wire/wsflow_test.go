@@ -18,7 +18,7 @@ func (p *pipes) webSocket() (*Flow, net.Conn) {
 	server, phone := net.Pipe()
 	f := &Flow{Conn: &wsConn{Conn: server}, l: p.l, pending: newPending(p.l.flows.seed), Closed: make(chan struct{}),
 		peer: netip.MustParseAddrPort("192.0.2.1:5060"), frames: &frames{limit: MaxStreamed}}
-	_ = p.l.flows.add(f)
+	_, _ = p.l.flows.add(f)
 	return f, phone
 }
 
