@@ -19,7 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/route"
 )
 
-var source = netip.MustParseAddrPort("127.0.0.1:5999")
+var phoneAt = netip.MustParseAddrPort("127.0.0.1:5999")
 
 // configuration is a machine that commands are applied to.
 type configuration struct {

@@ -36,7 +36,7 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	came := wire.FlowKey{Transport: location.TCP, Peer: phone.LocalAddr().(*net.TCPAddr).AddrPort()}
 	p.calls.targets.store.Put(&location.Entry{Record: p.calls.targets.table.Register("1001", dn.Registered), Bindings: []location.Binding{
 		{Contact: contact, CallID: "c", CSeq: 1, Transport: came.Transport, Source: came.Peer, Expires: time.Now().Add(time.Hour)}}})
-	r := &route.Set{URI: []byte(contact), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
+	r := &route.Set{URI: []byte(contact), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: phoneAt}}
 	h, fault := p.relays.path.flowOf(r, nil)
 	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != came {
 		t.Errorf("%+v, %v, want %v", h, fault, came)
@@ -54,8 +54,8 @@ func TestFlow_BehindAnEdgeProxyRequestsOfACallGoToThat(t *testing.T) {
 	for _, c := range []struct {
 		rest []string
 		want uint16
-	}{{nil, 6000}, {[]string{"<sip:edge.test;lr>"}, source.Port()}, {[]string{"<sip:edge.test;lr>", "<sip:far.test;lr>"}, source.Port()}} {
-		r := &route.Set{URI: []byte("sip:call@127.0.0.1:6000"), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: source}}
+	}{{nil, 6000}, {[]string{"<sip:edge.test;lr>"}, phoneAt.Port()}, {[]string{"<sip:edge.test;lr>", "<sip:far.test;lr>"}, phoneAt.Port()}} {
+		r := &route.Set{URI: []byte("sip:call@127.0.0.1:6000"), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: phoneAt}}
 		for _, e := range c.rest {
 			r.Rest = append(r.Rest, []byte(e))
 		}

@@ -31,12 +31,12 @@ func TestReach_ContactUnlessThereIsANAT(t *testing.T) {
 // TestReach_BehindAnEdgeProxyTheRequestGoesToThat, also when the phone is on the
 // same machine.
 func TestReach_BehindAnEdgeProxyTheRequestGoesToThat(t *testing.T) {
-	b := &location.Binding{Contact: "sip:1001@127.0.0.1:6000", Transport: location.UDP, Source: source}
+	b := &location.Binding{Contact: "sip:1001@127.0.0.1:6000", Transport: location.UDP, Source: phoneAt}
 	if a := Reach(b); a.Port() != 6000 {
 		t.Errorf("without an edge proxy: %v", a)
 	}
 	b.Path = []string{"<sip:edge.test;lr>"}
-	if a := Reach(b); a != source {
+	if a := Reach(b); a != phoneAt {
 		t.Errorf("behind an edge proxy: %v", a)
 	}
 }
