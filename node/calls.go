@@ -29,7 +29,9 @@ func (n *Node) hangUp(id call.ID) {
 }
 
 // peerGone lets no phone here ring on for callers of a peer's process that is no more.
-func (n *Node) peerGone(peer dn.Node) { n.sip.PeerGone(peer) }
+func (n *Node) peerGone(peer dn.Node) {
+	n.sip.PeerGone(peer)
+}
 
 // leaveCalls hangs up to phones here that are in a call which is over as its node says,
 // until ctx ends.

@@ -10,6 +10,11 @@ func wireFaults() []Fault {
 			Package: "./node", Run: "^TestMetrics_",
 		},
 		{
+			Name: "gone-unsaid", Kind: Wires, What: "the SIP port does not hear that a peer's process is no more",
+			Edits:   []Edit{{"node/calls.go", "	n.sip.PeerGone(peer)", "	_ = peer"}},
+			Package: "./node", Run: "^TestOrphans_",
+		},
+		{
 			Name: "ports-swapped", Kind: Wires, What: "the default port says that it is the TCport",
 			Edits:   []Edit{{"node/node.go", "api.NewTLibrary(n.control, session.DefaultPort)", "api.NewTLibrary(n.control, session.TCport)"}},
 			Package: "./node", Run: "^TestCluster$",
