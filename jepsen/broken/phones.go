@@ -16,7 +16,7 @@ func phoneFaults() []Fault {
 		unit("silence-is-routable", "a phone that does not answer gets the next call too", "node/dn", "^TestStatus_Routable$",
 			Edit{"node/dn/merge.go", "s.State != InSrv || s.Reason == Unresponsive ||", "s.State != InSrv ||"}).by("quiet", 25*time.Second, "S20"),
 		unit("silence-is-oos", "one call that gets no answer takes a DN out of service", "sip", "^TestSilent_Phones$",
-			Edit{"sip/ping.go", "	b, ok := p.registrar.Silent(n, contact, callID)\n	if !ok {", "	b, ok := p.registrar.Silent(n, contact, callID)\n	if ok {\n		p.registrar.Unanswered(n, contact, callID)\n	}\n	if !ok {"}),
+			Edit{"sip/ping.go", "	b, ok := p.registrar.Silent(n, contact, callID, cseq)\n	if !ok {", "	b, ok := p.registrar.Silent(n, contact, callID, cseq)\n	if ok {\n		p.registrar.Unanswered(n, contact, callID)\n	}\n	if !ok {"}),
 		unit("silence-unasked", "a phone that gave no answer is asked once", "sip", "^TestSilent_Phones$",
 			Edit{"sip/ping.go", "	p.due.add(pr, now)\n	p.mu.Unlock()\n", "	p.mu.Unlock()\n"}),
 		unit("silence-outlasts-register", "a phone that registers again stays unresponsive", "sip/registrar", "^TestSilent_",
