@@ -5,11 +5,13 @@
 package membership
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,8 +33,9 @@ type Config struct {
 	Advertise string
 	// Cluster keeps the gossip of different clusters apart.
 	Cluster string
-	// Key encrypts the gossip (AES, 16, 24 or 32 bytes); empty means in clear.
-	Key []byte
+	// Keys encrypt the gossip (AES, 16, 24 or 32 bytes): all are understood, the first
+	// one is used. None means in clear.
+	Keys [][]byte
 	// Incarnation of this process; ClusterAddr is where it takes links. Both are told to the others.
 	Incarnation uint64
 	ClusterAddr string
@@ -69,6 +72,7 @@ const (
 type Gossip struct {
 	cfg  Config
 	list *memberlist.Memberlist
+	ring *memberlist.Keyring // nil: in clear
 	wake wake.Signal
 	poke chan NodeID
 
@@ -123,7 +127,13 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 	mc.GossipInterval, mc.PushPullInterval, mc.TCPTimeout = 50*time.Millisecond, 5*time.Second, time.Second
 	mc.IndirectChecks, mc.EnableCompression = 3, false
 	mc.DeadNodeReclaimTime = 100 * time.Millisecond
-	mc.Label, mc.SecretKey = g.cfg.Cluster, g.cfg.Key
+	mc.Label = g.cfg.Cluster
+	if len(g.cfg.Keys) > 0 {
+		if mc.Keyring, err = memberlist.NewKeyring(g.cfg.Keys, g.cfg.Keys[0]); err != nil {
+			return nil, fmt.Errorf("keys of the gossip: %w", err)
+		}
+		g.ring = mc.Keyring
+	}
 	mc.Delegate, mc.Events = meta{g}, events{g}
 	mc.LogOutput = &logWriter{log: g.cfg.Log}
 	mc.Transport, err = newTransport(bind, g.cfg.Allow, mc)
@@ -138,6 +148,27 @@ func (g *Gossip) SetPeers(peers map[NodeID]string) {
 	g.mu.Unlock()
 	for id := range peers {
 		g.Rejoin(id)
+	}
+}
+
+// SetKeys changes the keys of a gossip that has some: the first one is used from now
+// on, and those that are not among them are not understood any more.
+func (g *Gossip) SetKeys(keys [][]byte) {
+	if g.ring == nil || len(keys) == 0 {
+		return
+	}
+	var errs []error
+	for _, k := range keys {
+		errs = append(errs, g.ring.AddKey(k))
+	}
+	errs = append(errs, g.ring.UseKey(keys[0]))
+	for _, k := range g.ring.GetKeys() {
+		if !slices.ContainsFunc(keys, func(wanted []byte) bool { return bytes.Equal(wanted, k) }) {
+			errs = append(errs, g.ring.RemoveKey(k))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		g.cfg.Log.Warn("keys of the gossip", "err", err)
 	}
 }
 

@@ -155,13 +155,13 @@ func TestGossip_LeavingIsTold(t *testing.T) {
 
 func TestGossip_StrangersStayOut(t *testing.T) {
 	key := func(b byte) []byte { return []byte(fmt.Sprintf("%032d", b)) }
-	a := start(t, "a", 1, func(c *Config) { c.Key = key(1) })
+	a := start(t, "a", 1, func(c *Config) { c.Keys = [][]byte{key(1)} })
 	strangers := []*testMember{
 		start(t, "x", 1, nil),
-		start(t, "y", 1, func(c *Config) { c.Key = key(2) }),
-		start(t, "z", 1, func(c *Config) { c.Key, c.Cluster = key(1), "c2" }),
+		start(t, "y", 1, func(c *Config) { c.Keys = [][]byte{key(2)} }),
+		start(t, "z", 1, func(c *Config) { c.Keys, c.Cluster = [][]byte{key(1)}, "c2" }),
 	}
-	friend := start(t, "f", 1, func(c *Config) { c.Key = key(1) })
+	friend := start(t, "f", 1, func(c *Config) { c.Keys = [][]byte{key(1)} })
 	meet(append([]*testMember{a, friend}, strangers...)...)
 	await(t, "the friend is in", func() bool { return a.sees("f").Alive })
 	for _, s := range strangers {

@@ -13,7 +13,7 @@ import (
 func TestSettings(t *testing.T) {
 	bind := freeAddr(t)
 	g := &Gossip{cfg: Config{
-		ID: "a", Bind: bind, Advertise: "192.0.2.7:7103", Cluster: "c1", Key: bytes.Repeat([]byte{1}, 32),
+		ID: "a", Bind: bind, Advertise: "192.0.2.7:7103", Cluster: "c1", Keys: [][]byte{bytes.Repeat([]byte{1}, 32)},
 		Incarnation: 0x0102030405060708, ClusterAddr: "192.0.2.7:7102", Log: slog.New(slog.DiscardHandler),
 	}}
 	mc, err := g.settings()
@@ -35,7 +35,7 @@ func TestSettings(t *testing.T) {
 		"compression":                     {mc.EnableCompression, false},
 		"name":                            {mc.Name, "a"},
 		"label":                           {mc.Label, "c1"},
-		"key":                             {string(mc.SecretKey), string(g.cfg.Key)},
+		"key":                             {string(mc.Keyring.GetPrimaryKey()), string(g.cfg.Keys[0])},
 		"advertised address":              {mc.AdvertiseAddr, "192.0.2.7"},
 		"advertised port":                 {mc.AdvertisePort, 7103},
 		"log":                             {fmt.Sprintf("%T", mc.LogOutput), "*membership.logWriter"},

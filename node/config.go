@@ -40,6 +40,9 @@ type Config struct {
 	// members. Both do nothing on a data directory that belongs to a cluster.
 	Bootstrap bool
 	Join      []string
+	// InviteFile has the line that lets this node in, when it joins; "-" is standard
+	// input. None is needed where nobody is asked who he is.
+	InviteFile string
 	// JoinTimeout bounds the first join; 60 s.
 	JoinTimeout time.Duration
 	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".

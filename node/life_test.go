@@ -215,7 +215,7 @@ func TestNode_TakesNoMoreThanItsRate(t *testing.T) {
 
 func TestRouteSecret(t *testing.T) {
 	n := func(cluster string, key *clusterKey) []byte {
-		return (&Node{id: &identity{ClusterID: cluster}, key: key}).routeSecret()
+		return (&Node{id: &card{ClusterID: cluster}, key: key}).routeSecret()
 	}
 	if k := secret(1); !bytes.Equal(n("c1", k), k.routes) || !bytes.Equal(n("c1", k), n("c2", secret(1))) {
 		t.Error("it is not the key's")

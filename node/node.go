@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
@@ -39,7 +41,8 @@ import (
 type Node struct {
 	cfg     Config
 	log     *slog.Logger
-	id      *identity
+	id      *card
+	who     *identity.Identity // nil where nobody is asked who he is
 	self    *configpb.Node
 	key     *clusterKey
 	started time.Time
@@ -70,6 +73,13 @@ type Node struct {
 	links  *tcontroller.Server
 	mesh   *tcontroller.Mesh
 	gossip *membership.Gossip
+
+	// installed is the index of the configuration whose keys are in use here.
+	installed atomic.Uint64
+	keys      struct {
+		sync.Mutex
+		gossip *membership.Gossip
+	}
 
 	// removed is closed when a peer that knows better says so.
 	removed     chan struct{}
@@ -113,7 +123,7 @@ func (n *Node) openStores() (err error) {
 			return err
 		}
 	}
-	if n.id, err = openIdentity(n.cfg.DataDir, n.cfg.Name); err != nil {
+	if n.id, err = openCard(n.cfg.DataDir, n.cfg.Name); err != nil {
 		return err
 	}
 	if n.self, err = n.cfg.self(n.id.ID); err != nil {
@@ -134,6 +144,9 @@ func (n *Node) openStores() (err error) {
 		return ErrNoCluster
 	}
 	n.drainEnd()
+	if err := errors.Join(n.checkMode(n.machine.View()), n.openIdentity()); err != nil {
+		return err
+	}
 	meta := n.store.Meta()
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.calls.Busy})
@@ -141,7 +154,7 @@ func (n *Node) openStores() (err error) {
 }
 
 func (n *Node) bindPorts() (err error) {
-	if n.port, err = listenCluster(n.cfg.ClusterAddr, n.key, n.fabric, n.log); err != nil {
+	if n.port, err = listenCluster(n.cfg.ClusterAddr, n.who, n.key, n.fabric, n.log); err != nil {
 		return err
 	}
 	n.onClose(func() error { n.port.close(); return nil })
@@ -285,7 +298,11 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	n.onClose(n.group.Close)
 	if n.id.ClusterID == "" {
-		if err := n.group.Bootstrap(ctx, n.cfg.Realm); err != nil {
+		foundation, err := n.foundation()
+		if err == nil {
+			err = n.group.Bootstrap(ctx, n.cfg.Realm, foundation...)
+		}
+		if err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
 		n.id.ClusterID = n.group.ClusterID()
@@ -294,8 +311,16 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		}
 		n.log.Info("bootstrapped a new cluster", "cluster", n.id.ClusterID, "realm", n.cfg.Realm)
 	}
+	if err := n.install(n.machine.View()); err != nil {
+		return err
+	}
+	g.Go(func() error { return n.followSecurity(ctx) })
+	if n.who != nil {
+		g.Go(func() error { return n.serveEntrance(ctx) })
+		g.Go(func() error { return n.keepLearning(ctx) })
+	}
 	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.calls, n.roster, n.log)
-	cluster := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
+	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
 	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
@@ -311,12 +336,12 @@ const sayJoining = 3 * time.Second
 func (n *Node) join(ctx context.Context) error {
 	n.log.Info("joining", "through", n.cfg.Join)
 	said := time.AfterFunc(sayJoining, func() {
-		n.log.Warn("no member has let this node in yet: does one run there, with the same cluster key?", "through", n.cfg.Join, "giving_up_after", n.cfg.JoinTimeout)
+		n.log.Warn("no member has let this node in yet: does one run there, of the cluster that this node is meant for?", "through", n.cfg.Join, "giving_up_after", n.cfg.JoinTimeout)
 	})
 	defer said.Stop()
 	limited, cancel := context.WithTimeout(ctx, n.cfg.JoinTimeout)
 	defer cancel()
-	answer, err := consensus.Join(limited, n.cfg.Join, n.self, n.dialGRPC)
+	clusterID, err := n.askToJoin(limited)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
@@ -325,13 +350,24 @@ func (n *Node) join(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("joining the cluster: %w", err)
 	}
-	n.id.ClusterID = answer.GetClusterId()
+	n.id.ClusterID = clusterID
 	n.log.Info("joined", "cluster", n.id.ClusterID)
 	return n.id.save()
 }
 
-func (n *Node) dialGRPC(addr string) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecureCredentials), grpc.WithContextDialer(n.port.dial))
+func (n *Node) askToJoin(ctx context.Context) (clusterID string, err error) {
+	if n.who != nil {
+		return n.enterBy(ctx)
+	}
+	answer, err := consensus.Join(ctx, n.cfg.Join, n.self, n.dialGRPC)
+	return answer.GetClusterId(), err
+}
+
+// dialGRPC returns a connection to the cluster port of the node of that id, who
+// alone is taken there; it is made by the first call.
+func (n *Node) dialGRPC(id, addr string) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecureCredentials),
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return n.port.dial(ctx, id, addr) }))
 }
 
 // awaitRoster waits until the configuration here includes this node. A node
@@ -372,7 +408,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.followRoster(ctx) })
 	g.Go(func() error { return n.hearGossip(ctx) })
 	g.Go(func() error { return n.awaitRemoval(ctx) })
-	if len(n.cfg.Join) > 0 {
+	if n.who == nil && len(n.cfg.Join) > 0 {
 		g.Go(func() error { return n.checkJoin(ctx) })
 	}
 	g.Go(func() error { return n.keepFloor(ctx) })
@@ -397,14 +433,20 @@ func (n *Node) openLayer() (err error) {
 		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self.GetGossipAddr(), Cluster: n.id.ClusterID,
 		Incarnation: n.table.Incarnation(), ClusterAddr: n.self.GetClusterAddr(), Allow: n.fabric.allow, Log: n.log,
 	}
-	if n.key != nil {
-		cfg.Key = n.key.gossip
+	n.keys.Lock()
+	defer n.keys.Unlock()
+	switch {
+	case n.key != nil:
+		cfg.Keys = [][]byte{n.key.gossip}
+	case n.who != nil:
+		cfg.Keys = ringKeys(n.machine.View().Security().GetGossip())
 	}
 	if n.gossip, err = membership.New(cfg); err != nil {
 		return err
 	}
+	n.keys.gossip = n.gossip
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
-		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.port.dial, LinkTimeout: n.cfg.LinkTimeout,
+		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
 		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Log: n.log,
 	})
 	return nil
@@ -416,6 +458,10 @@ func (n *Node) peerHeard(id dn.Node, heard bool) {
 	if !heard {
 		n.peers.lost(id)
 	}
+}
+
+func (n *Node) dialLink(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
+	return n.port.dial(ctx, string(peer), addr)
 }
 
 // register puts the services on the clients' ports.

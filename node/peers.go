@@ -15,7 +15,7 @@ import (
 // passed on to.
 type peers struct {
 	view func() *fsm.View
-	dial func(addr string) (*grpc.ClientConn, error)
+	dial func(id, addr string) (*grpc.ClientConn, error)
 
 	mu     sync.Mutex
 	conns  map[dn.Node]*peer
@@ -27,7 +27,7 @@ type peer struct {
 	conn *grpc.ClientConn
 }
 
-func newPeers(view func() *fsm.View, dial func(addr string) (*grpc.ClientConn, error)) *peers {
+func newPeers(view func() *fsm.View, dial func(id, addr string) (*grpc.ClientConn, error)) *peers {
 	return &peers{view: view, dial: dial, conns: map[dn.Node]*peer{}}
 }
 
@@ -53,7 +53,7 @@ func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
 	if c := p.conns[id]; c != nil {
 		return c.conn, nil
 	}
-	conn, err := p.dial(node.GetClusterAddr())
+	conn, err := p.dial(string(id), node.GetClusterAddr())
 	if err != nil {
 		return nil, err
 	}

@@ -11,19 +11,24 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
 // clusterPort is the one port for all that nodes say to each other over TCP: a
-// connection opens with the HTTP/2 preface (gRPC: links, join, forwarded writes)
-// or with raftPreamble. With a cluster key both are inside mutual TLS.
+// connection opens with the HTTP/2 preface (gRPC: links, forwarded writes, joins)
+// or with raftPreamble. Each is inside mutual TLS with the nodes' own keys, and
+// serves the protocol (ALPN) that it was opened for; in a cluster that asks nobody
+// who he is, it is in clear, or under the key that all share.
 type clusterPort struct {
-	ln     net.Listener
-	key    *clusterKey // nil: in clear
-	fabric *fabric
-	log    *slog.Logger
+	ln       net.Listener
+	identity *identity.Identity // nil: nobody is asked who he is
+	key      *clusterKey        // then, of a cluster with one secret for all; nil: in clear
+	fabric   *fabric
+	known    known
+	log      *slog.Logger
 
-	raft, grpc *handover
+	raft, grpc, join *handover
 }
 
 const (
@@ -36,12 +41,15 @@ const (
 	maxOpening = 256
 )
 
-func listenCluster(addr string, key *clusterKey, f *fabric, log *slog.Logger) (*clusterPort, error) {
+func listenCluster(addr string, id *identity.Identity, key *clusterKey, f *fabric, log *slog.Logger) (*clusterPort, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cluster address %s: %w: choose another --cluster-addr", addr, err)
 	}
-	return &clusterPort{ln: ln, key: key, fabric: f, log: log, raft: newHandover(ln.Addr()), grpc: newHandover(ln.Addr())}, nil
+	return &clusterPort{
+		ln: ln, identity: id, key: key, fabric: f, log: log,
+		raft: newHandover(ln.Addr()), grpc: newHandover(ln.Addr()), join: newHandover(ln.Addr()),
+	}, nil
 }
 
 // run accepts until the context ends.
@@ -76,8 +84,9 @@ func (p *clusterPort) run(ctx context.Context) error {
 
 func (p *clusterPort) close() {
 	_ = p.ln.Close()
-	p.raft.Close()
-	p.grpc.Close()
+	for _, h := range []*handover{p.raft, p.grpc, p.join} {
+		_ = h.Close()
+	}
 }
 
 // open finds out what a connection is for and hands it on.
@@ -102,26 +111,42 @@ func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
 }
 
 func (p *clusterPort) sort(conn *net.Conn) (*handover, error) {
-	if p.key != nil {
+	protocol := ""
+	switch {
+	case p.identity != nil:
+		secured := tls.Server(*conn, p.identity.Server())
+		if err := secured.Handshake(); err != nil {
+			return nil, err
+		}
+		protocol = secured.ConnectionState().NegotiatedProtocol
+		known, err := p.know(*conn, secured)
+		if err != nil {
+			return nil, err
+		}
+		*conn = known
+	case p.key != nil:
 		*conn = tls.Server(*conn, p.key.server)
 	}
 	var head [8]byte
 	if _, err := io.ReadFull(*conn, head[:]); err != nil {
 		return nil, err
 	}
-	switch string(head[:]) {
-	case grpcPreamble:
+	switch opening := string(head[:]); {
+	case opening == grpcPreamble && (protocol == identity.GRPC || protocol == ""):
 		*conn = &prefixed{Conn: *conn, head: head[:]}
 		return p.grpc, nil
-	case raftPreamble:
+	case opening == grpcPreamble && protocol == identity.Join:
+		*conn = &prefixed{Conn: *conn, head: head[:]}
+		return p.join, nil
+	case opening == raftPreamble && (protocol == identity.Raft || protocol == ""):
 		return p.raft, nil
 	}
-	return nil, fmt.Errorf("opening %q", head)
+	return nil, fmt.Errorf("opening %q of protocol %q", head, protocol)
 }
 
-// dial connects to another node's cluster port for gRPC. ECONNREFUSED is left
-// in the error.
-func (p *clusterPort) dial(ctx context.Context, addr string) (net.Conn, error) {
+// dial connects to the cluster port of the node of that id for gRPC. ECONNREFUSED
+// is left in the error.
+func (p *clusterPort) dial(ctx context.Context, id, addr string) (net.Conn, error) {
 	conn, err := p.fabric.dial(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -132,25 +157,27 @@ func (p *clusterPort) dial(ctx context.Context, addr string) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	if p.key == nil {
-		return conn, nil
+	if p.identity == nil && p.key != nil {
+		secured := tls.Client(conn, p.key.client)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("%w: do both nodes have the same cluster key?", err)
+		}
+		return secured, nil
 	}
-	secured := tls.Client(conn, p.key.client)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("%w: do both nodes have the same cluster key?", err)
-	}
-	return secured, nil
+	return p.secure(ctx, conn, identity.GRPC, id)
 }
 
-// dialRaft connects to another node's cluster port for Raft.
-func (p *clusterPort) dialRaft(ctx context.Context, addr string) (net.Conn, error) {
+// dialRaft connects to the cluster port of the node of that id for Raft.
+func (p *clusterPort) dialRaft(ctx context.Context, id, addr string) (net.Conn, error) {
 	conn, err := p.fabric.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	if p.key != nil {
+	if p.identity == nil && p.key != nil {
 		conn = tls.Client(conn, p.key.client)
+	} else if conn, err = p.secure(ctx, conn, identity.Raft, id); err != nil {
+		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(openTimeout))
 	if _, err := conn.Write([]byte(raftPreamble)); err != nil {
@@ -158,6 +185,26 @@ func (p *clusterPort) dialRaft(ctx context.Context, addr string) (net.Conn, erro
 		return nil, err
 	}
 	return conn, conn.SetDeadline(time.Time{})
+}
+
+// secure makes sure that the node of that id is at the other end, and keeps what it
+// says from others; where nobody is asked who he is, it does nothing. A connection
+// that it refuses is closed.
+func (p *clusterPort) secure(ctx context.Context, conn net.Conn, protocol, id string) (net.Conn, error) {
+	if p.identity == nil {
+		return conn, nil
+	}
+	secured := tls.Client(conn, p.identity.Client(protocol, id))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	known, err := p.know(conn, secured)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return known, nil
 }
 
 // prefixed gives back what was read to sort it.

@@ -33,7 +33,7 @@ func secret(b byte) *clusterKey {
 func openPort(t *testing.T, key *clusterKey) *clusterPort {
 	t.Helper()
 	leftover.Check(t)
-	p, err := listenCluster("127.0.0.1:0", key, newFabric(), slog.New(slog.DiscardHandler))
+	p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +73,14 @@ func TestClusterPort_SortsConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := openPort(t, key)
 			addr := p.ln.Addr().String()
-			c, err := p.dial(t.Context(), addr)
+			c, err := p.dial(t.Context(), "", addr)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := talk(t, c, grpcPreamble); got != "grpc "+grpcPreamble {
 				t.Errorf("gRPC got %q", got)
 			}
-			if c, err = p.dialRaft(t.Context(), addr); err != nil {
+			if c, err = p.dialRaft(t.Context(), "", addr); err != nil {
 				t.Fatal(err)
 			}
 			if got := talk(t, c, "12345678"); got != "raft 12345678" {
@@ -106,10 +106,10 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 	}
 	t.Run("another key", func(t *testing.T) {
 		other := &clusterPort{key: secret(2), fabric: newFabric()}
-		if c, err := other.dial(t.Context(), addr); err == nil {
+		if c, err := other.dial(t.Context(), "", addr); err == nil {
 			t.Errorf("let in: %q", talk(t, c, grpcPreamble))
 		}
-		if _, err := other.dialRaft(t.Context(), addr); err == nil || len(other.fabric.conns) > 0 {
+		if _, err := other.dialRaft(t.Context(), "", addr); err == nil || len(other.fabric.conns) > 0 {
 			t.Errorf("%v; %d connections are known, none is open", err, len(other.fabric.conns))
 		}
 	})
@@ -123,7 +123,7 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 		}
 	})
 	// And it still serves its own.
-	c, err := p.dial(t.Context(), addr)
+	c, err := p.dial(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestClusterPort_TakesMoreThanMayOpenAtOnce(t *testing.T) {
 func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	p := openPort(t, nil)
 	addr := p.ln.Addr().String()
-	c, err := p.dial(t.Context(), addr)
+	c, err := p.dial(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,11 +180,11 @@ func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := p.dial(ctx, addr); err == nil || ctx.Err() == nil {
+	if _, err := p.dial(ctx, "", addr); err == nil || ctx.Err() == nil {
 		t.Errorf("dialling into a cut: %v, before its time was over", err)
 	}
 	p.fabric.set(nil)
-	if c, err = p.dial(t.Context(), addr); err != nil {
+	if c, err = p.dial(t.Context(), "", addr); err != nil {
 		t.Fatalf("after the heal: %v", err)
 	}
 	if len(p.fabric.conns) != 1 {
@@ -202,11 +202,11 @@ func TestClusterPort_HangsUpOnTheSilent(t *testing.T) {
 	addr := p.ln.Addr().String()
 	said := map[string]net.Conn{}
 	var err error
-	if said["grpc "], err = p.dial(t.Context(), addr); err == nil {
+	if said["grpc "], err = p.dial(t.Context(), "", addr); err == nil {
 		_, err = said["grpc "].Write([]byte(grpcPreamble))
 	}
 	if err == nil {
-		said["raft "], err = p.dialRaft(t.Context(), addr)
+		said["raft "], err = p.dialRaft(t.Context(), "", addr)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func TestClusterPort_HangsUpOnTheSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clear.Close()
-	secured, err := p.dial(t.Context(), addr)
+	secured, err := p.dial(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestClusterKey_IsTheSameEverywhereAndEver(t *testing.T) {
 	}{
 		"gossip":               {k.gossip, "9a9aec2382774d14d36a0662089c54326b196ed18d7f43ec3e91094fc9d00ace"},
 		"routes":               {k.routes, "da9b088ed66e91ea7cf77b30975d94aeafed69867ccbb182608c7572f80ddd1f"},
-		"routes without a key": {(&Node{id: &identity{ClusterID: "c1"}}).routeSecret(), "5ea0791a4b7ea8a7484c31b54eefc184530f8b0cad398bab271957671ffcf631"},
+		"routes without a key": {(&Node{id: &card{ClusterID: "c1"}}).routeSecret(), "5ea0791a4b7ea8a7484c31b54eefc184530f8b0cad398bab271957671ffcf631"},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s: %s, want %s", what, got, c.want)

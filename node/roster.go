@@ -91,7 +91,7 @@ func (n *Node) checkJoin(ctx context.Context) error {
 func (n *Node) askCluster(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	conn, err := n.dialGRPC(addr)
+	conn, err := n.dialGRPC("", addr)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,11 @@ func (n *Node) hearGossip(ctx context.Context) error {
 			return err
 		}
 		for _, m := range members {
-			n.mesh.Gossip(dn.Node(m.ID), m.Alive, m.Incarnation, m.ClusterAddr)
+			incarnation := m.Incarnation
+			if n.who != nil {
+				incarnation = 0 // whoever has the key of the gossip may have said it: the node's own link says it
+			}
+			n.mesh.Gossip(dn.Node(m.ID), m.Alive, incarnation, m.ClusterAddr)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func below(conn net.Conn) *net.TCPConn {
 func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
 		t.Run(name, func(t *testing.T) {
-			p, err := listenCluster("127.0.0.1:0", key, newFabric(), slog.New(slog.DiscardHandler))
+			p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +36,7 @@ func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = p.run(ctx) })
 			t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
-			dialled, err := p.dial(ctx, p.ln.Addr().String())
+			dialled, err := p.dial(ctx, "", p.ln.Addr().String())
 			if err == nil {
 				_, err = dialled.Write([]byte(grpcPreamble))
 			}

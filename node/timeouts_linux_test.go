@@ -41,7 +41,7 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 	}
 	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
 		t.Run(name, func(t *testing.T) {
-			p, err := listenCluster("127.0.0.1:0", key, newFabric(), slog.New(slog.DiscardHandler))
+			p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 			wg.Go(func() { _ = p.run(ctx) })
 			t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
 			for what, c := range map[string]struct {
-				dial     func(context.Context, string) (net.Conn, error)
+				dial     func(context.Context, string, string) (net.Conn, error)
 				say      string
 				accepted *handover
 				want     time.Duration
@@ -58,7 +58,7 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 				"gRPC": {p.dial, grpcPreamble, p.grpc, tcontroller.UserTimeout},
 				"Raft": {p.dialRaft, "", p.raft, 0},
 			} {
-				dialled, err := c.dial(ctx, p.ln.Addr().String())
+				dialled, err := c.dial(ctx, "", p.ln.Addr().String())
 				if err == nil {
 					_, err = dialled.Write([]byte(c.say))
 				}

@@ -221,7 +221,7 @@ func (m *member) dial(ctx context.Context, peer, addr string) (net.Conn, error) 
 	return conn, nil
 }
 
-func (m *member) dialRaft(ctx context.Context, addr string) (net.Conn, error) {
+func (m *member) dialRaft(ctx context.Context, _, addr string) (net.Conn, error) {
 	port, ok := raftPort.Load(addr)
 	if !ok {
 		return nil, errors.New("no such node")
@@ -229,7 +229,7 @@ func (m *member) dialRaft(ctx context.Context, addr string) (net.Conn, error) {
 	return m.dial(ctx, addr, port.(string))
 }
 
-func (m *member) dialGRPC(addr string) (*grpc.ClientConn, error) {
+func (m *member) dialGRPC(_, addr string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.3, MaxDelay: 300 * time.Millisecond}}),
 		grpc.WithContextDialer(func(ctx context.Context, a string) (net.Conn, error) { return m.dial(ctx, a, a) }))

@@ -11,37 +11,38 @@ import (
 
 // conns keeps the connection to the leader, the present or the last one.
 type conns struct {
-	dial func(addr string) (*grpc.ClientConn, error)
+	dial func(id, addr string) (*grpc.ClientConn, error)
 
 	mu     sync.Mutex
+	id     string
 	addr   string
 	conn   *grpc.ClientConn
 	closed bool
 }
 
-// ready returns a connection to addr that stands, or why it does not.
-func (c *conns) ready(ctx context.Context, addr string) (*grpc.ClientConn, error) {
-	conn, err := c.get(addr)
+// ready returns a connection to the node at addr that stands, or why it does not.
+func (c *conns) ready(ctx context.Context, id, addr string) (*grpc.ClientConn, error) {
+	conn, err := c.get(id, addr)
 	if err != nil {
 		return nil, err
 	}
 	return conn, standing(ctx, conn)
 }
 
-func (c *conns) get(addr string) (*grpc.ClientConn, error) {
+func (c *conns) get(id, addr string) (*grpc.ClientConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, errors.New("closed")
 	}
-	if c.conn != nil && c.addr == addr {
+	if c.conn != nil && c.id == id && c.addr == addr {
 		return c.conn, nil
 	}
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
-	conn, err := c.dial(addr)
-	c.addr, c.conn = addr, conn
+	conn, err := c.dial(id, addr)
+	c.id, c.addr, c.conn = id, addr, conn
 	return conn, err
 }
 

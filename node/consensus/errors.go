@@ -81,6 +81,9 @@ func toStatus(err error) error {
 	return status.Error(codes.Internal, err.Error())
 }
 
+// StatusError is an error of this package as another node gets it.
+func StatusError(err error) error { return toStatus(err) }
+
 // fromStatus undoes toStatus. An error that no node wrote, so that nobody knows
 // what became of the request, comes back as ErrUnknownOutcome.
 func fromStatus(err error) error {

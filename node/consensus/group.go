@@ -59,11 +59,14 @@ type Config struct {
 	SnapshotAfter uint64
 	// Machine is the state machine; the Group applies to it and does not close it.
 	Machine *fsm.Machine
-	// Listener yields Raft's connections; Dial makes them. The Group closes the Listener.
+	// Listener yields Raft's connections; Dial makes them, to the node of that id at
+	// an address and to no other. The Group closes the Listener. A connection that
+	// has PeerID, or wraps one that has, is of that node, and speaks for no other.
 	Listener net.Listener
-	Dial     func(ctx context.Context, addr string) (net.Conn, error)
-	// DialGRPC returns a connection to the cluster port of a node; the Group closes it.
-	DialGRPC func(addr string) (*grpc.ClientConn, error)
+	Dial     func(ctx context.Context, id, addr string) (net.Conn, error)
+	// DialGRPC returns a connection to the cluster port of a node, likewise; the
+	// Group closes it. An id of "" is of whoever is at the address.
+	DialGRPC func(id, addr string) (*grpc.ClientConn, error)
 	// Clients knows who the clients are; nil: nobody is asked.
 	Clients Clients
 	// Address returns where a node of that id can be dialled, "" when unknown.
@@ -151,10 +154,9 @@ func (g *Group) open() error {
 	if err := g.openStore(); err != nil {
 		return err
 	}
-	g.transport = newTransport(&raft.NetworkTransportConfig{
+	g.transport = newTransport(raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
-		Stream: &stream{Listener: g.cfg.Listener, dial: g.cfg.Dial, advertise: addr(g.cfg.Self.GetClusterAddr()), clusterID: g.ClusterID},
-	})
+	}, newStream(g.cfg.Dial, g.cfg.Self, g.ClusterID), g.cfg.Listener)
 	h := halt(g.fail)
 	safe := guard{g.store, h}
 	err = g.apart(func() error {

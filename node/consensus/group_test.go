@@ -257,7 +257,7 @@ func TestGroup_AnotherClusterIsRefused(t *testing.T) {
 	a, b := one.add("a"), other.add("b")
 	a.bootstrap()
 	b.bootstrap()
-	conn, err := b.dialGRPC(a.self.ClusterAddr)
+	conn, err := b.dialGRPC(a.self.Id, a.self.ClusterAddr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,15 +267,15 @@ func TestGroup_AnotherClusterIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Raft's own connection, as after an address changed hands.
-	s := stream{dial: b.dialRaft, clusterID: b.group.ClusterID}
-	raftConn, err := s.Dial(b.group.transport.LocalAddr(), time.Second)
+	s := newStream(b.dialRaft, b.self, b.group.ClusterID)
+	raftConn, err := s.Dial(meant("id-b", b.group.transport.LocalAddr()), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _ = raftConn.Close(); len(s.out) > 0 {
 		t.Errorf("%d connections are known, none is open", len(s.out))
 	}
-	if raftConn, err = s.Dial(a.group.transport.LocalAddr(), time.Second); err != nil {
+	if raftConn, err = s.Dial(meant("id-a", a.group.transport.LocalAddr()), time.Second); err != nil {
 		t.Fatal(err)
 	}
 	defer raftConn.Close()

@@ -21,24 +21,32 @@ const (
 	joinPause   = 250 * time.Millisecond
 )
 
-// Join asks the nodes at addrs (cluster ports, any members) in turn, again and
-// again until ctx ends, to take self into the roster. Asking twice is safe.
-// ErrNameTaken, ErrOtherCluster and ErrRejected end it at once. The error names the
-// last answer of each address.
-func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*peerpb.JoinResponse, error) {
+// Join asks the nodes at addrs (cluster ports, any members) to take self into the
+// roster of a cluster that asks nobody who he is. Asking twice is safe.
+func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(id, addr string) (*grpc.ClientConn, error)) (*peerpb.JoinResponse, error) {
+	return Ask(ctx, addrs, dial, func(ctx context.Context, conn *grpc.ClientConn) (*peerpb.JoinResponse, error) {
+		return peerpb.NewConsensusClient(conn).Join(ctx, &peerpb.JoinRequest{Node: self})
+	})
+}
+
+// Ask asks the nodes at addrs in turn, again and again until ctx ends, for something
+// that may be asked twice. ErrNameTaken, ErrOtherCluster and ErrRejected end it at
+// once. The error names the last answer of each address.
+func Ask[T any](ctx context.Context, addrs []string, dial func(id, addr string) (*grpc.ClientConn, error), ask func(context.Context, *grpc.ClientConn) (T, error)) (T, error) {
+	var none T
 	if len(addrs) == 0 {
-		return nil, errors.New("joining: no address given")
+		return none, errors.New("joining: no address given")
 	}
 	for {
 		var failed []error
 		for _, a := range addrs {
-			answer, err := joinAt(ctx, a, self, dial)
+			answer, err := askAt(ctx, a, dial, ask)
 			if err == nil {
 				return answer, nil
 			}
 			err = fmt.Errorf("joining at %s: %w", a, err)
 			if final(err) {
-				return nil, err
+				return none, err
 			}
 			failed = append(failed, err)
 		}
@@ -46,7 +54,7 @@ func Join(ctx context.Context, addrs []string, self *configpb.Node, dial func(ad
 		select {
 		case <-ctx.Done():
 			pause.Stop()
-			return nil, errors.Join(failed...)
+			return none, errors.Join(failed...)
 		case <-pause.C:
 		}
 	}
@@ -57,25 +65,26 @@ func final(err error) bool {
 	return errors.Is(err, ErrOtherCluster) || errors.Is(err, ErrRejected) && !raced
 }
 
-func joinAt(ctx context.Context, addr string, self *configpb.Node, dial func(addr string) (*grpc.ClientConn, error)) (*peerpb.JoinResponse, error) {
+func askAt[T any](ctx context.Context, addr string, dial func(id, addr string) (*grpc.ClientConn, error), ask func(context.Context, *grpc.ClientConn) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	conn, err := dial(addr)
+	var none T
+	conn, err := dial("", addr)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer conn.Close()
 	if err := standing(ctx, conn); err != nil {
-		return nil, fmt.Errorf("no node answers there: %w", err)
+		return none, fmt.Errorf("no node answers there: %w", err)
 	}
-	answer, err := peerpb.NewConsensusClient(conn).Join(ctx, &peerpb.JoinRequest{Node: self})
+	answer, err := ask(ctx, conn)
 	return answer, fromStatus(err)
 }
 
-// Bootstrap makes this node the first of a new cluster with that realm, and
-// returns when it leads. On a data directory that belongs to a cluster it does
+// Bootstrap makes this node the first of a new cluster with that realm and what
+// else it begins with, and returns when it leads. On a data directory that belongs to a cluster it does
 // nothing; a Bootstrap that was interrupted is completed.
-func (g *Group) Bootstrap(ctx context.Context, realm string) error {
+func (g *Group) Bootstrap(ctx context.Context, realm string, more ...*configpb.Mutation) error {
 	if g.machine.View().Epoch() != "" {
 		return nil
 	}
@@ -93,7 +102,7 @@ func (g *Group) Bootstrap(ctx context.Context, realm string) error {
 	if s := f.Configuration().Servers; len(s) != 1 || s[0].ID != self {
 		return fmt.Errorf("bootstrapping: %w, one that this node joined", ErrMember)
 	}
-	if err := g.begin(ctx, realm); err != nil {
+	if err := g.begin(ctx, realm, more); err != nil {
 		return fmt.Errorf("bootstrapping: %w", err)
 	}
 	return nil
@@ -102,11 +111,12 @@ func (g *Group) Bootstrap(ctx context.Context, realm string) error {
 // begin leads, and writes the first command unless the log has one: then the
 // configuration store was lost and is back from the log. An election that is
 // under way still may take the lead back for a moment; so it may be repeated.
-func (g *Group) begin(ctx context.Context, realm string) error {
+func (g *Group) begin(ctx context.Context, realm string, more []*configpb.Mutation) error {
 	cmd := proposal(
 		&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: realm}}},
 		&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: g.cfg.Self}},
 	)
+	cmd.Mutations = append(cmd.Mutations, more...)
 	cmd.RequestId, cmd.NewEpoch = uuid.NewString(), uuid.NewString()
 	_, err := g.retry(ctx, func() (uint64, error) {
 		if err := g.awaitLeading(ctx); err != nil {

@@ -64,7 +64,7 @@ func TestJoin_AsksAgainWhatMayChange(t *testing.T) {
 			defer server.Stop()
 			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 			defer cancel()
-			r, err := Join(ctx, []string{"m"}, &configpb.Node{Id: "x"}, func(string) (*grpc.ClientConn, error) {
+			r, err := Join(ctx, []string{"m"}, &configpb.Node{Id: "x"}, func(string, string) (*grpc.ClientConn, error) {
 				return grpc.NewClient("passthrough:///m", grpc.WithTransportCredentials(insecure.NewCredentials()),
 					grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
 			})

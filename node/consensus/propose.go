@@ -156,7 +156,7 @@ func (g *Group) leaderClient(ctx context.Context) (peerpb.ConsensusClient, error
 	if address == "" {
 		return nil, fmt.Errorf("%w: the leader's address is unknown", ErrNoQuorum)
 	}
-	conn, err := g.conns.ready(ctx, address)
+	conn, err := g.conns.ready(ctx, string(id), address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the leader at %s can't be reached: %w", ErrNoQuorum, address, err)
 	}

@@ -116,13 +116,13 @@ func TestRaftLog_RepeatsNothingWithinItsQuietTime(t *testing.T) {
 
 // What a stranger sends first on a raft connection is never passed on.
 func FuzzHello(f *testing.F) {
+	f.Add([]byte("\x07cluster\x01a\x01b and raft"))
 	f.Add([]byte("\x07cluster and raft"))
 	f.Add([]byte{0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s := pipe(t, in)
-		g := &greeted{Conn: s, want: func() string { return "cluster" }}
-		n, err := g.Read(make([]byte, 100))
-		if ok := strings.HasPrefix(string(in), "\x07cluster"); !ok && (err == nil || n > 0) {
+		n, err := newCaller(s, func() string { return "cluster" }, "a").Read(make([]byte, 100))
+		if ok := strings.HasPrefix(string(in), "\x07cluster\x01a"); !ok && (err == nil || n > 0) {
 			t.Fatalf("%q let %d bytes through", in, n)
 		}
 	})

@@ -124,6 +124,7 @@ func joining(present, node *configpb.Node) *configpb.Mutation {
 	if present != nil {
 		n.NonVoter, n.Revision = present.GetNonVoter(), present.GetRevision()
 		n.Draining, n.DrainUntilMs, n.DrainForMs = present.GetDraining(), present.GetDrainUntilMs(), present.GetDrainForMs()
+		n.KeySha256 = present.GetKeySha256()
 		if proto.Equal(n, present) {
 			return nil
 		}

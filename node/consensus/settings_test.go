@@ -76,7 +76,7 @@ func TestConfig_AsksForWhatIsRequired(t *testing.T) {
 // required is the least that a Group wants.
 func required(c Config) Config {
 	c.Dir, c.Self, c.Machine, c.Listener = "d", &configpb.Node{Id: "id-a"}, &fsm.Machine{}, &net.TCPListener{}
-	c.Dial = func(context.Context, string) (net.Conn, error) { return nil, net.ErrClosed }
-	c.DialGRPC = func(string) (*grpc.ClientConn, error) { return nil, net.ErrClosed }
+	c.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
+	c.DialGRPC = func(string, string) (*grpc.ClientConn, error) { return nil, net.ErrClosed }
 	return c
 }

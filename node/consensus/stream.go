@@ -3,28 +3,43 @@ package consensus
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
-// stream is Raft's view of the cluster port. Each connection begins with the
-// id of the cluster, so that a node of another one, at an address that changed
-// hands, is turned away before it can raise a term here.
+// stream is Raft's way out by the cluster port. Each connection begins with a
+// greeting, so that neither a node of another cluster nor another node at an
+// address that changed hands hears a word of Raft. What comes in is transport's.
 type stream struct {
-	net.Listener
-	dial      func(ctx context.Context, addr string) (net.Conn, error)
+	dial      func(ctx context.Context, id, addr string) (net.Conn, error)
+	self      string
 	advertise addr
 	clusterID func() string
 
 	mu    sync.Mutex
 	out   map[*outgoing]struct{} // connections dialled here
-	ended bool
+	ended chan struct{}          // closed by Close
+}
+
+func newStream(dial func(ctx context.Context, id, addr string) (net.Conn, error), self *configpb.Node, clusterID func() string) *stream {
+	return &stream{
+		dial: dial, self: self.GetId(), advertise: addr(self.GetClusterAddr()), clusterID: clusterID,
+		out: map[*outgoing]struct{}{}, ended: make(chan struct{}),
+	}
+}
+
+// Accept yields nothing: transport takes what comes, each by itself.
+func (s *stream) Accept() (net.Conn, error) {
+	<-s.ended
+	return nil, net.ErrClosed
 }
 
 // outgoing is a dialled connection. Closing the stream closes it too: otherwise
@@ -41,28 +56,26 @@ func (o *outgoing) Close() error {
 	return o.Conn.Close()
 }
 
-// Close ends the listener and every connection that was dialled.
+// Close ends every connection that was dialled; it is called once.
 func (s *stream) Close() error {
-	err := s.Listener.Close()
 	s.mu.Lock()
 	conns := slices.Collect(maps.Keys(s.out))
-	s.ended = true
+	close(s.ended)
 	s.mu.Unlock()
 	for _, o := range conns {
 		_ = o.Close()
 	}
-	return err
+	return nil
 }
 
 func (s *stream) keep(conn net.Conn) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	select {
+	case <-s.ended:
 		_ = conn.Close()
 		return nil, net.ErrClosed
-	}
-	if s.out == nil {
-		s.out = map[*outgoing]struct{}{}
+	default:
 	}
 	o := &outgoing{conn, s}
 	s.out[o] = struct{}{}
@@ -75,72 +88,29 @@ type addr string
 func (addr) Network() string  { return "tcp" }
 func (a addr) String() string { return string(a) }
 
-const (
-	maxClusterID = 255
-	helloTimeout = 5 * time.Second
-	silence      = time.Second
-)
+const silence = time.Second
 
 func (s *stream) Addr() net.Addr { return s.advertise }
 
-func (s *stream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	id := s.clusterID()
-	if id == "" || len(id) > maxClusterID {
+// Dial connects to a server that target named.
+func (s *stream) Dial(server raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	id, addr, ok := strings.Cut(string(server), "/")
+	hello := greeting{cluster: s.clusterID(), to: id, from: s.self}
+	if !ok || hello.cluster == "" {
 		return nil, errors.New("this node does not belong to a cluster yet")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	conn, err := s.dial(ctx, string(address))
+	conn, err := s.dial(ctx, id, addr)
 	if err != nil {
 		return nil, err
 	}
 	giveUpAfter(conn, silence)
 	_ = conn.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := conn.Write(append([]byte{byte(len(id))}, id...)); err != nil {
+	if _, err := conn.Write(hello.encode()); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	_ = conn.SetWriteDeadline(time.Time{})
 	return s.keep(conn)
-}
-
-func (s *stream) Accept() (net.Conn, error) {
-	conn, err := s.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &greeted{Conn: conn, want: s.clusterID}, nil
-}
-
-// greeted reads the cluster's id with the first Read, on Raft's goroutine of
-// the connection: a silent caller holds up nobody.
-type greeted struct {
-	net.Conn
-	want func() string
-	once sync.Once
-	err  error
-}
-
-func (g *greeted) Read(b []byte) (int, error) {
-	g.once.Do(func() { g.err = g.hello() })
-	if g.err != nil {
-		return 0, g.err
-	}
-	return g.Conn.Read(b)
-}
-
-func (g *greeted) hello() error {
-	_ = g.SetReadDeadline(time.Now().Add(helloTimeout))
-	var n [1]byte
-	if _, err := io.ReadFull(g.Conn, n[:]); err != nil {
-		return err
-	}
-	id := make([]byte, n[0])
-	if _, err := io.ReadFull(g.Conn, id); err != nil {
-		return err
-	}
-	if want := g.want(); want == "" || string(id) != want {
-		return otherCluster(string(id), want)
-	}
-	return g.SetReadDeadline(time.Time{})
 }

@@ -1,8 +1,10 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -16,6 +18,9 @@ const maxHold = 30 * time.Second
 // and how far its log reaches: Raft itself does not tell.
 type transport struct {
 	*raft.NetworkTransport
+	settings raft.NetworkTransportConfig
+	stream   *stream
+	listener net.Listener
 	requests chan raft.RPC // what Raft consumes: the network's and our own
 	done     chan struct{}
 	closing  sync.Once
@@ -23,27 +28,91 @@ type transport struct {
 
 	mu        sync.Mutex
 	followers map[raft.ServerID]*follower
+	heartbeat func(raft.RPC) // Raft's short way for heartbeats
 }
 
-func newTransport(c *raft.NetworkTransportConfig) *transport {
+// newTransport dials by the stream, which is that of the settings, and takes what
+// the listener yields; it closes both.
+func newTransport(c raft.NetworkTransportConfig, s *stream, ln net.Listener) *transport {
+	c.Stream = s
 	t := &transport{
-		NetworkTransport: raft.NewNetworkTransportWithConfig(c),
-		requests:         make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{},
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&c), settings: c, stream: s, listener: ln,
+		requests: make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{},
 	}
-	go t.pass()
+	go t.accept()
 	return t
 }
 
-// pass hands the network's requests to Raft until the transport is closed.
-func (t *transport) pass() {
+// accept takes connections until the listener is closed.
+func (t *transport) accept() {
+	for {
+		conn, err := t.listener.Accept()
+		if err != nil {
+			select {
+			case <-t.done:
+				return
+			case <-time.After(acceptPause): // out of file descriptors, say
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue
+		}
+		go t.serve(newCaller(conn, t.stream.clusterID, t.stream.self))
+	}
+}
+
+// acceptPause is how long nothing is accepted after an error.
+const acceptPause = 50 * time.Millisecond
+
+// serve gives the connection a transport of its own, so that it is known from whom
+// each request is: a node speaks in its own name alone. It returns when one of
+// both is closed.
+func (t *transport) serve(c *caller) {
+	settings, first := t.settings, make(chan net.Conn, 1)
+	first <- c
+	settings.Stream = single{t.stream, first, c.ended}
+	network := raft.NewNetworkTransportWithConfig(&settings)
+	defer network.Close()
+	defer c.Close()
+	network.SetHeartbeatHandler(func(rpc raft.RPC) { t.take(c, rpc, t.shortWay()) })
 	for {
 		select {
-		case rpc := <-t.NetworkTransport.Consumer():
-			t.request(rpc)
+		case rpc := <-network.Consumer():
+			t.take(c, rpc, t.request)
+		case <-c.ended:
+			return
 		case <-t.done:
 			return
 		}
 	}
+}
+
+// take hands a request to Raft, or ends the connection by which it came.
+func (t *transport) take(c *caller, rpc raft.RPC, to func(raft.RPC)) {
+	if c.speaks(rpc) {
+		to(rpc)
+		return
+	}
+	rpc.Respond(nil, errOtherName)
+	t.settings.Logger.Warn(errOtherName.Error(), "peer", c.from)
+	_ = c.Close()
+}
+
+// SetHeartbeatHandler implements raft.Transport.
+func (t *transport) SetHeartbeatHandler(fn func(raft.RPC)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.heartbeat = fn
+}
+
+func (t *transport) shortWay() func(raft.RPC) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.heartbeat == nil {
+		return t.request
+	}
+	return t.heartbeat
 }
 
 func (t *transport) request(rpc raft.RPC) {
@@ -60,7 +129,7 @@ func (t *transport) Consumer() <-chan raft.RPC { return t.requests }
 func (t *transport) Close() error {
 	t.closing.Do(func() {
 		close(t.done)
-		t.closed = t.NetworkTransport.Close()
+		t.closed = errors.Join(t.listener.Close(), t.NetworkTransport.Close())
 	})
 	return t.closed
 }
@@ -92,7 +161,7 @@ func (t *transport) follower(id raft.ServerID) *follower {
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	heard := t.hearing(id)
 	heartbeat := args.LeaderCommitIndex == 0 && args.PrevLogEntry == 0 && len(args.Entries) == 0
-	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	err := t.NetworkTransport.AppendEntries(id, meant(id, target), args, resp)
 	switch {
 	case err != nil && !heartbeat:
 		t.hold(heard)
@@ -105,12 +174,35 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 // InstallSnapshot implements raft.Transport.
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	heard := t.hearing(id)
-	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	err := t.NetworkTransport.InstallSnapshot(id, meant(id, target), args, resp, data)
 	if err != nil {
 		t.hold(heard)
 	}
 	return err
 }
+
+// AppendEntriesPipeline implements raft.Transport.
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+	return t.NetworkTransport.AppendEntriesPipeline(id, meant(id, target))
+}
+
+// RequestVote implements raft.Transport.
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.NetworkTransport.RequestVote(id, meant(id, target), args, resp)
+}
+
+// RequestPreVote implements raft.WithPreVote.
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.NetworkTransport.RequestPreVote(id, meant(id, target), args, resp)
+}
+
+// TimeoutNow implements raft.Transport.
+func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.NetworkTransport.TimeoutNow(id, meant(id, target), args, resp)
+}
+
+// EncodePeer implements raft.Transport: what others are told is an address alone.
+func (t *transport) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte { return []byte(addr) }
 
 // hold keeps a failure of the replication back until the follower answers a
 // heartbeat. Raft doubles its pause with each failure up to 10 s: a follower
@@ -160,7 +252,13 @@ type addresses func(id string) string
 
 func (a addresses) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 	if s := a(string(id)); s != "" {
-		return raft.ServerAddress(s), nil
+		return meant(id, raft.ServerAddress(s)), nil
 	}
 	return "", fmt.Errorf("node %s is not in the roster", id)
+}
+
+// meant is an address together with the node that is meant to be there: the stream
+// reaches no other one, wherever the address came from.
+func meant(id raft.ServerID, addr raft.ServerAddress) raft.ServerAddress {
+	return raft.ServerAddress(id) + "/" + addr
 }

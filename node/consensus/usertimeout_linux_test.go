@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 )
 
 // wrapping is a connection that says what is below it.
@@ -38,12 +40,12 @@ func TestStream_TheKernelTimesConnectionsOfRaft(t *testing.T) {
 		wantUserTimeout(t, name, raw)
 	}
 	var dialled net.Conn
-	s := &stream{Listener: ln, clusterID: func() string { return "c1" }, dial: func(ctx context.Context, addr string) (net.Conn, error) {
+	s := newStream(func(ctx context.Context, _, addr string) (net.Conn, error) {
 		var err error
 		dialled, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		return dialled, err
-	}}
-	c, err := s.Dial(raft.ServerAddress(ln.Addr().String()), time.Second)
+	}, &configpb.Node{Id: "b"}, func() string { return "c1" })
+	c, err := s.Dial(meant("a", raft.ServerAddress(ln.Addr().String())), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

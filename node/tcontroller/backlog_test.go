@@ -88,8 +88,8 @@ type valves struct {
 	last *valve
 }
 
-func (vs *valves) dial(ctx context.Context, addr string) (net.Conn, error) {
-	conn, err := dialTCP(ctx, addr)
+func (vs *valves) dial(ctx context.Context, _ dn.Node, addr string) (net.Conn, error) {
+	conn, err := dialTCP(ctx, "", addr)
 	if err != nil {
 		return nil, err
 	}

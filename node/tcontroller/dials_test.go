@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
 )
 
 // counted is a connection that says when it ends.
@@ -28,11 +30,11 @@ func TestFollower_KeepsOneConnection(t *testing.T) {
 	var open, dialed atomic.Int64
 	slowly := func(c *Config) {
 		dial := c.Dial
-		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		c.Dial = func(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
 			dialed.Add(1)
 			answer := time.NewTimer(25 * time.Millisecond)
 			<-answer.C // whatever the context says: it is answered already
-			conn, err := dial(context.WithoutCancel(ctx), addr)
+			conn, err := dial(context.WithoutCancel(ctx), peer, addr)
 			if err != nil {
 				return nil, err
 			}

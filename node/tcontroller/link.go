@@ -143,7 +143,7 @@ func (f *follower) dial(ctx context.Context, addr string) (net.Conn, error) {
 
 // dialOnce ends with ctx at the latest.
 func (f *follower) dialOnce(ctx context.Context, addr string, results chan<- dialed) {
-	conn, err := f.cfg.Dial(ctx, addr)
+	conn, err := f.cfg.Dial(ctx, f.id, addr)
 	select {
 	case results <- dialed{conn, err}:
 	case <-ctx.Done():

@@ -88,7 +88,7 @@ func (s *site) follow(t testing.TB, peers ...*site) {
 	s.followVia(t, dialTCP, peers...)
 }
 
-func (s *site) followVia(t testing.TB, dial func(context.Context, string) (net.Conn, error), peers ...*site) {
+func (s *site) followVia(t testing.TB, dial func(context.Context, dn.Node, string) (net.Conn, error), peers ...*site) {
 	t.Helper()
 	s.mesh = NewMesh(Config{ClusterID: "c1", Table: s.table, Calls: s.calls, Dial: dial, Rejoin: func(dn.Node) {}, Refused: s.refused, Log: slog.New(slog.DiscardHandler)})
 	s.mesh.SetPeers(peersOf(peers...))
@@ -105,7 +105,7 @@ func peersOf(sites ...*site) (out []Peer) {
 	return out
 }
 
-func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+func dialTCP(ctx context.Context, _ dn.Node, addr string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 }
 
@@ -311,13 +311,13 @@ type switchable struct {
 	conns []net.Conn
 }
 
-func (s *switchable) dial(ctx context.Context, addr string) (net.Conn, error) {
+func (s *switchable) dial(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.off {
 		return nil, context.DeadlineExceeded
 	}
-	conn, err := dialTCP(ctx, addr)
+	conn, err := dialTCP(ctx, peer, addr)
 	if err == nil {
 		s.conns = append(s.conns, conn)
 	}

@@ -29,9 +29,9 @@ type Config struct {
 	ClusterID string
 	Table     *dn.Table
 	Calls     *call.Table
-	// Dial opens a connection to a peer's cluster port for gRPC. An error that
-	// wraps ECONNREFUSED means that no process listens there.
-	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Dial opens a connection to the peer's cluster port for gRPC, where only that
+	// peer is. An error that wraps ECONNREFUSED means that no process listens there.
+	Dial func(ctx context.Context, peer dn.Node, addr string) (net.Conn, error)
 	// LinkTimeout is how long a broken link's peer may be silent while redials
 	// fail and gossip still holds it alive; 0 means 750 ms. With the kernel's
 	// notice of a silent cut it bounds the loss of a cut between just two nodes.

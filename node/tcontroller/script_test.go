@@ -64,7 +64,7 @@ func withPeer(t *testing.T, change func(*Config), play func(*testing.T, *scripte
 		var all sync.WaitGroup
 		all.Go(func() { _ = server.Serve(ln) })
 		cfg := Config{ClusterID: "c1", Table: s.table, Calls: s.calls, Log: slog.New(slog.DiscardHandler), Rejoin: s.rejoin}
-		cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		cfg.Dial = func(ctx context.Context, _ dn.Node, addr string) (net.Conn, error) {
 			if err := s.dialing(addr); err != nil {
 				return nil, err
 			}

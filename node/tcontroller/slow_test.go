@@ -47,7 +47,7 @@ func bubbled(t *testing.T, many int, bytes int) (follower *dn.Table, opened func
 	follower = dn.New(dn.Config{Self: "b", Incarnation: 1})
 	mesh := NewMesh(Config{
 		ClusterID: "c1", Table: follower, Calls: call.New(call.Config{Self: "b", Incarnation: 1}), Rejoin: func(dn.Node) {}, Log: slog.New(slog.DiscardHandler),
-		Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		Dial: func(ctx context.Context, _ dn.Node, _ string) (net.Conn, error) {
 			conn, err := ln.DialContext(ctx)
 			return dripping{conn, bytes, 20 * time.Millisecond}, err
 		},

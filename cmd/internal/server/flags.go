@@ -28,6 +28,7 @@ type serverFlags struct {
 	sipOrigins                                   []string
 	bootstrap                                    bool
 	join                                         []string
+	inviteFile                                   string
 	joinTimeout                                  time.Duration
 	realm, clusterKeyFile                        string
 	linkTimeout                                  time.Duration
@@ -44,6 +45,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.bind, "bind", "", "`IP` that every listener binds and that is advertised to phones and other nodes; default: bind all, advertise the first")
 	f.BoolVar(&s.bootstrap, "bootstrap", false, "start a new cluster, unless the data directory belongs to one")
 	f.StringSliceVar(&s.join, "join", nil, "cluster port `HOST:PORT` of a member to join, repeatable, unless the data directory belongs to a cluster")
+	f.StringVar(&s.inviteFile, "invite-file", "", "`FILE` with the invite by which this node joins (see node invite), - for standard input; needed once")
 	f.DurationVar(&s.joinTimeout, "join-timeout", time.Minute, "give up joining after this long")
 	f.StringVar(&s.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm of a new cluster; it can't change later")
 	f.StringVar(&s.sip, "sip-addr", ":5060", "SIP, UDP and TCP")

@@ -12,9 +12,9 @@ import (
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
-// identity is who this data directory is: made at the first start, kept in
+// card is who this data directory is: made at the first start, kept in
 // node.json.
-type identity struct {
+type card struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// ClusterID is empty until the node bootstrapped or joined.
@@ -23,12 +23,12 @@ type identity struct {
 	path string
 }
 
-// openIdentity reads the directory's identity, or makes one for an empty directory.
-func openIdentity(dir, name string) (*identity, error) {
+// openCard reads the directory's identity, or makes one for an empty directory.
+func openCard(dir, name string) (*card, error) {
 	if err := disk.MakeDir(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("data directory: %w: choose another --data-dir", err)
 	}
-	id := &identity{path: filepath.Join(dir, "node.json")}
+	id := &card{path: filepath.Join(dir, "node.json")}
 	b, err := os.ReadFile(id.path)
 	if errors.Is(err, os.ErrNotExist) {
 		id.ID, id.Name = name+"."+uuid.NewString()[:8], name
@@ -51,7 +51,7 @@ func openIdentity(dir, name string) (*identity, error) {
 }
 
 // save replaces the file in one step.
-func (id *identity) save() error {
+func (id *card) save() error {
 	b, err := json.MarshalIndent(id, "", "  ")
 	if err != nil {
 		return err

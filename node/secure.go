@@ -1,0 +1,167 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// secured tells whether the nodes of the cluster have keys of their own, and ask
+// each other who they are.
+func (c *Config) secured() bool { return !c.Insecure && len(c.ClusterKey) == 0 }
+
+// openIdentity opens the node's key, unless nobody asks for it.
+func (n *Node) openIdentity() (err error) {
+	if !n.cfg.secured() {
+		return nil
+	}
+	n.who, err = identity.Open(identity.Config{
+		Dir: n.cfg.DataDir, ID: n.id.ID, Name: n.cfg.Name, Log: n.log,
+		Refused: func(id string, why error) { n.events.Event(security.IdentityRefused, "peer", id, "why", why.Error()) },
+	})
+	if err != nil {
+		return fmt.Errorf("the key of this node: %w", err)
+	}
+	n.self.KeySha256 = []string{n.who.Fingerprint()}
+	return nil
+}
+
+// checkMode refuses a node that would talk in clear in a cluster that does not, and
+// the other way round: that is decided when the cluster is made.
+func (n *Node) checkMode(view *fsm.View) error {
+	switch secured := view.Security() != nil; {
+	case view.Epoch() == "":
+		return nil
+	case secured && n.cfg.Insecure:
+		return errors.New("the nodes of this cluster know each other by their keys: start this one without --insecure")
+	case !secured && n.cfg.secured():
+		return errors.New("this cluster was made with --insecure: start this node with --insecure too")
+	}
+	return nil
+}
+
+// foundation is what a cluster begins with whose nodes have keys: its authority and
+// the keys that all nodes share.
+func (n *Node) foundation() ([]*configpb.Mutation, error) {
+	if n.who == nil {
+		return nil, nil
+	}
+	if n.who.Seal() == nil {
+		if err := n.who.SetSeal(identity.NewSeal()); err != nil {
+			return nil, err
+		}
+	}
+	authority, err := newAuthority(n.who.Seal())
+	if err != nil {
+		return nil, err
+	}
+	s := &configpb.Security{Authorities: []*configpb.Authority{authority}, Gossip: newRing(), Routes: newRing()}
+	return []*configpb.Mutation{{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}}}, nil
+}
+
+func newAuthority(seal []byte) (*configpb.Authority, error) {
+	a, err := identity.NewAuthority(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return a.Seal(seal)
+}
+
+func newRing() *configpb.Keyring {
+	return &configpb.Keyring{Keys: []*configpb.Key{newRingKey(1)}, Primary: 1}
+}
+
+func newRingKey(id uint32) *configpb.Key {
+	k := &configpb.Key{Id: id, Secret: make([]byte, fsm.RingKey), MadeMs: uint64(time.Now().UnixMilli())}
+	_, _ = rand.Read(k.Secret) // never fails
+	return k
+}
+
+// ringKeys are the secrets of a ring, the primary first.
+func ringKeys(r *configpb.Keyring) (all [][]byte) {
+	for _, k := range r.GetKeys() {
+		if k.GetId() == r.GetPrimary() {
+			all = append([][]byte{k.GetSecret()}, all...)
+		} else {
+			all = append(all, k.GetSecret())
+		}
+	}
+	return all
+}
+
+// trustOf is whom a configuration says to believe.
+func trustOf(view *fsm.View) *peerpb.Trust {
+	t := &peerpb.Trust{ClusterId: view.Epoch(), Index: view.Index(), Nodes: view.Nodes()}
+	for _, a := range view.Security().GetAuthorities() {
+		t.Authorities = append(t.Authorities, a.GetCertificate())
+	}
+	return t
+}
+
+// install puts to use what the configuration says of keys, and ends the connections
+// of those whom this node does not believe any more.
+func (n *Node) install(view *fsm.View) error {
+	if err := n.checkMode(view); err != nil || n.who == nil || view.Security() == nil {
+		return err
+	}
+	if n.who.Known().GetIndex() <= view.Index() { // else this node is behind what it has learned
+		if err := n.who.Believe(trustOf(view)); err != nil {
+			n.log.Warn("whom to believe is not kept over a restart", "err", err)
+		}
+		if err := n.who.Renew(view.Epoch(), view.Security().GetAuthorities(), time.Now()); err != nil {
+			n.log.Warn("the certificate of this node", "err", err)
+		}
+	}
+	n.recheck()
+	n.setKeys(view.Security())
+	n.installed.Store(view.Index())
+	return nil
+}
+
+// recheck ends the connections of those whom this node does not believe.
+func (n *Node) recheck() {
+	if ended := n.port.known.recheck(n.who.Trust()); ended > 0 {
+		n.events.Event(security.NodeRemoved, "connections", ended)
+	}
+}
+
+// setKeys gives the keys that all nodes share to those who use them.
+func (n *Node) setKeys(s *configpb.Security) {
+	n.keys.Lock()
+	defer n.keys.Unlock()
+	if n.keys.gossip != nil {
+		n.keys.gossip.SetKeys(ringKeys(s.GetGossip()))
+	}
+}
+
+// renewEach is how often this node looks at the time of its certificate.
+const renewEach = time.Hour
+
+// followSecurity installs each change of who belongs to the cluster and of its keys.
+func (n *Node) followSecurity(ctx context.Context) error {
+	w := n.machine.Watch()
+	defer w.Close()
+	for {
+		limited, cancel := context.WithTimeout(ctx, renewEach)
+		c, err := w.Next(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil && !c.All && !c.Nodes && !c.Security {
+			n.installed.Store(n.machine.View().Index())
+			continue
+		}
+		if err := n.install(n.machine.View()); err != nil {
+			return err
+		}
+	}
+}
