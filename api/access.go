@@ -18,6 +18,9 @@ type AccessConfig struct {
 	DenyToken func(ctx context.Context, id string) error
 	// Bans are those of each door that has any.
 	Bans []Bans
+	// Nodes are this node's own key and what it knows of the others'; nil where
+	// nobody is asked who he is.
+	Nodes NodeKeys
 }
 
 // Access is the service of that name. Its parts have files of their own:

@@ -20,7 +20,7 @@ const (
 	MaxInvites = 100
 	// MaxNodeKeys of a node, MaxAuthorities and MaxRing keys of a ring: the present
 	// one, and those that come or go.
-	MaxNodeKeys, MaxAuthorities, MaxRing = 2, 2, 3
+	MaxNodeKeys, MaxAuthorities, MaxRing = 2, 2, 8
 	// MaxCertificate, MaxSealedKey and MaxSecret, in bytes.
 	MaxCertificate, MaxSealedKey, MaxSecret = 2048, 512, 64
 	// RingKey is the length of a key of a ring in bytes.

@@ -104,7 +104,7 @@ func TestJoin_Refused(t *testing.T) {
 		"an open door":           {secured(func(s *configpb.Security) { s.Authorities[0].SealedKey = nil }, none).first(), fsm.ErrInvalid, "sealed key"},
 		"no gossip":              {secured(func(s *configpb.Security) { s.Gossip = nil }, none).first(), fsm.ErrInvalid, "keyring"},
 		"no primary":             {secured(func(s *configpb.Security) { s.Routes.Primary = 2 }, none).first(), fsm.ErrInvalid, "keyring"},
-		"four keys":              {secured(func(s *configpb.Security) { s.Gossip = ring(1, 4) }, none).first(), fsm.ErrInvalid, "keyring"},
+		"nine keys":              {secured(func(s *configpb.Security) { s.Gossip = ring(1, 9) }, none).first(), fsm.ErrInvalid, "keyring"},
 		"a key of 31 bytes":      {secured(func(s *configpb.Security) { s.Gossip.Keys[0].Secret = s.Gossip.Keys[0].Secret[1:] }, none).first(), fsm.ErrInvalid, "keyring"},
 		"ids that do not ascend": {secured(func(s *configpb.Security) { s.Gossip.Keys = slices.Repeat(s.Gossip.Keys, 2) }, none).first(), fsm.ErrInvalid, "keyring"},
 	} {

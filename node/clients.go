@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/consensus"
+	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -122,7 +123,15 @@ func (i *intake) serverOptions() []grpc.ServerOption {
 }
 
 // peerOf is the node that called a handler of the cluster port.
-func (n *Node) peerOf(context.Context) string { return "" }
+func (n *Node) peerOf(ctx context.Context) string {
+	id, _ := identity.PeerOf(ctx)
+	return id
+}
 
 // shownCertificate is the node's, as clients see it.
-func (n *Node) shownCertificate() *tls.Certificate { return nil }
+func (n *Node) shownCertificate() *tls.Certificate {
+	if n.who == nil {
+		return nil
+	}
+	return n.who.Certificate()
+}

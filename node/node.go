@@ -81,6 +81,9 @@ type Node struct {
 		gossip *membership.Gossip
 	}
 
+	// distrusted are nodes that somebody had this one distrust: id to *access.Who.
+	distrusted sync.Map
+
 	// removed is closed when a peer that knows better says so.
 	removed     chan struct{}
 	removedOnce sync.Once
@@ -323,6 +326,9 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
+	if n.who != nil {
+		peerpb.RegisterKeysServer(cluster, keysServer{n: n})
+	}
 	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
@@ -408,6 +414,9 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.followRoster(ctx) })
 	g.Go(func() error { return n.hearGossip(ctx) })
 	g.Go(func() error { return n.awaitRemoval(ctx) })
+	if n.who != nil {
+		g.Go(func() error { return n.rotate(ctx) })
+	}
 	if n.who == nil && len(n.cfg.Join) > 0 {
 		g.Go(func() error { return n.checkJoin(ctx) })
 	}

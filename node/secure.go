@@ -72,7 +72,11 @@ func newAuthority(seal []byte) (*configpb.Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Seal(seal)
+	sealed, err := a.Seal(seal)
+	if err == nil {
+		sealed.MadeMs = uint64(time.Now().UnixMilli())
+	}
+	return sealed, err
 }
 
 func newRing() *configpb.Keyring {

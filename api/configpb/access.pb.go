@@ -371,7 +371,9 @@ type Authority struct {
 	// Certificate (DER).
 	Certificate []byte `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// Its private key, sealed: never in the clear in the configuration, never exported.
-	SealedKey     []byte `protobuf:"bytes,2,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	SealedKey []byte `protobuf:"bytes,2,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	// ms since the epoch: of two, the newer one takes over.
+	MadeMs        uint64 `protobuf:"varint,3,opt,name=made_ms,json=madeMs,proto3" json:"made_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +420,13 @@ func (x *Authority) GetSealedKey() []byte {
 		return x.SealedKey
 	}
 	return nil
+}
+
+func (x *Authority) GetMadeMs() uint64 {
+	if x != nil {
+		return x.MadeMs
+	}
+	return 0
 }
 
 // Key is one of a ring.
@@ -811,11 +820,12 @@ const file_api_configpb_access_proto_rawDesc = "" +
 	"\tnode_name\x18\x03 \x01(\tR\bnodeName\x12\x1d\n" +
 	"\n" +
 	"expires_ms\x18\x04 \x01(\x04R\texpiresMs\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"L\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"e\n" +
 	"\tAuthority\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1d\n" +
 	"\n" +
-	"sealed_key\x18\x02 \x01(\fR\tsealedKey\"F\n" +
+	"sealed_key\x18\x02 \x01(\fR\tsealedKey\x12\x17\n" +
+	"\amade_ms\x18\x03 \x01(\x04R\x06madeMs\"F\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\fR\x06secret\x12\x17\n" +

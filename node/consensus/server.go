@@ -55,13 +55,13 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 }
 
 // permit lets another node give, for itself, only the command that puts its own
-// entry of the roster.
+// entry of the roster, and one by which an invite lets a node in.
 func (s *server) permit(c Client, peer string, cmd *peerpb.Command) error {
 	if s.g.machine.View().Security() == nil || c.shown() {
 		return nil
 	}
 	for i, m := range cmd.GetMutations() {
-		if !fsm.OwnEntry(peer, m) {
+		if !fsm.OwnEntry(peer, m) && m.GetJoin() == nil {
 			return &fsm.Rejection{Kind: fsm.ErrDenied, Mutation: i + 1, Text: "a node may not " + fsm.Describe(m) + " by itself"}
 		}
 	}
