@@ -8,9 +8,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/consensus"
@@ -39,7 +40,42 @@ func (n *Node) serveEntrance(ctx context.Context) error {
 	s := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: enteringLife, MaxConnectionAge: enteringLife, MaxConnectionAgeGrace: enteringLife}))
 	peerpb.RegisterEntranceServer(s, entrance{n: n})
-	return serveGRPC(ctx, s, netutil.LimitListener(n.port.join, maxEntering))
+	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, places: make(chan struct{}, maxEntering)})
+}
+
+// lobby is a listener with so many places.
+type lobby struct {
+	net.Listener
+	places chan struct{}
+}
+
+// Accept turns away who finds no place.
+func (l *lobby) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.places <- struct{}{}:
+			return &newcomer{Conn: conn, leave: sync.OnceFunc(func() { <-l.places })}, nil
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+type newcomer struct {
+	net.Conn
+	leave func()
+}
+
+// NetConn is the connection below.
+func (g *newcomer) NetConn() net.Conn { return g.Conn }
+
+func (g *newcomer) Close() error {
+	g.leave()
+	return g.Conn.Close()
 }
 
 // entrance is the service of that name: who asks is a key, and no more.
@@ -134,7 +170,7 @@ func readInvite(file string) (identity.Invite, error) {
 	case "-":
 		line, err = io.ReadAll(io.LimitReader(os.Stdin, maxInvite))
 	default:
-		line, err = identity.ReadSecret(file)
+		line, err = credential.ReadSecret(file)
 	}
 	if err != nil {
 		return identity.Invite{}, err

@@ -313,6 +313,9 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 			return err
 		}
 		n.log.Info("bootstrapped a new cluster", "cluster", n.id.ClusterID, "realm", n.cfg.Realm)
+		if err := n.tellAdmin(); err != nil {
+			return err
+		}
 	}
 	if err := n.install(n.machine.View()); err != nil {
 		return err
@@ -485,7 +488,7 @@ func (n *Node) register() {
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, w))
 	configpb.RegisterAccessServer(tc, api.NewAccess(api.AccessConfig{
-		View: n.machine.View, Writer: w, Wait: n.machine.Wait, DenyToken: n.denyToken, Bans: []api.Bans{sipBans{n.sip}},
+		View: n.machine.View, Writer: w, Wait: n.machine.Wait, DenyToken: n.denyToken, Bans: []api.Bans{sipBans{n.sip}}, Nodes: n.nodeKeys(),
 	}))
 	if n.cfg.Dev {
 		peerpb.RegisterFabricServer(tc, fabricServer{n: n})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -213,6 +214,13 @@ func (k keysServer) Progress(_ context.Context, r *peerpb.ProgressRequest) (*pee
 
 // nodeKeys is the node for service Access.
 type nodeKeys struct{ n *Node }
+
+func (n *Node) nodeKeys() api.NodeKeys {
+	if n.who == nil {
+		return nil
+	}
+	return nodeKeys{n}
+}
 
 // Rekey implements api.NodeKeys.
 func (k nodeKeys) Rekey() (string, error) { return k.n.who.Rekey() }

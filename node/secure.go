@@ -5,9 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/identity"
@@ -31,6 +36,7 @@ func (n *Node) openIdentity() (err error) {
 		return fmt.Errorf("the key of this node: %w", err)
 	}
 	n.self.KeySha256 = []string{n.who.Fingerprint()}
+	n.guard = access.New(access.Config{View: n.machine.View, Watch: n.machine.Watch, Denied: n.denied.has, Events: n.events, Log: n.log})
 	return nil
 }
 
@@ -63,8 +69,67 @@ func (n *Node) foundation() ([]*configpb.Mutation, error) {
 	if err != nil {
 		return nil, err
 	}
+	admin, err := n.firstAdmin()
+	if err != nil {
+		return nil, err
+	}
 	s := &configpb.Security{Authorities: []*configpb.Authority{authority}, Gossip: newRing(), Routes: newRing()}
-	return []*configpb.Mutation{{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}}}, nil
+	return []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}},
+		{Op: &configpb.Mutation_PutToken{PutToken: &configpb.Token{
+			Id: admin.ID, SecretSha256: admin.SHA256(), Name: "admin", Role: configpb.Role_ROLE_ADMIN,
+		}}},
+	}, nil
+}
+
+// adminFile of the data directory is the context of the first administrator.
+const adminFile = "admin.context"
+
+// firstAdmin is a token that is kept before the cluster has it: a bootstrap that is
+// interrupted is completed with the same.
+func (n *Node) firstAdmin() (credential.Token, error) {
+	path := filepath.Join(n.cfg.DataDir, adminFile)
+	b, err := credential.ReadSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		made := credential.NewToken()
+		return made, n.writeAdmin(made.String())
+	}
+	if err != nil {
+		return credential.Token{}, err
+	}
+	c, err := credential.ParseContext(b)
+	if err != nil {
+		return credential.Token{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return credential.ParseToken(c.Token)
+}
+
+// writeAdmin writes the context as far as the cluster is known.
+func (n *Node) writeAdmin(token string) error {
+	c := credential.Context{Name: "admin", Cluster: n.id.ClusterID, Addresses: []string{n.self.GetTcAddr()}, Token: token}
+	for _, a := range n.machine.View().Security().GetAuthorities() {
+		c.Authorities = append(c.Authorities, identity.Fingerprint(a.GetCertificate()))
+	}
+	b, err := c.Encode()
+	if err != nil {
+		return err
+	}
+	return identity.WriteSecret(filepath.Join(n.cfg.DataDir, adminFile), b)
+}
+
+// tellAdmin completes the context of the first administrator.
+func (n *Node) tellAdmin() error {
+	if n.who == nil {
+		return nil
+	}
+	admin, err := n.firstAdmin()
+	if err == nil {
+		err = n.writeAdmin(admin.String())
+	}
+	if err == nil {
+		n.log.Info("the first administrator's context is written: sipcluster login --file", "file", filepath.Join(n.cfg.DataDir, adminFile))
+	}
+	return err
 }
 
 func newAuthority(seal []byte) (*configpb.Authority, error) {
@@ -110,6 +175,23 @@ func trustOf(view *fsm.View) *peerpb.Trust {
 	return t
 }
 
+// keepAdmin has the first administrator's context, where it is, follow the
+// cluster's authorities.
+func (n *Node) keepAdmin(s *configpb.Security) {
+	b, err := credential.ReadSecret(filepath.Join(n.cfg.DataDir, adminFile))
+	if err != nil {
+		return // it was taken away, or is not for us
+	}
+	c, err := credential.ParseContext(b)
+	same := func(a *configpb.Authority) bool { return slices.Contains(c.Authorities, identity.Fingerprint(a.GetCertificate())) }
+	if err != nil || len(c.Authorities) == len(s.GetAuthorities()) && !slices.ContainsFunc(s.GetAuthorities(), func(a *configpb.Authority) bool { return !same(a) }) {
+		return
+	}
+	if err := n.writeAdmin(c.Token); err != nil {
+		n.log.Warn("the first administrator's context does not know the present authority", "err", err)
+	}
+}
+
 // install puts to use what the configuration says of keys, and ends the connections
 // of those whom this node does not believe any more.
 func (n *Node) install(view *fsm.View) error {
@@ -125,6 +207,7 @@ func (n *Node) install(view *fsm.View) error {
 		}
 	}
 	n.recheck()
+	n.keepAdmin(view.Security())
 	n.setKeys(view.Security())
 	n.installed.Store(view.Index())
 	return nil

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -71,7 +72,7 @@ func Open(cfg Config) (*Identity, error) {
 		}
 		i.next = &k
 	}
-	if i.seal, err = ReadSecret(i.path(sealFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if i.seal, err = credential.ReadSecret(i.path(sealFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if err := i.readDenied(); err != nil {

@@ -14,8 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
@@ -52,7 +52,7 @@ func fingerprint(b []byte) string {
 
 // OpenKey reads the key of a file, or makes one when there is none.
 func OpenKey(path string) (Key, error) {
-	b, err := ReadSecret(path)
+	b, err := credential.ReadSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		k, err := NewKey()
 		if err != nil {
@@ -81,18 +81,6 @@ func (k Key) write(path string) error {
 		return err
 	}
 	return WriteSecret(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
-
-// ReadSecret reads a file that only its owner may read; another one is refused.
-func ReadSecret(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %o): chmod 600 it, and change what is in it if somebody may have", path, info.Mode().Perm())
-	}
-	return os.ReadFile(path)
 }
 
 // WriteSecret replaces a file that only its owner may read.

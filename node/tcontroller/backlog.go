@@ -91,6 +91,9 @@ type connInfo struct {
 	conn net.Conn
 }
 
+// NetConn is the connection below the call.
+func (c connInfo) NetConn() net.Conn { return c.conn }
+
 func (a accepted) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := a.TransportCredentials.ServerHandshake(conn)
 	return conn, connInfo{info, conn}, err

@@ -1,0 +1,477 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/membership"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/tcontroller"
+)
+
+// secured is the config of a node that asks everybody who he is.
+func secured(c *Config) { c.Insecure, c.ClusterKey = false, nil }
+
+// admin are the requests of an administrator at a member of the cluster of which the
+// first member's data directory has the context.
+func (m *member) admin(t *testing.T, first *member) *grpc.ClientConn {
+	t.Helper()
+	b, err := credential.ReadSecret(filepath.Join(first.cfg.DataDir, adminFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := credential.ParseContext(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := c.TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient("passthrough:///"+m.cfg.TCAddr, credential.DialOptions(settings, c.Token)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// invited makes an invite and keeps it in a file.
+func (m *member) invited(t *testing.T, first *member, name string, life time.Duration) (file string) {
+	t.Helper()
+	r, err := configpb.NewAccessClient(m.admin(t, first)).CreateInvite(t.Context(), &configpb.CreateInviteRequest{NodeName: name, LifetimeS: uint64(life.Seconds())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "invite")
+	if err := os.WriteFile(file, []byte(r.GetLine()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// hear waits until each hears all the others.
+func hear(t *testing.T, all ...*member) {
+	t.Helper()
+	for _, m := range all {
+		await(t, m.cfg.Name+" hears the others", func() bool {
+			peers := m.mesh.Status()
+			return len(peers) == len(all)-1 && !slices.ContainsFunc(peers, func(p tcontroller.PeerStatus) bool {
+				alive, known := m.gossip.Alive(membership.NodeID(p.ID))
+				return !p.Heard || !known || !alive
+			})
+		})
+	}
+}
+
+// threeSecured is a whole cluster whose nodes have keys.
+func threeSecured(t *testing.T) []*member {
+	t.Helper()
+	a := run(t, config(t, "n1", func(c *Config) { secured(c); c.Bootstrap = true }))
+	all := []*member{a}
+	for _, name := range []string{"n2", "n3"} {
+		file := a.invited(t, a, name, time.Hour)
+		all = append(all, run(t, config(t, name, func(c *Config) { secured(c); c.Join, c.InviteFile = []string{a.cfg.ClusterAddr}, file })))
+	}
+	hear(t, all...)
+	return all
+}
+
+// One cluster whose nodes have keys of their own, through the doors that others use.
+func TestSecured(t *testing.T) {
+	all := threeSecured(t)
+	for _, s := range []struct {
+		name string
+		test func(t *testing.T, all []*member)
+	}{
+		{"an invite lets one node in, once, and nobody else", invitesCountOnce},
+		{"whoever has another node's files is not that node", filesOfAnother},
+		{"a node puts its own entry of the roster and nothing else", ownEntryOnly},
+		{"both rings change, and nobody is lost", ringsChange},
+		{"the authority changes, and nobody is lost", authorityChanges},
+		{"a node's key changes, and nobody is lost", keyChanges},
+		{"a node is distrusted here, at once", distrustedHere},
+		{"a removed node's connections end, and it ends too", removedEnds},
+	} {
+		if !t.Run(s.name, func(t *testing.T) { s.test(t, all) }) {
+			return
+		}
+	}
+}
+
+// joins tries to join and returns what became of it.
+func joins(t *testing.T, to *member, name, file string) error {
+	t.Helper()
+	n, err := New(config(t, name, func(c *Config) {
+		secured(c)
+		c.Join, c.InviteFile, c.JoinTimeout = []string{to.cfg.ClusterAddr}, file, 2*time.Second
+	}))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	return n.Run(ctx)
+}
+
+func invitesCountOnce(t *testing.T, all []*member) {
+	a, b := all[0], all[1]
+	used := a.invited(t, a, "", time.Hour)
+	line, err := os.ReadFile(used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := identity.ParseInvite(string(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(i identity.Invite) string {
+		path := filepath.Join(t.TempDir(), "invite")
+		if err := os.WriteFile(path, []byte(i.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	otherSecret, otherCA := i, i
+	otherSecret.Secret = make([]byte, 32)
+	otherCA.Authority[0]++
+	wide := file(i)
+	if err := os.Chmod(wide, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ node, file, says string }{
+		"no invite":                 {"n7", "", "--invite-file"},
+		"for another node":          {"n7", a.invited(t, a, "n8", time.Hour), "is for node n8"},
+		"another secret":            {"n7", file(otherSecret), "not known"},
+		"of another cluster":        {"n7", file(otherCA), "not a node of the cluster that the invite is from"},
+		"a name that is taken":      {"n2", a.invited(t, a, "n2", time.Hour), "called n2"},
+		"a file that others read":   {"n7", wide, "chmod 600"},
+		"what is no invite at all":  {"n7", filepath.Join(a.cfg.DataDir, adminFile), "not an invite"},
+		"an invite that is expired": {"n7", expired(t, a), "expired"},
+	} {
+		if err := joins(t, b, c.node, c.file); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v; want %q", name, err, c.says)
+		}
+	}
+	if got := len(a.machine.View().Nodes()); got != 3 {
+		t.Fatalf("%d nodes are on the roster", got)
+	}
+	guest := run(a.home, config(a.home, "n9", func(c *Config) { secured(c); c.Join, c.InviteFile = []string{b.cfg.ClusterAddr}, used }))
+	if err := joins(t, b, "n7", used); err == nil || !strings.Contains(err.Error(), "used") {
+		t.Errorf("used twice: %v", err)
+	}
+	a.removes(t, a, "n9")
+	if err := guest.wait(); !errors.Is(err, ErrRemoved) {
+		t.Errorf("the guest: %v", err)
+	}
+}
+
+// expired is an invite whose time is over.
+func expired(t *testing.T, a *member) string {
+	t.Helper()
+	file := a.invited(t, a, "n7", time.Second)
+	line, _ := os.ReadFile(file)
+	i, err := identity.ParseInvite(string(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the invite's end", func() bool {
+		return uint64(time.Now().UnixMilli()) > a.machine.View().Invite(i.ID).GetExpiresMs()
+	})
+	return file
+}
+
+func (m *member) removes(t *testing.T, first *member, name string) {
+	t.Helper()
+	if _, err := tcpb.NewClusterClient(m.admin(t, first)).RemoveNode(t.Context(), &tcpb.RemoveNodeRequest{Name: name}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// thief has the files of one node and what its configuration says, and calls itself
+// what it likes.
+func thief(t *testing.T, of *member, id string) *clusterPort {
+	t.Helper()
+	dir := copyOf(t, of.cfg.DataDir)
+	view := of.machine.View()
+	if err := os.Remove(filepath.Join(dir, "node.crt")); err != nil {
+		t.Fatal(err)
+	}
+	who, err := identity.Open(identity.Config{Dir: dir, ID: id, Name: "thief", Log: of.Node.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := who.Renew(view.Epoch(), view.Security().GetAuthorities(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return &clusterPort{identity: who, fabric: newFabric(), log: of.Node.log}
+}
+
+// copyOf has the files of a data directory by which a node is known.
+func copyOf(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	for _, name := range []string{"node.key", "node.crt", "seal.key", "trust", "deny.json"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// events counts those of a kind at a member.
+func events(t *testing.T, m *member, kind string) (count uint64) {
+	t.Helper()
+	m.events.Counts(func(k security.Kind, n uint64) {
+		if string(k) == kind {
+			count = n
+		}
+	})
+	return count
+}
+
+// Whoever has the files of n2, the authority's key among them, signs himself a
+// certificate of n1's name: it is refused for links, Raft, requests and as the one
+// who answers.
+func filesOfAnother(t *testing.T, all []*member) {
+	a, b, c := all[0], all[1], all[2]
+	p := thief(t, b, a.id.ID)
+	if got := identity.IDOf(tls.ConnectionState{PeerCertificates: []*x509.Certificate{p.identity.Certificate().Leaf}}); got != a.id.ID {
+		t.Fatalf("the thief's certificate is of %s", got)
+	}
+	refusedBefore := events(t, c, "identity-refused")
+	for _, protocol := range []string{identity.GRPC, identity.Raft, identity.SIP} {
+		conn, err := p.fabric.dial(t.Context(), c.cfg.ClusterAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secured, err := p.secure(t.Context(), conn, protocol, c.id.ID)
+		if err != nil {
+			continue
+		}
+		if got := talk(t, secured, grpcPreamble); got != "" {
+			t.Errorf("%s: it is answered %q", protocol, got)
+		}
+	}
+	await(t, "it is counted", func() bool { return events(t, c, "identity-refused") >= refusedBefore+3 })
+	// As itself it is n2, and n2 alone: who wants n1 at its address does not get it.
+	for protocol := range map[string]bool{identity.GRPC: true, identity.Raft: true} {
+		conn, err := c.port.fabric.dial(t.Context(), b.cfg.ClusterAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.port.secure(t.Context(), conn, protocol, a.id.ID); !errors.Is(err, identity.OtherNode) {
+			t.Errorf("%s: n2 at the address of n1: %v", protocol, err)
+		}
+	}
+	// A connection for joining serves nothing else, and n2's own link none but n2's.
+	conn, err := c.dialEntrance(t.Context(), a.cfg.ClusterAddr, c.who.Learning(a.id.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := peerpb.NewConsensusClient(conn).ReadIndex(t.Context(), &peerpb.ReadIndexRequest{ClusterId: a.id.ClusterID}); status.Code(err) != codes.Unimplemented {
+		t.Errorf("a forwarded request on a connection for joining: %v", err)
+	}
+	link, err := b.dialGRPC(a.id.ID, a.cfg.ClusterAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	stream, err := peerpb.NewTControllerClient(link).Follow(t.Context())
+	if err == nil {
+		err = stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: a.id.ClusterID, Follower: c.id.ID, Publisher: a.id.ID}}})
+	}
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "speaks for itself") {
+		t.Errorf("n2 follows as n3: %v", err)
+	}
+}
+
+func ownEntryOnly(t *testing.T, all []*member) {
+	a, b, c := all[0], all[1], all[2]
+	conn, err := b.dialGRPC(a.id.ID, a.cfg.ClusterAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	view := a.machine.View()
+	own, other := view.Node(b.id.ID), view.Node(c.id.ID)
+	for name, x := range map[string]struct {
+		m  *configpb.Mutation
+		ok bool
+	}{
+		"its own entry":    {&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: own}}, true},
+		"another's":        {&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: other}}, false},
+		"the end of n3":    {&configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: c.id.ID}}, false},
+		"an authority":     {&configpb.Mutation{Op: &configpb.Mutation_PutSecurity{PutSecurity: view.Security()}}, false},
+		"an invite":        {&configpb.Mutation{Op: &configpb.Mutation_PutInvite{PutInvite: &configpb.Invite{Id: "abcdefgh0123", SecretSha256: own.GetKeySha256()[0], ExpiresMs: 1}}}, false},
+		"a DN":             {phoneDN("1001"), false},
+		"a way in for one": {&configpb.Mutation{Op: &configpb.Mutation_Join{Join: &configpb.Join{Node: other, Invite: "abcdefgh0123"}}}, false},
+	} {
+		_, err := peerpb.NewConsensusClient(conn).Propose(t.Context(), &peerpb.ProposeRequest{
+			ClusterId: a.id.ClusterID, Command: &peerpb.Command{Version: 1, RequestId: name, Mutations: []*configpb.Mutation{x.m}},
+		})
+		if (err == nil) != x.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// losses counts how often anybody lost anybody.
+func losses(all []*member) (n uint64) {
+	for _, m := range all {
+		for _, p := range m.mesh.Status() {
+			n += p.Losses
+		}
+	}
+	return n
+}
+
+func ringsChange(t *testing.T, all []*member) {
+	a, before := all[0], losses(all)
+	access := configpb.NewAccessClient(all[1].admin(t, a))
+	if _, err := access.RotateKeys(t.Context(), &configpb.RotateKeysRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := access.RotateKeys(t.Context(), &configpb.RotateKeysRequest{}); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("another one meanwhile: %v", err)
+	}
+	for _, m := range all {
+		await(t, m.cfg.Name+" has the new keys", func() bool {
+			s := m.machine.View().Security()
+			return s.GetGossip().GetPrimary() == 2 && len(s.GetGossip().GetKeys()) == 1 && s.GetRoutes().GetPrimary() == 2
+		})
+	}
+	l, err := access.ListKeys(t.Context(), &configpb.ListKeysRequest{})
+	if err != nil || len(l.GetGossip()) != 1 || len(l.GetRoutes()) != 2 || !l.GetRoutes()[1].GetPrimary() {
+		t.Errorf("%v %v", l, err)
+	}
+	hear(t, all...)
+	if now := losses(all); now != before {
+		t.Errorf("%d losses", now-before)
+	}
+}
+
+func authorityChanges(t *testing.T, all []*member) {
+	a, before := all[0], losses(all)
+	access := configpb.NewAccessClient(a.admin(t, a))
+	old := identity.Fingerprint(a.machine.View().Security().GetAuthorities()[0].GetCertificate())
+	r, err := access.RotateAuthority(t.Context(), &configpb.RotateAuthorityRequest{})
+	if err != nil || !slices.Equal(r.GetWaitingFor(), []string{"n1", "n2", "n3"}) {
+		t.Fatalf("%v %v", r, err)
+	}
+	for _, m := range all {
+		await(t, m.cfg.Name+" has the new authority alone", func() bool {
+			s := m.machine.View().Security().GetAuthorities()
+			return len(s) == 1 && identity.Fingerprint(s[0].GetCertificate()) != old
+		})
+	}
+	hear(t, all...)
+	if now := losses(all); now != before {
+		t.Errorf("%d losses", now-before)
+	}
+}
+
+func keyChanges(t *testing.T, all []*member) {
+	a, b := all[0], all[1]
+	old := b.who.Fingerprint()
+	next, err := b.nodeKeys().Rekey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		await(t, m.cfg.Name+" knows the next key alone", func() bool {
+			return slices.Equal(m.machine.View().Node(b.id.ID).GetKeySha256(), []string{next})
+		})
+	}
+	hear(t, all...)
+	if got := b.who.Fingerprint(); got != next || got == old {
+		t.Errorf("it uses %s", got)
+	}
+	if err := a.who.Trust().Holds(b.id.ID, old); !errors.Is(err, identity.OtherKey) {
+		t.Errorf("the old one: %v", err)
+	}
+}
+
+func distrustedHere(t *testing.T, all []*member) {
+	b, c := all[1], all[2]
+	if err := b.who.Distrust(c.id.ID, "n3"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	b.recheck()
+	await(t, "n3 is not heard at n2", func() bool { return !b.heard(c) })
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if !all[0].heard(c) {
+		t.Error("n1 lost it too")
+	}
+	again, err := identity.Open(identity.Config{Dir: copyOf(t, b.cfg.DataDir), ID: b.id.ID, Log: b.Node.log})
+	if err != nil || !again.Trust().Denied[c.id.ID] || !slices.Equal(again.Distrusted(), []string{"n3"}) {
+		t.Errorf("after a restart: %v %v", again.Trust().Denied, err)
+	}
+	if err := b.who.Forget(func(string) bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	hear(t, all...)
+}
+
+func (m *member) heard(other *member) bool {
+	return slices.ContainsFunc(m.mesh.Status(), func(p tcontroller.PeerStatus) bool { return p.ID == dn.Node(other.id.ID) && p.Heard })
+}
+
+func removedEnds(t *testing.T, all []*member) {
+	a, b, c := all[0], all[1], all[2]
+	open, err := c.port.dial(t.Context(), b.id.ID, b.cfg.ClusterAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	a.removes(t, a, "n3")
+	began := time.Now()
+	_ = open.SetReadDeadline(began.Add(soon))
+	for err == nil {
+		_, err = open.Read(make([]byte, 99))
+	}
+	if took := time.Since(began); took > time.Second || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("its connection to n2 ended %v after: %v", took, err)
+	}
+	if conn, err := c.port.dial(t.Context(), b.id.ID, b.cfg.ClusterAddr); err == nil {
+		if got := talk(t, conn, grpcPreamble); got != "" {
+			t.Errorf("it is let in again: %q", got)
+		}
+	}
+	if err := c.wait(); !errors.Is(err, ErrRemoved) {
+		t.Errorf("n3: %v", err)
+	}
+	hear(t, a, b)
+}
