@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -176,6 +177,9 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.config.v1.Access.Audit":             streamed(tcport),
 	"sipcluster.config.v1.Access.ListBans":          unary(tcport),
 	"sipcluster.config.v1.Access.ClearBans":         unary(tcport),
+	"sipcluster.peer.v1.Entrance.Enter":             behindKeys,
+	"sipcluster.peer.v1.Entrance.Learn":             behindKeys,
+	"sipcluster.peer.v1.Keys.Progress":              behindKeys,
 	"sipcluster.peer.v1.Consensus.Join":             unary(clusterport),
 	"sipcluster.peer.v1.Consensus.Propose":          unary(clusterport),
 	"sipcluster.peer.v1.Consensus.ReadIndex":        unary(clusterport),
@@ -193,6 +197,12 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.peer.v1.Agents.Reserve":             unary(clusterport),
 	"sipcluster.peer.v1.Agents.Renew":               unary(clusterport),
 	"sipcluster.tlib.v1.TLibrary.Session":           asked,
+}
+
+// behindKeys is the door of methods that are served only where nodes have keys: what
+// stands in front of every gRPC server of a node, without the port (TestSecured has it).
+func behindKeys(_ *running, _ protoreflect.MethodDescriptor, req proto.Message) error {
+	return bounds.Check(req)
 }
 
 func answerOf(t *testing.T, m protoreflect.MethodDescriptor) proto.Message {

@@ -183,7 +183,9 @@ func (n *Node) keepAdmin(s *configpb.Security) {
 		return // it was taken away, or is not for us
 	}
 	c, err := credential.ParseContext(b)
-	same := func(a *configpb.Authority) bool { return slices.Contains(c.Authorities, identity.Fingerprint(a.GetCertificate())) }
+	same := func(a *configpb.Authority) bool {
+		return slices.Contains(c.Authorities, identity.Fingerprint(a.GetCertificate()))
+	}
 	if err != nil || len(c.Authorities) == len(s.GetAuthorities()) && !slices.ContainsFunc(s.GetAuthorities(), func(a *configpb.Authority) bool { return !same(a) }) {
 		return
 	}

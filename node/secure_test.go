@@ -171,6 +171,14 @@ func invitesCountOnce(t *testing.T, all []*member) {
 			t.Errorf("%s: %v; want %q", name, err, c.says)
 		}
 	}
+	conn, err := a.dialEntrance(t.Context(), b.cfg.ClusterAddr, a.who.Learning(b.id.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := peerpb.NewEntranceClient(conn).Enter(t.Context(), &peerpb.EnterRequest{Invite: strings.Repeat("i", 99)}); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "invite has 99 bytes") {
+		t.Errorf("a long invite: %v", err)
+	}
 	if got := len(a.machine.View().Nodes()); got != 3 {
 		t.Fatalf("%d nodes are on the roster", got)
 	}

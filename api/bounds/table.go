@@ -152,6 +152,11 @@ var configuration = map[protoreflect.FullName]Bound{
 var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.ProposeRequest.cluster_id":   text(fsm.MaxName),
 	"peer.v1.ReadIndexRequest.cluster_id": text(fsm.MaxName),
+	"peer.v1.EnterRequest.invite":         text(fsm.InviteID),
+	"peer.v1.EnterRequest.secret":         text(fsm.MaxSecret),
+	"peer.v1.LearnRequest.cluster_id":     text(fsm.MaxName),
+	"peer.v1.LearnRequest.node":           text(fsm.MaxName),
+	"peer.v1.ProgressRequest.cluster_id":  text(fsm.MaxName),
 	"peer.v1.Command.version":             {Sort: Any, By: "fsm"},
 	"peer.v1.Command.request_id":          text(fsm.MaxRequestID),
 	"peer.v1.Command.mutations":           items(fsm.MaxMutations),
