@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // flood sends what text makes from a source, as fast as it can, until the test ends or stop
@@ -72,25 +74,55 @@ func (w *world) floods() map[string]func(i int) string {
 // one registers.
 func TestFlood_AnotherSourceIsServed(t *testing.T) {
 	w := callWorld(t, nil, "1001", "1002")
-	texts := w.floods()
+	texts, phone := w.floods(), w.guesserAt("udp", "127.0.0.3")
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		sent, stop := w.flood("127.0.0.2", texts[name])
 		began := time.Now()
-		took, again := w.refreshes("127.0.0.3", 100)
+		took, again := phone.refreshes("1002", 100)
 		stop()
 		runtime.ReadMemStats(&after)
-		t.Logf("%s: %d/s; registrations take %v at the median, %v at most, %d of %d sent again; %+.1f MiB", name, int(float64(sent.Load())/time.Since(began).Seconds()),
-			took[len(took)/2], took[len(took)-1], again, 2*len(took), float64(int64(after.Sys)-int64(before.Sys))/(1<<20))
+		t.Logf("%s: %d/s; registrations take %v at the median, %v at most, %d of %d sent again; %d shed, %+.1f MiB", name, int(float64(sent.Load())/time.Since(began).Seconds()),
+			took[len(took)/2], took[len(took)-1], again, 2*len(took), w.server.Stats().Shed, float64(int64(after.Sys)-int64(before.Sys))/(1<<20))
+		if again > len(took)/2 {
+			t.Errorf("%s: of %d requests %d had to be sent again", name, 2*len(took), again)
+		}
+		if after.Sys > before.Sys+64<<20 {
+			t.Errorf("%s: it takes %d MiB", name, (after.Sys-before.Sys)>>20)
+		}
 	}
 }
 
-// refreshes registers 1002 from a source many times, and tells how long each took, in
-// order, and how many requests had to be sent again.
-func (w *world) refreshes(source string, many int) (took []time.Duration, again int) {
-	w.t.Helper()
-	g := w.guesserAt("udp", source)
+// TestFlood_AnotherSourceCalls while wrong passwords come as fast as they can.
+func TestFlood_AnotherSourceCalls(t *testing.T) {
+	w, s := callWorld(t, func(c *Config) { c.Rate = 20 }, "1001", "1002"), newScript(t)
+	ua := func(number string) *siptest.UA {
+		u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.UDPAddr().String(), Local: "127.0.0.3"})
+		s.ok(err)
+		t.Cleanup(u.Close)
+		res, err := u.Register(s.ctx, time.Hour)
+		if s.ok(err); res.Code != 200 {
+			t.Fatal(res)
+		}
+		return u
+	}
+	_, stop := w.flood("127.0.0.2", w.floods()["INVITE, wrong passwords"])
+	a, b := ua("1001"), ua("1002")
+	for range 10 {
+		out, _ := s.up(a, b, "1002")
+		s.do(out, "BYE", 200)
+	}
+	stop()
+	if st := w.server.Stats(); st.Overload != 0 {
+		t.Errorf("%d requests were refused for being too much", st.Overload)
+	}
+}
+
+// refreshes registers a DN many times, and tells how long each took, in order, and how
+// many requests had to be sent again.
+func (g *guesser) refreshes(number string, many int) (took []time.Duration, again int) {
+	g.t.Helper()
 	ask := func(msg string) *reply {
 		for wait := 100 * time.Millisecond; wait < 10*time.Second; wait *= 2 {
 			g.send(msg)
@@ -101,15 +133,15 @@ func (w *world) refreshes(source string, many int) (took []time.Duration, again 
 			}
 			again++
 		}
-		w.t.Fatal("no answer")
+		g.t.Fatal("no answer")
 		return nil
 	}
 	for range many {
 		began := time.Now()
-		res := ask(g.request("REGISTER", "1002", ""))
-		res = ask(g.request("REGISTER", "1002", authorize(res.get("WWW-Authenticate"), "1002", "pw1002", 1)))
+		res := ask(g.request("REGISTER", number, ""))
+		res = ask(g.request("REGISTER", number, authorize(res.get("WWW-Authenticate"), number, "pw"+number, 1)))
 		if res.code != 200 {
-			w.t.Fatalf("%d %s", res.code, res.reason)
+			g.t.Fatalf("%d %s", res.code, res.reason)
 		}
 		took = append(took, time.Since(began))
 	}

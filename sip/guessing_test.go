@@ -272,3 +272,30 @@ func TestGuess_ANewPasswordBeginsAnew(t *testing.T) {
 	t.Cleanup(p.Close)
 	must(t, 200)(p.Register(context.Background(), time.Hour))
 }
+
+// TestGuess_CostsNobodyTheRate: what is refused for its password, or has none, uses up
+// nothing of what may be new in a second; and calls and registrations have a rate each.
+func TestGuess_CostsNobodyTheRate(t *testing.T) {
+	now := time.Now()
+	w := callWorld(t, func(c *Config) { c.Rate, c.Now = 1, func() time.Time { return now } }, "1001", "1002")
+	g := w.guesserAt("udp", "127.0.0.2")
+	for _, method := range []string{"REGISTER", "INVITE"} {
+		for range 5 {
+			challenge := g.challenge(method, "1001")
+			g.ask(g.request(method, "1001", authorizeFor(method, challenge, "1001", rand.Text(), 1)))
+		}
+		home := w.guesserAt("udp", "127.0.0.3")
+		accepted := map[string]int{"REGISTER": 200, "INVITE": 480}[method] // 1002 is nowhere
+		for i, want := range []int{accepted, 503} {
+			number := []string{"1001", "1002"}[i]
+			auth := authorizeFor(method, home.challenge(method, number), number, "pw"+number, 1)
+			res := home.ask(home.request(method, number, auth))
+			for res.code < 200 {
+				res = home.receive(5 * time.Second)
+			}
+			if res.code != want {
+				t.Errorf("%s of %s: %d, want %d", method, number, res.code, want)
+			}
+		}
+	}
+}

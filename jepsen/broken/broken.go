@@ -116,6 +116,7 @@ func All() []Fault {
 		freshThird(),
 		freshFourth(),
 		freshSIPFaults(),
+		brakeFaults(),
 		trustFaults(),
 	)
 }

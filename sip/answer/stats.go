@@ -24,6 +24,8 @@ type Stats struct {
 	// WrongPasswords were tried; Silenced are the requests that got no answer because
 	// too many had been.
 	WrongPasswords, Silenced uint64
+	// Shed are the datagrams that were not looked at because their source sent too many.
+	Shed uint64
 	// FlushFailures are answers given although the location store could not be written.
 	FlushFailures uint64
 	// Bindings of all DNs registered here, and open connections.
@@ -38,7 +40,7 @@ type Counters struct {
 	Fast, Plain, Malformed             atomic.Uint64
 	Panics, FlushFailures              atomic.Uint64
 	Calls, Overload                    atomic.Uint64
-	WrongPasswords, Silenced           atomic.Uint64
+	WrongPasswords, Silenced, Shed     atomic.Uint64
 	Bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
 }
@@ -61,7 +63,7 @@ func (c *Counters) Snapshot() Stats {
 		Challenges: c.challenges.Load(), Stale: c.Stale.Load(), Rejects: map[int]uint64{},
 		Fast: c.Fast.Load(), Plain: c.Plain.Load(), Malformed: c.Malformed.Load(),
 		Calls: c.Calls.Load(), Overload: c.Overload.Load(),
-		WrongPasswords: c.WrongPasswords.Load(), Silenced: c.Silenced.Load(),
+		WrongPasswords: c.WrongPasswords.Load(), Silenced: c.Silenced.Load(), Shed: c.Shed.Load(),
 		Panics: c.Panics.Load(), FlushFailures: c.FlushFailures.Load(), Bindings: int(c.Bindings.Load()),
 	}
 	for i := range c.rejects {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/security"
@@ -71,7 +72,7 @@ func (p *Port) open() error {
 		if err != nil {
 			return err
 		}
-		p.udp = newDatagrams(c, p.cfg.Handler, p.cfg.Flush)
+		p.udp = newDatagrams(c, p.cfg.Handler, p.cfg.Flush, p.holdBack)
 	}
 	var config *tls.Config
 	if p.cfg.Listen[location.TLS] != "" || p.cfg.Listen[location.WSS] != "" {
@@ -114,6 +115,14 @@ func (p *Port) openUDP() (packetIO, error) {
 		return openPackets(p.cfg.Network, p.cfg.Listen[location.UDP])
 	}
 	return openSocket(p.cfg.Listen[location.UDP])
+}
+
+// holdBack counts a datagram that was not looked at.
+func (p *Port) holdBack(begins bool, from netip.AddrPort) {
+	p.cfg.Stats.Shed.Add(1)
+	if begins {
+		p.cfg.Events.Event(security.Limited, "what", "datagrams", "port", "sip", "source", from.Addr().String())
+	}
 }
 
 func (p *Port) openTCP(addr string) (net.Listener, error) {

@@ -44,6 +44,10 @@ type datagrams struct {
 	waiting [][]byte // tidy messages for sipgo
 	arrival Arrival
 	durable bool
+	shed    shed
+	// held is told of each datagram that is not looked at, and when that begins of the
+	// source of most.
+	held func(begins bool, from netip.AddrPort)
 }
 
 // outgoing is an answer that waits for the end of the batch.
@@ -52,8 +56,8 @@ type outgoing struct {
 	to   netip.AddrPort
 }
 
-func newDatagrams(s packetIO, h handler, flush func()) *datagrams {
-	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush}
+func newDatagrams(s packetIO, h handler, flush func(), held func(bool, netip.AddrPort)) *datagrams {
+	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush, held: held}
 	for i := range d.in {
 		d.in[i] = make([]byte, MaxDatagram)
 	}
@@ -77,9 +81,13 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 // serve handles one batch: all decisions, then one flush, then all answers.
 func (d *datagrams) serve(n int) {
 	d.count, d.waiting, d.durable = 0, d.waiting[:0], false
+	begins := d.shed.look(d.sources[:n])
 	d.out.Hold()
 	for i := range n {
-		if d.sizes[i] > 0 {
+		if !d.shed.serves(d.sources[i]) {
+			d.held(begins, d.sources[i])
+			begins = false
+		} else if d.sizes[i] > 0 {
 			d.one(d.in[i][:d.sizes[i]], d.sources[i])
 		}
 	}

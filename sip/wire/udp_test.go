@@ -60,7 +60,7 @@ func TestDatagrams_OneRegistrationMakesItsBatchDurable(t *testing.T) {
 				if flushed++; len(b.sent) > 0 {
 					t.Error("an answer went before the flush")
 				}
-			})
+			}, nil)
 			_, _, _ = d.ReadFrom(make([]byte, 10))
 			if (flushed == 1) != (at >= 0) || flushed > 1 {
 				t.Errorf("%d times flushed", flushed)
