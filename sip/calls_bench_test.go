@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 // BenchmarkCalls measures a call (INVITE, 180, 200, ACK, BYE, 200) that arrives
@@ -29,8 +30,8 @@ func BenchmarkCalls(b *testing.B) {
 		gw, phone := newEnd(b, nil), newEnd(b, nil)
 		n1.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.addr().String(), Prefix: "+"}})
 		until(b, "the trunk is known", func() bool {
-			_, ok := n1.server.proxy.Trunk(mustAddrPort(gw.addr().String()), false)
-			return ok
+			n, _ := n1.server.proxy.Trunk(mustAddrPort(gw.addr().String()), location.UDP)
+			return n != ""
 		})
 		l := &line{t: b, conn: phone.dialed(b, n2.server.UDPAddr())}
 		if res := l.register(reg{dn: "1002", callID: "r", cseq: 1, headers: []string{"Contact: <sip:1002@" + phone.addr().String() + ">", "Expires: 3600"}}); res.code != 200 {

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -193,8 +194,8 @@ func (w *world) gateway(number, prefix string) *siptest.UA {
 	w.t.Cleanup(u.Close)
 	w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: u.Addr(), Prefix: prefix}})
 	until(w.t, "the trunk is known", func() bool {
-		_, ok := w.server.proxy.Trunk(mustAddrPort(u.Addr()), false)
-		return ok
+		n, _ := w.server.proxy.Trunk(mustAddrPort(u.Addr()), location.UDP)
+		return n != ""
 	})
 	return u
 }

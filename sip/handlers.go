@@ -178,16 +178,15 @@ func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
 	a.Header("Supported", "path")
 }
 
-// fromTrunk tells whether a gateway asks. Over a connection, which it opens from any
-// port, a phone of the cluster at its address is not taken for it.
+// fromTrunk tells whether a gateway asks. Where phones may be as well, one of the cluster
+// is not taken for it.
 func (s *Server) fromTrunk(req *sip.Request) bool {
 	if s.proxy == nil {
 		return false
 	}
 	t, source := origin(req)
-	_, is := s.proxy.Trunk(source, t.Connected())
-	if !is || !t.Connected() {
-		return is
+	if n, surely := s.proxy.Trunk(source, t); n == "" || surely {
+		return n != ""
 	}
 	from, _ := message.ParseAddress([]byte(value(req, "from")))
 	u, _ := message.ParseURI(from.URI)

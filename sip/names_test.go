@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
 
@@ -41,8 +42,8 @@ func TestNames_GatewaysMayHaveThem(t *testing.T) {
 		patience.Receive(t, "the outcome of the call", w.outcomes)
 	}
 	until(t, "calls from the address of the name are the gateway's", func() bool {
-		n, ok := w.server.proxy.Trunk(mustAddrPort(gw.Addr()), false)
-		return ok && n == "9000"
+		n, _ := w.server.proxy.Trunk(mustAddrPort(gw.Addr()), location.UDP)
+		return n == "9000"
 	})
 	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "nowhere.invalid:5060", Prefix: "+"}})
 	s.await(s.place(a, "9000"), 503)

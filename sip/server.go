@@ -65,6 +65,13 @@ func New(cfg Config) (*Server, error) {
 	s.registrar = registrar.New(registrar.Config{
 		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: guard.NewRate(cfg.Rate, cfg.Now), Flows: s.flows, Stats: s.stats,
 		Draining: cfg.Draining, Drained: cfg.Drained, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
+		Trunk: func(source netip.AddrPort, t location.Transport) bool {
+			if s.proxy == nil {
+				return false
+			}
+			_, surely := s.proxy.Trunk(source, t)
+			return surely
+		},
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
 	if cfg.UDP != "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/location"
 )
 
 // loot is what somebody who has seen a call knows of one side's requests within it.
@@ -269,8 +270,8 @@ func TestThief_AfterTheDNIsGone(t *testing.T) {
 				w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{mutation}})
 			}
 			until(t, "the trunk is gone", func() bool {
-				_, ok := s.n1.server.proxy.Trunk(mustAddrPort(s.place+"3.1:5060"), false)
-				return ok == (name != "trunk deleted")
+				n, _ := s.n1.server.proxy.Trunk(mustAddrPort(s.place+"3.1:5060"), location.UDP)
+				return (n != "") == (name != "trunk deleted")
 			})
 			who := map[bool]string{true: "gateway", false: "1001"}[name == "trunk deleted"]
 			for _, l := range all {

@@ -20,7 +20,7 @@ func drainFaults() []Fault {
 		in("./sip/registrar", "^TestDrain_", "drain-refuses-farewell", "a draining node refuses un-REGISTER",
 			Edit{"sip/registrar/register.go", "\t\treturn c.expires > 0 || c.expires < 0 && r.Expires != 0\n", "\t\treturn c.expires >= 0 || r.Expires >= -1\n"}).by("drains", 20*time.Second, "S26"),
 		in("./sip", "^TestDrain_", "drain-takes-calls", "a draining node takes new calls from trunks",
-			Edit{"sip/proxy/callers.go", `if string(m.Method) == "INVITE" && cs.draining() {`, `if string(m.Method) == "" && cs.draining() {`}).by("drains", 20*time.Second, "S26"),
+			Edit{"sip/proxy/callers.go", `case method == "INVITE" && cs.draining():`, `case method == "" && cs.draining():`}).by("drains", 20*time.Second, "S26"),
 		in("./sip", "^TestDrain_", "drain-says-ok", "a draining node answers OPTIONS by 200",
 			Edit{"sip/handlers.go", "case s.cfg.Draining() && (", "case s.cfg.Drained() && ("}),
 		in("./sip", "^TestDrain_", "drain-hides-phones", "a draining node answers OPTIONS for a phone's DN by 503",

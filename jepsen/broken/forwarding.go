@@ -22,7 +22,7 @@ func routeFaults() []Fault {
 		route("./sip", "^TestThief_OfACallThatIsUp$", "either-side", "one side sends requests in the name of the other one",
 			Edit{admission, "s.Near && ad.isSide(&s.First, in), ad.isPeer(in)", "ad.isSide(&s.First, in), ad.isPeer(in)"}),
 		route("./sip", "^TestThief_OfACallThatIsUp$", "trunk-where-the-request-says", "a token of a trunk leads to any address",
-			Edit{path, "ok && d.trunks.has(k.Number, addr, false)", "ok"}),
+			Edit{path, "ok && d.trunks.leads(k.Number, addr)", "ok"}),
 		route("./sip", "^TestThief_OfACallThatIsUp$", "any-port-of-a-phone", "a token of a phone leads to any port of its machine",
 			Edit{path, "contact != nil && message.EqualURI(contact, s.URI) {", "contact != nil {"}),
 		route("./sip", "^TestFollow_APhone", "proof-forgotten", "a phone whose port has changed can acknowledge nothing",

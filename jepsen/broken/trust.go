@@ -9,6 +9,9 @@ func trustFaults() []Fault {
 	class := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./node/routing", Run: "^TestClass_"}
 	}
+	trunk := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./sip", Run: "^TestTrunk_"}
+	}
 	const asserted = "b.From == Outside || b.To == Outside && b.private"
 	return []Fault{
 		forwarding("phone-asserts", "who a phone says that it is goes on as what the cluster knows",
@@ -23,6 +26,18 @@ func trustFaults() []Fault {
 			Edit{"sip/proxy/border.go", "	return len(h.Value) >= len(\"digest\") && message.EqualFold(h.Value[:len(\"digest\")], \"digest\")\n", "	return false\n"}),
 		forwarding("nameless-unasked", "an anonymous caller is refused and not asked who it is",
 			Edit{"sip/proxy/callers.go", "	if !phone && identity.Anonymous(", "	if phone && identity.Anonymous("}),
+		trunk("trunk-registers", "a trunk may register a phone whose password it has",
+			Edit{"sip/registrar/registrar.go", "case g.cfg.Trunk != nil && g.cfg.Trunk(r.Source, r.Transport):", "case g.cfg.Trunk != nil && len(r.ToUser) == 0 && g.cfg.Trunk(r.Source, r.Transport):"}),
+		trunk("trunk-says-anything", "a trunk sends more than calls to phones",
+			Edit{"sip/proxy/callers.go", "case method != \"INVITE\" && !(", "case method == \"REGISTER\" && !("}),
+		trunk("trunk-unproved", "a trunk at its address is not asked for its password",
+			Edit{"sip/proxy/callers.go", "case k.asked() != nil && !cs.prove(", "case k.asked() != nil && !k.sends(in.source) && !cs.prove("}),
+		trunk("source-is-proof", "a trunk that is asked for a password calls from any address with a wrong one",
+			Edit{"sip/guard/guard.go", "return account{c.Trunk, auth.GetHa1(), algorithm(auth)}", "return account{c.Trunk, g.nobodys[algorithm(auth)], algorithm(auth)}"}),
+		trunk("phone-in-sources", "a phone among a trunk's sources calls as the trunk",
+			Edit{"sip/proxy/callers.go", "case !proves && k != nil && (surely || !phone),", "case !proves && k != nil && (surely || k.addr.IsValid()),"}),
+		trunk("referral-out-of-class", "a phone has a gateway call numbers that it may not call itself",
+			Edit{"sip/proxy/refer.go", "ok || !o.Allows(userOf(&u)) {", "ok || len(u.Scheme) == 0 && !o.Allows(userOf(&u)) {"}),
 		class("routed-out-of-class", "a call that a router sends outside goes wherever that says, whatever its caller may call",
 			Edit{"node/routing/dial.go", "if !r.outbound(in).Allows(number) {", "if on.rp == \"\" && !r.outbound(in).Allows(number) {"}),
 		class("trunk-out-of-class", "a trunk's class of service counts for nothing",

@@ -73,8 +73,10 @@ const (
 // Claim is who a request says that it comes from, and how it proves that.
 type Claim struct {
 	Role role
-	// Number is the DN, whether or not there is one.
+	// Number is the DN, whether or not there is one; the user of Trunk if that is set.
 	Number []byte
+	// Trunk is whose inbound user it is; nil for a phone.
+	Trunk  *configpb.DN
 	Method []byte
 	// Credentials for the realm, unless it comes with None.
 	Credentials digest.Credentials
@@ -112,6 +114,15 @@ func (g *Guard) account(v *fsm.View, number []byte) account {
 	return account{nil, g.nobodys[algorithm(d)], algorithm(d)}
 }
 
+// claimed is the account of a claim.
+func (g *Guard) claimed(v *fsm.View, c *Claim) account {
+	if c.Trunk == nil {
+		return g.account(v, c.Number)
+	}
+	auth := c.Trunk.GetTrunk().GetInboundAuth()
+	return account{c.Trunk, auth.GetHa1(), algorithm(auth)}
+}
+
 // neighbours are how many DNs are looked at for one of a phone.
 const neighbours = 32
 
@@ -131,7 +142,12 @@ func neighbour(v *fsm.View, number []byte) *configpb.DN {
 	return nil
 }
 
-func algorithm(d *configpb.DN) digest.Algorithm {
+// hashed is who has a digest.
+type hashed interface {
+	GetAlgorithm() configpb.DigestAlgorithm
+}
+
+func algorithm(d hashed) digest.Algorithm {
 	if d.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
 		return digest.SHA256
 	}
@@ -143,7 +159,7 @@ func algorithm(d *configpb.DN) digest.Algorithm {
 // answered, because the source has tried too many passwords.
 func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 	realm := v.Options().GetRealm()
-	claimed := g.account(v, c.Number)
+	claimed := g.claimed(v, c)
 	from := source.Of(c.Source.Addr())
 	if c.None {
 		if g.brakes.silent(from, c.Number, claimed.ha1) {

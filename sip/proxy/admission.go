@@ -67,9 +67,13 @@ func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key d
 	if ad.proved.has(who) {
 		return true
 	}
-	if s.First.Purpose != route.Phone || string(m.Method) == "ACK" {
+	trunk := ad.trunks.get(s.First.Number)
+	if s.First.Purpose == route.Trunk && trunk.asked() == nil || string(m.Method) == "ACK" {
 		a.Set(403, "Not a party of the dialog")
 		return false
+	}
+	if s.First.Purpose == route.Trunk {
+		return ad.callers.prove(m, in, ad.machine.View(), trunk, a)
 	}
 	if ad.callers.authenticate(m, in, ad.machine.View(), []byte(s.First.Number), a) == nil {
 		return false
@@ -82,7 +86,7 @@ func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key d
 // one that its DN has now, or the gateway.
 func (ad *admission) isSide(k *route.Token, in *packet) bool {
 	if k.Purpose == route.Trunk {
-		return ad.trunks.has(k.Number, in.source, in.transport.Connected())
+		return ad.trunks.speaks(k.Number, in)
 	}
 	if k.Transport == in.transport && k.Addr == in.source {
 		return true

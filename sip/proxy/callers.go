@@ -25,7 +25,8 @@ type callers struct {
 	seed     maphash.Seed // of the prints of requests
 }
 
-// identify finds out who asks: a gateway by its address, a phone by digest.
+// identify finds out who asks: a gateway by its certificate or address, or by digest, as
+// phones.
 func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
 	from, _ := message.ParseAddress(m.Get(message.From))
 	u, _ := message.ParseURI(from.URI)
@@ -33,19 +34,14 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	v := cs.machine.View()
 	caller := v.DN(o.number)
 	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.guard.Mine(u.Host)
-	credentials := m.Has(message.ProxyAuthorization)
-	if n, ok := cs.trunks.from(in.source, in.transport.Connected()); ok && !credentials && (!in.transport.Connected() || !phone) {
-		if string(m.Method) == "INVITE" && cs.draining() {
-			a.Draining()
-			return o, false
-		}
-		o.kind, o.dn, o.domain = fromTrunk, n, domainOf(v, n)
-		o.hop.keep()
-		return o, true
+	if k := cs.gateway(m, in, v, phone); k != nil {
+		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	}
 	number := o.number
 	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
 		number = string(cs.withheld(m, v))
+	} else if k := cs.trunks.anyUser(); k != nil && !phone { // it may be a gateway, at an address that nobody knows
+		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	} else if !cs.guard.Mine(u.Host) {
 		a.Set(403, "Neither a phone of this cluster nor a trunk")
 		return o, false
@@ -63,15 +59,71 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	return o, true
 }
 
+// gateway is the trunk that a request comes from, or says it comes from; nil for a
+// phone's. What is not surely the gateway's may be a phone's as well.
+func (cs *callers) gateway(m *message.Message, in *packet, v *fsm.View, phone bool) *trunk {
+	var c digest.Credentials
+	proves := cs.credentials(m, v, &c)
+	k, surely := cs.trunks.from(in)
+	switch {
+	case !proves && k != nil && (surely || !phone), proves && k != nil && string(c.Username) == k.asked().GetUser():
+		return k
+	case proves && k == nil:
+		return cs.trunks.ofUser(c.Username)
+	}
+	return nil
+}
+
+// credentials reads those for this cluster; false when there are none.
+func (cs *callers) credentials(m *message.Message, v *fsm.View, c *digest.Credentials) bool {
+	for value := range m.All(message.ProxyAuthorization) {
+		if guard.CredentialsFor(v.Options().GetRealm(), value, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// admitTrunk lets a trunk in that has proved what it has to. Otherwise the answer is
+// filled in, or none is given.
+func (cs *callers) admitTrunk(m *message.Message, in *packet, v *fsm.View, k *trunk, o *callOrigin, a *answer.Answer) bool {
+	o.kind, o.dn, o.domain = fromTrunk, k.number, domainOf(v, k.number)
+	switch method := string(m.Method); {
+	case method != "INVITE" && !(o.domain == identity.Inside && (method == "MESSAGE" || method == "NOTIFY")):
+		a.Set(405, "A trunk makes calls only")
+		a.Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
+		return false
+	case k.asked() != nil && !cs.prove(m, in, v, k, a):
+		return false
+	case method == "INVITE" && cs.draining():
+		a.Draining()
+		return false
+	}
+	o.hop.keep()
+	return true
+}
+
+// prove has a trunk prove to be its user (RFC 3261 §22.3). When it is false the answer is
+// filled in, or none is given.
+func (cs *callers) prove(m *message.Message, in *packet, v *fsm.View, k *trunk, a *answer.Answer) bool {
+	claim := guard.Claim{Role: guard.AsProxy, Number: []byte(k.asked().GetUser()), Trunk: k.config, Method: m.Method, Source: in.source}
+	if claim.None = !cs.credentials(m, v, &claim.Credentials); !claim.None {
+		claim.Print = cs.print(m, &claim.Credentials)
+	}
+	if cs.guard.Check(&claim, v, a) == nil {
+		return false
+	}
+	cs.trunks.proved.add(k.at(in.source))
+	return true
+}
+
 // withheld is the DN of a caller whom From does not name: the user of the credentials,
 // or until there are some what the phone wants to be known by, of which no more is
 // believed than that it can prove it.
 func (cs *callers) withheld(m *message.Message, v *fsm.View) []byte {
 	var c digest.Credentials
-	for value := range m.All(message.ProxyAuthorization) {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, &c) {
-			return c.Username
-		}
+	if cs.credentials(m, v, &c) {
+		return c.Username
 	}
 	return identity.Preferred(m)
 }
@@ -91,12 +143,9 @@ func userOf(u *message.URI) string {
 // authenticate checks that the caller is the DN that it says it is
 // (RFC 3261 §22.3). When it is nil the answer is filled in, or none is given.
 func (cs *callers) authenticate(m *message.Message, in *packet, v *fsm.View, number []byte, a *answer.Answer) *configpb.DN {
-	claim := guard.Claim{Role: guard.AsProxy, Number: number, Method: m.Method, Source: in.source, None: true}
-	for value := range m.All(message.ProxyAuthorization) {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, &claim.Credentials) {
-			claim.None, claim.Print = false, cs.print(m, &claim.Credentials)
-			break
-		}
+	claim := guard.Claim{Role: guard.AsProxy, Number: number, Method: m.Method, Source: in.source}
+	if claim.None = !cs.credentials(m, v, &claim.Credentials); !claim.None {
+		claim.Print = cs.print(m, &claim.Credentials)
 	}
 	return cs.guard.Check(&claim, v, a)
 }

@@ -34,6 +34,15 @@ type packet struct {
 	transport location.Transport
 }
 
+// shows tells whether who sent it has shown a certificate of that name.
+func (in *packet) shows(name string) bool {
+	if in.transport != location.TLS {
+		return false
+	}
+	f := in.exits.Flows.Get(wire.FlowKey{Transport: in.transport, Peer: in.source})
+	return f != nil && f.Shows(name)
+}
+
 // hop is the way to who sent it.
 func (in *packet) hop() hop {
 	return hop{out: in.exits.Exits, transport: in.transport, addr: in.source}

@@ -81,7 +81,7 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte) (*hop, *message.Fault)
 // it gave for the call, or the one that is configured; each is one of the trunk's now.
 func (d *dialogPath) toTrunk(s *route.Set) (to *hop, address string, f *message.Fault) {
 	k := &s.Last
-	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.Reliable() && h.alive() && d.trunks.has(k.Number, k.Addr, true) {
+	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.Reliable() && h.alive() && d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport}) {
 		return h, "", nil
 	}
 	uri := s.URI
@@ -90,7 +90,7 @@ func (d *dialogPath) toTrunk(s *route.Set) (to *hop, address string, f *message.
 		uri = a.URI
 	}
 	if u, ok := message.ParseURI(uri); ok && u.IsSIP() {
-		if addr, ok := u.AddrPort(); ok && d.trunks.has(k.Number, addr, false) {
+		if addr, ok := u.AddrPort(); ok && d.trunks.leads(k.Number, addr) {
 			return d.exits.datagrams(addr), "", nil
 		}
 	}

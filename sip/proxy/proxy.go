@@ -86,9 +86,14 @@ func New(cfg Config) *Proxy {
 // Connect gives the proxy the ways out. Call it before run.
 func (p *Proxy) Connect(out *wire.Exits) { p.exits.Exits = out }
 
-// Trunk is the DN of the gateway that calls from an address.
-func (p *Proxy) Trunk(source netip.AddrPort, connected bool) (dn.Number, bool) {
-	return p.trunks.from(source, connected)
+// Trunk is the DN of the gateway that calls from an address; "" for none. surely: nobody
+// else does.
+func (p *Proxy) Trunk(source netip.AddrPort, t location.Transport) (n dn.Number, surely bool) {
+	k, surely := p.trunks.from(&packet{exits: p.exits, source: source, transport: t})
+	if k == nil {
+		return "", false
+	}
+	return k.number, surely
 }
 
 // SetRouteKeys replaces those of the config, at any time. There must be one.

@@ -1,36 +1,57 @@
 package proxy
 
 import (
-	"context"
+	"cmp"
+	"hash/maphash"
 	"net/netip"
+	"slices"
 	"sync"
-	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// trunks knows the gateways by the addresses that they call from.
+// trunks knows the gateways by where they call from, and by what they can prove.
 type trunks struct {
 	machine *fsm.Machine
 
 	mu     sync.RWMutex
 	byDN   map[dn.Number]*trunk
-	byAddr map[netip.AddrPort]dn.Number
-	byIP   map[netip.Addr]dn.Number
+	byAddr map[netip.AddrPort]*trunk
+	byIP   map[netip.Addr]*trunk
+	// bySource are those with sources of their own, the longest prefix first.
+	bySource []sourceOf
+	// byName are those that are known by a certificate, byUser by a digest alone.
+	byName []*trunk
+	byUser map[string]*trunk
+	// proved are the trunks that are known by their user, with where they have proved that.
+	proved *recent
+	// nodes are the addresses of the cluster's own SIP ports. Many are at home there, so
+	// that a port tells apart who sends datagrams.
+	nodes map[netip.Addr]bool
 }
+
+// maxProved is how many addresses are remembered at least at which a trunk has proved
+// who it is.
+const maxProved = 1024
 
 type trunk struct {
-	address string // host:port as configured
-	addr    netip.AddrPort
+	number dn.Number
+	config *configpb.DN
+	addr   netip.AddrPort // of config's address; not valid before it was looked up
 }
 
-// resolveEvery is how often the names of gateways are looked up again.
-const resolveEvery = time.Minute
+// sourceOf is a prefix that a trunk sends from.
+type sourceOf struct {
+	netip.Prefix
+	of *trunk
+}
 
 func newTrunks(m *fsm.Machine) *trunks {
-	t := &trunks{machine: m, byDN: map[dn.Number]*trunk{}}
+	t := &trunks{machine: m, byDN: map[dn.Number]*trunk{}, proved: newRecent(maxProved)}
 	v := m.View()
 	for d := range v.DNs("") {
 		t.take(d.GetNumber(), d)
@@ -41,153 +62,205 @@ func newTrunks(m *fsm.Machine) *trunks {
 
 // take notes what the configuration says of a DN; true when that is news.
 func (t *trunks) take(number string, d *configpb.DN) bool {
-	address := d.GetTrunk().GetAddress()
 	if d.GetKind() != configpb.DNKind_DN_KIND_TRUNK || d.GetDisabled() {
-		address = ""
+		d = nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.byDN[dn.Number(number)]
 	switch {
-	case address == "" && old == nil, old != nil && old.address == address:
+	case d == nil && old == nil, old != nil && d != nil && proto.Equal(old.config.GetTrunk(), d.GetTrunk()):
 		return false
-	case address == "":
+	case d == nil:
 		delete(t.byDN, dn.Number(number))
 	default:
-		addr, _ := netip.ParseAddrPort(address)
-		t.byDN[dn.Number(number)] = &trunk{address: address, addr: addr}
+		addr, _ := netip.ParseAddrPort(d.GetTrunk().GetAddress())
+		t.byDN[dn.Number(number)] = &trunk{number: dn.Number(number), config: d, addr: addr}
 	}
 	return true
 }
 
-// index makes the maps by address anew.
+// index makes what trunks are found by anew. Of several that fit the first by number
+// counts.
 func (t *trunks) index() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.byAddr, t.byIP = map[netip.AddrPort]dn.Number{}, map[netip.Addr]dn.Number{}
-	for n, k := range t.byDN {
-		if !k.addr.IsValid() {
-			continue
+	t.byAddr, t.byIP, t.byUser = map[netip.AddrPort]*trunk{}, map[netip.Addr]*trunk{}, map[string]*trunk{}
+	t.bySource, t.byName, t.nodes = nil, nil, t.nodeAddrs()
+	for _, k := range t.inOrder() {
+		c := k.config.GetTrunk()
+		for _, s := range c.GetSources() {
+			if p, err := fsm.ParseSource(s); err == nil {
+				t.bySource = append(t.bySource, sourceOf{p, k})
+			}
 		}
-		// Of gateways with one address the first by number counts.
-		if old, ok := t.byAddr[k.addr]; !ok || n < old {
-			t.byAddr[k.addr] = n
+		switch user := c.GetInboundAuth().GetUser(); {
+		case c.GetTlsName() != "":
+			t.byName = append(t.byName, k)
+		case len(c.GetSources()) > 0:
+		case user != "":
+			put(t.byUser, user, k)
+		case k.addr.IsValid():
+			put(t.byAddr, k.addr, k)
+			put(t.byIP, k.addr.Addr(), k)
 		}
-		if old, ok := t.byIP[k.addr.Addr()]; !ok || n < old {
-			t.byIP[k.addr.Addr()] = n
-		}
+	}
+	slices.SortStableFunc(t.bySource, func(a, b sourceOf) int { return b.Bits() - a.Bits() })
+}
+
+// put keeps the first value of a key.
+func put[K comparable](m map[K]*trunk, key K, k *trunk) {
+	if m[key] == nil {
+		m[key] = k
 	}
 }
 
-// from finds the trunk that calls from an address. A gateway opens its
-// connections from any port.
-func (t *trunks) from(source netip.AddrPort, connected bool) (dn.Number, bool) {
+// inOrder are the trunks by number. The caller holds mu.
+func (t *trunks) inOrder() []*trunk {
+	list := make([]*trunk, 0, len(t.byDN))
+	for _, k := range t.byDN {
+		list = append(list, k)
+	}
+	slices.SortFunc(list, func(a, b *trunk) int { return cmp.Compare(a.number, b.number) })
+	return list
+}
+
+func (t *trunks) nodeAddrs() map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
+	for _, n := range t.machine.View().Nodes() {
+		if a, err := netip.ParseAddrPort(n.GetSipAddr()); err == nil {
+			all[a.Addr()] = true
+		}
+	}
+	return all
+}
+
+// from finds the trunk that a packet comes from. surely: by its certificate, or the
+// very address that is configured; elsewhere phones may be as well.
+func (t *trunks) from(in *packet) (k *trunk, surely bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if n, ok := t.byAddr[source]; ok {
-		return n, true
+	for _, k := range t.byName {
+		if in.shows(k.config.GetTrunk().GetTlsName()) && k.sends(in.source) {
+			return k, true
+		}
 	}
-	n, ok := t.byIP[source.Addr()]
-	return n, ok && connected
+	if k := t.byAddr[in.source]; k != nil {
+		return k, !in.transport.Connected()
+	}
+	for _, s := range t.bySource {
+		if s.Contains(in.source.Addr()) && s.of.config.GetTrunk().GetTlsName() == "" {
+			return s.of, false
+		}
+	}
+	if k = t.byIP[in.source.Addr()]; k != nil && !in.transport.Connected() && t.nodes[in.source.Addr()] {
+		k = nil
+	}
+	return k, false
 }
 
-// has tells whether an address is one of a trunk's now.
-func (t *trunks) has(n dn.Number, addr netip.AddrPort, connected bool) bool {
+// speaks tells whether a packet comes from a trunk, as far as one can tell without
+// asking it.
+func (t *trunks) speaks(n dn.Number, in *packet) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	k := t.byDN[n]
-	return k != nil && k.addr.IsValid() && (k.addr == addr || connected && k.addr.Addr() == addr.Addr())
+	if k == nil {
+		return false
+	}
+	c := k.config.GetTrunk()
+	switch {
+	case c.GetTlsName() != "":
+		return in.shows(c.GetTlsName()) && k.sends(in.source)
+	case len(c.GetSources()) > 0:
+		return k.sends(in.source)
+	case c.GetInboundAuth() != nil:
+		return t.proved.has(k.at(in.source))
+	case k.addr == in.source:
+		return true
+	}
+	return k.addr.Addr() == in.source.Addr() && (in.transport.Connected() || !t.nodes[in.source.Addr()])
+}
+
+// leads tells whether an address is one at which a trunk may be sent what belongs to its
+// calls: its own, or one that it sends from.
+func (t *trunks) leads(n dn.Number, addr netip.AddrPort) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	k := t.byDN[n]
+	switch {
+	case k == nil:
+		return false
+	case k.addr == addr || t.proved.has(k.at(addr)):
+		return true
+	case len(k.config.GetTrunk().GetSources()) > 0:
+		return k.sends(addr)
+	}
+	return k.addr.IsValid() && k.addr.Addr() == addr.Addr() && !t.nodes[addr.Addr()]
 }
 
 // address is the host:port of a trunk; "" when there is none.
 func (t *trunks) address(n dn.Number) string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if k := t.byDN[n]; k != nil {
-		return k.address
-	}
-	return ""
+	return t.byDN[n].configured().GetAddress()
 }
 
-// follow keeps up with the configuration, and with the names' addresses.
-func (t *trunks) follow(ctx context.Context) error {
-	changes := make(chan fsm.Changes)
-	go func() {
-		defer close(changes)
-		w := t.machine.Watch()
-		defer w.Close()
-		for {
-			c, err := w.Next(ctx)
-			if err != nil {
-				return
-			}
-			select {
-			case changes <- c:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	again := time.NewTicker(resolveEvery)
-	defer again.Stop()
-	for t.resolve(ctx); ; {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-again.C:
-			t.resolve(ctx)
-		case c, ok := <-changes:
-			if !ok {
-				return ctx.Err()
-			}
-			if t.changed(c) {
-				t.resolve(ctx)
-			}
-		}
-	}
-}
-
-func (t *trunks) changed(c fsm.Changes) (news bool) {
-	v := t.machine.View()
-	if c.All {
-		for d := range v.DNs("") {
-			news = t.take(d.GetNumber(), d) || news
-		}
-		for _, n := range t.numbers() {
-			news = t.take(string(n), v.DN(string(n))) || news
-		}
-	}
-	for _, n := range c.DNs {
-		news = t.take(n, v.DN(n)) || news
-	}
-	return news
-}
-
-func (t *trunks) numbers() (list []dn.Number) {
+func (t *trunks) get(n dn.Number) *trunk {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for n := range t.byDN {
-		list = append(list, n)
-	}
-	return list
+	return t.byDN[n]
 }
 
-// resolve looks names up; one that is not found keeps its last address.
-func (t *trunks) resolve(ctx context.Context) {
-	for _, n := range t.numbers() {
-		t.mu.RLock()
-		k := t.byDN[n]
-		t.mu.RUnlock()
-		if k == nil {
-			continue
-		}
-		if addr, err := lookUp(ctx, k.address); err == nil {
-			t.mu.Lock()
-			if t.byDN[n] == k {
-				t.byDN[n] = &trunk{address: k.address, addr: addr}
-			}
-			t.mu.Unlock()
+func (k *trunk) configured() *configpb.Trunk {
+	if k == nil {
+		return nil
+	}
+	return k.config.GetTrunk()
+}
+
+// at names a trunk at an address.
+func (k *trunk) at(addr netip.AddrPort) uint64 {
+	return maphash.Comparable(dialogSeeds[0], struct {
+		dn.Number
+		netip.AddrPort
+	}{k.number, addr})
+}
+
+// asked is whom the trunk has to prove to be; nil for nobody.
+func (k *trunk) asked() *configpb.TrunkAuth { return k.configured().GetInboundAuth() }
+
+// sends tells whether the trunk may send from an address, as far as it names some.
+func (k *trunk) sends(addr netip.AddrPort) bool {
+	sources := k.config.GetTrunk().GetSources()
+	return len(sources) == 0 || slices.ContainsFunc(sources, func(s string) bool {
+		p, err := fsm.ParseSource(s)
+		return err == nil && p.Contains(addr.Addr())
+	})
+}
+
+// ofUser is the trunk that is known by a user and its password alone.
+func (t *trunks) ofUser(user []byte) *trunk {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byUser[string(user)]
+}
+
+// anyUser is one of those; nil when there is none.
+func (t *trunks) anyUser() (found *trunk) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, k := range t.byUser {
+		if found == nil || k.number < found.number {
+			found = k
 		}
 	}
-	t.index()
+	return found
+}
+
+// named tells whether there are trunks that are known by a certificate.
+func (t *trunks) named() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.byName) > 0
 }

@@ -3,6 +3,7 @@ package registrar
 import (
 	"hash/maphash"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ type Config struct {
 	// Store keeps the bindings. restore puts what it holds back into the table.
 	Store *location.Store
 	Guard *guard.Guard
+	// Trunk tells whether a request can only be a gateway's, which registers nothing; nil
+	// when there are none.
+	Trunk func(netip.AddrPort, location.Transport) bool
 	// Rate limits registrations of phones that have none.
 	Rate  *guard.Rate
 	Flows *wire.Flows
@@ -92,6 +96,8 @@ func (g *Registrar) admit(r *Request, v *fsm.View, a *answer.Answer) bool {
 	switch {
 	case !g.cfg.Guard.Served(r.URIHost, realm) || !g.cfg.Guard.Served(r.ToHost, realm):
 		a.Set(404, "Not a domain of this cluster")
+	case g.cfg.Trunk != nil && g.cfg.Trunk(r.Source, r.Transport):
+		a.Set(403, "A trunk registers nothing")
 	case r.registers() && g.cfg.Draining():
 		a.Draining()
 	default:

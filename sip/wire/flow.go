@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -109,6 +110,8 @@ type Flow struct {
 	Relays  relays
 	spoke   atomic.Int64 // when it last said something of SIP, ns since the epoch
 	Calls   relays       // of which a party is behind the connection
+	// certificate that the other side has shown; nil for none that is valid.
+	certificate *x509.Certificate
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -192,6 +195,11 @@ func (f *Flow) fill() error {
 func (f *Flow) speaks() {
 	f.heard = time.Now()
 	f.spoke.Store(f.heard.UnixNano())
+}
+
+// Shows tells whether the other side has shown a valid certificate of that name.
+func (f *Flow) Shows(name string) bool {
+	return f.certificate != nil && f.certificate.VerifyHostname(name) == nil
 }
 
 // SpokeSince tells whether the phone has said something since a time.
