@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// Tag is the tag of the phone's own side.
+func (c *Call) Tag() string { return c.tag }
+
 // Ring answers a call that was taken with 180, Answer with 200, Refuse with a failure.
 func (c *Call) Ring(headers ...string) error {
 	return c.u.Respond(c.Invite, 180, "Ringing", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
