@@ -51,6 +51,8 @@ type member struct {
 	// election is Config.Election; 0 means testElection.
 	election      time.Duration
 	snapshotAfter uint64
+	// clients is Config.Clients.
+	clients Clients
 
 	mu    sync.Mutex
 	conns map[net.Conn]string // raft connections made here, by peer
@@ -119,7 +121,7 @@ func (m *member) start(clusterID string) {
 	}
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, Clients: m.clients, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,8 +241,19 @@ func (m *member) dialGRPC(_, addr string) (*grpc.ClientConn, error) {
 // leader that is cut off before leaves no majority behind.
 func three(t testing.TB) (*cluster, [3]*member) {
 	t.Helper()
+	return threeOf(t, nil)
+}
+
+// threeOf is three, of members that were changed before they start.
+func threeOf(t testing.TB, change func(*member)) (*cluster, [3]*member) {
+	t.Helper()
 	c := newCluster(t)
 	a, b, d := c.add("a"), c.add("b"), c.add("c")
+	for _, m := range c.nodes {
+		if change != nil {
+			change(m)
+		}
+	}
 	a.bootstrap()
 	for _, m := range []*member{b, d} {
 		m.startJoined(a)

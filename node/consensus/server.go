@@ -45,7 +45,7 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 		return nil, toStatus(errNotLeader)
 	}
 	client, peer := Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx)
-	if err := s.permit(client, peer, r.GetCommand()); err != nil {
+	if err := permitForwarded(s.g.machine.View().Security() != nil, client, peer, r.GetCommand()); err != nil {
 		return nil, toStatus(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
@@ -54,10 +54,11 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 	return &peerpb.ProposeResponse{Index: index}, toStatus(err)
 }
 
-// permit lets another node give, for itself, only the command that puts its own
-// entry of the roster, and one by which an invite lets a node in.
-func (s *server) permit(c Client, peer string, cmd *peerpb.Command) error {
-	if s.g.machine.View().Security() == nil || c.shown() {
+// permitForwarded lets another node give, for itself, only the command that puts its
+// own entry of the roster, and one by which an invite lets a node in, where somebody
+// is asked who he is.
+func permitForwarded(asked bool, c Client, peer string, cmd *peerpb.Command) error {
+	if !asked || c.shown() {
 		return nil
 	}
 	for i, m := range cmd.GetMutations() {
