@@ -67,6 +67,7 @@ const (
 	Latency       Kind = "latency"       // late is wrong
 	Wires         Kind = "wires"         // who calls whom
 	Trust         Kind = "trust"         // who is believed, what nobody else is told
+	Access        Kind = "access"        // who may do what
 )
 
 // Layer is where a fault is found.
@@ -118,6 +119,7 @@ func All() []Fault {
 		freshSIPFaults(),
 		brakeFaults(),
 		trustFaults(),
+		accessFaults(),
 	)
 }
 
