@@ -1,9 +1,11 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -133,5 +135,16 @@ func (n *Node) shownCertificate() *tls.Certificate {
 	if n.who == nil {
 		return nil
 	}
-	return n.who.Certificate()
+	own := n.who.Certificate()
+	if own == nil {
+		return nil
+	}
+	shown := *own
+	shown.Certificate = slices.Clone(own.Certificate)
+	for _, a := range n.machine.View().Security().GetAuthorities() { // clients learn the next one, or know the last one still
+		if !slices.ContainsFunc(shown.Certificate, func(der []byte) bool { return bytes.Equal(der, a.GetCertificate()) }) {
+			shown.Certificate = append(shown.Certificate, a.GetCertificate())
+		}
+	}
+	return &shown
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -495,16 +494,6 @@ func (n *Node) register() {
 	}
 }
 
-func (n *Node) serveHTTP(ctx context.Context) error {
-	handler := api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.nameOf, Sources: []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}},
-		Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
-	})
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stop()
-	if err := s.Serve(n.http); ctx.Err() == nil {
-		return err
-	}
-	return nil
+func (n *Node) sources() []api.Source {
+	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}}
 }

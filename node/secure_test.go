@@ -105,6 +105,7 @@ func TestSecured(t *testing.T) {
 		{"an invite lets one node in, once, and nobody else", invitesCountOnce},
 		{"whoever has another node's files is not that node", filesOfAnother},
 		{"a node puts its own entry of the roster and nothing else", ownEntryOnly},
+		{"metrics are for who comes over loopback or has a token", httpSecured},
 		{"both rings change, and nobody is lost", ringsChange},
 		{"the authority changes, and nobody is lost", authorityChanges},
 		{"a node's key changes, and nobody is lost", keyChanges},
