@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/fsm"
 )
 
@@ -58,6 +59,9 @@ type Config struct {
 	// SIPRate is how many new calls and registrations are taken in a second;
 	// more are answered 503. 0 is no limit.
 	SIPRate int
+	// Founded is told of the context of the first administrator, when this node has made
+	// a cluster that asks who one is, and of its file; nil for nobody.
+	Founded func(file string, c credential.Context)
 	// SnapshotAfter as in consensus.Config; 0 means its default.
 	SnapshotAfter uint64
 	// Dev lets `sipcluster dev` cut this node's links, and opens /debug/pprof.

@@ -128,6 +128,24 @@ func (n *Node) tellAdmin() error {
 	}
 	if err == nil {
 		n.log.Info("the first administrator's context is written: sipcluster login --file", "file", filepath.Join(n.cfg.DataDir, adminFile))
+		err = n.founded()
+	}
+	return err
+}
+
+// founded tells of the cluster that this node made.
+func (n *Node) founded() error {
+	if n.cfg.Founded == nil {
+		return nil
+	}
+	path := filepath.Join(n.cfg.DataDir, adminFile)
+	b, err := credential.ReadSecret(path)
+	if err != nil {
+		return err
+	}
+	c, err := credential.ParseContext(b)
+	if err == nil {
+		n.cfg.Founded(path, c)
 	}
 	return err
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
+	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 	"github.com/sipcluster/sipcluster/node"
 )
 
@@ -37,6 +39,9 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 			if err != nil {
 				return err
 			}
+			if !s.dev { // sipcluster dev keeps contexts of its own
+				config.Founded = func(file string, first credential.Context) { founded(c, s.realm, file, first) }
+			}
 			n, err := node.New(config)
 			if errors.Is(err, node.ErrConfig) {
 				return console.Usagef("%w", err)
@@ -53,6 +58,27 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 	cmd.Flags().StringVar(&file, "config", "", "YAML `FILE` whose keys are the names of these flags")
 	s.add(cmd.Flags())
 	return cmd
+}
+
+// founded keeps the first administrator of a new cluster among the user's contexts,
+// where there is a place for them, and says so in one line.
+func founded(c *console.Console, name, file string, first credential.Context) {
+	path, err := contexts.Path(c.Getenv)
+	if err == nil {
+		err = contexts.Change(path, func(f *contexts.File) error {
+			first.Name = f.FreeName(name, first.Cluster)
+			f.Put(first)
+			if f.Current == "" {
+				f.Current = first.Name
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		fmt.Fprintf(c.Err, "sipcluster: the first administrator of this cluster is in %s: sipcluster login --file %s\n", file, file)
+		return
+	}
+	fmt.Fprintf(c.Err, "sipcluster: the first administrator of this cluster is context %s in %s, and in %s\n", first.Name, path, file)
 }
 
 // runNode runs the node of a process of its own.
