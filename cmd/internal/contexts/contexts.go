@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -37,7 +38,11 @@ func Path(getenv func(string) string) (string, error) {
 	if dir == "" {
 		home := getenv("HOME")
 		if home == "" {
-			return "", ErrNoHome
+			me, err := user.Current()
+			if err != nil || me.HomeDir == "" {
+				return "", ErrNoHome
+			}
+			home = me.HomeDir
 		}
 		dir = filepath.Join(home, ".config")
 	}

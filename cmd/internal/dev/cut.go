@@ -60,15 +60,15 @@ func (s *devState) apply(ctx context.Context, pairs [][2]string) error {
 		if !slices.ContainsFunc(pairs, func(p [2]string) bool { return p[0] == n.Name || p[1] == n.Name }) {
 			continue
 		}
-		if err := setCut(ctx, n, s.cutOff(n.Name)); err != nil {
+		if err := s.setCut(ctx, n, s.cutOff(n.Name)); err != nil {
 			return fmt.Errorf("node %s: %w", n.Name, err)
 		}
 	}
 	return nil
 }
 
-func setCut(ctx context.Context, n devNode, others []string) error {
-	cl, err := client.Connect(n.TCAddr, 2*time.Second)
+func (s *devState) setCut(ctx context.Context, n devNode, others []string) error {
+	cl, err := connect(s.As, n.TCAddr, 2*time.Second)
 	if err != nil {
 		return err
 	}

@@ -77,9 +77,9 @@ func (c commands) demo(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &stage{commands: c, cluster: d, state: &devState{Nodes: nodes}}
+	s := &stage{commands: c, cluster: d, state: &devState{Nodes: nodes, As: d.as}}
 	for i, n := range nodes {
-		if s.witnesses[i], err = newWitness(ctx, n); err != nil {
+		if s.witnesses[i], err = newWitness(ctx, d.as, n); err != nil {
 			return err
 		}
 		defer s.witnesses[i].client.Close()

@@ -24,6 +24,7 @@ type commands struct{ *client.Operator }
 type devFlags struct {
 	nodes, basePort, sipPort    int
 	bind, dataDir, realm, state string
+	insecure                    bool
 }
 
 // Command is dev and what it holds.
@@ -34,7 +35,8 @@ func Command(op *client.Operator) *cobra.Command {
 		Use: "dev", Short: "Run a whole cluster on this machine to try it out", Args: cobra.NoArgs,
 		Long: `Run a whole cluster on this machine without root: nodes sip1, sip2, ... at sites
 dc1, dc2, ..., ten DNs with known passwords, and links that can be cut. It runs
-until Ctrl-C, and then removes its data unless --data-dir is given.`,
+until Ctrl-C, and then removes its data unless --data-dir is given. While it runs
+it is the current one of your contexts (sipcluster context list).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -48,8 +50,9 @@ until Ctrl-C, and then removes its data unless --data-dir is given.`,
 	flags := cmd.Flags()
 	flags.IntVar(&f.nodes, "nodes", 3, "how many nodes, 1 to 8")
 	flags.IntVar(&f.sipPort, "sip-port", 5060, "SIP `PORT` of the first node; each further node's is 10 higher")
-	flags.IntVar(&f.basePort, "base-port", 7000, "first `PORT` of the other listeners; each further node's are 10 higher")
-	flags.StringVar(&f.bind, "bind", "127.0.0.1", "`IP` of every listener; use an address of this machine's network to let phones there register")
+	flags.IntVar(&f.basePort, "base-port", defaultBasePort, "first `PORT` of the other listeners; each further node's are 10 higher")
+	flags.StringVar(&f.bind, "bind", "127.0.0.1", "`IP` of every listener; with --insecure also an address of this machine's network, to let phones there register")
+	flags.BoolVar(&f.insecure, "insecure", false, "ask nobody who he is: neither clients nor nodes; nothing is encrypted")
 	flags.StringVar(&f.dataDir, "data-dir", "", "keep data and logs in `DIR`; default: a temporary one, removed at the end")
 	flags.StringVar(&f.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm")
 	cmd.PersistentFlags().StringVar(&f.state, "state", statePath(), "`FILE` in which cut, heal and phone find the cluster")
@@ -68,6 +71,8 @@ func (f *devFlags) check() error {
 		return console.Usagef("--base-port %d: want 1 to %d", f.basePort, 65535-90)
 	case ip == nil || ip.To4() == nil || ip.IsUnspecified():
 		return console.Usagef("--bind %s: want an IPv4 address of this machine", f.bind)
+	case !ip.IsLoopback() && !f.insecure:
+		return console.Usagef("--bind %s: the passwords of a dev cluster are known to everybody; add --insecure to let a network reach it all the same", f.bind)
 	}
 	return nil
 }
@@ -82,6 +87,7 @@ func (c commands) dev(ctx context.Context, f *devFlags) error {
 	if err != nil {
 		return err
 	}
+	d.insecure = f.insecure
 	defer d.stop()
 	state, err := claimState(f.state, d.nodes)
 	if err != nil {
@@ -91,6 +97,15 @@ func (c commands) dev(ctx context.Context, f *devFlags) error {
 	began := c.Now()
 	if err := c.startDev(ctx, d); err != nil {
 		d.keep = d.keep || ctx.Err() == nil // the logs say more
+		return err
+	}
+	leave, err := c.enterContext(d, contextName(f))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	state.As = d.as
+	if err := state.save(); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.Out, "%s up after %v: %s\n", nodesWord(len(nodes)), c.Now().Sub(began).Round(100*time.Millisecond), "quorum reached, every link up")
@@ -111,7 +126,7 @@ func nodesWord(n int) string {
 func (c commands) startDev(ctx context.Context, d *devCluster) error {
 	p := c.Progress("")
 	defer p.End()
-	if err := d.start(); err != nil {
+	if err := d.start(ctx); err != nil {
 		return err
 	}
 	if err := d.ready(ctx, p.Say); err != nil {
@@ -147,6 +162,9 @@ func (c commands) watchDev(ctx context.Context, d *devCluster) {
 	}
 }
 
+// defaultBasePort is that of a server's own ports.
+const defaultBasePort = 7000
+
 // Demo DNs.
 const (
 	firstDN   = 1001
@@ -162,7 +180,7 @@ func demoPassword(number string) string { return "demo" + number }
 
 // createDNs creates the demo DNs that are not there yet.
 func (d *devCluster) createDNs(ctx context.Context) error {
-	cl, err := client.Connect(d.nodes[0].TCAddr, 5*time.Second)
+	cl, err := connect(d.as, d.nodes[0].TCAddr, 5*time.Second)
 	if err != nil {
 		return err
 	}
@@ -191,7 +209,7 @@ func (d *devCluster) configured(ctx context.Context, number string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for _, p := range d.procs {
-		cl, err := client.Connect(p.node.TCAddr, time.Second)
+		cl, err := connect(d.as, p.node.TCAddr, time.Second)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 )
@@ -25,6 +26,10 @@ type devCluster struct {
 	dir   string
 	keep  bool
 	procs []*devProcess
+	// insecure: nobody is asked who he is. Otherwise as is the administrator, as soon
+	// as there is one.
+	insecure bool
+	as       *credential.Context
 }
 
 // devProcess is one node that was started.
@@ -56,8 +61,8 @@ func newDevCluster(nodes []devNode, realm, dir string) (*devCluster, error) {
 	return d, nil
 }
 
-// start starts all nodes; the first one begins the cluster.
-func (d *devCluster) start() error {
+// start starts all nodes; the first one begins the cluster, and invites the others.
+func (d *devCluster) start(ctx context.Context) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -65,9 +70,9 @@ func (d *devCluster) start() error {
 	// A child's death signal is bound to the thread that made it: keep it.
 	runtime.LockOSThread()
 	for i, n := range d.nodes {
-		role := []string{"--join", d.nodes[0].ClusterAddr}
-		if i == 0 {
-			role = []string{"--bootstrap", "--realm", d.realm}
+		role, err := d.role(ctx, i)
+		if err != nil {
+			return err
 		}
 		p, err := startNode(exe, n, role)
 		if err != nil {
@@ -75,7 +80,24 @@ func (d *devCluster) start() error {
 		}
 		d.procs = append(d.procs, p)
 	}
-	return nil
+	return d.admin(ctx)
+}
+
+// role is how the i-th node comes into the cluster.
+func (d *devCluster) role(ctx context.Context, i int) ([]string, error) {
+	n := d.nodes[i]
+	switch {
+	case d.insecure && i == 0:
+		return []string{"--insecure", "--bootstrap", "--realm", d.realm}, nil
+	case d.insecure:
+		return []string{"--insecure", "--join", d.nodes[0].ClusterAddr}, nil
+	case i == 0:
+		return []string{"--bootstrap", "--realm", d.realm}, nil
+	case member(n):
+		return []string{"--join", d.nodes[0].ClusterAddr}, nil
+	}
+	file, err := d.invite(ctx, n)
+	return []string{"--join", d.nodes[0].ClusterAddr, "--invite-file", file}, err
 }
 
 func startNode(exe string, n devNode, role []string) (*devProcess, error) {
@@ -86,7 +108,7 @@ func startNode(exe string, n devNode, role []string) (*devProcess, error) {
 	defer log.Close()
 	host, _, _ := strings.Cut(n.SIPAddr, ":")
 	args := append([]string{
-		"server", "--insecure", "--dev", "--node", n.Name, "--site", n.Site, "--data-dir", n.DataDir, "--bind", host,
+		"server", "--dev", "--node", n.Name, "--site", n.Site, "--data-dir", n.DataDir, "--bind", host,
 		"--sip-addr", n.SIPAddr, "--sip-ws-addr", n.WSAddr, "--default-addr", n.DefaultAddr, "--tc-addr", n.TCAddr,
 		"--cluster-addr", n.ClusterAddr, "--gossip-addr", n.GossipAddr, "--http-addr", n.HTTPAddr,
 	}, role...)
@@ -133,7 +155,7 @@ func (d *devCluster) ready(ctx context.Context, tell func(string)) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	for _, p := range d.procs {
-		cl, err := client.Connect(p.node.TCAddr, time.Second)
+		cl, err := connect(d.as, p.node.TCAddr, time.Second)
 		if err != nil {
 			return err
 		}

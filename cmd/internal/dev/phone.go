@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -45,7 +44,7 @@ func (c commands) phone(ctx context.Context, s *devState, name, number, password
 	if err != nil {
 		return err
 	}
-	cl, err := client.Connect(n.TCAddr, 5*time.Second)
+	cl, err := connect(s.As, n.TCAddr, 5*time.Second)
 	if err != nil {
 		return err
 	}

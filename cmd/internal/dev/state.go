@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
@@ -19,6 +20,8 @@ type devState struct {
 	PID   int         `json:"pid"`
 	Nodes []devNode   `json:"nodes"`
 	Cuts  [][2]string `json:"cuts"`
+	// As is the cluster's administrator; nil where nobody is asked.
+	As *credential.Context `json:"as,omitempty"`
 
 	path string
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/view"
@@ -28,8 +29,8 @@ type heard struct {
 }
 
 // newWitness connects and waits for the end of the snapshot.
-func newWitness(ctx context.Context, n devNode) (*witness, error) {
-	cl, err := client.Connect(n.TCAddr, 5*time.Second)
+func newWitness(ctx context.Context, as *credential.Context, n devNode) (*witness, error) {
+	cl, err := connect(as, n.TCAddr, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
