@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
@@ -151,6 +153,11 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 	state, temp := filepath.Join(t.TempDir(), "dev.json"), t.TempDir()
 	t.Setenv(beProgram, "1")
 	t.Setenv("TMPDIR", temp)
+	t.Setenv("SIPCLUSTER_CONTEXTS", filepath.Join(t.TempDir(), "contexts.yaml"))
+	other := credential.Context{Name: "other", Addresses: []string{"192.0.2.1:7001"}}
+	if err := contexts.Change(os.Getenv("SIPCLUSTER_CONTEXTS"), func(f *contexts.File) error { f.Put(other); f.Current = "other"; return nil }); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	lines, status := make(chan string, 100), make(chan int, 1)
@@ -166,6 +173,13 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 	if code, _, stderr := runCLI(ctx, "", dev...); code != exitFailed || !strings.Contains(stderr, "is in use") {
 		t.Errorf("a second one: status %d: %s", code, stderr)
 	}
+	base, _ := strconv.Atoi(basePort)
+	second := net.JoinHostPort("127.0.0.1", strconv.Itoa(base+11))
+	for _, args := range [][]string{{"whoami"}, {"dn", "put", "2003", "--kind", "sip", "--password", "x"}, {"dn", "put", "2004", "--kind", "sip", "--password", "x", "--addr", second}, {"--addr", second, "dn", "get", "2003"}} {
+		if code, _, stderr := runCLI(ctx, "", args...); code != exitDone {
+			t.Errorf("%v: status %d: %s", args, code, stderr)
+		}
+	}
 	for _, args := range [][]string{{"dev", "cut", "sip1", "dc2"}, {"dev", "heal"}} {
 		if code, _, stderr := runCLI(ctx, "", append(args, "--state", state)...); code != exitDone {
 			t.Errorf("%v: status %d: %s", args, code, stderr)
@@ -174,6 +188,9 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 	cancel()
 	if code := patience.Receive(t, "the end of the command", status); code != exitDone {
 		t.Errorf("status %d", code)
+	}
+	if f, err := contexts.Load(os.Getenv("SIPCLUSTER_CONTEXTS")); err != nil || len(f.Contexts) != 1 || f.Current != "other" {
+		t.Errorf("contexts at the end: %v, %v", f, err)
 	}
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

@@ -4,6 +4,8 @@ package clienttest
 
 import (
 	"bytes"
+	"cmp"
+	"os"
 	"testing"
 	"time"
 
@@ -25,9 +27,18 @@ func Plain() (*client.Operator, *bytes.Buffer) {
 	out := &bytes.Buffer{}
 	return &client.Operator{Console: &console.Console{
 		Out: out, Err: &bytes.Buffer{}, In: &bytes.Buffer{},
-		Getenv: func(string) string { return "" }, Now: func() time.Time { return Noon },
+		Getenv: getenv, Now: func() time.Time { return Noon },
 		Terminal: func(uintptr) bool { return false },
 	}}, out
+}
+
+// getenv knows of contexts alone: those of the test that sets SIPCLUSTER_CONTEXTS in
+// its own environment, and else none.
+func getenv(name string) string {
+	if name != "SIPCLUSTER_CONTEXTS" {
+		return ""
+	}
+	return cmp.Or(os.Getenv(name), "/nonexistent/contexts.yaml")
 }
 
 // Line is v as a line of JSON.
