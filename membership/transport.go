@@ -15,23 +15,121 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// transport is memberlist's own, which a cut can silence towards single addresses.
+// transport is what memberlist's own NetTransport is, but for two things: a cut can silence
+// it towards single addresses, and a packet leaves no 64 KiB of garbage behind.
 type transport struct {
-	*memberlist.NetTransport
-	allow func(addr string) bool
+	tcp     *net.TCPListener
+	udp     *net.UDPConn
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+	allow   func(addr string) bool
+	log     *log.Logger
+
+	closed    chan struct{}
+	closeOnce sync.Once
+	readers   sync.WaitGroup
 }
 
-func newTransport(bind netip.AddrPort, allow func(string) bool, mc *memberlist.Config) (memberlist.Transport, error) {
-	t, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-		BindAddrs: []string{bind.Addr().String()}, BindPort: int(bind.Port()), Logger: log.New(mc.LogOutput, "", 0),
-	})
+// maxPacket is the greatest UDP datagram.
+const maxPacket = 64 << 10
+
+// newTransport binds the addresses and reads from them until Shutdown.
+func newTransport(bind netip.AddrPort, allow func(string) bool, mc *memberlist.Config) (memberlist.NodeAwareTransport, error) {
+	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(bind))
+	var udp *net.UDPConn
+	if err == nil {
+		if udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(tcp.Addr().(*net.TCPAddr).AddrPort())); err != nil {
+			_ = tcp.Close()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("gossip address %s: %w: is it in use? choose another --gossip-addr", bind, err)
 	}
+	_ = udp.SetReadBuffer(readBuffer) // the kernel may give less
 	if allow == nil {
 		allow = func(string) bool { return true }
 	}
-	return &transport{t, allow}, nil
+	t := &transport{
+		tcp: tcp, udp: udp, allow: allow, log: log.New(mc.LogOutput, "", 0),
+		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), closed: make(chan struct{}),
+	}
+	t.readers.Go(t.accept)
+	t.readers.Go(t.receive)
+	return t, nil
+}
+
+// readBuffer of the kernel for packets that wait.
+const readBuffer = 2 << 20
+
+// pauseAfterError keeps an error that lasts from turning a reader round and round.
+const pauseAfterError = 50 * time.Millisecond
+
+// failed notes an error of a reader, which goes on after a pause; false when it has to end.
+func (t *transport) failed(what string, err error) bool {
+	select {
+	case <-t.closed:
+		return false
+	default:
+	}
+	t.log.Printf("[ERR] %s: %v", what, err)
+	pause := time.NewTimer(pauseAfterError)
+	defer pause.Stop()
+	select {
+	case <-t.closed:
+		return false
+	case <-pause.C:
+		return true
+	}
+}
+
+func (t *transport) accept() {
+	for {
+		conn, err := t.tcp.AcceptTCP()
+		if err != nil {
+			if !t.failed("accepting a connection", err) {
+				return
+			}
+			continue
+		}
+		select {
+		case t.streams <- conn:
+		case <-t.closed:
+			_ = conn.Close()
+			return
+		}
+	}
+}
+
+func (t *transport) receive() {
+	buf := make([]byte, maxPacket)
+	for {
+		n, from, err := t.udp.ReadFromUDPAddrPort(buf)
+		at := time.Now()
+		switch {
+		case err != nil:
+			if !t.failed("reading a packet", err) {
+				return
+			}
+			continue
+		case n == 0:
+			continue
+		}
+		select {
+		case t.packets <- &memberlist.Packet{Buf: bytes.Clone(buf[:n]), From: net.UDPAddrFromAddrPort(from), Timestamp: at}:
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+
+func (t *transport) StreamCh() <-chan net.Conn { return t.streams }
+
+// FinalAdvertiseAddr returns what the Config says, which always has an address.
+func (t *transport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	addr, err := netip.ParseAddr(ip)
+	return net.IP(addr.Unmap().AsSlice()), port, err
 }
 
 func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
@@ -42,7 +140,12 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	if !t.allow(a.Addr) {
 		return time.Now(), nil // lost on the way
 	}
-	return t.NetTransport.WriteToAddress(b, a)
+	to, err := netip.ParseAddrPort(a.Addr)
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, err = t.udp.WriteToUDPAddrPort(b, to)
+	return time.Now(), err
 }
 
 func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
@@ -53,7 +156,19 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 	if !t.allow(a.Addr) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	}
-	return t.NetTransport.DialAddressTimeout(a, timeout)
+	dialer := net.Dialer{Timeout: timeout}
+	return dialer.Dial("tcp", a.Addr)
+}
+
+// Shutdown returns when nothing is read any more.
+func (t *transport) Shutdown() error {
+	t.closeOnce.Do(func() {
+		close(t.closed)
+		_ = t.tcp.Close()
+		_ = t.udp.Close()
+	})
+	t.readers.Wait()
+	return nil
 }
 
 // logWriter passes memberlist's log on, at most a line a second and level:
