@@ -35,7 +35,7 @@ func (m *model) callsWork(calls []*phoneCall) ([]Finding, int) {
 			if !signals.cover(Span{c.talks[0].Invoke, w.Return}) && !signals.cover(Span{minus(w.Invoke, m.b.Spread), w.Return}) {
 				continue
 			}
-			if looked++; !w.OK() {
+			if looked++; !w.OK() && !c.crossed(w) {
 				out = append(out, Finding{
 					Text: fmt.Sprintf("%s within the call of %s to %s was not answered (%s) although nothing kept %s from %s",
 						w.From, c.dial.From, c.talks[0].Key, answerOf(w), x, y),
@@ -46,6 +46,13 @@ func (m *model) callsWork(calls []*phoneCall) ([]Finding, int) {
 		}
 	}
 	return out, looked
+}
+
+// crossed tells whether the request met the end of the call, by the other side's BYE.
+func (c *phoneCall) crossed(w *history.Op) bool {
+	return w.Code == "481" && slices.ContainsFunc(c.within, func(o *history.Op) bool {
+		return o.From == "BYE" && o.Key != w.Key && o.Invoke <= w.Return
+	})
 }
 
 func answerOf(op *history.Op) string {
