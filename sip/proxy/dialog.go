@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
-	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 // Side is one of the two parties of a dialog.
@@ -71,33 +69,6 @@ func (d *Dialog) Then(f func(by Side)) {
 	f(d.by)
 }
 
-// dialogRef is the dialog that a request is within, and who sent it.
-type dialogRef struct {
-	key dialogKey
-	by  Side
-}
-
-// refOf is that of a request whose tokens tell the direction.
-func refOf(d *route.Dialog, s *route.Set) dialogRef {
-	if s.FromCalled {
-		return dialogRef{dialogKeyOf(d.CallID, d.To, d.From), CalledSide}
-	}
-	return dialogRef{dialogKeyOf(d.CallID, d.From, d.To), CallerSide}
-}
-
-// dialogKey names a dialog as the caller sees it: what Call-ID and tags come to.
-type dialogKey [2]uint64
-
-var dialogSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-
-func dialogKeyOf(callID, caller, called []byte) dialogKey {
-	var buf [192]byte
-	b := append(append(buf[:0], callID...), 0)
-	b = append(append(b, caller...), 0)
-	b = append(b, called...)
-	return dialogKey{maphash.Bytes(dialogSeeds[0], b), maphash.Bytes(dialogSeeds[1], b)}
-}
-
 const (
 	// maxSilent is how long a call without session timer may be quiet before
 	// it counts as over.
@@ -125,11 +96,6 @@ type dialogs struct {
 
 func newDialogs(now func() time.Time) *dialogs {
 	return &dialogs{now: now, ended: newRecent(maxRecent), open: map[dialogKey]*Dialog{}, linger: map[dialogKey]time.Time{}}
-}
-
-// answeredKey is the key of the dialog that a response to the caller makes.
-func answeredKey(res *message.Message) dialogKey {
-	return dialogKeyOf(res.Get(message.CallID), res.Tag(message.From), res.Tag(message.To))
 }
 
 // begin notes a call that was answered with res. acked is called when its ACK

@@ -88,7 +88,8 @@ func (p *parties) bye(to Side, reason string) ownRequest {
 // way is the Route list of the other side to a side.
 func (p *parties) way(to Side) [][]byte {
 	var list [][]byte
-	for one, rest := []byte(nil), p.routes; len(rest) > 0; {
+	for rest := p.routes; len(rest) > 0; {
+		var one []byte
 		one, rest = message.NextElement(rest)
 		list = append(list, one)
 	}
