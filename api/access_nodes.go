@@ -153,6 +153,7 @@ func (a *Access) RotateAuthority(ctx context.Context, r *configpb.RotateAuthorit
 	lasting := signing(s)
 	if r.GetForce() {
 		s.Authorities = []*configpb.Authority{lasting}
+		lasting.Cross, lasting.Previous = nil, nil // the one before is not to be trusted
 	}
 	if err := a.putSecurity(ctx, s); err != nil {
 		return nil, err

@@ -137,6 +137,8 @@ var samples = map[string]sample{
 	"Security.authorities":             secured(func(s *configpb.Security) { s.Authorities = append(s.Authorities, authority("b")) }, func(s *configpb.Security) { s.Authorities[0] = authority("c") }),
 	"Security.authorities.certificate": secured(func(s *configpb.Security) { s.Authorities[0].Certificate = []byte("x") }, func(s *configpb.Security) { s.Authorities[0].Certificate = []byte("y") }),
 	"Security.authorities.sealed_key":  secured(func(s *configpb.Security) { s.Authorities[0].SealedKey = []byte("x") }, func(s *configpb.Security) { s.Authorities[0].SealedKey = []byte("y") }),
+	"Security.authorities.cross":       secured(func(s *configpb.Security) { s.Authorities[0].Cross = []byte("x") }, func(s *configpb.Security) { s.Authorities[0].Cross = []byte("y") }),
+	"Security.authorities.previous":    secured(func(s *configpb.Security) { s.Authorities[0].Previous = []byte("x") }, func(s *configpb.Security) { s.Authorities[0].Previous = []byte("y") }),
 	"Security.authorities.made_ms":     secured(func(s *configpb.Security) { s.Authorities[0].MadeMs = 1 }, func(s *configpb.Security) { s.Authorities[0].MadeMs = 2 }),
 	"Security.gossip":                  secured(func(s *configpb.Security) { s.Gossip = ring(1, 2) }, func(s *configpb.Security) { s.Gossip = ring(1, 3) }),
 	"Security.gossip.primary":          secured(func(s *configpb.Security) { s.Gossip = ring(2, 3) }, func(s *configpb.Security) { s.Gossip = ring(3, 3) }),

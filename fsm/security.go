@@ -156,6 +156,9 @@ func (d *draft) putSecurity(m *configpb.Mutation, in *configpb.Security) *Reject
 		return reject(ErrInvalid, "%d authorities: want 1 to %d", len(in.GetAuthorities()), MaxAuthorities)
 	}
 	for _, a := range in.GetAuthorities() {
+		if len(a.GetCross()) > MaxCertificate || len(a.GetPrevious()) > MaxCertificate {
+			return reject(ErrInvalid, "an authority's certificate has at most %d bytes", MaxCertificate)
+		}
 		if c, k := len(a.GetCertificate()), len(a.GetSealedKey()); c == 0 || c > MaxCertificate || k == 0 || k > MaxSealedKey {
 			return reject(ErrInvalid, "an authority has a certificate of 1 to %d bytes and a sealed key of 1 to %d, not %d and %d", MaxCertificate, MaxSealedKey, c, k)
 		}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,7 +227,28 @@ func (n *Node) nodeKeys() api.NodeKeys {
 func (k nodeKeys) Rekey() (string, error) { return k.n.who.Rekey() }
 
 // NextAuthority implements api.NodeKeys.
-func (k nodeKeys) NextAuthority() (*configpb.Authority, error) { return newAuthority(k.n.who.Seal()) }
+func (k nodeKeys) NextAuthority() (*configpb.Authority, error) {
+	return nextAuthority(k.n.machine.View().Security().GetAuthorities()[0], k.n.who.Seal())
+}
+
+// nextAuthority is a new one that the present one makes known.
+func nextAuthority(present *configpb.Authority, seal []byte) (*configpb.Authority, error) {
+	next, err := newAuthority(seal)
+	if err != nil {
+		return nil, err
+	}
+	before, err := identity.OpenAuthority(present, seal)
+	if err != nil {
+		return nil, err
+	}
+	c, err := x509.ParseCertificate(next.GetCertificate())
+	if err != nil {
+		return nil, err
+	}
+	next.Previous = present.GetCertificate()
+	next.Cross, err = before.Cross(c)
+	return next, err
+}
 
 // NextKey implements api.NodeKeys.
 func (k nodeKeys) NextKey(r *configpb.Keyring) *configpb.Key {

@@ -116,6 +116,8 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Join.secret":                    text(fsm.MaxSecret),
 	"config.v1.Authority.certificate":          text(fsm.MaxCertificate),
 	"config.v1.Authority.sealed_key":           text(fsm.MaxSealedKey),
+	"config.v1.Authority.cross":                text(fsm.MaxCertificate),
+	"config.v1.Authority.previous":             text(fsm.MaxCertificate),
 	"config.v1.Authority.made_ms":              number(0, maxTimeMS),
 	"config.v1.Key.id":                         identity,
 	"config.v1.Key.secret":                     text(fsm.RingKey),

@@ -373,7 +373,11 @@ type Authority struct {
 	// Its private key, sealed: never in the clear in the configuration, never exported.
 	SealedKey []byte `protobuf:"bytes,2,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
 	// ms since the epoch: of two, the newer one takes over.
-	MadeMs        uint64 `protobuf:"varint,3,opt,name=made_ms,json=madeMs,proto3" json:"made_ms,omitempty"`
+	MadeMs uint64 `protobuf:"varint,3,opt,name=made_ms,json=madeMs,proto3" json:"made_ms,omitempty"`
+	// Certificate (DER) of its key by the authority before it, and that one's: whoever
+	// knows only that comes to know this one. None when that one is not to be trusted.
+	Cross         []byte `protobuf:"bytes,4,opt,name=cross,proto3" json:"cross,omitempty"`
+	Previous      []byte `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -427,6 +431,20 @@ func (x *Authority) GetMadeMs() uint64 {
 		return x.MadeMs
 	}
 	return 0
+}
+
+func (x *Authority) GetCross() []byte {
+	if x != nil {
+		return x.Cross
+	}
+	return nil
+}
+
+func (x *Authority) GetPrevious() []byte {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
 }
 
 // Key is one of a ring.
@@ -820,12 +838,14 @@ const file_api_configpb_access_proto_rawDesc = "" +
 	"\tnode_name\x18\x03 \x01(\tR\bnodeName\x12\x1d\n" +
 	"\n" +
 	"expires_ms\x18\x04 \x01(\x04R\texpiresMs\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"e\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\x97\x01\n" +
 	"\tAuthority\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1d\n" +
 	"\n" +
 	"sealed_key\x18\x02 \x01(\fR\tsealedKey\x12\x17\n" +
-	"\amade_ms\x18\x03 \x01(\x04R\x06madeMs\"F\n" +
+	"\amade_ms\x18\x03 \x01(\x04R\x06madeMs\x12\x14\n" +
+	"\x05cross\x18\x04 \x01(\fR\x05cross\x12\x1a\n" +
+	"\bprevious\x18\x05 \x01(\fR\bprevious\"F\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\fR\x06secret\x12\x17\n" +

@@ -52,14 +52,23 @@ func oneNode(t *testing.T) node.Config {
 	return startNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true})
 }
 
-// startNode runs a real node in this process.
+// startNode runs a real node in this process, of a cluster that asks nobody who he is.
 func startNode(t *testing.T, cfg node.Config) node.Config {
+	t.Helper()
+	cfg.Insecure = true
+	cfg, ended := launchNode(t, cfg)
+	awaitStatus(t, cfg.TCAddr, ended)
+	return cfg
+}
+
+// launchNode runs a real node in this process and does not wait for it.
+func launchNode(t *testing.T, cfg node.Config) (node.Config, <-chan struct{}) {
 	t.Helper()
 	a := freeAddrs(t, 6)
 	cfg = node.Config{
-		Name: cfg.Name, Site: cfg.Site, DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: cfg.Realm, Bootstrap: cfg.Bootstrap, Join: cfg.Join,
+		Name: cfg.Name, Site: cfg.Site, DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: cfg.Realm, Bootstrap: cfg.Bootstrap, Join: cfg.Join, InviteFile: cfg.InviteFile,
 		SIPAddr: a[0], DefaultAddr: a[1], TCAddr: a[2], ClusterAddr: a[3], GossipAddr: a[4], HTTPAddr: a[5],
-		Insecure: true, Log: slog.New(slog.DiscardHandler),
+		Insecure: cfg.Insecure, Log: slog.New(slog.DiscardHandler),
 	}
 	n, err := node.New(cfg)
 	if err != nil {
@@ -77,8 +86,7 @@ func startNode(t *testing.T, cfg node.Config) node.Config {
 		cancel()
 		patience.Receive(t, "the end of the node", ended)
 	})
-	awaitStatus(t, cfg.TCAddr, ended)
-	return cfg
+	return cfg, ended
 }
 
 func awaitStatus(t *testing.T, addr string, ended <-chan struct{}) {

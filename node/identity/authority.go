@@ -47,7 +47,7 @@ func NewAuthority(now time.Time) (*Authority, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "sipcluster authority " + serial.Text(36)},
 		NotBefore: now.Add(-slack), NotAfter: now.Add(authorityLife),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign,
+		IsCA: true, BasicConstraintsValid: true, MaxPathLen: 1, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
 	if err != nil {
@@ -55,6 +55,16 @@ func NewAuthority(now time.Time) (*Authority, error) {
 	}
 	certificate, err := x509.ParseCertificate(der)
 	return &Authority{certificate, private}, err
+}
+
+// Cross is a certificate (DER) of the next authority's key, signed by this one:
+// whoever knows only this one comes to know the next.
+func (a *Authority) Cross(next *x509.Certificate) ([]byte, error) {
+	template := &x509.Certificate{
+		SerialNumber: next.SerialNumber, Subject: next.Subject, NotBefore: next.NotBefore, NotAfter: next.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	return x509.CreateCertificate(rand.Reader, template, a.Certificate, next.PublicKey, a.key)
 }
 
 // Fingerprint of an authority's certificate (DER), by which clients and joining

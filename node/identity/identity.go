@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -14,6 +15,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +181,11 @@ func (i *Identity) publish() {
 func (i *Identity) Renew(cluster string, authorities []*configpb.Authority, now time.Time) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(authorities) == 0 || !i.stale(authorities[0].GetCertificate(), now) {
+	if len(authorities) == 0 {
+		return nil
+	}
+	behind := shown(authorities)
+	if !i.stale(behind, now) {
 		return nil
 	}
 	a, err := OpenAuthority(authorities[0], i.seal)
@@ -190,7 +196,7 @@ func (i *Identity) Renew(cluster string, authorities []*configpb.Authority, now 
 	if err != nil {
 		return fmt.Errorf("renewing the certificate of this node: %w", err)
 	}
-	chain := [][]byte{der, a.Certificate.Raw}
+	chain := append([][]byte{der}, behind...)
 	if err := i.use(chain); err != nil {
 		return err
 	}
@@ -202,10 +208,25 @@ func (i *Identity) Renew(cluster string, authorities []*configpb.Authority, now 
 	return disk.WriteFile(i.path(certificateFile), text, 0o644)
 }
 
-// stale is called with the lock held.
-func (i *Identity) stale(authority []byte, now time.Time) bool {
+// shown are the certificates behind a node's own: that of the authority which signs
+// first, then what leads there for who knows another one.
+func shown(authorities []*configpb.Authority) (all [][]byte) {
+	for _, a := range authorities {
+		all = append(all, a.GetCertificate())
+	}
+	if a := authorities[0]; len(a.GetCross()) > 0 {
+		all = append(all, a.GetCross())
+		if !slices.ContainsFunc(all, func(der []byte) bool { return bytes.Equal(der, a.GetPrevious()) }) {
+			all = append(all, a.GetPrevious())
+		}
+	}
+	return all
+}
+
+// stale is called with the lock held; behind is what stands behind this node's own.
+func (i *Identity) stale(behind [][]byte, now time.Time) bool {
 	c := i.certificate.Load()
-	if c == nil || len(c.Certificate) < 2 || Fingerprint(c.Certificate[1]) != Fingerprint(authority) {
+	if c == nil || !slices.EqualFunc(c.Certificate[1:], behind, bytes.Equal) {
 		return true
 	}
 	life := c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)

@@ -36,7 +36,7 @@ type nodeJSON struct {
 func NodeCommand(op *client.Operator) *cobra.Command {
 	c := commands{op}
 	cmd := console.Group("node", "The nodes of the cluster")
-	cmd.AddCommand(c.nodeListCommand(), c.nodeRemoveCommand(), c.nodeDrainCommand())
+	cmd.AddCommand(c.nodeListCommand(), c.nodeInviteCommand(), c.nodeRemoveCommand(), c.nodeDrainCommand(), c.nodeSetCommand(), c.nodeRekeyCommand(), c.nodeDistrustCommand())
 	return cmd
 }
 

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node"
+)
+
+// asAdmin runs a command as the first administrator of the node's cluster.
+func asAdmin(t *testing.T, contexts string) func(args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	return func(args ...string) (int, string, string) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+		defer cancel()
+		var out, errs strings.Builder
+		c, _ := clienttest.Plain()
+		c.In, c.Out, c.Err = strings.NewReader(""), &out, &errs
+		c.Getenv = func(name string) string {
+			return map[string]string{"SIPCLUSTER_CONTEXTS": contexts}[name]
+		}
+		status := run(ctx, c.Console, args)
+		return status, out.String(), errs.String()
+	}
+}
+
+// An operator invites a node, changes keys and the authority, and takes a node out,
+// by commands alone.
+func TestKeys_FromTheCommandLine(t *testing.T) {
+	a, _ := launchNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true})
+	do := asAdmin(t, filepath.Join(t.TempDir(), "contexts.yaml"))
+	says := func(want string, args ...string) string {
+		t.Helper()
+		status, out, errs := do(args...)
+		if status != exitDone || !strings.Contains(out, want) {
+			t.Fatalf("%s: status %d: %s%s; want %q", strings.Join(args, " "), status, out, errs, want)
+		}
+		return out
+	}
+	fails := func(want string, args ...string) {
+		t.Helper()
+		if status, out, errs := do(args...); status == exitDone || !strings.Contains(errs, want) {
+			t.Errorf("%s: status %d: %s%s; want %q", strings.Join(args, " "), status, out, errs, want)
+		}
+	}
+	patience.Until(t, "the first administrator is let in", func() bool {
+		status, _, _ := do("login", "--file", filepath.Join(a.DataDir, "admin.context"))
+		return status == exitDone
+	})
+	line := says("sci_", "node", "invite", "sip2")
+	file := filepath.Join(t.TempDir(), "invite")
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	says("sip2", "node", "invite", "--list")
+	var made struct{ ID, Line string }
+	if err := json.Unmarshal([]byte(says("sci_", "node", "invite", "-o", "json", "--expires", "1h")), &made); err != nil || made.Line == "" {
+		t.Fatalf("%+v %v", made, err)
+	}
+	says("", "node", "invite", "--revoke", made.ID)
+	fails("does not exist", "node", "invite", "--revoke", made.ID)
+	launchNode(t, node.Config{Name: "sip2", Site: "dc2", Join: []string{a.ClusterAddr}, InviteFile: file})
+	patience.Until(t, "sip2 is heard", func() bool {
+		_, out, _ := do("node", "list")
+		return strings.Contains(out, "● heard")
+	})
+	says("non-voter", "node", "set", "sip2", "--voter=false")
+	says("sip2: voter", "node", "set", "sip2", "--voter=true")
+	fails("no node is named", "node", "set", "sip9", "--voter=true")
+	says("the next key is", "node", "rekey")
+	says("sends", "keyring", "list")
+	says("being replaced", "keyring", "rotate")
+	says("understood", "keyring", "list")
+	says(`"primary":true`, "keyring", "list", "-o", "json")
+	says("(signs)", "ca", "show")
+	says("BEGIN CERTIFICATE", "ca", "show", "-o", "json")
+	says("sip1, sip2", "ca", "rotate")
+	fails("--here is missing", "node", "distrust", "sip2")
+	fails("this node itself", "node", "distrust", "sip1", "--here")
+	says("refused here", "node", "distrust", "sip2", "--here")
+	fails("sip9", "node", "distrust", "sip9", "--here")
+}
