@@ -96,7 +96,7 @@ func (m *model) stays(op *history.Op, node string, s Span) bool {
 // answer: behind a call to it, until it registers with another device. None when
 // the silent one was not where it was registered, or another one rang.
 func (m *model) unanswered(calls []*phoneCall, q *history.Op) Span {
-	since, until := time.Duration(history.Never), m.h.End
+	since, until := history.Never, m.h.End
 	last := ""
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
