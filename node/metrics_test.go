@@ -68,8 +68,8 @@ func wantLines(t *testing.T, got []string, want string) {
 // Each metric shows the number that it says, and each number is shown.
 func TestMetrics_OfSIP(t *testing.T) {
 	var st answer.Stats
-	if n := numbered(reflect.ValueOf(&st).Elem(), 101); n != 117 {
-		t.Fatalf("the SIP port counts %d things, this table has 16", n-101)
+	if n := numbered(reflect.ValueOf(&st).Elem(), 101); n != 120 {
+		t.Fatalf("the SIP port counts %d things, this table has 19", n-101)
 	}
 	st.Rejects = map[int]uint64{404: 7, 503: 8}
 	wantLines(t, samples(func(emit func(api.Sample)) { sipSamples(st, emit) }), `
@@ -86,9 +86,12 @@ func TestMetrics_OfSIP(t *testing.T) {
 		sip_panics_total 111 counter
 		sip_calls_total 112 counter
 		sip_overload_total 113 counter
-		location_flush_failures_total 114 counter
-		sip_bindings 115 gauge
-		sip_connections 116 gauge
+		sip_wrong_passwords_total 114 counter
+		sip_silenced_total 115 counter
+		sip_shed_total 116 counter
+		location_flush_failures_total 117 counter
+		sip_bindings 118 gauge
+		sip_connections 119 gauge
 		sip_rejects_total{code=404} 7 counter
 		sip_rejects_total{code=503} 8 counter`)
 }

@@ -42,7 +42,7 @@ func freshSIPFaults() []Fault {
 			"upkeep.go", "	case d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:\n		g.drop",
 			"	case d.GetDisabled() || d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:\n		g.drop"),
 		{Name: "refusals-fill", Kind: Bounds, What: "who asks often enough passes the rate limit", Package: "./sip/guard", Run: "TestRate_",
-			Edits: []Edit{{"sip/guard/rate.go", "	r.at = now\n	if now", "	if r.left >= 1 {\n		r.at = now\n	}\n	if now"}}},
+			Edits: []Edit{{"sip/guard/rate.go", "	r.at = now\n	if now", "	if now"}, {"sip/guard/rate.go", "	r.left--\n", "	r.left--\n	r.at = now\n"}}},
 		sip("half-a-ping", Registrations, "a keep-alive that the network cut in two is not answered", "AKeepAliveInPieces",
 			"wire/flow.go", "	if f.half {\n		n = 1\n	}\n", ""),
 		sip("quality-lost", Registrations, "what stands behind a contact's expires is lost, its q too", "KeepsTheParameters",

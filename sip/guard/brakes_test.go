@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -205,6 +206,27 @@ func TestBrakes_KeepNoMoreThanTheyMay(t *testing.T) {
 	p.is("much later", len(p.pairs)+len(p.sources), 2)
 	p.tried(home, string(make([]byte, maxUser+1)), 1)
 	p.is("with a name that no DN has", len(p.pairs), 1)
+}
+
+// TestBrakes_TakeFewBytes, whoever comes: each pair has a source of its own and the
+// longest name.
+func TestBrakes_TakeFewBytes(t *testing.T) {
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	p, before, a := newPedal(t), heap(), netip.MustParseAddr("198.18.0.0")
+	for i := range 2 * maxPairs {
+		p.tried(a, fmt.Sprintf("%0*d", maxUser, i), 1)
+		a = a.Next()
+	}
+	used := heap() - before
+	t.Logf("%d pairs take %.1f MiB", len(p.pairs), float64(used)/(1<<20))
+	if used > 16<<20 {
+		t.Errorf("%d pairs take %d bytes", len(p.pairs), used)
+	}
 }
 
 func TestBrakes_AreCleared(t *testing.T) {
