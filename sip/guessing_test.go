@@ -14,7 +14,10 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // guesser tries passwords over one socket.
@@ -29,11 +32,11 @@ type guesser struct {
 func (w *world) guesserAt(network, source string) *guesser {
 	w.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	wire := "tcp"
+	proto := "tcp"
 	if network == "udp" {
-		wire, d.LocalAddr = "udp", &net.UDPAddr{IP: net.ParseIP(source)}
+		proto, d.LocalAddr = "udp", &net.UDPAddr{IP: net.ParseIP(source)}
 	}
-	c, err := d.DialContext(context.Background(), wire, w.server.Addr(transportOf[network]).String())
+	c, err := d.DialContext(context.Background(), proto, w.server.Addr(transportOf[network]).String())
 	if err == nil && (network == "tls" || network == "wss") {
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	}
@@ -296,6 +299,34 @@ func TestGuess_CostsNobodyTheRate(t *testing.T) {
 			if res.code != want {
 				t.Errorf("%s of %s: %d, want %d", method, number, res.code, want)
 			}
+		}
+	}
+}
+
+// BenchmarkChallenge is the time in which a stranger is answered: about a DN that there
+// is and one that there isn't, without a password and with a wrong one.
+func BenchmarkChallenge(b *testing.B) {
+	x := newTwins(b)
+	for i := range 2000 {
+		x.fast.put(phoneDN(fmt.Sprint(5001 + 2*i)))
+	}
+	first := reg{callID: "a", cseq: 1, headers: []string{"Contact: <sip:x@127.0.0.1:5999>"}}
+	for _, wrong := range []bool{false, true} {
+		for _, c := range []struct{ name, dn string }{{"phone", "1001"}, {"unknown", "1500"}, {"disabled", "4001"}, {"no phone", "3001"}} {
+			b.Run(fmt.Sprintf("%s/wrong=%v", c.name, wrong), func(b *testing.B) {
+				var in wire.Arrival
+				r := first
+				r.dn = c.dn
+				challenge := string(x.fast.server.cfg.digest.AppendChallenge(nil, testRealm, digest.MD5, false, localSource.Addr()))
+				if wrong {
+					r.auth = authorize(challenge, c.dn, "wrong", 1)
+				}
+				data := []byte(r.String())
+				for b.Loop() {
+					x.scan.Serve(arriving(&in, data, localSource, location.UDP))
+				}
+				x.fast.server.ClearBans(netip.Addr{}, "")
+			})
 		}
 	}
 }
