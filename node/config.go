@@ -35,6 +35,9 @@ type Config struct {
 	TLSAddr, WSAddr, WSSAddr string
 	// CertFile and KeyFile (PEM) are for TLSAddr and WSSAddr.
 	CertFile, KeyFile string
+	// ClientCAFile (PEM) has the authorities of the certificates by which trunks are
+	// known; "" takes the system's.
+	ClientCAFile string
 	// Origins are those of the web pages that may use WSAddr and WSSAddr; nil means all.
 	Origins []string
 	// Bootstrap makes a new cluster of this node; Join names cluster ports of

@@ -175,7 +175,7 @@ func (n *Node) bindPorts() (err error) {
 	n.onClose(func() error { return ignoreClosed(n.http.Close()) })
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
-		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
+		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: min(maxSIPConns, descriptors()/portShare), Events: n.events,

@@ -31,6 +31,9 @@ type Config struct {
 	// CertFile and KeyFile are PEM files of what TLS and WSS show. They are
 	// read again when they change.
 	CertFile, KeyFile string
+	// ClientCAFile is a PEM file of the authorities of gateways' certificates, for trunks
+	// that are known by those; "" takes the system's.
+	ClientCAFile string
 	// Origins are those of the pages whose scripts may open a WebSocket; nil
 	// means all: the digest decides who may register.
 	Origins []string

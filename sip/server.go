@@ -94,7 +94,9 @@ func (s *Server) portConfig() wire.Config {
 	c := &s.cfg
 	return wire.Config{
 		Listen:  [...]string{location.UDP: c.UDP, location.TCP: c.TCP, location.TLS: c.TLS, location.WS: c.WS, location.WSS: c.WSS},
-		Network: c.Network, CertFile: c.CertFile, KeyFile: c.KeyFile, Origins: c.Origins, Slow: c.slow, Stuck: c.stuck,
+		Network: c.Network, CertFile: c.CertFile, KeyFile: c.KeyFile, ClientCAFile: c.ClientCAFile,
+		AsksClients: func() bool { return s.proxy != nil && s.proxy.AsksCertificates() },
+		Origins:     c.Origins, Slow: c.slow, Stuck: c.stuck,
 		Flows: s.flows, Handler: s.gate, Flush: s.flush, Ended: s.registrar.FlowEnded, Bound: s.registrar.Bound, Stats: s.stats, Log: s.log, Events: c.Events,
 	}
 }

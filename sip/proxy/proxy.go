@@ -86,6 +86,9 @@ func New(cfg Config) *Proxy {
 // Connect gives the proxy the ways out. Call it before run.
 func (p *Proxy) Connect(out *wire.Exits) { p.exits.Exits = out }
 
+// AsksCertificates tells whether a trunk is known by the certificate that it shows.
+func (p *Proxy) AsksCertificates() bool { return p.trunks.named() }
+
 // Trunk is the DN of the gateway that calls from an address; "" for none. surely: nobody
 // else does.
 func (p *Proxy) Trunk(source netip.AddrPort, t location.Transport) (n dn.Number, surely bool) {

@@ -80,6 +80,9 @@ func (l *listener) flow(c net.Conn) *Flow {
 	if _, ok := c.(*wsConn); ok {
 		f.frames = &frames{limit: MaxStreamed}
 	}
+	if s, ok := c.(secureConn); ok {
+		f.certificate = s.shown
+	}
 	full, err := l.flows.add(f)
 	if full {
 		l.events.Event(security.Limited, "what", "connections", "port", "sip", "source", f.peer.Addr().String())

@@ -24,6 +24,10 @@ type Config struct {
 	Network Network
 	// CertFile and keyFile are PEM files of what TLS and WSS show.
 	CertFile, KeyFile string
+	// AsksClients tells whether TLS asks who connects for a certificate; nil for never.
+	// ClientCAFile has the authorities that those lead to; "" for the system's.
+	AsksClients  func() bool
+	ClientCAFile string
 	// Origins are those of the pages whose scripts may open a WebSocket; nil means all.
 	Origins []string
 	// Slow is how long a message may take from its first byte to its last, stuck
@@ -82,9 +86,14 @@ func (p *Port) open() error {
 		}
 		config = p.certificate.config()
 	}
+	known := &clients{asks: p.cfg.AsksClients}
+	var err error
+	if known.roots, err = rootsOf(p.cfg.ClientCAFile); err != nil {
+		return err
+	}
 	web := (&upgrader{origins: p.cfg.Origins}).upgrade
 	shake := [location.WSS + 1]func(net.Conn) (net.Conn, error){
-		location.TLS: secure(config), location.WS: web, location.WSS: then(secure(config), web),
+		location.TLS: known.secured(config), location.WS: web, location.WSS: then(secure(config), web),
 	}
 	for t := location.TCP; t <= location.WSS; t++ {
 		if p.cfg.Listen[t] == "" {

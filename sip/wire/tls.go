@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -133,12 +134,16 @@ func secure(config *tls.Config) func(net.Conn) (net.Conn, error) {
 		if err := c.Handshake(); err != nil {
 			return nil, err
 		}
-		return secureConn{c}, nil
+		return secureConn{Conn: c}, nil
 	}
 }
 
 // secureConn closes in a short time, also when the phone does not read.
-type secureConn struct{ *tls.Conn }
+type secureConn struct {
+	*tls.Conn
+	// shown is the certificate of the other side; nil for none that is believed.
+	shown *x509.Certificate
+}
 
 func (c secureConn) Close() error {
 	t := time.AfterFunc(closingTime, func() { c.NetConn().Close() })

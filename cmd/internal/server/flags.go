@@ -25,6 +25,7 @@ type serverFlags struct {
 	node, site, dataDir, bind                    string
 	sip, defaultPort, tc, cluster, gossip, httpd string
 	sipTLS, sipWS, sipWSS, sipCert, sipKey       string
+	sipClientCA                                  string
 	sipOrigins                                   []string
 	bootstrap                                    bool
 	join                                         []string
@@ -53,6 +54,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.sipWS, "sip-ws-addr", "", "SIP over WebSocket, usually :5066, for browser phones; default: not served")
 	f.StringVar(&s.sipWSS, "sip-wss-addr", "", "SIP over secure WebSocket, usually :5067; default: not served")
 	f.StringVar(&s.sipCert, "sip-tls-cert", "", "PEM `FILE` with the certificate and its chain, for the TLS and secure WebSocket ports; read again when it changes")
+	f.StringVar(&s.sipClientCA, "sip-tls-client-ca", "", "PEM `FILE` with the authorities of the certificates by which trunks are known (tls_name); default: the system's")
 	f.StringVar(&s.sipKey, "sip-tls-key", "", "PEM `FILE` with its private key, which only its owner and group may read")
 	f.StringSliceVar(&s.sipOrigins, "sip-ws-origin", nil, "`ORIGIN` (https://phones.example.com) whose pages may open a WebSocket, repeatable; default: all")
 	f.StringVar(&s.defaultPort, "default-addr", ":7000", "default port: T-Library for routers, with the calls of this node")

@@ -106,7 +106,7 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 	return node.Config{
 		Name: s.node, Site: s.site, DataDir: s.dataDir, Bind: s.bind,
 		SIPAddr: s.sip, DefaultAddr: s.defaultPort, TCAddr: s.tc,
-		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, Origins: s.sipOrigins,
+		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, ClientCAFile: s.sipClientCA, Origins: s.sipOrigins,
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,
 		Bootstrap: s.bootstrap, Join: s.join, InviteFile: s.inviteFile, JoinTimeout: s.joinTimeout, Realm: s.realm,
 		ClusterKey: key, LinkTimeout: s.linkTimeout, SIPRate: s.sipRate, SnapshotAfter: s.snapshotAfter,

@@ -30,6 +30,7 @@ var given = map[string]struct{ value, field, want string }{
 	"sip-wss-addr":        {":4", "WSSAddr", ":4"},
 	"sip-tls-cert":        {"cert.pem", "CertFile", "cert.pem"},
 	"sip-tls-key":         {"key.pem", "KeyFile", "key.pem"},
+	"sip-tls-client-ca":   {"ca.pem", "ClientCAFile", "ca.pem"},
 	"sip-ws-origin":       {"https://a.example,https://b.example", "Origins", "[https://a.example https://b.example]"},
 	"default-addr":        {":5", "DefaultAddr", ":5"},
 	"tc-addr":             {":6", "TCAddr", ":6"},
