@@ -38,6 +38,8 @@ func trustFaults() []Fault {
 			Edit{"sip/proxy/callers.go", "case !proves && k != nil && (surely || !phone),", "case !proves && k != nil && (surely || k.addr.IsValid()),"}),
 		trunk("referral-out-of-class", "a phone has a gateway call numbers that it may not call itself",
 			Edit{"sip/proxy/refer.go", "ok || !o.Allows(userOf(&u)) {", "ok || len(u.Scheme) == 0 && !o.Allows(userOf(&u)) {"}),
+		trunk("any-certificate", "a trunk is known by the name in a certificate, whoever has made that",
+			Edit{"sip/wire/shown.go", "	if err != nil {\n		return nil\n	}\n	return list[0]", "	if err != nil && len(list) == 0 {\n		return nil\n	}\n	return list[0]"}),
 		class("routed-out-of-class", "a call that a router sends outside goes wherever that says, whatever its caller may call",
 			Edit{"node/routing/dial.go", "if !r.outbound(in).Allows(number) {", "if on.rp == \"\" && !r.outbound(in).Allows(number) {"}),
 		class("trunk-out-of-class", "a trunk's class of service counts for nothing",

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,22 +77,15 @@ func (p *Port) open() error {
 		}
 		p.udp = newDatagrams(c, p.cfg.Handler, p.cfg.Flush, p.holdBack)
 	}
-	var config *tls.Config
+	web := (&upgrader{origins: p.cfg.Origins}).upgrade
+	shake := [location.WSS + 1]func(net.Conn) (net.Conn, error){location.WS: web}
 	if p.cfg.Listen[location.TLS] != "" || p.cfg.Listen[location.WSS] != "" {
-		var err error
-		if p.certificate, err = openCertificate(p.cfg.CertFile, p.cfg.KeyFile, p.cfg.Log); err != nil {
+		known, err := p.openTLS()
+		if err != nil {
 			return err
 		}
-		config = p.certificate.config()
-	}
-	known := &clients{asks: p.cfg.AsksClients}
-	var err error
-	if known.roots, err = rootsOf(p.cfg.ClientCAFile); err != nil {
-		return err
-	}
-	web := (&upgrader{origins: p.cfg.Origins}).upgrade
-	shake := [location.WSS + 1]func(net.Conn) (net.Conn, error){
-		location.TLS: known.secured(config), location.WS: web, location.WSS: then(secure(config), web),
+		config := p.certificate.config()
+		shake[location.TLS], shake[location.WSS] = known.secured(config), then(secure(config), web)
 	}
 	for t := location.TCP; t <= location.WSS; t++ {
 		if p.cfg.Listen[t] == "" {
@@ -104,6 +96,16 @@ func (p *Port) open() error {
 		}
 	}
 	return nil
+}
+
+// openTLS reads the files of TLS.
+func (p *Port) openTLS() (known *clients, err error) {
+	if p.certificate, err = openCertificate(p.cfg.CertFile, p.cfg.KeyFile, p.cfg.Log); err != nil {
+		return nil, err
+	}
+	known = &clients{asks: p.cfg.AsksClients}
+	known.roots, err = rootsOf(p.cfg.ClientCAFile)
+	return known, err
 }
 
 func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, error)) error {
