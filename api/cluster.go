@@ -121,7 +121,7 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 		Peers:    c.peers(view),
 		Dns:      c.counts(view),
 		Draining: view.Node(string(self)).GetDraining(), ClusterId: c.cfg.ClusterID,
-		Warnings: c.cfg.Observer.Warnings(),
+		Warnings: c.cfg.Observer.Warnings(), Insecure: view.Security() == nil,
 	}
 	answer.Node, answer.Site = n.of(self)
 	return answer, nil

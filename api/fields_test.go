@@ -263,7 +263,7 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 	})
 	got, err := tcpb.NewClusterClient(conn).Status(t.Context(), &tcpb.StatusRequest{})
 	want := &tcpb.StatusResponse{
-		Node: "sip1", Site: "dc1", Version: "v1", Started: &timestamppb.Timestamp{Seconds: 50, Nanos: 7}, ClusterId: "c1", Draining: true, Warnings: []string{"one", "two"},
+		Node: "sip1", Site: "dc1", Version: "v1", Started: &timestamppb.Timestamp{Seconds: 50, Nanos: 7}, ClusterId: "c1", Draining: true, Warnings: []string{"one", "two"}, Insecure: true,
 		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8},
 		Dns:  &tcpb.DNCounts{Total: 1, InService: 1},
 		Peers: []*tcpb.PeerStatus{

@@ -70,7 +70,10 @@ type StatusResponse struct {
 	Draining  bool                   `protobuf:"varint,8,opt,name=draining,proto3" json:"draining,omitempty"`
 	ClusterId string                 `protobuf:"bytes,9,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	// Open faults of this node, in plain words: a full disk, a skewed clock.
-	Warnings      []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The cluster asks no client who it is: it was made with --insecure, or its nodes
+	// share a key of the former kind.
+	Insecure      bool `protobuf:"varint,11,opt,name=insecure,proto3" json:"insecure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +176,13 @@ func (x *StatusResponse) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *StatusResponse) GetInsecure() bool {
+	if x != nil {
+		return x.Insecure
+	}
+	return false
 }
 
 type RaftStatus struct {
@@ -821,7 +831,7 @@ var File_api_tcpb_cluster_proto protoreflect.FileDescriptor
 const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x16api/tcpb/cluster.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xf3\x02\n" +
+	"\rStatusRequest\"\x8f\x03\n" +
 	"\x0eStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x18\n" +
@@ -834,7 +844,8 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\t \x01(\tR\tclusterId\x12\x1a\n" +
 	"\bwarnings\x18\n" +
-	" \x03(\tR\bwarnings\"\x8b\x01\n" +
+	" \x03(\tR\bwarnings\x12\x1a\n" +
+	"\binsecure\x18\v \x01(\bR\binsecure\"\x8b\x01\n" +
 	"\n" +
 	"RaftStatus\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +

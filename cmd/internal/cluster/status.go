@@ -22,6 +22,8 @@ type (
 		Raft  raftJSON   `json:"raft"`
 		Peers []peerJSON `json:"peers"`
 		DNs   dnsJSON    `json:"dns"`
+		// Insecure: nobody is asked who he is.
+		Insecure bool `json:"insecure,omitempty"`
 	}
 	raftJSON struct {
 		State        string `json:"state"`
@@ -79,9 +81,10 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 	r, d := s.GetRaft(), s.GetDns()
 	j := statusJSON{
 		Node: s.Node, Site: s.Site,
-		Raft:  raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum()},
-		Peers: make([]peerJSON, 0, len(s.Peers)),
-		DNs:   dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
+		Raft:     raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum()},
+		Peers:    make([]peerJSON, 0, len(s.Peers)),
+		DNs:      dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
+		Insecure: s.GetInsecure(),
 	}
 	for _, p := range s.Peers {
 		j.Peers = append(j.Peers, peerJSON{
@@ -109,6 +112,9 @@ func (c commands) printStatus(s *tcpb.StatusResponse) error {
 	}
 	fmt.Fprintf(c.Out, "configuration  %s, leader %s, term %d, index %d, %s\n", r.GetState(), console.Dash(r.GetLeader()), r.GetTerm(), r.GetAppliedIndex(), console.Paint(quorum, colour))
 	fmt.Fprintf(c.Out, "DNs            %d: %s, %d OOS; %d owned here\n", d.GetTotal(), console.Paint(console.Tinted(strconv.FormatUint(d.GetInService(), 10)+" InSrv", console.Green), colour), d.GetOutOfService(), d.GetOwned())
+	if s.GetInsecure() {
+		fmt.Fprintln(c.Out, console.Paint(console.Tinted("insecure       clients are asked for nothing, and what they say is not encrypted", console.Red), colour))
+	}
 	for _, w := range s.Warnings {
 		fmt.Fprintf(c.Out, "%s  %s\n", console.Paint(console.Tinted("warning", console.Yellow), colour), w)
 	}

@@ -23,6 +23,9 @@ func ExportCommand(op *client.Operator) *cobra.Command {
 				return err
 			}
 			defer cl.Close()
+			if err := c.OwnerOnly(!noSecrets); err != nil {
+				return fmt.Errorf("export: %w", err)
+			}
 			out := bufio.NewWriter(c.Out)
 			e := exporter{out: out, secrets: !noSecrets}
 			err = cl.Export(cmd.Context(), &configpb.ExportRequest{Secrets: !noSecrets, Linearizable: linearizable}, e.write)

@@ -123,3 +123,20 @@ func Doing(what string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
+
+// OwnerOnly makes the file to which stdout goes one that only its owner may read,
+// when it has secrets. The error says that this is not possible.
+func (c *Console) OwnerOnly(secrets bool) error {
+	f, ok := c.Out.(*os.File)
+	if !ok || !secrets {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 {
+		return nil //nolint:nilerr // what has no mode is no file that stays
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return fmt.Errorf("others can read the file that this goes to, and that can't be changed (%w): write to one of mode 600, or leave the secrets out (--no-secrets)", err)
+	}
+	return nil
+}
