@@ -33,7 +33,7 @@ func TestSlow_HoldsUpWhoFailsAgainAndAgain(t *testing.T) {
 		if d := took(b); d != 0 {
 			t.Errorf("another source was held up for %v", d)
 		}
-		time.Sleep(forget + time.Second)
+		<-time.After(forget + time.Second)
 		if d := took(a); d != 0 {
 			t.Errorf("after a quiet minute it took %v", d)
 		}

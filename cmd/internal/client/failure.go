@@ -68,7 +68,7 @@ func (c *Client) Explain(err error) error {
 		switch {
 		case said:
 		case strings.Contains(s.Message(), credential.ErrAuthority.Error()):
-			return fmt.Errorf("what answers at %s is not a node of the cluster of context %s: %s; nothing was sent", c.addr, c.As.Name, credential.ErrAuthority)
+			return fmt.Errorf("what answers at %s is not a node of the cluster of context %s: %w; nothing was sent", c.addr, c.As.Name, credential.ErrAuthority)
 		case c.As != nil && strings.Contains(s.Message(), "first record does not look like a TLS handshake"):
 			return fmt.Errorf("what answers at %s speaks in the clear, as no node of context %s does; nothing was sent", c.addr, c.As.Name)
 		case !c.trace.undialled.Load() && !c.trace.sent.Load():

@@ -200,7 +200,7 @@ func Shows(addr string, timeout time.Duration) ([]*x509.Certificate, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, nil //nolint:nilerr // what answers in another way speaks no TLS
+		return nil, nil // what answers in another way speaks no TLS
 	}
 	return secured.ConnectionState().PeerCertificates, nil
 }
