@@ -3,10 +3,14 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/pace"
 )
@@ -73,4 +77,30 @@ func (n *Node) routeSecret() []byte {
 	}
 	sum := sha256.Sum256([]byte("sipcluster routes " + n.id.ClusterID))
 	return sum[:]
+}
+
+// dialPeer connects to another node for SIP.
+func (n *Node) dialPeer(ctx context.Context, to dn.Node) (net.Conn, error) {
+	node := n.machine.View().Node(string(to))
+	if node == nil {
+		return nil, fmt.Errorf("node %s is not in the roster", to)
+	}
+	return n.port.dialSIP(ctx, node.GetId(), node.GetClusterAddr())
+}
+
+// servePeers gives the SIP port the connections of other nodes, until ctx ends.
+func (n *Node) servePeers(ctx context.Context) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for {
+		c, err := n.port.sip.Accept()
+		if err != nil {
+			return ctx.Err()
+		}
+		from := dn.Node("") // where nobody is asked who he is
+		if k := identity.Of(c); k != nil {
+			from = dn.Node(k.Peer)
+		}
+		all.Go(func() { n.sip.ServePeer(c, from) })
+	}
 }

@@ -178,7 +178,7 @@ func (n *Node) bindPorts() (err error) {
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Carry: n.carry,
-		Rate: n.cfg.SIPRate, MaxConnections: min(maxSIPConns, descriptors()/portShare), Events: n.events,
+		Rate: n.cfg.SIPRate, MaxConnections: min(maxSIPConns, descriptors()/portShare), Events: n.events, DialPeer: n.dialPeer,
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
@@ -425,6 +425,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.keepFloor(ctx) })
 	n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
 	g.Go(func() error { return n.sip.Run(ctx) })
+	g.Go(func() error { return n.servePeers(ctx) })
 	g.Go(func() error { return n.routing.Run(ctx) })
 	g.Go(func() error { return n.agents.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })

@@ -16,10 +16,10 @@ import (
 )
 
 // clusterPort is the one port for all that nodes say to each other over TCP: a
-// connection opens with the HTTP/2 preface (gRPC: links, forwarded writes, joins)
-// or with raftPreamble. Each is inside mutual TLS with the nodes' own keys, and
-// serves the protocol (ALPN) that it was opened for; in a cluster that asks nobody
-// who he is, it is in clear, or under the key that all share.
+// connection opens with the HTTP/2 preface (gRPC: links, forwarded writes, joins),
+// with raftPreamble, or with sipPreamble. Each is inside mutual TLS with the nodes' own
+// keys, and serves the protocol (ALPN) that it was opened for; in a cluster that asks
+// nobody who he is, it is in clear, or under the key that all share.
 type clusterPort struct {
 	ln       net.Listener
 	identity *identity.Identity // nil: nobody is asked who he is
@@ -28,13 +28,14 @@ type clusterPort struct {
 	known    known
 	log      *slog.Logger
 
-	raft, grpc, join *handover
+	raft, grpc, join, sip *handover
 }
 
 const (
-	// Both openings have 8 bytes.
+	// All openings have 8 bytes.
 	grpcPreamble = "PRI * HT"
 	raftPreamble = "sipcRAFT"
+	sipPreamble  = "sipcSIP\x00"
 	// openTimeout bounds TLS handshake and opening of a connection.
 	openTimeout = 3 * time.Second
 	// maxOpening bounds the connections that have not said what they are.
@@ -48,7 +49,7 @@ func listenCluster(addr string, id *identity.Identity, key *clusterKey, f *fabri
 	}
 	return &clusterPort{
 		ln: ln, identity: id, key: key, fabric: f, log: log,
-		raft: newHandover(ln.Addr()), grpc: newHandover(ln.Addr()), join: newHandover(ln.Addr()),
+		raft: newHandover(ln.Addr()), grpc: newHandover(ln.Addr()), join: newHandover(ln.Addr()), sip: newHandover(ln.Addr()),
 	}, nil
 }
 
@@ -84,7 +85,7 @@ func (p *clusterPort) run(ctx context.Context) error {
 
 func (p *clusterPort) close() {
 	_ = p.ln.Close()
-	for _, h := range []*handover{p.raft, p.grpc, p.join} {
+	for _, h := range []*handover{p.raft, p.grpc, p.join, p.sip} {
 		_ = h.Close()
 	}
 }
@@ -140,6 +141,8 @@ func (p *clusterPort) sort(conn *net.Conn) (*handover, error) {
 		return p.join, nil
 	case opening == raftPreamble && (protocol == identity.Raft || protocol == ""):
 		return p.raft, nil
+	case opening == sipPreamble && (protocol == identity.SIP || protocol == ""):
+		return p.sip, nil
 	}
 	return nil, fmt.Errorf("opening %q of protocol %q", head, protocol)
 }
@@ -170,17 +173,27 @@ func (p *clusterPort) dial(ctx context.Context, id, addr string) (net.Conn, erro
 
 // dialRaft connects to the cluster port of the node of that id for Raft.
 func (p *clusterPort) dialRaft(ctx context.Context, id, addr string) (net.Conn, error) {
+	return p.dialFor(ctx, id, addr, identity.Raft, raftPreamble)
+}
+
+// dialSIP connects to the cluster port of the node of that id for SIP.
+func (p *clusterPort) dialSIP(ctx context.Context, id, addr string) (net.Conn, error) {
+	return p.dialFor(ctx, id, addr, identity.SIP, sipPreamble)
+}
+
+// dialFor connects for a protocol other than gRPC.
+func (p *clusterPort) dialFor(ctx context.Context, id, addr, protocol, preamble string) (net.Conn, error) {
 	conn, err := p.fabric.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	if p.identity == nil && p.key != nil {
 		conn = tls.Client(conn, p.key.client)
-	} else if conn, err = p.secure(ctx, conn, identity.Raft, id); err != nil {
+	} else if conn, err = p.secure(ctx, conn, protocol, id); err != nil {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(openTimeout))
-	if _, err := conn.Write([]byte(raftPreamble)); err != nil {
+	if _, err := conn.Write([]byte(preamble)); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}

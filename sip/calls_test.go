@@ -60,7 +60,7 @@ func (w *world) toOwner(ctx context.Context, c *proxy.Call) {
 	case d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:
 		t = invite.Target{Trunk: dn.Number(c.Called()), TrunkAddr: d.GetTrunk().GetAddress(), Number: c.Called()}
 	case remote != nil:
-		t = invite.Target{NodeAddr: remote.(string), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
+		t = invite.Target{Node: remote.(dn.Node), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}
 	t.Call = w.call
 	ctx, leave := context.WithCancel(ctx)

@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // twoNodes are two servers of one cluster: 1001 is at the first, 1002 at the second.
@@ -25,17 +26,29 @@ func twoNodes(t testing.TB) (n1, n2 *world) {
 
 func twoNodesOf(t testing.TB, change func(*Config)) (n1, n2 *world) {
 	t.Helper()
-	n1 = callWorld(t, change, "1001", "1002")
+	l := newLines()
+	n1 = callWorld(t, func(c *Config) {
+		change(c)
+		c.DialPeer = l.dial
+	}, "1001", "1002")
 	n2 = callWorld(t, func(c *Config) {
 		change(c)
-		c.Table = dn.New(dn.Config{Self: "n2", Incarnation: 1})
+		c.Table, c.DialPeer = dn.New(dn.Config{Self: "n2", Incarnation: 1}), l.dial
 	}, "1001", "1002")
+	if n1.cfg.Network != nil {
+		l.pair = memoryPair
+	}
+	for _, w := range []*world{n1, n2} {
+		w.lines = l
+		l.serve(w.table.Self(), w.server)
+	}
 	for _, w := range []*world{n1, n2} {
 		w.node("n1", n1.server.UDPAddr())
 		w.node("n2", n2.server.UDPAddr())
 	}
-	n1.remote.Store("1002", n2.server.UDPAddr().String())
-	n2.remote.Store("1001", n1.server.UDPAddr().String())
+	l.stand(t, n1, n2)
+	n1.remote.Store("1002", dn.Node("n2"))
+	n2.remote.Store("1001", dn.Node("n1"))
 	return n1, n2
 }
 
@@ -123,16 +136,17 @@ func TestCluster_NoPhoneThere(t *testing.T) {
 	s.await(s.place(n1.ua("udp", "1001"), "1002"), 480)
 }
 
-// TestCluster_ASilentNodeIsTriedOnce: nobody answers at its address.
+// TestCluster_ASilentNodeIsTriedOnce: it takes what comes and says nothing.
 func TestCluster_ASilentNodeIsTriedOnce(t *testing.T) {
-	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
-	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
-	s.ok(err)
-	defer hole.Close()
-	w.remote.Store("1002", hole.LocalAddr().String())
-	out := s.place(w.ua("udp", "1001"), "1002")
+	n1, _ := twoNodesOf(t, func(c *Config) {
+		c.peers = func(p wire.Peers) wire.Peers {
+			return &tap{p, func(dn.Node, []byte, func()) bool { return false }}
+		}
+	})
+	s := newScript(t)
+	out := s.place(n1.ua("udp", "1001"), "1002")
 	s.await(out, 408)
-	if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Retry {
+	if o := patience.Receive(t, "the outcome of the call", n1.outcomes); !o.Retry {
 		t.Errorf("%+v", o)
 	}
 }
@@ -161,7 +175,33 @@ func (w *world) restart() {
 	if w.server, err = New(cfg); err != nil {
 		w.t.Fatal(err)
 	}
+	if w.lines != nil {
+		w.lines.serve(w.table.Self(), w.server)
+	}
 	w.run()
+}
+
+// TestCluster_ABYEToANodeThatIsGoneEndsTheCall: it is over for who waits for its end,
+// although nobody hears of the BYE.
+func TestCluster_ABYEToANodeThatIsGoneEndsTheCall(t *testing.T) {
+	for name, goes := range map[string]func(n1, n2 *world){
+		"it stops": func(_, n2 *world) { n2.stop() },
+		"it leaves the cluster": func(n1, _ *world) {
+			n1.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteNode{DeleteNode: "n2"}}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n1, n2 := twoNodes(t)
+			s := newScript(t)
+			a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+			out, _ := s.up(a, b, "1002")
+			goes(n1, n2)
+			s.do(out, "BYE", 200)
+			if by := s.over(patience.Receive(t, "the outcome of the call", n1.outcomes).Dialog); by != proxy.CallerSide {
+				t.Error(by)
+			}
+		})
+	}
 }
 
 func TestCluster_ATokenIsGoodForItsCallOnly(t *testing.T) {

@@ -1,10 +1,12 @@
 package sip
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
@@ -71,6 +73,9 @@ type Config struct {
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
 	// It and the Leg must neither wait nor call the Server.
 	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
+	// DialPeer opens a connection to the cluster port of another node, for ServePeer
+	// there; nil for a node without others.
+	DialPeer func(ctx context.Context, to dn.Node) (net.Conn, error)
 	// Rate is how many new calls, and apart from them how many new registrations, are
 	// taken in a second; more are answered 503. 0 is no limit.
 	Rate int
@@ -78,8 +83,9 @@ type Config struct {
 	TimerC time.Duration
 
 	timers      transaction.Timers
-	phones      proxy.Phones  // nil for those that ask them
-	slow, stuck time.Duration // of connections
+	phones      proxy.Phones                // nil for those that ask them
+	slow, stuck time.Duration               // of connections
+	peers       func(wire.Peers) wire.Peers // what is between the proxy and the streams; nil for nothing
 	digest      *digest.Server
 	tagSeed     maphash.Seed
 }

@@ -12,18 +12,19 @@ import (
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
-// site is what transcripts play at: the nodes n1 and n2, the line between them,
+// site is what transcripts play at: the nodes n1 and n2, the streams between them,
 // phones and a gateway.
 //
 //	127.0.0.1   n1, with the phones 1001, 1002 (UDP), 1004 (TCP), 1005 (two
 //	            contacts), 1006 (two, of different q), 1007 (behind an edge proxy);
 //	            after openSockets 1021 (TLS), 1022 (WS) and 1023 (WSS) too
 //	127.0.0.2   n2, with the phone 1003
-//	127.0.0.9   the line: where each node believes the other one to be
 //	127.0.3.1   the gateway of the trunk 9100, prefix "+"
 //	127.0.3.2   the carrier of the trunk 9200, prefix "00", which is trusted
 //	127.0.4.1   a stranger
@@ -37,7 +38,8 @@ type site struct {
 	n1, n2   *world
 	stations []*station
 	byName   map[string]*station
-	line     *station
+	line     *station // all that passes between the nodes
+	lines    *lines
 	control  *station
 	news     wake.Signal // of all stations
 	calls    int         // by script
@@ -51,14 +53,16 @@ const ages = time.Minute
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, place: freePlace(t), byName: map[string]*station{}, news: wake.New()}
+	s := &site{t: t, place: freePlace(t), byName: map[string]*station{}, news: wake.New(), lines: newLines()}
+	s.line = &station{name: "line", news: s.news}
 	s.n1, s.n2 = s.node("n1", 1), s.node("n2", 2)
 	s.roster()
+	s.lines.stand(t, s.n1, s.n2)
 	s.control = s.phoneAt("control", s.place+"9.9:5062")
 	for i, name := range []string{"1001", "1002", "1003", "1004", "1005.a", "1005.b", "1006.a", "1006.b", "edge", "gateway", "stranger", "carrier"} {
 		s.phone(i+1, name)
 	}
-	s.openLine()
+	s.add(s.line)
 	s.owners()
 	return s
 }
@@ -88,6 +92,13 @@ func (s *site) node(id string, n int) *world {
 		c.RouteKeys = testKeys
 		c.timers = transaction.Timers{T1: ages / 6, T2: ages, T4: ages}
 		c.Calls = arriveFunc(func(c *proxy.Call) { s.arrive(id, c) })
+		c.DialPeer = s.lines.dial
+		c.peers = func(p wire.Peers) wire.Peers {
+			return &tap{p, func(to dn.Node, b []byte, _ func()) bool {
+				s.line.take(id+" to "+string(to), string(b))
+				return true
+			}}
+		}
 	})
 	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013", "1021", "1022", "1023"} {
 		d := phoneDN(number)
@@ -127,17 +138,20 @@ func (s *site) arrive(id string, c *proxy.Call) {
 	case st.Owner == dn.Node(id):
 		c.Send(invite.Target{Deliver: number}, nil, func(o invite.Outcome) { passOn(c, o) })
 	default:
-		c.Send(invite.Target{NodeAddr: owner.GetSipAddr(), DN: number}, nil, func(o invite.Outcome) { passOn(c, o) })
+		c.Send(invite.Target{Node: st.Owner, DN: number}, nil, func(o invite.Outcome) { passOn(c, o) })
 	}
 }
 
-// roster tells each node of itself, and of the others as what the line is.
+// roster tells each node of all.
 func (s *site) roster() {
-	line := &net.UDPAddr{IP: net.ParseIP(s.place + "0.9"), Port: 5060}
-	s.n1.node("n1", s.n1.server.UDPAddr())
-	s.n2.node("n2", s.n2.server.UDPAddr())
-	s.n1.node("n2", line)
-	s.n2.node("n1", line)
+	for _, w := range []*world{s.n1, s.n2} {
+		w.lines = s.lines
+		s.lines.serve(w.table.Self(), w.server)
+	}
+	for _, w := range []*world{s.n1, s.n2} {
+		w.node("n1", s.n1.server.UDPAddr())
+		w.node("n2", s.n2.server.UDPAddr())
+	}
 	s.n1.node("n3", &net.UDPAddr{IP: net.ParseIP(s.place + "0.3"), Port: 5060})
 }
 
@@ -185,35 +199,6 @@ func (s *site) add(p *station) {
 	s.byName[p.name] = p
 }
 
-// openLine opens the line between the nodes, which notes what passes it.
-func (s *site) openLine() {
-	c, err := net.ListenPacket("udp", s.place+"0.9:5060")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { c.Close() })
-	p := &station{name: "line", local: c.LocalAddr(), news: s.news}
-	p.via = func(b []byte, to net.Addr) error {
-		_, err := c.WriteTo(b, to)
-		return err
-	}
-	n1, n2 := s.n1.server.UDPAddr(), s.n2.server.UDPAddr()
-	go datagramsOf(c, func(msg string, from net.Addr) {
-		switch from.String() {
-		case n1.String():
-			p.take("n1 to n2", msg)
-			_ = p.via([]byte(msg), n2)
-		case n2.String():
-			p.take("n2 to n1", msg)
-			_ = p.via([]byte(msg), n1)
-		default:
-			p.take("line", msg)
-		}
-	})
-	s.line = p
-	s.add(p)
-}
-
 // owners tells each node what the other ones own.
 func (s *site) owners() {
 	s.n1.knows("n2", "1003")
@@ -248,13 +233,32 @@ func (s *site) settle() {
 	for range 2 {
 		for _, w := range []*world{s.n1, s.n2} {
 			s.flushNode(w)
-			s.flush(s.line, s.line.local)
+			s.flushLine(w)
 		}
 	}
 	s.flushNode(s.n1)
 	for _, p := range s.stations {
-		s.flush(p, p.local)
+		if p != s.line {
+			s.flush(p, p.local)
+		}
 	}
+}
+
+// flushLine waits until the other node has served all that a node has sent it: by each
+// stream a request goes there, which is refused.
+func (s *site) flushLine(w *world) {
+	s.t.Helper()
+	other, out := s.n1, w.server.pings.out.Peers
+	if w == s.n1 {
+		other = s.n2
+	}
+	before := s.line.flushed()
+	for slot := range uint8(peer.Streams) {
+		if err := out.Send(other.table.Self(), slot, []byte(flushRequest(w.server.UDPAddr(), "TCP", before+int(slot)))); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.until("the other node has served all", func() bool { return s.line.flushed() >= before+2*peer.Streams })
 }
 
 func (s *site) flushNode(w *world) {

@@ -31,7 +31,7 @@ type gate struct {
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
 	// proxied serves what is the proxy's. nil without calls.
-	proxied func(m *message.Message, source netip.AddrPort, t location.Transport)
+	proxied func(in *wire.Arrival)
 }
 
 // allowed is what a request may ask for of a node without calls.
@@ -77,7 +77,7 @@ func (g *gate) Serve(in *wire.Arrival) {
 		return
 	}
 	if g.check(in) {
-		g.proxied(&in.Msg, in.Source, in.Transport)
+		g.proxied(in)
 	}
 }
 
@@ -86,13 +86,13 @@ func (g *gate) Serve(in *wire.Arrival) {
 func (g *gate) panicked(in *wire.Arrival, p any) {
 	g.stats.Panics.Add(1)
 	in.Begin(in.Data, in.Source, in.Transport, in.Reply)
-	if in.HangUp = in.Transport.Connected(); in.HangUp {
+	if in.HangUp = in.Transport.Connected() && in.Peer == ""; in.HangUp {
 		g.log.Error("a message made the SIP port panic; its connection is closed", "panic", p)
 		return
 	}
 	g.log.Error("a message made the SIP port panic; it was answered 500", "panic", p)
 	again := &wire.Arrival{Answer: answer.Answer{Code: 500, Reason: "Server Internal Error"}}
-	if again.Msg.Parse(in.Data, false) == nil && again.Msg.IsRequest() {
+	if again.Msg.Parse(in.Data, in.Peer != "") == nil && again.Msg.IsRequest() {
 		g.refuse(again, in.Source)
 		in.Reply, in.ReplyTo = append(in.Reply, again.Reply...), again.ReplyTo
 	}
@@ -129,6 +129,9 @@ func (g *gate) check(in *wire.Arrival) (proxied bool) {
 		g.stats.Plain.Add(1)
 		m.Source = source
 		return true
+	}
+	if in.Answer.Code == 0 && in.Peer != "" {
+		in.Answer.Set(405, "Method Not Allowed") // each node answers its own
 	}
 	if in.Answer.Code == 0 {
 		in.Tidy = m.AppendTidy(in.Tidy, source, !in.Transport.Connected())
@@ -168,6 +171,9 @@ func (g *gate) response(in *wire.Arrival) (proxied bool) {
 		return false
 	} else if g.proxied != nil && proxy.IsBranch(branch) {
 		return true
+	}
+	if in.Peer != "" {
+		return false // nobody asked
 	}
 	in.Tidy = m.AppendTidy(in.Tidy, netip.AddrPort{}, false)
 	if _, err := g.parser.ParseSIP(in.Tidy); err != nil {

@@ -406,7 +406,9 @@ func TestRestart_OfTheOwnerWhileItRings(t *testing.T) {
 		n2 := netip.MustParseAddrPort(e.n2.server.UDPAddr().String())
 		network.Way(func(from, _ netip.AddrPort, _ []byte) (time.Duration, bool) { return 0, from != n2 || !dead.Load() })
 		dead.Store(true) // nobody hears what it says as it stops
+		e.n2.lines.cut(true)
 		e.n2.restart()
+		e.n2.lines.cut(false)
 		dead.Store(false)
 		out.Cancel(`Reason: SIP;cause=200;text="Call completed elsewhere"`)
 		m := e.expect(in, "CANCEL")

@@ -47,8 +47,9 @@ type world struct {
 	stop func() // what run started
 
 	// Of a world with calls.
+	lines    *lines // to other nodes; nil without
 	serve    atomic.Pointer[func(context.Context, *proxy.Call)]
-	remote   sync.Map // SIP addresses of nodes by number
+	remote   sync.Map // nodes by number
 	noAnswer atomic.Int64
 	leaves   atomic.Bool // phones that have said nothing: others can be called
 	progress chan int

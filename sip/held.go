@@ -6,6 +6,9 @@ package sip
 func (s *Server) Held() map[string]int {
 	held := map[string]int{"sip_pings_open": s.pings.unanswered()}
 	s.port.Held(held)
+	if s.peers != nil {
+		held["sip_peer_bytes"] = s.peers.Queued()
+	}
 	if s.proxy != nil {
 		s.proxy.Held(held)
 	}

@@ -5,12 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/invite"
-	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
@@ -52,42 +49,6 @@ func TestNames_GatewaysMayHaveThem(t *testing.T) {
 	}
 	if held := w.server.Held(); held["sip_calls"] != 0 {
 		t.Errorf("%d calls are being set up", held["sip_calls"])
-	}
-}
-
-// TestNames_NodesMayHaveThem: a node that restarted within a call looks the
-// other one's name up for what follows.
-func TestNames_NodesMayHaveThem(t *testing.T) {
-	n1, n2 := twoNodes(t)
-	s := newScript(t)
-	name := byName(t, n2.server.UDPAddr().String())
-	node := proto.CloneOf(n1.machine.View().Node("n2"))
-	node.SipAddr = name
-	n1.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: node}}}})
-	n1.remote.Store("1002", name)
-	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
-	out, in := s.up(a, b, "1002")
-	n1.restart()
-	s.do(out, "INFO", 200)
-	s.expect(in, "INFO")
-	n1.restart()
-	s.do(out, "BYE", 200)
-	s.expect(in, "BYE")
-}
-
-// TestNames_ABYEToANameWithoutAddressEndsTheCall: that is over for who waits for
-// its end, although nobody hears of the BYE.
-func TestNames_ABYEToANameWithoutAddressEndsTheCall(t *testing.T) {
-	n1, n2 := twoNodes(t)
-	s := newScript(t)
-	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
-	out, _ := s.up(a, b, "1002")
-	node := proto.CloneOf(n1.machine.View().Node("n2"))
-	node.SipAddr = "nowhere.invalid:5060"
-	n1.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: node}}}})
-	s.do(out, "BYE", 200)
-	if by := s.over(patience.Receive(t, "the outcome of the call", n1.outcomes).Dialog); by != proxy.CallerSide {
-		t.Error(by)
 	}
 }
 

@@ -208,7 +208,7 @@ func FuzzProxy(f *testing.F) {
 		if !w.server.gate.check(arriving(&a, bytes.Clone(data), localSource, location.UDP)) {
 			return
 		}
-		w.server.proxy.Take(&a.Msg, localSource, location.UDP)
+		w.server.proxy.Take(&a)
 		if w.server.stats.Panics.Load() != 0 {
 			t.Fatalf("a panic: %q", data)
 		}

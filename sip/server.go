@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -36,6 +37,7 @@ type Server struct {
 	port      *wire.Port
 	pings     *pings
 	proxy     *proxy.Proxy // nil without calls
+	peers     *peer.Port   // nil without other nodes
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	unflushed everyMinute
@@ -109,7 +111,7 @@ func (s *Server) connect() {
 		s.proxy = proxy.New(s.proxyConfig())
 		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
 	}
-	out := s.port.Exits(s.reach, refused)
+	out := s.port.Exits(s.reach, s.openPeers(), refused)
 	if s.proxy != nil {
 		s.proxy.Connect(out)
 	}
@@ -186,6 +188,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return ErrClosed
 	default:
 	}
+	if s.peers != nil {
+		s.setPeers() // what comes first may go on to them
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if c := s.port.PacketConn(); c != nil {
 		group.Go(func() error { return s.srv.ServeUDP(c) })
@@ -199,6 +204,10 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.port.Run(ctx) })
 	if s.proxy != nil {
 		group.Go(func() error { return s.proxy.Run(ctx) })
+	}
+	if s.peers != nil {
+		group.Go(func() error { return s.peers.Run(ctx) })
+		group.Go(func() error { return s.followRoster(ctx) })
 	}
 	group.Go(func() error {
 		select {
@@ -218,6 +227,9 @@ func (s *Server) Run(ctx context.Context) error {
 // PeerHeard tells whether a peer is heard here: phones don't ring on for the callers of a
 // lost one.
 func (s *Server) PeerHeard(peer dn.Node, heard bool) {
+	if s.peers != nil && heard {
+		s.peers.Expect(peer)
+	}
 	if s.proxy != nil {
 		s.proxy.PeerHeard(peer, heard)
 	}
@@ -252,6 +264,9 @@ func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
 		close(s.closed)
+		if s.peers != nil {
+			s.peers.Close()
+		}
 		err = s.port.Close()
 		if s.ua != nil {
 			_ = s.ua.Close() // of connections that are closed by now

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // stage is a bubble with one or two whole SIP servers, joined by a network in
@@ -23,6 +24,7 @@ import (
 type stage struct {
 	t       *testing.T
 	net     *siptest.Network
+	lines   *lines
 	nodes   []*world
 	parties map[string]*party
 
@@ -35,6 +37,9 @@ type stage struct {
 	calls int
 }
 
+// tick is that of the servers' clocks.
+const tick = 50 * time.Millisecond
+
 // note is one message of a node: who to whom, what, when.
 type note struct {
 	way, what string
@@ -46,7 +51,8 @@ type note struct {
 // "c" is a gateway that is called.
 func newStage(t *testing.T, nodes int, caller, phone string, change func(*Config)) *stage {
 	t.Helper()
-	s := &stage{t: t, net: siptest.NewNetwork(), parties: map[string]*party{}, names: map[netip.AddrPort]string{}}
+	s := &stage{t: t, net: siptest.NewNetwork(), lines: newLines(), parties: map[string]*party{}, names: map[netip.AddrPort]string{}}
+	s.lines.pair = memoryPair
 	s.net.Way(s.datagram)
 	for i := range nodes {
 		s.node(i, change)
@@ -57,13 +63,28 @@ func newStage(t *testing.T, nodes int, caller, phone string, change func(*Config
 			w.node(fmt.Sprintf("n%d", i+1), other.server.UDPAddr())
 		}
 		if w != last {
-			w.remote.Store("1002", last.server.UDPAddr().String())
+			w.remote.Store("1002", last.table.Self())
 		}
 	}
+	s.connect()
 	s.gateway("a", "9000", caller)
 	s.gateway("c", "9001", "udp")
 	s.phone("b", "1002", phone, "", last)
 	return s
+}
+
+// connect waits for the streams between the nodes, in whole ticks of all clocks.
+func (s *stage) connect() {
+	s.t.Helper()
+	synctest.Wait()
+	for range 20 {
+		if s.lines.standing(s.nodes...) == nil {
+			return
+		}
+		<-time.After(tick)
+		synctest.Wait()
+	}
+	s.t.Fatal(s.lines.standing(s.nodes...))
 }
 
 func (s *stage) node(i int, change func(*Config)) {
@@ -74,11 +95,16 @@ func (s *stage) node(i int, change func(*Config)) {
 		c.Network, c.UDP, c.TCP = s.net, addr, addr
 		c.Table = dn.New(dn.Config{Self: dn.Node(name), Incarnation: 1})
 		c.phones = &phoneNotes{s: s, node: name, silent: map[string]bool{}}
+		c.DialPeer = s.lines.dial
+		c.peers = func(p wire.Peers) wire.Peers {
+			return &tap{p, func(to dn.Node, b []byte, send func()) bool { return s.streamed(name+">"+string(to), string(b), send) }}
+		}
 		if change != nil {
 			change(c)
 		}
 	}, "1001", "1002")
 	s.nodes = append(s.nodes, w)
+	s.lines.serve(dn.Node(name), w.server)
 	s.follow(name, w)
 }
 
@@ -175,7 +201,19 @@ func (s *stage) datagram(from, to netip.AddrPort, b []byte) (time.Duration, bool
 	return s.fate(s.names[from]+">"+s.names[to], text)
 }
 
-// fate tells what becomes of a datagram.
+// streamed notes what a node sends to another one, and lets it pass or not.
+func (s *stage) streamed(way, text string, send func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(way, label(text))
+	late, ok := s.fate(way, text)
+	if ok && late > 0 {
+		time.AfterFunc(late, send)
+	}
+	return ok && late == 0
+}
+
+// fate tells what becomes of a message.
 func (s *stage) fate(way, text string) (late time.Duration, ok bool) {
 	if slices.Contains(s.lost, way) {
 		return 0, false
@@ -241,8 +279,7 @@ func (s *stage) follow(name string, w *world) {
 
 // record starts the tape, at a tick of all clocks.
 func (s *stage) record() {
-	const tick = 250 * time.Millisecond
-	<-time.After(tick)
+	<-time.After(5 * tick)
 	synctest.Wait()
 	s.mu.Lock()
 	s.begin, s.tape = time.Now(), nil
@@ -265,6 +302,12 @@ func (s *stage) play(script string) {
 			s.lose(f[3], true)
 		case f[2] == "finds":
 			s.lose(f[3], false)
+		case f[2] == "breaks":
+			s.lines.end(1)
+		case f[2] == "cuts":
+			s.lines.cut(true)
+		case f[2] == "heals":
+			s.lines.cut(false)
 		case f[2] == "holds":
 			s.holds(f[0], f[1], f[3])
 		default:

@@ -300,6 +300,7 @@ func (s *site) restart(change func(*Config)) {
 		change(&w.cfg)
 		w.restart()
 	}
+	s.lines.stand(s.t, s.n1, s.n2)
 }
 
 // TestThief_AfterARestart: what the nodes have forgotten the tokens say, for a day, and

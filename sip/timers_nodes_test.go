@@ -204,9 +204,10 @@ func TestTimers_BetweenNodes(t *testing.T) {
 	}
 }
 
+// TestTimers_Losses: what a stream took with it when it ended.
 func TestTimers_Losses(t *testing.T) {
 	for _, x := range []timing{
-		{name: "an INVITE", nodes: 2, lost: "n1>n2 INVITE", script: "0 a new INVITE, 0.5 b 180, 1 b 200, 1 a ACK, 10", want: `
+		{name: "an INVITE", nodes: 2, lost: "n1>n2 INVITE", script: "0 a new INVITE, 0.49 net breaks, 0.5 b 180, 1 b 200, 1 a ACK, 10", want: `
 			n1>n2 INVITE 0 0.5
 			n1>a 100 0.2
 			n1>a 180 0.5
@@ -217,7 +218,7 @@ func TestTimers_Losses(t *testing.T) {
 			n1>n2 ACK 1
 			n2>b ACK 1
 			n2>n1 200 1`},
-		{name: "a provisional response does not come again by itself", nodes: 2, lost: "n2>n1 180", script: "0 a new INVITE, 0.1 b 180, 1 b 200, 1 a ACK, 10", want: `
+		{name: "a provisional response", nodes: 2, lost: "n2>n1 180", script: "0 a new INVITE, 0.1 b 180, 0.49 net breaks, 1 b 200, 1 a ACK, 10", want: `
 			n1>n2 INVITE 0 0.5
 			n2>b INVITE 0
 			n2>n1 180 0.1 0.5
@@ -229,7 +230,7 @@ func TestTimers_Losses(t *testing.T) {
 			n2>b ACK 1
 			n2>n1 200 1`},
 		{name: "a 2xx, which the phone repeats", nodes: 2, lost: "n2>n1 200", script: "0 a new INVITE, 0 b 200, 0.5 b 200, 0.5 a ACK, 10", want: `
-			n1>n2 INVITE 0 0.5
+			n1>n2 INVITE 0
 			n2>b INVITE 0
 			n2>n1 200 0 0.5
 			n1>a 100 0.2
@@ -245,8 +246,8 @@ func TestTimers_Losses(t *testing.T) {
 			n2>b INVITE 0
 			n2>n1 200 0 0.5
 			n2>b ACK 0.5`},
-		{name: "a refusal: G between the nodes", nodes: 2, lost: "n2>n1 486", script: "0 a new INVITE, 0.3 b 486, 1 a ACK, 50", want: `
-			n1>n2 INVITE 0
+		{name: "a refusal", nodes: 2, lost: "n2>n1 486", script: "0 a new INVITE, 0.3 b 486, 0.79 net breaks, 1 a ACK, 50", want: `
+			n1>n2 INVITE 0 0.8
 			n2>b INVITE 0
 			n1>a 100 0.2
 			n2>n1 100 0.2
@@ -255,15 +256,15 @@ func TestTimers_Losses(t *testing.T) {
 			n1 outcome 486 0.8
 			n1>a 486 0.8
 			n1>n2 ACK 0.8`},
-		{name: "the ACK of a refusal: G again, and the ACK again", nodes: 2, lost: "n1>n2 ACK", script: "0 a new INVITE, 0 b 486, 0 a ACK, 50", want: `
+		{name: "the ACK of a refusal: H", nodes: 2, lost: "n1>n2 ACK", script: "0 a new INVITE, 0 b 486, 0 a ACK, 50", want: `
 			n1 outcome 486 0
 			n1>a 486 0
-			n1>n2 ACK 0 0.5
+			n1>n2 ACK 0
 			n1>n2 INVITE 0
 			n2>b ACK 0
 			n2>b INVITE 0
-			n2>n1 486 0 0.5`},
-		{name: "a CANCEL: E", nodes: 2, lost: "n1>n2 CANCEL", script: "0 a new INVITE, 0.1 b 180, 1 a CANCEL, 1.5 b 200 CANCEL, 1.5 b 487, 1.5 a ACK, 50", want: `
+			n2>n1 486 0`},
+		{name: "a CANCEL", nodes: 2, lost: "n1>n2 CANCEL", script: "0 a new INVITE, 0.1 b 180, 1 a CANCEL, 1.49 net breaks, 1.5 b 200 CANCEL, 1.5 b 487, 1.5 a ACK, 50", want: `
 			n1>n2 INVITE 0
 			n2>b INVITE 0
 			n1>a 180 0.1
@@ -277,7 +278,7 @@ func TestTimers_Losses(t *testing.T) {
 			n2>b CANCEL 1.5
 			n2>n1 200/CANCEL 1.5
 			n2>n1 487 1.5`},
-		{name: "a BYE to a node that is not heard, and its answer", nodes: 2, lost: "n1>n2 BYE, n2>n1 200/BYE", script: "0 a new INVITE, 0 b 200, 0 a ACK, 2 a BYE, 2.5 b 200 BYE, 50", want: `
+		{name: "a BYE to a node that is not heard, and its answer", nodes: 2, lost: "n1>n2 BYE, n2>n1 200/BYE", script: "0 a new INVITE, 0 b 200, 0 a ACK, 2 a BYE, 2.49 net breaks, 2.5 b 200 BYE, 3.49 net breaks, 50", want: `
 			n1 outcome 200 0
 			n1>a 200 0
 			n1>n2 ACK 0
@@ -319,6 +320,68 @@ func TestTimers_Losses(t *testing.T) {
 			n1>a BYE 2.15
 			n1>n2 200/BYE 2.15
 			n2>b 200/BYE 2.3`},
+	} {
+		x.run(t)
+	}
+}
+
+// TestTimers_Cuts: no stream between the nodes stands.
+func TestTimers_Cuts(t *testing.T) {
+	for _, x := range []timing{
+		{name: "a call is refused at once, and may go elsewhere", nodes: 2, script: "0 net cuts, 1 a new INVITE, 1 a ACK, 50", want: `
+			n1 outcome 480 retry 1
+			n1>a 480 1`},
+		{name: "so is one that nobody has heard of yet", nodes: 2, lost: "n1>n2 INVITE", script: "0 a new INVITE, 0.49 net cuts, 0.5 a ACK, 50", want: `
+			n1>n2 INVITE 0
+			n1>a 100 0.2
+			n1 outcome 480 retry 0.5
+			n1>a 480 0.5`},
+		{name: "one that rings goes on, and hears after the cut what was said in it", nodes: 2, script: "0 a new INVITE, 0.1 b 180, 1 net cuts, 2 b 486, 3 net heals, 4 a ACK, 50", want: `
+			n1>n2 INVITE 0 3.26
+			n2>b INVITE 0
+			n1>a 180 0.1
+			n2>n1 180 0.1
+			n2>b ACK 2
+			n1 outcome 486 3.26
+			n1>a 486 3.26 3.8
+			n1>n2 ACK 3.26
+			n2>n1 486 3.26`},
+		{name: "a CANCEL waits for the end of the cut", nodes: 2, script: "0 a new INVITE, 0.1 b 180, 1 net cuts, 2 a CANCEL, 2.5 net heals, 3 b 200 CANCEL, 3 b 487, 4 a ACK, 50", want: `
+			n1>n2 INVITE 0
+			n2>b INVITE 0
+			n1>a 180 0.1
+			n2>n1 180 0.1
+			n1>a 200/CANCEL 2
+			n1>n2 CANCEL 2.76
+			n2>b CANCEL 2.76
+			n2>n1 200/CANCEL 2.76
+			n1 outcome 487 3
+			n1>a 487 3 3.5
+			n1>n2 ACK 3
+			n2>b ACK 3
+			n2>n1 487 3`},
+		{name: "so does a BYE, which ends the call at once", nodes: 2, script: "0 a new INVITE, 0 b 200, 0 a ACK, 1 net cuts, 2 a BYE, 4 net heals, 5 b 200 BYE, 50", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>n2 ACK 0
+			n1>n2 INVITE 0
+			n2>b ACK 0
+			n2>b INVITE 0
+			n2>n1 200 0
+			n1 over, by 1 2
+			n1>a 200/BYE 2.5
+			n1>n2 BYE 4.26
+			n2>b BYE 4.26 4.8
+			n2>n1 200/BYE 5`},
+		{name: "a request within the call is refused at once", nodes: 2, script: "0 a new INVITE, 0 b 200, 0 a ACK, 1 net cuts, 2 b INFO, 50", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>n2 ACK 0
+			n1>n2 INVITE 0
+			n2>b ACK 0
+			n2>b INVITE 0
+			n2>n1 200 0
+			n2>b 480/INFO 2`},
 	} {
 		x.run(t)
 	}

@@ -12,7 +12,7 @@ func busyFaults() []Fault {
 		return Fault{Name: name, Kind: Calls, What: what, Edits: edits, Package: "./sip", Run: run}
 	}
 	return []Fault{
-		ends("bye-without-a-way", "a BYE that can't be sent on ends no call", "^TestNames_ABYE",
+		ends("bye-without-a-way", "a BYE that can't be sent on ends no call", "^TestCluster_ABYE",
 			Edit{"sip/proxy/bye.go", "\tif over := rs.dialogs.hungUp(at, false); over != nil {\n\t\tsh.After(over.release)\n\t}\n", ""}),
 		ends("challenge-ends-the-call", "a BYE that is asked for again with credentials ends the call", "^TestTimers_Datagrams$",
 			Edit{"sip/proxy/relay.go", "	case x.method == methodBye && res.Status != 401 && res.Status != 407:", "	case x.method == methodBye && res.Status != 401:"}),

@@ -112,7 +112,7 @@ func freshThird() []Fault {
 		in("./node/session", "^TestPace_Routers", Latency, "routers-paced", "routers wait as long as those who monitor everything",
 			Edit{"node/session/hearing.go", " && h.audience.port == TCport {", " {"}),
 		in("./sip", "^TestProxy_AGatewayWithoutIts", Proxy, "gateway-of-a-gone-connection", "a request within a call is not sent to a gateway whose connection is gone",
-			Edit{"sip/proxy/path.go", "h.Reliable() && h.alive() && ", "h.Reliable() && "}),
+			Edit{"sip/proxy/path.go", "h.connected() && h.alive() && ", "h.connected() && "}),
 	}
 }
 

@@ -69,9 +69,9 @@ type Target struct {
 
 	// Deliver to the phones that registered the DN at this node.
 	Deliver dn.Number
-	// DN at another node, which has that SIP address.
-	DN       dn.Number
-	NodeAddr string
+	// DN at another node.
+	DN   dn.Number
+	Node dn.Node
 	// Number to leave by the trunk, which has that address.
 	Number    string
 	Trunk     dn.Number

@@ -106,7 +106,7 @@ func (r *Engine) target(st *dn.Status, noAnswer time.Duration) invite.Target {
 	if st.Owner == r.table.Self() {
 		return invite.Target{Deliver: st.Number, NoAnswer: noAnswer}
 	}
-	return invite.Target{DN: st.Number, NodeAddr: r.view().Node(string(st.Owner)).GetSipAddr(), NoAnswer: noAnswer}
+	return invite.Target{DN: st.Number, Node: st.Owner, NoAnswer: noAnswer}
 }
 
 // depart sends a call to a number outside, by one trunk after the other until
@@ -139,7 +139,7 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 // given up at once.
 func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Number, on *journey, done func(invite.Outcome)) {
 	var x *ring
-	if t.NodeAddr != "" {
+	if t.Node != "" {
 		x = r.rings.watch(n)
 	}
 	t.Call, t.Of = string(on.id), r.table.Self()

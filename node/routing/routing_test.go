@@ -108,8 +108,8 @@ func (h *halt) Abandon() { h.Stop() }
 
 func (s *script) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {
 	name := string(t.Deliver) + string(t.DN) + t.Number
-	if t.NodeAddr+t.TrunkAddr != "" {
-		name += " at " + t.NodeAddr + t.TrunkAddr
+	if at := string(t.Node) + t.TrunkAddr; at != "" {
+		name += " at " + at
 	}
 	s.tries = append(s.tries, name)
 	stop := &halt{c: make(chan struct{})}
@@ -197,7 +197,7 @@ func TestRouting_OfACallToADN(t *testing.T) {
 	}{
 		{"1001", invite.Origin{DN: "1004"}, overAtOnce(), "1001", 0, []string{"RINGING 1001 1004", "ESTABLISHED 1001 1004", "ESTABLISHED 1004 1001", "RELEASED 1004 1001", "RELEASED 1001 1004"}},
 		{"1001", trunk, overAtOnce(), "1001", 0, []string{"RINGING 1001 +15550001", "ESTABLISHED 1001 +15550001", "ESTABLISHED gw1 1001", "RELEASED gw1 1001", "RELEASED 1001 +15550001"}},
-		{"1003", trunk, overAtOnce(), "1003 at 192.0.2.20:5060", 0, []string{"RINGING 1003 +15550001", "ESTABLISHED 1003 +15550001", "ESTABLISHED gw1 1003", "RELEASED gw1 1003", "RELEASED 1003 +15550001"}},
+		{"1003", trunk, overAtOnce(), "1003 at b", 0, []string{"RINGING 1003 +15550001", "ESTABLISHED 1003 +15550001", "ESTABLISHED gw1 1003", "RELEASED gw1 1003", "RELEASED 1003 +15550001"}},
 		{"1001", trunk, invite.Outcome{Code: 486}, "1001", 486, []string{"RINGING 1001 +15550001", "RELEASED 1001 +15550001", "RELEASED gw1 1001"}},
 		{"1004", trunk, invite.Outcome{}, "", 480, nil},
 		{"2001", trunk, invite.Outcome{}, "", 480, nil},

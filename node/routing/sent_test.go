@@ -38,7 +38,7 @@ func TestRouting_HowACallIsSent(t *testing.T) {
 		want    invite.Target
 	}{
 		{"1003", false, Route{}, invite.Target{Deliver: "1003"}},
-		{"1003", true, Route{}, invite.Target{DN: "1003", NodeAddr: "192.0.2.20:5060"}},
+		{"1003", true, Route{}, invite.Target{DN: "1003", Node: "b"}},
 		{"2001", false, Route{}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw}},
 		{"9001", false, Route{DN: "1003"}, invite.Target{Deliver: "1003", NoAnswer: ringTime}},
 		{"9001", false, Route{Group: "sales"}, invite.Target{Deliver: "1003", NoAnswer: ringTime}},

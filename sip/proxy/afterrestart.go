@@ -26,10 +26,10 @@ func deliverBranch(ring *route.Ring, peers, contact []byte) string {
 
 // cancelUnknown passes on a peer's CANCEL of which there is no transaction; false when
 // it is none of something to deliver here.
-func (cs *calls) cancelUnknown(sh *shard, m *message.Message) bool {
+func (cs *calls) cancelUnknown(sh *shard, m *message.Message, in *packet) bool {
 	d := route.DialogOf(m)
 	s, f := cs.routes.Read(d, m.URI, m.Elements(message.Route))
-	if f != nil || s.Last.Purpose != route.Deliver || len(s.Rest) > 0 {
+	if f != nil || s.Last.Purpose != route.Deliver || len(s.Rest) > 0 || in.peer == "" || s.Last.Node != in.peer {
 		return false
 	}
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))

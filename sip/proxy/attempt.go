@@ -190,10 +190,8 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.noWord()
 		a.ask()
 		b.final = &result{code: 480, reason: "The phone is not there", retry: true}
-	case errors.Is(err, transaction.ErrUnsent) && b.peer:
-		b.final = &result{code: 480, reason: "The phone's node is not there", retry: true}
 	case errors.Is(err, transaction.ErrUnsent):
-		b.final = &result{code: 503, reason: "No way there", retry: true}
+		b.final = b.unsent()
 	case err != nil:
 		b.final = &result{code: 408, reason: "Request Timeout", retry: b.silent && !b.heard}
 	case res.Status < 200:

@@ -50,7 +50,7 @@ func (a *Attempt) send(l *leg) *branch {
 	var err error
 	b.client, err = c.sh.Send(id, string(c.req.Method), &b.to, c.sh.forward(c.req, &ch), b.on)
 	if err != nil {
-		b.final = &result{code: 503, reason: "No way there", retry: true}
+		b.final = b.unsent()
 		return b
 	}
 	if ended := b.to.ended(); ended != nil {
@@ -58,6 +58,14 @@ func (a *Attempt) send(l *leg) *branch {
 		c.in.tasks.spawn(func() { b.watch(ended, over) })
 	}
 	return b
+}
+
+// unsent is the end of a branch whose request can't go out.
+func (b *branch) unsent() *result {
+	if b.peer {
+		return &result{code: 480, reason: "The phone's node is not there", retry: true}
+	}
+	return &result{code: 503, reason: "No way there", retry: true}
 }
 
 // branch makes that of a request to a leg.

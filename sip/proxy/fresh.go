@@ -34,11 +34,11 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	case d.To != nil:
 		p.relays.relay(sh, m, in, key, mark, &d, &s)
 		return
-	case k.Purpose == route.Deliver && len(s.Rest) == 0:
+	case k.Purpose == route.Deliver && len(s.Rest) == 0 && in.peer != "" && k.Node == in.peer:
 		c := p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: k.Node, domain: identity.Inside})
 		p.calls.carry(c, key, invite.Target{Deliver: k.Number, Call: k.Call, Of: k.Node})
 		return
-	case s.Followed() || len(s.Rest) > 0:
+	case s.Followed() || len(s.Rest) > 0 || in.peer != "":
 		a.Fault(errForeign)
 	default:
 		p.fromOutside(sh, m, in, key, mark, &a)

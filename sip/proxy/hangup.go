@@ -128,7 +128,7 @@ func (h *hanger) reach(d *Dialog, to Side) (*hop, *route.Set) {
 	if f != nil {
 		return nil, nil
 	}
-	hop, _, f := h.path.next(&s, contact)
+	hop, _, f := h.path.next(&s, contact, d.parties.callID)
 	if f != nil {
 		return nil, nil
 	}
@@ -191,7 +191,7 @@ type connection struct {
 
 // watch has the call end some time after a side's connection; not so for datagrams.
 func (h *hanger) watch(sh *shard, d *Dialog, side Side, to *hop) {
-	if !to.Reliable() {
+	if !to.connected() {
 		return
 	}
 	c := &connection{h: h, sh: sh, d: d, side: side}
@@ -203,7 +203,7 @@ func (h *hanger) watch(sh *shard, d *Dialog, side Side, to *hop) {
 
 // follow notes the connection that the side has now.
 func (c *connection) follow(to *hop) {
-	f := to.out.Flows.Get(wire.FlowKey{Transport: to.transport, Peer: to.addr})
+	f := to.flow()
 	if f == nil || !f.Calls.Add(c) {
 		c.lost()
 		return
@@ -240,7 +240,7 @@ func (c *connection) Fire(uint8) {
 		return
 	}
 	if hop, _ := c.h.reach(c.d, c.side); hop != nil { // it registered again
-		if hop.Reliable() {
+		if hop.connected() {
 			c.follow(hop)
 		}
 		return

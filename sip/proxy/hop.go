@@ -8,13 +8,18 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
-// hop is where a message goes next: an address for datagrams, or the
+// hop is where a message goes next: another node, an address for datagrams, or the
 // connection that a phone opened. It implements transaction.Sender.
 type hop struct {
-	out       *wire.Exits
+	out *wire.Exits
+	// peer is another node, by the stream of a slot; "" for others.
+	peer dn.Node
+	slot uint8
+
 	transport location.Transport
 	addr      netip.AddrPort
 }
@@ -25,13 +30,19 @@ type exits struct{ *wire.Exits }
 // datagrams is the hop over UDP to an address.
 func (e *exits) datagrams(addr netip.AddrPort) *hop { return &hop{out: e.Exits, addr: addr} }
 
+// peer is the hop to another node, for what belongs to a Call-ID.
+func (e *exits) peer(node dn.Node, callID []byte) *hop {
+	return &hop{out: e.Exits, peer: node, slot: peer.Slot(callID), transport: location.TCP}
+}
+
 // packet is how a message came.
 type packet struct {
-	// peer is the node that sent it; "" for anybody else.
-	peer      dn.Node
 	exits     *exits
 	source    netip.AddrPort
 	transport location.Transport
+	// peer is the node that it came from, by the stream of a slot; "" for others.
+	peer dn.Node
+	slot uint8
 }
 
 // shows tells whether who sent it has shown a certificate of that name.
@@ -45,7 +56,7 @@ func (in *packet) shows(name string) bool {
 
 // hop is the way to who sent it.
 func (in *packet) hop() hop {
-	return hop{out: in.exits.Exits, transport: in.transport, addr: in.source}
+	return hop{out: in.exits.Exits, peer: in.peer, slot: in.slot, transport: in.transport, addr: in.source}
 }
 
 // back is the way of responses.
@@ -58,35 +69,56 @@ func (in *packet) back(m *message.Message) *hop {
 }
 
 var (
-	errNoFlow = errors.New("sip: the phone's connection is gone")
-	errNoUDP  = errors.New("sip: UDP is not served here")
+	errNoFlow  = errors.New("sip: the phone's connection is gone")
+	errNoUDP   = errors.New("sip: UDP is not served here")
+	errNoPeers = errors.New("sip: there is no way to other nodes")
 )
 
 // Reliable implements transaction.Sender.
 func (h *hop) Reliable() bool { return h.transport.Connected() }
 
+// Resent implements transaction.Sender: so is what may have gone with a stream.
+func (h *hop) Resent() bool { return h.peer != "" || !h.transport.Connected() }
+
+// flow is the connection that a phone or a gateway opened; nil when the hop is none, or
+// it is gone.
+func (h *hop) flow() *wire.Flow {
+	if h.peer != "" || !h.transport.Connected() {
+		return nil
+	}
+	return h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr})
+}
+
+// connected tells whether the hop is such a connection.
+func (h *hop) connected() bool { return h.peer == "" && h.transport.Connected() }
+
 // Send implements transaction.Sender. What the network says of a datagram the
 // proxy hears later (refusals).
 func (h *hop) Send(b []byte) error {
-	if h.transport.Connected() {
-		if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil {
+	switch {
+	case h.peer != "":
+		if h.out.Peers == nil {
+			return errNoPeers
+		}
+		return h.out.Peers.Send(h.peer, h.slot, b)
+	case h.transport.Connected():
+		if f := h.flow(); f != nil {
 			return f.Enqueue(bytes.Clone(b))
 		}
 		return errNoFlow
-	}
-	if h.out.Datagrams == nil {
+	case h.out.Datagrams == nil:
 		return errNoUDP
 	}
 	h.out.Datagrams.Send(b, h.addr)
 	return nil
 }
 
-// ended is closed when the connection ends; nil for datagrams.
+// ended is closed when the connection ends; nil for datagrams and nodes.
 func (h *hop) ended() <-chan struct{} {
-	if !h.transport.Connected() {
+	if !h.connected() {
 		return nil
 	}
-	if f := h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}); f != nil {
+	if f := h.flow(); f != nil {
 		return f.Closed
 	}
 	gone := make(chan struct{})
@@ -97,15 +129,13 @@ func (h *hop) ended() <-chan struct{} {
 // keep makes a connection over which somebody known has called last when it is
 // silent, as one over which somebody registered does.
 func (h *hop) keep() {
-	if h.transport.Connected() {
+	if h.connected() {
 		h.out.Flows.Keep(wire.FlowKey{Transport: h.transport, Peer: h.addr})
 	}
 }
 
 // alive tells whether there is a way to send at all.
-func (h *hop) alive() bool {
-	return !h.transport.Connected() || h.out.Flows.Get(wire.FlowKey{Transport: h.transport, Peer: h.addr}) != nil
-}
+func (h *hop) alive() bool { return !h.connected() || h.flow() != nil }
 
 // via writes the value of our Via on the way to the hop.
 func (h *hop) via(v []byte, branch string) []byte {
@@ -113,6 +143,9 @@ func (h *hop) via(v []byte, branch string) []byte {
 	v = append(v, h.transport.String()...)
 	v = append(v, ' ')
 	v = append(v, h.out.Via[h.transport]...)
-	v = append(v, ";rport;branch="...)
+	if h.peer == "" {
+		v = append(v, ";rport"...)
+	}
+	v = append(v, ";branch="...)
 	return append(v, branch...)
 }

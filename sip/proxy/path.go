@@ -32,17 +32,12 @@ var (
 // next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
 // when the address is a name that has to be looked up. The contact is where the other
 // side says that it is reached; nil when that is not known.
-func (d *dialogPath) next(s *route.Set, contact []byte) (to *hop, address string, f *message.Fault) {
+func (d *dialogPath) next(s *route.Set, contact, callID []byte) (to *hop, address string, f *message.Fault) {
 	if s.Peer.Purpose != route.None {
-		n := d.machine.View().Node(string(s.Peer.Node))
-		if n == nil {
+		if d.machine.View().Node(string(s.Peer.Node)) == nil {
 			return nil, "", errNoPeer
 		}
-		addr, ok := d.resolver.get(n.GetSipAddr())
-		if !ok {
-			return nil, n.GetSipAddr(), nil
-		}
-		return d.exits.datagrams(addr), "", nil
+		return d.exits.peer(s.Peer.Node, callID), "", nil
 	}
 	switch s.Last.Purpose {
 	case route.Phone:
@@ -81,7 +76,7 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte) (*hop, *message.Fault)
 // it gave for the call, or the one that is configured; each is one of the trunk's now.
 func (d *dialogPath) toTrunk(s *route.Set) (to *hop, address string, f *message.Fault) {
 	k := &s.Last
-	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.Reliable() && h.alive() && d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport}) {
+	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport}) {
 		return h, "", nil
 	}
 	uri := s.URI

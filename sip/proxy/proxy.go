@@ -123,6 +123,21 @@ func (p *Proxy) NoteRefused(b []byte) { p.refusals.note(b) }
 // HangUp hangs up what is left here of a call, by its ConnID, that is over as another node says.
 func (p *Proxy) HangUp(call string) { p.calls.hanger.over(call) }
 
+// Ask sends again what is under way to a peer: streams to it have ended, and some of it
+// may be lost. What can't be sent any more and was not heard of fails.
+func (p *Proxy) Ask(peer dn.Node) {
+	p.exits.Hold()
+	defer p.exits.Release()
+	for _, sh := range p.shards.list {
+		sh.Lock()
+		sh.Resend(func(to transaction.Sender) bool {
+			h, ok := to.(*hop)
+			return ok && h.peer == peer
+		})
+		sh.Unlock()
+	}
+}
+
 // PeerHeard tells whether a peer is heard: what rings here for callers of a lost one ends.
 func (p *Proxy) PeerHeard(peer dn.Node, heard bool) { p.orphans.heard(peer, heard) }
 
@@ -138,15 +153,13 @@ func (p *Proxy) Held(held map[string]int) {
 }
 
 // Take serves a message that the gate let through. A panic costs only that one.
-func (p *Proxy) Take(m *message.Message, source netip.AddrPort, t location.Transport) {
-	p.serve(m, &packet{exits: p.exits, source: source, transport: t})
+func (p *Proxy) Take(in *wire.Arrival) {
+	p.serve(&in.Msg, &packet{exits: p.exits, source: in.Source, transport: in.Transport, peer: in.Peer, slot: in.Slot})
 }
 
 func (p *Proxy) serve(m *message.Message, in *packet) {
-	if p.exits.Datagrams != nil {
-		p.exits.Datagrams.Hold()
-		defer p.exits.Datagrams.Release()
-	}
+	p.exits.Hold()
+	defer p.exits.Release()
 	sh := p.shards.of(m.Get(message.CallID))
 	sh.Lock()
 	defer sh.Unlock()
@@ -180,7 +193,7 @@ func (p *Proxy) request(sh *shard, m *message.Message, in *packet) {
 		}
 		return
 	case "CANCEL":
-		if !found && !p.calls.cancelUnknown(sh, m) {
+		if !found && !p.calls.cancelUnknown(sh, m, in) {
 			sh.refuse(m, in, &answer.Answer{Code: 481, Reason: "Call/Transaction Does Not Exist"})
 			return
 		}

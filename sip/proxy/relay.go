@@ -78,7 +78,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		}
 		return
 	}
-	to, address, f := rs.path.next(s, rs.dialogs.contact(at.key, at.by.other()))
+	to, address, f := rs.path.next(s, rs.dialogs.contact(at.key, at.by.other()), d.CallID)
 	if f == nil {
 		f = rs.referred(m, s)
 	}
@@ -135,10 +135,10 @@ func (rs *relays) note(m *message.Message, at dialogRef) {
 // over binds the relay to the connection that it went over; false when that is
 // gone.
 func (x *relay) over(to *hop) bool {
-	if !to.Reliable() {
+	if !to.connected() {
 		return true
 	}
-	f := to.out.Flows.Get(wire.FlowKey{Transport: to.transport, Peer: to.addr})
+	f := to.flow()
 	if f == nil || !f.Relays.Add(x) {
 		return false
 	}
@@ -191,13 +191,13 @@ func (rs *relays) border(s *route.Set) (b border) {
 
 func (rs *relays) realm() string { return rs.path.machine.View().Options().GetRealm() }
 
-// lookUp finds out the address of a node or gateway in another goroutine, and
+// lookUp finds out the address of a gateway in another goroutine, and
 // then serves the message again: nothing waits for a name server.
 func (rs *relays) lookUp(address string, m *message.Message, in *packet, at dialogRef) {
 	again, way := m.Clone(), *in
 	rs.resolver.lookUp(address, func(err error) {
 		if err != nil {
-			rs.log.Warn("the name of a node or gateway has no address", "name", address, "err", err)
+			rs.log.Warn("the name of a gateway has no address", "name", address, "err", err)
 			rs.lost(again, &way, at)
 			return
 		}
@@ -242,7 +242,7 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	if !rs.admit.admit(sh, m, in, &s, at.key, &a) {
 		return
 	}
-	to, address, f := rs.path.next(&s, rs.dialogs.contact(at.key, at.by.other()))
+	to, address, f := rs.path.next(&s, rs.dialogs.contact(at.key, at.by.other()), d.CallID)
 	switch {
 	case f != nil:
 	case to == nil:

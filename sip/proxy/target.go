@@ -49,10 +49,8 @@ func unreached(code int, reason string) Outcome {
 // known tells whether the address of the target is; otherwise its name.
 func (ts *targets) known(t *invite.Target) (name string, ok bool) {
 	switch {
-	case t.Deliver != "":
+	case t.Deliver != "", t.Node != "":
 		return "", true
-	case t.NodeAddr != "":
-		name = t.NodeAddr
 	default:
 		name = t.TrunkAddr
 	}
@@ -70,13 +68,16 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg
 			return nil, unreached(480, "No phone is registered")
 		}
 		return legs, Outcome{}
-	case t.NodeAddr != "":
-		addr, _ := ts.resolver.get(t.NodeAddr)
+	case t.Node != "":
+		node := ts.machine.View().Node(string(t.Node))
+		if node == nil {
+			return nil, unreached(503, "The DN's node is not in the cluster")
+		}
 		k.Purpose, k.Number, k.Call, k.Birth = route.Deliver, t.DN, t.Call, 0
 		user := ts.ring.Encode(&k, d.CallID, d.From)
 		return []leg{{
-			to: *ts.exits.datagrams(addr), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), t.NodeAddr),
-			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, t.NodeAddr)},
+			to: *ts.exits.peer(t.Node, d.CallID), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), node.GetSipAddr()),
+			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, node.GetSipAddr())},
 		}}, Outcome{}
 	}
 	addr, _ := ts.resolver.get(t.TrunkAddr)
@@ -176,7 +177,7 @@ func (ts *targets) ofDN(called string, a *answer.Answer) (t invite.Target, ok bo
 	case owner == nil:
 		return invite.Target{Deliver: dn.Number(called)}, true
 	}
-	return invite.Target{NodeAddr: owner.GetSipAddr(), DN: dn.Number(called)}, true
+	return invite.Target{Node: dn.Node(owner.GetId()), DN: dn.Number(called)}, true
 }
 
 // OwnerOf is the node at which a DN is in service: nil when that is this one.

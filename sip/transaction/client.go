@@ -13,6 +13,7 @@ type Client struct {
 	key     Key
 	branch  string
 	invite  bool
+	waits   bool     // for a way, when there is none
 	cancel  bool     // wanted, or sent
 	reasons [][]byte // of the CANCEL
 	acked   bool     // the ACK of the 2xx passed
@@ -48,13 +49,15 @@ const (
 // the request is copied. on hears of the responses, which it may not keep, and
 // of ErrTimeout or ErrUnsent instead; it must not wait. It is told a 2xx
 // to an INVITE each time that comes. An error says that the network refused the
-// request at once and there is no transaction.
+// request at once and there is no transaction. A BYE or CANCEL to who may be sent it
+// again waits for a way, until timer F.
 func (l *Layer) Send(branch, method string, to Sender, request []byte, on func(*message.Message, error)) (*Client, error) {
-	if err := to.Send(request); err != nil {
+	waits := (method == "BYE" || method == "CANCEL") && to.Reliable() && to.Resent()
+	if err := to.Send(request); err != nil && !waits {
 		return nil, err
 	}
 	var buf [96]byte
-	c := &Client{layer: l, key: clientKey(buf[:0], branch, method), branch: branch, invite: method == "INVITE", to: to, on: on, request: bytes.Clone(request)}
+	c := &Client{layer: l, key: clientKey(buf[:0], branch, method), branch: branch, invite: method == "INVITE", waits: waits, to: to, on: on, request: bytes.Clone(request)}
 	c.again = Alarm{Layer: l, Handler: c, What: alarmAgain}
 	c.end = Alarm{Layer: l, Handler: c, What: alarmEnd}
 	l.clients[c.key] = c
@@ -95,6 +98,16 @@ func (c *Client) fail(err error) {
 	c.Terminate()
 	if open {
 		on(nil, err)
+	}
+}
+
+// resend sends the request again, but for an INVITE that a CANCEL has followed.
+func (c *Client) resend() {
+	if c.cancel && c.state == trying {
+		return
+	}
+	if err := c.to.Send(c.request); err != nil && !c.waits {
+		c.unsent()
 	}
 }
 

@@ -38,8 +38,12 @@ type Sender interface {
 	// Send hands a message to the network and never waits for it. It does not
 	// keep b.
 	Send(b []byte) error
-	// Reliable says that what is sent arrives, or the connection ends.
+	// Reliable says that what is sent arrives, or somebody hears that it may not have:
+	// nothing is repeated by timers.
 	Reliable() bool
+	// Resent says that a request may come again: because of a timer, or of Layer.Resend
+	// at the other end.
+	Resent() bool
 }
 
 var (
@@ -166,6 +170,17 @@ func (l *Layer) Response(branch []byte, res *message.Message) bool {
 		c.receive(res)
 	}
 	return c != nil
+}
+
+// Resend sends requests that have no final answer again, to those that by picks: what
+// went there, or came back, may be lost. One that can't be sent and got no response ends
+// with ErrUnsent, unless it is one that waits for a way.
+func (l *Layer) Resend(by func(Sender) bool) {
+	for _, c := range l.clients {
+		if (c.state == calling || c.state == trying) && by(c.to) {
+			c.resend()
+		}
+	}
 }
 
 // Unsent says that the network refused a request after it was sent: its

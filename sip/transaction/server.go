@@ -101,11 +101,13 @@ func (s *Server) step(code int, b []byte) bool {
 			s.again.Set(s.every)
 		}
 		s.end.Set(64 * t.T1)
-	case s.to.Reliable():
+	case !s.to.Resent():
 		s.Terminate()
 	default:
 		s.state, s.last = completed, bytes.Clone(b)
-		s.end.Set(64 * t.T1)
+		if s.end.Set(64 * t.T1); s.to.Reliable() {
+			s.end.Set(t.T4)
+		}
 	}
 	return true
 }
@@ -132,10 +134,10 @@ func (s *Server) Ack() bool {
 	case completed:
 		s.state, s.last = confirmed, nil
 		s.again.Stop()
-		if s.to.Reliable() {
-			s.Terminate()
-		} else {
+		if s.to.Resent() {
 			s.end.Set(s.layer.t.T4)
+		} else {
+			s.Terminate()
 		}
 		return true
 	case confirmed:

@@ -16,6 +16,7 @@ import (
 // wire notes what is sent, and when.
 type wire struct {
 	reliable bool
+	resent   bool // over streams of which one may end
 	start    time.Time
 
 	mu   sync.Mutex
@@ -24,6 +25,9 @@ type wire struct {
 }
 
 func (w *wire) Reliable() bool { return w.reliable }
+
+// Resent implements Sender.
+func (w *wire) Resent() bool { return w.resent || !w.reliable }
 
 func (w *wire) Send(b []byte) error {
 	w.mu.Lock()

@@ -3,6 +3,7 @@ package wire
 import (
 	"net/netip"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -24,6 +25,10 @@ type Arrival struct {
 	Data      []byte
 	Source    netip.AddrPort
 	Transport location.Transport
+	// Peer is the node that it came from, by the stream of a slot; "" for others. It has
+	// no source then.
+	Peer dn.Node
+	Slot uint8
 
 	// Msg and answer are room for the handler.
 	Msg    message.Message

@@ -173,20 +173,55 @@ func (p *Port) Addr(t location.Transport) net.Addr {
 	return nil
 }
 
+// Peers carry messages to other nodes. No method waits.
+type Peers interface {
+	// Send copies b, and sends it by the stream of a slot or by another one. An error says
+	// that there is none.
+	Send(to dn.Node, slot uint8, b []byte) error
+	// Stands tells whether there is a stream.
+	Stands(to dn.Node) bool
+	// Hold gathers what is sent until Release was called as often.
+	Hold()
+	Release()
+}
+
 // Exits are the ways out of this node.
 type Exits struct {
 	Flows *Flows
+	// Peers is nil without other nodes.
+	Peers Peers
 	// Datagrams is nil when UDP is not served.
 	Datagrams *sendBatch
 	// Via are the host:port of our Vias by transport.
 	Via [location.WSS + 1]string
 }
 
-// Exits are the ways out by this port; via are the host:port of our Vias, and
+// Hold gathers datagrams, and what is sent to peers, until Release was called as often.
+func (e *Exits) Hold() {
+	if e.Datagrams != nil {
+		e.Datagrams.Hold()
+	}
+	if e.Peers != nil {
+		e.Peers.Hold()
+	}
+}
+
+// Release sends what was gathered.
+func (e *Exits) Release() {
+	if e.Peers != nil {
+		e.Peers.Release()
+	}
+	if e.Datagrams != nil {
+		e.Datagrams.Release()
+	}
+}
+
+// Exits are the ways out by this port and to peers; via are the host:port of our Vias, and
 // refused is told of a datagram that the network does not take.
-func (p *Port) Exits(via [location.WSS + 1]string, refused func([]byte)) *Exits {
-	e := &Exits{Flows: p.cfg.Flows, Via: via}
+func (p *Port) Exits(via [location.WSS + 1]string, peers Peers, refused func([]byte)) *Exits {
+	e := &Exits{Flows: p.cfg.Flows, Peers: peers, Via: via}
 	if p.udp != nil {
+		p.udp.exits = e
 		p.udp.out.refused = refused
 		p.udp.socket.tells(refused)
 		e.Datagrams = p.udp.out

@@ -32,6 +32,7 @@ var placeholderSource = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 506
 type datagrams struct {
 	socket  packetIO
 	out     *sendBatch
+	exits   *Exits // what is sent while a batch is served goes out together
 	handler handler
 	flush   func()
 
@@ -58,6 +59,7 @@ type outgoing struct {
 
 func newDatagrams(s packetIO, h handler, flush func(), held func(bool, netip.AddrPort)) *datagrams {
 	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush, held: held}
+	d.exits = &Exits{Datagrams: d.out}
 	for i := range d.in {
 		d.in[i] = make([]byte, MaxDatagram)
 	}
@@ -82,7 +84,7 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 func (d *datagrams) serve(n int) {
 	d.count, d.waiting, d.durable = 0, d.waiting[:0], false
 	begins := d.shed.look(d.sources[:n])
-	d.out.Hold()
+	d.exits.Hold()
 	for i := range n {
 		if !d.shed.serves(d.sources[i]) {
 			d.held(begins, d.sources[i])
@@ -91,7 +93,7 @@ func (d *datagrams) serve(n int) {
 			d.one(d.in[i][:d.sizes[i]], d.sources[i])
 		}
 	}
-	d.out.Release()
+	d.exits.Release()
 	if d.durable {
 		d.flush()
 	}

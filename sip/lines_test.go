@@ -1,0 +1,151 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/peer"
+	"github.com/sipcluster/sipcluster/sip/wire"
+)
+
+// lines connect the servers of a test, as their cluster ports do.
+type lines struct {
+	pair func() (ours, theirs net.Conn, err error)
+
+	mu      sync.Mutex
+	servers map[dn.Node]*Server
+	open    []*tracked // the oldest first
+	isCut   bool
+}
+
+// newLines makes lines of loopback connections.
+func newLines() *lines { return &lines{pair: loopbackPair, servers: map[dn.Node]*Server{}} }
+
+func loopbackPair() (ours, theirs net.Conn, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	if ours, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	theirs, err = l.Accept()
+	return ours, theirs, err
+}
+
+func memoryPair() (ours, theirs net.Conn, err error) {
+	ours, theirs = net.Pipe()
+	return ours, theirs, nil
+}
+
+// dial is a Config.DialPeer.
+func (l *lines) dial(_ context.Context, to dn.Node) (net.Conn, error) {
+	l.mu.Lock()
+	s := l.servers[to]
+	if l.isCut {
+		s = nil
+	}
+	l.mu.Unlock()
+	if s == nil {
+		return nil, errors.New("nobody is there")
+	}
+	ours, theirs, err := l.pair()
+	if err != nil {
+		return nil, err
+	}
+	go s.ServePeer(theirs, "")
+	c := &tracked{ours, l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = append(l.open, c)
+	return c, nil
+}
+
+// tracked is a connection that the lines know until it is closed.
+type tracked struct {
+	net.Conn
+	l *lines
+}
+
+// NetConn is the connection below.
+func (c *tracked) NetConn() net.Conn { return c.Conn }
+
+// Close implements net.Conn.
+func (c *tracked) Close() error {
+	c.l.mu.Lock()
+	c.l.open = slices.DeleteFunc(c.l.open, func(o *tracked) bool { return o == c })
+	c.l.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// end ends so many streams, the oldest first.
+func (l *lines) end(n int) {
+	l.mu.Lock()
+	open := slices.Clone(l.open[:min(n, len(l.open))])
+	l.mu.Unlock()
+	for _, c := range open {
+		c.Close()
+	}
+}
+
+// cut ends all streams, and lets no other be until it is undone.
+func (l *lines) cut(is bool) {
+	l.mu.Lock()
+	l.isCut = is
+	n := len(l.open)
+	l.mu.Unlock()
+	if is {
+		l.end(n)
+	}
+}
+
+// serve has a server be reached; nil has nobody there.
+func (l *lines) serve(id dn.Node, s *Server) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.servers[id] = s
+}
+
+// stand waits until all streams between servers do.
+func (l *lines) stand(t testing.TB, worlds ...*world) {
+	t.Helper()
+	until(t, "all streams between the nodes stand", func() bool { return l.standing(worlds...) == nil })
+}
+
+// standing says what is missing.
+func (l *lines) standing(worlds ...*world) error {
+	for _, w := range worlds {
+		for _, o := range worlds {
+			if n := w.server.peers.Standing()[o.table.Self()]; o != w && n < peer.Streams {
+				return fmt.Errorf("%d streams of %s to %s stand", n, w.table.Self(), o.table.Self())
+			}
+		}
+	}
+	return nil
+}
+
+// tap notes what passes to other nodes, and may keep it.
+type tap struct {
+	wire.Peers
+	// pass is told of each message; false has it lost.
+	pass func(to dn.Node, b []byte, send func()) bool
+}
+
+// Send implements wire.Peers.
+func (x *tap) Send(to dn.Node, slot uint8, b []byte) error {
+	if !x.Stands(to) {
+		return x.Peers.Send(to, slot, b)
+	}
+	own := append([]byte(nil), b...)
+	if x.pass(to, own, func() { _ = x.Peers.Send(to, slot, own) }) {
+		return x.Peers.Send(to, slot, b)
+	}
+	return nil
+}

@@ -1,0 +1,445 @@
+package peer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// over runs a test over each kind of connection.
+func over(t *testing.T, f func(t *testing.T, s *site)) {
+	for name, pair := range map[string]func() (ours, theirs net.Conn, err error){"in clear": loopback, "sealed": sealed(t), "in memory": memory} {
+		t.Run(name, func(t *testing.T) { f(t, newSite(t, pair)) })
+	}
+}
+
+// TestPair_AllArrivesInOrder: of any length, both ways, in the order of each slot.
+func TestPair_AllArrivesInOrder(t *testing.T) {
+	over(t, func(t *testing.T, s *site) {
+		a, b := two(s)
+		var want [Streams][]string
+		for i := range 60 {
+			for slot := range uint8(Streams) {
+				length := (i * 37) % 3000
+				if i == 30 {
+					length = 12000
+				}
+				m := fmt.Sprintf("%d.%d.%s", slot, i, strings.Repeat("x", length))
+				want[slot] = append(want[slot], m)
+				a.says("b", slot, m)
+				b.says("a", slot, m)
+			}
+		}
+		for _, way := range []struct {
+			to   *node
+			from dn.Node
+		}{{b, "a"}, {a, "b"}} {
+			patience.Until(t, "all have arrived", func() bool { return len(way.to.from(way.from)) == 60*Streams })
+			var got [Streams][]string
+			for _, m := range way.to.from(way.from) {
+				var slot int
+				if _, err := fmt.Sscanf(m, "%d.", &slot); err != nil {
+					t.Fatalf("%.40q: %v", m, err)
+				}
+				got[slot] = append(got[slot], m)
+			}
+			for slot := range got {
+				if !slices.Equal(got[slot], want[slot]) {
+					t.Errorf("slot %d from %s: another order, or other texts", slot, way.from)
+				}
+			}
+		}
+	})
+}
+
+func TestPair_ALongMessagePasses(t *testing.T) {
+	over(t, func(t *testing.T, s *site) {
+		a, b := two(s)
+		long := strings.Repeat("a", MaxMessage)
+		a.says("b", 3, "before")
+		a.says("b", 3, long)
+		a.says("b", 3, "behind")
+		b.gets("a", "before", long, "behind")
+		if err := a.Send("b", 3, []byte(long+"x")); !errors.Is(err, errTooLong) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestPair_AStalledStreamHoldsUpNoOther: who sends is told when it is full, and never waits.
+func TestPair_AStalledStreamHoldsUpNoOther(t *testing.T) {
+	over(t, func(t *testing.T, s *site) {
+		a, b := two(s)
+		stalled := make(chan struct{})
+		b.mu.Lock()
+		b.hold[5] = stalled
+		b.mu.Unlock()
+		message, sent := strings.Repeat("s", 8000), 0
+		var err error
+		patience.Ended("the sender is told that the stream is full", func() {
+			for err = a.Send("b", 5, []byte(message)); err == nil; err = a.Send("b", 5, []byte(message)) {
+				sent++
+			}
+		})
+		if q := a.Queued(); q > MaxQueued || !errors.Is(err, errFull) {
+			t.Errorf("%d bytes wait, %v", q, err)
+		}
+		var others []string
+		for slot := range uint8(Streams) {
+			if slot != 5 {
+				m := fmt.Sprintf("by %d", slot)
+				others = append(others, m)
+				a.says("b", slot, m)
+			}
+		}
+		b.gets("a", others...)
+		close(stalled)
+		patience.Until(t, "what was taken arrives", func() bool { return len(b.from("a")) == len(others)+sent })
+	})
+}
+
+// TestPair_AnotherStreamTakesThePlaceOfOneThatEnded, both sides are told, and the one that
+// ended comes again.
+func TestPair_AnotherStreamTakesThePlaceOfOneThatEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, memory)
+		a, b := two(s)
+		<-time.After(time.Second)
+		before := [2]int{a.told(), b.told()}
+		s.end(3)
+		synctest.Wait()
+		var want []string
+		for slot := range uint8(Streams) {
+			m := fmt.Sprintf("by %d", slot)
+			want = append(want, m)
+			a.says("b", slot, m)
+			b.says("a", slot, m)
+		}
+		synctest.Wait()
+		if n := a.Standing()["b"]; n != Streams-3 {
+			t.Errorf("%d streams stand", n)
+		}
+		b.gets("a", want...)
+		a.gets("b", want...)
+		<-time.After(togetherEnd)
+		synctest.Wait()
+		if now := [2]int{a.told(), b.told()}; now != [2]int{before[0] + 1, before[1] + 1} {
+			t.Errorf("told %v times, before %v", now, before)
+		}
+		<-time.After(2 * minPause)
+		synctest.Wait()
+		if n := a.Standing()["b"]; n != Streams {
+			t.Errorf("%d streams stand again", n)
+		}
+	})
+}
+
+// TestPair_WithoutAStream: refused at once, but for a moment after the peer was heard of.
+func TestPair_WithoutAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, memory)
+		b := s.node("b", "a", "c")
+		if b.says("a", 1, "early"); !b.Stands("a") {
+			t.Error("nothing would wait")
+		}
+		<-time.After(hopeFor / 2)
+		a := s.node("a", "b")
+		synctest.Wait()
+		a.gets("b", "early")
+		<-time.After(hopeFor)
+		synctest.Wait()
+		told := b.told()
+		if err := b.Send("c", 1, []byte("x")); !errors.Is(err, errNone) || b.Stands("c") {
+			t.Errorf("who never came: %v", err)
+		}
+		a.stop()
+		synctest.Wait()
+		if err := b.Send("a", 1, []byte("x")); !errors.Is(err, errNone) || b.Stands("a") {
+			t.Errorf("who left: %v", err)
+		}
+		if err := b.Send("d", 1, []byte("x")); !errors.Is(err, errNone) {
+			t.Errorf("who is none: %v", err)
+		}
+		<-time.After(time.Second)
+		if b.told() == told {
+			t.Error("nobody was told")
+		}
+		b.Expect("a")
+		b.says("a", 2, "in vain")
+		told = b.told()
+		<-time.After(hopeFor + 2*togetherEnd)
+		synctest.Wait()
+		if b.told() == told || b.Queued() != 0 {
+			t.Errorf("what waited in vain: told %d times, %d bytes wait", b.told()-told, b.Queued())
+		}
+	})
+}
+
+// TestPair_WhatWaitsIsBounded.
+func TestPair_WhatWaitsIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSite(t, memory).node("b", "a")
+		m := []byte(strings.Repeat("x", 1000))
+		n := 0
+		for b.Send("a", 1, m) == nil {
+			n++
+		}
+		if n != MaxQueued/1000 || b.Queued() > MaxQueued {
+			t.Errorf("%d messages wait, %d bytes", n, b.Queued())
+		}
+	})
+}
+
+// TestPair_APeerThatIsAwayIsDialledByOneOfTheStreams, and all are there soon after it is.
+func TestPair_APeerThatIsAwayIsDialledByOneOfTheStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, memory)
+		a, b := two(s)
+		b.stop()
+		<-time.After(time.Second)
+		s.mu.Lock()
+		before := s.dials
+		s.mu.Unlock()
+		<-time.After(10 * maxPause)
+		s.mu.Lock()
+		dials := s.dials - before
+		s.mu.Unlock()
+		if dials < 9 || dials > 11 {
+			t.Errorf("dialled %d times in %v", dials, 10*maxPause)
+		}
+		b = s.node("b", "a")
+		a.Expect("b") // it is heard
+		synctest.Wait()
+		if n := b.Standing()["a"]; n != Streams {
+			t.Errorf("%d streams stand at once", n)
+		}
+	})
+}
+
+// TestPort_WhoLeavesTheRosterLosesItsStreams at once.
+func TestPort_WhoLeavesTheRosterLosesItsStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := two(newSite(t, memory))
+		a.SetPeers(nil)
+		synctest.Wait()
+		if n := b.Standing()["a"]; n != 0 {
+			t.Errorf("%d streams stand", n)
+		}
+		if err := a.Send("b", 0, []byte("x")); !errors.Is(err, errNone) {
+			t.Error(err)
+		}
+		<-time.After(time.Minute)
+		if n := b.Standing()["a"]; n != 0 || len(a.Peers()) != 0 {
+			t.Errorf("%d streams stand again", n)
+		}
+	})
+}
+
+// TestPort_HoldGathers: one write a stream, when the last lets go.
+func TestPort_HoldGathers(t *testing.T) {
+	s := newSite(t, loopback)
+	var writes atomic.Int64
+	s.pair = func() (net.Conn, net.Conn, error) {
+		ours, theirs, err := loopback()
+		return &counting{Conn: ours, n: &writes}, theirs, err
+	}
+	a, b := two(s)
+	before := writes.Load()
+	a.Hold()
+	a.Hold()
+	var want []string
+	for i := range 30 {
+		m := fmt.Sprint(i)
+		want = append(want, m)
+		a.says("b", uint8(i%3), m)
+	}
+	a.Release()
+	if len(b.from("a")) > 0 || writes.Load() != before {
+		t.Error("it did not wait for the other")
+	}
+	a.Release()
+	b.gets("a", want...)
+	if n := writes.Load() - before; n != 3 {
+		t.Errorf("%d writes", n)
+	}
+	a.says("b", 0, "alone")
+	b.gets("a", append(want, "alone")...)
+}
+
+// counting counts the writes of a connection that says nothing of what is below.
+type counting struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+// Write implements net.Conn.
+func (c *counting) Write(b []byte) (int, error) {
+	c.n.Add(1)
+	return c.Conn.Write(b)
+}
+
+// TestPort_ManySendAtATime, and hold while they do.
+func TestPort_ManySendAtATime(t *testing.T) {
+	over(t, func(t *testing.T, s *site) {
+		a, b := two(s)
+		var all sync.WaitGroup
+		for g := range 8 {
+			all.Go(func() {
+				for i := range 200 {
+					a.Hold()
+					if err := a.Send("b", uint8(g*7+i), []byte("m")); err != nil {
+						t.Error(err)
+					}
+					a.Release()
+				}
+			})
+		}
+		patience.Ended("all have sent", all.Wait)
+		patience.Until(t, "all have arrived", func() bool { return len(b.from("a")) == 1600 })
+	})
+}
+
+// TestServe_RefusesWhomItDoesNotExpect, with a word.
+func TestServe_RefusesWhomItDoesNotExpect(t *testing.T) {
+	for name, x := range map[string]struct {
+		greeting string
+		from     dn.Node // by the certificate
+		want     string  // the answer; "" for none
+	}{
+		"welcome":                  {"\x01\x00\x01a\x01b", "", "\x00"},
+		"by its certificate":       {"\x01\x00\x01a\x01b", "a", "\x00"},
+		"another version":          {"\x02\x00", "", "\x01"},
+		"for another node":         {"\x01\x00\x01a\x01c", "", "\x02"},
+		"not in the roster":        {"\x01\x00\x01x\x01b", "", "\x03"},
+		"another's certificate":    {"\x01\x00\x01a\x01b", "c", "\x03"},
+		"who is to be dialled":     {"\x01\x00\x01c\x01b", "", "\x04"},
+		"a slot that is none":      {"\x01\xff\x01a\x01b", "", "\x04"},
+		"an id of no length":       {"\x01\x00\x00\x01b", "", ""},
+		"an id that is too long":   {"\x01\x00\x41", "", ""},
+		"half a greeting, no more": {"\x01\x00\x01", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newSite(t, memory).node("b", "a", "c")
+				ours, theirs := net.Pipe()
+				defer ours.Close()
+				go b.Serve(theirs, x.from)
+				go func() { _, _ = ours.Write([]byte(x.greeting)) }()
+				buf := make([]byte, 2)
+				_ = ours.SetReadDeadline(time.Now().Add(2 * greetTime))
+				n, err := ours.Read(buf)
+				if string(buf[:n]) != x.want || (err != nil) != (x.want == "") {
+					t.Fatalf("answered %q, %v", buf[:n], err)
+				}
+				synctest.Wait()
+				if stands := b.Standing()["a"] == 1; stands != (x.want == "\x00") {
+					t.Errorf("%v", b.Standing())
+				}
+			})
+		})
+	}
+}
+
+// TestServe_ALengthThatIsTooGreatEndsTheStream: nothing behind it can be found.
+func TestServe_ALengthThatIsTooGreatEndsTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSite(t, memory).node("b", "a")
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		go b.Serve(theirs, "")
+		if err := (greeting{0, "a", "b"}).dialled(ours); err != nil {
+			t.Fatal(err)
+		}
+		frames := binary.BigEndian.AppendUint32(appendFrame(nil, []byte("good")), MaxMessage+1)
+		if _, err := ours.Write(frames); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.gets("a", "good")
+		if n := b.Standing()["a"]; n != 0 {
+			t.Errorf("%d streams stand", n)
+		}
+	})
+}
+
+// TestServe_ANewStreamTakesTheSlotOfTheOld: who dials knows that that has ended.
+func TestServe_ANewStreamTakesTheSlotOfTheOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSite(t, memory).node("b", "a")
+		var last net.Conn
+		for range 3 {
+			ours, theirs := net.Pipe()
+			defer ours.Close()
+			go b.Serve(theirs, "")
+			if err := (greeting{4, "a", "b"}).dialled(ours); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			last = ours
+		}
+		synctest.Wait()
+		if n := b.Standing()["a"]; n != 1 {
+			t.Errorf("%d streams stand", n)
+		}
+		b.says("a", 4, "to the new one")
+		buf := make([]byte, 64)
+		n, err := last.Read(buf)
+		if err != nil || string(buf[frameHead:n]) != "to the new one" {
+			t.Errorf("%q, %v", buf[:n], err)
+		}
+	})
+}
+
+// TestSlot_DealsCallsOut: about as many to each stream, and the same from either side.
+func TestSlot_DealsCallsOut(t *testing.T) {
+	var count [Streams]int
+	const calls = 16000
+	for i := range calls {
+		id := fmt.Sprintf("%d-call@host", i)
+		if Slot([]byte(id)) != Slot([]byte(id)) {
+			t.Fatal("another slot")
+		}
+		count[Slot([]byte(id))]++
+	}
+	if most := slices.Max(count[:]); most > calls/8 || slices.Min(count[:]) < calls/Streams/2 {
+		t.Errorf("%v", count)
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	f.Add(appendFrame(appendFrame(nil, []byte("a")), []byte("bc")), 3)
+	f.Add([]byte("\xff\xff\xff\xff"), 2)
+	f.Fuzz(func(t *testing.T, data []byte, at int) {
+		whole, rest, need, err := cutFrames(data, nil)
+		if err == nil && need <= len(rest) {
+			t.Fatalf("%d bytes are needed, %d are there", need, len(rest))
+		}
+		var again []byte
+		for _, m := range whole {
+			again = appendFrame(again, m)
+		}
+		if string(again)+string(rest) != string(data) {
+			t.Fatal("other bytes")
+		}
+		if at < 0 || at > len(data) {
+			return
+		}
+		// In two pieces it is the same.
+		first, left, _, _ := cutFrames(data[:at], nil)
+		second, _, _, _ := cutFrames(append(slices.Clone(left), data[at:]...), nil)
+		if len(first)+len(second) != len(whole) {
+			t.Fatalf("%d and %d messages, of %d", len(first), len(second), len(whole))
+		}
+	})
+}
