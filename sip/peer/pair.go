@@ -38,6 +38,7 @@ type pair struct {
 	waiting [][]byte      // messages, until hope ends
 	weight  int           // of them
 	hope    *time.Timer   // nil without
+	unsure  bool          // since no stream stands something was lost or refused
 	ended   bool
 	cancel  context.CancelFunc // of its goroutines; nil before they run
 }
@@ -59,6 +60,7 @@ func (p *pair) send(slot uint8, b []byte) (*stream, error) {
 		}
 	}
 	if p.hope == nil || p.weight+len(b) > MaxQueued {
+		p.unsure = true
 		return nil, errNone
 	}
 	p.waiting, p.weight = append(p.waiting, append([]byte(nil), b...)), p.weight+len(b)
@@ -88,6 +90,7 @@ func (p *pair) giveUp() {
 	defer p.mu.Unlock()
 	if p.hope != nil {
 		p.drop()
+		p.unsure = true
 		p.changed.Send()
 	}
 }
@@ -112,7 +115,10 @@ func (p *pair) attach(slot uint8, s *stream) bool {
 		p.changed.Send()
 	} else if p.up++; p.up == 1 {
 		close(p.stands)
-		p.changed.Send()
+		if p.unsure {
+			p.unsure = false
+			p.changed.Send()
+		}
 		select {
 		case <-p.again: // it was
 		default:
@@ -137,7 +143,7 @@ func (p *pair) detach(slot uint8, s *stream) {
 	}
 	p.streams[slot] = nil
 	if p.up--; p.up == 0 {
-		p.stands = make(chan struct{})
+		p.stands, p.unsure = make(chan struct{}), true
 	}
 	p.changed.Send()
 }

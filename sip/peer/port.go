@@ -23,8 +23,8 @@ type Config struct {
 	// together, which it may change and not keep. One that is said to come from the slot
 	// is answered by it.
 	Receiver func(from dn.Node, slot uint8) func(messages [][]byte)
-	// Changed is told, from time to time, that streams of a pair have ended or that the
-	// first one stands: what is under way may be lost. It may be told without need.
+	// Changed is told that streams of a pair have ended, or that one stands again: what is
+	// under way may be lost. It may be told without need.
 	Changed func(peer dn.Node)
 	Log     *slog.Logger
 }
