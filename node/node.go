@@ -423,7 +423,9 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.checkJoin(ctx) })
 	}
 	g.Go(func() error { return n.keepFloor(ctx) })
-	n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
+	if n.who == nil {
+		n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
+	}
 	g.Go(func() error { return n.sip.Run(ctx) })
 	g.Go(func() error { return n.servePeers(ctx) })
 	g.Go(func() error { return n.routing.Run(ctx) })
@@ -451,7 +453,7 @@ func (n *Node) openLayer() (err error) {
 	case n.key != nil:
 		cfg.Keys = [][]byte{n.key.gossip}
 	case n.who != nil:
-		cfg.Keys = ringKeys(n.machine.View().Security().GetGossip())
+		cfg.Keys = gossipKeys(n.machine.View().Security())
 	}
 	if n.gossip, err = membership.New(cfg); err != nil {
 		return err

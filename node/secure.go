@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip"
 )
 
 // secured tells whether the nodes of the cluster have keys of their own, and ask
@@ -172,14 +173,28 @@ func newRingKey(id uint32) *configpb.Key {
 	return k
 }
 
-// ringKeys are the secrets of a ring, the primary first.
-func ringKeys(r *configpb.Keyring) (all [][]byte) {
-	for _, k := range r.GetKeys() {
-		if k.GetId() == r.GetPrimary() {
-			all = append([][]byte{k.GetSecret()}, all...)
-		} else {
-			all = append(all, k.GetSecret())
-		}
+// primaryFirst are the keys of a ring in the order in which they are tried.
+func primaryFirst(r *configpb.Keyring) []*configpb.Key {
+	at := slices.IndexFunc(r.GetKeys(), func(k *configpb.Key) bool { return k.GetId() == r.GetPrimary() })
+	if at < 0 {
+		return nil
+	}
+	others := slices.Delete(slices.Clone(r.GetKeys()), at, at+1)
+	return append([]*configpb.Key{r.GetKeys()[at]}, others...)
+}
+
+// gossipKeys are those of the gossip, the used one first.
+func gossipKeys(s *configpb.Security) (all [][]byte) {
+	for _, k := range primaryFirst(s.GetGossip()) {
+		all = append(all, k.GetSecret())
+	}
+	return all
+}
+
+// routeKeys are those of route tokens, the used one first.
+func routeKeys(s *configpb.Security) (all []sip.RouteKey) {
+	for _, k := range primaryFirst(s.GetRoutes()) {
+		all = append(all, sip.RouteKey{ID: k.GetId(), Secret: k.GetSecret()})
 	}
 	return all
 }
@@ -242,10 +257,11 @@ func (n *Node) recheck() {
 
 // setKeys gives the keys that all nodes share to those who use them.
 func (n *Node) setKeys(s *configpb.Security) {
+	n.sip.SetRouteKeys(routeKeys(s))
 	n.keys.Lock()
 	defer n.keys.Unlock()
 	if n.keys.gossip != nil {
-		n.keys.gossip.SetKeys(ringKeys(s.GetGossip()))
+		n.keys.gossip.SetKeys(gossipKeys(s))
 	}
 }
 
