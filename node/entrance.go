@@ -127,7 +127,11 @@ func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.Le
 	case err != nil:
 		return &peerpb.LearnResponse{Index: max(known.GetIndex(), n.machine.View().Index())}, nil
 	}
-	return &peerpb.LearnResponse{Member: true, Index: known.GetIndex(), Trust: known}, nil
+	answer := &peerpb.LearnResponse{Member: true, Index: known.GetIndex(), Trust: known}
+	if view := n.machine.View(); view.Index() >= known.GetIndex() { // else they are older than what this node knows
+		answer.Authorities = view.Security().GetAuthorities()
+	}
+	return answer, nil
 }
 
 // enterBy joins by an invite: afterwards this node knows whom to believe, and has a
@@ -251,7 +255,7 @@ func (n *Node) learn(ctx context.Context, node *configpb.Node) error {
 		n.refused(answer.GetIndex())
 	case answer.GetTrust().GetClusterId() == n.id.ClusterID && answer.GetTrust().GetIndex() > n.who.Known().GetIndex():
 		n.log.Info("learned whom to believe", "peer", node.GetName(), "index", answer.GetIndex())
-		err := n.who.Believe(answer.GetTrust())
+		err := errors.Join(n.who.Believe(answer.GetTrust()), n.who.Renew(n.id.ClusterID, answer.GetAuthorities(), time.Now()))
 		n.recheck()
 		return err
 	}

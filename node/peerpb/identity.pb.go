@@ -204,8 +204,9 @@ type LearnResponse struct {
 	// False: the node with this key is not on the roster as of index.
 	Member bool   `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`
 	Index  uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
-	// Only for a member.
-	Trust         *Trust `protobuf:"bytes,3,opt,name=trust,proto3" json:"trust,omitempty"`
+	// Only for a member, whose certificate may be of an authority that is gone.
+	Trust         *Trust                `protobuf:"bytes,3,opt,name=trust,proto3" json:"trust,omitempty"`
+	Authorities   []*configpb.Authority `protobuf:"bytes,4,rep,name=authorities,proto3" json:"authorities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -257,6 +258,13 @@ func (x *LearnResponse) GetIndex() uint64 {
 func (x *LearnResponse) GetTrust() *Trust {
 	if x != nil {
 		return x.Trust
+	}
+	return nil
+}
+
+func (x *LearnResponse) GetAuthorities() []*configpb.Authority {
+	if x != nil {
+		return x.Authorities
 	}
 	return nil
 }
@@ -455,11 +463,12 @@ const file_node_peerpb_identity_proto_rawDesc = "" +
 	"\fLearnRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\tR\x04node\"n\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\xb1\x01\n" +
 	"\rLearnResponse\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\bR\x06member\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12/\n" +
-	"\x05trust\x18\x03 \x01(\v2\x19.sipcluster.peer.v1.TrustR\x05trust\"\x90\x01\n" +
+	"\x05trust\x18\x03 \x01(\v2\x19.sipcluster.peer.v1.TrustR\x05trust\x12A\n" +
+	"\vauthorities\x18\x04 \x03(\v2\x1f.sipcluster.config.v1.AuthorityR\vauthorities\"\x90\x01\n" +
 	"\x05Trust\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
@@ -509,18 +518,19 @@ var file_node_peerpb_identity_proto_depIdxs = []int32{
 	4, // 1: sipcluster.peer.v1.EnterResponse.trust:type_name -> sipcluster.peer.v1.Trust
 	8, // 2: sipcluster.peer.v1.EnterResponse.authorities:type_name -> sipcluster.config.v1.Authority
 	4, // 3: sipcluster.peer.v1.LearnResponse.trust:type_name -> sipcluster.peer.v1.Trust
-	7, // 4: sipcluster.peer.v1.Trust.nodes:type_name -> sipcluster.config.v1.Node
-	0, // 5: sipcluster.peer.v1.Entrance.Enter:input_type -> sipcluster.peer.v1.EnterRequest
-	2, // 6: sipcluster.peer.v1.Entrance.Learn:input_type -> sipcluster.peer.v1.LearnRequest
-	5, // 7: sipcluster.peer.v1.Keys.Progress:input_type -> sipcluster.peer.v1.ProgressRequest
-	1, // 8: sipcluster.peer.v1.Entrance.Enter:output_type -> sipcluster.peer.v1.EnterResponse
-	3, // 9: sipcluster.peer.v1.Entrance.Learn:output_type -> sipcluster.peer.v1.LearnResponse
-	6, // 10: sipcluster.peer.v1.Keys.Progress:output_type -> sipcluster.peer.v1.ProgressResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8, // 4: sipcluster.peer.v1.LearnResponse.authorities:type_name -> sipcluster.config.v1.Authority
+	7, // 5: sipcluster.peer.v1.Trust.nodes:type_name -> sipcluster.config.v1.Node
+	0, // 6: sipcluster.peer.v1.Entrance.Enter:input_type -> sipcluster.peer.v1.EnterRequest
+	2, // 7: sipcluster.peer.v1.Entrance.Learn:input_type -> sipcluster.peer.v1.LearnRequest
+	5, // 8: sipcluster.peer.v1.Keys.Progress:input_type -> sipcluster.peer.v1.ProgressRequest
+	1, // 9: sipcluster.peer.v1.Entrance.Enter:output_type -> sipcluster.peer.v1.EnterResponse
+	3, // 10: sipcluster.peer.v1.Entrance.Learn:output_type -> sipcluster.peer.v1.LearnResponse
+	6, // 11: sipcluster.peer.v1.Keys.Progress:output_type -> sipcluster.peer.v1.ProgressResponse
+	9, // [9:12] is the sub-list for method output_type
+	6, // [6:9] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_identity_proto_init() }
