@@ -121,10 +121,10 @@ func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.Le
 	if r.GetClusterId() != known.GetClusterId() {
 		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", known.GetClusterId(), r.GetClusterId())
 	}
-	switch err := n.who.Trust().Holds(r.GetNode(), key); {
-	case errors.Is(err, identity.Distrusted):
-		return nil, status.Error(codes.PermissionDenied, err.Error())
-	case err != nil:
+	switch why := n.who.Trust().Holds(r.GetNode(), key); {
+	case errors.Is(why, identity.Distrusted):
+		return nil, status.Error(codes.PermissionDenied, why.Error())
+	case why != nil:
 		return &peerpb.LearnResponse{Index: max(known.GetIndex(), n.machine.View().Index())}, nil
 	}
 	answer := &peerpb.LearnResponse{Member: true, Index: known.GetIndex(), Trust: known}

@@ -120,6 +120,7 @@ func All() []Fault {
 		brakeFaults(),
 		trustFaults(),
 		accessFaults(),
+		identityFaults(),
 	)
 }
 

@@ -88,7 +88,7 @@ func TestStream_TheGreetingSaysWhoIsMeantAndWhoComes(t *testing.T) {
 		"without a name":                  {greeting{"c1", "a", ""}, "b", false},
 		"without a name, nobody is asked": {greeting{"c1", "a", ""}, "", false},
 	} {
-		conn := net.Conn(pipe(t, append(c.greeting.encode(), "raft"...)))
+		conn := pipe(t, append(c.greeting.encode(), "raft"...))
 		if c.peer != "" {
 			conn = wrapped{at{conn, c.peer}}
 		}

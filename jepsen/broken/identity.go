@@ -1,0 +1,38 @@
+package broken
+
+// identityFaults are those of who is a node, and whom a node takes for one (S18).
+func identityFaults() []Fault {
+	of := func(name, what, pkg, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Access, What: what, Edits: edits, Package: pkg, Run: run}
+	}
+	return []Fault{
+		of("fingerprint-unchecked", "whoever has a certificate of the authority is the node that it names, whatever his key", "./node/identity", "^TestCheck",
+			Edit{"node/identity/check.go", "	case !slices.Contains(keys, key):\n", "	case len(keys) == 0 && !slices.Contains(keys, key):\n"}),
+		of("any-node-answers", "whoever answers is taken for the node that was meant", "./node/identity", "^TestCheck",
+			Edit{"node/identity/check.go", "	if want != \"\" && id != want {", "	if want != \"\" && id == \"\" {"}),
+		of("any-authority", "a certificate that somebody signed himself counts", "./node/identity", "^TestCheck",
+			Edit{"node/identity/check.go", "leaf.CheckSignatureFrom(a) == nil })", "a != nil })"}),
+		of("expiry-cuts", "a node whose certificate is out of its time is not believed", "./node/identity", "^TestCheck",
+			Edit{"node/identity/check.go", "	case cluster != t.Cluster:\n", "	case Expired(leaf, time.Now()):\n		return id, NotSigned\n	case cluster != t.Cluster:\n"}),
+		of("removed-stays", "the connections of a node that was removed go on", "./node", "^TestSecured",
+			Edit{"node/known.go", "		if t.Holds(c.Peer, c.Key) != nil {", "		if false && t.Holds(c.Peer, c.Key) != nil {"}),
+		of("any-protocol", "a connection for joining serves what nodes alone may ask", "./node", "^TestSecured",
+			Edit{"node/port.go", "opening == grpcPreamble && (protocol == identity.GRPC || protocol == \"\"):", "opening == grpcPreamble:"}),
+		of("speaks-for-others", "a node follows in the name of another", "./node", "^TestSecured",
+			Edit{"node/speaker.go", "id == \"\" || id == r.GetHello().GetFollower() {", "id != \"\" || id == r.GetHello().GetFollower() {"}),
+		of("greets-the-cluster", "the greeting of Raft names the cluster only", "./node/consensus", "^TestStream_",
+			Edit{"node/consensus/caller.go", "	case got.to != want.to:\n", "	case want.to == \"\":\n"}),
+		of("raft-in-any-name", "Raft hears what a node says in the name of another", "./node/consensus", "^TestTransport_",
+			Edit{"node/consensus/caller.go", "return ok && string(r.GetRPCHeader().ID) == c.from", "return ok && len(r.GetRPCHeader().ID) > 0"}),
+		of("invite-not-burnt", "an invite lets in more than one node", "./fsm", "^TestJoin_",
+			Edit{"fsm/security.go", "	d.dropInvite(in.GetInvite())\n", ""}),
+		of("invite-for-ever", "an invite counts when its time is over", "./fsm", "^TestJoin_",
+			Edit{"fsm/security.go", "	case d.now >= invite.GetExpiresMs():\n", "	case invite.GetExpiresMs() == 0:\n"}),
+		of("joins-uninvited", "a node puts itself into the roster of a cluster whose nodes have keys", "./fsm", "^TestJoin_",
+			Edit{"fsm/apply.go", "	if d.view.security != nil && d.view.Node(in.GetId()) == nil {", "	if d.view.security != nil && in.GetId() == \"\" {"}),
+		of("key-used-early", "the next key of a ring is used before everybody has it", "./node", "^TestNextSecurity",
+			Edit{"node/rotation.go", "	if installed {\n		stepRing", "	if installed || !renewed {\n		stepRing"}),
+		of("route-key-dropped", "a key of routes leaves while phones have what it signed", "./node", "^TestNextSecurity",
+			Edit{"node/rotation.go", "stepRing(next.GetRoutes(), now, routeKeyLife)", "stepRing(next.GetRoutes(), now, time.Hour)"}),
+	}
+}
