@@ -164,12 +164,13 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
-	toNode := req.Recipient.User == "" && s.guard.Mine([]byte(req.Recipient.Host))
+	mine := s.guard.Mine([]byte(req.Recipient.Host))
+	toNode := mine && req.Recipient.User == ""
 	switch {
 	case s.cfg.Draining() && (toNode || s.fromTrunk(req)): // for carriers and balancers to see
 		a.Draining()
 		return
-	case !toNode && !s.reachable(req, a):
+	case mine && !toNode && !s.mayAsk(req, a), !toNode && !s.reachable(req, a):
 		return
 	}
 	a.Set(200, "OK")
@@ -194,18 +195,19 @@ func (s *Server) fromTrunk(req *sip.Request) bool {
 	return caller.GetKind() != configpb.DNKind_DN_KIND_SIP || !s.guard.Mine(u.Host)
 }
 
-// onOther answers what is asked of a DN here beyond REGISTER and OPTIONS. A
-// request within a dialog is of no call that is known here.
+// onOther answers what is asked here beyond REGISTER and OPTIONS. A request within a dialog is of no call that is known here.
 func (s *Server) onOther(req *sip.Request, a *answer.Answer) {
 	to := value(req, "to")
 	if message.TagOf([]byte(to)) != nil || req.Method == sip.BYE || req.Method == sip.PRACK {
 		a.Set(481, "Call/Transaction Does Not Exist")
 		return
 	}
-	if s.reachable(req, a) {
-		a.Set(405, "Method Not Allowed")
-		a.Header("Allow", s.gate.allow())
+	if !s.guard.Mine([]byte(req.Recipient.Host)) {
+		a.Set(404, "Not Found")
+		return
 	}
+	a.Set(405, "Method Not Allowed")
+	a.Header("Allow", s.gate.allow())
 }
 
 // reachable finds the DN of the Request-URI: false, and an answer, when it is

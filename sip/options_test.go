@@ -20,13 +20,14 @@ func TestServer_OPTIONSTellsWhatARequestWouldMeet(t *testing.T) {
 			"Call-ID: %s%s\r\nCSeq: 1 %s\r\n%sContent-Length: 0\r\n\r\n", method, to, method, number, len(auth), uriTo("1001"), to, method, number, method, auth))
 	}
 	for number, want := range map[string]int{"1002": 200, "1003": 200, "1010": 480, "1011": 403, "1012": 480, "1013": 480, "2001": 480, "1999": 404, "9000": 200} {
-		if res := ask("OPTIONS", number, ""); res.code != want {
+		auth := authorizeFor("OPTIONS", ask("OPTIONS", number, "").get("WWW-Authenticate"), "1001", "pw1001", 1)
+		if res := ask("OPTIONS", number, "Authorization: "+auth+"\r\n"); res.code != want {
 			t.Errorf("OPTIONS of %s: %d %s, want %d", number, res.code, res.reason, want)
 		}
 		if want == 200 || number == "2001" { // no MESSAGE is for a routing point, or a telephone elsewhere
 			continue
 		}
-		auth := authorizeFor("MESSAGE", ask("MESSAGE", number, "").get("Proxy-Authenticate"), "1001", "pw1001", 1)
+		auth = authorizeFor("MESSAGE", ask("MESSAGE", number, "").get("Proxy-Authenticate"), "1001", "pw1001", 1)
 		if res := ask("MESSAGE", number, "Proxy-Authorization: "+auth+"\r\n"); res.code != want {
 			t.Errorf("MESSAGE to %s: %d %s, want %d", number, res.code, res.reason, want)
 		}

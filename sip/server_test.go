@@ -118,8 +118,8 @@ func TestServer_RequestsForDNs(t *testing.T) {
 		method, user, extra string
 		want                int
 	}{
-		{"INVITE", "1999", "", 404}, {"INVITE", "1001", "", 480}, {"INVITE", "1002", "", 405}, {"MESSAGE", "1002", "", 405},
-		{"OPTIONS", "1002", "", 200}, {"OPTIONS", "1001", "", 480}, {"BYE", "1002", "", 481}, {"CANCEL", "1002", "", 481},
+		{"INVITE", "1999", "", 405}, {"INVITE", "1001", "", 405}, {"INVITE", "1002", "", 405}, {"MESSAGE", "1002", "", 405}, {"PUBLISH", "1999", "", 405},
+		{"OPTIONS", "1002", "", 401}, {"OPTIONS", "1001", "", 401}, {"OPTIONS", "1999", "", 401}, {"BYE", "1002", "", 481}, {"CANCEL", "1002", "", 481},
 		{"FOO", "1002", "", 501}, {"OPTIONS", "1002", "Require: 100rel\r\n", 420}, {"OPTIONS", "1002", "Max-Forwards: 0\r\n", 483},
 	} {
 		res := l.ask(c.method + " sip:" + c.user + "@" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK" + c.method + c.user + c.extra[:min(3, len(c.extra))] +

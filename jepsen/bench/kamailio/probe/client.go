@@ -115,7 +115,7 @@ func (c *client) register(dn, contact string) (sent time.Time, a answer) {
 	uri := "sip:" + c.realm
 	sent, a = c.ask(id, c.request("REGISTER", uri, dn, dn, id, 1, binding), c.wait, true)
 	if a.code == 401 {
-		credentials := c.digest(header(a.text, "WWW-Authenticate"), dn)
+		credentials := c.digest("REGISTER", header(a.text, "WWW-Authenticate"), dn)
 		_, a = c.ask(id, c.request("REGISTER", uri, dn, dn, id, 2, binding+credentials), c.wait, true)
 	}
 	return sent, a
@@ -126,7 +126,11 @@ func (c *client) register(dn, contact string) (sent time.Time, a answer) {
 func (c *client) find(dn string, since time.Time) (found time.Time, tries int, ok bool) {
 	for tries = 1; time.Since(since) < c.wait; tries++ {
 		id := c.newID()
-		sent, a := c.ask(id, c.request("OPTIONS", "sip:"+dn+"@"+c.realm, "probe", dn, id, 1, ""), 300*time.Millisecond, false)
+		uri := "sip:" + dn + "@" + c.realm
+		sent, a := c.ask(id, c.request("OPTIONS", uri, dn, dn, id, 1, ""), 300*time.Millisecond, false)
+		if a.code == 401 {
+			sent, a = c.ask(id, c.request("OPTIONS", uri, dn, dn, id, 2, c.digest("OPTIONS", header(a.text, "WWW-Authenticate"), dn)), 300*time.Millisecond, false)
+		}
 		if a.code == 200 {
 			return sent, tries, true
 		}
@@ -135,7 +139,7 @@ func (c *client) find(dn string, since time.Time) (found time.Time, tries int, o
 }
 
 // digest answers a challenge (RFC 7616, MD5).
-func (c *client) digest(challenge, user string) string {
+func (c *client) digest(method, challenge, user string) string {
 	p := make(map[string]string)
 	for field := range strings.SplitSeq(strings.TrimPrefix(challenge, "Digest "), ",") {
 		if k, v, ok := strings.Cut(strings.TrimSpace(field), "="); ok {
@@ -143,7 +147,7 @@ func (c *client) digest(challenge, user string) string {
 		}
 	}
 	uri := "sip:" + c.realm
-	a1, a2 := md5Hex(user+":"+p["realm"]+":"+c.password), md5Hex("REGISTER:"+uri)
+	a1, a2 := md5Hex(user+":"+p["realm"]+":"+c.password), md5Hex(method+":"+uri)
 	out := fmt.Sprintf(`Authorization: Digest username="%s", realm="%s", nonce="%s", uri="%s", algorithm=MD5`, user, p["realm"], p["nonce"], uri)
 	if p["opaque"] != "" {
 		out += fmt.Sprintf(`, opaque="%s"`, p["opaque"])
