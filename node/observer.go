@@ -57,6 +57,11 @@ func (o observer) Warnings() []string {
 		w = append(w, "agents and reservations are not kept over a restart: "+err.Error())
 	}
 	w = append(w, o.n.denied.warnings()...)
+	if o.n.who != nil {
+		for _, name := range o.n.who.Distrusted() {
+			w = append(w, fmt.Sprintf("node %s is refused by this node alone: sipcluster node remove %s", name, name))
+		}
+	}
 	return append(w, skews(o.n.mesh.Status())...)
 }
 

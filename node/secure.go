@@ -47,8 +47,8 @@ func (n *Node) checkMode(view *fsm.View) error {
 	switch secured := view.Security() != nil; {
 	case view.Epoch() == "":
 		return nil
-	case secured && n.cfg.Insecure:
-		return errors.New("the nodes of this cluster know each other by their keys: start this one without --insecure")
+	case secured && !n.cfg.secured():
+		return errors.New("the nodes of this cluster know each other by their keys: start this one without --insecure and --cluster-key-file")
 	case !secured && n.cfg.secured():
 		return errors.New("this cluster was made with --insecure: start this node with --insecure too")
 	}
@@ -234,6 +234,7 @@ func (n *Node) install(view *fsm.View) error {
 		return err
 	}
 	if n.who.Known().GetIndex() <= view.Index() { // else this node is behind what it has learned
+		n.tellRemoved(view)
 		if err := n.who.Believe(trustOf(view)); err != nil {
 			n.log.Warn("whom to believe is not kept over a restart", "err", err)
 		}
@@ -251,7 +252,16 @@ func (n *Node) install(view *fsm.View) error {
 // recheck ends the connections of those whom this node does not believe.
 func (n *Node) recheck() {
 	if ended := n.port.known.recheck(n.who.Trust()); ended > 0 {
-		n.events.Event(security.NodeRemoved, "connections", ended)
+		n.log.Info("connections of nodes that are not believed any more ended", "count", ended)
+	}
+}
+
+// tellRemoved tells of the nodes that the roster has no more.
+func (n *Node) tellRemoved(view *fsm.View) {
+	for _, node := range n.who.Known().GetNodes() {
+		if view.Node(node.GetId()) == nil {
+			n.events.Event(security.NodeRemoved, "peer", node.GetName(), "id", node.GetId())
+		}
 	}
 }
 

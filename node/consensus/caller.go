@@ -127,8 +127,8 @@ func (c *caller) speaks(rpc raft.RPC) bool {
 // single is a raft.StreamLayer of one connection.
 type single struct {
 	*stream
-	conn  chan net.Conn
-	ended chan struct{}
+	conn   chan net.Conn
+	closed chan struct{}
 }
 
 // Accept yields the connection, once.
@@ -136,12 +136,15 @@ func (s single) Accept() (net.Conn, error) {
 	select {
 	case c := <-s.conn:
 		return c, nil
-	case <-s.ended:
+	case <-s.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-// Close is the caller's.
-func (single) Close() error { return nil }
+// Close ends Accept; the connection is the caller's. It is called once.
+func (s single) Close() error {
+	close(s.closed)
+	return nil
+}
 
 var errOtherName = errors.New("a node of the cluster spoke in the name of another one")

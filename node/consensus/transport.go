@@ -71,7 +71,7 @@ const acceptPause = 50 * time.Millisecond
 func (t *transport) serve(c *caller) {
 	settings, first := t.settings, make(chan net.Conn, 1)
 	first <- c
-	settings.Stream = single{t.stream, first, c.ended}
+	settings.Stream = single{t.stream, first, make(chan struct{})}
 	network := raft.NewNetworkTransportWithConfig(&settings)
 	defer network.Close()
 	defer c.Close()
