@@ -407,10 +407,11 @@ func TestSlot_DealsCallsOut(t *testing.T) {
 	const calls = 16000
 	for i := range calls {
 		id := fmt.Sprintf("%d-call@host", i)
-		if Slot([]byte(id)) != Slot([]byte(id)) {
-			t.Fatal("another slot")
+		slot := Slot([]byte(id))
+		if again := Slot([]byte(id)); again != slot {
+			t.Fatalf("slot %d, then %d", slot, again)
 		}
-		count[Slot([]byte(id))]++
+		count[slot]++
 	}
 	if most := slices.Max(count[:]); most > calls/8 || slices.Min(count[:]) < calls/Streams/2 {
 		t.Errorf("%v", count)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -72,7 +73,7 @@ func TestFlows_NobodyKnownGivesWay(t *testing.T) {
 		for i, want := range []error{nil, nil, errTooMany} {
 			_, phone := newTestPipe(t)
 			f := &Flow{l: l, Conn: phone, peer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 5060)}
-			if _, err := fl.add(f); err != want {
+			if _, err := fl.add(f); !errors.Is(err, want) {
 				t.Errorf("connection %d: %v", i, err)
 			}
 			fl.Attach(f.key(), "1001")
