@@ -103,7 +103,7 @@ func (s fabricServer) SetCut(_ context.Context, req *peerpb.SetCutRequest) (*pee
 		if node == nil {
 			return nil, status.Errorf(codes.NotFound, "no node is named %.40q in this cluster", name)
 		}
-		addrs = append(addrs, node.GetClusterAddr(), node.GetGossipAddr(), node.GetSipAddr())
+		addrs = append(addrs, node.GetClusterAddr(), node.GetGossipAddr())
 	}
 	s.n.fabric.set(addrs)
 	s.n.log.Info("links cut by sipcluster dev", "peers", len(req.GetNodes()))

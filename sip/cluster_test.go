@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -201,6 +202,41 @@ func TestCluster_ABYEToANodeThatIsGoneEndsTheCall(t *testing.T) {
 				t.Error(by)
 			}
 		})
+	}
+}
+
+// TestCluster_ATokenToDeliverIsANodesOnly: somebody who has seen it has nothing delivered.
+func TestCluster_ATokenToDeliverIsANodesOnly(t *testing.T) {
+	var mu sync.Mutex
+	seen := ""
+	n1, n2 := twoNodesOf(t, func(c *Config) {
+		c.peers = func(p wire.Peers) wire.Peers {
+			return &tap{p, func(_ dn.Node, b []byte, _ func()) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				if strings.HasPrefix(string(b), "INVITE") {
+					seen = string(b)
+				}
+				return true
+			}}
+		}
+	})
+	s := newScript(t)
+	a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
+	out := s.place(a, "1002")
+	in := s.take(b)
+	s.ok(in.Refuse(486, "Busy Here"))
+	s.await(out, 486)
+	mu.Lock()
+	again := seen
+	mu.Unlock()
+	again = strings.Replace(again, "Via: ", "Via: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bKthief\r\nVia: ", 1)
+	if res := n2.dial("udp").ask(again); res.code != 403 {
+		t.Errorf("%d %s", res.code, res.reason)
+	}
+	l := n2.dial("tcp")
+	if res := l.ask(strings.Replace(again, "thief", "other", 1)); res.code != 403 {
+		t.Errorf("%d %s", res.code, res.reason)
 	}
 }
 

@@ -118,6 +118,7 @@ func All() []Fault {
 		freshFourth(),
 		freshSIPFaults(),
 		brakeFaults(),
+		peerFaults(),
 		trustFaults(),
 		accessFaults(),
 		identityFaults(),

@@ -246,6 +246,31 @@ func TestPort_WhoLeavesTheRosterLosesItsStreams(t *testing.T) {
 	})
 }
 
+// TestPort_EachIsAnswered: who said something is known, among several.
+func TestPort_EachIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, memory)
+		nodes := map[dn.Node]*node{"a": s.node("a", "b", "c"), "b": s.node("b", "a", "c"), "c": s.node("c", "a", "b")}
+		<-time.After(time.Second)
+		synctest.Wait()
+		for id, n := range nodes {
+			for other := range nodes {
+				if other != id {
+					n.says(other, 7, string(id+" to "+other))
+				}
+			}
+		}
+		synctest.Wait()
+		for id, n := range nodes {
+			for other := range nodes {
+				if other != id {
+					n.gets(other, string(other+" to "+id))
+				}
+			}
+		}
+	})
+}
+
 // TestPort_HoldGathers: one write a stream, when the last lets go.
 func TestPort_HoldGathers(t *testing.T) {
 	s := newSite(t, loopback)
