@@ -39,7 +39,7 @@ type intake struct {
 
 func newIntake(ln net.Listener, port string, events *security.Events) *intake {
 	all := min(maxConns, descriptors()/portShare)
-	return newIntakeOf(ln, port, all, min(maxConnsEach, all*3/4), events)
+	return newIntakeOf(ln, port, all, min(maxConnsEach, all-all/16), events)
 }
 
 func newIntakeOf(ln net.Listener, port string, all, each int, events *security.Events) *intake {
