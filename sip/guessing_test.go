@@ -173,8 +173,13 @@ func TestGuess_TenOfAllDNs(t *testing.T) {
 // TestGuess_NobodyLearnsWhichDNsThereAre, without a password or with a wrong one: the
 // answers are the same but for the number and the nonce.
 func TestGuess_NobodyLearnsWhichDNsThereAre(t *testing.T) {
-	for _, draining := range []bool{false, true} {
-		w := callWorld(t, func(c *Config) { c.Draining = func() bool { return draining } }, "1001")
+	for _, site := range []string{"as ever", "draining", "with a trunk that may be anywhere"} {
+		w := callWorld(t, func(c *Config) { c.Draining = func() bool { return site == "draining" } }, "1001")
+		if strings.HasPrefix(site, "with") {
+			w.put(&configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+				Address: "192.0.2.77:5060", InboundAuth: &configpb.TrunkAuth{User: "gateway", Ha1: md5Hex("gateway:" + testRealm + ":pw")},
+			}})
+		}
 		off := phoneDN("1003")
 		off.Disabled = true
 		w.put(off)
@@ -194,7 +199,7 @@ func TestGuess_NobodyLearnsWhichDNsThereAre(t *testing.T) {
 				if i == 0 {
 					want = got
 				} else if got != want {
-					t.Errorf("%s of %s (draining: %v): %q, want %q", method, number, draining, got, want)
+					t.Errorf("%s, %s of %s: %q, want %q", site, method, number, got, want)
 				}
 			}
 		}

@@ -40,7 +40,9 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	number := o.number
 	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
 		number = string(cs.withheld(m, v))
-	} else if k := cs.trunks.anyUser(); k != nil && !phone { // it may be a gateway, at an address that nobody knows
+	} else if k := cs.trunks.anyUser(); k != nil && !phone && (string(m.Method) == "INVITE" || !cs.guard.Mine(u.Host)) {
+		// It may be a gateway, at an address that nobody knows. What trunks don't ask
+		// for is challenged as if it came from a phone: so nobody learns which there are.
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	} else if !cs.guard.Mine(u.Host) {
 		a.Set(403, "Neither a phone of this cluster nor a trunk")
