@@ -17,15 +17,14 @@ import (
 // is one of the two sides, or another node, which has asked; the dialog is not over; and
 // its DNs are still there. A token alone is no permission: it was seen by many.
 type admission struct {
-	machine  *fsm.Machine
-	self     dn.Node
-	store    *location.Store
-	trunks   *trunks
-	callers  *callers
-	resolver *resolver
-	dialogs  *dialogs
-	births   *births
-	now      func() time.Time
+	machine *fsm.Machine
+	self    dn.Node
+	store   *location.Store
+	trunks  *trunks
+	callers *callers
+	dialogs *dialogs
+	births  *births
+	now     func() time.Time
 	// proved are who has proved by digest to be a side of a dialog, from elsewhere.
 	proved *recent
 }
@@ -57,7 +56,7 @@ func (ad *admission) admit(sh *shard, m *message.Message, in *packet, s *route.S
 // that out.
 func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key dialogKey, a *answer.Answer) bool {
 	switch {
-	case s.Near && ad.isSide(&s.First, in), ad.isPeer(in):
+	case in.peer != "", s.Near && ad.isSide(&s.First, in):
 		return true
 	case !s.Near:
 		a.Set(403, "Not a party of the dialog")
@@ -98,22 +97,6 @@ func (ad *admission) isSide(k *route.Token, in *packet) bool {
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
 		if b.Transport == in.transport && (b.Source == in.source || Reach(b) == in.source) && b.Expires.After(ad.now()) {
-			return true
-		}
-	}
-	return false
-}
-
-// isPeer tells whether another node sent the request.
-func (ad *admission) isPeer(in *packet) bool {
-	if in.peer != "" {
-		return true
-	}
-	if in.transport != location.UDP {
-		return false
-	}
-	for _, n := range ad.machine.View().Nodes() {
-		if addr, ok := ad.resolver.get(n.GetSipAddr()); ok && addr == in.source && n.GetId() != string(ad.self) {
 			return true
 		}
 	}
