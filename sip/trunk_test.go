@@ -1,9 +1,12 @@
 package sip
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -109,4 +112,129 @@ func TestTrunk_PhonesAtItsAddressStayPhones(t *testing.T) {
 	if n, surely := w.server.proxy.Trunk(mustAddrPort("127.0.0.1:9"), location.UDP); n != "9000" || surely {
 		t.Error(n, surely)
 	}
+}
+
+// TestTrunk_IsAnsweredWhenItAsks: the caller hears nothing of it, and each side has
+// numbers that rise.
+func TestTrunk_IsAnsweredWhenItAsks(t *testing.T) {
+	for _, c := range []struct {
+		name, header, answer string
+		code                 int
+		algorithm            configpb.DigestAlgorithm
+		asks                 int
+	}{
+		{"by 407", "Proxy-Authenticate", "Proxy-Authorization", 407, configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, 1},
+		{"by 401", "WWW-Authenticate", "Authorization", 401, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, 1},
+		{"twice", "Proxy-Authenticate", "Proxy-Authorization", 407, configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := callWorld(t, nil, "1001")
+			s := newScript(t)
+			hash, algorithm := md5Hex, "MD5"
+			if c.algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
+				hash, algorithm = sha256Hex, "SHA-256"
+			}
+			gw := w.carrier("", func(t *configpb.Trunk) {
+				t.OutboundRealm = "carrier.test"
+				t.OutboundAuth = &configpb.TrunkAuth{User: "us", Algorithm: c.algorithm, Ha1: hash("us:carrier.test:secret")}
+			})
+			a := w.ua("udp", "1001")
+			out := s.place(a, "9000", "Supported: 100rel")
+			first := s.take(gw)
+			in := first
+			for n := range c.asks {
+				nonce := fmt.Sprint("nonce", n)
+				s.ok(in.Refuse(c.code, "Who?", c.header+`: Digest realm="elsewhere", nonce="x"`,
+					c.header+`: Digest realm="carrier.test", nonce="`+nonce+`", algorithm=`+algorithm+`, qop="auth,auth-int", opaque="o"`))
+				in = s.take(gw)
+				if got, want := in.Invite.Header("CSeq"), fmt.Sprintf("%d INVITE", cseqOf(t, first.Invite)+n+1); got != want {
+					t.Fatalf("CSeq %s, want %s", got, want)
+				}
+				checkAnswer(t, in.Invite, c.answer, nonce, hash)
+			}
+			s.ok(in.Ring("Require: 100rel", "RSeq: 7"))
+			s.await(out, 180)
+			s.do(out, "PRACK", 200, "RAck: 7 "+first.Invite.Header("CSeq"))
+			if m := s.expect(in, "PRACK"); m.Header("RAck") != "7 "+in.Invite.Header("CSeq") {
+				t.Errorf("RAck %s of INVITE %s", m.Header("RAck"), in.Invite.Header("CSeq"))
+			}
+			s.ok(in.Answer())
+			if res := s.await(out, 200); res.Header("CSeq") != first.Invite.Header("CSeq") {
+				t.Errorf("the caller's INVITE %s is answered as %s", first.Invite.Header("CSeq"), res.Header("CSeq"))
+			}
+			s.ok(out.Ack())
+			if m := s.expect(in, "ACK"); cseqOf(t, m) != cseqOf(t, in.Invite) {
+				t.Errorf("ACK %s of INVITE %s", m.Header("CSeq"), in.Invite.Header("CSeq"))
+			}
+			last := cseqOf(t, in.Invite)
+			for _, method := range []string{"INVITE", "INFO", "BYE"} {
+				s.do(out, method, 200)
+				m := s.expect(in, method)
+				if cseqOf(t, m) <= last {
+					t.Errorf("%s %s after %d", method, m.Header("CSeq"), last)
+				}
+				if last = cseqOf(t, m); method == "INVITE" {
+					s.ok(out.Ack())
+					s.expect(in, "ACK")
+					s.do(in, "INFO", 200)
+				}
+			}
+		})
+	}
+}
+
+func cseqOf(t *testing.T, m *siptest.Message) (n int) {
+	t.Helper()
+	if _, err := fmt.Sscan(m.Header("CSeq"), &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// checkAnswer checks the credentials of an INVITE to the gateway.
+func checkAnswer(t *testing.T, m *siptest.Message, header, nonce string, hash func(string) string) {
+	t.Helper()
+	values := m.Headers(header)
+	if len(values) != 1 {
+		t.Fatalf("%d %s headers", len(values), header)
+	}
+	var c digest.Credentials
+	if !c.Parse([]byte(values[0])) || string(c.Username) != "us" || string(c.Realm) != "carrier.test" || string(c.Nonce) != nonce || string(c.URI) != m.URI {
+		t.Fatal(values[0])
+	}
+	want := hash(strings.Join([]string{hash("us:carrier.test:secret"), nonce, string(c.NC), string(c.CNonce), "auth", hash("INVITE:" + m.URI)}, ":"))
+	if string(c.Response) != want {
+		t.Errorf("the answer %s is wrong", values[0])
+	}
+}
+
+// TestTrunk_IsNotAnsweredForever: who asks again and again, or for somebody else, is
+// the caller's business; who gave up hears of nothing new.
+func TestTrunk_IsNotAnsweredForever(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	s := newScript(t)
+	gw := w.carrier("", func(t *configpb.Trunk) {
+		t.OutboundRealm = "carrier.test"
+		t.OutboundAuth = &configpb.TrunkAuth{User: "us", Ha1: md5Hex("us:carrier.test:secret")}
+	})
+	a := w.ua("udp", "1001")
+	ask := func(in *siptest.Call, realm string) {
+		s.ok(in.Refuse(401, "Who?", `WWW-Authenticate: Digest realm="`+realm+`", nonce="n"`))
+	}
+	out := s.place(a, "9000")
+	for range 3 {
+		ask(s.take(gw), "carrier.test")
+	}
+	s.await(out, 401)
+	out = s.place(a, "9000")
+	ask(s.take(gw), "another.test")
+	s.await(out, 401)
+	out = s.place(a, "9000")
+	in := s.take(gw)
+	s.ok(in.Ring())
+	s.await(out, 180)
+	out.Cancel()
+	s.expect(in, "CANCEL")
+	ask(in, "carrier.test")
+	s.await(out, 487)
 }

@@ -18,6 +18,8 @@ type Changes struct {
 	Reroute bool
 	// RecordRoutes go on top of that list.
 	RecordRoutes [][]byte
+	// CSeq is the new number in CSeq; 0 keeps it.
+	CSeq uint32
 	// Drop picks lines to leave out, of credentials and of headers that no Kind is for;
 	// nil leaves none.
 	Drop func(*Header) bool
@@ -38,6 +40,11 @@ func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
 		switch h.Kind {
 		case Via, ContentLength, Origin:
 			continue
+		case CSeq:
+			if c.CSeq != 0 {
+				dst = h.appendCSeq(dst, c.CSeq)
+				continue
+			}
 		case MaxForwards, Route:
 			if c.replaced(h.Kind) {
 				continue
@@ -57,6 +64,13 @@ func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
 	dst = strconv.AppendInt(dst, int64(len(m.Body)), 10)
 	dst = append(dst, "\r\n\r\n"...)
 	return append(dst, m.Body...)
+}
+
+// appendCSeq writes a CSeq line with another number.
+func (h *Header) appendCSeq(dst []byte, n uint32) []byte {
+	_, method, _ := ParseCSeq(h.Value)
+	dst = strconv.AppendUint(append(dst, "CSeq: "...), uint64(n), 10)
+	return append(append(append(dst, ' '), method...), crlf...)
 }
 
 // appendOldVias writes the Via list that was there: without its first entry, or

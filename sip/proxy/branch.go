@@ -24,6 +24,10 @@ type branch struct {
 	final  *result
 	cseq   uint32
 	hung   []byte // the ACK of a 2xx that nobody waited for
+
+	leg     *leg
+	account account // with a gateway
+	asked   uint8   // how often it has asked for that
 }
 
 // result is how a branch ended.
@@ -36,20 +40,11 @@ type result struct {
 
 // send begins a branch. One that can't be sent has ended with 503.
 func (a *Attempt) send(l *leg) *branch {
-	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, domain: l.domain, phone: l.phone}
+	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, domain: l.domain, phone: l.phone, leg: l, account: l.account}
 	if l.phone != nil {
 		b.number = l.side.Number
 	}
-	id, realm := a.branch(l), c.in.machine.View().Options().GetRealm()
-	ch := message.Changes{
-		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
-		RecordRoutes: c.in.records.Entries(c.req, l.side, c.callerToken()), Lines: append(c.timer.lines(), c.asserted(l, realm)...),
-		Drop: border{c.origin.domain, l.domain}.request(c.req, realm),
-	}
-	b.cseq, _, _ = message.ParseCSeq(c.req.Get(message.CSeq))
-	var err error
-	b.client, err = c.sh.Send(id, string(c.req.Method), &b.to, c.sh.forward(c.req, &ch), b.on)
-	if err != nil {
+	if err := b.transmit(a.branch(l), nil); err != nil {
 		b.final = b.unsent()
 		return b
 	}
@@ -68,6 +63,27 @@ func (b *branch) unsent() *result {
 	return &result{code: 503, reason: "No way there", retry: true}
 }
 
+// transmit sends the request, with a line besides, and again when a gateway has asked for
+// that.
+func (b *branch) transmit(id string, line []byte) (err error) {
+	c, l, realm := b.c, b.leg, b.c.in.machine.View().Options().GetRealm()
+	side := l.side
+	if b.asked > 0 {
+		skewed := *l.side
+		skewed.Skew, side = b.asked, &skewed
+	}
+	ch := message.Changes{
+		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
+		RecordRoutes: c.in.records.Entries(c.req, side, c.callerToken()), Lines: append(append(c.timer.lines(), c.asserted(l, realm)...), line...),
+		Drop: border{c.origin.domain, l.domain}.request(c.req, realm),
+	}
+	renumber(c.req, b.asked, &ch)
+	n, _, _ := message.ParseCSeq(c.req.Get(message.CSeq))
+	b.cseq = n + uint32(b.asked)
+	b.client, err = c.sh.Send(id, string(c.req.Method), &b.to, c.sh.forward(c.req, &ch), b.on)
+	return err
+}
+
 // branch makes that of a request to a leg.
 func (a *Attempt) branch(l *leg) string {
 	if c := a.c; c.origin.kind == fromPeer && c.invite {
@@ -79,6 +95,9 @@ func (a *Attempt) branch(l *leg) string {
 func (b *branch) on(res *message.Message, err error) {
 	if res != nil {
 		b.word()
+	}
+	if res != nil && b.answers(res) {
+		return
 	}
 	if b.a == nil {
 		b.late(res)

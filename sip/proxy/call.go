@@ -64,8 +64,11 @@ type Call struct {
 	// reasons are why, as who gave up says.
 	reasons [][]byte
 	final   bool
-	cancel  context.CancelFunc // of Go's context; nil without one
-	over    chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
+	// renumbered: what comes back may have other numbers than cseq, the caller's.
+	renumbered bool
+	cseq       uint32
+	cancel     context.CancelFunc // of Go's context; nil without one
+	over       chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
 }
 
 // Origin implements invite.Call.
@@ -190,7 +193,11 @@ func (c *Call) finish() {
 
 // respond passes a response on towards the caller (RFC 3261 §16.7 step 9).
 func (c *Call) respond(res *message.Message, from identity.Domain, lines []byte) {
-	b := c.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Lines: lines, Drop: border{from, c.origin.domain}.response(res)})
+	ch := message.Changes{PopVia: true, Hops: -1, Lines: lines, Drop: border{from, c.origin.domain}.response(res)}
+	if c.renumbered {
+		ch.CSeq = c.cseq
+	}
+	b := c.sh.forward(res, &ch)
 	if err := c.srv.Respond(res.Status, b); err != nil {
 		c.in.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", string(res.Get(message.CallID)))
 	}

@@ -43,6 +43,7 @@ type relay struct {
 	// ended: the dialog is, by a BYE; answered: so is its sender.
 	ended, answered bool
 	border          border
+	cseq            uint32 // its number, of what comes back numbered higher; 0 for others
 }
 
 // method tells apart what matters to the proxy.
@@ -93,6 +94,9 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	rs.note(m, at)
 	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s)}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
+	if skew(s) > 0 {
+		x.cseq, _, _ = message.ParseCSeq(m.Get(message.CSeq))
+	}
 	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
 	branch := newBranch(mark)
 	var err error
@@ -168,7 +172,9 @@ func (x *relay) CutOff() {
 
 // along writes a request of a dialog as it goes on.
 func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string, drop func(*message.Header) bool) []byte {
-	return sh.forward(m, &message.Changes{URI: s.URI, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: s.Rest, Reroute: true, Drop: drop})
+	ch := message.Changes{URI: s.URI, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: s.Rest, Reroute: true, Drop: drop}
+	renumber(m, skew(s), &ch)
+	return sh.forward(m, &ch)
 }
 
 // border is the one that an admitted request of a dialog passes.
@@ -274,7 +280,7 @@ func (x *relay) on(res *message.Message, err error) {
 	if x.answered {
 		return
 	}
-	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, Drop: x.border.back().response(res)}))
+	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, CSeq: x.cseq, Drop: x.border.back().response(res)}))
 }
 
 // final notes what an answer means for the dialog.

@@ -28,6 +28,8 @@ type leg struct {
 	q      int               // 0 to 1000
 	silent bool              // the other end answers at once or is not there
 	domain identity.Domain
+	// account with a gateway that asks for it.
+	account account
 }
 
 // targets tells where a Target is: the phones of a DN here, a node, a gateway.
@@ -84,7 +86,7 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg
 	k.Purpose, k.Number = route.Trunk, t.Trunk
 	return []leg{{
 		to: *ts.exits.datagrams(addr), silent: true, domain: domainOf(ts.machine.View(), t.Trunk), uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
-		side: &k,
+		side: &k, account: accountAt(ts.machine.View().DN(string(t.Trunk)).GetTrunk()),
 	}}, Outcome{}
 }
 

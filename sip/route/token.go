@@ -48,6 +48,8 @@ type Token struct {
 	Call string
 	// Birth names the INVITE within the memory of the node; 0 for another request.
 	Birth uint64
+	// Skew is by how much requests that follow it are numbered higher, up to 3.
+	Skew uint8
 	// Minute in which it was made, since the epoch, by the clock of the node.
 	Minute uint32
 
@@ -69,16 +71,18 @@ func (k *Token) Expired(now time.Time) bool {
 	return age > most || age < -most
 }
 
-// The first byte: purpose, side and transport.
+// The first byte: purpose, side, transport and skew.
 const (
 	purposeBits    = 3
 	calledBit      = 1 << 2
 	transportShift = 3
+	transportBits  = 7
+	skewShift      = 6
 )
 
 // append writes the token's fields.
 func (k *Token) append(b []byte) []byte {
-	first := byte(k.Purpose) | byte(k.Transport)<<transportShift
+	first := byte(k.Purpose) | byte(k.Transport)<<transportShift | k.Skew<<skewShift
 	if k.Called {
 		first |= calledBit
 	}
@@ -97,7 +101,8 @@ func (k *Token) read(b []byte) bool {
 	if len(b) < fixed {
 		return false
 	}
-	k.Purpose, k.Called, k.Transport = Purpose(b[0]&purposeBits), b[0]&calledBit != 0, location.Transport(b[0]>>transportShift)
+	k.Purpose, k.Called, k.Transport = Purpose(b[0]&purposeBits), b[0]&calledBit != 0, location.Transport(b[0]>>transportShift&transportBits)
+	k.Skew = b[0] >> skewShift
 	k.Minute, k.Birth, b = binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint64(b[5:]), b[fixed:]
 	var at [3][2]int
 	rest, n := b, 0

@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	cryptorand "crypto/rand"
+	"strconv"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
+)
+
+// A gateway that asks who calls is answered here, with the account that the cluster has
+// there, and not by the caller, who has none. The request goes out again as that of a UA
+// would, with a higher CSeq (RFC 3261 §22.2); so from then on all that the caller sends
+// there is numbered higher by as much, which the token of the gateway's side says, and
+// what comes back is numbered as the caller knows it.
+
+// maxAsked is how often a gateway may ask for one request: the second time its nonce was
+// too old.
+const maxAsked = 2
+
+// account is a user that a gateway knows, in a realm.
+type account struct {
+	*configpb.TrunkAuth
+	realm string
+}
+
+// accountAt is that of a trunk; without TrunkAuth when there is none.
+func accountAt(t *configpb.Trunk) account { return account{t.GetOutboundAuth(), t.GetOutboundRealm()} }
+
+// answer is the header line that answers one of the challenges of a response; nil when
+// there is none for the account.
+func (ac account) answer(res *message.Message, method string, uri []byte) []byte {
+	if ac.TrunkAuth == nil || res.Status != 401 && res.Status != 407 {
+		return nil
+	}
+	asks, says := "WWW-Authenticate", "Authorization: "
+	if res.Status == 407 {
+		asks, says = "Proxy-Authenticate", "Proxy-Authorization: "
+	}
+	algorithm := digest.MD5
+	if ac.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
+		algorithm = digest.SHA256
+	}
+	for i := range res.Headers {
+		h := &res.Headers[i]
+		var c digest.Challenge
+		if message.EqualFold(h.Name, asks) && c.Parse(h.Value) && string(c.Realm) == ac.realm && c.Algorithm == algorithm {
+			line := c.AppendAnswer([]byte(says), ac.GetUser(), ac.GetHa1(), method, uri, cryptorand.Text())
+			return append(line, "\r\n"...)
+		}
+	}
+	return nil
+}
+
+// answers sends the request of a branch again when the gateway asks for the account that
+// the cluster has there; false when it is not answered.
+func (b *branch) answers(res *message.Message) bool {
+	c := b.c
+	if b.asked == maxAsked || b.a == nil || b.a.stopped != nil || c.final {
+		return false
+	}
+	line := b.account.answer(res, string(c.req.Method), b.leg.uri)
+	if line == nil {
+		return false
+	}
+	b.asked++
+	c.renumbered = true
+	return b.transmit(newBranch(c.mark), line) == nil
+}
+
+// renumber are the changes of a request that is numbered higher by some.
+func renumber(m *message.Message, by uint8, ch *message.Changes) {
+	if by == 0 {
+		return
+	}
+	n, _, _ := message.ParseCSeq(m.Get(message.CSeq))
+	ch.CSeq = n + uint32(by)
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if !message.EqualFold(h.Name, "rack") { // of a PRACK: RSeq, then the CSeq of the INVITE
+			continue
+		}
+		if line := raised(h.Value, by); line != nil {
+			drop := ch.Drop
+			ch.Drop = func(x *message.Header) bool { return x == h || drop != nil && drop(x) }
+			ch.Lines = append(ch.Lines, line...)
+		}
+	}
+}
+
+// raised is a RAck line with the CSeq higher; nil for one that can't be read.
+func raised(rack []byte, by uint8) []byte {
+	i := 0
+	for i < len(rack) && rack[i] != ' ' {
+		i++
+	}
+	n, method, ok := message.ParseCSeq(message.Trim(rack[i:]))
+	if !ok {
+		return nil
+	}
+	line := append(append([]byte("RAck: "), rack[:i]...), ' ')
+	line = strconv.AppendUint(line, uint64(n)+uint64(by), 10)
+	return append(append(append(line, ' '), method...), "\r\n"...)
+}
+
+// skew is by how much a request that follows its Route is numbered higher.
+func skew(s *route.Set) uint8 {
+	if s.Peer.Purpose == route.None && s.Last.Purpose == route.Trunk && s.Last.Called {
+		return s.Last.Skew
+	}
+	return 0
+}
