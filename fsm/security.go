@@ -103,23 +103,40 @@ func (d *draft) setInvites(invites []*configpb.Invite) {
 // join takes the node in and burns its invite: whoever comes second with the
 // same one finds none, whatever his node knows.
 func (d *draft) join(m *configpb.Mutation, in *configpb.Join) *Rejection {
-	invite, hash := d.view.Invite(in.GetInvite()), sha256.Sum256(in.GetSecret())
-	switch {
-	case invite == nil || subtle.ConstantTimeCompare([]byte(hex.EncodeToString(hash[:])), []byte(invite.GetSecretSha256())) == 0:
-		return reject(ErrInvite, "the invite is not known: it was used or revoked, or is another cluster's")
-	case d.now >= invite.GetExpiresMs():
-		return reject(ErrInvite, "the invite has expired: make a new one")
-	case invite.GetNodeName() != "" && invite.GetNodeName() != in.GetNode().GetName():
-		return reject(ErrInvite, "the invite is for node %s, not for %.40s", invite.GetNodeName(), in.GetNode().GetName())
-	case len(in.GetNode().GetKeySha256()) != 1:
-		return reject(ErrInvalid, "a node joins with one key")
-	case d.view.Node(in.GetNode().GetId()) != nil:
-		return reject(ErrConflict, "node %.70s is on the roster already", in.GetNode().GetId())
+	if r := d.view.mayJoin(in, d.now); r != nil {
+		return r
 	}
 	if r := d.setNode(m, in.GetNode()); r != nil {
 		return r
 	}
 	d.dropInvite(in.GetInvite())
+	return nil
+}
+
+// MayJoin tells beforehand why a node could not join at a moment, ms since the
+// epoch: nil when its invite counts here. Whoever asks strangers does so before it
+// writes anything down.
+func (v *View) MayJoin(in *configpb.Join, now uint64) error {
+	if r := v.mayJoin(in, now); r != nil {
+		return r
+	}
+	return nil
+}
+
+func (v *View) mayJoin(in *configpb.Join, now uint64) *Rejection {
+	invite, hash := v.Invite(in.GetInvite()), sha256.Sum256(in.GetSecret())
+	switch {
+	case invite == nil || subtle.ConstantTimeCompare([]byte(hex.EncodeToString(hash[:])), []byte(invite.GetSecretSha256())) == 0:
+		return reject(ErrInvite, "the invite is not known: it was used or revoked, or is another cluster's")
+	case now >= invite.GetExpiresMs():
+		return reject(ErrInvite, "the invite has expired: make a new one")
+	case invite.GetNodeName() != "" && invite.GetNodeName() != in.GetNode().GetName():
+		return reject(ErrInvite, "the invite is for node %s, not for %.40s", invite.GetNodeName(), in.GetNode().GetName())
+	case len(in.GetNode().GetKeySha256()) != 1:
+		return reject(ErrInvalid, "a node joins with one key")
+	case v.Node(in.GetNode().GetId()) != nil:
+		return reject(ErrConflict, "node %.70s is on the roster already", in.GetNode().GetId())
+	}
 	return nil
 }
 

@@ -93,8 +93,7 @@ func (e entrance) Enter(ctx context.Context, r *peerpb.EnterRequest) (*peerpb.En
 	}
 	node.KeySha256 = []string{key}
 	if present := n.machine.View().Node(node.GetId()).GetKeySha256(); len(present) == 0 || present[0] != key { // else the answer was lost
-		join := &configpb.Mutation{Op: &configpb.Mutation_Join{Join: &configpb.Join{Node: node, Invite: r.GetInvite(), Secret: r.GetSecret()}}}
-		_, err := n.group.Propose(ctx, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{join}})
+		err := e.admit(ctx, &configpb.Join{Node: node, Invite: r.GetInvite(), Secret: r.GetSecret()})
 		if errors.Is(err, fsm.ErrInvite) {
 			n.events.Event(security.AuthFailed, "what", "invite", "from", sourceOf(ctx), "node", node.GetName(), "why", err.Error())
 		}
@@ -105,6 +104,23 @@ func (e entrance) Enter(ctx context.Context, r *peerpb.EnterRequest) (*peerpb.En
 	}
 	view := n.machine.View()
 	return &peerpb.EnterResponse{Trust: trustOf(view), Authorities: view.Security().GetAuthorities(), Seal: n.who.Seal()}, nil
+}
+
+// admit writes nothing down for whoever has no invite that counts: a stranger fills
+// no log.
+func (e entrance) admit(ctx context.Context, join *configpb.Join) error {
+	now := func() uint64 { return uint64(time.Now().UnixMilli()) }
+	if e.n.machine.View().MayJoin(join, now()) != nil { // this node may be behind
+		if err := e.n.group.ReadIndex(ctx); err != nil {
+			return err
+		}
+		if err := e.n.machine.View().MayJoin(join, now()); err != nil {
+			return fmt.Errorf("%w: %w", fsm.ErrRejected, err)
+		}
+	}
+	m := &configpb.Mutation{Op: &configpb.Mutation_Join{Join: join}}
+	_, err := e.n.group.Propose(ctx, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{m}})
+	return err
 }
 
 func sourceOf(ctx context.Context) string {

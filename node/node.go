@@ -474,8 +474,18 @@ func (n *Node) peerHeard(id dn.Node, heard bool) {
 	}
 }
 
+// dialLink connects to a peer where it is said to be, or else where the roster says:
+// what gossip says of an address, anybody may have said who has its key.
 func (n *Node) dialLink(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
-	return n.port.dial(ctx, string(peer), addr)
+	conn, err := n.port.dial(ctx, string(peer), addr)
+	known := n.machine.View().Node(string(peer)).GetClusterAddr()
+	if err == nil || n.who == nil || known == "" || known == addr {
+		return conn, err
+	}
+	if conn, again := n.port.dial(ctx, string(peer), known); again == nil {
+		return conn, nil
+	}
+	return nil, err
 }
 
 // register puts the services on the clients' ports.

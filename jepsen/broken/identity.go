@@ -27,7 +27,7 @@ func identityFaults() []Fault {
 		of("invite-not-burnt", "an invite lets in more than one node", "./fsm", "^TestJoin_",
 			Edit{"fsm/security.go", "	d.dropInvite(in.GetInvite())\n", ""}),
 		of("invite-for-ever", "an invite counts when its time is over", "./fsm", "^TestJoin_",
-			Edit{"fsm/security.go", "	case d.now >= invite.GetExpiresMs():\n", "	case invite.GetExpiresMs() == 0:\n"}),
+			Edit{"fsm/security.go", "	case now >= invite.GetExpiresMs():\n", "	case invite.GetExpiresMs() == 0:\n"}),
 		of("joins-uninvited", "a node puts itself into the roster of a cluster whose nodes have keys", "./fsm", "^TestJoin_",
 			Edit{"fsm/apply.go", "	if d.view.security != nil && d.view.Node(in.GetId()) == nil {", "	if d.view.security != nil && in.GetId() == \"\" {"}),
 		of("key-used-early", "the next key of a ring is used before everybody has it", "./node", "^TestNextSecurity",
