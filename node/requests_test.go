@@ -31,18 +31,19 @@ type element struct{ n, key, value int }
 
 // special are values of fields whose form is not free.
 var special = map[protoreflect.FullName]func(n int) any{
-	"sipcluster.config.v1.DN.number":         digits,
-	"sipcluster.config.v1.DN.external":       func(n int) any { return "+" + strings.Repeat("1", n-1) },
-	"sipcluster.config.v1.Trunk.address":     address,
-	"sipcluster.config.v1.Trunk.prefix":      digits,
-	"sipcluster.config.v1.Node.sip_addr":     address,
-	"sipcluster.config.v1.Node.default_addr": address,
-	"sipcluster.config.v1.Node.tc_addr":      address,
-	"sipcluster.config.v1.Node.cluster_addr": address,
-	"sipcluster.config.v1.Node.gossip_addr":  address,
-	"sipcluster.config.v1.Node.http_addr":    address,
-	"sipcluster.peer.v1.Command.new_epoch":   atMostNone(fsm.MaxName),
-	"sipcluster.tc.v1.Filter.kind":           atMostWord("routing-point", bounds.MaxKind),
+	"sipcluster.config.v1.DN.number":               digits,
+	"sipcluster.config.v1.DN.external":             func(n int) any { return "+" + strings.Repeat("1", n-1) },
+	"sipcluster.config.v1.Trunk.address":           address,
+	"sipcluster.config.v1.Trunk.prefix":            digits,
+	"sipcluster.config.v1.Node.sip_addr":           address,
+	"sipcluster.config.v1.Node.default_addr":       address,
+	"sipcluster.config.v1.Node.tc_addr":            address,
+	"sipcluster.config.v1.Node.cluster_addr":       address,
+	"sipcluster.config.v1.Node.gossip_addr":        address,
+	"sipcluster.config.v1.Node.http_addr":          address,
+	"sipcluster.config.v1.ClearBansRequest.source": func(n int) any { return "fe80::1%" + strings.Repeat("a", n-8) },
+	"sipcluster.peer.v1.Command.new_epoch":         atMostNone(fsm.MaxName),
+	"sipcluster.tc.v1.Filter.kind":                 atMostWord("routing-point", bounds.MaxKind),
 }
 
 // items are elements of lists whose form is not free, of a length when that is not 0.

@@ -91,10 +91,10 @@ func TestStats_EachThingIsCountedOnce(t *testing.T) {
 		{name: "a refusal within a call", do: script("0 a new INVITE, 0 b 200, 0 a ACK, 1 a INVITE, 1 b 488, 1 a ACK, 2"), want: answer.Stats{Calls: 1, Plain: 4}, rejects: []int{488}},
 		{name: "a request within a call that nobody answers", do: script("0 a new INVITE, 0 b 200, 0 a ACK, 1 a INVITE, 33 a ACK, 34"), want: answer.Stats{Calls: 1, Plain: 4}, rejects: []int{408}},
 		{name: "a call to nobody", do: script("0 a new INVITE 4711, 0 a ACK, 2"), want: answer.Stats{Calls: 1, Plain: 2}, rejects: []int{404}},
-		{name: "a message", do: script("0 a new MESSAGE, 0 b 200 MESSAGE, 2"), want: answer.Stats{Plain: 1}},
-		{name: "a message to nobody", do: script("0 a new MESSAGE 4711, 2"), want: answer.Stats{Plain: 1}, rejects: []int{404}},
-		{name: "a message that is refused", do: script("0 a new MESSAGE, 0 b 486 MESSAGE, 2"), want: answer.Stats{Plain: 1}, rejects: []int{486}},
-		{name: "a call over the rate", change: func(c *Config) { c.Rate = 2 }, do: script("0 a new INVITE 4711, 0 a new INVITE 4711, 2"), want: answer.Stats{Plain: 2, Overload: 1, Calls: 1}, rejects: []int{404, 503}},
+		{name: "a message", do: script("0 d new MESSAGE, 0 b 200 MESSAGE, 2"), want: answer.Stats{Plain: 2}, rejects: []int{407}},
+		{name: "a message to nobody", do: script("0 d new MESSAGE 4711, 2"), want: answer.Stats{Plain: 2}, rejects: []int{404, 407}},
+		{name: "a message that is refused", do: script("0 d new MESSAGE, 0 b 486 MESSAGE, 2"), want: answer.Stats{Plain: 2}, rejects: []int{407, 486}},
+		{name: "a call over the rate", change: func(c *Config) { c.Rate = 1 }, do: script("0 a new INVITE 4711, 0 a new INVITE 4711, 2"), want: answer.Stats{Plain: 2, Overload: 1, Calls: 1}, rejects: []int{404, 503}},
 		{name: "more calls than places", change: full, do: func(s *stage, w *world) {
 			s.play("0 a new INVITE, 0 b 180, 1 a new INVITE, 2")
 			if res := s.heard(s.parties["a"], "answer INVITE"); word(res) != "503" || header(res, "Retry-After") != "5" {

@@ -96,7 +96,10 @@ func TestFlood_AnotherSourceIsServed(t *testing.T) {
 
 // TestFlood_AnotherSourceCalls while wrong passwords come as fast as they can.
 func TestFlood_AnotherSourceCalls(t *testing.T) {
-	w, s := callWorld(t, func(c *Config) { c.Rate = 20 }, "1001", "1002"), newScript(t)
+	w := callWorld(t, func(c *Config) { c.Rate = 20 }, "1001", "1002")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a core less is there for it
+	defer cancel()
+	s := &script{t, ctx}
 	ua := func(number string) *siptest.UA {
 		u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.UDPAddr().String(), Local: "127.0.0.3"})
 		s.ok(err)

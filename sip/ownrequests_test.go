@@ -44,10 +44,16 @@ func TestProxy_WhatItSaysItselfIsWhole(t *testing.T) {
 // TestProxy_ASessionTimerIsOfCallsOnly: no other request gets a Session-Expires.
 func TestProxy_ASessionTimerIsOfCallsOnly(t *testing.T) {
 	onStage(t, func(s *stage, _ *world) {
-		a, b := s.parties["a"], s.parties["b"]
+		a, b, d := s.parties["a"], s.parties["b"], s.dialler()
 		for method, want := range map[string]string{"INVITE": "1800", "MESSAGE": "", "REFER": "", "SUBSCRIBE": ""} {
-			a.caller, a.invited, a.routes, a.target, a.remote = true, "timed"+method, nil, uriTo("1002"), "<"+uriTo("1002")+">"
-			a.request(method, "Supported: timer")
+			from := a
+			if method != "INVITE" {
+				from = d // a gateway makes calls only
+			}
+			from.caller, from.invited, from.routes, from.target, from.remote = true, "timed"+method, nil, uriTo("1002"), "<"+uriTo("1002")+">"
+			if from.request(method, "Supported: timer"); from == d {
+				s.prove(d, method, "Supported: timer")
+			}
 			synctest.Wait()
 			if got := header(s.heard(b, method), "Session-Expires"); got != want {
 				t.Errorf("%s: Session-Expires %q, want %q", method, got, want)

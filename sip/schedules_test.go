@@ -228,9 +228,9 @@ func TestSchedule_Connections(t *testing.T) {
 		says map[time.Duration]string
 		ends time.Duration
 	}{
-		{"silent", nil, 2 * time.Minute},
-		{"silent after a message", map[time.Duration]string{time.Minute: options}, 3 * time.Minute},
-		{"silent after a keep-alive", map[time.Duration]string{time.Minute: "\r\n\r\n"}, 3 * time.Minute},
+		{"silent", nil, 30 * time.Second},
+		{"silent after a message", map[time.Duration]string{20 * time.Second: options}, 140 * time.Second},
+		{"silent after a keep-alive", map[time.Duration]string{20 * time.Second: "\r\n\r\n"}, 140 * time.Second},
 		{"a message that does not end", map[time.Duration]string{time.Second: options[:20], 9 * time.Second: options[20:40]}, 11 * time.Second},
 		{"a message in time, and one that does not end", map[time.Duration]string{time.Second: options[:20], 9 * time.Second: options[20:] + options[:20]}, 19 * time.Second},
 	} {

@@ -48,7 +48,7 @@ type note struct {
 
 // newStage makes one node or two. "a" is a gateway that calls at the first, "b"
 // the phone of 1002, which is registered at the last; each speaks udp or tcp.
-// "c" is a gateway that is called.
+// "c" is a gateway that is called. "d" appears when a script names it.
 func newStage(t *testing.T, nodes int, caller, phone string, change func(*Config)) *stage {
 	t.Helper()
 	s := &stage{t: t, net: siptest.NewNetwork(), lines: newLines(), parties: map[string]*party{}, names: map[netip.AddrPort]string{}}
@@ -338,6 +338,9 @@ func (s *stage) until(at time.Duration) {
 func (s *stage) step(who, what string, more []string) {
 	s.t.Helper()
 	p := s.parties[who]
+	if p == nil && who == "d" {
+		p = s.dialler()
+	}
 	if p == nil {
 		s.t.Fatalf("who is %q?", who)
 	}
@@ -358,11 +361,30 @@ func (s *stage) step(who, what string, more []string) {
 		s.calls++
 		method, number, _ := strings.Cut(arg, " ")
 		p.anew(method, fmt.Sprintf("call%d", s.calls), cmp.Or(number, "1002"))
+		if who == "d" {
+			s.prove(p, method)
+		}
 	case "leaves":
 		s.hangUp(p)
 	default:
 		p.request(what)
 	}
+}
+
+// dialler is "d", a phone that has not registered: 1001, at the first node.
+func (s *stage) dialler() *party {
+	for _, w := range s.nodes {
+		w.put(phoneDN("1001"))
+	}
+	return s.party("d", "1001", "udp", s.nodes[0])
+}
+
+// prove sends a request that was challenged again, with credentials.
+func (s *stage) prove(p *party, method string, lines ...string) {
+	s.t.Helper()
+	synctest.Wait()
+	challenge := header(s.heard(p, "answer "+method), "Proxy-Authenticate")
+	p.request(method, append(lines, "Proxy-Authorization: "+authorizeFor(method, challenge, p.number, "pw"+p.number, 1))...)
 }
 
 // lose has the network lose all of a way from now on, or no more of it.

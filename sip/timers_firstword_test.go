@@ -236,9 +236,10 @@ func TestTimers_FirstWord(t *testing.T) {
 			n1 outcome 486 3
 			n1>a 486 3
 			n1>d ACK 3`},
-		{name: "a MESSAGE says nothing of a phone", script: "0 a new MESSAGE, 5 b 200 MESSAGE, 60", want: `
+		{name: "a MESSAGE says nothing of a phone", script: "0 d new MESSAGE, 5 b 200 MESSAGE, 60", want: `
 			n1>b MESSAGE 0 0.5 1.5 3.5
-			n1>a 200/MESSAGE 5`},
+			n1>d 407/MESSAGE 0
+			n1>d 200/MESSAGE 5`},
 	} {
 		x.run(t)
 	}

@@ -258,8 +258,9 @@ func TestTimers_Datagrams(t *testing.T) {
 			n1>b ACK 0
 			n1>b INVITE 0
 			n1>b INFO 10 10.5 14.5 18.5 22.5 26.5 30.5 34.5 38.5`},
-		{name: "a MESSAGE outside of calls: E, F", script: "0 a new MESSAGE, 32 n1 holds 0, 50", want: `
-			n1>b MESSAGE 0 0.5 1.5 3.5 7.5 11.5 15.5 19.5 23.5 27.5 31.5`},
+		{name: "a MESSAGE outside of calls: E, F", script: "0 d new MESSAGE, 32 n1 holds 0, 50", want: `
+			n1>b MESSAGE 0 0.5 1.5 3.5 7.5 11.5 15.5 19.5 23.5 27.5 31.5
+			n1>d 407/MESSAGE 0`},
 	} {
 		x.run(t)
 	}
