@@ -13,7 +13,7 @@ import (
 type uses struct {
 	mu sync.RWMutex
 	of map[dn.Number]int
-	// changed are the DNs that became busy or free since Next returned them.
+	// changed are the DNs that became busy or free since UsesChanged returned them.
 	changed map[dn.Number]struct{}
 	wake    wake.Signal
 }

@@ -266,8 +266,12 @@ func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 		if e == nil || len(e.recs) == 0 {
 			continue
 		}
-		if e.told.busy != t.cfg.Busy(n) || e.told.hold != nil && t.reservation(t.latest(e)) == nil {
+		switch busy := t.cfg.Busy(n); {
+		case e.told.hold != nil && t.reservation(t.latest(e)) == nil:
 			t.tell(e, NoReason)
+		case e.told.busy != busy:
+			e.told.busy = busy
+			j.add(e, placeUse, true)
 		}
 	}
 	if j.head == head {
