@@ -5,6 +5,7 @@ import (
 	"net"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,29 +72,45 @@ func directly(c net.Conn) func(b []byte) (int, error) {
 			return c.Write(b)
 		}
 	}
-	return func(b []byte) (int, error) { return offer(raw, b) }
+	o := &offer{raw: raw}
+	o.once = o.try
+	return o.write
 }
 
-// offer writes what there is room for now.
-func offer(raw syscall.RawConn, b []byte) (n int, err error) {
-	var failed error
-	err = raw.Write(func(fd uintptr) bool {
-		for {
-			n, failed = unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			if failed != unix.EINTR {
-				return true
-			}
-		}
-	})
-	switch {
+// offer writes what there is room for now. One write at a time.
+type offer struct {
+	raw  syscall.RawConn
+	once func(fd uintptr) bool // try, made once
+
+	b      []byte
+	n      int
+	failed syscall.Errno
+}
+
+func (o *offer) write(b []byte) (int, error) {
+	o.b, o.n, o.failed = b, 0, 0
+	err := o.raw.Write(o.once)
+	switch o.b = nil; {
 	case err != nil:
 		return 0, err
-	case failed == unix.EAGAIN:
+	case o.failed == unix.EAGAIN:
 		return 0, nil
-	case failed != nil:
-		return 0, failed
+	case o.failed != 0:
+		return 0, o.failed
 	}
-	return n, nil
+	return o.n, nil
+}
+
+// try is true, so that nobody waits. The scheduler need not know of a system call that
+// doesn't either.
+func (o *offer) try(fd uintptr) bool {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.b))), uintptr(len(o.b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno != unix.EINTR {
+			o.n, o.failed = int(n), errno
+			return true
+		}
+	}
 }
 
 // room tells whether a write of n bytes does not have to wait.
