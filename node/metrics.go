@@ -5,6 +5,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip/answer"
 )
@@ -17,6 +18,14 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	sipSamples(s.n.sip.Stats(), emit)
 	emit(api.Sample{Name: "configuration_restores_total", Help: "Snapshots that replaced this node's configuration.", Counter: true, Value: float64(s.n.machine.Restores())})
 	peerSamples(s.n.gossip.Doubted(), s.n.mesh.Status(), emit)
+	view := s.n.machine.View()
+	streamSamples(s.n.sip.PeerStreams(), func(id dn.Node) string { return view.Node(string(id)).GetName() }, emit)
+}
+
+func streamSamples(standing map[dn.Node]int, name func(dn.Node) string, emit func(api.Sample)) {
+	for id, n := range standing {
+		emit(api.Sample{Name: "sip_peer_streams", Help: "Streams to the peer that carry SIP; without one no call goes there.", Label: "peer", LabelValue: name(id), Value: float64(n)})
+	}
 }
 
 func sipSamples(st answer.Stats, emit func(api.Sample)) {

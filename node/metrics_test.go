@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -106,6 +107,13 @@ func TestMetrics_OfPeers(t *testing.T) {
 		peer_vetoes_total{peer=n1} 2 counter
 		peer_losses_total{peer=n2} 3 counter
 		peer_vetoes_total{peer=n2} 4 counter`)
+}
+
+func TestMetrics_OfStreams(t *testing.T) {
+	name := func(id dn.Node) string { return "name of " + string(id) }
+	wantLines(t, samples(func(emit func(api.Sample)) { streamSamples(map[dn.Node]int{"a": 16, "b": 0}, name, emit) }), `
+		sip_peer_streams{peer=name of a} 16 gauge
+		sip_peer_streams{peer=name of b} 0 gauge`)
 }
 
 func TestMetrics_OfSessionsAndCalls(t *testing.T) {

@@ -132,6 +132,7 @@ func TestSecured(t *testing.T) {
 		{"whoever has another node's files is not that node", filesOfAnother},
 		{"a node puts its own entry of the roster and nothing else", ownEntryOnly},
 		{"every method at a port for clients has a row", everyMethodHasARow},
+		{"calls go between nodes by streams under their keys", callsAcross},
 		{"a revoked token ends at every node", revokedEverywhere},
 		{"a client certificate is taken as a token is", byCertificate},
 		{"metrics are for who comes over loopback or has a token", httpSecured},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -61,7 +62,7 @@ func (l *lines) dial(_ context.Context, to dn.Node) (net.Conn, error) {
 		return nil, err
 	}
 	go s.ServePeer(theirs, "")
-	c := &tracked{ours, l}
+	c := &tracked{Conn: ours, l: l}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open = append(l.open, c)
@@ -71,7 +72,28 @@ func (l *lines) dial(_ context.Context, to dn.Node) (net.Conn, error) {
 // tracked is a connection that the lines know until it is closed.
 type tracked struct {
 	net.Conn
-	l *lines
+	l       *lines
+	stalled atomic.Pointer[chan struct{}] // writes wait until it is closed; nil for none
+}
+
+// Write implements net.Conn.
+func (c *tracked) Write(b []byte) (int, error) {
+	if s := c.stalled.Load(); s != nil {
+		<-*s
+	}
+	return c.Conn.Write(b)
+}
+
+// stall has the oldest stream take nothing, until the returned function is called.
+func (l *lines) stall() (goOn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, s := l.open[0], make(chan struct{})
+	c.stalled.Store(&s)
+	return func() {
+		c.stalled.Store(nil)
+		close(s)
+	}
 }
 
 // NetConn is the connection below.

@@ -34,6 +34,14 @@ func (s *Server) ServePeer(c net.Conn, from dn.Node) {
 	s.peers.Serve(c, from)
 }
 
+// PeerStreams are how many streams stand to each other node of the roster.
+func (s *Server) PeerStreams() map[dn.Node]int {
+	if s.peers == nil {
+		return nil
+	}
+	return s.peers.Standing()
+}
+
 // receiver serves what comes from a node by a stream.
 func (s *Server) receiver(from dn.Node, slot uint8) func([][]byte) {
 	in := &wire.Arrival{}

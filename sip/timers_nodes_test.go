@@ -1,7 +1,10 @@
 package sip
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -323,6 +326,33 @@ func TestTimers_Losses(t *testing.T) {
 	} {
 		x.run(t)
 	}
+}
+
+// TestTimers_AStalledStream holds up at most an eighth of the calls, each of which goes
+// on when it does.
+func TestTimers_AStalledStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 2, "udp", "udp", nil)
+		goOn := s.lines.stall()
+		s.record()
+		const calls = 96
+		script := strings.Repeat("0 a new INVITE, ", calls)
+		s.play(script + "0.1")
+		rang := func() int { // before n2 repeats anything
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(slices.DeleteFunc(slices.Clone(s.tape), func(n note) bool { return n.way+" "+n.what != "n2>b INVITE" }))
+		}
+		if n := rang(); n < calls-calls/8 || n == calls {
+			t.Errorf("%d of %d calls have arrived", n, calls)
+		}
+		goOn()
+		synctest.Wait()
+		if n := rang(); n != calls {
+			t.Errorf("%d of %d calls arrive in the end", n, calls)
+		}
+		s.until(100 * time.Second)
+	})
 }
 
 // TestTimers_Cuts: no stream between the nodes stands.
