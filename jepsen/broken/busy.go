@@ -55,6 +55,14 @@ func busyFaults() []Fault {
 			Name: "carried-dies-along", What: "a call whose node has died ends although another node carries it",
 			Edits: []Edit{{"node/call/copy.go", "if e.lost = true; e.over || !t.carried(e) {", "if e.lost = true; true {"}},
 		}),
+		sim(Fault{
+			Name: "leg-untold", What: "peers that wait for events hear of a carried call with the next one only",
+			Edits: []Edit{{"node/call/leg.go", "		t.own.idle.Wake() // its readers wait for that time\n", "		_ = t.own.idle.Wake\n"}},
+		}),
+		sim(Fault{
+			Name: "fresh-leg-stays", What: "a peer that is told of a carried call by a snapshot does not hear that it was over soon",
+			Edits: []Edit{{"node/call/stream.go", "		s.t.tellAllLegs()\n", "		_ = s.t.tellAllLegs\n"}},
+		}),
 		{
 			Name: "caller-untold", Kind: Calls, What: "peers hear of a phone's call when it rings, not when it begins",
 			Edits:   []Edit{{"node/call/own.go", "	if info.Type != Inbound {", "	if false {"}},
@@ -63,7 +71,7 @@ func busyFaults() []Fault {
 		{
 			Name: "counted-at-the-owner", Kind: Calls, What: "a phone in a call is free where it registers next",
 			Edits:   []Edit{{"node/dn/merge.go", "	v.busy = t.cfg.Busy(e.number)\n	return v", "	v.busy = e.told.busy && t.cfg.Busy(e.number)\n	return v"}},
-			Package: "./node/dn", Run: "^TestTable_EveryUseIsTold$",
+			Package: "./node/dn", Run: "^TestTable_EveryUseIsTold$|^TestTable_WhoRegisters",
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S21"},
 		},
 	}

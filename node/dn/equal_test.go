@@ -89,6 +89,24 @@ func TestTable_EveryUseIsTold(t *testing.T) {
 	}
 }
 
+// Whoever registers here, in a call that is known of already, is busy from the start.
+func TestTable_WhoRegistersInACallIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab := New(Config{Self: "a", Incarnation: 1, Busy: func(n Number) bool { return n == "1" }})
+		clients := tab.Watch(feed.Position{})
+		drain(t, clients)
+		tab.Register("1", Registered)
+		for _, it := range drain(t, clients) {
+			if !it.Status.Busy {
+				t.Errorf("clients are told %+v", it)
+			}
+		}
+		if got, _ := tab.Get("1"); !got.Busy || got.Routable(false) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // A shorter or longer reservation of the same holder is another one.
 func TestTable_ReservationThatChangesItsEndIsTold(t *testing.T) {
 	for _, left := range []int64{2e9, 30e9} {
