@@ -30,9 +30,9 @@ import (
 
 const (
 	// maxEntering bounds the connections of those who want to come in, who may be
-	// anybody; enteringLife is how long each of them lasts.
-	maxEntering  = 64
-	enteringLife = 20 * time.Second
+	// anybody, of one source maxEnteringEach; enteringLife is how long each lasts.
+	maxEntering, maxEnteringEach = 64, 16
+	enteringLife                 = 20 * time.Second
 )
 
 // serveEntrance serves those who are no nodes yet, until the context ends.
@@ -40,29 +40,24 @@ func (n *Node) serveEntrance(ctx context.Context) error {
 	s := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: enteringLife, MaxConnectionAge: enteringLife, MaxConnectionAgeGrace: enteringLife}))
 	peerpb.RegisterEntranceServer(s, entrance{n: n})
-	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, places: make(chan struct{}, maxEntering)})
+	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, crowd: crowd{most: maxEntering, each: maxEnteringEach}})
 }
 
-// lobby is a listener with so many places.
+// lobby is a listener whose connections are those of a crowd.
 type lobby struct {
 	net.Listener
-	places chan struct{}
+	crowd crowd
 }
 
-// Accept turns away who finds no place.
+// Accept implements net.Listener.
 func (l *lobby) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.places <- struct{}{}:
-			return &newcomer{Conn: conn, leave: sync.OnceFunc(func() { <-l.places })}, nil
-		default:
-			_ = conn.Close()
-		}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	c := &newcomer{Conn: conn}
+	c.leave = sync.OnceFunc(l.crowd.enter(conn))
+	return c, nil
 }
 
 type newcomer struct {

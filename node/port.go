@@ -38,8 +38,9 @@ const (
 	sipPreamble  = "sipcSIP\x00"
 	// openTimeout bounds TLS handshake and opening of a connection.
 	openTimeout = 3 * time.Second
-	// maxOpening bounds the connections that have not said what they are.
-	maxOpening = 256
+	// maxOpening bounds the connections that have not said what they are, of one
+	// source maxOpeningEach.
+	maxOpening, maxOpeningEach = 256, 64
 )
 
 func listenCluster(addr string, id *identity.Identity, key *clusterKey, f *fabric, log *slog.Logger) (*clusterPort, error) {
@@ -60,7 +61,7 @@ func (p *clusterPort) run(ctx context.Context) error {
 	defer p.close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	slots := make(chan struct{}, maxOpening)
+	opening := &crowd{most: maxOpening, each: maxOpeningEach}
 	for {
 		conn, err := p.ln.Accept()
 		if ctx.Err() != nil {
@@ -74,12 +75,11 @@ func (p *clusterPort) run(ctx context.Context) error {
 			}
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-			wg.Go(func() { p.open(ctx, conn); <-slots })
-		default:
-			_ = conn.Close()
-		}
+		leave := opening.enter(conn)
+		wg.Go(func() {
+			defer leave()
+			p.open(ctx, conn)
+		})
 	}
 }
 
@@ -206,6 +206,10 @@ func (p *clusterPort) dialFor(ctx context.Context, id, addr, protocol, preamble 
 func (p *clusterPort) secure(ctx context.Context, conn net.Conn, protocol, id string) (net.Conn, error) {
 	if p.identity == nil {
 		return conn, nil
+	}
+	if _, known := p.identity.Trust().Keys[id]; !known {
+		_ = conn.Close()
+		return nil, identity.NotOnRoster // nobody has claimed to be it
 	}
 	secured := tls.Client(conn, p.identity.Client(protocol, id))
 	if err := secured.HandshakeContext(ctx); err != nil {
