@@ -34,7 +34,7 @@ func (c commands) nodeInviteCommand() *cobra.Command {
 its owner can read, and give that to the new node: server --join HOST:PORT
 --invite-file FILE. Whoever has the line can join with it until it is used, revoked, or has
 expired; with NAME only a node of that name can.`,
-		Example: `  (umask 077; sipcluster node invite sip2 > invite)
+		Example: `  sipcluster node invite sip2 > sip2.invite
   sipcluster node invite --list`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if expires < time.Second {
@@ -71,6 +71,9 @@ expired; with NAME only a node of that name can.`,
 }
 
 func (c commands) invite(cmd *cobra.Command, cl *client.Client, req *configpb.CreateInviteRequest) error {
+	if err := c.OwnerOnly(true); err != nil {
+		return err
+	}
 	made, err := client.Unary(cmd.Context(), cl, cl.Access.CreateInvite, req)
 	if err != nil {
 		return err

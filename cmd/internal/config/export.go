@@ -24,7 +24,7 @@ func ExportCommand(op *client.Operator) *cobra.Command {
 			}
 			defer cl.Close()
 			if err := c.OwnerOnly(!noSecrets); err != nil {
-				return fmt.Errorf("export: %w", err)
+				return fmt.Errorf("export: %w, or leave the secrets out (--no-secrets)", err)
 			}
 			out := bufio.NewWriter(c.Out)
 			e := exporter{out: out, secrets: !noSecrets}

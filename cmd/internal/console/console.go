@@ -136,7 +136,7 @@ func (c *Console) OwnerOnly(secrets bool) error {
 		return nil //nolint:nilerr // what has no mode is no file that stays
 	}
 	if err := f.Chmod(0o600); err != nil {
-		return fmt.Errorf("others can read the file that this goes to, and that can't be changed (%w): write to one of mode 600, or leave the secrets out (--no-secrets)", err)
+		return fmt.Errorf("others can read the file that this goes to, and that can't be changed (%w): write to one of mode 600", err)
 	}
 	return nil
 }

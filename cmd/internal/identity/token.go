@@ -101,6 +101,9 @@ func (f *createFlags) request(name string) (*configpb.CreateTokenRequest, error)
 }
 
 func (c commands) create(ctx context.Context, cl *client.Client, req *configpb.CreateTokenRequest, file string) error {
+	if err := c.OwnerOnly(file == "" && len(req.GetCertificate()) == 0); err != nil {
+		return err
+	}
 	made, err := client.Unary(ctx, cl, cl.Access.CreateToken, req)
 	if err != nil {
 		return err
