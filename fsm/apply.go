@@ -40,7 +40,7 @@ func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 		d = newDraft(v, index)
 	}
 	if d.view.epoch != "" && cmd.GetActor() != nil { // leaders of an older program say nothing of it
-		d.note(cmd, rej)
+		d.note(v.security, cmd, rej)
 	}
 	if id := cmd.GetRequestId(); id != "" && len(id) <= MaxRequestID && d.view.epoch != "" {
 		d.remember(&outcome{id: id, index: index, err: rej})

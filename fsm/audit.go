@@ -69,14 +69,18 @@ func (v *View) Audit(after uint64) iter.Seq[*configpb.AuditEntry] {
 	}
 }
 
-// note keeps a command in the log, with why it was refused.
-func (d *draft) note(cmd *peerpb.Command, why *Rejection) {
+// note keeps a command in the log, with why it was refused; before it, security was that.
+func (d *draft) note(before *configpb.Security, cmd *peerpb.Command, why *Rejection) {
 	e := &configpb.AuditEntry{
 		Index: d.view.index, TimeMs: cmd.GetTimeMs(), Actor: cmd.GetActor(), RequestId: short(cmd.GetRequestId()),
 		Mutations: uint32(len(cmd.GetMutations())),
 	}
 	for _, m := range cmd.GetMutations()[:min(len(cmd.GetMutations()), auditedChanges)] {
-		e.Changes = append(e.Changes, Describe(m))
+		change := Describe(m)
+		if next := m.GetPutSecurity(); next != nil {
+			change, before = short(change+describeSecurity(before, next)), next
+		}
+		e.Changes = append(e.Changes, change)
 	}
 	if why != nil {
 		e.Refused = short(why.Error())

@@ -1,6 +1,8 @@
 package fsm_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,5 +89,40 @@ func TestAudit_IsBoundedInEntriesAndBytes(t *testing.T) {
 	}
 	if n := len(audited(reopened(t, m), 0)); n != len(audited(m, 0)) {
 		t.Errorf("the store keeps %d entries, memory %d", n, len(audited(m, 0)))
+	}
+}
+
+func TestAudit_SaysWhatOfTheSecurityChanged(t *testing.T) {
+	m := furnished(t)
+	with := func(gossip, routes *configpb.Keyring, names ...string) *configpb.Security {
+		s := &configpb.Security{Gossip: gossip, Routes: routes}
+		for _, name := range names {
+			s.Authorities = append(s.Authorities, authority(name))
+		}
+		return s
+	}
+	dropped := ring(2, 2)
+	dropped.Keys = dropped.Keys[1:]
+	sum := func(name string) string {
+		s := sha256.Sum256(authority(name).GetCertificate())
+		return "authority " + hex.EncodeToString(s[:4])
+	}
+	for _, c := range []struct {
+		to   *configpb.Security
+		want string
+	}{
+		{with(ring(1, 1), ring(1, 1), "a"), "put security: gossip key 1 added, gossip key 1 used, route key 1 added, route key 1 used, " + sum("a") + " added, " + sum("a") + " used"},
+		{with(ring(1, 2), ring(1, 1), "a"), "put security: gossip key 2 added"},
+		{with(ring(2, 2), ring(1, 2), "a", "b"), "put security: gossip key 2 used, route key 2 added, " + sum("b") + " added"},
+		{with(dropped, ring(2, 2), "b", "a"), "put security: gossip key 1 dropped, route key 2 used, " + sum("b") + " used"},
+		{with(dropped, dropped, "b"), "put security: route key 1 dropped, " + sum("a") + " dropped"},
+	} {
+		from := m.View().Index()
+		cmd := command(put(c.to))
+		cmd.Actor = &configpb.Actor{Node: "id-a"}
+		apply(t, m, cmd)
+		if got := audited(m, from); len(got) != 1 || !slices.Equal(got[0].GetChanges(), []string{c.want}) {
+			t.Errorf("%v; want %q", got, c.want)
+		}
 	}
 }
