@@ -166,6 +166,37 @@ func TestClusterPort_TakesMoreThanMayOpenAtOnce(t *testing.T) {
 	}
 }
 
+// Who has said what it is keeps its connection, however many others open theirs.
+func TestClusterPort_StrangersPushOutNobodyElse(t *testing.T) {
+	p := openPort(t, nil)
+	addr := p.ln.Addr().String()
+	c, err := p.dialRaft(t.Context(), "", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, len("raft "))
+	if _, err := io.ReadFull(c, said); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * maxOpeningEach {
+		silent, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+	}
+	other, err := p.dialRaft(t.Context(), "", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := talk(t, other, "12345678"); got != "raft 12345678" {
+		t.Errorf("a newcomer got %q", got)
+	}
+	if got := talk(t, c, "12345678"); got != "12345678" {
+		t.Errorf("the one that was there got %q", got)
+	}
+}
+
 func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	p := openPort(t, nil)
 	addr := p.ln.Addr().String()
