@@ -17,31 +17,40 @@ import (
 // BenchmarkCalls measures a call (INVITE, 180, 200, ACK, BYE, 200) that arrives
 // from a trunk at one node for a phone of another. cpu-µs/call is what the
 // process spends, both nodes, gateway and phone; that of the two ends alone is
-// measured with BenchmarkCalls/ends, without nodes between.
+// measured with BenchmarkCalls/ends, without nodes between, and what TLS between the
+// nodes adds with BenchmarkCalls/sealed.
 func BenchmarkCalls(b *testing.B) {
 	b.Run("ends", func(b *testing.B) {
 		gw, phone := newEnd(b, nil), newEnd(b, nil)
 		go phone.answer()
 		gw.calls(b, phone.addr(), "sip:1002@"+testRealm)
 	})
-	b.Run("nodes", func(b *testing.B) {
-		n1, n2 := twoNodes(b)
-		go drainOutcomes(b.Context(), n1)
-		gw, phone := newEnd(b, nil), newEnd(b, nil)
-		n1.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.addr().String(), Prefix: "+"}})
-		until(b, "the trunk is known", func() bool {
-			n, _ := n1.server.proxy.Trunk(mustAddrPort(gw.addr().String()), location.UDP)
-			return n != ""
-		})
-		l := &line{t: b, conn: phone.dialed(b, n2.server.UDPAddr())}
-		if res := l.register(reg{dn: "1002", callID: "r", cseq: 1, headers: []string{"Contact: <sip:1002@" + phone.addr().String() + ">", "Expires: 3600"}}); res.code != 200 {
-			b.Fatal(res)
-		}
-		l.conn.Close()
-		phone = newEnd(b, phone.addr())
-		go phone.answer()
-		gw.calls(b, n1.server.UDPAddr(), "sip:1002@"+testRealm)
+	b.Run("nodes", func(b *testing.B) { benchNodes(b, newLines()) })
+	b.Run("sealed", func(b *testing.B) {
+		l := newLines()
+		l.pair = sealedPair(b)
+		benchNodes(b, l)
 	})
+}
+
+// benchNodes makes calls between two nodes, over those lines.
+func benchNodes(b *testing.B, between *lines) {
+	n1, n2 := twoNodesBy(b, between, func(*Config) {})
+	go drainOutcomes(b.Context(), n1)
+	gw, phone := newEnd(b, nil), newEnd(b, nil)
+	n1.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.addr().String(), Prefix: "+"}})
+	until(b, "the trunk is known", func() bool {
+		n, _ := n1.server.proxy.Trunk(mustAddrPort(gw.addr().String()), location.UDP)
+		return n != ""
+	})
+	l := &line{t: b, conn: phone.dialed(b, n2.server.UDPAddr())}
+	if res := l.register(reg{dn: "1002", callID: "r", cseq: 1, headers: []string{"Contact: <sip:1002@" + phone.addr().String() + ">", "Expires: 3600"}}); res.code != 200 {
+		b.Fatal(res)
+	}
+	l.conn.Close()
+	phone = newEnd(b, phone.addr())
+	go phone.answer()
+	gw.calls(b, n1.server.UDPAddr(), "sip:1002@"+testRealm)
 }
 
 func drainOutcomes(ctx context.Context, w *world) {

@@ -27,7 +27,11 @@ func twoNodes(t testing.TB) (n1, n2 *world) {
 
 func twoNodesOf(t testing.TB, change func(*Config)) (n1, n2 *world) {
 	t.Helper()
-	l := newLines()
+	return twoNodesBy(t, newLines(), change)
+}
+
+func twoNodesBy(t testing.TB, l *lines, change func(*Config)) (n1, n2 *world) {
+	t.Helper()
 	n1 = callWorld(t, func(c *Config) {
 		change(c)
 		c.DialPeer = l.dial

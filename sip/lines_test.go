@@ -2,13 +2,19 @@ package sip
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/peer"
@@ -39,6 +45,28 @@ func loopbackPair() (ours, theirs net.Conn, err error) {
 	}
 	theirs, err = l.Accept()
 	return ours, theirs, err
+}
+
+// sealedPair makes loopback connections inside TLS, as a cluster whose nodes have keys does.
+func sealedPair(t testing.TB) func() (ours, theirs net.Conn, err error) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}, InsecureSkipVerify: true}
+	return func() (net.Conn, net.Conn, error) {
+		ours, theirs, err := loopbackPair()
+		if err != nil {
+			return nil, nil, err
+		}
+		return tls.Client(ours, own), tls.Server(theirs, own), nil
+	}
 }
 
 func memoryPair() (ours, theirs net.Conn, err error) {
