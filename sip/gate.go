@@ -224,7 +224,7 @@ func (g *gate) exhausted(m *message.Message) bool {
 	return !ok || len(u.User) > 0 || !g.guard.Mine(u.Host)
 }
 
-// screenExtensions refuses what Require and Proxy-Require demand beyond path
+// screenExtensions refuses what Require and Proxy-Require demand beyond path and privacy
 // (RFC 3261 §8.2.2.3). What Require says is not for a proxy (§16.3).
 func screenExtensions(m *message.Message, a *answer.Answer, forwarded bool) {
 	var unsupported []byte
@@ -235,7 +235,7 @@ func screenExtensions(m *message.Message, a *answer.Answer, forwarded bool) {
 		for v := range m.All(k) {
 			for tag := range bytes.SplitSeq(v, []byte(",")) {
 				tag = bytes.TrimSpace(tag)
-				if len(tag) == 0 || message.EqualFold(tag, "path") && k == message.Require {
+				if len(tag) == 0 || message.EqualFold(tag, "path") && k == message.Require || message.EqualFold(tag, "privacy") && forwarded {
 					continue
 				}
 				if len(unsupported) > 0 {

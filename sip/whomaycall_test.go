@@ -33,6 +33,7 @@ func TestProxy_WhoMayCall(t *testing.T) {
 		{"Max-Forwards 0", strings.Replace(invite("1001", uriTo("1002"), ""), "Max-Forwards: 70", "Max-Forwards: 0", 1), 483},
 		{"within a dialog nobody knows", strings.Replace(invite("1001", uriTo("1002"), ""), "To: <"+uriTo("1002")+">", "To: <"+uriTo("1002")+">;tag=9", 1), 481},
 		{"Proxy-Require", invite("1001", uriTo("1002"), "Proxy-Require: foo\r\n"), 420},
+		{"Proxy-Require of privacy", invite("1001", uriTo("1002"), "Proxy-Require: privacy\r\nPrivacy: id\r\n"), 407},
 		{"Require is not ours", invite("1001", uriTo("1002"), "Require: 100rel\r\n"), 407},
 		{"too many hops", invite("1001", uriTo("1002"), strings.Repeat("Via: SIP/2.0/UDP h;branch=z9hG4bKa\r\n", 80)), 483},
 	} {

@@ -106,7 +106,7 @@ func (b Border) Stops(h *message.Header) bool {
 func Private(m *message.Message) bool {
 	none := false
 	for v := range named(m, "Privacy") {
-		for word := range bytes.FieldsFuncSeq(v, func(r rune) bool { return r == ';' || r == ',' || r == ' ' || r == '\t' }) {
+		for word := range bytes.FieldsFuncSeq(v, apart) {
 			switch {
 			case message.EqualFold(word, "none"):
 				none = true
@@ -117,6 +117,26 @@ func Private(m *message.Message) bool {
 	}
 	return !none && m.IsRequest() && Anonymous(m.Get(message.From))
 }
+
+// Unmet tells whether somebody insists on a privacy that a proxy can't give: that From,
+// headers of its own or the session be hidden (RFC 3323 §4.2, §5.1).
+func Unmet(m *message.Message) bool {
+	critical, more := false, false
+	for v := range named(m, "Privacy") {
+		for word := range bytes.FieldsFuncSeq(v, apart) {
+			switch {
+			case message.EqualFold(word, "critical"):
+				critical = true
+			case !message.EqualFold(word, "id") && !message.EqualFold(word, "none") && !message.EqualFold(word, "history"):
+				more = true
+			}
+		}
+	}
+	return critical && more
+}
+
+// apart are what stands between the words of Privacy.
+func apart(r rune) bool { return r == ';' || r == ',' || r == ' ' || r == '\t' }
 
 // Asked tells whether there is a Privacy header, whatever it says.
 func Asked(m *message.Message) bool {

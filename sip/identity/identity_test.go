@@ -52,6 +52,14 @@ func TestPrivate_WhoWantsToBeKept(t *testing.T) {
 	}
 }
 
+func TestUnmet_WhatSomebodyInsistsOn(t *testing.T) {
+	for privacy, want := range map[string]bool{"id;critical": false, "user": false, "user; critical": true, "critical;header": true, "none;critical": false, "session,critical": true} {
+		if got := Unmet(invite(t, "<sip:a@b>", "Privacy: "+privacy)); got != want {
+			t.Errorf("%s: %v", privacy, got)
+		}
+	}
+}
+
 // TestCross_WhatStops has each header on each way.
 func TestCross_WhatStops(t *testing.T) {
 	ways := [][2]Domain{{Outside, Outside}, {Outside, Inside}, {Inside, Outside}, {Inside, Inside}}

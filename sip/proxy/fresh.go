@@ -71,6 +71,10 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	if !ok {
 		return
 	}
+	if identity.Unmet(m) {
+		a.Set(500, "The privacy that is asked for can't be given")
+		return
+	}
 	if invite && !p.rate.Take(source.Of(in.source.Addr())) {
 		p.stats.Overload.Add(1)
 		a.Overloaded()
