@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
@@ -397,6 +398,11 @@ func ownEntryOnly(t *testing.T, all []*member) {
 		if (err == nil) != x.ok {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	leaders := proto.CloneOf(view.Node(a.id.ID))
+	leaders.ClusterAddr = b.cfg.ClusterAddr
+	if _, err := peerpb.NewConsensusClient(conn).Join(t.Context(), &peerpb.JoinRequest{Node: leaders}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("the leader's entry by way of a join: %v", err)
 	}
 }
 

@@ -82,6 +82,9 @@ func (s *server) ReadIndex(ctx context.Context, r *peerpb.ReadIndexRequest) (*pe
 
 // Join adds a node to the roster, or passes the request on to the leader.
 func (s *server) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinResponse, error) {
+	if s.g.machine.View().Security() != nil {
+		return nil, toStatus(&fsm.Rejection{Kind: fsm.ErrInvite, Text: "a node joins this cluster by an invite"})
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
 	answer, err := s.g.admit(ctx, r)
