@@ -354,7 +354,7 @@ func (n *Node) join(ctx context.Context) error {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil && limited.Err() != nil:
-		return fmt.Errorf("joining the cluster: %w: gave up after %v (--join-timeout); check that --join names the cluster port of a running member", err, n.cfg.JoinTimeout)
+		return fmt.Errorf("joining the cluster: %w: gave up after %v (--join-timeout); %s", err, n.cfg.JoinTimeout, n.adviseJoining(ctx))
 	case err != nil:
 		return fmt.Errorf("joining the cluster: %w", err)
 	}

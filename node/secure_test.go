@@ -130,6 +130,7 @@ func TestSecured(t *testing.T) {
 	}{
 		{"an invite lets one node in, once, and nobody else", invitesCountOnce},
 		{"whoever has another node's files is not that node", filesOfAnother},
+		{"who joins in the other way is told which word to change", otherWay},
 		{"a node puts its own entry of the roster and nothing else", ownEntryOnly},
 		{"every method at a port for clients has a row", everyMethodHasARow},
 		{"calls go between nodes by streams under their keys", callsAcross},
@@ -232,6 +233,35 @@ func invitesCountOnce(t *testing.T, all []*member) {
 	a.removes(t, a, "n9")
 	if err := guest.wait(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("the guest: %v", err)
+	}
+}
+
+// A node without a key at a cluster that asks for one, and the other way round.
+func otherWay(t *testing.T, all []*member) {
+	plain := run(t, config(t, "p1", func(c *Config) { c.Bootstrap, c.ClusterKey = true, nil }))
+	for _, c := range []struct {
+		to    *member
+		guest func(*Config)
+		says  string
+	}{
+		{all[0], func(c *Config) { c.ClusterKey = nil }, "without --insecure"},
+		{plain, func(c *Config) { secured(c); c.InviteFile = all[0].invited(t, all[0], "n7", time.Hour) }, "with --insecure too"},
+	} {
+		n, err := New(config(t, "n7", func(o *Config) {
+			c.guest(o)
+			o.Join, o.JoinTimeout = []string{c.to.cfg.ClusterAddr}, time.Second
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		if err := n.Run(ctx); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v; want %q", err, c.says)
+		}
+		cancel()
+	}
+	if err := plain.stop(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -480,7 +510,7 @@ func authorityChanges(t *testing.T, all []*member) {
 
 func keyChanges(t *testing.T, all []*member) {
 	a, b := all[0], all[1]
-	old := b.who.Fingerprint()
+	old, removed := b.who.Fingerprint(), events(t, a, "node-removed")
 	next, err := b.nodeKeys().Rekey()
 	if err != nil {
 		t.Fatal(err)
@@ -496,6 +526,9 @@ func keyChanges(t *testing.T, all []*member) {
 	}
 	if err := a.who.Trust().Holds(b.id.ID, old); !errors.Is(err, identity.OtherKey) {
 		t.Errorf("the old one: %v", err)
+	}
+	if got := events(t, a, "node-removed"); got != removed {
+		t.Errorf("%d nodes were removed", got-removed)
 	}
 }
 
