@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -142,6 +143,7 @@ func TestSecured(t *testing.T) {
 		{"a node's key changes, and nobody is lost", keyChanges},
 		{"a node that was away through everything finds its way back by its key", wayBack},
 		{"a node is distrusted here, at once", distrustedHere},
+		{"every method at every port is refused to who may not call it", everyMethodRefused},
 		{"a removed node's connections end, and it ends too", removedEnds},
 	} {
 		if !t.Run(s.name, func(t *testing.T) { s.test(t, all) }) {
@@ -238,7 +240,8 @@ func invitesCountOnce(t *testing.T, all []*member) {
 
 // A node without a key at a cluster that asks for one, and the other way round.
 func otherWay(t *testing.T, all []*member) {
-	plain := run(t, config(t, "p1", func(c *Config) { c.Bootstrap, c.ClusterKey = true, nil }))
+	home := all[0].home
+	plain := run(home, config(home, "p1", func(c *Config) { c.Bootstrap, c.ClusterKey = true, nil }))
 	for _, c := range []struct {
 		to    *member
 		guest func(*Config)
@@ -263,6 +266,7 @@ func otherWay(t *testing.T, all []*member) {
 	if err := plain.stop(); err != nil {
 		t.Error(err)
 	}
+	plain.stop = func() error { return nil }
 }
 
 // expired is an invite whose time is over.
