@@ -37,9 +37,9 @@ func TestNextSecurity(t *testing.T) {
 		want               *configpb.Security // nil: nothing
 	}{
 		"nothing goes on":                         {&configpb.Security{Authorities: signers(1), Gossip: one, Routes: one}, 99 * hour, true, true, nil},
-		"a key is new, not everybody has it":      {&configpb.Security{Authorities: signers(1), Gossip: ids(1, 1, 2), Routes: one}, 99 * hour, false, true, nil},
+		"a key is new, not everybody has it":      {&configpb.Security{Authorities: signers(1), Gossip: ids(1, 1, 2), Routes: one}, 99 * hour, false, false, nil},
 		"everybody has it":                        {&configpb.Security{Authorities: signers(1), Gossip: ids(1, 1, 2), Routes: one}, 99 * hour, true, false, &configpb.Security{Authorities: signers(1), Gossip: ids(2, 1, 2), Routes: one}},
-		"it is used, not everybody knows":         {&configpb.Security{Authorities: signers(1), Gossip: ids(2, 1, 2), Routes: one}, 99 * hour, false, true, nil},
+		"it is used, not everybody knows":         {&configpb.Security{Authorities: signers(1), Gossip: ids(2, 1, 2), Routes: one}, 99 * hour, false, false, nil},
 		"everybody uses it":                       {&configpb.Security{Authorities: signers(1), Gossip: ids(2, 1, 2), Routes: one}, 99 * hour, true, false, &configpb.Security{Authorities: signers(1), Gossip: &configpb.Keyring{Primary: 2, Keys: ids(2, 1, 2).Keys[1:]}, Routes: one}},
 		"a key of routes is used":                 {&configpb.Security{Authorities: signers(1), Gossip: one, Routes: ids(1, 1, 2)}, hour, true, false, &configpb.Security{Authorities: signers(1), Gossip: one, Routes: ids(2, 1, 2)}},
 		"the old one is in the phones":            {&configpb.Security{Authorities: signers(1), Gossip: one, Routes: ids(2, 1, 2)}, 25*hour + hour - 1, true, true, nil},
