@@ -91,7 +91,7 @@ func TestProxy_AGatewayWithoutItsConnection(t *testing.T) {
 			{"INFO", a, func() {}},
 			{"MESSAGE", port, func() {
 				s.hangUp(a)
-				s.nodes[0].put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: port.addr(), Prefix: "+"}})
+				s.nodes[0].put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: port.addr(), Prefix: "+", Sources: []string{"198.51.100.0/24"}}})
 			}},
 			{"BYE", port, func() {}},
 		} {
