@@ -91,9 +91,9 @@ func (cs *callers) credentials(m *message.Message, v *fsm.View, c *digest.Creden
 func (cs *callers) admitTrunk(m *message.Message, in *packet, v *fsm.View, k *trunk, o *callOrigin, a *answer.Answer) bool {
 	o.kind, o.dn, o.domain = fromTrunk, k.number, domainOf(v, k.number)
 	switch method := string(m.Method); {
-	case method != "INVITE" && !(o.domain == identity.Inside && (method == "MESSAGE" || method == "NOTIFY")):
-		a.Set(405, "A trunk makes calls only")
-		a.Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
+	case method != "INVITE" && method != "MESSAGE" && method != "NOTIFY": // a voicemail system tells what waits (RFC 3842)
+		a.Set(405, "Not from a trunk")
+		a.Header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, NOTIFY")
 		return false
 	case k.asked() != nil && !cs.prove(m, in, v, k, a):
 		return false
