@@ -101,14 +101,16 @@ func (s *session) run(ctx context.Context) error {
 	requests, failed := make(chan *tlibpb.ClientMessage), make(chan error, 1)
 	go func() { failed <- s.receive(ctx, requests) }()
 	orderly := false
-	defer func() { s.close(orderly) }()
+	defer func() {
+		// Whose token was revoked has no grace, whatever noticed the end first.
+		s.close(orderly || errors.Is(context.Cause(ctx), access.ErrEnded))
+	}()
 	tick := time.NewTicker(idle)
 	defer tick.Stop()
 	for quiet := true; ; {
 		var err error
 		select {
 		case <-ctx.Done():
-			orderly = errors.Is(context.Cause(ctx), access.ErrEnded) // whose token was revoked has no grace
 			return context.Cause(ctx)
 		case err = <-failed:
 			orderly = err == nil
