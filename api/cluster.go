@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/problem"
 )
 
 // Peer is what this node knows of another one.
@@ -74,8 +75,8 @@ type Observer interface {
 	// Peers are the other nodes of the roster, in any order.
 	Peers() []Peer
 	Raft() Raft
-	// Warnings are open faults in plain words.
-	Warnings() []string
+	// Problems are the open faults, in order.
+	Problems() []problem.Problem
 }
 
 // Proposer writes to the configuration. Its errors are those of package consensus.
@@ -121,7 +122,11 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 		Peers:    c.peers(view),
 		Dns:      c.counts(view),
 		Draining: view.Node(string(self)).GetDraining(), ClusterId: c.cfg.ClusterID,
-		Warnings: c.cfg.Observer.Warnings(), Insecure: view.Security() == nil,
+		Insecure: view.Security() == nil,
+	}
+	for _, p := range c.cfg.Observer.Problems() {
+		answer.Warnings = append(answer.Warnings, p.String())
+		answer.Problems = append(answer.Problems, &tcpb.Problem{Code: p.Code, Since: timestamppb.New(p.Since), Text: p.Text, Advice: p.Advice})
 	}
 	answer.Node, answer.Site = n.of(self)
 	return answer, nil

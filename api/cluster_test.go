@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/problem"
 )
 
 // reported is what a composition root would tell.
@@ -45,7 +46,9 @@ func (r reported) Raft() Raft {
 	return Raft{State: "leader", Leader: selfID, Term: 3, Applied: 17, Quorum: r.quorum}
 }
 
-func (r reported) Warnings() []string { return []string{"the disk is full"} }
+func (r reported) Problems() []problem.Problem {
+	return []problem.Problem{{Code: "disk-full", Since: time.Unix(150, 0), Text: "the disk is full", Advice: "make room"}}
+}
 
 // applier applies proposals at once to the view of a site.
 type applier struct {
@@ -84,8 +87,11 @@ func TestStatus_CountsWhatListDNsLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	head := fmt.Sprint(got.Node, got.Site, got.Version, got.ClusterId, got.Draining, got.Warnings, got.Started.Seconds)
-	if head != "sip1dc1v1c1false [the disk is full] 50" {
+	if head != "sip1dc1v1c1false [the disk is full: make room] 50" {
 		t.Error(head)
+	}
+	if p := got.Problems; len(p) != 1 || p[0].Code != "disk-full" || p[0].Since.Seconds != 150 || p[0].Text != "the disk is full" || p[0].Advice != "make room" {
+		t.Error(p)
 	}
 	if r := got.Raft; r.State != "leader" || r.Leader != "sip1" || r.Term != 3 || r.AppliedIndex != 17 || !r.Quorum {
 		t.Error(r)

@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/problem"
 )
 
 // used is a peer's record of a DN whose agent works.
@@ -236,8 +237,10 @@ func TestWatch_HeartbeatsEachSecondByDefault(t *testing.T) {
 // observed is a node with three peers that differ in every field.
 type observed struct{ raft Raft }
 
-func (o observed) Raft() Raft         { return o.raft }
-func (o observed) Warnings() []string { return []string{"one", "two"} }
+func (o observed) Raft() Raft { return o.raft }
+func (o observed) Problems() []problem.Problem {
+	return []problem.Problem{{Code: "1", Since: time.Unix(7, 8), Text: "one"}, {Code: "2", Since: time.Unix(9, 0), Text: "two", Advice: "do"}}
+}
 
 func (o observed) Peers() []Peer {
 	return []Peer{
@@ -263,7 +266,10 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 	})
 	got, err := tcpb.NewClusterClient(conn).Status(t.Context(), &tcpb.StatusRequest{})
 	want := &tcpb.StatusResponse{
-		Node: "sip1", Site: "dc1", Version: "v1", Started: &timestamppb.Timestamp{Seconds: 50, Nanos: 7}, ClusterId: "c1", Draining: true, Warnings: []string{"one", "two"}, Insecure: true,
+		Node: "sip1", Site: "dc1", Version: "v1", Started: &timestamppb.Timestamp{Seconds: 50, Nanos: 7}, ClusterId: "c1", Draining: true, Warnings: []string{"one", "two: do"}, Insecure: true,
+		Problems: []*tcpb.Problem{
+			{Code: "1", Since: &timestamppb.Timestamp{Seconds: 7, Nanos: 8}, Text: "one"}, {Code: "2", Since: &timestamppb.Timestamp{Seconds: 9}, Text: "two", Advice: "do"},
+		},
 		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8},
 		Dns:  &tcpb.DNCounts{Total: 1, InService: 1},
 		Peers: []*tcpb.PeerStatus{

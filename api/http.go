@@ -115,7 +115,7 @@ func (s observerSource) Samples(emit func(Sample)) {
 	emit(Sample{Name: "raft_applied_index", Help: "Last Raft entry applied here.", Value: float64(raft.Applied)})
 	emit(Sample{Name: "raft_leader", Help: "1 at the Raft leader.", Value: number(raft.State == "leader")})
 	emit(Sample{Name: "raft_quorum", Help: "1 when a majority of the voters is reachable.", Value: number(raft.Quorum)})
-	emit(Sample{Name: "warnings", Help: "Open faults; sipcluster status names them.", Value: float64(len(s.c.Observer.Warnings()))})
+	emit(Sample{Name: "warnings", Help: "Open faults; sipcluster status names them.", Value: float64(len(s.c.Observer.Problems()))})
 }
 
 func (s observerSource) peer(p *Peer, emit func(Sample)) {

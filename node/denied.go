@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/problem"
 )
 
 // deniedTokens are those that this node refuses by itself, because somebody said so
@@ -95,17 +96,15 @@ func (d *deniedTokens) settle(view *fsm.View) map[string]*access.Who {
 	return left
 }
 
-// warnings name what is refused here alone.
-func (d *deniedTokens) warnings() (w []string) {
+// problems name what is refused here alone.
+func (d *deniedTokens) problems(report func(problem.Problem)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for id, by := range d.ids {
 		if by == nil {
-			w = append(w, fmt.Sprintf("token %s is refused by this node alone: sipcluster token revoke %s", id, id))
+			report(problem.Problem{Code: "token-denied", Subject: id, Text: "token " + id + " is refused by this node alone", Advice: "sipcluster token revoke " + id})
 		}
 	}
-	slices.Sort(w)
-	return w
 }
 
 // revokeEach is how often the revocation of what is denied here is tried.

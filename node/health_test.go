@@ -28,7 +28,7 @@ func TestWarnings_AgentStoreThatCannotBeWritten(t *testing.T) {
 	if w := m.status(t).GetWarnings(); len(w) != 1 || !strings.HasPrefix(w[0], "agents and reservations are not kept over a restart: ") {
 		t.Errorf("warnings %q", w)
 	}
-	if _, text := m.get(t, "/metrics"); !strings.Contains(text, "sipcluster_warnings 1\n") {
+	if _, text := m.get(t, "/metrics"); !strings.Contains(text, "sipcluster_warnings 1\n") || !strings.Contains(text, "sipcluster_problem{code=\"agents-not-kept\"} 1\n") {
 		t.Error("no warning in /metrics")
 	}
 	if err := os.Remove(inTheWay); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip/answer"
 )
@@ -74,5 +75,15 @@ type securitySource struct{ events *security.Events }
 func (s securitySource) Samples(emit func(api.Sample)) {
 	s.events.Counts(func(kind security.Kind, n uint64) {
 		emit(api.Sample{Name: "security_events_total", Help: "Security events; the log has a line for each, as far as they are not too many.", Counter: true, Label: "event", LabelValue: string(kind), Value: float64(n)})
+	})
+}
+
+// problemSource gives the open faults by their kind.
+type problemSource struct{ problems *problem.Set }
+
+// Samples implements api.Source.
+func (s problemSource) Samples(emit func(api.Sample)) {
+	s.problems.Counts(func(code string, n int) {
+		emit(api.Sample{Name: "problem", Help: "Open faults by kind; sipcluster status says what to do.", Label: "code", LabelValue: code, Value: float64(n)})
 	})
 }

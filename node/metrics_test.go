@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -156,7 +157,8 @@ func TestWarnings_ClocksAheadAndBehind(t *testing.T) {
 	} {
 		peers = append(peers, tcontroller.PeerStatus{Peer: tcontroller.Peer{Name: name}, Delay: tcontroller.Delay{Skew: skew}})
 	}
-	got := skews(peers)
+	var got []string
+	skews(peers, func(p problem.Problem) { got = append(got, p.String()) })
 	slices.Sort(got)
 	want := []string{"the clock of ahead differs by 501ms: check NTP", "the clock of behind differs by -501ms: check NTP"}
 	if !slices.Equal(got, want) {

@@ -29,6 +29,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
@@ -51,6 +52,8 @@ type Node struct {
 	denied *deniedTokens
 	// events tells of what concerns whoever guards this node.
 	events *security.Events
+	// problems are the faults that status tells.
+	problems *problem.Set
 
 	store   *location.Store
 	machine *fsm.Machine
@@ -98,6 +101,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{})}
 	n.events = security.New(n.log)
+	n.problems = problem.New(n.log)
 	if err := n.openStores(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -406,6 +410,8 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	if err := n.openLayer(); err != nil {
 		return err
 	}
+	n.followProblems()
+	g.Go(func() error { return n.problems.Run(ctx) })
 	n.register()
 	if n.guard != nil {
 		g.Go(func() error { return n.guard.Run(ctx) })
@@ -508,5 +514,5 @@ func (n *Node) register() {
 }
 
 func (n *Node) sources() []api.Source {
-	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}}
+	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
@@ -44,35 +45,41 @@ func (o observer) Raft() api.Raft {
 	return api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum}
 }
 
-// Warnings are this node's open faults.
-func (o observer) Warnings() []string {
-	var w []string
-	if err := o.n.group.Err(); err != nil {
-		w = append(w, "the configuration can't be changed through this node: "+err.Error())
-	}
-	if err := o.n.store.Failing(); err != nil {
-		w = append(w, "registrations are not kept over a restart: "+err.Error())
-	}
-	if err := o.n.agents.Failing(); err != nil {
-		w = append(w, "agents and reservations are not kept over a restart: "+err.Error())
-	}
-	w = append(w, o.n.denied.warnings()...)
-	if o.n.who != nil {
-		for _, name := range o.n.who.Distrusted() {
-			w = append(w, fmt.Sprintf("node %s is refused by this node alone: sipcluster node remove %s", name, name))
-		}
-	}
-	return append(w, skews(o.n.mesh.Status())...)
+// Problems are this node's open faults.
+func (o observer) Problems() []problem.Problem { return o.n.problems.List() }
+
+// followProblems has the set of problems look at what this node's parts say of themselves.
+func (n *Node) followProblems() {
+	n.problems.Follow(n.planeProblems)
+	n.problems.Follow(n.denied.problems)
+	n.problems.Follow(func(report func(problem.Problem)) { skews(n.mesh.Status(), report) })
 }
 
-// skews are warnings of clocks that go wrong, ahead or behind.
-func skews(peers []tcontroller.PeerStatus) (w []string) {
-	for _, p := range peers {
-		if p.Skew.Abs() > skewWorth {
-			w = append(w, fmt.Sprintf("the clock of %s differs by %s: check NTP", p.Name, p.Skew.Round(time.Millisecond)))
+// planeProblems are what the parts that write to the disk can't do.
+func (n *Node) planeProblems(report func(problem.Problem)) {
+	if err := n.group.Err(); err != nil {
+		report(problem.Problem{Code: "configuration-stopped", Text: "the configuration can't be changed through this node: " + err.Error()})
+	}
+	if err := n.store.Failing(); err != nil {
+		report(problem.Problem{Code: "registrations-not-kept", Text: "registrations are not kept over a restart: " + err.Error()})
+	}
+	if err := n.agents.Failing(); err != nil {
+		report(problem.Problem{Code: "agents-not-kept", Text: "agents and reservations are not kept over a restart: " + err.Error()})
+	}
+	if n.who != nil {
+		for _, name := range n.who.Distrusted() {
+			report(problem.Problem{Code: "node-distrusted", Subject: name, Text: "node " + name + " is refused by this node alone", Advice: "sipcluster node remove " + name})
 		}
 	}
-	return w
+}
+
+// skews are problems of clocks that go wrong, ahead or behind.
+func skews(peers []tcontroller.PeerStatus, report func(problem.Problem)) {
+	for _, p := range peers {
+		if p.Skew.Abs() > skewWorth {
+			report(problem.Problem{Code: "clock-skew", Subject: p.Name, Text: fmt.Sprintf("the clock of %s differs by %s", p.Name, p.Skew.Round(time.Millisecond)), Advice: "check NTP"})
+		}
+	}
 }
 
 // nameOf maps ids to names for metrics.

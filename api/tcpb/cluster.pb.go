@@ -73,7 +73,9 @@ type StatusResponse struct {
 	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The cluster asks no client who it is: it was made with --insecure, or its nodes
 	// share a key of the former kind.
-	Insecure      bool `protobuf:"varint,11,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	Insecure bool `protobuf:"varint,11,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	// The same with their begin, for scripts; warnings has the texts.
+	Problems      []*Problem `protobuf:"bytes,12,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +187,84 @@ func (x *StatusResponse) GetInsecure() bool {
 	return false
 }
 
+func (x *StatusResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+// Problem is a fault that a node has at present.
+type Problem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind, in words with hyphens: "disk-stalled".
+	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	Text  string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// What to do; "" where time helps.
+	Advice        string `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Problem) Reset() {
+	*x = Problem{}
+	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Problem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Problem) ProtoMessage() {}
+
+func (x *Problem) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Problem.ProtoReflect.Descriptor instead.
+func (*Problem) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Problem) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Problem) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Problem) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Problem) GetAdvice() string {
+	if x != nil {
+		return x.Advice
+	}
+	return ""
+}
+
 type RaftStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "leader", "follower", "candidate" or "failed".
@@ -201,7 +281,7 @@ type RaftStatus struct {
 
 func (x *RaftStatus) Reset() {
 	*x = RaftStatus{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +293,7 @@ func (x *RaftStatus) String() string {
 func (*RaftStatus) ProtoMessage() {}
 
 func (x *RaftStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +306,7 @@ func (x *RaftStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftStatus.ProtoReflect.Descriptor instead.
 func (*RaftStatus) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RaftStatus) GetState() string {
@@ -302,7 +382,7 @@ type PeerStatus struct {
 
 func (x *PeerStatus) Reset() {
 	*x = PeerStatus{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +394,7 @@ func (x *PeerStatus) String() string {
 func (*PeerStatus) ProtoMessage() {}
 
 func (x *PeerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +407,7 @@ func (x *PeerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerStatus.ProtoReflect.Descriptor instead.
 func (*PeerStatus) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PeerStatus) GetNode() string {
@@ -455,7 +535,7 @@ type DNCounts struct {
 
 func (x *DNCounts) Reset() {
 	*x = DNCounts{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +547,7 @@ func (x *DNCounts) String() string {
 func (*DNCounts) ProtoMessage() {}
 
 func (x *DNCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +560,7 @@ func (x *DNCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNCounts.ProtoReflect.Descriptor instead.
 func (*DNCounts) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DNCounts) GetTotal() uint64 {
@@ -520,7 +600,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +612,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +625,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RemoveNodeRequest) GetName() string {
@@ -563,7 +643,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +655,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +668,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 type DrainNodeRequest struct {
@@ -606,7 +686,7 @@ type DrainNodeRequest struct {
 
 func (x *DrainNodeRequest) Reset() {
 	*x = DrainNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -618,7 +698,7 @@ func (x *DrainNodeRequest) String() string {
 func (*DrainNodeRequest) ProtoMessage() {}
 
 func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -631,7 +711,7 @@ func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
 func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DrainNodeRequest) GetName() string {
@@ -663,7 +743,7 @@ type DrainNodeResponse struct {
 
 func (x *DrainNodeResponse) Reset() {
 	*x = DrainNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +755,7 @@ func (x *DrainNodeResponse) String() string {
 func (*DrainNodeResponse) ProtoMessage() {}
 
 func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +768,7 @@ func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
 func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
 }
 
 type WatchNodeRequest struct {
@@ -700,7 +780,7 @@ type WatchNodeRequest struct {
 
 func (x *WatchNodeRequest) Reset() {
 	*x = WatchNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +792,7 @@ func (x *WatchNodeRequest) String() string {
 func (*WatchNodeRequest) ProtoMessage() {}
 
 func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +805,7 @@ func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
 func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchNodeRequest) GetName() string {
@@ -756,7 +836,7 @@ type WatchNodeResponse struct {
 
 func (x *WatchNodeResponse) Reset() {
 	*x = WatchNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +848,7 @@ func (x *WatchNodeResponse) String() string {
 func (*WatchNodeResponse) ProtoMessage() {}
 
 func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +861,7 @@ func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
 func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchNodeResponse) GetHeard() bool {
@@ -831,7 +911,7 @@ var File_api_tcpb_cluster_proto protoreflect.FileDescriptor
 const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x16api/tcpb/cluster.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\x8f\x03\n" +
+	"\rStatusRequest\"\xc6\x03\n" +
 	"\x0eStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x18\n" +
@@ -845,7 +925,13 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"cluster_id\x18\t \x01(\tR\tclusterId\x12\x1a\n" +
 	"\bwarnings\x18\n" +
 	" \x03(\tR\bwarnings\x12\x1a\n" +
-	"\binsecure\x18\v \x01(\bR\binsecure\"\x8b\x01\n" +
+	"\binsecure\x18\v \x01(\bR\binsecure\x125\n" +
+	"\bproblems\x18\f \x03(\v2\x19.sipcluster.tc.v1.ProblemR\bproblems\"{\n" +
+	"\aProblem\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
+	"\x06advice\x18\x04 \x01(\tR\x06advice\"\x8b\x01\n" +
 	"\n" +
 	"RaftStatus\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
@@ -920,41 +1006,44 @@ func file_api_tcpb_cluster_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_cluster_proto_rawDescData
 }
 
-var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: sipcluster.tc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: sipcluster.tc.v1.StatusResponse
-	(*RaftStatus)(nil),            // 2: sipcluster.tc.v1.RaftStatus
-	(*PeerStatus)(nil),            // 3: sipcluster.tc.v1.PeerStatus
-	(*DNCounts)(nil),              // 4: sipcluster.tc.v1.DNCounts
-	(*RemoveNodeRequest)(nil),     // 5: sipcluster.tc.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),    // 6: sipcluster.tc.v1.RemoveNodeResponse
-	(*DrainNodeRequest)(nil),      // 7: sipcluster.tc.v1.DrainNodeRequest
-	(*DrainNodeResponse)(nil),     // 8: sipcluster.tc.v1.DrainNodeResponse
-	(*WatchNodeRequest)(nil),      // 9: sipcluster.tc.v1.WatchNodeRequest
-	(*WatchNodeResponse)(nil),     // 10: sipcluster.tc.v1.WatchNodeResponse
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Problem)(nil),               // 2: sipcluster.tc.v1.Problem
+	(*RaftStatus)(nil),            // 3: sipcluster.tc.v1.RaftStatus
+	(*PeerStatus)(nil),            // 4: sipcluster.tc.v1.PeerStatus
+	(*DNCounts)(nil),              // 5: sipcluster.tc.v1.DNCounts
+	(*RemoveNodeRequest)(nil),     // 6: sipcluster.tc.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 7: sipcluster.tc.v1.RemoveNodeResponse
+	(*DrainNodeRequest)(nil),      // 8: sipcluster.tc.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),     // 9: sipcluster.tc.v1.DrainNodeResponse
+	(*WatchNodeRequest)(nil),      // 10: sipcluster.tc.v1.WatchNodeRequest
+	(*WatchNodeResponse)(nil),     // 11: sipcluster.tc.v1.WatchNodeResponse
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_api_tcpb_cluster_proto_depIdxs = []int32{
-	11, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	2,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
-	3,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
-	4,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
-	11, // 4: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
-	11, // 5: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
-	0,  // 6: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
-	5,  // 7: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
-	7,  // 8: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
-	9,  // 9: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
-	1,  // 10: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
-	6,  // 11: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
-	8,  // 12: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
-	10, // 13: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	12, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	3,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
+	4,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
+	5,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
+	2,  // 4: sipcluster.tc.v1.StatusResponse.problems:type_name -> sipcluster.tc.v1.Problem
+	12, // 5: sipcluster.tc.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	12, // 6: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
+	12, // 7: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
+	0,  // 8: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
+	6,  // 9: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
+	8,  // 10: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
+	10, // 11: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
+	1,  // 12: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
+	7,  // 13: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
+	9,  // 14: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
+	11, // 15: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_cluster_proto_init() }
@@ -962,14 +1051,14 @@ func file_api_tcpb_cluster_proto_init() {
 	if File_api_tcpb_cluster_proto != nil {
 		return
 	}
-	file_api_tcpb_cluster_proto_msgTypes[7].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_cluster_proto_rawDesc), len(file_api_tcpb_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -50,7 +50,7 @@ func freshNodeFaults() []Fault {
 		in("./node/consensus", "^TestReconcile_WhoIsNot", Consensus, "votes-unseen", "a node that was never heard of votes",
 			Edit{"node/consensus/reconcile.go", "return reached > 0 && reached+", "return reached+"}),
 		in("./node", "^TestWarnings_", Durability, "agents-not-kept-untold", "status says nothing of agents that can't be stored",
-			Edit{"node/observer.go", "if err := o.n.agents.Failing(); err != nil {", "if err := o.n.agents.Failing(); err != nil && o.n.cfg.Dev {"}),
+			Edit{"node/observer.go", "if err := n.agents.Failing(); err != nil {", "if err := n.agents.Failing(); err != nil && n.cfg.Dev {"}),
 		{
 			Name: "own-pause-loses-all", Kind: Links, What: "a process that stood still holds its peers for hung",
 			Edits: []Edit{{link + "follower.go", "\t\t\t\ttimer.Reset(redialGrace)\n\t\t\t\tcontinue\n", "\t\t\t\ttimer.Reset(redialGrace)\n"}},

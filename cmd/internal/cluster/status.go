@@ -22,8 +22,16 @@ type (
 		Raft  raftJSON   `json:"raft"`
 		Peers []peerJSON `json:"peers"`
 		DNs   dnsJSON    `json:"dns"`
+		// Problems are the open faults of the node that was asked.
+		Problems []problemJSON `json:"problems"`
 		// Insecure: nobody is asked who he is.
 		Insecure bool `json:"insecure,omitempty"`
+	}
+	problemJSON struct {
+		Code   string `json:"code"`
+		Since  string `json:"since"`
+		Text   string `json:"text"`
+		Advice string `json:"advice"`
 	}
 	raftJSON struct {
 		State        string `json:"state"`
@@ -85,6 +93,10 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 		Peers:    make([]peerJSON, 0, len(s.Peers)),
 		DNs:      dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
 		Insecure: s.GetInsecure(),
+		Problems: make([]problemJSON, 0, len(s.Problems)),
+	}
+	for _, p := range s.Problems {
+		j.Problems = append(j.Problems, problemJSON{p.Code, view.RFC3339(p.Since), p.Text, p.Advice})
 	}
 	for _, p := range s.Peers {
 		j.Peers = append(j.Peers, peerJSON{
@@ -115,8 +127,8 @@ func (c commands) printStatus(s *tcpb.StatusResponse) error {
 	if s.GetInsecure() {
 		fmt.Fprintln(c.Out, console.Paint(console.Tinted("insecure       clients are asked for nothing, and what they say is not encrypted", console.Red), colour))
 	}
-	for _, w := range s.Warnings {
-		fmt.Fprintf(c.Out, "%s  %s\n", console.Paint(console.Tinted("warning", console.Yellow), colour), w)
+	for _, p := range s.Problems {
+		fmt.Fprintf(c.Out, "%s        %s\n", console.Paint(console.Tinted("problem", console.Yellow), colour), problemLine(p, c.Now()))
 	}
 	if len(s.Peers) == 0 {
 		_, err := fmt.Fprintln(c.Out, "\nno peers")
@@ -128,6 +140,15 @@ func (c commands) printStatus(s *tcpb.StatusResponse) error {
 	}
 	fmt.Fprintln(c.Out)
 	return c.Print(linkTable(s.Peers))
+}
+
+// problemLine is what is wrong, for how long, and what to do.
+func problemLine(p *tcpb.Problem, now time.Time) string {
+	line := fmt.Sprintf("%s: %s, for %s", p.Code, p.Text, view.Age(now, p.Since))
+	if p.Advice != "" {
+		line += ": " + p.Advice
+	}
+	return line
 }
 
 func peerTable(peers []*tcpb.PeerStatus, now time.Time) *console.Table {
