@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -187,16 +188,16 @@ func (s *script) do(c *siptest.Call, method string, code int, headers ...string)
 }
 
 // over waits for the end of a dialog.
-func (s *script) over(d *proxy.Dialog) proxy.Side {
+func (s *script) over(d *dialog.Dialog) dialog.Side {
 	s.t.Helper()
-	ended := make(chan proxy.Side, 1)
-	d.Then(func(by proxy.Side) { ended <- by })
+	ended := make(chan dialog.Side, 1)
+	d.Then(func(by dialog.Side) { ended <- by })
 	select {
 	case by := <-ended:
 		return by
 	case <-s.ctx.Done():
 		s.t.Fatal("the call never ends")
-		return proxy.Nobody
+		return dialog.Nobody
 	}
 }
 
@@ -234,7 +235,7 @@ func TestProxy_CallsADNOfThisNode(t *testing.T) {
 			s.expect(out, "REFER")
 			s.do(in, "BYE", 200)
 			s.expect(out, "BYE")
-			if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).Dialog); by != proxy.CalledSide {
+			if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).Dialog); by != dialog.CalledSide {
 				t.Error(by)
 			}
 		})

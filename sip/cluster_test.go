@@ -13,8 +13,8 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/location"
-	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -87,7 +87,7 @@ func TestCluster_CallsADNOfTheOtherNode(t *testing.T) {
 			}
 			s.do(out, "BYE", 200)
 			s.expect(in, "BYE")
-			if by := s.over((patience.Receive(t, "the outcome of the call", n1.outcomes)).Dialog); by != proxy.CallerSide {
+			if by := s.over((patience.Receive(t, "the outcome of the call", n1.outcomes)).Dialog); by != dialog.CallerSide {
 				t.Error(by)
 			}
 		})
@@ -202,7 +202,7 @@ func TestCluster_ABYEToANodeThatIsGoneEndsTheCall(t *testing.T) {
 			out, _ := s.up(a, b, "1002")
 			goes(n1, n2)
 			s.do(out, "BYE", 200)
-			if by := s.over(patience.Receive(t, "the outcome of the call", n1.outcomes).Dialog); by != proxy.CallerSide {
+			if by := s.over(patience.Receive(t, "the outcome of the call", n1.outcomes).Dialog); by != dialog.CallerSide {
 				t.Error(by)
 			}
 		})
@@ -428,7 +428,7 @@ func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	s.ok(in.Answer("Session-Expires: 1;refresher=uas"))
 	s.await(out, 200)
 	s.ok(out.Ack())
-	if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).Dialog); by != proxy.Nobody {
+	if by := s.over((patience.Receive(t, "the outcome of the call", w.outcomes)).Dialog); by != dialog.Nobody {
 		t.Error(by)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
-	"github.com/sipcluster/sipcluster/sip/proxy"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -268,7 +268,7 @@ func (s *stage) follow(name string, w *world) {
 			case o := <-w.outcomes:
 				note("outcome %d%s%s", o.Code, map[bool]string{true: " retry"}[o.Retry], map[bool]string{true: ", no word"}[o.NoWord])
 				if o.Dialog != nil {
-					o.Dialog.Then(func(by proxy.Side) { note("over, by %d", by) })
+					o.Dialog.Then(func(by dialog.Side) { note("over, by %d", by) })
 				}
 			case <-over:
 				return

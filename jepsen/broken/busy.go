@@ -13,7 +13,7 @@ func busyFaults() []Fault {
 	}
 	return []Fault{
 		ends("bye-without-a-way", "a BYE that can't be sent on ends no call", "^TestCluster_ABYE",
-			Edit{"sip/proxy/bye.go", "\tif over := rs.dialogs.hungUp(at, false); over != nil {\n\t\tsh.After(over.release)\n\t}\n", ""}),
+			Edit{"sip/proxy/bye.go", "\tif over := rs.dialogs.HungUp(at, false); over != nil {\n\t\tsh.After(over.Release)\n\t}\n", ""}),
 		ends("challenge-ends-the-call", "a BYE that is asked for again with credentials ends the call", "^TestTimers_Datagrams$",
 			Edit{"sip/proxy/relay.go", "	case x.method == methodBye && res.Status != 401 && res.Status != 407:", "	case x.method == methodBye && res.Status != 401:"}),
 		ends("bye-waits-for-the-other", "a call is over only when the other side has answered the BYE, or after timer F", "^TestTimers_Datagrams$",

@@ -26,9 +26,9 @@ func routeFaults() []Fault {
 		route("./sip", "^TestThief_OfACallThatIsUp$", "any-port-of-a-phone", "a token of a phone leads to any port of its machine",
 			Edit{path, "contact != nil && message.EqualURI(contact, s.URI) {", "contact != nil {"}),
 		route("./sip", "^TestFollow_APhone", "proof-forgotten", "a phone whose port has changed can acknowledge nothing",
-			Edit{admission, "	ad.proved.add(who)\n", ""}),
+			Edit{admission, "	ad.proved.Add(who)\n", ""}),
 		route("./sip", "^TestFollow_WhoWas", "transfer-untold", "what became of a transfer is not told when the call is over",
-			Edit{"sip/proxy/dialog.go", "d.linger[k] = d.now().Add(referred)", "_ = referred"}),
+			Edit{"sip/dialog/table.go", "d.linger[k] = d.now().Add(referred)", "_ = referred"}),
 	}
 }
 

@@ -122,8 +122,8 @@ func freshFourth() []Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{edit}, Package: pkg, Run: run}
 	}
 	return []Fault{
-		in("./sip/proxy", "^TestDialogs_KeepNothing", Calls, "contact-in-a-buffer", "the contact to which a call is hung up lies in the buffer of the next datagram",
-			Edit{"sip/proxy/dialog.go", "p.contact = slices.Clone(contact)", "p.contact = slices.Clip(contact)"}),
+		in("./sip/dialog", "^TestDialogs_KeepNothing", Calls, "contact-in-a-buffer", "the contact to which a call is hung up lies in the buffer of the next datagram",
+			Edit{"sip/dialog/table.go", "p.Contact = slices.Clone(contact)", "p.Contact = slices.Clip(contact)"}),
 		in("./sip/guard", "^TestServed_", Registrations, "domain-in-capitals", "a phone that writes the domain in capitals is not served",
 			Edit{"sip/guard/guard.go", "g.hosts[strings.ToLower(string(host))]", "g.hosts[string(host)]"}),
 		in("./node/dn", "^TestFollow_AVisibleChangeEnds", Latency, "urgent-waits-too", "a change that comes while a refresh is held back waits with it",

@@ -12,7 +12,7 @@ func leakFaults() []Fault {
 		held(sip, "passed-call-keeps-its-place", "a call whose failure is passed on keeps its place",
 			Edit{"sip/proxy/call.go", "\t\tc.respond(o.res, o.domain, o.challenges)\n\t\tc.finish()", "\t\tc.respond(o.res, o.domain, o.challenges)"}),
 		held(sip, "sessions-never-end", "a call whose session timer runs out is never forgotten",
-			Edit{"sip/proxy/dialog.go", "\t\tif !x.deadline.After(now) {", "\t\tif !x.deadline.After(now) && x.next != nil {"}),
+			Edit{"sip/dialog/table.go", "\t\tif !x.deadline.After(now) {", "\t\tif !x.deadline.After(now) && x.next != nil {"}),
 		held(sip, "caller-watch-stays", "who watches a caller's connection does not hear of the answer",
 			Edit{"sip/proxy/call.go", "\tif c.over != nil {\n\t\tclose(c.over)\n\t}\n", ""}),
 		held(session, "session-keeps-its-place", "a session that was never opened keeps its place",

@@ -1,15 +1,16 @@
 package proxy
 
 import (
-	"hash/maphash"
 	"net/netip"
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
 )
 
@@ -22,16 +23,16 @@ type admission struct {
 	store   *location.Store
 	trunks  *trunks
 	callers *callers
-	dialogs *dialogs
+	dialogs *dialog.Table
 	births  *births
 	now     func() time.Time
 	// proved are who has proved by digest to be a side of a dialog, from elsewhere.
-	proved *recent
+	proved *recent.Set
 }
 
 // admit tells whether the request goes on; otherwise the answer is filled in, or left
 // without a code: then nothing is answered.
-func (ad *admission) admit(sh *shard, m *message.Message, in *packet, s *route.Set, key dialogKey, a *answer.Answer) bool {
+func (ad *admission) admit(sh *shard, m *message.Message, in *packet, s *route.Set, key dialog.Key, a *answer.Answer) bool {
 	if !ad.isParty(m, in, s, key, a) {
 		return false
 	}
@@ -54,7 +55,7 @@ func (ad *admission) admit(sh *shard, m *message.Message, in *packet, s *route.S
 
 // isParty tells whether the sender is a side of the dialog, or a node that has found
 // that out.
-func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key dialogKey, a *answer.Answer) bool {
+func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key dialog.Key, a *answer.Answer) bool {
 	switch {
 	case in.peer != "", s.Near && ad.isSide(&s.First, in):
 		return true
@@ -63,7 +64,7 @@ func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key d
 		return false
 	}
 	who := proof{key, in.source, in.transport}.hash()
-	if ad.proved.has(who) {
+	if ad.proved.Has(who) {
 		return true
 	}
 	trunk := ad.trunks.get(s.First.Number)
@@ -77,7 +78,7 @@ func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key d
 	if ad.callers.authenticate(m, in, ad.machine.View(), []byte(s.First.Number), a) == nil {
 		return false
 	}
-	ad.proved.add(who)
+	ad.proved.Add(who)
 	return true
 }
 
@@ -114,7 +115,7 @@ const (
 	dialogOver
 )
 
-func (ad *admission) standing(sh *shard, m *message.Message, k *route.Token, key dialogKey) standing {
+func (ad *admission) standing(sh *shard, m *message.Message, k *route.Token, key dialog.Key) standing {
 	if k.Purpose != route.Phone && k.Purpose != route.Trunk || k.Node != ad.self {
 		return dialogUnknown
 	}
@@ -127,10 +128,10 @@ func (ad *admission) standing(sh *shard, m *message.Message, k *route.Token, key
 	if _, ok := sh.settingUp[k.Birth]; ok {
 		return dialogKnown
 	}
-	switch open, lingers := ad.dialogs.standing(key, k.Birth); {
+	switch open, lingers := ad.dialogs.Standing(key, k.Birth); {
 	case open, lingers && afterTheEnd(m):
 		return dialogKnown
-	case lingers, ad.births.mine(k.Birth), k.Retired, k.Expired(ad.now()), ad.dialogs.ended.has(key[0]):
+	case lingers, ad.births.mine(k.Birth), k.Retired, k.Expired(ad.now()), ad.dialogs.Ended(key):
 		return dialogOver
 	}
 	return dialogUnknown
@@ -169,11 +170,14 @@ func (ad *admission) configured(s *route.Set) bool {
 	return true
 }
 
+// maxProofs is how many proofs are remembered at least.
+const maxProofs = 16384
+
 // proof is who has proved to be a side of a dialog, by where it sent from.
 type proof struct {
-	dialog    dialogKey
+	dialog    dialog.Key
 	source    netip.AddrPort
 	transport location.Transport
 }
 
-func (p proof) hash() uint64 { return maphash.Comparable(dialogSeeds[0], p) }
+func (p proof) hash() uint64 { return recent.Hash(p) }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -15,7 +16,7 @@ import (
 type Outcome struct {
 	invite.Outcome
 	// Dialog of an answered call.
-	Dialog *Dialog
+	Dialog *dialog.Dialog
 
 	res        *message.Message // of a failure that came from there
 	challenges []byte           // header lines of other branches that go with it
@@ -228,14 +229,14 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 	a.answered = out
 	if c.invite {
 		srv, client := c.srv, b.client
-		out.Dialog = c.in.dialogs.begin(res, c.birth, func() {
+		out.Dialog = c.in.dialogs.Begin(res, c.birth, func() {
 			srv.Acked()
 			client.Acked()
 		})
 		c.in.hanger.take(c, b, a.call, out.Dialog, res)
 		if leg, d := a.leg, out.Dialog; leg != nil {
-			d.Then(func(Side) {
-				if d.told {
+			d.Then(func(dialog.Side) {
+				if d.Told() {
 					leg.Dropped()
 				} else {
 					leg.Over()

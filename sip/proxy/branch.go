@@ -134,7 +134,7 @@ func (b *branch) late(res *message.Message) {
 		return
 	}
 	if c := b.c; c.srv.Accepted() {
-		c.in.dialogs.also(res)
+		c.in.dialogs.Also(res)
 		c.respond(res, b.domain, c.timer.answerLines(res))
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -20,13 +21,13 @@ const (
 var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
 
 // refuse answers a request that goes no further.
-func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialogRef, f *message.Fault) {
+func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialog.Ref, f *message.Fault) {
 	if methodOf(m) != methodBye {
 		sh.refuse(m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
 		return
 	}
-	if over := rs.dialogs.hungUp(at, false); over != nil {
-		sh.After(over.release)
+	if over := rs.dialogs.HungUp(at, false); over != nil {
+		sh.After(over.Release)
 	}
 	sh.refuse(m, in, &byeAgreed)
 }
@@ -37,8 +38,8 @@ func (x *relay) hungUp(told bool) {
 		return
 	}
 	x.ended = true
-	if over := x.in.dialogs.hungUp(x.at, told); over != nil {
-		x.sh.After(over.release)
+	if over := x.in.dialogs.HungUp(x.at, told); over != nil {
+		x.sh.After(over.Release)
 	}
 }
 

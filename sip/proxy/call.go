@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -238,7 +239,7 @@ func (c *Call) stop() {
 func (c *Call) Send(t invite.Target, progress func(code int), done func(invite.Outcome)) invite.Stopper {
 	return c.Start(t, progress, func(o Outcome) {
 		if d := o.Dialog; d != nil {
-			o.Over = func(then func(int)) { d.Then(func(Side) { then(d.cause) }) }
+			o.Over = func(then func(int)) { d.Then(func(dialog.Side) { then(d.Cause()) }) }
 		}
 		done(o.Outcome)
 	})

@@ -50,7 +50,7 @@ func (p *callerProbe) Fire(uint8) {
 	id := newBranch(base32(rand.Uint64()))
 	realm := c.in.machine.View().Options().GetRealm()
 	text := fmt.Appendf(nil, "OPTIONS %s SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nFrom: <sip:ping@%s>;tag=%s\r\nTo: <%s>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
-		contactOf(c.req), c.sh.via(&c.origin.hop, id), realm, callID[:8], contactOf(c.req), callID)
+		c.req.ContactURI(), c.sh.via(&c.origin.hop, id), realm, callID[:8], c.req.ContactURI(), callID)
 	if _, err := c.sh.Send(id, "OPTIONS", &c.origin.hop, text, p.on); err != nil {
 		return
 	}

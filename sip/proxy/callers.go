@@ -115,7 +115,7 @@ func (cs *callers) prove(m *message.Message, in *packet, v *fsm.View, k *trunk, 
 	if cs.guard.Check(&claim, v, a) == nil {
 		return false
 	}
-	cs.trunks.proved.add(k.at(in.source))
+	cs.trunks.proved.Add(k.at(in.source))
 	return true
 }
 

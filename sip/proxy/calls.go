@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -29,7 +30,7 @@ type calls struct {
 	log     *slog.Logger
 	shards  *shards
 	tasks   *tasks
-	dialogs *dialogs
+	dialogs *dialog.Table
 	hanger  *hanger
 	routes  *route.Reader
 	targets *targets

@@ -49,18 +49,8 @@ func (r *ownRequest) bytes() []byte {
 // inDialog writes a request of the caller within the dialog that res made.
 func inDialog(res *message.Message, method string, cseq uint32, routes [][]byte, via []byte) []byte {
 	r := ownRequest{
-		method: method, uri: contactOf(res), via: via, routes: routes,
+		method: method, uri: res.ContactURI(), via: via, routes: routes,
 		from: res.Get(message.From), to: res.Get(message.To), callID: res.Get(message.CallID), cseq: cseq,
 	}
 	return r.bytes()
-}
-
-// contactOf is the URI at which who sent the message is reached.
-func contactOf(m *message.Message) []byte {
-	if contact, _ := message.NextElement(m.Get(message.Contact)); len(contact) > 0 {
-		if a, ok := message.ParseAddress(contact); ok {
-			return a.URI
-		}
-	}
-	return []byte("sip:unknown.invalid")
 }

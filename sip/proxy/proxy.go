@@ -10,9 +10,11 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -32,7 +34,7 @@ type Proxy struct {
 	refusals *refusals
 	routes   *route.Reader
 	trunks   *trunks
-	dialogs  *dialogs
+	dialogs  *dialog.Table
 	relays   *relays
 	callers  *callers
 	calls    *calls
@@ -56,7 +58,7 @@ func New(cfg Config) *Proxy {
 		cfg.Phones = noPhones{}
 	}
 	p := &Proxy{
-		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), trunks: newTrunks(cfg.Machine), dialogs: newDialogs(cfg.Now),
+		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), trunks: newTrunks(cfg.Machine), dialogs: dialog.NewTable(cfg.Now),
 		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats,
 	}
 	p.shards = newShards(&cfg, p.tasks.panicked)
@@ -70,7 +72,7 @@ func New(cfg Config) *Proxy {
 		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: addresses, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
 		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard},
 		admit: &admission{machine: cfg.Machine, self: self, store: cfg.Store, trunks: p.trunks, callers: p.callers, dialogs: p.dialogs,
-			births: births, now: cfg.Now, proved: newRecent(maxRecent)},
+			births: births, now: cfg.Now, proved: recent.New(maxProofs)},
 	}
 	hanger := &hanger{machine: cfg.Machine, shards: p.shards, routes: p.routes, path: p.relays.path, dialogs: p.dialogs}
 	p.orphans = newOrphans(hanger, p.tasks)
@@ -106,14 +108,14 @@ func (p *Proxy) SetRouteKeys(keys []route.Key) { p.routes.Ring.SetKeys(keys) }
 // goroutines.
 func (p *Proxy) Run(ctx context.Context) error {
 	var all sync.WaitGroup
-	all.Go(func() { p.dialogs.run(ctx) })
+	all.Go(func() { p.dialogs.Run(ctx) })
 	all.Go(func() { p.refusals.run(ctx) })
 	err := p.trunks.follow(ctx)
 	p.tasks.end()
 	all.Wait()
 	p.tasks.wait()
 	p.shards.close()
-	p.dialogs.forget()
+	p.dialogs.Forget()
 	return err
 }
 
@@ -149,7 +151,7 @@ func (p *Proxy) Held(held map[string]int) {
 	p.calls.room.held(held)
 	p.tasks.held(held)
 	p.shards.held(held)
-	p.dialogs.held(held)
+	p.dialogs.Held(held)
 }
 
 // Take serves a message that the gate let through. A panic costs only that one.

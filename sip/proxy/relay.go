@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -20,7 +21,7 @@ type relays struct {
 	routes   *route.Reader
 	admit    *admission
 	path     *dialogPath
-	dialogs  *dialogs
+	dialogs  *dialog.Table
 	resolver *resolver
 	timerC   time.Duration
 	seed     maphash.Seed // of loop marks
@@ -39,7 +40,7 @@ type relay struct {
 	client *transaction.Client
 	alarm  transaction.Alarm // timer C of an INVITE, the patience with the answer to a BYE
 	flow   *wire.Flow        // over which it waits for an answer; nil for datagrams
-	at     dialogRef
+	at     dialog.Ref
 	// ended: the dialog is, by a BYE; answered: so is its sender.
 	ended, answered bool
 	border          border
@@ -71,15 +72,15 @@ func methodOf(m *message.Message) method {
 // relay sends a request within a dialog along its route. It needs no state of
 // the dialog: the token in the Route tells the flow.
 func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, d *route.Dialog, s *route.Set) {
-	at := refOf(d, s)
+	at := dialog.RefOf(d, s)
 	var a answer.Answer
-	if !rs.admit.admit(sh, m, in, s, at.key, &a) {
+	if !rs.admit.admit(sh, m, in, s, at.Key, &a) {
 		if a.Code != 0 {
 			sh.refuse(m, in, &a)
 		}
 		return
 	}
-	to, address, f := rs.path.next(s, rs.dialogs.contact(at.key, at.by.other()), d.CallID)
+	to, address, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d.CallID)
 	if f == nil {
 		f = rs.referred(m, s)
 	}
@@ -121,7 +122,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 }
 
 // note remembers what a request within a dialog says of its sender.
-func (rs *relays) note(m *message.Message, at dialogRef) {
+func (rs *relays) note(m *message.Message, at dialog.Ref) {
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 	var contact []byte
 	refers := false
@@ -129,11 +130,11 @@ func (rs *relays) note(m *message.Message, at dialogRef) {
 	case methodBye:
 		return
 	case methodInvite, methodUpdate:
-		contact = contactOf(m)
+		contact = m.ContactURI()
 	case methodOther:
 		refers = route.Begins(m)
 	}
-	rs.dialogs.seen(at, cseq, contact, refers)
+	rs.dialogs.Seen(at, cseq, contact, refers)
 }
 
 // over binds the relay to the connection that it went over; false when that is
@@ -199,7 +200,7 @@ func (rs *relays) realm() string { return rs.path.machine.View().Options().GetRe
 
 // lookUp finds out the address of a gateway in another goroutine, and
 // then serves the message again: nothing waits for a name server.
-func (rs *relays) lookUp(address string, m *message.Message, in *packet, at dialogRef) {
+func (rs *relays) lookUp(address string, m *message.Message, in *packet, at dialog.Ref) {
 	again, way := m.Clone(), *in
 	rs.resolver.lookUp(address, func(err error) {
 		if err != nil {
@@ -212,7 +213,7 @@ func (rs *relays) lookUp(address string, m *message.Message, in *packet, at dial
 }
 
 // lost takes a request that goes nowhere, and comes again perhaps.
-func (rs *relays) lost(m *message.Message, in *packet, at dialogRef) {
+func (rs *relays) lost(m *message.Message, in *packet, at dialog.Ref) {
 	if methodOf(m) != methodBye {
 		return
 	}
@@ -243,20 +244,20 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	if f != nil || !s.Followed() || d.To == nil || looped(m, mark) != nil || hops(m) == 0 {
 		return
 	}
-	at := refOf(&d, &s)
+	at := dialog.RefOf(&d, &s)
 	var a answer.Answer
-	if !rs.admit.admit(sh, m, in, &s, at.key, &a) {
+	if !rs.admit.admit(sh, m, in, &s, at.Key, &a) {
 		return
 	}
-	to, address, f := rs.path.next(&s, rs.dialogs.contact(at.key, at.by.other()), d.CallID)
+	to, address, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), d.CallID)
 	switch {
 	case f != nil:
 	case to == nil:
 		rs.lookUp(address, m, in, at)
 	default:
 		_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.border(&s).request(m, rs.realm()))) // the 2xx comes again
-		if at.by == CallerSide {
-			rs.dialogs.ack(at.key)
+		if at.By == dialog.CallerSide {
+			rs.dialogs.Ack(at.Key)
 		}
 	}
 }
@@ -291,7 +292,7 @@ func (x *relay) final(res *message.Message) {
 	case x.method == methodBye && res.Status != 401 && res.Status != 407: // those ask for it again
 		x.hungUp(true)
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
-		x.in.dialogs.refreshed(x.at, res)
+		x.in.dialogs.Refreshed(x.at, res)
 	}
 }
 

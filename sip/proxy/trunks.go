@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"hash/maphash"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/recent"
 )
 
 // trunks knows the gateways by where they call from, and by what they can prove.
@@ -28,7 +28,7 @@ type trunks struct {
 	byName []*trunk
 	byUser map[string]*trunk
 	// proved are the trunks that are known by their user, with where they have proved that.
-	proved *recent
+	proved *recent.Set
 	// nodes are the addresses of the cluster's own SIP ports. Many are at home there, so
 	// that a port tells apart who sends datagrams.
 	nodes map[netip.Addr]bool
@@ -51,7 +51,7 @@ type sourceOf struct {
 }
 
 func newTrunks(m *fsm.Machine) *trunks {
-	t := &trunks{machine: m, byDN: map[dn.Number]*trunk{}, proved: newRecent(maxProved)}
+	t := &trunks{machine: m, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved)}
 	v := m.View()
 	for d := range v.DNs("") {
 		t.take(d.GetNumber(), d)
@@ -175,7 +175,7 @@ func (t *trunks) speaks(n dn.Number, in *packet) bool {
 	case len(c.GetSources()) > 0:
 		return k.sends(in.source)
 	case c.GetInboundAuth() != nil:
-		return t.proved.has(k.at(in.source))
+		return t.proved.Has(k.at(in.source))
 	case k.addr == in.source:
 		return true
 	}
@@ -191,7 +191,7 @@ func (t *trunks) leads(n dn.Number, addr netip.AddrPort) bool {
 	switch {
 	case k == nil:
 		return false
-	case k.addr == addr || t.proved.has(k.at(addr)):
+	case k.addr == addr || t.proved.Has(k.at(addr)):
 		return true
 	case len(k.config.GetTrunk().GetSources()) > 0:
 		return k.sends(addr)
@@ -221,7 +221,7 @@ func (k *trunk) configured() *configpb.Trunk {
 
 // at names a trunk at an address.
 func (k *trunk) at(addr netip.AddrPort) uint64 {
-	return maphash.Comparable(dialogSeeds[0], struct {
+	return recent.Hash(struct {
 		dn.Number
 		netip.AddrPort
 	}{k.number, addr})

@@ -1,4 +1,4 @@
-package proxy
+package dialog
 
 import (
 	"bytes"
@@ -28,22 +28,22 @@ func isOver(d *Dialog) bool {
 }
 
 // within is the dialog of the caller's tag 1 and the called side's, as it sent a request.
-func within(called string, by Side) dialogRef {
-	return dialogRef{dialogKeyOf([]byte("c"), []byte("1"), []byte(called)), by}
+func within(called string, by Side) Ref {
+	return Ref{KeyOf([]byte("c"), []byte("1"), []byte(called)), by}
 }
 
 func TestDialogs_ABYEOfEitherSideEndsThem(t *testing.T) {
 	for _, by := range []Side{CallerSide, CalledSide} {
-		d := newDialogs(time.Now)
+		d := NewTable(time.Now)
 		var ends []Side
-		once, twice := d.begin(answered(t, ""), 1, nil), d.begin(answered(t, ""), 1, nil) // a spiral
+		once, twice := d.Begin(answered(t, ""), 1, nil), d.Begin(answered(t, ""), 1, nil) // a spiral
 		once.Then(func(by Side) { ends = append(ends, by) })
-		d.hungUp(within("3", by), true).release()
+		d.HungUp(within("3", by), true).Release()
 		if isOver(once) {
 			t.Fatal("another dialog's BYE ended it")
 		}
-		d.hungUp(within("2", by), true).release()
-		d.hungUp(within("2", by), true).release()
+		d.HungUp(within("2", by), true).Release()
+		d.HungUp(within("2", by), true).Release()
 		twice.Then(func(by Side) { ends = append(ends, by) }) // it is over
 		if !isOver(once) || !isOver(twice) || !slices.Equal(ends, []Side{by, by}) {
 			t.Errorf("%v %v %v", isOver(once), isOver(twice), ends)
@@ -67,15 +67,15 @@ func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
 	req, goes := read("INVITE sip:x@b SIP/2.0\r\n" + lines(";tag=1", "", "sip:a@1.1.1.1"))
 	res, comes := read("SIP/2.0 200 OK\r\n" + lines(";tag=1", ";tag=2", "sip:x@2.2.2.2"))
 	again, moves := read("INVITE sip:x@2.2.2.2 SIP/2.0\r\n" + lines(";tag=1", ";tag=2", "sip:a@3.3.3.3"))
-	d := newDialogs(time.Now)
-	x := d.begin(&res, 1, nil)
-	d.name(x, "call", "", newParties(&req, &res))
-	d.seen(within("2", CallerSide), 2, contactOf(&again), false)
+	d := NewTable(time.Now)
+	x := d.Begin(&res, 1, nil)
+	d.Name(x, "call", "", NewParties(&req, &res))
+	d.Seen(within("2", CallerSide), 2, again.ContactURI(), false)
 	goes()
 	comes()
 	moves()
 	p := x.parties
-	got := []string{string(p.callID), string(p.caller.name), string(p.caller.contact), string(p.called.name), string(p.called.contact), string(p.routes)}
+	got := []string{string(p.CallID), string(p.caller.Name), string(p.caller.Contact), string(p.called.Name), string(p.called.Contact), string(p.routes)}
 	if want := []string{"c", "<sip:a@b>;tag=1", "sip:a@3.3.3.3", "<sip:x@b>;tag=2", "sip:x@2.2.2.2", "<sip:r@h;lr>"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -83,13 +83,13 @@ func TestDialogs_KeepNothingOfAMessage(t *testing.T) {
 
 func TestDialogs_TheSessionTimerIsRefreshed(t *testing.T) {
 	now := time.Now()
-	d := newDialogs(func() time.Time { return now })
-	timed, silent := d.begin(answered(t, "x: 100;refresher=uac\r\n"), 1, nil), newDialogs(func() time.Time { return now })
-	other := silent.begin(answered(t, ""), 1, nil)
+	d := NewTable(func() time.Time { return now })
+	timed, silent := d.Begin(answered(t, "x: 100;refresher=uac\r\n"), 1, nil), NewTable(func() time.Time { return now })
+	other := silent.Begin(answered(t, ""), 1, nil)
 	ended := Side(9)
 	timed.Then(func(by Side) { ended = by })
 	now = now.Add(99 * time.Second)
-	d.refreshed(within("2", CallerSide), answered(t, "Session-Expires: 100\r\n"))
+	d.Refreshed(within("2", CallerSide), answered(t, "Session-Expires: 100\r\n"))
 	now = now.Add(99 * time.Second)
 	d.sweep()
 	if isOver(timed) {
@@ -108,11 +108,11 @@ func TestSchedule_ACallWithoutTimerIsOverAfterADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		d := newDialogs(time.Now)
-		go d.run(ctx)
+		d := NewTable(time.Now)
+		go d.Run(ctx)
 		for extra, want := range map[string]time.Duration{"": 24 * time.Hour, "Session-Expires: 90;refresher=uac\r\n": 90 * time.Second} {
 			began, over := time.Now(), make(chan Side)
-			d.begin(answered(t, extra), 1, nil).Then(func(by Side) { over <- by })
+			d.Begin(answered(t, extra), 1, nil).Then(func(by Side) { over <- by })
 			if by := <-over; by != Nobody || time.Since(began) != want {
 				t.Errorf("%q: over by %d after %v, want %v", extra, by, time.Since(began), want)
 			}

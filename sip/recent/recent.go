@@ -1,0 +1,44 @@
+// Package recent remembers what came last, in bounded memory.
+package recent
+
+import (
+	"hash/maphash"
+	"sync"
+)
+
+var seed = maphash.MakeSeed()
+
+// Hash hashes what a Set is to remember, with a seed of this process.
+func Hash[T comparable](v T) uint64 { return maphash.Comparable(seed, v) }
+
+// Set is a set of hashes that remembers as many as were added last; it may be used by
+// several goroutines.
+type Set struct {
+	most int
+
+	mu         sync.Mutex
+	young, old map[uint64]struct{}
+}
+
+// New makes an empty set that remembers the last most hashes at least, and at most twice
+// as many.
+func New(most int) *Set { return &Set{most: most, young: map[uint64]struct{}{}} }
+
+// Add remembers a hash.
+func (r *Set) Add(h uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.young) >= r.most {
+		r.young, r.old = map[uint64]struct{}{}, r.young
+	}
+	r.young[h] = struct{}{}
+}
+
+// Has tells whether a hash is remembered.
+func (r *Set) Has(h uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, young := r.young[h]
+	_, old := r.old[h]
+	return young || old
+}
