@@ -30,6 +30,7 @@ var meaning = []struct {
 	{fsm.ErrInvite, codes.PermissionDenied, outcome.NotApplied},
 	{fsm.ErrVersion, codes.FailedPrecondition, outcome.NotApplied},
 	{fsm.ErrDenied, codes.PermissionDenied, outcome.NotApplied},
+	{fsm.ErrReused, codes.AlreadyExists, outcome.NotApplied},
 	{fsm.ErrNameTaken, codes.AlreadyExists, outcome.NotApplied},
 	{fsm.ErrFailed, codes.Unavailable, outcome.Unknown},
 	{dn.ErrNumber, codes.InvalidArgument, outcome.NotApplied},

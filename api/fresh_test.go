@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
@@ -79,6 +80,21 @@ func TestWrite_TheRequestIDMakesARetrySafe(t *testing.T) {
 	}
 	if other := write("r2"); other <= first || l.m.View().DN("1000").GetRevision() != other {
 		t.Errorf("another request was not done: revision %d behind %d", other, first)
+	}
+}
+
+// The id of a write, given to another one, is refused as what was not done.
+func TestWrite_ARequestIDOfAnotherContentIsRefused(t *testing.T) {
+	l, c := configuration(t)
+	write := func(number string) error {
+		_, err := c.Write(t.Context(), &configpb.WriteRequest{RequestId: "r1", Mutations: []*configpb.Mutation{putPhone(number)}})
+		return err
+	}
+	if err := write("1000"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("1001"); status.Code(err) != codes.AlreadyExists || outcome.Of(err).Reason != outcome.NotApplied || l.m.View().DN("1001") != nil {
+		t.Errorf("%v, %v", err, outcome.Of(err))
 	}
 }
 

@@ -31,7 +31,7 @@ func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 	if o := v.memory.get(cmd.GetRequestId()); o != nil && cmd.GetNewEpoch() == "" {
 		next := *v
 		next.index = index
-		return applied{view: &next, index: o.index, err: o.err}
+		return applied{view: &next, index: o.index, err: o.answer(cmd)}
 	}
 	d := newDraft(v, index)
 	d.now = cmd.GetTimeMs()
@@ -43,7 +43,7 @@ func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 		d.note(v.security, cmd, rej)
 	}
 	if id := cmd.GetRequestId(); id != "" && len(id) <= MaxRequestID && d.view.epoch != "" {
-		d.remember(&outcome{id: id, index: index, err: rej})
+		d.remember(&outcome{id: id, index: index, err: rej, content: contentOf(cmd)})
 	}
 	return applied{view: d.view, index: index, err: rej, writes: d.writes, reset: d.reset, changes: d.changes}
 }
@@ -125,6 +125,10 @@ func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
 }
 
 func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
+	m, r := d.view.whole(m)
+	if r != nil {
+		return r
+	}
 	if m.GetKeepHa1() && m.GetPutDn() == nil {
 		return reject(ErrInvalid, "keep_ha1 goes with put_dn only")
 	}

@@ -3,6 +3,7 @@ package fsm
 import (
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/google/btree"
 	"google.golang.org/protobuf/proto"
@@ -99,21 +100,25 @@ func short(s string) string { return fmt.Sprintf("%.*s", auditedText, s) }
 
 // Describe says in a few words what a mutation changes; no secret is among them.
 func Describe(m *configpb.Mutation) string {
+	fields := ""
+	if m.GetMask() != nil {
+		fields = ": " + strings.Join(m.GetMask().GetPaths(), ", ")
+	}
 	switch op := m.GetOp().(type) {
 	case *configpb.Mutation_PutDn:
-		return short("put dn " + op.PutDn.GetNumber())
+		return short("put dn " + op.PutDn.GetNumber() + fields)
 	case *configpb.Mutation_DeleteDn:
 		return short("delete dn " + op.DeleteDn)
 	case *configpb.Mutation_PutGroup:
-		return short("put group " + op.PutGroup.GetName())
+		return short("put group " + op.PutGroup.GetName() + fields)
 	case *configpb.Mutation_DeleteGroup:
 		return short("delete group " + op.DeleteGroup)
 	case *configpb.Mutation_PutNode:
-		return short("put node " + op.PutNode.GetName())
+		return short("put node " + op.PutNode.GetName() + fields)
 	case *configpb.Mutation_DeleteNode:
 		return short("delete node " + op.DeleteNode)
 	case *configpb.Mutation_PutOptions:
-		return "put options"
+		return short("put options" + fields)
 	case *configpb.Mutation_PutToken:
 		return short("put token " + op.PutToken.GetId() + " " + op.PutToken.GetName())
 	case *configpb.Mutation_DeleteToken:

@@ -63,6 +63,7 @@ func (d digest) outcome(o *outcome) {
 	d.number(o.seq)
 	d.text(o.id)
 	d.number(o.index)
+	d.text(o.content)
 	if o.err == nil {
 		d.number(0)
 		return

@@ -22,6 +22,8 @@ var (
 	ErrInvite = errors.New("no valid invite")
 	// ErrDenied: who gave the command may not do that.
 	ErrDenied = errors.New("permission denied")
+	// ErrReused: the request id was given to another content before.
+	ErrReused = errors.New("request id used for another content")
 	// ErrVersion: the command was written by a newer program.
 	ErrVersion = errors.New("unknown command version")
 )
@@ -63,7 +65,7 @@ var ErrFailed = errors.New("the configuration store failed")
 var ErrCorrupt = errors.New("damaged configuration store")
 
 // kinds numbers the sentinels in stored outcomes: append only.
-var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion, ErrInvite, ErrDenied}
+var kinds = [...]error{nil, ErrInvalid, ErrNotFound, ErrRevision, ErrConflict, ErrNameTaken, ErrVersion, ErrInvite, ErrDenied, ErrReused}
 
 // Rejection is why a command was not applied.
 type Rejection struct {

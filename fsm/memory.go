@@ -1,10 +1,13 @@
 package fsm
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 
 	"github.com/google/btree"
+
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // Remembered is the number of request ids whose outcome is kept: at 1,000
@@ -25,6 +28,27 @@ type outcome struct {
 	id    string
 	index uint64
 	err   *Rejection // nil: applied
+	// content tells what was asked for; "" when an older program did not keep it.
+	content string
+}
+
+// contentOf is what tells the contents of requests apart: whoever gives it again does
+// so with the same mutations.
+func contentOf(cmd *peerpb.Command) string {
+	sum := sha256.Sum256(encode(&peerpb.Command{Mutations: cmd.GetMutations()}))
+	return string(sum[:contentSize])
+}
+
+// contentSize is the length of a content in bytes; hasContent marks a stored outcome
+// that has one.
+const contentSize, hasContent = 16, 0x80
+
+// answer is what a repetition gets.
+func (o *outcome) answer(cmd *peerpb.Command) *Rejection {
+	if o.content != "" && o.content != contentOf(cmd) {
+		return reject(ErrReused, "request id %.40q was given to another request before, and this one was not applied: choose a new id", o.id)
+	}
+	return o.err
 }
 
 func newMemory() memory {
@@ -61,7 +85,7 @@ func (m *memory) insert(o *outcome) {
 
 var errOutcome = errors.New("damaged outcome of a request")
 
-// encode writes seq, index, kind, mutation and the two texts.
+// encode writes seq, index, kind, content, mutation and the two texts.
 func (o *outcome) encode() []byte {
 	b := binary.BigEndian.AppendUint64(nil, o.seq)
 	b = binary.BigEndian.AppendUint64(b, o.index)
@@ -69,7 +93,10 @@ func (o *outcome) encode() []byte {
 	if o.err != nil {
 		kind, mutation, text = kindNumber(o.err.Kind), o.err.Mutation, o.err.Text
 	}
-	b = append(b, kind)
+	if o.content != "" {
+		kind |= hasContent
+	}
+	b = append(append(b, kind), o.content...)
 	b = binary.AppendUvarint(b, uint64(mutation))
 	b = binary.AppendUvarint(b, uint64(len(o.id)))
 	b = append(b, o.id...)
@@ -82,6 +109,12 @@ func decodeOutcome(b []byte) (*outcome, error) {
 	}
 	o := &outcome{seq: binary.BigEndian.Uint64(b), index: binary.BigEndian.Uint64(b[8:])}
 	kind, b := b[16], b[17:]
+	if kind&hasContent != 0 {
+		if len(b) < contentSize {
+			return nil, errOutcome
+		}
+		kind, o.content, b = kind&^hasContent, string(b[:contentSize]), b[contentSize:]
+	}
 	mutation, n := binary.Uvarint(b)
 	if n <= 0 || mutation > 1<<20 || int(kind) >= len(kinds) || o.seq == 1<<64-1 {
 		return nil, errOutcome

@@ -60,7 +60,8 @@ func roleMay(v *View, r configpb.Role, m *configpb.Mutation) bool {
 // drains tells whether a mutation lets a node drain, or take part again, and no more.
 func drains(v *View, m *configpb.Mutation) bool {
 	present := v.Node(m.GetPutNode().GetId())
-	if present == nil {
+	m, r := v.whole(m)
+	if present == nil || r != nil {
 		return false
 	}
 	n := proto.CloneOf(m.GetPutNode())

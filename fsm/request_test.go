@@ -136,13 +136,36 @@ func TestRequest_RepeatedWithinABatchAndInANewEpoch(t *testing.T) {
 	}
 }
 
+// A request id that was given to another content is refused, whatever became of the
+// first, and does nothing: here, after a restart and after a snapshot. The first one's
+// outcome stays.
+func TestRequest_AnotherContentUnderAKnownIDIsRefused(t *testing.T) {
+	m := furnished(t)
+	first := map[string]fsm.Result{"a": result(t, m, request("a", put(objects()["pstn"]))), "b": result(t, m, request("b", deleteDN("404")))}
+	for how, m := range copies(t, m) {
+		if how == "itself" || how == "restored" {
+			continue
+		}
+		for id, was := range first {
+			got := result(t, m, request(id, deleteDN("1001")))
+			var r *fsm.Rejection
+			if !errors.Is(got.Err, fsm.ErrReused) || !errors.As(got.Err, &r) || r.Mutation != 0 || m.View().DN("1001") == nil {
+				t.Errorf("%s: %s: %+v", how, id, got)
+			}
+			if kept := result(t, m, map[string]*peerpb.Command{"a": request("a", put(objects()["pstn"])), "b": request("b", deleteDN("404"))}[id]); fmt.Sprint(kept) != fmt.Sprint(was) {
+				t.Errorf("%s: %s: %+v, the first time %+v", how, id, kept, was)
+			}
+		}
+	}
+}
+
 // An id of the greatest length is remembered; commands without one are never
 // taken for each other.
 func TestRequest_IDs(t *testing.T) {
 	m := furnished(t)
 	id := string(make([]byte, fsm.MaxRequestID))
 	i := apply(t, m, request(id, put(objects()["pstn"])))
-	if got := apply(t, m, request(id, deleteDN("2001"))); got != i {
+	if got := apply(t, m, request(id, put(objects()["pstn"]))); got != i {
 		t.Errorf("index %d, want %d", got, i)
 	}
 	if a, b := apply(t, m, command(deleteDN("2001"))), apply(t, m, command(put(objects()["pstn"]))); b != a+1 || m.View().DN("2001") == nil {

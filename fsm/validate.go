@@ -13,6 +13,8 @@ import (
 const (
 	// MaxMutations of one command.
 	MaxMutations = 10_000
+	// MaxMask is how many fields a mask names, MaxPath the length of each in bytes.
+	MaxMask, MaxPath = 32, 64
 	// MaxRequestID is the greatest length of a request id in bytes.
 	MaxRequestID = 128
 	// MaxName of a group, a site or a node id, MaxNodeName of a node's name or a

@@ -64,6 +64,8 @@ func merge(parts ...map[protoreflect.FullName]Bound) map[protoreflect.FullName]B
 			all["sipcluster."+name] = b
 		}
 	}
+	all["google.protobuf.FieldMask.paths"] = items(fsm.MaxMask)
+	all["google.protobuf.FieldMask.paths[]"] = text(fsm.MaxPath)
 	return all
 }
 

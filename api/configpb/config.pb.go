@@ -12,6 +12,7 @@ package configpb
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -1100,7 +1101,12 @@ type Mutation struct {
 	IfRevision *uint64 `protobuf:"varint,10,opt,name=if_revision,json=ifRevision,proto3,oneof" json:"if_revision,omitempty"`
 	// put_dn only: an empty ha1 (and algorithm) keeps what is stored, that of a trunk
 	// when user and realm are the stored ones.
-	KeepHa1       bool `protobuf:"varint,11,opt,name=keep_ha1,json=keepHa1,proto3" json:"keep_ha1,omitempty"`
+	KeepHa1 bool `protobuf:"varint,11,opt,name=keep_ha1,json=keepHa1,proto3" json:"keep_ha1,omitempty"`
+	// put_dn, put_group, put_node and put_options only: of the object that exists, only
+	// these fields become what the one given here has, or unset when it does not have
+	// them; all others stay. A path is a field, or a field of one, as "trunk.address".
+	// NOT_FOUND when the object does not exist.
+	Mask          *fieldmaskpb.FieldMask `protobuf:"bytes,17,opt,name=mask,proto3" json:"mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1273,6 +1279,13 @@ func (x *Mutation) GetKeepHa1() bool {
 	return false
 }
 
+func (x *Mutation) GetMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Mask
+	}
+	return nil
+}
+
 type isMutation_Op interface {
 	isMutation_Op()
 }
@@ -1362,7 +1375,7 @@ var File_api_configpb_config_proto protoreflect.FileDescriptor
 
 const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
-	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\"\xc9\x03\n" +
+	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\x1a google/protobuf/field_mask.proto\"\xc9\x03\n" +
 	"\x02DN\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x1a\n" +
@@ -1445,7 +1458,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x04Join\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x16\n" +
 	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x16\n" +
-	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xf5\x05\n" +
+	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xa5\x06\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +
 	"\tdelete_dn\x18\x02 \x01(\tH\x00R\bdeleteDn\x12?\n" +
@@ -1466,7 +1479,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\vif_revision\x18\n" +
 	" \x01(\x04H\x01R\n" +
 	"ifRevision\x88\x01\x01\x12\x19\n" +
-	"\bkeep_ha1\x18\v \x01(\bR\akeepHa1B\x04\n" +
+	"\bkeep_ha1\x18\v \x01(\bR\akeepHa1\x12.\n" +
+	"\x04mask\x18\x11 \x01(\v2\x1a.google.protobuf.FieldMaskR\x04maskB\x04\n" +
 	"\x02opB\x0e\n" +
 	"\f_if_revision*r\n" +
 	"\x06DNKind\x12\x17\n" +
@@ -1500,22 +1514,23 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_api_configpb_config_proto_goTypes = []any{
-	(DNKind)(0),          // 0: sipcluster.config.v1.DNKind
-	(DigestAlgorithm)(0), // 1: sipcluster.config.v1.DigestAlgorithm
-	(OutboundClass)(0),   // 2: sipcluster.config.v1.OutboundClass
-	(*DN)(nil),           // 3: sipcluster.config.v1.DN
-	(*RoutingPoint)(nil), // 4: sipcluster.config.v1.RoutingPoint
-	(*Trunk)(nil),        // 5: sipcluster.config.v1.Trunk
-	(*TrunkAuth)(nil),    // 6: sipcluster.config.v1.TrunkAuth
-	(*Outbound)(nil),     // 7: sipcluster.config.v1.Outbound
-	(*AgentGroup)(nil),   // 8: sipcluster.config.v1.AgentGroup
-	(*Node)(nil),         // 9: sipcluster.config.v1.Node
-	(*Options)(nil),      // 10: sipcluster.config.v1.Options
-	(*Join)(nil),         // 11: sipcluster.config.v1.Join
-	(*Mutation)(nil),     // 12: sipcluster.config.v1.Mutation
-	(*Token)(nil),        // 13: sipcluster.config.v1.Token
-	(*Invite)(nil),       // 14: sipcluster.config.v1.Invite
-	(*Security)(nil),     // 15: sipcluster.config.v1.Security
+	(DNKind)(0),                   // 0: sipcluster.config.v1.DNKind
+	(DigestAlgorithm)(0),          // 1: sipcluster.config.v1.DigestAlgorithm
+	(OutboundClass)(0),            // 2: sipcluster.config.v1.OutboundClass
+	(*DN)(nil),                    // 3: sipcluster.config.v1.DN
+	(*RoutingPoint)(nil),          // 4: sipcluster.config.v1.RoutingPoint
+	(*Trunk)(nil),                 // 5: sipcluster.config.v1.Trunk
+	(*TrunkAuth)(nil),             // 6: sipcluster.config.v1.TrunkAuth
+	(*Outbound)(nil),              // 7: sipcluster.config.v1.Outbound
+	(*AgentGroup)(nil),            // 8: sipcluster.config.v1.AgentGroup
+	(*Node)(nil),                  // 9: sipcluster.config.v1.Node
+	(*Options)(nil),               // 10: sipcluster.config.v1.Options
+	(*Join)(nil),                  // 11: sipcluster.config.v1.Join
+	(*Mutation)(nil),              // 12: sipcluster.config.v1.Mutation
+	(*Token)(nil),                 // 13: sipcluster.config.v1.Token
+	(*Invite)(nil),                // 14: sipcluster.config.v1.Invite
+	(*Security)(nil),              // 15: sipcluster.config.v1.Security
+	(*fieldmaskpb.FieldMask)(nil), // 16: google.protobuf.FieldMask
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	0,  // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
@@ -1536,11 +1551,12 @@ var file_api_configpb_config_proto_depIdxs = []int32{
 	14, // 15: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
 	15, // 16: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
 	11, // 17: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 18: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }

@@ -26,6 +26,7 @@ const (
 type WriteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chosen by the client (a UUID); makes a retry safe. Empty: the node makes one.
+	// With other mutations than the first time: ALREADY_EXISTS, and nothing is done.
 	RequestId     string      `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	Mutations     []*Mutation `protobuf:"bytes,2,rep,name=mutations,proto3" json:"mutations,omitempty"`
 	unknownFields protoimpl.UnknownFields

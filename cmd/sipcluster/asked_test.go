@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -202,8 +203,8 @@ func TestDNWatch_HeartbeatsKeepTheStream(t *testing.T) {
 	patience.Receive(t, "the end of the command", w.status)
 }
 
-// What is written back is what was read, with what the flags say, and only
-// when nobody else has changed it meanwhile.
+// What is written is what the flags say of what was read, whatever else somebody
+// changes meanwhile; a new DN, and one of another kind, only when nobody did.
 func TestDNPut_WritesBackWhatItRead(t *testing.T) {
 	stored := &configpb.DN{
 		Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Disabled: true, Groups: []string{"sales"},
@@ -213,25 +214,26 @@ func TestDNPut_WritesBackWhatItRead(t *testing.T) {
 		has, want *configpb.DN
 		args      string
 		keep      bool
+		fields    []string // that are written of it; none: all
 	}{
 		"a new one must not be there": {
-			nil, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"}, "--kind pstn --external +15551234567", true,
+			nil, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"}, "--kind pstn --external +15551234567", true, nil,
 		},
 		"groups": {
-			stored, &configpb.DN{Number: "1001", Kind: stored.Kind, Disabled: true, Groups: []string{"support"}, Algorithm: stored.Algorithm}, "--group support", true,
+			stored, &configpb.DN{Number: "1001", Kind: stored.Kind, Disabled: true, Groups: []string{"support"}, Algorithm: stored.Algorithm}, "--group support", true, []string{"groups"},
 		},
 		"enabled": {
-			stored, &configpb.DN{Number: "1001", Kind: stored.Kind, Groups: stored.Groups, Algorithm: stored.Algorithm}, "--disabled=false", true,
+			stored, &configpb.DN{Number: "1001", Kind: stored.Kind, Groups: stored.Groups, Algorithm: stored.Algorithm}, "--disabled=false", true, []string{"disabled"},
 		},
 		"another kind stays disabled, in its groups": {
 			stored, &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_PSTN, Disabled: true, Groups: stored.Groups, External: "+15551234567"},
-			"--kind pstn --external +15551234567", true,
+			"--kind pstn --external +15551234567", true, nil,
 		},
 		"another password keeps the algorithm": {
 			stored, &configpb.DN{
 				Number: "1001", Kind: stored.Kind, Disabled: true, Groups: stored.Groups, Algorithm: stored.Algorithm,
 				Ha1: config.HA1(stored.Algorithm, "1001", "example.org", "x"),
-			}, "--password x", false,
+			}, "--password x", false, []string{"ha1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +247,11 @@ func TestDNPut_WritesBackWhatItRead(t *testing.T) {
 			if !proto.Equal(m.GetPutDn(), tc.want) || m.KeepHa1 != tc.keep {
 				t.Errorf("wrote %v, keep %v\nwant  %v, keep %v", m.GetPutDn(), m.KeepHa1, tc.want, tc.keep)
 			}
-			if m.IfRevision == nil || m.GetIfRevision() != tc.has.GetRevision() {
+			if len(tc.fields) > 0 {
+				if got := m.GetMask().GetPaths(); !slices.Equal(got, tc.fields) {
+					t.Errorf("of what was there %v is changed, want %v", got, tc.fields)
+				}
+			} else if m.IfRevision == nil || m.GetIfRevision() != tc.has.GetRevision() {
 				t.Errorf("if_revision %v, want %d", m.IfRevision, tc.has.GetRevision())
 			}
 		})

@@ -124,7 +124,13 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 			if tc.fresh != "" {
 				want, said = append(want, client.PutNewGroup(tc.fresh)), "group "+tc.fresh+" created\n"
 			}
-			want = append(want, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: tc.want}, IfRevision: proto.Uint64(tc.old.GetRevision()), KeepHa1: tc.keep})
+			m := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: tc.want}, KeepHa1: tc.keep}
+			if tc.old.GetKind() == tc.want.GetKind() { // only what differs is written, over whatever others change meanwhile
+				m.Mask = configpb.Changed(tc.old, tc.want)
+			} else {
+				m.IfRevision = proto.Uint64(tc.old.GetRevision())
+			}
+			want = append(want, m)
 			w := &configpb.WriteRequest{RequestId: s.writes[0].GetRequestId(), Mutations: want}
 			if !proto.Equal(s.writes[0], w) || w.RequestId == "" {
 				t.Errorf("written  %v\nwant     %v", s.writes[0], w)

@@ -21,6 +21,12 @@ func configurationFaults() []Fault {
 			Edit{apply, "\tif rej != nil {\n\t\td = newDraft(v, index)\n\t}\n", ""}),
 		fsm(Durability, "remembers-fewer", "one outcome fewer than promised is remembered", "^TestRequest_",
 			Edit{memory, "n.order.Len() <= Remembered", "n.order.Len() < Remembered"}),
+		fsm(Durability, "retry-of-another-content", "a retry under a known request id with other content is taken as done", "^TestRequest_",
+			Edit{memory, "o.content != \"\" && o.content != contentOf(cmd)", "false"}),
+		fsm(Durability, "content-forgotten", "the content of a request is not stored: behind a restart a retry with another one is taken as done", "^TestRequest_",
+			Edit{memory, "\tif o.content != \"\" {\n\t\tkind |= hasContent\n\t}\n\tb = append(append(b, kind), o.content...)\n", "\tb = append(b, kind)\n"}),
+		fsm(Durability, "mask-resets", "of an object that a mask changes everything else is reset", "^TestMask_",
+			Edit{"fsm/mask.go", "changed := proto.CloneOf(old)", "changed := proto.CloneOf(given)"}),
 		{
 			Name: "apply-forgets-priority", Kind: Snapshots, What: "apply does not read the priority of a trunk",
 			Edits:   []Edit{{"cmd/internal/config/trunk.go", "Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName", "Sources: t.Sources, TlsName: t.TLSName"}},

@@ -14,7 +14,7 @@ func freshNodeFaults() []Fault {
 		in("./cmd/sipcluster", "^TestApply_WhatIsTooMuch", Bounds, "apply-large-in-one-write", "apply counts the changes of a write, not its bytes",
 			Edit{cmd + "config/apply.go", " && proto.Size(once) <= applyOnceBytes", " && once != nil"}),
 		in("./cmd/sipcluster", "^TestDNPut_WritesBack", Durability, "put-overwrites", "dn put undoes what somebody else wrote meanwhile",
-			Edit{cmd + "dn/put.go", "IfRevision: proto.Uint64(old.GetRevision()), KeepHa1: true", "KeepHa1: true"}),
+			Edit{cmd + "dn/put.go", "\tm.Mask = configpb.Changed(old, d)\n\treturn m.Mask != nil\n", "\treturn true\n"}),
 		in("./cmd/sipcluster", "^TestDNWatch_Resumes", Streams, "watch-behind-half-a-snapshot", "dn watch resumes behind a snapshot of which it has a part",
 			Edit{cmd + "client/watcher.go", "w.Req.ResumeSeq = 0 // only", "_ = b // only"}),
 		in("./cmd/sipcluster", "^TestImport_SaysHowMuch", Durability, "import-hides-its-part", "an import that broke off does not say how much was written",

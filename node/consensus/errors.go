@@ -50,6 +50,7 @@ var wire = []struct {
 	{fsm.ErrRevision, "REVISION", codes.FailedPrecondition},
 	{fsm.ErrConflict, "CONFLICT", codes.FailedPrecondition},
 	{fsm.ErrNameTaken, "NAME_TAKEN", codes.AlreadyExists},
+	{fsm.ErrReused, "REUSED", codes.AlreadyExists},
 	{fsm.ErrInvite, "INVITE", codes.PermissionDenied},
 	{fsm.ErrVersion, "VERSION", codes.FailedPrecondition},
 	{fsm.ErrDenied, "DENIED", codes.PermissionDenied},

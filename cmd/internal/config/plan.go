@@ -78,7 +78,9 @@ func (p *Plan) compareOptions(o *optionsDoc) error {
 	has, wants := p.options.WithDefaults(), changed.WithDefaults()
 	has.Revision = 0
 	if p.optionsChanged = !proto.Equal(has, wants); p.optionsChanged {
-		p.Mutations = append(p.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: changed}})
+		p.Mutations = append(p.Mutations, &configpb.Mutation{
+			Op: &configpb.Mutation_PutOptions{PutOptions: changed}, Mask: configpb.Changed(p.options, changed),
+		})
 	}
 	return nil
 }

@@ -76,7 +76,20 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	f.trunk.add(flags)
 }
 
-// putDN reads the DN, changes it and writes it back if nobody else did meanwhile.
+// only lets a mutation change what differs from the DN that was read, whatever others
+// change of it meanwhile, and tells whether anything does; a new DN, or one of another
+// kind, must be as it was.
+func only(m *configpb.Mutation, old *configpb.DN) bool {
+	d := m.GetPutDn()
+	if old == nil || d.Kind != old.Kind {
+		m.IfRevision = proto.Uint64(old.GetRevision())
+		return true
+	}
+	m.Mask = configpb.Changed(old, d)
+	return m.Mask != nil
+}
+
+// putDN reads the DN and writes what the flags change of it.
 func (c commands) putDN(ctx context.Context, cl *client.Client, number string, f *putFlags) error {
 	answer, err := client.Unary(ctx, cl, cl.Config.GetDN, &configpb.GetDNRequest{Number: number, Linearizable: true})
 	if err != nil && !client.Refused(err, codes.NotFound) {
@@ -87,7 +100,7 @@ func (c commands) putDN(ctx context.Context, cl *client.Client, number string, f
 	if err != nil {
 		return err
 	}
-	m := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}, IfRevision: proto.Uint64(old.GetRevision()), KeepHa1: true}
+	m := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}, KeepHa1: true}
 	if d.Kind == configpb.DNKind_DN_KIND_SIP && (f.password.given() || old.GetKind() != d.Kind) {
 		if err := c.setPassword(ctx, cl, d, f); err != nil {
 			return err
@@ -101,8 +114,10 @@ func (c commands) putDN(ctx context.Context, cl *client.Client, number string, f
 	if err != nil {
 		return err
 	}
-	if err := cl.Write(ctx, append(fresh, m)...); err != nil {
-		return err
+	if only(m, old) {
+		if err := cl.Write(ctx, append(fresh, m)...); err != nil {
+			return err
+		}
 	}
 	c.reportPut(number, old == nil, fresh)
 	return nil
