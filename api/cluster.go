@@ -67,6 +67,12 @@ type Raft struct {
 	Term, Applied uint64
 	// Quorum: a majority of the voters is reachable from here.
 	Quorum bool
+	// Level is the feature level, Known the greatest that the program knows.
+	Level, Known uint32
+	// Mark is that of the configuration, of index 0 before there is one.
+	Mark fsm.Mark
+	// Parked is why nothing is applied any more, "" while all is.
+	Parked string
 }
 
 // Observer is what the composition root tells about the running node. Its
@@ -118,7 +124,7 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 	self := c.cfg.Table.Self()
 	answer := &tcpb.StatusResponse{
 		Version: c.cfg.Version, Started: timestamppb.New(c.cfg.Started),
-		Raft:     &tcpb.RaftStatus{State: raft.State, Leader: leader, Term: raft.Term, AppliedIndex: raft.Applied, Quorum: raft.Quorum},
+		Raft:     raftStatus(&raft, leader),
 		Peers:    c.peers(view),
 		Dns:      c.counts(view),
 		Draining: view.Node(string(self)).GetDraining(), ClusterId: c.cfg.ClusterID,
@@ -130,6 +136,17 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 	}
 	answer.Node, answer.Site = n.of(self)
 	return answer, nil
+}
+
+func raftStatus(r *Raft, leader string) *tcpb.RaftStatus {
+	s := &tcpb.RaftStatus{
+		State: r.State, Leader: leader, Term: r.Term, AppliedIndex: r.Applied, Quorum: r.Quorum,
+		FeatureLevel: r.Level, FeatureKnown: r.Known, Parked: r.Parked,
+	}
+	if r.Mark.Index > 0 {
+		s.Digest, s.DigestIndex = r.Mark.Sum.String(), r.Mark.Index
+	}
+	return s
 }
 
 // peers are ordered by name.

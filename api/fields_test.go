@@ -260,7 +260,7 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 	draining.GetPutNode().Draining = true
 	s := newSite(t, third, draining)
 	s.peerSays(t, inService("1001"))
-	o := observed{Raft{State: "candidate", Term: 9, Applied: 8}}
+	o := observed{Raft{State: "candidate", Term: 9, Applied: 8, Level: 2, Known: 3, Mark: fsm.Mark{Index: 8, Sum: fsm.Sum{1}}, Parked: "why"}}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{Table: s.table, Calls: s.calls, View: func() *fsm.View { return s.view }, Observer: o, Proposer: &applier{s: s}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 7)}))
 	})
@@ -270,7 +270,7 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 		Problems: []*tcpb.Problem{
 			{Code: "1", Since: &timestamppb.Timestamp{Seconds: 7, Nanos: 8}, Text: "one"}, {Code: "2", Since: &timestamppb.Timestamp{Seconds: 9}, Text: "two", Advice: "do"},
 		},
-		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8},
+		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8, FeatureLevel: 2, FeatureKnown: 3, Digest: "01" + strings.Repeat("0", 62), DigestIndex: 8, Parked: "why"},
 		Dns:  &tcpb.DNCounts{Total: 1, InService: 1},
 		Peers: []*tcpb.PeerStatus{
 			{Node: "a3", Site: "dc3", Reason: "cut", Since: &timestamppb.Timestamp{Seconds: 100, Nanos: 5}, Gossip: "dead", TcAddr: "127.0.0.3:7001"},

@@ -90,6 +90,8 @@ func (d *draft) command(cmd *peerpb.Command) *Rejection {
 	switch {
 	case cmd.GetVersion() != Version:
 		return reject(ErrVersion, "command version %d, this node knows %d: upgrade all nodes", cmd.GetVersion(), Version)
+	case cmd.GetLevel() > d.view.Level():
+		return tooHigh(d.view, cmd.GetLevel())
 	case len(cmd.GetRequestId()) > MaxRequestID:
 		return reject(ErrInvalid, "the request id is longer than %d bytes", MaxRequestID)
 	case cmd.GetNewEpoch() != "":
@@ -159,6 +161,8 @@ func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
 		return d.putSecurity(m, op.PutSecurity)
 	case *configpb.Mutation_Join:
 		return d.join(m, op.Join)
+	case *configpb.Mutation_PutLevel:
+		return d.putLevel(m, op.PutLevel)
 	}
 	return reject(ErrInvalid, "the mutation is empty, or newer than this node")
 }
@@ -269,6 +273,9 @@ func (d *draft) setNode(m *configpb.Mutation, in *configpb.Node) *Rejection {
 	old := d.view.Node(in.GetId())
 	if r := checkRevision(m, "node "+in.GetName(), old.GetRevision()); r != nil {
 		return r
+	}
+	if old == nil && KnownBy(in) < d.view.Level() {
+		return reject(ErrVersion, "node %s knows feature level %d, the cluster has %d: upgrade it", in.GetName(), KnownBy(in), d.view.Level())
 	}
 	if other := d.view.NodeByName(in.GetName()); other != nil && other.GetId() != in.GetId() {
 		return reject(ErrNameTaken, "another node is called %s: remove that one first, or choose another name", in.GetName())

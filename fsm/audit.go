@@ -117,6 +117,8 @@ func Describe(m *configpb.Mutation) string {
 		return short("put node " + op.PutNode.GetName() + fields)
 	case *configpb.Mutation_DeleteNode:
 		return short("delete node " + op.DeleteNode)
+	case *configpb.Mutation_PutLevel:
+		return fmt.Sprintf("raise the feature level to %d", op.PutLevel)
 	case *configpb.Mutation_PutOptions:
 		return short("put options" + fields)
 	case *configpb.Mutation_PutToken:

@@ -21,6 +21,7 @@ func (v *View) Digest() string {
 	d := digest{sha256.New()}
 	d.text(v.epoch)
 	d.number(v.index)
+	d.number(uint64(v.Level()))
 	d.object(v.stored)
 	for _, n := range v.nodes {
 		d.object(n)

@@ -128,6 +128,8 @@ var samples = map[string]sample{
 	"Options.reservation_collect_ms":   {"options", [2]any{uint32(1), uint32(2000)}},
 	"Options.flow_grace_s":             {"options", [2]any{uint32(0), uint32(300)}},
 	"Options.orphan_ring_ms":           {"options", [2]any{uint32(1), uint32(30_000)}},
+	"Node.feature_level":               {"node", [2]any{uint32(2), uint32(fsm.MaxLevel)}},
+	"Options.raft_log_bytes":           {"options", [2]any{uint64(fsm.MinRaftLog), uint64(fsm.MaxRaftLog)}},
 	"Options.first_word_ms":            {"options", [2]any{uint32(0), uint32(32_000)}},
 	"Node.key_sha256":                  {"node", [2]any{[]string{hex64}, []string{hex64[1:] + "a", hex64}}},
 	"Invite.id":                        {"z-invite", [2]any{"000000000000", "zzzzzzzzzzzz"}},
@@ -354,6 +356,7 @@ func expected(m proto.Message, revision uint64) proto.Message {
 		orElse(&o.MaxContacts, 10)
 		orElse(&o.PingMisses, 3)
 		orElse(&o.ReservationCollectMs, 100)
+		o.RaftLogBytes = cmp.Or(o.RaftLogBytes, 16<<20)
 		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 30, &o.FlowGraceS: 32, &o.FirstWordMs: 2000} {
 			if *v == nil {
 				*v = &d
@@ -389,7 +392,7 @@ func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
 				apply(t, m, begin())
 				apply(t, m, command(puts(object)...))
 				want := expected(object, 2)
-				digest := m.Digest()
+				digest, mark := m.Digest(), m.Mark()
 				if other, twice := digests[digest]; twice {
 					t.Errorf("the digest is the same for %v and %v", other, value)
 				}
@@ -400,6 +403,9 @@ func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
 					}
 					if got := copied.Digest(); got != digest {
 						t.Errorf("%s: the digest is another one", how)
+					}
+					if got := copied.Mark(); got != mark {
+						t.Errorf("%s: the sum is another one", how)
 					}
 				}
 			}

@@ -25,6 +25,8 @@ import (
 type Config struct {
 	// Path of the store's file; it and its directory are made when missing.
 	Path string
+	// Features of the program; nil: this one's.
+	Features *Features
 	// Log; nil discards.
 	Log *slog.Logger
 }
@@ -32,24 +34,30 @@ type Config struct {
 // Machine is the state machine. Raft calls Apply, ApplyBatch, Snapshot and
 // Restore from one goroutine; everything else may be called by anyone.
 type Machine struct {
-	log   *slog.Logger
-	store *store
-	view  atomic.Pointer[View]
+	log      *slog.Logger
+	features Features
+	store    *store
+	view     atomic.Pointer[View]
+	marks    marks
 
 	restores atomic.Uint64
 
+	applying sync.Mutex // one at a time replaces the View
+	fed      uint64     // index of the last command that came, applied or not
+
 	mu        sync.Mutex
 	watchers  map[*Watcher]struct{}
-	published chan struct{} // closed and replaced when the View changes
+	published chan struct{} // closed and replaced when the View changes, or the machine parks
 	failing   error
+	parked    error
 }
 
 // Result is what Apply answers for a log entry.
 type Result struct {
 	// Index of the write: that of the first attempt for a repeated request id.
 	Index uint64
-	// Err is nil, a *Rejection, or wraps ErrFailed: then the entry is in the
-	// log but was not applied here.
+	// Err is nil, a *Rejection, or wraps ErrFailed or ErrParked: then the entry is in
+	// the log but was not applied here.
 	Err error
 }
 
@@ -64,7 +72,14 @@ func Open(cfg Config) (*Machine, error) {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	if m.features = Program(); cfg.Features != nil {
+		m.features = *cfg.Features
+	}
 	m.view.Store(v)
+	m.marks.restart(Mark{v.index, s.sum})
+	if err := m.features.beyond(v.level); err != nil {
+		m.Park(err)
+	}
 	return m, nil
 }
 
@@ -89,14 +104,18 @@ func (m *Machine) Failing() error {
 	return m.failing
 }
 
-// Wait returns when the View includes the log entry index, or with ctx's error.
+// Wait returns when the View includes the log entry index, with ctx's error, or with
+// one that wraps ErrParked when the entry will not come.
 func (m *Machine) Wait(ctx context.Context, index uint64) error {
 	for {
 		m.mu.Lock()
-		published := m.published
+		published, parked := m.published, m.parked
 		m.mu.Unlock()
-		if m.View().Index() >= index {
+		switch {
+		case m.View().Index() >= index:
 			return nil
+		case parked != nil:
+			return parked
 		}
 		select {
 		case <-published:
@@ -113,6 +132,12 @@ func (m *Machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0
 // transaction and then visible with one View. Entries that the store has
 // already are skipped. Each response is a Result.
 func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
+	m.applying.Lock()
+	defer m.applying.Unlock()
+	return m.applyBatch(logs)
+}
+
+func (m *Machine) applyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
 	if err := m.Failing(); err != nil {
 		return m.refuse(results, err)
@@ -123,16 +148,27 @@ func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
 		if l.Type != raft.LogCommand || l.Index <= view.index {
 			continue
 		}
-		a := applyEntry(view, l)
+		m.fed = max(m.fed, l.Index)
+		if err := m.Parked(); err != nil {
+			results[i] = Result{Err: err}
+			continue
+		}
+		a, err := m.features.applyEntry(view, l)
+		if err != nil {
+			results[i] = Result{Err: m.Park(fmt.Errorf("log entry %d: %w", l.Index, err))}
+			continue
+		}
 		view, batch = a.view, append(batch, a)
 		results[i] = Result{Index: a.index, Err: a.result()}
 	}
 	if len(batch) == 0 {
 		return results
 	}
-	if err := m.store.commit(view.index, batch); err != nil {
+	marks, err := m.store.commit(view.index, batch)
+	if err != nil {
 		return m.refuse(results, m.fail(err))
 	}
+	m.marks.add(marks...)
 	m.publish(view, batch)
 	return results
 }
@@ -144,14 +180,20 @@ func (a *applied) result() error {
 	return a.err
 }
 
-func applyEntry(v *View, l *raft.Log) applied {
+// applyEntry does what the entry means at the View's level; the error is that
+// this program does not know that.
+func (f Features) applyEntry(v *View, l *raft.Log) (applied, error) {
 	cmd, err := decodeCommand(l.Data)
 	if err != nil {
 		next := *v
 		next.index = l.Index
-		return applied{view: &next, index: l.Index, err: reject(ErrInvalid, "an unreadable log entry: %v", err)}
+		return applied{view: &next, index: l.Index, err: reject(ErrInvalid, "an unreadable log entry: %v", err)}, nil
 	}
-	return apply(v, l.Index, cmd)
+	if err := f.unknown(cmd); err != nil {
+		return applied{}, err
+	}
+	f.as(v.Level(), cmd.ProtoReflect())
+	return apply(v, l.Index, cmd), nil
 }
 
 func decodeCommand(b []byte) (*peerpb.Command, error) {
@@ -199,14 +241,23 @@ func (m *Machine) publish(view *View, batch []applied) {
 	}
 }
 
-// Snapshot implements raft.FSM; it only takes the View.
-func (m *Machine) Snapshot() (raft.FSMSnapshot, error) { return snapshot{m.View()}, nil }
+// Snapshot implements raft.FSM; it only takes the View. A parked machine gives
+// none: Raft would drop entries from its log that are not applied.
+func (m *Machine) Snapshot() (raft.FSMSnapshot, error) {
+	if err := m.Parked(); err != nil {
+		return nil, err
+	}
+	return snapshot{m.View()}, nil
+}
 
 // Restore implements raft.FSM. A snapshot of the same epoch that isn't newer
 // than the View is read to its end and ignored: Raft restores the last one at
-// every start. Any other replaces everything at once.
+// every start. One of an unknown level parks the machine. Any other replaces
+// everything at once.
 func (m *Machine) Restore(in io.ReadCloser) error {
 	defer in.Close()
+	m.applying.Lock()
+	defer m.applying.Unlock()
 	if err := m.Failing(); err != nil {
 		return err
 	}
@@ -219,16 +270,27 @@ func (m *Machine) Restore(in io.ReadCloser) error {
 		_, err := io.Copy(io.Discard, in)
 		return err
 	}
-	v, err := r.view(epoch, index)
+	v, err := r.view(epoch, index, m.features)
+	if errors.Is(err, ErrLevel) {
+		m.Park(fmt.Errorf("snapshot at %d: %w", index, err))
+		_, err := io.Copy(io.Discard, in)
+		return err
+	}
 	if err != nil {
 		return err
 	}
+	return m.replace(v)
+}
+
+func (m *Machine) replace(v *View) error {
 	if err := m.store.replace(v); err != nil {
 		return m.fail(err)
 	}
+	m.marks.restart(Mark{v.index, m.store.sum})
+	m.unpark()
 	m.publish(v, []applied{{changes: Changes{All: true}}})
 	m.restores.Add(1)
-	m.log.Info("configuration replaced by a snapshot", "index", index, "dns", v.NumDNs())
+	m.log.Info("configuration replaced by a snapshot", "index", v.index, "dns", v.NumDNs())
 	return nil
 }
 

@@ -73,7 +73,7 @@ func drains(v *View, m *configpb.Mutation) bool {
 // as the leader what belongs to joining and to the keys that the nodes share.
 func nodeMay(node string, m *configpb.Mutation) bool {
 	switch m.GetOp().(type) {
-	case *configpb.Mutation_Join, *configpb.Mutation_PutSecurity:
+	case *configpb.Mutation_Join, *configpb.Mutation_PutSecurity, *configpb.Mutation_PutLevel:
 		return node != ""
 	}
 	return OwnEntry(node, m)

@@ -221,6 +221,7 @@ func rejectedOptions() []rejection {
 		{"max_contacts", options(func(o *o) { o.MaxContacts = 101 }), fsm.ErrInvalid, "max_contacts is 101: at most 100"},
 		{"ping_interval_s", options(func(o *o) { o.PingIntervalS = proto.Uint32(86_401) }), fsm.ErrInvalid, "ping_interval_s is 86401: at most 86400"},
 		{"flow_grace_s", options(func(o *o) { o.FlowGraceS = proto.Uint32(301) }), fsm.ErrInvalid, "flow_grace_s is 301: at most 300"},
+		{"raft_log_bytes", options(func(o *o) { o.RaftLogBytes = 1 }), fsm.ErrInvalid, "raft_log_bytes is 1: want 1048576 to 1073741824"},
 		{"orphan_ring_ms", options(func(o *o) { o.OrphanRingMs = 30_001 }), fsm.ErrInvalid, "orphan_ring_ms is 30001: at most 30000"},
 		{"first_word_ms", options(func(o *o) { o.FirstWordMs = proto.Uint32(32_001) }), fsm.ErrInvalid, "first_word_ms is 32001: at most 32000"},
 		{"ping_misses", options(func(o *o) { o.PingMisses = 101 }), fsm.ErrInvalid, "ping_misses is 101: at most 100"},

@@ -20,6 +20,7 @@ const magic = "SIPC\x01"
 
 const (
 	recordHeader   = 'H' // applied index (8 bytes), epoch
+	recordLevel    = 'L' // behind the header; none at level 1
 	recordOptions  = 'O'
 	recordNode     = 'N'
 	recordGroup    = 'G'
@@ -37,7 +38,7 @@ const (
 var bucketOf = map[byte]string{
 	recordOptions: bucketMeta, recordNode: bucketNode, recordGroup: bucketGroup, recordDN: bucketDN, recordRequest: bucketRequest,
 	recordToken: bucketToken, recordAudit: bucketAudit,
-	recordSecurity: bucketMeta, recordInvite: bucketInvite,
+	recordSecurity: bucketMeta, recordInvite: bucketInvite, recordLevel: bucketMeta,
 }
 
 // ErrSnapshot says that a snapshot can't be read; nothing was changed by it.
@@ -45,6 +46,11 @@ var ErrSnapshot = errors.New("damaged snapshot of the configuration")
 
 // records passes every object in the order of a snapshot.
 func (v *View) records(fn func(kind byte, key string, value []byte) error) error {
+	if v.level != 0 {
+		if err := fn(recordLevel, keyLevel, encodeLevel(v.level)); err != nil {
+			return err
+		}
+	}
 	if v.stored.GetRevision() != 0 {
 		if err := fn(recordOptions, keyOptions, encode(v.stored)); err != nil {
 			return err
@@ -171,8 +177,9 @@ func (r *reader) header() (epoch string, index uint64, err error) {
 	return string(b[8:]), binary.BigEndian.Uint64(b), nil
 }
 
-// view reads the rest. It changes nothing but memory.
-func (r *reader) view(epoch string, index uint64) (*View, error) {
+// view reads the rest. It changes nothing but memory. The error wraps ErrSnapshot,
+// or ErrLevel when a program of a higher level wrote it.
+func (r *reader) view(epoch string, index uint64, f Features) (*View, error) {
 	v := Empty()
 	v.epoch, v.index = epoch, index
 	for {
@@ -188,6 +195,9 @@ func (r *reader) view(epoch string, index uint64) (*View, error) {
 		}
 		if err := v.add(kind, b); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+		}
+		if err := f.beyond(v.level); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -32,6 +32,7 @@ const (
 	keyIndex    = "index"
 	keyOptions  = "options"
 	keySecurity = "security"
+	keyLevel    = "level"
 )
 
 var buckets = []string{bucketMeta, bucketDN, bucketGroup, bucketNode, bucketRequest, bucketToken, bucketAudit, bucketInvite}
@@ -42,12 +43,15 @@ type write struct {
 	value       []byte
 }
 
+func encodeLevel(level uint32) []byte { return binary.BigEndian.AppendUint32(nil, level) }
+
 func seqKey(seq uint64) string { return string(binary.BigEndian.AppendUint64(nil, seq)) }
 
 // store is the durable copy of the View: one transaction a batch.
 type store struct {
 	path string
 	db   *bolt.DB
+	sum  Sum // of what is in it
 }
 
 // openStore opens or makes the file and reads the View from it.
@@ -119,7 +123,9 @@ func (s *store) load() (v *View, err error) {
 		return nil, fmt.Errorf("writing %s: %w", s.path, err)
 	}
 	err = s.db.View(func(tx *bolt.Tx) error {
-		v, err = readView(tx)
+		if v, err = readView(tx); err == nil {
+			s.sum, err = sumOf(tx)
+		}
 		return err
 	})
 	if err != nil {
@@ -146,7 +152,7 @@ func readView(tx *bolt.Tx) (*View, error) {
 	} else if b != nil {
 		return nil, errors.New("the applied index is unreadable")
 	}
-	for key, kind := range map[string]byte{keyOptions: recordOptions, keySecurity: recordSecurity} {
+	for key, kind := range map[string]byte{keyOptions: recordOptions, keySecurity: recordSecurity, keyLevel: recordLevel} {
 		if b := meta.Get([]byte(key)); b != nil {
 			if err := v.add(kind, b); err != nil {
 				return nil, err
@@ -170,9 +176,28 @@ func readView(tx *bolt.Tx) (*View, error) {
 	return v, nil
 }
 
+func sumOf(tx *bolt.Tx) (Sum, error) {
+	var s summer
+	for _, name := range buckets {
+		err := tx.Bucket([]byte(name)).ForEach(func(k, b []byte) error {
+			s.flip(name, string(k), b)
+			return nil
+		})
+		if err != nil {
+			return s.sum, err
+		}
+	}
+	return s.sum, nil
+}
+
 // add puts one stored object into a View that is being built.
 func (v *View) add(kind byte, b []byte) error {
 	switch kind {
+	case recordLevel:
+		if len(b) != 4 {
+			return errors.New("the feature level is unreadable")
+		}
+		v.level = binary.BigEndian.Uint32(b)
 	case recordOptions:
 		o := &configpb.Options{}
 		if err := proto.Unmarshal(b, o); err != nil {
@@ -236,41 +261,55 @@ func (v *View) add(kind byte, b []byte) error {
 	return nil
 }
 
-// commit makes a batch durable: all of it, or nothing and an error.
-func (s *store) commit(index uint64, batch []applied) error {
-	return s.guard(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error {
-			for _, a := range batch {
-				if a.reset {
-					if err := emptyBuckets(tx); err != nil {
-						return err
-					}
-				}
-				if err := putAll(tx, a.writes); err != nil {
+// commit makes a batch durable: all of it, or nothing and an error. It returns the
+// sums behind each of the batch.
+func (s *store) commit(index uint64, batch []applied) (marks []Mark, err error) {
+	sum := summer{sum: s.sum}
+	err = s.update(func(tx *bolt.Tx) error {
+		for _, a := range batch {
+			if a.reset {
+				if err := emptyBuckets(tx); err != nil {
 					return err
 				}
+				sum.sum = Sum{}
 			}
-			return putAll(tx, []write{{bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, index)}})
-		})
+			if err := putAll(tx, a.writes, &sum); err != nil {
+				return err
+			}
+			marks = append(marks, Mark{a.view.index, sum.sum})
+		}
+		return putAll(tx, []write{{bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, index)}}, &sum)
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.sum = sum.sum
+	return marks, nil
 }
 
 // replace makes v the content of the store, atomically.
 func (s *store) replace(v *View) error {
-	return s.guard(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error {
-			if err := emptyBuckets(tx); err != nil {
-				return err
-			}
-			meta := []write{{bucketMeta, keyEpoch, []byte(v.epoch)}, {bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, v.index)}}
-			if err := putAll(tx, meta); err != nil {
-				return err
-			}
-			return v.records(func(kind byte, key string, value []byte) error {
-				return putAll(tx, []write{{bucketOf[kind], key, value}})
-			})
+	var sum summer
+	err := s.update(func(tx *bolt.Tx) error {
+		if err := emptyBuckets(tx); err != nil {
+			return err
+		}
+		meta := []write{{bucketMeta, keyEpoch, []byte(v.epoch)}, {bucketMeta, keyIndex, binary.BigEndian.AppendUint64(nil, v.index)}}
+		if err := putAll(tx, meta, &sum); err != nil {
+			return err
+		}
+		return v.records(func(kind byte, key string, value []byte) error {
+			return putAll(tx, []write{{bucketOf[kind], key, value}}, &sum)
 		})
 	})
+	if err == nil {
+		s.sum = sum.sum
+	}
+	return err
+}
+
+func (s *store) update(fn func(*bolt.Tx) error) error {
+	return s.guard(func() error { return s.db.Update(fn) })
 }
 
 func emptyBuckets(tx *bolt.Tx) error {
@@ -282,9 +321,12 @@ func emptyBuckets(tx *bolt.Tx) error {
 	return makeBuckets(tx)
 }
 
-func putAll(tx *bolt.Tx, writes []write) error {
+// putAll also takes what stood there out of the sum, and puts in what stands there then.
+func putAll(tx *bolt.Tx, writes []write, sum *summer) error {
 	for _, w := range writes {
 		b := tx.Bucket([]byte(w.bucket))
+		sum.flip(w.bucket, w.key, b.Get([]byte(w.key)))
+		sum.flip(w.bucket, w.key, w.value)
 		if w.value == nil {
 			if err := b.Delete([]byte(w.key)); err != nil {
 				return err

@@ -27,6 +27,9 @@ const (
 	// MaxTimeoutMS of a routing point.
 	MaxTimeoutMS = 600_000
 	// The greatest values of the options, in their units.
+	// MinRaftLog and MaxRaftLog bound how many bytes of changes are kept in the Raft log.
+	MinRaftLog, MaxRaftLog = 1 << 20, 1 << 30
+
 	MaxExpires, MaxContacts, MaxPing, MaxMisses, MaxGrace, MaxCollect = 31 * 24 * 3600, 100, 24 * 3600, 100, 300, 2000
 	MaxOrphanRing, MaxFirstWord                                       = 30_000, 32_000
 	// MaxExternal is the number of digits of an external number, a plus not counted (ITU-T E.164).
@@ -133,6 +136,9 @@ func checkNode(n *configpb.Node) *Rejection {
 	if n.GetSite() != "" && !validName(n.GetSite()) {
 		return reject(ErrInvalid, "node %s: %s", n.GetName(), badName("site", n.GetSite()))
 	}
+	if n.GetFeatureLevel() > MaxLevel {
+		return reject(ErrInvalid, "node %s: feature level %d, at most %d", n.GetName(), n.GetFeatureLevel(), MaxLevel)
+	}
 	if n.GetClusterAddr() == "" {
 		return reject(ErrInvalid, "node %s: cluster_addr is missing", n.GetName())
 	}
@@ -171,6 +177,8 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "orphan_ring_ms is %d: at most %d", f.GetOrphanRingMs(), MaxOrphanRing)
 	case f.GetFirstWordMs() > MaxFirstWord:
 		return reject(ErrInvalid, "first_word_ms is %d: at most %d", f.GetFirstWordMs(), MaxFirstWord)
+	case f.GetRaftLogBytes() < MinRaftLog || f.GetRaftLogBytes() > MaxRaftLog:
+		return reject(ErrInvalid, "raft_log_bytes is %d: want %d to %d", f.GetRaftLogBytes(), MinRaftLog, MaxRaftLog)
 	case f.GetReservationCollectMs() > MaxCollect:
 		return reject(ErrInvalid, "reservation_collect_ms is %d: at most %d", f.GetReservationCollectMs(), MaxCollect)
 	}

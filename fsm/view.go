@@ -17,6 +17,7 @@ import (
 type View struct {
 	epoch   string
 	index   uint64
+	level   uint32 // 0 is 1
 	dns     *tree[configpb.DN]
 	groups  *tree[configpb.AgentGroup]
 	nodes   []*configpb.Node // ordered by name

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -42,7 +44,11 @@ func linkOf(p *tcontroller.PeerStatus, b tcontroller.Backlog) api.Link {
 // Raft is the state of the configuration plane here.
 func (o observer) Raft() api.Raft {
 	s := o.n.group.Status()
-	return api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum}
+	r := api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum, Level: o.n.machine.View().Level(), Known: fsm.Program().Known, Mark: o.n.machine.Mark()}
+	if err := o.n.machine.Parked(); err != nil {
+		r.Parked = err.Error()
+	}
+	return r
 }
 
 // Problems are this node's open faults.
@@ -60,6 +66,9 @@ func (n *Node) planeProblems(report func(problem.Problem)) {
 	if err := n.group.Err(); err != nil {
 		report(problem.Problem{Code: "configuration-stopped", Text: "the configuration can't be changed through this node: " + err.Error()})
 	}
+	if err := n.machine.Parked(); err != nil {
+		report(problem.Problem{Code: "configuration-parked", Text: err.Error(), Advice: parkedAdvice(err)})
+	}
 	if err := n.store.Failing(); err != nil {
 		report(problem.Problem{Code: "registrations-not-kept", Text: "registrations are not kept over a restart: " + err.Error()})
 	}
@@ -71,6 +80,14 @@ func (n *Node) planeProblems(report func(problem.Problem)) {
 			report(problem.Problem{Code: "node-distrusted", Subject: name, Text: "node " + name + " is refused by this node alone", Advice: "sipcluster node remove " + name})
 		}
 	}
+}
+
+// parkedAdvice says what ends that a node applies nothing.
+func parkedAdvice(err error) string {
+	if errors.Is(err, fsm.ErrLevel) {
+		return "install the version that the other nodes have and start this node again"
+	}
+	return "it takes all of the configuration from another node"
 }
 
 // skews are problems of clocks that go wrong, ahead or behind.

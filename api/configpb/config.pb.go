@@ -714,8 +714,11 @@ type Node struct {
 	KeySha256 []string `protobuf:"bytes,13,rep,name=key_sha256,json=keySha256,proto3" json:"key_sha256,omitempty"`
 	// How long that is from when the node hears of it, ms. It measures that itself, so that
 	// no wrong clock shortens it or makes it longer.
-	DrainForMs    uint64 `protobuf:"varint,14,opt,name=drain_for_ms,json=drainForMs,proto3" json:"drain_for_ms,omitempty"`
-	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	DrainForMs uint64 `protobuf:"varint,14,opt,name=drain_for_ms,json=drainForMs,proto3" json:"drain_for_ms,omitempty"`
+	Revision   uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Greatest feature level of the cluster that the node's program knows; 0 is 1. It
+	// writes that itself.
+	FeatureLevel  uint32 `protobuf:"varint,16,opt,name=feature_level,json=featureLevel,proto3" json:"feature_level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -855,6 +858,13 @@ func (x *Node) GetRevision() uint64 {
 	return 0
 }
 
+func (x *Node) GetFeatureLevel() uint32 {
+	if x != nil {
+		return x.FeatureLevel
+	}
+	return 0
+}
+
 // Options of the whole cluster. Zero means the default that is named.
 type Options struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -886,8 +896,11 @@ type Options struct {
 	OrphanRingMs uint32 `protobuf:"varint,11,opt,name=orphan_ring_ms,json=orphanRingMs,proto3" json:"orphan_ring_ms,omitempty"`
 	// How long a phone may take for its first response to an INVITE while another
 	// one could be tried, ms; 0 is as long as SIP allows, unset 2,000, at most 32,000.
-	FirstWordMs   *uint32 `protobuf:"varint,12,opt,name=first_word_ms,json=firstWordMs,proto3,oneof" json:"first_word_ms,omitempty"`
-	Revision      uint64  `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	FirstWordMs *uint32 `protobuf:"varint,12,opt,name=first_word_ms,json=firstWordMs,proto3,oneof" json:"first_word_ms,omitempty"`
+	Revision    uint64  `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	// How many bytes of changes a node keeps in the Raft log at most, for nodes that come
+	// back; who was away for longer gets all of the configuration. 0 is 16 MiB; 1 MiB to 1 GiB.
+	RaftLogBytes  uint64 `protobuf:"varint,22,opt,name=raft_log_bytes,json=raftLogBytes,proto3" json:"raft_log_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1013,6 +1026,13 @@ func (x *Options) GetRevision() uint64 {
 	return 0
 }
 
+func (x *Options) GetRaftLogBytes() uint64 {
+	if x != nil {
+		return x.RaftLogBytes
+	}
+	return 0
+}
+
 // Join takes a node into the roster and burns its invite, at once.
 type Join struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1095,6 +1115,7 @@ type Mutation struct {
 	//	*Mutation_DeleteInvite
 	//	*Mutation_PutSecurity
 	//	*Mutation_Join
+	//	*Mutation_PutLevel
 	Op isMutation_Op `protobuf_oneof:"op"`
 	// Compare-and-set: when present, the object's present revision must be
 	// this; 0 means that it must not exist.
@@ -1265,6 +1286,15 @@ func (x *Mutation) GetJoin() *Join {
 	return nil
 }
 
+func (x *Mutation) GetPutLevel() uint32 {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_PutLevel); ok {
+			return x.PutLevel
+		}
+	}
+	return 0
+}
+
 func (x *Mutation) GetIfRevision() uint64 {
 	if x != nil && x.IfRevision != nil {
 		return *x.IfRevision
@@ -1345,6 +1375,11 @@ type Mutation_Join struct {
 	Join *Join `protobuf:"bytes,15,opt,name=join,proto3,oneof"`
 }
 
+type Mutation_PutLevel struct {
+	// The feature level of the cluster: the leader raises it when every node knows it.
+	PutLevel uint32 `protobuf:"varint,16,opt,name=put_level,json=putLevel,proto3,oneof"`
+}
+
 func (*Mutation_PutDn) isMutation_Op() {}
 
 func (*Mutation_DeleteDn) isMutation_Op() {}
@@ -1370,6 +1405,8 @@ func (*Mutation_DeleteInvite) isMutation_Op() {}
 func (*Mutation_PutSecurity) isMutation_Op() {}
 
 func (*Mutation_Join) isMutation_Op() {}
+
+func (*Mutation_PutLevel) isMutation_Op() {}
 
 var File_api_configpb_config_proto protoreflect.FileDescriptor
 
@@ -1414,7 +1451,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"AgentGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0elogin_required\x18\x02 \x01(\bR\rloginRequired\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xb2\x03\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\"\xd7\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1434,7 +1471,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"key_sha256\x18\r \x03(\tR\tkeySha256\x12 \n" +
 	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
 	"drainForMs\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xab\x04\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x12#\n" +
+	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xd1\x04\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -1451,14 +1489,15 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"flowGraceS\x88\x01\x01\x12$\n" +
 	"\x0eorphan_ring_ms\x18\v \x01(\rR\forphanRingMs\x12'\n" +
 	"\rfirst_word_ms\x18\f \x01(\rH\x02R\vfirstWordMs\x88\x01\x01\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevisionB\x12\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x12$\n" +
+	"\x0eraft_log_bytes\x18\x16 \x01(\x04R\fraftLogBytesB\x12\n" +
 	"\x10_ping_interval_sB\x0f\n" +
 	"\r_flow_grace_sB\x10\n" +
 	"\x0e_first_word_ms\"f\n" +
 	"\x04Join\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x16\n" +
 	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x16\n" +
-	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xa5\x06\n" +
+	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xc4\x06\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +
 	"\tdelete_dn\x18\x02 \x01(\tH\x00R\bdeleteDn\x12?\n" +
@@ -1475,7 +1514,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"put_invite\x18\f \x01(\v2\x1c.sipcluster.config.v1.InviteH\x00R\tputInvite\x12%\n" +
 	"\rdelete_invite\x18\r \x01(\tH\x00R\fdeleteInvite\x12C\n" +
 	"\fput_security\x18\x0e \x01(\v2\x1e.sipcluster.config.v1.SecurityH\x00R\vputSecurity\x120\n" +
-	"\x04join\x18\x0f \x01(\v2\x1a.sipcluster.config.v1.JoinH\x00R\x04join\x12$\n" +
+	"\x04join\x18\x0f \x01(\v2\x1a.sipcluster.config.v1.JoinH\x00R\x04join\x12\x1d\n" +
+	"\tput_level\x18\x10 \x01(\rH\x00R\bputLevel\x12$\n" +
 	"\vif_revision\x18\n" +
 	" \x01(\x04H\x01R\n" +
 	"ifRevision\x88\x01\x01\x12\x19\n" +
@@ -1580,6 +1620,7 @@ func file_api_configpb_config_proto_init() {
 		(*Mutation_DeleteInvite)(nil),
 		(*Mutation_PutSecurity)(nil),
 		(*Mutation_Join)(nil),
+		(*Mutation_PutLevel)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

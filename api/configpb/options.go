@@ -13,6 +13,7 @@ const (
 	DefaultPing        = 30
 	DefaultFlowGrace   = 32
 	DefaultFirstWord   = 2000
+	DefaultRaftLog     = 16 << 20
 )
 
 // WithDefaults returns a copy of the options without zeros that mean something
@@ -31,6 +32,9 @@ func (x *Options) WithDefaults() *Options {
 	fill(&o.MaxContacts, DefaultMaxContacts)
 	fill(&o.PingMisses, DefaultPingMisses)
 	fill(&o.ReservationCollectMs, DefaultCollect)
+	if o.RaftLogBytes == 0 {
+		o.RaftLogBytes = DefaultRaftLog
+	}
 	for v, d := range map[**uint32]uint32{&o.PingIntervalS: DefaultPing, &o.FlowGraceS: DefaultFlowGrace, &o.FirstWordMs: DefaultFirstWord} {
 		if *v == nil {
 			*v = proto.Uint32(d)

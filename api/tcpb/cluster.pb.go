@@ -274,7 +274,16 @@ type RaftStatus struct {
 	Term         uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
 	AppliedIndex uint64 `protobuf:"varint,4,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	// A majority of the voters is reachable from here.
-	Quorum        bool `protobuf:"varint,5,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	Quorum bool `protobuf:"varint,5,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	// Feature level of the configuration, and the greatest that this node's program knows.
+	FeatureLevel uint32 `protobuf:"varint,6,opt,name=feature_level,json=featureLevel,proto3" json:"feature_level,omitempty"`
+	FeatureKnown uint32 `protobuf:"varint,7,opt,name=feature_known,json=featureKnown,proto3" json:"feature_known,omitempty"`
+	// Sum of the configuration at that index: at every node that has the index it is
+	// the same.
+	Digest      string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	DigestIndex uint64 `protobuf:"varint,9,opt,name=digest_index,json=digestIndex,proto3" json:"digest_index,omitempty"`
+	// Why the node applies no changes any more although its disk works; "" while it does.
+	Parked        string `protobuf:"bytes,10,opt,name=parked,proto3" json:"parked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,6 +351,41 @@ func (x *RaftStatus) GetQuorum() bool {
 		return x.Quorum
 	}
 	return false
+}
+
+func (x *RaftStatus) GetFeatureLevel() uint32 {
+	if x != nil {
+		return x.FeatureLevel
+	}
+	return 0
+}
+
+func (x *RaftStatus) GetFeatureKnown() uint32 {
+	if x != nil {
+		return x.FeatureKnown
+	}
+	return 0
+}
+
+func (x *RaftStatus) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *RaftStatus) GetDigestIndex() uint64 {
+	if x != nil {
+		return x.DigestIndex
+	}
+	return 0
+}
+
+func (x *RaftStatus) GetParked() string {
+	if x != nil {
+		return x.Parked
+	}
+	return ""
 }
 
 type PeerStatus struct {
@@ -931,14 +975,20 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
-	"\x06advice\x18\x04 \x01(\tR\x06advice\"\x8b\x01\n" +
+	"\x06advice\x18\x04 \x01(\tR\x06advice\"\xa8\x02\n" +
 	"\n" +
 	"RaftStatus\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12#\n" +
 	"\rapplied_index\x18\x04 \x01(\x04R\fappliedIndex\x12\x16\n" +
-	"\x06quorum\x18\x05 \x01(\bR\x06quorum\"\xfd\x03\n" +
+	"\x06quorum\x18\x05 \x01(\bR\x06quorum\x12#\n" +
+	"\rfeature_level\x18\x06 \x01(\rR\ffeatureLevel\x12#\n" +
+	"\rfeature_known\x18\a \x01(\rR\ffeatureKnown\x12\x16\n" +
+	"\x06digest\x18\b \x01(\tR\x06digest\x12!\n" +
+	"\fdigest_index\x18\t \x01(\x04R\vdigestIndex\x12\x16\n" +
+	"\x06parked\x18\n" +
+	" \x01(\tR\x06parked\"\xfd\x03\n" +
 	"\n" +
 	"PeerStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +

@@ -330,7 +330,10 @@ type Command struct {
 	Actor *configpb.Actor `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Clock of the leader that appended it, ms since the epoch: what expires does so
 	// by it, alike at all nodes.
-	TimeMs        uint64 `protobuf:"varint,6,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	TimeMs uint64 `protobuf:"varint,6,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	// Feature level that it needs; 0 is 1. The leader appends none that needs more than
+	// the cluster's: a node that doesn't know it would apply nothing any more.
+	Level         uint32 `protobuf:"varint,7,opt,name=level,proto3" json:"level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +406,13 @@ func (x *Command) GetActor() *configpb.Actor {
 func (x *Command) GetTimeMs() uint64 {
 	if x != nil {
 		return x.TimeMs
+	}
+	return 0
+}
+
+func (x *Command) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
 	}
 	return 0
 }
@@ -486,7 +496,7 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\")\n" +
 	"\x11ReadIndexResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"\xe9\x01\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"\xff\x01\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
@@ -494,7 +504,8 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\tmutations\x18\x03 \x03(\v2\x1e.sipcluster.config.v1.MutationR\tmutations\x12\x1b\n" +
 	"\tnew_epoch\x18\x04 \x01(\tR\bnewEpoch\x121\n" +
 	"\x05actor\x18\x05 \x01(\v2\x1b.sipcluster.config.v1.ActorR\x05actor\x12\x17\n" +
-	"\atime_ms\x18\x06 \x01(\x04R\x06timeMs\"5\n" +
+	"\atime_ms\x18\x06 \x01(\x04R\x06timeMs\x12\x14\n" +
+	"\x05level\x18\a \x01(\rR\x05level\"5\n" +
 	"\x05Proof\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source2\x84\x02\n" +

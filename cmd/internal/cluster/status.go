@@ -39,6 +39,10 @@ type (
 		Term         uint64 `json:"term"`
 		AppliedIndex uint64 `json:"applied_index"`
 		Quorum       bool   `json:"quorum"`
+		FeatureLevel uint32 `json:"feature_level,omitempty"`
+		Digest       string `json:"digest,omitempty"`
+		DigestIndex  uint64 `json:"digest_index,omitempty"`
+		Parked       string `json:"parked,omitempty"`
 	}
 	peerJSON struct {
 		Node         string  `json:"node"`
@@ -89,7 +93,7 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 	r, d := s.GetRaft(), s.GetDns()
 	j := statusJSON{
 		Node: s.Node, Site: s.Site,
-		Raft:     raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum()},
+		Raft:     raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum(), r.GetFeatureLevel(), r.GetDigest(), r.GetDigestIndex(), r.GetParked()},
 		Peers:    make([]peerJSON, 0, len(s.Peers)),
 		DNs:      dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
 		Insecure: s.GetInsecure(),

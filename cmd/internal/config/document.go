@@ -39,6 +39,7 @@ type optionsDoc struct {
 	FlowGrace      *uint32 `yaml:"flow_grace_s,omitempty"`
 	OrphanRing     *uint32 `yaml:"orphan_ring_ms,omitempty"`
 	FirstWord      *uint32 `yaml:"first_word_ms,omitempty"`
+	RaftLog        *uint64 `yaml:"raft_log_bytes,omitempty"`
 }
 
 // Group is an agent group.
@@ -207,12 +208,16 @@ func newDNDoc(d *configpb.DN) DN {
 }
 
 func newOptionsDoc(o *configpb.Options) *optionsDoc {
-	return &optionsDoc{
+	d := &optionsDoc{
 		Realm: &o.Realm, MinExpires: &o.MinExpiresS, MaxExpires: &o.MaxExpiresS, DefaultExpires: &o.DefaultExpiresS,
 		MaxContacts: &o.MaxContacts, PingInterval: o.PingIntervalS, PingMisses: &o.PingMisses,
 		DesktopGrace: &o.DesktopGraceS, Collect: &o.ReservationCollectMs,
 		FlowGrace: o.FlowGraceS, OrphanRing: &o.OrphanRingMs, FirstWord: o.FirstWordMs,
 	}
+	if o.RaftLogBytes != 0 {
+		d.RaftLog = &o.RaftLogBytes
+	}
+	return d
 }
 
 // merge sets what the text names.
@@ -234,6 +239,9 @@ func (o *optionsDoc) merge(into *configpb.Options) {
 		if value != nil {
 			*field = value
 		}
+	}
+	if o.RaftLog != nil {
+		into.RaftLogBytes = *o.RaftLog
 	}
 }
 
