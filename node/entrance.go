@@ -86,6 +86,10 @@ func (e entrance) Enter(ctx context.Context, r *peerpb.EnterRequest) (*peerpb.En
 	if node == nil || key == "" {
 		return nil, status.Error(codes.InvalidArgument, "a node joins with a name and a key")
 	}
+	if err := n.who.Trust().Holds(node.GetId(), key); errors.Is(err, identity.Distrusted) {
+		n.events.Event(security.IdentityRefused, "peer", node.GetName(), "why", err.Error())
+		return nil, status.Error(codes.PermissionDenied, err.Error())
+	}
 	node.KeySha256 = []string{key}
 	if present := n.machine.View().Node(node.GetId()).GetKeySha256(); len(present) == 0 || present[0] != key { // else the answer was lost
 		err := e.admit(ctx, &configpb.Join{Node: node, Invite: r.GetInvite(), Secret: r.GetSecret()})
@@ -134,8 +138,10 @@ func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.Le
 	}
 	switch why := n.who.Trust().Holds(r.GetNode(), key); {
 	case errors.Is(why, identity.Distrusted):
+		n.events.Event(security.IdentityRefused, "peer", r.GetNode(), "why", why.Error())
 		return nil, status.Error(codes.PermissionDenied, why.Error())
 	case why != nil:
+		n.events.Event(security.IdentityRefused, "peer", r.GetNode(), "why", why.Error())
 		return &peerpb.LearnResponse{Index: max(known.GetIndex(), n.machine.View().Index())}, nil //nolint:nilerr // that it is no member is the answer
 	}
 	answer := &peerpb.LearnResponse{Member: true, Index: known.GetIndex(), Trust: known}

@@ -297,7 +297,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	var err error
 	n.group, err = consensus.Open(consensus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
-		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Clients: clients{n}, Log: n.log,
+		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration plane: %w", err)
@@ -329,7 +329,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.keepLearning(ctx) })
 	}
 	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.calls, n.roster, n.log)
-	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
+	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.UnaryInterceptor(n.holdsForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
 	if n.who != nil {

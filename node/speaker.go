@@ -1,11 +1,16 @@
 package node
 
 import (
+	"context"
+	"slices"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/node/agent"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -29,6 +34,36 @@ func (s speaker) RecvMsg(m any) error {
 	if !ok || r.GetHello() == nil || id == "" || id == r.GetHello().GetFollower() {
 		return nil
 	}
-	s.n.events.Event(security.IdentityRefused, "peer", id, "why", "it spoke in the name of another node")
+	return s.n.liar(id)
+}
+
+// liar refuses a node that spoke in the name of another one.
+func (n *Node) liar(id string) error {
+	n.events.Event(security.IdentityRefused, "peer", id, "why", "it spoke in the name of another node")
 	return status.Error(codes.PermissionDenied, "this connection is another node's: a node speaks for itself")
+}
+
+// holdsForItself refuses requests about reservations of another node's sessions and calls.
+func (n *Node) holdsForItself(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	id, _ := identity.PeerOf(ctx)
+	if id == "" {
+		return next(ctx, req)
+	}
+	var holders []string
+	switch r := req.(type) {
+	case *peerpb.ReserveRequest:
+		if holders = append(holders, r.GetHolder()); r.GetInsteadOf() != "" {
+			holders = append(holders, r.GetInsteadOf())
+		}
+	case *peerpb.RenewRequest:
+		for _, l := range slices.Concat(r.GetWanted(), r.GetGivenBack()) {
+			holders = append(holders, l.GetHolder())
+		}
+	}
+	for _, h := range holders {
+		if agent.NodeOf(h) != dn.Node(id) {
+			return nil, n.liar(id)
+		}
+	}
+	return next(ctx, req)
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/peer"
@@ -17,7 +18,12 @@ func (s *Server) openPeers() wire.Peers {
 	if s.cfg.DialPeer == nil || s.proxy == nil {
 		return nil
 	}
-	s.peers = peer.New(peer.Config{Self: s.cfg.Table.Self(), Dial: s.cfg.DialPeer, Receiver: s.receiver, Changed: s.proxy.Ask, Log: s.log})
+	s.peers = peer.New(peer.Config{
+		Self: s.cfg.Table.Self(), Dial: s.cfg.DialPeer, Receiver: s.receiver, Changed: s.proxy.Ask, Log: s.log,
+		Refused: func(from dn.Node, why error) {
+			s.cfg.Events.Event(security.IdentityRefused, "peer", string(from), "protocol", "sip", "why", why.Error())
+		},
+	})
 	if s.cfg.peers != nil {
 		return s.cfg.peers(s.peers)
 	}

@@ -5,6 +5,9 @@ func identityFaults() []Fault {
 	of := func(name, what, pkg, run string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Access, What: what, Edits: edits, Package: pkg, Run: run}
 	}
+	liars := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Access, What: what, Edits: edits, E2E: "TestSecured"}
+	}
 	return []Fault{
 		of("fingerprint-unchecked", "whoever has a certificate of the authority is the node that it names, whatever his key", "./node/identity", "^TestCheck",
 			Edit{"node/identity/check.go", "	case !slices.Contains(keys, key):\n", "	case len(keys) == 0 && !slices.Contains(keys, key):\n"}),
@@ -20,6 +23,12 @@ func identityFaults() []Fault {
 			Edit{"node/port.go", "opening == grpcPreamble && (protocol == identity.GRPC || protocol == \"\"):", "opening == grpcPreamble:"}),
 		of("speaks-for-others", "a node follows in the name of another", "./node", "^TestSecured",
 			Edit{"node/speaker.go", "id == \"\" || id == r.GetHello().GetFollower() {", "id != \"\" || id == r.GetHello().GetFollower() {"}),
+		liars("holds-for-others", "a node renews and takes back what another node's sessions hold",
+			Edit{"node/speaker.go", "		if agent.NodeOf(h) != dn.Node(id) {", "		if h == \"\" {"}),
+		liars("liar-uncounted", "nobody counts a node that asks for a vote in the name of another",
+			Edit{"node/consensus/caller.go", "	if peer := c.want().from; peer != \"\" {", "	if peer := c.want().from; peer == \"\" {"}),
+		liars("anybody-learns", "whoever has a node's key is told whom to believe in the name of another",
+			Edit{"node/entrance.go", "	case why != nil:\n", "	case why != nil && key == \"\":\n"}),
 		of("greets-the-cluster", "the greeting of Raft names the cluster only", "./node/consensus", "^TestStream_",
 			Edit{"node/consensus/caller.go", "	case got.to != want.to:\n", "	case want.to == \"\":\n"}),
 		of("raft-in-any-name", "Raft hears what a node says in the name of another", "./node/consensus", "^TestTransport_",

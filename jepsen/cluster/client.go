@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -34,8 +33,12 @@ func (n *Node) Dial(k Kind) (*grpc.ClientConn, error) {
 // DialFrom is Dial from a place of the test network, whose cuts count. Each
 // connection goes through over, if there are any.
 func (n *Node) DialFrom(from *Place, k Kind, over ...func(net.Conn) net.Conn) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+n.Addr(k).String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	return n.DialAs(from, k, n.cluster.proofs(), over...)
+}
+
+// DialAs is DialFrom by somebody else than the administrator.
+func (n *Node) DialAs(from *Place, k Kind, proofs []grpc.DialOption, over ...func(net.Conn) net.Conn) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+n.Addr(k).String(), append(proofs,
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.3, MaxDelay: 200 * time.Millisecond},
@@ -49,7 +52,7 @@ func (n *Node) DialFrom(from *Place, k Kind, over ...func(net.Conn) net.Conn) (*
 				}
 			}
 			return conn, err
-		}))
+		}))...)
 }
 
 // Availability is a client of the node's view of what is in service.

@@ -43,6 +43,9 @@ type Config struct {
 	Args []string
 	// Env is added to the environment of the servers.
 	Env []string
+	// Secured asks everybody who he is: nodes join by invites, and clients are the
+	// administrator that node 1 made.
+	Secured bool
 	// NoPings is for phones that know no OPTIONS.
 	NoPings bool
 	// ReadyWithin limits how long a node may take to answer after its start; 0 means 15 s.
@@ -137,6 +140,11 @@ func (c *Cluster) AddNode(ctx context.Context) (*Node, error) {
 	}
 	c.nodes = append(c.nodes, n)
 	return n, n.prepareClient()
+}
+
+// environment of the programs.
+func (c *Cluster) environment() []string {
+	return append(append(os.Environ(), contextsEnv+"="+c.contexts()), c.cfg.Env...)
 }
 
 // knows tells whether the program's server has the flag.

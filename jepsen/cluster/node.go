@@ -85,13 +85,18 @@ func (n *Node) Launch(args ...string) error {
 	if n.proc != nil && n.proc.running() {
 		return fmt.Errorf("node %s runs already", n.name)
 	}
+	if n.cluster.cfg.Secured {
+		if err := n.invite(); err != nil {
+			return err
+		}
+	}
 	logFile, err := os.OpenFile(n.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logFile.Close() }()
 	cmd := exec.Command(n.cluster.cfg.Binary, append(n.arguments(), args...)...)
-	cmd.Env = append(os.Environ(), n.cluster.cfg.Env...)
+	cmd.Env = n.cluster.environment()
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	if err := n.place.Start(cmd); err != nil {
 		return fmt.Errorf("start node %s: %w", n.name, err)
@@ -108,7 +113,7 @@ func (n *Node) Launch(args ...string) error {
 func (n *Node) arguments() []string {
 	args := []string{"server", "--node", n.name, "--site", n.site,
 		"--data-dir", n.DataDir(), "--bind", n.place.addr.String()}
-	if n.cluster.insecure() {
+	if !n.cluster.cfg.Secured && n.cluster.insecure() {
 		args = append(args, "--insecure")
 	}
 	if n.cluster.net == nil {
@@ -124,6 +129,9 @@ func (n *Node) arguments() []string {
 			if other != n {
 				args = append(args, "--join", other.Addr(ClusterPort).String())
 			}
+		}
+		if n.cluster.cfg.Secured {
+			args = append(args, "--invite-file", n.inviteFile())
 		}
 	}
 	return append(args, n.cluster.cfg.Args...)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"os"
 	"os/exec"
 	"strings"
 )
@@ -68,7 +67,6 @@ func (n *Node) CLILines(args ...string) (lines <-chan string, stop func(), err e
 
 func (n *Node) command(ctx context.Context, args []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, n.cluster.cfg.Binary, args...)
-	cmd.Env = append(os.Environ(), n.cluster.cfg.Env...)
-	cmd.Env = append(cmd.Env, "SIPCLUSTER_ADDR="+n.Addr(TCPort).String())
+	cmd.Env = append(n.cluster.environment(), "SIPCLUSTER_ADDR="+n.Addr(TCPort).String())
 	return cmd
 }

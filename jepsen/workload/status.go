@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -61,17 +60,10 @@ func fill(s *history.Status, answer *tcpb.StatusResponse) {
 // count reads the node's counters: of what peers had no right to say, and of
 // snapshots that it took.
 func (w *Status) count(ctx context.Context, s *history.Status) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.Cluster.Visitor().Dial}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/metrics", w.Node.Addr(cluster.HTTPPort)), nil)
+	text, err := w.Node.Get(ctx, w.Cluster.Visitor(), "/metrics")
 	if err != nil {
 		return
 	}
-	res, err := client.Do(req)
-	if err != nil {
-		return
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, _ := io.ReadAll(res.Body)
 	for line := range strings.Lines(string(text)) {
 		name, v, _ := strings.Cut(line, " ")
 		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)

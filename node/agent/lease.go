@@ -31,15 +31,15 @@ func CallAt(node dn.Node, call string) string { return string(node) + callPart +
 // IsCall tells whether a call holds, not a session.
 func IsCall(holder string) bool { return strings.Contains(holder, callPart) }
 
-// nodeOf is the node that renews what a holder has.
-func nodeOf(holder string) dn.Node {
+// NodeOf is the node that renews what a holder has.
+func NodeOf(holder string) dn.Node {
 	node, _, _ := strings.Cut(holder, "/")
 	return dn.Node(node)
 }
 
 // firstLease is that of a holder of which nothing was heard here yet.
 func (reg *Registry) firstLease(holder string) time.Duration {
-	if reg.table.Lost(nodeOf(holder)) {
+	if reg.table.Lost(NodeOf(holder)) {
 		return lostLease
 	}
 	return dn.Lease

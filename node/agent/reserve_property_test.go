@@ -155,7 +155,7 @@ func (p *play) cutAny(x, y dn.Node) {
 			continue
 		}
 		p.deaf[id] = time.Now()
-		if p.holder != "" && nodeOf(p.holder) == id {
+		if p.holder != "" && NodeOf(p.holder) == id {
 			p.cutOff = time.Now()
 		}
 	}

@@ -32,7 +32,7 @@ func (reg *Registry) Restore() {
 		}
 		own.Agent = r.Agent
 		reg.table.Restore(own)
-		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && nodeOf(r.Reserved.Holder) != reg.table.Self() {
+		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && NodeOf(r.Reserved.Holder) != reg.table.Self() {
 			own.Reserved = r.Reserved
 			reg.table.Amend(own)
 		}

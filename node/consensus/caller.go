@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/internal/security"
 )
 
 const (
@@ -55,6 +57,8 @@ type caller struct {
 	// "" where nobody is asked who he is.
 	want func() greeting
 	from string // as the greeting says; set by the first Read
+	// events is told of those who come in another's name.
+	events *security.Events
 
 	greeted sync.Once
 	err     error
@@ -106,10 +110,18 @@ func (c *caller) hello() error {
 	case got.to != want.to:
 		return fmt.Errorf("node %.64q is meant, this is %s: the address belongs to another node now", got.to, want.to)
 	case got.from == "" || want.from != "" && got.from != want.from:
-		return fmt.Errorf("it calls itself %.64q and is %s", got.from, want.from)
+		return c.liar(fmt.Errorf("it calls itself %.64q and is %s", got.from, want.from))
 	}
 	c.from = got.from
 	return c.SetReadDeadline(time.Time{})
+}
+
+// liar tells of who came in another's name, where it is known who that is.
+func (c *caller) liar(why error) error {
+	if peer := c.want().from; peer != "" {
+		c.events.Event(security.IdentityRefused, "peer", peer, "protocol", "raft", "why", why.Error())
+	}
+	return why
 }
 
 // Close ends its transport too.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/disk"
 )
@@ -77,6 +78,8 @@ type Config struct {
 	// Timeout bounds Propose and ReadIndex in all; 1.8 s, so that a client hears
 	// of a missing quorum within 2 s.
 	Timeout time.Duration
+	// Events is told of nodes that spoke in the name of another one; nil: nobody is.
+	Events *security.Events
 	// Log; nil discards.
 	Log *slog.Logger
 }
@@ -156,7 +159,7 @@ func (g *Group) open() error {
 	}
 	g.transport = newTransport(raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
-	}, newStream(g.cfg.Dial, g.cfg.Self, g.ClusterID), g.cfg.Listener)
+	}, newStream(g.cfg.Dial, g.cfg.Self, g.ClusterID), g.cfg.Listener, g.cfg.Events)
 	h := halt(g.fail)
 	safe := guard{g.store, h}
 	err = g.apart(func() error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -41,17 +42,23 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 	if r.GetCommand().GetNewEpoch() != "" || r.GetCommand().GetRequestId() == "" {
 		return nil, toStatus(&fsm.Rejection{Kind: fsm.ErrInvalid, Text: "a forwarded command has a request id and starts no epoch"})
 	}
-	if s.g.raft.State() != raft.Leader {
-		return nil, toStatus(errNotLeader)
-	}
 	client, peer := Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx)
 	if err := permitForwarded(s.g.machine.View().Security() != nil, client, peer, r.GetCommand()); err != nil {
+		s.g.refused(peer, err)
 		return nil, toStatus(err)
+	}
+	if s.g.raft.State() != raft.Leader {
+		return nil, toStatus(errNotLeader)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
 	index, err := s.g.lead(ctx, r.GetCommand(), client, peer)
 	return &peerpb.ProposeResponse{Index: index}, toStatus(err)
+}
+
+// refused tells of a node that asked for what is another's.
+func (g *Group) refused(peer string, why error) {
+	g.cfg.Events.Event(security.IdentityRefused, "peer", peer, "why", why.Error())
 }
 
 // permitForwarded lets another node give, for itself, only the command that puts its
@@ -83,7 +90,9 @@ func (s *server) ReadIndex(ctx context.Context, r *peerpb.ReadIndexRequest) (*pe
 // Join adds a node to the roster, or passes the request on to the leader.
 func (s *server) Join(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinResponse, error) {
 	if s.g.machine.View().Security() != nil {
-		return nil, toStatus(&fsm.Rejection{Kind: fsm.ErrInvite, Text: "a node joins this cluster by an invite"})
+		err := &fsm.Rejection{Kind: fsm.ErrInvite, Text: "a node joins this cluster by an invite"}
+		s.g.refused(s.g.cfg.Clients.Peer(ctx), err)
+		return nil, toStatus(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()

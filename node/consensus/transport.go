@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/internal/security"
 )
 
 // maxHold bounds how long a failure is held back, so that a leader of old ends too.
@@ -25,6 +27,7 @@ type transport struct {
 	done     chan struct{}
 	closing  sync.Once
 	closed   error
+	events   *security.Events // told of nodes that speak for others; nil: nobody is
 
 	mu        sync.Mutex
 	followers map[raft.ServerID]*follower
@@ -33,11 +36,11 @@ type transport struct {
 
 // newTransport dials by the stream, which is that of the settings, and takes what
 // the listener yields; it closes both.
-func newTransport(c raft.NetworkTransportConfig, s *stream, ln net.Listener) *transport {
+func newTransport(c raft.NetworkTransportConfig, s *stream, ln net.Listener, events *security.Events) *transport {
 	c.Stream = s
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&c), settings: c, stream: s, listener: ln,
-		requests: make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{},
+		requests: make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{}, events: events,
 	}
 	go t.accept()
 	return t
@@ -58,7 +61,9 @@ func (t *transport) accept() {
 			}
 			continue
 		}
-		go t.serve(newCaller(conn, t.stream.clusterID, t.stream.self))
+		c := newCaller(conn, t.stream.clusterID, t.stream.self)
+		c.events = t.events
+		go t.serve(c)
 	}
 }
 
@@ -94,7 +99,7 @@ func (t *transport) take(c *caller, rpc raft.RPC, to func(raft.RPC)) {
 		to(rpc)
 		return
 	}
-	rpc.Respond(nil, errOtherName)
+	rpc.Respond(nil, c.liar(errOtherName))
 	t.settings.Logger.Warn(errOtherName.Error(), "peer", c.from)
 	_ = c.Close()
 }

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"log/slog"
 	"net"
@@ -26,6 +27,8 @@ type Config struct {
 	// Changed is told that streams of a pair have ended, or that one stands again: what is
 	// under way may be lost. It may be told without need.
 	Changed func(peer dn.Node)
+	// Refused is told of a node that came in the name of another one; nil: nobody is.
+	Refused func(from dn.Node, why error)
 	Log     *slog.Logger
 }
 
@@ -236,6 +239,9 @@ func (pt *Port) Serve(c net.Conn, from dn.Node) {
 	p, slot, err := pt.welcome(c, from)
 	if err != nil {
 		pt.cfg.Log.Debug("refused a stream for SIP", "from", c.RemoteAddr(), "err", err)
+		if r := (*refusal)(nil); pt.cfg.Refused != nil && from != "" && errors.As(err, &r) && r.from != from {
+			pt.cfg.Refused(from, err)
+		}
 		return
 	}
 	pt.run(p, slot, c)
