@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -201,11 +202,17 @@ func (c *Cluster) RemoveNode(ctx context.Context, req *tcpb.RemoveNodeRequest) (
 	if len(c.cfg.View().Nodes()) == 1 {
 		return nil, status.Errorf(codes.FailedPrecondition, "node %s is the last one: a cluster needs a node", node.Name)
 	}
-	m := &configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: node.Id}}
-	if err := c.propose(ctx, m); err != nil {
-		return nil, err
+	cmd := command([]*configpb.Mutation{{Op: &configpb.Mutation_DeleteNode{DeleteNode: node.Id}}})
+	_, err = c.cfg.Proposer.Propose(ctx, cmd)
+	answer := &tcpb.RemoveNodeResponse{}
+	if r := (*fsm.Rejection)(nil); req.GetForce() && errors.As(err, &r) && errors.Is(r, fsm.ErrConflict) {
+		answer.Lost, cmd.Force = r.Text, true
+		_, err = c.cfg.Proposer.Propose(ctx, cmd)
 	}
-	return &tcpb.RemoveNodeResponse{}, nil
+	if err != nil {
+		return nil, StatusError(err)
+	}
+	return answer, nil
 }
 
 // DrainNode has a node's phones go to others, or lets it take part again.

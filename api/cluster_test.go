@@ -54,11 +54,16 @@ func (r reported) Problems() []problem.Problem {
 type applier struct {
 	s   *site
 	err error
+	// careful refuses removals that are not forced.
+	careful bool
 }
 
 func (a *applier) Propose(_ context.Context, c *peerpb.Command) (uint64, error) {
 	if a.err != nil {
 		return 0, a.err
+	}
+	if a.careful && !c.GetForce() {
+		return 0, fmt.Errorf("%w: %w", fsm.ErrRejected, &fsm.Rejection{Mutation: 1, Kind: fsm.ErrConflict, Text: "no quorum would be left"})
 	}
 	next, err := a.s.view.With(c.Mutations)
 	if err != nil {
@@ -162,6 +167,16 @@ func TestRemoveNode(t *testing.T) {
 	}
 	if err := remove("sip1"); status.Code(err) != codes.FailedPrecondition {
 		t.Error(err)
+	}
+	s = everyKind(t)
+	client, a = newCluster(t, s)
+	a.careful = true
+	if err := remove("sip2"); status.Code(err) != codes.FailedPrecondition || s.view.NodeByName("sip2") == nil {
+		t.Error(err)
+	}
+	answer, err := client.RemoveNode(t.Context(), &tcpb.RemoveNodeRequest{Name: "sip2", Force: true})
+	if err != nil || !strings.Contains(answer.GetLost(), "no quorum") || s.view.NodeByName("sip2") != nil {
+		t.Error(answer, err)
 	}
 }
 

@@ -72,6 +72,7 @@ type Node struct {
 
 	// From the moment that the node belongs to a cluster.
 	group  *consensus.Group
+	leads  atomic.Pointer[consensus.Group] // for who stops the node at any time
 	links  *tcontroller.Server
 	mesh   *tcontroller.Mesh
 	gossip *membership.Gossip
@@ -263,7 +264,7 @@ func (n *Node) drained() bool {
 // node can't do without fails. Then everything is closed, the last opened
 // first; it must not be run again.
 func (n *Node) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := n.leaving(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	err := n.enter(ctx, g)
@@ -303,6 +304,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		return fmt.Errorf("configuration plane: %w", err)
 	}
 	n.onClose(n.group.Close)
+	n.leads.Store(n.group)
 	if n.id.ClusterID == "" {
 		foundation, err := n.foundation()
 		if err == nil {

@@ -636,8 +636,10 @@ func (x *DNCounts) GetOwned() uint64 {
 }
 
 type RemoveNodeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Also when no quorum of living voters would be left.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -679,8 +681,17 @@ func (x *RemoveNodeRequest) GetName() string {
 	return ""
 }
 
+func (x *RemoveNodeRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 type RemoveNodeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was lost by force, for people.
+	Lost          string `protobuf:"bytes,1,opt,name=lost,proto3" json:"lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -713,6 +724,13 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
 	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RemoveNodeResponse) GetLost() string {
+	if x != nil {
+		return x.Lost
+	}
+	return ""
 }
 
 type DrainNodeRequest struct {
@@ -1016,10 +1034,12 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"in_service\x18\x02 \x01(\x04R\tinService\x12$\n" +
 	"\x0eout_of_service\x18\x03 \x01(\x04R\foutOfService\x12\x14\n" +
-	"\x05owned\x18\x04 \x01(\x04R\x05owned\"'\n" +
+	"\x05owned\x18\x04 \x01(\x04R\x05owned\"=\n" +
 	"\x11RemoveNodeRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x14\n" +
-	"\x12RemoveNodeResponse\"p\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"(\n" +
+	"\x12RemoveNodeResponse\x12\x12\n" +
+	"\x04lost\x18\x01 \x01(\tR\x04lost\"p\n" +
 	"\x10DrainNodeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04undo\x18\x02 \x01(\bR\x04undo\x12$\n" +

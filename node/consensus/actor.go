@@ -57,9 +57,11 @@ func (g *Group) lead(ctx context.Context, cmd *peerpb.Command, c Client, asked s
 		}
 	}
 	actor.Node, actor.Source = asked, c.Proof.GetSource()
-	return g.apply(ctx, &peerpb.Command{
-		Version: cmd.GetVersion(), RequestId: cmd.GetRequestId(), Mutations: cmd.GetMutations(), NewEpoch: cmd.GetNewEpoch(),
-		Actor: actor, TimeMs: uint64(max(0, time.Now().UnixMilli())),
+	return g.removing(ctx, cmd, func() (uint64, error) {
+		return g.apply(ctx, &peerpb.Command{
+			Version: cmd.GetVersion(), RequestId: cmd.GetRequestId(), Mutations: cmd.GetMutations(), NewEpoch: cmd.GetNewEpoch(),
+			Actor: actor, TimeMs: uint64(max(0, time.Now().UnixMilli())),
+		})
 	})
 }
 

@@ -95,6 +95,7 @@ type Group struct {
 	conns     conns
 	settled   settled
 	nudges    wake.Signal
+	removals  removals
 	closing   sync.Once
 	closed    error
 

@@ -333,7 +333,10 @@ type Command struct {
 	TimeMs uint64 `protobuf:"varint,6,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
 	// Feature level that it needs; 0 is 1. The leader appends none that needs more than
 	// the cluster's: a node that doesn't know it would apply nothing any more.
-	Level         uint32 `protobuf:"varint,7,opt,name=level,proto3" json:"level,omitempty"`
+	Level uint32 `protobuf:"varint,7,opt,name=level,proto3" json:"level,omitempty"`
+	// Nodes are removed even when no quorum of living ones is left. It is said to the
+	// leader and is not in the log.
+	Force         bool `protobuf:"varint,8,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -417,6 +420,13 @@ func (x *Command) GetLevel() uint32 {
 	return 0
 }
 
+func (x *Command) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 // Proof is what a client showed to the node that it asked. The leader judges it
 // itself, so that no node can speak for a client.
 type Proof struct {
@@ -496,7 +506,7 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\")\n" +
 	"\x11ReadIndexResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"\xff\x01\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"\x95\x02\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
@@ -505,7 +515,8 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\tnew_epoch\x18\x04 \x01(\tR\bnewEpoch\x121\n" +
 	"\x05actor\x18\x05 \x01(\v2\x1b.sipcluster.config.v1.ActorR\x05actor\x12\x17\n" +
 	"\atime_ms\x18\x06 \x01(\x04R\x06timeMs\x12\x14\n" +
-	"\x05level\x18\a \x01(\rR\x05level\"5\n" +
+	"\x05level\x18\a \x01(\rR\x05level\x12\x14\n" +
+	"\x05force\x18\b \x01(\bR\x05force\"5\n" +
 	"\x05Proof\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source2\x84\x02\n" +

@@ -80,8 +80,14 @@ func Unary[Req, Resp any](ctx context.Context, c *Client, do func(context.Contex
 
 // Change is Unary for a request that changes something.
 func Change[Req, Resp any](ctx context.Context, c *Client, do func(context.Context, Req, ...grpc.CallOption) (Resp, error), req Req) error {
-	_, err := Unary(ctx, c, do, req)
-	return checkFirst(err)
+	_, err := Changed(ctx, c, do, req)
+	return err
+}
+
+// Changed is Change for a request whose answer says something.
+func Changed[Req, Resp any](ctx context.Context, c *Client, do func(context.Context, Req, ...grpc.CallOption) (Resp, error), req Req) (Resp, error) {
+	resp, err := Unary(ctx, c, do, req)
+	return resp, checkFirst(err)
 }
 
 // Write writes the mutations all or nothing.

@@ -20,7 +20,9 @@ func (c commands) nodeRemoveCommand() *cobra.Command {
 		Long: `Remove a node from the cluster. Its DNs are out of service everywhere until their
 phones register elsewhere, and its calls are not known any more; to avoid that, drain it first.
 Of a node that has DNs in service or calls this asks first, and without a terminal
-it refuses unless --force. A removed node does not come back with its old data
+it refuses unless --force. It refuses too what would leave no quorum of nodes that
+answer, and says which those are; with --force the configuration can't be changed
+any more until enough of them are back. A leader hands that over first. A removed node does not come back with its old data
 directory: give it a new one and --join.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cl, err := c.Connect()
@@ -31,17 +33,21 @@ directory: give it a new one and --join.`,
 			if !force {
 				err = c.checkUnused(cmd.Context(), cl, args[0])
 			}
+			var answer *tcpb.RemoveNodeResponse
 			if err == nil {
-				err = client.Change(cmd.Context(), cl, cl.Cluster.RemoveNode, &tcpb.RemoveNodeRequest{Name: args[0]})
+				answer, err = client.Changed(cmd.Context(), cl, cl.Cluster.RemoveNode, &tcpb.RemoveNodeRequest{Name: args[0], Force: force})
 			}
 			if err != nil {
 				return fmt.Errorf("node remove %s: %w", args[0], err)
+			}
+			if lost := answer.GetLost(); lost != "" {
+				fmt.Fprintf(c.Err, "forced: %s\n", lost)
 			}
 			_, err = fmt.Fprintf(c.Out, "node %s removed\n", args[0])
 			return err
 		},
 	})
-	cmd.Flags().BoolVar(&force, "force", false, "also when it has DNs in service, or calls")
+	cmd.Flags().BoolVar(&force, "force", false, "also when it has DNs in service, or calls, or no quorum is left without it")
 	return cmd
 }
 

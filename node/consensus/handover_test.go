@@ -1,0 +1,143 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
+)
+
+func TestWithout_CountsTheLiving(t *testing.T) {
+	for _, c := range []struct {
+		name, servers, leave, alive string
+		quorum                      bool
+	}{
+		{"a follower of three", "a b c", "c", "a b c", true},
+		{"a living one of three with one dead", "a b c", "b", "a b", false},
+		{"the dead one of three", "a b c", "c", "a b", true},
+		{"the leader of two", "a b", "a", "a b", true},
+		{"the last one", "a", "a", "a", false},
+		{"a living one of four with one dead", "a b c d", "c", "a b c", true},
+		{"two of four with one dead", "a b c d", "b c", "a b c", false},
+		{"a living one of five with two dead", "a b c d e", "c", "a b c", false},
+		{"a non-voter beside a dead voter", "a b c d-", "d", "a b", true},
+		{"a living non-voter stands in for nobody", "a b c d-", "b", "a b d", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := func(list string) func(raft.ServerID) bool {
+				return func(id raft.ServerID) bool { return slices.Contains(strings.Fields(list), string(id)) }
+			}
+			if got := without(servers(c.servers), in(c.leave), in(c.alive)); got.quorum() != c.quorum {
+				t.Fatalf("%+v", got)
+			}
+		})
+	}
+}
+
+// patientElection is how long members wait before they elect somebody by themselves.
+const patientElection = 5 * time.Second
+
+func TestHandOver_AnotherLeadsWithoutAnElectionTimeout(t *testing.T) {
+	c, m := threeOf(t, func(m *member) { m.election = patientElection })
+	ctx, cancel := context.WithTimeout(t.Context(), patientElection)
+	defer cancel()
+	if err := m[0].group.HandOver(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if l := c.leader(m[:]...); l == m[0] {
+		t.Fatal("it leads still")
+	}
+	m[0].write(1001)
+	if err := followers(c.leader(m[:]...), m[:]...)[0].group.HandOver(ctx); err != nil {
+		t.Fatal("who does not lead has nothing to hand over:", err)
+	}
+}
+
+func (m *member) remove(id string, force bool) error {
+	cmd := proposal(&configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: id}})
+	cmd.Force = force
+	_, err := m.group.Propose(context.Background(), cmd)
+	return err
+}
+
+func TestRemove_TheLeaderOfTwo(t *testing.T) {
+	c := newCluster(t)
+	a, b := c.add("a"), c.add("b")
+	a.election, b.election = patientElection, patientElection
+	a.bootstrap()
+	b.startJoined(a)
+	c.waitFor("two voters", func() bool { return a.voters() == 2 && b.voters() == 2 })
+	if err := a.remove(a.self.Id, false); err != nil {
+		t.Fatal(err)
+	}
+	a.kill()
+	c.waitFor("one that votes alone", func() bool { return b.voters() == 1 })
+	b.write(1001)
+	if err := b.remove(b.self.Id, false); !errors.Is(err, fsm.ErrConflict) {
+		t.Fatal("the last one:", err)
+	}
+}
+
+func TestRemove_ALivingOneBesideADeadOne(t *testing.T) {
+	_, m := three(t)
+	m[2].kill()
+	var err error
+	patience.Until(t, "a removal that is refused", func() bool {
+		err = m[0].remove(m[1].self.Id, false)
+		return !errors.Is(err, ErrNoQuorum)
+	})
+	if !errors.Is(err, fsm.ErrConflict) || !strings.Contains(err.Error(), "a would answer, and c would not") {
+		t.Fatal(err)
+	}
+	if err := m[1].remove(m[0].self.Id, false); !errors.Is(err, fsm.ErrConflict) {
+		t.Fatal("the leader, asked elsewhere:", err)
+	}
+	if err := m[0].remove(m[2].self.Id, false); err != nil {
+		t.Fatal("the dead one:", err)
+	}
+	m[1].write(1001)
+}
+
+func TestRemove_ByForce(t *testing.T) {
+	_, m := three(t)
+	m[2].kill()
+	patience.Until(t, "a removal by force", func() bool { return m[0].remove(m[1].self.Id, true) == nil })
+	patience.Until(t, "a cluster without a quorum", func() bool {
+		_, err := m[0].group.Propose(context.Background(), proposal(phone("1001")))
+		return errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrUnknownOutcome)
+	})
+}
+
+// Two removals that are harmless one by one are not written together.
+func TestRemove_TwoAtATime(t *testing.T) {
+	c, m := three(t)
+	d := c.add("d")
+	d.startJoined(m[0])
+	c.waitFor("four voters", func() bool { return m[0].voters() == 4 })
+	d.kill()
+	lead := c.leader(m[:]...)
+	others := followers(lead, m[:]...)
+	done := make(chan error, 2)
+	for _, o := range others {
+		go func() {
+			var err error
+			patience.Within(patience.Limit, func() bool {
+				err = lead.remove(o.self.Id, false)
+				return !errors.Is(err, ErrNoQuorum)
+			})
+			done <- err
+		}()
+	}
+	one, two := patience.Receive(t, "the first removal", done), patience.Receive(t, "the second removal", done)
+	if (one == nil) == (two == nil) {
+		t.Fatal(one, two)
+	}
+}
