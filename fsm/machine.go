@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -103,6 +104,9 @@ func (m *Machine) Failing() error {
 	defer m.mu.Unlock()
 	return m.failing
 }
+
+// Disk is what the store has under way.
+func (m *Machine) Disk() *disk.Watch { return m.store.disk }
 
 // Wait returns when the View includes the log entry index, with ctx's error, or with
 // one that wraps ErrParked when the entry will not come.

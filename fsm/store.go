@@ -52,11 +52,12 @@ type store struct {
 	path string
 	db   *bolt.DB
 	sum  Sum // of what is in it
+	disk *disk.Watch
 }
 
 // openStore opens or makes the file and reads the View from it.
 func openStore(path string) (*store, *View, error) {
-	s := &store{path: path}
+	s := &store{path: path, disk: disk.NewWatch("config.db")}
 	var v *View
 	err := s.guard(func() (err error) {
 		v, err = s.open()
@@ -308,8 +309,19 @@ func (s *store) replace(v *View) error {
 	return err
 }
 
+// update is a transaction; the watch sees its way to the disk, and not the work before.
 func (s *store) update(fn func(*bolt.Tx) error) error {
-	return s.guard(func() error { return s.db.Update(fn) })
+	return s.guard(func() error {
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // of one that is committed: nothing
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return s.disk.Do(tx.Commit)
+	})
 }
 
 func emptyBuckets(tx *bolt.Tx) error {

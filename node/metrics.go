@@ -2,6 +2,7 @@ package node
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/internal/security"
@@ -76,6 +77,24 @@ func (s securitySource) Samples(emit func(api.Sample)) {
 	s.events.Counts(func(kind security.Kind, n uint64) {
 		emit(api.Sample{Name: "security_events_total", Help: "Security events; the log has a line for each, as far as they are not too many.", Counter: true, Label: "event", LabelValue: string(kind), Value: float64(n)})
 	})
+}
+
+// diskSource tells for how long each store waits for its disk.
+type diskSource struct{ n *Node }
+
+// Samples implements api.Source.
+func (s diskSource) Samples(emit func(api.Sample)) {
+	waits := map[string]float64{}
+	for _, d := range s.n.disks() {
+		if since := d.Since(); !since.IsZero() {
+			waits[d.Store] = max(waits[d.Store], time.Since(since).Seconds())
+		} else {
+			waits[d.Store] += 0
+		}
+	}
+	for store, seconds := range waits {
+		emit(api.Sample{Name: "disk_wait_seconds", Help: "How long the store's oldest call into the file system has been under way; 0: none is.", Label: "store", LabelValue: store, Value: seconds})
+	}
 }
 
 // problemSource gives the open faults by their kind.

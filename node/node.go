@@ -516,5 +516,5 @@ func (n *Node) register() {
 }
 
 func (n *Node) sources() []api.Source {
-	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}}
+	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}}
 }

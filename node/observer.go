@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/membership"
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
@@ -57,6 +58,7 @@ func (o observer) Problems() []problem.Problem { return o.n.problems.List() }
 // followProblems has the set of problems look at what this node's parts say of themselves.
 func (n *Node) followProblems() {
 	n.problems.Follow(n.planeProblems)
+	n.problems.Follow(n.stalls)
 	n.problems.Follow(n.denied.problems)
 	n.problems.Follow(func(report func(problem.Problem)) { skews(n.mesh.Status(), report) })
 }
@@ -88,6 +90,23 @@ func parkedAdvice(err error) string {
 		return "install the version that the other nodes have and start this node again"
 	}
 	return "it takes all of the configuration from another node"
+}
+
+// disks are what the stores have under way in the file system.
+func (n *Node) disks() []*disk.Watch {
+	return append(n.store.Disks(), n.agents.Disk(), n.machine.Disk())
+}
+
+// stalls are the stores whose disk does not answer.
+func (n *Node) stalls(report func(problem.Problem)) {
+	for _, d := range n.disks() {
+		if d.Stalled() != nil {
+			report(problem.Problem{
+				Code: "disk-stalled", Subject: d.Store, Since: d.Since(), Text: "the disk of " + d.Store + " does not answer: SIP goes on from memory, what is written now is lost if the node ends",
+				Advice: "look at the file system of " + n.cfg.DataDir + "; what waits is written by itself when it answers again",
+			})
+		}
+	}
 }
 
 // skews are problems of clocks that go wrong, ahead or behind.

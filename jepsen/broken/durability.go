@@ -8,7 +8,7 @@ func durabilityFaults() []Fault {
 	}
 	return []Fault{
 		location("journal-unsynced", "the journal is never synced each second",
-			Edit{fold, "\t_ = s.health.report(s.log, \"sync\", s.sync())\n", ""}),
+			Edit{fold, "\t_ = s.health.report(s.log, \"sync\", s.disks.sync.Do(s.sync))\n", ""}),
 		location("failed-fold-deletes", "a fold that failed deletes the journals",
 			Edit{fold, "\tif err != nil {\n\t\treturn fmt.Errorf(\"location store: fold", "\tif err != nil {\n\t\t_ = s.dropOld(old)\n\t\treturn fmt.Errorf(\"location store: fold"}),
 		location("failed-fold-forgets", "after a failed fold the next one deletes the journals without what they hold",

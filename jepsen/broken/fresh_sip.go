@@ -52,7 +52,7 @@ func freshSIPFaults() []Fault {
 	}
 	for _, f := range []Fault{
 		{Name: "close-unsynced", What: "what was flushed right before the end is lost with the power",
-			Edits: []Edit{{"sip/location/fold.go", "	err := errors.Join(s.Flush(), s.sync())\n	if err != nil { // once", "	err := s.Flush()\n	if err != nil { // once"}}},
+			Edits: []Edit{{"sip/location/fold.go", "	err := errors.Join(s.flushQueue(), s.sync())\n	if err != nil { // once", "	err := s.flushQueue()\n	if err != nil { // once"}}},
 		{Name: "torn-write-kept", What: "a part of a write that failed is left before the next one",
 			Edits: []Edit{{"sip/location/journal.go", "		if n > 0 {\n			err = errors.Join(err, s.cut())\n		}\n", ""}}},
 		{Name: "base-patched", What: "after an fsync of the base that failed, its pages are trusted",

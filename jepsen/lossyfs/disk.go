@@ -40,6 +40,8 @@ type disk struct {
 	met    int      // operations that failed
 	log    []string // one line per operation that changes or syncs
 	images []*image
+	// frozen is closed when what changes the disk goes on; nil: it does.
+	frozen chan struct{}
 }
 
 // node is a file or a directory.
@@ -99,6 +101,31 @@ func (d *disk) step(kind, name string) *Fault {
 		}
 	}
 	return nil
+}
+
+// freeze has all that would change the disk wait from now on, or go on: reading does
+// always, as on a file system that fsfreeze has frozen.
+func (d *disk) freeze(on bool) {
+	switch {
+	case on && d.frozen == nil:
+		d.frozen = make(chan struct{})
+	case !on && d.frozen != nil:
+		close(d.frozen)
+		d.frozen = nil
+	}
+}
+
+// changing takes mu for an operation that changes the disk, when it may.
+func (d *disk) changing() {
+	for {
+		d.mu.Lock()
+		frozen := d.frozen
+		if frozen == nil {
+			return
+		}
+		d.mu.Unlock()
+		<-frozen
+	}
 }
 
 // make gives a new node a name in a directory.

@@ -56,7 +56,7 @@ func (fs *fileSystem) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 }
 
 func (fs *fileSystem) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	n := fs.nodes[in.NodeId]
 	if size, ok := in.GetSize(); ok {
@@ -72,7 +72,7 @@ func (fs *fileSystem) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 }
 
 func (fs *fileSystem) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	number, errno := fs.make(in.NodeId, name, syscall.S_IFDIR|in.Mode&0o7777)
 	if errno == 0 {
@@ -82,7 +82,7 @@ func (fs *fileSystem) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, ou
 }
 
 func (fs *fileSystem) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	number, errno := fs.make(in.NodeId, name, syscall.S_IFREG|in.Mode&0o7777)
 	if errno == 0 {
@@ -93,19 +93,19 @@ func (fs *fileSystem) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, 
 }
 
 func (fs *fileSystem) Unlink(_ <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	return fuse.Status(fs.remove(h.NodeId, name, false))
 }
 
 func (fs *fileSystem) Rmdir(_ <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	return fuse.Status(fs.remove(h.NodeId, name, true))
 }
 
 func (fs *fileSystem) Rename(_ <-chan struct{}, in *fuse.RenameIn, old, name string) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	if in.Flags != 0 {
 		return fuse.EINVAL
@@ -129,7 +129,7 @@ func (fs *fileSystem) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse
 }
 
 func (fs *fileSystem) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	n, errno := fs.write(in.NodeId, int64(in.Offset), data)
 	return uint32(n), fuse.Status(errno)
@@ -138,13 +138,13 @@ func (fs *fileSystem) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (u
 func (fs *fileSystem) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 
 func (fs *fileSystem) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	return fuse.Status(fs.sync(in.NodeId))
 }
 
 func (fs *fileSystem) FsyncDir(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	fs.mu.Lock()
+	fs.changing()
 	defer fs.mu.Unlock()
 	return fuse.Status(fs.sync(in.NodeId))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -259,5 +260,29 @@ func TestMount_GoesOnWithWhatIsLeft(t *testing.T) {
 		if b, err := os.ReadFile(path); err != nil || string(b) != fmt.Sprint(i) {
 			t.Fatalf("round %d: %q, %v", i, b, err)
 		}
+	}
+}
+
+// A frozen disk is read, and has whoever writes wait until it thaws: then nothing
+// is lost.
+func TestFreeze_WritersWaitAndReadersDoNot(t *testing.T) {
+	m := New(t)
+	path := filepath.Join(m.Dir, "f")
+	must(t, os.WriteFile(path, []byte("before"), 0o600))
+	m.Freeze()
+	if b, err := os.ReadFile(path); err != nil || string(b) != "before" {
+		t.Errorf("%q, %v", b, err)
+	}
+	wrote := make(chan error, 1)
+	go func() { wrote <- os.WriteFile(path, []byte("behind"), 0o600) }()
+	select {
+	case err := <-wrote:
+		t.Errorf("written while it was frozen: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	m.Thaw()
+	must(t, <-wrote)
+	if b, err := os.ReadFile(path); err != nil || string(b) != "behind" {
+		t.Errorf("%q, %v", b, err)
 	}
 }

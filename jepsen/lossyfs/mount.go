@@ -148,6 +148,21 @@ func (m *Mount) Met() int {
 	return m.ask(order{Met: true}).Met
 }
 
+// Freeze has whoever writes or syncs wait from now on, for ever unless Thaw or the
+// test's end comes; reading goes on.
+func (m *Mount) Freeze() {
+	m.t.Helper()
+	on := true
+	m.ask(order{Freeze: &on})
+}
+
+// Thaw lets them go on.
+func (m *Mount) Thaw() {
+	m.t.Helper()
+	off := false
+	m.ask(order{Freeze: &off})
+}
+
 // Extract writes what the power failure at an image left into a directory of
 // the host. Seed 0 loses everything unsynced, seed 1 nothing, others a part.
 func (m *Mount) Extract(image int, seed uint64, to string) {

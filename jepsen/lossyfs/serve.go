@@ -30,6 +30,7 @@ type order struct {
 	Images  bool
 	Log     bool
 	Met     bool
+	Freeze  *bool
 }
 
 // extract has an image's survivors written to To, or, with To empty, has the
@@ -106,6 +107,8 @@ func (d *disk) do(o *order) (a answer) {
 		}
 	case o.Log:
 		a.Log = d.log
+	case o.Freeze != nil:
+		d.freeze(*o.Freeze)
 	case o.Met:
 		a.Met = d.met
 	default:

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -84,6 +85,9 @@ func (reg *Registry) Run(ctx context.Context) error {
 
 // Close writes what is not written yet and closes the store, after Run.
 func (reg *Registry) Close() error { return reg.store.close() }
+
+// Disk is what the store has under way.
+func (reg *Registry) Disk() *disk.Watch { return reg.store.disk }
 
 // Failing returns why agents can't be stored at present, nil when they can.
 func (reg *Registry) Failing() error { return reg.store.failing() }

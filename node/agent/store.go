@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 var ErrInUse = errors.New("another sipcluster server uses this data directory")
 
 const (
-	// storeTimeout is how long an answer waits for a disk that hangs.
+	// storeTimeout is how long an answer waits for a disk that hangs: while it hangs for
+	// longer, none does.
 	storeTimeout = time.Second
 	// storeRetry is the pause after a write that failed.
 	storeRetry = time.Second
@@ -30,6 +32,7 @@ const (
 type store struct {
 	path string
 	log  *slog.Logger
+	disk *disk.Watch
 
 	mu   sync.Mutex
 	file *boltFile // nil while it can't be opened
@@ -67,7 +70,7 @@ func (w *word) says(r *dn.Record, until time.Time) bool {
 
 func openStore(dir string, log *slog.Logger) (*store, error) {
 	s := &store{
-		path: filepath.Join(dir, "agents.db"), log: log, words: map[dn.Number]word{}, dirty: map[dn.Number][]byte{},
+		path: filepath.Join(dir, "agents.db"), log: log, disk: disk.NewWatch("agents.db"), words: map[dn.Number]word{}, dirty: map[dn.Number][]byte{},
 		pending: make(chan struct{}), wake: wake.New(), stored: make(chan struct{}), lost: wake.New(),
 	}
 	close(s.stored)
@@ -153,8 +156,8 @@ func (s *store) numbers() []dn.Number {
 	return all
 }
 
-// await waits until the attempt to store was made; not for a disk that fails
-// or hangs.
+// await waits until the attempt to store was made, not for a disk that fails, and
+// not long for one that hangs.
 func (s *store) await(ctx context.Context, attempt <-chan struct{}) {
 	if s.failing() != nil {
 		return
@@ -197,7 +200,7 @@ func (s *store) commit() error {
 	s.dirty, s.pending = map[dn.Number][]byte{}, make(chan struct{})
 	s.mu.Unlock()
 	defer close(attempt)
-	err := s.writeBatch(file, batch)
+	err := s.disk.Do(func() error { return s.writeBatch(file, batch) })
 	if err != nil {
 		s.takeBack(batch)
 	}
@@ -284,7 +287,7 @@ func (s *store) report(err error) {
 func (s *store) failing() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken
+	return cmp.Or(s.broken, s.disk.Waits(storeTimeout))
 }
 
 // close stores what is dirty, after run.

@@ -1,18 +1,22 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -187,5 +191,47 @@ func startOnFailingDisk(t *testing.T, m *lossyfs.Mount) {
 		if got := s.restored(); len(got) != 1 || got[0].Agent.ID != "7" {
 			t.Errorf("%s: stored %+v", f.Kind, got)
 		}
+	}
+}
+
+// A disk that does not answer holds up one answer for a second, and then none; what
+// came meanwhile is stored when it does.
+func TestAgentStore_NobodyWaitsForADiskThatStalls(t *testing.T) {
+	m := lossyfs.New(t)
+	s, err := openStore(m.Dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.run(ctx) })
+	m.Freeze()
+	waited := 0
+	for i := range 100 {
+		began := time.Now()
+		s.await(t.Context(), s.put(&dn.Record{Number: dn.Number(fmt.Sprint(1000 + i)), ClaimTime: 1, Agent: &dn.Agent{ID: "7"}}))
+		if time.Since(began) >= storeTimeout/2 {
+			waited++
+		}
+	}
+	if err := s.failing(); !errors.Is(err, disk.ErrStalled) || waited < 1 || waited > 3 {
+		t.Errorf("%d of 100 answers waited, failing: %v", waited, err)
+	}
+	m.Thaw()
+	patience.Until(t, "it is stored", func() bool { return s.failing() == nil })
+	cancel()
+	running.Wait()
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openStore(m.Dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(again.restored()); n != 100 {
+		t.Errorf("%d of 100 agents are stored", n)
+	}
+	if err := again.close(); err != nil {
+		t.Error(err)
 	}
 }

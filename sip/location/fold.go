@@ -46,7 +46,7 @@ func (s *Store) tick(ctx context.Context, fn func()) error {
 func (s *Store) second() {
 	s.watchClock()
 	_ = s.Flush()
-	_ = s.health.report(s.log, "sync", s.sync())
+	_ = s.health.report(s.log, "sync", s.disks.sync.Do(s.sync))
 }
 
 // watchClock notes a step of the wall clock, for a start after the next boot.
@@ -177,18 +177,21 @@ func (s *Store) rebuildBase(owed []debt) error {
 }
 
 func (s *Store) writeFile(path string, owed []debt) error {
-	if err := disk.MakeBolt(path); err != nil {
+	var db *bolt.DB
+	err := s.disks.base.Do(func() (err error) {
+		if err = disk.MakeBolt(path); err == nil {
+			db, err = openBase(path, false)
+		}
 		return err
-	}
-	db, err := openBase(path, false)
+	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.writeSlots(db, owed), db.Close())
+	return errors.Join(s.writeSlots(db, owed), s.disks.base.Do(db.Close))
 }
 
 func (s *Store) writeSlots(db *bolt.DB, owed []debt) error {
-	if err := putWords(db, s.words(true)); err != nil {
+	if err := s.disks.base.Do(func() error { return putWords(db, s.words(true)) }); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(owed, s.tune.foldBatch) {
@@ -198,11 +201,11 @@ func (s *Store) writeSlots(db *bolt.DB, owed []debt) error {
 			blobs[i] = sl.blob
 		}
 		s.mu.RUnlock()
-		if err := putSlots(db, blobs); err != nil {
+		if err := s.disks.base.Do(func() error { return putSlots(db, blobs) }); err != nil {
 			return err
 		}
 	}
-	return putWords(db, s.words(false))
+	return s.disks.base.Do(func() error { return putWords(db, s.words(false)) })
 }
 
 // words are the store's words, those of earlier boots with them as long as the
@@ -289,9 +292,9 @@ func (s *Store) drop(o oldJournal) error {
 
 // Close flushes, syncs and gives the directory free. Run must have ended.
 func (s *Store) Close() error {
-	err := errors.Join(s.Flush(), s.sync())
+	err := errors.Join(s.flushQueue(), s.sync())
 	if err != nil { // once more, into another file
-		err = errors.Join(s.Flush(), s.sync())
+		err = errors.Join(s.flushQueue(), s.sync())
 	}
 	j := &s.journal
 	j.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+
+	"github.com/sipcluster/sipcluster/node/disk"
 )
 
 // health remembers which parts of the store fail, and logs when that changes.
@@ -33,11 +35,16 @@ func (h *health) report(log *slog.Logger, part string, err error) error {
 	return err
 }
 
+// Disks are what the store has under way.
+func (s *Store) Disks() []*disk.Watch {
+	return []*disk.Watch{s.disks.journal, s.disks.sync, s.disks.base}
+}
+
 // Failing returns why the store cannot write at present, nil when it can.
 func (s *Store) Failing() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	var errs []error
+	errs := []error{s.disks.journal.Waits(disk.Patience), s.disks.sync.Stalled()}
 	for _, err := range s.health.failing {
 		errs = append(errs, err)
 	}

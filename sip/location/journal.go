@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/disk"
@@ -23,7 +24,7 @@ type journal struct {
 	gen     uint64
 	size    int64
 	born    time.Time
-	written uint64 // all Puts up to this count are in
+	written atomic.Uint64 // all Puts up to this count are in
 	buf     []byte
 	batch   []*slot
 	old     []oldJournal // whose content the base may lack
@@ -66,13 +67,26 @@ func journalGens(dir string) ([]uint64, error) {
 // Flush writes what Put, Delete and Raise queued; after it kill -9 loses
 // nothing of that, and a power failure loses it for one second at most. Callers
 // that come together share one write. An error (disk full) leaves the memory
-// right; what was not written stays queued and goes with a later Flush.
+// right; what was not written stays queued and goes with a later Flush. It waits no
+// longer than disk.Patience: a disk that doesn't answer is an error too, and while it
+// doesn't nobody waits at all.
 func (s *Store) Flush() error {
-	want := s.queued.Load()
+	if s.journal.written.Load() >= s.queued.Load() {
+		return nil
+	}
+	a, late := s.join()
+	if late {
+		return s.late()
+	}
+	return s.await(a)
+}
+
+// flushQueue writes what is queued; one goroutine at a time.
+func (s *Store) flushQueue() error {
 	j := &s.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.written >= want {
+	if j.written.Load() >= s.queued.Load() {
 		return nil
 	}
 	return s.health.report(s.log, "journal", s.flush())
@@ -90,7 +104,8 @@ func (s *Store) flush() error {
 		s.requeue(word)
 		return err
 	}
-	j.written, j.unsynced = upto, true
+	j.unsynced = true
+	j.written.Store(upto)
 	return nil
 }
 
@@ -213,7 +228,7 @@ func (s *Store) retire() error {
 
 // seal syncs and closes a file that nothing is written to any more.
 func (s *Store) seal(f *os.File) error {
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := s.disks.sync.Do(func() error { return errors.Join(f.Sync(), f.Close()) }); err != nil {
 		s.distrustJournal()
 		return fmt.Errorf("location store: sync %s: %w", f.Name(), err)
 	}

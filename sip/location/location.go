@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -56,6 +57,8 @@ type Store struct {
 	queued  atomic.Uint64
 
 	journal journal // has a lock of its own, taken before mu
+	writer  writer
+	disks   disks
 	health  health
 }
 
@@ -67,6 +70,10 @@ type slot struct {
 	changed bool
 	gone    bool
 }
+
+// disks know what is under way in the file system: writes of the journal, which
+// somebody waits for, its fsyncs, and the base.
+type disks struct{ journal, sync, base *disk.Watch }
 
 // tuning holds what tests make smaller.
 type tuning struct {

@@ -37,6 +37,7 @@ func open(cfg Config, b boot, tune tuning) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: cfg.Dir, now: cfg.Now, log: cfg.Log, tune: tune, lock: lock, slots: make(map[dn.Number]*slot)}
+	s.disks = disks{disk.NewWatch("location journal"), disk.NewWatch("location journal"), disk.NewWatch("location store")}
 	s.clock.start = cfg.Now()
 	s.wheel = wheel{buckets: make(map[uint32][]*slot), next: 1}
 	if err := s.recover(b); err != nil {
@@ -88,7 +89,7 @@ func (s *Store) recover(b boot) error {
 func (s *Store) begin() error {
 	s.metaNew = true
 	s.queued.Add(1)
-	err := s.Flush()
+	err := s.flushQueue() // nothing is served before
 	if err == nil {
 		err = s.sync()
 	}
