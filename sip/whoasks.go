@@ -2,6 +2,7 @@ package sip
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -21,13 +22,10 @@ func (s *Server) mayAsk(req *sip.Request, a *answer.Answer) bool {
 	from, _ := message.ParseAddress([]byte(value(req, "from")))
 	u, _ := message.ParseURI(from.URI)
 	_, source := origin(req)
-	claim := guard.Claim{Role: guard.AsRegistrar, Number: message.AppendUnescaped(nil, u.User), Method: []byte(req.Method), Source: source, None: true}
+	claim := guard.Claim{Role: guard.AsRegistrar, Number: message.AppendUnescaped(nil, u.User), Method: []byte(req.Method), Source: source}
 	v := s.cfg.Machine.View()
-	for _, value := range values(nil, req, "Authorization") {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, &claim.Credentials) {
-			claim.None, claim.Print = false, s.print(req, &claim)
-			break
-		}
+	if s.guard.Choose(&claim, v.Options().GetRealm(), slices.Values(values(nil, req, "Authorization"))) {
+		claim.Print = s.print(req, &claim)
 	}
 	d := s.guard.Check(&claim, v, a)
 	if d.GetDisabled() {

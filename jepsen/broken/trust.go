@@ -35,7 +35,7 @@ func trustFaults() []Fault {
 		trunk("source-is-proof", "a trunk that is asked for a password calls from any address with a wrong one",
 			Edit{"sip/guard/guard.go", "return account{c.Trunk, auth.GetHa1(), algorithm(auth)}", "return account{c.Trunk, g.nobodys[algorithm(auth)], algorithm(auth)}"}),
 		trunk("phone-in-sources", "a phone among a trunk's sources calls as the trunk",
-			Edit{"sip/proxy/callers.go", "case !proves && k != nil && (surely || !phone),", "case !proves && k != nil && (surely || k.addr.IsValid()),"}),
+			Edit{"sip/proxy/callers.go", "case c.None && k != nil && (surely || !phone),", "case c.None && k != nil && (surely || k.addr.IsValid()),"}),
 		trunk("referral-out-of-class", "a phone has a gateway call numbers that it may not call itself",
 			Edit{"sip/proxy/refer.go", "ok || !o.Allows(userOf(&u)) {", "ok || len(u.Scheme) == 0 && !o.Allows(userOf(&u)) {"}),
 		trunk("any-certificate", "a trunk is known by the name in a certificate, whoever has made that",

@@ -5,11 +5,7 @@
 // DNs: the caller brings the ha1.
 package digest
 
-import (
-	"bytes"
-
-	"github.com/sipcluster/sipcluster/sip/message"
-)
+import "github.com/sipcluster/sipcluster/sip/message"
 
 // Credentials are the parameters of an Authorization header, quotes removed.
 // They are parts of the header's value.
@@ -38,7 +34,7 @@ func (c *Credentials) Parse(v []byte) bool {
 			return false
 		}
 		if p := c.field(name); p != nil {
-			if *p != nil {
+			if value == nil || *p != nil {
 				return false
 			}
 			*p = value
@@ -48,36 +44,44 @@ func (c *Credentials) Parse(v []byte) bool {
 	return c.Username != nil && c.Realm != nil && c.Nonce != nil && c.URI != nil && c.Response != nil
 }
 
-// param cuts name=value off the list; a quoted value loses its quotes.
+// param cuts a parameter off the list. A quoted value loses its quotes and keeps its
+// escapes, over which both sides hash (RFC 7616 §3.4, unq); value is nil when there is none.
 func param(v []byte) (name, value, rest []byte, ok bool) {
-	i := bytes.IndexByte(v, '=')
-	if i <= 0 {
+	i := wordLen(v, '=')
+	name, v = v[:i], skipSpace(v[i:])
+	if len(v) == 0 || v[0] != '=' {
+		return name, nil, v, i > 0
+	}
+	v = skipSpace(v[1:])
+	if len(v) == 0 || v[0] != '"' {
+		if n := wordLen(v, ','); n > 0 {
+			value = v[:n:n]
+		}
+		return name, value, v[len(value):], i > 0
+	}
+	n := message.Quoted(v)
+	if n < 0 {
 		return nil, nil, nil, false
 	}
-	name, v = v[:i], v[i+1:]
-	for n := len(name); n > 0 && isSpace(name[n-1]); n = len(name) {
-		name = name[:n-1]
-	}
-	for len(v) > 0 && isSpace(v[0]) {
-		v = v[1:]
-	}
-	if len(v) > 0 && v[0] == '"' {
-		for i = 1; i < len(v) && v[i] != '"'; i++ {
-			if v[i] == '\\' {
-				return nil, nil, nil, false // none of our values needs an escape
-			}
-		}
-		if i == len(v) {
-			return nil, nil, nil, false
-		}
-		return name, v[1:i:i], v[i+1:], true
-	}
-	for i = 0; i < len(v) && v[i] != ',' && v[i] != ' ' && v[i] != '\t'; i++ {
-	}
-	return name, v[:i:i], v[i:], i > 0
+	return name, v[1 : n-1 : n-1], v[n:], i > 0
 }
 
-func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+// wordLen is where a word ends: at a comma, a space, or the sign.
+func wordLen(v []byte, sign byte) int {
+	for i, c := range v {
+		if c == ',' || c == sign || c == ' ' || c == '\t' {
+			return i
+		}
+	}
+	return len(v)
+}
+
+func skipSpace(v []byte) []byte {
+	for len(v) > 0 && (v[0] == ' ' || v[0] == '\t') {
+		v = v[1:]
+	}
+	return v
+}
 
 func (c *Credentials) field(name []byte) *[]byte {
 	switch {

@@ -30,6 +30,9 @@ func TestParse_ReadsEveryParameter(t *testing.T) {
 		{"Digest ,, \t," + least + ",,", known + "- - - -"},
 		{"Digest algorithm \t= \t" + `"MD5" ` + least, known + `"MD5" - - -`},
 		{`Digest unknown="a=b, c", cnonce="",` + least, known + `- "" - -`},
+		{"Digest " + least + `,x="a \"b\", c",cnonce="a\"b"`, known + `- "a\\\"b" - -`},
+		{"Digest " + least + ",opaque=,qop=auth, gruu", known + `- - "auth" -`},
+		{"Digest gruu\t" + least, known + "- - - -"},
 		{"Digest " + least + ",nc=1", known + `- - - "1"`},
 	} {
 		// What an earlier header said is forgotten.
@@ -60,7 +63,7 @@ func TestParse_Refuses(t *testing.T) {
 		"no value, then another":    list(-1, "nc=,qop=auth"),
 		"a blank value":             list(-1, "nc= \t"),
 		"an open quote":             list(-1, `cnonce="`),
-		"an escape":                 list(-1, `cnonce="a\"b"`),
+		"an escape that ends it":    list(-1, `cnonce="a\"`),
 		"a name alone":              list(-1, "nc"),
 	}
 	for i, p := range params {

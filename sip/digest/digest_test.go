@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for _, bad := range []string{"", "Digest", "Basic abc", `Digest username="u"`, `Digest username="u`, good + `, nonce="again"`,
-		strings.Replace(good, `"u"`, `"\u"`, 1), "Digest =", good + ", x"} {
+		strings.Replace(good, `"u"`, `"u\"`, 1), "Digest =", good + ", qop"} {
 		if c.Parse([]byte(bad)) {
 			t.Errorf("%q is accepted", bad)
 		}

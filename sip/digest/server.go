@@ -159,6 +159,13 @@ func (s *Server) parseNonce(nonce []byte, source netip.Addr) (index uint32, ok b
 	return binary.BigEndian.Uint32(got[4:]), age < uint32(Life/time.Second)
 }
 
+// Knows tells whether a nonce is one of ours that is young enough and was given to the
+// source.
+func (s *Server) Knows(nonce []byte, source netip.Addr) bool {
+	_, ok := s.parseNonce(nonce, source)
+	return ok
+}
+
 // Check judges credentials for a request. With the nonce count used last, only
 // the very same request passes again, because the network may deliver it twice.
 //

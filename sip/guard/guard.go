@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -87,10 +89,45 @@ type Claim struct {
 	Source netip.AddrPort
 }
 
-// CredentialsFor reads the value of a header; false when it holds no
-// credentials for the realm.
-func CredentialsFor(realm string, value []byte, c *digest.Credentials) bool {
-	return c.Parse(value) && string(c.Realm) == realm
+// maxCredentials is how many credentials for one realm a request is searched for.
+const maxCredentials = 4
+
+// Choose reads the credentials for the realm out of a request's headers; false when
+// there are none. A phone that was challenged again may send the old ones too, in any
+// order: what answers a challenge of ours counts, then what is the DN's own.
+func (g *Guard) Choose(c *Claim, realm string, headers iter.Seq[[]byte]) bool {
+	best, found, one := -1, 0, digest.Credentials{}
+	for value := range headers {
+		if !one.Parse(value) || string(one.Realm) != realm {
+			continue
+		}
+		if found++; found == 1 {
+			c.Credentials = one
+			continue
+		}
+		if best < 0 {
+			best = g.rank(c, &c.Credentials)
+		}
+		if rank := g.rank(c, &one); rank > best {
+			best, c.Credentials = rank, one
+		}
+		if found == maxCredentials {
+			break
+		}
+	}
+	c.None = found == 0
+	return found > 0
+}
+
+// rank orders credentials for one realm.
+func (g *Guard) rank(c *Claim, one *digest.Credentials) (n int) {
+	if g.digest.Knows(one.Nonce, source.Of(c.Source.Addr())) {
+		n += 2
+	}
+	if bytes.Equal(one.Username, c.Number) {
+		n++
+	}
+	return n
 }
 
 // account is whose password credentials have to prove: that of a DN for a phone,

@@ -16,7 +16,7 @@ type Address struct {
 func ParseAddress(v []byte) (a Address, ok bool) {
 	v = Trim(v)
 	if len(v) > 0 && v[0] == '"' {
-		n := quoted(v)
+		n := Quoted(v)
 		if n < 0 {
 			return a, false
 		}
@@ -63,8 +63,8 @@ func hasAny(b []byte, chars string) bool {
 	return false
 }
 
-// quoted is the length of the quoted string at the start of v, -1 when it does not end.
-func quoted(v []byte) int {
+// Quoted is the length of the quoted string at the start of v, -1 when it does not end.
+func Quoted(v []byte) int {
 	for i := 1; i < len(v); i++ {
 		switch v[i] {
 		case '\\':
@@ -105,7 +105,7 @@ func NextParam(p []byte) (name, value, rest []byte, ok bool) {
 	}
 	p = Trim(p[1:])
 	if len(p) > 0 && p[0] == '"' {
-		n := quoted(p)
+		n := Quoted(p)
 		if n < 0 {
 			return nil, nil, nil, false
 		}
@@ -147,7 +147,7 @@ func NextElement(v []byte) (element, rest []byte) {
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {
 		case c == '"' && !bracket:
-			n := quoted(v[i:])
+			n := Quoted(v[i:])
 			if n < 0 {
 				return Trim(v), nil
 			}

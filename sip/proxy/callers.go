@@ -39,7 +39,7 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	}
 	number := o.number
 	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
-		number = string(cs.withheld(m, v))
+		number = string(cs.withheld(m, in, v))
 	} else if k := cs.trunks.anyUser(); k != nil && !phone && (string(m.Method) == "INVITE" || !cs.guard.Mine(u.Host)) {
 		// It may be a gateway, at an address that nobody knows. What trunks don't ask
 		// for is challenged as if it came from a phone: so nobody learns which there are.
@@ -64,26 +64,25 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 // gateway is the trunk that a request comes from, or says it comes from; nil for a
 // phone's. What is not surely the gateway's may be a phone's as well.
 func (cs *callers) gateway(m *message.Message, in *packet, v *fsm.View, phone bool) *trunk {
-	var c digest.Credentials
-	proves := cs.credentials(m, v, &c)
+	c := cs.claim(m, in, v, nil)
+	user := c.Credentials.Username
 	k, surely := cs.trunks.from(in)
 	switch {
-	case !proves && k != nil && (surely || !phone), proves && k != nil && string(c.Username) == k.asked().GetUser():
+	case c.None && k != nil && (surely || !phone), !c.None && k != nil && string(user) == k.asked().GetUser():
 		return k
-	case proves && k == nil:
-		return cs.trunks.ofUser(c.Username)
+	case !c.None && k == nil:
+		return cs.trunks.ofUser(user)
 	}
 	return nil
 }
 
-// credentials reads those for this cluster; false when there are none.
-func (cs *callers) credentials(m *message.Message, v *fsm.View, c *digest.Credentials) bool {
-	for value := range m.All(message.ProxyAuthorization) {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, c) {
-			return true
-		}
+// claim is that somebody is a DN or a trunk's user, with the credentials that go with it.
+func (cs *callers) claim(m *message.Message, in *packet, v *fsm.View, number []byte) guard.Claim {
+	c := guard.Claim{Role: guard.AsProxy, Number: number, Method: m.Method, Source: in.source}
+	if cs.guard.Choose(&c, v.Options().GetRealm(), m.All(message.ProxyAuthorization)) {
+		c.Print = cs.print(m, &c.Credentials)
 	}
-	return false
+	return c
 }
 
 // admitTrunk lets a trunk in that has proved what it has to. Otherwise the answer is
@@ -108,10 +107,8 @@ func (cs *callers) admitTrunk(m *message.Message, in *packet, v *fsm.View, k *tr
 // prove has a trunk prove to be its user (RFC 3261 §22.3). When it is false the answer is
 // filled in, or none is given.
 func (cs *callers) prove(m *message.Message, in *packet, v *fsm.View, k *trunk, a *answer.Answer) bool {
-	claim := guard.Claim{Role: guard.AsProxy, Number: []byte(k.asked().GetUser()), Trunk: k.config, Method: m.Method, Source: in.source}
-	if claim.None = !cs.credentials(m, v, &claim.Credentials); !claim.None {
-		claim.Print = cs.print(m, &claim.Credentials)
-	}
+	claim := cs.claim(m, in, v, []byte(k.asked().GetUser()))
+	claim.Trunk = k.config
 	if cs.guard.Check(&claim, v, a) == nil {
 		return false
 	}
@@ -122,10 +119,9 @@ func (cs *callers) prove(m *message.Message, in *packet, v *fsm.View, k *trunk, 
 // withheld is the DN of a caller whom From does not name: the user of the credentials,
 // or until there are some what the phone wants to be known by, of which no more is
 // believed than that it can prove it.
-func (cs *callers) withheld(m *message.Message, v *fsm.View) []byte {
-	var c digest.Credentials
-	if cs.credentials(m, v, &c) {
-		return c.Username
+func (cs *callers) withheld(m *message.Message, in *packet, v *fsm.View) []byte {
+	if c := cs.claim(m, in, v, nil); !c.None {
+		return c.Credentials.Username
 	}
 	return identity.Preferred(m)
 }
@@ -145,10 +141,7 @@ func userOf(u *message.URI) string {
 // authenticate checks that the caller is the DN that it says it is
 // (RFC 3261 §22.3). When it is nil the answer is filled in, or none is given.
 func (cs *callers) authenticate(m *message.Message, in *packet, v *fsm.View, number []byte, a *answer.Answer) *configpb.DN {
-	claim := guard.Claim{Role: guard.AsProxy, Number: number, Method: m.Method, Source: in.source}
-	if claim.None = !cs.credentials(m, v, &claim.Credentials); !claim.None {
-		claim.Print = cs.print(m, &claim.Credentials)
-	}
+	claim := cs.claim(m, in, v, number)
 	return cs.guard.Check(&claim, v, a)
 }
 

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"hash/maphash"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -15,12 +16,9 @@ var methodRegister = []byte("REGISTER")
 // authenticate finds the DN, and checks that who registers it has its password. When
 // it is nil the answer is filled in, or none is given.
 func (g *Registrar) authenticate(r *Request, v *fsm.View, a *answer.Answer) *configpb.DN {
-	claim := guard.Claim{Role: guard.AsRegistrar, Number: r.ToUser, Method: methodRegister, Source: r.Source, None: true}
-	for _, value := range r.Authorizations {
-		if guard.CredentialsFor(v.Options().GetRealm(), value, &claim.Credentials) {
-			claim.None, claim.Print = false, g.print(r, &claim.Credentials)
-			break
-		}
+	claim := guard.Claim{Role: guard.AsRegistrar, Number: r.ToUser, Method: methodRegister, Source: r.Source}
+	if g.cfg.Guard.Choose(&claim, v.Options().GetRealm(), slices.Values(r.Authorizations)) {
+		claim.Print = g.print(r, &claim.Credentials)
 	}
 	return g.cfg.Guard.Check(&claim, v, a)
 }
