@@ -61,7 +61,7 @@ func (l *Link) sinceAnswer() time.Duration {
 
 // Raft is the state of the configuration plane at this node.
 type Raft struct {
-	// State is "leader", "follower", "candidate" or "failed".
+	// State is "leader", "follower", "candidate", "stalled" or "failed".
 	State string
 	// Leader is a node id, "" when there is none.
 	Leader        string

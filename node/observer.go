@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api"
@@ -94,7 +95,7 @@ func parkedAdvice(err error) string {
 
 // disks are what the stores have under way in the file system.
 func (n *Node) disks() []*disk.Watch {
-	return append(n.store.Disks(), n.agents.Disk(), n.machine.Disk())
+	return slices.Concat(n.store.Disks(), n.group.Disks(), []*disk.Watch{n.agents.Disk(), n.machine.Disk()})
 }
 
 // stalls are the stores whose disk does not answer.

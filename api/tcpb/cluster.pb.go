@@ -267,7 +267,8 @@ func (x *Problem) GetAdvice() string {
 
 type RaftStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "leader", "follower", "candidate" or "failed".
+	// "leader", "follower", "candidate", "stalled" (it led until its disk stopped
+	// answering) or "failed".
 	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
 	// Name of the leader, "" when there is none.
 	Leader       string `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"`

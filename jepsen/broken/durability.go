@@ -30,8 +30,23 @@ func durabilityFaults() []Fault {
 		},
 		{
 			Name: "snapshot-unnamed", Kind: Durability, What: "the log is shortened before the names of the snapshot's files are durable",
-			Edits:   []Edit{{"node/consensus/storage.go", "\tg.halt.check(\"writing a snapshot\", disk.SyncDir(g.dir))\n", "\t_ = disk.SyncDir\n"}},
+			Edits:   []Edit{{"node/consensus/storage.go", "\tg.halt.check(\"writing a snapshot\", g.disk.Do(func() error { return disk.SyncDir(g.dir) }))\n", "\t_ = disk.SyncDir\n"}},
 			Package: "./node/consensus", Run: "PowerFailure",
+		},
+		{
+			Name: "stuck-leader-keeps-transport", Kind: Consensus, What: "a leader that is stuck in its disk keeps its transport, and goes on being taken for one",
+			Edits:   []Edit{{"node/consensus/stall.go", "\t\t\tg.giveUp()\n", ""}},
+			Package: "./node/consensus", Run: "^TestGroup_LeaderWhoseDiskStalls",
+		},
+		{
+			Name: "journal-waited-for", Kind: Durability, What: "an answer waits for the journal for ever",
+			Edits:   []Edit{{"sip/location/writer.go", "\tcase <-limit.C:\n\t\treturn s.late()\n", ""}},
+			Package: "./sip/location", Run: "^TestFlush_WaitsForNoDisk",
+		},
+		{
+			Name: "agent-store-waited-for", Kind: Durability, What: "every answer to an agent waits a second while the disk stalls",
+			Edits:   []Edit{{"node/agent/store.go", "cmp.Or(s.broken, s.disk.Waits(storeTimeout))", "cmp.Or(s.broken)"}},
+			Package: "./node/agent", Run: "^TestAgentStore_NobodyWaits",
 		},
 		{
 			Name: "rename-unsynced", Kind: Durability, What: "a file's new content is not there after a power failure: its directory was not synced",

@@ -96,6 +96,7 @@ type Group struct {
 	settled   settled
 	nudges    wake.Signal
 	removals  removals
+	disks     disks
 	closing   sync.Once
 	closed    error
 
@@ -114,7 +115,7 @@ func Open(cfg Config) (*Group, error) {
 	}
 	g := &Group{
 		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
-		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(),
+		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(), disks: newDisks(),
 	}
 	if err := g.open(); err != nil {
 		_ = cfg.Listener.Close()
@@ -162,7 +163,7 @@ func (g *Group) open() error {
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
 	}, newStream(g.cfg.Dial, g.cfg.Self, g.ClusterID), g.cfg.Listener, g.cfg.Events)
 	h := halt(g.fail)
-	safe := guard{g.store, h}
+	safe := guard{g.store, h, g.disks.log}
 	err = g.apart(func() error {
 		existing, err := raft.HasExistingState(safe, safe, snapshots)
 		if err != nil {
@@ -177,7 +178,7 @@ func (g *Group) open() error {
 		}
 		c := g.raftConfig()
 		c.Logger = logger
-		g.raft, err = raft.NewRaft(c, machine{g.machine, h}, cache, safe, guardSnapshots{snapshots, filepath.Join(g.cfg.Dir, "snapshots"), h}, g.transport)
+		g.raft, err = raft.NewRaft(c, machine{g.machine, h}, cache, safe, guardSnapshots{snapshots, filepath.Join(g.cfg.Dir, "snapshots"), h, g.disks.snapshots}, g.transport)
 		return err
 	})
 	if err != nil {
@@ -241,10 +242,7 @@ func (g *Group) observe() {
 	g.raft.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
 		switch o.Data.(type) {
 		case raft.LeaderObservation, raft.RaftState:
-			g.mu.Lock()
-			close(g.leader)
-			g.leader = make(chan struct{})
-			g.mu.Unlock()
+			g.changed()
 		}
 		return false
 	}))
@@ -266,6 +264,7 @@ func (g *Group) Run(ctx context.Context) error {
 	e.Go(func() error { return g.keepSelf(ctx) })
 	e.Go(func() error { return g.tellCommits(ctx) })
 	e.Go(func() error { return g.logLeaders(ctx) })
+	e.Go(func() error { return g.watchDisks(ctx) })
 	e.Go(func() error {
 		select {
 		case <-g.failed:
@@ -382,7 +381,8 @@ func (g *Group) cause() error {
 
 // Status is how this node sees the group.
 type Status struct {
-	// State is leader, follower, candidate or failed.
+	// State is leader, follower, candidate, stalled (it led until its disk stopped
+	// answering) or failed.
 	State string
 	// Leader is the id of the leader's node, "" when none is known; LeaderName its name.
 	Leader, LeaderName string
@@ -398,6 +398,10 @@ func (g *Group) Status() Status {
 	s := Status{Term: g.raft.CurrentTerm(), Applied: g.machine.View().Index()}
 	if g.Err() != nil {
 		s.State = "failed"
+		return s
+	}
+	if g.transport.paused.Load() {
+		s.State = "stalled"
 		return s
 	}
 	switch g.raft.State() {

@@ -21,7 +21,7 @@ var errNoSuccessor = errors.New("no other voter answers that could lead")
 // does not lead it does nothing. The context bounds it.
 func (g *Group) HandOver(ctx context.Context) error {
 	self := g.cfg.Self.GetId()
-	for g.raft.State() == raft.Leader {
+	for g.leads() {
 		to, err := g.successor(ctx)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (g *Group) HandOver(ctx context.Context) error {
 	}
 	for { // the one that is to lead may need this node's vote
 		change := g.leaderChange()
-		if s := g.Status(); s.Leader != "" && s.Leader != self || g.raft.State() == raft.Leader {
+		if s := g.Status(); s.Leader != "" && s.Leader != self || g.leads() {
 			return nil
 		}
 		select {

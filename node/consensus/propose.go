@@ -35,7 +35,7 @@ func (g *Group) Propose(ctx context.Context, cmd *peerpb.Command) (uint64, error
 	client := g.cfg.Clients.Asking(ctx)
 	index, err := g.retry(ctx, func() (uint64, error) {
 		switch {
-		case g.raft.State() == raft.Leader:
+		case g.leads():
 			return g.lead(ctx, cmd, client, g.cfg.Self.GetId())
 		case client.Certificate != "" && client.Proof.GetToken() == "":
 			return 0, g.askLeader()
@@ -173,7 +173,7 @@ type settled struct {
 // acknowledged under former leaders: a barrier, once a term.
 func (g *Group) settle(ctx context.Context) error {
 	term := g.raft.CurrentTerm()
-	if g.raft.State() != raft.Leader {
+	if !g.leads() {
 		return errNotLeader
 	}
 	g.settled.mu.Lock()
@@ -211,7 +211,7 @@ func (g *Group) ReadIndex(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	index, err := g.retry(ctx, func() (uint64, error) {
-		if g.raft.State() == raft.Leader {
+		if g.leads() {
 			return g.leaderIndex(ctx)
 		}
 		client, err := g.leaderClient(ctx)

@@ -106,7 +106,7 @@ func (g *Group) reconcile(ctx context.Context) error {
 	tick := time.NewTicker(min(g.cfg.Election/4, 500*time.Millisecond)) // non-voters that catch up announce themselves to nobody
 	defer tick.Stop()
 	for {
-		for g.raft.State() == raft.Leader && g.reconcileOnce(ctx) {
+		for g.leads() && g.reconcileOnce(ctx) {
 		}
 		select {
 		case <-ctx.Done():

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -47,7 +46,7 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 		s.g.refused(peer, err)
 		return nil, toStatus(err)
 	}
-	if s.g.raft.State() != raft.Leader {
+	if !s.g.leads() {
 		return nil, toStatus(errNotLeader)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
@@ -108,7 +107,7 @@ func (g *Group) admit(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinR
 	if g.machine.View().Epoch() == "" {
 		return nil, fmt.Errorf("%w: this node does not belong to a cluster itself yet", ErrNoQuorum)
 	}
-	if g.raft.State() != raft.Leader {
+	if !g.leads() {
 		client, err := g.leaderClient(ctx)
 		if err != nil {
 			return nil, err

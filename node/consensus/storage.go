@@ -48,32 +48,38 @@ type store interface {
 type guard struct {
 	store
 	halt halt
+	disk *disk.Watch
+}
+
+// run is halt's, watched.
+func (g guard) run(op string, fn func() error) {
+	g.halt.run(op, func() error { return g.disk.Do(fn) })
 }
 
 func (g guard) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
 
 func (g guard) StoreLogs(ls []*raft.Log) error {
-	g.halt.run("writing the log", func() error { return g.store.StoreLogs(ls) })
+	g.run("writing the log", func() error { return g.store.StoreLogs(ls) })
 	return nil
 }
 
 func (g guard) DeleteRange(lo, hi uint64) error {
-	g.halt.run("shortening the log", func() error { return g.store.DeleteRange(lo, hi) })
+	g.run("shortening the log", func() error { return g.store.DeleteRange(lo, hi) })
 	return nil
 }
 
 func (g guard) Set(key, value []byte) error {
-	g.halt.run("writing the vote", func() error { return g.store.Set(key, value) })
+	g.run("writing the vote", func() error { return g.store.Set(key, value) })
 	return nil
 }
 
 func (g guard) SetUint64(key []byte, value uint64) error {
-	g.halt.run("writing the term", func() error { return g.store.SetUint64(key, value) })
+	g.run("writing the term", func() error { return g.store.SetUint64(key, value) })
 	return nil
 }
 
 func (g guard) GetLog(index uint64, l *raft.Log) error {
-	err := disk.Guard(func() error { return g.store.GetLog(index, l) })
+	err := disk.Guard(func() error { return g.disk.Do(func() error { return g.store.GetLog(index, l) }) })
 	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
 		g.halt.check("reading the log", err)
 	}
@@ -85,33 +91,41 @@ type guardSnapshots struct {
 	raft.SnapshotStore
 	dir  string
 	halt halt
+	disk *disk.Watch
 }
 
 func (g guardSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration,
 	configIndex uint64, trans raft.Transport,
 ) (raft.SnapshotSink, error) {
-	sink, err := g.SnapshotStore.Create(version, index, term, c, configIndex, trans)
-	g.halt.check("making a snapshot", err)
-	return guardSink{sink, filepath.Join(g.dir, sink.ID()), g.halt}, nil
+	var sink raft.SnapshotSink
+	g.halt.check("making a snapshot", g.disk.Do(func() (err error) {
+		sink, err = g.SnapshotStore.Create(version, index, term, c, configIndex, trans)
+		return err
+	}))
+	return guardSink{sink, filepath.Join(g.dir, sink.ID()), g.halt, g.disk}, nil
 }
 
 type guardSink struct {
 	raft.SnapshotSink
 	dir  string
 	halt halt
+	disk *disk.Watch
 }
 
 func (g guardSink) Write(b []byte) (int, error) {
-	n, err := g.SnapshotSink.Write(b)
-	g.halt.check("writing a snapshot", err)
+	n := 0
+	g.halt.check("writing a snapshot", g.disk.Do(func() (err error) {
+		n, err = g.SnapshotSink.Write(b)
+		return err
+	}))
 	return n, nil
 }
 
 // Close makes the names of the snapshot's files durable besides, which Raft
 // leaves out: it shortens the log next.
 func (g guardSink) Close() error {
-	g.halt.check("writing a snapshot", g.SnapshotSink.Close())
-	g.halt.check("writing a snapshot", disk.SyncDir(g.dir))
+	g.halt.check("writing a snapshot", g.disk.Do(g.SnapshotSink.Close))
+	g.halt.check("writing a snapshot", g.disk.Do(func() error { return disk.SyncDir(g.dir) }))
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -109,7 +110,7 @@ func TestGuard_EndsTheGoroutineInsteadOfThePanic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reported := make(chan error, 1)
 			f := &failing{}
-			g := guard{f, func(err error) { reported <- err }}
+			g := guard{f, func(err error) { reported <- err }, disk.NewWatch("raft.db")}
 			if err := write(g); err != nil || len(reported) != 0 {
 				t.Fatal("failed while all was well")
 			}

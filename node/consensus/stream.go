@@ -25,6 +25,7 @@ type stream struct {
 	clusterID func() string
 
 	mu    sync.Mutex
+	stops bool                   // no connection is made at present
 	out   map[*outgoing]struct{} // connections dialled here
 	ended chan struct{}          // closed by Close
 }
@@ -68,6 +69,20 @@ func (s *stream) Close() error {
 	return nil
 }
 
+// pause ends every connection that was dialled, and makes none while it is on.
+func (s *stream) pause(on bool) {
+	s.mu.Lock()
+	s.stops = on
+	conns := slices.Collect(maps.Keys(s.out))
+	s.mu.Unlock()
+	if !on {
+		return
+	}
+	for _, o := range conns {
+		_ = o.Close()
+	}
+}
+
 func (s *stream) keep(conn net.Conn) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,6 +91,10 @@ func (s *stream) keep(conn net.Conn) (net.Conn, error) {
 		_ = conn.Close()
 		return nil, net.ErrClosed
 	default:
+	}
+	if s.stops {
+		_ = conn.Close()
+		return nil, errPaused
 	}
 	o := &outgoing{conn, s}
 	s.out[o] = struct{}{}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -25,9 +26,11 @@ type transport struct {
 	listener net.Listener
 	requests chan raft.RPC // what Raft consumes: the network's and our own
 	done     chan struct{}
-	closing  sync.Once
-	closed   error
-	events   *security.Events // told of nodes that speak for others; nil: nobody is
+	// paused: nothing goes out or comes in, for the time being.
+	paused  atomic.Bool
+	closing sync.Once
+	closed  error
+	events  *security.Events // told of nodes that speak for others; nil: nobody is
 
 	mu        sync.Mutex
 	followers map[raft.ServerID]*follower
@@ -95,6 +98,10 @@ func (t *transport) serve(c *caller) {
 
 // take hands a request to Raft, or ends the connection by which it came.
 func (t *transport) take(c *caller, rpc raft.RPC, to func(raft.RPC)) {
+	if t.paused.Load() {
+		rpc.Respond(nil, errPaused)
+		return
+	}
 	if c.speaks(rpc) {
 		to(rpc)
 		return
@@ -129,6 +136,15 @@ func (t *transport) request(rpc raft.RPC) {
 
 // Consumer implements raft.Transport.
 func (t *transport) Consumer() <-chan raft.RPC { return t.requests }
+
+// errPaused is the answer of a node whose disk does not.
+var errPaused = errors.New("the disk of this node does not answer")
+
+// pause ends all connections and makes no new ones until it is over.
+func (t *transport) pause(on bool) {
+	t.stream.pause(on)
+	t.paused.Store(on)
+}
 
 // Close implements raft.WithClose; a second one returns what the first did.
 func (t *transport) Close() error {

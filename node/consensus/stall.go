@@ -1,0 +1,119 @@
+package consensus
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/sipcluster/sipcluster/node/disk"
+)
+
+// A call into the file system that does not come back can't be ended, and the loop of
+// Raft waits in it: a leader that is stuck there goes on being one, since its
+// heartbeats are sent by others. So its disks are watched from beside. When one stalls
+// the leader asks a follower to stand for election, as it would when it hands over,
+// and has no transport any more until the disk answers: neither it nor anybody else
+// takes it for the leader meanwhile.
+
+const (
+	// stallLook is how often the disks are looked at.
+	stallLook = 100 * time.Millisecond
+	// successorTime is how long one follower may take to hear that it shall stand.
+	successorTime = 500 * time.Millisecond
+)
+
+// disks are the files of the plane.
+type disks struct{ log, snapshots *disk.Watch }
+
+func newDisks() disks {
+	return disks{disk.NewWatch("raft.db"), disk.NewWatch("raft snapshots")}
+}
+
+// Disks are what the plane's stores have under way; that of the Machine is its own.
+func (g *Group) Disks() []*disk.Watch { return []*disk.Watch{g.disks.log, g.disks.snapshots} }
+
+// Stalled is why nothing gets on in the plane, nil while all is well.
+func (g *Group) Stalled() error { return cmp.Or(g.disks.log.Stalled(), g.machine.Disk().Stalled()) }
+
+// leads tells whether this node leads and can.
+func (g *Group) leads() bool {
+	return g.raft.State() == raft.Leader && !g.transport.paused.Load()
+}
+
+// watchDisks takes the lead away from this node while its disk stalls.
+func (g *Group) watchDisks(ctx context.Context) error {
+	tick := time.NewTicker(stallLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		stalled, paused := g.Stalled(), g.transport.paused.Load()
+		switch {
+		case stalled != nil && !paused && g.raft.State() == raft.Leader:
+			g.log.Warn("the disk of the leader does not answer: another node shall lead", "err", stalled)
+			g.giveUp()
+		case stalled == nil && paused:
+			g.log.Info("the disk answers again")
+			g.transport.pause(false)
+			g.changed()
+		}
+	}
+}
+
+// giveUp has another voter stand for election, and ends the transport.
+func (g *Group) giveUp() {
+	g.transport.paused.Store(true) // from now on nobody here takes it for the leader
+	for _, s := range g.successors() {
+		if err := g.standFor(s); err == nil {
+			break
+		}
+	}
+	g.transport.pause(true)
+	g.changed()
+}
+
+// changed wakes those who wait for another leader.
+func (g *Group) changed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.leader)
+	g.leader = make(chan struct{})
+}
+
+// successors are the other voters that answered lately, those first whose logs reach
+// furthest.
+func (g *Group) successors() (all []raft.Server) {
+	reach := func(s raft.Server) uint64 { return g.transport.reached(s.ID, g.cfg.Election) }
+	f := g.raft.GetConfiguration() // waits for nobody
+	for _, s := range f.Configuration().Servers {
+		if s.Suffrage == raft.Voter && s.ID != raft.ServerID(g.cfg.Self.GetId()) && reach(s) > 0 {
+			all = append(all, s)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b raft.Server) int { return cmp.Compare(reach(b), reach(a)) })
+	return all
+}
+
+// standFor asks one to stand for election, past Raft's own loop, which is stuck.
+func (g *Group) standFor(s raft.Server) error {
+	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(g.cfg.Self.GetId()), Addr: []byte(g.transport.LocalAddr())}
+	answered := make(chan error, 1)
+	go func() { // ends with the transport
+		answered <- g.transport.NetworkTransport.TimeoutNow(s.ID, meant(s.ID, s.Address), &raft.TimeoutNowRequest{RPCHeader: header}, &raft.TimeoutNowResponse{})
+	}()
+	limit := time.NewTimer(successorTime)
+	defer limit.Stop()
+	select {
+	case err := <-answered:
+		return err
+	case <-limit.C:
+		return fmt.Errorf("node %s does not answer", s.ID)
+	}
+}
