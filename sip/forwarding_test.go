@@ -21,6 +21,9 @@ func TestForwarding(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no transcripts", err)
 	}
+	if testing.Short() { // the bytes are compared in the long run; this one looks for races
+		files = files[:3]
+	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			s := newSite(t)
