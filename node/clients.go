@@ -102,7 +102,7 @@ func clientTLS(certificate func() *tls.Certificate) *tls.Config {
 // clientOptions are those of the gRPC servers of both ports for clients.
 func (n *Node) clientOptions(in *intake) []grpc.ServerOption {
 	// Thousands of sessions are idle at a time: what is greater than the buffer is read past it.
-	options := append(api.Outcomes(), grpc.KeepaliveParams(clientsAlive), grpc.ReadBufferSize(4<<10))
+	options := append(api.Outcomes(), grpc.KeepaliveParams(unpinged), grpc.ReadBufferSize(4<<10))
 	if n.guard != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(clientTLS(n.shownCertificate))))
 		options = append(options, n.guard.ServerOptions()...)

@@ -36,7 +36,7 @@ func everyMethodRefused(t *testing.T, all []*member) {
 	for _, x := range strangersToClients(t, a, b) {
 		for _, p := range b.clients {
 			services := p.server.GetServiceInfo()
-			x.tries(t, "clients'", p.ln.Addr().String(), func(method string) bool {
+			x.tries(t, "clients'", p.in.Addr().String(), func(method string) bool {
 				_, served := services[method[1:strings.LastIndex(method, "/")]]
 				return served && !access.Allows(x.role, method)
 			})

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,7 +37,7 @@ func newGRPC(log *slog.Logger, options ...grpc.ServerOption) *grpc.Server {
 		grpc.MaxRecvMsgSize(bounds.MaxMessage),
 		grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(5*time.Second),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 			defer func() {
 				if p := recover(); p != nil {
@@ -59,13 +61,17 @@ func newGRPC(log *slog.Logger, options ...grpc.ServerOption) *grpc.Server {
 // maxHeader bounds the metadata of a request in bytes.
 const maxHeader = 16 << 10
 
-// clientsAlive: the machine of a desktop gateway that was unplugged is noticed
-// after 2.5 s; its DNs go out of service then.
-var clientsAlive = keepalive.ServerParameters{Time: time.Second, Timeout: 1500 * time.Millisecond}
+// minPing is how often a client may ping at most on and on (HTTP/2); one that does it
+// more often is sent away. Libraries allow no less than 1 s, or 10 s.
+const minPing = 500 * time.Millisecond
+
+// unpinged: this node pings no client. Some libraries read nothing, and answer
+// nothing, while their program has no request under way; the kernel judges.
+var unpinged = keepalive.ServerParameters{Time: math.MaxInt64}
 
 // clientPort is a gRPC port for clients, with health and reflection.
 type clientPort struct {
-	ln     net.Listener
+	in     *intake
 	server *grpc.Server
 	health *health.Server
 }
@@ -76,7 +82,7 @@ func (n *Node) listenClients(what, flag, addr string) (*clientPort, error) {
 		return nil, fmt.Errorf("%s %s: %w: choose another %s", what, addr, err, flag)
 	}
 	in := newIntake(ln, what, n.events)
-	p := &clientPort{ln: in, server: newGRPC(n.log, n.clientOptions(in)...), health: health.NewServer()}
+	p := &clientPort{in: in, server: newGRPC(n.log, n.clientOptions(in)...), health: health.NewServer()}
 	p.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(p.server, p.health)
 	return p, nil
@@ -85,7 +91,12 @@ func (n *Node) listenClients(what, flag, addr string) (*clientPort, error) {
 // run serves until the context ends.
 func (p *clientPort) run(ctx context.Context) error {
 	reflection.Register(p.server)
-	return serveGRPC(ctx, p.server, p.ln)
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { p.in.feelPulses(ctx) })
+	defer beside.Wait()
+	defer cancel()
+	return serveGRPC(ctx, p.server, p.in)
 }
 
 // serveGRPC serves until the context ends, which is no error.

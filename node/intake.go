@@ -2,8 +2,10 @@ package node
 
 import (
 	"container/list"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -35,6 +37,7 @@ type intake struct {
 	// silent are the connections without a request, the oldest first.
 	silent *list.List
 	places map[string]*list.Element // by address of the other end
+	guests map[*guest]struct{}      // all
 }
 
 func newIntake(ln net.Listener, port string, events *security.Events) *intake {
@@ -43,7 +46,7 @@ func newIntake(ln net.Listener, port string, events *security.Events) *intake {
 }
 
 func newIntakeOf(ln net.Listener, port string, all, each int, events *security.Events) *intake {
-	return &intake{Listener: ln, port: port, room: access.NewRoom(all, each), events: events, silent: list.New(), places: map[string]*list.Element{}}
+	return &intake{Listener: ln, port: port, room: access.NewRoom(all, each), events: events, silent: list.New(), places: map[string]*list.Element{}, guests: map[*guest]struct{}{}}
 }
 
 // descriptors are how many files the process may have open.
@@ -81,11 +84,20 @@ func (i *intake) take(conn net.Conn) net.Conn {
 		_ = conn.Close()
 		return nil
 	}
+	watchMachine(conn)
 	c := &guest{Conn: conn, in: i, source: source, addr: addr}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.places[addr] = i.silent.PushBack(c)
+	i.guests[c] = struct{}{}
 	return c
+}
+
+// connections are those that are open.
+func (i *intake) connections() []*guest {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Collect(maps.Keys(i.guests))
 }
 
 // dropSilent ends the oldest silent connection, of that source when only that has
@@ -136,6 +148,7 @@ func (g *guest) Close() error {
 			g.in.silent.Remove(e)
 			delete(g.in.places, g.addr)
 		}
+		delete(g.in.guests, g)
 		g.in.mu.Unlock()
 		g.in.room.Leave(g.source)
 	})

@@ -239,7 +239,7 @@ func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()
-	conn := connect(t, p.ln.Addr().String())
+	conn := connect(t, p.in.Addr().String())
 	for range 2 {
 		if _, err := tcpb.NewClusterClient(conn).Status(t.Context(), &tcpb.StatusRequest{}); status.Code(err) != codes.Internal {
 			t.Errorf("a request: %v", err)
@@ -267,7 +267,7 @@ func TestGRPC_AFailingHandlerCostsOnlyItsRequest(t *testing.T) {
 	case <-time.After(soon):
 		t.Error("the port goes on")
 	}
-	if clientsAlive.Time != time.Second || clientsAlive.Timeout != 1500*time.Millisecond || graceful != 2*time.Second {
+	if graceful != 2*time.Second {
 		t.Error("other bounds")
 	}
 }

@@ -172,7 +172,7 @@ func (n *Node) bindPorts() (err error) {
 		if n.clients[i], err = n.listenClients(p.what, p.flag, p.addr); err != nil {
 			return err
 		}
-		n.onClose(func() error { n.clients[i].server.Stop(); return ignoreClosed(n.clients[i].ln.Close()) })
+		n.onClose(func() error { n.clients[i].server.Stop(); return ignoreClosed(n.clients[i].in.Close()) })
 	}
 	if n.http, err = net.Listen("tcp", n.cfg.HTTPAddr); err != nil {
 		return fmt.Errorf("HTTP address %s: %w: choose another --http-addr", n.cfg.HTTPAddr, err)

@@ -3,27 +3,12 @@ package node
 import (
 	"context"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
-
-// below is the socket that NetConn leads to, as tcontroller looks for it.
-func below(conn net.Conn) *net.TCPConn {
-	for {
-		switch c := conn.(type) {
-		case *net.TCPConn:
-			return c
-		case interface{ NetConn() net.Conn }:
-			conn = c.NetConn()
-		default:
-			return nil
-		}
-	}
-}
 
 func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {

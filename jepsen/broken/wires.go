@@ -41,6 +41,26 @@ func wireFaults() []Fault {
 func boundFaults() []Fault {
 	return []Fault{
 		{
+			Name: "pulse-not-felt", Kind: Bounds, What: "two lost packets end the connection of an idle client",
+			Edits:   []Edit{{"node/pulse.go", "err == nil && info.Probes > 0 {", "err == nil && info.Probes > 99 {"}},
+			Package: "./node", Run: "^TestClientPort_TheKernelNotices",
+		},
+		{
+			Name: "no-keep-alive", Kind: Bounds, What: "the kernel asks no client's machine whether it is there",
+			Edits:   []Edit{{"node/pulse.go", "Enable: true, Idle: pulseAfter", "Enable: false, Idle: pulseAfter"}},
+			Package: "./node", Run: "^TestClientPort_TheKernelNotices",
+		},
+		{
+			Name: "pings-punished", Kind: Bounds, What: "clients that ping each second are sent away",
+			Edits:   []Edit{{"node/grpc.go", "MinTime: minPing", "MinTime: 4 * minPing"}},
+			Package: "./node", Run: "^TestClientPort_PingsAreTaken",
+		},
+		{
+			Name: "clients-pinged", Kind: Bounds, What: "clients that are idle have to answer pings",
+			Edits:   []Edit{{"node/grpc.go", "{Time: math.MaxInt64}", "{Time: max(time.Second, math.MaxInt8)}"}},
+			Package: "./node", Run: "^TestClientPort_PingsAreTaken",
+		},
+		{
 			Name: "no-user-timeout-accepted", Kind: Bounds, What: "the kernel does not time a link at the end that accepted it",
 			Edits:   []Edit{{"node/port.go", "		if to == p.grpc {\n", "		if to == nil {\n"}},
 			Package: "./node", Run: "^TestClusterPort_TheKernel",

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// pulseAfter is how long a client's connection may say nothing until the kernel
+	// asks whether its machine is there (SO_KEEPALIVE); pulseEach how often it asks
+	// again, when there is no answer.
+	pulseAfter, pulseEach = time.Second, 300 * time.Millisecond
+	// clientTimeout is how long the kernel waits for a sign of life of a client's
+	// machine (TCP_USER_TIMEOUT, RFC 5482): what is not acknowledged for so long ends
+	// the connection. With pulseEach a machine that was unplugged is noticed after 2.5 s;
+	// the DNs of its gateway go out of service then.
+	clientTimeout = 2200 * time.Millisecond
+)
+
+// watchMachine has the kernel notice that a client's machine is gone. No answer of
+// the client's program is needed: many of them read nothing while they are idle.
+func watchMachine(conn net.Conn) {
+	tcp := below(conn)
+	if tcp == nil {
+		return
+	}
+	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: pulseAfter, Interval: pulseAfter, Count: 9}) // fails only when closed
+	control(tcp, func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(clientTimeout/time.Millisecond))
+	})
+}
+
+// control has fn do something with a socket, unless it is closed.
+func control(tcp *net.TCPConn, fn func(fd int)) {
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { fn(int(fd)) })
+	}
+}
+
+// below is the connection beneath all that is spoken on one; nil when it is no TCP.
+func below(conn net.Conn) *net.TCPConn {
+	for {
+		switch c := conn.(type) {
+		case *net.TCPConn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+// feelPulses asks those again who did not answer, until the context ends: by itself
+// the kernel does it once a second, so two lost packets would be a death.
+func (i *intake) feelPulses(ctx context.Context) {
+	t := time.NewTicker(pulseEach)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, c := range i.connections() {
+			askAgain(c)
+		}
+	}
+}
+
+// askAgain sends one more probe where one is not answered. To set when the first one
+// is due makes that moment now.
+func askAgain(conn net.Conn) {
+	tcp := below(conn)
+	if tcp == nil {
+		return
+	}
+	control(tcp, func(fd int) {
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Probes > 0 {
+			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(pulseAfter/time.Second))
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/internal/security"
+)
+
+// unplug has the kernel drop whatever comes for a socket, as if its machine were gone;
+// plug ends that.
+func unplug(t *testing.T, conn net.Conn) (plug func()) {
+	t.Helper()
+	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
+	control(below(conn), func(fd int) {
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return func() {
+		control(below(conn), func(fd int) { _ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
+	}
+}
+
+// unanswered is how many probes of the kernel have no answer.
+func unanswered(conn net.Conn) (n int) {
+	control(below(conn), func(fd int) {
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = int(info.Probes)
+		}
+	})
+	return n
+}
+
+// guests are the two ends of a connection to a port for clients.
+func guests(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	leftover.Check(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := newIntakeOf(ln, "test", 3, 3, security.New(slog.New(slog.DiscardHandler)))
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { in.feelPulses(ctx) })
+	t.Cleanup(func() { cancel(); _ = in.Close(); patience.Done(t, "the end", wg.Wait) })
+	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	if server, err = in.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return client, server
+}
+
+// A machine that is gone is noticed while nothing is to be said, and the loss of
+// what the kernel asked first is not its end.
+func TestClientPort_TheKernelNoticesAMachineThatIsGone(t *testing.T) {
+	if clientTimeout+pulseEach > 3*time.Second {
+		t.Errorf("it takes %v", clientTimeout+pulseEach)
+	}
+	client, server := guests(t)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := server.Read(make([]byte, 1))
+		ended <- err
+	}()
+	plug := unplug(t, client)
+	patience.Until(t, "two probes had no answer", func() bool { return unanswered(server) >= 2 })
+	plug()
+	patience.Until(t, "one had", func() bool { return unanswered(server) == 0 })
+	if _, err := server.Write([]byte("x")); err != nil {
+		t.Fatal("two lost packets ended it: ", err)
+	}
+	if _, err := client.Read(make([]byte, 1)); err != nil {
+		t.Fatal("two lost packets ended it: ", err)
+	}
+	unplug(t, client)
+	if err := patience.Receive(t, "the end of the connection", ended); err == nil {
+		t.Error("it ended without an error")
+	}
+}
+
+// A client of any library may ping once a second, and is asked for no answer itself.
+func TestClientPort_PingsAreTakenAndNoneIsSent(t *testing.T) {
+	leftover.Check(t)
+	p, err := (&Node{log: slog.New(slog.DiscardHandler)}).listenClients("TCport", "--tc-addr", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx) }()
+	t.Cleanup(func() { cancel(); _ = patience.Receive(t, "the end of the port", ended) })
+	conn, err := net.Dial("tcp", p.in.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience.Limit))
+	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
+		t.Fatal(err)
+	}
+	f := http2.NewFramer(conn, conn)
+	if err := f.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	each := time.NewTicker(minPing + minPing/5)
+	defer each.Stop()
+	for n := byte(0); n < 5; n++ { // the third too many would be one
+		<-each.C
+		if err := f.WritePing(false, [8]byte{n}); err != nil {
+			t.Fatal(err)
+		}
+		awaitPong(t, f, n)
+	}
+}
+
+// awaitPong reads up to the answer to a ping.
+func awaitPong(t *testing.T, f *http2.Framer, n byte) {
+	t.Helper()
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatalf("ping %d: %v", n, err)
+		}
+		switch frame := frame.(type) {
+		case *http2.PingFrame:
+			if !frame.IsAck() {
+				t.Error("the node asks for an answer")
+			} else if frame.Data[0] == n {
+				return
+			}
+		case *http2.GoAwayFrame:
+			t.Fatalf("ping %d: sent away: %v %s", n, frame.ErrCode, frame.DebugData())
+		}
+	}
+}
