@@ -40,7 +40,8 @@ func (n *Node) serveEntrance(ctx context.Context) error {
 	s := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: enteringLife, MaxConnectionAge: enteringLife, MaxConnectionAgeGrace: enteringLife}))
 	peerpb.RegisterEntranceServer(s, entrance{n: n})
-	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, crowd: crowd{most: maxEntering, each: maxEnteringEach}})
+	all := share(maxEntering, enteringPart)
+	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, crowd: crowd{most: all, each: min(maxEnteringEach, all)}})
 }
 
 // lobby is a listener whose connections are those of a crowd.

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,7 +32,8 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
 		Table: n.table, Observer: observer{n}, Names: n.nameOf, Sources: n.sources(), Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
-	in := newIntakeOf(n.http, "HTTP", httpConns, httpConnsEach, n.events)
+	all := share(httpConns, httpPart)
+	in := newIntakeOf(n.http, "HTTP", all, min(httpConnsEach, all-all/16), n.events)
 	if n.guard == nil {
 		return serveOn(ctx, in, handler)
 	}
@@ -45,7 +48,8 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 
 // serveOn serves HTTP until the context ends.
 func serveOn(ctx context.Context, ln net.Listener, handler http.Handler) error {
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(io.Discard, "", 0)} // of what strangers do, and of no descriptors: once in 5 ms
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
 	if err := s.Serve(ln); ctx.Err() == nil {

@@ -19,9 +19,26 @@ const (
 	maxConns, maxConnsEach = 16_384, 4608
 	// maxSIPConns are open at the SIP port.
 	maxSIPConns = 10_000
-	// portShare is the part of the process's descriptors that a port for clients may
-	// take: what is left is for the other ports, the nodes and the files.
-	portShare = 4
+	// keptBack are the descriptors that strangers can't have, whatever port they come to:
+	// for files, for the other nodes (some 16 for each), and for who asks why. It is a
+	// quarter of all, but not less.
+	keptBack = 72
+)
+
+// share is how many connections may be open where at most that many would do: a part of
+// the process's descriptors that are not kept back. The parts of all ports are no more
+// than the whole, so who fills one, or all, keeps no node out.
+func share(most, part int) int { return shareOf(descriptors(), most, part) }
+
+func shareOf(descriptors, most, part int) int {
+	free := descriptors - max(keptBack, descriptors/4)
+	return max(min(most, free/part), 2)
+}
+
+// The parts.
+const (
+	phonesPart, clientsPart             = 4, 4
+	httpPart, openingPart, enteringPart = 16, 16, 16
 )
 
 // intake is the listener of a port for clients: it bounds the connections, all in all
@@ -41,7 +58,7 @@ type intake struct {
 }
 
 func newIntake(ln net.Listener, port string, events *security.Events) *intake {
-	all := min(maxConns, descriptors()/portShare)
+	all := share(maxConns, clientsPart)
 	return newIntakeOf(ln, port, all, min(maxConnsEach, all-all/16), events)
 }
 

@@ -80,3 +80,21 @@ func TestIntake_SilentConnectionsMakeRoom(t *testing.T) {
 		t.Error("who has asked was sent away: ", err)
 	}
 }
+
+// TestShare_KeepsDescriptorsBack: strangers at all ports together leave the nodes and
+// the files theirs.
+func TestShare_KeepsDescriptorsBack(t *testing.T) {
+	for _, all := range []int{96, 128, 256, 1024, 4096, 65_536, 1 << 20} {
+		taken := shareOf(all, maxSIPConns, phonesPart) + 2*shareOf(all, maxConns, clientsPart) + shareOf(all, httpConns, httpPart) +
+			shareOf(all, maxOpening, openingPart) + shareOf(all, maxEntering, enteringPart)
+		if left := all - taken; left < max(keptBack, all/4) {
+			t.Errorf("of %d descriptors strangers leave %d", all, left)
+		}
+	}
+	if got := shareOf(1<<20, maxSIPConns, phonesPart); got != maxSIPConns {
+		t.Errorf("%d phones where there is room for all", got)
+	}
+	if got := shareOf(16, maxConns, clientsPart); got < 2 {
+		t.Errorf("%d clients where there is hardly room", got)
+	}
+}

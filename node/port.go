@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
@@ -41,6 +42,8 @@ const (
 	// maxOpening bounds the connections that have not said what they are, of one
 	// source maxOpeningEach.
 	maxOpening, maxOpeningEach = 256, 64
+	// leastOpening is for a node that comes back: it opens a dozen at once.
+	leastOpening = 16
 )
 
 func listenCluster(addr string, id *identity.Identity, key *clusterKey, f *fabric, log *slog.Logger) (*clusterPort, error) {
@@ -61,20 +64,23 @@ func (p *clusterPort) run(ctx context.Context) error {
 	defer p.close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	opening := &crowd{most: maxOpening, each: maxOpeningEach}
+	all := max(share(maxOpening, openingPart), leastOpening)
+	opening := &crowd{most: all, each: min(maxOpeningEach, all/2)}
+	failing := lasting.New(p.log, slog.LevelWarn, "the cluster port accepts no connection", "the cluster port accepts connections again")
 	for {
 		conn, err := p.ln.Accept()
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			p.log.Warn("cluster port", "err", err)
+			failing.Met("err", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(50 * time.Millisecond): // out of file descriptors, say
 			}
 			continue
 		}
+		failing.Over()
 		leave := opening.enter(conn)
 		wg.Go(func() {
 			defer leave()

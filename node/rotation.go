@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
@@ -76,6 +78,7 @@ const (
 func (n *Node) rotate(ctx context.Context) error {
 	tick := time.NewTicker(stepEach)
 	defer tick.Stop()
+	held := lasting.New(n.log, slog.LevelWarn, "the next key of this node is not used yet", "the key of this node is the one to use")
 	for {
 		select {
 		case <-ctx.Done():
@@ -87,7 +90,9 @@ func (n *Node) rotate(ctx context.Context) error {
 			n.rotateShared(ctx, view)
 		}
 		if err := n.rotateOwn(ctx, view); err != nil {
-			n.log.Warn("the next key of this node is not used yet", "err", err)
+			held.Met("err", err)
+		} else {
+			held.Over()
 		}
 		n.removeDistrusted(ctx, view)
 	}

@@ -41,6 +41,16 @@ func wireFaults() []Fault {
 func boundFaults() []Fault {
 	return []Fault{
 		{
+			Name: "nothing-kept-back", Kind: Bounds, What: "connections of strangers take the descriptors of links",
+			Edits:   []Edit{{"node/intake.go", "	free := descriptors - max(keptBack, descriptors/4)\n", "	free := descriptors\n"}},
+			Package: "./node", Run: "^TestShare_",
+		},
+		{
+			Name: "log-of-a-loop", Kind: Bounds, What: "a fault that lasts fills the log",
+			Edits:   []Edit{{"internal/lasting/lasting.go", "now.Sub(f.told) < Again {", "now.Sub(f.told) < 0 {"}},
+			Package: "./internal/lasting", Run: "^TestFault_",
+		},
+		{
 			Name: "pulse-not-felt", Kind: Bounds, What: "two lost packets end the connection of an idle client",
 			Edits:   []Edit{{"node/pulse.go", "err == nil && info.Probes > 0 {", "err == nil && info.Probes > 99 {"}},
 			Package: "./node", Run: "^TestClientPort_TheKernelNotices",

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -21,6 +22,8 @@ type follower struct {
 	done   chan struct{}
 	// judge wakes the judge, redial the one that keeps the link.
 	judge, redial wake.Signal
+	// down is said of the link.
+	down *lasting.Fault
 
 	mu     sync.Mutex
 	peer   Peer
@@ -41,9 +44,10 @@ type linkState struct {
 }
 
 func newFollower(cfg *Config, p Peer, g gossip, cancel context.CancelFunc) *follower {
+	log := cfg.Log.With("peer", p.Name)
 	return &follower{
 		id: p.ID, cfg: cfg, peer: p, gossip: g, cancel: cancel, done: make(chan struct{}),
-		log: cfg.Log.With("peer", p.Name), judge: wake.New(), redial: wake.New(),
+		log: log, judge: wake.New(), redial: wake.New(), down: lasting.New(log, slog.LevelInfo, "link is down", "link is up again"),
 		st: PeerStatus{Reason: "connecting", Since: time.Now()},
 	}
 }

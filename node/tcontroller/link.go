@@ -38,17 +38,14 @@ const maxSkew = 500 * time.Millisecond
 // dialled again at once: a refusal then tells that the process died.
 func (f *follower) keep(ctx context.Context) {
 	backoff := backoffMin
-	for said := ""; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		synced, err := f.connect(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if text := err.Error(); text != said {
-			f.log.Info("link is down", "err", err)
-			said = text
-		}
+		f.down.Met("err", err)
 		if synced {
-			backoff, said = backoffMin, ""
+			backoff = backoffMin
 			continue
 		}
 		select {
@@ -276,6 +273,7 @@ func (l *followerLink) recv(first bool) error {
 		}
 		l.stuck.Stop()
 		l.f.change(func(s *linkState) { s.synced = true })
+		l.f.down.Over()
 	case *peerpb.FollowResponse_Pong:
 		l.pong(b.Pong)
 		return l.current()

@@ -86,7 +86,7 @@ func TestFlows_NobodyKnownGivesWay(t *testing.T) {
 // and of them the oldest goes.
 func TestHandshakes_OneSourceLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHandshakes(nil, nil, nil)
+		h := newHandshakes(nil, nil, maxHandshakes, nil)
 		from := func(host string) *fromPipe {
 			server, _ := newTestPipe(t)
 			return &fromPipe{Conn: server, addr: host}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -52,6 +53,8 @@ type listener struct {
 	// bound tells whether a DN has a binding that came over a connection.
 	bound func(key FlowKey, n dn.Number) bool
 	log   *slog.Logger
+	// failing is said when no connection can be accepted.
+	failing *lasting.Fault
 	// events is told of sources that open too many connections; nil is nobody.
 	events *security.Events
 }
@@ -59,7 +62,7 @@ type listener struct {
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		c, err := accept(l.Listener, l.log)
+		c, err := accept(l.Listener, l.failing)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/sip/source"
 )
 
@@ -30,6 +31,8 @@ type handshakes struct {
 	shake func(net.Conn) (net.Conn, error)
 	limit int
 	log   *slog.Logger
+	// failing is said when no connection can be accepted.
+	failing *lasting.Fault
 
 	begin sync.Once
 	ready chan net.Conn
@@ -41,8 +44,8 @@ type handshakes struct {
 	pending *crowd[net.Conn]
 }
 
-func newHandshakes(l net.Listener, shake func(net.Conn) (net.Conn, error), log *slog.Logger) *handshakes {
-	return &handshakes{Listener: l, shake: shake, limit: maxHandshakes, log: log, pending: newCrowd[net.Conn](maxHandshakes / handshakesShare), ready: make(chan net.Conn), done: make(chan struct{})}
+func newHandshakes(l net.Listener, shake func(net.Conn) (net.Conn, error), limit int, log *slog.Logger) *handshakes {
+	return &handshakes{Listener: l, shake: shake, limit: limit, log: log, failing: notAccepting(log), pending: newCrowd[net.Conn](max(limit/handshakesShare, 1)), ready: make(chan net.Conn), done: make(chan struct{})}
 }
 
 // Accept implements net.Listener.
@@ -66,7 +69,7 @@ func (h *handshakes) start() {
 
 func (h *handshakes) run() {
 	for {
-		c, err := accept(h.Listener, h.log)
+		c, err := accept(h.Listener, h.failing)
 		if err != nil {
 			return
 		}
@@ -76,15 +79,23 @@ func (h *handshakes) run() {
 	}
 }
 
+// notAccepting is the fault of a listener that is out of descriptors, say.
+func notAccepting(log *slog.Logger) *lasting.Fault {
+	return lasting.New(log, slog.LevelWarn, "no SIP connection can be accepted", "SIP connections can be accepted again")
+}
+
 // accept takes the next connection; an error says that the listener is closed.
-func accept(l net.Listener, log *slog.Logger) (net.Conn, error) {
+func accept(l net.Listener, failing *lasting.Fault) (net.Conn, error) {
 	for {
 		c, err := l.Accept()
+		if err == nil {
+			failing.Over()
+		}
 		if err == nil || IsClosed(err) {
 			return c, err
 		}
 		// Out of descriptors, or the peer went away: others may come.
-		log.Warn("cannot accept a SIP connection", "err", err)
+		failing.Met("err", err)
 		<-time.After(10 * time.Millisecond)
 	}
 }

@@ -38,7 +38,7 @@ func (l *pipeListener) dial() net.Conn {
 
 func newPipeHandshakes() (*handshakes, *pipeListener) {
 	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	h := newHandshakes(l, (&upgrader{}).upgrade, slog.New(slog.DiscardHandler))
+	h := newHandshakes(l, (&upgrader{}).upgrade, maxHandshakes, slog.New(slog.DiscardHandler))
 	h.limit = 3
 	go func() {
 		for {

@@ -113,11 +113,12 @@ func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, erro
 	if err != nil {
 		return fmt.Errorf("sip: %s: %w", t, err)
 	}
+	log := p.cfg.Log.With("transport", t.String())
 	if shake != nil {
-		l = newHandshakes(l, shake, p.cfg.Log)
+		l = newHandshakes(l, shake, min(maxHandshakes, max(p.cfg.Flows.limit/2, 2)), log)
 	}
 	p.tcp = append(p.tcp, &listener{Listener: l, transport: t, handler: p.cfg.Handler, stats: p.cfg.Stats, flows: p.cfg.Flows,
-		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, events: p.cfg.Events})
+		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, failing: notAccepting(log), events: p.cfg.Events})
 	return nil
 }
 
