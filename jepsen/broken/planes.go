@@ -104,7 +104,7 @@ func planeFaults() []Fault {
 			Name: "no-rejoin", Kind: Links, What: "a peer that was away for some seconds is not looked for any more, by links nor by gossip",
 			Edits: []Edit{
 				{"membership/membership.go", "for _, id := range g.absent() {", "for _, id := range g.absent()[:0] {"},
-				{"node/tcontroller/link.go", "for said := \"\"; ctx.Err() == nil; {", "for said, tries := \"\", 0; ctx.Err() == nil; {"},
+				{"node/tcontroller/link.go", "	for ctx.Err() == nil {\n		synced, err := f.connect(ctx)", "	for tries := 0; ctx.Err() == nil; {\n		synced, err := f.connect(ctx)"},
 				{"node/tcontroller/link.go", "		backoff = min(backoff*13/10+backoffMin, backoffMax)",
 					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 12 {\n			backoff = time.Hour\n		}"},
 			},
