@@ -5,6 +5,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,6 +66,9 @@ type Config struct {
 	// Founded is told of the context of the first administrator, when this node has made
 	// a cluster that asks who one is, and of its file; nil for nobody.
 	Founded func(file string, c credential.Context)
+	// Serving is run, until its context ends, from the moment that phones and clients are
+	// served; nil for nothing.
+	Serving func(ctx context.Context)
 	// SnapshotAfter as in consensus.Config; 0 means its default.
 	SnapshotAfter uint64
 	// Dev lets `sipcluster dev` cut this node's links, and opens /debug/pprof.

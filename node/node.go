@@ -445,6 +445,9 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return p.run(ctx) })
 	}
 	g.Go(func() error { return n.serveHTTP(ctx) })
+	if n.cfg.Serving != nil {
+		g.Go(func() error { n.cfg.Serving(ctx); return nil })
+	}
 	n.log.Info("serving", "site", n.cfg.Site, "sip", n.self.GetSipAddr(), "tc", n.self.GetTcAddr(), "cluster", n.self.GetClusterAddr(), "gossip", n.self.GetGossipAddr(), "http", n.self.GetHttpAddr())
 	return nil
 }

@@ -41,6 +41,8 @@ type Server struct {
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	unflushed everyMinute
+	// rates of new registrations and of new calls.
+	rates [2]*guard.Rate
 	// reach are the host:port of our Vias and Record-Routes by transport.
 	reach  [location.WSS + 1]string
 	served []netip.AddrPort // of this port, where addresses are known
@@ -61,11 +63,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	setSipgoGlobals()
 	s := &Server{cfg: cfg, log: cfg.Log, stats: &answer.Counters{}, flows: wire.NewFlows(cfg.MaxConnections), closed: make(chan struct{})}
+	s.rates = [...]*guard.Rate{guard.NewRate(cfg.Rate, cfg.Now), guard.NewRate(cfg.Rate, cfg.Now)}
 	s.guard = guard.New(guard.Config{
 		Machine: cfg.Machine, Store: cfg.Store, Hosts: cfg.Hosts, Digest: cfg.digest, Stats: s.stats, Events: cfg.Events, Now: cfg.Now,
 	})
 	s.registrar = registrar.New(registrar.Config{
-		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: guard.NewRate(cfg.Rate, cfg.Now), Flows: s.flows, Stats: s.stats,
+		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rates[0], Flows: s.flows, Stats: s.stats,
 		Draining: cfg.Draining, Drained: cfg.Drained, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 		Trunk: func(source netip.AddrPort, t location.Transport) bool {
 			if s.proxy == nil {
@@ -121,7 +124,7 @@ func (s *Server) connect() {
 func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
-		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: guard.NewRate(c.Rate, c.Now), Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
+		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
@@ -295,6 +298,15 @@ func (s *Server) Bans() []guard.Ban { return s.guard.Bans() }
 // ClearBans ends silences as guard.ClearBans does.
 func (s *Server) ClearBans(source netip.Addr, number string) int {
 	return s.guard.ClearBans(source, number)
+}
+
+// Reload reads the files of TLS again, and takes another rate into use. An error says
+// which file can't be used: what was read of it before stays in use.
+func (s *Server) Reload(rate int) error {
+	for _, r := range s.rates {
+		r.Set(rate)
+	}
+	return s.port.Reload()
 }
 
 // flush makes accepted registrations durable. When the disk refuses, SIP goes

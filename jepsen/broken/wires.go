@@ -41,6 +41,21 @@ func wireFaults() []Fault {
 func boundFaults() []Fault {
 	return []Fault{
 		{
+			Name: "log-waits", Kind: Bounds, What: "a log that nobody reads holds up the node",
+			Edits:   []Edit{{"cmd/internal/server/logwriter.go", "	default:\n		w.dropped.Add(1)\n	}\n	return len(line), nil", "	case w.lines <- nil:\n	}\n	return len(line), nil"}},
+			Package: "./cmd/internal/server", Run: "^TestLogWriter_",
+		},
+		{
+			Name: "killed-by-its-log", Kind: Bounds, What: "a node ends when the reader of its log does",
+			Edits:   []Edit{{"cmd/internal/server/reload.go", "syscall.SIGUSR1, syscall.SIGPIPE)", "syscall.SIGUSR1)"}},
+			Package: "./cmd/sipcluster", Run: "^TestServer_ObeysSignals",
+		},
+		{
+			Name: "watchdog-always-fed", Kind: Bounds, What: "a node that gives no sign of life is said to live",
+			Edits:   []Edit{{"cmd/internal/server/notify.go", "			silent.Met(\"err\", err)\n", "			silent.Met(\"err\", err)\n			s.tell(\"WATCHDOG=1\")\n"}},
+			Package: "./cmd/internal/server", Run: "^TestSupervisor_",
+		},
+		{
 			Name: "nothing-kept-back", Kind: Bounds, What: "connections of strangers take the descriptors of links",
 			Edits:   []Edit{{"node/intake.go", "	free := descriptors - max(keptBack, descriptors/4)\n", "	free := descriptors\n"}},
 			Package: "./node", Run: "^TestShare_",

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,8 @@ import (
 // No source can use it up alone: the last quarter is for those that took less than a
 // quarter of a second's worth in this second.
 type Rate struct {
-	rate, share float64
-	now         func() time.Time
+	rate atomic.Int64 // a second
+	now  func() time.Time
 
 	mu    sync.Mutex
 	left  float64
@@ -30,27 +31,34 @@ const maxTakers = 65536
 
 // NewRate makes one that is full; a rate of 0 has no limit.
 func NewRate(rate int, now func() time.Time) *Rate {
-	return &Rate{rate: float64(rate), share: math.Floor(float64(rate) / 4), now: now, left: float64(rate), at: now(), taken: map[netip.Addr]float64{}}
+	r := &Rate{now: now, left: float64(rate), at: now(), taken: map[netip.Addr]float64{}}
+	r.rate.Store(int64(rate))
+	return r
 }
 
+// Set changes the rate.
+func (r *Rate) Set(rate int) { r.rate.Store(int64(rate)) }
+
 // Unlimited tells whether there is no limit.
-func (r *Rate) Unlimited() bool { return r.rate == 0 }
+func (r *Rate) Unlimited() bool { return r.rate.Load() == 0 }
 
 // Take uses one up; false when none is left for the source.
 func (r *Rate) Take(source netip.Addr) bool {
-	if r.Unlimited() {
+	rate := float64(r.rate.Load())
+	if rate == 0 {
 		return true
 	}
+	share := math.Floor(rate / 4)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	r.left = min(r.rate, r.left+r.rate*now.Sub(r.at).Seconds())
+	r.left = min(rate, r.left+rate*now.Sub(r.at).Seconds())
 	r.at = now
 	if now.Sub(r.begun) >= time.Second {
 		clear(r.taken)
 		r.begun = now
 	}
-	if r.left < 1 || r.left-1 < r.share && r.taken[source] >= r.share {
+	if r.left < 1 || r.left-1 < share && r.taken[source] >= share {
 		return false
 	}
 	r.left--

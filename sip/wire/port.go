@@ -54,6 +54,7 @@ type Port struct {
 	udp         *datagrams
 	tcp         []*listener
 	certificate *certificate // of TLS; nil without
+	known       *clients     // by a certificate of theirs; nil without TLS
 }
 
 // Open binds all ports and starts nothing. After an error close gives free
@@ -103,9 +104,17 @@ func (p *Port) openTLS() (known *clients, err error) {
 	if p.certificate, err = openCertificate(p.cfg.CertFile, p.cfg.KeyFile, p.cfg.Log); err != nil {
 		return nil, err
 	}
-	known = &clients{asks: p.cfg.AsksClients}
-	known.roots, err = rootsOf(p.cfg.ClientCAFile)
-	return known, err
+	p.known = &clients{asks: p.cfg.AsksClients, file: p.cfg.ClientCAFile}
+	return p.known, p.known.load()
+}
+
+// Reload reads the files of TLS again. An error says which can't be used: what was read
+// of it before stays in use.
+func (p *Port) Reload() error {
+	if p.certificate == nil {
+		return nil
+	}
+	return errors.Join(p.certificate.load(), p.known.load())
 }
 
 func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, error)) error {

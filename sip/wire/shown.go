@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 )
 
 // clients is what TLS asks of who connects: the certificate by which a gateway is known.
@@ -14,8 +15,18 @@ import (
 type clients struct {
 	// asks tells whether anybody is known by a certificate; nil for never.
 	asks func() bool
-	// roots that certificates lead to; nil for the system's.
-	roots *x509.CertPool
+	// file has the roots that certificates lead to; "" for the system's.
+	file  string
+	roots atomic.Pointer[x509.CertPool]
+}
+
+// load reads the file.
+func (cl *clients) load() error {
+	roots, err := rootsOf(cl.file)
+	if err == nil {
+		cl.roots.Store(roots)
+	}
+	return err
 }
 
 // rootsOf reads a PEM file of authorities; nil, those of the system, without one.
@@ -63,7 +74,7 @@ func (cl *clients) shown(c *tls.Conn) *x509.Certificate {
 		between.AddCert(x)
 	}
 	_, err := list[0].Verify(x509.VerifyOptions{
-		Roots: cl.roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		Roots: cl.roots.Load(), Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {
 		return nil

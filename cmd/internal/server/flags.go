@@ -37,6 +37,9 @@ type serverFlags struct {
 	snapshotAfter                                uint64
 	logLevel, logFormat                          string
 	insecure, dev, debug                         bool
+
+	// level is that of the log, at present.
+	level slog.LevelVar
 }
 
 func (s *serverFlags) add(f *pflag.FlagSet) {
@@ -236,7 +239,8 @@ func (s *serverFlags) logger(w io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return nil, console.Usagef("--log-level %s: want debug, info, warn or error", s.logLevel)
 	}
-	options := &slog.HandlerOptions{Level: level}
+	s.level.Set(level)
+	options := &slog.HandlerOptions{Level: &s.level}
 	switch s.logFormat {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil

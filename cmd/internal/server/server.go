@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +21,11 @@ import (
 
 // Command is server.
 func Command(c *console.Console) *cobra.Command {
-	var s serverFlags
-	var file string
+	s := settingsOf{getenv: c.Getenv}
 	cmd := &cobra.Command{
 		Use: "server", Short: "Run one node", Args: cobra.NoArgs,
-		Long: `Run one node until SIGINT or SIGTERM; a second signal ends it at once.
+		Long: `Run one node until SIGINT or SIGTERM; a second signal ends it at once. SIGHUP has
+it read its settings and certificates again, SIGUSR1 begins or ends debug messages.
 
 Every flag can also be set in the environment (--data-dir as SIPCLUSTER_DATA_DIR)
 and in a YAML file of --config (data-dir: ...). A flag wins over the environment,
@@ -32,32 +34,51 @@ directory belongs to a cluster, so they can stay in a unit file.`,
 		Example: `  sipcluster server --node sip1 --site dc1 --data-dir /var/lib/sipcluster --bind 10.0.1.10 --bootstrap
   sipcluster server --node sip2 --site dc2 --data-dir /var/lib/sipcluster --bind 10.0.2.10 --join 10.0.1.10:7002`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fill(cmd.Flags(), c.Getenv, file); err != nil {
+			signals, end := caught() // of the first moment on
+			defer end()
+			s.flags = cmd.Flags()
+			if err := s.fill(); err != nil {
 				return err
 			}
-			config, err := s.config(c.Err)
-			if err != nil {
-				return err
-			}
-			if !s.dev { // sipcluster dev keeps contexts of its own
-				config.Founded = func(file string, first credential.Context) { founded(c, s.realm, file, first) }
-			}
-			n, err := node.New(config)
-			if errors.Is(err, node.ErrConfig) {
-				return console.Usagef("%w", err)
-			}
-			if err == nil {
-				err = runNode(cmd.Context(), n)
-			}
-			if err != nil {
-				return fmt.Errorf("node %s: %w", s.node, err)
-			}
-			return nil
+			return s.run(cmd.Context(), c, signals)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML `FILE` whose keys are the names of these flags")
+	cmd.Flags().StringVar(&s.file, "config", "", "YAML `FILE` whose keys are the names of these flags")
 	s.add(cmd.Flags())
 	return cmd
+}
+
+// run makes a node of the settings and runs it.
+func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan os.Signal) error {
+	w := newLogWriter(c.Err)
+	go w.run()
+	defer w.close()
+	own := *c
+	own.Err = w
+	config, err := s.config(w)
+	if err != nil {
+		return err
+	}
+	super := newSupervisor(c.Getenv, config.Log)
+	if !s.dev { // sipcluster dev keeps contexts of its own
+		config.Founded = func(file string, first credential.Context) { founded(&own, s.realm, file, first) }
+	}
+	var n *node.Node
+	config.Serving = func(ctx context.Context) {
+		super.tell("READY=1")
+		super.watch(ctx, n.Alive)
+	}
+	n, err = node.New(config)
+	if errors.Is(err, node.ErrConfig) {
+		return console.Usagef("%w", err)
+	}
+	if err == nil {
+		err = s.beside(ctx, n, super, signals)
+	}
+	if err != nil {
+		return fmt.Errorf("node %s: %w", s.node, err)
+	}
+	return nil
 }
 
 // founded keeps the first administrator of a new cluster among the user's contexts,
@@ -81,14 +102,34 @@ func founded(c *console.Console, name, file string, first credential.Context) {
 	fmt.Fprintf(c.Err, "sipcluster: the first administrator of this cluster is context %s in %s, and in %s\n", first.Name, path, file)
 }
 
-// runNode runs the node of a process of its own.
-func runNode(ctx context.Context, n *node.Node) error {
+// beside runs the node of a process of its own, and what goes on beside it.
+func (s *settingsOf) beside(ctx context.Context, n *node.Node, super supervisor, signals <-chan os.Signal) error {
+	stopping := context.AfterFunc(ctx, func() { super.tell("STOPPING=1") })
+	defer stopping()
 	ctx, cancel := context.WithCancel(ctx)
-	var beside sync.WaitGroup
-	beside.Go(func() { growHeap(ctx) })
-	defer beside.Wait()
+	var wg sync.WaitGroup
+	wg.Go(func() { growHeap(ctx) })
+	wg.Go(func() { s.obey(ctx, n, super, signals) })
+	defer wg.Wait()
 	defer cancel()
 	return n.Run(ctx)
+}
+
+// obey does what signals ask for, until the context ends.
+func (s *settingsOf) obey(ctx context.Context, n *node.Node, super supervisor, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			switch sig {
+			case syscall.SIGHUP:
+				super.reloading(func() { s.reload(super.log, n.Reload) })
+			case syscall.SIGUSR1:
+				s.toggleDebug(super.log)
+			}
+		}
+	}
 }
 
 func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
