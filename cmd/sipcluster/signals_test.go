@@ -60,7 +60,11 @@ func startSupervised(t *testing.T) *supervised {
 		}
 	}()
 	go func() { defer close(s.ended); s.err = cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); patience.Receive(t, "the end of the process", s.ended); _ = read.Close() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		patience.Receive(t, "the end of the process", s.ended)
+		_ = read.Close()
+	})
 	return s
 }
 
