@@ -260,10 +260,8 @@ func (n *Node) drained() bool {
 	return !end.IsZero() && !time.Now().Before(end)
 }
 
-// Run takes part in the cluster until the context ends or something that the
-// node can't do without fails. Then everything is closed, the last opened
-// first; it must not be run again.
-func (n *Node) Run(ctx context.Context) error {
+// run is Run, however long what it waits for takes.
+func (n *Node) run(ctx context.Context) error {
 	ctx, cancel := n.leaving(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)

@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api"
@@ -95,7 +94,11 @@ func parkedAdvice(err error) string {
 
 // disks are what the stores have under way in the file system.
 func (n *Node) disks() []*disk.Watch {
-	return slices.Concat(n.store.Disks(), n.group.Disks(), []*disk.Watch{n.agents.Disk(), n.machine.Disk()})
+	all := append(n.store.Disks(), n.agents.Disk(), n.machine.Disk())
+	if group := n.leads.Load(); group != nil {
+		all = append(all, group.Disks()...)
+	}
+	return all
 }
 
 // stalls are the stores whose disk does not answer.

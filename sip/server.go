@@ -315,7 +315,7 @@ func (s *Server) flush() {
 	if err := s.cfg.Store.Flush(); err != nil {
 		s.stats.FlushFailures.Add(1)
 		if s.unflushed.due(s.cfg.Now()) {
-			s.log.Error("registrations are accepted but would not survive a restart: make room on the data directory's disk", "err", err)
+			s.log.Error("registrations are accepted but would not survive a restart: look at the data directory's disk", "err", err)
 		}
 	}
 }

@@ -44,6 +44,11 @@ func durabilityFaults() []Fault {
 			Package: "./sip/location", Run: "^TestFlush_WaitsForNoDisk",
 		},
 		{
+			Name: "stop-waits-for-disk", Kind: Bounds, What: "a node that is told to stop waits for its disk, with its ports open",
+			Edits:   []Edit{{"node/stop.go", "\tcase <-limit.C:\n\t\treturn n.abandon()\n", ""}},
+			Package: "./node", Run: "^TestNode_StopsAlthough",
+		},
+		{
 			Name: "agent-store-waited-for", Kind: Durability, What: "every answer to an agent waits a second while the disk stalls",
 			Edits:   []Edit{{"node/agent/store.go", "cmp.Or(s.broken, s.disk.Waits(storeTimeout))", "cmp.Or(s.broken)"}},
 			Package: "./node/agent", Run: "^TestAgentStore_NobodyWaits",

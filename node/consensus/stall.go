@@ -26,6 +26,13 @@ const (
 	successorTime = 500 * time.Millisecond
 )
 
+// Disconnect ends all connections of the group for good, for a process that ends while
+// Close would wait for the disk.
+func (g *Group) Disconnect() {
+	_ = g.transport.Close()
+	_ = g.conns.close()
+}
+
 // disks are the files of the plane.
 type disks struct{ log, snapshots *disk.Watch }
 

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -163,6 +164,7 @@ func (s *Set) begin(p Problem, derived bool) {
 	if p.Since.IsZero() {
 		p.Since = e.Since
 	}
+	p.Text = strings.ReplaceAll(p.Text, "\n", "; ") // of errors that were joined
 	e.Problem, e.derived = p, derived
 	s.tell(k, e, now)
 }

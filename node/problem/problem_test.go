@@ -115,13 +115,13 @@ func TestSet_ListsByCodeAndSubjectWithTheBeginThatIsTold(t *testing.T) {
 	s.Begin(problem.Problem{Code: "b", Subject: "2", Text: "two", Since: since})
 	s.Begin(problem.Problem{Code: "b", Subject: "1", Text: "one"})
 	s.Follow(func(report func(problem.Problem)) { report(problem.Problem{Code: "a", Text: "of a source"}) })
-	s.Begin(problem.Problem{Code: "b", Subject: "2", Text: "two, worse", Advice: "do"}) // since the same time
+	s.Begin(problem.Problem{Code: "b", Subject: "2", Text: "two\nworse", Advice: "do"}) // since the same time
 	s.End("b", "3")
 	var got []string
 	for _, p := range s.List() {
 		got = append(got, fmt.Sprint(p.Code, p.Subject, " ", p.String(), " ", p.Since.Equal(since)))
 	}
-	if want := "[a of a source false b1 one false b2 two, worse: do true]"; fmt.Sprint(got) != want {
+	if want := "[a of a source false b1 one false b2 two; worse: do true]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
 	}
 	counts := map[string]int{}

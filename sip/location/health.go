@@ -1,6 +1,7 @@
 package location
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"sync"
@@ -44,7 +45,7 @@ func (s *Store) Disks() []*disk.Watch {
 func (s *Store) Failing() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	errs := []error{s.disks.journal.Waits(disk.Patience), s.disks.sync.Stalled()}
+	errs := []error{cmp.Or(s.disks.journal.Waits(disk.Patience), s.disks.sync.Stalled())}
 	for _, err := range s.health.failing {
 		errs = append(errs, err)
 	}

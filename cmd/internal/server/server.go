@@ -68,13 +68,14 @@ func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan
 		super.tell("READY=1")
 		super.watch(ctx, n.Alive)
 	}
-	n, err = node.New(config)
+	n, err = open(ctx, config)
 	if errors.Is(err, node.ErrConfig) {
 		return console.Usagef("%w", err)
 	}
 	if err == nil {
 		err = s.beside(ctx, n, super, signals)
 	}
+	closeSockets(err)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", s.node, err)
 	}
