@@ -46,7 +46,7 @@ func (n *Node) abandon() error {
 	_ = n.sip.Close()
 	for _, p := range n.clients {
 		p.server.Stop()
-		_ = p.ln.Close()
+		_ = p.in.Close()
 	}
 	_ = n.http.Close()
 	n.port.close()
