@@ -85,7 +85,7 @@ func (n *Node) dialPeer(ctx context.Context, to dn.Node) (net.Conn, error) {
 	if node == nil {
 		return nil, fmt.Errorf("node %s is not in the roster", to)
 	}
-	return n.port.dialSIP(ctx, node.GetId(), node.GetClusterAddr())
+	return n.port.dialSIP(ctx, node.GetId(), n.at(node).GetClusterAddr())
 }
 
 // servePeers gives the SIP port the connections of other nodes, until ctx ends.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -19,8 +20,24 @@ type card struct {
 	Name string `json:"name"`
 	// ClusterID is empty until the node bootstrapped or joined.
 	ClusterID string `json:"cluster_id"`
+	// Told are the addresses that the roster had of it from itself.
+	Told []string `json:"told,omitempty"`
 
+	mu   sync.Mutex // guards Told once the node runs
 	path string
+}
+
+func (id *card) told() []string {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	return id.Told
+}
+
+func (id *card) tell(addrs []string) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	id.Told = addrs
+	return id.save()
 }
 
 // openCard reads the directory's identity, or makes one for an empty directory.

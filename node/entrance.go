@@ -260,7 +260,7 @@ func (n *Node) keepLearning(ctx context.Context) error {
 func (n *Node) learn(ctx context.Context, node *configpb.Node) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	conn, err := n.dialEntrance(ctx, node.GetClusterAddr(), n.who.Learning(node.GetId()))
+	conn, err := n.dialEntrance(ctx, n.at(node).GetClusterAddr(), n.who.Learning(node.GetId()))
 	if err != nil {
 		return err
 	}

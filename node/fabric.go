@@ -103,6 +103,7 @@ func (s fabricServer) SetCut(_ context.Context, req *peerpb.SetCutRequest) (*pee
 		if node == nil {
 			return nil, status.Errorf(codes.NotFound, "no node is named %.40q in this cluster", name)
 		}
+		node = s.n.at(node)
 		addrs = append(addrs, node.GetClusterAddr(), node.GetGossipAddr())
 	}
 	s.n.fabric.set(addrs)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
@@ -22,10 +23,12 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/consensus"
+	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -88,7 +91,11 @@ type Node struct {
 	distrusted sync.Map
 
 	// removed is closed when a peer that knows better says so.
-	removed     chan struct{}
+	removed chan struct{}
+	// directory is where the others are; moved wakes who dials them.
+	directory *directory.Directory
+	moved     wake.Signal
+
 	removedOnce sync.Once
 
 	closers []func() error
@@ -100,7 +107,7 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New()}
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
 	if err := n.openStores(); err != nil {
@@ -161,7 +168,7 @@ func (n *Node) openStores() (err error) {
 }
 
 func (n *Node) bindPorts() (err error) {
-	if n.port, err = listenCluster(n.cfg.ClusterAddr, n.who, n.key, n.fabric, n.log); err != nil {
+	if n.port, err = listenCluster(n.cfg.ClusterAddr, n.who, n.key, n.fabric, self{n.id.ID, rand.Uint64() | 1, n.started}, n.log); err != nil {
 		return err
 	}
 	n.onClose(func() error { n.port.close(); return nil })
@@ -195,7 +202,7 @@ func (n *Node) bindPorts() (err error) {
 // openSessions makes the agents, the routing and the Session Controller. The
 // registrar has put back its DNs by now; their agents follow.
 func (n *Node) openSessions() (err error) {
-	n.peers = newPeers(n.machine.View, n.dialGRPC)
+	n.peers = newPeers(n.machine.View, n.clusterAddr, n.dialGRPC)
 	n.onClose(n.peers.close)
 	n.agents, err = agent.Open(agent.Config{
 		Table: n.table, View: n.machine.View, Dial: n.peers.conn, Dir: filepath.Join(n.cfg.DataDir, "agents"), Log: n.log,
@@ -293,10 +300,13 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 			return err
 		}
 	}
-	var err error
+	err := n.greet(ctx)
+	if err != nil {
+		return err
+	}
 	n.group, err = consensus.Open(consensus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
-		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Clients: clients{n}, Events: n.events, Log: n.log,
+		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration plane: %w", err)
@@ -332,6 +342,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.UnaryInterceptor(n.holdsForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
+	peerpb.RegisterDirectoryServer(cluster, directoryServer{n: n})
 	if n.who != nil {
 		peerpb.RegisterKeysServer(cluster, keysServer{n: n})
 	}
@@ -421,6 +432,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.mesh.Run(ctx) })
 	g.Go(func() error { return n.followRoster(ctx) })
 	g.Go(func() error { return n.hearGossip(ctx) })
+	g.Go(func() error { return n.seek(ctx) })
 	g.Go(func() error { return n.awaitRemoval(ctx) })
 	if n.who != nil {
 		g.Go(func() error { return n.rotate(ctx) })
@@ -470,9 +482,15 @@ func (n *Node) openLayer() (err error) {
 	n.keys.gossip = n.gossip
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Process: n.process, Log: n.log,
 	})
 	return nil
+}
+
+// process is which one this is, and how long it has run, ms.
+func (n *Node) process() (instance, up uint64) {
+	p := n.port.self.presence()
+	return p.GetInstance(), p.GetUpMs()
 }
 
 // peerHeard takes the verdict on a peer to those who have something of it here.
@@ -487,7 +505,7 @@ func (n *Node) peerHeard(id dn.Node, heard bool) {
 // what gossip says of an address, anybody may have said who has its key.
 func (n *Node) dialLink(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
 	conn, err := n.port.dial(ctx, string(peer), addr)
-	known := n.machine.View().Node(string(peer)).GetClusterAddr()
+	known := n.clusterAddr(string(peer))
 	if err == nil || n.who == nil || known == "" || known == addr {
 		return conn, err
 	}

@@ -15,6 +15,7 @@ import (
 // passed on to.
 type peers struct {
 	view func() *fsm.View
+	addr func(id string) string
 	dial func(id, addr string) (*grpc.ClientConn, error)
 
 	mu     sync.Mutex
@@ -27,16 +28,16 @@ type peer struct {
 	conn *grpc.ClientConn
 }
 
-func newPeers(view func() *fsm.View, dial func(id, addr string) (*grpc.ClientConn, error)) *peers {
-	return &peers{view: view, dial: dial, conns: map[dn.Node]*peer{}}
+func newPeers(view func() *fsm.View, addr func(id string) string, dial func(id, addr string) (*grpc.ClientConn, error)) *peers {
+	return &peers{view: view, addr: addr, dial: dial, conns: map[dn.Node]*peer{}}
 }
 
 // conn returns the connection to a node of the roster, at its present address;
 // it may not stand yet. Those of nodes that left are closed.
 func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
 	view := p.view()
-	node := view.Node(string(id))
-	if node == nil {
+	addr := p.addr(string(id))
+	if addr == "" {
 		return nil, fmt.Errorf("node %s is not on the roster", id)
 	}
 	p.mu.Lock()
@@ -45,7 +46,7 @@ func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
 		return nil, errors.New("the node stops")
 	}
 	for other, c := range p.conns {
-		if n := view.Node(string(other)); n == nil || n.GetClusterAddr() != c.addr {
+		if view.Node(string(other)) == nil || p.addr(string(other)) != c.addr {
 			_ = c.conn.Close()
 			delete(p.conns, other)
 		}
@@ -53,11 +54,11 @@ func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
 	if c := p.conns[id]; c != nil {
 		return c.conn, nil
 	}
-	conn, err := p.dial(string(id), node.GetClusterAddr())
+	conn, err := p.dial(string(id), addr)
 	if err != nil {
 		return nil, err
 	}
-	p.conns[id] = &peer{addr: node.GetClusterAddr(), conn: conn}
+	p.conns[id] = &peer{addr: addr, conn: conn}
 	return conn, nil
 }
 

@@ -37,7 +37,7 @@ func TestHeld_ConnectionsToPeersEnd(t *testing.T) {
 	}
 	apply(put("a", "10.0.0.1:7002"), put("b", "10.0.0.2:7002"), put("c", "nowhere:1"))
 	var dialled []*grpc.ClientConn
-	p := newPeers(m.View, func(_, addr string) (*grpc.ClientConn, error) {
+	p := newPeers(m.View, func(id string) string { return m.View().Node(id).GetClusterAddr() }, func(_, addr string) (*grpc.ClientConn, error) {
 		if addr == "nowhere:1" {
 			return nil, errors.New("no address")
 		}

@@ -26,6 +26,7 @@ type clusterPort struct {
 	identity *identity.Identity // nil: nobody is asked who he is
 	key      *clusterKey        // then, of a cluster with one secret for all; nil: in clear
 	fabric   *fabric
+	self     self
 	known    known
 	log      *slog.Logger
 
@@ -46,13 +47,13 @@ const (
 	leastOpening = 16
 )
 
-func listenCluster(addr string, id *identity.Identity, key *clusterKey, f *fabric, log *slog.Logger) (*clusterPort, error) {
+func listenCluster(addr string, id *identity.Identity, key *clusterKey, f *fabric, who self, log *slog.Logger) (*clusterPort, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cluster address %s: %w: choose another --cluster-addr", addr, err)
 	}
 	return &clusterPort{
-		ln: ln, identity: id, key: key, fabric: f, log: log,
+		ln: ln, identity: id, key: key, fabric: f, self: who, log: log,
 		raft: newHandover(ln.Addr()), grpc: newHandover(ln.Addr()), join: newHandover(ln.Addr()), sip: newHandover(ln.Addr()),
 	}, nil
 }
@@ -103,6 +104,10 @@ func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(openTimeout))
 	to, err := p.sort(&conn)
+	if err == nil && to == nil {
+		_ = p.answerWho(conn)
+		return
+	}
 	if err == nil {
 		if to == p.grpc {
 			err = tcontroller.SetUserTimeout(tcp)
@@ -117,6 +122,7 @@ func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
 	to.give(ctx, conn)
 }
 
+// sort returns to whom a connection belongs, nil when it asks who is there.
 func (p *clusterPort) sort(conn *net.Conn) (*handover, error) {
 	protocol := ""
 	switch {
@@ -145,6 +151,8 @@ func (p *clusterPort) sort(conn *net.Conn) (*handover, error) {
 	case opening == grpcPreamble && protocol == identity.Join:
 		*conn = &prefixed{Conn: *conn, head: head[:]}
 		return p.join, nil
+	case opening == whoPreamble && (protocol == identity.Join || protocol == ""):
+		return nil, nil
 	case opening == raftPreamble && (protocol == identity.Raft || protocol == ""):
 		return p.raft, nil
 	case opening == sipPreamble && (protocol == identity.SIP || protocol == ""):

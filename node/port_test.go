@@ -33,7 +33,7 @@ func secret(b byte) *clusterKey {
 func openPort(t *testing.T, key *clusterKey) *clusterPort {
 	t.Helper()
 	leftover.Check(t)
-	p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), slog.New(slog.DiscardHandler))
+	p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), self{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -22,31 +23,57 @@ var insecureCredentials = insecure.NewCredentials()
 // followRoster tells the availability plane who belongs to the cluster. It
 // ends with ErrRemoved when this node does no more.
 func (n *Node) followRoster(ctx context.Context) error {
-	w := n.machine.Watch()
-	defer w.Close()
+	changed, done := n.rosterChanges(ctx)
+	defer done()
 	for {
-		c, err := w.Next(ctx)
-		if err != nil {
-			return err
-		}
-		if !c.All && !c.Nodes {
-			continue
-		}
 		view := n.machine.View()
 		if view.Node(n.id.ID) == nil {
 			return ErrRemoved
 		}
+		n.keepTold()
+		n.directory.Keep(func(id string) bool { return view.Node(id) != nil })
 		var peers []tcontroller.Peer
 		gossip := map[membership.NodeID]string{}
 		for _, node := range view.Nodes() {
 			if node.GetId() == n.id.ID {
 				continue
 			}
+			node = n.at(node)
 			peers = append(peers, tcontroller.Peer{ID: dn.Node(node.GetId()), Name: node.GetName(), Addr: node.GetClusterAddr()})
 			gossip[membership.NodeID(node.GetId())] = node.GetGossipAddr()
 		}
 		n.mesh.SetPeers(peers)
 		n.gossip.SetPeers(gossip)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-n.moved:
+		}
+	}
+}
+
+// rosterChanges wakes when the roster does, until done is called or ctx ends.
+func (n *Node) rosterChanges(ctx context.Context) (changed wake.Signal, done func()) {
+	w, ended := n.machine.Watch(), make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	changed = wake.New()
+	go func() {
+		defer close(ended)
+		for {
+			c, err := w.Next(ctx)
+			if err != nil {
+				return
+			}
+			if c.All || c.Nodes {
+				changed.Send()
+			}
+		}
+	}()
+	return changed, func() {
+		cancel()
+		<-ended
+		w.Close()
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
 		t.Run(name, func(t *testing.T) {
-			p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), slog.New(slog.DiscardHandler))
+			p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), self{}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -30,9 +31,13 @@ func (s speaker) RecvMsg(m any) error {
 		return err
 	}
 	r, ok := m.(*peerpb.FollowRequest)
-	id, _ := identity.PeerOf(s.Context())
-	if !ok || r.GetHello() == nil || id == "" || id == r.GetHello().GetFollower() {
+	hello := r.GetHello()
+	if !ok || hello == nil {
 		return nil
+	}
+	id, _ := identity.PeerOf(s.Context())
+	if id == "" || id == hello.GetFollower() {
+		return s.n.admitFollower(s.Context(), hello)
 	}
 	return s.n.liar(id)
 }
@@ -66,4 +71,13 @@ func (n *Node) holdsForItself(ctx context.Context, req any, _ *grpc.UnaryServerI
 		}
 	}
 	return next(ctx, req)
+}
+
+// admitFollower refuses the link of a second process of a node.
+func (n *Node) admitFollower(ctx context.Context, hello *peerpb.FollowHello) error {
+	entry := n.machine.View().Node(hello.GetFollower())
+	if entry == nil || hello.GetClusterId() != n.id.ClusterID {
+		return nil // who is no member hears so of the link itself
+	}
+	return n.admit(ctx, &peerpb.Presence{Node: &configpb.Node{Id: entry.GetId()}, Instance: hello.GetInstance(), UpMs: hello.GetUpMs()}, entry)
 }

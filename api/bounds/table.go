@@ -203,6 +203,11 @@ var links = map[protoreflect.FullName]Bound{
 	"peer.v1.FollowHello.resume_seq":              position,
 	"peer.v1.FollowHello.resume_call_seq":         position,
 	"peer.v1.FollowHello.resume_call_incarnation": identity,
+	"peer.v1.FollowHello.instance":                identity,
+	"peer.v1.FollowHello.up_ms":                   clock,
+	"peer.v1.MeetRequest.cluster_id":              text(fsm.MaxName),
+	"peer.v1.Presence.instance":                   identity,
+	"peer.v1.Presence.up_ms":                      clock,
 	"peer.v1.Ping.sent_mono":                      clock,
 	"peer.v1.Ping.sent_wall":                      clock,
 }

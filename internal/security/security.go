@@ -32,10 +32,12 @@ const (
 	NodeRemoved Kind = "node-removed"
 	// IdentityRefused: who spoke as a node of the cluster was not that one.
 	IdentityRefused Kind = "identity-refused"
+	// NodeCloned: a second process of a node was refused.
+	NodeCloned Kind = "node-cloned"
 )
 
 // kinds are all of them, in order.
-var kinds = []Kind{AuthFailed, Banned, Limited, TokenUsed, ConfigWrite, NodeJoined, NodeRemoved, IdentityRefused}
+var kinds = []Kind{AuthFailed, Banned, Limited, TokenUsed, ConfigWrite, NodeJoined, NodeRemoved, IdentityRefused, NodeCloned}
 
 const (
 	// burst lines of a kind come at once, perSecond after that.
@@ -91,7 +93,7 @@ func (e *Events) Event(kind Kind, attrs ...any) {
 
 // level is that of the line.
 func (k Kind) level() slog.Level {
-	if slices.Contains([]Kind{AuthFailed, Banned, Limited, IdentityRefused}, k) {
+	if slices.Contains([]Kind{AuthFailed, Banned, Limited, IdentityRefused, NodeCloned}, k) {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

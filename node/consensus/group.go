@@ -51,6 +51,8 @@ type Config struct {
 	// Self is this node's entry of the roster. Its id is the voter's identity:
 	// a fresh data directory needs a fresh id.
 	Self *configpb.Node
+	// Own returns that entry as it should be in the roster now; nil: as Self.
+	Own func() *configpb.Node
 	// ClusterID as Join returned it; "" when the Machine knows it already, or
 	// before Bootstrap.
 	ClusterID string
@@ -131,6 +133,9 @@ func (c Config) checked() (Config, error) {
 	if c.Address == nil {
 		view := c.Machine.View
 		c.Address = func(id string) string { return view().Node(id).GetClusterAddr() }
+	}
+	if c.Own == nil {
+		c.Own = func() *configpb.Node { return c.Self }
 	}
 	if c.Clients == nil {
 		c.Clients = nobody{}

@@ -164,11 +164,12 @@ func (g *Group) keepSelf(ctx context.Context) error {
 // updateSelf returns when the entry is right, or can't be put right.
 func (g *Group) updateSelf(ctx context.Context) {
 	for ctx.Err() == nil && g.Err() == nil {
-		present := g.machine.View().Node(g.cfg.Self.GetId())
+		own := g.cfg.Own()
+		present := g.machine.View().Node(own.GetId())
 		if present == nil {
 			return
 		}
-		m := joining(present, g.cfg.Self)
+		m := joining(present, own)
 		if m == nil {
 			return
 		}

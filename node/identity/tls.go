@@ -30,9 +30,12 @@ func (i *Identity) Server() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{GRPC, Raft, SIP, Join}, SessionTicketsDisabled: true,
 		ClientAuth: tls.RequireAnyClientCert,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if c := i.Certificate(); c != nil {
 				return c, nil
+			}
+			if slices.Equal(hello.SupportedProtos, []string{Join}) { // the key is enough for who asks who is there
+				return i.selfSigned()
 			}
 			return nil, errors.New("this node has no certificate yet")
 		},
@@ -66,6 +69,18 @@ func (i *Identity) Learning(want string) *tls.Config {
 	})
 }
 
+// Asking is for a connection of protocol Join to whoever is at an address: nothing is
+// told, and what its key is worth is for the caller to judge.
+func (i *Identity) Asking() *tls.Config {
+	return i.client(Join, func(tls.ConnectionState) error { return nil })
+}
+
+func (i *Identity) selfSigned() (*tls.Certificate, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.key.selfSigned(time.Now())
+}
+
 func (i *Identity) client(protocol string, verify func(tls.ConnectionState) error) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{protocol},
@@ -74,9 +89,7 @@ func (i *Identity) client(protocol string, verify func(tls.ConnectionState) erro
 			if c := i.Certificate(); c != nil {
 				return c, nil
 			}
-			i.mu.Lock()
-			defer i.mu.Unlock()
-			return i.key.selfSigned(time.Now())
+			return i.selfSigned()
 		},
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if s.NegotiatedProtocol != protocol {

@@ -291,8 +291,11 @@ type FollowHello struct {
 	// snapshot.
 	ResumeCallSeq         uint64 `protobuf:"varint,6,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
 	ResumeCallIncarnation uint64 `protobuf:"varint,7,opt,name=resume_call_incarnation,json=resumeCallIncarnation,proto3" json:"resume_call_incarnation,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Which process follows, and for how long it has run, ms: see Presence.
+	Instance      uint64 `protobuf:"varint,8,opt,name=instance,proto3" json:"instance,omitempty"`
+	UpMs          uint64 `protobuf:"varint,9,opt,name=up_ms,json=upMs,proto3" json:"up_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FollowHello) Reset() {
@@ -370,6 +373,20 @@ func (x *FollowHello) GetResumeCallSeq() uint64 {
 func (x *FollowHello) GetResumeCallIncarnation() uint64 {
 	if x != nil {
 		return x.ResumeCallIncarnation
+	}
+	return 0
+}
+
+func (x *FollowHello) GetInstance() uint64 {
+	if x != nil {
+		return x.Instance
+	}
+	return 0
+}
+
+func (x *FollowHello) GetUpMs() uint64 {
+	if x != nil {
+		return x.UpMs
 	}
 	return 0
 }
@@ -1756,7 +1773,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\rFollowRequest\x127\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1f.sipcluster.peer.v1.FollowHelloH\x00R\x05hello\x12.\n" +
 	"\x04ping\x18\x02 \x01(\v2\x18.sipcluster.peer.v1.PingH\x00R\x04pingB\x06\n" +
-	"\x04body\"\x94\x02\n" +
+	"\x04body\"\xc5\x02\n" +
 	"\vFollowHello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1a\n" +
@@ -1766,7 +1783,9 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\n" +
 	"resume_seq\x18\x05 \x01(\x04R\tresumeSeq\x12&\n" +
 	"\x0fresume_call_seq\x18\x06 \x01(\x04R\rresumeCallSeq\x126\n" +
-	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\"@\n" +
+	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\x12\x1a\n" +
+	"\binstance\x18\b \x01(\x04R\binstance\x12\x13\n" +
+	"\x05up_ms\x18\t \x01(\x04R\x04upMs\"@\n" +
 	"\x04Ping\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
 	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xd8\x04\n" +

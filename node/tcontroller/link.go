@@ -166,6 +166,9 @@ func (f *follower) follow(ctx context.Context, client peerpb.TControllerClient) 
 		ResumeIncarnation: from.Incarnation, ResumeSeq: from.Seq,
 		ResumeCallIncarnation: calls.Incarnation, ResumeCallSeq: calls.Seq,
 	}
+	if f.cfg.Process != nil {
+		hello.Instance, hello.UpMs = f.cfg.Process()
+	}
 	if err := stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: hello}}); err != nil {
 		return streamError(stream, err)
 	}

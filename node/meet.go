@@ -1,0 +1,352 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/node/directory"
+	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/problem"
+)
+
+const (
+	// probeTime is how long the first process of a node may take to answer, before
+	// another one counts as its restart: less than the bound by which a node is lost.
+	probeTime = 700 * time.Millisecond
+	// meetTime bounds a meeting, the probe of the other side within.
+	meetTime = 2 * time.Second
+	// greetTime is how long a node that starts waits for the word of the others.
+	greetTime = time.Second
+	// seekEach is how often a node looks for those whom it doesn't hear, seekMost when
+	// that has been in vain for a while.
+	seekEach, seekMost = 250 * time.Millisecond, time.Second
+)
+
+// at is a node's entry of the roster with the addresses that it has at present.
+func (n *Node) at(node *configpb.Node) *configpb.Node {
+	if node == nil {
+		return nil
+	}
+	return n.directory.At(node)
+}
+
+// clusterAddr is where a node of that id can be dialled, "" when unknown.
+func (n *Node) clusterAddr(id string) string {
+	return n.at(n.machine.View().Node(id)).GetClusterAddr()
+}
+
+// told is this node's entry of the roster as it should be: once the roster has had the
+// addresses that this process has, it may be mended by hand.
+func (n *Node) told() *configpb.Node {
+	present := n.machine.View().Node(n.id.ID)
+	if present == nil || !slices.Equal(n.id.told(), addressesOf(n.self)) {
+		return n.self
+	}
+	own := proto.CloneOf(n.self)
+	own.SipAddr, own.DefaultAddr, own.TcAddr, own.HttpAddr = present.GetSipAddr(), present.GetDefaultAddr(), present.GetTcAddr(), present.GetHttpAddr()
+	own.ClusterAddr, own.GossipAddr = present.GetClusterAddr(), present.GetGossipAddr()
+	return own
+}
+
+func addressesOf(n *configpb.Node) []string {
+	return []string{n.GetSipAddr(), n.GetDefaultAddr(), n.GetTcAddr(), n.GetClusterAddr(), n.GetGossipAddr(), n.GetHttpAddr()}
+}
+
+// keepTold remembers what the roster has been told, over a restart too.
+func (n *Node) keepTold() {
+	present := n.machine.View().Node(n.id.ID)
+	if present == nil || !slices.Equal(addressesOf(present), addressesOf(n.self)) || slices.Equal(n.id.told(), addressesOf(n.self)) {
+		return
+	}
+	if err := n.id.tell(addressesOf(n.self)); err != nil {
+		n.log.Warn("what the roster was told of this node's addresses is not kept", "err", err)
+	}
+}
+
+// presence is what this process says of itself to the others.
+func (n *Node) presence() *peerpb.Presence {
+	p := n.port.self.presence()
+	p.Node = proto.CloneOf(n.told())
+	p.Node.KeySha256, p.Node.Revision = nil, 0
+	return p
+}
+
+// directoryServer is the service Directory.
+type directoryServer struct {
+	peerpb.UnimplementedDirectoryServer
+	n *Node
+}
+
+// Meet takes the word of another node, and gives this one's.
+func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peerpb.MeetResponse, error) {
+	n, me := d.n, r.GetMe()
+	if r.GetClusterId() != n.id.ClusterID {
+		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", n.id.ClusterID, r.GetClusterId())
+	}
+	id := me.GetNode().GetId()
+	if from, _ := identity.PeerOf(ctx); from != "" && from != id {
+		return nil, status.Error(codes.PermissionDenied, "a node speaks for itself")
+	}
+	entry := n.machine.View().Node(id)
+	if entry == nil || id == n.id.ID && me.GetInstance() == n.port.self.instance {
+		return nil, status.Errorf(codes.NotFound, "node %.64q is not on the roster", id)
+	}
+	if err := n.admit(ctx, me, entry); err != nil {
+		return nil, err
+	}
+	return &peerpb.MeetResponse{Me: n.presence(), Others: n.directory.Words()}, nil
+}
+
+// admit takes a process for the node that it says it is, unless another one is. Who
+// says no address is known by the process alone.
+func (n *Node) admit(ctx context.Context, me *peerpb.Presence, entry *configpb.Node) error {
+	if me.GetInstance() == 0 {
+		return nil // a program of before
+	}
+	err := n.directory.Admit(me, entry, func(addr string) *peerpb.Presence {
+		ctx, cancel := context.WithTimeout(ctx, probeTime)
+		defer cancel()
+		return n.port.whoIs(ctx, addr)
+	})
+	if second := (*directory.Second)(nil); errors.As(err, &second) {
+		n.cloned(entry, me.GetNode().GetClusterAddr(), second)
+		s, _ := status.New(codes.AlreadyExists, err.Error()).WithDetails(&errdetails.ErrorInfo{Domain: meetDomain, Reason: "SECOND", Metadata: map[string]string{"addr": second.Addr}})
+		return s.Err()
+	}
+	if me.GetNode().GetClusterAddr() == "" {
+		me = proto.CloneOf(me)
+		me.Node = n.at(entry)
+	}
+	n.take(me, entry)
+	return nil
+}
+
+// meetDomain is that of the ErrorInfo that names the first process of a node.
+const meetDomain = "directory.sipcluster"
+
+// cloned tells of a second process of a node.
+func (n *Node) cloned(entry *configpb.Node, addr string, first *directory.Second) {
+	n.events.Event(security.NodeCloned, "peer", entry.GetName(), "addr", addr, "first", first.Addr)
+	n.problems.Begin(problem.Problem{
+		Code: "clone", Subject: entry.GetName(), Text: "a second process of node " + entry.GetName() + " at " + addr + " was refused: the first one is at " + first.Addr,
+		Advice: "stop the copy, and give it a data directory of its own",
+	})
+	time.AfterFunc(clonedFor, func() { n.problems.End("clone", entry.GetName()) })
+}
+
+// clonedFor is how long status tells of a clone that was refused.
+const clonedFor = 5 * time.Minute
+
+// take notes what a node said of itself, and has everybody dial it where it is.
+func (n *Node) take(said *peerpb.Presence, entry *configpb.Node) {
+	if n.directory.Take(said, entry) {
+		n.log.Info("a node has moved", "peer", entry.GetName(), "cluster", said.GetNode().GetClusterAddr())
+		n.moved.Send()
+	}
+}
+
+// meet asks who is at an address and gives the word of this process to it. A
+// *directory.Second says that this node's first process is there.
+func (n *Node) meet(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, meetTime)
+	defer cancel()
+	there := n.port.whoIs(ctx, addr)
+	view := n.machine.View()
+	entry := view.Node(there.GetNode().GetId())
+	switch {
+	case entry == nil:
+		return nil
+	case entry.GetId() == n.id.ID:
+		return n.metItself(there, addr)
+	}
+	conn, err := n.dialGRPC(entry.GetId(), addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	answer, err := peerpb.NewDirectoryClient(conn).Meet(ctx, &peerpb.MeetRequest{ClusterId: n.id.ClusterID, Me: n.presence()})
+	if err != nil {
+		return n.refusedBy(ctx, err)
+	}
+	if answer.GetMe().GetNode().GetId() != entry.GetId() {
+		return nil
+	}
+	n.take(answer.GetMe(), entry)
+	for _, w := range answer.GetOthers() {
+		if view.Node(w.GetNode()) != nil && w.GetNode() != n.id.ID {
+			n.directory.Hint(w.GetNode(), w.GetAddr())
+		}
+	}
+	return nil
+}
+
+func (n *Node) metItself(there *peerpb.Presence, addr string) error {
+	if there.GetInstance() == n.port.self.instance || !directory.Before(there, n.port.self.presence()) {
+		return nil
+	}
+	return &directory.Second{Name: n.cfg.Name, Addr: addr, Up: time.Duration(there.GetUpMs()) * time.Millisecond}
+}
+
+// refusedBy looks for itself whether the first process of this node is where another
+// one says: nobody's word ends a node.
+func (n *Node) refusedBy(ctx context.Context, err error) error {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == meetDomain {
+			addr := info.GetMetadata()["addr"]
+			if there := n.port.whoIs(ctx, addr); there.GetNode().GetId() == n.id.ID {
+				return n.metItself(there, addr)
+			}
+		}
+	}
+	return err
+}
+
+// greet tells the others of this process before it takes part, so that a copy of
+// another machine's data directory never does. Nobody answering keeps it from nothing.
+func (n *Node) greet(ctx context.Context) error {
+	if n.id.ClusterID == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	own := n.machine.View().Node(n.id.ID)
+	addrs := n.candidates(ctx, func(string) bool { return true })
+	if a := own.GetClusterAddr(); a != "" && a != n.self.GetClusterAddr() {
+		addrs = append(addrs, a)
+	}
+	met := make(chan error, len(addrs))
+	for _, a := range addrs {
+		go func() { met <- n.meet(ctx, a) }()
+	}
+	for range addrs {
+		select {
+		case err := <-met:
+			if second := (*directory.Second)(nil); errors.As(err, &second) {
+				return second
+			}
+		case <-ctx.Done():
+			return nil //nolint:nilerr // who has not answered by now is asked again, by seek
+		}
+	}
+	return nil
+}
+
+// candidates are the addresses at which the wanted nodes may be: those of the roster
+// that are not heard, and of --join, whose names are looked up each time.
+func (n *Node) candidates(ctx context.Context, wanted func(id string) bool) (addrs []string) {
+	seen := map[string]bool{n.self.GetClusterAddr(): true}
+	add := func(a string) {
+		if !seen[a] {
+			seen[a] = true
+			addrs = append(addrs, a)
+		}
+	}
+	for _, node := range n.machine.View().Nodes() {
+		if node.GetId() == n.id.ID || !wanted(node.GetId()) {
+			continue
+		}
+		for _, a := range n.directory.Candidates(node) {
+			add(a)
+		}
+	}
+	for _, a := range n.cfg.Join {
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			continue
+		}
+		if net.ParseIP(host) != nil {
+			add(a)
+			continue
+		}
+		found, _ := net.DefaultResolver.LookupHost(ctx, host) // a name that is unknown now may be known later
+		for _, ip := range found {
+			add(net.JoinHostPort(ip, port))
+		}
+	}
+	return addrs
+}
+
+// lost are the nodes that are not heard, or all while nobody leads.
+func (n *Node) lost() map[string]bool {
+	lost, leaderless := map[string]bool{}, n.group.Status().Leader == ""
+	for _, p := range n.mesh.Status() {
+		if !p.Heard || leaderless {
+			lost[string(p.ID)] = true
+		}
+	}
+	return lost
+}
+
+// seek looks for the nodes that are not heard wherever they may be, until the context
+// ends. It ends with a *directory.Second when it finds the first process of this node.
+func (n *Node) seek(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	asks := asking{under: map[string]bool{}, second: make(chan error, 1)}
+	var before map[string]bool
+	for pause := seekEach; ; {
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case err := <-asks.second:
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+		lost := n.lost()
+		if pause = min(2*pause, seekMost); !maps.Equal(lost, before) {
+			before, pause = lost, seekEach
+		}
+		if len(lost) == 0 {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, seekEach)
+		for _, a := range n.candidates(limited, func(id string) bool { return lost[id] }) {
+			asks.begin(&wg, a, func() error { return n.meet(ctx, a) })
+		}
+		cancel()
+	}
+}
+
+// asking are the addresses that are asked at present, each once at a time.
+type asking struct {
+	mu     sync.Mutex
+	under  map[string]bool
+	second chan error // what ends the node
+}
+
+func (a *asking) begin(wg *sync.WaitGroup, addr string, ask func() error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.under[addr] {
+		return
+	}
+	a.under[addr] = true
+	wg.Go(func() {
+		err := ask()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.under, addr)
+		if second := (*directory.Second)(nil); errors.As(err, &second) {
+			select {
+			case a.second <- second:
+			default:
+			}
+		}
+	})
+}
