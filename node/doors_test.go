@@ -182,6 +182,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.peer.v1.Keys.Progress":              behindKeys,
 	"sipcluster.peer.v1.Consensus.Join":             unary(clusterport),
 	"sipcluster.peer.v1.Consensus.Propose":          unary(clusterport),
+	"sipcluster.peer.v1.Directory.Meet":             unary(clusterport),
 	"sipcluster.peer.v1.Consensus.ReadIndex":        unary(clusterport),
 	"sipcluster.tc.v1.Availability.ListRoutable":    unary(tcport),
 	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
