@@ -5,7 +5,28 @@ func membershipFaults() []Fault {
 	group := func(name, what, run string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Consensus, What: what, Edits: edits, Package: "./node/consensus", Run: run}
 	}
+	nodes := func(name, what, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Consensus, What: what, Edits: edits, Package: "./node", Run: run}
+	}
+	directory := func(name, what, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./node/directory", Run: run}
+	}
 	return []Fault{
+		nodes("move-forgets-rafts-address", "after a move Raft dials where the roster has the node", "^TestMove$",
+			Edit{"node/node.go", "Own: n.told, Address: n.clusterAddr,", "Own: n.told,"}),
+		nodes("nobody-is-sought", "who has moved is waited for", "^TestMove$",
+			Edit{"node/meet.go", "		if len(lost) == 0 {\n", "		if len(lost) >= 0 {\n"},
+			Edit{"node/meet.go", "	if n.id.ClusterID == \"\" {\n		return nil\n	}\n	ctx, cancel", "	if n.id.ClusterID != \"\" {\n		return nil\n	}\n	ctx, cancel"}),
+		nodes("clone-is-let-in", "a copy of a node takes part", "^TestMove$",
+			Edit{"node/meet.go", "!directory.Before(there, n.port.self.presence()) {", "true {"}),
+		nodes("own-word-for-ever", "a node undoes what was mended by hand", "^TestMove$",
+			Edit{"node/meet.go", "	if present == nil || !slices.Equal(n.id.told(), addressesOf(n.self)) {", "	if present != nil {"}),
+		directory("clone-counts-as-restart", "whoever comes last is the node", "^TestAdmit$",
+			Edit{"node/directory/directory.go", "		case Before(there, p):", "		case Before(there, there):"}),
+		directory("first-is-pushed-out", "a clone that was taken for a restart keeps the first process out", "^TestAdmit$",
+			Edit{"node/directory/directory.go", "		case Before(there, p):", "		default:"}),
+		directory("hearsay-counts", "what others say of an address counts as the node's own word", "^TestAt_TheNewestWord$",
+			Edit{"node/directory/directory.go", "	d.hints[id] = addr\n", "	d.hints[id] = addr\n	if w, ok := d.words[id]; ok {\n		w.said.Node.ClusterAddr = addr\n	}\n"}),
 		group("removal-counts-the-roster", "a removal counts the voters instead of those that live", "^TestWithout_CountsTheLiving$|^TestRemove_ALivingOneBesideADeadOne$",
 			Edit{"node/consensus/handover.go", "return len(l.alive) > len(l.dead) }", "return len(l.alive)+len(l.dead) > 0 }"}),
 		group("removal-by-memory", "who answered before a removal was asked for counts as living", "^TestRemove_ALivingOneBesideADeadOne$",

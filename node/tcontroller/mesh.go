@@ -46,7 +46,7 @@ type Config struct {
 	// Process says which process of the node this is, and how long it has run, ms; nil:
 	// it says nothing of that.
 	Process func() (instance, up uint64)
-	Log   *slog.Logger
+	Log     *slog.Logger
 }
 
 // Mesh follows every peer of this node.

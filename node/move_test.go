@@ -1,0 +1,165 @@
+package node
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/directory"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// halt stops members for good.
+func halt(t *testing.T, all ...*member) {
+	t.Helper()
+	for _, m := range all {
+		if err := m.stop(); err != nil {
+			t.Fatal(err)
+		}
+		m.stop = func() error { return nil }
+	}
+}
+
+// elsewhere is the node at another address, with those of others given by --join.
+func elsewhere(t *testing.T, m *member, bind string, join ...string) Config {
+	t.Helper()
+	return config(t, m.cfg.Name, func(c *Config) {
+		secured(c)
+		c.DataDir, c.Bind, c.Join = m.cfg.DataDir, bind, join
+	})
+}
+
+// writes awaits a write of a node itself: no client is needed to see that the
+// configuration can be changed.
+func (m *member) writes(t *testing.T) {
+	t.Helper()
+	await(t, "a write at "+m.cfg.Name, func() bool {
+		own := m.machine.View().Node(m.id.ID)
+		_, err := m.group.Propose(t.Context(), &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: own}}}})
+		return err == nil
+	})
+}
+
+func TestMove(t *testing.T) {
+	all := threeSecured(t)
+	for _, s := range []struct {
+		name string
+		test func(t *testing.T, all []*member)
+	}{
+		{"two nodes change their addresses with each other", swap},
+		{"all nodes move at once", moveAll},
+		{"a copy of a node is refused, and the node goes on", cloneRefused},
+		{"an entry that is mended by hand stays so", mendedStays},
+	} {
+		if !t.Run(s.name, func(t *testing.T) { s.test(t, all) }) {
+			return
+		}
+	}
+}
+
+func swap(t *testing.T, all []*member) {
+	b, c := all[1], all[2]
+	halt(t, b, c)
+	join := all[0].cfg.ClusterAddr
+	all[1], all[2] = run(b.home, elsewhere(t, b, c.cfg.Bind, join)), run(c.home, elsewhere(t, c, b.cfg.Bind, join))
+	hear(t, all...)
+	for _, m := range all {
+		m.writes(t)
+	}
+	rosterFollows(t, all)
+}
+
+// rosterFollows waits until the roster and Raft's own configuration have the addresses
+// that the nodes have.
+func rosterFollows(t *testing.T, all []*member) {
+	t.Helper()
+	for _, m := range all {
+		for _, at := range all {
+			await(t, "the roster of "+at.cfg.Name+" with "+m.cfg.Name, func() bool {
+				return at.machine.View().Node(m.id.ID).GetClusterAddr() == m.cfg.ClusterAddr
+			})
+		}
+	}
+}
+
+func moveAll(t *testing.T, all []*member) {
+	halt(t, all...)
+	var configs []Config
+	for i, m := range all {
+		var join []string
+		if i > 0 { // the first one is found by the others
+			join = []string{configs[0].Bind + ":7002"}
+		}
+		configs = append(configs, elsewhere(t, m, ownIP(), join...))
+	}
+	for i, m := range all {
+		m := bind(m.home, configs[i])
+		m.start(m.home)
+		all[i] = m
+	}
+	hear(t, served(t, all)...)
+	for _, m := range all {
+		m.writes(t)
+	}
+	rosterFollows(t, all)
+}
+
+func served(t *testing.T, all []*member) []*member {
+	for _, m := range all {
+		await(t, m.cfg.Name+" serves", func() bool { return m.log.has("msg=serving") })
+	}
+	return all
+}
+
+func cloneRefused(t *testing.T, all []*member) {
+	c := all[2]
+	halt(t, c)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(c.cfg.DataDir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"node.key", "seal.key"} { // CopyFS lets others read them
+		if err := os.Chmod(filepath.Join(dir, secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all[2] = run(c.home, elsewhere(t, c, c.cfg.Bind))
+	hear(t, all...)
+	lost, before := losses(all), events(t, all[0], "node-cloned")
+	config := elsewhere(t, c, ownIP(), all[0].cfg.ClusterAddr)
+	config.DataDir = dir
+	n, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := (*directory.Second)(nil)
+	if err := n.Run(t.Context()); !errors.As(err, &second) || second.Addr != c.cfg.ClusterAddr {
+		t.Errorf("the copy ends with %v", err)
+	}
+	if events(t, all[0], "node-cloned") == before {
+		t.Error("nobody counted it")
+	}
+	if losses(all) != lost {
+		t.Error("the node was lost for it")
+	}
+	rosterFollows(t, all)
+}
+
+func mendedStays(t *testing.T, all []*member) {
+	own := all[1].machine.View().Node(all[1].id.ID)
+	own.SipAddr = "192.0.2.7:5060"
+	await(t, "a mended entry", func() bool {
+		_, err := all[1].group.Propose(t.Context(), &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: own}}}})
+		return err == nil
+	})
+	halt(t, all[1])
+	all[1] = run(all[1].home, elsewhere(t, all[1], all[1].cfg.Bind))
+	hear(t, all...)
+	all[1].writes(t)
+	if got := all[0].machine.View().Node(all[1].id.ID).GetSipAddr(); got != "192.0.2.7:5060" {
+		t.Errorf("it is %s again", got)
+	}
+}
