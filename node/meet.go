@@ -23,6 +23,9 @@ import (
 )
 
 const (
+	// metLately is how old a word may be that counts for an election: less than the
+	// time without a leader in which nobody stands for one.
+	metLately = time.Second
 	// probeTime is how long the first process of a node may take to answer, before
 	// another one counts as its restart: less than the bound by which a node is lost.
 	probeTime = 700 * time.Millisecond
@@ -81,6 +84,9 @@ func (n *Node) presence() *peerpb.Presence {
 	p := n.port.self.presence()
 	p.Node = proto.CloneOf(n.told())
 	p.Node.KeySha256, p.Node.Revision = nil, 0
+	if group := n.leads.Load(); group != nil {
+		p.Leaderless, p.LastLog = group.Status().Leader == "", group.LastLog()
+	}
 	return p
 }
 
@@ -98,7 +104,7 @@ func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peer
 	}
 	id := me.GetNode().GetId()
 	if from, _ := identity.PeerOf(ctx); from != "" && from != id {
-		return nil, status.Error(codes.PermissionDenied, "a node speaks for itself")
+		return nil, n.liar(from)
 	}
 	entry := n.machine.View().Node(id)
 	if entry == nil || id == n.id.ID && me.GetInstance() == n.port.self.instance {
@@ -315,11 +321,25 @@ func (n *Node) seek(ctx context.Context) error {
 		if len(lost) == 0 {
 			continue
 		}
+		n.stand(ctx)
 		limited, cancel := context.WithTimeout(ctx, seekEach)
 		for _, a := range n.candidates(limited, func(id string) bool { return lost[id] }) {
 			asks.begin(&wg, a, func() error { return n.meet(ctx, a) })
 		}
 		cancel()
+	}
+}
+
+// stand has this node ask for votes when those who have met know no leader. Who waits
+// for one that can't come loses two seconds and more.
+func (n *Node) stand(ctx context.Context) {
+	me := n.presence()
+	if !me.GetLeaderless() {
+		return
+	}
+	voters, err := n.group.Voters(ctx)
+	if err == nil && directory.Stands(me, n.directory.Since(time.Now().Add(-metLately)), voters) {
+		n.group.Stand()
 	}
 }
 

@@ -208,6 +208,7 @@ var links = map[protoreflect.FullName]Bound{
 	"peer.v1.MeetRequest.cluster_id":              text(fsm.MaxName),
 	"peer.v1.Presence.instance":                   identity,
 	"peer.v1.Presence.up_ms":                      clock,
+	"peer.v1.Presence.last_log":                   position,
 	"peer.v1.Ping.sent_mono":                      clock,
 	"peer.v1.Ping.sent_wall":                      clock,
 }

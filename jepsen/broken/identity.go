@@ -22,7 +22,7 @@ func identityFaults() []Fault {
 		of("any-protocol", "a connection for joining serves what nodes alone may ask", "./node", "^TestSecured",
 			Edit{"node/port.go", "opening == grpcPreamble && (protocol == identity.GRPC || protocol == \"\"):", "opening == grpcPreamble:"}),
 		of("speaks-for-others", "a node follows in the name of another", "./node", "^TestSecured",
-			Edit{"node/speaker.go", "id == \"\" || id == r.GetHello().GetFollower() {", "id != \"\" || id == r.GetHello().GetFollower() {"}),
+			Edit{"node/speaker.go", "id == \"\" || id == hello.GetFollower() {", "id != \"\" || id == hello.GetFollower() {"}),
 		liars("holds-for-others", "a node renews and takes back what another node's sessions hold",
 			Edit{"node/speaker.go", "		if agent.NodeOf(h) != dn.Node(id) {", "		if h == \"\" {"}),
 		liars("liar-uncounted", "nobody counts a node that asks for a vote in the name of another",

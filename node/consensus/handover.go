@@ -217,3 +217,25 @@ func (l remainder) sentence(view *fsm.View, leaving map[raft.ServerID]bool) stri
 	return fmt.Sprintf("without %s the configuration could not be changed any more: of the voters that are left %s would answer, and %s would not; start %s again or remove it first",
 		names(gone), who, names(l.dead), names(l.dead))
 }
+
+// Stand asks for votes at once, at a node that knows no leader; the others decide. It
+// may be called again and again.
+func (g *Group) Stand() {
+	if _, id := g.raft.LeaderWithID(); id == "" && g.raft.State() == raft.Follower {
+		g.transport.electNow(raft.ServerID(g.cfg.Self.GetId()))
+	}
+}
+
+// LastLog is how far this node's log goes.
+func (g *Group) LastLog() uint64 { return g.raft.LastIndex() }
+
+// Voters are the ids of those who vote, as far as this node knows.
+func (g *Group) Voters(ctx context.Context) (ids []string, err error) {
+	servers, err := g.servers(ctx)
+	for _, s := range servers {
+		if s.Suffrage == raft.Voter {
+			ids = append(ids, string(s.ID))
+		}
+	}
+	return ids, err
+}

@@ -41,6 +41,7 @@ type Directory struct {
 type word struct {
 	said   *peerpb.Presence
 	roster string
+	at     time.Time
 }
 
 // New makes an empty Directory.
@@ -53,7 +54,7 @@ func (d *Directory) Take(p *peerpb.Presence, roster *configpb.Node) (moved bool)
 	defer d.mu.Unlock()
 	id := p.GetNode().GetId()
 	before := d.at(roster)
-	d.words[id] = word{proto.CloneOf(p), roster.GetClusterAddr()}
+	d.words[id] = word{proto.CloneOf(p), roster.GetClusterAddr(), time.Now()}
 	delete(d.hints, id)
 	after := d.at(roster)
 	return before.GetClusterAddr() != after.GetClusterAddr() || before.GetGossipAddr() != after.GetGossipAddr()
@@ -155,4 +156,39 @@ func Before(a, b *peerpb.Presence) bool {
 		return a.GetUpMs() > b.GetUpMs()
 	}
 	return a.GetInstance() < b.GetInstance()
+}
+
+// Since are those who have said something lately.
+func (d *Directory) Since(t time.Time) (all []*peerpb.Presence) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(d.words)) {
+		if w := d.words[id]; w.at.After(t) {
+			all = append(all, w.said)
+		}
+	}
+	return all
+}
+
+// Stands tells whether a process may ask for votes at once, without waiting for a
+// leader that can't come: a majority of the voters has met, none of them knows a
+// leader, and its log goes furthest; among equals the smallest id stands, so that
+// they don't split the votes.
+func Stands(me *peerpb.Presence, others []*peerpb.Presence, voters []string) bool {
+	id := me.GetNode().GetId()
+	if !me.GetLeaderless() || !slices.Contains(voters, id) {
+		return false
+	}
+	met := 1
+	for _, o := range others {
+		other := o.GetNode().GetId()
+		if other == id || !slices.Contains(voters, other) {
+			continue
+		}
+		met++
+		if !o.GetLeaderless() || o.GetLastLog() > me.GetLastLog() || o.GetLastLog() == me.GetLastLog() && other < id {
+			return false
+		}
+	}
+	return met > len(voters)/2
 }

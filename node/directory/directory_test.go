@@ -81,3 +81,29 @@ func TestAdmit(t *testing.T) {
 		})
 	}
 }
+
+func TestStands(t *testing.T) {
+	at := func(id string, log uint64, leaderless bool) *peerpb.Presence {
+		return &peerpb.Presence{Node: &configpb.Node{Id: id}, LastLog: log, Leaderless: leaderless}
+	}
+	for _, c := range []struct {
+		name   string
+		me     *peerpb.Presence
+		others []*peerpb.Presence
+		want   bool
+	}{
+		{"the first of equals", at("a", 5, true), []*peerpb.Presence{at("b", 5, true)}, true},
+		{"the second of equals", at("b", 5, true), []*peerpb.Presence{at("a", 5, true)}, false},
+		{"the longest log", at("b", 6, true), []*peerpb.Presence{at("a", 5, true), at("c", 5, true)}, true},
+		{"a minority", at("a", 5, true), []*peerpb.Presence{at("x", 1, true)}, false},
+		{"one knows a leader", at("a", 5, true), []*peerpb.Presence{at("b", 5, false)}, false},
+		{"it knows a leader itself", at("a", 5, false), []*peerpb.Presence{at("b", 5, true)}, false},
+		{"no voter", at("x", 9, true), []*peerpb.Presence{at("a", 5, true), at("b", 5, true)}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Stands(c.me, c.others, []string{"a", "b", "c"}); got != c.want {
+				t.Error(got)
+			}
+		})
+	}
+}

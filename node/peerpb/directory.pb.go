@@ -33,7 +33,10 @@ type Presence struct {
 	// Made by the process at its start, at random.
 	Instance uint64 `protobuf:"varint,2,opt,name=instance,proto3" json:"instance,omitempty"`
 	// How long it has run, ms.
-	UpMs          uint64 `protobuf:"varint,3,opt,name=up_ms,json=upMs,proto3" json:"up_ms,omitempty"`
+	UpMs uint64 `protobuf:"varint,3,opt,name=up_ms,json=upMs,proto3" json:"up_ms,omitempty"`
+	// It knows no leader of the configuration, and how far its log goes.
+	Leaderless    bool   `protobuf:"varint,4,opt,name=leaderless,proto3" json:"leaderless,omitempty"`
+	LastLog       uint64 `protobuf:"varint,5,opt,name=last_log,json=lastLog,proto3" json:"last_log,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,6 +88,20 @@ func (x *Presence) GetInstance() uint64 {
 func (x *Presence) GetUpMs() uint64 {
 	if x != nil {
 		return x.UpMs
+	}
+	return 0
+}
+
+func (x *Presence) GetLeaderless() bool {
+	if x != nil {
+		return x.Leaderless
+	}
+	return false
+}
+
+func (x *Presence) GetLastLog() uint64 {
+	if x != nil {
+		return x.LastLog
 	}
 	return 0
 }
@@ -253,11 +270,15 @@ var File_node_peerpb_directory_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_directory_proto_rawDesc = "" +
 	"\n" +
-	"\x1bnode/peerpb/directory.proto\x12\x12sipcluster.peer.v1\x1a\x19api/configpb/config.proto\"k\n" +
+	"\x1bnode/peerpb/directory.proto\x12\x12sipcluster.peer.v1\x1a\x19api/configpb/config.proto\"\xa6\x01\n" +
 	"\bPresence\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\x04R\binstance\x12\x13\n" +
-	"\x05up_ms\x18\x03 \x01(\x04R\x04upMs\"Z\n" +
+	"\x05up_ms\x18\x03 \x01(\x04R\x04upMs\x12\x1e\n" +
+	"\n" +
+	"leaderless\x18\x04 \x01(\bR\n" +
+	"leaderless\x12\x19\n" +
+	"\blast_log\x18\x05 \x01(\x04R\alastLog\"Z\n" +
 	"\vMeetRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12,\n" +
