@@ -130,6 +130,7 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 		Dns:      c.counts(view),
 		Draining: view.Node(string(self)).GetDraining(), ClusterId: c.cfg.ClusterID,
 		Insecure: view.Security() == nil,
+		Recovery: view.Recovery(),
 	}
 	for _, p := range c.cfg.Observer.Problems() {
 		answer.Warnings = append(answer.Warnings, p.String())

@@ -41,6 +41,9 @@ var (
 	ErrUnknownOutcome = errors.New("unknown outcome: the write may or may not be applied, read before trying again")
 	// ErrPlaneFailed: this node can't write its log or its configuration store. Not applied.
 	ErrPlaneFailed = errors.New("not applied: the configuration plane of this node failed")
+	// ErrOtherRecovery: the caller's configuration comes from another recovery of this
+	// cluster, or from none.
+	ErrOtherRecovery = errors.New("another recovery of this cluster")
 	// ErrOtherCluster: the caller belongs to another cluster.
 	ErrOtherCluster = errors.New("another cluster")
 )

@@ -95,9 +95,6 @@ func Empty() *View {
 	}
 }
 
-// Epoch identifies the cluster's state machine; "" before the bootstrap or join.
-func (v *View) Epoch() string { return v.epoch }
-
 // Index is the Raft index of the last command that the View includes.
 func (v *View) Index() uint64 { return v.index }
 

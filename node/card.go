@@ -22,6 +22,9 @@ type card struct {
 	ClusterID string `json:"cluster_id"`
 	// Told are the addresses that the roster had of it from itself.
 	Told []string `json:"told,omitempty"`
+	// Recovery is that which the configuration comes from, until it is here and says so
+	// itself.
+	Recovery string `json:"recovery,omitempty"`
 
 	mu   sync.Mutex // guards Told once the node runs
 	path string
@@ -38,6 +41,22 @@ func (id *card) tell(addrs []string) error {
 	defer id.mu.Unlock()
 	id.Told = addrs
 	return id.save()
+}
+
+// readCard reads the identity of a directory that has one.
+func readCard(dir string) (*card, error) {
+	id := &card{path: filepath.Join(dir, "node.json")}
+	b, err := os.ReadFile(id.path)
+	if err == nil {
+		err = json.Unmarshal(b, id)
+	}
+	if err == nil && id.ID == "" {
+		err = errors.New("it has no id")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w: is it that of a node?", dir, err)
+	}
+	return id, nil
 }
 
 // openCard reads the directory's identity, or makes one for an empty directory.

@@ -48,6 +48,9 @@ type Config struct {
 	// InviteFile has the line that lets this node in, when it joins; "-" is standard
 	// input. None is needed where nobody is asked who he is.
 	InviteFile string
+	// AcceptRecovery is the name of the recovery of its cluster that this node shall take
+	// part in, or NoRecovery; "" stays with what it has. Join names members of it.
+	AcceptRecovery string
 	// JoinTimeout bounds the first join; 60 s.
 	JoinTimeout time.Duration
 	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".
@@ -102,6 +105,9 @@ func (c *Config) complete() error {
 	}
 	if c.Bootstrap && len(c.Join) > 0 {
 		return errors.New("--bootstrap makes a new cluster, --join enters one: give only one of them")
+	}
+	if c.AcceptRecovery != "" && c.AcceptRecovery != NoRecovery && !fsm.ValidRecovery(c.AcceptRecovery) {
+		return fmt.Errorf("--accept-recovery %.40q: want the name that `sipcluster recover` printed, or %s", c.AcceptRecovery, NoRecovery)
 	}
 	if c.Bind != "" {
 		if _, err := netip.ParseAddr(c.Bind); err != nil {

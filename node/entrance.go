@@ -134,8 +134,8 @@ func sourceOf(ctx context.Context) string {
 func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.LearnResponse, error) {
 	n, known := e.n, e.n.who.Known()
 	_, key := identity.PeerOf(ctx)
-	if r.GetClusterId() != known.GetClusterId() {
-		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", known.GetClusterId(), r.GetClusterId())
+	if ours := n.lineage(); r.GetClusterId() != ours {
+		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", ours, r.GetClusterId())
 	}
 	switch why := n.who.Trust().Holds(r.GetNode(), key); {
 	case errors.Is(why, identity.Distrusted):
@@ -154,7 +154,7 @@ func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.Le
 
 // enterBy joins by an invite: afterwards this node knows whom to believe, and has a
 // certificate.
-func (n *Node) enterBy(ctx context.Context) (clusterID string, err error) {
+func (n *Node) enterBy(ctx context.Context) (lineage string, err error) {
 	invite, err := readInvite(n.cfg.InviteFile)
 	if err != nil {
 		return "", fmt.Errorf("the invite: %w", err)
@@ -177,7 +177,7 @@ func (n *Node) enterBy(ctx context.Context) (clusterID string, err error) {
 	if err := n.who.Believe(answer.GetTrust()); err != nil {
 		return "", err
 	}
-	return invite.Cluster, n.who.Renew(invite.Cluster, answer.GetAuthorities(), time.Now())
+	return fsm.Lineage(invite.Cluster, answer.GetTrust().GetRecovery()), n.who.Renew(invite.Cluster, answer.GetAuthorities(), time.Now())
 }
 
 // maxInvite bounds the file of an invite, in bytes.
@@ -213,21 +213,7 @@ func (n *Node) dialEntrance(ctx context.Context, addr string, settings *tls.Conf
 		_ = conn.Close()
 		return nil, err
 	}
-	first := make(chan net.Conn, 1)
-	first <- secured
-	client, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecureCredentials), grpc.WithDisableRetry(),
-		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
-			select {
-			case conn := <-first:
-				return conn, nil
-			default:
-				return nil, net.ErrClosed
-			}
-		}))
-	if err != nil {
-		_ = secured.Close()
-	}
-	return client, err
+	return over(secured, addr)
 }
 
 // learnEach is how often a node without a leader asks.
@@ -265,7 +251,7 @@ func (n *Node) learn(ctx context.Context, node *configpb.Node) error {
 		return err
 	}
 	defer conn.Close()
-	answer, err := peerpb.NewEntranceClient(conn).Learn(ctx, &peerpb.LearnRequest{ClusterId: n.id.ClusterID, Node: n.id.ID})
+	answer, err := peerpb.NewEntranceClient(conn).Learn(ctx, &peerpb.LearnRequest{ClusterId: n.lineage(), Node: n.id.ID})
 	switch {
 	case err != nil:
 		return err

@@ -99,8 +99,8 @@ type directoryServer struct {
 // Meet takes the word of another node, and gives this one's.
 func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peerpb.MeetResponse, error) {
 	n, me := d.n, r.GetMe()
-	if r.GetClusterId() != n.id.ClusterID {
-		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", n.id.ClusterID, r.GetClusterId())
+	if ours := n.lineage(); r.GetClusterId() != ours {
+		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", ours, r.GetClusterId())
 	}
 	id := me.GetNode().GetId()
 	if from, _ := identity.PeerOf(ctx); from != "" && from != id {
@@ -183,7 +183,7 @@ func (n *Node) meet(ctx context.Context, addr string) error {
 		return err
 	}
 	defer conn.Close()
-	answer, err := peerpb.NewDirectoryClient(conn).Meet(ctx, &peerpb.MeetRequest{ClusterId: n.id.ClusterID, Me: n.presence()})
+	answer, err := peerpb.NewDirectoryClient(conn).Meet(ctx, &peerpb.MeetRequest{ClusterId: n.lineage(), Me: n.presence()})
 	if err != nil {
 		return n.refusedBy(ctx, err)
 	}

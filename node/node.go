@@ -147,10 +147,13 @@ func (n *Node) openStores() (err error) {
 		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
 	}
 	n.onClose(n.store.Close)
-	if n.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(n.cfg.DataDir, "config.db"), Log: n.log}); err != nil {
+	if err := n.openMachine(); err != nil {
 		return err
 	}
-	n.onClose(n.machine.Close)
+	n.onClose(func() error { return n.machine.Close() })
+	if err := n.acceptRecovery(); err != nil {
+		return err
+	}
 	if n.denied, err = openDeniedTokens(n.cfg.DataDir); err != nil {
 		return err
 	}
@@ -165,6 +168,11 @@ func (n *Node) openStores() (err error) {
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.calls.Busy})
 	return nil
+}
+
+func (n *Node) openMachine() (err error) {
+	n.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(n.cfg.DataDir, configFile), Log: n.log})
+	return err
 }
 
 func (n *Node) bindPorts() (err error) {
@@ -305,7 +313,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	n.group, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(n.cfg.DataDir, "raft"), Self: n.self, ClusterID: n.id.ClusterID, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
+		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
 		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
@@ -338,7 +346,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.serveEntrance(ctx) })
 		g.Go(func() error { return n.keepLearning(ctx) })
 	}
-	n.links = tcontroller.NewServer(n.id.ClusterID, n.table, n.calls, n.roster, n.log)
+	n.links = tcontroller.NewServer(n.lineage(), n.table, n.calls, n.roster, n.log)
 	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.UnaryInterceptor(n.holdsForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
@@ -364,7 +372,7 @@ func (n *Node) join(ctx context.Context) error {
 	defer said.Stop()
 	limited, cancel := context.WithTimeout(ctx, n.cfg.JoinTimeout)
 	defer cancel()
-	clusterID, err := n.askToJoin(limited)
+	lineage, err := n.askToJoin(limited)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
@@ -373,17 +381,26 @@ func (n *Node) join(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("joining the cluster: %w", err)
 	}
-	n.id.ClusterID = clusterID
+	n.id.ClusterID, n.id.Recovery = fsm.SplitLineage(lineage)
 	n.log.Info("joined", "cluster", n.id.ClusterID)
 	return n.id.save()
 }
 
-func (n *Node) askToJoin(ctx context.Context) (clusterID string, err error) {
+func (n *Node) askToJoin(ctx context.Context) (lineage string, err error) {
 	if n.who != nil {
 		return n.enterBy(ctx)
 	}
 	answer, err := consensus.Join(ctx, n.cfg.Join, n.self, n.dialGRPC)
-	return answer.GetClusterId(), err
+	return fsm.Lineage(answer.GetClusterId(), answer.GetRecovery()), err
+}
+
+// lineage is what the nodes of this cluster have in common: no node talks with another
+// recovery of it.
+func (n *Node) lineage() string {
+	if v := n.machine.View(); v.Epoch() != "" {
+		return v.Lineage()
+	}
+	return fsm.Lineage(n.id.ClusterID, n.id.Recovery)
 }
 
 // dialGRPC returns a connection to the cluster port of the node of that id, who
@@ -465,7 +482,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 // openLayer opens the availability plane towards the others.
 func (n *Node) openLayer() (err error) {
 	cfg := membership.Config{
-		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self.GetGossipAddr(), Cluster: n.id.ClusterID,
+		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self.GetGossipAddr(), Cluster: n.lineage(),
 		Incarnation: n.table.Incarnation(), ClusterAddr: n.self.GetClusterAddr(), Allow: n.fabric.allow, Log: n.log,
 	}
 	n.keys.Lock()
@@ -481,7 +498,7 @@ func (n *Node) openLayer() (err error) {
 	}
 	n.keys.gossip = n.gossip
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
-		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
+		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
 		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Process: n.process, Log: n.log,
 	})
 	return nil

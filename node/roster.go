@@ -123,7 +123,7 @@ func (n *Node) askCluster(ctx context.Context, addr string) error {
 		return err
 	}
 	defer conn.Close()
-	_, err = peerpb.NewConsensusClient(conn).ReadIndex(ctx, &peerpb.ReadIndexRequest{ClusterId: n.id.ClusterID})
+	_, err = peerpb.NewConsensusClient(conn).ReadIndex(ctx, &peerpb.ReadIndexRequest{ClusterId: n.lineage()})
 	return err
 }
 

@@ -192,7 +192,7 @@ func (n *Node) progressOf(ctx context.Context, node *configpb.Node) (*peerpb.Pro
 	if err != nil {
 		return nil, err
 	}
-	return peerpb.NewKeysClient(conn).Progress(ctx, &peerpb.ProgressRequest{ClusterId: n.id.ClusterID})
+	return peerpb.NewKeysClient(conn).Progress(ctx, &peerpb.ProgressRequest{ClusterId: n.lineage()})
 }
 
 func (n *Node) ownProgress() *peerpb.ProgressResponse {
@@ -212,7 +212,7 @@ type keysServer struct {
 
 // Progress tells how far this node is.
 func (k keysServer) Progress(_ context.Context, r *peerpb.ProgressRequest) (*peerpb.ProgressResponse, error) {
-	if r.GetClusterId() != k.n.id.ClusterID {
+	if r.GetClusterId() != k.n.lineage() {
 		return nil, status.Error(codes.PermissionDenied, "this node is of another cluster")
 	}
 	return k.n.ownProgress(), nil

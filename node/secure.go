@@ -201,7 +201,7 @@ func routeKeys(s *configpb.Security) (all []sip.RouteKey) {
 
 // trustOf is whom a configuration says to believe.
 func trustOf(view *fsm.View) *peerpb.Trust {
-	t := &peerpb.Trust{ClusterId: view.Epoch(), Index: view.Index(), Nodes: view.Nodes()}
+	t := &peerpb.Trust{ClusterId: view.Epoch(), Index: view.Index(), Nodes: view.Nodes(), Recovery: view.Recovery()}
 	for _, a := range view.Security().GetAuthorities() {
 		t.Authorities = append(t.Authorities, a.GetCertificate())
 	}

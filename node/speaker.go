@@ -76,7 +76,7 @@ func (n *Node) holdsForItself(ctx context.Context, req any, _ *grpc.UnaryServerI
 // admitFollower refuses the link of a second process of a node.
 func (n *Node) admitFollower(ctx context.Context, hello *peerpb.FollowHello) error {
 	entry := n.machine.View().Node(hello.GetFollower())
-	if entry == nil || hello.GetClusterId() != n.id.ClusterID {
+	if entry == nil || hello.GetClusterId() != n.lineage() {
 		return nil // who is no member hears so of the link itself
 	}
 	return n.admit(ctx, &peerpb.Presence{Node: &configpb.Node{Id: entry.GetId()}, Instance: hello.GetInstance(), UpMs: hello.GetUpMs()}, entry)

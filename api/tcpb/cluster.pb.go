@@ -75,7 +75,10 @@ type StatusResponse struct {
 	// share a key of the former kind.
 	Insecure bool `protobuf:"varint,11,opt,name=insecure,proto3" json:"insecure,omitempty"`
 	// The same with their begin, for scripts; warnings has the texts.
-	Problems      []*Problem `protobuf:"bytes,12,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*Problem `protobuf:"bytes,12,rep,name=problems,proto3" json:"problems,omitempty"`
+	// Name of the recovery that the configuration comes from (sipcluster recover); "" for
+	// none.
+	Recovery      string `protobuf:"bytes,14,opt,name=recovery,proto3" json:"recovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -192,6 +195,13 @@ func (x *StatusResponse) GetProblems() []*Problem {
 		return x.Problems
 	}
 	return nil
+}
+
+func (x *StatusResponse) GetRecovery() string {
+	if x != nil {
+		return x.Recovery
+	}
+	return ""
 }
 
 // Problem is a fault that a node has at present.
@@ -974,7 +984,7 @@ var File_api_tcpb_cluster_proto protoreflect.FileDescriptor
 const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x16api/tcpb/cluster.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xc6\x03\n" +
+	"\rStatusRequest\"\xe2\x03\n" +
 	"\x0eStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x18\n" +
@@ -989,7 +999,8 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\bwarnings\x18\n" +
 	" \x03(\tR\bwarnings\x12\x1a\n" +
 	"\binsecure\x18\v \x01(\bR\binsecure\x125\n" +
-	"\bproblems\x18\f \x03(\v2\x19.sipcluster.tc.v1.ProblemR\bproblems\"{\n" +
+	"\bproblems\x18\f \x03(\v2\x19.sipcluster.tc.v1.ProblemR\bproblems\x12\x1a\n" +
+	"\brecovery\x18\x0e \x01(\tR\brecovery\"{\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +

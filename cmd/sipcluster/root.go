@@ -67,7 +67,7 @@ side's DNs out of service.
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		server.Command(con), dev.Command(c), dev.DemoCommand(c),
+		server.Command(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
 		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), route.Command(c),
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c),

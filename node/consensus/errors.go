@@ -22,6 +22,7 @@ var (
 	ErrFailed         = fsm.ErrPlaneFailed
 	ErrRejected       = fsm.ErrRejected
 	ErrOtherCluster   = fsm.ErrOtherCluster
+	ErrOtherRecovery  = fsm.ErrOtherRecovery
 	// ErrNameTaken: a joining node's name belongs to another one.
 	ErrNameTaken = fsm.ErrNameTaken
 	// ErrMember: the data directory belongs to a cluster that the node joined.
@@ -42,6 +43,7 @@ var wire = []struct {
 }{
 	{errNotLeader, "NOT_LEADER", codes.FailedPrecondition},
 	{ErrOtherCluster, "OTHER_CLUSTER", codes.PermissionDenied},
+	{ErrOtherRecovery, "OTHER_RECOVERY", codes.FailedPrecondition},
 	{ErrUnknownOutcome, "UNKNOWN_OUTCOME", codes.Unavailable},
 	{ErrNoQuorum, "NO_QUORUM", codes.Unavailable},
 	{ErrFailed, "FAILED", codes.Unavailable},
@@ -130,7 +132,12 @@ type remote struct {
 func (r *remote) Error() string { return r.text }
 func (r *remote) Unwrap() error { return r.err }
 
+// otherCluster compares lineages that differ.
 func otherCluster(theirs, ours string) error {
+	a, comes := fsm.SplitLineage(theirs)
+	if b, has := fsm.SplitLineage(ours); a == b {
+		return fmt.Errorf("%w: the request is for recovery %q, this node belongs to %q", ErrOtherRecovery, comes, has)
+	}
 	return fmt.Errorf("%w: the request is for cluster %q, this node belongs to %q", ErrOtherCluster, theirs, ours)
 }
 

@@ -19,7 +19,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	boltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -56,6 +55,8 @@ type Config struct {
 	// ClusterID as Join returned it; "" when the Machine knows it already, or
 	// before Bootstrap.
 	ClusterID string
+	// Recovery is that which Join returned, or the operator chose, likewise.
+	Recovery string
 	// SnapshotAfter is the count of log entries behind which a snapshot is made,
 	// and how many are kept besides it; looked at each second. 0 means 4,096,
 	// with 10,240 kept, looked at every two minutes.
@@ -166,7 +167,7 @@ func (g *Group) open() error {
 	}
 	g.transport = newTransport(raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
-	}, newStream(g.cfg.Dial, g.cfg.Self, g.ClusterID), g.cfg.Listener, g.cfg.Events)
+	}, newStream(g.cfg.Dial, g.cfg.Self, g.lineage), g.cfg.Listener, g.cfg.Events)
 	h := halt(g.fail)
 	safe := guard{g.store, h, g.disks.log}
 	err = g.apart(func() error {
@@ -196,15 +197,13 @@ func (g *Group) open() error {
 }
 
 func (g *Group) openStore() (err error) {
-	path := filepath.Join(g.cfg.Dir, "raft.db")
+	path := filepath.Join(g.cfg.Dir, logFile)
 	err = g.apart(func() (err error) {
 		// Its directory is synced with that: the snapshots' one is in it.
 		if err := errors.Join(disk.MakeBolt(path), probe(path)); err != nil {
 			return err
 		}
-		g.store, err = boltdb.New(boltdb.Options{Path: path, MsgpackUseNewTimeFormat: true, BoltOptions: &bbolt.Options{
-			Timeout: openTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
-		}})
+		g.store, err = openLog(path)
 		return err
 	})
 	if err != nil {
@@ -352,6 +351,14 @@ func (g *Group) ClusterID() string {
 		return id
 	}
 	return g.cfg.ClusterID
+}
+
+// lineage is what the nodes of this group have in common, and no others.
+func (g *Group) lineage() string {
+	if v := g.machine.View(); v.Epoch() != "" {
+		return v.Lineage()
+	}
+	return fsm.Lineage(g.cfg.ClusterID, g.cfg.Recovery)
 }
 
 // fail marks the configuration plane failed; the first cause counts. It must

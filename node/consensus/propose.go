@@ -138,7 +138,7 @@ func (g *Group) forward(ctx context.Context, cmd *peerpb.Command, proof *peerpb.
 	if err != nil {
 		return 0, err
 	}
-	r, err := client.Propose(ctx, &peerpb.ProposeRequest{ClusterId: g.ClusterID(), Command: cmd, Proof: proof})
+	r, err := client.Propose(ctx, &peerpb.ProposeRequest{ClusterId: g.lineage(), Command: cmd, Proof: proof})
 	if err != nil {
 		return 0, fromStatus(err)
 	}
@@ -218,7 +218,7 @@ func (g *Group) ReadIndex(ctx context.Context) error {
 		if err != nil {
 			return 0, err
 		}
-		r, err := client.ReadIndex(ctx, &peerpb.ReadIndexRequest{ClusterId: g.ClusterID()})
+		r, err := client.ReadIndex(ctx, &peerpb.ReadIndexRequest{ClusterId: g.lineage()})
 		return r.GetIndex(), fromStatus(err)
 	})
 	if err == nil {

@@ -27,7 +27,7 @@ func (g *Group) Register(s grpc.ServiceRegistrar) { peerpb.RegisterConsensusServ
 
 // check refuses requests of another cluster.
 func (s *server) check(clusterID string) error {
-	if ours := s.g.ClusterID(); clusterID != ours || ours == "" {
+	if ours := s.g.lineage(); clusterID != ours || ours == "" {
 		return otherCluster(clusterID, ours)
 	}
 	return s.g.Err()
@@ -123,7 +123,7 @@ func (g *Group) admit(ctx context.Context, r *peerpb.JoinRequest) (*peerpb.JoinR
 			return nil, err
 		}
 	}
-	return &peerpb.JoinResponse{ClusterId: g.ClusterID(), Nodes: g.machine.View().Nodes()}, nil
+	return &peerpb.JoinResponse{ClusterId: g.ClusterID(), Recovery: g.machine.View().Recovery(), Nodes: g.machine.View().Nodes()}, nil
 }
 
 // joining returns the write that brings the node's addresses into the roster,

@@ -159,6 +159,28 @@ func (i *Identity) Believe(t *peerpb.Trust) error {
 	return disk.WriteFile(i.path(trustFile), b, 0o600)
 }
 
+// Restart lets the node of a data directory take next whatever its cluster says of
+// whom to believe, however much older that is than what it knows: the configuration
+// begins again with a shorter history. No process of the node runs.
+func Restart(dir string) error {
+	path, known := filepath.Join(dir, trustFile), &peerpb.Trust{}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = proto.Unmarshal(b, known)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: remove it", path, err)
+	}
+	known.Index = 0
+	if b, err = proto.Marshal(known); err != nil {
+		return err
+	}
+	return disk.WriteFile(path, b, 0o600)
+}
+
 // publish is called with the lock held.
 func (i *Identity) publish() {
 	t := &Trust{Cluster: i.known.GetClusterId(), Index: i.known.GetIndex(), Keys: map[string][]string{}, Denied: map[string]bool{}}

@@ -72,7 +72,9 @@ type JoinResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	// The roster as the leader knows it, the new node included.
-	Nodes         []*configpb.Node `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes []*configpb.Node `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// That the configuration comes from; "" for none.
+	Recovery      string `protobuf:"bytes,3,opt,name=recovery,proto3" json:"recovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -121,9 +123,17 @@ func (x *JoinResponse) GetNodes() []*configpb.Node {
 	return nil
 }
 
+func (x *JoinResponse) GetRecovery() string {
+	if x != nil {
+		return x.Recovery
+	}
+	return ""
+}
+
 type ProposeRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the recovery behind it, where there was one, as in all that nodes ask.
+	ClusterId string `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	// Its actor and time are the leader's to fill in.
 	Command       *Command `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
 	Proof         *Proof   `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
@@ -490,11 +500,12 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\n" +
 	"\x1bnode/peerpb/consensus.proto\x12\x12sipcluster.peer.v1\x1a\x19api/configpb/access.proto\x1a\x19api/configpb/config.proto\"=\n" +
 	"\vJoinRequest\x12.\n" +
-	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\"_\n" +
+	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\"{\n" +
 	"\fJoinResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x120\n" +
-	"\x05nodes\x18\x02 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\"\x97\x01\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\x12\x1a\n" +
+	"\brecovery\x18\x03 \x01(\tR\brecovery\"\x97\x01\n" +
 	"\x0eProposeRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x125\n" +

@@ -275,8 +275,10 @@ type Trust struct {
 	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	Index     uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// Certificates (DER); the first one signs.
-	Authorities   [][]byte         `protobuf:"bytes,3,rep,name=authorities,proto3" json:"authorities,omitempty"`
-	Nodes         []*configpb.Node `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Authorities [][]byte         `protobuf:"bytes,3,rep,name=authorities,proto3" json:"authorities,omitempty"`
+	Nodes       []*configpb.Node `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// That the configuration comes from; "" for none.
+	Recovery      string `protobuf:"bytes,5,opt,name=recovery,proto3" json:"recovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +339,13 @@ func (x *Trust) GetNodes() []*configpb.Node {
 		return x.Nodes
 	}
 	return nil
+}
+
+func (x *Trust) GetRecovery() string {
+	if x != nil {
+		return x.Recovery
+	}
+	return ""
 }
 
 type ProgressRequest struct {
@@ -468,13 +477,14 @@ const file_node_peerpb_identity_proto_rawDesc = "" +
 	"\x06member\x18\x01 \x01(\bR\x06member\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12/\n" +
 	"\x05trust\x18\x03 \x01(\v2\x19.sipcluster.peer.v1.TrustR\x05trust\x12A\n" +
-	"\vauthorities\x18\x04 \x03(\v2\x1f.sipcluster.config.v1.AuthorityR\vauthorities\"\x90\x01\n" +
+	"\vauthorities\x18\x04 \x03(\v2\x1f.sipcluster.config.v1.AuthorityR\vauthorities\"\xac\x01\n" +
 	"\x05Trust\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12 \n" +
 	"\vauthorities\x18\x03 \x03(\fR\vauthorities\x120\n" +
-	"\x05nodes\x18\x04 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\"0\n" +
+	"\x05nodes\x18\x04 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\x12\x1a\n" +
+	"\brecovery\x18\x05 \x01(\tR\brecovery\"0\n" +
 	"\x0fProgressRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\"z\n" +

@@ -24,6 +24,8 @@ type (
 		DNs   dnsJSON    `json:"dns"`
 		// Problems are the open faults of the node that was asked.
 		Problems []problemJSON `json:"problems"`
+		// Recovery that the configuration comes from.
+		Recovery string `json:"recovery,omitempty"`
 		// Insecure: nobody is asked who he is.
 		Insecure bool `json:"insecure,omitempty"`
 	}
@@ -96,7 +98,7 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 		Raft:     raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum(), r.GetFeatureLevel(), r.GetDigest(), r.GetDigestIndex(), r.GetParked()},
 		Peers:    make([]peerJSON, 0, len(s.Peers)),
 		DNs:      dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
-		Insecure: s.GetInsecure(),
+		Insecure: s.GetInsecure(), Recovery: s.GetRecovery(),
 		Problems: make([]problemJSON, 0, len(s.Problems)),
 	}
 	for _, p := range s.Problems {
@@ -128,6 +130,9 @@ func (c commands) printStatus(s *tcpb.StatusResponse) error {
 	}
 	fmt.Fprintf(c.Out, "configuration  %s, leader %s, term %d, index %d, %s\n", r.GetState(), console.Dash(r.GetLeader()), r.GetTerm(), r.GetAppliedIndex(), console.Paint(quorum, colour))
 	fmt.Fprintf(c.Out, "DNs            %d: %s, %d OOS; %d owned here\n", d.GetTotal(), console.Paint(console.Tinted(strconv.FormatUint(d.GetInService(), 10)+" InSrv", console.Green), colour), d.GetOutOfService(), d.GetOwned())
+	if s.GetRecovery() != "" {
+		fmt.Fprintf(c.Out, "recovery       %s\n", s.GetRecovery())
+	}
 	if s.GetInsecure() {
 		fmt.Fprintln(c.Out, console.Paint(console.Tinted("insecure       clients are asked for nothing, and what they say is not encrypted", console.Red), colour))
 	}

@@ -29,7 +29,7 @@ type serverFlags struct {
 	sipOrigins                                   []string
 	bootstrap                                    bool
 	join                                         []string
-	inviteFile                                   string
+	inviteFile, acceptRecovery                   string
 	joinTimeout                                  time.Duration
 	realm, clusterKeyFile                        string
 	linkTimeout                                  time.Duration
@@ -50,6 +50,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.bootstrap, "bootstrap", false, "start a new cluster, unless the data directory belongs to one")
 	f.StringSliceVar(&s.join, "join", nil, "cluster port `HOST:PORT` of a member to join, repeatable, unless the data directory belongs to a cluster")
 	f.StringVar(&s.inviteFile, "invite-file", "", "`FILE` with the invite by which this node joins (see node invite), - for standard input; needed once")
+	f.StringVar(&s.acceptRecovery, "accept-recovery", "", "take part in the `RECOVERY` of this node's cluster that recover printed at another node, a member of which --join names: the configuration comes from there; none: in the cluster that was not recovered")
 	f.DurationVar(&s.joinTimeout, "join-timeout", time.Minute, "give up joining after this long")
 	f.StringVar(&s.realm, "realm", "sipcluster", "SIP `DOMAIN` and digest realm of a new cluster; it can't change later")
 	f.StringVar(&s.sip, "sip-addr", ":5060", "SIP, UDP and TCP")

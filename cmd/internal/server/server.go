@@ -150,7 +150,7 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 		SIPAddr: s.sip, DefaultAddr: s.defaultPort, TCAddr: s.tc,
 		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, ClientCAFile: s.sipClientCA, Origins: s.sipOrigins,
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,
-		Bootstrap: s.bootstrap, Join: s.join, InviteFile: s.inviteFile, JoinTimeout: s.joinTimeout, Realm: s.realm,
+		Bootstrap: s.bootstrap, Join: s.join, InviteFile: s.inviteFile, AcceptRecovery: s.acceptRecovery, JoinTimeout: s.joinTimeout, Realm: s.realm,
 		ClusterKey: key, LinkTimeout: s.linkTimeout, SIPRate: s.sipRate, SnapshotAfter: s.snapshotAfter,
 		Insecure: s.insecure, Dev: s.dev, Debug: s.debug, Version: Version(), Log: log,
 	}, nil

@@ -22,6 +22,7 @@ var given = map[string]struct{ value, field, want string }{
 	"bootstrap":           {"true", "Bootstrap", "true"},
 	"join":                {"192.0.2.8:7002,192.0.2.9:7002", "Join", "[192.0.2.8:7002 192.0.2.9:7002]"},
 	"invite-file":         {"invite7", "InviteFile", "invite7"},
+	"accept-recovery":     {"2-7", "AcceptRecovery", "2-7"},
 	"join-timeout":        {"7s", "JoinTimeout", "7s"},
 	"realm":               {"example.org", "Realm", "example.org"},
 	"sip-addr":            {":1", "SIPAddr", ":1"},
@@ -148,7 +149,7 @@ func TestServerFlags_Defaults(t *testing.T) {
 	got := configOf(t, &serverFlags{})
 	for field, want := range map[string]string{
 		"SIPAddr": ":5060", "DefaultAddr": ":7000", "TCAddr": ":7001", "ClusterAddr": ":7002", "GossipAddr": ":7003", "HTTPAddr": ":7080",
-		"TLSAddr": "", "WSAddr": "", "WSSAddr": "", "Bind": "", "Bootstrap": "false", "Join": "[]", "InviteFile": "", "JoinTimeout": "1m0s", "Realm": "sipcluster",
+		"TLSAddr": "", "WSAddr": "", "WSSAddr": "", "Bind": "", "Bootstrap": "false", "Join": "[]", "InviteFile": "", "AcceptRecovery": "", "JoinTimeout": "1m0s", "Realm": "sipcluster",
 		"ClusterKey": "", "LinkTimeout": "0s", "SIPRate": "0", "SnapshotAfter": "0", "Origins": "[]", "Insecure": "false", "Dev": "false", "Debug": "false",
 	} {
 		if got[field] != want {
