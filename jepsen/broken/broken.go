@@ -122,6 +122,7 @@ func All() []Fault {
 		trustFaults(),
 		accessFaults(),
 		identityFaults(),
+		recoveryFaults(),
 		membershipFaults(),
 	)
 }

@@ -25,7 +25,7 @@ func durabilityFaults() []Fault {
 		},
 		{
 			Name: "log-unsynced", Kind: Durability, What: "Raft's term and log are not synced",
-			Edits:   []Edit{{"node/consensus/group.go", "boltdb.Options{Path: path, ", "boltdb.Options{NoSync: true, Path: path, "}},
+			Edits:   []Edit{{"node/consensus/recover.go", "boltdb.Options{Path: path, ", "boltdb.Options{NoSync: true, Path: path, "}},
 			Package: "./node/consensus", Run: "PowerFailure",
 		},
 		{

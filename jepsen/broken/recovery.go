@@ -1,0 +1,25 @@
+package broken
+
+// recoveryFaults are those of the ways back: when the majority is lost for good, and
+// from a backup.
+func recoveryFaults() []Fault {
+	of := func(name, what, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Consensus, What: what, Edits: edits, Package: "./node", Run: run}
+	}
+	const accept = "node/accept.go"
+	return []Fault{
+		of("recovery-keeps-epoch", "a recovery goes on under the name of what was before: two survivors that were both recovered merge", "^TestRecover_TwoRecovered",
+			Edit{"fsm/lineage.go", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(unique[:])))", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(make([]byte, len(unique)))))"}),
+		of("links-of-any-recovery", "links are taken from every recovery of the cluster", "^TestRecover_TwoRecovered",
+			Edit{"node/node.go", "n.links = tcontroller.NewServer(n.lineage(),", "n.links = tcontroller.NewServer(n.id.ClusterID,"},
+			Edit{"node/node.go", "ClusterID: n.lineage(), Table:", "ClusterID: n.id.ClusterID, Table:"}),
+		of("accepts-whoever-answers", "a recovery is accepted whoever answers where it should be", "^TestRecover_OneOfThree",
+			Edit{accept, "	return consensus.IsOf(ctx, client, lineage)\n", "	_ = consensus.IsOf(ctx, client, lineage)\n	return nil\n"}),
+		of("accepts-without-asking", "a node that shall accept a recovery sets its copy aside before it knows that there is one", "^TestRecover_OneOfThree",
+			Edit{accept, "if err := n.findRecovery(ctx, fsm.Lineage(n.id.ClusterID, wanted)); err != nil {", "if err := n.findRecovery(ctx, fsm.Lineage(n.id.ClusterID, wanted)); err != nil && wanted == \"\" {"}),
+		of("old-knowledge-stays", "who accepts a recovery goes on believing what he knew when that is of a later index", "^TestRecover_AMinority",
+			Edit{"node/identity/identity.go", "	known.Index = 0\n", ""}),
+		of("recovery-from-one-copy", "a recovery takes the configuration store alone: what the log has beyond it is lost", "^TestRecover_FromEither",
+			Edit{"node/recover.go", "term, err = consensus.Replay(filepath.Join(dir, raftDir), m)", "_ = consensus.Replay"}),
+	}
+}
