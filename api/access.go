@@ -28,8 +28,11 @@ type AccessConfig struct {
 // access_bans.go.
 type Access struct {
 	configpb.UnimplementedAccessServer
-	cfg AccessConfig
+	cfg    AccessConfig
+	audits places
 }
 
 // NewAccess returns the service; it starts nothing.
-func NewAccess(c AccessConfig) *Access { return &Access{cfg: c} }
+func NewAccess(c AccessConfig) *Access {
+	return &Access{cfg: c, audits: newPlaces("audits", maxAudits)}
+}

@@ -10,6 +10,11 @@ const auditChunk = 200
 // Audit streams what was applied here, the oldest first, and with follow what
 // comes.
 func (a *Access) Audit(r *configpb.AuditRequest, out configpb.Access_AuditServer) error {
+	leave, err := a.audits.take(out.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for after := r.GetAfter(); ; {
 		view := a.cfg.View()
 		chunk := &configpb.AuditResponse{}

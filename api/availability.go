@@ -49,7 +49,7 @@ type Availability struct {
 	view      func() *fsm.View
 	heartbeat time.Duration
 	// watches has a place for each open Watch.
-	watches chan struct{}
+	watches places
 }
 
 // NewAvailability returns the service; it starts nothing.
@@ -60,7 +60,7 @@ func NewAvailability(c AvailabilityConfig) *Availability {
 	if c.Watches == 0 {
 		c.Watches = MaxWatches
 	}
-	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, watches: make(chan struct{}, c.Watches)}
+	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, watches: newPlaces("watches", c.Watches)}
 }
 
 // ListRoutable returns a page of the DNs that a call can be sent to now.

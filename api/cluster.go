@@ -109,12 +109,12 @@ type Cluster struct {
 	tcpb.UnimplementedClusterServer
 	cfg ClusterConfig
 	// nodeWatches has a place for each open WatchNode.
-	nodeWatches chan struct{}
+	nodeWatches places
 }
 
 // NewCluster returns the service; it starts nothing.
 func NewCluster(c ClusterConfig) *Cluster {
-	return &Cluster{cfg: c, nodeWatches: make(chan struct{}, maxNodeWatches)}
+	return &Cluster{cfg: c, nodeWatches: newPlaces("watches of nodes", maxNodeWatches)}
 }
 
 // Status tells how this node sees the cluster, waiting for nobody.

@@ -88,20 +88,20 @@ func importing(t *testing.T, c configpb.ConfigurationClient, ms []*configpb.Muta
 func TestHeld_AWatchGivesItsPlaceBack(t *testing.T) {
 	table := dn.New(dn.Config{Self: selfID, Incarnation: 7})
 	view := roster(t)
-	service := NewAvailability(AvailabilityConfig{Table: table, View: func() *fsm.View { return view }, Heartbeat: time.Millisecond, Watches: 2})
+	service := NewAvailability(AvailabilityConfig{Table: table, View: func() *fsm.View { return view }, Heartbeat: time.Millisecond, Watches: 4})
 	conn := serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterAvailabilityServer(r, service) })
 	s := &site{table: table, view: view, client: tcpb.NewAvailabilityClient(conn)}
 	for name, play := range map[string]func(*reader){
 		"goes": func(r *reader) { r.wants("started sip1 resumed=false", "end of snapshot") },
 		"reads nothing": func(*reader) {
-			patience.Until(t, "the watch is open", func() bool { return len(service.watches) == 1 })
+			patience.Until(t, "the watch is open", func() bool { return service.watches.Taken() == 1 })
 		},
 	} {
 		for range 3 { // one more than there may be
 			r := s.watch(t, &tcpb.WatchRequest{})
 			play(r)
 			r.cancel()
-			patience.Until(t, name+": the place of the watch is free", func() bool { return len(service.watches) == 0 && table.Held()["dn_readers"] == 0 })
+			patience.Until(t, name+": the place of the watch is free", func() bool { return service.watches.Taken() == 0 && table.Held()["dn_readers"] == 0 })
 		}
 	}
 	for range 3 {
@@ -109,6 +109,6 @@ func TestHeld_AWatchGivesItsPlaceBack(t *testing.T) {
 		if _, err := r.stream.Recv(); err == nil {
 			t.Error("a bad filter was taken")
 		}
-		patience.Until(t, "refused: the place of the watch is free", func() bool { return len(service.watches) == 0 })
+		patience.Until(t, "refused: the place of the watch is free", func() bool { return service.watches.Taken() == 0 })
 	}
 }

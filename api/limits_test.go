@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -73,11 +76,41 @@ func TestImport_EntriesAreBoundedInBytes(t *testing.T) {
 	}
 }
 
+// A source can't keep all others out.
+func TestPlaces_OfOneSourceAreHalfOfAll(t *testing.T) {
+	p := newPlaces("watches", 4)
+	from := func(ip string) context.Context {
+		return grpcpeer.NewContext(t.Context(), &grpcpeer.Peer{Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}})
+	}
+	var leave func()
+	for range 2 {
+		var err error
+		if leave, err = p.take(from("192.0.2.1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.take(from("192.0.2.1")); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "of your address") {
+		t.Error(err)
+	}
+	for range 2 {
+		if _, err := p.take(from("192.0.2.2")); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := p.take(from("192.0.2.3")); status.Code(err) != codes.ResourceExhausted {
+		t.Error(err)
+	}
+	leave()
+	if _, err := p.take(from("192.0.2.3")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWatch_OnlySoManyAreOpen(t *testing.T) {
 	table := dn.New(dn.Config{Self: selfID, Incarnation: 7})
 	view := roster(t)
-	service := NewAvailability(AvailabilityConfig{Table: table, View: func() *fsm.View { return view }, Heartbeat: time.Millisecond, Watches: 2})
-	if n := cap(NewAvailability(AvailabilityConfig{}).watches); n != 4096 {
+	service := NewAvailability(AvailabilityConfig{Table: table, View: func() *fsm.View { return view }, Heartbeat: time.Millisecond, Watches: 4})
+	if n := NewAvailability(AvailabilityConfig{}).watches.all; n != 4096 {
 		t.Errorf("%d watches by default", n)
 	}
 	conn := serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterAvailabilityServer(r, service) })

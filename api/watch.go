@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -32,12 +30,11 @@ const watchBatch = 512
 // group. A stream filtered by owner or site begins with a snapshot even when
 // it could resume, because what the client holds is not known here.
 func (a *Availability) Watch(req *tcpb.WatchRequest, stream grpc.ServerStreamingServer[tcpb.WatchResponse]) error {
-	select {
-	case a.watches <- struct{}{}:
-		defer func() { <-a.watches }()
-	default:
-		return status.Errorf(codes.ResourceExhausted, "%d watches are open at this node, the most that it serves: close some, or ask another node", cap(a.watches))
+	leave, err := a.watches.take(stream.Context())
+	if err != nil {
+		return err
 	}
+	defer leave()
 	w, err := a.newWatch(req, stream)
 	if err != nil {
 		return err

@@ -12,11 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-const (
-	// maxNodeWatches are open at a time: each visits all DNs once a second.
-	maxNodeWatches = 16
-	nodeWatchEvery = time.Second
-)
+const nodeWatchEvery = time.Second
 
 // WatchNode tells what is still at a node, until the client leaves or the node is
 // off the roster.
@@ -25,12 +21,11 @@ func (c *Cluster) WatchNode(req *tcpb.WatchNodeRequest, stream grpc.ServerStream
 	if err != nil {
 		return err
 	}
-	select {
-	case c.nodeWatches <- struct{}{}:
-		defer func() { <-c.nodeWatches }()
-	default:
-		return status.Errorf(codes.ResourceExhausted, "%d watches of nodes are open at this node, the most that it serves: ask another node", maxNodeWatches)
+	leave, err := c.nodeWatches.take(stream.Context())
+	if err != nil {
+		return err
 	}
+	defer leave()
 	w := nodeWatch{cluster: c, id: dn.Node(node.GetId()), met: map[dn.Number]struct{}{}}
 	t := time.NewTicker(nodeWatchEvery)
 	defer t.Stop()

@@ -21,6 +21,11 @@ func (n *Node) adviseJoining(ctx context.Context) string {
 			return "the node at " + addr + " wants to know who asks: start this node without --insecure and --cluster-key-file, with --invite-file FILE (sipcluster node invite, at a member)"
 		}
 	}
+	for _, addr := range n.cfg.Join {
+		if n.who == nil && n.answers(ctx, addr, func(conn net.Conn) bool { return n.key != nil || !greetsInClear(conn) }) {
+			return "somebody listens at " + addr + ": does this node have the --cluster-key-file of the members, or none if they have none?"
+		}
+	}
 	return "check that --join names the cluster port of a running member"
 }
 

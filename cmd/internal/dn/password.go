@@ -2,6 +2,7 @@ package dn
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
@@ -27,7 +29,7 @@ type passwordFlags struct {
 func (p *passwordFlags) add(cmd *cobra.Command) {
 	p.cmd = cmd
 	cmd.Flags().StringVar(&p.value, "password", "", "the phone's `PASSWORD`; it is not sent, but your shell may keep it in its history")
-	cmd.Flags().StringVar(&p.file, "password-file", "", "read the password from the first line of `FILE`, - for stdin")
+	cmd.Flags().StringVar(&p.file, "password-file", "", "read the password from the first line of `FILE`, which only you may read (mode 0600), - for stdin")
 	cmd.MarkFlagsMutuallyExclusive("password", "password-file")
 }
 
@@ -44,16 +46,16 @@ func (p *passwordFlags) read(stdin io.Reader) (string, error) {
 	return passwordOf(p.file, stdin, "--password-file")
 }
 
-// passwordOf reads the first line of a file, of stdin for "-".
+// passwordOf reads the first line of a file that only its owner may read, of stdin for
+// "-".
 func passwordOf(file string, stdin io.Reader, flag string) (string, error) {
 	in := stdin
 	if file != "-" {
-		f, err := os.Open(file)
+		b, err := credential.ReadSecret(file)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", flag, err)
 		}
-		defer f.Close()
-		in = f
+		in = bytes.NewReader(b)
 	}
 	line, err := bufio.NewReader(io.LimitReader(in, maxPassword+2)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

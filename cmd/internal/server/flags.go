@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
@@ -252,11 +253,16 @@ func (s *serverFlags) logger(w io.Writer) (*slog.Logger, error) {
 }
 
 // clusterKey reads the cluster's secret; nil without a file.
-func (s *serverFlags) clusterKey() ([]byte, error) {
+// A file that others can read is told of and used all the same: nodes of before had them.
+func (s *serverFlags) clusterKey(log *slog.Logger) ([]byte, error) {
 	if s.clusterKeyFile == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(s.clusterKeyFile)
+	b, err := credential.ReadSecret(s.clusterKeyFile)
+	if errors.Is(err, credential.ErrWide) {
+		log.Warn("the cluster's key is known to more than its owner", "err", err)
+		b, err = os.ReadFile(s.clusterKeyFile)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--cluster-key-file: %w", err)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,7 +75,7 @@ func TestServerFlags_EmptyClusterKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if key, err := s.clusterKey(); err == nil || !strings.Contains(err.Error(), "is empty") {
+		if key, err := s.clusterKey(slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is empty") {
 			t.Errorf("%q gave a key of %d bytes, %v", text, len(key), err)
 		}
 	}

@@ -141,7 +141,7 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, err
 	}
-	key, err := s.clusterKey()
+	key, err := s.clusterKey(log)
 	if err != nil {
 		return node.Config{}, err
 	}
