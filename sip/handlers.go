@@ -149,6 +149,9 @@ func fillRegister(r *registrar.Request, req *sip.Request) *message.Fault {
 	r.SupportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
 	r.UserAgent = []byte(value(req, "user-agent"))
 	r.Transport, r.Source = origin(req)
+	if h, ok := message.ParseVia([]byte(value(req, "via"))); ok && r.Transport == location.UDP {
+		r.Mapped = h.Mapped(r.Source)
+	}
 	return nil
 }
 

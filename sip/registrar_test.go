@@ -393,3 +393,29 @@ func TestServer_DialsNobodyButNodesAndTrunks(t *testing.T) {
 		}
 	}
 }
+
+// A Contact that no call can be sent to is none: alone it is refused, beside others it
+// is left out.
+func TestRegister_AContactThatIsNoSIPURI(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		w := newWorld(t, nil)
+		w.put(phoneDN("1001"))
+		w.run()
+		p := w.phone("1001", transport)
+		register := func(contacts string) *siptest.Response {
+			res, err := p.Do(context.Background(), siptest.Request{Method: "REGISTER", Headers: []string{"Contact: " + contacts}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res
+		}
+		for _, alien := range []string{"<tel:+15550100>", "<mailto:a@example.com>, <https://example.com/a>"} {
+			if res := register(alien); res.Code != 400 || w.state("1001").State == dn.InSrv {
+				t.Errorf("%s: %d", alien, res.Code)
+			}
+		}
+		if res := register("<mailto:a@example.com>, <" + p.Contact() + ">"); res.Code != 200 || strings.Contains(res.Header("Contact"), "mailto") || w.state("1001").State != dn.InSrv {
+			t.Errorf("beside others: %d %s", res.Code, res.Header("Contact"))
+		}
+	}
+}

@@ -30,6 +30,7 @@ func TestProxy_WhoMayCall(t *testing.T) {
 		{"Route by another name", invite("1001", uriTo("1002"), "Route: <sip:relay.example.net;lr>\r\n"), 403},
 		{"forged token", invite("1001", uriTo("1002"), "Route: <sip:"+string(forged)+"@"+w.server.UDPAddr().String()+";lr>\r\n"), 403},
 		{"own Route without token", invite("1001", uriTo("1002"), "Route: <sip:"+w.server.UDPAddr().String()+";lr>\r\n"), 407},
+		{"own Route with the phone's number", invite("1001", uriTo("1002"), "Route: <sip:1001@"+w.server.UDPAddr().String()+";lr>\r\n"), 407},
 		{"Max-Forwards 0", strings.Replace(invite("1001", uriTo("1002"), ""), "Max-Forwards: 70", "Max-Forwards: 0", 1), 483},
 		{"within a dialog nobody knows", strings.Replace(invite("1001", uriTo("1002"), ""), "To: <"+uriTo("1002")+">", "To: <"+uriTo("1002")+">;tag=9", 1), 481},
 		{"Proxy-Require", invite("1001", uriTo("1002"), "Proxy-Require: foo\r\n"), 420},

@@ -6,6 +6,14 @@ func accessFaults() []Fault {
 		return Fault{Name: name, Kind: Access, What: what, Edits: edits, Package: "./api/access", Run: run}
 	}
 	return []Fault{
+		{
+			Name: "watches-of-one", Kind: Access, What: "a source takes all watches of a node", Package: "./api", Run: "^TestPlaces_",
+			Edits: []Edit{{"api/places.go", "	each := max(all/2, 1)\n", "	each := all\n"}},
+		},
+		{
+			Name: "wide-secret", Kind: Access, What: "a file that everybody can read is read as a secret", Package: "./cmd/internal/dn", Run: "^TestPasswordFile_",
+			Edits: []Edit{{"cmd/internal/dn/password.go", "		if err != nil {\n			return \"\", fmt.Errorf(\"%s: %w\", flag, err)\n		}\n		in =", "		if err != nil && len(b) > 0 {\n			return \"\", fmt.Errorf(\"%s: %w\", flag, err)\n		}\n		if err != nil {\n			b, _ = os.ReadFile(file)\n		}\n		in ="}},
+		},
 		guard("method-without-row", "a method that the table does not have is anybody's who has a token", "^TestGuard_WhatHasNoRowIsRefused$",
 			Edit{"api/access/guard.go", "	if !Allows(who.Role, method) {", "	if Known(method) && !Allows(who.Role, method) {"}),
 		guard("revoked-goes-on", "a revoked token is refused on new streams only", "^TestGuard_EndsStreams$/^revoked$",

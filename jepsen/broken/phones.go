@@ -8,6 +8,10 @@ func phoneFaults() []Fault {
 		return Fault{Name: name, Kind: Registrations, What: what, Edits: edits, Package: "./" + pkg, Run: run}
 	}
 	return []Fault{
+		unit("mapped-unseen", "a phone is called at the port that its NAT has changed", "sip/proxy", "^TestReach_ContactUnlessThereIsANAT$",
+			Edit{"sip/proxy/reach.go", "len(b.Path) > 0 || b.Mapped {", "len(b.Path) > 0 {"}),
+		unit("contact-of-any-kind", "a DN is in service whose only contact is an address of mail", "sip", "^TestRegister_AContactThatIsNoSIPURI$",
+			Edit{"sip/registrar/register.go", "expires: -1}); message.IsSIP(a.URI) {", "expires: -1}); len(a.URI) > 0 {"}),
 		unit("ping-goes-elsewhere", "a phone that listens on another port than it sends from is pinged where it doesn't listen", "sip", "^TestPings_GoWhereCallsGo$",
 			Edit{"sip/pingmessage.go", "p.out.Datagrams.Send(m.Bytes(), proxy.Reach(b))", "p.out.Datagrams.Send(m.Bytes(), b.Source)"},
 			Edit{"sip/pingmessage.go", "	\"github.com/sipcluster/sipcluster/sip/proxy\"\n", ""}),

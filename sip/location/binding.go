@@ -48,6 +48,9 @@ type Binding struct {
 	CSeq   uint32
 	// Unresponsive: the phone was called, and has not said a word since.
 	Unresponsive bool
+	// Mapped: something between gave its REGISTER another port than the phone knows of,
+	// which asked for answers there (RFC 3581): no other leads to it.
+	Mapped bool
 	// Transport and Source say where its REGISTER came from.
 	Transport Transport
 	Source    netip.AddrPort

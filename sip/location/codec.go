@@ -20,8 +20,8 @@ const (
 	kindMeta  = 3
 )
 
-// unresponsive is the bit of a binding's transport that says so of its phone.
-const unresponsive = 1 << 7
+// unresponsive and mapped are the bits of a binding's transport that say so of its phone.
+const unresponsive, mapped = 1 << 7, 1 << 6
 
 var errPayload = errors.New("malformed payload")
 
@@ -67,6 +67,9 @@ func appendBinding(b []byte, x *Binding, c clock) []byte {
 	transport := byte(x.Transport)
 	if x.Unresponsive {
 		transport |= unresponsive
+	}
+	if x.Mapped {
+		transport |= mapped
 	}
 	b = append(b, transport)
 	b = appendSource(b, x.Source)
@@ -241,7 +244,7 @@ func (r *reader) binding(x *Binding, bootNo uint64, c clock) {
 	x.Expires = c.fromBoot(c.translate(bootNo, time.Duration(r.varint())))
 	x.CSeq = r.uint32()
 	transport := r.byte()
-	x.Transport, x.Unresponsive = Transport(transport&^unresponsive), transport&unresponsive != 0
+	x.Transport, x.Unresponsive, x.Mapped = Transport(transport&^(unresponsive|mapped)), transport&unresponsive != 0, transport&mapped != 0
 	x.Source = r.source()
 	x.Contact = r.text()
 	x.Params = r.text()

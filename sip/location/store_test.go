@@ -78,7 +78,7 @@ func TestStore_KeepsWhatWasPut(t *testing.T) {
 	e := entry("2001", 77, end)
 	e.Bindings = append(e.Bindings, Binding{
 		Contact: "sips:2001@[2001:db8::1]", Transport: TLS, Source: netip.MustParseAddrPort("[fe80::1%eth0]:5061"),
-		Expires: end.Add(time.Second), Path: []string{"<sip:edge;lr>", "<sip:core;lr>"}, CSeq: 1<<32 - 1, CallID: "x", Unresponsive: true,
+		Expires: end.Add(time.Second), Path: []string{"<sip:edge;lr>", "<sip:core;lr>"}, CSeq: 1<<32 - 1, CallID: "x", Unresponsive: true, Mapped: true,
 	})
 	s.Put(e)
 	got := s.GetBytes([]byte("2001"))

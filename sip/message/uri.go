@@ -24,6 +24,12 @@ type URI struct {
 // IsSIP tells sip and sips from other schemes.
 func (u *URI) IsSIP() bool { return EqualFold(u.Scheme, "sip") || EqualFold(u.Scheme, "sips") }
 
+// IsSIP tells whether a URI is one of sip or sips, without reading it.
+func IsSIP(uri []byte) bool {
+	i := bytes.IndexByte(uri, ':')
+	return i > 0 && (EqualFold(uri[:i], "sip") || EqualFold(uri[:i], "sips"))
+}
+
 // ParseURI reads a URI. For sip and sips it must be well formed as far as
 // delivering to it needs; for others there must be a scheme.
 func ParseURI(b []byte) (u URI, ok bool) {

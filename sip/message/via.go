@@ -114,6 +114,20 @@ func (h *Hop) AppendTo(dst []byte, source netip.AddrPort, branch []byte) []byte 
 	return h.appendSource(dst, source, rport)
 }
 
+// Mapped tells whether the request of this top entry came from elsewhere than its sender
+// says, who wants his answers there (RFC 3581): there is a NAT between.
+func (h *Hop) Mapped(source netip.AddrPort) bool {
+	if _, asked := Param(h.Params, "rport"); !asked {
+		return false
+	}
+	u := URI{Host: h.Host, Port: h.Port}
+	said, ok := u.AddrPort()
+	if ok && said.Port() == 0 {
+		said = netip.AddrPortFrom(said.Addr(), 5060)
+	}
+	return !ok || said != netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+}
+
 func (h *Hop) appendSource(dst []byte, source netip.AddrPort, rport bool) []byte {
 	if !source.IsValid() {
 		return dst

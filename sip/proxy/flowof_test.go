@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	p := newAlone(t)
 	port, err := wire.Open(wire.Config{Listen: [location.WSS + 1]string{location.TCP: "127.0.0.1:0"}, Flows: wire.NewFlows(10),
-		Ended: func(wire.FlowKey, dn.Number) {}})
+		Ended: func(wire.FlowKey, dn.Number) {}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/identity"
@@ -69,6 +71,10 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	}
 	o, ok := p.callers.identify(m, in, a)
 	if !ok {
+		return
+	}
+	if user, _, _ := bytes.Cut(u.User, []byte(":")); string(m.Method) == "SUBSCRIBE" && o.kind == fromPhone && string(message.AppendUnescaped(nil, user)) == string(o.dn) {
+		a.Set(489, "Bad Event") // of its own: there is no voicemail here, and its phones don't know more than it does
 		return
 	}
 	if identity.Unmet(m) {

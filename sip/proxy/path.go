@@ -61,7 +61,11 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte) (*hop, *message.Fault)
 	if e := d.store.Get(k.Number); e != nil {
 		for i := range e.Bindings {
 			b := &e.Bindings[i]
-			if message.EqualURI([]byte(b.Contact), s.URI) && b.Expires.After(d.now()) {
+			switch {
+			case !b.Expires.After(d.now()):
+			case b.Mapped && b.Source == k.Addr && !message.EqualURI([]byte(b.Contact), s.URI):
+				h.addr = k.Addr
+			case message.EqualURI([]byte(b.Contact), s.URI):
 				h.transport, h.addr = b.Transport, Reach(b)
 			}
 		}

@@ -64,7 +64,7 @@ func New(cfg Config) *Proxy {
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)
 	self := cfg.Table.Self()
-	p.routes = &route.Reader{Ring: route.NewRing(cfg.RouteKeys), Self: self, Mine: cfg.LeadsHere}
+	p.routes = &route.Reader{Ring: route.NewRing(cfg.RouteKeys), Self: self, Mine: cfg.LeadsHere, Others: func(u message.URI) bool { return namesNode(cfg.Machine.View(), u) }}
 	births := newBirths()
 	addresses := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}

@@ -21,7 +21,11 @@ func TestReach_ContactUnlessThereIsANAT(t *testing.T) {
 		if got := Reach(b); got != netip.MustParseAddrPort(c.want) {
 			t.Errorf("%s from %s: %v, want %s", c.contact, c.source, got, c.want)
 		}
-		b.Transport = location.TCP
+		b.Mapped = true
+		if got := Reach(b); got != b.Source {
+			t.Errorf("%s behind a NAT that changes ports: %v", c.contact, got)
+		}
+		b.Mapped, b.Transport = false, location.TCP
 		if got := Reach(b); got != b.Source {
 			t.Errorf("%s over TCP: %v", c.contact, got)
 		}

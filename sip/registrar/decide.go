@@ -33,6 +33,7 @@ type decision struct {
 
 var (
 	errOrder     = &message.Fault{Code: 500, Reason: "CSeq out of order"}
+	errScheme    = &message.Fault{Code: 400, Reason: "No Contact is a SIP URI"}
 	errStar      = &message.Fault{Code: 400, Reason: "Contact * needs Expires 0 and no other contact"}
 	errBrief     = &message.Fault{Code: 423, Reason: "Interval Too Brief"}
 	errWithdrawn = &message.Fault{Code: 403, Reason: "DN was withdrawn"}
@@ -80,6 +81,8 @@ func decide(r *Request, old []location.Binding, lim limits, now time.Time, seen 
 	switch {
 	case r.star:
 		d.removeAll(r, seen)
+	case r.alien && len(r.contacts) == 0:
+		d.fault = errScheme
 	case len(r.contacts) > 0 && d.late(r):
 		d.fault = errOrder
 	case len(r.contacts) > 0:
@@ -117,7 +120,7 @@ func appendLive(dst, old []location.Binding, now time.Time) []location.Binding {
 
 // removeAll is step 6: "Contact: *".
 func (d *decision) removeAll(r *Request, seen lastCSeqOf) {
-	if r.Expires != 0 || len(r.contacts) > 0 {
+	if r.Expires != 0 || len(r.contacts) > 0 || r.alien {
 		d.fault = errStar
 		return
 	}
@@ -238,7 +241,7 @@ func (d *decision) set(r *Request, c *contact, i int, life int64, now time.Time)
 	b := &d.bindings[i]
 	*b = location.Binding{
 		Contact: text(c.uri), Params: text(c.params), CallID: text(r.CallID), CSeq: r.CSeq,
-		Transport: r.Transport, Source: r.Source, Expires: now.Add(time.Duration(life) * time.Second),
+		Transport: r.Transport, Source: r.Source, Mapped: r.Mapped, Expires: now.Add(time.Duration(life) * time.Second),
 		UserAgent: text(r.agent()),
 	}
 	for _, p := range r.Path {

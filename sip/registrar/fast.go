@@ -49,7 +49,7 @@ func (f *Fast) Serve(in *wire.Arrival) bool {
 	if f == nil || !f.scan(in.Data) {
 		return false
 	}
-	f.reg.Transport, f.reg.Source = location.UDP, in.Source
+	f.reg.Transport, f.reg.Source, f.reg.Mapped = location.UDP, in.Source, f.via.Mapped(in.Source)
 	f.ans.Reset()
 	f.registrar.cfg.Stats.Fast.Add(1)
 	f.registrar.Serve(&f.reg, &f.ans)
@@ -201,7 +201,7 @@ func (f *Fast) addresses() bool {
 	f.reg.ToUser, f.reg.ToHost = aor.User, aor.Host
 	_, f.toHasTag = message.Param(to.Params, "tag")
 	one, rest := message.NextElement(f.contact)
-	if rest != nil || len(one) == 1 && one[0] == '*' || !f.reg.AddContacts(one) {
+	if rest != nil || len(one) == 1 && one[0] == '*' || !f.reg.AddContacts(one) || f.reg.alien {
 		return false
 	}
 	_, ok = message.ParseURI(f.reg.contacts[0].uri)

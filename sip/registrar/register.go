@@ -20,6 +20,8 @@ type Request struct {
 	CSeq                    uint32
 	contacts                []contact
 	star                    bool
+	// alien: a Contact was there that no request can be sent to.
+	alien bool
 	// Expires is the header's value in seconds, -1 without one.
 	Expires        int64
 	Authorizations [][]byte
@@ -28,6 +30,8 @@ type Request struct {
 	UserAgent      []byte
 	Transport      location.Transport
 	Source         netip.AddrPort
+	// Mapped as in location.Binding.
+	Mapped bool
 	// bindings is room for the next state of the DN, kept from use to use.
 	bindings []location.Binding
 }
@@ -69,7 +73,8 @@ func ParseExpires(v []byte) int64 {
 	return n
 }
 
-// AddContacts reads the value of a Contact header; false when it is none.
+// AddContacts reads the value of a Contact header; false when it is none. Those of other
+// schemes (mailto) are left out: no call can be sent to them.
 func (r *Request) AddContacts(v []byte) bool {
 	if string(v) == "*" {
 		r.star = true
@@ -82,9 +87,12 @@ func (r *Request) AddContacts(v []byte) bool {
 		if !ok {
 			return false
 		}
-		c := contact{uri: a.URI, expires: -1}
-		c.params, c.expires = splitExpires(a.Params)
-		r.contacts = append(r.contacts, c)
+		if c := (contact{uri: a.URI, expires: -1}); message.IsSIP(a.URI) {
+			c.params, c.expires = splitExpires(a.Params)
+			r.contacts = append(r.contacts, c)
+		} else {
+			r.alien = true
+		}
 		if rest == nil {
 			return true
 		}

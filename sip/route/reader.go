@@ -43,6 +43,8 @@ type Reader struct {
 	Self dn.Node
 	// Mine tells whether host and port of a URI without token name this node or its cluster.
 	Mine func(message.URI) bool
+	// Others tells whether they are those of another node; nil for never.
+	Others func(message.URI) bool
 }
 
 var errForged = &message.Fault{Code: 403, Reason: "Route is not of this cluster"}
@@ -101,7 +103,7 @@ func (o *Reader) entry(d *Dialog, uri []byte, dir direction) (k Token, is direct
 		return k, is, true
 	}
 	u, ok := message.ParseURI(uri)
-	return Token{}, dir, !ok || !u.IsSIP() || len(u.User) == 0 || !o.Mine(u)
+	return Token{}, dir, !ok || !u.IsSIP() || len(u.User) == 0 || !o.Mine(u) || d.To == nil && !resembles(u.User)
 }
 
 // read reads the token of a URI; false when it has none.
@@ -114,10 +116,10 @@ func (o *Reader) read(d *Dialog, uri []byte, dir direction) (k Token, is directi
 }
 
 // named tells whether a URI without a token leads here: an outbound proxy that
-// a phone was told.
+// a phone was told. That may be another node too: what one does for it all do.
 func (o *Reader) named(uri []byte) bool {
 	u, ok := message.ParseURI(uri)
-	return ok && u.IsSIP() && o.Mine(u)
+	return ok && u.IsSIP() && (o.Mine(u) || len(u.User) == 0 && o.Others != nil && o.Others(u))
 }
 
 // mine tells whether a Record-Route entry of a dialog is this node's. The dialog is as

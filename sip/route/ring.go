@@ -162,6 +162,13 @@ func (r *Ring) decode(user []byte, d *Dialog, dir direction) (k Token, is direct
 	return k, dir, false
 }
 
+// resembles tells whether a user part may be a token: some phones write their own number
+// there.
+func resembles(user []byte) bool {
+	n := len(user)
+	return bytes.IndexByte(user, '%') >= 0 || n >= tokenCoding.EncodedLen(minToken) && n <= tokenCoding.EncodedLen(maxToken)
+}
+
 // Branch makes 16 bytes that all who have the keys can make of the same two.
 func (r *Ring) Branch(a, b []byte) (out [16]byte) {
 	used := r.keys.Load().used

@@ -333,3 +333,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestRead_AnotherNodeOfTheClusterIsAsGoodAsThisOne: a phone was told it as its outbound
+// proxy. With a user part it would be that node's to say what it means.
+func TestRead_AnotherNodeOfTheClusterIsAsGoodAsThisOne(t *testing.T) {
+	r := owns()
+	r.Others = func(u message.URI) bool { return string(u.Host) == "other.test" }
+	for entry, left := range map[string]int{"<sip:other.test;lr>": 0, "<sip:x@other.test;lr>": 1, "<sip:elsewhere.test;lr>": 1, "<sip:1001@proxy.test;lr>": 0} {
+		s, fault := r.Read(Dialog{CallID: []byte("c"), From: []byte("1")}, []byte("sip:1002@proxy.test"), [][]byte{[]byte(entry)})
+		if fault != nil || len(s.Rest) != left || s.Followed() {
+			t.Errorf("%s: %+v, %v", entry, s, fault)
+		}
+	}
+}
