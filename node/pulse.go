@@ -55,7 +55,9 @@ func below(conn net.Conn) *net.TCPConn {
 }
 
 // feelPulses asks those again who did not answer, until the context ends: by itself
-// the kernel does it once a second, so two lost packets would be a death.
+// the kernel does it once a second, so two lost packets would be a death. And it ends
+// the connections of those who are gone: the kernel counts from what was sent last, and
+// begins anew when there is something to say to the dead.
 func (i *intake) feelPulses(ctx context.Context) {
 	t := time.NewTicker(pulseEach)
 	defer t.Stop()
@@ -66,21 +68,36 @@ func (i *intake) feelPulses(ctx context.Context) {
 		case <-t.C:
 		}
 		for _, c := range i.connections() {
-			askAgain(c)
+			if feel(c) {
+				_ = c.Close()
+			}
 		}
 	}
 }
 
-// askAgain sends one more probe where one is not answered. To set when the first one
-// is due makes that moment now.
-func askAgain(conn net.Conn) {
+// feel tells whether the machine at the other end is gone, and sends one more probe where
+// one is not answered: to set when the first one is due makes that moment now.
+func feel(conn net.Conn) (gone bool) {
 	tcp := below(conn)
 	if tcp == nil {
-		return
+		return false
 	}
 	control(tcp, func(fd int) {
-		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Probes > 0 {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		switch {
+		case err != nil:
+		case noPulse(info):
+			gone = true
+		case info.Probes > 0:
 			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(pulseAfter/time.Second))
 		}
 	})
+	return gone
+}
+
+// noPulse judges by what the kernel has seen, so a process that gets no CPU errs about
+// nobody: something waits for an answer, and none of any kind has come for too long.
+func noPulse(info *unix.TCPInfo) bool {
+	silence := time.Duration(info.Last_ack_recv) * time.Millisecond
+	return silence >= clientTimeout && (info.Probes > 0 || info.Unacked > 0)
 }

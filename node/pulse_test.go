@@ -93,6 +93,20 @@ func TestClientPort_TheKernelNoticesAMachineThatIsGone(t *testing.T) {
 	}
 }
 
+// Who has been silent is not gone while nothing waits for his answer, and what is sent to
+// the dead brings them no time.
+func TestClientPort_WhoIsGone(t *testing.T) {
+	late := uint32((clientTimeout + pulseEach) / time.Millisecond)
+	for _, c := range []struct {
+		probes, unacked, silence uint32
+		want                     bool
+	}{{1, 0, late, true}, {0, 2, late, true}, {0, 0, late, false}, {3, 1, 1000, false}, {0, 0, 0, false}} {
+		if got := noPulse(&unix.TCPInfo{Probes: uint8(c.probes), Unacked: c.unacked, Last_ack_recv: c.silence}); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 // A client of any library may ping once a second, and is asked for no answer itself.
 func TestClientPort_PingsAreTakenAndNoneIsSent(t *testing.T) {
 	leftover.Check(t)

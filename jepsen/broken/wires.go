@@ -67,8 +67,12 @@ func boundFaults() []Fault {
 		},
 		{
 			Name: "pulse-not-felt", Kind: Bounds, What: "two lost packets end the connection of an idle client",
-			Edits:   []Edit{{"node/pulse.go", "err == nil && info.Probes > 0 {", "err == nil && info.Probes > 99 {"}},
+			Edits:   []Edit{{"node/pulse.go", "		case info.Probes > 0:\n", "		case info.Probes > 99:\n"}},
 			Package: "./node", Run: "^TestClientPort_TheKernelNotices",
+		},
+		{
+			Name: "talk-to-the-dead", Kind: Bounds, What: "what is sent to a machine that is gone keeps its connection up", Package: "./node", Run: "^TestClientPort_WhoIsGone$",
+			Edits: []Edit{{"node/pulse.go", "(info.Probes > 0 || info.Unacked > 0)", "info.Probes > 0"}},
 		},
 		{
 			Name: "no-keep-alive", Kind: Bounds, What: "the kernel asks no client's machine whether it is there",
