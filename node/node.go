@@ -154,6 +154,9 @@ func (n *Node) openStores() (err error) {
 	if err := n.acceptRecovery(); err != nil {
 		return err
 	}
+	if here, err := net.InterfaceAddrs(); err == nil {
+		n.cfg.keepAddresses(n.self, n.machine.View().Node(n.id.ID), here)
+	}
 	if n.denied, err = openDeniedTokens(n.cfg.DataDir); err != nil {
 		return err
 	}

@@ -5,6 +5,10 @@ package broken
 func wireFaults() []Fault {
 	return append([]Fault{
 		{
+			Name: "first-address-again", Kind: Wires, What: "a node that was not told an address goes by another one after a boot", Package: "./node", Run: "^TestConfig_AnAddressThatCameFirst",
+			Edits: []Edit{{"node/address.go", "return err == nil && ip.Addr() == was.Addr()", "return err == nil && ip.Addr() == was.Addr() && !bound.Addr().IsUnspecified()"}},
+		},
+		{
 			Name: "metric-of-another", Kind: Wires, What: "a metric shows another one's value",
 			Edits:   []Edit{{"node/metrics.go", "\"Registrations of a DN in service.\", st.Refreshes", "\"Registrations of a DN in service.\", st.Registrations"}},
 			Package: "./node", Run: "^TestMetrics_",

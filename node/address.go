@@ -1,0 +1,30 @@
+package node
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// keepAddresses has a node that was not told by which address to be found go on by that
+// under which the others know it, while this machine has it: an interface that comes
+// first since the last boot, of containers or a VPN, is none to be found at.
+func (c *Config) keepAddresses(self, known *configpb.Node, here []net.Addr) {
+	told := []*string{&self.SipAddr, &self.DefaultAddr, &self.TcAddr, &self.ClusterAddr, &self.GossipAddr, &self.HttpAddr}
+	before := []string{known.GetSipAddr(), known.GetDefaultAddr(), known.GetTcAddr(), known.GetClusterAddr(), known.GetGossipAddr(), known.GetHttpAddr()}
+	for i, a := range c.addrs() {
+		bound, err1 := netip.ParseAddrPort(*a.addr)
+		was, err2 := netip.ParseAddrPort(before[i])
+		if err1 != nil || err2 != nil || !bound.Addr().IsUnspecified() || bound.Addr().Is4() != was.Addr().Is4() {
+			continue
+		}
+		if slices.ContainsFunc(here, func(a net.Addr) bool {
+			ip, err := netip.ParsePrefix(a.String())
+			return err == nil && ip.Addr() == was.Addr()
+		}) {
+			*told[i] = netip.AddrPortFrom(was.Addr(), bound.Port()).String()
+		}
+	}
+}
