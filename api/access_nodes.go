@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/identity"
 )
 
@@ -177,7 +178,11 @@ func (a *Access) RotateKeys(ctx context.Context, _ *configpb.RotateKeysRequest) 
 		if last := ring.GetKeys()[len(ring.GetKeys())-1]; last.GetId() != ring.GetPrimary() {
 			return nil, status.Error(codes.FailedPrecondition, "a rotation goes on already: see keyring list")
 		}
-		ring.Keys = append(ring.Keys, a.cfg.Nodes.NextKey(ring))
+		next := a.cfg.Nodes.NextKey(ring)
+		if len(ring.Keys) == fsm.MaxRing { // many rotations within a day: the oldest key leaves before its time
+			ring.Keys = ring.Keys[1:]
+		}
+		ring.Keys = append(ring.Keys, next)
 	}
 	if err := a.putSecurity(ctx, s); err != nil {
 		return nil, err

@@ -119,8 +119,8 @@ func (n *Node) rotateShared(ctx context.Context, view *fsm.View) {
 	n.log.Info("rotation: the next step", "authorities", len(next.GetAuthorities()), "gossip", next.GetGossip().GetPrimary(), "routes", next.GetRoutes().GetPrimary())
 }
 
-// rotateOwn brings the node's next key into the roster, uses it when all who are
-// heard have it, and takes the old one out.
+// rotateOwn brings the node's next key into the roster, uses it when all have it, and
+// takes the old one out.
 func (n *Node) rotateOwn(ctx context.Context, view *fsm.View) error {
 	self, keys := view.Node(n.id.ID), n.who.Fingerprints()
 	have := self.GetKeySha256()
@@ -128,7 +128,8 @@ func (n *Node) rotateOwn(ctx context.Context, view *fsm.View) error {
 	case self == nil || slices.Equal(have, keys) && len(keys) == 1 || !slices.Contains(have, keys[0]):
 		return nil // nothing goes on; or the roster does not know this node, and nobody would listen
 	case slices.Equal(have, keys):
-		if !installed(n.progress(ctx, view), self.GetRevision()) {
+		if waiting := behind(n.progress(ctx, view), self.GetRevision()); len(waiting) > 0 {
+			n.log.Info("the next key of this node waits until every node knows it", "waiting_for", waiting)
 			return nil
 		}
 		if err := n.who.Promote(); err != nil {
@@ -158,6 +159,18 @@ type nodeProgress struct {
 // index.
 func installed(all []nodeProgress, index uint64) bool {
 	return !slices.ContainsFunc(all, func(p nodeProgress) bool { return p.heard && p.answer.GetInstalled() < index })
+}
+
+// behind names the nodes of the roster, heard or not, that do not use the configuration of
+// that index. A node's next key waits for all: who was away while every other node changed
+// its key would know nobody any more.
+func behind(all []nodeProgress, index uint64) (names []string) {
+	for _, p := range all {
+		if p.answer.GetInstalled() < index {
+			names = append(names, p.node.GetName())
+		}
+	}
+	return names
 }
 
 // progress asks every node of the roster.

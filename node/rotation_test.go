@@ -77,6 +77,9 @@ func TestInstalled(t *testing.T) {
 		"all are there": {[]nodeProgress{at(7, true), at(8, true)}, true}, "one is behind": {[]nodeProgress{at(7, true), at(6, true)}, false},
 		"one that is not heard": {[]nodeProgress{at(7, true), at(0, false)}, true}, "no answer": {[]nodeProgress{at(7, true), silent}, false},
 	} {
+		if got, all := behind(c.all, 7), name == "all are there"; (len(got) == 0) != all {
+			t.Errorf("%s: a key of a node waits for %d nodes", name, len(got))
+		}
 		if installed(c.all, 7) != c.want {
 			t.Errorf("%s: want %v", name, c.want)
 		}

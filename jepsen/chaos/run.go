@@ -44,6 +44,7 @@ type run1 struct {
 	record  *history.Recorder
 	arena   *nemesis.Arena
 	site    *workload.Site
+	liars   *workload.Liars // of a secured cluster
 	began   time.Time
 }
 
@@ -102,7 +103,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args})
+	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args, Secured: r.scenario.Secured})
 	if err != nil {
 		return err
 	}

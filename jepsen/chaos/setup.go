@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -36,6 +38,7 @@ const (
 	writeEvery      = 250 * time.Millisecond
 	pollEvery       = 80 * time.Millisecond
 	statusEvery     = 250 * time.Millisecond
+	liesEvery       = 150 * time.Millisecond
 	slowness        = 300 * time.Millisecond
 )
 
@@ -66,7 +69,26 @@ func (r *run1) setUp(ctx context.Context) error {
 		return err
 	}
 	r.site = &workload.Site{Cluster: r.cluster, Record: r.record, Seed: r.seed, Realm: realm}
+	if r.scenario.Secured {
+		if err := r.admitLiars(ctx, nodes); err != nil {
+			return err
+		}
+	}
 	return r.configure(ctx, nodes)
+}
+
+// admitLiars makes those who hold what is not theirs; the spare node is removed for them.
+func (r *run1) admitLiars(ctx context.Context, nodes []*cluster.Node) error {
+	dir := filepath.Join(r.dir, "stolen")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	r.liars = &workload.Liars{Site: r.site, Nodes: nodes, Dir: dir, Every: liesEvery}
+	if err := r.liars.Admit(ctx, r.cluster.Nodes()[r.nodes]); err != nil {
+		return err
+	}
+	_, err := r.cluster.WaitWhole(ctx, 30*time.Second)
+	return err
 }
 
 // configure writes the phones' DNs and lets registrations and the grace of connections be short.
@@ -165,6 +187,9 @@ func (r *run1) work(ctx context.Context) *group {
 	}
 	calls := r.callers()
 	g.run(func() error { return calls.Run(ctx) })
+	if r.liars != nil {
+		g.run(func() error { return r.liars.Run(ctx) })
+	}
 	values := &workload.Values{}
 	for i := range administrators {
 		a := &workload.Configuration{Site: r.site, Name: fmt.Sprintf("admin-%d", i+1), Values: values, Keys: registers, Every: writeEvery}

@@ -56,6 +56,7 @@ var statements = []statement{
 	{"S21", "a DN is busy while a call is up with it, wherever it is registered, and no longer", busyIsCalls},
 	{"S22", "nothing is left behind: reservations end by themselves, no phone rings without a caller", all(nothingLeft, nobodyRings)},
 	{"S26", "a drain loses nobody: what is registered stays in service, and only what is new is sent away", all(drainLosesNobody, drainSendsAway)},
+	{"S28", "whoever holds what is another's, or what is over, is taken for nothing by it", clientsAuthority},
 }
 
 // all joins what several parts of a statement find.

@@ -22,6 +22,10 @@ func TestSecured(t *testing.T) {
 		test func(t *testing.T, c *cluster.Cluster)
 	}{
 		{"whoever has a node's files is that node and no other", filesOfANode},
+		{"what a revoked token is used for ends within a second", revokedEnds},
+		{"everything changes, and nobody notices", rotationsUnnoticed},
+		{"a cut in the middle of it is made good by itself", rotationsCut},
+		{"a removed node is nobody within a second", removedEnds},
 	} {
 		if !t.Run(s.name, func(t *testing.T) { s.test(t, c) }) {
 			return
@@ -30,15 +34,14 @@ func TestSecured(t *testing.T) {
 }
 
 // steal takes the files of a node, whose holder stands apart from all nodes.
-func steal(t *testing.T, c *cluster.Cluster, of *cluster.Node) (thief *liar.Thief, dir string) {
+func steal(t *testing.T, c *cluster.Cluster, of *cluster.Node) (thief *liar.Thief) {
 	t.Helper()
 	_, err := cluster.Eventually(t.Context(), soon, "a whole copy of the store of "+of.Name(), func(context.Context) (err error) {
-		dir = t.TempDir()
-		thief, err = liar.Steal(of, c.Visitor(), dir)
+		thief, err = liar.Steal(of, c.Visitor(), t.TempDir())
 		return err
 	})
 	must(t, err)
-	return thief, dir
+	return thief
 }
 
 // counted is how many a node refused who said to be somebody, or had no invite.
@@ -63,14 +66,14 @@ func counted(t *testing.T, n *cluster.Node) (sum int) {
 }
 
 func filesOfANode(t *testing.T, c *cluster.Cluster) {
-	n2, dir := steal(t, c, c.Node(2))
+	n2 := steal(t, c, c.Node(2))
 	one, own, three := n2.Node("n1"), n2.Node("n2"), n2.Node("n3")
 	for _, claim := range liar.Claims() { // else it shows nothing that the others are refused
 		if err := claim.Try(n2, t.Context(), own, one); err != nil {
 			t.Errorf("n2 wants to %s at n1: %v", claim.What, err)
 		}
 	}
-	signed, err := n2.As(three, dir, t.TempDir())
+	signed, err := n2.As(three, t.TempDir())
 	must(t, err)
 	for _, thief := range []*liar.Thief{n2, signed} {
 		for i, to := range []*configpb.Node{one, own} {

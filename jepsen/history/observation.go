@@ -113,6 +113,9 @@ type Status struct {
 	// Refused counts what the node was told by a peer and had no right to say;
 	// it starts anew with the process. nil: not known.
 	Refused *uint64 `json:"refused,omitempty"`
+	// Strangers counts whom the node refused who said to be somebody; it starts anew with
+	// the process. nil: not known.
+	Strangers *uint64 `json:"strangers,omitempty"`
 	// Restores counts the snapshots that replaced the node's configuration; it
 	// starts anew with the process.
 	Restores uint64 `json:"restores,omitempty"`

@@ -56,7 +56,13 @@ const (
 	Add Kind = "add"
 	// Roster adds or removes the node Key; Arg is "join" or "remove".
 	Roster Kind = "roster"
+	// Claim: somebody who has From, which does not allow it, wants Key of Node. Ok when
+	// it was given, failed when it was refused.
+	Claim Kind = "claim"
 )
+
+// StolenFiles is how the From of a Claim begins by whoever says to be a node.
+const StolenFiles = "the files of "
 
 // Outcome of an operation.
 type Outcome string

@@ -188,20 +188,28 @@ func (t *Thief) voteGreeted(ctx context.Context, as, to *configpb.Node) error {
 func (t *Thief) ballot(ctx context.Context, greeted string, as, to *configpb.Node) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	way := &raftWay{dial: func() (net.Conn, error) {
-		conn, err := t.dial(ctx, to, identity.Raft, raftPreamble)
-		if err != nil {
-			return nil, err
-		}
-		var hello []byte
-		for _, word := range []string{t.view.Epoch(), to.GetId(), greeted} {
-			hello = append(append(hello, byte(len(word))), word...)
-		}
-		_, err = conn.Write(hello)
-		return conn, err
-	}, closed: make(chan struct{})}
+	way := &raftWay{dial: func() (net.Conn, error) { return t.greeted(ctx, greeted, to) }, closed: make(chan struct{})}
 	n := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: way, Timeout: patience, Logger: hclog.NewNullLogger()})
 	defer func() { _ = n.Close() }()
+	return preVote(n, as, to)
+}
+
+// greeted is a connection of Raft that is greeted in a name.
+func (t *Thief) greeted(ctx context.Context, name string, to *configpb.Node) (net.Conn, error) {
+	conn, err := t.dial(ctx, to, identity.Raft, raftPreamble)
+	if err != nil {
+		return nil, err
+	}
+	var hello []byte
+	for _, word := range []string{t.view.Epoch(), to.GetId(), name} {
+		hello = append(append(hello, byte(len(word))), word...)
+	}
+	_, err = conn.Write(hello)
+	return conn, err
+}
+
+// preVote asks for what changes nothing.
+func preVote(n *raft.NetworkTransport, as, to *configpb.Node) error {
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(as.GetId()), Addr: []byte(as.GetClusterAddr())}
 	return n.RequestPreVote(raft.ServerID(to.GetId()), raft.ServerAddress(to.GetClusterAddr()), &raft.RequestPreVoteRequest{RPCHeader: header, Term: 1}, &raft.RequestPreVoteResponse{})
 }
@@ -233,28 +241,38 @@ const (
 )
 
 func (t *Thief) sip(ctx context.Context, as, to *configpb.Node) error {
-	conn, err := t.dial(ctx, to, identity.SIP, sipPreamble)
+	const noSlot = 200 // nobody's stream is to be replaced
+	conn, answer, err := t.hello(ctx, noSlot, as, to)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	const noSlot = 200 // nobody's stream is to be replaced
-	hello := []byte{1, noSlot}
+	_ = conn.Close()
+	if answer != sipWelcome && answer != sipWrongWay {
+		return fmt.Errorf("the answer to the greeting is %d", answer)
+	}
+	return nil
+}
+
+// hello greets by a connection that is to be a stream of SIP.
+func (t *Thief) hello(ctx context.Context, slot byte, as, to *configpb.Node) (net.Conn, byte, error) {
+	conn, err := t.dial(ctx, to, identity.SIP, sipPreamble)
+	if err != nil {
+		return nil, 0, err
+	}
+	hello := []byte{1, slot}
 	for _, id := range []string{as.GetId(), to.GetId()} {
 		hello = append(append(hello, byte(len(id))), id...)
 	}
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := conn.Write(hello); err != nil {
-		return err
-	}
 	var answer [1]byte
-	if _, err := io.ReadFull(conn, answer[:]); err != nil {
-		return err
+	if _, err = conn.Write(hello); err == nil {
+		_, err = io.ReadFull(conn, answer[:])
 	}
-	if answer[0] != sipWelcome && answer[0] != sipWrongWay {
-		return fmt.Errorf("the answer to the greeting is %d", answer[0])
+	if err != nil {
+		_ = conn.Close()
+		return nil, 0, err
 	}
-	return nil
+	return conn, answer[0], conn.SetDeadline(time.Time{})
 }
 
 // frame is a message on a stream of SIP.

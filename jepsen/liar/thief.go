@@ -32,6 +32,7 @@ type Thief struct {
 	// Own is the id of the node whose files these are.
 	Own string
 
+	dir   string
 	place *cluster.Place
 	who   *identity.Identity
 	view  *fsm.View
@@ -64,16 +65,16 @@ func Steal(n *cluster.Node, place *cluster.Place, dir string) (*Thief, error) {
 	if own == nil {
 		return nil, fmt.Errorf("the files of %s don't know it", n.Name())
 	}
-	t := &Thief{Of: n.Name(), ID: own.GetId(), Own: own.GetId(), place: place, view: m.View()}
+	t := &Thief{dir: dir, Of: n.Name(), ID: own.GetId(), Own: own.GetId(), place: place, view: m.View()}
 	t.who, err = identity.Open(identity.Config{Dir: dir, ID: t.ID, Name: n.Name(), Log: slog.New(slog.DiscardHandler)})
 	return t, err
 }
 
 // As is the thief with a certificate of the cluster's authority that names another
 // node, which the seal among the files lets it sign. dir is an empty directory.
-func (t *Thief) As(other *configpb.Node, from, dir string) (*Thief, error) {
+func (t *Thief) As(other *configpb.Node, dir string) (*Thief, error) {
 	for _, name := range []string{"node.key", "seal.key", "trust"} {
-		b, err := os.ReadFile(filepath.Join(from, name))
+		b, err := os.ReadFile(filepath.Join(t.dir, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
 		}
@@ -85,8 +86,11 @@ func (t *Thief) As(other *configpb.Node, from, dir string) (*Thief, error) {
 	if err == nil {
 		err = who.Renew(t.view.Epoch(), t.view.Security().GetAuthorities(), time.Now())
 	}
-	return &Thief{Of: t.Of, ID: other.GetId(), Own: t.Own, place: t.place, who: who, view: t.view}, err
+	return &Thief{dir: dir, Of: t.Of, ID: other.GetId(), Own: t.Own, place: t.place, who: who, view: t.view}, err
 }
+
+// Forget takes the files away.
+func (t *Thief) Forget() { _ = os.RemoveAll(t.dir) }
 
 // Node is what the stolen configuration knows of a node, by its name.
 func (t *Thief) Node(name string) *configpb.Node { return t.view.NodeByName(name) }

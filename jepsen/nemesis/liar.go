@@ -2,10 +2,13 @@ package nemesis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,7 +39,11 @@ func liar(ctx context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	if err := a.claim(n); err != nil {
 		return nil, err
 	}
-	l := &lying{place: n.Place(), port: n.Addr(cluster.ClusterPort).Port(), followed: make(chan struct{}), followers: map[string]int{}}
+	key, err := ownKey(n)
+	if err != nil {
+		return nil, err
+	}
+	l := &lying{key: key, place: n.Place(), port: n.Addr(cluster.ClusterPort).Port(), followed: make(chan struct{}), followers: map[string]int{}}
 	e := history.Effect{Down: names(n)}
 	for i, dn := range rows {
 		e.Lies = append(e.Lies, history.Row{DN: dn})
@@ -55,6 +62,15 @@ func liar(ctx context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 		},
 		healed: nothing,
 	})
+}
+
+// ownKey is what the node shows the others; nil where nobody is asked who he is.
+func ownKey(n *cluster.Node) (*tls.Config, error) {
+	own, err := tls.LoadX509KeyPair(filepath.Join(n.DataDir(), "node.crt"), filepath.Join(n.DataDir(), "node.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return &tls.Config{Certificates: []tls.Certificate{own}, NextProtos: []string{"sipcluster-grpc"}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13}, err
 }
 
 // ownedByOthers are DNs in service whose owner is another node than n.
@@ -80,6 +96,7 @@ type lying struct {
 	place  *cluster.Place
 	port   uint16
 	claims []string
+	key    *tls.Config // of the node, where it has one
 	server *grpc.Server
 
 	followed chan struct{} // closed when a follower took the claims
@@ -97,6 +114,9 @@ func (l *lying) start(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if l.key != nil {
+		ln = tls.NewListener(ln, l.key)
 	}
 	l.server = grpc.NewServer()
 	peerpb.RegisterTControllerServer(l.server, l)

@@ -103,6 +103,8 @@ func All() []Nemesis {
 		{"liar", "a false peer in the place of a node says what it has no right to say", 3, liar},
 		{"clock", "a wall clock is wrong by seconds to an hour", 2, clock},
 		{"drain", "a node drains, and takes part again", 2, drain},
+		{"rotate", "all keys, the authority and a token change at a time", 2, rotate},
+		{"cut-rotation", "one node, or the leader, cut off in the middle of that", 3, cutRotation},
 		{"join", "a node joins and is removed again", 2, join},
 	}
 }

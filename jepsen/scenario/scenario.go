@@ -19,6 +19,8 @@ type Scenario struct {
 	Clocks bool
 	// Tracks break the cluster side by side.
 	Tracks []Track
+	// Secured: everybody is asked who he is.
+	Secured bool
 	// Rings: processes and SIP ports are left alone, so that a call that rings
 	// for long must have been answered.
 	Rings bool
@@ -101,6 +103,12 @@ func All() []Scenario {
 			{[]string{"drain"}, cutHolds[:4], settling}}},
 		{Name: "lies", What: "a false peer says what it has no right to say", Tracks: []Track{
 			{[]string{"liar"}, cutHolds[1:4], restarting}}},
+		{Name: "rotations", What: "all keys, the authority and a token change, again and again, and nobody notices", Secured: true, Spares: 1, Rings: true, Tracks: []Track{
+			{[]string{"rotate"}, []time.Duration{0}, brief}}},
+		{Name: "cut-rotations", What: "a cut in the middle of a rotation, as long as the run", Secured: true, Spares: 1, Rings: true, Tracks: []Track{
+			{[]string{"cut-rotation"}, []time.Duration{10 * time.Minute}, settling}}},
+		{Name: "secured-lies", What: "as lies, by a node's own key", Secured: true, Spares: 1, Tracks: []Track{
+			{[]string{"liar"}, cutHolds[1:3], restarting}}},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},
 			{[]string{"kill", "kill-leader", "pause"}, killHolds, restarting}}},
@@ -131,10 +139,11 @@ type Run struct {
 // Short are the runs of CI: drains and cuts by choices that are the same each time, which
 // try what people notice (S20 to S22, S26), and others by the seed.
 func Short(seed uint64) []Run {
-	turns := []string{"cuts", "crashes", "drains"}
+	turns, secured := []string{"cuts", "crashes", "drains"}, []string{"rotations", "cut-rotations", "secured-lies"}
 	return []Run{
 		{Scenario: "drains", Seed: 1}, {Scenario: "cuts", Seed: 5},
 		{Scenario: "storm"}, {Scenario: turns[seed%uint64(len(turns))]},
+		{Scenario: secured[seed%uint64(len(secured))], For: 12 * time.Second},
 	}
 }
 
@@ -150,7 +159,7 @@ func Regressions() []Run {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

@@ -64,6 +64,8 @@ func (w *Status) count(ctx context.Context, s *history.Status) {
 	if err != nil {
 		return
 	}
+	strangers := uint64(0)
+	s.Strangers = &strangers
 	for line := range strings.Lines(string(text)) {
 		name, v, _ := strings.Cut(line, " ")
 		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
@@ -71,6 +73,8 @@ func (w *Status) count(ctx context.Context, s *history.Status) {
 		case err != nil:
 		case name == "sipcluster_records_rejected_total":
 			s.Refused = proto.Uint64(uint64(n))
+		case name == `sipcluster_security_events_total{event="identity-refused"}`, name == `sipcluster_security_events_total{event="auth-failed"}`:
+			strangers += uint64(n)
 		case name == "sipcluster_configuration_restores_total":
 			s.Restores = uint64(n)
 		}
