@@ -15,16 +15,18 @@ import (
 
 // TestSecured is one cluster that asks everybody who he is, and attackers around it.
 func TestSecured(t *testing.T) {
-	c := newCluster(t, cluster.Config{Secured: true}, false)
+	c := newCluster(t, cluster.Config{Secured: true, Args: secureArgs(t)}, false)
 	must(t, c.Start(t.Context()))
 	for _, s := range []struct {
 		name string
 		test func(t *testing.T, c *cluster.Cluster)
 	}{
 		{"whoever has a node's files is that node and no other", filesOfANode},
+		{"a stranger gets nothing at any port", nothingExposed},
 		{"what a revoked token is used for ends within a second", revokedEnds},
 		{"everything changes, and nobody notices", rotationsUnnoticed},
 		{"a cut in the middle of it is made good by itself", rotationsCut},
+		{"whom one node distrusts all do after the heal", distrusted},
 		{"a removed node is nobody within a second", removedEnds},
 	} {
 		if !t.Run(s.name, func(t *testing.T) { s.test(t, c) }) {

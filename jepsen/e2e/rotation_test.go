@@ -1,11 +1,14 @@
 package e2e_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
@@ -82,4 +85,40 @@ func hold(t *testing.T, d time.Duration) {
 	case <-timer.C:
 	case <-t.Context().Done():
 	}
+}
+
+// distrusted: what one node was told while it was cut off is so everywhere after the heal.
+func distrusted(t *testing.T, c *cluster.Cluster) {
+	guest, err := c.AddNode(t.Context())
+	must(t, err)
+	must(t, guest.Start(t.Context()))
+	_, err = c.WaitWhole(t.Context(), afterCut)
+	must(t, err)
+	onRoster := func(ctx context.Context) (bool, error) {
+		l, err := c.Node(1).Configuration().ListNodes(ctx, &configpb.ListNodesRequest{})
+		return slices.ContainsFunc(l.GetNodes(), func(n *configpb.Node) bool { return n.GetName() == guest.Name() }), err
+	}
+	must(t, c.CutOff(t.Context(), c.Node(2)))
+	cli(t, c.Node(2), 0, "node", "distrust", guest.Name(), "--here")
+	if there, err := onRoster(t.Context()); err != nil || !there {
+		t.Fatalf("a node without a quorum took it off the roster: %v", err)
+	}
+	ended, _ := guest.Exited()
+	must(t, c.Heal(t.Context()))
+	eventually(t, 3*soon, "it is off the roster", func(ctx context.Context) error {
+		if there, err := onRoster(ctx); err != nil || there {
+			return errors.Join(err, errNotYet)
+		}
+		return nil
+	})
+	eventually(t, 2*soon, "its process ends by itself", func(context.Context) error {
+		select {
+		case <-ended:
+			return nil
+		default:
+			return errNotYet
+		}
+	})
+	_, err = c.WaitWhole(t.Context(), afterCut)
+	must(t, err)
 }

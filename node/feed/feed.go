@@ -9,6 +9,8 @@ import "errors"
 var (
 	// ErrStale says that a newer incarnation of the node is known.
 	ErrStale = errors.New("stale incarnation")
+	// ErrIncarnation says that an incarnation is none that a start can have.
+	ErrIncarnation = errors.New("impossible incarnation")
 	// ErrFenced says that a newer link feeds the copy, or that the copy began anew.
 	ErrFenced = errors.New("the copy has a newer feed")
 	// ErrTooManyNodes says that MaxNodes is reached.

@@ -2,6 +2,11 @@ package feed
 
 import "fmt"
 
+// MaxIncarnation is the first nanosecond of the year 2200. An incarnation is the wall clock of
+// the start, or one more than the last one: a clock may be wrong by years, and thousands of
+// starts add a microsecond. Whoever claims more would keep the node out that it speaks for.
+const MaxIncarnation = 7_258_118_400_000_000_000
+
 // Fence says who may write the copy of one peer, and how far the copy reaches.
 // Only the newest feed of the newest incarnation writes. The zero Fence is that
 // of an empty copy of a peer of which nothing is known. Guarded by the lock of
@@ -46,10 +51,12 @@ func (f *Fence) Round() uint64 { return f.round }
 
 // Begin gives the right to write to a new feed: one that brings a snapshot, or
 // with resumed what was said since Position. ErrStale: a newer incarnation is
-// known. ErrFenced: the copy began anew since Position was asked for, so that it can't
+// known. ErrIncarnation: there can't be such a one. ErrFenced: the copy began anew since Position was asked for, so that it can't
 // go on from there.
 func (f *Fence) Begin(incarnation uint64, resumed bool) (Feed, error) {
 	switch {
+	case incarnation > MaxIncarnation:
+		return Feed{}, fmt.Errorf("%w: %d", ErrIncarnation, incarnation)
 	case incarnation < f.at.Incarnation:
 		return Feed{}, fmt.Errorf("%w: %d, after %d", ErrStale, incarnation, f.at.Incarnation)
 	case resumed && (!f.whole || incarnation != f.at.Incarnation):
@@ -66,7 +73,7 @@ func (f *Fence) Begin(incarnation uint64, resumed bool) (Feed, error) {
 // Saw notes that an incarnation of the peer exists, and tells whether it is newer
 // than all before: then the copy begins anew.
 func (f *Fence) Saw(incarnation uint64) bool {
-	if incarnation <= f.at.Incarnation {
+	if incarnation <= f.at.Incarnation || incarnation > MaxIncarnation {
 		return false
 	}
 	f.at.Incarnation = incarnation

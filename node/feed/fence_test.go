@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -312,5 +313,22 @@ func TestFence_ACopyIsWhatWasSaid(t *testing.T) {
 	}
 	if resumed < int(runs) {
 		t.Errorf("only %d feeds resumed", resumed)
+	}
+}
+
+// An incarnation that no start can have counts for nothing: the node's next start would
+// never exceed it.
+func TestFence_AnIncarnationThatNoStartHas(t *testing.T) {
+	var f Fence
+	for _, absurd := range []uint64{MaxIncarnation + 1, math.MaxInt64, math.MaxUint64} {
+		if _, err := f.Begin(absurd, false); !errors.Is(err, ErrIncarnation) {
+			t.Errorf("%d: %v", absurd, err)
+		}
+		if f.Saw(absurd) {
+			t.Errorf("%d was seen", absurd)
+		}
+	}
+	if _, err := f.Begin(7, false); err != nil {
+		t.Errorf("the node itself is kept out: %v", err)
 	}
 }
