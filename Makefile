@@ -77,7 +77,7 @@ chaos = go run ./jepsen/chaos -seed $(SEED) -nodes $(NODES)
 jepsen: setup ## break clusters at random for 10 minutes and judge them; or SCENARIO=... SEED=... NODES=... FOR=...
 	$(chaos) -scenario $(SCENARIO) -for $(FOR)
 
-jepsen-short: setup ## the runs of CI: 3 nodes, a fixed set, about 4 minutes
+jepsen-short: setup ## the runs of CI: 3 nodes, a fixed set, about 5 minutes
 	$(chaos) -scenario short -for 25s -skip
 
 jepsen-regressions: setup ## the scenarios that found bugs, about 7 minutes

@@ -55,10 +55,11 @@ func (r *Rotation) Wait(ctx context.Context, within time.Duration, nodes ...*Nod
 	})
 }
 
-// Rotations are one of each kind: the rings, the authority, each node's key, a token.
-func (c *Cluster) Rotations() []*Rotation {
+// Rotations are one of each kind: the rings, the authority, a token, the key of each of the
+// nodes.
+func (c *Cluster) Rotations(nodes ...*Node) []*Rotation {
 	all := []*Rotation{keyringRotation(), authorityRotation(), c.tokenRotation()}
-	for _, n := range c.Nodes() {
+	for _, n := range nodes {
 		all = append(all, rekeying(n))
 	}
 	return all

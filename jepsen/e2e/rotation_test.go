@@ -26,7 +26,7 @@ func cutFor(t *testing.T) time.Duration {
 
 func rotationsUnnoticed(t *testing.T, c *cluster.Cluster) {
 	s := sides(t, c, 7600)
-	all := c.Rotations()
+	all := c.Rotations(c.Nodes()...)
 	for _, r := range all {
 		must(t, r.Begin(t.Context(), c.Nodes()...))
 	}
@@ -48,6 +48,7 @@ func changed(t *testing.T, all []*cluster.Rotation, c *cluster.Cluster) {
 		must(t, err)
 		t.Logf("%s changed within %v", r.What, time.Since(began).Round(100*time.Millisecond))
 	}
+	cli(t, c.Node(1), 0, "whoami") // so the user's context learns the new authority by the old one
 }
 
 func rotationsCut(t *testing.T, c *cluster.Cluster) {
@@ -62,7 +63,7 @@ func rotationsCut(t *testing.T, c *cluster.Cluster) {
 				s, err := n.Status(t.Context())
 				return err == nil && cut(s.GetRaft().GetState() == "leader")
 			})
-			all := c.Rotations()
+			all := c.Rotations(c.Nodes()...)
 			for _, r := range all {
 				must(t, r.Begin(t.Context(), c.Nodes()...))
 			}

@@ -33,7 +33,7 @@ func cutRotation(ctx context.Context, a *Arena, r *rand.Rand) ([]Strike, error) 
 // rotation are the strikes with which one of each kind begins, and is over. Neither breaks
 // anything.
 func (a *Arena) rotation(within time.Duration) (begin, end Strike) {
-	all := a.Cluster.Rotations()
+	all := a.Cluster.Rotations(a.members()...)
 	begin = Strike{Params: "begin", brief: true, heal: nothing, healed: nothing, confirm: nothing, inject: func(ctx context.Context) error {
 		for _, r := range all {
 			if err := r.Begin(ctx, a.running()...); err != nil {
