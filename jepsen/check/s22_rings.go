@@ -55,6 +55,9 @@ func (m *model) mustEnd(c *phoneCall, r *history.Op) time.Duration {
 	}
 	// The telephone's node does not hear the caller's.
 	for _, q := range m.silent[pair{From: a, To: b}] {
+		if len(q.fault.Effect.Lies) > 0 {
+			continue // whoever is in its place is heard, and ends no calls
+		}
 		at := max(plus(q.From, q.bound), r.Invoke) + orphanBound + m.b.Spread
 		if q.From >= c.dial.Invoke && q.To >= at && m.signals(b, b).cover(Span{r.Invoke, at}) {
 			by = min(by, at)
