@@ -191,7 +191,7 @@ func cseqOf(t *testing.T, m *siptest.Message) (n int) {
 	return n
 }
 
-// checkAnswer checks the credentials of an INVITE to the gateway.
+// checkAnswer checks the credentials of a request to the gateway.
 func checkAnswer(t *testing.T, m *siptest.Message, header, nonce string, hash func(string) string) {
 	t.Helper()
 	values := m.Headers(header)
@@ -202,9 +202,56 @@ func checkAnswer(t *testing.T, m *siptest.Message, header, nonce string, hash fu
 	if !c.Parse([]byte(values[0])) || string(c.Username) != "us" || string(c.Realm) != "carrier.test" || string(c.Nonce) != nonce || string(c.URI) != m.URI {
 		t.Fatal(values[0])
 	}
-	want := hash(strings.Join([]string{hash("us:carrier.test:secret"), nonce, string(c.NC), string(c.CNonce), "auth", hash("INVITE:" + m.URI)}, ":"))
+	want := hash(strings.Join([]string{hash("us:carrier.test:secret"), nonce, string(c.NC), string(c.CNonce), "auth", hash(m.Method + ":" + m.URI)}, ":"))
 	if string(c.Response) != want {
 		t.Errorf("the answer %s is wrong", values[0])
+	}
+}
+
+// TestTrunk_IsAnsweredWithinACallToo: a carrier that asks for each request of a call hears
+// from the cluster, and the phone knows nothing of it.
+func TestTrunk_IsAnsweredWithinACallToo(t *testing.T) {
+	for _, comes := range []bool{false, true} {
+		t.Run(fmt.Sprint("the carrier calls: ", comes), func(t *testing.T) {
+			w := callWorld(t, nil, "1001")
+			s := newScript(t)
+			gw := w.carrier("", func(t *configpb.Trunk) {
+				t.OutboundRealm = "carrier.test"
+				t.OutboundAuth = &configpb.TrunkAuth{User: "us", Ha1: md5Hex("us:carrier.test:secret")}
+			})
+			a := w.ua("udp", "1001")
+			from, to, number := a, gw, "9000"
+			if comes {
+				from, to, number = gw, a, "1001"
+			}
+			out := s.place(from, number)
+			in := s.take(to)
+			s.ok(in.Answer())
+			s.await(out, 200)
+			s.ok(out.Ack())
+			s.expect(in, "ACK")
+			phone, carrier := out, in
+			if comes {
+				phone, carrier = in, out
+			}
+			last := 0
+			for i, method := range []string{"INVITE", "INFO", "UPDATE", "REFER", "BYE"} {
+				nonce := fmt.Sprint("nonce", i)
+				carrier.Challenge(`Proxy-Authenticate: Digest realm="carrier.test", nonce="` + nonce + `", algorithm=MD5, qop="auth"`)
+				s.do(phone, method, 200, "Refer-To: <sip:1001@"+testRealm+">")
+				asked, again := s.expect(carrier, method), s.expect(carrier, method)
+				if a, b := cseqOf(t, asked), cseqOf(t, again); a <= last || b <= a {
+					t.Errorf("%s %d, then %d after %d", method, a, b, last)
+				}
+				checkAnswer(t, again, "Proxy-Authorization", nonce, md5Hex)
+				if last = cseqOf(t, again); method == "INVITE" {
+					s.ok(phone.Ack())
+					if m := s.expect(carrier, "ACK"); cseqOf(t, m) != last {
+						t.Errorf("ACK %s of INVITE %d", m.Header("CSeq"), last)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -6,6 +6,14 @@ import "time"
 func callFaults() []Fault {
 	return []Fault{
 		{
+			Name: "carrier-asks-the-phone", Kind: Proxy, What: "a phone is asked by a carrier who it is, within a call", Package: "./sip", Run: "^TestTrunk_IsAnsweredWithinACallToo$",
+			Edits: []Edit{{"sip/proxy/relay.go", "	case res.Status == 100 || x.answers(res):\n", "	case res.Status == 100:\n"}},
+		},
+		{
+			Name: "carrier-numbers", Kind: Proxy, What: "what comes behind a request that was sent twice has its number", Package: "./sip", Run: "^TestTrunk_IsAnsweredWithinACallToo$",
+			Edits: []Edit{{"sip/dialog/table.go", "		x.raised[at.By]++\n", ""}},
+		},
+		{
 			Name: "calls-end-oos", Kind: Calls, What: "a DN that is out of service releases its calls",
 			Edits: []Edit{{"node/routing/routing.go", "	if st.State != dn.InSrv {\n		r.rings.lose(st",
 				"	if st.State != dn.InSrv {\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +

@@ -33,11 +33,12 @@ type Dialog struct {
 	next     *Dialog // of the same call, which passed here twice
 	acked    func()  // for the first ACK; nil after it
 	key      Key
-	birth    uint64  // of its INVITE, as the tokens say
-	refers   bool    // somebody was asked to call somebody, or to tell of something
-	call     string  // ConnID; "" for none
-	peer     dn.Node // that has the call; "" for this one
-	links    []Link  // of its sides
+	birth    uint64                // of its INVITE, as the tokens say
+	raised   [CalledSide + 1]uint8 // see Table.Raise
+	refers   bool                  // somebody was asked to call somebody, or to tell of something
+	call     string                // ConnID; "" for none
+	peer     dn.Node               // that has the call; "" for this one
+	links    []Link                // of its sides
 	// parties are written under the lock of the call's shard as well.
 	parties *Parties
 }

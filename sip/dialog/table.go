@@ -267,6 +267,35 @@ func (d *Table) Seen(at Ref, cseq uint32, contact []byte, refers bool) {
 	}
 }
 
+// maxRaised is how often a dialog's gateway is answered.
+const maxRaised = 200
+
+// Raise has what a side sends from now on numbered higher by one more, because a request
+// of its own was sent twice; false when the dialog is not known here.
+func (d *Table) Raise(at Ref) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := false
+	for x := d.open[at.Key]; x != nil; x = x.next {
+		if x.raised[at.By] == maxRaised {
+			return false
+		}
+		x.raised[at.By]++
+		known = true
+	}
+	return known
+}
+
+// Raised is by how much what a side sends is numbered higher.
+func (d *Table) Raised(at Ref) uint8 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if x := d.open[at.Key]; x != nil {
+		return x.raised[at.By]
+	}
+	return 0
+}
+
 // Run ends the dialogs whose session timer runs out.
 func (d *Table) Run(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -105,10 +106,37 @@ func raised(rack []byte, by uint8) []byte {
 	return append(append(append(line, ' '), method...), "\r\n"...)
 }
 
-// skew is by how much a request that follows its Route is numbered higher.
-func skew(s *route.Set) uint8 {
-	if s.Peer.Purpose == route.None && s.Last.Purpose == route.Trunk && s.Last.Called {
-		return s.Last.Skew
+// skew is by how much a request that follows its Route is numbered higher: as the token
+// says, and by what was sent twice within the dialog since.
+func (rs *relays) skew(s *route.Set, at dialog.Ref) uint8 {
+	if s.Peer.Purpose != route.None || s.Last.Purpose != route.Trunk {
+		return 0
 	}
-	return 0
+	by := rs.dialogs.Raised(at)
+	if s.Last.Called {
+		by += s.Last.Skew
+	}
+	return by
+}
+
+// answers sends a request of a dialog again when the gateway asks for the account that the
+// cluster has there; false when it is not answered: the answer is the sender's then.
+func (x *relay) answers(res *message.Message) bool {
+	if x.asked == maxAsked || x.answered || res.Status != 401 && res.Status != 407 {
+		return false
+	}
+	var m message.Message
+	x.req.Read(&m)
+	d := route.DialogOf(&m)
+	s, f := x.in.routes.Read(d, m.URI, m.Elements(message.Route))
+	if f != nil || s.Peer.Purpose != route.None || s.Last.Purpose != route.Trunk {
+		return false
+	}
+	line := accountAt(x.in.path.trunks.get(s.Last.Number).configured()).answer(res, string(m.Method), s.URI)
+	to, _, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), d.CallID)
+	if line == nil || f != nil || to == nil || x.method != methodBye && !x.in.dialogs.Raise(x.at) {
+		return false
+	}
+	x.asked++
+	return x.send(&m, &s, to, newBranch(loopMark(x.in.seed, &m)), line) == nil
 }

@@ -45,6 +45,7 @@ type relay struct {
 	ended, answered bool
 	border          border
 	cseq            uint32 // its number, of what comes back numbered higher; 0 for others
+	asked           uint8  // how often the gateway was answered that asked who sends it
 }
 
 // method tells apart what matters to the proxy.
@@ -95,13 +96,8 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	rs.note(m, at)
 	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s)}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
-	if skew(s) > 0 {
-		x.cseq, _, _ = message.ParseCSeq(m.Get(message.CSeq))
-	}
 	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
-	branch := newBranch(mark)
-	var err error
-	x.client, err = sh.Send(branch, string(m.Method), to, sh.along(m, s, to, branch, x.border.request(m, rs.realm())), x.on)
+	err := x.send(m, s, to, newBranch(mark), nil)
 	if err == nil && !x.over(to) {
 		x.client.Terminate()
 		err = errNoFlow
@@ -119,6 +115,19 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 			x.hungUp(false) // it is tried nevertheless
 		}
 	}
+}
+
+// send sends the request on, with a line besides when a gateway has asked for that.
+func (x *relay) send(m *message.Message, s *route.Set, to *hop, branch string, line []byte) (err error) {
+	by := x.in.skew(s, x.at)
+	if x.method == methodBye {
+		by += x.asked // nothing comes behind it
+	}
+	if by > 0 {
+		x.cseq, _, _ = message.ParseCSeq(m.Get(message.CSeq))
+	}
+	x.client, err = x.sh.Send(branch, string(m.Method), to, x.sh.along(m, s, to, branch, by, message.Changes{Drop: x.border.request(m, x.in.realm()), Lines: line}), x.on)
+	return err
 }
 
 // note remembers what a request within a dialog says of its sender.
@@ -172,9 +181,9 @@ func (x *relay) CutOff() {
 }
 
 // along writes a request of a dialog as it goes on.
-func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string, drop func(*message.Header) bool) []byte {
-	ch := message.Changes{URI: s.URI, Via: sh.via(to, branch), Hops: hops(m) - 1, Routes: s.Rest, Reroute: true, Drop: drop}
-	renumber(m, skew(s), &ch)
+func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string, by uint8, ch message.Changes) []byte {
+	ch.URI, ch.Via, ch.Hops, ch.Routes, ch.Reroute = s.URI, sh.via(to, branch), hops(m)-1, s.Rest, true
+	renumber(m, by, &ch)
 	return sh.forward(m, &ch)
 }
 
@@ -255,7 +264,7 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	case to == nil:
 		rs.lookUp(address, m, in, at)
 	default:
-		_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.border(&s).request(m, rs.realm()))) // the 2xx comes again
+		_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.skew(&s, at), message.Changes{Drop: rs.border(&s).request(m, rs.realm())})) // the 2xx comes again
 		if at.By == dialog.CallerSide {
 			rs.dialogs.Ack(at.Key)
 		}
@@ -271,7 +280,7 @@ func (x *relay) on(res *message.Message, err error) {
 	case err != nil:
 		x.fail(408, "Request Timeout")
 		return
-	case res.Status == 100:
+	case res.Status == 100 || x.answers(res):
 		return
 	case res.Status >= 200:
 		x.final(res)

@@ -85,11 +85,15 @@ func tagOf(address string) string {
 
 // request answers what comes within a call, and reports it.
 func (c *Call) request(m *Message) {
-	switch m.Method {
-	case "ACK":
-	case "CANCEL":
+	ask := c.challenge.Load()
+	switch {
+	case m.Method == "ACK":
+	case ask != nil && m.Method != "CANCEL":
+		c.challenge.Store(nil)
+		_ = c.u.Respond(m, 407, "Who?", c.tag, *ask)
+	case m.Method == "CANCEL":
 		_ = c.u.Respond(m, 200, "OK", c.tag)
-	case "INVITE":
+	case m.Method == "INVITE":
 		_ = c.u.Respond(m, 200, "OK", c.tag, "Contact: <"+c.u.Contact()+">")
 	default:
 		_ = c.u.Respond(m, 200, "OK", c.tag)
@@ -99,6 +103,9 @@ func (c *Call) request(m *Message) {
 	default: // nobody reads them
 	}
 }
+
+// Challenge has the next request within the call be answered 407 with a header.
+func (c *Call) Challenge(header string) { c.challenge.Store(&header) }
 
 var errUnknown = errors.New("siptest: no request to answer")
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -83,6 +84,7 @@ type Call struct {
 	inviteSeq     uint32
 	answers       chan *Response
 	first         *Response // the first answer, not yet told
+	challenge     atomic.Pointer[string]
 }
 
 // Place sends an INVITE to a URI, answers a challenge, and returns when
