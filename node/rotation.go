@@ -69,6 +69,8 @@ const (
 	// stepEach is the least time between two steps: what is under way by then was
 	// sent before the last one.
 	stepEach = 2 * time.Second
+	// renewStreams bounds how long the streams of SIP take to go on under another key.
+	renewStreams = 20 * time.Second
 	// progressTimeout bounds what a node is asked for it.
 	progressTimeout = time.Second
 )
@@ -139,6 +141,9 @@ func (n *Node) rotateOwn(ctx context.Context, view *fsm.View) error {
 			return err
 		}
 		n.log.Info("this node uses its next key")
+		renewing, cancel := context.WithTimeout(ctx, renewStreams)
+		n.sip.RenewPeers(renewing) // those under the old one end with it
+		cancel()
 		keys = n.who.Fingerprints()
 	}
 	next := proto.CloneOf(self)

@@ -227,6 +227,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// RenewPeers has the streams to all other nodes open anew, while others stand; ctx bounds it.
+func (s *Server) RenewPeers(ctx context.Context) {
+	if s.peers != nil {
+		s.peers.Renew(ctx)
+	}
+}
+
 // PeerHeard tells whether a peer is heard here: phones don't ring on for the callers of a
 // lost one.
 func (s *Server) PeerHeard(peer dn.Node, heard bool) {

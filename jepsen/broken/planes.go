@@ -79,7 +79,7 @@ func planeFaults() []Fault {
 			Name: "forgets-attempt", Kind: Durability, What: "the failure of the plane becomes the answer to a write that was already sent",
 			Edits: []Edit{
 				{"node/consensus/propose.go", "			if unknown != nil {\n", "			if false {\n"},
-				{"node/consensus/propose.go", "case unknown != nil && errors.Is(err, ErrFailed):", "case false:"},
+				{"node/consensus/propose.go", "case unknown != nil && !decided(err):", "case false:"},
 				{"node/consensus/propose.go", "ErrUnknownOutcome, g.cause())", "ErrUnknownOutcome, g.Err())"},
 			},
 			Scenario: "leader-disk", For: 40 * time.Second, Statements: []string{"S10"},

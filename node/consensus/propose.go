@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -67,7 +68,7 @@ func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint
 		case errors.Is(err, ErrUnknownOutcome):
 			unknown = err
 		case errors.Is(err, errNotLeader), errors.Is(err, ErrNoQuorum):
-		case unknown != nil && errors.Is(err, ErrFailed): // the leader failed behind an attempt: the next one knows
+		case unknown != nil && !decided(err): // it says nothing of the attempt before: the next leader knows
 		default:
 			return index, err
 		}
@@ -82,6 +83,13 @@ func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint
 		}
 		pause.Stop()
 	}
+}
+
+// decided tells whether an answer says what became of an attempt before, too: the state
+// machine knows a request by its id. Whoever refuses it in front of that doesn't: a
+// leader that has failed, one that believes the client no more, somebody in its place.
+func decided(err error) bool {
+	return err == nil || errors.Is(err, ErrRejected) && !errors.Is(err, fsm.ErrDenied)
 }
 
 // gaveUp says what is known of a request when its time is over.

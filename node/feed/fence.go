@@ -73,7 +73,10 @@ func (f *Fence) Begin(incarnation uint64, resumed bool) (Feed, error) {
 // Saw notes that an incarnation of the peer exists, and tells whether it is newer
 // than all before: then the copy begins anew.
 func (f *Fence) Saw(incarnation uint64) bool {
-	if incarnation <= f.at.Incarnation || incarnation > MaxIncarnation {
+	if incarnation > MaxIncarnation {
+		return false
+	}
+	if incarnation <= f.at.Incarnation {
 		return false
 	}
 	f.at.Incarnation = incarnation

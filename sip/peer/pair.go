@@ -148,6 +148,47 @@ func (p *pair) detach(slot uint8, s *stream) {
 	p.changed.Send()
 }
 
+// renewFor bounds how long a stream may take to stand anew before the next one is ended.
+const renewFor = 2 * maxPause
+
+// renew ends the streams one by one; who dials them does so again.
+func (p *pair) renew(ctx context.Context) {
+	for slot := range uint8(Streams) {
+		p.mu.Lock()
+		old, alone := p.streams[slot], p.up < 2
+		p.mu.Unlock()
+		if old == nil || alone {
+			continue
+		}
+		old.end()
+		p.stood(ctx, slot, old)
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// stood waits until another stream stands in the place of the old one.
+func (p *pair) stood(ctx context.Context, slot uint8, old *stream) {
+	ctx, cancel := context.WithTimeout(ctx, renewFor)
+	defer cancel()
+	tick := time.NewTicker(minPause / 5)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		s := p.streams[slot]
+		p.mu.Unlock()
+		if s != nil && s != old {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // end closes all streams and takes no other.
 func (p *pair) end() {
 	p.mu.Lock()

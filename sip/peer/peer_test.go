@@ -469,3 +469,41 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+// TestPort_RenewOpensEachStreamAnew, by either side, while others stand.
+func TestPort_RenewOpensEachStreamAnew(t *testing.T) {
+	for _, by := range []string{"who dials", "who is dialled"} {
+		t.Run(by, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, memory)
+				a, b := two(s)
+				renews := a
+				if by == "who is dialled" {
+					renews = b
+				}
+				dialled, done := len(s.open), make(chan struct{})
+				go func() {
+					defer close(done)
+					renews.Renew(t.Context())
+				}()
+				for going := true; going; {
+					select {
+					case <-done:
+						going = false
+					case <-time.After(minPause / 10):
+					}
+					if x, y := a.Standing()["b"], b.Standing()["a"]; min(x, y) < Streams-1 {
+						t.Fatalf("%d and %d streams stand meanwhile", x, y)
+					}
+				}
+				synctest.Wait()
+				if n := len(s.open) - dialled; n != Streams {
+					t.Errorf("%d streams are new", n)
+				}
+				if n := a.Standing()["b"]; n != Streams {
+					t.Errorf("%d streams stand in the end", n)
+				}
+			})
+		})
+	}
+}

@@ -308,6 +308,17 @@ func (r *refusal) Error() string {
 	return "node " + string(r.from) + " for " + string(r.to) + ": " + r.why.String()
 }
 
+// Renew has each stream open anew, one of a pair after the other: something stands all the
+// time, and in the end all are under the key that this node has now. It returns when that
+// is done, or ctx ends.
+func (pt *Port) Renew(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, p := range *pt.pairs.Load() {
+		all.Go(func() { p.renew(ctx) })
+	}
+}
+
 // Close ends all streams; nothing can be sent any more. Run returns when its ctx ends.
 func (pt *Port) Close() {
 	pt.mu.Lock()
