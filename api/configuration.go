@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -231,17 +232,11 @@ func (c *Configuration) Export(r *configpb.ExportRequest, out configpb.Configura
 
 // Import checks the whole input before it writes the first chunk.
 func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
-	// One that its client has just given up may still be ending.
-	wait := time.NewTimer(importWait)
-	defer wait.Stop()
-	select {
-	case c.importing <- struct{}{}:
-		defer func() { <-c.importing }()
-	case <-wait.C:
-		return status.Error(codes.ResourceExhausted, "another import is running at this node: try again when it is done")
-	case <-s.Context().Done():
-		return status.FromContextError(s.Context().Err()).Err()
+	leave, err := c.enterImport(s.Context())
+	if err != nil {
+		return err
 	}
+	defer leave()
 	all, err := receive(s, c.limits)
 	if err != nil {
 		return err
@@ -254,9 +249,9 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 	if err != nil {
 		return err
 	}
-	chunks, err := checkImport(v, all)
-	if err != nil {
-		return StatusError(err)
+	chunks, bad := checkImport(v, all)
+	if len(bad) > 0 {
+		return refuseImport(s, bad)
 	}
 	total, written := uint64(len(all)), uint64(0)
 	for _, chunk := range chunks {
@@ -269,6 +264,21 @@ func (c *Configuration) Import(s configpb.Configuration_ImportServer) error {
 		}
 	}
 	return nil
+}
+
+// enterImport waits for the import or restore before this one.
+func (c *Configuration) enterImport(ctx context.Context) (leave func(), err error) {
+	// One that its client has just given up may still be ending.
+	wait := time.NewTimer(importWait)
+	defer wait.Stop()
+	select {
+	case c.importing <- struct{}{}:
+		return func() { <-c.importing }, nil
+	case <-wait.C:
+		return nil, status.Error(codes.ResourceExhausted, "another import is running at this node: try again when it is done")
+	case <-ctx.Done():
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
 }
 
 // afterPart is the error of an import of which the first written mutations, in
@@ -337,11 +347,11 @@ func receive(s configpb.Configuration_ImportServer, l importLimits) ([]*configpb
 
 // checkImport cuts the mutations into Raft entries and plays them through on a
 // View of its own. Groups are made first and deleted last, so that no entry
-// names one of another. The error has the mutation's number in the input.
-func checkImport(v *fsm.View, all []*configpb.Mutation) ([][]*configpb.Mutation, error) {
+// names one of another. What is rejected has the mutation's number in the input; no
+// more than maxRefused is looked for.
+func checkImport(v *fsm.View, all []*configpb.Mutation) (chunks [][]*configpb.Mutation, bad []*fsm.Rejection) {
 	order := importOrder(all)
-	var chunks [][]*configpb.Mutation
-	for at := 0; at < len(order); {
+	for at := 0; at < len(order) && len(bad) < maxRefused; {
 		var chunk []*configpb.Mutation
 		size := 0
 		for _, i := range order[at:] {
@@ -351,17 +361,32 @@ func checkImport(v *fsm.View, all []*configpb.Mutation) ([][]*configpb.Mutation,
 			}
 			chunk = append(chunk, all[i])
 		}
-		next, err := v.With(chunk)
-		var r *fsm.Rejection
-		if errors.As(err, &r) && r.Mutation > 0 {
-			return nil, &fsm.Rejection{Mutation: order[at+r.Mutation-1] + 1, Kind: r.Kind, Text: r.Text}
-		}
-		if err != nil {
-			return nil, err
+		next, rejected := v.WithMost(chunk)
+		for _, r := range rejected {
+			bad = append(bad, &fsm.Rejection{Mutation: order[at+r.Mutation-1] + 1, Kind: r.Kind, Text: r.Text})
 		}
 		v, at, chunks = next, at+len(chunk), append(chunks, chunk)
 	}
-	return chunks, nil
+	slices.SortStableFunc(bad, func(a, b *fsm.Rejection) int { return a.Mutation - b.Mutation })
+	return chunks, bad
+}
+
+// maxRefused is how many mutations of an import are named that can't be done, and
+// refusedPart how many of them in one message.
+const maxRefused, refusedPart = 10_000, 500
+
+// refuseImport names all that is wrong, then fails by the first.
+func refuseImport(s configpb.Configuration_ImportServer, bad []*fsm.Rejection) error {
+	for part := range slices.Chunk(bad[:min(len(bad), maxRefused)], refusedPart) {
+		answer := &configpb.ImportResponse{}
+		for _, r := range part {
+			answer.Refused = append(answer.Refused, &configpb.Refusal{Mutation: uint32(r.Mutation), Text: r.Text})
+		}
+		if err := s.Send(answer); err != nil {
+			return err
+		}
+	}
+	return StatusError(bad[0])
 }
 
 // importOrder returns the indexes of the mutations in the order of writing.

@@ -31,6 +31,7 @@ var meaning = []struct {
 	{fsm.ErrVersion, codes.FailedPrecondition, outcome.NotApplied},
 	{fsm.ErrDenied, codes.PermissionDenied, outcome.NotApplied},
 	{fsm.ErrReused, codes.AlreadyExists, outcome.NotApplied},
+	{fsm.ErrBackup, codes.InvalidArgument, outcome.NotApplied},
 	{fsm.ErrNameTaken, codes.AlreadyExists, outcome.NotApplied},
 	{fsm.ErrFailed, codes.Unavailable, outcome.Unknown},
 	{dn.ErrNumber, codes.InvalidArgument, outcome.NotApplied},

@@ -73,13 +73,15 @@ func importing(t *testing.T, c configpb.ConfigurationClient, ms []*configpb.Muta
 	if holds == 0 {
 		_ = s.CloseSend()
 	}
-	for received := 0; ; received++ {
-		if _, err := s.Recv(); err != nil {
-			if received > 0 {
+	for written := uint64(0); ; {
+		r, err := s.Recv()
+		if err != nil {
+			if written > 0 {
 				return nil
 			}
 			return err
 		}
+		written = r.GetWritten()
 	}
 }
 

@@ -59,6 +59,22 @@ func (v *View) With(mutations []*configpb.Mutation) (*View, error) {
 	return d.view, nil
 }
 
+// WithMost is With that goes on behind a mutation that is rejected: it returns every
+// Rejection, ordered by mutation; the View has the mutations that are not rejected.
+func (v *View) WithMost(mutations []*configpb.Mutation) (*View, []*Rejection) {
+	d := newDraft(v, v.index+1)
+	d.own()
+	var bad []*Rejection
+	for i, m := range mutations {
+		if r := d.mutation(i+1, m); r != nil {
+			bad = append(bad, r.at(i+1))
+		}
+	}
+	bad = append(bad, d.dangling()...)
+	slices.SortStableFunc(bad, func(a, b *Rejection) int { return a.Mutation - b.Mutation })
+	return d.view, bad
+}
+
 // draft is a View being changed by one command.
 type draft struct {
 	view     *View
@@ -117,13 +133,18 @@ func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
 	if len(ms) > MaxMutations {
 		return reject(ErrInvalid, "%d mutations in one write, at most %d are possible: use import", len(ms), MaxMutations)
 	}
-	d.view.dns, d.view.groups, d.view.tokens = d.view.dns.Clone(), d.view.groups.Clone(), d.view.tokens.Clone()
+	d.own()
 	for i, m := range ms {
 		if r := d.mutation(i+1, m); r != nil {
 			return r.at(i + 1)
 		}
 	}
 	return d.references()
+}
+
+// own copies what the mutations change in place.
+func (d *draft) own() {
+	d.view.dns, d.view.groups, d.view.tokens = d.view.dns.Clone(), d.view.groups.Clone(), d.view.tokens.Clone()
 }
 
 func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
@@ -159,6 +180,8 @@ func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
 		return d.deleteInvite(m, op.DeleteInvite)
 	case *configpb.Mutation_PutSecurity:
 		return d.putSecurity(m, op.PutSecurity)
+	case *configpb.Mutation_Restore:
+		return d.restore(number, op.Restore)
 	case *configpb.Mutation_Join:
 		return d.join(m, op.Join)
 	case *configpb.Mutation_PutLevel:
@@ -348,22 +371,29 @@ func (v *View) setOptions(o *configpb.Options) {
 // references checks, after all mutations, that each group named by a DN
 // exists: so the order of mutations in one command does not matter.
 func (d *draft) references() *Rejection {
+	if all := d.dangling(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+func (d *draft) dangling() (all []*Rejection) {
 	for _, t := range d.touched {
 		if t.dn != d.view.DN(t.dn.GetNumber()) {
 			continue // put again or deleted later in the same command
 		}
 		for g := range groupsOf(t.dn) {
 			if d.view.Group(g) == nil {
-				return reject(ErrInvalid, "DN %s: group %q does not exist", t.dn.GetNumber(), g).at(t.mutation)
+				all = append(all, reject(ErrInvalid, "DN %s: group %q does not exist", t.dn.GetNumber(), g).at(t.mutation))
 			}
 		}
 	}
 	for _, gone := range d.vanished {
 		if user := d.view.userOf(gone.group); user != "" && d.view.Group(gone.group) == nil {
-			return reject(ErrConflict, "group %q is in use, by DN %s for one", gone.group, user).at(gone.mutation)
+			all = append(all, reject(ErrConflict, "group %q is in use, by DN %s for one", gone.group, user).at(gone.mutation))
 		}
 	}
-	return nil
+	return all
 }
 
 func groupsOf(d *configpb.DN) func(yield func(string) bool) {

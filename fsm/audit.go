@@ -131,6 +131,8 @@ func Describe(m *configpb.Mutation) string {
 		return short("delete invite " + op.DeleteInvite)
 	case *configpb.Mutation_PutSecurity:
 		return "put security"
+	case *configpb.Mutation_Restore:
+		return "restore a backup"
 	case *configpb.Mutation_Join:
 		return short("join node " + op.Join.GetNode().GetName() + " by invite " + op.Join.GetInvite())
 	}

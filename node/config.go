@@ -53,6 +53,13 @@ type Config struct {
 	AcceptRecovery string
 	// JoinTimeout bounds the first join; 60 s.
 	JoinTimeout time.Duration
+	// BackupDir is where this node writes backups of its configuration, each BackupEvery
+	// (24 h), of which the last BackupKeep (7) stay; "" is nowhere. They are sealed with
+	// the passphrase in BackupPassphraseFile, when that is given.
+	BackupDir            string
+	BackupEvery          time.Duration
+	BackupKeep           int
+	BackupPassphraseFile string
 	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".
 	Realm string
 	// ClusterKey is the secret that all nodes share, of at least MinClusterKey
@@ -122,6 +129,15 @@ func (c *Config) complete() error {
 	}
 	if c.JoinTimeout == 0 {
 		c.JoinTimeout = time.Minute
+	}
+	if c.BackupEvery == 0 {
+		c.BackupEvery = 24 * time.Hour
+	}
+	if c.BackupKeep == 0 {
+		c.BackupKeep = 7
+	}
+	if c.BackupEvery < time.Minute || c.BackupKeep < 1 {
+		return fmt.Errorf("a backup each %v of which %d stay: want a minute or more, and one or more", c.BackupEvery, c.BackupKeep)
 	}
 	for _, a := range append(c.addrs(), c.optionalAddrs()...) {
 		if err := c.fill(a.addr, a.port); err != nil {

@@ -157,6 +157,8 @@ func clusterport(r *running) *grpc.ClientConn { return r.clusterport }
 var doors = map[protoreflect.FullName]door{
 	"sipcluster.config.v1.Configuration.Write":      unary(tcport),
 	"sipcluster.config.v1.Configuration.Import":     streamed(tcport),
+	"sipcluster.config.v1.Configuration.Backup":     streamed(tcport),
+	"sipcluster.config.v1.Configuration.Restore":    streamed(tcport),
 	"sipcluster.config.v1.Configuration.GetDN":      unary(tcport),
 	"sipcluster.config.v1.Configuration.Export":     streamed(tcport),
 	"sipcluster.config.v1.Configuration.GetOptions": unary(tcport),

@@ -461,6 +461,9 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.checkJoin(ctx) })
 	}
 	g.Go(func() error { return n.keepFloor(ctx) })
+	if n.cfg.BackupDir != "" {
+		g.Go(func() error { return n.keepBackups(ctx) })
+	}
 	if n.who == nil {
 		n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
 	}

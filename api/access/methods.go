@@ -45,6 +45,8 @@ var methods = map[string]permission{
 	"/sipcluster.config.v1.Configuration/Write":      to(admin, config),
 	"/sipcluster.config.v1.Configuration/Import":     to(admin, config),
 	"/sipcluster.config.v1.Configuration/Export":     to(admin, config),
+	"/sipcluster.config.v1.Configuration/Backup":     to(admin),
+	"/sipcluster.config.v1.Configuration/Restore":    to(admin),
 	"/sipcluster.config.v1.Configuration/GetDN":      reads,
 	"/sipcluster.config.v1.Configuration/GetOptions": reads,
 	"/sipcluster.config.v1.Configuration/ListNodes":  reads,

@@ -19,6 +19,8 @@ const (
 	MaxWriteBytes = 512 << 10
 	// MaxImportPart mutations come in one message of an import.
 	MaxImportPart = 10_000
+	// MaxRestorePart bytes come in one message of a restore.
+	MaxRestorePart = 1 << 20
 	// MaxPage DNs are in one answer of a list.
 	MaxPage = 10_000
 	// MaxApplication is the length of what a client calls itself, MaxToken that
@@ -153,6 +155,8 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.WriteRequest.request_id":        text(fsm.MaxRequestID),
 	"config.v1.WriteRequest.mutations":         items(MaxWrite).instead("use Import"),
 	"config.v1.ImportRequest.mutations":        items(MaxImportPart).instead("send more messages"),
+	"config.v1.Mutation.restore":               text(fsm.MaxRestore),
+	"config.v1.RestoreRequest.data":            text(MaxRestorePart),
 	"config.v1.GetDNRequest.number":            text(dn.MaxNumber),
 }
 

@@ -1116,6 +1116,7 @@ type Mutation struct {
 	//	*Mutation_PutSecurity
 	//	*Mutation_Join
 	//	*Mutation_PutLevel
+	//	*Mutation_Restore
 	Op isMutation_Op `protobuf_oneof:"op"`
 	// Compare-and-set: when present, the object's present revision must be
 	// this; 0 means that it must not exist.
@@ -1295,6 +1296,15 @@ func (x *Mutation) GetPutLevel() uint32 {
 	return 0
 }
 
+func (x *Mutation) GetRestore() []byte {
+	if x != nil {
+		if x, ok := x.Op.(*Mutation_Restore); ok {
+			return x.Restore
+		}
+	}
+	return nil
+}
+
 func (x *Mutation) GetIfRevision() uint64 {
 	if x != nil && x.IfRevision != nil {
 		return *x.IfRevision
@@ -1380,6 +1390,12 @@ type Mutation_PutLevel struct {
 	PutLevel uint32 `protobuf:"varint,16,opt,name=put_level,json=putLevel,proto3,oneof"`
 }
 
+type Mutation_Restore struct {
+	// Options, groups and DNs become what a backup has, compressed; only by the request
+	// Restore.
+	Restore []byte `protobuf:"bytes,18,opt,name=restore,proto3,oneof"`
+}
+
 func (*Mutation_PutDn) isMutation_Op() {}
 
 func (*Mutation_DeleteDn) isMutation_Op() {}
@@ -1407,6 +1423,8 @@ func (*Mutation_PutSecurity) isMutation_Op() {}
 func (*Mutation_Join) isMutation_Op() {}
 
 func (*Mutation_PutLevel) isMutation_Op() {}
+
+func (*Mutation_Restore) isMutation_Op() {}
 
 var File_api_configpb_config_proto protoreflect.FileDescriptor
 
@@ -1497,7 +1515,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x04Join\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x16\n" +
 	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x16\n" +
-	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xc4\x06\n" +
+	"\x06secret\x18\x03 \x01(\fR\x06secret\"\xe0\x06\n" +
 	"\bMutation\x121\n" +
 	"\x06put_dn\x18\x01 \x01(\v2\x18.sipcluster.config.v1.DNH\x00R\x05putDn\x12\x1d\n" +
 	"\tdelete_dn\x18\x02 \x01(\tH\x00R\bdeleteDn\x12?\n" +
@@ -1515,7 +1533,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\rdelete_invite\x18\r \x01(\tH\x00R\fdeleteInvite\x12C\n" +
 	"\fput_security\x18\x0e \x01(\v2\x1e.sipcluster.config.v1.SecurityH\x00R\vputSecurity\x120\n" +
 	"\x04join\x18\x0f \x01(\v2\x1a.sipcluster.config.v1.JoinH\x00R\x04join\x12\x1d\n" +
-	"\tput_level\x18\x10 \x01(\rH\x00R\bputLevel\x12$\n" +
+	"\tput_level\x18\x10 \x01(\rH\x00R\bputLevel\x12\x1a\n" +
+	"\arestore\x18\x12 \x01(\fH\x00R\arestore\x12$\n" +
 	"\vif_revision\x18\n" +
 	" \x01(\x04H\x01R\n" +
 	"ifRevision\x88\x01\x01\x12\x19\n" +
@@ -1621,6 +1640,7 @@ func file_api_configpb_config_proto_init() {
 		(*Mutation_PutSecurity)(nil),
 		(*Mutation_Join)(nil),
 		(*Mutation_PutLevel)(nil),
+		(*Mutation_Restore)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -171,7 +171,10 @@ type ImportResponse struct {
 	// Mutations written so far.
 	Written uint64 `protobuf:"varint,1,opt,name=written,proto3" json:"written,omitempty"`
 	// Mutations in all.
-	Total         uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	Total uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	// What the check of the input found wrong, in answers before the error: nothing is
+	// written then. The first 10,000 of them, ordered by mutation.
+	Refused       []*Refusal `protobuf:"bytes,3,rep,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -220,6 +223,67 @@ func (x *ImportResponse) GetTotal() uint64 {
 	return 0
 }
 
+func (x *ImportResponse) GetRefused() []*Refusal {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+// Refusal is why a mutation of an import can't be done.
+type Refusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts from 1 as the client sent them.
+	Mutation      uint32 `protobuf:"varint,1,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_api_configpb_configuration_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_configuration_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Refusal) GetMutation() uint32 {
+	if x != nil {
+		return x.Mutation
+	}
+	return 0
+}
+
+func (x *Refusal) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type GetDNRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -232,7 +296,7 @@ type GetDNRequest struct {
 
 func (x *GetDNRequest) Reset() {
 	*x = GetDNRequest{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[4]
+	mi := &file_api_configpb_configuration_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -244,7 +308,7 @@ func (x *GetDNRequest) String() string {
 func (*GetDNRequest) ProtoMessage() {}
 
 func (x *GetDNRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[4]
+	mi := &file_api_configpb_configuration_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -257,7 +321,7 @@ func (x *GetDNRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNRequest.ProtoReflect.Descriptor instead.
 func (*GetDNRequest) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{4}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetDNRequest) GetNumber() string {
@@ -283,7 +347,7 @@ type GetDNResponse struct {
 
 func (x *GetDNResponse) Reset() {
 	*x = GetDNResponse{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[5]
+	mi := &file_api_configpb_configuration_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -295,7 +359,7 @@ func (x *GetDNResponse) String() string {
 func (*GetDNResponse) ProtoMessage() {}
 
 func (x *GetDNResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[5]
+	mi := &file_api_configpb_configuration_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -308,7 +372,7 @@ func (x *GetDNResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNResponse.ProtoReflect.Descriptor instead.
 func (*GetDNResponse) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{5}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetDNResponse) GetDn() *DN {
@@ -329,7 +393,7 @@ type ExportRequest struct {
 
 func (x *ExportRequest) Reset() {
 	*x = ExportRequest{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[6]
+	mi := &file_api_configpb_configuration_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +405,7 @@ func (x *ExportRequest) String() string {
 func (*ExportRequest) ProtoMessage() {}
 
 func (x *ExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[6]
+	mi := &file_api_configpb_configuration_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +418,7 @@ func (x *ExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequest.ProtoReflect.Descriptor instead.
 func (*ExportRequest) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExportRequest) GetLinearizable() bool {
@@ -383,7 +447,7 @@ type ExportResponse struct {
 
 func (x *ExportResponse) Reset() {
 	*x = ExportResponse{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[7]
+	mi := &file_api_configpb_configuration_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +459,7 @@ func (x *ExportResponse) String() string {
 func (*ExportResponse) ProtoMessage() {}
 
 func (x *ExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[7]
+	mi := &file_api_configpb_configuration_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +472,7 @@ func (x *ExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportResponse.ProtoReflect.Descriptor instead.
 func (*ExportResponse) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{7}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExportResponse) GetOptions() *Options {
@@ -447,7 +511,7 @@ type GetOptionsRequest struct {
 
 func (x *GetOptionsRequest) Reset() {
 	*x = GetOptionsRequest{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[8]
+	mi := &file_api_configpb_configuration_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +523,7 @@ func (x *GetOptionsRequest) String() string {
 func (*GetOptionsRequest) ProtoMessage() {}
 
 func (x *GetOptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[8]
+	mi := &file_api_configpb_configuration_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +536,7 @@ func (x *GetOptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOptionsRequest.ProtoReflect.Descriptor instead.
 func (*GetOptionsRequest) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{8}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{9}
 }
 
 type GetOptionsResponse struct {
@@ -484,7 +548,7 @@ type GetOptionsResponse struct {
 
 func (x *GetOptionsResponse) Reset() {
 	*x = GetOptionsResponse{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[9]
+	mi := &file_api_configpb_configuration_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +560,7 @@ func (x *GetOptionsResponse) String() string {
 func (*GetOptionsResponse) ProtoMessage() {}
 
 func (x *GetOptionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[9]
+	mi := &file_api_configpb_configuration_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +573,7 @@ func (x *GetOptionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOptionsResponse.ProtoReflect.Descriptor instead.
 func (*GetOptionsResponse) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{9}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetOptionsResponse) GetOptions() *Options {
@@ -528,7 +592,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[10]
+	mi := &file_api_configpb_configuration_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +604,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[10]
+	mi := &file_api_configpb_configuration_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +617,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{10}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListNodesRequest) GetLinearizable() bool {
@@ -572,7 +636,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_api_configpb_configuration_proto_msgTypes[11]
+	mi := &file_api_configpb_configuration_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +648,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_configuration_proto_msgTypes[11]
+	mi := &file_api_configpb_configuration_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +661,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{11}
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -605,6 +669,319 @@ func (x *ListNodesResponse) GetNodes() []*Node {
 		return x.Nodes
 	}
 	return nil
+}
+
+type BackupRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of what every acknowledged write is in (needs a quorum); otherwise of the node's own
+	// copy.
+	Linearizable  bool `protobuf:"varint,1,opt,name=linearizable,proto3" json:"linearizable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_api_configpb_configuration_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_configuration_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BackupRequest) GetLinearizable() bool {
+	if x != nil {
+		return x.Linearizable
+	}
+	return false
+}
+
+type BackupResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Data  []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// Bytes so far, and in all.
+	Sent          uint64 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	Total         uint64 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_api_configpb_configuration_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_configuration_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BackupResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *BackupResponse) GetSent() uint64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *BackupResponse) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type RestoreRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next part of the backup.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// In the first message: only tell what would change.
+	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreRequest) Reset() {
+	*x = RestoreRequest{}
+	mi := &file_api_configpb_configuration_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreRequest) ProtoMessage() {}
+
+func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_configuration_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreRequest.ProtoReflect.Descriptor instead.
+func (*RestoreRequest) Descriptor() ([]byte, []int) {
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RestoreRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *RestoreRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type RestoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Raft index of the restore; 0 when nothing was to be changed, and of a dry run.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Of the cluster that the backup is of, and its index there.
+	ClusterId string `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Index     uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	// The first 1,000 of them, in the order in which they are made.
+	Differences []*Difference `protobuf:"bytes,4,rep,name=differences,proto3" json:"differences,omitempty"`
+	// How many there are in all.
+	Changes uint64 `protobuf:"varint,5,opt,name=changes,proto3" json:"changes,omitempty"`
+	// How many DNs the configuration has afterwards.
+	Dns           uint64 `protobuf:"varint,6,opt,name=dns,proto3" json:"dns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreResponse) Reset() {
+	*x = RestoreResponse{}
+	mi := &file_api_configpb_configuration_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreResponse) ProtoMessage() {}
+
+func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_configuration_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreResponse.ProtoReflect.Descriptor instead.
+func (*RestoreResponse) Descriptor() ([]byte, []int) {
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RestoreResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RestoreResponse) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *RestoreResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RestoreResponse) GetDifferences() []*Difference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *RestoreResponse) GetChanges() uint64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+func (x *RestoreResponse) GetDns() uint64 {
+	if x != nil {
+		return x.Dns
+	}
+	return 0
+}
+
+// Difference is what a restore does to one object.
+type Difference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "options", "group", "DN" or "token".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// "created", "changed" or "deleted".
+	Change        string `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Difference) Reset() {
+	*x = Difference{}
+	mi := &file_api_configpb_configuration_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Difference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Difference) ProtoMessage() {}
+
+func (x *Difference) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_configuration_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Difference.ProtoReflect.Descriptor instead.
+func (*Difference) Descriptor() ([]byte, []int) {
+	return file_api_configpb_configuration_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Difference) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Difference) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Difference) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
 }
 
 var File_api_configpb_configuration_proto protoreflect.FileDescriptor
@@ -619,10 +996,14 @@ const file_api_configpb_configuration_proto_rawDesc = "" +
 	"\rWriteResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\"M\n" +
 	"\rImportRequest\x12<\n" +
-	"\tmutations\x18\x01 \x03(\v2\x1e.sipcluster.config.v1.MutationR\tmutations\"@\n" +
+	"\tmutations\x18\x01 \x03(\v2\x1e.sipcluster.config.v1.MutationR\tmutations\"y\n" +
 	"\x0eImportResponse\x12\x18\n" +
 	"\awritten\x18\x01 \x01(\x04R\awritten\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x04R\x05total\"J\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\x127\n" +
+	"\arefused\x18\x03 \x03(\v2\x1d.sipcluster.config.v1.RefusalR\arefused\"9\n" +
+	"\aRefusal\x12\x1a\n" +
+	"\bmutation\x18\x01 \x01(\rR\bmutation\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"J\n" +
 	"\fGetDNRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\"\n" +
 	"\flinearizable\x18\x02 \x01(\bR\flinearizable\"9\n" +
@@ -642,12 +1023,36 @@ const file_api_configpb_configuration_proto_rawDesc = "" +
 	"\x10ListNodesRequest\x12\"\n" +
 	"\flinearizable\x18\x01 \x01(\bR\flinearizable\"E\n" +
 	"\x11ListNodesResponse\x120\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes2\xa2\x04\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x1a.sipcluster.config.v1.NodeR\x05nodes\"3\n" +
+	"\rBackupRequest\x12\"\n" +
+	"\flinearizable\x18\x01 \x01(\bR\flinearizable\"N\n" +
+	"\x0eBackupResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x04R\x04sent\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\"=\n" +
+	"\x0eRestoreRequest\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\xd2\x01\n" +
+	"\x0fRestoreResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\x12B\n" +
+	"\vdifferences\x18\x04 \x03(\v2 .sipcluster.config.v1.DifferenceR\vdifferences\x12\x18\n" +
+	"\achanges\x18\x05 \x01(\x04R\achanges\x12\x10\n" +
+	"\x03dns\x18\x06 \x01(\x04R\x03dns\"L\n" +
+	"\n" +
+	"Difference\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\tR\x06change2\xd3\x05\n" +
 	"\rConfiguration\x12P\n" +
 	"\x05Write\x12\".sipcluster.config.v1.WriteRequest\x1a#.sipcluster.config.v1.WriteResponse\x12W\n" +
 	"\x06Import\x12#.sipcluster.config.v1.ImportRequest\x1a$.sipcluster.config.v1.ImportResponse(\x010\x01\x12P\n" +
 	"\x05GetDN\x12\".sipcluster.config.v1.GetDNRequest\x1a#.sipcluster.config.v1.GetDNResponse\x12U\n" +
-	"\x06Export\x12#.sipcluster.config.v1.ExportRequest\x1a$.sipcluster.config.v1.ExportResponse0\x01\x12_\n" +
+	"\x06Export\x12#.sipcluster.config.v1.ExportRequest\x1a$.sipcluster.config.v1.ExportResponse0\x01\x12U\n" +
+	"\x06Backup\x12#.sipcluster.config.v1.BackupRequest\x1a$.sipcluster.config.v1.BackupResponse0\x01\x12X\n" +
+	"\aRestore\x12$.sipcluster.config.v1.RestoreRequest\x1a%.sipcluster.config.v1.RestoreResponse(\x01\x12_\n" +
 	"\n" +
 	"GetOptions\x12'.sipcluster.config.v1.GetOptionsRequest\x1a(.sipcluster.config.v1.GetOptionsResponse\x12\\\n" +
 	"\tListNodes\x12&.sipcluster.config.v1.ListNodesRequest\x1a'.sipcluster.config.v1.ListNodesResponseB/Z-github.com/sipcluster/sipcluster/api/configpbb\x06proto3"
@@ -664,53 +1069,65 @@ func file_api_configpb_configuration_proto_rawDescGZIP() []byte {
 	return file_api_configpb_configuration_proto_rawDescData
 }
 
-var file_api_configpb_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_api_configpb_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_api_configpb_configuration_proto_goTypes = []any{
 	(*WriteRequest)(nil),       // 0: sipcluster.config.v1.WriteRequest
 	(*WriteResponse)(nil),      // 1: sipcluster.config.v1.WriteResponse
 	(*ImportRequest)(nil),      // 2: sipcluster.config.v1.ImportRequest
 	(*ImportResponse)(nil),     // 3: sipcluster.config.v1.ImportResponse
-	(*GetDNRequest)(nil),       // 4: sipcluster.config.v1.GetDNRequest
-	(*GetDNResponse)(nil),      // 5: sipcluster.config.v1.GetDNResponse
-	(*ExportRequest)(nil),      // 6: sipcluster.config.v1.ExportRequest
-	(*ExportResponse)(nil),     // 7: sipcluster.config.v1.ExportResponse
-	(*GetOptionsRequest)(nil),  // 8: sipcluster.config.v1.GetOptionsRequest
-	(*GetOptionsResponse)(nil), // 9: sipcluster.config.v1.GetOptionsResponse
-	(*ListNodesRequest)(nil),   // 10: sipcluster.config.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),  // 11: sipcluster.config.v1.ListNodesResponse
-	(*Mutation)(nil),           // 12: sipcluster.config.v1.Mutation
-	(*DN)(nil),                 // 13: sipcluster.config.v1.DN
-	(*Options)(nil),            // 14: sipcluster.config.v1.Options
-	(*Node)(nil),               // 15: sipcluster.config.v1.Node
-	(*AgentGroup)(nil),         // 16: sipcluster.config.v1.AgentGroup
+	(*Refusal)(nil),            // 4: sipcluster.config.v1.Refusal
+	(*GetDNRequest)(nil),       // 5: sipcluster.config.v1.GetDNRequest
+	(*GetDNResponse)(nil),      // 6: sipcluster.config.v1.GetDNResponse
+	(*ExportRequest)(nil),      // 7: sipcluster.config.v1.ExportRequest
+	(*ExportResponse)(nil),     // 8: sipcluster.config.v1.ExportResponse
+	(*GetOptionsRequest)(nil),  // 9: sipcluster.config.v1.GetOptionsRequest
+	(*GetOptionsResponse)(nil), // 10: sipcluster.config.v1.GetOptionsResponse
+	(*ListNodesRequest)(nil),   // 11: sipcluster.config.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),  // 12: sipcluster.config.v1.ListNodesResponse
+	(*BackupRequest)(nil),      // 13: sipcluster.config.v1.BackupRequest
+	(*BackupResponse)(nil),     // 14: sipcluster.config.v1.BackupResponse
+	(*RestoreRequest)(nil),     // 15: sipcluster.config.v1.RestoreRequest
+	(*RestoreResponse)(nil),    // 16: sipcluster.config.v1.RestoreResponse
+	(*Difference)(nil),         // 17: sipcluster.config.v1.Difference
+	(*Mutation)(nil),           // 18: sipcluster.config.v1.Mutation
+	(*DN)(nil),                 // 19: sipcluster.config.v1.DN
+	(*Options)(nil),            // 20: sipcluster.config.v1.Options
+	(*Node)(nil),               // 21: sipcluster.config.v1.Node
+	(*AgentGroup)(nil),         // 22: sipcluster.config.v1.AgentGroup
 }
 var file_api_configpb_configuration_proto_depIdxs = []int32{
-	12, // 0: sipcluster.config.v1.WriteRequest.mutations:type_name -> sipcluster.config.v1.Mutation
-	12, // 1: sipcluster.config.v1.ImportRequest.mutations:type_name -> sipcluster.config.v1.Mutation
-	13, // 2: sipcluster.config.v1.GetDNResponse.dn:type_name -> sipcluster.config.v1.DN
-	14, // 3: sipcluster.config.v1.ExportResponse.options:type_name -> sipcluster.config.v1.Options
-	15, // 4: sipcluster.config.v1.ExportResponse.nodes:type_name -> sipcluster.config.v1.Node
-	16, // 5: sipcluster.config.v1.ExportResponse.groups:type_name -> sipcluster.config.v1.AgentGroup
-	13, // 6: sipcluster.config.v1.ExportResponse.dns:type_name -> sipcluster.config.v1.DN
-	14, // 7: sipcluster.config.v1.GetOptionsResponse.options:type_name -> sipcluster.config.v1.Options
-	15, // 8: sipcluster.config.v1.ListNodesResponse.nodes:type_name -> sipcluster.config.v1.Node
-	0,  // 9: sipcluster.config.v1.Configuration.Write:input_type -> sipcluster.config.v1.WriteRequest
-	2,  // 10: sipcluster.config.v1.Configuration.Import:input_type -> sipcluster.config.v1.ImportRequest
-	4,  // 11: sipcluster.config.v1.Configuration.GetDN:input_type -> sipcluster.config.v1.GetDNRequest
-	6,  // 12: sipcluster.config.v1.Configuration.Export:input_type -> sipcluster.config.v1.ExportRequest
-	8,  // 13: sipcluster.config.v1.Configuration.GetOptions:input_type -> sipcluster.config.v1.GetOptionsRequest
-	10, // 14: sipcluster.config.v1.Configuration.ListNodes:input_type -> sipcluster.config.v1.ListNodesRequest
-	1,  // 15: sipcluster.config.v1.Configuration.Write:output_type -> sipcluster.config.v1.WriteResponse
-	3,  // 16: sipcluster.config.v1.Configuration.Import:output_type -> sipcluster.config.v1.ImportResponse
-	5,  // 17: sipcluster.config.v1.Configuration.GetDN:output_type -> sipcluster.config.v1.GetDNResponse
-	7,  // 18: sipcluster.config.v1.Configuration.Export:output_type -> sipcluster.config.v1.ExportResponse
-	9,  // 19: sipcluster.config.v1.Configuration.GetOptions:output_type -> sipcluster.config.v1.GetOptionsResponse
-	11, // 20: sipcluster.config.v1.Configuration.ListNodes:output_type -> sipcluster.config.v1.ListNodesResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	18, // 0: sipcluster.config.v1.WriteRequest.mutations:type_name -> sipcluster.config.v1.Mutation
+	18, // 1: sipcluster.config.v1.ImportRequest.mutations:type_name -> sipcluster.config.v1.Mutation
+	4,  // 2: sipcluster.config.v1.ImportResponse.refused:type_name -> sipcluster.config.v1.Refusal
+	19, // 3: sipcluster.config.v1.GetDNResponse.dn:type_name -> sipcluster.config.v1.DN
+	20, // 4: sipcluster.config.v1.ExportResponse.options:type_name -> sipcluster.config.v1.Options
+	21, // 5: sipcluster.config.v1.ExportResponse.nodes:type_name -> sipcluster.config.v1.Node
+	22, // 6: sipcluster.config.v1.ExportResponse.groups:type_name -> sipcluster.config.v1.AgentGroup
+	19, // 7: sipcluster.config.v1.ExportResponse.dns:type_name -> sipcluster.config.v1.DN
+	20, // 8: sipcluster.config.v1.GetOptionsResponse.options:type_name -> sipcluster.config.v1.Options
+	21, // 9: sipcluster.config.v1.ListNodesResponse.nodes:type_name -> sipcluster.config.v1.Node
+	17, // 10: sipcluster.config.v1.RestoreResponse.differences:type_name -> sipcluster.config.v1.Difference
+	0,  // 11: sipcluster.config.v1.Configuration.Write:input_type -> sipcluster.config.v1.WriteRequest
+	2,  // 12: sipcluster.config.v1.Configuration.Import:input_type -> sipcluster.config.v1.ImportRequest
+	5,  // 13: sipcluster.config.v1.Configuration.GetDN:input_type -> sipcluster.config.v1.GetDNRequest
+	7,  // 14: sipcluster.config.v1.Configuration.Export:input_type -> sipcluster.config.v1.ExportRequest
+	13, // 15: sipcluster.config.v1.Configuration.Backup:input_type -> sipcluster.config.v1.BackupRequest
+	15, // 16: sipcluster.config.v1.Configuration.Restore:input_type -> sipcluster.config.v1.RestoreRequest
+	9,  // 17: sipcluster.config.v1.Configuration.GetOptions:input_type -> sipcluster.config.v1.GetOptionsRequest
+	11, // 18: sipcluster.config.v1.Configuration.ListNodes:input_type -> sipcluster.config.v1.ListNodesRequest
+	1,  // 19: sipcluster.config.v1.Configuration.Write:output_type -> sipcluster.config.v1.WriteResponse
+	3,  // 20: sipcluster.config.v1.Configuration.Import:output_type -> sipcluster.config.v1.ImportResponse
+	6,  // 21: sipcluster.config.v1.Configuration.GetDN:output_type -> sipcluster.config.v1.GetDNResponse
+	8,  // 22: sipcluster.config.v1.Configuration.Export:output_type -> sipcluster.config.v1.ExportResponse
+	14, // 23: sipcluster.config.v1.Configuration.Backup:output_type -> sipcluster.config.v1.BackupResponse
+	16, // 24: sipcluster.config.v1.Configuration.Restore:output_type -> sipcluster.config.v1.RestoreResponse
+	10, // 25: sipcluster.config.v1.Configuration.GetOptions:output_type -> sipcluster.config.v1.GetOptionsResponse
+	12, // 26: sipcluster.config.v1.Configuration.ListNodes:output_type -> sipcluster.config.v1.ListNodesResponse
+	19, // [19:27] is the sub-list for method output_type
+	11, // [11:19] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_configuration_proto_init() }
@@ -725,7 +1142,7 @@ func file_api_configpb_configuration_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_configuration_proto_rawDesc), len(file_api_configpb_configuration_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,8 @@ const (
 	Configuration_Import_FullMethodName     = "/sipcluster.config.v1.Configuration/Import"
 	Configuration_GetDN_FullMethodName      = "/sipcluster.config.v1.Configuration/GetDN"
 	Configuration_Export_FullMethodName     = "/sipcluster.config.v1.Configuration/Export"
+	Configuration_Backup_FullMethodName     = "/sipcluster.config.v1.Configuration/Backup"
+	Configuration_Restore_FullMethodName    = "/sipcluster.config.v1.Configuration/Restore"
 	Configuration_GetOptions_FullMethodName = "/sipcluster.config.v1.Configuration/GetOptions"
 	Configuration_ListNodes_FullMethodName  = "/sipcluster.config.v1.Configuration/ListNodes"
 )
@@ -53,6 +55,13 @@ type ConfigurationClient interface {
 	GetDN(ctx context.Context, in *GetDNRequest, opts ...grpc.CallOption) (*GetDNResponse, error)
 	// Export streams every object: options, nodes, groups, DNs, each ordered by name.
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportResponse], error)
+	// Backup streams options, groups, DNs and tokens of one moment in a form of their own,
+	// for Restore; what makes nodes trust each other is not among them. Role admin.
+	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error)
+	// Restore makes options, groups and DNs what a backup has, in one transaction: what the
+	// backup does not have is deleted. Nodes and keys stay as they are, and tokens too,
+	// except in a new cluster that has no DNs yet. Role admin.
+	Restore(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[RestoreRequest, RestoreResponse], error)
 	// GetOptions returns the cluster's options with the defaults filled in.
 	GetOptions(ctx context.Context, in *GetOptionsRequest, opts ...grpc.CallOption) (*GetOptionsResponse, error)
 	// ListNodes returns the roster, ordered by name.
@@ -119,6 +128,38 @@ func (c *configurationClient) Export(ctx context.Context, in *ExportRequest, opt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Configuration_ExportClient = grpc.ServerStreamingClient[ExportResponse]
 
+func (c *configurationClient) Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Configuration_ServiceDesc.Streams[2], Configuration_Backup_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BackupRequest, BackupResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Configuration_BackupClient = grpc.ServerStreamingClient[BackupResponse]
+
+func (c *configurationClient) Restore(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[RestoreRequest, RestoreResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Configuration_ServiceDesc.Streams[3], Configuration_Restore_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RestoreRequest, RestoreResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Configuration_RestoreClient = grpc.ClientStreamingClient[RestoreRequest, RestoreResponse]
+
 func (c *configurationClient) GetOptions(ctx context.Context, in *GetOptionsRequest, opts ...grpc.CallOption) (*GetOptionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetOptionsResponse)
@@ -163,6 +204,13 @@ type ConfigurationServer interface {
 	GetDN(context.Context, *GetDNRequest) (*GetDNResponse, error)
 	// Export streams every object: options, nodes, groups, DNs, each ordered by name.
 	Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error
+	// Backup streams options, groups, DNs and tokens of one moment in a form of their own,
+	// for Restore; what makes nodes trust each other is not among them. Role admin.
+	Backup(*BackupRequest, grpc.ServerStreamingServer[BackupResponse]) error
+	// Restore makes options, groups and DNs what a backup has, in one transaction: what the
+	// backup does not have is deleted. Nodes and keys stay as they are, and tokens too,
+	// except in a new cluster that has no DNs yet. Role admin.
+	Restore(grpc.ClientStreamingServer[RestoreRequest, RestoreResponse]) error
 	// GetOptions returns the cluster's options with the defaults filled in.
 	GetOptions(context.Context, *GetOptionsRequest) (*GetOptionsResponse, error)
 	// ListNodes returns the roster, ordered by name.
@@ -188,6 +236,12 @@ func (UnimplementedConfigurationServer) GetDN(context.Context, *GetDNRequest) (*
 }
 func (UnimplementedConfigurationServer) Export(*ExportRequest, grpc.ServerStreamingServer[ExportResponse]) error {
 	return status.Error(codes.Unimplemented, "method Export not implemented")
+}
+func (UnimplementedConfigurationServer) Backup(*BackupRequest, grpc.ServerStreamingServer[BackupResponse]) error {
+	return status.Error(codes.Unimplemented, "method Backup not implemented")
+}
+func (UnimplementedConfigurationServer) Restore(grpc.ClientStreamingServer[RestoreRequest, RestoreResponse]) error {
+	return status.Error(codes.Unimplemented, "method Restore not implemented")
 }
 func (UnimplementedConfigurationServer) GetOptions(context.Context, *GetOptionsRequest) (*GetOptionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOptions not implemented")
@@ -270,6 +324,24 @@ func _Configuration_Export_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Configuration_ExportServer = grpc.ServerStreamingServer[ExportResponse]
 
+func _Configuration_Backup_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(BackupRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ConfigurationServer).Backup(m, &grpc.GenericServerStream[BackupRequest, BackupResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Configuration_BackupServer = grpc.ServerStreamingServer[BackupResponse]
+
+func _Configuration_Restore_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ConfigurationServer).Restore(&grpc.GenericServerStream[RestoreRequest, RestoreResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Configuration_RestoreServer = grpc.ClientStreamingServer[RestoreRequest, RestoreResponse]
+
 func _Configuration_GetOptions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetOptionsRequest)
 	if err := dec(in); err != nil {
@@ -341,6 +413,16 @@ var Configuration_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Export",
 			Handler:       _Configuration_Export_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Backup",
+			Handler:       _Configuration_Backup_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Restore",
+			Handler:       _Configuration_Restore_Handler,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "api/configpb/configuration.proto",

@@ -138,6 +138,8 @@ func TestCommands_AgainstARealNode(t *testing.T) {
 	t.Run("put keeps the password that it is not given", func(t *testing.T) { putScenes(operator{t, o.addr}) })
 	t.Run("a bad import changes nothing", func(t *testing.T) { importScenes(operator{t, o.addr}) })
 	t.Run("a second apply changes nothing", func(t *testing.T) { applyScenes(operator{t, o.addr}) })
+	t.Run("apply deletes what a file does not have", func(t *testing.T) { pruneScenes(operator{t, o.addr}) })
+	t.Run("a backup is the way back", func(t *testing.T) { backupScenes(operator{t, o.addr}) })
 	t.Run("a phone registers", func(t *testing.T) { phoneScenes(operator{t, o.addr}, cfg.SIPAddr) })
 	t.Run("status and nodes", func(t *testing.T) { statusScenes(operator{t, o.addr}) })
 }
@@ -167,6 +169,16 @@ func importScenes(o operator) {
 	o.fails(header+"5001,sip,s,,sales\n5002,fax,,,\n", `dn import -: row 3: DN 5002: kind "fax": want sip, pstn, routing-point or trunk; nothing was imported`, "dn", "import", "-")
 	// What only the node finds wrong is named by its row too.
 	o.fails(header+"5001,sip,s,,a;b\n5002,pstn,,12x,\n", `dn import -: row 3: DN 5002: external "12x" is not a number in E.164 form, as +15551234567; nothing was imported`, "dn", "import", "-")
+	// All of them are named, whoever found them.
+	status, _, stderr := runCLI(o.t.Context(), header+"5001,fax,,,\n5002,sip,s,,ok\n5003,pstn,,12x,\n5002,sip,s,,\n5004,sip,s,,a b\n", "dn", "import", "-", "--addr", o.addr)
+	if want := `row 2: DN 5001: kind "fax": want sip, pstn, routing-point or trunk
+row 4: DN 5003: external "12x" is not a number in E.164 form, as +15551234567
+row 5: DN 5002 is in row 3 already
+row 6: group "a b": want 1 to 64 characters of A-Z a-z 0-9 . - _
+sipcluster: dn import -: 4 rows are wrong; nothing was imported
+`; status != exitFailed || stderr != want {
+		o.t.Errorf("status %d:\ngot  %s\nwant %s", status, stderr, want)
+	}
 	clienttest.Same(o.t, o.does("", "export"), before)
 
 	var file strings.Builder
@@ -191,6 +203,84 @@ func applyScenes(o operator) {
 	clienttest.Same(o.t, o.does(more, "apply", "-f", "-"), "unchanged\n")
 	o.fails("dns:\n  - dn: 6002\n    king: sip\n", "apply -: line 3: unknown key king", "apply", "-f", "-")
 	o.fails("dns: [{dn: 6003, kind: sip}]\n", "apply -: DN 6003: there is no stored password to keep, give one", "apply", "-f", "-")
+}
+
+// pruneScenes delete what a file does not have, and say so first.
+func pruneScenes(o operator) {
+	before := o.does("", "export")
+	file := before + "\n"
+	o.does("", "dn", "put", "6101", "--kind", "pstn", "--external", "+15551110000", "--group", "gone")
+	o.fails("options: {max_contacts: 4}\n", "apply -: --prune: the file has neither groups nor DNs: it would delete everything", "apply", "-f", "-", "--prune")
+	clienttest.Same(o.t, o.does(file, "apply", "-f", "-"), "unchanged\n")
+	plan := "delete DN 6101\ndelete group gone\n"
+	if got := o.does(file, "apply", "-f", "-", "--prune", "--dry-run"); !strings.HasPrefix(got, plan+"would be: ") {
+		o.t.Error(got)
+	}
+	if got := o.does("", "export"); got == before {
+		o.t.Error("a dry run has deleted something")
+	}
+	if got := o.does(file, "apply", "-f", "-", "--prune"); !strings.HasPrefix(got, plan) || !strings.Contains(got, ", 1 deleted; DNs") || !strings.HasSuffix(got, ", 1 deleted\n") {
+		o.t.Error(got)
+	}
+	clienttest.Same(o.t, o.does("", "export"), before)
+}
+
+// backupScenes go back to what a backup has.
+func backupScenes(o operator) {
+	dir := o.t.TempDir()
+	secret, file := filepath.Join(dir, "passphrase"), filepath.Join(dir, "cluster.backup")
+	if err := os.WriteFile(secret, []byte("correct horse\n"), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	before := o.does("", "export")
+	if got := o.does("", "backup", file, "--passphrase-file", secret); !strings.HasPrefix(got, file+": ") || !strings.HasSuffix(got, " bytes, sealed\n") {
+		o.t.Error(got)
+	}
+	sealed, err := os.ReadFile(file)
+	info, err2 := os.Stat(file)
+	if err != nil || err2 != nil || info.Mode().Perm() != 0o600 || strings.Contains(string(sealed), "1001") {
+		o.t.Error("the file is not sealed, or others may read it", err, err2)
+	}
+	plain := o.does("", "backup", "-")
+
+	o.does("", "dn", "delete", "1001")
+	o.does("", "dn", "put", "6201", "--kind", "pstn", "--external", "+15551110001", "--group", "later")
+	changed := o.does("", "export")
+	differences := "DN 1001 created\nDN 6201 deleted\ngroup later deleted\n"
+	if got := o.does("", "restore", file, "--passphrase-file", secret, "--dry-run"); !strings.HasPrefix(got, differences+"would be restored from cluster ") {
+		o.t.Error(got)
+	}
+	clienttest.Same(o.t, o.does("", "export"), changed)
+	if got := o.does("", "restore", file, "--passphrase-file", secret); !strings.HasPrefix(got, differences+"restored from cluster ") {
+		o.t.Error(got)
+	}
+	clienttest.Same(o.t, o.does("", "export"), before)
+	clienttest.Same(o.t, o.does("", "restore", file, "--passphrase-file", secret), "unchanged\n")
+
+	o.does("", "dn", "delete", "1001")
+	o.does(plain, "restore", "-")
+	clienttest.Same(o.t, o.does("", "export"), before)
+	badBackups(o, file, secret, sealed)
+	clienttest.Same(o.t, o.does("", "export"), before)
+}
+
+// badBackups change nothing.
+func badBackups(o operator, file, secret string, sealed []byte) {
+	wrong := filepath.Join(filepath.Dir(secret), "wrong")
+	for _, f := range []struct {
+		name, content string
+		mode          os.FileMode
+	}{{wrong, "correct house", 0o600}, {wrong + "2", "correct horse", 0o644}, {file + "2", string(sealed[:len(sealed)-100]), 0o600}, {file + "3", "a text", 0o600}} {
+		if err := os.WriteFile(f.name, []byte(f.content), f.mode); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	o.fails("", "restore "+file+": wrong passphrase", "restore", file, "--passphrase-file", wrong)
+	for _, args := range [][]string{{file, wrong + "2"}, {file + "2", secret}, {file + "3", secret}} {
+		if got, _, stderr := runCLI(o.t.Context(), "", "restore", args[0], "--passphrase-file", args[1], "--addr", o.addr); got != exitFailed {
+			o.t.Errorf("%v: status %d, %s", args, got, stderr)
+		}
+	}
 }
 
 func phoneScenes(o operator, sipAddr string) {

@@ -62,6 +62,7 @@ func (c *Operator) awaitImport(cl *Client, stream importStream, cancel context.C
 	silence := newDeadline(max(cl.timeout, 30*time.Second), cancel)
 	defer silence.stop()
 	var written uint64
+	var refused Refusals
 	for {
 		resp, err := stream.Recv()
 		switch {
@@ -69,13 +70,28 @@ func (c *Operator) awaitImport(cl *Client, stream importStream, cancel context.C
 			return written, nil
 		case err != nil && written > 0:
 			return written, fmt.Errorf("%w (%d changes were written: fix the cause and run this again)", cl.Explain(silence.judge(err)), written)
+		case err != nil && len(refused.List) > 0:
+			refused.First = cl.Explain(silence.judge(err))
+			return written, refused
 		case err != nil:
 			return written, checkFirst(cl.Explain(silence.judge(err)))
 		}
+		refused.List = append(refused.List, resp.Refused...)
 		silence.extend()
 		written = resp.Written
 		p.Show(written, resp.Total)
 	}
 }
+
+// Refusals are all that a node found wrong with an import, of which nothing was done.
+type Refusals struct {
+	// First is the node's error, of the first one.
+	First error
+	List  []*configpb.Refusal
+}
+
+func (r Refusals) Error() string { return r.First.Error() }
+
+func (r Refusals) Unwrap() error { return r.First }
 
 func isEnd(err error) bool { return errors.Is(err, io.EOF) }

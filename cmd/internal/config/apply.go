@@ -27,13 +27,14 @@ const (
 func ApplyCommand(op *client.Operator) *cobra.Command {
 	c := commands{op}
 	var file string
-	var dryRun bool
+	var dryRun, prune bool
 	cmd := c.Asking(&cobra.Command{
 		Use: "apply -f FILE.yaml", Short: "Make the configuration what a YAML file says; needs a quorum", Args: cobra.NoArgs,
 		Long: `Make options, groups and DNs what the file says, and leave alone what it does not
 name. Applying a file twice changes nothing the second time. The format is that
 of export; a sip DN may have "password: P" in place of ha1. Up to 500 changes
-are written all or nothing; more are checked as a whole first.`,
+are written all or nothing; more are checked as a whole first. With --prune groups
+and DNs that the file does not have are deleted, and named before that is done.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				return console.Usagef("-f FILE.yaml is missing (- for stdin)")
@@ -43,7 +44,7 @@ are written all or nothing; more are checked as a whole first.`,
 				return fmt.Errorf("apply: %w", err)
 			}
 			defer closeFile()
-			if err := c.apply(cmd.Context(), in, dryRun); err != nil {
+			if err := c.apply(cmd.Context(), in, dryRun, prune); err != nil {
 				return fmt.Errorf("apply %s: %w", file, err)
 			}
 			return nil
@@ -51,10 +52,11 @@ are written all or nothing; more are checked as a whole first.`,
 	})
 	cmd.Flags().StringVarP(&file, "file", "f", "", "`FILE` to apply, - for stdin")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would change")
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete the groups and DNs that the file does not have; says first which")
 	return cmd
 }
 
-func (c commands) apply(ctx context.Context, in io.Reader, dryRun bool) error {
+func (c commands) apply(ctx context.Context, in io.Reader, dryRun, prune bool) error {
 	doc, err := readDocument(in, maxDocument)
 	if err != nil {
 		return err
@@ -70,6 +72,16 @@ func (c commands) apply(ctx context.Context, in io.Reader, dryRun bool) error {
 	}
 	if err := p.Compare(doc); err != nil {
 		return err
+	}
+	if prune {
+		if err := p.prune(doc); err != nil {
+			return err
+		}
+		for _, name := range p.pruned {
+			if _, err := fmt.Fprintln(c.Out, "delete "+name); err != nil {
+				return err
+			}
+		}
 	}
 	if !dryRun {
 		if err := c.write(ctx, cl, p.Mutations); err != nil {

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -19,6 +22,8 @@ type Plan struct {
 	counts    [2]tally
 	// named: the document has options.
 	named, optionsChanged bool
+	// pruned are the objects that are deleted.
+	pruned []string
 }
 
 // NewPlan is the plan for a cluster of which nothing is known yet.
@@ -27,7 +32,7 @@ func NewPlan() *Plan {
 }
 
 // tally counts one sort of objects.
-type tally struct{ created, changed, unchanged int }
+type tally struct{ created, changed, unchanged, deleted int }
 
 const (
 	tallyGroups = iota
@@ -113,6 +118,43 @@ func (p *Plan) compareDN(n DN) error {
 	return nil
 }
 
+// prune plans to delete the groups and DNs that the document does not have; a group
+// that one of its DNs names stays.
+func (p *Plan) prune(doc *Document) error {
+	if len(doc.Groups)+len(doc.DNs) == 0 {
+		return errors.New("--prune: the file has neither groups nor DNs: it would delete everything")
+	}
+	groups, dns := map[string]bool{}, map[string]bool{}
+	for _, g := range doc.Groups {
+		groups[g.Name] = true
+	}
+	for _, n := range doc.DNs {
+		dns[n.DN] = true
+		for _, g := range n.Groups {
+			groups[g] = true
+		}
+		if n.RoutingPoint != nil {
+			groups[n.RoutingPoint.DefaultGroup] = true
+		}
+	}
+	for _, number := range slices.Sorted(maps.Keys(p.dns)) {
+		if !dns[number] {
+			p.delete(tallyDNs, "DN "+number, &configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: number}})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.groups)) {
+		if !groups[name] {
+			p.delete(tallyGroups, "group "+name, &configpb.Mutation{Op: &configpb.Mutation_DeleteGroup{DeleteGroup: name}})
+		}
+	}
+	return nil
+}
+
+func (p *Plan) delete(sort int, name string, m *configpb.Mutation) {
+	p.counts[sort].deleted++
+	p.pruned, p.Mutations = append(p.pruned, name), append(p.Mutations, m)
+}
+
 // count notes one object and tells whether it has to be written.
 func (p *Plan) count(sort int, created, same bool) bool {
 	switch t := &p.counts[sort]; {
@@ -142,7 +184,11 @@ func (p *Plan) report(dryRun bool) string {
 	}
 	for i, name := range []string{"groups", "DNs"} {
 		if t := p.counts[i]; t != (tally{}) {
-			parts = append(parts, fmt.Sprintf("%s %d created, %d changed, %d unchanged", name, t.created, t.changed, t.unchanged))
+			part := fmt.Sprintf("%s %d created, %d changed, %d unchanged", name, t.created, t.changed, t.unchanged)
+			if t.deleted > 0 {
+				part += fmt.Sprintf(", %d deleted", t.deleted)
+			}
+			parts = append(parts, part)
 		}
 	}
 	done := strings.Join(parts, "; ")

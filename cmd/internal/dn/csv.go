@@ -26,10 +26,15 @@ const (
 	maxImport = 1_000_000
 )
 
+// errTooMany ends an import.
+var errTooMany = errors.New("split the file")
+
 // rowError is a bad row; the header is row 1.
 type rowError struct {
 	row int
 	err error
+	// fatal: nothing can be said of what follows.
+	fatal bool
 }
 
 func (e rowError) Error() string { return fmt.Sprintf("row %d: %v", e.row, e.err) }
@@ -65,11 +70,11 @@ func newCSVReader(r io.Reader) (*csvReader, error) {
 	want := strings.Join(csvHeader[:csvLeast], ",") + ", perhaps with ,outbound"
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, rowError{1, fmt.Errorf("the file is empty: want the header %s", want)}
+		return nil, rowError{1, fmt.Errorf("the file is empty: want the header %s", want), true}
 	case err != nil:
 		return nil, err
 	case len(header) < csvLeast || len(header) > len(csvHeader) || !slices.Equal(header, csvHeader[:len(header)]):
-		return nil, rowError{1, fmt.Errorf("want the header %s", want)}
+		return nil, rowError{1, fmt.Errorf("want the header %s", want), true}
 	}
 	c.columns = len(header)
 	return c, nil
@@ -83,7 +88,7 @@ func (c *csvReader) next() (csvRow, error) {
 	}
 	row, err := c.check(f)
 	if err != nil {
-		return csvRow{}, rowError{c.row, err}
+		return csvRow{}, rowError{c.row, err, errors.Is(err, errTooMany)}
 	}
 	return row, nil
 }
@@ -103,13 +108,13 @@ func (c *csvReader) fields() ([]string, error) {
 		r.FieldsPerRecord = -1
 		f, err := r.Read()
 		if err != nil {
-			return nil, rowError{c.row, errors.New("a quote is not closed")}
+			return nil, rowError{c.row, errors.New("a quote is not closed"), false}
 		}
 		return f, nil
 	}
 	switch err := c.lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return nil, rowError{c.row + 1, fmt.Errorf("the row is longer than %d bytes", maxCSVLine)}
+		return nil, rowError{c.row + 1, fmt.Errorf("the row is longer than %d bytes", maxCSVLine), true}
 	case err != nil:
 		return nil, err
 	}
@@ -128,7 +133,7 @@ func (c *csvReader) check(f []string) (csvRow, error) {
 		return csvRow{}, fmt.Errorf("DN %s is in row %d already", number, first)
 	}
 	if len(c.seen) == c.most {
-		return csvRow{}, fmt.Errorf("more than %d DNs: split the file", c.most)
+		return csvRow{}, fmt.Errorf("more than %d DNs: %w", c.most, errTooMany)
 	}
 	c.seen[number] = c.row
 	kind, err := config.ParseKind(f[1])

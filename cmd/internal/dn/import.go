@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func (c commands) dnImportCommand() *cobra.Command {
 
 where groups are separated by ";" and - reads stdin. A sixth column, outbound, may
 say where the DN's calls may go, as --outbound of dn put. The whole file is checked
-before anything is written: a bad row is named and nothing is imported. Groups
+before anything is written: all bad rows are named and nothing is imported. Groups
 that don't exist are created. Passwords don't leave this process.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			alg, err := config.ParseAlgorithm(algorithm)
@@ -69,6 +70,9 @@ func (c commands) importDNs(ctx context.Context, in io.Reader, alg configpb.Dige
 	source := &csvSource{rows: rows, realm: realm, algorithm: alg, groups: existing}
 	began := c.Now()
 	total, err := c.Upload(ctx, cl, source.next)
+	if bad := source.badRows(err); len(bad) > 0 {
+		return c.sayBadRows(bad)
+	}
 	err = source.nameRow(err)
 	if errors.As(err, new(rowError)) {
 		return fmt.Errorf("%w; nothing was imported", err)
@@ -90,6 +94,36 @@ type csvSource struct {
 	dns    uint64
 	// rowOf has the row of each mutation.
 	rowOf []int
+	// bad are the rows that were found wrong here; refused tells that the node was told
+	// so, by a mutation that it refuses.
+	bad     []rowError
+	refused bool
+}
+
+// badRows are all that are wrong, with what the node says of the others.
+func (s *csvSource) badRows(err error) []rowError {
+	all := slices.Clone(s.bad)
+	var refusals client.Refusals
+	if errors.As(err, &refusals) {
+		for _, r := range refusals.List {
+			if at := int(r.GetMutation()); at >= 1 && at <= len(s.rowOf) {
+				all = append(all, rowError{s.rowOf[at-1], errors.New(console.OneLine(r.GetText())), false})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b rowError) int { return a.row - b.row })
+	return slices.CompactFunc(all, func(a, b rowError) bool { return a.row == b.row }) // what is first wrong with each
+}
+
+// sayBadRows names each on a line of its own, when there are several.
+func (c commands) sayBadRows(bad []rowError) error {
+	if len(bad) == 1 {
+		return fmt.Errorf("%w; nothing was imported", bad[0])
+	}
+	for _, b := range bad {
+		fmt.Fprintln(c.Err, b.Error())
+	}
+	return fmt.Errorf("%d rows are wrong; nothing was imported", len(bad))
 }
 
 // nameRow names the row in a node's refusal of a mutation.
@@ -99,11 +133,21 @@ func (s *csvSource) nameRow(err error) error {
 	if !errors.As(err, &a) || info.Reason != outcome.NotApplied || info.Mutation < 1 || info.Mutation > len(s.rowOf) {
 		return err
 	}
-	return rowError{s.rowOf[info.Mutation-1], a}
+	return rowError{row: s.rowOf[info.Mutation-1], err: a}
 }
 
 func (s *csvSource) next() ([]*configpb.Mutation, error) {
 	row, err := s.rows.next()
+	var bad rowError
+	for ; errors.As(err, &bad); row, err = s.rows.next() {
+		if s.bad = append(s.bad, bad); bad.fatal {
+			return nil, err
+		}
+	}
+	if errors.Is(err, io.EOF) && len(s.bad) > 0 && !s.refused {
+		s.refused = true // the node checks the others, and does nothing
+		return []*configpb.Mutation{{}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,9 @@ type serverFlags struct {
 	inviteFile, acceptRecovery                   string
 	joinTimeout                                  time.Duration
 	realm, clusterKeyFile                        string
-	linkTimeout                                  time.Duration
+	linkTimeout, backupEvery                     time.Duration
+	backupDir, backupPassphrase                  string
+	backupKeep                                   int
 	sipRate                                      int
 	snapshotAfter                                uint64
 	logLevel, logFormat                          string
@@ -70,6 +72,10 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.clusterKeyFile, "cluster-key-file", "", "`FILE` with the cluster's secret, the same at every node; without it traffic between nodes is neither encrypted nor authenticated")
 	f.BoolVar(&s.insecure, "insecure", false, "a laboratory's node: clients and other nodes are asked for nothing, and nothing is encrypted; the same at every node")
 	f.DurationVar(&s.linkTimeout, "link-timeout", 0, "declare a peer cut off when its link is down for this long although gossip sees it alive (0: the built-in bound)")
+	f.StringVar(&s.backupDir, "backup-dir", "", "write backups of the configuration to `DIR`; default: none")
+	f.DurationVar(&s.backupEvery, "backup-every", 24*time.Hour, "how often, a minute or more")
+	f.IntVar(&s.backupKeep, "backup-keep", 7, "how many `BACKUPS` of this node stay there")
+	f.StringVar(&s.backupPassphrase, "backup-passphrase-file", "", "seal them with the passphrase in the first line of `FILE`, which only its owner may read; default: not sealed")
 	f.IntVar(&s.sipRate, "sip-rate", 0, "at most `NUMBER` new calls and new registrations a second; the rest gets 503 (0: no limit)")
 	f.StringVar(&s.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn, error")
 	f.StringVar(&s.logFormat, "log-format", "text", "`FORMAT`: text or json")
