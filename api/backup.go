@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -84,17 +85,20 @@ func (c *Configuration) Restore(s configpb.Configuration_RestoreServer) error {
 	if err != nil {
 		return err
 	}
-	after, err := v.WithRestored(b)
+	after, differences, err := v.WithRestored(b)
 	if err != nil {
 		return StatusError(err)
 	}
-	differences := v.Restoring(b)
+	compressed, err := b.Compressed()
+	if err != nil {
+		return StatusError(err)
+	}
 	answer := &configpb.RestoreResponse{ClusterId: b.Epoch(), Index: b.Index(), Changes: uint64(len(differences)), Dns: uint64(after.NumDNs())}
 	for _, d := range differences[:min(len(differences), toldDifferences)] {
 		answer.Differences = append(answer.Differences, &configpb.Difference{Kind: d.Kind, Name: d.Name, Change: d.Change})
 	}
 	if !dryRun && len(differences) > 0 {
-		if answer.Revision, err = c.restore(s, b); err != nil {
+		if answer.Revision, err = c.restore(s.Context(), compressed); err != nil {
 			return StatusError(err)
 		}
 	}
@@ -102,18 +106,33 @@ func (c *Configuration) Restore(s configpb.Configuration_RestoreServer) error {
 }
 
 // restore proposes it until it is known what became of it: under one request id, so
-// that it is done once.
-func (c *Configuration) restore(s configpb.Configuration_RestoreServer, b *fsm.View) (uint64, error) {
-	compressed, err := b.Compressed()
-	if err != nil {
-		return 0, err
-	}
+// that it is done once. A large one takes longer than the answer to a write may; then
+// the log has it, and it is not proposed again while it is applied.
+func (c *Configuration) restore(ctx context.Context, compressed []byte) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, restoreTime)
+	defer cancel()
 	cmd := command([]*configpb.Mutation{{Op: &configpb.Mutation_Restore{Restore: compressed}}})
 	cmd.RequestId = uuid.NewString()
-	for end := time.Now().Add(restoreTime); ; {
-		index, err := c.writer.Propose(s.Context(), cmd)
-		if !errors.Is(err, fsm.ErrUnknownOutcome) || s.Context().Err() != nil || time.Now().After(end) {
+	for {
+		index, err := c.writer.Propose(ctx, cmd)
+		if !errors.Is(err, fsm.ErrUnknownOutcome) || ctx.Err() != nil {
 			return index, err
+		}
+		c.awaitAnswer(ctx, cmd.GetRequestId())
+	}
+}
+
+// awaitAnswer waits until this node has applied the request, for a while.
+func (c *Configuration) awaitAnswer(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, restoreTime/3)
+	defer cancel()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for !c.view().Answered(id) {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -143,7 +143,11 @@ func (d *draft) restore(number int, compressed []byte) *Rejection {
 	if err != nil {
 		return reject(ErrInvalid, "%v", err)
 	}
-	for _, x := range d.view.Restoring(b) {
+	return d.all(number, d.view.Restoring(b))
+}
+
+func (d *draft) all(number int, differences []Difference) *Rejection {
+	for _, x := range differences {
 		if r := d.mutation(number, x.mutation); r != nil {
 			return r
 		}
@@ -151,11 +155,21 @@ func (d *draft) restore(number int, compressed []byte) *Rejection {
 	return nil
 }
 
-// WithRestored is With for a restore, which it shows beforehand.
-func (v *View) WithRestored(b *View) (*View, error) {
-	compressed, err := b.Compressed()
-	if err != nil {
-		return v, err
+// WithRestored is With for a restore, which it shows beforehand with what it changes.
+func (v *View) WithRestored(b *View) (*View, []Difference, error) {
+	differences := v.Restoring(b)
+	d := newDraft(v, v.index+1)
+	d.own()
+	r := d.all(1, differences)
+	if r == nil {
+		r = d.references()
 	}
-	return v.With([]*configpb.Mutation{{Op: &configpb.Mutation_Restore{Restore: compressed}}})
+	if r != nil {
+		return v, nil, r
+	}
+	return d.view, differences, nil
 }
+
+// Answered tells whether the request of that id is among those that were applied or
+// rejected lately.
+func (v *View) Answered(requestID string) bool { return v.memory.get(requestID) != nil }

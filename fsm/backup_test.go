@@ -99,7 +99,7 @@ func TestBackup_TheDifferencesAreTold(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if after, err := m.View().WithRestored(b); err != nil || after.DN("1001") == nil || m.View().DN("1001") != nil {
+	if after, told, err := m.View().WithRestored(b); len(told) != len(want) || err != nil || after.DN("1001") == nil || m.View().DN("1001") != nil {
 		t.Errorf("beforehand: %v", err)
 	}
 }

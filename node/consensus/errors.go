@@ -135,7 +135,7 @@ func (r *remote) Unwrap() error { return r.err }
 // otherCluster compares lineages that differ.
 func otherCluster(theirs, ours string) error {
 	a, comes := fsm.SplitLineage(theirs)
-	if b, has := fsm.SplitLineage(ours); a == b {
+	if b, has := fsm.SplitLineage(ours); a == b && a != "" {
 		return fmt.Errorf("%w: the request is for recovery %q, this node belongs to %q", ErrOtherRecovery, comes, has)
 	}
 	return fmt.Errorf("%w: the request is for cluster %q, this node belongs to %q", ErrOtherCluster, theirs, ours)
