@@ -130,6 +130,8 @@ var samples = map[string]sample{
 	"Options.orphan_ring_ms":           {"options", [2]any{uint32(1), uint32(30_000)}},
 	"Node.feature_level":               {"node", [2]any{uint32(2), uint32(fsm.MaxLevel)}},
 	"Options.raft_log_bytes":           {"options", [2]any{uint64(fsm.MinRaftLog), uint64(fsm.MaxRaftLog)}},
+	"Options.max_voters":               {"options", [2]any{uint32(1), uint32(9)}},
+	"Options.dead_voter_s":             {"options", [2]any{uint32(0), uint32(30 * 24 * 3600)}},
 	"Options.first_word_ms":            {"options", [2]any{uint32(0), uint32(32_000)}},
 	"Node.key_sha256":                  {"node", [2]any{[]string{hex64}, []string{hex64[1:] + "a", hex64}}},
 	"Invite.id":                        {"z-invite", [2]any{"000000000000", "zzzzzzzzzzzz"}},
@@ -355,9 +357,10 @@ func expected(m proto.Message, revision uint64) proto.Message {
 		orElse(&o.DefaultExpiresS, min(max(3600, o.MinExpiresS), o.MaxExpiresS))
 		orElse(&o.MaxContacts, 10)
 		orElse(&o.PingMisses, 3)
+		orElse(&o.MaxVoters, 5)
 		orElse(&o.ReservationCollectMs, 100)
 		o.RaftLogBytes = cmp.Or(o.RaftLogBytes, 16<<20)
-		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 30, &o.FlowGraceS: 32, &o.FirstWordMs: 2000} {
+		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 30, &o.FlowGraceS: 32, &o.FirstWordMs: 2000, &o.DeadVoterS: 600} {
 			if *v == nil {
 				*v = &d
 			}

@@ -223,6 +223,8 @@ func rejectedOptions() []rejection {
 		{"flow_grace_s", options(func(o *o) { o.FlowGraceS = proto.Uint32(301) }), fsm.ErrInvalid, "flow_grace_s is 301: at most 300"},
 		{"raft_log_bytes", options(func(o *o) { o.RaftLogBytes = 1 }), fsm.ErrInvalid, "raft_log_bytes is 1: want 1048576 to 1073741824"},
 		{"orphan_ring_ms", options(func(o *o) { o.OrphanRingMs = 30_001 }), fsm.ErrInvalid, "orphan_ring_ms is 30001: at most 30000"},
+		{"max_voters", options(func(o *o) { o.MaxVoters = 10 }), fsm.ErrInvalid, "max_voters is 10: at most 9"},
+		{"dead_voter_s", options(func(o *o) { o.DeadVoterS = proto.Uint32(2592001) }), fsm.ErrInvalid, "dead_voter_s is 2592001: at most 2592000"},
 		{"first_word_ms", options(func(o *o) { o.FirstWordMs = proto.Uint32(32_001) }), fsm.ErrInvalid, "first_word_ms is 32001: at most 32000"},
 		{"ping_misses", options(func(o *o) { o.PingMisses = 101 }), fsm.ErrInvalid, "ping_misses is 101: at most 100"},
 		{"desktop_grace_s", options(func(o *o) { o.DesktopGraceS = 301 }), fsm.ErrInvalid, "desktop_grace_s is 301: at most 300"},

@@ -32,6 +32,8 @@ const (
 
 	MaxExpires, MaxContacts, MaxPing, MaxMisses, MaxGrace, MaxCollect = 31 * 24 * 3600, 100, 24 * 3600, 100, 300, 2000
 	MaxOrphanRing, MaxFirstWord                                       = 30_000, 32_000
+	// MaxVoters and MaxDeadVoter, in seconds, are the greatest of those options.
+	MaxVoters, MaxDeadVoter = 9, 30 * 24 * 3600
 	// MaxExternal is the number of digits of an external number, a plus not counted (ITU-T E.164).
 	MaxExternal = 15
 )
@@ -175,6 +177,10 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "flow_grace_s is %d: at most %d", f.GetFlowGraceS(), MaxGrace)
 	case f.GetOrphanRingMs() > MaxOrphanRing:
 		return reject(ErrInvalid, "orphan_ring_ms is %d: at most %d", f.GetOrphanRingMs(), MaxOrphanRing)
+	case f.GetMaxVoters() > MaxVoters:
+		return reject(ErrInvalid, "max_voters is %d: at most %d", f.GetMaxVoters(), MaxVoters)
+	case f.GetDeadVoterS() > MaxDeadVoter:
+		return reject(ErrInvalid, "dead_voter_s is %d: at most %d", f.GetDeadVoterS(), MaxDeadVoter)
 	case f.GetFirstWordMs() > MaxFirstWord:
 		return reject(ErrInvalid, "first_word_ms is %d: at most %d", f.GetFirstWordMs(), MaxFirstWord)
 	case f.GetRaftLogBytes() < MinRaftLog || f.GetRaftLogBytes() > MaxRaftLog:

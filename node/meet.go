@@ -237,17 +237,18 @@ func (n *Node) greet(ctx context.Context) error {
 	for _, a := range addrs {
 		go func() { met <- n.meet(ctx, a) }()
 	}
-	for range addrs {
+	var first error
+	for range addrs { // those who refuse a copy shall know of it
 		select {
 		case err := <-met:
 			if second := (*directory.Second)(nil); errors.As(err, &second) {
-				return second
+				first = second
 			}
 		case <-ctx.Done():
-			return nil //nolint:nilerr // who has not answered by now is asked again, by seek
+			return first // who has not answered by now is asked again, by seek
 		}
 	}
-	return nil
+	return first
 }
 
 // candidates are the addresses at which the wanted nodes may be: those of the roster

@@ -143,6 +143,8 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Options.flow_grace_s":           number(0, fsm.MaxGrace).by("fsm"),
 	"config.v1.Options.orphan_ring_ms":         number(0, fsm.MaxOrphanRing).by("fsm"),
 	"config.v1.Options.first_word_ms":          number(0, fsm.MaxFirstWord).by("fsm"),
+	"config.v1.Options.max_voters":             number(0, fsm.MaxVoters).by("fsm"),
+	"config.v1.Options.dead_voter_s":           number(0, fsm.MaxDeadVoter).by("fsm"),
 	"config.v1.Options.raft_log_bytes":         number(0, fsm.MaxRaftLog).by("fsm"),
 	"config.v1.Options.revision":               position,
 	"config.v1.Mutation.delete_dn":             text(dn.MaxNumber),

@@ -900,7 +900,12 @@ type Options struct {
 	Revision    uint64  `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	// How many bytes of changes a node keeps in the Raft log at most, for nodes that come
 	// back; who was away for longer gets all of the configuration. 0 is 16 MiB; 1 MiB to 1 GiB.
-	RaftLogBytes  uint64 `protobuf:"varint,22,opt,name=raft_log_bytes,json=raftLogBytes,proto3" json:"raft_log_bytes,omitempty"`
+	RaftLogBytes uint64 `protobuf:"varint,22,opt,name=raft_log_bytes,json=raftLogBytes,proto3" json:"raft_log_bytes,omitempty"`
+	// How many nodes vote on changes of the configuration; 5, at most 9.
+	MaxVoters uint32 `protobuf:"varint,20,opt,name=max_voters,json=maxVoters,proto3" json:"max_voters,omitempty"`
+	// How long a voter may not answer before a living node votes in its place, s. Unset
+	// 600, 0 is never, at most 30 days.
+	DeadVoterS    *uint32 `protobuf:"varint,21,opt,name=dead_voter_s,json=deadVoterS,proto3,oneof" json:"dead_voter_s,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1029,6 +1034,20 @@ func (x *Options) GetRevision() uint64 {
 func (x *Options) GetRaftLogBytes() uint64 {
 	if x != nil {
 		return x.RaftLogBytes
+	}
+	return 0
+}
+
+func (x *Options) GetMaxVoters() uint32 {
+	if x != nil {
+		return x.MaxVoters
+	}
+	return 0
+}
+
+func (x *Options) GetDeadVoterS() uint32 {
+	if x != nil && x.DeadVoterS != nil {
+		return *x.DeadVoterS
 	}
 	return 0
 }
@@ -1490,7 +1509,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
 	"drainForMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12#\n" +
-	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xd1\x04\n" +
+	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xa8\x05\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -1508,10 +1527,15 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x0eorphan_ring_ms\x18\v \x01(\rR\forphanRingMs\x12'\n" +
 	"\rfirst_word_ms\x18\f \x01(\rH\x02R\vfirstWordMs\x88\x01\x01\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12$\n" +
-	"\x0eraft_log_bytes\x18\x16 \x01(\x04R\fraftLogBytesB\x12\n" +
+	"\x0eraft_log_bytes\x18\x16 \x01(\x04R\fraftLogBytes\x12\x1d\n" +
+	"\n" +
+	"max_voters\x18\x14 \x01(\rR\tmaxVoters\x12%\n" +
+	"\fdead_voter_s\x18\x15 \x01(\rH\x03R\n" +
+	"deadVoterS\x88\x01\x01B\x12\n" +
 	"\x10_ping_interval_sB\x0f\n" +
 	"\r_flow_grace_sB\x10\n" +
-	"\x0e_first_word_ms\"f\n" +
+	"\x0e_first_word_msB\x0f\n" +
+	"\r_dead_voter_s\"f\n" +
 	"\x04Join\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x16\n" +
 	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x16\n" +

@@ -13,6 +13,8 @@ const (
 	DefaultPing        = 30
 	DefaultFlowGrace   = 32
 	DefaultFirstWord   = 2000
+	DefaultMaxVoters   = 5
+	DefaultDeadVoter   = 600
 	DefaultRaftLog     = 16 << 20
 )
 
@@ -32,10 +34,11 @@ func (x *Options) WithDefaults() *Options {
 	fill(&o.MaxContacts, DefaultMaxContacts)
 	fill(&o.PingMisses, DefaultPingMisses)
 	fill(&o.ReservationCollectMs, DefaultCollect)
+	fill(&o.MaxVoters, DefaultMaxVoters)
 	if o.RaftLogBytes == 0 {
 		o.RaftLogBytes = DefaultRaftLog
 	}
-	for v, d := range map[**uint32]uint32{&o.PingIntervalS: DefaultPing, &o.FlowGraceS: DefaultFlowGrace, &o.FirstWordMs: DefaultFirstWord} {
+	for v, d := range map[**uint32]uint32{&o.PingIntervalS: DefaultPing, &o.FlowGraceS: DefaultFlowGrace, &o.FirstWordMs: DefaultFirstWord, &o.DeadVoterS: DefaultDeadVoter} {
 		if *v == nil {
 			*v = proto.Uint32(d)
 		}

@@ -20,7 +20,7 @@ import (
 func whole() []proto.Message {
 	return []proto.Message{
 		&configpb.Options{Realm: "example.org", MinExpiresS: 61, MaxExpiresS: 7201, DefaultExpiresS: 3601, MaxContacts: 11, PingIntervalS: proto.Uint32(12), PingMisses: 4,
-			DesktopGraceS: 5, ReservationCollectMs: 101, FlowGraceS: proto.Uint32(33), OrphanRingMs: 7, FirstWordMs: proto.Uint32(1500), RaftLogBytes: 1 << 21},
+			DesktopGraceS: 5, ReservationCollectMs: 101, FlowGraceS: proto.Uint32(33), OrphanRingMs: 7, FirstWordMs: proto.Uint32(1500), MaxVoters: 3, DeadVoterS: proto.Uint32(60), RaftLogBytes: 1 << 21},
 		&configpb.AgentGroup{Name: "sales", LoginRequired: true}, &configpb.AgentGroup{Name: "plain"},
 		&configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("a", 32), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5,
 			Groups: []string{"sales", "plain"}},
@@ -44,7 +44,8 @@ var changes = map[string]func(any){
 	"Options.ping_interval_s": option(func(o *configpb.Options) { o.PingIntervalS = proto.Uint32(0) }), "Options.ping_misses": option(func(o *configpb.Options) { o.PingMisses = 5 }),
 	"Options.desktop_grace_s": option(func(o *configpb.Options) { o.DesktopGraceS = 0 }), "Options.reservation_collect_ms": option(func(o *configpb.Options) { o.ReservationCollectMs = 1 }),
 	"Options.flow_grace_s": option(func(o *configpb.Options) { o.FlowGraceS = proto.Uint32(0) }), "Options.orphan_ring_ms": option(func(o *configpb.Options) { o.OrphanRingMs = 0 }),
-	"Options.first_word_ms": option(func(o *configpb.Options) { o.FirstWordMs = proto.Uint32(0) }), "Options.raft_log_bytes": option(func(o *configpb.Options) { o.RaftLogBytes = 1 << 22 }),
+	"Options.first_word_ms": option(func(o *configpb.Options) { o.FirstWordMs = proto.Uint32(0) }), "Options.max_voters": option(func(o *configpb.Options) { o.MaxVoters = 7 }), "Options.dead_voter_s": option(func(o *configpb.Options) { o.DeadVoterS = proto.Uint32(0) }),
+	"Options.raft_log_bytes": option(func(o *configpb.Options) { o.RaftLogBytes = 1 << 22 }),
 	"AgentGroup.login_required": func(m any) {
 		if g, ok := m.(*configpb.AgentGroup); ok {
 			g.LoginRequired = !g.LoginRequired

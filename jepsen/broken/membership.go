@@ -11,7 +11,18 @@ func membershipFaults() []Fault {
 	directory := func(name, what, run string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./node/directory", Run: run}
 	}
+	rule := func(name, what string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Consensus, What: what, Edits: edits, Package: "./node/voters"}
+	}
 	return []Fault{
+		rule("dead-voter-for-ever", "a voter that is dead keeps its vote",
+			Edit{"node/voters/voters.go", "p.demoteSurplus, p.fill, p.replace, p.handOver}", "p.demoteSurplus, p.fill, p.handOver}"}),
+		rule("dead-votes-instead", "a dead node gets the vote",
+			Edit{"node/voters/voters.go", "!v.Voter && !m.NonVoter && p.alive(m.ID) &&", "!v.Voter && !m.NonVoter &&"}),
+		rule("last-majority-demoted", "a vote is taken away without counting who lives",
+			Edit{"node/voters/voters.go", "m.ID != p.Self && p.quorum(\"\", m.ID) {\n			return Step{Demote", "m.ID != p.Self {\n			return Step{Demote"}),
+		rule("another-sites-voter", "a voter is replaced by whoever comes first",
+			Edit{"node/voters/voters.go", "best.ID == \"\" || m.Site == site && best.Site != site)", "best.ID == \"\")"}),
 		nodes("move-forgets-rafts-address", "after a move Raft dials where the roster has the node", "^TestMove$",
 			Edit{"node/node.go", "Own: n.told, Address: n.clusterAddr,", "Own: n.told,"}),
 		nodes("nobody-is-sought", "who has moved is waited for", "^TestMove$",

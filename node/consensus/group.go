@@ -15,6 +15,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -99,6 +100,7 @@ type Group struct {
 	settled   settled
 	nudges    wake.Signal
 	removals  removals
+	since     atomic.Pointer[time.Time] // leading, if it leads
 	disks     disks
 	closing   sync.Once
 	closed    error
@@ -246,6 +248,10 @@ func (g *Group) observe() {
 	g.raft.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
 		switch o.Data.(type) {
 		case raft.LeaderObservation, raft.RaftState:
+			if o.Data == raft.Leader {
+				now := time.Now()
+				g.since.Store(&now)
+			}
 			g.changed()
 		}
 		return false

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/voters"
 )
 
 func TestGroup_BootstrapMakesAClusterOnce(t *testing.T) {
@@ -233,7 +234,7 @@ func TestGroup_FurtherNodesDoNotVoteAndTakeOver(t *testing.T) {
 	for _, name := range []string{"d", "e", "f"} {
 		c.add(name).startJoined(n[1])
 	}
-	c.waitFor("five voters", func() bool { return n[0].voters() == MaxVoters })
+	c.waitFor("five voters", func() bool { return n[0].voters() == voters.DefaultMax })
 	sixth := c.nodes[5]
 	sixth.write(7)
 	if got := len(n[0].machine.View().Nodes()); got != 6 {

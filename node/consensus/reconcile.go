@@ -6,85 +6,9 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/voters"
 )
-
-// MaxVoters is the greatest number of nodes that count for the quorum; further
-// ones follow the log as non-voters.
-const MaxVoters = 5
-
-// action is a step from Raft's configuration towards the roster.
-type action uint8
-
-const (
-	// none: both agree, or nothing can be done yet.
-	none action = iota
-	// addNonvoter: a node is new, or a non-voter's address changed.
-	addNonvoter
-	// addVoter: a non-voter has caught up, or a voter's address changed.
-	addVoter
-	// demote: the roster says that it shall not vote.
-	demote
-	// remove: it is off the roster.
-	remove
-	// handOver: the leader itself is off the roster; another one has to remove it.
-	handOver
-)
-
-type step struct {
-	action action
-	id     raft.ServerID
-	addr   raft.ServerAddress
-}
-
-// plan returns the next step, one at a time as Raft demands. Nodes that are
-// dead stay: only the roster decides. caughtUp tells whether a non-voter has
-// the log.
-func plan(roster []*configpb.Node, servers []raft.Server, self raft.ServerID, caughtUp func(raft.ServerID) bool) step {
-	wanted, present, voters := map[raft.ServerID]*configpb.Node{}, map[raft.ServerID]raft.Server{}, 0
-	for _, n := range roster {
-		wanted[raft.ServerID(n.GetId())] = n
-	}
-	for _, s := range servers {
-		present[s.ID] = s
-		if s.Suffrage == raft.Voter {
-			voters++
-		}
-	}
-	for _, s := range servers {
-		if wanted[s.ID] == nil && s.ID != self {
-			return step{action: remove, id: s.ID}
-		}
-	}
-	for _, n := range roster {
-		s, ok := present[raft.ServerID(n.GetId())]
-		if next := next(n, s, ok, voters, caughtUp); next.action != none {
-			return next
-		}
-	}
-	if _, there := present[self]; there && wanted[self] == nil && len(roster) > 0 {
-		return step{action: handOver, id: self}
-	}
-	return step{}
-}
-
-func next(n *configpb.Node, s raft.Server, present bool, voters int, caughtUp func(raft.ServerID) bool) step {
-	st := step{id: raft.ServerID(n.GetId()), addr: raft.ServerAddress(n.GetClusterAddr())}
-	switch {
-	case !present:
-		st.action = addNonvoter
-	case s.Suffrage == raft.Voter && n.GetNonVoter() && voters > 1:
-		st.action = demote
-	case s.Suffrage == raft.Voter && s.Address != st.addr:
-		st.action = addVoter
-	case s.Suffrage != raft.Voter && s.Address != st.addr:
-		st.action = addNonvoter
-	case s.Suffrage != raft.Voter && !n.GetNonVoter() && voters < MaxVoters && caughtUp(s.ID):
-		st.action = addVoter
-	}
-	return st
-}
 
 // reconcile keeps Raft's configuration equal to the roster while this node is
 // the leader.
@@ -128,35 +52,64 @@ func (g *Group) reconcileOnce(ctx context.Context) bool {
 	if err := g.await(ctx, f); err != nil || g.machine.View().Epoch() == "" {
 		return false
 	}
-	s := plan(g.machine.View().Nodes(), f.Configuration().Servers, raft.ServerID(g.cfg.Self.GetId()), g.caughtUp)
-	if s.action == none {
+	s := voters.Plan(g.situation(f.Configuration().Servers))
+	if s.Action == voters.None {
 		return false
 	}
-	if err := g.await(ctx, g.do(s, f.Index())); err != nil {
-		g.log.Info("changing the raft group failed, to be tried again", "node", s.id, "err", err)
+	if err := g.do(ctx, s, f.Index()); err != nil {
+		g.log.Info("changing the raft group failed, to be tried again", "node", s.ID, "err", err)
 		return false
 	}
 	return true
 }
 
-func (g *Group) do(s step, index uint64) raft.Future {
-	switch s.action {
-	case addNonvoter:
-		g.log.Info("node follows the log", "node", s.id, "addr", s.addr)
-		return g.raft.AddNonvoter(s.id, s.addr, index, g.cfg.Timeout)
-	case addVoter:
-		g.log.Info("node votes", "node", s.id, "addr", s.addr)
-		return g.raft.AddVoter(s.id, s.addr, index, g.cfg.Timeout)
-	case demote:
-		g.log.Info("node votes no more", "node", s.id)
-		return g.raft.DemoteVoter(s.id, index, g.cfg.Timeout)
-	case remove:
-		g.log.Info("node removed from the raft group", "node", s.id)
-		return g.raft.RemoveServer(s.id, index, g.cfg.Timeout)
-	default:
-		g.log.Info("this node was removed: handing the leadership over")
-		return g.raft.LeadershipTransfer()
+// situation is what this leader knows of the voters.
+func (g *Group) situation(servers []raft.Server) voters.Situation {
+	view := g.machine.View()
+	s := voters.Situation{
+		Self: g.cfg.Self.GetId(), Alive: g.cfg.Election, Max: int(view.Options().GetMaxVoters()),
+		Dead:   time.Duration(view.Options().GetDeadVoterS()) * time.Second,
+		Silent: g.silent, CaughtUp: func(id string) bool { return g.caughtUp(raft.ServerID(id)) },
 	}
+	for _, n := range view.Nodes() {
+		s.Roster = append(s.Roster, voters.Member{ID: n.GetId(), Site: n.GetSite(), Addr: n.GetClusterAddr(), NonVoter: n.GetNonVoter()})
+	}
+	for _, v := range servers {
+		s.Servers = append(s.Servers, voters.Server{ID: string(v.ID), Addr: string(v.Address), Voter: v.Suffrage == raft.Voter})
+	}
+	return s
+}
+
+// silent is how long a node has not answered, as far as this leader can know: since it
+// leads at most, unless it heard the node before.
+func (g *Group) silent(id string) time.Duration {
+	if id == g.cfg.Self.GetId() {
+		return 0
+	}
+	return g.transport.silent(raft.ServerID(id), g.since.Load())
+}
+
+func (g *Group) do(ctx context.Context, s voters.Step, index uint64) error {
+	id, addr := raft.ServerID(s.ID), raft.ServerAddress(s.Addr)
+	var f raft.Future
+	switch s.Action {
+	case voters.Follow:
+		g.log.Info("node follows the log", "node", id, "addr", addr)
+		f = g.raft.AddNonvoter(id, addr, index, g.cfg.Timeout)
+	case voters.Vote:
+		g.log.Info("node votes", "node", id, "addr", addr)
+		f = g.raft.AddVoter(id, addr, index, g.cfg.Timeout)
+	case voters.Demote:
+		g.log.Info("node votes no more", "node", id)
+		f = g.raft.DemoteVoter(id, index, g.cfg.Timeout)
+	case voters.Remove:
+		g.log.Info("node removed from the raft group", "node", id)
+		f = g.raft.RemoveServer(id, index, g.cfg.Timeout)
+	default:
+		g.log.Info("this node shall not vote any more: handing the leadership over")
+		return g.HandOver(ctx)
+	}
+	return g.await(ctx, f)
 }
 
 // caughtUp tells whether the follower's log ends at most one batch behind ours.

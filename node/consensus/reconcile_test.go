@@ -12,20 +12,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 )
 
-// roster reads "a b- c": nodes by id, a minus for one that shall not vote.
-func roster(s string) (nodes []*configpb.Node) {
-	for f := range strings.FieldsSeq(s) {
-		id := strings.TrimSuffix(f, "-")
-		nodes = append(nodes, &configpb.Node{Id: id, Name: id, ClusterAddr: id + ":1", NonVoter: id != f})
-	}
-	return nodes
-}
-
-// servers reads "a b- c@old:1" the same way, with an address if it isn't the roster's.
+// servers reads "a b- c@old:1": a minus for one that does not vote, and an address.
 func servers(s string) (list []raft.Server) {
 	for f := range strings.FieldsSeq(s) {
 		id, address, moved := strings.Cut(f, "@")
@@ -39,38 +29,6 @@ func servers(s string) (list []raft.Server) {
 		list = append(list, sv)
 	}
 	return list
-}
-
-func TestPlan(t *testing.T) {
-	for _, c := range []struct {
-		name, roster, servers string
-		caughtUp              bool
-		want                  action
-		id                    raft.ServerID
-	}{
-		{"both agree", "a b c", "a b c", true, none, ""},
-		{"a new node follows first", "a b", "a", true, addNonvoter, "b"},
-		{"it votes when it has the log", "a b", "a b-", true, addVoter, "b"},
-		{"and not before", "a b", "a b-", false, none, ""},
-		{"one that shall not vote", "a b-", "a b-", true, none, ""},
-		{"one that shall not vote any more", "a b-", "a b", true, demote, "b"},
-		{"the last voter stays", "a-", "a", true, none, ""},
-		{"off the roster", "a b", "a b c", true, remove, "c"},
-		{"the leader itself off the roster", "b c", "a b c", true, handOver, "a"},
-		{"others before the leader itself", "b", "a b c", true, remove, "c"},
-		{"a voter moved", "a b", "a b@old:1", true, addVoter, "b"},
-		{"a non-voter moved", "a b-", "a b-@old:1", false, addNonvoter, "b"},
-		{"five voters are enough", "a b c d e f", "a b c d e f-", true, none, ""},
-		{"a sixth takes a free place", "a b c d f", "a b c d f-", true, addVoter, "f"},
-		{"an empty roster removes nobody's leader", "", "a", true, none, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := plan(roster(c.roster), servers(c.servers), "a", func(raft.ServerID) bool { return c.caughtUp })
-			if s.action != c.want || s.id != c.id {
-				t.Fatalf("got %+v", s)
-			}
-		})
-	}
 }
 
 func TestErrors_CrossTheWire(t *testing.T) {

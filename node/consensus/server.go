@@ -174,7 +174,7 @@ func (g *Group) updateSelf(ctx context.Context) {
 			return
 		}
 		_, err := g.Propose(ctx, proposal(m))
-		if errors.Is(err, ErrRejected) {
+		if errors.Is(err, ErrRejected) && !errors.Is(err, fsm.ErrRevision) { // else this node is behind
 			g.log.Warn("this node's new name or addresses were refused by the cluster", "err", err)
 			return
 		}

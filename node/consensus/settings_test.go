@@ -11,6 +11,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/voters"
 )
 
 // The figures of Raft that are promised: a write without a majority is refused
@@ -42,7 +43,7 @@ func TestSettings(t *testing.T) {
 		"the first snapshot every":     {r.SnapshotInterval, 2 * time.Minute},
 		"Raft's own timeout":           {raftTimeout, 10 * time.Second},
 		"snapshots kept":               {keptSnapshots, 2},
-		"voters":                       {MaxVoters, 5},
+		"voters":                       {voters.DefaultMax, 5},
 		"a closing plane waits":        {closeTimeout, 5 * time.Second},
 	} {
 		if c[0] != c[1] {

@@ -267,6 +267,20 @@ func (t *transport) reached(id raft.ServerID, d time.Duration) uint64 {
 	return f.lastLog
 }
 
+// silent is how long the follower has not answered, at most since then.
+func (t *transport) silent(id raft.ServerID, since *time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var last time.Time
+	if since != nil {
+		last = *since
+	}
+	if f := t.followers[id]; f != nil && f.at.After(last) {
+		last = f.at
+	}
+	return time.Since(last)
+}
+
 // addresses resolves a server's id by the roster, which is newer than the
 // address in Raft's own configuration after a node moved.
 type addresses func(id string) string

@@ -39,6 +39,8 @@ type optionsDoc struct {
 	FlowGrace      *uint32 `yaml:"flow_grace_s,omitempty"`
 	OrphanRing     *uint32 `yaml:"orphan_ring_ms,omitempty"`
 	FirstWord      *uint32 `yaml:"first_word_ms,omitempty"`
+	MaxVoters      *uint32 `yaml:"max_voters,omitempty"`
+	DeadVoter      *uint32 `yaml:"dead_voter_s,omitempty"`
 	RaftLog        *uint64 `yaml:"raft_log_bytes,omitempty"`
 }
 
@@ -213,6 +215,10 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 		MaxContacts: &o.MaxContacts, PingInterval: o.PingIntervalS, PingMisses: &o.PingMisses,
 		DesktopGrace: &o.DesktopGraceS, Collect: &o.ReservationCollectMs,
 		FlowGrace: o.FlowGraceS, OrphanRing: &o.OrphanRingMs, FirstWord: o.FirstWordMs,
+		DeadVoter: o.DeadVoterS,
+	}
+	if o.MaxVoters != 0 {
+		d.MaxVoters = &o.MaxVoters
 	}
 	if o.RaftLogBytes != 0 {
 		d.RaftLog = &o.RaftLogBytes
@@ -235,7 +241,8 @@ func (o *optionsDoc) merge(into *configpb.Options) {
 	set(&into.DesktopGraceS, o.DesktopGrace)
 	set(&into.ReservationCollectMs, o.Collect)
 	set(&into.OrphanRingMs, o.OrphanRing)
-	for field, value := range map[**uint32]*uint32{&into.PingIntervalS: o.PingInterval, &into.FlowGraceS: o.FlowGrace, &into.FirstWordMs: o.FirstWord} {
+	set(&into.MaxVoters, o.MaxVoters)
+	for field, value := range map[**uint32]*uint32{&into.PingIntervalS: o.PingInterval, &into.FlowGraceS: o.FlowGrace, &into.FirstWordMs: o.FirstWord, &into.DeadVoterS: o.DeadVoter} {
 		if value != nil {
 			*field = value
 		}
