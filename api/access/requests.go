@@ -103,16 +103,31 @@ func (w *Who) about(view *fsm.View, n string) error {
 	return nil
 }
 
-// monitors is for MonitorAll, which tells of routing points too when it names no group.
+// monitors is for MonitorAll. Of what it tells, see Hears.
 func (w *Who) monitors(f *tlibpb.MonitorFilter) error {
-	s := w.Scope
-	switch {
-	case f.GetGroup() == "" && len(s.GetGroups())+len(s.GetRoutingPoints()) > 0:
-		return fmt.Errorf("the token's scope has a bound: monitor one of its groups, or register its routing points")
-	case f.GetGroup() != "" && !within(s.GetGroups(), f.GetGroup()):
-		return fmt.Errorf("group %s is not in the token's scope", f.GetGroup())
+	if g := f.GetGroup(); g != "" && !within(w.Scope.GetGroups(), g) {
+		return fmt.Errorf("group %s is not in the token's scope", g)
 	}
 	return nil
+}
+
+// Bounded tells whether the client's scope leaves out any DN.
+func (w *Who) Bounded() bool {
+	return w != nil && len(w.Scope.GetGroups())+len(w.Scope.GetRoutingPoints())+len(w.Scope.GetDnPrefixes()) > 0
+}
+
+// Hears tells whether a client that monitors all hears of the DN: a routing point of its
+// scope, or a DN that is in one of its groups and begins with one of its prefixes.
+func (w *Who) Hears(d *configpb.DN) bool {
+	if !w.Bounded() {
+		return true
+	}
+	if d.GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT {
+		return w.Takes(d.GetNumber())
+	}
+	groups, prefixes := w.Scope.GetGroups(), w.Scope.GetDnPrefixes()
+	return (len(groups) == 0 || slices.ContainsFunc(d.GetGroups(), func(g string) bool { return slices.Contains(groups, g) })) &&
+		(len(prefixes) == 0 || begins(prefixes, d.GetNumber()))
 }
 
 // Takes tells whether the client may take calls from a routing point.

@@ -155,10 +155,10 @@ func TestRequests_OfEachRoleAndScope(t *testing.T) {
 		{"stat", nil, everybody + watching + asking + monitors},
 		{"gateway", nil, everybody + agents + "query1001 query1002 query2001 register1001 register2001 monitor1001 monitor1002 query8001"},
 		{"config", nil, ""}, {"metrics", nil, ""}, {"none", nil, ""},
-		{"router", bound, everybody + "all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject reserve1001"},
+		{"router", bound, everybody + "all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject reserve1001"},
 		{"gateway", bound, everybody + "login2001 logout2001 ready2001 notready2001 query2001 register2001"},
-		{"stat", bound, everybody + "all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
-		{"operator", bound, everybody + "all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 route1001 route-sales route+49 reject reserve1001"},
+		{"stat", bound, everybody + "all all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
+		{"operator", bound, everybody + "all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 route1001 route-sales route+49 reject reserve1001"},
 	} {
 		role, _ := configpb.ParseRole(c.role)
 		who := &access.Who{Role: role, Scope: c.scope}
@@ -195,6 +195,36 @@ func TestRequests_EveryKindHasARow(t *testing.T) {
 		if !seen[string(f.Name())] {
 			t.Errorf("%s: no test has such a request among %v", f.Name(), slices.Sorted(maps.Keys(seen)))
 		}
+	}
+}
+
+func TestHears_OfWhatIsInTheScope(t *testing.T) {
+	dn := func(n string, groups ...string) *configpb.DN { return &configpb.DN{Number: n, Groups: groups} }
+	point := &configpb.DN{Number: "8000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}
+	for _, c := range []struct {
+		scope *configpb.Scope
+		dn    *configpb.DN
+		want  bool
+	}{
+		{nil, dn("1001"), true}, {nil, nil, true},
+		{&configpb.Scope{Groups: []string{"sales"}}, dn("1001", "support", "sales"), true},
+		{&configpb.Scope{Groups: []string{"sales"}}, dn("1001", "support"), false},
+		{&configpb.Scope{Groups: []string{"sales"}}, dn("1001"), false},
+		{&configpb.Scope{DnPrefixes: []string{"10", "20"}}, dn("2001"), true},
+		{&configpb.Scope{DnPrefixes: []string{"10", "20"}}, dn("3001"), false},
+		{&configpb.Scope{DnPrefixes: []string{"10"}, Groups: []string{"sales"}}, dn("1001", "support"), false},
+		{&configpb.Scope{DnPrefixes: []string{"10"}, Groups: []string{"sales"}}, dn("2001", "sales"), false},
+		{&configpb.Scope{DnPrefixes: []string{"10"}, Groups: []string{"sales"}}, dn("1001", "sales"), true},
+		{&configpb.Scope{RoutingPoints: []string{"8000"}}, point, true},
+		{&configpb.Scope{RoutingPoints: []string{"8001"}}, point, false},
+		{&configpb.Scope{Groups: []string{"sales"}}, nil, false},
+	} {
+		if got := (&access.Who{Role: configpb.Role_ROLE_STAT, Scope: c.scope}).Hears(c.dn); got != c.want {
+			t.Errorf("%v of %v: %v", c.scope, c.dn, got)
+		}
+	}
+	if !(*access.Who)(nil).Hears(dn("1001")) {
+		t.Error("where nobody is asked, somebody hears nothing")
 	}
 }
 

@@ -14,6 +14,10 @@ func accessFaults() []Fault {
 			Name: "wide-secret", Kind: Access, What: "a file that everybody can read is read as a secret", Package: "./cmd/internal/dn", Run: "^TestPasswordFile_",
 			Edits: []Edit{{"cmd/internal/dn/password.go", "		if err != nil {\n			return \"\", fmt.Errorf(\"%s: %w\", flag, err)\n		}\n		in =", "		if err != nil && len(b) > 0 {\n			return \"\", fmt.Errorf(\"%s: %w\", flag, err)\n		}\n		if err != nil {\n			b, _ = os.ReadFile(file)\n		}\n		in ="}},
 		},
+		{
+			Name: "monitors-beyond", Kind: Access, What: "who monitors all hears of what is not in his scope", Package: "./node/session", Run: "^TestScope_WhoMonitorsAll",
+			Edits: []Edit{{"node/session/monitor.go", "		case !m.who.Hears(config):\n			return false\n", ""}},
+		},
 		guard("method-without-row", "a method that the table does not have is anybody's who has a token", "^TestGuard_WhatHasNoRowIsRefused$",
 			Edit{"api/access/guard.go", "	if !Allows(who.Role, method) {", "	if Known(method) && !Allows(who.Role, method) {"}),
 		guard("revoked-goes-on", "a revoked token is refused on new streams only", "^TestGuard_EndsStreams$/^revoked$",

@@ -25,7 +25,7 @@ type audience struct {
 // wanted tells whether the client hears of such an event of the DN.
 func (a *audience) wanted(view *fsm.View, n dn.Number, k tlibpb.EventKind) bool {
 	_, mine := a.dns[n]
-	return mine || a.monitor.wants(k) && a.monitor.member(view.DN(string(n)))
+	return mine || a.monitor.wants(k) && a.monitor.member(n, view.DN(string(n)))
 }
 
 // judge applies what depends on the owner: at the default port, or by the
@@ -67,7 +67,7 @@ func (a *audience) hearsCall(view *fsm.View, n dn.Number, node dn.Node, seq uint
 	if since, mine := a.dns[n]; mine {
 		return seq == 0 || seq > since.call
 	}
-	if !a.monitor.wants(tlibpb.EventKind_EVENT_KIND_CALL) || a.ownOnly && !own || !a.monitor.member(view.DN(string(n))) {
+	if !a.monitor.wants(tlibpb.EventKind_EVENT_KIND_CALL) || a.ownOnly && !own || !a.monitor.member(n, view.DN(string(n))) {
 		return false
 	}
 	if a.monitor.owner == "" {

@@ -111,7 +111,7 @@ func (f *feeder) endSnapshot(view *fsm.View, seq uint64) error {
 	if f.audience.monitor.wants(tlibpb.EventKind_EVENT_KIND_DN) && !f.audience.ownOnly && f.audience.monitor.owner == "" {
 		for config := range view.DNs("") {
 			k := config.GetKind()
-			if k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN || !f.audience.monitor.member(config) {
+			if k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN || !f.audience.monitor.member(dn.Number(config.GetNumber()), config) {
 				continue
 			}
 			if st, known := f.c.table.Get(dn.Number(config.GetNumber())); !known {

@@ -196,7 +196,7 @@ func (s *session) query(n dn.Number, ref uint64) {
 }
 
 func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint64) {
-	mon, err := newMonitor(m.GetFilter())
+	mon, err := newMonitor(m.GetFilter(), s.who)
 	if err != nil {
 		s.out.refuse(ref, "", err)
 		return

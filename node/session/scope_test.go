@@ -108,3 +108,26 @@ func TestRevoked_HasNoGrace(t *testing.T) {
 		t.Errorf("a grace began: %v", held)
 	}
 }
+
+// A client that monitors all hears of its scope, and of nothing else; and of a DN that it
+// was told of it hears the end too, when that is not configured any more.
+func TestScope_WhoMonitorsAllHearsOfItsScope(t *testing.T) {
+	o := newOffice(t)
+	desk := o.connect(TCport, nil)
+	board := o.connectIn(as("board", configpb.Role_ROLE_STAT, &configpb.Scope{Groups: []string{"sales"}, DnPrefixes: []string{"2"}}), TCport, nil)
+	board.ask(monitorAll(&tlibpb.MonitorAll{}))
+	board.hears("EVENT_LINK_CONNECTED", "EVENT_DN_OUT_OF_SERVICE 2002   row", "END_OF_SNAPSHOT")
+	desk.ask(registerAddress("2001", shared))
+	begin(t, o.traffic, "2001")
+	desk.ask(registerAddress("2002", shared))
+	board.hears("EVENT_DN_BACK_IN_SERVICE 2002 n1 registered")
+	o.write(&configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: "2002"}})
+	board.wait("the end of the DN", func(e *tlibpb.Event) bool {
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE && e.GetThisDn() == "2002"
+	})
+	for _, l := range board.heard() {
+		if strings.Contains(l, "2001") || strings.Contains(l, "1001") {
+			t.Error("it heard ", l)
+		}
+	}
+}
