@@ -140,6 +140,10 @@ func TestClientPort_PingsAreTakenAndNoneIsSent(t *testing.T) {
 		}
 		awaitPong(t, f, n)
 	}
+	_ = conn.SetReadDeadline(time.Now().Add(3 * minPing)) // and while nothing is said
+	if frame, err := f.ReadFrame(); err == nil {
+		t.Errorf("the node says %v to a client that is idle", frame)
+	}
 }
 
 // awaitPong reads up to the answer to a ping.

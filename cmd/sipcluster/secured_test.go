@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,9 +87,22 @@ func TestSecured_FromTheBootstrapToARevokedToken(t *testing.T) {
 	}
 	admin.does("dn", "put", "1001", "--kind", "sip", "--password", "x")
 	strangers(t, a[2], a[1])
+	remembers(t, admin, a[2])
 	others(t, admin, a[2])
 	audited(t, admin)
 	onlyItsOwner(t, admin)
+}
+
+// remembers: which cluster is at an address is looked at once.
+func remembers(t *testing.T, admin user, addr string) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(addr)
+	another := net.JoinHostPort("::ffff:"+host, port)
+	admin.does("status", "--addr", another)
+	f, err := contexts.Load(admin.file)
+	if err != nil || f.Listing(another) == nil || f.Present().Addresses[0] != addr {
+		t.Errorf("%v, addresses %v", err, f.Present().Addresses)
+	}
 }
 
 // strangers reach nothing.

@@ -148,13 +148,15 @@ func (c *Operator) unlisted(f *contexts.File, path string, addrs []string) (Targ
 		if chain == nil {
 			return Target{Addrs: addrs}, nil
 		}
-		if as := f.Present(); as != nil && credential.Verify(chain, as.Authorities) == nil {
-			return Target{Addrs: addrs, As: as, Learned: learner(path, as.Name)}, nil
-		}
+		known := f.Present()
 		for i := range f.Contexts {
-			if as := &f.Contexts[i]; credential.Verify(chain, as.Authorities) == nil {
-				return Target{Addrs: addrs, As: as, Learned: learner(path, as.Name)}, nil
+			if as := &f.Contexts[i]; known == nil || credential.Verify(chain, known.Authorities) != nil {
+				known = as
 			}
+		}
+		if known != nil && credential.Verify(chain, known.Authorities) == nil {
+			remember(path, known.Name, a)
+			return Target{Addrs: addrs, As: known, Learned: learner(path, known.Name)}, nil
 		}
 		if as := ofMachine(); as != nil && credential.Verify(chain, as.Authorities) == nil {
 			return Target{Addrs: addrs, As: as}, nil
@@ -162,6 +164,22 @@ func (c *Operator) unlisted(f *contexts.File, path string, addrs []string) (Targ
 		return Target{}, fmt.Errorf("the node at %s asks who you are, and no context is for its cluster: sipcluster login --addr %s", a, a)
 	}
 	return Target{Addrs: addrs}, nil
+}
+
+// maxRemembered bounds the addresses of a context that are remembered by themselves.
+const maxRemembered = 16
+
+// remember adds an address to those of a context, behind the others: the next command
+// there need not look which cluster it is. Its certificate was seen to be the cluster's.
+func remember(path, name, addr string) {
+	_ = contexts.Change(path, func(f *contexts.File) error { // what can't be kept is looked at again
+		as := f.Find(name)
+		if as == nil || len(as.Addresses) >= maxRemembered || slices.Contains(as.Addresses, addr) {
+			return errors.New("nothing to keep")
+		}
+		as.Addresses = append(as.Addresses, addr)
+		return nil
+	})
 }
 
 // ofMachine is the context that a node on this machine left; nil when there is none
