@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
+	streams "github.com/sipcluster/sipcluster/sip/peer"
 )
 
 // clusterPort is the one port for all that nodes say to each other over TCP: a
@@ -103,6 +104,7 @@ func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Now()) })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(openTimeout))
+	conn = streams.NewSocket(tcp)
 	to, err := p.sort(&conn)
 	if err == nil && to == nil {
 		_ = p.answerWho(conn)
@@ -200,6 +202,9 @@ func (p *clusterPort) dialFor(ctx context.Context, id, addr, protocol, preamble 
 	conn, err := p.fabric.dial(ctx, addr)
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := conn.(*cuttable); ok && protocol == identity.SIP {
+		c.Conn = streams.NewSocket(c.Conn.(*net.TCPConn))
 	}
 	if p.identity == nil && p.key != nil {
 		conn = tls.Client(conn, p.key.client)

@@ -43,8 +43,10 @@ func loopbackPair() (ours, theirs net.Conn, err error) {
 	if ours, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		return nil, nil, err
 	}
-	theirs, err = l.Accept()
-	return ours, theirs, err
+	if theirs, err = l.Accept(); err != nil {
+		return nil, nil, err
+	}
+	return peer.NewSocket(ours.(*net.TCPConn)), peer.NewSocket(theirs.(*net.TCPConn)), nil
 }
 
 // sealedPair makes loopback connections inside TLS, as a cluster whose nodes have keys does.

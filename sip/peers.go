@@ -23,6 +23,7 @@ func (s *Server) openPeers() wire.Peers {
 		Refused: func(from dn.Node, why error) {
 			s.cfg.Events.Event(security.IdentityRefused, "peer", string(from), "protocol", "sip", "why", why.Error())
 		},
+		Hold: func() { s.pings.out.Hold() }, Release: func() { s.pings.out.Release() },
 	})
 	if s.cfg.peers != nil {
 		return s.cfg.peers(s.peers)

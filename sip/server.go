@@ -118,6 +118,9 @@ func (s *Server) connect() {
 	if s.proxy != nil {
 		s.proxy.Connect(out)
 	}
+	if s.peers != nil && s.port.Await(s.peers.Wait) {
+		s.peers.Lend()
+	}
 	s.pings.out, s.gate.pong = out, s.pings.pong
 }
 

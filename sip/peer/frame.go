@@ -19,20 +19,18 @@ func appendFrame(dst, message []byte) []byte {
 }
 
 // cutFrames appends the whole messages at the beginning of b to list; rest is what is
-// behind them, need how long that will be when it is whole, as far as is known.
-func cutFrames(b []byte, list [][]byte) (messages [][]byte, rest []byte, need int, err error) {
-	for {
-		if len(b) < frameHead {
-			return list, b, frameHead, nil
-		}
+// behind them.
+func cutFrames(b []byte, list [][]byte) (messages [][]byte, rest []byte, err error) {
+	for len(b) >= frameHead {
 		n := binary.BigEndian.Uint32(b)
 		if n > MaxMessage {
-			return list, b, 0, errTooLong
+			return list, b, errTooLong
 		}
 		end := frameHead + int(n)
 		if len(b) < end {
-			return list, b, end, nil
+			break
 		}
 		list, b = append(list, b[frameHead:end:end]), b[end:]
 	}
+	return list, b, nil
 }

@@ -24,6 +24,9 @@ type Config struct {
 	// together, which it may change and not keep. One that is said to come from the slot
 	// is answered by it.
 	Receiver func(from dn.Node, slot uint8) func(messages [][]byte)
+	// Hold and Release are called around what came together, by whichever streams; Hold may
+	// be called again before Release. nil for neither.
+	Hold, Release func()
 	// Changed is told that streams of a pair have ended, or that one stands again: what is
 	// under way may be lost. It may be told without need.
 	Changed func(peer dn.Node)
@@ -34,9 +37,10 @@ type Config struct {
 
 // Port is this node's end of the streams to all peers.
 type Port struct {
-	cfg   Config
-	pairs atomic.Pointer[map[dn.Node]*pair]
-	news  wake.Signal // for Run
+	cfg    Config
+	reader *reader
+	pairs  atomic.Pointer[map[dn.Node]*pair]
+	news   wake.Signal // for Run
 
 	mu     sync.Mutex
 	held   int
@@ -51,7 +55,10 @@ const maxAccepted = 4096
 
 // New makes a Port without peers; it starts nothing.
 func New(cfg Config) *Port {
-	p := &Port{cfg: cfg, news: wake.New(), conns: map[net.Conn]struct{}{}}
+	if cfg.Hold == nil {
+		cfg.Hold, cfg.Release = func() {}, func() {}
+	}
+	p := &Port{cfg: cfg, reader: newReader(cfg.Hold, cfg.Release), news: wake.New(), conns: map[net.Conn]struct{}{}}
 	p.pairs.Store(&map[dn.Node]*pair{})
 	return p
 }
@@ -162,6 +169,13 @@ func (pt *Port) Release() {
 	pt.mu.Unlock()
 }
 
+// Lend says that somebody calls Wait from now on, again and again.
+func (pt *Port) Lend() { pt.reader.lend() }
+
+// Wait serves the streams until fd can be read: so one thread reads both, and what came by
+// both is sent together. After Close it returns net.ErrClosed, without waiting for fd.
+func (pt *Port) Wait(fd int) error { return pt.reader.wait(fd) }
+
 // Run keeps the streams until ctx ends, and closes all then.
 func (pt *Port) Run(ctx context.Context) error {
 	var all sync.WaitGroup
@@ -218,12 +232,12 @@ func (pt *Port) dial(ctx context.Context, p *pair, slot uint8) (net.Conn, error)
 
 // run serves a stream until it ends.
 func (pt *Port) run(p *pair, slot uint8, c net.Conn) {
-	s := newStream(c)
+	s := newStream(c, pt.reader, pt.cfg.Receiver(p.node, slot))
 	if !p.attach(slot, s) {
-		s.end()
+		s.drop()
 		return
 	}
-	err := s.read(pt.cfg.Receiver(p.node, slot))
+	err := s.run()
 	p.detach(slot, s)
 	pt.cfg.Log.Debug("a stream for SIP has ended", "peer", p.node, "stream", slot, "err", err)
 }
@@ -335,6 +349,7 @@ func (pt *Port) Close() {
 	for _, c := range conns {
 		_ = c.Close()
 	}
+	pt.reader.close()
 }
 
 // Queued is how many bytes wait for streams.

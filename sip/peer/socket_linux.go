@@ -1,8 +1,8 @@
 package peer
 
 import (
-	"crypto/tls"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -16,108 +16,210 @@ const (
 	userTimeout = 2 * time.Second
 	// An idle stream is probed by the kernel, so that a cut that nobody told of ends it.
 	probeIdle, probeEvery = 10 * time.Second, 3 * time.Second
-	// sendBuffer is asked for, roomy says how much of it may be unacknowledged for a
-	// write to be sure not to wait: the kernel counts several times the bytes of a short one.
-	sendBuffer, roomy = 1 << 20, 16 << 10
+	sendBuffer            = 1 << 20
 )
 
-// below is the TCP connection at the bottom, nil when there is none, and whether TLS is
-// on the way.
-func below(c net.Conn) (t *net.TCPConn, sealed bool) {
+// Socket is a TCP connection at the bottom of one that Config.Dial makes or Serve is given.
+// A Port takes it from Go's poller, which would wake one thread to learn of a message and
+// then the one who reads it. From then on nothing waits: what the kernel has no room for is
+// kept, and a read gives what the Port has read.
+type Socket struct {
+	tcp *net.TCPConn
+
+	mu     sync.Mutex
+	taken  bool
+	fd     int    // -1 when it is closed
+	unsent []byte // that the kernel had no room for
+	in     []byte // that the Port has read; its reader's
+}
+
+// NewSocket makes one of a connection that is used by nobody else.
+func NewSocket(c *net.TCPConn) *Socket { return &Socket{tcp: c, fd: -1} }
+
+// below is the Socket at the bottom; nil when there is none.
+func below(c net.Conn) *Socket {
 	for {
-		switch x := c.(type) {
-		case *net.TCPConn:
-			return x, sealed
-		case *tls.Conn:
-			c, sealed = x.NetConn(), true
-		case interface{ NetConn() net.Conn }:
-			c = x.NetConn()
-		default:
-			return nil, sealed
+		if s, ok := c.(*Socket); ok {
+			return s
 		}
+		x, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = x.NetConn()
 	}
+}
+
+// take takes it from Go's poller.
+func (s *Socket) take() (own int, err error) {
+	raw, err := s.tcp.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	s.tune(raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failed error
+	err = raw.Control(func(fd uintptr) { s.fd, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		s.fd = -1
+		return 0, err
+	}
+	s.taken = true
+	return s.fd, s.tcp.Close() // the kernel's end lives on
 }
 
 // tune sets the options of a connection; without one that the kernel refuses it does too.
-func tune(c net.Conn) {
-	t, _ := below(c)
-	if t == nil {
-		return
-	}
-	_ = t.SetNoDelay(true)
-	_ = t.SetWriteBuffer(sendBuffer)
-	_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: probeIdle, Interval: probeEvery, Count: 3})
-	if raw, err := t.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout/time.Millisecond))
-		})
-	}
-}
-
-// directly is a write that takes what the connection has room for, and never waits.
-func directly(c net.Conn) func(b []byte) (int, error) {
-	t, sealed := below(c)
-	if t == nil {
-		return nil
-	}
-	raw, err := t.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	if sealed {
-		return func(b []byte) (int, error) {
-			if !room(raw, len(b)) {
-				return 0, nil
-			}
-			return c.Write(b)
-		}
-	}
-	o := &offer{raw: raw}
-	o.once = o.try
-	return o.write
-}
-
-// offer writes what there is room for now. One write at a time.
-type offer struct {
-	raw  syscall.RawConn
-	once func(fd uintptr) bool // try, made once
-
-	b      []byte
-	n      int
-	failed syscall.Errno
-}
-
-func (o *offer) write(b []byte) (int, error) {
-	o.b, o.n, o.failed = b, 0, 0
-	err := o.raw.Write(o.once)
-	switch o.b = nil; {
-	case err != nil:
-		return 0, err
-	case o.failed == unix.EAGAIN:
-		return 0, nil
-	case o.failed != 0:
-		return 0, o.failed
-	}
-	return o.n, nil
-}
-
-// try is true, so that nobody waits. The scheduler need not know of a system call that
-// doesn't either.
-func (o *offer) try(fd uintptr) bool {
-	for {
-		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.b))), uintptr(len(o.b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if errno != unix.EINTR {
-			o.n, o.failed = int(n), errno
-			return true
-		}
-	}
-}
-
-// room tells whether a write of n bytes does not have to wait.
-func room(raw syscall.RawConn, n int) (ok bool) {
-	err := raw.Control(func(fd uintptr) {
-		unsent, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-		ok = err == nil && unsent+n < roomy
+func (s *Socket) tune(raw syscall.RawConn) {
+	_ = s.tcp.SetNoDelay(true)
+	_ = s.tcp.SetWriteBuffer(sendBuffer)
+	_ = s.tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: probeIdle, Interval: probeEvery, Count: 3})
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout/time.Millisecond))
+		// Who has few packets under way repeats a lost one again after the same time, not twice that.
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, 1)
 	})
-	return ok && err == nil
 }
+
+// dry is what a read finds when all that came is read. To TLS it is no end.
+type dry struct{}
+
+var errDry net.Error = dry{}
+
+func (dry) Error() string   { return "sip: nothing more has arrived" }
+func (dry) Timeout() bool   { return true }
+func (dry) Temporary() bool { return true }
+
+// Read implements net.Conn.
+func (s *Socket) Read(b []byte) (int, error) {
+	s.mu.Lock()
+	taken := s.taken
+	s.mu.Unlock()
+	if !taken {
+		return s.tcp.Read(b)
+	}
+	if len(s.in) == 0 {
+		return 0, errDry
+	}
+	n := copy(b, s.in)
+	s.in = s.in[n:]
+	return n, nil
+}
+
+// fill reads what has arrived into b, to be given by Read.
+func (s *Socket) fill(b []byte) error {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			return nil
+		case errno != 0:
+			return errno
+		case n == 0:
+			return errEnded
+		default:
+			s.in = b[:n]
+			return nil
+		}
+	}
+}
+
+// Write implements net.Conn.
+func (s *Socket) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	if !s.taken {
+		s.mu.Unlock()
+		return s.tcp.Write(b)
+	}
+	defer s.mu.Unlock()
+	n := 0
+	if len(s.unsent) == 0 {
+		var err error
+		if n, err = s.send(b); err != nil {
+			return 0, err
+		}
+	}
+	s.unsent = append(s.unsent, b[n:]...)
+	return len(b), nil
+}
+
+// push sends what is left; empty tells that nothing is.
+func (s *Socket) push() (empty bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.send(s.unsent)
+	if s.unsent = s.unsent[n:]; len(s.unsent) == 0 {
+		s.unsent = nil
+	}
+	return s.unsent == nil, err
+}
+
+// stuck tells whether something is left.
+func (s *Socket) stuck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.unsent) > 0
+}
+
+// send sends what there is room for. The scheduler need not know of a system call that
+// does not wait. The caller holds mu.
+func (s *Socket) send(b []byte) (int, error) {
+	if s.fd < 0 {
+		return 0, net.ErrClosed
+	}
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// Close implements net.Conn. Of one that is taken it ends both ways; who reads it hears of
+// that and gives it free.
+func (s *Socket) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.taken {
+		return s.tcp.Close()
+	}
+	if s.fd >= 0 {
+		_ = unix.Shutdown(s.fd, unix.SHUT_RDWR) // that it has ended already is no matter
+	}
+	return nil
+}
+
+// free closes one that is taken.
+func (s *Socket) free() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd >= 0 {
+		_ = unix.Close(s.fd)
+	}
+	s.fd, s.unsent = -1, nil
+}
+
+// LocalAddr implements net.Conn.
+func (s *Socket) LocalAddr() net.Addr { return s.tcp.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (s *Socket) RemoteAddr() net.Addr { return s.tcp.RemoteAddr() }
+
+// SetDeadline implements net.Conn. One that is taken has none.
+func (s *Socket) SetDeadline(t time.Time) error { return s.tcp.SetDeadline(t) }
+
+// SetReadDeadline implements net.Conn.
+func (s *Socket) SetReadDeadline(t time.Time) error { return s.tcp.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn.
+func (s *Socket) SetWriteDeadline(t time.Time) error { return s.tcp.SetWriteDeadline(t) }

@@ -6,12 +6,8 @@ import (
 	"sync"
 )
 
-const (
-	// MaxQueued is how much may wait for a stream that takes nothing.
-	MaxQueued = 256 << 10
-	// readAhead is how much is read at a time.
-	readAhead = 16 << 10
-)
+// MaxQueued is how much may wait for a stream that takes nothing.
+const MaxQueued = 256 << 10
 
 var (
 	errFull  = errors.New("sip: the stream to the peer takes nothing")
@@ -20,9 +16,12 @@ var (
 
 // stream is one connection of a pair.
 type stream struct {
-	conn net.Conn
-	// direct writes what the connection takes at once; nil where that can't be known.
-	direct func(b []byte) (int, error)
+	conn   net.Conn
+	socket *Socket // at its bottom, taken; nil where there is none, then goroutines wait
+	fd     int     // of the socket
+	reader *reader
+	serve  func(messages [][]byte)
+	over   chan error // why it is read no more, of one with a Socket
 
 	mu      sync.Mutex
 	queue   []byte // frames that nobody writes yet
@@ -31,11 +30,23 @@ type stream struct {
 	writing bool
 	ended   bool
 	marked  bool // it is in Port.dirty; guarded by Port.mu
+	awaits  bool // room in its socket; guarded by reader.mu
+
+	// Below is the reader's own.
+	rest []byte // the beginning of a frame
+	list [][]byte
 }
 
-func newStream(c net.Conn) *stream {
-	tune(c)
-	return &stream{conn: c, direct: directly(c)}
+// newStream makes one of a connection that has been greeted.
+func newStream(c net.Conn, r *reader, serve func(messages [][]byte)) *stream {
+	s := &stream{conn: c, socket: below(c), reader: r, serve: serve, over: make(chan error, 1)}
+	if s.socket != nil {
+		var err error
+		if s.fd, err = s.socket.take(); err != nil {
+			s.socket = nil // it is closed, or waits as others do
+		}
+	}
+	return s
 }
 
 // add queues a message, for the next flush.
@@ -59,20 +70,31 @@ func (s *stream) flush() {
 		if out == nil {
 			return
 		}
-		n := 0
-		if s.direct != nil {
-			var err error
-			if n, err = s.direct(out); err != nil {
-				s.end()
-				return
-			}
+		if s.socket == nil {
+			go s.drain(out)
+			return
 		}
-		if n < len(out) {
-			go s.drain(out, n)
+		if _, err := s.conn.Write(out); err != nil {
+			s.end()
+			return
+		}
+		if s.socket.stuck() {
+			s.reader.await(s, true)
 			return
 		}
 		s.wrote(out)
 	}
+}
+
+// goOn writes what the socket had no room for, and what came meanwhile.
+func (s *stream) goOn() error {
+	if empty, err := s.socket.push(); err != nil || !empty {
+		return err
+	}
+	s.reader.await(s, false)
+	s.wrote(nil)
+	s.flush()
+	return nil
 }
 
 // take takes the queue to be written; nil when there is none, or somebody writes.
@@ -98,15 +120,14 @@ func (s *stream) wrote(out []byte) {
 	}
 }
 
-// drain writes what the connection did not take at once, and what comes meanwhile.
-func (s *stream) drain(out []byte, done int) {
-	for out != nil {
-		if _, err := s.conn.Write(out[done:]); err != nil {
+// drain writes what was taken, and what comes meanwhile.
+func (s *stream) drain(out []byte) {
+	for ; out != nil; out = s.take() {
+		if _, err := s.conn.Write(out); err != nil {
 			s.end()
 			return
 		}
 		s.wrote(out)
-		out, done = s.take(), 0
 	}
 }
 
@@ -116,6 +137,14 @@ func (s *stream) end() {
 	s.ended, s.queue, s.spare = true, nil, nil
 	s.mu.Unlock()
 	_ = s.conn.Close()
+}
+
+// drop ends a stream that nobody reads.
+func (s *stream) drop() {
+	s.end()
+	if s.socket != nil {
+		s.socket.free()
+	}
 }
 
 // queued is how much waits.
@@ -128,27 +157,53 @@ func (s *stream) queued() int {
 	return len(s.queue) + s.backlog
 }
 
-// read serves what arrives until the stream ends, all that came together at once. The
-// messages may be changed, and are good until serve returns.
-func (s *stream) read(serve func(messages [][]byte)) error {
-	buf := make([]byte, 0, readAhead)
-	var list [][]byte
-	for need := frameHead; ; {
-		if need > cap(buf) || len(buf) == 0 && cap(buf) > readAhead {
-			buf = append(make([]byte, 0, max(need, readAhead)), buf...)
-		}
-		n, err := s.conn.Read(buf[len(buf):cap(buf)])
-		if err != nil {
-			return err
-		}
-		var rest []byte
-		list, rest, need, err = cutFrames(buf[:len(buf)+n], list[:0])
-		if len(list) > 0 {
-			serve(list)
-		}
-		if err != nil {
-			return err
-		}
-		buf = buf[:copy(buf[:cap(buf)], rest)]
+// run serves what arrives until the stream ends.
+func (s *stream) run() error {
+	text := make([]byte, maxText)
+	if s.socket == nil {
+		return s.drink(text)
 	}
+	err := s.drink(text) // what TLS has read already
+	if err == nil {
+		err = s.reader.add(s)
+	}
+	if err != nil {
+		s.drop()
+		return err
+	}
+	return <-s.over
+}
+
+// drink serves what the connection has: by a Socket until that has no more.
+func (s *stream) drink(text []byte) error {
+	for {
+		n, err := s.conn.Read(text)
+		if err == errDry {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.feed(text[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+// feed serves the messages that are whole, all at once. They may be changed, and are good
+// until serve returns.
+func (s *stream) feed(b []byte) (err error) {
+	if len(s.rest) > 0 {
+		s.rest = append(s.rest, b...)
+		b = s.rest
+	}
+	s.list, b, err = cutFrames(b, s.list[:0])
+	if len(s.list) > 0 {
+		s.serve(s.list)
+		clear(s.list)
+	}
+	if s.rest = append(s.rest[:0], b...); len(b) == 0 && cap(s.rest) > maxText {
+		s.rest = nil
+	}
+	return err
 }

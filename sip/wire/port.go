@@ -239,6 +239,20 @@ func (p *Port) Exits(via [location.WSS + 1]string, peers Peers, refused func([]b
 	return e
 }
 
+// Await has f called, again and again, to wait until a descriptor can be read; f may serve
+// something else meanwhile, and with an error it has not waited. It is called before what
+// is served is read, and false where nobody will call f.
+func (p *Port) Await(f func(fd int) error) bool {
+	if p.udp == nil {
+		return false
+	}
+	s, ok := p.udp.socket.(*socket)
+	if ok {
+		s.await = f
+	}
+	return ok
+}
+
 // Run keeps the connections until ctx ends.
 func (p *Port) Run(ctx context.Context) error {
 	if p.certificate == nil {

@@ -31,6 +31,9 @@ type socket struct {
 	in, out vector
 	errors  errQueue
 	yielded time.Time // by the reader
+	// await waits until a descriptor can be read, and does something else meanwhile; with an
+	// error it does not. nil is never called.
+	await func(fd int) error
 }
 
 // yieldEvery is how often the reader lets others run. One that did not for
@@ -132,7 +135,11 @@ func (s *socket) receive(room int) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	for !s.closed.Load() {
-		n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), unix.MSG_WAITFORONE, 0, 0)
+		flags := unix.MSG_WAITFORONE
+		if s.await != nil && s.await(s.fd) == nil {
+			flags |= unix.MSG_DONTWAIT
+		}
+		n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), uintptr(flags), 0, 0)
 		switch errno {
 		case 0:
 			if !s.closed.Load() {
