@@ -253,7 +253,7 @@ func (s *site) flushLine(w *world) {
 		other = s.n2
 	}
 	before := s.line.flushed()
-	for slot := range uint8(peer.Streams) {
+	for slot := range uint16(peer.Streams) {
 		if err := out.Send(other.table.Self(), slot, []byte(flushRequest(w.server.UDPAddr(), "TCP", before+int(slot)))); err != nil {
 			s.t.Fatal(err)
 		}

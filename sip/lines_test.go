@@ -191,13 +191,13 @@ type tap struct {
 }
 
 // Send implements wire.Peers.
-func (x *tap) Send(to dn.Node, slot uint8, b []byte) error {
+func (x *tap) Send(to dn.Node, group uint16, b []byte) error {
 	if !x.Stands(to) {
-		return x.Peers.Send(to, slot, b)
+		return x.Peers.Send(to, group, b)
 	}
 	own := append([]byte(nil), b...)
-	if x.pass(to, own, func() { _ = x.Peers.Send(to, slot, own) }) {
-		return x.Peers.Send(to, slot, b)
+	if x.pass(to, own, func() { _ = x.Peers.Send(to, group, own) }) {
+		return x.Peers.Send(to, group, b)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (s *Server) PeerStreams() map[dn.Node]int {
 }
 
 // receiver serves what comes from a node by a stream.
-func (s *Server) receiver(from dn.Node, slot uint8) func([][]byte) {
+func (s *Server) receiver(from dn.Node) func([][]byte) {
 	in := &wire.Arrival{}
 	return func(messages [][]byte) {
 		out := s.pings.out
@@ -58,9 +58,9 @@ func (s *Server) receiver(from dn.Node, slot uint8) func([][]byte) {
 		defer out.Release()
 		for _, b := range messages {
 			in.Begin(b, netip.AddrPort{}, location.TCP, in.Reply)
-			in.Peer, in.Slot = from, slot
+			in.Peer = from
 			if s.gate.Serve(in); len(in.Reply) > 0 {
-				_ = out.Peers.Send(from, slot, in.Reply) // the request comes again
+				_ = out.Peers.Send(from, 0, in.Reply) // the request comes again
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func (s *site) node(id dn.Node, peers ...dn.Node) *node {
 	return n
 }
 
-func (n *node) receiver(from dn.Node, _ uint8) func([][]byte) {
+func (n *node) receiver(from dn.Node) func([][]byte) {
 	return func(messages [][]byte) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -202,9 +202,9 @@ func (n *node) gets(from dn.Node, want ...string) {
 	}
 }
 
-func (n *node) says(to dn.Node, slot uint8, text string) {
+func (n *node) says(to dn.Node, group uint16, text string) {
 	n.t.Helper()
-	if err := n.Send(to, slot, []byte(text)); err != nil {
+	if err := n.Send(to, group, []byte(text)); err != nil {
 		n.t.Fatal(err)
 	}
 }

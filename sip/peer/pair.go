@@ -35,26 +35,45 @@ type pair struct {
 	streams [Streams]*stream
 	up      int
 	stands  chan struct{} // closed while a stream stands
-	waiting [][]byte      // messages, until hope ends
-	weight  int           // of them
-	hope    *time.Timer   // nil without
-	unsure  bool          // since no stream stands something was lost or refused
+	lanes   lanes
+	waiting []waiting   // until hope ends
+	weight  int         // of them
+	hope    *time.Timer // nil without
+	unsure  bool        // since no stream stands something was lost or refused
 	ended   bool
 	cancel  context.CancelFunc // of its goroutines; nil before they run
 }
 
-func newPair(node dn.Node) *pair {
-	return &pair{node: node, changed: wake.New(), again: wake.New(), stands: make(chan struct{})}
+// waiting is a message of a group that waits for a stream.
+type waiting struct {
+	group   uint16
+	message []byte
 }
 
-// send hands a message to the stream of its slot, or to another one where that is
-// missing. Who gets a stream has to flush it.
-func (p *pair) send(slot uint8, b []byte) (*stream, error) {
+func newPair(node dn.Node) *pair {
+	p := &pair{node: node, changed: wake.New(), again: wake.New(), stands: make(chan struct{})}
+	p.lanes.began = time.Now()
+	p.lanes.look = func(slot uint8) bool { return p.streams[slot] != nil && p.streams[slot].arrived() }
+	return p
+}
+
+// send hands a message to a stream. Who gets that has to flush it.
+func (p *pair) send(group uint16, b []byte, round uint64) (*stream, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range uint8(Streams) {
-		if s := p.streams[(slot+i)%Streams]; s != nil {
-			if err := s.add(b); !errors.Is(err, errEnded) {
+	if p.up > 0 {
+		first := p.lanes.way(group, round)
+		for i := range uint8(Streams) {
+			slot := (first + i) % Streams
+			s := p.streams[slot]
+			if s == nil {
+				continue
+			}
+			err := s.add(b)
+			if err == nil {
+				p.lanes.sent(group, slot)
+			}
+			if !errors.Is(err, errEnded) {
 				return s, err
 			}
 		}
@@ -63,7 +82,7 @@ func (p *pair) send(slot uint8, b []byte) (*stream, error) {
 		p.unsure = true
 		return nil, errNone
 	}
-	p.waiting, p.weight = append(p.waiting, append([]byte(nil), b...)), p.weight+len(b)
+	p.waiting, p.weight = append(p.waiting, waiting{group, append([]byte(nil), b...)}), p.weight+len(b)
 	return nil, nil
 }
 
@@ -125,8 +144,10 @@ func (p *pair) attach(slot uint8, s *stream) bool {
 		}
 	}
 	p.streams[slot] = s
-	for _, b := range p.waiting {
-		_ = s.add(b) // it has room for them
+	p.lanes.changed(slot)
+	for _, w := range p.waiting {
+		_ = s.add(w.message) // it has room for them
+		p.lanes.sent(w.group, slot)
 	}
 	p.drop()
 	s.flush()
@@ -142,6 +163,7 @@ func (p *pair) detach(slot uint8, s *stream) {
 		return
 	}
 	p.streams[slot] = nil
+	p.lanes.changed(slot)
 	if p.up--; p.up == 0 {
 		p.stands, p.unsure = make(chan struct{}), true
 	}

@@ -31,7 +31,7 @@ func TestPair_AllArrivesInOrder(t *testing.T) {
 		a, b := two(s)
 		var want [Streams][]string
 		for i := range 60 {
-			for slot := range uint8(Streams) {
+			for slot := range uint16(Streams) {
 				length := (i * 37) % 3000
 				if i == 30 {
 					length = 12000
@@ -107,30 +107,64 @@ func TestPair_AStalledStreamHoldsUpNoOther(t *testing.T) {
 		if q := b.Queued(); q > MaxQueued || !errors.Is(err, errFull) {
 			t.Errorf("%d bytes wait, %v", q, err)
 		}
-		for slot, c := range lines {
-			if slot != 5 {
-				m := fmt.Sprintf("by %d", slot)
-				b.says("a", uint8(slot), m)
-				arrives(t, c, m)
+		var others []string
+		for group := range uint16(Streams) {
+			if group != 5 {
+				others = append(others, fmt.Sprintf("by %d", group))
+				b.says("a", group, others[len(others)-1])
 			}
 		}
-		for range sent {
-			arrives(t, lines[5], message)
+		far := &far{goOn: make(chan struct{}), stalls: message}
+		for _, c := range lines {
+			go far.read(c)
 		}
+		patience.Until(t, "the others arrive", func() bool { return far.has(others, 0) })
+		close(far.goOn)
 		b.says("a", 5, "and goes on")
-		arrives(t, lines[5], "and goes on")
-		patience.Until(t, "nothing waits", func() bool { return b.Queued() == 0 })
+		patience.Until(t, "all arrives", func() bool { return far.has(append(others, "and goes on"), sent) && b.Queued() == 0 })
 	})
 }
 
-// arrives reads a message of a connection.
-func arrives(t *testing.T, c net.Conn, want string) {
-	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
-	frame := make([]byte, frameHead+len(want))
-	if _, err := io.ReadFull(c, frame); err != nil || string(frame[frameHead:]) != want {
-		t.Fatalf("got %.40q, %v; want %.40q", frame, err, want)
+// far is the other end of some connections.
+type far struct {
+	stalls string // a connection where this comes is not read until goOn is closed
+	goOn   chan struct{}
+
+	mu   sync.Mutex
+	got  []string
+	many int // of those that stall
+}
+
+func (f *far) read(c net.Conn) {
+	for head := make([]byte, frameHead); ; {
+		if _, err := io.ReadFull(c, head); err != nil {
+			return
+		}
+		text := make([]byte, binary.BigEndian.Uint32(head))
+		if _, err := io.ReadFull(c, text); err != nil {
+			return
+		}
+		if string(text) == f.stalls {
+			<-f.goOn
+			f.mu.Lock()
+			f.many++
+		} else {
+			f.mu.Lock()
+			f.got = append(f.got, string(text))
+		}
+		f.mu.Unlock()
 	}
+}
+
+// has tells what has arrived, but for the order.
+func (f *far) has(want []string, many int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	got := slices.Clone(f.got)
+	slices.Sort(got)
+	want = slices.Clone(want)
+	slices.Sort(want)
+	return f.many == many && slices.Equal(got, want)
 }
 
 // TestPair_AnotherStreamTakesThePlaceOfOneThatEnded, both sides are told, and the one that
@@ -144,7 +178,7 @@ func TestPair_AnotherStreamTakesThePlaceOfOneThatEnded(t *testing.T) {
 		s.end(3)
 		synctest.Wait()
 		var want []string
-		for slot := range uint8(Streams) {
+		for slot := range uint16(Streams) {
 			m := fmt.Sprintf("by %d", slot)
 			want = append(want, m)
 			a.says("b", slot, m)
@@ -311,7 +345,7 @@ func TestPort_HoldGathers(t *testing.T) {
 	for i := range 30 {
 		m := fmt.Sprint(i)
 		want = append(want, m)
-		a.says("b", uint8(i%3), m)
+		a.says("b", uint16(i%3), m)
 	}
 	a.Release()
 	if len(b.from("a")) > 0 || writes.Load() != before {
@@ -347,7 +381,7 @@ func TestPort_ManySendAtATime(t *testing.T) {
 			all.Go(func() {
 				for i := range 200 {
 					a.Hold()
-					if err := a.Send("b", uint8(g*7+i), []byte("m")); err != nil {
+					if err := a.Send("b", uint16(g*7+i), []byte("m")); err != nil {
 						t.Error(err)
 					}
 					a.Release()
@@ -450,17 +484,18 @@ func TestServe_ANewStreamTakesTheSlotOfTheOld(t *testing.T) {
 	})
 }
 
-// TestSlot_DealsCallsOut: about as many to each stream, and the same from either side.
-func TestSlot_DealsCallsOut(t *testing.T) {
+// TestGroup_DealsCallsOut: about as many to each stream where none is free, and the same from
+// either side.
+func TestGroup_DealsCallsOut(t *testing.T) {
 	var count [Streams]int
 	const calls = 16000
 	for i := range calls {
 		id := fmt.Sprintf("%d-call@host", i)
-		slot := Slot([]byte(id))
-		if again := Slot([]byte(id)); again != slot {
-			t.Fatalf("slot %d, then %d", slot, again)
+		group := Group([]byte(id))
+		if again := Group([]byte(id)); again != group {
+			t.Fatalf("group %d, then %d", group, again)
 		}
-		count[slot]++
+		count[group%Streams]++
 	}
 	if most := slices.Max(count[:]); most > calls/8 || slices.Min(count[:]) < calls/Streams/2 {
 		t.Errorf("%v", count)

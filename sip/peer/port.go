@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"log/slog"
 	"net"
 	"slices"
@@ -21,9 +20,8 @@ type Config struct {
 	// Dial opens a connection to a peer's cluster port, preamble included.
 	Dial func(ctx context.Context, to dn.Node) (net.Conn, error)
 	// Receiver makes what serves the messages of a stream from a node: those that came
-	// together, which it may change and not keep. One that is said to come from the slot
-	// is answered by it.
-	Receiver func(from dn.Node, slot uint8) func(messages [][]byte)
+	// together, which it may change and not keep.
+	Receiver func(from dn.Node) func(messages [][]byte)
 	// Hold and Release are called around what came together, by whichever streams; Hold may
 	// be called again before Release. nil for neither.
 	Hold, Release func()
@@ -41,6 +39,7 @@ type Port struct {
 	reader *reader
 	pairs  atomic.Pointer[map[dn.Node]*pair]
 	news   wake.Signal // for Run
+	round  atomic.Uint64
 
 	mu     sync.Mutex
 	held   int
@@ -61,13 +60,6 @@ func New(cfg Config) *Port {
 	p := &Port{cfg: cfg, reader: newReader(cfg.Hold, cfg.Release), news: wake.New(), conns: map[net.Conn]struct{}{}}
 	p.pairs.Store(&map[dn.Node]*pair{})
 	return p
-}
-
-// Slot is where what belongs to a Call-ID goes, from either side.
-func Slot(callID []byte) uint8 {
-	h := fnv.New32a()
-	_, _ = h.Write(callID)
-	return uint8(h.Sum32() % Streams)
 }
 
 // SetPeers says who the others are. What is sent to a new one waits a moment for its streams.
@@ -113,8 +105,8 @@ func (pt *Port) Stands(to dn.Node) bool {
 	return p != nil && p.standing()
 }
 
-// Send sends a message to a peer by the stream of a slot. It copies b and does not wait.
-func (pt *Port) Send(to dn.Node, slot uint8, b []byte) error {
+// Send sends a message of a Group to a peer. It copies b and does not wait.
+func (pt *Port) Send(to dn.Node, group uint16, b []byte) error {
 	p := pt.pair(to)
 	if p == nil {
 		return errNone
@@ -122,7 +114,7 @@ func (pt *Port) Send(to dn.Node, slot uint8, b []byte) error {
 	if len(b) > MaxMessage {
 		return errTooLong
 	}
-	s, err := p.send(slot, b)
+	s, err := p.send(group, b, pt.round.Load())
 	if err != nil || s == nil {
 		return err
 	}
@@ -137,6 +129,7 @@ func (pt *Port) Send(to dn.Node, slot uint8, b []byte) error {
 	}
 	pt.mu.Unlock()
 	s.flush()
+	pt.round.Add(1)
 	return nil
 }
 
@@ -154,6 +147,7 @@ func (pt *Port) Release() {
 		pt.mu.Unlock()
 		return
 	}
+	pt.round.Add(1)
 	list := pt.dirty
 	pt.dirty, pt.spare = pt.spare[:0], nil
 	for _, s := range list {
@@ -232,7 +226,7 @@ func (pt *Port) dial(ctx context.Context, p *pair, slot uint8) (net.Conn, error)
 
 // run serves a stream until it ends.
 func (pt *Port) run(p *pair, slot uint8, c net.Conn) {
-	s := newStream(c, pt.reader, pt.cfg.Receiver(p.node, slot))
+	s := newStream(c, pt.reader, pt.cfg.Receiver(p.node))
 	if !p.attach(slot, s) {
 		s.drop()
 		return

@@ -13,6 +13,8 @@ import (
 const (
 	// readAhead is how much is read of a stream at a time.
 	readAhead = 64 << 10
+	// fills is how often that is read at once: all that can have arrived.
+	fills = 16
 	// maxText is how much of it is served at a time; TLS gives no more at once.
 	maxText = 16 << 10
 	// maxReady is how many streams are served together.
@@ -192,8 +194,8 @@ func (r *reader) serve(s *stream, events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		err = s.goOn()
 	}
-	if events&^unix.EPOLLOUT != 0 && err == nil {
-		if err = s.socket.fill(r.buf); err == nil {
+	for more, times := events&^unix.EPOLLOUT != 0, 0; err == nil && more && times < fills; times++ {
+		if more, err = s.socket.fill(r.buf); err == nil {
 			err = s.drink(r.text)
 		}
 	}

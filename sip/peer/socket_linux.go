@@ -17,6 +17,8 @@ const (
 	// An idle stream is probed by the kernel, so that a cut that nobody told of ends it.
 	probeIdle, probeEvery = 10 * time.Second, 3 * time.Second
 	sendBuffer            = 1 << 20
+	// receiveBuffer is asked for: no more of a stream can have arrived than is read at once.
+	receiveBuffer = 256 << 10
 )
 
 // Socket is a TCP connection at the bottom of one that Config.Dial makes or Serve is given.
@@ -76,6 +78,7 @@ func (s *Socket) take() (own int, err error) {
 func (s *Socket) tune(raw syscall.RawConn) {
 	_ = s.tcp.SetNoDelay(true)
 	_ = s.tcp.SetWriteBuffer(sendBuffer)
+	_ = s.tcp.SetReadBuffer(receiveBuffer)
 	_ = s.tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: probeIdle, Interval: probeEvery, Count: 3})
 	_ = raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout/time.Millisecond))
@@ -109,21 +112,21 @@ func (s *Socket) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads what has arrived into b, to be given by Read.
-func (s *Socket) fill(b []byte) error {
+// fill reads into b, to be given by Read; more tells that b was too small for what has arrived.
+func (s *Socket) fill(b []byte) (more bool, err error) {
 	for {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
-			return nil
+			return false, nil
 		case errno != 0:
-			return errno
+			return false, errno
 		case n == 0:
-			return errEnded
+			return false, errEnded
 		default:
 			s.in = b[:n]
-			return nil
+			return int(n) == len(b), nil
 		}
 	}
 }
@@ -163,6 +166,17 @@ func (s *Socket) stuck() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.unsent) > 0
+}
+
+// arrived tells whether the other end has all that was written.
+func (s *Socket) arrived() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 || len(s.unsent) > 0 {
+		return false
+	}
+	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)
+	return err == nil && n == 0
 }
 
 // send sends what there is room for. The scheduler need not know of a system call that

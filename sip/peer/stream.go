@@ -63,6 +63,11 @@ func (s *stream) add(message []byte) error {
 	return nil
 }
 
+// arrived tells whether the peer has all that was sent, and this node knows.
+func (s *stream) arrived() bool {
+	return s.socket != nil && s.queued() == 0 && s.socket.arrived()
+}
+
 // flush writes what is queued, behind what somebody writes now. It does not wait.
 func (s *stream) flush() {
 	for {

@@ -16,9 +16,9 @@ import (
 // connection that a phone opened. It implements transaction.Sender.
 type hop struct {
 	out *wire.Exits
-	// peer is another node, by the stream of a slot; "" for others.
-	peer dn.Node
-	slot uint8
+	// peer is another node, group that of the Call-ID; "" for others.
+	peer  dn.Node
+	group uint16
 
 	transport location.Transport
 	addr      netip.AddrPort
@@ -32,7 +32,7 @@ func (e *exits) datagrams(addr netip.AddrPort) *hop { return &hop{out: e.Exits, 
 
 // peer is the hop to another node, for what belongs to a Call-ID.
 func (e *exits) peer(node dn.Node, callID []byte) *hop {
-	return &hop{out: e.Exits, peer: node, slot: peer.Slot(callID), transport: location.TCP}
+	return &hop{out: e.Exits, peer: node, group: peer.Group(callID), transport: location.TCP}
 }
 
 // packet is how a message came.
@@ -40,9 +40,9 @@ type packet struct {
 	exits     *exits
 	source    netip.AddrPort
 	transport location.Transport
-	// peer is the node that it came from, by the stream of a slot; "" for others.
-	peer dn.Node
-	slot uint8
+	// peer is the node that it came from, group that of its Call-ID; "" for others.
+	peer  dn.Node
+	group uint16
 }
 
 // shows tells whether who sent it has shown a certificate of that name.
@@ -56,7 +56,7 @@ func (in *packet) shows(name string) bool {
 
 // hop is the way to who sent it.
 func (in *packet) hop() hop {
-	return hop{out: in.exits.Exits, peer: in.peer, slot: in.slot, transport: in.transport, addr: in.source}
+	return hop{out: in.exits.Exits, peer: in.peer, group: in.group, transport: in.transport, addr: in.source}
 }
 
 // back is the way of responses.
@@ -100,7 +100,7 @@ func (h *hop) Send(b []byte) error {
 		if h.out.Peers == nil {
 			return errNoPeers
 		}
-		return h.out.Peers.Send(h.peer, h.slot, b)
+		return h.out.Peers.Send(h.peer, h.group, b)
 	case h.transport.Connected():
 		if f := h.flow(); f != nil {
 			return f.Enqueue(bytes.Clone(b))

@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -156,7 +157,11 @@ func (p *Proxy) Held(held map[string]int) {
 
 // Take serves a message that the gate let through. A panic costs only that one.
 func (p *Proxy) Take(in *wire.Arrival) {
-	p.serve(&in.Msg, &packet{exits: p.exits, source: in.Source, transport: in.Transport, peer: in.Peer, slot: in.Slot})
+	from := packet{exits: p.exits, source: in.Source, transport: in.Transport, peer: in.Peer}
+	if in.Peer != "" {
+		from.group = peer.Group(in.Msg.Get(message.CallID))
+	}
+	p.serve(&in.Msg, &from)
 }
 
 func (p *Proxy) serve(m *message.Message, in *packet) {

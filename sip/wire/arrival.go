@@ -25,10 +25,8 @@ type Arrival struct {
 	Data      []byte
 	Source    netip.AddrPort
 	Transport location.Transport
-	// Peer is the node that it came from, by the stream of a slot; "" for others. It has
-	// no source then.
+	// Peer is the node that it came from; "" for others. It has no source then.
 	Peer dn.Node
-	Slot uint8
 
 	// Msg and answer are room for the handler.
 	Msg    message.Message

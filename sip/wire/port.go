@@ -185,9 +185,9 @@ func (p *Port) Addr(t location.Transport) net.Addr {
 
 // Peers carry messages to other nodes. No method waits.
 type Peers interface {
-	// Send copies b, and sends it by the stream of a slot or by another one. An error says
-	// that there is none.
-	Send(to dn.Node, slot uint8, b []byte) error
+	// Send copies b, and sends it behind what it was given of a group, which is that of a
+	// Call-ID. An error says that there is no stream.
+	Send(to dn.Node, group uint16, b []byte) error
 	// Stands tells whether there is a stream.
 	Stands(to dn.Node) bool
 	// Hold gathers what is sent until Release was called as often.
