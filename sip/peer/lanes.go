@@ -25,53 +25,66 @@ func Group(callID []byte) uint16 {
 
 // lanes deals what is sent to a peer out to its streams. What is sent together, in a round,
 // takes one stream on which nothing is under way: so it goes out at once, and a stream that a
-// lost packet holds up gets nothing new. A group stays with its stream until all there has
-// arrived, so what belongs to a call stays in order. Where no stream is free, and where
-// nobody knows what has arrived, each group has one of its own.
+// lost packet holds up gets little that is new. A group stays with its stream until what it
+// sent there has arrived and is served, so what belongs to a call stays in order. Where no
+// stream is free, and where nobody knows what has arrived, the groups take one after the other.
 type lanes struct {
-	// look tells whether a stream stands on which nothing is under way.
-	look  func(slot uint8) bool
+	// look tells how many messages of a stream have arrived; not known of one that does not
+	// tell, or does not stand.
+	look  func(slot uint8) (n uint32, known bool)
 	began time.Time
 
 	at   [groups]place
-	gens [Streams]uint32 // how often something was sent on it when it was free
+	sent [Streams]uint32 // messages
+	base [Streams]uint32 // of them before the stream that stands now
 
-	round       uint64
-	now         time.Duration // of the round, since began
-	known, free uint16        // streams by bits, in this round: looked at, and found free
-	lane        uint8
-	left        int // messages that the lane takes; less than 0: there is none
+	round uint64
+	now   time.Duration   // of the round, since began
+	seen  uint16          // streams by bits: looked at in this round
+	known uint16          // and what has arrived is known
+	there [Streams]uint32 // of sent, has arrived
+	lane  uint8
+	left  int // messages that the lane takes; less than 0: none is free
 }
 
 // place is where something of a group was sent last.
 type place struct {
 	slot uint8
-	gen  uint32
+	nth  uint32
 	last time.Duration
 }
 
 // way is the stream for a message of a group.
 func (l *lanes) way(group uint16, round uint64) uint8 {
 	if l.round != round {
-		l.round, l.now, l.known, l.left = round, time.Since(l.began), 0, 0
+		l.round, l.now, l.seen, l.left = round, time.Since(l.began), 0, 0
 	}
-	if at := l.at[group]; at.gen == l.gens[at.slot] && (l.now-at.last < settled || !l.isFree(at.slot)) {
+	if at := l.at[group]; l.holds(at) {
 		return at.slot
 	}
 	if l.left == 0 {
 		l.choose()
 	}
 	if l.left < 0 {
-		return uint8(group % Streams)
+		l.lane = (l.lane + 1) % Streams
+		return l.lane
 	}
 	l.left--
 	return l.lane
 }
 
+// holds tells whether what a group sent last may not be served yet.
+func (l *lanes) holds(at place) bool {
+	if !after(at.nth, l.base[at.slot]) {
+		return false // that stream is gone
+	}
+	return l.now-at.last < settled || !l.knows(at.slot) || after(at.nth, l.there[at.slot])
+}
+
 // choose looks for a free stream, from the last lane on.
 func (l *lanes) choose() {
 	for i := range uint8(Streams) {
-		if slot := (l.lane + i) % Streams; l.isFree(slot) {
+		if slot := (l.lane + i) % Streams; l.knows(slot) && l.there[slot] == l.sent[slot] {
 			l.lane, l.left = slot, together
 			return
 		}
@@ -79,28 +92,31 @@ func (l *lanes) choose() {
 	l.left = -1
 }
 
-func (l *lanes) isFree(slot uint8) bool {
+// knows looks at a stream once a round, and tells whether there is known.
+func (l *lanes) knows(slot uint8) bool {
 	bit := uint16(1) << slot
-	if l.known&bit == 0 {
-		l.known |= bit
-		l.free &^= bit
-		if l.look(slot) {
-			l.free |= bit
+	if l.seen&bit == 0 {
+		l.seen |= bit
+		l.known &^= bit
+		if n, known := l.look(slot); known {
+			l.known |= bit
+			l.there[slot] = l.base[slot] + n
 		}
 	}
-	return l.free&bit != 0
+	return l.known&bit != 0
 }
 
-// sent notes that a message of a group goes by a stream.
-func (l *lanes) sent(group uint16, slot uint8) {
-	bit := uint16(1) << slot
-	if l.known&l.free&bit != 0 {
-		l.gens[slot]++
-	}
-	l.known |= bit
-	l.free &^= bit
-	l.at[group] = place{slot, l.gens[slot], l.now}
+// after tells whether a number is behind another one.
+func after(n, m uint32) bool { return int32(n-m) > 0 }
+
+// goes notes that a message of a group goes by a stream.
+func (l *lanes) goes(group uint16, slot uint8) {
+	l.sent[slot]++
+	l.at[group] = place{slot, l.sent[slot], l.now}
 }
 
 // changed notes that a slot has lost its stream, or has another one.
-func (l *lanes) changed(slot uint8) { l.gens[slot]++ }
+func (l *lanes) changed(slot uint8) {
+	l.base[slot] = l.sent[slot]
+	l.seen &^= 1 << slot
+}

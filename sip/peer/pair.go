@@ -53,7 +53,12 @@ type waiting struct {
 func newPair(node dn.Node) *pair {
 	p := &pair{node: node, changed: wake.New(), again: wake.New(), stands: make(chan struct{})}
 	p.lanes.began = time.Now()
-	p.lanes.look = func(slot uint8) bool { return p.streams[slot] != nil && p.streams[slot].arrived() }
+	p.lanes.look = func(slot uint8) (uint32, bool) {
+		if s := p.streams[slot]; s != nil {
+			return s.arrived()
+		}
+		return 0, false
+	}
 	return p
 }
 
@@ -71,7 +76,7 @@ func (p *pair) send(group uint16, b []byte, round uint64) (*stream, error) {
 			}
 			err := s.add(b)
 			if err == nil {
-				p.lanes.sent(group, slot)
+				p.lanes.goes(group, slot)
 			}
 			if !errors.Is(err, errEnded) {
 				return s, err
@@ -147,7 +152,7 @@ func (p *pair) attach(slot uint8, s *stream) bool {
 	p.lanes.changed(slot)
 	for _, w := range p.waiting {
 		_ = s.add(w.message) // it has room for them
-		p.lanes.sent(w.group, slot)
+		p.lanes.goes(w.group, slot)
 	}
 	p.drop()
 	s.flush()

@@ -353,7 +353,7 @@ func TestPort_HoldGathers(t *testing.T) {
 	}
 	a.Release()
 	b.gets("a", want...)
-	if n := writes.Load() - before; n != 3 {
+	if n := writes.Load() - before; n != 3 { // of as many groups, where nobody knows what has arrived
 		t.Errorf("%d writes", n)
 	}
 	a.says("b", 0, "alone")

@@ -28,11 +28,12 @@ const (
 type Socket struct {
 	tcp *net.TCPConn
 
-	mu     sync.Mutex
-	taken  bool
-	fd     int    // -1 when it is closed
-	unsent []byte // that the kernel had no room for
-	in     []byte // that the Port has read; its reader's
+	mu      sync.Mutex
+	taken   bool
+	fd      int    // -1 when it is closed
+	unsent  []byte // that the kernel had no room for
+	written int64  // since it was taken
+	in      []byte // that the Port has read; its reader's
 }
 
 // NewSocket makes one of a connection that is used by nobody else.
@@ -147,6 +148,7 @@ func (s *Socket) Write(b []byte) (int, error) {
 		}
 	}
 	s.unsent = append(s.unsent, b[n:]...)
+	s.written += int64(len(b))
 	return len(b), nil
 }
 
@@ -168,15 +170,18 @@ func (s *Socket) stuck() bool {
 	return len(s.unsent) > 0
 }
 
-// arrived tells whether the other end has all that was written.
-func (s *Socket) arrived() bool {
+// progress is how much was written, and how much of it the other end has.
+func (s *Socket) progress() (written, arrived int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fd < 0 || len(s.unsent) > 0 {
-		return false
+	if s.fd < 0 {
+		return s.written, 0
 	}
 	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)
-	return err == nil && n == 0
+	if err != nil {
+		return s.written, 0
+	}
+	return s.written, s.written - int64(n+len(s.unsent))
 }
 
 // send sends what there is room for. The scheduler need not know of a system call that

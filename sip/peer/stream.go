@@ -29,6 +29,10 @@ type stream struct {
 	backlog int    // bytes that are being written
 	writing bool
 	ended   bool
+	added   uint32 // messages
+	taken   uint32 // of them to be written
+	mark    mark   // once that has arrived, known is that
+	known   uint32
 	marked  bool // it is in Port.dirty; guarded by Port.mu
 	awaits  bool // room in its socket; guarded by reader.mu
 
@@ -60,12 +64,35 @@ func (s *stream) add(message []byte) error {
 		return errFull
 	}
 	s.queue = appendFrame(s.queue, message)
+	s.added++
 	return nil
 }
 
-// arrived tells whether the peer has all that was sent, and this node knows.
-func (s *stream) arrived() bool {
-	return s.socket != nil && s.queued() == 0 && s.socket.arrived()
+// arrived is how many messages the peer's kernel has, as far as is known; not known where
+// there is no Socket.
+func (s *stream) arrived() (n uint32, known bool) {
+	if s.socket == nil {
+		return 0, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	written, arrived := s.socket.progress()
+	if arrived >= s.mark.bytes {
+		s.known = s.mark.messages
+		if !s.writing {
+			s.mark = mark{s.taken, written}
+		}
+		if arrived >= s.mark.bytes {
+			s.known = s.mark.messages
+		}
+	}
+	return s.known, true
+}
+
+// mark is how much of a stream was written at some time.
+type mark struct {
+	messages uint32
+	bytes    int64
 }
 
 // flush writes what is queued, behind what somebody writes now. It does not wait.
@@ -111,7 +138,7 @@ func (s *stream) take() []byte {
 	}
 	out := s.queue
 	s.queue, s.spare = s.spare[:0], nil
-	s.writing, s.backlog = true, len(out)
+	s.writing, s.backlog, s.taken = true, len(out), s.added
 	return out
 }
 
