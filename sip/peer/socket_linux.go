@@ -228,6 +228,9 @@ func (s *Socket) free() {
 	s.fd, s.unsent = -1, nil
 }
 
+// NetConn is the connection below, which is closed when it was taken.
+func (s *Socket) NetConn() net.Conn { return s.tcp }
+
 // LocalAddr implements net.Conn.
 func (s *Socket) LocalAddr() net.Addr { return s.tcp.LocalAddr() }
 
