@@ -138,6 +138,7 @@ func TestSecured(t *testing.T) {
 		{"a revoked token ends at every node", revokedEverywhere},
 		{"a client certificate is taken as a token is", byCertificate},
 		{"metrics are for who comes over loopback or has a token", httpSecured},
+		{"what gossip says in the name of a node loses nobody", gossipLies},
 		{"both rings change, and nobody is lost", ringsChange},
 		{"the authority changes, and nobody is lost", authorityChanges},
 		{"a node's key changes, and nobody is lost", keyChanges},
