@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -370,4 +371,25 @@ func (a *asking) begin(wg *sync.WaitGroup, addr string, ask func() error) {
 			}
 		}
 	})
+}
+
+// reach looks whether a node that would join answers where it says it is, by its id
+// and its key. Others have to find it there too.
+func (n *Node) reach(ctx context.Context, node *configpb.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	addr := node.GetClusterAddr()
+	there, key, err := n.port.who(ctx, addr)
+	why := ""
+	switch {
+	case err != nil:
+		why = err.Error()
+	case there.GetNode().GetId() != node.GetId():
+		why = "another node answers there"
+	case n.who != nil && !slices.Contains(node.GetKeySha256(), key):
+		why = "who answers there has another key"
+	default:
+		return nil
+	}
+	return fmt.Errorf("node %s can't be reached from %s at the address %s that it tells: %s: give it a --bind (or a --cluster-addr) at which the others reach it", node.GetName(), n.cfg.Name, addr, why)
 }

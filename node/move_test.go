@@ -4,7 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -149,7 +152,7 @@ func cloneRefused(t *testing.T, all []*member) {
 }
 
 func mendedStays(t *testing.T, all []*member) {
-	own := all[1].machine.View().Node(all[1].id.ID)
+	own := proto.CloneOf(all[1].machine.View().Node(all[1].id.ID))
 	own.SipAddr = "192.0.2.7:5060"
 	await(t, "a mended entry", func() bool {
 		_, err := all[1].group.Propose(t.Context(), &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: own}}}})
@@ -161,5 +164,28 @@ func mendedStays(t *testing.T, all []*member) {
 	all[1].writes(t)
 	if got := all[0].machine.View().Node(all[1].id.ID).GetSipAddr(); got != "192.0.2.7:5060" {
 		t.Errorf("it is %s again", got)
+	}
+}
+
+func TestReach(t *testing.T) {
+	all := threeSecured(t)
+	a, b := all[0], all[1]
+	entry := func(change func(*configpb.Node)) *configpb.Node {
+		n := proto.CloneOf(a.machine.View().Node(b.id.ID))
+		change(n)
+		return n
+	}
+	if err := a.reach(t.Context(), entry(func(*configpb.Node) {})); err != nil {
+		t.Error(err)
+	}
+	for what, n := range map[string]*configpb.Node{
+		"nobody there":  entry(func(n *configpb.Node) { n.ClusterAddr = ownIP() + ":7002" }),
+		"another node":  entry(func(n *configpb.Node) { n.ClusterAddr = all[2].cfg.ClusterAddr }),
+		"another key":   entry(func(n *configpb.Node) { n.KeySha256 = []string{strings.Repeat("0", 64)} }),
+		"the one asked": entry(func(n *configpb.Node) { n.ClusterAddr = a.cfg.ClusterAddr }),
+	} {
+		if a.reach(t.Context(), n) == nil {
+			t.Errorf("%s: it counts as reached", what)
+		}
 	}
 }

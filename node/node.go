@@ -317,7 +317,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	n.group, err = consensus.Open(consensus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
-		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
+		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration plane: %w", err)

@@ -57,12 +57,36 @@ func (g *Group) lead(ctx context.Context, cmd *peerpb.Command, c Client, asked s
 		}
 	}
 	actor.Node, actor.Source = asked, c.Proof.GetSource()
+	if err := g.reach(ctx, cmd); err != nil {
+		return 0, err
+	}
 	return g.removing(ctx, cmd, func() (uint64, error) {
 		return g.apply(ctx, &peerpb.Command{
 			Version: cmd.GetVersion(), RequestId: cmd.GetRequestId(), Mutations: cmd.GetMutations(), NewEpoch: cmd.GetNewEpoch(),
 			Actor: actor, TimeMs: uint64(max(0, time.Now().UnixMilli())),
 		})
 	})
+}
+
+// reach refuses a node that would be new on the roster and that this leader does not
+// find where it says it is: it would count for a quorum that it can't be part of.
+func (g *Group) reach(ctx context.Context, cmd *peerpb.Command) error {
+	if g.cfg.Reach == nil || cmd.GetNewEpoch() != "" {
+		return nil
+	}
+	for i, m := range cmd.GetMutations() {
+		node := m.GetPutNode()
+		if m.GetJoin() != nil {
+			node = m.GetJoin().GetNode()
+		}
+		if node == nil || g.machine.View().Node(node.GetId()) != nil {
+			continue
+		}
+		if err := g.cfg.Reach(ctx, node); err != nil {
+			return fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Kind: fsm.ErrInvalid, Mutation: i + 1, Text: err.Error()})
+		}
+	}
+	return nil
 }
 
 // askLeader is the error for a client whose proof can't travel: a *fsm.AskLeader.

@@ -51,6 +51,8 @@ type Config struct {
 	// Self is this node's entry of the roster. Its id is the voter's identity:
 	// a fresh data directory needs a fresh id.
 	Self *configpb.Node
+	// Reach looks whether a node that would join is where it says it is; nil: nobody looks.
+	Reach func(ctx context.Context, node *configpb.Node) error
 	// Own returns that entry as it should be in the roster now; nil: as Self.
 	Own func() *configpb.Node
 	// ClusterID as Join returned it; "" when the Machine knows it already, or
