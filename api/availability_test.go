@@ -79,7 +79,7 @@ func roster(t testing.TB, mutations ...*configpb.Mutation) *fsm.View {
 
 func putNode(id, name, where string) *configpb.Mutation {
 	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{
-		Id: id, Name: name, Site: where, ClusterAddr: "127.0.0.1:7002", TcAddr: "127.0.0.1:7001",
+		Id: id, Name: name, Site: where, ClusterAddr: id + ":7002", TcAddr: "127.0.0.1:7001",
 	}}}
 }
 

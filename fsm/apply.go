@@ -79,16 +79,23 @@ func (v *View) WithMost(mutations []*configpb.Mutation) (*View, []*Rejection) {
 type draft struct {
 	view     *View
 	now      uint64 // of the command, ms since the epoch
+	at       int    // the mutation that is being made, from 1
 	writes   []write
 	reset    bool
 	changes  Changes
 	touched  []touchedDN // DNs put: their groups are checked when all mutations were made
 	vanished []vanished  // groups deleted: nobody may be left in them
+	moved    []movedNode // nodes with another address than before: it must be nobody else's
 }
 
 type touchedDN struct {
 	mutation int
 	dn       *configpb.DN
+}
+
+type movedNode struct {
+	mutation int
+	node     *configpb.Node
 }
 
 type vanished struct {
@@ -106,12 +113,12 @@ func (d *draft) command(cmd *peerpb.Command) *Rejection {
 	switch {
 	case cmd.GetVersion() != Version:
 		return reject(ErrVersion, "command version %d, this node knows %d: upgrade all nodes", cmd.GetVersion(), Version)
-	case cmd.GetLevel() > d.view.Level():
+	case cmd.GetNewEpoch() == "" && cmd.GetLevel() > d.view.Level():
 		return tooHigh(d.view, cmd.GetLevel())
 	case len(cmd.GetRequestId()) > MaxRequestID:
 		return reject(ErrInvalid, "the request id is longer than %d bytes", MaxRequestID)
 	case cmd.GetNewEpoch() != "":
-		d.begin(cmd.GetNewEpoch())
+		d.begin(cmd)
 	case d.view.epoch == "":
 		return reject(ErrConflict, "the cluster is not bootstrapped yet")
 	}
@@ -121,12 +128,16 @@ func (d *draft) command(cmd *peerpb.Command) *Rejection {
 	return d.mutations(cmd.GetMutations())
 }
 
-// begin forgets everything: the command starts a new state machine.
-func (d *draft) begin(epoch string) {
+// begin forgets everything: the command starts a new state machine, at its level.
+func (d *draft) begin(cmd *peerpb.Command) {
 	next := Empty()
-	next.epoch, next.index = epoch, d.view.index
+	next.epoch, next.index = cmd.GetNewEpoch(), d.view.index
 	d.view, d.reset, d.changes = next, true, Changes{All: true}
-	d.put(bucketMeta, keyEpoch, []byte(epoch))
+	d.put(bucketMeta, keyEpoch, []byte(next.epoch))
+	if level := cmd.GetLevel(); level > 1 {
+		next.level = level
+		d.put(bucketMeta, keyLevel, encodeLevel(level))
+	}
 }
 
 func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
@@ -135,6 +146,7 @@ func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
 	}
 	d.own()
 	for i, m := range ms {
+		d.at = i + 1
 		if r := d.mutation(i+1, m); r != nil {
 			return r.at(i + 1)
 		}
@@ -310,6 +322,9 @@ func (d *draft) setNode(m *configpb.Mutation, in *configpb.Node) *Rejection {
 	if r := d.checkKeys(v); r != nil {
 		return r
 	}
+	if v.GetClusterAddr() != old.GetClusterAddr() {
+		d.moved = append(d.moved, movedNode{d.at, v})
+	}
 	v.Revision = d.view.index
 	d.setNodes(append(d.otherNodes(v.GetId()), v))
 	d.put(bucketNode, v.GetId(), encode(v))
@@ -368,8 +383,19 @@ func (v *View) setOptions(o *configpb.Options) {
 	v.stored, v.options = o, o.WithDefaults()
 }
 
+// nodeAt returns another node of the roster that has the node's cluster address.
+func (v *View) nodeAt(n *configpb.Node) *configpb.Node {
+	for _, other := range v.nodes {
+		if other.GetId() != n.GetId() && other.GetClusterAddr() == n.GetClusterAddr() {
+			return other
+		}
+	}
+	return nil
+}
+
 // references checks, after all mutations, that each group named by a DN
-// exists: so the order of mutations in one command does not matter.
+// exists, and that no two nodes got one address: so the order of mutations in one
+// command does not matter, and two nodes may swap theirs.
 func (d *draft) references() *Rejection {
 	if all := d.dangling(); len(all) > 0 {
 		return all[0]
@@ -386,6 +412,12 @@ func (d *draft) dangling() (all []*Rejection) {
 			if d.view.Group(g) == nil {
 				all = append(all, reject(ErrInvalid, "DN %s: group %q does not exist", t.dn.GetNumber(), g).at(t.mutation))
 			}
+		}
+	}
+	for _, m := range d.moved {
+		if n, other := m.node, d.view.nodeAt(m.node); other != nil {
+			all = append(all, reject(ErrConflict, "node %s: %s is the cluster address of node %s: remove that one first, or choose another address",
+				n.GetName(), n.GetClusterAddr(), other.GetName()).at(m.mutation))
 		}
 	}
 	for _, gone := range d.vanished {

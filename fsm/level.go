@@ -106,14 +106,29 @@ func (f Features) as(level uint32, m protoreflect.Message) {
 	})
 }
 
+// levelOf is the level by which a command is read.
+func levelOf(v *View, cmd *peerpb.Command) uint32 {
+	if cmd.GetNewEpoch() != "" {
+		return max(1, cmd.GetLevel())
+	}
+	return v.Level()
+}
+
 // Needs returns why a change can't be made at the View's level: a *Rejection. It
 // has what only a higher level knows.
 func (f Features) Needs(v *View, cmd *peerpb.Command) error {
-	read := proto.CloneOf(cmd)
-	if f.as(v.Level(), read.ProtoReflect()); cmd.GetLevel() <= v.Level() && proto.Equal(read, cmd) {
+	level := levelOf(v, cmd)
+	if cmd.GetLevel() > level {
+		return tooHigh(v, cmd.GetLevel())
+	}
+	if level >= f.Known || len(f.Since) == 0 {
 		return nil
 	}
-	return tooHigh(v, max(cmd.GetLevel(), v.Level()+1))
+	read := proto.CloneOf(cmd)
+	if f.as(level, read.ProtoReflect()); proto.Equal(read, cmd) {
+		return nil
+	}
+	return tooHigh(v, level+1)
 }
 
 func tooHigh(v *View, need uint32) *Rejection {

@@ -92,6 +92,9 @@ func (m *Machine) Close() error {
 	return m.store.db.Close()
 }
 
+// Features are those of the program.
+func (m *Machine) Features() Features { return m.features }
+
 // View returns the present configuration; it is never nil.
 func (m *Machine) View() *View { return m.view.Load() }
 
@@ -196,7 +199,7 @@ func (f Features) applyEntry(v *View, l *raft.Log) (applied, error) {
 	if err := f.unknown(cmd); err != nil {
 		return applied{}, err
 	}
-	f.as(v.Level(), cmd.ProtoReflect())
+	f.as(levelOf(v, cmd), cmd.ProtoReflect())
 	return apply(v, l.Index, cmd), nil
 }
 

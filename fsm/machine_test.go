@@ -43,7 +43,7 @@ func deleteGroup(name string) *configpb.Mutation {
 }
 
 func node(id, name string) *configpb.Mutation {
-	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, ClusterAddr: "10.0.0.1:7002"}}}
+	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, ClusterAddr: "10.0.0.1." + id + ":7002"}}}
 }
 
 func deleteNode(id string) *configpb.Mutation {

@@ -191,6 +191,7 @@ func rejectedNodes() []rejection {
 		{"a node name in capitals", node(func(n *n) { n.Name = "Z" }), fsm.ErrInvalid, "1 to 32"},
 		{"a bad site", node(func(n *n) { n.Site = "d c" }), fsm.ErrInvalid, "site"},
 		{"no cluster address", node(func(n *n) { n.ClusterAddr = "" }), fsm.ErrInvalid, "cluster_addr"},
+		{"an address that another node has", node(func(n *n) { n.ClusterAddr = "10.0.0.1:7002" }), fsm.ErrConflict, "10.0.0.1:7002 is the cluster address of node a: remove that one first"},
 		{"a name that another node has", node(func(n *n) { n.Name = "a" }), fsm.ErrNameTaken, "called a"},
 		{"another revision of a node", at(1, node(func(*n) {})), fsm.ErrRevision, "revision 2, 1"},
 		{"delete of another revision of a node", at(1, deleteNode("id-z")), fsm.ErrRevision, "revision 2, 1"},

@@ -186,6 +186,8 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.peer.v1.Consensus.Propose":          unary(clusterport),
 	"sipcluster.peer.v1.Directory.Meet":             unary(clusterport),
 	"sipcluster.peer.v1.Consensus.ReadIndex":        unary(clusterport),
+	"sipcluster.peer.v1.Consensus.Compare":          unary(clusterport),
+	"sipcluster.peer.v1.Consensus.Snapshot":         streamed(clusterport),
 	"sipcluster.tc.v1.Availability.ListRoutable":    unary(tcport),
 	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
 	"sipcluster.tc.v1.Availability.GetDN":           unary(tcport),

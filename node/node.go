@@ -143,6 +143,7 @@ func (n *Node) openStores() (err error) {
 	if n.self, err = n.cfg.self(n.id.ID); err != nil {
 		return err
 	}
+	n.self.FeatureLevel = fsm.Program().Announced()
 	if n.store, err = location.Open(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
 		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
 	}

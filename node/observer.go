@@ -71,6 +71,10 @@ func (n *Node) planeProblems(report func(problem.Problem)) {
 	if err := n.machine.Parked(); err != nil {
 		report(problem.Problem{Code: "configuration-parked", Text: err.Error(), Advice: parkedAdvice(err)})
 	}
+	for _, id := range n.group.Differing() {
+		name := n.nameOf(dn.Node(id))
+		report(problem.Problem{Code: "configuration-differs", Subject: name, Text: "node " + name + " has another configuration at the same index", Advice: "compare what they export; the one that is wrong takes the right one when a majority of the nodes has it"})
+	}
 	if err := n.store.Failing(); err != nil {
 		report(problem.Problem{Code: "registrations-not-kept", Text: "registrations are not kept over a restart: " + err.Error()})
 	}

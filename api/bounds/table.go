@@ -165,6 +165,11 @@ var configuration = map[protoreflect.FullName]Bound{
 var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.ProposeRequest.cluster_id":   text(fsm.MaxName),
 	"peer.v1.ReadIndexRequest.cluster_id": text(fsm.MaxName),
+	"peer.v1.CompareRequest.cluster_id":   text(fsm.MaxName),
+	"peer.v1.CompareRequest.index":        position,
+	"peer.v1.CompareRequest.sum":          text(32),
+	"peer.v1.SnapshotRequest.cluster_id":  text(fsm.MaxName),
+	"peer.v1.SnapshotRequest.index":       position,
 	"peer.v1.EnterRequest.invite":         text(fsm.InviteID),
 	"peer.v1.EnterRequest.secret":         text(fsm.MaxSecret),
 	"peer.v1.LearnRequest.cluster_id":     text(fsm.MaxName),
@@ -175,6 +180,7 @@ var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.Command.mutations":           items(fsm.MaxMutations),
 	"peer.v1.Command.new_epoch":           text(fsm.MaxName),
 	"peer.v1.Command.time_ms":             clock,
+	"peer.v1.Command.level":               number(0, fsm.MaxLevel),
 }
 
 var availability = map[protoreflect.FullName]Bound{

@@ -39,7 +39,7 @@ func twoNodes(t testing.TB, more ...*configpb.Mutation) *fsm.View {
 		put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}),
 	}
 	for _, id := range []string{"a", "b"} {
-		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: "n-" + id, ClusterAddr: "127.0.0.1:7002"}}})
+		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: "n-" + id, ClusterAddr: id + ":7002"}}})
 	}
 	for i := range 10 {
 		all = append(all, put(&configpb.DN{Number: fmt.Sprint(1000 + i), Kind: configpb.DNKind_DN_KIND_PSTN, External: fmt.Sprint("+1555000", 1000+i)}))

@@ -46,6 +46,12 @@ func (c Client) shown() bool { return c.Certificate != "" || c.Proof.GetToken() 
 // lead has the command appended here, at the leader, with its actor and time;
 // asked is the node that the client asked.
 func (g *Group) lead(ctx context.Context, cmd *peerpb.Command, c Client, asked string) (uint64, error) {
+	if g.machine.Parked() != nil {
+		return 0, errNotLeader
+	}
+	if err := g.machine.Features().Needs(g.machine.View(), cmd); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrRejected, err)
+	}
 	actor := &configpb.Actor{}
 	if c.shown() {
 		if err := g.settle(ctx); err != nil { // the token may be among what is not applied yet
@@ -62,7 +68,7 @@ func (g *Group) lead(ctx context.Context, cmd *peerpb.Command, c Client, asked s
 	}
 	return g.removing(ctx, cmd, func() (uint64, error) {
 		return g.apply(ctx, &peerpb.Command{
-			Version: cmd.GetVersion(), RequestId: cmd.GetRequestId(), Mutations: cmd.GetMutations(), NewEpoch: cmd.GetNewEpoch(),
+			Version: cmd.GetVersion(), RequestId: cmd.GetRequestId(), Mutations: cmd.GetMutations(), NewEpoch: cmd.GetNewEpoch(), Level: cmd.GetLevel(),
 			Actor: actor, TimeMs: uint64(max(0, time.Now().UnixMilli())),
 		})
 	})

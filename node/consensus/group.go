@@ -86,6 +86,8 @@ type Config struct {
 	Timeout time.Duration
 	// Events is told of nodes that spoke in the name of another one; nil: nobody is.
 	Events *security.Events
+	// CompareEvery is how often the leader compares all nodes' states; 10 s.
+	CompareEvery time.Duration
 	// Log; nil discards.
 	Log *slog.Logger
 }
@@ -104,6 +106,10 @@ type Group struct {
 	removals  removals
 	since     atomic.Pointer[time.Time] // leading, if it leads
 	disks     disks
+	ledger    ledger
+	trailing  uint64 // entries that are kept at most
+	compared  compared
+	suspicion wake.Signal // somebody has another state than this node
 	closing   sync.Once
 	closed    error
 
@@ -122,7 +128,7 @@ func Open(cfg Config) (*Group, error) {
 	}
 	g := &Group{
 		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
-		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(), disks: newDisks(),
+		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(), disks: newDisks(), suspicion: wake.New(), ledger: ledger{grown: wake.New()},
 	}
 	if err := g.open(); err != nil {
 		_ = cfg.Listener.Close()
@@ -147,6 +153,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.Election == 0 {
 		c.Election = 2 * time.Second
+	}
+	if c.CompareEvery == 0 {
+		c.CompareEvery = compareEvery
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 1800 * time.Millisecond
@@ -173,7 +182,7 @@ func (g *Group) open() error {
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
 	}, newStream(g.cfg.Dial, g.cfg.Self, g.lineage), g.cfg.Listener, g.cfg.Events)
 	h := halt(g.fail)
-	safe := guard{g.store, h, g.disks.log}
+	safe := guard{ledgered{g.store, &g.ledger}, h, g.disks.log}
 	err = g.apart(func() error {
 		existing, err := raft.HasExistingState(safe, safe, snapshots)
 		if err != nil {
@@ -204,7 +213,7 @@ func (g *Group) openStore() (err error) {
 	path := filepath.Join(g.cfg.Dir, logFile)
 	err = g.apart(func() (err error) {
 		// Its directory is synced with that: the snapshots' one is in it.
-		if err := errors.Join(disk.MakeBolt(path), probe(path)); err != nil {
+		if err := errors.Join(disk.MakeBolt(path), probe(path, &g.ledger)); err != nil {
 			return err
 		}
 		g.store, err = openLog(path)
@@ -241,6 +250,7 @@ func (g *Group) raftConfig() *raft.Config {
 	if n := g.cfg.SnapshotAfter; n > 0 {
 		c.SnapshotThreshold, c.TrailingLogs, c.SnapshotInterval = n, n, time.Second
 	}
+	g.trailing = c.TrailingLogs
 	c.NoLegacyTelemetry = true
 	return c
 }
@@ -277,6 +287,8 @@ func (g *Group) Run(ctx context.Context) error {
 	e.Go(func() error { return g.tellCommits(ctx) })
 	e.Go(func() error { return g.logLeaders(ctx) })
 	e.Go(func() error { return g.watchDisks(ctx) })
+	e.Go(func() error { return g.boundLog(ctx) })
+	e.Go(func() error { return g.compare(ctx) })
 	e.Go(func() error {
 		select {
 		case <-g.failed:

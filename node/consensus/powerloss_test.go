@@ -45,7 +45,7 @@ func read(dir string) (l left, err error) {
 		}
 		return l, err
 	}
-	if err := probe(path); err != nil {
+	if err := probe(path, &ledger{}); err != nil {
 		return l, err
 	}
 	store, err := boltdb.NewBoltStore(path)

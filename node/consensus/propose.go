@@ -232,8 +232,11 @@ func (g *Group) ReadIndex(ctx context.Context) error {
 	if err == nil {
 		err = g.machine.Wait(ctx, index)
 	}
-	if errors.Is(err, ErrUnknownOutcome) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, ErrUnknownOutcome), errors.Is(err, context.DeadlineExceeded):
 		return ErrNoQuorum
+	case errors.Is(err, fsm.ErrParked):
+		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	return err
 }

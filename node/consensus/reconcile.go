@@ -32,6 +32,9 @@ func (g *Group) reconcile(ctx context.Context) error {
 	for {
 		for g.leads() && g.reconcileOnce(ctx) {
 		}
+		if g.machine.Parked() != nil && g.raft.State() == raft.Leader {
+			g.leaveLead(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -54,6 +57,9 @@ func (g *Group) reconcileOnce(ctx context.Context) bool {
 	}
 	s := voters.Plan(g.situation(f.Configuration().Servers))
 	if s.Action == voters.None {
+		if err := g.raise(ctx); err != nil {
+			g.log.Info("to be tried again", "err", err)
+		}
 		return false
 	}
 	if err := g.do(ctx, s, f.Index()); err != nil {

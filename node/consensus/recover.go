@@ -75,7 +75,7 @@ func replaySnapshot(dir string, m *fsm.Machine) (index, term uint64, err error) 
 
 // replayLog applies the entries behind an index.
 func replayLog(path string, m *fsm.Machine, behind uint64) (term uint64, err error) {
-	if err := probe(path); err != nil {
+	if err := probe(path, &ledger{}); err != nil {
 		return 0, err
 	}
 	s, err := openLog(path)

@@ -46,9 +46,10 @@ func (g *Group) Disks() []*disk.Watch { return []*disk.Watch{g.disks.log, g.disk
 // Stalled is why nothing gets on in the plane, nil while all is well.
 func (g *Group) Stalled() error { return cmp.Or(g.disks.log.Stalled(), g.machine.Disk().Stalled()) }
 
-// leads tells whether this node leads and can.
+// leads tells whether this node leads and can. A parked one doesn't see what was
+// acknowledged.
 func (g *Group) leads() bool {
-	return g.raft.State() == raft.Leader && !g.transport.paused.Load()
+	return g.raft.State() == raft.Leader && !g.transport.paused.Load() && g.machine.Parked() == nil
 }
 
 // watchDisks takes the lead away from this node while its disk stalls.

@@ -153,10 +153,14 @@ func (m machine) Restore(in io.ReadCloser) error {
 	return err
 }
 
+// bucketLogs is where raft-boltdb has the entries.
+const bucketLogs = "logs"
+
 // probe touches every page of the file. bbolt would do that at opening, in a
 // goroutine whose panic over a damaged page nobody can catch; here it is the
 // caller's.
-func probe(path string) error {
+// On the way the ledger hears of the log's entries.
+func probe(path string, l *ledger) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -166,7 +170,10 @@ func probe(path string) error {
 	}
 	defer db.Close()
 	return db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			if string(name) == bucketLogs {
+				return measure(b, l)
+			}
 			return b.ForEach(func(_, _ []byte) error { return nil })
 		})
 	})

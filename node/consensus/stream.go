@@ -43,20 +43,6 @@ func (s *stream) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// outgoing is a dialled connection. Closing the stream closes it too: otherwise
-// Raft's shutdown would wait for the answer of a peer that is cut off.
-type outgoing struct {
-	net.Conn
-	s *stream
-}
-
-func (o *outgoing) Close() error {
-	o.s.mu.Lock()
-	delete(o.s.out, o)
-	o.s.mu.Unlock()
-	return o.Conn.Close()
-}
-
 // Close ends every connection that was dialled; it is called once.
 func (s *stream) Close() error {
 	s.mu.Lock()
@@ -96,7 +82,7 @@ func (s *stream) keep(conn net.Conn) (net.Conn, error) {
 		_ = conn.Close()
 		return nil, errPaused
 	}
-	o := &outgoing{conn, s}
+	o := &outgoing{Conn: conn, s: s}
 	s.out[o] = struct{}{}
 	return o, nil
 }

@@ -164,6 +164,7 @@ func (t *transport) electNow(self raft.ServerID) {
 
 // follower is what the transport knows of one.
 type follower struct {
+	pace    pace
 	lastLog uint64
 	at      time.Time     // of the last answer
 	heard   chan struct{} // closed and replaced at each answer to a heartbeat
@@ -180,13 +181,18 @@ func (t *transport) follower(id raft.ServerID) *follower {
 
 // AppendEntries implements raft.Transport.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	heard := t.hearing(id)
+	heard, pace := t.hearing(id)
+	var octets int
+	args.Entries, octets = pace.fit(args.Entries)
+	began := time.Now()
 	heartbeat := args.LeaderCommitIndex == 0 && args.PrevLogEntry == 0 && len(args.Entries) == 0
 	err := t.NetworkTransport.AppendEntries(id, meant(id, target), args, resp)
 	switch {
 	case err != nil && !heartbeat:
+		pace.failed()
 		t.hold(heard)
 	case err == nil && resp.Success:
+		pace.took(octets, time.Since(began))
 		t.answered(id, resp.LastLog, heartbeat)
 	}
 	return err
@@ -194,7 +200,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 
 // InstallSnapshot implements raft.Transport.
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	heard := t.hearing(id)
+	heard, _ := t.hearing(id)
 	err := t.NetworkTransport.InstallSnapshot(id, meant(id, target), args, resp, data)
 	if err != nil {
 		t.hold(heard)
@@ -204,7 +210,12 @@ func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 
 // AppendEntriesPipeline implements raft.Transport.
 func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	return t.NetworkTransport.AppendEntriesPipeline(id, meant(id, target))
+	p, err := t.NetworkTransport.AppendEntriesPipeline(id, meant(id, target))
+	if err != nil {
+		return nil, err
+	}
+	_, pace := t.hearing(id)
+	return paced{p, pace}, nil
 }
 
 // RequestVote implements raft.Transport.
@@ -238,10 +249,11 @@ func (t *transport) hold(heard <-chan struct{}) {
 	}
 }
 
-func (t *transport) hearing(id raft.ServerID) <-chan struct{} {
+func (t *transport) hearing(id raft.ServerID) (<-chan struct{}, *pace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.follower(id).heard
+	f := t.follower(id)
+	return f.heard, &f.pace
 }
 
 func (t *transport) answered(id raft.ServerID, lastLog uint64, heartbeat bool) {

@@ -324,6 +324,208 @@ func (x *ReadIndexResponse) GetIndex() uint64 {
 	return 0
 }
 
+type CompareRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Index     uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// Sum of who asks.
+	Sum           []byte `protobuf:"bytes,3,opt,name=sum,proto3" json:"sum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareRequest) Reset() {
+	*x = CompareRequest{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareRequest) ProtoMessage() {}
+
+func (x *CompareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
+func (*CompareRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CompareRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *CompareRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *CompareRequest) GetSum() []byte {
+	if x != nil {
+		return x.Sum
+	}
+	return nil
+}
+
+type CompareResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// None when the node does not know what its sum was at the index.
+	Sum           []byte `protobuf:"bytes,1,opt,name=sum,proto3" json:"sum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareResponse) Reset() {
+	*x = CompareResponse{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareResponse) ProtoMessage() {}
+
+func (x *CompareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
+func (*CompareResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CompareResponse) GetSum() []byte {
+	if x != nil {
+		return x.Sum
+	}
+	return nil
+}
+
+type SnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRequest) Reset() {
+	*x = SnapshotRequest{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRequest) ProtoMessage() {}
+
+func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SnapshotRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *SnapshotRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type SnapshotResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotResponse) Reset() {
+	*x = SnapshotResponse{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotResponse) ProtoMessage() {}
+
+func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
+func (*SnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SnapshotResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // Command is one entry of the Raft log.
 type Command struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -342,7 +544,8 @@ type Command struct {
 	// by it, alike at all nodes.
 	TimeMs uint64 `protobuf:"varint,6,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
 	// Feature level that it needs; 0 is 1. The leader appends none that needs more than
-	// the cluster's: a node that doesn't know it would apply nothing any more.
+	// the cluster's: a node that doesn't know it would apply nothing any more. With
+	// new_epoch it is the level that the new state machine begins with.
 	Level uint32 `protobuf:"varint,7,opt,name=level,proto3" json:"level,omitempty"`
 	// Nodes are removed even when no quorum of living ones is left. It is said to the
 	// leader and is not in the log.
@@ -353,7 +556,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +568,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +581,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{6}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Command) GetVersion() uint32 {
@@ -452,7 +655,7 @@ type Proof struct {
 
 func (x *Proof) Reset() {
 	*x = Proof{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +667,7 @@ func (x *Proof) String() string {
 func (*Proof) ProtoMessage() {}
 
 func (x *Proof) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +680,7 @@ func (x *Proof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proof.ProtoReflect.Descriptor instead.
 func (*Proof) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Proof) GetToken() string {
@@ -517,7 +720,20 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\")\n" +
 	"\x11ReadIndexResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"\x95\x02\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"W\n" +
+	"\x0eCompareRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x10\n" +
+	"\x03sum\x18\x03 \x01(\fR\x03sum\"#\n" +
+	"\x0fCompareResponse\x12\x10\n" +
+	"\x03sum\x18\x01 \x01(\fR\x03sum\"F\n" +
+	"\x0fSnapshotRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"&\n" +
+	"\x10SnapshotResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x95\x02\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
@@ -530,11 +746,13 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\x05force\x18\b \x01(\bR\x05force\"5\n" +
 	"\x05Proof\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
-	"\x06source\x18\x02 \x01(\tR\x06source2\x84\x02\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source2\xb1\x03\n" +
 	"\tConsensus\x12I\n" +
 	"\x04Join\x12\x1f.sipcluster.peer.v1.JoinRequest\x1a .sipcluster.peer.v1.JoinResponse\x12R\n" +
 	"\aPropose\x12\".sipcluster.peer.v1.ProposeRequest\x1a#.sipcluster.peer.v1.ProposeResponse\x12X\n" +
-	"\tReadIndex\x12$.sipcluster.peer.v1.ReadIndexRequest\x1a%.sipcluster.peer.v1.ReadIndexResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\tReadIndex\x12$.sipcluster.peer.v1.ReadIndexRequest\x1a%.sipcluster.peer.v1.ReadIndexResponse\x12R\n" +
+	"\aCompare\x12\".sipcluster.peer.v1.CompareRequest\x1a#.sipcluster.peer.v1.CompareResponse\x12W\n" +
+	"\bSnapshot\x12#.sipcluster.peer.v1.SnapshotRequest\x1a$.sipcluster.peer.v1.SnapshotResponse0\x01B.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_consensus_proto_rawDescOnce sync.Once
@@ -548,7 +766,7 @@ func file_node_peerpb_consensus_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_consensus_proto_rawDescData
 }
 
-var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*JoinRequest)(nil),       // 0: sipcluster.peer.v1.JoinRequest
 	(*JoinResponse)(nil),      // 1: sipcluster.peer.v1.JoinResponse
@@ -556,27 +774,35 @@ var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*ProposeResponse)(nil),   // 3: sipcluster.peer.v1.ProposeResponse
 	(*ReadIndexRequest)(nil),  // 4: sipcluster.peer.v1.ReadIndexRequest
 	(*ReadIndexResponse)(nil), // 5: sipcluster.peer.v1.ReadIndexResponse
-	(*Command)(nil),           // 6: sipcluster.peer.v1.Command
-	(*Proof)(nil),             // 7: sipcluster.peer.v1.Proof
-	(*configpb.Node)(nil),     // 8: sipcluster.config.v1.Node
-	(*configpb.Mutation)(nil), // 9: sipcluster.config.v1.Mutation
-	(*configpb.Actor)(nil),    // 10: sipcluster.config.v1.Actor
+	(*CompareRequest)(nil),    // 6: sipcluster.peer.v1.CompareRequest
+	(*CompareResponse)(nil),   // 7: sipcluster.peer.v1.CompareResponse
+	(*SnapshotRequest)(nil),   // 8: sipcluster.peer.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),  // 9: sipcluster.peer.v1.SnapshotResponse
+	(*Command)(nil),           // 10: sipcluster.peer.v1.Command
+	(*Proof)(nil),             // 11: sipcluster.peer.v1.Proof
+	(*configpb.Node)(nil),     // 12: sipcluster.config.v1.Node
+	(*configpb.Mutation)(nil), // 13: sipcluster.config.v1.Mutation
+	(*configpb.Actor)(nil),    // 14: sipcluster.config.v1.Actor
 }
 var file_node_peerpb_consensus_proto_depIdxs = []int32{
-	8,  // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
-	8,  // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
-	6,  // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
-	7,  // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
-	9,  // 4: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
-	10, // 5: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
+	12, // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
+	12, // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
+	10, // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
+	11, // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
+	13, // 4: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
+	14, // 5: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
 	0,  // 6: sipcluster.peer.v1.Consensus.Join:input_type -> sipcluster.peer.v1.JoinRequest
 	2,  // 7: sipcluster.peer.v1.Consensus.Propose:input_type -> sipcluster.peer.v1.ProposeRequest
 	4,  // 8: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
-	1,  // 9: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
-	3,  // 10: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
-	5,  // 11: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
-	9,  // [9:12] is the sub-list for method output_type
-	6,  // [6:9] is the sub-list for method input_type
+	6,  // 9: sipcluster.peer.v1.Consensus.Compare:input_type -> sipcluster.peer.v1.CompareRequest
+	8,  // 10: sipcluster.peer.v1.Consensus.Snapshot:input_type -> sipcluster.peer.v1.SnapshotRequest
+	1,  // 11: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
+	3,  // 12: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
+	5,  // 13: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
+	7,  // 14: sipcluster.peer.v1.Consensus.Compare:output_type -> sipcluster.peer.v1.CompareResponse
+	9,  // 15: sipcluster.peer.v1.Consensus.Snapshot:output_type -> sipcluster.peer.v1.SnapshotResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -593,7 +819,7 @@ func file_node_peerpb_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_consensus_proto_rawDesc), len(file_node_peerpb_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,8 @@ const (
 	Consensus_Join_FullMethodName      = "/sipcluster.peer.v1.Consensus/Join"
 	Consensus_Propose_FullMethodName   = "/sipcluster.peer.v1.Consensus/Propose"
 	Consensus_ReadIndex_FullMethodName = "/sipcluster.peer.v1.Consensus/ReadIndex"
+	Consensus_Compare_FullMethodName   = "/sipcluster.peer.v1.Consensus/Compare"
+	Consensus_Snapshot_FullMethodName  = "/sipcluster.peer.v1.Consensus/Snapshot"
 )
 
 // ConsensusClient is the client API for Consensus service.
@@ -41,6 +43,11 @@ type ConsensusClient interface {
 	// ReadIndex confirms leadership and returns the index that a linearizable
 	// read has to wait for. Same errors as Propose.
 	ReadIndex(ctx context.Context, in *ReadIndexRequest, opts ...grpc.CallOption) (*ReadIndexResponse, error)
+	// Compare returns the sum of the configuration at an index; the node waits a little
+	// until it has that. One whose own differs looks at all the others itself.
+	Compare(ctx context.Context, in *CompareRequest, opts ...grpc.CallOption) (*CompareResponse, error)
+	// Snapshot sends the whole configuration, at that index or later.
+	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
 }
 
 type consensusClient struct {
@@ -81,6 +88,35 @@ func (c *consensusClient) ReadIndex(ctx context.Context, in *ReadIndexRequest, o
 	return out, nil
 }
 
+func (c *consensusClient) Compare(ctx context.Context, in *CompareRequest, opts ...grpc.CallOption) (*CompareResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareResponse)
+	err := c.cc.Invoke(ctx, Consensus_Compare_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *consensusClient) Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Consensus_ServiceDesc.Streams[0], Consensus_Snapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SnapshotRequest, SnapshotResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Consensus_SnapshotClient = grpc.ServerStreamingClient[SnapshotResponse]
+
 // ConsensusServer is the server API for Consensus service.
 // All implementations must embed UnimplementedConsensusServer
 // for forward compatibility.
@@ -96,6 +132,11 @@ type ConsensusServer interface {
 	// ReadIndex confirms leadership and returns the index that a linearizable
 	// read has to wait for. Same errors as Propose.
 	ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error)
+	// Compare returns the sum of the configuration at an index; the node waits a little
+	// until it has that. One whose own differs looks at all the others itself.
+	Compare(context.Context, *CompareRequest) (*CompareResponse, error)
+	// Snapshot sends the whole configuration, at that index or later.
+	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
 	mustEmbedUnimplementedConsensusServer()
 }
 
@@ -114,6 +155,12 @@ func (UnimplementedConsensusServer) Propose(context.Context, *ProposeRequest) (*
 }
 func (UnimplementedConsensusServer) ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadIndex not implemented")
+}
+func (UnimplementedConsensusServer) Compare(context.Context, *CompareRequest) (*CompareResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Compare not implemented")
+}
+func (UnimplementedConsensusServer) Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error {
+	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
 }
 func (UnimplementedConsensusServer) mustEmbedUnimplementedConsensusServer() {}
 func (UnimplementedConsensusServer) testEmbeddedByValue()                   {}
@@ -190,6 +237,35 @@ func _Consensus_ReadIndex_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Consensus_Compare_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsensusServer).Compare(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Consensus_Compare_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsensusServer).Compare(ctx, req.(*CompareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Consensus_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SnapshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ConsensusServer).Snapshot(m, &grpc.GenericServerStream[SnapshotRequest, SnapshotResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Consensus_SnapshotServer = grpc.ServerStreamingServer[SnapshotResponse]
+
 // Consensus_ServiceDesc is the grpc.ServiceDesc for Consensus service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -209,7 +285,17 @@ var Consensus_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ReadIndex",
 			Handler:    _Consensus_ReadIndex_Handler,
 		},
+		{
+			MethodName: "Compare",
+			Handler:    _Consensus_Compare_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Snapshot",
+			Handler:       _Consensus_Snapshot_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "node/peerpb/consensus.proto",
 }

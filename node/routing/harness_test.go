@@ -75,7 +75,7 @@ func newOffice(t testing.TB) *office {
 }
 
 func nodeOf(id, name, where string) *configpb.Mutation {
-	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: where, ClusterAddr: "127.0.0.1:7002"}}}
+	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: where, ClusterAddr: id + ":7002"}}}
 }
 
 func putDN(d *configpb.DN) *configpb.Mutation {

@@ -95,7 +95,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 }
 
 func nodeOf(id, name, where string) *configpb.Mutation {
-	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: where, ClusterAddr: "127.0.0.1:7002"}}}
+	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: where, ClusterAddr: id + ":7002"}}}
 }
 
 // drainingNode is n1 as it drains, until a moment or as long as its clients stay.
