@@ -114,11 +114,14 @@ func levelOf(v *View, cmd *peerpb.Command) uint32 {
 	return v.Level()
 }
 
-// Needs returns why a change can't be made at the View's level: a *Rejection. It
-// has what only a higher level knows.
+// Needs returns why a command must not be appended at the View's level: a
+// *Rejection. It has what only a higher level knows, or this program does not know.
 func (f Features) Needs(v *View, cmd *peerpb.Command) error {
 	level := levelOf(v, cmd)
-	if cmd.GetLevel() > level {
+	switch err := f.unknown(cmd); {
+	case err != nil:
+		return reject(ErrVersion, "%v", err)
+	case cmd.GetLevel() > level:
 		return tooHigh(v, cmd.GetLevel())
 	}
 	if level >= f.Known || len(f.Since) == 0 {

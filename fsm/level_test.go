@@ -165,6 +165,10 @@ func TestFeatures_NeedsSaysWhatIsOfAHigherLevel(t *testing.T) {
 		{"a field", command(put(&configpb.AgentGroup{Name: "g", LoginRequired: true})), false},
 		{"a mutation", command(put(objects()["secret"])), false},
 		{"it says so", &peerpb.Command{Level: 2}, false},
+		{"the next level", command(putLevel(2)), true},
+		{"a level that would park every node", command(putLevel(3)), false},
+		{"a new state machine of that level", &peerpb.Command{Level: 2, NewEpoch: "e", Mutations: []*configpb.Mutation{put(objects()["secret"])}}, true},
+		{"a new state machine of an unknown level", &peerpb.Command{Level: 3, NewEpoch: "e"}, false},
 	} {
 		before := proto.CloneOf(c.cmd)
 		if err := toCome().Needs(v, c.cmd); (err == nil) != c.ok {

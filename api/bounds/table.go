@@ -110,7 +110,7 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Node.key_sha256":                items(fsm.MaxNodeKeys),
 	"config.v1.Node.key_sha256[]":              text(64),
 	"config.v1.Node.drain_for_ms":              number(0, MaxDrainMS),
-	"config.v1.Node.feature_level":             number(0, fsm.MaxLevel).by("fsm"),
+	"config.v1.Node.feature_level":             number(0, fsm.MaxLevel),
 	"config.v1.Node.revision":                  position,
 	"config.v1.Invite.id":                      text(fsm.InviteID),
 	"config.v1.Invite.secret_sha256":           text(64),

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -51,6 +52,8 @@ type member struct {
 	// election is Config.Election; 0 means testElection.
 	election      time.Duration
 	snapshotAfter uint64
+	// features is fsm.Config.Features; nil: this program's.
+	features *fsm.Features
 	// clients is Config.Clients.
 	clients Clients
 
@@ -116,12 +119,14 @@ func (m *member) start(clusterID string) {
 	raftListener, rpcListener := listen(t, "127.0.0.1:0"), listen(t, m.self.ClusterAddr)
 	raftPort.Store(m.self.ClusterAddr, raftListener.Addr().String())
 	var err error
-	if m.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(m.dir, "config.db")}); err != nil {
+	if m.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(m.dir, "config.db"), Features: m.features}); err != nil {
 		t.Fatal(err)
 	}
+	m.self = proto.CloneOf(m.self)
+	m.self.FeatureLevel = m.machine.Features().Announced()
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, Clients: m.clients, Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: testElection, Clients: m.clients, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
