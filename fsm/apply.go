@@ -146,7 +146,6 @@ func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
 	}
 	d.own()
 	for i, m := range ms {
-		d.at = i + 1
 		if r := d.mutation(i+1, m); r != nil {
 			return r.at(i + 1)
 		}
@@ -160,6 +159,7 @@ func (d *draft) own() {
 }
 
 func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
+	d.at = number
 	m, r := d.view.whole(m)
 	if r != nil {
 		return r
