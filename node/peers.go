@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -52,6 +53,9 @@ func (p *peers) conn(id dn.Node) (grpc.ClientConnInterface, error) {
 		}
 	}
 	if c := p.conns[id]; c != nil {
+		if c.conn.GetState() == connectivity.TransientFailure {
+			c.conn.ResetConnectBackoff() // after a long cut it would wait for two minutes
+		}
 		return c.conn, nil
 	}
 	conn, err := p.dial(string(id), addr)
