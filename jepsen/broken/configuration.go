@@ -27,6 +27,27 @@ func configurationFaults() []Fault {
 			Edit{memory, "\tif o.content != \"\" {\n\t\tkind |= hasContent\n\t}\n\tb = append(append(b, kind), o.content...)\n", "\tb = append(b, kind)\n"}),
 		fsm(Durability, "mask-resets", "of an object that a mask changes everything else is reset", "^TestMask_",
 			Edit{"fsm/mask.go", "changed := proto.CloneOf(old)", "changed := proto.CloneOf(given)"}),
+		fsm(Durability, "meaning-by-the-binary", "what an entry means is decided by the program, not by the level in the log", "^TestLevel_DecidesWhatAnEntryMeans$",
+			Edit{machine, "f.as(levelOf(v, cmd), cmd.ProtoReflect())", "f.as(f.Known, cmd.ProtoReflect())"}),
+		fsm(Durability, "unknown-level-applied", "an entry of a level that the program does not know is applied as far as it knows it", "^TestLevel_UnknownParks$",
+			Edit{"fsm/level.go", "\tif level <= f.Known {\n\t\treturn nil\n\t}\n", "\tif level <= f.Known || level > f.Known {\n\t\treturn nil\n\t}\n"}),
+		fsm(Durability, "address-of-another", "a node gets the cluster address that another one has", "^TestRejected_",
+			Edit{apply, "if v.GetClusterAddr() != old.GetClusterAddr() {", "if false {"}),
+		{
+			Name: "outvoted-goes-on", Kind: Durability, What: "a node whose state no other has goes on with it",
+			Edits:   []Edit{{"node/consensus/judge.go", "len(nodes) > roster/2", "len(nodes) > roster"}},
+			Package: "./node/consensus", Run: "^TestJudge$",
+		},
+		{
+			Name: "appends-by-entries", Kind: Durability, What: "an append is as long as its entries are, whatever the line carries",
+			Edits:   []Edit{{"node/consensus/pace.go", "i > 0 && sum+n > budget", "i > 0 && sum+n > budget && false"}},
+			Package: "./node/consensus", Run: "^TestPace_",
+		},
+		{
+			Name: "log-by-entries", Kind: Bounds, What: "the raft log is bounded by entries alone",
+			Edits:   []Edit{{"node/consensus/ledger.go", "return l.sum > l.bound", "return false"}},
+			Package: "./node/consensus", Run: "^TestLedger$",
+		},
 		{
 			Name: "apply-forgets-priority", Kind: Snapshots, What: "apply does not read the priority of a trunk",
 			Edits:   []Edit{{"cmd/internal/config/trunk.go", "Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName", "Sources: t.Sources, TlsName: t.TLSName"}},
