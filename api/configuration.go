@@ -375,8 +375,12 @@ func checkImport(v *fsm.View, all []*configpb.Mutation) (chunks [][]*configpb.Mu
 // refusedPart how many of them in one message.
 const maxRefused, refusedPart = 10_000, 500
 
-// refuseImport names all that is wrong, then fails by the first.
+// refuseImport names all that is wrong, when it is more than one thing, then fails by
+// the first.
 func refuseImport(s configpb.Configuration_ImportServer, bad []*fsm.Rejection) error {
+	if len(bad) == 1 {
+		return StatusError(bad[0])
+	}
 	for part := range slices.Chunk(bad[:min(len(bad), maxRefused)], refusedPart) {
 		answer := &configpb.ImportResponse{}
 		for _, r := range part {

@@ -223,6 +223,7 @@ func TestRecover_FromEitherCopy(t *testing.T) {
 			if got := b.machine.View(); got.NumDNs() != want.NumDNs() || got.Epoch() != want.Epoch() || len(got.Nodes()) != 1 {
 				t.Errorf("%d DNs, of %s; %+v", got.NumDNs(), got.Lineage(), r)
 			}
+			b.write(t, []*member{b}, phoneDN("1002"))
 			if told := len(r.Missing) > 0; told != (lost != configFile) {
 				t.Errorf("told: %q", r.Missing)
 			}
