@@ -172,8 +172,8 @@ type ImportResponse struct {
 	Written uint64 `protobuf:"varint,1,opt,name=written,proto3" json:"written,omitempty"`
 	// Mutations in all.
 	Total uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
-	// What the check of the input found wrong, in answers before the error: nothing is
-	// written then. The first 10,000 of them, ordered by mutation.
+	// What the check of the input found wrong when that is more than one thing, in answers
+	// before the error: nothing is written then. The first 10,000, ordered by mutation.
 	Refused       []*Refusal `protobuf:"bytes,3,rep,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
