@@ -53,7 +53,7 @@ func TestLedger(t *testing.T) {
 // What a node keeps of the changes is bounded by octets, in the file too, from before a
 // restart too; who was away for longer gets all of the configuration.
 func TestGroup_TheLogIsBoundedByOctets(t *testing.T) {
-	c, m := three(t)
+	c, m := threeOf(t, func(m *member) { m.election = patientElection }) // one leader, however busy the machine is
 	a := c.leader(m[:]...)
 	away := followers(a, m[:]...)[0]
 	small := &configpb.Options{RaftLogBytes: fsm.MinRaftLog}
