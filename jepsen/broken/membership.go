@@ -22,7 +22,7 @@ func membershipFaults() []Fault {
 		rule("last-majority-demoted", "a vote is taken away without counting who lives",
 			Edit{"node/voters/voters.go", "m.ID != p.Self && p.quorum(\"\", m.ID) {\n			return Step{Demote", "m.ID != p.Self {\n			return Step{Demote"}),
 		rule("another-sites-voter", "a voter is replaced by whoever comes first",
-			Edit{"node/voters/voters.go", "best.ID == \"\" || m.Site == site && best.Site != site)", "best.ID == \"\")"}),
+			Edit{"node/voters/voters.go", "best.ID == \"\" || m.Site == site && best.Site != site)", "best.ID == \"\" || m.Site == site && best.Site == site)"}),
 		nodes("move-forgets-rafts-address", "after a move Raft dials where the roster has the node", "^TestMove$",
 			Edit{"node/node.go", "Own: n.told, Reach: n.reach, Address: n.clusterAddr,", "Own: n.told, Reach: n.reach,"}),
 		nodes("claimed-address-counts", "a node joins from wherever it says", "^TestReach$",
