@@ -80,6 +80,8 @@ type Node struct {
 	mesh   *tcontroller.Mesh
 	gossip *membership.Gossip
 
+	// member: it belonged to a cluster before this start.
+	member bool
 	// installed is the index of the configuration whose keys are in use here.
 	installed atomic.Uint64
 	keys      struct {
@@ -307,6 +309,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.tellUses(ctx) })
 	g.Go(func() error { return n.leaveCalls(ctx) })
 	g.Go(func() error { return n.port.run(ctx) })
+	n.member = n.id.ClusterID != ""
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {
 			return err
@@ -317,7 +320,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	n.group, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
+		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Member: n.member, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
 		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {

@@ -147,6 +147,8 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 		return &peerpb.Command{Version: fsm.Version, RequestId: fmt.Sprint("r", r.asks)}
 	case "sipcluster.peer.v1.ProposeRequest":
 		return &peerpb.ProposeRequest{ClusterId: r.clusterID, Command: r.blank("sipcluster.peer.v1.Command").(*peerpb.Command)}
+	case "sipcluster.peer.v1.ReturnRequest":
+		return &peerpb.ReturnRequest{ClusterId: r.clusterID, Node: r.clusterID}
 	case "sipcluster.peer.v1.ReadIndexRequest":
 		return &peerpb.ReadIndexRequest{ClusterId: r.clusterID}
 	case "sipcluster.config.v1.WriteRequest":

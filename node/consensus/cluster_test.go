@@ -51,6 +51,8 @@ type member struct {
 	done    chan struct{}
 	// election is Config.Election; 0 means testElection.
 	election      time.Duration
+	member        bool   // Config.Member
+	clusterID     string // as it was when it was killed
 	snapshotAfter uint64
 	// features is fsm.Config.Features; nil: this program's.
 	features *fsm.Features
@@ -125,7 +127,7 @@ func (m *member) start(clusterID string) {
 	m.self = proto.CloneOf(m.self)
 	m.self.FeatureLevel = m.machine.Features().Announced()
 	m.group, err = Open(Config{
-		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Machine: m.machine,
+		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Member: m.member, Machine: m.machine,
 		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: testElection, Clients: m.clients, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -144,6 +146,13 @@ func (m *member) start(clusterID string) {
 	}()
 }
 
+// restart starts a node that belonged to the cluster before.
+func (m *member) restart() {
+	m.c.t.Helper()
+	m.member = true
+	m.start(m.clusterID)
+}
+
 // kill stops the node; its data stays.
 func (m *member) kill() {
 	if m.group == nil {
@@ -152,6 +161,7 @@ func (m *member) kill() {
 	m.rpc.Stop()
 	m.stop()
 	patience.Receive(m.c.t, "the end of the member", m.done)
+	m.clusterID = m.group.ClusterID()
 	if err := m.group.Close(); err != nil {
 		m.c.t.Error(err)
 	}

@@ -60,6 +60,9 @@ type Config struct {
 	ClusterID string
 	// Recovery is that which Join returned, or the operator chose, likewise.
 	Recovery string
+	// Member: this node belonged to the cluster before this start. A member without a
+	// log has lost it, and comes back by way of the leader.
+	Member bool
 	// SnapshotAfter is the count of log entries behind which a snapshot is made,
 	// and how many are kept besides it; looked at each second. 0 means 4,096,
 	// with 10,240 kept, looked at every two minutes.
@@ -105,6 +108,7 @@ type Group struct {
 	nudges    wake.Signal
 	removals  removals
 	since     atomic.Pointer[time.Time] // leading, if it leads
+	lost      atomic.Pointer[Lost]
 	disks     disks
 	ledger    ledger
 	trailing  uint64 // entries that are kept at most
@@ -130,7 +134,11 @@ func Open(cfg Config) (*Group, error) {
 		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
 		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(), disks: newDisks(), suspicion: wake.New(), ledger: ledger{grown: wake.New()},
 	}
-	if err := g.open(); err != nil {
+	err = g.open()
+	if err != nil && cfg.Member {
+		err = g.openLost(err)
+	}
+	if err != nil {
 		_ = cfg.Listener.Close()
 		return nil, err
 	}
@@ -188,8 +196,8 @@ func (g *Group) open() error {
 		if err != nil {
 			return err
 		}
-		if !existing && g.machine.View().Epoch() != "" {
-			return errors.New("the raft log is missing although the configuration store is there")
+		if !existing && g.cfg.Member {
+			return errLost
 		}
 		cache, err := raft.NewLogCache(logCache, safe)
 		if err != nil {
@@ -201,9 +209,8 @@ func (g *Group) open() error {
 		return err
 	})
 	if err != nil {
-		_ = g.transport.Close()
-		_ = g.store.Close()
-		return fmt.Errorf("opening the raft log in %s: %w: move the node's data directory away and let it join the cluster again", g.cfg.Dir, err)
+		g.transport.leave()
+		return errors.Join(fmt.Errorf("opening the log of the configuration in %s: %w", g.cfg.Dir, err), g.closeStore())
 	}
 	g.observe()
 	return nil
@@ -220,7 +227,7 @@ func (g *Group) openStore() (err error) {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("opening %s: %w: if it is damaged, move the node's data directory away and let it join the cluster again", path, err)
+		return fmt.Errorf("opening %s: %w", path, err)
 	}
 	return nil
 }
@@ -280,6 +287,10 @@ func (g *Group) leaderChange() <-chan struct{} {
 // keeps the node's own entry right. It returns nil when ctx ends; a failed
 // disk does not end it, see Err.
 func (g *Group) Run(ctx context.Context) error {
+	if err := g.comeBack(ctx); err != nil || g.raft == nil {
+		<-ctx.Done()
+		return nil //nolint:nilerr // Err says what there is to say
+	}
 	e, ctx := errgroup.WithContext(ctx)
 	g.electIfAlone(ctx)
 	e.Go(func() error { return g.reconcile(ctx) })
@@ -344,6 +355,10 @@ func (g *Group) logLeaders(ctx context.Context) error {
 // Close stops Raft and closes its files; it waits for its goroutines.
 func (g *Group) Close() error {
 	g.closing.Do(func() {
+		if g.raft == nil {
+			g.closed = errors.Join(g.cfg.Listener.Close(), g.conns.close())
+			return
+		}
 		stopped := g.raft.Shutdown()
 		g.closed = errors.Join(g.transport.Close(), stopped.Error(), g.conns.close(), g.closeStore())
 	})
@@ -399,6 +414,9 @@ func (g *Group) Failed() <-chan struct{} { return g.failed }
 
 // Err is nil while the group works, otherwise it wraps ErrFailed.
 func (g *Group) Err() error {
+	if err := g.lost.Load().err(); err != nil {
+		return err
+	}
 	if err := g.cause(); err != nil {
 		return fmt.Errorf("%w: %w: make room or repair the disk, then restart the node", ErrFailed, err)
 	}
@@ -427,11 +445,12 @@ type Status struct {
 
 // Status waits for nobody.
 func (g *Group) Status() Status {
-	s := Status{Term: g.raft.CurrentTerm(), Applied: g.machine.View().Index()}
+	s := Status{Applied: g.machine.View().Index()}
 	if g.Err() != nil {
 		s.State = "failed"
 		return s
 	}
+	s.Term = g.raft.CurrentTerm()
 	if g.transport.paused.Load() {
 		s.State = "stalled"
 		return s

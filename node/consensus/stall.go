@@ -29,7 +29,9 @@ const (
 // Disconnect ends all connections of the group for good, for a process that ends while
 // Close would wait for the disk.
 func (g *Group) Disconnect() {
-	_ = g.transport.Close()
+	if g.Err() == nil {
+		_ = g.transport.Close()
+	}
 	_ = g.conns.close()
 }
 

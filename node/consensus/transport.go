@@ -64,6 +64,12 @@ func (t *transport) accept() {
 			}
 			continue
 		}
+		select {
+		case <-t.done: // whoever made it makes another, for whom it is meant
+			_ = conn.Close()
+			return
+		default:
+		}
 		c := newCaller(conn, t.stream.clusterID, t.stream.self)
 		c.events = t.events
 		go t.serve(c)
@@ -148,9 +154,15 @@ func (t *transport) pause(on bool) {
 
 // Close implements raft.WithClose; a second one returns what the first did.
 func (t *transport) Close() error {
+	_ = t.listener.Close()
+	return t.leave()
+}
+
+// leave ends all but the listener, which another transport will have.
+func (t *transport) leave() error {
 	t.closing.Do(func() {
 		close(t.done)
-		t.closed = errors.Join(t.listener.Close(), t.NetworkTransport.Close())
+		t.closed = t.NetworkTransport.Close()
 	})
 	return t.closed
 }

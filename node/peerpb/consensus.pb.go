@@ -236,6 +236,95 @@ func (x *ProposeResponse) GetIndex() uint64 {
 	return 0
 }
 
+type ReturnRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Id of the node that asks.
+	Node          string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnRequest) Reset() {
+	*x = ReturnRequest{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnRequest) ProtoMessage() {}
+
+func (x *ReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnRequest.ProtoReflect.Descriptor instead.
+func (*ReturnRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReturnRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *ReturnRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type ReturnResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnResponse) Reset() {
+	*x = ReturnResponse{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnResponse) ProtoMessage() {}
+
+func (x *ReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnResponse.ProtoReflect.Descriptor instead.
+func (*ReturnResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{5}
+}
+
 type ReadIndexRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
@@ -245,7 +334,7 @@ type ReadIndexRequest struct {
 
 func (x *ReadIndexRequest) Reset() {
 	*x = ReadIndexRequest{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[4]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -257,7 +346,7 @@ func (x *ReadIndexRequest) String() string {
 func (*ReadIndexRequest) ProtoMessage() {}
 
 func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[4]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -270,7 +359,7 @@ func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
 func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{4}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReadIndexRequest) GetClusterId() string {
@@ -289,7 +378,7 @@ type ReadIndexResponse struct {
 
 func (x *ReadIndexResponse) Reset() {
 	*x = ReadIndexResponse{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[5]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +390,7 @@ func (x *ReadIndexResponse) String() string {
 func (*ReadIndexResponse) ProtoMessage() {}
 
 func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[5]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +403,7 @@ func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
 func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{5}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReadIndexResponse) GetIndex() uint64 {
@@ -336,7 +425,7 @@ type CompareRequest struct {
 
 func (x *CompareRequest) Reset() {
 	*x = CompareRequest{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +437,7 @@ func (x *CompareRequest) String() string {
 func (*CompareRequest) ProtoMessage() {}
 
 func (x *CompareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +450,7 @@ func (x *CompareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
 func (*CompareRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{6}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CompareRequest) GetClusterId() string {
@@ -395,7 +484,7 @@ type CompareResponse struct {
 
 func (x *CompareResponse) Reset() {
 	*x = CompareResponse{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +496,7 @@ func (x *CompareResponse) String() string {
 func (*CompareResponse) ProtoMessage() {}
 
 func (x *CompareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +509,7 @@ func (x *CompareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
 func (*CompareResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CompareResponse) GetSum() []byte {
@@ -440,7 +529,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +541,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +554,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SnapshotRequest) GetClusterId() string {
@@ -491,7 +580,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +592,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +605,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SnapshotResponse) GetData() []byte {
@@ -556,7 +645,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +657,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +670,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{10}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Command) GetVersion() uint32 {
@@ -655,7 +744,7 @@ type Proof struct {
 
 func (x *Proof) Reset() {
 	*x = Proof{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +756,7 @@ func (x *Proof) String() string {
 func (*Proof) ProtoMessage() {}
 
 func (x *Proof) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +769,7 @@ func (x *Proof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proof.ProtoReflect.Descriptor instead.
 func (*Proof) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{11}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Proof) GetToken() string {
@@ -715,7 +804,12 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\acommand\x18\x02 \x01(\v2\x1b.sipcluster.peer.v1.CommandR\acommand\x12/\n" +
 	"\x05proof\x18\x03 \x01(\v2\x19.sipcluster.peer.v1.ProofR\x05proof\"'\n" +
 	"\x0fProposeResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"1\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"B\n" +
+	"\rReturnRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\x10\n" +
+	"\x0eReturnResponse\"1\n" +
 	"\x10ReadIndexRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\")\n" +
@@ -746,13 +840,14 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\x05force\x18\b \x01(\bR\x05force\"5\n" +
 	"\x05Proof\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
-	"\x06source\x18\x02 \x01(\tR\x06source2\xb1\x03\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source2\x82\x04\n" +
 	"\tConsensus\x12I\n" +
 	"\x04Join\x12\x1f.sipcluster.peer.v1.JoinRequest\x1a .sipcluster.peer.v1.JoinResponse\x12R\n" +
 	"\aPropose\x12\".sipcluster.peer.v1.ProposeRequest\x1a#.sipcluster.peer.v1.ProposeResponse\x12X\n" +
 	"\tReadIndex\x12$.sipcluster.peer.v1.ReadIndexRequest\x1a%.sipcluster.peer.v1.ReadIndexResponse\x12R\n" +
 	"\aCompare\x12\".sipcluster.peer.v1.CompareRequest\x1a#.sipcluster.peer.v1.CompareResponse\x12W\n" +
-	"\bSnapshot\x12#.sipcluster.peer.v1.SnapshotRequest\x1a$.sipcluster.peer.v1.SnapshotResponse0\x01B.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\bSnapshot\x12#.sipcluster.peer.v1.SnapshotRequest\x1a$.sipcluster.peer.v1.SnapshotResponse0\x01\x12O\n" +
+	"\x06Return\x12!.sipcluster.peer.v1.ReturnRequest\x1a\".sipcluster.peer.v1.ReturnResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_consensus_proto_rawDescOnce sync.Once
@@ -766,43 +861,47 @@ func file_node_peerpb_consensus_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_consensus_proto_rawDescData
 }
 
-var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*JoinRequest)(nil),       // 0: sipcluster.peer.v1.JoinRequest
 	(*JoinResponse)(nil),      // 1: sipcluster.peer.v1.JoinResponse
 	(*ProposeRequest)(nil),    // 2: sipcluster.peer.v1.ProposeRequest
 	(*ProposeResponse)(nil),   // 3: sipcluster.peer.v1.ProposeResponse
-	(*ReadIndexRequest)(nil),  // 4: sipcluster.peer.v1.ReadIndexRequest
-	(*ReadIndexResponse)(nil), // 5: sipcluster.peer.v1.ReadIndexResponse
-	(*CompareRequest)(nil),    // 6: sipcluster.peer.v1.CompareRequest
-	(*CompareResponse)(nil),   // 7: sipcluster.peer.v1.CompareResponse
-	(*SnapshotRequest)(nil),   // 8: sipcluster.peer.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),  // 9: sipcluster.peer.v1.SnapshotResponse
-	(*Command)(nil),           // 10: sipcluster.peer.v1.Command
-	(*Proof)(nil),             // 11: sipcluster.peer.v1.Proof
-	(*configpb.Node)(nil),     // 12: sipcluster.config.v1.Node
-	(*configpb.Mutation)(nil), // 13: sipcluster.config.v1.Mutation
-	(*configpb.Actor)(nil),    // 14: sipcluster.config.v1.Actor
+	(*ReturnRequest)(nil),     // 4: sipcluster.peer.v1.ReturnRequest
+	(*ReturnResponse)(nil),    // 5: sipcluster.peer.v1.ReturnResponse
+	(*ReadIndexRequest)(nil),  // 6: sipcluster.peer.v1.ReadIndexRequest
+	(*ReadIndexResponse)(nil), // 7: sipcluster.peer.v1.ReadIndexResponse
+	(*CompareRequest)(nil),    // 8: sipcluster.peer.v1.CompareRequest
+	(*CompareResponse)(nil),   // 9: sipcluster.peer.v1.CompareResponse
+	(*SnapshotRequest)(nil),   // 10: sipcluster.peer.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),  // 11: sipcluster.peer.v1.SnapshotResponse
+	(*Command)(nil),           // 12: sipcluster.peer.v1.Command
+	(*Proof)(nil),             // 13: sipcluster.peer.v1.Proof
+	(*configpb.Node)(nil),     // 14: sipcluster.config.v1.Node
+	(*configpb.Mutation)(nil), // 15: sipcluster.config.v1.Mutation
+	(*configpb.Actor)(nil),    // 16: sipcluster.config.v1.Actor
 }
 var file_node_peerpb_consensus_proto_depIdxs = []int32{
-	12, // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
-	12, // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
-	10, // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
-	11, // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
-	13, // 4: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
-	14, // 5: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
+	14, // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
+	14, // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
+	12, // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
+	13, // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
+	15, // 4: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
+	16, // 5: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
 	0,  // 6: sipcluster.peer.v1.Consensus.Join:input_type -> sipcluster.peer.v1.JoinRequest
 	2,  // 7: sipcluster.peer.v1.Consensus.Propose:input_type -> sipcluster.peer.v1.ProposeRequest
-	4,  // 8: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
-	6,  // 9: sipcluster.peer.v1.Consensus.Compare:input_type -> sipcluster.peer.v1.CompareRequest
-	8,  // 10: sipcluster.peer.v1.Consensus.Snapshot:input_type -> sipcluster.peer.v1.SnapshotRequest
-	1,  // 11: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
-	3,  // 12: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
-	5,  // 13: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
-	7,  // 14: sipcluster.peer.v1.Consensus.Compare:output_type -> sipcluster.peer.v1.CompareResponse
-	9,  // 15: sipcluster.peer.v1.Consensus.Snapshot:output_type -> sipcluster.peer.v1.SnapshotResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
+	6,  // 8: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
+	8,  // 9: sipcluster.peer.v1.Consensus.Compare:input_type -> sipcluster.peer.v1.CompareRequest
+	10, // 10: sipcluster.peer.v1.Consensus.Snapshot:input_type -> sipcluster.peer.v1.SnapshotRequest
+	4,  // 11: sipcluster.peer.v1.Consensus.Return:input_type -> sipcluster.peer.v1.ReturnRequest
+	1,  // 12: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
+	3,  // 13: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
+	7,  // 14: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
+	9,  // 15: sipcluster.peer.v1.Consensus.Compare:output_type -> sipcluster.peer.v1.CompareResponse
+	11, // 16: sipcluster.peer.v1.Consensus.Snapshot:output_type -> sipcluster.peer.v1.SnapshotResponse
+	5,  // 17: sipcluster.peer.v1.Consensus.Return:output_type -> sipcluster.peer.v1.ReturnResponse
+	12, // [12:18] is the sub-list for method output_type
+	6,  // [6:12] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -819,7 +918,7 @@ func file_node_peerpb_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_consensus_proto_rawDesc), len(file_node_peerpb_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

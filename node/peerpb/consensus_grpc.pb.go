@@ -26,6 +26,7 @@ const (
 	Consensus_ReadIndex_FullMethodName = "/sipcluster.peer.v1.Consensus/ReadIndex"
 	Consensus_Compare_FullMethodName   = "/sipcluster.peer.v1.Consensus/Compare"
 	Consensus_Snapshot_FullMethodName  = "/sipcluster.peer.v1.Consensus/Snapshot"
+	Consensus_Return_FullMethodName    = "/sipcluster.peer.v1.Consensus/Return"
 )
 
 // ConsensusClient is the client API for Consensus service.
@@ -48,6 +49,9 @@ type ConsensusClient interface {
 	Compare(ctx context.Context, in *CompareRequest, opts ...grpc.CallOption) (*CompareResponse, error)
 	// Snapshot sends the whole configuration, at that index or later.
 	Snapshot(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotResponse], error)
+	// Return takes a node that has lost its log out of the group, as which it has voted;
+	// it comes in anew as a follower. Same errors as Propose.
+	Return(ctx context.Context, in *ReturnRequest, opts ...grpc.CallOption) (*ReturnResponse, error)
 }
 
 type consensusClient struct {
@@ -117,6 +121,16 @@ func (c *consensusClient) Snapshot(ctx context.Context, in *SnapshotRequest, opt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Consensus_SnapshotClient = grpc.ServerStreamingClient[SnapshotResponse]
 
+func (c *consensusClient) Return(ctx context.Context, in *ReturnRequest, opts ...grpc.CallOption) (*ReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReturnResponse)
+	err := c.cc.Invoke(ctx, Consensus_Return_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ConsensusServer is the server API for Consensus service.
 // All implementations must embed UnimplementedConsensusServer
 // for forward compatibility.
@@ -137,6 +151,9 @@ type ConsensusServer interface {
 	Compare(context.Context, *CompareRequest) (*CompareResponse, error)
 	// Snapshot sends the whole configuration, at that index or later.
 	Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error
+	// Return takes a node that has lost its log out of the group, as which it has voted;
+	// it comes in anew as a follower. Same errors as Propose.
+	Return(context.Context, *ReturnRequest) (*ReturnResponse, error)
 	mustEmbedUnimplementedConsensusServer()
 }
 
@@ -161,6 +178,9 @@ func (UnimplementedConsensusServer) Compare(context.Context, *CompareRequest) (*
 }
 func (UnimplementedConsensusServer) Snapshot(*SnapshotRequest, grpc.ServerStreamingServer[SnapshotResponse]) error {
 	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
+}
+func (UnimplementedConsensusServer) Return(context.Context, *ReturnRequest) (*ReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Return not implemented")
 }
 func (UnimplementedConsensusServer) mustEmbedUnimplementedConsensusServer() {}
 func (UnimplementedConsensusServer) testEmbeddedByValue()                   {}
@@ -266,6 +286,24 @@ func _Consensus_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Consensus_SnapshotServer = grpc.ServerStreamingServer[SnapshotResponse]
 
+func _Consensus_Return_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsensusServer).Return(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Consensus_Return_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsensusServer).Return(ctx, req.(*ReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Consensus_ServiceDesc is the grpc.ServiceDesc for Consensus service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -288,6 +326,10 @@ var Consensus_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Compare",
 			Handler:    _Consensus_Compare_Handler,
+		},
+		{
+			MethodName: "Return",
+			Handler:    _Consensus_Return_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
