@@ -108,6 +108,9 @@ func (m *Machine) Failing() error {
 	return m.failing
 }
 
+// CopyTo makes a store of what is in this one, at another path.
+func (m *Machine) CopyTo(path string) error { return m.store.copyTo(path) }
+
 // Disk is what the store has under way.
 func (m *Machine) Disk() *disk.Watch { return m.store.disk }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -80,7 +81,7 @@ func (s *store) open() (*View, error) {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
-	case isFileError(err):
+	case isFileError(err) && !errors.Is(err, syscall.EISDIR):
 		return nil, fmt.Errorf("opening the configuration store: %w", err)
 	case err != nil:
 		return nil, corrupt(path, err)
@@ -307,6 +308,15 @@ func (s *store) replace(v *View) error {
 		s.sum = sum.sum
 	}
 	return err
+}
+
+// copyTo makes a file of all that is in the store.
+func (s *store) copyTo(path string) error {
+	return s.guard(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			return disk.Replace(path, 0o600, func(w io.Writer) error { _, err := tx.WriteTo(w); return err })
+		})
+	})
 }
 
 // update is a transaction; the watch sees its way to the disk, and not the work before.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -65,11 +66,12 @@ func (n *Node) startAnew(recovery string, now time.Time) error {
 	if err := identity.Restart(n.cfg.DataDir); err != nil {
 		return err
 	}
-	n.id.Recovery = recovery
+	n.id.Recovery, n.anew = recovery, true
 	if err := n.id.save(); err != nil {
 		return err
 	}
 	n.log.Warn("recovery accepted: the configuration comes anew from its members", "recovery", n.cfg.AcceptRecovery, "set_aside", asides)
+	_ = os.Remove(filepath.Join(n.cfg.DataDir, configCopy)) // of the former configuration
 	return n.openMachine()
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
@@ -59,8 +60,9 @@ func readCard(dir string) (*card, error) {
 	return id, nil
 }
 
-// openCard reads the directory's identity, or makes one for an empty directory.
-func openCard(dir, name string) (*card, error) {
+// openCard reads the directory's identity, or makes one for an empty directory. Of a
+// damaged one the configuration tells what it was.
+func openCard(dir, name string, found *damage) (*card, error) {
 	if err := disk.MakeDir(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("data directory: %w: choose another --data-dir", err)
 	}
@@ -78,12 +80,32 @@ func openCard(dir, name string) (*card, error) {
 		err = errors.New("it has no id")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is damaged: %w: restore it, or remove the whole data directory and join again", id.path, err)
+		return id, id.fromConfiguration(name, err, found)
 	}
 	if id.Name != name {
 		return nil, fmt.Errorf("data directory %s belongs to node %s, not %s: start with --node %s or another --data-dir", dir, id.Name, name, id.Name)
 	}
 	return id, nil
+}
+
+// fromConfiguration makes a damaged card anew: the roster knows who has the name.
+func (id *card) fromConfiguration(name string, damaged error, found *damage) error {
+	view := fsm.Empty()
+	if m, err := fsm.Open(fsm.Config{Path: filepath.Join(filepath.Dir(id.path), configFile)}); err == nil {
+		view = m.View()
+		if err := m.Close(); err != nil {
+			return err
+		}
+	}
+	n := view.NodeByName(name)
+	if n == nil {
+		return fmt.Errorf("%s is damaged: %w: restore it, or move the whole data directory away and join again", id.path, damaged)
+	}
+	if err := found.without(id.path, damaged, "it is made anew from the configuration", ""); err != nil {
+		return err
+	}
+	id.ID, id.Name, id.ClusterID = n.GetId(), name, view.Epoch()
+	return id.save()
 }
 
 // save replaces the file in one step.

@@ -12,7 +12,7 @@ import (
 func TestIdentity_PowerFailureKeepsTheIDAndTheCluster(t *testing.T) {
 	m, left := lossyfs.New(t), lossyfs.Memory(t)
 	m.Watch(lossyfs.Plan{Every: 1, Most: 100})
-	id, err := openCard(filepath.Join(m.Dir, "data"), "sip1")
+	id, err := openCard(filepath.Join(m.Dir, "data"), "sip1", noDamage())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestIdentity_PowerFailureKeepsTheIDAndTheCluster(t *testing.T) {
 	for i := range joined + 1 {
 		for seed := range uint64(6) {
 			m.Extract(i, seed, left)
-			got, err := openCard(filepath.Join(left, "data"), "sip1")
+			got, err := openCard(filepath.Join(left, "data"), "sip1", noDamage())
 			switch {
 			case err != nil:
 				t.Fatalf("image %d, seed %d: %v", i, seed, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,18 +28,19 @@ type deniedTokens struct {
 	ids map[string]*access.Who // who denied it; nil when this process was not told
 }
 
-func openDeniedTokens(dir string) (*deniedTokens, error) {
+func openDeniedTokens(dir string, found *damage) (*deniedTokens, error) {
 	d := &deniedTokens{path: filepath.Join(dir, "deny-tokens.json"), ids: map[string]*access.Who{}}
 	b, err := os.ReadFile(d.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return d, nil
 	}
 	var ids []string
-	if err == nil {
-		err = json.Unmarshal(b, &ids)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: restore or remove it", d.path, err)
+		return nil, err
+	}
+	if err := json.Unmarshal(b, &ids); err != nil {
+		return d, found.without(d.path, err, "tokens that this node alone refused are taken again",
+			"revoke them in the cluster, sipcluster token revoke ID; sipcluster audit tells which are meant")
 	}
 	for _, id := range ids {
 		d.ids[id] = nil

@@ -57,6 +57,7 @@ type Node struct {
 	events *security.Events
 	// problems are the faults that status tells.
 	problems *problem.Set
+	damage   damage
 
 	store   *location.Store
 	machine *fsm.Machine
@@ -82,6 +83,8 @@ type Node struct {
 
 	// member: it belonged to a cluster before this start.
 	member bool
+	// anew: its copy of the configuration was set aside for that of another recovery.
+	anew bool
 	// installed is the index of the configuration whose keys are in use here.
 	installed atomic.Uint64
 	keys      struct {
@@ -112,6 +115,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New()}
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
+	n.damage.log = n.log
 	if err := n.openStores(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -139,7 +143,7 @@ func (n *Node) openStores() (err error) {
 			return err
 		}
 	}
-	if n.id, err = openCard(n.cfg.DataDir, n.cfg.Name); err != nil {
+	if n.id, err = openCard(n.cfg.DataDir, n.cfg.Name, &n.damage); err != nil {
 		return err
 	}
 	if n.self, err = n.cfg.self(n.id.ID); err != nil {
@@ -160,7 +164,7 @@ func (n *Node) openStores() (err error) {
 	if here, err := net.InterfaceAddrs(); err == nil {
 		n.cfg.keepAddresses(n.self, n.machine.View().Node(n.id.ID), here)
 	}
-	if n.denied, err = openDeniedTokens(n.cfg.DataDir); err != nil {
+	if n.denied, err = openDeniedTokens(n.cfg.DataDir, &n.damage); err != nil {
 		return err
 	}
 	if n.id.ClusterID == "" && !n.cfg.Bootstrap && len(n.cfg.Join) == 0 {
@@ -174,11 +178,6 @@ func (n *Node) openStores() (err error) {
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.calls.Busy})
 	return nil
-}
-
-func (n *Node) openMachine() (err error) {
-	n.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(n.cfg.DataDir, configFile), Log: n.log})
-	return err
 }
 
 func (n *Node) bindPorts() (err error) {
@@ -309,7 +308,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.tellUses(ctx) })
 	g.Go(func() error { return n.leaveCalls(ctx) })
 	g.Go(func() error { return n.port.run(ctx) })
-	n.member = n.id.ClusterID != ""
+	n.member = n.id.ClusterID != "" && !n.anew
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {
 			return err
@@ -320,7 +319,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	n.group, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Member: n.member, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
+		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Member: n.member, Through: n.cfg.Join, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
 		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
@@ -447,6 +446,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	}
 	n.followProblems()
 	g.Go(func() error { return n.problems.Run(ctx) })
+	g.Go(func() error { return n.keepCopy(ctx) })
 	n.register()
 	if n.guard != nil {
 		g.Go(func() error { return n.guard.Run(ctx) })

@@ -66,8 +66,15 @@ func (n *Node) followProblems() {
 // planeProblems are what the parts that write to the disk can't do.
 func (n *Node) planeProblems(report func(problem.Problem)) {
 	if err := n.group.Err(); err != nil {
-		report(problem.Problem{Code: "configuration-stopped", Text: "the configuration can't be changed through this node: " + err.Error()})
+		report(problem.Problem{Code: "configuration-stopped", Text: "the configuration can't be changed through this node: " + err.Error(), Advice: n.stoppedAdvice()})
 	}
+	if lost := n.group.Lost(); lost != nil && lost.Aside != "" {
+		report(problem.Problem{
+			Code: "file-damaged", Subject: "raft", Text: "the log of the configuration was damaged and is set aside: " + lost.Why,
+			Advice: "look at the disk, then remove it: rm -r " + lost.Aside + "; this line ends with the next start",
+		})
+	}
+	n.damage.problems(report)
 	if err := n.machine.Parked(); err != nil {
 		report(problem.Problem{Code: "configuration-parked", Text: err.Error(), Advice: parkedAdvice(err)})
 	}
@@ -86,6 +93,18 @@ func (n *Node) planeProblems(report func(problem.Problem)) {
 			report(problem.Problem{Code: "node-distrusted", Subject: name, Text: "node " + name + " is refused by this node alone", Advice: "sipcluster node remove " + name})
 		}
 	}
+}
+
+// stoppedAdvice says what has the configuration plane go on.
+func (n *Node) stoppedAdvice() string {
+	if lost := n.group.Lost(); lost == nil || !lost.Waits {
+		return ""
+	}
+	dir := n.cfg.DataDir
+	if len(n.machine.View().Nodes()) < 2 {
+		return "stop this node, run sipcluster recover --data-dir " + dir + " and start it again"
+	}
+	return "it comes back by itself as soon as the other nodes have a leader: start them; if all of them run and have none, stop one of them, run sipcluster recover --data-dir with its data directory, and do what that prints: this node's name is " + n.cfg.Name
 }
 
 // parkedAdvice says what ends that a node applies nothing.

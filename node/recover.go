@@ -165,6 +165,7 @@ func (r *Recovered) swap(dir, work string, now time.Time) error {
 			return err
 		}
 	}
+	_ = os.Remove(filepath.Join(dir, configCopy)) // of the former configuration
 	return disk.SyncDir(dir)
 }
 

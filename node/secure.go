@@ -30,7 +30,7 @@ func (n *Node) openIdentity() (err error) {
 		return nil
 	}
 	n.who, err = identity.Open(identity.Config{
-		Dir: n.cfg.DataDir, ID: n.id.ID, Name: n.cfg.Name, Log: n.log,
+		Dir: n.cfg.DataDir, ID: n.id.ID, Name: n.cfg.Name, Log: n.log, Damaged: n.damage.without,
 		Refused: func(id string, why error) { n.events.Event(security.IdentityRefused, "peer", id, "why", why.Error()) },
 	})
 	if err != nil {

@@ -49,6 +49,16 @@ func durabilityFaults() []Fault {
 			Package: "./node", Run: "^TestNode_StopsAlthough",
 		},
 		{
+			Name: "lost-log-votes-on", Kind: Consensus, What: "a node that lost its log takes part at once, under the id as which it has voted",
+			Edits:   []Edit{{"node/consensus/group.go", "if !existing && g.cfg.Member {", "if !existing && g.cfg.Member && g.machine.View().Epoch() == \"\" {"}},
+			Package: "./node/consensus", Run: "^TestGroup_ALostLogWithout",
+		},
+		{
+			Name: "damaged-configuration-ends-node", Kind: Durability, What: "a node with a damaged configuration does not start",
+			Edits:   []Edit{{"node/configcopy.go", "if !errors.Is(open(), fsm.ErrCorrupt) {\n\t\treturn err\n\t}\n\tif err := n.damage", "if open() != nil || n.machine != nil {\n\t\treturn err\n\t}\n\tif err := n.damage"}},
+			Package: "./node", Run: "^TestNode_StartsWithAny",
+		},
+		{
 			Name: "agent-store-waited-for", Kind: Durability, What: "every answer to an agent waits a second while the disk stalls",
 			Edits:   []Edit{{"node/agent/store.go", "cmp.Or(s.broken, s.disk.Waits(storeTimeout))", "cmp.Or(s.broken)"}},
 			Package: "./node/agent", Run: "^TestAgentStore_NobodyWaits",

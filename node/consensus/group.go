@@ -63,6 +63,8 @@ type Config struct {
 	// Member: this node belonged to the cluster before this start. A member without a
 	// log has lost it, and comes back by way of the leader.
 	Member bool
+	// Through are cluster addresses at which other members may be, besides the roster's.
+	Through []string
 	// SnapshotAfter is the count of log entries behind which a snapshot is made,
 	// and how many are kept besides it; looked at each second. 0 means 4,096,
 	// with 10,240 kept, looked at every two minutes.

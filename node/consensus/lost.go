@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -113,21 +114,24 @@ func (g *Group) turnAway(over *atomic.Bool) {
 
 // askToReturn asks each other node of the roster, of whom one may lead.
 func (g *Group) askToReturn(ctx context.Context) bool {
-	self := g.cfg.Self.GetId()
 	for _, n := range g.machine.View().Nodes() {
-		if n.GetId() == self {
-			continue
-		}
-		dial := func(_, addr string) (*grpc.ClientConn, error) { return g.cfg.DialGRPC(n.GetId(), addr) }
-		_, err := askAt(ctx, n.GetClusterAddr(), dial, func(ctx context.Context, conn *grpc.ClientConn) (*peerpb.ReturnResponse, error) {
-			return peerpb.NewConsensusClient(conn).Return(ctx, &peerpb.ReturnRequest{ClusterId: g.ClusterID(), Node: self})
-		})
-		if err == nil {
+		if n.GetId() != g.cfg.Self.GetId() && g.askToReturnAt(ctx, n.GetId(), g.cfg.Address(n.GetId())) {
 			return true
 		}
-		g.log.Debug("asked to be taken in anew", "peer", n.GetName(), "err", err)
 	}
-	return false
+	return slices.ContainsFunc(g.cfg.Through, func(addr string) bool { return g.askToReturnAt(ctx, "", addr) })
+}
+
+// askToReturnAt asks the node of that id, "" for whoever is there.
+func (g *Group) askToReturnAt(ctx context.Context, id, addr string) bool {
+	dial := func(_, addr string) (*grpc.ClientConn, error) { return g.cfg.DialGRPC(id, addr) }
+	_, err := askAt(ctx, addr, dial, func(ctx context.Context, conn *grpc.ClientConn) (*peerpb.ReturnResponse, error) {
+		return peerpb.NewConsensusClient(conn).Return(ctx, &peerpb.ReturnRequest{ClusterId: g.lineage(), Node: g.cfg.Self.GetId()})
+	})
+	if err != nil {
+		g.log.Debug("asked to be taken in anew", "peer", id, "addr", addr, "err", err)
+	}
+	return err == nil
 }
 
 // Return takes a node that lost its log out of Raft's configuration, as which it has

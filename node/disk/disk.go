@@ -7,6 +7,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,11 +56,16 @@ func isDir(path string) bool {
 // WriteFile replaces the content of a file in one step: after a power failure
 // there is the old or the new one, and the new one when WriteFile returned nil.
 func WriteFile(path string, b []byte, mode os.FileMode) error {
+	return Replace(path, mode, func(w io.Writer) error { _, err := w.Write(b); return err })
+}
+
+// Replace is WriteFile for a content that write writes.
+func Replace(path string, mode os.FileMode, write func(io.Writer) error) error {
 	f, err := os.OpenFile(newPath(path), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	err = write(f)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}

@@ -3,7 +3,6 @@ package identity
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -61,7 +60,8 @@ func (i *Identity) readDenied() error {
 		err = json.Unmarshal(b, &i.denied)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: repair or remove it", i.path(deny), err)
+		i.denied = nil
+		return i.cfg.Damaged(i.path(deny), err, "nodes that this node alone refused are taken again", "remove them from the cluster: sipcluster node remove NAME")
 	}
 	return nil
 }

@@ -23,7 +23,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -38,6 +37,9 @@ const (
 type Config struct {
 	// Dir is the node's data directory, ID and Name are those of the node.
 	Dir, ID, Name string
+	// Damaged sets a file aside that can't be read, and tells what that means; its error
+	// is why it can't. Nil: what is damaged is an error.
+	Damaged func(path string, why error, means, advice string) error
 	// Refused is told of everybody who was not taken for what he said; it must not wait.
 	Refused func(id string, why error)
 	Log     *slog.Logger
@@ -62,30 +64,29 @@ type Identity struct {
 
 // Open reads what the data directory has, and makes the node's key when it has none.
 func Open(cfg Config) (*Identity, error) {
+	if cfg.Damaged == nil {
+		cfg.Damaged = func(_ string, why error, _, _ string) error { return why }
+	}
 	i := &Identity{cfg: cfg, known: &peerpb.Trust{}, warned: map[string]time.Time{}}
 	var err error
-	if i.key, err = OpenKey(i.path(keyFile)); err != nil {
+	if i.key, err = i.openKey(keyFile); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(i.path(nextFile)); err == nil {
-		k, err := OpenKey(i.path(nextFile))
+		k, err := i.openKey(nextFile)
 		if err != nil {
 			return nil, err
 		}
 		i.next = &k
 	}
-	if i.seal, err = credential.ReadSecret(i.path(sealFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := i.openSeal(); err != nil {
 		return nil, err
 	}
 	if err := i.readDenied(); err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(i.path(trustFile))
-	if err == nil {
-		err = proto.Unmarshal(b, i.known)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w: remove it", i.path(trustFile), err)
+	if err := i.openTrust(); err != nil {
+		return nil, err
 	}
 	i.publish()
 	return i, i.readCertificate()
@@ -276,7 +277,7 @@ func (i *Identity) readCertificate() error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return i.cfg.Damaged(i.path(certificateFile), err, "another certificate is made", "")
 	}
 	var chain [][]byte
 	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {

@@ -65,12 +65,12 @@ func OpenKey(path string) (Key, error) {
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return Key{}, fmt.Errorf("%s is damaged: restore it, or let the node join anew with a fresh data directory", path)
+		return Key{}, fmt.Errorf("%w: %s has no key", disk.ErrDamaged, path)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	private, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return Key{}, fmt.Errorf("%s is not an Ed25519 key: %w", path, errors.Join(err))
+		return Key{}, fmt.Errorf("%w: %s is not an Ed25519 key: %w", disk.ErrDamaged, path, errors.Join(err))
 	}
 	return keyOf(private)
 }

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+func noDamage() *damage { return &damage{log: slog.New(slog.DiscardHandler)} }
+
+// ruined are what may have become of a file.
+var ruined = map[string]func(path string, b []byte) error{
+	"cut":    func(path string, b []byte) error { return os.WriteFile(path, b[:len(b)*2/5], 0o600) },
+	"zeroes": func(path string, b []byte) error { return os.WriteFile(path, make([]byte, len(b)), 0o600) },
+	"rubbish": func(path string, b []byte) error {
+		return os.WriteFile(path, []byte(strings.Repeat("{rubbish\n", 1+len(b)/9)), 0o600)
+	},
+	"empty": func(path string, _ []byte) error { return os.WriteFile(path, nil, 0o600) },
+}
+
+// ruin damages the files of that pattern in a node's data directory.
+func ruin(t *testing.T, dir, pattern string, how func(path string, b []byte) error) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no %s in %s: %v", pattern, dir, err)
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = how(path, b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whatever file of a node is damaged, the node starts and serves phones, and its
+// configuration comes back by itself.
+func TestNode_StartsWithAnyOfItsFilesDamaged(t *testing.T) {
+	for _, pattern := range []string{"raft/raft.db", "config.db", "agents/agents.db", "location/location.journal.*", "node.json", "deny-tokens.json"} {
+		for name, how := range ruined {
+			t.Run(strings.ReplaceAll(pattern, "/", "-")+" "+name, func(t *testing.T) {
+				a, b := twoNodes(t, nil)
+				a.write(t, []*member{a, b}, phoneDN("1001"))
+				b.phone(t, "1001")
+				if pattern == "deny-tokens.json" {
+					if err := b.denied.add("t1", nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := b.stop(); err != nil {
+					t.Fatal(err)
+				}
+				ruin(t, b.cfg.DataDir, pattern, how)
+				b = run(t, b.cfg)
+				b.phone(t, "1001")
+				b.says(t, "1001", "IN_SRV n2@site-n2")
+				await(t, "the configuration can be changed again", func() bool {
+					_, err := configpb.NewConfigurationClient(b.tc).Write(t.Context(), &configpb.WriteRequest{Mutations: []*configpb.Mutation{phoneDN("1002")}})
+					return err == nil
+				})
+				await(t, "both have it", func() bool { return a.machine.View().DN("1002") != nil && b.machine.View().DN("1002") != nil })
+			})
+		}
+	}
+}
+
+// The same of what a node is known by. With another key it serves its phones alone, and
+// the advice that it gives has it let in again.
+func TestNode_StartsWithItsIdentityDamaged(t *testing.T) {
+	all := threeSecured(t)
+	b := all[1]
+	for _, pattern := range []string{"node.crt", "trust", "deny.json", "node.key"} {
+		for name, how := range ruined {
+			if pattern == "node.key" && name != "rubbish" {
+				continue // it is another node afterwards
+			}
+			t.Log(pattern, name)
+			if pattern == "deny.json" {
+				if err := b.who.Distrust("nobody", "nobody"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.stop(); err != nil {
+				t.Fatal(err)
+			}
+			ruin(t, b.cfg.DataDir, pattern, how)
+			b = run(t, b.cfg)
+			if pattern != "node.key" {
+				await(t, "it is heard", func() bool { return b.heard(all[0]) && all[0].heard(b) })
+			}
+		}
+	}
+	var advice []string
+	for _, p := range b.problems.List() {
+		if p.Code == "file-damaged" {
+			advice = append(advice, p.Advice)
+		}
+	}
+	if len(advice) != 1 || !strings.Contains(advice[0], "sipcluster node invite n2 > n2.invite") {
+		t.Errorf("advice %q", advice)
+	}
+}
