@@ -146,8 +146,8 @@ func (m *member) start(clusterID string) {
 	}()
 }
 
-// restart starts a node that belonged to the cluster before.
-func (m *member) restart() {
+// returns starts a node that belonged to the cluster before.
+func (m *member) returns() {
 	m.c.t.Helper()
 	m.member = true
 	m.start(m.clusterID)

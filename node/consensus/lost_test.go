@@ -54,7 +54,7 @@ func TestGroup_ANodeWhoseLogIsDamagedComesBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			n[0].write(2)
-			victim.restart()
+			victim.returns()
 			if victim.machine.View().DN("1") == nil || victim.group.Lost() == nil {
 				t.Fatalf("it starts without its configuration, or says nothing: %+v", victim.group.Lost())
 			}
@@ -82,7 +82,7 @@ func TestGroup_ALostLogWithoutALeaderParksThePlane(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(a.dir, "raft")); err != nil {
 		t.Fatal(err)
 	}
-	a.restart()
+	a.returns()
 	if s := a.group.Status(); s.State != "failed" || s.Quorum || a.machine.View().DN("1") == nil {
 		t.Errorf("%+v", s)
 	}
