@@ -79,7 +79,7 @@ func Open(cfg Config) (*Machine, error) {
 	m.view.Store(v)
 	m.marks.restart(Mark{v.index, s.sum})
 	if err := m.features.beyond(v.level); err != nil {
-		m.Park(err)
+		_ = m.Park(err) // it is what Parked returns
 	}
 	return m, nil
 }
@@ -282,7 +282,7 @@ func (m *Machine) Restore(in io.ReadCloser) error {
 	}
 	v, err := r.view(epoch, index, m.features)
 	if errors.Is(err, ErrLevel) {
-		m.Park(fmt.Errorf("snapshot at %d: %w", index, err))
+		_ = m.Park(fmt.Errorf("snapshot at %d: %w", index, err))
 		_, err := io.Copy(io.Discard, in)
 		return err
 	}

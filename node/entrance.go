@@ -146,7 +146,7 @@ func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.Le
 		return nil, status.Error(codes.PermissionDenied, why.Error())
 	case why != nil:
 		n.events.Event(security.IdentityRefused, "peer", r.GetNode(), "why", why.Error())
-		return &peerpb.LearnResponse{Index: max(known.GetIndex(), n.machine.View().Index())}, nil //nolint:nilerr // that it is no member is the answer
+		return &peerpb.LearnResponse{Index: max(known.GetIndex(), n.machine.View().Index())}, nil // that it is no member is the answer
 	}
 	answer := &peerpb.LearnResponse{Member: true, Index: known.GetIndex(), Trust: known}
 	if view := n.machine.View(); view.Index() >= known.GetIndex() { // else they are older than what this node knows

@@ -380,7 +380,7 @@ func (n *Node) reach(ctx context.Context, node *configpb.Node) error {
 	defer cancel()
 	addr := node.GetClusterAddr()
 	there, key, err := n.port.who(ctx, addr)
-	why := ""
+	var why string
 	switch {
 	case err != nil:
 		why = err.Error()

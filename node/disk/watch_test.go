@@ -28,7 +28,7 @@ func TestWatch_TellsSinceWhenTheOldestCallIsUnderWay(t *testing.T) {
 		synctest.Wait()
 		<-time.After(disk.Patience)
 		calls.Go(func() { // ends its goroutine, as the stores of Raft do
-			_ = w.Do(func() error { <-second; runtime.Goexit(); return nil })
+			w.Do(func() error { <-second; runtime.Goexit(); return nil }) //nolint:errcheck // it never returns
 		})
 		synctest.Wait()
 		if err := w.Waits(disk.Patience); err != nil {

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -132,7 +133,7 @@ func (r *reader) wait(fd int) error {
 			r.yielded = time.Now()
 		}
 		n, err := unix.EpollWait(r.epoll, r.events[:], -1)
-		if err != nil && err != unix.EINTR {
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("sip: streams to peers: %w", err)
 		}
 		n, met, err := r.find(max(n, 0))

@@ -210,7 +210,7 @@ func (s *stream) run() error {
 func (s *stream) drink(text []byte) error {
 	for {
 		n, err := s.conn.Read(text)
-		if err == errDry {
+		if errors.Is(err, errDry) {
 			return nil
 		}
 		if err != nil {
