@@ -17,7 +17,7 @@ func (c *Config) keepAddresses(self, known *configpb.Node, here []net.Addr) {
 	for i, a := range c.addrs() {
 		bound, err1 := netip.ParseAddrPort(*a.addr)
 		was, err2 := netip.ParseAddrPort(before[i])
-		if err1 != nil || err2 != nil || !bound.Addr().IsUnspecified() || bound.Addr().Is4() != was.Addr().Is4() {
+		if err1 != nil || err2 != nil || !bound.Addr().IsUnspecified() || c.toldAs[a.what] != "" || bound.Addr().Is4() != was.Addr().Is4() {
 			continue
 		}
 		if slices.ContainsFunc(here, func(a net.Addr) bool {

@@ -31,6 +31,10 @@ type Config struct {
 	// SIPAddr (udp and tcp; :5060), DefaultAddr (:7000), TCAddr (:7001),
 	// ClusterAddr (:7002), GossipAddr (udp and tcp; :7003), HTTPAddr (:7080).
 	SIPAddr, DefaultAddr, TCAddr, ClusterAddr, GossipAddr, HTTPAddr string
+	// Advertise are addresses at which others reach this node where these are not those it
+	// binds (NAT, containers): HOST for all ports, or PORT=HOST[:NUMBER] for one of sip,
+	// default, tc, cluster, gossip, http. A name is looked up at the start.
+	Advertise []string
 	// TLSAddr, WSAddr and WSSAddr (usually :5061, :5066, :5067) serve phones by
 	// TLS, WebSocket and secure WebSocket; "" leaves the transport out.
 	TLSAddr, WSAddr, WSSAddr string
@@ -88,6 +92,9 @@ type Config struct {
 	// Version of the program, for Status.
 	Version string
 	Log     *slog.Logger
+
+	// toldAs is what Advertise says, by the port's name in addrs.
+	toldAs map[string]string
 }
 
 var (
@@ -143,6 +150,9 @@ func (c *Config) complete() error {
 		if err := c.fill(a.addr, a.port); err != nil {
 			return fmt.Errorf("%s address: %w", a.what, err)
 		}
+	}
+	if err := c.advertise(); err != nil {
+		return err
 	}
 	if c.TLSAddr+c.WSSAddr != "" && (c.CertFile == "" || c.KeyFile == "") {
 		return errors.New("SIP over TLS needs a certificate and its key: give --sip-tls-cert and --sip-tls-key")
@@ -203,35 +213,14 @@ func (c *Config) self(id string) (*configpb.Node, error) {
 	n := &configpb.Node{Id: id, Name: c.Name, Site: c.Site}
 	fields := []*string{&n.SipAddr, &n.DefaultAddr, &n.TcAddr, &n.ClusterAddr, &n.GossipAddr, &n.HttpAddr}
 	for i, a := range c.addrs() {
-		told, err := advertised(*a.addr)
+		told, err := c.toldAs[a.what], error(nil)
+		if told == "" {
+			told, err = advertised(*a.addr)
+		}
 		if err != nil {
 			return nil, err
 		}
 		*fields[i] = told
 	}
 	return n, nil
-}
-
-// advertised replaces an address that means all of this machine's by its first.
-func advertised(addr string) (string, error) {
-	ap, err := netip.ParseAddrPort(addr)
-	if err != nil || !ap.Addr().IsUnspecified() {
-		return addr, err
-	}
-	found, err := net.InterfaceAddrs()
-	if err != nil {
-		return "", err
-	}
-	loopback := addr
-	for _, a := range found {
-		ip, err := netip.ParsePrefix(a.String())
-		switch {
-		case err != nil || ap.Addr().Is4() != ip.Addr().Is4():
-		case ip.Addr().IsGlobalUnicast():
-			return netip.AddrPortFrom(ip.Addr(), ap.Port()).String(), nil
-		case ip.Addr().IsLoopback():
-			loopback = netip.AddrPortFrom(ip.Addr(), ap.Port()).String()
-		}
-	}
-	return loopback, nil
 }

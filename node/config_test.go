@@ -70,6 +70,34 @@ func TestConfig_WhatOthersAreTold(t *testing.T) {
 	}
 }
 
+func TestConfig_WhatIsAdvertised(t *testing.T) {
+	for _, x := range []struct {
+		say  []string
+		want [3]string // SIP, cluster, HTTP
+	}{
+		{nil, [3]string{"10.0.0.7:5060", "10.0.0.7:7002", "10.0.0.7:7080"}},
+		{[]string{"192.0.2.1"}, [3]string{"192.0.2.1:5060", "192.0.2.1:7002", "192.0.2.1:7080"}},
+		{[]string{"cluster=192.0.2.2:17002", "192.0.2.1", "sip=[2001:db8::1]"}, [3]string{"[2001:db8::1]:5060", "192.0.2.2:17002", "192.0.2.1:7080"}},
+		{[]string{"sip=localhost:25060"}, [3]string{"127.0.0.1:25060", "10.0.0.7:7002", "10.0.0.7:7080"}},
+	} {
+		c := Config{Name: "n1", Site: "dc1", DataDir: "d", Bind: "10.0.0.7", Advertise: x.say}
+		err := c.complete()
+		if err != nil {
+			t.Fatal(x.say, err)
+		}
+		n, err := c.self("id")
+		if got := [3]string{n.GetSipAddr(), n.GetClusterAddr(), n.GetHttpAddr()}; err != nil || got != x.want {
+			t.Errorf("%q: %v, %v", x.say, got, err)
+		}
+	}
+	for _, bad := range [][]string{{"0.0.0.0"}, {"phone=10.0.0.1"}, {"10.0.0.1", "10.0.0.2"}, {"sip=10.0.0.1", "sip=10.0.0.2"}, {"sip=10.0.0.1:0"}, {"sip=10.0.0.1:x"}, {"fe80::1%eth0"}} {
+		c := Config{Name: "n1", Site: "dc1", DataDir: "d", Bind: "10.0.0.7", Advertise: bad}
+		if err := c.complete(); err == nil || !strings.Contains(err.Error(), "--advertise") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
 func TestConfig_WhatIsToldIsNeverUnspecified(t *testing.T) {
 	c := Config{Name: "sip1", Site: "dc1", DataDir: "d"}
 	if err := c.complete(); err != nil {

@@ -29,7 +29,7 @@ type serverFlags struct {
 	sipClientCA                                  string
 	sipOrigins                                   []string
 	bootstrap                                    bool
-	join                                         []string
+	join, advertise                              []string
 	inviteFile, acceptRecovery                   string
 	joinTimeout                                  time.Duration
 	realm, clusterKeyFile                        string
@@ -50,6 +50,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.site, "site", "", "`SITE` (data centre) of this node")
 	f.StringVar(&s.dataDir, "data-dir", "", "`DIR` for the data that must survive a restart")
 	f.StringVar(&s.bind, "bind", "", "`IP` that every listener binds and that is advertised to phones and other nodes; default: bind all, advertise the first")
+	f.StringSliceVar(&s.advertise, "advertise", nil, "`HOST` at which others reach this node, behind NAT or in a container, or PORT=HOST[:NUMBER] for one of sip, default, tc, cluster, gossip, http; repeatable; default: what is bound")
 	f.BoolVar(&s.bootstrap, "bootstrap", false, "start a new cluster, unless the data directory belongs to one")
 	f.StringSliceVar(&s.join, "join", nil, "cluster port `HOST:PORT` of a member to join, repeatable, unless the data directory belongs to a cluster")
 	f.StringVar(&s.inviteFile, "invite-file", "", "`FILE` with the invite by which this node joins (see node invite), - for standard input; needed once")

@@ -146,7 +146,7 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 		return node.Config{}, err
 	}
 	return node.Config{
-		Name: s.node, Site: s.site, DataDir: s.dataDir, Bind: s.bind,
+		Name: s.node, Site: s.site, DataDir: s.dataDir, Bind: s.bind, Advertise: s.advertise,
 		SIPAddr: s.sip, DefaultAddr: s.defaultPort, TCAddr: s.tc,
 		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, ClientCAFile: s.sipClientCA, Origins: s.sipOrigins,
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,

@@ -1,0 +1,96 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// advertisable are the ports that Advertise may name, as Config.addrs calls them.
+var advertisable = map[string]string{"sip": "SIP", "default": "default", "tc": "TCport", "cluster": "cluster", "gossip": "gossip", "http": "HTTP"}
+
+// advertise reads Advertise into toldAs. What names a port goes before what is for all.
+func (c *Config) advertise() error {
+	c.toldAs = map[string]string{}
+	all := ""
+	for _, entry := range c.Advertise {
+		name, host, one := strings.Cut(entry, "=")
+		if !one {
+			name, host = "", entry
+		}
+		what := advertisable[name]
+		switch {
+		case one && what == "":
+			return fmt.Errorf("--advertise %.80q: want HOST, or PORT=HOST[:NUMBER] with sip, default, tc, cluster, gossip or http", entry)
+		case !one && all != "", one && c.toldAs[what] != "":
+			return fmt.Errorf("--advertise %.80q: that is said twice", entry)
+		case !one:
+			all = host
+			continue
+		}
+		if err := c.tellAs(what, host); err != nil {
+			return fmt.Errorf("--advertise %.80q: %w", entry, err)
+		}
+	}
+	for _, a := range c.addrs() {
+		if all == "" || c.toldAs[a.what] != "" {
+			continue
+		}
+		if err := c.tellAs(a.what, all); err != nil {
+			return fmt.Errorf("--advertise %.80q: %w", all, err)
+		}
+	}
+	return nil
+}
+
+// tellAs notes HOST[:NUMBER] for a port; without a number it is the port's own.
+func (c *Config) tellAs(what, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
+		for _, a := range c.addrs() {
+			if a.what == what {
+				_, port, _ = net.SplitHostPort(*a.addr)
+			}
+		}
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		r, err := net.ResolveIPAddr("ip", host)
+		if err != nil {
+			return err
+		}
+		ip, _ = netip.AddrFromSlice(r.IP)
+	}
+	told, err := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port))
+	if err != nil || told.Addr().IsUnspecified() || told.Addr().Zone() != "" || told.Port() == 0 {
+		return fmt.Errorf("%s is no address at which others reach a node", net.JoinHostPort(host, port))
+	}
+	c.toldAs[what] = told.String()
+	return nil
+}
+
+// advertised replaces an address that means all of this machine's by its first.
+func advertised(addr string) (string, error) {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil || !ap.Addr().IsUnspecified() {
+		return addr, err
+	}
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", err
+	}
+	loopback := addr
+	for _, a := range found {
+		ip, err := netip.ParsePrefix(a.String())
+		switch {
+		case err != nil || ap.Addr().Is4() != ip.Addr().Is4():
+		case ip.Addr().IsGlobalUnicast():
+			return netip.AddrPortFrom(ip.Addr(), ap.Port()).String(), nil
+		case ip.Addr().IsLoopback():
+			loopback = netip.AddrPortFrom(ip.Addr(), ap.Port()).String()
+		}
+	}
+	return loopback, nil
+}
