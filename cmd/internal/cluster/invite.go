@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
@@ -158,46 +157,4 @@ a quorum use node remove.`,
 	})
 	cmd.Flags().BoolVar(&here, "here", false, "at the node that is asked alone")
 	return cmd
-}
-
-func (c commands) nodeSetCommand() *cobra.Command {
-	var voter bool
-	cmd := c.Asking(&cobra.Command{
-		Use: "set NAME --voter=true|false", Short: "Say whether a node counts for the quorum; needs one", Args: cobra.ExactArgs(1),
-		Long: `Say whether a node counts for the quorum. One that does not follows the configuration
-all the same. Up to five nodes count.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !cmd.Flags().Changed("voter") {
-				return console.Usagef("--voter=true or --voter=false is missing")
-			}
-			cl, err := c.Connect()
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			return console.Doing("node set "+args[0], c.setVoter(cmd, cl, args[0], voter))
-		},
-	})
-	cmd.Flags().BoolVar(&voter, "voter", true, "count for the quorum")
-	return cmd
-}
-
-func (c commands) setVoter(cmd *cobra.Command, cl *client.Client, name string, voter bool) error {
-	roster, err := client.Unary(cmd.Context(), cl, cl.Config.ListNodes, &configpb.ListNodesRequest{Linearizable: true})
-	if err != nil {
-		return err
-	}
-	for _, n := range roster.GetNodes() {
-		if n.GetName() != name {
-			continue
-		}
-		next := proto.CloneOf(n)
-		next.NonVoter, next.KeySha256 = !voter, nil // the keys stay as they are
-		if err := cl.Write(cmd.Context(), &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: next}, IfRevision: proto.Uint64(n.GetRevision())}); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(c.Out, "node %s: %s\n", name, map[bool]string{true: "voter", false: "non-voter"}[voter])
-		return err
-	}
-	return fmt.Errorf("no node is named %.40q", name)
 }
