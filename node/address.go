@@ -14,10 +14,11 @@ import (
 func (c *Config) keepAddresses(self, known *configpb.Node, here []net.Addr) {
 	told := []*string{&self.SipAddr, &self.DefaultAddr, &self.TcAddr, &self.ClusterAddr, &self.GossipAddr, &self.HttpAddr}
 	before := []string{known.GetSipAddr(), known.GetDefaultAddr(), known.GetTcAddr(), known.GetClusterAddr(), known.GetGossipAddr(), known.GetHttpAddr()}
+	as, _ := c.advertise() // checked at the start
 	for i, a := range c.addrs() {
 		bound, err1 := netip.ParseAddrPort(*a.addr)
 		was, err2 := netip.ParseAddrPort(before[i])
-		if err1 != nil || err2 != nil || !bound.Addr().IsUnspecified() || c.toldAs[a.what] != "" || bound.Addr().Is4() != was.Addr().Is4() {
+		if err1 != nil || err2 != nil || !bound.Addr().IsUnspecified() || as[a.what] != "" || bound.Addr().Is4() != was.Addr().Is4() {
 			continue
 		}
 		if slices.ContainsFunc(here, func(a net.Addr) bool {

@@ -10,9 +10,10 @@ import (
 // advertisable are the ports that Advertise may name, as Config.addrs calls them.
 var advertisable = map[string]string{"sip": "SIP", "default": "default", "tc": "TCport", "cluster": "cluster", "gossip": "gossip", "http": "HTTP"}
 
-// advertise reads Advertise into toldAs. What names a port goes before what is for all.
-func (c *Config) advertise() error {
-	c.toldAs = map[string]string{}
+// advertise reads Advertise: the address of a port by its name in addrs. What names a
+// port goes before what is for all.
+func (c *Config) advertise() (map[string]string, error) {
+	told := map[string]string{}
 	all := ""
 	for _, entry := range c.Advertise {
 		name, host, one := strings.Cut(entry, "=")
@@ -22,30 +23,30 @@ func (c *Config) advertise() error {
 		what := advertisable[name]
 		switch {
 		case one && what == "":
-			return fmt.Errorf("--advertise %.80q: want HOST, or PORT=HOST[:NUMBER] with sip, default, tc, cluster, gossip or http", entry)
-		case !one && all != "", one && c.toldAs[what] != "":
-			return fmt.Errorf("--advertise %.80q: that is said twice", entry)
+			return nil, fmt.Errorf("--advertise %.80q: want HOST, or PORT=HOST[:NUMBER] with sip, default, tc, cluster, gossip or http", entry)
+		case !one && all != "", one && told[what] != "":
+			return nil, fmt.Errorf("--advertise %.80q: that is said twice", entry)
 		case !one:
 			all = host
 			continue
 		}
-		if err := c.tellAs(what, host); err != nil {
-			return fmt.Errorf("--advertise %.80q: %w", entry, err)
+		if err := c.tellAs(told, what, host); err != nil {
+			return nil, fmt.Errorf("--advertise %.80q: %w", entry, err)
 		}
 	}
 	for _, a := range c.addrs() {
-		if all == "" || c.toldAs[a.what] != "" {
+		if all == "" || told[a.what] != "" {
 			continue
 		}
-		if err := c.tellAs(a.what, all); err != nil {
-			return fmt.Errorf("--advertise %.80q: %w", all, err)
+		if err := c.tellAs(told, a.what, all); err != nil {
+			return nil, fmt.Errorf("--advertise %.80q: %w", all, err)
 		}
 	}
-	return nil
+	return told, nil
 }
 
 // tellAs notes HOST[:NUMBER] for a port; without a number it is the port's own.
-func (c *Config) tellAs(what, addr string) error {
+func (c *Config) tellAs(told map[string]string, what, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
@@ -63,11 +64,11 @@ func (c *Config) tellAs(what, addr string) error {
 		}
 		ip, _ = netip.AddrFromSlice(r.IP)
 	}
-	told, err := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port))
-	if err != nil || told.Addr().IsUnspecified() || told.Addr().Zone() != "" || told.Port() == 0 {
+	at, err := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port))
+	if err != nil || at.Addr().IsUnspecified() || at.Addr().Zone() != "" || at.Port() == 0 {
 		return fmt.Errorf("%s is no address at which others reach a node", net.JoinHostPort(host, port))
 	}
-	c.toldAs[what] = told.String()
+	told[what] = at.String()
 	return nil
 }
 

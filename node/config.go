@@ -92,9 +92,6 @@ type Config struct {
 	// Version of the program, for Status.
 	Version string
 	Log     *slog.Logger
-
-	// toldAs is what Advertise says, by the port's name in addrs.
-	toldAs map[string]string
 }
 
 var (
@@ -151,7 +148,7 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%s address: %w", a.what, err)
 		}
 	}
-	if err := c.advertise(); err != nil {
+	if _, err := c.advertise(); err != nil {
 		return err
 	}
 	if c.TLSAddr+c.WSSAddr != "" && (c.CertFile == "" || c.KeyFile == "") {
@@ -212,8 +209,12 @@ func (c *Config) fill(addr *string, port string) error {
 func (c *Config) self(id string) (*configpb.Node, error) {
 	n := &configpb.Node{Id: id, Name: c.Name, Site: c.Site}
 	fields := []*string{&n.SipAddr, &n.DefaultAddr, &n.TcAddr, &n.ClusterAddr, &n.GossipAddr, &n.HttpAddr}
+	as, err := c.advertise()
+	if err != nil {
+		return nil, err
+	}
 	for i, a := range c.addrs() {
-		told, err := c.toldAs[a.what], error(nil)
+		told := as[a.what]
 		if told == "" {
 			told, err = advertised(*a.addr)
 		}

@@ -19,6 +19,7 @@ var given = map[string]struct{ value, field, want string }{
 	"site":                   {"dc7", "Site", "dc7"},
 	"data-dir":               {"/data7", "DataDir", "/data7"},
 	"bind":                   {"192.0.2.7", "Bind", "192.0.2.7"},
+	"advertise":              {"192.0.2.7,sip=192.0.2.8:5070", "Advertise", "[192.0.2.7 sip=192.0.2.8:5070]"},
 	"bootstrap":              {"true", "Bootstrap", "true"},
 	"join":                   {"192.0.2.8:7002,192.0.2.9:7002", "Join", "[192.0.2.8:7002 192.0.2.9:7002]"},
 	"invite-file":            {"invite7", "InviteFile", "invite7"},
