@@ -34,7 +34,7 @@ func apply(v *View, index uint64, cmd *peerpb.Command) applied {
 		return applied{view: &next, index: o.index, err: o.answer(cmd)}
 	}
 	d := newDraft(v, index)
-	d.now = cmd.GetTimeMs()
+	d.now, d.speaker = cmd.GetTimeMs(), speaker(cmd)
 	rej := d.command(cmd)
 	if rej != nil {
 		d = newDraft(v, index)
@@ -79,6 +79,7 @@ func (v *View) WithMost(mutations []*configpb.Mutation) (*View, []*Rejection) {
 type draft struct {
 	view     *View
 	now      uint64 // of the command, ms since the epoch
+	speaker  string // the node that speaks for itself, "" for a client
 	at       int    // the mutation that is being made, from 1
 	writes   []write
 	reset    bool
@@ -323,12 +324,25 @@ func (d *draft) setNode(m *configpb.Mutation, in *configpb.Node) *Rejection {
 		return r
 	}
 	if v.GetClusterAddr() != old.GetClusterAddr() {
+		if other := d.view.NodeAt(v); other != nil && old != nil && d.speaker == v.GetId() {
+			d.giveWay(other, old.GetClusterAddr())
+		}
 		d.moved = append(d.moved, movedNode{d.at, v})
 	}
 	v.Revision = d.view.index
 	d.setNodes(append(d.otherNodes(v.GetId()), v))
 	d.put(bucketNode, v.GetId(), encode(v))
 	return nil
+}
+
+// giveWay has a node of which the leader knows that it is elsewhere exchange its address
+// with the one that is there now: which of the two is told first does not matter, and
+// no two nodes ever have one address. Where it is itself, it says next.
+func (d *draft) giveWay(other *configpb.Node, addr string) {
+	n := proto.CloneOf(other)
+	n.ClusterAddr, n.Revision = addr, d.view.index
+	d.setNodes(append(d.otherNodes(n.GetId()), n))
+	d.put(bucketNode, n.GetId(), encode(n))
 }
 
 func (d *draft) deleteNode(m *configpb.Mutation, id string) *Rejection {
@@ -383,8 +397,8 @@ func (v *View) setOptions(o *configpb.Options) {
 	v.stored, v.options = o, o.WithDefaults()
 }
 
-// nodeAt returns another node of the roster that has the node's cluster address.
-func (v *View) nodeAt(n *configpb.Node) *configpb.Node {
+// NodeAt returns another node of the roster that has the node's cluster address.
+func (v *View) NodeAt(n *configpb.Node) *configpb.Node {
 	for _, other := range v.nodes {
 		if other.GetId() != n.GetId() && other.GetClusterAddr() == n.GetClusterAddr() {
 			return other
@@ -415,7 +429,7 @@ func (d *draft) dangling() (all []*Rejection) {
 		}
 	}
 	for _, m := range d.moved {
-		if n, other := m.node, d.view.nodeAt(m.node); other != nil {
+		if n, other := m.node, d.view.NodeAt(m.node); other != nil {
 			all = append(all, reject(ErrConflict, "node %s: %s is the cluster address of node %s: remove that one first, or choose another address",
 				n.GetName(), n.GetClusterAddr(), other.GetName()).at(m.mutation))
 		}

@@ -79,6 +79,14 @@ func nodeMay(node string, m *configpb.Mutation) bool {
 	return OwnEntry(node, m)
 }
 
+// speaker is the node whose own command it is, "" for one that a client gave.
+func speaker(cmd *peerpb.Command) string {
+	if a := cmd.GetActor(); a.GetToken() == "" {
+		return a.GetNode()
+	}
+	return ""
+}
+
 // OwnEntry tells whether a mutation puts the node's own entry of the roster.
 func OwnEntry(node string, m *configpb.Mutation) bool {
 	return node != "" && m.GetPutNode().GetId() == node

@@ -178,3 +178,31 @@ func TestToken_Refused(t *testing.T) {
 		t.Error("a certificate leads to another token")
 	}
 }
+
+// TestNode_TakesTheAddressOfOneThatIsElsewhere by its own word alone: the other has its
+// old one until it says where it is; nobody else gives an address away.
+func TestNode_TakesTheAddressOfOneThatIsElsewhere(t *testing.T) {
+	m := furnished(t)
+	a := m.View().Node("id-a")
+	b := proto.CloneOf(a)
+	b.Id, b.Name, b.ClusterAddr, b.KeySha256 = "id-b", "b9", "10.0.0.77:7002", nil
+	apply(t, m, command(put(b)))
+	moved := proto.CloneOf(b)
+	moved.ClusterAddr = a.GetClusterAddr()
+	for who, actor := range map[string]*configpb.Actor{"a client": {Token: "t", Node: "id-b"}, "another node": {Node: "id-a"}, "nobody": {}} {
+		c := command(put(moved))
+		c.Actor = actor
+		if err := result(t, m, c).Err; !errors.Is(err, fsm.ErrConflict) {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	c := command(put(moved))
+	c.Actor = &configpb.Actor{Node: "id-b"}
+	apply(t, m, c)
+	if at := m.View().Node("id-b").GetClusterAddr(); at != a.GetClusterAddr() {
+		t.Errorf("b is at %s", at)
+	}
+	if at := m.View().Node("id-a").GetClusterAddr(); at != b.GetClusterAddr() {
+		t.Errorf("a is at %s", at)
+	}
+}

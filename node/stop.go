@@ -14,6 +14,10 @@ import (
 // then is in a call into the file system that does not come back.
 const stopWithin = 4 * time.Second
 
+// endWithin is how long its parts may take after that where every disk answers, on a
+// machine that is merely slow: its sockets are closed by then.
+const endWithin = 20 * time.Second
+
 // ErrHung says that a node was stopped whose parts had not all ended: the process has
 // to end now.
 var ErrHung = errors.New("stopped without waiting any longer")
@@ -36,13 +40,26 @@ func (n *Node) Run(ctx context.Context) error {
 	case err := <-ended:
 		return err
 	case <-limit.C:
-		return n.abandon()
 	}
+	n.disappear()
+	limit.Reset(endWithin)
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for slow := true; slow && len(n.stalled()) == 0; {
+		select {
+		case err := <-ended:
+			return err
+		case <-limit.C:
+			slow = false
+		case <-look.C:
+		}
+	}
+	return n.hung()
 }
 
-// abandon closes what others see of this node, and leaves what hangs to the end of the
-// process. Links have said goodbye when the context ended.
-func (n *Node) abandon() error {
+// disappear closes what others see of this node. Links have said goodbye when the
+// context ended.
+func (n *Node) disappear() {
 	_ = n.sip.Close()
 	for _, p := range n.clients {
 		p.server.Stop()
@@ -53,6 +70,10 @@ func (n *Node) abandon() error {
 	if group := n.leads.Load(); group != nil {
 		group.Disconnect()
 	}
+}
+
+// hung leaves what hangs to the end of the process.
+func (n *Node) hung() error {
 	what := "the data directory " + n.cfg.DataDir
 	if stores := n.stalled(); len(stores) > 0 {
 		what = strings.Join(stores, ", ")

@@ -51,7 +51,8 @@ func (p *clusterPort) who(ctx context.Context, addr string) (there *peerpb.Prese
 		return nil, "", err
 	}
 	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	raw := conn // the one that a secured one has below
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Now()) })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(openTimeout))
 	switch {

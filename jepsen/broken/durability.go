@@ -45,7 +45,7 @@ func durabilityFaults() []Fault {
 		},
 		{
 			Name: "stop-waits-for-disk", Kind: Bounds, What: "a node that is told to stop waits for its disk, with its ports open",
-			Edits:   []Edit{{"node/stop.go", "\tcase <-limit.C:\n\t\treturn n.abandon()\n", ""}},
+			Edits:   []Edit{{"node/stop.go", "\tcase <-limit.C:\n\t}\n\tn.disappear()\n", "\t}\n\treturn <-ended\n\tn.disappear()\n"}},
 			Package: "./node", Run: "^TestNode_StopsAlthough",
 		},
 		{

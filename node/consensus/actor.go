@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,7 +64,7 @@ func (g *Group) lead(ctx context.Context, cmd *peerpb.Command, c Client, asked s
 		}
 	}
 	actor.Node, actor.Source = asked, c.Proof.GetSource()
-	if err := g.reach(ctx, cmd); err != nil {
+	if err := errors.Join(g.reach(ctx, cmd), g.vacant(cmd)); err != nil {
 		return 0, err
 	}
 	return g.removing(ctx, cmd, func() (uint64, error) {
@@ -91,6 +92,22 @@ func (g *Group) reach(ctx context.Context, cmd *peerpb.Command) error {
 		if err := g.cfg.Reach(ctx, node); err != nil {
 			return fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Kind: fsm.ErrInvalid, Mutation: i + 1, Text: err.Error()})
 		}
+	}
+	return nil
+}
+
+// vacant refuses an address that another node has, unless that one is known to be
+// elsewhere now: a node that is silent is not removed, and keeps its address.
+func (g *Group) vacant(cmd *peerpb.Command) error {
+	view := g.machine.View()
+	for i, m := range cmd.GetMutations() {
+		other := view.NodeAt(m.GetPutNode())
+		if m.GetPutNode() == nil || len(cmd.GetMutations()) > 1 || other == nil || g.cfg.Address(other.GetId()) != other.GetClusterAddr() {
+			continue
+		}
+		return fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Kind: fsm.ErrConflict, Mutation: i + 1, Text: fmt.Sprintf(
+			"node %s: %s is the cluster address of node %s: remove that one first, or choose another address",
+			m.GetPutNode().GetName(), other.GetClusterAddr(), other.GetName())})
 	}
 	return nil
 }

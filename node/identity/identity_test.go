@@ -70,8 +70,8 @@ func TestIdentity_RefusesFilesThatWontDo(t *testing.T) {
 		says       string
 	}{
 		"a key that its group can read": {keyFile, "", 0o640, "chmod 600"}, "a seal that others can read": {sealFile, "", 0o604, "chmod 600"},
-		"a damaged key": {keyFile, "rubbish", 0o600, "is damaged"}, "a deny list that is none": {deny, "{", 0o600, "repair or remove"},
-		"a trust that is none": {trustFile, "\xff", 0o600, "remove it"},
+		"a damaged key": {keyFile, "rubbish", 0o600, "has no key"}, "a deny list that is none": {deny, "{", 0o600, "unexpected end of JSON input"},
+		"a trust that is none": {trustFile, "\xff", 0o600, "cannot parse"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,8 +47,9 @@ func TestSet_AFaultThatLastsIsALineAMinute(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log, told := lines()
-				s, there := problem.New(log), false
-				report := func(is bool) { there = is }
+				s := problem.New(log)
+				var there atomic.Bool
+				report := there.Store
 				if how == "reported" {
 					report = func(is bool) {
 						if is {
@@ -58,7 +60,7 @@ func TestSet_AFaultThatLastsIsALineAMinute(t *testing.T) {
 					}
 				} else {
 					s.Follow(func(report func(problem.Problem)) {
-						if there {
+						if there.Load() {
 							report(stalled)
 						}
 					})
