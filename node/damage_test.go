@@ -22,6 +22,14 @@ var ruined = map[string]func(path string, b []byte) error{
 	"empty": func(path string, _ []byte) error { return os.WriteFile(path, nil, 0o600) },
 }
 
+// ruins are those that a run tries: with the race detector one, since it is about races.
+func ruins() map[string]func(path string, b []byte) error {
+	if testing.Short() {
+		return map[string]func(path string, b []byte) error{"rubbish": ruined["rubbish"]}
+	}
+	return ruined
+}
+
 // ruin damages the files of that pattern in a node's data directory.
 func ruin(t *testing.T, dir, pattern string, how func(path string, b []byte) error) {
 	t.Helper()
@@ -44,7 +52,7 @@ func ruin(t *testing.T, dir, pattern string, how func(path string, b []byte) err
 // configuration comes back by itself.
 func TestNode_StartsWithAnyOfItsFilesDamaged(t *testing.T) {
 	for _, pattern := range []string{"raft/raft.db", "config.db", "agents/agents.db", "location/location.journal.*", "node.json", "deny-tokens.json"} {
-		for name, how := range ruined {
+		for name, how := range ruins() {
 			t.Run(strings.ReplaceAll(pattern, "/", "-")+" "+name, func(t *testing.T) {
 				a, b := twoNodes(t, nil)
 				a.write(t, []*member{a, b}, phoneDN("1001"))
@@ -77,7 +85,7 @@ func TestNode_StartsWithItsIdentityDamaged(t *testing.T) {
 	all := threeSecured(t)
 	b := all[1]
 	for _, pattern := range []string{"node.crt", "trust", "deny.json", "node.key"} {
-		for name, how := range ruined {
+		for name, how := range ruins() {
 			if pattern == "node.key" && name != "rubbish" {
 				continue // it is another node afterwards
 			}
