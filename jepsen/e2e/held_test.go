@@ -7,7 +7,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -302,17 +301,18 @@ var sessionEndings = []struct {
 		reserve(t, desk, time.Hour)
 		desk.says(t, "EVENT_AGENT_RESERVED 8603", reserveAgent("8603", 1, 0))
 	}},
-	{"a session with a reservation is cut off", func(t *testing.T, c *cluster.Cluster) {
-		var line *cable
+	{"a session with a reservation is broken off", func(t *testing.T, c *cluster.Cluster) {
+		var line net.Conn
 		conn, err := c.Node(1).DialFrom(c.Visitor(), cluster.TCPort, func(conn net.Conn) net.Conn {
-			line = &cable{Conn: conn}
-			return line
+			line = conn
+			return conn
 		})
 		must(t, err)
 		desk := openOver(t, c.Node(1), conn, &tlibpb.OpenSession{Application: "desk"})
 		reserve(t, desk, 3*time.Second)
 		desk.ask(t, monitorAll(nil))
-		line.cut.Store(true)
+		must(t, line.(*net.TCPConn).SetLinger(0)) // it ends by a reset, and nobody has said anything
+		must(t, line.Close())
 		desk.ended(t, soon)
 	}},
 }
@@ -326,28 +326,4 @@ func reserve(t *testing.T, desk *client, hold time.Duration) {
 	patience.Until(t, "the agent can be reserved: nobody else's reservation holds any more", func() bool {
 		return line(desk.ask(t, reserveAgent("8603", 1, uint32(hold.Milliseconds())))) == "EVENT_AGENT_RESERVED 8603"
 	})
-}
-
-// cable is a connection that carries nothing any more once it is cut; neither
-// side is told.
-type cable struct {
-	net.Conn
-	cut atomic.Bool
-}
-
-// Write implements net.Conn.
-func (c *cable) Write(b []byte) (int, error) {
-	if c.cut.Load() {
-		return len(b), nil
-	}
-	return c.Conn.Write(b)
-}
-
-// Read implements net.Conn.
-func (c *cable) Read(b []byte) (int, error) {
-	for {
-		if n, err := c.Conn.Read(b); err != nil || !c.cut.Load() {
-			return n, err
-		}
-	}
 }
