@@ -211,8 +211,7 @@ func (g *Group) open() error {
 		return err
 	})
 	if err != nil {
-		g.transport.leave()
-		return errors.Join(fmt.Errorf("opening the log of the configuration in %s: %w", g.cfg.Dir, err), g.closeStore())
+		return errors.Join(fmt.Errorf("opening the log of the configuration in %s: %w", g.cfg.Dir, err), g.transport.leave(), g.closeStore())
 	}
 	g.observe()
 	return nil
