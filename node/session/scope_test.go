@@ -131,3 +131,24 @@ func TestScope_WhoMonitorsAllHearsOfItsScope(t *testing.T) {
 		}
 	}
 }
+
+// TestDropped_HasItsGrace although a request of its was in hand when the session ended:
+// only who says that he leaves has none.
+func TestDropped_HasItsGrace(t *testing.T) {
+	for range 10 {
+		o := newOffice(t)
+		o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
+		ctx, end := context.WithCancelCause(context.Background())
+		desk := o.connectIn(ctx, TCport, nil)
+		desk.ask(registerAddress("2001", shared))
+		go func() {
+			select {
+			case desk.in <- registerAddress("2002", shared):
+			case <-desk.ctx.Done():
+			}
+		}()
+		end(errNotRead)
+		_ = patience.Receive(t, "the end of the session", desk.ended)
+		o.await("its grace", func() bool { return o.control.Held()["tlib_in_grace"] == 1 })
+	}
+}

@@ -113,7 +113,9 @@ func (s *session) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case err = <-failed:
-			orderly = err == nil
+			if orderly = err == nil; !orderly && ctx.Err() != nil {
+				return context.Cause(ctx) // of which the stream's own error is a consequence
+			}
 			return err
 		case m := <-requests:
 			s.handle(ctx, m)
@@ -150,7 +152,7 @@ func (s *session) receive(ctx context.Context, to chan<- *tlibpb.ClientMessage) 
 		select {
 		case to <- m:
 		case <-ctx.Done():
-			return nil
+			return context.Cause(ctx) // not nil: nobody has left in good order
 		}
 	}
 }
