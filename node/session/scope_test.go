@@ -141,13 +141,11 @@ func TestDropped_HasItsGrace(t *testing.T) {
 		ctx, end := context.WithCancelCause(context.Background())
 		desk := o.connectIn(ctx, TCport, nil)
 		desk.ask(registerAddress("2001", shared))
-		go func() {
-			select {
-			case desk.in <- registerAddress("2002", shared):
-			case <-desk.ctx.Done():
-			}
-		}()
+		desk.gate.Lock() // the session is held up by its answer to the first one
+		desk.post(registerAddress("2002", shared))
+		desk.post(registerAddress("2002", shared))
 		end(errNotRead)
+		desk.gate.Unlock()
 		_ = patience.Receive(t, "the end of the session", desk.ended)
 		o.await("its grace", func() bool { return o.control.Held()["tlib_in_grace"] == 1 })
 	}
