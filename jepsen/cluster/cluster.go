@@ -46,6 +46,9 @@ type Config struct {
 	// Secured asks everybody who he is: nodes join by invites, and clients are the
 	// administrator that node 1 made.
 	Secured bool
+	// Lines joins the sites by long lines (SetPath), cables in the beginning. What belongs to no
+	// site stays near. Namespace mode only.
+	Lines bool
 	// NoPings is for phones that know no OPTIONS.
 	NoPings bool
 	// ReadyWithin limits how long a node may take to answer after its start; 0 means 15 s.
@@ -83,10 +86,10 @@ func New(ctx context.Context, cfg Config) (*Cluster, error) {
 
 func (c *Cluster) prepare(ctx context.Context) (err error) {
 	if !c.cfg.Loopback {
-		if c.net, err = newNetwork(ctx); err != nil {
+		if c.net, err = newNetwork(ctx, c.cfg.Lines); err != nil {
 			return err
 		}
-		c.closers = append(c.closers, c.net.hub.Close)
+		c.closers = append(c.closers, c.net.close)
 	}
 	if c.visitor, err = c.place(ctx, "visitor", "", firstVisitor); err != nil {
 		return err

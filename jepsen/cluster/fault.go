@@ -12,7 +12,8 @@ import (
 
 // filterTable drops what crosses the bridge between the pairs in its sets: a
 // silent loss, as when a cable is cut, nobody gets an error. Source and
-// destination make a pair, so a cut can be one-way.
+// destination make a pair, so a cut can be one-way. What goes over a line crosses
+// two bridges: what is under way when a cut begins is lost too, and the loss counts once.
 const filterTable = `
 table bridge faults {
 	set cut { type ipv4_addr . ipv4_addr; }
@@ -26,7 +27,7 @@ table bridge faults {
 		ip saddr . ip daddr . tcp sport @port_cut drop
 		ip saddr . ip daddr . udp dport @port_cut drop
 		ip saddr . ip daddr . udp sport @port_cut drop
-		ip saddr . ip daddr @lossy jump loss
+		iifname != "line*" ip saddr . ip daddr @lossy jump loss
 	}
 }
 `

@@ -18,14 +18,18 @@ const (
 	firstVisitor = 200
 )
 
+// firstBridge joins what belongs to no site, and everything where there are no lines.
+const firstBridge = "br0"
+
 func hostAddr(host int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 77, 0, byte(host)})
 }
 
-// network is a bridge in a namespace of its own, with a cable to each place.
-// The test process itself reaches the nodes from there.
+// network is a bridge in a namespace of its own, with a cable to each place; with lines, a
+// bridge for each site. The test process itself reaches the nodes from there.
 type network struct {
-	hub *Place
+	hub   *Place
+	lines *lines // nil: one bridge joins all
 	// rules guards the order of changes to the packet filter.
 	rules   sync.Mutex
 	cuts    *cuts
@@ -42,33 +46,50 @@ func (n *network) install(ctx context.Context) error {
 	return n.hub.nft(ctx, all.rules())
 }
 
-func newNetwork(ctx context.Context) (*network, error) {
+func newNetwork(ctx context.Context, long bool) (*network, error) {
 	hub, err := newPlace("switch", "", hostAddr(switchHost), true)
 	if err != nil {
 		return nil, err
 	}
 	n := &network{hub: hub, cuts: newCuts(), filters: map[*Filter]*cuts{}}
-	if err := n.setUp(ctx); err != nil {
-		hub.Close()
+	if err = n.setUp(ctx); err == nil && long {
+		n.lines, err = newLines(ctx, hub)
+	}
+	if err != nil {
+		n.close()
 		return nil, err
 	}
 	return n, nil
 }
 
+func (n *network) close() {
+	if n.lines != nil {
+		n.lines.close()
+	}
+	n.hub.Close()
+}
+
 func (n *network) setUp(ctx context.Context) error {
 	err := n.hub.ip(ctx,
 		"link set lo up",
-		"link add br0 type bridge mcast_snooping 0",
-		fmt.Sprintf("addr add %s/24 dev br0", n.hub.addr),
-		"link set br0 up")
+		"link add "+firstBridge+" type bridge mcast_snooping 0",
+		fmt.Sprintf("addr add %s/24 dev %s", n.hub.addr, firstBridge),
+		"link set "+firstBridge+" up")
 	if err != nil {
 		return err
 	}
 	return n.hub.nft(ctx, filterTable)
 }
 
-// plug makes a place and connects it to the bridge.
+// plug makes a place and connects it to the bridge, with lines to that of its site.
 func (n *network) plug(ctx context.Context, name, site string, host int) (*Place, error) {
+	bridge := firstBridge
+	if n.lines != nil {
+		var err error
+		if bridge, err = n.lines.reach(ctx, site, hostAddr(host)); err != nil {
+			return nil, err
+		}
+	}
 	p, err := newPlace(name, site, hostAddr(host), true)
 	if err != nil {
 		return nil, err
@@ -76,7 +97,7 @@ func (n *network) plug(ctx context.Context, name, site string, host int) (*Place
 	port := fmt.Sprintf("port%d", host)
 	err = n.hub.ip(ctx,
 		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", port, p.netnsPath()),
-		fmt.Sprintf("link set %s master br0 up", port))
+		fmt.Sprintf("link set %s master %s up", port, bridge))
 	if err == nil {
 		err = p.ip(ctx,
 			"link set lo up",

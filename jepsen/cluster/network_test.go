@@ -16,13 +16,19 @@ import (
 // newNetwork makes the test network of some nodes; none of them is started.
 func newNetwork(t *testing.T, nodes int) *cluster.Cluster {
 	t.Helper()
+	return newNetworkOf(t, cluster.Config{Nodes: nodes})
+}
+
+func newNetworkOf(t *testing.T, cfg cluster.Config) *cluster.Cluster {
+	t.Helper()
 	if missing := cluster.Missing(); missing != "" {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("CI must be able to run this, but lacks: %s", missing)
 		}
 		t.Skipf("SKIPPED: needs %s", missing)
 	}
-	c, err := cluster.New(t.Context(), cluster.Config{Nodes: nodes, Dir: t.TempDir()})
+	cfg.Dir = t.TempDir()
+	c, err := cluster.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +80,15 @@ func reaches(t *testing.T, from, to *cluster.Place) bool {
 }
 
 func TestCluster_CutsAreSilentAndConcernOnlyThePairsNamed(t *testing.T) {
-	c := newNetwork(t, 3)
+	for _, medium := range []struct {
+		name  string
+		lines bool
+	}{{"cable", false}, {"lines", true}} {
+		t.Run(medium.name, func(t *testing.T) { cutsAreSilent(t, newNetworkOf(t, cluster.Config{Nodes: 3, Lines: medium.lines})) })
+	}
+}
+
+func cutsAreSilent(t *testing.T, c *cluster.Cluster) {
 	a, b, d := c.Node(1), c.Node(2), c.Node(3)
 	for _, n := range c.Nodes() {
 		listen(t, n.Place())
