@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/lag"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/problem"
 )
@@ -31,6 +32,15 @@ type Peer struct {
 	// Gossip's opinion: "alive", "dead", "" when it has none.
 	Gossip string
 	Link   Link
+	Part   Part
+}
+
+// Part is what a node is in the configuration plane.
+type Part struct {
+	// Role is "voter", "non-voter" or "learner", "" when that is not known.
+	Role string
+	// Lag is how far it is behind, nil when it has never said where it is.
+	Lag *lag.Lag
 }
 
 // Link is what the T-Controller measures between this node and a peer. What
@@ -74,6 +84,8 @@ type Raft struct {
 	Mark fsm.Mark
 	// Parked is why nothing is applied any more, "" while all is.
 	Parked string
+	// Part of the node itself.
+	Part Part
 }
 
 // Observer is what the composition root tells about the running node. Its
@@ -143,8 +155,9 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 func raftStatus(r *Raft, leader string) *tcpb.RaftStatus {
 	s := &tcpb.RaftStatus{
 		State: r.State, Leader: leader, Term: r.Term, AppliedIndex: r.Applied, Quorum: r.Quorum,
-		FeatureLevel: r.Level, FeatureKnown: r.Known, Parked: r.Parked,
+		FeatureLevel: r.Level, FeatureKnown: r.Known, Parked: r.Parked, Role: r.Part.Role,
 	}
+	s.LagEntries, s.LagMs = r.Part.lag()
 	if r.Mark.Index > 0 {
 		s.Digest, s.DigestIndex = r.Mark.Sum.String(), r.Mark.Index
 	}
@@ -162,8 +175,9 @@ func (c *Cluster) peers(view *fsm.View) []*tcpb.PeerStatus {
 			ToPeerMs: milliseconds(p.Link.ToPeer), FromPeerMs: milliseconds(p.Link.FromPeer), LastAnswerMs: milliseconds(p.Link.sinceAnswer()),
 			SendQueue: p.Link.SendQueue, SendQueueBytes: p.Link.SendQueueBytes, ReceiveQueueBytes: p.Link.ReceiveQueueBytes,
 			Owned:  uint64(c.cfg.Table.OwnedBy(p.ID)),
-			TcAddr: view.Node(string(p.ID)).GetTcAddr(),
+			TcAddr: view.Node(string(p.ID)).GetTcAddr(), Role: p.Part.Role,
 		}
+		m.LagEntries, m.LagMs = p.Part.lag()
 		m.Node, m.Site = n.of(p.ID)
 		if !p.Since.IsZero() {
 			m.Since = timestamppb.New(p.Since)
@@ -190,6 +204,13 @@ func (c *Cluster) counts(view *fsm.View) *tcpb.DNCounts {
 		}
 	}
 	return counts
+}
+
+func (p *Part) lag() (entries *uint64, ms *float64) {
+	if p.Lag == nil {
+		return nil, nil
+	}
+	return &p.Lag.Entries, new(milliseconds(p.Lag.For))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

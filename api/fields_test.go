@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/lag"
 	"github.com/sipcluster/sipcluster/node/problem"
 )
 
@@ -245,11 +246,11 @@ func (o observed) Problems() []problem.Problem {
 func (o observed) Peers() []Peer {
 	return []Peer{
 		{ID: "stranger", Reason: "connecting"},
-		{ID: "sip3-id", Reason: "cut", Since: time.Unix(100, 5), Gossip: "dead"},
+		{ID: "sip3-id", Reason: "cut", Since: time.Unix(100, 5), Gossip: "dead", Part: Part{Role: "learner"}},
 		{ID: peerID, Reachable: true, Since: time.Unix(300, 0), Gossip: "alive", Link: Link{
 			RTT: 4 * time.Millisecond, ToPeer: time.Millisecond, FromPeer: 3 * time.Millisecond, ClockSkew: -2 * time.Second,
 			SendQueue: 11, SendQueueBytes: 12, ReceiveQueueBytes: 13,
-		}},
+		}, Part: Part{Role: "non-voter", Lag: &lag.Lag{Entries: 14, For: 15 * time.Millisecond}}},
 	}
 }
 
@@ -260,7 +261,7 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 	draining.GetPutNode().Draining = true
 	s := newSite(t, third, draining)
 	s.peerSays(t, inService("1001"))
-	o := observed{Raft{State: "candidate", Term: 9, Applied: 8, Level: 2, Known: 3, Mark: fsm.Mark{Index: 8, Sum: fsm.Sum{1}}, Parked: "why"}}
+	o := observed{Raft{State: "candidate", Term: 9, Applied: 8, Level: 2, Known: 3, Mark: fsm.Mark{Index: 8, Sum: fsm.Sum{1}}, Parked: "why", Part: Part{Role: "voter", Lag: &lag.Lag{Entries: 16, For: 17 * time.Second}}}}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{Table: s.table, Calls: s.calls, View: func() *fsm.View { return s.view }, Observer: o, Proposer: &applier{s: s}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 7)}))
 	})
@@ -270,12 +271,12 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 		Problems: []*tcpb.Problem{
 			{Code: "1", Since: &timestamppb.Timestamp{Seconds: 7, Nanos: 8}, Text: "one"}, {Code: "2", Since: &timestamppb.Timestamp{Seconds: 9}, Text: "two", Advice: "do"},
 		},
-		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8, FeatureLevel: 2, FeatureKnown: 3, Digest: "01" + strings.Repeat("0", 62), DigestIndex: 8, Parked: "why"},
+		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8, FeatureLevel: 2, FeatureKnown: 3, Digest: "01" + strings.Repeat("0", 62), DigestIndex: 8, Parked: "why", Role: "voter", LagEntries: new(uint64(16)), LagMs: new(17000.0)},
 		Dns:  &tcpb.DNCounts{Total: 1, InService: 1},
 		Peers: []*tcpb.PeerStatus{
-			{Node: "a3", Site: "dc3", Reason: "cut", Since: &timestamppb.Timestamp{Seconds: 100, Nanos: 5}, Gossip: "dead", TcAddr: "127.0.0.3:7001"},
+			{Node: "a3", Site: "dc3", Reason: "cut", Since: &timestamppb.Timestamp{Seconds: 100, Nanos: 5}, Gossip: "dead", TcAddr: "127.0.0.3:7001", Role: "learner"},
 			{Node: "sip2", Site: "dc2", Reachable: true, Since: &timestamppb.Timestamp{Seconds: 300}, Gossip: "alive", TcAddr: "127.0.0.1:7001", RttMs: 4, ToPeerMs: 1, FromPeerMs: 3,
-				ClockSkewMs: -2000, SendQueue: 11, SendQueueBytes: 12, ReceiveQueueBytes: 13, Owned: 1},
+				ClockSkewMs: -2000, SendQueue: 11, SendQueueBytes: 12, ReceiveQueueBytes: 13, Owned: 1, Role: "non-voter", LagEntries: new(uint64(14)), LagMs: new(15.0)},
 			{Node: "stranger", Reason: "connecting"},
 		},
 	}

@@ -62,9 +62,14 @@ func saysWhoItIs(t *testing.T, a, b *member) {
 			t.Errorf("started %v ago, cluster %q", since, s.GetClusterId())
 		}
 		raft := s.GetRaft()
-		if want := map[*member]string{a: "leader", b: "follower"}[m]; raft.GetState() != want || raft.GetLeader() != "n1" || !raft.GetQuorum() || raft.GetTerm() == 0 || raft.GetAppliedIndex() < 3 {
+		if want := map[*member]string{a: "leader", b: "follower"}[m]; raft.GetState() != want || raft.GetLeader() != "n1" || !raft.GetQuorum() || raft.GetTerm() == 0 || raft.GetAppliedIndex() < 3 || raft.LagEntries == nil || raft.GetLagMs() > 5000 {
 			t.Errorf("%s: raft %v, want a %s", m.cfg.Name, raft, want)
 		}
+		patience.Until(t, m.cfg.Name+" knows what both are in the configuration plane", func() bool { // it may be told a moment later than it applies
+			s = m.status(t)
+			p := s.GetPeers()[0]
+			return s.GetRaft().GetRole() == "voter" && p.GetRole() == "voter" && p.LagEntries != nil && p.GetLagEntries() == 0
+		})
 		p := s.GetPeers()[0]
 		if p.GetNode() != other.cfg.Name || p.GetSite() != other.cfg.Site || p.GetTcAddr() != other.cfg.TCAddr || p.GetReason() != "" ||
 			time.Since(p.GetSince().AsTime()) > time.Minute || p.GetRttMs() <= 0 || p.GetLastAnswerMs() > 5000 || p.GetClockSkewMs() > 100 || p.GetClockSkewMs() < -100 {

@@ -31,6 +31,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/lag"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/routing"
@@ -100,6 +101,8 @@ type Node struct {
 	// directory is where the others are; moved wakes who dials them.
 	directory *directory.Directory
 	moved     wake.Signal
+	// lags is how far each node is behind the configuration.
+	lags *lag.Board
 
 	removedOnce sync.Once
 
@@ -158,6 +161,7 @@ func (n *Node) openStores() (err error) {
 		return err
 	}
 	n.onClose(func() error { return n.machine.Close() })
+	n.lags = lag.New(dn.Node(n.id.ID), n.applied, n.leader)
 	if err := n.acceptRecovery(); err != nil {
 		return err
 	}
@@ -352,7 +356,9 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.serveEntrance(ctx) })
 		g.Go(func() error { return n.keepLearning(ctx) })
 	}
-	n.links = tcontroller.NewServer(n.lineage(), n.table, n.calls, n.roster, n.log)
+	n.links = tcontroller.NewServer(tcontroller.ServerConfig{
+		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster, Applied: n.applied, Log: n.log,
+	})
 	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.UnaryInterceptor(n.holdsForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
 	peerpb.RegisterTControllerServer(cluster, n.links)
@@ -509,7 +515,7 @@ func (n *Node) openLayer() (err error) {
 	n.keys.gossip = n.gossip
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Process: n.process, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Applied: n.lags.Told, Process: n.process, Log: n.log,
 	})
 	return nil
 }
@@ -562,5 +568,5 @@ func (n *Node) register() {
 }
 
 func (n *Node) sources() []api.Source {
-	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}}
+	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}}
 }

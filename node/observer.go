@@ -24,7 +24,7 @@ type observer struct{ n *Node }
 func (o observer) Peers() []api.Peer {
 	var out []api.Peer
 	for _, p := range o.n.mesh.Status() {
-		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Since: p.Since, Link: linkOf(&p, o.n.links.Backlog(p.ID))}
+		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Since: p.Since, Link: linkOf(&p, o.n.links.Backlog(p.ID)), Part: o.n.partOf(p.ID)}
 		if alive, known := o.n.gossip.Alive(membership.NodeID(p.ID)); known {
 			a.Gossip = map[bool]string{true: "alive", false: "dead"}[alive]
 		}
@@ -45,7 +45,7 @@ func linkOf(p *tcontroller.PeerStatus, b tcontroller.Backlog) api.Link {
 // Raft is the state of the configuration plane here.
 func (o observer) Raft() api.Raft {
 	s := o.n.group.Status()
-	r := api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum, Level: o.n.machine.View().Level(), Known: fsm.Program().Known, Mark: o.n.machine.Mark()}
+	r := api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum, Level: o.n.machine.View().Level(), Known: fsm.Program().Known, Mark: o.n.machine.Mark(), Part: o.n.partOf(dn.Node(o.n.id.ID))}
 	if err := o.n.machine.Parked(); err != nil {
 		r.Parked = err.Error()
 	}
@@ -60,6 +60,7 @@ func (n *Node) followProblems() {
 	n.problems.Follow(n.planeProblems)
 	n.problems.Follow(n.stalls)
 	n.problems.Follow(n.denied.problems)
+	n.problems.Follow(n.behind)
 	n.problems.Follow(func(report func(problem.Problem)) { skews(n.mesh.Status(), report) })
 }
 

@@ -32,6 +32,7 @@ func (n *Node) followRoster(ctx context.Context) error {
 		}
 		n.keepTold()
 		n.directory.Keep(func(id string) bool { return view.Node(id) != nil })
+		n.lags.Keep(func(id dn.Node) bool { return view.Node(string(id)) != nil })
 		var peers []tcontroller.Peer
 		gossip := map[membership.NodeID]string{}
 		for _, node := range view.Nodes() {

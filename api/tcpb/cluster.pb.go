@@ -294,7 +294,14 @@ type RaftStatus struct {
 	Digest      string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
 	DigestIndex uint64 `protobuf:"varint,9,opt,name=digest_index,json=digestIndex,proto3" json:"digest_index,omitempty"`
 	// Why the node applies no changes any more although its disk works; "" while it does.
-	Parked        string `protobuf:"bytes,10,opt,name=parked,proto3" json:"parked,omitempty"`
+	Parked string `protobuf:"bytes,10,opt,name=parked,proto3" json:"parked,omitempty"`
+	// "voter", "non-voter" or "learner" (it does not have the log yet); "" when this node
+	// does not know.
+	Role string `protobuf:"bytes,11,opt,name=role,proto3" json:"role,omitempty"`
+	// Entries that this node has not applied, and for how long it has known of the first
+	// of them.
+	LagEntries    *uint64  `protobuf:"varint,12,opt,name=lag_entries,json=lagEntries,proto3,oneof" json:"lag_entries,omitempty"`
+	LagMs         *float64 `protobuf:"fixed64,13,opt,name=lag_ms,json=lagMs,proto3,oneof" json:"lag_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,6 +406,27 @@ func (x *RaftStatus) GetParked() string {
 	return ""
 }
 
+func (x *RaftStatus) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *RaftStatus) GetLagEntries() uint64 {
+	if x != nil && x.LagEntries != nil {
+		return *x.LagEntries
+	}
+	return 0
+}
+
+func (x *RaftStatus) GetLagMs() float64 {
+	if x != nil && x.LagMs != nil {
+		return *x.LagMs
+	}
+	return 0
+}
+
 type PeerStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -431,8 +459,13 @@ type PeerStatus struct {
 	// this node has not read.
 	SendQueueBytes    uint64 `protobuf:"varint,15,opt,name=send_queue_bytes,json=sendQueueBytes,proto3" json:"send_queue_bytes,omitempty"`
 	ReceiveQueueBytes uint64 `protobuf:"varint,16,opt,name=receive_queue_bytes,json=receiveQueueBytes,proto3" json:"receive_queue_bytes,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// As those of RaftStatus; the lag is unset when the peer never said how far it is, and
+	// that of a peer which is not reachable counts from what it said last.
+	Role          string   `protobuf:"bytes,17,opt,name=role,proto3" json:"role,omitempty"`
+	LagEntries    *uint64  `protobuf:"varint,18,opt,name=lag_entries,json=lagEntries,proto3,oneof" json:"lag_entries,omitempty"`
+	LagMs         *float64 `protobuf:"fixed64,19,opt,name=lag_ms,json=lagMs,proto3,oneof" json:"lag_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PeerStatus) Reset() {
@@ -573,6 +606,27 @@ func (x *PeerStatus) GetSendQueueBytes() uint64 {
 func (x *PeerStatus) GetReceiveQueueBytes() uint64 {
 	if x != nil {
 		return x.ReceiveQueueBytes
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *PeerStatus) GetLagEntries() uint64 {
+	if x != nil && x.LagEntries != nil {
+		return *x.LagEntries
+	}
+	return 0
+}
+
+func (x *PeerStatus) GetLagMs() float64 {
+	if x != nil && x.LagMs != nil {
+		return *x.LagMs
 	}
 	return 0
 }
@@ -1005,7 +1059,7 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
-	"\x06advice\x18\x04 \x01(\tR\x06advice\"\xa8\x02\n" +
+	"\x06advice\x18\x04 \x01(\tR\x06advice\"\x99\x03\n" +
 	"\n" +
 	"RaftStatus\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
@@ -1018,7 +1072,13 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x06digest\x18\b \x01(\tR\x06digest\x12!\n" +
 	"\fdigest_index\x18\t \x01(\x04R\vdigestIndex\x12\x16\n" +
 	"\x06parked\x18\n" +
-	" \x01(\tR\x06parked\"\xfd\x03\n" +
+	" \x01(\tR\x06parked\x12\x12\n" +
+	"\x04role\x18\v \x01(\tR\x04role\x12$\n" +
+	"\vlag_entries\x18\f \x01(\x04H\x00R\n" +
+	"lagEntries\x88\x01\x01\x12\x1a\n" +
+	"\x06lag_ms\x18\r \x01(\x01H\x01R\x05lagMs\x88\x01\x01B\x0e\n" +
+	"\f_lag_entriesB\t\n" +
+	"\a_lag_ms\"\xee\x04\n" +
 	"\n" +
 	"PeerStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -1040,7 +1100,13 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"send_queue\x18\x0e \x01(\x04R\tsendQueue\x12(\n" +
 	"\x10send_queue_bytes\x18\x0f \x01(\x04R\x0esendQueueBytes\x12.\n" +
-	"\x13receive_queue_bytes\x18\x10 \x01(\x04R\x11receiveQueueBytes\"{\n" +
+	"\x13receive_queue_bytes\x18\x10 \x01(\x04R\x11receiveQueueBytes\x12\x12\n" +
+	"\x04role\x18\x11 \x01(\tR\x04role\x12$\n" +
+	"\vlag_entries\x18\x12 \x01(\x04H\x00R\n" +
+	"lagEntries\x88\x01\x01\x12\x1a\n" +
+	"\x06lag_ms\x18\x13 \x01(\x01H\x01R\x05lagMs\x88\x01\x01B\x0e\n" +
+	"\f_lag_entriesB\t\n" +
+	"\a_lag_ms\"{\n" +
 	"\bDNCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x1d\n" +
 	"\n" +
@@ -1133,6 +1199,8 @@ func file_api_tcpb_cluster_proto_init() {
 	if File_api_tcpb_cluster_proto != nil {
 		return
 	}
+	file_api_tcpb_cluster_proto_msgTypes[3].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[4].OneofWrappers = []any{}
 	file_api_tcpb_cluster_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

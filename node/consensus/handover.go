@@ -229,6 +229,19 @@ func (g *Group) Stand() {
 // LastLog is how far this node's log goes.
 func (g *Group) LastLog() uint64 { return g.raft.LastIndex() }
 
+// Suffrages are the nodes of the group, and which of them vote, as far as this node
+// knows; nil when it knows nothing.
+func (g *Group) Suffrages() map[string]bool {
+	if g == nil || g.Err() != nil {
+		return nil
+	}
+	all := map[string]bool{}
+	for _, s := range g.raft.GetConfiguration().Configuration().Servers {
+		all[string(s.ID)] = s.Suffrage == raft.Voter
+	}
+	return all
+}
+
 // Voters are the ids of those who vote, as far as this node knows.
 func (g *Group) Voters(ctx context.Context) (ids []string, err error) {
 	servers, err := g.servers(ctx)

@@ -1063,6 +1063,8 @@ type Pong struct {
 	SentWall int64                  `protobuf:"varint,2,opt,name=sent_wall,json=sentWall,proto3" json:"sent_wall,omitempty"`
 	// Publisher's wall clock when it answered.
 	PublisherWall int64 `protobuf:"varint,3,opt,name=publisher_wall,json=publisherWall,proto3" json:"publisher_wall,omitempty"`
+	// Index of the configuration up to which the publisher has applied it.
+	Applied       uint64 `protobuf:"varint,4,opt,name=applied,proto3" json:"applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1114,6 +1116,13 @@ func (x *Pong) GetSentWall() int64 {
 func (x *Pong) GetPublisherWall() int64 {
 	if x != nil {
 		return x.PublisherWall
+	}
+	return 0
+}
+
+func (x *Pong) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
 	}
 	return 0
 }
@@ -1834,11 +1843,12 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +
 	"\tEndOfSync\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"g\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x81\x01\n" +
 	"\x04Pong\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
 	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12%\n" +
-	"\x0epublisher_wall\x18\x03 \x01(\x03R\rpublisherWall\"\t\n" +
+	"\x0epublisher_wall\x18\x03 \x01(\x03R\rpublisherWall\x12\x18\n" +
+	"\aapplied\x18\x04 \x01(\x04R\aapplied\"\t\n" +
 	"\aGoodbye\"&\n" +
 	"\n" +
 	"CallsHello\x12\x18\n" +

@@ -2,7 +2,6 @@ package tcontroller
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -52,7 +51,7 @@ func TestLink_OpensWithTheHello(t *testing.T) {
 		if n := len(s.said()); n != 0 {
 			t.Errorf("%d messages before the hello", n)
 		}
-		publisher := NewServer("c1", table, calls, func(dn.Node) (bool, uint64) { return true, 1 }, slog.New(slog.DiscardHandler))
+		publisher := newPublisher(table, calls, func(dn.Node) (bool, uint64) { return true, 1 })
 		wg.Go(func() { _ = l.run(ctx, publisher) })
 		synctest.Wait()
 		if got := s.said(); len(got) < 3 || !got[0] || slices.Contains(got[1:], true) {

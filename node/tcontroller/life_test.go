@@ -3,6 +3,7 @@ package tcontroller
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,28 @@ func TestFollower_PingsAllTheTime(t *testing.T) {
 			if mono != int64(pingEvery) || wall != int64(pingEvery) {
 				t.Fatalf("ping %d comes %v and by the wall clock %v behind the one before", i+1, time.Duration(mono), time.Duration(wall))
 			}
+		}
+	})
+}
+
+// Each answer to a ping says how far the peer has applied the configuration.
+func TestFollower_HearsHowFarThePeerIs(t *testing.T) {
+	var told atomic.Uint64
+	withPeer(t, func(c *Config) {
+		standard(c)
+		c.Applied = func(peer dn.Node, index uint64) {
+			if peer == "a" {
+				told.Store(index)
+			}
+		}
+	}, func(t *testing.T, s *scripted) {
+		l := s.heard()
+		l.hush(true)
+		passes(time.Second)
+		l.says(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: &peerpb.Pong{SentMono: 1, SentWall: 1, Applied: 42}}})
+		synctest.Wait()
+		if told.Load() != 42 {
+			t.Errorf("the peer said 42, this node hears %d", told.Load())
 		}
 	})
 }

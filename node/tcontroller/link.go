@@ -321,6 +321,9 @@ func (l *followerLink) records(b *peerpb.RecordBatch) error {
 }
 
 func (l *followerLink) pong(p *peerpb.Pong) {
+	if l.f.cfg.Applied != nil {
+		l.f.cfg.Applied(l.f.id, p.GetApplied())
+	}
 	now := time.Now()
 	rtt := now.Sub(epoch) - time.Duration(p.GetSentMono())
 	if rtt <= 0 || p.GetSentMono() < 0 {

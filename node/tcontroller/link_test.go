@@ -70,7 +70,7 @@ func newSiteOf(t testing.TB, id dn.Node, incarnation uint64, addr string, histor
 	s := &site{id: id, table: dn.New(dn.Config{Self: id, Incarnation: incarnation, History: history}), addr: ln.Addr().String()}
 	s.server = grpc.NewServer(grpc.Creds(Credentials()), grpc.StreamInterceptor(s.noteBegins))
 	s.calls = call.New(call.Config{Self: id, Incarnation: incarnation, History: history})
-	s.publisher = NewServer("c1", s.table, s.calls, s.roster, slog.New(slog.DiscardHandler))
+	s.publisher = newPublisher(s.table, s.calls, s.roster)
 	peerpb.RegisterTControllerServer(s.server, s.publisher)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.server.Serve(ln) })
@@ -107,6 +107,11 @@ func peersOf(sites ...*site) (out []Peer) {
 
 func dialTCP(ctx context.Context, _ dn.Node, addr string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+}
+
+// newPublisher is the publisher's side of a node of cluster c1 that has applied up to 17.
+func newPublisher(table *dn.Table, calls *call.Table, roster func(dn.Node) (bool, uint64)) *Server {
+	return NewServer(ServerConfig{ClusterID: "c1", Table: table, Calls: calls, Roster: roster, Applied: func() uint64 { return 17 }, Log: slog.New(slog.DiscardHandler)})
 }
 
 // await polls until the condition holds.

@@ -43,6 +43,9 @@ type Config struct {
 	Refused func(index uint64)
 	// Heard is told when a peer is heard or lost; nil for nobody. It must not wait.
 	Heard func(peer dn.Node, heard bool)
+	// Applied is told up to which index a peer has applied the configuration, with each
+	// answer to a ping; nil for nobody. It must not wait.
+	Applied func(peer dn.Node, index uint64)
 	// Process says which process of the node this is, and how long it has run, ms; nil:
 	// it says nothing of that.
 	Process func() (instance, up uint64)

@@ -29,6 +29,7 @@ type Server struct {
 	table     *dn.Table
 	calls     *call.Table
 	roster    func(dn.Node) (member bool, index uint64)
+	applied   func() uint64
 	log       *slog.Logger
 	links     links
 	bye       chan struct{}
@@ -39,11 +40,23 @@ type Server struct {
 // the publisher's roster is.
 const rosterIndex = "sipcluster-roster-index"
 
+// ServerConfig of a Server; every field is required.
+type ServerConfig struct {
+	ClusterID string
+	Table     *dn.Table
+	Calls     *call.Table
+	// Roster tells who belongs to the cluster, as of which index of the configuration;
+	// nobody else may follow.
+	Roster func(dn.Node) (member bool, index uint64)
+	// Applied is the index up to which this node has applied the configuration.
+	Applied func() uint64
+	Log     *slog.Logger
+}
+
 // NewServer makes the publisher's side of links for the tables; register it at the cluster
-// port. roster tells who belongs to the cluster, as of which index of the
-// configuration; nobody else may follow.
-func NewServer(clusterID string, table *dn.Table, calls *call.Table, roster func(dn.Node) (member bool, index uint64), log *slog.Logger) *Server {
-	return &Server{clusterID: clusterID, table: table, calls: calls, roster: roster, log: log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
+// port.
+func NewServer(c ServerConfig) *Server {
+	return &Server{clusterID: c.ClusterID, table: c.Table, calls: c.Calls, roster: c.Roster, applied: c.Applied, log: c.Log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -77,7 +90,7 @@ func (s *Server) Follow(stream followStream) error {
 	log.Debug("follower connected")
 	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
-	go func() { cancel(l.answerPings(silent)) }()
+	go func() { cancel(l.answerPings(silent, s.applied)) }()
 	go func() {
 		if err := l.callRun(ctx); ctx.Err() == nil {
 			cancel(err)
@@ -167,7 +180,7 @@ func (l *publisherLink) send(m *peerpb.FollowResponse) error {
 }
 
 // answerPings returns when the follower leaves. Each ping winds up silent again.
-func (l *publisherLink) answerPings(silent *time.Timer) error {
+func (l *publisherLink) answerPings(silent *time.Timer, applied func() uint64) error {
 	for {
 		m, err := l.stream.Recv()
 		if err != nil {
@@ -178,7 +191,7 @@ func (l *publisherLink) answerPings(silent *time.Timer) error {
 			return status.Error(codes.InvalidArgument, "a follower only pings")
 		}
 		silent.Reset(pingTimeout)
-		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano()}
+		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano(), Applied: applied()}
 		if err := l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: pong}}); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package tcontroller
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func publisher(t *testing.T, play func(*testing.T, *Server, *dn.Table, peerpb.TC
 	synctest.Test(t, func(t *testing.T) {
 		ln := bufconn.Listen(1 << 20)
 		table, calls := dn.New(dn.Config{Self: "a", Incarnation: 7}), call.New(call.Config{Self: "a", Incarnation: 7})
-		s := NewServer("c1", table, calls, func(id dn.Node) (bool, uint64) { return id == "b", 9 }, slog.New(slog.DiscardHandler))
+		s := newPublisher(table, calls, func(id dn.Node) (bool, uint64) { return id == "b", 9 })
 		server := grpc.NewServer()
 		peerpb.RegisterTControllerServer(server, s)
 		var served sync.WaitGroup
@@ -125,7 +124,7 @@ func TestServer_AFollowerThatPingsIsAnswered(t *testing.T) {
 					t.Fatal(err)
 				}
 				if p := m.GetPong(); p != nil {
-					if p.GetSentMono() != i+1 || p.GetSentWall() != 100*i || p.GetPublisherWall() != time.Now().UnixNano() {
+					if p.GetSentMono() != i+1 || p.GetSentWall() != 100*i || p.GetPublisherWall() != time.Now().UnixNano() || p.GetApplied() != 17 {
 						t.Errorf("answered with %v", p)
 					}
 					break

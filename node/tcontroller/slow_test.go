@@ -40,7 +40,7 @@ func bubbled(t *testing.T, many int, bytes int) (follower *dn.Table, opened func
 		publisher.table.Register(dn.Number(fmt.Sprint(100000+i)), dn.Registered)
 	}
 	server := grpc.NewServer(grpc.StreamInterceptor(publisher.noteBegins))
-	links := NewServer("c1", publisher.table, publisher.calls, publisher.roster, slog.New(slog.DiscardHandler))
+	links := newPublisher(publisher.table, publisher.calls, publisher.roster)
 	peerpb.RegisterTControllerServer(server, links)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(ln) }()

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
+	"github.com/sipcluster/sipcluster/cmd/internal/view"
 )
 
 // commands are those of this package, for one who asks a node.
@@ -30,6 +32,21 @@ type nodeJSON struct {
 	HTTPAddr    string `json:"http_addr"`
 	Voter       bool   `json:"voter"`
 	Draining    bool   `json:"draining"`
+	placeJSON
+}
+
+// placeJSON is how the asked node sees a node.
+type placeJSON struct {
+	// Role is "voter", "non-voter", "learner", or "" when that is not known; Leader: it leads.
+	Role   string `json:"role"`
+	Leader bool   `json:"leader"`
+	// Alive: the asked node hears it, or is it. DeadSince is when that ended, and Reason why.
+	Alive     bool   `json:"alive"`
+	Reason    string `json:"reason"`
+	DeadSince string `json:"dead_since"`
+	// LagEntries and LagS are how far it is behind the configuration; null: unknown.
+	LagEntries *uint64  `json:"lag_entries"`
+	LagS       *float64 `json:"lag_s"`
 }
 
 // NodeCommand is node and what it holds.
@@ -59,49 +76,94 @@ func (c commands) listNodes(ctx context.Context, cl *client.Client) error {
 	if err != nil {
 		return fmt.Errorf("node list: %w", err)
 	}
-	if c.JSON() {
-		a := console.NewJSONArray(c.Out)
-		for _, n := range roster.Nodes {
-			if err := a.Add(nodeJSON{n.Name, n.Site, n.Id, n.SipAddr, n.DefaultAddr, n.TcAddr, n.ClusterAddr, n.GossipAddr, n.HttpAddr, !n.NonVoter, n.Draining}); err != nil {
-				return err
-			}
-		}
-		return a.End()
-	}
 	status, err := client.Unary(ctx, cl, cl.Cluster.Status, &tcpb.StatusRequest{})
 	if err != nil {
 		return fmt.Errorf("node list: %w", err)
 	}
-	return c.Print(nodeTable(roster.Nodes, status))
+	if !c.JSON() {
+		return c.Print(nodeTable(roster.Nodes, status, c.Now()))
+	}
+	a, places := console.NewJSONArray(c.Out), placesOf(status)
+	for _, n := range roster.Nodes {
+		if err := a.Add(nodeJSON{n.Name, n.Site, n.Id, n.SipAddr, n.DefaultAddr, n.TcAddr, n.ClusterAddr, n.GossipAddr, n.HttpAddr, !n.NonVoter, n.Draining, places[n.Name].json()}); err != nil {
+			return err
+		}
+	}
+	return a.End()
 }
 
-func nodeTable(nodes []*configpb.Node, s *tcpb.StatusResponse) *console.Table {
-	peers := map[string]*tcpb.PeerStatus{}
-	for _, p := range s.Peers {
-		peers[p.Node] = p
+// place is how the asked node sees a node; the zero value is one that it doesn't know.
+type place struct {
+	asked, leads bool
+	*tcpb.PeerStatus
+}
+
+// placesOf has a place for each node by name.
+func placesOf(s *tcpb.StatusResponse) map[string]place {
+	r := s.GetRaft()
+	all := map[string]place{s.GetNode(): {asked: true, leads: r.GetLeader() == s.GetNode(), PeerStatus: &tcpb.PeerStatus{Reachable: true, Role: r.GetRole(), LagEntries: r.LagEntries, LagMs: r.LagMs}}}
+	for _, p := range s.GetPeers() {
+		all[p.GetNode()] = place{leads: r.GetLeader() == p.GetNode(), PeerStatus: p}
 	}
-	t := &console.Table{Head: []string{"NODE", "SITE", "SEEN", "ROLE", "SIP", "TCPORT", "CLUSTER"}}
+	return all
+}
+
+func (p place) json() placeJSON {
+	j := placeJSON{Role: p.GetRole(), Leader: p.leads, Alive: p.GetReachable(), Reason: p.GetReason()}
+	if p.PeerStatus == nil {
+		return j
+	}
+	j.LagEntries = p.LagEntries
+	if p.LagMs != nil {
+		j.LagS = new(*p.LagMs / 1000)
+	}
+	if !p.Reachable && p.Since != nil {
+		j.DeadSince = view.RFC3339(p.Since)
+	}
+	return j
+}
+
+// seen is whether the asked node hears it, and for how long it has not.
+func (p place) seen(now time.Time) console.Cell {
+	switch {
+	case p.PeerStatus == nil:
+		return console.Tinted("○ unknown", console.Red)
+	case p.asked:
+		return console.Tinted("● asked", console.Green)
+	case !p.Reachable:
+		return console.Tinted("○ "+p.Reason+" "+view.Age(now, p.Since), console.Red)
+	}
+	return console.Tinted("● heard", console.Green)
+}
+
+func (p place) role(n *configpb.Node) string {
+	role := console.Dash(p.GetRole())
+	if p.leads {
+		role = "leader"
+	}
+	if n.GetDraining() {
+		role += ", draining"
+	}
+	return role
+}
+
+// lag is in entries, and in time when there are any.
+func (p place) lag() console.Cell {
+	switch {
+	case p.PeerStatus == nil || p.LagEntries == nil:
+		return console.Text("-")
+	case *p.LagEntries == 0:
+		return console.Text("0")
+	}
+	return console.Tinted(fmt.Sprintf("%d, %s", *p.LagEntries, view.Span(time.Duration(p.GetLagMs()*float64(time.Millisecond)))), console.Yellow)
+}
+
+func nodeTable(nodes []*configpb.Node, s *tcpb.StatusResponse, now time.Time) *console.Table {
+	places := placesOf(s)
+	t := &console.Table{Head: []string{"NODE", "SITE", "SEEN", "ROLE", "LAG", "SIP", "TCPORT", "CLUSTER"}}
 	for _, n := range nodes {
-		seen := console.Tinted("● heard", console.Green)
-		switch p := peers[n.Name]; {
-		case n.Name == s.Node:
-			seen.Text = "● asked"
-		case p == nil:
-			seen = console.Tinted("○ unknown", console.Red)
-		case !p.Reachable:
-			seen = console.Tinted("○ "+p.Reason, console.Red)
-		}
-		role := "voter"
-		switch {
-		case n.Name == s.GetRaft().GetLeader():
-			role = "leader"
-		case n.NonVoter:
-			role = "non-voter"
-		}
-		if n.Draining {
-			role += ", draining"
-		}
-		t.Add(console.Text(n.Name), console.Text(n.Site), seen, console.Text(role), console.Text(n.SipAddr), console.Text(n.TcAddr), console.Text(n.ClusterAddr))
+		p := places[n.Name]
+		t.Add(console.Text(n.Name), console.Text(n.Site), p.seen(now), console.Text(p.role(n)), p.lag(), console.Text(n.SipAddr), console.Text(n.TcAddr), console.Text(n.ClusterAddr))
 	}
 	return t
 }

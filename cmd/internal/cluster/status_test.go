@@ -23,11 +23,11 @@ func TestStatusJSON_IsAContract(t *testing.T) {
 func seen() *tcpb.StatusResponse {
 	return &tcpb.StatusResponse{
 		Node: "sip1", Site: "dc1", Version: "v1.0.0", Started: clienttest.Since,
-		Raft: &tcpb.RaftStatus{State: "leader", Leader: "sip1", Term: 3, AppliedIndex: 17, Quorum: true},
+		Raft: &tcpb.RaftStatus{State: "leader", Leader: "sip1", Term: 3, AppliedIndex: 17, Quorum: true, Role: "voter", LagEntries: new(uint64(0)), LagMs: new(0.0)},
 		Peers: []*tcpb.PeerStatus{
 			{Node: "sip2", Site: "dc2", Reachable: true, RttMs: 0.25, Owned: 5, Since: clienttest.Since, Gossip: "alive", ClockSkewMs: -1.4,
-				ToPeerMs: 0.1, FromPeerMs: 0.15, LastAnswerMs: 40.4, SendQueue: 7, SendQueueBytes: 70000, ReceiveQueueBytes: 96},
-			{Node: "sip3", Site: "dc3", Reason: "cut", Owned: 2, Since: timestamppb.New(clienttest.Noon.Add(-4 * time.Second)), Gossip: "dead"},
+				ToPeerMs: 0.1, FromPeerMs: 0.15, LastAnswerMs: 40.4, SendQueue: 7, SendQueueBytes: 70000, ReceiveQueueBytes: 96, Role: "voter", LagEntries: new(uint64(300)), LagMs: new(72500.0)},
+			{Node: "sip3", Site: "dc3", Reason: "cut", Owned: 2, Since: timestamppb.New(clienttest.Noon.Add(-4 * time.Second)), Gossip: "dead", Role: "learner"},
 		},
 		Dns:      &tcpb.DNCounts{Total: 10, InService: 8, OutOfService: 2, Owned: 3},
 		Problems: []*tcpb.Problem{{Code: "clock-skew", Since: clienttest.Since, Text: "the clock of sip2 differs by 700ms", Advice: "check NTP"}},
@@ -60,15 +60,29 @@ func TestNodeList_ForPeople(t *testing.T) {
 		{Name: "sip1", Site: "dc1", SipAddr: "192.0.2.1:5060", TcAddr: "192.0.2.1:7001", ClusterAddr: "192.0.2.1:7002"},
 		{Name: "sip2", Site: "dc2", SipAddr: "192.0.2.2:5060", TcAddr: "192.0.2.2:7001", ClusterAddr: "192.0.2.2:7002", Draining: true},
 		{Name: "sip3", Site: "dc3", SipAddr: "192.0.2.3:5060", TcAddr: "192.0.2.3:7001", ClusterAddr: "192.0.2.3:7002", NonVoter: true},
+		{Name: "sip4", Site: "dc4"},
 	}
 	op, out := clienttest.Plain()
 	c := commands{op}
-	if err := c.Print(nodeTable(nodes, seen())); err != nil {
+	if err := c.Print(nodeTable(nodes, seen(), clienttest.Noon)); err != nil {
 		t.Fatal(err)
 	}
-	clienttest.Same(t, out.String(), `NODE  SITE  SEEN     ROLE             SIP             TCPORT          CLUSTER
-sip1  dc1   ● asked  leader           192.0.2.1:5060  192.0.2.1:7001  192.0.2.1:7002
-sip2  dc2   ● heard  voter, draining  192.0.2.2:5060  192.0.2.2:7001  192.0.2.2:7002
-sip3  dc3   ○ cut    non-voter        192.0.2.3:5060  192.0.2.3:7001  192.0.2.3:7002
+	clienttest.Same(t, out.String(), `NODE  SITE  SEEN       ROLE             LAG         SIP             TCPORT          CLUSTER
+sip1  dc1   ● asked    leader           0           192.0.2.1:5060  192.0.2.1:7001  192.0.2.1:7002
+sip2  dc2   ● heard    voter, draining  300, 1m12s  192.0.2.2:5060  192.0.2.2:7001  192.0.2.2:7002
+sip3  dc3   ○ cut 4s   learner          -           192.0.2.3:5060  192.0.2.3:7001  192.0.2.3:7002
+sip4  dc4   ○ unknown  -                -
 `)
+}
+
+func TestNodeListJSON_IsAContract(t *testing.T) {
+	places, line := placesOf(seen()), ""
+	for _, name := range []string{"sip1", "sip2", "sip3", "sip4"} {
+		line += clienttest.Line(t, nodeJSON{Name: name, placeJSON: places[name].json()})
+	}
+	const addrs = `"site":"","id":"","sip_addr":"","default_addr":"","tc_addr":"","cluster_addr":"","gossip_addr":"","http_addr":"","voter":false,"draining":false,`
+	clienttest.Same(t, line, `{"name":"sip1",`+addrs+`"role":"voter","leader":true,"alive":true,"reason":"","dead_since":"","lag_entries":0,"lag_s":0}`+"\n"+
+		`{"name":"sip2",`+addrs+`"role":"voter","leader":false,"alive":true,"reason":"","dead_since":"","lag_entries":300,"lag_s":72.5}`+"\n"+
+		`{"name":"sip3",`+addrs+`"role":"learner","leader":false,"alive":false,"reason":"cut","dead_since":"2026-11-22T11:59:56Z","lag_entries":null,"lag_s":null}`+"\n"+
+		`{"name":"sip4",`+addrs+`"role":"","leader":false,"alive":false,"reason":"","dead_since":"","lag_entries":null,"lag_s":null}`+"\n")
 }
