@@ -189,6 +189,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.peer.v1.Consensus.Compare":          unary(clusterport),
 	"sipcluster.peer.v1.Consensus.Snapshot":         streamed(clusterport),
 	"sipcluster.peer.v1.Consensus.Return":           unary(clusterport),
+	"sipcluster.peer.v1.Consensus.Reach":            unary(clusterport),
 	"sipcluster.tc.v1.Availability.ListRoutable":    unary(tcport),
 	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
 	"sipcluster.tc.v1.Availability.GetDN":           unary(tcport),

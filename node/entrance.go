@@ -118,9 +118,6 @@ func (e entrance) admit(ctx context.Context, join *configpb.Join) error {
 			return fmt.Errorf("%w: %w", fsm.ErrRejected, err)
 		}
 	}
-	if err := e.n.reach(ctx, join.GetNode()); err != nil { // the leader looks too
-		return fmt.Errorf("%w: %w", fsm.ErrRejected, &fsm.Rejection{Kind: fsm.ErrInvalid, Mutation: 1, Text: err.Error()})
-	}
 	m := &configpb.Mutation{Op: &configpb.Mutation_Join{Join: join}}
 	_, err := e.n.group.Propose(ctx, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{m}})
 	return err

@@ -1,13 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -34,9 +32,6 @@ const (
 	meetTime = 2 * time.Second
 	// greetTime is how long a node that starts waits for the word of the others.
 	greetTime = time.Second
-	// seekEach is how often a node looks for those whom it doesn't hear, seekMost when
-	// that has been in vain for a while.
-	seekEach, seekMost = 250 * time.Millisecond, time.Second
 )
 
 // at is a node's entry of the roster with the addresses that it has at present.
@@ -137,7 +132,7 @@ func (n *Node) admit(ctx context.Context, me *peerpb.Presence, entry *configpb.N
 		me = proto.CloneOf(me)
 		me.Node = n.at(entry)
 	}
-	n.take(me, entry)
+	n.take(ctx, me, entry, "")
 	return nil
 }
 
@@ -157,11 +152,44 @@ func (n *Node) cloned(entry *configpb.Node, addr string, first *directory.Second
 // clonedFor is how long status tells of a clone that was refused.
 const clonedFor = 5 * time.Minute
 
-// take notes what a node said of itself, and has everybody dial it where it is.
-func (n *Node) take(said *peerpb.Presence, entry *configpb.Node) {
+// take notes what a node said of itself, and has everybody dial it where it is. An
+// address that is new counts when the node answers there; otherwise it is where it was
+// met, or was known to be.
+func (n *Node) take(ctx context.Context, said *peerpb.Presence, entry *configpb.Node, met string) {
+	known, claimed := n.at(entry), said.GetNode().GetClusterAddr()
+	believed := claimed == known.GetClusterAddr() || claimed == met || n.isAt(ctx, said, claimed)
+	if !believed {
+		said = proto.CloneOf(said)
+		said.Node = proto.CloneOf(known)
+		said.Node.ClusterAddr = cmp.Or(met, known.GetClusterAddr())
+	}
 	if n.directory.Take(said, entry) {
 		n.log.Info("a node has moved", "peer", entry.GetName(), "cluster", said.GetNode().GetClusterAddr())
 		n.moved.Send()
+	}
+	if !believed {
+		n.directory.Doubt(entry.GetId(), claimed)
+	}
+}
+
+// isAt tells whether a process answers at an address.
+func (n *Node) isAt(ctx context.Context, p *peerpb.Presence, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	there := n.port.whoIs(ctx, addr)
+	return there.GetNode().GetId() == p.GetNode().GetId() && there.GetInstance() == p.GetInstance()
+}
+
+// doubted are the nodes that say to be where they don't answer this one.
+func (n *Node) doubted(report func(problem.Problem)) {
+	view := n.machine.View()
+	for id, addr := range n.directory.Doubted() {
+		if node := n.at(view.Node(id)); node != nil && node.GetClusterAddr() != addr {
+			report(problem.Problem{
+				Code: "address-unreachable", Subject: node.GetName(), Text: "node " + node.GetName() + " says that it is at " + addr + ", where it does not answer; it is looked for at " + node.GetClusterAddr(),
+				Advice: "check its --bind and --advertise",
+			})
+		}
 	}
 }
 
@@ -191,7 +219,7 @@ func (n *Node) meet(ctx context.Context, addr string) error {
 	if answer.GetMe().GetNode().GetId() != entry.GetId() {
 		return nil
 	}
-	n.take(answer.GetMe(), entry)
+	n.take(ctx, answer.GetMe(), entry, addr)
 	for _, w := range answer.GetOthers() {
 		if view.Node(w.GetNode()) != nil && w.GetNode() != n.id.ID {
 			n.directory.Hint(w.GetNode(), w.GetAddr())
@@ -250,127 +278,6 @@ func (n *Node) greet(ctx context.Context) error {
 		}
 	}
 	return first
-}
-
-// candidates are the addresses at which the wanted nodes may be: those of the roster
-// that are not heard, and of --join, whose names are looked up each time.
-func (n *Node) candidates(ctx context.Context, wanted func(id string) bool) (addrs []string) {
-	seen := map[string]bool{n.self.GetClusterAddr(): true}
-	add := func(a string) {
-		if !seen[a] {
-			seen[a] = true
-			addrs = append(addrs, a)
-		}
-	}
-	for _, node := range n.machine.View().Nodes() {
-		if node.GetId() == n.id.ID || !wanted(node.GetId()) {
-			continue
-		}
-		for _, a := range n.directory.Candidates(node) {
-			add(a)
-		}
-	}
-	for _, a := range n.cfg.Join {
-		host, port, err := net.SplitHostPort(a)
-		if err != nil {
-			continue
-		}
-		if net.ParseIP(host) != nil {
-			add(a)
-			continue
-		}
-		found, _ := net.DefaultResolver.LookupHost(ctx, host) // a name that is unknown now may be known later
-		for _, ip := range found {
-			add(net.JoinHostPort(ip, port))
-		}
-	}
-	return addrs
-}
-
-// lost are the nodes that are not heard, or all while nobody leads.
-func (n *Node) lost() map[string]bool {
-	lost, leaderless := map[string]bool{}, n.group.Status().Leader == ""
-	for _, p := range n.mesh.Status() {
-		if !p.Heard || leaderless {
-			lost[string(p.ID)] = true
-		}
-	}
-	return lost
-}
-
-// seek looks for the nodes that are not heard wherever they may be, until the context
-// ends. It ends with a *directory.Second when it finds the first process of this node.
-func (n *Node) seek(ctx context.Context) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	asks := asking{under: map[string]bool{}, second: make(chan error, 1)}
-	var before map[string]bool
-	for pause := seekEach; ; {
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case err := <-asks.second:
-			timer.Stop()
-			return err
-		case <-timer.C:
-		}
-		lost := n.lost()
-		if pause = min(2*pause, seekMost); !maps.Equal(lost, before) {
-			before, pause = lost, seekEach
-		}
-		if len(lost) == 0 {
-			continue
-		}
-		n.stand(ctx)
-		limited, cancel := context.WithTimeout(ctx, seekEach)
-		for _, a := range n.candidates(limited, func(id string) bool { return lost[id] }) {
-			asks.begin(&wg, a, func() error { return n.meet(ctx, a) })
-		}
-		cancel()
-	}
-}
-
-// stand has this node ask for votes when those who have met know no leader. Who waits
-// for one that can't come loses two seconds and more.
-func (n *Node) stand(ctx context.Context) {
-	me := n.presence()
-	if !me.GetLeaderless() {
-		return
-	}
-	voters, err := n.group.Voters(ctx)
-	if err == nil && directory.Stands(me, n.directory.Since(time.Now().Add(-metLately)), voters) {
-		n.group.Stand()
-	}
-}
-
-// asking are the addresses that are asked at present, each once at a time.
-type asking struct {
-	mu     sync.Mutex
-	under  map[string]bool
-	second chan error // what ends the node
-}
-
-func (a *asking) begin(wg *sync.WaitGroup, addr string, ask func() error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.under[addr] {
-		return
-	}
-	a.under[addr] = true
-	wg.Go(func() {
-		err := ask()
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.under, addr)
-		if second := (*directory.Second)(nil); errors.As(err, &second) {
-			select {
-			case a.second <- second:
-			default:
-			}
-		}
-	})
 }
 
 // reach looks whether a node that would join answers where it says it is, by its id

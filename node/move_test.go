@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/problem"
 )
 
 // halt stops members for good.
@@ -55,6 +57,7 @@ func TestMove(t *testing.T) {
 		{"two nodes change their addresses with each other", swap},
 		{"all nodes move at once", moveAll},
 		{"a copy of a node is refused, and the node goes on", cloneRefused},
+		{"a node that says a wrong address is found where it was met", wrongAddress},
 		{"an entry that is mended by hand stays so", mendedStays},
 	} {
 		if !t.Run(s.name, func(t *testing.T) { s.test(t, all) }) {
@@ -149,6 +152,35 @@ func cloneRefused(t *testing.T, all []*member) {
 		t.Error("the node was lost for it")
 	}
 	rosterFollows(t, all)
+}
+
+func wrongAddress(t *testing.T, all []*member) {
+	a, b := all[0], all[1]
+	right, wrong := b.cfg.ClusterAddr, ownIP()+":7002"
+	halt(t, b)
+	c := elsewhere(t, b, b.cfg.Bind)
+	c.Advertise = []string{"cluster=" + wrong}
+	all[1] = run(b.home, c)
+	hear(t, all...)
+	for _, m := range all {
+		m.writes(t)
+	}
+	b = all[1]
+	await(t, "the cluster refuses the address", func() bool { return b.log.has("refused by the cluster") && b.log.has("can't be reached") })
+	if got := a.machine.View().Node(b.id.ID).GetClusterAddr(); got != right {
+		t.Errorf("the roster has it at %s, it is at %s", got, right)
+	}
+	await(t, "those who were told say so", func() bool {
+		return slices.ContainsFunc(a.problems.List(), func(p problem.Problem) bool {
+			return p.Code == "address-unreachable" && p.Subject == "n2" && strings.Contains(p.Text, wrong) && strings.Contains(p.Text, right)
+		})
+	})
+	halt(t, b)
+	all[1] = run(b.home, elsewhere(t, b, b.cfg.Bind))
+	hear(t, all...)
+	await(t, "that is over", func() bool {
+		return !slices.ContainsFunc(a.problems.List(), func(p problem.Problem) bool { return p.Code == "address-unreachable" })
+	})
 }
 
 func mendedStays(t *testing.T, all []*member) {

@@ -539,7 +539,7 @@ func (n *Node) peerHeard(id dn.Node, heard bool) {
 func (n *Node) dialLink(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
 	conn, err := n.port.dial(ctx, string(peer), addr)
 	known := n.clusterAddr(string(peer))
-	if err == nil || n.who == nil || known == "" || known == addr {
+	if err == nil || known == "" || known == addr {
 		return conn, err
 	}
 	if conn, again := n.port.dial(ctx, string(peer), known); again == nil {

@@ -75,27 +75,6 @@ func (g *Group) lead(ctx context.Context, cmd *peerpb.Command, c Client, asked s
 	})
 }
 
-// reach refuses a node that would be new on the roster and that this leader does not
-// find where it says it is: it would count for a quorum that it can't be part of.
-func (g *Group) reach(ctx context.Context, cmd *peerpb.Command) error {
-	if g.cfg.Reach == nil || cmd.GetNewEpoch() != "" {
-		return nil
-	}
-	for i, m := range cmd.GetMutations() {
-		node := m.GetPutNode()
-		if m.GetJoin() != nil {
-			node = m.GetJoin().GetNode()
-		}
-		if node == nil || g.machine.View().Node(node.GetId()) != nil {
-			continue
-		}
-		if err := g.cfg.Reach(ctx, node); err != nil {
-			return fmt.Errorf("%w: %w", ErrRejected, &fsm.Rejection{Kind: fsm.ErrInvalid, Mutation: i + 1, Text: err.Error()})
-		}
-	}
-	return nil
-}
-
 // vacant refuses an address that another node has, unless that one is known to be
 // elsewhere now: a node that is silent is not removed, and keeps its address.
 func (g *Group) vacant(cmd *peerpb.Command) error {

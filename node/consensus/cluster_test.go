@@ -58,6 +58,8 @@ type member struct {
 	features *fsm.Features
 	// clients is Config.Clients.
 	clients Clients
+	// reach is Config.Reach.
+	reach func(ctx context.Context, node *configpb.Node) error
 
 	mu    sync.Mutex
 	conns map[net.Conn]string // raft connections made here, by peer
@@ -128,7 +130,7 @@ func (m *member) start(clusterID string) {
 	m.self.FeatureLevel = m.machine.Features().Announced()
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Member: m.member, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: testElection, Clients: m.clients, Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: testElection, Clients: m.clients, Reach: m.reach, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

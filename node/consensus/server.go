@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -161,8 +163,14 @@ func (g *Group) keepSelf(ctx context.Context) error {
 	}
 }
 
+// refusedPause is how often a node says again where it is when it was not believed:
+// what keeps the others from reaching it there may end.
+const refusedPause = 5 * time.Second
+
 // updateSelf returns when the entry is right, or can't be put right.
 func (g *Group) updateSelf(ctx context.Context) {
+	refused := lasting.New(g.log, slog.LevelWarn, "this node's new name or addresses are refused by the cluster", "this node's new name or addresses are on the roster")
+	defer refused.Over()
 	for ctx.Err() == nil && g.Err() == nil {
 		own := g.cfg.Own()
 		present := g.machine.View().Node(own.GetId())
@@ -174,11 +182,11 @@ func (g *Group) updateSelf(ctx context.Context) {
 			return
 		}
 		_, err := g.Propose(ctx, proposal(m))
-		if errors.Is(err, ErrRejected) && !errors.Is(err, fsm.ErrRevision) { // else this node is behind
-			g.log.Warn("this node's new name or addresses were refused by the cluster", "err", err)
-			return
-		}
 		pause := time.NewTimer(g.cfg.Election)
+		if errors.Is(err, ErrRejected) && !errors.Is(err, fsm.ErrRevision) { // else this node is behind
+			refused.Met("err", err)
+			pause.Reset(refusedPause)
+		}
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -34,6 +34,8 @@ type Directory struct {
 	mu    sync.Mutex
 	words map[string]word
 	hints map[string]string
+	// doubts are addresses that nodes claim, and at which they did not answer.
+	doubts map[string]string
 }
 
 // word is what a node said of itself, and where the roster had it then: once the
@@ -45,7 +47,9 @@ type word struct {
 }
 
 // New makes an empty Directory.
-func New() *Directory { return &Directory{words: map[string]word{}, hints: map[string]string{}} }
+func New() *Directory {
+	return &Directory{words: map[string]word{}, hints: map[string]string{}, doubts: map[string]string{}}
+}
 
 // Take notes what a node of the roster said of itself; moved tells whether it is
 // somewhere else than was known.
@@ -56,6 +60,7 @@ func (d *Directory) Take(p *peerpb.Presence, roster *configpb.Node) (moved bool)
 	before := d.at(roster)
 	d.words[id] = word{proto.CloneOf(p), roster.GetClusterAddr(), time.Now()}
 	delete(d.hints, id)
+	delete(d.doubts, id)
 	after := d.at(roster)
 	return before.GetClusterAddr() != after.GetClusterAddr() || before.GetGossipAddr() != after.GetGossipAddr()
 }
@@ -94,12 +99,28 @@ func (d *Directory) Hint(id, addr string) {
 	d.hints[id] = addr
 }
 
+// Doubt notes that a node claims an address at which it does not answer, until it is
+// taken at its word again.
+func (d *Directory) Doubt(id, addr string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.doubts[id] = addr
+}
+
+// Doubted are the nodes that claim such an address, by id.
+func (d *Directory) Doubted() map[string]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.doubts)
+}
+
 // Keep forgets all nodes but those of the roster.
 func (d *Directory) Keep(on func(id string) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	maps.DeleteFunc(d.words, func(id string, _ word) bool { return !on(id) })
 	maps.DeleteFunc(d.hints, func(id, _ string) bool { return !on(id) })
+	maps.DeleteFunc(d.doubts, func(id, _ string) bool { return !on(id) })
 }
 
 // Candidates are the addresses at which a node may be, the likeliest first.

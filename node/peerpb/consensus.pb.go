@@ -325,6 +325,103 @@ func (*ReturnResponse) Descriptor() ([]byte, []int) {
 	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{5}
 }
 
+type ReachRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Node          *configpb.Node         `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReachRequest) Reset() {
+	*x = ReachRequest{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReachRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReachRequest) ProtoMessage() {}
+
+func (x *ReachRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReachRequest.ProtoReflect.Descriptor instead.
+func (*ReachRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReachRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *ReachRequest) GetNode() *configpb.Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+type ReachResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why it does not, for people; "" when it does.
+	Why           string `protobuf:"bytes,1,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReachResponse) Reset() {
+	*x = ReachResponse{}
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReachResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReachResponse) ProtoMessage() {}
+
+func (x *ReachResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReachResponse.ProtoReflect.Descriptor instead.
+func (*ReachResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReachResponse) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type ReadIndexRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
@@ -334,7 +431,7 @@ type ReadIndexRequest struct {
 
 func (x *ReadIndexRequest) Reset() {
 	*x = ReadIndexRequest{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +443,7 @@ func (x *ReadIndexRequest) String() string {
 func (*ReadIndexRequest) ProtoMessage() {}
 
 func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[6]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +456,7 @@ func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
 func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{6}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReadIndexRequest) GetClusterId() string {
@@ -378,7 +475,7 @@ type ReadIndexResponse struct {
 
 func (x *ReadIndexResponse) Reset() {
 	*x = ReadIndexResponse{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +487,7 @@ func (x *ReadIndexResponse) String() string {
 func (*ReadIndexResponse) ProtoMessage() {}
 
 func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[7]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +500,7 @@ func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
 func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadIndexResponse) GetIndex() uint64 {
@@ -425,7 +522,7 @@ type CompareRequest struct {
 
 func (x *CompareRequest) Reset() {
 	*x = CompareRequest{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +534,7 @@ func (x *CompareRequest) String() string {
 func (*CompareRequest) ProtoMessage() {}
 
 func (x *CompareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[8]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +547,7 @@ func (x *CompareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
 func (*CompareRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CompareRequest) GetClusterId() string {
@@ -484,7 +581,7 @@ type CompareResponse struct {
 
 func (x *CompareResponse) Reset() {
 	*x = CompareResponse{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +593,7 @@ func (x *CompareResponse) String() string {
 func (*CompareResponse) ProtoMessage() {}
 
 func (x *CompareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[9]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +606,7 @@ func (x *CompareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
 func (*CompareResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CompareResponse) GetSum() []byte {
@@ -529,7 +626,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +638,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[10]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +651,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{10}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SnapshotRequest) GetClusterId() string {
@@ -580,7 +677,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +689,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[11]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +702,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{11}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SnapshotResponse) GetData() []byte {
@@ -645,7 +742,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[12]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +754,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[12]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +767,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{12}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Command) GetVersion() uint32 {
@@ -744,7 +841,7 @@ type Proof struct {
 
 func (x *Proof) Reset() {
 	*x = Proof{}
-	mi := &file_node_peerpb_consensus_proto_msgTypes[13]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +853,7 @@ func (x *Proof) String() string {
 func (*Proof) ProtoMessage() {}
 
 func (x *Proof) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_consensus_proto_msgTypes[13]
+	mi := &file_node_peerpb_consensus_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +866,7 @@ func (x *Proof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proof.ProtoReflect.Descriptor instead.
 func (*Proof) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{13}
+	return file_node_peerpb_consensus_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Proof) GetToken() string {
@@ -809,7 +906,13 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\x10\n" +
-	"\x0eReturnResponse\"1\n" +
+	"\x0eReturnResponse\"]\n" +
+	"\fReachRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12.\n" +
+	"\x04node\x18\x02 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\"!\n" +
+	"\rReachResponse\x12\x10\n" +
+	"\x03why\x18\x01 \x01(\tR\x03why\"1\n" +
 	"\x10ReadIndexRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\")\n" +
@@ -840,14 +943,15 @@ const file_node_peerpb_consensus_proto_rawDesc = "" +
 	"\x05force\x18\b \x01(\bR\x05force\"5\n" +
 	"\x05Proof\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
-	"\x06source\x18\x02 \x01(\tR\x06source2\x82\x04\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source2\xd0\x04\n" +
 	"\tConsensus\x12I\n" +
 	"\x04Join\x12\x1f.sipcluster.peer.v1.JoinRequest\x1a .sipcluster.peer.v1.JoinResponse\x12R\n" +
 	"\aPropose\x12\".sipcluster.peer.v1.ProposeRequest\x1a#.sipcluster.peer.v1.ProposeResponse\x12X\n" +
 	"\tReadIndex\x12$.sipcluster.peer.v1.ReadIndexRequest\x1a%.sipcluster.peer.v1.ReadIndexResponse\x12R\n" +
 	"\aCompare\x12\".sipcluster.peer.v1.CompareRequest\x1a#.sipcluster.peer.v1.CompareResponse\x12W\n" +
 	"\bSnapshot\x12#.sipcluster.peer.v1.SnapshotRequest\x1a$.sipcluster.peer.v1.SnapshotResponse0\x01\x12O\n" +
-	"\x06Return\x12!.sipcluster.peer.v1.ReturnRequest\x1a\".sipcluster.peer.v1.ReturnResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\x06Return\x12!.sipcluster.peer.v1.ReturnRequest\x1a\".sipcluster.peer.v1.ReturnResponse\x12L\n" +
+	"\x05Reach\x12 .sipcluster.peer.v1.ReachRequest\x1a!.sipcluster.peer.v1.ReachResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_consensus_proto_rawDescOnce sync.Once
@@ -861,7 +965,7 @@ func file_node_peerpb_consensus_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_consensus_proto_rawDescData
 }
 
-var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_node_peerpb_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*JoinRequest)(nil),       // 0: sipcluster.peer.v1.JoinRequest
 	(*JoinResponse)(nil),      // 1: sipcluster.peer.v1.JoinResponse
@@ -869,42 +973,47 @@ var file_node_peerpb_consensus_proto_goTypes = []any{
 	(*ProposeResponse)(nil),   // 3: sipcluster.peer.v1.ProposeResponse
 	(*ReturnRequest)(nil),     // 4: sipcluster.peer.v1.ReturnRequest
 	(*ReturnResponse)(nil),    // 5: sipcluster.peer.v1.ReturnResponse
-	(*ReadIndexRequest)(nil),  // 6: sipcluster.peer.v1.ReadIndexRequest
-	(*ReadIndexResponse)(nil), // 7: sipcluster.peer.v1.ReadIndexResponse
-	(*CompareRequest)(nil),    // 8: sipcluster.peer.v1.CompareRequest
-	(*CompareResponse)(nil),   // 9: sipcluster.peer.v1.CompareResponse
-	(*SnapshotRequest)(nil),   // 10: sipcluster.peer.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),  // 11: sipcluster.peer.v1.SnapshotResponse
-	(*Command)(nil),           // 12: sipcluster.peer.v1.Command
-	(*Proof)(nil),             // 13: sipcluster.peer.v1.Proof
-	(*configpb.Node)(nil),     // 14: sipcluster.config.v1.Node
-	(*configpb.Mutation)(nil), // 15: sipcluster.config.v1.Mutation
-	(*configpb.Actor)(nil),    // 16: sipcluster.config.v1.Actor
+	(*ReachRequest)(nil),      // 6: sipcluster.peer.v1.ReachRequest
+	(*ReachResponse)(nil),     // 7: sipcluster.peer.v1.ReachResponse
+	(*ReadIndexRequest)(nil),  // 8: sipcluster.peer.v1.ReadIndexRequest
+	(*ReadIndexResponse)(nil), // 9: sipcluster.peer.v1.ReadIndexResponse
+	(*CompareRequest)(nil),    // 10: sipcluster.peer.v1.CompareRequest
+	(*CompareResponse)(nil),   // 11: sipcluster.peer.v1.CompareResponse
+	(*SnapshotRequest)(nil),   // 12: sipcluster.peer.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),  // 13: sipcluster.peer.v1.SnapshotResponse
+	(*Command)(nil),           // 14: sipcluster.peer.v1.Command
+	(*Proof)(nil),             // 15: sipcluster.peer.v1.Proof
+	(*configpb.Node)(nil),     // 16: sipcluster.config.v1.Node
+	(*configpb.Mutation)(nil), // 17: sipcluster.config.v1.Mutation
+	(*configpb.Actor)(nil),    // 18: sipcluster.config.v1.Actor
 }
 var file_node_peerpb_consensus_proto_depIdxs = []int32{
-	14, // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
-	14, // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
-	12, // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
-	13, // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
-	15, // 4: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
-	16, // 5: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
-	0,  // 6: sipcluster.peer.v1.Consensus.Join:input_type -> sipcluster.peer.v1.JoinRequest
-	2,  // 7: sipcluster.peer.v1.Consensus.Propose:input_type -> sipcluster.peer.v1.ProposeRequest
-	6,  // 8: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
-	8,  // 9: sipcluster.peer.v1.Consensus.Compare:input_type -> sipcluster.peer.v1.CompareRequest
-	10, // 10: sipcluster.peer.v1.Consensus.Snapshot:input_type -> sipcluster.peer.v1.SnapshotRequest
-	4,  // 11: sipcluster.peer.v1.Consensus.Return:input_type -> sipcluster.peer.v1.ReturnRequest
-	1,  // 12: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
-	3,  // 13: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
-	7,  // 14: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
-	9,  // 15: sipcluster.peer.v1.Consensus.Compare:output_type -> sipcluster.peer.v1.CompareResponse
-	11, // 16: sipcluster.peer.v1.Consensus.Snapshot:output_type -> sipcluster.peer.v1.SnapshotResponse
-	5,  // 17: sipcluster.peer.v1.Consensus.Return:output_type -> sipcluster.peer.v1.ReturnResponse
-	12, // [12:18] is the sub-list for method output_type
-	6,  // [6:12] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	16, // 0: sipcluster.peer.v1.JoinRequest.node:type_name -> sipcluster.config.v1.Node
+	16, // 1: sipcluster.peer.v1.JoinResponse.nodes:type_name -> sipcluster.config.v1.Node
+	14, // 2: sipcluster.peer.v1.ProposeRequest.command:type_name -> sipcluster.peer.v1.Command
+	15, // 3: sipcluster.peer.v1.ProposeRequest.proof:type_name -> sipcluster.peer.v1.Proof
+	16, // 4: sipcluster.peer.v1.ReachRequest.node:type_name -> sipcluster.config.v1.Node
+	17, // 5: sipcluster.peer.v1.Command.mutations:type_name -> sipcluster.config.v1.Mutation
+	18, // 6: sipcluster.peer.v1.Command.actor:type_name -> sipcluster.config.v1.Actor
+	0,  // 7: sipcluster.peer.v1.Consensus.Join:input_type -> sipcluster.peer.v1.JoinRequest
+	2,  // 8: sipcluster.peer.v1.Consensus.Propose:input_type -> sipcluster.peer.v1.ProposeRequest
+	8,  // 9: sipcluster.peer.v1.Consensus.ReadIndex:input_type -> sipcluster.peer.v1.ReadIndexRequest
+	10, // 10: sipcluster.peer.v1.Consensus.Compare:input_type -> sipcluster.peer.v1.CompareRequest
+	12, // 11: sipcluster.peer.v1.Consensus.Snapshot:input_type -> sipcluster.peer.v1.SnapshotRequest
+	4,  // 12: sipcluster.peer.v1.Consensus.Return:input_type -> sipcluster.peer.v1.ReturnRequest
+	6,  // 13: sipcluster.peer.v1.Consensus.Reach:input_type -> sipcluster.peer.v1.ReachRequest
+	1,  // 14: sipcluster.peer.v1.Consensus.Join:output_type -> sipcluster.peer.v1.JoinResponse
+	3,  // 15: sipcluster.peer.v1.Consensus.Propose:output_type -> sipcluster.peer.v1.ProposeResponse
+	9,  // 16: sipcluster.peer.v1.Consensus.ReadIndex:output_type -> sipcluster.peer.v1.ReadIndexResponse
+	11, // 17: sipcluster.peer.v1.Consensus.Compare:output_type -> sipcluster.peer.v1.CompareResponse
+	13, // 18: sipcluster.peer.v1.Consensus.Snapshot:output_type -> sipcluster.peer.v1.SnapshotResponse
+	5,  // 19: sipcluster.peer.v1.Consensus.Return:output_type -> sipcluster.peer.v1.ReturnResponse
+	7,  // 20: sipcluster.peer.v1.Consensus.Reach:output_type -> sipcluster.peer.v1.ReachResponse
+	14, // [14:21] is the sub-list for method output_type
+	7,  // [7:14] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_consensus_proto_init() }
@@ -918,7 +1027,7 @@ func file_node_peerpb_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_consensus_proto_rawDesc), len(file_node_peerpb_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

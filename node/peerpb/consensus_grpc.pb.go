@@ -27,6 +27,7 @@ const (
 	Consensus_Compare_FullMethodName   = "/sipcluster.peer.v1.Consensus/Compare"
 	Consensus_Snapshot_FullMethodName  = "/sipcluster.peer.v1.Consensus/Snapshot"
 	Consensus_Return_FullMethodName    = "/sipcluster.peer.v1.Consensus/Return"
+	Consensus_Reach_FullMethodName     = "/sipcluster.peer.v1.Consensus/Reach"
 )
 
 // ConsensusClient is the client API for Consensus service.
@@ -52,6 +53,9 @@ type ConsensusClient interface {
 	// Return takes a node that has lost its log out of the group, as which it has voted;
 	// it comes in anew as a follower. Same errors as Propose.
 	Return(ctx context.Context, in *ReturnRequest, opts ...grpc.CallOption) (*ReturnResponse, error)
+	// Reach looks whether a node answers where it says it is: the leader asks another
+	// node for a second look before it believes an address.
+	Reach(ctx context.Context, in *ReachRequest, opts ...grpc.CallOption) (*ReachResponse, error)
 }
 
 type consensusClient struct {
@@ -131,6 +135,16 @@ func (c *consensusClient) Return(ctx context.Context, in *ReturnRequest, opts ..
 	return out, nil
 }
 
+func (c *consensusClient) Reach(ctx context.Context, in *ReachRequest, opts ...grpc.CallOption) (*ReachResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReachResponse)
+	err := c.cc.Invoke(ctx, Consensus_Reach_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ConsensusServer is the server API for Consensus service.
 // All implementations must embed UnimplementedConsensusServer
 // for forward compatibility.
@@ -154,6 +168,9 @@ type ConsensusServer interface {
 	// Return takes a node that has lost its log out of the group, as which it has voted;
 	// it comes in anew as a follower. Same errors as Propose.
 	Return(context.Context, *ReturnRequest) (*ReturnResponse, error)
+	// Reach looks whether a node answers where it says it is: the leader asks another
+	// node for a second look before it believes an address.
+	Reach(context.Context, *ReachRequest) (*ReachResponse, error)
 	mustEmbedUnimplementedConsensusServer()
 }
 
@@ -181,6 +198,9 @@ func (UnimplementedConsensusServer) Snapshot(*SnapshotRequest, grpc.ServerStream
 }
 func (UnimplementedConsensusServer) Return(context.Context, *ReturnRequest) (*ReturnResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Return not implemented")
+}
+func (UnimplementedConsensusServer) Reach(context.Context, *ReachRequest) (*ReachResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reach not implemented")
 }
 func (UnimplementedConsensusServer) mustEmbedUnimplementedConsensusServer() {}
 func (UnimplementedConsensusServer) testEmbeddedByValue()                   {}
@@ -304,6 +324,24 @@ func _Consensus_Return_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Consensus_Reach_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReachRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsensusServer).Reach(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Consensus_Reach_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsensusServer).Reach(ctx, req.(*ReachRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Consensus_ServiceDesc is the grpc.ServiceDesc for Consensus service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -330,6 +368,10 @@ var Consensus_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Return",
 			Handler:    _Consensus_Return_Handler,
+		},
+		{
+			MethodName: "Reach",
+			Handler:    _Consensus_Reach_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
