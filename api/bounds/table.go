@@ -172,7 +172,7 @@ var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.SnapshotRequest.index":       position,
 	"peer.v1.ReturnRequest.cluster_id":    text(fsm.MaxName),
 	"peer.v1.ReturnRequest.node":          text(fsm.MaxName),
-	"peer.v1.ReachRequest.cluster_id":    text(fsm.MaxName),
+	"peer.v1.ReachRequest.cluster_id":     text(fsm.MaxName),
 	"peer.v1.EnterRequest.invite":         text(fsm.InviteID),
 	"peer.v1.EnterRequest.secret":         text(fsm.MaxSecret),
 	"peer.v1.LearnRequest.cluster_id":     text(fsm.MaxName),
