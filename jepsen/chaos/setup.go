@@ -15,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
+	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
 	"github.com/sipcluster/sipcluster/jepsen/nemesis"
 	"github.com/sipcluster/sipcluster/jepsen/workload"
 )
@@ -45,12 +46,8 @@ const (
 // setUp starts the nodes and configures the phones.
 func (r *run1) setUp(ctx context.Context) error {
 	nodes := r.cluster.Nodes()[:r.nodes]
-	if r.scenario.Disks {
-		for _, n := range nodes {
-			if err := n.Place().MountTmpfs(n.DataDir(), nemesis.DiskSize); err != nil {
-				return err
-			}
-		}
+	if err := r.mountDisks(nodes); err != nil {
+		return err
 	}
 	if err := r.arena.Start(ctx, nodes[0]); err != nil {
 		return err
@@ -75,6 +72,31 @@ func (r *run1) setUp(ctx context.Context) error {
 		}
 	}
 	return r.configure(ctx, nodes)
+}
+
+// mountDisks puts the data directories on file systems of their own where the scenario
+// fills or freezes them.
+func (r *run1) mountDisks(nodes []*cluster.Node) error {
+	lossyd := ""
+	if r.scenario.Freezes {
+		var err error
+		if lossyd, err = lossyfs.Build(r.dir); err != nil {
+			return err
+		}
+	}
+	for _, n := range nodes {
+		var err error
+		switch {
+		case r.scenario.Freezes:
+			err = n.MountDisk(lossyd)
+		case r.scenario.Disks:
+			err = n.Place().MountTmpfs(n.DataDir(), nemesis.DiskSize)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // admitLiars makes those who hold what is not theirs; the spare node is removed for them.

@@ -83,9 +83,9 @@ func (m *model) failedWrites() ([]Finding, int) {
 	return merge(out), looked
 }
 
-// disks tells whether a disk was perhaps full.
+// disks tells whether a disk was perhaps full, or did not answer.
 func (m *model) disks(s Span) bool {
-	return slices.ContainsFunc(m.active(s, m.nodes...), func(f *history.Fault) bool { return len(f.Effect.Full) > 0 })
+	return slices.ContainsFunc(m.active(s, m.nodes...), func(f *history.Fault) bool { return len(f.Effect.Full)+len(f.Effect.Frozen) > 0 })
 }
 
 // crashes are ends of processes that nobody asked for.

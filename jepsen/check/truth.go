@@ -214,12 +214,12 @@ func (m *model) forgets(r *registration) time.Duration {
 	return at
 }
 
-// unwritten tells whether the disk was perhaps full when the request was served,
+// unwritten tells whether the disk was perhaps full, or did not answer, when the request was served,
 // so that a restart may find what was before it.
 func (m *model) unwritten(r *registration) bool {
 	served := Span{minus(r.Invoke, m.b.Spread), plus(r.latest, m.b.Spread)}
 	return slices.ContainsFunc(m.active(Span{max(0, minus(served.From, m.b.Converge)), served.To}, r.Node), func(f *history.Fault) bool {
-		return slices.Contains(f.Effect.Full, r.Node)
+		return slices.Contains(f.Effect.Full, r.Node) || slices.Contains(f.Effect.Frozen, r.Node)
 	})
 }
 

@@ -209,6 +209,7 @@ func (c *Cluster) WaitWhole(ctx context.Context, within time.Duration) (time.Dur
 func (c *Cluster) Close() error {
 	var errs []error
 	for _, n := range c.Nodes() {
+		errs = append(errs, n.Freeze(false)) // nobody who waits for a disk can be killed
 		n.Kill9()
 		errs = append(errs, n.Faults())
 		if n.conn != nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
 )
 
 // Node is one server of the cluster: its place, its data directory and, while
@@ -25,6 +27,7 @@ type Node struct {
 	place, phones *Place
 	ports         [kinds]uint16
 	conn          *grpc.ClientConn
+	disk          *lossyfs.Process // nil: the data directory is a plain one
 	mu            sync.Mutex
 	proc          *process // the latest one; nil before the first start
 	judged        int      // how much of the log Faults has seen

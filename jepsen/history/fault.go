@@ -46,6 +46,8 @@ type Effect struct {
 	Drained []string `json:"drained,omitempty"`
 	// Full: these nodes' disks are full.
 	Full []string `json:"full,omitempty"`
+	// Frozen: these nodes' disks do not answer to whoever writes.
+	Frozen []string `json:"frozen,omitempty"`
 	// Wiped: these nodes' data directories are lost.
 	Wiped []string `json:"wiped,omitempty"`
 	// Lies is what a false or faulty peer says about DNs that it does not own.

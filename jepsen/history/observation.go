@@ -119,6 +119,16 @@ type Status struct {
 	// Restores counts the snapshots that replaced the node's configuration; it
 	// starts anew with the process.
 	Restores uint64 `json:"restores,omitempty"`
+	// Problems are the codes of what the node says is wrong with it.
+	Problems []string `json:"problems,omitempty"`
+	// Digest of the configuration at DigestIndex.
+	Digest      string `json:"digest,omitempty"`
+	DigestIndex uint64 `json:"digest_index,omitempty"`
+	// Level of the configuration, and the greatest that the node's program knows.
+	Level uint32 `json:"level,omitempty"`
+	Known uint32 `json:"known,omitempty"`
+	// Recovery that the configuration comes from.
+	Recovery string `json:"recovery,omitempty"`
 	Error    string `json:"error,omitempty"`
 }
 

@@ -1,7 +1,6 @@
 package lossyfs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,10 +17,8 @@ type Mount struct {
 	// Dir is where it is mounted.
 	Dir string
 
-	t       testing.TB
-	mu      sync.Mutex
-	orders  *json.Encoder
-	answers *json.Decoder
+	t testing.TB
+	p *Process
 }
 
 // program is built once by each test binary, which alone has it then: of the
@@ -32,10 +29,9 @@ var program = sync.OnceValues(func() (_ *os.File, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	path := filepath.Join(dir, "lossyd")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/sipcluster/sipcluster/jepsen/lossyfs/lossyd").CombinedOutput()
+	path, err := Build(dir)
 	if err != nil {
-		return nil, fmt.Errorf("building lossyd: %w: %s", err, out)
+		return nil, err
 	}
 	return os.Open(path)
 })
@@ -44,7 +40,7 @@ var program = sync.OnceValues(func() (_ *os.File, err error) {
 // want of root or FUSE, the test is skipped, loudly; under CI it fails.
 func New(t testing.TB) *Mount {
 	t.Helper()
-	if why := missing(); why != "" {
+	if why := Missing(); why != "" {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("a file system that forgets can't be mounted: %s", why)
 		}
@@ -57,57 +53,28 @@ func New(t testing.TB) *Mount {
 	return m
 }
 
-func missing() string {
-	if os.Getuid() != 0 {
-		return "it needs root"
-	}
-	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
-	if err != nil {
-		return err.Error()
-	}
-	_ = f.Close()
-	return ""
-}
-
-func (m *Mount) start() error {
+func (m *Mount) start() (err error) {
 	file, err := program()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd()), m.Dir)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the test; then the input ends
-	in, errIn := cmd.StdinPipe()
-	out, errOut := cmd.StdoutPipe()
-	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+	m.p, err = Start(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd()), m.Dir, (*exec.Cmd).Start)
+	if err != nil {
 		return err
 	}
 	m.t.Cleanup(func() {
-		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
-			m.t.Errorf("lossyd: %v", err)
+		if err := m.p.Close(); err != nil {
+			m.t.Error(err)
 		}
 	})
-	m.orders, m.answers = json.NewEncoder(in), json.NewDecoder(out)
-	var ready answer
-	if err := m.answers.Decode(&ready); err != nil {
-		return fmt.Errorf("lossyd did not start: %w", err)
-	}
 	return nil
 }
 
 func (m *Mount) ask(o order) answer {
 	m.t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var a answer
-	if err := m.orders.Encode(o); err != nil {
-		m.t.Fatalf("lossyd: %v", err)
-	}
-	if err := m.answers.Decode(&a); err != nil {
-		m.t.Fatalf("lossyd: %v", err)
-	}
-	if a.Err != "" {
-		m.t.Fatal(a.Err)
+	a, err := m.p.ask(o)
+	if err != nil {
+		m.t.Fatal(err)
 	}
 	return a
 }

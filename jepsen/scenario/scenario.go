@@ -15,6 +15,8 @@ type Scenario struct {
 	Nodes, Spares int
 	// Disks puts each data directory on a small file system of its own.
 	Disks bool
+	// Freezes: the data directories are on file systems that can be frozen.
+	Freezes bool
 	// Clocks: the servers' wall clocks can be set wrong.
 	Clocks bool
 	// Tracks break the cluster side by side.
@@ -43,13 +45,14 @@ type Track struct {
 const ms = time.Millisecond
 
 var (
-	cutHolds   = []time.Duration{500 * ms, 2 * time.Second, 4 * time.Second, 8 * time.Second, 12 * time.Second}
-	longHolds  = []time.Duration{12 * time.Second, 35 * time.Second, 90 * time.Second, 150 * time.Second}
-	killHolds  = []time.Duration{0, 300 * ms, 2 * time.Second, 6 * time.Second}
-	pauseHolds = []time.Duration{300 * ms, 800 * ms, 2 * time.Second, 6 * time.Second, 9 * time.Second}
-	brief      = [2]time.Duration{200 * ms, 3 * time.Second}
-	settling   = [2]time.Duration{3 * time.Second, 6 * time.Second}
-	restarting = [2]time.Duration{4 * time.Second, 12 * time.Second}
+	cutHolds    = []time.Duration{500 * ms, 2 * time.Second, 4 * time.Second, 8 * time.Second, 12 * time.Second}
+	longHolds   = []time.Duration{12 * time.Second, 35 * time.Second, 90 * time.Second, 150 * time.Second}
+	killHolds   = []time.Duration{0, 300 * ms, 2 * time.Second, 6 * time.Second}
+	pauseHolds  = []time.Duration{300 * ms, 800 * ms, 2 * time.Second, 6 * time.Second, 9 * time.Second}
+	frozenHolds = []time.Duration{time.Second, 4 * time.Second, 7 * time.Second, 10 * time.Second}
+	brief       = [2]time.Duration{200 * ms, 3 * time.Second}
+	settling    = [2]time.Duration{3 * time.Second, 6 * time.Second}
+	restarting  = [2]time.Duration{4 * time.Second, 12 * time.Second}
 )
 
 // All scenarios.
@@ -87,6 +90,8 @@ func All() []Scenario {
 			{[]string{"full-disk-kill"}, cutHolds[2:4], restarting}}},
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
+		{Name: "frozen-disks", What: "disks that do not answer: of a follower, of the leader, of all in turn", Freezes: true, LeaderChanges: 1, Tracks: []Track{
+			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks"}, frozenHolds, settling}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
 		{Name: "lost-locations", What: "the stores of bindings are lost; nodes come back without registrations", Tracks: []Track{
@@ -159,7 +164,7 @@ func Regressions() []Run {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"disks", "disk-kills", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
+		"disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

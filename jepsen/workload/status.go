@@ -52,6 +52,11 @@ func (w *Status) Run(ctx context.Context) {
 func fill(s *history.Status, answer *tcpb.StatusResponse) {
 	r := answer.GetRaft()
 	s.State, s.Leader, s.Term, s.Applied, s.Quorum = r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum()
+	s.Level, s.Known, s.DigestIndex, s.Recovery = r.GetFeatureLevel(), r.GetFeatureKnown(), r.GetDigestIndex(), answer.GetRecovery()
+	s.Digest = r.GetDigest()[:min(16, len(r.GetDigest()))]
+	for _, p := range answer.GetProblems() {
+		s.Problems = append(s.Problems, p.GetCode())
+	}
 	for _, p := range answer.GetPeers() {
 		s.Peers = append(s.Peers, history.Peer{Node: p.GetNode(), Heard: p.GetReachable(), Reason: p.GetReason()})
 	}
