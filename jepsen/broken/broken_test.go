@@ -17,8 +17,10 @@ func TestFault_FitsTheSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Clock().source(root); err != nil {
-		t.Error(err)
+	for _, f := range []*Fault{Clock(), Next(nil)} {
+		if _, err := f.source(root); err != nil {
+			t.Error(err)
+		}
 	}
 	seen := map[string]bool{}
 	for _, f := range All() {

@@ -99,6 +99,12 @@ func (r *run1) live(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	next := ""
+	if r.scenario.Upgrades {
+		if next, err = broken.Next(broken.Find(r.broken)).Build(r.dir); err != nil {
+			return err
+		}
+	}
 	args, err := r.serverArgs()
 	if err != nil {
 		return err
@@ -117,7 +123,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.record.Close()) }()
-	r.arena = &nemesis.Arena{Cluster: r.cluster, Record: r.record, Say: r.say}
+	r.arena = &nemesis.Arena{Cluster: r.cluster, Record: r.record, Say: r.say, Next: next}
 	defer r.arena.Close()
 	r.arena.SpareFrom(r.nodes)
 	if err := r.setUp(ctx); err != nil {

@@ -125,7 +125,7 @@ func (m *model) active(s Span, nodes ...string) []*history.Fault {
 
 // touches tells whether the effect names the node.
 func touches(e *history.Effect, node string) bool {
-	for _, nodes := range [][]string{e.Down, e.Paused, e.Clock, e.Full, e.Frozen, e.Wiped, e.Busy, e.Drained} {
+	for _, nodes := range [][]string{e.Down, e.Paused, e.Clock, e.Full, e.Frozen, e.Parked, e.Lost, e.Wiped, e.Busy, e.Drained} {
 		if slices.Contains(nodes, node) {
 			return true
 		}

@@ -83,9 +83,9 @@ func (m *model) failedWrites() ([]Finding, int) {
 	return merge(out), looked
 }
 
-// disks tells whether a disk was perhaps full, or did not answer.
+// disks tells whether a node perhaps could not store, or not apply, what was written.
 func (m *model) disks(s Span) bool {
-	return slices.ContainsFunc(m.active(s, m.nodes...), func(f *history.Fault) bool { return len(f.Effect.Full)+len(f.Effect.Frozen) > 0 })
+	return slices.ContainsFunc(m.active(s, m.nodes...), func(f *history.Fault) bool { return len(f.Effect.Full)+len(f.Effect.Frozen)+len(f.Effect.Parked) > 0 })
 }
 
 // crashes are ends of processes that nobody asked for.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type Node struct {
 	ports         [kinds]uint16
 	conn          *grpc.ClientConn
 	disk          *lossyfs.Process // nil: the data directory is a plain one
+	binary        string           // "": the cluster's
+	joins         bool             // it joins although it is the first
 	mu            sync.Mutex
 	proc          *process // the latest one; nil before the first start
 	judged        int      // how much of the log Faults has seen
@@ -81,6 +84,12 @@ func (n *Node) Start(ctx context.Context, args ...string) error {
 	return n.WaitReady(ctx)
 }
 
+// Use has the node run that program from its next start on; "" is the cluster's.
+func (n *Node) Use(binary string) { n.binary = binary }
+
+// Joins has the node join the others when it starts without data, also the first one.
+func (n *Node) Joins() { n.joins = true }
+
 // Launch starts the process and waits for nothing.
 func (n *Node) Launch(args ...string) error {
 	n.mu.Lock()
@@ -98,7 +107,7 @@ func (n *Node) Launch(args ...string) error {
 		return err
 	}
 	defer func() { _ = logFile.Close() }()
-	cmd := exec.Command(n.cluster.cfg.Binary, append(n.arguments(), args...)...)
+	cmd := exec.Command(cmp.Or(n.binary, n.cluster.cfg.Binary), append(n.arguments(), args...)...)
 	cmd.Env = n.cluster.environment()
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	if err := n.place.Start(cmd); err != nil {
@@ -125,7 +134,7 @@ func (n *Node) arguments() []string {
 		}
 	}
 	nodes := n.cluster.Nodes()
-	if nodes[0] == n {
+	if nodes[0] == n && !n.joins {
 		args = append(args, "--bootstrap")
 	} else {
 		for _, other := range nodes {

@@ -48,6 +48,10 @@ type Effect struct {
 	Full []string `json:"full,omitempty"`
 	// Frozen: these nodes' disks do not answer to whoever writes.
 	Frozen []string `json:"frozen,omitempty"`
+	// Parked: these nodes apply nothing, because their programs don't know the feature level.
+	Parked []string `json:"parked,omitempty"`
+	// Lost: these nodes are given up for good, and the others go on without them.
+	Lost []string `json:"lost,omitempty"`
 	// Wiped: these nodes' data directories are lost.
 	Wiped []string `json:"wiped,omitempty"`
 	// Lies is what a false or faulty peer says about DNs that it does not own.

@@ -49,7 +49,9 @@ func Build(dir string) (string, error) {
 func Start(path, dir string, start func(*exec.Cmd) error) (*Process, error) {
 	cmd := exec.Command(path, dir)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends who has started it; then the input ends
+	// Ctrl-C ends whoever has started it; then the input ends. A process that is killed
+	// while it waits for a frozen file system can't close it: it goes on when lossyd ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	in, errIn := cmd.StdinPipe()
 	out, errOut := cmd.StdoutPipe()
 	if err := errors.Join(errIn, errOut); err != nil {

@@ -18,6 +18,8 @@ type Arena struct {
 	Record  *history.Recorder
 	// Say tells a person what happens.
 	Say func(format string, args ...any)
+	// Next is a program that knows one feature level more; "" where none is used.
+	Next string
 
 	prober prober
 	mu     sync.Mutex
@@ -26,6 +28,7 @@ type Arena struct {
 	ending map[*cluster.Node]bool // somebody ends its process
 	closed bool
 	out    map[*cluster.Node]bool // not of the cluster now
+	newer  map[*cluster.Node]bool // runs the next program
 }
 
 // Play injects a strike, has it confirmed, holds it, heals it and waits until

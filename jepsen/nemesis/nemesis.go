@@ -94,6 +94,7 @@ func All() []Nemesis {
 		{"pause", "SIGSTOP of one node", 2, pause},
 		{"pause-leader", "SIGSTOP of the Raft leader", 2, pauseLeader},
 		{"rolling-restart", "all nodes in good order, one after the other", 2, rolling},
+		{"upgrade", "a program that knows one feature level more replaces that of a node, or is replaced", 3, upgrade},
 		{"full-disk", "no room in the data directory", 2, fullDisk},
 		{"full-disk-leader", "no room in the data directory of the Raft leader", 2, fullDiskLeader},
 		{"full-disk-kill", "no room in the data directory, and kill -9: then, or when there is room again", 2, fullDiskKill},

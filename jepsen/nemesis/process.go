@@ -14,10 +14,10 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// Start starts a node and waits until it answers.
-func (a *Arena) Start(ctx context.Context, n *cluster.Node) error {
+// Start starts a node, with further arguments, and waits until it answers.
+func (a *Arena) Start(ctx context.Context, n *cluster.Node, args ...string) error {
 	a.life(n, history.Launched)
-	if err := n.Launch(); err != nil {
+	if err := n.Launch(args...); err != nil {
 		return err
 	}
 	a.guard(n)

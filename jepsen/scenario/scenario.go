@@ -17,6 +17,8 @@ type Scenario struct {
 	Disks bool
 	// Freezes: the data directories are on file systems that can be frozen.
 	Freezes bool
+	// Upgrades: there is a second program, which knows one feature level more.
+	Upgrades bool
 	// Clocks: the servers' wall clocks can be set wrong.
 	Clocks bool
 	// Tracks break the cluster side by side.
@@ -84,6 +86,8 @@ func All() []Scenario {
 			{[]string{"cut-one", "cut-pair"}, cutHolds[1:3], brief}}},
 		{Name: "restarts", What: "all nodes restarted in good order", LeaderChanges: 1, Tracks: []Track{
 			{[]string{"rolling-restart"}, killHolds, restarting}}},
+		{Name: "upgrades", What: "nodes are replaced by a program that knows one feature level more, and back", Upgrades: true, Tracks: []Track{
+			{[]string{"upgrade"}, cutHolds[1:4], brief}}},
 		{Name: "disks", What: "full disks", Disks: true, Tracks: []Track{
 			{[]string{"full-disk"}, cutHolds, restarting}}},
 		{Name: "disk-kills", What: "full disks of nodes that are then killed", Disks: true, Tracks: []Track{
@@ -164,7 +168,7 @@ func Regressions() []Run {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
+		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

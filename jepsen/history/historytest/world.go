@@ -148,7 +148,8 @@ func (m *model) observe() {
 }
 
 func (m *model) status(x *node, asked time.Duration) history.Status {
-	s := history.Status{Asked: asked, Answered: asked + time.Millisecond, Node: x.name, State: "follower", Term: m.term, Applied: m.index}
+	s := history.Status{Asked: asked, Answered: asked + time.Millisecond, Node: x.name, State: "follower", Term: m.term, Applied: m.index,
+		DigestIndex: m.index, Digest: fmt.Sprint("digest-", m.index)}
 	if m.leader == x.name {
 		s.State = "leader"
 	}
