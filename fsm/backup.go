@@ -34,21 +34,22 @@ func (v *View) Backup() *View {
 	return b
 }
 
-// ReadBackup reads what Backup and WriteTo made.
+// ReadBackup reads what Backup and WriteTo made. With an error that wraps ErrLevel the
+// View has the level alone.
 func ReadBackup(in io.Reader) (*View, error) {
 	limited := &io.LimitedReader{R: in, N: maxBackup}
 	r := newReader(limited)
 	lineage, index, err := r.header()
 	if err == nil {
 		var v *View
-		if v, err = r.view(lineage, index, Program()); err == nil {
-			return v.Backup(), nil
+		if v, err = r.view(lineage, index, Program()); err == nil || errors.Is(err, ErrLevel) {
+			return v.Backup(), err
 		}
 	}
 	if limited.N <= 0 {
-		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrBackup, maxBackup)
+		return Empty(), fmt.Errorf("%w: it has more than %d bytes", ErrBackup, maxBackup)
 	}
-	return nil, fmt.Errorf("%w: %w", ErrBackup, err)
+	return Empty(), fmt.Errorf("%w: %w", ErrBackup, err)
 }
 
 // Compressed is a backup as it is in a log entry.
@@ -140,7 +141,10 @@ func alike(a, b proto.Message) bool {
 // restore makes the configuration what a compressed backup says.
 func (d *draft) restore(number int, compressed []byte) *Rejection {
 	b, err := ReadBackup(flate.NewReader(bytes.NewReader(compressed)))
-	if err != nil {
+	switch {
+	case b.Level() > d.view.Level(): // also what this program can't read, for the reason that the others give
+		return tooHigh(d.view, b.Level())
+	case err != nil:
 		return reject(ErrInvalid, "%v", err)
 	}
 	return d.all(number, d.view.Restoring(b))

@@ -3,8 +3,10 @@ package fsm_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -220,5 +222,19 @@ func TestReplace_TakesTheStateAndWhatCameMeanwhile(t *testing.T) {
 	}
 	if _, ok := wrong.MarkAt(2); ok {
 		t.Error("the mark of a state that was replaced is still told")
+	}
+}
+
+// A backup of a higher level than the cluster's is refused for the reason that a program
+// gives which knows that level: else the two would have different states.
+func TestLevel_RestoreOfAHigherOne(t *testing.T) {
+	next := fsm.Program().Known + 1
+	higher, m := program(t, filepath.Join(t.TempDir(), "config.db"), &fsm.Features{Known: next}), start(t)
+	for _, c := range []*peerpb.Command{begin(), knows(next), command(putLevel(next))} {
+		apply(t, higher, c)
+	}
+	apply(t, m, begin())
+	if err := result(t, m, command(restoring(t, higher.View()))).Err; !errors.Is(err, fsm.ErrVersion) || !strings.Contains(err.Error(), fmt.Sprintf("needs feature level %d, the cluster has 1", next)) {
+		t.Errorf("it is refused with %v", err)
 	}
 }

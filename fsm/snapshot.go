@@ -178,7 +178,7 @@ func (r *reader) header() (epoch string, index uint64, err error) {
 }
 
 // view reads the rest. It changes nothing but memory. The error wraps ErrSnapshot,
-// or ErrLevel when a program of a higher level wrote it.
+// or ErrLevel when a program of a higher level wrote it: the View has that level then.
 func (r *reader) view(epoch string, index uint64, f Features) (*View, error) {
 	v := Empty()
 	v.epoch, v.index = epoch, index
@@ -197,7 +197,7 @@ func (r *reader) view(epoch string, index uint64, f Features) (*View, error) {
 			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 		}
 		if err := f.beyond(v.level); err != nil {
-			return nil, err
+			return v, err
 		}
 	}
 }
