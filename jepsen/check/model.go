@@ -35,6 +35,10 @@ type model struct {
 	streams map[string][]*history.Item
 	// odd is everything that a node said and the truth denies.
 	odd []contradiction
+	// asides are by node when it wrote a configuration that it set aside later.
+	asides map[string]spans
+	// recoveries of a lost majority, and restores of backups, in order.
+	recoveries, restores []*history.Op
 	// undecided are the keys whose order of operations took too long to find.
 	undecided []string
 	// looked counts the sightings that a statement could judge.
@@ -52,6 +56,7 @@ func newModel(h *history.History, b history.Bounds) *model {
 		clockWrong: history.Never, looked: map[ID]int{},
 	}
 	m.index()
+	m.lines()
 	m.home = m.homes()
 	m.truth = truths(m)
 	m.dns = slices.Sorted(maps.Keys(m.truth))

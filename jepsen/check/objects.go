@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -29,6 +30,7 @@ func objectsSurvive(m *model) ([]Finding, int) {
 	for _, d := range m.finals() {
 		if first != nil {
 			looked += len(first.Objects)
+			out = append(out, o.roster(first, d)...)
 			out = append(out, o.compare(first, d, "%s was configured before the run and is not the same at %s in the end: %s")...)
 		}
 	}
@@ -64,6 +66,27 @@ func (o *objects) compare(a, b *history.Dump, text string) []Finding {
 		out = append(out, Finding{
 			Text: fmt.Sprintf(text, e.Key, b.Node, what), Nodes: []string{b.Node}, Keys: []string{e.Key}, Events: []Event{dumpEvent(a), dumpEvent(b)},
 		})
+	}
+	return out
+}
+
+// roster: who the nodes are is not what a restore restores.
+func (o *objects) roster(first, d *history.Dump) []Finding {
+	changed := slices.ContainsFunc(o.h.Ops, func(op history.Op) bool { return op.Kind == history.Roster || op.Kind == history.Recover })
+	if changed || len(o.restores) == 0 || slices.Equal(nodesOf(first), nodesOf(d)) {
+		return nil
+	}
+	return []Finding{{
+		Text: fmt.Sprintf("the nodes that %s has at the end are not those from before the restores", d.Node), Nodes: []string{d.Node},
+		Events: []Event{dumpEvent(first), dumpEvent(d)},
+	}}
+}
+
+func nodesOf(d *history.Dump) (out []history.Entry) {
+	for _, e := range d.Objects {
+		if strings.HasPrefix(e.Key, "node/") {
+			out = append(out, e)
+		}
 	}
 	return out
 }

@@ -20,9 +20,8 @@ const undecidedAfter = 20 * time.Second
 // compare-and-set. An operation with an unknown outcome returns at the end of
 // time, where it harms nobody; one that was refused because of the revision
 // needs a value that differs.
-var register = porcupine.Model{
-	Init: func() any { return "" },
-	Step: func(state, input, _ any) (bool, any) {
+func register(first string) porcupine.Model {
+	return porcupine.Model{Init: func() any { return first }, Step: func(state, input, _ any) (bool, any) {
 		op, value := input.(*history.Op), state.(string)
 		switch {
 		case op.Kind == history.Read:
@@ -34,7 +33,7 @@ var register = porcupine.Model{
 		default:
 			return value == op.From, op.Arg
 		}
-	},
+	}}
 }
 
 // linearizable is S8: for every key there is one order of its operations that
@@ -48,20 +47,37 @@ func linearizable(m *model) ([]Finding, int) {
 // registerOps are the operations on each register that may have done or seen something.
 func (m *model) registerOps() map[string][]*history.Op {
 	keys := map[string][]*history.Op{}
+	restores := m.restores
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
+		if m.elsewhere(op) {
+			continue
+		}
 		switch op.Kind {
 		case history.Read:
 			if op.OK() {
 				keys[op.Key] = append(keys[op.Key], op)
 			}
 		case history.Write, history.Swap:
-			if op.Outcome != history.Fail {
+			if op.Outcome != history.Fail && !refusedRestored(op, restores) {
 				keys[op.Key] = append(keys[op.Key], op)
 			}
 		}
 	}
+	for key := range keys {
+		for _, r := range restores {
+			keys[key] = append(keys[key], restored(r, key))
+		}
+		slices.SortStableFunc(keys[key], func(a, b *history.Op) int { return cmp.Compare(a.Invoke, b.Invoke) })
+	}
 	return keys
+}
+
+// refusedRestored is a compare-and-set that was refused although it knew the value,
+// perhaps: a restore may have given the value another revision.
+func refusedRestored(op *history.Op, restores []*history.Op) bool {
+	return op.Kind == history.Swap && op.OK() && !op.Swapped &&
+		slices.ContainsFunc(restores, func(r *history.Op) bool { return entry(r, op.Key) == op.From })
 }
 
 // ordered looks for an order of each key's operations.
@@ -69,20 +85,21 @@ func (m *model) ordered(keys map[string][]*history.Op, say func(*history.Op) str
 	var out []Finding
 	looked := 0
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		ops := keys[key]
-		looked += len(ops)
-		switch decide(ops, history.Never) {
-		case porcupine.Unknown:
-			m.undecided = append(m.undecided, key)
-		case porcupine.Illegal:
-			out = append(out, unordered(ops, say))
+		for _, e := range m.eras(keys[key]) {
+			looked += len(e.ops)
+			switch e.decide(history.Never) {
+			case porcupine.Unknown:
+				m.undecided = append(m.undecided, key)
+			case porcupine.Illegal:
+				out = append(out, e.unordered(say))
+			}
 		}
 	}
 	return out, looked
 }
 
-// decide judges what of one key's operations had been seen by then.
-func decide(ops []*history.Op, by time.Duration) porcupine.CheckResult {
+// decide judges what of one key's operations had been seen by then, from a first value on.
+func decide(first string, ops []*history.Op, by time.Duration) porcupine.CheckResult {
 	var seen []porcupine.Operation
 	clients := map[string]int{}
 	for _, op := range ops {
@@ -96,7 +113,7 @@ func decide(ops []*history.Op, by time.Duration) porcupine.CheckResult {
 		o.ClientId = clients[op.Process]
 		seen = append(seen, o)
 	}
-	return porcupine.CheckOperationsTimeout(register, seen, undecidedAfter)
+	return porcupine.CheckOperationsTimeout(register(first), seen, undecidedAfter)
 }
 
 // within is the operation as it looked at that time: what had not returned has
@@ -116,6 +133,9 @@ func within(op *history.Op, ops []*history.Op, by time.Duration) (porcupine.Oper
 	open := *op
 	open.Outcome, open.Swapped = history.Unknown, false
 	o.Input, o.Return = &open, int64(history.Never)
+	if len(op.Entries) > 0 { // what a restore brings back is no new value
+		return o, true
+	}
 	noticed := false
 	for _, other := range ops {
 		if !other.OK() || other.Return > by || other.Return < op.Invoke {
@@ -136,10 +156,11 @@ func within(op *history.Op, ops []*history.Op, by time.Duration) (porcupine.Oper
 }
 
 // unordered finds the first answer that has no explanation.
-func unordered(ops []*history.Op, say func(*history.Op) string) Finding {
+func (e *era) unordered(say func(*history.Op) string) Finding {
+	ops := e.ops
 	returns := slices.DeleteFunc(slices.Clone(ops), func(op *history.Op) bool { return !op.OK() })
 	slices.SortFunc(returns, func(a, b *history.Op) int { return cmp.Compare(a.Return, b.Return) })
-	i := sort.Search(len(returns)-1, func(i int) bool { return decide(ops, returns[i].Return) == porcupine.Illegal })
+	i := sort.Search(len(returns)-1, func(i int) bool { return e.decide(returns[i].Return) == porcupine.Illegal })
 	culprit := returns[i]
 	f := Finding{Text: say(culprit), Keys: []string{culprit.Key}, Nodes: []string{culprit.Node}, Events: []Event{opEvent(culprit)}}
 	const context = 5

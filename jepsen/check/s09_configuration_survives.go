@@ -13,7 +13,9 @@ import (
 // of every node, and nodes with an equal index have an equal state.
 func configurationSurvives(m *model) ([]Finding, int) {
 	out, looked := m.lostElements()
-	more, n := m.lostValues()
+	more, n := m.takenElements()
+	out, looked = append(out, more...), looked+n
+	more, n = m.lostValues()
 	out, looked = append(out, more...), looked+n
 	more, n = m.digests()
 	return append(out, more...), looked + n
@@ -41,7 +43,7 @@ func (m *model) lostElements() ([]Finding, int) {
 		}
 		for i := range m.h.Ops {
 			op := &m.h.Ops[i]
-			if op.Kind != history.Add || !op.OK() || op.Return >= d.Asked {
+			if op.Kind != history.Add || !op.OK() || op.Return >= d.Asked || m.elsewhere(op) || m.mayMiss(op) || m.mayBeTaken(op) {
 				continue
 			}
 			if looked++; !there[op.Key] {
@@ -61,10 +63,37 @@ func (m *model) lostElements() ([]Finding, int) {
 
 // lostValues treats the final reads as reads of each register, where the
 // operations themselves were in order.
+// takenElements are those that a restore took away, or that are of a line which was set
+// aside, and that are there all the same.
+func (m *model) takenElements() (out []Finding, looked int) {
+	if len(m.restores)+len(m.recoveries) == 0 {
+		return nil, 0
+	}
+	for _, d := range m.finals() {
+		there := map[string]bool{}
+		for _, e := range d.Entries {
+			there[e.Key] = true
+		}
+		for i := range m.h.Ops {
+			op := &m.h.Ops[i]
+			if op.Kind != history.Add || !m.taken(op) {
+				continue
+			}
+			if looked++; there[op.Key] {
+				out = append(out, Finding{
+					Text:  "the final read of " + d.Node + " has what a restore took away, or what was set aside",
+					Nodes: []string{d.Node, op.Node}, Keys: []string{op.Key}, Events: []Event{opEvent(op), dumpEvent(d)},
+				})
+			}
+		}
+	}
+	return merge(out), looked
+}
+
 func (m *model) lostValues() ([]Finding, int) {
 	keys := m.registerOps()
 	for key, ops := range keys {
-		if decide(ops, history.Never) != porcupine.Ok {
+		if slices.ContainsFunc(m.eras(ops), func(e *era) bool { return e.decide(history.Never) != porcupine.Ok }) {
 			delete(keys, key) // S8 tells of it
 		}
 	}

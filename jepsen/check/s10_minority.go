@@ -69,7 +69,7 @@ const voters = 5
 // possibly reach a majority, all the time from the invocation until an answer is due.
 func (m *model) withoutQuorum(op *history.Op) bool {
 	s := Span{op.Invoke, min(op.Return, op.Invoke+m.b.WriteFails+m.b.Spread)}
-	if s.To > m.h.End || m.stopped[op.Node].touch(s) {
+	if s.To > m.h.End || m.stopped[op.Node].touch(s) || m.givenUp(s) {
 		return false
 	}
 	members := m.members(s)

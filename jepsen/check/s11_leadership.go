@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,14 +14,16 @@ import (
 func leadership(m *model) ([]Finding, int) {
 	leaders := m.leaders()
 	var out []Finding
-	for _, term := range slices.Sorted(maps.Keys(leaders)) {
+	for _, term := range slices.SortedFunc(maps.Keys(leaders), func(a, b reign) int {
+		return cmp.Or(cmp.Compare(a.recovery, b.recovery), cmp.Compare(a.term, b.term))
+	}) {
 		var f Finding
 		for _, s := range leaders[term] {
 			f.Nodes = append(f.Nodes, s.Node)
 			f.Events = append(f.Events, statusEvent(s))
 		}
 		if len(f.Nodes) > 1 {
-			f.Text = fmt.Sprintf("%d nodes led in term %d", len(f.Nodes), term)
+			f.Text = fmt.Sprintf("%d nodes led in term %d", len(f.Nodes), term.term)
 			out = append(out, f)
 		}
 	}
@@ -36,10 +39,16 @@ func leadership(m *model) ([]Finding, int) {
 	return out, looked
 }
 
+// reign is a term. Each recovery of a lost majority begins to count anew.
+type reign struct {
+	recovery string
+	term     uint64
+}
+
 // leaders is by term who surely led in it: a node that said so twice in a row,
 // because state and term are not read at one moment.
-func (m *model) leaders() map[uint64][]*history.Status {
-	out := map[uint64][]*history.Status{}
+func (m *model) leaders() map[reign][]*history.Status {
+	out := map[reign][]*history.Status{}
 	last := map[string]*history.Status{}
 	for i := range m.h.Statuses {
 		s := &m.h.Statuses[i]
@@ -51,8 +60,9 @@ func (m *model) leaders() map[uint64][]*history.Status {
 		if s.State != "leader" || before == nil || before.State != "leader" || before.Term != s.Term {
 			continue
 		}
-		if !slices.ContainsFunc(out[s.Term], func(o *history.Status) bool { return o.Node == s.Node }) {
-			out[s.Term] = append(out[s.Term], s)
+		in := reign{s.Recovery, s.Term}
+		if !slices.ContainsFunc(out[in], func(o *history.Status) bool { return o.Node == s.Node }) {
+			out[in] = append(out[in], s)
 		}
 	}
 	return out

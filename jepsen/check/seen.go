@@ -49,7 +49,7 @@ func sawKinds(m *model) map[history.Sight]int {
 		}
 	}
 	m.sawCalls(calls, count)
-	seen[history.Restores] = m.restores()
+	seen[history.Restores] = m.snapshots()
 	seen[history.LooksAtHolds] = len(m.h.Holds)
 	return seen
 }
@@ -71,8 +71,8 @@ func (m *model) sawCalls(calls []*phoneCall, count func(history.Sight, bool)) {
 	}
 }
 
-// restores counts the snapshots that nodes took from others or from their disks.
-func (m *model) restores() int {
+// snapshots counts the snapshots that nodes took from others or from their disks.
+func (m *model) snapshots() int {
 	last, n := map[string]uint64{}, 0
 	for i := range m.h.Statuses {
 		s := &m.h.Statuses[i]

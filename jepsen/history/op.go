@@ -56,6 +56,16 @@ const (
 	Add Kind = "add"
 	// Roster adds or removes the node Key; Arg is "join" or "remove".
 	Roster Kind = "roster"
+	// Restore makes the registers and the set what Entries says, and the rest of the
+	// configuration what it was then.
+	Restore Kind = "restore"
+	// Recover: Node goes on alone with what it knows, which is all up to Revision, under
+	// the name Key. What others acknowledged beyond that is lost. While it returns, Node
+	// does not run.
+	Recover Kind = "recover"
+	// Accept: Node, which was recovered itself, sets that aside and takes part in the
+	// recovery Key.
+	Accept Kind = "accept"
 	// Claim: somebody who has From, which does not allow it, wants Key of Node. Ok when
 	// it was given, failed when it was refused.
 	Claim Kind = "claim"
@@ -101,6 +111,10 @@ type Op struct {
 	Outcome Outcome       `json:"outcome,omitempty"`
 	Result  string        `json:"result,omitempty"`
 	Swapped bool          `json:"swapped,omitempty"`
+	// Revision of a write: its place among all of them.
+	Revision uint64 `json:"revision,omitempty"`
+	// Entries of a Restore.
+	Entries []Entry `json:"entries,omitempty"`
 	// Code is the answer's SIP status ("200") or gRPC code ("Unavailable").
 	Code string `json:"code,omitempty"`
 	// Error is the answer's text.

@@ -102,6 +102,8 @@ func All() []Nemesis {
 		{"frozen-disk-leader", "the disk of the Raft leader does not answer", 2, frozenDiskLeader},
 		{"frozen-disks", "the disks of all nodes do not answer, one after the other", 2, frozenDisks},
 		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
+		{"majority-lost", "all nodes but one are lost for good, and it goes on alone", 3, loseMajority},
+		{"backup-restore", "a backup of some node is restored into the cluster while all goes on", 2, backupRestore},
 		{"lost-location", "the store of bindings is lost while the node is down", 2, lostLocation},
 		{"removed-while-down", "a node that is down is removed and then started as if nobody had", 3, removedWhileDown},
 		{"liar", "a false peer in the place of a node says what it has no right to say", 3, liar},

@@ -57,18 +57,27 @@ func (a *Arena) removeNode(ctx context.Context, n *cluster.Node) error {
 			if at == n {
 				continue
 			}
-			err := a.roster("remove", n, at, func() error {
-				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-				defer cancel()
-				_, err := at.Cluster().RemoveNode(ctx, &tcpb.RemoveNodeRequest{Name: n.Name()})
-				return err
-			})
-			if err == nil || status.Code(err) == codes.NotFound {
+			err := a.removeBy(ctx, at, n)
+			if err == nil {
 				return nil
 			}
 		}
 		return fmt.Errorf("no node could remove %s", n.Name())
 	})
+	return err
+}
+
+// removeBy takes a node off the roster by way of another one.
+func (a *Arena) removeBy(ctx context.Context, at, n *cluster.Node) error {
+	err := a.roster("remove", n, at, func() error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		_, err := at.Cluster().RemoveNode(ctx, &tcpb.RemoveNodeRequest{Name: n.Name()})
+		return err
+	})
+	if status.Code(err) == codes.NotFound {
+		return nil
+	}
 	return err
 }
 

@@ -98,6 +98,11 @@ func All() []Scenario {
 			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks"}, frozenHolds, settling}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
+		{Name: "recoveries", What: "the majority is lost for good; a survivor is recovered, the others come back to it", Tracks: []Track{
+			{[]string{"majority-lost"}, killHolds, restarting}}},
+		{Name: "backups", What: "backups of any node are restored while nodes are killed and cut off", Tracks: []Track{
+			{[]string{"backup-restore"}, cutHolds[:4], brief},
+			{[]string{"cut-one", "cut-leader", "cut-pair", "kill", "pause"}, cutHolds[:3], settling}}},
 		{Name: "lost-locations", What: "the stores of bindings are lost; nodes come back without registrations", Tracks: []Track{
 			{[]string{"lost-location"}, killHolds, restarting}}},
 		{Name: "clocks", What: "wrong wall clocks, also while nodes restart", Clocks: true, Tracks: []Track{
@@ -168,7 +173,7 @@ func Regressions() []Run {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
+		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

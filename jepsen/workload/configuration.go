@@ -128,6 +128,12 @@ func put(key, value string) *configpb.Mutation {
 		Number: key, Kind: configpb.DNKind_DN_KIND_PSTN, External: "+49" + value}}}
 }
 
+// EntryOf is what an administrator has written into a DN; false for what is no register
+// and no element of the set.
+func EntryOf(d *configpb.DN) (history.Entry, bool) {
+	return history.Entry{Key: d.GetNumber(), Value: valueOf(d)}, isEntry(d)
+}
+
 func isEntry(d *configpb.DN) bool {
 	return strings.HasPrefix(d.GetNumber(), registerPrefix) || strings.HasPrefix(d.GetNumber(), elementPrefix)
 }
@@ -180,7 +186,7 @@ func (w *Configuration) outcome(op *history.Op, revision uint64, err error) {
 	}
 	switch code := status.Code(err); {
 	case code == codes.OK:
-		op.Outcome, op.Swapped = history.OK, op.Kind == history.Swap
+		op.Outcome, op.Swapped, op.Revision = history.OK, op.Kind == history.Swap, revision
 		if op.Arg == "" {
 			revision = 0
 		}
