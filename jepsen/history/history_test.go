@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +54,7 @@ func TestRecorder_WhatIsWrittenIsReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	open.Outcome = history.Unknown
-	if len(h.Ops) != 2 || h.Ops[0] != op || h.Ops[1] != open {
+	if !reflect.DeepEqual(h.Ops, []history.Op{op, open}) {
 		t.Errorf("operations are %+v, want %+v and %+v", h.Ops, op, open)
 	}
 	if len(h.Polls) != 3 || h.Polls[1].Rows != nil || !slices.Equal(h.Polls[2].Rows, h.Polls[0].Rows) || h.Polls[0].Rows[0].DN != "2001" {

@@ -1,0 +1,169 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
+)
+
+const (
+	// leadsWithin is when another node leads than one whose disk does not answer.
+	leadsWithin = 5 * time.Second
+	// stopsWithin is when a node that was told to stop has closed its ports, whatever hangs.
+	stopsWithin = 5 * time.Second
+)
+
+// The disk of the leader stops answering: its phones register and call, another node
+// leads, status names the stores. It goes on by itself when the disk does; when it does
+// not, a node that is told to stop closes its ports and has the others know.
+func TestDisk_FrozenHoldsUpNobody(t *testing.T) {
+	c := newCluster(t, cluster.Config{Nodes: 3}, false)
+	freezable(t, c)
+	must(t, c.Start(t.Context()))
+	n, other := leaderOf(t, c)
+	ph := phones(t, n, "5401", "5402", "5403", "5404")
+	register(t, n, ph[:2]...)
+	expectSeen(t, soon, inServiceAt(n), ph[:2], c.Nodes()...)
+
+	must(t, n.Freeze(true))
+	eventually(t, leadsWithin, "another node leads", func(ctx context.Context) error { return leadsBeside(ctx, c, n) })
+	register(t, n, ph[2:]...)
+	expectSeen(t, soon, inServiceAt(n), ph, c.Nodes()...)
+	rings := agents(t, ph[3], 1)
+	must(t, placeCall(t, n, ph[0], ph[3].dn, 500)())
+	rings()
+	eventually(t, soon, "status names a store", func(ctx context.Context) error { return stalls(ctx, n, true) })
+	cli(t, other, 0, "dn", "put", "5409", "--kind", "pstn", "--external", "+15550005409")
+
+	must(t, n.Freeze(false))
+	eventually(t, soon, "status names no store", func(ctx context.Context) error { return stalls(ctx, n, false) })
+	eventually(t, soon, "the node has what was written meanwhile", func(ctx context.Context) error { return knowsDN(ctx, n, "5409") })
+
+	must(t, n.Freeze(true))
+	register(t, n, ph[0])
+	began := time.Now()
+	must(t, syscall.Kill(n.PID(), syscall.SIGTERM))
+	eventually(t, stopsWithin, "the others know that it left", func(ctx context.Context) error { return left(ctx, other, n) })
+	eventually(t, stopsWithin-time.Since(began), "its ports are closed", func(ctx context.Context) error { return closed(ctx, n) })
+	must(t, n.Freeze(false))
+	ended, _ := n.Exited()
+	select {
+	case <-ended:
+	case <-time.After(starting):
+		t.Error("the process has not ended although its disk answers")
+	}
+	must(t, n.Start(t.Context()))
+	eventually(t, afterCut, "it leads or follows again", func(ctx context.Context) error { return knowsDN(ctx, n, "5409") })
+}
+
+// freezable puts the data directories on file systems that can be frozen.
+func freezable(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	if why := lossyfs.Missing(); why != "" {
+		skipFor(t, why)
+	}
+	dir, err := os.MkdirTemp(t.TempDir(), "lossyd")
+	must(t, err)
+	lossyd, err := lossyfs.Build(dir)
+	must(t, err)
+	for _, n := range c.Nodes() {
+		must(t, n.MountDisk(lossyd))
+	}
+}
+
+// leaderOf is the node that leads, and another one.
+func leaderOf(t *testing.T, c *cluster.Cluster) (leader, other *cluster.Node) {
+	t.Helper()
+	eventually(t, soon, "a node leads", func(ctx context.Context) error {
+		leader = nil
+		for _, n := range c.Nodes() {
+			s, err := n.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if s.GetRaft().GetState() == "leader" {
+				leader = n
+			} else {
+				other = n
+			}
+		}
+		if leader == nil {
+			return errors.New("none leads")
+		}
+		return nil
+	})
+	return leader, other
+}
+
+func leadsBeside(ctx context.Context, c *cluster.Cluster, stuck *cluster.Node) error {
+	said := ""
+	for _, n := range c.Nodes() {
+		s, err := n.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if n != stuck && s.GetRaft().GetState() == "leader" {
+			return nil
+		}
+		said += fmt.Sprintf(" %s: %s;", n.Name(), s.GetRaft().GetState())
+	}
+	return errors.New(said)
+}
+
+// stalls tells whether status says, since when, that a store's disk does not answer.
+func stalls(ctx context.Context, n *cluster.Node, want bool) error {
+	s, err := n.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.GetProblems() {
+		if p.GetCode() != "disk-stalled" {
+			continue
+		}
+		if !want || p.GetSince() == nil {
+			return fmt.Errorf("%v", p)
+		}
+		return nil
+	}
+	if want {
+		return fmt.Errorf("problems: %v", s.GetProblems())
+	}
+	return nil
+}
+
+// left tells whether a node was told that another one is gone, instead of finding out.
+func left(ctx context.Context, n, gone *cluster.Node) error {
+	s, err := n.Cluster().Status(ctx, &tcpb.StatusRequest{})
+	if err != nil {
+		return err
+	}
+	for _, p := range s.GetPeers() {
+		if p.GetNode() == gone.Name() && p.GetReason() != "left" {
+			return fmt.Errorf("reason %q", p.GetReason())
+		}
+	}
+	return nil
+}
+
+// closed tells whether nobody listens at a node's ports.
+func closed(ctx context.Context, n *cluster.Node) error {
+	for _, k := range []cluster.Kind{cluster.SIP, cluster.TCPort, cluster.ClusterPort, cluster.HTTPPort} {
+		conn, err := n.Place().Dial(ctx, "tcp4", n.Addr(k).String())
+		if err == nil {
+			_ = conn.Close()
+			return fmt.Errorf("%v is open", n.Addr(k))
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return err
+		}
+	}
+	return nil
+}
