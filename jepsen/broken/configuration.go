@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // configurationFaults are those of the configuration's state, of what a snapshot
 // and an export hold of it, and of how much a request may hold.
 func configurationFaults() []Fault {
@@ -29,6 +31,11 @@ func configurationFaults() []Fault {
 			Edit{"fsm/mask.go", "changed := proto.CloneOf(old)", "changed := proto.CloneOf(given)"}),
 		fsm(Durability, "meaning-by-the-binary", "what an entry means is decided by the program, not by the level in the log", "^TestLevel_DecidesWhatAnEntryMeans$",
 			Edit{machine, "f.as(levelOf(v, cmd), cmd.ProtoReflect())", "f.as(f.Known, cmd.ProtoReflect())"}),
+		{
+			Name: "level-of-the-binary", Kind: Durability, What: "what an entry means is decided by each node's program",
+			Edits:    []Edit{{"fsm/level.go", "func (v *View) Level() uint32 { return max(1, v.level) }", "func (v *View) Level() uint32 { return max(v.level, Program().Known) }"}},
+			Scenario: "upgrades", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S25"},
+		},
 		fsm(Durability, "unknown-level-applied", "an entry of a level that the program does not know is applied as far as it knows it", "^TestLevel_UnknownParks$",
 			Edit{"fsm/level.go", "\tif level <= f.Known {\n\t\treturn nil\n\t}\n", "\tif level <= f.Known || level > f.Known {\n\t\treturn nil\n\t}\n"}),
 		fsm(Durability, "address-of-another", "a node gets the cluster address that another one has", "^TestRejected_",

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // recoveryFaults are those of the ways back: when the majority is lost for good, and
 // from a backup.
 func recoveryFaults() []Fault {
@@ -12,7 +14,7 @@ func recoveryFaults() []Fault {
 	const accept = "node/accept.go"
 	return []Fault{
 		of("recovery-keeps-epoch", "a recovery goes on under the name of what was before: two survivors that were both recovered merge", "^TestRecover_TwoRecovered",
-			Edit{"fsm/lineage.go", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(unique[:])))", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(make([]byte, len(unique)))))"}),
+			Edit{"fsm/lineage.go", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(unique[:])))", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(make([]byte, len(unique)))))"}).by("recoveries", 60*time.Second, "S25"),
 		of("links-of-any-recovery", "links are taken from every recovery of the cluster", "^TestRecover_TwoRecovered",
 			Edit{"node/node.go", "		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster,", "		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Roster: n.roster,"},
 			Edit{"node/node.go", "ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial:", "ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial:"}),
@@ -26,7 +28,7 @@ func recoveryFaults() []Fault {
 			Edit{"fsm/backup.go", "v.Epoch() != b.Epoch() && v.security != nil && v.dns.Len()+v.groups.Len() == 0", "v.security != nil"}),
 		fsm("restore-touches-roster", "a restore makes the nodes what they were, too", "^TestBackup_RestoreMakes",
 			Edit{"fsm/backup.go", "b.epoch, b.index, b.level, b.dns,", "b.epoch, b.index, b.level, b.nodes, b.dns,"},
-			Edit{"fsm/backup.go", "	return d.all(number, d.view.Restoring(b))\n", "	for _, n := range b.nodes {\n		if r := d.putNode(&configpb.Mutation{}, n); r != nil {\n			return r\n		}\n	}\n	return d.all(number, d.view.Restoring(b))\n"}),
+			Edit{"fsm/backup.go", "	return d.all(number, d.view.Restoring(b))\n", "	for _, n := range b.nodes {\n		if r := d.putNode(&configpb.Mutation{}, n); r != nil {\n			return r\n		}\n	}\n	return d.all(number, d.view.Restoring(b))\n"}).by("backups", 40*time.Second, "S9"),
 		fsm("restore-of-any-level", "a backup that this program can't read is refused otherwise than by those that can", "^TestLevel_RestoreOf",
 			Edit{"fsm/backup.go", "case b.Level() > d.view.Level():", "case err == nil && b.Level() > d.view.Level():"}),
 		fsm("restore-deletes-nothing", "a restore leaves DNs that the backup does not have", "^TestBackup_",
