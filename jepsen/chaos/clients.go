@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -65,6 +66,7 @@ func (r *run1) sights() map[history.Sight]int {
 	if r.scenario.Rings && warmUp+r.length+cmp.Or(r.settled, recovery) > longRing+5*time.Second {
 		all[history.LongRings] = 1
 	}
+	maps.Copy(all, r.scenario.Seen)
 	return all
 }
 

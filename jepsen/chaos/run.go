@@ -109,7 +109,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args, Secured: r.scenario.Secured})
+	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args, Secured: r.scenario.Secured, Movable: r.scenario.Movable})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,11 @@ const (
 	Convergence What = "convergence"
 	// Restart: from the start of a process until it served.
 	Restart What = "restart"
+	// FirstWrite: from the last start of a process until a write succeeded, when no
+	// majority ran before.
+	FirstWrite What = "first write"
+	// HandOver: what a write took while the leader stopped in good order.
+	HandOver What = "hand-over"
 )
 
 // Measure is a bound as it was in this run.
@@ -49,6 +54,29 @@ func measure(m *model) []Measure {
 			if f.Heal != history.Never && f.Healed != history.Never {
 				out = append(out, Measure{Restart, f.ID, f.Nemesis, f.Heal, f.Healed - f.Heal, m.b.Restart, "", node})
 			}
+		}
+	}
+	return append(out, m.measureWrites()...)
+}
+
+// measureWrites is how long writes had to wait.
+func (m *model) measureWrites() []Measure {
+	var out []Measure
+	for _, c := range m.comebacks() {
+		if c.first != nil {
+			out = append(out, Measure{FirstWrite, c.fault.ID, c.fault.Nemesis, c.launched, c.first.Return - c.launched, m.b.FirstWrite, "", c.node})
+		}
+	}
+	for _, l := range m.h.Lives {
+		if l.Kind != history.Stopping {
+			continue
+		}
+		worst := Measure{What: HandOver, Nemesis: "stop-leader", At: l.At, Bound: m.b.HandOver, Owner: l.Node}
+		for _, op := range m.duringHandOver(l) {
+			worst.Took = max(worst.Took, m.waited(op, l.At))
+		}
+		if worst.Took > 0 {
+			out = append(out, worst)
 		}
 	}
 	return out

@@ -80,6 +80,8 @@ func corruptions() []corruption {
 		{"a reservation from a side that does not hear the owner", reservedAcross, "S19", nil},
 		{"a reservation that does not end", endlessHold, "S22", nil},
 		{"a reservation that does not end on the other side of a cut", endlessHoldAcross, "S22", nil},
+		{"a second process of a node beside the first", secondProcess, "S24", nil},
+		{"a write that less than a majority of the voters decided", fewVotersDecide, "S24", []ID{"S8", "S9", "S10"}},
 		{"an object that is gone", objectGone, "S9", nil},
 		{"an object that differs", objectDiffers, "S9", nil},
 	}

@@ -51,6 +51,7 @@ func sawKinds(m *model) map[history.Sight]int {
 	m.sawCalls(calls, count)
 	seen[history.Restores] = m.snapshots()
 	seen[history.LooksAtHolds] = len(m.h.Holds)
+	m.sawMembers(count)
 	return seen
 }
 
@@ -66,6 +67,29 @@ func (m *model) sawCalls(calls []*phoneCall, count func(history.Sight, bool)) {
 		for _, dn := range []string{c.dial.From, c.talks[0].Key} {
 			for _, op := range m.roams[dn] {
 				count(history.MovedInCall, up.contains(Span{op.Invoke, op.Return}) && op.Node != c.nodeOf(dn))
+			}
+		}
+	}
+}
+
+// sawMembers counts what happened to who belongs to the cluster.
+func (m *model) sawMembers(count func(history.Sight, bool)) {
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		count(history.SecondStarts, op.Kind == history.Clone && op.Outcome != history.Unknown)
+		count(history.Removals, op.Kind == history.Roster && op.Arg == "remove" && op.OK())
+	}
+	for i := range m.h.Faults {
+		f := &m.h.Faults[i]
+		count(history.Moves, len(f.Effect.Moved) > 0 && f.Healed != history.Never)
+	}
+	for _, c := range m.comebacks() {
+		count(history.Comebacks, c.first != nil)
+	}
+	for _, l := range m.h.Lives {
+		if l.Kind == history.Stopping {
+			for range m.duringHandOver(l) {
+				count(history.HandOvers, true)
 			}
 		}
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	// Lines joins the sites by long lines (SetPath), cables in the beginning. What belongs to no
 	// site stays near. Namespace mode only.
 	Lines bool
+	// Movable gives each node an address of its own for what nodes say to each other,
+	// beside that of its other ports: see Move.
+	Movable bool
 	// NoPings is for phones that know no OPTIONS.
 	NoPings bool
 	// ReadyWithin limits how long a node may take to answer after its start; 0 means 15 s.
@@ -65,6 +68,8 @@ type Cluster struct {
 	visitor  *Place
 	mu       sync.Mutex
 	nodes    []*Node
+	copies   []*Node
+	moves    int // addresses given out
 	closers  []func()
 }
 
@@ -142,6 +147,11 @@ func (c *Cluster) AddNode(ctx context.Context) (*Node, error) {
 		}
 	}
 	c.nodes = append(c.nodes, n)
+	if c.cfg.Movable {
+		if err := c.give(ctx, map[*Node]netip.Addr{n: hostAddr(firstInner + i)}); err != nil {
+			return nil, err
+		}
+	}
 	return n, n.prepareClient()
 }
 
@@ -208,7 +218,7 @@ func (c *Cluster) WaitWhole(ctx context.Context, within time.Duration) (time.Dur
 // crashes and data races that are in the servers' logs.
 func (c *Cluster) Close() error {
 	var errs []error
-	for _, n := range c.Nodes() {
+	for _, n := range append(c.Nodes(), c.copies...) {
 		errs = append(errs, n.Freeze(false)) // nobody who waits for a disk can be killed
 		n.Kill9()
 		errs = append(errs, n.Faults())

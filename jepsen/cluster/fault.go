@@ -129,9 +129,9 @@ func (c *Cluster) Heal(ctx context.Context) error {
 // between lists the pairs of addresses from one node's site to another's.
 func (c *Cluster) between(from, to *Node) []pair {
 	var pairs []pair
-	for _, x := range []*Place{from.place, from.phones} {
-		for _, y := range []*Place{to.place, to.phones} {
-			pairs = append(pairs, pair{x.addr, y.addr})
+	for _, x := range from.addrs() {
+		for _, y := range to.addrs() {
+			pairs = append(pairs, pair{x, y})
 		}
 	}
 	return pairs
@@ -145,7 +145,7 @@ func (c *Cluster) change(ctx context.Context, edit func(*cuts)) error {
 	c.net.rules.Lock()
 	defer c.net.rules.Unlock()
 	edit(c.net.cuts)
-	return c.net.install(ctx)
+	return c.install(ctx)
 }
 
 func (f *cuts) rules() string {

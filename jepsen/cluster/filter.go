@@ -37,8 +37,8 @@ func (f *Filter) Set(ctx context.Context, d Drop) error {
 	}
 	c.net.rules.Lock()
 	defer c.net.rules.Unlock()
-	c.net.filters[f] = c.cuts(&d)
-	return c.net.install(ctx)
+	c.net.filters[f] = d
+	return c.install(ctx)
 }
 
 // Heal drops nothing any more.

@@ -14,6 +14,9 @@ import (
 const (
 	switchHost   = 1
 	firstNode    = 10
+	firstInner   = 30
+	lastInner    = 89
+	firstCopy    = 90
 	firstPhones  = 110
 	firstVisitor = 200
 )
@@ -33,17 +36,18 @@ type network struct {
 	// rules guards the order of changes to the packet filter.
 	rules   sync.Mutex
 	cuts    *cuts
-	filters map[*Filter]*cuts
+	filters map[*Filter]Drop
 }
 
-// install gives all cuts to the packet filter in one transaction.
-func (n *network) install(ctx context.Context) error {
+// install gives all cuts to the packet filter in one transaction, by the addresses
+// that the nodes have now.
+func (c *Cluster) install(ctx context.Context) error {
 	all := newCuts()
-	all.add(n.cuts)
-	for _, f := range n.filters {
-		all.add(f)
+	all.add(c.net.cuts)
+	for _, d := range c.net.filters {
+		all.add(c.cuts(&d))
 	}
-	return n.hub.nft(ctx, all.rules())
+	return c.net.hub.nft(ctx, all.rules())
 }
 
 func newNetwork(ctx context.Context, long bool) (*network, error) {
@@ -51,7 +55,7 @@ func newNetwork(ctx context.Context, long bool) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &network{hub: hub, cuts: newCuts(), filters: map[*Filter]*cuts{}}
+	n := &network{hub: hub, cuts: newCuts(), filters: map[*Filter]Drop{}}
 	if err = n.setUp(ctx); err == nil && long {
 		n.lines, err = newLines(ctx, hub)
 	}

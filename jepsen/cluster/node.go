@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,7 @@ type Node struct {
 	dir           string
 	place, phones *Place
 	ports         [kinds]uint16
+	inner         atomic.Pointer[netip.Addr] // for what nodes say to each other; nil: as the place
 	conn          *grpc.ClientConn
 	disk          *lossyfs.Process // nil: the data directory is a plain one
 	binary        string           // "": the cluster's
@@ -72,7 +74,12 @@ func (n *Node) Place() *Place { return n.place }
 func (n *Node) Phones() *Place { return n.phones }
 
 // Addr is the address of one of the node's ports.
-func (n *Node) Addr(k Kind) netip.AddrPort { return netip.AddrPortFrom(n.place.addr, n.ports[k]) }
+func (n *Node) Addr(k Kind) netip.AddrPort {
+	if inner := n.inner.Load(); inner != nil && (k == ClusterPort || k == GossipPort) {
+		return netip.AddrPortFrom(*inner, n.ports[k])
+	}
+	return netip.AddrPortFrom(n.place.addr, n.ports[k])
+}
 
 // Start starts the node and waits until it answers: the first node bootstraps
 // the cluster, the others join one that runs; a node that belongs to a cluster
@@ -133,12 +140,17 @@ func (n *Node) arguments() []string {
 			args = append(args, flag, fmt.Sprintf(":%d", n.ports[k]))
 		}
 	}
+	if n.inner.Load() != nil {
+		for _, k := range []Kind{ClusterPort, GossipPort} {
+			args = append(args, flagOfKind[k], n.Addr(k).String())
+		}
+	}
 	nodes := n.cluster.Nodes()
 	if nodes[0] == n && !n.joins {
 		args = append(args, "--bootstrap")
 	} else {
 		for _, other := range nodes {
-			if other != n {
+			if other.name != n.name {
 				args = append(args, "--join", other.Addr(ClusterPort).String())
 			}
 		}

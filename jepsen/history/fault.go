@@ -54,6 +54,8 @@ type Effect struct {
 	Lost []string `json:"lost,omitempty"`
 	// Wiped: these nodes' data directories are lost.
 	Wiped []string `json:"wiped,omitempty"`
+	// Moved: these nodes are at other addresses when they are back.
+	Moved []string `json:"moved,omitempty"`
 	// Lies is what a false or faulty peer says about DNs that it does not own.
 	Lies []Row `json:"lies,omitempty"`
 	// Busy: these nodes are starved of CPU.

@@ -78,6 +78,12 @@ type Bounds struct {
 	FlowGrace time.Duration `json:"flow_grace"`
 	// Failover: a new leader is there after the old one was lost; 10 s.
 	Failover time.Duration `json:"failover"`
+	// FirstWrite: a write succeeds after a majority runs again; 5 s.
+	FirstWrite time.Duration `json:"first_write"`
+	// HandOver: writes are refused when the leader stops in good order; 300 ms.
+	HandOver time.Duration `json:"hand_over"`
+	// Stop: a process ends after SIGTERM; 5 s.
+	Stop time.Duration `json:"stop"`
 }
 
 // WithDefaults fills in what is zero.
@@ -101,6 +107,9 @@ func (b Bounds) WithDefaults() Bounds {
 	set(&b.Desktop, 3*time.Second)
 	set(&b.FlowGrace, 3*time.Second)
 	set(&b.Failover, 10*time.Second)
+	set(&b.FirstWrite, 5*time.Second)
+	set(&b.HandOver, 300*time.Millisecond)
+	set(&b.Stop, 5*time.Second)
 	return b
 }
 
@@ -144,6 +153,11 @@ const (
 	StrangeWays   Sight = "answered calls by way of a node at which the caller isn't registered"
 	Silences      Sight = "telephones that went silent, or lost their connection, in a call"
 	Vain          Sight = "telephones that were silent when somebody called them, and then routable nowhere"
+	SecondStarts  Sight = "second processes of a node, started beside the first"
+	Moves         Sight = "nodes that came back at another address"
+	Removals      Sight = "acknowledged removals"
+	Comebacks     Sight = "times that a majority ran again and wrote"
+	HandOvers     Sight = "writes beside a leader that stops in good order"
 	PSTNCalls     Sight = "answered calls to an agent with a telephone elsewhere"
 )
 

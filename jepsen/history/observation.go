@@ -116,6 +116,11 @@ type Status struct {
 	// Strangers counts whom the node refused who said to be somebody; it starts anew with
 	// the process. nil: not known.
 	Strangers *uint64 `json:"strangers,omitempty"`
+	// Clones counts the second processes of other nodes that the node refused; it starts
+	// anew with the process. nil: not known.
+	Clones *uint64 `json:"clones,omitempty"`
+	// Voters are those whose votes count, as the node knows, in order.
+	Voters []string `json:"voters,omitempty"`
 	// Restores counts the snapshots that replaced the node's configuration; it
 	// starts anew with the process.
 	Restores uint64 `json:"restores,omitempty"`

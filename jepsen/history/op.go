@@ -56,6 +56,10 @@ const (
 	Add Kind = "add"
 	// Roster adds or removes the node Key; Arg is "join" or "remove".
 	Roster Kind = "roster"
+	// Clone starts a second process of the node Key, from a copy of its data directory,
+	// while the first one runs at the address From. Failed when the second ended by
+	// itself, Error is what it said; ok when it went on.
+	Clone Kind = "clone"
 	// Restore makes the registers and the set what Entries says, and the rest of the
 	// configuration what it was then.
 	Restore Kind = "restore"

@@ -48,7 +48,12 @@ func (a *Arena) Play(ctx context.Context, s Strike) error {
 	} else if ctx.Err() == nil {
 		a.Say("%s: not confirmed: %v", s.Nemesis, err)
 	}
-	wait(ctx, s.Hold)
+	if s.during == nil {
+		s.during = func(ctx context.Context, hold time.Duration) error { wait(ctx, hold); return nil }
+	}
+	if err := s.during(ctx, s.Hold); err != nil {
+		return fmt.Errorf("%s %s: %w", s.Nemesis, s.Params, err)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -32,6 +32,8 @@ type Strike struct {
 	brief bool // does not hold: heals at once
 
 	inject, confirm, heal, healed func(context.Context) error
+	// during is what happens while it lasts, and how long that is; nil: nothing for Hold.
+	during func(ctx context.Context, hold time.Duration) error
 }
 
 type plan func(context.Context, *Arena, *rand.Rand) ([]Strike, error)
@@ -112,6 +114,16 @@ func All() []Nemesis {
 		{"rotate", "all keys, the authority and a token change at a time", 2, rotate},
 		{"cut-rotation", "one node, or the leader, cut off in the middle of that", 3, cutRotation},
 		{"join", "a node joins and is removed again", 2, join},
+		{"move-one", "a node stops and starts at another address", 2, moveOne},
+		{"move-all", "all nodes stop and start at other addresses", 2, moveAll},
+		{"swap-addresses", "two nodes start with each other's addresses", 2, swapAddresses},
+		{"take-address", "a node starts with the address of a dead one, which comes back at its", 3, takeAddress},
+		{"take-and-cut", "as that, and two others cut away meanwhile", 5, takeAndCut},
+		{"clone", "a copy of a node starts beside it, and in its place when it is dead", 2, clone},
+		{"remove", "a node is removed while it serves, and joins anew", 3, removeFollower},
+		{"remove-leader", "the Raft leader is removed, and joins anew", 3, removeLeader},
+		{"remove-to-one", "all nodes but one are removed one after the other, the leader last", 3, removeToOne},
+		{"stop-leader", "the Raft leader stops in good order", 2, stopLeader},
 	}
 }
 
@@ -127,7 +139,8 @@ func Find(name string) *Nemesis {
 
 func one(s Strike) ([]Strike, error) { return []Strike{s}, nil }
 
-// wipe takes a node's data.
+// wipe takes a node's data: it joins as a new one.
 func wipe(n *cluster.Node) error {
+	n.Joins()
 	return errors.Join(os.RemoveAll(n.DataDir()), os.MkdirAll(n.DataDir(), 0o700))
 }

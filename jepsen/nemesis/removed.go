@@ -2,7 +2,6 @@ package nemesis
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -11,7 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// expelWithin is how long a removed node may run before it is killed.
+// expelWithin is how long a node that has to end by itself may run before it is killed.
 const expelWithin = 20 * time.Second
 
 // removedWhileDown takes a node that is down off the roster and starts it as
@@ -55,17 +54,5 @@ func (a *Arena) startRemoved(ctx context.Context, n *cluster.Node) error {
 		return err
 	}
 	a.end(n, true)
-	ended, code := n.Exited()
-	select {
-	case <-ended:
-		why := fmt.Sprintf("exit code %d: %s", code(), n.LogTail(1))
-		a.Record.Life(history.Life{Node: n.Name(), Kind: history.Exited, Error: why})
-		a.Say("%s ended by itself, %s", n.Name(), why)
-	case <-time.After(expelWithin):
-		a.Say("%s still runs %v after its start", n.Name(), expelWithin)
-		a.kill(n)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
+	return a.seeOff(ctx, n)
 }

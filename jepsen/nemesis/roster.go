@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/api/outcome"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -45,6 +46,9 @@ func (a *Arena) roster(arg string, n, at *cluster.Node, do func() error) error {
 	op.Code, op.Outcome = status.Code(err).String(), history.OK
 	if err != nil {
 		op.Outcome, op.Error = history.Unknown, err.Error()
+	}
+	if said, ok := outcome.Said(err); ok && said.Reason == outcome.NotApplied {
+		op.Outcome = history.Fail
 	}
 	a.Record.Return(op)
 	return err

@@ -53,7 +53,7 @@ func Bounds(all []check.Measure) []Bound {
 }
 
 func order(w check.What) int {
-	return slices.Index([]check.What{check.Detection, check.Convergence, check.Restart}, w)
+	return slices.Index([]check.What{check.Detection, check.Convergence, check.Restart, check.FirstWrite, check.HandOver}, w)
 }
 
 // Strip is a picture of all measures against the bound.

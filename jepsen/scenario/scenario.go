@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
 // Scenario is a kind of run.
@@ -25,6 +27,8 @@ type Scenario struct {
 	Tracks []Track
 	// Secured: everybody is asked who he is.
 	Secured bool
+	// Movable: nodes can get other addresses.
+	Movable bool
 	// Rings: processes and SIP ports are left alone, so that a call that rings
 	// for long must have been answered.
 	Rings bool
@@ -32,6 +36,8 @@ type Scenario struct {
 	Restores int
 	// LeaderChanges and Unknown outcomes that a run must have seen.
 	LeaderChanges, Unknown int
+	// Seen is what else a run must have seen, and how often.
+	Seen map[history.Sight]int
 }
 
 // Track is one sequence of attacks.
@@ -123,6 +129,17 @@ func All() []Scenario {
 			{[]string{"cut-rotation"}, []time.Duration{10 * time.Minute}, settling}}},
 		{Name: "secured-lies", What: "as lies, by a node's own key", Secured: true, Spares: 1, Tracks: []Track{
 			{[]string{"liar"}, cutHolds[1:3], restarting}}},
+		{Name: "moves", What: "nodes move to other addresses, one, two that change places, or all", Movable: true, Seen: seen(history.Moves), Tracks: []Track{
+			{[]string{"move-one", "move-all", "swap-addresses", "take-address"}, killHolds[:3], restarting}}},
+		{Name: "address-of-the-dead", What: "one of five is dead, another has its address, and two are cut away: two of five decide nothing", Nodes: 5, Movable: true, Seen: seen(history.Moves), Tracks: []Track{
+			{[]string{"take-and-cut"}, cutHolds[1:4], restarting}}},
+		{Name: "clones", What: "copies of nodes start beside them, and in their places", Movable: true, Seen: seen(history.Moves, history.SecondStarts), Tracks: []Track{
+			{[]string{"clone"}, killHolds[:3], restarting}}},
+		{Name: "removals", What: "followers and leaders are removed, down to one node, while the network breaks and nodes die", LeaderChanges: 1, Seen: seen(history.Removals), Tracks: []Track{
+			{[]string{"remove", "remove-leader", "remove-to-one"}, killHolds[:3], restarting},
+			{[]string{"cut-one", "cut-pair", "one-way", "kill"}, cutHolds[:3], settling}}},
+		{Name: "leader-stops", What: "the leader stops in good order, again and again", LeaderChanges: 1, Seen: seen(history.HandOvers), Tracks: []Track{
+			{[]string{"stop-leader"}, killHolds[:3], restarting}}},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},
 			{[]string{"kill", "kill-leader", "pause"}, killHolds, restarting}}},
@@ -130,6 +147,15 @@ func All() []Scenario {
 			{[]string{"cut-one", "halves", "bridge", "cut-pair", "one-way", "gossip-port", "cluster-port", "loss",
 				"flapping", "kill", "kill-leader", "pause"}, cutHolds, settling}}},
 	}
+}
+
+// seen wants each of them once.
+func seen(all ...history.Sight) map[history.Sight]int {
+	out := map[history.Sight]int{}
+	for _, s := range all {
+		out[s] = 1
+	}
+	return out
 }
 
 // Find returns the scenario of that name, nil when there is none.
@@ -173,7 +199,8 @@ func Regressions() []Run {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies", "storm", "storm", "storm", "mix", "mix"}
+		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies",
+		"moves", "address-of-the-dead", "clones", "removals", "leader-stops", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

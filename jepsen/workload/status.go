@@ -44,6 +44,7 @@ func (w *Status) Run(ctx context.Context) {
 		} else {
 			fill(&s, answer)
 			w.count(ask, &s)
+			w.voters(ask, &s)
 		}
 		w.Record.Status(s)
 	})
@@ -69,8 +70,8 @@ func (w *Status) count(ctx context.Context, s *history.Status) {
 	if err != nil {
 		return
 	}
-	strangers := uint64(0)
-	s.Strangers = &strangers
+	var strangers, clones uint64
+	s.Strangers, s.Clones = &strangers, &clones
 	for line := range strings.Lines(string(text)) {
 		name, v, _ := strings.Cut(line, " ")
 		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
@@ -80,8 +81,23 @@ func (w *Status) count(ctx context.Context, s *history.Status) {
 			s.Refused = proto.Uint64(uint64(n))
 		case name == `sipcluster_security_events_total{event="identity-refused"}`, name == `sipcluster_security_events_total{event="auth-failed"}`:
 			strangers += uint64(n)
+		case name == `sipcluster_security_events_total{event="node-cloned"}`:
+			clones = uint64(n)
 		case name == "sipcluster_configuration_restores_total":
 			s.Restores = uint64(n)
+		}
+	}
+}
+
+// voters reads who votes by the node's own copy of the roster.
+func (w *Status) voters(ctx context.Context, s *history.Status) {
+	roster, err := w.Node.Configuration().ListNodes(ctx, &configpb.ListNodesRequest{})
+	if err != nil {
+		return
+	}
+	for _, n := range roster.GetNodes() {
+		if !n.GetNonVoter() {
+			s.Voters = append(s.Voters, n.GetName())
 		}
 	}
 }
