@@ -19,15 +19,13 @@ import (
 func (m *model) aside(node string) spans {
 	var out []Span
 	for i := range m.h.Ops {
-		r := &m.h.Ops[i]
-		if r.Kind != history.Recover || r.Node != node {
-			continue
-		}
-		for j := range m.h.Ops {
-			if a := &m.h.Ops[j]; a.Kind == history.Accept && a.Node == node && a.Invoke > r.Invoke {
-				out = append(out, Span{r.Invoke, a.Return})
-				break
-			}
+		op := &m.h.Ops[i]
+		switch last := len(out) - 1; {
+		case op.Node != node:
+		case op.Kind == history.Recover && op.Arg == history.Mistaken:
+			out = append(out, Span{op.Invoke, history.Never})
+		case op.Kind == history.Accept && last >= 0:
+			out[last].To = min(out[last].To, op.Invoke)
 		}
 	}
 	return union(out...)

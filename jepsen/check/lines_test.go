@@ -34,7 +34,7 @@ func TestRecovery_BoundsWhatMayBeMissing(t *testing.T) {
 		return lostMajority(newRun().op(1, 2, opOf(write("k", "n2", "1")).at(5)).op(3, 4, opOf(write("k", "n2", "2")).at(last)))
 	}
 	aside := func() *run {
-		return lostMajority(newRun()).op(52, 53, history.Op{Process: "operator", Kind: history.Recover, Node: "n2", Key: "2-cd", Revision: 10}).
+		return lostMajority(newRun()).op(52, 53, history.Op{Process: "operator", Kind: history.Recover, Node: "n2", Key: "2-cd", Arg: history.Mistaken, Revision: 10}).
 			op(54, 55, opOf(history.Op{Process: "a", Kind: history.Add, Node: "n2", Key: "e"}).at(1_000_011)).
 			op(57, 58, history.Op{Process: "operator", Kind: history.Accept, Node: "n2", Key: "2-ab"})
 	}
@@ -48,6 +48,8 @@ func TestRecovery_BoundsWhatMayBeMissing(t *testing.T) {
 		{"a value that it did not know is there", written(11).op(70, 71, read("k", "n1", "2")), []ID{"S8"}},
 		{"a value from before", written(9).op(70, 71, read("k", "n1", "1")), []ID{"S8"}},
 		{"what was set aside is gone", aside().dump(90, end()), nil},
+		{"what came behind it", aside().op(57.5, 59, opOf(history.Op{Process: "a", Kind: history.Add, Node: "n2", Key: "f"}).at(1_000_012)).dump(90, end("f")), nil},
+		{"what came behind it is gone", aside().op(57.5, 59, opOf(history.Op{Process: "a", Kind: history.Add, Node: "n2", Key: "f"}).at(1_000_012)).dump(90, end()), []ID{"S9"}},
 		{"what was set aside is there", aside().dump(90, end("e")), []ID{"S9"}},
 	})
 }

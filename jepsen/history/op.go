@@ -65,7 +65,7 @@ const (
 	Restore Kind = "restore"
 	// Recover: Node goes on alone with what it knows, which is all up to Revision, under
 	// the name Key. What others acknowledged beyond that is lost. While it returns, Node
-	// does not run.
+	// does not run. Arg Mistaken: another one is recovered, too, and Node accepts that later.
 	Recover Kind = "recover"
 	// Accept: Node, which was recovered itself, sets that aside and takes part in the
 	// recovery Key.
@@ -74,6 +74,9 @@ const (
 	// it was given, failed when it was refused.
 	Claim Kind = "claim"
 )
+
+// Mistaken is the Arg of a Recover that is set aside later.
+const Mistaken = "mistaken"
 
 // StolenFiles is how the From of a Claim begins by whoever says to be a node.
 const StolenFiles = "the files of "

@@ -67,7 +67,7 @@ type losing struct {
 func (l *losing) recover(ctx context.Context) error {
 	name := ""
 	err := l.restartAfter(ctx, l.survivor, func() (err error) {
-		name, err = l.recovery(ctx, l.survivor)
+		name, err = l.recovery(ctx, l.survivor, "")
 		return err
 	})
 	if err != nil {
@@ -84,6 +84,7 @@ func (l *losing) recover(ctx context.Context) error {
 		}
 	}
 	for _, n := range l.found {
+		n.Joins() // a member of the recovery is looked for where it joins
 		op := l.Record.Invoke(history.Op{Process: "operator", Kind: history.Accept, Node: n.Name(), Key: name})
 		if err := l.Start(ctx, n, "--accept-recovery", name); err != nil {
 			return err
@@ -98,8 +99,8 @@ var recovered = regexp.MustCompile(`recovery (\S+): `)
 var recoveredIndex = regexp.MustCompile(`\(index (\d+)\)`)
 
 // recovery runs `sipcluster recover` at a node that is down.
-func (l *losing) recovery(ctx context.Context, n *cluster.Node) (name string, err error) {
-	op := l.Record.Invoke(history.Op{Process: "operator", Kind: history.Recover, Node: n.Name()})
+func (l *losing) recovery(ctx context.Context, n *cluster.Node, arg string) (name string, err error) {
+	op := l.Record.Invoke(history.Op{Process: "operator", Kind: history.Recover, Node: n.Name(), Arg: arg})
 	res, err := n.CLI(ctx, "recover", "--data-dir", n.DataDir())
 	if err != nil {
 		return "", err
@@ -134,7 +135,7 @@ func (l *losing) apart(ctx context.Context, n *cluster.Node) error {
 	return l.Play(ctx, Strike{
 		Nemesis: "two-recoveries", Params: n.Name() + " beside " + l.survivor.Name(), Effect: history.Effect{Cut: pairsOf(two)}, Hold: apartFor,
 		inject: func(ctx context.Context) error {
-			if _, err := l.recovery(ctx, n); err != nil {
+			if _, err := l.recovery(ctx, n, history.Mistaken); err != nil {
 				return err
 			}
 			return l.Start(ctx, n)
