@@ -100,7 +100,7 @@ func All() []Scenario {
 			{[]string{"full-disk-kill"}, cutHolds[2:4], restarting}}},
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
-		{Name: "frozen-disks", What: "disks that do not answer: of a follower, of the leader, of all in turn", Freezes: true, LeaderChanges: 1, Tracks: []Track{
+		{Name: "frozen-disks", What: "disks that do not answer: of a follower, of the leader, of all in turn", Freezes: true, Tracks: []Track{
 			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks"}, frozenHolds, settling}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
