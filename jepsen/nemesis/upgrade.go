@@ -31,7 +31,7 @@ func upgrade(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	switch {
 	case len(older) == 0:
 		return a.tooOld(newer[0])
-	case len(newer) > 0 && r.IntN(3) == 0:
+	case len(newer) > 1 && r.IntN(3) == 0:
 		return a.replacing(newer[0], false)
 	}
 	return a.replacing(older[0], true)
