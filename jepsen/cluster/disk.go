@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
@@ -53,4 +54,20 @@ func (n *Node) TouchDisk(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Closed returns nil when nobody listens at the node's ports, whether its process is
+// still there or not.
+func (n *Node) Closed(ctx context.Context) error {
+	for _, k := range []Kind{SIP, DefaultPort, TCPort, ClusterPort, HTTPPort} {
+		conn, err := n.place.Dial(ctx, "tcp4", n.Addr(k).String())
+		if err == nil {
+			_ = conn.Close()
+			return fmt.Errorf("%v is open", n.Addr(k))
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return err
+		}
+	}
+	return nil
 }

@@ -211,6 +211,9 @@ func (n *Node) Stop(within time.Duration) error {
 	}
 }
 
+// Terminate sends SIGTERM and waits for nothing.
+func (n *Node) Terminate() error { return n.signal(syscall.SIGTERM) }
+
 // Pause stops the node's process as it stands (SIGSTOP); Resume lets it go on.
 func (n *Node) Pause() error { return n.signal(syscall.SIGSTOP) }
 

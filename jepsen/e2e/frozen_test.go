@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -50,9 +49,9 @@ func TestDisk_FrozenHoldsUpNobody(t *testing.T) {
 	must(t, n.Freeze(true))
 	register(t, n, ph[0])
 	began := time.Now()
-	must(t, syscall.Kill(n.PID(), syscall.SIGTERM))
+	must(t, n.Terminate())
 	eventually(t, stopsWithin, "the others know that it left", func(ctx context.Context) error { return left(ctx, other, n) })
-	eventually(t, stopsWithin-time.Since(began), "its ports are closed", func(ctx context.Context) error { return closed(ctx, n) })
+	eventually(t, stopsWithin-time.Since(began), "its ports are closed", func(ctx context.Context) error { return n.Closed(ctx) })
 	must(t, n.Freeze(false))
 	ended, _ := n.Exited()
 	select {
@@ -148,21 +147,6 @@ func left(ctx context.Context, n, gone *cluster.Node) error {
 	for _, p := range s.GetPeers() {
 		if p.GetNode() == gone.Name() && p.GetReason() != "left" {
 			return fmt.Errorf("reason %q", p.GetReason())
-		}
-	}
-	return nil
-}
-
-// closed tells whether nobody listens at a node's ports.
-func closed(ctx context.Context, n *cluster.Node) error {
-	for _, k := range []cluster.Kind{cluster.SIP, cluster.TCPort, cluster.ClusterPort, cluster.HTTPPort} {
-		conn, err := n.Place().Dial(ctx, "tcp4", n.Addr(k).String())
-		if err == nil {
-			_ = conn.Close()
-			return fmt.Errorf("%v is open", n.Addr(k))
-		}
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return err
 		}
 	}
 	return nil

@@ -12,8 +12,12 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// thawWithin is how long a node may take to go on when its disk does.
-const thawWithin = 10 * time.Second
+const (
+	// thawWithin is how long a node may take to go on, or to end, when its disk answers.
+	thawWithin = 10 * time.Second
+	// stopsWithin is how long a node may take to close its ports when it is told to stop.
+	stopsWithin = 5 * time.Second
+)
 
 // frozenDisk has the disk of a node that doesn't lead not answer. It needs data
 // directories on file systems that can be frozen.
@@ -39,8 +43,59 @@ func frozenDisks(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
 	return a.freezing(a.pick(r, len(a.Cluster.Nodes()))...)
 }
 
+// frozenDiskStop tells a node to stop while its disk does not answer: its ports are
+// closed soon, and what it took meanwhile may be lost, as with a full disk.
+func frozenDiskStop(_ context.Context, a *Arena, r *rand.Rand) ([]Strike, error) {
+	strikes, err := a.freezing(a.pick(r, 1)...)
+	for i := range strikes {
+		s, n := &strikes[i], strikes[i].nodes[0]
+		s.Params += ", stopped"
+		s.Effect.Full = names(n)
+		s.heal = func(ctx context.Context) error { return a.stopFrozen(ctx, n) }
+	}
+	return strikes, err
+}
+
+// stopFrozen stops a node whose disk does not answer, and starts it when that does.
+func (a *Arena) stopFrozen(ctx context.Context, n *cluster.Node) error {
+	return a.Play(ctx, Strike{
+		Nemesis: "stop", Params: n.Name(), Effect: history.Effect{Down: names(n)},
+		inject: func(context.Context) error {
+			a.end(n, true)
+			a.life(n, history.Stopping)
+			return n.Terminate()
+		},
+		confirm: func(ctx context.Context) error {
+			_, err := cluster.Eventually(ctx, stopsWithin, "node "+n.Name()+" closes its ports", n.Closed)
+			return err
+		},
+		heal: func(ctx context.Context) error {
+			if err := n.Freeze(false); err != nil {
+				return err
+			}
+			ended, _ := n.Exited()
+			if _, err := cluster.Eventually(ctx, thawWithin, "the process of "+n.Name()+" ends", func(context.Context) error {
+				select {
+				case <-ended:
+					return nil
+				default:
+					return errors.New("it runs")
+				}
+			}); err != nil {
+				return err
+			}
+			a.Record.Life(history.Life{Node: n.Name(), Kind: history.Exited})
+			return a.Start(ctx, n)
+		},
+		healed: nothing,
+	})
+}
+
 // freezing are strikes that freeze the disks of nodes in turn.
 func (a *Arena) freezing(nodes ...*cluster.Node) (all []Strike, err error) {
+	if len(nodes) == 0 {
+		return nil, ErrBusy
+	}
 	if err := a.claim(nodes...); err != nil {
 		return nil, err
 	}

@@ -103,6 +103,7 @@ func All() []Nemesis {
 		{"frozen-disk", "the disk of a node that does not lead does not answer", 2, frozenDisk},
 		{"frozen-disk-leader", "the disk of the Raft leader does not answer", 2, frozenDiskLeader},
 		{"frozen-disks", "the disks of all nodes do not answer, one after the other", 2, frozenDisks},
+		{"frozen-disk-stop", "a node is told to stop while its disk does not answer", 2, frozenDiskStop},
 		{"lost-disk", "a data directory is lost, the node comes back as a new one", 3, lostDisk},
 		{"majority-lost", "all nodes but one are lost for good, and it goes on alone", 3, loseMajority},
 		{"backup-restore", "a backup of some node is restored into the cluster while all goes on", 2, backupRestore},

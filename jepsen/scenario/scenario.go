@@ -101,7 +101,7 @@ func All() []Scenario {
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
 		{Name: "frozen-disks", What: "disks that do not answer: of a follower, of the leader, of all in turn", Freezes: true, Tracks: []Track{
-			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks"}, frozenHolds, settling}}},
+			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks", "frozen-disk-stop"}, frozenHolds, settling}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
 		{Name: "recoveries", What: "the majority is lost for good; a survivor is recovered, the others come back to it", Tracks: []Track{
