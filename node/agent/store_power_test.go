@@ -208,6 +208,9 @@ func TestAgentStore_NobodyWaitsForADiskThatStalls(t *testing.T) {
 	m.Freeze()
 	waited := 0
 	for i := range 100 {
+		if waited > 3 {
+			break // it is wrong already
+		}
 		began := time.Now()
 		s.await(t.Context(), s.put(&dn.Record{Number: dn.Number(fmt.Sprint(1000 + i)), ClaimTime: 1, Agent: &dn.Agent{ID: "7"}}))
 		if time.Since(began) >= storeTimeout/2 {
