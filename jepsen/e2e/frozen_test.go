@@ -27,6 +27,7 @@ func TestDisk_FrozenHoldsUpNobody(t *testing.T) {
 	c := newCluster(t, cluster.Config{Nodes: 3}, false)
 	freezable(t, c)
 	must(t, c.Start(t.Context()))
+	eventually(t, soon, "all nodes vote", func(ctx context.Context) error { return allVote(ctx, c) })
 	n, other := leaderOf(t, c)
 	ph := phones(t, n, "5401", "5402", "5403", "5404")
 	register(t, n, ph[:2]...)
@@ -76,6 +77,19 @@ func freezable(t *testing.T, c *cluster.Cluster) {
 	for _, n := range c.Nodes() {
 		must(t, n.MountDisk(lossyd))
 	}
+}
+
+func allVote(ctx context.Context, c *cluster.Cluster) error {
+	for _, n := range c.Nodes() {
+		s, err := n.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if role := s.GetRaft().GetRole(); role != "voter" {
+			return fmt.Errorf("%s is a %s", n.Name(), role)
+		}
+	}
+	return nil
 }
 
 // leaderOf is the node that leads, and another one.
