@@ -23,7 +23,7 @@ func newFilter(f *tcpb.Filter) (filter, error) {
 	kind := configpb.DNKind_DN_KIND_UNSPECIFIED
 	if name := f.GetKind(); name != "" {
 		if kind = configpb.KindOf(name); kind == configpb.DNKind_DN_KIND_UNSPECIFIED {
-			return filter{}, status.Errorf(codes.InvalidArgument, "filter.kind: %.20q is not one of sip, pstn, routing-point, trunk", name)
+			return filter{}, status.Errorf(codes.InvalidArgument, "filter.kind: %.20q is not one of sip, pstn, routing-point, trunk, feature", name)
 		}
 	}
 	return filter{

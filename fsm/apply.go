@@ -272,6 +272,9 @@ func (d *draft) putGroup(m *configpb.Mutation, in *configpb.AgentGroup) *Rejecti
 	if r := checkRevision(m, "group "+in.GetName(), d.view.Group(in.GetName()).GetRevision()); r != nil {
 		return r
 	}
+	if r := checkPolicy("group "+in.GetName(), in.GetPolicy(), false); r != nil {
+		return r
+	}
 	v := proto.CloneOf(in)
 	v.Revision = d.view.index
 	d.view.groups.ReplaceOrInsert(entry[configpb.AgentGroup]{v.GetName(), v})

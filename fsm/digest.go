@@ -99,7 +99,11 @@ func (d digest) message(m protoreflect.Message) {
 }
 
 func (d digest) field(fd protoreflect.FieldDescriptor, v protoreflect.Value) {
-	if !fd.IsList() { // objects have no maps
+	if fd.IsMap() {
+		d.mapped(v.Map())
+		return
+	}
+	if !fd.IsList() {
 		d.value(fd, v)
 		return
 	}
@@ -107,6 +111,21 @@ func (d digest) field(fd protoreflect.FieldDescriptor, v protoreflect.Value) {
 	d.number(uint64(list.Len()))
 	for i := range list.Len() {
 		d.value(fd, list.Get(i))
+	}
+}
+
+// mapped takes a map of values under texts in the order of the texts.
+func (d digest) mapped(m protoreflect.Map) {
+	var keys []string
+	m.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool {
+		keys = append(keys, k.String())
+		return true
+	})
+	slices.Sort(keys)
+	d.number(uint64(len(keys)))
+	for _, k := range keys {
+		d.text(k)
+		d.text(m.Get(protoreflect.ValueOfString(k).MapKey()).String())
 	}
 }
 

@@ -128,7 +128,7 @@ func another(t testing.TB) machine {
 	c := begin()
 	c.NewEpoch, c.RequestId = "another", "other"
 	c.Mutations = append(c.Mutations, put(&configpb.Options{Realm: "other.com", MaxContacts: 9, PingIntervalS: proto.Uint32(9)}), put(objects()["trunk"]),
-		put(&configpb.AgentGroup{Name: "stale", LoginRequired: true}), put(&configpb.Node{Id: "id-o", Name: "o", ClusterAddr: "o:1"}))
+		put(&configpb.AgentGroup{Name: "stale", LoginRequired: true}), put(&configpb.Node{Id: "id-o", Name: "o", ClusterAddr: "o:1", FeatureLevel: level}))
 	apply(t, m, c)
 	return m
 }

@@ -34,7 +34,7 @@ func objects() map[string]proto.Message {
 	return map[string]proto.Message{
 		"options":    &configpb.Options{Realm: "example.com"},
 		"group":      &configpb.AgentGroup{Name: "sales"},
-		"node":       &configpb.Node{Id: "id-z", Name: "z", ClusterAddr: "10.0.0.9:7002", KeySha256: []string{strings.Repeat("e", 64)}},
+		"node":       &configpb.Node{Id: "id-z", Name: "z", ClusterAddr: "10.0.0.9:7002", KeySha256: []string{strings.Repeat("e", 64)}, FeatureLevel: level},
 		"sip":        &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex32},
 		"sha":        &configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: hex64, Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256},
 		"pstn":       &configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"},
@@ -43,6 +43,7 @@ func objects() map[string]proto.Message {
 		"cert":       &configpb.Token{Id: "abcdefghij02", CertificateSha256: hex64, Name: "scraper", Role: configpb.Role_ROLE_METRICS},
 		"trunk":      &configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "gw.example.com:5060"}},
 		"y-security": security(),
+		"feature":    &configpb.DN{Number: "*50", Kind: configpb.DNKind_DN_KIND_FEATURE, Feature: &configpb.Feature{Action: 1}},
 		"z-invite":   &configpb.Invite{Id: "abcdefgh0123", SecretSha256: hex64, ExpiresMs: 1},
 	}
 }
@@ -75,7 +76,7 @@ func secured(one, two func(*configpb.Security)) sample {
 
 // samples has every field of every stored object. A field that it lacks fails
 // TestFields_AllAreSampled.
-var samples = map[string]sample{
+var samples = withPolicies(map[string]sample{
 	"DN.number":                        {"sip", [2]any{"77", "A-z0.9_*#+"}},
 	"DN.kind":                          {"point", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
 	"DN.disabled":                      {"sip", [2]any{true, false}},
@@ -128,7 +129,7 @@ var samples = map[string]sample{
 	"Options.reservation_collect_ms":   {"options", [2]any{uint32(1), uint32(2000)}},
 	"Options.flow_grace_s":             {"options", [2]any{uint32(0), uint32(300)}},
 	"Options.orphan_ring_ms":           {"options", [2]any{uint32(1), uint32(30_000)}},
-	"Node.feature_level":               {"node", [2]any{uint32(2), uint32(fsm.MaxLevel)}},
+	"Node.feature_level":               {"node", [2]any{level + 1, uint32(fsm.MaxLevel)}},
 	"Options.raft_log_bytes":           {"options", [2]any{uint64(fsm.MinRaftLog), uint64(fsm.MaxRaftLog)}},
 	"Options.max_voters":               {"options", [2]any{uint32(1), uint32(9)}},
 	"Options.dead_voter_s":             {"options", [2]any{uint32(0), uint32(30 * 24 * 3600)}},
@@ -169,9 +170,32 @@ var samples = map[string]sample{
 	"DN.trunk.outbound_auth.algorithm": {"trunk", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
 	"DN.trunk.outbound_auth.ha1":       {"trunk", [2]any{strings.Repeat("a", 32), strings.Repeat("b", 32)}},
 	"DN.trunk.outbound_realm":          {"trunk", [2]any{"carrier.example", "Any realm"}},
+	"DN.feature":                       {"feature", [2]any{&configpb.Feature{Action: 2}, &configpb.Feature{Action: 3}}},
+	"DN.feature.action":                {"feature", [2]any{protoreflect.EnumNumber(4), protoreflect.EnumNumber(6)}},
+	"DN.capacity":                      {"sip", [2]any{uint32(2), uint32(100)}},
+	"DN.skills":                        {"sip", [2]any{map[string]uint32{"g": 1, "h": 100}, map[string]uint32{"h": 1, "g": 100}}},
 	"DN.outbound":                      {"sip", [2]any{&configpb.Outbound{Class: 1}, &configpb.Outbound{Class: 2}}},
 	"DN.outbound.class":                {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(3)}},
 	"DN.outbound.prefixes":             {"trunk", [2]any{[]string{"+49"}, []string{"+49", "00*#"}}},
+	"Options.agent_login":              {"options", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
+}, "Options.policy", "options", "AgentGroup.policy", "group", "DN.routing_point.policy", "point")
+
+// withPolicies adds the fields of a policy below the paths, each with the object that may
+// have it; a routing point's has fewer.
+func withPolicies(all map[string]sample, pathsAndObjects ...string) map[string]sample {
+	for i := 0; i < len(pathsAndObjects); i += 2 {
+		path, of := pathsAndObjects[i], pathsAndObjects[i+1]
+		all[path] = sample{of, [2]any{&configpb.Policy{CoolDownS: proto.Uint32(0)}, &configpb.Policy{NoAnswerAction: 3}}}
+		all[path+".ring_timeout_ms"] = sample{of, [2]any{uint32(1), uint32(600_000)}}
+		all[path+".no_answer_action"] = sample{of, [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}}
+		all[path+".cool_down_s"] = sample{of, [2]any{uint32(0), uint32(3600)}}
+		if of == "point" {
+			continue // it refuses the others
+		}
+		all[path+".wrap_up_s"] = sample{of, [2]any{uint32(0), uint32(7200)}}
+		all[path+".desktop_lost"] = sample{of, [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(3)}}
+	}
+	return all
 }
 
 // adjust makes the rest of the object fit a value.
@@ -185,6 +209,8 @@ func adjust(path string, value any, m proto.Message) {
 		d.Ha1 = hex32
 	case path == "DN.kind" && kind == configpb.DNKind_DN_KIND_PSTN:
 		d.External = "+1555"
+	case path == "DN.skills":
+		d.Groups = []string{"g", "h"}
 	case path == "DN.algorithm" && value == protoreflect.EnumNumber(2):
 		d.Ha1 = hex64
 	case d.GetOutbound() != nil:
@@ -243,7 +269,7 @@ func paths(m protoreflect.MessageDescriptor, prefix string) []string {
 		if fd.Name() != "revision" {
 			all = append(all, path)
 		}
-		if fd.Message() != nil {
+		if fd.Message() != nil && !fd.IsMap() {
 			all = append(all, paths(fd.Message(), path)...)
 		}
 	}
@@ -255,7 +281,10 @@ func TestFields_AllAreSampled(t *testing.T) {
 	for _, m := range storedMessages() {
 		want = append(want, paths(m, string(m.Name()))...)
 	}
-	for _, p := range want {
+	refused := func(p string) bool { // no object may have it
+		return p == "DN.routing_point.policy.wrap_up_s" || p == "DN.routing_point.policy.desktop_lost"
+	}
+	for _, p := range slices.DeleteFunc(want, refused) {
 		if _, ok := samples[p]; !ok {
 			t.Errorf("%s is stored, and no test writes it: give it two values in samples", p)
 		}
@@ -289,6 +318,10 @@ func withField(t *testing.T, path string, value any) proto.Message {
 		list := at.Mutable(fd).List()
 		for _, s := range v {
 			list.Append(protoreflect.ValueOfString(s))
+		}
+	case map[string]uint32:
+		for k, n := range v {
+			at.Mutable(fd).Map().Set(protoreflect.ValueOfString(k).MapKey(), protoreflect.ValueOfUint32(n))
 		}
 	case proto.Message:
 		at.Set(fd, protoreflect.ValueOfMessage(v.ProtoReflect()))
@@ -375,6 +408,9 @@ func orElse(v *uint32, other uint32) {
 	}
 }
 
+// level is what this program knows.
+var level = fsm.Program().Known
+
 // begin is the command that starts a state machine for these tests: without a
 // realm, which could not change any more.
 func begin() *peerpb.Command {
@@ -382,6 +418,13 @@ func begin() *peerpb.Command {
 		put(&configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002", KeySha256: []string{strings.Repeat("f", 64)}}),
 		put(&configpb.AgentGroup{Name: "g"}), put(&configpb.AgentGroup{Name: "h"}),
 	}}
+}
+
+// beginHere is begin at the feature level of this program.
+func beginHere() *peerpb.Command {
+	c := begin()
+	c.Level, c.Mutations[0].GetPutNode().FeatureLevel = level, level
+	return c
 }
 
 func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
@@ -392,7 +435,7 @@ func TestFields_SurviveStoreAndSnapshot(t *testing.T) {
 			for _, value := range samples[path].values {
 				m := start(t)
 				object := withField(t, path, value)
-				apply(t, m, begin())
+				apply(t, m, beginHere())
 				apply(t, m, command(puts(object)...))
 				want := expected(object, 2)
 				digest, mark := m.Digest(), m.Mark()
@@ -444,7 +487,7 @@ func TestFields_DefaultsOfOptionsFollowEachOther(t *testing.T) {
 // store and snapshot, until it is put anew.
 func TestFields_OfANewerProgramAreKept(t *testing.T) {
 	newer, taking := start(t), start(t)
-	apply(t, newer, begin())
+	apply(t, newer, beginHere())
 	for _, kind := range slices.Sorted(maps.Keys(objects())) {
 		object := objects()[kind]
 		apply(t, newer, command(put(object)))
@@ -476,7 +519,7 @@ func TestFields_OfANewerProgramAreKept(t *testing.T) {
 func TestFields_OfANewerProgramInTheLogAreNotStored(t *testing.T) {
 	m, twin := start(t), start(t)
 	for _, m := range []machine{m, twin} {
-		apply(t, m, begin())
+		apply(t, m, beginHere())
 	}
 	for _, kind := range slices.Sorted(maps.Keys(objects())) {
 		object := objects()[kind]

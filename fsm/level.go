@@ -28,7 +28,13 @@ type Features struct {
 
 // Program returns the features of this program.
 func Program() Features {
-	return Features{Known: 1}
+	since := map[protoreflect.FullName]uint32{}
+	for _, field := range []protoreflect.FullName{
+		"DN.feature", "DN.capacity", "DN.skills", "RoutingPoint.policy", "AgentGroup.policy", "Options.policy", "Options.agent_login",
+	} {
+		since["sipcluster.config.v1."+field] = 2
+	}
+	return Features{Known: 2, Since: since}
 }
 
 // Announced is what a node with these features writes into its own entry of the
@@ -94,7 +100,7 @@ func (f Features) as(level uint32, m protoreflect.Message) {
 		switch {
 		case f.Since[fd.FullName()] > level:
 			m.Clear(fd)
-		case fd.Message() == nil:
+		case fd.Message() == nil, fd.IsMap(): // no map has messages
 		case fd.IsList():
 			for i := range v.List().Len() {
 				f.as(level, v.List().Get(i).Message())

@@ -11,18 +11,21 @@ import (
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// toCome is a program to come: login_required and tokens came with level 2.
+// next is the level behind that of this program.
+var next = level + 1
+
+// toCome is a program to come: login_required and tokens came with the next level.
 func toCome() *fsm.Features {
-	return &fsm.Features{Known: 2, Since: map[protoreflect.FullName]uint32{
-		"sipcluster.config.v1.AgentGroup.login_required": 2, "sipcluster.config.v1.Mutation.put_token": 2,
-	}}
+	f := fsm.Program()
+	f.Known = next
+	f.Since["sipcluster.config.v1.AgentGroup.login_required"], f.Since["sipcluster.config.v1.Mutation.put_token"] = next, next
+	return &f
 }
 
 // program is a machine as that program opens it; nil is this one.
@@ -49,23 +52,23 @@ func TestLevel_DecidesWhatAnEntryMeans(t *testing.T) {
 	newer, older := program(t, filepath.Join(t.TempDir(), "config.db"), toCome()), start(t)
 	group := &configpb.AgentGroup{Name: "sales", LoginRequired: true}
 	token := objects()["secret"]
-	for _, c := range []*peerpb.Command{begin(), command(put(group)), knows(2)} {
+	for _, c := range []*peerpb.Command{begin(), command(put(group)), knows(next)} {
 		apply(t, newer, c)
 	}
-	for _, c := range []*peerpb.Command{begin(), command(put(&configpb.AgentGroup{Name: "sales"})), knows(2)} {
+	for _, c := range []*peerpb.Command{begin(), command(put(&configpb.AgentGroup{Name: "sales"})), knows(next)} {
 		apply(t, older, c)
 	}
 	rejected := [2]error{result(t, newer, command(put(token))).Err, result(t, older, command(&configpb.Mutation{})).Err}
 	if rejected[0] == nil || rejected[0].Error() != rejected[1].Error() {
-		t.Errorf("a mutation of level 2 at level 1: %v here, %v at a program without it", rejected[0], rejected[1])
+		t.Errorf("a mutation of the next level: %v here, %v at a program without it", rejected[0], rejected[1])
 	}
 	if newer.Mark() != older.Mark() || newer.Digest() != older.Digest() {
-		t.Errorf("the states differ at level 1: %v and %v", newer.Mark(), older.Mark())
+		t.Errorf("the states differ: %v and %v", newer.Mark(), older.Mark())
 	}
-	apply(t, newer, command(putLevel(2)))
+	apply(t, newer, command(putLevel(next)))
 	apply(t, newer, command(put(group), put(token)))
 	for how, m := range map[string]machine{"itself": newer, "opened again": program(t, closed(t, newer), toCome())} {
-		if v := m.View(); v.Level() != 2 || !v.Group("sales").GetLoginRequired() || v.Token("abcdefghij01") == nil {
+		if v := m.View(); v.Level() != next || !v.Group("sales").GetLoginRequired() || v.Token("abcdefghij01") == nil {
 			t.Errorf("%s: level %d, and what came with it is %v, %v", how, v.Level(), v.Group("sales"), v.Token("abcdefghij01"))
 		}
 	}
@@ -87,22 +90,22 @@ func TestLevel_RisesWhenEveryNodeKnowsIt(t *testing.T) {
 		cmd  *peerpb.Command
 		want error
 	}{
-		{"nobody knows it", command(putLevel(2)), fsm.ErrConflict},
-		{"it needs a level that the cluster has not", &peerpb.Command{Version: fsm.Version, Level: 2, Mutations: []*configpb.Mutation{put(&configpb.AgentGroup{Name: "x"})}}, fsm.ErrVersion},
-		{"the node announces", knows(2), nil},
-		{"all know it", command(putLevel(2)), nil},
-		{"it is the present one", command(putLevel(2)), fsm.ErrConflict},
-		{"it is never lowered", command(putLevel(1)), fsm.ErrConflict},
+		{"nobody knows it", command(putLevel(next)), fsm.ErrConflict},
+		{"it needs a level that the cluster has not", &peerpb.Command{Version: fsm.Version, Level: next, Mutations: []*configpb.Mutation{put(&configpb.AgentGroup{Name: "x"})}}, fsm.ErrVersion},
+		{"the node announces", knows(next), nil},
+		{"all know it", command(putLevel(next)), nil},
+		{"it is the present one", command(putLevel(next)), fsm.ErrConflict},
+		{"it is never lowered", command(putLevel(level)), fsm.ErrConflict},
 		{"a node that does not know it joins", command(put(&configpb.Node{Id: "id-b", Name: "b", ClusterAddr: "10.0.0.2:7002"})), fsm.ErrVersion},
-		{"a node that knows it joins", command(put(&configpb.Node{Id: "id-b", Name: "b", ClusterAddr: "10.0.0.2:7002", FeatureLevel: 2})), nil},
-		{"a node was taken back to an older version", knows(1), nil},
+		{"a node that knows it joins", command(put(&configpb.Node{Id: "id-b", Name: "b", ClusterAddr: "10.0.0.2:7002", FeatureLevel: next})), nil},
+		{"a node was taken back to an older version", knows(level), nil},
 	} {
 		if err := result(t, m, c.cmd).Err; !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v, want %v", c.what, err, c.want)
 		}
 	}
-	if v := m.View(); v.Level() != 2 || v.CommonLevel() != 1 {
-		t.Errorf("level %d, common %d, want 2 and 1", v.Level(), v.CommonLevel())
+	if v := m.View(); v.Level() != next || v.CommonLevel() != level {
+		t.Errorf("level %d, common %d, want %d and %d", v.Level(), v.CommonLevel(), next, level)
 	}
 }
 
@@ -110,7 +113,7 @@ func TestLevel_RisesWhenEveryNodeKnowsIt(t *testing.T) {
 // last state is readable, and a program that knows the level goes on.
 func TestLevel_UnknownParks(t *testing.T) {
 	group := func(name string) *peerpb.Command { return command(put(&configpb.AgentGroup{Name: name})) }
-	log := []*peerpb.Command{begin(), knows(2), group("before"), command(putLevel(2)), group("behind")}
+	log := []*peerpb.Command{begin(), knows(next), group("before"), command(putLevel(next)), group("behind")}
 	newer := program(t, filepath.Join(t.TempDir(), "config.db"), toCome())
 	for _, c := range log {
 		apply(t, newer, c)
@@ -166,11 +169,11 @@ func TestFeatures_NeedsSaysWhatIsOfAHigherLevel(t *testing.T) {
 		{"known", command(put(&configpb.AgentGroup{Name: "g"})), true},
 		{"a field", command(put(&configpb.AgentGroup{Name: "g", LoginRequired: true})), false},
 		{"a mutation", command(put(objects()["secret"])), false},
-		{"it says so", &peerpb.Command{Level: 2}, false},
-		{"the next level", command(putLevel(2)), true},
-		{"a level that would park every node", command(putLevel(3)), false},
-		{"a new state machine of that level", &peerpb.Command{Level: 2, NewEpoch: "e", Mutations: []*configpb.Mutation{put(objects()["secret"])}}, true},
-		{"a new state machine of an unknown level", &peerpb.Command{Level: 3, NewEpoch: "e"}, false},
+		{"it says so", &peerpb.Command{Level: next}, false},
+		{"the next level", command(putLevel(next)), true},
+		{"a level that would park every node", command(putLevel(next + 1)), false},
+		{"a new state machine of that level", &peerpb.Command{Level: next, NewEpoch: "e", Mutations: []*configpb.Mutation{put(objects()["secret"])}}, true},
+		{"a new state machine of an unknown level", &peerpb.Command{Level: next + 1, NewEpoch: "e"}, false},
 	} {
 		before := proto.CloneOf(c.cmd)
 		if err := toCome().Needs(v, c.cmd); (err == nil) != c.ok {

@@ -49,7 +49,7 @@ func TestMask_ChangesWhatItNames(t *testing.T) {
 			&d{Number: "3000", Kind: 3, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "h"}}},
 		{"a group", only(put(&configpb.AgentGroup{Name: "h", LoginRequired: true}), "login_required"), &configpb.AgentGroup{Name: "h", LoginRequired: true}},
 		{"a node", only(put(&configpb.Node{Id: "id-z", Site: "dc9"}), "site"),
-			&configpb.Node{Id: "id-z", Name: "z", Site: "dc9", ClusterAddr: "10.0.0.9:7002", KeySha256: []string{strings.Repeat("e", 64)}}},
+			&configpb.Node{Id: "id-z", Name: "z", Site: "dc9", ClusterAddr: "10.0.0.9:7002", KeySha256: []string{strings.Repeat("e", 64)}, FeatureLevel: level}},
 	} {
 		index := apply(t, m, command(c.change))
 		if o, ok := c.want.(*configpb.Options); ok {

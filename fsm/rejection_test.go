@@ -66,7 +66,7 @@ func options(change func(*configpb.Options)) *configpb.Mutation {
 func furnished(t testing.TB) machine {
 	t.Helper()
 	m := start(t)
-	apply(t, m, begin())
+	apply(t, m, beginHere())
 	apply(t, m, command(put(objects()["options"]), dn("sip", func(d *configpb.DN) { d.Groups = []string{"g"} }),
 		dn("point", func(d *configpb.DN) { d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: "h"} }),
 		put(objects()["trunk"]), put(objects()["node"])))
@@ -84,7 +84,7 @@ func rejections() []rejection {
 		}
 		return all
 	}
-	return slices.Concat(rejectedDNs(groups), rejectedGroups(), rejectedNodes(), rejectedOptions())
+	return slices.Concat(rejectedPolicies(), rejectedTakes(), rejectedDNs(groups), rejectedGroups(), rejectedNodes(), rejectedOptions())
 }
 
 type rejection struct {
@@ -181,6 +181,53 @@ func rejectedGroups() []rejection {
 	}
 }
 
+// rejectedPolicies are what no policy may say, wherever it stands.
+func rejectedPolicies() (all []rejection) {
+	type p = configpb.Policy
+	for what, c := range map[string]struct {
+		p    *p
+		text string
+	}{
+		"a ring of nothing":      {&p{RingTimeoutMs: proto.Uint32(0)}, "ring_timeout_ms is 0: want 1 to 600000"},
+		"a long ring":            {&p{RingTimeoutMs: proto.Uint32(600_001)}, "ring_timeout_ms is 600001: want 1 to 600000"},
+		"an unknown action":      {&p{NoAnswerAction: 4}, "no_answer_action 4 is unknown"},
+		"an action below":        {&p{NoAnswerAction: -1}, "no_answer_action -1 is unknown"},
+		"a long cool-down":       {&p{CoolDownS: proto.Uint32(3601)}, "cool_down_s is 3601: at most 3600"},
+		"a long wrap-up":         {&p{WrapUpS: proto.Uint32(7201)}, "wrap_up_s is 7201: at most 7200"},
+		"an unknown desktop":     {&p{DesktopLost: 4}, "desktop_lost 4 is unknown"},
+		"wrap-up of a point":     {&p{WrapUpS: proto.Uint32(0)}, "a routing point has no wrap_up_s"},
+		"the desktop of a point": {&p{DesktopLost: 1}, "a routing point has no wrap_up_s and no desktop_lost"},
+	} {
+		if strings.HasSuffix(what, "of a point") {
+			all = append(all, rejection{what, dn("point", func(d *configpb.DN) { d.RoutingPoint = &configpb.RoutingPoint{Policy: c.p} }), fsm.ErrInvalid, c.text})
+			continue
+		}
+		all = append(all, rejection{what + " of options", options(func(o *configpb.Options) { o.Policy = c.p }), fsm.ErrInvalid, c.text},
+			rejection{what + " of a group", put(&configpb.AgentGroup{Name: "g", Policy: c.p}), fsm.ErrInvalid, c.text})
+	}
+	return all
+}
+
+// rejectedTakes are DNs that say of their calls what can't be.
+func rejectedTakes() []rejection {
+	type d = configpb.DN
+	in := func(skills map[string]uint32) *configpb.Mutation {
+		return dn("sip", func(d *d) { d.Groups, d.Skills = []string{"g"}, skills })
+	}
+	return []rejection{
+		{"a feature of a phone", dn("sip", func(d *d) { d.Feature = &configpb.Feature{Action: 1} }), fsm.ErrInvalid, "only kind feature has feature"},
+		{"a feature that does nothing", dn("feature", func(d *d) { d.Feature.Action = 0 }), fsm.ErrInvalid, "its feature is missing"},
+		{"a feature that is unknown", dn("feature", func(d *d) { d.Feature.Action = 7 }), fsm.ErrInvalid, "its feature is missing"},
+		{"no feature", dn("feature", func(d *d) { d.Feature = nil }), fsm.ErrInvalid, "its kind is missing"},
+		{"a password of a feature", dn("feature", func(d *d) { d.Ha1 = hex32 }), fsm.ErrInvalid, "only kind sip has a password"},
+		{"the capacity of a point", dn("point", func(d *d) { d.Capacity = 1 }), fsm.ErrInvalid, "only kinds sip and pstn have a capacity"},
+		{"a great capacity", dn("sip", func(d *d) { d.Capacity = 101 }), fsm.ErrInvalid, "capacity is 101: at most 100"},
+		{"a skill of no group", in(map[string]uint32{"g": 1, "h": 1}), fsm.ErrInvalid, `skills names group "h", of which it is not`},
+		{"a skill of 0", in(map[string]uint32{"g": 0}), fsm.ErrInvalid, "level in group g is 0: want 1 to 100"},
+		{"a skill of 101", in(map[string]uint32{"g": 101}), fsm.ErrInvalid, "level in group g is 101: want 1 to 100"},
+	}
+}
+
 func rejectedNodes() []rejection {
 	type n = configpb.Node
 	all := []rejection{
@@ -230,6 +277,7 @@ func rejectedOptions() []rejection {
 		{"ping_misses", options(func(o *o) { o.PingMisses = 101 }), fsm.ErrInvalid, "ping_misses is 101: at most 100"},
 		{"desktop_grace_s", options(func(o *o) { o.DesktopGraceS = 301 }), fsm.ErrInvalid, "desktop_grace_s is 301: at most 300"},
 		{"reservation_collect_ms", options(func(o *o) { o.ReservationCollectMs = 2001 }), fsm.ErrInvalid, "reservation_collect_ms is 2001: at most 2000"},
+		{"agent_login", options(func(o *o) { o.AgentLogin = 3 }), fsm.ErrInvalid, "agent_login 3 is unknown"},
 		{"options of another revision", at(1, options(func(*o) {})), fsm.ErrRevision, "revision 2, 1"},
 		{"options that are there, if absent", at(0, options(func(*o) {})), fsm.ErrRevision, "revision 2, 0"},
 	}
@@ -353,7 +401,7 @@ func TestLimits_AreReached(t *testing.T) {
 		}),
 		"trunk": dn("trunk", func(d *configpb.DN) { d.Trunk = &configpb.Trunk{Address: addr, Prefix: strings.Repeat("+", 32)} }),
 		"node": put(&configpb.Node{Id: name, Name: name[:32], Site: name, SipAddr: addr, DefaultAddr: addr, TcAddr: addr, ClusterAddr: addr, GossipAddr: addr,
-			HttpAddr: addr}),
+			HttpAddr: addr, FeatureLevel: level}),
 		"options": put(&configpb.Options{MinExpiresS: 2_678_400, MaxExpiresS: 2_678_400, DefaultExpiresS: 2_678_400, MaxContacts: 100, PingIntervalS: proto.Uint32(86_400),
 			PingMisses: 100, DesktopGraceS: 300, ReservationCollectMs: 2000}),
 		"absent": at(0, put(&configpb.AgentGroup{Name: "brand-new"})),

@@ -182,6 +182,7 @@ func (r *reader) header() (epoch string, index uint64, err error) {
 func (r *reader) view(epoch string, index uint64, f Features) (*View, error) {
 	v := Empty()
 	v.epoch, v.index = epoch, index
+	var unknown error
 	for {
 		kind, b, sum, err := r.next()
 		if err != nil {
@@ -191,14 +192,18 @@ func (r *reader) view(epoch string, index uint64, f Features) (*View, error) {
 			if !slices.Equal(b, sum) {
 				return nil, fmt.Errorf("%w: wrong checksum", ErrSnapshot)
 			}
+			if unknown != nil {
+				return v, unknown
+			}
 			return v, nil
+		}
+		if unknown != nil {
+			continue // only to see that it is whole
 		}
 		if err := v.add(kind, b); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 		}
-		if err := f.beyond(v.level); err != nil {
-			return v, err
-		}
+		unknown = f.beyond(v.level)
 	}
 }
 

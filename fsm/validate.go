@@ -65,7 +65,7 @@ func checkDN(d *configpb.DN, keep bool) *Rejection {
 			}
 		}
 	}
-	return nil
+	return checkTakes(d)
 }
 
 // checkSecrets checks the digests of a phone or a trunk.
@@ -79,7 +79,8 @@ func checkSecrets(d *configpb.DN, keep bool) *Rejection {
 // checkKind refuses fields that belong to another kind and checks those of its own.
 func checkKind(d *configpb.DN) *Rejection {
 	n, kind := d.GetNumber(), d.GetKind()
-	if kind < configpb.DNKind_DN_KIND_SIP || kind > configpb.DNKind_DN_KIND_TRUNK {
+	known := kind >= configpb.DNKind_DN_KIND_SIP && kind <= configpb.DNKind_DN_KIND_TRUNK
+	if !known && (kind != configpb.DNKind_DN_KIND_FEATURE || d.GetFeature() == nil) { // in these words at every feature level
 		return reject(ErrInvalid, "DN %s: its kind is missing: want sip, pstn, routing-point or trunk", n)
 	}
 	isSIP, isPSTN := kind == configpb.DNKind_DN_KIND_SIP, kind == configpb.DNKind_DN_KIND_PSTN
@@ -187,8 +188,10 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "raft_log_bytes is %d: want %d to %d", f.GetRaftLogBytes(), MinRaftLog, MaxRaftLog)
 	case f.GetReservationCollectMs() > MaxCollect:
 		return reject(ErrInvalid, "reservation_collect_ms is %d: at most %d", f.GetReservationCollectMs(), MaxCollect)
+	case o.GetAgentLogin() < 0 || o.GetAgentLogin() > configpb.AgentLogin_AGENT_LOGIN_TAKE_OVER:
+		return reject(ErrInvalid, "agent_login %d is unknown", o.GetAgentLogin())
 	}
-	return nil
+	return checkPolicy("options", o.GetPolicy(), false)
 }
 
 const (

@@ -138,6 +138,17 @@ func (v *View) LoginRequired(d *configpb.DN) bool {
 	return false
 }
 
+// Rules are what holds for calls to a DN, nil for any, that the routing point sends,
+// nil for none: of the point's policy, of the DN's groups' in their order, and of the
+// options' the first that says it.
+func (v *View) Rules(d, point *configpb.DN) configpb.Rules {
+	from := append(make([]*configpb.Policy, 0, 4), point.GetRoutingPoint().GetPolicy())
+	for _, name := range d.GetGroups() {
+		from = append(from, v.Group(name).GetPolicy())
+	}
+	return configpb.RulesOf(d.GetKind(), append(from, v.options.GetPolicy())...)
+}
+
 // Groups yields the agent groups in order of name.
 func (v *View) Groups() iter.Seq[*configpb.AgentGroup] { return behind(v.groups, "") }
 

@@ -89,6 +89,8 @@ func fits(fd protoreflect.FieldDescriptor, name protoreflect.FullName, b bounds.
 	switch {
 	case (fd.IsList() || fd.IsMap()) && name == fd.FullName():
 		return b.Sort == bounds.Items && b.Max > 0
+	case fd.IsMap() && name == fd.MapValue().FullName() && fd.MapValue().Kind() == protoreflect.Uint32Kind:
+		return b.Sort == bounds.Number && b.Max > 0
 	case fd.IsMap() || fd.Kind() == protoreflect.StringKind || fd.Kind() == protoreflect.BytesKind:
 		return b.Sort == bounds.Text && b.Max > 0
 	}

@@ -39,6 +39,8 @@ const (
 	DNKind_DN_KIND_ROUTING_POINT DNKind = 3
 	// A gateway to another network.
 	DNKind_DN_KIND_TRUNK DNKind = 4
+	// A number that a phone dials to change the state of the agent at its own DN.
+	DNKind_DN_KIND_FEATURE DNKind = 5
 )
 
 // Enum value maps for DNKind.
@@ -49,6 +51,7 @@ var (
 		2: "DN_KIND_PSTN",
 		3: "DN_KIND_ROUTING_POINT",
 		4: "DN_KIND_TRUNK",
+		5: "DN_KIND_FEATURE",
 	}
 	DNKind_value = map[string]int32{
 		"DN_KIND_UNSPECIFIED":   0,
@@ -56,6 +59,7 @@ var (
 		"DN_KIND_PSTN":          2,
 		"DN_KIND_ROUTING_POINT": 3,
 		"DN_KIND_TRUNK":         4,
+		"DN_KIND_FEATURE":       5,
 	}
 )
 
@@ -84,6 +88,232 @@ func (x DNKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use DNKind.Descriptor instead.
 func (DNKind) EnumDescriptor() ([]byte, []int) {
 	return file_api_configpb_config_proto_rawDescGZIP(), []int{0}
+}
+
+// NoAnswerAction is what becomes of an agent who did not answer in time.
+type NoAnswerAction int32
+
+const (
+	NoAnswerAction_NO_ANSWER_ACTION_UNSPECIFIED NoAnswerAction = 0
+	// Who is logged in becomes not ready, with the reason "no-answer"; a DN without a
+	// login cools down.
+	NoAnswerAction_NO_ANSWER_ACTION_NOT_READY NoAnswerAction = 1
+	// The DN is not routable for cool_down_s.
+	NoAnswerAction_NO_ANSWER_ACTION_COOL_DOWN NoAnswerAction = 2
+	// Nothing.
+	NoAnswerAction_NO_ANSWER_ACTION_NONE NoAnswerAction = 3
+)
+
+// Enum value maps for NoAnswerAction.
+var (
+	NoAnswerAction_name = map[int32]string{
+		0: "NO_ANSWER_ACTION_UNSPECIFIED",
+		1: "NO_ANSWER_ACTION_NOT_READY",
+		2: "NO_ANSWER_ACTION_COOL_DOWN",
+		3: "NO_ANSWER_ACTION_NONE",
+	}
+	NoAnswerAction_value = map[string]int32{
+		"NO_ANSWER_ACTION_UNSPECIFIED": 0,
+		"NO_ANSWER_ACTION_NOT_READY":   1,
+		"NO_ANSWER_ACTION_COOL_DOWN":   2,
+		"NO_ANSWER_ACTION_NONE":        3,
+	}
+)
+
+func (x NoAnswerAction) Enum() *NoAnswerAction {
+	p := new(NoAnswerAction)
+	*p = x
+	return p
+}
+
+func (x NoAnswerAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NoAnswerAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_configpb_config_proto_enumTypes[1].Descriptor()
+}
+
+func (NoAnswerAction) Type() protoreflect.EnumType {
+	return &file_api_configpb_config_proto_enumTypes[1]
+}
+
+func (x NoAnswerAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NoAnswerAction.Descriptor instead.
+func (NoAnswerAction) EnumDescriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{1}
+}
+
+// DesktopLost is what becomes of an agent whose desktop was lost.
+type DesktopLost int32
+
+const (
+	DesktopLost_DESKTOP_LOST_UNSPECIFIED DesktopLost = 0
+	// The agent stays as he is.
+	DesktopLost_DESKTOP_LOST_KEEP      DesktopLost = 1
+	DesktopLost_DESKTOP_LOST_NOT_READY DesktopLost = 2
+	DesktopLost_DESKTOP_LOST_LOGOUT    DesktopLost = 3
+)
+
+// Enum value maps for DesktopLost.
+var (
+	DesktopLost_name = map[int32]string{
+		0: "DESKTOP_LOST_UNSPECIFIED",
+		1: "DESKTOP_LOST_KEEP",
+		2: "DESKTOP_LOST_NOT_READY",
+		3: "DESKTOP_LOST_LOGOUT",
+	}
+	DesktopLost_value = map[string]int32{
+		"DESKTOP_LOST_UNSPECIFIED": 0,
+		"DESKTOP_LOST_KEEP":        1,
+		"DESKTOP_LOST_NOT_READY":   2,
+		"DESKTOP_LOST_LOGOUT":      3,
+	}
+)
+
+func (x DesktopLost) Enum() *DesktopLost {
+	p := new(DesktopLost)
+	*p = x
+	return p
+}
+
+func (x DesktopLost) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DesktopLost) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_configpb_config_proto_enumTypes[2].Descriptor()
+}
+
+func (DesktopLost) Type() protoreflect.EnumType {
+	return &file_api_configpb_config_proto_enumTypes[2]
+}
+
+func (x DesktopLost) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DesktopLost.Descriptor instead.
+func (DesktopLost) EnumDescriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{2}
+}
+
+// FeatureAction is what dialling a DN of kind feature does.
+type FeatureAction int32
+
+const (
+	FeatureAction_FEATURE_ACTION_UNSPECIFIED FeatureAction = 0
+	FeatureAction_FEATURE_ACTION_LOGIN       FeatureAction = 1
+	FeatureAction_FEATURE_ACTION_LOGOUT      FeatureAction = 2
+	FeatureAction_FEATURE_ACTION_READY       FeatureAction = 3
+	FeatureAction_FEATURE_ACTION_NOT_READY   FeatureAction = 4
+	FeatureAction_FEATURE_ACTION_DND_ON      FeatureAction = 5
+	FeatureAction_FEATURE_ACTION_DND_OFF     FeatureAction = 6
+)
+
+// Enum value maps for FeatureAction.
+var (
+	FeatureAction_name = map[int32]string{
+		0: "FEATURE_ACTION_UNSPECIFIED",
+		1: "FEATURE_ACTION_LOGIN",
+		2: "FEATURE_ACTION_LOGOUT",
+		3: "FEATURE_ACTION_READY",
+		4: "FEATURE_ACTION_NOT_READY",
+		5: "FEATURE_ACTION_DND_ON",
+		6: "FEATURE_ACTION_DND_OFF",
+	}
+	FeatureAction_value = map[string]int32{
+		"FEATURE_ACTION_UNSPECIFIED": 0,
+		"FEATURE_ACTION_LOGIN":       1,
+		"FEATURE_ACTION_LOGOUT":      2,
+		"FEATURE_ACTION_READY":       3,
+		"FEATURE_ACTION_NOT_READY":   4,
+		"FEATURE_ACTION_DND_ON":      5,
+		"FEATURE_ACTION_DND_OFF":     6,
+	}
+)
+
+func (x FeatureAction) Enum() *FeatureAction {
+	p := new(FeatureAction)
+	*p = x
+	return p
+}
+
+func (x FeatureAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FeatureAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_configpb_config_proto_enumTypes[3].Descriptor()
+}
+
+func (FeatureAction) Type() protoreflect.EnumType {
+	return &file_api_configpb_config_proto_enumTypes[3]
+}
+
+func (x FeatureAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FeatureAction.Descriptor instead.
+func (FeatureAction) EnumDescriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{3}
+}
+
+// AgentLogin says what a second login of one agent id does.
+type AgentLogin int32
+
+const (
+	// REFUSE.
+	AgentLogin_AGENT_LOGIN_UNSPECIFIED AgentLogin = 0
+	// It is refused while the agent is logged in at another DN that is in service.
+	AgentLogin_AGENT_LOGIN_REFUSE AgentLogin = 1
+	// The agent is logged out at the other DN.
+	AgentLogin_AGENT_LOGIN_TAKE_OVER AgentLogin = 2
+)
+
+// Enum value maps for AgentLogin.
+var (
+	AgentLogin_name = map[int32]string{
+		0: "AGENT_LOGIN_UNSPECIFIED",
+		1: "AGENT_LOGIN_REFUSE",
+		2: "AGENT_LOGIN_TAKE_OVER",
+	}
+	AgentLogin_value = map[string]int32{
+		"AGENT_LOGIN_UNSPECIFIED": 0,
+		"AGENT_LOGIN_REFUSE":      1,
+		"AGENT_LOGIN_TAKE_OVER":   2,
+	}
+)
+
+func (x AgentLogin) Enum() *AgentLogin {
+	p := new(AgentLogin)
+	*p = x
+	return p
+}
+
+func (x AgentLogin) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AgentLogin) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_configpb_config_proto_enumTypes[4].Descriptor()
+}
+
+func (AgentLogin) Type() protoreflect.EnumType {
+	return &file_api_configpb_config_proto_enumTypes[4]
+}
+
+func (x AgentLogin) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AgentLogin.Descriptor instead.
+func (AgentLogin) EnumDescriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{4}
 }
 
 // DigestAlgorithm is the hash that a phone is challenged with (RFC 8760).
@@ -121,11 +351,11 @@ func (x DigestAlgorithm) String() string {
 }
 
 func (DigestAlgorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_configpb_config_proto_enumTypes[1].Descriptor()
+	return file_api_configpb_config_proto_enumTypes[5].Descriptor()
 }
 
 func (DigestAlgorithm) Type() protoreflect.EnumType {
-	return &file_api_configpb_config_proto_enumTypes[1]
+	return &file_api_configpb_config_proto_enumTypes[5]
 }
 
 func (x DigestAlgorithm) Number() protoreflect.EnumNumber {
@@ -134,7 +364,7 @@ func (x DigestAlgorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DigestAlgorithm.Descriptor instead.
 func (DigestAlgorithm) EnumDescriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{1}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
 }
 
 // OutboundClass is where calls may go.
@@ -178,11 +408,11 @@ func (x OutboundClass) String() string {
 }
 
 func (OutboundClass) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_configpb_config_proto_enumTypes[2].Descriptor()
+	return file_api_configpb_config_proto_enumTypes[6].Descriptor()
 }
 
 func (OutboundClass) Type() protoreflect.EnumType {
-	return &file_api_configpb_config_proto_enumTypes[2]
+	return &file_api_configpb_config_proto_enumTypes[6]
 }
 
 func (x OutboundClass) Number() protoreflect.EnumNumber {
@@ -191,7 +421,140 @@ func (x OutboundClass) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutboundClass.Descriptor instead.
 func (OutboundClass) EnumDescriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{2}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+}
+
+// Policy is what happens around an agent's calls. What a routing point does not say
+// the DN's groups do, the first that says it; then the options; then the default that
+// is named.
+type Policy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long an agent may ring before the next one is looked for, ms; 15,000, at least
+	// 1, at most 600,000.
+	RingTimeoutMs *uint32 `protobuf:"varint,1,opt,name=ring_timeout_ms,json=ringTimeoutMs,proto3,oneof" json:"ring_timeout_ms,omitempty"`
+	// NOT_READY.
+	NoAnswerAction NoAnswerAction `protobuf:"varint,2,opt,name=no_answer_action,json=noAnswerAction,proto3,enum=sipcluster.config.v1.NoAnswerAction" json:"no_answer_action,omitempty"`
+	// How long a DN cools down, s; 30, at most 3,600.
+	CoolDownS *uint32 `protobuf:"varint,3,opt,name=cool_down_s,json=coolDownS,proto3,oneof" json:"cool_down_s,omitempty"`
+	// How long an agent is not ready after a call, with the work mode after-call-work, s;
+	// 0, at most 7,200. Not at a routing point.
+	WrapUpS *uint32 `protobuf:"varint,4,opt,name=wrap_up_s,json=wrapUpS,proto3,oneof" json:"wrap_up_s,omitempty"`
+	// NOT_READY for kind pstn, KEEP for kind sip. Not at a routing point.
+	DesktopLost   DesktopLost `protobuf:"varint,5,opt,name=desktop_lost,json=desktopLost,proto3,enum=sipcluster.config.v1.DesktopLost" json:"desktop_lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Policy) Reset() {
+	*x = Policy{}
+	mi := &file_api_configpb_config_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Policy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Policy) ProtoMessage() {}
+
+func (x *Policy) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Policy.ProtoReflect.Descriptor instead.
+func (*Policy) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Policy) GetRingTimeoutMs() uint32 {
+	if x != nil && x.RingTimeoutMs != nil {
+		return *x.RingTimeoutMs
+	}
+	return 0
+}
+
+func (x *Policy) GetNoAnswerAction() NoAnswerAction {
+	if x != nil {
+		return x.NoAnswerAction
+	}
+	return NoAnswerAction_NO_ANSWER_ACTION_UNSPECIFIED
+}
+
+func (x *Policy) GetCoolDownS() uint32 {
+	if x != nil && x.CoolDownS != nil {
+		return *x.CoolDownS
+	}
+	return 0
+}
+
+func (x *Policy) GetWrapUpS() uint32 {
+	if x != nil && x.WrapUpS != nil {
+		return *x.WrapUpS
+	}
+	return 0
+}
+
+func (x *Policy) GetDesktopLost() DesktopLost {
+	if x != nil {
+		return x.DesktopLost
+	}
+	return DesktopLost_DESKTOP_LOST_UNSPECIFIED
+}
+
+// Feature is what a phone that dials the number asks for at its own DN.
+type Feature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// LOGIN takes the agent's id from the digits behind the number; where there are none
+	// it is the DN's own number.
+	Action        FeatureAction `protobuf:"varint,1,opt,name=action,proto3,enum=sipcluster.config.v1.FeatureAction" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Feature) Reset() {
+	*x = Feature{}
+	mi := &file_api_configpb_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Feature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Feature) ProtoMessage() {}
+
+func (x *Feature) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Feature.ProtoReflect.Descriptor instead.
+func (*Feature) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Feature) GetAction() FeatureAction {
+	if x != nil {
+		return x.Action
+	}
+	return FeatureAction_FEATURE_ACTION_UNSPECIFIED
 }
 
 // DN is a directory number. Passwords are never stored: ha1 is
@@ -218,6 +581,14 @@ type DN struct {
 	Trunk *Trunk `protobuf:"bytes,9,opt,name=trunk,proto3" json:"trunk,omitempty"`
 	// Where calls that it makes may go; only for kinds sip and trunk. Unset: anywhere.
 	Outbound *Outbound `protobuf:"bytes,10,opt,name=outbound,proto3" json:"outbound,omitempty"`
+	// Only for kind feature.
+	Feature *Feature `protobuf:"bytes,11,opt,name=feature,proto3" json:"feature,omitempty"`
+	// How many calls it may have before it is busy; 0 means 1, at most 100. Only for kinds
+	// sip and pstn.
+	Capacity uint32 `protobuf:"varint,12,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// Its level in a group that it belongs to, 1 to 100; a group that is not named has
+	// level 0. The built-in strategy asks the highest level first.
+	Skills map[string]uint32 `protobuf:"bytes,13,rep,name=skills,proto3" json:"skills,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Raft index of the last write; set by the cluster. 0 in a write.
 	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -226,7 +597,7 @@ type DN struct {
 
 func (x *DN) Reset() {
 	*x = DN{}
-	mi := &file_api_configpb_config_proto_msgTypes[0]
+	mi := &file_api_configpb_config_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +609,7 @@ func (x *DN) String() string {
 func (*DN) ProtoMessage() {}
 
 func (x *DN) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[0]
+	mi := &file_api_configpb_config_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +622,7 @@ func (x *DN) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DN.ProtoReflect.Descriptor instead.
 func (*DN) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{0}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DN) GetNumber() string {
@@ -324,6 +695,27 @@ func (x *DN) GetOutbound() *Outbound {
 	return nil
 }
 
+func (x *DN) GetFeature() *Feature {
+	if x != nil {
+		return x.Feature
+	}
+	return nil
+}
+
+func (x *DN) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *DN) GetSkills() map[string]uint32 {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
 func (x *DN) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
@@ -336,14 +728,15 @@ type RoutingPoint struct {
 	// Agent group of the built-in strategy.
 	DefaultGroup string `protobuf:"bytes,1,opt,name=default_group,json=defaultGroup,proto3" json:"default_group,omitempty"`
 	// How long the router may take before the built-in strategy decides; 0 means 5,000.
-	TimeoutMs     uint32 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	TimeoutMs     uint32  `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	Policy        *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoutingPoint) Reset() {
 	*x = RoutingPoint{}
-	mi := &file_api_configpb_config_proto_msgTypes[1]
+	mi := &file_api_configpb_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +748,7 @@ func (x *RoutingPoint) String() string {
 func (*RoutingPoint) ProtoMessage() {}
 
 func (x *RoutingPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[1]
+	mi := &file_api_configpb_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +761,7 @@ func (x *RoutingPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutingPoint.ProtoReflect.Descriptor instead.
 func (*RoutingPoint) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{1}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RoutingPoint) GetDefaultGroup() string {
@@ -383,6 +776,13 @@ func (x *RoutingPoint) GetTimeoutMs() uint32 {
 		return x.TimeoutMs
 	}
 	return 0
+}
+
+func (x *RoutingPoint) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
 }
 
 // Trunk is a gateway. Who calls is known as the gateway by what is set here: by
@@ -415,7 +815,7 @@ type Trunk struct {
 
 func (x *Trunk) Reset() {
 	*x = Trunk{}
-	mi := &file_api_configpb_config_proto_msgTypes[2]
+	mi := &file_api_configpb_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +827,7 @@ func (x *Trunk) String() string {
 func (*Trunk) ProtoMessage() {}
 
 func (x *Trunk) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[2]
+	mi := &file_api_configpb_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +840,7 @@ func (x *Trunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trunk.ProtoReflect.Descriptor instead.
 func (*Trunk) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{2}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Trunk) GetAddress() string {
@@ -520,7 +920,7 @@ type TrunkAuth struct {
 
 func (x *TrunkAuth) Reset() {
 	*x = TrunkAuth{}
-	mi := &file_api_configpb_config_proto_msgTypes[3]
+	mi := &file_api_configpb_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +932,7 @@ func (x *TrunkAuth) String() string {
 func (*TrunkAuth) ProtoMessage() {}
 
 func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[3]
+	mi := &file_api_configpb_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +945,7 @@ func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrunkAuth.ProtoReflect.Descriptor instead.
 func (*TrunkAuth) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{3}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TrunkAuth) GetUser() string {
@@ -581,7 +981,7 @@ type Outbound struct {
 
 func (x *Outbound) Reset() {
 	*x = Outbound{}
-	mi := &file_api_configpb_config_proto_msgTypes[4]
+	mi := &file_api_configpb_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +993,7 @@ func (x *Outbound) String() string {
 func (*Outbound) ProtoMessage() {}
 
 func (x *Outbound) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[4]
+	mi := &file_api_configpb_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +1006,7 @@ func (x *Outbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outbound.ProtoReflect.Descriptor instead.
 func (*Outbound) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{4}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Outbound) GetClass() OutboundClass {
@@ -627,15 +1027,16 @@ type AgentGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// When set, a DN of the group is routable only while an agent is logged in and ready.
-	LoginRequired bool   `protobuf:"varint,2,opt,name=login_required,json=loginRequired,proto3" json:"login_required,omitempty"`
-	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	LoginRequired bool    `protobuf:"varint,2,opt,name=login_required,json=loginRequired,proto3" json:"login_required,omitempty"`
+	Policy        *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	Revision      uint64  `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AgentGroup) Reset() {
 	*x = AgentGroup{}
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +1048,7 @@ func (x *AgentGroup) String() string {
 func (*AgentGroup) ProtoMessage() {}
 
 func (x *AgentGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +1061,7 @@ func (x *AgentGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentGroup.ProtoReflect.Descriptor instead.
 func (*AgentGroup) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AgentGroup) GetName() string {
@@ -675,6 +1076,13 @@ func (x *AgentGroup) GetLoginRequired() bool {
 		return x.LoginRequired
 	}
 	return false
+}
+
+func (x *AgentGroup) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
 }
 
 func (x *AgentGroup) GetRevision() uint64 {
@@ -725,7 +1133,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +1145,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +1158,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Node) GetId() string {
@@ -896,8 +1304,10 @@ type Options struct {
 	OrphanRingMs uint32 `protobuf:"varint,11,opt,name=orphan_ring_ms,json=orphanRingMs,proto3" json:"orphan_ring_ms,omitempty"`
 	// How long a phone may take for its first response to an INVITE while another
 	// one could be tried, ms; 0 is as long as SIP allows, unset 2,000, at most 32,000.
-	FirstWordMs *uint32 `protobuf:"varint,12,opt,name=first_word_ms,json=firstWordMs,proto3,oneof" json:"first_word_ms,omitempty"`
-	Revision    uint64  `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	FirstWordMs *uint32    `protobuf:"varint,12,opt,name=first_word_ms,json=firstWordMs,proto3,oneof" json:"first_word_ms,omitempty"`
+	Policy      *Policy    `protobuf:"bytes,13,opt,name=policy,proto3" json:"policy,omitempty"`
+	AgentLogin  AgentLogin `protobuf:"varint,14,opt,name=agent_login,json=agentLogin,proto3,enum=sipcluster.config.v1.AgentLogin" json:"agent_login,omitempty"`
+	Revision    uint64     `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	// How many bytes of changes a node keeps in the Raft log at most, for nodes that come
 	// back; who was away for longer gets all of the configuration. 0 is 16 MiB; 1 MiB to 1 GiB.
 	RaftLogBytes uint64 `protobuf:"varint,22,opt,name=raft_log_bytes,json=raftLogBytes,proto3" json:"raft_log_bytes,omitempty"`
@@ -912,7 +1322,7 @@ type Options struct {
 
 func (x *Options) Reset() {
 	*x = Options{}
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1334,7 @@ func (x *Options) String() string {
 func (*Options) ProtoMessage() {}
 
 func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1347,7 @@ func (x *Options) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Options.ProtoReflect.Descriptor instead.
 func (*Options) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Options) GetRealm() string {
@@ -1024,6 +1434,20 @@ func (x *Options) GetFirstWordMs() uint32 {
 	return 0
 }
 
+func (x *Options) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *Options) GetAgentLogin() AgentLogin {
+	if x != nil {
+		return x.AgentLogin
+	}
+	return AgentLogin_AGENT_LOGIN_UNSPECIFIED
+}
+
 func (x *Options) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
@@ -1067,7 +1491,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_api_configpb_config_proto_msgTypes[8]
+	mi := &file_api_configpb_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1503,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[8]
+	mi := &file_api_configpb_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1516,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Join) GetNode() *Node {
@@ -1154,7 +1578,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_api_configpb_config_proto_msgTypes[9]
+	mi := &file_api_configpb_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1590,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[9]
+	mi := &file_api_configpb_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1603,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Mutation) GetOp() isMutation_Op {
@@ -1449,7 +1873,19 @@ var File_api_configpb_config_proto protoreflect.FileDescriptor
 
 const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
-	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\x1a google/protobuf/field_mask.proto\"\xc9\x03\n" +
+	"\x19api/configpb/config.proto\x12\x14sipcluster.config.v1\x1a\x19api/configpb/access.proto\x1a google/protobuf/field_mask.proto\"\xc3\x02\n" +
+	"\x06Policy\x12+\n" +
+	"\x0fring_timeout_ms\x18\x01 \x01(\rH\x00R\rringTimeoutMs\x88\x01\x01\x12N\n" +
+	"\x10no_answer_action\x18\x02 \x01(\x0e2$.sipcluster.config.v1.NoAnswerActionR\x0enoAnswerAction\x12#\n" +
+	"\vcool_down_s\x18\x03 \x01(\rH\x01R\tcoolDownS\x88\x01\x01\x12\x1f\n" +
+	"\twrap_up_s\x18\x04 \x01(\rH\x02R\awrapUpS\x88\x01\x01\x12D\n" +
+	"\fdesktop_lost\x18\x05 \x01(\x0e2!.sipcluster.config.v1.DesktopLostR\vdesktopLostB\x12\n" +
+	"\x10_ring_timeout_msB\x0e\n" +
+	"\f_cool_down_sB\f\n" +
+	"\n" +
+	"_wrap_up_s\"F\n" +
+	"\aFeature\x12;\n" +
+	"\x06action\x18\x01 \x01(\x0e2#.sipcluster.config.v1.FeatureActionR\x06action\"\x97\x05\n" +
 	"\x02DN\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x1a\n" +
@@ -1461,12 +1897,19 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\rrouting_point\x18\b \x01(\v2\".sipcluster.config.v1.RoutingPointR\froutingPoint\x121\n" +
 	"\x05trunk\x18\t \x01(\v2\x1b.sipcluster.config.v1.TrunkR\x05trunk\x12:\n" +
 	"\boutbound\x18\n" +
-	" \x01(\v2\x1e.sipcluster.config.v1.OutboundR\boutbound\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"R\n" +
+	" \x01(\v2\x1e.sipcluster.config.v1.OutboundR\boutbound\x127\n" +
+	"\afeature\x18\v \x01(\v2\x1d.sipcluster.config.v1.FeatureR\afeature\x12\x1a\n" +
+	"\bcapacity\x18\f \x01(\rR\bcapacity\x12<\n" +
+	"\x06skills\x18\r \x03(\v2$.sipcluster.config.v1.DN.SkillsEntryR\x06skills\x12\x1a\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x1a9\n" +
+	"\vSkillsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\x88\x01\n" +
 	"\fRoutingPoint\x12#\n" +
 	"\rdefault_group\x18\x01 \x01(\tR\fdefaultGroup\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\"\xd5\x02\n" +
+	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x124\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\"\xd5\x02\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
@@ -1483,11 +1926,12 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x03ha1\x18\x03 \x01(\tR\x03ha1\"a\n" +
 	"\bOutbound\x129\n" +
 	"\x05class\x18\x01 \x01(\x0e2#.sipcluster.config.v1.OutboundClassR\x05class\x12\x1a\n" +
-	"\bprefixes\x18\x02 \x03(\tR\bprefixes\"c\n" +
+	"\bprefixes\x18\x02 \x03(\tR\bprefixes\"\x99\x01\n" +
 	"\n" +
 	"AgentGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
-	"\x0elogin_required\x18\x02 \x01(\bR\rloginRequired\x12\x1a\n" +
+	"\x0elogin_required\x18\x02 \x01(\bR\rloginRequired\x124\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\"\xd7\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1509,7 +1953,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
 	"drainForMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12#\n" +
-	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xa8\x05\n" +
+	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xa1\x06\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -1525,7 +1969,10 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	" \x01(\rH\x01R\n" +
 	"flowGraceS\x88\x01\x01\x12$\n" +
 	"\x0eorphan_ring_ms\x18\v \x01(\rR\forphanRingMs\x12'\n" +
-	"\rfirst_word_ms\x18\f \x01(\rH\x02R\vfirstWordMs\x88\x01\x01\x12\x1a\n" +
+	"\rfirst_word_ms\x18\f \x01(\rH\x02R\vfirstWordMs\x88\x01\x01\x124\n" +
+	"\x06policy\x18\r \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12A\n" +
+	"\vagent_login\x18\x0e \x01(\x0e2 .sipcluster.config.v1.AgentLoginR\n" +
+	"agentLogin\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12$\n" +
 	"\x0eraft_log_bytes\x18\x16 \x01(\x04R\fraftLogBytes\x12\x1d\n" +
 	"\n" +
@@ -1565,13 +2012,37 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\bkeep_ha1\x18\v \x01(\bR\akeepHa1\x12.\n" +
 	"\x04mask\x18\x11 \x01(\v2\x1a.google.protobuf.FieldMaskR\x04maskB\x04\n" +
 	"\x02opB\x0e\n" +
-	"\f_if_revision*r\n" +
+	"\f_if_revision*\x87\x01\n" +
 	"\x06DNKind\x12\x17\n" +
 	"\x13DN_KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vDN_KIND_SIP\x10\x01\x12\x10\n" +
 	"\fDN_KIND_PSTN\x10\x02\x12\x19\n" +
 	"\x15DN_KIND_ROUTING_POINT\x10\x03\x12\x11\n" +
-	"\rDN_KIND_TRUNK\x10\x04*j\n" +
+	"\rDN_KIND_TRUNK\x10\x04\x12\x13\n" +
+	"\x0fDN_KIND_FEATURE\x10\x05*\x8d\x01\n" +
+	"\x0eNoAnswerAction\x12 \n" +
+	"\x1cNO_ANSWER_ACTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aNO_ANSWER_ACTION_NOT_READY\x10\x01\x12\x1e\n" +
+	"\x1aNO_ANSWER_ACTION_COOL_DOWN\x10\x02\x12\x19\n" +
+	"\x15NO_ANSWER_ACTION_NONE\x10\x03*w\n" +
+	"\vDesktopLost\x12\x1c\n" +
+	"\x18DESKTOP_LOST_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11DESKTOP_LOST_KEEP\x10\x01\x12\x1a\n" +
+	"\x16DESKTOP_LOST_NOT_READY\x10\x02\x12\x17\n" +
+	"\x13DESKTOP_LOST_LOGOUT\x10\x03*\xd3\x01\n" +
+	"\rFeatureAction\x12\x1e\n" +
+	"\x1aFEATURE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14FEATURE_ACTION_LOGIN\x10\x01\x12\x19\n" +
+	"\x15FEATURE_ACTION_LOGOUT\x10\x02\x12\x18\n" +
+	"\x14FEATURE_ACTION_READY\x10\x03\x12\x1c\n" +
+	"\x18FEATURE_ACTION_NOT_READY\x10\x04\x12\x19\n" +
+	"\x15FEATURE_ACTION_DND_ON\x10\x05\x12\x1a\n" +
+	"\x16FEATURE_ACTION_DND_OFF\x10\x06*\\\n" +
+	"\n" +
+	"AgentLogin\x12\x1b\n" +
+	"\x17AGENT_LOGIN_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12AGENT_LOGIN_REFUSE\x10\x01\x12\x19\n" +
+	"\x15AGENT_LOGIN_TAKE_OVER\x10\x02*j\n" +
 	"\x0fDigestAlgorithm\x12 \n" +
 	"\x1cDIGEST_ALGORITHM_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DIGEST_ALGORITHM_MD5\x10\x01\x12\x1b\n" +
@@ -1594,52 +2065,68 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 	return file_api_configpb_config_proto_rawDescData
 }
 
-var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),                   // 0: sipcluster.config.v1.DNKind
-	(DigestAlgorithm)(0),          // 1: sipcluster.config.v1.DigestAlgorithm
-	(OutboundClass)(0),            // 2: sipcluster.config.v1.OutboundClass
-	(*DN)(nil),                    // 3: sipcluster.config.v1.DN
-	(*RoutingPoint)(nil),          // 4: sipcluster.config.v1.RoutingPoint
-	(*Trunk)(nil),                 // 5: sipcluster.config.v1.Trunk
-	(*TrunkAuth)(nil),             // 6: sipcluster.config.v1.TrunkAuth
-	(*Outbound)(nil),              // 7: sipcluster.config.v1.Outbound
-	(*AgentGroup)(nil),            // 8: sipcluster.config.v1.AgentGroup
-	(*Node)(nil),                  // 9: sipcluster.config.v1.Node
-	(*Options)(nil),               // 10: sipcluster.config.v1.Options
-	(*Join)(nil),                  // 11: sipcluster.config.v1.Join
-	(*Mutation)(nil),              // 12: sipcluster.config.v1.Mutation
-	(*Token)(nil),                 // 13: sipcluster.config.v1.Token
-	(*Invite)(nil),                // 14: sipcluster.config.v1.Invite
-	(*Security)(nil),              // 15: sipcluster.config.v1.Security
-	(*fieldmaskpb.FieldMask)(nil), // 16: google.protobuf.FieldMask
+	(NoAnswerAction)(0),           // 1: sipcluster.config.v1.NoAnswerAction
+	(DesktopLost)(0),              // 2: sipcluster.config.v1.DesktopLost
+	(FeatureAction)(0),            // 3: sipcluster.config.v1.FeatureAction
+	(AgentLogin)(0),               // 4: sipcluster.config.v1.AgentLogin
+	(DigestAlgorithm)(0),          // 5: sipcluster.config.v1.DigestAlgorithm
+	(OutboundClass)(0),            // 6: sipcluster.config.v1.OutboundClass
+	(*Policy)(nil),                // 7: sipcluster.config.v1.Policy
+	(*Feature)(nil),               // 8: sipcluster.config.v1.Feature
+	(*DN)(nil),                    // 9: sipcluster.config.v1.DN
+	(*RoutingPoint)(nil),          // 10: sipcluster.config.v1.RoutingPoint
+	(*Trunk)(nil),                 // 11: sipcluster.config.v1.Trunk
+	(*TrunkAuth)(nil),             // 12: sipcluster.config.v1.TrunkAuth
+	(*Outbound)(nil),              // 13: sipcluster.config.v1.Outbound
+	(*AgentGroup)(nil),            // 14: sipcluster.config.v1.AgentGroup
+	(*Node)(nil),                  // 15: sipcluster.config.v1.Node
+	(*Options)(nil),               // 16: sipcluster.config.v1.Options
+	(*Join)(nil),                  // 17: sipcluster.config.v1.Join
+	(*Mutation)(nil),              // 18: sipcluster.config.v1.Mutation
+	nil,                           // 19: sipcluster.config.v1.DN.SkillsEntry
+	(*Token)(nil),                 // 20: sipcluster.config.v1.Token
+	(*Invite)(nil),                // 21: sipcluster.config.v1.Invite
+	(*Security)(nil),              // 22: sipcluster.config.v1.Security
+	(*fieldmaskpb.FieldMask)(nil), // 23: google.protobuf.FieldMask
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
-	0,  // 0: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
-	1,  // 1: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	4,  // 2: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
-	5,  // 3: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
-	7,  // 4: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
-	6,  // 5: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	6,  // 6: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	1,  // 7: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	2,  // 8: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
-	9,  // 9: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
-	3,  // 10: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
-	8,  // 11: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
-	9,  // 12: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
-	10, // 13: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	13, // 14: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
-	14, // 15: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
-	15, // 16: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
-	11, // 17: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
-	16, // 18: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	1,  // 0: sipcluster.config.v1.Policy.no_answer_action:type_name -> sipcluster.config.v1.NoAnswerAction
+	2,  // 1: sipcluster.config.v1.Policy.desktop_lost:type_name -> sipcluster.config.v1.DesktopLost
+	3,  // 2: sipcluster.config.v1.Feature.action:type_name -> sipcluster.config.v1.FeatureAction
+	0,  // 3: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
+	5,  // 4: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	10, // 5: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
+	11, // 6: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
+	13, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
+	8,  // 8: sipcluster.config.v1.DN.feature:type_name -> sipcluster.config.v1.Feature
+	19, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
+	7,  // 10: sipcluster.config.v1.RoutingPoint.policy:type_name -> sipcluster.config.v1.Policy
+	12, // 11: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	12, // 12: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	5,  // 13: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	6,  // 14: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
+	7,  // 15: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
+	7,  // 16: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
+	4,  // 17: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
+	15, // 18: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
+	9,  // 19: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
+	14, // 20: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
+	15, // 21: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
+	16, // 22: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
+	20, // 23: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	21, // 24: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
+	22, // 25: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
+	17, // 26: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
+	23, // 27: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -1648,8 +2135,9 @@ func file_api_configpb_config_proto_init() {
 		return
 	}
 	file_api_configpb_access_proto_init()
-	file_api_configpb_config_proto_msgTypes[7].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[9].OneofWrappers = []any{
+	file_api_configpb_config_proto_msgTypes[0].OneofWrappers = []any{}
+	file_api_configpb_config_proto_msgTypes[9].OneofWrappers = []any{}
+	file_api_configpb_config_proto_msgTypes[11].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
 		(*Mutation_DeleteDn)(nil),
 		(*Mutation_PutGroup)(nil),
@@ -1671,8 +2159,8 @@ func file_api_configpb_config_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   10,
+			NumEnums:      7,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

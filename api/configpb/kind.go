@@ -5,10 +5,10 @@ package configpb
 // words of the kinds, as clients, documents and the command line know them.
 var kindWords = [...]string{
 	DNKind_DN_KIND_SIP: "sip", DNKind_DN_KIND_PSTN: "pstn",
-	DNKind_DN_KIND_ROUTING_POINT: "routing-point", DNKind_DN_KIND_TRUNK: "trunk",
+	DNKind_DN_KIND_ROUTING_POINT: "routing-point", DNKind_DN_KIND_TRUNK: "trunk", DNKind_DN_KIND_FEATURE: "feature",
 }
 
-// Word is "sip", "pstn", "routing-point" or "trunk"; "" for no or an unknown kind.
+// Word is "sip", "pstn", "routing-point", "trunk" or "feature"; "" for no or an unknown kind.
 func (k DNKind) Word() string {
 	if k < 0 || int(k) >= len(kindWords) {
 		return ""

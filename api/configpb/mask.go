@@ -42,7 +42,7 @@ func field(m protoreflect.Message, name string) protoreflect.FieldDescriptor {
 
 func merge(into, from protoreflect.Message, fd protoreflect.FieldDescriptor, below string, nested bool) bool {
 	switch {
-	case nested && (fd.Message() == nil || fd.IsList()):
+	case nested && (fd.Message() == nil || fd.IsList() || fd.IsMap()):
 		return false
 	case nested:
 		inner := field(from.Get(fd).Message(), below)
@@ -67,7 +67,7 @@ func Changed(a, b proto.Message) *fieldmaskpb.FieldMask {
 	var paths []string
 	differ(a.ProtoReflect(), b.ProtoReflect(), func(fd protoreflect.FieldDescriptor) {
 		x, y := a.ProtoReflect(), b.ProtoReflect()
-		if fd.Message() == nil || fd.IsList() || !x.Has(fd) || !y.Has(fd) {
+		if fd.Message() == nil || fd.IsList() || fd.IsMap() || !x.Has(fd) || !y.Has(fd) {
 			paths = append(paths, string(fd.Name()))
 			return
 		}

@@ -18,7 +18,7 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"dn list extra", `sipcluster: unknown command "extra" for "sipcluster dn list" (see sipcluster dn list --help)`},
 		{"dn list -o xml", "sipcluster: -o xml: want table or json (see sipcluster dn list --help)"},
 		{"dn list --state up", "sipcluster: --state up: want InSrv or OOS (see sipcluster dn list --help)"},
-		{"dn list --kind fax", `sipcluster: --kind "fax": want sip, pstn, routing-point or trunk (see sipcluster dn list --help)`},
+		{"dn list --kind fax", `sipcluster: --kind "fax": want sip, pstn, routing-point, trunk or feature (see sipcluster dn list --help)`},
 		{"dn get", "sipcluster: accepts 1 arg(s), received 0 (see sipcluster dn get --help)"},
 		{"dn put a;b", `sipcluster: "a;b" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * # (see sipcluster dn put --help)`},
 		{"status --addr here", "sipcluster: --addr here: want HOST:PORT of a node's TCport (see sipcluster status --help)"},

@@ -166,12 +166,12 @@ func putScenes(o operator) {
 
 func importScenes(o operator) {
 	before := o.does("", "export")
-	o.fails(header+"5001,sip,s,,sales\n5002,fax,,,\n", `dn import -: row 3: DN 5002: kind "fax": want sip, pstn, routing-point or trunk; nothing was imported`, "dn", "import", "-")
+	o.fails(header+"5001,sip,s,,sales\n5002,fax,,,\n", `dn import -: row 3: DN 5002: kind "fax": want sip, pstn, routing-point, trunk or feature; nothing was imported`, "dn", "import", "-")
 	// What only the node finds wrong is named by its row too.
 	o.fails(header+"5001,sip,s,,a;b\n5002,pstn,,12x,\n", `dn import -: row 3: DN 5002: external "12x" is not a number in E.164 form, as +15551234567; nothing was imported`, "dn", "import", "-")
 	// All of them are named, whoever found them.
 	status, _, stderr := runCLI(o.t.Context(), header+"5001,fax,,,\n5002,sip,s,,ok\n5003,pstn,,12x,\n5002,sip,s,,\n5004,sip,s,,a b\n", "dn", "import", "-", "--addr", o.addr)
-	if want := `row 2: DN 5001: kind "fax": want sip, pstn, routing-point or trunk
+	if want := `row 2: DN 5001: kind "fax": want sip, pstn, routing-point, trunk or feature
 row 4: DN 5003: external "12x" is not a number in E.164 form, as +15551234567
 row 5: DN 5002 is in row 3 already
 row 6: group "a b": want 1 to 64 characters of A-Z a-z 0-9 . - _

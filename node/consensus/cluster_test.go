@@ -109,7 +109,7 @@ func (c *cluster) add(name string) *member {
 	l := listen(c.t, ownLoopback()+":0")
 	m := &member{
 		c: c, dir: c.t.TempDir(), conns: map[net.Conn]string{},
-		self: &configpb.Node{Id: "id-" + name, Name: name, Site: "dc-" + name, ClusterAddr: l.Addr().String()},
+		self: &configpb.Node{Id: "id-" + name, Name: name, Site: "dc-" + name, ClusterAddr: l.Addr().String(), FeatureLevel: fsm.Program().Announced()},
 	}
 	_ = l.Close()
 	c.nodes = append(c.nodes, m)

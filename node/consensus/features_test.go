@@ -5,16 +5,20 @@ import (
 	"errors"
 	"testing"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
-// toCome is a program of level 2, with which login_required came.
+// next is the feature level behind that of this program.
+var next = fsm.Program().Known + 1
+
+// toCome is a program of that level, with which login_required came.
 func toCome() *fsm.Features {
-	return &fsm.Features{Known: 2, Since: map[protoreflect.FullName]uint32{"sipcluster.config.v1.AgentGroup.login_required": 2}}
+	f := fsm.Program()
+	f.Known = next
+	f.Since["sipcluster.config.v1.AgentGroup.login_required"] = next
+	return &f
 }
 
 func (m *member) putGroup(login bool) error {
@@ -39,22 +43,22 @@ func TestFeatures_RiseWithTheLastNode(t *testing.T) {
 		x.restart(toCome())
 	}
 	c.waitFor("two announcements", func() bool {
-		return len(followersOf(m[2], func(n *configpb.Node) bool { return n.GetFeatureLevel() == 2 })) == 2
+		return len(followersOf(m[2], func(n *configpb.Node) bool { return n.GetFeatureLevel() == next })) == 2
 	})
 	c.leader(m[:]...)
 	if err := m[0].putGroup(true); !errors.Is(err, fsm.ErrVersion) && m[0].group.Status().State == "leader" {
-		t.Errorf("what needs level 2 at level 1: %v", err)
+		t.Errorf("what needs the next level before it: %v", err)
 	}
-	if l := m[0].machine.View().Level(); l != 1 {
+	if l := m[0].machine.View().Level(); l != next-1 {
 		t.Fatalf("level %d while a node does not know it", l)
 	}
 	m[2].restart(toCome())
-	c.waitFor("level 2 everywhere", func() bool {
-		return m[0].machine.View().Level() == 2 && m[1].machine.View().Level() == 2 && m[2].machine.View().Level() == 2
+	c.waitFor("the next level everywhere", func() bool {
+		return m[0].machine.View().Level() == next && m[1].machine.View().Level() == next && m[2].machine.View().Level() == next
 	})
 	c.leader(m[:]...)
 	if err := m[1].putGroup(true); err != nil {
-		t.Fatalf("what needs level 2 at level 2: %v", err)
+		t.Fatalf("what needs the next level at it: %v", err)
 	}
 	c.equal(m[:]...)
 

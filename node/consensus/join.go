@@ -117,7 +117,7 @@ func (g *Group) begin(ctx context.Context, realm string, more []*configpb.Mutati
 		&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: g.cfg.Self}},
 	)
 	cmd.Mutations = append(cmd.Mutations, more...)
-	cmd.RequestId, cmd.NewEpoch = uuid.NewString(), uuid.NewString()
+	cmd.RequestId, cmd.NewEpoch, cmd.Level = uuid.NewString(), uuid.NewString(), g.cfg.Self.GetFeatureLevel()
 	_, err := g.retry(ctx, func() (uint64, error) {
 		if err := g.awaitLeading(ctx); err != nil {
 			return 0, err

@@ -42,12 +42,16 @@ type optionsDoc struct {
 	MaxVoters      *uint32 `yaml:"max_voters,omitempty"`
 	DeadVoter      *uint32 `yaml:"dead_voter_s,omitempty"`
 	RaftLog        *uint64 `yaml:"raft_log_bytes,omitempty"`
+	// A policy is one option: what it does not say is not set.
+	Policy     *policyDoc `yaml:"policy,omitempty"`
+	AgentLogin *string    `yaml:"agent_login,omitempty"`
 }
 
 // Group is an agent group.
 type Group struct {
-	Name          string `yaml:"name"`
-	LoginRequired bool   `yaml:"login_required,omitempty"`
+	Name          string     `yaml:"name"`
+	LoginRequired bool       `yaml:"login_required,omitempty"`
+	Policy        *policyDoc `yaml:"policy,omitempty"`
 }
 
 // DN is a whole DN: what it does not name is not set. Only the credentials
@@ -65,11 +69,16 @@ type DN struct {
 	Trunk        *trunkDoc        `yaml:"trunk,omitempty"`
 	// Outbound is all, none, internal, or prefixes with commas between them.
 	Outbound string `yaml:"outbound,omitempty"`
+	// Feature is the word of the action of kind feature.
+	Feature  string            `yaml:"feature,omitempty"`
+	Capacity uint32            `yaml:"capacity,omitempty"`
+	Skills   map[string]uint32 `yaml:"skills,omitempty,flow"`
 }
 
 type routingPointDoc struct {
-	DefaultGroup string `yaml:"default_group,omitempty"`
-	TimeoutMS    uint32 `yaml:"timeout_ms,omitempty"`
+	DefaultGroup string     `yaml:"default_group,omitempty"`
+	TimeoutMS    uint32     `yaml:"timeout_ms,omitempty"`
+	Policy       *policyDoc `yaml:"policy,omitempty"`
 }
 
 // maxDocument bounds a YAML file in bytes: that of a million DNs has less.
@@ -164,9 +173,9 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("DN %s: kind %w", n.DN, err)
 	}
-	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups}
-	if n.RoutingPoint != nil {
-		d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: n.RoutingPoint.DefaultGroup, TimeoutMs: n.RoutingPoint.TimeoutMS}
+	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups, Capacity: n.Capacity, Skills: n.Skills}
+	if err := n.policies(d); err != nil {
+		return nil, false, fmt.Errorf("DN %s: %w", n.DN, err)
 	}
 	if d.Outbound, err = configpb.ParseOutbound(n.Outbound); err != nil {
 		return nil, false, fmt.Errorf("DN %s: outbound %w", n.DN, err)
@@ -193,12 +202,12 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 
 // newDNDoc is the text of a stored DN.
 func newDNDoc(d *configpb.DN) DN {
-	n := DN{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups}
+	n := DN{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups, Feature: d.Feature.GetAction().Word(), Capacity: d.Capacity, Skills: d.Skills}
 	if d.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
 		n.Algorithm = algorithmName(d.Algorithm)
 	}
 	if r := d.RoutingPoint; r != nil {
-		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs}
+		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs, newPolicyDoc(r.Policy)}
 	}
 	if d.Trunk != nil {
 		n.Trunk = newTrunkDoc(d.Trunk)
@@ -223,11 +232,15 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 	if o.RaftLogBytes != 0 {
 		d.RaftLog = &o.RaftLogBytes
 	}
+	if d.Policy = newPolicyDoc(o.Policy); o.AgentLogin != 0 {
+		word := o.AgentLogin.Word()
+		d.AgentLogin = &word
+	}
 	return d
 }
 
 // merge sets what the text names.
-func (o *optionsDoc) merge(into *configpb.Options) {
+func (o *optionsDoc) merge(into *configpb.Options) (err error) {
 	set := func(field *uint32, value *uint32) {
 		if value != nil {
 			*field = *value
@@ -250,6 +263,17 @@ func (o *optionsDoc) merge(into *configpb.Options) {
 	if o.RaftLog != nil {
 		into.RaftLogBytes = *o.RaftLog
 	}
+	if o.AgentLogin != nil {
+		if into.AgentLogin, err = configpb.ParseAgentLogin(*o.AgentLogin); err != nil {
+			return fmt.Errorf("options.agent_login %w", err)
+		}
+	}
+	if o.Policy != nil {
+		if into.Policy, err = o.Policy.config(); err != nil {
+			return fmt.Errorf("options.%w", err)
+		}
+	}
+	return nil
 }
 
 // writeYAML writes v with the indentation that people use, each line behind

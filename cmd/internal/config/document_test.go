@@ -187,7 +187,7 @@ func TestApply_Refusals(t *testing.T) {
 		"group twice":    {"groups: [{name: a}, {name: a}]", `group "a" appears twice`},
 		"both secrets":   {"dns: [{dn: 1, kind: sip, ha1: a, password: b}]", "DN 1 has both ha1 and password: want one"},
 		"realm":          {"options: {realm: other.org}", "options.realm: the file has other.org, but this cluster's is example.org and can't change, because every stored ha1 depends on it"},
-		"kind":           {"dns: [{dn: 1, kind: fax}]", `DN 1: kind "fax": want sip, pstn, routing-point or trunk`},
+		"kind":           {"dns: [{dn: 1, kind: fax}]", `DN 1: kind "fax": want sip, pstn, routing-point, trunk or feature`},
 		"pstn password":  {"dns: [{dn: 1, kind: pstn, password: x}]", "DN 1: kind pstn takes no ha1, password or algorithm"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func (e *exporter) write(part *configpb.ExportResponse) error {
 	if err := e.nodes(part.Nodes); err != nil {
 		return err
 	}
-	if err := section(e, "groups", part.Groups, func(g *configpb.AgentGroup) Group { return Group{g.Name, g.LoginRequired} }); err != nil {
+	if err := section(e, "groups", part.Groups, func(g *configpb.AgentGroup) Group { return Group{g.Name, g.LoginRequired, newPolicyDoc(g.Policy)} }); err != nil {
 		return err
 	}
 	return section(e, "dns", part.Dns, newDNDoc)

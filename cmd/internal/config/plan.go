@@ -59,7 +59,11 @@ func (p *Plan) Compare(doc *Document) error {
 		return err
 	}
 	for _, g := range doc.Groups {
-		p.putGroup(&configpb.AgentGroup{Name: g.Name, LoginRequired: g.LoginRequired})
+		wanted, err := g.config()
+		if err != nil {
+			return err
+		}
+		p.putGroup(wanted)
 	}
 	for _, n := range doc.DNs {
 		if err := p.compareDN(n); err != nil {
@@ -79,7 +83,9 @@ func (p *Plan) compareOptions(o *optionsDoc) error {
 	}
 	changed := proto.CloneOf(p.options)
 	changed.Revision = 0
-	o.merge(changed)
+	if err := o.merge(changed); err != nil {
+		return err
+	}
 	has, wants := p.options.WithDefaults(), changed.WithDefaults()
 	has.Revision = 0
 	if p.optionsChanged = !proto.Equal(has, wants); p.optionsChanged {
@@ -93,9 +99,18 @@ func (p *Plan) compareOptions(o *optionsDoc) error {
 func (p *Plan) putGroup(g *configpb.AgentGroup) {
 	old := p.groups[g.Name]
 	p.groups[g.Name] = g
-	if p.count(tallyGroups, old == nil, old != nil && old.LoginRequired == g.LoginRequired) {
+	if p.count(tallyGroups, old == nil, sameGroup(old, g)) {
 		p.Mutations = append(p.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: g}})
 	}
+}
+
+func sameGroup(old, g *configpb.AgentGroup) bool {
+	if old == nil {
+		return false
+	}
+	has := proto.CloneOf(old)
+	has.Revision = 0
+	return proto.Equal(has, g)
 }
 
 func (p *Plan) compareDN(n DN) error {

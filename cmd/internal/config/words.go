@@ -21,7 +21,7 @@ func CheckNumber(s string) error {
 }
 
 // errKind says that a text names no kind of DN.
-var errKind = errors.New("want sip, pstn, routing-point or trunk")
+var errKind = errors.New("want sip, pstn, routing-point, trunk or feature")
 
 // ParseKind reads the word for a kind of DN.
 func ParseKind(s string) (configpb.DNKind, error) {

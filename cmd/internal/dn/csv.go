@@ -167,6 +167,8 @@ func checkCSVKind(d *configpb.DN, password string) error {
 		if d.External == "" {
 			return errors.New("kind pstn needs an external number, as +15551234567")
 		}
+	case configpb.DNKind_DN_KIND_FEATURE:
+		return errors.New("kind feature needs an action, for which CSV has no column: use dn put or apply -f")
 	case configpb.DNKind_DN_KIND_TRUNK:
 		return errors.New("a trunk needs an address, for which CSV has no column: use dn put or apply -f")
 	}

@@ -70,7 +70,7 @@ func TestCSV_BadRowsAreNamed(t *testing.T) {
 		"fields":         {good + "1002,sip,s,\n", "row 3: 4 fields, want 5: dn,kind,password,external,groups"},
 		"number":         {good + "10 02,sip,s,,\n", `row 3: "10 02" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #`},
 		"no number":      {good + ",sip,s,,\n", `row 3: "" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * #`},
-		"kind":           {good + "1002,fax,s,,\n", `row 3: DN 1002: kind "fax": want sip, pstn, routing-point or trunk`},
+		"kind":           {good + "1002,fax,s,,\n", `row 3: DN 1002: kind "fax": want sip, pstn, routing-point, trunk or feature`},
 		"twice":          {good + "1001,sip,s,,\n", "row 3: DN 1001 is in row 2 already"},
 		"no password":    {good + "1002,sip,,,\n", "row 3: DN 1002: kind sip needs a password"},
 		"no external":    {good + "1002,pstn,,,\n", "row 3: DN 1002: kind pstn needs an external number, as +15551234567"},
@@ -79,7 +79,7 @@ func TestCSV_BadRowsAreNamed(t *testing.T) {
 		"trunk":          {good + "1002,trunk,,,\n", "row 3: DN 1002: a trunk needs an address, for which CSV has no column: use dn put or apply -f"},
 		"empty group":    {good + "1002,sip,s,,a;;b\n", "row 3: DN 1002: a group name is empty: want names separated by ;"},
 		"open quote":     {good + "1002,sip,\"s,,\n1003,sip,s,,\n", "row 3: a quote is not closed"},
-		"behind a blank": {good + "\n1002,fax,s,,\n", `row 4: DN 1002: kind "fax": want sip, pstn, routing-point or trunk`},
+		"behind a blank": {good + "\n1002,fax,s,,\n", `row 4: DN 1002: kind "fax": want sip, pstn, routing-point, trunk or feature`},
 		"endless":        {good + strings.Repeat("x", maxCSVLine+1), "row 3: the row is longer than 16384 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,7 +70,7 @@ func (f *filterFlags) add(cmd *cobra.Command, withState bool) {
 	flags.StringVar(&f.filter.Owner, "owner", "", "only DNs owned by this `NODE`")
 	flags.StringVar(&f.filter.Site, "site", "", "only DNs owned at this `SITE`")
 	flags.StringVar(&f.filter.Group, "group", "", "only DNs of this agent `GROUP`")
-	flags.StringVar(&f.filter.Kind, "kind", "", "only this `KIND`: sip, pstn, routing-point, trunk")
+	flags.StringVar(&f.filter.Kind, "kind", "", "only this `KIND`: sip, pstn, routing-point, trunk, feature")
 	flags.StringVar(&f.filter.Prefix, "prefix", "", "only numbers that begin with `DIGITS`")
 	if withState {
 		flags.StringVar(&f.state, "state", "", "only this `STATE`: InSrv or OOS")
@@ -204,6 +204,8 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 		line("address", d.GetTrunk().GetAddress())
 		line("prefix", console.Dash(d.GetTrunk().GetPrefix()))
 		trunkLines(line, d.GetTrunk())
+	case configpb.DNKind_DN_KIND_FEATURE:
+		line("feature", d.GetFeature().GetAction().Word())
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		line("default", console.Dash(d.GetRoutingPoint().GetDefaultGroup()))
 	}

@@ -3,6 +3,9 @@ package dn
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +32,9 @@ type putFlags struct {
 	routeTimeout    time.Duration
 	outbound        string
 	trunk           trunkFlags
+	feature         string
+	capacity        uint32
+	skills          map[string]string
 }
 
 func (c commands) dnPutCommand() *cobra.Command {
@@ -64,7 +70,7 @@ keeps its password when none is given. Groups that don't exist are created.`,
 func (f *putFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	flags := cmd.Flags()
-	flags.StringVar(&f.kind, "kind", "sip", "`KIND` of the DN: sip, pstn, routing-point, trunk")
+	flags.StringVar(&f.kind, "kind", "sip", "`KIND` of the DN: sip, pstn, routing-point, trunk, feature")
 	f.password.add(cmd)
 	flags.StringVar(&f.algorithm, "algorithm", "", "digest `ALGORITHM` of a sip DN: md5 (what most phones speak) or sha-256")
 	flags.StringVar(&f.external, "external", "", "E.164 `NUMBER` of a pstn DN")
@@ -73,6 +79,9 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point uses when no router decides")
 	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long a routing point waits for a router before it decides itself")
 	flags.StringVar(&f.outbound, "outbound", "all", "where calls of a sip DN or trunk may go: all, none, internal (by no trunk), or `PREFIXES` of numbers as +49,00")
+	flags.StringVar(&f.feature, "feature", "", "what dialling a DN of kind feature does: `ACTION` login, logout, ready, not-ready, dnd-on, dnd-off")
+	flags.Uint32Var(&f.capacity, "capacity", 1, "how many `CALLS` a sip or pstn DN may have before it is busy")
+	flags.StringToStringVar(&f.skills, "skill", nil, "`GROUP=LEVEL`, 1 to 100, repeatable; replaces the DN's levels, GROUP=0 is none")
 	f.trunk.add(flags)
 }
 
@@ -157,6 +166,7 @@ func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error)
 	}
 	if flags.Changed("group") {
 		d.Groups = without(f.groups, "")
+		maps.DeleteFunc(d.Skills, func(g string, _ uint32) bool { return !slices.Contains(d.Groups, g) })
 	}
 	if flags.Changed("disabled") {
 		d.Disabled = f.disabled
@@ -168,12 +178,48 @@ func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error)
 		}
 		d.Outbound = o
 	}
+	if err := f.changeTakes(d); err != nil {
+		return nil, err
+	}
 	f.changeRoute(d)
 	f.trunk.change(flags, d)
 	if flags.Changed("algorithm") && !f.password.given() && !f.trunk.passwords() && old != nil {
 		return nil, console.Usagef("--algorithm needs a password (--password, --password-file): the stored digest can't be converted")
 	}
 	return d, f.check(d)
+}
+
+// changeTakes changes which calls the DN takes, and what dialling it does.
+func (f *putFlags) changeTakes(d *configpb.DN) error {
+	flags := f.cmd.Flags()
+	if flags.Changed("feature") {
+		a, err := configpb.ParseFeature(f.feature)
+		if err != nil {
+			return console.Usagef("--feature %w", err)
+		}
+		d.Feature = &configpb.Feature{Action: a}
+	}
+	if flags.Changed("capacity") {
+		d.Capacity = f.capacity
+	}
+	if !flags.Changed("skill") {
+		return nil
+	}
+	d.Skills = nil
+	for group, text := range f.skills {
+		level, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return console.Usagef("--skill %.70s=%.20s: want a level of 0 to 100", group, text)
+		}
+		if level == 0 {
+			continue
+		}
+		if d.Skills == nil {
+			d.Skills = map[string]uint32{}
+		}
+		d.Skills[group] = uint32(level)
+	}
+	return nil
 }
 
 func (f *putFlags) changeRoute(d *configpb.DN) {
@@ -198,6 +244,8 @@ func (f *putFlags) check(d *configpb.DN) error {
 		return console.Usagef("kind %s takes no password: leave --password and --password-file out", d.Kind.Word())
 	case d.Kind == configpb.DNKind_DN_KIND_PSTN && d.External == "":
 		return console.Usagef("kind pstn needs --external, as +15551234567")
+	case d.Kind == configpb.DNKind_DN_KIND_FEATURE && d.Feature == nil:
+		return console.Usagef("kind feature needs --feature, as login")
 	case d.Kind == configpb.DNKind_DN_KIND_TRUNK && d.GetTrunk().GetAddress() == "":
 		return console.Usagef("kind trunk needs --address HOST:PORT")
 	case d.Kind != configpb.DNKind_DN_KIND_TRUNK && f.trunk.passwords():
