@@ -56,6 +56,7 @@ func TestMove(t *testing.T) {
 	}{
 		{"two nodes change their addresses with each other", swap},
 		{"all nodes move at once", moveAll},
+		{"three nodes change their addresses in turn", turn},
 		{"a copy of a node is refused, and the node goes on", cloneRefused},
 		{"a node that says a wrong address is found where it was met", wrongAddress},
 		{"an entry that is mended by hand stays so", mendedStays},
@@ -100,6 +101,26 @@ func moveAll(t *testing.T, all []*member) {
 			join = []string{configs[0].Bind + ":7002"}
 		}
 		configs = append(configs, elsewhere(t, m, ownIP(), join...))
+	}
+	for i, m := range all {
+		m := bind(m.home, configs[i])
+		m.start(m.home)
+		all[i] = m
+	}
+	hear(t, served(t, all)...)
+	for _, m := range all {
+		m.writes(t)
+	}
+	rosterFollows(t, all)
+}
+
+// turn gives each node the address of the next one: none of them can have its entry of
+// the roster as long as the next one has not moved there.
+func turn(t *testing.T, all []*member) {
+	halt(t, all...)
+	var configs []Config
+	for i, m := range all {
+		configs = append(configs, elsewhere(t, m, all[(i+1)%len(all)].cfg.Bind, all[i].cfg.ClusterAddr))
 	}
 	for i, m := range all {
 		m := bind(m.home, configs[i])

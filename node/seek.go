@@ -50,15 +50,22 @@ func (n *Node) candidates(ctx context.Context, wanted func(id string) bool) (add
 	return addrs
 }
 
-// lost are the nodes that are not heard, or all while nobody leads.
+// lost are the nodes that are not heard, or all while nobody leads and while the roster
+// has this node elsewhere: then they may have to hear again where it is.
 func (n *Node) lost() map[string]bool {
-	lost, leaderless := map[string]bool{}, n.group.Status().Leader == ""
+	lost, all := map[string]bool{}, n.group.Status().Leader == "" || n.misplaced()
 	for _, p := range n.mesh.Status() {
-		if !p.Heard || leaderless {
+		if !p.Heard || all {
 			lost[string(p.ID)] = true
 		}
 	}
 	return lost
+}
+
+// misplaced tells whether the roster has this node at another address than it has.
+func (n *Node) misplaced() bool {
+	present := n.machine.View().Node(n.id.ID)
+	return present != nil && present.GetClusterAddr() != n.told().GetClusterAddr()
 }
 
 // seek looks for the nodes that are not heard wherever they may be, until the context

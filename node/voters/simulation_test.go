@@ -20,6 +20,8 @@ type world struct {
 	since   map[string]time.Duration // dead since
 	max     int
 	trace   []string
+	places  int    // addresses given out
+	left    string // the last one that a node has left
 }
 
 const deadAfter = 30 * time.Second
@@ -42,10 +44,25 @@ func (w *world) join() {
 			return
 		}
 	}
-	w.roster = append(w.roster, Member{ID: id, Site: fmt.Sprint(w.random.IntN(3)), Addr: id, NonVoter: w.random.IntN(8) == 0 && len(w.roster) > 0})
+	w.roster = append(w.roster, Member{ID: id, Site: fmt.Sprint(w.random.IntN(3)), Addr: w.place(), NonVoter: w.random.IntN(8) == 0 && len(w.roster) > 0})
+}
+
+// place is an address that no node has: a new one, or one that was left.
+func (w *world) place() string {
+	if a := w.left; a != "" && w.random.IntN(2) == 0 {
+		w.left = ""
+		return a
+	}
+	w.places++
+	return fmt.Sprintf("10.0.0.%d", w.places)
 }
 
 func (w *world) put(v Server) {
+	for _, o := range w.group() {
+		if o.ID != v.ID && o.Addr == v.Addr {
+			w.fail("%s and %s have one address", o.ID, v.ID)
+		}
+	}
 	if _, there := w.servers[v.ID]; !there {
 		w.order = append(w.order, v.ID)
 	}
@@ -131,7 +148,7 @@ func (w *world) step(leader string) bool {
 // happens is one thing that goes on by itself.
 func (w *world) happens() {
 	w.now += time.Duration(w.random.IntN(20)) * time.Second
-	switch m := w.roster[w.random.IntN(len(w.roster))]; w.random.IntN(8) {
+	switch m := &w.roster[w.random.IntN(len(w.roster))]; w.random.IntN(9) {
 	case 0, 1, 2:
 		if !w.dead(m.ID) {
 			w.since[m.ID] = w.now
@@ -141,11 +158,12 @@ func (w *world) happens() {
 	case 6:
 		w.join()
 	case 7:
-		for i := range w.roster {
-			if w.roster[i].ID == m.ID {
-				w.roster[i].Addr = m.ID + fmt.Sprint(w.random.IntN(3))
-			}
-		}
+		was := m.Addr
+		m.Addr = w.place()
+		w.left = was
+	case 8:
+		other := &w.roster[w.random.IntN(len(w.roster))]
+		m.Addr, other.Addr = other.Addr, m.Addr
 	}
 	if leaders, ok := w.quorum(); ok {
 		for range w.random.IntN(4) {
@@ -215,6 +233,11 @@ func (w *world) fullHouse() {
 	for _, v := range w.group() {
 		if v.Voter {
 			voters++
+		}
+	}
+	for _, m := range w.roster {
+		if v := w.servers[m.ID]; v.Addr != m.Addr {
+			w.fail("%s is at %s, and at %s in the group", m.ID, m.Addr, v.Addr)
 		}
 	}
 	for _, m := range w.roster { // the last leader may be one that shall not vote

@@ -71,7 +71,7 @@ type Step struct {
 // Plan returns the next step.
 func Plan(s Situation) Step {
 	p := newPlan(s)
-	for _, rule := range []func() Step{p.remove, p.follow, p.moved, p.demoteUnwanted, p.demoteSurplus, p.fill, p.replace, p.handOver} {
+	for _, rule := range []func() Step{p.remove, p.moved, p.follow, p.demoteUnwanted, p.demoteSurplus, p.fill, p.replace, p.handOver} {
 		if step := rule(); step.Action != None {
 			return step
 		}
@@ -142,14 +142,28 @@ func (p *plan) follow() Step {
 	return Step{}
 }
 
+// moved gives a server the address that its node has now. In the group no two may have
+// one address at any time: of those that changed places one has its id instead for a
+// moment. Nobody dials it: where a node is, its own word says.
 func (p *plan) moved() Step {
-	for _, m := range p.Roster {
-		switch v := p.present[m.ID]; {
-		case v.Addr == m.Addr:
-		case v.Voter:
-			return Step{Vote, m.ID, m.Addr}
-		default:
-			return Step{Follow, m.ID, m.Addr}
+	taken := map[string]bool{}
+	for _, v := range p.Servers {
+		taken[v.Addr] = true
+	}
+	for _, free := range []bool{true, false} {
+		for _, m := range p.Roster {
+			v, present := p.present[m.ID]
+			to := m.Addr
+			if !free {
+				to = m.ID
+			}
+			switch {
+			case !present || v.Addr == m.Addr || taken[to]:
+			case v.Voter:
+				return Step{Vote, m.ID, to}
+			default:
+				return Step{Follow, m.ID, to}
+			}
 		}
 	}
 	return Step{}

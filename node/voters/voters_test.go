@@ -8,17 +8,17 @@ import (
 )
 
 // situation reads "a@x b@y- c!": members by id with their site, a minus for one that shall
-// not vote; and the group "a b- c=old": a minus for one that does not vote.
+// not vote; and the group "a b- c=old", where c is at another address: a minus for one that does not vote.
 func situation(roster, group, dead string) Situation {
 	s := Situation{Self: "a", Max: DefaultMax, Dead: DefaultDead, Alive: time.Second, CaughtUp: func(string) bool { return true }}
 	for f := range strings.FieldsSeq(roster) {
 		id, site, _ := strings.Cut(strings.TrimSuffix(f, "-"), "@")
-		s.Roster = append(s.Roster, Member{ID: id, Site: site, Addr: id, NonVoter: strings.HasSuffix(f, "-")})
+		s.Roster = append(s.Roster, Member{ID: id, Site: site, Addr: "at-" + id, NonVoter: strings.HasSuffix(f, "-")})
 	}
 	for f := range strings.FieldsSeq(group) {
 		id, addr, moved := strings.Cut(f, "=")
 		v := Server{ID: strings.TrimSuffix(id, "-"), Voter: !strings.HasSuffix(id, "-")}
-		if v.Addr = v.ID; moved {
+		if v.Addr = "at-" + v.ID; moved {
 			v.Addr = addr
 		}
 		s.Servers = append(s.Servers, v)
@@ -57,6 +57,8 @@ func TestPlan(t *testing.T) {
 		{"others before the leader itself", "b", "a b c", "", nil, Remove, "c"},
 		{"a voter moved", "a b", "a b=old", "", nil, Vote, "b"},
 		{"a non-voter moved", "a b-", "a b-=old", "", nil, Follow, "b"},
+		{"one of two that changed places", "a b", "a=at-b b=at-a", "", nil, Vote, "a"},
+		{"who takes the place of one that moved waits for it", "a b", "a=old b=at-a", "", nil, Vote, "b"},
 		{"five voters are enough", "a b c d e f", "a b c d e f-", "", nil, None, ""},
 		{"a sixth takes a free place", "a b c d f", "a b c d f-", "", nil, Vote, "f"},
 		{"an empty roster removes nobody's leader", "", "a", "", nil, None, ""},
