@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // membershipFaults are those of who belongs to the cluster and who votes in it (S9, S24).
 func membershipFaults() []Fault {
 	group := func(name, what, run string, edits ...Edit) Fault {
@@ -25,8 +27,8 @@ func membershipFaults() []Fault {
 			Edit{"node/voters/voters.go", "best.ID == \"\" || m.Site == site && best.Site != site)", "best.ID == \"\" || m.Site == site && best.Site == site)"}),
 		rule("changed-places-stay", "nodes that changed places stay where they were in the Raft group",
 			Edit{"node/voters/voters.go", "range []bool{true, false} {", "range []bool{true} {"}),
-		nodes("turn-never-told", "nodes that changed their addresses in turn keep each other from the roster", "^TestMove$",
-			Edit{"node/seek.go", "n.group.Status().Leader == \"\" || n.misplaced()", "n.group.Status().Leader == \"\""}),
+		Fault{Name: "never-told-again", Kind: Consensus, What: "nodes that changed places keep each other from the roster for good",
+			Edits: []Edit{{"node/seek.go", "n.group.Status().Leader == \"\" || n.misplaced()", "n.group.Status().Leader == \"\""}}}.by("moves", 60*time.Second, "S24"),
 		nodes("move-forgets-rafts-address", "after a move Raft dials where the roster has the node", "^TestMove$",
 			Edit{"node/node.go", "Own: n.told, Reach: n.reach, Address: n.clusterAddr,", "Own: n.told, Reach: n.reach,"}),
 		nodes("claimed-address-counts", "a node joins from wherever it says", "^TestReach$",

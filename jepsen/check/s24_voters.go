@@ -111,6 +111,22 @@ func (m *model) reached(leader string, nodes []string, s Span) []string {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n != leader && !m.mayTalk(leader, n, s) })
 }
 
+// rosterFollows is the fourth part: in the end the roster has every node where it is.
+func rosterFollows(m *model) ([]Finding, int) {
+	var out []Finding
+	looked := 0
+	for _, d := range m.finals() {
+		if !slices.ContainsFunc(m.h.Faults, func(f history.Fault) bool { return len(f.Effect.Moved) > 0 }) {
+			continue
+		}
+		if looked++; len(d.Misplaced) > 0 {
+			out = append(out, Finding{Text: fmt.Sprintf("in the end the roster of %s has %s where they are not", d.Node, strings.Join(d.Misplaced, ", ")),
+				Nodes: append([]string{d.Node}, d.Misplaced...), Events: []Event{dumpEvent(d)}})
+		}
+	}
+	return out, looked
+}
+
 // removalsLeaveAWriter is the third part: no removal is acknowledged that leaves the
 // configuration without a majority of voters that live, and where a majority lives,
 // writes succeed.

@@ -72,12 +72,14 @@ func TestVoters(t *testing.T) {
 		"a majority lives and writes":                {newRun().down(20, 60, "n3").op(40, 40.1, add("n1", "e1")), false, true},
 		"a majority lives and can't write":           {newRun().down(20, 60, "n3").op(40, 42, opOf(add("n1", "e1")).with(history.Fail, "Unavailable")), true, true},
 		"a majority lives, for a moment":             {newRun().down(20, 60, "n3").op(25, 27, opOf(add("n1", "e1")).with(history.Fail, "Unavailable")), false, false},
+		"the roster follows who moved":               {allMove().dump(90, history.Dump{Node: "n1"}), false, true},
+		"the roster stays behind who moved":          {allMove().dump(90, history.Dump{Node: "n1", Misplaced: []string{"n2"}}), true, true},
 		"no majority lives":                          {newRun().down(20, 60, "n3", "n2").op(40, 42, opOf(add("n1", "e1")).with(history.Fail, "Unavailable")), false, false},
 		"a majority lives, and is cut":               {newRun().down(20, 60, "n3").fault(22, 50, "cut", history.Effect{Cut: ways([]string{"n1"}, "n2")}).op(40, 42, opOf(add("n1", "e1")).with(history.Fail, "Unavailable")), false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newModel(&c.run.h, history.Bounds{}.WithDefaults())
-			found, looked := all(secondProcesses, quorumOfItsOwn, removalsLeaveAWriter)(m)
+			found, looked := all(secondProcesses, quorumOfItsOwn, removalsLeaveAWriter, rosterFollows)(m)
 			if len(found) > 0 != c.want || looked > 0 != c.looked {
 				t.Errorf("looked at %d, want some: %v; found, want some: %v: %v", looked, c.looked, c.want, found)
 			}

@@ -158,7 +158,9 @@ type Dump struct {
 	Index   uint64  `json:"index,omitempty"`
 	Digest  string  `json:"digest,omitempty"`
 	Entries []Entry `json:"entries,omitempty"`
-	Error   string  `json:"error,omitempty"`
+	// Misplaced are the nodes that run, and are not where the roster has them.
+	Misplaced []string `json:"misplaced,omitempty"`
+	Error     string   `json:"error,omitempty"`
 }
 
 // Entry is an object of the configuration: a register with its value or an

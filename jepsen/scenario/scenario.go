@@ -130,7 +130,7 @@ func All() []Scenario {
 		{Name: "secured-lies", What: "as lies, by a node's own key", Secured: true, Spares: 1, Tracks: []Track{
 			{[]string{"liar"}, cutHolds[1:3], restarting}}},
 		{Name: "moves", What: "nodes move to other addresses, one, two that change places, or all", Movable: true, Seen: seen(history.Moves), Tracks: []Track{
-			{[]string{"move-one", "move-all", "swap-addresses", "take-address"}, killHolds[:3], restarting}}},
+			{[]string{"move-one", "move-all", "swap-addresses", "swap-addresses", "take-address"}, killHolds[:3], settling}}},
 		{Name: "address-of-the-dead", What: "one of five is dead, another has its address, and two are cut away: two of five decide nothing", Nodes: 5, Movable: true, Seen: seen(history.Moves), Tracks: []Track{
 			{[]string{"take-and-cut"}, cutHolds[1:4], restarting}}},
 		{Name: "clones", What: "copies of nodes start beside them, and in their places", Movable: true, Seen: seen(history.Moves, history.SecondStarts), Tracks: []Track{

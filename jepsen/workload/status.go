@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +144,7 @@ func export(ctx context.Context, n *cluster.Node, d *history.Dump) error {
 	if err != nil {
 		return err
 	}
-	d.Entries, d.Objects = nil, nil
+	d.Entries, d.Objects, d.Misplaced = nil, nil, nil
 	digest := sha256.New()
 	add := func(kind, name string, m proto.Message) {
 		b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m) // our own messages marshal
@@ -164,6 +165,11 @@ func export(ctx context.Context, n *cluster.Node, d *history.Dump) error {
 		}
 		for _, x := range part.GetNodes() {
 			add("node", x.GetId(), x)
+			if slices.ContainsFunc(n.Peers(), func(p *cluster.Node) bool {
+				return p.Name() == x.GetName() && p.Running() && p.Addr(cluster.ClusterPort).String() != x.GetClusterAddr()
+			}) {
+				d.Misplaced = append(d.Misplaced, x.GetName())
+			}
 		}
 		for _, x := range part.GetGroups() {
 			add("group", x.GetName(), x)
