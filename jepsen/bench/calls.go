@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
 const (
@@ -31,7 +32,11 @@ type exchange struct {
 }
 
 func (b *bench) exchange(ctx context.Context, args ...string) (x *exchange, err error) {
-	l, err := b.lab(ctx, 3, []int{callDNs, callDNs, 0}, false, args...)
+	return b.exchangeOf(ctx, cluster.Config{Nodes: 3, Loopback: true, Args: args})
+}
+
+func (b *bench) exchangeOf(ctx context.Context, cfg cluster.Config) (x *exchange, err error) {
+	l, err := b.labOf(ctx, cfg, []int{callDNs, callDNs, 0})
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +215,10 @@ func (b *bench) routed(ctx context.Context, x *exchange) error {
 }
 
 // lost notes a count that should be 0.
-func (r *report) lost(what string, count int, note string) {
-	f := figure{Part: "call", What: what, Value: float64(count), Unit: "calls", Targeted: true, Verdict: "aim", Note: note}
+func (r *report) lost(what string, count int, note string) { r.lostOf("call", what, count, note) }
+
+func (r *report) lostOf(part, what string, count int, note string) {
+	f := figure{Part: part, What: what, Value: float64(count), Unit: "calls", Targeted: true, Verdict: "aim", Note: note}
 	if count > 0 {
 		f.Verdict = "MISSED"
 	}

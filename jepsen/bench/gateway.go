@@ -30,6 +30,7 @@ type gateway struct {
 	open    map[int]*placed
 	sent    map[int]time.Time // the INVITE of every call
 	hangups []hangup          // in their order
+	trips   []trip            // of all calls that came about
 	result  result
 	changed chan struct{} // closed and replaced when a call is over
 }
@@ -51,6 +52,13 @@ type placed struct {
 type hangup struct {
 	call int
 	at   time.Time
+}
+
+// trip is a request of a call and its final answer.
+type trip struct {
+	call int
+	sent time.Time
+	took time.Duration
 }
 
 // result is what became of the calls.
@@ -167,6 +175,7 @@ func (g *gateway) answered(m *incoming, now time.Time) {
 	case c == nil:
 	case m.is("BYE") && c.leaves && m.code >= 200:
 		g.result.released = append(g.result.released, ms(now.Sub(c.bye)))
+		g.trips = append(g.trips, trip{m.call, c.bye, now.Sub(c.bye)})
 		g.end(m.call, "", m.code)
 	case !m.is("INVITE"):
 	case m.code < 200:
@@ -181,6 +190,7 @@ func (g *gateway) answered(m *incoming, now time.Time) {
 func (g *gateway) established(m *incoming, c *placed, now time.Time) {
 	c.up, c.dialog = true, dialogOf(m)
 	g.result.answered = append(g.result.answered, ms(now.Sub(c.sent)))
+	g.trips = append(g.trips, trip{m.call, c.sent, now.Sub(c.sent)})
 	c.acked = g.request("ACK", m.call, c, "")
 	g.send(c.acked)
 	c.out = nil

@@ -30,14 +30,16 @@ type lab struct {
 // lab starts nodes with dns DNs at each; apart: in namespaces, where it works;
 // args are for the servers.
 func (b *bench) lab(ctx context.Context, nodes int, dns []int, apart bool, args ...string) (*lab, error) {
-	dir, err := os.MkdirTemp(b.dir, "cluster")
-	if err != nil {
+	return b.labOf(ctx, cluster.Config{Nodes: nodes, Loopback: !apart || !b.namespaces, Args: args}, dns)
+}
+
+// labOf is lab with what else a cluster may be.
+func (b *bench) labOf(ctx context.Context, cfg cluster.Config, dns []int) (_ *lab, err error) {
+	if cfg.Dir, err = os.MkdirTemp(b.dir, "cluster"); err != nil {
 		return nil, err
 	}
-	cfg := cluster.Config{
-		Nodes: nodes, Binary: b.binary, Dir: dir, Loopback: !apart || !b.namespaces, NoPings: true, // the figures are those of registrations and calls
-		Args: append([]string{"--realm", b.realm, "--debug"}, args...),
-	}
+	cfg.Binary, cfg.NoPings = b.binary, true // the figures are those of registrations and calls
+	cfg.Args = append([]string{"--realm", b.realm, "--debug"}, cfg.Args...)
 	c, err := cluster.New(ctx, cfg)
 	if err != nil {
 		return nil, err

@@ -62,6 +62,7 @@ var parts = []part{
 	{"people", "phones that do not answer, and what lost nodes and clients leave behind", func(ctx context.Context, b *bench) error { return b.people(ctx) }},
 	{"drain", "a drain that is undone", func(ctx context.Context, b *bench) error { return b.drains(ctx) }},
 	{"before", "calls and registrations beside another program", func(ctx context.Context, b *bench) error { return b.compare(ctx) }},
+	{"line", "calls between sites that are far from each other", func(ctx context.Context, b *bench) error { return b.longCalls(ctx) }},
 	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
 	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},

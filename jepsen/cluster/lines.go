@@ -125,3 +125,22 @@ func (c *Cluster) Crossed(from, to *Node) (line.Counts, error) {
 	}
 	return c.net.lines.Counts(a, b), nil
 }
+
+// Lose loses the next packet from one node's site to the other's for which want says so.
+func (c *Cluster) Lose(from, to *Node, want func(packet []byte) bool) error {
+	a, b, err := c.ends(from, to)
+	if err == nil {
+		c.net.lines.Lose(a, b, want)
+	}
+	return err
+}
+
+// OnLoss has fn called with each packet that is lost on the way from one node's site to the
+// other's. It must neither wait nor keep it.
+func (c *Cluster) OnLoss(from, to *Node, fn func(packet []byte)) error {
+	a, b, err := c.ends(from, to)
+	if err == nil {
+		c.net.lines.OnLoss(a, b, fn)
+	}
+	return err
+}

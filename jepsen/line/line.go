@@ -38,7 +38,6 @@ type Lines struct {
 	mu     sync.Mutex
 	ends   []*end
 	at     map[netip.Addr]*end
-	lost   func(from, to End, packet []byte)
 	random *rand.Rand
 	air    flights
 	spare  []*flight
@@ -49,9 +48,22 @@ type Lines struct {
 type end struct {
 	End
 	fd   int
-	ways map[End]*way
-	// counts by the end where they go.
-	counts map[End]*Counts
+	legs map[End]*leg // by where they lead
+}
+
+// leg leads from one end to another one.
+type leg struct {
+	*way
+	Counts
+	lost func(packet []byte)      // nil: nobody is told
+	next func(packet []byte) bool // nil: nothing is to be lost
+}
+
+func (e *end) leg(to End) *leg {
+	if e.legs[to] == nil {
+		e.legs[to] = &leg{way: &way{}}
+	}
+	return e.legs[to]
 }
 
 // New makes lines without ends. seed is that of their choices. Close them.
@@ -62,7 +74,7 @@ func New(seed uint64) (*Lines, error) {
 	}
 	return &Lines{
 		wakes: wakes, began: time.Now(), at: map[netip.Addr]*end{},
-		random: rand.New(rand.NewPCG(seed, 0)), lost: func(End, End, []byte) {},
+		random: rand.New(rand.NewPCG(seed, 0)),
 	}, nil
 }
 
@@ -70,7 +82,7 @@ func New(seed uint64) (*Lines, error) {
 func (l *Lines) Attach(device int) End {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := &end{End: End(len(l.ends)), fd: device, ways: map[End]*way{}, counts: map[End]*Counts{}}
+	e := &end{End: End(len(l.ends)), fd: device, legs: map[End]*leg{}}
 	l.ends = append(l.ends, e)
 	l.wake()
 	return e.End
@@ -91,26 +103,30 @@ func (l *Lines) Set(from, to End, p Path) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ends[from].ways[to] = &way{Path: p}
+	l.ends[from].leg(to).way = &way{Path: p}
 	return nil
 }
 
-// OnLoss has fn called with each packet that is lost on the way, its Ethernet header
-// included. fn must not keep it, nor call anything of l.
-func (l *Lines) OnLoss(fn func(from, to End, packet []byte)) {
+// Lose loses the next packet for which want says so.
+func (l *Lines) Lose(from, to End, want func(packet []byte) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lost = fn
+	l.ends[from].leg(to).next = want
+}
+
+// OnLoss has fn called with each packet that is lost on the way from one end to another one,
+// its Ethernet header included. Neither fn nor want may keep it, or call anything of l.
+func (l *Lines) OnLoss(from, to End, fn func(packet []byte)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends[from].leg(to).lost = fn
 }
 
 // Counts since the begin.
 func (l *Lines) Counts(from, to End) Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.ends[from].counts[to]; c != nil {
-		return *c
-	}
-	return Counts{}
+	return l.ends[from].leg(to).Counts
 }
 
 func (l *Lines) wake() {
@@ -212,26 +228,25 @@ func (l *Lines) take(from *end) bool {
 
 // send decides about a packet; it tells whether it arrives.
 func (l *Lines) send(from *end, f *flight, now time.Duration) bool {
-	c := from.counts[f.to.End]
-	if c == nil {
-		c = &Counts{}
-		from.counts[f.to.End] = c
+	way, what := from.leg(f.to.End), overflows
+	if len(l.air) < maxAir {
+		f.at, what = way.pass(now, f.len, l.random)
 	}
-	what := passes
-	if w := from.ways[f.to.End]; len(l.air) >= maxAir {
-		what = overflows
-	} else if w != nil {
-		f.at, what = w.pass(now, f.len, l.random)
+	packet := f.buf[:f.len]
+	if what == passes && way.next != nil && way.next(packet) {
+		what, way.next = lost, nil
 	}
 	switch what {
 	case lost:
-		c.Lost++
-		l.lost(from.End, f.to.End, f.buf[:f.len])
+		way.Lost++
+		if way.lost != nil {
+			way.lost(packet)
+		}
 	case overflows:
-		c.Overflowed++
+		way.Overflowed++
 	default:
-		c.Passed++
-		c.Octets += f.len
+		way.Passed++
+		way.Octets += f.len
 	}
 	return what == passes
 }

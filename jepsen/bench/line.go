@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/line"
+)
+
+const (
+	// lineTrip and lineLoss (percent each way) are those of the line between the sites.
+	lineTrip, lineLoss = 250 * time.Millisecond, 2
+	// lineRate is in calls/s.
+	lineRate = 100
+	// heldUp is how much longer than usual a request waits that a lost packet holds up.
+	heldUp = 50 * time.Millisecond
+	// lossGap lets the calls go on undisturbed between two losses.
+	lossGap = 1500 * time.Millisecond
+)
+
+// longCalls measures calls between two of three sites that are far from each other: without
+// loss, with one packet lost at a time, and with losses all the time. Everybody is asked who
+// he is.
+func (b *bench) longCalls(ctx context.Context) (err error) {
+	if !b.namespaces {
+		b.report.skipped("line", "calls over a long line", b.missing)
+		return nil
+	}
+	x, err := b.exchangeOf(ctx, cluster.Config{Nodes: 3, Lines: true, Secured: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.close()) }()
+	if err := x.SetPaths(line.Path{Delay: lineTrip / 2}); err != nil {
+		return err
+	}
+	if _, _, err := x.across(ctx, 2); err != nil { // warm
+		return err
+	}
+	seconds := 5 * b.seconds
+	if b.full {
+		seconds = 60
+	}
+	usual, err := b.undisturbed(ctx, x, seconds/2)
+	if err == nil {
+		err = b.singleLosses(ctx, x, usual, seconds)
+	}
+	if err == nil {
+		err = b.losses(ctx, x, usual, seconds)
+	}
+	return err
+}
+
+// across places calls from node 1 to phones of node 2.
+func (x *exchange) across(ctx context.Context, seconds int) (result, []trip, error) {
+	x.gateway.mu.Lock()
+	x.gateway.trips = nil
+	x.gateway.mu.Unlock()
+	r, _, err := x.place(ctx, lineRate, seconds, func(i int) string { return x.dns[1][i%callDNs] })
+	x.gateway.mu.Lock()
+	defer x.gateway.mu.Unlock()
+	return r, x.gateway.trips, err
+}
+
+// undisturbed returns how long a request waits for its answer when nothing is lost.
+func (b *bench) undisturbed(ctx context.Context, x *exchange, seconds int) (usual time.Duration, err error) {
+	r, trips, err := x.across(ctx, seconds)
+	if err != nil || len(trips) == 0 {
+		return 0, errors.Join(err, fmt.Errorf("no loss: %s", r.note()))
+	}
+	b.setUps(fmt.Sprintf("%v, no loss", lineTrip), &r)
+	var took []time.Duration
+	for _, t := range trips {
+		took = append(took, t.took)
+	}
+	usual = quantile(took, 0.5)
+	held := slices.DeleteFunc(took, func(d time.Duration) bool { return d < usual+heldUp })
+	b.report.add("line", fmt.Sprintf("requests that waited %v longer than usual", heldUp), float64(len(held)), "", fmt.Sprintf("of %d", len(trips)))
+	return usual, nil
+}
+
+// setUps notes how long calls took from INVITE to 200.
+func (b *bench) setUps(what string, r *result) {
+	what = fmt.Sprintf("%s, %d calls/s: INVITE to 200, ", what, lineRate)
+	b.report.add("line", what+"p50", quantile(r.answered, 0.5), "ms", r.note())
+	for _, q := range []float64{0.9, 0.99, 1} {
+		b.report.add("line", fmt.Sprintf("the same, p%v", 100*q), quantile(r.answered, q), "ms", "")
+	}
+	b.report.lostOf("line", what[:len(what)-len(": INVITE to 200, ")]+": lost calls", r.placed-r.done, "")
+}
+
+// loss is a packet that was lost between nodes 1 and 2.
+type loss struct {
+	at   time.Time
+	back bool // from node 2
+}
+
+// lossLog has all losses of what may be a message, and passes the latest one on.
+type lossLog struct {
+	mu  sync.Mutex
+	all []loss
+	one chan struct{}
+}
+
+func (l *lossLog) note(back bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, loss{time.Now(), back})
+	select {
+	case l.one <- struct{}{}:
+	default:
+	}
+}
+
+// carriesSIP tells whether a packet between nodes may carry a message of SIP: something of
+// some length on a connection of the cluster port.
+func carriesSIP(packet []byte) bool {
+	const ethernet, tcp, least = 14, 6, 300
+	port := func(at int) bool { return binary.BigEndian.Uint16(packet[at:]) == 7002 }
+	return len(packet) > ethernet+40+least && packet[ethernet+9] == tcp && (port(ethernet+20) || port(ethernet+22))
+}
+
+func (x *exchange) watchLosses() (*lossLog, error) {
+	l := &lossLog{one: make(chan struct{}, 1)}
+	a, b := x.nodes[0], x.nodes[1]
+	note := func(back bool) func([]byte) {
+		return func(packet []byte) {
+			if carriesSIP(packet) {
+				l.note(back)
+			}
+		}
+	}
+	return l, errors.Join(x.OnLoss(a, b, note(false)), x.OnLoss(b, a, note(true)))
+}
+
+// singleLosses loses one message at a time and counts the calls that it holds up.
+func (b *bench) singleLosses(ctx context.Context, x *exchange, usual time.Duration, seconds int) error {
+	log, err := x.watchLosses()
+	if err != nil {
+		return err
+	}
+	placing, cancel := context.WithCancel(ctx)
+	failed := make(chan error, 1)
+	go func() { failed <- x.loseInTurn(placing, log) }()
+	r, trips, err := x.across(ctx, seconds)
+	cancel()
+	if err = errors.Join(err, <-failed); err != nil {
+		return err
+	}
+	b.setUps("one packet lost at a time", &r)
+	var counts, shares []float64
+	idle := 0
+	for _, l := range log.all {
+		held, all := heldBy(l, trips, usual)
+		if held == 0 {
+			idle++ // it was a message of the links
+			continue
+		}
+		counts, shares = append(counts, float64(held)), append(shares, 100*float64(held)/float64(all))
+	}
+	note := fmt.Sprintf("of %d losses; %d more were of messages that no call waits for", len(counts), idle)
+	b.report.add("line", "calls that one lost packet holds up, p50", quantile(counts, 0.5), "calls", note)
+	b.report.add("line", "the same, most", quantile(counts, 1), "calls", "")
+	b.report.add("line", "the same, of the calls that send something meanwhile, p50", quantile(shares, 0.5), "%", "")
+	b.report.below("line", "the same, most", quantile(shares, 1), "%", 100.0/8, 100.0/8)
+	return nil
+}
+
+// loseInTurn loses a message in one direction, then one in the other, until ctx ends.
+func (x *exchange) loseInTurn(ctx context.Context, log *lossLog) error {
+	for back := false; ; back = !back {
+		if pause(ctx, lossGap) != nil {
+			return nil
+		}
+		a, b := x.nodes[0], x.nodes[1]
+		if back {
+			a, b = b, a
+		}
+		if err := x.Lose(a, b, carriesSIP); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-log.one:
+		}
+	}
+}
+
+// heldBy counts the calls that a loss held up, and all those that sent something in its
+// direction until it was made good, which is when the last of the former went on.
+func heldBy(l loss, trips []trip, usual time.Duration) (held, all int) {
+	const early, latest = 10 * time.Millisecond, 2 * time.Second
+	at := func(t trip) time.Duration {
+		if l.back {
+			return t.sent.Add(lineTrip / 2).Sub(l.at)
+		}
+		return t.sent.Sub(l.at)
+	}
+	until := time.Duration(0)
+	slow := map[int]bool{}
+	for _, t := range trips {
+		late := t.took - usual
+		// What came later than the loss waited no longer than for the same packet.
+		if d := at(t); d >= -early && d < latest && late >= heldUp && d < max(until, late) {
+			slow[t.call] = true
+			until = max(until, d+late)
+		}
+	}
+	sending := map[int]bool{}
+	for _, t := range trips {
+		if d := at(t); d >= -early && d <= until {
+			sending[t.call] = true
+		}
+	}
+	return len(slow), len(sending)
+}
+
+// losses measures calls while packets are lost all the time.
+func (b *bench) losses(ctx context.Context, x *exchange, usual time.Duration, seconds int) error {
+	log, err := x.watchLosses()
+	if err == nil {
+		err = x.SetPaths(line.Path{Delay: lineTrip / 2, Loss: lineLoss})
+	}
+	if err != nil {
+		return err
+	}
+	r, trips, err := x.across(ctx, seconds)
+	if err != nil {
+		return err
+	}
+	b.setUps(fmt.Sprintf("%v, %d %% loss", lineTrip, lineLoss), &r)
+	held := map[int]bool{}
+	for _, t := range trips {
+		if t.took >= usual+heldUp {
+			held[t.call] = true
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	b.report.add("line", "calls held up", 100*float64(len(held))/float64(max(r.placed, 1)), "%", fmt.Sprintf("%d of %d", len(held), r.placed))
+	b.report.add("line", "the same, for each lost packet that may carry a message", float64(len(held))/float64(max(len(log.all), 1)), "calls", fmt.Sprintf("%d packets", len(log.all)))
+	return nil
+}
