@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -80,8 +79,12 @@ func (b *bench) undisturbed(ctx context.Context, x *exchange, seconds int) (usua
 		took = append(took, t.took)
 	}
 	usual = quantile(took, 0.5)
-	held := slices.DeleteFunc(took, func(d time.Duration) bool { return d < usual+heldUp })
-	b.report.add("line", fmt.Sprintf("requests that waited %v longer than usual", heldUp), float64(len(held)), "", fmt.Sprintf("of %d", len(trips)))
+	var none []loss // what the machine itself does at such times
+	for at := trips[0].sent; at.Before(trips[len(trips)-1].sent); at = at.Add(lossGap) {
+		none = append(none, loss{at, len(none)%2 == 1})
+	}
+	_, shares := held(none, trips, usual)
+	b.report.add("line", fmt.Sprintf("calls that wait %v longer than usual when no packet is lost, of those that send something, most", heldUp), quantile(shares, 1), "%", "")
 	return usual, nil
 }
 
@@ -154,22 +157,26 @@ func (b *bench) singleLosses(ctx context.Context, x *exchange, usual time.Durati
 		return err
 	}
 	b.setUps("one packet lost at a time", &r)
-	var counts, shares []float64
-	idle := 0
-	for _, l := range log.all {
-		held, all := heldBy(l, trips, usual)
-		if held == 0 {
-			idle++ // it was a message of the links
-			continue
-		}
-		counts, shares = append(counts, float64(held)), append(shares, 100*float64(held)/float64(all))
-	}
-	note := fmt.Sprintf("of %d losses; %d more were of messages that no call waits for", len(counts), idle)
+	counts, shares := held(log.all, trips, usual)
+	note := fmt.Sprintf("of %d losses; %d more were of messages that no call waits for", len(counts), len(log.all)-len(counts))
 	b.report.add("line", "calls that one lost packet holds up, p50", quantile(counts, 0.5), "calls", note)
 	b.report.add("line", "the same, most", quantile(counts, 1), "calls", "")
-	b.report.add("line", "the same, of the calls that send something meanwhile, p50", quantile(shares, 0.5), "%", "")
+	for _, q := range []float64{0.5, 0.9} {
+		b.report.add("line", fmt.Sprintf("the same, of the calls that send something meanwhile, p%v", 100*q), quantile(shares, q), "%", "")
+	}
 	b.report.below("line", "the same, most", quantile(shares, 1), "%", 100.0/8, 100.0/8)
 	return nil
+}
+
+// held are the calls that each loss held up, and their shares in percent of all that sent
+// something meanwhile; those that held up none are left out.
+func held(losses []loss, trips []trip, usual time.Duration) (counts, shares []float64) {
+	for _, l := range losses {
+		if held, all := heldBy(l, trips, usual); held > 0 {
+			counts, shares = append(counts, float64(held)), append(shares, 100*float64(held)/float64(all))
+		}
+	}
+	return counts, shares
 }
 
 // loseInTurn loses a message in one direction, then one in the other, until ctx ends.
@@ -236,15 +243,15 @@ func (b *bench) losses(ctx context.Context, x *exchange, usual time.Duration, se
 		return err
 	}
 	b.setUps(fmt.Sprintf("%v, %d %% loss", lineTrip, lineLoss), &r)
-	held := map[int]bool{}
+	late := map[int]bool{}
 	for _, t := range trips {
 		if t.took >= usual+heldUp {
-			held[t.call] = true
+			late[t.call] = true
 		}
 	}
 	log.mu.Lock()
 	defer log.mu.Unlock()
-	b.report.add("line", "calls held up", 100*float64(len(held))/float64(max(r.placed, 1)), "%", fmt.Sprintf("%d of %d", len(held), r.placed))
-	b.report.add("line", "the same, for each lost packet that may carry a message", float64(len(held))/float64(max(len(log.all), 1)), "calls", fmt.Sprintf("%d packets", len(log.all)))
+	b.report.add("line", "calls held up", 100*float64(len(late))/float64(max(r.placed, 1)), "%", fmt.Sprintf("%d of %d", len(late), r.placed))
+	b.report.add("line", "the same, for each lost packet that may carry a message", float64(len(late))/float64(max(len(log.all), 1)), "calls", fmt.Sprintf("%d packets", len(log.all)))
 	return nil
 }

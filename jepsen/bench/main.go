@@ -3,12 +3,12 @@
 // nodes and cuts the network between them. It prints one table and writes the
 // same as JSON. It knows the servers by their public ports only.
 //
-//	go run ./jepsen/bench                     everything, about 9 minutes
+//	go run ./jepsen/bench                     everything, about 11 minutes
 //	go run ./jepsen/bench -full               with 10 minutes for each quiet run, and a minute of calls
 //	go run ./jepsen/bench -run reg,lat        some parts
 //	go run ./jepsen/bench -serve -realm R     only the cluster, for another load (peer.sh)
 //
-// Cuts and packet loss need root (network namespaces); without it those parts
+// Cuts, long lines and packet loss need root (network namespaces); without it those parts
 // are skipped, and the table says so.
 package main
 
@@ -124,7 +124,7 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,people,drain,before,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,people,drain,before,line,kill,cut,heal,mem,list,quiet", "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.StringVar(&b.before, "before", "", "another sipcluster `program`, to compare with")
@@ -152,7 +152,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, people, drain, before, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, people, drain, before, line, kill, cut, heal, mem, list and quiet", name)
 		}
 		want[name] = true
 	}
