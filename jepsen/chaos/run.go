@@ -109,7 +109,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args, Secured: r.scenario.Secured, Movable: r.scenario.Movable})
+	r.cluster, err = cluster.New(ctx, cluster.Config{Nodes: r.nodes + r.scenario.Spares, Binary: r.binary, Dir: r.dir, Args: args, Secured: r.scenario.Secured, Movable: r.scenario.Movable, Lines: r.scenario.Trip > 0})
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.record.Close()) }()
-	r.arena = &nemesis.Arena{Cluster: r.cluster, Record: r.record, Say: r.say, Next: next}
+	r.arena = &nemesis.Arena{Cluster: r.cluster, Record: r.record, Say: r.say, Next: next, Trip: r.scenario.Trip}
 	defer r.arena.Close()
 	r.arena.SpareFrom(r.nodes)
 	if err := r.setUp(ctx); err != nil {
@@ -135,7 +135,7 @@ func (r *run1) live(ctx context.Context) (err error) {
 
 func (r *run1) header() history.Header {
 	h := history.Header{
-		Scenario: r.scenario.Name, Seed: r.seed, Repeat: r.repeat(),
+		Scenario: r.scenario.Name, Seed: r.seed, Repeat: r.repeat(), Bounds: history.Far(r.scenario.Trip),
 		Expect: history.Expect{
 			OK: []history.AtLeast{
 				{Kind: history.Register, Count: 20}, {Kind: history.Read, Count: 10},

@@ -62,6 +62,11 @@ func (r *run1) setUp(ctx context.Context) error {
 	if _, err := r.cluster.WaitWhole(ctx, 30*time.Second); err != nil {
 		return err
 	}
+	if r.scenario.Trip > 0 {
+		if err := r.arena.Stretch(r.scenario.Path); err != nil {
+			return err
+		}
+	}
 	if err := r.arena.Check(ctx); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
+	"github.com/sipcluster/sipcluster/jepsen/line"
 )
 
 // Arena is what nemeses act on: a cluster whose run is recorded.
@@ -20,7 +21,10 @@ type Arena struct {
 	Say func(format string, args ...any)
 	// Next is a program that knows one feature level more; "" where none is used.
 	Next string
+	// Trip is the longest round trip between nodes in this run.
+	Trip time.Duration
 
+	usual  line.Path // see Stretch
 	prober prober
 	mu     sync.Mutex
 	taken  map[*cluster.Node]bool

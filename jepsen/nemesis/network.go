@@ -99,9 +99,9 @@ func (a *Arena) portCut(k cluster.Kind, name string, ways []cluster.Way, params 
 		inject: func(ctx context.Context) error {
 			return f.Set(ctx, cluster.Drop{Ports: []cluster.Kind{k}, PortWays: ways})
 		},
-		confirm: func(ctx context.Context) error { return shut(ctx, ways, k) },
+		confirm: func(ctx context.Context) error { return a.prober.shut(ctx, ways, k) },
 		heal:    f.Heal,
-		healed:  func(ctx context.Context) error { return reachable(ctx, a.sound(ways), k) },
+		healed:  func(ctx context.Context) error { return a.prober.reachable(ctx, a.sound(ways), k) },
 	}
 }
 

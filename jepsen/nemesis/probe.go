@@ -22,6 +22,7 @@ const cutWithin = 40 * time.Millisecond
 
 // prober sends datagrams from node to node to see what arrives.
 type prober struct {
+	far   time.Duration // how much longer a probe may take
 	mu    sync.Mutex
 	socks map[*cluster.Node]net.PacketConn
 	wait  map[string]*tally // by token
@@ -155,7 +156,7 @@ func eachWay(ways []cluster.Way, probe func(cluster.Way) error) error {
 // silent is nil when nothing arrives on any of the ways.
 func (p *prober) silent(ctx context.Context, ways []cluster.Way) error {
 	return eachWay(ways, func(w cluster.Way) error {
-		got, err := p.send(ctx, w, 3, cutWithin)
+		got, err := p.send(ctx, w, 3, cutWithin+p.far)
 		if err == nil && got > 0 {
 			err = fmt.Errorf("%d of 3 probes went from %s to %s", got, w.From.Name(), w.To.Name())
 		}
@@ -167,7 +168,7 @@ func (p *prober) silent(ctx context.Context, ways []cluster.Way) error {
 func (p *prober) through(ctx context.Context, ways []cluster.Way) error {
 	_, err := cluster.Eventually(ctx, 10*time.Second, "probes go through", func(ctx context.Context) error {
 		return eachWay(ways, func(w cluster.Way) error {
-			got, err := p.send(ctx, w, 3, cutWithin)
+			got, err := p.send(ctx, w, 3, cutWithin+p.far)
 			if err == nil && got == 0 {
 				err = fmt.Errorf("none goes from %s to %s", w.From.Name(), w.To.Name())
 			}
@@ -181,7 +182,7 @@ func (p *prober) through(ctx context.Context, ways []cluster.Way) error {
 func (p *prober) lossy(ctx context.Context, ways []cluster.Way, percent int) error {
 	const probes = 400
 	return eachWay(ways, func(w cluster.Way) error {
-		got, err := p.send(ctx, w, probes, 5*cutWithin)
+		got, err := p.send(ctx, w, probes, 5*cutWithin+p.far)
 		lost := probes - got
 		if most := probes*percent*3/100 + 20; err == nil && lost > most {
 			err = fmt.Errorf("%d of %d lost from %s to %s", lost, probes, w.From.Name(), w.To.Name())
@@ -194,9 +195,9 @@ func (p *prober) lossy(ctx context.Context, ways []cluster.Way, percent int) err
 }
 
 // shut is nil when no connection comes about on any of the ways to the port.
-func shut(ctx context.Context, ways []cluster.Way, k cluster.Kind) error {
+func (p *prober) shut(ctx context.Context, ways []cluster.Way, k cluster.Kind) error {
 	return eachWay(ways, func(w cluster.Way) error {
-		if connects(ctx, w, k) == nil {
+		if p.connects(ctx, w, k) == nil {
 			return fmt.Errorf("%s still reaches %s", w.From.Name(), w.To.Addr(k))
 		}
 		return nil
@@ -204,8 +205,8 @@ func shut(ctx context.Context, ways []cluster.Way, k cluster.Kind) error {
 }
 
 // connects opens a connection on the way, from the site's phones for SIP.
-func connects(ctx context.Context, w cluster.Way, k cluster.Kind) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*cutWithin)
+func (p *prober) connects(ctx context.Context, w cluster.Way, k cluster.Kind) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*(cutWithin+p.far))
 	defer cancel()
 	from := w.From.Place()
 	if k == cluster.SIP {
@@ -219,16 +220,17 @@ func connects(ctx context.Context, w cluster.Way, k cluster.Kind) error {
 }
 
 // reachable waits until connections come about again on all the ways.
-func reachable(ctx context.Context, ways []cluster.Way, k cluster.Kind) error {
+func (p *prober) reachable(ctx context.Context, ways []cluster.Way, k cluster.Kind) error {
 	_, err := cluster.Eventually(ctx, 10*time.Second, "the port is open", func(ctx context.Context) error {
-		return eachWay(ways, func(w cluster.Way) error { return connects(ctx, w, k) })
+		return eachWay(ways, func(w cluster.Way) error { return p.connects(ctx, w, k) })
 	})
 	return err
 }
 
-// Check is nil when every node's probes reach every other node.
+// Check begins with the probes, and is nil when every node's probes reach every other node.
 func (a *Arena) Check(ctx context.Context) error {
 	nodes := a.Cluster.Nodes()
+	a.prober.far = a.Trip
 	return a.prober.through(ctx, both(nodes, nodes))
 }
 

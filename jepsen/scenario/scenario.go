@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
+	"github.com/sipcluster/sipcluster/jepsen/line"
+	"github.com/sipcluster/sipcluster/jepsen/nemesis"
 )
 
 // Scenario is a kind of run.
@@ -29,6 +31,10 @@ type Scenario struct {
 	Secured bool
 	// Movable: nodes can get other addresses.
 	Movable bool
+	// Trip is the longest round trip between two nodes, by lines that are Path in the
+	// beginning and between strikes. 0: no lines.
+	Trip time.Duration
+	Path line.Path
 	// Rings: processes and SIP ports are left alone, so that a call that rings
 	// for long must have been answered.
 	Rings bool
@@ -140,6 +146,16 @@ func All() []Scenario {
 			{[]string{"cut-one", "cut-pair", "one-way", "kill"}, cutHolds[:3], settling}}},
 		{Name: "leader-stops", What: "the leader stops in good order, again and again", LeaderChanges: 1, Seen: seen(history.HandOvers), Tracks: []Track{
 			{[]string{"stop-leader"}, killHolds[:3], restarting}}},
+		{Name: "far", What: "cuts and kills among nodes that are a continent apart", Trip: 280 * ms, Path: nemesis.Far, Tracks: []Track{
+			{[]string{"cut-one", "halves", "cut-pair", "one-way", "kill"}, cutHolds[2:], settling}}},
+		{Name: "stretch", What: "near nodes become far ones, and near again", Trip: 280 * ms, Tracks: []Track{
+			{[]string{"far"}, cutHolds[2:], settling}}},
+		{Name: "reroute", What: "the round trip jumps from 20 to 300 ms and back", Trip: 310 * ms, Path: line.Path{Delay: 10 * ms}, Tracks: []Track{
+			{[]string{"reroute"}, cutHolds[1:], brief}}},
+		{Name: "narrow", What: "lines of 256 kbit/s, again and again", Trip: 500 * ms, Path: line.Path{Delay: 10 * ms}, Tracks: []Track{
+			{[]string{"narrow"}, cutHolds[1:], settling}}},
+		{Name: "asymmetric", What: "what a node sends takes longer than what it gets", Trip: 210 * ms, Path: line.Path{Delay: 10 * ms}, Tracks: []Track{
+			{[]string{"asymmetric"}, cutHolds[1:], settling}}},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},
 			{[]string{"kill", "kill-leader", "pause"}, killHolds, restarting}}},
