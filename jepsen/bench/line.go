@@ -46,12 +46,12 @@ func (b *bench) longCalls(ctx context.Context) (err error) {
 	if b.full {
 		seconds = 60
 	}
-	usual, err := b.undisturbed(ctx, x, seconds/2)
+	err = b.undisturbed(ctx, x, seconds/2)
 	if err == nil {
-		err = b.singleLosses(ctx, x, usual, seconds)
+		err = b.singleLosses(ctx, x, seconds)
 	}
 	if err == nil {
-		err = b.losses(ctx, x, usual, seconds)
+		err = b.losses(ctx, x, seconds)
 	}
 	return err
 }
@@ -67,25 +67,21 @@ func (x *exchange) across(ctx context.Context, seconds int) (result, []trip, err
 	return r, x.gateway.trips, err
 }
 
-// undisturbed returns how long a request waits for its answer when nothing is lost.
-func (b *bench) undisturbed(ctx context.Context, x *exchange, seconds int) (usual time.Duration, err error) {
+// undisturbed measures calls while nothing is lost, and what the machine itself does to
+// them: what is counted for losses at times at which there is none.
+func (b *bench) undisturbed(ctx context.Context, x *exchange, seconds int) error {
 	r, trips, err := x.across(ctx, seconds)
 	if err != nil || len(trips) == 0 {
-		return 0, errors.Join(err, fmt.Errorf("no loss: %s", r.note()))
+		return errors.Join(err, fmt.Errorf("no loss: %s", r.note()))
 	}
 	b.setUps(fmt.Sprintf("%v, no loss", lineTrip), &r)
-	var took []time.Duration
-	for _, t := range trips {
-		took = append(took, t.took)
-	}
-	usual = quantile(took, 0.5)
-	var none []loss // what the machine itself does at such times
+	var none []loss
 	for at := trips[0].sent; at.Before(trips[len(trips)-1].sent); at = at.Add(lossGap) {
 		none = append(none, loss{at, len(none)%2 == 1})
 	}
-	_, shares := held(none, trips, usual)
-	b.report.add("line", fmt.Sprintf("calls that wait %v longer than usual when no packet is lost, of those that send something, most", heldUp), quantile(shares, 1), "%", "")
-	return usual, nil
+	counts, _ := held(none, trips)
+	b.report.add("line", "times at which a loss would seem to hold up calls where there is none", float64(len(counts)), "", fmt.Sprintf("of %d", len(none)))
+	return nil
 }
 
 // setUps notes how long calls took from INVITE to 200.
@@ -143,7 +139,7 @@ func (x *exchange) watchLosses() (*lossLog, error) {
 }
 
 // singleLosses loses one message at a time and counts the calls that it holds up.
-func (b *bench) singleLosses(ctx context.Context, x *exchange, usual time.Duration, seconds int) error {
+func (b *bench) singleLosses(ctx context.Context, x *exchange, seconds int) error {
 	log, err := x.watchLosses()
 	if err != nil {
 		return err
@@ -157,7 +153,7 @@ func (b *bench) singleLosses(ctx context.Context, x *exchange, usual time.Durati
 		return err
 	}
 	b.setUps("one packet lost at a time", &r)
-	counts, shares := held(log.all, trips, usual)
+	counts, shares := held(log.all, trips)
 	note := fmt.Sprintf("of %d losses; %d more were of messages that no call waits for", len(counts), len(log.all)-len(counts))
 	b.report.add("line", "calls that one lost packet holds up, p50", quantile(counts, 0.5), "calls", note)
 	b.report.add("line", "the same, most", quantile(counts, 1), "calls", "")
@@ -170,9 +166,9 @@ func (b *bench) singleLosses(ctx context.Context, x *exchange, usual time.Durati
 
 // held are the calls that each loss held up, and their shares in percent of all that sent
 // something meanwhile; those that held up none are left out.
-func held(losses []loss, trips []trip, usual time.Duration) (counts, shares []float64) {
+func held(losses []loss, trips []trip) (counts, shares []float64) {
 	for _, l := range losses {
-		if held, all := heldBy(l, trips, usual); held > 0 {
+		if held, all := heldBy(l, trips); held > 0 {
 			counts, shares = append(counts, float64(held)), append(shares, 100*float64(held)/float64(all))
 		}
 	}
@@ -201,36 +197,37 @@ func (x *exchange) loseInTurn(ctx context.Context, log *lossLog) error {
 }
 
 // heldBy counts the calls that a loss held up, and all those that sent something in its
-// direction until it was made good, which is when the last of the former went on.
-func heldBy(l loss, trips []trip, usual time.Duration) (held, all int) {
-	const early, latest = 10 * time.Millisecond, 2 * time.Second
+// direction until it was made good. The one whose message was lost waits for a round trip at
+// least; what went the same way behind it arrives together with it.
+func heldBy(l loss, trips []trip) (held, all int) {
+	const together, least = 30 * time.Millisecond, lineTrip * 9 / 10
 	at := func(t trip) time.Duration {
 		if l.back {
 			return t.sent.Add(lineTrip / 2).Sub(l.at)
 		}
 		return t.sent.Sub(l.at)
 	}
-	until := time.Duration(0)
-	slow := map[int]bool{}
+	made := time.Duration(0)
 	for _, t := range trips {
-		late := t.took - usual
-		// What came later than the loss waited no longer than for the same packet.
-		if d := at(t); d >= -early && d < latest && late >= heldUp && d < max(until, late) {
-			slow[t.call] = true
-			until = max(until, d+late)
+		if d, late := at(t), t.took-lineTrip; d.Abs() <= together && late >= least {
+			made = max(made, d+late)
 		}
 	}
-	sending := map[int]bool{}
+	slow, sending := map[int]bool{}, map[int]bool{}
 	for _, t := range trips {
-		if d := at(t); d >= -early && d <= until {
-			sending[t.call] = true
+		if d := at(t); d < -together || d > made || made == 0 {
+			continue
+		}
+		sending[t.call] = true
+		if late := t.took - lineTrip; late > together && (at(t)+late-made).Abs() <= together {
+			slow[t.call] = true
 		}
 	}
 	return len(slow), len(sending)
 }
 
 // losses measures calls while packets are lost all the time.
-func (b *bench) losses(ctx context.Context, x *exchange, usual time.Duration, seconds int) error {
+func (b *bench) losses(ctx context.Context, x *exchange, seconds int) error {
 	log, err := x.watchLosses()
 	if err == nil {
 		err = x.SetPaths(line.Path{Delay: lineTrip / 2, Loss: lineLoss})
@@ -245,7 +242,7 @@ func (b *bench) losses(ctx context.Context, x *exchange, usual time.Duration, se
 	b.setUps(fmt.Sprintf("%v, %d %% loss", lineTrip, lineLoss), &r)
 	late := map[int]bool{}
 	for _, t := range trips {
-		if t.took >= usual+heldUp {
+		if t.took >= lineTrip+heldUp {
 			late[t.call] = true
 		}
 	}
