@@ -25,6 +25,7 @@ type lab struct {
 	fleets    []*fleet
 	dns       [][]string // of each node's fleet
 	observers []*observer
+	far       bool // too far for gossip
 }
 
 // lab starts nodes with dns DNs at each; apart: in namespaces, where it works;
@@ -164,6 +165,9 @@ func (l *lab) watch(ctx context.Context) error {
 func (l *lab) settle(ctx context.Context) error {
 	if _, err := l.WaitWhole(ctx, 30*time.Second); err != nil {
 		return err
+	}
+	if l.far {
+		return l.allInSrv(ctx, 30*time.Second)
 	}
 	_, err := cluster.Eventually(ctx, 30*time.Second, "gossip holds all alive", func(ctx context.Context) error {
 		for _, n := range l.nodes {

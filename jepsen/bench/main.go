@@ -3,7 +3,7 @@
 // nodes and cuts the network between them. It prints one table and writes the
 // same as JSON. It knows the servers by their public ports only.
 //
-//	go run ./jepsen/bench                     everything, about 11 minutes
+//	go run ./jepsen/bench                     everything, about 18 minutes
 //	go run ./jepsen/bench -full               with 10 minutes for each quiet run, and a minute of calls
 //	go run ./jepsen/bench -run reg,lat        some parts
 //	go run ./jepsen/bench -serve -realm R     only the cluster, for another load (peer.sh)
@@ -63,6 +63,7 @@ var parts = []part{
 	{"drain", "a drain that is undone", func(ctx context.Context, b *bench) error { return b.drains(ctx) }},
 	{"before", "calls and registrations beside another program", func(ctx context.Context, b *bench) error { return b.compare(ctx) }},
 	{"line", "calls between sites that are far from each other", func(ctx context.Context, b *bench) error { return b.longCalls(ctx) }},
+	{"far", "cuts, heals and writes between sites that are far from each other", func(ctx context.Context, b *bench) error { return b.far(ctx) }},
 	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
 	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
@@ -124,7 +125,7 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,people,drain,before,line,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,people,drain,before,line,far,kill,cut,heal,mem,list,quiet", "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.StringVar(&b.before, "before", "", "another sipcluster `program`, to compare with")
@@ -152,7 +153,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, people, drain, before, line, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, people, drain, before, line, far, kill, cut, heal, mem, list and quiet", name)
 		}
 		want[name] = true
 	}
