@@ -56,6 +56,9 @@ func (c *Cluster) give(ctx context.Context, to map[*Node]netip.Addr) error {
 			return err
 		}
 		n.inner.Store(&a)
+		if c.net.lines != nil {
+			c.net.lines.Reach(a, c.net.lines.sites[n.site].end)
+		}
 	}
 	return nil
 }
