@@ -217,6 +217,9 @@ const (
 	Change_CHANGE_AGENT Change = 2
 	// Busy, reserved, or whether its phone answers.
 	Change_CHANGE_USE Change = 3
+	// Its owner, by a switch to the phone's other registration: EventDNOwnerChanged.
+	// The DN was in service all the time.
+	Change_CHANGE_OWNER Change = 4
 )
 
 // Enum value maps for Change.
@@ -226,12 +229,14 @@ var (
 		1: "CHANGE_STATE",
 		2: "CHANGE_AGENT",
 		3: "CHANGE_USE",
+		4: "CHANGE_OWNER",
 	}
 	Change_value = map[string]int32{
 		"CHANGE_UNSPECIFIED": 0,
 		"CHANGE_STATE":       1,
 		"CHANGE_AGENT":       2,
 		"CHANGE_USE":         3,
+		"CHANGE_OWNER":       4,
 	}
 )
 
@@ -366,7 +371,12 @@ type DNStatus struct {
 	// A call is at the DN.
 	Busy bool `protobuf:"varint,10,opt,name=busy,proto3" json:"busy,omitempty"`
 	// A client has it reserved.
-	Reserved      bool `protobuf:"varint,11,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Reserved bool `protobuf:"varint,11,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// Name of the node that has the DN at once when the owner is lost: its phone is
+	// registered there too. "" when there is none, or it can't be heard from here.
+	Standby string `protobuf:"bytes,14,opt,name=standby,proto3" json:"standby,omitempty"`
+	// The standby's site.
+	StandbySite   string `protobuf:"bytes,15,opt,name=standby_site,json=standbySite,proto3" json:"standby_site,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -476,6 +486,20 @@ func (x *DNStatus) GetReserved() bool {
 		return x.Reserved
 	}
 	return false
+}
+
+func (x *DNStatus) GetStandby() string {
+	if x != nil {
+		return x.Standby
+	}
+	return ""
+}
+
+func (x *DNStatus) GetStandbySite() string {
+	if x != nil {
+		return x.StandbySite
+	}
+	return ""
 }
 
 // Filter: a DN passes when it meets every field that is set.
@@ -1143,7 +1167,7 @@ func (x *EventBatch) GetEvents() []*DNEvent {
 }
 
 // DNEvent is EventDNBackInService (state IN_SRV) or EventDNOutOfService (state
-// OOS), when change is STATE.
+// OOS) when change is STATE, EventDNOwnerChanged when it is OWNER.
 type DNEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
@@ -1391,7 +1415,7 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xee\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x03\n" +
 	"\bDNStatus\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12/\n" +
@@ -1404,7 +1428,9 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x05agent\x18\t \x01(\v2\x1d.sipcluster.tc.v1.AgentStatusR\x05agent\x12\x12\n" +
 	"\x04busy\x18\n" +
 	" \x01(\bR\x04busy\x12\x1a\n" +
-	"\breserved\x18\v \x01(\bR\breserved\"\xa5\x01\n" +
+	"\breserved\x18\v \x01(\bR\breserved\x12\x18\n" +
+	"\astandby\x18\x0e \x01(\tR\astandby\x12!\n" +
+	"\fstandby_site\x18\x0f \x01(\tR\vstandbySite\"\xa5\x01\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -1490,13 +1516,14 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x16AGENT_STATE_LOGGED_OUT\x10\x01\x12\x19\n" +
 	"\x15AGENT_STATE_LOGGED_IN\x10\x02\x12\x19\n" +
 	"\x15AGENT_STATE_NOT_READY\x10\x03\x12\x15\n" +
-	"\x11AGENT_STATE_READY\x10\x04*T\n" +
+	"\x11AGENT_STATE_READY\x10\x04*f\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCHANGE_STATE\x10\x01\x12\x10\n" +
 	"\fCHANGE_AGENT\x10\x02\x12\x0e\n" +
 	"\n" +
-	"CHANGE_USE\x10\x032\xd4\x02\n" +
+	"CHANGE_USE\x10\x03\x12\x10\n" +
+	"\fCHANGE_OWNER\x10\x042\xd4\x02\n" +
 	"\fAvailability\x12]\n" +
 	"\fListRoutable\x12%.sipcluster.tc.v1.ListRoutableRequest\x1a&.sipcluster.tc.v1.ListRoutableResponse\x12N\n" +
 	"\aListDNs\x12 .sipcluster.tc.v1.ListDNsRequest\x1a!.sipcluster.tc.v1.ListDNsResponse\x12I\n" +

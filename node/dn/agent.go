@@ -120,6 +120,8 @@ type extra struct {
 	// holder has the DN reserved until that time of the table's clock.
 	holder string
 	until  int64
+	// said is when the agent was changed last, as in Record.
+	said int64
 }
 
 // extra makes one of what a record says; nil when that is nothing. It is the
@@ -128,13 +130,13 @@ func (t *Table) extra(r *Record, old *extra) *extra {
 	if r.Agent == nil && r.Reserved.Holder == "" {
 		return nil
 	}
-	x := &extra{agent: r.Agent, holder: r.Reserved.Holder}
+	x := &extra{agent: r.Agent, holder: r.Reserved.Holder, said: r.Said}
 	if x.holder != "" {
 		x.until = t.clock() + r.Reserved.Left
 	}
 	if old != nil && old.agent.Equal(x.agent) {
 		x.agent = old.agent
-		if old.holder == x.holder && x.until-old.until < 1e8 && old.until-x.until < 1e8 {
+		if old.said == x.said && old.holder == x.holder && x.until-old.until < 1e8 && old.until-x.until < 1e8 {
 			return old
 		}
 	}
@@ -146,7 +148,28 @@ func (x *extra) took(y *extra) bool {
 	if x == nil || y == nil {
 		return x == y
 	}
-	return x.agent == y.agent && x.holder == y.holder && x.until == y.until
+	return x.agent == y.agent && x.holder == y.holder && x.until == y.until && x.said == y.said
+}
+
+// at is when the agent was changed last; 0 when nothing is said.
+func (x *extra) at() int64 {
+	if x == nil {
+		return 0
+	}
+	return x.said
+}
+
+// with is x with the reservation of y.
+func (x *extra) with(y *extra) *extra {
+	switch {
+	case x == y:
+		return x
+	case y == nil || y.holder == "":
+		return x.free()
+	case x == nil:
+		return &extra{holder: y.holder, until: y.until}
+	}
+	return &extra{agent: x.agent, said: x.said, holder: y.holder, until: y.until}
 }
 
 // agentOf is the agent, nil when nothing is said.
@@ -165,7 +188,7 @@ func (x *extra) free() *extra {
 	case x.holder == "":
 		return x
 	}
-	return &extra{agent: x.agent}
+	return &extra{agent: x.agent, said: x.said}
 }
 
 // sameHold tells whether two that reserve, nil for none, say the same of when that
@@ -196,7 +219,7 @@ func (x *extra) say(r *Record, now int64) {
 	if x == nil {
 		return
 	}
-	r.Agent = x.agent
+	r.Agent, r.Said = x.agent, x.said
 	if x.reserved(now) {
 		r.Reserved = Reservation{Holder: x.holder, Left: x.until - now}
 	}
@@ -216,8 +239,11 @@ func (t *Table) Amend(r Record) (Record, bool) {
 		return Record{}, false
 	}
 	old := e.by(0)
-	if old == nil || old.claim != r.ClaimTime || old.seq != r.Seq || t.latest(e) != old {
+	if old == nil || old.claim != r.ClaimTime || old.seq != r.Seq || t.keeper(e) != old {
 		return Record{}, false
+	}
+	if !r.Agent.Equal(old.x.agentOf()) {
+		r.Said = max(t.cfg.Now().UnixNano(), t.said(e, old).x.at()+1)
 	}
 	amended := *old
 	amended.seq++

@@ -116,6 +116,7 @@ func (c *Copy) Close() {
 func (t *Table) retell(node uint8) {
 	_ = t.walk(func(e *entry) error { // visit never fails
 		if e.by(node) != nil {
+			t.settleOwner(e)
 			t.tell(e, NoReason)
 		}
 		return nil
@@ -173,6 +174,7 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 // sound tells whether a peer may say that.
 func (r *Record) sound() bool {
 	return r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && r.State <= InSrv && r.Reason < reasons &&
+		(r.Way.Line == 0 || r.Since <= maxClaimTime) && r.Said <= maxClaimTime &&
 		r.Agent.Check() == nil && len(r.Reserved.Holder) <= MaxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= MaxReserved
 }
 
@@ -185,7 +187,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 		return
 	}
 	e := t.entry(r.Number)
-	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, mark: c.o.mark}
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, way: r.Way, mark: c.o.mark}
 	var was record
 	if old := e.by(c.node); old != nil {
 		was, rec.x = *old, old.x
@@ -193,22 +195,30 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)
 	mine := e.by(0)
-	if mine != nil && was.claim == rec.claim && rec.x != was.x && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
+	if mine != nil && !mine.beside(&rec) && was.claim == rec.claim && rec.x != was.x && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
 		return
 	}
-	if rec.farewell() {
-		return // its writer has the DN no more
+	switch {
+	case mine == nil:
+	case !t.void(e, mine):
+		if mine.way.Line != 0 {
+			t.mirror(e, rec.x)
+		}
+	default:
+		c.supersede(e, mine, now)
 	}
-	if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {
-		return
-	}
-	t.superseded.add(Superseding{Number: e.number, ClaimTime: r.ClaimTime})
-	before := t.holder(e)
+}
+
+// supersede drops this node's registration, which a later one has taken the DN from.
+func (c *Copy) supersede(e *entry, mine *record, now time.Time) {
+	t := c.t
+	t.superseded.add(Superseding{Number: e.number, ClaimTime: t.greatest(e, false).claim})
 	t.endDropped() // also when nobody follows
 	last := *mine
 	e.late = &last
 	e.drop(0)
-	t.settleOwner(e, before)
+	t.settleOwner(e)
+	t.tell(e, NoReason)
 	t.dropped = append(t.dropped, drop{e, e.late, now.Add(dropDelay)})
 	if len(t.dropped) == 1 {
 		t.journals[own].idle.Wake() // the readers watch the time

@@ -113,4 +113,9 @@ type Record struct {
 	Agent *Agent
 	// Reserved for a client.
 	Reserved Reservation
+	// Way that this registration is, of a phone with several.
+	Way Way
+	// Said is when the agent was changed last: later than all that was known of it
+	// then, ns since the epoch.
+	Said int64
 }

@@ -5,6 +5,7 @@ type record struct {
 	claim  int64
 	since  int64
 	seq    uint32
+	way    Way
 	node   uint8
 	state  State
 	reason Reason
@@ -19,6 +20,7 @@ const (
 	placeState = iota
 	placeAgent
 	placeUse
+	placeOwner
 	placeOwn
 	places
 )
@@ -38,6 +40,8 @@ type entry struct {
 	late *record
 	// dead entries are out of the map and leave the order at its next merge.
 	dead bool
+	// holder is the node that counts the DN among its own, and one more; 0 for none.
+	holder uint8
 }
 
 // told is the visible part of an entry.
@@ -89,11 +93,15 @@ func (e *entry) drop(node uint8) bool {
 	return false
 }
 
-// maxClaim is the greatest claim time of the DN in all tables.
+// maxClaim is the greatest claim time of the DN in all tables, and behind all times
+// by which its ways are ordered.
 func (e *entry) maxClaim() int64 {
 	var m int64
 	for i := range e.recs {
-		m = max(m, e.recs[i].claim)
+		r := &e.recs[i]
+		if m = max(m, r.claim); r.way.Line != 0 {
+			m = max(m, r.since)
+		}
 	}
 	return m
 }

@@ -8,8 +8,10 @@ type Status struct {
 	State  State
 	// Owner is the node at which the DN is registered, "" when nobody has it.
 	// With State OOS it is an owner that can't be heard from here.
-	Owner  Node
-	Reason Reason
+	Owner Node
+	// Standby is the node that would have the DN if the owner were lost now; "" is none.
+	Standby Node
+	Reason  Reason
 	// Since is when State began, ns since the epoch; 0 for never registered.
 	Since int64
 	// Agent at the DN, also while it is out of service; nil when nobody ever
@@ -52,12 +54,13 @@ func (v Version) Less(w Version) bool {
 }
 
 // best is the record that says the state: that of the greatest claim over all
-// tables, lost peers' included, a farewell only where there is nothing else; nil
-// when there is none. A pure function of the records: whatever the order of
-// delivery, the answer is the same.
+// tables, lost peers' included, or the way that leads where it has others beside it; a
+// farewell only where there is nothing else; nil when there is none. A pure function of
+// the records, and for ways of who is heard: whatever the order of delivery, the answer
+// is the same.
 func (t *Table) best(e *entry) *record {
 	if b := t.greatest(e, false); b != nil {
-		return b
+		return t.lead(e, b)
 	}
 	return t.latest(e)
 }
@@ -91,14 +94,6 @@ func (t *Table) claim(r *record) Claim {
 	return Claim{Time: r.claim, Node: t.nodes[r.node].id}
 }
 
-// holder is the node that has the DN registered, nil when nobody has.
-func (t *Table) holder(e *entry) *origin {
-	if b := t.best(e); b != nil && b.state == InSrv {
-		return t.nodes[b.node]
-	}
-	return nil
-}
-
 // effective is what holds for the entry at this moment.
 func (t *Table) effective(e *entry) told {
 	b := t.best(e)
@@ -117,8 +112,8 @@ func (t *Table) effective(e *entry) told {
 	default:
 		v.owner, v.owned, v.since, v.reason = b.node, true, t.nodes[b.node].lostAt, PeerLost
 	}
-	if l := t.latest(e); l.x != nil {
-		v.agent, v.hold = l.x.agent, t.reservation(l)
+	if k := t.keeper(e); k.x != nil || k.way.Line != 0 {
+		v.agent, v.hold = t.said(e, k).x.agentOf(), t.reservation(k)
 	}
 	v.busy = t.cfg.Busy(e.number)
 	return v
@@ -132,9 +127,13 @@ func (t *Table) tell(e *entry, reason Reason) {
 		is.reason, is.since = reason, t.cfg.Now().UnixNano()
 	}
 	moved := was.state == InSrv && is.state == InSrv && was.owner != is.owner
+	switched := moved && e.by(is.owner).way.Line != 0
 	switch {
 	case moved:
 		is.move()
+		if switched {
+			is.since = was.since // it was in service all the time
+		}
 	case was.state == InSrv && is.state == InSrv: // a refresh, or the phone fell silent or spoke
 		is.stay(was)
 	case was.reason == PeerLost && is.state == InSrv:
@@ -142,7 +141,10 @@ func (t *Table) tell(e *entry, reason Reason) {
 	}
 	e.told = is
 	j := &t.journals[visible]
-	if moved || was.state != is.state {
+	switch {
+	case switched:
+		j.add(e, placeOwner, true)
+	case moved || was.state != is.state:
 		j.add(e, placeState, true)
 	}
 	if !was.agent.Equal(is.agent) {
@@ -174,15 +176,18 @@ func (v *told) stay(was told) {
 
 func (t *Table) status(e *entry, v told) Status {
 	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy}
-	if l := t.latest(e); l != nil {
-		s.Keeper, s.Version = t.nodes[l.node].id, Version{Claim: t.claim(l), Seq: l.seq}
-		if v.hold != nil && t.reservation(l) != nil { // time ends it too, when the owner can't
-			s.Reserved, s.ReservedBy = true, l.x.holder
-			s.ReservedUntil = t.cfg.Now().UnixNano() + l.x.until - t.clock()
+	if k := t.keeper(e); k != nil {
+		s.Keeper, s.Version = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}
+		if v.hold != nil && t.reservation(k) != nil { // time ends it too, when the owner can't
+			s.Reserved, s.ReservedBy = true, k.x.holder
+			s.ReservedUntil = t.cfg.Now().UnixNano() + k.x.until - t.clock()
 		}
 	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id
+		if w := t.standby(e, v.owner); w != nil {
+			s.Standby = t.nodes[w.node].id
+		}
 	}
 	return s
 }
@@ -267,7 +272,7 @@ func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 			continue
 		}
 		switch busy := t.cfg.Busy(n); {
-		case e.told.hold != nil && t.reservation(t.latest(e)) == nil:
+		case e.told.hold != nil && t.reservation(t.keeper(e)) == nil:
 			t.tell(e, NoReason)
 		case e.told.busy != busy:
 			e.told.busy = busy

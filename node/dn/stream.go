@@ -37,6 +37,8 @@ const (
 	AgentChange What = placeAgent
 	// UseChange: busy, reserved, or whether the phone answers.
 	UseChange What = placeUse
+	// OwnerChange: another node has the DN, which was in service all the time.
+	OwnerChange What = placeOwner
 )
 
 // Stream reads one of the table's streams: a snapshot, its end, then the

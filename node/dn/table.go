@@ -68,7 +68,7 @@ type origin struct {
 	// lostAt is when it was lost, ns since the epoch; lostClock the same by the
 	// table's clock.
 	lostAt, lostClock int64
-	// owned counts the DNs whose greatest claim is its own and InSrv.
+	// owned counts the DNs that it owns, whether it is heard or not.
 	owned int
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
 	syncing bool
@@ -122,20 +122,27 @@ func (t *Table) Rejected() uint64 {
 // Register takes a new claim on the DN for this node and puts it in service.
 // A refresh takes a new claim too; clients don't hear of it, peers do. The
 // agent and a reservation go along from the node that had the DN before.
-func (t *Table) Register(n Number, r Reason) Record {
+func (t *Table) Register(n Number, r Reason) Record { return t.RegisterWay(n, r, Way{}) }
+
+// RegisterWay is Register for a phone that may have other ways at other nodes: it takes
+// nothing from those.
+func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
 	now := t.cfg.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(n)
-	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, mark: t.nodes[0].mark}
+	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, way: w, mark: t.nodes[0].mark}
+	if w.Line != 0 {
+		rec.since = rec.claim // behind the ways that are known
+	}
 	refresh := false
-	if old := e.by(0); old != nil && old.state == InSrv {
+	if old := e.by(0); old != nil && old.state == InSrv && (w.Line == 0 || old.way.Line == w.Line) {
 		rec.since, refresh = old.since, old.reason != Unresponsive
 	}
-	if b := t.latest(e); b != nil {
-		rec.x = b.x
-		if t.reservation(b) == nil {
-			rec.x = b.x.free()
+	if k := t.keeper(e); k != nil {
+		rec.x = t.said(e, k).x.with(k.x)
+		if t.reservation(k) == nil {
+			rec.x = rec.x.free()
 		}
 	}
 	t.set(e, rec)
@@ -165,6 +172,9 @@ func (t *Table) turn(n Number, claimTime int64, from, to State, r Reason) (Recor
 	}
 	turned := *rec
 	turned.state, turned.reason, turned.since = to, r, now
+	if turned.way.Line != 0 && to == InSrv {
+		turned.since = max(now, e.maxClaim()+1)
+	}
 	turned.seq++
 	t.set(e, turned)
 	t.journals[own].add(e, placeOwn, true)
@@ -172,8 +182,10 @@ func (t *Table) turn(n Number, claimTime int64, from, to State, r Reason) (Recor
 }
 
 // Answers says of a DN that is registered with exactly that claim whether its phone
-// answers. False changes nothing: this node holds no such registration.
+// answers. False changes nothing: this node holds no such registration. A way that falls
+// silent goes behind the others, so that it takes the DN from none when it speaks.
 func (t *Table) Answers(n Number, claimTime int64, answers bool) (Record, bool) {
+	now := t.cfg.Now().UnixNano()
 	reason := Registered
 	if !answers {
 		reason = Unresponsive
@@ -192,6 +204,9 @@ func (t *Table) Answers(n Number, claimTime int64, answers bool) (Record, bool) 
 		said := *rec
 		said.reason = reason
 		said.seq++
+		if said.way.Line != 0 && !answers {
+			said.since = max(now, e.maxClaim()+1)
+		}
 		t.set(e, said)
 		t.journals[own].add(e, placeOwn, true)
 	}
@@ -211,7 +226,7 @@ func (t *Table) Restore(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(r.Number)
-	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason}
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason, way: r.Way}
 	if old := e.by(0); old != nil {
 		rec.x = old.x
 	}
@@ -255,7 +270,7 @@ func (t *Table) export(e *entry) Record {
 	if r == nil {
 		return Record{Number: e.number, Gone: true}
 	}
-	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since}
+	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way}
 	if r.x != nil {
 		r.x.say(&out, t.clock())
 	}
@@ -275,21 +290,19 @@ func (t *Table) entry(n Number) *entry {
 // set stores a record and tells what became visible by it.
 func (t *Table) set(e *entry, r record) {
 	t.maxClaim = max(t.maxClaim, r.claim)
-	before := t.holder(e)
 	e.put(r)
 	t.voidFarewells(e)
-	t.settleOwner(e, before)
+	t.settleOwner(e)
 	t.tell(e, NoReason)
 }
 
 // unset removes a node's record; an entry without records is forgotten.
 func (t *Table) unset(e *entry, node uint8, r Reason) {
-	before := t.holder(e)
 	if !e.drop(node) {
 		return
 	}
 	t.voidFarewells(e)
-	t.settleOwner(e, before)
+	t.settleOwner(e)
 	t.tell(e, r)
 	if len(e.recs) == 0 && !e.dead {
 		e.dead = true
@@ -299,17 +312,21 @@ func (t *Table) unset(e *entry, node uint8, r Reason) {
 }
 
 // settleOwner keeps the nodes' counts when the entry's holder changed.
-func (t *Table) settleOwner(e *entry, before *origin) {
-	after := t.holder(e)
-	if before == after {
+func (t *Table) settleOwner(e *entry) {
+	var holder uint8
+	if b := t.best(e); b != nil && b.state == InSrv {
+		holder = b.node + 1
+	}
+	if holder == e.holder {
 		return
 	}
-	if before != nil {
-		before.owned--
+	if e.holder > 0 {
+		t.nodes[e.holder-1].owned--
 	}
-	if after != nil {
-		after.owned++
+	if holder > 0 {
+		t.nodes[holder-1].owned++
 	}
+	e.holder = holder
 }
 
 // peer finds or makes the slot of a peer.

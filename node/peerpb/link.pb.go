@@ -774,8 +774,15 @@ type Record struct {
 	// Absent: nobody ever logged in.
 	Agent *Agent `protobuf:"bytes,8,opt,name=agent,proto3" json:"agent,omitempty"`
 	// Who has it reserved, "" for nobody, and how long still, ns.
-	ReservedBy    string `protobuf:"bytes,10,opt,name=reserved_by,json=reservedBy,proto3" json:"reserved_by,omitempty"`
-	ReservedFor   int64  `protobuf:"varint,11,opt,name=reserved_for,json=reservedFor,proto3" json:"reserved_for,omitempty"`
+	ReservedBy  string `protobuf:"bytes,10,opt,name=reserved_by,json=reservedBy,proto3" json:"reserved_by,omitempty"`
+	ReservedFor int64  `protobuf:"varint,11,opt,name=reserved_for,json=reservedFor,proto3" json:"reserved_for,omitempty"`
+	// Which phone is registered, 0 when nothing tells it, and by which of its
+	// registrations: those of one phone at other nodes stay beside this one. since is then
+	// what orders them.
+	Line uint32 `protobuf:"fixed32,14,opt,name=line,proto3" json:"line,omitempty"`
+	Flow uint32 `protobuf:"varint,15,opt,name=flow,proto3" json:"flow,omitempty"`
+	// When the agent was changed last, ns since the epoch (hybrid logical clock).
+	Said          int64 `protobuf:"varint,16,opt,name=said,proto3" json:"said,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -876,6 +883,27 @@ func (x *Record) GetReservedBy() string {
 func (x *Record) GetReservedFor() int64 {
 	if x != nil {
 		return x.ReservedFor
+	}
+	return 0
+}
+
+func (x *Record) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *Record) GetFlow() uint32 {
+	if x != nil {
+		return x.Flow
+	}
+	return 0
+}
+
+func (x *Record) GetSaid() int64 {
+	if x != nil {
+		return x.Said
 	}
 	return 0
 }
@@ -1817,7 +1845,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xd1\x02\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x8d\x03\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -1831,7 +1859,10 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\vreserved_by\x18\n" +
 	" \x01(\tR\n" +
 	"reservedBy\x12!\n" +
-	"\freserved_for\x18\v \x01(\x03R\vreservedForJ\x04\b\t\x10\n" +
+	"\freserved_for\x18\v \x01(\x03R\vreservedFor\x12\x12\n" +
+	"\x04line\x18\x0e \x01(\aR\x04line\x12\x12\n" +
+	"\x04flow\x18\x0f \x01(\rR\x04flow\x12\x12\n" +
+	"\x04said\x18\x10 \x01(\x03R\x04saidJ\x04\b\t\x10\n" +
 	"\"\xb6\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
