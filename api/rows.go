@@ -151,6 +151,7 @@ func (p *page) add(r row) {
 	m.Dn, m.Kind = r.number, r.kind().Word()
 	m.State, m.Reason = stateOf(state), tcpb.Reason(reason)
 	m.Owner, m.Site = p.names.of(r.status.Owner)
+	m.Standby, m.StandbySite = p.names.of(r.status.Standby)
 	m.Routable = r.routable(p.names.view)
 	m.Agent, m.Busy, m.Reserved = agentStatus(r.status.Agent), r.status.Busy, r.status.Reserved
 	if r.status.Since != 0 {

@@ -103,7 +103,7 @@ func (w *watch) send(events []dn.Item) error {
 	slab := newEventSlab(view, len(events))
 	for _, e := range events {
 		if e.Kind == feed.Row || e.Kind == feed.Change {
-			if (w.agents || e.What == dn.StateChange) && w.filter.judge(e.Status, slab.names) {
+			if (w.agents || e.What == dn.StateChange || e.What == dn.OwnerChange) && w.filter.judge(e.Status, slab.names) {
 				m := slab.event(e)
 				if w.agents {
 					addUse(m, view, &e.Status)

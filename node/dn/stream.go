@@ -223,6 +223,9 @@ func (s *Stream) readChanges(buf []Item, j *journal, k feed.Kind) []Item {
 	for n := 0; n < chunkSize && s.read.Seq < j.head; n++ {
 		s.read.Seq++
 		if e, place := j.at(s.read.Seq); e != nil {
+			if place == placeOwner && e.told.state != InSrv {
+				continue // it is out of service since, which is said as well
+			}
 			it := s.item(e, k)
 			it.What = What(place)
 			if k == feed.Change {

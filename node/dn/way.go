@@ -126,7 +126,7 @@ func (t *Table) said(e *entry, k *record) *record {
 // is said again that others have said.
 func (t *Table) mirror(e *entry, heard *extra) {
 	mine, k := e.by(0), t.keeper(e)
-	x := t.said(e, mine).x
+	x := t.said(e, k).x
 	if heard.at() > x.at() {
 		x = heard // of a farewell
 	}

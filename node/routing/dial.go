@@ -93,12 +93,22 @@ func (r *Engine) place(sign *stopSign, in invite.Call, config *configpb.DN, noAn
 		r.depart(sign, in, config.GetExternal(), n, noAnswer, on, done)
 		return
 	}
-	r.try(sign, in, r.target(&st, noAnswer), n, on, func(out invite.Outcome) {
+	again := st.Standby != ""
+	var tried func(out invite.Outcome)
+	tried = func(out invite.Outcome) {
+		if again && out.Retry && !out.NoWord && !sign.isUp() && !in.GaveUp() {
+			again = false
+			if by, _ := r.table.Get(n); by.State == dn.InSrv && by.Owner != st.Owner { // the standby has it now
+				r.try(sign, in, r.target(&by, noAnswer), n, on, tried)
+				return
+			}
+		}
 		if !out.NoWord { // an agent whose phone was not there is as idle as before
 			r.usage.note(n)
 		}
 		done(out)
-	})
+	}
+	r.try(sign, in, r.target(&st, noAnswer), n, on, tried)
 }
 
 // target is how a DN in service is reached from here.
@@ -140,7 +150,7 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Number, on *journey, done func(invite.Outcome)) {
 	var x *ring
 	if t.Node != "" {
-		x = r.rings.watch(n)
+		x = r.rings.watch(n, t.Node)
 	}
 	t.Call, t.Of = string(on.id), r.table.Self()
 	var sent invite.Stopper
@@ -170,7 +180,10 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 		return
 	}
 	r.rings.sent(x, sent)
-	if st, _ := r.table.Get(n); st.State != dn.InSrv { // the owner was lost meanwhile
-		r.rings.lose(n)
+	switch st, _ := r.table.Get(n); { // the owner was lost meanwhile
+	case st.State != dn.InSrv:
+		r.rings.lose(n, anyNode)
+	case st.Owner != t.Node:
+		r.rings.lose(n, r.table.Lost)
 	}
 }

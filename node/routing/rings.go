@@ -12,7 +12,9 @@ import (
 type ring struct {
 	// sent is nil until it was.
 	sent invite.Stopper
-	// lost: the DN's owner was.
+	// node is where it rings.
+	node dn.Node
+	// lost: that node was.
 	lost bool
 }
 
@@ -26,8 +28,8 @@ type rings struct {
 func newRings() *rings { return &rings{at: map[dn.Number][]*ring{}} }
 
 // watch begins a try at a DN.
-func (r *rings) watch(n dn.Number) *ring {
-	x := &ring{}
+func (r *rings) watch(n dn.Number, node dn.Node) *ring {
+	x := &ring{node: node}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at[n] = append(r.at[n], x)
@@ -41,11 +43,14 @@ func (r *rings) sent(x *ring, s invite.Stopper) {
 	x.sent = s
 }
 
-// lose gives up what rings at a DN that is out of service.
-func (r *rings) lose(n dn.Number) {
+// lose gives up what rings at a DN by a node that is lost.
+func (r *rings) lose(n dn.Number, lost func(dn.Node) bool) {
 	var stop []invite.Stopper
 	r.mu.Lock()
 	for _, x := range r.at[n] {
+		if !lost(x.node) {
+			continue
+		}
 		if x.lost = true; x.sent != nil {
 			stop = append(stop, x.sent)
 		}

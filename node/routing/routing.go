@@ -97,7 +97,7 @@ func (r *Engine) Run(ctx context.Context) error {
 		}
 		for i := range buf {
 			if buf[i].Kind == feed.Row || buf[i].Kind == feed.Change {
-				r.changed(&buf[i].Status)
+				r.changed(&buf[i])
 			}
 		}
 	}
@@ -105,10 +105,14 @@ func (r *Engine) Run(ctx context.Context) error {
 
 // changed gives up what rings at a DN that is lost, and wakes the first call
 // that waits for an agent of its groups.
-func (r *Engine) changed(st *dn.Status) {
-	if st.State != dn.InSrv {
-		r.rings.lose(st.Number)
+func (r *Engine) changed(it *dn.Item) {
+	st := &it.Status
+	switch {
+	case st.State != dn.InSrv:
+		r.rings.lose(st.Number, anyNode)
 		return
+	case it.What == dn.OwnerChange || it.Kind == feed.Row:
+		r.rings.lose(st.Number, r.table.Lost)
 	}
 	if r.queues.empty() {
 		return
@@ -116,6 +120,8 @@ func (r *Engine) changed(st *dn.Status) {
 	config := r.view().DN(string(st.Number))
 	r.queues.wake(config.GetGroups()...)
 }
+
+func anyNode(dn.Node) bool { return true }
 
 // reserve takes the agent for a call; what gives it back.
 func (r *Engine) reserve(ctx context.Context, n dn.Number, holder, insteadOf string) (giveBack func(), err error) {

@@ -48,6 +48,9 @@ func (a *audience) judge(it *dn.Item) bool {
 	switch {
 	case is:
 		a.inside[st.Number] = struct{}{}
+		if !was && it.What == dn.OwnerChange {
+			it.What = dn.StateChange // for this client it was not in service
+		}
 	case was:
 		delete(a.inside, st.Number)
 		if own {

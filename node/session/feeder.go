@@ -87,7 +87,7 @@ func (f *feeder) change(view *fsm.View, it *dn.Item) {
 	switch {
 	case it.What == dn.UseChange && mine:
 		f.tellReservation(it)
-	case it.What == dn.StateChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
+	case (it.What == dn.StateChange || it.What == dn.OwnerChange) && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
 		e := f.events.state(&it.Status)
 		e.Seq = it.Seq
 		f.out.add(e)

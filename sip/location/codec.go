@@ -18,6 +18,8 @@ const (
 	kindEntry = 1
 	kindGone  = 2
 	kindMeta  = 3
+	// kindWay is an entry with the way of its record.
+	kindWay = 4
 )
 
 // unresponsive and mapped are the bits of a binding's transport that say so of its phone.
@@ -47,12 +49,20 @@ func blobNumber(blob string) dn.Number { return dn.Number(blob[2 : 2+blob[1]]) }
 func encodeEntry(e *Entry, c clock) string {
 	var buf [512]byte
 	r := &e.Record
-	b := append(buf[:0], kindEntry)
+	kind := byte(kindEntry)
+	if r.Way.Line != 0 {
+		kind = kindWay
+	}
+	b := append(buf[:0], kind)
 	b = appendText(b, string(r.Number))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.ClaimTime))
 	b = binary.AppendVarint(b, r.ClaimTime-r.Since)
 	b = binary.AppendUvarint(b, uint64(r.Seq))
 	b = append(b, byte(r.State), byte(r.Reason))
+	if kind == kindWay {
+		b = binary.LittleEndian.AppendUint32(b, r.Way.Line)
+		b = binary.LittleEndian.AppendUint16(b, r.Way.Flow)
+	}
 	b = binary.AppendUvarint(b, c.number)
 	b = binary.AppendUvarint(b, uint64(len(e.Bindings)))
 	for i := range e.Bindings {
@@ -208,7 +218,8 @@ type single struct {
 // says that it was written in another boot.
 func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
 	r := reader{s: blob}
-	if r.byte() != kindEntry {
+	kind := r.byte()
+	if kind != kindEntry && kind != kindWay {
 		return nil, false, errPayload
 	}
 	x := &single{}
@@ -219,6 +230,9 @@ func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
 	rec.Since = rec.ClaimTime - r.varint()
 	rec.Seq = r.uint32()
 	rec.State, rec.Reason = dn.State(r.byte()), dn.Reason(r.byte())
+	if kind == kindWay {
+		rec.Way = dn.Way{Line: uint32(r.fixed(4)), Flow: uint16(r.fixed(2))}
+	}
 	bootNo, n := r.uvarint(), r.uvarint()
 	if r.bad || n > uint64(len(r.s)) || rec.State > dn.InSrv {
 		return nil, false, errPayload

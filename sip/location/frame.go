@@ -67,7 +67,7 @@ func readFrames(b []byte, fn func(payload string) error) int {
 // then what comes before it is damage, and not the torn end of a last write.
 func hasFrame(b []byte) bool {
 	for i := 0; i+frameHead < len(b); i++ {
-		if k := b[i+frameHead]; k < kindEntry || k > kindMeta {
+		if k := b[i+frameHead]; k < kindEntry || k > kindWay {
 			continue
 		}
 		if _, _, ok := nextFrame(b[i:]); ok {

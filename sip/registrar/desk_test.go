@@ -37,7 +37,13 @@ type desk struct {
 // newDesk knows the DNs as phones.
 func newDesk(t *testing.T, numbers ...string) *desk {
 	t.Helper()
-	w := &desk{t: t, table: dn.New(dn.Config{Self: "n1", Incarnation: 1})}
+	return newDeskAt(t, "n1", numbers...)
+}
+
+// newDeskAt is at another node.
+func newDeskAt(t *testing.T, self dn.Node, numbers ...string) *desk {
+	t.Helper()
+	w := &desk{t: t, table: dn.New(dn.Config{Self: self, Incarnation: 1})}
 	dir := t.TempDir()
 	var err error
 	if w.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(dir, "config.db")}); err != nil {

@@ -3,6 +3,7 @@ package registrar
 import (
 	"bytes"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -25,6 +26,42 @@ func deviceOf(params []byte) (d device, ok bool) {
 // is compares two names; those of a UUID may be written in either case.
 func (d device) is(e device) bool {
 	return bytes.Equal(d.regID, e.regID) && bytes.EqualFold(d.instance, e.instance)
+}
+
+// way is the device as the nodes tell it apart: its line is never one of those
+// that mean something else.
+func (d device) way() dn.Way {
+	flow := fold(d.regID)
+	return dn.Way{Line: max(fold(d.instance), dn.Pair+1), Flow: uint16(flow ^ flow>>16)}
+}
+
+// fold is FNV-1a without regard to case: the same at every node.
+func fold(name []byte) uint32 {
+	h := uint32(2166136261)
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return h
+}
+
+// wayOf is which way to its phone a DN's registration here is: the one that it
+// was, while a binding of that is here, else the first that a binding tells.
+func wayOf(bindings []location.Binding, was dn.Way) (w dn.Way) {
+	for i := range bindings {
+		d, ok := deviceOf([]byte(bindings[i].Params))
+		if !ok {
+			continue
+		}
+		if x := d.way(); x == was {
+			return was
+		} else if w.Line == 0 {
+			w = x
+		}
+	}
+	return w
 }
 
 // replaces tells whether the contact of a request is the same device as a binding

@@ -224,7 +224,8 @@ func (g *Registrar) commit(r *Request, n dn.Number, e *location.Entry, dec *deci
 		} else {
 			g.cfg.Stats.Refreshes.Add(1)
 		}
-		g.cfg.Store.Put(&location.Entry{Record: g.cfg.Table.Register(n, dn.Registered), Bindings: dec.bindings})
+		rec := g.cfg.Table.RegisterWay(n, dn.Registered, wayOf(dec.bindings, e.Record.Way))
+		g.cfg.Store.Put(&location.Entry{Record: rec, Bindings: dec.bindings})
 		return !r.Transport.Connected() || g.cfg.Flows.Attach(r.flow(), n)
 	case len(dec.bindings) > 0:
 		g.cfg.Stats.Removals.Add(1)

@@ -47,7 +47,8 @@ connection is made again.
 
 With -o json each line is one event:
   {"event","dn","state","owner","site","reason","time","seq","routable","busy","reserved","agent","snapshot"}
-event is EventDNBackInService, EventDNOutOfService, EventAgentLogin, EventAgentReady,
+event is EventDNBackInService, EventDNOutOfService, EventDNOwnerChanged (it went on by
+its phone's other registration, in service all the time), EventAgentLogin, EventAgentReady,
 EventAgentNotReady, EventAgentLogout, UseChanged (busy or reserved began or ended, or
 the phone does not answer, or does again) or EndOfSnapshot. The rest is the DN's
 status after the event; time is since when its state, or at an agent's event the
@@ -193,6 +194,8 @@ func watchEventName(e *tcpb.DNEvent) string {
 		return view.EventName(e)
 	case e.Change == tcpb.Change_CHANGE_USE:
 		return "UseChanged"
+	case e.Change == tcpb.Change_CHANGE_OWNER:
+		return "EventDNOwnerChanged"
 	}
 	switch e.Agent.GetState() {
 	case tcpb.AgentState_AGENT_STATE_LOGGED_IN:
