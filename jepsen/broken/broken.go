@@ -124,6 +124,7 @@ func All() []Fault {
 		identityFaults(),
 		recoveryFaults(),
 		membershipFaults(),
+		standbyFaults(),
 	)
 }
 

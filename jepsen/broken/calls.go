@@ -15,8 +15,8 @@ func callFaults() []Fault {
 		},
 		{
 			Name: "calls-end-oos", Kind: Calls, What: "a DN that is out of service releases its calls",
-			Edits: []Edit{{"node/routing/routing.go", "	if st.State != dn.InSrv {\n		r.rings.lose(st",
-				"	if st.State != dn.InSrv {\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +
+			Edits: []Edit{{"node/routing/routing.go", "	case st.State != dn.InSrv:\n		r.rings.lose(st",
+				"	case st.State != dn.InSrv:\n		for _, c := range r.calls.Up() {\n			for i := range c.Parties {\n				if c.Parties[i].DN == st.Number {\n" +
 					"					r.calls.End(c.ID, 480, false)\n					break\n				}\n			}\n		}\n		r.rings.lose(st"}},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
 		},

@@ -25,7 +25,7 @@ func phoneFaults() []Fault {
 			Edit{"sip/ping.go", "	p.due.add(pr, now)\n	p.mu.Unlock()\n", "	p.mu.Unlock()\n"}),
 		unit("silence-outlasts-register", "a phone that registers again stays unresponsive", "sip/registrar", "^TestSilent_",
 			Edit{"sip/registrar/decide.go", "		UserAgent: text(r.agent()),\n", "		UserAgent: text(r.agent()), Unresponsive: b.Unresponsive,\n"},
-			Edit{"sip/registrar/registrar.go", "		g.cfg.Store.Put(&location.Entry{Record: g.cfg.Table.Register(n, dn.Registered), Bindings: dec.bindings})\n", "		g.keep(g.cfg.Table.Register(n, dn.Registered), dec.bindings)\n"}).by("quiet", 25*time.Second, "S20"),
+			Edit{"sip/registrar/registrar.go", "		g.cfg.Store.Put(&location.Entry{Record: rec, Bindings: dec.bindings})\n", "		g.keep(rec, dec.bindings)\n"}).by("quiet", 25*time.Second, "S20"),
 		unit("silence-forgotten", "what was silent before a restart is not asked after it", "sip", "^TestSilent_IsAskedAfterARestart$",
 			Edit{"sip/pinground.go", "b.Unresponsive {\n				p.Silent(", "b.Unresponsive && p.wake == nil {\n				p.Silent("}),
 		unit("device-has-two", "a phone that started again has a second contact beside its dead one", "sip/registrar", "^TestDecide_Transcripts$",

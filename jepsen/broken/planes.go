@@ -24,7 +24,7 @@ func planeFaults() []Fault {
 			Name: "arrival-order", Kind: Claims, What: "the claim that arrived last wins, not the greatest",
 			Edits: []Edit{
 				{"node/dn/merge.go", "if b == nil || t.claim(b).Less(t.claim(r)) {", "if b == nil || r.state == InSrv {"},
-				{"node/dn/copy.go", "if mine == nil || !t.claim(mine).Less(Claim{Time: r.ClaimTime, Node: c.o.id}) {", "if mine == nil || r.State != InSrv {"},
+				{"node/dn/copy.go", "case !t.void(e, mine):", "case r.State != InSrv:"},
 			},
 			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S2", "S3", "S4", "S5", "S7"},
 		},

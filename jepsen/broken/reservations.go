@@ -20,7 +20,7 @@ func reservationFaults() []Fault {
 		{
 			Name: "snapshot-reserves-for-ever", Kind: Reservations, What: "who begins to watch is told of a reservation that is over",
 			Edits: []Edit{
-				{"node/dn/merge.go", "if v.hold != nil && t.reservation(l) != nil {", "if v.hold != nil {"},
+				{"node/dn/merge.go", "if v.hold != nil && t.reservation(k) != nil {", "if v.hold != nil {"},
 				{"node/agent/schedule.go", "			reg.table.Touch(map[dn.Number]struct{}{a.n: {}})\n", ""},
 			},
 			Package: "./node/agent", Run: rules,

@@ -27,7 +27,7 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "agent-stays", Kind: Agents, What: "an agent is forgotten when the DN moves to another node",
-			Edits:    []Edit{{"node/dn/table.go", "		rec.x = b.x\n", "		if b.node == 0 {\n			rec.x = b.x\n		}\n"}},
+			Edits:    []Edit{{"node/dn/table.go", "		rec.x = t.said(e, k).x.with(k.x)\n", "		if k.node == 0 {\n			rec.x = k.x\n		}\n"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: time.Second, Statements: []string{"S5"},
 		},
 		{

@@ -174,7 +174,7 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 // sound tells whether a peer may say that.
 func (r *Record) sound() bool {
 	return r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && r.State <= InSrv && r.Reason < reasons &&
-		(r.Way.Line == 0 || r.Since <= maxClaimTime) && r.Said <= maxClaimTime &&
+		(r.Way.Line == 0 || r.Since <= maxClaimTime && r.Floor <= r.ClaimTime) && r.Said <= maxClaimTime &&
 		r.Agent.Check() == nil && len(r.Reserved.Holder) <= MaxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= MaxReserved
 }
 
@@ -187,7 +187,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 		return
 	}
 	e := t.entry(r.Number)
-	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, way: r.Way, mark: c.o.mark}
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor, mark: c.o.mark}
 	var was record
 	if old := e.by(c.node); old != nil {
 		was, rec.x = *old, old.x

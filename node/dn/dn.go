@@ -113,8 +113,10 @@ type Record struct {
 	Agent *Agent
 	// Reserved for a client.
 	Reserved Reservation
-	// Way that this registration is, of a phone with several.
-	Way Way
+	// Way that this registration is, of a phone with several, and the claim time up to
+	// which no registration is one that it knew to be over.
+	Way   Way
+	Floor int64
 	// Said is when the agent was changed last: later than all that was known of it
 	// then, ns since the epoch.
 	Said int64

@@ -4,6 +4,7 @@ package dn
 type record struct {
 	claim  int64
 	since  int64
+	floor  int64
 	seq    uint32
 	way    Way
 	node   uint8

@@ -146,6 +146,7 @@ func (t *Table) tell(e *entry, reason Reason) {
 		j.add(e, placeOwner, true)
 	case moved || was.state != is.state:
 		j.add(e, placeState, true)
+		e.seq[placeOwner] = 0 // what was told of it before is not told behind this
 	}
 	if !was.agent.Equal(is.agent) {
 		j.add(e, placeAgent, true)

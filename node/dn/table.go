@@ -133,7 +133,7 @@ func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
 	e := t.entry(n)
 	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, way: w, mark: t.nodes[0].mark}
 	if w.Line != 0 {
-		rec.since = rec.claim // behind the ways that are known
+		rec.since, rec.floor = rec.claim, e.floor(w) // behind the ways that are known
 	}
 	refresh := false
 	if old := e.by(0); old != nil && old.state == InSrv && (w.Line == 0 || old.way.Line == w.Line) {
@@ -141,6 +141,9 @@ func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
 	}
 	if k := t.keeper(e); k != nil {
 		rec.x = t.said(e, k).x.with(k.x)
+		if e.late != nil && e.late.x.at() > rec.x.at() { // the DN was away for a moment
+			rec.x = e.late.x.with(k.x)
+		}
 		if t.reservation(k) == nil {
 			rec.x = rec.x.free()
 		}
@@ -226,7 +229,7 @@ func (t *Table) Restore(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(r.Number)
-	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason, way: r.Way}
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor}
 	if old := e.by(0); old != nil {
 		rec.x = old.x
 	}
@@ -270,7 +273,7 @@ func (t *Table) export(e *entry) Record {
 	if r == nil {
 		return Record{Number: e.number, Gone: true}
 	}
-	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way}
+	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way, Floor: r.floor}
 	if r.x != nil {
 		r.x.say(&out, t.clock())
 	}

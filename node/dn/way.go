@@ -32,7 +32,7 @@ func (t *Table) void(e *entry, r *record) bool {
 		if o == r || o.farewell() || !t.claim(r).Less(t.claim(o)) {
 			continue
 		}
-		if !r.beside(o) {
+		if !r.beside(o) || r.claim <= o.floor {
 			return true
 		}
 		if o.state == InSrv {
@@ -40,6 +40,22 @@ func (t *Table) void(e *entry, r *record) bool {
 		}
 	}
 	return r.way.Line == Pair && ways > 1
+}
+
+// floor is the greatest claim that a registration of this way puts an end to, with all
+// before it: what stood against another phone stands against its ways too, and this node's
+// next word must not bring back what the last one ended.
+func (e *entry) floor(w Way) (f int64) {
+	for i := range e.recs {
+		r := &e.recs[i]
+		if r.farewell() {
+			continue
+		}
+		if f = max(f, r.floor); r.way.Line != w.Line || r.node == 0 && r.way.Flow != w.Flow && w.Line != Pair {
+			f = max(f, r.claim)
+		}
+	}
+	return f
 }
 
 // lead is the way by which the DN is reached when b has the greatest claim: b

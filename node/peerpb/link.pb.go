@@ -782,7 +782,9 @@ type Record struct {
 	Line uint32 `protobuf:"fixed32,14,opt,name=line,proto3" json:"line,omitempty"`
 	Flow uint32 `protobuf:"varint,15,opt,name=flow,proto3" json:"flow,omitempty"`
 	// When the agent was changed last, ns since the epoch (hybrid logical clock).
-	Said          int64 `protobuf:"varint,16,opt,name=said,proto3" json:"said,omitempty"`
+	Said int64 `protobuf:"varint,16,opt,name=said,proto3" json:"said,omitempty"`
+	// Of a line: claims up to here are over.
+	Floor         int64 `protobuf:"varint,17,opt,name=floor,proto3" json:"floor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +906,13 @@ func (x *Record) GetFlow() uint32 {
 func (x *Record) GetSaid() int64 {
 	if x != nil {
 		return x.Said
+	}
+	return 0
+}
+
+func (x *Record) GetFloor() int64 {
+	if x != nil {
+		return x.Floor
 	}
 	return 0
 }
@@ -1845,7 +1854,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x8d\x03\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xa3\x03\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -1862,7 +1871,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\freserved_for\x18\v \x01(\x03R\vreservedFor\x12\x12\n" +
 	"\x04line\x18\x0e \x01(\aR\x04line\x12\x12\n" +
 	"\x04flow\x18\x0f \x01(\rR\x04flow\x12\x12\n" +
-	"\x04said\x18\x10 \x01(\x03R\x04saidJ\x04\b\t\x10\n" +
+	"\x04said\x18\x10 \x01(\x03R\x04said\x12\x14\n" +
+	"\x05floor\x18\x11 \x01(\x03R\x05floorJ\x04\b\t\x10\n" +
 	"\"\xb6\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +

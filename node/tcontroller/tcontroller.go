@@ -34,7 +34,7 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 		p.State = tcpb.DNState_DN_STATE_IN_SRV
 	}
 	p.Agent, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Reserved.Holder, r.Reserved.Left
-	p.Line, p.Flow, p.Said = r.Way.Line, uint32(r.Way.Flow), r.Said
+	p.Line, p.Flow, p.Floor, p.Said = r.Way.Line, uint32(r.Way.Flow), r.Floor, r.Said
 }
 
 func agentToProto(a *dn.Agent) *peerpb.Agent {
@@ -81,7 +81,7 @@ func fromProto(p *peerpb.Record) dn.Record {
 		Reason: dn.Reason(min(uint32(p.GetReason()), invalid)), Since: p.GetSince(), Gone: p.GetGone(),
 		Agent:    agentFromProto(p.GetAgent()),
 		Reserved: dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor()},
-		Way:      dn.Way{Line: p.GetLine(), Flow: uint16(p.GetFlow())}, Said: p.GetSaid(),
+		Way:      dn.Way{Line: p.GetLine(), Flow: uint16(p.GetFlow())}, Floor: p.GetFloor(), Said: p.GetSaid(),
 	}
 	switch p.GetState() {
 	case tcpb.DNState_DN_STATE_OOS:

@@ -56,7 +56,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 		return dn.Record{
 			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
 			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
-			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18,
+			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10,
 		}
 	}
 	s := sample()
@@ -80,7 +80,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 
 // A message of records is used again and again: nothing stays of what was in it.
 func TestRecord_NothingStaysOfTheOneBefore(t *testing.T) {
-	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}, Way: dn.Way{Line: 1, Flow: 1}, Said: 1}
+	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}, Way: dn.Way{Line: 1, Flow: 1}, Said: 1, Floor: 1}
 	p, now := ToProto(&before), dn.Record{Number: "2"}
 	if toProto(p, &now); !proto.Equal(p, ToProto(&now)) {
 		t.Errorf("got %v, want %v", p, ToProto(&now))

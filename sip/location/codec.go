@@ -62,6 +62,7 @@ func encodeEntry(e *Entry, c clock) string {
 	if kind == kindWay {
 		b = binary.LittleEndian.AppendUint32(b, r.Way.Line)
 		b = binary.LittleEndian.AppendUint16(b, r.Way.Flow)
+		b = binary.AppendVarint(b, r.ClaimTime-r.Floor)
 	}
 	b = binary.AppendUvarint(b, c.number)
 	b = binary.AppendUvarint(b, uint64(len(e.Bindings)))
@@ -232,6 +233,7 @@ func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
 	rec.State, rec.Reason = dn.State(r.byte()), dn.Reason(r.byte())
 	if kind == kindWay {
 		rec.Way = dn.Way{Line: uint32(r.fixed(4)), Flow: uint16(r.fixed(2))}
+		rec.Floor = rec.ClaimTime - r.varint()
 	}
 	bootNo, n := r.uvarint(), r.uvarint()
 	if r.bad || n > uint64(len(r.s)) || rec.State > dn.InSrv {

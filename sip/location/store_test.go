@@ -40,11 +40,12 @@ func (s *Store) crash() {
 
 func entry(n string, claim int64, expires time.Time) *Entry {
 	var way dn.Way
+	var floor int64
 	if claim%2 == 1 {
-		way = dn.Way{Line: 1 << 31, Flow: 2}
+		way, floor = dn.Way{Line: 1 << 31, Flow: 2}, claim-7
 	}
 	return &Entry{
-		Record: dn.Record{Number: dn.Number(n), ClaimTime: claim, State: dn.InSrv, Reason: dn.Registered, Since: claim - 5, Way: way},
+		Record: dn.Record{Number: dn.Number(n), ClaimTime: claim, State: dn.InSrv, Reason: dn.Registered, Since: claim - 5, Way: way, Floor: floor},
 		Bindings: []Binding{{
 			Contact: "sip:" + n + "@192.0.2.7:5062;transport=udp", Params: ";q=0.5", CallID: "call-" + n, CSeq: 3,
 			Source: netip.MustParseAddrPort("192.0.2.7:5062"), Expires: expires, UserAgent: "baresip 1.0",
