@@ -9,11 +9,14 @@ import (
 
 // meta tells the others this node's incarnation and cluster address: 8 bytes
 // big-endian, then the text.
-type meta struct{ g *Gossip }
+type meta struct {
+	incarnation uint64
+	clusterAddr string
+}
 
 func (m meta) NodeMeta(limit int) []byte {
-	b := binary.BigEndian.AppendUint64(nil, m.g.cfg.Incarnation)
-	return append(b, m.g.cfg.ClusterAddr...)[:min(limit, 8+len(m.g.cfg.ClusterAddr))]
+	b := binary.BigEndian.AppendUint64(nil, m.incarnation)
+	return append(b, m.clusterAddr...)[:min(limit, 8+len(m.clusterAddr))]
 }
 
 func (meta) NotifyMsg([]byte)                           {}
@@ -29,7 +32,10 @@ func parseMeta(b []byte) (incarnation uint64, clusterAddr string) {
 }
 
 // events notes what memberlist tells, which it does with its lock held.
-type events struct{ g *Gossip }
+type events struct {
+	g          *Gossip
+	generation int
+}
 
 func (e events) NotifyJoin(n *memberlist.Node)   { e.g.seen(n) }
 func (e events) NotifyUpdate(n *memberlist.Node) { e.g.seen(n) }
@@ -40,7 +46,7 @@ func (e events) NotifyLeave(n *memberlist.Node) {
 	defer g.mu.Unlock()
 	id := NodeID(n.Name)
 	m := g.members[id]
-	if m == nil {
+	if m == nil || e.generation != g.generation {
 		return
 	}
 	m.listed = false

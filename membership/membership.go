@@ -70,13 +70,18 @@ const (
 
 // Gossip takes part in the cluster's gossip.
 type Gossip struct {
-	cfg  Config
-	list *memberlist.Memberlist
-	ring *memberlist.Keyring // nil: in clear
 	wake wake.Signal
 	poke chan NodeID
 
-	mu      sync.Mutex
+	moves sync.Mutex // held by Move
+	mu    sync.Mutex
+	cfg   Config
+	list  *memberlist.Memberlist
+	ring  *memberlist.Keyring // nil: in clear
+	// generation of list: what one of before still says is not heard.
+	generation int
+	// ended: Run is over, and with it the list.
+	ended   bool
 	members map[NodeID]*member
 	changed map[NodeID]bool
 	peers   map[NodeID]string // gossip addresses of the roster
@@ -97,6 +102,60 @@ func New(cfg Config) (*Gossip, error) {
 		return nil, fmt.Errorf("gossip at %s: %w", cfg.Bind, err)
 	}
 	return g, nil
+}
+
+// Move has the others reach this node at other addresses from now on. memberlist takes
+// none while it runs: it starts anew, and everybody is asked to take it in.
+func (g *Gossip) Move(advertise, clusterAddr string) {
+	g.moves.Lock()
+	defer g.moves.Unlock()
+	g.mu.Lock()
+	g.cfg.Advertise, g.cfg.ClusterAddr = advertise, clusterAddr
+	before := g.list
+	g.list = nil
+	for _, m := range g.members {
+		m.listed = false
+	}
+	g.mu.Unlock()
+	if before != nil { // the others take the address of one that has left
+		g.left(before)
+	}
+	g.reopen()
+}
+
+// reopen starts memberlist, unless it runs or is over. It needs g.moves.
+func (g *Gossip) reopen() {
+	g.mu.Lock()
+	runs := g.list != nil || g.ended
+	if g.ring != nil {
+		g.cfg.Keys = g.ring.GetKeys()
+	}
+	g.mu.Unlock()
+	if runs {
+		return
+	}
+	mc, err := g.settings()
+	var list *memberlist.Memberlist
+	if err == nil {
+		list, err = memberlist.Create(mc)
+	}
+	if err != nil {
+		g.cfg.Log.Warn("gossip can't start at its new address, to be tried again", "addr", g.cfg.Advertise, "err", err)
+		return
+	}
+	g.mu.Lock()
+	g.list = list
+	g.mu.Unlock()
+	for _, id := range g.absent() {
+		g.Rejoin(id)
+	}
+}
+
+// running is memberlist, nil while it is being started anew.
+func (g *Gossip) running() *memberlist.Memberlist {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.list
 }
 
 func newGossip(cfg Config) *Gossip {
@@ -134,7 +193,10 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 		}
 		g.ring = mc.Keyring
 	}
-	mc.Delegate, mc.Events = meta{g}, events{g}
+	g.mu.Lock()
+	g.generation++
+	mc.Delegate, mc.Events = meta{g.cfg.Incarnation, g.cfg.ClusterAddr}, events{g, g.generation}
+	g.mu.Unlock()
 	mc.LogOutput = &logWriter{log: g.cfg.Log}
 	mc.Transport, err = newTransport(bind, g.cfg.Allow, mc)
 	return mc, err
@@ -154,6 +216,8 @@ func (g *Gossip) SetPeers(peers map[NodeID]string) {
 // SetKeys changes the keys of a gossip that has some: the first one is used from now
 // on, and those that are not among them are not understood any more.
 func (g *Gossip) SetKeys(keys [][]byte) {
+	g.moves.Lock() // or it would start anew with the keys of before
+	defer g.moves.Unlock()
 	if g.ring == nil || len(keys) == 0 {
 		return
 	}
@@ -227,6 +291,9 @@ func (g *Gossip) Run(ctx context.Context) error {
 		case id := <-g.poke:
 			g.join(&joins, id)
 		case <-rejoin.C:
+			g.moves.Lock()
+			g.reopen()
+			g.moves.Unlock()
 			for _, id := range g.absent() {
 				g.join(&joins, id)
 			}
@@ -235,8 +302,19 @@ func (g *Gossip) Run(ctx context.Context) error {
 }
 
 func (g *Gossip) close() {
-	err := errors.Join(g.list.Leave(200*time.Millisecond), g.list.Shutdown())
-	if err != nil {
+	g.moves.Lock()
+	defer g.moves.Unlock()
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	if g.list == nil {
+		return
+	}
+	g.left(g.list)
+}
+
+func (g *Gossip) left(list *memberlist.Memberlist) {
+	if err := errors.Join(list.Leave(200*time.Millisecond), list.Shutdown()); err != nil {
 		g.cfg.Log.Debug("gossip closed", "err", err)
 	}
 }
@@ -283,9 +361,10 @@ func (g *Gossip) join(wg *sync.WaitGroup, id NodeID) {
 		return
 	}
 	wg.Go(func() {
-		_, err := g.list.Join([]string{string(id) + "/" + addr})
-		if err != nil {
-			g.failed(id)
+		if list := g.running(); list != nil {
+			if _, err := list.Join([]string{string(id) + "/" + addr}); err != nil {
+				g.failed(id)
+			}
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()

@@ -62,7 +62,7 @@ func passes(d time.Duration) {
 
 func TestOpinion_EachChangeIsToldAsItIsThen(t *testing.T) {
 	g := silent()
-	e := events{g}
+	e := events{g: g}
 	step := func(what, want string) {
 		t.Helper()
 		if got := changed(t, g); got != want {
@@ -98,7 +98,7 @@ func TestOpinion_EachChangeIsToldAsItIsThen(t *testing.T) {
 func TestOpinion_OfSoManyAndNoMore(t *testing.T) {
 	g := silent()
 	for i := range maxMembers + 1 {
-		events{g}.NotifyJoin(node(fmt.Sprint("n", i), 1, "x"))
+		events{g: g}.NotifyJoin(node(fmt.Sprint("n", i), 1, "x"))
 	}
 	if _, known := g.Alive(NodeID(fmt.Sprint("n", maxMembers-1))); !known {
 		t.Error("the last that has room is not known")
@@ -106,7 +106,7 @@ func TestOpinion_OfSoManyAndNoMore(t *testing.T) {
 	if _, known := g.Alive(NodeID(fmt.Sprint("n", maxMembers))); known || len(g.members) != maxMembers {
 		t.Errorf("%d members", len(g.members))
 	}
-	events{g}.NotifyJoin(node("n0", 2, "x"))
+	events{g: g}.NotifyJoin(node("n0", 2, "x"))
 	if g.members["n0"].Incarnation != 2 {
 		t.Error("who is known is not told anew")
 	}
@@ -124,7 +124,7 @@ func TestOpinion_AfterAStall(t *testing.T) {
 		"nobody answers, told once": {func(g *Gossip) { passes(stallDoubt); g.failed("b"); g.failed("b") }, "[{b false 7 b:1}]"},
 		"it is there": {func(g *Gossip) {
 			passes(stallDoubt)
-			events{g}.NotifyJoin(node("b", 7, "b:1"))
+			events{g: g}.NotifyJoin(node("b", 7, "b:1"))
 			changedNow(g)
 			g.failed("b")
 		}, ""},
@@ -133,7 +133,7 @@ func TestOpinion_AfterAStall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := silent()
-				events{g}.NotifyJoin(node("b", 7, "b:1"))
+				events{g: g}.NotifyJoin(node("b", 7, "b:1"))
 				changed(t, g)
 				began := time.Now()
 				passes(stallLength)
@@ -145,7 +145,7 @@ func TestOpinion_AfterAStall(t *testing.T) {
 					t.Errorf("looked at %v, stalled at %v", last, g.stalled)
 				}
 				passes(stallDoubt - 1)
-				events{g}.NotifyLeave(node("b", 7, "b:1"))
+				events{g: g}.NotifyLeave(node("b", 7, "b:1"))
 				if alive, _ := g.Alive("b"); !alive || g.Doubted() != 1 || fmt.Sprint(sought(g)) != "[b]" || changed(t, g) != "" {
 					t.Errorf("alive %v, %d doubted", alive, g.Doubted())
 				}
@@ -159,10 +159,10 @@ func TestOpinion_AfterAStall(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		g := silent()
-		events{g}.NotifyJoin(node("b", 7, "b:1"))
+		events{g: g}.NotifyJoin(node("b", 7, "b:1"))
 		g.sawStall(time.Now(), time.Second)
 		passes(stallDoubt)
-		events{g}.NotifyLeave(node("b", 7, "b:1"))
+		events{g: g}.NotifyLeave(node("b", 7, "b:1"))
 		if alive, _ := g.Alive("b"); alive || g.Doubted() != 0 {
 			t.Errorf("a verdict long after the stall: alive %v, %d doubted", alive, g.Doubted())
 		}
@@ -191,10 +191,10 @@ func TestOpinion_WhoIsSought(t *testing.T) {
 		}
 	}
 	absent("[b c]")
-	events{g}.NotifyJoin(node("b", 1, "b:1"))
+	events{g: g}.NotifyJoin(node("b", 1, "b:1"))
 	absent("[c]")
-	events{g}.NotifyJoin(node("x", 1, "x:1"))
-	events{g}.NotifyLeave(node("b", 1, "b:1"))
+	events{g: g}.NotifyJoin(node("x", 1, "x:1"))
+	events{g: g}.NotifyLeave(node("b", 1, "b:1"))
 	absent("[b c]")
 	g.SetPeers(map[NodeID]string{"c": "c:1"})
 	absent("[c]")

@@ -45,3 +45,34 @@ func TestGossip_ANodeThatWasStartedAgainIsKnownAnew(t *testing.T) {
 	want := Member{ID: "b", Alive: true, Incarnation: 3, ClusterAddr: "elsewhere:b"}
 	await(t, "a knows it anew", func() bool { return a.sees("b") == want })
 }
+
+// A node that moves while it runs is found at its new address, by the key of before, and
+// hears the others as before.
+func TestGossip_ANodeThatMovesIsFoundThere(t *testing.T) {
+	key := []byte("0123456789abcdef")
+	a, b := start(t, "a", 1, func(c *Config) { c.Keys = [][]byte{key} }), start(t, "b", 2, func(c *Config) {
+		_, port, err := net.SplitHostPort(c.Bind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Keys, c.Advertise, c.Bind = [][]byte{[]byte("another-key-here")}, c.Bind, "0.0.0.0:"+port
+	})
+	b.SetKeys([][]byte{key})
+	_, port, _ := net.SplitHostPort(b.addr)
+	old := b.cfg.Advertise
+	b.addr = old
+	meet(a, b)
+	await(t, "they meet", func() bool { return a.sees("b").Alive && b.sees("a").Alive })
+	ip, _, _ := net.SplitHostPort(freeAddr(t))
+	b.Move(net.JoinHostPort(ip, port), "elsewhere:b")
+	want := Member{ID: "b", Alive: true, Incarnation: 2, ClusterAddr: "elsewhere:b"}
+	await(t, "a knows where it is", func() bool {
+		for _, n := range a.running().Members() {
+			if n.Name == "b" && n.Addr.String() == ip {
+				return a.sees("b") == want
+			}
+		}
+		return false
+	})
+	await(t, "b hears a", func() bool { return b.sees("a").Alive && len(b.running().Members()) == 2 })
+}

@@ -3,7 +3,6 @@ package node
 import (
 	"net"
 	"net/netip"
-	"slices"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 )
@@ -13,7 +12,7 @@ import (
 // first since the last boot, of containers or a VPN, is none to be found at.
 func (c *Config) keepAddresses(self, known *configpb.Node, here []net.Addr) {
 	told := []*string{&self.SipAddr, &self.DefaultAddr, &self.TcAddr, &self.ClusterAddr, &self.GossipAddr, &self.HttpAddr}
-	before := []string{known.GetSipAddr(), known.GetDefaultAddr(), known.GetTcAddr(), known.GetClusterAddr(), known.GetGossipAddr(), known.GetHttpAddr()}
+	before := addressesOf(known)
 	as, _ := c.advertise() // checked at the start
 	for i, a := range c.addrs() {
 		bound, err1 := netip.ParseAddrPort(*a.addr)
@@ -21,10 +20,7 @@ func (c *Config) keepAddresses(self, known *configpb.Node, here []net.Addr) {
 		if err1 != nil || err2 != nil || !bound.Addr().IsUnspecified() || as[a.what] != "" || bound.Addr().Is4() != was.Addr().Is4() {
 			continue
 		}
-		if slices.ContainsFunc(here, func(a net.Addr) bool {
-			ip, err := netip.ParsePrefix(a.String())
-			return err == nil && ip.Addr() == was.Addr()
-		}) {
+		if has(here, was.Addr()) {
 			*told[i] = netip.AddrPortFrom(was.Addr(), bound.Port()).String()
 		}
 	}

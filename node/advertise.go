@@ -1,17 +1,20 @@
 package node
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
 // advertisable are the ports that Advertise may name, as Config.addrs calls them.
 var advertisable = map[string]string{"sip": "SIP", "default": "default", "tc": "TCport", "cluster": "cluster", "gossip": "gossip", "http": "HTTP"}
 
-// advertise reads Advertise: the address of a port by its name in addrs. What names a
-// port goes before what is for all.
+// advertise reads Advertise: HOST:NUMBER of a port by its name in addrs, names as they
+// are given. What names a port goes before what is for all.
 func (c *Config) advertise() (map[string]string, error) {
 	told := map[string]string{}
 	all := ""
@@ -45,7 +48,8 @@ func (c *Config) advertise() (map[string]string, error) {
 	return told, nil
 }
 
-// tellAs notes HOST[:NUMBER] for a port; without a number it is the port's own.
+// tellAs notes HOST[:NUMBER] for a port; without a number it is the port's own. A name
+// is not looked up.
 func (c *Config) tellAs(told map[string]string, what, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -57,19 +61,32 @@ func (c *Config) tellAs(told map[string]string, what, addr string) error {
 		}
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		r, err := net.ResolveIPAddr("ip", host)
-		if err != nil {
-			return err
-		}
-		ip, _ = netip.AddrFromSlice(r.IP)
+	if err != nil && host != "" && !strings.ContainsAny(host, ":%/ \t") {
+		ip, err = netip.IPv6Loopback(), nil // it is a name
 	}
-	at, err := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port))
-	if err != nil || at.Addr().IsUnspecified() || at.Addr().Zone() != "" || at.Port() == 0 {
+	if at, err2 := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port)); err != nil || err2 != nil || at.Addr().IsUnspecified() || at.Addr().Zone() != "" || at.Port() == 0 {
 		return fmt.Errorf("%s is no address at which others reach a node", net.JoinHostPort(host, port))
 	}
-	told[what] = at.String()
+	told[what] = net.JoinHostPort(host, port)
 	return nil
+}
+
+// lookUp makes an address of HOST:NUMBER.
+func lookUp(ctx context.Context, told string) (string, error) {
+	host, port, err := net.SplitHostPort(told)
+	if err != nil {
+		return "", err
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return "", fmt.Errorf("--advertise %s: %w", told, err)
+		}
+		slices.SortStableFunc(found, func(a, b netip.Addr) int { return cmp.Compare(a.Unmap().BitLen(), b.Unmap().BitLen()) }) // IPv4 first
+		ip = found[0]
+	}
+	return net.JoinHostPort(ip.Unmap().String(), port), nil
 }
 
 // advertised replaces an address that means all of this machine's by its first.

@@ -33,7 +33,8 @@ type Config struct {
 	SIPAddr, DefaultAddr, TCAddr, ClusterAddr, GossipAddr, HTTPAddr string
 	// Advertise are addresses at which others reach this node where these are not those it
 	// binds (NAT, containers): HOST for all ports, or PORT=HOST[:NUMBER] for one of sip,
-	// default, tc, cluster, gossip, http. A name is looked up at the start.
+	// default, tc, cluster, gossip, http. A name is looked up again and
+	// again.
 	Advertise []string
 	// TLSAddr, WSAddr and WSSAddr (usually :5061, :5066, :5067) serve phones by
 	// TLS, WebSocket and secure WebSocket; "" leaves the transport out.
@@ -205,9 +206,11 @@ func (c *Config) fill(addr *string, port string) error {
 	return err
 }
 
-// self is this node's entry of the roster: what others dial.
-func (c *Config) self(id string) (*configpb.Node, error) {
+// self is this node's entry of the roster: what others dial. Names are looked up; the
+// address of one that is not known now is that which the others have.
+func (c *Config) self(ctx context.Context, id string, known *configpb.Node) (*configpb.Node, error) {
 	n := &configpb.Node{Id: id, Name: c.Name, Site: c.Site}
+	before := addressesOf(known)
 	fields := []*string{&n.SipAddr, &n.DefaultAddr, &n.TcAddr, &n.ClusterAddr, &n.GossipAddr, &n.HttpAddr}
 	as, err := c.advertise()
 	if err != nil {
@@ -217,6 +220,8 @@ func (c *Config) self(id string) (*configpb.Node, error) {
 		told := as[a.what]
 		if told == "" {
 			told, err = advertised(*a.addr)
+		} else if told, err = lookUp(ctx, told); err != nil && before[i] != "" {
+			told, err = before[i], nil
 		}
 		if err != nil {
 			return nil, err

@@ -54,7 +54,7 @@ func TestConfig_WhatOthersAreTold(t *testing.T) {
 		if err := c.complete(); err != nil {
 			t.Fatal(err)
 		}
-		n, err := c.self("id")
+		n, err := c.self(t.Context(), "id", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestConfig_WhatIsAdvertised(t *testing.T) {
 		if err != nil {
 			t.Fatal(x.say, err)
 		}
-		n, err := c.self("id")
+		n, err := c.self(t.Context(), "id", nil)
 		if got := [3]string{n.GetSipAddr(), n.GetClusterAddr(), n.GetHttpAddr()}; err != nil || got != x.want {
 			t.Errorf("%q: %v, %v", x.say, got, err)
 		}
@@ -103,7 +103,7 @@ func TestConfig_WhatIsToldIsNeverUnspecified(t *testing.T) {
 	if err := c.complete(); err != nil {
 		t.Fatal(err)
 	}
-	self, err := c.self("id")
+	self, err := c.self(t.Context(), "id", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,7 +163,7 @@ func (n *Node) enterBy(ctx context.Context) (lineage string, err error) {
 		return n.dialEntrance(ctx, addr, n.who.Entering(invite))
 	}
 	answer, err := consensus.Ask(ctx, n.cfg.Join, dial, func(ctx context.Context, conn *grpc.ClientConn) (*peerpb.EnterResponse, error) {
-		return peerpb.NewEntranceClient(conn).Enter(ctx, &peerpb.EnterRequest{Node: n.self, Invite: invite.ID, Secret: invite.Secret})
+		return peerpb.NewEntranceClient(conn).Enter(ctx, &peerpb.EnterRequest{Node: n.self(), Invite: invite.ID, Secret: invite.Secret})
 	})
 	if err != nil {
 		return "", err

@@ -47,14 +47,14 @@ func (n *Node) clusterAddr(id string) string {
 	return n.at(n.machine.View().Node(id)).GetClusterAddr()
 }
 
-// told is this node's entry of the roster as it should be: once the roster has had the
+// own is this node's entry of the roster as it should be: once the roster has had the
 // addresses that this process has, it may be mended by hand.
-func (n *Node) told() *configpb.Node {
+func (n *Node) own() *configpb.Node {
 	present := n.machine.View().Node(n.id.ID)
-	if present == nil || !slices.Equal(n.id.told(), addressesOf(n.self)) {
-		return n.self
+	if present == nil || !slices.Equal(n.id.told(), addressesOf(n.self())) {
+		return n.self()
 	}
-	own := proto.CloneOf(n.self)
+	own := proto.CloneOf(n.self())
 	own.SipAddr, own.DefaultAddr, own.TcAddr, own.HttpAddr = present.GetSipAddr(), present.GetDefaultAddr(), present.GetTcAddr(), present.GetHttpAddr()
 	own.ClusterAddr, own.GossipAddr = present.GetClusterAddr(), present.GetGossipAddr()
 	return own
@@ -67,10 +67,10 @@ func addressesOf(n *configpb.Node) []string {
 // keepTold remembers what the roster has been told, over a restart too.
 func (n *Node) keepTold() {
 	present := n.machine.View().Node(n.id.ID)
-	if present == nil || !slices.Equal(addressesOf(present), addressesOf(n.self)) || slices.Equal(n.id.told(), addressesOf(n.self)) {
+	if present == nil || !slices.Equal(addressesOf(present), addressesOf(n.self())) || slices.Equal(n.id.told(), addressesOf(n.self())) {
 		return
 	}
-	if err := n.id.tell(addressesOf(n.self)); err != nil {
+	if err := n.id.tell(addressesOf(n.self())); err != nil {
 		n.log.Warn("what the roster was told of this node's addresses is not kept", "err", err)
 	}
 }
@@ -78,7 +78,7 @@ func (n *Node) keepTold() {
 // presence is what this process says of itself to the others.
 func (n *Node) presence() *peerpb.Presence {
 	p := n.port.self.presence()
-	p.Node = proto.CloneOf(n.told())
+	p.Node = proto.CloneOf(n.own())
 	p.Node.KeySha256, p.Node.Revision = nil, 0
 	if group := n.leads.Load(); group != nil {
 		p.Leaderless, p.LastLog = group.Status().Leader == "", group.LastLog()
@@ -259,7 +259,7 @@ func (n *Node) greet(ctx context.Context) error {
 	defer cancel()
 	own := n.machine.View().Node(n.id.ID)
 	addrs := n.candidates(ctx, func(string) bool { return true })
-	if a := own.GetClusterAddr(); a != "" && a != n.self.GetClusterAddr() {
+	if a := own.GetClusterAddr(); a != "" && a != n.self().GetClusterAddr() {
 		addrs = append(addrs, a)
 	}
 	met := make(chan error, len(addrs))

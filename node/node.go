@@ -43,11 +43,12 @@ import (
 
 // Node is one SIP Server of the cluster.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	id      *card
-	who     *identity.Identity // nil where nobody is asked who he is
-	self    *configpb.Node
+	cfg Config
+	log *slog.Logger
+	id  *card
+	who *identity.Identity // nil where nobody is asked who he is
+	// entry is this node's of the roster, by what it knows of itself.
+	entry   atomic.Pointer[configpb.Node]
 	key     *clusterKey
 	started time.Time
 	// guard asks clients who they are; nil where nobody is asked.
@@ -101,6 +102,8 @@ type Node struct {
 	// directory is where the others are; moved wakes who dials them.
 	directory *directory.Directory
 	moved     wake.Signal
+	// told wakes who tells the others where this node is.
+	told wake.Signal
 	// lags is how far each node is behind the configuration.
 	lags *lag.Board
 
@@ -115,7 +118,7 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New()}
+	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New(), told: wake.New()}
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
 	n.damage.log = n.log
@@ -149,10 +152,6 @@ func (n *Node) openStores() (err error) {
 	if n.id, err = openCard(n.cfg.DataDir, n.cfg.Name, &n.damage); err != nil {
 		return err
 	}
-	if n.self, err = n.cfg.self(n.id.ID); err != nil {
-		return err
-	}
-	n.self.FeatureLevel = fsm.Program().Announced()
 	if n.store, err = location.Open(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
 		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
 	}
@@ -165,8 +164,8 @@ func (n *Node) openStores() (err error) {
 	if err := n.acceptRecovery(); err != nil {
 		return err
 	}
-	if here, err := net.InterfaceAddrs(); err == nil {
-		n.cfg.keepAddresses(n.self, n.machine.View().Node(n.id.ID), here)
+	if err := n.findPlace(); err != nil {
+		return err
 	}
 	if n.denied, err = openDeniedTokens(n.cfg.DataDir, &n.damage); err != nil {
 		return err
@@ -206,7 +205,7 @@ func (n *Node) bindPorts() (err error) {
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
-		Calls: caller{n}, Advertise: n.self.GetSipAddr(), Carry: n.carry,
+		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: share(maxSIPConns, phonesPart), Events: n.events, DialPeer: n.dialPeer,
 	})
 	if err != nil {
@@ -323,8 +322,8 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	n.group, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self, ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Member: n.member, Through: n.cfg.Join, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
-		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.told, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
+		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self(), ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Member: n.member, Through: n.cfg.Join, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
+		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.own, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration plane: %w", err)
@@ -402,7 +401,7 @@ func (n *Node) askToJoin(ctx context.Context) (lineage string, err error) {
 	if n.who != nil {
 		return n.enterBy(ctx)
 	}
-	answer, err := consensus.Join(ctx, n.cfg.Join, n.self, n.dialGRPC)
+	answer, err := consensus.Join(ctx, n.cfg.Join, n.self(), n.dialGRPC)
 	return fsm.Lineage(answer.GetClusterId(), answer.GetRecovery()), err
 }
 
@@ -463,6 +462,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.followRoster(ctx) })
 	g.Go(func() error { return n.hearGossip(ctx) })
 	g.Go(func() error { return n.seek(ctx) })
+	g.Go(func() error { return n.keepPlace(ctx) })
 	g.Go(func() error { return n.awaitRemoval(ctx) })
 	if n.who != nil {
 		g.Go(func() error { return n.rotate(ctx) })
@@ -491,15 +491,15 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	if n.cfg.Serving != nil {
 		g.Go(func() error { n.cfg.Serving(ctx); return nil })
 	}
-	n.log.Info("serving", "site", n.cfg.Site, "sip", n.self.GetSipAddr(), "tc", n.self.GetTcAddr(), "cluster", n.self.GetClusterAddr(), "gossip", n.self.GetGossipAddr(), "http", n.self.GetHttpAddr())
+	n.log.Info("serving", "site", n.cfg.Site, "sip", n.self().GetSipAddr(), "tc", n.self().GetTcAddr(), "cluster", n.self().GetClusterAddr(), "gossip", n.self().GetGossipAddr(), "http", n.self().GetHttpAddr())
 	return nil
 }
 
 // openLayer opens the availability plane towards the others.
 func (n *Node) openLayer() (err error) {
 	cfg := membership.Config{
-		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self.GetGossipAddr(), Cluster: n.lineage(),
-		Incarnation: n.table.Incarnation(), ClusterAddr: n.self.GetClusterAddr(), Allow: n.fabric.allow, Log: n.log,
+		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self().GetGossipAddr(), Cluster: n.lineage(),
+		Incarnation: n.table.Incarnation(), ClusterAddr: n.self().GetClusterAddr(), Allow: n.fabric.allow, Log: n.log,
 	}
 	n.keys.Lock()
 	defer n.keys.Unlock()

@@ -62,6 +62,7 @@ func (n *Node) followProblems() {
 	n.problems.Follow(n.denied.problems)
 	n.problems.Follow(n.behind)
 	n.problems.Follow(n.doubted)
+	n.problems.Follow(n.unbound)
 	n.problems.Follow(func(report func(problem.Problem)) { skews(n.mesh.Status(), report) })
 }
 

@@ -36,7 +36,7 @@ func (n *Node) openIdentity() (err error) {
 	if err != nil {
 		return fmt.Errorf("the key of this node: %w", err)
 	}
-	n.self.KeySha256 = []string{n.who.Fingerprint()}
+	n.self().KeySha256 = []string{n.who.Fingerprint()}
 	n.guard = access.New(access.Config{View: n.machine.View, Watch: n.machine.Watch, Denied: n.denied.has, Events: n.events, Log: n.log})
 	return nil
 }
@@ -107,7 +107,7 @@ func (n *Node) firstAdmin() (credential.Token, error) {
 
 // writeAdmin writes the context as far as the cluster is known.
 func (n *Node) writeAdmin(token string) error {
-	c := credential.Context{Name: "admin", Cluster: n.id.ClusterID, Addresses: []string{n.self.GetTcAddr()}, Token: token}
+	c := credential.Context{Name: "admin", Cluster: n.id.ClusterID, Addresses: []string{n.self().GetTcAddr()}, Token: token}
 	for _, a := range n.machine.View().Security().GetAuthorities() {
 		c.Authorities = append(c.Authorities, identity.Fingerprint(a.GetCertificate()))
 	}

@@ -18,7 +18,7 @@ const seekEach, seekMost = 250 * time.Millisecond, time.Second
 // candidates are the addresses at which the wanted nodes may be: those of the roster
 // that are not heard, and of --join, whose names are looked up each time.
 func (n *Node) candidates(ctx context.Context, wanted func(id string) bool) (addrs []string) {
-	seen := map[string]bool{n.self.GetClusterAddr(): true}
+	seen := map[string]bool{n.self().GetClusterAddr(): true}
 	add := func(a string) {
 		if !seen[a] {
 			seen[a] = true
@@ -76,7 +76,7 @@ func (n *Node) seek(ctx context.Context) error {
 	asks := asking{under: map[string]bool{}, second: make(chan error, 1)}
 	var before map[string]bool
 	for pause := seekEach; ; {
-		timer := time.NewTimer(pause)
+		timer, all := time.NewTimer(pause), false
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -84,18 +84,21 @@ func (n *Node) seek(ctx context.Context) error {
 		case err := <-asks.second:
 			timer.Stop()
 			return err
+		case <-n.told: // this node has moved: all shall hear of it from itself
+			timer.Stop()
+			all = true
 		case <-timer.C:
 		}
 		lost := n.lost()
 		if pause = min(2*pause, seekMost); !maps.Equal(lost, before) {
 			before, pause = lost, seekEach
 		}
-		if len(lost) == 0 {
+		if len(lost) == 0 && !all {
 			continue
 		}
 		n.stand(ctx)
 		limited, cancel := context.WithTimeout(ctx, seekEach)
-		for _, a := range n.candidates(limited, func(id string) bool { return lost[id] }) {
+		for _, a := range n.candidates(limited, func(id string) bool { return all || lost[id] }) {
 			asks.begin(&wg, a, func() error { return n.meet(ctx, a) })
 		}
 		cancel()

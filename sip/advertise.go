@@ -12,8 +12,8 @@ import (
 
 // advertised is the host:port by which we are reached, whatever the transport.
 func (s *Server) advertised() string {
-	if s.cfg.Advertise != "" {
-		return s.cfg.Advertise
+	if told := *s.told.Load(); told != "" {
+		return told
 	}
 	if list := s.addrs(); len(list) > 0 {
 		return list[0]
@@ -21,26 +21,34 @@ func (s *Server) advertised() string {
 	return "localhost"
 }
 
-// advertise finds out by which host:port phones of each transport reach us.
-// Nodes go by the token in front of it.
-func (s *Server) advertise() {
-	advertised := s.advertised()
+// serves finds out which addresses are served here.
+func (s *Server) serves() {
 	for _, a := range append([]string{s.cfg.Advertise}, s.addrs()...) {
 		if a, err := netip.ParseAddrPort(a); err == nil {
 			s.served = append(s.served, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 		}
 	}
+}
+
+// Advertise says by which host:port others reach this port from now on, as the setting
+// of that name; phones of each transport hear of it with the next message. Nodes go by
+// the token in front of it.
+func (s *Server) Advertise(told string) {
+	s.told.Store(&told)
+	advertised := s.advertised()
 	host, _, err := net.SplitHostPort(advertised)
-	for t := range s.reach {
-		s.reach[t] = advertised
+	var reach [location.WSS + 1]string
+	for t := range reach {
+		reach[t] = advertised
 		a := s.Addr(location.Transport(t))
 		if a == nil || err != nil || t == int(location.UDP) {
 			continue
 		}
 		if _, port, err := net.SplitHostPort(a.String()); err == nil {
-			s.reach[t] = net.JoinHostPort(host, port)
+			reach[t] = net.JoinHostPort(host, port)
 		}
 	}
+	s.reach.Set(reach)
 }
 
 // addrs are those that are listened on.
@@ -57,12 +65,15 @@ func (s *Server) addrs() (list []string) {
 // of the cluster, or by an address that is served here.
 func (s *Server) leadsHere(u message.URI) bool {
 	if !message.IsIP(u.Host) {
-		if host, _, err := net.SplitHostPort(s.cfg.Advertise); err == nil && strings.EqualFold(host, string(u.Host)) {
+		if host, _, err := net.SplitHostPort(*s.told.Load()); err == nil && strings.EqualFold(host, string(u.Host)) {
 			return true
 		}
 		return s.guard.Mine(u.Host)
 	}
 	addr, ok := u.AddrPort()
+	if told, err := netip.ParseAddrPort(*s.told.Load()); ok && err == nil && told == addr {
+		return true
+	}
 	return ok && slices.ContainsFunc(s.served, func(a netip.AddrPort) bool {
 		return a.Port() == addr.Port() && (a.Addr().IsUnspecified() || a.Addr() == addr.Addr())
 	})

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -44,8 +45,10 @@ type Server struct {
 	// rates of new registrations and of new calls.
 	rates [2]*guard.Rate
 	// reach are the host:port of our Vias and Record-Routes by transport.
-	reach  [location.WSS + 1]string
-	served []netip.AddrPort // of this port, where addresses are known
+	reach location.Hosts
+	// told is what Advertise says; served are the addresses of this port, where they are known.
+	told   atomic.Pointer[string]
+	served []netip.AddrPort
 
 	closing sync.Once
 	closed  chan struct{}
@@ -86,7 +89,8 @@ func New(cfg Config) (*Server, error) {
 	if s.port, err = wire.Open(s.portConfig()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.advertise()
+	s.serves()
+	s.Advertise(cfg.Advertise)
 	s.connect()
 	if err := s.stack(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -114,7 +118,7 @@ func (s *Server) connect() {
 		s.proxy = proxy.New(s.proxyConfig())
 		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
 	}
-	out := s.port.Exits(s.reach, s.openPeers(), refused)
+	out := s.port.Exits(&s.reach, s.openPeers(), refused)
 	if s.proxy != nil {
 		s.proxy.Connect(out)
 	}
@@ -128,7 +132,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
-		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: s.reach, Carry: c.Carry,
+		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: &s.reach, Carry: c.Carry,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
 }

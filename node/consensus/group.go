@@ -108,6 +108,7 @@ type Group struct {
 	conns     conns
 	settled   settled
 	nudges    wake.Signal
+	moved     wake.Signal // this node's entry is to be looked at
 	removals  removals
 	since     atomic.Pointer[time.Time] // leading, if it leads
 	lost      atomic.Pointer[Lost]
@@ -134,7 +135,7 @@ func Open(cfg Config) (*Group, error) {
 	}
 	g := &Group{
 		cfg: cfg, log: cfg.Log, machine: cfg.Machine, conns: conns{dial: cfg.DialGRPC},
-		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(), disks: newDisks(), suspicion: wake.New(), ledger: ledger{grown: wake.New()},
+		leader: make(chan struct{}), failed: make(chan struct{}), nudges: wake.New(), moved: wake.New(), disks: newDisks(), suspicion: wake.New(), ledger: ledger{grown: wake.New()},
 	}
 	err = g.open()
 	if err != nil && cfg.Member {

@@ -152,16 +152,29 @@ func joining(present, node *configpb.Node) *configpb.Mutation {
 func (g *Group) keepSelf(ctx context.Context) error {
 	w := g.machine.Watch()
 	defer w.Close()
-	for {
-		c, err := w.Next(ctx)
-		if err != nil {
-			return nil
+	go func() {
+		for {
+			c, err := w.Next(ctx)
+			if err != nil {
+				return
+			}
+			if c.All || c.Nodes {
+				g.moved.Send()
+			}
 		}
-		if c.All || c.Nodes {
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.moved:
 			g.updateSelf(ctx)
 		}
 	}
 }
+
+// Moved says that this node's own entry has changed.
+func (g *Group) Moved() { g.moved.Send() }
 
 // refusedPause is how often a node says again where it is when it was not believed:
 // what keeps the others from reaching it there may end.

@@ -67,5 +67,5 @@ func newAlone(t *testing.T) *Proxy {
 	t.Cleanup(func() { store.Close() })
 	return New(Config{Machine: newConfiguration(t).machine, Table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), Store: store,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, RouteKeys: []route.Key{{ID: 1, Secret: []byte("secret")}}, LeadsHere: func(message.URI) bool { return false },
-		RecordRoutes: [...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"}})
+		RecordRoutes: location.NewHosts([...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"})})
 }

@@ -39,7 +39,7 @@ type Config struct {
 	// LeadsHere tells whether a URI without a token leads to this node.
 	LeadsHere func(message.URI) bool
 	// RecordRoutes are the host:port of our Record-Routes by transport.
-	RecordRoutes [location.WSS + 1]string
+	RecordRoutes *location.Hosts
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
 	// It and the Leg must neither wait nor call the proxy.
 	Carry func(call string, of dn.Node, n dn.Number) invite.Leg

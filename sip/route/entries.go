@@ -11,7 +11,7 @@ import (
 type Recorder struct {
 	Ring *Ring
 	// Hosts are host:port by transport.
-	Hosts [location.WSS + 1]string
+	Hosts *location.Hosts
 }
 
 // entry is the entry for one side of the call.
@@ -19,7 +19,7 @@ func (rr *Recorder) entry(k *Token, callID, tag []byte) []byte {
 	out := append(make([]byte, 0, 192), "<sip:"...)
 	out = append(out, rr.Ring.Encode(k, callID, tag)...)
 	out = append(out, '@')
-	out = append(out, rr.Hosts[k.Transport]...)
+	out = append(out, rr.Hosts.Of(k.Transport)...)
 	switch k.Transport {
 	case location.UDP:
 	case location.WS, location.WSS:

@@ -255,7 +255,7 @@ func TestRing_KeysChangeWhileTheyAreUsed(t *testing.T) {
 // TestEntries_NameTheTransport as a phone that dials it would: RFC 7118 knows one for
 // WebSockets. The called side's is on top.
 func TestEntries_NameTheTransport(t *testing.T) {
-	rr := &Recorder{Ring: testRing, Hosts: [...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"}}
+	rr := &Recorder{Ring: testRing, Hosts: location.NewHosts([...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"})}
 	req := func(method string) *message.Message {
 		var m message.Message
 		text := method + " sip:x@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=a\r\nTo: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 " + method + "\r\nContent-Length: 0\r\n\r\n"
@@ -269,7 +269,7 @@ func TestEntries_NameTheTransport(t *testing.T) {
 	} {
 		called, caller := &Token{Purpose: Phone, Called: true, Node: "n1", Transport: transport}, &Token{Purpose: Trunk, Node: "n1"}
 		list := rr.Entries(req("INVITE"), called, caller)
-		if len(list) != 2 || !strings.HasSuffix(string(list[0]), "@"+rr.Hosts[transport]+want+";lr>") || !strings.HasSuffix(string(list[1]), "@n1.test:5060;lr>") {
+		if len(list) != 2 || !strings.HasSuffix(string(list[0]), "@"+rr.Hosts.Of(transport)+want+";lr>") || !strings.HasSuffix(string(list[1]), "@n1.test:5060;lr>") {
 			t.Errorf("%v: %s", transport, list)
 		}
 	}

@@ -203,7 +203,7 @@ type Exits struct {
 	// Datagrams is nil when UDP is not served.
 	Datagrams *sendBatch
 	// Via are the host:port of our Vias by transport.
-	Via [location.WSS + 1]string
+	Via *location.Hosts
 }
 
 // Hold gathers datagrams, and what is sent to peers, until Release was called as often.
@@ -228,7 +228,7 @@ func (e *Exits) Release() {
 
 // Exits are the ways out by this port and to peers; via are the host:port of our Vias, and
 // refused is told of a datagram that the network does not take.
-func (p *Port) Exits(via [location.WSS + 1]string, peers Peers, refused func([]byte)) *Exits {
+func (p *Port) Exits(via *location.Hosts, peers Peers, refused func([]byte)) *Exits {
 	e := &Exits{Flows: p.cfg.Flows, Peers: peers, Via: via}
 	if p.udp != nil {
 		p.udp.exits = e
