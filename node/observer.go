@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api"
@@ -62,7 +63,11 @@ func (n *Node) followProblems() {
 	n.problems.Follow(n.denied.problems)
 	n.problems.Follow(n.behind)
 	n.problems.Follow(n.doubted)
-	n.problems.Follow(n.unbound)
+	n.problems.Follow(func(report func(problem.Problem)) {
+		if here, err := net.InterfaceAddrs(); err == nil {
+			n.cfg.unbound(here, report)
+		}
+	})
 	n.problems.Follow(func(report func(problem.Problem)) { skews(n.mesh.Status(), report) })
 }
 

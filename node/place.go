@@ -108,13 +108,9 @@ func (n *Node) moveTo(self *configpb.Node) {
 
 // unbound are the addresses that this node was told to bind and that its machine does
 // not have any more: nobody reaches it there.
-func (n *Node) unbound(report func(problem.Problem)) {
-	here, err := net.InterfaceAddrs()
-	if err != nil {
-		return
-	}
+func (c *Config) unbound(here []net.Addr, report func(problem.Problem)) {
 	seen := map[netip.Addr]bool{}
-	for _, a := range append(n.cfg.addrs(), n.cfg.optionalAddrs()...) {
+	for _, a := range append(c.addrs(), c.optionalAddrs()...) {
 		at, err := netip.ParseAddrPort(*a.addr)
 		if ip := at.Addr(); err == nil && !ip.IsUnspecified() && !ip.IsLoopback() && !seen[ip] && !has(here, ip) {
 			seen[ip] = true

@@ -65,7 +65,7 @@ func (n *Node) lost() map[string]bool {
 // misplaced tells whether the roster has this node at another address than it has.
 func (n *Node) misplaced() bool {
 	present := n.machine.View().Node(n.id.ID)
-	return present != nil && present.GetClusterAddr() != n.told().GetClusterAddr()
+	return present != nil && present.GetClusterAddr() != n.own().GetClusterAddr()
 }
 
 // seek looks for the nodes that are not heard wherever they may be, until the context
