@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/lossyfs"
@@ -34,14 +35,19 @@ func TestDisk_FrozenHoldsUpNobody(t *testing.T) {
 	expectSeen(t, soon, inServiceAt(n), ph[:2], c.Nodes()...)
 
 	must(t, n.Freeze(true))
-	eventually(t, leadsWithin, "another node leads", func(ctx context.Context) error { return leadsBeside(ctx, c, n) })
+	eventually(t, leadsWithin, "another node leads and takes a write", func(ctx context.Context) error {
+		try, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err := other.Configuration().Write(try, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
+			{Op: &configpb.Mutation_PutDn{PutDn: cluster.PSTNDN("5409", "+15550005409")}}}})
+		return errors.Join(err, leadsBeside(ctx, c, n))
+	})
 	register(t, n, ph[2:]...)
 	expectSeen(t, soon, inServiceAt(n), ph, c.Nodes()...)
 	rings := agents(t, ph[3], 1)
 	must(t, placeCall(t, n, ph[0], ph[3].dn, 500)())
 	rings()
 	eventually(t, soon, "status names a store", func(ctx context.Context) error { return stalls(ctx, n, true) })
-	cli(t, other, 0, "dn", "put", "5409", "--kind", "pstn", "--external", "+15550005409")
 
 	must(t, n.Freeze(false))
 	eventually(t, soon, "status names no store", func(ctx context.Context) error { return stalls(ctx, n, false) })
