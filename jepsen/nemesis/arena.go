@@ -29,7 +29,7 @@ type Arena struct {
 	mu     sync.Mutex
 	taken  map[*cluster.Node]bool
 	cut    map[cluster.Way]int
-	ending map[*cluster.Node]bool // somebody ends its process
+	ending map[<-chan struct{}]bool // by what closes with a process: somebody ends that
 	closed bool
 	out    map[*cluster.Node]bool // not of the cluster now
 	newer  map[*cluster.Node]bool // runs the next program

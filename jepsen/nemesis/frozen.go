@@ -61,7 +61,7 @@ func (a *Arena) stopFrozen(ctx context.Context, n *cluster.Node) error {
 	return a.Play(ctx, Strike{
 		Nemesis: "stop", Params: n.Name(), Effect: history.Effect{Down: names(n)},
 		inject: func(context.Context) error {
-			a.end(n, true)
+			a.end(n)
 			a.life(n, history.Stopping)
 			return n.Terminate()
 		},

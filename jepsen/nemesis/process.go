@@ -30,31 +30,34 @@ func (a *Arena) Start(ctx context.Context, n *cluster.Node, args ...string) erro
 
 // guard records an end of the node's process that nobody asked for.
 func (a *Arena) guard(n *cluster.Node) {
-	a.end(n, false)
 	ended, code := n.Exited()
 	go func() {
 		<-ended
-		if !a.ended(n) {
+		if !a.ended(ended) {
 			a.Record.Life(history.Life{Node: n.Name(), Kind: history.Exited, Error: fmt.Sprintf("exit code %d", code())})
 			a.Say("%s ended by itself, exit code %d", n.Name(), code())
 		}
 	}()
 }
 
-// end notes whether somebody ends the node's process.
-func (a *Arena) end(n *cluster.Node, asked bool) {
+// end notes that somebody ends the node's process.
+func (a *Arena) end(n *cluster.Node) {
+	if n.PID() == 0 {
+		return
+	}
+	ended, _ := n.Exited()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ending == nil {
-		a.ending = map[*cluster.Node]bool{}
+		a.ending = map[<-chan struct{}]bool{}
 	}
-	a.ending[n] = asked
+	a.ending[ended] = true
 }
 
-func (a *Arena) ended(n *cluster.Node) bool {
+func (a *Arena) ended(process <-chan struct{}) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ending[n] || a.closed
+	return a.ending[process] || a.closed
 }
 
 func (a *Arena) life(n *cluster.Node, k history.LifeKind) {
@@ -64,7 +67,7 @@ func (a *Arena) life(n *cluster.Node, k history.LifeKind) {
 // kill sends kill -9 to all of the nodes before it waits for their ends.
 func (a *Arena) kill(nodes ...*cluster.Node) {
 	for _, n := range nodes {
-		a.end(n, true)
+		a.end(n)
 		a.life(n, history.Killed)
 	}
 	var all sync.WaitGroup
@@ -79,7 +82,7 @@ func (a *Arena) kill(nodes ...*cluster.Node) {
 
 // stop ends a node in good order.
 func (a *Arena) stop(n *cluster.Node) error {
-	a.end(n, true)
+	a.end(n)
 	a.life(n, history.Stopping)
 	err := n.Stop(15 * time.Second)
 	l := history.Life{Node: n.Name(), Kind: history.Exited}

@@ -75,7 +75,7 @@ func (a *Arena) removing(nodes ...*cluster.Node) ([]Strike, error) {
 
 // expel removes a node that runs, and records how it ended; the checker judges that.
 func (a *Arena) expel(ctx context.Context, n *cluster.Node) error {
-	a.end(n, true)
+	a.end(n)
 	if err := a.removeNode(ctx, n); err != nil {
 		return err
 	}

@@ -53,6 +53,6 @@ func (a *Arena) startRemoved(ctx context.Context, n *cluster.Node) error {
 	if err := n.Launch(); err != nil {
 		return err
 	}
-	a.end(n, true)
+	a.end(n)
 	return a.seeOff(ctx, n)
 }
