@@ -8,7 +8,7 @@ unit = $$(go list ./sip ./node/dn ./sip/location ./node ./fsm ./... | grep -v /j
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit e2e lint fmt generate browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e clean
+.PHONY: help build run dev demo setup test unit e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,11 +39,12 @@ unit: ## only the unit and property tests, with the race detector
 e2e: setup ## only the tests with real clusters and phones
 	go test -count=1 -timeout=15m -v ./jepsen/...
 
-lint: ## gofmt, go.mod, golangci-lint with staticcheck and the import rules, buf lint, what documents point at
+lint: ## gofmt, go.mod, golangci-lint with staticcheck and the import rules, buf lint and breaking, what documents point at
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
 	go mod tidy -diff
 	$(golangci) run ./...
 	$(buf) lint
+	$(buf) breaking --against api/baseline.binpb
 	scripts/check-docs
 
 fmt: ## gofmt everything
@@ -51,6 +52,9 @@ fmt: ## gofmt everything
 
 generate: ## Go code of the .proto files
 	$(buf) generate
+
+api-baseline: ## the .proto files as they are become what no change may break
+	$(buf) build --exclude-source-info -o api/baseline.binpb
 
 browser-bundles: ## the browser phones' scripts anew, from npm
 	scripts/browser-bundles

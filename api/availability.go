@@ -105,16 +105,13 @@ type pageRequest interface {
 	GetPageToken() string
 }
 
-// page collects the page that req asks for; the token is the number of its
-// last DN, and "" when no other DN passes.
+// page collects the page that req asks for; the token says behind which DN the next
+// one begins, and is "" when no other DN passes.
 func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, string, error) {
-	f, err := newFilter(req.GetFilter())
+	f, tokens := newFilter(req.GetFilter()), newPageTokens(req.GetFilter(), routable)
+	after, err := tokens.read(req.GetPageToken())
 	if err != nil {
 		return nil, "", err
-	}
-	after := req.GetPageToken()
-	if after != "" && !dn.ValidNumber(after) {
-		return nil, "", status.Error(codes.InvalidArgument, "page_token: not one that this service gave")
 	}
 	size := pageSize(req.GetPageSize())
 	view := a.view()
@@ -127,7 +124,7 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 			continue
 		}
 		if len(p.dns) == size {
-			return p.dns, p.dns[size-1].Dn, nil
+			return p.dns, tokens.behind(p.dns[size-1].Dn), nil
 		}
 		p.add(r)
 	}

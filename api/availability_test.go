@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,14 +185,14 @@ func TestListDNs_JoinsConfigurationAndTable(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %v %s/%s %v %v", d.Dn, d.Kind, d.State == tcpb.DNState_DN_STATE_IN_SRV, d.Owner, d.Site, d.Reason, d.Routable))
 	}
 	want := []string{
-		"0999  true sip2/dc2 REASON_REGISTERED false", // known, its configuration not (yet)
-		"1001 sip true sip1/dc1 REASON_REGISTERED true",
-		"1002 sip true sip2/dc2 REASON_REGISTERED true",
-		"1003 sip false sip1/dc1 REASON_ADMIN false",
-		"1004 sip false / REASON_UNSPECIFIED false", // never registered
-		"2001 pstn false / REASON_UNSPECIFIED false",
-		"3000 routing-point true / REASON_UNSPECIFIED false",
-		"4000 trunk true / REASON_UNSPECIFIED false",
+		"0999 DN_KIND_UNSPECIFIED true sip2/dc2 REASON_REGISTERED false", // known, its configuration not (yet)
+		"1001 DN_KIND_SIP true sip1/dc1 REASON_REGISTERED true",
+		"1002 DN_KIND_SIP true sip2/dc2 REASON_REGISTERED true",
+		"1003 DN_KIND_SIP false sip1/dc1 REASON_ADMIN false",
+		"1004 DN_KIND_SIP false / REASON_UNSPECIFIED false", // never registered
+		"2001 DN_KIND_PSTN false / REASON_UNSPECIFIED false",
+		"3000 DN_KIND_ROUTING_POINT true / REASON_UNSPECIFIED false",
+		"4000 DN_KIND_TRUNK true / REASON_UNSPECIFIED false",
 	}
 	compare(t, got, want)
 	if since := resp.Dns[4].Since; since != nil {
@@ -258,11 +259,11 @@ func TestListDNs_Filters(t *testing.T) {
 		{"unknown owner", &tcpb.Filter{Owner: "sip9"}, "[]"},
 		{"site", &tcpb.Filter{Site: "dc1"}, "[1001 1003]"},
 		{"group", &tcpb.Filter{Group: "sales"}, "[1001 1002]"},
-		{"kind", &tcpb.Filter{Kind: "pstn"}, "[2001]"},
+		{"kind", &tcpb.Filter{Kind: configpb.DNKind_DN_KIND_PSTN}, "[2001]"},
 		{"prefix", &tcpb.Filter{Prefix: "100"}, "[1001 1002 1003 1004]"},
 		{"the whole number", &tcpb.Filter{Prefix: "1002"}, "[1002]"},
 		{"InSrv", &tcpb.Filter{State: tcpb.DNState_DN_STATE_IN_SRV}, "[0999 1001 1002 3000 4000]"},
-		{"OOS of a kind", &tcpb.Filter{State: tcpb.DNState_DN_STATE_OOS, Kind: "sip"}, "[1003 1004]"},
+		{"OOS of a kind", &tcpb.Filter{State: tcpb.DNState_DN_STATE_OOS, Kind: configpb.DNKind_DN_KIND_SIP}, "[1003 1004]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			resp, err := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{Filter: tc.f})
@@ -307,7 +308,12 @@ func TestAvailability_BadRequests(t *testing.T) {
 		return err
 	}
 	_, token := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{PageToken: "not a token"})
-	_, kind := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{Filter: &tcpb.Filter{Kind: "fax"}})
+	page, err := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{PageSize: 1})
+	if err != nil || page.GetNextPageToken() == "" || strings.Contains(page.GetNextPageToken(), page.GetDns()[0].GetDn()) {
+		t.Fatalf("the first page: %v, %v; its token tells nothing", page, err)
+	}
+	_, filter := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{PageToken: page.GetNextPageToken(), Filter: &tcpb.Filter{Prefix: "1"}})
+	_, list := s.client.ListRoutable(t.Context(), &tcpb.ListRoutableRequest{PageToken: page.GetNextPageToken()})
 	for _, tc := range []struct {
 		name string
 		err  error
@@ -316,7 +322,8 @@ func TestAvailability_BadRequests(t *testing.T) {
 		{"unknown DN", get("5555"), codes.NotFound},
 		{"no DN", get("a b"), codes.InvalidArgument},
 		{"page token", token, codes.InvalidArgument},
-		{"kind", kind, codes.InvalidArgument},
+		{"page token of another filter", filter, codes.InvalidArgument},
+		{"page token of another list", list, codes.InvalidArgument},
 	} {
 		if status.Code(tc.err) != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, tc.err, tc.want)

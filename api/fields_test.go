@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -58,11 +59,11 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 		"1006": func(d *tcpb.DNStatus) { d.Agent.State = tcpb.AgentState_AGENT_STATE_LOGGED_OUT },
 		"1007": func(d *tcpb.DNStatus) { d.Agent = nil },
 		"1008": func(d *tcpb.DNStatus) { d.Agent, d.Routable = nil, true },
-		"2001": func(d *tcpb.DNStatus) { d.Kind, d.Routable = "pstn", true },
+		"2001": func(d *tcpb.DNStatus) { d.Kind, d.Routable = configpb.DNKind_DN_KIND_PSTN, true },
 	} {
 		t.Run(number, func(t *testing.T) {
 			want := &tcpb.DNStatus{
-				Dn: number, Kind: "sip", State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip2", Site: "dc2", Reason: tcpb.Reason_REASON_REGISTERED,
+				Dn: number, Kind: configpb.DNKind_DN_KIND_SIP, State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip2", Site: "dc2", Reason: tcpb.Reason_REASON_REGISTERED,
 				Since: &timestamppb.Timestamp{},
 				Agent: &tcpb.AgentStatus{
 					Id: "a" + number, State: tcpb.AgentState_AGENT_STATE_READY, WorkMode: 3, Reasons: map[string]string{"k": "v", "l": "w"},
@@ -70,7 +71,7 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 				},
 			}
 			change(want)
-			stamp(want.GetSince(), s.status(t, dn.Number(number)).Since)
+			dnview.Stamp(want.GetSince(), s.status(t, dn.Number(number)).Since)
 			got, err := s.client.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: number})
 			if err != nil || !proto.Equal(got, want) {
 				t.Errorf("%v\ngot  %v\nwant %v", err, got, want)
@@ -79,11 +80,11 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 	}
 	s.view = roster(t, putDN(sipDN("1009")))
 	for _, number := range []string{"1001", "1008"} {
-		if d, err := s.client.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: number}); err != nil || d.GetKind() != "" || d.GetOwner() != "sip2" || d.GetRoutable() {
+		if d, err := s.client.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: number}); err != nil || d.GetKind() != 0 || d.GetOwner() != "sip2" || d.GetRoutable() {
 			t.Errorf("not configured: %v, %v", d, err)
 		}
 	}
-	if d, err := s.client.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: "1009"}); err != nil || d.GetKind() != "sip" || d.GetState() != tcpb.DNState_DN_STATE_OOS || d.GetOwner() != "" || d.GetSince() != nil {
+	if d, err := s.client.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: "1009"}); err != nil || d.GetKind() != configpb.DNKind_DN_KIND_SIP || d.GetState() != tcpb.DNState_DN_STATE_OOS || d.GetOwner() != "" || d.GetSince() != nil {
 		t.Errorf("configured alone: %v, %v", d, err)
 	}
 }
@@ -91,7 +92,7 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 func TestListRoutable_PagesWhatPasses(t *testing.T) {
 	s := withAgents(t)
 	for size := uint32(1); size <= 4; size++ {
-		for want, f := range map[string]*tcpb.Filter{"1001 1008 2001": nil, "1001 1008": {Prefix: "1"}, "1008": {Group: "sales"}, "2001": {Kind: "pstn", State: tcpb.DNState_DN_STATE_IN_SRV}, "": {Site: "dc1"}} {
+		for want, f := range map[string]*tcpb.Filter{"1001 1008 2001": nil, "1001 1008": {Prefix: "1"}, "1008": {Group: "sales"}, "2001": {Kind: configpb.DNKind_DN_KIND_PSTN, State: tcpb.DNState_DN_STATE_IN_SRV}, "": {Site: "dc1"}} {
 			var got []string
 			req := &tcpb.ListRoutableRequest{Filter: f, PageSize: size}
 			for pages := 0; pages == 0 || req.PageToken != ""; pages++ {
@@ -222,7 +223,7 @@ func (s *site) amend(t *testing.T, change func(*dn.Record)) {
 
 func TestWatch_KindFilter(t *testing.T) {
 	s := everyKind(t)
-	r := s.watch(t, &tcpb.WatchRequest{Filter: &tcpb.Filter{Kind: "pstn", State: tcpb.DNState_DN_STATE_OOS}}) // of a state nothing is asked
+	r := s.watch(t, &tcpb.WatchRequest{Filter: &tcpb.Filter{Kind: configpb.DNKind_DN_KIND_PSTN, State: tcpb.DNState_DN_STATE_OOS}}) // of a state nothing is asked
 	r.wants("started sip1 resumed=false", "row 0999 IN_SRV sip2/dc2 REASON_REGISTERED", "end of snapshot")
 	s.table.Register("1004", dn.Registered)
 	s.table.Register("2001", dn.Registered)

@@ -4,10 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -19,17 +17,11 @@ type filter struct {
 	state                      tcpb.DNState
 }
 
-func newFilter(f *tcpb.Filter) (filter, error) {
-	kind := configpb.DNKind_DN_KIND_UNSPECIFIED
-	if name := f.GetKind(); name != "" {
-		if kind = configpb.KindOf(name); kind == configpb.DNKind_DN_KIND_UNSPECIFIED {
-			return filter{}, status.Errorf(codes.InvalidArgument, "filter.kind: %.20q is not one of sip, pstn, routing-point, trunk, feature", name)
-		}
-	}
+func newFilter(f *tcpb.Filter) filter {
 	return filter{
 		owner: f.GetOwner(), site: f.GetSite(), group: f.GetGroup(), prefix: f.GetPrefix(),
-		kind: kind, state: f.GetState(),
-	}, nil
+		kind: f.GetKind(), state: f.GetState(),
+	}
 }
 
 // behind tells that neither number nor any greater one can pass.
@@ -45,7 +37,7 @@ func (f *filter) passes(r row, n *nodeNames) bool {
 		return false
 	}
 	if f.state != tcpb.DNState_DN_STATE_UNSPECIFIED {
-		if s, _ := r.state(); stateOf(s) != f.state {
+		if s, _ := r.state(); dnview.StateOf(s) != f.state {
 			return false
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -94,7 +95,7 @@ func TestWatch_ResumesAtTheEdges(t *testing.T) {
 					s.table.Register(dn.Number(n), dn.Registered)
 					want = append(want, fmt.Sprintf("change %s IN_SRV sip1/dc1 REASON_REGISTERED", n))
 				}
-				again := s.watch(t, &tcpb.WatchRequest{ResumeIncarnation: 7, ResumeSeq: seq})
+				again := s.watch(t, &tcpb.WatchRequest{ResumeCursor: feed.Cursor{Incarnation: 7, DNs: seq}.Bytes()})
 				if behind > size {
 					again.wants(want[0], "row 1 IN_SRV sip1/dc1 REASON_REGISTERED")
 					return

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -100,29 +101,11 @@ func (s *statusReader) fill() {
 
 func (r row) kind() configpb.DNKind { return r.config.GetKind() }
 
-// registered tells whether the DN's state comes from registrations.
-func (r row) registered() bool {
-	return r.kind() != configpb.DNKind_DN_KIND_ROUTING_POINT && r.kind() != configpb.DNKind_DN_KIND_TRUNK
-}
-
 // state of the DN and the reason for it.
-func (r row) state() (dn.State, dn.Reason) {
-	switch {
-	case r.config.GetDisabled():
-		return dn.OOS, dn.Admin
-	case !r.registered():
-		return dn.InSrv, dn.NoReason
-	default:
-		return r.status.State, r.status.Reason
-	}
-}
+func (r row) state() (dn.State, dn.Reason) { return dnview.State(r.config, &r.status) }
 
 // routable tells whether a call can be sent to the DN now.
-func (r row) routable(view *fsm.View) bool {
-	k := r.kind()
-	return (k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN) &&
-		!r.config.GetDisabled() && r.status.Routable(view.LoginRequired(r.config))
-}
+func (r row) routable(view *fsm.View) bool { return dnview.Routable(view, r.config, &r.status) }
 
 // page is an answer in the making. Its messages come from slabs: a page of
 // 10,000 DNs costs a few allocations, not 20,000.
@@ -147,46 +130,11 @@ func (p *page) add(r row) {
 	}
 	m, t := &p.slab[0], &p.stamps[0]
 	p.slab, p.stamps = p.slab[1:], p.stamps[1:]
-	state, reason := r.state()
-	m.Dn, m.Kind = r.number, r.kind().Word()
-	m.State, m.Reason = stateOf(state), tcpb.Reason(reason)
+	m.Dn = r.number
 	m.Owner, m.Site = p.names.of(r.status.Owner)
 	m.Standby, m.StandbySite = p.names.of(r.status.Standby)
-	m.Routable = r.routable(p.names.view)
-	m.Agent, m.Busy, m.Reserved = agentStatus(r.status.Agent), r.status.Busy, r.status.Reserved
-	if r.status.Since != 0 {
-		stamp(t, r.status.Since)
-		m.Since = t
-	}
+	dnview.Fill(m, t, p.names.view, r.config, &r.status)
 	p.dns = append(p.dns, m)
-}
-
-// agentStatus is what clients see of an agent; nil when nobody ever logged in.
-func agentStatus(a *dn.Agent) *tcpb.AgentStatus {
-	if a == nil {
-		return nil
-	}
-	m := &tcpb.AgentStatus{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: &timestamppb.Timestamp{}}
-	stamp(m.Since, a.Since)
-	if len(a.Reasons) > 0 {
-		m.Reasons = make(map[string]string, len(a.Reasons))
-	}
-	for _, r := range a.Reasons {
-		m.Reasons[r.Key] = r.Value
-	}
-	return m
-}
-
-// stamp sets t to ns since the epoch.
-func stamp(t *timestamppb.Timestamp, ns int64) {
-	t.Seconds, t.Nanos = ns/1e9, int32(ns%1e9)
-}
-
-func stateOf(s dn.State) tcpb.DNState {
-	if s == dn.InSrv {
-		return tcpb.DNState_DN_STATE_IN_SRV
-	}
-	return tcpb.DNState_DN_STATE_OOS
 }
 
 // nodeNames turns node ids into what people call them.

@@ -7,9 +7,12 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -52,22 +55,31 @@ type watch struct {
 	stream grpc.ServerStreamingServer[tcpb.WatchResponse]
 	// batch holds changes that are not sent yet.
 	batch []*tcpb.DNEvent
+	// snapshot: rows are on their way, behind which nobody can go on.
+	snapshot bool
+}
+
+// cursor is what the client may resume behind, when all up to seq was told.
+func (w *watch) cursor(seq uint64) []byte {
+	if w.snapshot {
+		return nil
+	}
+	return feed.Cursor{Incarnation: w.service.table.Incarnation(), DNs: seq}.Bytes()
 }
 
 func (a *Availability) newWatch(req *tcpb.WatchRequest, stream grpc.ServerStreamingServer[tcpb.WatchResponse]) (*watch, error) {
-	f, err := newFilter(req.GetFilter())
+	from, err := feed.ParseCursor(req.GetResumeCursor())
 	if err != nil {
-		return nil, err
+		return nil, status.Errorf(codes.InvalidArgument, "resume_cursor: %v", err)
 	}
-	w := &watch{service: a, stream: stream, filter: watchFilter{filter: f}, agents: req.GetAgents()}
+	w := &watch{service: a, stream: stream, filter: watchFilter{filter: newFilter(req.GetFilter())}, agents: req.GetAgents()}
 	if req.GetOwnOnly() {
 		w.filter.self = a.table.Self()
 	}
-	resume := feed.Position{Incarnation: req.GetResumeIncarnation(), Seq: req.GetResumeSeq()}
 	if w.filter.moves() {
-		resume, w.filter.inside = feed.Position{}, map[dn.Number]struct{}{}
+		from, w.filter.inside = feed.Cursor{}, map[dn.Number]struct{}{}
 	}
-	w.source = a.table.Watch(resume)
+	w.source = a.table.Watch(from.Position())
 	return w, nil
 }
 
@@ -79,7 +91,7 @@ func (w *watch) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
-			err = w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Heartbeat{Heartbeat: &tcpb.Heartbeat{Seq: w.source.Seq()}}})
+			err = w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Heartbeat{Heartbeat: &tcpb.Heartbeat{Seq: w.source.Seq(), Cursor: w.cursor(w.source.Seq())}}})
 		case err == nil:
 			err = w.send(events)
 		}
@@ -128,14 +140,18 @@ func (w *watch) flush() error {
 	}
 	events := w.batch
 	w.batch = nil
-	return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Events{Events: &tcpb.EventBatch{Events: events}}})
+	return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Events{Events: &tcpb.EventBatch{
+		Events: events, Cursor: w.cursor(events[len(events)-1].GetSeq()),
+	}}})
 }
 
 // mark sends the begin of a snapshot or tail, or the end of a snapshot.
 func (w *watch) mark(view *fsm.View, e dn.Item) error {
 	if e.Kind == feed.EndOfSnapshot {
-		return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: e.Seq}}})
+		w.snapshot = false
+		return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: e.Seq, Cursor: w.cursor(e.Seq)}}})
 	}
+	w.snapshot = !e.Resumed
 	clear(w.filter.inside)
 	name, _ := (&nodeNames{view: view}).of(w.service.table.Self())
 	return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_Started{Started: &tcpb.WatchStarted{
@@ -181,8 +197,8 @@ func (f *watchFilter) configPasses(config *configpb.DN) bool {
 
 // addUse fills in what only a client that wants agents hears of.
 func addUse(m *tcpb.DNEvent, view *fsm.View, s *dn.Status) {
-	m.Agent, m.Busy, m.Reserved = agentStatus(s.Agent), s.Busy, s.Reserved
-	m.Routable = row{number: m.Dn, config: view.DN(m.Dn), status: *s, known: true}.routable(view)
+	m.Agent, m.Busy, m.Reserved = dnview.Agent(s.Agent), s.Busy, s.Reserved
+	m.Routable = dnview.Routable(view, view.DN(m.Dn), s)
 }
 
 // eventSlab makes the messages of one batch with a few allocations.
@@ -204,10 +220,10 @@ func (s *eventSlab) event(e dn.Item) *tcpb.DNEvent {
 	s.events = s.events[:i+1]
 	m, t := &s.events[i], &s.stamps[i]
 	if e.Status.Since != 0 {
-		stamp(t, e.Status.Since)
+		dnview.Stamp(t, e.Status.Since)
 		m.Time = t
 	}
-	m.Dn, m.State, m.Reason = string(e.Status.Number), stateOf(e.Status.State), tcpb.Reason(e.Status.Reason)
+	m.Dn, m.State, m.Reason = string(e.Status.Number), dnview.StateOf(e.Status.State), tcpb.Reason(e.Status.Reason)
 	m.Owner, m.Site = s.names.of(e.Status.Owner)
 	m.Seq, m.Snapshot, m.Change = e.Seq, e.Kind == feed.Row, tcpb.Change(e.What)+1
 	return m

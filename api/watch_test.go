@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 // reader reads a watch and writes down what it hears.
@@ -120,10 +121,10 @@ func TestWatch_ResumesBehindTheLastChange(t *testing.T) {
 	first.wants("change 1004 IN_SRV sip1/dc1 REASON_REGISTERED")
 	s.table.Register("2001", dn.Registered)
 
-	again := s.watch(t, &tcpb.WatchRequest{ResumeIncarnation: first.incarnation, ResumeSeq: first.seq})
+	again := s.watch(t, &tcpb.WatchRequest{ResumeCursor: feed.Cursor{Incarnation: first.incarnation, DNs: first.seq}.Bytes()})
 	again.wants("started sip1 resumed=true", "change 2001 IN_SRV sip1/dc1 REASON_REGISTERED")
 
-	other := s.watch(t, &tcpb.WatchRequest{ResumeIncarnation: first.incarnation - 1, ResumeSeq: first.seq})
+	other := s.watch(t, &tcpb.WatchRequest{ResumeCursor: feed.Cursor{Incarnation: first.incarnation - 1, DNs: first.seq}.Bytes()})
 	other.wants("started sip1 resumed=false", "row 0999 IN_SRV sip2/dc2 REASON_REGISTERED")
 }
 
@@ -149,7 +150,7 @@ func TestWatch_DNThatLeavesTheFilterIsToldOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := everyKind(t)
-			req.ResumeIncarnation, req.ResumeSeq = 7, 1 // such a stream never resumes
+			req.ResumeCursor = feed.Cursor{Incarnation: 7, DNs: 1}.Bytes() // such a stream never resumes
 			r := s.watch(t, req)
 			r.wants(
 				"started sip1 resumed=false",
@@ -206,9 +207,9 @@ func TestWatch_SlowClientHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-func TestWatch_BadFilter(t *testing.T) {
+func TestWatch_BadCursor(t *testing.T) {
 	s := newSite(t)
-	stream, err := s.client.Watch(t.Context(), &tcpb.WatchRequest{Filter: &tcpb.Filter{Kind: "fax"}})
+	stream, err := s.client.Watch(t.Context(), &tcpb.WatchRequest{ResumeCursor: []byte("none")})
 	if err == nil {
 		_, err = stream.Recv()
 	}

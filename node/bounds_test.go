@@ -252,7 +252,7 @@ func TestBounds_OfAPage(t *testing.T) {
 		{0, 1000}, {1, 1}, {1000, 1000}, {bounds.MaxPage, bounds.MaxPage}, {bounds.MaxPage + 1, bounds.MaxPage}, {1<<32 - 1, bounds.MaxPage},
 	} {
 		r, err := n.availability.ListDNs(t.Context(), &tcpb.ListDNsRequest{PageSize: uint32(c.asked)})
-		if err != nil || len(r.GetDns()) != c.want || r.GetNextPageToken() != r.GetDns()[c.want-1].GetDn() {
+		if err != nil || len(r.GetDns()) != c.want || r.GetNextPageToken() == "" {
 			t.Errorf("asked for %d: %d, %v", c.asked, len(r.GetDns()), err)
 		}
 		f := &tcpb.Filter{Prefix: "5"}

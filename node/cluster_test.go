@@ -106,7 +106,7 @@ func servesByPort(t *testing.T, a, b *member) {
 				t.Errorf("health at %s: %v %v", conn.Target(), h, err)
 			}
 		}
-		for addr, port := range map[string]string{m.cfg.TCAddr: "TCport", m.cfg.DefaultAddr: "default"} {
+		for addr, port := range map[string]tlibpb.Port{m.cfg.TCAddr: tlibpb.Port_PORT_TCPORT, m.cfg.DefaultAddr: tlibpb.Port_PORT_DEFAULT} {
 			if s := opened(t, addr).Server(); s.GetPort() != port || s.GetNode() != m.cfg.Name || s.GetSite() != m.cfg.Site || s.GetVersion() != m.cfg.Version || s.GetIncarnation() != m.store.Meta().Incarnation || len(s.GetNodes()) != 2 {
 				t.Errorf("%s: %v", port, s)
 			}
@@ -179,7 +179,7 @@ func callGoesOver(t *testing.T, a, b *member) {
 			m.says(t, "1003", "IN_SRV n2@site-n2 busy")
 		}
 		for _, what := range []tlibpb.Message{tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED} {
-			if e := hears(t, stat, what); e.GetCallType() == 0 || e.GetThisDn() != "1003" {
+			if e := hears(t, stat, what); e.GetCall().GetCallType() == 0 || e.GetThisDn() != "1003" {
 				t.Errorf("%v", e)
 			}
 		}
@@ -255,7 +255,7 @@ func routerSendsCall(t *testing.T, a, b *member) {
 	e := hears(t, router, tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST)
 	routed := make(chan error, 1)
 	go func() {
-		_, err := router.RouteCall(ctx, &tlibpb.RouteCall{ConnId: e.GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: "1003"}})
+		_, err := router.RouteCall(ctx, &tlibpb.RouteCall{ConnId: e.GetCall().GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: "1003"}})
 		routed <- err
 	}()
 	in, err := agent.Take(ctx)

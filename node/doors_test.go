@@ -272,7 +272,7 @@ func asked(n *running, _ protoreflect.MethodDescriptor, req proto.Message) error
 	m.ReferenceId = 77
 	var say []*tlibpb.ClientMessage
 	if m.GetOpenSession() == nil {
-		say = append(say, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{}}},
+		say = append(say, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion}}},
 			&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{Dn: "2001"}}})
 	}
 	for _, m := range append(say, m) {
@@ -286,8 +286,8 @@ func asked(n *running, _ protoreflect.MethodDescriptor, req proto.Message) error
 		for _, e := range got.GetEvents() {
 			switch {
 			case e.GetReferenceId() != 77:
-			case e.GetErrorCode() == tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE:
-				return status.Error(codes.InvalidArgument, e.GetErrorMessage())
+			case e.GetError().GetCode() == tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE:
+				return status.Error(codes.InvalidArgument, e.GetError().GetText())
 			default:
 				return nil
 			}

@@ -100,7 +100,7 @@ func TestDrain_LosesNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	drain(false)
-	for hears(t, gateway, tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING).GetReason() != "draining" {
+	for hears(t, gateway, tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING).GetNodeDraining().GetUndone() {
 		continue // those before
 	}
 	for i := range uas {

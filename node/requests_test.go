@@ -3,18 +3,22 @@ package node_test
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -33,19 +37,23 @@ type element struct{ n, key, value int }
 
 // special are values of fields whose form is not free.
 var special = map[protoreflect.FullName]func(n int) any{
-	"sipcluster.config.v1.DN.number":               digits,
-	"sipcluster.config.v1.DN.external":             func(n int) any { return "+" + strings.Repeat("1", n-1) },
-	"sipcluster.config.v1.Trunk.address":           address,
-	"sipcluster.config.v1.Trunk.prefix":            digits,
-	"sipcluster.config.v1.Node.sip_addr":           address,
-	"sipcluster.config.v1.Node.default_addr":       address,
-	"sipcluster.config.v1.Node.tc_addr":            address,
-	"sipcluster.config.v1.Node.cluster_addr":       address,
-	"sipcluster.config.v1.Node.gossip_addr":        address,
-	"sipcluster.config.v1.Node.http_addr":          address,
-	"sipcluster.config.v1.ClearBansRequest.source": func(n int) any { return "fe80::1%" + strings.Repeat("a", n-8) },
-	"sipcluster.peer.v1.Command.new_epoch":         atMostNone(fsm.MaxName),
-	"sipcluster.tc.v1.Filter.kind":                 atMostWord("routing-point", bounds.MaxKind),
+	"sipcluster.config.v1.DN.number":                  digits,
+	"sipcluster.config.v1.DN.external":                func(n int) any { return "+" + strings.Repeat("1", n-1) },
+	"sipcluster.config.v1.Trunk.address":              address,
+	"sipcluster.config.v1.Trunk.prefix":               digits,
+	"sipcluster.config.v1.Node.sip_addr":              address,
+	"sipcluster.config.v1.Node.default_addr":          address,
+	"sipcluster.config.v1.Node.tc_addr":               address,
+	"sipcluster.config.v1.Node.cluster_addr":          address,
+	"sipcluster.config.v1.Node.gossip_addr":           address,
+	"sipcluster.config.v1.Node.http_addr":             address,
+	"sipcluster.config.v1.ClearBansRequest.source":    func(n int) any { return "fe80::1%" + strings.Repeat("a", n-8) },
+	"sipcluster.peer.v1.Command.new_epoch":            atMostNone(fsm.MaxName),
+	"sipcluster.tc.v1.ListRoutableRequest.page_token": atMostNone(bounds.MaxPageToken),
+	"sipcluster.tc.v1.ListDNsRequest.page_token":      atMostNone(bounds.MaxPageToken),
+	"sipcluster.tc.v1.WatchRequest.resume_cursor":     cursorOf,
+	"sipcluster.tlib.v1.OpenSession.resume_cursor":    cursorOf,
+	"sipcluster.tlib.v1.MonitorAll.resume_cursor":     cursorOf,
 }
 
 // items are elements of lists whose form is not free, of a length when that is not 0.
@@ -57,6 +65,14 @@ var items = map[protoreflect.FullName]func(n int) string{
 		return strings.Repeat("ffff:", 7) + "ffff/" + strings.Repeat("0", n-43) + "128"
 	},
 	"sipcluster.config.v1.Outbound.prefixes": func(n int) string { return strings.Repeat("1", max(n, 1)) },
+}
+
+// cursorOf is one of the greatest length that a cursor has, or more bytes.
+func cursorOf(n int) any {
+	if n > feed.MaxCursor {
+		return make([]byte, n)
+	}
+	return feed.Cursor{Incarnation: feed.MaxIncarnation, DNs: math.MaxUint64, Calls: math.MaxUint64}.Bytes()
 }
 
 func digits(n int) any  { return strings.Repeat("1", n) }
@@ -98,7 +114,7 @@ func cases(t *testing.T, l leaf) []boundCase {
 		if value == nil {
 			value = func(n int) any { return strings.Repeat("a", n) }
 		}
-		if l.last().Kind() == protoreflect.BytesKind {
+		if l.last().Kind() == protoreflect.BytesKind && special[row] == nil {
 			value = func(n int) any { return make([]byte, n) }
 		}
 		switch {
@@ -179,7 +195,9 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 	case "sipcluster.tlib.v1.AgentNotReady":
 		return &tlibpb.AgentNotReady{Dn: "2001"}
 	case "sipcluster.tlib.v1.ReserveAgent":
-		return &tlibpb.ReserveAgent{Dn: "2001", DurationMs: 1}
+		return &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Millisecond)}
+	case "sipcluster.tlib.v1.OpenSession":
+		return &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion}
 	case "sipcluster.tlib.v1.RouteCall":
 		return &tlibpb.RouteCall{ConnId: strings.Repeat("a", 16), Destination: &tlibpb.RouteCall_Dn{Dn: "2001"}}
 	}

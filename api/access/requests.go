@@ -26,6 +26,8 @@ var requests = map[protoreflect.Name]permission{
 	"agent_logout":       to(admin, operator, gateway),
 	"agent_ready":        to(admin, operator, gateway),
 	"agent_not_ready":    to(admin, operator, gateway),
+	"set_dnd_on":         to(admin, operator, gateway),
+	"set_dnd_off":        to(admin, operator, gateway),
 	"reserve_agent":      to(admin, operator, router),
 	"route_call":         to(admin, operator, router),
 }
@@ -56,6 +58,10 @@ func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
 		return w.keeps(b.AgentReady.GetDn())
 	case *tlibpb.ClientMessage_AgentNotReady:
 		return w.keeps(b.AgentNotReady.GetDn())
+	case *tlibpb.ClientMessage_SetDndOn:
+		return w.keeps(b.SetDndOn.GetDn())
+	case *tlibpb.ClientMessage_SetDndOff:
+		return w.keeps(b.SetDndOff.GetDn())
 	case *tlibpb.ClientMessage_ReserveAgent:
 		return w.reaches(view, b.ReserveAgent.GetDn())
 	case *tlibpb.ClientMessage_RouteCall:

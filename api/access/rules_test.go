@@ -123,6 +123,8 @@ func bodies() map[string]*tlibpb.ClientMessage {
 		"logout2001":   {Body: &tlibpb.ClientMessage_AgentLogout{AgentLogout: &tlibpb.AgentLogout{Dn: "2001"}}},
 		"ready2001":    {Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: "2001"}}},
 		"notready2001": {Body: &tlibpb.ClientMessage_AgentNotReady{AgentNotReady: &tlibpb.AgentNotReady{Dn: "2001"}}},
+		"dnd2001":      {Body: &tlibpb.ClientMessage_SetDndOn{SetDndOn: &tlibpb.SetDNDOn{Dn: "2001"}}},
+		"nodnd2001":    {Body: &tlibpb.ClientMessage_SetDndOff{SetDndOff: &tlibpb.SetDNDOff{Dn: "2001"}}},
 		"reserve1001":  reserve("1001"), "reserve1002": reserve("1002"), "reserve9": reserve("9"),
 		"route1001": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}}), "route1002": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1002"}}),
 		"route-sales": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Group{Group: "sales"}}), "route-support": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Group{Group: "support"}}),
@@ -135,7 +137,7 @@ func bodies() map[string]*tlibpb.ClientMessage {
 const (
 	everybody = "open server unregister "
 	watching  = "all all-sales all-support stop "
-	agents    = "login1001 login2001 logout2001 ready2001 notready2001 "
+	agents    = "login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 "
 	routing   = "route1001 route1002 route-sales route-support route+49 route+1 reject reserve1001 reserve1002 reserve9 "
 	asking    = "query1001 query1002 query8001 query2001 "
 	monitors  = "monitor1001 monitor1002 register8001 "
@@ -156,9 +158,9 @@ func TestRequests_OfEachRoleAndScope(t *testing.T) {
 		{"gateway", nil, everybody + agents + "query1001 query1002 query2001 register1001 register2001 monitor1001 monitor1002 query8001"},
 		{"config", nil, ""}, {"metrics", nil, ""}, {"none", nil, ""},
 		{"router", bound, everybody + "all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject reserve1001"},
-		{"gateway", bound, everybody + "login2001 logout2001 ready2001 notready2001 query2001 register2001"},
+		{"gateway", bound, everybody + "login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 query2001 register2001"},
 		{"stat", bound, everybody + "all all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
-		{"operator", bound, everybody + "all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 route1001 route-sales route+49 reject reserve1001"},
+		{"operator", bound, everybody + "all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 route1001 route-sales route+49 reject reserve1001"},
 	} {
 		role, _ := configpb.ParseRole(c.role)
 		who := &access.Who{Role: role, Scope: c.scope}

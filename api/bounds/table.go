@@ -30,8 +30,8 @@ const (
 	MaxDrainMS = 30 * 24 * 3_600_000
 	// maxTimeMS is the latest moment, ms since the epoch: the first of the year 2200.
 	maxTimeMS = 7_258_118_400_000
-	// MaxKind is the length of a DN kind's name in a filter.
-	MaxKind = 32
+	// MaxPageToken is the length of a page token.
+	MaxPageToken = 128
 	// MaxKinds of events in a filter.
 	MaxKinds = 16
 	// connID is the length of a call's id.
@@ -66,6 +66,8 @@ func merge(parts ...map[protoreflect.FullName]Bound) map[protoreflect.FullName]B
 			all["sipcluster."+name] = b
 		}
 	}
+	all["google.protobuf.Duration.seconds"] = Bound{Sort: Any, By: "node/session"}
+	all["google.protobuf.Duration.nanos"] = Bound{Sort: Any, By: "node/session"}
 	all["google.protobuf.FieldMask.paths"] = items(fsm.MaxMask)
 	all["google.protobuf.FieldMask.paths[]"] = text(fsm.MaxPath)
 	return all
@@ -198,18 +200,16 @@ var consensus = map[protoreflect.FullName]Bound{
 }
 
 var availability = map[protoreflect.FullName]Bound{
-	"tc.v1.Filter.owner":                    text(fsm.MaxName),
-	"tc.v1.Filter.site":                     text(fsm.MaxName),
-	"tc.v1.Filter.group":                    text(fsm.MaxName),
-	"tc.v1.Filter.kind":                     text(MaxKind),
-	"tc.v1.Filter.prefix":                   text(dn.MaxNumber),
-	"tc.v1.ListRoutableRequest.page_size":   number(0, MaxPage).capped(),
-	"tc.v1.ListRoutableRequest.page_token":  text(dn.MaxNumber),
-	"tc.v1.ListDNsRequest.page_size":        number(0, MaxPage).capped(),
-	"tc.v1.ListDNsRequest.page_token":       text(dn.MaxNumber),
-	"tc.v1.GetDNStatusRequest.dn":           text(dn.MaxNumber),
-	"tc.v1.WatchRequest.resume_incarnation": identity,
-	"tc.v1.WatchRequest.resume_seq":         position,
+	"tc.v1.Filter.owner":                   text(fsm.MaxName),
+	"tc.v1.Filter.site":                    text(fsm.MaxName),
+	"tc.v1.Filter.group":                   text(fsm.MaxName),
+	"tc.v1.Filter.prefix":                  text(dn.MaxNumber),
+	"tc.v1.ListRoutableRequest.page_size":  number(0, MaxPage).capped(),
+	"tc.v1.ListRoutableRequest.page_token": text(MaxPageToken),
+	"tc.v1.ListDNsRequest.page_size":       number(0, MaxPage).capped(),
+	"tc.v1.ListDNsRequest.page_token":      text(MaxPageToken),
+	"tc.v1.GetDNStatusRequest.dn":          text(dn.MaxNumber),
+	"tc.v1.WatchRequest.resume_cursor":     text(feed.MaxCursor),
 }
 
 var cluster = map[protoreflect.FullName]Bound{
@@ -261,15 +261,12 @@ var tlibrary = map[protoreflect.FullName]Bound{
 	"tlib.v1.ClientMessage.reference_id":       identity,
 	"tlib.v1.OpenSession.application":          text(MaxApplication),
 	"tlib.v1.OpenSession.resume_token":         text(MaxToken),
-	"tlib.v1.OpenSession.resume_incarnation":   identity,
-	"tlib.v1.OpenSession.resume_seq":           position,
-	"tlib.v1.OpenSession.resume_call_seq":      position,
+	"tlib.v1.OpenSession.protocol_version":     {Sort: Any, By: "session"},
+	"tlib.v1.OpenSession.resume_cursor":        text(feed.MaxCursor),
 	"tlib.v1.RegisterAddress.dn":               text(dn.MaxNumber),
 	"tlib.v1.UnregisterAddress.dn":             text(dn.MaxNumber),
 	"tlib.v1.QueryAddress.dn":                  text(dn.MaxNumber),
-	"tlib.v1.MonitorAll.resume_incarnation":    identity,
-	"tlib.v1.MonitorAll.resume_seq":            position,
-	"tlib.v1.MonitorAll.resume_call_seq":       position,
+	"tlib.v1.MonitorAll.resume_cursor":         text(feed.MaxCursor),
 	"tlib.v1.MonitorFilter.kinds":              items(MaxKinds),
 	"tlib.v1.MonitorFilter.group":              text(fsm.MaxName),
 	"tlib.v1.MonitorFilter.owner":              text(fsm.MaxName),
@@ -291,7 +288,8 @@ var tlibrary = map[protoreflect.FullName]Bound{
 	"tlib.v1.AgentNotReady.ReasonsEntry.key":   text(dn.MaxReasonKey),
 	"tlib.v1.AgentNotReady.ReasonsEntry.value": text(dn.MaxReasonValue),
 	"tlib.v1.ReserveAgent.dn":                  text(dn.MaxNumber),
-	"tlib.v1.ReserveAgent.duration_ms":         number(0, uint64(dn.MaxReserved)/1e6),
+	"tlib.v1.SetDNDOn.dn":                      text(dn.MaxNumber),
+	"tlib.v1.SetDNDOff.dn":                     text(dn.MaxNumber),
 	"tlib.v1.ReserveAgent.priority":            rank,
 	"tlib.v1.RouteCall.conn_id":                text(connID),
 	"tlib.v1.RouteCall.dn":                     text(dn.MaxNumber),

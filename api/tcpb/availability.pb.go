@@ -9,6 +9,7 @@
 package tcpb
 
 import (
+	configpb "github.com/sipcluster/sipcluster/api/configpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -352,10 +353,9 @@ func (x *AgentStatus) GetSince() *timestamppb.Timestamp {
 type DNStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
-	// "sip", "pstn", "routing-point", "trunk"; "" when this node does not know
-	// the DN's configuration (yet).
-	Kind  string  `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	State DNState `protobuf:"varint,3,opt,name=state,proto3,enum=sipcluster.tc.v1.DNState" json:"state,omitempty"`
+	// UNSPECIFIED when this node does not know the DN's configuration (yet).
+	Kind  configpb.DNKind `protobuf:"varint,2,opt,name=kind,proto3,enum=sipcluster.config.v1.DNKind" json:"kind,omitempty"`
+	State DNState         `protobuf:"varint,3,opt,name=state,proto3,enum=sipcluster.tc.v1.DNState" json:"state,omitempty"`
 	// Name of the node at which the DN is registered; "" when nobody has it.
 	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	// The owner's site.
@@ -418,11 +418,11 @@ func (x *DNStatus) GetDn() string {
 	return ""
 }
 
-func (x *DNStatus) GetKind() string {
+func (x *DNStatus) GetKind() configpb.DNKind {
 	if x != nil {
 		return x.Kind
 	}
-	return ""
+	return configpb.DNKind(0)
 }
 
 func (x *DNStatus) GetState() DNState {
@@ -509,9 +509,8 @@ type Filter struct {
 	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
 	Site  string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
 	// Agent group.
-	Group string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
-	// "sip", "pstn", "routing-point" or "trunk".
-	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	Group string          `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	Kind  configpb.DNKind `protobuf:"varint,4,opt,name=kind,proto3,enum=sipcluster.config.v1.DNKind" json:"kind,omitempty"`
 	// Numbers that start with this.
 	Prefix        string  `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	State         DNState `protobuf:"varint,6,opt,name=state,proto3,enum=sipcluster.tc.v1.DNState" json:"state,omitempty"`
@@ -570,11 +569,11 @@ func (x *Filter) GetGroup() string {
 	return ""
 }
 
-func (x *Filter) GetKind() string {
+func (x *Filter) GetKind() configpb.DNKind {
 	if x != nil {
 		return x.Kind
 	}
-	return ""
+	return configpb.DNKind(0)
 }
 
 func (x *Filter) GetPrefix() string {
@@ -596,7 +595,8 @@ type ListRoutableRequest struct {
 	Filter *Filter                `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// At most this many; 0 means 1,000; more than 10,000 is 10,000.
 	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the page before.
+	// next_page_token of the page before, which had the same filter. Nobody but the
+	// node reads it.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -864,10 +864,9 @@ func (x *GetDNStatusRequest) GetDn() string {
 
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Resume after this sequence number of this incarnation of the node. When
-	// the node has restarted since, or the number is too old, a snapshot comes first.
-	ResumeIncarnation uint64 `protobuf:"varint,1,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
-	ResumeSeq         uint64 `protobuf:"varint,2,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
+	// Continue behind this cursor, of a Watch or a T-Library session at this node. When
+	// the node has restarted since, or it is too old, a snapshot comes first.
+	ResumeCursor []byte `protobuf:"bytes,1,opt,name=resume_cursor,json=resumeCursor,proto3" json:"resume_cursor,omitempty"`
 	// state is ignored: an event of a DN that leaves a state is an event.
 	Filter *Filter `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Only DNs owned by the asked node.
@@ -908,18 +907,11 @@ func (*WatchRequest) Descriptor() ([]byte, []int) {
 	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *WatchRequest) GetResumeIncarnation() uint64 {
+func (x *WatchRequest) GetResumeCursor() []byte {
 	if x != nil {
-		return x.ResumeIncarnation
+		return x.ResumeCursor
 	}
-	return 0
-}
-
-func (x *WatchRequest) GetResumeSeq() uint64 {
-	if x != nil {
-		return x.ResumeSeq
-	}
-	return 0
+	return nil
 }
 
 func (x *WatchRequest) GetFilter() *Filter {
@@ -1060,9 +1052,10 @@ func (*WatchResponse_EndOfSnapshot) isWatchResponse_Body() {}
 func (*WatchResponse_Heartbeat) isWatchResponse_Body() {}
 
 type WatchStarted struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	Node        string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Of this start of the node.
+	Incarnation uint64 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// True: the tail follows at once after resume_seq; false: a snapshot comes
 	// first. A snapshot may also come later in a stream when the client was too
 	// slow; a WatchStarted announces it.
@@ -1123,8 +1116,11 @@ func (x *WatchStarted) GetResumed() bool {
 }
 
 type EventBatch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Events        []*DNEvent             `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Events []*DNEvent             `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// What to resume behind: all up to here was sent. Empty within a snapshot. Nobody but
+	// the node reads it.
+	Cursor        []byte `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1162,6 +1158,13 @@ func (*EventBatch) Descriptor() ([]byte, []int) {
 func (x *EventBatch) GetEvents() []*DNEvent {
 	if x != nil {
 		return x.Events
+	}
+	return nil
+}
+
+func (x *EventBatch) GetCursor() []byte {
+	if x != nil {
+		return x.Cursor
 	}
 	return nil
 }
@@ -1314,8 +1317,10 @@ func (x *DNEvent) GetRoutable() bool {
 }
 
 type EndOfSnapshot struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What to resume behind.
+	Cursor        []byte `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1357,10 +1362,19 @@ func (x *EndOfSnapshot) GetSeq() uint64 {
 	return 0
 }
 
+func (x *EndOfSnapshot) GetCursor() []byte {
+	if x != nil {
+		return x.Cursor
+	}
+	return nil
+}
+
 type Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Everything up to here has been sent.
-	Seq           uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What to resume behind; empty within a snapshot.
+	Cursor        []byte `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1402,11 +1416,18 @@ func (x *Heartbeat) GetSeq() uint64 {
 	return 0
 }
 
+func (x *Heartbeat) GetCursor() []byte {
+	if x != nil {
+		return x.Cursor
+	}
+	return nil
+}
+
 var File_api_tcpb_availability_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\n" +
-	"\x1bapi/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x02\n" +
+	"\x1bapi/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a\x19api/configpb/config.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x02\n" +
 	"\vAgentStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
@@ -1415,10 +1436,10 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc9\x03\n" +
 	"\bDNStatus\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\x12/\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12/\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\x12\x14\n" +
 	"\x05owner\x18\x04 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x05 \x01(\tR\x04site\x120\n" +
@@ -1430,12 +1451,12 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	" \x01(\bR\x04busy\x12\x1a\n" +
 	"\breserved\x18\v \x01(\bR\breserved\x12\x18\n" +
 	"\astandby\x18\x0e \x01(\tR\astandby\x12!\n" +
-	"\fstandby_site\x18\x0f \x01(\tR\vstandbySite\"\xa5\x01\n" +
+	"\fstandby_site\x18\x0f \x01(\tR\vstandbySite\"\xc3\x01\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
-	"\x05group\x18\x03 \x01(\tR\x05group\x12\x12\n" +
-	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x16\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x120\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x16\n" +
 	"\x06prefix\x18\x05 \x01(\tR\x06prefix\x12/\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\"\x83\x01\n" +
 	"\x13ListRoutableRequest\x120\n" +
@@ -1455,14 +1476,12 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x03dns\x18\x01 \x03(\v2\x1a.sipcluster.tc.v1.DNStatusR\x03dns\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
 	"\x12GetDNStatusRequest\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\"\xc1\x01\n" +
-	"\fWatchRequest\x12-\n" +
-	"\x12resume_incarnation\x18\x01 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
-	"\n" +
-	"resume_seq\x18\x02 \x01(\x04R\tresumeSeq\x120\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x9e\x01\n" +
+	"\fWatchRequest\x12#\n" +
+	"\rresume_cursor\x18\x01 \x01(\fR\fresumeCursor\x120\n" +
 	"\x06filter\x18\x03 \x01(\v2\x18.sipcluster.tc.v1.FilterR\x06filter\x12\x19\n" +
 	"\bown_only\x18\x04 \x01(\bR\aownOnly\x12\x16\n" +
-	"\x06agents\x18\x05 \x01(\bR\x06agents\"\x93\x02\n" +
+	"\x06agents\x18\x05 \x01(\bR\x06agentsJ\x04\b\x02\x10\x03\"\x93\x02\n" +
 	"\rWatchResponse\x12:\n" +
 	"\astarted\x18\x01 \x01(\v2\x1e.sipcluster.tc.v1.WatchStartedH\x00R\astarted\x126\n" +
 	"\x06events\x18\x02 \x01(\v2\x1c.sipcluster.tc.v1.EventBatchH\x00R\x06events\x12I\n" +
@@ -1472,10 +1491,11 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\fWatchStarted\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x18\n" +
-	"\aresumed\x18\x03 \x01(\bR\aresumed\"?\n" +
+	"\aresumed\x18\x03 \x01(\bR\aresumed\"W\n" +
 	"\n" +
 	"EventBatch\x121\n" +
-	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tc.v1.DNEventR\x06events\"\xb7\x03\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tc.v1.DNEventR\x06events\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xb7\x03\n" +
 	"\aDNEvent\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\x12\x14\n" +
@@ -1490,11 +1510,13 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	" \x01(\v2\x1d.sipcluster.tc.v1.AgentStatusR\x05agent\x12\x12\n" +
 	"\x04busy\x18\v \x01(\bR\x04busy\x12\x1a\n" +
 	"\breserved\x18\f \x01(\bR\breserved\x12\x1a\n" +
-	"\broutable\x18\r \x01(\bR\broutable\"!\n" +
+	"\broutable\x18\r \x01(\bR\broutable\"9\n" +
 	"\rEndOfSnapshot\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x1d\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"5\n" +
 	"\tHeartbeat\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq*J\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor*J\n" +
 	"\aDNState\x12\x18\n" +
 	"\x14DN_STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDN_STATE_OOS\x10\x01\x12\x13\n" +
@@ -1566,44 +1588,47 @@ var file_api_tcpb_availability_proto_goTypes = []any{
 	(*Heartbeat)(nil),             // 18: sipcluster.tc.v1.Heartbeat
 	nil,                           // 19: sipcluster.tc.v1.AgentStatus.ReasonsEntry
 	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(configpb.DNKind)(0),          // 21: sipcluster.config.v1.DNKind
 }
 var file_api_tcpb_availability_proto_depIdxs = []int32{
 	2,  // 0: sipcluster.tc.v1.AgentStatus.state:type_name -> sipcluster.tc.v1.AgentState
 	19, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
 	20, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
-	0,  // 3: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 4: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
-	20, // 5: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
-	4,  // 6: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	0,  // 7: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
-	6,  // 8: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	5,  // 9: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	6,  // 10: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	5,  // 11: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	6,  // 12: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	14, // 13: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
-	15, // 14: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
-	17, // 15: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
-	18, // 16: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
-	16, // 17: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
-	0,  // 18: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 19: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
-	20, // 20: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
-	3,  // 21: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
-	4,  // 22: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	7,  // 23: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
-	9,  // 24: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
-	11, // 25: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
-	12, // 26: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
-	8,  // 27: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
-	10, // 28: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
-	5,  // 29: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
-	13, // 30: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
-	27, // [27:31] is the sub-list for method output_type
-	23, // [23:27] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	21, // 3: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 4: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 5: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
+	20, // 6: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
+	4,  // 7: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	21, // 8: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 9: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
+	6,  // 10: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	5,  // 11: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	6,  // 12: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	5,  // 13: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	6,  // 14: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	14, // 15: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
+	15, // 16: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
+	17, // 17: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
+	18, // 18: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
+	16, // 19: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
+	0,  // 20: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 21: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
+	20, // 22: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
+	3,  // 23: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
+	4,  // 24: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	7,  // 25: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
+	9,  // 26: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
+	11, // 27: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
+	12, // 28: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
+	8,  // 29: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
+	10, // 30: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
+	5,  // 31: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
+	13, // 32: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
+	29, // [29:33] is the sub-list for method output_type
+	25, // [25:29] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_availability_proto_init() }

@@ -12,14 +12,14 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
-var sip1 = &tlibpb.ServerInfo{Node: "sip1", Site: "dc1", Incarnation: 7, SessionToken: "secret", Port: "TCport"}
+var sip1 = &tlibpb.ServerInfo{Node: "sip1", Site: "dc1", Incarnation: 7, Port: tlibpb.Port_PORT_TCPORT}
 
 // connected is a client of the node at "a".
 func connected(ns *nodes, opts tlib.Options) (*tlib.Client, *link) {
@@ -37,8 +37,8 @@ func TestDial_OpensTheSessionAndKnowsTheNode(t *testing.T) {
 		if open.GetApplication() != "board" || open.GetResumeToken() != "" {
 			t.Errorf("opened with %v", open)
 		}
-		if s := c.Server(); s.GetNode() != "sip1" || s.GetSessionToken() != "" {
-			t.Errorf("the node is %v, of whose token nobody should know", s)
+		if s := c.Server(); s.GetNode() != "sip1" {
+			t.Errorf("the node is %v", s)
 		}
 	})
 }
@@ -65,7 +65,7 @@ func TestDial_ARefusalIsAnError(t *testing.T) {
 		ns.stop("b")
 		go func() {
 			l := <-ns.at["a"].links
-			l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, ErrorMessage: "application is too long"})
+			l.answers(tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "application is too long"))
 		}()
 		err := failsToDial(t, ns)
 		var refused *tlib.Error
@@ -102,7 +102,7 @@ func TestRequest_AnswersArePairedAndAreNoEvents(t *testing.T) {
 			}
 			for i := range asked { // backwards, with an event between
 				m := asked[2-i]
-				l.says(0, told("1009", 1), &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, ReferenceId: m.GetReferenceId(), ThisDn: m.GetQueryAddress().GetDn()})
+				l.says(0, told("1009", 1), answering(m.GetReferenceId(), tlibtest.About(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, m.GetQueryAddress().GetDn())))
 			}
 		}()
 		var wg sync.WaitGroup
@@ -127,7 +127,7 @@ func TestRequest_EventErrorIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
 		c, l := connected(ns, tlib.Options{})
 		defer c.Close()
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, ErrorMessage: "DN 1001 is reserved"})
+		go l.answers(tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN 1001 is reserved"))
 		_, err := c.ReserveAgent(t.Context(), "1001", 30*time.Second, 1)
 		var refused *tlib.Error
 		if !errors.As(err, &refused) || refused.Code != tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED || refused.Text != "DN 1001 is reserved" {
@@ -145,13 +145,13 @@ func TestRouteCall_ReturnsWhenTheCallLeaves(t *testing.T) {
 		defer c.Close()
 		go func() {
 			m := l.wants()
-			used := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, ConnId: m.GetRouteCall().GetConnId(), OtherDn: m.GetRouteCall().GetDn()}
-			diverted := proto.CloneOf(used)
-			diverted.Message, used.ReferenceId = tlibpb.Message_MESSAGE_EVENT_DIVERTED, m.GetReferenceId()
-			l.says(0, used, diverted)
+			used := &tlibpb.Event{Body: &tlibpb.Event_RouteUsed{RouteUsed: &tlibpb.EventRouteUsed{
+				Call: &tlibpb.Call{ConnId: m.GetRouteCall().GetConnId()}, ThirdPartyDn: m.GetRouteCall().GetDn(),
+			}}}
+			l.says(0, answering(m.GetReferenceId(), used), tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_DIVERTED))
 		}()
 		e, err := c.RouteCall(t.Context(), &tlibpb.RouteCall{ConnId: "00000000000000aa", Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}})
-		if err != nil || e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ROUTE_USED || e.GetOtherDn() != "1001" {
+		if err != nil || e.GetRouteUsed().GetThirdPartyDn() != "1001" {
 			t.Error(e, err)
 		}
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DIVERTED)
@@ -168,7 +168,7 @@ func TestRequest_ALateAnswerIsAnEvent(t *testing.T) {
 		if !errors.Is(err, tlib.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_READY, ThisDn: "1001"})
+		l.answers(tlibtest.About(tlibpb.Message_MESSAGE_EVENT_AGENT_READY, "1001"))
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_AGENT_READY)
 	})
 }
@@ -184,7 +184,7 @@ func TestMonitorAll_ReturnsAtTheFirstRow(t *testing.T) {
 				row.Snapshot = true
 				l.says(0, row)
 			}
-			l.says(5, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: ref})
+			l.says(5, answering(ref, tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)))
 		}()
 		if err := c.MonitorAll(t.Context(), &tlibpb.MonitorFilter{Group: "sales"}); err != nil {
 			t.Fatal(err)
@@ -207,7 +207,7 @@ func TestNext_ASlowReaderHoldsTheNodeUpAndLosesNothing(t *testing.T) {
 			defer close(done)
 			for sent < all {
 				e := told("1001", uint64(sent+1))
-				e.ErrorMessage = strings.Repeat("x", 100)
+				e.Site = strings.Repeat("x", 100)
 				l.says(uint64(sent+1), e)
 				sent++
 			}
@@ -230,12 +230,12 @@ func TestNext_AnswersPassAQueueWithRoomAndWaitForAFullOne(t *testing.T) {
 		c, l := connected(ns, tlib.Options{Queue: 2})
 		defer c.Close()
 		l.says(1, told("1001", 1))
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
+		go l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO))
 		if _, err := c.QueryAddress(t.Context(), "1001"); err != nil {
 			t.Error("with room: ", err)
 		}
 		l.says(3, told("1002", 2), told("1003", 3))
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
+		go l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := c.QueryAddress(ctx, "1001"); !errors.Is(err, context.DeadlineExceeded) {

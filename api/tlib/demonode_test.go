@@ -5,7 +5,9 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 )
 
 // demoNode answers the examples as a node would whose DN 1001 is in service.
@@ -42,24 +44,26 @@ func (demo) answer(m *tlibpb.ClientMessage) []*tlibpb.Event {
 	one := func(e *tlibpb.Event) []*tlibpb.Event { return []*tlibpb.Event{e} }
 	switch b := m.GetBody().(type) {
 	case *tlibpb.ClientMessage_OpenSession:
-		return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, Server: &tlibpb.ServerInfo{Node: "sip1"}})
+		return one(tlibtest.LinkConnected(&tlibpb.ServerInfo{Node: "sip1"}, "", false))
 	case *tlibpb.ClientMessage_MonitorAll:
 		return []*tlibpb.Event{
-			{Message: tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, ThisDn: "1001", Owner: "sip1", Snapshot: true},
-			{Message: tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE, ThisDn: "1002", Snapshot: true},
-			{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT},
+			{ThisDn: "1001", Owner: "sip1", Snapshot: true, Body: &tlibpb.Event_DnBackInService{DnBackInService: &tlibpb.EventDNBackInService{}}},
+			{ThisDn: "1002", Snapshot: true, Body: &tlibpb.Event_DnOutOfService{DnOutOfService: &tlibpb.EventDNOutOfService{}}},
+			tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT),
 		}
 	case *tlibpb.ClientMessage_RegisterAddress:
-		return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED, ThisDn: b.RegisterAddress.GetDn(), Extensions: map[string]string{"status": "InSrv"}})
+		return one(tlibtest.Registered(b.RegisterAddress.GetDn(), tcpb.DNState_DN_STATE_IN_SRV))
 	case *tlibpb.ClientMessage_AgentLogin:
-		return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN, ThisDn: b.AgentLogin.GetDn()})
+		return one(tlibtest.About(tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN, b.AgentLogin.GetDn()))
 	case *tlibpb.ClientMessage_AgentReady:
-		return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_READY, ThisDn: b.AgentReady.GetDn(), Reasons: map[string]string{"site": "dc1"}})
+		return one(&tlibpb.Event{ThisDn: b.AgentReady.GetDn(), Body: &tlibpb.Event_AgentReady{AgentReady: &tlibpb.EventAgentReady{
+			Agent: &tlibpb.Agent{Reasons: map[string]string{"site": "dc1"}},
+		}}})
 	case *tlibpb.ClientMessage_ReserveAgent:
 		if b.ReserveAgent.GetDn() == "1001" {
-			return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, ThisDn: "1001"})
+			return one(tlibtest.About(tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, "1001"))
 		}
-		return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, ErrorMessage: "DN 1002 is reserved"})
+		return one(tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN 1002 is reserved"))
 	}
-	return one(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION})
+	return one(tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, ""))
 }

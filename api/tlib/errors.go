@@ -13,6 +13,8 @@ type Error struct {
 	Text string
 }
 
+func errorOf(e *tlibpb.EventError) *Error { return &Error{e.GetCode(), e.GetText()} }
+
 func (e *Error) Error() string {
 	if e.Text == "" {
 		return ErrorName(e.Code)

@@ -89,7 +89,7 @@ func ExampleClient_RegisterAddress() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(registered.GetThisDn(), registered.GetExtensions()["status"])
+	fmt.Println(registered.GetThisDn(), registered.GetStatus().GetState().Word())
 	if _, err := c.AgentLogin(ctx, "2001", "agent-7", tlibpb.AgentWorkMode_AGENT_WORK_MODE_MANUAL_IN, nil); err != nil {
 		log.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func ExampleClient_RegisterAddress() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(tlib.EventName(ready.GetMessage()), "at site", ready.GetReasons()["site"])
+	fmt.Println(tlib.EventName(ready.GetMessage()), "at site", ready.GetAgent().GetReasons()["site"])
 	// Output:
 	// 2001 InSrv
 	// EventAgentReady at site dc1

@@ -9,12 +9,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
-var sip2 = &tlibpb.ServerInfo{Node: "sip2", Incarnation: 9, SessionToken: "other"}
+var sip2 = &tlibpb.ServerInfo{Node: "sip2", Incarnation: 9}
 
 func TestDial_NamesEveryNodeThatRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
@@ -72,7 +75,7 @@ func TestDial_DefaultsAreThoseThatAreSaid(t *testing.T) {
 			for range events {
 				l.says(0, told("1001", 0))
 			}
-			go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
+			go l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, err := c.QueryAddress(ctx, "1001")
@@ -90,7 +93,7 @@ func TestDial_DefaultsAreThoseThatAreSaid(t *testing.T) {
 // What comes along with EventLinkConnected is not lost, and nothing else opens a
 // session.
 func TestDial_TheFirstWord(t *testing.T) {
-	up := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, Server: sip1}
+	up := tlibtest.LinkConnected(sip1, "secret", false)
 	for name, tc := range map[string]struct {
 		says []*tlibpb.Event
 		want string
@@ -98,7 +101,7 @@ func TestDial_TheFirstWord(t *testing.T) {
 		"with events": {[]*tlibpb.Event{up, told("1001", 1), told("1002", 2)}, "1001 1002"},
 		"another":     {[]*tlibpb.Event{told("1001", 1)}, "its first word is not EventLinkConnected"},
 		"none":        {nil, "its first word is not EventLinkConnected"},
-		"a refusal": {[]*tlibpb.Event{{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, ErrorMessage: "too long"}},
+		"a refusal": {[]*tlibpb.Event{tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "too long")},
 			"no session with the node at a: too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -283,7 +286,7 @@ func TestReconnect_TheLastNodeIsAskedFirst(t *testing.T) {
 		synctest.Wait()
 		l.over <- errGone
 		l, open := ns.at["b"].greets(sip2, true)
-		if open.GetResumeToken() != "other" || open.GetResumeIncarnation() != 9 || open.GetResumeSeq() != 5 {
+		if open.GetResumeToken() != "token of sip2" || string(open.GetResumeCursor()) != "5" {
 			t.Errorf("opened with %v", open)
 		}
 		if len(a.links) != 0 {
@@ -291,7 +294,7 @@ func TestReconnect_TheLastNodeIsAskedFirst(t *testing.T) {
 		}
 		ns.stop("b")
 		_, open = a.greets(sip1, false)
-		if open.GetResumeToken() != "" || open.GetResumeSeq() != 0 {
+		if open.GetResumeToken() != "" || len(open.GetResumeCursor()) != 0 {
 			t.Errorf("opened with %v at another node", open)
 		}
 	})
@@ -299,9 +302,9 @@ func TestReconnect_TheLastNodeIsAskedFirst(t *testing.T) {
 
 // What is asked again is what was granted and is still wished for.
 func TestReconnect_AsksForWhatCounts(t *testing.T) {
-	up := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED}
-	refusal := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE}
-	ended := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT}
+	up := tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_REGISTERED)
+	refusal := tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "")
+	ended := tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)
 	register := func(dn string, mode tlibpb.AddressMode) func(context.Context, *tlib.Client) {
 		return func(ctx context.Context, c *tlib.Client) { _, _ = c.RegisterAddress(ctx, dn, mode) }
 	}
@@ -323,8 +326,8 @@ func TestReconnect_AsksForWhatCounts(t *testing.T) {
 		"the last mode":          {[]step{{register("1001", 1), up, 0}, {register("1001", 3), up, 0}}, []string{"register 1001 3"}},
 		"a refused other mode":   {[]step{{register("1001", 1), up, 0}, {register("1001", 3), refusal, 0}}, []string{"register 1001 1"}},
 		"a refused monitor":      {[]step{{register("1001", 1), up, 0}, {monitor("sales"), refusal, 0}}, []string{"register 1001 1"}},
-		"the last monitor, behind nothing of the one before": {[]step{{monitor("sales"), ended, 4}, {monitor("support"), nil, 6}}, []string{"monitor support 0 0 0"}},
-		"the last monitor, whose snapshot ended":             {[]step{{monitor("sales"), ended, 4}, {monitor("support"), ended, 6}}, []string{"monitor support 7 6 60"}},
+		"the last monitor, behind nothing of the one before": {[]step{{monitor("sales"), ended, 4}, {monitor("support"), nil, 6}}, []string{"monitor support "}},
+		"the last monitor, whose snapshot ended":             {[]step{{monitor("sales"), ended, 4}, {monitor("support"), ended, 6}}, []string{"monitor support 6"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ns *nodes) {
@@ -339,7 +342,7 @@ func TestReconnect_AsksForWhatCounts(t *testing.T) {
 					}()
 					m := l.wants()
 					if s.answer != nil {
-						l.says(s.seq, &tlibpb.Event{Message: s.answer.GetMessage(), ErrorCode: s.answer.GetErrorCode(), ReferenceId: m.GetReferenceId()})
+						l.says(s.seq, answering(m.GetReferenceId(), proto.CloneOf(s.answer)))
 					} else {
 						l.says(s.seq)
 					}
@@ -370,9 +373,9 @@ func TestNext_WhatAnswersNothingIsAnEvent(t *testing.T) {
 		l.says(0, row)
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 		go func() {
-			m := l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO})
+			m := l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO))
 			for range 2 {
-				l.says(0, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, ReferenceId: m.GetReferenceId()})
+				l.says(0, answering(m.GetReferenceId(), tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO)))
 			}
 		}()
 		if _, err := c.QueryAddress(t.Context(), "1001"); err != nil {
@@ -396,8 +399,8 @@ func TestReconnect_TheRefusalOfAReplacedMonitorIsNoEvent(t *testing.T) {
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		go func() {
 			m := l.wants()
-			l.says(0, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ReferenceId: again.GetReferenceId()})
-			l.says(7, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
+			l.says(0, answering(again.GetReferenceId(), tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_ERROR)))
+			l.says(7, answering(m.GetReferenceId(), tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)))
 		}()
 		if err := c.MonitorAll(t.Context(), nil); err != nil {
 			t.Fatal(err)

@@ -4,13 +4,8 @@ import (
 	"maps"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
-
-// place is a position in a node's streams of DNs and of calls.
-type place struct{ incarnation, seq, callSeq uint64 }
 
 // memory is what outlives a connection: what to ask for again at the next one.
 // Guarded by Client.mu.
@@ -19,12 +14,12 @@ type memory struct {
 	dns map[string]tlibpb.AddressMode
 	// monitor is what MonitorAll asked for, nil when nothing; monitorRef is that
 	// request's. whole: its snapshot ended, so its events can go on behind
-	// monitored; heard is up to where the node told everything.
+	// monitored; heard is up to where the node told everything. Both are cursors.
 	monitor    *tlibpb.MonitorFilter
 	monitorRef uint64
 	whole      bool
-	monitored  place
-	heard      place
+	monitored  []byte
+	heard      []byte
 	// token is of the session at that address.
 	token string
 	addr  int
@@ -32,18 +27,18 @@ type memory struct {
 
 // opening is the request that opens the next session, at that address.
 func (m *memory) opening(application string, addr int) *tlibpb.OpenSession {
-	o := &tlibpb.OpenSession{Application: application}
+	o := &tlibpb.OpenSession{Application: application, ProtocolVersion: tlibpb.ProtocolVersion}
 	if m.token != "" && m.addr == addr {
-		o.ResumeToken, o.ResumeIncarnation, o.ResumeSeq, o.ResumeCallSeq = m.token, m.heard.incarnation, m.heard.seq, m.heard.callSeq
+		o.ResumeToken, o.ResumeCursor = m.token, m.heard
 	}
 	return o
 }
 
 // opened learns what a new session is.
-func (m *memory) opened(addr int, info *tlibpb.ServerInfo, resumed bool) {
-	m.token, m.addr = info.GetSessionToken(), addr
-	if !resumed || info.GetIncarnation() != m.heard.incarnation {
-		m.heard = place{incarnation: info.GetIncarnation()}
+func (m *memory) opened(addr int, is *tlibpb.EventLinkConnected) {
+	m.token, m.addr = is.GetSessionToken(), addr
+	if !is.GetResumed() {
+		m.heard = nil
 	}
 	m.monitorRef, m.whole = 0, false
 }
@@ -58,7 +53,7 @@ func (m *memory) again(resumed bool) []*tlibpb.ClientMessage {
 	}
 	if m.monitor != nil {
 		all = append(all, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{
-			Filter: m.monitor, ResumeIncarnation: m.monitored.incarnation, ResumeSeq: m.monitored.seq, ResumeCallSeq: m.monitored.callSeq,
+			Filter: m.monitor, ResumeCursor: m.monitored,
 		}}})
 	}
 	return all
@@ -72,11 +67,11 @@ func (m *memory) asks(req *tlibpb.ClientMessage) {
 		delete(m.dns, b.UnregisterAddress.GetDn())
 	case *tlibpb.ClientMessage_MonitorAll:
 		if m.monitor != b.MonitorAll.GetFilter() { // another one than before
-			m.monitored = place{}
+			m.monitored = nil
 		}
 		m.monitor, m.monitorRef, m.whole = b.MonitorAll.GetFilter(), req.GetReferenceId(), false
 	case *tlibpb.ClientMessage_StopMonitor:
-		m.monitor, m.monitorRef, m.whole, m.monitored = nil, 0, false, place{}
+		m.monitor, m.monitorRef, m.whole, m.monitored = nil, 0, false, nil
 	}
 }
 
@@ -97,19 +92,16 @@ func (m *memory) learns(req *tlibpb.ClientMessage, e *tlibpb.Event) {
 			m.monitor, m.monitorRef = nil, 0
 			return
 		}
-		m.whole = true // the message's seq follows
+		m.whole = true // the message's cursor follows
 	}
 }
 
-// hears takes in that everything up to seq and callSeq was told; 0 says nothing.
-func (m *memory) hears(seq, callSeq uint64) {
-	if callSeq != 0 {
-		m.heard.callSeq = callSeq
-	}
-	if seq == 0 {
+// hears takes in that everything up to the cursor was told; none says nothing.
+func (m *memory) hears(cursor []byte) {
+	if len(cursor) == 0 {
 		return
 	}
-	m.heard.seq = seq
+	m.heard = cursor
 	if m.whole {
 		m.monitored = m.heard
 	}
@@ -118,13 +110,4 @@ func (m *memory) hears(seq, callSeq uint64) {
 // registerAddress is the request.
 func registerAddress(dn string, mode tlibpb.AddressMode) *tlibpb.ClientMessage {
 	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RegisterAddress{RegisterAddress: &tlibpb.RegisterAddress{Dn: dn, Mode: mode}}}
-}
-
-// withoutToken is the node's word without its secret.
-func withoutToken(info *tlibpb.ServerInfo) *tlibpb.ServerInfo {
-	info = proto.CloneOf(info)
-	if info != nil {
-		info.SessionToken = ""
-	}
-	return info
 }

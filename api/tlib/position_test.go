@@ -6,6 +6,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 )
 
 // What a session's monitor is resumed behind is the place up to which its
@@ -13,32 +14,32 @@ import (
 // anything of another incarnation, of DNs or of calls.
 func TestReconnect_PlacesOfAMonitor(t *testing.T) {
 	ends := func(l *link, m *tlibpb.ClientMessage, seq uint64) {
-		l.says(seq, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
+		l.says(seq, answering(m.GetReferenceId(), tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)))
 	}
-	restarted := &tlibpb.ServerInfo{Node: "sip1", Incarnation: 8, SessionToken: "new"}
+	restarted := &tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}
 	for name, tc := range map[string]struct {
 		first func(l *link, m *tlibpb.ClientMessage)
 		again *tlibpb.ServerInfo
 		// then is what the second connection says before it is lost too.
 		then       func(l *link, m *tlibpb.ClientMessage)
 		want, last string
-		open       uint64 // the call position with which the last session is opened
+		open       string // the cursor with which the last session is opened
 	}{
 		"its snapshot did not end": {
 			func(l *link, _ *tlibpb.ClientMessage) { l.says(6) }, sip1, func(l *link, _ *tlibpb.ClientMessage) { l.says(7) },
-			"monitor sales 0 0 0", "monitor sales 0 0 0", 70,
+			"monitor sales ", "monitor sales ", "7",
 		},
 		"it ended": {
 			func(l *link, m *tlibpb.ClientMessage) { ends(l, m, 4); l.says(6) }, sip1, func(*link, *tlibpb.ClientMessage) {},
-			"monitor sales 7 6 60", "monitor sales 7 6 60", 60,
+			"monitor sales 6", "monitor sales 6", "6",
 		},
 		"the node is another one since": {
 			func(l *link, m *tlibpb.ClientMessage) { ends(l, m, 4); l.says(6) }, restarted, func(*link, *tlibpb.ClientMessage) {},
-			"monitor sales 7 6 60", "monitor sales 7 6 60", 0,
+			"monitor sales 6", "monitor sales 6", "",
 		},
 		"and has told everything again": {
 			func(l *link, m *tlibpb.ClientMessage) { ends(l, m, 4); l.says(6) }, restarted, func(l *link, m *tlibpb.ClientMessage) { ends(l, m, 2) },
-			"monitor sales 7 6 60", "monitor sales 8 2 20", 20,
+			"monitor sales 6", "monitor sales 2", "2",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,8 +59,8 @@ func TestReconnect_PlacesOfAMonitor(t *testing.T) {
 				l.over <- errGone
 				l, open := ns.at["a"].greets(tc.again, true)
 				wants(t, l.asks(1), tc.last)
-				if open.GetResumeCallSeq() != tc.open {
-					t.Errorf("the session is opened behind %d of the calls, want %d", open.GetResumeCallSeq(), tc.open)
+				if string(open.GetResumeCursor()) != tc.open {
+					t.Errorf("the session is opened behind %q, want %q", open.GetResumeCursor(), tc.open)
 				}
 			})
 		})

@@ -36,7 +36,9 @@ func (c *Client) run(ctx context.Context, s *session) {
 			c.err = c.finally(why)
 			break
 		}
-		gone := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED, Time: timestamppb.Now(), Server: c.Server(), ErrorMessage: status.Convert(why).Message()}
+		gone := &tlibpb.Event{Time: timestamppb.Now(), Body: &tlibpb.Event_LinkDisconnected{LinkDisconnected: &tlibpb.EventLinkDisconnected{
+			Server: c.Server(), Text: status.Convert(why).Message(),
+		}}}
 		if c.push(ctx, gone) != nil {
 			c.err = ErrClosed
 			break

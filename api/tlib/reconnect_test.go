@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 )
 
 var errGone = status.Error(codes.Unavailable, "the node stops")
@@ -23,11 +24,11 @@ func standing(ns *nodes) (*tlib.Client, *link) {
 	c, l := connected(ns, tlib.Options{})
 	go func() {
 		for range 3 {
-			l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED})
+			l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_REGISTERED))
 		}
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_UNREGISTERED})
+		l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_UNREGISTERED))
 		m := l.wants()
-		l.says(4, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: m.GetReferenceId()})
+		l.says(4, answering(m.GetReferenceId(), tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)))
 		l.says(5, told("1005", 5))
 	}()
 	for _, dn := range []string{"1002", "1003", "1001"} {
@@ -56,8 +57,7 @@ func (l *link) asks(n int) string {
 		case *tlibpb.ClientMessage_RegisterAddress:
 			all = append(all, fmt.Sprintf("register %s %d", b.RegisterAddress.GetDn(), b.RegisterAddress.GetMode()))
 		case *tlibpb.ClientMessage_MonitorAll:
-			m := b.MonitorAll
-			all = append(all, fmt.Sprintf("monitor %s %d %d %d", m.GetFilter().GetGroup(), m.GetResumeIncarnation(), m.GetResumeSeq(), m.GetResumeCallSeq()))
+			all = append(all, fmt.Sprintf("monitor %s %s", b.MonitorAll.GetFilter().GetGroup(), b.MonitorAll.GetResumeCursor()))
 		default:
 			all = append(all, fmt.Sprintf("%T", b))
 		}
@@ -78,14 +78,14 @@ func TestReconnect_ResumesTheSessionAtTheSameNode(t *testing.T) {
 		defer c.Close()
 		l.over <- errGone
 		l, open := ns.at["a"].greets(sip1, true)
-		if open.GetResumeToken() != "secret" || open.GetResumeIncarnation() != 7 || open.GetResumeSeq() != 6 || open.GetResumeCallSeq() != 60 {
+		if open.GetResumeToken() != "token of sip1" || string(open.GetResumeCursor()) != "6" {
 			t.Errorf("opened with %v", open)
 		}
-		wants(t, l.asks(1), "monitor sales 7 6 60")
-		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetErrorMessage(), "the node stops") || time.Since(e.GetTime().AsTime()) > time.Second {
+		wants(t, l.asks(1), "monitor sales 6")
+		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED); e.GetServer().GetNode() != "sip1" || !strings.Contains(e.GetLinkDisconnected().GetText(), "the node stops") || time.Since(e.GetTime().AsTime()) > time.Second {
 			t.Error(e)
 		}
-		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetServer().GetSessionToken() != "" || e.GetReferenceId() != 0 {
+		if e := wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED); !e.GetResumed() || e.GetLinkConnected().GetSessionToken() != "" || e.GetReferenceId() != 0 {
 			t.Error(e)
 		}
 	})
@@ -100,7 +100,7 @@ func TestReconnect_RegistersAgainWhereTheSessionIsNotKnown(t *testing.T) {
 		if open.GetResumeToken() != "" {
 			t.Error("another node is told the token")
 		}
-		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6 60")
+		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 6")
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		if c.Server().GetNode() != "sip2" {
@@ -115,8 +115,8 @@ func TestReconnect_AnswersOfWhatIsAskedAgainAreEvents(t *testing.T) {
 		defer c.Close()
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED})
-		l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED})
+		l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_REGISTERED))
+		l.answers(tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, ""))
 		ref := l.wants().GetReferenceId()
 		row := told("1001", 0)
 		row.Snapshot = true
@@ -131,8 +131,8 @@ func TestReconnect_AnswersOfWhatIsAskedAgainAreEvents(t *testing.T) {
 		// the place before is as good as it was.
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
-		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 7 6 60")
-		l.says(3, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: ref + 3})
+		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 6")
+		l.says(3, answering(ref+3, tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)))
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED)
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 		wantNext(t, c, tlibpb.Message_MESSAGE_END_OF_SNAPSHOT)
@@ -140,7 +140,7 @@ func TestReconnect_AnswersOfWhatIsAskedAgainAreEvents(t *testing.T) {
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE)
 		l.over <- errGone
 		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
-		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 8 3 30")
+		wants(t, l.asks(3), "register 1001 2, register 1002 2, monitor sales 3")
 	})
 }
 
@@ -272,7 +272,7 @@ func TestStopMonitor_IsNotAskedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, ns *nodes) {
 		c, l := standing(ns)
 		defer c.Close()
-		go l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT})
+		go l.answers(tlibtest.Event(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT))
 		if err := c.StopMonitor(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
 
 // RegisterAddress registers a DN with this session: its events come here. Shared
 // or private registration of a pstn DN makes the node its owner. The answer is
-// EventRegistered with the DN's status in Extensions. After a lost connection
+// EventRegistered with the DN's status. After a lost connection
 // the DN is registered again. For a routing point at the default port the calls
 // that wait there are told as rows, EventQueued and EventRouteRequest, each time.
 func (c *Client) RegisterAddress(ctx context.Context, dn string, mode tlibpb.AddressMode) (*tlibpb.Event, error) {
@@ -25,7 +26,7 @@ func (c *Client) UnregisterAddress(ctx context.Context, dn string) (*tlibpb.Even
 	return c.ask(ctx, "unregister DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_UnregisterAddress{UnregisterAddress: &tlibpb.UnregisterAddress{Dn: dn}}})
 }
 
-// QueryAddress asks for a DN's status, which is in the answer's Extensions.
+// QueryAddress asks for a DN's status, which is in the answer.
 func (c *Client) QueryAddress(ctx context.Context, dn string) (*tlibpb.Event, error) {
 	return c.ask(ctx, "query DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryAddress{QueryAddress: &tlibpb.QueryAddress{Dn: dn}}})
 }
@@ -85,6 +86,17 @@ func (c *Client) AgentNotReady(ctx context.Context, dn string, mode tlibpb.Agent
 		AgentNotReady: &tlibpb.AgentNotReady{Dn: dn, WorkMode: mode, Reasons: reasons}}})
 }
 
+// SetDNDOn sets do not disturb at a DN that this session has registered: it is not
+// routable, whatever its agent does. The answer is EventDNDOn.
+func (c *Client) SetDNDOn(ctx context.Context, dn string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "set do not disturb at DN "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_SetDndOn{SetDndOn: &tlibpb.SetDNDOn{Dn: dn}}})
+}
+
+// SetDNDOff takes SetDNDOn back. The answer is EventDNDOff.
+func (c *Client) SetDNDOff(ctx context.Context, dn string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "take do not disturb at DN "+dn+" back", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_SetDndOff{SetDndOff: &tlibpb.SetDNDOff{Dn: dn}}})
+}
+
 // MaxReservation is how long a reservation may last.
 const MaxReservation = time.Hour
 
@@ -99,7 +111,7 @@ func (c *Client) ReserveAgent(ctx context.Context, dn string, d time.Duration, p
 	if err := reservable(dn, d); err != nil {
 		return nil, err
 	}
-	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, DurationMs: uint32(d.Milliseconds()), Priority: priority})
+	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, Duration: durationpb.New(d.Truncate(time.Millisecond)), Priority: priority})
 }
 
 // ReserveDetached is like ReserveAgent, but the node has the reservation, not the
@@ -108,7 +120,7 @@ func (c *Client) ReserveDetached(ctx context.Context, dn string, d time.Duration
 	if err := reservable(dn, d); err != nil {
 		return nil, err
 	}
-	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, DurationMs: uint32(d.Milliseconds()), Priority: priority, Detached: true})
+	return c.reserve(ctx, "reserve DN "+dn, &tlibpb.ReserveAgent{Dn: dn, Duration: durationpb.New(d.Truncate(time.Millisecond)), Priority: priority, Detached: true})
 }
 
 func reservable(dn string, d time.Duration) error {
@@ -119,7 +131,7 @@ func reservable(dn string, d time.Duration) error {
 }
 
 // CancelReservation ends this session's reservation of the DN. The answer is
-// EventAgentReserved with the reason "cancelled".
+// EventAgentReserved with the outcome CANCELLED, also when there is none.
 func (c *Client) CancelReservation(ctx context.Context, dn string) (*tlibpb.Event, error) {
 	return c.reserve(ctx, "cancel the reservation of DN "+dn, &tlibpb.ReserveAgent{Dn: dn})
 }
@@ -143,8 +155,8 @@ func (c *Client) ask(ctx context.Context, what string, req *tlibpb.ClientMessage
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", what, err)
-	case e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR:
-		return nil, fmt.Errorf("%s: %w", what, &Error{e.GetErrorCode(), e.GetErrorMessage()})
+	case e.GetError() != nil:
+		return nil, fmt.Errorf("%s: %w", what, errorOf(e.GetError()))
 	}
 	return e, nil
 }

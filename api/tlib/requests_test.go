@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 )
 
 // asked is one method of the client, what the node reads of it, and by what its
@@ -36,7 +38,7 @@ func everyRequest() map[string]asked {
 			&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryAddress{QueryAddress: &tlibpb.QueryAddress{Dn: "1001"}}}, "query DN 1001: "},
 		"QueryServer": {func(ctx context.Context, c *tlib.Client) (event, error) {
 			info, err := c.QueryServer(ctx)
-			return &tlibpb.Event{Server: info}, err
+			return &tlibpb.Event{Body: &tlibpb.Event_ServerInfo{ServerInfo: &tlibpb.EventServerInfo{Server: info}}}, err
 		}, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{QueryServer: &tlibpb.QueryServer{}}}, "query the server: "},
 		"MonitorAll": {func(ctx context.Context, c *tlib.Client) (event, error) {
 			return only(c.MonitorAll(ctx, &tlibpb.MonitorFilter{Group: "sales", Owner: "sip2", Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_AGENT}}))
@@ -89,11 +91,23 @@ func detachedReservation(ms, priority uint32) *tlibpb.ClientMessage {
 }
 
 func reservation(ms, priority uint32) *tlibpb.ClientMessage {
-	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "1001", DurationMs: ms, Priority: priority}}}
+	r := &tlibpb.ReserveAgent{Dn: "1001", Priority: priority}
+	if ms > 0 {
+		r.Duration = durationpb.New(time.Duration(ms) * time.Millisecond)
+	}
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: r}}
 }
 
 func route() *tlibpb.RouteCall {
 	return &tlibpb.RouteCall{ConnId: "00000000000000aa", Destination: &tlibpb.RouteCall_Group{Group: "sales"}, UserData: map[string]string{"k": "v"}}
+}
+
+// answerTo is an answer to the request, as far as its method looks at it.
+func answerTo(m *tlibpb.ClientMessage) *tlibpb.Event {
+	if m.GetQueryServer() != nil {
+		return &tlibpb.Event{Body: &tlibpb.Event_ServerInfo{ServerInfo: &tlibpb.EventServerInfo{Server: &tlibpb.ServerInfo{Node: "asked"}}}}
+	}
+	return tlibtest.About(tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, "1001")
 }
 
 // What the node reads is what the method was given; the answer is the method's,
@@ -106,11 +120,11 @@ func TestRequest_EachAsItIsAsked(t *testing.T) {
 				defer c.Close()
 				seen := make(chan *tlibpb.ClientMessage, 2)
 				go func() {
-					seen <- l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, Server: &tlibpb.ServerInfo{Node: "asked"}, ThisDn: "1001"})
-					seen <- l.answers(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED})
+					seen <- l.answers(answerTo(tc.want))
+					seen <- l.answers(tlibtest.Refusal(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, ""))
 				}()
 				e, err := tc.ask(t.Context(), c)
-				if err != nil || e.GetServer().GetNode() != "asked" && e.GetMessage() != 0 {
+				if err != nil || tc.want.GetQueryServer() != nil && e.GetServer().GetNode() != "asked" {
 					t.Errorf("answered with %v, %v", e, err)
 				}
 				got := <-seen

@@ -3,6 +3,7 @@ package tlib_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
@@ -150,13 +152,23 @@ func (n *scripted) greets(info *tlibpb.ServerInfo, resumed bool) (*link, *tlibpb
 	if open == nil {
 		n.t.Fatalf("the first message is %v", m)
 	}
-	l.says(0, &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: m.GetReferenceId(), Server: info, Resumed: resumed})
+	l.says(0, answering(m.GetReferenceId(), tlibtest.LinkConnected(info, "token of "+info.GetNode(), resumed)))
 	return l, open
 }
 
-// says sends events; everything up to seq was told.
+// answering gives an answer the reference of its request.
+func answering(ref uint64, e *tlibpb.Event) *tlibpb.Event {
+	e.ReferenceId = ref
+	return e
+}
+
+// says sends events; everything up to seq was told, 0 for no word about that.
 func (l *link) says(seq uint64, events ...*tlibpb.Event) {
-	if err := l.stream.Send(&tlibpb.ServerMessage{Events: events, Seq: seq, CallSeq: 10 * seq}); err != nil {
+	m := &tlibpb.ServerMessage{Events: events}
+	if seq > 0 {
+		m.Cursor = fmt.Append(nil, seq)
+	}
+	if err := l.stream.Send(m); err != nil {
 		l.t.Error(err)
 	}
 }
@@ -192,5 +204,7 @@ func wantNext(t *testing.T, c *tlib.Client, want tlibpb.Message) *tlibpb.Event {
 
 // told is one change of a DN.
 func told(dn string, seq uint64) *tlibpb.Event {
-	return &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq}
+	e := tlibtest.About(tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, dn)
+	e.Seq = seq
+	return e
 }

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
@@ -93,12 +94,12 @@ func (s *session) greet(ctx context.Context, addr int) (*tlibpb.Event, error) {
 	}
 	s.greeting = m
 	for i, e := range m.GetEvents() {
-		switch e.GetMessage() {
-		case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED:
+		switch b := e.GetBody().(type) {
+		case *tlibpb.Event_LinkConnected:
 			m.Events = m.GetEvents()[i+1:]
 			return e, nil
-		case tlibpb.Message_MESSAGE_EVENT_ERROR:
-			return nil, &Error{e.GetErrorCode(), e.GetErrorMessage()}
+		case *tlibpb.Event_Error:
+			return nil, errorOf(b.Error)
 		}
 	}
 	return nil, errors.New("its first word is not EventLinkConnected")
@@ -109,9 +110,10 @@ func (c *Client) begin(ctx context.Context, s *session, e *tlibpb.Event, addr in
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ref = max(c.ref, 1) // OpenSession's
-	c.memory.opened(addr, e.GetServer(), e.GetResumed())
-	again := c.memory.again(e.GetResumed())
-	e.Server, c.server = withoutToken(e.GetServer()), withoutToken(e.GetServer())
+	is := e.GetLinkConnected()
+	c.memory.opened(addr, is)
+	again := c.memory.again(is.GetResumed())
+	is.SessionToken, c.server, c.capabilities = "", proto.CloneOf(is.GetServer()), is.GetCapabilities()
 	e.ReferenceId, c.cur, c.first = 0, s, addr
 	s.wg.Go(func() { s.write(ctx, again) })
 }
@@ -183,7 +185,7 @@ func (s *session) pump(ctx context.Context) error {
 			}
 		}
 		s.c.mu.Lock()
-		s.c.memory.hears(m.GetSeq(), m.GetCallSeq())
+		s.c.memory.hears(m.GetCursor())
 		s.c.mu.Unlock()
 		var err error
 		if m, err = s.receive(); err != nil {

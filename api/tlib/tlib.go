@@ -33,6 +33,7 @@ package tlib
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,7 +88,9 @@ type Client struct {
 	// cur is the session, nil while there is no connection.
 	cur    *session
 	server *tlibpb.ServerInfo
-	memory memory
+	// capabilities of that node.
+	capabilities []tlibpb.Capability
+	memory       memory
 	// ref is the last request's.
 	ref uint64
 	// first is the address that is tried first.
@@ -138,6 +141,13 @@ func (c *Client) Server() *tlibpb.ServerInfo {
 	return proto.CloneOf(c.server)
 }
 
+// Can tells whether the node at which the session opened last has the capability.
+func (c *Client) Can(what tlibpb.Capability) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.capabilities, what)
+}
+
 // Close ends the session: what it registered ends with it, at once when the
 // node has no grace for its clients. Events that are queued can still be read. It
 // always returns nil.
@@ -158,7 +168,7 @@ func EventName(m tlibpb.Message) string {
 	var b strings.Builder
 	for word := range strings.SplitSeq(strings.TrimPrefix(m.String(), "MESSAGE_"), "_") {
 		switch word {
-		case "DN":
+		case "DN", "DND":
 			b.WriteString(word)
 		default:
 			b.WriteString(word[:1] + strings.ToLower(word[1:]))

@@ -5,14 +5,16 @@
 // source: api/tlibpb/tlib.proto
 
 // The T-Library protocol over gRPC: one session a client. Requests and events
-// bear the T-Library's names and attributes, and where they are public its
-// message numbers.
+// bear the T-Library's names, attributes and message numbers; docs/api.md has the
+// table.
 
 package tlibpb
 
 import (
+	tcpb "github.com/sipcluster/sipcluster/api/tcpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -196,8 +198,7 @@ func (AgentWorkMode) EnumDescriptor() ([]byte, []int) {
 	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{2}
 }
 
-// Message is the kind of an event. The numbers are the T-Library's but for
-// EndOfSnapshot and EventNodeDraining, which are ours.
+// Message is the kind of an event: the number of its field in Event.
 type Message int32
 
 const (
@@ -217,6 +218,8 @@ const (
 	Message_MESSAGE_EVENT_AGENT_LOGOUT       Message = 74
 	Message_MESSAGE_EVENT_AGENT_READY        Message = 75
 	Message_MESSAGE_EVENT_AGENT_NOT_READY    Message = 76
+	Message_MESSAGE_EVENT_DND_ON             Message = 77
+	Message_MESSAGE_EVENT_DND_OFF            Message = 78
 	Message_MESSAGE_EVENT_ADDRESS_INFO       Message = 92
 	Message_MESSAGE_EVENT_SERVER_INFO        Message = 93
 	Message_MESSAGE_EVENT_LINK_DISCONNECTED  Message = 94
@@ -225,13 +228,8 @@ const (
 	Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE  Message = 147
 	Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE Message = 148
 	Message_MESSAGE_END_OF_SNAPSHOT          Message = 1000
-	// This node drains (reason "draining"): register the DNs at another one, then
-	// leave. It comes to every client that has registered DNs to more than monitor
-	// them, also to one that resumes its session. Until they are registered elsewhere,
-	// the session ends, or the time has come that the extension "until" tells
-	// (RFC 3339; none: never), they stay in service here. reason "undone": the node
-	// takes part again.
-	Message_MESSAGE_EVENT_NODE_DRAINING Message = 1001
+	Message_MESSAGE_EVENT_NODE_DRAINING      Message = 1001
+	Message_MESSAGE_EVENT_DN_OWNER_CHANGED   Message = 1002
 )
 
 // Enum value maps for Message.
@@ -253,6 +251,8 @@ var (
 		74:   "MESSAGE_EVENT_AGENT_LOGOUT",
 		75:   "MESSAGE_EVENT_AGENT_READY",
 		76:   "MESSAGE_EVENT_AGENT_NOT_READY",
+		77:   "MESSAGE_EVENT_DND_ON",
+		78:   "MESSAGE_EVENT_DND_OFF",
 		92:   "MESSAGE_EVENT_ADDRESS_INFO",
 		93:   "MESSAGE_EVENT_SERVER_INFO",
 		94:   "MESSAGE_EVENT_LINK_DISCONNECTED",
@@ -262,6 +262,7 @@ var (
 		148:  "MESSAGE_EVENT_DN_BACK_IN_SERVICE",
 		1000: "MESSAGE_END_OF_SNAPSHOT",
 		1001: "MESSAGE_EVENT_NODE_DRAINING",
+		1002: "MESSAGE_EVENT_DN_OWNER_CHANGED",
 	}
 	Message_value = map[string]int32{
 		"MESSAGE_UNSPECIFIED":              0,
@@ -280,6 +281,8 @@ var (
 		"MESSAGE_EVENT_AGENT_LOGOUT":       74,
 		"MESSAGE_EVENT_AGENT_READY":        75,
 		"MESSAGE_EVENT_AGENT_NOT_READY":    76,
+		"MESSAGE_EVENT_DND_ON":             77,
+		"MESSAGE_EVENT_DND_OFF":            78,
 		"MESSAGE_EVENT_ADDRESS_INFO":       92,
 		"MESSAGE_EVENT_SERVER_INFO":        93,
 		"MESSAGE_EVENT_LINK_DISCONNECTED":  94,
@@ -289,6 +292,7 @@ var (
 		"MESSAGE_EVENT_DN_BACK_IN_SERVICE": 148,
 		"MESSAGE_END_OF_SNAPSHOT":          1000,
 		"MESSAGE_EVENT_NODE_DRAINING":      1001,
+		"MESSAGE_EVENT_DN_OWNER_CHANGED":   1002,
 	}
 )
 
@@ -317,6 +321,230 @@ func (x Message) Number() protoreflect.EnumNumber {
 // Deprecated: Use Message.Descriptor instead.
 func (Message) EnumDescriptor() ([]byte, []int) {
 	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{3}
+}
+
+// Capability of a node that not every node of protocol version 1 has.
+type Capability int32
+
+const (
+	Capability_CAPABILITY_UNSPECIFIED Capability = 0
+	// Calls can be routed in this session: RouteCall.
+	Capability_CAPABILITY_ROUTE_CALL Capability = 1
+)
+
+// Enum value maps for Capability.
+var (
+	Capability_name = map[int32]string{
+		0: "CAPABILITY_UNSPECIFIED",
+		1: "CAPABILITY_ROUTE_CALL",
+	}
+	Capability_value = map[string]int32{
+		"CAPABILITY_UNSPECIFIED": 0,
+		"CAPABILITY_ROUTE_CALL":  1,
+	}
+)
+
+func (x Capability) Enum() *Capability {
+	p := new(Capability)
+	*p = x
+	return p
+}
+
+func (x Capability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Capability) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[4].Descriptor()
+}
+
+func (Capability) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[4]
+}
+
+func (x Capability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Capability.Descriptor instead.
+func (Capability) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{4}
+}
+
+// AgentCause says why an agent's state changed when nobody asked for it.
+type AgentCause int32
+
+const (
+	// The agent, or a client for the agent.
+	AgentCause_AGENT_CAUSE_UNSPECIFIED AgentCause = 0
+	// A call rang and was not answered.
+	AgentCause_AGENT_CAUSE_NO_ANSWER AgentCause = 1
+	// A call ended: work after it, until its time is over or the agent is ready.
+	AgentCause_AGENT_CAUSE_WRAP_UP AgentCause = 2
+	// The desktop is gone, and its grace is over.
+	AgentCause_AGENT_CAUSE_DESKTOP_LOST AgentCause = 3
+	// The agent logged in at another DN.
+	AgentCause_AGENT_CAUSE_LOGGED_IN_ELSEWHERE AgentCause = 4
+	// An operator.
+	AgentCause_AGENT_CAUSE_ADMIN AgentCause = 5
+)
+
+// Enum value maps for AgentCause.
+var (
+	AgentCause_name = map[int32]string{
+		0: "AGENT_CAUSE_UNSPECIFIED",
+		1: "AGENT_CAUSE_NO_ANSWER",
+		2: "AGENT_CAUSE_WRAP_UP",
+		3: "AGENT_CAUSE_DESKTOP_LOST",
+		4: "AGENT_CAUSE_LOGGED_IN_ELSEWHERE",
+		5: "AGENT_CAUSE_ADMIN",
+	}
+	AgentCause_value = map[string]int32{
+		"AGENT_CAUSE_UNSPECIFIED":         0,
+		"AGENT_CAUSE_NO_ANSWER":           1,
+		"AGENT_CAUSE_WRAP_UP":             2,
+		"AGENT_CAUSE_DESKTOP_LOST":        3,
+		"AGENT_CAUSE_LOGGED_IN_ELSEWHERE": 4,
+		"AGENT_CAUSE_ADMIN":               5,
+	}
+)
+
+func (x AgentCause) Enum() *AgentCause {
+	p := new(AgentCause)
+	*p = x
+	return p
+}
+
+func (x AgentCause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AgentCause) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[5].Descriptor()
+}
+
+func (AgentCause) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[5]
+}
+
+func (x AgentCause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AgentCause.Descriptor instead.
+func (AgentCause) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{5}
+}
+
+// ReservationOutcome says what became of a reservation.
+type ReservationOutcome int32
+
+const (
+	ReservationOutcome_RESERVATION_OUTCOME_UNSPECIFIED ReservationOutcome = 0
+	// It holds, until expires_at at the latest.
+	ReservationOutcome_RESERVATION_OUTCOME_RESERVED ReservationOutcome = 1
+	// Its client cancelled it.
+	ReservationOutcome_RESERVATION_OUTCOME_CANCELLED ReservationOutcome = 2
+	// It ended before its time; told to who has the DN registered.
+	ReservationOutcome_RESERVATION_OUTCOME_OVER ReservationOutcome = 3
+)
+
+// Enum value maps for ReservationOutcome.
+var (
+	ReservationOutcome_name = map[int32]string{
+		0: "RESERVATION_OUTCOME_UNSPECIFIED",
+		1: "RESERVATION_OUTCOME_RESERVED",
+		2: "RESERVATION_OUTCOME_CANCELLED",
+		3: "RESERVATION_OUTCOME_OVER",
+	}
+	ReservationOutcome_value = map[string]int32{
+		"RESERVATION_OUTCOME_UNSPECIFIED": 0,
+		"RESERVATION_OUTCOME_RESERVED":    1,
+		"RESERVATION_OUTCOME_CANCELLED":   2,
+		"RESERVATION_OUTCOME_OVER":        3,
+	}
+)
+
+func (x ReservationOutcome) Enum() *ReservationOutcome {
+	p := new(ReservationOutcome)
+	*p = x
+	return p
+}
+
+func (x ReservationOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReservationOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[6].Descriptor()
+}
+
+func (ReservationOutcome) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[6]
+}
+
+func (x ReservationOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReservationOutcome.Descriptor instead.
+func (ReservationOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{6}
+}
+
+type EndReason int32
+
+const (
+	EndReason_END_REASON_UNSPECIFIED EndReason = 0
+	// Somebody hung up, or before the answer gave up.
+	EndReason_END_REASON_HANGUP EndReason = 1
+	// It was refused, by a SIP status.
+	EndReason_END_REASON_REFUSED EndReason = 2
+	// The node that had the call died.
+	EndReason_END_REASON_NODE_LOST EndReason = 3
+)
+
+// Enum value maps for EndReason.
+var (
+	EndReason_name = map[int32]string{
+		0: "END_REASON_UNSPECIFIED",
+		1: "END_REASON_HANGUP",
+		2: "END_REASON_REFUSED",
+		3: "END_REASON_NODE_LOST",
+	}
+	EndReason_value = map[string]int32{
+		"END_REASON_UNSPECIFIED": 0,
+		"END_REASON_HANGUP":      1,
+		"END_REASON_REFUSED":     2,
+		"END_REASON_NODE_LOST":   3,
+	}
+)
+
+func (x EndReason) Enum() *EndReason {
+	p := new(EndReason)
+	*p = x
+	return p
+}
+
+func (x EndReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EndReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[7].Descriptor()
+}
+
+func (EndReason) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[7]
+}
+
+func (x EndReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EndReason.Descriptor instead.
+func (EndReason) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{7}
 }
 
 // DNRole of this_dn in the call.
@@ -353,11 +581,11 @@ func (x DNRole) String() string {
 }
 
 func (DNRole) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[4].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[8].Descriptor()
 }
 
 func (DNRole) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[4]
+	return &file_api_tlibpb_tlib_proto_enumTypes[8]
 }
 
 func (x DNRole) Number() protoreflect.EnumNumber {
@@ -366,7 +594,7 @@ func (x DNRole) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DNRole.Descriptor instead.
 func (DNRole) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{4}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{8}
 }
 
 // CallType as in the T-Library.
@@ -409,11 +637,11 @@ func (x CallType) String() string {
 }
 
 func (CallType) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[5].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[9].Descriptor()
 }
 
 func (CallType) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[5]
+	return &file_api_tlibpb_tlib_proto_enumTypes[9]
 }
 
 func (x CallType) Number() protoreflect.EnumNumber {
@@ -422,7 +650,59 @@ func (x CallType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CallType.Descriptor instead.
 func (CallType) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{5}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{9}
+}
+
+// Port by which a session comes.
+type Port int32
+
+const (
+	Port_PORT_UNSPECIFIED Port = 0
+	// Shows the whole cluster.
+	Port_PORT_TCPORT Port = 1
+	// Shows what the node owns.
+	Port_PORT_DEFAULT Port = 2
+)
+
+// Enum value maps for Port.
+var (
+	Port_name = map[int32]string{
+		0: "PORT_UNSPECIFIED",
+		1: "PORT_TCPORT",
+		2: "PORT_DEFAULT",
+	}
+	Port_value = map[string]int32{
+		"PORT_UNSPECIFIED": 0,
+		"PORT_TCPORT":      1,
+		"PORT_DEFAULT":     2,
+	}
+)
+
+func (x Port) Enum() *Port {
+	p := new(Port)
+	*p = x
+	return p
+}
+
+func (x Port) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Port) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[10].Descriptor()
+}
+
+func (Port) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[10]
+}
+
+func (x Port) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Port.Descriptor instead.
+func (Port) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{10}
 }
 
 // ErrorCode as in the T-Library.
@@ -434,13 +714,17 @@ const (
 	ErrorCode_ERROR_CODE_NOT_REGISTERED ErrorCode = 41
 	// Somebody else has it: a private registration, a reservation.
 	ErrorCode_ERROR_CODE_RESOURCE_SEIZED ErrorCode = 42
-	// It is in that state already.
+	// It is in that state already, and the request can't be done twice.
 	ErrorCode_ERROR_CODE_IN_SAME_STATE         ErrorCode = 43
 	ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION ErrorCode = 51
 	ErrorCode_ERROR_CODE_INTERNAL_ERROR        ErrorCode = 52
 	ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE     ErrorCode = 53
 	// OpenSession comes first.
 	ErrorCode_ERROR_CODE_NOT_CONNECTED ErrorCode = 54
+	// The node does not speak the client's protocol_version.
+	ErrorCode_ERROR_CODE_PROTOCOL_VERSION ErrorCode = 55
+	// No call with that conn_id waits here.
+	ErrorCode_ERROR_CODE_INVALID_CONN_ID ErrorCode = 56
 	// The DN's owner did not answer in time: it may or may not have done it.
 	ErrorCode_ERROR_CODE_TIMEOUT        ErrorCode = 57
 	ErrorCode_ERROR_CODE_OUT_OF_SERVICE ErrorCode = 58
@@ -459,6 +743,8 @@ var (
 		52: "ERROR_CODE_INTERNAL_ERROR",
 		53: "ERROR_CODE_INVALID_ATTRIBUTE",
 		54: "ERROR_CODE_NOT_CONNECTED",
+		55: "ERROR_CODE_PROTOCOL_VERSION",
+		56: "ERROR_CODE_INVALID_CONN_ID",
 		57: "ERROR_CODE_TIMEOUT",
 		58: "ERROR_CODE_OUT_OF_SERVICE",
 		59: "ERROR_CODE_NOT_CONFIGURED",
@@ -472,6 +758,8 @@ var (
 		"ERROR_CODE_INTERNAL_ERROR":        52,
 		"ERROR_CODE_INVALID_ATTRIBUTE":     53,
 		"ERROR_CODE_NOT_CONNECTED":         54,
+		"ERROR_CODE_PROTOCOL_VERSION":      55,
+		"ERROR_CODE_INVALID_CONN_ID":       56,
 		"ERROR_CODE_TIMEOUT":               57,
 		"ERROR_CODE_OUT_OF_SERVICE":        58,
 		"ERROR_CODE_NOT_CONFIGURED":        59,
@@ -489,11 +777,11 @@ func (x ErrorCode) String() string {
 }
 
 func (ErrorCode) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[6].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[11].Descriptor()
 }
 
 func (ErrorCode) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[6]
+	return &file_api_tlibpb_tlib_proto_enumTypes[11]
 }
 
 func (x ErrorCode) Number() protoreflect.EnumNumber {
@@ -502,28 +790,32 @@ func (x ErrorCode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorCode.Descriptor instead.
 func (ErrorCode) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{6}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{11}
 }
 
+// ClientMessage is a request. The numbers of the oneof are the T-Library's message
+// numbers; from 1000 they are ours.
 type ClientMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chosen by the client, comes back in the answer; 0 asks for none.
-	ReferenceId uint64 `protobuf:"varint,1,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	ReferenceId uint64 `protobuf:"varint,900,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
-	//	*ClientMessage_OpenSession
+	//	*ClientMessage_QueryServer
+	//	*ClientMessage_QueryAddress
 	//	*ClientMessage_RegisterAddress
 	//	*ClientMessage_UnregisterAddress
-	//	*ClientMessage_QueryAddress
-	//	*ClientMessage_QueryServer
-	//	*ClientMessage_MonitorAll
-	//	*ClientMessage_StopMonitor
 	//	*ClientMessage_AgentLogin
 	//	*ClientMessage_AgentLogout
 	//	*ClientMessage_AgentReady
 	//	*ClientMessage_AgentNotReady
-	//	*ClientMessage_ReserveAgent
+	//	*ClientMessage_SetDndOn
+	//	*ClientMessage_SetDndOff
 	//	*ClientMessage_RouteCall
+	//	*ClientMessage_ReserveAgent
+	//	*ClientMessage_OpenSession
+	//	*ClientMessage_MonitorAll
+	//	*ClientMessage_StopMonitor
 	Body          isClientMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -573,10 +865,19 @@ func (x *ClientMessage) GetBody() isClientMessage_Body {
 	return nil
 }
 
-func (x *ClientMessage) GetOpenSession() *OpenSession {
+func (x *ClientMessage) GetQueryServer() *QueryServer {
 	if x != nil {
-		if x, ok := x.Body.(*ClientMessage_OpenSession); ok {
-			return x.OpenSession
+		if x, ok := x.Body.(*ClientMessage_QueryServer); ok {
+			return x.QueryServer
+		}
+	}
+	return nil
+}
+
+func (x *ClientMessage) GetQueryAddress() *QueryAddress {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_QueryAddress); ok {
+			return x.QueryAddress
 		}
 	}
 	return nil
@@ -595,42 +896,6 @@ func (x *ClientMessage) GetUnregisterAddress() *UnregisterAddress {
 	if x != nil {
 		if x, ok := x.Body.(*ClientMessage_UnregisterAddress); ok {
 			return x.UnregisterAddress
-		}
-	}
-	return nil
-}
-
-func (x *ClientMessage) GetQueryAddress() *QueryAddress {
-	if x != nil {
-		if x, ok := x.Body.(*ClientMessage_QueryAddress); ok {
-			return x.QueryAddress
-		}
-	}
-	return nil
-}
-
-func (x *ClientMessage) GetQueryServer() *QueryServer {
-	if x != nil {
-		if x, ok := x.Body.(*ClientMessage_QueryServer); ok {
-			return x.QueryServer
-		}
-	}
-	return nil
-}
-
-func (x *ClientMessage) GetMonitorAll() *MonitorAll {
-	if x != nil {
-		if x, ok := x.Body.(*ClientMessage_MonitorAll); ok {
-			return x.MonitorAll
-		}
-	}
-	return nil
-}
-
-func (x *ClientMessage) GetStopMonitor() *StopMonitor {
-	if x != nil {
-		if x, ok := x.Body.(*ClientMessage_StopMonitor); ok {
-			return x.StopMonitor
 		}
 	}
 	return nil
@@ -672,10 +937,19 @@ func (x *ClientMessage) GetAgentNotReady() *AgentNotReady {
 	return nil
 }
 
-func (x *ClientMessage) GetReserveAgent() *ReserveAgent {
+func (x *ClientMessage) GetSetDndOn() *SetDNDOn {
 	if x != nil {
-		if x, ok := x.Body.(*ClientMessage_ReserveAgent); ok {
-			return x.ReserveAgent
+		if x, ok := x.Body.(*ClientMessage_SetDndOn); ok {
+			return x.SetDndOn
+		}
+	}
+	return nil
+}
+
+func (x *ClientMessage) GetSetDndOff() *SetDNDOff {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_SetDndOff); ok {
+			return x.SetDndOff
 		}
 	}
 	return nil
@@ -690,13 +964,52 @@ func (x *ClientMessage) GetRouteCall() *RouteCall {
 	return nil
 }
 
+func (x *ClientMessage) GetReserveAgent() *ReserveAgent {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_ReserveAgent); ok {
+			return x.ReserveAgent
+		}
+	}
+	return nil
+}
+
+func (x *ClientMessage) GetOpenSession() *OpenSession {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_OpenSession); ok {
+			return x.OpenSession
+		}
+	}
+	return nil
+}
+
+func (x *ClientMessage) GetMonitorAll() *MonitorAll {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_MonitorAll); ok {
+			return x.MonitorAll
+		}
+	}
+	return nil
+}
+
+func (x *ClientMessage) GetStopMonitor() *StopMonitor {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_StopMonitor); ok {
+			return x.StopMonitor
+		}
+	}
+	return nil
+}
+
 type isClientMessage_Body interface {
 	isClientMessage_Body()
 }
 
-type ClientMessage_OpenSession struct {
-	// The first message, once.
-	OpenSession *OpenSession `protobuf:"bytes,2,opt,name=open_session,json=openSession,proto3,oneof"`
+type ClientMessage_QueryServer struct {
+	QueryServer *QueryServer `protobuf:"bytes,1,opt,name=query_server,json=queryServer,proto3,oneof"`
+}
+
+type ClientMessage_QueryAddress struct {
+	QueryAddress *QueryAddress `protobuf:"bytes,2,opt,name=query_address,json=queryAddress,proto3,oneof"`
 }
 
 type ClientMessage_RegisterAddress struct {
@@ -705,22 +1018,6 @@ type ClientMessage_RegisterAddress struct {
 
 type ClientMessage_UnregisterAddress struct {
 	UnregisterAddress *UnregisterAddress `protobuf:"bytes,4,opt,name=unregister_address,json=unregisterAddress,proto3,oneof"`
-}
-
-type ClientMessage_QueryAddress struct {
-	QueryAddress *QueryAddress `protobuf:"bytes,5,opt,name=query_address,json=queryAddress,proto3,oneof"`
-}
-
-type ClientMessage_QueryServer struct {
-	QueryServer *QueryServer `protobuf:"bytes,6,opt,name=query_server,json=queryServer,proto3,oneof"`
-}
-
-type ClientMessage_MonitorAll struct {
-	MonitorAll *MonitorAll `protobuf:"bytes,7,opt,name=monitor_all,json=monitorAll,proto3,oneof"`
-}
-
-type ClientMessage_StopMonitor struct {
-	StopMonitor *StopMonitor `protobuf:"bytes,13,opt,name=stop_monitor,json=stopMonitor,proto3,oneof"`
 }
 
 type ClientMessage_AgentLogin struct {
@@ -739,27 +1036,42 @@ type ClientMessage_AgentNotReady struct {
 	AgentNotReady *AgentNotReady `protobuf:"bytes,11,opt,name=agent_not_ready,json=agentNotReady,proto3,oneof"`
 }
 
-type ClientMessage_ReserveAgent struct {
-	ReserveAgent *ReserveAgent `protobuf:"bytes,12,opt,name=reserve_agent,json=reserveAgent,proto3,oneof"`
+type ClientMessage_SetDndOn struct {
+	SetDndOn *SetDNDOn `protobuf:"bytes,12,opt,name=set_dnd_on,json=setDndOn,proto3,oneof"`
+}
+
+type ClientMessage_SetDndOff struct {
+	SetDndOff *SetDNDOff `protobuf:"bytes,13,opt,name=set_dnd_off,json=setDndOff,proto3,oneof"`
 }
 
 type ClientMessage_RouteCall struct {
 	RouteCall *RouteCall `protobuf:"bytes,36,opt,name=route_call,json=routeCall,proto3,oneof"`
 }
 
-func (*ClientMessage_OpenSession) isClientMessage_Body() {}
+type ClientMessage_ReserveAgent struct {
+	ReserveAgent *ReserveAgent `protobuf:"bytes,127,opt,name=reserve_agent,json=reserveAgent,proto3,oneof"`
+}
+
+type ClientMessage_OpenSession struct {
+	// The first message, once.
+	OpenSession *OpenSession `protobuf:"bytes,1000,opt,name=open_session,json=openSession,proto3,oneof"`
+}
+
+type ClientMessage_MonitorAll struct {
+	MonitorAll *MonitorAll `protobuf:"bytes,1001,opt,name=monitor_all,json=monitorAll,proto3,oneof"`
+}
+
+type ClientMessage_StopMonitor struct {
+	StopMonitor *StopMonitor `protobuf:"bytes,1002,opt,name=stop_monitor,json=stopMonitor,proto3,oneof"`
+}
+
+func (*ClientMessage_QueryServer) isClientMessage_Body() {}
+
+func (*ClientMessage_QueryAddress) isClientMessage_Body() {}
 
 func (*ClientMessage_RegisterAddress) isClientMessage_Body() {}
 
 func (*ClientMessage_UnregisterAddress) isClientMessage_Body() {}
-
-func (*ClientMessage_QueryAddress) isClientMessage_Body() {}
-
-func (*ClientMessage_QueryServer) isClientMessage_Body() {}
-
-func (*ClientMessage_MonitorAll) isClientMessage_Body() {}
-
-func (*ClientMessage_StopMonitor) isClientMessage_Body() {}
 
 func (*ClientMessage_AgentLogin) isClientMessage_Body() {}
 
@@ -769,27 +1081,37 @@ func (*ClientMessage_AgentReady) isClientMessage_Body() {}
 
 func (*ClientMessage_AgentNotReady) isClientMessage_Body() {}
 
-func (*ClientMessage_ReserveAgent) isClientMessage_Body() {}
+func (*ClientMessage_SetDndOn) isClientMessage_Body() {}
+
+func (*ClientMessage_SetDndOff) isClientMessage_Body() {}
 
 func (*ClientMessage_RouteCall) isClientMessage_Body() {}
 
-// OpenSession is answered by EventLinkConnected.
+func (*ClientMessage_ReserveAgent) isClientMessage_Body() {}
+
+func (*ClientMessage_OpenSession) isClientMessage_Body() {}
+
+func (*ClientMessage_MonitorAll) isClientMessage_Body() {}
+
+func (*ClientMessage_StopMonitor) isClientMessage_Body() {}
+
+// OpenSession is answered by EventLinkConnected. A client whose protocol_version the
+// node does not speak, or whose first message is another one, gets EventError, and
+// its session ends with the gRPC status FAILED_PRECONDITION and the same text.
 type OpenSession struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the client calls itself, for the operator: up to 64 characters.
 	Application string `protobuf:"bytes,1,opt,name=application,proto3" json:"application,omitempty"`
-	// The token of a session whose connection was lost. When the cluster's
+	// The version of this protocol that the client is written for: 1.
+	ProtocolVersion uint32 `protobuf:"varint,2,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
+	// The session_token of a session whose connection was lost. When the cluster's
 	// option desktop_grace_s is not over, its registrations are still there; then
 	// the answer says resumed and keeps the token. Otherwise a new session opens.
-	ResumeToken string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// With resume_token: the node's incarnation and the seq of the last message
-	// that was received. What was missed is sent; when that is too long ago, the
-	// present state of every registered DN, as rows of a snapshot.
-	ResumeIncarnation uint64 `protobuf:"varint,3,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
-	ResumeSeq         uint64 `protobuf:"varint,4,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
-	// The call_seq of that message; 0 asks for calls from now on. What can't be
-	// continued here or there begins with a snapshot of both.
-	ResumeCallSeq uint64 `protobuf:"varint,5,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
+	ResumeToken string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// With resume_token: the cursor of the last message that was received, with one.
+	// What was missed is sent; when that is too long ago, the present state of every
+	// registered DN, as rows of a snapshot.
+	ResumeCursor  []byte `protobuf:"bytes,4,opt,name=resume_cursor,json=resumeCursor,proto3" json:"resume_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -831,6 +1153,13 @@ func (x *OpenSession) GetApplication() string {
 	return ""
 }
 
+func (x *OpenSession) GetProtocolVersion() uint32 {
+	if x != nil {
+		return x.ProtocolVersion
+	}
+	return 0
+}
+
 func (x *OpenSession) GetResumeToken() string {
 	if x != nil {
 		return x.ResumeToken
@@ -838,25 +1167,11 @@ func (x *OpenSession) GetResumeToken() string {
 	return ""
 }
 
-func (x *OpenSession) GetResumeIncarnation() uint64 {
+func (x *OpenSession) GetResumeCursor() []byte {
 	if x != nil {
-		return x.ResumeIncarnation
+		return x.ResumeCursor
 	}
-	return 0
-}
-
-func (x *OpenSession) GetResumeSeq() uint64 {
-	if x != nil {
-		return x.ResumeSeq
-	}
-	return 0
-}
-
-func (x *OpenSession) GetResumeCallSeq() uint64 {
-	if x != nil {
-		return x.ResumeCallSeq
-	}
-	return 0
+	return nil
 }
 
 // RegisterAddress registers a DN with this session: its events come here.
@@ -1056,13 +1371,9 @@ func (*QueryServer) Descriptor() ([]byte, []int) {
 type MonitorAll struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *MonitorFilter         `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Continue behind this seq of this incarnation of the node, without a
-	// snapshot when that is recent; EndOfSnapshot says resumed then.
-	ResumeIncarnation uint64 `protobuf:"varint,2,opt,name=resume_incarnation,json=resumeIncarnation,proto3" json:"resume_incarnation,omitempty"`
-	ResumeSeq         uint64 `protobuf:"varint,3,opt,name=resume_seq,json=resumeSeq,proto3" json:"resume_seq,omitempty"`
-	// The call_seq to continue behind; 0 asks for calls from now on. What can't
-	// be continued here or there begins with a snapshot of both.
-	ResumeCallSeq uint64 `protobuf:"varint,4,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
+	// Continue behind this cursor, of a message of this or another session at this
+	// node, without a snapshot when that is recent; EndOfSnapshot says resumed then.
+	ResumeCursor  []byte `protobuf:"bytes,2,opt,name=resume_cursor,json=resumeCursor,proto3" json:"resume_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1104,25 +1415,11 @@ func (x *MonitorAll) GetFilter() *MonitorFilter {
 	return nil
 }
 
-func (x *MonitorAll) GetResumeIncarnation() uint64 {
+func (x *MonitorAll) GetResumeCursor() []byte {
 	if x != nil {
-		return x.ResumeIncarnation
+		return x.ResumeCursor
 	}
-	return 0
-}
-
-func (x *MonitorAll) GetResumeSeq() uint64 {
-	if x != nil {
-		return x.ResumeSeq
-	}
-	return 0
-}
-
-func (x *MonitorAll) GetResumeCallSeq() uint64 {
-	if x != nil {
-		return x.ResumeCallSeq
-	}
-	return 0
+	return nil
 }
 
 // MonitorFilter: an event passes when it meets every field that is set; that of a
@@ -1481,22 +1778,113 @@ func (x *AgentNotReady) GetReasons() map[string]string {
 	return nil
 }
 
+// SetDNDOn sets do not disturb at a DN: it is not routable, whatever its agent does.
+// Answered by EventDNDOn, also when it was set. It stays until it is taken back.
+type SetDNDOn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDNDOn) Reset() {
+	*x = SetDNDOn{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDNDOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDNDOn) ProtoMessage() {}
+
+func (x *SetDNDOn) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDNDOn.ProtoReflect.Descriptor instead.
+func (*SetDNDOn) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetDNDOn) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+// SetDNDOff is answered by EventDNDOff.
+type SetDNDOff struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDNDOff) Reset() {
+	*x = SetDNDOff{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDNDOff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDNDOff) ProtoMessage() {}
+
+func (x *SetDNDOff) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDNDOff.ProtoReflect.Descriptor instead.
+func (*SetDNDOff) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SetDNDOff) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
 // ReserveAgent asks the DN's owner to reserve it, so that nobody else sends a
 // call there. Requests are collected for the cluster's option
 // reservation_collect_ms from the first; the highest priority wins, among equals
 // the oldest. Answered by EventAgentReserved with expires_at; by EventError when another
 // one won, when the DN is reserved for another one or can't be routed to. Who has it
 // already gets the same answer, and has it for the longer of both times. A cancel is
-// answered by EventAgentReserved with the reason "cancelled" and without expires_at.
+// answered by EventAgentReserved with the outcome CANCELLED, also when there is none.
 // The reservation ends with its session, after the grace of one that has it, and at
 // most 3 s after the session's node was lost or cut off from the DN's owner.
 type ReserveAgent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
-	// How long the reservation holds, from when it is granted; at most
-	// 3,600,000. 0 cancels this session's reservation.
-	DurationMs uint32 `protobuf:"varint,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
-	Priority   uint32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	// How long the reservation holds, from when it is granted, in whole milliseconds;
+	// at most an hour. 0 or none cancels this session's reservation.
+	Duration *durationpb.Duration `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
+	Priority uint32               `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
 	// The reservation is the node's, not the session's: it stays until its time is over,
 	// as long as this node runs and reaches the owner.
 	Detached      bool `protobuf:"varint,4,opt,name=detached,proto3" json:"detached,omitempty"`
@@ -1506,7 +1894,7 @@ type ReserveAgent struct {
 
 func (x *ReserveAgent) Reset() {
 	*x = ReserveAgent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[13]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1906,7 @@ func (x *ReserveAgent) String() string {
 func (*ReserveAgent) ProtoMessage() {}
 
 func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[13]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1919,7 @@ func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveAgent.ProtoReflect.Descriptor instead.
 func (*ReserveAgent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{13}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReserveAgent) GetDn() string {
@@ -1541,11 +1929,11 @@ func (x *ReserveAgent) GetDn() string {
 	return ""
 }
 
-func (x *ReserveAgent) GetDurationMs() uint32 {
+func (x *ReserveAgent) GetDuration() *durationpb.Duration {
 	if x != nil {
-		return x.DurationMs
+		return x.Duration
 	}
-	return 0
+	return nil
 }
 
 func (x *ReserveAgent) GetPriority() uint32 {
@@ -1587,7 +1975,7 @@ type RouteCall struct {
 
 func (x *RouteCall) Reset() {
 	*x = RouteCall{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1987,7 @@ func (x *RouteCall) String() string {
 func (*RouteCall) ProtoMessage() {}
 
 func (x *RouteCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[14]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +2000,7 @@ func (x *RouteCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteCall.ProtoReflect.Descriptor instead.
 func (*RouteCall) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{14}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RouteCall) GetConnId() string {
@@ -1709,18 +2097,17 @@ type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order; several at once when they were queued. Empty: nothing happened.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Everything up to here was sent: what to resume from. Sent once a second
-	// when there is nothing else to say.
-	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	// The same for the events of calls.
-	CallSeq       uint64 `protobuf:"varint,3,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
+	// Everything up to here was sent: what to resume behind, at this node. Empty while a
+	// snapshot is on its way: the one before counts. Sent once a second when there is
+	// nothing else to say. Nobody but the node reads it.
+	Cursor        []byte `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +2119,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +2132,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ServerMessage) GetEvents() []*Event {
@@ -1755,84 +2142,71 @@ func (x *ServerMessage) GetEvents() []*Event {
 	return nil
 }
 
-func (x *ServerMessage) GetSeq() uint64 {
+func (x *ServerMessage) GetCursor() []byte {
 	if x != nil {
-		return x.Seq
+		return x.Cursor
 	}
-	return 0
+	return nil
 }
 
-func (x *ServerMessage) GetCallSeq() uint64 {
-	if x != nil {
-		return x.CallSeq
-	}
-	return 0
-}
-
-// Event is what happened. Attributes that a message does not have are empty.
+// Event is what happened: a header and one message. The numbers of the oneof are the
+// T-Library's message numbers; from 1000 they are ours. A client passes over what it
+// doesn't know.
 type Event struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Message Message                `protobuf:"varint,1,opt,name=message,proto3,enum=sipcluster.tlib.v1.Message" json:"message,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
 	// That of the request which this answers, for its client alone.
 	ReferenceId uint64 `protobuf:"varint,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
-	// The DN that it is about.
+	// The DN that it is about, if any.
 	ThisDn string `protobuf:"bytes,3,opt,name=this_dn,json=thisDn,proto3" json:"this_dn,omitempty"`
 	// When: for a DN's or an agent's state when that began.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	// Place in this node's stream, grows, may have holes; 0 for answers and rows.
+	// Place in this node's stream of DNs, grows, may have holes; 0 for answers and rows.
 	Seq uint64 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
 	// A row of a snapshot, not a change.
 	Snapshot bool `protobuf:"varint,6,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	// Of a DN: name and site of its owner, empty when nobody has it.
+	// Name and site of this_dn's owner, empty when nobody has it; of a call those of the
+	// node that has it, from start to end.
 	Owner string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	Site  string `protobuf:"bytes,8,opt,name=site,proto3" json:"site,omitempty"`
-	// "registered", "unregistered", "expired", "desktop-lost", "peer-lost",
-	// "owner-moved", "deleted", "admin", or empty. In EventAgentReserved "cancelled" answers
-	// a cancel, and "over" tells who has the DN registered that the reservation ended early.
-	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Of an agent. In EventAgentReady reasons has the owner's site as "site".
-	AgentId  string            `protobuf:"bytes,10,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	WorkMode AgentWorkMode     `protobuf:"varint,11,opt,name=work_mode,json=workMode,proto3,enum=sipcluster.tlib.v1.AgentWorkMode" json:"work_mode,omitempty"`
-	Reasons  map[string]string `protobuf:"bytes,12,rep,name=reasons,proto3" json:"reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The DN's status in EventRegistered, EventAddressInfo and rows of a snapshot:
-	// "status" (InSrv or OOS), "kind", "owner", "site", "reason", "routable" (true
-	// or false), "busy", "reserved", and when an agent ever logged in
-	// "agent-state" (logged-in, ready, not-ready or logged-out) and "agent-id".
-	Extensions map[string]string `protobuf:"bytes,13,rep,name=extensions,proto3" json:"extensions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	ErrorCode  ErrorCode         `protobuf:"varint,14,opt,name=error_code,json=errorCode,proto3,enum=sipcluster.tlib.v1.ErrorCode" json:"error_code,omitempty"`
-	// For people: what failed and what to do.
-	ErrorMessage string `protobuf:"bytes,15,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
-	// EventLinkConnected, EventServerInfo and EventNodeDraining.
-	Server *ServerInfo `protobuf:"bytes,16,opt,name=server,proto3" json:"server,omitempty"`
-	// EndOfSnapshot and EventLinkConnected: continued without a snapshot.
-	Resumed bool `protobuf:"varint,17,opt,name=resumed,proto3" json:"resumed,omitempty"`
-	// Of a call: owner and site are those of the node that has it, from start to
-	// end. conn_id is 16 hexadecimal digits, unique in the cluster.
-	ConnId string `protobuf:"bytes,18,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
-	// Number of the other party as shown; in EventRouteUsed and EventDiverted the
-	// destination (T-Library's ThirdPartyDN).
-	OtherDn    string `protobuf:"bytes,19,opt,name=other_dn,json=otherDn,proto3" json:"other_dn,omitempty"`
-	ThisDnRole DNRole `protobuf:"varint,20,opt,name=this_dn_role,json=thisDnRole,proto3,enum=sipcluster.tlib.v1.DNRole" json:"this_dn_role,omitempty"`
-	// The caller's number as shown, and the number that was dialled.
-	Ani      string            `protobuf:"bytes,21,opt,name=ani,proto3" json:"ani,omitempty"`
-	Dnis     string            `protobuf:"bytes,22,opt,name=dnis,proto3" json:"dnis,omitempty"`
-	UserData map[string]string `protobuf:"bytes,23,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	CallType CallType          `protobuf:"varint,24,opt,name=call_type,json=callType,proto3,enum=sipcluster.tlib.v1.CallType" json:"call_type,omitempty"`
-	// EventReleased and EventAbandoned: the SIP status code that ended it, 0 when
-	// somebody hung up. reason is "node-lost" when the node that had the call died.
-	Cause uint32 `protobuf:"varint,25,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Place in this node's log of calls; 0 for rows.
-	CallSeq uint64 `protobuf:"varint,26,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
-	// EventAgentReserved: when the reservation ends at the latest. Told to who asked, and
-	// to who has the DN registered.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	CallSeq uint64 `protobuf:"varint,9,opt,name=call_seq,json=callSeq,proto3" json:"call_seq,omitempty"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*Event_Error
+	//	*Event_Registered
+	//	*Event_Unregistered
+	//	*Event_Queued
+	//	*Event_Diverted
+	//	*Event_Abandoned
+	//	*Event_Ringing
+	//	*Event_Established
+	//	*Event_Released
+	//	*Event_RouteRequest
+	//	*Event_RouteUsed
+	//	*Event_AgentLogin
+	//	*Event_AgentLogout
+	//	*Event_AgentReady
+	//	*Event_AgentNotReady
+	//	*Event_DndOn
+	//	*Event_DndOff
+	//	*Event_AddressInfo
+	//	*Event_ServerInfo
+	//	*Event_LinkDisconnected
+	//	*Event_LinkConnected
+	//	*Event_AgentReserved
+	//	*Event_DnOutOfService
+	//	*Event_DnBackInService
+	//	*Event_EndOfSnapshot
+	//	*Event_NodeDraining
+	//	*Event_DnOwnerChanged
+	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2218,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,14 +2231,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *Event) GetMessage() Message {
-	if x != nil {
-		return x.Message
-	}
-	return Message_MESSAGE_UNSPECIFIED
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Event) GetReferenceId() uint64 {
@@ -1916,125 +2283,6 @@ func (x *Event) GetSite() string {
 	return ""
 }
 
-func (x *Event) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *Event) GetAgentId() string {
-	if x != nil {
-		return x.AgentId
-	}
-	return ""
-}
-
-func (x *Event) GetWorkMode() AgentWorkMode {
-	if x != nil {
-		return x.WorkMode
-	}
-	return AgentWorkMode_AGENT_WORK_MODE_UNSPECIFIED
-}
-
-func (x *Event) GetReasons() map[string]string {
-	if x != nil {
-		return x.Reasons
-	}
-	return nil
-}
-
-func (x *Event) GetExtensions() map[string]string {
-	if x != nil {
-		return x.Extensions
-	}
-	return nil
-}
-
-func (x *Event) GetErrorCode() ErrorCode {
-	if x != nil {
-		return x.ErrorCode
-	}
-	return ErrorCode_ERROR_CODE_UNSPECIFIED
-}
-
-func (x *Event) GetErrorMessage() string {
-	if x != nil {
-		return x.ErrorMessage
-	}
-	return ""
-}
-
-func (x *Event) GetServer() *ServerInfo {
-	if x != nil {
-		return x.Server
-	}
-	return nil
-}
-
-func (x *Event) GetResumed() bool {
-	if x != nil {
-		return x.Resumed
-	}
-	return false
-}
-
-func (x *Event) GetConnId() string {
-	if x != nil {
-		return x.ConnId
-	}
-	return ""
-}
-
-func (x *Event) GetOtherDn() string {
-	if x != nil {
-		return x.OtherDn
-	}
-	return ""
-}
-
-func (x *Event) GetThisDnRole() DNRole {
-	if x != nil {
-		return x.ThisDnRole
-	}
-	return DNRole_DN_ROLE_UNSPECIFIED
-}
-
-func (x *Event) GetAni() string {
-	if x != nil {
-		return x.Ani
-	}
-	return ""
-}
-
-func (x *Event) GetDnis() string {
-	if x != nil {
-		return x.Dnis
-	}
-	return ""
-}
-
-func (x *Event) GetUserData() map[string]string {
-	if x != nil {
-		return x.UserData
-	}
-	return nil
-}
-
-func (x *Event) GetCallType() CallType {
-	if x != nil {
-		return x.CallType
-	}
-	return CallType_CALL_TYPE_UNSPECIFIED
-}
-
-func (x *Event) GetCause() uint32 {
-	if x != nil {
-		return x.Cause
-	}
-	return 0
-}
-
 func (x *Event) GetCallSeq() uint64 {
 	if x != nil {
 		return x.CallSeq
@@ -2042,36 +2290,2053 @@ func (x *Event) GetCallSeq() uint64 {
 	return 0
 }
 
-func (x *Event) GetExpiresAt() *timestamppb.Timestamp {
+func (x *Event) GetBody() isEvent_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *Event) GetError() *EventError {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRegistered() *EventRegistered {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Registered); ok {
+			return x.Registered
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnregistered() *EventUnregistered {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Unregistered); ok {
+			return x.Unregistered
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetQueued() *EventQueued {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Queued); ok {
+			return x.Queued
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDiverted() *EventDiverted {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Diverted); ok {
+			return x.Diverted
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAbandoned() *EventAbandoned {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Abandoned); ok {
+			return x.Abandoned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRinging() *EventRinging {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Ringing); ok {
+			return x.Ringing
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEstablished() *EventEstablished {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Established); ok {
+			return x.Established
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReleased() *EventReleased {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Released); ok {
+			return x.Released
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRouteRequest() *EventRouteRequest {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RouteRequest); ok {
+			return x.RouteRequest
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRouteUsed() *EventRouteUsed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RouteUsed); ok {
+			return x.RouteUsed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAgentLogin() *EventAgentLogin {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AgentLogin); ok {
+			return x.AgentLogin
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAgentLogout() *EventAgentLogout {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AgentLogout); ok {
+			return x.AgentLogout
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAgentReady() *EventAgentReady {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AgentReady); ok {
+			return x.AgentReady
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAgentNotReady() *EventAgentNotReady {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AgentNotReady); ok {
+			return x.AgentNotReady
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDndOn() *EventDNDOn {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DndOn); ok {
+			return x.DndOn
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDndOff() *EventDNDOff {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DndOff); ok {
+			return x.DndOff
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAddressInfo() *EventAddressInfo {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AddressInfo); ok {
+			return x.AddressInfo
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetServerInfo() *EventServerInfo {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ServerInfo); ok {
+			return x.ServerInfo
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLinkDisconnected() *EventLinkDisconnected {
+	if x != nil {
+		if x, ok := x.Body.(*Event_LinkDisconnected); ok {
+			return x.LinkDisconnected
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLinkConnected() *EventLinkConnected {
+	if x != nil {
+		if x, ok := x.Body.(*Event_LinkConnected); ok {
+			return x.LinkConnected
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAgentReserved() *EventAgentReserved {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AgentReserved); ok {
+			return x.AgentReserved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDnOutOfService() *EventDNOutOfService {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DnOutOfService); ok {
+			return x.DnOutOfService
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDnBackInService() *EventDNBackInService {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DnBackInService); ok {
+			return x.DnBackInService
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEndOfSnapshot() *EndOfSnapshot {
+	if x != nil {
+		if x, ok := x.Body.(*Event_EndOfSnapshot); ok {
+			return x.EndOfSnapshot
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDraining() *EventNodeDraining {
+	if x != nil {
+		if x, ok := x.Body.(*Event_NodeDraining); ok {
+			return x.NodeDraining
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDnOwnerChanged() *EventDNOwnerChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DnOwnerChanged); ok {
+			return x.DnOwnerChanged
+		}
+	}
+	return nil
+}
+
+type isEvent_Body interface {
+	isEvent_Body()
+}
+
+type Event_Error struct {
+	Error *EventError `protobuf:"bytes,52,opt,name=error,proto3,oneof"`
+}
+
+type Event_Registered struct {
+	Registered *EventRegistered `protobuf:"bytes,53,opt,name=registered,proto3,oneof"`
+}
+
+type Event_Unregistered struct {
+	Unregistered *EventUnregistered `protobuf:"bytes,54,opt,name=unregistered,proto3,oneof"`
+}
+
+type Event_Queued struct {
+	Queued *EventQueued `protobuf:"bytes,57,opt,name=queued,proto3,oneof"`
+}
+
+type Event_Diverted struct {
+	Diverted *EventDiverted `protobuf:"bytes,58,opt,name=diverted,proto3,oneof"`
+}
+
+type Event_Abandoned struct {
+	Abandoned *EventAbandoned `protobuf:"bytes,59,opt,name=abandoned,proto3,oneof"`
+}
+
+type Event_Ringing struct {
+	Ringing *EventRinging `protobuf:"bytes,60,opt,name=ringing,proto3,oneof"`
+}
+
+type Event_Established struct {
+	Established *EventEstablished `protobuf:"bytes,64,opt,name=established,proto3,oneof"`
+}
+
+type Event_Released struct {
+	Released *EventReleased `protobuf:"bytes,65,opt,name=released,proto3,oneof"`
+}
+
+type Event_RouteRequest struct {
+	RouteRequest *EventRouteRequest `protobuf:"bytes,71,opt,name=route_request,json=routeRequest,proto3,oneof"`
+}
+
+type Event_RouteUsed struct {
+	RouteUsed *EventRouteUsed `protobuf:"bytes,72,opt,name=route_used,json=routeUsed,proto3,oneof"`
+}
+
+type Event_AgentLogin struct {
+	AgentLogin *EventAgentLogin `protobuf:"bytes,73,opt,name=agent_login,json=agentLogin,proto3,oneof"`
+}
+
+type Event_AgentLogout struct {
+	AgentLogout *EventAgentLogout `protobuf:"bytes,74,opt,name=agent_logout,json=agentLogout,proto3,oneof"`
+}
+
+type Event_AgentReady struct {
+	AgentReady *EventAgentReady `protobuf:"bytes,75,opt,name=agent_ready,json=agentReady,proto3,oneof"`
+}
+
+type Event_AgentNotReady struct {
+	AgentNotReady *EventAgentNotReady `protobuf:"bytes,76,opt,name=agent_not_ready,json=agentNotReady,proto3,oneof"`
+}
+
+type Event_DndOn struct {
+	DndOn *EventDNDOn `protobuf:"bytes,77,opt,name=dnd_on,json=dndOn,proto3,oneof"`
+}
+
+type Event_DndOff struct {
+	DndOff *EventDNDOff `protobuf:"bytes,78,opt,name=dnd_off,json=dndOff,proto3,oneof"`
+}
+
+type Event_AddressInfo struct {
+	AddressInfo *EventAddressInfo `protobuf:"bytes,92,opt,name=address_info,json=addressInfo,proto3,oneof"`
+}
+
+type Event_ServerInfo struct {
+	ServerInfo *EventServerInfo `protobuf:"bytes,93,opt,name=server_info,json=serverInfo,proto3,oneof"`
+}
+
+type Event_LinkDisconnected struct {
+	LinkDisconnected *EventLinkDisconnected `protobuf:"bytes,94,opt,name=link_disconnected,json=linkDisconnected,proto3,oneof"`
+}
+
+type Event_LinkConnected struct {
+	LinkConnected *EventLinkConnected `protobuf:"bytes,95,opt,name=link_connected,json=linkConnected,proto3,oneof"`
+}
+
+type Event_AgentReserved struct {
+	AgentReserved *EventAgentReserved `protobuf:"bytes,128,opt,name=agent_reserved,json=agentReserved,proto3,oneof"`
+}
+
+type Event_DnOutOfService struct {
+	DnOutOfService *EventDNOutOfService `protobuf:"bytes,147,opt,name=dn_out_of_service,json=dnOutOfService,proto3,oneof"`
+}
+
+type Event_DnBackInService struct {
+	DnBackInService *EventDNBackInService `protobuf:"bytes,148,opt,name=dn_back_in_service,json=dnBackInService,proto3,oneof"`
+}
+
+type Event_EndOfSnapshot struct {
+	EndOfSnapshot *EndOfSnapshot `protobuf:"bytes,1000,opt,name=end_of_snapshot,json=endOfSnapshot,proto3,oneof"`
+}
+
+type Event_NodeDraining struct {
+	NodeDraining *EventNodeDraining `protobuf:"bytes,1001,opt,name=node_draining,json=nodeDraining,proto3,oneof"`
+}
+
+type Event_DnOwnerChanged struct {
+	DnOwnerChanged *EventDNOwnerChanged `protobuf:"bytes,1002,opt,name=dn_owner_changed,json=dnOwnerChanged,proto3,oneof"`
+}
+
+func (*Event_Error) isEvent_Body() {}
+
+func (*Event_Registered) isEvent_Body() {}
+
+func (*Event_Unregistered) isEvent_Body() {}
+
+func (*Event_Queued) isEvent_Body() {}
+
+func (*Event_Diverted) isEvent_Body() {}
+
+func (*Event_Abandoned) isEvent_Body() {}
+
+func (*Event_Ringing) isEvent_Body() {}
+
+func (*Event_Established) isEvent_Body() {}
+
+func (*Event_Released) isEvent_Body() {}
+
+func (*Event_RouteRequest) isEvent_Body() {}
+
+func (*Event_RouteUsed) isEvent_Body() {}
+
+func (*Event_AgentLogin) isEvent_Body() {}
+
+func (*Event_AgentLogout) isEvent_Body() {}
+
+func (*Event_AgentReady) isEvent_Body() {}
+
+func (*Event_AgentNotReady) isEvent_Body() {}
+
+func (*Event_DndOn) isEvent_Body() {}
+
+func (*Event_DndOff) isEvent_Body() {}
+
+func (*Event_AddressInfo) isEvent_Body() {}
+
+func (*Event_ServerInfo) isEvent_Body() {}
+
+func (*Event_LinkDisconnected) isEvent_Body() {}
+
+func (*Event_LinkConnected) isEvent_Body() {}
+
+func (*Event_AgentReserved) isEvent_Body() {}
+
+func (*Event_DnOutOfService) isEvent_Body() {}
+
+func (*Event_DnBackInService) isEvent_Body() {}
+
+func (*Event_EndOfSnapshot) isEvent_Body() {}
+
+func (*Event_NodeDraining) isEvent_Body() {}
+
+func (*Event_DnOwnerChanged) isEvent_Body() {}
+
+// EventError answers a request that is refused.
+type EventError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Code  ErrorCode              `protobuf:"varint,1,opt,name=code,proto3,enum=sipcluster.tlib.v1.ErrorCode" json:"code,omitempty"`
+	// For people: what failed and what to do.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventError) Reset() {
+	*x = EventError{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventError) ProtoMessage() {}
+
+func (x *EventError) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventError.ProtoReflect.Descriptor instead.
+func (*EventError) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *EventError) GetCode() ErrorCode {
+	if x != nil {
+		return x.Code
+	}
+	return ErrorCode_ERROR_CODE_UNSPECIFIED
+}
+
+func (x *EventError) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// EventRegistered answers RegisterAddress.
+type EventRegistered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// None at the default port for a DN of another node.
+	Status        *tcpb.DNStatus `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventRegistered) Reset() {
+	*x = EventRegistered{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventRegistered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventRegistered) ProtoMessage() {}
+
+func (x *EventRegistered) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventRegistered.ProtoReflect.Descriptor instead.
+func (*EventRegistered) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EventRegistered) GetStatus() *tcpb.DNStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// EventUnregistered answers UnregisterAddress.
+type EventUnregistered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventUnregistered) Reset() {
+	*x = EventUnregistered{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventUnregistered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventUnregistered) ProtoMessage() {}
+
+func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventUnregistered.ProtoReflect.Descriptor instead.
+func (*EventUnregistered) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
+}
+
+// EventAddressInfo answers QueryAddress.
+type EventAddressInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *tcpb.DNStatus         `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAddressInfo) Reset() {
+	*x = EventAddressInfo{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAddressInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAddressInfo) ProtoMessage() {}
+
+func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAddressInfo.ProtoReflect.Descriptor instead.
+func (*EventAddressInfo) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *EventAddressInfo) GetStatus() *tcpb.DNStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// EventServerInfo answers QueryServer.
+type EventServerInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        *ServerInfo            `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventServerInfo) Reset() {
+	*x = EventServerInfo{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventServerInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventServerInfo) ProtoMessage() {}
+
+func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventServerInfo.ProtoReflect.Descriptor instead.
+func (*EventServerInfo) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *EventServerInfo) GetServer() *ServerInfo {
+	if x != nil {
+		return x.Server
+	}
+	return nil
+}
+
+// EventLinkConnected opens a session.
+type EventLinkConnected struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Server *ServerInfo            `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// Secret: with it the session can be resumed.
+	SessionToken string `protobuf:"bytes,2,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
+	// The session's registrations are those of the one that was resumed.
+	Resumed bool `protobuf:"varint,3,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// The version of this protocol that the node speaks to this client.
+	ProtocolVersion uint32 `protobuf:"varint,4,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
+	// What the node can do that is not in every version: a client that needs one of
+	// these looks here, not at the version of the program.
+	Capabilities  []Capability `protobuf:"varint,5,rep,packed,name=capabilities,proto3,enum=sipcluster.tlib.v1.Capability" json:"capabilities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventLinkConnected) Reset() {
+	*x = EventLinkConnected{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventLinkConnected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventLinkConnected) ProtoMessage() {}
+
+func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventLinkConnected.ProtoReflect.Descriptor instead.
+func (*EventLinkConnected) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EventLinkConnected) GetServer() *ServerInfo {
+	if x != nil {
+		return x.Server
+	}
+	return nil
+}
+
+func (x *EventLinkConnected) GetSessionToken() string {
+	if x != nil {
+		return x.SessionToken
+	}
+	return ""
+}
+
+func (x *EventLinkConnected) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
+func (x *EventLinkConnected) GetProtocolVersion() uint32 {
+	if x != nil {
+		return x.ProtocolVersion
+	}
+	return 0
+}
+
+func (x *EventLinkConnected) GetCapabilities() []Capability {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
+// EventLinkDisconnected is made by clients for their users: no node sends it.
+type EventLinkDisconnected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node that was lost.
+	Server *ServerInfo `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// Why, for people.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventLinkDisconnected) Reset() {
+	*x = EventLinkDisconnected{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventLinkDisconnected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventLinkDisconnected) ProtoMessage() {}
+
+func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventLinkDisconnected.ProtoReflect.Descriptor instead.
+func (*EventLinkDisconnected) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *EventLinkDisconnected) GetServer() *ServerInfo {
+	if x != nil {
+		return x.Server
+	}
+	return nil
+}
+
+func (x *EventLinkDisconnected) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// EventDNOutOfService: nobody can be reached at this_dn, as this node sees it.
+type EventDNOutOfService struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason tcpb.Reason            `protobuf:"varint,1,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
+	// In rows of a snapshot.
+	Status        *tcpb.DNStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDNOutOfService) Reset() {
+	*x = EventDNOutOfService{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDNOutOfService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDNOutOfService) ProtoMessage() {}
+
+func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDNOutOfService.ProtoReflect.Descriptor instead.
+func (*EventDNOutOfService) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *EventDNOutOfService) GetReason() tcpb.Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return tcpb.Reason(0)
+}
+
+func (x *EventDNOutOfService) GetStatus() *tcpb.DNStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// EventDNBackInService: this_dn is registered, and its owner is heard.
+type EventDNBackInService struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason tcpb.Reason            `protobuf:"varint,1,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
+	// In rows of a snapshot.
+	Status        *tcpb.DNStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDNBackInService) Reset() {
+	*x = EventDNBackInService{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDNBackInService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDNBackInService) ProtoMessage() {}
+
+func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDNBackInService.ProtoReflect.Descriptor instead.
+func (*EventDNBackInService) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *EventDNBackInService) GetReason() tcpb.Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return tcpb.Reason(0)
+}
+
+func (x *EventDNBackInService) GetStatus() *tcpb.DNStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// EventDNOwnerChanged: this_dn stayed in service, at another node.
+type EventDNOwnerChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name and site of the owner before.
+	PreviousOwner string      `protobuf:"bytes,1,opt,name=previous_owner,json=previousOwner,proto3" json:"previous_owner,omitempty"`
+	PreviousSite  string      `protobuf:"bytes,2,opt,name=previous_site,json=previousSite,proto3" json:"previous_site,omitempty"`
+	Reason        tcpb.Reason `protobuf:"varint,3,opt,name=reason,proto3,enum=sipcluster.tc.v1.Reason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDNOwnerChanged) Reset() {
+	*x = EventDNOwnerChanged{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDNOwnerChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDNOwnerChanged) ProtoMessage() {}
+
+func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDNOwnerChanged.ProtoReflect.Descriptor instead.
+func (*EventDNOwnerChanged) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *EventDNOwnerChanged) GetPreviousOwner() string {
+	if x != nil {
+		return x.PreviousOwner
+	}
+	return ""
+}
+
+func (x *EventDNOwnerChanged) GetPreviousSite() string {
+	if x != nil {
+		return x.PreviousSite
+	}
+	return ""
+}
+
+func (x *EventDNOwnerChanged) GetReason() tcpb.Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return tcpb.Reason(0)
+}
+
+// Agent is what an event says of an agent.
+type Agent struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	WorkMode AgentWorkMode          `protobuf:"varint,2,opt,name=work_mode,json=workMode,proto3,enum=sipcluster.tlib.v1.AgentWorkMode" json:"work_mode,omitempty"`
+	// As the request gave them. In EventAgentReady "site" is the owner's site.
+	Reasons       map[string]string `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Agent) Reset() {
+	*x = Agent{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Agent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Agent) ProtoMessage() {}
+
+func (x *Agent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Agent.ProtoReflect.Descriptor instead.
+func (*Agent) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Agent) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Agent) GetWorkMode() AgentWorkMode {
+	if x != nil {
+		return x.WorkMode
+	}
+	return AgentWorkMode_AGENT_WORK_MODE_UNSPECIFIED
+}
+
+func (x *Agent) GetReasons() map[string]string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+// EventAgentLogin: an agent logged in, and is neither ready nor not ready yet.
+type EventAgentLogin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAgentLogin) Reset() {
+	*x = EventAgentLogin{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAgentLogin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAgentLogin) ProtoMessage() {}
+
+func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAgentLogin.ProtoReflect.Descriptor instead.
+func (*EventAgentLogin) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *EventAgentLogin) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+type EventAgentLogout struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Cause         AgentCause             `protobuf:"varint,2,opt,name=cause,proto3,enum=sipcluster.tlib.v1.AgentCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAgentLogout) Reset() {
+	*x = EventAgentLogout{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAgentLogout) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAgentLogout) ProtoMessage() {}
+
+func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAgentLogout.ProtoReflect.Descriptor instead.
+func (*EventAgentLogout) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *EventAgentLogout) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+func (x *EventAgentLogout) GetCause() AgentCause {
+	if x != nil {
+		return x.Cause
+	}
+	return AgentCause_AGENT_CAUSE_UNSPECIFIED
+}
+
+type EventAgentReady struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Agent *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	// WRAP_UP: its time is over.
+	Cause         AgentCause `protobuf:"varint,2,opt,name=cause,proto3,enum=sipcluster.tlib.v1.AgentCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAgentReady) Reset() {
+	*x = EventAgentReady{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAgentReady) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAgentReady) ProtoMessage() {}
+
+func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAgentReady.ProtoReflect.Descriptor instead.
+func (*EventAgentReady) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *EventAgentReady) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+func (x *EventAgentReady) GetCause() AgentCause {
+	if x != nil {
+		return x.Cause
+	}
+	return AgentCause_AGENT_CAUSE_UNSPECIFIED
+}
+
+type EventAgentNotReady struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Agent *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Cause AgentCause             `protobuf:"varint,2,opt,name=cause,proto3,enum=sipcluster.tlib.v1.AgentCause" json:"cause,omitempty"`
+	// When the agent becomes ready by itself: the end of the wrap-up; none: never.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAgentNotReady) Reset() {
+	*x = EventAgentNotReady{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAgentNotReady) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAgentNotReady) ProtoMessage() {}
+
+func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAgentNotReady.ProtoReflect.Descriptor instead.
+func (*EventAgentNotReady) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *EventAgentNotReady) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+func (x *EventAgentNotReady) GetCause() AgentCause {
+	if x != nil {
+		return x.Cause
+	}
+	return AgentCause_AGENT_CAUSE_UNSPECIFIED
+}
+
+func (x *EventAgentNotReady) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// EventDNDOn: do not disturb is set at this_dn.
+type EventDNDOn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDNDOn) Reset() {
+	*x = EventDNDOn{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDNDOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDNDOn) ProtoMessage() {}
+
+func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDNDOn.ProtoReflect.Descriptor instead.
+func (*EventDNDOn) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
+}
+
+// EventDNDOff: it was taken back.
+type EventDNDOff struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDNDOff) Reset() {
+	*x = EventDNDOff{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDNDOff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDNDOff) ProtoMessage() {}
+
+func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDNDOff.ProtoReflect.Descriptor instead.
+func (*EventDNDOff) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
+}
+
+// EventAgentReserved is told to who asked, and to who has the DN registered.
+type EventAgentReserved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       ReservationOutcome     `protobuf:"varint,1,opt,name=outcome,proto3,enum=sipcluster.tlib.v1.ReservationOutcome" json:"outcome,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAgentReserved) Reset() {
+	*x = EventAgentReserved{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAgentReserved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAgentReserved) ProtoMessage() {}
+
+func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAgentReserved.ProtoReflect.Descriptor instead.
+func (*EventAgentReserved) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *EventAgentReserved) GetOutcome() ReservationOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ReservationOutcome_RESERVATION_OUTCOME_UNSPECIFIED
+}
+
+func (x *EventAgentReserved) GetExpiresAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpiresAt
 	}
 	return nil
 }
 
+// Call is what an event says of a call, as this_dn sees it.
+type Call struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 hexadecimal digits, unique in the cluster.
+	ConnId string `protobuf:"bytes,1,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// Number of the other party as shown.
+	OtherDn    string `protobuf:"bytes,2,opt,name=other_dn,json=otherDn,proto3" json:"other_dn,omitempty"`
+	ThisDnRole DNRole `protobuf:"varint,3,opt,name=this_dn_role,json=thisDnRole,proto3,enum=sipcluster.tlib.v1.DNRole" json:"this_dn_role,omitempty"`
+	// The caller's number as shown, and the number that was dialled.
+	Ani           string            `protobuf:"bytes,4,opt,name=ani,proto3" json:"ani,omitempty"`
+	Dnis          string            `protobuf:"bytes,5,opt,name=dnis,proto3" json:"dnis,omitempty"`
+	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CallType      CallType          `protobuf:"varint,7,opt,name=call_type,json=callType,proto3,enum=sipcluster.tlib.v1.CallType" json:"call_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Call) Reset() {
+	*x = Call{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Call) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Call) ProtoMessage() {}
+
+func (x *Call) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Call.ProtoReflect.Descriptor instead.
+func (*Call) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Call) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *Call) GetOtherDn() string {
+	if x != nil {
+		return x.OtherDn
+	}
+	return ""
+}
+
+func (x *Call) GetThisDnRole() DNRole {
+	if x != nil {
+		return x.ThisDnRole
+	}
+	return DNRole_DN_ROLE_UNSPECIFIED
+}
+
+func (x *Call) GetAni() string {
+	if x != nil {
+		return x.Ani
+	}
+	return ""
+}
+
+func (x *Call) GetDnis() string {
+	if x != nil {
+		return x.Dnis
+	}
+	return ""
+}
+
+func (x *Call) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
+func (x *Call) GetCallType() CallType {
+	if x != nil {
+		return x.CallType
+	}
+	return CallType_CALL_TYPE_UNSPECIFIED
+}
+
+// CallEnd says how a call, or a try, ended.
+type CallEnd struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason EndReason              `protobuf:"varint,1,opt,name=reason,proto3,enum=sipcluster.tlib.v1.EndReason" json:"reason,omitempty"`
+	// The SIP status code that ended it; 0 when somebody hung up.
+	SipStatus     uint32 `protobuf:"varint,2,opt,name=sip_status,json=sipStatus,proto3" json:"sip_status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallEnd) Reset() {
+	*x = CallEnd{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallEnd) ProtoMessage() {}
+
+func (x *CallEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
+func (*CallEnd) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *CallEnd) GetReason() EndReason {
+	if x != nil {
+		return x.Reason
+	}
+	return EndReason_END_REASON_UNSPECIFIED
+}
+
+func (x *CallEnd) GetSipStatus() uint32 {
+	if x != nil {
+		return x.SipStatus
+	}
+	return 0
+}
+
+// EventRinging: the call rings at this_dn.
+type EventRinging struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventRinging) Reset() {
+	*x = EventRinging{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventRinging) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventRinging) ProtoMessage() {}
+
+func (x *EventRinging) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
+func (*EventRinging) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *EventRinging) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+// EventEstablished: this_dn has part in the answered call.
+type EventEstablished struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventEstablished) Reset() {
+	*x = EventEstablished{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventEstablished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventEstablished) ProtoMessage() {}
+
+func (x *EventEstablished) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
+func (*EventEstablished) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *EventEstablished) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+// EventReleased: this_dn has part in the call no more; at a routing point: the call
+// got a refusal there.
+type EventReleased struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	End           *CallEnd               `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventReleased) Reset() {
+	*x = EventReleased{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventReleased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventReleased) ProtoMessage() {}
+
+func (x *EventReleased) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
+func (*EventReleased) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *EventReleased) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventReleased) GetEnd() *CallEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// EventAbandoned: the caller gave up while it rang at this_dn, or waited there.
+type EventAbandoned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	End           *CallEnd               `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAbandoned) Reset() {
+	*x = EventAbandoned{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAbandoned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAbandoned) ProtoMessage() {}
+
+func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
+func (*EventAbandoned) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *EventAbandoned) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventAbandoned) GetEnd() *CallEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// EventQueued: the call waits at this_dn, a routing point.
+type EventQueued struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// DNs that it was sent to in vain.
+	Tried         []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventQueued) Reset() {
+	*x = EventQueued{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventQueued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventQueued) ProtoMessage() {}
+
+func (x *EventQueued) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
+func (*EventQueued) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *EventQueued) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventQueued) GetTried() []string {
+	if x != nil {
+		return x.Tried
+	}
+	return nil
+}
+
+// EventRouteRequest: RouteCall says where the call goes from this_dn.
+type EventRouteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// DNs that it was sent to in vain.
+	Tried         []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventRouteRequest) Reset() {
+	*x = EventRouteRequest{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventRouteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventRouteRequest) ProtoMessage() {}
+
+func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
+func (*EventRouteRequest) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *EventRouteRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventRouteRequest) GetTried() []string {
+	if x != nil {
+		return x.Tried
+	}
+	return nil
+}
+
+// EventRouteUsed: the call leaves this_dn as a router or the node decided.
+type EventRouteUsed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// The destination.
+	ThirdPartyDn  string `protobuf:"bytes,2,opt,name=third_party_dn,json=thirdPartyDn,proto3" json:"third_party_dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventRouteUsed) Reset() {
+	*x = EventRouteUsed{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventRouteUsed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventRouteUsed) ProtoMessage() {}
+
+func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
+func (*EventRouteUsed) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *EventRouteUsed) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventRouteUsed) GetThirdPartyDn() string {
+	if x != nil {
+		return x.ThirdPartyDn
+	}
+	return ""
+}
+
+// EventDiverted: the call left this_dn.
+type EventDiverted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// The destination.
+	ThirdPartyDn  string `protobuf:"bytes,2,opt,name=third_party_dn,json=thirdPartyDn,proto3" json:"third_party_dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDiverted) Reset() {
+	*x = EventDiverted{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDiverted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDiverted) ProtoMessage() {}
+
+func (x *EventDiverted) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
+func (*EventDiverted) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *EventDiverted) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventDiverted) GetThirdPartyDn() string {
+	if x != nil {
+		return x.ThirdPartyDn
+	}
+	return ""
+}
+
+// EndOfSnapshot answers MonitorAll and StopMonitor: what had no row is not there.
+type EndOfSnapshot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Continued without a snapshot.
+	Resumed       bool `protobuf:"varint,1,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndOfSnapshot) Reset() {
+	*x = EndOfSnapshot{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndOfSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndOfSnapshot) ProtoMessage() {}
+
+func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
+func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *EndOfSnapshot) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
+// EventNodeDraining: this node drains: register the DNs at another one, then
+// leave. It comes to every client that has registered DNs to more than monitor
+// them, also to one that resumes its session. Until they are registered elsewhere,
+// the session ends, or it is until, they stay in service here.
+type EventNodeDraining struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Server *ServerInfo            `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// The node takes part again.
+	Undone bool `protobuf:"varint,2,opt,name=undone,proto3" json:"undone,omitempty"`
+	// When the DNs that are left go out of service; none: never.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventNodeDraining) Reset() {
+	*x = EventNodeDraining{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventNodeDraining) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventNodeDraining) ProtoMessage() {}
+
+func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
+func (*EventNodeDraining) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *EventNodeDraining) GetServer() *ServerInfo {
+	if x != nil {
+		return x.Server
+	}
+	return nil
+}
+
+func (x *EventNodeDraining) GetUndone() bool {
+	if x != nil {
+		return x.Undone
+	}
+	return false
+}
+
+func (x *EventNodeDraining) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// ServerInfo is what a node says of itself.
 type ServerInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name and site of the node.
-	Node    string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Site    string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// Of the program.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// What seq counts in: resume needs both.
-	Incarnation uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	// Secret: with it the session can be resumed. Only in EventLinkConnected.
-	SessionToken string `protobuf:"bytes,5,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
-	// "TCport" or "default".
-	Port string `protobuf:"bytes,6,opt,name=port,proto3" json:"port,omitempty"`
+	Port    Port   `protobuf:"varint,4,opt,name=port,proto3,enum=sipcluster.tlib.v1.Port" json:"port,omitempty"`
 	// Names of the nodes that this one hears, itself included.
-	Nodes []string `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes []string `protobuf:"bytes,5,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Those of them that drain: no pstn DN can be registered there.
-	Draining      []string `protobuf:"bytes,8,rep,name=draining,proto3" json:"draining,omitempty"`
+	Draining []string `protobuf:"bytes,6,rep,name=draining,proto3" json:"draining,omitempty"`
+	// Of this start of the node: it tells whether the node has started anew.
+	Incarnation   uint64 `protobuf:"varint,7,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +4348,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +4361,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -2120,25 +4385,11 @@ func (x *ServerInfo) GetVersion() string {
 	return ""
 }
 
-func (x *ServerInfo) GetIncarnation() uint64 {
-	if x != nil {
-		return x.Incarnation
-	}
-	return 0
-}
-
-func (x *ServerInfo) GetSessionToken() string {
-	if x != nil {
-		return x.SessionToken
-	}
-	return ""
-}
-
-func (x *ServerInfo) GetPort() string {
+func (x *ServerInfo) GetPort() Port {
 	if x != nil {
 		return x.Port
 	}
-	return ""
+	return Port_PORT_UNSPECIFIED
 }
 
 func (x *ServerInfo) GetNodes() []string {
@@ -2155,39 +4406,47 @@ func (x *ServerInfo) GetDraining() []string {
 	return nil
 }
 
+func (x *ServerInfo) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
 
 const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
-	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\a\n" +
-	"\rClientMessage\x12!\n" +
-	"\freference_id\x18\x01 \x01(\x04R\vreferenceId\x12D\n" +
-	"\fopen_session\x18\x02 \x01(\v2\x1f.sipcluster.tlib.v1.OpenSessionH\x00R\vopenSession\x12P\n" +
+	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\b\n" +
+	"\rClientMessage\x12\"\n" +
+	"\freference_id\x18\x84\a \x01(\x04R\vreferenceId\x12D\n" +
+	"\fquery_server\x18\x01 \x01(\v2\x1f.sipcluster.tlib.v1.QueryServerH\x00R\vqueryServer\x12G\n" +
+	"\rquery_address\x18\x02 \x01(\v2 .sipcluster.tlib.v1.QueryAddressH\x00R\fqueryAddress\x12P\n" +
 	"\x10register_address\x18\x03 \x01(\v2#.sipcluster.tlib.v1.RegisterAddressH\x00R\x0fregisterAddress\x12V\n" +
-	"\x12unregister_address\x18\x04 \x01(\v2%.sipcluster.tlib.v1.UnregisterAddressH\x00R\x11unregisterAddress\x12G\n" +
-	"\rquery_address\x18\x05 \x01(\v2 .sipcluster.tlib.v1.QueryAddressH\x00R\fqueryAddress\x12D\n" +
-	"\fquery_server\x18\x06 \x01(\v2\x1f.sipcluster.tlib.v1.QueryServerH\x00R\vqueryServer\x12A\n" +
-	"\vmonitor_all\x18\a \x01(\v2\x1e.sipcluster.tlib.v1.MonitorAllH\x00R\n" +
-	"monitorAll\x12D\n" +
-	"\fstop_monitor\x18\r \x01(\v2\x1f.sipcluster.tlib.v1.StopMonitorH\x00R\vstopMonitor\x12A\n" +
+	"\x12unregister_address\x18\x04 \x01(\v2%.sipcluster.tlib.v1.UnregisterAddressH\x00R\x11unregisterAddress\x12A\n" +
 	"\vagent_login\x18\b \x01(\v2\x1e.sipcluster.tlib.v1.AgentLoginH\x00R\n" +
 	"agentLogin\x12D\n" +
 	"\fagent_logout\x18\t \x01(\v2\x1f.sipcluster.tlib.v1.AgentLogoutH\x00R\vagentLogout\x12A\n" +
 	"\vagent_ready\x18\n" +
 	" \x01(\v2\x1e.sipcluster.tlib.v1.AgentReadyH\x00R\n" +
 	"agentReady\x12K\n" +
-	"\x0fagent_not_ready\x18\v \x01(\v2!.sipcluster.tlib.v1.AgentNotReadyH\x00R\ragentNotReady\x12G\n" +
-	"\rreserve_agent\x18\f \x01(\v2 .sipcluster.tlib.v1.ReserveAgentH\x00R\freserveAgent\x12>\n" +
+	"\x0fagent_not_ready\x18\v \x01(\v2!.sipcluster.tlib.v1.AgentNotReadyH\x00R\ragentNotReady\x12<\n" +
 	"\n" +
-	"route_call\x18$ \x01(\v2\x1d.sipcluster.tlib.v1.RouteCallH\x00R\trouteCallB\x06\n" +
-	"\x04body\"\xc8\x01\n" +
+	"set_dnd_on\x18\f \x01(\v2\x1c.sipcluster.tlib.v1.SetDNDOnH\x00R\bsetDndOn\x12?\n" +
+	"\vset_dnd_off\x18\r \x01(\v2\x1d.sipcluster.tlib.v1.SetDNDOffH\x00R\tsetDndOff\x12>\n" +
+	"\n" +
+	"route_call\x18$ \x01(\v2\x1d.sipcluster.tlib.v1.RouteCallH\x00R\trouteCall\x12G\n" +
+	"\rreserve_agent\x18\x7f \x01(\v2 .sipcluster.tlib.v1.ReserveAgentH\x00R\freserveAgent\x12E\n" +
+	"\fopen_session\x18\xe8\a \x01(\v2\x1f.sipcluster.tlib.v1.OpenSessionH\x00R\vopenSession\x12B\n" +
+	"\vmonitor_all\x18\xe9\a \x01(\v2\x1e.sipcluster.tlib.v1.MonitorAllH\x00R\n" +
+	"monitorAll\x12E\n" +
+	"\fstop_monitor\x18\xea\a \x01(\v2\x1f.sipcluster.tlib.v1.StopMonitorH\x00R\vstopMonitorB\x06\n" +
+	"\x04body\"\xa2\x01\n" +
 	"\vOpenSession\x12 \n" +
-	"\vapplication\x18\x01 \x01(\tR\vapplication\x12!\n" +
-	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12-\n" +
-	"\x12resume_incarnation\x18\x03 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
-	"\n" +
-	"resume_seq\x18\x04 \x01(\x04R\tresumeSeq\x12&\n" +
-	"\x0fresume_call_seq\x18\x05 \x01(\x04R\rresumeCallSeq\"V\n" +
+	"\vapplication\x18\x01 \x01(\tR\vapplication\x12)\n" +
+	"\x10protocol_version\x18\x02 \x01(\rR\x0fprotocolVersion\x12!\n" +
+	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\x12#\n" +
+	"\rresume_cursor\x18\x04 \x01(\fR\fresumeCursor\"V\n" +
 	"\x0fRegisterAddress\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x123\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x1f.sipcluster.tlib.v1.AddressModeR\x04mode\"#\n" +
@@ -2195,14 +4454,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x1e\n" +
 	"\fQueryAddress\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\"\r\n" +
-	"\vQueryServer\"\xbd\x01\n" +
+	"\vQueryServer\"l\n" +
 	"\n" +
 	"MonitorAll\x129\n" +
-	"\x06filter\x18\x01 \x01(\v2!.sipcluster.tlib.v1.MonitorFilterR\x06filter\x12-\n" +
-	"\x12resume_incarnation\x18\x02 \x01(\x04R\x11resumeIncarnation\x12\x1d\n" +
-	"\n" +
-	"resume_seq\x18\x03 \x01(\x04R\tresumeSeq\x12&\n" +
-	"\x0fresume_call_seq\x18\x04 \x01(\x04R\rresumeCallSeq\"\x8b\x01\n" +
+	"\x06filter\x18\x01 \x01(\v2!.sipcluster.tlib.v1.MonitorFilterR\x06filter\x12#\n" +
+	"\rresume_cursor\x18\x02 \x01(\fR\fresumeCursor\"\x8b\x01\n" +
 	"\rMonitorFilter\x123\n" +
 	"\x05kinds\x18\x01 \x03(\x0e2\x1d.sipcluster.tlib.v1.EventKindR\x05kinds\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
@@ -2238,11 +4494,14 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\areasons\x18\x03 \x03(\v2..sipcluster.tlib.v1.AgentNotReady.ReasonsEntryR\areasons\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"w\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1a\n" +
+	"\bSetDNDOn\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x1b\n" +
+	"\tSetDNDOff\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x8d\x01\n" +
 	"\fReserveAgent\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1f\n" +
-	"\vduration_ms\x18\x02 \x01(\rR\n" +
-	"durationMs\x12\x1a\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x125\n" +
+	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1a\n" +
 	"\bpriority\x18\x03 \x01(\rR\bpriority\x12\x1a\n" +
 	"\bdetached\x18\x04 \x01(\bR\bdetached\"\x9c\x02\n" +
 	"\tRouteCall\x12\x17\n" +
@@ -2255,64 +4514,162 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
-	"\vdestination\"o\n" +
+	"\vdestination\"Z\n" +
 	"\rServerMessage\x121\n" +
-	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x19\n" +
-	"\bcall_seq\x18\x03 \x01(\x04R\acallSeq\"\xf4\t\n" +
-	"\x05Event\x125\n" +
-	"\amessage\x18\x01 \x01(\x0e2\x1b.sipcluster.tlib.v1.MessageR\amessage\x12!\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xbe\x11\n" +
+	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
 	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x1a\n" +
 	"\bsnapshot\x18\x06 \x01(\bR\bsnapshot\x12\x14\n" +
 	"\x05owner\x18\a \x01(\tR\x05owner\x12\x12\n" +
-	"\x04site\x18\b \x01(\tR\x04site\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason\x12\x19\n" +
-	"\bagent_id\x18\n" +
-	" \x01(\tR\aagentId\x12>\n" +
-	"\twork_mode\x18\v \x01(\x0e2!.sipcluster.tlib.v1.AgentWorkModeR\bworkMode\x12@\n" +
-	"\areasons\x18\f \x03(\v2&.sipcluster.tlib.v1.Event.ReasonsEntryR\areasons\x12I\n" +
+	"\x04site\x18\b \x01(\tR\x04site\x12\x19\n" +
+	"\bcall_seq\x18\t \x01(\x04R\acallSeq\x126\n" +
+	"\x05error\x184 \x01(\v2\x1e.sipcluster.tlib.v1.EventErrorH\x00R\x05error\x12E\n" +
 	"\n" +
-	"extensions\x18\r \x03(\v2).sipcluster.tlib.v1.Event.ExtensionsEntryR\n" +
-	"extensions\x12<\n" +
+	"registered\x185 \x01(\v2#.sipcluster.tlib.v1.EventRegisteredH\x00R\n" +
+	"registered\x12K\n" +
+	"\funregistered\x186 \x01(\v2%.sipcluster.tlib.v1.EventUnregisteredH\x00R\funregistered\x129\n" +
+	"\x06queued\x189 \x01(\v2\x1f.sipcluster.tlib.v1.EventQueuedH\x00R\x06queued\x12?\n" +
+	"\bdiverted\x18: \x01(\v2!.sipcluster.tlib.v1.EventDivertedH\x00R\bdiverted\x12B\n" +
+	"\tabandoned\x18; \x01(\v2\".sipcluster.tlib.v1.EventAbandonedH\x00R\tabandoned\x12<\n" +
+	"\aringing\x18< \x01(\v2 .sipcluster.tlib.v1.EventRingingH\x00R\aringing\x12H\n" +
+	"\vestablished\x18@ \x01(\v2$.sipcluster.tlib.v1.EventEstablishedH\x00R\vestablished\x12?\n" +
+	"\breleased\x18A \x01(\v2!.sipcluster.tlib.v1.EventReleasedH\x00R\breleased\x12L\n" +
+	"\rroute_request\x18G \x01(\v2%.sipcluster.tlib.v1.EventRouteRequestH\x00R\frouteRequest\x12C\n" +
 	"\n" +
-	"error_code\x18\x0e \x01(\x0e2\x1d.sipcluster.tlib.v1.ErrorCodeR\terrorCode\x12#\n" +
-	"\rerror_message\x18\x0f \x01(\tR\ferrorMessage\x126\n" +
-	"\x06server\x18\x10 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\x12\x18\n" +
-	"\aresumed\x18\x11 \x01(\bR\aresumed\x12\x17\n" +
-	"\aconn_id\x18\x12 \x01(\tR\x06connId\x12\x19\n" +
-	"\bother_dn\x18\x13 \x01(\tR\aotherDn\x12<\n" +
-	"\fthis_dn_role\x18\x14 \x01(\x0e2\x1a.sipcluster.tlib.v1.DNRoleR\n" +
-	"thisDnRole\x12\x10\n" +
-	"\x03ani\x18\x15 \x01(\tR\x03ani\x12\x12\n" +
-	"\x04dnis\x18\x16 \x01(\tR\x04dnis\x12D\n" +
-	"\tuser_data\x18\x17 \x03(\v2'.sipcluster.tlib.v1.Event.UserDataEntryR\buserData\x129\n" +
-	"\tcall_type\x18\x18 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x12\x14\n" +
-	"\x05cause\x18\x19 \x01(\rR\x05cause\x12\x19\n" +
-	"\bcall_seq\x18\x1a \x01(\x04R\acallSeq\x129\n" +
+	"route_used\x18H \x01(\v2\".sipcluster.tlib.v1.EventRouteUsedH\x00R\trouteUsed\x12F\n" +
+	"\vagent_login\x18I \x01(\v2#.sipcluster.tlib.v1.EventAgentLoginH\x00R\n" +
+	"agentLogin\x12I\n" +
+	"\fagent_logout\x18J \x01(\v2$.sipcluster.tlib.v1.EventAgentLogoutH\x00R\vagentLogout\x12F\n" +
+	"\vagent_ready\x18K \x01(\v2#.sipcluster.tlib.v1.EventAgentReadyH\x00R\n" +
+	"agentReady\x12P\n" +
+	"\x0fagent_not_ready\x18L \x01(\v2&.sipcluster.tlib.v1.EventAgentNotReadyH\x00R\ragentNotReady\x127\n" +
+	"\x06dnd_on\x18M \x01(\v2\x1e.sipcluster.tlib.v1.EventDNDOnH\x00R\x05dndOn\x12:\n" +
+	"\adnd_off\x18N \x01(\v2\x1f.sipcluster.tlib.v1.EventDNDOffH\x00R\x06dndOff\x12I\n" +
+	"\faddress_info\x18\\ \x01(\v2$.sipcluster.tlib.v1.EventAddressInfoH\x00R\vaddressInfo\x12F\n" +
+	"\vserver_info\x18] \x01(\v2#.sipcluster.tlib.v1.EventServerInfoH\x00R\n" +
+	"serverInfo\x12X\n" +
+	"\x11link_disconnected\x18^ \x01(\v2).sipcluster.tlib.v1.EventLinkDisconnectedH\x00R\x10linkDisconnected\x12O\n" +
+	"\x0elink_connected\x18_ \x01(\v2&.sipcluster.tlib.v1.EventLinkConnectedH\x00R\rlinkConnected\x12P\n" +
+	"\x0eagent_reserved\x18\x80\x01 \x01(\v2&.sipcluster.tlib.v1.EventAgentReservedH\x00R\ragentReserved\x12U\n" +
+	"\x11dn_out_of_service\x18\x93\x01 \x01(\v2'.sipcluster.tlib.v1.EventDNOutOfServiceH\x00R\x0ednOutOfService\x12X\n" +
+	"\x12dn_back_in_service\x18\x94\x01 \x01(\v2(.sipcluster.tlib.v1.EventDNBackInServiceH\x00R\x0fdnBackInService\x12L\n" +
+	"\x0fend_of_snapshot\x18\xe8\a \x01(\v2!.sipcluster.tlib.v1.EndOfSnapshotH\x00R\rendOfSnapshot\x12M\n" +
+	"\rnode_draining\x18\xe9\a \x01(\v2%.sipcluster.tlib.v1.EventNodeDrainingH\x00R\fnodeDraining\x12T\n" +
+	"\x10dn_owner_changed\x18\xea\a \x01(\v2'.sipcluster.tlib.v1.EventDNOwnerChangedH\x00R\x0ednOwnerChangedB\x06\n" +
+	"\x04bodyJ\x04\b\x01\x10\x02J\x04\b\x0e\x10\x0fJ\x04\b\x0f\x10\x10\"S\n" +
 	"\n" +
-	"expires_at\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x1a:\n" +
+	"EventError\x121\n" +
+	"\x04code\x18\x01 \x01(\x0e2\x1d.sipcluster.tlib.v1.ErrorCodeR\x04code\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"E\n" +
+	"\x0fEventRegistered\x122\n" +
+	"\x06status\x18\x01 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"\x13\n" +
+	"\x11EventUnregistered\"F\n" +
+	"\x10EventAddressInfo\x122\n" +
+	"\x06status\x18\x01 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"I\n" +
+	"\x0fEventServerInfo\x126\n" +
+	"\x06server\x18\x01 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\"\xfa\x01\n" +
+	"\x12EventLinkConnected\x126\n" +
+	"\x06server\x18\x01 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\x12#\n" +
+	"\rsession_token\x18\x02 \x01(\tR\fsessionToken\x12\x18\n" +
+	"\aresumed\x18\x03 \x01(\bR\aresumed\x12)\n" +
+	"\x10protocol_version\x18\x04 \x01(\rR\x0fprotocolVersion\x12B\n" +
+	"\fcapabilities\x18\x05 \x03(\x0e2\x1e.sipcluster.tlib.v1.CapabilityR\fcapabilities\"c\n" +
+	"\x15EventLinkDisconnected\x126\n" +
+	"\x06server\x18\x01 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"{\n" +
+	"\x13EventDNOutOfService\x120\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x122\n" +
+	"\x06status\x18\x02 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"|\n" +
+	"\x14EventDNBackInService\x120\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\x122\n" +
+	"\x06status\x18\x02 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"\x93\x01\n" +
+	"\x13EventDNOwnerChanged\x12%\n" +
+	"\x0eprevious_owner\x18\x01 \x01(\tR\rpreviousOwner\x12#\n" +
+	"\rprevious_site\x18\x02 \x01(\tR\fpreviousSite\x120\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\"\xd5\x01\n" +
+	"\x05Agent\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
+	"\twork_mode\x18\x02 \x01(\x0e2!.sipcluster.tlib.v1.AgentWorkModeR\bworkMode\x12@\n" +
+	"\areasons\x18\x03 \x03(\v2&.sipcluster.tlib.v1.Agent.ReasonsEntryR\areasons\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n" +
-	"\x0fExtensionsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
+	"\x0fEventAgentLogin\x12/\n" +
+	"\x05agent\x18\x01 \x01(\v2\x19.sipcluster.tlib.v1.AgentR\x05agent\"y\n" +
+	"\x10EventAgentLogout\x12/\n" +
+	"\x05agent\x18\x01 \x01(\v2\x19.sipcluster.tlib.v1.AgentR\x05agent\x124\n" +
+	"\x05cause\x18\x02 \x01(\x0e2\x1e.sipcluster.tlib.v1.AgentCauseR\x05cause\"x\n" +
+	"\x0fEventAgentReady\x12/\n" +
+	"\x05agent\x18\x01 \x01(\v2\x19.sipcluster.tlib.v1.AgentR\x05agent\x124\n" +
+	"\x05cause\x18\x02 \x01(\x0e2\x1e.sipcluster.tlib.v1.AgentCauseR\x05cause\"\xad\x01\n" +
+	"\x12EventAgentNotReady\x12/\n" +
+	"\x05agent\x18\x01 \x01(\v2\x19.sipcluster.tlib.v1.AgentR\x05agent\x124\n" +
+	"\x05cause\x18\x02 \x01(\x0e2\x1e.sipcluster.tlib.v1.AgentCauseR\x05cause\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\f\n" +
+	"\n" +
+	"EventDNDOn\"\r\n" +
+	"\vEventDNDOff\"\x91\x01\n" +
+	"\x12EventAgentReserved\x12@\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2&.sipcluster.tlib.v1.ReservationOutcomeR\aoutcome\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xdb\x02\n" +
+	"\x04Call\x12\x17\n" +
+	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x19\n" +
+	"\bother_dn\x18\x02 \x01(\tR\aotherDn\x12<\n" +
+	"\fthis_dn_role\x18\x03 \x01(\x0e2\x1a.sipcluster.tlib.v1.DNRoleR\n" +
+	"thisDnRole\x12\x10\n" +
+	"\x03ani\x18\x04 \x01(\tR\x03ani\x12\x12\n" +
+	"\x04dnis\x18\x05 \x01(\tR\x04dnis\x12C\n" +
+	"\tuser_data\x18\x06 \x03(\v2&.sipcluster.tlib.v1.Call.UserDataEntryR\buserData\x129\n" +
+	"\tcall_type\x18\a \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
+	"\aCallEnd\x125\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1d.sipcluster.tlib.v1.EndReasonR\x06reason\x12\x1d\n" +
+	"\n" +
+	"sip_status\x18\x02 \x01(\rR\tsipStatus\"<\n" +
+	"\fEventRinging\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"@\n" +
+	"\x10EventEstablished\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"l\n" +
+	"\rEventReleased\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
+	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"m\n" +
+	"\x0eEventAbandoned\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
+	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"Q\n" +
+	"\vEventQueued\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
+	"\x05tried\x18\x02 \x03(\tR\x05tried\"W\n" +
+	"\x11EventRouteRequest\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
+	"\x05tried\x18\x02 \x03(\tR\x05tried\"d\n" +
+	"\x0eEventRouteUsed\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12$\n" +
+	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\"c\n" +
+	"\rEventDiverted\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12$\n" +
+	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\")\n" +
+	"\rEndOfSnapshot\x12\x18\n" +
+	"\aresumed\x18\x01 \x01(\bR\aresumed\"\x95\x01\n" +
+	"\x11EventNodeDraining\x126\n" +
+	"\x06server\x18\x01 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\x12\x16\n" +
+	"\x06undone\x18\x02 \x01(\bR\x06undone\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xd0\x01\n" +
 	"\n" +
 	"ServerInfo\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\x12#\n" +
-	"\rsession_token\x18\x05 \x01(\tR\fsessionToken\x12\x12\n" +
-	"\x04port\x18\x06 \x01(\tR\x04port\x12\x14\n" +
-	"\x05nodes\x18\a \x03(\tR\x05nodes\x12\x1a\n" +
-	"\bdraining\x18\b \x03(\tR\bdraining*x\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12,\n" +
+	"\x04port\x18\x04 \x01(\x0e2\x18.sipcluster.tlib.v1.PortR\x04port\x12\x14\n" +
+	"\x05nodes\x18\x05 \x03(\tR\x05nodes\x12\x1a\n" +
+	"\bdraining\x18\x06 \x03(\tR\bdraining\x12 \n" +
+	"\vincarnation\x18\a \x01(\x04R\vincarnation*x\n" +
 	"\vAddressMode\x12\x1c\n" +
 	"\x18ADDRESS_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ADDRESS_MODE_SHARED\x10\x01\x12\x18\n" +
@@ -2329,7 +4686,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\x98\x06\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xf2\x06\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -2346,7 +4703,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x19MESSAGE_EVENT_AGENT_LOGIN\x10I\x12\x1e\n" +
 	"\x1aMESSAGE_EVENT_AGENT_LOGOUT\x10J\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_AGENT_READY\x10K\x12!\n" +
-	"\x1dMESSAGE_EVENT_AGENT_NOT_READY\x10L\x12\x1e\n" +
+	"\x1dMESSAGE_EVENT_AGENT_NOT_READY\x10L\x12\x18\n" +
+	"\x14MESSAGE_EVENT_DND_ON\x10M\x12\x19\n" +
+	"\x15MESSAGE_EVENT_DND_OFF\x10N\x12\x1e\n" +
 	"\x1aMESSAGE_EVENT_ADDRESS_INFO\x10\\\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_SERVER_INFO\x10]\x12#\n" +
 	"\x1fMESSAGE_EVENT_LINK_DISCONNECTED\x10^\x12 \n" +
@@ -2355,7 +4714,30 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x1fMESSAGE_EVENT_DN_OUT_OF_SERVICE\x10\x93\x01\x12%\n" +
 	" MESSAGE_EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x1c\n" +
 	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a\x12 \n" +
-	"\x1bMESSAGE_EVENT_NODE_DRAINING\x10\xe9\a*S\n" +
+	"\x1bMESSAGE_EVENT_NODE_DRAINING\x10\xe9\a\x12#\n" +
+	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a*C\n" +
+	"\n" +
+	"Capability\x12\x1a\n" +
+	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CAPABILITY_ROUTE_CALL\x10\x01*\xb7\x01\n" +
+	"\n" +
+	"AgentCause\x12\x1b\n" +
+	"\x17AGENT_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15AGENT_CAUSE_NO_ANSWER\x10\x01\x12\x17\n" +
+	"\x13AGENT_CAUSE_WRAP_UP\x10\x02\x12\x1c\n" +
+	"\x18AGENT_CAUSE_DESKTOP_LOST\x10\x03\x12#\n" +
+	"\x1fAGENT_CAUSE_LOGGED_IN_ELSEWHERE\x10\x04\x12\x15\n" +
+	"\x11AGENT_CAUSE_ADMIN\x10\x05*\x9c\x01\n" +
+	"\x12ReservationOutcome\x12#\n" +
+	"\x1fRESERVATION_OUTCOME_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cRESERVATION_OUTCOME_RESERVED\x10\x01\x12!\n" +
+	"\x1dRESERVATION_OUTCOME_CANCELLED\x10\x02\x12\x1c\n" +
+	"\x18RESERVATION_OUTCOME_OVER\x10\x03*p\n" +
+	"\tEndReason\x12\x1a\n" +
+	"\x16END_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11END_REASON_HANGUP\x10\x01\x12\x16\n" +
+	"\x12END_REASON_REFUSED\x10\x02\x12\x18\n" +
+	"\x14END_REASON_NODE_LOST\x10\x03*S\n" +
 	"\x06DNRole\x12\x17\n" +
 	"\x13DN_ROLE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13DN_ROLE_ORIGINATION\x10\x01\x12\x17\n" +
@@ -2365,7 +4747,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12CALL_TYPE_INTERNAL\x10\x01\x12\x15\n" +
 	"\x11CALL_TYPE_INBOUND\x10\x02\x12\x16\n" +
 	"\x12CALL_TYPE_OUTBOUND\x10\x03\x12\x15\n" +
-	"\x11CALL_TYPE_CONSULT\x10\x04*\xdf\x02\n" +
+	"\x11CALL_TYPE_CONSULT\x10\x04*?\n" +
+	"\x04Port\x12\x14\n" +
+	"\x10PORT_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vPORT_TCPORT\x10\x01\x12\x10\n" +
+	"\fPORT_DEFAULT\x10\x02*\xa0\x03\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ERROR_CODE_NOT_REGISTERED\x10)\x12\x1e\n" +
@@ -2374,7 +4760,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	" ERROR_CODE_UNSUPPORTED_OPERATION\x103\x12\x1d\n" +
 	"\x19ERROR_CODE_INTERNAL_ERROR\x104\x12 \n" +
 	"\x1cERROR_CODE_INVALID_ATTRIBUTE\x105\x12\x1c\n" +
-	"\x18ERROR_CODE_NOT_CONNECTED\x106\x12\x16\n" +
+	"\x18ERROR_CODE_NOT_CONNECTED\x106\x12\x1f\n" +
+	"\x1bERROR_CODE_PROTOCOL_VERSION\x107\x12\x1e\n" +
+	"\x1aERROR_CODE_INVALID_CONN_ID\x108\x12\x16\n" +
 	"\x12ERROR_CODE_TIMEOUT\x109\x12\x1d\n" +
 	"\x19ERROR_CODE_OUT_OF_SERVICE\x10:\x12\x1d\n" +
 	"\x19ERROR_CODE_NOT_CONFIGURED\x10;2_\n" +
@@ -2393,88 +4781,188 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 	return file_api_tlibpb_tlib_proto_rawDescData
 }
 
-var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),              // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                // 1: sipcluster.tlib.v1.EventKind
 	(AgentWorkMode)(0),            // 2: sipcluster.tlib.v1.AgentWorkMode
 	(Message)(0),                  // 3: sipcluster.tlib.v1.Message
-	(DNRole)(0),                   // 4: sipcluster.tlib.v1.DNRole
-	(CallType)(0),                 // 5: sipcluster.tlib.v1.CallType
-	(ErrorCode)(0),                // 6: sipcluster.tlib.v1.ErrorCode
-	(*ClientMessage)(nil),         // 7: sipcluster.tlib.v1.ClientMessage
-	(*OpenSession)(nil),           // 8: sipcluster.tlib.v1.OpenSession
-	(*RegisterAddress)(nil),       // 9: sipcluster.tlib.v1.RegisterAddress
-	(*UnregisterAddress)(nil),     // 10: sipcluster.tlib.v1.UnregisterAddress
-	(*QueryAddress)(nil),          // 11: sipcluster.tlib.v1.QueryAddress
-	(*QueryServer)(nil),           // 12: sipcluster.tlib.v1.QueryServer
-	(*MonitorAll)(nil),            // 13: sipcluster.tlib.v1.MonitorAll
-	(*MonitorFilter)(nil),         // 14: sipcluster.tlib.v1.MonitorFilter
-	(*StopMonitor)(nil),           // 15: sipcluster.tlib.v1.StopMonitor
-	(*AgentLogin)(nil),            // 16: sipcluster.tlib.v1.AgentLogin
-	(*AgentLogout)(nil),           // 17: sipcluster.tlib.v1.AgentLogout
-	(*AgentReady)(nil),            // 18: sipcluster.tlib.v1.AgentReady
-	(*AgentNotReady)(nil),         // 19: sipcluster.tlib.v1.AgentNotReady
-	(*ReserveAgent)(nil),          // 20: sipcluster.tlib.v1.ReserveAgent
-	(*RouteCall)(nil),             // 21: sipcluster.tlib.v1.RouteCall
-	(*ServerMessage)(nil),         // 22: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                 // 23: sipcluster.tlib.v1.Event
-	(*ServerInfo)(nil),            // 24: sipcluster.tlib.v1.ServerInfo
-	nil,                           // 25: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                           // 26: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                           // 27: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                           // 28: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                           // 29: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                           // 30: sipcluster.tlib.v1.Event.ReasonsEntry
-	nil,                           // 31: sipcluster.tlib.v1.Event.ExtensionsEntry
-	nil,                           // 32: sipcluster.tlib.v1.Event.UserDataEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(Capability)(0),               // 4: sipcluster.tlib.v1.Capability
+	(AgentCause)(0),               // 5: sipcluster.tlib.v1.AgentCause
+	(ReservationOutcome)(0),       // 6: sipcluster.tlib.v1.ReservationOutcome
+	(EndReason)(0),                // 7: sipcluster.tlib.v1.EndReason
+	(DNRole)(0),                   // 8: sipcluster.tlib.v1.DNRole
+	(CallType)(0),                 // 9: sipcluster.tlib.v1.CallType
+	(Port)(0),                     // 10: sipcluster.tlib.v1.Port
+	(ErrorCode)(0),                // 11: sipcluster.tlib.v1.ErrorCode
+	(*ClientMessage)(nil),         // 12: sipcluster.tlib.v1.ClientMessage
+	(*OpenSession)(nil),           // 13: sipcluster.tlib.v1.OpenSession
+	(*RegisterAddress)(nil),       // 14: sipcluster.tlib.v1.RegisterAddress
+	(*UnregisterAddress)(nil),     // 15: sipcluster.tlib.v1.UnregisterAddress
+	(*QueryAddress)(nil),          // 16: sipcluster.tlib.v1.QueryAddress
+	(*QueryServer)(nil),           // 17: sipcluster.tlib.v1.QueryServer
+	(*MonitorAll)(nil),            // 18: sipcluster.tlib.v1.MonitorAll
+	(*MonitorFilter)(nil),         // 19: sipcluster.tlib.v1.MonitorFilter
+	(*StopMonitor)(nil),           // 20: sipcluster.tlib.v1.StopMonitor
+	(*AgentLogin)(nil),            // 21: sipcluster.tlib.v1.AgentLogin
+	(*AgentLogout)(nil),           // 22: sipcluster.tlib.v1.AgentLogout
+	(*AgentReady)(nil),            // 23: sipcluster.tlib.v1.AgentReady
+	(*AgentNotReady)(nil),         // 24: sipcluster.tlib.v1.AgentNotReady
+	(*SetDNDOn)(nil),              // 25: sipcluster.tlib.v1.SetDNDOn
+	(*SetDNDOff)(nil),             // 26: sipcluster.tlib.v1.SetDNDOff
+	(*ReserveAgent)(nil),          // 27: sipcluster.tlib.v1.ReserveAgent
+	(*RouteCall)(nil),             // 28: sipcluster.tlib.v1.RouteCall
+	(*ServerMessage)(nil),         // 29: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                 // 30: sipcluster.tlib.v1.Event
+	(*EventError)(nil),            // 31: sipcluster.tlib.v1.EventError
+	(*EventRegistered)(nil),       // 32: sipcluster.tlib.v1.EventRegistered
+	(*EventUnregistered)(nil),     // 33: sipcluster.tlib.v1.EventUnregistered
+	(*EventAddressInfo)(nil),      // 34: sipcluster.tlib.v1.EventAddressInfo
+	(*EventServerInfo)(nil),       // 35: sipcluster.tlib.v1.EventServerInfo
+	(*EventLinkConnected)(nil),    // 36: sipcluster.tlib.v1.EventLinkConnected
+	(*EventLinkDisconnected)(nil), // 37: sipcluster.tlib.v1.EventLinkDisconnected
+	(*EventDNOutOfService)(nil),   // 38: sipcluster.tlib.v1.EventDNOutOfService
+	(*EventDNBackInService)(nil),  // 39: sipcluster.tlib.v1.EventDNBackInService
+	(*EventDNOwnerChanged)(nil),   // 40: sipcluster.tlib.v1.EventDNOwnerChanged
+	(*Agent)(nil),                 // 41: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),       // 42: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),      // 43: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),       // 44: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),    // 45: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),            // 46: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),           // 47: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),    // 48: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                  // 49: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),               // 50: sipcluster.tlib.v1.CallEnd
+	(*EventRinging)(nil),          // 51: sipcluster.tlib.v1.EventRinging
+	(*EventEstablished)(nil),      // 52: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),         // 53: sipcluster.tlib.v1.EventReleased
+	(*EventAbandoned)(nil),        // 54: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),           // 55: sipcluster.tlib.v1.EventQueued
+	(*EventRouteRequest)(nil),     // 56: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),        // 57: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),         // 58: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),         // 59: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),     // 60: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),            // 61: sipcluster.tlib.v1.ServerInfo
+	nil,                           // 62: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                           // 63: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                           // 64: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                           // 65: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                           // 66: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                           // 67: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                           // 68: sipcluster.tlib.v1.Call.UserDataEntry
+	(*durationpb.Duration)(nil),   // 69: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 70: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),         // 71: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),              // 72: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
-	8,  // 0: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	9,  // 1: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
-	10, // 2: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
-	11, // 3: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
-	12, // 4: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
-	13, // 5: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	15, // 6: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	16, // 7: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
-	17, // 8: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
-	18, // 9: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
-	19, // 10: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
-	20, // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	21, // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
-	0,  // 13: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	14, // 14: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
-	1,  // 15: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
-	2,  // 16: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	25, // 17: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	26, // 18: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	2,  // 19: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	27, // 20: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	2,  // 21: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	28, // 22: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	29, // 23: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	23, // 24: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	3,  // 25: sipcluster.tlib.v1.Event.message:type_name -> sipcluster.tlib.v1.Message
-	33, // 26: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	2,  // 27: sipcluster.tlib.v1.Event.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	30, // 28: sipcluster.tlib.v1.Event.reasons:type_name -> sipcluster.tlib.v1.Event.ReasonsEntry
-	31, // 29: sipcluster.tlib.v1.Event.extensions:type_name -> sipcluster.tlib.v1.Event.ExtensionsEntry
-	6,  // 30: sipcluster.tlib.v1.Event.error_code:type_name -> sipcluster.tlib.v1.ErrorCode
-	24, // 31: sipcluster.tlib.v1.Event.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,  // 32: sipcluster.tlib.v1.Event.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	32, // 33: sipcluster.tlib.v1.Event.user_data:type_name -> sipcluster.tlib.v1.Event.UserDataEntry
-	5,  // 34: sipcluster.tlib.v1.Event.call_type:type_name -> sipcluster.tlib.v1.CallType
-	33, // 35: sipcluster.tlib.v1.Event.expires_at:type_name -> google.protobuf.Timestamp
-	7,  // 36: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	22, // 37: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	37, // [37:38] is the sub-list for method output_type
-	36, // [36:37] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	17, // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
+	16, // 1: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
+	14, // 2: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
+	15, // 3: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
+	21, // 4: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
+	22, // 5: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
+	23, // 6: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
+	24, // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
+	25, // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
+	26, // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
+	28, // 10: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	27, // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	13, // 12: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	18, // 13: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	20, // 14: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	0,  // 15: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
+	19, // 16: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	1,  // 17: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
+	2,  // 18: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	62, // 19: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	63, // 20: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	2,  // 21: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	64, // 22: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	2,  // 23: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	65, // 24: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	69, // 25: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	66, // 26: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	30, // 27: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	70, // 28: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	31, // 29: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
+	32, // 30: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
+	33, // 31: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
+	55, // 32: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	58, // 33: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	54, // 34: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	51, // 35: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	52, // 36: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	53, // 37: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	56, // 38: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	57, // 39: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	42, // 40: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	43, // 41: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	44, // 42: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	45, // 43: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	46, // 44: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	47, // 45: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	34, // 46: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	35, // 47: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	37, // 48: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	36, // 49: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	48, // 50: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	38, // 51: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	39, // 52: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	59, // 53: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	60, // 54: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	40, // 55: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	11, // 56: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	71, // 57: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	71, // 58: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	61, // 59: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	61, // 60: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,  // 61: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	61, // 62: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	72, // 63: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	71, // 64: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	72, // 65: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	71, // 66: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	72, // 67: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,  // 68: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	67, // 69: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	41, // 70: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	41, // 71: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,  // 72: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	41, // 73: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,  // 74: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	41, // 75: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,  // 76: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	70, // 77: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,  // 78: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	70, // 79: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	8,  // 80: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	68, // 81: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	9,  // 82: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,  // 83: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	49, // 84: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	49, // 85: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	49, // 86: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	50, // 87: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	49, // 88: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	50, // 89: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	49, // 90: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	49, // 91: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	49, // 92: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	49, // 93: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	61, // 94: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	70, // 95: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	10, // 96: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	12, // 97: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	29, // 98: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	98, // [98:99] is the sub-list for method output_type
+	97, // [97:98] is the sub-list for method input_type
+	97, // [97:97] is the sub-list for extension type_name
+	97, // [97:97] is the sub-list for extension extendee
+	0,  // [0:97] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -2483,33 +4971,64 @@ func file_api_tlibpb_tlib_proto_init() {
 		return
 	}
 	file_api_tlibpb_tlib_proto_msgTypes[0].OneofWrappers = []any{
-		(*ClientMessage_OpenSession)(nil),
+		(*ClientMessage_QueryServer)(nil),
+		(*ClientMessage_QueryAddress)(nil),
 		(*ClientMessage_RegisterAddress)(nil),
 		(*ClientMessage_UnregisterAddress)(nil),
-		(*ClientMessage_QueryAddress)(nil),
-		(*ClientMessage_QueryServer)(nil),
-		(*ClientMessage_MonitorAll)(nil),
-		(*ClientMessage_StopMonitor)(nil),
 		(*ClientMessage_AgentLogin)(nil),
 		(*ClientMessage_AgentLogout)(nil),
 		(*ClientMessage_AgentReady)(nil),
 		(*ClientMessage_AgentNotReady)(nil),
-		(*ClientMessage_ReserveAgent)(nil),
+		(*ClientMessage_SetDndOn)(nil),
+		(*ClientMessage_SetDndOff)(nil),
 		(*ClientMessage_RouteCall)(nil),
+		(*ClientMessage_ReserveAgent)(nil),
+		(*ClientMessage_OpenSession)(nil),
+		(*ClientMessage_MonitorAll)(nil),
+		(*ClientMessage_StopMonitor)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[14].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[16].OneofWrappers = []any{
 		(*RouteCall_Dn)(nil),
 		(*RouteCall_Group)(nil),
 		(*RouteCall_External)(nil),
 		(*RouteCall_Reject)(nil),
+	}
+	file_api_tlibpb_tlib_proto_msgTypes[18].OneofWrappers = []any{
+		(*Event_Error)(nil),
+		(*Event_Registered)(nil),
+		(*Event_Unregistered)(nil),
+		(*Event_Queued)(nil),
+		(*Event_Diverted)(nil),
+		(*Event_Abandoned)(nil),
+		(*Event_Ringing)(nil),
+		(*Event_Established)(nil),
+		(*Event_Released)(nil),
+		(*Event_RouteRequest)(nil),
+		(*Event_RouteUsed)(nil),
+		(*Event_AgentLogin)(nil),
+		(*Event_AgentLogout)(nil),
+		(*Event_AgentReady)(nil),
+		(*Event_AgentNotReady)(nil),
+		(*Event_DndOn)(nil),
+		(*Event_DndOff)(nil),
+		(*Event_AddressInfo)(nil),
+		(*Event_ServerInfo)(nil),
+		(*Event_LinkDisconnected)(nil),
+		(*Event_LinkConnected)(nil),
+		(*Event_AgentReserved)(nil),
+		(*Event_DnOutOfService)(nil),
+		(*Event_DnBackInService)(nil),
+		(*Event_EndOfSnapshot)(nil),
+		(*Event_NodeDraining)(nil),
+		(*Event_DnOwnerChanged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   26,
+			NumEnums:      12,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -5,8 +5,8 @@
 // source: api/tlibpb/tlib.proto
 
 // The T-Library protocol over gRPC: one session a client. Requests and events
-// bear the T-Library's names and attributes, and where they are public its
-// message numbers.
+// bear the T-Library's names, attributes and message numbers; docs/api.md has the
+// table.
 
 package tlibpb
 

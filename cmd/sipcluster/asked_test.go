@@ -123,7 +123,7 @@ func (w watched) Watch(r *tcpb.WatchRequest, out tcpb.Availability_WatchServer) 
 	s := w.s
 	s.mu.Lock()
 	n := len(s.watches)
-	s.watches = append(s.watches, fmt.Sprintf("%d/%d", r.GetResumeIncarnation(), r.GetResumeSeq()))
+	s.watches = append(s.watches, string(r.GetResumeCursor()))
 	s.mu.Unlock()
 	if n >= len(s.streams) {
 		<-out.Context().Done()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -353,8 +355,8 @@ func (o *office) reserve(ctx context.Context, n *cluster.Node, dn string) (end f
 	s, err := tlibpb.NewTLibraryClient(conn).Session(ctx)
 	if err == nil {
 		err = errors.Join(
-			s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: "bench router"}}}),
-			s.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: dn, DurationMs: 3_600_000}}}))
+			s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: "bench router"}}}),
+			s.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: dn, Duration: durationpb.New(time.Hour)}}}))
 	}
 	if err == nil {
 		go func() {

@@ -39,7 +39,7 @@ func route(ctx context.Context, n *cluster.Node, point string, dns []string) (*r
 		return nil, err
 	}
 	err = errors.Join(
-		s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: "bench router"}}}),
+		s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: "bench router"}}}),
 		s.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_RegisterAddress{
 			RegisterAddress: &tlibpb.RegisterAddress{Dn: point, Mode: tlibpb.AddressMode_ADDRESS_MODE_SHARED},
 		}}))
@@ -80,7 +80,7 @@ func (r *router) serve(s tlibpb.TLibrary_SessionClient, registered chan<- error)
 				registered <- nil
 			case tlibpb.Message_MESSAGE_EVENT_ERROR:
 				r.errors.Add(1)
-				r.why.CompareAndSwap(nil, e.GetErrorMessage())
+				r.why.CompareAndSwap(nil, e.GetError().GetText())
 			case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
 				if err := s.Send(r.answer(e)); err != nil {
 					return err
@@ -93,7 +93,7 @@ func (r *router) serve(s tlibpb.TLibrary_SessionClient, registered chan<- error)
 func (r *router) answer(e *tlibpb.Event) *tlibpb.ClientMessage {
 	n := r.routed.Add(1)
 	return &tlibpb.ClientMessage{ReferenceId: uint64(n) + 2, Body: &tlibpb.ClientMessage_RouteCall{RouteCall: &tlibpb.RouteCall{
-		ConnId: e.GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: r.dns[int(n)%len(r.dns)]},
+		ConnId: e.GetCall().GetConnId(), Destination: &tlibpb.RouteCall_Dn{Dn: r.dns[int(n)%len(r.dns)]},
 	}}}
 }
 

@@ -48,7 +48,7 @@ func gather(ctx context.Context, node *cluster.Node, n int) (*crowd, error) {
 			return c, err
 		}
 		err = errors.Join(
-			s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: "bench"}}}),
+			s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: "bench"}}}),
 			s.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{}}}))
 		if err != nil {
 			return c, err

@@ -23,8 +23,23 @@ func peopleFaults() []Fault {
 		},
 		{
 			Name: "no-reasons", Kind: Agents, What: "an agent's event leaves its reasons out",
-			Edits:   []Edit{{"node/session/event.go", "e.Reasons[r.Key] = r.Value", "_ = r"}},
+			Edits:   []Edit{{"node/session/event.go", "o.of.Reasons[r.Key] = r.Value", "_ = r"}},
 			Package: session, Run: "TestEvents_OfAnAgent",
+		},
+		{
+			Name: "any-version", Kind: Streams, What: "a client of another version of the protocol gets a session",
+			Edits:   []Edit{{"node/session/session.go", "v != tlibpb.ProtocolVersion {", "v > 1<<30 {"}},
+			Package: session, Run: "TestVersion_",
+		},
+		{
+			Name: "repeated-refused", Kind: Agents, What: "a request about an agent that is repeated changes the state's time",
+			Edits:   []Edit{{"node/agent/change.go", "slices.Equal(a.Reasons, r.Agent.Reasons) {", "len(a.Reasons) > dn.MaxReasons {"}},
+			Package: "./node/agent", Run: "TestAgentChange_Decide",
+		},
+		{
+			Name: "page-of-another-question", Kind: Streams, What: "a page token goes on with another filter",
+			Edits:   []Edit{{"api/pagetoken.go", "	if !bytes.Equal(b[:questionSum], p.sum) {", "	if !bytes.Equal(b[:questionSum], b[:questionSum]) {"}},
+			Package: "./api", Run: "TestAvailability_BadRequests",
 		},
 		{
 			Name: "others-calls", Kind: Streams, What: "a monitor of one owner's DNs hears of everybody's calls",

@@ -54,8 +54,8 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "session-repeats", Kind: Streams, What: "a T-Library session that is resumed repeats the last change",
-			Edits: []Edit{{"node/session/request.go", "	from := feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}",
-				"	from := feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: max(m.GetResumeSeq(), 1) - 1}"}},
+			Edits: []Edit{{"node/session/request.go", "	s.feeder.waiting.upTo = 0\n	s.feeder.listen(ctx, from)",
+				"	s.feeder.waiting.upTo = 0\n	from.DNs = max(from.DNs, 1) - 1\n	s.feeder.listen(ctx, from)"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S6"},
 		},
 		{

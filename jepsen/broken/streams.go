@@ -31,9 +31,9 @@ func streamFaults() []Fault {
 		returning("router-from-ahead", "a router resumes at a place that the log has not reached",
 			Edit{"node/feed/reader.go", "tail <= from.Seq && from.Seq <= head", "tail <= from.Seq"}),
 		returning("router-misses-one", "a router resumes one visit behind its place",
-			Edit{hearing, "from.Incarnation, Seq: callSeq}", "from.Incarnation, Seq: callSeq + 1}"}),
+			Edit{hearing, "from.Incarnation, Seq: from.Calls}", "from.Incarnation, Seq: from.Calls + 1}"}),
 		returning("router-hears-one-twice", "a router resumes one visit before its place",
-			Edit{hearing, "from.Incarnation, Seq: callSeq}", "from.Incarnation, Seq: callSeq - 1}"}),
+			Edit{hearing, "from.Incarnation, Seq: from.Calls}", "from.Incarnation, Seq: from.Calls - 1}"}),
 		returning("calls-go-on-alone", "calls go on where they were though the DNs begin anew: nobody is told of what waits",
 			Edit{hearing, "case h.phase == going || !h.snapshot:", "case h.phase == going:"}),
 		{

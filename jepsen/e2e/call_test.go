@@ -114,7 +114,7 @@ func (c *client) asked(t *testing.T, rp string, time int) (conn string) {
 	c.wait(t, soon, "EventRouteRequest", func(e *tlibpb.Event) bool {
 		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST && e.GetThisDn() == rp {
 			time--
-			conn = e.GetConnId()
+			conn = e.GetCall().GetConnId()
 		}
 		return time == 0
 	})
@@ -132,7 +132,7 @@ func TestCall_RouterSendsItToAnAgentOfAnotherNode(t *testing.T) {
 	register(t, c.Node(2), ph[1])
 	expectSeen(t, soon, inServiceAt(c.Node(2)), ph[1:], c.Nodes()...)
 	router, other, stat := connect(t, c.Node(1), cluster.DefaultPort), connect(t, c.Node(2), cluster.DefaultPort), statServer(t, c.Node(3))
-	router.says(t, "EVENT_REGISTERED 9310 status=OOS owner=", registerAddress("9310", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
+	router.says(t, "EVENT_REGISTERED 9310 status=InSrv owner=", registerAddress("9310", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	other.ask(t, monitorAll(nil))
 	for _, x := range []*client{router, other, stat} {
 		x.forget()
@@ -141,7 +141,7 @@ func TestCall_RouterSendsItToAnAgentOfAnotherNode(t *testing.T) {
 	rings := agents(t, ph[1], 1)
 	talks := placeCall(t, c.Node(1), ph[0], "9310", 500)
 	conn := router.asked(t, "9310", 1)
-	if e := router.ask(t, routeCall(conn, "8312")); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ROUTE_USED || e.GetOtherDn() != "8312" || e.GetUserData()["reason"] != "test" {
+	if e := router.ask(t, routeCall(conn, "8312")); e.GetThirdPartyDn() != "8312" || e.GetCall().GetUserData()["reason"] != "test" {
 		t.Errorf("RouteCall: %v", e)
 	}
 	must(t, talks())
@@ -169,7 +169,7 @@ func TestCall_OwnerLostWhileItRings(t *testing.T) {
 	expectSeen(t, soon, inServiceAt(c.Node(2)), ph[1:2], c.Nodes()...)
 	expectSeen(t, soon, inServiceAt(c.Node(3)), ph[2:], c.Nodes()...)
 	router, stat := connect(t, c.Node(1), cluster.DefaultPort), statServer(t, c.Node(1))
-	router.says(t, "EVENT_REGISTERED 9320 status=OOS owner=", registerAddress("9320", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
+	router.says(t, "EVENT_REGISTERED 9320 status=InSrv owner=", registerAddress("9320", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	stat.forget()
 
 	answers(t, "ringing", ph[1], 1)
@@ -260,7 +260,7 @@ func TestCall_CutsAndKills(t *testing.T) {
 	})
 	c.Node(1).Kill9()
 	stat.wait(t, soon, "the killed node's call is over", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8342" && e.GetReason() == "node-lost"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8342" && e.GetEnd().GetReason() == tlibpb.EndReason_END_REASON_NODE_LOST
 	})
 }
 
@@ -280,7 +280,7 @@ func TestBaresip_CallsAcrossNodes(t *testing.T) {
 		stop := softphone(t, n, from, "udp", "", "-e", "/dial 8362", "-t", "3")
 		defer stop()
 		stat.wait(t, 2*soon, "the softphones talked", func(e *tlibpb.Event) bool {
-			return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8362" && e.GetOtherDn() == from.dn
+			return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8362" && e.GetCall().GetOtherDn() == from.dn
 		})
 		by := fmt.Sprintf(" 8362 by %s at %s", from.dn, n.Name())
 		if heard := stat.heard("8362"); len(heard) < 3 || !slices.Equal(heard[len(heard)-3:], []string{"EVENT_RINGING" + by, "EVENT_ESTABLISHED" + by, "EVENT_RELEASED" + by}) {

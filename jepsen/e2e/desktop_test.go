@@ -78,9 +78,8 @@ func TestDesktop_ComesBackWithinItsGrace(t *testing.T) {
 	gws.stop()
 	register(t, c.Node(1), ph...)
 
-	server := gws.link.GetServer()
 	back := connectFrom(t, c.Node(1), nil, cluster.TCPort, &tlibpb.OpenSession{
-		ResumeToken: server.GetSessionToken(), ResumeIncarnation: server.GetIncarnation(), ResumeSeq: at,
+		ResumeToken: gws.link.GetLinkConnected().GetSessionToken(), ResumeCursor: at,
 	})
 	if !back.link.GetResumed() {
 		t.Error("the session is not resumed")
@@ -91,10 +90,10 @@ func TestDesktop_ComesBackWithinItsGrace(t *testing.T) {
 }
 
 // position is what the client would resume from.
-func (c *client) position() uint64 {
+func (c *client) position() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.seq
+	return c.cursor
 }
 
 // grace sets the cluster's desktop_grace_s.
@@ -145,7 +144,7 @@ func TestAgent_OfADNThatAnotherNodeOwns(t *testing.T) {
 	gws.says(t, "EVENT_AGENT_NOT_READY 8031 agent=7031", agentNotReady("8031", map[string]string{"break": "lunch"}))
 	expectRoutable(t, "8031", false, c.Nodes()...)
 	stat.wait(t, soon, "not ready", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY && e.GetReasons()["break"] == "lunch"
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY && e.GetAgent().GetReasons()["break"] == "lunch"
 	})
 	gws.says(t, "EVENT_AGENT_READY 8031 agent=7031 site=dc1", agentReady("8031"))
 	ready := func(d *tcpb.DNStatus) bool {
@@ -233,10 +232,9 @@ func TestStatServer_ResumesWithoutASnapshot(t *testing.T) {
 	c := threeNodes(t)
 	s := sides(t, c, 8100)
 	stat := statServer(t, c.Node(2))
-	server := stat.link.GetServer()
 	stat.wait(t, soon, "everything", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT })
 	eventually(t, soon, "a position to resume from", func(context.Context) error {
-		if stat.position() == 0 {
+		if len(stat.position()) == 0 {
 			return context.DeadlineExceeded
 		}
 		return nil
@@ -246,7 +244,7 @@ func TestStatServer_ResumesWithoutASnapshot(t *testing.T) {
 	unregister(t, c.Node(1), s[0].phones[0])
 	expectSeen(t, soon, nobody, s[0].phones[:1], c.Node(2))
 	again := connect(t, c.Node(2), cluster.TCPort)
-	e := again.ask(t, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{ResumeIncarnation: server.GetIncarnation(), ResumeSeq: at}}})
+	e := again.ask(t, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{ResumeCursor: at}}})
 	if !e.GetResumed() {
 		t.Errorf("MonitorAll: %v", e)
 	}

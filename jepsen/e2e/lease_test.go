@@ -78,7 +78,7 @@ func TestReserve_LivesThroughTheGrace(t *testing.T) {
 	for range 2 {
 		router.stop()
 		lives(t, c.Node(3), "8711", time.Second)
-		router = connectFrom(t, c.Node(2), nil, cluster.TCPort, &tlibpb.OpenSession{ResumeToken: router.link.GetServer().GetSessionToken()})
+		router = connectFrom(t, c.Node(2), nil, cluster.TCPort, &tlibpb.OpenSession{ResumeToken: router.link.GetLinkConnected().GetSessionToken()})
 		lives(t, c.Node(3), "8711", freeWithin+time.Second)
 	}
 	router.stop()

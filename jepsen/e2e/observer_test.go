@@ -29,6 +29,7 @@ type observer struct {
 	state   map[string]seen
 	fresh   map[string]bool // rows of the snapshot that is being read
 	head    uint64
+	cursor  []byte
 	err     error
 }
 
@@ -82,14 +83,23 @@ func (o *observer) take(msg *tcpb.WatchResponse, err error) {
 	case *tcpb.WatchResponse_Started:
 		o.started, o.whole, o.fresh = body.Started, body.Started.GetResumed(), map[string]bool{}
 	case *tcpb.WatchResponse_Events:
+		o.goesOn(body.Events.GetCursor())
 		for _, e := range body.Events.GetEvents() {
 			o.event(e)
 		}
 	case *tcpb.WatchResponse_EndOfSnapshot:
 		o.endOfSnapshot()
 		o.head = max(o.head, body.EndOfSnapshot.GetSeq())
+		o.goesOn(body.EndOfSnapshot.GetCursor())
 	case *tcpb.WatchResponse_Heartbeat:
 		o.head = max(o.head, body.Heartbeat.GetSeq())
+		o.goesOn(body.Heartbeat.GetCursor())
+	}
+}
+
+func (o *observer) goesOn(cursor []byte) {
+	if len(cursor) > 0 {
+		o.cursor = cursor
 	}
 }
 
@@ -176,8 +186,8 @@ func (o *observer) expectSilence(t *testing.T, phones ...phone) {
 }
 
 // position is where a later watch can go on.
-func (o *observer) position() (incarnation, seq uint64) {
+func (o *observer) position() (incarnation uint64, cursor []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.started.GetIncarnation(), o.head
+	return o.started.GetIncarnation(), o.cursor
 }

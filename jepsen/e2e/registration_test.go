@@ -25,7 +25,7 @@ func TestRegister_DNIsInServiceAtEveryNodeWithItsOwner(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.GetSite() != "dc2" || !d.GetRoutable() || d.GetKind() != "sip" || d.GetReason() != tcpb.Reason_REASON_REGISTERED {
+		if d.GetSite() != "dc2" || !d.GetRoutable() || d.GetKind() != configpb.DNKind_DN_KIND_SIP || d.GetReason() != tcpb.Reason_REASON_REGISTERED {
 			t.Errorf("%s: %v; want site dc2, routable, kind sip, reason registered", n.Name(), d)
 		}
 	}

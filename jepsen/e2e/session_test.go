@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -32,7 +33,7 @@ type client struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each message
 	events  []*tlibpb.Event
-	seq     uint64
+	cursor  []byte
 	err     error
 }
 
@@ -74,6 +75,7 @@ func openOver(t *testing.T, n *cluster.Node, conn *grpc.ClientConn, open *tlibpb
 		<-done
 	})
 	t.Cleanup(c.stop)
+	open.ProtocolVersion = tlibpb.ProtocolVersion
 	c.link = c.ask(t, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: open}})
 	if c.link.GetMessage() != tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED {
 		t.Fatalf("the session begins with %v", c.link)
@@ -90,7 +92,9 @@ func (c *client) take(m *tlibpb.ServerMessage, err error) bool {
 		return false
 	}
 	c.events = append(c.events, m.GetEvents()...)
-	c.seq = max(c.seq, m.GetSeq())
+	if at := m.GetCursor(); len(at) > 0 {
+		c.cursor = at
+	}
 	return true
 }
 
@@ -151,17 +155,17 @@ func line(e *tlibpb.Event) string {
 	}
 	switch e.GetMessage() {
 	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
-		s += fmt.Sprintf(" owner=%s site=%s reason=%s", e.GetOwner(), e.GetSite(), e.GetReason())
+		s += fmt.Sprintf(" owner=%s site=%s reason=%s", e.GetOwner(), e.GetSite(), e.GetReason().Word())
 	case tlibpb.Message_MESSAGE_EVENT_REGISTERED, tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO:
-		s += fmt.Sprintf(" status=%s owner=%s", e.GetExtensions()["status"], e.GetOwner())
+		s += fmt.Sprintf(" status=%s owner=%s", e.GetStatus().GetState().Word(), e.GetOwner())
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_READY:
-		s += fmt.Sprintf(" agent=%s site=%s", e.GetAgentId(), e.GetReasons()["site"])
+		s += fmt.Sprintf(" agent=%s site=%s", e.GetAgent().GetId(), e.GetAgent().GetReasons()["site"])
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN, tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT, tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY:
-		s += " agent=" + e.GetAgentId()
+		s += " agent=" + e.GetAgent().GetId()
 	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
-		s += fmt.Sprintf(" by %s at %s", e.GetOtherDn(), e.GetOwner())
+		s += fmt.Sprintf(" by %s at %s", e.GetCall().GetOtherDn(), e.GetOwner())
 	case tlibpb.Message_MESSAGE_EVENT_ERROR:
-		s += " " + strings.TrimPrefix(e.GetErrorCode().String(), "ERROR_CODE_")
+		s += " " + strings.TrimPrefix(e.GetError().GetCode().String(), "ERROR_CODE_")
 	}
 	if e.GetSnapshot() {
 		s += " (row)"
@@ -235,7 +239,7 @@ func agentNotReady(dn string, reasons map[string]string) *tlibpb.ClientMessage {
 }
 
 func reserveAgent(dn string, priority, ms uint32) *tlibpb.ClientMessage {
-	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: dn, Priority: priority, DurationMs: ms}}}
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: dn, Priority: priority, Duration: durationpb.New(time.Duration(ms) * time.Millisecond)}}}
 }
 
 // says wants the answer of a request to be this line.

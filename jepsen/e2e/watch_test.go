@@ -22,14 +22,14 @@ func TestWatch_ResumedGoesOnWithoutAGap(t *testing.T) {
 	first.waitSeen(t, soon, inServiceAt(c.Node(2)), ph[:3]...)
 	first.stop()
 	patience.Receive(t, "the end of the watch", first.done)
-	incarnation, seq := first.position()
+	incarnation, at := first.position()
 
 	register(t, c.Node(2), ph[3:]...)
 	unregister(t, c.Node(2), ph[0])
 	expectSeen(t, soon, inServiceAt(c.Node(2)), ph[3:], c.Node(1))
 	expectSeen(t, soon, nobody, ph[:1], c.Node(1))
 
-	again := observeFrom(t, c.Node(1), &tcpb.WatchRequest{ResumeIncarnation: incarnation, ResumeSeq: seq})
+	again := observeFrom(t, c.Node(1), &tcpb.WatchRequest{ResumeCursor: at})
 	again.waitSeen(t, soon, inServiceAt(c.Node(2)), ph[3:]...)
 	again.waitSeen(t, soon, nobody, ph[0])
 	if !again.started.GetResumed() {
@@ -39,7 +39,7 @@ func TestWatch_ResumedGoesOnWithoutAGap(t *testing.T) {
 
 	c.Node(1).Kill9()
 	must(t, c.Node(1).Start(t.Context()))
-	anew := observeFrom(t, c.Node(1), &tcpb.WatchRequest{ResumeIncarnation: incarnation, ResumeSeq: seq})
+	anew := observeFrom(t, c.Node(1), &tcpb.WatchRequest{ResumeCursor: at})
 	if anew.started.GetResumed() || anew.started.GetIncarnation() <= incarnation {
 		t.Errorf("after a restart: %v; want a snapshot of a later incarnation than %d", anew.started, incarnation)
 	}

@@ -241,7 +241,7 @@ func TokenLines(n *cluster.Node, from *cluster.Place, admin credential.Context, 
 	}
 	session, err := tlibpb.NewTLibraryClient(conn).Session(ctx)
 	if err == nil {
-		err = session.Send(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: "liar"}}})
+		err = session.Send(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: "liar"}}})
 	}
 	if err == nil {
 		_, err = session.Recv()

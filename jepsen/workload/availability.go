@@ -2,7 +2,6 @@ package workload
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -89,14 +88,11 @@ func agent(a *tcpb.AgentStatus) string {
 	if a == nil {
 		return ""
 	}
-	state := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(a.GetState().String(), "AGENT_STATE_")), "_", "-")
-	return word(state, a.GetId(), a.GetReasons())
+	return word(a.GetState().Word(), a.GetId(), a.GetReasons())
 }
 
 func row(dn string, s tcpb.DNState, owner string, r tcpb.Reason) history.Row {
 	out := history.Row{DN: dn, InSrv: s == tcpb.DNState_DN_STATE_IN_SRV, Owner: owner}
-	if r != tcpb.Reason_REASON_UNSPECIFIED {
-		out.Reason = strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(r.String(), "REASON_")), "_", "-")
-	}
+	out.Reason = r.Word()
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -54,7 +56,7 @@ func (w *CallRouter) next(ctx context.Context, r *rand.Rand) {
 	select {
 	case e := <-w.session.told:
 		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST {
-			w.route(ctx, r, e.GetConnId())
+			w.route(ctx, r, e.GetCall().GetConnId())
 		}
 	case <-timer.C:
 		dns, most := w.Routed, 2*longest
@@ -126,7 +128,7 @@ func (w *CallRouter) route(ctx context.Context, r *rand.Rand, conn string) {
 func (w *CallRouter) reserve(ctx context.Context, r *rand.Rand, dn string, most time.Duration) history.Op {
 	op := w.Record.Invoke(w.op(history.Op{Kind: history.Reserve, Key: dn, Expires: between(r, shortest, most).Truncate(time.Millisecond)}))
 	e, err := w.session.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{
-		Dn: dn, DurationMs: uint32(op.Expires.Milliseconds()), Priority: uint32(r.IntN(5)),
+		Dn: dn, Duration: durationpb.New(op.Expires.Truncate(time.Millisecond)), Priority: uint32(r.IntN(5)),
 	}}})
 	sessionOutcome(&op, e, err)
 	return w.Record.Return(op)

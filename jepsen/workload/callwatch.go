@@ -35,7 +35,7 @@ func (w *CallWatch) follow(ctx context.Context, r *rand.Rand) {
 	stream, err := tlibpb.NewTLibraryClient(w.conn).Session(ctx)
 	if err == nil {
 		err = errors.Join(
-			stream.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: w.Name}}}),
+			stream.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: w.Name}}}),
 			stream.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{
 				Filter: &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_CALL}},
 			}}}))
@@ -68,7 +68,15 @@ func (w *CallWatch) told(e *tlibpb.Event) {
 	}
 	if state := callStates[e.GetMessage()]; state != "" {
 		w.item(history.Item{Kind: history.CallTold, Seq: e.GetCallSeq(), Snapshot: e.GetSnapshot(),
-			Row:  history.Row{DN: e.GetThisDn(), Owner: e.GetOwner(), Reason: e.GetReason()},
-			Call: &history.Call{ID: e.GetConnId(), State: state, Caller: e.GetAni(), Called: e.GetDnis()}})
+			Row:  history.Row{DN: e.GetThisDn(), Owner: e.GetOwner(), Reason: endReason(e)},
+			Call: &history.Call{ID: e.GetCall().GetConnId(), State: state, Caller: e.GetCall().GetAni(), Called: e.GetCall().GetDnis()}})
 	}
+}
+
+// endReason is "node-lost" when the node that had the call died.
+func endReason(e *tlibpb.Event) string {
+	if e.GetEnd().GetReason() == tlibpb.EndReason_END_REASON_NODE_LOST {
+		return "node-lost"
+	}
+	return ""
 }

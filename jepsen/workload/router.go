@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -74,7 +76,7 @@ func (w *Router) reserve(ctx context.Context, op history.Op, priority uint32) hi
 	op.Process, op.Arg, op.Node, op.Home = w.process, w.process, w.Node.Name(), w.Node.Name()
 	op = w.Record.Invoke(op)
 	e, err := w.session.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{
-		Dn: op.Key, DurationMs: uint32(op.Expires.Milliseconds()), Priority: priority,
+		Dn: op.Key, Duration: durationpb.New(op.Expires.Truncate(time.Millisecond)), Priority: priority,
 	}}})
 	sessionOutcome(&op, e, err)
 	return w.Record.Return(op)

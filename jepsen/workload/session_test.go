@@ -6,20 +6,21 @@ import (
 	"testing"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
 func TestSession_OutcomeIsWhatTheAnswerProves(t *testing.T) {
 	refused := func(c tlibpb.ErrorCode) *tlibpb.Event {
-		return &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ErrorCode: c}
+		return tlibtest.Refusal(c, "")
 	}
 	for _, tc := range []struct {
 		event *tlibpb.Event
 		err   error
 		want  history.Outcome
 	}{
-		{&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_REGISTERED}, nil, history.OK},
+		{tlibtest.Event(tlibpb.Message_MESSAGE_EVENT_REGISTERED), nil, history.OK},
 		{refused(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED), nil, history.Fail},
 		{refused(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE), nil, history.Fail},
 		{refused(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT), nil, history.Unknown},
@@ -41,17 +42,17 @@ func TestStatServer_RemembersWhereToResume(t *testing.T) {
 	}
 	w := &StatServer{Site: &Site{Record: record}, Name: "stat", Node: &cluster.Node{}, Prefix: "20"}
 	state := func(dn string, seq uint64) *tlibpb.Event {
-		return &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, ThisDn: dn, Seq: seq, Snapshot: seq == 0}
+		return &tlibpb.Event{ThisDn: dn, Seq: seq, Snapshot: seq == 0, Body: &tlibpb.Event_DnBackInService{DnBackInService: &tlibpb.EventDNBackInService{}}}
 	}
-	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, Server: &tlibpb.ServerInfo{Incarnation: 5}}}})
+	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{tlibtest.LinkConnected(&tlibpb.ServerInfo{Incarnation: 5}, "", false)}})
 	w.told(&tlibpb.ServerMessage{Events: []*tlibpb.Event{state("2001", 0)}})
 	if w.whole {
 		t.Error("a snapshot that has not ended can't be resumed")
 	}
-	w.told(&tlibpb.ServerMessage{Seq: 40, Events: []*tlibpb.Event{{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, Seq: 40}}})
-	w.told(&tlibpb.ServerMessage{Seq: 42, Events: []*tlibpb.Event{state("2001", 41), state("3001", 42)}})
-	if !w.whole || w.incarnation != 5 || w.seq != 42 {
-		t.Errorf("resumes from %d of %d, whole %v; want 42 of 5", w.seq, w.incarnation, w.whole)
+	w.told(&tlibpb.ServerMessage{Cursor: []byte("40"), Events: []*tlibpb.Event{{Seq: 40, Body: &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{}}}}})
+	w.told(&tlibpb.ServerMessage{Cursor: []byte("42"), Events: []*tlibpb.Event{state("2001", 41), state("3001", 42)}})
+	if !w.whole || w.incarnation != 5 || w.behind != 42 || string(w.cursor) != "42" {
+		t.Errorf("resumes from %d of %d, whole %v; want 42 of 5", w.behind, w.incarnation, w.whole)
 	}
 	if err := record.Close(); err != nil {
 		t.Fatal(err)

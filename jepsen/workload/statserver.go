@@ -29,10 +29,13 @@ type StatServer struct {
 	stream      int
 	incarnation uint64
 	seq         uint64
-	whole       bool // what was told can be resumed from
-	began       bool // the present stream
-	rows        bool // of a snapshot come in
-	slowness    slowness
+	// cursor is what to resume behind, and behind the seq to which it belongs.
+	cursor   []byte
+	behind   uint64
+	whole    bool // what was told can be resumed from
+	began    bool // the present stream
+	rows     bool // of a snapshot come in
+	slowness slowness
 }
 
 // Run follows the node until ctx ends.
@@ -45,8 +48,9 @@ func (w *StatServer) follow(ctx context.Context, r *rand.Rand) {
 	ctx, cancel := context.WithTimeout(ctx, between(r, 5*time.Second, 30*time.Second))
 	defer cancel()
 	if !w.whole {
-		w.incarnation, w.seq = 0, 0
+		w.incarnation, w.behind, w.cursor = 0, 0, nil
 	}
+	w.seq = w.behind
 	w.stream++
 	w.began, w.rows = false, false
 	w.item(history.Item{Kind: history.Opened, Incarnation: w.incarnation, Seq: w.seq})
@@ -67,8 +71,8 @@ func (w *StatServer) follow(ctx context.Context, r *rand.Rand) {
 // ask opens the session and asks for everything.
 func (w *StatServer) ask(stream tlibpb.TLibrary_SessionClient) error {
 	for _, m := range []*tlibpb.ClientMessage{
-		{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: w.Name}}},
-		{ReferenceId: 2, Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{ResumeIncarnation: w.incarnation, ResumeSeq: w.seq}}},
+		{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: w.Name, ProtocolVersion: tlibpb.ProtocolVersion}}},
+		{ReferenceId: 2, Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{ResumeCursor: w.cursor}}},
 	} {
 		if err := stream.Send(m); err != nil {
 			return err
@@ -86,8 +90,8 @@ func (w *StatServer) told(m *tlibpb.ServerMessage) {
 	for _, e := range m.GetEvents() {
 		w.event(e)
 	}
-	if w.began && !w.rows && m.GetSeq() > 0 {
-		w.seq = m.GetSeq()
+	if w.began && !w.rows && len(m.GetCursor()) > 0 {
+		w.behind, w.cursor = w.seq, m.GetCursor()
 		w.item(history.Item{Kind: history.Heartbeat, Seq: w.seq})
 	}
 }
@@ -112,8 +116,8 @@ func (w *StatServer) event(e *tlibpb.Event) {
 		w.state(e)
 	default:
 		if state := agentStates[e.GetMessage()]; state != "" {
-			reasons := e.GetReasons()
-			w.note(history.Item{Kind: history.AgentEvent, Seq: e.GetSeq(), Row: history.Row{DN: e.GetThisDn(), Agent: word(state, e.GetAgentId(), reasons)}})
+			reasons := e.GetAgent().GetReasons()
+			w.note(history.Item{Kind: history.AgentEvent, Seq: e.GetSeq(), Row: history.Row{DN: e.GetThisDn(), Agent: word(state, e.GetAgent().GetId(), reasons)}})
 		}
 	}
 }
@@ -126,10 +130,10 @@ func (w *StatServer) start(resumed bool) {
 
 func (w *StatServer) state(e *tlibpb.Event) {
 	i := history.Item{Kind: history.Event, Seq: e.GetSeq(), Snapshot: e.GetSnapshot(), Row: history.Row{
-		DN: e.GetThisDn(), InSrv: e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, Owner: e.GetOwner(), Reason: e.GetReason(),
+		DN: e.GetThisDn(), InSrv: e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, Owner: e.GetOwner(), Reason: e.GetReason().Word(),
 	}}
-	if s := e.GetExtensions()["agent-state"]; s != "" {
-		i.Agent = word(s, e.GetExtensions()["agent-id"], nil)
+	if a := e.GetStatus().GetAgent(); a != nil {
+		i.Agent = word(a.GetState().Word(), a.GetId(), nil)
 	}
 	w.note(i)
 }

@@ -29,6 +29,7 @@ type Stream struct {
 	stream      int
 	incarnation uint64
 	seq         uint64
+	cursor      []byte
 	whole       bool // what was told can be resumed from
 	slowness    slowness
 }
@@ -53,12 +54,12 @@ func (w *Stream) follow(ctx context.Context, r *rand.Rand) {
 	ctx, cancel := context.WithTimeout(ctx, between(r, 8*time.Second, 40*time.Second))
 	defer cancel()
 	if !w.whole {
-		w.incarnation, w.seq = 0, 0
+		w.incarnation, w.seq, w.cursor = 0, 0, nil
 	}
 	w.stream++
 	w.item(history.Item{Kind: history.Opened, Incarnation: w.incarnation, Seq: w.seq})
 	stream, err := tcpb.NewAvailabilityClient(w.conn).Watch(ctx, &tcpb.WatchRequest{
-		ResumeIncarnation: w.incarnation, ResumeSeq: w.seq, Filter: &tcpb.Filter{Prefix: w.Prefix},
+		ResumeCursor: w.cursor, Filter: &tcpb.Filter{Prefix: w.Prefix},
 	})
 	for err == nil {
 		var msg *tcpb.WatchResponse
@@ -81,6 +82,7 @@ func (w *Stream) told(msg *tcpb.WatchResponse) {
 		w.incarnation, w.whole = b.Started.GetIncarnation(), b.Started.GetResumed()
 		w.item(history.Item{Kind: history.Started, Incarnation: w.incarnation, Resumed: w.whole})
 	case *tcpb.WatchResponse_Events:
+		w.goesOn(b.Events.GetCursor())
 		for _, e := range b.Events.GetEvents() {
 			if !e.GetSnapshot() {
 				w.seq = e.GetSeq()
@@ -90,9 +92,18 @@ func (w *Stream) told(msg *tcpb.WatchResponse) {
 		}
 	case *tcpb.WatchResponse_EndOfSnapshot:
 		w.seq, w.whole = b.EndOfSnapshot.GetSeq(), true
+		w.goesOn(b.EndOfSnapshot.GetCursor())
 		w.item(history.Item{Kind: history.EndOfSnapshot, Seq: w.seq})
 	case *tcpb.WatchResponse_Heartbeat:
 		w.seq = b.Heartbeat.GetSeq()
+		w.goesOn(b.Heartbeat.GetCursor())
 		w.item(history.Item{Kind: history.Heartbeat, Seq: w.seq})
+	}
+}
+
+// goesOn notes what to resume behind; within a snapshot there is nothing.
+func (w *Stream) goesOn(cursor []byte) {
+	if len(cursor) > 0 {
+		w.cursor = cursor
 	}
 }

@@ -64,7 +64,7 @@ func connectTo(ctx context.Context, port cluster.Kind, n *cluster.Node, from *cl
 		return nil, errors.Join(err, conn.Close())
 	}
 	go s.listen(conn)
-	_, err = s.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: name}}})
+	_, err = s.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: name}}})
 	if err != nil {
 		s.hangUp()
 		return nil, err
@@ -155,8 +155,8 @@ func sessionOutcome(op *history.Op, e *tlibpb.Event, err error) {
 	case e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR:
 		op.Outcome, op.Code = history.OK, strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")
 	default:
-		op.Outcome, op.Code, op.Error = history.Fail, strings.TrimPrefix(e.GetErrorCode().String(), "ERROR_CODE_"), e.GetErrorMessage()
-		if c := e.GetErrorCode(); c == tlibpb.ErrorCode_ERROR_CODE_TIMEOUT || c == tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
+		op.Outcome, op.Code, op.Error = history.Fail, strings.TrimPrefix(e.GetError().GetCode().String(), "ERROR_CODE_"), e.GetError().GetText()
+		if c := e.GetError().GetCode(); c == tlibpb.ErrorCode_ERROR_CODE_TIMEOUT || c == tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
 			op.Outcome = history.Unknown
 		}
 	}

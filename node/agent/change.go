@@ -51,13 +51,15 @@ func (c Change) checked() (Change, *refusal.Error) {
 	return c, nil
 }
 
-// decide returns the agent after a checked change. Any change of mode or
-// reasons begins a new state.
+// decide returns the agent after a checked change: the record's own when that is so
+// already. Any change of mode or reasons begins a new state.
 func (c Change) decide(r *dn.Record, now int64) (*dn.Agent, *refusal.Error) {
 	in := r.Agent != nil && r.Agent.State != dn.LoggedOut
 	switch {
 	case c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGIN:
 		return c.login(r, in, now)
+	case !in && c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGOUT && r.Agent != nil && (c.AgentID == "" || c.AgentID == r.Agent.ID):
+		return r.Agent, nil
 	case !in && c.Request == peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
 		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "nobody is logged in at DN %s", r.Number)
 	case !in:
@@ -67,7 +69,7 @@ func (c Change) decide(r *dn.Record, now int64) (*dn.Agent, *refusal.Error) {
 	}
 	a := &dn.Agent{ID: r.Agent.ID, State: c.state(), Mode: c.Mode, Reasons: c.Reasons, Since: now}
 	if a.State == r.Agent.State && a.Mode == r.Agent.Mode && slices.Equal(a.Reasons, r.Agent.Reasons) {
-		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "agent %s at DN %s is %v already", a.ID, r.Number, a.State)
+		return r.Agent, nil
 	}
 	return a, nil
 }
@@ -77,7 +79,7 @@ func (c Change) login(r *dn.Record, in bool, now int64) (*dn.Agent, *refusal.Err
 	case r.State != dn.InSrv:
 		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s is out of service: register it before logging in", r.Number)
 	case in && r.Agent.ID == c.AgentID:
-		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "agent %s is logged in at DN %s already", c.AgentID, r.Number)
+		return r.Agent, nil
 	case in:
 		return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "another agent, %s, is logged in at DN %s", r.Agent.ID, r.Number)
 	}

@@ -43,26 +43,28 @@ func TestAgentChange_Decide(t *testing.T) {
 		change Change
 		code   tlibpb.ErrorCode
 		state  dn.AgentState
+		// same: it is so already, and the record's agent is the answer.
+		same bool
 	}{
 		"login":                      {change: Change{Request: login, AgentID: "7"}, state: dn.LoggedIn},
 		"login after a logout":       {agent: agent(dn.LoggedOut), change: Change{Request: login, AgentID: "8"}, state: dn.LoggedIn},
 		"login out of service":       {oos: true, change: Change{Request: login, AgentID: "7"}, code: tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE},
-		"login twice":                {agent: agent(dn.Ready), change: Change{Request: login, AgentID: "7"}, code: tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE},
+		"login twice":                {agent: agent(dn.Ready), change: Change{Request: login, AgentID: "7"}, same: true},
 		"login of another":           {agent: agent(dn.Ready), change: Change{Request: login, AgentID: "8"}, code: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 		"logout":                     {agent: agent(dn.NotReady), change: Change{Request: logout}, state: dn.LoggedOut},
 		"logout out of service":      {oos: true, agent: agent(dn.Ready), change: Change{Request: logout}, state: dn.LoggedOut},
 		"logout by name":             {agent: agent(dn.Ready), change: Change{Request: logout, AgentID: "7"}, state: dn.LoggedOut},
 		"logout of another":          {agent: agent(dn.Ready), change: Change{Request: logout, AgentID: "8"}, code: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 		"logout of nobody":           {change: Change{Request: logout}, code: tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE},
-		"logout twice":               {agent: agent(dn.LoggedOut), change: Change{Request: logout}, code: tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE},
+		"logout twice":               {agent: agent(dn.LoggedOut), change: Change{Request: logout}, same: true},
 		"ready":                      {agent: agent(dn.LoggedIn), change: Change{Request: ready, Mode: 2}, state: dn.Ready},
 		"ready out of service":       {oos: true, agent: agent(dn.NotReady), change: Change{Request: ready}, state: dn.Ready},
-		"ready twice":                {agent: agent(dn.Ready), change: Change{Request: ready, Mode: 2}, code: tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE},
+		"ready twice":                {agent: agent(dn.Ready), change: Change{Request: ready, Mode: 2}, same: true},
 		"ready in another mode":      {agent: agent(dn.Ready), change: Change{Request: ready, Mode: 1}, state: dn.Ready},
 		"ready of nobody":            {change: Change{Request: ready}, code: tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION},
 		"not ready":                  {agent: agent(dn.Ready), change: Change{Request: notReady, Reasons: lunch}, state: dn.NotReady},
 		"not ready with a reason":    {agent: agent(dn.NotReady), change: Change{Request: notReady, Mode: 2, Reasons: lunch}, state: dn.NotReady},
-		"not ready twice":            {agent: agent(dn.NotReady), change: Change{Request: notReady, Mode: 2}, code: tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE},
+		"not ready twice":            {agent: agent(dn.NotReady), change: Change{Request: notReady, Mode: 2}, same: true},
 		"not ready of a logged out":  {agent: agent(dn.LoggedOut), change: Change{Request: notReady}, code: tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION},
 		"not ready of another agent": {agent: agent(dn.Ready), change: Change{Request: notReady, AgentID: "8"}, code: tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED},
 	} {
@@ -75,6 +77,12 @@ func TestAgentChange_Decide(t *testing.T) {
 			if refused != nil {
 				if got != nil || refused.Code != c.code {
 					t.Errorf("refused with %v, want %v: %s", refused.Code, c.code, refused.Text)
+				}
+				return
+			}
+			if c.same {
+				if got != c.agent {
+					t.Errorf("repeated: got %+v, want what is", got)
 				}
 				return
 			}

@@ -21,8 +21,8 @@ const maxAmends = 100
 // The error is a *refusal.Error or the context's: NOT_CONFIGURED; INVALID_ATTRIBUTE
 // for a DN of another kind or a limit that is exceeded; OUT_OF_SERVICE for a
 // login at a DN that is, and for every request whose keeper can't be heard;
-// RESOURCE_SEIZED when another agent is logged in; IN_SAME_STATE when nothing
-// would change; UNSUPPORTED_OPERATION for ready and not ready where nobody is
+// RESOURCE_SEIZED when another agent is logged in; IN_SAME_STATE for the logout of
+// nobody; UNSUPPORTED_OPERATION for ready and not ready where nobody is
 // logged in; TIMEOUT when it may or may not have been done.
 func (reg *Registry) SetAgent(ctx context.Context, n dn.Number, c Change) (Done, error) {
 	if _, err := reg.configured(n); err != nil {
@@ -58,13 +58,20 @@ func (reg *Registry) setHere(ctx context.Context, n dn.Number, c Change) (Done, 
 		if refused != nil {
 			return Done{}, refused
 		}
+		if a == r.Agent { // a request that is repeated
+			return reg.done(&r), nil
+		}
 		r.Agent = a
 		if r, ok = reg.table.Amend(r); ok {
 			reg.store.await(ctx, reg.sync(n))
-			return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: reg.table.Self()}, Seq: r.Seq}}, nil
+			return reg.done(&r), nil
 		}
 	}
 	return Done{}, tooBusy(n)
+}
+
+func (reg *Registry) done(r *dn.Record) Done {
+	return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: reg.table.Self()}, Seq: r.Seq}}
 }
 
 func tooBusy(n dn.Number) *refusal.Error {

@@ -41,6 +41,8 @@ type Visit struct {
 	To string
 	// Tried are DNs that it was sent to from there in vain.
 	Tried []dn.Number
+	// Cause of its end there: the SIP status code that it got; 0: the caller gave up.
+	Cause int
 }
 
 // Announcer tells the sessions of this node's default port what happens at

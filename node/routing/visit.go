@@ -143,7 +143,7 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	if caller.Err() == nil {
 		return j.refuse(n, 480, "Temporarily Unavailable")
 	}
-	j.announce(tlibpb.Message_MESSAGE_EVENT_ABANDONED, n, "")
+	j.announceEnd(tlibpb.Message_MESSAGE_EVENT_ABANDONED, n, "", 487)
 	return j.reject(487, "Request Terminated")
 }
 
@@ -161,7 +161,10 @@ func (vs *visits) leaves(id call.ID) {
 
 // announce tells what happens at the routing point. What Waiting says and what
 // was told fit together: both are under the lock.
-func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) {
+func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) { j.announceEnd(m, rp, to, 0) }
+
+// announceEnd announces what may end the call there, with the SIP status code.
+func (j *journey) announceEnd(m tlibpb.Message, rp dn.Number, to string, cause int) {
 	c, _ := j.r.calls.Get(j.id)
 	j.r.visits.mu.Lock()
 	defer j.r.visits.mu.Unlock()
@@ -169,7 +172,7 @@ func (j *journey) announce(m tlibpb.Message, rp dn.Number, to string) {
 	if v := j.r.visits.of[j.id]; v != nil {
 		v.becomes(m, tried)
 	}
-	j.r.announcer.Announce(Visit{Message: m, Call: c, RP: rp, To: to, Tried: tried})
+	j.r.announcer.Announce(Visit{Message: m, Call: c, RP: rp, To: to, Tried: tried, Cause: cause})
 }
 
 func (v *visit) becomes(m tlibpb.Message, tried []dn.Number) {
@@ -294,7 +297,7 @@ func (j *journey) attach(data map[string]string) {
 
 // refuse ends the call at the routing point.
 func (j *journey) refuse(rp dn.Number, code int, reason string) (cause int) {
-	j.announce(tlibpb.Message_MESSAGE_EVENT_RELEASED, rp, "")
+	j.announceEnd(tlibpb.Message_MESSAGE_EVENT_RELEASED, rp, "", code)
 	return j.reject(code, reason)
 }
 

@@ -140,15 +140,13 @@ func (as *Addresses) end(n dn.Number, a *address, why dn.Reason) {
 	}
 }
 
-// unregister takes a session's registration back; false when it has none.
-func (as *Addresses) unregister(r *registrations, n dn.Number) bool {
+// unregister takes a session's registration back, if it has one.
+func (as *Addresses) unregister(r *registrations, n dn.Number) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if _, ok := r.dns[n]; !ok {
-		return false
+	if _, ok := r.dns[n]; ok {
+		as.release(r, n, dn.Unregistered)
 	}
-	as.release(r, n, dn.Unregistered)
-	return true
 }
 
 func (as *Addresses) release(r *registrations, n dn.Number, why dn.Reason) {

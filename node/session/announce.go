@@ -1,9 +1,6 @@
 package session
 
 import (
-	"cmp"
-	"strings"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -32,27 +29,37 @@ func (a Announcer) Routers(rp dn.Number) bool { return a.Addresses.Routers(rp) }
 // behind begins anew with the calls that are up.
 func (a Announcer) Tell(e *tlibpb.Event) { a.Calls.Tell(e, proto.Size(e)) }
 
-// visitEvent tells of a visit. What a routing point sent the call to in vain is said
-// as the extension "tried".
+// visitEvent tells of a visit.
 func visitEvent(v *routing.Visit) *tlibpb.Event {
-	e := &tlibpb.Event{Message: v.Message, ThisDn: string(v.RP), OtherDn: v.To}
+	c := &tlibpb.Call{}
+	e := &tlibpb.Event{ThisDn: string(v.RP)}
 	if v.Call != nil {
-		e.ConnId, e.Ani, e.Dnis = string(v.Call.ID), v.Call.ANI, v.Call.DNIS
-		e.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
-		e.UserData, e.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
-		e.OtherDn = cmp.Or(v.To, v.Call.ANI)
+		c.ConnId, c.Ani, c.Dnis, c.OtherDn = string(v.Call.ID), v.Call.ANI, v.Call.DNIS, v.Call.ANI
+		c.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
+		c.UserData, c.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
 	}
-	if len(v.Tried) > 0 {
-		e.Extensions = map[string]string{"tried": joined(v.Tried)}
+	switch v.Message {
+	case tlibpb.Message_MESSAGE_EVENT_QUEUED:
+		e.Body = &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: c, Tried: numbers(v.Tried)}}
+	case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
+		e.Body = &tlibpb.Event_RouteRequest{RouteRequest: &tlibpb.EventRouteRequest{Call: c, Tried: numbers(v.Tried)}}
+	case tlibpb.Message_MESSAGE_EVENT_ROUTE_USED:
+		e.Body = &tlibpb.Event_RouteUsed{RouteUsed: &tlibpb.EventRouteUsed{Call: c, ThirdPartyDn: v.To}}
+	case tlibpb.Message_MESSAGE_EVENT_DIVERTED:
+		e.Body = &tlibpb.Event_Diverted{Diverted: &tlibpb.EventDiverted{Call: c, ThirdPartyDn: v.To}}
+	case tlibpb.Message_MESSAGE_EVENT_ABANDONED:
+		e.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(v.Cause)}}
+	case tlibpb.Message_MESSAGE_EVENT_RELEASED:
+		e.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: c, End: ending(v.Cause)}}
 	}
 	return e
 }
 
-// joined is "1001,1002".
-func joined(list []dn.Number) string {
+// numbers as text.
+func numbers(list []dn.Number) []string {
 	all := make([]string, len(list))
 	for i, n := range list {
 		all[i] = string(n)
 	}
-	return strings.Join(all, ",")
+	return all
 }

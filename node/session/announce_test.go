@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -18,15 +17,16 @@ func TestEvents_AtARoutingPoint(t *testing.T) {
 	w.heard()
 	l.arrives("+1")
 	const node = " owner=n1 site=dc1"
-	event := func(m, ref, extensions, other string) string {
-		return fmt.Sprintf("%s %sthis_dn=9001 time=now%s%s conn_id=+ other_dn=%s this_dn_role=DN_ROLE_DESTINATION ani=+1 dnis=9001 call_type=CALL_TYPE_INBOUND call_seq=+", m, ref, node, extensions, other)
+	const call = " conn_id=+ other_dn=+1 this_dn_role=DN_ROLE_DESTINATION ani=+1 dnis=9001 call_type=CALL_TYPE_INBOUND"
+	event := func(m, ref, more string) string {
+		return m + " " + ref + "this_dn=9001 time=now" + node + " call_seq=+" + call + more
 	}
-	for _, tried := range []string{"", " extensions=[tried:2001]", " extensions=[tried:2001,2002]"} {
-		w.tells(event("EVENT_QUEUED", "", tried, "+1"), event("EVENT_ROUTE_REQUEST", "", tried, "+1"))
-		if tried == " extensions=[tried:2001,2002]" {
+	for _, tried := range []string{"", " tried=[2001]", " tried=[2001 2002]"} {
+		w.tells(event("EVENT_QUEUED", "", tried), event("EVENT_ROUTE_REQUEST", "", tried))
+		if tried == " tried=[2001 2002]" {
 			break
 		}
-		to := map[string]string{"": "2001", " extensions=[tried:2001]": "2002"}[tried]
+		to := map[string]string{"": "2001", " tried=[2001]": "2002"}[tried]
 		w.routes(l.waits("+1", true), to)
 		w.wait("the refusal", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR })
 		l.waits("+1", true)
@@ -38,13 +38,13 @@ func TestEvents_AtARoutingPoint(t *testing.T) {
 	again.heard()
 	again.post(registerAddress("9001", watched))
 	row := func(m string) string {
-		return m + " this_dn=9001 time=now snapshot=true" + node + " extensions=[tried:2001,2002] conn_id=+ other_dn=+1 this_dn_role=DN_ROLE_DESTINATION ani=+1 dnis=9001 call_type=CALL_TYPE_INBOUND"
+		return m + " this_dn=9001 time=now snapshot=true" + node + call + " tried=[2001 2002]"
 	}
 	again.wait("the rows", func(e *tlibpb.Event) bool { return whole(e) == row("EVENT_ROUTE_REQUEST") })
 	again.wait("the first row", func(e *tlibpb.Event) bool { return whole(e) == row("EVENT_QUEUED") })
 	again.heard()
 	w.routes(l.waits("+1", true), "1003")
-	const tried = " extensions=[tried:2001,2002]"
-	w.tells(event("EVENT_ROUTE_USED", "reference_id=+ ", tried, "1003"), event("EVENT_DIVERTED", "", tried, "1003"))
-	again.tells(event("EVENT_ROUTE_USED", "", tried, "1003"), event("EVENT_DIVERTED", "", tried, "1003"))
+	const to = " third_party_dn=1003"
+	w.tells(event("EVENT_ROUTE_USED", "reference_id=+ ", to), event("EVENT_DIVERTED", "", to))
+	again.tells(event("EVENT_ROUTE_USED", "", to), event("EVENT_DIVERTED", "", to))
 }

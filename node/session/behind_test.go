@@ -27,7 +27,7 @@ func (o *office) pending() *pending {
 	s.feeder = newFeeder(s)
 	p := &pending{s, o, ctx}
 	o.t.Cleanup(func() { s.close(true) })
-	p.does(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{}}}, "EVENT_LINK_CONNECTED")
+	p.does(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion}}}, "EVENT_LINK_CONNECTED")
 	return p
 }
 
@@ -66,11 +66,11 @@ func TestWaiting_TwoRegistrationsWithoutAWordBetween(t *testing.T) {
 	l := newLobby(t)
 	l.router(shared)
 	p := l.pending()
-	p.does(registerAddress("9000", shared), "EVENT_REGISTERED 9000 OOS") // it hears of calls from here on
+	p.does(registerAddress("9000", shared), "EVENT_REGISTERED 9000 InSrv") // it hears of calls from here on
 	l.arrives("+1")
 	l.waits("+1", true)
-	p.does(registerAddress("9001", shared), "EVENT_REGISTERED 9001 OOS")
-	p.does(registerAddress("9001", shared), "EVENT_REGISTERED 9001 OOS")
+	p.does(registerAddress("9001", shared), "EVENT_REGISTERED 9001 InSrv")
+	p.does(registerAddress("9001", shared), "EVENT_REGISTERED 9001 InSrv")
 	p.readsCalls("EVENT_QUEUED 9001 +1 row", "EVENT_ROUTE_REQUEST 9001 +1 row")
 	l.arrives("+2")
 	l.waits("+2", true)
@@ -84,7 +84,7 @@ func TestRouteCall_WhatWasBeforeIsNoAnswer(t *testing.T) {
 		o := newOffice(t)
 		o.control.cfg.Router = &clerk{}
 		p := o.pending()
-		p.does(registerAddress("9000", shared), "EVENT_REGISTERED 9000 OOS")
+		p.does(registerAddress("9000", shared), "EVENT_REGISTERED 9000 InSrv")
 		o.tell(before, "1002")
 		m := toDN("1001")
 		m.ReferenceId = 77

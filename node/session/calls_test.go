@@ -104,9 +104,11 @@ func TestCalls_EventsBearTheTLibrarysAttributes(t *testing.T) {
 		t.Errorf("no time or no place: %v", got)
 	}
 	want := &tlibpb.Event{
-		Message: tlibpb.Message_MESSAGE_EVENT_RINGING, ThisDn: "2001", Time: got.GetTime(), Owner: "n1", Site: "dc1", ConnId: string(id), OtherDn: "+4930",
-		ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION, Ani: "+4930", Dnis: "9000", UserData: map[string]string{"k": "v"},
-		CallType: tlibpb.CallType_CALL_TYPE_INBOUND, CallSeq: got.GetCallSeq(),
+		ThisDn: "2001", Time: got.GetTime(), Owner: "n1", Site: "dc1", CallSeq: got.GetCallSeq(),
+		Body: &tlibpb.Event_Ringing{Ringing: &tlibpb.EventRinging{Call: &tlibpb.Call{
+			ConnId: string(id), OtherDn: "+4930", ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION, Ani: "+4930", Dnis: "9000",
+			UserData: map[string]string{"k": "v"}, CallType: tlibpb.CallType_CALL_TYPE_INBOUND,
+		}}},
 	}
 	if !proto.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -129,7 +131,7 @@ func TestCalls_ThatAreUpComeBeforeTheEndOfTheSnapshot(t *testing.T) {
 	w.heard()
 	o.traffic.Died("b")
 	w.wait("the end", func(e *tlibpb.Event) bool {
-		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "1001" && e.GetReason() == "node-lost" && e.GetCause() == 0
+		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "1001" && e.GetEnd().GetReason() == tlibpb.EndReason_END_REASON_NODE_LOST && e.GetEnd().GetSipStatus() == 0
 	})
 }
 
@@ -182,7 +184,7 @@ func TestCalls_AreContinuedWhereTheClientWas(t *testing.T) {
 	w.hangUp()
 	o.traffic.Established(id, "2001")
 	resume := calls()
-	resume.ResumeIncarnation, resume.ResumeSeq, resume.ResumeCallSeq = 1, max(seq, 1), callSeq
+	resume.ResumeCursor = cursor(max(seq, 1), callSeq)
 	o.table.Register("1001", dn.Registered)
 	again := o.connect(TCport, nil)
 	again.heard()
@@ -210,7 +212,7 @@ func TestCalls_WhoDoesNotKnowThemResumesWithoutThem(t *testing.T) {
 	o.table.Register("1001", dn.Registered)
 	w := o.connect(TCport, nil)
 	w.heard()
-	w.post(monitorAll(&tlibpb.MonitorAll{ResumeIncarnation: 1, ResumeSeq: o.table.Head()}))
+	w.post(monitorAll(&tlibpb.MonitorAll{ResumeCursor: cursor(o.table.Head(), 0)}))
 	w.hears("END_OF_SNAPSHOT resumed")
 	begin(t, o.traffic, "2002")
 	w.hears("EVENT_RINGING 2002 +4930 n1 0")
@@ -225,7 +227,7 @@ func TestCalls_ASessionThatIsResumedMissesNone(t *testing.T) {
 	w.hangUp()
 	patience.Receive(t, "the end of the session", w.ctx.Done())
 	o.traffic.End(begin(t, o.traffic, "2001"), 487, true)
-	again := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: seq, ResumeCallSeq: callSeq})
+	again := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetLinkConnected().GetSessionToken(), ResumeCursor: cursor(seq, callSeq)})
 	again.hears("EVENT_LINK_CONNECTED resumed", "EVENT_RINGING 2001 +4930 n1 0", "EVENT_ABANDONED 2001 +4930 n1 487")
 }
 

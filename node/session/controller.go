@@ -178,7 +178,10 @@ func (c *Controller) admit(source netip.Addr) error {
 func (c *Controller) info(p Port) *tlibpb.ServerInfo {
 	view := c.view()
 	self := view.Node(string(c.table.Self()))
-	i := &tlibpb.ServerInfo{Node: self.GetName(), Site: self.GetSite(), Version: c.cfg.Version, Incarnation: c.table.Incarnation(), Port: p.String()}
+	i := &tlibpb.ServerInfo{Node: self.GetName(), Site: self.GetSite(), Version: c.cfg.Version, Incarnation: c.table.Incarnation(), Port: tlibpb.Port_PORT_TCPORT}
+	if p == DefaultPort {
+		i.Port = tlibpb.Port_PORT_DEFAULT
+	}
 	for _, n := range view.Nodes() {
 		if c.table.Heard(dn.Node(n.GetId())) {
 			i.Nodes = append(i.Nodes, n.GetName())

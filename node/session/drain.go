@@ -3,6 +3,8 @@ package session
 import (
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -72,12 +74,9 @@ func (s *session) tellDrain() {
 		return
 	}
 	s.toldDrain = self.GetDraining()
-	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING, Time: now(), Reason: "undone", Server: s.c.info(s.port)}
-	if s.toldDrain {
-		e.Reason = "draining"
-		if end := self.DrainEnd(); !end.IsZero() {
-			e.Extensions = map[string]string{"until": end.UTC().Format(time.RFC3339)}
-		}
+	e := &tlibpb.EventNodeDraining{Server: s.c.info(s.port), Undone: !s.toldDrain}
+	if end := self.DrainEnd(); s.toldDrain && !end.IsZero() {
+		e.Until = timestamppb.New(end)
 	}
-	s.out.add(e)
+	s.out.add(answer(0, "", &tlibpb.Event_NodeDraining{NodeDraining: e}))
 }

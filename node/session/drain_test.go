@@ -27,13 +27,13 @@ func TestDrain_IsToldToThoseWhoHaveDNs(t *testing.T) {
 			e = x
 			return x.GetMessage() == tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING
 		})
-		if e.GetExtensions()["until"] != until.UTC().Format(time.RFC3339) || !slices.Equal(e.GetServer().GetDraining(), []string{"n1"}) || e.GetThisDn() != "" {
+		if !e.GetNodeDraining().GetUntil().AsTime().Equal(until.Truncate(time.Millisecond)) || !slices.Equal(e.GetServer().GetDraining(), []string{"n1"}) || e.GetThisDn() != "" {
 			t.Error(e)
 		}
 		o.write(drainingNode(until.Add(time.Minute)))
 		synctest.Wait()
 		gateway.hears("EVENT_NODE_DRAINING draining")
-		back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gateway.link.GetServer().GetSessionToken()})
+		back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gateway.link.GetLinkConnected().GetSessionToken()})
 		synctest.Wait()
 		back.hears("EVENT_LINK_CONNECTED resumed", "EVENT_NODE_DRAINING draining", "EVENT_DN_BACK_IN_SERVICE 2001 n1 registered row", "END_OF_SNAPSHOT")
 		o.write(nodeOf("a", "n1", "dc1"))

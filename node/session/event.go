@@ -1,12 +1,12 @@
 package session
 
 import (
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
@@ -22,6 +22,11 @@ func stamp(ns int64) *timestamppb.Timestamp {
 		return nil
 	}
 	return &timestamppb.Timestamp{Seconds: ns / 1e9, Nanos: int32(ns % 1e9)}
+}
+
+// answer is an event that answers a request, or none, now.
+func answer(ref uint64, n dn.Number, body tlibpb.Body) *tlibpb.Event {
+	return &tlibpb.Event{ReferenceId: ref, ThisDn: string(n), Time: now(), Body: body}
 }
 
 // events are made of what the tables say, in the words of the protocol. A session
@@ -48,21 +53,49 @@ func (ev *events) nameAndSite(id dn.Node) (name, site string) {
 	return ev.name, ev.atSite
 }
 
-// state says whether a DN is in service.
-func (ev *events) state(st *dn.Status) *tlibpb.Event {
-	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE, ThisDn: string(st.Number), Time: stamp(st.Since), Reason: st.Reason.String()}
+// onDN is an event about a DN, with what it says made at once with its header.
+type onDN[Body, Of any] struct {
+	e    tlibpb.Event
+	at   timestamppb.Timestamp
+	body Body
+	of   Of
+}
+
+func (o *onDN[Body, Of]) begin(n dn.Number, since int64) *tlibpb.Event {
+	o.e.ThisDn = string(n)
+	if since != 0 {
+		dnview.Stamp(&o.at, since)
+		o.e.Time = &o.at
+	}
+	return &o.e
+}
+
+// state says whether a DN is in service; whole, also all else of it.
+func (ev *events) state(st *dn.Status, whole *tcpb.DNStatus) *tlibpb.Event {
+	var e *tlibpb.Event
 	if st.State == dn.InSrv {
-		e.Message = tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE
+		o := &onDN[tlibpb.Event_DnBackInService, tlibpb.EventDNBackInService]{}
+		o.of.Reason, o.of.Status = tcpb.Reason(st.Reason), whole
+		e, o.body.DnBackInService = o.begin(st.Number, st.Since), &o.of
+		e.Body = &o.body
+	} else {
+		o := &onDN[tlibpb.Event_DnOutOfService, tlibpb.EventDNOutOfService]{}
+		o.of.Reason, o.of.Status = tcpb.Reason(st.Reason), whole
+		e, o.body.DnOutOfService = o.begin(st.Number, st.Since), &o.of
+		e.Body = &o.body
 	}
 	e.Owner, e.Site = ev.nameAndSite(st.Owner)
 	return e
 }
 
-var agentMessages = map[dn.AgentState]tlibpb.Message{
-	dn.LoggedOut: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT,
-	dn.LoggedIn:  tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN,
-	dn.NotReady:  tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY,
-	dn.Ready:     tlibpb.Message_MESSAGE_EVENT_AGENT_READY,
+// ownerChange says that a DN stayed in service at another node.
+func (ev *events) ownerChange(st *dn.Status) *tlibpb.Event {
+	o := &onDN[tlibpb.Event_DnOwnerChanged, tlibpb.EventDNOwnerChanged]{}
+	o.of.Reason = tcpb.Reason(st.Reason)
+	e := o.begin(st.Number, st.Since)
+	o.body.DnOwnerChanged, e.Body = &o.of, &o.body
+	e.Owner, e.Site = ev.nameAndSite(st.Owner)
+	return e
 }
 
 // agent says what the agent at a DN does. Where a ready agent is, is said
@@ -72,64 +105,98 @@ func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 	if a == nil {
 		a = &dn.Agent{}
 	}
-	e := &tlibpb.Event{
-		Message: agentMessages[a.State], ThisDn: string(st.Number), Time: stamp(a.Since),
-		AgentId: a.ID, WorkMode: tlibpb.AgentWorkMode(a.Mode), Reasons: make(map[string]string, len(a.Reasons)+1),
-	}
+	o := &onDN[struct{}, tlibpb.Agent]{}
+	e := o.begin(st.Number, a.Since)
 	e.Owner, e.Site = ev.nameAndSite(st.Keeper)
-	for _, r := range a.Reasons {
-		e.Reasons[r.Key] = r.Value
+	o.of.Id, o.of.WorkMode = a.ID, tlibpb.AgentWorkMode(a.Mode)
+	if len(a.Reasons) > 0 || a.State == dn.Ready {
+		o.of.Reasons = make(map[string]string, len(a.Reasons)+1)
 	}
-	if a.State == dn.Ready {
-		e.Reasons["site"] = e.Site
+	for _, r := range a.Reasons {
+		o.of.Reasons[r.Key] = r.Value
+	}
+	switch a.State {
+	case dn.LoggedIn:
+		e.Body = &tlibpb.Event_AgentLogin{AgentLogin: &tlibpb.EventAgentLogin{Agent: &o.of}}
+	case dn.NotReady:
+		e.Body = &tlibpb.Event_AgentNotReady{AgentNotReady: &tlibpb.EventAgentNotReady{Agent: &o.of}}
+	case dn.Ready:
+		o.of.Reasons["site"] = e.Site
+		e.Body = &tlibpb.Event_AgentReady{AgentReady: &tlibpb.EventAgentReady{Agent: &o.of}}
+	default:
+		e.Body = &tlibpb.Event_AgentLogout{AgentLogout: &tlibpb.EventAgentLogout{Agent: &o.of}}
 	}
 	return e
 }
 
 // row is a DN in a snapshot.
 func (ev *events) row(view *fsm.View, st *dn.Status) *tlibpb.Event {
-	e := ev.state(st)
+	e := ev.state(st, ev.status(view, st))
 	e.Snapshot = true
-	ev.describe(e, view, st)
 	return e
 }
 
-// describe adds the DN's status as the event's extensions.
-func (ev *events) describe(e *tlibpb.Event, view *fsm.View, st *dn.Status) {
-	config := view.DN(string(st.Number))
-	owner, site := ev.nameAndSite(st.Owner)
-	agent := config.GetKind() == configpb.DNKind_DN_KIND_SIP || config.GetKind() == configpb.DNKind_DN_KIND_PSTN
-	x := map[string]string{
-		"status": st.State.String(), "kind": config.GetKind().Word(), "owner": owner, "site": site, "reason": st.Reason.String(),
-		"routable": strconv.FormatBool(agent && !config.GetDisabled() && st.Routable(view.LoginRequired(config))),
-		"busy":     strconv.FormatBool(st.Busy), "reserved": strconv.FormatBool(st.Reserved),
-	}
-	if st.Agent != nil {
-		x["agent-state"], x["agent-id"] = st.Agent.State.String(), st.Agent.ID
-		e.AgentId = st.Agent.ID
-	}
-	e.Extensions = x
+// status is all that is known of a DN.
+func (ev *events) status(view *fsm.View, st *dn.Status) *tcpb.DNStatus {
+	m := &struct {
+		tcpb.DNStatus
+		since timestamppb.Timestamp
+	}{}
+	m.Dn = string(st.Number)
+	m.Standby, m.StandbySite = ev.nameAndSite(st.Standby)
+	m.Owner, m.Site = ev.nameAndSite(st.Owner)
+	dnview.Fill(&m.DNStatus, &m.since, view, view.DN(m.Dn), st)
+	return &m.DNStatus
 }
 
-var callMessages = [...]tlibpb.Message{
-	call.Ringing: tlibpb.Message_MESSAGE_EVENT_RINGING, call.Established: tlibpb.Message_MESSAGE_EVENT_ESTABLISHED,
-	call.Released: tlibpb.Message_MESSAGE_EVENT_RELEASED, call.Abandoned: tlibpb.Message_MESSAGE_EVENT_ABANDONED,
+// onCall is an event about a call, made at once.
+type onCall struct {
+	e    tlibpb.Event
+	at   timestamppb.Timestamp
+	call tlibpb.Call
 }
 
 // call is an event of a call at a DN. Its user data are everybody's: they
 // are never changed.
 func (ev *events) call(e *call.Event) *tlibpb.Event {
-	out := &tlibpb.Event{
-		Message: callMessages[e.Kind], ThisDn: string(e.ThisDN), Time: stamp(e.Time), ConnId: string(e.Call), OtherDn: e.OtherDN,
-		ThisDnRole: tlibpb.DNRole(e.Role + 1), Ani: e.ANI, Dnis: e.DNIS, UserData: e.UserData, CallType: tlibpb.CallType(e.Type),
-	}
-	if e.Cause == call.NodeLost {
-		out.Reason = "node-lost"
-	} else {
-		out.Cause = uint32(e.Cause)
-	}
+	o := &onCall{}
+	out, c := &o.e, &o.call
+	out.ThisDn, out.Time = string(e.ThisDN), &o.at
+	dnview.Stamp(&o.at, e.Time)
 	out.Owner, out.Site = ev.nameAndSite(e.Node)
+	c.ConnId, c.OtherDn, c.ThisDnRole = string(e.Call), e.OtherDN, tlibpb.DNRole(e.Role+1)
+	c.Ani, c.Dnis, c.UserData, c.CallType = e.ANI, e.DNIS, e.UserData, tlibpb.CallType(e.Type)
+	switch e.Kind {
+	case call.Ringing:
+		out.Body = &tlibpb.Event_Ringing{Ringing: &tlibpb.EventRinging{Call: c}}
+	case call.Established:
+		out.Body = &tlibpb.Event_Established{Established: &tlibpb.EventEstablished{Call: c}}
+	case call.Released:
+		out.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: c, End: ending(e.Cause)}}
+	case call.Abandoned:
+		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(e.Cause)}}
+	}
 	return out
+}
+
+// ending is how a call ended by that cause.
+func ending(cause int) *tlibpb.CallEnd {
+	switch cause {
+	case 0:
+		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP}
+	case call.NodeLost:
+		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_NODE_LOST}
+	}
+	return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_REFUSED, SipStatus: uint32(cause)}
+}
+
+// gaveUp is how a call ended whose caller gave up.
+func gaveUp(cause int) *tlibpb.CallEnd {
+	end := ending(cause)
+	if end.Reason == tlibpb.EndReason_END_REASON_REFUSED {
+		end.Reason = tlibpb.EndReason_END_REASON_HANGUP
+	}
+	return end
 }
 
 // waiting are the rows that tell of calls that wait at this node.

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -20,33 +23,40 @@ import (
 // protocol. Of what no test can know it says that it is there: a time is "now"
 // or "then", a position, a call's name and a reference "+".
 func whole(e *tlibpb.Event) string {
-	parts := []string{strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")}
-	fields := e.ProtoReflect().Descriptor().Fields()
-	for i := range fields.Len() {
-		f := fields.Get(i)
-		if v := e.ProtoReflect().Get(f); e.ProtoReflect().Has(f) && f.Name() != "message" {
-			parts = append(parts, string(f.Name())+"="+field(e, f, v))
-		}
-	}
+	parts := append([]string{strings.TrimPrefix(e.GetMessage().String(), "MESSAGE_")}, fields(e.ProtoReflect())...)
 	return strings.Join(parts, " ")
 }
 
-func field(e *tlibpb.Event, f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+// fields of a message; those of the body, of a call and an agent are the event's.
+func fields(m protoreflect.Message) (parts []string) {
+	all := m.Descriptor().Fields()
+	for i := range all.Len() {
+		f := all.Get(i)
+		switch v := m.Get(f); {
+		case !m.Has(f):
+		case f.ContainingOneof() != nil, f.Name() == "call", f.Name() == "agent" && f.Message().Name() == "Agent":
+			parts = append(parts, fields(v.Message())...)
+		default:
+			parts = append(parts, string(f.Name())+"="+field(f, v))
+		}
+	}
+	return parts
+}
+
+func field(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	switch f.Name() {
-	case "time":
-		if time.Since(e.GetTime().AsTime()).Abs() < time.Minute {
+	case "time", "since":
+		if time.Since(v.Message().Interface().(*timestamppb.Timestamp).AsTime()).Abs() < time.Minute {
 			return "now"
 		}
 		return "then"
 	case "expires_at":
-		return fmt.Sprint("in ", time.Until(e.GetExpiresAt().AsTime()).Round(10*time.Second))
-	case "seq", "call_seq", "conn_id", "reference_id":
+		return fmt.Sprint("in ", time.Until(v.Message().Interface().(*timestamppb.Timestamp).AsTime()).Round(10*time.Second))
+	case "seq", "call_seq", "conn_id", "reference_id", "session_token":
 		return "+"
-	case "server":
-		s := e.GetServer()
-		return fmt.Sprintf("{%s %s %s %d %s %v}", s.GetNode(), s.GetSite(), s.GetVersion(), s.GetIncarnation(), s.GetPort(), s.GetNodes())
 	}
-	if f.IsMap() {
+	switch {
+	case f.IsMap():
 		var pairs []string
 		v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
 			pairs = append(pairs, k.String()+":"+v.String())
@@ -54,8 +64,15 @@ func field(e *tlibpb.Event, f protoreflect.FieldDescriptor, v protoreflect.Value
 		})
 		slices.Sort(pairs)
 		return fmt.Sprint(pairs)
-	}
-	if f.Enum() != nil {
+	case f.IsList():
+		var items []string
+		for i := range v.List().Len() {
+			items = append(items, fmt.Sprint(v.List().Get(i)))
+		}
+		return fmt.Sprint(items)
+	case f.Message() != nil:
+		return "{" + strings.Join(fields(v.Message()), " ") + "}"
+	case f.Enum() != nil:
 		return strings.TrimPrefix(string(f.Enum().Values().ByNumber(v.Enum()).Name()), "ERROR_CODE_")
 	}
 	return v.String()
@@ -97,16 +114,16 @@ func TestEvents_OfASession(t *testing.T) {
 	o := newOffice(t)
 	server := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{}}
 	w := o.connect(TCport, nil)
-	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={n1 dc1 test 1 TCport [n1]}")
+	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1] incarnation=1} session_token=+ protocol_version=1")
 	o.says(lease("2002"))
 	w.post(server)
-	w.tells("EVENT_SERVER_INFO reference_id=+ time=now server={n1 dc1 test 1 TCport [n1 n2]}")
+	w.tells("EVENT_SERVER_INFO reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1 n2] incarnation=1}")
 	o.table.SetHeard("b", false)
 	d := o.connect(DefaultPort, nil)
-	d.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={n1 dc1 test 1 default [n1]}")
+	d.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_DEFAULT nodes=[n1] incarnation=1} session_token=+ protocol_version=1")
 	w.post(query("2009"))
-	w.tells("EVENT_ERROR reference_id=+ this_dn=2009 time=now error_code=NOT_CONFIGURED error_message=DN 2009 is not configured")
-	if token := w.link.GetServer().GetSessionToken(); len(token) < 20 || token == d.link.GetServer().GetSessionToken() {
+	w.tells("EVENT_ERROR reference_id=+ this_dn=2009 time=now code=NOT_CONFIGURED text=DN 2009 is not configured")
+	if token := w.link.GetLinkConnected().GetSessionToken(); len(token) < 20 || token == d.link.GetLinkConnected().GetSessionToken() {
 		t.Errorf("the token %q", token)
 	}
 }
@@ -118,29 +135,28 @@ func TestEvents_OfADN(t *testing.T) {
 	stat.heard()
 	w.heard()
 	stat.post(monitorAll(&tlibpb.MonitorAll{}))
-	const never = "routable:false site: status:OOS]"
 	stat.tells(
-		"EVENT_DN_BACK_IN_SERVICE this_dn=2002 time=now snapshot=true owner=n2 site=dc2 reason=registered extensions=[busy:false kind:pstn owner:n2 reason:registered reserved:false routable:true site:dc2 status:InSrv]",
-		"EVENT_DN_OUT_OF_SERVICE this_dn=1001 snapshot=true extensions=[busy:false kind:sip owner: reason: reserved:false "+never,
-		"EVENT_DN_OUT_OF_SERVICE this_dn=2001 snapshot=true extensions=[busy:false kind:pstn owner: reason: reserved:false "+never,
+		"EVENT_DN_BACK_IN_SERVICE this_dn=2002 time=now snapshot=true owner=n2 site=dc2 reason=REASON_REGISTERED status={dn=2002 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n2 site=dc2 reason=REASON_REGISTERED since=now routable=true}",
+		"EVENT_DN_OUT_OF_SERVICE this_dn=1001 snapshot=true status={dn=1001 kind=DN_KIND_SIP state=DN_STATE_OOS}",
+		"EVENT_DN_OUT_OF_SERVICE this_dn=2001 snapshot=true status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_OOS}",
 		"END_OF_SNAPSHOT reference_id=+ time=now seq=+",
 	)
 	w.post(registerAddress("2001", shared))
 	w.tells(
-		"EVENT_REGISTERED reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered extensions=[busy:false kind:pstn owner:n1 reason:registered reserved:false routable:true site:dc1 status:InSrv]",
-		"EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=registered",
+		"EVENT_REGISTERED reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now routable=true}",
+		"EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=REASON_REGISTERED",
 	)
-	stat.tells("EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=registered")
+	stat.tells("EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=REASON_REGISTERED")
 	for n, want := range map[string]string{
-		"9000": "EVENT_ADDRESS_INFO reference_id=+ this_dn=9000 time=now extensions=[busy:false kind:routing-point owner: reason: reserved:false " + never,
-		"2002": "EVENT_ADDRESS_INFO reference_id=+ this_dn=2002 time=now owner=n2 site=dc2 reason=registered extensions=[busy:false kind:pstn owner:n2 reason:registered reserved:false routable:true site:dc2 status:InSrv]",
+		"9000": "EVENT_ADDRESS_INFO reference_id=+ this_dn=9000 time=now status={dn=9000 kind=DN_KIND_ROUTING_POINT state=DN_STATE_IN_SRV}",
+		"2002": "EVENT_ADDRESS_INFO reference_id=+ this_dn=2002 time=now owner=n2 site=dc2 status={dn=2002 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n2 site=dc2 reason=REASON_REGISTERED since=now routable=true}",
 	} {
 		w.post(query(n))
 		w.tells(want)
 	}
 	w.post(unregisterAddress("2001"))
 	w.tells("EVENT_UNREGISTERED reference_id=+ this_dn=2001 time=now")
-	stat.tells("EVENT_DN_OUT_OF_SERVICE this_dn=2001 time=now seq=+ reason=unregistered")
+	stat.tells("EVENT_DN_OUT_OF_SERVICE this_dn=2001 time=now seq=+ reason=REASON_UNREGISTERED")
 	stat.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_StopMonitor{}})
 	stat.tells("END_OF_SNAPSHOT reference_id=+ time=now")
 }
@@ -160,13 +176,13 @@ func TestEvents_WhatIsRoutable(t *testing.T) {
 	leg := o.traffic.Carry("", "a", "2002")
 	w := o.connect(TCport, nil)
 	for n, want := range map[string]string{"1001": "sip true", "1002": "sip false", "2001": "pstn true", "2002": "pstn false busy", "2003": "pstn false", "9000": "routing-point false", "gw": "trunk false", "4711": " false"} {
-		x := w.ask(query(n)).GetExtensions()
-		got := x["kind"] + " " + x["routable"]
-		if x["busy"] == "true" {
+		x := w.ask(query(n)).GetStatus()
+		got := fmt.Sprint(x.GetKind().Word(), " ", x.GetRoutable())
+		if x.GetBusy() {
 			got += " busy"
 		}
-		if got != want || x["status"] != "InSrv" {
-			t.Errorf("%s: %s %s, want %s", n, got, x["status"], want)
+		if got != want || (x.GetState() == tcpb.DNState_DN_STATE_IN_SRV) != (n != "1002") {
+			t.Errorf("%s: %s %v, want %s", n, got, x.GetState(), want)
 		}
 	}
 	leg.Dropped()
@@ -185,14 +201,14 @@ func TestEvents_OfAnAgent(t *testing.T) {
 		want    string // as the answer with a reference, to others with a position
 	}{
 		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogin{AgentLogin: &tlibpb.AgentLogin{Dn: "2001", AgentId: "7001", WorkMode: 2, Reasons: why}}},
-			"EVENT_AGENT_LOGIN %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 work_mode=AGENT_WORK_MODE_AUTO_IN reasons=[a:1 b:2]"},
+			"EVENT_AGENT_LOGIN %sthis_dn=2001 time=now%s owner=n1 site=dc1 id=7001 work_mode=AGENT_WORK_MODE_AUTO_IN reasons=[a:1 b:2]"},
 		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: "2001", WorkMode: 1, Reasons: why}}},
-			"EVENT_AGENT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 work_mode=AGENT_WORK_MODE_MANUAL_IN reasons=[a:1 b:2 site:dc1]"},
-		{agentReady("2001"), "EVENT_AGENT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 reasons=[site:dc1]"},
+			"EVENT_AGENT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 id=7001 work_mode=AGENT_WORK_MODE_MANUAL_IN reasons=[a:1 b:2 site:dc1]"},
+		{agentReady("2001"), "EVENT_AGENT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 id=7001 reasons=[site:dc1]"},
 		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentNotReady{AgentNotReady: &tlibpb.AgentNotReady{Dn: "2001", WorkMode: 3, Reasons: why}}},
-			"EVENT_AGENT_NOT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 work_mode=AGENT_WORK_MODE_AFTER_CALL_WORK reasons=[a:1 b:2]"},
+			"EVENT_AGENT_NOT_READY %sthis_dn=2001 time=now%s owner=n1 site=dc1 id=7001 work_mode=AGENT_WORK_MODE_AFTER_CALL_WORK reasons=[a:1 b:2]"},
 		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogout{AgentLogout: &tlibpb.AgentLogout{Dn: "2001", Reasons: map[string]string{"x": "y"}}}},
-			"EVENT_AGENT_LOGOUT %sthis_dn=2001 time=now%s owner=n1 site=dc1 agent_id=7001 reasons=[x:y]"},
+			"EVENT_AGENT_LOGOUT %sthis_dn=2001 time=now%s owner=n1 site=dc1 id=7001 reasons=[x:y]"},
 	} {
 		w.post(c.request)
 		w.tells(fmt.Sprintf(c.want, "reference_id=+ ", ""))
@@ -201,8 +217,8 @@ func TestEvents_OfAnAgent(t *testing.T) {
 	w.ask(agentLogin("2001", "7002"))
 	w.heard()
 	w.post(query("2001"))
-	w.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered agent_id=7002 " +
-		"extensions=[agent-id:7002 agent-state:logged-in busy:false kind:pstn owner:n1 reason:registered reserved:false routable:false site:dc1 status:InSrv]")
+	w.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 " +
+		"status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now agent={id=7002 state=AGENT_STATE_LOGGED_IN since=now}}")
 }
 
 // Who keeps the agent of a DN out of service says so: its owner has gone, not the agent.
@@ -218,7 +234,7 @@ func TestEvents_OfAnAgentAtADNOutOfService(t *testing.T) {
 	w.awaits("EVENT_DN_OUT_OF_SERVICE 1001  expired")
 	w.heard()
 	w.post(agentNotReady("1001"))
-	w.tells("EVENT_AGENT_NOT_READY reference_id=+ this_dn=1001 time=now owner=n1 site=dc1 agent_id=7001")
+	w.tells("EVENT_AGENT_NOT_READY reference_id=+ this_dn=1001 time=now owner=n1 site=dc1 id=7001")
 }
 
 func TestEvents_OfAReservation(t *testing.T) {
@@ -228,25 +244,25 @@ func TestEvents_OfAReservation(t *testing.T) {
 	w.heard()
 	other.heard()
 	reserve := func(ms uint32) *tlibpb.ClientMessage {
-		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: ms, Priority: 3}}}
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Duration(ms) * time.Millisecond), Priority: 3}}}
 	}
 	w.post(reserve(60_000))
-	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 1m0s")
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1m0s")
 	r, _ := o.table.Own("2001")
 	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || len(r.Reserved.Holder) != len("a/")+16 || left < 50*time.Second || left > time.Minute {
 		t.Errorf("reserved for %q for %v", r.Reserved.Holder, left)
 	}
 	other.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000))
 	w.post(reserve(120_000))
-	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 2m0s")
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 2m0s")
 	w.post(reserve(30_000)) // it has more
-	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 2m0s")
+	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 2m0s")
 	other.post(query("2001"))
-	other.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 reason=registered extensions=[busy:false kind:pstn owner:n1 reason:registered reserved:true routable:false site:dc1 status:InSrv]")
+	other.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now reserved=true}")
 	// Who comes back with its token is the same holder.
-	back := o.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken()})
+	back := o.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetLinkConnected().GetSessionToken()})
 	back.says("EVENT_REGISTERED 2002 InSrv", registerAddress("2002", shared))
-	back.says("EVENT_AGENT_RESERVED 2002", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2002", DurationMs: 60_000}}})
+	back.says("EVENT_AGENT_RESERVED 2002", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2002", Duration: durationpb.New(time.Minute)}}})
 	if again, _ := o.table.Own("2002"); again.Reserved.Holder != r.Reserved.Holder {
 		t.Errorf("%q was %q", again.Reserved.Holder, r.Reserved.Holder)
 	}
@@ -264,25 +280,28 @@ func TestEvents_OfCalls(t *testing.T) {
 	o.traffic.Established(id, "1001")
 	const (
 		ends = " ani=2001 dnis=1001 user_data=[k:v] call_type=CALL_TYPE_INTERNAL"
-		from = " owner=n1 site=dc1 conn_id=+ other_dn=1001 this_dn_role=DN_ROLE_ORIGINATION" + ends
-		to   = " owner=n1 site=dc1 conn_id=+ other_dn=2001 this_dn_role=DN_ROLE_DESTINATION" + ends
+		at   = " owner=n1 site=dc1"
+		now  = at + " call_seq=+"
+		from = " conn_id=+ other_dn=1001 this_dn_role=DN_ROLE_ORIGINATION" + ends
+		to   = " conn_id=+ other_dn=2001 this_dn_role=DN_ROLE_DESTINATION" + ends
+		over = " end={reason=END_REASON_REFUSED sip_status=503}"
 	)
 	w.tells(
-		"EVENT_ESTABLISHED this_dn=1001 time=now"+to+" call_seq=+",
-		"EVENT_ESTABLISHED this_dn=2001 time=now"+from+" call_seq=+",
+		"EVENT_ESTABLISHED this_dn=1001 time=now"+now+to,
+		"EVENT_ESTABLISHED this_dn=2001 time=now"+now+from,
 	)
 	again := o.connect(TCport, nil)
 	again.heard()
 	again.post(monitorAll(calls()))
 	again.tells(
-		"EVENT_ESTABLISHED this_dn=2001 time=now snapshot=true"+from,
-		"EVENT_ESTABLISHED this_dn=1001 time=now snapshot=true"+to,
+		"EVENT_ESTABLISHED this_dn=2001 time=now snapshot=true"+at+from,
+		"EVENT_ESTABLISHED this_dn=1001 time=now snapshot=true"+at+to,
 		"END_OF_SNAPSHOT reference_id=+ time=now",
 	)
 	o.traffic.End(id, 503, false)
 	w.tells(
-		"EVENT_RELEASED this_dn=2001 time=now"+from+" cause=503 call_seq=+",
-		"EVENT_RELEASED this_dn=1001 time=now"+to+" cause=503 call_seq=+",
+		"EVENT_RELEASED this_dn=2001 time=now"+now+from+over,
+		"EVENT_RELEASED this_dn=1001 time=now"+now+to+over,
 	)
 }
 
@@ -296,7 +315,7 @@ func TestReserve_TheClientsPriorityCounts(t *testing.T) {
 		for _, priority := range []uint32{1, 9, 5} {
 			w := o.connect(TCport, nil)
 			w.heard()
-			w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: 60_000, Priority: priority}}})
+			w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Minute), Priority: priority}}})
 			all = append(all, w)
 		}
 		for i, want := range []string{"EVENT_ERROR 2001 RESOURCE_SEIZED", "EVENT_AGENT_RESERVED 2001", "EVENT_ERROR 2001 RESOURCE_SEIZED"} {

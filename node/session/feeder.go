@@ -37,12 +37,12 @@ func newFeeder(s *session) *feeder {
 
 // listen has the session hear of everything from these places on. Answers of
 // routes may pass unheard.
-func (f *feeder) listen(ctx context.Context, from feed.Position, callSeq uint64) {
+func (f *feeder) listen(ctx context.Context, from feed.Cursor) {
 	for conn, r := range f.routes {
 		delete(f.routes, conn)
 		f.out.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT, "what became of the call's route is not known: this session began anew"))
 	}
-	f.hearing.begin(ctx, from, callSeq)
+	f.hearing.begin(ctx, from)
 }
 
 // take turns what the table says into events.
@@ -53,7 +53,7 @@ func (f *feeder) take(ctx context.Context, b batch[dn.Item]) error {
 		switch it.Kind {
 		case feed.Started:
 			if f.hearing.dnsBegin(it.Resumed) {
-				f.listen(ctx, feed.Position{}, 0)
+				f.listen(ctx, feed.Cursor{})
 				return nil
 			}
 			if f.hearing.snapshot {
@@ -87,8 +87,12 @@ func (f *feeder) change(view *fsm.View, it *dn.Item) {
 	switch {
 	case it.What == dn.UseChange && mine:
 		f.tellReservation(it)
-	case (it.What == dn.StateChange || it.What == dn.OwnerChange) && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
-		e := f.events.state(&it.Status)
+	case it.What == dn.OwnerChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
+		e := f.events.ownerChange(&it.Status)
+		e.Seq = it.Seq
+		f.out.add(e)
+	case it.What == dn.StateChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
+		e := f.events.state(&it.Status, nil)
 		e.Seq = it.Seq
 		f.out.add(e)
 	case it.What == dn.AgentChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_AGENT):
@@ -131,7 +135,8 @@ func (f *feeder) endSnapshot(view *fsm.View, seq uint64) error {
 
 // endMonitorAll answers MonitorAll.
 func (f *feeder) endMonitorAll(seq uint64, resumed bool) {
-	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, Seq: seq, Time: now(), Resumed: resumed}
+	e := answer(0, "", &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{Resumed: resumed}})
+	e.Seq = seq
 	if f.audience.monitor != nil {
 		e.ReferenceId = f.audience.monitor.ref
 		f.audience.monitor.ref, f.audience.monitor.pending = 0, false

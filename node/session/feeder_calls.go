@@ -20,7 +20,7 @@ func (f *feeder) takeCalls(ctx context.Context, b batch[call.Item]) {
 		switch it.Kind {
 		case feed.Started:
 			if f.hearing.callsBegin(ctx, it.Resumed) {
-				f.listen(ctx, feed.Position{}, 0)
+				f.listen(ctx, feed.Cursor{})
 				return
 			}
 		case feed.Row:

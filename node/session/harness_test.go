@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -210,9 +212,13 @@ func (w *wire) Send(m *tlibpb.ServerMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, m.GetEvents()...)
-	w.seq, w.largest = max(w.seq, m.GetSeq()), max(w.largest, len(m.GetEvents()))
-	w.callSeq = max(w.callSeq, m.GetCallSeq())
-	if n := len(m.GetEvents()); n > 0 && m.GetEvents()[n-1].GetSnapshot() && m.GetSeq()+m.GetCallSeq() != 0 {
+	at, err := feed.ParseCursor(m.GetCursor())
+	if err != nil {
+		w.o.t.Errorf("the cursor %x: %v", m.GetCursor(), err)
+	}
+	w.seq, w.largest = max(w.seq, at.DNs), max(w.largest, len(m.GetEvents()))
+	w.callSeq = max(w.callSeq, at.Calls)
+	if n := len(m.GetEvents()); n > 0 && m.GetEvents()[n-1].GetSnapshot() && len(m.GetCursor()) > 0 {
 		w.placed++
 	}
 	close(w.changed)
@@ -252,6 +258,10 @@ func (o *office) connect(p Port, open *tlibpb.OpenSession) *wire {
 func (o *office) connectIn(ctx context.Context, p Port, open *tlibpb.OpenSession) *wire {
 	o.t.Helper()
 	w := o.wireIn(ctx, p)
+	if open == nil {
+		open = &tlibpb.OpenSession{}
+	}
+	open.ProtocolVersion = tlibpb.ProtocolVersion
 	w.link = w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: open}})
 	if w.link.GetMessage() != tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED {
 		o.t.Fatalf("the session begins with %v", w.link)
@@ -361,19 +371,19 @@ func line(e *tlibpb.Event) string {
 	}
 	switch e.GetMessage() {
 	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
-		s += fmt.Sprintf(" %s %s", e.GetOwner(), e.GetReason())
+		s += fmt.Sprintf(" %s %s", e.GetOwner(), e.GetReason().Word())
 	case tlibpb.Message_MESSAGE_EVENT_REGISTERED, tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO:
-		s += " " + e.GetExtensions()["status"]
+		s += " " + e.GetStatus().GetState().Word()
 	case tlibpb.Message_MESSAGE_EVENT_ERROR:
-		s += " " + strings.TrimPrefix(e.GetErrorCode().String(), "ERROR_CODE_")
+		s += " " + strings.TrimPrefix(e.GetError().GetCode().String(), "ERROR_CODE_")
 	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
-		s += fmt.Sprintf(" %s %s %d", e.GetOtherDn(), e.GetOwner(), e.GetCause())
+		s += fmt.Sprintf(" %s %s %d", e.GetCall().GetOtherDn(), e.GetOwner(), e.GetEnd().GetSipStatus())
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_DIVERTED:
-		s += " " + e.GetOtherDn()
+		s += " " + cmp.Or(e.GetThirdPartyDn(), e.GetCall().GetOtherDn())
 	case tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING:
-		s += " " + e.GetReason()
+		s += map[bool]string{true: " undone", false: " draining"}[e.GetNodeDraining().GetUndone()]
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_READY:
-		s += " " + e.GetAgentId() + " " + e.GetReasons()["site"]
+		s += " " + e.GetAgent().GetId() + " " + e.GetAgent().GetReasons()["site"]
 	}
 	if e.GetSnapshot() {
 		s += " row"
@@ -382,6 +392,11 @@ func line(e *tlibpb.Event) string {
 		s += " resumed"
 	}
 	return s
+}
+
+// cursor is a place in what this start of the node says.
+func cursor(dns, calls uint64) []byte {
+	return feed.Cursor{Incarnation: 1, DNs: dns, Calls: calls}.Bytes()
 }
 
 func registerAddress(n string, m tlibpb.AddressMode) *tlibpb.ClientMessage {

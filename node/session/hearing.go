@@ -27,13 +27,13 @@ type hearing struct {
 	resume feed.Position
 }
 
-// told is the place that the client has heard everything up to; the zero place
-// while a snapshot is on its way.
-func (h *hearing) told() place {
-	if h.snapshot {
-		return place{}
+// told is the cursor up to which the client has heard everything; nil while it begins
+// or a snapshot is on its way, and for one that hears nothing.
+func (h *hearing) told() []byte {
+	if h.snapshot || h.phase != going {
+		return nil
 	}
-	return h.sent
+	return feed.Cursor{Incarnation: h.c.table.Incarnation(), DNs: h.sent.dn, Calls: h.sent.call}.Bytes()
 }
 
 type phase uint8
@@ -53,18 +53,18 @@ type place struct{ dn, call uint64 }
 // later of each.
 func (p place) later(q place) place { return place{max(p.dn, q.dn), max(p.call, q.call)} }
 
-// begin replaces what the session reads. Without callSeq a client that resumes
-// knows no calls: they are told from now on.
-func (h *hearing) begin(ctx context.Context, from feed.Position, callSeq uint64) {
+// begin replaces what the session reads. With a cursor that knows no calls they are
+// told from now on.
+func (h *hearing) begin(ctx context.Context, from feed.Cursor) {
 	h.end()
 	*h = hearing{c: h.c, audience: h.audience}
-	if from != (feed.Position{}) && callSeq == 0 {
+	if from != (feed.Cursor{}) && from.Calls == 0 {
 		h.readCalls(ctx, h.c.cfg.Calls.Tail())
-		h.readDNs(ctx, h.c.table.Watch(from), beginningDNs)
+		h.readDNs(ctx, h.c.table.Watch(from.Position()), beginningDNs)
 		return
 	}
-	h.resume = from
-	h.readCalls(ctx, h.c.cfg.Calls.Watch(feed.Position{Incarnation: from.Incarnation, Seq: callSeq}))
+	h.resume = from.Position()
+	h.readCalls(ctx, h.c.cfg.Calls.Watch(feed.Position{Incarnation: from.Incarnation, Seq: from.Calls}))
 }
 
 // tail makes sure that the session hears what changes from now on.

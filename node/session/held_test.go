@@ -25,7 +25,7 @@ func TestHeld_NothingIsLeftOfAnySession(t *testing.T) {
 		"its connection ends":  func(_ *office, w *wire) { w.hangUp() },
 		"it reads nothing":     func(_ *office, w *wire) { w.reading.Store(false) },
 		"it is taken over": func(o *office, w *wire) {
-			next := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken()})
+			next := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetLinkConnected().GetSessionToken()})
 			_ = patience.Receive(o.t, "the end of the one that was taken over", w.ended)
 			w.ended <- nil
 			close(next.closed)
@@ -117,7 +117,7 @@ func TestHeld_RequestsOfASession(t *testing.T) {
 	for i := range maxAsked + 10 {
 		w.ask(agentLogin("2001", fmt.Sprint(i)))
 		w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentLogout{AgentLogout: &tlibpb.AgentLogout{Dn: "2001"}}})
-		if e := w.ask(agentLogin("1001", "7")); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR || e.GetErrorCode() == tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
+		if e := w.ask(agentLogin("1001", "7")); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR || e.GetError().GetCode() == tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR {
 			t.Fatalf("request %d: %v", i, e)
 		}
 		w.heard()
@@ -138,7 +138,7 @@ func TestHeld_RoutesOfASession(t *testing.T) {
 		w.says("EVENT_ERROR 1001 IN_SAME_STATE", toDN("1001"))
 		o.tell(ends[i%len(ends)], "1001")
 		w.wait(fmt.Sprint("the answer to route ", i), func(e *tlibpb.Event) bool {
-			return e.GetReferenceId() == ref && e.GetErrorCode() != tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR
+			return e.GetReferenceId() == ref && e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR
 		})
 		w.heard()
 	}

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
@@ -85,7 +87,7 @@ func TestMonitorAll_WhatAFilterLetsPass(t *testing.T) {
 			w.wait("9000", func(e *tlibpb.Event) bool {
 				return e.GetThisDn() == "9000" && e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE
 			})
-			want := append([]string{"EVENT_REGISTERED 9000 OOS", "EVENT_DN_BACK_IN_SERVICE 9000 n1 registered"}, c.after...)
+			want := append([]string{"EVENT_REGISTERED 9000 InSrv", "EVENT_DN_BACK_IN_SERVICE 9000 n1 registered"}, c.after...)
 			if got := unowned(sorted(w.heard())); !slices.Equal(got, unowned(sorted(want))) {
 				t.Errorf("then\n%q\nwant\n%q", got, want)
 			}
@@ -127,7 +129,7 @@ func TestMonitorAll_EachIsAnsweredOnce(t *testing.T) {
 	w.mu.Lock()
 	for _, e := range w.events {
 		answers[e.GetReferenceId()]++
-		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR && e.GetErrorCode() != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
+		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR && e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
 			t.Errorf("answered with %v", e)
 		}
 	}
@@ -207,12 +209,12 @@ func TestSession_AsksSoMuchAtOnce(t *testing.T) {
 	w := o.connect(TCport, nil)
 	w.ask(registerAddress("2002", private))
 	for range maxAsked + 10 { // one after the other
-		if code := w.ask(agentReady("2002")).GetErrorCode(); code != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
+		if code := w.ask(agentReady("2002")).GetError().GetCode(); code != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
 			t.Fatal(code)
 		}
 	}
 	for range maxAsked {
-		w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: 1}}})
+		w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Millisecond)}}})
 	}
 	w.heard()
 	w.says("EVENT_ERROR 2002 INTERNAL_ERROR", agentReady("2002"))
@@ -248,7 +250,7 @@ func TestAgent_EveryStateIsToldOnce(t *testing.T) {
 			i := len(w.events) - 1
 			for ; i >= 0 && !is(w.events[i]); i-- {
 			}
-			return i >= 0 && w.events[i].GetMessage() == agentMessages[last.Agent.State] && w.events[i].GetTime().AsTime().UnixNano() == last.Agent.Since
+			return i >= 0 && w.events[i].GetMessage() == agentAnswers[last.Agent.State] && w.events[i].GetTime().AsTime().UnixNano() == last.Agent.Since
 		}
 		o.await(name+" to know the agent's state", same)
 		w.ask(reserveFor("2001", time.Millisecond)) // its answer lets go what still waits
@@ -270,7 +272,7 @@ func TestAgent_EveryStateIsToldOnce(t *testing.T) {
 }
 
 func isAgents(e *tlibpb.Event) bool {
-	for _, m := range agentMessages {
+	for _, m := range agentAnswers {
 		if e.GetMessage() == m {
 			return true
 		}
@@ -327,4 +329,9 @@ func TestMonitorAll_BeginsWithNothingInside(t *testing.T) {
 			w.hears("END_OF_SNAPSHOT")
 		})
 	}
+}
+
+var agentAnswers = map[dn.AgentState]tlibpb.Message{
+	dn.LoggedOut: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT, dn.LoggedIn: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN,
+	dn.NotReady: tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY, dn.Ready: tlibpb.Message_MESSAGE_EVENT_AGENT_READY,
 }

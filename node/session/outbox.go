@@ -33,15 +33,12 @@ func (o *outbox) add(events ...*tlibpb.Event) { o.events = append(o.events, even
 // refuse answers a request by EventError.
 func (o *outbox) refuse(ref uint64, n dn.Number, err *refusal.Error) {
 	o.stats.refused.Add(1)
-	o.add(&tlibpb.Event{
-		Message: tlibpb.Message_MESSAGE_EVENT_ERROR, ReferenceId: ref, ThisDn: string(n), Time: now(),
-		ErrorCode: err.Code, ErrorMessage: err.Text,
-	})
+	o.add(answer(ref, n, &tlibpb.Event_Error{Error: &tlibpb.EventError{Code: err.Code, Text: err.Text}}))
 }
 
 // flush sends what gathered, in messages that any client takes: gRPC's limit
 // is 4 MB unless somebody chose another. Only the last one says how far it is.
-func (o *outbox) flush(at place) error {
+func (o *outbox) flush(at []byte) error {
 	events := o.events
 	o.events = nil
 	o.stats.events.Add(uint64(len(events)))
@@ -53,10 +50,10 @@ func (o *outbox) flush(at place) error {
 	return o.send(events, at)
 }
 
-// send sends events, and the place that the client has heard everything up to; the
-// zero place while a snapshot is on its way.
-func (o *outbox) send(events []*tlibpb.Event, at place) error {
-	return o.deliver(&tlibpb.ServerMessage{Events: events, Seq: at.dn, CallSeq: at.call})
+// send sends events, and the cursor up to which the client has heard everything; nil
+// while there is none.
+func (o *outbox) send(events []*tlibpb.Event, at []byte) error {
+	return o.deliver(&tlibpb.ServerMessage{Events: events, Cursor: at})
 }
 
 func (o *outbox) deliver(m *tlibpb.ServerMessage) error {

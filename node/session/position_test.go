@@ -52,7 +52,7 @@ func TestPosition_OfWhatTheOwnerDecidesIsNotResumed(t *testing.T) {
 			e := w.ask(monitorAll(&tlibpb.MonitorAll{Filter: tc.filter}))
 			w.hangUp()
 			again := o.connect(tc.port, nil)
-			end := again.ask(monitorAll(&tlibpb.MonitorAll{Filter: tc.filter, ResumeIncarnation: 1, ResumeSeq: e.GetSeq()}))
+			end := again.ask(monitorAll(&tlibpb.MonitorAll{Filter: tc.filter, ResumeCursor: cursor(e.GetSeq(), 0)}))
 			if end.GetResumed() != tc.resume {
 				t.Errorf("resumed %v, want %v", end.GetResumed(), tc.resume)
 			}
@@ -73,7 +73,7 @@ func TestPosition_WhatWasHeardIsNotToldAgain(t *testing.T) {
 	w.hears("EVENT_DN_BACK_IN_SERVICE 1001 n1 registered")
 	o.says(lease("2002"))
 	o.await("its change", func() bool { return o.table.Head() > before+1 })
-	w.ask(monitorAll(&tlibpb.MonitorAll{ResumeIncarnation: 1, ResumeSeq: before}))
+	w.ask(monitorAll(&tlibpb.MonitorAll{ResumeCursor: cursor(before, 0)}))
 	o.table.End("1001", claim, dn.Unregistered)
 	w.wait("the end", func(e *tlibpb.Event) bool { return line(e) == "EVENT_DN_OUT_OF_SERVICE 1001  unregistered" })
 	told := 0

@@ -53,13 +53,13 @@ func TestRegister_AgainInAnotherMode(t *testing.T) {
 		mode tlibpb.AddressMode
 		want string
 	}{{private, "InSrv"}, {shared, "InSrv"}, {private, "InSrv"}, {watched, "OOS"}, {private, "InSrv"}} {
-		if got := w.ask(registerAddress("2001", c.mode)).GetExtensions()["status"]; got != c.want {
+		if got := w.ask(registerAddress("2001", c.mode)).GetStatus().GetState().Word(); got != c.want {
 			t.Errorf("as %v: %q, want %q", c.mode, got, c.want)
 		}
 	}
 	w.ask(unregisterAddress("2001"))
 	w.heard()
-	w.says("EVENT_ERROR 2001 NOT_REGISTERED", unregisterAddress("2001"))
+	w.says("EVENT_UNREGISTERED 2001", unregisterAddress("2001"))
 	if s := o.control.Stats(); s.Addresses != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -88,7 +88,7 @@ func TestAgent_WorkModesThatAre(t *testing.T) {
 	w.ask(agentLogin("2001", "7"))
 	for mode := tlibpb.AgentWorkMode(-1); mode <= tlibpb.AgentWorkMode(dn.WorkModes); mode++ {
 		e := w.ask(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_AgentReady{AgentReady: &tlibpb.AgentReady{Dn: "2001", WorkMode: mode}}})
-		if is := mode >= 0 && mode < tlibpb.AgentWorkMode(dn.WorkModes); (e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_AGENT_READY) != is || is && e.GetWorkMode() != mode || !is && e.GetErrorCode() != tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
+		if is := mode >= 0 && mode < tlibpb.AgentWorkMode(dn.WorkModes); (e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_AGENT_READY) != is || is && e.GetAgent().GetWorkMode() != mode || !is && e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE {
 			t.Errorf("mode %d: %v", mode, e)
 		}
 	}
@@ -168,7 +168,7 @@ func TestRegister_FollowsASnapshotOfTheConfiguration(t *testing.T) {
 	w.ask(registerAddress("2001", private))
 	w.ask(registerAddress("2002", private))
 	w.ask(registerAddress("9000", watched))
-	w.awaits("EVENT_REGISTERED 9000 OOS")
+	w.awaits("EVENT_REGISTERED 9000 InSrv")
 	gone := o.table.Register("2003", dn.Registered)
 	o.table.End("2003", gone.ClaimTime, dn.DesktopLost)
 	disabled := pstnDN("2001")

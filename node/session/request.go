@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -38,7 +39,8 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 		if opens {
 			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "the session is open already"))
 		} else {
-			s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONNECTED, "a session begins with OpenSession"))
+			s.turnAway(ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONNECTED,
+				"a session begins with OpenSession of version %d of the T-Library protocol: is the client older than the node?", tlibpb.ProtocolVersion))
 		}
 		return
 	} else if opens {
@@ -51,7 +53,7 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 	}
 	switch b := m.GetBody().(type) {
 	case *tlibpb.ClientMessage_QueryServer:
-		s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_SERVER_INFO, ReferenceId: ref, Time: now(), Server: s.c.info(s.port)})
+		s.out.add(answer(ref, "", &tlibpb.Event_ServerInfo{ServerInfo: &tlibpb.EventServerInfo{Server: s.c.info(s.port)}}))
 	case *tlibpb.ClientMessage_MonitorAll:
 		s.monitorAll(ctx, b.MonitorAll, ref)
 	case *tlibpb.ClientMessage_StopMonitor:
@@ -152,35 +154,32 @@ func (s *session) register(ctx context.Context, n dn.Number, mode tlibpb.Address
 	if _, again := s.feeder.audience.dns[n]; !again {
 		s.feeder.audience.dns[n] = from
 	}
-	s.out.add(s.addressInfo(tlibpb.Message_MESSAGE_EVENT_REGISTERED, n, ref))
+	e := answer(ref, n, nil)
+	e.Body = &tlibpb.Event_Registered{Registered: &tlibpb.EventRegistered{Status: s.addressInfo(n, e)}}
+	s.out.add(e)
 	s.feeder.repeatWaiting(n, hears)
 }
 
-// addressInfo is an answer with the DN's status. At the default port a DN of
-// another node has none.
-func (s *session) addressInfo(m tlibpb.Message, n dn.Number, ref uint64) *tlibpb.Event {
+// addressInfo is the DN's status, and makes its owner that of the answer e. At the
+// default port a DN of another node has none.
+func (s *session) addressInfo(n dn.Number, e *tlibpb.Event) *tcpb.DNStatus {
 	st, _ := s.c.table.Get(n)
-	e := &tlibpb.Event{Message: m, ReferenceId: ref, ThisDn: string(n), Time: now()}
 	if s.feeder.audience.foreign(&st) {
-		return e
+		return nil
 	}
 	if s.port == DefaultPort && st.Keeper != "" {
 		s.feeder.audience.inside[n] = struct{}{}
 	}
-	e.Reason = st.Reason.String()
 	e.Owner, e.Site = s.feeder.events.nameAndSite(st.Owner)
-	s.feeder.events.describe(e, s.c.view(), &st)
-	return e
+	st.Number = n
+	return s.feeder.events.status(s.c.view(), &st)
 }
 
 func (s *session) unregister(n dn.Number, ref uint64) {
-	if !s.c.addresses.unregister(s.reg, n) {
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED, "this session has not registered DN %s", n))
-		return
-	}
+	s.c.addresses.unregister(s.reg, n)
 	delete(s.feeder.audience.dns, n)
 	delete(s.feeder.reserved, n)
-	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_UNREGISTERED, ReferenceId: ref, ThisDn: string(n), Time: now()})
+	s.out.add(answer(ref, n, &tlibpb.Event_Unregistered{Unregistered: &tlibpb.EventUnregistered{}}))
 }
 
 func (s *session) query(n dn.Number, ref uint64) {
@@ -191,12 +190,18 @@ func (s *session) query(n dn.Number, ref uint64) {
 	case s.feeder.audience.foreign(&st):
 		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
 	default:
-		s.out.add(s.addressInfo(tlibpb.Message_MESSAGE_EVENT_ADDRESS_INFO, n, ref))
+		e := answer(ref, n, nil)
+		e.Body = &tlibpb.Event_AddressInfo{AddressInfo: &tlibpb.EventAddressInfo{Status: s.addressInfo(n, e)}}
+		s.out.add(e)
 	}
 }
 
 func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint64) {
+	from, bad := feed.ParseCursor(m.GetResumeCursor())
 	mon, err := newMonitor(m.GetFilter(), s.who)
+	if bad != nil {
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "resume_cursor: %v", bad)
+	}
 	if err != nil {
 		s.out.refuse(ref, "", err)
 		return
@@ -213,26 +218,23 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	for n := range a.dns {
 		a.dns[n] = a.dns[n].later(s.feeder.hearing.sent) // those need not hear it twice
 	}
-	from := feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}
 	if a.ownOnly || mon.owner != "" {
-		from = feed.Position{} // what the client believes to be inside is not known here
+		from = feed.Cursor{} // what the client believes to be inside is not known here
 	}
 	s.feeder.waiting.upTo = 0
-	s.feeder.listen(ctx, from, m.GetResumeCallSeq())
+	s.feeder.listen(ctx, from)
 }
 
 func (s *session) stopMonitor(ref uint64) {
 	a := s.feeder.audience
-	if a.monitor == nil {
-		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "this session monitors nothing"))
-		return
+	if a.monitor != nil {
+		if a.monitor.pending {
+			s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
+		}
+		a.monitor, a.ownOnly = nil, false
+		s.c.monitors.Add(-1)
 	}
-	if a.monitor.pending {
-		s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
-	}
-	a.monitor, a.ownOnly = nil, false
-	s.c.monitors.Add(-1)
-	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_END_OF_SNAPSHOT, ReferenceId: ref, Time: now()})
+	s.out.add(answer(ref, "", &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{}}))
 }
 
 // agentRequest is any of the four.

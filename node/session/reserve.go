@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // detached is the part of a holder's name that is told of no end: the node holds.
@@ -28,20 +31,41 @@ func (s *session) holder() string { return holderOf(s.c.table.Self(), s.reg) }
 
 // reserve asks the DN's owner for a reservation, or to end it.
 func (s *session) reserve(ctx context.Context, n dn.Number, m *tlibpb.ReserveAgent, ref uint64) {
-	r := agent.Reservation{Holder: s.holder(), Duration: time.Duration(m.GetDurationMs()) * time.Millisecond, Priority: m.GetPriority()}
+	if err := checkDuration(m.GetDuration()); err != nil {
+		s.out.refuse(ref, n, err)
+		return
+	}
+	r := agent.Reservation{Holder: s.holder(), Duration: m.GetDuration().AsDuration(), Priority: m.GetPriority()}
 	if m.GetDetached() {
 		r.Holder += detached
 	}
-	answer := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, ReferenceId: ref, ThisDn: string(n)}
-	s.ask(ctx, ask{n: n, ref: ref, answer: answer, do: func(ctx context.Context) (agent.Done, error) {
+	is := &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_RESERVED}
+	s.ask(ctx, ask{n: n, ref: ref, answer: answer(ref, n, &tlibpb.Event_AgentReserved{AgentReserved: is}), do: func(ctx context.Context) (agent.Done, error) {
 		err := s.c.cfg.Agents.Reserve(ctx, n, r)
 		if until := s.c.cfg.Agents.Until(n, r.Holder); r.Duration == 0 {
-			answer.Reason = "cancelled"
+			is.Outcome = tlibpb.ReservationOutcome_RESERVATION_OUTCOME_CANCELLED
+			if notThere(err) {
+				err = nil // a cancel can be repeated
+			}
 		} else if !until.IsZero() {
-			answer.ExpiresAt = timestamppb.New(until)
+			is.ExpiresAt = timestamppb.New(until)
 		}
 		return agent.Done{}, err
 	}})
+}
+
+// notThere tells whether there was nothing to cancel.
+func notThere(err error) bool {
+	var refused *refusal.Error
+	return errors.As(err, &refused) && refused.Code == tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE
+}
+
+// checkDuration returns nil for a time in whole milliseconds that a reservation may last.
+func checkDuration(d *durationpb.Duration) *refusal.Error {
+	if d == nil || d.IsValid() && d.AsDuration() >= 0 && d.AsDuration() <= time.Duration(dn.MaxReserved) && d.AsDuration()%time.Millisecond == 0 {
+		return nil
+	}
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "duration %v: want whole milliseconds, at most %v", d.AsDuration(), time.Duration(dn.MaxReserved))
 }
 
 // told is a reservation that a client was told of.
@@ -60,8 +84,8 @@ func (f *feeder) tellReservation(it *dn.Item) {
 	if !st.Reserved || agent.IsCall(is.by) {
 		delete(f.reserved, st.Number)
 		if !st.Reserved && knew && time.Until(time.Unix(0, was.until)) > reservedSlack {
-			e := f.events.reservation(st)
-			e.Seq, e.Reason = it.Seq, "over"
+			e := f.events.reservation(st, &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_OVER})
+			e.Seq = it.Seq
 			f.out.add(e)
 		}
 		return
@@ -73,14 +97,14 @@ func (f *feeder) tellReservation(it *dn.Item) {
 		f.reserved = map[dn.Number]told{}
 	}
 	f.reserved[st.Number] = is
-	e := f.events.reservation(st)
-	e.Seq, e.ExpiresAt = it.Seq, stamp(is.until)
+	e := f.events.reservation(st, &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_RESERVED, ExpiresAt: stamp(is.until)})
+	e.Seq = it.Seq
 	f.out.add(e)
 }
 
 // reservation tells of a DN's reservation.
-func (ev *events) reservation(st *dn.Status) *tlibpb.Event {
-	e := &tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED, ThisDn: string(st.Number), Time: now()}
+func (ev *events) reservation(st *dn.Status, is *tlibpb.EventAgentReserved) *tlibpb.Event {
+	e := answer(0, st.Number, &tlibpb.Event_AgentReserved{AgentReserved: is})
 	e.Owner, e.Site = ev.nameAndSite(st.Keeper)
 	return e
 }

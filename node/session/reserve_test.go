@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
@@ -12,7 +14,7 @@ import (
 )
 
 func reserveFor(n string, d time.Duration) *tlibpb.ClientMessage {
-	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: n, DurationMs: uint32(d.Milliseconds())}}}
+	return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: n, Duration: durationpb.New(d)}}}
 }
 
 func (o *office) reserved(n dn.Number) bool {
@@ -58,7 +60,7 @@ func TestReserve_EndsWithItsSession(t *testing.T) {
 				_ = patience.Receive(t, "the end of the session", w.ended)
 				if c.back {
 					<-time.After(grace / 2)
-					o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken()})
+					o.connect(TCport, &tlibpb.OpenSession{ResumeToken: w.link.GetLinkConnected().GetSessionToken()})
 				}
 				synctest.Wait()
 				for since := time.Now(); time.Since(since) < time.Minute; <-time.After(time.Second) {
@@ -85,18 +87,18 @@ func TestReserve_IsToldToWhoHasTheDNRegistered(t *testing.T) {
 	gone.heard()
 	const event = "EVENT_AGENT_RESERVED this_dn=2001 time=now seq=+ owner=n1 site=dc1"
 	router.post(reserveFor("2001", time.Minute))
-	router.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 1m0s")
-	desk.tells(event + " expires_at=in 1m0s")
+	router.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1m0s")
+	desk.tells(event + " outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1m0s")
 	router.post(reserveFor("2001", time.Hour))
-	router.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 1h0m0s")
-	desk.tells(event + " expires_at=in 1h0m0s")
+	router.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1h0m0s")
+	desk.tells(event + " outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1h0m0s")
 	router.post(reserveFor("2001", 0))
-	router.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now reason=cancelled")
-	desk.tells(event + " reason=over")
+	router.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_CANCELLED")
+	desk.tells(event + " outcome=RESERVATION_OUTCOME_OVER")
 	desk.post(reserveFor("2001", time.Minute))
-	desk.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now expires_at=in 1m0s")
+	desk.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1m0s")
 	desk.post(reserveFor("2001", 0))
-	desk.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now reason=cancelled")
+	desk.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_CANCELLED")
 	r, _ := o.table.Own("2001")
 	r.Reserved = dn.Reservation{Holder: "a/call/0123456789abcdef", Left: int64(time.Minute)}
 	o.table.Amend(r)

@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/routing"
 )
 
@@ -55,7 +56,7 @@ func (r *returning) leaves() (seq, callSeq uint64) {
 
 func (r *returning) comesBack(incarnation, seq, callSeq uint64) {
 	r.l.t.Helper()
-	r.w = r.l.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: r.w.link.GetServer().GetSessionToken(), ResumeIncarnation: incarnation, ResumeSeq: seq, ResumeCallSeq: callSeq})
+	r.w = r.l.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: r.w.link.GetLinkConnected().GetSessionToken(), ResumeCursor: feed.Cursor{Incarnation: incarnation, DNs: seq, Calls: callSeq}.Bytes()})
 }
 
 // beginsAnew wants the call that waits as rows, and then what happens.

@@ -37,11 +37,12 @@ type routes map[string]routed
 // point: the reference of the request, 0 for none, and why it is refused; nil when
 // the event is its answer.
 func (rs routes) settle(e *tlibpb.Event, seq uint64) (ref uint64, why *refusal.Error) {
-	r, ok := rs[e.GetConnId()]
+	conn := e.GetCall().GetConnId()
+	r, ok := rs[conn]
 	if !ok || seq <= r.from {
 		return 0, nil
 	}
-	delete(rs, e.GetConnId())
+	delete(rs, conn)
 	switch m := e.GetMessage(); {
 	case m == tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, m == tlibpb.Message_MESSAGE_EVENT_RELEASED && r.reject:
 		return r.ref, nil

@@ -39,7 +39,7 @@ func toDN(n string) *tlibpb.ClientMessage {
 }
 
 func (o *office) tell(m tlibpb.Message, other string) {
-	o.announcer.Tell(&tlibpb.Event{Message: m, ThisDn: "9000", ConnId: callHere, OtherDn: other})
+	o.announcer.Announce(routing.Visit{Message: m, Call: &call.Call{ID: callHere, Info: &call.Info{ANI: other}}, RP: "9000", To: other})
 }
 
 func TestTell_ReachesTheDefaultPortInOrderWithTheCall(t *testing.T) {
@@ -161,6 +161,6 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	ref := router.post(toDN("1001"))
 	router.ask(monitorAll(calls()))
 	router.wait("the end of the wait", func(e *tlibpb.Event) bool {
-		return e.GetReferenceId() == ref && e.GetErrorCode() == tlibpb.ErrorCode_ERROR_CODE_TIMEOUT
+		return e.GetReferenceId() == ref && e.GetError().GetCode() == tlibpb.ErrorCode_ERROR_CODE_TIMEOUT
 	})
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -23,7 +26,7 @@ func as(id string, role configpb.Role, scope *configpb.Scope) context.Context {
 func (w *wire) denied(m *tlibpb.ClientMessage) {
 	w.o.t.Helper()
 	e := w.ask(m)
-	if e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR || !strings.Contains(e.GetErrorMessage(), "permission denied") {
+	if e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_ERROR || !strings.Contains(e.GetError().GetText(), "permission denied") {
 		w.o.t.Errorf("%v was answered by %v", m, e)
 	}
 }
@@ -42,7 +45,7 @@ func TestScope_WhatIsOutsideIsRefusedAndDoesNothing(t *testing.T) {
 	}
 	stat := o.connectIn(as("stat", configpb.Role_ROLE_STAT, nil), TCport, nil)
 	stat.denied(registerAddress("2002", shared))
-	stat.denied(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", DurationMs: 1000}}})
+	stat.denied(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Second)}}})
 	if e := stat.ask(registerAddress("2002", watched)); e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_REGISTERED {
 		t.Errorf("to monitor it: %v", e)
 	}
@@ -76,7 +79,7 @@ func TestResume_IsForTheTokenThatHadTheSession(t *testing.T) {
 	desk := o.connectIn(as("desk", configpb.Role_ROLE_GATEWAY, nil), TCport, nil)
 	desk.ask(registerAddress("2001", shared))
 	desk.ask(registerAddress("2002", shared))
-	resume := &tlibpb.OpenSession{ResumeToken: desk.link.GetServer().GetSessionToken()}
+	resume := &tlibpb.OpenSession{ResumeToken: desk.link.GetLinkConnected().GetSessionToken()}
 	desk.hangUp()
 	_ = patience.Receive(t, "the end of the session", desk.ended)
 	if thief := o.connectIn(as("other", configpb.Role_ROLE_ADMIN, nil), TCport, resume); thief.link.GetResumed() {

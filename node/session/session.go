@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
+	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
 // Stream is a client's connection.
@@ -65,6 +66,8 @@ type session struct {
 	toldDrain bool
 	// routes are this client's answers for calls that have not left yet.
 	routes routes
+	// refused ends the session: its client was turned away.
+	refused error
 }
 
 // Serve serves a session until its client leaves, reads nothing, or its node
@@ -136,6 +139,9 @@ func (s *session) run(ctx context.Context) error {
 		if len(s.out.events) > 0 && err == nil {
 			err, quiet = s.out.flush(s.feeder.hearing.told()), false
 		}
+		if err == nil {
+			err = s.refused
+		}
 		if err != nil {
 			return err
 		}
@@ -181,6 +187,16 @@ func (s *session) close(orderly bool) {
 
 // open answers OpenSession.
 func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
+	if v := m.GetProtocolVersion(); v != tlibpb.ProtocolVersion {
+		s.turnAway(ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_PROTOCOL_VERSION,
+			"this node speaks version %d of the T-Library protocol, the client %d: use a client of the node's version", tlibpb.ProtocolVersion, v))
+		return
+	}
+	from, err := feed.ParseCursor(m.GetResumeCursor())
+	if err != nil {
+		s.turnAway(ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "resume_cursor: %v", err))
+		return
+	}
 	s.out.opened(func() {
 		s.c.stats.dropped.Add(1)
 		s.log.Warn("dropped a session: its client reads nothing")
@@ -189,10 +205,10 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 	var resumed bool
 	s.reg, resumed = s.c.addresses.open(s, m.GetResumeToken())
 	s.feeder.holder = s.holder()
-	info := s.c.info(s.port)
-	info.SessionToken = s.reg.token
 	s.log = s.c.log.With("application", m.GetApplication(), "port", s.port.String())
-	s.out.add(&tlibpb.Event{Message: tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, ReferenceId: ref, Time: now(), Server: info, Resumed: resumed})
+	s.out.add(answer(ref, "", &tlibpb.Event_LinkConnected{LinkConnected: &tlibpb.EventLinkConnected{
+		Server: s.c.info(s.port), SessionToken: s.reg.token, Resumed: resumed, ProtocolVersion: tlibpb.ProtocolVersion, Capabilities: s.capabilities(),
+	}}))
 	if resumed {
 		s.c.addresses.keepOnly(s.reg, func(n dn.Number, mode tlibpb.AddressMode) bool {
 			return s.who.Registers(s.c.view(), string(n), mode) == nil
@@ -202,7 +218,7 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 			s.feeder.audience.dns[n] = place{}
 		}
 		s.log.Info("session resumed", "dns", len(s.feeder.audience.dns))
-		s.feeder.listen(ctx, feed.Position{Incarnation: m.GetResumeIncarnation(), Seq: m.GetResumeSeq()}, m.GetResumeCallSeq())
+		s.feeder.listen(ctx, from)
 		if s.feeder.hearing.phase != beginning { // with the calls from now on
 			for n := range s.feeder.audience.dns {
 				s.feeder.repeatWaiting(n, true)

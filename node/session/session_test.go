@@ -25,8 +25,7 @@ func lease(n dn.Number) dn.Record {
 func TestSession_BeginsWithOpenSession(t *testing.T) {
 	o := newOffice(t)
 	w := o.wire(TCport)
-	w.says("EVENT_ERROR NOT_CONNECTED", registerAddress("2001", shared))
-	open := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{}}}
+	open := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion}}}
 	w.says("EVENT_ERROR INVALID_ATTRIBUTE", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{Application: strings.Repeat("x", 65)}}})
 	w.says("EVENT_LINK_CONNECTED", open)
 	w.says("EVENT_ERROR IN_SAME_STATE", open)
@@ -50,9 +49,10 @@ func TestSession_RefusesWhatIsWrongAndGoesOn(t *testing.T) {
 		}},
 		{"EVENT_ERROR 2001 INVALID_ATTRIBUTE", []*tlibpb.ClientMessage{registerAddress("2001", 17), registerAddress("2001", -1)}},
 		{"EVENT_ERROR 2009 NOT_CONFIGURED", []*tlibpb.ClientMessage{registerAddress("2009", shared), query("2009")}},
-		{"EVENT_ERROR 2001 NOT_REGISTERED", []*tlibpb.ClientMessage{unregisterAddress("2001"), agentLogin("2001", "7"), agentReady("2001")}},
-		{"EVENT_ERROR IN_SAME_STATE", []*tlibpb.ClientMessage{{Body: &tlibpb.ClientMessage_StopMonitor{}}}},
-		{"EVENT_REGISTERED 9000 OOS", []*tlibpb.ClientMessage{registerAddress("9000", shared)}},
+		{"EVENT_UNREGISTERED 2001", []*tlibpb.ClientMessage{unregisterAddress("2001")}},
+		{"EVENT_ERROR 2001 NOT_REGISTERED", []*tlibpb.ClientMessage{agentLogin("2001", "7"), agentReady("2001")}},
+		{"END_OF_SNAPSHOT", []*tlibpb.ClientMessage{{Body: &tlibpb.ClientMessage_StopMonitor{}}}},
+		{"EVENT_REGISTERED 9000 InSrv", []*tlibpb.ClientMessage{registerAddress("9000", shared)}},
 		{"EVENT_ERROR 9000 INVALID_ATTRIBUTE", []*tlibpb.ClientMessage{agentReady("9000")}},
 		{"EVENT_REGISTERED 2001 InSrv", []*tlibpb.ClientMessage{registerAddress("2001", private)}},
 		{"EVENT_ERROR 2001 INVALID_ATTRIBUTE", []*tlibpb.ClientMessage{agentLogin("2001", ""), agentLogin("2001", long), {Body: &tlibpb.ClientMessage_AgentLogin{
@@ -151,7 +151,7 @@ func TestSession_ResumedWithinItsGrace(t *testing.T) {
 		<-time.After(20 * time.Second)
 		o.table.Register("1001", dn.Registered)
 		synctest.Wait()
-		back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: gws.position()})
+		back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetLinkConnected().GetSessionToken(), ResumeCursor: cursor(gws.position(), 0)})
 		back.hears("EVENT_LINK_CONNECTED resumed", "EVENT_DN_BACK_IN_SERVICE 1001 n1 registered")
 		<-time.After(time.Minute)
 		back.says("EVENT_UNREGISTERED 2001", unregisterAddress("2001"))
@@ -174,7 +174,7 @@ func TestSession_NotResumedWithinItsGrace(t *testing.T) {
 		}
 		<-time.After(2 * time.Second)
 		stat.hears("EVENT_DN_OUT_OF_SERVICE 2001  desktop-lost")
-		again := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetServer().GetSessionToken()})
+		again := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetLinkConnected().GetSessionToken()})
 		again.hears("EVENT_LINK_CONNECTED") // a new session
 	})
 }
@@ -216,7 +216,7 @@ func TestSession_TakenOverByItsOwnClient(t *testing.T) {
 	gws := o.connect(TCport, nil)
 	gws.ask(registerAddress("2001", private))
 	claim, _ := o.table.Own("2001")
-	back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: o.table.Head()})
+	back := o.connect(TCport, &tlibpb.OpenSession{ResumeToken: gws.link.GetLinkConnected().GetSessionToken(), ResumeCursor: cursor(o.table.Head(), 0)})
 	if err := patience.Receive(t, "the end of the session", gws.ended); status.Code(err) != codes.Aborted {
 		t.Errorf("the old connection ended with %v", err)
 	}
@@ -259,7 +259,7 @@ func TestMonitorAll_OfEverythingThenChanges(t *testing.T) {
 
 	again := o.connect(TCport, nil)
 	again.heard()
-	again.ask(monitorAll(&tlibpb.MonitorAll{ResumeIncarnation: 1, ResumeSeq: e.GetSeq()}))
+	again.ask(monitorAll(&tlibpb.MonitorAll{ResumeCursor: cursor(e.GetSeq(), 0)}))
 	again.hears("END_OF_SNAPSHOT resumed", "EVENT_DN_OUT_OF_SERVICE 2002 n2 peer-lost")
 
 	w.says("END_OF_SNAPSHOT", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_StopMonitor{}})

@@ -130,7 +130,7 @@ func (l *lobby) router(mode tlibpb.AddressMode, numbers ...string) *wire {
 	w := l.connect(DefaultPort, nil)
 	w.heard()
 	w.post(registerAddress("9001", mode))
-	want := []string{"EVENT_REGISTERED 9001 OOS"}
+	want := []string{"EVENT_REGISTERED 9001 InSrv"}
 	for _, n := range numbers {
 		want = append(want, "EVENT_QUEUED 9001 "+n+" row", "EVENT_ROUTE_REQUEST 9001 "+n+" row")
 	}
@@ -174,7 +174,7 @@ func TestWaiting_CallsAreRepeatedToARouterThatRegisters(t *testing.T) {
 	second.post(registerAddress("9001", private)) // refused: nothing is repeated
 	second.hears("EVENT_ERROR 9001 RESOURCE_SEIZED")
 	third.post(registerAddress("9001", watched)) // again
-	third.hears("EVENT_REGISTERED 9001 OOS", "EVENT_QUEUED 9001 +2 row", "EVENT_ROUTE_REQUEST 9001 +2 row")
+	third.hears("EVENT_REGISTERED 9001 InSrv", "EVENT_QUEUED 9001 +2 row", "EVENT_ROUTE_REQUEST 9001 +2 row")
 	third.hearsNothing()
 }
 
@@ -190,8 +190,8 @@ func TestWaiting_RowsSayWhatTheEventsDid(t *testing.T) {
 		row = e
 		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST
 	})
-	if row.GetConnId() != string(id) || row.GetAni() != "+1" || row.GetDnis() != "9001" || row.GetOwner() != "n1" || row.GetSite() != "dc1" ||
-		row.GetTime() == nil || row.GetCallSeq() != 0 || row.GetReferenceId() != 0 || row.GetCallType() != tlibpb.CallType_CALL_TYPE_INBOUND {
+	if row.GetCall().GetConnId() != string(id) || row.GetCall().GetAni() != "+1" || row.GetCall().GetDnis() != "9001" || row.GetOwner() != "n1" || row.GetSite() != "dc1" ||
+		row.GetTime() == nil || row.GetCallSeq() != 0 || row.GetReferenceId() != 0 || row.GetCall().GetCallType() != tlibpb.CallType_CALL_TYPE_INBOUND {
 		t.Errorf("the row is %v", row)
 	}
 }
@@ -251,7 +251,7 @@ func TestWaiting_ARequestThatWasAnsweredIsNotRepeated(t *testing.T) {
 	second := l.connect(DefaultPort, nil)
 	second.heard()
 	second.post(registerAddress("9001", shared))
-	second.hears("EVENT_REGISTERED 9001 OOS", "EVENT_QUEUED 9001 +1 row")
+	second.hears("EVENT_REGISTERED 9001 InSrv", "EVENT_QUEUED 9001 +1 row")
 	second.hearsNothing()
 }
 
@@ -271,7 +271,7 @@ func TestWaiting_CallsAreInASnapshotOfTheDefaultPort(t *testing.T) {
 	stat.hears("END_OF_SNAPSHOT")
 	stat.hearsNothing()
 	leave()
-	w.awaits("EVENT_ABANDONED 9001 +1 n1 0")
+	w.awaits("EVENT_ABANDONED 9001 +1 n1 487")
 }
 
 // A router that read too slowly begins anew, and is told of what waits.
@@ -303,7 +303,7 @@ func TestWaiting_CallsAreToldToWhoResumesWithoutAPlace(t *testing.T) {
 	}
 	l.arrives("+1")
 	l.waits("+1", true)
-	again := l.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetServer().GetSessionToken(), ResumeIncarnation: 1, ResumeSeq: seq})
+	again := l.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetLinkConnected().GetSessionToken(), ResumeCursor: cursor(seq, 0)})
 	again.hears("EVENT_LINK_CONNECTED resumed", "EVENT_QUEUED 9001 +1 row", "EVENT_ROUTE_REQUEST 9001 +1 row")
 }
 
@@ -325,12 +325,12 @@ func (y *tally) follow() {
 	for _, e := range y.w.events {
 		switch e.GetMessage() {
 		case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
-			if y.waiting[e.GetAni()] && !(y.monitors && e.GetSnapshot()) {
+			if y.waiting[e.GetCall().GetAni()] && !(y.monitors && e.GetSnapshot()) {
 				y.w.o.t.Errorf("asked twice: %s", line(e))
 			}
-			y.waiting[e.GetAni()] = true
+			y.waiting[e.GetCall().GetAni()] = true
 		case tlibpb.Message_MESSAGE_EVENT_ABANDONED:
-			delete(y.waiting, e.GetAni())
+			delete(y.waiting, e.GetCall().GetAni())
 		}
 	}
 	y.w.events = nil

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
@@ -153,12 +155,13 @@ func mayRegister(ctx context.Context, d *client.Desk, dn string) error {
 	if err != nil {
 		return err
 	}
-	x := e.GetExtensions()
+	is := e.GetStatus()
+	inService := is.GetState() == tcpb.DNState_DN_STATE_IN_SRV
 	switch {
-	case x["kind"] != "pstn" || x["status"] == "InSrv" && x["owner"] == d.Server().GetNode():
+	case is.GetKind() != configpb.DNKind_DN_KIND_PSTN || inService && is.GetOwner() == d.Server().GetNode():
 		return nil
-	case x["status"] == "InSrv":
-		return fmt.Errorf("pstn DN %s is in service at node %s: send the request to that node (--addr), or move the DN here with sipcluster agent hold", dn, x["owner"])
+	case inService:
+		return fmt.Errorf("pstn DN %s is in service at node %s: send the request to that node (--addr), or move the DN here with sipcluster agent hold", dn, is.GetOwner())
 	}
 	return fmt.Errorf("pstn DN %s is out of service: register it with sipcluster agent hold first", dn)
 }
@@ -180,12 +183,12 @@ var agentDoes = map[tlibpb.Message]string{
 
 // agentSentence is "agent 7001 is ready, auto-in (site=dc1)".
 func agentSentence(e *tlibpb.Event) string {
-	s := "agent " + e.GetAgentId() + " " + agentDoes[e.GetMessage()]
-	if mode := view.WorkModeName(uint32(max(e.GetWorkMode(), 0))); mode != "" {
+	s := "agent " + e.GetAgent().GetId() + " " + agentDoes[e.GetMessage()]
+	if mode := view.WorkModeName(uint32(max(e.GetAgent().GetWorkMode(), 0))); mode != "" {
 		s += ", " + mode
 	}
-	if len(e.GetReasons()) > 0 {
-		s += " (" + view.ReasonsText(e.GetReasons()) + ")"
+	if len(e.GetAgent().GetReasons()) > 0 {
+		s += " (" + view.ReasonsText(e.GetAgent().GetReasons()) + ")"
 	}
 	return s
 }

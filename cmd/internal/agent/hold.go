@@ -77,9 +77,6 @@ func (c commands) arrive(ctx context.Context, d *client.Desk, dn string, f *agen
 		func(ctx context.Context) (*tlibpb.Event, error) { return d.AgentReady(ctx, dn, f.workMode, f.reason) },
 	} {
 		e, err := d.Do(ctx, request)
-		if client.RefusedAs(err, tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE) {
-			continue
-		}
 		if err == nil {
 			err = c.showHeld(e)
 		}
@@ -95,9 +92,6 @@ func (c commands) depart(ctx context.Context, d *client.Desk, dn string) error {
 	ctx, cancel := client.Parting(ctx)
 	defer cancel()
 	out, errOut := d.AgentLogout(ctx, dn, nil)
-	if client.RefusedAs(errOut, tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE) {
-		errOut = nil // somebody else did it
-	}
 	gone, err := d.UnregisterAddress(ctx, dn)
 	for _, e := range []*tlibpb.Event{out, gone} {
 		if e != nil {
@@ -115,23 +109,22 @@ func (c commands) showHeld(e *tlibpb.Event) error {
 	what := ""
 	switch e.GetMessage() {
 	case tlibpb.Message_MESSAGE_EVENT_REGISTERED:
-		x := e.GetExtensions()
-		what = fmt.Sprintf("%s is %s, owner %s", e.GetThisDn(), x["status"], console.Dash(x["owner"]))
+		what = fmt.Sprintf("%s is %s, owner %s", e.GetThisDn(), e.GetStatus().GetState().Word(), console.Dash(e.GetStatus().GetOwner()))
 	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
-		what = fmt.Sprintf("%s, %s, owner %s", e.GetThisDn(), e.GetReason(), console.Dash(e.GetOwner()))
+		what = fmt.Sprintf("%s, %s, owner %s", e.GetThisDn(), e.GetReason().Word(), console.Dash(e.GetOwner()))
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_RESERVED:
 		what = e.GetThisDn() + " is reserved no more"
-		if e.GetExpiresAt() != nil {
-			what = reservedUntil(e, e.GetExpiresAt().AsTime())
+		if e.GetAgentReserved().GetExpiresAt() != nil {
+			what = reservedUntil(e, e.GetAgentReserved().GetExpiresAt().AsTime())
 		}
 	case tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING:
-		what = e.GetServer().GetNode() + " " + e.GetReason()
+		what = e.GetServer().GetNode() + " " + view.DrainWord(e.GetNodeDraining())
 	case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED, tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED:
-		what = e.GetServer().GetNode() + " " + e.GetErrorMessage()
+		what = e.GetServer().GetNode() + " " + e.GetLinkDisconnected().GetText()
 	case tlibpb.Message_MESSAGE_EVENT_UNREGISTERED:
 		what = e.GetThisDn()
 	case tlibpb.Message_MESSAGE_EVENT_ERROR:
-		what = e.GetErrorMessage()
+		what = e.GetError().GetText()
 	case tlibpb.Message_MESSAGE_END_OF_SNAPSHOT:
 		return nil
 	default:

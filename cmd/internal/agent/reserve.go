@@ -67,10 +67,7 @@ func (c commands) reserve(ctx context.Context, dn string, f *reserveFlags) error
 	if err != nil {
 		return err
 	}
-	until := e.GetTime().AsTime().Add(f.duration)
-	if e.GetExpiresAt() != nil { // a node from before leases does not say it
-		until = e.GetExpiresAt().AsTime()
-	}
+	until := e.GetAgentReserved().GetExpiresAt().AsTime()
 	if err := c.showReserved(e, until, f.detach); err != nil || f.detach {
 		return err
 	}
@@ -107,9 +104,6 @@ func (c commands) keepReserved(ctx context.Context, d *client.Desk, dn string, r
 			last, cancel := client.Parting(ctx)
 			defer cancel()
 			_, err := d.CancelReservation(last, dn)
-			if client.RefusedAs(err, tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE) {
-				return nil // it was over at that moment
-			}
 			return d.Explain(err)
 		case client.Interrupted(waiting):
 			return nil

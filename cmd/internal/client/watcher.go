@@ -94,27 +94,31 @@ func (w *Watcher) follow(ctx context.Context) error {
 func (w *Watcher) show(m *tcpb.WatchResponse) error {
 	switch b := m.Body.(type) {
 	case *tcpb.WatchResponse_Started:
-		w.Req.ResumeIncarnation = b.Started.Incarnation
 		if !b.Started.Resumed {
-			w.Req.ResumeSeq = 0 // only a whole snapshot can be resumed behind
+			w.Req.ResumeCursor = nil // only a whole snapshot can be resumed behind
 		}
 		w.View.Started(b.Started)
 	case *tcpb.WatchResponse_Events:
-		return w.events(b.Events.Events)
+		return w.events(b.Events)
 	case *tcpb.WatchResponse_EndOfSnapshot:
-		w.Req.ResumeSeq = b.EndOfSnapshot.Seq
+		w.Req.ResumeCursor = b.EndOfSnapshot.Cursor
 		return w.View.EndOfSnapshot(b.EndOfSnapshot.Seq)
 	case *tcpb.WatchResponse_Heartbeat:
-		w.Req.ResumeSeq = b.Heartbeat.Seq
+		w.goesOn(b.Heartbeat.Cursor)
 	}
 	return nil
 }
 
-func (w *Watcher) events(events []*tcpb.DNEvent) error {
-	for _, e := range events {
-		if !e.Snapshot {
-			w.Req.ResumeSeq = e.Seq
-		}
+// goesOn notes what to resume behind; within a snapshot there is nothing.
+func (w *Watcher) goesOn(cursor []byte) {
+	if len(cursor) > 0 {
+		w.Req.ResumeCursor = cursor
+	}
+}
+
+func (w *Watcher) events(b *tcpb.EventBatch) error {
+	w.goesOn(b.Cursor)
+	for _, e := range b.Events {
 		if err := w.View.Event(e); err != nil {
 			return err
 		}

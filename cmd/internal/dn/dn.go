@@ -48,7 +48,7 @@ type dnDetailJSON struct {
 }
 
 func newDNJSON(d *tcpb.DNStatus) dnJSON {
-	return dnJSON{d.Dn, d.Kind, view.StateName(d.State), d.Owner, d.Site, view.ReasonName(d.Reason), view.RFC3339(d.Since), d.Routable, d.Busy, d.Reserved, view.NewAgentJSON(d.Agent)}
+	return dnJSON{d.Dn, d.Kind.Word(), view.StateName(d.State), d.Owner, d.Site, view.ReasonName(d.Reason), view.RFC3339(d.Since), d.Routable, d.Busy, d.Reserved, view.NewAgentJSON(d.Agent)}
 }
 
 // Command is dn and what it holds.
@@ -61,8 +61,8 @@ func Command(op *client.Operator) *cobra.Command {
 
 // filterFlags are the flags that choose DNs.
 type filterFlags struct {
-	filter tcpb.Filter
-	state  string
+	filter      tcpb.Filter
+	kind, state string
 }
 
 func (f *filterFlags) add(cmd *cobra.Command, withState bool) {
@@ -70,7 +70,7 @@ func (f *filterFlags) add(cmd *cobra.Command, withState bool) {
 	flags.StringVar(&f.filter.Owner, "owner", "", "only DNs owned by this `NODE`")
 	flags.StringVar(&f.filter.Site, "site", "", "only DNs owned at this `SITE`")
 	flags.StringVar(&f.filter.Group, "group", "", "only DNs of this agent `GROUP`")
-	flags.StringVar(&f.filter.Kind, "kind", "", "only this `KIND`: sip, pstn, routing-point, trunk, feature")
+	flags.StringVar(&f.kind, "kind", "", "only this `KIND`: sip, pstn, routing-point, trunk, feature")
 	flags.StringVar(&f.filter.Prefix, "prefix", "", "only numbers that begin with `DIGITS`")
 	if withState {
 		flags.StringVar(&f.state, "state", "", "only this `STATE`: InSrv or OOS")
@@ -87,8 +87,9 @@ func (f *filterFlags) check() error {
 	default:
 		return console.Usagef("--state %s: want InSrv or OOS", f.state)
 	}
-	if f.filter.Kind != "" {
-		if _, err := config.ParseKind(f.filter.Kind); err != nil {
+	if f.kind != "" {
+		var err error
+		if f.filter.Kind, err = config.ParseKind(f.kind); err != nil {
 			return console.Usagef("--kind %w", err)
 		}
 	}
@@ -132,7 +133,7 @@ func (c commands) listDNs(ctx context.Context, cl *client.Client, f *tcpb.Filter
 	t := &console.Table{Head: []string{"DN", "KIND", "STATE", "OWNER", "SITE", "REASON", "FOR", "ROUTABLE", "AGENT"}}
 	now := c.Now()
 	err := cl.EachDN(ctx, f, routable, func(d *tcpb.DNStatus) error {
-		t.Add(console.Text(d.Dn), console.Text(console.Dash(d.Kind)), view.StateCell(d.State), console.Text(console.Dash(d.Owner)), console.Text(console.Dash(d.Site)),
+		t.Add(console.Text(d.Dn), console.Text(console.Dash(d.Kind.Word())), view.StateCell(d.State), console.Text(console.Dash(d.Owner)), console.Text(console.Dash(d.Site)),
 			console.Text(console.Dash(view.ReasonName(d.Reason))), console.Text(view.Age(now, d.Since)), console.Text(console.YesNo(d.Routable)), view.AgentCell(d.Agent))
 		return nil
 	})
@@ -178,7 +179,7 @@ func newDNDetailJSON(s *tcpb.DNStatus, d *configpb.DN) dnDetailJSON {
 func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	line := func(name, value string) { fmt.Fprintf(c.Out, "%-9s %s\n", name, value) }
 	line("dn", s.Dn)
-	line("kind", console.Dash(s.Kind))
+	line("kind", console.Dash(s.Kind.Word()))
 	line("state", console.Paint(view.StateCell(s.State), c.Colour()))
 	line("owner", console.Dash(s.Owner))
 	line("site", console.Dash(s.Site))

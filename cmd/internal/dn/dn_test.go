@@ -16,7 +16,7 @@ import (
 )
 
 func TestDNJSON_IsAContract(t *testing.T) {
-	row := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED, Since: clienttest.Since, Routable: true}
+	row := &tcpb.DNStatus{Dn: "1001", Kind: configpb.DNKind_DN_KIND_SIP, State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED, Since: clienttest.Since, Routable: true}
 	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false}`+"\n")
 	clienttest.Same(t, clienttest.Line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":false}`+"\n")
 
@@ -31,7 +31,7 @@ func agentOf(state tcpb.AgentState) *tcpb.AgentStatus {
 }
 
 func TestDNJSON_AgentIsAContract(t *testing.T) {
-	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: view.InSrv, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_NOT_READY)}
+	d := &tcpb.DNStatus{Dn: "1001", Kind: configpb.DNKind_DN_KIND_SIP, State: view.InSrv, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_NOT_READY)}
 	d.Agent.Reasons = nil
 	clienttest.Same(t, clienttest.Line(t, newDNJSON(d)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":true,`+
 		`"agent":{"id":"7001","state":"not-ready","work_mode":"auto-in","reasons":{},"since":"2026-11-22T11:59:56Z"}}`+"\n")
@@ -40,7 +40,7 @@ func TestDNJSON_AgentIsAContract(t *testing.T) {
 func TestDNGet_ShowsTheAgentToPeople(t *testing.T) {
 	op, out := clienttest.Plain()
 	c := commands{op}
-	d := &tcpb.DNStatus{Dn: "1001", Kind: "sip", State: view.InSrv, Owner: "sip1", Site: "dc1", Since: clienttest.Since, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_READY)}
+	d := &tcpb.DNStatus{Dn: "1001", Kind: configpb.DNKind_DN_KIND_SIP, State: view.InSrv, Owner: "sip1", Site: "dc1", Since: clienttest.Since, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_READY)}
 	if err := c.printDN(d, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestPrintDN_OfEachKind(t *testing.T) {
 			tc.d.Kind = kind
 		}
 		s := &tcpb.DNStatus{
-			Dn: "1001", Kind: kind.Word(), State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED,
+			Dn: "1001", Kind: kind, State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED,
 			Since: timestamppb.New(clienttest.Noon.Add(-2 * time.Second)), Routable: true,
 		}
 		out.Reset()

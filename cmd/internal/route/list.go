@@ -118,11 +118,7 @@ func waiting(ctx context.Context, d *client.Desk, rp string) ([]*waitingCall, er
 }
 
 func (w *waitingCall) tried() []string {
-	tried := []string{}
-	if t := w.GetExtensions()["tried"]; t != "" {
-		tried = strings.Split(t, ",")
-	}
-	return tried
+	return append([]string{}, w.GetQueued().GetTried()...)
 }
 
 // waitsFor is "router" or "agent".
@@ -145,15 +141,15 @@ func (c commands) showWaiting(calls []*waitingCall) error {
 	}
 	t := &console.Table{Head: []string{"CONNID", "ROUTING POINT", "CALLER", "FOR", "WAITS FOR", "TRIED"}}
 	for _, w := range calls {
-		t.Add(console.Text(w.GetConnId()), console.Text(w.GetThisDn()), console.Text(console.Dash(w.GetAni())), console.Text(view.Age(c.Now(), w.GetTime())), console.Text(w.waitsFor()), console.Text(console.Dash(strings.Join(w.tried(), ", "))))
+		t.Add(console.Text(w.GetCall().GetConnId()), console.Text(w.GetThisDn()), console.Text(console.Dash(w.GetCall().GetAni())), console.Text(view.Age(c.Now(), w.GetTime())), console.Text(w.waitsFor()), console.Text(console.Dash(strings.Join(w.tried(), ", "))))
 	}
 	return c.Print(t)
 }
 
 func newWaitingJSON(w *waitingCall) waitingJSON {
-	data := w.GetUserData()
+	data := w.GetCall().GetUserData()
 	if data == nil {
 		data = map[string]string{}
 	}
-	return waitingJSON{w.GetConnId(), w.GetThisDn(), w.GetAni(), w.GetDnis(), view.RFC3339(w.GetTime()), w.waitsFor(), w.tried(), data}
+	return waitingJSON{w.GetCall().GetConnId(), w.GetThisDn(), w.GetCall().GetAni(), w.GetCall().GetDnis(), view.RFC3339(w.GetTime()), w.waitsFor(), w.tried(), data}
 }

@@ -9,6 +9,8 @@ import (
 
 func TestWaitingJSON_IsAContract(t *testing.T) {
 	clienttest.Same(t, clienttest.Line(t, newWaitingJSON(&waitingCall{Event: &tlibpb.Event{
-		Message: tlibpb.Message_MESSAGE_EVENT_QUEUED, ThisDn: "9000", ConnId: "00000000000000aa", Ani: "+4930", Dnis: "9000", Time: clienttest.Since, Extensions: map[string]string{"tried": "1001,1002"},
+		ThisDn: "9000", Time: clienttest.Since, Body: &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{
+			Call: &tlibpb.Call{ConnId: "00000000000000aa", Ani: "+4930", Dnis: "9000"}, Tried: []string{"1001", "1002"},
+		}},
 	}, asked: true})), `{"conn_id":"00000000000000aa","routing_point":"9000","caller":"+4930","called":"9000","since":"2026-11-22T11:56:48Z","waits_for":"router","tried":["1001","1002"],"user_data":{}}`+"\n")
 }

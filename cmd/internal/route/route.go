@@ -50,7 +50,7 @@ func (c commands) openRouter(ctx context.Context, addr string) (*client.Desk, er
 	if errors.Is(err, client.ErrNobody) {
 		return nil, fmt.Errorf("no default port answers at %s: check that it can be reached from here (--default-addr)", addr)
 	}
-	if err == nil && d.Server().GetPort() != "default" {
+	if err == nil && d.Server().GetPort() != tlibpb.Port_PORT_DEFAULT {
 		d.Close()
 		return nil, fmt.Errorf("what answers at %s is a TCport: want a node's default port (--default-addr)", addr)
 	}
@@ -186,17 +186,14 @@ type routedJSON struct {
 }
 
 func (c commands) showRouted(e *tlibpb.Event, f *routeFlags) error {
-	to := e.GetOtherDn()
-	if f.reject != 0 {
-		to = ""
-	}
+	to := e.GetThirdPartyDn()
 	if c.JSON() {
-		return console.Encode(c.Out, routedJSON{tlib.EventName(e.GetMessage()), e.GetConnId(), e.GetThisDn(), to, view.RFC3339(e.GetTime()), e.GetOwner()})
+		return console.Encode(c.Out, routedJSON{tlib.EventName(e.GetMessage()), e.GetCall().GetConnId(), e.GetThisDn(), to, view.RFC3339(e.GetTime()), e.GetOwner()})
 	}
 	what := "left " + e.GetThisDn() + " for " + to
 	if f.reject != 0 {
 		what = fmt.Sprintf("was rejected with %d at %s", f.reject, e.GetThisDn())
 	}
-	_, err := fmt.Fprintf(c.Out, "call %s %s\n", e.GetConnId(), what)
+	_, err := fmt.Fprintf(c.Out, "call %s %s\n", e.GetCall().GetConnId(), what)
 	return err
 }

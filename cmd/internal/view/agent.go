@@ -28,13 +28,7 @@ func NewAgentJSON(a *tcpb.AgentStatus) *AgentJSON {
 	if reasons == nil {
 		reasons = map[string]string{}
 	}
-	return &AgentJSON{a.Id, agentStateName(a.State), WorkModeName(a.WorkMode), reasons, RFC3339(a.Since)}
-}
-
-// agentStateName is "logged-out", "logged-in", "not-ready" or "ready".
-func agentStateName(s tcpb.AgentState) string {
-	name := strings.TrimPrefix(s.String(), "AGENT_STATE_")
-	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return &AgentJSON{a.Id, a.State.Word(), WorkModeName(a.WorkMode), reasons, RFC3339(a.Since)}
 }
 
 // WorkModes are the names of the T-Library's AgentWorkMode, by its number.
@@ -53,7 +47,7 @@ func AgentCell(a *tcpb.AgentStatus) console.Cell {
 	if a == nil {
 		return console.Text("-")
 	}
-	c := console.Cell{Text: a.Id + " " + agentStateName(a.State)}
+	c := console.Cell{Text: a.Id + " " + a.State.Word()}
 	if mode := WorkModeName(a.WorkMode); mode != "" {
 		c.Text += ", " + mode
 	}

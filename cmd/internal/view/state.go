@@ -3,8 +3,6 @@
 package view
 
 import (
-	"strings"
-
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
@@ -35,11 +33,7 @@ func StateCell(s tcpb.DNState) console.Cell {
 
 // ReasonName is "registered", "peer-lost" and so on; "" when there is none.
 func ReasonName(r tcpb.Reason) string {
-	if r == tcpb.Reason_REASON_UNSPECIFIED {
-		return ""
-	}
-	name := strings.TrimPrefix(r.String(), "REASON_")
-	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return r.Word()
 }
 
 // The states of a DN.

@@ -83,12 +83,12 @@ func (l *eventLines) party(e *tlibpb.Event) error {
 	case l.con.JSON():
 		return console.Encode(l.con.Out, newCallJSON(e))
 	}
-	why := e.GetReason()
-	if e.GetCause() != 0 {
-		why = strconv.Itoa(int(e.GetCause()))
+	why := endWord(e)
+	if e.GetEnd().GetSipStatus() != 0 {
+		why = strconv.Itoa(int(e.GetEnd().GetSipStatus()))
 	}
 	return l.line(l.clock(e.GetSnapshot()), tlib.EventName(e.GetMessage()), "-", e.GetThisDn(), "-", "-", "-", console.Dash(why),
-		fmt.Sprintf("with %s, call %s at %s", console.Dash(e.GetOtherDn()), e.GetConnId(), e.GetOwner()))
+		fmt.Sprintf("with %s, call %s at %s", console.Dash(e.GetCall().GetOtherDn()), e.GetCall().GetConnId(), e.GetOwner()))
 }
 
 func (l *eventLines) EndOfSnapshot(seq uint64) error {

@@ -40,9 +40,9 @@ var callStates = map[tlibpb.Message]string{
 }
 
 // take learns from an event and returns what is new, that event or none; at the
-// end of a snapshot EventReleased for what ended unheard, with the reason "missed".
+// end of a snapshot EventReleased for what ended unheard, which doesn't say how.
 func (p *parties) take(e *tlibpb.Event) (news []*tlibpb.Event) {
-	dn, conn := e.GetThisDn(), e.GetConnId()
+	dn, conn := e.GetThisDn(), e.GetCall().GetConnId()
 	switch e.GetMessage() {
 	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED:
 		known := p.up[dn][conn]
@@ -69,30 +69,31 @@ func (p *parties) take(e *tlibpb.Event) (news []*tlibpb.Event) {
 // missed takes away what a whole snapshot does not have.
 func (p *parties) missed(end *tlibpb.Event) (gone []*tlibpb.Event) {
 	for _, e := range p.all() {
-		if p.rows[e.GetThisDn()][e.GetConnId()] {
+		if p.rows[e.GetThisDn()][e.GetCall().GetConnId()] {
 			continue
 		}
-		p.remove(e.GetThisDn(), e.GetConnId())
+		p.remove(e.GetThisDn(), e.GetCall().GetConnId())
 		e = proto.CloneOf(e)
-		e.Message, e.Reason, e.Time, e.Snapshot, e.CallSeq = tlibpb.Message_MESSAGE_EVENT_RELEASED, "missed", end.GetTime(), false, 0
+		e.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: e.GetCall()}}
+		e.Time, e.Snapshot, e.CallSeq = end.GetTime(), false, 0
 		gone = append(gone, e)
 	}
 	return gone
 }
 
 func (p *parties) put(e *tlibpb.Event) {
-	dn, conn := e.GetThisDn(), e.GetConnId()
+	dn, conn := e.GetThisDn(), e.GetCall().GetConnId()
 	p.remove(dn, conn)
 	p.calls[conn]++
 	mark(p.up, dn, conn, e)
 	if dialled(e) {
-		mark(p.dials, e.GetOtherDn(), conn, e)
+		mark(p.dials, e.GetCall().GetOtherDn(), conn, e)
 	}
 }
 
 // dialled tells whether a DN rings for another one.
 func dialled(e *tlibpb.Event) bool {
-	return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING && e.GetCallType() == tlibpb.CallType_CALL_TYPE_INTERNAL
+	return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING && e.GetCall().GetCallType() == tlibpb.CallType_CALL_TYPE_INTERNAL
 }
 
 func (p *parties) remove(dn, conn string) {
@@ -102,7 +103,7 @@ func (p *parties) remove(dn, conn string) {
 	}
 	unmark(p.up, dn, conn)
 	if dialled(e) {
-		unmark(p.dials, e.GetOtherDn(), conn)
+		unmark(p.dials, e.GetCall().GetOtherDn(), conn)
 	}
 	if p.calls[conn]--; p.calls[conn] == 0 {
 		delete(p.calls, conn)
@@ -130,7 +131,7 @@ func (p *parties) all() (all []*tlibpb.Event) {
 		}
 	}
 	slices.SortFunc(all, func(a, b *tlibpb.Event) int {
-		return cmp.Or(cmp.Compare(a.GetThisDn(), b.GetThisDn()), a.GetTime().AsTime().Compare(b.GetTime().AsTime()), cmp.Compare(a.GetConnId(), b.GetConnId()))
+		return cmp.Or(cmp.Compare(a.GetThisDn(), b.GetThisDn()), a.GetTime().AsTime().Compare(b.GetTime().AsTime()), cmp.Compare(a.GetCall().GetConnId(), b.GetCall().GetConnId()))
 	})
 	return all
 }
@@ -139,7 +140,7 @@ func (p *parties) all() (all []*tlibpb.Event) {
 // before one that rings, then the newest.
 func best(of map[string]*tlibpb.Event) (e *tlibpb.Event, others int) {
 	for _, x := range of {
-		if e == nil || cmp.Or(cmp.Compare(x.GetMessage(), e.GetMessage()), x.GetTime().AsTime().Compare(e.GetTime().AsTime()), cmp.Compare(x.GetConnId(), e.GetConnId())) > 0 {
+		if e == nil || cmp.Or(cmp.Compare(x.GetMessage(), e.GetMessage()), x.GetTime().AsTime().Compare(e.GetTime().AsTime()), cmp.Compare(x.GetCall().GetConnId(), e.GetCall().GetConnId())) > 0 {
 			e = x
 		}
 	}
@@ -153,7 +154,7 @@ func (p *parties) cells(b *board, dn string) []console.Cell {
 		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING {
 			state.Tint = console.Yellow
 		}
-		return []console.Cell{state, withCell(e.GetOtherDn(), others), console.Text(view.Age(b.now(), e.GetTime()))}
+		return []console.Cell{state, withCell(e.GetCall().GetOtherDn(), others), console.Text(view.Age(b.now(), e.GetTime()))}
 	}
 	if e, others := best(p.dials[dn]); e != nil {
 		return []console.Cell{console.Tinted("dialing", console.Yellow), withCell(e.GetThisDn(), others), console.Text(view.Age(b.now(), e.GetTime()))}
@@ -198,9 +199,21 @@ type callJSON struct {
 // roles are the T-Library's DNRole.
 var roles = map[tlibpb.DNRole]string{tlibpb.DNRole_DN_ROLE_ORIGINATION: "origination", tlibpb.DNRole_DN_ROLE_DESTINATION: "destination"}
 
+// endWord says how a call ended when it was not by a SIP status or by hanging up.
+func endWord(e *tlibpb.Event) string {
+	over := e.GetReleased() != nil || e.GetAbandoned() != nil
+	switch {
+	case e.GetEnd().GetReason() == tlibpb.EndReason_END_REASON_NODE_LOST:
+		return "node-lost"
+	case over && e.GetEnd() == nil:
+		return "missed"
+	}
+	return ""
+}
+
 func newCallJSON(e *tlibpb.Event) callJSON {
 	return callJSON{
-		tlib.EventName(e.GetMessage()), e.GetThisDn(), callStates[e.GetMessage()], e.GetConnId(), e.GetOtherDn(), roles[e.GetThisDnRole()],
-		e.GetAni(), e.GetDnis(), e.GetOwner(), e.GetSite(), view.RFC3339(e.GetTime()), e.GetCallSeq(), e.GetCause(), e.GetReason(), e.GetSnapshot(),
+		tlib.EventName(e.GetMessage()), e.GetThisDn(), callStates[e.GetMessage()], e.GetCall().GetConnId(), e.GetCall().GetOtherDn(), roles[e.GetCall().GetThisDnRole()],
+		e.GetCall().GetAni(), e.GetCall().GetDnis(), e.GetOwner(), e.GetSite(), view.RFC3339(e.GetTime()), e.GetCallSeq(), e.GetEnd().GetSipStatus(), endWord(e), e.GetSnapshot(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb/tlibtest"
 	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 )
 
@@ -19,12 +20,16 @@ const (
 	established = tlibpb.Message_MESSAGE_EVENT_ESTABLISHED
 	released    = tlibpb.Message_MESSAGE_EVENT_RELEASED
 	abandoned   = tlibpb.Message_MESSAGE_EVENT_ABANDONED
-	endOfRows   = tlibpb.Message_MESSAGE_END_OF_SNAPSHOT
 )
 
 // party is an event of a DN's call, which is 8 s old.
 func party(m tlibpb.Message, dn, conn, with string) *tlibpb.Event {
-	return &tlibpb.Event{Message: m, ThisDn: dn, ConnId: conn, OtherDn: with, Owner: "sip1", Site: "dc1", Time: timestamppb.New(clienttest.Noon.Add(-8 * time.Second)), CallSeq: 7}
+	e := tlibtest.Call(m, dn, &tlibpb.Call{ConnId: conn, OtherDn: with})
+	if r := e.GetReleased(); r != nil {
+		r.End = &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP}
+	}
+	e.Owner, e.Site, e.Time, e.CallSeq = "sip1", "dc1", timestamppb.New(clienttest.Noon.Add(-8*time.Second)), 7
+	return e
 }
 
 func rowOf(e *tlibpb.Event) *tlibpb.Event {
@@ -36,7 +41,7 @@ func rowOf(e *tlibpb.Event) *tlibpb.Event {
 func news(p *parties, events ...*tlibpb.Event) (out []string) {
 	for _, e := range events {
 		for _, n := range p.take(e) {
-			out = append(out, fmt.Sprintf("%s %s %s%s", callStates[n.GetMessage()], n.GetThisDn(), n.GetConnId(), n.GetReason()))
+			out = append(out, fmt.Sprintf("%s %s %s%s", callStates[n.GetMessage()], n.GetThisDn(), n.GetCall().GetConnId(), map[bool]string{true: "missed"}[n.GetReleased() != nil && n.GetEnd() == nil]))
 		}
 	}
 	return out
@@ -53,7 +58,7 @@ func TestParties_FollowWhoIsInACall(t *testing.T) {
 	p := newParties()
 	wants(t, news(p, party(ringing, "1002", "a", "1001"), party(established, "1002", "a", "1001"), party(established, "1001", "a", "1002"), party(ringing, "1001", "b", "+49")),
 		"ringing 1002 a", "established 1002 a", "established 1001 a", "ringing 1001 b")
-	if e, others := best(p.up["1001"]); e.GetConnId() != "a" || others != 1 || len(p.calls) != 2 {
+	if e, others := best(p.up["1001"]); e.GetCall().GetConnId() != "a" || others != 1 || len(p.calls) != 2 {
 		t.Errorf("%v and %d others, %d calls", e, others, len(p.calls))
 	}
 	wants(t, news(p, party(abandoned, "1001", "b", "+49"), party(released, "1001", "a", "1002"), party(released, "1002", "a", "1001"), party(released, "1002", "a", "1001")),
@@ -66,13 +71,13 @@ func TestParties_FollowWhoIsInACall(t *testing.T) {
 func TestParties_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
 	p := newParties()
 	news(p, party(ringing, "1002", "a", "1001"), party(established, "1003", "b", "+49"))
-	wants(t, news(p, rowOf(party(ringing, "1002", "a", "1001")), rowOf(party(established, "1004", "c", "+1")), &tlibpb.Event{Message: endOfRows, Time: clienttest.Since}),
+	wants(t, news(p, rowOf(party(ringing, "1002", "a", "1001")), rowOf(party(established, "1004", "c", "+1")), &tlibpb.Event{Time: clienttest.Since, Body: &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{}}}),
 		"established 1004 c", "released 1003 bmissed")
-	wants(t, news(p, &tlibpb.Event{Message: endOfRows, Resumed: true}))
+	wants(t, news(p, &tlibpb.Event{Body: &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{Resumed: true}}}))
 	if len(p.up) != 2 || len(p.calls) != 2 {
 		t.Errorf("left: %+v", p)
 	}
-	wants(t, news(p, rowOf(party(established, "1004", "c", "+1")), &tlibpb.Event{Message: endOfRows, Time: clienttest.Since}), "released 1002 amissed")
+	wants(t, news(p, rowOf(party(established, "1004", "c", "+1")), &tlibpb.Event{Time: clienttest.Since, Body: &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{}}}), "released 1002 amissed")
 	if len(p.up) != 1 || len(p.rows) != 0 {
 		t.Errorf("left after another one: %+v", p)
 	}
@@ -89,7 +94,7 @@ func TestParties_WhoCallsDials(t *testing.T) {
 	}
 	call := func(m tlibpb.Message, dn, with string) {
 		e := party(m, dn, "a", with)
-		e.CallType = tlibpb.CallType_CALL_TYPE_INTERNAL
+		e.GetCall().CallType = tlibpb.CallType_CALL_TYPE_INTERNAL
 		_ = b.call(e)
 	}
 	shows("- - -")
@@ -139,10 +144,10 @@ DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE
 
 func TestCallJSON_IsAContract(t *testing.T) {
 	e := party(established, "1002", "00000000000000aa", "+4930")
-	e.ThisDnRole, e.Ani, e.Dnis = tlibpb.DNRole_DN_ROLE_DESTINATION, "+4930", "9000"
+	e.GetCall().ThisDnRole, e.GetCall().Ani, e.GetCall().Dnis = tlibpb.DNRole_DN_ROLE_DESTINATION, "+4930", "9000"
 	clienttest.Same(t, clienttest.Line(t, newCallJSON(e)), `{"event":"EventEstablished","dn":"1002","call_state":"established","conn_id":"00000000000000aa","other_dn":"+4930","role":"destination","ani":"+4930","dnis":"9000",`+
 		`"node":"sip1","site":"dc1","time":"2026-11-22T11:59:52Z","call_seq":7}`+"\n")
-	e.Message, e.Cause, e.Reason = released, 486, "node-lost"
+	e.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: e.GetCall(), End: &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_NODE_LOST, SipStatus: 486}}}
 	clienttest.Same(t, clienttest.Line(t, newCallJSON(rowOf(e))), `{"event":"EventReleased","dn":"1002","call_state":"released","conn_id":"00000000000000aa","other_dn":"+4930","role":"destination","ani":"+4930","dnis":"9000",`+
 		`"node":"sip1","site":"dc1","time":"2026-11-22T11:59:52Z","call_seq":0,"cause":486,"reason":"node-lost","snapshot":true}`+"\n")
 }
@@ -151,7 +156,7 @@ func TestEventLines_OfCalls(t *testing.T) {
 	c, out := clienttest.Plain()
 	l := newEventLines(c.Console, &tcpb.WatchRequest{Filter: &tcpb.Filter{Owner: "sip1"}})
 	busy := party(released, "1001", "00000000000000aa", "1003")
-	busy.Cause = 486
+	busy.GetReleased().End = &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_REFUSED, SipStatus: 486}
 	elsewhere := onBoard("1002", "7002", ready)
 	elsewhere.Owner = "sip2"
 	l.Started(&tcpb.WatchStarted{Node: "sip1"})

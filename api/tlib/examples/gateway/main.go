@@ -49,10 +49,11 @@ func main() {
 			log.Fatal(err)
 		}
 		show(e)
-		if e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING || e.GetReason() != "draining" {
+		d := e.GetNodeDraining()
+		if d == nil || d.GetUndone() {
 			continue
 		}
-		if c, err = move(ctx, c, nodes, e.GetServer().GetDraining(), *dn, *agent); err != nil {
+		if c, err = move(ctx, c, nodes, d.GetServer().GetDraining(), *dn, *agent); err != nil {
 			log.Print(err) // the DN stays where it is, while it may
 		}
 	}
@@ -100,12 +101,8 @@ func begin(ctx context.Context, c *tlib.Client, dn, agent string) error {
 		return err
 	}
 	show(e)
-	e, err = c.AgentLogin(ctx, dn, agent, tlibpb.AgentWorkMode_AGENT_WORK_MODE_MANUAL_IN, nil)
-	var refused *tlib.Error
-	if errors.As(err, &refused) && refused.Code == tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE {
-		return nil // still logged in from the last time
-	}
-	if err != nil {
+	// Who is logged in from the last time is told the present state.
+	if e, err = c.AgentLogin(ctx, dn, agent, tlibpb.AgentWorkMode_AGENT_WORK_MODE_MANUAL_IN, nil); err != nil {
 		return err
 	}
 	show(e)
@@ -134,14 +131,14 @@ func end(c *tlib.Client, dn string) error {
 
 func show(e *tlibpb.Event) {
 	fmt.Printf("%s  %-20s %s", time.Now().Format("15:04:05.000"), tlib.EventName(e.GetMessage()), e.GetThisDn())
-	if status := e.GetExtensions()["status"]; status != "" {
-		fmt.Printf(" is %s, owner %s", status, e.GetExtensions()["owner"])
+	if s := e.GetStatus(); s != nil {
+		fmt.Printf(" is %s, owner %s", s.GetState().Word(), s.GetOwner())
 	}
-	if e.GetAgentId() != "" {
-		fmt.Print(" agent ", e.GetAgentId())
+	if a := e.GetAgent(); a != nil {
+		fmt.Print(" agent ", a.GetId())
 	}
-	for _, key := range slices.Sorted(maps.Keys(e.GetReasons())) {
-		fmt.Printf(" %s=%s", key, e.GetReasons()[key])
+	for _, key := range slices.Sorted(maps.Keys(e.GetAgent().GetReasons())) {
+		fmt.Printf(" %s=%s", key, e.GetAgent().GetReasons()[key])
 	}
-	fmt.Println("", e.GetServer().GetNode(), e.GetErrorMessage())
+	fmt.Println("", e.GetServer().GetNode(), e.GetError().GetText())
 }

@@ -67,7 +67,7 @@ func routable(ctx context.Context, c *tlib.Client, group string) (dn string, err
 		if e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 			break
 		}
-		if n := e.GetThisDn(); e.GetExtensions()["routable"] == "true" && (dn == "" || len(n) < len(dn) || len(n) == len(dn) && n < dn) {
+		if n := e.GetThisDn(); e.GetStatus().GetRoutable() && (dn == "" || len(n) < len(dn) || len(n) == len(dn) && n < dn) {
 			dn = n
 		}
 	}

@@ -88,13 +88,14 @@ func (b *board) take(e *tlibpb.Event) {
 	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
 		r.state, r.owner = "InSrv", e.GetOwner()
 		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE {
-			r.state = "OOS " + e.GetReason()
+			r.state = "OOS " + e.GetReason().Word()
 		}
 		if e.GetSnapshot() {
-			r.agent = strings.TrimSpace(e.GetAgentId() + " " + e.GetExtensions()["agent-state"])
+			a := e.GetStatus().GetAgent()
+			r.agent = strings.TrimSpace(a.GetId() + " " + a.GetState().Word())
 		}
 	case tlibpb.Message_MESSAGE_EVENT_LINK_DISCONNECTED:
-		b.from = "nobody: " + e.GetErrorMessage()
+		b.from = "nobody: " + e.GetLinkDisconnected().GetText()
 		return
 	case tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED:
 		b.from, b.session = e.GetServer().GetNode(), b.session+1
@@ -103,7 +104,7 @@ func (b *board) take(e *tlibpb.Event) {
 		maps.DeleteFunc(b.rows, func(_ string, r row) bool { return !e.GetResumed() && r.session < b.session })
 		return
 	default:
-		r.agent = e.GetAgentId() + " " + states[e.GetMessage()]
+		r.agent = e.GetAgent().GetId() + " " + states[e.GetMessage()]
 	}
 	r.session = b.session
 	b.rows[e.GetThisDn()] = r

@@ -1,0 +1,78 @@
+// Package dnview is a DN as clients see it: its configuration and what the table
+// says of it in one tcpb.DNStatus, the same in every answer, watch and session.
+package dnview
+
+import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Registered tells whether the DN's state comes from registrations. config may be nil.
+func Registered(config *configpb.DN) bool {
+	k := config.GetKind()
+	return k != configpb.DNKind_DN_KIND_ROUTING_POINT && k != configpb.DNKind_DN_KIND_TRUNK
+}
+
+// State of the DN and the reason for it.
+func State(config *configpb.DN, st *dn.Status) (dn.State, dn.Reason) {
+	switch {
+	case config.GetDisabled():
+		return dn.OOS, dn.Admin
+	case !Registered(config):
+		return dn.InSrv, dn.NoReason
+	default:
+		return st.State, st.Reason
+	}
+}
+
+// Routable tells whether a call can be sent to the DN now.
+func Routable(view *fsm.View, config *configpb.DN, st *dn.Status) bool {
+	k := config.GetKind()
+	return (k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN) &&
+		!config.GetDisabled() && st.Routable(view.LoginRequired(config))
+}
+
+// Fill says in m all of the DN but its number, owner and site; since is m's, for the time.
+func Fill(m *tcpb.DNStatus, since *timestamppb.Timestamp, view *fsm.View, config *configpb.DN, st *dn.Status) {
+	state, reason := State(config, st)
+	m.Kind, m.State, m.Reason = config.GetKind(), StateOf(state), tcpb.Reason(reason)
+	m.Routable = Routable(view, config, st)
+	m.Agent, m.Busy, m.Reserved = Agent(st.Agent), st.Busy, st.Reserved
+	if st.Since != 0 {
+		Stamp(since, st.Since)
+		m.Since = since
+	}
+}
+
+// Agent is what clients see of an agent; nil when nobody ever logged in.
+func Agent(a *dn.Agent) *tcpb.AgentStatus {
+	if a == nil {
+		return nil
+	}
+	m := &tcpb.AgentStatus{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: &timestamppb.Timestamp{}}
+	Stamp(m.Since, a.Since)
+	if len(a.Reasons) > 0 {
+		m.Reasons = make(map[string]string, len(a.Reasons))
+	}
+	for _, r := range a.Reasons {
+		m.Reasons[r.Key] = r.Value
+	}
+	return m
+}
+
+// Stamp sets t to ns since the epoch.
+func Stamp(t *timestamppb.Timestamp, ns int64) {
+	t.Seconds, t.Nanos = ns/1e9, int32(ns%1e9)
+}
+
+// StateOf is a state in the words of the protocol.
+func StateOf(s dn.State) tcpb.DNState {
+	if s == dn.InSrv {
+		return tcpb.DNState_DN_STATE_IN_SRV
+	}
+	return tcpb.DNState_DN_STATE_OOS
+}

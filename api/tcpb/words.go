@@ -1,0 +1,27 @@
+package tcpb
+
+import "strings"
+
+// Word is "InSrv" or "OOS"; "" for no state.
+func (x DNState) Word() string {
+	switch x {
+	case DNState_DN_STATE_IN_SRV:
+		return "InSrv"
+	case DNState_DN_STATE_OOS:
+		return "OOS"
+	}
+	return ""
+}
+
+// Word is "peer-lost" for REASON_PEER_LOST; "" for no reason.
+func (x Reason) Word() string { return word(x.String(), "REASON_") }
+
+// Word is "not-ready" for AGENT_STATE_NOT_READY; "" for no state.
+func (x AgentState) Word() string { return word(x.String(), "AGENT_STATE_") }
+
+func word(name, prefix string) string {
+	if name = strings.TrimPrefix(name, prefix); name == "UNSPECIFIED" {
+		return ""
+	}
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}
