@@ -351,7 +351,7 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	}
 	var all []*waiter
 	for range 4 {
-		w, ok := x.r.queues.enqueue("sales")
+		w, ok := x.r.queues.enqueue("sales", 0)
 		if all = append(all, w); !ok {
 			t.Fatal("no room")
 		}
@@ -374,7 +374,7 @@ func TestQueue_WakesTheFirst(t *testing.T) {
 	for i := range x.r.queues.of["sales"] {
 		x.r.queues.of["sales"][i] = &waiter{wake: wake.New()}
 	}
-	if _, ok := x.r.queues.enqueue("sales"); !ok {
+	if _, ok := x.r.queues.enqueue("sales", 0); !ok {
 		t.Error("no room for the last one")
 	}
 	in := &script{called: "9001", origin: trunk}

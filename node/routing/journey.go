@@ -22,6 +22,7 @@ type journey struct {
 	last  map[dn.Number]time.Time // until when those are left alone that were tried
 	rings dn.Number               // the DN that rings now, or is in the call
 	rp    dn.Number               // the routing point it is at; "" for none
+	since int64                   // when it came there, ns since the epoch
 	group string                  // whose agents the call may go to from there
 	up    *invite.Outcome         // that of a call that is up
 	ended atomic.Bool
@@ -139,6 +140,7 @@ func (j *journey) miss(n dn.Number, pause time.Duration) {
 		j.last = map[dn.Number]time.Time{}
 	}
 	j.tries, j.last[n] = append(j.tries, n), time.Now().Add(pause)
+	j.tries = j.tries[max(0, len(j.tries)-maxTried):]
 }
 
 // anotherThan tells whether somebody else may take a call that is at a routing
@@ -191,6 +193,3 @@ func (j *journey) finish(out invite.Outcome) (cause int) {
 
 // errFull says that too many calls wait.
 var errFull = errors.New("too many calls wait for the group")
-
-// maxVisit is how long a call may wait at a routing point.
-const maxVisit = 10 * time.Minute

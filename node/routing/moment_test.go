@@ -86,14 +86,14 @@ func TestRouteCall_AsAnAgentGetsFree(t *testing.T) {
 func TestVisits_ShutTakesNoWord(t *testing.T) {
 	vs, v := newVisits(), &visit{routes: make(chan Route, 1)}
 	vs.arrive("1", v)
-	vs.open(v, func() {})
+	vs.open(v, "", func() {})
 	if _, came := vs.shut(v); came {
 		t.Error("a word that nobody said")
 	}
 	if vs.answer("1", Route{DN: "1001"}) {
 		t.Error("taken when it was over")
 	}
-	vs.open(v, func() {})
+	vs.open(v, "", func() {})
 	if !vs.answer("1", Route{DN: "1001"}) || vs.answer("1", Route{DN: "1002"}) {
 		t.Error("want one word taken, and no second one")
 	}

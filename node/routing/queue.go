@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -19,7 +20,11 @@ const (
 
 // waiter is a call that waits for an agent. The first of a group's queue is
 // woken when one may have become free.
-type waiter struct{ wake wake.Signal }
+type waiter struct {
+	wake wake.Signal
+	// since is when the call came to its routing point, ns since the epoch.
+	since int64
+}
 
 // queues are the calls that wait for an agent of a group, by its name.
 type queues struct {
@@ -53,15 +58,18 @@ func wakeFirst(queue []*waiter) {
 	}
 }
 
-// enqueue puts a call at the end of the group's queue; false when that is full.
-func (q *queues) enqueue(group string) (*waiter, bool) {
+// enqueue puts a call into the group's queue, behind those that came before it to a
+// routing point: one that comes back from an agent in vain keeps its turn. False when
+// the queue is full.
+func (q *queues) enqueue(group string, since int64) (*waiter, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.of[group]) >= q.places {
 		return nil, false
 	}
-	w := &waiter{wake: wake.New()}
-	q.of[group] = append(q.of[group], w)
+	w := &waiter{wake: wake.New(), since: since}
+	i := sort.Search(len(q.of[group]), func(i int) bool { return q.of[group][i].since > since })
+	q.of[group] = slices.Insert(q.of[group], i, w)
 	wakeFirst(q.of[group])
 	return w, true
 }
@@ -92,8 +100,9 @@ var errStopped = errors.New("a router has decided")
 // agent waits in the group's queue for an agent who can take the call, and
 // reserves the DN. It returns the context's error, errFull, or errStopped once
 // stop is closed; nil never is.
-func (r *Engine) agent(ctx context.Context, stop <-chan struct{}, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), err error) {
-	w, ok := r.queues.enqueue(group)
+func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string) (n dn.Number, giveBack func(), err error) {
+	r := j.r
+	w, ok := r.queues.enqueue(group, j.since)
 	if !ok {
 		return "", nil, errFull
 	}
@@ -112,7 +121,7 @@ func (r *Engine) agent(ctx context.Context, stop <-chan struct{}, group, holder 
 				continue
 			}
 		}
-		if n, giveBack, ok := r.seize(ctx, group, holder, skip); ok {
+		if n, giveBack, ok := r.seize(ctx, group, j.holder(), j.skip); ok {
 			return n, giveBack, nil
 		}
 	}

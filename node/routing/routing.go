@@ -28,8 +28,6 @@ const (
 	// holdTime is how long a reservation lasts at most that a call takes: it is given
 	// back when the try is over, and not renewed when that is not heard, or this node dies.
 	holdTime = 4 * time.Minute
-	// maxTargets bounds the tries of one call.
-	maxTargets = 20
 )
 
 // Visit is what happens to a call at a routing point of this node.
@@ -39,11 +37,21 @@ type Visit struct {
 	RP      dn.Number
 	// To is where it leaves for.
 	To string
-	// Tried are DNs that it was sent to from there in vain.
+	// Tried are DNs that it was sent to from there in vain, the last ones.
 	Tried []dn.Number
-	// Cause of its end there: the SIP status code that it got; 0: the caller gave up.
+<<<<<<< HEAD
+=======
+	// Cause is the SIP status by which an abandoned call ended there.
 	Cause int
+	// Answers is the Route.Request that this answers; with MESSAGE_EVENT_ERROR, which is
+	// for who asked alone, Refused says why nothing came of it.
+	Answers uint64
+	Refused *refusal.Error
+>>>>>>> c7c39ac (routing: words in vain keep the call, a wait for a group can be replaced, withdrawn, has a time and overflows; each word has one answer)
 }
+
+// MessageWithdrawn answers a Route that withdraws another one; nobody else is told.
+const MessageWithdrawn = tlibpb.Message(1003)
 
 // Announcer tells the sessions of this node's default port what happens at
 // routing points.

@@ -364,7 +364,7 @@ func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 
 // Nobody takes the call: the caller gives up, or has waited long enough.
 func TestRoutingPoint_NobodyTakesIt(t *testing.T) {
-	for end, patience := range map[string]time.Duration{"ABANDONED": time.Second, "RELEASED": time.Hour} {
+	for _, patience := range []time.Duration{time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			x := newExchange(t)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -372,7 +372,7 @@ func TestRoutingPoint_NobodyTakesIt(t *testing.T) {
 			in := &script{called: "9001", origin: trunk, caller: ctx}
 			x.r.Arrive(in)
 			in.beside.Wait() // however long that is in a bubble
-			x.tells("local QUEUED 9001", "local "+end+" 9001")
+			x.tells("local QUEUED 9001", "local ABANDONED 9001")
 		})
 	}
 }
@@ -403,7 +403,7 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 		defer close(done)
 		in.caller = t.Context()
 		j := &journey{r: x.r, in: in, id: id}
-		j.back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), ringTime, j))
+		(&stay{journey: j}).back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), ringTime, j))
 	}()
 	patience.Receive(t, "the phone rings", in.rings)
 	x.table.SetHeard("b", false)

@@ -56,7 +56,7 @@ func TestSchedule_ACallWaitsTenMinutesAtARoutingPoint(t *testing.T) {
 	}
 }
 
-// TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute, twenty times at most, and
+// TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute, as long as the call may wait, and
 // rings for 20 s, reserved for 4 minutes.
 func TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute(t *testing.T) {
 	c := &timed{script: &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": {Code: 408}}}}
@@ -74,7 +74,7 @@ func TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute(t *testing.T) {
 			t.Errorf("try %d after %v rings for %v", i, at, c.ring[i])
 		}
 	}
-	if len(c.at) != 20 || took != 19*30*time.Second || c.rejected != 480 {
+	if len(c.at) < 20 || took != 10*time.Minute || c.rejected == 0 {
 		t.Errorf("%d tries, answered %d after %v", len(c.at), c.rejected, took)
 	}
 }
@@ -118,7 +118,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, d[0], d[1])
 		}
 	}
-	if places := newExchange(t).r.queues.places; maxTargets != 20 || places != 10_000 {
-		t.Errorf("%d tries of a call, %d places in a queue", maxTargets, places)
+	if places := newExchange(t).r.queues.places; places != 10_000 {
+		t.Errorf("%d places in a queue", places)
 	}
 }

@@ -1,0 +1,313 @@
+package routing
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/agent"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/refusal"
+)
+
+const (
+	// maxVisit is how long a call may wait at a routing point.
+	maxVisit = 10 * time.Minute
+	// promptly is how many words of a router in a row may be in vain before the next
+	// one is asked for a little later, and later still, up to maxPace.
+	promptly, paceStep, maxPace = 3, 100 * time.Millisecond, time.Second
+	// maxTried bounds the DNs that are said to have been tried in vain.
+	maxTried = 32
+)
+
+// stay is a call at a routing point, on the side of the call.
+type stay struct {
+	*journey
+	rp *configpb.DN
+	v  *visit
+	// route is the router's word that is followed, and asked whether it wants an answer.
+	route Route
+	asked bool
+}
+
+// turn is what became of a try to send the call somewhere.
+type turn struct {
+	// done: the call is answered or over, with that cause.
+	done  bool
+	cause int
+	// left: it had left the routing point.
+	left bool
+	// next is a router's newer word.
+	next *Route
+}
+
+// visit keeps a call at a routing point until somebody takes it, the caller
+// gives up, or nobody comes.
+func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
+	ctx, cancel := context.WithTimeout(caller, maxVisit)
+	defer cancel()
+	j.rp, j.since = dn.Number(rp.GetNumber()), time.Now().UnixNano()
+	s := &stay{journey: j, rp: rp, v: &visit{routes: make(chan Route, 1), rp: j.rp, routers: wake.New()}}
+	j.r.visits.arrive(j.id, s.v)
+	defer s.leaves()
+	j.in.Ring()
+	for vain := 0; ctx.Err() == nil; vain++ {
+		if !s.waits() {
+			s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_QUEUED})
+		}
+		pace(ctx, vain)
+		t := s.decide(ctx)
+		for t.next != nil {
+			t = s.follow(ctx, *t.next)
+		}
+		if t.done {
+			return t.cause
+		}
+		if t.left {
+			vain = 0
+		}
+	}
+	if caller.Err() == nil {
+		return s.refuse(480, "Temporarily Unavailable")
+	}
+	if s.waits() {
+		s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ABANDONED, Cause: 487})
+	}
+	return j.reject(487, "Request Terminated")
+}
+
+// pace waits where a router's words are in vain again and again.
+func pace(ctx context.Context, vain int) {
+	if vain <= promptly {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(time.Duration(vain-promptly)*paceStep, maxPace)):
+	}
+}
+
+// leaves ends the visit. Who said something that came too late is told.
+func (s *stay) leaves() {
+	late, came := s.r.visits.leaves(s.id)
+	s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the call ended at its routing point"))
+	if came {
+		s.route, s.asked = late, late.Request != 0
+		s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the call has left its routing point"))
+	}
+}
+
+func (s *stay) waits() bool {
+	s.r.visits.mu.Lock()
+	defer s.r.visits.mu.Unlock()
+	return s.v.waits
+}
+
+// announce tells what happens at the routing point. What Waiting says and what
+// was told fit together: both are under the lock.
+func (s *stay) announce(v Visit) {
+	v.Call, _ = s.r.calls.Get(s.id)
+	s.r.visits.mu.Lock()
+	defer s.r.visits.mu.Unlock()
+	v.RP, v.Tried = s.v.rp, slices.Clone(s.tries)
+	s.v.becomes(v.Message, v.Tried)
+	s.r.announcer.Announce(v)
+}
+
+// answer refuses the router's word that is followed, unless it was answered.
+func (s *stay) answer(why *refusal.Error) {
+	if s.asked {
+		s.asked = false
+		s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, Answers: s.route.Request, Refused: why})
+	}
+}
+
+// decide is one turn: as a router says, or else by the built-in strategy.
+func (s *stay) decide(ctx context.Context) turn {
+	if route, ok := s.await(ctx); ok {
+		return turn{next: &route}
+	}
+	group := s.rp.GetRoutingPoint().GetDefaultGroup()
+	switch {
+	case ctx.Err() != nil:
+		return turn{}
+	case group != "":
+		return s.toGroup(ctx, group, "", 0)
+	}
+	if route, came := s.r.visits.shut(s.v); came {
+		return turn{next: &route}
+	}
+	return turn{done: true, cause: s.refuse(480, "Nobody takes calls of this routing point")}
+}
+
+// await is the router's word; false when there is no router (any more), it takes too
+// long, or the caller gives up.
+func (s *stay) await(ctx context.Context) (Route, bool) {
+	if !s.r.announcer.Routers(s.v.rp) {
+		return Route{}, false
+	}
+	patience := time.Duration(s.rp.GetRoutingPoint().GetTimeoutMs()) * time.Millisecond
+	if patience == 0 {
+		patience = defaultPatience
+	}
+	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST})
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		select {
+		case route := <-s.v.routes:
+			return route, true
+		case <-s.v.routers:
+			if !s.r.announcer.Routers(s.v.rp) {
+				return Route{}, false
+			}
+		case <-ctx.Done():
+			return Route{}, false
+		case <-timer.C:
+			return Route{}, false
+		}
+	}
+}
+
+// follow sends the call where the route says, and then along its overflow list.
+func (s *stay) follow(ctx context.Context, route Route) turn {
+	if route.Withdraw {
+		s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the route was withdrawn"))
+		s.announce(Visit{Message: MessageWithdrawn, Answers: route.Request})
+		return turn{}
+	}
+	s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the route was replaced by another one"))
+	s.route, s.asked = route, route.Request != 0
+	s.attach(route.UserData)
+	if route.Reject != 0 {
+		s.used("")
+		return turn{done: true, cause: s.refuse(route.Reject, "Rejected")}
+	}
+	places := append([]Route{route}, route.Overflow...)
+	for i, place := range places {
+		limit := route.Timeout
+		if i > 0 && i == len(places)-1 {
+			limit = 0
+		}
+		if t := s.to(ctx, place, limit); t.done || t.left || t.next != nil || ctx.Err() != nil {
+			return t
+		}
+	}
+	s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point"))
+	return turn{}
+}
+
+// to sends the call to one place.
+func (s *stay) to(ctx context.Context, place Route, limit time.Duration) turn {
+	switch {
+	case place.External != "":
+		s.group = ""
+		s.diverted(place.External)
+		return s.back(ctx, "", s.r.leave(ctx, s.in, place.External, "", 0, s.journey))
+	case place.Group != "":
+		return s.toGroup(ctx, place.Group, s.route.Holder, limit)
+	}
+	s.group = "" // the router knows others
+	giveBack, err := s.r.reserve(ctx, place.DN, s.holder(), s.route.Holder)
+	return s.toAgent(ctx, place.DN, giveBack, err)
+}
+
+// toGroup waits for an agent of a group, and sends the call there. While it waits the
+// router may say otherwise by whose word it does, or any router when that is "".
+func (s *stay) toGroup(ctx context.Context, group, by string, limit time.Duration) turn {
+	waiting, heard := context.WithCancel(ctx)
+	defer heard()
+	if limit > 0 {
+		timer := time.AfterFunc(limit, heard)
+		defer timer.Stop()
+	}
+	s.group = group
+	s.r.visits.open(s.v, by, heard)
+	n, giveBack, err := s.agent(ctx, waiting.Done(), group)
+	if route, came := s.r.visits.shut(s.v); came {
+		if err == nil {
+			giveBack()
+		}
+		return turn{next: &route}
+	}
+	return s.toAgent(ctx, n, giveBack, err)
+}
+
+// refuse ends the call at the routing point.
+func (s *stay) refuse(code int, reason string) (cause int) {
+	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ABANDONED, Cause: code})
+	return s.reject(code, reason)
+}
+
+// toAgent sends the call to an agent that was reserved for it.
+func (s *stay) toAgent(ctx context.Context, n dn.Number, giveBack func(), err error) turn {
+	switch {
+	case errors.Is(err, errFull):
+		return turn{done: true, cause: s.refuse(503, "Too many calls wait")}
+	case err != nil:
+		s.miss(n, pause)
+		return turn{}
+	}
+	return s.back(ctx, n, s.toReserved(ctx, n, giveBack))
+}
+
+// toReserved sends the call to an agent, whose reservation is over with the try.
+func (s *stay) toReserved(ctx context.Context, n dn.Number, giveBack func()) invite.Outcome {
+	defer giveBack() // a call that is up keeps the DN busy
+	s.diverted(string(n))
+	return s.r.dial(ctx, s.in, s.r.view().DN(string(n)), ringTime, s.journey)
+}
+
+// used answers the router's word that is followed.
+func (s *stay) used(to string) {
+	v := Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, To: to}
+	if s.asked {
+		s.asked, v.Answers = false, s.route.Request
+	}
+	s.announce(v)
+}
+
+// diverted tells that the call leaves the routing point.
+func (s *stay) diverted(to string) {
+	s.used(to)
+	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_DIVERTED, To: to})
+}
+
+// back tells whether the call found its place; otherwise it is at the routing
+// point again.
+func (s *stay) back(ctx context.Context, n dn.Number, out invite.Outcome) turn {
+	switch {
+	case out.Answered || ctx.Err() != nil || out.Code >= 600:
+		return turn{done: true, cause: s.finish(out)}
+	case out.NoWord:
+		s.miss(n, noWordPause)
+	default:
+		s.miss(n, pause)
+	}
+	return turn{left: true}
+}
+
+// attach changes the call's user data; an empty value takes a key away.
+func (j *journey) attach(data map[string]string) {
+	put, del := map[string]string{}, []string(nil)
+	for k, v := range data {
+		if v == "" {
+			del = append(del, k)
+		} else {
+			put[k] = v
+		}
+	}
+	if len(data) > 0 {
+		if _, err := j.r.calls.Attach(j.id, put, del...); err != nil {
+			j.r.log.Warn("user data of a route were left out", "call", string(j.id), "err", err)
+		}
+	}
+}
+
+// holder names the call in reservations.
+func (j *journey) holder() string { return agent.CallAt(j.r.table.Self(), string(j.id)) }
