@@ -79,6 +79,19 @@ const (
 	Local
 )
 
+const (
+	// Waits: the call waits at the routing point Event.ThisDN, or goes on to wait there for
+	// an agent of another group; OtherDN is the group, "" before one was chosen.
+	Waits Kind = 14
+	// Left: it waits there no more. OtherDN is where it went; "" when it ended there, by
+	// Cause.
+	Left Kind = 15
+)
+
+// Waiting tells whether the event is about a routing point. Clients hear of such events
+// though nobody has rung yet.
+func (k Kind) Waiting() bool { return k == Waits || k == Left }
+
 // NodeLost is the Cause of a party's release when the node that had the call
 // died or was removed from the cluster. It is no SIP status code.
 const NodeLost = 1
@@ -108,6 +121,16 @@ type Party struct {
 	Since int64
 }
 
+// Queue is where a call waits. Immutable.
+type Queue struct {
+	// RP is the routing point, Group the agents that it waits for, "" before they were
+	// chosen.
+	RP    dn.Number
+	Group string
+	// Since is when it began to wait there, ns since the epoch.
+	Since int64
+}
+
 // Call that is up. It never changes once it was given to others.
 type Call struct {
 	ID ID
@@ -116,6 +139,8 @@ type Call struct {
 	*Info
 	// Parties, the caller first.
 	Parties []Party
+	// Queue where it waits; nil when it does not.
+	Queue *Queue
 }
 
 // MaxParties of a call at a time.
@@ -127,7 +152,8 @@ type Event struct {
 	Kind Kind
 	Call ID
 	Node dn.Node
-	// ThisDN is the party, in this role, and OtherDN the other's number as shown.
+	// ThisDN is the party, in this role, and OtherDN the other's number as shown. Of a call
+	// that waits, see Waits and Left.
 	ThisDN  dn.Number
 	Role    Role
 	OtherDN string
@@ -191,12 +217,38 @@ func (c *Call) after(e *Event) (*Call, bool) {
 			return nil, false
 		}
 		next.Parties = slices.Concat(c.Parties[:i], c.Parties[i+1:])
+	case Waits, Left:
+		return &next, next.queues(e)
 	case Dialing: // the caller is in it from the start
 		return &next, e.Role == Caller && i == 0 && c.Parties[0].State == StateDialing
 	default:
 		return nil, false
 	}
 	return &next, true
+}
+
+// queues does an event of a call that waits. False: it does not fit.
+func (c *Call) queues(e *Event) bool {
+	was := c.Queue
+	if e.Kind == Left {
+		c.Queue = nil
+		return was != nil && was.RP == e.ThisDN
+	}
+	c.Queue = &Queue{RP: e.ThisDN, Group: e.OtherDN, Since: e.Time}
+	if was != nil && was.RP == e.ThisDN {
+		c.Queue.Since = was.Since
+	}
+	return was == nil || *was != *c.Queue
+}
+
+// waits and left are what is told of a call that waits, or does no more.
+func (c *Call) waits() *Event {
+	q := c.Queue
+	return &Event{Kind: Waits, Call: c.ID, Node: c.Node, ThisDN: q.RP, Role: Called, OtherDN: q.Group, Time: q.Since, Info: c.Info}
+}
+
+func (c *Call) left(to string, at int64, cause int) *Event {
+	return &Event{Kind: Left, Call: c.ID, Node: c.Node, ThisDN: c.Queue.RP, Role: Called, OtherDN: to, Time: at, Cause: cause, Info: c.Info}
 }
 
 // event about a party of the call.
@@ -207,7 +259,10 @@ func (c *Call) event(k Kind, p *Party, at int64, cause int) *Event {
 // endings are the events that end the call: the caller's release first, then
 // Abandoned where it rings when the caller gave up, otherwise Released.
 func (c *Call) endings(at int64, cause int, gaveUp bool) []*Event {
-	out := make([]*Event, 0, len(c.Parties))
+	out := make([]*Event, 0, len(c.Parties)+1)
+	if c.Queue != nil {
+		out = append(out, c.left("", at, cause))
+	}
 	for i := range c.Parties {
 		p, k := &c.Parties[i], Released
 		if gaveUp && p.State == StateRinging {
@@ -222,6 +277,13 @@ func (c *Call) endings(at int64, cause int, gaveUp bool) []*Event {
 // snapshot says of it.
 func (c *Call) changes(to *Call, at int64) []*Event {
 	var out []*Event
+	was, is := c.Queue, to.Queue
+	if was != nil && (is == nil || is.RP != was.RP || is.Since != was.Since) {
+		out, was = append(out, c.left("", at, 0)), nil
+	}
+	if is != nil && (was == nil || *was != *is) {
+		out = append(out, to.waits())
+	}
 	for i := range c.Parties {
 		p := &c.Parties[i]
 		if now := to.Party(p.DN, p.Role); now == nil || now.State < p.State || now.State == p.State && now.Since != p.Since {

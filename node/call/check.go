@@ -64,13 +64,16 @@ func (i *Info) sound() bool {
 
 // sound tells whether a peer may say that.
 func (e *Event) sound() bool {
-	return e.Call.Valid() && e.Kind <= Dialing && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
+	return e.Call.Valid() && (e.Kind <= Dialing || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
 		shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
 }
 
 // sound tells whether a peer may have that call. Its caller comes first.
 func (c *Call) sound() bool {
 	if !c.ID.Valid() || c.Info == nil || !c.Info.sound() || len(c.Parties) == 0 || len(c.Parties) > MaxParties {
+		return false
+	}
+	if q := c.Queue; q != nil && (!dn.ValidNumber(string(q.RP)) || shown(q.Group) != q.Group || !soundTime(q.Since)) {
 		return false
 	}
 	for i := range c.Parties {

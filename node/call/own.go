@@ -86,15 +86,46 @@ func (t *Table) Abandoned(id ID, n dn.Number) bool {
 	return t.called(id, n, Abandoned, 0)
 }
 
+// Waits says that the call waits at a routing point, for an agent of a group, which is ""
+// as long as that is not known. Clients are told of it as of its end, Left. False: there is
+// no such call of this node, or that was said before.
+func (t *Table) Waits(id ID, rp dn.Number, group string) bool {
+	at := t.now()
+	return t.say(id, func(c *Call) *Event {
+		return &Event{Kind: Waits, Call: id, Node: c.Node, ThisDN: rp, Role: Called, OtherDN: shown(group), Time: at, Info: c.Info}
+	})
+}
+
+// Left says that the call waits no more: it went to a DN or a number, or with "" ended
+// there, by a SIP status code. False: it did not wait.
+func (t *Table) Left(id ID, to string, cause int) bool {
+	at := t.now()
+	return t.say(id, func(c *Call) *Event {
+		if c.Queue == nil {
+			return nil
+		}
+		return c.left(shown(to), at, max(0, min(cause, 699)))
+	})
+}
+
+// say does an event of an own call that is up; false when there is none, or it does not fit.
+func (t *Table) say(id ID, what func(*Call) *Event) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.mine(id)
+	if e == nil {
+		return false
+	}
+	ev := what(e.call)
+	return ev != nil && t.happen(e, ev)
+}
+
 func (t *Table) called(id ID, n dn.Number, k Kind, cause int) bool {
 	if !dn.ValidNumber(string(n)) {
 		return false
 	}
 	at := t.now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := t.mine(id)
-	return e != nil && t.happen(e, e.call.calledEvent(k, n, at, cause))
+	return t.say(id, func(c *Call) *Event { return c.calledEvent(k, n, at, cause) })
 }
 
 // calledEvent is one about a called DN, who sees the caller's number.

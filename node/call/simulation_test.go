@@ -82,6 +82,8 @@ func (t *Table) told(e *Event) bool {
 	return false
 }
 
+func queueKey(rp dn.Number, group string) string { return fmt.Sprint("q", rp, "/", group) }
+
 func word(e *Event) string { return fmt.Sprint(e.Kind, " ", partyKey(e.ThisDN, e.Role)) }
 
 // act does something to a call of a node.
@@ -94,7 +96,12 @@ func (w *world) act(s *simNode) {
 	i, n := w.r.IntN(len(s.own)), dn.Number(fmt.Sprint(w.r.IntN(4)))
 	id := s.own[i]
 	before := s.table.own.head
-	switch w.r.IntN(8) {
+	rp := dn.Number(fmt.Sprint("90", w.r.IntN(2)))
+	switch w.r.IntN(11) {
+	case 8, 9:
+		s.table.Waits(id, rp, []string{"", "sales"}[w.r.IntN(2)])
+	case 10:
+		s.table.Left(id, []string{"", "1"}[w.r.IntN(2)], 0)
 	case 0, 1, 2:
 		s.table.Ringing(id, n)
 	case 3, 4:
@@ -194,6 +201,9 @@ func (o *observer) take(it *Item) error {
 		for _, p := range it.Call.Parties {
 			o.calls[it.Call.ID][partyKey(p.DN, p.Role)] = p.State
 		}
+		if q := it.Call.Queue; q != nil {
+			o.calls[it.Call.ID][queueKey(q.RP, q.Group)] = 0
+		}
 	case feed.EndOfSnapshot:
 		maps.DeleteFunc(o.calls, func(id ID, _ map[string]State) bool { return !o.rows[id] })
 	case feed.Change:
@@ -213,6 +223,14 @@ func (o *observer) event(e *Event) error {
 	s, in := c[k]
 	ok := true
 	switch e.Kind {
+	case Waits, Left:
+		at := len(c)
+		maps.DeleteFunc(c, func(k string, _ State) bool { return strings.HasPrefix(k, "q") })
+		if e.Kind == Waits {
+			c[queueKey(e.ThisDN, e.OtherDN)] = 0
+		} else {
+			ok = len(c) < at
+		}
 	case Ringing:
 		ok, c[k] = !in, StateRinging
 	case Established:
@@ -283,6 +301,9 @@ func picture(c *Call) string {
 	for _, p := range c.Parties {
 		parts = append(parts, fmt.Sprint(partyKey(p.DN, p.Role), "=", p.State))
 	}
+	if q := c.Queue; q != nil {
+		parts = append(parts, queueKey(q.RP, q.Group)+"=0")
+	}
 	slices.Sort(parts)
 	return strings.Join(parts, " ")
 }
@@ -327,7 +348,11 @@ func (w *world) check() {
 		for id, c := range s.client.calls {
 			call := &Call{}
 			for k, st := range c {
-				n, _, _ := strings.Cut(k, "/")
+				n, group, _ := strings.Cut(k, "/")
+				if rp, waits := strings.CutPrefix(n, "q"); waits {
+					call.Queue = &Queue{RP: dn.Number(rp), Group: group}
+					continue
+				}
 				role := Called
 				if strings.HasSuffix(k, "/0") {
 					role = Caller

@@ -135,7 +135,7 @@ func (t *Table) Get(id ID) (*Call, bool) {
 	return nil, false
 }
 
-// Up are the calls that clients were told of, of all nodes.
+// Up are the calls that clients were told of, of all nodes, and those that wait.
 func (t *Table) Up() []*Call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -146,7 +146,7 @@ func (t *Table) up() []*Call {
 	var out []*Call
 	for _, o := range t.nodes {
 		for _, c := range o.up {
-			if t.calls[c.ID].visible() {
+			if e := t.calls[c.ID]; e.visible() || c.Queue != nil && !e.over {
 				out = append(out, c)
 			}
 		}
@@ -233,7 +233,7 @@ func (t *Table) hide(e *entry) {
 }
 
 func (t *Table) tell(e *entry, ev *Event) {
-	if e.visible() {
+	if e.visible() || ev.Kind.Waiting() && !e.over {
 		t.visible.add(ev)
 	}
 	if e.o == t.self {
@@ -243,11 +243,10 @@ func (t *Table) tell(e *entry, ev *Event) {
 
 // tellEnd tells clients that the call is over.
 func (t *Table) tellEnd(e *entry, cause int) {
-	if !e.visible() {
-		return
-	}
 	for _, ev := range e.call.endings(t.now(), cause, false) {
-		t.visible.add(ev)
+		if e.visible() || ev.Kind.Waiting() && !e.over {
+			t.visible.add(ev)
+		}
 	}
 }
 

@@ -141,20 +141,26 @@ const (
 	CallEventKind_CALL_EVENT_KIND_CARRY   CallEventKind = 6
 	CallEventKind_CALL_EVENT_KIND_DROPPED CallEventKind = 7
 	CallEventKind_CALL_EVENT_KIND_OVER    CallEventKind = 8
+	// It waits at the routing point this_dn; other is the group.
+	CallEventKind_CALL_EVENT_KIND_WAITS CallEventKind = 15
+	// It waits there no more; other is where it went, "" when it ended there.
+	CallEventKind_CALL_EVENT_KIND_LEFT CallEventKind = 16
 )
 
 // Enum value maps for CallEventKind.
 var (
 	CallEventKind_name = map[int32]string{
-		0: "CALL_EVENT_KIND_UNSPECIFIED",
-		1: "CALL_EVENT_KIND_RINGING",
-		2: "CALL_EVENT_KIND_ESTABLISHED",
-		3: "CALL_EVENT_KIND_RELEASED",
-		4: "CALL_EVENT_KIND_ABANDONED",
-		5: "CALL_EVENT_KIND_DIALING",
-		6: "CALL_EVENT_KIND_CARRY",
-		7: "CALL_EVENT_KIND_DROPPED",
-		8: "CALL_EVENT_KIND_OVER",
+		0:  "CALL_EVENT_KIND_UNSPECIFIED",
+		1:  "CALL_EVENT_KIND_RINGING",
+		2:  "CALL_EVENT_KIND_ESTABLISHED",
+		3:  "CALL_EVENT_KIND_RELEASED",
+		4:  "CALL_EVENT_KIND_ABANDONED",
+		5:  "CALL_EVENT_KIND_DIALING",
+		6:  "CALL_EVENT_KIND_CARRY",
+		7:  "CALL_EVENT_KIND_DROPPED",
+		8:  "CALL_EVENT_KIND_OVER",
+		15: "CALL_EVENT_KIND_WAITS",
+		16: "CALL_EVENT_KIND_LEFT",
 	}
 	CallEventKind_value = map[string]int32{
 		"CALL_EVENT_KIND_UNSPECIFIED": 0,
@@ -166,6 +172,8 @@ var (
 		"CALL_EVENT_KIND_CARRY":       6,
 		"CALL_EVENT_KIND_DROPPED":     7,
 		"CALL_EVENT_KIND_OVER":        8,
+		"CALL_EVENT_KIND_WAITS":       15,
+		"CALL_EVENT_KIND_LEFT":        16,
 	}
 )
 
@@ -1478,7 +1486,9 @@ type Call struct {
 	Id   string    `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Info *CallInfo `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
 	// The caller first.
-	Parties       []*CallParty `protobuf:"bytes,3,rep,name=parties,proto3" json:"parties,omitempty"`
+	Parties []*CallParty `protobuf:"bytes,3,rep,name=parties,proto3" json:"parties,omitempty"`
+	// Absent: it does not wait.
+	Queue         *CallQueue `protobuf:"bytes,4,opt,name=queue,proto3" json:"queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1534,6 +1544,77 @@ func (x *Call) GetParties() []*CallParty {
 	return nil
 }
 
+func (x *Call) GetQueue() *CallQueue {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+// CallQueue is where a call waits.
+type CallQueue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The routing point.
+	Dn string `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	// Agents that it waits for; "" before they were chosen.
+	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// ns since the epoch.
+	Since         int64 `protobuf:"varint,3,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallQueue) Reset() {
+	*x = CallQueue{}
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallQueue) ProtoMessage() {}
+
+func (x *CallQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallQueue.ProtoReflect.Descriptor instead.
+func (*CallQueue) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CallQueue) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *CallQueue) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *CallQueue) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 // CallInfo is what is known of a call beside its parties.
 type CallInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1551,7 +1632,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1644,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1657,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -1636,7 +1717,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1729,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1742,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CallParty) GetDn() string {
@@ -1720,7 +1801,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1813,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1826,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -1907,11 +1988,16 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\n" +
 	"CallEvents\x125\n" +
 	"\x06events\x18\x01 \x03(\v2\x1d.sipcluster.peer.v1.CallEventR\x06events\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x81\x01\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xb6\x01\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
 	"\x04info\x18\x02 \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info\x127\n" +
-	"\aparties\x18\x03 \x03(\v2\x1d.sipcluster.peer.v1.CallPartyR\aparties\"\x96\x02\n" +
+	"\aparties\x18\x03 \x03(\v2\x1d.sipcluster.peer.v1.CallPartyR\aparties\x123\n" +
+	"\x05queue\x18\x04 \x01(\v2\x1d.sipcluster.peer.v1.CallQueueR\x05queue\"G\n" +
+	"\tCallQueue\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\"\x96\x02\n" +
 	"\bCallInfo\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x120\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\x04type\x12\x10\n" +
@@ -1946,7 +2032,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
-	"\x16CALL_STATE_ESTABLISHED\x10\x03*\x9a\x02\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xcf\x02\n" +
 	"\rCallEventKind\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
@@ -1956,7 +2042,9 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x17CALL_EVENT_KIND_DIALING\x10\x05\x12\x19\n" +
 	"\x15CALL_EVENT_KIND_CARRY\x10\x06\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_DROPPED\x10\a\x12\x18\n" +
-	"\x14CALL_EVENT_KIND_OVER\x10\b2b\n" +
+	"\x14CALL_EVENT_KIND_OVER\x10\b\x12\x19\n" +
+	"\x15CALL_EVENT_KIND_WAITS\x10\x0f\x12\x18\n" +
+	"\x14CALL_EVENT_KIND_LEFT\x10\x102b\n" +
 	"\vTController\x12S\n" +
 	"\x06Follow\x12!.sipcluster.peer.v1.FollowRequest\x1a\".sipcluster.peer.v1.FollowResponse(\x010\x01B.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
@@ -1973,7 +2061,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -1996,14 +2084,15 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*EndOfCallSync)(nil),  // 18: sipcluster.peer.v1.EndOfCallSync
 	(*CallEvents)(nil),     // 19: sipcluster.peer.v1.CallEvents
 	(*Call)(nil),           // 20: sipcluster.peer.v1.Call
-	(*CallInfo)(nil),       // 21: sipcluster.peer.v1.CallInfo
-	(*CallParty)(nil),      // 22: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 23: sipcluster.peer.v1.CallEvent
-	nil,                    // 24: sipcluster.peer.v1.CallInfo.UserDataEntry
-	(tcpb.DNState)(0),      // 25: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 26: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 27: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 28: sipcluster.tlib.v1.CallType
+	(*CallQueue)(nil),      // 21: sipcluster.peer.v1.CallQueue
+	(*CallInfo)(nil),       // 22: sipcluster.peer.v1.CallInfo
+	(*CallParty)(nil),      // 23: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 24: sipcluster.peer.v1.CallEvent
+	nil,                    // 25: sipcluster.peer.v1.CallInfo.UserDataEntry
+	(tcpb.DNState)(0),      // 26: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 27: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 28: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 29: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
@@ -2018,30 +2107,31 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	18, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
 	19, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	25, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	26, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	26, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	27, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
 	10, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	27, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	28, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
 	11, // 16: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
 	20, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
 	17, // 18: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
-	23, // 19: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
-	21, // 20: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	22, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
-	28, // 22: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	24, // 23: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	0,  // 24: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 25: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 26: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 27: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	21, // 28: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	3,  // 29: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 30: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	30, // [30:31] is the sub-list for method output_type
-	29, // [29:30] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	24, // 19: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	22, // 20: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	23, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	21, // 22: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
+	29, // 23: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	25, // 24: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	0,  // 25: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 26: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 27: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 28: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	22, // 29: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	3,  // 30: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 31: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	31, // [31:32] is the sub-list for method output_type
+	30, // [30:31] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2070,7 +2160,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -58,7 +58,7 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	j.in.Ring()
 	for vain := 0; ctx.Err() == nil; vain++ {
 		if !s.waits() {
-			s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_QUEUED})
+			s.enter()
 		}
 		pace(ctx, vain)
 		t := s.decide(ctx)
@@ -76,9 +76,25 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 		return s.refuse(480, "Temporarily Unavailable")
 	}
 	if s.waits() {
-		s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ABANDONED, Cause: 487})
+		s.ends(487)
 	}
 	return j.reject(487, "Request Terminated")
+}
+
+// enter has the call wait, for an agent of the default group where no router is asked.
+func (s *stay) enter() {
+	group := ""
+	if !s.r.announcer.Routers(s.v.rp) {
+		group = s.rp.GetRoutingPoint().GetDefaultGroup()
+	}
+	s.r.calls.Waits(s.id, s.v.rp, group)
+	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_QUEUED})
+}
+
+// ends has the call wait no more: it ended there.
+func (s *stay) ends(cause int) {
+	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ABANDONED, Cause: cause})
+	s.r.calls.Left(s.id, "", cause)
 }
 
 // pace waits where a router's words are in vain again and again.
@@ -227,6 +243,7 @@ func (s *stay) toGroup(ctx context.Context, group, by string, limit time.Duratio
 		defer timer.Stop()
 	}
 	s.group = group
+	s.r.calls.Waits(s.id, s.v.rp, group)
 	s.r.visits.open(s.v, by, heard)
 	n, giveBack, err := s.agent(ctx, waiting.Done(), group)
 	if route, came := s.r.visits.shut(s.v); came {
@@ -240,7 +257,7 @@ func (s *stay) toGroup(ctx context.Context, group, by string, limit time.Duratio
 
 // refuse ends the call at the routing point.
 func (s *stay) refuse(code int, reason string) (cause int) {
-	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ABANDONED, Cause: code})
+	s.ends(code)
 	return s.reject(code, reason)
 }
 
@@ -276,6 +293,7 @@ func (s *stay) used(to string) {
 func (s *stay) diverted(to string) {
 	s.used(to)
 	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_DIVERTED, To: to})
+	s.r.calls.Left(s.id, to, 0)
 }
 
 // back tells whether the call found its place; otherwise it is at the routing

@@ -224,6 +224,11 @@ func randomWords(t *testing.T, r *rand.Rand, seed uint64) {
 			<-ctx.Done()
 			cancel()
 		}
+		synctest.Wait()
+		c, _ := x.calls.Get(id)
+		if w, _ := x.r.Waiting("9001"); c != nil && (len(w) == 1) != (c.Queue != nil) {
+			t.Fatalf("seed %d: %d calls wait here, the call plane says %v", seed, len(w), c.Queue)
+		}
 	}
 	end()
 	inside := false

@@ -38,6 +38,9 @@ func (f *feeder) takeCalls(ctx context.Context, b batch[call.Item]) {
 
 func (f *feeder) callHappened(view *fsm.View, it *call.Item) {
 	e := it.Event
+	if e.Kind.Waiting() {
+		return
+	}
 	if e.Kind != call.Local {
 		if f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq) {
 			out := f.events.call(e)

@@ -189,6 +189,9 @@ func callToProto(c *call.Call) *peerpb.Call {
 			Dn: string(x.DN), Role: peerpb.CallRole(x.Role + 1), State: peerpb.CallState(x.State + 1), Other: x.Other, Since: x.Since,
 		})
 	}
+	if q := c.Queue; q != nil {
+		p.Queue = &peerpb.CallQueue{Dn: string(q.RP), Group: q.Group, Since: q.Since}
+	}
 	return p
 }
 
@@ -221,13 +224,20 @@ func infoFromProto(p *peerpb.CallInfo) *call.Info {
 }
 
 func callFromProto(p *peerpb.Call) *call.Call {
-	c := &call.Call{ID: call.ID(p.GetId()), Info: infoFromProto(p.GetInfo())}
+	c := &call.Call{ID: call.ID(p.GetId()), Info: infoFromProto(p.GetInfo()), Queue: queueFromProto(p.GetQueue())}
 	for _, x := range p.GetParties()[:min(len(p.GetParties()), call.MaxParties+1)] {
 		c.Parties = append(c.Parties, call.Party{
 			DN: dn.Number(x.GetDn()), Role: call.Role(enum(int32(x.GetRole()))), State: call.State(enum(int32(x.GetState()))), Other: x.GetOther(), Since: x.GetSince(),
 		})
 	}
 	return c
+}
+
+func queueFromProto(q *peerpb.CallQueue) *call.Queue {
+	if q == nil {
+		return nil
+	}
+	return &call.Queue{RP: dn.Number(q.GetDn()), Group: q.GetGroup(), Since: q.GetSince()}
 }
 
 func carriedFromProto(list []*peerpb.CarriedCall) []call.Carried {
