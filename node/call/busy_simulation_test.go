@@ -153,11 +153,14 @@ func (w *phones) step() {
 // indexed wants who is busy to be who has part in a call, at every moment.
 func (w *phones) indexed() {
 	for _, s := range w.nodes {
-		want := map[dn.Number]int{}
+		want, talks := map[dn.Number]int32{}, map[dn.Number]int32{}
 		for _, e := range s.table.calls {
 			if !e.over {
 				for _, p := range e.call.Parties {
 					want[p.DN]++
+					if p.State == StateEstablished {
+						talks[p.DN]++
+					}
 				}
 			}
 		}
@@ -180,8 +183,8 @@ func (w *phones) indexed() {
 			}
 		}
 		for n, k := range s.table.uses.of {
-			if want[n] != k {
-				w.t.Fatalf("seed %d: %s counts %d uses of %s, has %d", w.seed, s.id, k, n, want[n])
+			if (use{want[n], talks[n]}) != k {
+				w.t.Fatalf("seed %d: %s counts the uses %d of %s, has %d and talks in %d", w.seed, s.id, k, n, want[n], talks[n])
 			}
 			delete(want, n)
 		}

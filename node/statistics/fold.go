@@ -1,0 +1,296 @@
+package statistics
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
+)
+
+// chunk is how many DNs are looked at under one hold of the lock.
+const chunk = 512
+
+// Config of a Fold. All fields must be set.
+type Config struct {
+	Table   *dn.Table
+	Calls   *call.Table
+	Machine *fsm.Machine
+}
+
+// Fold keeps the sums of a node, from the first time that somebody asks for them.
+type Fold struct {
+	cfg Config
+	// asked wakes Run.
+	asked wake.Signal
+
+	mu   sync.Mutex
+	sums sums
+	// at is what was read of each table, all of it once whole.
+	at struct {
+		dns, calls                        uint64
+		dnsWhole, callsWhole, configWhole bool
+	}
+	// moved is closed when at changes; nil while nobody waits for that.
+	moved chan struct{}
+}
+
+// New makes a Fold that has seen nothing.
+func New(cfg Config) *Fold { return &Fold{cfg: cfg, asked: wake.New(), sums: newSums()} }
+
+// Run folds, from when somebody asks, until the context ends.
+func (f *Fold) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.asked:
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.followConfig(ctx) })
+	g.Go(func() error { return f.followDNs(ctx) })
+	g.Go(func() error { return f.followCalls(ctx) })
+	return g.Wait()
+}
+
+// followConfig looks at DNs whose configuration changed.
+func (f *Fold) followConfig(ctx context.Context) error {
+	w := f.cfg.Machine.Watch()
+	defer w.Close()
+	for {
+		c, err := w.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if c.All || c.Nodes || c.Groups {
+			f.lookAtAll()
+		} else {
+			f.look(len(c.DNs), func(i int) dn.Number { return dn.Number(c.DNs[i]) })
+		}
+		f.reached(func() { f.at.configWhole = true })
+	}
+}
+
+// followDNs looks at DNs whose state changed.
+func (f *Fold) followDNs(ctx context.Context) error {
+	s := f.cfg.Table.Watch(feed.Position{})
+	var buf []dn.Item
+	for began := 0; ; {
+		var err error
+		if buf, err = s.Next(ctx, buf[:0]); err != nil {
+			return err
+		}
+		f.look(len(buf), func(i int) dn.Number { return buf[i].Status.Number })
+		for i := range buf {
+			switch buf[i].Kind {
+			case feed.Started:
+				began++
+			case feed.EndOfSnapshot:
+				if began > 1 { // what is gone has no row
+					f.lookAtAll()
+				}
+				f.reached(func() { f.at.dnsWhole = true })
+			}
+		}
+		f.reached(func() { f.at.dns = s.Seq() })
+	}
+}
+
+// followCalls looks at the DNs that have part in calls, and at calls that wait.
+func (f *Fold) followCalls(ctx context.Context) error {
+	s := f.cfg.Calls.Watch(feed.Position{})
+	var buf []call.Item
+	for began := 0; ; {
+		var err error
+		if buf, err = s.Next(ctx, buf[:0]); err != nil {
+			return err
+		}
+		for i := range buf {
+			switch it := &buf[i]; it.Kind {
+			case feed.Started:
+				began++
+			case feed.Row:
+				f.lookAtCall(it.Call.ID)
+				f.look(len(it.Call.Parties), func(i int) dn.Number { return it.Call.Parties[i].DN })
+			case feed.EndOfSnapshot:
+				if began > 1 {
+					f.lookAtAll()
+				}
+				f.reached(func() { f.at.callsWhole = true })
+			case feed.Change:
+				if it.Event.Kind.Waiting() {
+					f.lookAtCall(it.Event.Call)
+				} else {
+					f.look(1, func(int) dn.Number { return it.Event.ThisDN })
+				}
+			}
+		}
+		clear(buf)
+		f.reached(func() { f.at.calls = s.Seq() })
+	}
+}
+
+// lookAtAll derives everything anew.
+func (f *Fold) lookAtAll() {
+	var all []dn.Number
+	for d := range f.cfg.Machine.View().DNs("") {
+		all = append(all, dn.Number(d.GetNumber()))
+	}
+	f.mu.Lock()
+	for n := range f.sums.shares {
+		all = append(all, n)
+	}
+	calls := make([]call.ID, 0, len(f.sums.waits))
+	for id := range f.sums.waits {
+		calls = append(calls, id)
+	}
+	f.mu.Unlock()
+	f.look(len(all), func(i int) dn.Number { return all[i] })
+	for _, id := range calls {
+		f.lookAtCall(id)
+	}
+	f.forget()
+}
+
+// forget drops what is remembered of groups that are no more.
+func (f *Fold) forget() {
+	view := f.cfg.Machine.View()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for g := range f.sums.changed {
+		if g != "" && view.Group(g) == nil && f.sums.version-f.sums.changed[g] > chunk {
+			delete(f.sums.changed, g)
+		}
+	}
+}
+
+// look derives the shares of n DNs anew, each under the lock, so that the last look is the
+// newest.
+func (f *Fold) look(n int, number func(int) dn.Number) {
+	for from := 0; from < n; from += chunk {
+		view := f.cfg.Machine.View()
+		f.mu.Lock()
+		for i := from; i < min(n, from+chunk); i++ {
+			if x := number(i); x != "" {
+				f.one(view, x)
+			}
+		}
+		f.mu.Unlock()
+	}
+}
+
+func (f *Fold) one(view *fsm.View, n dn.Number) {
+	config := view.DN(string(n))
+	if k := config.GetKind(); k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN {
+		f.sums.drop(n)
+		return
+	}
+	st, _ := f.cfg.Table.Get(n)
+	var c class
+	c.state, c.reason = stateOf(&st, config, view.LoginRequired(config), st.Busy && f.cfg.Calls.Talks(n))
+	if st.State == dn.InSrv {
+		c.site = view.Node(string(st.Owner)).GetSite()
+	}
+	f.sums.put(n, c, config.GetGroups())
+}
+
+func (f *Fold) lookAtCall(id call.ID) {
+	view := f.cfg.Machine.View()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, up := f.cfg.Calls.Get(id)
+	if !up || c.Queue == nil {
+		f.sums.wait(id, nil)
+		return
+	}
+	f.sums.wait(id, &Waiting{Queue: *c.Queue, ID: id, Node: c.Node, Site: view.Node(string(c.Node)).GetSite(), ANI: c.ANI, DNIS: c.DNIS})
+}
+
+// reached notes how far the tables were read.
+func (f *Fold) reached(note func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	note()
+	if f.moved != nil {
+		close(f.moved)
+		f.moved = nil
+	}
+}
+
+// settled waits until everything is folded that had happened at DNs and calls when it was
+// called. The error is the context's.
+func (f *Fold) settled(ctx context.Context) error {
+	f.asked.Send()
+	dns, calls := f.cfg.Table.Head(), f.cfg.Calls.Head()
+	for {
+		f.mu.Lock()
+		at := &f.at
+		if at.dnsWhole && at.callsWhole && at.configWhole && at.dns >= dns && at.calls >= calls {
+			f.mu.Unlock()
+			return nil
+		}
+		if f.moved == nil {
+			f.moved = make(chan struct{})
+		}
+		moved := f.moved
+		f.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved:
+		}
+	}
+}
+
+// Rows are those of the groups that wanted says, of all that happened before, ordered by
+// group and site, with the version of the sums. The first one to ask waits until
+// everything was folded once.
+func (f *Fold) Rows(ctx context.Context, wanted func(group string) bool) ([]Row, uint64, error) {
+	if err := f.settled(ctx); err != nil {
+		return nil, 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sums.rows(wanted), f.sums.version, nil
+}
+
+// Changed are the groups of which Rows says something else than at a version, and the rows
+// that they have now.
+func (f *Fold) Changed(since uint64, wanted func(group string) bool) (groups []string, rows []Row, version uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sums.version == since {
+		return nil, nil, since
+	}
+	of := map[string]bool{}
+	for g, v := range f.sums.changed {
+		if v > since && wanted(g) {
+			of[g] = true
+			groups = append(groups, g)
+		}
+	}
+	slices.Sort(groups)
+	return groups, f.sums.rows(func(g string) bool { return of[g] }), f.sums.version
+}
+
+// Waiting are the calls that wait, the oldest first.
+func (f *Fold) Waiting(ctx context.Context) ([]Waiting, error) {
+	if err := f.settled(ctx); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	out := make([]Waiting, 0, len(f.sums.waits))
+	for _, w := range f.sums.waits {
+		out = append(out, w)
+	}
+	f.mu.Unlock()
+	slices.SortFunc(out, func(a, b Waiting) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.ID, b.ID)) })
+	return out, nil
+}

@@ -1,0 +1,412 @@
+package statistics
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/agent"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+)
+
+// floor is a node's tables: node n1 at dc1, whose peer is n2 at dc2.
+type floor struct {
+	t       testing.TB
+	machine *fsm.Machine
+	table   *dn.Table
+	calls   *call.Table
+	peer    *dn.Copy
+	said    uint64
+	fold    *Fold
+}
+
+func newFloor(t testing.TB) *floor { return newFloorOf(t, 64) }
+
+func newFloorOf(t testing.TB, history int) *floor {
+	t.Helper()
+	leftover.Check(t)
+	f := &floor{t: t}
+	var err error
+	if f.machine, err = fsm.Open(fsm.Config{Path: filepath.Join(t.TempDir(), "config.db")}); err != nil {
+		t.Fatal(err)
+	}
+	f.command(&peerpb.Command{Version: 1, NewEpoch: "e1"})
+	f.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.org"}}},
+		node("a", "n1", "dc1"), node("b", "n2", "dc2"),
+		group("sales", false), group("desk", true))
+	f.calls = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
+	f.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: f.calls.Busy, History: history})
+	if f.peer, err = f.table.Sync("b", 1, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.peer.Synced(1); err != nil || !f.table.SetHeard("b", true) {
+		t.Fatal("n2 is not heard", err)
+	}
+	f.said = 1
+	f.fold = New(Config{Table: f.table, Calls: f.calls, Machine: f.machine})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = f.fold.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		patience.Receive(t, "the end of the fold", done)
+		if err := f.machine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+func node(id, name, site string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: id, Name: name, Site: site, ClusterAddr: id + ":7002"}}}
+}
+
+func group(name string, login bool) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: name, LoginRequired: login}}}
+}
+
+func phone(n string, groups ...string) *configpb.Mutation {
+	return &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: groups}}}
+}
+
+func (f *floor) write(m ...*configpb.Mutation) {
+	f.t.Helper()
+	f.command(&peerpb.Command{Version: 1, Mutations: m})
+}
+
+func (f *floor) command(c *peerpb.Command) {
+	f.t.Helper()
+	if r := f.machine.ApplyCommand(c); r.Err != nil {
+		f.t.Fatal(r.Err)
+	}
+}
+
+// says has the peer say something.
+func (f *floor) says(r dn.Record) {
+	f.t.Helper()
+	f.said++
+	if bad, err := f.peer.Apply([]dn.Record{r}, f.said); bad > 0 || err != nil {
+		f.t.Fatal(bad, err)
+	}
+}
+
+// uses tells the table which DNs became busy or free, as a node does.
+func (f *floor) uses(numbers ...dn.Number) {
+	of := map[dn.Number]struct{}{}
+	for _, n := range numbers {
+		of[n] = struct{}{}
+	}
+	f.table.Touch(of)
+}
+
+func all(string) bool { return true }
+
+func (f *floor) rows() []Row {
+	f.t.Helper()
+	rows, _, err := f.fold.Rows(f.t.Context(), all)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return rows
+}
+
+// afresh is what a fold says that sees everything for the first time.
+func (f *floor) afresh() []Row {
+	g := New(f.fold.cfg)
+	g.lookAtAll()
+	for _, c := range f.calls.Up() {
+		g.lookAtCall(c.ID)
+	}
+	return g.sums.rows(all)
+}
+
+func byKey(rows []Row) map[key]Row {
+	m := map[key]Row{}
+	for _, r := range rows {
+		m[key{r.Group, r.Site}] = r
+	}
+	return m
+}
+
+// TestStateOf: what each agent does, and that Ready is who a call can be sent to.
+func TestStateOf(t *testing.T) {
+	now := time.Now().UnixNano()
+	ready, notReady, loggedOut := &dn.Agent{ID: "7", State: dn.Ready}, &dn.Agent{ID: "7", State: dn.NotReady, Reasons: []dn.KeyValue{{Key: "code", Value: "lunch"}}}, &dn.Agent{ID: "7"}
+	wrap := &dn.Agent{ID: "7", State: dn.NotReady, Mode: 3}
+	f := newFloor(t)
+	f.write(phone("1001", "sales"), phone("1002", "desk"))
+	for _, c := range []struct {
+		s      dn.Status
+		desk   bool
+		talks  bool
+		want   State
+		reason string
+	}{
+		{s: dn.Status{}, want: OutOfService},
+		{s: dn.Status{State: dn.InSrv}, want: Ready},
+		{s: dn.Status{State: dn.InSrv}, desk: true, want: LoggedOut},
+		{s: dn.Status{State: dn.InSrv, Agent: loggedOut}, desk: true, want: LoggedOut},
+		{s: dn.Status{State: dn.InSrv, Agent: loggedOut}, want: Ready},
+		{s: dn.Status{State: dn.InSrv, Agent: ready}, desk: true, want: Ready},
+		{s: dn.Status{State: dn.InSrv, Agent: notReady}, want: NotReady, reason: "lunch"},
+		{s: dn.Status{State: dn.InSrv, Agent: &dn.Agent{ID: "7", State: dn.LoggedIn}}, want: NotReady},
+		{s: dn.Status{State: dn.InSrv, Agent: wrap}, want: WrapUp},
+		{s: dn.Status{State: dn.InSrv, Agent: wrap, Busy: true}, talks: true, want: Busy},
+		{s: dn.Status{State: dn.InSrv, Agent: ready, Busy: true}, want: Ringing},
+		{s: dn.Status{State: dn.InSrv, Agent: ready, Reserved: true, ReservedUntil: now}, want: Reserved},
+		{s: dn.Status{State: dn.InSrv, Agent: ready, Reason: dn.Unresponsive}, want: Unresponsive},
+		{s: dn.Status{State: dn.InSrv, Agent: notReady, Reason: dn.Unresponsive}, want: NotReady, reason: "lunch"},
+	} {
+		view := f.machine.View()
+		d := view.DN(map[bool]string{true: "1002", false: "1001"}[c.desk])
+		got, reason := stateOf(&c.s, d, view.LoginRequired(d), c.talks)
+		if got != c.want || reason != c.reason {
+			t.Errorf("%+v: %v %q, want %v %q", c.s, got, reason, c.want, c.reason)
+		}
+		if routable := agent.Unavailable(&c.s, d, view) == nil; routable != (got == Ready) {
+			t.Errorf("%+v: %v, and a call can be sent there: %v", c.s, got, routable)
+		}
+	}
+}
+
+// TestFold_ACallThroughItsStates: what is said of a group while a call waits, rings, is
+// answered and over.
+func TestFold_ACallThroughItsStates(t *testing.T) {
+	f := newFloor(t)
+	f.write(phone("1001", "sales"), phone("1002", "sales"))
+	f.table.Register("1001", dn.Registered)
+	f.says(dn.Record{Number: "1002", ClaimTime: 5, State: dn.InSrv, Reason: dn.Registered, Since: 1})
+	want := func(step string, here, there State, waiting int) {
+		t.Helper()
+		m := byKey(f.rows())
+		for _, g := range []string{"", "sales"} {
+			a, b := m[key{g, "dc1"}], m[key{g, "dc2"}]
+			if there == OutOfService {
+				b = m[key{g, ""}]
+			}
+			if a.Agents[here] != 1 || b.Agents[there] != 1 || a.Waiting != waiting || (a.Oldest > 0) != (waiting > 0) {
+				t.Errorf("%s: group %q: %+v %+v", step, g, a, b)
+			}
+		}
+	}
+	want("at first", Ready, Ready, 0)
+	id, err := f.calls.Begin(call.Info{Caller: "gw1", Type: call.Inbound, ANI: "+1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.calls.Waits(id, "9001", "sales")
+	want("waits", Ready, Ready, 1)
+	list, err := f.fold.Waiting(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != id || list[0].RP != "9001" || list[0].ANI != "+1" || list[0].Site != "dc1" {
+		t.Errorf("%+v %v", list, err)
+	}
+	f.calls.Left(id, "1002", 0)
+	f.calls.Ringing(id, "1002")
+	f.uses("1002")
+	want("rings", Ready, Ringing, 0)
+	f.calls.Established(id, "1002")
+	want("talks", Ready, Busy, 0)
+	f.table.SetHeard("b", false)
+	want("its node is lost", Ready, OutOfService, 0)
+	f.table.SetHeard("b", true)
+	want("and heard again", Ready, Busy, 0)
+	f.calls.End(id, 0, false)
+	f.uses("1002")
+	want("is over", Ready, Ready, 0)
+}
+
+// TestFold_IsWhatTheTablesSay: whatever happens, and however far the fold has fallen behind,
+// its sums are those of a fold that begins now.
+func TestFold_IsWhatTheTablesSay(t *testing.T) {
+	runs := uint64(40)
+	if testing.Short() {
+		runs = 5
+	}
+	for seed := range runs {
+		f, r := newFloor(t), rand.New(rand.NewPCG(seed, 1))
+		var calls []call.ID
+		claim := int64(1e18)
+		for i := range 400 {
+			n := dn.Number(fmt.Sprint(1000 + r.IntN(12)))
+			switch r.IntN(14) {
+			case 0:
+				f.write(phone(string(n), [][]string{nil, {"sales"}, {"desk"}, {"sales", "desk"}}[r.IntN(4)]...))
+			case 1:
+				if f.machine.View().DN(string(n)) != nil && r.IntN(3) == 0 {
+					f.write(&configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: string(n)}})
+				}
+			case 2:
+				f.table.Register(n, dn.Registered)
+			case 3:
+				if own, ok := f.table.Own(n); ok {
+					f.table.End(n, own.ClaimTime, dn.Unregistered)
+				}
+			case 4, 5:
+				claim += int64(r.IntN(1e6))
+				rec := dn.Record{Number: n, ClaimTime: claim, State: dn.State(r.IntN(2)), Reason: dn.Registered, Since: 1, Gone: r.IntN(9) == 0}
+				if r.IntN(2) == 0 {
+					rec.Agent = &dn.Agent{ID: "7", State: dn.AgentState(r.IntN(4)), Mode: dn.WorkMode(r.IntN(6)), Since: 1, Reasons: []dn.KeyValue{{Key: "k", Value: fmt.Sprint(r.IntN(3))}}}
+				}
+				f.says(rec)
+			case 6:
+				f.table.SetHeard("b", r.IntN(2) == 0)
+			case 7:
+				if id, err := f.calls.Begin(call.Info{Caller: "gw1", Type: call.Inbound}); err == nil {
+					calls = append(calls, id)
+				}
+			case 8:
+				f.write(node("b", "n2", []string{"dc2", "dc3"}[r.IntN(2)]))
+			default:
+				if len(calls) == 0 {
+					continue
+				}
+				id := calls[r.IntN(len(calls))]
+				switch r.IntN(6) {
+				case 0:
+					f.calls.Waits(id, "9001", []string{"", "sales", "desk"}[r.IntN(3)])
+				case 1:
+					f.calls.Left(id, "", 480)
+				case 2:
+					f.calls.Ringing(id, n)
+				case 3:
+					f.calls.Established(id, n)
+				case 4:
+					f.calls.Released(id, n, 486)
+				case 5:
+					f.calls.End(id, 0, false)
+				}
+				for i := range 12 {
+					f.uses(dn.Number(fmt.Sprint(1000 + i)))
+				}
+			}
+			if i%100 == 99 {
+				var have, want []Row
+				patience.Until(t, fmt.Sprintf("seed %d: the sums", seed), func() bool {
+					have, want = f.rows(), f.afresh()
+					return reflect.DeepEqual(have, want)
+				})
+			}
+		}
+	}
+}
+
+// TestChanged_LeadsFromOneVersionToTheNext: who puts the rows of the changed groups in the
+// place of those that he had has what Rows says.
+func TestChanged_LeadsFromOneVersionToTheNext(t *testing.T) {
+	f := newFloor(t)
+	f.write(phone("1001", "sales"), phone("1002", "desk"))
+	rows, at, err := f.fold.Rows(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string][]Row{}
+	for _, r := range rows {
+		have[r.Group] = append(have[r.Group], r)
+	}
+	for step, do := range []func(){
+		func() { f.table.Register("1001", dn.Registered) },
+		func() { f.write(phone("1001", "desk")) },
+		func() { f.write(&configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: "1002"}}) },
+		func() {},
+	} {
+		do()
+		patience.Until(t, "the sums", func() bool { return reflect.DeepEqual(f.rows(), f.afresh()) })
+		groups, changed, now := f.fold.Changed(at, all)
+		if at = now; (len(groups) == 0) != (step == 3) {
+			t.Errorf("step %d: changed %q", step, groups)
+		}
+		for _, g := range groups {
+			delete(have, g)
+		}
+		for _, r := range changed {
+			have[r.Group] = append(have[r.Group], r)
+		}
+		want := map[string][]Row{}
+		for _, r := range f.rows() {
+			want[r.Group] = append(want[r.Group], r)
+		}
+		if !reflect.DeepEqual(have, want) {
+			t.Errorf("step %d: have %v, want %v", step, have, want)
+		}
+	}
+}
+
+// TestReasons_AreBounded: what agents give as a reason makes no row grow without end.
+func TestReasons_AreBounded(t *testing.T) {
+	s := newSums()
+	for i := range 1000 {
+		s.put(dn.Number(fmt.Sprint(i)), class{state: NotReady, site: "dc1", reason: fmt.Sprint("r", i%100)}, []string{"sales"})
+	}
+	for _, r := range s.rows(all) {
+		total := 0
+		for _, n := range r.Reasons {
+			total += n
+		}
+		if len(r.Reasons) > maxReasons || total != 1000 || r.Reasons["other"] != 10*(100-maxReasons+1) {
+			t.Errorf("%q: %d reasons of %d agents: %v", r.Group, len(r.Reasons), total, r.Reasons)
+		}
+	}
+	for i := range 1000 {
+		s.drop(dn.Number(fmt.Sprint(i)))
+	}
+	if len(s.rows(all)) != 0 || len(s.classes.of) != 0 || len(s.groups.of) != 0 || len(s.reasons) != 0 {
+		t.Errorf("something is left: %+v", s)
+	}
+}
+
+// BenchmarkRows: 100,000 DNs in 500 groups at two sites.
+func BenchmarkRows(b *testing.B) {
+	f := busyFloor(b, 100_000, 500)
+	f.rows()
+	b.ReportAllocs()
+	for b.Loop() {
+		f.rows()
+	}
+}
+
+// BenchmarkChange: one DN turns ready and back, folded, among 100,000.
+func BenchmarkChange(b *testing.B) {
+	f := busyFloor(b, 100_000, 500)
+	f.rows()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		n := dn.Number(fmt.Sprint(100_000 + i%100_000))
+		own, _ := f.table.Own(n)
+		f.table.Answers(n, own.ClaimTime, i/100_000%2 == 1)
+		if i++; i%500 == 0 {
+			if err := f.fold.settled(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+func busyFloor(b *testing.B, dns, groups int) *floor {
+	f := newFloorOf(b, 0)
+	var m []*configpb.Mutation
+	for g := range groups {
+		m = append(m, group(fmt.Sprint("g", g), g%2 == 0))
+	}
+	for i := range dns {
+		if m = append(m, phone(fmt.Sprint(100_000+i), fmt.Sprint("g", i%groups))); len(m) > 5000 {
+			f.write(m...)
+			m = nil
+		}
+	}
+	f.write(m...)
+	for i := range dns {
+		f.table.Register(dn.Number(fmt.Sprint(100_000+i)), dn.Registered)
+	}
+	return f
+}
