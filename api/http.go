@@ -20,7 +20,9 @@ type Sample struct {
 	Counter bool
 	// Label and LabelValue tell samples of one name apart; "" for none.
 	Label, LabelValue string
-	Value             float64
+	// Labels are more of them: name, value, name, value.
+	Labels []string
+	Value  float64
 }
 
 // Source gives numbers of one part of the node whenever /metrics is read.
@@ -79,6 +81,9 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 			var labels, values []string
 			if s.Label != "" {
 				labels, values = []string{s.Label}, []string{s.LabelValue}
+			}
+			for i := 0; i+1 < len(s.Labels); i += 2 {
+				labels, values = append(labels, s.Labels[i]), append(values, s.Labels[i+1])
 			}
 			kind := prometheus.GaugeValue
 			if s.Counter {

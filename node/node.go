@@ -36,6 +36,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
+	"github.com/sipcluster/sipcluster/node/statistics"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -72,6 +73,7 @@ type Node struct {
 	agents  *agent.Registry
 	control *session.Controller
 	routing *routing.Engine
+	fold    *statistics.Fold
 	peers   *peers
 	clients [2]*clientPort // TCport, default port
 	http    net.Listener
@@ -235,6 +237,7 @@ func (n *Node) openSessions() (err error) {
 		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
 		Announcer: session.Announcer{Calls: n.calls, Addresses: addresses}, Log: n.log,
 	})
+	n.fold = statistics.New(statistics.Config{Table: n.table, Calls: n.calls, Machine: n.machine})
 	n.control = session.New(session.Config{
 		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Addresses: addresses, Router: n.routing,
 		Version: n.cfg.Version, Log: n.log,
@@ -480,6 +483,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.sip.Run(ctx) })
 	g.Go(func() error { return n.servePeers(ctx) })
 	g.Go(func() error { return n.routing.Run(ctx) })
+	g.Go(func() error { return n.fold.Run(ctx) })
 	g.Go(func() error { return n.agents.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })
 	for _, p := range n.clients {
@@ -554,6 +558,7 @@ func (n *Node) register() {
 	tc, w := n.clients[0].server, writer{n.group, n.events}
 	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View}))
+	tcpb.RegisterStatisticsServer(tc, api.NewStatistics(n.fold, n.machine.View))
 	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
 		Table: n.table, Calls: n.calls.By, View: n.machine.View, Observer: observer{n}, Proposer: w,
 		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
@@ -568,5 +573,9 @@ func (n *Node) register() {
 }
 
 func (n *Node) sources() []api.Source {
+<<<<<<< HEAD
 	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}}
+=======
+	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, api.StatisticsSource(n.fold)}
+>>>>>>> cacaceb (api: statistics of groups and waiting calls of the whole cluster; sipcluster stats)
 }

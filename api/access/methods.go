@@ -56,6 +56,10 @@ var methods = map[string]permission{
 	"/sipcluster.tc.v1.Availability/GetDN":        reads,
 	"/sipcluster.tc.v1.Availability/Watch":        reads,
 
+	"/sipcluster.tc.v1.Statistics/GetGroups":   to(admin, config, operator, router, stat),
+	"/sipcluster.tc.v1.Statistics/WatchGroups": to(admin, config, operator, router, stat),
+	"/sipcluster.tc.v1.Statistics/ListWaiting": to(admin, config, operator, router, stat),
+
 	"/sipcluster.tc.v1.Cluster/Status":     reads,
 	"/sipcluster.tc.v1.Cluster/WatchNode":  to(admin, operator, stat),
 	"/sipcluster.tc.v1.Cluster/DrainNode":  to(admin, operator),

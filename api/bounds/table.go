@@ -34,6 +34,8 @@ const (
 	MaxPageToken = 128
 	// MaxKinds of events in a filter.
 	MaxKinds = 16
+	// maxGroups are asked for at once.
+	maxGroups = 1000
 	// connID is the length of a call's id.
 	connID = 16
 )
@@ -200,16 +202,23 @@ var consensus = map[protoreflect.FullName]Bound{
 }
 
 var availability = map[protoreflect.FullName]Bound{
-	"tc.v1.Filter.owner":                   text(fsm.MaxName),
-	"tc.v1.Filter.site":                    text(fsm.MaxName),
-	"tc.v1.Filter.group":                   text(fsm.MaxName),
-	"tc.v1.Filter.prefix":                  text(dn.MaxNumber),
-	"tc.v1.ListRoutableRequest.page_size":  number(0, MaxPage).capped(),
-	"tc.v1.ListRoutableRequest.page_token": text(MaxPageToken),
-	"tc.v1.ListDNsRequest.page_size":       number(0, MaxPage).capped(),
-	"tc.v1.ListDNsRequest.page_token":      text(MaxPageToken),
-	"tc.v1.GetDNStatusRequest.dn":          text(dn.MaxNumber),
-	"tc.v1.WatchRequest.resume_cursor":     text(feed.MaxCursor),
+	"tc.v1.Filter.owner":                     text(fsm.MaxName),
+	"tc.v1.Filter.site":                      text(fsm.MaxName),
+	"tc.v1.Filter.group":                     text(fsm.MaxName),
+	"tc.v1.Filter.prefix":                    text(dn.MaxNumber),
+	"tc.v1.ListRoutableRequest.page_size":    number(0, MaxPage).capped(),
+	"tc.v1.ListRoutableRequest.page_token":   text(MaxPageToken),
+	"tc.v1.ListDNsRequest.page_size":         number(0, MaxPage).capped(),
+	"tc.v1.ListDNsRequest.page_token":        text(MaxPageToken),
+	"tc.v1.GetDNStatusRequest.dn":            text(dn.MaxNumber),
+	"tc.v1.WatchRequest.resume_cursor":       text(feed.MaxCursor),
+	"tc.v1.GetGroupsRequest.groups":          items(maxGroups),
+	"tc.v1.GetGroupsRequest.groups[]":        text(fsm.MaxName),
+	"tc.v1.WatchGroupsRequest.groups":        items(maxGroups),
+	"tc.v1.WatchGroupsRequest.groups[]":      text(fsm.MaxName),
+	"tc.v1.ListWaitingRequest.group":         text(fsm.MaxName),
+	"tc.v1.ListWaitingRequest.routing_point": text(dn.MaxNumber),
+	"tc.v1.ListWaitingRequest.page_size":     number(0, MaxPage).capped(),
 }
 
 var cluster = map[protoreflect.FullName]Bound{

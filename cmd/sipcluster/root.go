@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/cmd/internal/identity"
 	"github.com/sipcluster/sipcluster/cmd/internal/route"
 	"github.com/sipcluster/sipcluster/cmd/internal/server"
+	"github.com/sipcluster/sipcluster/cmd/internal/stats"
 	"github.com/sipcluster/sipcluster/cmd/internal/watch"
 )
 
@@ -70,7 +71,7 @@ side's DNs out of service.
 		server.Command(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
 		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), route.Command(c),
-		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c),
+		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),
 		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), versionCommand(con),
 	)
 	return root, started

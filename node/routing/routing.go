@@ -39,15 +39,12 @@ type Visit struct {
 	To string
 	// Tried are DNs that it was sent to from there in vain, the last ones.
 	Tried []dn.Number
-<<<<<<< HEAD
-=======
 	// Cause is the SIP status by which an abandoned call ended there.
 	Cause int
 	// Answers is the Route.Request that this answers; with MESSAGE_EVENT_ERROR, which is
 	// for who asked alone, Refused says why nothing came of it.
 	Answers uint64
 	Refused *refusal.Error
->>>>>>> c7c39ac (routing: words in vain keep the call, a wait for a group can be replaced, withdrawn, has a time and overflows; each word has one answer)
 }
 
 // MessageWithdrawn answers a Route that withdraws another one; nobody else is told.

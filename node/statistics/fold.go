@@ -261,6 +261,18 @@ func (f *Fold) Rows(ctx context.Context, wanted func(group string) bool) ([]Row,
 	return f.sums.rows(wanted), f.sums.version, nil
 }
 
+// Now are the rows of this moment; none before everything was folded once. It waits for
+// nothing.
+func (f *Fold) Now() []Row {
+	f.asked.Send()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.at.dnsWhole || !f.at.callsWhole || !f.at.configWhole {
+		return nil
+	}
+	return f.sums.rows(func(string) bool { return true })
+}
+
 // Changed are the groups of which Rows says something else than at a version, and the rows
 // that they have now.
 func (f *Fold) Changed(since uint64, wanted func(group string) bool) (groups []string, rows []Row, version uint64) {
