@@ -68,6 +68,7 @@ const (
 	Wires         Kind = "wires"         // who calls whom
 	Trust         Kind = "trust"         // who is believed, what nobody else is told
 	Access        Kind = "access"        // who may do what
+	Statistics    Kind = "statistics"    // the sums are those of the tables
 )
 
 // Layer is where a fault is found.
@@ -100,6 +101,7 @@ func All() []Fault {
 		edgeFaults(),
 		callFaults(),
 		busyFaults(),
+		queueFaults(),
 		answerableFaults(),
 		drainFaults(),
 		phoneFaults(),

@@ -24,7 +24,7 @@ func leakFaults() []Fault {
 		held(routing, "queue-place-stays", "a call that gave up keeps its place in the queue",
 			Edit{"node/routing/queue.go", "\tdefer r.queues.dequeue(group, w)\n", ""}),
 		held(routing, "reservation-stays", "a call in vain keeps the agent reserved",
-			Edit{"node/routing/visit.go", "\tdefer giveBack() // a call that is up keeps the DN busy\n", ""}),
+			Edit{"node/routing/stay.go", "\tdefer giveBack() // a call that is up keeps the DN busy\n", ""}),
 		held(session, "routes-stay", "the answer to a route makes no room for another",
 			Edit{"node/session/route_call.go", "\tdelete(rs, conn)\n\tswitch", "\tswitch"}),
 		held(session, "asked-stays", "the answer to a request makes no room for another",

@@ -37,7 +37,7 @@ func timerFaults() []Fault {
 			Edit{client, "\t\tif c.cancel {\n\t\t\tc.sendCancel()\n\t\t}\n", ""}),
 		{
 			Name: "visit-unbounded", Kind: Timers, What: "a call waits at a routing point for an hour",
-			Edits:   []Edit{{"node/routing/journey.go", "const maxVisit = 10 * time.Minute", "const maxVisit = time.Hour"}},
+			Edits:   []Edit{{"node/routing/stay.go", "	maxVisit = 10 * time.Minute", "	maxVisit = time.Hour"}},
 			Package: "./node/routing", Run: "^TestSchedule_",
 		},
 	}
