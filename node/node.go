@@ -231,7 +231,8 @@ func (n *Node) openSessions() (err error) {
 	n.onClose(n.agents.Close)
 	n.agents.Restore()
 	addresses := session.NewAddresses(session.AddressesConfig{
-		Table: n.table, View: n.machine.View, Ended: n.agents.Ended, DrainEnd: n.drainEnd, Log: n.log,
+		Table: n.table, View: n.machine.View, Ended: n.agents.Ended,
+		RouterLeft: func(holder string) { n.routing.RouterLeft(holder) }, DrainEnd: n.drainEnd, Log: n.log,
 	})
 	n.routing = routing.New(routing.Config{
 		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,

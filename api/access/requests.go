@@ -30,6 +30,7 @@ var requests = map[protoreflect.Name]permission{
 	"set_dnd_off":        to(admin, operator, gateway),
 	"reserve_agent":      to(admin, operator, router),
 	"route_call":         to(admin, operator, router),
+	"withdraw_route":     to(admin, operator, router),
 }
 
 // Request returns why the client may not make a T-Library request, nil when it may.
@@ -157,17 +158,33 @@ func (w *Who) reaches(view *fsm.View, n string) error {
 }
 
 func (w *Who) routes(view *fsm.View, m *tlibpb.RouteCall) error {
-	switch d := m.GetDestination().(type) {
-	case *tlibpb.RouteCall_Dn:
-		return w.reaches(view, d.Dn)
-	case *tlibpb.RouteCall_Group:
-		if !within(w.Scope.GetGroups(), d.Group) {
-			return fmt.Errorf("group %s is not in the token's scope", d.Group)
+	if err := w.place(view, m); err != nil {
+		return err
+	}
+	for _, p := range m.GetOverflow() {
+		if err := w.place(view, p); err != nil {
+			return err
 		}
-	case *tlibpb.RouteCall_External:
-		if p := w.Scope.GetExternalPrefixes(); len(p) > 0 && !begins(p, d.External) {
-			return fmt.Errorf("number %s is not in the token's scope", d.External)
-		}
+	}
+	return nil
+}
+
+// place is where a router sends a call.
+type place interface {
+	GetDn() string
+	GetGroup() string
+	GetExternal() string
+}
+
+func (w *Who) place(view *fsm.View, p place) error {
+	if n := p.GetDn(); n != "" {
+		return w.reaches(view, n)
+	}
+	if g := p.GetGroup(); g != "" && !within(w.Scope.GetGroups(), g) {
+		return fmt.Errorf("group %s is not in the token's scope", g)
+	}
+	if x, of := p.GetExternal(), w.Scope.GetExternalPrefixes(); x != "" && len(of) > 0 && !begins(of, x) {
+		return fmt.Errorf("number %s is not in the token's scope", x)
 	}
 	return nil
 }

@@ -142,11 +142,17 @@ func (c *Client) reserve(ctx context.Context, what string, m *tlibpb.ReserveAgen
 
 // RouteCall answers an EventRouteRequest: it sends the call on, at the default
 // port of the node that has it. The answer is EventRouteUsed when the call leaves
-// the routing point, EventReleased when it was rejected as asked; an *Error when
-// the call does not wait any more, or came back because its destination was
-// taken.
+// the routing point, or was rejected as asked; an *Error when the call does not wait
+// any more, when nobody there could take it, or when another RouteCall of this session
+// took the place of this one.
 func (c *Client) RouteCall(ctx context.Context, r *tlibpb.RouteCall) (*tlibpb.Event, error) {
 	return c.ask(ctx, "route call "+r.GetConnId(), &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_RouteCall{RouteCall: r}})
+}
+
+// WithdrawRoute takes back a RouteCall of this session by which the call waits for an
+// agent of a group.
+func (c *Client) WithdrawRoute(ctx context.Context, connID string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "withdraw the route of "+connID, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_WithdrawRoute{WithdrawRoute: &tlibpb.WithdrawRoute{ConnId: connID}}})
 }
 
 // ask sends a request and waits for its answer.

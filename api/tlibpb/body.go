@@ -28,13 +28,17 @@ func (*Event_DnOutOfService) message() Message   { return Message_MESSAGE_EVENT_
 func (*Event_DnBackInService) message() Message  { return Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE }
 func (*Event_EndOfSnapshot) message() Message    { return Message_MESSAGE_END_OF_SNAPSHOT }
 func (*Event_NodeDraining) message() Message     { return Message_MESSAGE_EVENT_NODE_DRAINING }
+func (*Event_RouteWithdrawn) message() Message   { return Message_MESSAGE_EVENT_ROUTE_WITHDRAWN }
+func (*Event_QueueChanged) message() Message     { return Message_MESSAGE_EVENT_QUEUE_CHANGED }
 func (*Event_DnOwnerChanged) message() Message   { return Message_MESSAGE_EVENT_DN_OWNER_CHANGED }
 
-func (b *Event_Queued) call() *Call       { return b.Queued.GetCall() }
-func (b *Event_Diverted) call() *Call     { return b.Diverted.GetCall() }
-func (b *Event_Abandoned) call() *Call    { return b.Abandoned.GetCall() }
-func (b *Event_Ringing) call() *Call      { return b.Ringing.GetCall() }
-func (b *Event_Established) call() *Call  { return b.Established.GetCall() }
-func (b *Event_Released) call() *Call     { return b.Released.GetCall() }
-func (b *Event_RouteRequest) call() *Call { return b.RouteRequest.GetCall() }
-func (b *Event_RouteUsed) call() *Call    { return b.RouteUsed.GetCall() }
+func (b *Event_Queued) call() *Call         { return b.Queued.GetCall() }
+func (b *Event_RouteWithdrawn) call() *Call { return b.RouteWithdrawn.GetCall() }
+func (b *Event_QueueChanged) call() *Call   { return b.QueueChanged.GetCall() }
+func (b *Event_Diverted) call() *Call       { return b.Diverted.GetCall() }
+func (b *Event_Abandoned) call() *Call      { return b.Abandoned.GetCall() }
+func (b *Event_Ringing) call() *Call        { return b.Ringing.GetCall() }
+func (b *Event_Established) call() *Call    { return b.Established.GetCall() }
+func (b *Event_Released) call() *Call       { return b.Released.GetCall() }
+func (b *Event_RouteRequest) call() *Call   { return b.RouteRequest.GetCall() }
+func (b *Event_RouteUsed) call() *Call      { return b.RouteUsed.GetCall() }

@@ -94,6 +94,10 @@ const (
 	EventKind_EVENT_KIND_AGENT EventKind = 2
 	// Calls.
 	EventKind_EVENT_KIND_CALL EventKind = 3
+	// At the TCport, calls that wait at routing points of all nodes, for who asks for it:
+	// EventQueued, EventQueueChanged when another group was chosen, and at the end one of
+	// EventDiverted and EventAbandoned. A snapshot has one EventQueued for each.
+	EventKind_EVENT_KIND_QUEUE EventKind = 4
 )
 
 // Enum value maps for EventKind.
@@ -103,12 +107,14 @@ var (
 		1: "EVENT_KIND_DN",
 		2: "EVENT_KIND_AGENT",
 		3: "EVENT_KIND_CALL",
+		4: "EVENT_KIND_QUEUE",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
 		"EVENT_KIND_DN":          1,
 		"EVENT_KIND_AGENT":       2,
 		"EVENT_KIND_CALL":        3,
+		"EVENT_KIND_QUEUE":       4,
 	}
 )
 
@@ -230,6 +236,8 @@ const (
 	Message_MESSAGE_END_OF_SNAPSHOT          Message = 1000
 	Message_MESSAGE_EVENT_NODE_DRAINING      Message = 1001
 	Message_MESSAGE_EVENT_DN_OWNER_CHANGED   Message = 1002
+	Message_MESSAGE_EVENT_ROUTE_WITHDRAWN    Message = 1010
+	Message_MESSAGE_EVENT_QUEUE_CHANGED      Message = 1011
 )
 
 // Enum value maps for Message.
@@ -263,6 +271,8 @@ var (
 		1000: "MESSAGE_END_OF_SNAPSHOT",
 		1001: "MESSAGE_EVENT_NODE_DRAINING",
 		1002: "MESSAGE_EVENT_DN_OWNER_CHANGED",
+		1010: "MESSAGE_EVENT_ROUTE_WITHDRAWN",
+		1011: "MESSAGE_EVENT_QUEUE_CHANGED",
 	}
 	Message_value = map[string]int32{
 		"MESSAGE_UNSPECIFIED":              0,
@@ -293,6 +303,8 @@ var (
 		"MESSAGE_END_OF_SNAPSHOT":          1000,
 		"MESSAGE_EVENT_NODE_DRAINING":      1001,
 		"MESSAGE_EVENT_DN_OWNER_CHANGED":   1002,
+		"MESSAGE_EVENT_ROUTE_WITHDRAWN":    1010,
+		"MESSAGE_EVENT_QUEUE_CHANGED":      1011,
 	}
 )
 
@@ -816,6 +828,7 @@ type ClientMessage struct {
 	//	*ClientMessage_OpenSession
 	//	*ClientMessage_MonitorAll
 	//	*ClientMessage_StopMonitor
+	//	*ClientMessage_WithdrawRoute
 	Body          isClientMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1000,6 +1013,15 @@ func (x *ClientMessage) GetStopMonitor() *StopMonitor {
 	return nil
 }
 
+func (x *ClientMessage) GetWithdrawRoute() *WithdrawRoute {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_WithdrawRoute); ok {
+			return x.WithdrawRoute
+		}
+	}
+	return nil
+}
+
 type isClientMessage_Body interface {
 	isClientMessage_Body()
 }
@@ -1065,6 +1087,10 @@ type ClientMessage_StopMonitor struct {
 	StopMonitor *StopMonitor `protobuf:"bytes,1002,opt,name=stop_monitor,json=stopMonitor,proto3,oneof"`
 }
 
+type ClientMessage_WithdrawRoute struct {
+	WithdrawRoute *WithdrawRoute `protobuf:"bytes,1010,opt,name=withdraw_route,json=withdrawRoute,proto3,oneof"`
+}
+
 func (*ClientMessage_QueryServer) isClientMessage_Body() {}
 
 func (*ClientMessage_QueryAddress) isClientMessage_Body() {}
@@ -1094,6 +1120,8 @@ func (*ClientMessage_OpenSession) isClientMessage_Body() {}
 func (*ClientMessage_MonitorAll) isClientMessage_Body() {}
 
 func (*ClientMessage_StopMonitor) isClientMessage_Body() {}
+
+func (*ClientMessage_WithdrawRoute) isClientMessage_Body() {}
 
 // OpenSession is answered by EventLinkConnected. A client whose protocol_version the
 // node does not speak, or whose first message is another one, gets EventError, and
@@ -1428,7 +1456,7 @@ func (x *MonitorAll) GetResumeCursor() []byte {
 // EventDNOutOfService when own_only.
 type MonitorFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// None: all kinds.
+	// None: all kinds but QUEUE.
 	Kinds []EventKind `protobuf:"varint,1,rep,packed,name=kinds,proto3,enum=sipcluster.tlib.v1.EventKind" json:"kinds,omitempty"`
 	// Agent group.
 	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
@@ -1952,10 +1980,13 @@ func (x *ReserveAgent) GetDetached() bool {
 
 // RouteCall answers EventRouteRequest: it sends a call that waits at a routing
 // point on. Asked at the default port of the node that has the call, by any
-// session, as long as no agent was found for the call otherwise. Answered by EventRouteUsed when the call leaves the routing point, or
-// by EventReleased when it was rejected as asked; by EventError when no such call
-// waits for a router (any more), when the destination is none, or when the
-// call came back from it before it left, because the agent was taken.
+// session, as long as no agent was found for the call otherwise. Answered once: by
+// EventRouteUsed when the call leaves the routing point, or was rejected as asked; by
+// EventError when no such call waits for a router (any more), when the destination is
+// none, when nobody there could take the call, which stays then, or when the call ended.
+// While the call waits for an agent of a group by it, another RouteCall of this session
+// takes its place, and it is answered by EventError; so does one of any session when this
+// one is gone.
 type RouteCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// conn_id of the EventRouteRequest.
@@ -1968,7 +1999,12 @@ type RouteCall struct {
 	//	*RouteCall_Reject
 	Destination isRouteCall_Destination `protobuf_oneof:"destination"`
 	// Added to the call's user data; an empty value takes a key away.
-	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	UserData map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// How long the call waits for an agent of the group; none: as long as it may wait at all.
+	Timeout *durationpb.Duration `protobuf:"bytes,7,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Where it goes then, or when the destination can't take it, one after the other. The
+	// last one, when it is a group, is waited for without a timeout.
+	Overflow      []*RoutePlace `protobuf:"bytes,8,rep,name=overflow,proto3" json:"overflow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2060,6 +2096,20 @@ func (x *RouteCall) GetUserData() map[string]string {
 	return nil
 }
 
+func (x *RouteCall) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *RouteCall) GetOverflow() []*RoutePlace {
+	if x != nil {
+		return x.Overflow
+	}
+	return nil
+}
+
 type isRouteCall_Destination interface {
 	isRouteCall_Destination()
 }
@@ -2093,6 +2143,151 @@ func (*RouteCall_External) isRouteCall_Destination() {}
 
 func (*RouteCall_Reject) isRouteCall_Destination() {}
 
+// RoutePlace is where a call overflows to.
+type RoutePlace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Place:
+	//
+	//	*RoutePlace_Dn
+	//	*RoutePlace_Group
+	//	*RoutePlace_External
+	Place         isRoutePlace_Place `protobuf_oneof:"place"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoutePlace) Reset() {
+	*x = RoutePlace{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoutePlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoutePlace) ProtoMessage() {}
+
+func (x *RoutePlace) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoutePlace.ProtoReflect.Descriptor instead.
+func (*RoutePlace) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RoutePlace) GetPlace() isRoutePlace_Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+func (x *RoutePlace) GetDn() string {
+	if x != nil {
+		if x, ok := x.Place.(*RoutePlace_Dn); ok {
+			return x.Dn
+		}
+	}
+	return ""
+}
+
+func (x *RoutePlace) GetGroup() string {
+	if x != nil {
+		if x, ok := x.Place.(*RoutePlace_Group); ok {
+			return x.Group
+		}
+	}
+	return ""
+}
+
+func (x *RoutePlace) GetExternal() string {
+	if x != nil {
+		if x, ok := x.Place.(*RoutePlace_External); ok {
+			return x.External
+		}
+	}
+	return ""
+}
+
+type isRoutePlace_Place interface {
+	isRoutePlace_Place()
+}
+
+type RoutePlace_Dn struct {
+	Dn string `protobuf:"bytes,1,opt,name=dn,proto3,oneof"`
+}
+
+type RoutePlace_Group struct {
+	Group string `protobuf:"bytes,2,opt,name=group,proto3,oneof"`
+}
+
+type RoutePlace_External struct {
+	External string `protobuf:"bytes,3,opt,name=external,proto3,oneof"`
+}
+
+func (*RoutePlace_Dn) isRoutePlace_Place() {}
+
+func (*RoutePlace_Group) isRoutePlace_Place() {}
+
+func (*RoutePlace_External) isRoutePlace_Place() {}
+
+// WithdrawRoute takes this session's RouteCall back, while the call waits by that for an
+// agent of a group. Answered by EventRouteWithdrawn; a router is asked again.
+type WithdrawRoute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ConnId        string                 `protobuf:"bytes,1,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawRoute) Reset() {
+	*x = WithdrawRoute{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawRoute) ProtoMessage() {}
+
+func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawRoute.ProtoReflect.Descriptor instead.
+func (*WithdrawRoute) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WithdrawRoute) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In order; several at once when they were queued. Empty: nothing happened.
@@ -2107,7 +2302,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2314,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2327,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ServerMessage) GetEvents() []*Event {
@@ -2199,6 +2394,8 @@ type Event struct {
 	//	*Event_EndOfSnapshot
 	//	*Event_NodeDraining
 	//	*Event_DnOwnerChanged
+	//	*Event_RouteWithdrawn
+	//	*Event_QueueChanged
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2206,7 +2403,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2415,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2428,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Event) GetReferenceId() uint64 {
@@ -2540,6 +2737,24 @@ func (x *Event) GetDnOwnerChanged() *EventDNOwnerChanged {
 	return nil
 }
 
+func (x *Event) GetRouteWithdrawn() *EventRouteWithdrawn {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RouteWithdrawn); ok {
+			return x.RouteWithdrawn
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetQueueChanged() *EventQueueChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_QueueChanged); ok {
+			return x.QueueChanged
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -2652,6 +2867,14 @@ type Event_DnOwnerChanged struct {
 	DnOwnerChanged *EventDNOwnerChanged `protobuf:"bytes,1002,opt,name=dn_owner_changed,json=dnOwnerChanged,proto3,oneof"`
 }
 
+type Event_RouteWithdrawn struct {
+	RouteWithdrawn *EventRouteWithdrawn `protobuf:"bytes,1010,opt,name=route_withdrawn,json=routeWithdrawn,proto3,oneof"`
+}
+
+type Event_QueueChanged struct {
+	QueueChanged *EventQueueChanged `protobuf:"bytes,1011,opt,name=queue_changed,json=queueChanged,proto3,oneof"`
+}
+
 func (*Event_Error) isEvent_Body() {}
 
 func (*Event_Registered) isEvent_Body() {}
@@ -2706,6 +2929,10 @@ func (*Event_NodeDraining) isEvent_Body() {}
 
 func (*Event_DnOwnerChanged) isEvent_Body() {}
 
+func (*Event_RouteWithdrawn) isEvent_Body() {}
+
+func (*Event_QueueChanged) isEvent_Body() {}
+
 // EventError answers a request that is refused.
 type EventError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2718,7 +2945,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +2957,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +2970,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventError) GetCode() ErrorCode {
@@ -2771,7 +2998,7 @@ type EventRegistered struct {
 
 func (x *EventRegistered) Reset() {
 	*x = EventRegistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2783,7 +3010,7 @@ func (x *EventRegistered) String() string {
 func (*EventRegistered) ProtoMessage() {}
 
 func (x *EventRegistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2796,7 +3023,7 @@ func (x *EventRegistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRegistered.ProtoReflect.Descriptor instead.
 func (*EventRegistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EventRegistered) GetStatus() *tcpb.DNStatus {
@@ -2815,7 +3042,7 @@ type EventUnregistered struct {
 
 func (x *EventUnregistered) Reset() {
 	*x = EventUnregistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +3054,7 @@ func (x *EventUnregistered) String() string {
 func (*EventUnregistered) ProtoMessage() {}
 
 func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +3067,7 @@ func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUnregistered.ProtoReflect.Descriptor instead.
 func (*EventUnregistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
 }
 
 // EventAddressInfo answers QueryAddress.
@@ -2853,7 +3080,7 @@ type EventAddressInfo struct {
 
 func (x *EventAddressInfo) Reset() {
 	*x = EventAddressInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +3092,7 @@ func (x *EventAddressInfo) String() string {
 func (*EventAddressInfo) ProtoMessage() {}
 
 func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +3105,7 @@ func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAddressInfo.ProtoReflect.Descriptor instead.
 func (*EventAddressInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EventAddressInfo) GetStatus() *tcpb.DNStatus {
@@ -2898,7 +3125,7 @@ type EventServerInfo struct {
 
 func (x *EventServerInfo) Reset() {
 	*x = EventServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3137,7 @@ func (x *EventServerInfo) String() string {
 func (*EventServerInfo) ProtoMessage() {}
 
 func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3150,7 @@ func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventServerInfo.ProtoReflect.Descriptor instead.
 func (*EventServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EventServerInfo) GetServer() *ServerInfo {
@@ -2952,7 +3179,7 @@ type EventLinkConnected struct {
 
 func (x *EventLinkConnected) Reset() {
 	*x = EventLinkConnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3191,7 @@ func (x *EventLinkConnected) String() string {
 func (*EventLinkConnected) ProtoMessage() {}
 
 func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3204,7 @@ func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkConnected.ProtoReflect.Descriptor instead.
 func (*EventLinkConnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EventLinkConnected) GetServer() *ServerInfo {
@@ -3028,7 +3255,7 @@ type EventLinkDisconnected struct {
 
 func (x *EventLinkDisconnected) Reset() {
 	*x = EventLinkDisconnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3040,7 +3267,7 @@ func (x *EventLinkDisconnected) String() string {
 func (*EventLinkDisconnected) ProtoMessage() {}
 
 func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3053,7 +3280,7 @@ func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkDisconnected.ProtoReflect.Descriptor instead.
 func (*EventLinkDisconnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EventLinkDisconnected) GetServer() *ServerInfo {
@@ -3082,7 +3309,7 @@ type EventDNOutOfService struct {
 
 func (x *EventDNOutOfService) Reset() {
 	*x = EventDNOutOfService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3094,7 +3321,7 @@ func (x *EventDNOutOfService) String() string {
 func (*EventDNOutOfService) ProtoMessage() {}
 
 func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3107,7 +3334,7 @@ func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOutOfService.ProtoReflect.Descriptor instead.
 func (*EventDNOutOfService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventDNOutOfService) GetReason() tcpb.Reason {
@@ -3136,7 +3363,7 @@ type EventDNBackInService struct {
 
 func (x *EventDNBackInService) Reset() {
 	*x = EventDNBackInService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +3375,7 @@ func (x *EventDNBackInService) String() string {
 func (*EventDNBackInService) ProtoMessage() {}
 
 func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +3388,7 @@ func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNBackInService.ProtoReflect.Descriptor instead.
 func (*EventDNBackInService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventDNBackInService) GetReason() tcpb.Reason {
@@ -3191,7 +3418,7 @@ type EventDNOwnerChanged struct {
 
 func (x *EventDNOwnerChanged) Reset() {
 	*x = EventDNOwnerChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3430,7 @@ func (x *EventDNOwnerChanged) String() string {
 func (*EventDNOwnerChanged) ProtoMessage() {}
 
 func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3443,7 @@ func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOwnerChanged.ProtoReflect.Descriptor instead.
 func (*EventDNOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventDNOwnerChanged) GetPreviousOwner() string {
@@ -3253,7 +3480,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3492,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3505,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Agent) GetId() string {
@@ -3312,7 +3539,7 @@ type EventAgentLogin struct {
 
 func (x *EventAgentLogin) Reset() {
 	*x = EventAgentLogin{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3324,7 +3551,7 @@ func (x *EventAgentLogin) String() string {
 func (*EventAgentLogin) ProtoMessage() {}
 
 func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3337,7 +3564,7 @@ func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogin.ProtoReflect.Descriptor instead.
 func (*EventAgentLogin) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EventAgentLogin) GetAgent() *Agent {
@@ -3357,7 +3584,7 @@ type EventAgentLogout struct {
 
 func (x *EventAgentLogout) Reset() {
 	*x = EventAgentLogout{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3596,7 @@ func (x *EventAgentLogout) String() string {
 func (*EventAgentLogout) ProtoMessage() {}
 
 func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3609,7 @@ func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogout.ProtoReflect.Descriptor instead.
 func (*EventAgentLogout) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EventAgentLogout) GetAgent() *Agent {
@@ -3410,7 +3637,7 @@ type EventAgentReady struct {
 
 func (x *EventAgentReady) Reset() {
 	*x = EventAgentReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3649,7 @@ func (x *EventAgentReady) String() string {
 func (*EventAgentReady) ProtoMessage() {}
 
 func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3662,7 @@ func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReady.ProtoReflect.Descriptor instead.
 func (*EventAgentReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EventAgentReady) GetAgent() *Agent {
@@ -3464,7 +3691,7 @@ type EventAgentNotReady struct {
 
 func (x *EventAgentNotReady) Reset() {
 	*x = EventAgentNotReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3476,7 +3703,7 @@ func (x *EventAgentNotReady) String() string {
 func (*EventAgentNotReady) ProtoMessage() {}
 
 func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3489,7 +3716,7 @@ func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentNotReady.ProtoReflect.Descriptor instead.
 func (*EventAgentNotReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EventAgentNotReady) GetAgent() *Agent {
@@ -3522,7 +3749,7 @@ type EventDNDOn struct {
 
 func (x *EventDNDOn) Reset() {
 	*x = EventDNDOn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +3761,7 @@ func (x *EventDNDOn) String() string {
 func (*EventDNDOn) ProtoMessage() {}
 
 func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +3774,7 @@ func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOn.ProtoReflect.Descriptor instead.
 func (*EventDNDOn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
 }
 
 // EventDNDOff: it was taken back.
@@ -3559,7 +3786,7 @@ type EventDNDOff struct {
 
 func (x *EventDNDOff) Reset() {
 	*x = EventDNDOff{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3798,7 @@ func (x *EventDNDOff) String() string {
 func (*EventDNDOff) ProtoMessage() {}
 
 func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3811,7 @@ func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOff.ProtoReflect.Descriptor instead.
 func (*EventDNDOff) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
 }
 
 // EventAgentReserved is told to who asked, and to who has the DN registered.
@@ -3598,7 +3825,7 @@ type EventAgentReserved struct {
 
 func (x *EventAgentReserved) Reset() {
 	*x = EventAgentReserved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +3837,7 @@ func (x *EventAgentReserved) String() string {
 func (*EventAgentReserved) ProtoMessage() {}
 
 func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +3850,7 @@ func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReserved.ProtoReflect.Descriptor instead.
 func (*EventAgentReserved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EventAgentReserved) GetOutcome() ReservationOutcome {
@@ -3659,7 +3886,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3671,7 +3898,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3684,7 +3911,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Call) GetConnId() string {
@@ -3748,7 +3975,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3760,7 +3987,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3773,7 +4000,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CallEnd) GetReason() EndReason {
@@ -3800,7 +4027,7 @@ type EventRinging struct {
 
 func (x *EventRinging) Reset() {
 	*x = EventRinging{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3812,7 +4039,7 @@ func (x *EventRinging) String() string {
 func (*EventRinging) ProtoMessage() {}
 
 func (x *EventRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3825,7 +4052,7 @@ func (x *EventRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
 func (*EventRinging) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *EventRinging) GetCall() *Call {
@@ -3845,7 +4072,7 @@ type EventEstablished struct {
 
 func (x *EventEstablished) Reset() {
 	*x = EventEstablished{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +4084,7 @@ func (x *EventEstablished) String() string {
 func (*EventEstablished) ProtoMessage() {}
 
 func (x *EventEstablished) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +4097,7 @@ func (x *EventEstablished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
 func (*EventEstablished) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *EventEstablished) GetCall() *Call {
@@ -3880,8 +4107,7 @@ func (x *EventEstablished) GetCall() *Call {
 	return nil
 }
 
-// EventReleased: this_dn has part in the call no more; at a routing point: the call
-// got a refusal there.
+// EventReleased: this_dn has part in the call no more.
 type EventReleased struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
@@ -3892,7 +4118,7 @@ type EventReleased struct {
 
 func (x *EventReleased) Reset() {
 	*x = EventReleased{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3904,7 +4130,7 @@ func (x *EventReleased) String() string {
 func (*EventReleased) ProtoMessage() {}
 
 func (x *EventReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3917,7 +4143,7 @@ func (x *EventReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *EventReleased) GetCall() *Call {
@@ -3934,7 +4160,8 @@ func (x *EventReleased) GetEnd() *CallEnd {
 	return nil
 }
 
-// EventAbandoned: the caller gave up while it rang at this_dn, or waited there.
+// EventAbandoned: the caller gave up while it rang at this_dn, or waited there; at a
+// routing point also: the call was refused there, by the status of the end.
 type EventAbandoned struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
@@ -3945,7 +4172,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +4184,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +4197,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -3987,19 +4214,22 @@ func (x *EventAbandoned) GetEnd() *CallEnd {
 	return nil
 }
 
-// EventQueued: the call waits at this_dn, a routing point.
+// EventQueued: the call waits at this_dn, a routing point. Exactly one EventDiverted or
+// EventAbandoned ends that.
 type EventQueued struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	// DNs that it was sent to in vain.
-	Tried         []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
+	// DNs that it was sent to in vain, the last 32. Not with EVENT_KIND_QUEUE.
+	Tried []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
+	// Whose agents it waits for; "" before they were chosen. Only with EVENT_KIND_QUEUE.
+	Group         string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4241,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4254,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -4041,6 +4271,112 @@ func (x *EventQueued) GetTried() []string {
 	return nil
 }
 
+func (x *EventQueued) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+// EventQueueChanged: the call that waits at this_dn goes on to wait for an agent of another
+// group. Only with EVENT_KIND_QUEUE.
+type EventQueueChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventQueueChanged) Reset() {
+	*x = EventQueueChanged{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventQueueChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventQueueChanged) ProtoMessage() {}
+
+func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
+func (*EventQueueChanged) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *EventQueueChanged) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventQueueChanged) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+// EventRouteWithdrawn answers WithdrawRoute.
+type EventRouteWithdrawn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventRouteWithdrawn) Reset() {
+	*x = EventRouteWithdrawn{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventRouteWithdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventRouteWithdrawn) ProtoMessage() {}
+
+func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
+func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *EventRouteWithdrawn) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
 // EventRouteRequest: RouteCall says where the call goes from this_dn.
 type EventRouteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4053,7 +4389,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4065,7 +4401,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4078,7 +4414,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -4107,7 +4443,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4119,7 +4455,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4132,7 +4468,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -4161,7 +4497,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4173,7 +4509,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4186,7 +4522,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -4214,7 +4550,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4226,7 +4562,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4239,7 +4575,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -4266,7 +4602,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4278,7 +4614,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4291,7 +4627,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -4336,7 +4672,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4684,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4697,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -4417,7 +4753,7 @@ var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
 
 const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
-	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\b\n" +
+	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\t\n" +
 	"\rClientMessage\x12\"\n" +
 	"\freference_id\x18\x84\a \x01(\x04R\vreferenceId\x12D\n" +
 	"\fquery_server\x18\x01 \x01(\v2\x1f.sipcluster.tlib.v1.QueryServerH\x00R\vqueryServer\x12G\n" +
@@ -4440,7 +4776,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\fopen_session\x18\xe8\a \x01(\v2\x1f.sipcluster.tlib.v1.OpenSessionH\x00R\vopenSession\x12B\n" +
 	"\vmonitor_all\x18\xe9\a \x01(\v2\x1e.sipcluster.tlib.v1.MonitorAllH\x00R\n" +
 	"monitorAll\x12E\n" +
-	"\fstop_monitor\x18\xea\a \x01(\v2\x1f.sipcluster.tlib.v1.StopMonitorH\x00R\vstopMonitorB\x06\n" +
+	"\fstop_monitor\x18\xea\a \x01(\v2\x1f.sipcluster.tlib.v1.StopMonitorH\x00R\vstopMonitor\x12K\n" +
+	"\x0ewithdraw_route\x18\xf2\a \x01(\v2!.sipcluster.tlib.v1.WithdrawRouteH\x00R\rwithdrawRouteB\x06\n" +
 	"\x04body\"\xa2\x01\n" +
 	"\vOpenSession\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\x12)\n" +
@@ -4503,21 +4840,31 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1a\n" +
 	"\bpriority\x18\x03 \x01(\rR\bpriority\x12\x1a\n" +
-	"\bdetached\x18\x04 \x01(\bR\bdetached\"\x9c\x02\n" +
+	"\bdetached\x18\x04 \x01(\bR\bdetached\"\x8d\x03\n" +
 	"\tRouteCall\x12\x17\n" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x10\n" +
 	"\x02dn\x18\x02 \x01(\tH\x00R\x02dn\x12\x16\n" +
 	"\x05group\x18\x03 \x01(\tH\x00R\x05group\x12\x1c\n" +
 	"\bexternal\x18\x04 \x01(\tH\x00R\bexternal\x12\x18\n" +
 	"\x06reject\x18\x05 \x01(\rH\x00R\x06reject\x12H\n" +
-	"\tuser_data\x18\x06 \x03(\v2+.sipcluster.tlib.v1.RouteCall.UserDataEntryR\buserData\x1a;\n" +
+	"\tuser_data\x18\x06 \x03(\v2+.sipcluster.tlib.v1.RouteCall.UserDataEntryR\buserData\x123\n" +
+	"\atimeout\x18\a \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12:\n" +
+	"\boverflow\x18\b \x03(\v2\x1e.sipcluster.tlib.v1.RoutePlaceR\boverflow\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
-	"\vdestination\"Z\n" +
+	"\vdestination\"]\n" +
+	"\n" +
+	"RoutePlace\x12\x10\n" +
+	"\x02dn\x18\x01 \x01(\tH\x00R\x02dn\x12\x16\n" +
+	"\x05group\x18\x02 \x01(\tH\x00R\x05group\x12\x1c\n" +
+	"\bexternal\x18\x03 \x01(\tH\x00R\bexternalB\a\n" +
+	"\x05place\"(\n" +
+	"\rWithdrawRoute\x12\x17\n" +
+	"\aconn_id\x18\x01 \x01(\tR\x06connId\"Z\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xbe\x11\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xe2\x12\n" +
 	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
@@ -4559,7 +4906,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12dn_back_in_service\x18\x94\x01 \x01(\v2(.sipcluster.tlib.v1.EventDNBackInServiceH\x00R\x0fdnBackInService\x12L\n" +
 	"\x0fend_of_snapshot\x18\xe8\a \x01(\v2!.sipcluster.tlib.v1.EndOfSnapshotH\x00R\rendOfSnapshot\x12M\n" +
 	"\rnode_draining\x18\xe9\a \x01(\v2%.sipcluster.tlib.v1.EventNodeDrainingH\x00R\fnodeDraining\x12T\n" +
-	"\x10dn_owner_changed\x18\xea\a \x01(\v2'.sipcluster.tlib.v1.EventDNOwnerChangedH\x00R\x0ednOwnerChangedB\x06\n" +
+	"\x10dn_owner_changed\x18\xea\a \x01(\v2'.sipcluster.tlib.v1.EventDNOwnerChangedH\x00R\x0ednOwnerChanged\x12S\n" +
+	"\x0froute_withdrawn\x18\xf2\a \x01(\v2'.sipcluster.tlib.v1.EventRouteWithdrawnH\x00R\x0erouteWithdrawn\x12M\n" +
+	"\rqueue_changed\x18\xf3\a \x01(\v2%.sipcluster.tlib.v1.EventQueueChangedH\x00R\fqueueChangedB\x06\n" +
 	"\x04bodyJ\x04\b\x01\x10\x02J\x04\b\x0e\x10\x0fJ\x04\b\x0f\x10\x10\"S\n" +
 	"\n" +
 	"EventError\x121\n" +
@@ -4642,10 +4991,16 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"m\n" +
 	"\x0eEventAbandoned\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
-	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"Q\n" +
+	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"g\n" +
 	"\vEventQueued\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
-	"\x05tried\x18\x02 \x03(\tR\x05tried\"W\n" +
+	"\x05tried\x18\x02 \x03(\tR\x05tried\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\"W\n" +
+	"\x11EventQueueChanged\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"C\n" +
+	"\x13EventRouteWithdrawn\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"W\n" +
 	"\x11EventRouteRequest\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
 	"\x05tried\x18\x02 \x03(\tR\x05tried\"d\n" +
@@ -4674,19 +5029,20 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x18ADDRESS_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ADDRESS_MODE_SHARED\x10\x01\x12\x18\n" +
 	"\x14ADDRESS_MODE_PRIVATE\x10\x02\x12\x18\n" +
-	"\x14ADDRESS_MODE_MONITOR\x10\x03*e\n" +
+	"\x14ADDRESS_MODE_MONITOR\x10\x03*{\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rEVENT_KIND_DN\x10\x01\x12\x14\n" +
 	"\x10EVENT_KIND_AGENT\x10\x02\x12\x13\n" +
-	"\x0fEVENT_KIND_CALL\x10\x03*\xd7\x01\n" +
+	"\x0fEVENT_KIND_CALL\x10\x03\x12\x14\n" +
+	"\x10EVENT_KIND_QUEUE\x10\x04*\xd7\x01\n" +
 	"\rAgentWorkMode\x12\x1f\n" +
 	"\x1bAGENT_WORK_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19AGENT_WORK_MODE_MANUAL_IN\x10\x01\x12\x1b\n" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xf2\x06\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xb8\a\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -4715,7 +5071,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	" MESSAGE_EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x1c\n" +
 	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a\x12 \n" +
 	"\x1bMESSAGE_EVENT_NODE_DRAINING\x10\xe9\a\x12#\n" +
-	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a*C\n" +
+	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a\x12\"\n" +
+	"\x1dMESSAGE_EVENT_ROUTE_WITHDRAWN\x10\xf2\a\x12 \n" +
+	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*C\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -4782,7 +5140,7 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),              // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                // 1: sipcluster.tlib.v1.EventKind
@@ -4813,156 +5171,167 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*SetDNDOff)(nil),             // 26: sipcluster.tlib.v1.SetDNDOff
 	(*ReserveAgent)(nil),          // 27: sipcluster.tlib.v1.ReserveAgent
 	(*RouteCall)(nil),             // 28: sipcluster.tlib.v1.RouteCall
-	(*ServerMessage)(nil),         // 29: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                 // 30: sipcluster.tlib.v1.Event
-	(*EventError)(nil),            // 31: sipcluster.tlib.v1.EventError
-	(*EventRegistered)(nil),       // 32: sipcluster.tlib.v1.EventRegistered
-	(*EventUnregistered)(nil),     // 33: sipcluster.tlib.v1.EventUnregistered
-	(*EventAddressInfo)(nil),      // 34: sipcluster.tlib.v1.EventAddressInfo
-	(*EventServerInfo)(nil),       // 35: sipcluster.tlib.v1.EventServerInfo
-	(*EventLinkConnected)(nil),    // 36: sipcluster.tlib.v1.EventLinkConnected
-	(*EventLinkDisconnected)(nil), // 37: sipcluster.tlib.v1.EventLinkDisconnected
-	(*EventDNOutOfService)(nil),   // 38: sipcluster.tlib.v1.EventDNOutOfService
-	(*EventDNBackInService)(nil),  // 39: sipcluster.tlib.v1.EventDNBackInService
-	(*EventDNOwnerChanged)(nil),   // 40: sipcluster.tlib.v1.EventDNOwnerChanged
-	(*Agent)(nil),                 // 41: sipcluster.tlib.v1.Agent
-	(*EventAgentLogin)(nil),       // 42: sipcluster.tlib.v1.EventAgentLogin
-	(*EventAgentLogout)(nil),      // 43: sipcluster.tlib.v1.EventAgentLogout
-	(*EventAgentReady)(nil),       // 44: sipcluster.tlib.v1.EventAgentReady
-	(*EventAgentNotReady)(nil),    // 45: sipcluster.tlib.v1.EventAgentNotReady
-	(*EventDNDOn)(nil),            // 46: sipcluster.tlib.v1.EventDNDOn
-	(*EventDNDOff)(nil),           // 47: sipcluster.tlib.v1.EventDNDOff
-	(*EventAgentReserved)(nil),    // 48: sipcluster.tlib.v1.EventAgentReserved
-	(*Call)(nil),                  // 49: sipcluster.tlib.v1.Call
-	(*CallEnd)(nil),               // 50: sipcluster.tlib.v1.CallEnd
-	(*EventRinging)(nil),          // 51: sipcluster.tlib.v1.EventRinging
-	(*EventEstablished)(nil),      // 52: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),         // 53: sipcluster.tlib.v1.EventReleased
-	(*EventAbandoned)(nil),        // 54: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),           // 55: sipcluster.tlib.v1.EventQueued
-	(*EventRouteRequest)(nil),     // 56: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),        // 57: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),         // 58: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),         // 59: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),     // 60: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),            // 61: sipcluster.tlib.v1.ServerInfo
-	nil,                           // 62: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                           // 63: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                           // 64: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                           // 65: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                           // 66: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                           // 67: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                           // 68: sipcluster.tlib.v1.Call.UserDataEntry
-	(*durationpb.Duration)(nil),   // 69: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 70: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),         // 71: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),              // 72: sipcluster.tc.v1.Reason
+	(*RoutePlace)(nil),            // 29: sipcluster.tlib.v1.RoutePlace
+	(*WithdrawRoute)(nil),         // 30: sipcluster.tlib.v1.WithdrawRoute
+	(*ServerMessage)(nil),         // 31: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                 // 32: sipcluster.tlib.v1.Event
+	(*EventError)(nil),            // 33: sipcluster.tlib.v1.EventError
+	(*EventRegistered)(nil),       // 34: sipcluster.tlib.v1.EventRegistered
+	(*EventUnregistered)(nil),     // 35: sipcluster.tlib.v1.EventUnregistered
+	(*EventAddressInfo)(nil),      // 36: sipcluster.tlib.v1.EventAddressInfo
+	(*EventServerInfo)(nil),       // 37: sipcluster.tlib.v1.EventServerInfo
+	(*EventLinkConnected)(nil),    // 38: sipcluster.tlib.v1.EventLinkConnected
+	(*EventLinkDisconnected)(nil), // 39: sipcluster.tlib.v1.EventLinkDisconnected
+	(*EventDNOutOfService)(nil),   // 40: sipcluster.tlib.v1.EventDNOutOfService
+	(*EventDNBackInService)(nil),  // 41: sipcluster.tlib.v1.EventDNBackInService
+	(*EventDNOwnerChanged)(nil),   // 42: sipcluster.tlib.v1.EventDNOwnerChanged
+	(*Agent)(nil),                 // 43: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),       // 44: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),      // 45: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),       // 46: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),    // 47: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),            // 48: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),           // 49: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),    // 50: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                  // 51: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),               // 52: sipcluster.tlib.v1.CallEnd
+	(*EventRinging)(nil),          // 53: sipcluster.tlib.v1.EventRinging
+	(*EventEstablished)(nil),      // 54: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),         // 55: sipcluster.tlib.v1.EventReleased
+	(*EventAbandoned)(nil),        // 56: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),           // 57: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),     // 58: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),   // 59: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),     // 60: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),        // 61: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),         // 62: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),         // 63: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),     // 64: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),            // 65: sipcluster.tlib.v1.ServerInfo
+	nil,                           // 66: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                           // 67: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                           // 68: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                           // 69: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                           // 70: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                           // 71: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                           // 72: sipcluster.tlib.v1.Call.UserDataEntry
+	(*durationpb.Duration)(nil),   // 73: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 74: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),         // 75: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),              // 76: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
-	17, // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
-	16, // 1: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
-	14, // 2: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
-	15, // 3: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
-	21, // 4: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
-	22, // 5: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
-	23, // 6: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
-	24, // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
-	25, // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
-	26, // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
-	28, // 10: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
-	27, // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	13, // 12: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	18, // 13: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	20, // 14: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	0,  // 15: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	19, // 16: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
-	1,  // 17: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
-	2,  // 18: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	62, // 19: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	63, // 20: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	2,  // 21: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	64, // 22: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	2,  // 23: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	65, // 24: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	69, // 25: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	66, // 26: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	30, // 27: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	70, // 28: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	31, // 29: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
-	32, // 30: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
-	33, // 31: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	55, // 32: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	58, // 33: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	54, // 34: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	51, // 35: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	52, // 36: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	53, // 37: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	56, // 38: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	57, // 39: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	42, // 40: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	43, // 41: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	44, // 42: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	45, // 43: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	46, // 44: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	47, // 45: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	34, // 46: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
-	35, // 47: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
-	37, // 48: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
-	36, // 49: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	48, // 50: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
-	38, // 51: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
-	39, // 52: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	59, // 53: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	60, // 54: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
-	40, // 55: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
-	11, // 56: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	71, // 57: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	71, // 58: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	61, // 59: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	61, // 60: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,  // 61: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	61, // 62: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	72, // 63: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	71, // 64: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	72, // 65: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	71, // 66: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	72, // 67: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,  // 68: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	67, // 69: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	41, // 70: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	41, // 71: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,  // 72: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	41, // 73: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,  // 74: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	41, // 75: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,  // 76: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	70, // 77: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,  // 78: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	70, // 79: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 80: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	68, // 81: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	9,  // 82: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,  // 83: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	49, // 84: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	49, // 85: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	49, // 86: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	50, // 87: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	49, // 88: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	50, // 89: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	49, // 90: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	49, // 91: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	49, // 92: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	49, // 93: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	61, // 94: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	70, // 95: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	10, // 96: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	12, // 97: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	29, // 98: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	98, // [98:99] is the sub-list for method output_type
-	97, // [97:98] is the sub-list for method input_type
-	97, // [97:97] is the sub-list for extension type_name
-	97, // [97:97] is the sub-list for extension extendee
-	0,  // [0:97] is the sub-list for field type_name
+	17,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
+	16,  // 1: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
+	14,  // 2: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
+	15,  // 3: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
+	21,  // 4: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
+	22,  // 5: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
+	23,  // 6: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
+	24,  // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
+	25,  // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
+	26,  // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
+	28,  // 10: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	27,  // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	13,  // 12: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	18,  // 13: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	20,  // 14: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	30,  // 15: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
+	0,   // 16: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
+	19,  // 17: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	1,   // 18: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
+	2,   // 19: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	66,  // 20: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	67,  // 21: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	2,   // 22: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	68,  // 23: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	2,   // 24: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	69,  // 25: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	73,  // 26: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	70,  // 27: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	73,  // 28: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	29,  // 29: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
+	32,  // 30: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	74,  // 31: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	33,  // 32: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
+	34,  // 33: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
+	35,  // 34: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
+	57,  // 35: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	62,  // 36: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	56,  // 37: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	53,  // 38: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	54,  // 39: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	55,  // 40: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	60,  // 41: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	61,  // 42: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	44,  // 43: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	45,  // 44: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	46,  // 45: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	47,  // 46: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	48,  // 47: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	49,  // 48: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	36,  // 49: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	37,  // 50: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	39,  // 51: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	38,  // 52: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	50,  // 53: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	40,  // 54: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	41,  // 55: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	63,  // 56: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	64,  // 57: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	42,  // 58: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	59,  // 59: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	58,  // 60: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	11,  // 61: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	75,  // 62: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	75,  // 63: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	65,  // 64: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	65,  // 65: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 66: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	65,  // 67: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	76,  // 68: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	75,  // 69: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	76,  // 70: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	75,  // 71: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	76,  // 72: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,   // 73: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	71,  // 74: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	43,  // 75: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	43,  // 76: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 77: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	43,  // 78: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 79: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	43,  // 80: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 81: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	74,  // 82: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 83: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	74,  // 84: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	8,   // 85: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	72,  // 86: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	9,   // 87: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 88: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	51,  // 89: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 90: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 91: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	52,  // 92: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	51,  // 93: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	52,  // 94: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	51,  // 95: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 96: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 97: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 98: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 99: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	51,  // 100: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	65,  // 101: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	74,  // 102: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	10,  // 103: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	12,  // 104: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	31,  // 105: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	105, // [105:106] is the sub-list for method output_type
+	104, // [104:105] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -4986,6 +5355,7 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_OpenSession)(nil),
 		(*ClientMessage_MonitorAll)(nil),
 		(*ClientMessage_StopMonitor)(nil),
+		(*ClientMessage_WithdrawRoute)(nil),
 	}
 	file_api_tlibpb_tlib_proto_msgTypes[16].OneofWrappers = []any{
 		(*RouteCall_Dn)(nil),
@@ -4993,7 +5363,12 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*RouteCall_External)(nil),
 		(*RouteCall_Reject)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[18].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[17].OneofWrappers = []any{
+		(*RoutePlace_Dn)(nil),
+		(*RoutePlace_Group)(nil),
+		(*RoutePlace_External)(nil),
+	}
+	file_api_tlibpb_tlib_proto_msgTypes[20].OneofWrappers = []any{
 		(*Event_Error)(nil),
 		(*Event_Registered)(nil),
 		(*Event_Unregistered)(nil),
@@ -5021,6 +5396,8 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_EndOfSnapshot)(nil),
 		(*Event_NodeDraining)(nil),
 		(*Event_DnOwnerChanged)(nil),
+		(*Event_RouteWithdrawn)(nil),
+		(*Event_QueueChanged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5028,7 +5405,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      12,
-			NumMessages:   57,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -80,17 +80,19 @@ const (
 )
 
 const (
-	// Waits: the call waits at the routing point Event.ThisDN, or goes on to wait there for
-	// an agent of another group; OtherDN is the group, "" before one was chosen.
+	// Waits: the call has begun to wait at the routing point Event.ThisDN, for an agent of
+	// the group OtherDN, "" before one was chosen.
 	Waits Kind = 14
 	// Left: it waits there no more. OtherDN is where it went; "" when it ended there, by
 	// Cause.
 	Left Kind = 15
+	// Chosen: it goes on to wait there for an agent of another group.
+	Chosen Kind = 16
 )
 
 // Waiting tells whether the event is about a routing point. Clients hear of such events
 // though nobody has rung yet.
-func (k Kind) Waiting() bool { return k == Waits || k == Left }
+func (k Kind) Waiting() bool { return k == Waits || k == Left || k == Chosen }
 
 // NodeLost is the Cause of a party's release when the node that had the call
 // died or was removed from the cluster. It is no SIP status code.
@@ -217,7 +219,7 @@ func (c *Call) after(e *Event) (*Call, bool) {
 			return nil, false
 		}
 		next.Parties = slices.Concat(c.Parties[:i], c.Parties[i+1:])
-	case Waits, Left:
+	case Waits, Left, Chosen:
 		return &next, next.queues(e)
 	case Dialing: // the caller is in it from the start
 		return &next, e.Role == Caller && i == 0 && c.Parties[0].State == StateDialing
@@ -230,15 +232,20 @@ func (c *Call) after(e *Event) (*Call, bool) {
 // queues does an event of a call that waits. False: it does not fit.
 func (c *Call) queues(e *Event) bool {
 	was := c.Queue
-	if e.Kind == Left {
+	here := was != nil && was.RP == e.ThisDN
+	switch e.Kind {
+	case Left:
 		c.Queue = nil
-		return was != nil && was.RP == e.ThisDN
+		return here
+	case Chosen:
+		if !here || was.Group == e.OtherDN {
+			return false
+		}
+		c.Queue = &Queue{RP: was.RP, Group: e.OtherDN, Since: was.Since}
+		return true
 	}
 	c.Queue = &Queue{RP: e.ThisDN, Group: e.OtherDN, Since: e.Time}
-	if was != nil && was.RP == e.ThisDN {
-		c.Queue.Since = was.Since
-	}
-	return was == nil || *was != *c.Queue
+	return was == nil
 }
 
 // waits and left are what is told of a call that waits, or does no more.
@@ -281,8 +288,14 @@ func (c *Call) changes(to *Call, at int64) []*Event {
 	if was != nil && (is == nil || is.RP != was.RP || is.Since != was.Since) {
 		out, was = append(out, c.left("", at, 0)), nil
 	}
-	if is != nil && (was == nil || *was != *is) {
+	switch {
+	case is == nil:
+	case was == nil:
 		out = append(out, to.waits())
+	case was.Group != is.Group:
+		chosen := to.waits()
+		chosen.Kind, chosen.Time = Chosen, at
+		out = append(out, chosen)
 	}
 	for i := range c.Parties {
 		p := &c.Parties[i]

@@ -92,7 +92,11 @@ func (t *Table) Abandoned(id ID, n dn.Number) bool {
 func (t *Table) Waits(id ID, rp dn.Number, group string) bool {
 	at := t.now()
 	return t.say(id, func(c *Call) *Event {
-		return &Event{Kind: Waits, Call: id, Node: c.Node, ThisDN: rp, Role: Called, OtherDN: shown(group), Time: at, Info: c.Info}
+		k := Waits
+		if c.Queue != nil {
+			k = Chosen
+		}
+		return &Event{Kind: k, Call: id, Node: c.Node, ThisDN: rp, Role: Called, OtherDN: shown(group), Time: at, Info: c.Info}
 	})
 }
 

@@ -223,13 +223,11 @@ func (o *observer) event(e *Event) error {
 	s, in := c[k]
 	ok := true
 	switch e.Kind {
-	case Waits, Left:
+	case Waits, Left, Chosen:
 		at := len(c)
 		maps.DeleteFunc(c, func(k string, _ State) bool { return strings.HasPrefix(k, "q") })
-		if e.Kind == Waits {
+		if ok = (len(c) < at) != (e.Kind == Waits); e.Kind != Left {
 			c[queueKey(e.ThisDN, e.OtherDN)] = 0
-		} else {
-			ok = len(c) < at
 		}
 	case Ringing:
 		ok, c[k] = !in, StateRinging

@@ -145,6 +145,8 @@ const (
 	CallEventKind_CALL_EVENT_KIND_WAITS CallEventKind = 15
 	// It waits there no more; other is where it went, "" when it ended there.
 	CallEventKind_CALL_EVENT_KIND_LEFT CallEventKind = 16
+	// It goes on to wait there for an agent of another group, other.
+	CallEventKind_CALL_EVENT_KIND_CHOSEN CallEventKind = 17
 )
 
 // Enum value maps for CallEventKind.
@@ -161,6 +163,7 @@ var (
 		8:  "CALL_EVENT_KIND_OVER",
 		15: "CALL_EVENT_KIND_WAITS",
 		16: "CALL_EVENT_KIND_LEFT",
+		17: "CALL_EVENT_KIND_CHOSEN",
 	}
 	CallEventKind_value = map[string]int32{
 		"CALL_EVENT_KIND_UNSPECIFIED": 0,
@@ -174,6 +177,7 @@ var (
 		"CALL_EVENT_KIND_OVER":        8,
 		"CALL_EVENT_KIND_WAITS":       15,
 		"CALL_EVENT_KIND_LEFT":        16,
+		"CALL_EVENT_KIND_CHOSEN":      17,
 	}
 )
 
@@ -2032,7 +2036,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
-	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xcf\x02\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xeb\x02\n" +
 	"\rCallEventKind\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
@@ -2044,7 +2048,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x17CALL_EVENT_KIND_DROPPED\x10\a\x12\x18\n" +
 	"\x14CALL_EVENT_KIND_OVER\x10\b\x12\x19\n" +
 	"\x15CALL_EVENT_KIND_WAITS\x10\x0f\x12\x18\n" +
-	"\x14CALL_EVENT_KIND_LEFT\x10\x102b\n" +
+	"\x14CALL_EVENT_KIND_LEFT\x10\x10\x12\x1a\n" +
+	"\x16CALL_EVENT_KIND_CHOSEN\x10\x112b\n" +
 	"\vTController\x12S\n" +
 	"\x06Follow\x12!.sipcluster.peer.v1.FollowRequest\x1a\".sipcluster.peer.v1.FollowResponse(\x010\x01B.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 

@@ -47,9 +47,6 @@ type Visit struct {
 	Refused *refusal.Error
 }
 
-// MessageWithdrawn answers a Route that withdraws another one; nobody else is told.
-const MessageWithdrawn = tlibpb.Message(1003)
-
 // Announcer tells the sessions of this node's default port what happens at
 // routing points.
 type Announcer interface {

@@ -194,7 +194,7 @@ func (s *stay) await(ctx context.Context) (Route, bool) {
 func (s *stay) follow(ctx context.Context, route Route) turn {
 	if route.Withdraw {
 		s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the route was withdrawn"))
-		s.announce(Visit{Message: MessageWithdrawn, Answers: route.Request})
+		s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_WITHDRAWN, Answers: route.Request})
 		return turn{}
 	}
 	s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the route was replaced by another one"))

@@ -123,7 +123,7 @@ func TestRouteCall_ToAGroup(t *testing.T) {
 			if err := x.r.RouteCall(id, Route{Reject: 486, Holder: "other", Request: 4}); err != nil {
 				t.Error(err)
 			}
-		}, []string{"ERROR answers 1", "1003 answers 2", "ROUTE_REQUEST", "ROUTE_USED answers 4", "ABANDONED by 486"}},
+		}, []string{"ERROR answers 1", "ROUTE_WITHDRAWN answers 2", "ROUTE_REQUEST", "ROUTE_USED answers 4", "ABANDONED by 486"}},
 		"by another one when the router is gone": {Route{Group: "sales"}, func(t *testing.T, x *exchange, id string) {
 			x.r.RouterLeft("r")
 			if err := x.r.RouteCall(id, Route{DN: "1001", Holder: "other", Request: 2}); err != nil {

@@ -193,7 +193,7 @@ func (v *visit) becomes(m tlibpb.Message, tried []dn.Number) {
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED:
 		v.waits, v.tried, v.since = true, tried, time.Now()
 	case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
-		v.asked = true
+		v.asked, v.tried = true, tried
 	case tlibpb.Message_MESSAGE_EVENT_DIVERTED, tlibpb.Message_MESSAGE_EVENT_ABANDONED: // it leaves
 		v.waits, v.asked = false, false
 	}

@@ -71,6 +71,9 @@ type AddressesConfig struct {
 	View  func() *fsm.View
 	// Ended hears of the end of a session, by its name in reservations; it must not wait.
 	Ended func(holder string)
+	// RouterLeft hears that a session is asked about calls no more, by its name in
+	// reservations, or "" when it is there still; it must not wait. nil: nobody does.
+	RouterLeft func(holder string)
 	// DrainEnd is when this node's drain is over; the zero time: it has no end.
 	DrainEnd func() time.Time
 	Log      *slog.Logger
@@ -93,6 +96,9 @@ type Addresses struct {
 
 // NewAddresses of a node; its Controller keeps them.
 func NewAddresses(cfg AddressesConfig) *Addresses {
+	if cfg.RouterLeft == nil {
+		cfg.RouterLeft = func(string) {}
+	}
 	return &Addresses{cfg: cfg, of: map[dn.Number]*address{}, byToken: map[string]*registrations{}, graceful: wake.New()}
 }
 
@@ -151,8 +157,12 @@ func (as *Addresses) unregister(r *registrations, n dn.Number) {
 
 func (as *Addresses) release(r *registrations, n dn.Number, why dn.Reason) {
 	a := as.of[n]
+	asked := a.modes[r] != tlibpb.AddressMode_ADDRESS_MODE_MONITOR && as.cfg.View().DN(string(n)).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT
 	delete(r.dns, n)
 	delete(a.modes, r)
+	if asked {
+		as.cfg.RouterLeft("")
+	}
 	if !a.held() {
 		as.end(n, a, why)
 	}
@@ -218,6 +228,7 @@ func (as *Addresses) lost(r *registrations, s *session, orderly bool) {
 		return // resumed by another connection
 	}
 	r.holder = nil
+	as.cfg.RouterLeft(holderOf(as.cfg.Table.Self(), r))
 	if grace == 0 || orderly || len(r.dns) == 0 {
 		as.forget(r)
 		return

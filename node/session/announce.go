@@ -17,7 +17,13 @@ type Announcer struct {
 }
 
 // Announce implements routing.Announcer.
-func (a Announcer) Announce(v routing.Visit) { a.Tell(visitEvent(&v)) }
+func (a Announcer) Announce(v routing.Visit) {
+	t := &visited{Event: visitEvent(&v), answers: v.Answers, refused: v.Refused}
+	if v.Message == tlibpb.Message_MESSAGE_EVENT_ROUTE_WITHDRAWN {
+		t.Event, t.answer = nil, t.Event
+	}
+	a.tell(t)
+}
 
 // Routers implements routing.Announcer.
 func (a Announcer) Routers(rp dn.Number) bool { return a.Addresses.Routers(rp) }
@@ -27,9 +33,11 @@ func (a Announcer) Routers(rp dn.Number) bool { return a.Addresses.Routers(rp) }
 // elsewhere. Those hear it that registered the event's DN or monitor calls. The
 // event must not be changed any more. Tell waits for nobody: who lags too far
 // behind begins anew with the calls that are up.
-func (a Announcer) Tell(e *tlibpb.Event) { a.Calls.Tell(e, proto.Size(e)) }
+func (a Announcer) Tell(e *tlibpb.Event) { a.tell(&visited{Event: e}) }
 
-// visitEvent tells of a visit.
+func (a Announcer) tell(t *visited) { a.Calls.Tell(t, proto.Size(t.Event)) }
+
+// visitEvent tells of a visit; nil of a refusal, which is for who asked alone.
 func visitEvent(v *routing.Visit) *tlibpb.Event {
 	c := &tlibpb.Call{}
 	e := &tlibpb.Event{ThisDn: string(v.RP)}
@@ -49,8 +57,10 @@ func visitEvent(v *routing.Visit) *tlibpb.Event {
 		e.Body = &tlibpb.Event_Diverted{Diverted: &tlibpb.EventDiverted{Call: c, ThirdPartyDn: v.To}}
 	case tlibpb.Message_MESSAGE_EVENT_ABANDONED:
 		e.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(v.Cause)}}
-	case tlibpb.Message_MESSAGE_EVENT_RELEASED:
-		e.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: c, End: ending(v.Cause)}}
+	case tlibpb.Message_MESSAGE_EVENT_ROUTE_WITHDRAWN:
+		e.Body = &tlibpb.Event_RouteWithdrawn{RouteWithdrawn: &tlibpb.EventRouteWithdrawn{Call: c}}
+	default:
+		return nil
 	}
 	return e
 }

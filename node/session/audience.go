@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -78,6 +79,34 @@ func (a *audience) hearsCall(view *fsm.View, n dn.Number, node dn.Node, seq uint
 	}
 	name, _ := a.events.nameAndSite(node)
 	return name == a.monitor.owner
+}
+
+// hearsQueue tells whether the client hears of a call that waits at a routing point of a
+// node, or with left of its end there. One that monitors a group hears of the calls that
+// wait for it, and of these until they have left the group or their routing point.
+func (a *audience) hearsQueue(view *fsm.View, id call.ID, q *call.Queue, left bool, node dn.Node) bool {
+	m := a.monitor
+	switch {
+	case a.port != TCport, m == nil, !m.kinds[tlibpb.EventKind_EVENT_KIND_QUEUE], a.ownOnly && node != a.self:
+		return false
+	case m.who.Bounded() && !m.who.Hears(view.DN(string(q.RP))):
+		return false
+	}
+	if m.owner != "" {
+		if name, _ := a.events.nameAndSite(node); name != m.owner {
+			return false
+		}
+	}
+	if m.group == "" {
+		return true
+	}
+	_, told := m.queued[id]
+	if is := !left && q.Group == m.group; is {
+		m.queued[id] = struct{}{}
+		return true
+	}
+	delete(m.queued, id)
+	return told
 }
 
 // foreign tells whether the session must not see the DN: it is another node's.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 // pending is a session of the default port that does things when it is told to:
@@ -77,12 +79,13 @@ func TestWaiting_TwoRegistrationsWithoutAWordBetween(t *testing.T) {
 	p.readsCalls("EVENT_QUEUED 9001 +2", "EVENT_ROUTE_REQUEST 9001 +2")
 }
 
-// What was told of a call before a router's answer is none to it: neither that it
-// left the routing point on an earlier visit, nor that it came back.
-func TestRouteCall_WhatWasBeforeIsNoAnswer(t *testing.T) {
+// What is told of a call that answers another request is no answer to this one: neither
+// that it left the routing point on an earlier visit, nor that it came back.
+func TestRouteCall_WhatAnswersAnotherIsNoAnswer(t *testing.T) {
 	for _, before := range []tlibpb.Message{tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_QUEUED} {
 		o := newOffice(t)
-		o.control.cfg.Router = &clerk{}
+		c := newClerk()
+		o.control.cfg.Router = c
 		p := o.pending()
 		p.does(registerAddress("9000", shared), "EVENT_REGISTERED 9000 InSrv")
 		o.tell(before, "1002")
@@ -100,7 +103,7 @@ func TestRouteCall_WhatWasBeforeIsNoAnswer(t *testing.T) {
 			p.out.events = nil
 		}
 		answers(0)
-		o.tell(tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, "1001")
+		o.announcer.Announce(routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, Call: &call.Call{ID: callHere, Info: &call.Info{}}, RP: "9000", To: "1001", Answers: c.route.Request})
 		answers(77)
 	}
 }

@@ -69,6 +69,8 @@ type Controller struct {
 	addresses *Addresses
 	log       *slog.Logger
 	stats     stats
+	// requests numbers what routers ask for.
+	requests atomic.Uint64
 	// monitors are the sessions that monitor all.
 	monitors atomic.Int64
 	// room has a place for each session.

@@ -193,7 +193,7 @@ func ending(cause int) *tlibpb.CallEnd {
 // gaveUp is how a call ended whose caller gave up.
 func gaveUp(cause int) *tlibpb.CallEnd {
 	end := ending(cause)
-	if end.Reason == tlibpb.EndReason_END_REASON_REFUSED {
+	if cause == 487 { // Request Terminated: the caller gave up
 		end.Reason = tlibpb.EndReason_END_REASON_HANGUP
 	}
 	return end

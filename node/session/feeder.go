@@ -38,9 +38,9 @@ func newFeeder(s *session) *feeder {
 // listen has the session hear of everything from these places on. Answers of
 // routes may pass unheard.
 func (f *feeder) listen(ctx context.Context, from feed.Cursor) {
-	for conn, r := range f.routes {
-		delete(f.routes, conn)
-		f.out.refuse(r.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT, "what became of the call's route is not known: this session began anew"))
+	for no, ref := range f.routes {
+		delete(f.routes, no)
+		f.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_TIMEOUT, "what became of the call's route is not known: this session began anew"))
 	}
 	f.hearing.begin(ctx, from)
 }

@@ -24,6 +24,7 @@ func (f *feeder) takeCalls(ctx context.Context, b batch[call.Item]) {
 				return
 			}
 		case feed.Row:
+			f.queueRow(view, it.Call)
 			f.callRow(view, it.Call)
 		case feed.EndOfSnapshot:
 			f.hearing.readDNs(ctx, f.c.table.Watch(feed.Position{}), beginningDNs)
@@ -38,36 +39,85 @@ func (f *feeder) takeCalls(ctx context.Context, b batch[call.Item]) {
 
 func (f *feeder) callHappened(view *fsm.View, it *call.Item) {
 	e := it.Event
-	if e.Kind.Waiting() {
-		return
-	}
-	if e.Kind != call.Local {
-		if f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq) {
-			out := f.events.call(e)
-			out.CallSeq = it.Seq
-			f.out.add(out)
+	switch {
+	case e.Kind.Waiting():
+		f.queued(view, it)
+	case e.Kind == call.Local:
+		if t, ok := e.Local.(*visited); ok && f.audience.port == DefaultPort {
+			f.visitTold(view, it, t)
 		}
+	case f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq):
+		out := f.events.call(e)
+		out.CallSeq = it.Seq
+		f.out.add(out)
+	}
+}
+
+// visitTold tells what happened at a routing point, to who asked for it as the answer.
+func (f *feeder) visitTold(view *fsm.View, it *call.Item, t *visited) {
+	ref, asked := f.routes[t.answers]
+	if asked = asked && t.answers != 0; asked {
+		delete(f.routes, t.answers)
+	}
+	told := t.Event
+	switch {
+	case asked && t.refused != nil:
+		f.out.refuse(ref, "", t.refused)
 		return
-	}
-	told, ok := e.Local.(*tlibpb.Event)
-	if !ok || f.audience.port != DefaultPort {
-		return
-	}
-	ref, refused := f.routes.settle(told, it.Seq)
-	if refused != nil {
-		f.out.refuse(ref, dn.Number(told.GetThisDn()), refused)
-		ref = 0
-	}
-	if ref == 0 && !f.audience.hearsCall(view, dn.Number(told.GetThisDn()), e.Node, it.Seq) {
+	case asked && told == nil:
+		told = t.answer
+	case told == nil, !asked && !f.audience.hearsCall(view, dn.Number(told.GetThisDn()), it.Event.Node, it.Seq):
 		return
 	}
 	told = proto.CloneOf(told)
 	told.ReferenceId, told.CallSeq = ref, it.Seq
 	if told.GetTime() == nil {
-		told.Time = stamp(e.Time)
+		told.Time = stamp(it.Event.Time)
 	}
-	told.Owner, told.Site = f.events.nameAndSite(e.Node)
+	told.Owner, told.Site = f.events.nameAndSite(it.Event.Node)
 	f.out.add(told)
+}
+
+// queued tells who asked for it of calls that wait at whatever node.
+func (f *feeder) queued(view *fsm.View, it *call.Item) {
+	e := it.Event
+	group := e.OtherDN // unless it has left
+	if !f.audience.hearsQueue(view, e.Call, &call.Queue{RP: e.ThisDN, Group: group}, e.Kind == call.Left, e.Node) {
+		return
+	}
+	c := queuedCall(&call.Call{ID: e.Call, Info: e.Info})
+	out := &tlibpb.Event{ThisDn: string(e.ThisDN), Time: stamp(e.Time), CallSeq: it.Seq}
+	switch {
+	case e.Kind == call.Waits:
+		out.Body = &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: c, Group: group}}
+	case e.Kind == call.Chosen:
+		out.Body = &tlibpb.Event_QueueChanged{QueueChanged: &tlibpb.EventQueueChanged{Call: c, Group: group}}
+	case e.OtherDN != "":
+		out.Body = &tlibpb.Event_Diverted{Diverted: &tlibpb.EventDiverted{Call: c, ThirdPartyDn: e.OtherDN}}
+	default:
+		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(e.Cause)}}
+	}
+	out.Owner, out.Site = f.events.nameAndSite(e.Node)
+	f.out.add(out)
+}
+
+// queuedCall is a call as its routing point sees it.
+func queuedCall(c *call.Call) *tlibpb.Call {
+	return &tlibpb.Call{
+		ConnId: string(c.ID), Ani: c.ANI, Dnis: c.DNIS, OtherDn: c.ANI, ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION,
+		UserData: c.UserData, CallType: tlibpb.CallType(c.Type),
+	}
+}
+
+// queueRow tells where a call waits.
+func (f *feeder) queueRow(view *fsm.View, c *call.Call) {
+	q := c.Queue
+	if q == nil || !f.audience.hearsQueue(view, c.ID, q, false, c.Node) {
+		return
+	}
+	out := &tlibpb.Event{ThisDn: string(q.RP), Time: stamp(q.Since), Snapshot: true, Body: &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: queuedCall(c), Group: q.Group}}}
+	out.Owner, out.Site = f.events.nameAndSite(c.Node)
+	f.out.add(out)
 }
 
 // callRow tells a call that is up, as one event for each party.

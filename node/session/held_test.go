@@ -14,6 +14,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/refusal"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 // TestHeld_NothingIsLeftOfAnySession: each way for a session to end gives its
@@ -128,15 +130,19 @@ func TestHeld_RequestsOfASession(t *testing.T) {
 // another route.
 func TestHeld_RoutesOfASession(t *testing.T) {
 	o := newOffice(t)
-	o.control.cfg.Router = &clerk{}
+	c := newClerk()
+	o.control.cfg.Router = c
 	router := o.connect(DefaultPort, nil)
 	router.ask(registerAddress("9000", shared))
-	ends := []tlibpb.Message{tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ABANDONED}
-	for i := range len(ends) * (maxAsked/2 + 10) {
+	for i := range 2 * (maxAsked/2 + 10) {
 		ref := router.post(toDN("1001"))
 		w := router
-		w.says("EVENT_ERROR 1001 IN_SAME_STATE", toDN("1001"))
-		o.tell(ends[i%len(ends)], "1001")
+		c.await(t)
+		v := routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, RP: "9000", Answers: c.route.Request}
+		if i%2 == 1 {
+			v.Message, v.Refused = tlibpb.Message_MESSAGE_EVENT_ERROR, refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "nobody")
+		}
+		o.announcer.Announce(v)
 		w.wait(fmt.Sprint("the answer to route ", i), func(e *tlibpb.Event) bool {
 			return e.GetReferenceId() == ref && e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR
 		})

@@ -6,6 +6,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -18,13 +19,15 @@ type monitor struct {
 	who *access.Who
 	// told are the DNs that one with a bound was told of: he hears of their end too.
 	told map[dn.Number]struct{}
+	// queued are the calls that one with a group was told of.
+	queued map[call.ID]struct{}
 	// ref waits for the end of the snapshot while pending.
 	ref     uint64
 	pending bool
 }
 
 func newMonitor(f *tlibpb.MonitorFilter, who *access.Who) (*monitor, *refusal.Error) {
-	m := &monitor{group: f.GetGroup(), owner: f.GetOwner(), who: who, told: map[dn.Number]struct{}{}}
+	m := &monitor{group: f.GetGroup(), owner: f.GetOwner(), who: who, told: map[dn.Number]struct{}{}, queued: map[call.ID]struct{}{}}
 	for _, k := range f.GetKinds() {
 		if _, known := tlibpb.EventKind_name[int32(k)]; !known || k == tlibpb.EventKind_EVENT_KIND_UNSPECIFIED {
 			return nil, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "filter.kinds: unknown kind of event %d", k)

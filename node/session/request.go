@@ -60,6 +60,8 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 		s.stopMonitor(ref)
 	case *tlibpb.ClientMessage_RouteCall:
 		s.routeCall(ctx, b.RouteCall, ref)
+	case *tlibpb.ClientMessage_WithdrawRoute:
+		s.withdrawRoute(ctx, b.WithdrawRoute, ref)
 	default:
 		s.handleDN(ctx, m)
 	}

@@ -26,10 +26,9 @@ func newReturning(t *testing.T, history int) *returning {
 	l := newLobbyIn(t, newOfficeOf(t, history))
 	l.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 300}}})
 	l.table.Register("1001", dn.Registered) // so that there is a place to resume from
-	r := &returning{l: l, w: l.router(shared)}
-	l.arrives("+waits")
-	r.w.hears("EVENT_QUEUED 9001 +waits", "EVENT_ROUTE_REQUEST 9001 +waits")
-	return r
+	l.arrives("+waits")                     // for an agent, whether or not a router is there
+	l.waits("+waits", true)
+	return &returning{l: l, w: l.router(shared, "+waits")}
 }
 
 // happens tells of visits that nobody waits at: one event of the log each.

@@ -22,87 +22,109 @@ type Router interface {
 	Waiting(rp dn.Number) (calls []routing.Waiting, at uint64)
 }
 
-// routed is a RouteCall that was taken and not answered.
-type routed struct {
-	ref uint64
-	// from is the position behind which events answer it.
-	from   uint64
-	reject bool
-}
+// routes are the references of RouteCalls and WithdrawRoutes that were taken and not
+// answered, by their numbers at this node.
+type routes map[uint64]uint64
 
-// routes are RouteCalls that were taken and not answered, by ConnID.
-type routes map[string]routed
-
-// settle is the answer to a RouteCall by what happens to the call at its routing
-// point: the reference of the request, 0 for none, and why it is refused; nil when
-// the event is its answer.
-func (rs routes) settle(e *tlibpb.Event, seq uint64) (ref uint64, why *refusal.Error) {
-	conn := e.GetCall().GetConnId()
-	r, ok := rs[conn]
-	if !ok || seq <= r.from {
-		return 0, nil
-	}
-	delete(rs, conn)
-	switch m := e.GetMessage(); {
-	case m == tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, m == tlibpb.Message_MESSAGE_EVENT_RELEASED && r.reject:
-		return r.ref, nil
-	case m == tlibpb.Message_MESSAGE_EVENT_RELEASED, m == tlibpb.Message_MESSAGE_EVENT_ABANDONED:
-		return r.ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "the call ended at its routing point")
-	}
-	return r.ref, refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point again")
+// visited is what is told of a call at a routing point.
+type visited struct {
+	// Event for everybody who hears of the call there; nil: the answer is for who asked.
+	*tlibpb.Event
+	// answers is the number of the request that it answers, 0 for none.
+	answers uint64
+	// answer is the event for who asked; nil: the Event, or refused.
+	answer  *tlibpb.Event
+	refused *refusal.Error
 }
 
 // routeCall does a RouteCall.
 func (s *session) routeCall(ctx context.Context, m *tlibpb.RouteCall, ref uint64) {
-	router := s.c.cfg.Router
 	route, err := s.route(m)
-	_, waits := s.routes[m.GetConnId()]
+	if err == nil {
+		err = s.sendRoute(ctx, m.GetConnId(), route, ref)
+	}
+	if err != nil {
+		s.out.refuse(ref, route.DN, err)
+	}
+}
+
+// withdrawRoute does a WithdrawRoute.
+func (s *session) withdrawRoute(ctx context.Context, m *tlibpb.WithdrawRoute, ref uint64) {
+	if err := s.sendRoute(ctx, m.GetConnId(), routing.Route{Withdraw: true}, ref); err != nil {
+		s.out.refuse(ref, "", err)
+	}
+}
+
+// sendRoute gives the routing a word about a call; nil: it is answered by what is told.
+func (s *session) sendRoute(ctx context.Context, conn string, route routing.Route, ref uint64) *refusal.Error {
+	router := s.c.cfg.Router
 	switch {
 	case router == nil:
-		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "this node routes no calls")
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "this node routes no calls")
 	case s.port != DefaultPort:
-		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
-	case err != nil:
-	case waits:
-		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "this session has routed the call already")
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "calls are routed at the default port of the node that has them")
+	case !call.ID(conn).Valid():
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", conn)
 	case len(s.routes) >= maxAsked:
-		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "%d calls that this session routed have not left yet: wait for some", maxAsked)
-	default:
-		s.feeder.hearing.tail(ctx)
-		s.routes[m.GetConnId()] = routed{ref: ref, from: s.c.cfg.Calls.Head(), reject: route.Reject != 0}
-		if err = router.RouteCall(m.GetConnId(), route); err == nil {
-			return
-		}
-		delete(s.routes, m.GetConnId())
+		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "%d requests about calls of this session have no answer yet: wait for some", maxAsked)
 	}
-	s.out.refuse(ref, route.DN, err)
+	route.Holder, route.Request = s.holder(), s.c.requests.Add(1)
+	if s.who != nil {
+		route.May = func(rp dn.Number) bool { return s.who.Takes(string(rp)) }
+	}
+	s.feeder.hearing.tail(ctx)
+	s.routes[route.Request] = ref
+	err := router.RouteCall(conn, route)
+	if err != nil {
+		delete(s.routes, route.Request)
+	}
+	return err
 }
 
 // route is what the client asks for, of the right form.
 func (s *session) route(m *tlibpb.RouteCall) (routing.Route, *refusal.Error) {
-	r := routing.Route{Group: m.GetGroup(), External: m.GetExternal(), Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Holder: s.holder()}
-	if s.who != nil {
-		r.May = func(rp dn.Number) bool { return s.who.Takes(string(rp)) }
-	}
-	if !call.ID(m.GetConnId()).Valid() {
-		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "conn_id %.20q: want 16 hexadecimal digits", m.GetConnId())
-	}
+	r := routing.Route{Reject: int(min(m.GetReject(), 1000)), UserData: m.GetUserData(), Timeout: m.GetTimeout().AsDuration()}
 	if err := call.CheckUserData(r.UserData); err != nil {
 		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v", err)
 	}
-	switch d := m.GetDestination().(type) {
-	case *tlibpb.RouteCall_Dn:
-		n, err := dn.ParseNumber(d.Dn)
-		if err != nil {
-			return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "dn %v", err)
-		}
-		r.DN = n
-	case *tlibpb.RouteCall_External:
-		if !dn.ValidNumber(d.External) {
-			return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "external %.70q is not a number", d.External)
-		}
-	case nil:
+	if r.Timeout < 0 {
+		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "timeout %v: want none, or more than 0", r.Timeout)
+	}
+	if m.GetDestination() == nil {
 		return r, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a route needs a destination: dn, group, external or reject")
 	}
+	if m.GetReject() == 0 {
+		to, err := placeOf(m)
+		if err != nil {
+			return r, err
+		}
+		r.DN, r.Group, r.External = to.DN, to.Group, to.External
+	}
+	for _, o := range m.GetOverflow() {
+		to, err := placeOf(o)
+		if err != nil {
+			return r, err
+		}
+		r.Overflow = append(r.Overflow, to)
+	}
 	return r, nil
+}
+
+// placeOf is where a call is to go, of the right form.
+func placeOf(m interface {
+	GetDn() string
+	GetGroup() string
+	GetExternal() string
+}) (to routing.Route, why *refusal.Error) {
+	if m.GetDn() != "" {
+		n, err := dn.ParseNumber(m.GetDn())
+		if err != nil {
+			return to, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "dn %v", err)
+		}
+		return routing.Route{DN: n}, nil
+	}
+	if x := m.GetExternal(); x != "" && !dn.ValidNumber(x) {
+		return to, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "external %.70q is not a number", x)
+	}
+	return routing.Route{Group: m.GetGroup(), External: m.GetExternal()}, nil
 }

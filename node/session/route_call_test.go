@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
@@ -18,11 +20,21 @@ type clerk struct {
 	answer *refusal.Error
 	conn   string
 	route  routing.Route
+	took   wake.Signal
 }
+
+func newClerk() *clerk { return &clerk{took: wake.New()} }
 
 func (c *clerk) RouteCall(conn string, r routing.Route) *refusal.Error {
 	c.conn, c.route = conn, r
+	c.took.Send()
 	return c.answer
+}
+
+// await waits until a route was taken.
+func (c *clerk) await(t *testing.T) {
+	t.Helper()
+	patience.Receive(t, "a route", c.took)
 }
 
 func (*clerk) Waiting(dn.Number) ([]routing.Waiting, uint64) { return nil, 0 }
@@ -88,48 +100,58 @@ func TestRouters_AreThoseOfTheDefaultPort(t *testing.T) {
 
 func TestRouteCall_IsAnsweredWhenTheCallLeaves(t *testing.T) {
 	o := newOffice(t)
-	c := &clerk{}
+	c := newClerk()
 	o.control.cfg.Router = c
 	router, other := o.connect(DefaultPort, nil), o.connect(DefaultPort, nil)
 	router.ask(registerAddress("9000", shared))
 	other.ask(registerAddress("9000", watched))
 	router.heard()
 	other.heard()
+	refused := refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "nobody")
 	for _, x := range []struct {
 		request *tlibpb.ClientMessage
-		told    tlibpb.Message
-		answer  tlibpb.Message
+		visit   routing.Visit
+		heard   bool // by others too
 	}{
-		{toDN("1001"), tlibpb.Message_MESSAGE_EVENT_ROUTE_USED, tlibpb.Message_MESSAGE_EVENT_ROUTE_USED},
-		{routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}}), tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_RELEASED},
-		{toDN("1001"), tlibpb.Message_MESSAGE_EVENT_QUEUED, tlibpb.Message_MESSAGE_EVENT_ERROR},
-		{toDN("1001"), tlibpb.Message_MESSAGE_EVENT_ABANDONED, tlibpb.Message_MESSAGE_EVENT_ERROR},
+		{toDN("1001"), routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED}, true},
+		{routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}}), routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED}, true},
+		{toDN("1001"), routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ERROR, Refused: refused}, false},
+		{&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_WithdrawRoute{WithdrawRoute: &tlibpb.WithdrawRoute{ConnId: callHere}}}, routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_WITHDRAWN}, false},
+		{toDN("1001"), routing.Visit{Message: tlibpb.Message_MESSAGE_EVENT_ROUTE_USED}, true},
 	} {
 		o.tell(tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST, "+4930")
 		router.hears("EVENT_ROUTE_REQUEST 9000 +4930")
 		other.hears("EVENT_ROUTE_REQUEST 9000 +4930")
 		ref := router.post(proto.CloneOf(x.request))
-		router.says("EVENT_ERROR "+x.request.GetRouteCall().GetDn()+lineEnd(x.request)+"IN_SAME_STATE", x.request)
-		o.tell(x.told, "1001")
-		router.wait("the answer", func(e *tlibpb.Event) bool {
-			return e.GetReferenceId() == ref && e.GetMessage() == x.answer
-		})
-		other.wait("the event", func(e *tlibpb.Event) bool { return e.GetReferenceId() == 0 && e.GetMessage() == x.told })
+		c.await(t)
+		x.visit.Call, x.visit.RP, x.visit.Answers = &call.Call{ID: callHere, Info: &call.Info{ANI: "+4930"}}, "9000", c.route.Request
+		o.announcer.Announce(x.visit)
+		router.wait("the answer", func(e *tlibpb.Event) bool { return e.GetReferenceId() == ref && e.GetMessage() == x.visit.Message })
+		if x.heard {
+			other.wait("the event", func(e *tlibpb.Event) bool { return e.GetReferenceId() == 0 && e.GetMessage() == x.visit.Message })
+		} else {
+			other.hearsNothing()
+		}
 		other.heard()
-		router.wait("the event", func(e *tlibpb.Event) bool { return e.GetMessage() == x.told })
 		router.heard()
+		o.announcer.Announce(x.visit) // answers nobody any more
+		o.tell(tlibpb.Message_MESSAGE_EVENT_QUEUED, "+4930")
+		for _, w := range []*wire{router, other} {
+			w.wait("what comes next", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_QUEUED })
+		}
+		router.mu.Lock()
+		for _, e := range router.events {
+			if e.GetReferenceId() != 0 {
+				t.Errorf("%v is answered again: %v", x.request, e)
+			}
+		}
+		router.mu.Unlock()
+		router.heard()
+		other.heard()
 	}
 	if c.conn != callHere || c.route.DN != "1001" || c.route.Holder == "" {
 		t.Errorf("asked for %+v of %s", c.route, c.conn)
 	}
-}
-
-// lineEnd parts DN and code in an error's line.
-func lineEnd(m *tlibpb.ClientMessage) string {
-	if m.GetRouteCall().GetDn() == "" {
-		return ""
-	}
-	return " "
 }
 
 func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
@@ -138,7 +160,7 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	router.heard()
 	desk.heard()
 	router.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", toDN("1001"))
-	c := &clerk{}
+	c := newClerk()
 	o.control.cfg.Router = c
 	desk.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", toDN("1001"))
 	router.says("EVENT_ERROR INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{}))
@@ -151,7 +173,7 @@ func TestRouteCall_RefusesWhatIsWrong(t *testing.T) {
 	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, UserData: data}))
 	wrong := toDN("1001")
 	wrong.GetRouteCall().ConnId = "nobody"
-	router.says("EVENT_ERROR INVALID_ATTRIBUTE", wrong)
+	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", wrong)
 	c.answer = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "no such call")
 	router.says("EVENT_ERROR 1001 INVALID_ATTRIBUTE", toDN("1001"))
 	if c.conn != callHere {

@@ -40,6 +40,7 @@ func newLobbyIn(t *testing.T, o *office) *lobby {
 	agents := l.control.cfg.Agents
 	l.r = routing.New(routing.Config{Table: l.table, Calls: l.traffic, View: l.machine.View, Agents: agents, Announcer: l.announcer, Log: slog.New(slog.DiscardHandler)})
 	l.control.cfg.Router = l.r
+	l.control.addresses.cfg.RouterLeft = l.r.RouterLeft
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = l.r.Run(ctx) }()
@@ -225,7 +226,7 @@ func TestWaiting_RouterAndBuiltInStrategyAtOnce(t *testing.T) {
 		m := routeCall(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 603}})
 		m.GetRouteCall().ConnId = string(id)
 		switch e := w.ask(m); e.GetMessage() {
-		case tlibpb.Message_MESSAGE_EVENT_RELEASED:
+		case tlibpb.Message_MESSAGE_EVENT_ROUTE_USED:
 			leave()
 			if st, _ := l.table.Get("1003"); st.Reserved {
 				t.Error("the agent is reserved for a call that was rejected")

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -88,6 +90,8 @@ func defaultAddrFlag(cmd *cobra.Command, to *string) {
 type routeFlags struct {
 	addr, to, group, external string
 	reject                    uint32
+	wait                      time.Duration
+	overflow                  []string
 	data                      []string
 }
 
@@ -98,11 +102,12 @@ func (c commands) routeCallCommand() *cobra.Command {
 		Long: `Send a call that waits at a routing point of the asked node to an agent's DN at
 any node, to an agent of a group, or to a number outside by a trunk, or reject it.
 sipcluster route list shows the calls. With --group the command waits until the
-call has an agent, at most --timeout; the call keeps waiting after that.
+call has an agent, at most --timeout; the call keeps waiting after that. --wait bounds
+how long it does, and --overflow says where it goes then.
 
 With -o json the node's answer is printed:
   {"event","conn_id","routing_point","destination","time","node"}
-event is EventRouteUsed, or EventReleased of a call that was rejected.`,
+event is EventRouteUsed; of a call that was rejected without a destination.`,
 		Example: "  sipcluster route call 6b0f0001a2c4e680 --to 1001",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.request(args[0])
@@ -118,6 +123,8 @@ event is EventRouteUsed, or EventReleased of a call that was rejected.`,
 	flags.StringVar(&f.group, "group", "", "agent `GROUP`; the node picks the agent")
 	flags.StringVar(&f.external, "external", "", "`NUMBER` outside the cluster, reached by a trunk")
 	flags.Uint32Var(&f.reject, "reject", 0, "reject the call with this SIP status `CODE`, 400 to 699")
+	flags.DurationVar(&f.wait, "wait", 0, "how long the call waits for an agent of the group; 0: as long as it may at all")
+	flags.StringArrayVar(&f.overflow, "overflow", nil, "where it goes when nobody there takes it: dn=`DN`, group=GROUP or external=NUMBER, repeatable")
 	flags.StringArrayVar(&f.data, "data", nil, "user data `KEY=VALUE` to set on the call, repeatable; KEY= removes one")
 	return cmd
 }
@@ -146,6 +153,19 @@ func (f *routeFlags) request(conn string) (*tlibpb.RouteCall, error) {
 	if f.reject != 0 && (f.reject < 400 || f.reject > 699) {
 		return nil, console.Usagef("--reject %d: want a SIP status code from 400 to 699", f.reject)
 	}
+	if f.wait < 0 {
+		return nil, console.Usagef("--wait %v: want 0 or more", f.wait)
+	}
+	if f.wait > 0 {
+		r.Timeout = durationpb.New(f.wait)
+	}
+	for _, o := range f.overflow {
+		p, err := placeOf(o)
+		if err != nil {
+			return nil, err
+		}
+		r.Overflow = append(r.Overflow, p)
+	}
 	for _, kv := range f.data {
 		key, value, ok := strings.Cut(kv, "=")
 		if _, twice := r.UserData[key]; !ok || key == "" || twice {
@@ -154,6 +174,20 @@ func (f *routeFlags) request(conn string) (*tlibpb.RouteCall, error) {
 		r.UserData[key] = value
 	}
 	return r, nil
+}
+
+// placeOf is one of --overflow.
+func placeOf(s string) (*tlibpb.RoutePlace, error) {
+	switch kind, value, _ := strings.Cut(s, "="); {
+	case value == "":
+	case kind == "dn":
+		return &tlibpb.RoutePlace{Place: &tlibpb.RoutePlace_Dn{Dn: value}}, nil
+	case kind == "group":
+		return &tlibpb.RoutePlace{Place: &tlibpb.RoutePlace_Group{Group: value}}, nil
+	case kind == "external":
+		return &tlibpb.RoutePlace{Place: &tlibpb.RoutePlace_External{External: value}}, nil
+	}
+	return nil, console.Usagef("--overflow %s: want dn=DN, group=GROUP or external=NUMBER", s)
 }
 
 // routeOne routes the call and shows the answer.
