@@ -574,9 +574,8 @@ func (n *Node) register() {
 }
 
 func (n *Node) sources() []api.Source {
-<<<<<<< HEAD
-	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}}
-=======
-	return []api.Source{sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, api.StatisticsSource(n.fold)}
->>>>>>> cacaceb (api: statistics of groups and waiting calls of the whole cluster; sipcluster stats)
+	return []api.Source{
+		sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n},
+		api.StatisticsSource(n.fold),
+	}
 }

@@ -26,7 +26,7 @@ func leakFaults() []Fault {
 		held(routing, "reservation-stays", "a call in vain keeps the agent reserved",
 			Edit{"node/routing/stay.go", "\tdefer giveBack() // a call that is up keeps the DN busy\n", ""}),
 		held(session, "routes-stay", "the answer to a route makes no room for another",
-			Edit{"node/session/route_call.go", "\tdelete(rs, conn)\n\tswitch", "\tswitch"}),
+			Edit{"node/session/feeder_calls.go", "\t\tdelete(f.routes, t.answers)\n", ""}),
 		held(session, "asked-stays", "the answer to a request makes no room for another",
 			Edit{"node/session/ask.go", "\ta.n--\n", ""}),
 		held(sip, "relay-outlives-its-connection", "a request within a call over a connection that ends is not told so before timer F",

@@ -56,6 +56,8 @@ type visit struct {
 	// by is the router by whose word the call waits for an agent; "" for none, or one
 	// that is gone.
 	by string
+	// routed: it waits by a router's word.
+	routed bool
 	// routers tells that there may be fewer of them.
 	routers wake.Signal
 	// tried are DNs that the call was sent to in vain.
@@ -204,7 +206,7 @@ func (v *visit) becomes(m tlibpb.Message, tried []dn.Number) {
 func (vs *visits) open(v *visit, by string, heard func()) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	v.by, v.heard = by, heard
+	v.by, v.routed, v.heard = by, by != "", heard
 	if len(v.routes) > 0 { // it came just now
 		heard()
 		return
@@ -216,6 +218,6 @@ func (vs *visits) open(v *visit, by string, heard func()) {
 func (vs *visits) shut(v *visit) (Route, bool) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	v.by, v.asked, v.heard = "", false, nil
+	v.by, v.routed, v.asked, v.heard = "", false, false, nil
 	return v.word()
 }

@@ -13,7 +13,7 @@ import (
 type Waiting struct {
 	Visit
 	Since time.Time
-	// Asked: any router's word is taken.
+	// Asked: any router's word is taken, and none has come.
 	Asked bool
 }
 
@@ -28,7 +28,7 @@ func (r *Engine) Waiting(rp dn.Number) (calls []Waiting, at uint64) {
 			continue
 		}
 		if c, up := r.calls.Get(id); up {
-			calls = append(calls, Waiting{Visit{Message: tlibpb.Message_MESSAGE_EVENT_QUEUED, Call: c, RP: v.rp, Tried: v.tried}, v.since, v.asked && v.by == ""})
+			calls = append(calls, Waiting{Visit{Message: tlibpb.Message_MESSAGE_EVENT_QUEUED, Call: c, RP: v.rp, Tried: v.tried}, v.since, v.asked && !v.routed})
 		}
 	}
 	slices.SortFunc(calls, func(a, b Waiting) int {

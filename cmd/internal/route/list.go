@@ -42,8 +42,9 @@ those that wait for the longest time first. Calls stay at the node where they
 arrived: ask each node for its own.
 
 A call that waits for a "router" can be routed: sipcluster route call. One that
-waits for an "agent" was routed to a group in which no agent is free. TRIED lists
-the DNs that did not take the call.
+waits for an "agent" was routed to a group in which no agent is free; it can be
+routed again when the router that did so is gone. TRIED lists the DNs that did not
+take the call.
 
 With -o json an array of
   {"conn_id","routing_point","caller","called","since","waits_for","tried","user_data"}`,

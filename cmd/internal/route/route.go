@@ -107,7 +107,7 @@ how long it does, and --overflow says where it goes then.
 
 With -o json the node's answer is printed:
   {"event","conn_id","routing_point","destination","time","node"}
-event is EventRouteUsed; of a call that was rejected without a destination.`,
+event is EventRouteUsed, or EventReleased of a call that was rejected.`,
 		Example: "  sipcluster route call 6b0f0001a2c4e680 --to 1001",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.request(args[0])
@@ -222,7 +222,11 @@ type routedJSON struct {
 func (c commands) showRouted(e *tlibpb.Event, f *routeFlags) error {
 	to := e.GetThirdPartyDn()
 	if c.JSON() {
-		return console.Encode(c.Out, routedJSON{tlib.EventName(e.GetMessage()), e.GetCall().GetConnId(), e.GetThisDn(), to, view.RFC3339(e.GetTime()), e.GetOwner()})
+		event := e.GetMessage()
+		if f.reject != 0 {
+			event = tlibpb.Message_MESSAGE_EVENT_RELEASED
+		}
+		return console.Encode(c.Out, routedJSON{tlib.EventName(event), e.GetCall().GetConnId(), e.GetThisDn(), to, view.RFC3339(e.GetTime()), e.GetOwner()})
 	}
 	what := "left " + e.GetThisDn() + " for " + to
 	if f.reject != 0 {
