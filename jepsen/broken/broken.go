@@ -36,9 +36,9 @@ type Fault struct {
 	added map[string]string
 }
 
-// by names the scenario too that finds the fault, within that time, by a statement.
-func (f Fault) by(scenario string, within time.Duration, statement string) Fault {
-	f.Scenario, f.For, f.Settle, f.Statements = scenario, within, time.Second, []string{statement}
+// by names the scenario too that finds the fault, within that time, by one of the statements.
+func (f Fault) by(scenario string, within time.Duration, statements ...string) Fault {
+	f.Scenario, f.For, f.Settle, f.Statements = scenario, within, time.Second, statements
 	return f
 }
 

@@ -14,7 +14,7 @@ func recoveryFaults() []Fault {
 	const accept = "node/accept.go"
 	return []Fault{
 		of("recovery-keeps-epoch", "a recovery goes on under the name of what was before: two survivors that were both recovered merge", "^TestRecover_TwoRecovered",
-			Edit{"fsm/lineage.go", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(unique[:])))", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(make([]byte, len(unique)))))"}).by("recoveries", 60*time.Second, "S25"),
+			Edit{"fsm/lineage.go", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(unique[:])))", "next.epoch = Lineage(cluster, fmt.Sprintf(\"%d-%s\", count+1, hex.EncodeToString(make([]byte, len(unique)))))"}).by("recoveries", 40*time.Second, "S8", "S11", "S25"),
 		of("links-of-any-recovery", "links are taken from every recovery of the cluster", "^TestRecover_TwoRecovered",
 			Edit{"node/node.go", "		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster,", "		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Roster: n.roster,"},
 			Edit{"node/node.go", "ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial:", "ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial:"}),
