@@ -130,20 +130,23 @@ func (e *era) decide(by time.Duration) porcupine.CheckResult {
 // restored is a restore as what it is to one register: a write.
 func restored(op *history.Op, key string) *history.Op {
 	w := *op
-	w.Kind, w.Key, w.Arg = history.Write, key, entry(op, key)
+	w.Kind, w.Key = history.Write, key
+	w.Arg, _ = entry(op, key)
 	return &w
 }
 
-func entry(op *history.Op, key string) string {
-	if i, found := slices.BinarySearchFunc(op.Entries, key, func(e history.Entry, k string) int { return cmp.Compare(e.Key, k) }); found {
-		return op.Entries[i].Value
+// entry is the value that a restore gives to a key, if any.
+func entry(op *history.Op, key string) (string, bool) {
+	i, found := slices.BinarySearchFunc(op.Entries, key, func(e history.Entry, k string) int { return cmp.Compare(e.Key, k) })
+	if !found {
+		return "", false
 	}
-	return ""
+	return op.Entries[i].Value, true
 }
 
 func hasEntry(op *history.Op, key string) bool {
-	_, found := slices.BinarySearchFunc(op.Entries, key, func(e history.Entry, k string) int { return cmp.Compare(e.Key, k) })
-	return found
+	_, has := entry(op, key)
+	return has
 }
 
 // mayBeTaken tells whether a restore perhaps took an element of the set away.

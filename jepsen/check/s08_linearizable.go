@@ -77,7 +77,7 @@ func (m *model) registerOps() map[string][]*history.Op {
 // perhaps: a restore may have given the value another revision.
 func refusedRestored(op *history.Op, restores []*history.Op) bool {
 	return op.Kind == history.Swap && op.OK() && !op.Swapped &&
-		slices.ContainsFunc(restores, func(r *history.Op) bool { return entry(r, op.Key) == op.From })
+		slices.ContainsFunc(restores, func(r *history.Op) bool { return restored(r, op.Key).Arg == op.From })
 }
 
 // ordered looks for an order of each key's operations.
