@@ -249,21 +249,22 @@ var links = map[protoreflect.FullName]Bound{
 }
 
 var agents = map[protoreflect.FullName]Bound{
-	"peer.v1.KeyValue.key":               text(dn.MaxReasonKey),
-	"peer.v1.KeyValue.value":             text(dn.MaxReasonValue),
-	"peer.v1.SetAgentRequest.dn":         text(dn.MaxNumber),
-	"peer.v1.SetAgentRequest.agent_id":   text(dn.MaxAgentID),
-	"peer.v1.SetAgentRequest.work_mode":  number(0, uint64(dn.WorkModes)-1),
-	"peer.v1.SetAgentRequest.reasons":    items(dn.MaxReasons),
-	"peer.v1.ReserveRequest.dn":          text(dn.MaxNumber),
-	"peer.v1.ReserveRequest.holder":      text(dn.MaxHolder),
-	"peer.v1.ReserveRequest.duration_ms": number(0, uint64(dn.MaxReserved)/1e6),
-	"peer.v1.ReserveRequest.priority":    rank,
-	"peer.v1.ReserveRequest.instead_of":  text(dn.MaxHolder),
-	"peer.v1.RenewRequest.wanted":        items(dn.MaxLeases),
-	"peer.v1.RenewRequest.given_back":    items(dn.MaxLeases),
-	"peer.v1.Lease.dn":                   text(dn.MaxNumber),
-	"peer.v1.Lease.holder":               text(dn.MaxHolder),
+	"peer.v1.KeyValue.key":                  text(dn.MaxReasonKey),
+	"peer.v1.KeyValue.value":                text(dn.MaxReasonValue),
+	"peer.v1.SetAgentRequest.dn":            text(dn.MaxNumber),
+	"peer.v1.SetAgentRequest.agent_id":      text(dn.MaxAgentID),
+	"peer.v1.SetAgentRequest.work_mode":     number(0, uint64(dn.WorkModes)-1),
+	"peer.v1.SetAgentRequest.reasons":       items(dn.MaxReasons),
+	"peer.v1.SetAgentRequest.routing_point": text(dn.MaxNumber),
+	"peer.v1.ReserveRequest.dn":             text(dn.MaxNumber),
+	"peer.v1.ReserveRequest.holder":         text(dn.MaxHolder),
+	"peer.v1.ReserveRequest.duration_ms":    number(0, uint64(dn.MaxReserved)/1e6),
+	"peer.v1.ReserveRequest.priority":       rank,
+	"peer.v1.ReserveRequest.instead_of":     text(dn.MaxHolder),
+	"peer.v1.RenewRequest.wanted":           items(dn.MaxLeases),
+	"peer.v1.RenewRequest.given_back":       items(dn.MaxLeases),
+	"peer.v1.Lease.dn":                      text(dn.MaxNumber),
+	"peer.v1.Lease.holder":                  text(dn.MaxHolder),
 }
 
 var tlibrary = map[protoreflect.FullName]Bound{

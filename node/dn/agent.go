@@ -111,36 +111,76 @@ const (
 	// longest reservation, ns.
 	MaxHolder   = 128
 	MaxReserved = int64(3600e9)
+	// MaxCool and MaxAgentLeft are the longest times of a Record, ns.
+	MaxCool, MaxAgentLeft = int64(3600e9), int64(7200e9)
 )
 
+// sane tells whether the times of a record are possible.
+func (r *Record) sane() bool {
+	return 0 <= r.CoolLeft && r.CoolLeft <= MaxCool && 0 <= r.AgentLeft && r.AgentLeft <= MaxAgentLeft
+}
+
 // extra is what an owner says of a DN beside its state. Immutable; nil is
-// nothing to say.
+// nothing to say. Its times are of the table's clock.
 type extra struct {
 	agent *Agent
-	// holder has the DN reserved until that time of the table's clock.
+	// holder has the DN reserved until then.
 	holder string
 	until  int64
 	// said is when the agent was changed last, as in Record.
 	said int64
+	// dnd: it takes no calls.
+	dnd bool
+	// cool is until when it is left alone because nobody answered; 0 for never.
+	cool int64
+	// ends is when the agent's state ends by itself; 0 for never.
+	ends int64
 }
 
 // extra makes one of what a record says; nil when that is nothing. It is the
 // old one when nothing changed.
 func (t *Table) extra(r *Record, old *extra) *extra {
-	if r.Agent == nil && r.Reserved.Holder == "" {
+	if r.Agent == nil && r.Reserved.Holder == "" && !r.DoNotDisturb && r.CoolLeft == 0 {
 		return nil
 	}
-	x := &extra{agent: r.Agent, holder: r.Reserved.Holder, said: r.Said}
+	now := t.clock()
+	x := &extra{agent: r.Agent, holder: r.Reserved.Holder, said: r.Said, dnd: r.DoNotDisturb}
 	if x.holder != "" {
-		x.until = t.clock() + r.Reserved.Left
+		x.until = now + r.Reserved.Left
+	}
+	if r.CoolLeft > 0 {
+		x.cool = now + r.CoolLeft
+	}
+	if r.AgentLeft > 0 && r.Agent != nil {
+		x.ends = now + r.AgentLeft
 	}
 	if old != nil && old.agent.Equal(x.agent) {
 		x.agent = old.agent
-		if old.said == x.said && old.holder == x.holder && x.until-old.until < 1e8 && old.until-x.until < 1e8 {
+		if old.said == x.said && old.holder == x.holder && near(x.until, old.until) && old.sameEnds(x) {
 			return old
 		}
 	}
 	return x
+}
+
+// near tells whether two times are the same, but for how long the word of them was under way.
+func near(a, b int64) bool { return a-b < 1e8 && b-a < 1e8 }
+
+// sayOf tells whether x says the same as y of the agent, and of whether the DN takes calls.
+func (x *extra) sayOf(y *extra) bool {
+	var none extra
+	if x == nil {
+		x = &none
+	}
+	if y == nil {
+		y = &none
+	}
+	return x.agent.Equal(y.agent) && x.sameEnds(y)
+}
+
+// sameEnds compares all but the agent and the reservation.
+func (x *extra) sameEnds(y *extra) bool {
+	return x.dnd == y.dnd && (x.cool == 0) == (y.cool == 0) && near(x.cool, y.cool) && (x.ends == 0) == (y.ends == 0) && near(x.ends, y.ends)
 }
 
 // took tells whether x is what was taken along of y, and nothing new.
@@ -148,7 +188,7 @@ func (x *extra) took(y *extra) bool {
 	if x == nil || y == nil {
 		return x == y
 	}
-	return x.agent == y.agent && x.holder == y.holder && x.until == y.until && x.said == y.said
+	return *x == *y
 }
 
 // at is when the agent was changed last; 0 when nothing is said.
@@ -169,7 +209,9 @@ func (x *extra) with(y *extra) *extra {
 	case x == nil:
 		return &extra{holder: y.holder, until: y.until}
 	}
-	return &extra{agent: x.agent, said: x.said, holder: y.holder, until: y.until}
+	z := *x
+	z.holder, z.until = y.holder, y.until
+	return &z
 }
 
 // agentOf is the agent, nil when nothing is said.
@@ -183,13 +225,22 @@ func (x *extra) agentOf() *Agent {
 // free is x without a reservation.
 func (x *extra) free() *extra {
 	switch {
-	case x == nil || x.agent == nil:
+	case x == nil || x.agent == nil && !x.dnd && x.cool == 0:
 		return nil
 	case x.holder == "":
 		return x
 	}
-	return &extra{agent: x.agent, said: x.said}
+	return &extra{agent: x.agent, said: x.said, dnd: x.dnd, cool: x.cool, ends: x.ends}
 }
+
+// undisturbed tells whether the owner wants no calls for the DN.
+func (x *extra) undisturbed() bool { return x != nil && x.dnd }
+
+// cooling tells whether a DN is left alone because nobody answered.
+func (t *Table) cooling(x *extra) bool { return x != nil && x.cool != 0 && t.clock() < x.cool }
+
+// left is how long still a time of the table's clock has; 0 when it is over or none.
+func left(until, now int64) int64 { return max(0, until-now) }
 
 // sameHold tells whether two that reserve, nil for none, say the same of when that
 // ends. Who has it is no news: the DN stays reserved.
@@ -220,6 +271,10 @@ func (x *extra) say(r *Record, now int64) {
 		return
 	}
 	r.Agent, r.Said = x.agent, x.said
+	r.DoNotDisturb, r.CoolLeft = x.dnd, left(x.cool, now)
+	if x.ends > 0 {
+		r.AgentLeft = max(1, x.ends-now) // who is to end it does
+	}
 	if x.reserved(now) {
 		r.Reserved = Reservation{Holder: x.holder, Left: x.until - now}
 	}
@@ -229,7 +284,7 @@ func (x *extra) say(r *Record, now int64) {
 // returned, with another Agent or Reserved. False changes nothing: this
 // node's record is no longer r's, or a peer has a greater claim; look again.
 func (t *Table) Amend(r Record) (Record, bool) {
-	if r.Agent.Check() != nil || len(r.Reserved.Holder) > MaxHolder {
+	if r.Agent.Check() != nil || len(r.Reserved.Holder) > MaxHolder || !r.sane() {
 		return Record{}, false
 	}
 	t.mu.Lock()
@@ -242,12 +297,12 @@ func (t *Table) Amend(r Record) (Record, bool) {
 	if old == nil || old.claim != r.ClaimTime || old.seq != r.Seq || t.keeper(e) != old {
 		return Record{}, false
 	}
-	if !r.Agent.Equal(old.x.agentOf()) {
-		r.Said = max(t.cfg.Now().UnixNano(), t.said(e, old).x.at()+1)
-	}
 	amended := *old
 	amended.seq++
-	amended.x = t.extra(&r, old.x)
+	if amended.x = t.extra(&r, old.x); !amended.x.sayOf(old.x) {
+		r.Said = max(t.cfg.Now().UnixNano(), t.said(e, old).x.at()+1)
+		amended.x = t.extra(&r, old.x)
+	}
 	t.set(e, amended)
 	t.journals[own].add(e, placeOwn, true)
 	return t.export(e), true

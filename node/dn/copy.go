@@ -174,7 +174,7 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 // sound tells whether a peer may say that.
 func (r *Record) sound() bool {
 	return r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && r.State <= InSrv && r.Reason < reasons &&
-		(r.Way.Line == 0 || r.Since <= maxClaimTime && r.Floor <= r.ClaimTime) && r.Said <= maxClaimTime &&
+		(r.Way.Line == 0 || r.Since <= maxClaimTime && r.Floor <= r.ClaimTime) && r.Said <= maxClaimTime && r.sane() &&
 		r.Agent.Check() == nil && len(r.Reserved.Holder) <= MaxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= MaxReserved
 }
 

@@ -120,4 +120,12 @@ type Record struct {
 	// Said is when the agent was changed last: later than all that was known of it
 	// then, ns since the epoch.
 	Said int64
+	// DoNotDisturb: it takes no calls, whatever its agent says.
+	DoNotDisturb bool
+	// CoolLeft is for how long still no call is sent to it because nobody answered the
+	// last one, ns; as of the moment that it is read.
+	CoolLeft int64
+	// AgentLeft is for how long still the agent's state lasts, ns; 0: until somebody
+	// changes it.
+	AgentLeft int64
 }

@@ -55,6 +55,8 @@ type told struct {
 	// Beside the state.
 	busy  bool
 	agent *Agent
+	// dnd and cool: its owner says so.
+	dnd, cool bool
 	// hold reserves it; nil is nothing.
 	hold *extra
 }

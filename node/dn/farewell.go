@@ -15,7 +15,7 @@ func (r *record) farewell() bool { return r.state == OOS && r.reason == OwnerMov
 
 // saidFarewell is what remains to be said under a claim that lost; nil is nothing.
 func (r *record) saidFarewell(now int64) *record {
-	if r.x == nil || r.x.agent == nil {
+	if r.x.free() == nil {
 		return nil
 	}
 	return &record{claim: r.claim, seq: r.seq + 1, since: now, state: OOS, reason: OwnerMoved, x: r.x}

@@ -23,6 +23,11 @@ type Status struct {
 	Reserved      bool
 	ReservedBy    string
 	ReservedUntil int64
+	// DoNotDisturb: it takes no calls.
+	DoNotDisturb bool
+	// CoolUntil is until when no call is sent to it because nobody answered, AgentUntil when
+	// the agent's state ends by itself, ns since the epoch; 0 for none.
+	CoolUntil, AgentUntil int64
 	// Keeper is the node whose word about the agent this is: the owner, or the
 	// last one that was heard of while the DN is out of service.
 	Keeper Node
@@ -33,7 +38,7 @@ type Status struct {
 // Routable tells whether a call can be sent to the DN now, as far as its state
 // goes; loginRequired when an agent must be logged in and ready for it.
 func (s *Status) Routable(loginRequired bool) bool {
-	if s.State != InSrv || s.Reason == Unresponsive || s.Busy || s.Reserved {
+	if s.State != InSrv || s.Reason == Unresponsive || s.Busy || s.Reserved || s.DoNotDisturb || s.CoolUntil != 0 {
 		return false
 	}
 	if s.Agent == nil || s.Agent.State == LoggedOut {
@@ -113,7 +118,9 @@ func (t *Table) effective(e *entry) told {
 		v.owner, v.owned, v.since, v.reason = b.node, true, t.nodes[b.node].lostAt, PeerLost
 	}
 	if k := t.keeper(e); k.x != nil || k.way.Line != 0 {
-		v.agent, v.hold = t.said(e, k).x.agentOf(), t.reservation(k)
+		x := t.said(e, k).x
+		v.agent, v.hold = x.agentOf(), t.reservation(k)
+		v.dnd, v.cool = x.undisturbed(), t.cooling(x)
 	}
 	v.busy = t.cfg.Busy(e.number)
 	return v
@@ -152,7 +159,7 @@ func (t *Table) tell(e *entry, reason Reason) {
 		j.add(e, placeAgent, true)
 	}
 	turned := !moved && was.state == is.state && was.silent() != is.silent()
-	if was.busy != is.busy || !was.hold.sameHold(is.hold) || turned {
+	if was.busy != is.busy || !was.hold.sameHold(is.hold) || turned || was.dnd != is.dnd || was.cool != is.cool {
 		j.add(e, placeUse, true)
 	}
 }
@@ -183,6 +190,7 @@ func (t *Table) status(e *entry, v told) Status {
 			s.Reserved, s.ReservedBy = true, k.x.holder
 			s.ReservedUntil = t.cfg.Now().UnixNano() + k.x.until - t.clock()
 		}
+		t.ends(&s, t.said(e, k).x)
 	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id
@@ -191,6 +199,20 @@ func (t *Table) status(e *entry, v told) Status {
 		}
 	}
 	return s
+}
+
+// ends fills in what an owner says beside the agent, and until when.
+func (t *Table) ends(s *Status, x *extra) {
+	if x == nil {
+		return
+	}
+	s.DoNotDisturb = x.dnd
+	if t.cooling(x) {
+		s.CoolUntil = t.cfg.Now().UnixNano() + x.cool - t.clock()
+	}
+	if x.ends > 0 {
+		s.AgentUntil = t.cfg.Now().UnixNano() + x.ends - t.clock()
+	}
 }
 
 // Get returns a DN's status; false when nobody ever registered it.
@@ -273,7 +295,7 @@ func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 			continue
 		}
 		switch busy := t.cfg.Busy(n); {
-		case e.told.hold != nil && t.reservation(t.keeper(e)) == nil:
+		case e.told.hold != nil && t.reservation(t.keeper(e)) == nil, e.told.cool && !t.cooling(t.said(e, t.keeper(e)).x):
 			t.tell(e, NoReason)
 		case e.told.busy != busy:
 			e.told.busy = busy

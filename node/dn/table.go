@@ -233,8 +233,12 @@ func (t *Table) Restore(r Record) {
 	if old := e.by(0); old != nil {
 		rec.x = old.x
 	}
-	if r.Agent != nil {
-		rec.x = t.extra(&r, nil)
+	x := t.extra(&r, nil)
+	if r.Agent == nil {
+		x = x.free()
+	}
+	if x != nil {
+		rec.x = x
 	}
 	t.set(e, rec)
 	t.journals[own].add(e, placeOwn, true)

@@ -32,6 +32,10 @@ const (
 	AgentRequest_AGENT_REQUEST_LOGOUT      AgentRequest = 2
 	AgentRequest_AGENT_REQUEST_READY       AgentRequest = 3
 	AgentRequest_AGENT_REQUEST_NOT_READY   AgentRequest = 4
+	AgentRequest_AGENT_REQUEST_DND_ON      AgentRequest = 5
+	AgentRequest_AGENT_REQUEST_DND_OFF     AgentRequest = 6
+	// A call rang at the DN and was not answered in time.
+	AgentRequest_AGENT_REQUEST_NO_ANSWER AgentRequest = 7
 )
 
 // Enum value maps for AgentRequest.
@@ -42,6 +46,9 @@ var (
 		2: "AGENT_REQUEST_LOGOUT",
 		3: "AGENT_REQUEST_READY",
 		4: "AGENT_REQUEST_NOT_READY",
+		5: "AGENT_REQUEST_DND_ON",
+		6: "AGENT_REQUEST_DND_OFF",
+		7: "AGENT_REQUEST_NO_ANSWER",
 	}
 	AgentRequest_value = map[string]int32{
 		"AGENT_REQUEST_UNSPECIFIED": 0,
@@ -49,6 +56,9 @@ var (
 		"AGENT_REQUEST_LOGOUT":      2,
 		"AGENT_REQUEST_READY":       3,
 		"AGENT_REQUEST_NOT_READY":   4,
+		"AGENT_REQUEST_DND_ON":      5,
+		"AGENT_REQUEST_DND_OFF":     6,
+		"AGENT_REQUEST_NO_ANSWER":   7,
 	}
 )
 
@@ -85,8 +95,10 @@ type SetAgentRequest struct {
 	Request AgentRequest           `protobuf:"varint,2,opt,name=request,proto3,enum=sipcluster.peer.v1.AgentRequest" json:"request,omitempty"`
 	AgentId string                 `protobuf:"bytes,3,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	// T-Library's AgentWorkMode.
-	WorkMode      uint32      `protobuf:"varint,4,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
-	Reasons       []*KeyValue `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	WorkMode uint32      `protobuf:"varint,4,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
+	Reasons  []*KeyValue `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// NO_ANSWER only: the routing point that sent the call, "" for none.
+	RoutingPoint  string `protobuf:"bytes,6,opt,name=routing_point,json=routingPoint,proto3" json:"routing_point,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -154,6 +166,13 @@ func (x *SetAgentRequest) GetReasons() []*KeyValue {
 		return x.Reasons
 	}
 	return nil
+}
+
+func (x *SetAgentRequest) GetRoutingPoint() string {
+	if x != nil {
+		return x.RoutingPoint
+	}
+	return ""
 }
 
 type SetAgentResponse struct {
@@ -521,13 +540,14 @@ var File_node_peerpb_agent_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x17node/peerpb/agent.proto\x12\x12sipcluster.peer.v1\x1a\x16node/peerpb/link.proto\"\xcd\x01\n" +
+	"\x17node/peerpb/agent.proto\x12\x12sipcluster.peer.v1\x1a\x16node/peerpb/link.proto\"\xf2\x01\n" +
 	"\x0fSetAgentRequest\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12:\n" +
 	"\arequest\x18\x02 \x01(\x0e2 .sipcluster.peer.v1.AgentRequestR\arequest\x12\x19\n" +
 	"\bagent_id\x18\x03 \x01(\tR\aagentId\x12\x1b\n" +
 	"\twork_mode\x18\x04 \x01(\rR\bworkMode\x126\n" +
-	"\areasons\x18\x05 \x03(\v2\x1c.sipcluster.peer.v1.KeyValueR\areasons\"\x8a\x01\n" +
+	"\areasons\x18\x05 \x03(\v2\x1c.sipcluster.peer.v1.KeyValueR\areasons\x12#\n" +
+	"\rrouting_point\x18\x06 \x01(\tR\froutingPoint\"\x8a\x01\n" +
 	"\x10SetAgentResponse\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x01 \x01(\rR\terrorCode\x12#\n" +
@@ -555,13 +575,16 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\"#\n" +
 	"\rRenewResponse\x12\x12\n" +
-	"\x04over\x18\x01 \x03(\rR\x04over*\x96\x01\n" +
+	"\x04over\x18\x01 \x03(\rR\x04over*\xe8\x01\n" +
 	"\fAgentRequest\x12\x1d\n" +
 	"\x19AGENT_REQUEST_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
 	"\x14AGENT_REQUEST_LOGOUT\x10\x02\x12\x17\n" +
 	"\x13AGENT_REQUEST_READY\x10\x03\x12\x1b\n" +
-	"\x17AGENT_REQUEST_NOT_READY\x10\x042\x81\x02\n" +
+	"\x17AGENT_REQUEST_NOT_READY\x10\x04\x12\x18\n" +
+	"\x14AGENT_REQUEST_DND_ON\x10\x05\x12\x19\n" +
+	"\x15AGENT_REQUEST_DND_OFF\x10\x06\x12\x1b\n" +
+	"\x17AGENT_REQUEST_NO_ANSWER\x10\a2\x81\x02\n" +
 	"\x06Agents\x12U\n" +
 	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
 	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponse\x12L\n" +

@@ -796,7 +796,11 @@ type Record struct {
 	// When the agent was changed last, ns since the epoch (hybrid logical clock).
 	Said int64 `protobuf:"varint,16,opt,name=said,proto3" json:"said,omitempty"`
 	// Of a line: claims up to here are over.
-	Floor         int64 `protobuf:"varint,17,opt,name=floor,proto3" json:"floor,omitempty"`
+	Floor int64 `protobuf:"varint,17,opt,name=floor,proto3" json:"floor,omitempty"`
+	// It takes no calls.
+	DoNotDisturb bool `protobuf:"varint,12,opt,name=do_not_disturb,json=doNotDisturb,proto3" json:"do_not_disturb,omitempty"`
+	// For how long still no call is sent to it because nobody answered the last one, ns.
+	CoolFor       int64 `protobuf:"varint,13,opt,name=cool_for,json=coolFor,proto3" json:"cool_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -929,6 +933,20 @@ func (x *Record) GetFloor() int64 {
 	return 0
 }
 
+func (x *Record) GetDoNotDisturb() bool {
+	if x != nil {
+		return x.DoNotDisturb
+	}
+	return false
+}
+
+func (x *Record) GetCoolFor() int64 {
+	if x != nil {
+		return x.CoolFor
+	}
+	return 0
+}
+
 // Agent at a DN.
 type Agent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -939,7 +957,9 @@ type Agent struct {
 	// Ordered by key.
 	Reasons []*KeyValue `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// When state began, ns since the epoch.
-	Since         int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	Since int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	// For how long still the state lasts, ns; 0: until somebody changes it.
+	StateFor      int64 `protobuf:"varint,6,opt,name=state_for,json=stateFor,proto3" json:"state_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1005,6 +1025,13 @@ func (x *Agent) GetReasons() []*KeyValue {
 func (x *Agent) GetSince() int64 {
 	if x != nil {
 		return x.Since
+	}
+	return 0
+}
+
+func (x *Agent) GetStateFor() int64 {
+	if x != nil {
+		return x.StateFor
 	}
 	return 0
 }
@@ -1939,7 +1966,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xa3\x03\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xe4\x03\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -1957,14 +1984,17 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x04line\x18\x0e \x01(\aR\x04line\x12\x12\n" +
 	"\x04flow\x18\x0f \x01(\rR\x04flow\x12\x12\n" +
 	"\x04said\x18\x10 \x01(\x03R\x04said\x12\x14\n" +
-	"\x05floor\x18\x11 \x01(\x03R\x05floorJ\x04\b\t\x10\n" +
-	"\"\xb6\x01\n" +
+	"\x05floor\x18\x11 \x01(\x03R\x05floor\x12$\n" +
+	"\x0edo_not_disturb\x18\f \x01(\bR\fdoNotDisturb\x12\x19\n" +
+	"\bcool_for\x18\r \x01(\x03R\acoolForJ\x04\b\t\x10\n" +
+	"\"\xd3\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
 	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x126\n" +
 	"\areasons\x18\x04 \x03(\v2\x1c.sipcluster.peer.v1.KeyValueR\areasons\x12\x14\n" +
-	"\x05since\x18\x05 \x01(\x03R\x05since\"2\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x1b\n" +
+	"\tstate_for\x18\x06 \x01(\x03R\bstateFor\"2\n" +
 	"\bKeyValue\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +

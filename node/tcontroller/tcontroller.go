@@ -35,6 +35,10 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 	}
 	p.Agent, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Reserved.Holder, r.Reserved.Left
 	p.Line, p.Flow, p.Floor, p.Said = r.Way.Line, uint32(r.Way.Flow), r.Floor, r.Said
+	p.DoNotDisturb, p.CoolFor = r.DoNotDisturb, r.CoolLeft
+	if p.Agent != nil {
+		p.Agent.StateFor = r.AgentLeft
+	}
 }
 
 func agentToProto(a *dn.Agent) *peerpb.Agent {
@@ -82,6 +86,7 @@ func fromProto(p *peerpb.Record) dn.Record {
 		Agent:    agentFromProto(p.GetAgent()),
 		Reserved: dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor()},
 		Way:      dn.Way{Line: p.GetLine(), Flow: uint16(p.GetFlow())}, Floor: p.GetFloor(), Said: p.GetSaid(),
+		DoNotDisturb: p.GetDoNotDisturb(), CoolLeft: p.GetCoolFor(), AgentLeft: p.GetAgent().GetStateFor(),
 	}
 	switch p.GetState() {
 	case tcpb.DNState_DN_STATE_OOS:
