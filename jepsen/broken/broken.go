@@ -127,6 +127,7 @@ func All() []Fault {
 		recoveryFaults(),
 		membershipFaults(),
 		standbyFaults(),
+		policyFaults(),
 	)
 }
 

@@ -22,6 +22,10 @@ const (
 	endReservation
 	// endInView: the owner is lost, and nobody renews its reservation.
 	endInView
+	// endCool: nobody answered lately, and that is over.
+	endCool
+	// endState: the agent's state lasts no longer.
+	endState
 )
 
 // agenda holds one time for each alarm, the next one first. Guarded by schedule.mu.

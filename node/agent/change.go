@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -20,6 +21,8 @@ type Change struct {
 	Mode dn.WorkMode
 	// Reasons in any order; no key twice.
 	Reasons []dn.KeyValue
+	// Point is the routing point that sent the call that nobody answered; "" for none.
+	Point dn.Number
 }
 
 // Done is what the DN's keeper says of the agent after a request.
@@ -38,7 +41,8 @@ func (c Change) checked() (Change, *refusal.Error) {
 		}
 	case peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
 		c.Mode = 0
-	case peerpb.AgentRequest_AGENT_REQUEST_READY, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY:
+	case peerpb.AgentRequest_AGENT_REQUEST_READY, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY,
+		peerpb.AgentRequest_AGENT_REQUEST_DND_ON, peerpb.AgentRequest_AGENT_REQUEST_DND_OFF, peerpb.AgentRequest_AGENT_REQUEST_NO_ANSWER:
 	default:
 		return c, refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "agent request %d is unknown", c.Request)
 	}
@@ -49,6 +53,30 @@ func (c Change) checked() (Change, *refusal.Error) {
 		return c, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v, unique keys and a known work mode", err)
 	}
 	return c, nil
+}
+
+// apply makes of the record what a checked change wants. False: it is so already.
+func (c Change) apply(r *dn.Record, rules configpb.Rules, now int64) (changed bool, refused *refusal.Error) {
+	switch c.Request {
+	case peerpb.AgentRequest_AGENT_REQUEST_DND_ON, peerpb.AgentRequest_AGENT_REQUEST_DND_OFF:
+		on := c.Request == peerpb.AgentRequest_AGENT_REQUEST_DND_ON
+		changed, r.DoNotDisturb = r.DoNotDisturb != on, on
+		return changed, nil
+	case peerpb.AgentRequest_AGENT_REQUEST_NO_ANSWER:
+		return unanswered(r, c.AgentID, rules, now), nil
+	}
+	a, refused := c.decide(r, now)
+	if refused != nil {
+		return false, refused
+	}
+	changed = a != r.Agent || r.AgentLeft != 0 || r.CoolLeft != 0
+	r.Agent, r.AgentLeft, r.CoolLeft = a, 0, 0 // whoever says what he does is there
+	return changed, nil
+}
+
+// ofAgent tells whether somebody has to be logged in after the change, or have been.
+func (c Change) ofAgent() bool {
+	return c.Request >= peerpb.AgentRequest_AGENT_REQUEST_LOGIN && c.Request <= peerpb.AgentRequest_AGENT_REQUEST_NOT_READY
 }
 
 // decide returns the agent after a checked change: the record's own when that is so

@@ -192,7 +192,12 @@ func decodeAgent(key, value []byte, now time.Time) (dn.Record, bool) {
 	if r.Agent.Check() != nil || len(r.Reserved.Holder) > dn.MaxHolder {
 		return dn.Record{}, false
 	}
-	r.Reserved.Left -= max(0, now.UnixNano()-r.Since)
+	gone := max(0, now.UnixNano()-r.Since)
+	r.Reserved.Left -= gone
+	r.CoolLeft = min(max(0, r.CoolLeft-gone), dn.MaxCool)
+	if r.AgentLeft > 0 {
+		r.AgentLeft = min(max(1, r.AgentLeft-gone), dn.MaxAgentLeft) // somebody has to end it
+	}
 	if r.Reserved.Left = min(r.Reserved.Left, int64(maxDuration)); r.Reserved.Left <= 0 {
 		r.Reserved = dn.Reservation{}
 	}

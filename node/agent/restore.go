@@ -30,7 +30,7 @@ func (reg *Registry) Restore() {
 		if own.ClaimTime == r.ClaimTime {
 			own.Seq = max(own.Seq, r.Seq) + 1
 		}
-		own.Agent = r.Agent
+		own.Agent, own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, r.DoNotDisturb, r.CoolLeft, r.AgentLeft
 		reg.table.Restore(own)
 		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && NodeOf(r.Reserved.Holder) != reg.table.Self() {
 			own.Reserved = r.Reserved
@@ -55,6 +55,7 @@ func (reg *Registry) follow(ctx context.Context) error {
 				if st := &buf[i].Status; st.Reserved && reg.table.Lost(st.Keeper) {
 					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, minTime(time.Now().Add(dn.Lease), time.Unix(0, st.ReservedUntil)))
 				}
+				reg.watchEnds(&buf[i].Status)
 				if n := buf[i].Status.Number; reg.store.has(n) || buf[i].Status.Keeper == reg.table.Self() && keeps(&buf[i].Status) {
 					reg.sync(n)
 					reg.watchReservation(n)
@@ -69,7 +70,9 @@ func (reg *Registry) follow(ctx context.Context) error {
 }
 
 // keeps tells whether the DN has something that its keeper stores.
-func keeps(st *dn.Status) bool { return st.Agent != nil || st.Reserved }
+func keeps(st *dn.Status) bool {
+	return st.Agent != nil || st.Reserved || st.DoNotDisturb || st.CoolUntil != 0
+}
 
 // sync brings the store to what the table says of a DN, and returns what is
 // closed when that is stored. Calls may overlap: each looks again after it
@@ -77,7 +80,7 @@ func keeps(st *dn.Status) bool { return st.Agent != nil || st.Reserved }
 func (reg *Registry) sync(n dn.Number) <-chan struct{} {
 	for {
 		r, ok := reg.kept(n)
-		keep := ok && (r.Agent != nil || r.Reserved.Holder != "")
+		keep := ok && (r.Agent != nil || r.Reserved.Holder != "" || r.DoNotDisturb || r.CoolLeft > 0)
 		var stored <-chan struct{}
 		if keep {
 			stored = reg.store.put(&r)

@@ -160,7 +160,9 @@ func (reg *Registry) doDue() (time.Duration, bool) {
 			reg.settle(a.n)
 		case endReservation:
 			reg.expire(a.n)
-		case endInView:
+		case endState:
+			reg.endState(a.n)
+		case endInView, endCool:
 			reg.table.Touch(map[dn.Number]struct{}{a.n: {}})
 		}
 	}

@@ -54,7 +54,7 @@ func (s server) setAgent(ctx context.Context, n dn.Number, c Change) (Done, erro
 
 // changeOf keeps what exceeds a limit beyond it.
 func changeOf(p *peerpb.SetAgentRequest) Change {
-	c := Change{Request: p.GetRequest(), AgentID: p.GetAgentId(), Mode: dn.WorkMode(min(p.GetWorkMode(), 0xff))}
+	c := Change{Request: p.GetRequest(), AgentID: p.GetAgentId(), Mode: dn.WorkMode(min(p.GetWorkMode(), 0xff)), Point: dn.Number(p.GetRoutingPoint())}
 	for _, r := range p.GetReasons()[:min(len(p.GetReasons()), dn.MaxReasons+1)] {
 		c.Reasons = append(c.Reasons, dn.KeyValue{Key: r.GetKey(), Value: r.GetValue()})
 	}

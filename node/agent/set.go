@@ -41,7 +41,7 @@ func (reg *Registry) SetAgent(ctx context.Context, n dn.Number, c Change) (Done,
 		if err != nil {
 			return err
 		}
-		done, err = doneOf(answer, keeper)
+		done, err = c.doneOf(answer, keeper)
 		return err
 	})
 	return done, err
@@ -54,14 +54,14 @@ func (reg *Registry) setHere(ctx context.Context, n dn.Number, c Change) (Done, 
 		if !ok {
 			return Done{}, errElsewhere
 		}
-		a, refused := c.decide(&r, time.Now().UnixNano())
+		view := reg.cfg.View()
+		changed, refused := c.apply(&r, view.Rules(view.DN(string(n)), view.DN(string(c.Point))), time.Now().UnixNano())
 		if refused != nil {
 			return Done{}, refused
 		}
-		if a == r.Agent { // a request that is repeated
+		if !changed { // a request that is repeated
 			return reg.done(&r), nil
 		}
-		r.Agent = a
 		if r, ok = reg.table.Amend(r); ok {
 			reg.store.await(ctx, reg.sync(n))
 			return reg.done(&r), nil
@@ -88,7 +88,7 @@ func (reg *Registry) kept(n dn.Number) (dn.Record, bool) {
 
 // request is the change for another node.
 func (c Change) request(n dn.Number) *peerpb.SetAgentRequest {
-	p := &peerpb.SetAgentRequest{Dn: string(n), Request: c.Request, AgentId: c.AgentID, WorkMode: uint32(c.Mode)}
+	p := &peerpb.SetAgentRequest{Dn: string(n), Request: c.Request, AgentId: c.AgentID, WorkMode: uint32(c.Mode), RoutingPoint: string(c.Point)}
 	for _, r := range c.Reasons {
 		p.Reasons = append(p.Reasons, &peerpb.KeyValue{Key: r.Key, Value: r.Value})
 	}
@@ -96,12 +96,12 @@ func (c Change) request(n dn.Number) *peerpb.SetAgentRequest {
 }
 
 // doneOf reads the answer of another node.
-func doneOf(p *peerpb.SetAgentResponse, keeper dn.Node) (Done, error) {
+func (c Change) doneOf(p *peerpb.SetAgentResponse, keeper dn.Node) (Done, error) {
 	if err := answered(p.GetErrorCode(), p.GetErrorMessage()); err != nil {
 		return Done{}, err
 	}
 	r := tcontroller.FromProto(p.GetRecord())
-	if r.Agent == nil || r.Agent.Check() != nil {
+	if r.Agent == nil && c.ofAgent() || r.Agent.Check() != nil {
 		return Done{}, refusal.New(tlibpb.ErrorCode_ERROR_CODE_INTERNAL_ERROR, "the DN's owner answered without the agent's state")
 	}
 	return Done{Agent: r.Agent, Version: dn.Version{Claim: dn.Claim{Time: r.ClaimTime, Node: keeper}, Seq: r.Seq}}, nil

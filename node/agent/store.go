@@ -59,13 +59,30 @@ type word struct {
 	agent  *dn.Agent
 	holder string
 	until  time.Time
+	// dnd, and until when the DN is left alone and the agent's state lasts.
+	dnd        bool
+	cool, ends time.Time
 	// attempt is closed when the attempt to store it was made.
 	attempt <-chan struct{}
 }
 
+func wordOf(r *dn.Record, now time.Time, attempt <-chan struct{}) word {
+	w := word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), dnd: r.DoNotDisturb, attempt: attempt}
+	if r.CoolLeft > 0 {
+		w.cool = now.Add(time.Duration(r.CoolLeft))
+	}
+	if r.AgentLeft > 0 {
+		w.ends = now.Add(time.Duration(r.AgentLeft))
+	}
+	return w
+}
+
 // says tells whether a record says the same under the word's claim.
-func (w *word) says(r *dn.Record, until time.Time) bool {
-	return r.Agent.Equal(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
+func (w *word) says(r *dn.Record, now, until time.Time) bool {
+	same := func(was time.Time, left int64) bool {
+		return was.IsZero() == (left == 0) && (left == 0 || was.Sub(now.Add(time.Duration(left))).Abs() < time.Second)
+	}
+	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Equal(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
 }
 
 func openStore(dir string, log *slog.Logger) (*store, error) {
@@ -86,7 +103,9 @@ func openStore(dir string, log *slog.Logger) (*store, error) {
 	now := time.Now()
 	for i := range s.old {
 		r := &s.old[i]
-		s.words[r.Number] = word{claim: r.ClaimTime, agent: r.Agent, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), attempt: s.stored}
+		w := wordOf(r, now, s.stored)
+		w.seq = 0
+		s.words[r.Number] = w
 		if fresh {
 			s.write(r.Number, encodeAgent(r, now))
 		}
@@ -112,11 +131,11 @@ func (s *store) put(r *dn.Record) <-chan struct{} {
 	until := now.Add(time.Duration(r.Reserved.Left))
 	old, known := s.words[r.Number]
 	older := r.ClaimTime < old.claim || r.ClaimTime == old.claim && r.Seq < old.seq
-	if known && (older || r.ClaimTime == old.claim && old.says(r, until)) {
+	if known && (older || r.ClaimTime == old.claim && old.says(r, now, until)) {
 		return old.attempt
 	}
 	s.write(r.Number, encodeAgent(r, now))
-	s.words[r.Number] = word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, holder: r.Reserved.Holder, until: until, attempt: s.pending}
+	s.words[r.Number] = wordOf(r, now, s.pending)
 	return s.pending
 }
 

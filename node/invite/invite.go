@@ -93,4 +93,6 @@ type Outcome struct {
 	Retry bool
 	// NoWord: no phone has said a word in its time, or none is there.
 	NoWord bool
+	// NoAnswer: it rang for Target.NoAnswer.
+	NoAnswer bool
 }

@@ -22,9 +22,6 @@ import (
 )
 
 const (
-	// ringTime is how long an agent's phone may ring before the call goes back
-	// to its routing point.
-	ringTime = 20 * time.Second
 	// holdTime is how long a reservation lasts at most that a call takes: it is given
 	// back when the try is over, and not renewed when that is not heard, or this node dies.
 	holdTime = 4 * time.Minute

@@ -57,7 +57,7 @@ func TestSchedule_ACallWaitsTenMinutesAtARoutingPoint(t *testing.T) {
 }
 
 // TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute, as long as the call may wait, and
-// rings for 20 s, reserved for 4 minutes.
+// rings for 15 s, reserved for 4 minutes.
 func TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute(t *testing.T) {
 	c := &timed{script: &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": {Code: 408}}}}
 	took := atRoutingPoint(t, c, func(x *exchange) {
@@ -70,7 +70,7 @@ func TestSchedule_AnAgentIsTriedAgainAfterHalfAMinute(t *testing.T) {
 		}
 	})
 	for i, at := range c.at {
-		if at != time.Duration(i)*30*time.Second || c.ring[i] != 20*time.Second {
+		if at != time.Duration(i)*30*time.Second || c.ring[i] != 15*time.Second {
 			t.Errorf("try %d after %v rings for %v", i, at, c.ring[i])
 		}
 	}
@@ -109,7 +109,7 @@ func TestSchedule_AnAgentWhoBecomesFreeIsTakenAtOnce(t *testing.T) {
 // TestSettings: what callers and agents feel.
 func TestSettings(t *testing.T) {
 	for what, d := range map[string][2]time.Duration{
-		"an agent's phone rings":                        {ringTime, 20 * time.Second},
+		"an agent's phone rings":                        {configpb.DefaultRingTimeout, 15 * time.Second},
 		"a reservation outlives a ringing that is lost": {holdTime, 4 * time.Minute},
 		"the first in a queue looks again":              {lookAgain, 5 * time.Second},
 		"a router has":                                  {defaultPatience, 5 * time.Second},

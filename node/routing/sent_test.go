@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -40,9 +41,9 @@ func TestRouting_HowACallIsSent(t *testing.T) {
 		{"1003", false, Route{}, invite.Target{Deliver: "1003"}},
 		{"1003", true, Route{}, invite.Target{DN: "1003", Node: "b"}},
 		{"2001", false, Route{}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw}},
-		{"9001", false, Route{DN: "1003"}, invite.Target{Deliver: "1003", NoAnswer: ringTime}},
-		{"9001", false, Route{Group: "sales"}, invite.Target{Deliver: "1003", NoAnswer: ringTime}},
-		{"9001", false, Route{DN: "2001"}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw, NoAnswer: ringTime}},
+		{"9001", false, Route{DN: "1003"}, invite.Target{Deliver: "1003", NoAnswer: configpb.DefaultRingTimeout}},
+		{"9001", false, Route{Group: "sales"}, invite.Target{Deliver: "1003", NoAnswer: configpb.DefaultRingTimeout}},
+		{"9001", false, Route{DN: "2001"}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw, NoAnswer: configpb.DefaultRingTimeout}},
 		{"9001", false, Route{External: "+15559"}, invite.Target{Number: "+15559", Trunk: "gw3", TrunkAddr: gw}},
 	} {
 		x := newExchange(t)

@@ -277,7 +277,15 @@ func (s *stay) toAgent(ctx context.Context, n dn.Number, giveBack func(), err er
 func (s *stay) toReserved(ctx context.Context, n dn.Number, giveBack func()) invite.Outcome {
 	defer giveBack() // a call that is up keeps the DN busy
 	s.diverted(string(n))
-	return s.r.dial(ctx, s.in, s.r.view().DN(string(n)), ringTime, s.journey)
+	view := s.r.view()
+	config := view.DN(string(n))
+	out := s.r.dial(ctx, s.in, config, view.Rules(config, view.DN(string(s.rp))).RingTimeout, s.journey)
+	if out.NoAnswer && ctx.Err() == nil { // while it is reserved: nobody else is sent there
+		if err := s.r.agents.Unanswered(ctx, n, s.rp); err != nil {
+			s.r.log.Info("an agent who did not answer may be called again", "dn", string(n), "err", err)
+		}
+	}
+	return out
 }
 
 // used answers the router's word that is followed.

@@ -56,13 +56,13 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 		return dn.Record{
 			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
 			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
-			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10,
+			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20,
 		}
 	}
 	s := sample()
 	full(t, reflect.ValueOf(s), "Record")
 	for name, change := range map[string]func(*dn.Record){
-		"all": func(*dn.Record) {}, "out of service": func(r *dn.Record) { r.State = dn.OOS }, "no agent": func(r *dn.Record) { r.Agent = nil },
+		"all": func(*dn.Record) {}, "out of service": func(r *dn.Record) { r.State = dn.OOS }, "no agent": func(r *dn.Record) { r.Agent, r.AgentLeft = nil, 0 },
 		"not gone": func(r *dn.Record) { r.Gone = false }, "not reserved": func(r *dn.Record) { r.Reserved = dn.Reservation{} },
 		"no reasons": func(r *dn.Record) { r.Agent.Reasons = nil }, "logged out": func(r *dn.Record) { r.Agent.State = dn.LoggedOut },
 		"logged in": func(r *dn.Record) { r.Agent.State = dn.LoggedIn }, "not ready": func(r *dn.Record) { r.Agent.State = dn.NotReady },

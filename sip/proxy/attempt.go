@@ -122,7 +122,9 @@ func (a *Attempt) beginLater(name string, t invite.Target) {
 func (a *Attempt) Fire(what uint8) {
 	switch what {
 	case alarmNoAnswer:
-		a.stop(failed(408, "No Answer"))
+		out := failed(408, "No Answer")
+		out.NoAnswer = true
+		a.stop(out)
 	case alarmTimerC:
 		a.stop(failed(408, "Request Timeout"))
 	case alarmSilence:

@@ -1,0 +1,19 @@
+package broken
+
+// policyFaults are those of what happens around an agent's calls.
+func policyFaults() []Fault {
+	return []Fault{
+		unitFault("absent-agent-rung-again", "an agent who did not answer is the first to be rung again", "./node/routing", "^TestNoAnswer_TheAbsent",
+			Edit{"node/routing/stay.go", "if out.NoAnswer && ctx.Err() == nil {", "if out.NoAnswer && ctx.Err() != nil {"}),
+		unitFault("cool-down-stays-at-home", "only its owner leaves a DN alone that did not answer", "./node/agent", "^TestUnanswered_EveryNode",
+			Edit{"node/dn/agent.go", "r.DoNotDisturb, r.CoolLeft = x.dnd, left(x.cool, now)", "r.DoNotDisturb = x.dnd"}),
+		unitFault("cool-down-for-ever", "nobody is told that a DN takes calls again", "./node/agent", "^TestUnanswered_EveryNode",
+			Edit{"node/agent/ends.go", "	if st.CoolUntil != 0 {\n", "	if st.CoolUntil < 0 {\n"}),
+		unitFault("do-not-disturb-forgotten", "do not disturb ends with the owner's process", "./node/agent", "^TestRestore_WhatKeeps",
+			Edit{"node/agent/restore.go", "own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, r.DoNotDisturb,", "own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, own.DoNotDisturb,"}),
+	}
+}
+
+func unitFault(name, what, pkg, run string, edits ...Edit) Fault {
+	return Fault{Name: name, Kind: Agents, What: what, Edits: edits, Package: pkg, Run: run}
+}
