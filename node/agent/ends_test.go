@@ -44,7 +44,7 @@ func TestUnanswered_WhatBecomesOfWhom(t *testing.T) {
 // A DN of another node that did not answer is left alone by every node, until the time is
 // over or somebody logs in there; what was said outlives the keeper's process.
 func TestUnanswered_EveryNodeLeavesItAlone(t *testing.T) {
-	view := twoNodes(t, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Policy: &configpb.Policy{CoolDownS: proto.Uint32(1)}}}})
+	view := twoNodes(t, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Policy: &configpb.Policy{CoolDownS: proto.Uint32(3)}}}})
 	a, b := pair(t, view)
 	b.table.Register("1000", dn.Registered)
 	a.sees(t, "1000", "b")
@@ -52,11 +52,12 @@ func TestUnanswered_EveryNodeLeavesItAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	routable := func(k *node) bool { s, _ := k.table.Get("1000"); return s.Routable(false) }
+	tails := map[*node]*dn.Stream{}
 	for _, k := range []*node{a, b} {
 		waitFor(t, "the cool-down is known", func() bool { return !routable(k) })
+		tails[k] = k.table.Tail()
 	}
-	for _, k := range []*node{a, b} {
-		tail := k.table.Tail()
+	for k, tail := range tails {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		for over := false; !over; {
 			items, err := tail.Next(ctx, nil)

@@ -279,9 +279,9 @@ func (s *stay) toReserved(ctx context.Context, n dn.Number, giveBack func()) inv
 	s.diverted(string(n))
 	view := s.r.view()
 	config := view.DN(string(n))
-	out := s.r.dial(ctx, s.in, config, view.Rules(config, view.DN(string(s.rp))).RingTimeout, s.journey)
+	out := s.r.dial(ctx, s.in, config, view.Rules(config, s.rp).RingTimeout, s.journey)
 	if out.NoAnswer && ctx.Err() == nil { // while it is reserved: nobody else is sent there
-		if err := s.r.agents.Unanswered(ctx, n, s.rp); err != nil {
+		if err := s.r.agents.Unanswered(ctx, n, dn.Number(s.rp.GetNumber())); err != nil {
 			s.r.log.Info("an agent who did not answer may be called again", "dn", string(n), "err", err)
 		}
 	}
