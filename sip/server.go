@@ -74,11 +74,7 @@ func New(cfg Config) (*Server, error) {
 		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rates[0], Flows: s.flows, Stats: s.stats,
 		Draining: cfg.Draining, Drained: cfg.Drained, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 		Trunk: func(source netip.AddrPort, t location.Transport) bool {
-			if s.proxy == nil {
-				return false
-			}
-			_, surely := s.proxy.Trunk(source, t)
-			return surely
+			return s.proxy != nil && s.proxy.SurelyTrunk(source, t)
 		},
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
@@ -106,7 +102,7 @@ func (s *Server) portConfig() wire.Config {
 		Network: c.Network, CertFile: c.CertFile, KeyFile: c.KeyFile, ClientCAFile: c.ClientCAFile,
 		AsksClients: func() bool { return s.proxy != nil && s.proxy.AsksCertificates() },
 		Origins:     c.Origins, Slow: c.slow, Stuck: c.stuck,
-		Flows: s.flows, Handler: s.gate, Flush: s.flush, Ended: s.registrar.FlowEnded, Bound: s.registrar.Bound, Stats: s.stats, Log: s.log, Events: c.Events,
+		Flows: s.flows, Handler: s.gate, Flush: s.flushHere, Ended: s.registrar.FlowEnded, Bound: s.registrar.Bound, Stats: s.stats, Log: s.log, Events: c.Events,
 	}
 }
 
@@ -325,11 +321,27 @@ func (s *Server) Reload(rate int) error {
 
 // flush makes accepted registrations durable. When the disk refuses, SIP goes
 // on: what was accepted holds until the node restarts.
-func (s *Server) flush() {
-	if err := s.cfg.Store.Flush(); err != nil {
-		s.stats.FlushFailures.Add(1)
-		if s.unflushed.due(s.cfg.Now()) {
-			s.log.Error("registrations are accepted but would not survive a restart: look at the data directory's disk", "err", err)
-		}
+func (s *Server) flush() { s.flushed(s.cfg.Store.Flush()) }
+
+// flushHere is flush for who reads datagrams: goOn is called when the disk takes too long,
+// and then it is false at the end.
+func (s *Server) flushHere(goOn func()) bool {
+	here, err := s.cfg.Store.FlushHere(func(err error) {
+		s.flushed(err)
+		goOn()
+	})
+	if here {
+		s.flushed(err)
+	}
+	return here
+}
+
+func (s *Server) flushed(err error) {
+	if err == nil {
+		return
+	}
+	s.stats.FlushFailures.Add(1)
+	if s.unflushed.due(s.cfg.Now()) {
+		s.log.Error("registrations are accepted but would not survive a restart: look at the data directory's disk", "err", err)
 	}
 }

@@ -47,6 +47,16 @@ func durabilityFaults() []Fault {
 			Package: "./sip/location", Run: "^TestFlush_WaitsForNoDisk",
 		},
 		{
+			Name: "reader-waits-for-journal", Kind: Durability, What: "who reads datagrams waits for a disk that stalls, and so does what came",
+			Edits:   []Edit{{"sip/location/writer.go", "\tgoOn(s.late())\n", "\t_ = goOn\n"}},
+			Package: "./sip/location", Run: "^TestFlushHere_",
+		},
+		{
+			Name: "relieved-reader-unreplaced", Kind: Durability, What: "while the disk stalls nobody reads datagrams",
+			Edits:   []Edit{{"sip/wire/udp.go", "\td.answer()\n\tgo d.read()\n", "\td.answer()\n"}},
+			Package: "./sip/wire", Run: "^TestDatagrams_AFlush",
+		},
+		{
 			Name: "stop-waits-for-disk", Kind: Bounds, What: "a node that is told to stop waits for its disk, with its ports open",
 			Edits:   []Edit{{"node/stop.go", "\tcase <-limit.C:\n\t}\n\tn.disappear()\n", "\t}\n\treturn <-ended\n\tn.disappear()\n"}},
 			Package: "./node", Run: "^TestNode_StopsAlthough",

@@ -36,7 +36,8 @@ func planeFaults() []Fault {
 		{
 			Name: "early-ack", Kind: Durability, What: "a REGISTER is answered before it is stored",
 			Edits: []Edit{
-				{"sip/server.go", "if err := s.cfg.Store.Flush(); err != nil {", "if err := error(nil); err != nil {"},
+				{"sip/server.go", "s.flushed(s.cfg.Store.Flush())", "s.flushed(nil)"},
+				{"sip/server.go", "s.cfg.Store.FlushHere(func(err error) {\n\t\ts.flushed(err)\n\t\tgoOn()\n\t})\n", "true, error(nil)\n"},
 			},
 			Scenario: "kills", For: 60 * time.Second, Statements: []string{"S7", "S4", "S2"},
 		},

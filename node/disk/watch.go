@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,37 +28,41 @@ type Watch struct {
 
 	mu    sync.Mutex
 	last  uint64
-	calls map[uint64]time.Time
+	calls []call
+}
+
+// call is one that is under way.
+type call struct {
+	nth   uint64
+	began time.Time
 }
 
 // NewWatch of a store.
-func NewWatch(store string) *Watch { return &Watch{Store: store, calls: map[uint64]time.Time{}} }
+func NewWatch(store string) *Watch { return &Watch{Store: store} }
 
 // Do calls fn, which goes into the file system.
 func (w *Watch) Do(fn func() error) error {
 	w.mu.Lock()
 	w.last++
 	n := w.last
-	w.calls[n] = time.Now()
+	w.calls = append(w.calls, call{n, time.Now()})
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
-		delete(w.calls, n)
+		w.calls = slices.DeleteFunc(w.calls, func(c call) bool { return c.nth == n })
 		w.mu.Unlock()
 	}()
 	return fn()
 }
 
 // Since is when the oldest call began that is under way; zero: there is none.
-func (w *Watch) Since() (oldest time.Time) {
+func (w *Watch) Since() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, t := range w.calls {
-		if oldest.IsZero() || t.Before(oldest) {
-			oldest = t
-		}
+	if len(w.calls) > 0 {
+		return w.calls[0].began
 	}
-	return oldest
+	return time.Time{}
 }
 
 // Waits returns ErrStalled when a call has been under way for longer than that.

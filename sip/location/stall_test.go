@@ -62,3 +62,47 @@ func TestFlush_WaitsForNoDiskThatStalls(t *testing.T) {
 		t.Errorf("%d of 230 entries are kept", n)
 	}
 }
+
+// TestFlushHere_WhoWritesHimselfIsRelieved: on a disk that answers he writes, and nobody
+// takes his place, however long he goes on; on one that stalls somebody does, once and in
+// time. Who comes then waits not at all, and when the disk is back all is written.
+func TestFlushHere_WhoWritesHimselfIsRelieved(t *testing.T) {
+	m := lossyfs.New(t)
+	s := openAt(t, m.Dir, testBoot)
+	for first := time.Now(); time.Since(first) < 2*disk.Patience; {
+		s.Put(entry("4000", 2, time.Now().Add(time.Hour)))
+		began := time.Now()
+		here, err := s.FlushHere(func(error) {})
+		if err != nil || !here && time.Since(began) < disk.Patience { // the machine may have held it up
+			t.Fatalf("%v, %v", here, err)
+		}
+		if s.journal.written.Load() != s.queued.Load() {
+			t.Fatal("it is not written")
+		}
+	}
+	m.Freeze()
+	s.Put(entry("4001", 2, time.Now().Add(time.Hour)))
+	relieved, back, began := make(chan error, 2), make(chan bool), time.Now()
+	go func() {
+		here, _ := s.FlushHere(func(err error) { relieved <- err })
+		back <- here
+	}()
+	if err := patience.Receive(t, "who reads is relieved", relieved); !errors.Is(err, disk.ErrStalled) || time.Since(began) < disk.Patience {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	for range 200 {
+		s.Put(entry("4002", 2, time.Now().Add(time.Hour)))
+		if here, err := s.FlushHere(func(error) { t.Error("somebody else is relieved") }); !here || !errors.Is(err, disk.ErrStalled) {
+			t.Fatalf("behind one that stalls: %v, %v", here, err)
+		}
+	}
+	m.Thaw()
+	if patience.Receive(t, "the disk has answered", back) {
+		t.Error("who was relieved goes on as if he were not")
+	}
+	patience.Until(t, "all is written", func() bool { return s.journal.written.Load() == s.queued.Load() })
+	if len(relieved) != 0 {
+		t.Error("relieved twice")
+	}
+	ok(t, s.Close())
+}

@@ -120,6 +120,9 @@ func (h *Hop) Mapped(source netip.AddrPort) bool {
 	if _, asked := Param(h.Params, "rport"); !asked {
 		return false
 	}
+	if port, ok := h.port(); ok && port == source.Port() && sameHost(h.Host, source.Addr()) {
+		return false
+	}
 	u := URI{Host: h.Host, Port: h.Port}
 	said, ok := u.AddrPort()
 	if ok && said.Port() == 0 {
@@ -159,6 +162,15 @@ func appendParam(dst, name, value []byte) []byte {
 		dst = append(dst, value...)
 	}
 	return dst
+}
+
+// port is where the sender takes answers.
+func (h *Hop) port() (uint16, bool) {
+	if len(h.Port) == 0 {
+		return 5060, true
+	}
+	n, ok := decimal(h.Port, 65535)
+	return uint16(n), ok
 }
 
 // ReplyTo is where the response to a request with this top Via goes when it

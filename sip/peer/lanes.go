@@ -42,7 +42,7 @@ type lanes struct {
 	now   time.Duration   // of the round, since began
 	seen  uint16          // streams by bits: looked at in this round
 	known uint16          // and what has arrived is known
-	there [Streams]uint32 // of sent, has arrived
+	there [Streams]uint32 // of sent, has arrived, as far as anybody looked
 	lane  uint8
 	left  int // messages that the lane takes; less than 0: none is free
 }
@@ -75,10 +75,13 @@ func (l *lanes) way(group uint16, round uint64) uint8 {
 
 // holds tells whether what a group sent last may not be served yet.
 func (l *lanes) holds(at place) bool {
-	if !after(at.nth, l.base[at.slot]) {
+	switch {
+	case !after(at.nth, l.base[at.slot]):
 		return false // that stream is gone
+	case l.now-at.last < settled:
+		return true
 	}
-	return l.now-at.last < settled || !l.knows(at.slot) || after(at.nth, l.there[at.slot])
+	return after(at.nth, l.there[at.slot]) && (!l.knows(at.slot) || after(at.nth, l.there[at.slot]))
 }
 
 // choose looks for a free stream, from the last lane on.

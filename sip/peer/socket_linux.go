@@ -177,11 +177,11 @@ func (s *Socket) progress() (written, arrived int64) {
 	if s.fd < 0 {
 		return s.written, 0
 	}
-	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)
-	if err != nil {
+	var n int32
+	if _, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(s.fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
 		return s.written, 0
 	}
-	return s.written, s.written - int64(n+len(s.unsent))
+	return s.written, s.written - int64(n) - int64(len(s.unsent))
 }
 
 // send sends what there is room for. The scheduler need not know of a system call that

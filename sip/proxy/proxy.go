@@ -102,6 +102,13 @@ func (p *Proxy) Trunk(source netip.AddrPort, t location.Transport) (n dn.Number,
 	return k.number, surely
 }
 
+// SurelyTrunk tells whether a gateway calls from an address, and nobody else does.
+func (p *Proxy) SurelyTrunk(source netip.AddrPort, t location.Transport) bool {
+	p.trunks.mu.RLock()
+	defer p.trunks.mu.RUnlock()
+	return p.trunks.surely(&packet{exits: p.exits, source: source, transport: t}) != nil
+}
+
 // SetRouteKeys replaces those of the config, at any time. There must be one.
 func (p *Proxy) SetRouteKeys(keys []route.Key) { p.routes.Ring.SetKeys(keys) }
 

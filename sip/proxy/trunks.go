@@ -140,13 +140,11 @@ func (t *trunks) nodeAddrs() map[netip.Addr]bool {
 func (t *trunks) from(in *packet) (k *trunk, surely bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, k := range t.byName {
-		if in.shows(k.config.GetTrunk().GetTlsName()) && k.sends(in.source) {
-			return k, true
-		}
+	if k = t.surely(in); k != nil {
+		return k, true
 	}
-	if k := t.byAddr[in.source]; k != nil {
-		return k, !in.transport.Connected()
+	if k = t.byAddr[in.source]; k != nil {
+		return k, false
 	}
 	for _, s := range t.bySource {
 		if s.Contains(in.source.Addr()) && s.of.config.GetTrunk().GetTlsName() == "" {
@@ -157,6 +155,19 @@ func (t *trunks) from(in *packet) (k *trunk, surely bool) {
 		k = nil
 	}
 	return k, false
+}
+
+// surely is from for who asks about nobody else; the caller holds mu.
+func (t *trunks) surely(in *packet) *trunk {
+	for _, k := range t.byName {
+		if in.shows(k.config.GetTrunk().GetTlsName()) && k.sends(in.source) {
+			return k
+		}
+	}
+	if in.transport.Connected() {
+		return nil
+	}
+	return t.byAddr[in.source]
 }
 
 // speaks tells whether a packet comes from a trunk, as far as one can tell without

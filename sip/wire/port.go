@@ -35,8 +35,9 @@ type Config struct {
 
 	Flows   *Flows
 	Handler handler
-	// Flush makes durable what answers say was stored.
-	Flush func()
+	// Flush makes durable what answers say was stored. When that takes too long it has
+	// goOn called by another goroutine, and is false at the end.
+	Flush func(goOn func()) bool
 	// Ended is told of each DN that registered over a connection when that has
 	// ended; bound tells whether a DN has a binding that came over it.
 	Ended func(FlowKey, dn.Number)

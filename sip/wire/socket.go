@@ -135,11 +135,12 @@ func (s *socket) receive(room int) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	for !s.closed.Load() {
-		flags := unix.MSG_WAITFORONE
+		flags, call := unix.MSG_WAITFORONE, syscall.Syscall6
 		if s.await != nil && s.await(s.fd) == nil {
-			flags |= unix.MSG_DONTWAIT
+			// It does not wait, so the scheduler need not know.
+			flags, call = unix.MSG_DONTWAIT, syscall.RawSyscall6
 		}
-		n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), uintptr(flags), 0, 0)
+		n, _, errno := call(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), uintptr(flags), 0, 0)
 		switch errno {
 		case 0:
 			if !s.closed.Load() {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -26,23 +27,29 @@ const (
 // a response goes is found out from its Via, which Tidy filled in.
 var placeholderSource = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 5060}
 
-// datagrams is the UDP socket as sipgo gets it (net.PacketConn). ReadFrom is
-// where the work is done: it reads a batch, serves all but a few messages, and
-// returns only what sipgo shall see.
+// datagrams is the UDP socket as sipgo gets it (net.PacketConn). From the first ReadFrom
+// on a goroutine reads batches and serves all but a few messages; ReadFrom returns those
+// that sipgo shall see.
 type datagrams struct {
 	socket  packetIO
 	out     *sendBatch
 	exits   *Exits // what is sent while a batch is served goes out together
 	handler handler
-	flush   func()
+	// flush makes durable what was stored. false: it took too long, and meanwhile goOn was
+	// called instead by another goroutine.
+	flush func(goOn func()) bool
+	goOn  func()
+
+	begins sync.Once
+	tidy   chan []byte // for sipgo; closed when nobody reads any more
+	ended  error       // why; good when tidy is closed
 
 	// Below is the reader's own; there is one.
 	in      [batch][]byte
 	sizes   [batch]int
 	sources [batch]netip.AddrPort
 	replies [batch]outgoing
-	count   int      // of the replies
-	waiting [][]byte // tidy messages for sipgo
+	count   int // of the replies
 	arrival Arrival
 	durable bool
 	shed    shed
@@ -57,8 +64,9 @@ type outgoing struct {
 	to   netip.AddrPort
 }
 
-func newDatagrams(s packetIO, h handler, flush func(), held func(bool, netip.AddrPort)) *datagrams {
-	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush, held: held}
+func newDatagrams(s packetIO, h handler, flush func(func()) bool, held func(bool, netip.AddrPort)) *datagrams {
+	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush, held: held, tidy: make(chan []byte, batch)}
+	d.goOn = d.relieve
 	d.exits = &Exits{Datagrams: d.out}
 	for i := range d.in {
 		d.in[i] = make([]byte, MaxDatagram)
@@ -68,21 +76,33 @@ func newDatagrams(s packetIO, h handler, flush func(), held func(bool, netip.Add
 
 // ReadFrom implements net.PacketConn for sipgo's reader.
 func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
-	for len(d.waiting) == 0 {
-		n, err := d.socket.read(d.in[:], d.sizes[:], d.sources[:])
-		if err != nil {
-			return 0, nil, err
-		}
-		d.serve(n)
+	d.begins.Do(func() { go d.read() })
+	m, ok := <-d.tidy
+	if !ok {
+		return 0, nil, d.ended
 	}
-	n := copy(b, d.waiting[0])
-	d.waiting = d.waiting[1:]
-	return n, placeholderSource, nil
+	return copy(b, m), placeholderSource, nil
 }
 
-// serve handles one batch: all decisions, then one flush, then all answers.
-func (d *datagrams) serve(n int) {
-	d.count, d.waiting, d.durable = 0, d.waiting[:0], false
+// read serves batches until the socket is closed, or somebody has taken its place.
+func (d *datagrams) read() {
+	for {
+		n, err := d.socket.read(d.in[:], d.sizes[:], d.sources[:])
+		if err != nil {
+			d.ended = err
+			close(d.tidy)
+			return
+		}
+		if !d.serve(n) {
+			return
+		}
+	}
+}
+
+// serve handles one batch: all decisions, then one flush, then all answers. It is false
+// for who was relieved.
+func (d *datagrams) serve(n int) bool {
+	d.count, d.durable = 0, false
 	begins := d.shed.look(d.sources[:n])
 	d.exits.Hold()
 	for i := range n {
@@ -94,14 +114,26 @@ func (d *datagrams) serve(n int) {
 		}
 	}
 	d.exits.Release()
-	if d.durable {
-		d.flush()
+	if d.durable && !d.flush(d.goOn) {
+		return false
 	}
+	d.answer()
+	return true
+}
+
+// answer sends the answers of a batch.
+func (d *datagrams) answer() {
 	d.out.Hold()
 	for _, r := range d.replies[:d.count] {
 		d.out.Send(r.text, r.to)
 	}
 	d.out.Release()
+}
+
+// relieve takes the place of a reader that waits for the disk.
+func (d *datagrams) relieve() {
+	d.answer()
+	go d.read()
 }
 
 // one handles a datagram.
@@ -114,7 +146,7 @@ func (d *datagrams) one(data []byte, source netip.AddrPort) {
 	d.handler.Serve(in)
 	d.durable = d.durable || in.Durable
 	if len(in.Tidy) > 0 {
-		d.waiting = append(d.waiting, bytes.Clone(in.Tidy))
+		d.tidy <- bytes.Clone(in.Tidy)
 	}
 	if len(in.Reply) > 0 {
 		d.reply(in.Reply, in.ReplyTo)
