@@ -58,7 +58,7 @@ func TestNode_StartsWithAnyOfItsFilesDamaged(t *testing.T) {
 				a.write(t, []*member{a, b}, phoneDN("1001"))
 				b.phone(t, "1001")
 				if pattern == "deny-tokens.json" {
-					if err := b.denied.add("t1", nil); err != nil {
+					if err := b.denied.add("t1", nil)(); err != nil {
 						t.Fatal(err)
 					}
 				}

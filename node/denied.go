@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 // whoever said it as soon as that is possible.
 type deniedTokens struct {
 	path string
+	file *disk.Kept
 
 	mu  sync.Mutex
 	ids map[string]*access.Who // who denied it; nil when this process was not told
@@ -30,6 +32,7 @@ type deniedTokens struct {
 
 func openDeniedTokens(dir string, found *damage) (*deniedTokens, error) {
 	d := &deniedTokens{path: filepath.Join(dir, "deny-tokens.json"), ids: map[string]*access.Who{}}
+	d.file = disk.NewKept(d.path, 0o600)
 	b, err := os.ReadFile(d.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return d, nil
@@ -55,31 +58,32 @@ func (d *deniedTokens) has(id string) bool {
 	return denied
 }
 
-// add denies a token from now on, even when that can't be kept.
-func (d *deniedTokens) add(id string, by *access.Who) error {
+// add denies a token from now on, even when that can't be kept; kept waits for the disk.
+func (d *deniedTokens) add(id string, by *access.Who) (kept func() error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ids[id] = by
 	return d.save()
 }
 
-// save is called with the lock held.
-func (d *deniedTokens) save() error {
-	ids := make([]string, 0, len(d.ids))
-	for id := range d.ids {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	b, err := json.Marshal(ids)
+// save is called with the lock held; kept waits for the disk.
+func (d *deniedTokens) save() (kept func() error) {
+	b, err := json.Marshal(slices.Sorted(maps.Keys(d.ids)))
 	if err != nil {
-		return err
+		return func() error { return err }
 	}
-	return disk.WriteFile(d.path, append(b, '\n'), 0o600)
+	return d.file.Put(append(b, '\n'))
 }
 
 // settle forgets those that the cluster does not have any more, and returns the
 // others with who denied them.
 func (d *deniedTokens) settle(view *fsm.View) map[string]*access.Who {
+	left, kept := d.sort(view)
+	_ = kept() // those that it forgets are in nobody's way
+	return left
+}
+
+func (d *deniedTokens) sort(view *fsm.View) (left map[string]*access.Who, kept func() error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	left, before := map[string]*access.Who{}, len(d.ids)
@@ -91,9 +95,9 @@ func (d *deniedTokens) settle(view *fsm.View) map[string]*access.Who {
 		}
 	}
 	if len(d.ids) < before {
-		_ = d.save() // they are in nobody's way
+		return left, d.save()
 	}
-	return left
+	return left, func() error { return nil }
 }
 
 // problems name what is refused here alone.
@@ -125,7 +129,7 @@ func (n *Node) revokeDenied(ctx context.Context) error {
 			switch {
 			case errors.Is(err, fsm.ErrRejected):
 				n.log.Warn("a token that is refused here alone can't be revoked in the cluster", "token", id, "err", err)
-				_ = n.denied.add(id, nil) // it is kept already
+				_ = n.denied.add(id, nil)() // it is kept already
 			case err == nil:
 				n.log.Info("a token that was refused here alone is revoked in the cluster", "token", id)
 			}
@@ -140,9 +144,9 @@ func (n *Node) revokeDenied(ctx context.Context) error {
 
 // denyToken has this node refuse a token at once.
 func (n *Node) denyToken(ctx context.Context, id string) error {
-	err := n.denied.add(id, access.From(ctx))
+	kept := n.denied.add(id, access.From(ctx))
 	if n.guard != nil {
 		n.guard.Deny()
 	}
-	return err
+	return kept()
 }

@@ -57,6 +57,13 @@ func durabilityFaults() []Fault {
 			Package: "./sip/wire", Run: "^TestDatagrams_AFlush",
 		},
 		{
+			Name: "check-waits-for-disk", Kind: Durability, What: "whom a node believes can't be looked up while the file of it is written",
+			Edits: []Edit{
+				{"node/identity/identity.go", "\tkept := i.files.trust.Put(b)\n\ti.mu.Unlock()\n\treturn kept()\n", "\tdefer i.mu.Unlock()\n\treturn disk.WriteFile(i.path(trustFile), b, 0o600)\n"},
+			},
+			Package: "./node/identity", Run: "^TestIdentity_NoCheckWaits",
+		},
+		{
 			Name: "stop-waits-for-disk", Kind: Bounds, What: "a node that is told to stop waits for its disk, with its ports open",
 			Edits:   []Edit{{"node/stop.go", "\tcase <-limit.C:\n\t}\n\tn.disappear()\n", "\t}\n\treturn <-ended\n\tn.disappear()\n"}},
 			Package: "./node", Run: "^TestNode_StopsAlthough",

@@ -11,26 +11,14 @@ import (
 
 // Distrust makes this node refuse another one from now on, whatever the roster says.
 func (i *Identity) Distrust(id, name string) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	denied := maps.Clone(i.denied)
-	if denied == nil {
-		denied = map[string]string{}
-	}
-	denied[id] = name
-	return i.setDenied(denied)
+	return i.setDenied(func(denied map[string]string) { denied[id] = name })
 }
 
 // Forget ends the distrust of nodes that are not on the roster any more.
 func (i *Identity) Forget(onRoster func(id string) bool) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	denied := maps.Clone(i.denied)
-	maps.DeleteFunc(denied, func(id, _ string) bool { return !onRoster(id) })
-	if len(denied) == len(i.denied) {
-		return nil
-	}
-	return i.setDenied(denied)
+	return i.setDenied(func(denied map[string]string) {
+		maps.DeleteFunc(denied, func(id, _ string) bool { return !onRoster(id) })
+	})
 }
 
 // Distrusted are the names of those that this node refuses by itself, in order.
@@ -40,15 +28,30 @@ func (i *Identity) Distrusted() []string {
 	return slices.Sorted(maps.Values(i.denied))
 }
 
-// setDenied is called with the lock held. What can't be kept counts all the same.
-func (i *Identity) setDenied(denied map[string]string) error {
+// setDenied changes who is refused, at once. What can't be kept counts all the same.
+func (i *Identity) setDenied(change func(map[string]string)) error {
+	kept, err := i.changeDenied(change)
+	if err != nil {
+		return err
+	}
+	return kept()
+}
+
+func (i *Identity) changeDenied(change func(map[string]string)) (kept func() error, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	denied := map[string]string{}
+	maps.Copy(denied, i.denied)
+	if change(denied); maps.Equal(denied, i.denied) {
+		return func() error { return nil }, nil
+	}
 	i.denied = denied
 	i.publish()
 	b, err := json.MarshalIndent(denied, "", "  ")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return WriteSecret(i.path(deny), append(b, '\n'))
+	return i.files.denied.Put(append(b, '\n')), nil
 }
 
 func (i *Identity) readDenied() error {

@@ -53,7 +53,9 @@ type Identity struct {
 	certificate atomic.Pointer[tls.Certificate]
 	trust       atomic.Pointer[Trust]
 
-	mu     sync.Mutex
+	files files
+
+	mu     sync.Mutex // never held for the disk
 	key    Key
 	next   *Key // made by Rekey, until it is used
 	seal   []byte
@@ -62,12 +64,20 @@ type Identity struct {
 	warned map[string]time.Time
 }
 
+// files are those that are written while the node runs; mu is held for the keys and the
+// certificate, and taken before Identity.mu.
+type files struct {
+	mu            sync.Mutex
+	trust, denied *disk.Kept
+}
+
 // Open reads what the data directory has, and makes the node's key when it has none.
 func Open(cfg Config) (*Identity, error) {
 	if cfg.Damaged == nil {
 		cfg.Damaged = func(_ string, why error, _, _ string) error { return why }
 	}
 	i := &Identity{cfg: cfg, known: &peerpb.Trust{}, warned: map[string]time.Time{}}
+	i.files.trust, i.files.denied = disk.NewKept(i.path(trustFile), 0o600), disk.NewKept(i.path(deny), 0o600)
 	var err error
 	if i.key, err = i.openKey(keyFile); err != nil {
 		return nil, err
@@ -130,8 +140,10 @@ func (i *Identity) SetSeal(seal []byte) error {
 		return err
 	}
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.seal = seal
+	i.mu.Unlock()
+	i.files.mu.Lock()
+	defer i.files.mu.Unlock()
 	return WriteSecret(i.path(sealFile), seal)
 }
 
@@ -146,18 +158,20 @@ func (i *Identity) Known() *peerpb.Trust {
 // over a restart: a node that lost its configuration has to be let in by the others,
 // and to let them in, before it has it again.
 func (i *Identity) Believe(t *peerpb.Trust) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if t.GetIndex() < i.known.GetIndex() && t.GetClusterId() == i.known.GetClusterId() {
-		return nil
-	}
-	i.known = t
-	i.publish()
 	b, err := proto.Marshal(t)
 	if err != nil {
 		return err
 	}
-	return disk.WriteFile(i.path(trustFile), b, 0o600)
+	i.mu.Lock()
+	if t.GetIndex() < i.known.GetIndex() && t.GetClusterId() == i.known.GetClusterId() {
+		i.mu.Unlock()
+		return nil
+	}
+	i.known = t
+	i.publish()
+	kept := i.files.trust.Put(b)
+	i.mu.Unlock()
+	return kept()
 }
 
 // Restart lets the node of a data directory take next whatever its cluster says of
@@ -202,33 +216,44 @@ func (i *Identity) publish() {
 // Renew signs a new certificate for this node when it has none, or one of another
 // authority than the first, or of another key, or after two thirds of its time.
 func (i *Identity) Renew(cluster string, authorities []*configpb.Authority, now time.Time) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if len(authorities) == 0 {
-		return nil
-	}
-	behind := shown(authorities)
-	if !i.stale(behind, now) {
-		return nil
-	}
-	a, err := OpenAuthority(authorities[0], i.seal)
-	if err != nil {
-		return fmt.Errorf("renewing the certificate of this node: %w", err)
-	}
-	der, err := a.Issue(Node{cluster, i.cfg.ID, i.cfg.Name}, i.key, now)
-	if err != nil {
-		return fmt.Errorf("renewing the certificate of this node: %w", err)
-	}
-	chain := append([][]byte{der}, behind...)
-	if err := i.use(chain); err != nil {
+	i.files.mu.Lock()
+	defer i.files.mu.Unlock()
+	chain, err := i.renew(cluster, authorities, now)
+	if chain == nil {
 		return err
 	}
-	i.cfg.Log.Info("certificate of this node renewed", "authority", Fingerprint(a.Certificate.Raw)[:12], "until", i.certificate.Load().Leaf.NotAfter.UTC().Format(time.RFC3339))
 	var text []byte
 	for _, der := range chain {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
 	return disk.WriteFile(i.path(certificateFile), text, 0o644)
+}
+
+// renew returns the new certificate, and what stands behind it; nil when none is needed.
+func (i *Identity) renew(cluster string, authorities []*configpb.Authority, now time.Time) ([][]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(authorities) == 0 {
+		return nil, nil
+	}
+	behind := shown(authorities)
+	if !i.stale(behind, now) {
+		return nil, nil
+	}
+	a, err := OpenAuthority(authorities[0], i.seal)
+	if err != nil {
+		return nil, fmt.Errorf("renewing the certificate of this node: %w", err)
+	}
+	der, err := a.Issue(Node{cluster, i.cfg.ID, i.cfg.Name}, i.key, now)
+	if err != nil {
+		return nil, fmt.Errorf("renewing the certificate of this node: %w", err)
+	}
+	chain := append([][]byte{der}, behind...)
+	if err := i.use(chain); err != nil {
+		return nil, err
+	}
+	i.cfg.Log.Info("certificate of this node renewed", "authority", Fingerprint(a.Certificate.Raw)[:12], "until", i.certificate.Load().Leaf.NotAfter.UTC().Format(time.RFC3339))
+	return chain, nil
 }
 
 // shown are the certificates behind a node's own: that of the authority which signs
@@ -292,29 +317,34 @@ func (i *Identity) readCertificate() error {
 // Rekey makes the next key of this node, unless there is one already, and returns
 // its fingerprint. It is used from Promote on.
 func (i *Identity) Rekey() (string, error) {
+	i.files.mu.Lock()
+	defer i.files.mu.Unlock()
+	if both := i.Fingerprints(); len(both) > 1 {
+		return both[1], nil
+	}
+	k, err := OpenKey(i.path(nextFile))
+	if err != nil {
+		return "", err
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.next == nil {
-		k, err := OpenKey(i.path(nextFile))
-		if err != nil {
-			return "", err
-		}
-		i.next = &k
-	}
-	return i.next.Fingerprint, nil
+	i.next = &k
+	return k.Fingerprint, nil
 }
 
 // Promote uses the next key from now on; Renew makes a certificate for it.
 func (i *Identity) Promote() error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.next == nil {
+	i.files.mu.Lock()
+	defer i.files.mu.Unlock()
+	if len(i.Fingerprints()) == 1 {
 		return nil
 	}
 	if err := os.Rename(i.path(nextFile), i.path(keyFile)); err != nil {
 		return err
 	}
+	i.mu.Lock()
 	i.key, i.next = *i.next, nil
+	i.mu.Unlock()
 	return disk.SyncDir(i.cfg.Dir)
 }
 
