@@ -67,7 +67,7 @@ func TestReach_TwoLook(t *testing.T) {
 	}
 	join := func(name string) error {
 		_, err := leader.group.Propose(t.Context(), proposal(&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{
-			Id: "id-" + name, Name: name, Site: "dc", ClusterAddr: "127.0.0.1:" + name[1:],
+			Id: "id-" + name, Name: name, Site: "dc", ClusterAddr: "127.0.0.1:" + name[1:], FeatureLevel: leader.machine.Features().Announced(),
 		}}}))
 		return err
 	}
@@ -100,7 +100,7 @@ func TestReach_AloneTheLeaderLooks(t *testing.T) {
 	one.reach = b.reach("n1")
 	one.bootstrap()
 	b.find()
-	if _, err := one.group.Propose(t.Context(), proposal(&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-n2", Name: "n2", Site: "dc", ClusterAddr: "127.0.0.1:1", NonVoter: true}}})); err != nil || b.looked() != 1 {
+	if _, err := one.group.Propose(t.Context(), proposal(&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "id-n2", Name: "n2", Site: "dc", ClusterAddr: "127.0.0.1:1", NonVoter: true, FeatureLevel: one.machine.Features().Announced()}}})); err != nil || b.looked() != 1 {
 		t.Errorf("%v, %d looked", err, b.looked())
 	}
 }
