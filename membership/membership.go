@@ -197,7 +197,7 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 	g.generation++
 	mc.Delegate, mc.Events = meta{g.cfg.Incarnation, g.cfg.ClusterAddr}, events{g, g.generation}
 	g.mu.Unlock()
-	mc.LogOutput = &logWriter{log: g.cfg.Log}
+	mc.LogOutput = newLogWriter(g.cfg.Log)
 	mc.Transport, err = newTransport(bind, g.cfg.Allow, mc)
 	return mc, err
 }

@@ -210,7 +210,7 @@ func TestOpinion_WhoIsSought(t *testing.T) {
 func TestLog_ALineASecondAndLevel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		w := &logWriter{log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
+		w := newLogWriter(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
 			Level: slog.LevelInfo,
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				if a.Key == slog.TimeKey {
@@ -218,7 +218,7 @@ func TestLog_ALineASecondAndLevel(t *testing.T) {
 				}
 				return a
 			},
-		}))}
+		})))
 		says := func(line, want string) {
 			t.Helper()
 			out.Reset()
@@ -239,6 +239,14 @@ func TestLog_ALineASecondAndLevel(t *testing.T) {
 		says("[ERR] memberlist: seven", "")
 		passes(1)
 		says("[ERR] memberlist: eight", `level=WARN msg="memberlist: eight" skipped=1`)
+		// Who is far from the others hears of it all the time: a line a minute.
+		const doubt = "[WARN] memberlist: Refuting a suspect message (from: b)"
+		told := `level=INFO msg="others doubt that this node is there: it is far from them, or slow" line="memberlist: Refuting a suspect message (from: b)"`
+		says(doubt, told)
+		for range 50 {
+			passes(time.Second)
+			says(doubt, "")
+		}
 		w.log = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelError}))
 		passes(time.Minute)
 		says("[ERR] memberlist: nine", "")

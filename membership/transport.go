@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/sipcluster/sipcluster/internal/lasting"
 )
 
 // transport is what memberlist's own NetTransport is, but for two things: a cut can silence
@@ -175,10 +177,18 @@ func (t *transport) Shutdown() error {
 // a stranger who sends rubbish must not fill the disk.
 type logWriter struct {
 	log *slog.Logger
+	// doubted is said of what comes again and again where others are far.
+	doubted *lasting.Fault
 
 	mu      sync.Mutex
 	last    map[slog.Level]time.Time
 	skipped int
+}
+
+func newLogWriter(log *slog.Logger) *logWriter {
+	return &logWriter{
+		log: log, doubted: lasting.New(log, slog.LevelInfo, "others doubt that this node is there: it is far from them, or slow", "nobody doubts it any more"),
+	}
 }
 
 func (w *logWriter) Write(line []byte) (int, error) {
@@ -190,6 +200,10 @@ func (w *logWriter) Write(line []byte) (int, error) {
 		}
 	}
 	if !w.log.Enabled(context.Background(), level) {
+		return len(line), nil
+	}
+	if bytes.Contains(text, []byte("Refuting a ")) {
+		w.doubted.Met("line", string(text))
 		return len(line), nil
 	}
 	w.mu.Lock()

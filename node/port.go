@@ -112,7 +112,7 @@ func (p *clusterPort) open(ctx context.Context, conn net.Conn) {
 	}
 	if err == nil {
 		if to == p.grpc {
-			err = tcontroller.SetUserTimeout(tcp)
+			conn, err = tcontroller.Timed(conn, tcp)
 		}
 		err = errors.Join(err, conn.SetDeadline(time.Time{}))
 	}
@@ -170,11 +170,14 @@ func (p *clusterPort) dial(ctx context.Context, id, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	if tcp, ok := conn.(*cuttable).Conn.(*net.TCPConn); ok {
-		if err := tcontroller.SetUserTimeout(tcp); err != nil {
+	c := conn.(*cuttable)
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		timed, err := tcontroller.Timed(tcp, tcp)
+		if err != nil {
 			_ = conn.Close()
 			return nil, err
 		}
+		c.Conn = timed
 	}
 	if p.identity == nil && p.key != nil {
 		secured := tls.Client(conn, p.key.client)

@@ -113,21 +113,29 @@ func connOf(ctx context.Context) net.Conn {
 	return nil
 }
 
-// socketOf looks below what wraps the socket, as tls.Conn does with NetConn.
+// socketOf is what waits on a connection.
 func socketOf(conn net.Conn) Socket {
+	if raw := rawOf(conn); raw != nil {
+		return measureSocket(raw)
+	}
+	return Socket{}
+}
+
+// rawOf looks below what wraps the socket, as tls.Conn does with NetConn; nil when there is none.
+func rawOf(conn net.Conn) syscall.RawConn {
 	for conn != nil {
 		switch c := conn.(type) {
 		case syscall.Conn:
 			raw, err := c.SyscallConn()
 			if err != nil {
-				return Socket{}
+				return nil
 			}
-			return measureSocket(raw)
+			return raw
 		case interface{ NetConn() net.Conn }:
 			conn = c.NetConn()
 		default:
-			return Socket{}
+			return nil
 		}
 	}
-	return Socket{}
+	return nil
 }

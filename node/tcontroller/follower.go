@@ -22,14 +22,16 @@ type follower struct {
 	done   chan struct{}
 	// judge wakes the judge, redial the one that keeps the link.
 	judge, redial wake.Signal
-	// down is said of the link.
-	down *lasting.Fault
+	// down is said of the link, tooFar of gossip.
+	down, tooFar *lasting.Fault
 
 	mu     sync.Mutex
 	peer   Peer
 	gossip gossip
 	link   linkState
 	st     PeerStatus
+	// trip is that of trips.far.
+	trip time.Duration
 	// vetoed: the present gossip verdict has been counted as overruled.
 	vetoed bool
 }
@@ -48,7 +50,8 @@ func newFollower(cfg *Config, p Peer, g gossip, cancel context.CancelFunc) *foll
 	return &follower{
 		id: p.ID, cfg: cfg, peer: p, gossip: g, cancel: cancel, done: make(chan struct{}),
 		log: log, judge: wake.New(), redial: wake.New(), down: lasting.New(log, slog.LevelInfo, "link is down", "link is up again"),
-		st: PeerStatus{Reason: "connecting", Since: time.Now()},
+		tooFar: lasting.New(log, slog.LevelInfo, "the peer is too far for gossip: the link alone says whether it is heard", "the peer is near: gossip's word counts again"),
+		st:     PeerStatus{Reason: "connecting", Since: time.Now()},
 	}
 }
 
@@ -109,10 +112,35 @@ func (f *follower) frame() {
 	}
 }
 
-func (f *follower) measured(d Delay) {
+func (f *follower) measured(d Delay, trip time.Duration) {
+	f.mu.Lock()
+	f.st.Delay, f.trip = d, trip
+	f.mu.Unlock()
+	if trip > gossipReach {
+		f.tooFar.Met("rtt_ms", trip.Milliseconds())
+	} else {
+		f.tooFar.Over()
+	}
+}
+
+// distance is the round trip to the peer, as far as it was measured.
+func (f *follower) distance() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.st.Delay = d
+	return f.trip
+}
+
+// deaf ends the link to a far peer whose machine says nothing any more. A near one's link is
+// ended by the kernel.
+func (f *follower) deaf() bool {
+	f.mu.Lock()
+	conn, trip := f.link.conn, f.trip
+	f.mu.Unlock()
+	if trip <= gossipReach || !unacknowledged(conn, userTimeout(trip)) {
+		return false
+	}
+	_ = conn.Close()
+	return true
 }
 
 // run judges until the context ends.
@@ -171,14 +199,18 @@ func (f *follower) decide() (after time.Duration) {
 }
 
 func (f *follower) evidence(now time.Time) evidence {
-	e := evidence{
-		up: f.link.up, synced: f.link.synced, refused: f.link.refused, bye: f.link.bye,
-		gossipDead: f.gossip.dead, heard: f.cfg.Table.Heard(f.id), silence: now.Sub(f.link.lastFrame), linkTimeout: f.cfg.LinkTimeout,
-	}
+	e := f.weigh(f.gossip.dead)
+	e.up, e.synced, e.refused, e.bye = f.link.up, f.link.synced, f.link.refused, f.link.bye
+	e.heard, e.silence = f.cfg.Table.Heard(f.id), now.Sub(f.link.lastFrame)
 	if !e.up {
 		e.down = now.Sub(f.link.downAt)
 	}
 	return e
+}
+
+// weigh is the evidence as far as it depends on where the peer is.
+func (f *follower) weigh(gossipDead bool) evidence {
+	return evidence{gossipDead: gossipDead && f.trip <= gossipReach, linkTimeout: silence(f.cfg.LinkTimeout, f.trip)}
 }
 
 func (f *follower) announce(heard bool, reason string, e evidence) {

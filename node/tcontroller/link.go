@@ -29,6 +29,10 @@ const (
 	staggerMin  = 10 * time.Millisecond
 	staggerMax  = 100 * time.Millisecond
 	dialTimeout = 600 * time.Millisecond
+	// Where the peer is far, it takes longer by so many round trips: connection, TLS, and
+	// what is lost of them. How far it is nobody knows at first, so an attempt that came to
+	// no end makes the next one longer.
+	dialTrips, longestDial = 4, 2400 * time.Millisecond
 )
 
 // maxSkew is the clock difference to a peer that is worth a word.
@@ -37,16 +41,20 @@ const maxSkew = 500 * time.Millisecond
 // keep holds the link up until the context ends. A link that had been whole is
 // dialled again at once: a refusal then tells that the process died.
 func (f *follower) keep(ctx context.Context) {
-	backoff := backoffMin
+	backoff, within := backoffMin, time.Duration(0)
 	for ctx.Err() == nil {
-		synced, err := f.connect(ctx)
+		within = max(within, min(dialTimeout+dialTrips*f.distance(), longestDial))
+		synced, err := f.connect(ctx, within)
 		if ctx.Err() != nil {
 			return
 		}
 		f.down.Met("err", err)
 		if synced {
-			backoff = backoffMin
+			backoff, within = backoffMin, 0
 			continue
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			within = min(within*3/2, longestDial)
 		}
 		select {
 		case <-ctx.Done():
@@ -59,9 +67,9 @@ func (f *follower) keep(ctx context.Context) {
 
 // connect dials, follows, and returns why that ended, and whether the peer's
 // table had come over whole.
-func (f *follower) connect(ctx context.Context) (synced bool, err error) {
+func (f *follower) connect(ctx context.Context, within time.Duration) (synced bool, err error) {
 	addr := f.address()
-	conn, err := f.dial(ctx, addr)
+	conn, err := f.dial(ctx, addr, within)
 	if err != nil {
 		refused := errors.Is(err, syscall.ECONNREFUSED)
 		f.change(func(l *linkState) { l.refused = refused })
@@ -111,8 +119,8 @@ type dialed struct {
 
 // dial starts staggered connects and takes the first that succeeds. A refusal
 // counts at once.
-func (f *follower) dial(ctx context.Context, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+func (f *follower) dial(ctx context.Context, addr string, within time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	results := make(chan dialed)
 	next := time.NewTimer(0)
@@ -129,6 +137,11 @@ func (f *follower) dial(ctx context.Context, addr string) (net.Conn, error) {
 			go f.dialOnce(ctx, addr, results)
 			next.Reset(pause)
 			pause = min(2*pause, staggerMax)
+		case <-f.redial:
+			if f.address() != addr {
+				f.redial.Send() // for keep, which begins anew
+				return nil, errElsewhere
+			}
 		case <-ctx.Done():
 			if last == nil {
 				last = ctx.Err()
@@ -137,6 +150,8 @@ func (f *follower) dial(ctx context.Context, addr string) (net.Conn, error) {
 		}
 	}
 }
+
+var errElsewhere = errors.New("the peer is at another address")
 
 // dialOnce ends with ctx at the latest.
 func (f *follower) dialOnce(ctx context.Context, addr string, results chan<- dialed) {
@@ -175,7 +190,7 @@ func (f *follower) follow(ctx context.Context, client peerpb.TControllerClient) 
 	// A sync may take long, but not stand still.
 	stuck := time.AfterFunc(hungAfter, cancel)
 	defer stuck.Stop()
-	l := &followerLink{f: f, stream: stream, stuck: stuck}
+	l := &followerLink{f: f, stream: stream, stuck: stuck, began: time.Now()}
 	defer func() {
 		if l.copy != nil {
 			l.copy.Close()
@@ -233,17 +248,20 @@ type followerLink struct {
 	batch  []dn.Record
 	trips  trips
 	skewed bool
+	// began is the zero of the times of pings.
+	began time.Time
 }
-
-var epoch = time.Now()
 
 // ping keeps the link busy and measures it.
 func (l *followerLink) ping(ctx context.Context) {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
+		if l.f.deaf() {
+			return // the reader learns of the end
+		}
 		now := time.Now()
-		p := &peerpb.Ping{SentMono: int64(now.Sub(epoch)), SentWall: now.UnixNano()}
+		p := &peerpb.Ping{SentMono: int64(now.Sub(l.began)), SentWall: now.UnixNano()}
 		if l.stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: p}}) != nil {
 			return // the reader learns why
 		}
@@ -325,13 +343,13 @@ func (l *followerLink) pong(p *peerpb.Pong) {
 		l.f.cfg.Applied(l.f.id, p.GetApplied())
 	}
 	now := time.Now()
-	rtt := now.Sub(epoch) - time.Duration(p.GetSentMono())
+	rtt := now.Sub(l.began) - time.Duration(p.GetSentMono())
 	if rtt <= 0 || p.GetSentMono() < 0 {
 		return
 	}
 	l.trips = l.trips.add(trip{sent: p.GetSentWall(), answered: p.GetPublisherWall(), rtt: rtt})
 	skew, to, from := l.trips.estimate()
-	l.f.measured(Delay{RTT: rtt, ToPeer: to, FromPeer: from, Skew: skew, LastAnswer: now})
+	l.f.measured(Delay{RTT: rtt, ToPeer: to, FromPeer: from, Skew: skew, LastAnswer: now}, l.trips.far())
 	if big := skew.Abs() > maxSkew; big != l.skewed {
 		l.skewed = big
 		if big {

@@ -47,6 +47,7 @@ type played struct {
 
 	mu     sync.Mutex
 	silent bool
+	trip   time.Duration // how long an answer to a ping is under way
 	pings  []*peerpb.Ping
 }
 
@@ -138,11 +139,11 @@ func (l *played) pongs() {
 			return
 		}
 		l.mu.Lock()
-		silent := l.silent
+		silent, trip := l.silent, l.trip
 		l.pings = append(l.pings, m.GetPing())
 		l.mu.Unlock()
 		if !silent {
-			l.says(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: &peerpb.Pong{SentMono: m.GetPing().GetSentMono(), SentWall: m.GetPing().GetSentWall()}}})
+			l.pongAfter(trip, m.GetPing())
 		}
 	}
 }

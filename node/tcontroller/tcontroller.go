@@ -17,7 +17,7 @@ const (
 	// pingEvery keeps both directions of a link busy: with UserTimeout it sets
 	// how fast the kernel notices a silent cut.
 	pingEvery = 100 * time.Millisecond
-	// UserTimeout is the TCP_USER_TIMEOUT of both ends of a link.
+	// UserTimeout is the TCP_USER_TIMEOUT of both ends of a link to a near peer.
 	UserTimeout = 400 * time.Millisecond
 	// helloTimeout bounds the opening of a link at either end.
 	helloTimeout = 2 * time.Second
