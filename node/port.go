@@ -170,14 +170,11 @@ func (p *clusterPort) dial(ctx context.Context, id, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	c := conn.(*cuttable)
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		timed, err := tcontroller.Timed(tcp, tcp)
-		if err != nil {
+	if tcp := below(conn); tcp != nil {
+		if conn, err = tcontroller.Timed(conn, tcp); err != nil {
 			_ = conn.Close()
 			return nil, err
 		}
-		c.Conn = timed
 	}
 	if p.identity == nil && p.key != nil {
 		secured := tls.Client(conn, p.key.client)

@@ -52,6 +52,9 @@ func (b *bench) farFrom(ctx context.Context, what string, path line.Path) (err e
 	defer func() { err = errors.Join(err, l.close()) }()
 	l.far = true
 	if err = l.SetPaths(path); err == nil {
+		err = pause(ctx, 5*time.Second) // the way from here to there is no part of it
+	}
+	if err == nil {
 		err = l.register(ctx)
 	}
 	if err == nil {

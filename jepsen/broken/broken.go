@@ -96,6 +96,7 @@ func (f *Fault) Layer() Layer {
 func All() []Fault {
 	return slices.Concat(
 		planeFaults(),
+		distanceFaults(),
 		sessionFaults(),
 		peopleFaults(),
 		edgeFaults(),

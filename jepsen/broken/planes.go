@@ -105,9 +105,9 @@ func planeFaults() []Fault {
 			Name: "no-rejoin", Kind: Links, What: "a peer that was away for some seconds is not looked for any more, by links nor by gossip",
 			Edits: []Edit{
 				{"membership/membership.go", "			for _, id := range g.absent() {\n				g.join", "			for _, id := range g.absent()[:0] {\n				g.join"},
-				{"node/tcontroller/link.go", "	for ctx.Err() == nil {\n		synced, err := f.connect(ctx)", "	for tries := 0; ctx.Err() == nil; {\n		synced, err := f.connect(ctx)"},
+				{"node/tcontroller/link.go", "	for ctx.Err() == nil {\n		within = max(", "	for tries := 0; ctx.Err() == nil; {\n		within = max("},
 				{"node/tcontroller/link.go", "		backoff = min(backoff*13/10+backoffMin, backoffMax)",
-					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 12 {\n			backoff = time.Hour\n		}"},
+					"		backoff = min(backoff*13/10+backoffMin, backoffMax)\n		if tries++; tries > 6 {\n			backoff = time.Hour\n		}"},
 			},
 			Scenario: "half-minute", For: 26 * time.Second, Settle: shortly, Statements: []string{"S14"},
 		},
