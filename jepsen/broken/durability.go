@@ -39,7 +39,7 @@ func durabilityFaults() []Fault {
 			Name: "stuck-leader-keeps-transport", Kind: Consensus, What: "a leader that is stuck in its disk keeps its transport, and goes on being taken for one",
 			Edits:   []Edit{{"node/consensus/stall.go", "\t\t\tg.giveUp()\n", ""}},
 			Package: "./node/consensus", Run: "^TestGroup_LeaderWhoseDiskStalls",
-			Scenario: "frozen-disks", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S30"},
+			Scenario: "frozen-disks", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S31"},
 		},
 		{
 			Name: "journal-waited-for", Kind: Durability, What: "an answer waits for the journal for ever",

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // queueFaults are those of calls that wait, and of what is counted of them and of agents.
 func queueFaults() []Fault {
 	const stay, fold, sums = "node/routing/stay.go", "node/statistics/fold.go", "node/statistics/sums.go"
@@ -7,6 +9,11 @@ func queueFaults() []Fault {
 		return Fault{Name: name, Kind: kind, What: what, Package: pkg, Run: run, Edits: edits}
 	}
 	return []Fault{
+		{
+			Name: "sums-counted", Kind: Statistics, What: "what a DN did before is not taken out of the sums",
+			Edits:    []Edit{{sums, "\tif had {\n\t\ts.take(old)\n\t}\n", ""}},
+			Scenario: "cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S30"},
+		},
 		in("./node/routing", "^TestRouteCall_VainWords", Calls, "queued-again", "a router's word in vain has the call enter its routing point again",
 			Edit{stay, "\t\tif !s.waits() {\n\t\t\ts.enter()\n\t\t}\n", "\t\ts.enter()\n"}),
 		in("./node/routing", "^TestRouteCall_ToAGroup", Calls, "replaced-by-anybody", "a router changes what another one said",

@@ -39,6 +39,7 @@ const (
 	writeEvery      = 250 * time.Millisecond
 	pollEvery       = 80 * time.Millisecond
 	statusEvery     = 250 * time.Millisecond
+	sumsEvery       = 700 * time.Millisecond
 	liesEvery       = 150 * time.Millisecond
 	slowness        = 300 * time.Millisecond
 )
@@ -232,6 +233,8 @@ func (r *run1) watch(ctx context.Context) *group {
 	for _, n := range r.cluster.Nodes() {
 		p := &workload.Availability{Site: r.site, Node: n, Every: pollEvery, Prefix: phonePrefix}
 		s := &workload.Status{Site: r.site, Node: n, Every: statusEvery}
+		sums := &workload.Sums{Site: r.site, Node: n, Every: sumsEvery}
+		g.run(func() error { sums.Run(ctx); return nil })
 		o := &workload.Stream{Site: r.site, Name: "stat-" + n.Name(), Node: n, Prefix: phonePrefix}
 		g.run(func() error { p.Run(ctx); return nil })
 		g.run(func() error { s.Run(ctx); return nil })

@@ -59,7 +59,8 @@ var statements = []statement{
 	{"S25", "one state: nodes at the same index have the same configuration, of whatever version", oneState},
 	{"S26", "a drain loses nobody: what is registered stays in service, and only what is new is sent away", all(drainLosesNobody, drainSendsAway)},
 	{"S28", "whoever holds what is another's, or what is over, is taken for nothing by it", clientsAuthority},
-	{"S30", "a disk that does not answer holds up no phone, no call and no other node", stalledDisk},
+	{"S30", "what is counted of agents is what the tables say", sumsOfTables},
+	{"S31", "a disk that does not answer holds up no phone, no call and no other node", stalledDisk},
 }
 
 // all joins what several parts of a statement find.

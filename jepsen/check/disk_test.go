@@ -34,14 +34,14 @@ func TestStalledDisk(t *testing.T) {
 	}
 	expect(t, []sample{
 		{"another leads, phones are answered", frozen().answered(21, 39, 0.28), nil},
-		{"phones wait", frozen().answered(21, 39, 0.35), []ID{"S30"}},
-		{"nobody else leads", newRun().fault(20, 40, "frozen-disk", history.Effect{Frozen: []string{"n1"}}).leads(21, "n1", 5).leads(24, "n1", 5), []ID{"S30"}},
+		{"phones wait", frozen().answered(21, 39, 0.35), []ID{"S31"}},
+		{"nobody else leads", newRun().fault(20, 40, "frozen-disk", history.Effect{Frozen: []string{"n1"}}).leads(21, "n1", 5).leads(24, "n1", 5), []ID{"S31"}},
 		{"only for a moment", newRun().fault(20, 22, "frozen-disk", history.Effect{Frozen: []string{"n1"}}).leads(21, "n1", 5), nil},
-		{"another node takes no write", writes("n3", history.Fail), []ID{"S30"}},
+		{"another node takes no write", writes("n3", history.Fail), []ID{"S31"}},
 		{"the node itself takes no write", writes("n1", history.Fail), nil},
 		{"status says so", says(30, stalled), nil},
-		{"status says nothing", says(30), []ID{"S30"}},
-		{"status says so for ever", says(60, stalled), []ID{"S30"}},
+		{"status says nothing", says(30), []ID{"S31"}},
+		{"status says so for ever", says(60, stalled), []ID{"S31"}},
 		{"registered meanwhile, lost with the process", frozen().registers(25, "n1", "7", "b", 0).down(30, 31, "n1").allSee(50, 60), nil},
 	})
 }

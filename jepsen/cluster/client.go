@@ -58,6 +58,9 @@ func (n *Node) DialAs(from *Place, k Kind, proofs []grpc.DialOption, over ...fun
 // Availability is a client of the node's view of what is in service.
 func (n *Node) Availability() tcpb.AvailabilityClient { return tcpb.NewAvailabilityClient(n.conn) }
 
+// Statistics is a client of what the node counts.
+func (n *Node) Statistics() tcpb.StatisticsClient { return tcpb.NewStatisticsClient(n.conn) }
+
 // Cluster is a client of the node's view of the cluster.
 func (n *Node) Cluster() tcpb.ClusterClient { return tcpb.NewClusterClient(n.conn) }
 

@@ -10,6 +10,7 @@ type entry struct {
 	Poll   *Poll         `json:"poll,omitempty"`
 	Item   *Item         `json:"item,omitempty"`
 	Status *Status       `json:"status,omitempty"`
+	Sums   *Sums         `json:"sums,omitempty"`
 	Holds  *Holds        `json:"holds,omitempty"`
 	Dump   *Dump         `json:"dump,omitempty"`
 	Fault  *faultEntry   `json:"fault,omitempty"`

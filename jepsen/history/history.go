@@ -174,6 +174,7 @@ type History struct {
 	Polls    []Poll
 	Items    []Item
 	Statuses []Status
+	Sums     []Sums
 	Holds    []Holds
 	Dumps    []Dump
 	Faults   []Fault

@@ -38,6 +38,7 @@ func TestRecorder_WhatIsWrittenIsReadBack(t *testing.T) {
 	r.Poll(history.Poll{Asked: r.Now(), Node: "n2", View: history.Table, Rows: slices.Clone(rows)})
 	r.Item(history.Item{Observer: "o", Node: "n1", Kind: history.Event, Stream: 1, Seq: 3, Row: rows[0]})
 	r.Status(history.Status{Asked: r.Now(), Node: "n1", State: "leader", Term: 2})
+	r.Sums(history.Sums{Asked: r.Now(), Node: "n1", Differs: "one"})
 	r.Dump(history.Dump{Asked: r.Now(), Node: "n1", Index: 4, Entries: []history.Entry{{Key: "a", Value: "1"}}})
 	r.Life(history.Life{Node: "n1", Kind: history.Killed})
 	r.Note("quiet")
@@ -63,8 +64,8 @@ func TestRecorder_WhatIsWrittenIsReadBack(t *testing.T) {
 	if f := h.Faults[0]; !slices.IsSorted([]time.Duration{f.Inject, f.Confirmed, f.Heal, f.Healed}) || f.Healed == history.Never || len(f.Effect.Cut) != 1 {
 		t.Errorf("the fault is %+v", f)
 	}
-	if got := []int{len(h.Items), len(h.Statuses), len(h.Dumps), len(h.Lives), len(h.Notes)}; !slices.Equal(got, []int{1, 1, 1, 1, 1}) {
-		t.Errorf("numbers of items, statuses, dumps, lives, notes are %v", got)
+	if got := []int{len(h.Items), len(h.Statuses), len(h.Dumps), len(h.Lives), len(h.Notes), len(h.Sums)}; !slices.Equal(got, []int{1, 1, 1, 1, 1, 1}) {
+		t.Errorf("numbers of items, statuses, dumps, lives, notes, sums are %v", got)
 	}
 	if h.Seed != 7 || h.Bounds.Converge != 2*time.Second || h.Torn || h.End == 0 {
 		t.Errorf("header %+v, torn %v, end %v", h.Header, h.Torn, h.End)

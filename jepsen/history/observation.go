@@ -137,6 +137,16 @@ type Status struct {
 	Error    string `json:"error,omitempty"`
 }
 
+// Sums is a comparison of a node's statistics of agents with its own table, at some time
+// between Asked and Answered.
+type Sums struct {
+	Asked    time.Duration `json:"-"`
+	Answered time.Duration `json:"to"`
+	Node     string        `json:"node"`
+	// Differs is what differs; "" for nothing.
+	Differs string `json:"differs,omitempty"`
+}
+
 // Peer as a node sees it.
 type Peer struct {
 	Node   string `json:"node"`

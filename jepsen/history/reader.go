@@ -94,6 +94,10 @@ func (r *reader) entry(line []byte) error {
 		e.Status.Asked = e.At
 		r.end(e.Status.Answered)
 		r.h.Statuses = append(r.h.Statuses, *e.Status)
+	case e.Sums != nil:
+		e.Sums.Asked = e.At
+		r.end(e.Sums.Answered)
+		r.h.Sums = append(r.h.Sums, *e.Sums)
 	case e.Holds != nil:
 		e.Holds.Asked = e.At
 		r.end(e.Holds.Answered)
@@ -186,6 +190,7 @@ func (r *reader) finish() *History {
 	slices.SortStableFunc(h.Polls, func(a, b Poll) int { return cmp.Compare(a.Asked, b.Asked) })
 	slices.SortStableFunc(h.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(h.Statuses, func(a, b Status) int { return cmp.Compare(a.Asked, b.Asked) })
+	slices.SortStableFunc(h.Sums, func(a, b Sums) int { return cmp.Compare(a.Asked, b.Asked) })
 	slices.SortStableFunc(h.Holds, func(a, b Holds) int { return cmp.Compare(a.Asked, b.Asked) })
 	slices.SortStableFunc(h.Dumps, func(a, b Dump) int { return cmp.Compare(a.Asked, b.Asked) })
 	slices.SortStableFunc(h.Faults, func(a, b Fault) int { return cmp.Compare(a.Inject, b.Inject) })

@@ -97,6 +97,12 @@ func (r *Recorder) Status(s Status) {
 	r.write(&entry{At: s.Asked, Status: &s})
 }
 
+// Sums records a look at a node's statistics; Asked and Answered as in Poll.
+func (r *Recorder) Sums(s Sums) {
+	s.Answered = r.Now()
+	r.write(&entry{At: s.Asked, Sums: &s})
+}
+
 // Dump records a node's whole configuration; Asked and Answered as in Poll.
 func (r *Recorder) Dump(d Dump) {
 	d.Answered = r.Now()

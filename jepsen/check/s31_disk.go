@@ -20,7 +20,7 @@ const (
 	stalled = "disk-stalled"
 )
 
-// stalledDisk is S30: a disk that does not answer holds up nobody but what must be kept:
+// stalledDisk is S31: a disk that does not answer holds up nobody but what must be kept:
 // its node serves phones, another one leads and takes writes, and all is told.
 func stalledDisk(m *model) (out []Finding, looked int) {
 	var took []*history.Op
