@@ -234,6 +234,8 @@ func (w *Desktop) agent(ctx context.Context, r *rand.Rand) {
 	}
 	op := w.Record.Invoke(w.op(w.seat, history.Op{Kind: history.Agent, Arg: word(state, id, reasons)}))
 	e, err := w.ask(ctx, m)
-	sessionOutcome(&op, e, err)
+	if sessionOutcome(&op, e, err); op.OK() && e.GetAgent().GetReasons()[tag] != n {
+		op.Outcome, op.Error = history.Fail, "it is so already: "+e.GetMessage().String()
+	}
 	w.Record.Return(op)
 }
