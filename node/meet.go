@@ -70,7 +70,19 @@ func (n *Node) keepTold() {
 	if present == nil || !slices.Equal(addressesOf(present), addressesOf(n.self())) || slices.Equal(n.id.told(), addressesOf(n.self())) {
 		return
 	}
-	if err := n.id.tell(addressesOf(n.self())); err != nil {
+	n.keep(addressesOf(n.self()))
+}
+
+// forgetTold forgets it when the node has other addresses now: back at the former ones
+// it says them anew, since the roster may have had others meanwhile.
+func (n *Node) forgetTold() {
+	if before := n.id.told(); len(before) > 0 && !slices.Equal(before, addressesOf(n.self())) {
+		n.keep(nil)
+	}
+}
+
+func (n *Node) keep(told []string) {
+	if err := n.id.tell(told); err != nil {
 		n.log.Warn("what the roster was told of this node's addresses is not kept", "err", err)
 	}
 }

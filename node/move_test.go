@@ -60,6 +60,7 @@ func TestMove(t *testing.T) {
 		{"a copy of a node is refused, and the node goes on", cloneRefused},
 		{"a node that says a wrong address is found where it was met", wrongAddress},
 		{"an entry that is mended by hand stays so", mendedStays},
+		{"until the node was elsewhere", mendedUntilMoved},
 	} {
 		if !t.Run(s.name, func(t *testing.T) { s.test(t, all) }) {
 			return
@@ -76,6 +77,25 @@ func swap(t *testing.T, all []*member) {
 	for _, m := range all {
 		m.writes(t)
 	}
+	rosterFollows(t, all)
+}
+
+// TestMove_WhereNobodyIsAsked: the leader has to believe there who says where he is.
+func TestMove_WhereNobodyIsAsked(t *testing.T) {
+	all := []*member{run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))}
+	join := all[0].cfg.ClusterAddr
+	for _, name := range []string{"n2", "n3"} {
+		all = append(all, run(t, config(t, name, func(c *Config) { c.Join = []string{join} })))
+	}
+	hear(t, all...)
+	b, c := all[1], all[2]
+	halt(t, b, c)
+	for i, m := range []*member{b, c} {
+		all[1+i] = run(t, config(t, m.cfg.Name, func(next *Config) {
+			next.DataDir, next.Bind, next.Join = m.cfg.DataDir, []*member{c, b}[i].cfg.Bind, []string{join}
+		}))
+	}
+	hear(t, all...)
 	rosterFollows(t, all)
 }
 
@@ -218,6 +238,25 @@ func mendedStays(t *testing.T, all []*member) {
 	if got := all[0].machine.View().Node(all[1].id.ID).GetSipAddr(); got != "192.0.2.7:5060" {
 		t.Errorf("it is %s again", got)
 	}
+}
+
+// mendedUntilMoved has the node at another address for a while in which it can tell
+// nobody: back where it was, it says again what the roster shall have.
+func mendedUntilMoved(t *testing.T, all []*member) {
+	halt(t, all...)
+	b := all[1]
+	home := b.cfg.Bind
+	halt(t, run(b.home, elsewhere(t, b, ownIP())))
+	for i, m := range all {
+		next := bind(m.home, elsewhere(t, m, m.cfg.Bind))
+		next.start(m.home)
+		all[i] = next
+	}
+	hear(t, served(t, all)...)
+	await(t, "the roster has what "+home+" says", func() bool {
+		return all[0].machine.View().Node(b.id.ID).GetSipAddr() == all[1].self().GetSipAddr()
+	})
+	rosterFollows(t, all)
 }
 
 func TestReach(t *testing.T) {

@@ -41,6 +41,7 @@ func (n *Node) findPlace() error {
 	}
 	self.FeatureLevel = fsm.Program().Announced()
 	n.entry.Store(self)
+	n.forgetTold()
 	return nil
 }
 
@@ -100,6 +101,7 @@ func (n *Node) moveTo(self *configpb.Node) {
 	moved.ClusterAddr, moved.GossipAddr = self.GetClusterAddr(), self.GetGossipAddr()
 	n.log.Warn("this node has other addresses now", "before", strings.Join(addressesOf(before), " "), "now", strings.Join(addressesOf(moved), " "))
 	n.entry.Store(moved)
+	n.forgetTold()
 	n.sip.Advertise(moved.GetSipAddr())
 	n.gossip.Move(moved.GetGossipAddr(), moved.GetClusterAddr())
 	n.group.Moved()

@@ -43,8 +43,8 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 	if r.GetCommand().GetNewEpoch() != "" || r.GetCommand().GetRequestId() == "" {
 		return nil, toStatus(&fsm.Rejection{Kind: fsm.ErrInvalid, Text: "a forwarded command has a request id and starts no epoch"})
 	}
-	client, peer := Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx)
-	if err := permitForwarded(s.g.machine.View().Security() != nil, client, peer, r.GetCommand()); err != nil {
+	client, peer, asked := Client{Proof: r.GetProof()}, s.g.cfg.Clients.Peer(ctx), s.g.machine.View().Security() != nil
+	if err := permitForwarded(asked, client, peer, r.GetCommand()); err != nil {
 		s.g.refused(peer, err)
 		return nil, toStatus(err)
 	}
@@ -53,6 +53,9 @@ func (s *server) Propose(ctx context.Context, r *peerpb.ProposeRequest) (*peerpb
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Timeout)
 	defer cancel()
+	if !asked && !client.shown() && peer == "" {
+		peer = r.GetCommand().GetActor().GetNode() // where nobody is asked who he is a node's word counts
+	}
 	index, err := s.g.lead(ctx, r.GetCommand(), client, peer)
 	return &peerpb.ProposeResponse{Index: index}, toStatus(err)
 }
@@ -194,7 +197,9 @@ func (g *Group) updateSelf(ctx context.Context) {
 		if m == nil {
 			return
 		}
-		_, err := g.Propose(ctx, proposal(m))
+		cmd := proposal(m)
+		cmd.Actor = &configpb.Actor{Node: own.GetId()}
+		_, err := g.Propose(ctx, cmd)
 		pause := time.NewTimer(g.cfg.Election)
 		if errors.Is(err, ErrRejected) && !errors.Is(err, fsm.ErrRevision) { // else this node is behind
 			refused.Met("err", err)
