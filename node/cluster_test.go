@@ -408,4 +408,9 @@ func isRemoved(t *testing.T, a, b *member) {
 		t.Error("it goes on")
 	}
 	await(t, "n1 has forgotten it", func() bool { return len(a.status(t).GetPeers()) == 0 && a.dn(t, "1003") == "OOS @" })
+	again := bind(t, b.cfg)
+	again.start(t)
+	if err := again.wait(); !errors.Is(err, ErrRemoved) {
+		t.Errorf("started again with what it has, it ends with %v", err)
+	}
 }

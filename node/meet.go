@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -114,7 +117,11 @@ func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peer
 	if from, _ := identity.PeerOf(ctx); from != "" && from != id {
 		return nil, n.liar(from)
 	}
-	entry := n.machine.View().Node(id)
+	view := n.machine.View()
+	entry := view.Node(id)
+	if entry == nil {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(rosterIndex, strconv.FormatUint(view.Index(), 10))) // then the node finds out otherwise
+	}
 	if entry == nil || id == n.id.ID && me.GetInstance() == n.port.self.instance {
 		return nil, status.Errorf(codes.NotFound, "node %.64q is not on the roster", id)
 	}
@@ -146,6 +153,18 @@ func (n *Node) admit(ctx context.Context, me *peerpb.Presence, entry *configpb.N
 	}
 	n.take(ctx, me, entry, "")
 	return nil
+}
+
+// rosterIndex names the trailer by which a node that is not on the roster learns how
+// recent that is.
+const rosterIndex = "sipcluster-roster-index"
+
+func (n *Node) refusedAsOf(trailer metadata.MD) {
+	for _, v := range trailer.Get(rosterIndex) {
+		if index, err := strconv.ParseUint(v, 10, 64); err == nil {
+			n.refused(index)
+		}
+	}
 }
 
 // meetDomain is that of the ErrorInfo that names the first process of a node.
@@ -224,7 +243,11 @@ func (n *Node) meet(ctx context.Context, addr string) error {
 		return err
 	}
 	defer conn.Close()
-	answer, err := peerpb.NewDirectoryClient(conn).Meet(ctx, &peerpb.MeetRequest{ClusterId: n.lineage(), Me: n.presence()})
+	var trailer metadata.MD
+	answer, err := peerpb.NewDirectoryClient(conn).Meet(ctx, &peerpb.MeetRequest{ClusterId: n.lineage(), Me: n.presence()}, grpc.Trailer(&trailer))
+	if status.Code(err) == codes.NotFound {
+		n.refusedAsOf(trailer)
+	}
 	if err != nil {
 		return n.refusedBy(ctx, err)
 	}

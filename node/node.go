@@ -428,8 +428,10 @@ func (n *Node) dialGRPC(id, addr string) (*grpc.ClientConn, error) {
 // awaitRoster waits until the configuration here includes this node. A node
 // that was a member before has it at once, also without a quorum.
 func (n *Node) awaitRoster(ctx context.Context) error {
-	w := n.machine.Watch()
-	defer w.Close()
+	changed, done := n.rosterChanges(ctx)
+	defer done()
+	again := time.NewTicker(seekMost)
+	defer again.Stop()
 	said := time.AfterFunc(3*time.Second, func() {
 		n.log.Info("waiting for the cluster's configuration from its leader", "leader", n.group.Status().LeaderName)
 	})
@@ -442,8 +444,16 @@ func (n *Node) awaitRoster(ctx context.Context) error {
 		case view.Epoch() != "" && view.Epoch() != n.id.ClusterID:
 			return fmt.Errorf("data directory %s: its configuration is of cluster %s, its node.json of %s: restore one of them, or join with a fresh data directory", n.cfg.DataDir, view.Epoch(), n.id.ClusterID)
 		}
-		if _, err := w.Next(ctx); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.removed:
+			return ErrRemoved
+		case <-changed:
+		case <-again.C: // whoever knows that this node was removed says so
+			if err := n.greet(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }

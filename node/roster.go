@@ -87,9 +87,11 @@ func (n *Node) roster(id dn.Node) (member bool, index uint64) {
 
 // refused hears from a peer that this node is not on the roster. A peer that
 // knows less than this node may not have heard of it yet; one that knows as
-// much or more has seen its removal, which this node slept through.
+// much or more has seen its removal, which this node slept through. A node that never
+// was on a roster which it had is only coming in.
 func (n *Node) refused(index uint64) {
-	if index >= n.machine.View().Index() {
+	view := n.machine.View()
+	if index >= view.Index() && (view.Node(n.id.ID) != nil || len(n.id.told()) > 0) {
 		n.removedOnce.Do(func() { close(n.removed) })
 	}
 }

@@ -41,6 +41,8 @@ func membershipFaults() []Fault {
 			Edit{"node/meet.go", "|| claimed == met || n.isAt(ctx, said, claimed)", "|| claimed != \"\""}),
 		Fault{Name: "a-move-is-not-told", Kind: Consensus, What: "gossip goes on by the address that a node had at its start", Package: "./membership", Run: "^TestGossip_ANodeThatMoves",
 			Edits: []Edit{{"membership/membership.go", "	g.cfg.Advertise, g.cfg.ClusterAddr = advertise, clusterAddr\n", ""}}},
+		nodes("removed-waits-for-ever", "a node that knows of its own removal waits for a configuration that never comes when it is started again", "^TestCluster$",
+			Edit{"node/meet.go", "	if status.Code(err) == codes.NotFound {\n		n.refusedAsOf(trailer)\n	}\n", ""}),
 		nodes("loopback-for-a-moment", "a machine that has no address for a moment has its node told as one of loopback", "^TestPlace_ALook",
 			Edit{"node/place.go", "is.Addr().IsLoopback() && !was.Addr().IsLoopback()", "is.Addr().IsLoopback() && was.Addr().IsLoopback() && was != is"}),
 		nodes("nobody-is-sought", "who has moved is waited for", "^TestMove$",

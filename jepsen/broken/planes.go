@@ -130,7 +130,7 @@ func planeFaults() []Fault {
 		{
 			Name: "zombie", Kind: Claims, What: "a node that was removed while it was down serves when it is back",
 			Edits: []Edit{
-				{"node/roster.go", "	if index >= n.machine.View().Index() {", "	if false && index >= n.machine.View().Index() {"},
+				{"node/roster.go", "	if index >= view.Index() && (", "	if false && index >= view.Index() && ("},
 				{"node/roster.go", "		if view.Node(n.id.ID) == nil {\n			return ErrRemoved", "		if false {\n			return ErrRemoved"},
 			},
 			Scenario: "zombie", For: 15 * time.Second, Settle: shortly, Statements: []string{"S16"},
