@@ -17,8 +17,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/directory"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -111,6 +113,7 @@ type directoryServer struct {
 func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peerpb.MeetResponse, error) {
 	n, me := d.n, r.GetMe()
 	if ours := n.lineage(); r.GetClusterId() != ours {
+		n.strayed(ctx, me.GetNode().GetId(), r.GetClusterId())
 		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", ours, r.GetClusterId())
 	}
 	id := me.GetNode().GetId()
@@ -129,6 +132,36 @@ func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peer
 		return nil, err
 	}
 	return &peerpb.MeetResponse{Me: n.presence(), Others: n.directory.Words()}, nil
+}
+
+// strayLately is for how long a node that follows another recovery is told of: it says
+// so each second.
+const strayLately = 10 * time.Second
+
+// strayed notes a node of the roster that follows another recovery of this cluster.
+func (n *Node) strayed(ctx context.Context, id, lineage string) {
+	from, _ := identity.PeerOf(ctx)
+	cluster, _ := fsm.SplitLineage(lineage)
+	if own, _ := fsm.SplitLineage(n.lineage()); cluster == own && (from == "" || from == id) && n.machine.View().Node(id) != nil {
+		n.directory.Stray(id, lineage)
+	}
+}
+
+// strays are told of: neither side hears the other until somebody decides.
+func (n *Node) strays(report func(problem.Problem)) {
+	follows := func(lineage string) string {
+		if _, recovery := fsm.SplitLineage(lineage); recovery != "" {
+			return "recovery " + recovery
+		}
+		return "no recovery"
+	}
+	for id, lineage := range n.directory.Strays(time.Now().Add(-strayLately)) {
+		name := n.nameOf(dn.Node(id))
+		report(problem.Problem{
+			Code: "another-recovery", Subject: name, Text: "node " + name + " follows " + follows(lineage) + " of this cluster and this node follows " + follows(n.lineage()) + ": neither hears the other",
+			Advice: "decide which of them goes on, and start the other with --join of that one and --accept-recovery",
+		})
+	}
 }
 
 // admit takes a process for the node that it says it is, unless another one is. Who

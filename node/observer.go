@@ -63,6 +63,7 @@ func (n *Node) followProblems() {
 	n.problems.Follow(n.denied.problems)
 	n.problems.Follow(n.behind)
 	n.problems.Follow(n.doubted)
+	n.problems.Follow(n.strays)
 	n.problems.Follow(func(report func(problem.Problem)) {
 		if here, err := net.InterfaceAddrs(); err == nil {
 			n.cfg.unbound(here, report)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/node/consensus"
+	"github.com/sipcluster/sipcluster/node/problem"
 )
 
 // survivors are the nodes of a cluster that has lost one: where they are started
@@ -148,6 +150,13 @@ func TestRecover_TwoRecoveredNeverMerge(t *testing.T) {
 		})
 	}
 	await(t, "the link is refused", func() bool { return b.log.has("this node is of cluster " + a.lineage()) })
+	for _, x := range [][2]*member{{a, b}, {b, a}} {
+		await(t, x[0].cfg.Name+" says whom it does not hear, and why", func() bool {
+			return slices.ContainsFunc(x[0].problems.List(), func(p problem.Problem) bool {
+				return p.Code == "another-recovery" && p.Subject == x[1].cfg.Name && strings.Contains(p.Text, ra.Recovery) && strings.Contains(p.Text, rb.Recovery)
+			})
+		})
+	}
 	s.puts(t, a, "2001")
 	s.puts(t, b, "2002")
 	if a.machine.View().DN("2002") != nil || b.machine.View().DN("2001") != nil || a.heard(b) || b.heard(a) {

@@ -18,6 +18,8 @@ func recoveryFaults() []Fault {
 		of("links-of-any-recovery", "links are taken from every recovery of the cluster", "^TestRecover_TwoRecovered",
 			Edit{"node/node.go", "		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster,", "		ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Roster: n.roster,"},
 			Edit{"node/node.go", "ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial:", "ClusterID: n.id.ClusterID, Table: n.table, Calls: n.calls, Dial:"}),
+		of("strays-are-not-told", "two recoveries of a cluster that meet say nothing of it", "^TestRecover_TwoRecovered",
+			Edit{"node/meet.go", "		n.directory.Stray(id, lineage)\n", ""}),
 		of("accepts-whoever-answers", "a recovery is accepted whoever answers where it should be", "^TestRecover_OneOfThree",
 			Edit{accept, "	return consensus.IsOf(ctx, client, lineage)\n", "	_ = consensus.IsOf(ctx, client, lineage)\n	return nil\n"}),
 		of("accepts-without-asking", "a node that shall accept a recovery sets its copy aside before it knows that there is one", "^TestRecover_OneOfThree",

@@ -36,6 +36,13 @@ type Directory struct {
 	hints map[string]string
 	// doubts are addresses that nodes claim, and at which they did not answer.
 	doubts map[string]string
+	// strays follow another recovery of the cluster.
+	strays map[string]stray
+}
+
+type stray struct {
+	lineage string
+	at      time.Time
 }
 
 // word is what a node said of itself, and where the roster had it then: once the
@@ -48,7 +55,7 @@ type word struct {
 
 // New makes an empty Directory.
 func New() *Directory {
-	return &Directory{words: map[string]word{}, hints: map[string]string{}, doubts: map[string]string{}}
+	return &Directory{words: map[string]word{}, hints: map[string]string{}, doubts: map[string]string{}, strays: map[string]stray{}}
 }
 
 // Take notes what a node of the roster said of itself; moved tells whether it is
@@ -114,6 +121,26 @@ func (d *Directory) Doubted() map[string]string {
 	return maps.Clone(d.doubts)
 }
 
+// Stray notes that a node follows another recovery of the cluster.
+func (d *Directory) Stray(id, lineage string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.strays[id] = stray{lineage, time.Now()}
+}
+
+// Strays are the nodes that have said so since then, and what they follow, by id.
+func (d *Directory) Strays(since time.Time) map[string]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := map[string]string{}
+	for id, s := range d.strays {
+		if s.at.After(since) {
+			all[id] = s.lineage
+		}
+	}
+	return all
+}
+
 // Keep forgets all nodes but those of the roster.
 func (d *Directory) Keep(on func(id string) bool) {
 	d.mu.Lock()
@@ -121,6 +148,7 @@ func (d *Directory) Keep(on func(id string) bool) {
 	maps.DeleteFunc(d.words, func(id string, _ word) bool { return !on(id) })
 	maps.DeleteFunc(d.hints, func(id, _ string) bool { return !on(id) })
 	maps.DeleteFunc(d.doubts, func(id, _ string) bool { return !on(id) })
+	maps.DeleteFunc(d.strays, func(id string, _ stray) bool { return !on(id) })
 }
 
 // Candidates are the addresses at which a node may be, the likeliest first.
