@@ -32,6 +32,14 @@ func (n *Node) hangUp(id call.ID) {
 	n.sip.HangUp(string(id))
 }
 
+// talkEnds has the agent at a DN wrap up a call that has ended.
+func (n *Node) talkEnds(number dn.Number, at int64) {
+	view := n.machine.View()
+	if config := view.DN(string(number)); config != nil {
+		n.table.WrapUp(number, at, view.Rules(config, nil).WrapUp)
+	}
+}
+
 // peerGone lets no phone here ring on for callers of a peer's process that is no more.
 func (n *Node) peerGone(peer dn.Node) {
 	n.sip.PeerGone(peer)

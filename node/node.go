@@ -180,7 +180,7 @@ func (n *Node) openStores() (err error) {
 		return err
 	}
 	meta := n.store.Meta()
-	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone})
+	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.calls.Busy})
 	return nil
 }

@@ -11,6 +11,13 @@ func policyFaults() []Fault {
 			Edit{"node/agent/ends.go", "	if st.CoolUntil != 0 {\n", "	if st.CoolUntil < 0 {\n"}),
 		unitFault("do-not-disturb-forgotten", "do not disturb ends with the owner's process", "./node/agent", "^TestRestore_WhatKeeps",
 			Edit{"node/agent/restore.go", "own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, r.DoNotDisturb,", "own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, own.DoNotDisturb,"}),
+		unitFault("wrap-up-behind-the-release", "an agent whose call is over takes the next one before he is told to wrap up", "./node/session", "^TestWrapUp_IsTold",
+			Edit{"node/session/wrapup.go", "st.Agent.Since != e.Time {", "st.Agent.Since == e.Time {"}),
+		unitFault("wrap-up-lost-in-a-move", "a wrap-up has no end any more when the DN moves", "./node/dn", "^TestWrapUp_",
+			Edit{"node/dn/agent.go", "r.AgentLeft = max(1, x.ends-now) // who", "r.AgentLeft = 0 // who"},
+			Edit{"node/dn/agent.go", "	z := *x\n", "	z := *x\n	z.ends = 0\n"}),
+		unitFault("wrap-up-for-ever", "a wrap-up does not end after a restart", "./node/agent", "^TestWrapUp_Ends",
+			Edit{"node/agent/restore.go", "r.Agent, r.DoNotDisturb, r.CoolLeft, r.AgentLeft", "r.Agent, r.DoNotDisturb, r.CoolLeft, 0"}),
 	}
 }
 

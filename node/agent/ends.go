@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -30,6 +31,11 @@ func unanswered(r *dn.Record, agent string, rules configpb.Rules, now int64) boo
 	}
 	r.CoolLeft = int64(rules.CoolDown)
 	return r.CoolLeft > 0
+}
+
+// WasAbsent tells whether an agent is not ready because a call was not answered.
+func WasAbsent(a *dn.Agent) bool {
+	return a != nil && a.State == dn.NotReady && slices.Equal(a.Reasons, noAnswerReason)
 }
 
 // Unanswered tells the DN's keeper that a call rang there in vain, which a routing point

@@ -97,3 +97,40 @@ func TestRestore_WhatKeepsCallsAwayComesBack(t *testing.T) {
 		}
 	}
 }
+
+// The wrap-up ends by itself at the keeper, after a restart too, and before that when the
+// agent says so.
+func TestWrapUp_EndsByItselfOrByTheAgent(t *testing.T) {
+	dir, view := t.TempDir(), twoNodes(t)
+	k := openNode(t, "a", dir, view).run(t)
+	for _, n := range []dn.Number{"1000", "1001"} {
+		k.table.Register(n, dn.Registered)
+		k.does(t, n, Change{Request: peerpb.AgentRequest_AGENT_REQUEST_LOGIN, AgentID: "7" + string(n)})
+		k.does(t, n, Change{Request: peerpb.AgentRequest_AGENT_REQUEST_READY})
+		k.table.WrapUp(n, time.Now().UnixNano(), 2*time.Second)
+	}
+	k.does(t, "1001", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_READY})
+	waitFor(t, "the wrap-up is stored", func() bool {
+		k.agents.store.mu.Lock()
+		defer k.agents.store.mu.Unlock()
+		return !k.agents.store.words["1000"].ends.IsZero() && len(k.agents.store.dirty) == 0
+	})
+	if s, _ := k.table.Get("1001"); s.Agent.State != dn.Ready || s.AgentUntil != 0 {
+		t.Errorf("ended by the agent: %+v until %d", s.Agent, s.AgentUntil)
+	}
+	k.stop()
+	if err := k.agents.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openNode(t, "a", dir, view)
+	again.agents.Restore()
+	again.run(t)
+	again.table.Register("1000", dn.Registered)
+	if s, _ := again.table.Get("1000"); s.Agent.Mode != dn.AfterCallWork {
+		t.Errorf("after the restart: %+v", s.Agent)
+	}
+	waitFor(t, "the end of the wrap-up", func() bool {
+		s, _ := again.table.Get("1000")
+		return s.Agent.State == dn.Ready && s.AgentUntil == 0
+	})
+}

@@ -37,6 +37,10 @@ type Config struct {
 	// Gone is told of a peer whose process is no more, perhaps again and again: it ended,
 	// a newer one was seen, or it left the cluster. It must not wait; nil: nobody is told.
 	Gone func(dn.Node)
+	// TalkEnds is told of a called DN whose call has ended, an answered one, with when it
+	// did, before anybody can read that here. It must not wait nor call the table; nil:
+	// nobody is told.
+	TalkEnds func(n dn.Number, at int64)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -233,9 +237,7 @@ func (t *Table) hide(e *entry) {
 }
 
 func (t *Table) tell(e *entry, ev *Event) {
-	if e.visible() || ev.Kind.Waiting() && !e.over {
-		t.visible.add(ev)
-	}
+	t.see(e, ev)
 	if e.o == t.self {
 		t.own.add(ev)
 	}
@@ -244,10 +246,21 @@ func (t *Table) tell(e *entry, ev *Event) {
 // tellEnd tells clients that the call is over.
 func (t *Table) tellEnd(e *entry, cause int) {
 	for _, ev := range e.call.endings(t.now(), cause, false) {
-		if e.visible() || ev.Kind.Waiting() && !e.over {
-			t.visible.add(ev)
+		t.see(e, ev)
+	}
+}
+
+// see tells clients of an event of a call as that was before.
+func (t *Table) see(e *entry, ev *Event) {
+	if !e.visible() && (!ev.Kind.Waiting() || e.over) {
+		return
+	}
+	if ev.Kind == Released && ev.Role == Called && t.cfg.TalkEnds != nil {
+		if p := e.call.Party(ev.ThisDN, Called); p != nil && p.State == StateEstablished {
+			t.cfg.TalkEnds(ev.ThisDN, ev.Time)
 		}
 	}
+	t.visible.add(ev)
 }
 
 // endCall ends a call that is up.

@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/routing"
@@ -119,12 +120,24 @@ func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 	case dn.LoggedIn:
 		e.Body = &tlibpb.Event_AgentLogin{AgentLogin: &tlibpb.EventAgentLogin{Agent: &o.of}}
 	case dn.NotReady:
-		e.Body = &tlibpb.Event_AgentNotReady{AgentNotReady: &tlibpb.EventAgentNotReady{Agent: &o.of}}
+		e.Body = &tlibpb.Event_AgentNotReady{AgentNotReady: notReady(st, &o.of)}
 	case dn.Ready:
 		o.of.Reasons["site"] = e.Site
 		e.Body = &tlibpb.Event_AgentReady{AgentReady: &tlibpb.EventAgentReady{Agent: &o.of}}
 	default:
 		e.Body = &tlibpb.Event_AgentLogout{AgentLogout: &tlibpb.EventAgentLogout{Agent: &o.of}}
+	}
+	return e
+}
+
+// notReady says why an agent is not, and until when, where nobody asked for it.
+func notReady(st *dn.Status, a *tlibpb.Agent) *tlibpb.EventAgentNotReady {
+	e := &tlibpb.EventAgentNotReady{Agent: a}
+	switch {
+	case st.AgentUntil != 0:
+		e.Cause, e.Until = tlibpb.AgentCause_AGENT_CAUSE_WRAP_UP, timestamppb.New(time.Unix(0, st.AgentUntil))
+	case agent.WasAbsent(st.Agent):
+		e.Cause = tlibpb.AgentCause_AGENT_CAUSE_NO_ANSWER
 	}
 	return e
 }

@@ -29,6 +29,7 @@ func (f *feeder) takeCalls(ctx context.Context, b batch[call.Item]) {
 		case feed.EndOfSnapshot:
 			f.hearing.readDNs(ctx, f.c.table.Watch(feed.Position{}), beginningDNs)
 		case feed.Change:
+			f.agentFirst(ctx, it.Event)
 			f.callHappened(view, it)
 		}
 	}

@@ -39,6 +39,8 @@ type office struct {
 	peer      *dn.Copy
 	control   *Controller
 	announcer Announcer
+	// wraps is how long agents wrap up.
+	wraps time.Duration
 }
 
 func newOffice(t testing.TB) *office {
@@ -64,7 +66,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 		pstnDN("2001"), pstnDN("2002", "sales"), sipDN("1001"),
 		&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}}},
 	)
-	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
+	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history, TalkEnds: func(n dn.Number, at int64) { o.table.WrapUp(n, at, o.wraps) }})
 	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy})
 	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
 		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})
