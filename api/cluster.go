@@ -202,6 +202,9 @@ func (c *Cluster) counts(view *fsm.View) *tcpb.DNCounts {
 		if r.status.Owner == self {
 			counts.Owned++
 		}
+		if r.status.Standby != "" {
+			counts.WithStandby++
+		}
 	}
 	return counts
 }

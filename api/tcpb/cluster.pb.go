@@ -637,7 +637,9 @@ type DNCounts struct {
 	InService    uint64                 `protobuf:"varint,2,opt,name=in_service,json=inService,proto3" json:"in_service,omitempty"`
 	OutOfService uint64                 `protobuf:"varint,3,opt,name=out_of_service,json=outOfService,proto3" json:"out_of_service,omitempty"`
 	// Owned by this node.
-	Owned         uint64 `protobuf:"varint,4,opt,name=owned,proto3" json:"owned,omitempty"`
+	Owned uint64 `protobuf:"varint,4,opt,name=owned,proto3" json:"owned,omitempty"`
+	// In service, and another node has them at once when the owner is lost.
+	WithStandby   uint64 `protobuf:"varint,5,opt,name=with_standby,json=withStandby,proto3" json:"with_standby,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -696,6 +698,13 @@ func (x *DNCounts) GetOutOfService() uint64 {
 func (x *DNCounts) GetOwned() uint64 {
 	if x != nil {
 		return x.Owned
+	}
+	return 0
+}
+
+func (x *DNCounts) GetWithStandby() uint64 {
+	if x != nil {
+		return x.WithStandby
 	}
 	return 0
 }
@@ -1106,13 +1115,14 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"lagEntries\x88\x01\x01\x12\x1a\n" +
 	"\x06lag_ms\x18\x13 \x01(\x01H\x01R\x05lagMs\x88\x01\x01B\x0e\n" +
 	"\f_lag_entriesB\t\n" +
-	"\a_lag_ms\"{\n" +
+	"\a_lag_ms\"\x9e\x01\n" +
 	"\bDNCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x1d\n" +
 	"\n" +
 	"in_service\x18\x02 \x01(\x04R\tinService\x12$\n" +
 	"\x0eout_of_service\x18\x03 \x01(\x04R\foutOfService\x12\x14\n" +
-	"\x05owned\x18\x04 \x01(\x04R\x05owned\"=\n" +
+	"\x05owned\x18\x04 \x01(\x04R\x05owned\x12!\n" +
+	"\fwith_standby\x18\x05 \x01(\x04R\vwithStandby\"=\n" +
 	"\x11RemoveNodeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"(\n" +

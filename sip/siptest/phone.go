@@ -39,6 +39,8 @@ type Config struct {
 	Network *Network
 	// UserAgent is what the phone calls itself; "" means siptest.
 	UserAgent string
+	// Params are said of the contact that it registers, with their ";".
+	Params string
 	// Heard is told each request that arrives and is none of a call's, before it
 	// is answered; nil for nobody.
 	Heard func(*Message)
@@ -158,7 +160,7 @@ func (p *Phone) Asked() int {
 // is the final one, whatever its code; the error says that there was none.
 func (p *Phone) Register(ctx context.Context, expires time.Duration) (*Response, error) {
 	return p.Do(ctx, Request{Method: "REGISTER", Headers: []string{
-		"Contact: <" + p.Contact() + ">", "Expires: " + strconv.Itoa(int(expires/time.Second))}})
+		"Contact: <" + p.Contact() + ">" + p.cfg.Params, "Expires: " + strconv.Itoa(int(expires/time.Second))}})
 }
 
 // Unregister takes the phone's registration back.

@@ -65,6 +65,7 @@ type (
 		InService    uint64 `json:"in_service"`
 		OutOfService uint64 `json:"out_of_service"`
 		Owned        uint64 `json:"owned"`
+		WithStandby  uint64 `json:"with_standby,omitempty"`
 	}
 )
 
@@ -97,7 +98,7 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 		Node: s.Node, Site: s.Site,
 		Raft:     raftJSON{r.GetState(), r.GetLeader(), r.GetTerm(), r.GetAppliedIndex(), r.GetQuorum(), r.GetFeatureLevel(), r.GetDigest(), r.GetDigestIndex(), r.GetParked()},
 		Peers:    make([]peerJSON, 0, len(s.Peers)),
-		DNs:      dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned()},
+		DNs:      dnsJSON{d.GetTotal(), d.GetInService(), d.GetOutOfService(), d.GetOwned(), d.GetWithStandby()},
 		Insecure: s.GetInsecure(), Recovery: s.GetRecovery(),
 		Problems: make([]problemJSON, 0, len(s.Problems)),
 	}
@@ -129,7 +130,11 @@ func (c commands) printStatus(s *tcpb.StatusResponse) error {
 		quorum = console.Tinted("no quorum: the configuration can't be changed from here", console.Red)
 	}
 	fmt.Fprintf(c.Out, "configuration  %s, leader %s, term %d, index %d, %s\n", r.GetState(), console.Dash(r.GetLeader()), r.GetTerm(), r.GetAppliedIndex(), console.Paint(quorum, colour))
-	fmt.Fprintf(c.Out, "DNs            %d: %s, %d OOS; %d owned here\n", d.GetTotal(), console.Paint(console.Tinted(strconv.FormatUint(d.GetInService(), 10)+" InSrv", console.Green), colour), d.GetOutOfService(), d.GetOwned())
+	standby := ""
+	if n := d.GetWithStandby(); n > 0 {
+		standby = fmt.Sprintf(" (%d with a standby)", n)
+	}
+	fmt.Fprintf(c.Out, "DNs            %d: %s%s, %d OOS; %d owned here\n", d.GetTotal(), console.Paint(console.Tinted(strconv.FormatUint(d.GetInService(), 10)+" InSrv", console.Green), colour), standby, d.GetOutOfService(), d.GetOwned())
 	if s.GetRecovery() != "" {
 		fmt.Fprintf(c.Out, "recovery       %s\n", s.GetRecovery())
 	}

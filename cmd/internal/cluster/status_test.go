@@ -15,7 +15,7 @@ func TestStatusJSON_IsAContract(t *testing.T) {
 	clienttest.Same(t, clienttest.Line(t, newStatusJSON(seen())), `{"node":"sip1","site":"dc1","raft":{"state":"leader","leader":"sip1","term":3,"applied_index":17,"quorum":true},`+
 		`"peers":[{"node":"sip2","site":"dc2","reachable":true,"reason":"","rtt_ms":0.25,"owned":5,"to_peer_ms":0.1,"from_peer_ms":0.15,"last_answer_ms":40.4,"send_queue":7,"send_queue_bytes":70000,"receive_queue_bytes":96},`+
 		`{"node":"sip3","site":"dc3","reachable":false,"reason":"cut","rtt_ms":0,"owned":2,"to_peer_ms":0,"from_peer_ms":0,"last_answer_ms":0,"send_queue":0,"send_queue_bytes":0,"receive_queue_bytes":0}],`+
-		`"dns":{"total":10,"in_service":8,"out_of_service":2,"owned":3},"problems":[{"code":"clock-skew","since":"2026-11-22T11:56:48Z","text":"the clock of sip2 differs by 700ms","advice":"check NTP"}]}`+"\n")
+		`"dns":{"total":10,"in_service":8,"out_of_service":2,"owned":3,"with_standby":4},"problems":[{"code":"clock-skew","since":"2026-11-22T11:56:48Z","text":"the clock of sip2 differs by 700ms","advice":"check NTP"}]}`+"\n")
 	clienttest.Same(t, clienttest.Line(t, newStatusJSON(&tcpb.StatusResponse{Node: "sip1"})), `{"node":"sip1","site":"","raft":{"state":"","leader":"","term":0,"applied_index":0,"quorum":false},"peers":[],"dns":{"total":0,"in_service":0,"out_of_service":0,"owned":0},"problems":[]}`+"\n")
 }
 
@@ -29,7 +29,7 @@ func seen() *tcpb.StatusResponse {
 				ToPeerMs: 0.1, FromPeerMs: 0.15, LastAnswerMs: 40.4, SendQueue: 7, SendQueueBytes: 70000, ReceiveQueueBytes: 96, Role: "voter", LagEntries: new(uint64(300)), LagMs: new(72500.0)},
 			{Node: "sip3", Site: "dc3", Reason: "cut", Owned: 2, Since: timestamppb.New(clienttest.Noon.Add(-4 * time.Second)), Gossip: "dead", Role: "learner"},
 		},
-		Dns:      &tcpb.DNCounts{Total: 10, InService: 8, OutOfService: 2, Owned: 3},
+		Dns:      &tcpb.DNCounts{Total: 10, InService: 8, OutOfService: 2, Owned: 3, WithStandby: 4},
 		Problems: []*tcpb.Problem{{Code: "clock-skew", Since: clienttest.Since, Text: "the clock of sip2 differs by 700ms", Advice: "check NTP"}},
 	}
 }
@@ -42,7 +42,7 @@ func TestStatus_ForPeople(t *testing.T) {
 	}
 	clienttest.Same(t, out.String(), `sip1 at dc1  up 3m12s  v1.0.0
 configuration  leader, leader sip1, term 3, index 17, quorum
-DNs            10: 8 InSrv, 2 OOS; 3 owned here
+DNs            10: 8 InSrv (4 with a standby), 2 OOS; 3 owned here
 problem        clock-skew: the clock of sip2 differs by 700ms, for 3m12s: check NTP
 
 PEER  SITE  LINK     FOR        RTT  OWNED  GOSSIP  CLOCK

@@ -21,11 +21,12 @@ import (
 func DemoCommand(op *client.Operator) *cobra.Command {
 	c := commands{op}
 	return &cobra.Command{
-		Use: "demo", Short: "Play the product's three scenes with real SIP phones: register, cut, heal", Args: cobra.NoArgs,
-		Long: `Start a cluster of two sites on free ports and play three scenes with real SIP
+		Use: "demo", Short: "Play the product's four scenes with real SIP phones: register, cut, heal, stand by", Args: cobra.NoArgs,
+		Long: `Start a cluster of two sites on free ports and play four scenes with real SIP
 phones over UDP: two phones register and both sites know, the link between the
 sites is cut and each side goes on with its own DN, the link heals and both
-sides have both DNs again. It ends with 0 only when every step was observed at
+sides have both DNs again, and a phone that registers at both sites stays in
+service at both when the link is cut once more. It ends with 0 only when every step was observed at
 every node as expected.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.demo(cmd.Context()); err != nil {
@@ -53,6 +54,8 @@ type stage struct {
 	state     *devState
 	witnesses [2]*witness
 	phones    [2]*siptest.Phone
+	// second is the other registration of the first phone.
+	second *siptest.Phone
 }
 
 func (c commands) demo(ctx context.Context) (err error) {
@@ -90,7 +93,7 @@ func (c commands) demo(ctx context.Context) (err error) {
 // play plays the scenes in order; each leaves the stage for the next.
 func (s *stage) play(ctx context.Context) error {
 	defer func() {
-		for _, p := range s.phones {
+		for _, p := range append(s.phones[:], s.second) {
 			if p != nil {
 				p.Close()
 			}
@@ -104,6 +107,7 @@ func (s *stage) play(ctx context.Context) error {
 		{"Scene 1: a phone registers at each site, and both sites know", s.register},
 		{"Scene 2: the link between the sites is cut, and each side goes on with its own DN", s.cut},
 		{"Scene 3: the link heals, and no phone has to register again", s.heal},
+		{"Scene 4: phone 1001 registers at both sites, and stays in service at both through a cut", s.standBy},
 	} {
 		fmt.Fprintf(s.Out, "\n%s\n", console.Paint(console.Tinted(scene.title, console.Yellow), s.Colour()))
 		if err := scene.play(ctx); err != nil {
@@ -122,13 +126,13 @@ func (s *stage) before(ctx context.Context) error {
 func (s *stage) register(ctx context.Context) error {
 	for i, number := range []string{dn1, dn2} {
 		node := s.cluster.nodes[i]
-		p, err := siptest.NewPhone(siptest.Config{DN: number, Password: demoPassword(number), Domain: s.cluster.realm, Server: node.SIPAddr})
+		p, err := s.phone(number, node, 1)
 		if err != nil {
 			return err
 		}
 		s.phones[i] = p
 		began := time.Now()
-		if err := s.sendRegister(ctx, i, number); err != nil {
+		if err := s.sendRegister(ctx, p, i, number); err != nil {
 			return err
 		}
 		if err := s.both(ctx, began, number, view.InSrv, toldWithin); err != nil {
@@ -138,11 +142,19 @@ func (s *stage) register(ctx context.Context) error {
 	return s.tables(ctx, []string{dn1, dn2}, []string{dn1, dn2})
 }
 
-func (s *stage) sendRegister(ctx context.Context, i int, number string) error {
+// phone is one of the registrations of a DN's phone, a flow as RFC 5626 has it.
+func (s *stage) phone(number string, at devNode, flow int) (*siptest.Phone, error) {
+	return siptest.NewPhone(siptest.Config{
+		DN: number, Password: demoPassword(number), Domain: s.cluster.realm, Server: at.SIPAddr,
+		Params: fmt.Sprintf(`;+sip.instance="<urn:uuid:00000000-0000-4000-8000-00000000%s>";reg-id=%d`, number, flow),
+	})
+}
+
+func (s *stage) sendRegister(ctx context.Context, p *siptest.Phone, i int, number string) error {
 	node := s.cluster.nodes[i]
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	res, err := s.phones[i].Register(ctx, 10*time.Minute)
+	res, err := p.Register(ctx, 10*time.Minute)
 	if err != nil {
 		return fmt.Errorf("REGISTER of %s at %s: %w", number, node.Name, err)
 	}
@@ -193,7 +205,7 @@ func (s *stage) cut(ctx context.Context) error {
 		return err
 	}
 	for i, number := range []string{dn1, dn2} {
-		if err := s.sendRegister(ctx, i, number); err != nil { // a refresh, while cut
+		if err := s.sendRegister(ctx, s.phones[i], i, number); err != nil { // a refresh, while cut
 			return err
 		}
 	}
@@ -213,6 +225,39 @@ func (s *stage) heal(ctx context.Context) error {
 		return err
 	}
 	return s.tables(ctx, []string{dn1, dn2}, []string{dn1, dn2})
+}
+
+// standBy wants DN1 in service at both nodes all the time, and one owner again in the end.
+func (s *stage) standBy(ctx context.Context) (err error) {
+	if s.second, err = s.phone(dn1, s.cluster.nodes[1], 2); err != nil {
+		return err
+	}
+	if err := s.sendRegister(ctx, s.second, 1, dn1); err != nil {
+		return err
+	}
+	if err := s.tables(ctx, []string{dn1, dn2}, []string{dn1, dn2}); err != nil {
+		return err
+	}
+	for _, cut := range []bool{true, false} {
+		other, within, want := view.InSrv, healedWithin, []string{dn1, dn2}
+		if cut {
+			other, within, want = view.OOS, cutWithin, []string{dn1}
+		}
+		began := time.Now()
+		if err := s.setLinks(ctx, cut); err != nil {
+			return err
+		}
+		if err := s.told(ctx, s.witnesses[0], began, dn2, other, within); err != nil {
+			return err
+		}
+		if err := s.told(ctx, s.witnesses[1], began, dn1, view.InSrv, within); err != nil {
+			return err
+		}
+		if err := s.tables(ctx, want, []string{dn1, dn2}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tables prints what each node lists and wants exactly these DNs to be
@@ -244,7 +289,7 @@ func (s *stage) list(ctx context.Context, w *witness) error {
 	err := w.client.EachDN(ctx, &tcpb.Filter{Prefix: "100"}, false, func(d *tcpb.DNStatus) error {
 		if d.Dn == dn1 || d.Dn == dn2 {
 			found++
-			t.Add(console.Text("  "+d.Dn), view.StateCell(d.State), console.Text(console.Dash(d.Owner)), console.Text(console.Dash(d.Site)), console.Text(console.Dash(view.ReasonName(d.Reason))), console.Text(console.YesNo(d.Routable)))
+			t.Add(console.Text("  "+d.Dn), view.StateCell(d.State), console.Text(view.Owner(d)), console.Text(console.Dash(d.Site)), console.Text(console.Dash(view.ReasonName(d.Reason))), console.Text(console.YesNo(d.Routable)))
 		}
 		return nil
 	})

@@ -35,6 +35,9 @@ type dnJSON struct {
 	Reserved bool   `json:"reserved"`
 	// Agent is left out when nobody ever logged in.
 	Agent *view.AgentJSON `json:"agent,omitempty"`
+	// Standby and its site are left out when there is none.
+	Standby     string `json:"standby,omitempty"`
+	StandbySite string `json:"standby_site,omitempty"`
 }
 
 // dnDetailJSON is dn get: the row and what is configured.
@@ -48,7 +51,7 @@ type dnDetailJSON struct {
 }
 
 func newDNJSON(d *tcpb.DNStatus) dnJSON {
-	return dnJSON{d.Dn, d.Kind.Word(), view.StateName(d.State), d.Owner, d.Site, view.ReasonName(d.Reason), view.RFC3339(d.Since), d.Routable, d.Busy, d.Reserved, view.NewAgentJSON(d.Agent)}
+	return dnJSON{d.Dn, d.Kind.Word(), view.StateName(d.State), d.Owner, d.Site, view.ReasonName(d.Reason), view.RFC3339(d.Since), d.Routable, d.Busy, d.Reserved, view.NewAgentJSON(d.Agent), d.Standby, d.StandbySite}
 }
 
 // Command is dn and what it holds.
@@ -133,7 +136,7 @@ func (c commands) listDNs(ctx context.Context, cl *client.Client, f *tcpb.Filter
 	t := &console.Table{Head: []string{"DN", "KIND", "STATE", "OWNER", "SITE", "REASON", "FOR", "ROUTABLE", "AGENT"}}
 	now := c.Now()
 	err := cl.EachDN(ctx, f, routable, func(d *tcpb.DNStatus) error {
-		t.Add(console.Text(d.Dn), console.Text(console.Dash(d.Kind.Word())), view.StateCell(d.State), console.Text(console.Dash(d.Owner)), console.Text(console.Dash(d.Site)),
+		t.Add(console.Text(d.Dn), console.Text(console.Dash(d.Kind.Word())), view.StateCell(d.State), console.Text(view.Owner(d)), console.Text(console.Dash(d.Site)),
 			console.Text(console.Dash(view.ReasonName(d.Reason))), console.Text(view.Age(now, d.Since)), console.Text(console.YesNo(d.Routable)), view.AgentCell(d.Agent))
 		return nil
 	})
@@ -183,6 +186,9 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	line("state", console.Paint(view.StateCell(s.State), c.Colour()))
 	line("owner", console.Dash(s.Owner))
 	line("site", console.Dash(s.Site))
+	if s.Standby != "" {
+		line("standby", fmt.Sprintf("%s (%s)", s.Standby, s.StandbySite))
+	}
 	line("reason", console.Dash(view.ReasonName(s.Reason)))
 	line("for", view.Age(c.Now(), s.Since))
 	line("routable", console.YesNo(s.Routable))

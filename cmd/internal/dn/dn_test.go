@@ -20,6 +20,9 @@ func TestDNJSON_IsAContract(t *testing.T) {
 	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false}`+"\n")
 	clienttest.Same(t, clienttest.Line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":false}`+"\n")
 
+	row.Standby, row.StandbySite = "sip2", "dc2"
+	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false,"standby":"sip2","standby_site":"dc2"}`+"\n")
+
 	event := &tcpb.DNEvent{Dn: "1001", State: tcpb.DNState_DN_STATE_OOS, Owner: "sip2", Site: "dc2", Reason: tcpb.Reason_REASON_PEER_LOST, Time: clienttest.Since, Seq: 9}
 	clienttest.Same(t, clienttest.Line(t, newEventJSON(event)), `{"event":"EventDNOutOfService","dn":"1001","state":"OOS","owner":"sip2","reason":"peer-lost","time":"2026-11-22T11:56:48Z","seq":9}`+"\n")
 	event.State, event.Snapshot, event.Seq = tcpb.DNState_DN_STATE_IN_SRV, true, 0

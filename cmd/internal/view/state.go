@@ -9,10 +9,21 @@ import (
 
 // EventName is the T-Library's name of the event.
 func EventName(e *tcpb.DNEvent) string {
+	if e.Change == tcpb.Change_CHANGE_OWNER {
+		return "EventDNOwnerChanged"
+	}
 	if e.State == tcpb.DNState_DN_STATE_IN_SRV {
 		return "EventDNBackInService"
 	}
 	return "EventDNOutOfService"
+}
+
+// Owner is a DN's owner, with who stands by.
+func Owner(d *tcpb.DNStatus) string {
+	if d.Standby != "" {
+		return d.Owner + " +" + d.Standby
+	}
+	return console.Dash(d.Owner)
 }
 
 // StateName is the state as people and scripts read it.

@@ -190,12 +190,10 @@ func newWatchJSON(e *tcpb.DNEvent) watchJSON {
 // watchEventName is the T-Library's name of the event where it has one.
 func watchEventName(e *tcpb.DNEvent) string {
 	switch {
-	case e.Snapshot || e.Change <= tcpb.Change_CHANGE_STATE:
+	case e.Snapshot || e.Change <= tcpb.Change_CHANGE_STATE || e.Change == tcpb.Change_CHANGE_OWNER:
 		return view.EventName(e)
 	case e.Change == tcpb.Change_CHANGE_USE:
 		return "UseChanged"
-	case e.Change == tcpb.Change_CHANGE_OWNER:
-		return "EventDNOwnerChanged"
 	}
 	switch e.Agent.GetState() {
 	case tcpb.AgentState_AGENT_STATE_LOGGED_IN:
