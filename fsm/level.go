@@ -31,6 +31,7 @@ func Program() Features {
 	since := map[protoreflect.FullName]uint32{}
 	for _, field := range []protoreflect.FullName{
 		"DN.feature", "DN.capacity", "DN.skills", "RoutingPoint.policy", "AgentGroup.policy", "Options.policy", "Options.agent_login",
+		"DN.dual_registration", "Options.dual_registration",
 	} {
 		since["sipcluster.config.v1."+field] = 2
 	}

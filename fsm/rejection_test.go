@@ -221,6 +221,7 @@ func rejectedTakes() []rejection {
 		{"no feature", dn("feature", func(d *d) { d.Feature = nil }), fsm.ErrInvalid, "its kind is missing"},
 		{"a password of a feature", dn("feature", func(d *d) { d.Ha1 = hex32 }), fsm.ErrInvalid, "only kind sip has a password"},
 		{"the capacity of a point", dn("point", func(d *d) { d.Capacity = 1 }), fsm.ErrInvalid, "only kinds sip and pstn have a capacity"},
+		{"two registrations of a pstn DN", dn("pstn", func(d *d) { d.DualRegistration = true }), fsm.ErrInvalid, "only kind sip has dual_registration"},
 		{"a great capacity", dn("sip", func(d *d) { d.Capacity = 101 }), fsm.ErrInvalid, "capacity is 101: at most 100"},
 		{"a skill of no group", in(map[string]uint32{"g": 1, "h": 1}), fsm.ErrInvalid, `skills names group "h", of which it is not`},
 		{"a skill of 0", in(map[string]uint32{"g": 0}), fsm.ErrInvalid, "level in group g is 0: want 1 to 100"},

@@ -49,6 +49,8 @@ func checkTakes(d *configpb.DN) *Rejection {
 		return reject(ErrInvalid, "DN %s: its feature is missing: want login, logout, ready, not-ready, dnd-on or dnd-off", n)
 	case !phone && d.GetCapacity() != 0:
 		return reject(ErrInvalid, "DN %s: only kinds sip and pstn have a capacity", n)
+	case kind != configpb.DNKind_DN_KIND_SIP && d.GetDualRegistration():
+		return reject(ErrInvalid, "DN %s: only kind sip has dual_registration", n)
 	case d.GetCapacity() > MaxCapacity:
 		return reject(ErrInvalid, "DN %s: capacity is %d: at most %d", n, d.GetCapacity(), MaxCapacity)
 	}

@@ -589,6 +589,9 @@ type DN struct {
 	// Its level in a group that it belongs to, 1 to 100; a group that is not named has
 	// level 0. The built-in strategy asks the highest level first.
 	Skills map[string]uint32 `protobuf:"bytes,13,rep,name=skills,proto3" json:"skills,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Its phone registers at two nodes by two accounts, so both registrations stay beside
+	// each other; only for kind sip. A phone that says so itself (RFC 5626) needs none.
+	DualRegistration bool `protobuf:"varint,14,opt,name=dual_registration,json=dualRegistration,proto3" json:"dual_registration,omitempty"`
 	// Raft index of the last write; set by the cluster. 0 in a write.
 	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -714,6 +717,13 @@ func (x *DN) GetSkills() map[string]uint32 {
 		return x.Skills
 	}
 	return nil
+}
+
+func (x *DN) GetDualRegistration() bool {
+	if x != nil {
+		return x.DualRegistration
+	}
+	return false
 }
 
 func (x *DN) GetRevision() uint64 {
@@ -1308,6 +1318,8 @@ type Options struct {
 	Policy      *Policy    `protobuf:"bytes,13,opt,name=policy,proto3" json:"policy,omitempty"`
 	AgentLogin  AgentLogin `protobuf:"varint,14,opt,name=agent_login,json=agentLogin,proto3,enum=sipcluster.config.v1.AgentLogin" json:"agent_login,omitempty"`
 	Revision    uint64     `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Every DN of kind sip has dual_registration.
+	DualRegistration bool `protobuf:"varint,17,opt,name=dual_registration,json=dualRegistration,proto3" json:"dual_registration,omitempty"`
 	// How many bytes of changes a node keeps in the Raft log at most, for nodes that come
 	// back; who was away for longer gets all of the configuration. 0 is 16 MiB; 1 MiB to 1 GiB.
 	RaftLogBytes uint64 `protobuf:"varint,22,opt,name=raft_log_bytes,json=raftLogBytes,proto3" json:"raft_log_bytes,omitempty"`
@@ -1453,6 +1465,13 @@ func (x *Options) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Options) GetDualRegistration() bool {
+	if x != nil {
+		return x.DualRegistration
+	}
+	return false
 }
 
 func (x *Options) GetRaftLogBytes() uint64 {
@@ -1885,7 +1904,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"_wrap_up_s\"F\n" +
 	"\aFeature\x12;\n" +
-	"\x06action\x18\x01 \x01(\x0e2#.sipcluster.config.v1.FeatureActionR\x06action\"\x97\x05\n" +
+	"\x06action\x18\x01 \x01(\x0e2#.sipcluster.config.v1.FeatureActionR\x06action\"\xc4\x05\n" +
 	"\x02DN\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x1a\n" +
@@ -1900,7 +1919,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	" \x01(\v2\x1e.sipcluster.config.v1.OutboundR\boutbound\x127\n" +
 	"\afeature\x18\v \x01(\v2\x1d.sipcluster.config.v1.FeatureR\afeature\x12\x1a\n" +
 	"\bcapacity\x18\f \x01(\rR\bcapacity\x12<\n" +
-	"\x06skills\x18\r \x03(\v2$.sipcluster.config.v1.DN.SkillsEntryR\x06skills\x12\x1a\n" +
+	"\x06skills\x18\r \x03(\v2$.sipcluster.config.v1.DN.SkillsEntryR\x06skills\x12+\n" +
+	"\x11dual_registration\x18\x0e \x01(\bR\x10dualRegistration\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x1a9\n" +
 	"\vSkillsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1953,7 +1973,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
 	"drainForMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12#\n" +
-	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xa1\x06\n" +
+	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xce\x06\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -1973,7 +1993,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x06policy\x18\r \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12A\n" +
 	"\vagent_login\x18\x0e \x01(\x0e2 .sipcluster.config.v1.AgentLoginR\n" +
 	"agentLogin\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\x12$\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x12+\n" +
+	"\x11dual_registration\x18\x11 \x01(\bR\x10dualRegistration\x12$\n" +
 	"\x0eraft_log_bytes\x18\x16 \x01(\x04R\fraftLogBytes\x12\x1d\n" +
 	"\n" +
 	"max_voters\x18\x14 \x01(\rR\tmaxVoters\x12%\n" +

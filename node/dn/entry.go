@@ -52,6 +52,8 @@ type told struct {
 	owned  bool
 	state  State
 	reason Reason
+	// from is the node that had the DN before the last switch, and one more; 0 for none.
+	from uint8
 	// Beside the state.
 	busy  bool
 	agent *Agent

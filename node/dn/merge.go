@@ -11,7 +11,9 @@ type Status struct {
 	Owner Node
 	// Standby is the node that would have the DN if the owner were lost now; "" is none.
 	Standby Node
-	Reason  Reason
+	// Previous had it before the last OwnerChange, in an item of a stream.
+	Previous Node
+	Reason   Reason
 	// Since is when State began, ns since the epoch; 0 for never registered.
 	Since int64
 	// Agent at the DN, also while it is out of service; nil when nobody ever
@@ -139,7 +141,7 @@ func (t *Table) tell(e *entry, reason Reason) {
 	case moved:
 		is.move()
 		if switched {
-			is.since = was.since // it was in service all the time
+			is.since, is.from = was.since, was.owner+1 // it was in service all the time
 		}
 	case was.state == InSrv && is.state == InSrv: // a refresh, or the phone fell silent or spoke
 		is.stay(was)
@@ -176,7 +178,7 @@ func (v *told) move() {
 }
 
 func (v *told) stay(was told) {
-	v.since = was.since
+	v.since, v.from = was.since, was.from
 	if !v.silent() && !was.silent() {
 		v.reason = was.reason
 	}
@@ -191,6 +193,9 @@ func (t *Table) status(e *entry, v told) Status {
 			s.ReservedUntil = t.cfg.Now().UnixNano() + k.x.until - t.clock()
 		}
 		t.ends(&s, t.said(e, k).x)
+	}
+	if v.from > 0 && t.nodes[v.from-1] != nil {
+		s.Previous = t.nodes[v.from-1].id
 	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id

@@ -47,6 +47,9 @@ func (m *mesh) told(t *testing.T) (said []string) {
 	t.Helper()
 	for _, it := range drain(t, m.news) {
 		what := map[What]string{StateChange: "state", OwnerChange: "owner", AgentChange: "agent", UseChange: "use"}[it.What]
+		if it.What == OwnerChange && it.Status.Previous == it.Status.Owner {
+			t.Errorf("%s is said to have had it before", it.Status.Previous)
+		}
 		said = append(said, fmt.Sprint(what, " ", it.Status.State, " ", it.Status.Owner))
 	}
 	return said

@@ -93,6 +93,7 @@ func (ev *events) state(st *dn.Status, whole *tcpb.DNStatus) *tlibpb.Event {
 func (ev *events) ownerChange(st *dn.Status) *tlibpb.Event {
 	o := &onDN[tlibpb.Event_DnOwnerChanged, tlibpb.EventDNOwnerChanged]{}
 	o.of.Reason = tcpb.Reason(st.Reason)
+	o.of.PreviousOwner, o.of.PreviousSite = ev.nameAndSite(st.Previous)
 	e := o.begin(st.Number, st.Since)
 	o.body.DnOwnerChanged, e.Body = &o.of, &o.body
 	e.Owner, e.Site = ev.nameAndSite(st.Owner)

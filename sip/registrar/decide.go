@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -14,6 +15,8 @@ import (
 type limits struct {
 	min, max, fallback int64 // seconds
 	contacts           int
+	// pair: the DN's phone registers at two nodes, and can't say so.
+	pair bool
 }
 
 // lastCSeqOf tells the greatest CSeq that was seen under a Call-ID whose bindings
@@ -29,6 +32,8 @@ type decision struct {
 	bindings []location.Binding
 	// claim: a contact was registered or refreshed. changed: anything was.
 	claim, changed bool
+	// way to the phone that the registration is then.
+	way dn.Way
 }
 
 var (

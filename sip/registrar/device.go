@@ -31,8 +31,12 @@ func (d device) is(e device) bool {
 // way is the device as the nodes tell it apart: its line is never one of those
 // that mean something else.
 func (d device) way() dn.Way {
-	flow := fold(d.regID)
-	return dn.Way{Line: max(fold(d.instance), dn.Pair+1), Flow: uint16(flow ^ flow>>16)}
+	return dn.Way{Line: max(fold(d.instance), dn.Pair+1), Flow: short(d.regID)}
+}
+
+func short(name []byte) uint16 {
+	h := fold(name)
+	return uint16(h ^ h>>16)
 }
 
 // fold is FNV-1a without regard to case: the same at every node.
@@ -47,15 +51,27 @@ func fold(name []byte) uint32 {
 	return h
 }
 
-// wayOf is which way to its phone a DN's registration here is: the one that it
-// was, while a binding of that is here, else the first that a binding tells.
-func wayOf(bindings []location.Binding, was dn.Way) (w dn.Way) {
+// way is which way to its phone a binding is; of a pair the Call-ID tells them apart,
+// which an account keeps from refresh to refresh.
+func way(b *location.Binding, pair bool) dn.Way {
+	if pair {
+		return dn.Way{Line: dn.Pair, Flow: short([]byte(b.CallID))}
+	}
+	if d, ok := deviceOf([]byte(b.Params)); ok {
+		return d.way()
+	}
+	return dn.Way{}
+}
+
+// wayOf is that of a DN's registration here: the one that it was, while a binding of
+// that is here, else the first that a binding tells.
+func wayOf(bindings []location.Binding, pair bool, was dn.Way) (w dn.Way) {
 	for i := range bindings {
-		d, ok := deviceOf([]byte(bindings[i].Params))
-		if !ok {
+		x := way(&bindings[i], pair)
+		if x.Line == 0 {
 			continue
 		}
-		if x := d.way(); x == was {
+		if x == was {
 			return was
 		} else if w.Line == 0 {
 			w = x

@@ -125,6 +125,7 @@ func limitsOf(o *configpb.Options) limits {
 // update changes the bindings and fills the answer.
 func (g *Registrar) update(r *Request, v *fsm.View, d *configpb.DN, a *answer.Answer) {
 	number, now, lim := dn.Number(d.GetNumber()), g.cfg.Now(), limitsOf(v.Options())
+	lim.pair = d.GetDualRegistration() || v.Options().GetDualRegistration()
 	dec, lost := g.apply(r, number, lim, now)
 	if lost {
 		g.FlowEnded(r.flow(), number)
@@ -151,6 +152,7 @@ func (g *Registrar) apply(r *Request, n dn.Number, lim limits, now time.Time) (d
 		dec.fault = g.overtaken(n, &dec)
 	}
 	if dec.fault == nil && dec.changed {
+		dec.way = wayOf(dec.bindings, lim.pair, e.Record.Way)
 		lost = !g.commit(r, n, e, &dec, now)
 	}
 	return dec, lost
@@ -224,7 +226,7 @@ func (g *Registrar) commit(r *Request, n dn.Number, e *location.Entry, dec *deci
 		} else {
 			g.cfg.Stats.Refreshes.Add(1)
 		}
-		rec := g.cfg.Table.RegisterWay(n, dn.Registered, wayOf(dec.bindings, e.Record.Way))
+		rec := g.cfg.Table.RegisterWay(n, dn.Registered, dec.way)
 		g.cfg.Store.Put(&location.Entry{Record: rec, Bindings: dec.bindings})
 		return !r.Transport.Connected() || g.cfg.Flows.Attach(r.flow(), n)
 	case len(dec.bindings) > 0:

@@ -1,10 +1,14 @@
 package registrar
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // flow1001 is a REGISTER of 1001 by one of the flows of its phone (RFC 5626).
@@ -32,6 +36,37 @@ func hears(t *testing.T, to, from *dn.Table) {
 		t.Fatal(err)
 	}
 	to.SetHeard(from.Self(), true)
+}
+
+// TestRegistrar_TwoAccountsOfAPhone: nothing tells them apart from two phones but
+// what is configured, for the DN or for all.
+func TestRegistrar_TwoAccountsOfAPhone(t *testing.T) {
+	one := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32), DualRegistration: true}}}
+	all := &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.org", DualRegistration: true}}}
+	for name, m := range map[string]*configpb.Mutation{"of the DN": one, "of all DNs": all} {
+		t.Run(name, func(t *testing.T) {
+			owner, other := newDeskAt(t, "n1", "1001"), newDeskAt(t, "n2", "1001")
+			for _, w := range []*desk{owner, other} {
+				w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{m}})
+			}
+			for cseq := range uint32(3) {
+				for i, w := range []*desk{owner, other} {
+					if a := w.update(w.machine.View(), flow1001(fmt.Sprint("account ", i), cseq+1, "")); a.Code != 200 {
+						t.Fatalf("%d %s", a.Code, a.Reason)
+					}
+					hears(t, other.table, owner.table)
+					if cseq > 0 || i > 0 {
+						hears(t, owner.table, other.table)
+					}
+				}
+			}
+			for _, w := range []*desk{owner, other} {
+				if st := w.state("1001"); st.Owner != "n1" || st.Standby != "n2" {
+					t.Errorf("%s has %+v", w.table.Self(), st)
+				}
+			}
+		})
+	}
 }
 
 // TestRegistrar_APhoneStandsByAtAnotherNode: its two flows have one instance; whoever says

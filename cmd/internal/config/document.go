@@ -45,6 +45,7 @@ type optionsDoc struct {
 	// A policy is one option: what it does not say is not set.
 	Policy     *policyDoc `yaml:"policy,omitempty"`
 	AgentLogin *string    `yaml:"agent_login,omitempty"`
+	Dual       *bool      `yaml:"dual_registration,omitempty"`
 }
 
 // Group is an agent group.
@@ -73,6 +74,7 @@ type DN struct {
 	Feature  string            `yaml:"feature,omitempty"`
 	Capacity uint32            `yaml:"capacity,omitempty"`
 	Skills   map[string]uint32 `yaml:"skills,omitempty,flow"`
+	Dual     bool              `yaml:"dual_registration,omitempty"`
 }
 
 type routingPointDoc struct {
@@ -173,7 +175,7 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("DN %s: kind %w", n.DN, err)
 	}
-	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups, Capacity: n.Capacity, Skills: n.Skills}
+	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups, Capacity: n.Capacity, Skills: n.Skills, DualRegistration: n.Dual}
 	if err := n.policies(d); err != nil {
 		return nil, false, fmt.Errorf("DN %s: %w", n.DN, err)
 	}
@@ -202,7 +204,7 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 
 // newDNDoc is the text of a stored DN.
 func newDNDoc(d *configpb.DN) DN {
-	n := DN{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups, Feature: d.Feature.GetAction().Word(), Capacity: d.Capacity, Skills: d.Skills}
+	n := DN{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups, Feature: d.Feature.GetAction().Word(), Capacity: d.Capacity, Skills: d.Skills, Dual: d.DualRegistration}
 	if d.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
 		n.Algorithm = algorithmName(d.Algorithm)
 	}
@@ -231,6 +233,9 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 	}
 	if o.RaftLogBytes != 0 {
 		d.RaftLog = &o.RaftLogBytes
+	}
+	if o.DualRegistration {
+		d.Dual = &o.DualRegistration
 	}
 	if d.Policy = newPolicyDoc(o.Policy); o.AgentLogin != 0 {
 		word := o.AgentLogin.Word()
@@ -262,6 +267,9 @@ func (o *optionsDoc) merge(into *configpb.Options) (err error) {
 	}
 	if o.RaftLog != nil {
 		into.RaftLogBytes = *o.RaftLog
+	}
+	if o.Dual != nil {
+		into.DualRegistration = *o.Dual
 	}
 	if o.AgentLogin != nil {
 		if into.AgentLogin, err = configpb.ParseAgentLogin(*o.AgentLogin); err != nil {

@@ -34,6 +34,7 @@ type putFlags struct {
 	trunk           trunkFlags
 	feature         string
 	capacity        uint32
+	dual            bool
 	skills          map[string]string
 }
 
@@ -81,6 +82,7 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.outbound, "outbound", "all", "where calls of a sip DN or trunk may go: all, none, internal (by no trunk), or `PREFIXES` of numbers as +49,00")
 	flags.StringVar(&f.feature, "feature", "", "what dialling a DN of kind feature does: `ACTION` login, logout, ready, not-ready, dnd-on, dnd-off")
 	flags.Uint32Var(&f.capacity, "capacity", 1, "how many `CALLS` a sip or pstn DN may have before it is busy")
+	flags.BoolVar(&f.dual, "dual-registration", false, "the phone of a sip DN registers at two nodes by two accounts: both count")
 	flags.StringToStringVar(&f.skills, "skill", nil, "`GROUP=LEVEL`, 1 to 100, repeatable; replaces the DN's levels, GROUP=0 is none")
 	f.trunk.add(flags)
 }
@@ -201,6 +203,9 @@ func (f *putFlags) changeTakes(d *configpb.DN) error {
 	}
 	if flags.Changed("capacity") {
 		d.Capacity = f.capacity
+	}
+	if flags.Changed("dual-registration") {
+		d.DualRegistration = f.dual
 	}
 	if !flags.Changed("skill") {
 		return nil
