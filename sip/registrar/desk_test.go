@@ -54,7 +54,7 @@ func newDeskAt(t *testing.T, self dn.Node, numbers ...string) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.store.Close() })
-	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1"})
+	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1", Level: fsm.Program().Known})
 	var all []*configpb.Mutation
 	for _, n := range numbers {
 		d := &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("0", 32)}
