@@ -70,7 +70,7 @@ func TestNode_DrainedKeepsItsPhonesUntilTheyMove(t *testing.T) {
 	})
 }
 
-func TestDemo_PlaysTheThreeScenes(t *testing.T) {
+func TestDemo_PlaysTheScenes(t *testing.T) {
 	c := threeNodes(t) // only for a place of its own; the demo has its own nodes
 	ctx, cancel := context.WithTimeout(t.Context(), 2*starting)
 	defer cancel()

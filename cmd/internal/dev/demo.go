@@ -235,6 +235,11 @@ func (s *stage) standBy(ctx context.Context) (err error) {
 	if err := s.sendRegister(ctx, s.second, 1, dn1); err != nil {
 		return err
 	}
+	for _, w := range s.witnesses {
+		if err := w.knowsStandby(ctx, dn1, toldWithin); err != nil {
+			return err
+		}
+	}
 	if err := s.tables(ctx, []string{dn1, dn2}, []string{dn1, dn2}); err != nil {
 		return err
 	}

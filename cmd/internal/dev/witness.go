@@ -93,6 +93,25 @@ func (w *witness) expect(ctx context.Context, dn string, state tcpb.DNState, wit
 	}
 }
 
+// knowsStandby waits until the node knows of a DN's second registration, of which it tells no event.
+func (w *witness) knowsStandby(ctx context.Context, dn string, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		d, err := w.client.Availability.GetDN(ctx, &tcpb.GetDNStatusRequest{Dn: dn})
+		if err == nil && d.GetStandby() != "" {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("node %s does not know who stands by for %s: %v", w.node.Name, dn, err)
+		}
+	}
+}
+
 // silent tells whether the node has nothing more to say at this moment.
 func (w *witness) silent() error {
 	select {
