@@ -238,6 +238,15 @@ func mendedStays(t *testing.T, all []*member) {
 	if got := all[0].machine.View().Node(all[1].id.ID).GetSipAddr(); got != "192.0.2.7:5060" {
 		t.Errorf("it is %s again", got)
 	}
+	b := all[1]
+	if lost := b.lost(); len(lost) > 0 {
+		t.Errorf("it looks for %v, which it hears", lost)
+	}
+	b.keep(nil) // as if the entry were not mended, but wrong
+	if lost := b.lost(); len(lost) != 2 {
+		t.Errorf("of the two others it tells %v where it is", lost)
+	}
+	b.keep(addressesOf(b.self()))
 }
 
 // mendedUntilMoved has the node at another address for a while in which it can tell

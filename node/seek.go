@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,10 +63,12 @@ func (n *Node) lost() map[string]bool {
 	return lost
 }
 
-// misplaced tells whether the roster has this node at another address than it has.
+// misplaced tells whether the roster has this node at other addresses than it has. The
+// word that others have of it may be older than that entry, and count for nothing: of two
+// nodes whose entries should be each other's the leader would believe neither.
 func (n *Node) misplaced() bool {
 	present := n.machine.View().Node(n.id.ID)
-	return present != nil && present.GetClusterAddr() != n.own().GetClusterAddr()
+	return present != nil && !slices.Equal(addressesOf(present), addressesOf(n.own()))
 }
 
 // seek looks for the nodes that are not heard wherever they may be, until the context

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // identityFaults are those of who is a node, and whom a node takes for one (S18).
 func identityFaults() []Fault {
 	of := func(name, what, pkg, run string, edits ...Edit) Fault {
@@ -38,7 +40,7 @@ func identityFaults() []Fault {
 		of("refusal-forgets-attempt", "what is refused behind an attempt of unknown outcome was not done", "./node/consensus", "^TestRetry_",
 			Edit{"node/consensus/propose.go", "errors.Is(err, ErrRejected) && !errors.Is(err, fsm.ErrDenied)\n", "!errors.Is(err, ErrFailed)\n"}),
 		of("greets-the-cluster", "the greeting of Raft names the cluster only", "./node/consensus", "^TestStream_",
-			Edit{"node/consensus/caller.go", "	case got.to != want.to:\n", "	case want.to == \"\":\n"}),
+			Edit{"node/consensus/caller.go", "	case got.to != want.to:\n", "	case want.to == \"\":\n"}).by("address-of-the-dead", 60*time.Second, "S24"),
 		of("raft-in-any-name", "Raft hears what a node says in the name of another", "./node/consensus", "^TestTransport_",
 			Edit{"node/consensus/caller.go", "return ok && string(r.GetRPCHeader().ID) == c.from", "return ok && len(r.GetRPCHeader().ID) > 0"}),
 		of("invite-not-burnt", "an invite lets in more than one node", "./fsm", "^TestJoin_",

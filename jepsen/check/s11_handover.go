@@ -68,7 +68,7 @@ func (m *model) duringHandOver(l history.Life) []*history.Op {
 			return nil
 		}
 	}
-	if others <= len(m.regular)/2 || m.disks(s) {
+	if others <= len(m.regular)/2 || m.disks(s) || m.slow(Span{l.At - m.b.Failover/2, l.At}) {
 		return nil
 	}
 	var out []*history.Op
@@ -82,6 +82,15 @@ func (m *model) duringHandOver(l history.Life) []*history.Op {
 		}
 	}
 	return out
+}
+
+// slow tells whether a write was under way for long already while nothing was wrong: the
+// machine is.
+func (m *model) slow(s Span) bool {
+	return slices.ContainsFunc(m.h.Ops, func(op history.Op) bool {
+		write := op.Kind == history.Write || op.Kind == history.Swap || op.Kind == history.Add
+		return write && s.overlaps(Span{op.Invoke, op.Return}) && min(op.Return, s.To)-op.Invoke > m.b.Spread
+	})
 }
 
 // led tells whether the node led when it was told to stop, as all who answered shortly

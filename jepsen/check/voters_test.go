@@ -142,6 +142,7 @@ func TestHandedOver(t *testing.T) {
 		"refused":                        {stopping(0.1).op(30.1, 32, opOf(add("n2", "e1")).with(history.Fail, "Unavailable")), 1},
 		"the one that stops refuses":     {stopping(0.1).op(30.05, 30.1, opOf(add("n1", "e1")).with(history.Fail, "Unavailable")), 0},
 		"another one is cut":             {stopping(0.1).fault(29, 33, "cut", history.Effect{Cut: ways([]string{"n2"}, "n3")}).op(30.1, 33, add("n2", "e1")), 0},
+		"writes were slow before":        {stopping(0.1).op(26, 27, add("n3", "e0")).op(30.1, 33, add("n2", "e1")), 0},
 		"another one led":                {stopping(0.1).status(29.5, history.Status{Node: "n2", Leader: "n3"}).op(30.1, 33, add("n2", "e1")), 0},
 		"the process stays for too long": {stopping(6).op(30.1, 30.2, add("n2", "e1")), 1},
 	} {
