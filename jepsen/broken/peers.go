@@ -11,7 +11,7 @@ func peerFaults() []Fault {
 		peer("overtakes-itself", "what belongs to a call takes another stream before the first has arrived", "^TestLanes_AGroupStays",
 			Edit{"sip/peer/lanes.go", "	return after(at.nth, l.there[at.slot]) && (", "	return false && ("}),
 		peer("together-by-many-streams", "what is sent together goes by a stream each", "^TestLanes_WhatIsSentTogether",
-			Edit{"sip/peer/lanes.go", "l.lane, l.left = slot, together", "l.lane, l.left = slot, 1"}),
+			Edit{"sip/peer/lanes.go", "l.lane, l.since, l.left = slot, l.now, together", "l.lane, l.since, l.left = slot, l.now, 1"}),
 		peer("no-room-no-bound", "what the kernel has no room for is kept without bound, and never sent", "^TestPair_AStalled",
 			Edit{"sip/peer/stream.go", "		if s.socket.stuck() {\n", "		if false {\n"}),
 		peer("writer-waits", "who sends to another node waits until that reads", "^TestPair_AStalled",
