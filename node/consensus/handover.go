@@ -90,6 +90,9 @@ func (g *Group) successor(ctx context.Context) (to raft.Server, err error) {
 func (g *Group) ask(ctx context.Context) error { return g.await(ctx, g.raft.VerifyLeader()) }
 
 func (g *Group) servers(ctx context.Context) ([]raft.Server, error) {
+	if err := g.Err(); err != nil {
+		return nil, err
+	}
 	f := g.raft.GetConfiguration()
 	if err := g.await(ctx, f); err != nil {
 		return nil, err
@@ -221,13 +224,21 @@ func (l remainder) sentence(view *fsm.View, leaving map[raft.ServerID]bool) stri
 // Stand asks for votes at once, at a node that knows no leader; the others decide. It
 // may be called again and again.
 func (g *Group) Stand() {
+	if g.Err() != nil {
+		return
+	}
 	if _, id := g.raft.LeaderWithID(); id == "" && g.raft.State() == raft.Follower {
 		g.transport.electNow(raft.ServerID(g.cfg.Self.GetId()))
 	}
 }
 
-// LastLog is how far this node's log goes.
-func (g *Group) LastLog() uint64 { return g.raft.LastIndex() }
+// LastLog is how far this node's log goes; 0 when it has none that is good for anything.
+func (g *Group) LastLog() uint64 {
+	if g.Err() != nil {
+		return 0
+	}
+	return g.raft.LastIndex()
+}
 
 // Suffrages are the nodes of the group, and which of them vote, as far as this node
 // knows; nil when it knows nothing.

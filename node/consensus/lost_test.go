@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -92,4 +93,16 @@ func TestGroup_ALostLogWithoutALeaderParksThePlane(t *testing.T) {
 	if err := a.group.ReadIndex(t.Context()); !errors.Is(err, ErrFailed) {
 		t.Errorf("a read of all: %v", err)
 	}
+	// The node asks all the time, also for what only a log can tell.
+	a.group.Stand()
+	a.group.Moved()
+	if voters, err := a.group.Voters(t.Context()); !errors.Is(err, ErrFailed) || a.group.LastLog() != 0 || a.group.Suffrages() != nil || a.group.Differing() != nil {
+		t.Errorf("voters %v, %v, log up to %d, suffrages %v", voters, err, a.group.LastLog(), a.group.Suffrages())
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.group.HandOver(ended); err == nil {
+		t.Error("it has handed over a lead that it does not have")
+	}
+	a.group.Disconnect()
 }

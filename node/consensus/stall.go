@@ -51,7 +51,7 @@ func (g *Group) Stalled() error { return cmp.Or(g.disks.log.Stalled(), g.machine
 // leads tells whether this node leads and can. A parked one doesn't see what was
 // acknowledged.
 func (g *Group) leads() bool {
-	return g.raft.State() == raft.Leader && !g.transport.paused.Load() && g.machine.Parked() == nil
+	return g.Err() == nil && g.raft.State() == raft.Leader && !g.transport.paused.Load() && g.machine.Parked() == nil
 }
 
 // watchDisks takes the lead away from this node while its disk stalls.
