@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -100,26 +101,26 @@ func clientTLS(certificate func() *tls.Certificate) *tls.Config {
 }
 
 // clientOptions are those of the gRPC servers of both ports for clients.
-func (n *Node) clientOptions(in *intake) []grpc.ServerOption {
+func (n *Node) clientOptions(in *intake.Listener) []grpc.ServerOption {
 	// Thousands of sessions are idle at a time: what is greater than the buffer is read past it.
 	options := append(api.Outcomes(), grpc.KeepaliveParams(unpinged), grpc.ReadBufferSize(4<<10))
 	if n.guard != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(clientTLS(n.shownCertificate))))
 		options = append(options, n.guard.ServerOptions()...)
 	}
-	return append(options, in.serverOptions()...)
+	return append(options, spokeOptions(in)...)
 }
 
-// serverOptions tell the intake of connections on which requests are taken. Put them
+// spokeOptions tell the intake of connections on which requests are taken. Put them
 // behind those that refuse.
-func (i *intake) serverOptions() []grpc.ServerOption {
+func spokeOptions(i *intake.Listener) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			i.spoke(access.Source(ctx))
+			i.Spoke(access.Source(ctx))
 			return next(ctx, req)
 		}),
 		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			i.spoke(access.Source(ss.Context()))
+			i.Spoke(access.Source(ss.Context()))
 			return next(srv, ss)
 		}),
 	}

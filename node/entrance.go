@@ -24,6 +24,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
@@ -40,14 +41,14 @@ func (n *Node) serveEntrance(ctx context.Context) error {
 	s := newGRPC(n.log, grpc.Creds(tcontroller.Credentials()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: enteringLife, MaxConnectionAge: enteringLife, MaxConnectionAgeGrace: enteringLife}))
 	peerpb.RegisterEntranceServer(s, entrance{n: n})
-	all := share(maxEntering, enteringPart)
-	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, crowd: crowd{most: all, each: min(maxEnteringEach, all)}})
+	all := intake.Share(maxEntering, intake.EnteringPart)
+	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, crowd: intake.Crowd{Most: all, Each: min(maxEnteringEach, all)}})
 }
 
 // lobby is a listener whose connections are those of a crowd.
 type lobby struct {
 	net.Listener
-	crowd crowd
+	crowd intake.Crowd
 }
 
 // Accept implements net.Listener.
@@ -57,7 +58,7 @@ func (l *lobby) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &newcomer{Conn: conn}
-	c.leave = sync.OnceFunc(l.crowd.enter(conn))
+	c.leave = sync.OnceFunc(l.crowd.Enter(conn))
 	return c, nil
 }
 

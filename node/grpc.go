@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
+	"github.com/sipcluster/sipcluster/node/intake"
 )
 
 // graceful is how long running requests may take when the node stops.
@@ -71,7 +72,7 @@ var unpinged = keepalive.ServerParameters{Time: math.MaxInt64}
 
 // clientPort is a gRPC port for clients, with health and reflection.
 type clientPort struct {
-	in     *intake
+	in     *intake.Listener
 	server *grpc.Server
 	health *health.Server
 }
@@ -81,7 +82,7 @@ func (n *Node) listenClients(what, flag, addr string) (*clientPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: choose another %s", what, addr, err, flag)
 	}
-	in := newIntake(ln, what, n.events)
+	in := intake.New(ln, what, n.events)
 	p := &clientPort{in: in, server: newGRPC(n.log, n.clientOptions(in)...), health: health.NewServer()}
 	p.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(p.server, p.health)
@@ -93,7 +94,7 @@ func (p *clientPort) run(ctx context.Context) error {
 	reflection.Register(p.server)
 	ctx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
-	beside.Go(func() { p.in.feelPulses(ctx) })
+	beside.Go(func() { p.in.FeelPulses(ctx) })
 	defer beside.Wait()
 	defer cancel()
 	return serveGRPC(ctx, p.server, p.in)

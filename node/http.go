@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/internal/security"
+	"github.com/sipcluster/sipcluster/node/intake"
 )
 
 const (
@@ -32,8 +33,8 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
 		Table: n.table, Observer: observer{n}, Names: n.nameOf, Sources: n.sources(), Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
-	all := share(httpConns, httpPart)
-	in := newIntakeOf(n.http, "HTTP", all, min(httpConnsEach, all-all/16), n.events)
+	all := intake.Share(httpConns, intake.HTTPPart)
+	in := intake.NewOf(n.http, "HTTP", all, min(httpConnsEach, all-all/16), n.events)
 	if n.guard == nil {
 		return serveOn(ctx, in, handler)
 	}

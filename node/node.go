@@ -31,6 +31,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/lag"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -208,7 +209,7 @@ func (n *Node) bindPorts() (err error) {
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
-		Rate: n.cfg.SIPRate, MaxConnections: share(maxSIPConns, phonesPart), Events: n.events, DialPeer: n.dialPeer,
+		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer,
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/internal/lasting"
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	streams "github.com/sipcluster/sipcluster/sip/peer"
 )
@@ -66,8 +67,8 @@ func (p *clusterPort) run(ctx context.Context) error {
 	defer p.close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	all := max(share(maxOpening, openingPart), leastOpening)
-	opening := &crowd{most: all, each: min(maxOpeningEach, all/2)}
+	all := max(intake.Share(maxOpening, intake.OpeningPart), leastOpening)
+	opening := &intake.Crowd{Most: all, Each: min(maxOpeningEach, all/2)}
 	failing := lasting.New(p.log, slog.LevelWarn, "the cluster port accepts no connection", "the cluster port accepts connections again")
 	for {
 		conn, err := p.ln.Accept()
@@ -83,7 +84,7 @@ func (p *clusterPort) run(ctx context.Context) error {
 			continue
 		}
 		failing.Over()
-		leave := opening.enter(conn)
+		leave := opening.Enter(conn)
 		wg.Go(func() {
 			defer leave()
 			p.open(ctx, conn)
@@ -170,7 +171,7 @@ func (p *clusterPort) dial(ctx context.Context, id, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	if tcp := below(conn); tcp != nil {
+	if tcp := intake.Below(conn); tcp != nil {
 		if conn, err = tcontroller.Timed(conn, tcp); err != nil {
 			_ = conn.Close()
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/intake"
 )
 
 func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
@@ -31,7 +32,7 @@ func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 			defer dialled.Close()
 			accepted := patience.Receive(t, "the connection is accepted", p.grpc.conns)
 			defer accepted.Close()
-			a, b := below(dialled), below(accepted)
+			a, b := intake.Below(dialled), intake.Below(accepted)
 			if a == nil || b == nil || a.LocalAddr().String() != b.RemoteAddr().String() {
 				t.Errorf("dialled %v, accepted %v", a, b)
 			}

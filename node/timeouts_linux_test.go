@@ -11,13 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
 // userTimeout is what the kernel says of a connection.
 func userTimeout(t *testing.T, conn net.Conn) time.Duration {
 	t.Helper()
-	tcp := below(conn)
+	tcp := intake.Below(conn)
 	if tcp == nil {
 		t.Fatalf("no socket below %T", conn)
 	}

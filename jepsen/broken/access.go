@@ -66,8 +66,8 @@ func accessFaults() []Fault {
 		},
 		{
 			Name: "silent-keeps-out", Kind: Access, What: "connections that ask nothing keep others out",
-			Edits:   []Edit{{"node/intake.go", "	for entered != access.In && i.dropSilent(source, entered) {", "	for entered == access.In && i.dropSilent(source, entered) {"}},
-			Package: "./node", Run: "^TestIntake_SilentConnectionsMakeRoom$",
+			Edits:   []Edit{{"node/intake/intake.go", "	for entered != access.In && i.dropSilent(source, entered) {", "	for entered == access.In && i.dropSilent(source, entered) {"}},
+			Package: "./node/intake", Run: "^TestIntake_SilentConnectionsMakeRoom$",
 		},
 	}
 }

@@ -65,7 +65,7 @@ func configurationFaults() []Fault {
 		door("cluster-port-unbounded", "no port but the clients' looks at bounds",
 			Edit{"node/grpc.go", "append(options, bounds.ServerOptions()...)...)", "options...)"},
 			Edit{"node/clients.go", "api/credential\"\n", "api/bounds\"\n\t\"github.com/sipcluster/sipcluster/api/credential\"\n"},
-			Edit{"node/clients.go", "return append(options, in.serverOptions()...)", "return append(append(options, in.serverOptions()...), bounds.ServerOptions()...)"}),
+			Edit{"node/clients.go", "return append(options, spokeOptions(in)...)", "return append(append(options, spokeOptions(in)...), bounds.ServerOptions()...)"}),
 		door("streams-unbounded", "the messages of streams are not looked at",
 			Edit{"api/bounds/intercept.go", "\tif info.FullMethod != session {\n\t\tss = checked{ss}\n\t}\n", ""}),
 		{

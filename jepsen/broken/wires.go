@@ -61,8 +61,8 @@ func boundFaults() []Fault {
 		},
 		{
 			Name: "nothing-kept-back", Kind: Bounds, What: "connections of strangers take the descriptors of links",
-			Edits:   []Edit{{"node/intake.go", "	free := descriptors - max(keptBack, descriptors/4)\n", "	free := descriptors\n"}},
-			Package: "./node", Run: "^TestShare_",
+			Edits:   []Edit{{"node/intake/intake.go", "	free := descriptors - max(keptBack, descriptors/4)\n", "	free := descriptors\n"}},
+			Package: "./node/intake", Run: "^TestShare_",
 		},
 		{
 			Name: "log-of-a-loop", Kind: Bounds, What: "a fault that lasts fills the log",
@@ -71,17 +71,17 @@ func boundFaults() []Fault {
 		},
 		{
 			Name: "pulse-not-felt", Kind: Bounds, What: "two lost packets end the connection of an idle client",
-			Edits:   []Edit{{"node/pulse.go", "		case info.Probes > 0:\n", "		case info.Probes > 99:\n"}},
-			Package: "./node", Run: "^TestClientPort_TheKernelNotices",
+			Edits:   []Edit{{"node/intake/pulse.go", "		case info.Probes > 0:\n", "		case info.Probes > 99:\n"}},
+			Package: "./node/intake", Run: "^TestClientPort_TheKernelNotices",
 		},
 		{
-			Name: "talk-to-the-dead", Kind: Bounds, What: "what is sent to a machine that is gone keeps its connection up", Package: "./node", Run: "^TestClientPort_WhoIsGone$",
-			Edits: []Edit{{"node/pulse.go", "(info.Probes > 0 || info.Unacked > 0)", "info.Probes > 0"}},
+			Name: "talk-to-the-dead", Kind: Bounds, What: "what is sent to a machine that is gone keeps its connection up", Package: "./node/intake", Run: "^TestClientPort_WhoIsGone$",
+			Edits: []Edit{{"node/intake/pulse.go", "(info.Probes > 0 || info.Unacked > 0)", "info.Probes > 0"}},
 		},
 		{
 			Name: "no-keep-alive", Kind: Bounds, What: "the kernel asks no client's machine whether it is there",
-			Edits:   []Edit{{"node/pulse.go", "Enable: true, Idle: pulseAfter", "Enable: false, Idle: pulseAfter"}},
-			Package: "./node", Run: "^TestClientPort_TheKernelNotices",
+			Edits:   []Edit{{"node/intake/pulse.go", "Enable: true, Idle: pulseAfter", "Enable: false, Idle: pulseAfter"}},
+			Package: "./node/intake", Run: "^TestClientPort_TheKernelNotices",
 		},
 		{
 			Name: "pings-punished", Kind: Bounds, What: "clients that ping each second are sent away",

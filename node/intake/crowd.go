@@ -1,4 +1,4 @@
-package node
+package intake
 
 import (
 	"net"
@@ -9,11 +9,12 @@ import (
 	"github.com/sipcluster/sipcluster/api/access"
 )
 
-// crowd bounds the connections of those of whom nobody knows yet who they are. A
+// Crowd bounds the connections of those of whom nobody knows yet who they are. A
 // newcomer always finds a place: the oldest one leaves of the source that has most,
 // so whoever fills all places pushes out himself and not a node that comes in.
-type crowd struct {
-	most, each int
+type Crowd struct {
+	// Most places there are, and Each of them for one source.
+	Most, Each int
 
 	mu    sync.Mutex
 	conns []*stranger // the oldest first
@@ -24,8 +25,8 @@ type stranger struct {
 	source netip.Addr
 }
 
-// enter returns what gives the place back.
-func (c *crowd) enter(conn net.Conn) (leave func()) {
+// Enter returns what gives the place back.
+func (c *Crowd) Enter(conn net.Conn) (leave func()) {
 	s := &stranger{conn, access.Network(conn.RemoteAddr().String())}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,7 +43,7 @@ func (c *crowd) enter(conn net.Conn) (leave func()) {
 }
 
 // crowdedOut is who has to go for one more of that source, nil for nobody.
-func (c *crowd) crowdedOut(source netip.Addr) *stranger {
+func (c *Crowd) crowdedOut(source netip.Addr) *stranger {
 	of, biggest := map[netip.Addr]int{}, source
 	for _, s := range c.conns {
 		if of[s.source]++; of[s.source] > of[biggest] {
@@ -50,16 +51,16 @@ func (c *crowd) crowdedOut(source netip.Addr) *stranger {
 		}
 	}
 	switch {
-	case of[source] >= c.each:
+	case of[source] >= c.Each:
 		biggest = source
-	case len(c.conns) < c.most:
+	case len(c.conns) < c.Most:
 		return nil
 	}
 	at := slices.IndexFunc(c.conns, func(s *stranger) bool { return s.source == biggest })
 	return c.conns[at]
 }
 
-func (c *crowd) remove(s *stranger) {
+func (c *Crowd) remove(s *stranger) {
 	if at := slices.Index(c.conns, s); at >= 0 {
 		c.conns = slices.Delete(c.conns, at, at+1)
 	}

@@ -1,4 +1,4 @@
-package node
+package intake
 
 import (
 	"net"
@@ -22,12 +22,12 @@ func (v *visitor) Close() error { v.closed = true; return nil }
 
 // Whoever fills the places pushes out himself.
 func TestCrowd_TheBiggestSourceLeaves(t *testing.T) {
-	c := &crowd{most: 4, each: 3}
+	c := &Crowd{Most: 4, Each: 3}
 	var all []*visitor
 	enter := func(from string) (leave func()) {
 		v := &visitor{from: from}
 		all = append(all, v)
-		return c.enter(v)
+		return c.Enter(v)
 	}
 	gone := func(want ...int) {
 		t.Helper()
@@ -37,7 +37,7 @@ func TestCrowd_TheBiggestSourceLeaves(t *testing.T) {
 				got = append(got, i)
 			}
 		}
-		if !slices.Equal(got, want) || len(c.conns) > c.most {
+		if !slices.Equal(got, want) || len(c.conns) > c.Most {
 			t.Errorf("%v are gone, want %v; %d are there", got, want, len(c.conns))
 		}
 	}

@@ -1,4 +1,8 @@
-package node
+// Package intake is who gets a connection: the listeners of ports to which strangers come
+// bound how many are open, all in all and of one source, so that whoever takes all keeps
+// out himself; and they have the kernel notice machines that are gone. It knows nothing of
+// what is said on a connection. Called by package node.
+package intake
 
 import (
 	"container/list"
@@ -17,18 +21,18 @@ const (
 	// maxConns are open at a port for clients, maxConnsEach of them from one source:
 	// as many sessions as that may have, and some more.
 	maxConns, maxConnsEach = 16_384, 4608
-	// maxSIPConns are open at the SIP port.
-	maxSIPConns = 10_000
+	// MaxSIP are open at the SIP port.
+	MaxSIP = 10_000
 	// keptBack are the descriptors that strangers can't have, whatever port they come to:
 	// for files, for the other nodes (some 16 for each), and for who asks why. It is a
 	// quarter of all, but not less.
 	keptBack = 72
 )
 
-// share is how many connections may be open where at most that many would do: a part of
+// Share is how many connections may be open where at most that many would do: a part of
 // the process's descriptors that are not kept back. The parts of all ports are no more
 // than the whole, so who fills one, or all, keeps no node out.
-func share(most, part int) int { return shareOf(descriptors(), most, part) }
+func Share(most, part int) int { return shareOf(descriptors(), most, part) }
 
 func shareOf(descriptors, most, part int) int {
 	free := descriptors - max(keptBack, descriptors/4)
@@ -37,14 +41,14 @@ func shareOf(descriptors, most, part int) int {
 
 // The parts.
 const (
-	phonesPart, clientsPart             = 4, 4
-	httpPart, openingPart, enteringPart = 16, 16, 16
+	PhonesPart, ClientsPart             = 4, 4
+	HTTPPart, OpeningPart, EnteringPart = 16, 16, 16
 )
 
-// intake is the listener of a port for clients: it bounds the connections, all in all
+// Listener is the listener of a port for clients: it bounds the connections, all in all
 // and of one source. Of those that have not made a request yet the oldest one leaves
 // for a newcomer, so that silent ones keep nobody out.
-type intake struct {
+type Listener struct {
 	net.Listener
 	port   string
 	room   *access.Room
@@ -57,13 +61,15 @@ type intake struct {
 	guests map[*guest]struct{}      // all
 }
 
-func newIntake(ln net.Listener, port string, events *security.Events) *intake {
-	all := share(maxConns, clientsPart)
-	return newIntakeOf(ln, port, all, min(maxConnsEach, all-all/16), events)
+// New bounds the connections of a port for clients; it is told of in events by that name.
+func New(ln net.Listener, port string, events *security.Events) *Listener {
+	all := Share(maxConns, ClientsPart)
+	return NewOf(ln, port, all, min(maxConnsEach, all-all/16), events)
 }
 
-func newIntakeOf(ln net.Listener, port string, all, each int, events *security.Events) *intake {
-	return &intake{Listener: ln, port: port, room: access.NewRoom(all, each), events: events, silent: list.New(), places: map[string]*list.Element{}, guests: map[*guest]struct{}{}}
+// NewOf bounds them to all, and to each of one source.
+func NewOf(ln net.Listener, port string, all, each int, events *security.Events) *Listener {
+	return &Listener{Listener: ln, port: port, room: access.NewRoom(all, each), events: events, silent: list.New(), places: map[string]*list.Element{}, guests: map[*guest]struct{}{}}
 }
 
 // descriptors are how many files the process may have open.
@@ -76,7 +82,7 @@ func descriptors() int {
 }
 
 // Accept implements net.Listener.
-func (i *intake) Accept() (net.Conn, error) {
+func (i *Listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := i.Listener.Accept()
 		if err != nil {
@@ -89,7 +95,7 @@ func (i *intake) Accept() (net.Conn, error) {
 }
 
 // take gives the connection a place, or closes it.
-func (i *intake) take(conn net.Conn) net.Conn {
+func (i *Listener) take(conn net.Conn) net.Conn {
 	addr := conn.RemoteAddr().String()
 	source := access.Network(addr)
 	entered := i.room.Enter(source)
@@ -111,7 +117,7 @@ func (i *intake) take(conn net.Conn) net.Conn {
 }
 
 // connections are those that are open.
-func (i *intake) connections() []*guest {
+func (i *Listener) connections() []*guest {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return slices.Collect(maps.Keys(i.guests))
@@ -119,7 +125,7 @@ func (i *intake) connections() []*guest {
 
 // dropSilent ends the oldest silent connection, of that source when only that has
 // too many; false when there is none.
-func (i *intake) dropSilent(source netip.Addr, full access.Entered) bool {
+func (i *Listener) dropSilent(source netip.Addr, full access.Entered) bool {
 	i.mu.Lock()
 	var oldest *guest
 	for e := i.silent.Front(); e != nil && oldest == nil; e = e.Next() {
@@ -135,8 +141,8 @@ func (i *intake) dropSilent(source netip.Addr, full access.Entered) bool {
 	return true
 }
 
-// spoke notes that a request was taken on the connection from an address.
-func (i *intake) spoke(addr string) {
+// Spoke notes that a request was taken on the connection from an address.
+func (i *Listener) Spoke(addr string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if e := i.places[addr]; e != nil {
@@ -148,7 +154,7 @@ func (i *intake) spoke(addr string) {
 // guest is a connection that has a place.
 type guest struct {
 	net.Conn
-	in     *intake
+	in     *Listener
 	source netip.Addr
 	addr   string
 	once   sync.Once

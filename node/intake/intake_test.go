@@ -1,4 +1,4 @@
-package node
+package intake
 
 import (
 	"io"
@@ -20,7 +20,7 @@ func TestIntake_SilentConnectionsMakeRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := security.New(slog.New(slog.DiscardHandler))
-	in := newIntakeOf(ln, "test", 3, 3, events)
+	in := NewOf(ln, "test", 3, 3, events)
 	accepted := make(chan net.Conn, 10)
 	ended := make(chan struct{})
 	go func() {
@@ -51,14 +51,14 @@ func TestIntake_SilentConnectionsMakeRoom(t *testing.T) {
 		}
 	}
 	asked, atServer := dial()
-	in.spoke(atServer.RemoteAddr().String())
+	in.Spoke(atServer.RemoteAddr().String())
 	silent, _ := dial()
 	dial()
 	_, third := dial() // in the place of silent
 	closed(silent)
-	in.spoke(third.RemoteAddr().String())
+	in.Spoke(third.RemoteAddr().String())
 	_, fourth := dial()
-	in.spoke(fourth.RemoteAddr().String())
+	in.Spoke(fourth.RemoteAddr().String())
 	late, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -85,16 +85,16 @@ func TestIntake_SilentConnectionsMakeRoom(t *testing.T) {
 // the files theirs.
 func TestShare_KeepsDescriptorsBack(t *testing.T) {
 	for _, all := range []int{96, 128, 256, 1024, 4096, 65_536, 1 << 20} {
-		taken := shareOf(all, maxSIPConns, phonesPart) + 2*shareOf(all, maxConns, clientsPart) + shareOf(all, httpConns, httpPart) +
-			shareOf(all, maxOpening, openingPart) + shareOf(all, maxEntering, enteringPart)
+		taken := shareOf(all, MaxSIP, PhonesPart) + 2*shareOf(all, maxConns, ClientsPart) + shareOf(all, MaxSIP, HTTPPart) +
+			shareOf(all, MaxSIP, OpeningPart) + shareOf(all, MaxSIP, EnteringPart)
 		if left := all - taken; left < max(keptBack, all/4) {
 			t.Errorf("of %d descriptors strangers leave %d", all, left)
 		}
 	}
-	if got := shareOf(1<<20, maxSIPConns, phonesPart); got != maxSIPConns {
+	if got := shareOf(1<<20, MaxSIP, PhonesPart); got != MaxSIP {
 		t.Errorf("%d phones where there is room for all", got)
 	}
-	if got := shareOf(16, maxConns, clientsPart); got < 2 {
+	if got := shareOf(16, maxConns, ClientsPart); got < 2 {
 		t.Errorf("%d clients where there is hardly room", got)
 	}
 }

@@ -1,4 +1,4 @@
-package node
+package intake
 
 import (
 	"context"
@@ -23,7 +23,7 @@ const (
 // watchMachine has the kernel notice that a client's machine is gone. No answer of
 // the client's program is needed: many of them read nothing while they are idle.
 func watchMachine(conn net.Conn) {
-	tcp := below(conn)
+	tcp := Below(conn)
 	if tcp == nil {
 		return
 	}
@@ -40,8 +40,8 @@ func control(tcp *net.TCPConn, fn func(fd int)) {
 	}
 }
 
-// below is the connection beneath all that is spoken on one; nil when it is no TCP.
-func below(conn net.Conn) *net.TCPConn {
+// Below is the connection beneath all that is spoken on one; nil when it is no TCP.
+func Below(conn net.Conn) *net.TCPConn {
 	for {
 		switch c := conn.(type) {
 		case *net.TCPConn:
@@ -54,11 +54,11 @@ func below(conn net.Conn) *net.TCPConn {
 	}
 }
 
-// feelPulses asks those again who did not answer, until the context ends: by itself
+// FeelPulses asks those again who did not answer, until the context ends: by itself
 // the kernel does it once a second, so two lost packets would be a death. And it ends
 // the connections of those who are gone: the kernel counts from what was sent last, and
 // begins anew when there is something to say to the dead.
-func (i *intake) feelPulses(ctx context.Context) {
+func (i *Listener) FeelPulses(ctx context.Context) {
 	t := time.NewTicker(pulseEach)
 	defer t.Stop()
 	for {
@@ -78,7 +78,7 @@ func (i *intake) feelPulses(ctx context.Context) {
 // feel tells whether the machine at the other end is gone, and sends one more probe where
 // one is not answered: to set when the first one is due makes that moment now.
 func feel(conn net.Conn) (gone bool) {
-	tcp := below(conn)
+	tcp := Below(conn)
 	if tcp == nil {
 		return false
 	}

@@ -1,4 +1,4 @@
-package node
+package intake
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
@@ -21,19 +20,19 @@ import (
 func unplug(t *testing.T, conn net.Conn) (plug func()) {
 	t.Helper()
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
-	control(below(conn), func(fd int) {
+	control(Below(conn), func(fd int) {
 		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}); err != nil {
 			t.Fatal(err)
 		}
 	})
 	return func() {
-		control(below(conn), func(fd int) { _ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
+		control(Below(conn), func(fd int) { _ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
 	}
 }
 
 // unanswered is how many probes of the kernel have no answer.
 func unanswered(conn net.Conn) (n int) {
-	control(below(conn), func(fd int) {
+	control(Below(conn), func(fd int) {
 		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n = int(info.Probes)
 		}
@@ -49,10 +48,10 @@ func guests(t *testing.T) (client, server net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := newIntakeOf(ln, "test", 3, 3, security.New(slog.New(slog.DiscardHandler)))
+	in := NewOf(ln, "test", 3, 3, security.New(slog.New(slog.DiscardHandler)))
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { in.feelPulses(ctx) })
+	wg.Go(func() { in.FeelPulses(ctx) })
 	t.Cleanup(func() { cancel(); _ = in.Close(); patience.Done(t, "the end", wg.Wait) })
 	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
 		t.Fatal(err)
@@ -103,66 +102,6 @@ func TestClientPort_WhoIsGone(t *testing.T) {
 	}{{1, 0, late, true}, {0, 2, late, true}, {0, 0, late, false}, {3, 1, 1000, false}, {0, 0, 0, false}} {
 		if got := noPulse(&unix.TCPInfo{Probes: uint8(c.probes), Unacked: c.unacked, Last_ack_recv: c.silence}); got != c.want {
 			t.Errorf("%+v: %v", c, got)
-		}
-	}
-}
-
-// A client of any library may ping once a second, and is asked for no answer itself.
-func TestClientPort_PingsAreTakenAndNoneIsSent(t *testing.T) {
-	leftover.Check(t)
-	p, err := (&Node{log: slog.New(slog.DiscardHandler)}).listenClients("TCport", "--tc-addr", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.run(ctx) }()
-	t.Cleanup(func() { cancel(); _ = patience.Receive(t, "the end of the port", ended) })
-	conn, err := net.Dial("tcp", p.in.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience.Limit))
-	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
-		t.Fatal(err)
-	}
-	f := http2.NewFramer(conn, conn)
-	if err := f.WriteSettings(); err != nil {
-		t.Fatal(err)
-	}
-	each := time.NewTicker(minPing + minPing/5)
-	defer each.Stop()
-	for n := byte(0); n < 5; n++ { // the third too many would be one
-		<-each.C
-		if err := f.WritePing(false, [8]byte{n}); err != nil {
-			t.Fatal(err)
-		}
-		awaitPong(t, f, n)
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(3 * minPing)) // and while nothing is said
-	if frame, err := f.ReadFrame(); err == nil {
-		t.Errorf("the node says %v to a client that is idle", frame)
-	}
-}
-
-// awaitPong reads up to the answer to a ping.
-func awaitPong(t *testing.T, f *http2.Framer, n byte) {
-	t.Helper()
-	for {
-		frame, err := f.ReadFrame()
-		if err != nil {
-			t.Fatalf("ping %d: %v", n, err)
-		}
-		switch frame := frame.(type) {
-		case *http2.PingFrame:
-			if !frame.IsAck() {
-				t.Error("the node asks for an answer")
-			} else if frame.Data[0] == n {
-				return
-			}
-		case *http2.GoAwayFrame:
-			t.Fatalf("ping %d: sent away: %v %s", n, frame.ErrCode, frame.DebugData())
 		}
 	}
 }
