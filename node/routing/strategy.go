@@ -10,16 +10,20 @@ type candidate struct {
 	n dn.Number
 	// here: at this node's site.
 	here bool
+	// level in the group.
+	level uint32
 	// idleSince is when the agent became free, ns since the epoch.
 	idleSince int64
 }
 
-// better is the built-in strategy: agents of the own site first, then who is idle for
-// the longest time, then the smaller number.
+// better is the built-in strategy: agents of the own site first, then those of the highest
+// level in the group, then who is idle for the longest time, then the smaller number.
 func (c candidate) better(d candidate) bool {
 	switch {
 	case c.here != d.here:
 		return c.here
+	case c.level != d.level:
+		return c.level > d.level
 	case c.idleSince != d.idleSince:
 		return c.idleSince < d.idleSince
 	}
@@ -40,7 +44,7 @@ func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number
 		if skip(n) || !known || agent.Unavailable(&st, config, view) != nil {
 			continue
 		}
-		c := candidate{n: n, here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
+		c := candidate{n: n, level: config.GetSkills()[group], here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
 		if st.Agent != nil {
 			c.idleSince = max(c.idleSince, st.Agent.Since)
 		}

@@ -23,6 +23,8 @@ type feeder struct {
 	routes   routes
 	// reserved are the reservations of registered DNs that the client was told of.
 	reserved map[dn.Number]told
+	// undisturbed are the DNs at which the client knows do not disturb to be set.
+	undisturbed map[dn.Number]struct{}
 	// holder is the session's own name there.
 	holder string
 	// What is to be said of calls that waited before the session listened.
@@ -32,7 +34,7 @@ type feeder struct {
 func newFeeder(s *session) *feeder {
 	ev := &events{view: s.c.view}
 	a := &audience{self: s.c.table.Self(), port: s.port, events: ev, dns: map[dn.Number]place{}, inside: map[dn.Number]struct{}{}}
-	return &feeder{c: s.c, out: s.out, events: ev, audience: a, hearing: &hearing{c: s.c, audience: a}, asked: s.asked, routes: s.routes}
+	return &feeder{c: s.c, out: s.out, events: ev, audience: a, hearing: &hearing{c: s.c, audience: a}, asked: s.asked, routes: s.routes, undisturbed: map[dn.Number]struct{}{}}
 }
 
 // listen has the session hear of everything from these places on. Answers of
@@ -85,8 +87,13 @@ func (f *feeder) change(view *fsm.View, it *dn.Item) {
 		return
 	}
 	switch {
-	case it.What == dn.UseChange && mine:
-		f.tellReservation(it)
+	case it.What == dn.UseChange:
+		if mine {
+			f.tellReservation(it)
+		}
+		if f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_AGENT) {
+			f.tellDND(it)
+		}
 	case it.What == dn.OwnerChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
 		e := f.events.ownerChange(&it.Status)
 		e.Seq = it.Seq

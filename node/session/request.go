@@ -124,6 +124,14 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 		if n, ok := about(b.AgentNotReady); ok {
 			s.agent(ctx, n, ref, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY, b.AgentNotReady)
 		}
+	case *tlibpb.ClientMessage_SetDndOn:
+		if n, ok := about(b.SetDndOn); ok {
+			s.setDND(ctx, n, true, ref)
+		}
+	case *tlibpb.ClientMessage_SetDndOff:
+		if n, ok := about(b.SetDndOff); ok {
+			s.setDND(ctx, n, false, ref)
+		}
 	case *tlibpb.ClientMessage_ReserveAgent:
 		if n, ok := about(b.ReserveAgent); ok {
 			s.reserve(ctx, n, b.ReserveAgent, ref)

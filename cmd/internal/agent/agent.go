@@ -51,6 +51,14 @@ func Command(op *client.Operator) *cobra.Command {
 			func(ctx context.Context, t *tlib.Client, dn string, f *agentFlags) (*tlibpb.Event, error) {
 				return t.AgentLogout(ctx, dn, f.reason)
 			}),
+		c.agentRequest("dnd-on", "Set do not disturb at a DN: no call is sent there", 0,
+			func(ctx context.Context, t *tlib.Client, dn string, _ *agentFlags) (*tlibpb.Event, error) {
+				return t.SetDNDOn(ctx, dn)
+			}),
+		c.agentRequest("dnd-off", "Take do not disturb at a DN back", 0,
+			func(ctx context.Context, t *tlib.Client, dn string, _ *agentFlags) (*tlibpb.Event, error) {
+				return t.SetDNDOff(ctx, dn)
+			}),
 		c.agentHoldCommand(),
 	)
 	return cmd
@@ -171,7 +179,14 @@ func (c commands) showAgent(e *tlibpb.Event) error {
 	if c.JSON() {
 		return console.Encode(c.Out, view.NewEventJSON(e))
 	}
-	_, err := fmt.Fprintf(c.Out, "%s: %s\n", e.GetThisDn(), agentSentence(e))
+	sentence := agentSentence(e)
+	switch {
+	case e.GetDndOn() != nil:
+		sentence = "do not disturb is set"
+	case e.GetDndOff() != nil:
+		sentence = "do not disturb is off"
+	}
+	_, err := fmt.Fprintf(c.Out, "%s: %s\n", e.GetThisDn(), sentence)
 	return err
 }
 

@@ -1,0 +1,37 @@
+package session
+
+import (
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// Do not disturb is answered, also again, and told to everybody who hears of agents.
+func TestDND_IsAnsweredAndTold(t *testing.T) {
+	o := newOffice(t)
+	desk, stat := o.connect(TCport, nil), o.connect(TCport, nil)
+	desk.ask(registerAddress("2001", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
+	stat.ask(monitorAll(&tlibpb.MonitorAll{Filter: &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_AGENT}}}))
+	for _, on := range []bool{true, true, false} {
+		m := &tlibpb.ClientMessage{ReferenceId: 77, Body: &tlibpb.ClientMessage_SetDndOff{SetDndOff: &tlibpb.SetDNDOff{Dn: "2001"}}}
+		if on {
+			m.Body = &tlibpb.ClientMessage_SetDndOn{SetDndOn: &tlibpb.SetDNDOn{Dn: "2001"}}
+		}
+		desk.ask(m)
+		o.await("the table says so", func() bool {
+			s, _ := o.table.Get("2001")
+			return s.DoNotDisturb == on && s.Routable(false) == !on && s.State == dn.InSrv
+		})
+	}
+	on := 0
+	stat.wait("EventDNDOff", func(e *tlibpb.Event) bool {
+		if e.GetDndOn() != nil && e.GetThisDn() == "2001" {
+			on++
+		}
+		return e.GetDndOff() != nil && e.GetThisDn() == "2001"
+	})
+	if on != 1 {
+		t.Errorf("EventDNDOn was told %d times", on)
+	}
+}
