@@ -100,7 +100,7 @@ func boundFaults() []Fault {
 		},
 		{
 			Name: "no-user-timeout-dialled", Kind: Bounds, What: "the kernel does not time a link at the end that dialled it",
-			Edits:   []Edit{{"node/port.go", "if tcp := below(conn); tcp != nil {\n\t\tif conn, err = tcontroller", "if tcp := below(conn); tcp == nil {\n\t\tif conn, err = tcontroller"}},
+			Edits:   []Edit{{"node/port.go", "if tcp := intake.Below(conn); tcp != nil {\n\t\tif conn, err = tcontroller", "if tcp := intake.Below(conn); tcp == nil {\n\t\tif conn, err = tcontroller"}},
 			Package: "./node", Run: "^TestClusterPort_TheKernel",
 		},
 		{
