@@ -10,6 +10,7 @@ package line
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -150,7 +151,7 @@ func (l *Lines) Run(ctx context.Context) error {
 	var fds []unix.PollFd
 	for ctx.Err() == nil {
 		fds = l.waitFor(fds[:0])
-		if _, err := unix.Ppoll(fds, l.sleep(), nil); err != nil && err != unix.EINTR {
+		if _, err := unix.Ppoll(fds, l.sleep(), nil); err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("lines: %w", err)
 		}
 		l.carry(fds)
