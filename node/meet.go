@@ -97,7 +97,7 @@ func (n *Node) presence() *peerpb.Presence {
 	p := n.port.self.presence()
 	p.Node = proto.CloneOf(n.own())
 	p.Node.KeySha256, p.Node.Revision = nil, 0
-	if group := n.leads.Load(); group != nil {
+	if group := n.leads.Load(); group != nil && group.Err() == nil { // one that failed has no log, and takes no part
 		p.Leaderless, p.LastLog = group.Status().Leader == "", group.LastLog()
 	}
 	return p

@@ -216,7 +216,7 @@ func Regressions() []Run {
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
 		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies",
-		"moves", "address-of-the-dead", "clones", "removals", "leader-stops", "storm", "storm", "storm", "mix", "mix"}
+		"moves", "address-of-the-dead", "clones", "removals", "leader-stops", "far", "far", "reroute", "asymmetric", "narrow", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.
