@@ -63,7 +63,7 @@ func membershipFaults() []Fault {
 		directory("hearsay-counts", "what others say of an address counts as the node's own word", "^TestAt_TheNewestWord$",
 			Edit{"node/directory/directory.go", "	d.hints[id] = addr\n", "	d.hints[id] = addr\n	if w, ok := d.words[id]; ok {\n		w.said.Node.ClusterAddr = addr\n	}\n"}),
 		Fault{Name: "anybody-says-the-front", Kind: Consensus, What: "whoever says that he is far ahead has all others lag", Package: "./node/lag",
-			Edits: []Edit{{"node/lag/lag.go", "	b.front.reach(max(own, b.told[leader]), time.Now())\n", "	b.front.reach(max(own, applied), time.Now())\n"}, {"node/lag/lag.go", "	b.front.reach(max(own, b.told[leader]), now)\n", ""}}},
+			Edits: []Edit{{"node/lag/lag.go", "	b.front.reach(max(own, b.told[leader]), time.Now())\n", "	b.front.reach(max(own, b.told[leader], applied), time.Now())\n"}, {"node/lag/lag.go", "	b.front.reach(max(own, b.told[leader]), now)\n", "	_ = leader\n"}}},
 		Fault{Name: "lag-since-the-last", Kind: Consensus, What: "how long a node is behind counts from the last entry that it lacks", Package: "./node/lag",
 			Edits: []Edit{{"node/lag/lag.go", "For: now.Sub(m.at)}", "For: now.Sub(f.marks[len(f.marks)-1].at)}"}}},
 		nodes("learner-counts-as-caught-up", "a node without the log is listed as one that has it", "^TestLags_Roles$",

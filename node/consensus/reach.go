@@ -79,8 +79,9 @@ func (s *server) Reach(ctx context.Context, r *peerpb.ReachRequest) (*peerpb.Rea
 	if s.g.cfg.Reach == nil || r.GetNode() == nil {
 		return nil, status.Error(codes.FailedPrecondition, "nobody to look for, or nobody who looks")
 	}
+	answer := &peerpb.ReachResponse{}
 	if err := s.g.cfg.Reach(ctx, r.GetNode()); err != nil {
-		return &peerpb.ReachResponse{Why: err.Error()}, nil
+		answer.Why = err.Error()
 	}
-	return &peerpb.ReachResponse{}, nil
+	return answer, nil
 }

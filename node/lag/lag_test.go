@@ -23,10 +23,10 @@ func TestBoard_EntriesAndTime(t *testing.T) {
 		want("at the start", "c", Lag{}, false)
 		b.Told("c", 10)
 		want("all alike", "c", Lag{}, true)
-		time.Sleep(time.Hour)
+		passes(time.Hour)
 		b.Told("b", 12) // the first write for an hour
 		want("at once", "c", Lag{Entries: 2}, true)
-		time.Sleep(3 * time.Second)
+		passes(3 * time.Second)
 		b.Told("b", 15)
 		want("still behind", "c", Lag{Entries: 5, For: 3 * time.Second}, true)
 		want("itself", "a", Lag{Entries: 5, For: 3 * time.Second}, true)
@@ -35,7 +35,7 @@ func TestBoard_EntriesAndTime(t *testing.T) {
 		own = 20
 		want("this node is further than the leader has said", "a", Lag{}, true)
 		want("the leader is not", "b", Lag{Entries: 5}, true)
-		time.Sleep(time.Minute)
+		passes(time.Minute)
 		b.Told("c", 1<<60) // who doesn't lead may say what it likes
 		want("a lie", "a", Lag{}, true)
 		want("a lie", "c", Lag{}, true)
@@ -46,6 +46,11 @@ func TestBoard_EntriesAndTime(t *testing.T) {
 		leader = "a"
 		want("that one leads no more", "a", Lag{}, true)
 	})
+}
+
+func passes(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
 }
 
 // What is remembered of the front is bounded, and still right to about a tenth.
