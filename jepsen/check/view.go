@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -121,9 +122,19 @@ func (v *viewer) row(s sighting, view history.View, row history.Row) {
 	v.judge(s)
 }
 
+// named is the node that a row means: one that is off the roster has its id alone there,
+// which begins with its name.
+func (m *model) named(owner string, s Span) string {
+	if name, _, id := strings.Cut(owner, "."); id && m.away[name].touch(s) {
+		return name
+	}
+	return owner
+}
+
 // judge compares one sighting with the truth.
 func (v *viewer) judge(s sighting) {
 	m, t := v.m, v.m.truth[s.row.DN]
+	s.row.Owner = m.named(s.row.Owner, s.Span)
 	if t == nil {
 		if s.row.InSrv {
 			v.add(s, contradiction{kind: phantom, want: s.row.Owner, statement: "S5"})

@@ -155,6 +155,18 @@ func TestHandedOver(t *testing.T) {
 	}
 }
 
+// TestNamed: who was removed has its id alone, and nobody else has.
+func TestNamed(t *testing.T) {
+	shows := func(r *run, owner string) *run {
+		return r.registers(1, "n2", "7", "b", 0).sees(10, "n1", in("7", owner)).sees(31, "n1", in("7", owner))
+	}
+	removed := newRun().op(9, 9.1, removes("n2", "n1")).op(30, 30.1, removes("n2", "n1"))
+	expect(t, []sample{
+		{"a node that was removed", shows(removed, "n2.0a1b2c3d"), nil},
+		{"a node that was not", shows(newRun(), "n2.0a1b2c3d"), []ID{"S3"}},
+	})
+}
+
 func secondProcess(h *history.History, m *model) {
 	calm := m.allCalm()[0]
 	h.Ops = append(h.Ops, history.Op{
