@@ -26,7 +26,8 @@ func (n *Node) carry(id string, of dn.Node, number dn.Number) invite.Leg {
 	return n.calls.Carry(call.ID(id), of, number)
 }
 
-// hangUp ends a call of this node that is over, as a peer says that carries it.
+// hangUp ends a call of this node that is over, as a peer says that carries it or a
+// client wants.
 func (n *Node) hangUp(id call.ID) {
 	n.calls.End(id, 0, false)
 	n.sip.HangUp(string(id))

@@ -241,7 +241,7 @@ func (n *Node) openSessions() (err error) {
 	})
 	n.fold = statistics.New(statistics.Config{Table: n.table, Calls: n.calls, Machine: n.machine})
 	n.control = session.New(session.Config{
-		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Addresses: addresses, Router: n.routing,
+		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Addresses: addresses, Router: n.routing, Release: n.hangUp,
 		Version: n.cfg.Version, Log: n.log,
 	})
 	return nil

@@ -29,6 +29,8 @@ var requests = map[protoreflect.Name]permission{
 	"set_dnd_on":         to(admin, operator, gateway),
 	"set_dnd_off":        to(admin, operator, gateway),
 	"reserve_agent":      to(admin, operator, router),
+	"release_call":       to(admin, operator, gateway),
+	"update_user_data":   to(admin, operator, router, gateway),
 	"route_call":         to(admin, operator, router),
 	"withdraw_route":     to(admin, operator, router),
 }
@@ -59,6 +61,8 @@ func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
 		return w.keeps(b.AgentReady.GetDn())
 	case *tlibpb.ClientMessage_AgentNotReady:
 		return w.keeps(b.AgentNotReady.GetDn())
+	case *tlibpb.ClientMessage_ReleaseCall:
+		return w.keeps(b.ReleaseCall.GetDn())
 	case *tlibpb.ClientMessage_SetDndOn:
 		return w.keeps(b.SetDndOn.GetDn())
 	case *tlibpb.ClientMessage_SetDndOff:

@@ -131,6 +131,8 @@ func bodies() map[string]*tlibpb.ClientMessage {
 		"route+49": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_External{External: "+4930"}}), "route+1": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_External{External: "+1900"}}),
 		"reject": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 486}}), "withdraw": {Body: &tlibpb.ClientMessage_WithdrawRoute{}},
 		"overflow-support": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, Overflow: []*tlibpb.RoutePlace{{Place: &tlibpb.RoutePlace_Group{Group: "support"}}}}),
+		"release2001":      {Body: &tlibpb.ClientMessage_ReleaseCall{ReleaseCall: &tlibpb.ReleaseCall{Dn: "2001"}}},
+		"data":             {Body: &tlibpb.ClientMessage_UpdateUserData{UpdateUserData: &tlibpb.UpdateUserData{}}},
 		"none":             {},
 	}
 }
@@ -138,7 +140,7 @@ func bodies() map[string]*tlibpb.ClientMessage {
 const (
 	everybody = "open server unregister "
 	watching  = "all all-sales all-support stop "
-	agents    = "login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 "
+	agents    = "data login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 "
 	routing   = "route1001 route1002 route-sales route-support overflow-support route+49 route+1 reject withdraw reserve1001 reserve1002 reserve9 "
 	asking    = "query1001 query1002 query8001 query2001 "
 	monitors  = "monitor1001 monitor1002 register8001 "
@@ -154,14 +156,14 @@ func TestRequests_OfEachRoleAndScope(t *testing.T) {
 	}{
 		{"admin", nil, everybody + watching + agents + routing + asking + monitors + "register8000 register1001 register2001"},
 		{"operator", nil, everybody + watching + agents + routing + asking + monitors + "register8000 register1001 register2001"},
-		{"router", nil, everybody + watching + routing + asking + monitors + "register8000"},
+		{"router", nil, everybody + watching + routing + asking + monitors + "data register8000"},
 		{"stat", nil, everybody + watching + asking + monitors},
 		{"gateway", nil, everybody + agents + "query1001 query1002 query2001 register1001 register2001 monitor1001 monitor1002 query8001"},
 		{"config", nil, ""}, {"metrics", nil, ""}, {"none", nil, ""},
-		{"router", bound, everybody + "all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject withdraw reserve1001"},
-		{"gateway", bound, everybody + "login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 query2001 register2001"},
+		{"router", bound, everybody + "data all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject withdraw reserve1001"},
+		{"gateway", bound, everybody + "data login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 query2001 register2001"},
 		{"stat", bound, everybody + "all all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
-		{"operator", bound, everybody + "all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 route1001 route-sales route+49 reject withdraw reserve1001"},
+		{"operator", bound, everybody + "data all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 route1001 route-sales route+49 reject withdraw reserve1001"},
 	} {
 		role, _ := configpb.ParseRole(c.role)
 		who := &access.Who{Role: role, Scope: c.scope}

@@ -155,6 +155,20 @@ func (c *Client) WithdrawRoute(ctx context.Context, connID string) (*tlibpb.Even
 	return c.ask(ctx, "withdraw the route of "+connID, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_WithdrawRoute{WithdrawRoute: &tlibpb.WithdrawRoute{ConnId: connID}}})
 }
 
+// ReleaseCall ends an answered call that the DN has part in, at the node that has it. The
+// answer is EventReleased.
+func (c *Client) ReleaseCall(ctx context.Context, dn, conn string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "release call "+conn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReleaseCall{
+		ReleaseCall: &tlibpb.ReleaseCall{Dn: dn, ConnId: conn}}})
+}
+
+// UpdateUserData adds to the user data of a call, at the node that has it; an empty value
+// takes a key away. The answer is EventAttachedDataChanged.
+func (c *Client) UpdateUserData(ctx context.Context, conn string, data map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "update the data of call "+conn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_UpdateUserData{
+		UpdateUserData: &tlibpb.UpdateUserData{ConnId: conn, UserData: data}}})
+}
+
 // ask sends a request and waits for its answer.
 func (c *Client) ask(ctx context.Context, what string, req *tlibpb.ClientMessage) (*tlibpb.Event, error) {
 	e, err := c.exchange(ctx, req)

@@ -2,13 +2,18 @@ package tlibpb
 
 // What each message of an Event is: its number, and the call that it is about.
 
-func (*Event_Error) message() Message            { return Message_MESSAGE_EVENT_ERROR }
-func (*Event_Registered) message() Message       { return Message_MESSAGE_EVENT_REGISTERED }
-func (*Event_Unregistered) message() Message     { return Message_MESSAGE_EVENT_UNREGISTERED }
-func (*Event_Queued) message() Message           { return Message_MESSAGE_EVENT_QUEUED }
-func (*Event_Diverted) message() Message         { return Message_MESSAGE_EVENT_DIVERTED }
-func (*Event_Abandoned) message() Message        { return Message_MESSAGE_EVENT_ABANDONED }
-func (*Event_Ringing) message() Message          { return Message_MESSAGE_EVENT_RINGING }
+func (*Event_Error) message() Message        { return Message_MESSAGE_EVENT_ERROR }
+func (*Event_Registered) message() Message   { return Message_MESSAGE_EVENT_REGISTERED }
+func (*Event_Unregistered) message() Message { return Message_MESSAGE_EVENT_UNREGISTERED }
+func (*Event_Queued) message() Message       { return Message_MESSAGE_EVENT_QUEUED }
+func (*Event_Diverted) message() Message     { return Message_MESSAGE_EVENT_DIVERTED }
+func (*Event_Abandoned) message() Message    { return Message_MESSAGE_EVENT_ABANDONED }
+func (*Event_Ringing) message() Message      { return Message_MESSAGE_EVENT_RINGING }
+func (*Event_Dialing) message() Message      { return Message_MESSAGE_EVENT_DIALING }
+func (*Event_AttachedDataChanged) message() Message {
+	return Message_MESSAGE_EVENT_ATTACHED_DATA_CHANGED
+}
+func (*Event_DnUseChanged) message() Message     { return Message_MESSAGE_EVENT_DN_USE_CHANGED }
 func (*Event_Established) message() Message      { return Message_MESSAGE_EVENT_ESTABLISHED }
 func (*Event_Released) message() Message         { return Message_MESSAGE_EVENT_RELEASED }
 func (*Event_RouteRequest) message() Message     { return Message_MESSAGE_EVENT_ROUTE_REQUEST }
@@ -32,13 +37,15 @@ func (*Event_RouteWithdrawn) message() Message   { return Message_MESSAGE_EVENT_
 func (*Event_QueueChanged) message() Message     { return Message_MESSAGE_EVENT_QUEUE_CHANGED }
 func (*Event_DnOwnerChanged) message() Message   { return Message_MESSAGE_EVENT_DN_OWNER_CHANGED }
 
-func (b *Event_Queued) call() *Call         { return b.Queued.GetCall() }
-func (b *Event_RouteWithdrawn) call() *Call { return b.RouteWithdrawn.GetCall() }
-func (b *Event_QueueChanged) call() *Call   { return b.QueueChanged.GetCall() }
-func (b *Event_Diverted) call() *Call       { return b.Diverted.GetCall() }
-func (b *Event_Abandoned) call() *Call      { return b.Abandoned.GetCall() }
-func (b *Event_Ringing) call() *Call        { return b.Ringing.GetCall() }
-func (b *Event_Established) call() *Call    { return b.Established.GetCall() }
-func (b *Event_Released) call() *Call       { return b.Released.GetCall() }
-func (b *Event_RouteRequest) call() *Call   { return b.RouteRequest.GetCall() }
-func (b *Event_RouteUsed) call() *Call      { return b.RouteUsed.GetCall() }
+func (b *Event_Queued) call() *Call              { return b.Queued.GetCall() }
+func (b *Event_RouteWithdrawn) call() *Call      { return b.RouteWithdrawn.GetCall() }
+func (b *Event_QueueChanged) call() *Call        { return b.QueueChanged.GetCall() }
+func (b *Event_Diverted) call() *Call            { return b.Diverted.GetCall() }
+func (b *Event_Abandoned) call() *Call           { return b.Abandoned.GetCall() }
+func (b *Event_Ringing) call() *Call             { return b.Ringing.GetCall() }
+func (b *Event_Established) call() *Call         { return b.Established.GetCall() }
+func (b *Event_Released) call() *Call            { return b.Released.GetCall() }
+func (b *Event_RouteRequest) call() *Call        { return b.RouteRequest.GetCall() }
+func (b *Event_RouteUsed) call() *Call           { return b.RouteUsed.GetCall() }
+func (b *Event_Dialing) call() *Call             { return b.Dialing.GetCall() }
+func (b *Event_AttachedDataChanged) call() *Call { return b.AttachedDataChanged.GetCall() }

@@ -98,6 +98,8 @@ const (
 	// EventQueued, EventQueueChanged when another group was chosen, and at the end one of
 	// EventDiverted and EventAbandoned. A snapshot has one EventQueued for each.
 	EventKind_EVENT_KIND_QUEUE EventKind = 4
+	// EventDNUseChanged. Only when it is named.
+	EventKind_EVENT_KIND_USE EventKind = 5
 )
 
 // Enum value maps for EventKind.
@@ -108,6 +110,7 @@ var (
 		2: "EVENT_KIND_AGENT",
 		3: "EVENT_KIND_CALL",
 		4: "EVENT_KIND_QUEUE",
+		5: "EVENT_KIND_USE",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
@@ -115,6 +118,7 @@ var (
 		"EVENT_KIND_AGENT":       2,
 		"EVENT_KIND_CALL":        3,
 		"EVENT_KIND_QUEUE":       4,
+		"EVENT_KIND_USE":         5,
 	}
 )
 
@@ -208,36 +212,39 @@ func (AgentWorkMode) EnumDescriptor() ([]byte, []int) {
 type Message int32
 
 const (
-	Message_MESSAGE_UNSPECIFIED              Message = 0
-	Message_MESSAGE_EVENT_ERROR              Message = 52
-	Message_MESSAGE_EVENT_REGISTERED         Message = 53
-	Message_MESSAGE_EVENT_UNREGISTERED       Message = 54
-	Message_MESSAGE_EVENT_QUEUED             Message = 57
-	Message_MESSAGE_EVENT_DIVERTED           Message = 58
-	Message_MESSAGE_EVENT_ABANDONED          Message = 59
-	Message_MESSAGE_EVENT_RINGING            Message = 60
-	Message_MESSAGE_EVENT_ESTABLISHED        Message = 64
-	Message_MESSAGE_EVENT_RELEASED           Message = 65
-	Message_MESSAGE_EVENT_ROUTE_REQUEST      Message = 71
-	Message_MESSAGE_EVENT_ROUTE_USED         Message = 72
-	Message_MESSAGE_EVENT_AGENT_LOGIN        Message = 73
-	Message_MESSAGE_EVENT_AGENT_LOGOUT       Message = 74
-	Message_MESSAGE_EVENT_AGENT_READY        Message = 75
-	Message_MESSAGE_EVENT_AGENT_NOT_READY    Message = 76
-	Message_MESSAGE_EVENT_DND_ON             Message = 77
-	Message_MESSAGE_EVENT_DND_OFF            Message = 78
-	Message_MESSAGE_EVENT_ADDRESS_INFO       Message = 92
-	Message_MESSAGE_EVENT_SERVER_INFO        Message = 93
-	Message_MESSAGE_EVENT_LINK_DISCONNECTED  Message = 94
-	Message_MESSAGE_EVENT_LINK_CONNECTED     Message = 95
-	Message_MESSAGE_EVENT_AGENT_RESERVED     Message = 128
-	Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE  Message = 147
-	Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE Message = 148
-	Message_MESSAGE_END_OF_SNAPSHOT          Message = 1000
-	Message_MESSAGE_EVENT_NODE_DRAINING      Message = 1001
-	Message_MESSAGE_EVENT_DN_OWNER_CHANGED   Message = 1002
-	Message_MESSAGE_EVENT_ROUTE_WITHDRAWN    Message = 1010
-	Message_MESSAGE_EVENT_QUEUE_CHANGED      Message = 1011
+	Message_MESSAGE_UNSPECIFIED                 Message = 0
+	Message_MESSAGE_EVENT_ERROR                 Message = 52
+	Message_MESSAGE_EVENT_REGISTERED            Message = 53
+	Message_MESSAGE_EVENT_UNREGISTERED          Message = 54
+	Message_MESSAGE_EVENT_QUEUED                Message = 57
+	Message_MESSAGE_EVENT_DIVERTED              Message = 58
+	Message_MESSAGE_EVENT_ABANDONED             Message = 59
+	Message_MESSAGE_EVENT_RINGING               Message = 60
+	Message_MESSAGE_EVENT_DIALING               Message = 61
+	Message_MESSAGE_EVENT_ESTABLISHED           Message = 64
+	Message_MESSAGE_EVENT_RELEASED              Message = 65
+	Message_MESSAGE_EVENT_ROUTE_REQUEST         Message = 71
+	Message_MESSAGE_EVENT_ROUTE_USED            Message = 72
+	Message_MESSAGE_EVENT_AGENT_LOGIN           Message = 73
+	Message_MESSAGE_EVENT_AGENT_LOGOUT          Message = 74
+	Message_MESSAGE_EVENT_AGENT_READY           Message = 75
+	Message_MESSAGE_EVENT_AGENT_NOT_READY       Message = 76
+	Message_MESSAGE_EVENT_DND_ON                Message = 77
+	Message_MESSAGE_EVENT_DND_OFF               Message = 78
+	Message_MESSAGE_EVENT_ATTACHED_DATA_CHANGED Message = 85
+	Message_MESSAGE_EVENT_ADDRESS_INFO          Message = 92
+	Message_MESSAGE_EVENT_SERVER_INFO           Message = 93
+	Message_MESSAGE_EVENT_LINK_DISCONNECTED     Message = 94
+	Message_MESSAGE_EVENT_LINK_CONNECTED        Message = 95
+	Message_MESSAGE_EVENT_AGENT_RESERVED        Message = 128
+	Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE     Message = 147
+	Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE    Message = 148
+	Message_MESSAGE_END_OF_SNAPSHOT             Message = 1000
+	Message_MESSAGE_EVENT_NODE_DRAINING         Message = 1001
+	Message_MESSAGE_EVENT_DN_OWNER_CHANGED      Message = 1002
+	Message_MESSAGE_EVENT_DN_USE_CHANGED        Message = 1003
+	Message_MESSAGE_EVENT_ROUTE_WITHDRAWN       Message = 1010
+	Message_MESSAGE_EVENT_QUEUE_CHANGED         Message = 1011
 )
 
 // Enum value maps for Message.
@@ -251,6 +258,7 @@ var (
 		58:   "MESSAGE_EVENT_DIVERTED",
 		59:   "MESSAGE_EVENT_ABANDONED",
 		60:   "MESSAGE_EVENT_RINGING",
+		61:   "MESSAGE_EVENT_DIALING",
 		64:   "MESSAGE_EVENT_ESTABLISHED",
 		65:   "MESSAGE_EVENT_RELEASED",
 		71:   "MESSAGE_EVENT_ROUTE_REQUEST",
@@ -261,6 +269,7 @@ var (
 		76:   "MESSAGE_EVENT_AGENT_NOT_READY",
 		77:   "MESSAGE_EVENT_DND_ON",
 		78:   "MESSAGE_EVENT_DND_OFF",
+		85:   "MESSAGE_EVENT_ATTACHED_DATA_CHANGED",
 		92:   "MESSAGE_EVENT_ADDRESS_INFO",
 		93:   "MESSAGE_EVENT_SERVER_INFO",
 		94:   "MESSAGE_EVENT_LINK_DISCONNECTED",
@@ -271,40 +280,44 @@ var (
 		1000: "MESSAGE_END_OF_SNAPSHOT",
 		1001: "MESSAGE_EVENT_NODE_DRAINING",
 		1002: "MESSAGE_EVENT_DN_OWNER_CHANGED",
+		1003: "MESSAGE_EVENT_DN_USE_CHANGED",
 		1010: "MESSAGE_EVENT_ROUTE_WITHDRAWN",
 		1011: "MESSAGE_EVENT_QUEUE_CHANGED",
 	}
 	Message_value = map[string]int32{
-		"MESSAGE_UNSPECIFIED":              0,
-		"MESSAGE_EVENT_ERROR":              52,
-		"MESSAGE_EVENT_REGISTERED":         53,
-		"MESSAGE_EVENT_UNREGISTERED":       54,
-		"MESSAGE_EVENT_QUEUED":             57,
-		"MESSAGE_EVENT_DIVERTED":           58,
-		"MESSAGE_EVENT_ABANDONED":          59,
-		"MESSAGE_EVENT_RINGING":            60,
-		"MESSAGE_EVENT_ESTABLISHED":        64,
-		"MESSAGE_EVENT_RELEASED":           65,
-		"MESSAGE_EVENT_ROUTE_REQUEST":      71,
-		"MESSAGE_EVENT_ROUTE_USED":         72,
-		"MESSAGE_EVENT_AGENT_LOGIN":        73,
-		"MESSAGE_EVENT_AGENT_LOGOUT":       74,
-		"MESSAGE_EVENT_AGENT_READY":        75,
-		"MESSAGE_EVENT_AGENT_NOT_READY":    76,
-		"MESSAGE_EVENT_DND_ON":             77,
-		"MESSAGE_EVENT_DND_OFF":            78,
-		"MESSAGE_EVENT_ADDRESS_INFO":       92,
-		"MESSAGE_EVENT_SERVER_INFO":        93,
-		"MESSAGE_EVENT_LINK_DISCONNECTED":  94,
-		"MESSAGE_EVENT_LINK_CONNECTED":     95,
-		"MESSAGE_EVENT_AGENT_RESERVED":     128,
-		"MESSAGE_EVENT_DN_OUT_OF_SERVICE":  147,
-		"MESSAGE_EVENT_DN_BACK_IN_SERVICE": 148,
-		"MESSAGE_END_OF_SNAPSHOT":          1000,
-		"MESSAGE_EVENT_NODE_DRAINING":      1001,
-		"MESSAGE_EVENT_DN_OWNER_CHANGED":   1002,
-		"MESSAGE_EVENT_ROUTE_WITHDRAWN":    1010,
-		"MESSAGE_EVENT_QUEUE_CHANGED":      1011,
+		"MESSAGE_UNSPECIFIED":                 0,
+		"MESSAGE_EVENT_ERROR":                 52,
+		"MESSAGE_EVENT_REGISTERED":            53,
+		"MESSAGE_EVENT_UNREGISTERED":          54,
+		"MESSAGE_EVENT_QUEUED":                57,
+		"MESSAGE_EVENT_DIVERTED":              58,
+		"MESSAGE_EVENT_ABANDONED":             59,
+		"MESSAGE_EVENT_RINGING":               60,
+		"MESSAGE_EVENT_DIALING":               61,
+		"MESSAGE_EVENT_ESTABLISHED":           64,
+		"MESSAGE_EVENT_RELEASED":              65,
+		"MESSAGE_EVENT_ROUTE_REQUEST":         71,
+		"MESSAGE_EVENT_ROUTE_USED":            72,
+		"MESSAGE_EVENT_AGENT_LOGIN":           73,
+		"MESSAGE_EVENT_AGENT_LOGOUT":          74,
+		"MESSAGE_EVENT_AGENT_READY":           75,
+		"MESSAGE_EVENT_AGENT_NOT_READY":       76,
+		"MESSAGE_EVENT_DND_ON":                77,
+		"MESSAGE_EVENT_DND_OFF":               78,
+		"MESSAGE_EVENT_ATTACHED_DATA_CHANGED": 85,
+		"MESSAGE_EVENT_ADDRESS_INFO":          92,
+		"MESSAGE_EVENT_SERVER_INFO":           93,
+		"MESSAGE_EVENT_LINK_DISCONNECTED":     94,
+		"MESSAGE_EVENT_LINK_CONNECTED":        95,
+		"MESSAGE_EVENT_AGENT_RESERVED":        128,
+		"MESSAGE_EVENT_DN_OUT_OF_SERVICE":     147,
+		"MESSAGE_EVENT_DN_BACK_IN_SERVICE":    148,
+		"MESSAGE_END_OF_SNAPSHOT":             1000,
+		"MESSAGE_EVENT_NODE_DRAINING":         1001,
+		"MESSAGE_EVENT_DN_OWNER_CHANGED":      1002,
+		"MESSAGE_EVENT_DN_USE_CHANGED":        1003,
+		"MESSAGE_EVENT_ROUTE_WITHDRAWN":       1010,
+		"MESSAGE_EVENT_QUEUE_CHANGED":         1011,
 	}
 )
 
@@ -342,6 +355,8 @@ const (
 	Capability_CAPABILITY_UNSPECIFIED Capability = 0
 	// Calls can be routed in this session: RouteCall.
 	Capability_CAPABILITY_ROUTE_CALL Capability = 1
+	// Calls can be ended: ReleaseCall.
+	Capability_CAPABILITY_RELEASE_CALL Capability = 2
 )
 
 // Enum value maps for Capability.
@@ -349,10 +364,12 @@ var (
 	Capability_name = map[int32]string{
 		0: "CAPABILITY_UNSPECIFIED",
 		1: "CAPABILITY_ROUTE_CALL",
+		2: "CAPABILITY_RELEASE_CALL",
 	}
 	Capability_value = map[string]int32{
-		"CAPABILITY_UNSPECIFIED": 0,
-		"CAPABILITY_ROUTE_CALL":  1,
+		"CAPABILITY_UNSPECIFIED":  0,
+		"CAPABILITY_ROUTE_CALL":   1,
+		"CAPABILITY_RELEASE_CALL": 2,
 	}
 )
 
@@ -823,6 +840,8 @@ type ClientMessage struct {
 	//	*ClientMessage_AgentNotReady
 	//	*ClientMessage_SetDndOn
 	//	*ClientMessage_SetDndOff
+	//	*ClientMessage_ReleaseCall
+	//	*ClientMessage_UpdateUserData
 	//	*ClientMessage_RouteCall
 	//	*ClientMessage_ReserveAgent
 	//	*ClientMessage_OpenSession
@@ -968,6 +987,24 @@ func (x *ClientMessage) GetSetDndOff() *SetDNDOff {
 	return nil
 }
 
+func (x *ClientMessage) GetReleaseCall() *ReleaseCall {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_ReleaseCall); ok {
+			return x.ReleaseCall
+		}
+	}
+	return nil
+}
+
+func (x *ClientMessage) GetUpdateUserData() *UpdateUserData {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_UpdateUserData); ok {
+			return x.UpdateUserData
+		}
+	}
+	return nil
+}
+
 func (x *ClientMessage) GetRouteCall() *RouteCall {
 	if x != nil {
 		if x, ok := x.Body.(*ClientMessage_RouteCall); ok {
@@ -1066,6 +1103,14 @@ type ClientMessage_SetDndOff struct {
 	SetDndOff *SetDNDOff `protobuf:"bytes,13,opt,name=set_dnd_off,json=setDndOff,proto3,oneof"`
 }
 
+type ClientMessage_ReleaseCall struct {
+	ReleaseCall *ReleaseCall `protobuf:"bytes,17,opt,name=release_call,json=releaseCall,proto3,oneof"`
+}
+
+type ClientMessage_UpdateUserData struct {
+	UpdateUserData *UpdateUserData `protobuf:"bytes,31,opt,name=update_user_data,json=updateUserData,proto3,oneof"`
+}
+
 type ClientMessage_RouteCall struct {
 	RouteCall *RouteCall `protobuf:"bytes,36,opt,name=route_call,json=routeCall,proto3,oneof"`
 }
@@ -1110,6 +1155,10 @@ func (*ClientMessage_AgentNotReady) isClientMessage_Body() {}
 func (*ClientMessage_SetDndOn) isClientMessage_Body() {}
 
 func (*ClientMessage_SetDndOff) isClientMessage_Body() {}
+
+func (*ClientMessage_ReleaseCall) isClientMessage_Body() {}
+
+func (*ClientMessage_UpdateUserData) isClientMessage_Body() {}
 
 func (*ClientMessage_RouteCall) isClientMessage_Body() {}
 
@@ -1897,6 +1946,116 @@ func (x *SetDNDOff) GetDn() string {
 	return ""
 }
 
+// ReleaseCall ends an answered call of the asked node that dn has part in: both sides
+// get a BYE. Answered by EventReleased; the parties' own events come besides.
+type ReleaseCall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	ConnId        string                 `protobuf:"bytes,2,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseCall) Reset() {
+	*x = ReleaseCall{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseCall) ProtoMessage() {}
+
+func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseCall.ProtoReflect.Descriptor instead.
+func (*ReleaseCall) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReleaseCall) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *ReleaseCall) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+// UpdateUserData adds to the user data of a call that is up, at the node that has it:
+// a session of its TCport or default port. Answered by EventAttachedDataChanged; every
+// client of every node that hears of the call's parties gets it too.
+type UpdateUserData struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	ConnId string                 `protobuf:"bytes,1,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// An empty value takes a key away.
+	UserData      map[string]string `protobuf:"bytes,2,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateUserData) Reset() {
+	*x = UpdateUserData{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateUserData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateUserData) ProtoMessage() {}
+
+func (x *UpdateUserData) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateUserData.ProtoReflect.Descriptor instead.
+func (*UpdateUserData) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *UpdateUserData) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *UpdateUserData) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
 // ReserveAgent asks the DN's owner to reserve it, so that nobody else sends a
 // call there. Requests are collected for the cluster's option
 // reservation_collect_ms from the first; the highest priority wins, among equals
@@ -1922,7 +2081,7 @@ type ReserveAgent struct {
 
 func (x *ReserveAgent) Reset() {
 	*x = ReserveAgent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2093,7 @@ func (x *ReserveAgent) String() string {
 func (*ReserveAgent) ProtoMessage() {}
 
 func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2106,7 @@ func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveAgent.ProtoReflect.Descriptor instead.
 func (*ReserveAgent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReserveAgent) GetDn() string {
@@ -2011,7 +2170,7 @@ type RouteCall struct {
 
 func (x *RouteCall) Reset() {
 	*x = RouteCall{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2182,7 @@ func (x *RouteCall) String() string {
 func (*RouteCall) ProtoMessage() {}
 
 func (x *RouteCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2195,7 @@ func (x *RouteCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteCall.ProtoReflect.Descriptor instead.
 func (*RouteCall) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RouteCall) GetConnId() string {
@@ -2158,7 +2317,7 @@ type RoutePlace struct {
 
 func (x *RoutePlace) Reset() {
 	*x = RoutePlace{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2329,7 @@ func (x *RoutePlace) String() string {
 func (*RoutePlace) ProtoMessage() {}
 
 func (x *RoutePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2342,7 @@ func (x *RoutePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlace.ProtoReflect.Descriptor instead.
 func (*RoutePlace) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RoutePlace) GetPlace() isRoutePlace_Place {
@@ -2253,7 +2412,7 @@ type WithdrawRoute struct {
 
 func (x *WithdrawRoute) Reset() {
 	*x = WithdrawRoute{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2424,7 @@ func (x *WithdrawRoute) String() string {
 func (*WithdrawRoute) ProtoMessage() {}
 
 func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2437,7 @@ func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoute.ProtoReflect.Descriptor instead.
 func (*WithdrawRoute) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WithdrawRoute) GetConnId() string {
@@ -2302,7 +2461,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2473,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2486,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ServerMessage) GetEvents() []*Event {
@@ -2374,6 +2533,7 @@ type Event struct {
 	//	*Event_Diverted
 	//	*Event_Abandoned
 	//	*Event_Ringing
+	//	*Event_Dialing
 	//	*Event_Established
 	//	*Event_Released
 	//	*Event_RouteRequest
@@ -2384,6 +2544,7 @@ type Event struct {
 	//	*Event_AgentNotReady
 	//	*Event_DndOn
 	//	*Event_DndOff
+	//	*Event_AttachedDataChanged
 	//	*Event_AddressInfo
 	//	*Event_ServerInfo
 	//	*Event_LinkDisconnected
@@ -2394,6 +2555,7 @@ type Event struct {
 	//	*Event_EndOfSnapshot
 	//	*Event_NodeDraining
 	//	*Event_DnOwnerChanged
+	//	*Event_DnUseChanged
 	//	*Event_RouteWithdrawn
 	//	*Event_QueueChanged
 	Body          isEvent_Body `protobuf_oneof:"body"`
@@ -2403,7 +2565,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2577,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2590,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Event) GetReferenceId() uint64 {
@@ -2557,6 +2719,15 @@ func (x *Event) GetRinging() *EventRinging {
 	return nil
 }
 
+func (x *Event) GetDialing() *EventDialing {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Dialing); ok {
+			return x.Dialing
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetEstablished() *EventEstablished {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Established); ok {
@@ -2642,6 +2813,15 @@ func (x *Event) GetDndOff() *EventDNDOff {
 	if x != nil {
 		if x, ok := x.Body.(*Event_DndOff); ok {
 			return x.DndOff
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAttachedDataChanged() *EventAttachedDataChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AttachedDataChanged); ok {
+			return x.AttachedDataChanged
 		}
 	}
 	return nil
@@ -2737,6 +2917,15 @@ func (x *Event) GetDnOwnerChanged() *EventDNOwnerChanged {
 	return nil
 }
 
+func (x *Event) GetDnUseChanged() *EventDNUseChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DnUseChanged); ok {
+			return x.DnUseChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetRouteWithdrawn() *EventRouteWithdrawn {
 	if x != nil {
 		if x, ok := x.Body.(*Event_RouteWithdrawn); ok {
@@ -2787,6 +2976,10 @@ type Event_Ringing struct {
 	Ringing *EventRinging `protobuf:"bytes,60,opt,name=ringing,proto3,oneof"`
 }
 
+type Event_Dialing struct {
+	Dialing *EventDialing `protobuf:"bytes,61,opt,name=dialing,proto3,oneof"`
+}
+
 type Event_Established struct {
 	Established *EventEstablished `protobuf:"bytes,64,opt,name=established,proto3,oneof"`
 }
@@ -2825,6 +3018,10 @@ type Event_DndOn struct {
 
 type Event_DndOff struct {
 	DndOff *EventDNDOff `protobuf:"bytes,78,opt,name=dnd_off,json=dndOff,proto3,oneof"`
+}
+
+type Event_AttachedDataChanged struct {
+	AttachedDataChanged *EventAttachedDataChanged `protobuf:"bytes,85,opt,name=attached_data_changed,json=attachedDataChanged,proto3,oneof"`
 }
 
 type Event_AddressInfo struct {
@@ -2867,6 +3064,10 @@ type Event_DnOwnerChanged struct {
 	DnOwnerChanged *EventDNOwnerChanged `protobuf:"bytes,1002,opt,name=dn_owner_changed,json=dnOwnerChanged,proto3,oneof"`
 }
 
+type Event_DnUseChanged struct {
+	DnUseChanged *EventDNUseChanged `protobuf:"bytes,1003,opt,name=dn_use_changed,json=dnUseChanged,proto3,oneof"`
+}
+
 type Event_RouteWithdrawn struct {
 	RouteWithdrawn *EventRouteWithdrawn `protobuf:"bytes,1010,opt,name=route_withdrawn,json=routeWithdrawn,proto3,oneof"`
 }
@@ -2889,6 +3090,8 @@ func (*Event_Abandoned) isEvent_Body() {}
 
 func (*Event_Ringing) isEvent_Body() {}
 
+func (*Event_Dialing) isEvent_Body() {}
+
 func (*Event_Established) isEvent_Body() {}
 
 func (*Event_Released) isEvent_Body() {}
@@ -2908,6 +3111,8 @@ func (*Event_AgentNotReady) isEvent_Body() {}
 func (*Event_DndOn) isEvent_Body() {}
 
 func (*Event_DndOff) isEvent_Body() {}
+
+func (*Event_AttachedDataChanged) isEvent_Body() {}
 
 func (*Event_AddressInfo) isEvent_Body() {}
 
@@ -2929,6 +3134,8 @@ func (*Event_NodeDraining) isEvent_Body() {}
 
 func (*Event_DnOwnerChanged) isEvent_Body() {}
 
+func (*Event_DnUseChanged) isEvent_Body() {}
+
 func (*Event_RouteWithdrawn) isEvent_Body() {}
 
 func (*Event_QueueChanged) isEvent_Body() {}
@@ -2945,7 +3152,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3164,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3177,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EventError) GetCode() ErrorCode {
@@ -2998,7 +3205,7 @@ type EventRegistered struct {
 
 func (x *EventRegistered) Reset() {
 	*x = EventRegistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3217,7 @@ func (x *EventRegistered) String() string {
 func (*EventRegistered) ProtoMessage() {}
 
 func (x *EventRegistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3230,7 @@ func (x *EventRegistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRegistered.ProtoReflect.Descriptor instead.
 func (*EventRegistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EventRegistered) GetStatus() *tcpb.DNStatus {
@@ -3042,7 +3249,7 @@ type EventUnregistered struct {
 
 func (x *EventUnregistered) Reset() {
 	*x = EventUnregistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3054,7 +3261,7 @@ func (x *EventUnregistered) String() string {
 func (*EventUnregistered) ProtoMessage() {}
 
 func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3067,7 +3274,7 @@ func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUnregistered.ProtoReflect.Descriptor instead.
 func (*EventUnregistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
 }
 
 // EventAddressInfo answers QueryAddress.
@@ -3080,7 +3287,7 @@ type EventAddressInfo struct {
 
 func (x *EventAddressInfo) Reset() {
 	*x = EventAddressInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3092,7 +3299,7 @@ func (x *EventAddressInfo) String() string {
 func (*EventAddressInfo) ProtoMessage() {}
 
 func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3105,7 +3312,7 @@ func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAddressInfo.ProtoReflect.Descriptor instead.
 func (*EventAddressInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EventAddressInfo) GetStatus() *tcpb.DNStatus {
@@ -3125,7 +3332,7 @@ type EventServerInfo struct {
 
 func (x *EventServerInfo) Reset() {
 	*x = EventServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3137,7 +3344,7 @@ func (x *EventServerInfo) String() string {
 func (*EventServerInfo) ProtoMessage() {}
 
 func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3150,7 +3357,7 @@ func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventServerInfo.ProtoReflect.Descriptor instead.
 func (*EventServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EventServerInfo) GetServer() *ServerInfo {
@@ -3179,7 +3386,7 @@ type EventLinkConnected struct {
 
 func (x *EventLinkConnected) Reset() {
 	*x = EventLinkConnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3398,7 @@ func (x *EventLinkConnected) String() string {
 func (*EventLinkConnected) ProtoMessage() {}
 
 func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3411,7 @@ func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkConnected.ProtoReflect.Descriptor instead.
 func (*EventLinkConnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventLinkConnected) GetServer() *ServerInfo {
@@ -3255,7 +3462,7 @@ type EventLinkDisconnected struct {
 
 func (x *EventLinkDisconnected) Reset() {
 	*x = EventLinkDisconnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3474,7 @@ func (x *EventLinkDisconnected) String() string {
 func (*EventLinkDisconnected) ProtoMessage() {}
 
 func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3487,7 @@ func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkDisconnected.ProtoReflect.Descriptor instead.
 func (*EventLinkDisconnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventLinkDisconnected) GetServer() *ServerInfo {
@@ -3309,7 +3516,7 @@ type EventDNOutOfService struct {
 
 func (x *EventDNOutOfService) Reset() {
 	*x = EventDNOutOfService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3321,7 +3528,7 @@ func (x *EventDNOutOfService) String() string {
 func (*EventDNOutOfService) ProtoMessage() {}
 
 func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3334,7 +3541,7 @@ func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOutOfService.ProtoReflect.Descriptor instead.
 func (*EventDNOutOfService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventDNOutOfService) GetReason() tcpb.Reason {
@@ -3363,7 +3570,7 @@ type EventDNBackInService struct {
 
 func (x *EventDNBackInService) Reset() {
 	*x = EventDNBackInService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3375,7 +3582,7 @@ func (x *EventDNBackInService) String() string {
 func (*EventDNBackInService) ProtoMessage() {}
 
 func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3388,7 +3595,7 @@ func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNBackInService.ProtoReflect.Descriptor instead.
 func (*EventDNBackInService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EventDNBackInService) GetReason() tcpb.Reason {
@@ -3418,7 +3625,7 @@ type EventDNOwnerChanged struct {
 
 func (x *EventDNOwnerChanged) Reset() {
 	*x = EventDNOwnerChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3637,7 @@ func (x *EventDNOwnerChanged) String() string {
 func (*EventDNOwnerChanged) ProtoMessage() {}
 
 func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3650,7 @@ func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOwnerChanged.ProtoReflect.Descriptor instead.
 func (*EventDNOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EventDNOwnerChanged) GetPreviousOwner() string {
@@ -3467,6 +3674,71 @@ func (x *EventDNOwnerChanged) GetReason() tcpb.Reason {
 	return tcpb.Reason(0)
 }
 
+// EventDNUseChanged: this_dn is busy or not, reserved or not. Of a DN's changes that
+// come close together the last one is told.
+type EventDNUseChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A call is at the DN.
+	Busy bool `protobuf:"varint,1,opt,name=busy,proto3" json:"busy,omitempty"`
+	// A client, or a call on its way there, has it reserved.
+	Reserved bool `protobuf:"varint,2,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// A call can be sent to it now.
+	Routable      bool `protobuf:"varint,3,opt,name=routable,proto3" json:"routable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDNUseChanged) Reset() {
+	*x = EventDNUseChanged{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDNUseChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDNUseChanged) ProtoMessage() {}
+
+func (x *EventDNUseChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDNUseChanged.ProtoReflect.Descriptor instead.
+func (*EventDNUseChanged) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *EventDNUseChanged) GetBusy() bool {
+	if x != nil {
+		return x.Busy
+	}
+	return false
+}
+
+func (x *EventDNUseChanged) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
+	}
+	return false
+}
+
+func (x *EventDNUseChanged) GetRoutable() bool {
+	if x != nil {
+		return x.Routable
+	}
+	return false
+}
+
 // Agent is what an event says of an agent.
 type Agent struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -3480,7 +3752,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3492,7 +3764,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3505,7 +3777,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Agent) GetId() string {
@@ -3539,7 +3811,7 @@ type EventAgentLogin struct {
 
 func (x *EventAgentLogin) Reset() {
 	*x = EventAgentLogin{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3551,7 +3823,7 @@ func (x *EventAgentLogin) String() string {
 func (*EventAgentLogin) ProtoMessage() {}
 
 func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3564,7 +3836,7 @@ func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogin.ProtoReflect.Descriptor instead.
 func (*EventAgentLogin) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EventAgentLogin) GetAgent() *Agent {
@@ -3584,7 +3856,7 @@ type EventAgentLogout struct {
 
 func (x *EventAgentLogout) Reset() {
 	*x = EventAgentLogout{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +3868,7 @@ func (x *EventAgentLogout) String() string {
 func (*EventAgentLogout) ProtoMessage() {}
 
 func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +3881,7 @@ func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogout.ProtoReflect.Descriptor instead.
 func (*EventAgentLogout) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EventAgentLogout) GetAgent() *Agent {
@@ -3637,7 +3909,7 @@ type EventAgentReady struct {
 
 func (x *EventAgentReady) Reset() {
 	*x = EventAgentReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3921,7 @@ func (x *EventAgentReady) String() string {
 func (*EventAgentReady) ProtoMessage() {}
 
 func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3934,7 @@ func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReady.ProtoReflect.Descriptor instead.
 func (*EventAgentReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *EventAgentReady) GetAgent() *Agent {
@@ -3691,7 +3963,7 @@ type EventAgentNotReady struct {
 
 func (x *EventAgentNotReady) Reset() {
 	*x = EventAgentNotReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3703,7 +3975,7 @@ func (x *EventAgentNotReady) String() string {
 func (*EventAgentNotReady) ProtoMessage() {}
 
 func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3716,7 +3988,7 @@ func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentNotReady.ProtoReflect.Descriptor instead.
 func (*EventAgentNotReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EventAgentNotReady) GetAgent() *Agent {
@@ -3749,7 +4021,7 @@ type EventDNDOn struct {
 
 func (x *EventDNDOn) Reset() {
 	*x = EventDNDOn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +4033,7 @@ func (x *EventDNDOn) String() string {
 func (*EventDNDOn) ProtoMessage() {}
 
 func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +4046,7 @@ func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOn.ProtoReflect.Descriptor instead.
 func (*EventDNDOn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
 }
 
 // EventDNDOff: it was taken back.
@@ -3786,7 +4058,7 @@ type EventDNDOff struct {
 
 func (x *EventDNDOff) Reset() {
 	*x = EventDNDOff{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3798,7 +4070,7 @@ func (x *EventDNDOff) String() string {
 func (*EventDNDOff) ProtoMessage() {}
 
 func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3811,7 +4083,7 @@ func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOff.ProtoReflect.Descriptor instead.
 func (*EventDNDOff) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
 }
 
 // EventAgentReserved is told to who asked, and to who has the DN registered.
@@ -3825,7 +4097,7 @@ type EventAgentReserved struct {
 
 func (x *EventAgentReserved) Reset() {
 	*x = EventAgentReserved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3837,7 +4109,7 @@ func (x *EventAgentReserved) String() string {
 func (*EventAgentReserved) ProtoMessage() {}
 
 func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3850,7 +4122,7 @@ func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReserved.ProtoReflect.Descriptor instead.
 func (*EventAgentReserved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *EventAgentReserved) GetOutcome() ReservationOutcome {
@@ -3876,17 +4148,21 @@ type Call struct {
 	OtherDn    string `protobuf:"bytes,2,opt,name=other_dn,json=otherDn,proto3" json:"other_dn,omitempty"`
 	ThisDnRole DNRole `protobuf:"varint,3,opt,name=this_dn_role,json=thisDnRole,proto3,enum=sipcluster.tlib.v1.DNRole" json:"this_dn_role,omitempty"`
 	// The caller's number as shown, and the number that was dialled.
-	Ani           string            `protobuf:"bytes,4,opt,name=ani,proto3" json:"ani,omitempty"`
-	Dnis          string            `protobuf:"bytes,5,opt,name=dnis,proto3" json:"dnis,omitempty"`
-	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	CallType      CallType          `protobuf:"varint,7,opt,name=call_type,json=callType,proto3,enum=sipcluster.tlib.v1.CallType" json:"call_type,omitempty"`
+	Ani      string            `protobuf:"bytes,4,opt,name=ani,proto3" json:"ani,omitempty"`
+	Dnis     string            `protobuf:"bytes,5,opt,name=dnis,proto3" json:"dnis,omitempty"`
+	UserData map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CallType CallType          `protobuf:"varint,7,opt,name=call_type,json=callType,proto3,enum=sipcluster.tlib.v1.CallType" json:"call_type,omitempty"`
+	// The routing point at which the call was last (T-Library's ThisQueue); empty: none.
+	ThisQueue string `protobuf:"bytes,8,opt,name=this_queue,json=thisQueue,proto3" json:"this_queue,omitempty"`
+	// T-Library's CallUUID, made of conn_id.
+	CallUuid      string `protobuf:"bytes,9,opt,name=call_uuid,json=callUuid,proto3" json:"call_uuid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3898,7 +4174,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3911,7 +4187,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Call) GetConnId() string {
@@ -3963,6 +4239,20 @@ func (x *Call) GetCallType() CallType {
 	return CallType_CALL_TYPE_UNSPECIFIED
 }
 
+func (x *Call) GetThisQueue() string {
+	if x != nil {
+		return x.ThisQueue
+	}
+	return ""
+}
+
+func (x *Call) GetCallUuid() string {
+	if x != nil {
+		return x.CallUuid
+	}
+	return ""
+}
+
 // CallEnd says how a call, or a try, ended.
 type CallEnd struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -3975,7 +4265,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3987,7 +4277,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4000,7 +4290,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CallEnd) GetReason() EndReason {
@@ -4027,7 +4317,7 @@ type EventRinging struct {
 
 func (x *EventRinging) Reset() {
 	*x = EventRinging{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4039,7 +4329,7 @@ func (x *EventRinging) String() string {
 func (*EventRinging) ProtoMessage() {}
 
 func (x *EventRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4052,10 +4342,100 @@ func (x *EventRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
 func (*EventRinging) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *EventRinging) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+// EventDialing: this_dn has begun the call.
+type EventDialing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventDialing) Reset() {
+	*x = EventDialing{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventDialing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventDialing) ProtoMessage() {}
+
+func (x *EventDialing) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventDialing.ProtoReflect.Descriptor instead.
+func (*EventDialing) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *EventDialing) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+// EventAttachedDataChanged: the call has other user data, all of which call tells.
+type EventAttachedDataChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventAttachedDataChanged) Reset() {
+	*x = EventAttachedDataChanged{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventAttachedDataChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventAttachedDataChanged) ProtoMessage() {}
+
+func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventAttachedDataChanged.ProtoReflect.Descriptor instead.
+func (*EventAttachedDataChanged) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *EventAttachedDataChanged) GetCall() *Call {
 	if x != nil {
 		return x.Call
 	}
@@ -4072,7 +4452,7 @@ type EventEstablished struct {
 
 func (x *EventEstablished) Reset() {
 	*x = EventEstablished{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4084,7 +4464,7 @@ func (x *EventEstablished) String() string {
 func (*EventEstablished) ProtoMessage() {}
 
 func (x *EventEstablished) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4097,7 +4477,7 @@ func (x *EventEstablished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
 func (*EventEstablished) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EventEstablished) GetCall() *Call {
@@ -4118,7 +4498,7 @@ type EventReleased struct {
 
 func (x *EventReleased) Reset() {
 	*x = EventReleased{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4130,7 +4510,7 @@ func (x *EventReleased) String() string {
 func (*EventReleased) ProtoMessage() {}
 
 func (x *EventReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4143,7 +4523,7 @@ func (x *EventReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EventReleased) GetCall() *Call {
@@ -4172,7 +4552,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4184,7 +4564,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4197,7 +4577,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -4229,7 +4609,7 @@ type EventQueued struct {
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4241,7 +4621,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4254,7 +4634,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -4290,7 +4670,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4302,7 +4682,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4315,7 +4695,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -4342,7 +4722,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4354,7 +4734,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4367,7 +4747,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -4389,7 +4769,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4401,7 +4781,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4414,7 +4794,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -4443,7 +4823,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4455,7 +4835,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4468,7 +4848,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -4497,7 +4877,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4509,7 +4889,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4522,7 +4902,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -4550,7 +4930,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4562,7 +4942,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4575,7 +4955,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -4602,7 +4982,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4614,7 +4994,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4627,7 +5007,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -4672,7 +5052,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4684,7 +5064,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4697,7 +5077,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -4753,7 +5133,8 @@ var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
 
 const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
-	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\t\n" +
+	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\n" +
+	"\n" +
 	"\rClientMessage\x12\"\n" +
 	"\freference_id\x18\x84\a \x01(\x04R\vreferenceId\x12D\n" +
 	"\fquery_server\x18\x01 \x01(\v2\x1f.sipcluster.tlib.v1.QueryServerH\x00R\vqueryServer\x12G\n" +
@@ -4769,7 +5150,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x0fagent_not_ready\x18\v \x01(\v2!.sipcluster.tlib.v1.AgentNotReadyH\x00R\ragentNotReady\x12<\n" +
 	"\n" +
 	"set_dnd_on\x18\f \x01(\v2\x1c.sipcluster.tlib.v1.SetDNDOnH\x00R\bsetDndOn\x12?\n" +
-	"\vset_dnd_off\x18\r \x01(\v2\x1d.sipcluster.tlib.v1.SetDNDOffH\x00R\tsetDndOff\x12>\n" +
+	"\vset_dnd_off\x18\r \x01(\v2\x1d.sipcluster.tlib.v1.SetDNDOffH\x00R\tsetDndOff\x12D\n" +
+	"\frelease_call\x18\x11 \x01(\v2\x1f.sipcluster.tlib.v1.ReleaseCallH\x00R\vreleaseCall\x12N\n" +
+	"\x10update_user_data\x18\x1f \x01(\v2\".sipcluster.tlib.v1.UpdateUserDataH\x00R\x0eupdateUserData\x12>\n" +
 	"\n" +
 	"route_call\x18$ \x01(\v2\x1d.sipcluster.tlib.v1.RouteCallH\x00R\trouteCall\x12G\n" +
 	"\rreserve_agent\x18\x7f \x01(\v2 .sipcluster.tlib.v1.ReserveAgentH\x00R\freserveAgent\x12E\n" +
@@ -4835,7 +5218,16 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\bSetDNDOn\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x1b\n" +
 	"\tSetDNDOff\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x8d\x01\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\"6\n" +
+	"\vReleaseCall\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x17\n" +
+	"\aconn_id\x18\x02 \x01(\tR\x06connId\"\xb5\x01\n" +
+	"\x0eUpdateUserData\x12\x17\n" +
+	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12M\n" +
+	"\tuser_data\x18\x02 \x03(\v20.sipcluster.tlib.v1.UpdateUserData.UserDataEntryR\buserData\x1a;\n" +
+	"\rUserDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8d\x01\n" +
 	"\fReserveAgent\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1a\n" +
@@ -4864,7 +5256,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\"Z\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xe2\x12\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xd4\x14\n" +
 	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
@@ -4882,7 +5274,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x06queued\x189 \x01(\v2\x1f.sipcluster.tlib.v1.EventQueuedH\x00R\x06queued\x12?\n" +
 	"\bdiverted\x18: \x01(\v2!.sipcluster.tlib.v1.EventDivertedH\x00R\bdiverted\x12B\n" +
 	"\tabandoned\x18; \x01(\v2\".sipcluster.tlib.v1.EventAbandonedH\x00R\tabandoned\x12<\n" +
-	"\aringing\x18< \x01(\v2 .sipcluster.tlib.v1.EventRingingH\x00R\aringing\x12H\n" +
+	"\aringing\x18< \x01(\v2 .sipcluster.tlib.v1.EventRingingH\x00R\aringing\x12<\n" +
+	"\adialing\x18= \x01(\v2 .sipcluster.tlib.v1.EventDialingH\x00R\adialing\x12H\n" +
 	"\vestablished\x18@ \x01(\v2$.sipcluster.tlib.v1.EventEstablishedH\x00R\vestablished\x12?\n" +
 	"\breleased\x18A \x01(\v2!.sipcluster.tlib.v1.EventReleasedH\x00R\breleased\x12L\n" +
 	"\rroute_request\x18G \x01(\v2%.sipcluster.tlib.v1.EventRouteRequestH\x00R\frouteRequest\x12C\n" +
@@ -4895,7 +5288,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"agentReady\x12P\n" +
 	"\x0fagent_not_ready\x18L \x01(\v2&.sipcluster.tlib.v1.EventAgentNotReadyH\x00R\ragentNotReady\x127\n" +
 	"\x06dnd_on\x18M \x01(\v2\x1e.sipcluster.tlib.v1.EventDNDOnH\x00R\x05dndOn\x12:\n" +
-	"\adnd_off\x18N \x01(\v2\x1f.sipcluster.tlib.v1.EventDNDOffH\x00R\x06dndOff\x12I\n" +
+	"\adnd_off\x18N \x01(\v2\x1f.sipcluster.tlib.v1.EventDNDOffH\x00R\x06dndOff\x12b\n" +
+	"\x15attached_data_changed\x18U \x01(\v2,.sipcluster.tlib.v1.EventAttachedDataChangedH\x00R\x13attachedDataChanged\x12I\n" +
 	"\faddress_info\x18\\ \x01(\v2$.sipcluster.tlib.v1.EventAddressInfoH\x00R\vaddressInfo\x12F\n" +
 	"\vserver_info\x18] \x01(\v2#.sipcluster.tlib.v1.EventServerInfoH\x00R\n" +
 	"serverInfo\x12X\n" +
@@ -4906,7 +5300,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12dn_back_in_service\x18\x94\x01 \x01(\v2(.sipcluster.tlib.v1.EventDNBackInServiceH\x00R\x0fdnBackInService\x12L\n" +
 	"\x0fend_of_snapshot\x18\xe8\a \x01(\v2!.sipcluster.tlib.v1.EndOfSnapshotH\x00R\rendOfSnapshot\x12M\n" +
 	"\rnode_draining\x18\xe9\a \x01(\v2%.sipcluster.tlib.v1.EventNodeDrainingH\x00R\fnodeDraining\x12T\n" +
-	"\x10dn_owner_changed\x18\xea\a \x01(\v2'.sipcluster.tlib.v1.EventDNOwnerChangedH\x00R\x0ednOwnerChanged\x12S\n" +
+	"\x10dn_owner_changed\x18\xea\a \x01(\v2'.sipcluster.tlib.v1.EventDNOwnerChangedH\x00R\x0ednOwnerChanged\x12N\n" +
+	"\x0edn_use_changed\x18\xeb\a \x01(\v2%.sipcluster.tlib.v1.EventDNUseChangedH\x00R\fdnUseChanged\x12S\n" +
 	"\x0froute_withdrawn\x18\xf2\a \x01(\v2'.sipcluster.tlib.v1.EventRouteWithdrawnH\x00R\x0erouteWithdrawn\x12M\n" +
 	"\rqueue_changed\x18\xf3\a \x01(\v2%.sipcluster.tlib.v1.EventQueueChangedH\x00R\fqueueChangedB\x06\n" +
 	"\x04bodyJ\x04\b\x01\x10\x02J\x04\b\x0e\x10\x0fJ\x04\b\x0f\x10\x10\"S\n" +
@@ -4939,7 +5334,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x13EventDNOwnerChanged\x12%\n" +
 	"\x0eprevious_owner\x18\x01 \x01(\tR\rpreviousOwner\x12#\n" +
 	"\rprevious_site\x18\x02 \x01(\tR\fpreviousSite\x120\n" +
-	"\x06reason\x18\x03 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\"\xd5\x01\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\"_\n" +
+	"\x11EventDNUseChanged\x12\x12\n" +
+	"\x04busy\x18\x01 \x01(\bR\x04busy\x12\x1a\n" +
+	"\breserved\x18\x02 \x01(\bR\breserved\x12\x1a\n" +
+	"\broutable\x18\x03 \x01(\bR\broutable\"\xd5\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
 	"\twork_mode\x18\x02 \x01(\x0e2!.sipcluster.tlib.v1.AgentWorkModeR\bworkMode\x12@\n" +
@@ -4965,7 +5364,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12EventAgentReserved\x12@\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2&.sipcluster.tlib.v1.ReservationOutcomeR\aoutcome\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xdb\x02\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x97\x03\n" +
 	"\x04Call\x12\x17\n" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x19\n" +
 	"\bother_dn\x18\x02 \x01(\tR\aotherDn\x12<\n" +
@@ -4974,7 +5373,10 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x03ani\x18\x04 \x01(\tR\x03ani\x12\x12\n" +
 	"\x04dnis\x18\x05 \x01(\tR\x04dnis\x12C\n" +
 	"\tuser_data\x18\x06 \x03(\v2&.sipcluster.tlib.v1.Call.UserDataEntryR\buserData\x129\n" +
-	"\tcall_type\x18\a \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x1a;\n" +
+	"\tcall_type\x18\a \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x12\x1d\n" +
+	"\n" +
+	"this_queue\x18\b \x01(\tR\tthisQueue\x12\x1b\n" +
+	"\tcall_uuid\x18\t \x01(\tR\bcallUuid\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
@@ -4983,6 +5385,10 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
 	"sip_status\x18\x02 \x01(\rR\tsipStatus\"<\n" +
 	"\fEventRinging\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"<\n" +
+	"\fEventDialing\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"H\n" +
+	"\x18EventAttachedDataChanged\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"@\n" +
 	"\x10EventEstablished\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"l\n" +
@@ -5029,20 +5435,21 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x18ADDRESS_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ADDRESS_MODE_SHARED\x10\x01\x12\x18\n" +
 	"\x14ADDRESS_MODE_PRIVATE\x10\x02\x12\x18\n" +
-	"\x14ADDRESS_MODE_MONITOR\x10\x03*{\n" +
+	"\x14ADDRESS_MODE_MONITOR\x10\x03*\x8f\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rEVENT_KIND_DN\x10\x01\x12\x14\n" +
 	"\x10EVENT_KIND_AGENT\x10\x02\x12\x13\n" +
 	"\x0fEVENT_KIND_CALL\x10\x03\x12\x14\n" +
-	"\x10EVENT_KIND_QUEUE\x10\x04*\xd7\x01\n" +
+	"\x10EVENT_KIND_QUEUE\x10\x04\x12\x12\n" +
+	"\x0eEVENT_KIND_USE\x10\x05*\xd7\x01\n" +
 	"\rAgentWorkMode\x12\x1f\n" +
 	"\x1bAGENT_WORK_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19AGENT_WORK_MODE_MANUAL_IN\x10\x01\x12\x1b\n" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xb8\a\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\x9f\b\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -5051,7 +5458,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x14MESSAGE_EVENT_QUEUED\x109\x12\x1a\n" +
 	"\x16MESSAGE_EVENT_DIVERTED\x10:\x12\x1b\n" +
 	"\x17MESSAGE_EVENT_ABANDONED\x10;\x12\x19\n" +
-	"\x15MESSAGE_EVENT_RINGING\x10<\x12\x1d\n" +
+	"\x15MESSAGE_EVENT_RINGING\x10<\x12\x19\n" +
+	"\x15MESSAGE_EVENT_DIALING\x10=\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_ESTABLISHED\x10@\x12\x1a\n" +
 	"\x16MESSAGE_EVENT_RELEASED\x10A\x12\x1f\n" +
 	"\x1bMESSAGE_EVENT_ROUTE_REQUEST\x10G\x12\x1c\n" +
@@ -5061,7 +5469,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x19MESSAGE_EVENT_AGENT_READY\x10K\x12!\n" +
 	"\x1dMESSAGE_EVENT_AGENT_NOT_READY\x10L\x12\x18\n" +
 	"\x14MESSAGE_EVENT_DND_ON\x10M\x12\x19\n" +
-	"\x15MESSAGE_EVENT_DND_OFF\x10N\x12\x1e\n" +
+	"\x15MESSAGE_EVENT_DND_OFF\x10N\x12'\n" +
+	"#MESSAGE_EVENT_ATTACHED_DATA_CHANGED\x10U\x12\x1e\n" +
 	"\x1aMESSAGE_EVENT_ADDRESS_INFO\x10\\\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_SERVER_INFO\x10]\x12#\n" +
 	"\x1fMESSAGE_EVENT_LINK_DISCONNECTED\x10^\x12 \n" +
@@ -5071,13 +5480,15 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	" MESSAGE_EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x1c\n" +
 	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a\x12 \n" +
 	"\x1bMESSAGE_EVENT_NODE_DRAINING\x10\xe9\a\x12#\n" +
-	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a\x12\"\n" +
+	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a\x12!\n" +
+	"\x1cMESSAGE_EVENT_DN_USE_CHANGED\x10\xeb\a\x12\"\n" +
 	"\x1dMESSAGE_EVENT_ROUTE_WITHDRAWN\x10\xf2\a\x12 \n" +
-	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*C\n" +
+	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*`\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15CAPABILITY_ROUTE_CALL\x10\x01*\xb7\x01\n" +
+	"\x15CAPABILITY_ROUTE_CALL\x10\x01\x12\x1b\n" +
+	"\x17CAPABILITY_RELEASE_CALL\x10\x02*\xb7\x01\n" +
 	"\n" +
 	"AgentCause\x12\x1b\n" +
 	"\x17AGENT_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -5140,85 +5551,91 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
-	(AddressMode)(0),              // 0: sipcluster.tlib.v1.AddressMode
-	(EventKind)(0),                // 1: sipcluster.tlib.v1.EventKind
-	(AgentWorkMode)(0),            // 2: sipcluster.tlib.v1.AgentWorkMode
-	(Message)(0),                  // 3: sipcluster.tlib.v1.Message
-	(Capability)(0),               // 4: sipcluster.tlib.v1.Capability
-	(AgentCause)(0),               // 5: sipcluster.tlib.v1.AgentCause
-	(ReservationOutcome)(0),       // 6: sipcluster.tlib.v1.ReservationOutcome
-	(EndReason)(0),                // 7: sipcluster.tlib.v1.EndReason
-	(DNRole)(0),                   // 8: sipcluster.tlib.v1.DNRole
-	(CallType)(0),                 // 9: sipcluster.tlib.v1.CallType
-	(Port)(0),                     // 10: sipcluster.tlib.v1.Port
-	(ErrorCode)(0),                // 11: sipcluster.tlib.v1.ErrorCode
-	(*ClientMessage)(nil),         // 12: sipcluster.tlib.v1.ClientMessage
-	(*OpenSession)(nil),           // 13: sipcluster.tlib.v1.OpenSession
-	(*RegisterAddress)(nil),       // 14: sipcluster.tlib.v1.RegisterAddress
-	(*UnregisterAddress)(nil),     // 15: sipcluster.tlib.v1.UnregisterAddress
-	(*QueryAddress)(nil),          // 16: sipcluster.tlib.v1.QueryAddress
-	(*QueryServer)(nil),           // 17: sipcluster.tlib.v1.QueryServer
-	(*MonitorAll)(nil),            // 18: sipcluster.tlib.v1.MonitorAll
-	(*MonitorFilter)(nil),         // 19: sipcluster.tlib.v1.MonitorFilter
-	(*StopMonitor)(nil),           // 20: sipcluster.tlib.v1.StopMonitor
-	(*AgentLogin)(nil),            // 21: sipcluster.tlib.v1.AgentLogin
-	(*AgentLogout)(nil),           // 22: sipcluster.tlib.v1.AgentLogout
-	(*AgentReady)(nil),            // 23: sipcluster.tlib.v1.AgentReady
-	(*AgentNotReady)(nil),         // 24: sipcluster.tlib.v1.AgentNotReady
-	(*SetDNDOn)(nil),              // 25: sipcluster.tlib.v1.SetDNDOn
-	(*SetDNDOff)(nil),             // 26: sipcluster.tlib.v1.SetDNDOff
-	(*ReserveAgent)(nil),          // 27: sipcluster.tlib.v1.ReserveAgent
-	(*RouteCall)(nil),             // 28: sipcluster.tlib.v1.RouteCall
-	(*RoutePlace)(nil),            // 29: sipcluster.tlib.v1.RoutePlace
-	(*WithdrawRoute)(nil),         // 30: sipcluster.tlib.v1.WithdrawRoute
-	(*ServerMessage)(nil),         // 31: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                 // 32: sipcluster.tlib.v1.Event
-	(*EventError)(nil),            // 33: sipcluster.tlib.v1.EventError
-	(*EventRegistered)(nil),       // 34: sipcluster.tlib.v1.EventRegistered
-	(*EventUnregistered)(nil),     // 35: sipcluster.tlib.v1.EventUnregistered
-	(*EventAddressInfo)(nil),      // 36: sipcluster.tlib.v1.EventAddressInfo
-	(*EventServerInfo)(nil),       // 37: sipcluster.tlib.v1.EventServerInfo
-	(*EventLinkConnected)(nil),    // 38: sipcluster.tlib.v1.EventLinkConnected
-	(*EventLinkDisconnected)(nil), // 39: sipcluster.tlib.v1.EventLinkDisconnected
-	(*EventDNOutOfService)(nil),   // 40: sipcluster.tlib.v1.EventDNOutOfService
-	(*EventDNBackInService)(nil),  // 41: sipcluster.tlib.v1.EventDNBackInService
-	(*EventDNOwnerChanged)(nil),   // 42: sipcluster.tlib.v1.EventDNOwnerChanged
-	(*Agent)(nil),                 // 43: sipcluster.tlib.v1.Agent
-	(*EventAgentLogin)(nil),       // 44: sipcluster.tlib.v1.EventAgentLogin
-	(*EventAgentLogout)(nil),      // 45: sipcluster.tlib.v1.EventAgentLogout
-	(*EventAgentReady)(nil),       // 46: sipcluster.tlib.v1.EventAgentReady
-	(*EventAgentNotReady)(nil),    // 47: sipcluster.tlib.v1.EventAgentNotReady
-	(*EventDNDOn)(nil),            // 48: sipcluster.tlib.v1.EventDNDOn
-	(*EventDNDOff)(nil),           // 49: sipcluster.tlib.v1.EventDNDOff
-	(*EventAgentReserved)(nil),    // 50: sipcluster.tlib.v1.EventAgentReserved
-	(*Call)(nil),                  // 51: sipcluster.tlib.v1.Call
-	(*CallEnd)(nil),               // 52: sipcluster.tlib.v1.CallEnd
-	(*EventRinging)(nil),          // 53: sipcluster.tlib.v1.EventRinging
-	(*EventEstablished)(nil),      // 54: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),         // 55: sipcluster.tlib.v1.EventReleased
-	(*EventAbandoned)(nil),        // 56: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),           // 57: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),     // 58: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),   // 59: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),     // 60: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),        // 61: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),         // 62: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),         // 63: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),     // 64: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),            // 65: sipcluster.tlib.v1.ServerInfo
-	nil,                           // 66: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                           // 67: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                           // 68: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                           // 69: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                           // 70: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                           // 71: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                           // 72: sipcluster.tlib.v1.Call.UserDataEntry
-	(*durationpb.Duration)(nil),   // 73: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 74: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),         // 75: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),              // 76: sipcluster.tc.v1.Reason
+	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
+	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
+	(AgentWorkMode)(0),               // 2: sipcluster.tlib.v1.AgentWorkMode
+	(Message)(0),                     // 3: sipcluster.tlib.v1.Message
+	(Capability)(0),                  // 4: sipcluster.tlib.v1.Capability
+	(AgentCause)(0),                  // 5: sipcluster.tlib.v1.AgentCause
+	(ReservationOutcome)(0),          // 6: sipcluster.tlib.v1.ReservationOutcome
+	(EndReason)(0),                   // 7: sipcluster.tlib.v1.EndReason
+	(DNRole)(0),                      // 8: sipcluster.tlib.v1.DNRole
+	(CallType)(0),                    // 9: sipcluster.tlib.v1.CallType
+	(Port)(0),                        // 10: sipcluster.tlib.v1.Port
+	(ErrorCode)(0),                   // 11: sipcluster.tlib.v1.ErrorCode
+	(*ClientMessage)(nil),            // 12: sipcluster.tlib.v1.ClientMessage
+	(*OpenSession)(nil),              // 13: sipcluster.tlib.v1.OpenSession
+	(*RegisterAddress)(nil),          // 14: sipcluster.tlib.v1.RegisterAddress
+	(*UnregisterAddress)(nil),        // 15: sipcluster.tlib.v1.UnregisterAddress
+	(*QueryAddress)(nil),             // 16: sipcluster.tlib.v1.QueryAddress
+	(*QueryServer)(nil),              // 17: sipcluster.tlib.v1.QueryServer
+	(*MonitorAll)(nil),               // 18: sipcluster.tlib.v1.MonitorAll
+	(*MonitorFilter)(nil),            // 19: sipcluster.tlib.v1.MonitorFilter
+	(*StopMonitor)(nil),              // 20: sipcluster.tlib.v1.StopMonitor
+	(*AgentLogin)(nil),               // 21: sipcluster.tlib.v1.AgentLogin
+	(*AgentLogout)(nil),              // 22: sipcluster.tlib.v1.AgentLogout
+	(*AgentReady)(nil),               // 23: sipcluster.tlib.v1.AgentReady
+	(*AgentNotReady)(nil),            // 24: sipcluster.tlib.v1.AgentNotReady
+	(*SetDNDOn)(nil),                 // 25: sipcluster.tlib.v1.SetDNDOn
+	(*SetDNDOff)(nil),                // 26: sipcluster.tlib.v1.SetDNDOff
+	(*ReleaseCall)(nil),              // 27: sipcluster.tlib.v1.ReleaseCall
+	(*UpdateUserData)(nil),           // 28: sipcluster.tlib.v1.UpdateUserData
+	(*ReserveAgent)(nil),             // 29: sipcluster.tlib.v1.ReserveAgent
+	(*RouteCall)(nil),                // 30: sipcluster.tlib.v1.RouteCall
+	(*RoutePlace)(nil),               // 31: sipcluster.tlib.v1.RoutePlace
+	(*WithdrawRoute)(nil),            // 32: sipcluster.tlib.v1.WithdrawRoute
+	(*ServerMessage)(nil),            // 33: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                    // 34: sipcluster.tlib.v1.Event
+	(*EventError)(nil),               // 35: sipcluster.tlib.v1.EventError
+	(*EventRegistered)(nil),          // 36: sipcluster.tlib.v1.EventRegistered
+	(*EventUnregistered)(nil),        // 37: sipcluster.tlib.v1.EventUnregistered
+	(*EventAddressInfo)(nil),         // 38: sipcluster.tlib.v1.EventAddressInfo
+	(*EventServerInfo)(nil),          // 39: sipcluster.tlib.v1.EventServerInfo
+	(*EventLinkConnected)(nil),       // 40: sipcluster.tlib.v1.EventLinkConnected
+	(*EventLinkDisconnected)(nil),    // 41: sipcluster.tlib.v1.EventLinkDisconnected
+	(*EventDNOutOfService)(nil),      // 42: sipcluster.tlib.v1.EventDNOutOfService
+	(*EventDNBackInService)(nil),     // 43: sipcluster.tlib.v1.EventDNBackInService
+	(*EventDNOwnerChanged)(nil),      // 44: sipcluster.tlib.v1.EventDNOwnerChanged
+	(*EventDNUseChanged)(nil),        // 45: sipcluster.tlib.v1.EventDNUseChanged
+	(*Agent)(nil),                    // 46: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),          // 47: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),         // 48: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),          // 49: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),       // 50: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),               // 51: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),              // 52: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),       // 53: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                     // 54: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),                  // 55: sipcluster.tlib.v1.CallEnd
+	(*EventRinging)(nil),             // 56: sipcluster.tlib.v1.EventRinging
+	(*EventDialing)(nil),             // 57: sipcluster.tlib.v1.EventDialing
+	(*EventAttachedDataChanged)(nil), // 58: sipcluster.tlib.v1.EventAttachedDataChanged
+	(*EventEstablished)(nil),         // 59: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),            // 60: sipcluster.tlib.v1.EventReleased
+	(*EventAbandoned)(nil),           // 61: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 62: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 63: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 64: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 65: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 66: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 67: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 68: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 69: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 70: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 71: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 72: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 73: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 74: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 75: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 76: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 77: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 78: sipcluster.tlib.v1.Call.UserDataEntry
+	(*durationpb.Duration)(nil),      // 79: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 80: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 81: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 82: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	17,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -5231,107 +5648,115 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	24,  // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
 	25,  // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
 	26,  // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
-	28,  // 10: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
-	27,  // 11: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	13,  // 12: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	18,  // 13: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	20,  // 14: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	30,  // 15: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
-	0,   // 16: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	19,  // 17: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
-	1,   // 18: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
-	2,   // 19: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	66,  // 20: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	67,  // 21: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	2,   // 22: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	68,  // 23: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	2,   // 24: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	69,  // 25: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	73,  // 26: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	70,  // 27: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	73,  // 28: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
-	29,  // 29: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
-	32,  // 30: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	74,  // 31: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	33,  // 32: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
-	34,  // 33: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
-	35,  // 34: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	57,  // 35: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	62,  // 36: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	56,  // 37: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	53,  // 38: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	54,  // 39: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	55,  // 40: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	60,  // 41: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	61,  // 42: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	44,  // 43: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	45,  // 44: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	46,  // 45: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	47,  // 46: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	48,  // 47: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	49,  // 48: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	36,  // 49: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
-	37,  // 50: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
-	39,  // 51: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
-	38,  // 52: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	50,  // 53: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
-	40,  // 54: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
-	41,  // 55: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	63,  // 56: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	64,  // 57: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
-	42,  // 58: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
-	59,  // 59: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	58,  // 60: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
-	11,  // 61: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	75,  // 62: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	75,  // 63: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	65,  // 64: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	65,  // 65: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,   // 66: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	65,  // 67: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	76,  // 68: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	75,  // 69: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	76,  // 70: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	75,  // 71: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	76,  // 72: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,   // 73: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	71,  // 74: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	43,  // 75: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	43,  // 76: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 77: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	43,  // 78: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 79: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	43,  // 80: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 81: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	74,  // 82: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 83: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	74,  // 84: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	8,   // 85: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	72,  // 86: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	9,   // 87: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 88: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	51,  // 89: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 90: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 91: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	52,  // 92: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	51,  // 93: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	52,  // 94: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	51,  // 95: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 96: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 97: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 98: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 99: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	51,  // 100: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	65,  // 101: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	74,  // 102: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	10,  // 103: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	12,  // 104: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	31,  // 105: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	105, // [105:106] is the sub-list for method output_type
-	104, // [104:105] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	27,  // 10: sipcluster.tlib.v1.ClientMessage.release_call:type_name -> sipcluster.tlib.v1.ReleaseCall
+	28,  // 11: sipcluster.tlib.v1.ClientMessage.update_user_data:type_name -> sipcluster.tlib.v1.UpdateUserData
+	30,  // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	29,  // 13: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	13,  // 14: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	18,  // 15: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	20,  // 16: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	32,  // 17: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
+	0,   // 18: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
+	19,  // 19: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	1,   // 20: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
+	2,   // 21: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	71,  // 22: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	72,  // 23: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	2,   // 24: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	73,  // 25: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	2,   // 26: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	74,  // 27: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	75,  // 28: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	79,  // 29: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	76,  // 30: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	79,  // 31: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	31,  // 32: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
+	34,  // 33: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	80,  // 34: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	35,  // 35: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
+	36,  // 36: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
+	37,  // 37: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
+	62,  // 38: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	67,  // 39: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	61,  // 40: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	56,  // 41: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	57,  // 42: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
+	59,  // 43: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	60,  // 44: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	65,  // 45: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	66,  // 46: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	47,  // 47: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	48,  // 48: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	49,  // 49: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	50,  // 50: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	51,  // 51: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	52,  // 52: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	58,  // 53: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	38,  // 54: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	39,  // 55: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	41,  // 56: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	40,  // 57: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	53,  // 58: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	42,  // 59: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	43,  // 60: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	68,  // 61: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	69,  // 62: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	44,  // 63: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	45,  // 64: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
+	64,  // 65: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	63,  // 66: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	11,  // 67: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	81,  // 68: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	81,  // 69: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	70,  // 70: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	70,  // 71: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 72: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	70,  // 73: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	82,  // 74: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	81,  // 75: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	82,  // 76: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	81,  // 77: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	82,  // 78: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,   // 79: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	77,  // 80: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	46,  // 81: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	46,  // 82: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 83: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	46,  // 84: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 85: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	46,  // 86: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 87: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	80,  // 88: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 89: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	80,  // 90: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	8,   // 91: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	78,  // 92: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	9,   // 93: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 94: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	54,  // 95: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 96: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 97: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 98: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 99: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 100: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	54,  // 101: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 102: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	54,  // 103: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 104: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 105: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 106: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 107: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 108: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	70,  // 109: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	80,  // 110: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	10,  // 111: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	12,  // 112: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	33,  // 113: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	113, // [113:114] is the sub-list for method output_type
+	112, // [112:113] is the sub-list for method input_type
+	112, // [112:112] is the sub-list for extension type_name
+	112, // [112:112] is the sub-list for extension extendee
+	0,   // [0:112] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -5350,6 +5775,8 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_AgentNotReady)(nil),
 		(*ClientMessage_SetDndOn)(nil),
 		(*ClientMessage_SetDndOff)(nil),
+		(*ClientMessage_ReleaseCall)(nil),
+		(*ClientMessage_UpdateUserData)(nil),
 		(*ClientMessage_RouteCall)(nil),
 		(*ClientMessage_ReserveAgent)(nil),
 		(*ClientMessage_OpenSession)(nil),
@@ -5357,18 +5784,18 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_StopMonitor)(nil),
 		(*ClientMessage_WithdrawRoute)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[16].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[18].OneofWrappers = []any{
 		(*RouteCall_Dn)(nil),
 		(*RouteCall_Group)(nil),
 		(*RouteCall_External)(nil),
 		(*RouteCall_Reject)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[17].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[19].OneofWrappers = []any{
 		(*RoutePlace_Dn)(nil),
 		(*RoutePlace_Group)(nil),
 		(*RoutePlace_External)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[20].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[22].OneofWrappers = []any{
 		(*Event_Error)(nil),
 		(*Event_Registered)(nil),
 		(*Event_Unregistered)(nil),
@@ -5376,6 +5803,7 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_Diverted)(nil),
 		(*Event_Abandoned)(nil),
 		(*Event_Ringing)(nil),
+		(*Event_Dialing)(nil),
 		(*Event_Established)(nil),
 		(*Event_Released)(nil),
 		(*Event_RouteRequest)(nil),
@@ -5386,6 +5814,7 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_AgentNotReady)(nil),
 		(*Event_DndOn)(nil),
 		(*Event_DndOff)(nil),
+		(*Event_AttachedDataChanged)(nil),
 		(*Event_AddressInfo)(nil),
 		(*Event_ServerInfo)(nil),
 		(*Event_LinkDisconnected)(nil),
@@ -5396,6 +5825,7 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_EndOfSnapshot)(nil),
 		(*Event_NodeDraining)(nil),
 		(*Event_DnOwnerChanged)(nil),
+		(*Event_DnUseChanged)(nil),
 		(*Event_RouteWithdrawn)(nil),
 		(*Event_QueueChanged)(nil),
 	}
@@ -5405,7 +5835,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      12,
-			NumMessages:   61,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,16 @@ func peopleFaults() []Fault {
 			Package: session, Run: "TestEvents_OfAnAgent",
 		},
 		{
+			Name: "dials-unheard", Kind: Calls, What: "clients don't hear of a phone that begins a call",
+			Edits:   []Edit{{"node/call/table.go", "ev.Kind == Ringing || ev.Kind == Established || ev.Kind == Dialing {", "ev.Kind == Ringing || ev.Kind == Established {"}},
+			Package: session, Run: "TestCalls_WhoDialsIsToldOf",
+		},
+		{
+			Name: "data-untold", Kind: Calls, What: "a change of a call's user data is told with the next event only",
+			Edits:   []Edit{{"node/call/own.go", "t.happen(e, e.call.event(DataChanged, &p, at, 0))", "_ = p"}},
+			Package: session, Run: "TestUpdateUserData_",
+		},
+		{
 			Name: "any-version", Kind: Streams, What: "a client of another version of the protocol gets a session",
 			Edits:   []Edit{{"node/session/session.go", "v != tlibpb.ProtocolVersion {", "v > 1<<30 {"}},
 			Package: session, Run: "TestVersion_",

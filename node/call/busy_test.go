@@ -10,8 +10,8 @@ import (
 	"github.com/sipcluster/sipcluster/node/feed"
 )
 
-// A phone that has begun a call is busy at all nodes; their clients hear of the call
-// when it rings, and of one that never does not at all.
+// A phone that has begun a call is busy at all nodes, and their clients hear that it dials
+// and of the end; of a trunk's call that never rings they hear nothing.
 func TestBusy_TheCallerIsFromTheFirstMoment(t *testing.T) {
 	for kind, want := range map[Type]bool{Internal: true, Outbound: true, Inbound: false} {
 		w := newWorld(t, 1, 2, 64)
@@ -25,12 +25,13 @@ func TestBusy_TheCallerIsFromTheFirstMoment(t *testing.T) {
 		if !a.Busy("1001") || b.Busy("1001") != want {
 			t.Errorf("type %d: busy at its node %v, at the other %v, want %v", kind, a.Busy("1001"), b.Busy("1001"), want)
 		}
-		if n := len(a.Up()) + len(b.Up()) + a.Counts().Up + b.Counts().Up; n != 0 {
-			t.Errorf("type %d: clients see the call", kind)
+		if n := len(a.Up()) + len(b.Up()) + a.Counts().Up + b.Counts().Up; n != map[bool]int{true: 4}[want] {
+			t.Errorf("type %d: %d times clients see the call", kind, n)
 		}
 		a.End(id, 480, false)
 		w.settle()
-		if a.Busy("1001") || b.Busy("1001") || len(w.nodes[1].client.heard)+len(w.nodes[0].client.heard) != 0 {
+		heard := len(w.nodes[1].client.heard[id]) + len(w.nodes[0].client.heard[id])
+		if a.Busy("1001") || b.Busy("1001") || heard != map[bool]int{true: 4}[want] {
 			t.Errorf("type %d: after its end it is busy, or clients heard %v", kind, w.nodes[1].client.heard)
 		}
 	}
@@ -88,7 +89,7 @@ func TestCarry_OverEndsTheCallForAll(t *testing.T) {
 	}
 	w.settle()
 	for _, s := range w.nodes {
-		if n := len(s.client.heard[id]); n != 5 { // it rings, both talk, both leave
+		if n := len(s.client.heard[id]); n != 6 { // one dials, it rings, both talk, both leave
 			t.Errorf("the client of %s heard %q", s.id, s.client.heard[id])
 		}
 		if s.table.Busy("1001") || s.table.Held()["call_legs"]+s.table.Held()["calls_known"] != 0 {

@@ -16,7 +16,7 @@ import (
 type State uint8
 
 const (
-	// StateDialing is the caller's before anybody answered. Clients hear no event of it.
+	// StateDialing is the caller's before anybody answered.
 	StateDialing State = iota
 	// StateRinging is a called DN's.
 	StateRinging
@@ -65,7 +65,7 @@ const (
 	Released
 	// Abandoned: the caller gave up while the called DN rang.
 	Abandoned
-	// Dialing: a phone has begun the call, of which only nodes are told.
+	// Dialing: a phone has begun the call.
 	Dialing
 	// Carry: the node has begun to deliver a call of the node Event.Of to the DN, of
 	// which only nodes are told, as of its end.
@@ -74,6 +74,8 @@ const (
 	Dropped
 	// Over: the DN took the call, and it is over.
 	Over
+	// DataChanged: the call has other user data, told to each party.
+	DataChanged
 	// Local is told at this node alone, in order with the others: Event.Local
 	// says what.
 	Local
@@ -110,6 +112,8 @@ type Info struct {
 	Began int64
 	// UserData of the call; nil for none.
 	UserData map[string]string
+	// LastQueue is the routing point at which the call was last, "" for none.
+	LastQueue dn.Number
 }
 
 // Party of a call.
@@ -221,6 +225,8 @@ func (c *Call) after(e *Event) (*Call, bool) {
 		next.Parties = slices.Concat(c.Parties[:i], c.Parties[i+1:])
 	case Waits, Left, Chosen:
 		return &next, next.queues(e)
+	case DataChanged:
+		return &next, i >= 0
 	case Dialing: // the caller is in it from the start
 		return &next, e.Role == Caller && i == 0 && c.Parties[0].State == StateDialing
 	default:

@@ -59,12 +59,12 @@ func soundTime(ns int64) bool { return 0 < ns && ns <= maxTime }
 
 func (i *Info) sound() bool {
 	return dn.ValidNumber(string(i.Caller)) && i.Type < types && soundTime(i.Began) &&
-		shown(i.ANI) == i.ANI && shown(i.DNIS) == i.DNIS && CheckUserData(i.UserData) == nil
+		shown(i.ANI) == i.ANI && shown(i.DNIS) == i.DNIS && CheckUserData(i.UserData) == nil && (i.LastQueue == "" || dn.ValidNumber(string(i.LastQueue)))
 }
 
 // sound tells whether a peer may say that.
 func (e *Event) sound() bool {
-	return e.Call.Valid() && (e.Kind <= Dialing || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
+	return e.Call.Valid() && (e.Kind <= Dialing || e.Kind == DataChanged || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
 		shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
 }
 

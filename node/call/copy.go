@@ -121,6 +121,7 @@ func (c *Copy) row(row *Call, at int64) bool {
 	}
 	row.Node = c.o.id
 	e := t.calls[row.ID]
+	fresh := e == nil
 	switch {
 	case e == nil && c.o.n >= MaxCalls, e != nil && e.o != c.o:
 		return false
@@ -129,7 +130,11 @@ func (c *Copy) row(row *Call, at int64) bool {
 	}
 	e.round, e.incarnation, e.lost = c.o.fence.Round(), c.o.fence.Incarnation(), false
 	changes := e.call.changes(row, at)
-	if len(row.Parties) > 1 || row.Parties[0].State != StateDialing {
+	phones := row.Type == Internal || row.Type == Outbound
+	if dials := row.Parties[0].State == StateDialing; len(row.Parties) > 1 || !dials || phones {
+		if fresh && dials && phones {
+			changes = append([]*Event{row.event(Dialing, &row.Parties[0], row.Parties[0].Since, 0)}, changes...)
+		}
 		t.show(e)
 	}
 	for i, ev := range changes {

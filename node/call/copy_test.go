@@ -256,11 +256,11 @@ func TestTable_HasRoomForSoManyCallsOfANode(t *testing.T) {
 		t.Errorf("%d events refused, %v", n, err)
 	}
 	for i := range MaxCalls {
-		if _, err := tab.Begin(Info{Caller: "1"}); err != nil {
+		if _, err := tab.Begin(Info{Caller: "1", Type: Inbound}); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	if _, err := tab.Begin(Info{Caller: "1"}); !errors.Is(err, ErrFull) {
+	if _, err := tab.Begin(Info{Caller: "1", Type: Inbound}); !errors.Is(err, ErrFull) {
 		t.Errorf("own calls beyond the limit: %v", err)
 	}
 	if got := tab.Counts(); got != (Counts{Own: MaxCalls, Up: MaxCalls, Refused: 2}) {

@@ -6,9 +6,9 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// Begin takes in a call that arrived at this node, and gives it its ID. Clients are
-// told when it rings or is established somewhere; peers at once of a phone's, which is
-// busy from here on. Of the Info, Began is set here, numbers are made fit to be shown,
+// Begin takes in a call that arrived at this node, and gives it its ID. Of a phone's all
+// are told at once: it is busy from here on; of another one clients are told when it
+// rings or is established somewhere. Of the Info, Began is set here, numbers are made fit to be shown,
 // and the user data are copied. ErrFull: MaxCalls is reached.
 func (t *Table) Begin(info Info) (ID, error) {
 	if err := CheckUserData(info.UserData); err != nil {
@@ -168,6 +168,41 @@ func (t *Table) Attach(id ID, put map[string]string, del ...string) (found bool,
 	if e == nil {
 		return false, nil
 	}
+	return true, t.attach(e, put, del)
+}
+
+// Update is Attach, and tells all at once: each party has DataChanged.
+func (t *Table) Update(id ID, put map[string]string, del ...string) (found bool, err error) {
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.mine(id)
+	if e == nil {
+		return false, nil
+	}
+	if err := t.attach(e, put, del); err != nil {
+		return true, err
+	}
+	for _, p := range e.call.Parties {
+		if e.at >= 0 {
+			t.happen(e, e.call.event(DataChanged, &p, at, 0))
+		}
+	}
+	return true, nil
+}
+
+// Queued notes at which routing point a call is. Others see it with the call's next event.
+func (t *Table) Queued(id ID, rp dn.Number) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.mine(id); e != nil {
+		info := *e.call.Info
+		info.LastQueue = rp
+		t.inform(e, &info)
+	}
+}
+
+func (t *Table) attach(e *entry, put map[string]string, del []string) error {
 	info := *e.call.Info
 	info.UserData = maps.Clone(info.UserData)
 	if info.UserData == nil {
@@ -178,15 +213,20 @@ func (t *Table) Attach(id ID, put map[string]string, del ...string) (found bool,
 		delete(info.UserData, k)
 	}
 	if err := CheckUserData(info.UserData); err != nil {
-		return true, err
+		return err
 	}
+	t.inform(e, &info)
+	return nil
+}
+
+// inform gives a call other data, which nobody is told of.
+func (t *Table) inform(e *entry, info *Info) {
 	next := *e.call
-	next.Info = &info
+	next.Info = info
 	e.call = &next
 	if e.at >= 0 {
 		e.o.up[e.at] = e.call
 	}
-	return true, nil
 }
 
 // Tell puts something into the log of visible events that this node alone

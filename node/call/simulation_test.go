@@ -89,8 +89,10 @@ func word(e *Event) string { return fmt.Sprint(e.Kind, " ", partyKey(e.ThisDN, e
 // act does something to a call of a node.
 func (w *world) act(s *simNode) {
 	if len(s.own) == 0 || w.r.IntN(5) == 0 {
-		if id, err := s.table.Begin(Info{Caller: dn.Number(fmt.Sprint(w.r.IntN(9))), ANI: "77", UserData: map[string]string{"a": "b"}}); err == nil {
+		caller := dn.Number(fmt.Sprint(w.r.IntN(9)))
+		if id, err := s.table.Begin(Info{Caller: caller, Type: Internal, ANI: "77", UserData: map[string]string{"a": "b"}}); err == nil {
 			s.own = append(s.own, id)
+			s.said[id] = append(s.said[id], fmt.Sprint(Dialing, " ", partyKey(caller, Caller)))
 		}
 	}
 	i, n := w.r.IntN(len(s.own)), dn.Number(fmt.Sprint(w.r.IntN(4)))
@@ -115,7 +117,7 @@ func (w *world) act(s *simNode) {
 		s.own = slices.Delete(s.own, i, i+1)
 	}
 	for seq := max(before, s.table.own.tail) + 1; seq <= s.table.own.head; seq++ {
-		if e := *s.table.own.place(seq); e.Kind != Dialing && s.table.told(e) { // nodes only
+		if e := *s.table.own.place(seq); e.Kind != Dialing && s.table.told(e) { // that is said above
 			s.said[id] = append(s.said[id], word(e))
 		}
 	}

@@ -212,7 +212,7 @@ func (t *Table) happen(e *entry, ev *Event) bool {
 		return false
 	}
 	ev.Info, ev.Fresh = next.Info, e.told != next.Info
-	if ev.Kind == Ringing || ev.Kind == Established {
+	if ev.Kind == Ringing || ev.Kind == Established || ev.Kind == Dialing {
 		t.show(e)
 	}
 	t.tell(e, ev)

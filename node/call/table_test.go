@@ -23,7 +23,7 @@ func told(s *Stream) (out []string) {
 			case feed.Row:
 				out = append(out, "row "+picture(it.Call))
 			case feed.Change:
-				out = append(out, fmt.Sprint([]string{"ringing", "established", "released", "abandoned", "local"}[it.Event.Kind], " ", it.Event.ThisDN, " ", it.Event.OtherDN, " ", it.Event.Cause))
+				out = append(out, fmt.Sprint([]string{"ringing", "established", "released", "abandoned", "dialing", "carry", "dropped", "over", "data", "local"}[it.Event.Kind], " ", it.Event.ThisDN, " ", it.Event.OtherDN, " ", it.Event.Cause))
 			}
 		}
 		if len(items) == 0 {

@@ -141,6 +141,8 @@ const (
 	CallEventKind_CALL_EVENT_KIND_CARRY   CallEventKind = 6
 	CallEventKind_CALL_EVENT_KIND_DROPPED CallEventKind = 7
 	CallEventKind_CALL_EVENT_KIND_OVER    CallEventKind = 8
+	// The call has other user data.
+	CallEventKind_CALL_EVENT_KIND_DATA_CHANGED CallEventKind = 9
 	// It waits at the routing point this_dn; other is the group.
 	CallEventKind_CALL_EVENT_KIND_WAITS CallEventKind = 15
 	// It waits there no more; other is where it went, "" when it ended there.
@@ -161,23 +163,25 @@ var (
 		6:  "CALL_EVENT_KIND_CARRY",
 		7:  "CALL_EVENT_KIND_DROPPED",
 		8:  "CALL_EVENT_KIND_OVER",
+		9:  "CALL_EVENT_KIND_DATA_CHANGED",
 		15: "CALL_EVENT_KIND_WAITS",
 		16: "CALL_EVENT_KIND_LEFT",
 		17: "CALL_EVENT_KIND_CHOSEN",
 	}
 	CallEventKind_value = map[string]int32{
-		"CALL_EVENT_KIND_UNSPECIFIED": 0,
-		"CALL_EVENT_KIND_RINGING":     1,
-		"CALL_EVENT_KIND_ESTABLISHED": 2,
-		"CALL_EVENT_KIND_RELEASED":    3,
-		"CALL_EVENT_KIND_ABANDONED":   4,
-		"CALL_EVENT_KIND_DIALING":     5,
-		"CALL_EVENT_KIND_CARRY":       6,
-		"CALL_EVENT_KIND_DROPPED":     7,
-		"CALL_EVENT_KIND_OVER":        8,
-		"CALL_EVENT_KIND_WAITS":       15,
-		"CALL_EVENT_KIND_LEFT":        16,
-		"CALL_EVENT_KIND_CHOSEN":      17,
+		"CALL_EVENT_KIND_UNSPECIFIED":  0,
+		"CALL_EVENT_KIND_RINGING":      1,
+		"CALL_EVENT_KIND_ESTABLISHED":  2,
+		"CALL_EVENT_KIND_RELEASED":     3,
+		"CALL_EVENT_KIND_ABANDONED":    4,
+		"CALL_EVENT_KIND_DIALING":      5,
+		"CALL_EVENT_KIND_CARRY":        6,
+		"CALL_EVENT_KIND_DROPPED":      7,
+		"CALL_EVENT_KIND_OVER":         8,
+		"CALL_EVENT_KIND_DATA_CHANGED": 9,
+		"CALL_EVENT_KIND_WAITS":        15,
+		"CALL_EVENT_KIND_LEFT":         16,
+		"CALL_EVENT_KIND_CHOSEN":       17,
 	}
 )
 
@@ -1655,8 +1659,10 @@ type CallInfo struct {
 	Ani    string          `protobuf:"bytes,3,opt,name=ani,proto3" json:"ani,omitempty"`
 	Dnis   string          `protobuf:"bytes,4,opt,name=dnis,proto3" json:"dnis,omitempty"`
 	// ns since the epoch.
-	Began         int64             `protobuf:"varint,5,opt,name=began,proto3" json:"began,omitempty"`
-	UserData      map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Began    int64             `protobuf:"varint,5,opt,name=began,proto3" json:"began,omitempty"`
+	UserData map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The routing point at which the call was last.
+	LastQueue     string `protobuf:"bytes,7,opt,name=last_queue,json=lastQueue,proto3" json:"last_queue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1731,6 +1737,13 @@ func (x *CallInfo) GetUserData() map[string]string {
 		return x.UserData
 	}
 	return nil
+}
+
+func (x *CallInfo) GetLastQueue() string {
+	if x != nil {
+		return x.LastQueue
+	}
+	return ""
 }
 
 type CallParty struct {
@@ -2031,14 +2044,16 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\tCallQueue\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
-	"\x05since\x18\x03 \x01(\x03R\x05since\"\x96\x02\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\"\xb5\x02\n" +
 	"\bCallInfo\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x120\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\x04type\x12\x10\n" +
 	"\x03ani\x18\x03 \x01(\tR\x03ani\x12\x12\n" +
 	"\x04dnis\x18\x04 \x01(\tR\x04dnis\x12\x14\n" +
 	"\x05began\x18\x05 \x01(\x03R\x05began\x12G\n" +
-	"\tuser_data\x18\x06 \x03(\v2*.sipcluster.peer.v1.CallInfo.UserDataEntryR\buserData\x1a;\n" +
+	"\tuser_data\x18\x06 \x03(\v2*.sipcluster.peer.v1.CallInfo.UserDataEntryR\buserData\x12\x1d\n" +
+	"\n" +
+	"last_queue\x18\a \x01(\tR\tlastQueue\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
@@ -2066,7 +2081,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
-	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xeb\x02\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\x8d\x03\n" +
 	"\rCallEventKind\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
@@ -2076,7 +2091,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x17CALL_EVENT_KIND_DIALING\x10\x05\x12\x19\n" +
 	"\x15CALL_EVENT_KIND_CARRY\x10\x06\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_DROPPED\x10\a\x12\x18\n" +
-	"\x14CALL_EVENT_KIND_OVER\x10\b\x12\x19\n" +
+	"\x14CALL_EVENT_KIND_OVER\x10\b\x12 \n" +
+	"\x1cCALL_EVENT_KIND_DATA_CHANGED\x10\t\x12\x19\n" +
 	"\x15CALL_EVENT_KIND_WAITS\x10\x0f\x12\x18\n" +
 	"\x14CALL_EVENT_KIND_LEFT\x10\x10\x12\x1a\n" +
 	"\x16CALL_EVENT_KIND_CHOSEN\x10\x112b\n" +

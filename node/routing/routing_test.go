@@ -52,7 +52,7 @@ func (s *stage) heard(ctx context.Context) (told []string) {
 			} else if v, local := e.Local.(Visit); local {
 				name := strings.TrimPrefix(v.Message.String(), "MESSAGE_EVENT_")
 				told = append(told, strings.TrimSpace(fmt.Sprintf("local %s %s %s", name, v.RP, v.To)))
-			} else if !e.Kind.Waiting() {
+			} else if !e.Kind.Waiting() && e.Kind != call.Dialing { // node/call tells that
 				kind := []string{"RINGING", "ESTABLISHED", "RELEASED", "ABANDONED"}[e.Kind]
 				told = append(told, fmt.Sprintf("%s %s %s", kind, e.ThisDN, e.OtherDN))
 			}

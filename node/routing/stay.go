@@ -53,6 +53,7 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	defer cancel()
 	j.rp, j.since = dn.Number(rp.GetNumber()), time.Now().UnixNano()
 	s := &stay{journey: j, rp: rp, v: &visit{routes: make(chan Route, 1), rp: j.rp, routers: wake.New()}}
+	j.r.calls.Queued(j.id, j.rp)
 	j.r.visits.arrive(j.id, s.v)
 	defer s.leaves()
 	j.in.Ring()

@@ -45,6 +45,7 @@ func visitEvent(v *routing.Visit) *tlibpb.Event {
 		c.ConnId, c.Ani, c.Dnis, c.OtherDn = string(v.Call.ID), v.Call.ANI, v.Call.DNIS, v.Call.ANI
 		c.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
 		c.UserData, c.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
+		c.ThisQueue, c.CallUuid = string(v.RP), callUUID(v.Call.ID)
 	}
 	switch v.Message {
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED:

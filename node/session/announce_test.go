@@ -17,7 +17,7 @@ func TestEvents_AtARoutingPoint(t *testing.T) {
 	w.heard()
 	l.arrives("+1")
 	const node = " owner=n1 site=dc1"
-	const call = " conn_id=+ other_dn=+1 this_dn_role=DN_ROLE_DESTINATION ani=+1 dnis=9001 call_type=CALL_TYPE_INBOUND"
+	const call = " conn_id=+ other_dn=+1 this_dn_role=DN_ROLE_DESTINATION ani=+1 dnis=9001 call_type=CALL_TYPE_INBOUND this_queue=9001"
 	event := func(m, ref, more string) string {
 		return m + " " + ref + "this_dn=9001 time=now" + node + " call_seq=+" + call + more
 	}

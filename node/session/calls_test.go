@@ -107,7 +107,7 @@ func TestCalls_EventsBearTheTLibrarysAttributes(t *testing.T) {
 		ThisDn: "2001", Time: got.GetTime(), Owner: "n1", Site: "dc1", CallSeq: got.GetCallSeq(),
 		Body: &tlibpb.Event_Ringing{Ringing: &tlibpb.EventRinging{Call: &tlibpb.Call{
 			ConnId: string(id), OtherDn: "+4930", ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION, Ani: "+4930", Dnis: "9000",
-			UserData: map[string]string{"k": "v"}, CallType: tlibpb.CallType_CALL_TYPE_INBOUND,
+			UserData: map[string]string{"k": "v"}, CallType: tlibpb.CallType_CALL_TYPE_INBOUND, CallUuid: callUUID(id),
 		}}},
 	}
 	if !proto.Equal(got, want) {

@@ -55,6 +55,9 @@ type Config struct {
 	Addresses *Addresses
 	// Router takes RouteCall; without one it is not supported.
 	Router Router
+	// Release hangs up to both sides of one of this node's answered calls, which is over
+	// then; without it ReleaseCall is not supported.
+	Release func(call.ID)
 	// Version of the program, for EventServerInfo.
 	Version string
 	// MaxSessions at a time, and of one source (access.Network); 0 means MaxSessions and MaxSessionsEach.

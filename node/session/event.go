@@ -100,6 +100,18 @@ func (ev *events) ownerChange(st *dn.Status) *tlibpb.Event {
 	return e
 }
 
+// use says whether a DN is busy and reserved.
+func (ev *events) use(view *fsm.View, st *dn.Status) *tlibpb.Event {
+	o := &onDN[tlibpb.Event_DnUseChanged, tlibpb.EventDNUseChanged]{}
+	o.of.Busy, o.of.Reserved = st.Busy, st.Reserved
+	o.of.Routable = dnview.Routable(view, view.DN(string(st.Number)), st)
+	e := o.begin(st.Number, 0)
+	o.body.DnUseChanged, e.Body = &o.of, &o.body
+	e.Time = now()
+	e.Owner, e.Site = ev.nameAndSite(st.Owner)
+	return e
+}
+
 // agent says what the agent at a DN does. Where a ready agent is, is said
 // as the reason "site".
 func (ev *events) agent(st *dn.Status) *tlibpb.Event {
@@ -180,7 +192,12 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 	out.Owner, out.Site = ev.nameAndSite(e.Node)
 	c.ConnId, c.OtherDn, c.ThisDnRole = string(e.Call), e.OtherDN, tlibpb.DNRole(e.Role+1)
 	c.Ani, c.Dnis, c.UserData, c.CallType = e.ANI, e.DNIS, e.UserData, tlibpb.CallType(e.Type)
+	c.ThisQueue, c.CallUuid = string(e.LastQueue), callUUID(e.Call)
 	switch e.Kind {
+	case call.Dialing:
+		out.Body = &tlibpb.Event_Dialing{Dialing: &tlibpb.EventDialing{Call: c}}
+	case call.DataChanged:
+		out.Body = &tlibpb.Event_AttachedDataChanged{AttachedDataChanged: &tlibpb.EventAttachedDataChanged{Call: c}}
 	case call.Ringing:
 		out.Body = &tlibpb.Event_Ringing{Ringing: &tlibpb.EventRinging{Call: c}}
 	case call.Established:
@@ -191,6 +208,14 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(e.Cause)}}
 	}
 	return out
+}
+
+// callUUID is a call's UUID of version 8 (RFC 9562), made of its ConnID.
+func callUUID(id call.ID) string {
+	if !id.Valid() {
+		return ""
+	}
+	return "73697063-6c75-8" + string(id[:3]) + "-8" + string(id[3:6]) + "-73" + string(id[6:])
 }
 
 // ending is how a call ended by that cause.

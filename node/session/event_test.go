@@ -33,7 +33,7 @@ func fields(m protoreflect.Message) (parts []string) {
 	for i := range all.Len() {
 		f := all.Get(i)
 		switch v := m.Get(f); {
-		case !m.Has(f):
+		case !m.Has(f), f.Name() == "call_uuid": // it is the conn_id's
 		case f.ContainingOneof() != nil, f.Name() == "call", f.Name() == "agent" && f.Message().Name() == "Agent":
 			parts = append(parts, fields(v.Message())...)
 		default:
@@ -287,6 +287,7 @@ func TestEvents_OfCalls(t *testing.T) {
 		over = " end={reason=END_REASON_REFUSED sip_status=503}"
 	)
 	w.tells(
+		"EVENT_DIALING this_dn=2001 time=now"+now+from,
 		"EVENT_ESTABLISHED this_dn=1001 time=now"+now+to,
 		"EVENT_ESTABLISHED this_dn=2001 time=now"+now+from,
 	)

@@ -88,12 +88,10 @@ func (f *feeder) change(view *fsm.View, it *dn.Item) {
 	}
 	switch {
 	case it.What == dn.UseChange:
-		if mine {
-			f.tellReservation(it)
-		}
 		if f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_AGENT) {
 			f.tellDND(it)
 		}
+		f.tellUse(view, it, mine)
 	case it.What == dn.OwnerChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_DN):
 		e := f.events.ownerChange(&it.Status)
 		e.Seq = it.Seq
@@ -104,6 +102,20 @@ func (f *feeder) change(view *fsm.View, it *dn.Item) {
 		f.out.add(e)
 	case it.What == dn.AgentChange && f.audience.wanted(view, n, tlibpb.EventKind_EVENT_KIND_AGENT):
 		f.tellAgent(it)
+	}
+}
+
+// tellUse tells whether a DN is busy or reserved, and who has it registered also of the
+// reservation.
+func (f *feeder) tellUse(view *fsm.View, it *dn.Item, mine bool) {
+	if mine {
+		f.tellReservation(it)
+	}
+	m := f.audience.monitor
+	if m.names(tlibpb.EventKind_EVENT_KIND_USE) && m.member(it.Status.Number, view.DN(string(it.Status.Number))) {
+		e := f.events.use(view, &it.Status)
+		e.Seq = it.Seq
+		f.out.add(e)
 	}
 }
 

@@ -125,12 +125,15 @@ func (f *feeder) queueRow(view *fsm.View, c *call.Call) {
 func (f *feeder) callRow(view *fsm.View, c *call.Call) {
 	for i := range c.Parties {
 		p := &c.Parties[i]
-		if p.State == call.StateDialing || !f.audience.hearsCall(view, p.DN, c.Node, 0) {
+		if p.State == call.StateDialing && c.Type == call.Inbound || !f.audience.hearsCall(view, p.DN, c.Node, 0) {
 			continue
 		}
 		e := call.Event{Kind: call.Ringing, Call: c.ID, Node: c.Node, ThisDN: p.DN, Role: p.Role, OtherDN: p.Other, Time: p.Since, Info: c.Info}
-		if p.State == call.StateEstablished {
+		switch p.State {
+		case call.StateEstablished:
 			e.Kind = call.Established
+		case call.StateDialing:
+			e.Kind = call.Dialing
 		}
 		out := f.events.call(&e)
 		out.Snapshot = true

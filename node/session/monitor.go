@@ -43,6 +43,9 @@ func newMonitor(f *tlibpb.MonitorFilter, who *access.Who) (*monitor, *refusal.Er
 // wants tells whether events of a kind pass.
 func (m *monitor) wants(k tlibpb.EventKind) bool { return m != nil && (m.kinds == nil || m.kinds[k]) }
 
+// names tells whether events of a kind are asked for by name.
+func (m *monitor) names(k tlibpb.EventKind) bool { return m != nil && m.kinds[k] }
+
 // member tells whether the DN is in the group that the filter names, and in the client's
 // scope. A DN whose configuration is not known here, not yet or no more, passes where
 // there is no bound; where there is one, when it was told of before.

@@ -62,6 +62,10 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 		s.routeCall(ctx, b.RouteCall, ref)
 	case *tlibpb.ClientMessage_WithdrawRoute:
 		s.withdrawRoute(ctx, b.WithdrawRoute, ref)
+	case *tlibpb.ClientMessage_ReleaseCall:
+		s.releaseCall(b.ReleaseCall, ref)
+	case *tlibpb.ClientMessage_UpdateUserData:
+		s.updateUserData(b.UpdateUserData, ref)
 	default:
 		s.handleDN(ctx, m)
 	}

@@ -15,6 +15,9 @@ func (s *session) capabilities() []tlibpb.Capability {
 	if s.c.cfg.Router != nil && s.port == DefaultPort {
 		can = append(can, tlibpb.Capability_CAPABILITY_ROUTE_CALL)
 	}
+	if s.c.cfg.Release != nil {
+		can = append(can, tlibpb.Capability_CAPABILITY_RELEASE_CALL)
+	}
 	return can
 }
 

@@ -178,6 +178,7 @@ func (l *followerLink) current() error {
 
 func infoToProto(p *peerpb.CallInfo, i *call.Info) *peerpb.CallInfo {
 	p.Caller, p.Type, p.Ani, p.Dnis, p.Began, p.UserData = string(i.Caller), tlibpb.CallType(i.Type), i.ANI, i.DNIS, i.Began, i.UserData
+	p.LastQueue = string(i.LastQueue)
 	return p
 }
 
@@ -219,7 +220,7 @@ func infoFromProto(p *peerpb.CallInfo) *call.Info {
 	}
 	return &call.Info{
 		Caller: dn.Number(p.GetCaller()), Type: call.Type(min(uint32(p.GetType()), invalid)), ANI: p.GetAni(), DNIS: p.GetDnis(),
-		Began: p.GetBegan(), UserData: p.GetUserData(),
+		Began: p.GetBegan(), UserData: p.GetUserData(), LastQueue: dn.Number(p.GetLastQueue()),
 	}
 }
 

@@ -137,7 +137,7 @@ func TestRecord_EdgesOfAnAgent(t *testing.T) {
 }
 
 func sampleInfo() *call.Info {
-	return &call.Info{Caller: "trunk1", Type: call.Outbound, ANI: "+4930", DNIS: "9000", Began: 21, UserData: map[string]string{"k": "v"}}
+	return &call.Info{Caller: "trunk1", Type: call.Outbound, ANI: "+4930", DNIS: "9000", Began: 21, UserData: map[string]string{"k": "v"}, LastQueue: "9000"}
 }
 
 func TestCall_EveryFieldTravels(t *testing.T) {

@@ -1,0 +1,72 @@
+package session
+
+import (
+	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/refusal"
+)
+
+// updateUserData changes the user data of one of this node's calls.
+func (s *session) updateUserData(m *tlibpb.UpdateUserData, ref uint64) {
+	id := call.ID(m.GetConnId())
+	put, del := changed(m.GetUserData())
+	found, err := s.c.cfg.Calls.Update(id, put, del...)
+	switch {
+	case err != nil:
+		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v", err))
+		return
+	case !found:
+		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID, "call %.32s is over, or another node's: ask at the node that has it", id))
+		return
+	}
+	c, _ := s.c.cfg.Calls.Get(id)
+	e := answer(ref, "", &tlibpb.Event_AttachedDataChanged{AttachedDataChanged: &tlibpb.EventAttachedDataChanged{Call: wholeCall(id, c)}})
+	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
+	s.out.add(e)
+}
+
+// wholeCall is a call of this node as nobody's in particular; c is nil when it is over.
+func wholeCall(id call.ID, c *call.Call) *tlibpb.Call {
+	is := &tlibpb.Call{ConnId: string(id), CallUuid: callUUID(id)}
+	if c != nil {
+		is.Ani, is.Dnis, is.UserData, is.CallType, is.ThisQueue = c.ANI, c.DNIS, c.UserData, tlibpb.CallType(c.Type), string(c.LastQueue)
+	}
+	return is
+}
+
+// releaseCall ends one of this node's calls.
+func (s *session) releaseCall(m *tlibpb.ReleaseCall, ref uint64) {
+	id, n := call.ID(m.GetConnId()), dn.Number(m.GetDn())
+	c, up := s.c.cfg.Calls.Get(id)
+	var err *refusal.Error
+	switch {
+	case s.c.cfg.Release == nil:
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "this node ends no calls for clients")
+	case !up || c.Node != s.c.table.Self() || c.Party(n, call.Caller) == nil && c.Party(n, call.Called) == nil:
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID, "DN %.64s has no part in call %.32s of this node: ask at the node that has it", n, id)
+	case c.Parties[0].State != call.StateEstablished:
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "call %s is not answered yet", id)
+	}
+	if err != nil {
+		s.out.refuse(ref, n, err)
+		return
+	}
+	s.c.cfg.Release(id)
+	e := answer(ref, n, &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: wholeCall(id, c), End: ending(0)}})
+	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
+	s.out.add(e)
+}
+
+// changed are the keys to set, and those to take away, which have empty values.
+func changed(data map[string]string) (put map[string]string, del []string) {
+	put = map[string]string{}
+	for k, v := range data {
+		if v == "" {
+			del = append(del, k)
+		} else {
+			put[k] = v
+		}
+	}
+	return put, del
+}
