@@ -15,6 +15,16 @@ func standbyFaults() []Fault {
 		ways("standby-without-owner", "the DN of a lost owner is out of service, standby or not", "	case x.heard != y.heard:\n		return x.heard\n", ""),
 		ways("standby-knows-no-agent", "the standby does not know what the agent does", "	if x.took(mine.x) {\n", "	if mine != nil {\n"),
 		{
+			Name: "standby-stores-no-agent", Kind: Agents, What: "the standby forgets the agent over a restart",
+			Edits:   []Edit{{"node/agent/restore.go", "	return r, ok && r.Way.Line != 0 && r.State == dn.InSrv\n", "	return r, ok && r.Way.Line == 0\n"}},
+			Package: "./node/agent", Run: "TheStandbyKnows",
+		},
+		{
+			Name: "standby-forgets-when", Kind: Agents, What: "after a restart an agent's last word is older than all others",
+			Edits:   []Edit{{"node/agent/restore.go", "		own.Said = r.Said\n", ""}},
+			Package: "./node/agent", Run: "TheStandbyKnows",
+		},
+		{
 			Name: "standby-out-of-case", Kind: Registrations, What: "a phone's flows are told apart by how its instance is written",
 			Edits:   []Edit{{"sip/registrar/device.go", "		if 'A' <= c && c <= 'Z' {\n", "		if c == 0 {\n"}},
 			Package: "./sip/registrar", Run: "APhoneStandsBy",

@@ -31,6 +31,7 @@ func (reg *Registry) Restore() {
 			own.Seq = max(own.Seq, r.Seq) + 1
 		}
 		own.Agent, own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, r.DoNotDisturb, r.CoolLeft, r.AgentLeft
+		own.Said = r.Said
 		reg.table.Restore(own)
 		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && NodeOf(r.Reserved.Holder) != reg.table.Self() {
 			own.Reserved = r.Reserved
@@ -56,7 +57,7 @@ func (reg *Registry) follow(ctx context.Context) error {
 					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, minTime(time.Now().Add(dn.Lease), time.Unix(0, st.ReservedUntil)))
 				}
 				reg.watchEnds(&buf[i].Status)
-				if n := buf[i].Status.Number; reg.store.has(n) || buf[i].Status.Keeper == reg.table.Self() && keeps(&buf[i].Status) {
+				if n := buf[i].Status.Number; reg.store.has(n) || reg.stores(&buf[i].Status) {
 					reg.sync(n)
 					reg.watchReservation(n)
 				}
@@ -69,6 +70,23 @@ func (reg *Registry) follow(ctx context.Context) error {
 	}
 }
 
+// stores tells whether this node keeps the DN, or stands by for who does, and it has
+// something to store.
+func (reg *Registry) stores(st *dn.Status) bool {
+	return (st.Keeper == reg.table.Self() || st.Standby == reg.table.Self()) && keeps(st)
+}
+
+// stored is what this node stores of a DN: of one that it stands by for the agent alone, as
+// its keeper says.
+func (reg *Registry) stored(n dn.Number) (dn.Record, bool) {
+	if r, ok := reg.kept(n); ok {
+		return r, true
+	}
+	r, ok := reg.table.Own(n)
+	r.Reserved = dn.Reservation{}
+	return r, ok && r.Way.Line != 0 && r.State == dn.InSrv
+}
+
 // keeps tells whether the DN has something that its keeper stores.
 func keeps(st *dn.Status) bool {
 	return st.Agent != nil || st.Reserved || st.DoNotDisturb || st.CoolUntil != 0
@@ -79,7 +97,7 @@ func keeps(st *dn.Status) bool {
 // has written, so that the last word stays.
 func (reg *Registry) sync(n dn.Number) <-chan struct{} {
 	for {
-		r, ok := reg.kept(n)
+		r, ok := reg.stored(n)
 		keep := ok && (r.Agent != nil || r.Reserved.Holder != "" || r.DoNotDisturb || r.CoolLeft > 0)
 		var stored <-chan struct{}
 		if keep {
@@ -87,7 +105,7 @@ func (reg *Registry) sync(n dn.Number) <-chan struct{} {
 		} else {
 			stored = reg.store.drop(n)
 		}
-		now, still := reg.kept(n)
+		now, still := reg.stored(n)
 		if still == ok && (!ok || now.ClaimTime == r.ClaimTime && now.Seq == r.Seq) {
 			return stored
 		}
