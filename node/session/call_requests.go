@@ -11,7 +11,11 @@ import (
 func (s *session) updateUserData(m *tlibpb.UpdateUserData, ref uint64) {
 	id := call.ID(m.GetConnId())
 	put, del := changed(m.GetUserData())
-	found, err := s.c.cfg.Calls.Update(id, put, del...)
+	err := call.CheckUserData(m.GetUserData())
+	found := false
+	if err == nil {
+		found, err = s.c.cfg.Calls.Update(id, put, del...)
+	}
 	switch {
 	case err != nil:
 		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v", err))
