@@ -129,11 +129,11 @@ func dataDirectory(t *testing.T, m *member) {
 			t.Error(err)
 		}
 	}
-	b, err := os.ReadFile(filepath.Join(m.cfg.DataDir, "node.json"))
 	want := fmt.Sprintf(`{ "id": %q, "name": "n1", "cluster_id": %q, "told": [`, m.id.ID, m.id.ClusterID)
-	if got := strings.Join(strings.Fields(string(b)), " "); err != nil || !strings.HasPrefix(got, want) {
-		t.Errorf("node.json is %s, want %s (%v)", got, want, err)
-	}
+	await(t, "node.json that begins with "+want, func() bool { // it is told of its addresses when it serves already
+		b, err := os.ReadFile(filepath.Join(m.cfg.DataDir, "node.json"))
+		return err == nil && strings.HasPrefix(strings.Join(strings.Fields(string(b)), " "), want)
+	})
 }
 
 func whoKnowsLess(t *testing.T, m *member) {
