@@ -349,7 +349,7 @@ func TestTable_TwoWaysToOnePhone(t *testing.T) { simulatePairs(t, 0) }
 func TestTable_TwoWaysToOnePhoneWithWrongClocks(t *testing.T) { simulatePairs(t, 50*time.Second) }
 
 func simulatePairs(t *testing.T, skew time.Duration) {
-	runs := uint64(4_000)
+	runs := uint64(2_000)
 	if testing.Short() {
 		runs = 500
 	}
