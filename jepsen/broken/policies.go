@@ -18,6 +18,10 @@ func policyFaults() []Fault {
 			Edit{"node/dn/agent.go", "	z := *x\n", "	z := *x\n	z.ends = 0\n"}),
 		unitFault("wrap-up-for-ever", "a wrap-up does not end after a restart", "./node/agent", "^TestWrapUp_Ends",
 			Edit{"node/agent/restore.go", "r.Agent, r.DoNotDisturb, r.CoolLeft, r.AgentLeft", "r.Agent, r.DoNotDisturb, r.CoolLeft, 0"}),
+		unitFault("do-not-disturb-untold", "nobody but who asked hears of do not disturb", "./node/session", "^TestDND_",
+			Edit{"node/session/dnd.go", "was == on {", "was == on || it.Seq > 0 {"}),
+		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/routing", "^TestStrategy_",
+			Edit{"node/routing/strategy.go", "case c.level != d.level:", "case c.level != d.level && c.n == d.n:"}),
 	}
 }
 
