@@ -93,7 +93,7 @@ func wordOf(words []string, i int) string {
 	return words[i]
 }
 
-// ParseNoAnswer, ParseDesktopLost, ParseFeature and ParseAgentLogin read the words; ""
+// ParseNoAnswer and ParseDesktopLost, ParseFeature, ParseAgentLogin read the words; ""
 // is none. The error says which are possible.
 func ParseNoAnswer(s string) (NoAnswerAction, error) {
 	return parseWord[NoAnswerAction](noAnswerWords, s)

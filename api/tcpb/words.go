@@ -1,3 +1,5 @@
+// Package tcpb is what the availability plane and the cluster are asked and tell, with the
+// words for it.
 package tcpb
 
 import "strings"

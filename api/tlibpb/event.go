@@ -1,3 +1,5 @@
+// Package tlibpb is the T-Library protocol over gRPC; beside what is generated, what Go
+// programs ask of an event of any kind.
 package tlibpb
 
 import "github.com/sipcluster/sipcluster/api/tcpb"
