@@ -107,7 +107,9 @@ func All() []Scenario {
 		{Name: "leader-disk", What: "the leader's disk fills up behind writes that are under way", Disks: true, Tracks: []Track{
 			{[]string{"full-disk-leader"}, cutHolds[1:4], restarting}}},
 		{Name: "frozen-disks", What: "disks that do not answer: of a follower, of the leader, of all in turn", Freezes: true, Tracks: []Track{
-			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks", "frozen-disk-stop"}, frozenHolds, settling}}},
+			{[]string{"frozen-disk", "frozen-disk-leader", "frozen-disk-leader", "frozen-disks"}, frozenHolds, settling}}},
+		{Name: "frozen-stops", What: "nodes are told to stop while their disks do not answer", Freezes: true, Tracks: []Track{
+			{[]string{"frozen-disk-stop"}, frozenHolds[:3], restarting}}},
 		{Name: "lost-disks", What: "data directories are lost; nodes come back as new ones", Restores: 1, Tracks: []Track{
 			{[]string{"lost-disk"}, killHolds, restarting}}},
 		{Name: "recoveries", What: "the majority is lost for good; a survivor is recovered, the others come back to it", Tracks: []Track{
@@ -215,7 +217,7 @@ func Regressions() []Run {
 // named more often comes more often.
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
-		"upgrades", "disks", "disk-kills", "frozen-disks", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies",
+		"upgrades", "disks", "disk-kills", "frozen-disks", "frozen-stops", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies",
 		"moves", "address-of-the-dead", "clones", "removals", "leader-stops", "far", "far", "reroute", "asymmetric", "narrow", "storm", "storm", "storm", "mix", "mix"}
 }
 
