@@ -80,7 +80,7 @@ func TestCall_ToADNOfAnotherNode(t *testing.T) {
 		return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RELEASED && e.GetThisDn() == "8302"
 	})
 	stat.hears(t, soon, "8302", "EVENT_RINGING 8302 by 8301 at n1", "EVENT_ESTABLISHED 8302 by 8301 at n1", "EVENT_RELEASED 8302 by 8301 at n1")
-	stat.hears(t, soon, "8301", "EVENT_ESTABLISHED 8301 by 8302 at n1", "EVENT_RELEASED 8301 by 8302 at n1")
+	stat.hears(t, soon, "8301", "EVENT_DIALING 8301 by 8302 at n1", "EVENT_ESTABLISHED 8301 by 8302 at n1", "EVENT_RELEASED 8301 by 8302 at n1")
 	eventuallyGet(t, c.Node(3), "8302", func(d *tcpb.DNStatus) bool { return !d.GetBusy() && d.GetRoutable() })
 }
 

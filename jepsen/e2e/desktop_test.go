@@ -139,7 +139,7 @@ func TestAgent_OfADNThatAnotherNodeOwns(t *testing.T) {
 	gws.says(t, "EVENT_REGISTERED 8031 status=InSrv owner=n1", registerAddress("8031", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	gws.says(t, "EVENT_AGENT_LOGIN 8031 agent=7031", agentLogin("8031", "7031"))
 	gws.says(t, "EVENT_AGENT_READY 8031 agent=7031 site=dc1", agentReady("8031"))
-	gws.says(t, "EVENT_ERROR 8031 IN_SAME_STATE", agentLogin("8031", "7031"))
+	gws.says(t, "EVENT_AGENT_READY 8031 agent=7031 site=dc1", agentLogin("8031", "7031"))
 	gws.says(t, "EVENT_ERROR 8031 RESOURCE_SEIZED", agentLogin("8031", "7032"))
 	gws.says(t, "EVENT_AGENT_NOT_READY 8031 agent=7031", agentNotReady("8031", map[string]string{"break": "lunch"}))
 	expectRoutable(t, "8031", false, c.Nodes()...)
@@ -162,7 +162,7 @@ func TestAgent_OfADNThatAnotherNodeOwns(t *testing.T) {
 
 	// The agent goes along when the phone moves, and stays at the heal.
 	register(t, c.Node(2), ph[0].at(c.Node(2)))
-	gws.says(t, "EVENT_ERROR 8031 IN_SAME_STATE", agentReady("8031"))
+	gws.says(t, "EVENT_AGENT_READY 8031 agent=7031 site=dc2", agentReady("8031"))
 	must(t, c.Heal(t.Context()))
 	expectSeen(t, afterCut, inServiceAt(c.Node(2)), ph, c.Nodes()...)
 	for _, n := range c.Nodes() {

@@ -162,7 +162,7 @@ func line(e *tlibpb.Event) string {
 		s += fmt.Sprintf(" agent=%s site=%s", e.GetAgent().GetId(), e.GetAgent().GetReasons()["site"])
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN, tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT, tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY:
 		s += " agent=" + e.GetAgent().GetId()
-	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
+	case tlibpb.Message_MESSAGE_EVENT_DIALING, tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_RELEASED, tlibpb.Message_MESSAGE_EVENT_ABANDONED:
 		s += fmt.Sprintf(" by %s at %s", e.GetCall().GetOtherDn(), e.GetOwner())
 	case tlibpb.Message_MESSAGE_EVENT_ERROR:
 		s += " " + strings.TrimPrefix(e.GetError().GetCode().String(), "ERROR_CODE_")
