@@ -42,7 +42,7 @@ func TestPassedOn_WholeAndWithTime(t *testing.T) {
 			return k.agents.Reserve(t.Context(), "1000", Reservation{Holder: "r", Duration: time.Minute, Priority: 3, AtOnce: true, InsteadOf: "s"})
 		}, collect + AnswerTimeout},
 		"SetAgent": {func(k *node) error {
-			_, err := k.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7", Mode: 3, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}}})
+			_, err := k.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7", Mode: 3, Point: "9000", Reasons: []dn.KeyValue{{Key: "k", Value: "v"}}})
 			return err
 		}, AnswerTimeout},
 	} {
