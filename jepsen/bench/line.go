@@ -178,7 +178,7 @@ func held(losses []loss, trips []trip) (counts, shares []float64) {
 // loseInTurn loses a message in one direction, then one in the other, until ctx ends.
 func (x *exchange) loseInTurn(ctx context.Context, log *lossLog) error {
 	for back := false; ; back = !back {
-		if pause(ctx, lossGap) != nil {
+		if _ = pause(ctx, lossGap); ctx.Err() != nil {
 			return nil
 		}
 		a, b := x.nodes[0], x.nodes[1]

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -107,7 +108,7 @@ func (w *witness) knowsStandby(ctx context.Context, dn string, within time.Durat
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("node %s does not know who stands by for %s: %v", w.node.Name, dn, err)
+			return fmt.Errorf("node %s does not know who stands by for %s: %w", w.node.Name, dn, cmp.Or(err, ctx.Err()))
 		}
 	}
 }
