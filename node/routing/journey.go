@@ -80,6 +80,10 @@ func infoOf(in invite.Call) call.Info {
 }
 
 func (j *journey) begin() {
+	if f, digits := j.r.feature(j.in.Called()); f != nil {
+		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.serve(ctx, f, digits)) }) })
+		return
+	}
 	if j.r.outbound(j.in).GetClass() == configpb.OutboundClass_OUTBOUND_CLASS_NONE {
 		j.over(j.reject(403, "The DN makes no calls"))
 		return
