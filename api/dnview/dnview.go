@@ -14,7 +14,7 @@ import (
 // Registered tells whether the DN's state comes from registrations. config may be nil.
 func Registered(config *configpb.DN) bool {
 	k := config.GetKind()
-	return k != configpb.DNKind_DN_KIND_ROUTING_POINT && k != configpb.DNKind_DN_KIND_TRUNK
+	return k != configpb.DNKind_DN_KIND_ROUTING_POINT && k != configpb.DNKind_DN_KIND_TRUNK && k != configpb.DNKind_DN_KIND_FEATURE
 }
 
 // State of the DN and the reason for it.

@@ -165,6 +165,8 @@ func TestStateOf(t *testing.T) {
 		{s: dn.Status{State: dn.InSrv, Agent: ready, Busy: true}, want: Ringing},
 		{s: dn.Status{State: dn.InSrv, Agent: ready, Reserved: true, ReservedUntil: now}, want: Reserved},
 		{s: dn.Status{State: dn.InSrv, Agent: ready, Reason: dn.Unresponsive}, want: Unresponsive},
+		{s: dn.Status{State: dn.InSrv, Agent: ready, DoNotDisturb: true}, want: NotReady, reason: "do-not-disturb"},
+		{s: dn.Status{State: dn.InSrv, CoolUntil: now}, want: NotReady, reason: "no-answer"},
 		{s: dn.Status{State: dn.InSrv, Agent: notReady, Reason: dn.Unresponsive}, want: NotReady, reason: "lunch"},
 	} {
 		view := f.machine.View()

@@ -25,7 +25,8 @@ const (
 	Busy
 	// WrapUp: its agent works after a call.
 	WrapUp
-	// NotReady: its agent takes no calls, for a reason.
+	// NotReady: its agent takes no calls, for a reason; or do not disturb is set, or nobody
+	// answered there lately.
 	NotReady
 	// LoggedOut: a group wants an agent logged in, and nobody is.
 	LoggedOut
@@ -74,6 +75,10 @@ func stateOf(s *dn.Status, config *configpb.DN, loginRequired, talks bool) (Stat
 	switch {
 	case s.Reason == dn.Unresponsive:
 		return Unresponsive, ""
+	case s.DoNotDisturb:
+		return NotReady, "do-not-disturb"
+	case s.CoolUntil != 0:
+		return NotReady, "no-answer"
 	case s.Reserved:
 		return Reserved, ""
 	}
