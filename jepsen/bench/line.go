@@ -177,10 +177,7 @@ func held(losses []loss, trips []trip) (counts, shares []float64) {
 
 // loseInTurn loses a message in one direction, then one in the other, until ctx ends.
 func (x *exchange) loseInTurn(ctx context.Context, log *lossLog) error {
-	for back := false; ; back = !back {
-		if _ = pause(ctx, lossGap); ctx.Err() != nil {
-			return nil
-		}
+	for back := false; pause(ctx, lossGap) == nil; back = !back {
 		a, b := x.nodes[0], x.nodes[1]
 		if back {
 			a, b = b, a
@@ -194,6 +191,7 @@ func (x *exchange) loseInTurn(ctx context.Context, log *lossLog) error {
 		case <-log.one:
 		}
 	}
+	return nil
 }
 
 // heldBy counts the calls that a loss held up, and all those that sent something in its
