@@ -126,7 +126,7 @@ func (t *Table) keeper(e *entry) *record {
 // said is who says last what is said beside the state: the keeper k, or where
 // the DN has ways whoever spoke last.
 func (t *Table) said(e *entry, k *record) *record {
-	if k.way.Line == 0 {
+	if k.way.Line == 0 && (!k.farewell() || !e.hasWays()) {
 		return k
 	}
 	for i := range e.recs {
@@ -137,9 +137,20 @@ func (t *Table) said(e *entry, k *record) *record {
 	return k
 }
 
-// mirror, when a peer has said something beside the state, has this node's way say of the agent what was said last of all, and of
-// a reservation what the keeper says: whoever loses the keeper knows both. Nothing
-// is said again that others have said.
+// hasWays tells whether a way is in service: the farewell of another one is not the last
+// word about its agent then.
+func (e *entry) hasWays() bool {
+	for i := range e.recs {
+		if r := &e.recs[i]; r.way.Line != 0 && r.state == InSrv {
+			return true
+		}
+	}
+	return false
+}
+
+// mirror, when a peer has said something beside the state, has this node's way say of the
+// agent what was said last of all, and of a reservation what the keeper says: whoever loses
+// the keeper knows both. Nothing is said again that others have said.
 func (t *Table) mirror(e *entry, heard *extra) {
 	mine, k := e.by(0), t.keeper(e)
 	x := t.said(e, k).x
