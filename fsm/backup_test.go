@@ -104,14 +104,17 @@ func TestBackup_TheDifferencesAreTold(t *testing.T) {
 	}
 }
 
+// knowsAll makes it the entry of a node of this program.
+func knowsAll(n *configpb.Node) { n.FeatureLevel = fsm.Program().Known }
+
 // In another cluster that is new the tokens are created too; in one that has DNs they
 // are not.
 func TestBackup_TokensGoIntoANewClusterOnly(t *testing.T) {
 	b := backupOf(t, full(t).View())
 	fresh := func(more ...*configpb.Mutation) machine {
 		m := start(t)
-		c := command(append([]*configpb.Mutation{put(objects()["options"]), node(func(*configpb.Node) {}), put(security())}, more...)...)
-		c.NewEpoch = "another"
+		c := command(append([]*configpb.Mutation{put(objects()["options"]), node(knowsAll), put(security())}, more...)...)
+		c.NewEpoch, c.Level = "another", level
 		apply(t, m, c)
 		return m
 	}
@@ -132,8 +135,8 @@ func TestBackup_Refused(t *testing.T) {
 	m := full(t)
 	b := backupOf(t, m.View())
 	other := start(t)
-	c := command(options(func(o *configpb.Options) { o.Realm = "other.example" }), node(func(*configpb.Node) {}))
-	c.NewEpoch = "another"
+	c := command(options(func(o *configpb.Options) { o.Realm = "other.example" }), node(knowsAll))
+	c.NewEpoch, c.Level = "another", level
 	apply(t, other, c)
 	garbage := func(s string) *configpb.Mutation {
 		var out bytes.Buffer

@@ -225,6 +225,7 @@ func wrongAddress(t *testing.T, all []*member) {
 }
 
 func mendedStays(t *testing.T, all []*member) {
+	await(t, "the node to know that the roster has its addresses", func() bool { return slices.Equal(all[1].id.told(), addressesOf(all[1].self())) })
 	own := proto.CloneOf(all[1].machine.View().Node(all[1].id.ID))
 	own.SipAddr = "192.0.2.7:5060"
 	await(t, "a mended entry", func() bool {

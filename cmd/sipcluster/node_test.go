@@ -453,7 +453,7 @@ func statusScenes(o operator) {
 	if err := json.Unmarshal([]byte(o.does("", "status", "-o", "json")), &s); err != nil || s.Node != "sip1" || s.Raft.State != "leader" || !s.Raft.Quorum || s.Peers == nil {
 		o.t.Error(s, err)
 	}
-	if got := o.does("", "node", "list"); !strings.Contains(got, "sip1  dc1   ● asked  leader  127.") {
+	if got := o.does("", "node", "list"); !strings.Contains(got, "sip1  dc1   ● asked  leader  0    127.") {
 		o.t.Error(got)
 	}
 	o.fails("", `node drain sip9: no node is named "sip9" in this cluster`, "node", "drain", "sip9")

@@ -23,7 +23,7 @@ import (
 // visits is a call at 9001 that a router is asked about.
 func (x *exchange) visits(t *testing.T, in *script) (id call.ID, over func()) {
 	t.Helper()
-	x.routers = true
+	x.routers.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	in.called, in.origin = "9001", trunk

@@ -31,7 +31,7 @@ func (x *exchange) asks(t *testing.T, answers map[string]invite.Outcome) (in *sc
 func TestRouteCall_AtTheEndOfItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newExchange(t)
-		x.routers = true
+		x.routers.Store(true)
 		x.table.Register("1001", dn.Registered)
 		for i := range 40 {
 			in, over, caller := x.asks(t, map[string]invite.Outcome{"1001": overAtOnce()})
@@ -56,7 +56,7 @@ func TestRouteCall_AtTheEndOfItsTime(t *testing.T) {
 func TestRouteCall_AsAnAgentGetsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newExchange(t)
-		x.routers = true
+		x.routers.Store(true)
 		x.table.Register("1001", dn.Registered)
 		for i := range 200 {
 			in, over, caller := x.asks(t, map[string]invite.Outcome{"1001": overAtOnce(), "1003": overAtOnce()})

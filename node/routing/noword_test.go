@@ -127,7 +127,7 @@ func TestNoWord_ACallToADNWaits(t *testing.T) {
 func TestNoWord_TheRouterIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newExchange(t)
-		x.routers = true
+		x.routers.Store(true)
 		x.table.Register("1003", dn.Registered)
 		in := silentCall("9001", nil)
 		done := make(chan struct{})

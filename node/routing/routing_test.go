@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ type stage struct {
 	calls   *call.Table
 	log     *call.Stream
 	tried   []dn.Number // of the last route request
-	routers bool
+	routers atomic.Bool
 	asked   chan call.ID // route requests
 }
 
@@ -37,7 +38,7 @@ func (s *stage) Announce(v Visit) {
 	}
 }
 
-func (s *stage) Routers(dn.Number) bool { return s.routers }
+func (s *stage) Routers(dn.Number) bool { return s.routers.Load() }
 
 // heard is what was told since it was asked last, in lines.
 func (s *stage) heard(ctx context.Context) (told []string) {
@@ -296,7 +297,7 @@ func TestRoutingPoint_TriesAgainAfterAPause(t *testing.T) {
 
 func TestRoutingPoint_RouterDecides(t *testing.T) {
 	x := newExchange(t)
-	x.routers = true
+	x.routers.Store(true)
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
 	in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": {Code: 486}, "1004": overAtOnce()}}
@@ -336,7 +337,7 @@ func TestRoutingPoint_RouterDecides(t *testing.T) {
 func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newExchange(t)
-		x.routers = true
+		x.routers.Store(true)
 		x.table.Register("1003", dn.Registered)
 		in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": overAtOnce()}}
 		began := time.Now()
@@ -349,7 +350,7 @@ func TestRoutingPoint_SilentRouterIsNotWaitedForLong(t *testing.T) {
 
 func TestRoutingPoint_RejectedByTheRouter(t *testing.T) {
 	x := newExchange(t)
-	x.routers = true
+	x.routers.Store(true)
 	in := &script{called: "9001", origin: trunk}
 	done := make(chan struct{})
 	go func() { defer close(done); in.serve(t.Context(), x.r) }()

@@ -84,7 +84,7 @@ func TestSchedule_ARouterHasItsTime(t *testing.T) {
 	for ms, want := range map[uint32]time.Duration{0: 5 * time.Second, 1: time.Millisecond, 2500: 2500 * time.Millisecond} {
 		c := &timed{script: &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1003": overAtOnce()}}}
 		atRoutingPoint(t, c, func(x *exchange) {
-			x.routers = true
+			x.routers.Store(true)
 			x.table.Register("1003", dn.Registered)
 			x.write(putDN(&configpb.DN{Number: "9001", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT,
 				RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: ms}}))

@@ -47,7 +47,7 @@ func TestRouting_HowACallIsSent(t *testing.T) {
 		{"9001", false, Route{External: "+15559"}, invite.Target{Number: "+15559", Trunk: "gw3", TrunkAddr: gw}},
 	} {
 		x := newExchange(t)
-		x.routers = true
+		x.routers.Store(true)
 		x.table.Register("2001", dn.Registered)
 		if c.far {
 			x.says(lease("1003"))

@@ -37,7 +37,7 @@ func (x *exchange) followed(t *testing.T) (told []Visit) {
 // asksForWords has a call wait for routers, of whom as many are asked as want.
 func (x *exchange) asksForWords(t *testing.T, answers map[string]invite.Outcome) (in *script, id call.ID, end func()) {
 	t.Helper()
-	x.routers = true
+	x.routers.Store(true)
 	in, over, caller := x.asks(t, answers)
 	id = <-x.asked
 	go func() {
@@ -134,7 +134,7 @@ func TestRouteCall_ToAGroup(t *testing.T) {
 			time.AfterFunc(19*time.Second, func() { x.table.Register("1003", dn.Registered) })
 		}, []string{"ROUTE_USED 1003 answers 1", "DIVERTED 1003"}},
 		"not in time": {Route{Group: "sales", Timeout: 20 * time.Second}, func(_ *testing.T, x *exchange, _ string) {
-			x.routers = false // the built-in strategy goes on
+			x.routers.Store(false) // the built-in strategy goes on
 			time.AfterFunc(21*time.Second, func() { x.table.Register("1003", dn.Registered) })
 		}, []string{"ERROR answers 1", "ROUTE_USED 1003", "DIVERTED 1003"}},
 		"overflows": {Route{Group: "sales", Timeout: 20 * time.Second, Overflow: []Route{{DN: "1004"}, {DN: "1001"}}}, func(_ *testing.T, x *exchange, _ string) {
@@ -175,7 +175,7 @@ func TestRoutingPoint_TheLastRouterIsGone(t *testing.T) {
 		if len(in.tries) != 0 {
 			t.Errorf("sent to %q while a router has time", in.tries)
 		}
-		x.routers = false
+		x.routers.Store(false)
 		x.r.RouterLeft("r")
 		synctest.Wait()
 		if !slices.Equal(in.tries, []string{"1003"}) {
