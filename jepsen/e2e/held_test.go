@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -98,7 +99,8 @@ func TestHeld_AfterALoadANodeHoldsWhatItHeldBefore(t *testing.T) {
 	write(t, n, "gw", &configpb.WriteRequest{Mutations: []*configpb.Mutation{trunkDN("gw", l.gateway.Addr(), "+1555")}})
 	before := map[*cluster.Node]map[string]float64{}
 	for _, n := range c.Nodes() {
-		var err error
+		_, err := n.Statistics().GetGroups(t.Context(), &tcpb.GetGroupsRequest{}) // from now on it counts, as long as it runs
+		must(t, err)
 		before[n], err = gauges(t.Context(), n)
 		must(t, err)
 	}
