@@ -33,7 +33,7 @@ func peopleFaults() []Fault {
 		},
 		{
 			Name: "data-untold", Kind: Calls, What: "a change of a call's user data is told with the next event only",
-			Edits:   []Edit{{"node/call/own.go", "t.happen(e, e.call.event(DataChanged, &p, at, 0))", "_ = p"}},
+			Edits:   []Edit{{"node/call/own.go", "t.happen(e, e.call.event(DataChanged, &p, at, 0))", "_, _ = p, at"}},
 			Package: session, Run: "TestUpdateUserData_",
 		},
 		{

@@ -30,8 +30,6 @@ func queueFaults() []Fault {
 			Edit{"node/call/call.go", "\tcase was == nil:\n\t\tout = append(out, to.waits())\n", "\tcase was == nil:\n"}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-counted", "what a DN did before is not taken out of the sums",
 			Edit{sums, "\tif had {\n\t\ts.take(old)\n\t}\n", ""}),
-		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-without-snapshots", "who fell behind the tables counts on from before",
-			Edit{fold, "\t\t\t\tif began > 1 { // what is gone has no row\n\t\t\t\t\tf.lookAtAll()\n\t\t\t\t}\n", ""}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-of-old-groups", "a DN whose groups change is counted where it was",
 			Edit{fold, "\t\t\tf.look(len(c.DNs), func(i int) dn.Number { return dn.Number(c.DNs[i]) })\n", "\t\t\t_ = c.DNs\n"}),
 	}
