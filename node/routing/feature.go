@@ -29,16 +29,16 @@ var asks = map[configpb.FeatureAction]struct {
 // featureDone is the status code of what was done.
 const featureDone = 480
 
-// feature is the feature whose number was dialled, with the digits behind the number, which
-// only a login has; nil when there is none.
-func (r *Engine) feature(called string) (f *configpb.DN, digits string) {
-	view := r.view()
-	if f := view.DN(called); f != nil {
-		if f.GetKind() == configpb.DNKind_DN_KIND_FEATURE {
-			return f, ""
-		}
+// feature is the feature whose number was dialled, config's if that is one, with the digits
+// behind the number, which only a login has; nil when there is none.
+func (r *Engine) feature(config *configpb.DN, called string) (f *configpb.DN, digits string) {
+	switch {
+	case config.GetKind() == configpb.DNKind_DN_KIND_FEATURE:
+		return config, ""
+	case config != nil:
 		return nil, ""
 	}
+	view := r.view()
 	for i := len(called) - 1; i > 0; i-- {
 		f := view.DN(called[:i])
 		if f.GetKind() == configpb.DNKind_DN_KIND_FEATURE && f.GetFeature().GetAction() == configpb.FeatureAction_FEATURE_ACTION_LOGIN {

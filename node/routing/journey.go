@@ -80,7 +80,8 @@ func infoOf(in invite.Call) call.Info {
 }
 
 func (j *journey) begin() {
-	if f, digits := j.r.feature(j.in.Called()); f != nil {
+	config := j.r.view().DN(j.in.Called())
+	if f, digits := j.r.feature(config, j.in.Called()); f != nil {
 		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.serve(ctx, f, digits)) }) })
 		return
 	}
@@ -88,7 +89,6 @@ func (j *journey) begin() {
 		j.over(j.reject(403, "The DN makes no calls"))
 		return
 	}
-	config := j.r.view().DN(j.in.Called())
 	switch config.GetKind() {
 	case configpb.DNKind_DN_KIND_SIP:
 		j.r.place(&stopSign{}, j.in, config, 0, j, j.passed)
