@@ -3,6 +3,8 @@ package answer
 import (
 	"hash/maphash"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -23,6 +25,20 @@ func (a *Answer) Reset() { *a = Answer{Lines: a.Lines[:0]} }
 
 // Set sets the status.
 func (a *Answer) Set(code int, reason string) { a.Code, a.Reason = code, reason }
+
+// maxPhrase bounds a reason phrase in bytes.
+const maxPhrase = 128
+
+// Phrase is a text, of whomever, as a reason phrase: without what would end its line.
+func Phrase(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.ToValidUTF8(s[:min(len(s), maxPhrase)], "")
+}
 
 // Fault sets the status that a fault calls for.
 func (a *Answer) Fault(f *message.Fault) { a.Set(f.Code, f.Reason) }

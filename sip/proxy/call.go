@@ -148,7 +148,7 @@ func (c *Call) reject(code int, reason string) {
 	if c.final {
 		return
 	}
-	a := answer.Answer{Code: code, Reason: reason}
+	a := answer.Answer{Code: code, Reason: answer.Phrase(reason)}
 	if c.gaveUp {
 		a.Set(487, "Request Terminated")
 	}
