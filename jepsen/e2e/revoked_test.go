@@ -117,9 +117,9 @@ func removedEnds(t *testing.T, c *cluster.Cluster) {
 	gone.Kill9()
 	own := thief.Node(gone.Name())
 	for _, n := range []*cluster.Node{c.Node(1), c.Node(3)} {
-		_, err := cluster.Eventually(t.Context(), 2*soon, n.Name()+" sees a quorum", func(ctx context.Context) error {
+		_, err := cluster.Eventually(t.Context(), 2*soon, n.Name()+" hears a leader who lives", func(ctx context.Context) error {
 			s, err := n.Status(ctx)
-			if err == nil && !s.GetRaft().GetQuorum() {
+			if err == nil && (!s.GetRaft().GetQuorum() || s.GetRaft().GetLeader() == gone.Name()) {
 				err = errNotYet
 			}
 			return err
