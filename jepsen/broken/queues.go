@@ -30,6 +30,8 @@ func queueFaults() []Fault {
 			Edit{"node/call/call.go", "\tcase was == nil:\n\t\tout = append(out, to.waits())\n", "\tcase was == nil:\n"}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-counted", "what a DN did before is not taken out of the sums",
 			Edit{sums, "\tif had {\n\t\ts.take(old)\n\t}\n", ""}),
+		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-wait-to-be-told", "what ends by its time is counted until its owner says so",
+			Edit{fold, "\tif st.Reserved || st.CoolUntil != 0 {\n", "\tif false {\n"}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-of-old-groups", "a DN whose groups change is counted where it was",
 			Edit{fold, "\t\t\tf.look(len(c.DNs), func(i int) dn.Number { return dn.Number(c.DNs[i]) })\n", "\t\t\t_ = c.DNs\n"}),
 	}

@@ -34,6 +34,8 @@ type Fold struct {
 
 	mu   sync.Mutex
 	sums sums
+	// passing are the DNs whose state is one for a time only.
+	passing map[dn.Number]struct{}
 	// at is what was read of each table, all of it once whole.
 	at struct {
 		dns, calls                        uint64
@@ -44,7 +46,9 @@ type Fold struct {
 }
 
 // New makes a Fold that has seen nothing.
-func New(cfg Config) *Fold { return &Fold{cfg: cfg, asked: wake.New(), sums: newSums()} }
+func New(cfg Config) *Fold {
+	return &Fold{cfg: cfg, asked: wake.New(), sums: newSums(), passing: map[dn.Number]struct{}{}}
+}
 
 // Run folds, from when somebody asks, until the context ends.
 func (f *Fold) Run(ctx context.Context) error {
@@ -190,6 +194,7 @@ func (f *Fold) one(view *fsm.View, n dn.Number) {
 	config := view.DN(string(n))
 	if k := config.GetKind(); k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN {
 		f.sums.drop(n)
+		delete(f.passing, n)
 		return
 	}
 	st, _ := f.cfg.Table.Get(n)
@@ -199,6 +204,20 @@ func (f *Fold) one(view *fsm.View, n dn.Number) {
 		c.site = view.Node(string(st.Owner)).GetSite()
 	}
 	f.sums.put(n, c, config.GetGroups())
+	if st.Reserved || st.CoolUntil != 0 {
+		f.passing[n] = struct{}{}
+	} else {
+		delete(f.passing, n)
+	}
+}
+
+// pass looks again at the DNs whose state ends by itself: the owner tells of such an end
+// when it is heard, the table knows it at once. The caller holds the lock.
+func (f *Fold) pass() {
+	view := f.cfg.Machine.View()
+	for n := range f.passing {
+		f.one(view, n)
+	}
 }
 
 func (f *Fold) lookAtCall(id call.ID) {
@@ -258,6 +277,7 @@ func (f *Fold) Rows(ctx context.Context, wanted func(group string) bool) ([]Row,
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.pass()
 	return f.sums.rows(wanted), f.sums.version, nil
 }
 
@@ -270,6 +290,7 @@ func (f *Fold) Now() []Row {
 	if !f.at.dnsWhole || !f.at.callsWhole || !f.at.configWhole {
 		return nil
 	}
+	f.pass()
 	return f.sums.rows(func(string) bool { return true })
 }
 
@@ -278,6 +299,7 @@ func (f *Fold) Now() []Row {
 func (f *Fold) Changed(since uint64, wanted func(group string) bool) (groups []string, rows []Row, version uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.pass()
 	if f.sums.version == since {
 		return nil, nil, since
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type floor struct {
 	peer    *dn.Copy
 	said    uint64
 	fold    *Fold
+	// later is how much the table's clock is before ours, ns.
+	later atomic.Int64
 }
 
 func newFloor(t testing.TB) *floor { return newFloorOf(t, 64) }
@@ -45,7 +48,7 @@ func newFloorOf(t testing.TB, history int) *floor {
 		node("a", "n1", "dc1"), node("b", "n2", "dc2"),
 		group("sales", false), group("desk", true))
 	f.calls = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
-	f.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: f.calls.Busy, History: history})
+	f.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: f.calls.Busy, History: history, Now: func() time.Time { return time.Now().Add(time.Duration(f.later.Load())) }})
 	if f.peer, err = f.table.Sync("b", 1, false); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +243,8 @@ func TestFold_IsWhatTheTablesSay(t *testing.T) {
 		claim := int64(1e18)
 		for i := range 400 {
 			n := dn.Number(fmt.Sprint(1000 + r.IntN(12)))
-			switch r.IntN(14) {
+			what := r.IntN(15)
+			switch what {
 			case 0:
 				f.write(phone(string(n), [][]string{nil, {"sales"}, {"desk"}, {"sales", "desk"}}[r.IntN(4)]...))
 			case 1:
@@ -259,7 +263,15 @@ func TestFold_IsWhatTheTablesSay(t *testing.T) {
 				if r.IntN(2) == 0 {
 					rec.Agent = &dn.Agent{ID: "7", State: dn.AgentState(r.IntN(4)), Mode: dn.WorkMode(r.IntN(6)), Since: 1, Reasons: []dn.KeyValue{{Key: "k", Value: fmt.Sprint(r.IntN(3))}}}
 				}
+				if r.IntN(3) == 0 {
+					rec.Reserved = dn.Reservation{Holder: "router", Left: r.Int64N(20e9)}
+				}
+				if r.IntN(4) == 0 {
+					rec.CoolLeft = r.Int64N(20e9)
+				}
 				f.says(rec)
+			case 14: // what holds for a time ends, and nobody says so
+				f.later.Add(r.Int64N(10e9))
 			case 6:
 				f.table.SetHeard("b", r.IntN(2) == 0)
 			case 7:
@@ -291,7 +303,7 @@ func TestFold_IsWhatTheTablesSay(t *testing.T) {
 					f.uses(dn.Number(fmt.Sprint(1000 + i)))
 				}
 			}
-			if i%100 == 99 {
+			if i%100 == 99 || what == 14 && i%4 == 0 {
 				var have, want []Row
 				patience.Until(t, fmt.Sprintf("seed %d: the sums", seed), func() bool {
 					have, want = f.rows(), f.afresh()
