@@ -42,6 +42,11 @@ func durabilityFaults() []Fault {
 			Scenario: "frozen-disks", For: 40 * time.Second, Settle: time.Second, Statements: []string{"S31"},
 		},
 		{
+			Name: "idle-leader-stays", Kind: Consensus, What: "a leader with nothing to write does not notice that its disk stalls",
+			Edits:   []Edit{{"node/consensus/stall.go", "\t\t\tg.beat()\n", ""}},
+			Package: "./node/consensus", Run: "^TestGroup_IdleLeaderWhoseDiskStalls",
+		},
+		{
 			Name: "journal-waited-for", Kind: Durability, What: "an answer waits for the journal for ever",
 			Edits:   []Edit{{"sip/location/writer.go", "\tcase <-limit.C:\n\t\treturn s.late()\n", ""}},
 			Package: "./sip/location", Run: "^TestFlush_WaitsForNoDisk",

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -104,6 +105,8 @@ type Group struct {
 	machine   *fsm.Machine
 	raft      *raft.Raft
 	store     *boltdb.BoltStore
+	pulse     *os.File // nil where none could be made: a stall is noticed by the next write then
+	beating   atomic.Bool
 	transport *transport
 	conns     conns
 	settled   settled
@@ -231,6 +234,7 @@ func (g *Group) openStore() (err error) {
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
+	g.pulse, _ = os.OpenFile(filepath.Join(g.cfg.Dir, pulseFile), os.O_CREATE|os.O_WRONLY, 0o600)
 	return nil
 }
 
@@ -370,7 +374,7 @@ func (g *Group) Close() error {
 // closeStore does not wait for ever: a transaction that panicked keeps bbolt locked.
 func (g *Group) closeStore() error {
 	done := make(chan error, 1)
-	go func() { done <- g.store.Close() }()
+	go func() { _ = g.pulse.Close(); done <- g.store.Close() }()
 	patience := time.NewTimer(closeTimeout)
 	defer patience.Stop()
 	select {

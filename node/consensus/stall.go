@@ -3,6 +3,7 @@ package consensus
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,11 +18,17 @@ import (
 // heartbeats are sent by others. So its disks are watched from beside. When one stalls
 // the leader asks a follower to stand for election, as it would when it hands over,
 // and has no transport any more until the disk answers: neither it nor anybody else
-// takes it for the leader meanwhile.
+// takes it for the leader meanwhile. A disk of which nobody wants anything would not be
+// noticed before the next write, which it would hold up: so something is written each
+// second.
 
 const (
 	// stallLook is how often the disks are looked at.
 	stallLook = 100 * time.Millisecond
+	// pulseEach is how often a node with nothing to write asks its disk for a sign.
+	pulseEach = time.Second
+	// pulseFile is beside the log.
+	pulseFile = "pulse"
 	// successorTime is how long one follower may take to hear that it shall stand.
 	successorTime = 500 * time.Millisecond
 )
@@ -54,14 +61,32 @@ func (g *Group) leads() bool {
 	return g.Err() == nil && g.raft.State() == raft.Leader && !g.transport.paused.Load() && g.machine.Parked() == nil
 }
 
+// beat writes to the disk, unless the last time has not come back; a write that fails is
+// a sign, too.
+func (g *Group) beat() {
+	if !g.beating.CompareAndSwap(false, true) {
+		return
+	}
+	go func() { // ends when the disk answers
+		defer g.beating.Store(false)
+		_ = g.disks.log.Do(func() error {
+			_, err := g.pulse.WriteAt([]byte{0}, 0)
+			return errors.Join(err, g.pulse.Sync())
+		})
+	}()
+}
+
 // watchDisks takes the lead away from this node while its disk stalls.
 func (g *Group) watchDisks(ctx context.Context) error {
-	tick := time.NewTicker(stallLook)
+	tick, pulse := time.NewTicker(stallLook), time.NewTicker(pulseEach)
 	defer tick.Stop()
+	defer pulse.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-pulse.C:
+			g.beat()
 		case <-tick.C:
 		}
 		stalled, paused := g.Stalled(), g.transport.paused.Load()

@@ -62,6 +62,25 @@ func TestGroup_LeaderWhoseDiskStallsGivesUpTheLead(t *testing.T) {
 	}
 }
 
+// A disk that stops answering is noticed although nobody writes: what comes next finds
+// another leader.
+func TestGroup_IdleLeaderWhoseDiskStallsGivesUpTheLead(t *testing.T) {
+	m, c, nodes := oneOnFrozen(t, "a")
+	a, b, d := nodes[0], nodes[1], nodes[2]
+	if c.leader(a, b, d) != a {
+		t.Fatal("the node with the disk that will stall does not lead")
+	}
+	a.write(1)
+	c.equal(a, b, d)
+	m.Freeze()
+	leader := c.leader(b, d)
+	c.waitFor("the word of the stalled node", func() bool { return a.group.Status().State == "stalled" })
+	leader.write(2)
+	m.Thaw()
+	c.waitFor("its return", func() bool { return a.group.Status().Leader == leader.self.Id })
+	c.equal(a, b, d)
+}
+
 // A follower whose disk stalls holds up nobody, and comes back by itself.
 func TestGroup_FollowerWhoseDiskStallsIsNoMatter(t *testing.T) {
 	m, c, nodes := oneOnFrozen(t, "b")
