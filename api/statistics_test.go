@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -28,6 +30,7 @@ type hall struct {
 	table *dn.Table
 	calls *call.Table
 	fold  *statistics.Fold
+	s     *Statistics
 	c     tcpb.StatisticsClient
 }
 
@@ -64,7 +67,8 @@ func newHall(t *testing.T) *hall {
 			t.Error(err)
 		}
 	})
-	h.c = tcpb.NewStatisticsClient(serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterStatisticsServer(r, NewStatistics(h.fold, m.View)) }))
+	h.s = NewStatistics(h.fold, m.View)
+	h.c = tcpb.NewStatisticsClient(serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterStatisticsServer(r, h.s) }))
 	return h
 }
 
@@ -114,6 +118,47 @@ func TestWatchGroups_TellsTheGroupsThatChanged(t *testing.T) {
 	if ready["@dc1"] != 1 || ready["desk@dc1"] != 1 || ready["desk@"] != 0 {
 		t.Errorf("ready: %v", ready)
 	}
+}
+
+// TestWatchGroups_WhoReadsLateMissesNothing: a client that puts the rows of each message in
+// the place of its groups' former ones ends with what GetGroups says, whatever it slept
+// through, and leaves nothing behind.
+func TestWatchGroups_WhoReadsLateMissesNothing(t *testing.T) {
+	h := newHall(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+	defer cancel()
+	s, err := h.c.WatchGroups(ctx, &tcpb.WatchGroupsRequest{Interval: durationpb.New(time.Millisecond)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	patience.Until(t, "the watch is open", func() bool { return h.s.watches.Taken() == 1 })
+	for i := range 5000 {
+		n := dn.Number([]string{"1001", "1002", "1003"}[i%3])
+		if own, ok := h.table.Own(n); ok && i%2 == 0 {
+			h.table.End(n, own.ClaimTime, dn.Unregistered)
+		} else {
+			h.table.Register(n, dn.Registered)
+		}
+	}
+	now, err := h.c.GetGroups(t.Context(), &tcpb.GetGroupsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal := func(a, b *tcpb.GroupStatistics) bool { return proto.Equal(a, b) }
+	var have []*tcpb.GroupStatistics
+	for !slices.EqualFunc(have, now.GetRows(), equal) {
+		m, err := s.Recv()
+		if err != nil {
+			t.Fatalf("%v; it has %v, want %v", err, have, now.GetRows())
+		}
+		have = slices.DeleteFunc(have, func(r *tcpb.GroupStatistics) bool { return slices.Contains(m.GetGroups(), r.GetGroup()) })
+		have = append(have, m.GetRows()...)
+		slices.SortFunc(have, func(a, b *tcpb.GroupStatistics) int {
+			return cmp.Or(cmp.Compare(a.GetGroup(), b.GetGroup()), cmp.Compare(a.GetSite(), b.GetSite()))
+		})
+	}
+	cancel()
+	patience.Until(t, "the place of the watch is free", func() bool { return h.s.watches.Taken() == 0 })
 }
 
 func TestListWaiting_TheOldestFirst(t *testing.T) {

@@ -32,6 +32,12 @@ func queueFaults() []Fault {
 			Edit{sums, "\tif had {\n\t\ts.take(old)\n\t}\n", ""}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-wait-to-be-told", "what ends by its time is counted until its owner says so",
 			Edit{fold, "\tif st.Reserved || st.CoolUntil != 0 {\n", "\tif false {\n"}),
+		in("./node/statistics", "^TestFold_WhoFellBehind", Statistics, "statistics-of-dns-gone", "who fell behind the DNs counts those that are nobody's any more",
+			Edit{fold, "\t\t\t\tif began > 1 { // what is gone has no row\n\t\t\t\t\tf.lookAtAll()\n\t\t\t\t}\n", ""}),
+		in("./node/statistics", "^TestFold_WhoFellBehind", Statistics, "statistics-of-calls-gone", "who fell behind the calls counts those that are over",
+			Edit{fold, "\t\t\t\tif began > 1 {\n\t\t\t\t\tf.lookAtAll()\n\t\t\t\t}\n", ""}),
+		in("./api", "^TestWatchGroups_", Statistics, "statistics-place-kept", "a watch of groups keeps its place when its client is gone",
+			Edit{"api/statistics.go", "\tdefer leave()\n\twanted, err", "\t_ = leave\n\twanted, err"}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-of-old-groups", "a DN whose groups change is counted where it was",
 			Edit{fold, "\t\t\tf.look(len(c.DNs), func(i int) dn.Number { return dn.Number(c.DNs[i]) })\n", "\t\t\t_ = c.DNs\n"}),
 	}

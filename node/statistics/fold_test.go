@@ -314,6 +314,57 @@ func TestFold_IsWhatTheTablesSay(t *testing.T) {
 	}
 }
 
+// TestFold_WhoFellBehindForgetsWhatIsGone: DNs that are nobody's any more and calls that are
+// over, more of them than a table remembers, while the fold stood still.
+func TestFold_WhoFellBehindForgetsWhatIsGone(t *testing.T) {
+	const many = 500 // a table remembers 64
+	number := func(i int) dn.Number { return dn.Number(fmt.Sprint(1000 + i)) }
+	for what, c := range map[string]struct {
+		is, ends func(f *floor, i int)
+	}{
+		"DNs": {
+			is: func(f *floor, i int) {
+				f.says(dn.Record{Number: number(i), ClaimTime: 5, State: dn.InSrv, Reason: dn.Registered, Since: 1})
+			},
+			ends: func(f *floor, i int) { f.says(dn.Record{Number: number(i), ClaimTime: 5, Gone: true}) },
+		},
+		"calls": {
+			is: func(f *floor, _ int) {
+				id, err := f.calls.Begin(call.Info{Caller: "gw1", Type: call.Inbound})
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				f.calls.Waits(id, "9001", "sales")
+			},
+			ends: func(f *floor, _ int) { f.calls.End(f.calls.Up()[0].ID, 0, false) },
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := newFloor(t)
+			phones := make([]*configpb.Mutation, many)
+			for i := range phones {
+				phones[i] = phone(string(number(i)), "sales")
+			}
+			f.write(phones...)
+			for i := range many {
+				c.is(f, i)
+			}
+			have := f.rows()
+			if !reflect.DeepEqual(have, f.afresh()) {
+				t.Fatalf("before: %v", have)
+			}
+			f.fold.mu.Lock() // it reads a few more changes, and stands
+			for i := range many {
+				c.ends(f, i)
+			}
+			f.fold.mu.Unlock()
+			if have, want := f.rows(), f.afresh(); !reflect.DeepEqual(have, want) {
+				t.Errorf("%v, want %v", have, want)
+			}
+		})
+	}
+}
+
 // TestChanged_LeadsFromOneVersionToTheNext: who puts the rows of the changed groups in the
 // place of those that he had has what Rows says.
 func TestChanged_LeadsFromOneVersionToTheNext(t *testing.T) {
