@@ -405,6 +405,22 @@ func TestCarry_TellsEachCallAndItsEnd(t *testing.T) {
 	}
 }
 
+// TestSession_ATimerIsNoShorterThanTheCallerTakes: RFC 4028 §8.1.
+func TestSession_ATimerIsNoShorterThanTheCallerTakes(t *testing.T) {
+	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
+	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
+	for minSE, want := range map[string]string{"90": "1800", "1800;x=y": "1800", " 3600": "3600", "86401": "", "99999999999": "", "soon": ""} {
+		out := s.place(a, "1002", "Supported: timer", "Min-SE: "+minSE)
+		in := s.take(b)
+		if got := in.Invite.Header("Session-Expires"); got != want {
+			t.Errorf("Min-SE %q: Session-Expires %q, want %q", minSE, got, want)
+		}
+		s.ok(in.Refuse(486, "Busy Here"))
+		s.await(out, 486)
+		patience.Receive(t, "the outcome of the call", w.outcomes)
+	}
+}
+
 func TestSession_ItsTimerEndsADeadCall(t *testing.T) {
 	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
 	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")

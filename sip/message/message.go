@@ -74,6 +74,17 @@ func (m *Message) Get(k Kind) []byte {
 	return nil
 }
 
+// Named is the first value of a header that has no Kind; nil without one. The name is in
+// lower case.
+func (m *Message) Named(name string) []byte {
+	for i := range m.Headers {
+		if h := &m.Headers[i]; h.Kind == Other && EqualFold(h.Name, name) {
+			return h.Value
+		}
+	}
+	return nil
+}
+
 // Has tells whether there is a header of the kind.
 func (m *Message) Has(k Kind) bool {
 	for i := range m.Headers {

@@ -55,13 +55,15 @@ type Call struct {
 	timer  sessionTimer
 	srv    *transaction.Server
 
-	req    *message.Message // nil after the final answer
-	try    *Attempt         // under way; nil when none is
-	last   Outcome          // of the last Send that failed
-	rings  transaction.Alarm
-	probe  *callerProbe // nil before Ring
-	rang   bool
-	gaveUp bool
+	req   *message.Message // nil after the final answer
+	try   *Attempt         // under way; nil when none is
+	last  Outcome          // of the last Send that failed
+	rings transaction.Alarm
+	probe *callerProbe // nil before Ring
+	// reliable are the 180s that the caller has to acknowledge; nil for none.
+	reliable *reliable
+	rang     bool
+	gaveUp   bool
 	// reasons are why, as who gave up says.
 	reasons [][]byte
 	final   bool
@@ -118,7 +120,7 @@ func (c *Call) Ring() {
 	c.sh.Lock()
 	defer c.sh.Unlock()
 	if !c.final && !c.rang {
-		c.rang = true
+		c.rang, c.reliable = true, reliableOf(c)
 		c.Fire(0)
 		c.probe = newCallerProbe(c)
 		c.probe.start()
@@ -128,6 +130,10 @@ func (c *Call) Ring() {
 // Fire implements transaction.AlarmHandler: it rings again.
 func (c *Call) Fire(uint8) {
 	c.rings.Set(ringAgain)
+	if c.reliable != nil {
+		c.reliable.ring()
+		return
+	}
 	_ = c.srv.Respond(180, c.sh.answer(c.req, &answer.Answer{Code: 180, Reason: "Ringing"})) // it is repeated
 }
 
@@ -180,6 +186,9 @@ func (c *Call) finish() {
 		return
 	}
 	c.final = true
+	if c.reliable != nil {
+		c.reliable.stop()
+	}
 	c.req, c.last = nil, Outcome{} // what comes late needs no more of them
 	c.rings.Stop()
 	if c.probe != nil {

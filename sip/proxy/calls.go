@@ -49,7 +49,7 @@ func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte,
 	u, _ := message.ParseURI(req.URI)
 	c := &Call{in: cs, sh: sh, req: req, back: in.back(m), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
 	c.rings = transaction.Alarm{Layer: sh.Layer, Handler: c}
-	c.timer = asksTimer(c)
+	c.timer = timerOf(c)
 	c.cseq, _, _ = message.ParseCSeq(req.Get(message.CSeq))
 	if c.invite {
 		c.birth = cs.births.next()

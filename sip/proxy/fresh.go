@@ -32,6 +32,9 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	case f != nil:
 		a.Fault(f)
 	case d.To != nil && !s.Followed():
+		if sh.acknowledged(m, in, key, d.To) {
+			return
+		}
 		a.Set(481, "Call/Transaction Does Not Exist")
 	case d.To != nil:
 		p.relays.relay(sh, m, in, key, mark, &d, &s)

@@ -25,6 +25,8 @@ type shard struct {
 	out, viaBuf []byte
 	// settingUp are the INVITEs without final answer.
 	settingUp map[uint64]struct{}
+	// unacknowledged are the 180s of ours that wait for their PRACK.
+	unacknowledged map[string]*reliable
 }
 
 // via is our Via of the next message.
@@ -83,7 +85,7 @@ type shards struct {
 func newShards(cfg *Config, panicked func(any)) *shards {
 	s := &shards{seed: maphash.MakeSeed()}
 	for i, l := range transaction.NewLayers(shardCount, cfg.Timers, panicked) {
-		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}}
+		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}, unacknowledged: map[string]*reliable{}}
 	}
 	return s
 }

@@ -90,6 +90,9 @@ func NewLayers(n int, t Timers, panicked func(any)) []*Layer {
 	return layers
 }
 
+// T1 is the time-out of the first repetition (RFC 3261 §17.1.1.1).
+func (l *Layer) T1() time.Duration { return l.t.T1 }
+
 // Lock implements sync.Locker.
 func (l *Layer) Lock() { l.mu.Lock() }
 

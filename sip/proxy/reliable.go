@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+)
+
+// reliable are the 180s of our own of a call whose caller wants to know for certain that
+// it got them: each is repeated until its PRACK comes (RFC 3262 §3). What phones answer
+// passes with their own numbers, as of other branches of a fork.
+type reliable struct {
+	c *Call
+	// number is the RSeq of the last one.
+	number uint32
+	// every is until the next repetition; 0 when none waits for its PRACK.
+	every time.Duration
+	sent  []byte
+	again transaction.Alarm
+}
+
+// reliableOf is nil for a call whose caller does not require it.
+func reliableOf(c *Call) *reliable {
+	if !c.invite || !message.HasOption(slices.Collect(c.req.All(message.Require)), "100rel") {
+		return nil
+	}
+	r := &reliable{c: c, number: rand.Uint32N(1 << 31)}
+	r.again = transaction.Alarm{Layer: c.sh.Layer, Handler: r}
+	return r
+}
+
+// ring sends a 180, unless the one before waits yet for its PRACK.
+func (r *reliable) ring() {
+	if r.every > 0 {
+		return
+	}
+	r.number++
+	a := answer.Answer{Code: 180, Reason: "Ringing"}
+	a.Header("Require", "100rel")
+	a.Number("RSeq", int64(r.number))
+	a.Header("Contact", r.contact())
+	for v := range r.c.req.All(message.RecordRoute) {
+		a.Header("Record-Route", string(v))
+	}
+	r.sent = bytes.Clone(r.c.sh.answer(r.c.req, &a))
+	r.c.sh.unacknowledged[r.key()] = r
+	r.every = r.c.sh.T1()
+	r.send(r.every)
+}
+
+func (r *reliable) send(again time.Duration) {
+	_ = r.c.srv.Respond(180, r.sent) // it is repeated
+	r.again.Set(again)
+}
+
+// contact is where the PRACK goes: this node, by the transport of the caller.
+func (r *reliable) contact() string {
+	t := r.c.origin.hop.transport
+	uri := "<sip:" + string(r.c.in.records.Hosts.Of(t))
+	switch t {
+	case location.UDP:
+	case location.WS, location.WSS:
+		uri += ";transport=ws"
+	default:
+		uri += ";transport=" + strings.ToLower(t.String())
+	}
+	return uri + ">"
+}
+
+// Fire implements transaction.AlarmHandler: it goes again, until 64*T1 are over.
+func (r *reliable) Fire(uint8) {
+	t1 := r.c.sh.T1()
+	switch r.every *= 2; {
+	case r.every > 64*t1:
+		r.c.unheard()
+	case r.every == 64*t1: // 63*T1 are over
+		r.send(t1)
+	default:
+		r.send(r.every)
+	}
+}
+
+// stop ends the repetitions.
+func (r *reliable) stop() {
+	r.every, r.sent = 0, nil
+	r.again.Stop()
+	delete(r.c.sh.unacknowledged, r.key())
+}
+
+// key finds it by its PRACK: the Call-ID, and the tag that the 180 has.
+func (r *reliable) key() string {
+	cseq, _, _ := message.ParseCSeq(r.c.req.Get(message.CSeq))
+	callID := r.c.req.Get(message.CallID)
+	return string(answer.AppendToTag(append(bytes.Clone(callID), ' '), r.c.sh.tagSeed, callID, cseq))
+}
+
+// acknowledged takes the PRACK of a 180 of ours; false for any other request.
+func (sh *shard) acknowledged(m *message.Message, in *packet, key transaction.Key, tag []byte) bool {
+	if string(m.Method) != "PRACK" {
+		return false
+	}
+	r := sh.unacknowledged[string(m.Get(message.CallID))+" "+string(tag)]
+	if r == nil || !r.means(m) {
+		return false
+	}
+	r.stop()
+	_ = sh.Open(key, false, in.back(m), nil).Respond(200, sh.answer(m, &answer.Answer{Code: 200, Reason: "OK"})) // it comes again
+	return true
+}
+
+// means tells whether the RAck of a PRACK is of the last 180 (§7.2).
+func (r *reliable) means(m *message.Message) bool {
+	number, rest, _ := bytes.Cut(message.Trim(m.Named("rack")), []byte(" "))
+	n, err := strconv.ParseUint(string(number), 10, 32)
+	cseq, method, ok := message.ParseCSeq(message.Trim(rest))
+	return err == nil && uint32(n) == r.number && ok && cseq == r.c.cseq && string(method) == "INVITE"
+}
+
+// unheard ends a call whose caller does not say that it heard the 180 (§3); who answers
+// yet is hung up.
+func (c *Call) unheard() {
+	c.reject(504, "No PRACK came")
+	if c.gaveUp = true; c.cancel != nil {
+		c.cancel()
+	}
+	if c.try != nil {
+		c.try.abandon()
+	}
+}
