@@ -154,6 +154,12 @@ func TestTimers_Datagrams(t *testing.T) {
 			n1>a 180 0.1
 			n1 outcome 200 1
 			n1>a 200 1`},
+		{name: "an INVITE that was answered and comes again much later begins nothing", script: "0 a new INVITE, 0 b 180, 1 b 200, 1 a ACK, 5 a again INVITE, 20 a again INVITE, 31 a again INVITE, 40", want: `
+			n1>a 180 0
+			n1>b INVITE 0
+			n1 outcome 200 1
+			n1>a 200 1
+			n1>b ACK 1`},
 		{name: "an INVITE that comes again gets what was said last", script: "0 a new INVITE, 0.15 a again INVITE, 0.5 a again INVITE, 1 b 180, 1.5 a again INVITE, 2 b 200, 2.5 a again INVITE, 3 a ACK, 40", want: `
 			n1>b INVITE 0 0.5
 			n1>a 100 0.2 0.5

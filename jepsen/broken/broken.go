@@ -100,6 +100,7 @@ func All() []Fault {
 		sessionFaults(),
 		peopleFaults(),
 		edgeFaults(),
+		writtenFaults(),
 		callFaults(),
 		busyFaults(),
 		queueFaults(),

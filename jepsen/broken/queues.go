@@ -5,9 +5,6 @@ import "time"
 // queueFaults are those of calls that wait, and of what is counted of them and of agents.
 func queueFaults() []Fault {
 	const stay, fold, sums = "node/routing/stay.go", "node/statistics/fold.go", "node/statistics/sums.go"
-	in := func(pkg, run string, kind Kind, name, what string, edits ...Edit) Fault {
-		return Fault{Name: name, Kind: kind, What: what, Package: pkg, Run: run, Edits: edits}
-	}
 	return []Fault{
 		{
 			Name: "sums-counted", Kind: Statistics, What: "what a DN did before is not taken out of the sums",
@@ -41,4 +38,9 @@ func queueFaults() []Fault {
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-of-old-groups", "a DN whose groups change is counted where it was",
 			Edit{fold, "\t\t\tf.look(len(c.DNs), func(i int) dn.Number { return dn.Number(c.DNs[i]) })\n", "\t\t\t_ = c.DNs\n"}),
 	}
+}
+
+// in is a fault that the tests of a package find.
+func in(pkg, run string, kind Kind, name, what string, edits ...Edit) Fault {
+	return Fault{Name: name, Kind: kind, What: what, Package: pkg, Run: run, Edits: edits}
 }

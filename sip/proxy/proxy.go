@@ -220,11 +220,13 @@ func (p *Proxy) request(sh *shard, m *message.Message, in *packet) {
 		}
 		return
 	}
-	if found {
+	switch {
+	case found:
 		srv.Repeat()
-		return
+	case string(m.Method) == "INVITE" && sh.Absorbed(key):
+	default:
+		p.fresh(sh, m, in, key)
 	}
-	p.fresh(sh, m, in, key)
 }
 
 // canceler is told that the caller gave up, and why: values of Reason headers (RFC 3326).

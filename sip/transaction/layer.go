@@ -66,6 +66,8 @@ type Layer struct {
 	mu      sync.Mutex
 	servers map[Key]*Server
 	clients map[Key]*Client
+	// absorbed are INVITEs that were answered with a 2xx and have no transaction any more.
+	absorbed absorbed
 	after   []func()
 	spare   []func()
 	running bool // somebody calls what was given to After
@@ -85,7 +87,7 @@ func NewLayers(n int, t Timers, panicked func(any)) []*Layer {
 	t.fill()
 	layers, c := make([]*Layer, n), newClock(t.T1/10, panicked)
 	for i := range layers {
-		layers[i] = &Layer{clock: c, t: t, servers: map[Key]*Server{}, clients: map[Key]*Client{}}
+		layers[i] = &Layer{clock: c, t: t, servers: map[Key]*Server{}, clients: map[Key]*Client{}, absorbed: absorbed{age: 64 * t.T1}}
 	}
 	return layers
 }
@@ -160,6 +162,10 @@ func (l *Layer) Find(key Key) (*Server, bool) {
 	s, ok := l.servers[key]
 	return s, ok
 }
+
+// Absorbed tells whether a request is a late copy of an INVITE that was answered with a 2xx
+// within the last 64*T1: it has to be ignored (RFC 6026 §7.1).
+func (l *Layer) Absorbed(key Key) bool { return l.absorbed.has(key) }
 
 // Response gives a response to its client transaction; false says that there
 // is none. The message is not kept.

@@ -147,8 +147,8 @@ func (s *Server) Ack() bool {
 }
 
 // Acked says that the ACK of a 2xx passed: nobody repeats the INVITE any more,
-// and what is still on its way arrives within T4, so that the transaction need
-// not stay for 64*T1.
+// and what is still on its way arrives within T4, so that the transaction need not
+// stay for 64*T1: a copy of the INVITE that is later still is Absorbed.
 func (s *Server) Acked() {
 	if s.state == accepted {
 		s.acked = true
@@ -161,8 +161,11 @@ func (s *Server) Accepted() bool { return s.state == accepted }
 
 // Terminate ends the transaction without a word.
 func (s *Server) Terminate() {
-	if s.state == ended {
+	switch s.state {
+	case ended:
 		return
+	case accepted:
+		s.layer.absorbed.add(s.key)
 	}
 	s.state, s.last, s.user = ended, nil, nil
 	s.again.Stop()

@@ -1,0 +1,19 @@
+package broken
+
+// writtenFaults are those of what RFCs say that few telephones need every day, found by
+// unit tests.
+func writtenFaults() []Fault {
+	const reliable = "sip/proxy/reliable.go"
+	return []Fault{
+		in("./sip", "^TestTimers_Datagrams", Timers, "late-copy-rings", "a copy of an answered INVITE that comes late is a new call",
+			Edit{"sip/proxy/proxy.go", "\"INVITE\" && sh.Absorbed(key):", "\"INVITE\" && false:"}),
+		in("./sip/transaction", "^TestAbsorbed_", Bounds, "absorbed-for-ever", "the keys of answered INVITEs are kept for ever",
+			Edit{"sip/transaction/absorbed.go", "len(a.young) >= maxAbsorbed || now.Sub(a.turned) >= a.age", "false"}),
+		in("./sip", "^TestRing_IsReliable", Calls, "prack-of-another", "a PRACK of any number acknowledges a 180 of ours",
+			Edit{reliable, "uint32(n) == r.number", "n > 0"}),
+		in("./sip", "^TestRing_IsReliable", Calls, "reliable-once", "a 180 that has to be reliable is sent once",
+			Edit{reliable, "\t\tr.send(r.every)\n\t}\n}\n\n// stop", "\t}\n}\n\n// stop"}),
+		in("./sip", "^TestSession_ATimerIsNoShorter", Timers, "min-se-ignored", "a session timer is shorter than its caller takes",
+			Edit{"sip/proxy/sessiontimer.go", "max(sessionAsked, sessionTimer(n))", "sessionAsked"}),
+	}
+}
