@@ -68,9 +68,9 @@ type Layer struct {
 	clients map[Key]*Client
 	// absorbed are INVITEs that were answered with a 2xx and have no transaction any more.
 	absorbed absorbed
-	after   []func()
-	spare   []func()
-	running bool // somebody calls what was given to After
+	after    []func()
+	spare    []func()
+	running  bool // somebody calls what was given to After
 }
 
 // Key names a transaction: what a branch, a sent-by and a method come to.
