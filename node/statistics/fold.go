@@ -86,7 +86,7 @@ func (f *Fold) followConfig(ctx context.Context) error {
 func (f *Fold) followDNs(ctx context.Context) error {
 	s := f.cfg.Table.Watch(feed.Position{})
 	var buf []dn.Item
-	for began := 0; ; {
+	for began, whole := 0, false; ; {
 		var err error
 		if buf, err = s.Next(ctx, buf[:0]); err != nil {
 			return err
@@ -95,15 +95,17 @@ func (f *Fold) followDNs(ctx context.Context) error {
 		for i := range buf {
 			switch buf[i].Kind {
 			case feed.Started:
-				began++
+				began, whole = began+1, false
 			case feed.EndOfSnapshot:
 				if began > 1 { // what is gone has no row
 					f.lookAtAll()
 				}
-				f.reached(func() { f.at.dnsWhole = true })
+				whole = true
 			}
 		}
-		f.reached(func() { f.at.dns = s.Seq() })
+		if whole { // a snapshot is of the head from its begin on
+			f.reached(func() { f.at.dns, f.at.dnsWhole = s.Seq(), true })
+		}
 	}
 }
 
@@ -111,7 +113,7 @@ func (f *Fold) followDNs(ctx context.Context) error {
 func (f *Fold) followCalls(ctx context.Context) error {
 	s := f.cfg.Calls.Watch(feed.Position{})
 	var buf []call.Item
-	for began := 0; ; {
+	for began, whole := 0, false; ; {
 		var err error
 		if buf, err = s.Next(ctx, buf[:0]); err != nil {
 			return err
@@ -119,7 +121,7 @@ func (f *Fold) followCalls(ctx context.Context) error {
 		for i := range buf {
 			switch it := &buf[i]; it.Kind {
 			case feed.Started:
-				began++
+				began, whole = began+1, false
 			case feed.Row:
 				f.lookAtCall(it.Call.ID)
 				f.look(len(it.Call.Parties), func(i int) dn.Number { return it.Call.Parties[i].DN })
@@ -127,7 +129,7 @@ func (f *Fold) followCalls(ctx context.Context) error {
 				if began > 1 {
 					f.lookAtAll()
 				}
-				f.reached(func() { f.at.callsWhole = true })
+				whole = true
 			case feed.Change:
 				if it.Event.Kind.Waiting() {
 					f.lookAtCall(it.Event.Call)
@@ -137,7 +139,9 @@ func (f *Fold) followCalls(ctx context.Context) error {
 			}
 		}
 		clear(buf)
-		f.reached(func() { f.at.calls = s.Seq() })
+		if whole {
+			f.reached(func() { f.at.calls, f.at.callsWhole = s.Seq(), true })
+		}
 	}
 }
 
