@@ -6,14 +6,15 @@ import (
 )
 
 // compare measures what a call and a registration cost beside another program, the
-// one of before, in turns.
+// one of before, in turns. The other one has no TLS between its nodes: it may be older
+// than that.
 func (b *bench) compare(ctx context.Context) error {
 	if b.before == "" {
 		b.report.skipped("before", "CPU beside that of another program", "that program: -before FILE")
 		return nil
 	}
 	other := *b
-	other.binary = b.before
+	other.binary, other.secured = b.before, false
 	for _, kind := range []struct {
 		what    string
 		measure func(*bench, context.Context) (float64, error)

@@ -40,6 +40,7 @@ func (b *bench) labOf(ctx context.Context, cfg cluster.Config, dns []int) (_ *la
 		return nil, err
 	}
 	cfg.Binary, cfg.NoPings = b.binary, true // the figures are those of registrations and calls
+	cfg.Secured = cfg.Secured || b.secured
 	cfg.Args = append([]string{"--realm", b.realm, "--debug"}, cfg.Args...)
 	c, err := cluster.New(ctx, cfg)
 	if err != nil {

@@ -42,6 +42,7 @@ type options struct {
 	latRate  int
 	profile  string
 	serve    bool
+	secured  bool
 	realm    string
 	loopback bool
 	keep     bool
@@ -139,6 +140,7 @@ func (b *bench) flags() {
 	flag.IntVar(&b.latRate, "lat-rate", 1000, "registrations/s at which latency is measured")
 	flag.StringVar(&b.profile, "profile", "", "`directory` for CPU and heap profiles of node 1")
 	flag.BoolVar(&b.serve, "serve", false, "start three nodes on loopback with -dns DNs, print how to reach them, run until the input ends")
+	flag.BoolVar(&b.secured, "secured", false, "clusters whose nodes have keys, and TLS between them, as without --insecure; -before stays without")
 	flag.StringVar(&b.realm, "realm", "bench.test", "SIP domain")
 	flag.BoolVar(&b.keep, "keep", false, "leave the nodes' directories and logs")
 	flag.BoolVar(&b.loopback, "loopback", false, "no namespaces, even where they would work")

@@ -10,7 +10,8 @@
 # Needs Debian's kamailio, kamailio-extra-modules and sip-tester. From the
 # environment: USERS (30000), DUR (seconds a step, 5), RATE (4000), REPS (3),
 # MAXREPS (searches for the highest rate, 1; 0 leaves them out), BINARY (our
-# program; empty: built), OUT (a directory to keep the figures in).
+# program; empty: built), SECURED (1: our nodes have TLS between them; the phones
+# and the peer do not), OUT (a directory to keep the figures in).
 set -eu -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 for program in kamailio kamcmd sipp python3 bc pgrep ss; do
@@ -35,7 +36,7 @@ trap 'exit 130' INT TERM
 
 (cd "$here/../.." && go build -o "$tmp/bench" ./jepsen/bench)
 mkfifo "$tmp/input"
-"$tmp/bench" -serve -loopback -binary "${BINARY:-}" -dns "$USERS" -realm "$REALM" <"$tmp/input" >"$tmp/targets" &
+"$tmp/bench" -serve ${SECURED:+-secured} -loopback -binary "${BINARY:-}" -dns "$USERS" -realm "$REALM" <"$tmp/input" >"$tmp/targets" &
 server=$!
 exec 3>"$tmp/input"
 for _ in $(seq 600); do

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -100,26 +97,7 @@ func idle() (idle, total float64, err error) {
 
 // get reads a page of a node's HTTP port.
 func get(ctx context.Context, n *cluster.Node, path string) ([]byte, error) {
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return n.Place().Dial(ctx, "tcp4", addr)
-		},
-	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr(cluster.HTTPPort).String()+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", path, res.Status)
-	}
-	return b, err
+	return n.Get(ctx, n.Place(), path)
 }
 
 // collect makes the node collect garbage, where its debug pages are served.
