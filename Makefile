@@ -8,7 +8,7 @@ unit = $$(go list ./sip ./node/dn ./sip/location ./node ./fsm ./... | grep -v /j
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e clean
+.PHONY: help build run dev demo setup test unit test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,10 +31,14 @@ setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, i
 test: setup ## everything: unit and property tests with the race detector and without it, then real clusters
 	go test -race -short $(unit)
 	go test $(unit)
+	@$(MAKE) --no-print-directory test-python
 	go test -count=1 -timeout=15m ./jepsen/...
 
 unit: ## only the unit and property tests, with the race detector
 	go test -race $(unit)
+
+test-python: setup build ## the Python client: its types, and its tests with a real cluster
+	scripts/test-python
 
 e2e: setup ## only the tests with real clusters and phones
 	go test -count=1 -timeout=15m -v ./jepsen/...
@@ -50,8 +54,9 @@ lint: ## gofmt, go.mod, golangci-lint with staticcheck and the import rules, buf
 fmt: ## gofmt everything
 	gofmt -w .
 
-generate: ## Go code of the .proto files
+generate: setup ## Go and Python code of the .proto files
 	$(buf) generate
+	scripts/generate-python api/python
 
 api-baseline: ## the .proto files as they are become what no change may break
 	$(buf) build --exclude-source-info -o api/baseline.binpb
@@ -59,7 +64,7 @@ api-baseline: ## the .proto files as they are become what no change may break
 browser-bundles: ## the browser phones' scripts anew, from npm
 	scripts/browser-bundles
 
-check-generated: ## fails when generated code is not that of the .proto files
+check-generated: setup ## fails when generated code is not that of the .proto files
 	@scripts/check-generated
 
 bench: build ## the figures of this machine, as a table and as JSON
@@ -99,7 +104,10 @@ mutants: ## the server broken in small ways: a unit test must fail for each (doc
 mutants-quick: ## two of each kind: what CI runs
 	go run ./jepsen/mutants -most 2
 
-mutants-e2e: setup ## the same for what only tests with real clusters see
+mutants-test-python: setup build ## the Python client: its types, and its tests with a real cluster
+	scripts/test-python
+
+e2e: setup ## the same for what only tests with real clusters see
 	go run ./jepsen/mutants -layer e2e
 
 clean: ## built files away

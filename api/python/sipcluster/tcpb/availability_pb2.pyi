@@ -1,0 +1,241 @@
+from sipcluster.configpb import config_pb2 as _config_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+AGENT_STATE_LOGGED_IN: AgentState
+AGENT_STATE_LOGGED_OUT: AgentState
+AGENT_STATE_NOT_READY: AgentState
+AGENT_STATE_READY: AgentState
+AGENT_STATE_UNSPECIFIED: AgentState
+CHANGE_AGENT: Change
+CHANGE_OWNER: Change
+CHANGE_STATE: Change
+CHANGE_UNSPECIFIED: Change
+CHANGE_USE: Change
+DESCRIPTOR: _descriptor.FileDescriptor
+DN_STATE_IN_SRV: DNState
+DN_STATE_OOS: DNState
+DN_STATE_UNSPECIFIED: DNState
+REASON_ADMIN: Reason
+REASON_DELETED: Reason
+REASON_DESKTOP_LOST: Reason
+REASON_EXPIRED: Reason
+REASON_OWNER_MOVED: Reason
+REASON_PEER_LOST: Reason
+REASON_REGISTERED: Reason
+REASON_UNREGISTERED: Reason
+REASON_UNRESPONSIVE: Reason
+REASON_UNSPECIFIED: Reason
+
+class AgentStatus(_message.Message):
+    __slots__ = ["id", "reasons", "since", "state", "work_mode"]
+    class ReasonsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WORK_MODE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    reasons: _containers.ScalarMap[str, str]
+    since: _timestamp_pb2.Timestamp
+    state: AgentState
+    work_mode: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[AgentState, str]] = ..., work_mode: _Optional[int] = ..., reasons: _Optional[_Mapping[str, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DNEvent(_message.Message):
+    __slots__ = ["agent", "busy", "change", "dn", "owner", "reason", "reserved", "routable", "seq", "site", "snapshot", "state", "time"]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    ROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    agent: AgentStatus
+    busy: bool
+    change: Change
+    dn: str
+    owner: str
+    reason: Reason
+    reserved: bool
+    routable: bool
+    seq: int
+    site: str
+    snapshot: bool
+    state: DNState
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, dn: _Optional[str] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., change: _Optional[_Union[Change, str]] = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., routable: bool = ...) -> None: ...
+
+class DNStatus(_message.Message):
+    __slots__ = ["agent", "busy", "dn", "kind", "owner", "reason", "reserved", "routable", "since", "site", "standby", "standby_site", "state"]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    ROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    STANDBY_FIELD_NUMBER: _ClassVar[int]
+    STANDBY_SITE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    agent: AgentStatus
+    busy: bool
+    dn: str
+    kind: _config_pb2.DNKind
+    owner: str
+    reason: Reason
+    reserved: bool
+    routable: bool
+    since: _timestamp_pb2.Timestamp
+    site: str
+    standby: str
+    standby_site: str
+    state: DNState
+    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ...) -> None: ...
+
+class EndOfSnapshot(_message.Message):
+    __slots__ = ["cursor", "seq"]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    cursor: bytes
+    seq: int
+    def __init__(self, seq: _Optional[int] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+
+class EventBatch(_message.Message):
+    __slots__ = ["cursor", "events"]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    cursor: bytes
+    events: _containers.RepeatedCompositeFieldContainer[DNEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[DNEvent, _Mapping]]] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+
+class Filter(_message.Message):
+    __slots__ = ["group", "kind", "owner", "prefix", "site", "state"]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    kind: _config_pb2.DNKind
+    owner: str
+    prefix: str
+    site: str
+    state: DNState
+    def __init__(self, owner: _Optional[str] = ..., site: _Optional[str] = ..., group: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., prefix: _Optional[str] = ..., state: _Optional[_Union[DNState, str]] = ...) -> None: ...
+
+class GetDNStatusRequest(_message.Message):
+    __slots__ = ["dn"]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    dn: str
+    def __init__(self, dn: _Optional[str] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ["cursor", "seq"]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    cursor: bytes
+    seq: int
+    def __init__(self, seq: _Optional[int] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+
+class ListDNsRequest(_message.Message):
+    __slots__ = ["filter", "page_size", "page_token"]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    filter: Filter
+    page_size: int
+    page_token: str
+    def __init__(self, filter: _Optional[_Union[Filter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDNsResponse(_message.Message):
+    __slots__ = ["dns", "next_page_token"]
+    DNS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    dns: _containers.RepeatedCompositeFieldContainer[DNStatus]
+    next_page_token: str
+    def __init__(self, dns: _Optional[_Iterable[_Union[DNStatus, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListRoutableRequest(_message.Message):
+    __slots__ = ["filter", "page_size", "page_token"]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    filter: Filter
+    page_size: int
+    page_token: str
+    def __init__(self, filter: _Optional[_Union[Filter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListRoutableResponse(_message.Message):
+    __slots__ = ["dns", "next_page_token"]
+    DNS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    dns: _containers.RepeatedCompositeFieldContainer[DNStatus]
+    next_page_token: str
+    def __init__(self, dns: _Optional[_Iterable[_Union[DNStatus, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ["agents", "filter", "own_only", "resume_cursor"]
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    OWN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    RESUME_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    agents: bool
+    filter: Filter
+    own_only: bool
+    resume_cursor: bytes
+    def __init__(self, resume_cursor: _Optional[bytes] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., own_only: bool = ..., agents: bool = ...) -> None: ...
+
+class WatchResponse(_message.Message):
+    __slots__ = ["end_of_snapshot", "events", "heartbeat", "started"]
+    END_OF_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    end_of_snapshot: EndOfSnapshot
+    events: EventBatch
+    heartbeat: Heartbeat
+    started: WatchStarted
+    def __init__(self, started: _Optional[_Union[WatchStarted, _Mapping]] = ..., events: _Optional[_Union[EventBatch, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+
+class WatchStarted(_message.Message):
+    __slots__ = ["incarnation", "node", "resumed"]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_FIELD_NUMBER: _ClassVar[int]
+    incarnation: int
+    node: str
+    resumed: bool
+    def __init__(self, node: _Optional[str] = ..., incarnation: _Optional[int] = ..., resumed: bool = ...) -> None: ...
+
+class DNState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class AgentState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
