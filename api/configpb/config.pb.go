@@ -267,9 +267,10 @@ func (FeatureAction) EnumDescriptor() ([]byte, []int) {
 type AgentLogin int32
 
 const (
-	// REFUSE.
+	// TAKE_OVER.
 	AgentLogin_AGENT_LOGIN_UNSPECIFIED AgentLogin = 0
-	// It is refused while the agent is logged in at another DN that is in service.
+	// It is refused while the agent is logged in at another DN that is in service, as far as
+	// the DN's node knows. Logins that don't know of each other end as the newest one.
 	AgentLogin_AGENT_LOGIN_REFUSE AgentLogin = 1
 	// The agent is logged out at the other DN.
 	AgentLogin_AGENT_LOGIN_TAKE_OVER AgentLogin = 2

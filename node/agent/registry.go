@@ -39,8 +39,8 @@ type Config struct {
 // on to it. Its methods may be called by many goroutines at once; none waits
 // under a lock.
 //
-// The same agent may be logged in at several DNs: each has its own keeper, and
-// no node could forbid it during a cut.
+// That an agent is logged in at one DN is the table's rule: no node could forbid a second
+// login during a cut.
 type Registry struct {
 	cfg      Config
 	table    *dn.Table

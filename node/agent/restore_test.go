@@ -21,7 +21,7 @@ func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
 	a.table.Register("1001", dn.Registered)
 	a.does(t, "1000", Change{Request: login, AgentID: "7"})
 	was := a.does(t, "1000", Change{Request: ready, Mode: 2, Reasons: []dn.KeyValue{{Key: "z"}, {Key: "b", Value: "c"}}})
-	a.does(t, "1001", Change{Request: login, AgentID: "7"}) // the same agent at two DNs
+	a.does(t, "1001", Change{Request: login, AgentID: "8"})
 	kept, _ := a.table.Own("1001")
 	a.end(t)
 
@@ -34,7 +34,7 @@ func TestRegistry_AgentsComeBackAfterARestart(t *testing.T) {
 		t.Errorf("the desktop's DN: %+v, want agent %+v", got, was.Agent)
 	}
 	got, _ = a.table.Own("1001")
-	if got.Agent == nil || got.Agent.ID != "7" || got.State != dn.InSrv || got.Since != 3 || got.Seq <= kept.Seq {
+	if got.Agent == nil || got.Agent.ID != "8" || got.State != dn.InSrv || got.Since != 3 || got.Seq <= kept.Seq {
 		t.Errorf("the phone's DN: %+v", got)
 	}
 	a.table.Register("1000", dn.Registered)

@@ -21,7 +21,8 @@ const maxAmends = 100
 // The error is a *refusal.Error or the context's: NOT_CONFIGURED; INVALID_ATTRIBUTE
 // for a DN of another kind or a limit that is exceeded; OUT_OF_SERVICE for a
 // login at a DN that is, and for every request whose keeper can't be heard;
-// RESOURCE_SEIZED when another agent is logged in; IN_SAME_STATE for the logout of
+// RESOURCE_SEIZED when another agent is logged in, or where the cluster wants that the agent
+// at another DN; IN_SAME_STATE for the logout of
 // nobody; UNSUPPORTED_OPERATION for ready and not ready where nobody is
 // logged in; TIMEOUT when it may or may not have been done.
 func (reg *Registry) SetAgent(ctx context.Context, n dn.Number, c Change) (Done, error) {
@@ -53,6 +54,9 @@ func (reg *Registry) setHere(ctx context.Context, n dn.Number, c Change) (Done, 
 		r, ok := reg.kept(n)
 		if !ok {
 			return Done{}, errElsewhere
+		}
+		if refused := reg.refusesLogin(n, c); refused != nil {
+			return Done{}, refused
 		}
 		view := reg.cfg.View()
 		changed, refused := c.apply(&r, view.Rules(view.DN(string(n)), view.DN(string(c.Point))), time.Now().UnixNano())

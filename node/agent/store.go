@@ -82,7 +82,7 @@ func (w *word) says(r *dn.Record, now, until time.Time) bool {
 	same := func(was time.Time, left int64) bool {
 		return was.IsZero() == (left == 0) && (left == 0 || was.Sub(now.Add(time.Duration(left))).Abs() < time.Second)
 	}
-	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Equal(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
+	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Same(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
 }
 
 func openStore(dir string, log *slog.Logger) (*store, error) {

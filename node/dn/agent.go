@@ -60,6 +60,9 @@ type Agent struct {
 	Reasons []KeyValue
 	// Since is when State began, ns since the epoch.
 	Since int64
+	// Login is the claim time of the login, later than all that its node knew of, ns since
+	// the epoch (hybrid logical clock); 0 is that of a node that took none. Amend sets it.
+	Login int64
 }
 
 // ErrAgent says that an Agent exceeds a limit.
@@ -70,7 +73,7 @@ func (a *Agent) Check() error {
 	if a == nil {
 		return nil
 	}
-	ok := len(a.ID) <= MaxAgentID && utf8.ValidString(a.ID) && a.State < agentStates && a.Mode < WorkModes && len(a.Reasons) <= MaxReasons
+	ok := len(a.ID) <= MaxAgentID && utf8.ValidString(a.ID) && a.State < agentStates && a.Mode < WorkModes && len(a.Reasons) <= MaxReasons && 0 <= a.Login && a.Login <= maxClaimTime
 	for i, r := range a.Reasons {
 		ok = ok && len(r.Key) > 0 && len(r.Key) <= MaxReasonKey && len(r.Value) <= MaxReasonValue &&
 			utf8.ValidString(r.Key) && utf8.ValidString(r.Value) && (i == 0 || a.Reasons[i-1].Key < r.Key)
@@ -81,7 +84,7 @@ func (a *Agent) Check() error {
 	return nil
 }
 
-// Equal compares what is said; nil is like an agent that never logged in.
+// Equal compares what clients are told; nil is like an agent that never logged in.
 func (a *Agent) Equal(b *Agent) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -154,7 +157,8 @@ func (t *Table) extra(r *Record, old *extra) *extra {
 	if r.AgentLeft > 0 && r.Agent != nil {
 		x.ends = now + r.AgentLeft
 	}
-	if old != nil && old.agent.Equal(x.agent) {
+	t.maxClaim = max(t.maxClaim, x.agent.login())
+	if old != nil && old.agent.Same(x.agent) {
 		x.agent = old.agent
 		if old.said == x.said && old.holder == x.holder && near(x.until, old.until) && old.sameEnds(x) {
 			return old
@@ -175,7 +179,7 @@ func (x *extra) sayOf(y *extra) bool {
 	if y == nil {
 		y = &none
 	}
-	return x.agent.Equal(y.agent) && x.sameEnds(y)
+	return x.agent.Same(y.agent) && x.sameEnds(y)
 }
 
 // sameEnds compares all but the agent and the reservation.
@@ -299,6 +303,7 @@ func (t *Table) Amend(r Record) (Record, bool) {
 	}
 	amended := *old
 	amended.seq++
+	r.Agent = t.claimed(r.Agent, old.x.agentOf())
 	if amended.x = t.extra(&r, old.x); !amended.x.sayOf(old.x) {
 		r.Said = max(t.cfg.Now().UnixNano(), t.said(e, old).x.at()+1)
 		amended.x = t.extra(&r, old.x)

@@ -39,6 +39,8 @@ type entry struct {
 	// its record as it was, which peers may not have heard yet, then the
 	// farewell. nil when there is nothing to say, or the DN is registered here.
 	late *record
+	// shared: the agent of whom was told is or was logged in at other DNs too.
+	shared bool
 	// dead entries are out of the map and leave the order at its next merge.
 	dead bool
 	// holder is the node that counts the DN among its own, and one more; 0 for none.

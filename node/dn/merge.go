@@ -44,7 +44,7 @@ func (s *Status) Routable(loginRequired bool) bool {
 		return false
 	}
 	if s.Agent == nil || s.Agent.State == LoggedOut {
-		return !loginRequired
+		return !loginRequired && !s.Agent.Left()
 	}
 	return s.Agent.State == Ready
 }
@@ -114,6 +114,7 @@ func (t *Table) effective(e *entry) told {
 		v.owner, v.owned, v.state = b.node, true, InSrv
 	case t.held(e, t.nodes[b.node], b.node):
 		v = e.told
+		v.agent = t.present(e, v.agent)
 		v.busy = t.cfg.Busy(e.number)
 		return v
 	default:
@@ -121,7 +122,10 @@ func (t *Table) effective(e *entry) told {
 	}
 	if k := t.keeper(e); k.x != nil || k.way.Line != 0 {
 		x := t.said(e, k).x
-		v.agent, v.hold = x.agentOf(), t.reservation(k)
+		v.agent, v.hold = t.present(e, x.agentOf()), t.reservation(k)
+		if v.agent != x.agentOf() {
+			v.hold = nil // of who is elsewhere
+		}
 		v.dnd, v.cool = x.undisturbed(), t.cooling(x)
 	}
 	v.busy = t.cfg.Busy(e.number)
@@ -164,6 +168,8 @@ func (t *Table) tell(e *entry, reason Reason) {
 	if was.busy != is.busy || !was.hold.sameHold(is.hold) || turned || was.dnd != is.dnd || was.cool != is.cool {
 		j.add(e, placeUse, true)
 	}
+	t.leave(e)
+	t.settleLogin(e, was.agent)
 }
 
 // silent tells whether the DN is in service with a phone that does not answer.
@@ -215,7 +221,7 @@ func (t *Table) ends(s *Status, x *extra) {
 	if t.cooling(x) {
 		s.CoolUntil = t.cfg.Now().UnixNano() + x.cool - t.clock()
 	}
-	if x.ends > 0 {
+	if x.ends > 0 && !s.Agent.Left() {
 		s.AgentUntil = t.cfg.Now().UnixNano() + x.ends - t.clock()
 	}
 }

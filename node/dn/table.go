@@ -48,6 +48,7 @@ type Table struct {
 	// nodes[0] is this node; a nil slot is free.
 	nodes    []*origin
 	journals [journals]journal
+	logins   logins
 	maxClaim int64
 	// dropped are own records that lost to a peer's claim and whose end is not
 	// told to the peers yet.
@@ -88,7 +89,7 @@ func New(cfg Config) *Table {
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, maxClaim: cfg.Floor, began: cfg.Now()}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake = wake.New()

@@ -128,7 +128,7 @@ func (w *pairWorld) amend(i int, n Number) {
 	if !ok || s.table.MaxClaim() == 0 {
 		return
 	}
-	r.Agent = &Agent{ID: fmt.Sprint(w.r.IntN(9)), State: AgentState(w.r.IntN(int(agentStates))), Since: w.now.UnixNano()}
+	r.Agent = &Agent{ID: fmt.Sprint(n, "-", w.r.IntN(9)), State: AgentState(w.r.IntN(int(agentStates))), Since: w.now.UnixNano()}
 	r.Reserved = Reservation{Holder: fmt.Sprint(w.r.IntN(2)), Left: int64(w.r.IntN(3)) * int64(time.Second)}
 	if r, ok = s.table.Amend(r); ok {
 		s.store[n] = r

@@ -12,7 +12,7 @@ func wrapUp(a *Agent, at int64) *Agent {
 	if a == nil || a.State != Ready || at < a.Since {
 		return nil
 	}
-	return &Agent{ID: a.ID, State: NotReady, Mode: AfterCallWork, Since: at}
+	return &Agent{ID: a.ID, State: NotReady, Mode: AfterCallWork, Since: at, Login: a.Login}
 }
 
 // WrapUp has the DN's agent, when he is ready, do work after a call for so long: it ended

@@ -963,7 +963,11 @@ type Agent struct {
 	// When state began, ns since the epoch.
 	Since int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
 	// For how long still the state lasts, ns; 0: until somebody changes it.
-	StateFor      int64 `protobuf:"varint,6,opt,name=state_for,json=stateFor,proto3" json:"state_for,omitempty"`
+	StateFor int64 `protobuf:"varint,6,opt,name=state_for,json=stateFor,proto3" json:"state_for,omitempty"`
+	// Claim time of the login, ns since the epoch (hybrid logical clock): of the logins of one
+	// id at several DNs the greatest counts, of equal ones that of the greatest number. 0 is
+	// before all.
+	Login         int64 `protobuf:"varint,7,opt,name=login,proto3" json:"login,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1036,6 +1040,13 @@ func (x *Agent) GetSince() int64 {
 func (x *Agent) GetStateFor() int64 {
 	if x != nil {
 		return x.StateFor
+	}
+	return 0
+}
+
+func (x *Agent) GetLogin() int64 {
+	if x != nil {
+		return x.Login
 	}
 	return 0
 }
@@ -2000,14 +2011,15 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05floor\x18\x11 \x01(\x03R\x05floor\x12$\n" +
 	"\x0edo_not_disturb\x18\f \x01(\bR\fdoNotDisturb\x12\x19\n" +
 	"\bcool_for\x18\r \x01(\x03R\acoolForJ\x04\b\t\x10\n" +
-	"\"\xd3\x01\n" +
+	"\"\xe9\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
 	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x126\n" +
 	"\areasons\x18\x04 \x03(\v2\x1c.sipcluster.peer.v1.KeyValueR\areasons\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x1b\n" +
-	"\tstate_for\x18\x06 \x01(\x03R\bstateFor\"2\n" +
+	"\tstate_for\x18\x06 \x01(\x03R\bstateFor\x12\x14\n" +
+	"\x05login\x18\a \x01(\x03R\x05login\"2\n" +
 	"\bKeyValue\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +

@@ -138,7 +138,11 @@ func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 		o.of.Reasons["site"] = e.Site
 		e.Body = &tlibpb.Event_AgentReady{AgentReady: &tlibpb.EventAgentReady{Agent: &o.of}}
 	default:
-		e.Body = &tlibpb.Event_AgentLogout{AgentLogout: &tlibpb.EventAgentLogout{Agent: &o.of}}
+		out := &tlibpb.EventAgentLogout{Agent: &o.of}
+		if a.Left() {
+			out.Cause = tlibpb.AgentCause_AGENT_CAUSE_LOGGED_IN_ELSEWHERE
+		}
+		e.Body = &tlibpb.Event_AgentLogout{AgentLogout: out}
 	}
 	return e
 }

@@ -45,7 +45,7 @@ func agentToProto(a *dn.Agent) *peerpb.Agent {
 	if a == nil {
 		return nil
 	}
-	p := &peerpb.Agent{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: a.Since}
+	p := &peerpb.Agent{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: a.Since, Login: a.Login}
 	for _, r := range a.Reasons {
 		p.Reasons = append(p.Reasons, &peerpb.KeyValue{Key: r.Key, Value: r.Value})
 	}
@@ -57,7 +57,7 @@ func agentFromProto(p *peerpb.Agent) *dn.Agent {
 	if p == nil {
 		return nil
 	}
-	a := &dn.Agent{ID: p.GetId(), State: invalid, Mode: dn.WorkMode(min(p.GetWorkMode(), invalid)), Since: p.GetSince()}
+	a := &dn.Agent{ID: p.GetId(), State: invalid, Mode: dn.WorkMode(min(p.GetWorkMode(), invalid)), Since: p.GetSince(), Login: p.GetLogin()}
 	if s := p.GetState(); s >= tcpb.AgentState_AGENT_STATE_LOGGED_OUT && s <= tcpb.AgentState_AGENT_STATE_READY {
 		a.State = dn.AgentState(s - 1)
 	}

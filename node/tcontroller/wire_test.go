@@ -55,7 +55,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 	sample := func() dn.Record {
 		return dn.Record{
 			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
-			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
+			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Login: 15, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
 			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20,
 		}
 	}
