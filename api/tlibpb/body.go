@@ -16,6 +16,8 @@ func (*Event_AttachedDataChanged) message() Message {
 func (*Event_DnUseChanged) message() Message     { return Message_MESSAGE_EVENT_DN_USE_CHANGED }
 func (*Event_Established) message() Message      { return Message_MESSAGE_EVENT_ESTABLISHED }
 func (*Event_Released) message() Message         { return Message_MESSAGE_EVENT_RELEASED }
+func (*Event_Held) message() Message             { return Message_MESSAGE_EVENT_HELD }
+func (*Event_Retrieved) message() Message        { return Message_MESSAGE_EVENT_RETRIEVED }
 func (*Event_RouteRequest) message() Message     { return Message_MESSAGE_EVENT_ROUTE_REQUEST }
 func (*Event_RouteUsed) message() Message        { return Message_MESSAGE_EVENT_ROUTE_USED }
 func (*Event_AgentLogin) message() Message       { return Message_MESSAGE_EVENT_AGENT_LOGIN }
@@ -45,6 +47,8 @@ func (b *Event_Abandoned) call() *Call           { return b.Abandoned.GetCall() 
 func (b *Event_Ringing) call() *Call             { return b.Ringing.GetCall() }
 func (b *Event_Established) call() *Call         { return b.Established.GetCall() }
 func (b *Event_Released) call() *Call            { return b.Released.GetCall() }
+func (b *Event_Held) call() *Call                { return b.Held.GetCall() }
+func (b *Event_Retrieved) call() *Call           { return b.Retrieved.GetCall() }
 func (b *Event_RouteRequest) call() *Call        { return b.RouteRequest.GetCall() }
 func (b *Event_RouteUsed) call() *Call           { return b.RouteUsed.GetCall() }
 func (b *Event_Dialing) call() *Call             { return b.Dialing.GetCall() }

@@ -223,6 +223,8 @@ const (
 	Message_MESSAGE_EVENT_DIALING               Message = 61
 	Message_MESSAGE_EVENT_ESTABLISHED           Message = 64
 	Message_MESSAGE_EVENT_RELEASED              Message = 65
+	Message_MESSAGE_EVENT_HELD                  Message = 66
+	Message_MESSAGE_EVENT_RETRIEVED             Message = 67
 	Message_MESSAGE_EVENT_ROUTE_REQUEST         Message = 71
 	Message_MESSAGE_EVENT_ROUTE_USED            Message = 72
 	Message_MESSAGE_EVENT_AGENT_LOGIN           Message = 73
@@ -261,6 +263,8 @@ var (
 		61:   "MESSAGE_EVENT_DIALING",
 		64:   "MESSAGE_EVENT_ESTABLISHED",
 		65:   "MESSAGE_EVENT_RELEASED",
+		66:   "MESSAGE_EVENT_HELD",
+		67:   "MESSAGE_EVENT_RETRIEVED",
 		71:   "MESSAGE_EVENT_ROUTE_REQUEST",
 		72:   "MESSAGE_EVENT_ROUTE_USED",
 		73:   "MESSAGE_EVENT_AGENT_LOGIN",
@@ -296,6 +300,8 @@ var (
 		"MESSAGE_EVENT_DIALING":               61,
 		"MESSAGE_EVENT_ESTABLISHED":           64,
 		"MESSAGE_EVENT_RELEASED":              65,
+		"MESSAGE_EVENT_HELD":                  66,
+		"MESSAGE_EVENT_RETRIEVED":             67,
 		"MESSAGE_EVENT_ROUTE_REQUEST":         71,
 		"MESSAGE_EVENT_ROUTE_USED":            72,
 		"MESSAGE_EVENT_AGENT_LOGIN":           73,
@@ -2536,6 +2542,8 @@ type Event struct {
 	//	*Event_Dialing
 	//	*Event_Established
 	//	*Event_Released
+	//	*Event_Held
+	//	*Event_Retrieved
 	//	*Event_RouteRequest
 	//	*Event_RouteUsed
 	//	*Event_AgentLogin
@@ -2741,6 +2749,24 @@ func (x *Event) GetReleased() *EventReleased {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Released); ok {
 			return x.Released
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetHeld() *EventHeld {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRetrieved() *EventRetrieved {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Retrieved); ok {
+			return x.Retrieved
 		}
 	}
 	return nil
@@ -2988,6 +3014,14 @@ type Event_Released struct {
 	Released *EventReleased `protobuf:"bytes,65,opt,name=released,proto3,oneof"`
 }
 
+type Event_Held struct {
+	Held *EventHeld `protobuf:"bytes,66,opt,name=held,proto3,oneof"`
+}
+
+type Event_Retrieved struct {
+	Retrieved *EventRetrieved `protobuf:"bytes,67,opt,name=retrieved,proto3,oneof"`
+}
+
 type Event_RouteRequest struct {
 	RouteRequest *EventRouteRequest `protobuf:"bytes,71,opt,name=route_request,json=routeRequest,proto3,oneof"`
 }
@@ -3095,6 +3129,10 @@ func (*Event_Dialing) isEvent_Body() {}
 func (*Event_Established) isEvent_Body() {}
 
 func (*Event_Released) isEvent_Body() {}
+
+func (*Event_Held) isEvent_Body() {}
+
+func (*Event_Retrieved) isEvent_Body() {}
 
 func (*Event_RouteRequest) isEvent_Body() {}
 
@@ -4540,6 +4578,98 @@ func (x *EventReleased) GetEnd() *CallEnd {
 	return nil
 }
 
+// EventHeld: this_dn holds the call, as its phone's session description says (RFC 3264
+// section 8.4): call.other_dn is held. A row of a call that is held is an EventHeld behind the
+// EventEstablished of the party that holds it.
+type EventHeld struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventHeld) Reset() {
+	*x = EventHeld{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventHeld) ProtoMessage() {}
+
+func (x *EventHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventHeld.ProtoReflect.Descriptor instead.
+func (*EventHeld) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *EventHeld) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+// EventRetrieved: this_dn holds the call no more.
+type EventRetrieved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventRetrieved) Reset() {
+	*x = EventRetrieved{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventRetrieved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventRetrieved) ProtoMessage() {}
+
+func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventRetrieved.ProtoReflect.Descriptor instead.
+func (*EventRetrieved) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *EventRetrieved) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
 // EventAbandoned: the caller gave up while it rang at this_dn, or waited there; at a
 // routing point also: the call was refused there, by the status of the end.
 type EventAbandoned struct {
@@ -4552,7 +4682,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4564,7 +4694,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4577,7 +4707,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -4609,7 +4739,7 @@ type EventQueued struct {
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4621,7 +4751,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4634,7 +4764,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -4670,7 +4800,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4682,7 +4812,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4695,7 +4825,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -4722,7 +4852,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4734,7 +4864,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4747,7 +4877,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -4769,7 +4899,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4781,7 +4911,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4794,7 +4924,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -4823,7 +4953,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4835,7 +4965,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4848,7 +4978,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -4877,7 +5007,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4889,7 +5019,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4902,7 +5032,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -4930,7 +5060,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4942,7 +5072,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4955,7 +5085,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -4982,7 +5112,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4994,7 +5124,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5007,7 +5137,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -5052,7 +5182,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5064,7 +5194,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5077,7 +5207,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -5256,7 +5386,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\"Z\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xd4\x14\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xcd\x15\n" +
 	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
@@ -5277,7 +5407,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\aringing\x18< \x01(\v2 .sipcluster.tlib.v1.EventRingingH\x00R\aringing\x12<\n" +
 	"\adialing\x18= \x01(\v2 .sipcluster.tlib.v1.EventDialingH\x00R\adialing\x12H\n" +
 	"\vestablished\x18@ \x01(\v2$.sipcluster.tlib.v1.EventEstablishedH\x00R\vestablished\x12?\n" +
-	"\breleased\x18A \x01(\v2!.sipcluster.tlib.v1.EventReleasedH\x00R\breleased\x12L\n" +
+	"\breleased\x18A \x01(\v2!.sipcluster.tlib.v1.EventReleasedH\x00R\breleased\x123\n" +
+	"\x04held\x18B \x01(\v2\x1d.sipcluster.tlib.v1.EventHeldH\x00R\x04held\x12B\n" +
+	"\tretrieved\x18C \x01(\v2\".sipcluster.tlib.v1.EventRetrievedH\x00R\tretrieved\x12L\n" +
 	"\rroute_request\x18G \x01(\v2%.sipcluster.tlib.v1.EventRouteRequestH\x00R\frouteRequest\x12C\n" +
 	"\n" +
 	"route_used\x18H \x01(\v2\".sipcluster.tlib.v1.EventRouteUsedH\x00R\trouteUsed\x12F\n" +
@@ -5394,7 +5526,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"l\n" +
 	"\rEventReleased\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
-	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"m\n" +
+	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"9\n" +
+	"\tEventHeld\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\">\n" +
+	"\x0eEventRetrieved\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"m\n" +
 	"\x0eEventAbandoned\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
 	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"g\n" +
@@ -5449,7 +5585,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\x9f\b\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xd4\b\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -5461,7 +5597,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x15MESSAGE_EVENT_RINGING\x10<\x12\x19\n" +
 	"\x15MESSAGE_EVENT_DIALING\x10=\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_ESTABLISHED\x10@\x12\x1a\n" +
-	"\x16MESSAGE_EVENT_RELEASED\x10A\x12\x1f\n" +
+	"\x16MESSAGE_EVENT_RELEASED\x10A\x12\x16\n" +
+	"\x12MESSAGE_EVENT_HELD\x10B\x12\x1b\n" +
+	"\x17MESSAGE_EVENT_RETRIEVED\x10C\x12\x1f\n" +
 	"\x1bMESSAGE_EVENT_ROUTE_REQUEST\x10G\x12\x1c\n" +
 	"\x18MESSAGE_EVENT_ROUTE_USED\x10H\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_AGENT_LOGIN\x10I\x12\x1e\n" +
@@ -5551,7 +5689,7 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
@@ -5614,28 +5752,30 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*EventAttachedDataChanged)(nil), // 58: sipcluster.tlib.v1.EventAttachedDataChanged
 	(*EventEstablished)(nil),         // 59: sipcluster.tlib.v1.EventEstablished
 	(*EventReleased)(nil),            // 60: sipcluster.tlib.v1.EventReleased
-	(*EventAbandoned)(nil),           // 61: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),              // 62: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),        // 63: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),      // 64: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),        // 65: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),           // 66: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),            // 67: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),            // 68: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),        // 69: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),               // 70: sipcluster.tlib.v1.ServerInfo
-	nil,                              // 71: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                              // 72: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                              // 73: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                              // 74: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                              // 75: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	nil,                              // 76: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                              // 77: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                              // 78: sipcluster.tlib.v1.Call.UserDataEntry
-	(*durationpb.Duration)(nil),      // 79: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 80: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),            // 81: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),                 // 82: sipcluster.tc.v1.Reason
+	(*EventHeld)(nil),                // 61: sipcluster.tlib.v1.EventHeld
+	(*EventRetrieved)(nil),           // 62: sipcluster.tlib.v1.EventRetrieved
+	(*EventAbandoned)(nil),           // 63: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 64: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 65: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 66: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 67: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 68: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 69: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 70: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 71: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 72: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 73: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 74: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 75: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 76: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 77: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 78: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 79: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 80: sipcluster.tlib.v1.Call.UserDataEntry
+	(*durationpb.Duration)(nil),      // 81: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 82: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 83: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 84: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	17,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -5660,103 +5800,107 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	19,  // 19: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
 	1,   // 20: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
 	2,   // 21: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	71,  // 22: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	72,  // 23: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	73,  // 22: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	74,  // 23: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
 	2,   // 24: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	73,  // 25: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	75,  // 25: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
 	2,   // 26: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	74,  // 27: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	75,  // 28: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	79,  // 29: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	76,  // 30: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	79,  // 31: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	76,  // 27: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	77,  // 28: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	81,  // 29: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	78,  // 30: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	81,  // 31: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
 	31,  // 32: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
 	34,  // 33: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	80,  // 34: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	82,  // 34: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
 	35,  // 35: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
 	36,  // 36: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
 	37,  // 37: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	62,  // 38: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	67,  // 39: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	61,  // 40: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	64,  // 38: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	69,  // 39: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	63,  // 40: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
 	56,  // 41: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
 	57,  // 42: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
 	59,  // 43: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
 	60,  // 44: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	65,  // 45: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	66,  // 46: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	47,  // 47: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	48,  // 48: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	49,  // 49: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	50,  // 50: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	51,  // 51: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	52,  // 52: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	58,  // 53: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
-	38,  // 54: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
-	39,  // 55: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
-	41,  // 56: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
-	40,  // 57: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	53,  // 58: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
-	42,  // 59: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
-	43,  // 60: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	68,  // 61: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	69,  // 62: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
-	44,  // 63: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
-	45,  // 64: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
-	64,  // 65: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	63,  // 66: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
-	11,  // 67: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	81,  // 68: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	81,  // 69: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	70,  // 70: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	70,  // 71: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,   // 72: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	70,  // 73: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	82,  // 74: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	81,  // 75: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	82,  // 76: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	81,  // 77: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	82,  // 78: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,   // 79: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	77,  // 80: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	46,  // 81: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	46,  // 82: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 83: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	46,  // 84: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 85: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	46,  // 86: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 87: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	80,  // 88: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 89: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	80,  // 90: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	8,   // 91: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	78,  // 92: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	9,   // 93: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 94: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	54,  // 95: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 96: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 97: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 98: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 99: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 100: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	54,  // 101: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 102: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	54,  // 103: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 104: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 105: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 106: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 107: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 108: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	70,  // 109: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	80,  // 110: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	10,  // 111: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	12,  // 112: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	33,  // 113: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	113, // [113:114] is the sub-list for method output_type
-	112, // [112:113] is the sub-list for method input_type
-	112, // [112:112] is the sub-list for extension type_name
-	112, // [112:112] is the sub-list for extension extendee
-	0,   // [0:112] is the sub-list for field type_name
+	61,  // 45: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
+	62,  // 46: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
+	67,  // 47: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	68,  // 48: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	47,  // 49: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	48,  // 50: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	49,  // 51: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	50,  // 52: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	51,  // 53: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	52,  // 54: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	58,  // 55: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	38,  // 56: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	39,  // 57: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	41,  // 58: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	40,  // 59: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	53,  // 60: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	42,  // 61: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	43,  // 62: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	70,  // 63: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	71,  // 64: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	44,  // 65: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	45,  // 66: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
+	66,  // 67: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	65,  // 68: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	11,  // 69: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	83,  // 70: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	83,  // 71: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	72,  // 72: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	72,  // 73: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 74: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	72,  // 75: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	84,  // 76: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	83,  // 77: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	84,  // 78: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	83,  // 79: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	84,  // 80: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,   // 81: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	79,  // 82: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	46,  // 83: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	46,  // 84: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 85: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	46,  // 86: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 87: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	46,  // 88: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 89: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	82,  // 90: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 91: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	82,  // 92: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	8,   // 93: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	80,  // 94: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	9,   // 95: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 96: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	54,  // 97: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 98: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 99: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 100: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 101: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 102: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	54,  // 103: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 104: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 105: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 106: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	54,  // 107: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 108: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 109: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 110: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 111: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	54,  // 112: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	72,  // 113: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	82,  // 114: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	10,  // 115: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	12,  // 116: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	33,  // 117: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	117, // [117:118] is the sub-list for method output_type
+	116, // [116:117] is the sub-list for method input_type
+	116, // [116:116] is the sub-list for extension type_name
+	116, // [116:116] is the sub-list for extension extendee
+	0,   // [0:116] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -5806,6 +5950,8 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_Dialing)(nil),
 		(*Event_Established)(nil),
 		(*Event_Released)(nil),
+		(*Event_Held)(nil),
+		(*Event_Retrieved)(nil),
 		(*Event_RouteRequest)(nil),
 		(*Event_RouteUsed)(nil),
 		(*Event_AgentLogin)(nil),
@@ -5835,7 +5981,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      12,
-			NumMessages:   67,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,16 @@ func peopleFaults() []Fault {
 			Package: session, Run: "TestUpdateUserData_",
 		},
 		{
+			Name: "held-holds", Kind: Calls, What: "who is held in silence and refreshes the session counts as holding the call",
+			Edits:   []Edit{{"sip/dialog/media.go", "	if t.last[s] = now; now != was {", "	if t.last[s] = now; now|was != noMedia {"}},
+			Package: "./sip/dialog", Run: "TestTalk_",
+		},
+		{
+			Name: "held-at-first-only", Kind: Snapshots, What: "a snapshot shows a held call as one that is not",
+			Edits:   []Edit{{"node/call/call.go", "		rows = append(rows, *c.event(Held,", "		_ = append(rows, *c.event(Held,"}},
+			Package: session, Run: "TestEvents_",
+		},
+		{
 			Name: "any-version", Kind: Streams, What: "a client of another version of the protocol gets a session",
 			Edits:   []Edit{{"node/session/session.go", "v != tlibpb.ProtocolVersion {", "v > 1<<30 {"}},
 			Package: session, Run: "TestVersion_",

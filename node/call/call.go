@@ -79,6 +79,10 @@ const (
 	// Local is told at this node alone, in order with the others: Event.Local
 	// says what.
 	Local
+	// Held: the party holds the call.
+	Held
+	// Retrieved: it does so no more.
+	Retrieved
 )
 
 const (
@@ -125,6 +129,8 @@ type Party struct {
 	Other string
 	// Since is when State began, ns since the epoch.
 	Since int64
+	// HeldSince is since when the party holds the call, ns since the epoch; 0: it does not.
+	HeldSince int64
 }
 
 // Queue is where a call waits. Immutable.
@@ -227,12 +233,30 @@ func (c *Call) after(e *Event) (*Call, bool) {
 		return &next, next.queues(e)
 	case DataChanged:
 		return &next, i >= 0
+	case Held, Retrieved:
+		return &next, i >= 0 && next.holds(i, e)
 	case Dialing: // the caller is in it from the start
 		return &next, e.Role == Caller && i == 0 && c.Parties[0].State == StateDialing
 	default:
 		return nil, false
 	}
 	return &next, true
+}
+
+// holds does an event of a party that holds the call, or does so no more. False: it does
+// not fit.
+func (c *Call) holds(i int, e *Event) bool {
+	p, since := c.Parties[i], int64(0)
+	if e.Kind == Held {
+		since = e.Time
+	}
+	if p.State != StateEstablished || (p.HeldSince == 0) == (since == 0) {
+		return false
+	}
+	p.HeldSince = since
+	c.Parties = slices.Clone(c.Parties)
+	c.Parties[i] = p
+	return true
 }
 
 // queues does an event of a call that waits. False: it does not fit.
@@ -312,15 +336,38 @@ func (c *Call) changes(to *Call, at int64) []*Event {
 	for i := range to.Parties {
 		p := &to.Parties[i]
 		was := c.Party(p.DN, p.Role)
+		held := false
 		if was != nil && was.State == p.State && was.Since == p.Since {
-			continue
+			held = was.HeldSince != 0
+		} else if k := p.State.kind(); k != Dialing {
+			out = append(out, to.event(k, p, p.Since, 0))
 		}
-		switch p.State {
-		case StateRinging:
-			out = append(out, to.event(Ringing, p, p.Since, 0))
-		case StateEstablished:
-			out = append(out, to.event(Established, p, p.Since, 0))
+		switch {
+		case !held && p.HeldSince != 0:
+			out = append(out, to.event(Held, p, p.HeldSince, 0))
+		case held && p.HeldSince == 0:
+			out = append(out, to.event(Retrieved, p, at, 0))
 		}
 	}
 	return out
+}
+
+// kind is the event by which a party comes into the state.
+func (s State) kind() Kind {
+	switch s {
+	case StateRinging:
+		return Ringing
+	case StateEstablished:
+		return Established
+	}
+	return Dialing
+}
+
+// Rows are the events by which somebody hears of a party who knows nothing of the call.
+func (c *Call) Rows(p *Party) []Event {
+	rows := []Event{*c.event(p.State.kind(), p, p.Since, 0)}
+	if p.HeldSince != 0 {
+		rows = append(rows, *c.event(Held, p, p.HeldSince, 0))
+	}
+	return rows
 }

@@ -64,7 +64,7 @@ func (i *Info) sound() bool {
 
 // sound tells whether a peer may say that.
 func (e *Event) sound() bool {
-	return e.Call.Valid() && (e.Kind <= Dialing || e.Kind == DataChanged || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
+	return e.Call.Valid() && (e.Kind <= Dialing || e.Kind == DataChanged || e.Kind == Held || e.Kind == Retrieved || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
 		shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
 }
 
@@ -81,6 +81,9 @@ func (c *Call) sound() bool {
 		fits := p.Role == Called && (p.State == StateRinging || p.State == StateEstablished)
 		if i == 0 {
 			fits = p.Role == Caller && p.DN == c.Caller && (p.State == StateDialing || p.State == StateEstablished)
+		}
+		if p.HeldSince != 0 && (p.State != StateEstablished || !soundTime(p.HeldSince)) {
+			return false
 		}
 		if !fits || !dn.ValidNumber(string(p.DN)) || !soundTime(p.Since) || shown(p.Other) != p.Other || c.find(p.DN, p.Role) != i {
 			return false

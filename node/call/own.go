@@ -81,6 +81,25 @@ func (t *Table) Released(id ID, n dn.Number, cause int) bool {
 	return t.called(id, n, Released, cause)
 }
 
+// Hold says that a party holds the call, or does so no more: the caller, or a called DN.
+// False: there is no such call of this node, or it is so already.
+func (t *Table) Hold(id ID, r Role, n dn.Number, holds bool) bool {
+	at, k := t.now(), Retrieved
+	if holds {
+		k = Held
+	}
+	return t.say(id, func(c *Call) *Event {
+		if r == Caller {
+			n = c.Caller
+		}
+		p := c.Party(n, r)
+		if p == nil {
+			return nil
+		}
+		return c.event(k, p, at, 0)
+	})
+}
+
 // Abandoned says that the DN rang, and does no more because the caller gave up.
 func (t *Table) Abandoned(id ID, n dn.Number) bool {
 	return t.called(id, n, Abandoned, 0)

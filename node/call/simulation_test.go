@@ -99,7 +99,9 @@ func (w *world) act(s *simNode) {
 	id := s.own[i]
 	before := s.table.own.head
 	rp := dn.Number(fmt.Sprint("90", w.r.IntN(2)))
-	switch w.r.IntN(11) {
+	switch w.r.IntN(14) {
+	case 11, 12, 13:
+		s.table.Hold(id, Role(w.r.IntN(2)), n, w.r.IntN(2) == 0)
 	case 8, 9:
 		s.table.Waits(id, rp, []string{"", "sales"}[w.r.IntN(2)])
 	case 10:
@@ -201,7 +203,7 @@ func (o *observer) take(it *Item) error {
 		o.rows[it.Call.ID] = true
 		o.calls[it.Call.ID] = map[string]State{}
 		for _, p := range it.Call.Parties {
-			o.calls[it.Call.ID][partyKey(p.DN, p.Role)] = p.State
+			o.calls[it.Call.ID][partyKey(p.DN, p.Role)] = p.shown()
 		}
 		if q := it.Call.Queue; q != nil {
 			o.calls[it.Call.ID][queueKey(q.RP, q.Group)] = 0
@@ -234,7 +236,11 @@ func (o *observer) event(e *Event) error {
 	case Ringing:
 		ok, c[k] = !in, StateRinging
 	case Established:
-		ok, c[k] = !in || s != StateEstablished, StateEstablished
+		ok, c[k] = !in || s < StateEstablished, StateEstablished
+	case Held:
+		ok, c[k] = s == StateEstablished, holding
+	case Retrieved:
+		ok, c[k] = s == holding, StateEstablished
 	case Released:
 		ok = in
 		delete(c, k)
@@ -296,10 +302,20 @@ func (w *world) settle() {
 	}
 }
 
+// holding is, in a picture, a party that holds the call.
+const holding = states
+
+func (p *Party) shown() State {
+	if p.HeldSince != 0 {
+		return holding
+	}
+	return p.State
+}
+
 func picture(c *Call) string {
 	var parts []string
 	for _, p := range c.Parties {
-		parts = append(parts, fmt.Sprint(partyKey(p.DN, p.Role), "=", p.State))
+		parts = append(parts, fmt.Sprint(partyKey(p.DN, p.Role), "=", p.shown()))
 	}
 	if q := c.Queue; q != nil {
 		parts = append(parts, queueKey(q.RP, q.Group)+"=0")

@@ -23,7 +23,7 @@ func told(s *Stream) (out []string) {
 			case feed.Row:
 				out = append(out, "row "+picture(it.Call))
 			case feed.Change:
-				out = append(out, fmt.Sprint([]string{"ringing", "established", "released", "abandoned", "dialing", "carry", "dropped", "over", "data", "local"}[it.Event.Kind], " ", it.Event.ThisDN, " ", it.Event.OtherDN, " ", it.Event.Cause))
+				out = append(out, fmt.Sprint([]string{"ringing", "established", "released", "abandoned", "dialing", "carry", "dropped", "over", "data", "local", "held", "retrieved"}[it.Event.Kind], " ", it.Event.ThisDN, " ", it.Event.OtherDN, " ", it.Event.Cause))
 			}
 		}
 		if len(items) == 0 {
@@ -62,6 +62,49 @@ func TestTable_TellsACallFromItsFirstRinging(t *testing.T) {
 		"established trunk1 1002 0", "released trunk1 1002 0", "released 1002 +4930 0")
 	if c := tab.Counts(); c.Own != 0 || c.Up != 0 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestTable_WhoHoldsACall: each party by itself, while it talks; who comes later sees it.
+func TestTable_WhoHoldsACall(t *testing.T) {
+	tab := newTable("a")
+	w := tab.Watch(feed.Position{})
+	id := begin(t, tab, "trunk1")
+	tab.Ringing(id, "1001")
+	tab.Ringing(id, "1002")
+	for _, r := range []Role{Caller, Called} {
+		if tab.Hold(id, r, "1001", true) {
+			t.Errorf("party %d holds what it is not in", r)
+		}
+	}
+	tab.Established(id, "1001")
+	told(w)
+	for _, c := range []struct {
+		r     Role
+		n     dn.Number
+		holds bool
+		want  bool
+	}{
+		{Called, "1001", false, false}, {Called, "1001", true, true}, {Called, "1001", true, false}, {Called, "1002", true, false}, {Called, "1003", true, false},
+		{Caller, "", true, true}, {Called, "1001", false, true}, {Called, "1001", true, true}, {Caller, "", false, true},
+	} {
+		if got := tab.Hold(id, c.r, c.n, c.holds); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	expect(t, told(w), "held 1001 +4930 0", "held trunk1 1001 0", "retrieved 1001 +4930 0", "held 1001 +4930 0", "retrieved trunk1 1001 0")
+	c, _ := tab.Get(id)
+	var rows []string
+	for i := range c.Parties {
+		for _, e := range c.Rows(&c.Parties[i]) {
+			rows = append(rows, fmt.Sprint(e.Kind, " ", e.ThisDN))
+		}
+	}
+	expect(t, rows, fmt.Sprint(Established, " trunk1"), fmt.Sprint(Established, " 1001"), fmt.Sprint(Held, " 1001"), fmt.Sprint(Ringing, " 1002"))
+	tab.Released(id, "1001", 0)
+	tab.Established(id, "1001")
+	if c, _ := tab.Get(id); c.Party("1001", Called).HeldSince != 0 {
+		t.Error("who came back holds the call as it did before")
 	}
 }
 

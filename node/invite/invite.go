@@ -80,12 +80,21 @@ type Target struct {
 	NoAnswer time.Duration
 }
 
+// Follower hears what becomes of an answered call. It must not wait.
+type Follower interface {
+	// Held tells that the called side, or else the caller's, holds the call, or does so no
+	// more.
+	Held(called, holds bool)
+	// Over tells that the call is over, by a SIP code, or 0 when somebody hung up. It is the
+	// last word.
+	Over(cause int)
+}
+
 // Outcome of a try.
 type Outcome struct {
-	// Answered: the call is up. Over has a function called when it is over, with the
-	// SIP code that ended it, 0 when somebody hung up.
+	// Answered: the call is up. Follow has somebody told what becomes of it.
 	Answered bool
-	Over     func(then func(cause int))
+	Follow   func(Follower)
 	// Code and Reason of the final answer otherwise.
 	Code   int
 	Reason string

@@ -143,6 +143,9 @@ const (
 	CallEventKind_CALL_EVENT_KIND_OVER    CallEventKind = 8
 	// The call has other user data.
 	CallEventKind_CALL_EVENT_KIND_DATA_CHANGED CallEventKind = 9
+	// The party holds the call, or does no more.
+	CallEventKind_CALL_EVENT_KIND_HELD      CallEventKind = 11
+	CallEventKind_CALL_EVENT_KIND_RETRIEVED CallEventKind = 12
 	// It waits at the routing point this_dn; other is the group.
 	CallEventKind_CALL_EVENT_KIND_WAITS CallEventKind = 15
 	// It waits there no more; other is where it went, "" when it ended there.
@@ -164,6 +167,8 @@ var (
 		7:  "CALL_EVENT_KIND_DROPPED",
 		8:  "CALL_EVENT_KIND_OVER",
 		9:  "CALL_EVENT_KIND_DATA_CHANGED",
+		11: "CALL_EVENT_KIND_HELD",
+		12: "CALL_EVENT_KIND_RETRIEVED",
 		15: "CALL_EVENT_KIND_WAITS",
 		16: "CALL_EVENT_KIND_LEFT",
 		17: "CALL_EVENT_KIND_CHOSEN",
@@ -179,6 +184,8 @@ var (
 		"CALL_EVENT_KIND_DROPPED":      7,
 		"CALL_EVENT_KIND_OVER":         8,
 		"CALL_EVENT_KIND_DATA_CHANGED": 9,
+		"CALL_EVENT_KIND_HELD":         11,
+		"CALL_EVENT_KIND_RETRIEVED":    12,
 		"CALL_EVENT_KIND_WAITS":        15,
 		"CALL_EVENT_KIND_LEFT":         16,
 		"CALL_EVENT_KIND_CHOSEN":       17,
@@ -1765,7 +1772,9 @@ type CallParty struct {
 	// Number of the other party as shown.
 	Other string `protobuf:"bytes,4,opt,name=other,proto3" json:"other,omitempty"`
 	// ns since the epoch.
-	Since         int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	Since int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	// Since when it holds the call, ns since the epoch; 0: it does not.
+	HeldSince     int64 `protobuf:"varint,6,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1831,6 +1840,13 @@ func (x *CallParty) GetOther() string {
 func (x *CallParty) GetSince() int64 {
 	if x != nil {
 		return x.Since
+	}
+	return 0
+}
+
+func (x *CallParty) GetHeldSince() int64 {
+	if x != nil {
+		return x.HeldSince
 	}
 	return 0
 }
@@ -2068,13 +2084,15 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"last_queue\x18\a \x01(\tR\tlastQueue\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x01\n" +
 	"\tCallParty\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x1c.sipcluster.peer.v1.CallRoleR\x04role\x123\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1d.sipcluster.peer.v1.CallStateR\x05state\x12\x14\n" +
 	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
-	"\x05since\x18\x05 \x01(\x03R\x05since\"\xa3\x02\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x1d\n" +
+	"\n" +
+	"held_since\x18\x06 \x01(\x03R\theldSince\"\xa3\x02\n" +
 	"\tCallEvent\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.sipcluster.peer.v1.CallEventKindR\x04kind\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +
@@ -2093,7 +2111,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
-	"\x16CALL_STATE_ESTABLISHED\x10\x03*\x8d\x03\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xc6\x03\n" +
 	"\rCallEventKind\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
@@ -2104,7 +2122,9 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x15CALL_EVENT_KIND_CARRY\x10\x06\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_DROPPED\x10\a\x12\x18\n" +
 	"\x14CALL_EVENT_KIND_OVER\x10\b\x12 \n" +
-	"\x1cCALL_EVENT_KIND_DATA_CHANGED\x10\t\x12\x19\n" +
+	"\x1cCALL_EVENT_KIND_DATA_CHANGED\x10\t\x12\x18\n" +
+	"\x14CALL_EVENT_KIND_HELD\x10\v\x12\x1d\n" +
+	"\x19CALL_EVENT_KIND_RETRIEVED\x10\f\x12\x19\n" +
 	"\x15CALL_EVENT_KIND_WAITS\x10\x0f\x12\x18\n" +
 	"\x14CALL_EVENT_KIND_LEFT\x10\x10\x12\x1a\n" +
 	"\x16CALL_EVENT_KIND_CHOSEN\x10\x112b\n" +

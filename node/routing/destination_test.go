@@ -93,11 +93,11 @@ func TestRouteCall_WhereTheCallGoes(t *testing.T) {
 			x.table.Register("2001", dn.Registered)
 			rings := make(chan map[string]string, 1)
 			var id call.ID
-			in := &script{answers: map[string]invite.Outcome{c.tries: {Answered: true, Over: func(then func(int)) {
+			in := &script{answers: map[string]invite.Outcome{c.tries: isUp(func(f invite.Follower) {
 				up, _ := x.calls.Get(id)
 				rings <- maps.Clone(up.UserData)
-				then(0)
-			}}}}
+				f.Over(0)
+			})}}
 			id, over := x.visits(t, in)
 			route := c.route
 			route.UserData = map[string]string{"a": "1", "b": "2"}
@@ -246,8 +246,8 @@ func TestRouting_WhoCallsIsBusyUntilItIsOver(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
-	var end func(int)
-	in := &script{called: "1003", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{"1003": {Answered: true, Over: func(then func(int)) { end = then }}}}
+	var up invite.Follower
+	in := &script{called: "1003", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{"1003": isUp(func(f invite.Follower) { up = f })}}
 	in.serve(t.Context(), x.r)
 	busy := func() bool { st, _ := x.table.Get("1004"); return st.Busy }
 	x.await("the caller is busy", busy)
@@ -255,7 +255,13 @@ func TestRouting_WhoCallsIsBusyUntilItIsOver(t *testing.T) {
 	if c := x.calls.Counts(); c.Own != 1 {
 		t.Errorf("%+v", c)
 	}
-	end(0)
+	up.Held(true, true)
+	up.Held(true, true)
+	x.tells("HELD 1003 1004")
+	up.Held(false, true)
+	up.Held(true, false)
+	x.tells("HELD 1004 1003", "RETRIEVED 1003 1004")
+	up.Over(0)
 	x.await("the caller is free", func() bool { return !busy() })
 	x.tells("RELEASED 1004 1003", "RELEASED 1003 1004")
 }

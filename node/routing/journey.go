@@ -56,11 +56,24 @@ func (j *journey) guard(f func()) {
 // over ends the journey with a SIP status; of a call that is up when that is over.
 func (j *journey) over(cause int) {
 	if up := j.up; up != nil {
-		up.Over(j.end)
+		up.Follow((*course)(j))
 		return
 	}
 	j.end(cause)
 }
+
+// course is a journey whose call is up. It implements invite.Follower.
+type course journey
+
+func (c *course) Held(called, holds bool) {
+	role := call.Caller
+	if called {
+		role = call.Called
+	}
+	c.r.calls.Hold(c.id, role, c.rings, holds)
+}
+
+func (c *course) Over(cause int) { (*journey)(c).end(cause) }
 
 // end ends the journey; only the first one counts.
 func (j *journey) end(cause int) {

@@ -54,7 +54,8 @@ func (s *stage) heard(ctx context.Context) (told []string) {
 				name := strings.TrimPrefix(v.Message.String(), "MESSAGE_EVENT_")
 				told = append(told, strings.TrimSpace(fmt.Sprintf("local %s %s %s", name, v.RP, v.To)))
 			} else if !e.Kind.Waiting() && e.Kind != call.Dialing { // node/call tells that
-				kind := []string{"RINGING", "ESTABLISHED", "RELEASED", "ABANDONED"}[e.Kind]
+				kind := map[call.Kind]string{call.Ringing: "RINGING", call.Established: "ESTABLISHED", call.Released: "RELEASED", call.Abandoned: "ABANDONED",
+					call.Held: "HELD", call.Retrieved: "RETRIEVED"}[e.Kind]
 				told = append(told, fmt.Sprintf("%s %s %s", kind, e.ThisDN, e.OtherDN))
 			}
 		}
@@ -138,7 +139,12 @@ func (s *script) Send(t invite.Target, progress func(int), done func(invite.Outc
 
 // overAtOnce is a call that is over at once.
 func overAtOnce() invite.Outcome {
-	return invite.Outcome{Answered: true, Over: func(then func(int)) { then(0) }}
+	return isUp(func(f invite.Follower) { f.Over(0) })
+}
+
+// isUp is a call that was answered; then is given who follows it.
+func isUp(then func(invite.Follower)) invite.Outcome {
+	return invite.Outcome{Answered: true, Follow: then}
 }
 
 // exchange is an office with routing.

@@ -208,6 +208,10 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 		out.Body = &tlibpb.Event_Established{Established: &tlibpb.EventEstablished{Call: c}}
 	case call.Released:
 		out.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: c, End: ending(e.Cause)}}
+	case call.Held:
+		out.Body = &tlibpb.Event_Held{Held: &tlibpb.EventHeld{Call: c}}
+	case call.Retrieved:
+		out.Body = &tlibpb.Event_Retrieved{Retrieved: &tlibpb.EventRetrieved{Call: c}}
 	case call.Abandoned:
 		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(e.Cause)}}
 	}

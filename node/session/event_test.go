@@ -299,6 +299,19 @@ func TestEvents_OfCalls(t *testing.T) {
 		"EVENT_ESTABLISHED this_dn=1001 time=now snapshot=true"+at+to,
 		"END_OF_SNAPSHOT reference_id=+ time=now",
 	)
+	o.traffic.Hold(id, call.Called, "1001", true)
+	w.tells("EVENT_HELD this_dn=1001 time=now" + now + to)
+	last := o.connect(TCport, nil)
+	last.heard()
+	last.post(monitorAll(calls()))
+	last.tells(
+		"EVENT_ESTABLISHED this_dn=2001 time=now snapshot=true"+at+from,
+		"EVENT_ESTABLISHED this_dn=1001 time=now snapshot=true"+at+to,
+		"EVENT_HELD this_dn=1001 time=now snapshot=true"+at+to,
+		"END_OF_SNAPSHOT reference_id=+ time=now",
+	)
+	o.traffic.Hold(id, call.Called, "1001", false)
+	w.tells("EVENT_RETRIEVED this_dn=1001 time=now" + now + to)
 	o.traffic.End(id, 503, false)
 	w.tells(
 		"EVENT_RELEASED this_dn=2001 time=now"+now+from+over,

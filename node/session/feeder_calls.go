@@ -128,15 +128,10 @@ func (f *feeder) callRow(view *fsm.View, c *call.Call) {
 		if p.State == call.StateDialing && c.Type == call.Inbound || !f.audience.hearsCall(view, p.DN, c.Node, 0) {
 			continue
 		}
-		e := call.Event{Kind: call.Ringing, Call: c.ID, Node: c.Node, ThisDN: p.DN, Role: p.Role, OtherDN: p.Other, Time: p.Since, Info: c.Info}
-		switch p.State {
-		case call.StateEstablished:
-			e.Kind = call.Established
-		case call.StateDialing:
-			e.Kind = call.Dialing
+		for _, e := range c.Rows(p) {
+			out := f.events.call(&e)
+			out.Snapshot = true
+			f.out.add(out)
 		}
-		out := f.events.call(&e)
-		out.Snapshot = true
-		f.out.add(out)
 	}
 }

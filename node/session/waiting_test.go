@@ -92,7 +92,7 @@ func (c *caller) Go(f func(context.Context)) { c.beside.Go(func() { f(c.ctx) }) 
 func (c *caller) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {
 	progress(180)
 	if t.Deliver == "1003" {
-		done(invite.Outcome{Answered: true, Over: func(then func(int)) { context.AfterFunc(c.ctx, func() { then(0) }) }})
+		done(invite.Outcome{Answered: true, Follow: func(f invite.Follower) { context.AfterFunc(c.ctx, func() { f.Over(0) }) }})
 		return stopper(func() {})
 	}
 	tried, stop := context.WithCancel(c.ctx)

@@ -30,6 +30,8 @@ type Dialog struct {
 	cause    int  // SIP code of an end that nobody asked for, else 0
 	deadline time.Time
 	then     []func(Side)
+	follower Follower // nil for nobody
+	talk     talk
 	next     *Dialog // of the same call, which passed here twice
 	acked    func()  // for the first ACK; nil after it
 	key      Key
@@ -91,6 +93,9 @@ func (d *Dialog) Release() {
 		}
 		for _, f := range d.then {
 			f(d.by)
+		}
+		if d.follower != nil {
+			d.follower.Over(d)
 		}
 	}
 }

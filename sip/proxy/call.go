@@ -248,11 +248,18 @@ func (c *Call) stop() {
 func (c *Call) Send(t invite.Target, progress func(code int), done func(invite.Outcome)) invite.Stopper {
 	return c.Start(t, progress, func(o Outcome) {
 		if d := o.Dialog; d != nil {
-			o.Over = func(then func(int)) { d.Then(func(dialog.Side) { then(d.Cause()) }) }
+			o.Follow = func(f invite.Follower) { d.Follow(&follower{f}) }
 		}
 		done(o.Outcome)
 	})
 }
+
+// follower tells one of the routing's what becomes of a dialog.
+type follower struct{ to invite.Follower }
+
+func (f *follower) Held(by dialog.Side, holds bool) { f.to.Held(by == dialog.CalledSide, holds) }
+
+func (f *follower) Over(d *dialog.Dialog) { f.to.Over(d.Cause()) }
 
 // Start is Send with all that the proxy knows of the outcome.
 func (c *Call) Start(t invite.Target, progress func(code int), done func(Outcome)) *Attempt {

@@ -268,6 +268,9 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 		if at.By == dialog.CallerSide {
 			rs.dialogs.Ack(at.Key)
 		}
+		if tell := rs.dialogs.Acked(at, m); tell != nil {
+			sh.After(tell)
+		}
 	}
 }
 
@@ -302,6 +305,16 @@ func (x *relay) final(res *message.Message) {
 		x.hungUp(true)
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
 		x.in.dialogs.Refreshed(x.at, res)
+		x.exchanged(res)
+	}
+}
+
+// exchanged looks whether somebody holds the call from now on.
+func (x *relay) exchanged(res *message.Message) {
+	var req message.Message
+	x.req.Read(&req)
+	if tell := x.in.dialogs.Exchanged(x.at, &req, res); tell != nil {
+		x.sh.After(tell)
 	}
 }
 

@@ -72,6 +72,8 @@ type Call struct {
 	Invite *Message
 	// Requests are what the other side asks within the call, ACK and CANCEL included.
 	Requests chan *Message
+	// Media are lines that this side's next offers have of their media.
+	Media string
 
 	placed        bool
 	tag           string // own
@@ -239,7 +241,7 @@ func (c *Call) Do(ctx context.Context, method string, headers ...string) (*Respo
 	body := ""
 	if method == "INVITE" {
 		r.Headers = append([]string{"Contact: <" + c.u.Contact() + ">", "Content-Type: application/sdp"}, headers...)
-		body = sdp
+		body = sdp + c.Media
 	}
 	_, answers, err := c.send(r, body)
 	if err != nil {

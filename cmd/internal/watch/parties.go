@@ -36,6 +36,7 @@ func newParties() *parties {
 // callStates are what the events of calls leave a DN in.
 var callStates = map[tlibpb.Message]string{
 	tlibpb.Message_MESSAGE_EVENT_RINGING: "ringing", tlibpb.Message_MESSAGE_EVENT_ESTABLISHED: "established",
+	tlibpb.Message_MESSAGE_EVENT_HELD: "held", tlibpb.Message_MESSAGE_EVENT_RETRIEVED: "established",
 	tlibpb.Message_MESSAGE_EVENT_RELEASED: "released", tlibpb.Message_MESSAGE_EVENT_ABANDONED: "abandoned",
 }
 
@@ -44,12 +45,12 @@ var callStates = map[tlibpb.Message]string{
 func (p *parties) take(e *tlibpb.Event) (news []*tlibpb.Event) {
 	dn, conn := e.GetThisDn(), e.GetCall().GetConnId()
 	switch e.GetMessage() {
-	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED:
+	case tlibpb.Message_MESSAGE_EVENT_RINGING, tlibpb.Message_MESSAGE_EVENT_ESTABLISHED, tlibpb.Message_MESSAGE_EVENT_HELD, tlibpb.Message_MESSAGE_EVENT_RETRIEVED:
 		known := p.up[dn][conn]
 		p.put(e)
 		if e.GetSnapshot() {
 			mark(p.rows, dn, conn, true)
-			if known.GetMessage() == e.GetMessage() {
+			if callStates[known.GetMessage()] == callStates[e.GetMessage()] {
 				return nil
 			}
 		}
@@ -136,7 +137,7 @@ func (p *parties) all() (all []*tlibpb.Event) {
 	return all
 }
 
-// best is the event to show, with how many others: of a call that is established
+// best is the event to show, with how many others: of a call that is held or established
 // before one that rings, then the newest.
 func best(of map[string]*tlibpb.Event) (e *tlibpb.Event, others int) {
 	for _, x := range of {
