@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// compare measures what a call and a registration cost beside another program, the
+// compare measures what calls, registrations and events cost beside another program, the
 // one of before, in turns. The other one has no TLS between its nodes: it may be older
 // than that.
 func (b *bench) compare(ctx context.Context) error {
@@ -18,7 +18,10 @@ func (b *bench) compare(ctx context.Context) error {
 	for _, kind := range []struct {
 		what    string
 		measure func(*bench, context.Context) (float64, error)
-	}{{"call", (*bench).perCall}, {"registration", (*bench).perRegistration}} {
+	}{
+		{"call", (*bench).perCall}, {"registration", (*bench).perRegistration}, {"event of a DN and client", (*bench).perDNEvent},
+		{"event of a call and client", (*bench).perCallEvent}, {"change of an agent", (*bench).perAgentChange},
+	} {
 		var sum [2]float64
 		for _, turn := range []int{0, 1, 1, 0} {
 			v, err := kind.measure([]*bench{&other, b}[turn], ctx)

@@ -28,7 +28,8 @@ type crowd struct {
 	conns  []*grpc.ClientConn
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	events atomic.Int64
+	events atomic.Int64 // DNs that came in service
+	heard  atomic.Int64 // events of all kinds
 	failed atomic.Int64
 }
 
@@ -38,18 +39,10 @@ func gather(ctx context.Context, node *cluster.Node, n int) (*crowd, error) {
 	c := &crowd{cancel: cancel}
 	var ready sync.WaitGroup
 	for i := range n + 1 {
-		conn, err := node.Dial(cluster.TCPort)
-		if err != nil {
-			return c, err
+		s, err := c.open(ctx, node)
+		if err == nil {
+			err = s.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{}}})
 		}
-		c.conns = append(c.conns, conn)
-		s, err := tlibpb.NewTLibraryClient(conn).Session(ctx)
-		if err != nil {
-			return c, err
-		}
-		err = errors.Join(
-			s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: "bench"}}}),
-			s.Send(&tlibpb.ClientMessage{ReferenceId: 2, Body: &tlibpb.ClientMessage_MonitorAll{MonitorAll: &tlibpb.MonitorAll{}}}))
 		if err != nil {
 			return c, err
 		}
@@ -63,6 +56,20 @@ func gather(ctx context.Context, node *cluster.Node, n int) (*crowd, error) {
 	return c, nil
 }
 
+// open opens a session of a connection of its own.
+func (c *crowd) open(ctx context.Context, node *cluster.Node) (tlibpb.TLibrary_SessionClient, error) {
+	conn, err := node.Dial(cluster.TCPort)
+	if err != nil {
+		return nil, err
+	}
+	c.conns = append(c.conns, conn)
+	s, err := tlibpb.NewTLibraryClient(conn).Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Send(&tlibpb.ClientMessage{ReferenceId: 1, Body: &tlibpb.ClientMessage_OpenSession{OpenSession: &tlibpb.OpenSession{ProtocolVersion: tlibpb.ProtocolVersion, Application: "bench"}}})
+}
+
 func (c *crowd) read(ctx context.Context, s tlibpb.TLibrary_SessionClient, ready func()) {
 	defer ready()
 	for {
@@ -74,6 +81,9 @@ func (c *crowd) read(ctx context.Context, s tlibpb.TLibrary_SessionClient, ready
 			return
 		}
 		for _, e := range m.GetEvents() {
+			if !e.GetSnapshot() {
+				c.heard.Add(1)
+			}
 			if e.GetMessage() == tlibpb.Message_MESSAGE_END_OF_SNAPSHOT {
 				ready()
 			} else if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE && !e.GetSnapshot() {
@@ -92,37 +102,9 @@ func (c *crowd) close() {
 }
 
 // statServers measures what 100 Stat Servers at one node cost its registrar.
-func (b *bench) statServers(ctx context.Context) (err error) {
-	count := statRate * b.seconds
-	l, err := b.lab(ctx, 1, []int{4 * count}, false)
+func (b *bench) statServers(ctx context.Context) error {
+	alone, among, each, err := b.amongClients(ctx, statServers)
 	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	if _, err := l.fleets[0].run(ctx, 0, count, 0); err != nil { // warm
-		return err
-	}
-	alone, cpuAlone, err := l.firsts(ctx, count, count)
-	if err != nil {
-		return err
-	}
-	crowd, err := gather(ctx, l.nodes[0], statServers)
-	defer crowd.close()
-	if err != nil {
-		return err
-	}
-	go b.profiles(ctx, l.nodes[0], "stat", time.Duration(b.seconds-1)*time.Second)
-	among, cpuAmong, err := l.firsts(ctx, 2*count, count)
-	if err != nil {
-		return err
-	}
-	want := int64(statServers * count)
-	if _, err := cluster.Eventually(ctx, 10*time.Second, "every Stat Server heard of every DN", func(context.Context) error {
-		if got := crowd.events.Load(); got != want || crowd.failed.Load() > 0 {
-			return fmt.Errorf("%d of %d events, %d sessions failed", got, want, crowd.failed.Load())
-		}
-		return nil
-	}); err != nil {
 		return err
 	}
 	what := fmt.Sprintf("REGISTER to 200 at %d/s", statRate)
@@ -130,8 +112,44 @@ func (b *bench) statServers(ctx context.Context) (err error) {
 	b.report.add("stat", "the same, p99", quantile(alone, 0.99), "ms", "")
 	b.report.add("stat", fmt.Sprintf("%s, %d Stat Servers at the node, p50", what, statServers), quantile(among, 0.5), "ms", "all on the same cores; one more reads nothing")
 	b.report.add("stat", "the same, p99", quantile(among, 0.99), "ms", "")
-	b.report.add("stat", "CPU of the node per event and Stat Server", float64((cpuAmong-cpuAlone).Microseconds())/float64(want), "µs", "")
+	b.report.add("stat", "CPU of the node per event and Stat Server", each, "µs", "")
 	return nil
+}
+
+// amongClients registers phones at a node without and with clients that monitor
+// everything there: their times to the 200 in ms, and what an event costs for a client in µs.
+func (b *bench) amongClients(ctx context.Context, clients int) (alone, among []float64, each float64, err error) {
+	count := statRate * b.seconds
+	l, err := b.lab(ctx, 1, []int{4 * count}, false)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	if _, err := l.fleets[0].run(ctx, 0, count, 0); err != nil { // warm
+		return nil, nil, 0, err
+	}
+	alone, cpuAlone, err := l.firsts(ctx, count, count)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	crowd, err := gather(ctx, l.nodes[0], clients)
+	defer crowd.close()
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	go b.profiles(ctx, l.nodes[0], "stat", time.Duration(b.seconds-1)*time.Second)
+	among, cpuAmong, err := l.firsts(ctx, 2*count, count)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	want := int64(clients * count)
+	_, err = cluster.Eventually(ctx, 10*time.Second, "every client heard of every DN", func(context.Context) error {
+		if got := crowd.events.Load(); got != want || crowd.failed.Load() > 0 {
+			return fmt.Errorf("%d of %d events, %d sessions failed", got, want, crowd.failed.Load())
+		}
+		return nil
+	})
+	return alone, among, float64((cpuAmong - cpuAlone).Microseconds()) / float64(want), err
 }
 
 // firsts makes phones register that never did, and returns their times to the 200 in ms.
