@@ -33,3 +33,17 @@ func BenchmarkEvents(b *testing.B) {
 		})
 	}
 }
+
+// What an event of a call costs each of many clients.
+func BenchmarkBroadcast(b *testing.B) {
+	o := newOffice(b)
+	ev, all, view := &events{view: o.machine.View}, &broadcast{}, o.machine.View()
+	rings := &call.Event{Kind: call.Ringing, Call: "00000000000000aa", Node: "a", ThisDN: "2001", Role: call.Called, OtherDN: "+4930", Time: 1,
+		Info: &call.Info{Caller: "trunk1", Type: call.Inbound, ANI: "+4930", DNIS: "9000"}}
+	b.ReportAllocs()
+	var buf []byte
+	for b.Loop() {
+		buf, _ = proto.MarshalOptions{}.MarshalAppend(buf[:0], all.get(1, view, func() *tlibpb.Event { return ev.call(rings) }))
+	}
+	b.SetBytes(int64(len(buf)))
+}

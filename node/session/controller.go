@@ -76,6 +76,7 @@ type Controller struct {
 	requests atomic.Uint64
 	// monitors are the sessions that monitor all.
 	monitors atomic.Int64
+	calls    broadcast
 	// room has a place for each session.
 	room *access.Room
 }

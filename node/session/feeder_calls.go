@@ -48,10 +48,22 @@ func (f *feeder) callHappened(view *fsm.View, it *call.Item) {
 			f.visitTold(view, it, t)
 		}
 	case f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq):
-		out := f.events.call(e)
-		out.CallSeq = it.Seq
-		f.out.add(out)
+		f.out.add(f.callEvent(view, it))
 	}
+}
+
+// callEvent is what the client is told of a call. Where several monitor all, most hear of
+// the same ones.
+func (f *feeder) callEvent(view *fsm.View, it *call.Item) *tlibpb.Event {
+	made := func() *tlibpb.Event {
+		out := f.events.call(it.Event)
+		out.CallSeq = it.Seq
+		return out
+	}
+	if f.audience.monitor == nil || f.c.monitors.Load() < 2 {
+		return made()
+	}
+	return f.c.calls.get(it.Seq, view, made)
 }
 
 // visitTold tells what happened at a routing point, to who asked for it as the answer.

@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -204,6 +205,16 @@ func (w *wire) Recv() (*tlibpb.ClientMessage, error) {
 	}
 }
 
+// received is a message as its client has it.
+func received(m *tlibpb.ServerMessage) (*tlibpb.ServerMessage, error) {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	m = &tlibpb.ServerMessage{}
+	return m, proto.Unmarshal(b, m)
+}
+
 func (w *wire) Send(m *tlibpb.ServerMessage) error {
 	if !w.reading.Load() {
 		<-w.ctx.Done()
@@ -213,6 +224,10 @@ func (w *wire) Send(m *tlibpb.ServerMessage) error {
 	defer w.gate.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	m, err := received(m)
+	if err != nil {
+		return err
+	}
 	w.events = append(w.events, m.GetEvents()...)
 	at, err := feed.ParseCursor(m.GetCursor())
 	if err != nil {
