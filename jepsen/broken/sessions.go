@@ -36,6 +36,16 @@ func sessionFaults() []Fault {
 			Scenario: "pair-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S5"},
 		},
 		{
+			Name: "stale-broadcast", Kind: Streams, What: "an event of a call that was encoded for others keeps the names that its node had",
+			Edits:   []Edit{{"node/session/broadcast.go", " && x.view == view", ""}},
+			Package: "./node/session", Run: "TestBroadcast_MakesWhatItHasNot",
+		},
+		{
+			Name: "broadcast-of-another", Kind: Streams, What: "a client is told an event of a call that another one of the same place in the ring was",
+			Edits:   []Edit{{"node/session/broadcast.go", "x.seq == seq && ", ""}},
+			Package: "./node/session", Run: "TestBroadcast_",
+		},
+		{
 			Name: "deaf-gateway", Kind: Registrations, What: "a desktop gateway that is gone without goodbye is not noticed",
 			Edits: []Edit{{"node/session/address.go", "		return // resumed by another connection\n	}\n",
 				"		return // resumed by another connection\n	}\n	if !orderly {\n		return\n	}\n"}},
