@@ -10,7 +10,7 @@ from typing import Any, List
 
 import sipcluster
 from sipcluster import event, tlib
-from tests.node import PATIENCE, Link, Node, registered, told
+from tests.node import PATIENCE, Link, Node, brief, registered, told
 
 
 class Case(unittest.TestCase):
@@ -137,6 +137,7 @@ class Reconnect(Case):
         began = time.monotonic()
         link, _ = self.b.greets()  # the first one hangs: it comes last
         self.assertGreater(time.monotonic() - began, 2.5)
+        self.assertTrue(self.a.links.empty(), "the one that hangs was asked again")
         lost, _ = self.wants(c, "EventLinkDisconnected", "EventLinkConnected")
         self.assertIn("nothing for 3s", lost.link_disconnected.text)
 
@@ -172,7 +173,6 @@ class Requests(Case):
 
     def test_each_asks_what_its_name_says(self) -> None:
         c, link = self.connected()
-        self.beside.submit(lambda: [link.answers(tlib.Event(server_info=tlib.EventServerInfo())) for _ in range(len(calls))])
         calls = {
             "query_server": (), "query_address": ("1",), "register_address": ("1",), "unregister_address": ("1",),
             "agent_login": ("1", "7001"), "agent_logout": ("1",), "agent_ready": ("1",), "agent_not_ready": ("1",),
@@ -182,8 +182,11 @@ class Requests(Case):
         }
         bodies = {f.name for f in tlib.ClientMessage.DESCRIPTOR.oneofs_by_name["body"].fields} - {"open_session"}
         self.assertEqual(set(calls), bodies, "a request without a method")
+        answered = self.beside.submit(lambda: [brief(link.answers(tlib.Event(server_info=tlib.EventServerInfo()))) for _ in calls])
         for name, arguments in calls.items():
             getattr(c, name)(*arguments)
+        self.assertEqual([asked.split()[0] for asked in answered.result(PATIENCE)],
+                         [{"register_address": "register", "monitor_all": "monitor"}.get(name, name) for name in calls])
 
     def test_an_answer_that_comes_too_late_is_an_event(self) -> None:
         c, link = self.connected()

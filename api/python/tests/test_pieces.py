@@ -14,6 +14,7 @@ import grpc
 import sipcluster
 from sipcluster import event, tlib
 from sipcluster.client import Backoff
+from sipcluster.memory import Memory, Request
 from sipcluster.tcpb import availability_pb2
 
 TOKEN = "sct_abcdefghij23_" + "x" * 43
@@ -158,6 +159,45 @@ class Words(unittest.TestCase):
             (tlib.AgentCause, tlib.AGENT_CAUSE_NO_ANSWER, "no-answer"), (tlib.AgentCause, 99, "99"),
         ):
             self.assertEqual(event.word(enum, number), want)
+
+
+class Requests(unittest.TestCase):
+    """What became of one that was not sent yet."""
+
+    def test_is_not_sent_once_nobody_waits_or_its_session_is_over(self) -> None:
+        m = Memory("test")
+        session = m.opened(0, tlib.EventLinkConnected())
+        query = tlib.ClientMessage(query_server=tlib.QueryServer())
+        given_up, late, sent = Request(query), Request(query), Request(query)
+        m.gives_up(given_up)
+        self.assertFalse(m.sends(given_up, session))
+        self.assertTrue(m.sends(sent, session))
+        m.lost()
+        self.assertFalse(m.sends(late, session))
+        self.assertTrue(sent.done.is_set() and late.done.is_set())
+        self.assertEqual([r.sent for r in (given_up, late, sent)], [False, False, True])
+
+
+class Places(unittest.TestCase):
+    """What a monitor is resumed behind: nothing of before the end of its snapshot."""
+
+    def test_of_a_monitor(self) -> None:
+        m = Memory("test")
+        monitor = Request(tlib.ClientMessage(monitor_all=tlib.MonitorAll()))
+        m.sends(monitor, m.opened(0, tlib.EventLinkConnected()))
+        m.hears(b"3")
+        self.assertEqual(self.resumed(m), b"", "its snapshot did not end")
+        [monitor] = m.again(resumed=True)
+        m.sends(monitor, m.opened(0, tlib.EventLinkConnected()))
+        self.assertFalse(m.takes(tlib.Event(reference_id=monitor.message.reference_id, end_of_snapshot=tlib.EndOfSnapshot())))
+        m.hears(b"5")
+        m.hears(b"")
+        self.assertEqual(self.resumed(m), b"5")
+
+    def resumed(self, m: Memory) -> bytes:
+        m.lost()
+        [again] = m.again(resumed=True)
+        return again.message.monitor_all.resume_cursor
 
 
 class Pauses(unittest.TestCase):
