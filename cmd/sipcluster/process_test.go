@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"net"
@@ -14,9 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
-	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
@@ -145,6 +146,36 @@ func portsFree(ports ...int) bool {
 	return true
 }
 
+// exampleWorks runs an example of the Go client, as a user does: as whom it asks it finds
+// in the contexts.
+func exampleWorks(ctx context.Context, t *testing.T, addr string) {
+	t.Helper()
+	gateway := filepath.Join(t.TempDir(), "gateway")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", gateway, "../../api/tlib/examples/gateway").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd := exec.CommandContext(ctx, gateway, "--addr", addr)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	said, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		all = append(all, lines.Text())
+		if strings.Contains(lines.Text(), "EventAgentReady") {
+			_ = cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(strings.Join(all, "\n"), "EventUnregistered") {
+		t.Errorf("the gateway: %v: %s%s", err, strings.Join(all, "\n"), complaint.String())
+	}
+}
+
 func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a cluster")
@@ -185,6 +216,7 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 			t.Errorf("%v: status %d: %s", args, code, stderr)
 		}
 	}
+	exampleWorks(ctx, t, second)
 	cancel()
 	if code := patience.Receive(t, "the end of the command", status); code != exitDone {
 		t.Errorf("status %d", code)

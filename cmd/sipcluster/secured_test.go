@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
-	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
-	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 )
 
 // connect prepares a client of a node, as the cluster's administrator where it asks

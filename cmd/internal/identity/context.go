@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
-	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 )
 
 // ContextCommand is context and what it holds.

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
-	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 )
 
 // loginFlags are the choices of login.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
-	"github.com/sipcluster/sipcluster/cmd/internal/contexts"
 	"github.com/sipcluster/sipcluster/node"
 )
 

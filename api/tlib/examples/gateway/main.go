@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
@@ -66,7 +67,11 @@ func main() {
 // connect opens a session at the first node that answers and does not drain.
 func connect(ctx context.Context, nodes, draining []string) (*tlib.Client, error) {
 	for i := range nodes {
-		c, err := tlib.Dial(ctx, nodes[i], tlib.Options{Application: "gateway", More: slices.Concat(nodes[i+1:], nodes[:i])})
+		as, err := contexts.DialOptions(nodes[i])
+		if err != nil {
+			return nil, err
+		}
+		c, err := tlib.Dial(ctx, nodes[i], tlib.Options{Application: "gateway", More: slices.Concat(nodes[i+1:], nodes[:i]), DialOptions: as})
 		if err != nil {
 			return nil, err // none answers
 		}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
@@ -32,7 +33,11 @@ func main() {
 
 	var routers [2]*tlib.Client
 	for i, addr := range []string{*addr1, *addr2} {
-		c, err := tlib.Dial(ctx, addr, tlib.Options{Application: fmt.Sprintf("router %d", i+1)})
+		as, err := contexts.DialOptions(addr)
+		if err != nil {
+			log.Fatal(err)
+		}
+		c, err := tlib.Dial(ctx, addr, tlib.Options{Application: fmt.Sprintf("router %d", i+1), DialOptions: as})
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 )
@@ -31,7 +32,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	nodes := strings.Split(*addrs, ",")
-	c, err := tlib.Dial(ctx, nodes[0], tlib.Options{Application: "statserver", More: nodes[1:]})
+	as, err := contexts.DialOptions(nodes[0])
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := tlib.Dial(ctx, nodes[0], tlib.Options{Application: "statserver", More: nodes[1:], DialOptions: as})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sipcluster/sipcluster/api/credential"
 )
@@ -115,6 +117,28 @@ func write(path string, b []byte) error {
 		return errors.Join(fmt.Errorf("contexts: %w", err), os.Remove(tmp))
 	}
 	return nil
+}
+
+// DialOptions are those of a connection to the node at an address, HOST:PORT: by the user's
+// context that lists it; in the clear, as nobody, when none does.
+func DialOptions(addr string) ([]grpc.DialOption, error) {
+	path, err := Path(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	f, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	as := f.Listing(addr)
+	if as == nil {
+		return []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, nil
+	}
+	config, err := as.TLS()
+	if err != nil {
+		return nil, err
+	}
+	return credential.DialOptions(config, as.Token), nil
 }
 
 // Find returns the context of that name, nil when there is none.
