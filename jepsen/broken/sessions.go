@@ -32,7 +32,7 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "no-farewell", Kind: Agents, What: "who hears the last owner of a DN and not the new one forgets the agent",
-			Edits:    []Edit{{"node/dn/farewell.go", "if r.x.free() == nil {", "if r != nil {"}},
+			Edits:    []Edit{{"node/dn/farewell.go", "r.x.free() != nil || !t.covered(e, f)", "r == nil"}},
 			Scenario: "pair-cuts", For: 40 * time.Second, Settle: shortly, Statements: []string{"S5"},
 		},
 		{

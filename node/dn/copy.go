@@ -212,7 +212,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 // supersede drops this node's registration, which a later one has taken the DN from.
 func (c *Copy) supersede(e *entry, mine *record, now time.Time) {
 	t := c.t
-	t.superseded.add(Superseding{Number: e.number, ClaimTime: t.greatest(e, false).claim})
+	t.superseded.add(Superseding{Number: e.number, ClaimTime: t.latest(e).claim})
 	t.endDropped() // also when nobody follows
 	last := *mine
 	e.late = &last
@@ -256,8 +256,7 @@ func (t *Table) endDropped() time.Duration {
 		if d.e.late != d.late {
 			continue // it was registered here again, or its end was told
 		}
-		d.e.late = d.late.saidFarewell(now.UnixNano())
-		t.journals[own].add(d.e, placeOwn, true)
+		t.sayFarewell(d.e, now.UnixNano())
 	}
 	t.dropped = nil
 	return -1

@@ -67,7 +67,9 @@ func (v Version) Less(w Version) bool {
 // is the same.
 func (t *Table) best(e *entry) *record {
 	if b := t.greatest(e, false); b != nil {
-		return t.lead(e, b)
+		if w := t.lead(e, b); w != b || b.way.Line == 0 || !t.void(e, b) {
+			return w
+		}
 	}
 	return t.latest(e)
 }

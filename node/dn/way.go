@@ -23,39 +23,57 @@ func (r *record) beside(o *record) bool {
 	return r.way.Line != 0 && r.way.Line == o.way.Line && r.way.Flow != o.way.Flow
 }
 
-// void tells whether a later registration has taken the DN from a node's one. What
-// its node said at the end of another way takes nothing.
+// void tells whether a later registration has taken the DN from a node's one. What took
+// it does so for good, though another one took it from that in turn: farewells count.
+// They say nothing against who has no ways.
 func (t *Table) void(e *entry, r *record) bool {
 	ways := 0
-	for i := range e.recs {
-		o := &e.recs[i]
-		if o == r || o.farewell() || !t.claim(r).Less(t.claim(o)) {
-			continue
-		}
-		if !r.beside(o) || r.claim <= o.floor {
+	for o := range e.words {
+		past := o == e.late || o.farewell()
+		switch {
+		case o == r || !t.claim(r).Less(t.claim(o)) || past && r.way.Line == 0:
+		case !r.beside(o) || r.claim < o.floor:
 			return true
-		}
-		if o.state == InSrv {
+		case !past && o.state == InSrv:
 			ways++
 		}
 	}
 	return r.way.Line == Pair && ways > 1
 }
 
-// floor is the greatest claim that a registration of this way puts an end to, with all
-// before it: what stood against another phone stands against its ways too, and this node's
-// next word must not bring back what the last one ended.
-func (e *entry) floor(w Way) (f int64) {
+// words are all records of the entry, and what this node has still to say of one that it lost.
+func (e *entry) words(yield func(*record) bool) {
+	if e.late != nil && !yield(e.late) {
+		return
+	}
 	for i := range e.recs {
-		r := &e.recs[i]
-		if r.farewell() {
-			continue
+		if !yield(&e.recs[i]) {
+			return
 		}
+	}
+}
+
+// floor is the claim up to which a registration of this way puts an end to all others: what
+// stood against another phone stands against its ways too, and this node's next word must
+// not bring back what the last one ended.
+func (e *entry) floor(w Way) (f int64) {
+	for r := range e.words {
 		if f = max(f, r.floor); r.way.Line != w.Line || r.node == 0 && r.way.Flow != w.Flow && w.Line != Pair {
 			f = max(f, r.claim)
 		}
 	}
 	return f
+}
+
+// covered tells whether another record takes the DN from all that r does, so that r need
+// not be remembered for that.
+func (t *Table) covered(e *entry, r *record) bool {
+	for o := range e.words {
+		if t.claim(r).Less(t.claim(o)) && (o.way.Line == 0 || o.floor >= r.claim || o.way == r.way && o.floor >= r.floor) {
+			return true
+		}
+	}
+	return false
 }
 
 // lead is the way by which the DN is reached when b has the greatest claim: b
@@ -126,7 +144,7 @@ func (t *Table) keeper(e *entry) *record {
 // said is who says last what is said beside the state: the keeper k, or where
 // the DN has ways whoever spoke last.
 func (t *Table) said(e *entry, k *record) *record {
-	if k.way.Line == 0 && (!k.farewell() || !e.hasWays()) {
+	if k.way.Line == 0 {
 		return k
 	}
 	for i := range e.recs {
@@ -135,17 +153,6 @@ func (t *Table) said(e *entry, k *record) *record {
 		}
 	}
 	return k
-}
-
-// hasWays tells whether a way is in service: the farewell of another one is not the last
-// word about its agent then.
-func (e *entry) hasWays() bool {
-	for i := range e.recs {
-		if r := &e.recs[i]; r.way.Line != 0 && r.state == InSrv {
-			return true
-		}
-	}
-	return false
 }
 
 // mirror, when a peer has said something beside the state, has this node's way say of the

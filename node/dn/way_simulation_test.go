@@ -2,6 +2,7 @@ package dn
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,8 +27,8 @@ type simPhone struct {
 		claim        int64
 		newest, ends bool
 	}
-	// taken: ever by another phone. loose: at a node that alone knew that a flow had left
-	// another one, and was itself superseded by who knew nothing of it: that may be back.
+	// taken: ever by another phone. loose: a node that alone knew that a registration was
+	// over, and had itself lost the DN, was killed: that registration may be back.
 	taken, loose bool
 	agent        *Agent
 	amended      bool
@@ -37,8 +38,6 @@ type simPhone struct {
 type simFlow struct {
 	on   bool
 	node int
-	// maybe: another phone had the DN since; the node may have heard of it.
-	maybe bool
 }
 
 // simWatcher is a client at a node.
@@ -67,7 +66,7 @@ func (w *pairWorld) refresh(t *testing.T, seed uint64, n Number, flow, i int) {
 		return // different nodes
 	}
 	before, known := s.table.Get(n)
-	still := f.on && f.node == i && !f.maybe && known && before.State == InSrv && before.Owner != s.id && s.table.Heard(before.Owner)
+	still := f.on && f.node == i && known && before.State == InSrv && before.Owner != s.id && s.table.Heard(before.Owner)
 	if own, ok := s.table.Own(n); !ok || own.State != InSrv || own.Way != way(flow) || own.Reason == Unresponsive {
 		still = false
 	}
@@ -84,20 +83,22 @@ func (w *pairWorld) refresh(t *testing.T, seed uint64, n Number, flow, i int) {
 // take is another phone's registration.
 func (w *pairWorld) take(n Number, i int) {
 	p, s := w.phones[n], w.nodes[i]
-	if own, ok := s.table.Own(n); ok && own.Way.Line != 0 {
-		p.loose = true
-	}
 	r := s.table.Register(n, Registered)
 	s.store[n] = r
 	s.held[n] = append(s.held[n], r.ClaimTime)
 	p.other.node, p.other.claim, p.other.newest, p.other.ends, p.taken = i, r.ClaimTime, true, false, true
-	for j := range p.flows {
-		if f := &p.flows[j]; f.on && f.node == i {
-			f.on = false
-		} else {
-			f.maybe = true
+	p.flows = [2]simFlow{}
+}
+
+// kill ends a node's process, and what it still had to say of DNs that it had lost.
+func (w *pairWorld) kill(i int) {
+	w.crashed = true
+	for n, e := range w.nodes[i].table.entries {
+		if e.late != nil {
+			w.phones[n].loose = true
 		}
 	}
+	w.crash(i)
 }
 
 // end is an un-REGISTER or expiry of some binding that the node ever had.
@@ -155,8 +156,7 @@ func (w *pairWorld) step(t *testing.T, seed uint64) {
 		w.toggle(i, j)
 	case x < 17:
 		if w.r.IntN(3) == 0 {
-			w.crashed = true
-			w.crash(i)
+			w.kill(i)
 		}
 	case x < 19:
 		w.amend(i, n)
@@ -190,6 +190,9 @@ func (w *pairWorld) watch(t *testing.T, seed uint64) {
 			}
 		}
 		for n, state := range x.state {
+			if got, _ := s.table.Get(n); got.State == InSrv && got.Owner != s.table.nodes[s.table.entries[n].told.owner].id {
+				t.Fatalf("seed %d: %s has DN %s at %s and told of %s", seed, s.id, n, got.Owner, s.table.nodes[s.table.entries[n].told.owner].id)
+			}
 			if r := s.table.heardWay(n); state == OOS && r != nil {
 				t.Fatalf("seed %d: %s said that DN %s is out of service, but it hears %s", seed, s.id, n, s.table.nodes[r.node].id)
 			}
@@ -236,30 +239,20 @@ func (w *pairWorld) check(t *testing.T, seed uint64, skewed bool) {
 
 func (w *pairWorld) checkPhone(t *testing.T, seed uint64, p *simPhone, got *Status) {
 	t.Helper()
-	var sure, may []Node
+	var at []Node
 	for _, f := range p.flows {
-		switch {
-		case f.on && !f.maybe:
-			sure = append(sure, w.nodes[f.node].id)
-		case f.on:
-			may = append(may, w.nodes[f.node].id)
+		if f.on {
+			at = append(at, w.nodes[f.node].id)
 		}
 	}
-	if p.other.newest {
-		sure, may = nil, nil
-		if !p.other.ends {
-			sure = []Node{w.nodes[p.other.node].id}
-		}
+	if p.other.newest && !p.other.ends {
+		at = []Node{w.nodes[p.other.node].id}
 	}
-	fits := got.State == OOS && len(sure) == 0 || got.State == InSrv && p.loose
-	for _, id := range append(sure, may...) {
-		fits = fits || got.State == InSrv && got.Owner == id
+	if !p.loose && (got.State == InSrv) != (len(at) > 0) || got.State == OOS && len(at) > 0 || !p.loose && got.State == InSrv && !slices.Contains(at, got.Owner) {
+		t.Fatalf("seed %d: DN %s is %v at %q, its phone is registered at %v", seed, got.Number, got.State, got.Owner, at)
 	}
-	if !fits {
-		t.Fatalf("seed %d: DN %s is %v at %q, its phone is registered at %v, perhaps at %v", seed, got.Number, got.State, got.Owner, sure, may)
-	}
-	if len(sure) == 2 && !p.loose && got.Standby == "" {
-		t.Fatalf("seed %d: DN %s has no standby, its phone is registered at %v", seed, got.Number, sure)
+	if !p.loose && (len(at) == 2) != (got.Standby != "") {
+		t.Fatalf("seed %d: DN %s has the standby %q, its phone is registered at %v", seed, got.Number, got.Standby, at)
 	}
 	if p.amended && !p.taken && !w.crashed && !got.Agent.Equal(p.agent) {
 		t.Fatalf("seed %d: DN %s: the agent is %+v, said last was %+v", seed, got.Number, got.Agent, p.agent)

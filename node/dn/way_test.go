@@ -205,3 +205,60 @@ func TestWatch_ASwitchDoesNotHideThatTheDNIsBack(t *testing.T) {
 		}
 	})
 }
+
+// A phone's first flow went from a to b while nobody heard anybody, and ended there; its second
+// one began at b and went to x. So b alone knows that a's is over, and b has lost the DN.
+func TestTable_AWayThatWasLeftStaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mesh{a: New(Config{Self: "a", Incarnation: 1}), b: New(Config{Self: "b", Incarnation: 1}), x: New(Config{Self: "x", Incarnation: 1})}
+		m.a.RegisterWay("1", Registered, Way{7, 1})
+		for _, step := range []func(){
+			func() { r := m.b.RegisterWay("1", Registered, Way{7, 1}); m.b.End("1", r.ClaimTime, Unregistered) },
+			func() { m.b.RegisterWay("1", Registered, Way{7, 2}) },
+			func() { m.x.RegisterWay("1", Registered, Way{7, 2}) },
+		} {
+			<-time.After(time.Millisecond)
+			step()
+		}
+		connect(m.b, m.x).deliver(t)
+		<-time.After(2 * dropDelay)
+		for _, l := range [][2]*Table{{m.a, m.b}, {m.a, m.x}, {m.b, m.a}, {m.b, m.x}, {m.x, m.a}, {m.x, m.b}} {
+			m.links = append(m.links, connect(l[0], l[1]))
+		}
+		m.deliver(t)
+		if _, kept := m.a.Own("1"); kept {
+			t.Error("a still has the DN")
+		}
+		for _, tab := range []*Table{m.a, m.b, m.x} {
+			if st, _ := tab.Get("1"); st.State != InSrv || st.Owner != "x" || st.Standby != "" {
+				t.Errorf("%s has %+v", tab.Self(), st)
+			}
+		}
+		m.x.RegisterWay("1", Registered, Way{7, 2}) // who has heard of all that
+		m.deliver(t)
+		m.deliver(t)
+		for _, tab := range []*Table{m.a, m.b, m.x} {
+			if e := tab.entries["1"]; len(e.recs) != 1 || e.late != nil {
+				t.Errorf("%s has %d records, something to say: %v", tab.Self(), len(e.recs), e.late)
+			}
+		}
+	})
+}
+
+// Another phone's claim is of the same time as a way's, whose node's id is the greater one: the
+// way counts, and does when the other one is refreshed.
+func TestTable_ClaimsOfTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := New(Config{Self: "x", Incarnation: 1})
+		x.RegisterWay("1", Registered, Way{7, 1})
+		at := time.Now().UnixNano() - 5
+		copyOf(t, x, "b", 1, Record{Number: "1", ClaimTime: at, State: InSrv, Reason: Registered, Since: at})
+		copyOf(t, x, "c", 1, Record{Number: "1", ClaimTime: at, State: InSrv, Reason: Registered, Since: at - 9, Way: Way{7, 2}})
+		for range 2 {
+			if st, _ := x.Get("1"); st.Owner != "c" || st.Standby != "x" {
+				t.Errorf("%+v", st)
+			}
+			x.RegisterWay("1", Registered, Way{7, 1})
+		}
+	})
+}
