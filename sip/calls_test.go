@@ -114,10 +114,7 @@ func (w *world) ua(network, number string) *siptest.UA {
 // stranger is a phone that did not register.
 func (w *world) stranger(network, number string) *siptest.UA {
 	w.t.Helper()
-	addr := w.server.UDPAddr()
-	if network == "tcp" {
-		addr = w.server.TCPAddr()
-	}
+	addr := w.server.Addr(transportOf[network])
 	memory, _ := w.cfg.Network.(*siptest.Network) // nil for that of the machine
 	u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: addr.String(), Transport: network, Network: memory})
 	if err != nil {

@@ -76,6 +76,8 @@ type Config struct {
 	// DialPeer opens a connection to the cluster port of another node, for ServePeer
 	// there; nil for a node without others.
 	DialPeer func(ctx context.Context, to dn.Node) (net.Conn, error)
+	// Sealed: what DialPeer opens nobody can read, so that a sips call may go there.
+	Sealed bool
 	// Rate is how many new calls, and apart from them how many new registrations, are
 	// taken in a second; more are answered 503. 0 is no limit.
 	Rate int

@@ -24,6 +24,12 @@ type URI struct {
 // IsSIP tells sip and sips from other schemes.
 func (u *URI) IsSIP() bool { return EqualFold(u.Scheme, "sip") || EqualFold(u.Scheme, "sips") }
 
+// IsSecure tells whether a URI is one of sips, without reading it.
+func IsSecure(uri []byte) bool {
+	i := bytes.IndexByte(uri, ':')
+	return i == 4 && EqualFold(uri[:i], "sips")
+}
+
 // IsSIP tells whether a URI is one of sip or sips, without reading it.
 func IsSIP(uri []byte) bool {
 	i := bytes.IndexByte(uri, ':')

@@ -85,7 +85,7 @@ func (a *Attempt) begin(t invite.Target) {
 		return
 	}
 	d := route.DialogOf(c.req)
-	legs, out := c.in.targets.legs(&t, c.token(), &d)
+	legs, out := c.in.targets.legs(&t, c.token(), &d, message.IsSecure(c.req.URI))
 	if len(legs) == 0 {
 		a.finish(out)
 		return
@@ -336,14 +336,22 @@ func (a *Attempt) next() {
 	}
 }
 
+// completedElsewhere says to the other phones of a call why they stop ringing: it is none
+// that was missed (RFC 3326 §2).
+const completedElsewhere = `SIP;cause=200;text="Call completed elsewhere"`
+
 // finish lets go of the branches: those that ring yet are stopped.
 func (a *Attempt) finish(out Outcome) {
 	a.over = true
 	for _, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		x.Stop()
 	}
+	var elsewhere [][]byte
+	if out.Answered {
+		elsewhere = [][]byte{[]byte(completedElsewhere)}
+	}
 	for _, b := range a.branches {
-		b.cancel()
+		b.cancel(elsewhere...)
 		b.a, b.final = nil, nil // the branch outlives the attempt
 	}
 	if a.c.try == a {

@@ -120,9 +120,14 @@ func (b *branch) watch(ended, over <-chan struct{}) {
 	}
 }
 
-func (b *branch) cancel() {
+// cancel gives up, for the reasons of the caller, or else for others.
+func (b *branch) cancel(others ...[]byte) {
+	reasons := b.c.reasons
+	if len(reasons) == 0 {
+		reasons = others
+	}
 	if b.client != nil {
-		b.client.Cancel(b.c.reasons...)
+		b.client.Cancel(reasons...)
 	}
 }
 

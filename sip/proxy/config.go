@@ -43,6 +43,8 @@ type Config struct {
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
 	// It and the Leg must neither wait nor call the proxy.
 	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
+	// Sealed: nobody can read what goes to other nodes.
+	Sealed bool
 	// Phones is told which phones answer; nil for nobody.
 	Phones Phones
 	// MaxCalls that are being set up at a time; timerC is how long one may ring.

@@ -80,6 +80,10 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		a.Set(489, "Bad Event") // of its own: there is no voicemail here, and its phones don't know more than it does
 		return
 	}
+	if message.IsSecure(m.URI) && !sealed(in.transport) {
+		a.Set(480, "It is not by TLS all along")
+		return
+	}
 	if identity.Unmet(m) {
 		a.Set(500, "The privacy that is asked for can't be given")
 		return

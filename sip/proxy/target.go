@@ -41,6 +41,8 @@ type targets struct {
 	exits    *exits
 	ring     *route.Ring
 	resolver *resolver
+	// sealed: nobody can read what goes to other nodes.
+	sealed bool
 }
 
 // unreached is what becomes of a target that there is no way to.
@@ -61,15 +63,23 @@ func (ts *targets) known(t *invite.Target) (name string, ok bool) {
 }
 
 // legs finds where a target's requests go. The token is what those of its sides have in
-// common.
-func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg, Outcome) {
+// common. A sips request goes where TLS does, all along, or nowhere (RFC 3261 §26.2.2).
+func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, sips bool) ([]leg, Outcome) {
 	switch {
 	case t.Deliver != "":
 		legs := ts.phones(t.Deliver, &k)
 		if len(legs) == 0 {
 			return nil, unreached(480, "No phone is registered")
 		}
+		if sips {
+			legs = slices.DeleteFunc(legs, func(l leg) bool { return !sealed(l.to.transport) })
+		}
+		if len(legs) == 0 {
+			return nil, unreached(480, "No phone is registered by TLS")
+		}
 		return legs, Outcome{}
+	case sips && (t.Node == "" || !ts.sealed):
+		return nil, unreached(480, "There is no way by TLS all along")
 	case t.Node != "":
 		node := ts.machine.View().Node(string(t.Node))
 		if node == nil {
@@ -78,7 +88,7 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg
 		k.Purpose, k.Number, k.Call, k.Birth = route.Deliver, t.DN, t.Call, 0
 		user := ts.ring.Encode(&k, d.CallID, d.From)
 		return []leg{{
-			to: *ts.exits.peer(t.Node, d.CallID), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "sip:%s@%s", escape(string(t.DN)), node.GetSipAddr()),
+			to: *ts.exits.peer(t.Node, d.CallID), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "%s:%s@%s", scheme(sips), escape(string(t.DN)), node.GetSipAddr()),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, node.GetSipAddr())},
 		}}, Outcome{}
 	}
@@ -88,6 +98,16 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog) ([]leg
 		to: *ts.exits.datagrams(addr), silent: true, domain: domainOf(ts.machine.View(), t.Trunk), uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
 		side: &k, account: accountAt(ts.machine.View().DN(string(t.Trunk)).GetTrunk()),
 	}}, Outcome{}
+}
+
+// sealed tells whether nobody can read what goes by a transport.
+func sealed(t location.Transport) bool { return t == location.TLS || t == location.WSS }
+
+func scheme(sips bool) string {
+	if sips {
+		return "sips"
+	}
+	return "sip"
 }
 
 // escape writes a user part: '#' is the one character of a DN that needs it.

@@ -15,8 +15,12 @@ type Recorder struct {
 }
 
 // entry is the entry for one side of the call.
-func (rr *Recorder) entry(k *Token, callID, tag []byte) []byte {
-	out := append(make([]byte, 0, 192), "<sip:"...)
+func (rr *Recorder) entry(k *Token, callID, tag []byte, sips bool) []byte {
+	out := append(make([]byte, 0, 192), "<sip"...)
+	if sips {
+		out = append(out, 's')
+	}
+	out = append(out, ':')
 	out = append(out, rr.Ring.Encode(k, callID, tag)...)
 	out = append(out, '@')
 	out = append(out, rr.Hosts.Of(k.Transport)...)
@@ -31,15 +35,16 @@ func (rr *Recorder) entry(k *Token, callID, tag []byte) []byte {
 }
 
 // Entries are those of a request that begins a dialog: the called side's on top, the
-// caller's below; nil for a side that another node has.
+// caller's below; nil for a side that another node has. They are sips where the request is
+// (§16.6 step 4.4).
 func (rr *Recorder) Entries(req *message.Message, called, caller *Token) (list [][]byte) {
 	if !Begins(req) {
 		return nil
 	}
-	callID, tag := req.Get(message.CallID), req.Tag(message.From)
+	callID, tag, sips := req.Get(message.CallID), req.Tag(message.From), message.IsSecure(req.URI)
 	for _, k := range [...]*Token{called, caller} {
 		if k != nil {
-			list = append(list, rr.entry(k, callID, tag))
+			list = append(list, rr.entry(k, callID, tag, sips))
 		}
 	}
 	return list
