@@ -53,7 +53,8 @@ func (m *model) answers(op *history.Op, look *history.Holds, as string) Finding 
 // speaks judges telephones that fall silent where they stay: behind a registration
 // each is routable, or in a call, until it is silent again, and in service also then.
 func (m *model) speaks(out *once) (looked int) {
-	last := map[string]*history.Op{} // the registration or the silence
+	type standing struct{ enrolled, last *history.Op }
+	now := map[string]standing{} // the registration, and that or the silence behind it
 	silent := map[string]bool{}
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
@@ -64,13 +65,17 @@ func (m *model) speaks(out *once) (looked int) {
 		look := &m.h.Holds[k]
 		for ; next < len(m.h.Ops) && m.h.Ops[next].Invoke <= look.Answered; next++ {
 			op := &m.h.Ops[next]
-			if silent[op.Key] && (op.Kind == history.Silence || op.Kind == history.Enrol && op.Outcome != history.Fail) {
-				last[op.Key] = op
+			switch was := now[op.Key]; {
+			case !silent[op.Key]:
+			case op.Kind == history.Silence && was.enrolled != nil:
+				now[op.Key] = standing{was.enrolled, op}
+			case op.Kind == history.Enrol && op.Outcome != history.Fail:
+				now[op.Key] = standing{op, op}
 			}
 		}
-		for dn, op := range last {
-			s := Span{minus(look.Asked, m.b.Spread), look.Answered}
-			if op.Return > s.From || !op.OK() || !m.stays(op, look.Node, s) {
+		for dn, is := range now {
+			op, s := is.last, Span{minus(look.Asked, m.b.Spread), look.Answered}
+			if op.Return > s.From || !is.enrolled.OK() || !m.stays(is.enrolled, look.Node, s) {
 				continue
 			}
 			looked++

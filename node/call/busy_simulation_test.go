@@ -71,6 +71,11 @@ func (w *phones) next() {
 		switch {
 		case !w.alive(c): // the phone stops ringing; nobody was told
 			w.drop(c)
+		case !through && c.leg != nil && w.r.IntN(2) == 0: // it answered, and that was lost: the call goes on to another one
+			n.table.Released(c.id, c.to, 480)
+			w.over(c)
+			w.again(c)
+			return
 		case !through:
 			n.table.End(c.id, 480, false)
 			w.drop(c)
@@ -99,6 +104,18 @@ func (w *phones) next() {
 		w.over(c)
 	}
 	w.calls = slices.Delete(w.calls, i, i+1)
+}
+
+// again sends a call that nobody has answered on, sometimes to the DN where it was.
+func (w *phones) again(c *phoneCall) {
+	if c.at = w.r.IntN(len(w.nodes)); !w.reach(c.has, c.at) {
+		c.at = c.has
+	}
+	if w.r.IntN(3) > 0 {
+		c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
+	}
+	c.leg = w.nodes[c.at].table.Carry(c.id, w.nodes[c.has].id, c.to)
+	w.nodes[c.has].table.Ringing(c.id, c.to)
 }
 
 func (w *phones) drop(c *phoneCall) {
@@ -224,7 +241,18 @@ func (w *phones) judge() {
 				w.t.Fatalf("seed %d: at %s %s is free in a call", w.seed, s.id, n)
 			}
 		}
-		if n := s.table.Held()["call_legs"]; n != legs {
+		n := 0
+		for id, list := range s.table.legs {
+			for _, l := range list {
+				switch {
+				case !l.Over:
+					n++
+				case s.table.calls[id] == nil:
+					w.t.Fatalf("seed %d: %s keeps the word that %s is over at %s", w.seed, s.id, id, l.DN)
+				}
+			}
+		}
+		if n != legs {
 			w.t.Fatalf("seed %d: %s keeps %d legs, %d are carried", w.seed, s.id, n, legs)
 		}
 	}

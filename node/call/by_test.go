@@ -29,6 +29,8 @@ func TestBy_CountsOwnCallsAndCarriedOnes(t *testing.T) {
 	leg := b.Carry(id, "n0", "1002")
 	want("ringing", 1, 1, 0)
 	own.Dropped()
+	a.Established(id, "1002")
+	w.settle()
 	leg.Over()
 	want("over, as the carrier says", 0, 0, 0)
 	a.End(id, 0, false)

@@ -87,7 +87,8 @@ func (c *Copy) apply(ev *Event) bool {
 	if ev.Info == nil || c.o.n >= MaxCalls {
 		return false
 	}
-	e = t.add(c.o, newCall(ev.Call, c.o.id, ev.Info))
+	began := newCall(ev.Call, c.o.id, ev.Info)
+	e = t.add(c.o, began, began)
 	if !t.happen(e, ev) {
 		t.drop(e)
 		return false
@@ -99,14 +100,13 @@ func (c *Copy) apply(ev *Event) bool {
 // It returns how many were refused.
 func (c *Copy) Snapshot(calls []*Call) (refused int, err error) {
 	t := c.t
-	at := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := c.feed.Check(); err != nil {
 		return 0, err
 	}
 	for _, row := range calls {
-		if !c.row(row, at) {
+		if !c.row(row) {
 			refused++
 		}
 	}
@@ -114,7 +114,7 @@ func (c *Copy) Snapshot(calls []*Call) (refused int, err error) {
 	return refused, nil
 }
 
-func (c *Copy) row(row *Call, at int64) bool {
+func (c *Copy) row(row *Call) bool {
 	t := c.t
 	if !row.sound() {
 		return false
@@ -126,14 +126,21 @@ func (c *Copy) row(row *Call, at int64) bool {
 	case e == nil && c.o.n >= MaxCalls, e != nil && e.o != c.o:
 		return false
 	case e == nil:
-		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))
+		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info), row)
 	}
 	e.round, e.incarnation, e.lost = c.o.fence.Round(), c.o.fence.Incarnation(), false
-	changes := e.call.changes(row, at)
-	phones := row.Type == Internal || row.Type == Outbound
-	if dials := row.Parties[0].State == StateDialing; len(row.Parties) > 1 || !dials || phones {
+	t.appear(e, e.call, row, fresh)
+	t.put(e, row)
+	return true
+}
+
+// appear tells what leads from a call as it was known to what it is. fresh: it was not.
+func (t *Table) appear(e *entry, was, is *Call, fresh bool) {
+	changes := was.changes(is, t.now())
+	phones := is.Type == Internal || is.Type == Outbound
+	if dials := is.Parties[0].State == StateDialing; len(is.Parties) > 1 || !dials || phones {
 		if fresh && dials && phones {
-			changes = append([]*Event{row.event(Dialing, &row.Parties[0], row.Parties[0].Since, 0)}, changes...)
+			changes = append([]*Event{is.event(Dialing, &is.Parties[0], is.Parties[0].Since, 0)}, changes...)
 		}
 		t.show(e)
 	}
@@ -141,8 +148,6 @@ func (c *Copy) row(row *Call, at int64) bool {
 		ev.Fresh = i == 0
 		t.tell(e, ev)
 	}
-	t.put(e, row)
-	return true
 }
 
 // Synced ends a snapshot: the peer's calls that it did not mention are over.

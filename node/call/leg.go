@@ -16,8 +16,10 @@ type Carried struct {
 	// Of is the node that has the call.
 	Of dn.Node
 	DN dn.Number
-	// Over: the call is, as one of its sides has told the node that carries it,
-	// whatever the node that has the call says, which may be cut off.
+	// Over: the call is at that DN, as one of its sides has told the node that carries it,
+	// whatever the node that has the call says, which may be cut off. The call is over by
+	// that as long as its own node says that the DN has part in it: it may have given up
+	// the DN meanwhile, and gone on to another one.
 	Over bool
 }
 
@@ -72,11 +74,15 @@ func (t *Table) Carry(id ID, of dn.Node, n dn.Number) *Leg {
 	if o := t.nodes[of]; o != nil {
 		l.round = o.fence.Round()
 	}
-	t.legs[id] = append(t.legs[id], l)
-	t.self.legs++
 	now := t.cfg.Now()
 	t.tellLegs(now)
 	l.due = now.Add(carryAfter)
+	if old := t.findLeg(t.self, id, n); old != nil && old.Over { // it comes again, and that has to be known
+		t.dropLeg(old)
+		l.due = now
+	}
+	t.legs[id] = append(t.legs[id], l)
+	t.self.legs++
 	if t.fresh = append(t.fresh, l); len(t.fresh) == 1 {
 		t.own.idle.Wake() // its readers wait for that time
 	}
@@ -157,8 +163,12 @@ func (t *Table) endLeg(l *leg, over bool) {
 		}
 	default:
 		t.dropLeg(l)
-		if e != nil && e.lost && !t.carried(e) {
+		switch {
+		case e == nil:
+		case e.lost && !t.carried(e):
 			t.endCall(e, NodeLost)
+		default:
+			t.consider(e)
 		}
 	}
 }
@@ -176,19 +186,17 @@ func (t *Table) dropLeg(l *leg) {
 }
 
 // overrule ends a call that is over as a node says that carries it. What its own node
-// says of it from here on is followed, and told to nobody.
+// says of it from here on is followed, and told to nobody, until that makes it go on. A
+// call of this node is over when it was answered there: otherwise its try there fails.
 func (t *Table) overrule(e *entry) {
 	switch {
 	case e.over:
 	case e.o == t.self:
-		t.overs = append(t.overs, e.call.ID)
-	case e.lost:
+		t.answeredAndOver(e)
+	case e.lost && (t.overruled(e.call, e.o, StateDialing) || !t.carried(e)):
 		t.endCall(e, 0)
-	default:
-		t.tellEnd(e, 0)
-		t.uses.move(e.call.Parties, nil)
-		t.hide(e)
-		e.over = true
+	case !e.lost:
+		t.consider(e)
 	}
 }
 
@@ -197,9 +205,50 @@ func (t *Table) carried(e *entry) bool {
 	return slices.ContainsFunc(t.legs[e.call.ID], func(l *leg) bool { return !l.Over && l.Of == e.o.id })
 }
 
-// overruled tells whether a node that carries a call of o has said that it is over.
-func (t *Table) overruled(id ID, o *origin) bool {
-	return slices.ContainsFunc(t.legs[id], func(l *leg) bool { return l.Over && l.Of == o.id })
+// overruled tells whether a node that carries a call of o has said that it is over at a DN
+// that has part in it, in that state at least.
+func (t *Table) overruled(c *Call, o *origin, state State) bool {
+	return slices.ContainsFunc(t.legs[c.ID], func(l *leg) bool {
+		if !l.Over || l.Of != o.id {
+			return false
+		}
+		p := c.Party(l.DN, Called)
+		return p != nil && p.State >= state
+	})
+}
+
+// answeredAndOver ends a call of this node that is over where it was answered.
+func (t *Table) answeredAndOver(e *entry) {
+	if t.overruled(e.call, e.o, StateEstablished) {
+		t.overs = append(t.overs, e.call.ID)
+	}
+}
+
+// consider hides a peer's call that is over by a carrier's word, and shows one again that
+// is not by what its own node says now.
+func (t *Table) consider(e *entry) {
+	over := len(t.legs) > 0 && t.overruled(e.call, e.o, StateDialing)
+	switch {
+	case over == e.over, e.o == t.self, e.lost:
+	case over:
+		t.tellEnd(e, 0)
+		t.uses.move(e.call.Parties, nil)
+		t.hide(e)
+		e.over = true
+	default:
+		e.over = false
+		t.uses.move(nil, e.call.Parties)
+		t.appear(e, newCall(e.call.ID, e.call.Node, e.call.Info), e.call, true)
+	}
+}
+
+// left forgets that a call is over at a DN of which its own node says that it has left it.
+func (t *Table) left(e *entry, n dn.Number) {
+	for _, l := range slices.Clone(t.legs[e.call.ID]) {
+		if l.Over && l.Of == e.o.id && l.DN == n {
+			t.dropLeg(l)
+		}
+	}
 }
 
 // bury notes that the node that has the call says that it is over, or with said false
@@ -326,8 +375,15 @@ func (c *Copy) says(x *Carried) bool {
 		t.uses.one(x.DN, 1)
 	}
 	l.round = c.o.fence.Round()
-	if x.Over {
+	switch {
+	case x.Over:
 		t.endLeg(l, true)
+	case l.Over: // it comes again
+		l.Over = false
+		t.uses.one(l.DN, 1)
+		if e := t.calls[l.Call]; e != nil && e.o.id == l.Of {
+			t.consider(e)
+		}
 	}
 	return true
 }

@@ -28,7 +28,8 @@ func (t *Table) Begin(info Info) (ID, error) {
 	for t.calls[id] != nil { // a peer says it has one of that name
 		id = t.ids.take()
 	}
-	e := t.add(t.self, newCall(id, t.cfg.Self, &info))
+	c := newCall(id, t.cfg.Self, &info)
+	e := t.add(t.self, c, c)
 	if info.Type != Inbound {
 		t.happen(e, e.call.event(Dialing, &e.call.Parties[0], info.Began, 0))
 	}
@@ -59,12 +60,14 @@ func (t *Table) Established(id ID, n dn.Number) bool {
 		return false
 	}
 	at := t.now()
+	defer t.flushOvers()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.mine(id)
 	if e == nil || n != "" && !t.happen(e, e.call.calledEvent(Established, n, at, 0)) {
 		return false
 	}
+	t.answeredAndOver(e)
 	c := e.call.Parties[0]
 	if c.State != StateDialing {
 		return n != ""

@@ -216,6 +216,9 @@ func (t *Table) happen(e *entry, ev *Event) bool {
 		t.show(e)
 	}
 	t.tell(e, ev)
+	if ev.Role == Called && (ev.Kind == Released || ev.Kind == Abandoned) && len(t.legs) > 0 {
+		t.left(e, ev.ThisDN)
+	}
 	t.put(e, next)
 	return true
 }
@@ -293,12 +296,14 @@ func (t *Table) put(e *entry, next *Call) {
 	switch {
 	case len(next.Parties) == 0:
 		t.drop(e)
+		return
 	case e.at < 0:
 		e.at = len(e.o.up)
 		e.o.up = append(e.o.up, next)
 	default:
 		e.o.up[e.at] = next
 	}
+	t.consider(e)
 }
 
 // drop forgets a call.
@@ -324,9 +329,9 @@ func (t *Table) drop(e *entry) {
 	}
 }
 
-// add takes a call of a node in.
-func (t *Table) add(o *origin, c *Call) *entry {
-	e := &entry{call: c, o: o, at: -1, round: o.fence.Round(), incarnation: o.fence.Incarnation(), over: t.overruled(c.ID, o)}
+// add takes a call of a node in, that is as it says.
+func (t *Table) add(o *origin, c, as *Call) *entry {
+	e := &entry{call: c, o: o, at: -1, round: o.fence.Round(), incarnation: o.fence.Incarnation(), over: t.overruled(as, o, StateDialing)}
 	t.calls[c.ID] = e
 	o.n++
 	if !e.over {
