@@ -133,7 +133,8 @@ func (l *losing) replace(ctx context.Context, n *cluster.Node) error {
 func (l *losing) apart(ctx context.Context, n *cluster.Node) error {
 	two := both([]*cluster.Node{l.survivor}, []*cluster.Node{n})
 	return l.Play(ctx, Strike{
-		Nemesis: "two-recoveries", Params: n.Name() + " beside " + l.survivor.Name(), Effect: history.Effect{Cut: pairsOf(two)}, Hold: apartFor,
+		Nemesis: "two-recoveries", Params: n.Name() + " beside " + l.survivor.Name(), Hold: apartFor,
+		Effect: history.Effect{CutPorts: pairsOf(two), Ports: []string{"cluster", "gossip"}}, // the desktops at both hear theirs
 		inject: func(ctx context.Context) error {
 			if _, err := l.recovery(ctx, n, history.Mistaken); err != nil {
 				return err

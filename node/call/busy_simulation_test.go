@@ -106,14 +106,12 @@ func (w *phones) next() {
 	w.calls = slices.Delete(w.calls, i, i+1)
 }
 
-// again sends a call that nobody has answered on, sometimes to the DN where it was.
+// again sends a call that nobody has answered on to another DN.
 func (w *phones) again(c *phoneCall) {
 	if c.at = w.r.IntN(len(w.nodes)); !w.reach(c.has, c.at) {
 		c.at = c.has
 	}
-	if w.r.IntN(3) > 0 {
-		c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
-	}
+	c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
 	c.leg = w.nodes[c.at].table.Carry(c.id, w.nodes[c.has].id, c.to)
 	w.nodes[c.has].table.Ringing(c.id, c.to)
 }
@@ -238,7 +236,7 @@ func (w *phones) judge() {
 		}
 		for n, x := range busy {
 			if x.must && !s.table.Busy(n) {
-				w.t.Fatalf("seed %d: at %s %s is free in a call", w.seed, s.id, n)
+				w.t.Fatalf("seed %d: at %s %s is free in a call: %s", w.seed, s.id, n, s.who(n))
 			}
 		}
 		n := 0
@@ -247,7 +245,7 @@ func (w *phones) judge() {
 				switch {
 				case !l.Over:
 					n++
-				case s.table.calls[id] == nil:
+				case !slices.ContainsFunc(w.nodes, func(x *simNode) bool { return x.table.calls[id] != nil }):
 					w.t.Fatalf("seed %d: %s keeps the word that %s is over at %s", w.seed, s.id, id, l.DN)
 				}
 			}

@@ -147,6 +147,7 @@ func (t *Table) appear(e *entry, was, is *Call, fresh bool) {
 	for i, ev := range changes {
 		ev.Fresh = i == 0
 		t.tell(e, ev)
+		t.left(e, ev)
 	}
 }
 
@@ -247,10 +248,22 @@ func (t *Table) releaseChunk(calls []*Call, o *origin, round uint64, cause int) 
 		case cause == NodeLost:
 			if e.lost = true; e.over || !t.carried(e) {
 				t.endCall(e, cause)
+			} else {
+				t.releaseUncarried(e)
 			}
 		case e.lost && e.incarnation != o.fence.Incarnation(): // it goes on without its node
 		default:
 			t.endCall(e, cause)
+		}
+	}
+}
+
+// releaseUncarried has the DNs leave a call whose node is no more that nobody delivers it
+// to: they were there, or have left since the node was heard.
+func (t *Table) releaseUncarried(e *entry) {
+	for _, p := range e.call.Parties {
+		if p.Role == Called && !slices.ContainsFunc(t.legs[e.call.ID], func(l *leg) bool { return !l.Over && l.Of == e.o.id && l.DN == p.DN }) {
+			t.happen(e, e.call.event(Released, &p, t.now(), NodeLost))
 		}
 	}
 }

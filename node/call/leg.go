@@ -83,6 +83,9 @@ func (t *Table) Carry(id ID, of dn.Node, n dn.Number) *Leg {
 	}
 	t.legs[id] = append(t.legs[id], l)
 	t.self.legs++
+	if e := t.calls[id]; e != nil && e.o.id == of {
+		t.consider(e)
+	}
 	if t.fresh = append(t.fresh, l); len(t.fresh) == 1 {
 		t.own.idle.Wake() // its readers wait for that time
 	}
@@ -145,31 +148,31 @@ func (t *Table) legEvent(k Kind, c *Carried) *Event {
 	return &Event{Kind: k, Call: c.Call, Node: t.cfg.Self, ThisDN: c.DN, Role: Called, Of: c.Of, Time: t.now()}
 }
 
-// endLeg ends a leg. With over the call is over, and the carrier's word of it stays
-// until the node that has the call says so too.
+// endLeg ends a leg. With over the call is over there, and the carrier's word of it stays
+// until the node that has the call says so too. A call of this node is over by that when it
+// was answered there: otherwise its try there fails. What a peer that lives says of its own
+// call from there on is followed, and told to nobody, until that makes it go on.
 func (t *Table) endLeg(l *leg, over bool) {
 	if !l.Over {
 		t.uses.one(l.DN, -1)
 	}
-	e := t.calls[l.Call]
-	if e != nil && e.o.id != l.Of {
-		e = nil
-	}
-	switch {
-	case over:
-		l.Over = true
-		if e != nil {
-			t.overrule(e)
-		}
-	default:
+	cause := NodeLost
+	if over {
+		l.Over, cause = true, 0
+	} else {
 		t.dropLeg(l)
-		switch {
-		case e == nil:
-		case e.lost && !t.carried(e):
-			t.endCall(e, NodeLost)
-		default:
-			t.consider(e)
-		}
+	}
+	e := t.calls[l.Call]
+	switch {
+	case e == nil || e.o.id != l.Of:
+	case e.o == t.self:
+		t.answeredAndOver(e)
+	case !e.lost:
+		t.consider(e)
+	case !t.carried(e):
+		t.endCall(e, cause)
+	default:
+		t.releaseUncarried(e)
 	}
 }
 
@@ -185,35 +188,21 @@ func (t *Table) dropLeg(l *leg) {
 	}
 }
 
-// overrule ends a call that is over as a node says that carries it. What its own node
-// says of it from here on is followed, and told to nobody, until that makes it go on. A
-// call of this node is over when it was answered there: otherwise its try there fails.
-func (t *Table) overrule(e *entry) {
-	switch {
-	case e.over:
-	case e.o == t.self:
-		t.answeredAndOver(e)
-	case e.lost && (t.overruled(e.call, e.o, StateDialing) || !t.carried(e)):
-		t.endCall(e, 0)
-	case !e.lost:
-		t.consider(e)
-	}
-}
-
 // carried tells whether a node that lives carries the call.
 func (t *Table) carried(e *entry) bool {
 	return slices.ContainsFunc(t.legs[e.call.ID], func(l *leg) bool { return !l.Over && l.Of == e.o.id })
 }
 
 // overruled tells whether a node that carries a call of o has said that it is over at a DN
-// that has part in it, in that state at least.
+// that has part in it, in that state at least, and nobody carries it there now.
 func (t *Table) overruled(c *Call, o *origin, state State) bool {
-	return slices.ContainsFunc(t.legs[c.ID], func(l *leg) bool {
+	legs := t.legs[c.ID]
+	return slices.ContainsFunc(legs, func(l *leg) bool {
 		if !l.Over || l.Of != o.id {
 			return false
 		}
 		p := c.Party(l.DN, Called)
-		return p != nil && p.State >= state
+		return p != nil && p.State >= state && !slices.ContainsFunc(legs, func(x *leg) bool { return !x.Over && x.Of == o.id && x.DN == l.DN })
 	})
 }
 
@@ -243,9 +232,12 @@ func (t *Table) consider(e *entry) {
 }
 
 // left forgets that a call is over at a DN of which its own node says that it has left it.
-func (t *Table) left(e *entry, n dn.Number) {
+func (t *Table) left(e *entry, ev *Event) {
+	if len(t.legs) == 0 || ev.Role != Called || ev.Kind != Released && ev.Kind != Abandoned {
+		return
+	}
 	for _, l := range slices.Clone(t.legs[e.call.ID]) {
-		if l.Over && l.Of == e.o.id && l.DN == n {
+		if l.Over && l.Of == e.o.id && l.DN == ev.ThisDN {
 			t.dropLeg(l)
 		}
 	}
@@ -375,15 +367,16 @@ func (c *Copy) says(x *Carried) bool {
 		t.uses.one(x.DN, 1)
 	}
 	l.round = c.o.fence.Round()
-	switch {
-	case x.Over:
+	if x.Over {
 		t.endLeg(l, true)
-	case l.Over: // it comes again
+		return true
+	}
+	if l.Over { // it comes again
 		l.Over = false
 		t.uses.one(l.DN, 1)
-		if e := t.calls[l.Call]; e != nil && e.o.id == l.Of {
-			t.consider(e)
-		}
+	}
+	if e := t.calls[l.Call]; e != nil && e.o.id == l.Of {
+		t.consider(e)
 	}
 	return true
 }

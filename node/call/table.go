@@ -216,9 +216,7 @@ func (t *Table) happen(e *entry, ev *Event) bool {
 		t.show(e)
 	}
 	t.tell(e, ev)
-	if ev.Role == Called && (ev.Kind == Released || ev.Kind == Abandoned) && len(t.legs) > 0 {
-		t.left(e, ev.ThisDN)
-	}
+	t.left(e, ev)
 	t.put(e, next)
 	return true
 }
