@@ -30,6 +30,10 @@ func busyFaults() []Fault {
 			Edit{"sip/proxy/orphans.go", "				c.orphaned()\n", ""}).by("cuts", 30*time.Second, "S22"),
 		ends("waits-for-the-dead", "a phone rings on for the caller of a node that was killed, as for one that may be back", "^TestOrphans_",
 			Edit{"sip/proxy/orphans.go", "	case !l.over:\n", "	case l.over && len(o.lost) < 0:\n"}),
+		in("./node/call", "^TestCarry_OverIsSaid", Calls, "over-everywhere", "a call whose try is over at another node ends, although it rings elsewhere",
+			Edit{"node/call/leg.go", "		p := c.Party(l.DN, Called)\n		return p != nil && p.State >= state && !", "		_ = state\n		return !"}),
+		in("./node/call", "^TestCarry_WhoIsNotCarried", Calls, "uncarried-stays", "a DN that has left a call stays busy when the call's node dies",
+			Edit{"node/call/copy.go", "				t.releaseUncarried(e)\n", "				_ = t.releaseUncarried\n"}),
 		{
 			Name: "restart-untold", Kind: Calls, What: "nobody hears that a peer began anew while it was lost", Package: "./node/call", Run: "^TestTable_TellsWhose",
 			Edits: []Edit{{"node/call/copy.go", "	if known && t.cfg.Gone != nil {", "	if known && round == 0 && t.cfg.Gone != nil {"}},
@@ -45,11 +49,14 @@ func busyFaults() []Fault {
 		}),
 		sim(Fault{
 			Name: "carrier-unheard", What: "a node that carries a call of another one, which is cut off, can't say that it is over",
-			Edits: []Edit{{"node/call/leg.go", "		if e != nil {\n			t.overrule(e)\n		}\n", "		_ = t.overrule\n"}},
+			Edits: []Edit{{"node/call/leg.go", "	case !e.lost:\n		t.consider(e)\n	case !t.carried(e):\n", "	case !t.carried(e):\n"}},
 		}),
 		sim(Fault{
 			Name: "heal-brings-back", What: "a call that a carrier ended during a cut is back with the snapshot of the node that has it",
-			Edits: []Edit{{"node/call/table.go", "over: t.overruled(c.ID, o)}", "over: t.overruled(c.ID, o) && o == t.self}"}},
+			Edits: []Edit{
+				{"node/call/table.go", "over: t.overruled(as, o, StateDialing)}", "over: t.overruled(as, o, StateDialing) && o == t.self}"},
+				{"node/call/leg.go", "over := len(t.legs) > 0 && t.overruled(", "over := e.over && t.overruled("},
+			},
 		}),
 		sim(Fault{
 			Name: "carried-dies-along", What: "a call whose node has died ends although another node carries it",

@@ -25,7 +25,7 @@ func callFaults() []Fault {
 			Edits: []Edit{
 				{"node/call/copy.go", "	if o := t.nodes[id]; o != nil {\n		return", "	if o := t.nodes[id]; o == t.self {\n		return"},
 				{"node/call/copy.go", "	case e == nil && c.o.n >= MaxCalls, e", "	case e == nil:\n		return true\n	case e"},
-				{"node/call/copy.go", "	case e == nil:\n		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info))\n	}", "	}"},
+				{"node/call/copy.go", "	case e == nil:\n		e = t.add(c.o, newCall(row.ID, c.o.id, row.Info), row)\n	}", "	}"},
 			},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S12"},
 		},

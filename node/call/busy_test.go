@@ -294,3 +294,68 @@ func TestCarry_PeersHearOfWhatLasts(t *testing.T) {
 		})
 	}
 }
+
+// A call whose try is over where it was delivered goes on when its node sends it elsewhere,
+// whichever word comes first, and is over by that word when it was answered there.
+func TestCarry_OverIsSaidOfOneDN(t *testing.T) {
+	for name, c := range map[string]struct {
+		cut      bool // the node of the call hears of it late, when it has gone on
+		answered bool // there, as the node of the call believes
+		up       int
+	}{
+		"its node knows":                     {up: 1},
+		"its node hears of it late":          {cut: true, up: 1},
+		"answered":                           {answered: true},
+		"answered, and its node hears later": {answered: true, cut: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, 3, 64)
+			w.settle()
+			own, far := w.nodes[0].table, w.nodes[1].table
+			id, _ := own.Begin(Info{Caller: "1001", Type: Internal})
+			leg := far.Carry(id, "n0", "1002")
+			own.Ringing(id, "1002")
+			w.settle()
+			if c.cut {
+				w.cut[[2]int{0, 1}], w.cut[[2]int{1, 0}] = true, true
+			}
+			leg.Over()
+			w.deliver(2, 1)
+			if x := w.nodes[2].table; x.Busy("1001") || len(x.Up()) > 0 {
+				t.Error("it is up where both words are heard:", x.Up())
+			}
+			if c.answered {
+				own.Established(id, "1002")
+			} else {
+				own.Released(id, "1002", 480)
+				own.Ringing(id, "1003")
+			}
+			w.settle()
+			for _, s := range w.nodes {
+				if got := s.table; len(got.Up()) != c.up || got.Busy("1001") != (c.up > 0) || got.Busy("1003") != (c.up > 0) || got.Busy("1002") {
+					t.Errorf("at %s %+v are up", s.id, got.Up())
+				}
+			}
+		})
+	}
+}
+
+// TestCarry_WhoIsNotCarriedHasLeft: of a call whose node has died go on who called and the DNs to
+// which another node delivers it.
+func TestCarry_WhoIsNotCarriedHasLeft(t *testing.T) {
+	w := newWorld(t, 1, 3, 64)
+	w.settle()
+	own := w.nodes[0].table
+	id, _ := own.Begin(Info{Caller: "1001", Type: Internal})
+	w.nodes[1].table.Carry(id, "n0", "1003")
+	own.Ringing(id, "1002")
+	own.Ringing(id, "1003")
+	w.settle()
+	for _, i := range []int{1, 2} {
+		x := w.nodes[i].table
+		x.Died("n0")
+		if x.Busy("1002") || !x.Busy("1001") || !x.Busy("1003") {
+			t.Errorf("at n%d busy are 1001 %v, 1002 %v, 1003 %v", i, x.Busy("1001"), x.Busy("1002"), x.Busy("1003"))
+		}
+	}
+}
