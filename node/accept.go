@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/node/problem"
 )
 
@@ -81,19 +82,19 @@ func (n *Node) findRecovery(ctx context.Context, lineage string) error {
 	if len(n.cfg.Join) == 0 {
 		return errors.New("--join HOST:PORT of one of its members is missing")
 	}
-	port := &clusterPort{key: n.key, fabric: n.fabric, log: n.log}
+	way := &port.Dialer{Key: n.key, Fabric: n.fabric}
 	if n.cfg.secured() {
 		who, err := identity.Open(identity.Config{Dir: n.cfg.DataDir, ID: n.id.ID, Name: n.cfg.Name, Log: n.log, Refused: func(string, error) {}})
 		if err != nil {
 			return fmt.Errorf("the key of this node: %w", err)
 		}
-		port.identity = who
+		way.Identity = who
 	}
 	for {
 		var said []error
 		final := true
 		for _, addr := range n.cfg.Join {
-			err := askLineage(ctx, port, addr, lineage)
+			err := askLineage(ctx, way, addr, lineage)
 			if err == nil {
 				return nil
 			}
@@ -117,14 +118,14 @@ func (n *Node) findRecovery(ctx context.Context, lineage string) error {
 var errNobody = errors.New("no node that this one knows answers there")
 
 // askLineage asks the node at an address.
-func askLineage(ctx context.Context, port *clusterPort, addr, lineage string) error {
+func askLineage(ctx context.Context, way *port.Dialer, addr, lineage string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	there := port.whoIs(ctx, addr)
+	there := way.WhoIs(ctx, addr)
 	if there == nil {
 		return errNobody
 	}
-	conn, err := port.dial(ctx, there.GetNode().GetId(), addr)
+	conn, err := way.Dial(ctx, there.GetNode().GetId(), addr)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/identity"
+	"github.com/sipcluster/sipcluster/node/port"
 )
 
 // adviseJoining says what to look at when nobody lets this node in: whether nodes are
@@ -30,12 +31,12 @@ func (n *Node) adviseJoining(ctx context.Context) string {
 }
 
 func (n *Node) answers(ctx context.Context, addr string, greets func(net.Conn) bool) bool {
-	conn, err := n.fabric.dial(ctx, addr)
+	conn, err := n.fabric.Dial(ctx, addr)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(openTimeout))
+	_ = conn.SetDeadline(time.Now().Add(port.OpenTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	return greets(conn)

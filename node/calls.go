@@ -82,7 +82,7 @@ func (n *Node) tellUses(ctx context.Context) error {
 // cluster key it keeps out no more than the cluster does without one.
 func (n *Node) routeSecret() []byte {
 	if n.key != nil {
-		return n.key.routes
+		return n.key.Routes
 	}
 	sum := sha256.Sum256([]byte("sipcluster routes " + n.id.ClusterID))
 	return sum[:]
@@ -94,7 +94,7 @@ func (n *Node) dialPeer(ctx context.Context, to dn.Node) (net.Conn, error) {
 	if node == nil {
 		return nil, fmt.Errorf("node %s is not in the roster", to)
 	}
-	return n.port.dialSIP(ctx, node.GetId(), n.at(node).GetClusterAddr())
+	return n.port.DialSIP(ctx, node.GetId(), n.at(node).GetClusterAddr())
 }
 
 // servePeers gives the SIP port the connections of other nodes, until ctx ends.
@@ -102,7 +102,7 @@ func (n *Node) servePeers(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for {
-		c, err := n.port.sip.Accept()
+		c, err := n.port.SIP.Accept()
 		if err != nil {
 			return ctx.Err()
 		}

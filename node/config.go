@@ -67,7 +67,7 @@ type Config struct {
 	BackupPassphraseFile string
 	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".
 	Realm string
-	// ClusterKey is the secret that all nodes share, of at least MinClusterKey
+	// ClusterKey is the secret that all nodes share, of at least port.MinKey
 	// bytes; empty means that nodes talk in clear.
 	ClusterKey []byte
 	// Insecure is for laboratories: clients and nodes talk in clear, and nobody is

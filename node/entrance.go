@@ -26,6 +26,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
@@ -42,7 +43,7 @@ func (n *Node) serveEntrance(ctx context.Context) error {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: enteringLife, MaxConnectionAge: enteringLife, MaxConnectionAgeGrace: enteringLife}))
 	peerpb.RegisterEntranceServer(s, entrance{n: n})
 	all := intake.Share(maxEntering, intake.EnteringPart)
-	return serveGRPC(ctx, s, &lobby{Listener: n.port.join, crowd: intake.Crowd{Most: all, Each: min(maxEnteringEach, all)}})
+	return serveGRPC(ctx, s, &lobby{Listener: n.port.Join, crowd: intake.Crowd{Most: all, Each: min(maxEnteringEach, all)}})
 }
 
 // lobby is a listener whose connections are those of a crowd.
@@ -203,9 +204,9 @@ func readInvite(file string) (identity.Invite, error) {
 
 // dialEntrance connects with the key alone.
 func (n *Node) dialEntrance(ctx context.Context, addr string, settings *tls.Config) (*grpc.ClientConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, port.OpenTimeout)
 	defer cancel()
-	conn, err := n.port.fabric.dial(ctx, addr)
+	conn, err := n.fabric.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +246,7 @@ func (n *Node) keepLearning(ctx context.Context) error {
 }
 
 func (n *Node) learn(ctx context.Context, node *configpb.Node) error {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, port.OpenTimeout)
 	defer cancel()
 	conn, err := n.dialEntrance(ctx, n.at(node).GetClusterAddr(), n.who.Learning(node.GetId()))
 	if err != nil {

@@ -3,10 +3,12 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -140,6 +142,22 @@ func callEmpty(ctx context.Context, conn *grpc.ClientConn, method string) error 
 	_ = s.SendMsg(&emptypb.Empty{}) // the answer says why not
 	_ = s.CloseSend()
 	return s.RecvMsg(&emptypb.Empty{})
+}
+
+// What connections between nodes begin with.
+const (
+	grpcPreamble = "PRI * HT"
+	raftPreamble = "sipcRAFT"
+	sipPreamble  = "sipcSIP\x00"
+)
+
+func talk(t *testing.T, c net.Conn, say string) string {
+	t.Helper()
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = c.Write([]byte(say))
+	got, _ := io.ReadAll(c)
+	return string(got)
 }
 
 // preamblesRefused: Raft and SIP between nodes, in the clear and by a key of no node.

@@ -39,7 +39,7 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 		return serveOn(ctx, in, handler)
 	}
 	handler = n.askHTTP(handler)
-	plain, secured := newHandover(in.Addr()), newHandover(in.Addr())
+	plain, secured := intake.NewHandover(in.Addr()), intake.NewHandover(in.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveOn(ctx, plain, handler) })
 	g.Go(func() error { return serveOn(ctx, secured, handler) })
@@ -61,7 +61,7 @@ func serveOn(ctx context.Context, ln net.Listener, handler http.Handler) error {
 
 // sortHTTP gives connections that begin with TLS to one server and the others to
 // another: both are served at one port.
-func (n *Node) sortHTTP(ctx context.Context, in net.Listener, plain, secured *handover) error {
+func (n *Node) sortHTTP(ctx context.Context, in net.Listener, plain, secured *intake.Handover) error {
 	defer plain.Close()
 	defer secured.Close()
 	config := clientTLS(n.shownCertificate)
@@ -84,13 +84,13 @@ func (n *Node) sortHTTP(ctx context.Context, in net.Listener, plain, secured *ha
 		}
 		sorting.Go(func() {
 			first, err := firstByte(ctx, conn)
-			switch whole := (&prefixed{Conn: conn, head: first}); {
+			switch whole := intake.PutBack(conn, first); {
 			case err != nil:
 				_ = conn.Close()
 			case first[0] == tlsHandshake:
-				secured.give(ctx, tls.Server(whole, config))
+				secured.Give(ctx, tls.Server(whole, config))
 			default:
-				plain.give(ctx, whole)
+				plain.Give(ctx, whole)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -69,7 +71,7 @@ func TestDev_LinksAreCutAndHeal(t *testing.T) {
 func TestNode_LinkTimeoutIsThatOfTheConfig(t *testing.T) {
 	a, b := twoNodes(t, func(c *Config) { c.LinkTimeout = time.Hour })
 	for m, other := range map[*member]*member{a: b, b: a} {
-		m.fabric.set([]string{other.cfg.ClusterAddr})
+		m.fabric.Set([]string{other.cfg.ClusterAddr})
 	}
 	began := time.Now()
 	await(t, "2 s are over", func() bool {
@@ -213,17 +215,29 @@ func TestNode_TakesNoMoreThanItsRate(t *testing.T) {
 	})
 }
 
+func sharedKey(t *testing.T, b byte) *port.Key {
+	t.Helper()
+	k, err := port.NewKey(bytes.Repeat([]byte{b}, port.MinKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 func TestRouteSecret(t *testing.T) {
-	n := func(cluster string, key *clusterKey) []byte {
+	n := func(cluster string, key *port.Key) []byte {
 		return (&Node{id: &card{ClusterID: cluster}, key: key}).routeSecret()
 	}
-	if k := secret(1); !bytes.Equal(n("c1", k), k.routes) || !bytes.Equal(n("c1", k), n("c2", secret(1))) {
+	if k := sharedKey(t, 1); !bytes.Equal(n("c1", k), k.Routes) || !bytes.Equal(n("c1", k), n("c2", sharedKey(t, 1))) {
 		t.Error("it is not the key's")
 	}
 	if bytes.Equal(n("c1", nil), n("c2", nil)) || len(n("c1", nil)) < 32 || !bytes.Equal(n("c1", nil), n("c1", nil)) {
 		t.Error("without a key it is not the cluster's")
 	}
-	if k := secret(1); bytes.Equal(k.gossip, k.routes) || bytes.Equal(k.gossip, secret(2).gossip) {
+	if got := hex.EncodeToString(n("c1", nil)); got != "5ea0791a4b7ea8a7484c31b54eefc184530f8b0cad398bab271957671ffcf631" {
+		t.Errorf("nodes of another version have another one than %s", got)
+	}
+	if k := sharedKey(t, 1); bytes.Equal(k.Gossip, k.Routes) || bytes.Equal(k.Gossip, sharedKey(t, 2).Gossip) {
 		t.Error("two secrets are one")
 	}
 }

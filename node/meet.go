@@ -94,7 +94,7 @@ func (n *Node) keep(told []string) {
 
 // presence is what this process says of itself to the others.
 func (n *Node) presence() *peerpb.Presence {
-	p := n.port.self.presence()
+	p := n.port.Self.Presence()
 	p.Node = proto.CloneOf(n.own())
 	p.Node.KeySha256, p.Node.Revision = nil, 0
 	if group := n.leads.Load(); group != nil && group.Err() == nil { // one that failed has no log, and takes no part
@@ -125,7 +125,7 @@ func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peer
 	if entry == nil {
 		_ = grpc.SetTrailer(ctx, metadata.Pairs(rosterIndex, strconv.FormatUint(view.Index(), 10))) // then the node finds out otherwise
 	}
-	if entry == nil || id == n.id.ID && me.GetInstance() == n.port.self.instance {
+	if entry == nil || id == n.id.ID && me.GetInstance() == n.port.Self.Instance {
 		return nil, status.Errorf(codes.NotFound, "node %.64q is not on the roster", id)
 	}
 	if err := n.admit(ctx, me, entry); err != nil {
@@ -173,7 +173,7 @@ func (n *Node) admit(ctx context.Context, me *peerpb.Presence, entry *configpb.N
 	err := n.directory.Admit(me, entry, func(addr string) *peerpb.Presence {
 		ctx, cancel := context.WithTimeout(ctx, probeTime)
 		defer cancel()
-		return n.port.whoIs(ctx, addr)
+		return n.port.WhoIs(ctx, addr)
 	})
 	if second := (*directory.Second)(nil); errors.As(err, &second) {
 		n.cloned(entry, me.GetNode().GetClusterAddr(), second)
@@ -240,7 +240,7 @@ func (n *Node) take(ctx context.Context, said *peerpb.Presence, entry *configpb.
 func (n *Node) isAt(ctx context.Context, p *peerpb.Presence, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	there := n.port.whoIs(ctx, addr)
+	there := n.port.WhoIs(ctx, addr)
 	return there.GetNode().GetId() == p.GetNode().GetId() && there.GetInstance() == p.GetInstance()
 }
 
@@ -262,7 +262,7 @@ func (n *Node) doubted(report func(problem.Problem)) {
 func (n *Node) meet(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, meetTime)
 	defer cancel()
-	there := n.port.whoIs(ctx, addr)
+	there := n.port.WhoIs(ctx, addr)
 	view := n.machine.View()
 	entry := view.Node(there.GetNode().GetId())
 	switch {
@@ -297,7 +297,7 @@ func (n *Node) meet(ctx context.Context, addr string) error {
 }
 
 func (n *Node) metItself(there *peerpb.Presence, addr string) error {
-	if there.GetInstance() == n.port.self.instance || !directory.Before(there, n.port.self.presence()) {
+	if there.GetInstance() == n.port.Self.Instance || !directory.Before(there, n.port.Self.Presence()) {
 		return nil
 	}
 	return &directory.Second{Name: n.cfg.Name, Addr: addr, Up: time.Duration(there.GetUpMs()) * time.Millisecond}
@@ -309,7 +309,7 @@ func (n *Node) refusedBy(ctx context.Context, err error) error {
 	for _, d := range status.Convert(err).Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == meetDomain {
 			addr := info.GetMetadata()["addr"]
-			if there := n.port.whoIs(ctx, addr); there.GetNode().GetId() == n.id.ID {
+			if there := n.port.WhoIs(ctx, addr); there.GetNode().GetId() == n.id.ID {
 				return n.metItself(there, addr)
 			}
 		}
@@ -354,7 +354,7 @@ func (n *Node) reach(ctx context.Context, node *configpb.Node) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	addr := node.GetClusterAddr()
-	there, key, err := n.port.who(ctx, addr)
+	there, key, err := n.port.Who(ctx, addr)
 	var why string
 	switch {
 	case err != nil:

@@ -25,6 +25,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlib"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -75,7 +76,7 @@ func config(t *testing.T, name string, change func(*Config)) Config {
 	t.Helper()
 	c := Config{
 		Name: name, Site: "site-" + name, DataDir: t.TempDir(), Bind: ownIP(), Realm: realm, Version: "v-" + name,
-		Insecure: true, ClusterKey: bytes.Repeat([]byte{7}, MinClusterKey), JoinTimeout: soon, Log: slog.New(slog.DiscardHandler),
+		Insecure: true, ClusterKey: bytes.Repeat([]byte{7}, port.MinKey), JoinTimeout: soon, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)

@@ -34,6 +34,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/lag"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
@@ -51,7 +52,7 @@ type Node struct {
 	who *identity.Identity // nil where nobody is asked who he is
 	// entry is this node's of the roster, by what it knows of itself.
 	entry   atomic.Pointer[configpb.Node]
-	key     *clusterKey
+	key     *port.Key
 	started time.Time
 	// guard asks clients who they are; nil where nobody is asked.
 	guard *access.Guard
@@ -68,8 +69,8 @@ type Node struct {
 	table   *dn.Table
 	calls   *call.Table
 	drain   drainClock
-	fabric  *fabric
-	port    *clusterPort
+	fabric  *port.Fabric
+	port    *port.Port
 	sip     *sip.Server
 	agents  *agent.Registry
 	control *session.Controller
@@ -121,7 +122,7 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: newFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New(), told: wake.New()}
+	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: port.NewFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New(), told: wake.New()}
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
 	n.damage.log = n.log
@@ -148,7 +149,7 @@ func (n *Node) Close() error {
 
 func (n *Node) openStores() (err error) {
 	if len(n.cfg.ClusterKey) > 0 {
-		if n.key, err = newClusterKey(n.cfg.ClusterKey); err != nil {
+		if n.key, err = port.NewKey(n.cfg.ClusterKey); err != nil {
 			return err
 		}
 	}
@@ -187,10 +188,11 @@ func (n *Node) openStores() (err error) {
 }
 
 func (n *Node) bindPorts() (err error) {
-	if n.port, err = listenCluster(n.cfg.ClusterAddr, n.who, n.key, n.fabric, self{n.id.ID, rand.Uint64() | 1, n.started}, n.log); err != nil {
+	if n.port, err = port.Listen(n.cfg.ClusterAddr, &port.Dialer{Identity: n.who, Key: n.key, Fabric: n.fabric},
+		port.Self{ID: n.id.ID, Instance: rand.Uint64() | 1, Started: n.started}, n.log); err != nil {
 		return err
 	}
-	n.onClose(func() error { n.port.close(); return nil })
+	n.onClose(func() error { n.port.Close(); return nil })
 	if err := probeGossip(n.cfg.GossipAddr); err != nil {
 		return err
 	}
@@ -315,7 +317,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.tellUses(ctx) })
 	g.Go(func() error { return n.leaveCalls(ctx) })
-	g.Go(func() error { return n.port.run(ctx) })
+	g.Go(func() error { return n.port.Run(ctx) })
 	n.member = n.id.ClusterID != "" && !n.anew
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {
@@ -328,7 +330,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	n.group, err = consensus.Open(consensus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, raftDir), Self: n.self(), ClusterID: n.id.ClusterID, Recovery: n.id.Recovery, Member: n.member, Through: n.cfg.Join, Machine: n.machine, SnapshotAfter: n.cfg.SnapshotAfter,
-		Listener: n.port.raft, Dial: n.port.dialRaft, DialGRPC: n.dialGRPC, Own: n.own, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
+		Listener: n.port.Raft, Dial: n.port.DialRaft, DialGRPC: n.dialGRPC, Own: n.own, Reach: n.reach, Address: n.clusterAddr, Clients: clients{n}, Events: n.events, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration plane: %w", err)
@@ -372,7 +374,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
 	context.AfterFunc(ctx, n.links.Stop)
-	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.grpc) })
+	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.GRPC) })
 	g.Go(func() error { return n.group.Run(ctx) })
 	return n.awaitRoster(ctx)
 }
@@ -423,7 +425,7 @@ func (n *Node) lineage() string {
 // alone is taken there; it is made by the first call.
 func (n *Node) dialGRPC(id, addr string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecureCredentials),
-		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return n.port.dial(ctx, id, addr) }))
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return n.port.Dial(ctx, id, addr) }))
 }
 
 // awaitRoster waits until the configuration here includes this node. A node
@@ -515,13 +517,13 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 func (n *Node) openLayer() (err error) {
 	cfg := membership.Config{
 		ID: membership.NodeID(n.id.ID), Bind: n.cfg.GossipAddr, Advertise: n.self().GetGossipAddr(), Cluster: n.lineage(),
-		Incarnation: n.table.Incarnation(), ClusterAddr: n.self().GetClusterAddr(), Allow: n.fabric.allow, Log: n.log,
+		Incarnation: n.table.Incarnation(), ClusterAddr: n.self().GetClusterAddr(), Allow: n.fabric.Allow, Log: n.log,
 	}
 	n.keys.Lock()
 	defer n.keys.Unlock()
 	switch {
 	case n.key != nil:
-		cfg.Keys = [][]byte{n.key.gossip}
+		cfg.Keys = [][]byte{n.key.Gossip}
 	case n.who != nil:
 		cfg.Keys = gossipKeys(n.machine.View().Security())
 	}
@@ -538,7 +540,7 @@ func (n *Node) openLayer() (err error) {
 
 // process is which one this is, and how long it has run, ms.
 func (n *Node) process() (instance, up uint64) {
-	p := n.port.self.presence()
+	p := n.port.Self.Presence()
 	return p.GetInstance(), p.GetUpMs()
 }
 
@@ -553,12 +555,12 @@ func (n *Node) peerHeard(id dn.Node, heard bool) {
 // dialLink connects to a peer where it is said to be, or else where the roster says:
 // what gossip says of an address, anybody may have said who has its key.
 func (n *Node) dialLink(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
-	conn, err := n.port.dial(ctx, string(peer), addr)
+	conn, err := n.port.Dial(ctx, string(peer), addr)
 	known := n.clusterAddr(string(peer))
 	if err == nil || known == "" || known == addr {
 		return conn, err
 	}
-	if conn, again := n.port.dial(ctx, string(peer), known); again == nil {
+	if conn, again := n.port.Dial(ctx, string(peer), known); again == nil {
 		return conn, nil
 	}
 	return nil, err

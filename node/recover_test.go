@@ -146,7 +146,7 @@ func TestRecover_TwoRecoveredNeverMerge(t *testing.T) {
 	}
 	for _, x := range [][2]*member{{a, b}, {b, a}} {
 		await(t, "who is asked says that it is of another recovery", func() bool {
-			return errors.Is(askLineage(t.Context(), x[0].port, x[1].cfg.ClusterAddr, x[0].lineage()), consensus.ErrOtherRecovery)
+			return errors.Is(askLineage(t.Context(), x[0].port.Dialer, x[1].cfg.ClusterAddr, x[0].lineage()), consensus.ErrOtherRecovery)
 		})
 	}
 	await(t, "the link is refused", func() bool { return b.log.has("this node is of cluster " + a.lineage()) })

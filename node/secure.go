@@ -251,7 +251,7 @@ func (n *Node) install(view *fsm.View) error {
 
 // recheck ends the connections of those whom this node does not believe.
 func (n *Node) recheck() {
-	if ended := n.port.known.recheck(n.who.Trust()); ended > 0 {
+	if ended := n.port.Recheck(); ended > 0 {
 		n.log.Info("connections of nodes that are not believed any more ended", "count", ended)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 )
 
@@ -299,7 +300,7 @@ func (m *member) removes(t *testing.T, first *member, name string) {
 
 // thief has the files of one node and what its configuration says, and calls itself
 // what it likes.
-func thief(t *testing.T, of *member, id string) *clusterPort {
+func thief(t *testing.T, of *member, id string) *port.Dialer {
 	t.Helper()
 	dir := copyOf(t, of.cfg.DataDir)
 	view := of.machine.View()
@@ -313,7 +314,7 @@ func thief(t *testing.T, of *member, id string) *clusterPort {
 	if err := who.Renew(view.Epoch(), view.Security().GetAuthorities(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	return &clusterPort{identity: who, fabric: newFabric(), log: of.Node.log}
+	return &port.Dialer{Identity: who, Fabric: port.NewFabric()}
 }
 
 // copyOf has the files of a data directory by which a node is known.
@@ -352,16 +353,16 @@ func events(t *testing.T, m *member, kind string) (count uint64) {
 func filesOfAnother(t *testing.T, all []*member) {
 	a, b, c := all[0], all[1], all[2]
 	p := thief(t, b, a.id.ID)
-	if got := identity.IDOf(tls.ConnectionState{PeerCertificates: []*x509.Certificate{p.identity.Certificate().Leaf}}); got != a.id.ID {
+	if got := identity.IDOf(tls.ConnectionState{PeerCertificates: []*x509.Certificate{p.Identity.Certificate().Leaf}}); got != a.id.ID {
 		t.Fatalf("the thief's certificate is of %s", got)
 	}
 	refusedBefore := events(t, c, "identity-refused")
 	for _, protocol := range []string{identity.GRPC, identity.Raft, identity.SIP} {
-		conn, err := p.fabric.dial(t.Context(), c.cfg.ClusterAddr)
+		conn, err := p.Fabric.Dial(t.Context(), c.cfg.ClusterAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		secured, err := p.secure(t.Context(), conn, protocol, c.id.ID)
+		secured, err := p.Secure(t.Context(), conn, protocol, c.id.ID)
 		if err != nil {
 			continue
 		}
@@ -372,11 +373,11 @@ func filesOfAnother(t *testing.T, all []*member) {
 	await(t, "it is counted", func() bool { return events(t, c, "identity-refused") >= refusedBefore+3 })
 	// As itself it is n2, and n2 alone: who wants n1 at its address does not get it.
 	for protocol := range map[string]bool{identity.GRPC: true, identity.Raft: true} {
-		conn, err := c.port.fabric.dial(t.Context(), b.cfg.ClusterAddr)
+		conn, err := c.fabric.Dial(t.Context(), b.cfg.ClusterAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.port.secure(t.Context(), conn, protocol, a.id.ID); !errors.Is(err, identity.OtherNode) {
+		if _, err := c.port.Secure(t.Context(), conn, protocol, a.id.ID); !errors.Is(err, identity.OtherNode) {
 			t.Errorf("%s: n2 at the address of n1: %v", protocol, err)
 		}
 	}
@@ -605,11 +606,11 @@ func removedEnds(t *testing.T, all []*member) {
 	// Somebody else holds a connection by n3's files: it ends although nobody there ends it.
 	p := thief(t, c, c.id.ID)
 	dial := func() (net.Conn, error) {
-		conn, err := p.fabric.dial(t.Context(), b.cfg.ClusterAddr)
+		conn, err := p.Fabric.Dial(t.Context(), b.cfg.ClusterAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.secure(t.Context(), conn, identity.Raft, b.id.ID)
+		return p.Secure(t.Context(), conn, identity.Raft, b.id.ID)
 	}
 	open, err := dial()
 	if err == nil {

@@ -112,7 +112,7 @@ func running(t *testing.T, f func(context.Context) error) {
 func gossipIsEncrypted(t *testing.T, m *member) {
 	id, addr := membership.NodeID(m.id.ID), m.self().GetGossipAddr()
 	g, err := membership.New(membership.Config{
-		ID: "guest", Bind: ownIP() + ":7003", Cluster: m.id.ClusterID, Keys: [][]byte{secret(7).gossip}, Incarnation: 1, ClusterAddr: "127.0.0.1:1", Log: m.Node.log,
+		ID: "guest", Bind: ownIP() + ":7003", Cluster: m.id.ClusterID, Keys: [][]byte{sharedKey(t, 7).Gossip}, Incarnation: 1, ClusterAddr: "127.0.0.1:1", Log: m.Node.log,
 	})
 	if err != nil {
 		t.Fatal(err)

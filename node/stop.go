@@ -66,7 +66,7 @@ func (n *Node) disappear() {
 		_ = p.in.Close()
 	}
 	_ = n.http.Close()
-	n.port.close()
+	n.port.Close()
 	if group := n.leads.Load(); group != nil {
 		group.Disconnect()
 	}

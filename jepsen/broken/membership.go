@@ -47,7 +47,7 @@ func membershipFaults() []Fault {
 			Edit{"node/seek.go", "		if len(lost) == 0 && !all {\n", "		if len(lost) >= 0 {\n"},
 			Edit{"node/meet.go", "	if n.id.ClusterID == \"\" {\n		return nil\n	}\n	ctx, cancel", "	if n.id.ClusterID != \"\" {\n		return nil\n	}\n	ctx, cancel"}),
 		nodes("clone-is-let-in", "a copy of a node takes part", "^TestMove$",
-			Edit{"node/meet.go", "!directory.Before(there, n.port.self.presence()) {", "true {"}),
+			Edit{"node/meet.go", "!directory.Before(there, n.port.Self.Presence()) {", "true {"}),
 		nodes("nobodys-word", "where nobody is asked who he is nodes that changed places never get each other's entries", "^TestMove_WhereNobodyIsAsked$",
 			Edit{"node/consensus/server.go", "	if !asked && !client.shown() && peer == \"\" {", "	if asked && peer == \"\" {"}),
 		nodes("told-for-ever", "a node that was elsewhere takes what the roster has had meanwhile for mended by hand", "^TestMove$",

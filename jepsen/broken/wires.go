@@ -95,13 +95,13 @@ func boundFaults() []Fault {
 		},
 		{
 			Name: "no-user-timeout-accepted", Kind: Bounds, What: "the kernel does not time a link at the end that accepted it",
-			Edits:   []Edit{{"node/port.go", "		if to == p.grpc {\n", "		if to == nil {\n"}},
-			Package: "./node", Run: "^TestClusterPort_TheKernel",
+			Edits:   []Edit{{"node/port/port.go", "		if to == p.GRPC {\n", "		if to == nil {\n"}},
+			Package: "./node/port", Run: "^TestClusterPort_TheKernel",
 		},
 		{
 			Name: "no-user-timeout-dialled", Kind: Bounds, What: "the kernel does not time a link at the end that dialled it",
-			Edits:   []Edit{{"node/port.go", "if tcp := intake.Below(conn); tcp != nil {\n\t\tif conn, err = tcontroller", "if tcp := intake.Below(conn); tcp == nil {\n\t\tif conn, err = tcontroller"}},
-			Package: "./node", Run: "^TestClusterPort_TheKernel",
+			Edits:   []Edit{{"node/port/dialer.go", "if tcp := intake.Below(conn); tcp != nil {\n\t\tif conn, err = tcontroller", "if tcp := intake.Below(conn); tcp == nil {\n\t\tif conn, err = tcontroller"}},
+			Package: "./node/port", Run: "^TestClusterPort_TheKernel",
 		},
 		{
 			Name: "long-lease", Kind: Bounds, What: "a leader that is cut off believes in itself for 2 s",

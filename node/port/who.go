@@ -1,4 +1,4 @@
-package node
+package port
 
 import (
 	"context"
@@ -21,21 +21,21 @@ import (
 // rest of the node is busy with: the id, and which process that is.
 const whoPreamble = "sipcWHO\x00"
 
-// self is who answers at the port.
-type self struct {
-	id       string
-	instance uint64
-	started  time.Time
+// Self is who answers at the port: the node, and which of its processes.
+type Self struct {
+	ID       string
+	Instance uint64
+	Started  time.Time
 }
 
-// presence is what a process says of itself to anybody.
-func (s self) presence() *peerpb.Presence {
-	return &peerpb.Presence{Node: &configpb.Node{Id: s.id}, Instance: s.instance, UpMs: uint64(max(0, time.Since(s.started).Milliseconds()))}
+// Presence is what a process says of itself to anybody.
+func (s Self) Presence() *peerpb.Presence {
+	return &peerpb.Presence{Node: &configpb.Node{Id: s.ID}, Instance: s.Instance, UpMs: uint64(max(0, time.Since(s.Started).Milliseconds()))}
 }
 
-func (p *clusterPort) answerWho(conn net.Conn) error {
+func (p *Port) answerWho(conn net.Conn) error {
 	defer conn.Close()
-	b, err := proto.Marshal(p.self.presence())
+	b, err := proto.Marshal(p.Self.Presence())
 	if err != nil || len(b) > math.MaxUint16 {
 		return errors.Join(err, errors.New("no answer"))
 	}
@@ -43,10 +43,10 @@ func (p *clusterPort) answerWho(conn net.Conn) error {
 	return err
 }
 
-// who asks who is at an address. key is that of whoever answers, "" where nobody has
+// Who asks who is at an address. key is that of whoever answers, "" where nobody has
 // one; that it is the node's is for the caller to judge.
-func (p *clusterPort) who(ctx context.Context, addr string) (there *peerpb.Presence, key string, err error) {
-	conn, err := p.fabric.dial(ctx, addr)
+func (d *Dialer) Who(ctx context.Context, addr string) (there *peerpb.Presence, key string, err error) {
+	conn, err := d.Fabric.Dial(ctx, addr)
 	if err != nil {
 		return nil, "", err
 	}
@@ -54,16 +54,16 @@ func (p *clusterPort) who(ctx context.Context, addr string) (there *peerpb.Prese
 	raw := conn // the one that a secured one has below
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Now()) })
 	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(openTimeout))
+	_ = conn.SetDeadline(time.Now().Add(OpenTimeout))
 	switch {
-	case p.identity != nil:
-		secured := tls.Client(conn, p.identity.Asking())
+	case d.Identity != nil:
+		secured := tls.Client(conn, d.Identity.Asking())
 		if err := secured.HandshakeContext(ctx); err != nil {
 			return nil, "", err
 		}
 		conn, key = secured, identity.KeyOf(secured.ConnectionState())
-	case p.key != nil:
-		conn = tls.Client(conn, p.key.client)
+	case d.Key != nil:
+		conn = tls.Client(conn, d.Key.client)
 	}
 	if _, err := io.WriteString(conn, whoPreamble); err != nil {
 		return nil, "", err
@@ -85,14 +85,14 @@ func readPresence(r io.Reader) (*peerpb.Presence, error) {
 	return there, proto.Unmarshal(b, there)
 }
 
-// whoIs asks who is at an address and believes it when it has the key of the node
+// WhoIs asks who is at an address and believes it when it has the key of the node
 // that it claims to be: nil when nobody answers, or somebody else than a node.
-func (p *clusterPort) whoIs(ctx context.Context, addr string) *peerpb.Presence {
-	there, key, err := p.who(ctx, addr)
+func (d *Dialer) WhoIs(ctx context.Context, addr string) *peerpb.Presence {
+	there, key, err := d.Who(ctx, addr)
 	if err != nil || there.GetNode().GetId() == "" {
 		return nil
 	}
-	if p.identity != nil && p.identity.Trust().Holds(there.GetNode().GetId(), key) != nil {
+	if d.Identity != nil && d.Identity.Trust().Holds(there.GetNode().GetId(), key) != nil {
 		return nil
 	}
 	return there

@@ -1,4 +1,4 @@
-package node
+package port
 
 import (
 	"crypto/tls"
@@ -34,29 +34,30 @@ func (c *knownConn) Close() error {
 
 // know keeps a connection whose handshake is done, by the socket below it. Whoever
 // was taken off the roster meanwhile is refused.
-func (p *clusterPort) know(socket net.Conn, secured *tls.Conn) (net.Conn, error) {
+func (d *Dialer) know(socket net.Conn, secured *tls.Conn) (net.Conn, error) {
 	s := secured.ConnectionState()
-	c := &knownConn{Conn: &identity.Conn{Conn: secured, Key: identity.KeyOf(s)}, socket: socket, of: &p.known}
+	c := &knownConn{Conn: &identity.Conn{Conn: secured, Key: identity.KeyOf(s)}, socket: socket, of: &d.known}
 	if s.NegotiatedProtocol == identity.Join {
 		return c, nil // whatever the certificate says
 	}
 	c.Peer = identity.IDOf(s)
-	p.known.mu.Lock()
-	if p.known.conns == nil {
-		p.known.conns = map[*knownConn]struct{}{}
+	d.known.mu.Lock()
+	if d.known.conns == nil {
+		d.known.conns = map[*knownConn]struct{}{}
 	}
-	p.known.conns[c] = struct{}{}
-	p.known.mu.Unlock()
-	if err := p.identity.Trust().Holds(c.Peer, c.Key); err != nil {
+	d.known.conns[c] = struct{}{}
+	d.known.mu.Unlock()
+	if err := d.Identity.Trust().Holds(c.Peer, c.Key); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// recheck ends the connections of those who are not believed any more, at once:
+// Recheck ends the connections of those who are not believed any more, at once:
 // nothing that has arrived is read.
-func (k *known) recheck(t *identity.Trust) (ended int) {
+func (d *Dialer) Recheck() (ended int) {
+	t, k := d.Identity.Trust(), &d.known
 	k.mu.Lock()
 	var refused []*knownConn
 	for c := range k.conns {

@@ -1,4 +1,4 @@
-package node
+package port
 
 import (
 	"context"
@@ -40,24 +40,24 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 	if tcontroller.UserTimeout != 400*time.Millisecond {
 		t.Errorf("the kernel waits %v", tcontroller.UserTimeout)
 	}
-	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
+	for name, key := range map[string]*Key{"in clear": nil, "with a key": secret(1)} {
 		t.Run(name, func(t *testing.T) {
-			p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), self{}, slog.New(slog.DiscardHandler))
+			p, err := Listen("127.0.0.1:0", &Dialer{Key: key, Fabric: NewFabric()}, Self{}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), soon)
+			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 			var wg sync.WaitGroup
-			wg.Go(func() { _ = p.run(ctx) })
+			wg.Go(func() { _ = p.Run(ctx) })
 			t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
 			for what, c := range map[string]struct {
-				dial     func(context.Context, string, string) (net.Conn, error)
-				say      string
-				accepted *handover
-				want     time.Duration
+				dial func(context.Context, string, string) (net.Conn, error)
+				say  string
+				at   *intake.Handover
+				want time.Duration
 			}{
-				"gRPC": {p.dial, grpcPreamble, p.grpc, tcontroller.UserTimeout},
-				"Raft": {p.dialRaft, "", p.raft, 0},
+				"gRPC": {p.Dial, grpcPreamble, p.GRPC, tcontroller.UserTimeout},
+				"Raft": {p.DialRaft, "", p.Raft, 0},
 			} {
 				dialled, err := c.dial(ctx, "", p.ln.Addr().String())
 				if err == nil {
@@ -67,9 +67,9 @@ func TestClusterPort_TheKernelTimesLinksAtBothEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer dialled.Close()
-				accepted := patience.Receive(t, "the connection is accepted", c.accepted.conns)
-				defer accepted.Close()
-				if out, in := userTimeout(t, dialled), userTimeout(t, accepted); out != c.want || in != c.want {
+				taken := accepted(t, c.at)
+				defer taken.Close()
+				if out, in := userTimeout(t, dialled), userTimeout(t, taken); out != c.want || in != c.want {
 					t.Errorf("%s: %v where it was dialled, %v where it was accepted, want %v", what, out, in, c.want)
 				}
 			}

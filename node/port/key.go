@@ -1,4 +1,4 @@
-package node
+package port
 
 import (
 	"crypto/ed25519"
@@ -14,25 +14,25 @@ import (
 	"time"
 )
 
-// MinClusterKey is the least length of a cluster key in bytes.
-const MinClusterKey = 32
+// MinKey is the least length of a cluster key in bytes.
+const MinKey = 32
 
 // nodeRole is the name in every node's certificate.
 const nodeRole = "node.sipcluster"
 
-// clusterKey is what the shared secret of a cluster becomes: a certificate
+// Key is what the shared secret of a cluster becomes: a certificate
 // authority that every holder of the secret can derive, for mutual TLS at the
 // cluster port, and the key of the gossip.
-type clusterKey struct {
+type Key struct {
 	server, client *tls.Config
-	gossip         []byte
-	routes         []byte // of SIP between nodes
+	// Gossip is the key of the gossip, Routes that of SIP between nodes.
+	Gossip, Routes []byte
 }
 
-// newClusterKey derives everything from the secret (RFC 5869).
-func newClusterKey(secret []byte) (*clusterKey, error) {
-	if len(secret) < MinClusterKey {
-		return nil, fmt.Errorf("the cluster key has %d bytes, at least %d are needed: make one with `openssl rand -hex 32`", len(secret), MinClusterKey)
+// NewKey derives everything from the secret (RFC 5869).
+func NewKey(secret []byte) (*Key, error) {
+	if len(secret) < MinKey {
+		return nil, fmt.Errorf("the cluster key has %d bytes, at least %d are needed: make one with `openssl rand -hex 32`", len(secret), MinKey)
 	}
 	seed, err1 := hkdf.Key(sha256.New, secret, nil, "sipcluster certificate authority", ed25519.SeedSize)
 	gossip, err2 := hkdf.Key(sha256.New, secret, nil, "sipcluster gossip", 32)
@@ -47,7 +47,7 @@ func newClusterKey(secret []byte) (*clusterKey, error) {
 	base := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool, ServerName: nodeRole}
 	server, client := base.Clone(), base.Clone()
 	server.ClientAuth = tls.RequireAndVerifyClientCert
-	return &clusterKey{server: server, client: client, gossip: gossip, routes: routes}, nil
+	return &Key{server: server, client: client, Gossip: gossip, Routes: routes}, nil
 }
 
 // issue makes this process a certificate under the derived authority. It is

@@ -1,4 +1,4 @@
-package node
+package port
 
 import (
 	"bytes"
@@ -18,10 +18,11 @@ import (
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/intake"
 )
 
-func secret(b byte) *clusterKey {
-	k, err := newClusterKey(bytes.Repeat([]byte{b}, MinClusterKey))
+func secret(b byte) *Key {
+	k, err := NewKey(bytes.Repeat([]byte{b}, MinKey))
 	if err != nil {
 		panic(err)
 	}
@@ -30,17 +31,17 @@ func secret(b byte) *clusterKey {
 
 // openPort serves a cluster port whose connections of either kind are echoed
 // after the name of their kind.
-func openPort(t *testing.T, key *clusterKey) *clusterPort {
+func openPort(t *testing.T, key *Key) *Port {
 	t.Helper()
 	leftover.Check(t)
-	p, err := listenCluster("127.0.0.1:0", nil, key, newFabric(), self{}, slog.New(slog.DiscardHandler))
+	p, err := Listen("127.0.0.1:0", &Dialer{Key: key, Fabric: NewFabric()}, Self{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = p.run(ctx) })
-	for name, h := range map[string]*handover{"grpc ": p.grpc, "raft ": p.raft} {
+	wg.Go(func() { _ = p.Run(ctx) })
+	for name, h := range map[string]*intake.Handover{"grpc ": p.GRPC, "raft ": p.Raft} {
 		wg.Go(func() {
 			for {
 				c, err := h.Accept()
@@ -59,6 +60,18 @@ func openPort(t *testing.T, key *clusterKey) *clusterPort {
 	return p
 }
 
+// accepted is the next connection of one kind.
+func accepted(t *testing.T, h *intake.Handover) net.Conn {
+	t.Helper()
+	conns := make(chan net.Conn, 1)
+	go func() { // ends with the port
+		if c, err := h.Accept(); err == nil {
+			conns <- c
+		}
+	}()
+	return patience.Receive(t, "the connection is accepted", conns)
+}
+
 func talk(t *testing.T, c net.Conn, say string) string {
 	t.Helper()
 	defer c.Close()
@@ -69,18 +82,18 @@ func talk(t *testing.T, c net.Conn, say string) string {
 }
 
 func TestClusterPort_SortsConnections(t *testing.T) {
-	for name, key := range map[string]*clusterKey{"in clear": nil, "with a key": secret(1)} {
+	for name, key := range map[string]*Key{"in clear": nil, "with a key": secret(1)} {
 		t.Run(name, func(t *testing.T) {
 			p := openPort(t, key)
 			addr := p.ln.Addr().String()
-			c, err := p.dial(t.Context(), "", addr)
+			c, err := p.Dial(t.Context(), "", addr)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := talk(t, c, grpcPreamble); got != "grpc "+grpcPreamble {
 				t.Errorf("gRPC got %q", got)
 			}
-			if c, err = p.dialRaft(t.Context(), "", addr); err != nil {
+			if c, err = p.DialRaft(t.Context(), "", addr); err != nil {
 				t.Fatal(err)
 			}
 			if got := talk(t, c, "12345678"); got != "raft 12345678" {
@@ -105,12 +118,12 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 		})
 	}
 	t.Run("another key", func(t *testing.T) {
-		other := &clusterPort{key: secret(2), fabric: newFabric()}
-		if c, err := other.dial(t.Context(), "", addr); err == nil {
+		other := &Dialer{Key: secret(2), Fabric: NewFabric()}
+		if c, err := other.Dial(t.Context(), "", addr); err == nil {
 			t.Errorf("let in: %q", talk(t, c, grpcPreamble))
 		}
-		if _, err := other.dialRaft(t.Context(), "", addr); err == nil || len(other.fabric.conns) > 0 {
-			t.Errorf("%v; %d connections are known, none is open", err, len(other.fabric.conns))
+		if _, err := other.DialRaft(t.Context(), "", addr); err == nil || len(other.Fabric.conns) > 0 {
+			t.Errorf("%v; %d connections are known, none is open", err, len(other.Fabric.conns))
 		}
 	})
 	t.Run("TLS without a certificate", func(t *testing.T) {
@@ -123,7 +136,7 @@ func TestClusterPort_TurnsStrangersAway(t *testing.T) {
 		}
 	})
 	// And it still serves its own.
-	c, err := p.dial(t.Context(), "", addr)
+	c, err := p.Dial(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +183,7 @@ func TestClusterPort_TakesMoreThanMayOpenAtOnce(t *testing.T) {
 func TestClusterPort_StrangersPushOutNobodyElse(t *testing.T) {
 	p := openPort(t, nil)
 	addr := p.ln.Addr().String()
-	c, err := p.dialRaft(t.Context(), "", addr)
+	c, err := p.DialRaft(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +198,7 @@ func TestClusterPort_StrangersPushOutNobodyElse(t *testing.T) {
 		}
 		defer silent.Close()
 	}
-	other, err := p.dialRaft(t.Context(), "", addr)
+	other, err := p.DialRaft(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,29 +213,29 @@ func TestClusterPort_StrangersPushOutNobodyElse(t *testing.T) {
 func TestFabric_CutEndsConnectionsAndSwallowsDials(t *testing.T) {
 	p := openPort(t, nil)
 	addr := p.ln.Addr().String()
-	c, err := p.dial(t.Context(), "", addr)
+	c, err := p.Dial(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.fabric.set([]string{addr})
-	_ = c.SetReadDeadline(time.Now().Add(openTimeout / 2)) // the other end gives up later
+	p.Fabric.Set([]string{addr})
+	_ = c.SetReadDeadline(time.Now().Add(OpenTimeout / 2)) // the other end gives up later
 	if _, err := c.Read(make([]byte, 99)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the open connection goes on: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := p.dial(ctx, "", addr); err == nil || ctx.Err() == nil {
+	if _, err := p.Dial(ctx, "", addr); err == nil || ctx.Err() == nil {
 		t.Errorf("dialling into a cut: %v, before its time was over", err)
 	}
-	p.fabric.set(nil)
-	if c, err = p.dial(t.Context(), "", addr); err != nil {
+	p.Fabric.Set(nil)
+	if c, err = p.Dial(t.Context(), "", addr); err != nil {
 		t.Fatalf("after the heal: %v", err)
 	}
-	if len(p.fabric.conns) != 1 {
-		t.Errorf("%d connections are known, want the open one", len(p.fabric.conns))
+	if len(p.Fabric.conns) != 1 {
+		t.Errorf("%d connections are known, want the open one", len(p.Fabric.conns))
 	}
-	if _ = c.Close(); len(p.fabric.conns) != 0 {
-		t.Errorf("%d connections are known, none is open", len(p.fabric.conns))
+	if _ = c.Close(); len(p.Fabric.conns) != 0 {
+		t.Errorf("%d connections are known, none is open", len(p.Fabric.conns))
 	}
 }
 
@@ -233,11 +246,11 @@ func TestClusterPort_HangsUpOnTheSilent(t *testing.T) {
 	addr := p.ln.Addr().String()
 	said := map[string]net.Conn{}
 	var err error
-	if said["grpc "], err = p.dial(t.Context(), "", addr); err == nil {
+	if said["grpc "], err = p.Dial(t.Context(), "", addr); err == nil {
 		_, err = said["grpc "].Write([]byte(grpcPreamble))
 	}
 	if err == nil {
-		said["raft "], err = p.dialRaft(t.Context(), "", addr)
+		said["raft "], err = p.DialRaft(t.Context(), "", addr)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -248,13 +261,13 @@ func TestClusterPort_HangsUpOnTheSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clear.Close()
-	secured, err := p.dial(t.Context(), "", addr)
+	secured, err := p.Dial(t.Context(), "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer secured.Close()
 	for name, c := range map[string]net.Conn{"in clear": clear, "within TLS": secured} {
-		_ = c.SetReadDeadline(began.Add(soon))
+		_ = c.SetReadDeadline(began.Add(patience.Limit))
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) < 2900*time.Millisecond {
 			t.Errorf("%s: %v after %v", name, err, time.Since(began))
 		}
@@ -274,9 +287,8 @@ func TestClusterKey_IsTheSameEverywhereAndEver(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		"gossip":               {k.gossip, "9a9aec2382774d14d36a0662089c54326b196ed18d7f43ec3e91094fc9d00ace"},
-		"routes":               {k.routes, "da9b088ed66e91ea7cf77b30975d94aeafed69867ccbb182608c7572f80ddd1f"},
-		"routes without a key": {(&Node{id: &card{ClusterID: "c1"}}).routeSecret(), "5ea0791a4b7ea8a7484c31b54eefc184530f8b0cad398bab271957671ffcf631"},
+		"gossip": {k.Gossip, "9a9aec2382774d14d36a0662089c54326b196ed18d7f43ec3e91094fc9d00ace"},
+		"routes": {k.Routes, "da9b088ed66e91ea7cf77b30975d94aeafed69867ccbb182608c7572f80ddd1f"},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s: %s, want %s", what, got, c.want)
@@ -310,21 +322,7 @@ func TestClusterKey_IsTheSameEverywhereAndEver(t *testing.T) {
 }
 
 func TestClusterKey_ShortSecretsAreRefused(t *testing.T) {
-	if _, err := newClusterKey([]byte("secret")); err == nil {
+	if _, err := NewKey([]byte("secret")); err == nil {
 		t.Error("a secret of 6 bytes was taken")
-	}
-}
-
-func TestHandover_ClosedTurnsAway(t *testing.T) {
-	h := newHandover(&net.TCPAddr{})
-	_ = h.Close()
-	_ = h.Close()
-	if _, err := h.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Error(err)
-	}
-	a, b := net.Pipe()
-	h.give(t.Context(), a)
-	if _, err := b.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection stayed open")
 	}
 }
