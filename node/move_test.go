@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -183,7 +184,9 @@ func cloneRefused(t *testing.T, all []*member) {
 		t.Fatal(err)
 	}
 	second := (*directory.Second)(nil)
-	if err := n.Run(t.Context()); !errors.As(err, &second) || second.Addr != c.cfg.ClusterAddr {
+	ctx, cancel := context.WithTimeout(t.Context(), soon) // one that is let in would run on
+	defer cancel()
+	if err := n.Run(ctx); !errors.As(err, &second) || second.Addr != c.cfg.ClusterAddr {
 		t.Errorf("the copy ends with %v", err)
 	}
 	if events(t, all[0], "node-cloned")+events(t, all[1], "node-cloned") == 0 {

@@ -164,7 +164,9 @@ func joins(t *testing.T, to *member, name, file string, patience time.Duration) 
 	if err != nil {
 		return err
 	}
-	return n.Run(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 2*soon) // one that is let in would run on
+	defer cancel()
+	return n.Run(ctx)
 }
 
 func invitesCountOnce(t *testing.T, all []*member) {
