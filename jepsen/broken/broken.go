@@ -130,6 +130,7 @@ func All() []Fault {
 		membershipFaults(),
 		standbyFaults(),
 		policyFaults(),
+		loginFaults(),
 	)
 }
 

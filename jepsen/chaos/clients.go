@@ -61,7 +61,7 @@ func (r *run1) sights() map[history.Sight]int {
 		history.Delivered: 20, history.Refused: 5, history.TCPFlows: 2, history.TLSFlows: 2, history.WSFlows: 2,
 		history.TrunkIn: 1, history.TrunkOut: 1, history.Routes: 1, history.RoutesRefused: 3, history.LooksAtHolds: 50,
 		history.Restores:    r.scenario.Restores,
-		history.MovedInCall: 1, history.StrangeWays: 1, history.Silences: 1, history.Vain: 1, history.PSTNCalls: 1,
+		history.MovedInCall: 1, history.StrangeWays: 1, history.Silences: 1, history.Vain: 1, history.PSTNCalls: 1, history.TakeOvers: 3,
 	}
 	if r.scenario.Rings && warmUp+r.length+cmp.Or(r.settled, recovery) > longRing+5*time.Second {
 		all[history.LongRings] = 1

@@ -14,6 +14,8 @@ const (
 	// firstDesktop is the number of the first agent at a telephone in the
 	// public network, behind those of the phones.
 	firstDesktop = 70
+	// people have a desk at each node, the first with this number.
+	people, firstDesk = 2, 150
 )
 
 // phonesAtNode is how many phones begin at each node; the first ones are the
@@ -33,6 +35,19 @@ func (r *run1) desktops() []*workload.Desktop {
 			pstn++
 		}
 		add(number((node+1)%r.nodes*phonesAtNode), node, workload.Companion)
+	}
+	return all
+}
+
+// people work at a desk of each node.
+func (r *run1) people() []*workload.Person {
+	var all []*workload.Person
+	for i := range people {
+		p := &workload.Person{Site: r.site, ID: fmt.Sprintf("8%02d", i), Every: desktopEvery}
+		for node := range r.nodes {
+			p.Desks = append(p.Desks, &workload.Desktop{Site: r.site, DN: number(firstDesk + i*r.nodes + node), Manner: workload.Seated, Home: node})
+		}
+		all = append(all, p)
 	}
 	return all
 }

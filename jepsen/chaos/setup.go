@@ -141,6 +141,11 @@ func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 			dns = append(dns, cluster.PSTNDN(d.DN, fmt.Sprintf("+1555%07d", i)))
 		}
 	}
+	for _, p := range r.people() {
+		for _, d := range p.Desks {
+			dns = append(dns, cluster.PSTNDN(d.DN, "+1666"+d.DN))
+		}
+	}
 	if err := r.configureCalls(ctx, nodes[0]); err != nil {
 		return err
 	}
@@ -191,6 +196,9 @@ func (r *run1) work(ctx context.Context) *group {
 	}
 	for _, d := range r.desktops() {
 		g.run(func() error { return d.Run(ctx) })
+	}
+	for _, p := range r.people() {
+		g.run(func() error { return p.Run(ctx) })
 	}
 	for _, w := range r.routers() {
 		g.run(func() error { return w.Run(ctx) })

@@ -59,6 +59,7 @@ var statements = []statement{
 	{"S25", "one state: nodes at the same index have the same configuration, of whatever version", oneState},
 	{"S26", "a drain loses nobody: what is registered stays in service, and only what is new is sent away", all(drainLosesNobody, drainSendsAway)},
 	{"S28", "whoever holds what is another's, or what is over, is taken for nothing by it", clientsAuthority},
+	{"S29", "an agent is logged in at one DN, the last one, and nobody gets him where he left", oneLogin},
 	{"S30", "what is counted of agents is what the tables say", sumsOfTables},
 	{"S31", "a disk that does not answer holds up no phone, no call and no other node", stalledDisk},
 }

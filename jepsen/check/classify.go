@@ -176,7 +176,7 @@ func opEvent(op *history.Op) Event {
 		if op.Expires > 0 {
 			text += fmt.Sprintf(", for %v", op.Expires)
 		}
-	case history.RegisterAddress, history.UnregisterAddress, history.RegisterFlow, history.UnregisterFlow, history.HangUp, history.Reserve, history.Release, history.Agent:
+	case history.RegisterAddress, history.UnregisterAddress, history.RegisterFlow, history.UnregisterFlow, history.HangUp, history.Reserve, history.Release, history.Agent, history.Person:
 		text = sessionText(op)
 	case history.Enrol, history.Dial, history.Ring, history.Talk, history.Within, history.Route, history.OutOfDialog, history.Arrival:
 		text = callText(op)

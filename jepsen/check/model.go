@@ -77,7 +77,7 @@ func (m *model) index() {
 	}
 	for i := range m.h.Ops {
 		op := &m.h.Ops[i]
-		if op.Kind == history.Reserve || op.Kind == history.Agent {
+		if op.Kind == history.Reserve || op.Kind == history.Agent || op.Kind == history.Person {
 			m.unroutable[op.Key] = true
 		}
 		if op.Kind == history.Enrol && op.Arg == history.Roaming && op.OK() {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
@@ -49,6 +50,15 @@ func sawKinds(m *model) map[history.Sight]int {
 		}
 	}
 	m.sawCalls(calls, count)
+	for _, p := range m.persons() {
+		desk := ""
+		for _, o := range p.ops {
+			if o.OK() && strings.HasPrefix(o.Arg, "logged-in") {
+				count(history.TakeOvers, desk != "" && desk != o.Key)
+				desk = o.Key
+			}
+		}
+	}
 	seen[history.Restores] = m.snapshots()
 	seen[history.LooksAtHolds] = len(m.h.Holds)
 	m.sawMembers(count)

@@ -82,7 +82,7 @@ func (t *truth) sessionEnd(m *model, r *registration) time.Duration {
 // sessionText is a request of a T-Library client for people.
 func sessionText(op *history.Op) string {
 	switch op.Kind {
-	case history.Agent:
+	case history.Agent, history.Person:
 		return fmt.Sprintf("agent at DN %s to be %s", op.Key, op.Arg)
 	case history.Reserve:
 		return fmt.Sprintf("reserve DN %s for %v", op.Key, op.Expires)

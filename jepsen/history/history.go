@@ -153,6 +153,7 @@ const (
 	StrangeWays   Sight = "answered calls by way of a node at which the caller isn't registered"
 	Silences      Sight = "telephones that went silent, or lost their connection, in a call"
 	Vain          Sight = "telephones that were silent when somebody called them, and then routable nowhere"
+	TakeOvers     Sight = "logins of agents who were logged in at another DN"
 	SecondStarts  Sight = "second processes of a node, started beside the first"
 	Moves         Sight = "nodes that came back at another address"
 	Removals      Sight = "acknowledged removals"

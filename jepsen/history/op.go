@@ -37,6 +37,9 @@ const (
 	// Agent: a request about the agent at Key. Arg is what Row.Agent must be
 	// once it is ok, never the same twice.
 	Agent Kind = "agent"
+	// Person: a request about the agent From, who works at several DNs, at Key. Arg is
+	// what Row.Agent is once it is ok, never the same twice.
+	Person Kind = "person"
 	// Reserve: the router Arg asks Node to reserve Key for Expires, from when it
 	// is granted.
 	Reserve Kind = "reserve"

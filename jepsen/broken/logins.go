@@ -1,0 +1,29 @@
+package broken
+
+import "time"
+
+// loginFaults are those of an agent who is logged in at one DN.
+func loginFaults() []Fault {
+	const rule = "^TestTable_OneLogin"
+	return []Fault{
+		unitFault("two-logins", "where an agent logged in earlier stays until its own node ends it", "./node/dn", rule,
+			Edit{"node/dn/merge.go", "v.agent, v.hold = t.present(e, x.agentOf()), t.reservation(k)", "v.agent, v.hold = x.agentOf(), t.reservation(k)"}).
+			by("cuts", 30*time.Second, "S29"),
+		unitFault("login-by-the-wall-clock", "the login with the later wall clock counts", "./node/dn", rule,
+			Edit{"node/dn/login.go", "max(t.cfg.Now().UnixNano(), t.maxClaim+1)", "t.cfg.Now().UnixNano()"}),
+		unitFault("left-in-the-view-only", "the node of the earlier login never ends it, which is back when the later one ends", "./node/dn", rule,
+			Edit{"node/dn/login.go", "	if k == nil || k.node != 0 {\n", "	if k == nil || k.node < 255 {\n"}),
+		unitFault("login-untold", "a later login is seen by who asks, and told to nobody", "./node/dn", rule,
+			Edit{"node/dn/login.go", "	for _, f := range others {\n", "	for _, f := range others[len(others):] {\n"}),
+		unitFault("empty-desk-rings", "calls go to the DN that an agent left for another one", "./node/dn", rule,
+			Edit{"node/dn/merge.go", "return !loginRequired && !s.Agent.Left()", "return !loginRequired"}),
+		unitFault("left-and-reserved", "a reservation of who logged in elsewhere stays", "./node/agent", "^TestRegistry_ALoginTakes",
+			Edit{"node/dn/login.go", "	x := *was.free()\n", "	x := *was\n"}),
+		unitFault("login-claim-stays-at-home", "other nodes don't know which login is the later one", "./node/tcontroller", "^TestRecord_EveryField",
+			Edit{"node/tcontroller/tcontroller.go", "Since: a.Since, Login: a.Login}", "Since: a.Since}"}),
+		unitFault("second-login-allowed", "an agent logs in twice where that is to be refused", "./node/agent", "^TestRegistry_ALoginIsRefused",
+			Edit{"node/agent/login.go", "s.Number != n && s.State == dn.InSrv {", "s.Number != n && s.State != dn.InSrv {"}),
+		unitFault("logged-out-without-a-word", "a desktop is not told why its agent was logged out", "./node/session", "^TestLogin_",
+			Edit{"node/session/event.go", "		if a.Left() {\n", "		if a == nil {\n"}),
+	}
+}
