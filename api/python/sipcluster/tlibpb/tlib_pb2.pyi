@@ -77,6 +77,7 @@ MESSAGE_EVENT_DN_OWNER_CHANGED: Message
 MESSAGE_EVENT_DN_USE_CHANGED: Message
 MESSAGE_EVENT_ERROR: Message
 MESSAGE_EVENT_ESTABLISHED: Message
+MESSAGE_EVENT_HELD: Message
 MESSAGE_EVENT_LINK_CONNECTED: Message
 MESSAGE_EVENT_LINK_DISCONNECTED: Message
 MESSAGE_EVENT_NODE_DRAINING: Message
@@ -84,6 +85,7 @@ MESSAGE_EVENT_QUEUED: Message
 MESSAGE_EVENT_QUEUE_CHANGED: Message
 MESSAGE_EVENT_REGISTERED: Message
 MESSAGE_EVENT_RELEASED: Message
+MESSAGE_EVENT_RETRIEVED: Message
 MESSAGE_EVENT_RINGING: Message
 MESSAGE_EVENT_ROUTE_REQUEST: Message
 MESSAGE_EVENT_ROUTE_USED: Message
@@ -270,7 +272,7 @@ class EndOfSnapshot(_message.Message):
     def __init__(self, resumed: bool = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "link_connected", "link_disconnected", "node_draining", "owner", "queue_changed", "queued", "reference_id", "registered", "released", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered"]
+    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered"]
     ABANDONED_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_INFO_FIELD_NUMBER: _ClassVar[int]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +293,7 @@ class Event(_message.Message):
     END_OF_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ESTABLISHED_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     LINK_CONNECTED_FIELD_NUMBER: _ClassVar[int]
     LINK_DISCONNECTED_FIELD_NUMBER: _ClassVar[int]
     NODE_DRAINING_FIELD_NUMBER: _ClassVar[int]
@@ -300,6 +303,7 @@ class Event(_message.Message):
     REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
+    RETRIEVED_FIELD_NUMBER: _ClassVar[int]
     RINGING_FIELD_NUMBER: _ClassVar[int]
     ROUTE_REQUEST_FIELD_NUMBER: _ClassVar[int]
     ROUTE_USED_FIELD_NUMBER: _ClassVar[int]
@@ -331,6 +335,7 @@ class Event(_message.Message):
     end_of_snapshot: EndOfSnapshot
     error: EventError
     established: EventEstablished
+    held: EventHeld
     link_connected: EventLinkConnected
     link_disconnected: EventLinkDisconnected
     node_draining: EventNodeDraining
@@ -340,6 +345,7 @@ class Event(_message.Message):
     reference_id: int
     registered: EventRegistered
     released: EventReleased
+    retrieved: EventRetrieved
     ringing: EventRinging
     route_request: EventRouteRequest
     route_used: EventRouteUsed
@@ -351,7 +357,7 @@ class Event(_message.Message):
     this_dn: str
     time: _timestamp_pb2.Timestamp
     unregistered: EventUnregistered
-    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
+    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
 
 class EventAbandoned(_message.Message):
     __slots__ = ["call", "end"]
@@ -485,6 +491,12 @@ class EventEstablished(_message.Message):
     call: Call
     def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ...) -> None: ...
 
+class EventHeld(_message.Message):
+    __slots__ = ["call"]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ...) -> None: ...
+
 class EventLinkConnected(_message.Message):
     __slots__ = ["capabilities", "protocol_version", "resumed", "server", "session_token"]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
@@ -548,6 +560,12 @@ class EventReleased(_message.Message):
     call: Call
     end: CallEnd
     def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., end: _Optional[_Union[CallEnd, _Mapping]] = ...) -> None: ...
+
+class EventRetrieved(_message.Message):
+    __slots__ = ["call"]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ...) -> None: ...
 
 class EventRinging(_message.Message):
     __slots__ = ["call"]
