@@ -104,10 +104,7 @@ mutants: ## the server broken in small ways: a unit test must fail for each (doc
 mutants-quick: ## two of each kind: what CI runs
 	go run ./jepsen/mutants -most 2
 
-mutants-test-python: setup build ## the Python client: its types, and its tests with a real cluster
-	scripts/test-python
-
-e2e: setup ## the same for what only tests with real clusters see
+mutants-e2e: setup ## the same for what only tests with real clusters see
 	go run ./jepsen/mutants -layer e2e
 
 clean: ## built files away
