@@ -64,21 +64,22 @@ type Node struct {
 	problems *problem.Set
 	damage   damage
 
-	store   *location.Store
-	machine *fsm.Machine
-	table   *dn.Table
-	calls   *call.Table
-	drain   drainClock
-	fabric  *port.Fabric
-	port    *port.Port
-	sip     *sip.Server
-	agents  *agent.Registry
-	control *session.Controller
-	routing *routing.Engine
-	fold    *statistics.Fold
-	peers   *peers
-	clients [2]*clientPort // TCport, default port
-	http    net.Listener
+	store     *location.Store
+	machine   *fsm.Machine
+	table     *dn.Table
+	calls     *call.Table
+	drain     drainClock
+	fabric    *port.Fabric
+	port      *port.Port
+	sip       *sip.Server
+	agents    *agent.Registry
+	addresses *session.Addresses
+	control   *session.Controller
+	routing   *routing.Engine
+	fold      *statistics.Fold
+	peers     *peers
+	clients   [2]*clientPort // TCport, default port
+	http      net.Listener
 
 	// From the moment that the node belongs to a cluster.
 	group  *consensus.Group
@@ -227,23 +228,24 @@ func (n *Node) openSessions() (err error) {
 	n.onClose(n.peers.close)
 	n.agents, err = agent.Open(agent.Config{
 		Table: n.table, View: n.machine.View, Dial: n.peers.conn, Dir: filepath.Join(n.cfg.DataDir, "agents"), Log: n.log,
+		Left: func(number dn.Number) { n.addresses.Left(number) },
 	})
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
 	}
 	n.onClose(n.agents.Close)
 	n.agents.Restore()
-	addresses := session.NewAddresses(session.AddressesConfig{
-		Table: n.table, View: n.machine.View, Ended: n.agents.Ended,
+	n.addresses = session.NewAddresses(session.AddressesConfig{
+		Table: n.table, View: n.machine.View, Ended: n.agents.Ended, Desktop: n.agents.Desktop,
 		RouterLeft: func(holder string) { n.routing.RouterLeft(holder) }, DrainEnd: n.drainEnd, Log: n.log,
 	})
 	n.routing = routing.New(routing.Config{
 		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
-		Announcer: session.Announcer{Calls: n.calls, Addresses: addresses}, Log: n.log,
+		Announcer: session.Announcer{Calls: n.calls, Addresses: n.addresses}, Log: n.log,
 	})
 	n.fold = statistics.New(statistics.Config{Table: n.table, Calls: n.calls, Machine: n.machine})
 	n.control = session.New(session.Config{
-		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Addresses: addresses, Router: n.routing, Release: n.hangUp,
+		Table: n.table, Calls: n.calls, Machine: n.machine, Agents: n.agents, Addresses: n.addresses, Router: n.routing, Release: n.hangUp,
 		Version: n.cfg.Version, Log: n.log,
 	})
 	return nil

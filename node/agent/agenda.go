@@ -26,6 +26,8 @@ const (
 	endCool
 	// endState: the agent's state lasts no longer.
 	endState
+	// endDesktop: the agent's desktop has not come back since the node was started.
+	endDesktop
 )
 
 // agenda holds one time for each alarm, the next one first. Guarded by schedule.mu.

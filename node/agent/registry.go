@@ -21,12 +21,15 @@ import (
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
-// Config of a Registry. All but Log must be set.
+// Config of a Registry. All but Left and Log must be set.
 type Config struct {
 	Table *dn.Table
 	View  func() *fsm.View
 	// Dial returns a connection to another node's cluster port, at once.
 	Dial func(dn.Node) (grpc.ClientConnInterface, error)
+	// Left hears of DNs that are out of service by the word of another node; it must not
+	// wait. nil: nobody does.
+	Left func(dn.Number)
 	// Dir of the agent store; it is made when missing.
 	Dir string
 	// Log; nil discards.
@@ -49,6 +52,7 @@ type Registry struct {
 	store    *store
 	schedule *schedule
 	holds    *holds
+	losses   *losses
 }
 
 // Open opens the agent store. A damaged one is set aside, with a line in
@@ -58,6 +62,9 @@ func Open(cfg Config) (*Registry, error) {
 	if cfg.Table == nil || cfg.View == nil || cfg.Dial == nil || cfg.Dir == "" {
 		return nil, errors.New("agent: a registry needs Table, View, Dial and Dir")
 	}
+	if cfg.Left == nil {
+		cfg.Left = func(dn.Number) {}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -66,7 +73,7 @@ func Open(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	return &Registry{
-		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), holds: newHolds(),
+		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), holds: newHolds(), losses: newLosses(),
 		keepers: &keepers{table: cfg.Table, view: cfg.View, dial: cfg.Dial, log: cfg.Log},
 	}, nil
 }
@@ -80,6 +87,7 @@ func (reg *Registry) Run(ctx context.Context) error {
 	g.Go(func() error { return reg.follow(ctx) })
 	g.Go(func() error { return reg.keepAgenda(ctx) })
 	g.Go(func() error { return reg.keepHolds(ctx) })
+	g.Go(func() error { return reg.tellLosses(ctx) })
 	return g.Wait()
 }
 

@@ -37,6 +37,7 @@ func (reg *Registry) Restore() {
 			own.Reserved = r.Reserved
 			reg.table.Amend(own)
 		}
+		reg.watchDesktop(&own)
 	}
 }
 
@@ -57,6 +58,9 @@ func (reg *Registry) follow(ctx context.Context) error {
 					reg.schedule.planAt(alarm{n: st.Number, what: endInView}, minTime(time.Now().Add(dn.Lease), time.Unix(0, st.ReservedUntil)))
 				}
 				reg.watchEnds(&buf[i].Status)
+				if st := &buf[i].Status; st.State == dn.OOS && st.Keeper != reg.table.Self() {
+					reg.cfg.Left(st.Number)
+				}
 				if n := buf[i].Status.Number; reg.store.has(n) || reg.stores(&buf[i].Status) {
 					reg.sync(n)
 					reg.watchReservation(n)

@@ -162,6 +162,8 @@ func (reg *Registry) doDue() (time.Duration, bool) {
 			reg.expire(a.n)
 		case endState:
 			reg.endState(a.n)
+		case endDesktop:
+			reg.endDesktop(a.n)
 		case endInView, endCool:
 			reg.table.Touch(map[dn.Number]struct{}{a.n: {}})
 		}

@@ -195,7 +195,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)
 	mine := e.by(0)
-	if mine != nil && !mine.beside(&rec) && was.claim == rec.claim && rec.x != was.x && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
+	if mine != nil && !mine.beside(&rec) && was.claim == rec.claim && rec.x != was.x && !rec.bereaved() && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
 		return
 	}
 	switch {

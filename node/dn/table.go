@@ -128,9 +128,14 @@ func (t *Table) Register(n Number, r Reason) Record { return t.RegisterWay(n, r,
 // RegisterWay is Register for a phone that may have other ways at other nodes: it takes
 // nothing from those.
 func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
-	now := t.cfg.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.register(n, r, w, nil)
+}
+
+// register is RegisterWay with mu held; amend may change the record before it counts.
+func (t *Table) register(n Number, r Reason, w Way, amend func(*entry, *record)) Record {
+	now := t.cfg.Now().UnixNano()
 	e := t.entry(n)
 	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, way: w, mark: t.nodes[0].mark}
 	if w.Line != 0 {
@@ -149,6 +154,9 @@ func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
 			rec.x = rec.x.free()
 		}
 	}
+	if amend != nil {
+		amend(e, &rec)
+	}
 	t.set(e, rec)
 	t.journals[own].add(e, placeOwn, !refresh)
 	return t.export(e)
@@ -158,14 +166,15 @@ func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
 // It changes nothing and returns false when this node holds no registration of
 // exactly that claim: an old binding's end never takes a newer one down.
 func (t *Table) End(n Number, claimTime int64, r Reason) (Record, bool) {
-	return t.turn(n, claimTime, InSrv, OOS, r)
-}
-
-// turn changes the state of an own record of exactly that claim, under that claim.
-func (t *Table) turn(n Number, claimTime int64, from, to State, r Reason) (Record, bool) {
-	now := t.cfg.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.turn(n, claimTime, InSrv, OOS, r, nil)
+}
+
+// turn changes the state of an own record of exactly that claim, under that claim, and by
+// amend what is said beside it, with mu held.
+func (t *Table) turn(n Number, claimTime int64, from, to State, r Reason, amend func(*extra) *extra) (Record, bool) {
+	now := t.cfg.Now().UnixNano()
 	e := t.entries[n]
 	if e == nil {
 		return Record{}, false
@@ -180,6 +189,9 @@ func (t *Table) turn(n Number, claimTime int64, from, to State, r Reason) (Recor
 		turned.since = max(now, e.maxClaim()+1)
 	}
 	turned.seq++
+	if amend != nil {
+		turned.x = amend(turned.x)
+	}
 	t.set(e, turned)
 	t.journals[own].add(e, placeOwn, true)
 	return t.export(e), true
@@ -221,7 +233,9 @@ func (t *Table) Answers(n Number, claimTime int64, answers bool) (Record, bool) 
 // nothing and returns false when this node has no such record any more: whoever
 // registered it elsewhere meanwhile keeps it.
 func (t *Table) Resume(n Number, claimTime int64, r Reason) (Record, bool) {
-	return t.turn(n, claimTime, OOS, InSrv, r)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.turn(n, claimTime, OOS, InSrv, r, nil)
 }
 
 // Restore puts back a record that this node wrote in an earlier incarnation.

@@ -36,29 +36,33 @@ const (
 	AgentRequest_AGENT_REQUEST_DND_OFF     AgentRequest = 6
 	// A call rang at the DN and was not answered in time.
 	AgentRequest_AGENT_REQUEST_NO_ANSWER AgentRequest = 7
+	// The agent's desktop, which was connected to another node, is gone.
+	AgentRequest_AGENT_REQUEST_DESKTOP_LOST AgentRequest = 10
 )
 
 // Enum value maps for AgentRequest.
 var (
 	AgentRequest_name = map[int32]string{
-		0: "AGENT_REQUEST_UNSPECIFIED",
-		1: "AGENT_REQUEST_LOGIN",
-		2: "AGENT_REQUEST_LOGOUT",
-		3: "AGENT_REQUEST_READY",
-		4: "AGENT_REQUEST_NOT_READY",
-		5: "AGENT_REQUEST_DND_ON",
-		6: "AGENT_REQUEST_DND_OFF",
-		7: "AGENT_REQUEST_NO_ANSWER",
+		0:  "AGENT_REQUEST_UNSPECIFIED",
+		1:  "AGENT_REQUEST_LOGIN",
+		2:  "AGENT_REQUEST_LOGOUT",
+		3:  "AGENT_REQUEST_READY",
+		4:  "AGENT_REQUEST_NOT_READY",
+		5:  "AGENT_REQUEST_DND_ON",
+		6:  "AGENT_REQUEST_DND_OFF",
+		7:  "AGENT_REQUEST_NO_ANSWER",
+		10: "AGENT_REQUEST_DESKTOP_LOST",
 	}
 	AgentRequest_value = map[string]int32{
-		"AGENT_REQUEST_UNSPECIFIED": 0,
-		"AGENT_REQUEST_LOGIN":       1,
-		"AGENT_REQUEST_LOGOUT":      2,
-		"AGENT_REQUEST_READY":       3,
-		"AGENT_REQUEST_NOT_READY":   4,
-		"AGENT_REQUEST_DND_ON":      5,
-		"AGENT_REQUEST_DND_OFF":     6,
-		"AGENT_REQUEST_NO_ANSWER":   7,
+		"AGENT_REQUEST_UNSPECIFIED":  0,
+		"AGENT_REQUEST_LOGIN":        1,
+		"AGENT_REQUEST_LOGOUT":       2,
+		"AGENT_REQUEST_READY":        3,
+		"AGENT_REQUEST_NOT_READY":    4,
+		"AGENT_REQUEST_DND_ON":       5,
+		"AGENT_REQUEST_DND_OFF":      6,
+		"AGENT_REQUEST_NO_ANSWER":    7,
+		"AGENT_REQUEST_DESKTOP_LOST": 10,
 	}
 )
 
@@ -575,7 +579,7 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\"#\n" +
 	"\rRenewResponse\x12\x12\n" +
-	"\x04over\x18\x01 \x03(\rR\x04over*\xe8\x01\n" +
+	"\x04over\x18\x01 \x03(\rR\x04over*\x88\x02\n" +
 	"\fAgentRequest\x12\x1d\n" +
 	"\x19AGENT_REQUEST_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
@@ -584,7 +588,9 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\x17AGENT_REQUEST_NOT_READY\x10\x04\x12\x18\n" +
 	"\x14AGENT_REQUEST_DND_ON\x10\x05\x12\x19\n" +
 	"\x15AGENT_REQUEST_DND_OFF\x10\x06\x12\x1b\n" +
-	"\x17AGENT_REQUEST_NO_ANSWER\x10\a2\x81\x02\n" +
+	"\x17AGENT_REQUEST_NO_ANSWER\x10\a\x12\x1e\n" +
+	"\x1aAGENT_REQUEST_DESKTOP_LOST\x10\n" +
+	"2\x81\x02\n" +
 	"\x06Agents\x12U\n" +
 	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
 	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponse\x12L\n" +

@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -74,6 +75,9 @@ type AddressesConfig struct {
 	// RouterLeft hears that a session is asked about calls no more, by its name in
 	// reservations, or "" when it is there still; it must not wait. nil: nobody does.
 	RouterLeft func(holder string)
+	// Desktop hears of a DN that is its phone's, whether a client here has registered it to
+	// more than monitor it, when that changes; it must not wait.
+	Desktop func(n dn.Number, there bool)
 	// DrainEnd is when this node's drain is over; the zero time: it has no end.
 	DrainEnd func() time.Time
 	Log      *slog.Logger
@@ -89,6 +93,8 @@ type Addresses struct {
 	of map[dn.Number]*address
 	// draining and drained are what followDrain saw last.
 	draining, drained bool
+	// stopped: what ends from here on is no client's doing.
+	stopped bool
 	byToken           map[string]*registrations
 	// graceful wakes the Controller when a grace period begins.
 	graceful wake.Signal
@@ -127,23 +133,17 @@ func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.Address
 		a = &address{modes: map[*registrations]tlibpb.AddressMode{}}
 		as.of[n] = a
 	}
+	held := a.held()
 	a.modes[r], r.dns[n] = mode, struct{}{}
 	switch {
 	case owns:
-		a.claim = as.cfg.Table.Register(n, dn.Registered).ClaimTime
-	case !a.held():
-		as.end(n, a, dn.Unregistered)
+		a.claim = as.cfg.Table.RegisterDesktop(n, agent.DesktopOf(as.cfg.View(), n)).ClaimTime
+	case a.held():
+		as.cfg.Desktop(n, true)
+	case held:
+		as.leave(n, a, dn.Unregistered)
 	}
 	return nil
-}
-
-// end takes the DN out of service under the claim of its registrations: a newer
-// claim, here or at a peer, is left alone.
-func (as *Addresses) end(n dn.Number, a *address, why dn.Reason) {
-	if a.claim != 0 {
-		as.cfg.Table.End(n, a.claim, why)
-		a.claim = 0
-	}
 }
 
 // unregister takes a session's registration back, if it has one.
@@ -157,14 +157,15 @@ func (as *Addresses) unregister(r *registrations, n dn.Number) {
 
 func (as *Addresses) release(r *registrations, n dn.Number, why dn.Reason) {
 	a := as.of[n]
+	held := a.held()
 	asked := a.modes[r] != tlibpb.AddressMode_ADDRESS_MODE_MONITOR && as.cfg.View().DN(string(n)).GetKind() == configpb.DNKind_DN_KIND_ROUTING_POINT
 	delete(r.dns, n)
 	delete(a.modes, r)
 	if asked {
 		as.cfg.RouterLeft("")
 	}
-	if !a.held() {
-		as.end(n, a, why)
+	if held && !a.held() {
+		as.leave(n, a, why)
 	}
 	if len(a.modes) == 0 {
 		delete(as.of, n)
@@ -298,7 +299,7 @@ func (as *Addresses) settle(n dn.Number, a *address) {
 	case !allowed:
 		as.end(n, a, dn.Admin)
 	case a.claim == 0 && a.held() && !as.self().GetDraining():
-		a.claim = as.cfg.Table.Register(n, dn.Registered).ClaimTime
+		a.claim = as.cfg.Table.RegisterDesktop(n, agent.DesktopOf(as.cfg.View(), n)).ClaimTime
 	}
 }
 
@@ -313,6 +314,7 @@ func (as *Addresses) clear(n dn.Number) {
 func (as *Addresses) stopAll() {
 	as.mu.Lock()
 	defer as.mu.Unlock()
+	as.stopped = true
 	for _, r := range as.byToken {
 		if r.holder != nil {
 			r.holder.stop(errStopping)

@@ -139,8 +139,11 @@ func (ev *events) agent(st *dn.Status) *tlibpb.Event {
 		e.Body = &tlibpb.Event_AgentReady{AgentReady: &tlibpb.EventAgentReady{Agent: &o.of}}
 	default:
 		out := &tlibpb.EventAgentLogout{Agent: &o.of}
-		if a.Left() {
+		switch {
+		case a.Left():
 			out.Cause = tlibpb.AgentCause_AGENT_CAUSE_LOGGED_IN_ELSEWHERE
+		case a.Bereaved():
+			out.Cause = tlibpb.AgentCause_AGENT_CAUSE_DESKTOP_LOST
 		}
 		e.Body = &tlibpb.Event_AgentLogout{AgentLogout: out}
 	}
@@ -155,6 +158,8 @@ func notReady(st *dn.Status, a *tlibpb.Agent) *tlibpb.EventAgentNotReady {
 		e.Cause, e.Until = tlibpb.AgentCause_AGENT_CAUSE_WRAP_UP, timestamppb.New(time.Unix(0, st.AgentUntil))
 	case agent.WasAbsent(st.Agent):
 		e.Cause = tlibpb.AgentCause_AGENT_CAUSE_NO_ANSWER
+	case st.Agent.Bereaved():
+		e.Cause = tlibpb.AgentCause_AGENT_CAUSE_DESKTOP_LOST
 	}
 	return e
 }

@@ -70,12 +70,13 @@ func newOfficeOf(t testing.TB, history int) *office {
 	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history, TalkEnds: func(n dn.Number, at int64) { o.table.WrapUp(n, at, o.wraps) }})
 	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy})
 	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
+		Left: func(n dn.Number) { o.control.addresses.Left(n) },
 		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Ended: agents.Ended, Log: log, DrainEnd: func() time.Time {
+	addresses := NewAddresses(AddressesConfig{Table: o.table, View: o.machine.View, Ended: agents.Ended, Desktop: agents.Desktop, Log: log, DrainEnd: func() time.Time {
 		return o.machine.View().Node(string(o.table.Self())).DrainEnd()
 	}})
 	o.announcer = Announcer{Calls: o.traffic, Addresses: addresses}
