@@ -15,7 +15,7 @@ type agentTruth struct {
 
 // agents compares what the tables say of agents with the last acknowledged
 // request: it stays while the owner can't be heard, goes along with a move and
-// survives the owner's end. Returned are the findings of one statement: S7
+// survives the owner's end; who was ready is not when his desktop is lost. Returned are the findings of one statement: S7
 // where the owner was started again since, otherwise S5.
 func (m *model) agents(id ID) ([]Finding, int) {
 	var out []Finding
@@ -38,9 +38,10 @@ func (m *model) agents(id ID) ([]Finding, int) {
 			if statement != id {
 				continue
 			}
-			if looked++; row.Agent != last.Arg {
+			one, other := m.agentAt(m.truth[a.dn], last, p)
+			if looked++; row.Agent != one && row.Agent != other {
 				out = append(out, Finding{
-					Text:  fmt.Sprintf("%s showed the agent at DN %s as %q although it was acknowledged to be %q", p.Node, a.dn, row.Agent, last.Arg),
+					Text:  fmt.Sprintf("%s showed the agent at DN %s as %q although it was acknowledged to be %q, and is %q by now", p.Node, a.dn, row.Agent, last.Arg, one),
 					Nodes: []string{p.Node, last.Node}, Keys: []string{a.dn},
 					Events: m.agentStory(a, last, p, row),
 				})

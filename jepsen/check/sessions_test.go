@@ -32,6 +32,7 @@ func TestSessions(t *testing.T) {
 	expect(t, []sample{
 		{"a gateway that is gone takes its DN out", stands().hangsUp(20, "n1", "7", "g1").sees(22.9, "n1", in("7", "n1")).sees(23.1, "n1", lost), nil},
 		{"a gateway that is gone is not noticed", stands().hangsUp(20, "n1", "7", "g1").sees(24, "n1", in("7", "n1")), []ID{"S4"}},
+		{"a desktop at another node has its DN back", stands().attaches(20, "n2", "7", "g2").hangsUp(25, "n2", "7", "g2").allSee(30, 32, in("7", "n1")), nil},
 		{"lost while its session stands", stands().sees(20, "n1", lost), []ID{"S4"}},
 		{"out for a fault elsewhere", stands().cutOff(20, 30).sees(25, "n1", oos("7", "", "admin")), []ID{"S2"}},
 		{"an old gateway's end takes the new one's registration down", stands().attaches(20, "n1", "7", "g2").
@@ -92,6 +93,18 @@ func TestAgents(t *testing.T) {
 			Node: "n2", Key: "7", Arg: "ready 70 3", Outcome: history.Fail}).down(15, 16, "n2").
 			sees(95, "n1", ready).sees(95, "n2", staffed(in("7", "n1"), "not-ready 70 2")), []ID{"S5"}},
 		{"lost by a restart of the owner", phone().down(20, 21, "n1").sees(22, "n1", in("7", "n1")), []ID{"S7"}},
+		{"a desktop's loss leaves nobody ready", logged().hangsUp(20, "n1", "7", "g1").allSee(25, 27, staffed(oos("7", "", "desktop-lost"), "not-ready 70")), nil},
+		{"ready without a desktop", logged().hangsUp(20, "n1", "7", "g1").sees(25, "n2", staffed(oos("7", "", "desktop-lost"), "ready 70 1")), []ID{"S5"}},
+		{"who was not ready stays", logged().asks(10, "n1", "7", "not-ready 70 2").hangsUp(20, "n1", "7", "g1").
+			allSee(25, 27, staffed(oos("7", "", "desktop-lost"), "not-ready 70 2")), nil},
+		{"the next desktop inherits no ready", logged().hangsUp(20, "n1", "7", "g1").attaches(25, "n2", "7", "g2").
+			allSee(27, 29, staffed(in("7", "n2"), "not-ready 70")), nil},
+		{"the next desktop inherits ready", logged().hangsUp(20, "n1", "7", "g1").attaches(25, "n2", "7", "g2").sees(27, "n1", moved), []ID{"S5"}},
+		{"a desktop that moves is not lost", logged().attaches(20, "n2", "7", "g2").sees(22, "n3", staffed(in("7", "n2"), "not-ready 70")), []ID{"S5"}},
+		{"a node's end takes no desktop away", logged().down(20, 22, "n1").attaches(25, "n1", "7", "g2").allSee(27, 29, ready), nil},
+		{"a node's end takes the desktop away", logged().down(20, 22, "n1").attaches(25, "n1", "7", "g2").
+			sees(27, "n1", staffed(in("7", "n1"), "not-ready 70")), []ID{"S7"}},
+		{"a desktop does not come back to its node", logged().down(20, 22, "n1").allSee(60, 62, staffed(oos("7", "", "desktop-lost"), "not-ready 70")), nil},
 		{"a disk was lost", phone().fault(20, 21, "lost-disk", history.Effect{Down: []string{"n1"}, Wiped: []string{"n1"}}).
 			sees(40, "n2", oos("7", "", "")), nil},
 	})

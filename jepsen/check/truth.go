@@ -224,7 +224,8 @@ func (m *model) unwritten(r *registration) bool {
 }
 
 // fillOut finds when the DN surely ended: after each registration the node of
-// the newest claim is sure and all that was registered there is over.
+// the newest claim is sure and all that was registered there is over, nor is a desktop at another
+// node still there, which has the DN back.
 func (t *truth) fillOut(m *model) {
 	for i := range t.regs {
 		until := history.Never
@@ -234,7 +235,7 @@ func (t *truth) fillOut(m *model) {
 		if last := t.newest(m, t.regs[:i+1]); last != nil {
 			over := t.regs[i].Invoke
 			for _, r := range t.regs[:i+1] {
-				if r.Node == last.Node {
+				if r.Node == last.Node || r.Kind == history.RegisterAddress {
 					over = max(over, r.end)
 				}
 			}
