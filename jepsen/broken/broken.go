@@ -131,6 +131,7 @@ func All() []Fault {
 		standbyFaults(),
 		policyFaults(),
 		loginFaults(),
+		desktopFaults(),
 	)
 }
 

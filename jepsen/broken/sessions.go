@@ -53,8 +53,8 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "stale-gateway", Kind: Registrations, What: "the end of a gateway takes the registration of the next one down",
-			Edits: []Edit{{"node/session/address.go", "	if !a.held() {\n		as.end(n, a, why)\n	}\n	if len",
-				"	as.end(n, a, why)\n	if len"}},
+			Edits: []Edit{{"node/session/address.go", "	if held && !a.held() {\n		as.leave(n, a, why)\n	}\n	if len",
+				"	if held {\n		as.leave(n, a, why)\n	}\n	if len"}},
 			Scenario: "quiet", For: 20 * time.Second, Settle: shortly, Statements: []string{"S4", "S2"},
 		},
 		{
@@ -70,8 +70,8 @@ func sessionFaults() []Fault {
 		},
 		{
 			Name: "gateway-ends-sip", Kind: Registrations, What: "the end of a desktop beside a SIP phone takes the phone's DN out",
-			Edits: []Edit{{"node/session/address.go", "	if a.claim != 0 {\n		as.cfg.Table.End(n, a.claim, why)",
-				"	if r, own := as.cfg.Table.Own(n); own {\n		as.cfg.Table.End(n, r.ClaimTime, why)"}},
+			Edits: []Edit{{"node/session/desktop.go", "	if a.claim != 0 {\n		as.cfg.Table.EndDesktop(n, a.claim, why, l)",
+				"	if r, own := as.cfg.Table.Own(n); own {\n		as.cfg.Table.EndDesktop(n, r.ClaimTime, why, l)"}},
 			Scenario: "quiet", For: 40 * time.Second, Settle: shortly, Statements: []string{"S2"},
 		},
 		{

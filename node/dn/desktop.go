@@ -27,9 +27,9 @@ func (l Loss) Of(a *Agent, ends bool, now int64) *Agent {
 	case l == LossKeep || a == nil || a.State == LoggedOut:
 		return a
 	case l == LossLogout:
-		return &Agent{ID: a.ID, State: LoggedOut, Reasons: desktopLost, Since: now}
+		return &Agent{ID: a.ID, State: LoggedOut, Reasons: desktopLost, Since: now, Login: a.Login}
 	case a.State == Ready || ends:
-		return &Agent{ID: a.ID, State: NotReady, Reasons: desktopLost, Since: now}
+		return &Agent{ID: a.ID, State: NotReady, Reasons: desktopLost, Since: now, Login: a.Login}
 	}
 	return a
 }

@@ -95,7 +95,7 @@ type Addresses struct {
 	draining, drained bool
 	// stopped: what ends from here on is no client's doing.
 	stopped bool
-	byToken           map[string]*registrations
+	byToken map[string]*registrations
 	// graceful wakes the Controller when a grace period begins.
 	graceful wake.Signal
 }
