@@ -133,6 +133,8 @@ func others(t *testing.T, admin user, addr string) {
 		t.Errorf("the context is in a file of mode %v: %v", info.Mode(), err)
 	}
 	stat.does("login", "--file", file)
+	admin.does("login", "--file", file) // as somebody else: a context of its own
+	admin.does("context", "use", "example.org")
 	if out := stat.does("dn", "list", "--addr", addr); !strings.Contains(out, "1001") {
 		t.Errorf("it lists %s", out)
 	}

@@ -130,12 +130,13 @@ func (c commands) create(ctx context.Context, cl *client.Client, req *configpb.C
 	return err
 }
 
-// writeContext writes a context with the token, for another user.
+// writeContext writes a context with the token, for another user, by the name of the token:
+// who logs in as two of them has two contexts.
 func writeContext(file string, as *credential.Context, made *configpb.CreateTokenResponse) error {
 	if as == nil {
 		return errors.New("nobody is asked in this cluster")
 	}
-	other := credential.Context{Name: as.Name, Cluster: as.Cluster, Authorities: as.Authorities, Addresses: as.Addresses, Token: made.GetSecret()}
+	other := credential.Context{Name: made.GetToken().GetName(), Cluster: as.Cluster, Authorities: as.Authorities, Addresses: as.Addresses, Token: made.GetSecret()}
 	b, err := other.Encode()
 	if err != nil {
 		return err
