@@ -18,6 +18,9 @@ func (*Event_Established) message() Message      { return Message_MESSAGE_EVENT_
 func (*Event_Released) message() Message         { return Message_MESSAGE_EVENT_RELEASED }
 func (*Event_Held) message() Message             { return Message_MESSAGE_EVENT_HELD }
 func (*Event_Retrieved) message() Message        { return Message_MESSAGE_EVENT_RETRIEVED }
+func (*Event_PartyChanged) message() Message     { return Message_MESSAGE_EVENT_PARTY_CHANGED }
+func (*Event_PartyAdded) message() Message       { return Message_MESSAGE_EVENT_PARTY_ADDED }
+func (*Event_PartyDeleted) message() Message     { return Message_MESSAGE_EVENT_PARTY_DELETED }
 func (*Event_RouteRequest) message() Message     { return Message_MESSAGE_EVENT_ROUTE_REQUEST }
 func (*Event_RouteUsed) message() Message        { return Message_MESSAGE_EVENT_ROUTE_USED }
 func (*Event_AgentLogin) message() Message       { return Message_MESSAGE_EVENT_AGENT_LOGIN }
@@ -49,6 +52,9 @@ func (b *Event_Established) call() *Call         { return b.Established.GetCall(
 func (b *Event_Released) call() *Call            { return b.Released.GetCall() }
 func (b *Event_Held) call() *Call                { return b.Held.GetCall() }
 func (b *Event_Retrieved) call() *Call           { return b.Retrieved.GetCall() }
+func (b *Event_PartyChanged) call() *Call        { return b.PartyChanged.GetCall() }
+func (b *Event_PartyAdded) call() *Call          { return b.PartyAdded.GetCall() }
+func (b *Event_PartyDeleted) call() *Call        { return b.PartyDeleted.GetCall() }
 func (b *Event_RouteRequest) call() *Call        { return b.RouteRequest.GetCall() }
 func (b *Event_RouteUsed) call() *Call           { return b.RouteUsed.GetCall() }
 func (b *Event_Dialing) call() *Call             { return b.Dialing.GetCall() }

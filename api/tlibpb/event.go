@@ -38,13 +38,20 @@ func (x *Event) GetEnd() *CallEnd {
 	return nil
 }
 
-// GetThirdPartyDn is where a call goes that leaves a routing point.
+// GetThirdPartyDn is where a call goes that leaves a routing point, who transferred it, or
+// who joined or left it.
 func (x *Event) GetThirdPartyDn() string {
 	switch b := x.GetBody().(type) {
 	case *Event_RouteUsed:
 		return b.RouteUsed.GetThirdPartyDn()
 	case *Event_Diverted:
 		return b.Diverted.GetThirdPartyDn()
+	case *Event_PartyChanged:
+		return b.PartyChanged.GetThirdPartyDn()
+	case *Event_PartyAdded:
+		return b.PartyAdded.GetThirdPartyDn()
+	case *Event_PartyDeleted:
+		return b.PartyDeleted.GetThirdPartyDn()
 	}
 	return ""
 }

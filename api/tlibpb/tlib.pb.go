@@ -225,6 +225,9 @@ const (
 	Message_MESSAGE_EVENT_RELEASED              Message = 65
 	Message_MESSAGE_EVENT_HELD                  Message = 66
 	Message_MESSAGE_EVENT_RETRIEVED             Message = 67
+	Message_MESSAGE_EVENT_PARTY_CHANGED         Message = 68
+	Message_MESSAGE_EVENT_PARTY_ADDED           Message = 69
+	Message_MESSAGE_EVENT_PARTY_DELETED         Message = 70
 	Message_MESSAGE_EVENT_ROUTE_REQUEST         Message = 71
 	Message_MESSAGE_EVENT_ROUTE_USED            Message = 72
 	Message_MESSAGE_EVENT_AGENT_LOGIN           Message = 73
@@ -265,6 +268,9 @@ var (
 		65:   "MESSAGE_EVENT_RELEASED",
 		66:   "MESSAGE_EVENT_HELD",
 		67:   "MESSAGE_EVENT_RETRIEVED",
+		68:   "MESSAGE_EVENT_PARTY_CHANGED",
+		69:   "MESSAGE_EVENT_PARTY_ADDED",
+		70:   "MESSAGE_EVENT_PARTY_DELETED",
 		71:   "MESSAGE_EVENT_ROUTE_REQUEST",
 		72:   "MESSAGE_EVENT_ROUTE_USED",
 		73:   "MESSAGE_EVENT_AGENT_LOGIN",
@@ -302,6 +308,9 @@ var (
 		"MESSAGE_EVENT_RELEASED":              65,
 		"MESSAGE_EVENT_HELD":                  66,
 		"MESSAGE_EVENT_RETRIEVED":             67,
+		"MESSAGE_EVENT_PARTY_CHANGED":         68,
+		"MESSAGE_EVENT_PARTY_ADDED":           69,
+		"MESSAGE_EVENT_PARTY_DELETED":         70,
 		"MESSAGE_EVENT_ROUTE_REQUEST":         71,
 		"MESSAGE_EVENT_ROUTE_USED":            72,
 		"MESSAGE_EVENT_AGENT_LOGIN":           73,
@@ -527,6 +536,78 @@ func (ReservationOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{6}
 }
 
+// CallState as in the T-Library, with its numbers.
+type CallState int32
+
+const (
+	// CallStateOk.
+	CallState_CALL_STATE_UNSPECIFIED    CallState = 0
+	CallState_CALL_STATE_TRANSFERRED    CallState = 1
+	CallState_CALL_STATE_CONFERENCED    CallState = 2
+	CallState_CALL_STATE_GENERAL_ERROR  CallState = 3
+	CallState_CALL_STATE_SYSTEM_ERROR   CallState = 4
+	CallState_CALL_STATE_BUSY           CallState = 6
+	CallState_CALL_STATE_NO_ANSWER      CallState = 7
+	CallState_CALL_STATE_SIT_INVALIDNUM CallState = 11
+	CallState_CALL_STATE_ABANDONED      CallState = 21
+	CallState_CALL_STATE_REDIRECTED     CallState = 22
+)
+
+// Enum value maps for CallState.
+var (
+	CallState_name = map[int32]string{
+		0:  "CALL_STATE_UNSPECIFIED",
+		1:  "CALL_STATE_TRANSFERRED",
+		2:  "CALL_STATE_CONFERENCED",
+		3:  "CALL_STATE_GENERAL_ERROR",
+		4:  "CALL_STATE_SYSTEM_ERROR",
+		6:  "CALL_STATE_BUSY",
+		7:  "CALL_STATE_NO_ANSWER",
+		11: "CALL_STATE_SIT_INVALIDNUM",
+		21: "CALL_STATE_ABANDONED",
+		22: "CALL_STATE_REDIRECTED",
+	}
+	CallState_value = map[string]int32{
+		"CALL_STATE_UNSPECIFIED":    0,
+		"CALL_STATE_TRANSFERRED":    1,
+		"CALL_STATE_CONFERENCED":    2,
+		"CALL_STATE_GENERAL_ERROR":  3,
+		"CALL_STATE_SYSTEM_ERROR":   4,
+		"CALL_STATE_BUSY":           6,
+		"CALL_STATE_NO_ANSWER":      7,
+		"CALL_STATE_SIT_INVALIDNUM": 11,
+		"CALL_STATE_ABANDONED":      21,
+		"CALL_STATE_REDIRECTED":     22,
+	}
+)
+
+func (x CallState) Enum() *CallState {
+	p := new(CallState)
+	*p = x
+	return p
+}
+
+func (x CallState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallState) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tlibpb_tlib_proto_enumTypes[7].Descriptor()
+}
+
+func (CallState) Type() protoreflect.EnumType {
+	return &file_api_tlibpb_tlib_proto_enumTypes[7]
+}
+
+func (x CallState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallState.Descriptor instead.
+func (CallState) EnumDescriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{7}
+}
+
 type EndReason int32
 
 const (
@@ -566,11 +647,11 @@ func (x EndReason) String() string {
 }
 
 func (EndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[7].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[8].Descriptor()
 }
 
 func (EndReason) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[7]
+	return &file_api_tlibpb_tlib_proto_enumTypes[8]
 }
 
 func (x EndReason) Number() protoreflect.EnumNumber {
@@ -579,7 +660,7 @@ func (x EndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndReason.Descriptor instead.
 func (EndReason) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{7}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{8}
 }
 
 // DNRole of this_dn in the call.
@@ -616,11 +697,11 @@ func (x DNRole) String() string {
 }
 
 func (DNRole) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[8].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[9].Descriptor()
 }
 
 func (DNRole) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[8]
+	return &file_api_tlibpb_tlib_proto_enumTypes[9]
 }
 
 func (x DNRole) Number() protoreflect.EnumNumber {
@@ -629,7 +710,7 @@ func (x DNRole) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DNRole.Descriptor instead.
 func (DNRole) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{8}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{9}
 }
 
 // CallType as in the T-Library.
@@ -672,11 +753,11 @@ func (x CallType) String() string {
 }
 
 func (CallType) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[9].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[10].Descriptor()
 }
 
 func (CallType) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[9]
+	return &file_api_tlibpb_tlib_proto_enumTypes[10]
 }
 
 func (x CallType) Number() protoreflect.EnumNumber {
@@ -685,7 +766,7 @@ func (x CallType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CallType.Descriptor instead.
 func (CallType) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{9}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{10}
 }
 
 // Port by which a session comes.
@@ -724,11 +805,11 @@ func (x Port) String() string {
 }
 
 func (Port) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[10].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[11].Descriptor()
 }
 
 func (Port) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[10]
+	return &file_api_tlibpb_tlib_proto_enumTypes[11]
 }
 
 func (x Port) Number() protoreflect.EnumNumber {
@@ -737,7 +818,7 @@ func (x Port) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Port.Descriptor instead.
 func (Port) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{10}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{11}
 }
 
 // ErrorCode as in the T-Library.
@@ -812,11 +893,11 @@ func (x ErrorCode) String() string {
 }
 
 func (ErrorCode) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tlibpb_tlib_proto_enumTypes[11].Descriptor()
+	return file_api_tlibpb_tlib_proto_enumTypes[12].Descriptor()
 }
 
 func (ErrorCode) Type() protoreflect.EnumType {
-	return &file_api_tlibpb_tlib_proto_enumTypes[11]
+	return &file_api_tlibpb_tlib_proto_enumTypes[12]
 }
 
 func (x ErrorCode) Number() protoreflect.EnumNumber {
@@ -825,7 +906,7 @@ func (x ErrorCode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorCode.Descriptor instead.
 func (ErrorCode) EnumDescriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{11}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{12}
 }
 
 // ClientMessage is a request. The numbers of the oneof are the T-Library's message
@@ -2544,6 +2625,9 @@ type Event struct {
 	//	*Event_Released
 	//	*Event_Held
 	//	*Event_Retrieved
+	//	*Event_PartyChanged
+	//	*Event_PartyAdded
+	//	*Event_PartyDeleted
 	//	*Event_RouteRequest
 	//	*Event_RouteUsed
 	//	*Event_AgentLogin
@@ -2767,6 +2851,33 @@ func (x *Event) GetRetrieved() *EventRetrieved {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Retrieved); ok {
 			return x.Retrieved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPartyChanged() *EventPartyChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_PartyChanged); ok {
+			return x.PartyChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPartyAdded() *EventPartyAdded {
+	if x != nil {
+		if x, ok := x.Body.(*Event_PartyAdded); ok {
+			return x.PartyAdded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPartyDeleted() *EventPartyDeleted {
+	if x != nil {
+		if x, ok := x.Body.(*Event_PartyDeleted); ok {
+			return x.PartyDeleted
 		}
 	}
 	return nil
@@ -3022,6 +3133,18 @@ type Event_Retrieved struct {
 	Retrieved *EventRetrieved `protobuf:"bytes,67,opt,name=retrieved,proto3,oneof"`
 }
 
+type Event_PartyChanged struct {
+	PartyChanged *EventPartyChanged `protobuf:"bytes,68,opt,name=party_changed,json=partyChanged,proto3,oneof"`
+}
+
+type Event_PartyAdded struct {
+	PartyAdded *EventPartyAdded `protobuf:"bytes,69,opt,name=party_added,json=partyAdded,proto3,oneof"`
+}
+
+type Event_PartyDeleted struct {
+	PartyDeleted *EventPartyDeleted `protobuf:"bytes,70,opt,name=party_deleted,json=partyDeleted,proto3,oneof"`
+}
+
 type Event_RouteRequest struct {
 	RouteRequest *EventRouteRequest `protobuf:"bytes,71,opt,name=route_request,json=routeRequest,proto3,oneof"`
 }
@@ -3133,6 +3256,12 @@ func (*Event_Released) isEvent_Body() {}
 func (*Event_Held) isEvent_Body() {}
 
 func (*Event_Retrieved) isEvent_Body() {}
+
+func (*Event_PartyChanged) isEvent_Body() {}
+
+func (*Event_PartyAdded) isEvent_Body() {}
+
+func (*Event_PartyDeleted) isEvent_Body() {}
 
 func (*Event_RouteRequest) isEvent_Body() {}
 
@@ -4193,9 +4322,13 @@ type Call struct {
 	// The routing point at which the call was last (T-Library's ThisQueue); empty: none.
 	ThisQueue string `protobuf:"bytes,8,opt,name=this_queue,json=thisQueue,proto3" json:"this_queue,omitempty"`
 	// T-Library's CallUUID, made of conn_id.
-	CallUuid      string `protobuf:"bytes,9,opt,name=call_uuid,json=callUuid,proto3" json:"call_uuid,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CallUuid string `protobuf:"bytes,9,opt,name=call_uuid,json=callUuid,proto3" json:"call_uuid,omitempty"`
+	// How the call came to this_dn, or ended there.
+	CallState CallState `protobuf:"varint,10,opt,name=call_state,json=callState,proto3,enum=sipcluster.tlib.v1.CallState" json:"call_state,omitempty"`
+	// The call in which this_dn was before an attended transfer made it this one.
+	PreviousConnId string `protobuf:"bytes,11,opt,name=previous_conn_id,json=previousConnId,proto3" json:"previous_conn_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
@@ -4287,6 +4420,20 @@ func (x *Call) GetThisQueue() string {
 func (x *Call) GetCallUuid() string {
 	if x != nil {
 		return x.CallUuid
+	}
+	return ""
+}
+
+func (x *Call) GetCallState() CallState {
+	if x != nil {
+		return x.CallState
+	}
+	return CallState_CALL_STATE_UNSPECIFIED
+}
+
+func (x *Call) GetPreviousConnId() string {
+	if x != nil {
+		return x.PreviousConnId
 	}
 	return ""
 }
@@ -4670,6 +4817,167 @@ func (x *EventRetrieved) GetCall() *Call {
 	return nil
 }
 
+// EventPartyChanged: a transfer has given this_dn another party in its call, other_dn. To who
+// was called by the one that transferred: the call has another conn_id, and previous_conn_id.
+type EventPartyChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// Who transferred the call.
+	ThirdPartyDn  string `protobuf:"bytes,2,opt,name=third_party_dn,json=thirdPartyDn,proto3" json:"third_party_dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventPartyChanged) Reset() {
+	*x = EventPartyChanged{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventPartyChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventPartyChanged) ProtoMessage() {}
+
+func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventPartyChanged.ProtoReflect.Descriptor instead.
+func (*EventPartyChanged) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *EventPartyChanged) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventPartyChanged) GetThirdPartyDn() string {
+	if x != nil {
+		return x.ThirdPartyDn
+	}
+	return ""
+}
+
+// EventPartyAdded: one more has joined the call that this_dn is in.
+type EventPartyAdded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	ThirdPartyDn  string                 `protobuf:"bytes,2,opt,name=third_party_dn,json=thirdPartyDn,proto3" json:"third_party_dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventPartyAdded) Reset() {
+	*x = EventPartyAdded{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventPartyAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventPartyAdded) ProtoMessage() {}
+
+func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventPartyAdded.ProtoReflect.Descriptor instead.
+func (*EventPartyAdded) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *EventPartyAdded) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventPartyAdded) GetThirdPartyDn() string {
+	if x != nil {
+		return x.ThirdPartyDn
+	}
+	return ""
+}
+
+// EventPartyDeleted: one has left the call that this_dn is in yet.
+type EventPartyDeleted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	ThirdPartyDn  string                 `protobuf:"bytes,2,opt,name=third_party_dn,json=thirdPartyDn,proto3" json:"third_party_dn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventPartyDeleted) Reset() {
+	*x = EventPartyDeleted{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventPartyDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventPartyDeleted) ProtoMessage() {}
+
+func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventPartyDeleted.ProtoReflect.Descriptor instead.
+func (*EventPartyDeleted) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *EventPartyDeleted) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventPartyDeleted) GetThirdPartyDn() string {
+	if x != nil {
+		return x.ThirdPartyDn
+	}
+	return ""
+}
+
 // EventAbandoned: the caller gave up while it rang at this_dn, or waited there; at a
 // routing point also: the call was refused there, by the status of the end.
 type EventAbandoned struct {
@@ -4682,7 +4990,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4694,7 +5002,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4707,7 +5015,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -4739,7 +5047,7 @@ type EventQueued struct {
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4751,7 +5059,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4764,7 +5072,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -4800,7 +5108,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4812,7 +5120,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4825,7 +5133,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -4852,7 +5160,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4864,7 +5172,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4877,7 +5185,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -4899,7 +5207,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4911,7 +5219,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4924,7 +5232,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -4953,7 +5261,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4965,7 +5273,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4978,7 +5286,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -5007,7 +5315,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5019,7 +5327,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5032,7 +5340,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -5060,7 +5368,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5072,7 +5380,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5085,7 +5393,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -5112,7 +5420,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5124,7 +5432,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5137,7 +5445,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -5182,7 +5490,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5194,7 +5502,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5207,7 +5515,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -5386,7 +5694,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\"Z\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xcd\x15\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xb1\x17\n" +
 	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
@@ -5410,6 +5718,10 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\breleased\x18A \x01(\v2!.sipcluster.tlib.v1.EventReleasedH\x00R\breleased\x123\n" +
 	"\x04held\x18B \x01(\v2\x1d.sipcluster.tlib.v1.EventHeldH\x00R\x04held\x12B\n" +
 	"\tretrieved\x18C \x01(\v2\".sipcluster.tlib.v1.EventRetrievedH\x00R\tretrieved\x12L\n" +
+	"\rparty_changed\x18D \x01(\v2%.sipcluster.tlib.v1.EventPartyChangedH\x00R\fpartyChanged\x12F\n" +
+	"\vparty_added\x18E \x01(\v2#.sipcluster.tlib.v1.EventPartyAddedH\x00R\n" +
+	"partyAdded\x12L\n" +
+	"\rparty_deleted\x18F \x01(\v2%.sipcluster.tlib.v1.EventPartyDeletedH\x00R\fpartyDeleted\x12L\n" +
 	"\rroute_request\x18G \x01(\v2%.sipcluster.tlib.v1.EventRouteRequestH\x00R\frouteRequest\x12C\n" +
 	"\n" +
 	"route_used\x18H \x01(\v2\".sipcluster.tlib.v1.EventRouteUsedH\x00R\trouteUsed\x12F\n" +
@@ -5496,7 +5808,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12EventAgentReserved\x12@\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2&.sipcluster.tlib.v1.ReservationOutcomeR\aoutcome\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x97\x03\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xff\x03\n" +
 	"\x04Call\x12\x17\n" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x19\n" +
 	"\bother_dn\x18\x02 \x01(\tR\aotherDn\x12<\n" +
@@ -5508,7 +5820,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\tcall_type\x18\a \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\bcallType\x12\x1d\n" +
 	"\n" +
 	"this_queue\x18\b \x01(\tR\tthisQueue\x12\x1b\n" +
-	"\tcall_uuid\x18\t \x01(\tR\bcallUuid\x1a;\n" +
+	"\tcall_uuid\x18\t \x01(\tR\bcallUuid\x12<\n" +
+	"\n" +
+	"call_state\x18\n" +
+	" \x01(\x0e2\x1d.sipcluster.tlib.v1.CallStateR\tcallState\x12(\n" +
+	"\x10previous_conn_id\x18\v \x01(\tR\x0epreviousConnId\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
@@ -5530,7 +5846,16 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\tEventHeld\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\">\n" +
 	"\x0eEventRetrieved\x12,\n" +
-	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"m\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"g\n" +
+	"\x11EventPartyChanged\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12$\n" +
+	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\"e\n" +
+	"\x0fEventPartyAdded\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12$\n" +
+	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\"g\n" +
+	"\x11EventPartyDeleted\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12$\n" +
+	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\"m\n" +
 	"\x0eEventAbandoned\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
 	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"g\n" +
@@ -5585,7 +5910,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xd4\b\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xb5\t\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -5600,6 +5925,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x16MESSAGE_EVENT_RELEASED\x10A\x12\x16\n" +
 	"\x12MESSAGE_EVENT_HELD\x10B\x12\x1b\n" +
 	"\x17MESSAGE_EVENT_RETRIEVED\x10C\x12\x1f\n" +
+	"\x1bMESSAGE_EVENT_PARTY_CHANGED\x10D\x12\x1d\n" +
+	"\x19MESSAGE_EVENT_PARTY_ADDED\x10E\x12\x1f\n" +
+	"\x1bMESSAGE_EVENT_PARTY_DELETED\x10F\x12\x1f\n" +
 	"\x1bMESSAGE_EVENT_ROUTE_REQUEST\x10G\x12\x1c\n" +
 	"\x18MESSAGE_EVENT_ROUTE_USED\x10H\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_AGENT_LOGIN\x10I\x12\x1e\n" +
@@ -5639,7 +5967,18 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x1fRESERVATION_OUTCOME_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cRESERVATION_OUTCOME_RESERVED\x10\x01\x12!\n" +
 	"\x1dRESERVATION_OUTCOME_CANCELLED\x10\x02\x12\x1c\n" +
-	"\x18RESERVATION_OUTCOME_OVER\x10\x03*p\n" +
+	"\x18RESERVATION_OUTCOME_OVER\x10\x03*\x9d\x02\n" +
+	"\tCallState\x12\x1a\n" +
+	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CALL_STATE_TRANSFERRED\x10\x01\x12\x1a\n" +
+	"\x16CALL_STATE_CONFERENCED\x10\x02\x12\x1c\n" +
+	"\x18CALL_STATE_GENERAL_ERROR\x10\x03\x12\x1b\n" +
+	"\x17CALL_STATE_SYSTEM_ERROR\x10\x04\x12\x13\n" +
+	"\x0fCALL_STATE_BUSY\x10\x06\x12\x18\n" +
+	"\x14CALL_STATE_NO_ANSWER\x10\a\x12\x1d\n" +
+	"\x19CALL_STATE_SIT_INVALIDNUM\x10\v\x12\x18\n" +
+	"\x14CALL_STATE_ABANDONED\x10\x15\x12\x19\n" +
+	"\x15CALL_STATE_REDIRECTED\x10\x16*p\n" +
 	"\tEndReason\x12\x1a\n" +
 	"\x16END_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11END_REASON_HANGUP\x10\x01\x12\x16\n" +
@@ -5688,8 +6027,8 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 	return file_api_tlibpb_tlib_proto_rawDescData
 }
 
-var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
@@ -5698,209 +6037,220 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(Capability)(0),                  // 4: sipcluster.tlib.v1.Capability
 	(AgentCause)(0),                  // 5: sipcluster.tlib.v1.AgentCause
 	(ReservationOutcome)(0),          // 6: sipcluster.tlib.v1.ReservationOutcome
-	(EndReason)(0),                   // 7: sipcluster.tlib.v1.EndReason
-	(DNRole)(0),                      // 8: sipcluster.tlib.v1.DNRole
-	(CallType)(0),                    // 9: sipcluster.tlib.v1.CallType
-	(Port)(0),                        // 10: sipcluster.tlib.v1.Port
-	(ErrorCode)(0),                   // 11: sipcluster.tlib.v1.ErrorCode
-	(*ClientMessage)(nil),            // 12: sipcluster.tlib.v1.ClientMessage
-	(*OpenSession)(nil),              // 13: sipcluster.tlib.v1.OpenSession
-	(*RegisterAddress)(nil),          // 14: sipcluster.tlib.v1.RegisterAddress
-	(*UnregisterAddress)(nil),        // 15: sipcluster.tlib.v1.UnregisterAddress
-	(*QueryAddress)(nil),             // 16: sipcluster.tlib.v1.QueryAddress
-	(*QueryServer)(nil),              // 17: sipcluster.tlib.v1.QueryServer
-	(*MonitorAll)(nil),               // 18: sipcluster.tlib.v1.MonitorAll
-	(*MonitorFilter)(nil),            // 19: sipcluster.tlib.v1.MonitorFilter
-	(*StopMonitor)(nil),              // 20: sipcluster.tlib.v1.StopMonitor
-	(*AgentLogin)(nil),               // 21: sipcluster.tlib.v1.AgentLogin
-	(*AgentLogout)(nil),              // 22: sipcluster.tlib.v1.AgentLogout
-	(*AgentReady)(nil),               // 23: sipcluster.tlib.v1.AgentReady
-	(*AgentNotReady)(nil),            // 24: sipcluster.tlib.v1.AgentNotReady
-	(*SetDNDOn)(nil),                 // 25: sipcluster.tlib.v1.SetDNDOn
-	(*SetDNDOff)(nil),                // 26: sipcluster.tlib.v1.SetDNDOff
-	(*ReleaseCall)(nil),              // 27: sipcluster.tlib.v1.ReleaseCall
-	(*UpdateUserData)(nil),           // 28: sipcluster.tlib.v1.UpdateUserData
-	(*ReserveAgent)(nil),             // 29: sipcluster.tlib.v1.ReserveAgent
-	(*RouteCall)(nil),                // 30: sipcluster.tlib.v1.RouteCall
-	(*RoutePlace)(nil),               // 31: sipcluster.tlib.v1.RoutePlace
-	(*WithdrawRoute)(nil),            // 32: sipcluster.tlib.v1.WithdrawRoute
-	(*ServerMessage)(nil),            // 33: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                    // 34: sipcluster.tlib.v1.Event
-	(*EventError)(nil),               // 35: sipcluster.tlib.v1.EventError
-	(*EventRegistered)(nil),          // 36: sipcluster.tlib.v1.EventRegistered
-	(*EventUnregistered)(nil),        // 37: sipcluster.tlib.v1.EventUnregistered
-	(*EventAddressInfo)(nil),         // 38: sipcluster.tlib.v1.EventAddressInfo
-	(*EventServerInfo)(nil),          // 39: sipcluster.tlib.v1.EventServerInfo
-	(*EventLinkConnected)(nil),       // 40: sipcluster.tlib.v1.EventLinkConnected
-	(*EventLinkDisconnected)(nil),    // 41: sipcluster.tlib.v1.EventLinkDisconnected
-	(*EventDNOutOfService)(nil),      // 42: sipcluster.tlib.v1.EventDNOutOfService
-	(*EventDNBackInService)(nil),     // 43: sipcluster.tlib.v1.EventDNBackInService
-	(*EventDNOwnerChanged)(nil),      // 44: sipcluster.tlib.v1.EventDNOwnerChanged
-	(*EventDNUseChanged)(nil),        // 45: sipcluster.tlib.v1.EventDNUseChanged
-	(*Agent)(nil),                    // 46: sipcluster.tlib.v1.Agent
-	(*EventAgentLogin)(nil),          // 47: sipcluster.tlib.v1.EventAgentLogin
-	(*EventAgentLogout)(nil),         // 48: sipcluster.tlib.v1.EventAgentLogout
-	(*EventAgentReady)(nil),          // 49: sipcluster.tlib.v1.EventAgentReady
-	(*EventAgentNotReady)(nil),       // 50: sipcluster.tlib.v1.EventAgentNotReady
-	(*EventDNDOn)(nil),               // 51: sipcluster.tlib.v1.EventDNDOn
-	(*EventDNDOff)(nil),              // 52: sipcluster.tlib.v1.EventDNDOff
-	(*EventAgentReserved)(nil),       // 53: sipcluster.tlib.v1.EventAgentReserved
-	(*Call)(nil),                     // 54: sipcluster.tlib.v1.Call
-	(*CallEnd)(nil),                  // 55: sipcluster.tlib.v1.CallEnd
-	(*EventRinging)(nil),             // 56: sipcluster.tlib.v1.EventRinging
-	(*EventDialing)(nil),             // 57: sipcluster.tlib.v1.EventDialing
-	(*EventAttachedDataChanged)(nil), // 58: sipcluster.tlib.v1.EventAttachedDataChanged
-	(*EventEstablished)(nil),         // 59: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),            // 60: sipcluster.tlib.v1.EventReleased
-	(*EventHeld)(nil),                // 61: sipcluster.tlib.v1.EventHeld
-	(*EventRetrieved)(nil),           // 62: sipcluster.tlib.v1.EventRetrieved
-	(*EventAbandoned)(nil),           // 63: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),              // 64: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),        // 65: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),      // 66: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),        // 67: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),           // 68: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),            // 69: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),            // 70: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),        // 71: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),               // 72: sipcluster.tlib.v1.ServerInfo
-	nil,                              // 73: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                              // 74: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                              // 75: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                              // 76: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                              // 77: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	nil,                              // 78: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                              // 79: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                              // 80: sipcluster.tlib.v1.Call.UserDataEntry
-	(*durationpb.Duration)(nil),      // 81: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 82: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),            // 83: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),                 // 84: sipcluster.tc.v1.Reason
+	(CallState)(0),                   // 7: sipcluster.tlib.v1.CallState
+	(EndReason)(0),                   // 8: sipcluster.tlib.v1.EndReason
+	(DNRole)(0),                      // 9: sipcluster.tlib.v1.DNRole
+	(CallType)(0),                    // 10: sipcluster.tlib.v1.CallType
+	(Port)(0),                        // 11: sipcluster.tlib.v1.Port
+	(ErrorCode)(0),                   // 12: sipcluster.tlib.v1.ErrorCode
+	(*ClientMessage)(nil),            // 13: sipcluster.tlib.v1.ClientMessage
+	(*OpenSession)(nil),              // 14: sipcluster.tlib.v1.OpenSession
+	(*RegisterAddress)(nil),          // 15: sipcluster.tlib.v1.RegisterAddress
+	(*UnregisterAddress)(nil),        // 16: sipcluster.tlib.v1.UnregisterAddress
+	(*QueryAddress)(nil),             // 17: sipcluster.tlib.v1.QueryAddress
+	(*QueryServer)(nil),              // 18: sipcluster.tlib.v1.QueryServer
+	(*MonitorAll)(nil),               // 19: sipcluster.tlib.v1.MonitorAll
+	(*MonitorFilter)(nil),            // 20: sipcluster.tlib.v1.MonitorFilter
+	(*StopMonitor)(nil),              // 21: sipcluster.tlib.v1.StopMonitor
+	(*AgentLogin)(nil),               // 22: sipcluster.tlib.v1.AgentLogin
+	(*AgentLogout)(nil),              // 23: sipcluster.tlib.v1.AgentLogout
+	(*AgentReady)(nil),               // 24: sipcluster.tlib.v1.AgentReady
+	(*AgentNotReady)(nil),            // 25: sipcluster.tlib.v1.AgentNotReady
+	(*SetDNDOn)(nil),                 // 26: sipcluster.tlib.v1.SetDNDOn
+	(*SetDNDOff)(nil),                // 27: sipcluster.tlib.v1.SetDNDOff
+	(*ReleaseCall)(nil),              // 28: sipcluster.tlib.v1.ReleaseCall
+	(*UpdateUserData)(nil),           // 29: sipcluster.tlib.v1.UpdateUserData
+	(*ReserveAgent)(nil),             // 30: sipcluster.tlib.v1.ReserveAgent
+	(*RouteCall)(nil),                // 31: sipcluster.tlib.v1.RouteCall
+	(*RoutePlace)(nil),               // 32: sipcluster.tlib.v1.RoutePlace
+	(*WithdrawRoute)(nil),            // 33: sipcluster.tlib.v1.WithdrawRoute
+	(*ServerMessage)(nil),            // 34: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                    // 35: sipcluster.tlib.v1.Event
+	(*EventError)(nil),               // 36: sipcluster.tlib.v1.EventError
+	(*EventRegistered)(nil),          // 37: sipcluster.tlib.v1.EventRegistered
+	(*EventUnregistered)(nil),        // 38: sipcluster.tlib.v1.EventUnregistered
+	(*EventAddressInfo)(nil),         // 39: sipcluster.tlib.v1.EventAddressInfo
+	(*EventServerInfo)(nil),          // 40: sipcluster.tlib.v1.EventServerInfo
+	(*EventLinkConnected)(nil),       // 41: sipcluster.tlib.v1.EventLinkConnected
+	(*EventLinkDisconnected)(nil),    // 42: sipcluster.tlib.v1.EventLinkDisconnected
+	(*EventDNOutOfService)(nil),      // 43: sipcluster.tlib.v1.EventDNOutOfService
+	(*EventDNBackInService)(nil),     // 44: sipcluster.tlib.v1.EventDNBackInService
+	(*EventDNOwnerChanged)(nil),      // 45: sipcluster.tlib.v1.EventDNOwnerChanged
+	(*EventDNUseChanged)(nil),        // 46: sipcluster.tlib.v1.EventDNUseChanged
+	(*Agent)(nil),                    // 47: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),          // 48: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),         // 49: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),          // 50: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),       // 51: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),               // 52: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),              // 53: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),       // 54: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                     // 55: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),                  // 56: sipcluster.tlib.v1.CallEnd
+	(*EventRinging)(nil),             // 57: sipcluster.tlib.v1.EventRinging
+	(*EventDialing)(nil),             // 58: sipcluster.tlib.v1.EventDialing
+	(*EventAttachedDataChanged)(nil), // 59: sipcluster.tlib.v1.EventAttachedDataChanged
+	(*EventEstablished)(nil),         // 60: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),            // 61: sipcluster.tlib.v1.EventReleased
+	(*EventHeld)(nil),                // 62: sipcluster.tlib.v1.EventHeld
+	(*EventRetrieved)(nil),           // 63: sipcluster.tlib.v1.EventRetrieved
+	(*EventPartyChanged)(nil),        // 64: sipcluster.tlib.v1.EventPartyChanged
+	(*EventPartyAdded)(nil),          // 65: sipcluster.tlib.v1.EventPartyAdded
+	(*EventPartyDeleted)(nil),        // 66: sipcluster.tlib.v1.EventPartyDeleted
+	(*EventAbandoned)(nil),           // 67: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 68: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 69: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 70: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 71: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 72: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 73: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 74: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 75: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 76: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 77: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 78: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 79: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 80: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 81: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 82: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 83: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 84: sipcluster.tlib.v1.Call.UserDataEntry
+	(*durationpb.Duration)(nil),      // 85: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 86: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 87: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 88: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
-	17,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
-	16,  // 1: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
-	14,  // 2: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
-	15,  // 3: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
-	21,  // 4: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
-	22,  // 5: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
-	23,  // 6: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
-	24,  // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
-	25,  // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
-	26,  // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
-	27,  // 10: sipcluster.tlib.v1.ClientMessage.release_call:type_name -> sipcluster.tlib.v1.ReleaseCall
-	28,  // 11: sipcluster.tlib.v1.ClientMessage.update_user_data:type_name -> sipcluster.tlib.v1.UpdateUserData
-	30,  // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
-	29,  // 13: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	13,  // 14: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	18,  // 15: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	20,  // 16: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	32,  // 17: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
+	18,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
+	17,  // 1: sipcluster.tlib.v1.ClientMessage.query_address:type_name -> sipcluster.tlib.v1.QueryAddress
+	15,  // 2: sipcluster.tlib.v1.ClientMessage.register_address:type_name -> sipcluster.tlib.v1.RegisterAddress
+	16,  // 3: sipcluster.tlib.v1.ClientMessage.unregister_address:type_name -> sipcluster.tlib.v1.UnregisterAddress
+	22,  // 4: sipcluster.tlib.v1.ClientMessage.agent_login:type_name -> sipcluster.tlib.v1.AgentLogin
+	23,  // 5: sipcluster.tlib.v1.ClientMessage.agent_logout:type_name -> sipcluster.tlib.v1.AgentLogout
+	24,  // 6: sipcluster.tlib.v1.ClientMessage.agent_ready:type_name -> sipcluster.tlib.v1.AgentReady
+	25,  // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
+	26,  // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
+	27,  // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
+	28,  // 10: sipcluster.tlib.v1.ClientMessage.release_call:type_name -> sipcluster.tlib.v1.ReleaseCall
+	29,  // 11: sipcluster.tlib.v1.ClientMessage.update_user_data:type_name -> sipcluster.tlib.v1.UpdateUserData
+	31,  // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	30,  // 13: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	14,  // 14: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	19,  // 15: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	21,  // 16: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	33,  // 17: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
 	0,   // 18: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	19,  // 19: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	20,  // 19: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
 	1,   // 20: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
 	2,   // 21: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	73,  // 22: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	74,  // 23: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	77,  // 22: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	78,  // 23: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
 	2,   // 24: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	75,  // 25: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	79,  // 25: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
 	2,   // 26: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	76,  // 27: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	77,  // 28: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	81,  // 29: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	78,  // 30: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	81,  // 31: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
-	31,  // 32: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
-	34,  // 33: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	82,  // 34: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	35,  // 35: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
-	36,  // 36: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
-	37,  // 37: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	64,  // 38: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	69,  // 39: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	63,  // 40: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	56,  // 41: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	57,  // 42: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
-	59,  // 43: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	60,  // 44: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	61,  // 45: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
-	62,  // 46: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
-	67,  // 47: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	68,  // 48: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	47,  // 49: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	48,  // 50: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	49,  // 51: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	50,  // 52: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	51,  // 53: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	52,  // 54: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	58,  // 55: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
-	38,  // 56: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
-	39,  // 57: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
-	41,  // 58: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
-	40,  // 59: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	53,  // 60: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
-	42,  // 61: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
-	43,  // 62: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	70,  // 63: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	71,  // 64: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
-	44,  // 65: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
-	45,  // 66: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
-	66,  // 67: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	65,  // 68: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
-	11,  // 69: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	83,  // 70: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	83,  // 71: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	72,  // 72: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	72,  // 73: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,   // 74: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	72,  // 75: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	84,  // 76: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	83,  // 77: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	84,  // 78: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	83,  // 79: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	84,  // 80: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,   // 81: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	79,  // 82: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	46,  // 83: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	46,  // 84: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 85: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	46,  // 86: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 87: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	46,  // 88: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 89: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	82,  // 90: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 91: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	82,  // 92: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	8,   // 93: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	80,  // 94: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	9,   // 95: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 96: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	54,  // 97: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 98: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 99: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 100: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 101: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 102: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	54,  // 103: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 104: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 105: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 106: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	54,  // 107: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 108: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 109: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 110: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 111: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	54,  // 112: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	72,  // 113: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	82,  // 114: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	10,  // 115: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	12,  // 116: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	33,  // 117: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	117, // [117:118] is the sub-list for method output_type
-	116, // [116:117] is the sub-list for method input_type
-	116, // [116:116] is the sub-list for extension type_name
-	116, // [116:116] is the sub-list for extension extendee
-	0,   // [0:116] is the sub-list for field type_name
+	80,  // 27: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	81,  // 28: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	85,  // 29: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	82,  // 30: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	85,  // 31: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	32,  // 32: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
+	35,  // 33: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	86,  // 34: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	36,  // 35: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
+	37,  // 36: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
+	38,  // 37: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
+	68,  // 38: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	73,  // 39: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	67,  // 40: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	57,  // 41: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	58,  // 42: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
+	60,  // 43: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	61,  // 44: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	62,  // 45: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
+	63,  // 46: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
+	64,  // 47: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
+	65,  // 48: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
+	66,  // 49: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
+	71,  // 50: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	72,  // 51: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	48,  // 52: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	49,  // 53: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	50,  // 54: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	51,  // 55: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	52,  // 56: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	53,  // 57: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	59,  // 58: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	39,  // 59: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	40,  // 60: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	42,  // 61: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	41,  // 62: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	54,  // 63: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	43,  // 64: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	44,  // 65: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	74,  // 66: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	75,  // 67: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	45,  // 68: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	46,  // 69: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
+	70,  // 70: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	69,  // 71: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	12,  // 72: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	87,  // 73: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	87,  // 74: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	76,  // 75: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	76,  // 76: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 77: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	76,  // 78: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	88,  // 79: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	87,  // 80: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	88,  // 81: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	87,  // 82: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	88,  // 83: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,   // 84: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	83,  // 85: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	47,  // 86: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	47,  // 87: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 88: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	47,  // 89: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 90: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	47,  // 91: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 92: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	86,  // 93: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 94: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	86,  // 95: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	9,   // 96: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	84,  // 97: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	10,  // 98: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 99: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
+	8,   // 100: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	55,  // 101: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 102: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 103: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 104: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 105: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 106: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	55,  // 107: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 108: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 109: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 110: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 111: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 112: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 113: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	55,  // 114: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 115: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 116: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 117: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 118: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	55,  // 119: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	76,  // 120: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	86,  // 121: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	11,  // 122: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	13,  // 123: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	34,  // 124: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	124, // [124:125] is the sub-list for method output_type
+	123, // [123:124] is the sub-list for method input_type
+	123, // [123:123] is the sub-list for extension type_name
+	123, // [123:123] is the sub-list for extension extendee
+	0,   // [0:123] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -5952,6 +6302,9 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_Released)(nil),
 		(*Event_Held)(nil),
 		(*Event_Retrieved)(nil),
+		(*Event_PartyChanged)(nil),
+		(*Event_PartyAdded)(nil),
+		(*Event_PartyDeleted)(nil),
 		(*Event_RouteRequest)(nil),
 		(*Event_RouteUsed)(nil),
 		(*Event_AgentLogin)(nil),
@@ -5980,8 +6333,8 @@ func file_api_tlibpb_tlib_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
-			NumEnums:      12,
-			NumMessages:   69,
+			NumEnums:      13,
+			NumMessages:   72,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -118,6 +118,8 @@ type Info struct {
 	UserData map[string]string
 	// LastQueue is the routing point at which the call was last, "" for none.
 	LastQueue dn.Number
+	// Transfer says which call goes on by this one; nil: none. It is so from the start.
+	Transfer *Transfer
 }
 
 // Party of a call.
@@ -182,6 +184,8 @@ type Event struct {
 	Fresh bool
 	// Local is what a Kind Local tells.
 	Local any
+	// Move is what a transfer has to do with it; nil: nothing. Only clients are told.
+	Move *Move
 }
 
 // newCall is a call at which nobody rings yet.

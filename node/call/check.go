@@ -59,7 +59,7 @@ func soundTime(ns int64) bool { return 0 < ns && ns <= maxTime }
 
 func (i *Info) sound() bool {
 	return dn.ValidNumber(string(i.Caller)) && i.Type < types && soundTime(i.Began) &&
-		shown(i.ANI) == i.ANI && shown(i.DNIS) == i.DNIS && CheckUserData(i.UserData) == nil && (i.LastQueue == "" || dn.ValidNumber(string(i.LastQueue)))
+		shown(i.ANI) == i.ANI && shown(i.DNIS) == i.DNIS && CheckUserData(i.UserData) == nil && (i.LastQueue == "" || dn.ValidNumber(string(i.LastQueue))) && i.Transfer.sound()
 }
 
 // sound tells whether a peer may say that.
@@ -79,8 +79,8 @@ func (c *Call) sound() bool {
 	for i := range c.Parties {
 		p := &c.Parties[i]
 		fits := p.Role == Called && (p.State == StateRinging || p.State == StateEstablished)
-		if i == 0 {
-			fits = p.Role == Caller && p.DN == c.Caller && (p.State == StateDialing || p.State == StateEstablished)
+		if i == 0 && p.Role == Caller { // or it has handed the call over
+			fits = p.DN == c.Caller && (p.State == StateDialing || p.State == StateEstablished)
 		}
 		if p.HeldSince != 0 && (p.State != StateEstablished || !soundTime(p.HeldSince)) {
 			return false

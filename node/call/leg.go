@@ -224,6 +224,7 @@ func (t *Table) consider(e *entry) {
 		t.uses.move(e.call.Parties, nil)
 		t.hide(e)
 		e.over = true
+		t.vacated(e)
 	default:
 		e.over = false
 		t.uses.move(nil, e.call.Parties)

@@ -68,6 +68,8 @@ type Table struct {
 	leaving []leaving
 	leaves  wake.Signal
 	uses    *uses
+	// heirs are the calls by which others go on, by those.
+	heirs map[ID][]*entry
 }
 
 // entry is a call that is known here. Guarded by Table.mu.
@@ -86,6 +88,8 @@ type entry struct {
 	incarnation uint64
 	// round is that of the peer's fence in which it was mentioned last.
 	round uint64
+	// handed over: who is left in it is so as long as it goes on by another one.
+	handed bool
 	// told is the Info that the peers know.
 	told *Info
 }
@@ -117,7 +121,7 @@ func New(cfg Config) *Table {
 		cfg: cfg, ids: newIDs(cfg.Self, cfg.Incarnation), calls: map[ID]*entry{},
 		self:    &origin{id: cfg.Self},
 		visible: newLog(cfg.History), own: newLog(cfg.History),
-		legs: map[ID][]*leg{}, uses: newUses(), leaves: wake.New(),
+		legs: map[ID][]*leg{}, uses: newUses(), leaves: wake.New(), heirs: map[ID][]*entry{},
 	}
 	t.nodes = map[dn.Node]*origin{cfg.Self: t.self}
 	return t
@@ -151,7 +155,9 @@ func (t *Table) up() []*Call {
 	for _, o := range t.nodes {
 		for _, c := range o.up {
 			if e := t.calls[c.ID]; e.visible() || c.Queue != nil && !e.over {
-				out = append(out, c)
+				if c = t.asSeen(c); c != nil {
+					out = append(out, c)
+				}
 			}
 		}
 	}
@@ -256,6 +262,17 @@ func (t *Table) see(e *entry, ev *Event) {
 	if !e.visible() && (!ev.Kind.Waiting() || e.over) {
 		return
 	}
+	if len(t.heirs) > 0 {
+		for _, ev := range t.retell(e, ev) {
+			t.publish(e, ev)
+		}
+		return
+	}
+	t.publish(e, ev)
+}
+
+// publish tells clients of one event of a call as that was before.
+func (t *Table) publish(e *entry, ev *Event) {
 	if ev.Kind == Released && ev.Role == Called && t.cfg.TalkEnds != nil {
 		if p := e.call.Party(ev.ThisDN, Called); p != nil && p.State == StateEstablished {
 			t.cfg.TalkEnds(ev.ThisDN, ev.Time)
@@ -302,6 +319,7 @@ func (t *Table) put(e *entry, next *Call) {
 		e.o.up[e.at] = next
 	}
 	t.consider(e)
+	t.vacated(e)
 }
 
 // drop forgets a call.
@@ -321,6 +339,7 @@ func (t *Table) drop(e *entry) {
 	t.hide(e)
 	o.n--
 	delete(t.calls, e.call.ID)
+	t.disinherit(e)
 	t.bury(e.call.ID, o, !e.lost)
 	if o.forgotten && o.n == 0 {
 		delete(t.nodes, o.id)
@@ -331,6 +350,7 @@ func (t *Table) drop(e *entry) {
 func (t *Table) add(o *origin, c, as *Call) *entry {
 	e := &entry{call: c, o: o, at: -1, round: o.fence.Round(), incarnation: o.fence.Incarnation(), over: t.overruled(as, o, StateDialing)}
 	t.calls[c.ID] = e
+	t.inherit(e)
 	o.n++
 	if !e.over {
 		t.uses.move(nil, c.Parties)

@@ -50,6 +50,18 @@ type Origin struct {
 	Trunk bool
 	// Number that the caller shows.
 	Number string
+	// Transfer says for which call's sake it was made; nil: for none's that is known.
+	Transfer *Transfer
+}
+
+// Transfer is a call that a phone was asked for by a REFER. It is the word of the node at
+// which that was seen.
+type Transfer struct {
+	// Call is the ConnID of the call that the REFER was in, Previous of that which is
+	// replaced, "" for none.
+	Call, Previous string
+	// By is who asked.
+	By dn.Number
 }
 
 // Leg is a call that a node delivers to a DN, which is busy meanwhile. The first call of
@@ -85,6 +97,9 @@ type Follower interface {
 	// Held tells that the called side, or else the caller's, holds the call, or does so no
 	// more.
 	Held(called, holds bool)
+	// Referred tells that the called side, or else the caller's, has asked the other one to
+	// call somebody, who is about to.
+	Referred(called bool)
 	// Over tells that the call is over, by a SIP code, or 0 when somebody hung up. It is the
 	// last word.
 	Over(cause int)

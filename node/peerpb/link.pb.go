@@ -1680,7 +1680,9 @@ type CallInfo struct {
 	Began    int64             `protobuf:"varint,5,opt,name=began,proto3" json:"began,omitempty"`
 	UserData map[string]string `protobuf:"bytes,6,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The routing point at which the call was last.
-	LastQueue     string `protobuf:"bytes,7,opt,name=last_queue,json=lastQueue,proto3" json:"last_queue,omitempty"`
+	LastQueue string `protobuf:"bytes,7,opt,name=last_queue,json=lastQueue,proto3" json:"last_queue,omitempty"`
+	// Absent: it goes on with no other call.
+	Transfer      *CallTransfer `protobuf:"bytes,8,opt,name=transfer,proto3" json:"transfer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1764,6 +1766,86 @@ func (x *CallInfo) GetLastQueue() string {
 	return ""
 }
 
+func (x *CallInfo) GetTransfer() *CallTransfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+// CallTransfer is which call goes on by this one, as its REFER said. ConnIDs.
+type CallTransfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first of them, whose ConnID clients are told.
+	Conn string `protobuf:"bytes,1,opt,name=conn,proto3" json:"conn,omitempty"`
+	// That in which the REFER was.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// That which is replaced: the referrer's with the new party; "" for none.
+	Previous string `protobuf:"bytes,3,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Who referred.
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallTransfer) Reset() {
+	*x = CallTransfer{}
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallTransfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallTransfer) ProtoMessage() {}
+
+func (x *CallTransfer) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallTransfer.ProtoReflect.Descriptor instead.
+func (*CallTransfer) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CallTransfer) GetConn() string {
+	if x != nil {
+		return x.Conn
+	}
+	return ""
+}
+
+func (x *CallTransfer) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *CallTransfer) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
+}
+
+func (x *CallTransfer) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
 type CallParty struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
@@ -1781,7 +1863,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1875,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1888,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallParty) GetDn() string {
@@ -1872,7 +1954,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +1966,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +1979,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -2072,7 +2154,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\tCallQueue\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
-	"\x05since\x18\x03 \x01(\x03R\x05since\"\xb5\x02\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\"\xf3\x02\n" +
 	"\bCallInfo\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x120\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.sipcluster.tlib.v1.CallTypeR\x04type\x12\x10\n" +
@@ -2081,10 +2163,16 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05began\x18\x05 \x01(\x03R\x05began\x12G\n" +
 	"\tuser_data\x18\x06 \x03(\v2*.sipcluster.peer.v1.CallInfo.UserDataEntryR\buserData\x12\x1d\n" +
 	"\n" +
-	"last_queue\x18\a \x01(\tR\tlastQueue\x1a;\n" +
+	"last_queue\x18\a \x01(\tR\tlastQueue\x12<\n" +
+	"\btransfer\x18\b \x01(\v2 .sipcluster.peer.v1.CallTransferR\btransfer\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
+	"\fCallTransfer\x12\x12\n" +
+	"\x04conn\x18\x01 \x01(\tR\x04conn\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x1a\n" +
+	"\bprevious\x18\x03 \x01(\tR\bprevious\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"\xcd\x01\n" +
 	"\tCallParty\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x1c.sipcluster.peer.v1.CallRoleR\x04role\x123\n" +
@@ -2144,7 +2232,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -2169,13 +2257,14 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*Call)(nil),           // 20: sipcluster.peer.v1.Call
 	(*CallQueue)(nil),      // 21: sipcluster.peer.v1.CallQueue
 	(*CallInfo)(nil),       // 22: sipcluster.peer.v1.CallInfo
-	(*CallParty)(nil),      // 23: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 24: sipcluster.peer.v1.CallEvent
-	nil,                    // 25: sipcluster.peer.v1.CallInfo.UserDataEntry
-	(tcpb.DNState)(0),      // 26: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 27: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 28: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 29: sipcluster.tlib.v1.CallType
+	(*CallTransfer)(nil),   // 23: sipcluster.peer.v1.CallTransfer
+	(*CallParty)(nil),      // 24: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 25: sipcluster.peer.v1.CallEvent
+	nil,                    // 26: sipcluster.peer.v1.CallInfo.UserDataEntry
+	(tcpb.DNState)(0),      // 27: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 28: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 29: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 30: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
@@ -2190,31 +2279,32 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	18, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
 	19, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	26, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	27, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	27, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	28, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
 	10, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	28, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	29, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
 	11, // 16: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
 	20, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
 	17, // 18: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
-	24, // 19: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	25, // 19: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
 	22, // 20: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	23, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	24, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
 	21, // 22: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
-	29, // 23: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	25, // 24: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	0,  // 25: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 26: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 27: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 28: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	22, // 29: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	3,  // 30: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 31: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	31, // [31:32] is the sub-list for method output_type
-	30, // [30:31] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	30, // 23: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	26, // 24: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	23, // 25: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
+	0,  // 26: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 27: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 28: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 29: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	22, // 30: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	3,  // 31: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 32: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	32, // [32:33] is the sub-list for method output_type
+	31, // [31:32] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2243,7 +2333,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

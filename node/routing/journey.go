@@ -25,12 +25,13 @@ type journey struct {
 	since int64                   // when it came there, ns since the epoch
 	group string                  // whose agents the call may go to from there
 	up    *invite.Outcome         // that of a call that is up
+	refer referral                // of a call that is up
 	ended atomic.Bool
 }
 
 // Arrive sends a call on and follows it to its end. It does not wait.
 func (r *Engine) Arrive(in invite.Call) {
-	id, err := r.calls.Begin(infoOf(in))
+	id, err := r.calls.Begin(r.infoOf(in))
 	if err != nil {
 		r.log.Warn("a call was refused", "err", err)
 		in.Reject(503, "Too many calls")
@@ -66,14 +67,21 @@ func (j *journey) over(cause int) {
 type course journey
 
 func (c *course) Held(called, holds bool) {
-	role := call.Caller
-	if called {
-		role = call.Called
-	}
-	c.r.calls.Hold(c.id, role, c.rings, holds)
+	p := c.party(called)
+	c.r.calls.Hold(c.id, p.role, p.dn, holds)
 }
 
-func (c *course) Over(cause int) { (*journey)(c).end(cause) }
+func (c *course) Referred(called bool) { c.refer = referral{by: c.party(called), at: time.Now()} }
+
+func (c *course) Over(cause int) { (*journey)(c).leave(cause) }
+
+// party of a call that is up.
+func (c *course) party(called bool) (p leg) {
+	if called {
+		return leg{call.Called, c.rings}
+	}
+	return leg{call.Caller, c.in.Origin().DN}
+}
 
 // end ends the journey; only the first one counts.
 func (j *journey) end(cause int) {
@@ -83,11 +91,14 @@ func (j *journey) end(cause int) {
 	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
 }
 
-func infoOf(in invite.Call) call.Info {
+func (r *Engine) infoOf(in invite.Call) call.Info {
 	o := in.Origin()
 	info := call.Info{Caller: o.DN, Type: call.Internal, ANI: string(o.DN), DNIS: in.Called()}
 	if o.Trunk {
 		info.Type, info.ANI = call.Inbound, o.Number
+	}
+	if x := o.Transfer; x != nil {
+		info.Transfer, info.UserData = r.calls.Refer(call.ID(x.Call), call.ID(x.Previous), x.By, o.DN)
 	}
 	return info
 }

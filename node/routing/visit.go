@@ -81,10 +81,26 @@ func (r *Engine) RouteCall(conn string, route Route) *refusal.Error {
 	if err := r.check(route); err != nil {
 		return err
 	}
-	if !r.visits.answer(call.ID(conn), route) {
+	if !r.visits.answer(r.visitOf(call.ID(conn)), route) {
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "call %.32s does not wait for a router here: it has been routed, is over, or is another node's", conn)
 	}
 	return nil
+}
+
+// visitOf is the call that waits here by a ConnID, as clients are told it.
+func (r *Engine) visitOf(conn call.ID) call.ID {
+	for _, c := range r.calls.Mine(conn) {
+		if r.visits.has(c.ID) {
+			return c.ID
+		}
+	}
+	return conn
+}
+
+func (vs *visits) has(id call.ID) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return vs.of[id] != nil
 }
 
 // answer takes a router's word about a call; false when it waits for none, or for an

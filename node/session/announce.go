@@ -42,10 +42,10 @@ func visitEvent(v *routing.Visit) *tlibpb.Event {
 	c := &tlibpb.Call{}
 	e := &tlibpb.Event{ThisDn: string(v.RP)}
 	if v.Call != nil {
-		c.ConnId, c.Ani, c.Dnis, c.OtherDn = string(v.Call.ID), v.Call.ANI, v.Call.DNIS, v.Call.ANI
+		c.ConnId, c.Ani, c.Dnis, c.OtherDn = string(v.Call.Conn()), v.Call.ANI, v.Call.DNIS, v.Call.ANI
 		c.ThisDnRole = tlibpb.DNRole_DN_ROLE_DESTINATION
 		c.UserData, c.CallType = v.Call.UserData, tlibpb.CallType(v.Call.Type)
-		c.ThisQueue, c.CallUuid = string(v.RP), callUUID(v.Call.ID)
+		c.ThisQueue, c.CallUuid = string(v.RP), callUUID(v.Call.Conn())
 	}
 	switch v.Message {
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED:

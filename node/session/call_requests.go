@@ -13,8 +13,12 @@ func (s *session) updateUserData(m *tlibpb.UpdateUserData, ref uint64) {
 	put, del := changed(m.GetUserData())
 	err := call.CheckUserData(m.GetUserData())
 	found := false
-	if err == nil {
-		found, err = s.c.cfg.Calls.Update(id, put, del...)
+	var last *call.Call
+	for _, c := range s.c.cfg.Calls.Mine(id) {
+		if err == nil {
+			found, err = s.c.cfg.Calls.Update(c.ID, put, del...)
+			last, _ = s.c.cfg.Calls.Get(c.ID)
+		}
 	}
 	switch {
 	case err != nil:
@@ -24,8 +28,7 @@ func (s *session) updateUserData(m *tlibpb.UpdateUserData, ref uint64) {
 		s.out.refuse(ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID, "call %.32s is over, or another node's: ask at the node that has it", id))
 		return
 	}
-	c, _ := s.c.cfg.Calls.Get(id)
-	e := answer(ref, "", &tlibpb.Event_AttachedDataChanged{AttachedDataChanged: &tlibpb.EventAttachedDataChanged{Call: wholeCall(id, c)}})
+	e := answer(ref, "", &tlibpb.Event_AttachedDataChanged{AttachedDataChanged: &tlibpb.EventAttachedDataChanged{Call: wholeCall(id, last)}})
 	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
 	s.out.add(e)
 }
@@ -42,12 +45,12 @@ func wholeCall(id call.ID, c *call.Call) *tlibpb.Call {
 // releaseCall ends one of this node's calls.
 func (s *session) releaseCall(m *tlibpb.ReleaseCall, ref uint64) {
 	id, n := call.ID(m.GetConnId()), dn.Number(m.GetDn())
-	c, up := s.c.cfg.Calls.Get(id)
+	c := s.partOf(id, n)
 	var err *refusal.Error
 	switch {
 	case s.c.cfg.Release == nil:
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "this node ends no calls for clients")
-	case !up || c.Node != s.c.table.Self() || c.Party(n, call.Caller) == nil && c.Party(n, call.Called) == nil:
+	case c == nil:
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID, "DN %.64s has no part in call %.32s of this node: ask at the node that has it", n, id)
 	case c.Parties[0].State != call.StateEstablished:
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "call %s is not answered yet", id)
@@ -56,10 +59,21 @@ func (s *session) releaseCall(m *tlibpb.ReleaseCall, ref uint64) {
 		s.out.refuse(ref, n, err)
 		return
 	}
-	s.c.cfg.Release(id)
+	s.c.cfg.Release(c.ID)
 	e := answer(ref, n, &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: wholeCall(id, c), End: ending(0)}})
 	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
 	s.out.add(e)
+}
+
+// partOf is the call of this node that a DN has part in by a ConnID, the last one of those
+// that go on one by another; nil for none.
+func (s *session) partOf(conn call.ID, n dn.Number) (last *call.Call) {
+	for _, c := range s.c.cfg.Calls.Mine(conn) {
+		if c.Party(n, call.Caller) != nil || c.Party(n, call.Called) != nil {
+			last = c
+		}
+	}
+	return last
 }
 
 // changed are the keys to set, and those to take away, which have empty values.

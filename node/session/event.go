@@ -199,9 +199,11 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 	out.ThisDn, out.Time = string(e.ThisDN), &o.at
 	dnview.Stamp(&o.at, e.Time)
 	out.Owner, out.Site = ev.nameAndSite(e.Node)
-	c.ConnId, c.OtherDn, c.ThisDnRole = string(e.Call), e.OtherDN, tlibpb.DNRole(e.Role+1)
+	conn := e.Conn()
+	c.ConnId, c.OtherDn, c.ThisDnRole = string(conn), e.OtherDN, tlibpb.DNRole(e.Role+1)
 	c.Ani, c.Dnis, c.UserData, c.CallType = e.ANI, e.DNIS, e.UserData, tlibpb.CallType(e.Type)
-	c.ThisQueue, c.CallUuid = string(e.LastQueue), callUUID(e.Call)
+	c.ThisQueue, c.CallUuid = string(e.LastQueue), callUUID(conn)
+	c.CallState = callState(e)
 	switch e.Kind {
 	case call.Dialing:
 		out.Body = &tlibpb.Event_Dialing{Dialing: &tlibpb.EventDialing{Call: c}}
@@ -217,10 +219,63 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 		out.Body = &tlibpb.Event_Held{Held: &tlibpb.EventHeld{Call: c}}
 	case call.Retrieved:
 		out.Body = &tlibpb.Event_Retrieved{Retrieved: &tlibpb.EventRetrieved{Call: c}}
+	case call.Changed, call.Added, call.Deleted:
+		c.PreviousConnId = string(e.Move.Previous)
+		out.Body = moved(e, c)
 	case call.Abandoned:
 		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(e.Cause)}}
 	}
 	return out
+}
+
+// moved is what a transfer has to do with the call of a party.
+func moved(e *call.Event, c *tlibpb.Call) tlibpb.Body {
+	switch third := e.Move.Third; e.Kind {
+	case call.Added:
+		return &tlibpb.Event_PartyAdded{PartyAdded: &tlibpb.EventPartyAdded{Call: c, ThirdPartyDn: third}}
+	case call.Deleted:
+		return &tlibpb.Event_PartyDeleted{PartyDeleted: &tlibpb.EventPartyDeleted{Call: c, ThirdPartyDn: third}}
+	default:
+		return &tlibpb.Event_PartyChanged{PartyChanged: &tlibpb.EventPartyChanged{Call: c, ThirdPartyDn: third}}
+	}
+}
+
+// callState is the T-Library's word for how a call came to a party, or ended there.
+func callState(e *call.Event) tlibpb.CallState {
+	switch e.Kind {
+	case call.Released, call.Abandoned:
+		return endState(e)
+	case call.Added, call.Deleted:
+		return tlibpb.CallState_CALL_STATE_CONFERENCED
+	case call.Changed:
+		return tlibpb.CallState_CALL_STATE_TRANSFERRED
+	}
+	if e.Info != nil && e.Transfer != nil {
+		return tlibpb.CallState_CALL_STATE_TRANSFERRED
+	}
+	return tlibpb.CallState_CALL_STATE_UNSPECIFIED
+}
+
+func endState(e *call.Event) tlibpb.CallState {
+	switch {
+	case e.Move != nil:
+		return tlibpb.CallState_CALL_STATE_TRANSFERRED
+	case e.Kind == call.Abandoned, e.Cause == 487:
+		return tlibpb.CallState_CALL_STATE_ABANDONED
+	case e.Cause == 0:
+		return tlibpb.CallState_CALL_STATE_UNSPECIFIED
+	case e.Cause == call.NodeLost:
+		return tlibpb.CallState_CALL_STATE_SYSTEM_ERROR
+	case e.Cause < 400:
+		return tlibpb.CallState_CALL_STATE_REDIRECTED
+	case e.Cause == 486, e.Cause == 600:
+		return tlibpb.CallState_CALL_STATE_BUSY
+	case e.Cause == 408, e.Cause == 480:
+		return tlibpb.CallState_CALL_STATE_NO_ANSWER
+	case e.Cause == 404, e.Cause == 484, e.Cause == 604:
+		return tlibpb.CallState_CALL_STATE_SIT_INVALIDNUM
+	}
+	return tlibpb.CallState_CALL_STATE_GENERAL_ERROR
 }
 
 // callUUID is a call's UUID of version 8 (RFC 9562), made of its ConnID.

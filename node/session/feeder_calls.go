@@ -117,7 +117,7 @@ func (f *feeder) queued(view *fsm.View, it *call.Item) {
 // queuedCall is a call as its routing point sees it.
 func queuedCall(c *call.Call) *tlibpb.Call {
 	return &tlibpb.Call{
-		ConnId: string(c.ID), Ani: c.ANI, Dnis: c.DNIS, OtherDn: c.ANI, ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION,
+		ConnId: string(c.Conn()), Ani: c.ANI, Dnis: c.DNIS, OtherDn: c.ANI, ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION,
 		UserData: c.UserData, CallType: tlibpb.CallType(c.Type),
 	}
 }

@@ -178,7 +178,10 @@ func (l *followerLink) current() error {
 
 func infoToProto(p *peerpb.CallInfo, i *call.Info) *peerpb.CallInfo {
 	p.Caller, p.Type, p.Ani, p.Dnis, p.Began, p.UserData = string(i.Caller), tlibpb.CallType(i.Type), i.ANI, i.DNIS, i.Began, i.UserData
-	p.LastQueue = string(i.LastQueue)
+	p.LastQueue, p.Transfer = string(i.LastQueue), nil
+	if x := i.Transfer; x != nil {
+		p.Transfer = &peerpb.CallTransfer{Conn: string(x.Conn), From: string(x.From), Previous: string(x.Previous), By: string(x.By)}
+	}
 	return p
 }
 
@@ -218,10 +221,14 @@ func infoFromProto(p *peerpb.CallInfo) *call.Info {
 	if p == nil {
 		return nil
 	}
-	return &call.Info{
+	i := &call.Info{
 		Caller: dn.Number(p.GetCaller()), Type: call.Type(min(uint32(p.GetType()), invalid)), ANI: p.GetAni(), DNIS: p.GetDnis(),
 		Began: p.GetBegan(), UserData: p.GetUserData(), LastQueue: dn.Number(p.GetLastQueue()),
 	}
+	if x := p.GetTransfer(); x != nil {
+		i.Transfer = &call.Transfer{Conn: call.ID(x.GetConn()), From: call.ID(x.GetFrom()), Previous: call.ID(x.GetPrevious()), By: dn.Number(x.GetBy())}
+	}
+	return i
 }
 
 func callFromProto(p *peerpb.Call) *call.Call {

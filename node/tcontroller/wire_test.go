@@ -137,7 +137,8 @@ func TestRecord_EdgesOfAnAgent(t *testing.T) {
 }
 
 func sampleInfo() *call.Info {
-	return &call.Info{Caller: "trunk1", Type: call.Outbound, ANI: "+4930", DNIS: "9000", Began: 21, UserData: map[string]string{"k": "v"}, LastQueue: "9000"}
+	return &call.Info{Caller: "trunk1", Type: call.Outbound, ANI: "+4930", DNIS: "9000", Began: 21, UserData: map[string]string{"k": "v"}, LastQueue: "9000",
+		Transfer: &call.Transfer{Conn: "00000000000000ab", From: "00000000000000ac", Previous: "00000000000000ad", By: "1005"}}
 }
 
 func TestCall_EveryFieldTravels(t *testing.T) {
@@ -157,7 +158,7 @@ func TestCall_EveryFieldOfAnEventTravels(t *testing.T) {
 		return &sent.CallEvent
 	}
 	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Info: sampleInfo(), Fresh: true}
-	full(t, reflect.ValueOf(e), "Event", "Event.Node", "Event.Local")
+	full(t, reflect.ValueOf(e), "Event", "Event.Node", "Event.Local", "Event.Move")
 	got := eventFromProto(crosses(t, eventToProto(&e), &peerpb.CallEvent{}))
 	if got.Fresh = true; !reflect.DeepEqual(*got, e) { // that is for the copy to say
 		t.Errorf("got  %+v %+v\nwant %+v %+v", got, got.Info, e, e.Info)

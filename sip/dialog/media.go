@@ -165,6 +165,8 @@ func (t *talk) acked(by Side, says media) {
 type Follower interface {
 	// Held tells that a side holds the call, or does so no more.
 	Held(by Side, holds bool)
+	// Referred tells that a side has asked the other one to call somebody, who agreed.
+	Referred(by Side)
 	// Over tells that the dialog has ended. It is the last word.
 	Over(d *Dialog)
 }

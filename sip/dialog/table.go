@@ -267,6 +267,36 @@ func (d *Table) Seen(at Ref, cseq uint32, contact []byte, refers bool) {
 	}
 }
 
+// Call is the ConnID of the call that a dialog is of; "" when that is not known.
+func (d *Table) Call(k Key) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for x := d.open[k]; x != nil; x = x.next {
+		if x.call != "" {
+			return x.call
+		}
+	}
+	return ""
+}
+
+// Referred notes an answered REFER. What it returns tells who follows the dialogs, without
+// the shard.
+func (d *Table) Referred(at Ref) (tell func()) {
+	var hear []Follower
+	d.mu.Lock()
+	for x := d.open[at.Key]; x != nil; x = x.next {
+		if x.follower != nil {
+			hear = append(hear, x.follower)
+		}
+	}
+	d.mu.Unlock()
+	return func() {
+		for _, f := range hear {
+			f.Referred(at.By)
+		}
+	}
+}
+
 // maxRaised is how often a dialog's gateway is answered.
 const maxRaised = 200
 

@@ -53,7 +53,9 @@ type Call struct {
 	invite bool   // false for a request outside of calls
 	birth  uint64 // 0 for those
 	timer  sessionTimer
-	srv    *transaction.Server
+	// transfer is what a REFER said of the call; nil: nothing.
+	transfer *invite.Transfer
+	srv      *transaction.Server
 
 	req   *message.Message // nil after the final answer
 	try   *Attempt         // under way; nil when none is
@@ -76,7 +78,7 @@ type Call struct {
 
 // Origin implements invite.Call.
 func (c *Call) Origin() invite.Origin {
-	return invite.Origin{DN: c.origin.dn, Trunk: c.origin.kind == fromTrunk, Number: c.origin.number}
+	return invite.Origin{DN: c.origin.dn, Trunk: c.origin.kind == fromTrunk, Number: c.origin.number, Transfer: c.transfer}
 }
 
 // token is what the tokens of the called side have in common.
@@ -258,6 +260,8 @@ func (c *Call) Send(t invite.Target, progress func(code int), done func(invite.O
 type follower struct{ to invite.Follower }
 
 func (f *follower) Held(by dialog.Side, holds bool) { f.to.Held(by == dialog.CalledSide, holds) }
+
+func (f *follower) Referred(by dialog.Side) { f.to.Referred(by == dialog.CalledSide) }
 
 func (f *follower) Over(d *dialog.Dialog) { f.to.Over(d.Cause()) }
 

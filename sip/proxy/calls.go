@@ -52,6 +52,7 @@ func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte,
 	c.timer = timerOf(c)
 	c.cseq, _, _ = message.ParseCSeq(req.Get(message.CSeq))
 	if c.invite {
+		c.transfer = transferOf(cs.routes.Ring, &u, cs.targets.now())
 		c.birth = cs.births.next()
 	}
 	return c

@@ -10,6 +10,10 @@ import (
 
 var errOutOfClass = &message.Fault{Code: 403, Reason: "Not in the DN's class of service"}
 
+func isReferTo(h *message.Header) bool {
+	return message.EqualFold(h.Name, "refer-to") || message.EqualFold(h.Name, "r")
+}
+
 // referred is nil for a request that may go on as far as that is concerned. The node of
 // the phone decides, for a gateway of any node.
 func (rs *relays) referred(m *message.Message, s *route.Set) *message.Fault {
@@ -23,7 +27,7 @@ func (rs *relays) referred(m *message.Message, s *route.Set) *message.Fault {
 	}
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		if !message.EqualFold(h.Name, "refer-to") && !message.EqualFold(h.Name, "r") {
+		if !isReferTo(h) {
 			continue
 		}
 		a, _ := message.ParseAddress(h.Value)

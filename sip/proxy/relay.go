@@ -56,6 +56,7 @@ const (
 	methodInvite
 	methodUpdate
 	methodBye
+	methodRefer
 )
 
 func methodOf(m *message.Message) method {
@@ -66,6 +67,8 @@ func methodOf(m *message.Message) method {
 		return methodUpdate
 	case "BYE":
 		return methodBye
+	case "REFER":
+		return methodRefer
 	}
 	return methodOther
 }
@@ -126,7 +129,11 @@ func (x *relay) send(m *message.Message, s *route.Set, to *hop, branch string, l
 	if by > 0 {
 		x.cseq, _, _ = message.ParseCSeq(m.Get(message.CSeq))
 	}
-	x.client, err = x.sh.Send(branch, string(m.Method), to, x.sh.along(m, s, to, branch, by, message.Changes{Drop: x.border.request(m, x.in.realm()), Lines: line}), x.on)
+	ch := message.Changes{Drop: x.border.request(m, x.in.realm()), Lines: line}
+	if x.method == methodRefer {
+		x.in.mark(m, s, x.at, &ch)
+	}
+	x.client, err = x.sh.Send(branch, string(m.Method), to, x.sh.along(m, s, to, branch, by, ch), x.on)
 	return err
 }
 
@@ -140,7 +147,7 @@ func (rs *relays) note(m *message.Message, at dialog.Ref) {
 		return
 	case methodInvite, methodUpdate:
 		contact = m.ContactURI()
-	case methodOther:
+	case methodOther, methodRefer:
 		refers = route.Begins(m)
 	}
 	rs.dialogs.Seen(at, cseq, contact, refers)
@@ -306,6 +313,8 @@ func (x *relay) final(res *message.Message) {
 	case res.Status < 300 && (x.method == methodInvite || x.method == methodUpdate):
 		x.in.dialogs.Refreshed(x.at, res)
 		x.exchanged(res)
+	case res.Status < 300 && x.method == methodRefer:
+		x.sh.After(x.in.dialogs.Referred(x.at))
 	}
 }
 

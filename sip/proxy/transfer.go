@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/dialog"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
+)
+
+// A REFER that a phone here sends within a call gets a parameter on the URI that it asks
+// the other side to call: a sealed word for the node at which that call arrives, which says
+// which call it goes on with. Who is asked calls the URI as it is (RFC 3515, RFC 3261
+// section 19.1.1), whichever node that leads to, so nobody has to be told beforehand.
+
+// transferParam is that parameter.
+const transferParam = "sipcluster"
+
+// mark has a REFER go on with the parameter.
+func (rs *relays) mark(m *message.Message, s *route.Set, at dialog.Ref, ch *message.Changes) {
+	if !s.Near || s.First.Purpose != route.Phone {
+		return
+	}
+	t := route.Transfer{Call: rs.dialogs.Call(at.Key), By: s.First.Number, Minute: route.MinuteOf(rs.path.now())}
+	h := onlyReferTo(m)
+	if t.Call == "" || h == nil {
+		return
+	}
+	a, _ := message.ParseAddress(h.Value)
+	u, ok := message.ParseURI(a.URI)
+	if _, has := message.Param(u.Params, transferParam); !ok || !u.IsSIP() || has {
+		return
+	}
+	t.Previous = rs.replaced(u.Headers)
+	uri, headers, asks := bytes.Cut(a.URI, []byte("?"))
+	line := append(append(append([]byte("Refer-To: "), a.Display...), '<'), uri...)
+	line = append(append(line, ';'), transferParam...)
+	line = append(append(line, '='), rs.routes.Ring.SealTransfer(&t)...)
+	if asks {
+		line = append(append(line, '?'), headers...)
+	}
+	line = append(append(append(line, '>'), a.Params...), "\r\n"...)
+	ch.Lines = append(bytes.Clone(ch.Lines), line...)
+	drop := ch.Drop
+	ch.Drop = func(x *message.Header) bool { return x == h || drop != nil && drop(x) }
+}
+
+// onlyReferTo is the one Refer-To of a REFER; nil without one, or with several.
+func onlyReferTo(m *message.Message) (only *message.Header) {
+	for i := range m.Headers {
+		switch h := &m.Headers[i]; {
+		case !isReferTo(h):
+		case only != nil:
+			return nil
+		default:
+			only = h
+		}
+	}
+	return only
+}
+
+// replaced is the call whose dialog is to be replaced, by the header in a URI (RFC 3891);
+// "" for none that is known here.
+func (rs *relays) replaced(headers []byte) string {
+	for h := range bytes.SplitSeq(headers, []byte("&")) {
+		name, value, _ := bytes.Cut(h, []byte("="))
+		if !message.EqualFold(name, "replaces") {
+			continue
+		}
+		value = message.AppendUnescaped(nil, value)
+		id, params, _ := bytes.Cut(value, []byte(";"))
+		params = append([]byte(";"), params...)
+		to, _ := message.Param(params, "to-tag")
+		from, _ := message.Param(params, "from-tag")
+		if call := rs.dialogs.Call(dialog.KeyOf(id, from, to)); call != "" {
+			return call
+		}
+		return rs.dialogs.Call(dialog.KeyOf(id, to, from))
+	}
+	return ""
+}
+
+// maxTransfer is how long who is asked to call somebody may take to do so, in minutes by
+// the clocks of two nodes.
+const maxTransfer = 5
+
+// transferOf is what the parameter says in the URI that is called; nil without one that
+// holds.
+func transferOf(ring *route.Ring, u *message.URI, now time.Time) *invite.Transfer {
+	if len(u.Params) == 0 {
+		return nil
+	}
+	v, has := message.Param(u.Params, transferParam)
+	if !has {
+		return nil
+	}
+	t, ok := ring.OpenTransfer(v)
+	if age := int64(route.MinuteOf(now)) - int64(t.Minute); !ok || age > maxTransfer || age < -maxTransfer {
+		return nil
+	}
+	return &invite.Transfer{Call: t.Call, Previous: t.Previous, By: t.By}
+}
