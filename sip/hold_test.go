@@ -13,6 +13,7 @@ import (
 type holds chan string
 
 func (h holds) Held(by dialog.Side, is bool) { h <- fmt.Sprint(by, " ", is) }
+func (h holds) Referred(by dialog.Side)      { h <- fmt.Sprint(by, " refers") }
 func (h holds) Over(*dialog.Dialog)          { h <- "over" }
 
 // TestHold_TheNodeThatHasTheCallHearsWhoHoldsIt, whichever side does and wherever its phone
@@ -47,6 +48,8 @@ func TestHold_TheNodeThatHasTheCallHearsWhoHoldsIt(t *testing.T) {
 	hears("2 false")
 	says(in, out, "c=IN IP4 0.0.0.0\r\n")
 	hears("2 true")
+	s.do(in, "REFER", 200, "Refer-To: <"+uriTo("1003")+">")
+	hears("2 refers")
 	s.do(out, "BYE", 200)
 	hears("over")
 }

@@ -47,6 +47,21 @@ func peopleFaults() []Fault {
 			Package: session, Run: "TestEvents_",
 		},
 		{
+			Name: "transfer-unmarked", Kind: Calls, What: "a call that was asked for by a REFER is a new one",
+			Edits:   []Edit{{"node/routing/journey.go", "	if x := o.Transfer; x != nil {", "	if x := o.Transfer; x != nil && x.By == o.DN {"}},
+			Package: "./node", Run: "TestTransfer_",
+		},
+		{
+			Name: "transfer-twice", Kind: Calls, What: "who stays in a call that is transferred is told of its end and of another call",
+			Edits:   []Edit{{"node/call/table.go", "	if len(t.heirs) > 0 {\n", "	if len(t.heirs) > MaxCalls {\n"}},
+			Package: calls, Run: "TestTransfer_",
+		},
+		{
+			Name: "transfer-lost", Kind: Calls, What: "a call that was handed over ends before the other one is over",
+			Edits:   []Edit{{"node/call/transfer.go", "e.handed && !t.claimed(e) {", "e.handed {"}},
+			Package: calls, Run: "TestTransfer_",
+		},
+		{
 			Name: "any-version", Kind: Streams, What: "a client of another version of the protocol gets a session",
 			Edits:   []Edit{{"node/session/session.go", "v != tlibpb.ProtocolVersion {", "v > 1<<30 {"}},
 			Package: session, Run: "TestVersion_",

@@ -404,7 +404,7 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	x.says(lease("1003"))
 	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]invite.Outcome{"1004": overAtOnce()}}
 	done := make(chan struct{})
-	id, _ := x.calls.Begin(infoOf(in))
+	id, _ := x.calls.Begin(x.r.infoOf(in))
 	defer x.calls.End(id, 0, false)
 	go func() {
 		defer close(done)

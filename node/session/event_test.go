@@ -284,7 +284,7 @@ func TestEvents_OfCalls(t *testing.T) {
 		now  = at + " call_seq=+"
 		from = " conn_id=+ other_dn=1001 this_dn_role=DN_ROLE_ORIGINATION" + ends
 		to   = " conn_id=+ other_dn=2001 this_dn_role=DN_ROLE_DESTINATION" + ends
-		over = " end={reason=END_REASON_REFUSED sip_status=503}"
+		over = " call_state=CALL_STATE_GENERAL_ERROR end={reason=END_REASON_REFUSED sip_status=503}"
 	)
 	w.tells(
 		"EVENT_DIALING this_dn=2001 time=now"+now+from,

@@ -33,8 +33,8 @@ func (rs *relays) mark(m *message.Message, s *route.Set, at dialog.Ref, ch *mess
 	if _, has := message.Param(u.Params, transferParam); !ok || !u.IsSIP() || has {
 		return
 	}
-	t.Previous = rs.replaced(u.Headers)
 	uri, headers, asks := bytes.Cut(a.URI, []byte("?"))
+	t.Previous = rs.replaced(headers)
 	line := append(append(append([]byte("Refer-To: "), a.Display...), '<'), uri...)
 	line = append(append(line, ';'), transferParam...)
 	line = append(append(line, '='), rs.routes.Ring.SealTransfer(&t)...)
