@@ -23,6 +23,16 @@ AGENT_WORK_MODE_AUX_WORK: AgentWorkMode
 AGENT_WORK_MODE_MANUAL_IN: AgentWorkMode
 AGENT_WORK_MODE_NO_CALL_DISCONNECT: AgentWorkMode
 AGENT_WORK_MODE_UNSPECIFIED: AgentWorkMode
+CALL_STATE_ABANDONED: CallState
+CALL_STATE_BUSY: CallState
+CALL_STATE_CONFERENCED: CallState
+CALL_STATE_GENERAL_ERROR: CallState
+CALL_STATE_NO_ANSWER: CallState
+CALL_STATE_REDIRECTED: CallState
+CALL_STATE_SIT_INVALIDNUM: CallState
+CALL_STATE_SYSTEM_ERROR: CallState
+CALL_STATE_TRANSFERRED: CallState
+CALL_STATE_UNSPECIFIED: CallState
 CALL_TYPE_CONSULT: CallType
 CALL_TYPE_INBOUND: CallType
 CALL_TYPE_INTERNAL: CallType
@@ -81,6 +91,9 @@ MESSAGE_EVENT_HELD: Message
 MESSAGE_EVENT_LINK_CONNECTED: Message
 MESSAGE_EVENT_LINK_DISCONNECTED: Message
 MESSAGE_EVENT_NODE_DRAINING: Message
+MESSAGE_EVENT_PARTY_ADDED: Message
+MESSAGE_EVENT_PARTY_CHANGED: Message
+MESSAGE_EVENT_PARTY_DELETED: Message
 MESSAGE_EVENT_QUEUED: Message
 MESSAGE_EVENT_QUEUE_CHANGED: Message
 MESSAGE_EVENT_REGISTERED: Message
@@ -187,7 +200,7 @@ class AgentReady(_message.Message):
     def __init__(self, dn: _Optional[str] = ..., work_mode: _Optional[_Union[AgentWorkMode, str]] = ..., reasons: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Call(_message.Message):
-    __slots__ = ["ani", "call_type", "call_uuid", "conn_id", "dnis", "other_dn", "this_dn_role", "this_queue", "user_data"]
+    __slots__ = ["ani", "call_state", "call_type", "call_uuid", "conn_id", "dnis", "other_dn", "previous_conn_id", "this_dn_role", "this_queue", "user_data"]
     class UserDataEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -196,24 +209,28 @@ class Call(_message.Message):
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ANI_FIELD_NUMBER: _ClassVar[int]
+    CALL_STATE_FIELD_NUMBER: _ClassVar[int]
     CALL_TYPE_FIELD_NUMBER: _ClassVar[int]
     CALL_UUID_FIELD_NUMBER: _ClassVar[int]
     CONN_ID_FIELD_NUMBER: _ClassVar[int]
     DNIS_FIELD_NUMBER: _ClassVar[int]
     OTHER_DN_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_CONN_ID_FIELD_NUMBER: _ClassVar[int]
     THIS_DN_ROLE_FIELD_NUMBER: _ClassVar[int]
     THIS_QUEUE_FIELD_NUMBER: _ClassVar[int]
     USER_DATA_FIELD_NUMBER: _ClassVar[int]
     ani: str
+    call_state: CallState
     call_type: CallType
     call_uuid: str
     conn_id: str
     dnis: str
     other_dn: str
+    previous_conn_id: str
     this_dn_role: DNRole
     this_queue: str
     user_data: _containers.ScalarMap[str, str]
-    def __init__(self, conn_id: _Optional[str] = ..., other_dn: _Optional[str] = ..., this_dn_role: _Optional[_Union[DNRole, str]] = ..., ani: _Optional[str] = ..., dnis: _Optional[str] = ..., user_data: _Optional[_Mapping[str, str]] = ..., call_type: _Optional[_Union[CallType, str]] = ..., this_queue: _Optional[str] = ..., call_uuid: _Optional[str] = ...) -> None: ...
+    def __init__(self, conn_id: _Optional[str] = ..., other_dn: _Optional[str] = ..., this_dn_role: _Optional[_Union[DNRole, str]] = ..., ani: _Optional[str] = ..., dnis: _Optional[str] = ..., user_data: _Optional[_Mapping[str, str]] = ..., call_type: _Optional[_Union[CallType, str]] = ..., this_queue: _Optional[str] = ..., call_uuid: _Optional[str] = ..., call_state: _Optional[_Union[CallState, str]] = ..., previous_conn_id: _Optional[str] = ...) -> None: ...
 
 class CallEnd(_message.Message):
     __slots__ = ["reason", "sip_status"]
@@ -272,7 +289,7 @@ class EndOfSnapshot(_message.Message):
     def __init__(self, resumed: bool = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered"]
+    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "party_added", "party_changed", "party_deleted", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered"]
     ABANDONED_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_INFO_FIELD_NUMBER: _ClassVar[int]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +315,9 @@ class Event(_message.Message):
     LINK_DISCONNECTED_FIELD_NUMBER: _ClassVar[int]
     NODE_DRAINING_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    PARTY_ADDED_FIELD_NUMBER: _ClassVar[int]
+    PARTY_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    PARTY_DELETED_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     QUEUE_CHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -340,6 +360,9 @@ class Event(_message.Message):
     link_disconnected: EventLinkDisconnected
     node_draining: EventNodeDraining
     owner: str
+    party_added: EventPartyAdded
+    party_changed: EventPartyChanged
+    party_deleted: EventPartyDeleted
     queue_changed: EventQueueChanged
     queued: EventQueued
     reference_id: int
@@ -357,7 +380,7 @@ class Event(_message.Message):
     this_dn: str
     time: _timestamp_pb2.Timestamp
     unregistered: EventUnregistered
-    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
+    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., party_changed: _Optional[_Union[EventPartyChanged, _Mapping]] = ..., party_added: _Optional[_Union[EventPartyAdded, _Mapping]] = ..., party_deleted: _Optional[_Union[EventPartyDeleted, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
 
 class EventAbandoned(_message.Message):
     __slots__ = ["call", "end"]
@@ -528,6 +551,30 @@ class EventNodeDraining(_message.Message):
     undone: bool
     until: _timestamp_pb2.Timestamp
     def __init__(self, server: _Optional[_Union[ServerInfo, _Mapping]] = ..., undone: bool = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class EventPartyAdded(_message.Message):
+    __slots__ = ["call", "third_party_dn"]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_DN_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    third_party_dn: str
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., third_party_dn: _Optional[str] = ...) -> None: ...
+
+class EventPartyChanged(_message.Message):
+    __slots__ = ["call", "third_party_dn"]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_DN_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    third_party_dn: str
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., third_party_dn: _Optional[str] = ...) -> None: ...
+
+class EventPartyDeleted(_message.Message):
+    __slots__ = ["call", "third_party_dn"]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    THIRD_PARTY_DN_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    third_party_dn: str
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., third_party_dn: _Optional[str] = ...) -> None: ...
 
 class EventQueueChanged(_message.Message):
     __slots__ = ["call", "group"]
@@ -800,6 +847,9 @@ class AgentCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class ReservationOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class CallState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class EndReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
