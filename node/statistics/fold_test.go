@@ -146,6 +146,7 @@ func TestStateOf(t *testing.T) {
 	now := time.Now().UnixNano()
 	ready, notReady, loggedOut := &dn.Agent{ID: "7", State: dn.Ready}, &dn.Agent{ID: "7", State: dn.NotReady, Reasons: []dn.KeyValue{{Key: "code", Value: "lunch"}}}, &dn.Agent{ID: "7"}
 	wrap := &dn.Agent{ID: "7", State: dn.NotReady, Mode: 3}
+	elsewhere := &dn.Agent{ID: "7", Reasons: []dn.KeyValue{{Key: dn.LoginDN, Value: "1003"}, {Key: dn.LoginReason, Value: dn.LoggedInElsewhere}}}
 	f := newFloor(t)
 	f.write(phone("1001", "sales"), phone("1002", "desk"))
 	for _, c := range []struct {
@@ -160,6 +161,7 @@ func TestStateOf(t *testing.T) {
 		{s: dn.Status{State: dn.InSrv}, desk: true, want: LoggedOut},
 		{s: dn.Status{State: dn.InSrv, Agent: loggedOut}, desk: true, want: LoggedOut},
 		{s: dn.Status{State: dn.InSrv, Agent: loggedOut}, want: Ready},
+		{s: dn.Status{State: dn.InSrv, Agent: elsewhere}, want: LoggedOut},
 		{s: dn.Status{State: dn.InSrv, Agent: ready}, desk: true, want: Ready},
 		{s: dn.Status{State: dn.InSrv, Agent: notReady}, want: NotReady, reason: "lunch"},
 		{s: dn.Status{State: dn.InSrv, Agent: &dn.Agent{ID: "7", State: dn.LoggedIn}}, want: NotReady},

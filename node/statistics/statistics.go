@@ -64,7 +64,7 @@ func stateOf(s *dn.Status, config *configpb.DN, loginRequired, talks bool) (Stat
 	case s.Busy:
 		return Ringing, ""
 	case s.Agent == nil || s.Agent.State == dn.LoggedOut:
-		if loginRequired {
+		if loginRequired || s.Agent.Left() {
 			return LoggedOut, ""
 		}
 	case s.Agent.State != dn.Ready && s.Agent.Mode == dn.WorkMode(tlibpb.AgentWorkMode_AGENT_WORK_MODE_AFTER_CALL_WORK):
