@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,11 +45,11 @@ func runNode(t *testing.T) *running {
 	t.Helper()
 	leftover.Check(t)
 	cfg := node.Config{
-		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: "example.org", Bootstrap: true, Insecure: true, Dev: true,
+		Name: "sip1", Site: "dc1", DataDir: t.TempDir(), Bind: ownAddr(), Realm: "example.org", Bootstrap: true, Insecure: true, Dev: true,
 		Log: slog.New(slog.DiscardHandler),
 	}
-	for _, a := range []*string{&cfg.SIPAddr, &cfg.DefaultAddr, &cfg.TCAddr, &cfg.ClusterAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
-		*a = freeAddr(t)
+	for i, a := range []*string{&cfg.SIPAddr, &cfg.DefaultAddr, &cfg.TCAddr, &cfg.ClusterAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
+		*a = fmt.Sprintf("%s:%d", cfg.Bind, 7000+i)
 	}
 	n, err := node.New(cfg)
 	if err != nil {
@@ -69,14 +70,13 @@ func runNode(t *testing.T) *running {
 	return r
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+var addrs atomic.Uint32
+
+// ownAddr is an address of loopback of which no other test knows: a port that is free
+// now on one that others have may be taken by the time that the node binds it.
+func ownAddr() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 200+pid/250%50, 1+pid%250, 1+addrs.Add(1)%250)
 }
 
 func dial(t *testing.T, addr string) *grpc.ClientConn {
