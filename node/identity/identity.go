@@ -256,17 +256,20 @@ func (i *Identity) renew(cluster string, authorities []*configpb.Authority, now 
 	return chain, nil
 }
 
-// shown are the certificates behind a node's own: that of the authority which signs
-// first, then what leads there for who knows another one.
+// shown are the certificates behind a node's own: what leads to the authority before the
+// one that signs, for who knows only that, then the authorities, that which signs first. A
+// client that tries one issuer alone (OpenSSL) takes the first one that fits and that it
+// does not trust already, so one that leads nowhere must not come before.
 func shown(authorities []*configpb.Authority) (all [][]byte) {
+	signs := authorities[0]
+	if len(signs.GetCross()) > 0 {
+		all = append(all, signs.GetCross())
+	}
 	for _, a := range authorities {
 		all = append(all, a.GetCertificate())
 	}
-	if a := authorities[0]; len(a.GetCross()) > 0 {
-		all = append(all, a.GetCross())
-		if !slices.ContainsFunc(all, func(der []byte) bool { return bytes.Equal(der, a.GetPrevious()) }) {
-			all = append(all, a.GetPrevious())
-		}
+	if p := signs.GetPrevious(); len(signs.GetCross()) > 0 && !slices.ContainsFunc(all, func(der []byte) bool { return bytes.Equal(der, p) }) {
+		all = append(all, p)
 	}
 	return all
 }

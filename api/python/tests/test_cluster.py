@@ -126,6 +126,21 @@ class Trust(Case):
         with self.assertRaisesRegex(sipcluster.Error, "its authority is another one"):
             self.client(dev.addresses[0], context=dataclasses.replace(context(), authorities=("00" * 32,)))
 
+    def test_a_rotation_of_the_authority_is_followed(self) -> None:
+        before = context()
+        relay = Relay(dev.addresses[0])
+        self.addCleanup(relay.stop)
+        c = self.client(relay.address, context=before)  # which nobody keeps
+        for step in (1, 2):
+            known = dev.run("ca", "show").split("(signs)")[1].split()[0]
+            dev.run("ca", "rotate")
+            eventually("the nodes' certificates of the next authority", lambda: known not in dev.run("ca", "show"))
+            relay.cut()
+            until(c, "EventLinkDisconnected")
+            relay.passes = True
+            with self.subTest(step=step):
+                until(c, "EventLinkConnected")
+
     def test_in_the_clear_nobody_answers(self) -> None:
         with self.assertRaises(sipcluster.NotConnected):
             sipcluster.Client(dev.addresses[0], insecure=True, timeout=PATIENCE)

@@ -3,6 +3,7 @@ package identity
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -179,6 +180,17 @@ func (c commands) secret(name string) ([]byte, error) {
 	return []byte(line), err
 }
 
+// signer is the authority, as it signed itself, of the first certificate of a chain; that
+// one where the authority is not shown.
+func signer(chain []*x509.Certificate) *x509.Certificate {
+	for _, c := range chain[1:] {
+		if chain[0].CheckSignatureFrom(c) == nil && c.CheckSignatureFrom(c) == nil {
+			return c
+		}
+	}
+	return chain[0]
+}
+
 // authority is that of a context for the node's cluster, or what the user accepts.
 func (c commands) authority(path, addr string, timeout time.Duration) ([]string, error) {
 	chain, err := client.Shows(addr, timeout)
@@ -197,7 +209,7 @@ func (c commands) authority(path, addr string, timeout time.Duration) ([]string,
 			return known.Authorities, nil
 		}
 	}
-	shown := credential.Fingerprint(chain[min(1, len(chain)-1)].Raw) // its issuer
+	shown := credential.Fingerprint(signer(chain).Raw)
 	if !c.IsTerminal(c.In) {
 		return nil, fmt.Errorf("the authority of the node at %s is not known here: compare its fingerprint with that of sipcluster ca show, and say --ca-sha256 %s", addr, shown)
 	}
