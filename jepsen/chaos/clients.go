@@ -21,6 +21,12 @@ const (
 	firstFlow  = 100
 	flowsEvery = 600 * time.Millisecond
 
+	// firstDual is the number of the first DN of a phone with two ways; who calls those has
+	// a number of nobody else's kind.
+	firstDual        = 120
+	dualCallerPrefix = "40"
+	dualEvery        = 500 * time.Millisecond
+
 	outOfDialogEvery = 150 * time.Millisecond
 	nobody           = phonePrefix + "99x" // the number of no DN
 
@@ -75,6 +81,20 @@ func (r *run1) flows() []*workload.Flows {
 	var all []*workload.Flows
 	for i, n := range r.cluster.Nodes()[:r.nodes] {
 		all = append(all, &workload.Flows{Site: r.site, DN: number(firstFlow + i), Password: fmt.Sprintf("flow-%d", i), Node: n, Every: flowsEvery})
+	}
+	return all
+}
+
+// duals are phones with two ways: at each node and the one behind it, called by way of
+// another one.
+func (r *run1) duals() []*workload.Dual {
+	var all []*workload.Dual
+	nodes := r.cluster.Nodes()[:r.nodes]
+	for i, n := range nodes {
+		all = append(all, &workload.Dual{
+			Site: r.site, DN: number(firstDual + i), Password: fmt.Sprintf("dual-%d", i), Ways: [2]*cluster.Node{n, nodes[(i+1)%r.nodes]},
+			Caller: fmt.Sprintf("%s%02d", dualCallerPrefix, i), CallerPassword: fmt.Sprintf("dual-caller-%d", i), From: nodes[(i+2)%r.nodes], Every: dualEvery,
+		})
 	}
 	return all
 }
@@ -181,6 +201,10 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	}
 	for _, f := range r.flows() {
 		put(cluster.SIPDN(f.DN, realm, f.Password))
+	}
+	for _, d := range r.duals() {
+		put(cluster.SIPDN(d.DN, realm, d.Password))
+		put(cluster.SIPDN(d.Caller, realm, d.CallerPassword))
 	}
 	for _, e := range r.outOfDialog() {
 		put(cluster.SIPDN(e.DN, realm, e.Password))

@@ -206,6 +206,9 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, f := range r.flows() {
 		g.run(func() error { return f.Run(ctx) })
 	}
+	for _, d := range r.duals() {
+		g.run(func() error { return d.Run(ctx) })
+	}
 	for _, e := range r.outOfDialog() {
 		g.run(func() error { return e.Run(ctx) })
 	}

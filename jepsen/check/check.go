@@ -55,6 +55,7 @@ var statements = []statement{
 	{"S20", "answerable: a DN whose phone said nothing to a call is not routable until it speaks", answerable},
 	{"S21", "a DN is busy while a call is up with it, wherever it is registered, and no longer", busyIsCalls},
 	{"S22", "nothing is left behind: reservations end by themselves, no phone rings without a caller", all(nothingLeft, nobodyRings)},
+	{"S23", "a phone with two ways is in service wherever one of them is heard, with one owner where both are", standby},
 	{"S24", "no two processes vote under one id, an address that changes hands changes no quorum, a removal leaves one", all(secondProcesses, quorumOfItsOwn, removalsLeaveAWriter, rosterFollows)},
 	{"S25", "one state: nodes at the same index have the same configuration, of whatever version", oneState},
 	{"S26", "a drain loses nobody: what is registered stays in service, and only what is new is sent away", all(drainLosesNobody, drainSendsAway)},

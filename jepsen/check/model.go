@@ -22,6 +22,8 @@ type model struct {
 	// unroutable are DNs that may be in service and not routable: somebody
 	// reserved them or changed their agent.
 	unroutable map[string]bool
+	// dual are the phones with two ways.
+	dual map[string]bool
 	// trunk are the numbers of telephones outside.
 	trunk map[string]bool
 	// home is the node of each telephone that stays where it is.
@@ -52,7 +54,7 @@ func newModel(h *history.History, b history.Bounds) *model {
 		reach: newReach(h, b), answered: map[client][]*history.Op{}, deaths: map[string][]time.Duration{},
 		streams:    map[string][]*history.Item{},
 		hungUp:     map[string]time.Duration{},
-		unroutable: map[string]bool{}, roams: map[string][]*history.Op{}, trunk: map[string]bool{},
+		unroutable: map[string]bool{}, roams: map[string][]*history.Op{}, trunk: map[string]bool{}, dual: map[string]bool{},
 		clockWrong: history.Never, looked: map[ID]int{},
 	}
 	m.index()
@@ -82,6 +84,9 @@ func (m *model) index() {
 		}
 		if op.Kind == history.Enrol && op.Arg == history.Roaming && op.OK() {
 			m.roams[op.Key] = append(m.roams[op.Key], op)
+		}
+		if op.Kind == history.RegisterWay {
+			m.dual[op.Key] = true
 		}
 		if op.Kind == history.Enrol && op.Arg == history.Trunk {
 			m.trunk[op.Key] = true

@@ -136,7 +136,7 @@ func (v *viewer) judge(s sighting) {
 	m, t := v.m, v.m.truth[s.row.DN]
 	s.row.Owner = m.named(s.row.Owner, s.Span)
 	if t == nil {
-		if s.row.InSrv {
+		if s.row.InSrv && !m.dual[s.row.DN] {
 			v.add(s, contradiction{kind: phantom, want: s.row.Owner, statement: "S5"})
 		}
 		return

@@ -109,7 +109,7 @@ func (w *StatServer) event(e *tlibpb.Event) {
 			w.seq = e.GetSeq()
 			w.item(history.Item{Kind: history.EndOfSnapshot, Seq: w.seq})
 		}
-	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE:
+	case tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE, tlibpb.Message_MESSAGE_EVENT_DN_OWNER_CHANGED:
 		if e.GetSnapshot() && !w.rows {
 			w.start(false)
 		}
@@ -130,7 +130,7 @@ func (w *StatServer) start(resumed bool) {
 
 func (w *StatServer) state(e *tlibpb.Event) {
 	i := history.Item{Kind: history.Event, Seq: e.GetSeq(), Snapshot: e.GetSnapshot(), Row: history.Row{
-		DN: e.GetThisDn(), InSrv: e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE, Owner: e.GetOwner(), Reason: e.GetReason().Word(),
+		DN: e.GetThisDn(), InSrv: e.GetMessage() != tlibpb.Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE, Owner: e.GetOwner(), Reason: e.GetReason().Word(),
 	}}
 	if a := e.GetStatus().GetAgent(); a != nil {
 		i.Agent = word(a.GetState().Word(), a.GetId(), nil)
