@@ -61,6 +61,7 @@ var parts = []part{
 	{"stat", "what 100 Stat Servers at a node cost its registrar", func(ctx context.Context, b *bench) error { return b.statServers(ctx) }},
 	{"call", "calls: CPU, a routing point to the phone, lost calls, a flood", func(ctx context.Context, b *bench) error { return b.calls(ctx) }},
 	{"people", "phones that do not answer, and what lost nodes and clients leave behind", func(ctx context.Context, b *bench) error { return b.people(ctx) }},
+	{"standby", "a phone with two ways whose owner is lost", func(ctx context.Context, b *bench) error { return b.standby(ctx) }},
 	{"drain", "a drain that is undone", func(ctx context.Context, b *bench) error { return b.drains(ctx) }},
 	{"before", "calls and registrations beside another program", func(ctx context.Context, b *bench) error { return b.compare(ctx) }},
 	{"line", "calls between sites that are far from each other", func(ctx context.Context, b *bench) error { return b.longCalls(ctx) }},

@@ -56,11 +56,9 @@ type told struct {
 	reason Reason
 	// from is the node that had the DN before the last switch, and one more; 0 for none.
 	from uint8
-	// Beside the state.
-	busy  bool
-	agent *Agent
-	// dnd and cool: its owner says so.
-	dnd, cool bool
+	// Beside the state; dnd and cool: its owner says so.
+	busy, dnd, cool bool
+	agent           *Agent
 	// hold reserves it; nil is nothing.
 	hold *extra
 }
