@@ -22,6 +22,10 @@ func policyFaults() []Fault {
 			Edit{"node/agent/restore.go", "r.Agent, r.DoNotDisturb, r.CoolLeft, r.AgentLeft", "r.Agent, r.DoNotDisturb, r.CoolLeft, 0"}),
 		unitFault("do-not-disturb-untold", "nobody but who asked hears of do not disturb", "./node/session", "^TestDND_",
 			Edit{"node/session/dnd.go", "was == on {", "was == on || it.Seq > 0 {"}),
+		unitFault("spared-though-ready", "who did not answer is left alone by the call though he has said that he is ready", "./node/routing", "^TestSpared_WhoSays",
+			Edit{"node/routing/journey.go", " && m.since == j.r.agentSince(n)", ""}),
+		unitFault("head-of-line", "the first call in a queue keeps those behind it from an agent whom it can't have", "./node/routing", "^TestSpared_TheNext",
+			Edit{"node/routing/queue.go", "		if spared { // whom", "		if spared && n != \"\" { // whom"}),
 		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/routing", "^TestStrategy_",
 			Edit{"node/routing/strategy.go", "case c.level != d.level:", "case c.level != d.level && c.n == d.n:"}),
 	}

@@ -19,13 +19,13 @@ type journey struct {
 	in    invite.Call
 	id    call.ID
 	tries []dn.Number
-	last  map[dn.Number]time.Time // until when those are left alone that were tried
-	rings dn.Number               // the DN that rings now, or is in the call
-	rp    dn.Number               // the routing point it is at; "" for none
-	since int64                   // when it came there, ns since the epoch
-	group string                  // whose agents the call may go to from there
-	up    *invite.Outcome         // that of a call that is up
-	refer referral                // of a call that is up
+	last  map[dn.Number]miss // those that were tried in vain
+	rings dn.Number          // the DN that rings now, or is in the call
+	rp    dn.Number          // the routing point it is at; "" for none
+	since int64              // when it came there, ns since the epoch
+	group string             // whose agents the call may go to from there
+	up    *invite.Outcome    // that of a call that is up
+	refer referral           // of a call that is up
 	ended atomic.Bool
 }
 
@@ -159,15 +159,23 @@ const pause = 30 * time.Second
 // noWordPause is pause for an agent whose phone said nothing, who may not know.
 const noWordPause = 5 * time.Second
 
-// miss notes a try in vain, after which the agent is left alone for a while.
-func (j *journey) miss(n dn.Number, pause time.Duration) {
+// miss is a try in vain, after which the call leaves the agent alone for a while, unless
+// he says that he is ready.
+type miss struct {
+	until time.Time
+	// since is when the state began in which the agent was tried.
+	since int64
+}
+
+// missed notes a try in vain.
+func (j *journey) missed(n dn.Number, since int64, pause time.Duration) {
 	if n == "" {
 		return
 	}
 	if j.last == nil {
-		j.last = map[dn.Number]time.Time{}
+		j.last = map[dn.Number]miss{}
 	}
-	j.tries, j.last[n] = append(j.tries, n), time.Now().Add(pause)
+	j.tries, j.last[n] = append(j.tries, n), miss{time.Now().Add(pause), since}
 	j.tries = j.tries[max(0, len(j.tries)-maxTried):]
 }
 
@@ -186,8 +194,16 @@ func (j *journey) skip(n dn.Number) bool {
 	if n == j.in.Origin().DN || j.unreachable(n) {
 		return true
 	}
-	until, tried := j.last[n]
-	return tried && time.Now().Before(until)
+	m, tried := j.last[n]
+	return tried && time.Now().Before(m.until) && m.since == j.r.agentSince(n)
+}
+
+// agentSince is when the state of the agent at a DN began, 0 when nobody ever logged in.
+func (r *Engine) agentSince(n dn.Number) int64 {
+	if st, _ := r.table.Get(n); st.Agent != nil {
+		return st.Agent.Since
+	}
+	return 0
 }
 
 // ringing is told once a try.

@@ -19,7 +19,8 @@ const (
 )
 
 // waiter is a call that waits for an agent. The first of a group's queue is
-// woken when one may have become free.
+// woken when one may have become free; it wakes the next one when it can't have
+// an agent who is free.
 type waiter struct {
 	wake wake.Signal
 	// since is when the call came to its routing point, ns since the epoch.
@@ -94,6 +95,15 @@ func (q *queues) first(group string, w *waiter) bool {
 	return q.of[group][0] == w
 }
 
+// passOn wakes the call behind one that has looked.
+func (q *queues) passOn(group string, w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.of[group], w); i >= 0 {
+		wakeFirst(q.of[group][i+1:])
+	}
+}
+
 // errStopped says that an agent is not waited for any more.
 var errStopped = errors.New("a router has decided")
 
@@ -121,8 +131,17 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string)
 				continue
 			}
 		}
-		if n, giveBack, ok := r.seize(ctx, group, j.holder(), j.skip); ok {
+		spared := false
+		n, giveBack, ok := r.seize(ctx, group, j.holder(), func(n dn.Number) bool {
+			skip := j.skip(n)
+			spared = spared || skip
+			return skip
+		})
+		if ok {
 			return n, giveBack, nil
+		}
+		if spared { // whom this call can't have the one behind it may
+			r.queues.passOn(group, w)
 		}
 	}
 }

@@ -410,7 +410,7 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 		defer close(done)
 		in.caller = t.Context()
 		j := &journey{r: x.r, in: in, id: id}
-		(&stay{journey: j}).back(t.Context(), "1003", x.r.dial(t.Context(), in, x.machine.View().DN("1003"), configpb.DefaultRingTimeout, j))
+		(&stay{journey: j}).back(t.Context(), "1003", 0, x.r.dial(t.Context(), in, x.machine.View().DN("1003"), configpb.DefaultRingTimeout, j))
 	}()
 	patience.Receive(t, "the phone rings", in.rings)
 	x.table.SetHeard("b", false)

@@ -225,7 +225,7 @@ func (s *stay) to(ctx context.Context, place Route, limit time.Duration) turn {
 	case place.External != "":
 		s.group = ""
 		s.diverted(place.External)
-		return s.back(ctx, "", s.r.leave(ctx, s.in, place.External, "", 0, s.journey))
+		return s.back(ctx, "", 0, s.r.leave(ctx, s.in, place.External, "", 0, s.journey))
 	case place.Group != "":
 		return s.toGroup(ctx, place.Group, s.route.Holder, limit)
 	}
@@ -268,10 +268,11 @@ func (s *stay) toAgent(ctx context.Context, n dn.Number, giveBack func(), err er
 	case errors.Is(err, errFull):
 		return turn{done: true, cause: s.refuse(503, "Too many calls wait")}
 	case err != nil:
-		s.miss(n, pause)
+		s.missed(n, s.r.agentSince(n), pause)
 		return turn{}
 	}
-	return s.back(ctx, n, s.toReserved(ctx, n, giveBack))
+	since := s.r.agentSince(n)
+	return s.back(ctx, n, since, s.toReserved(ctx, n, giveBack))
 }
 
 // toReserved sends the call to an agent, whose reservation is over with the try.
@@ -306,15 +307,15 @@ func (s *stay) diverted(to string) {
 }
 
 // back tells whether the call found its place; otherwise it is at the routing
-// point again.
-func (s *stay) back(ctx context.Context, n dn.Number, out invite.Outcome) turn {
+// point again. since: that of the agent's state when he was tried.
+func (s *stay) back(ctx context.Context, n dn.Number, since int64, out invite.Outcome) turn {
 	switch {
 	case out.Answered || ctx.Err() != nil || out.Code >= 600:
 		return turn{done: true, cause: s.finish(out)}
 	case out.NoWord:
-		s.miss(n, noWordPause)
+		s.missed(n, since, noWordPause)
 	default:
-		s.miss(n, pause)
+		s.missed(n, since, pause)
 	}
 	return turn{left: true}
 }

@@ -30,8 +30,8 @@ func (c candidate) better(d candidate) bool {
 	return c.n < d.n
 }
 
-// longestIdle picks one of a group's DNs, but none to skip; false when no call
-// can be routed to any.
+// longestIdle picks one of a group's DNs, but none to skip, which is asked of those only
+// that a call can be routed to; false when there is none.
 func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number, bool) {
 	view := r.view()
 	_, groups := r.directory.read(view)
@@ -41,7 +41,7 @@ func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number
 	for _, n := range groups[group] {
 		config := view.DN(string(n))
 		st, known := r.table.Get(n)
-		if skip(n) || !known || agent.Unavailable(&st, config, view) != nil {
+		if !known || agent.Unavailable(&st, config, view) != nil || skip(n) {
 			continue
 		}
 		c := candidate{n: n, level: config.GetSkills()[group], here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
