@@ -24,6 +24,6 @@ func loginFaults() []Fault {
 		unitFault("second-login-allowed", "an agent logs in twice where that is to be refused", "./node/agent", "^TestRegistry_ALoginIsRefused",
 			Edit{"node/agent/login.go", "s.Number != n && s.State == dn.InSrv {", "s.Number != n && s.State != dn.InSrv {"}),
 		unitFault("logged-out-without-a-word", "a desktop is not told why its agent was logged out", "./node/session", "^TestLogin_",
-			Edit{"node/session/event.go", "		if a.Left() {\n", "		if a == nil {\n"}),
+			Edit{"node/session/event.go", "		case a.Left():\n", "		case a == nil:\n"}),
 	}
 }
