@@ -29,7 +29,7 @@ func recoveryFaults() []Fault {
 		fsm("restore-brings-tokens", "a restore into a cluster in use brings back tokens that were revoked", "^TestBackup_RestoreMakes",
 			Edit{"fsm/backup.go", "v.Epoch() != b.Epoch() && v.security != nil && v.dns.Len()+v.groups.Len() == 0", "v.security != nil"}),
 		fsm("restore-touches-roster", "a restore makes the nodes what they were, too", "^TestBackup_RestoreMakes",
-			Edit{"fsm/backup.go", "b.epoch, b.index, b.level, b.dns,", "b.epoch, b.index, b.level, b.nodes, b.dns,"},
+			Edit{"fsm/backup.go", "b.level, b.dns, b.groups, b.tokens = v.epoch, v.index, v.level, v.dns,", "b.level, b.nodes, b.dns, b.groups, b.tokens = v.epoch, v.index, v.level, v.nodes, v.dns,"},
 			Edit{"fsm/backup.go", "	return d.all(number, d.view.Restoring(b))\n", "	for _, n := range b.nodes {\n		if r := d.putNode(&configpb.Mutation{}, n); r != nil {\n			return r\n		}\n	}\n	return d.all(number, d.view.Restoring(b))\n"}).by("backups", 40*time.Second, "S9"),
 		fsm("restore-of-any-level", "a backup that this program can't read is refused otherwise than by those that can", "^TestLevel_RestoreOf",
 			Edit{"fsm/backup.go", "case b.Level() > d.view.Level():", "case err == nil && b.Level() > d.view.Level():"}),
