@@ -96,6 +96,14 @@ func (m *memory) learns(req *tlibpb.ClientMessage, e *tlibpb.Event) {
 	}
 }
 
+// loses takes in an event that answers nothing: what another client has taken over is not
+// asked for again.
+func (m *memory) loses(e *tlibpb.Event) {
+	if e.GetUnregistered().GetSuperseded() {
+		delete(m.dns, e.GetThisDn())
+	}
+}
+
 // hears takes in that everything up to the cursor was told; none says nothing.
 func (m *memory) hears(cursor []byte) {
 	if len(cursor) == 0 {

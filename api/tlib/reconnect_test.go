@@ -283,3 +283,16 @@ func TestStopMonitor_IsNotAskedAgain(t *testing.T) {
 		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_LINK_CONNECTED)
 	})
 }
+
+// A DN that another client has taken over is not taken back by a lost connection.
+func TestReconnect_LeavesWhatAnotherClientHasTaken(t *testing.T) {
+	inBubble(t, func(t *testing.T, ns *nodes) {
+		c, l := standing(ns)
+		defer c.Close()
+		l.says(7, &tlibpb.Event{ThisDn: "1002", Body: &tlibpb.Event_Unregistered{Unregistered: &tlibpb.EventUnregistered{Superseded: true}}})
+		wantNext(t, c, tlibpb.Message_MESSAGE_EVENT_UNREGISTERED)
+		l.over <- errGone
+		l, _ = ns.at["a"].greets(&tlibpb.ServerInfo{Node: "sip1", Incarnation: 8}, false)
+		wants(t, l.asks(2), "register 1001 2, monitor sales 7")
+	})
+}

@@ -205,6 +205,7 @@ func (s *session) answers(e *tlibpb.Event) bool {
 	}
 	r := s.asked[e.GetReferenceId()]
 	if r == nil {
+		s.c.memory.loses(e)
 		return false
 	}
 	delete(s.asked, e.GetReferenceId())

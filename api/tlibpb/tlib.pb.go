@@ -35,7 +35,8 @@ const (
 	AddressMode_ADDRESS_MODE_UNSPECIFIED AddressMode = 0
 	// Others may register the DN at this node too.
 	AddressMode_ADDRESS_MODE_SHARED AddressMode = 1
-	// Nobody else may, but to monitor. Fails when somebody has.
+	// Nobody else may, but to monitor. Fails when somebody has at this node. Of clients of
+	// several nodes the last one counts: the others' registrations end (EventUnregistered).
 	AddressMode_ADDRESS_MODE_PRIVATE AddressMode = 2
 	// Only events: never makes this node the owner.
 	AddressMode_ADDRESS_MODE_MONITOR AddressMode = 3
@@ -3407,9 +3408,13 @@ func (x *EventRegistered) GetStatus() *tcpb.DNStatus {
 	return nil
 }
 
-// EventUnregistered answers UnregisterAddress.
+// EventUnregistered answers UnregisterAddress, or says that a later registration has ended
+// this session's.
 type EventUnregistered struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A client of another node, the event's owner, registered the DN since, and one of the
+	// two registrations is private.
+	Superseded    bool `protobuf:"varint,1,opt,name=superseded,proto3" json:"superseded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3442,6 +3447,13 @@ func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
 // Deprecated: Use EventUnregistered.ProtoReflect.Descriptor instead.
 func (*EventUnregistered) Descriptor() ([]byte, []int) {
 	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *EventUnregistered) GetSuperseded() bool {
+	if x != nil {
+		return x.Superseded
+	}
+	return false
 }
 
 // EventAddressInfo answers QueryAddress.
@@ -5754,8 +5766,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\x0e2\x1d.sipcluster.tlib.v1.ErrorCodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"E\n" +
 	"\x0fEventRegistered\x122\n" +
-	"\x06status\x18\x01 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"\x13\n" +
-	"\x11EventUnregistered\"F\n" +
+	"\x06status\x18\x01 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"3\n" +
+	"\x11EventUnregistered\x12\x1e\n" +
+	"\n" +
+	"superseded\x18\x01 \x01(\bR\n" +
+	"superseded\"F\n" +
 	"\x10EventAddressInfo\x122\n" +
 	"\x06status\x18\x01 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\"I\n" +
 	"\x0fEventServerInfo\x126\n" +

@@ -25,5 +25,15 @@ func loginFaults() []Fault {
 			Edit{"node/agent/login.go", "s.Number != n && s.State == dn.InSrv {", "s.Number != n && s.State != dn.InSrv {"}),
 		unitFault("logged-out-without-a-word", "a desktop is not told why its agent was logged out", "./node/session", "^TestLogin_",
 			Edit{"node/session/event.go", "		case a.Left():\n", "		case a == nil:\n"}),
+		unitFault("private-at-home", "a private registration excludes others at its own node alone", "./node/session", "^TestPrivate_",
+			Edit{"node/dn/copy.go", "		t.noteDesk(e.number, &rec, &was, mine)\n", ""}),
+		unitFault("shared-beside-private", "a shared registration that had lost the DN before stays beside a private one", "./node/session", "^TestPrivate_",
+			Edit{"node/dn/copy.go", "		t.noteDesk(e.number, &rec, &was, nil)\n", ""}),
+		unitFault("superseded-by-the-earlier", "a registration ends with an earlier one that is heard of late", "./node/session", "^TestPrivate_",
+			Edit{"node/session/superseded.go", "st.Keeper == as.cfg.Table.Self() || st.Version.Claim.Time <= a.claim {", "st.Number == \"\" {"}),
+		unitFault("superseded-without-a-word", "a desktop that was away is not told that it has lost its DN", "./node/session", "^TestPrivate_",
+			Edit{"node/session/session.go", "\"dns\", len(s.feeder.audience.dns))\n		s.tellLost()\n", "\"dns\", len(s.feeder.audience.dns))\n"}),
+		unitFault("takes-it-back", "a client that lost its connection takes back what another one has taken over", "./api/tlib", "^TestReconnect_Leaves",
+			Edit{"api/tlib/session.go", "		s.c.memory.loses(e)\n", ""}),
 	}
 }

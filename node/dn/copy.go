@@ -200,11 +200,13 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	}
 	switch {
 	case mine == nil:
+		t.noteDesk(e.number, &rec, &was, nil)
 	case !t.void(e, mine):
 		if mine.way.Line != 0 {
 			t.mirror(e, rec.x)
 		}
 	default:
+		t.noteDesk(e.number, &rec, &was, mine)
 		c.supersede(e, mine, now)
 	}
 }

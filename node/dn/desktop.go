@@ -39,6 +39,8 @@ type Desktop struct {
 	Loss Loss
 	// Grace is how long a desktop may take to come back whose node was lost, not itself.
 	Grace time.Duration
+	// Private: it has the DN for itself alone.
+	Private bool
 }
 
 // RegisterDesktop is Register by a desktop. Who was ready at another one is not, when that
@@ -47,7 +49,7 @@ type Desktop struct {
 func (t *Table) RegisterDesktop(n Number, d Desktop) Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.register(n, Registered, Way{}, func(e *entry, r *record) {
+	return t.register(n, Registered, DeskWay(d.Private), func(e *entry, r *record) {
 		if k := t.keeper(e); k != nil && !t.awaits(k, d.Grace) {
 			r.x = t.bereave(r.x, d.Loss)
 		}
@@ -67,7 +69,7 @@ func (t *Table) TakeBack(n Number) (Record, bool) {
 	if b := t.best(e); b == nil || b.node == 0 || b.state != OOS || b.farewell() || !t.nodes[b.node].heard {
 		return Record{}, false
 	}
-	return t.register(n, Registered, Way{}, func(e *entry, r *record) { r.claim = e.maxClaim() + 1 }), true
+	return t.register(n, Registered, DeskWay(false), func(e *entry, r *record) { r.claim = e.maxClaim() + 1 }), true
 }
 
 // EndDesktop is End when the desktop is gone.

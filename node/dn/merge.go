@@ -35,6 +35,8 @@ type Status struct {
 	Keeper Node
 	// Version of the keeper's word.
 	Version Version
+	// Private: a client had registered the DN with it for itself alone.
+	Private bool
 }
 
 // Routable tells whether a call can be sent to the DN now, as far as its state
@@ -195,7 +197,7 @@ func (v *told) stay(was told) {
 func (t *Table) status(e *entry, v told) Status {
 	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy}
 	if k := t.keeper(e); k != nil {
-		s.Keeper, s.Version = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}
+		s.Keeper, s.Version, s.Private = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}, k.way.private()
 		if v.hold != nil && t.reservation(k) != nil { // time ends it too, when the owner can't
 			s.Reserved, s.ReservedBy = true, k.x.holder
 			s.ReservedUntil = t.cfg.Now().UnixNano() + k.x.until - t.clock()

@@ -54,6 +54,7 @@ type Table struct {
 	// told to the peers yet.
 	dropped    []drop
 	superseded Superseded
+	desks      Superseded
 	rejected   uint64
 	// began is the zero of clock.
 	began time.Time
@@ -92,7 +93,7 @@ func New(cfg Config) *Table {
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
-	t.superseded.wake = wake.New()
+	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
 	return t
 }
 

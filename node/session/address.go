@@ -38,6 +38,8 @@ type registrations struct {
 	who   string
 	until time.Time
 	dns   map[dn.Number]struct{}
+	// lost are those that were ended by later ones at other nodes.
+	lost map[dn.Number]supersession
 }
 
 // held tells whether somebody registered the DN to have it in service.
@@ -135,9 +137,10 @@ func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.Address
 	}
 	held := a.held()
 	a.modes[r], r.dns[n] = mode, struct{}{}
+	delete(r.lost, n)
 	switch {
 	case owns:
-		a.claim = as.cfg.Table.RegisterDesktop(n, agent.DesktopOf(as.cfg.View(), n)).ClaimTime
+		as.own(n, a)
 	case a.held():
 		as.cfg.Desktop(n, true)
 	case held:
@@ -150,6 +153,7 @@ func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.Address
 func (as *Addresses) unregister(r *registrations, n dn.Number) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
+	delete(r.lost, n)
 	if _, ok := r.dns[n]; ok {
 		as.release(r, n, dn.Unregistered)
 	}
@@ -203,7 +207,7 @@ func (as *Addresses) open(s *session, token string) (r *registrations, resumed b
 		r.holder = s
 		return r, true
 	}
-	r = &registrations{token: newToken(), holder: s, who: s.who.Token(), dns: map[dn.Number]struct{}{}}
+	r = &registrations{token: newToken(), holder: s, who: s.who.Token(), dns: map[dn.Number]struct{}{}, lost: map[dn.Number]supersession{}}
 	as.byToken[r.token] = r
 	return r, false
 }
@@ -299,8 +303,17 @@ func (as *Addresses) settle(n dn.Number, a *address) {
 	case !allowed:
 		as.end(n, a, dn.Admin)
 	case a.claim == 0 && a.held() && !as.self().GetDraining():
-		a.claim = as.cfg.Table.RegisterDesktop(n, agent.DesktopOf(as.cfg.View(), n)).ClaimTime
+		as.own(n, a)
 	}
+}
+
+// own takes the DN for what is registered here.
+func (as *Addresses) own(n dn.Number, a *address) {
+	d := agent.DesktopOf(as.cfg.View(), n)
+	for _, m := range a.modes {
+		d.Private = d.Private || m == tlibpb.AddressMode_ADDRESS_MODE_PRIVATE
+	}
+	a.claim = as.cfg.Table.RegisterDesktop(n, d).ClaimTime
 }
 
 // clear takes back what this node says of a DN that is no more.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -126,8 +127,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer w.Close()
 	changes := make(chan fsm.Changes)
 	failed := make(chan error, 1)
+	var desks sync.WaitGroup
+	defer desks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	desks.Go(func() { c.addresses.followDesks(ctx) })
 	go func() { failed <- forward(ctx, w, changes) }()
 	defer c.addresses.stopAll()
 	timer := time.NewTimer(time.Hour)

@@ -255,8 +255,8 @@ func (s *session) stopMonitor(ref uint64) {
 type agentRequest interface{ GetReasons() map[string]string }
 
 func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind peerpb.AgentRequest, m agentRequest) {
-	if !s.c.addresses.holds(s.reg, n) {
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED, "this session has not registered DN %s, or only to monitor it", n))
+	if err := s.notRegistered(n); err != nil {
+		s.out.refuse(ref, n, err)
 		return
 	}
 	if st, _ := s.c.table.Get(n); s.feeder.audience.foreign(&st) {

@@ -62,7 +62,9 @@ type session struct {
 	asked  *asked
 	// drains wakes the session when the node began to drain, or takes part again;
 	// toldDrain is what the client was told last.
-	drains    wake.Signal
+	drains wake.Signal
+	// lost wakes it when it has lost a registration to a client of another node.
+	lost      wake.Signal
 	toldDrain bool
 	// routes are this client's answers for calls that have not left yet.
 	routes routes
@@ -79,7 +81,7 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	out := &outbox{stream: stream, stats: &c.stats, sending: time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })}
-	s := &session{c: c, stream: stream, port: port, who: access.From(stream.Context()), log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New()}
+	s := &session{c: c, stream: stream, port: port, who: access.From(stream.Context()), log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New(), lost: wake.New()}
 	s.feeder = newFeeder(s)
 	ended := make(chan error, 1)
 	go func() {
@@ -130,6 +132,8 @@ func (s *session) run(ctx context.Context) error {
 			s.answer(ctx, d)
 		case <-s.drains:
 			s.tellDrain()
+		case <-s.lost:
+			s.tellLost()
 		case <-tick.C:
 			if quiet && s.reg != nil {
 				err = s.out.send(nil, s.feeder.hearing.told())
@@ -218,6 +222,7 @@ func (s *session) open(ctx context.Context, m *tlibpb.OpenSession, ref uint64) {
 			s.feeder.audience.dns[n] = place{}
 		}
 		s.log.Info("session resumed", "dns", len(s.feeder.audience.dns))
+		s.tellLost()
 		s.feeder.listen(ctx, from)
 		if s.feeder.hearing.phase != beginning { // with the calls from now on
 			for n := range s.feeder.audience.dns {

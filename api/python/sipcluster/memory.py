@@ -114,6 +114,8 @@ class Memory:
                 return False
             r = self._asked.pop(e.reference_id, None)
             if r is None:
+                if e.unregistered.superseded:  # by another client: not asked for again
+                    self._dns.pop(e.this_dn, None)
                 return False
             monitors = r.message.WhichOneof("body") == "monitor_all"
             replaced = monitors and e.reference_id != self._monitor_ref

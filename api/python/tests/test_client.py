@@ -99,6 +99,14 @@ class Reconnect(Case):
         link, _ = self.a.greets()
         self.assertEqual(link.asks(3), ["register 1001 2", "register 1002 2", "monitor sales 6"])
 
+    def test_what_another_client_has_taken_is_left_to_it(self) -> None:
+        c, link = self.standing()
+        link.says(b"6", tlib.Event(this_dn="1002", unregistered=tlib.EventUnregistered(superseded=True)))
+        self.wants(c, "EventUnregistered")
+        link.breaks()
+        link, _ = self.a.greets()
+        self.assertEqual(link.asks(2), ["register 1001 2", "monitor sales 6"])
+
     def test_what_was_given_up_is_not_asked_for_again(self) -> None:
         c, link = self.standing()
         stopped = self.beside.submit(link.answers, tlib.Event(end_of_snapshot=tlib.EndOfSnapshot()))
