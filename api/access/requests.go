@@ -15,24 +15,25 @@ import (
 // requests of the T-Library by the name of their field in ClientMessage. What has no
 // row is refused.
 var requests = map[protoreflect.Name]permission{
-	"open_session":       to(admin, operator, router, stat, gateway),
-	"query_server":       to(admin, operator, router, stat, gateway),
-	"register_address":   to(admin, operator, router, stat, gateway),
-	"unregister_address": to(admin, operator, router, stat, gateway),
-	"query_address":      to(admin, operator, router, stat, gateway),
-	"monitor_all":        to(admin, operator, router, stat),
-	"stop_monitor":       to(admin, operator, router, stat),
-	"agent_login":        to(admin, operator, gateway),
-	"agent_logout":       to(admin, operator, gateway),
-	"agent_ready":        to(admin, operator, gateway),
-	"agent_not_ready":    to(admin, operator, gateway),
-	"set_dnd_on":         to(admin, operator, gateway),
-	"set_dnd_off":        to(admin, operator, gateway),
-	"reserve_agent":      to(admin, operator, router),
-	"release_call":       to(admin, operator, gateway),
-	"update_user_data":   to(admin, operator, router, gateway),
-	"route_call":         to(admin, operator, router),
-	"withdraw_route":     to(admin, operator, router),
+	"open_session":          to(admin, operator, router, stat, gateway),
+	"query_server":          to(admin, operator, router, stat, gateway),
+	"register_address":      to(admin, operator, router, stat, gateway),
+	"unregister_address":    to(admin, operator, router, stat, gateway),
+	"query_address":         to(admin, operator, router, stat, gateway),
+	"monitor_all":           to(admin, operator, router, stat),
+	"stop_monitor":          to(admin, operator, router, stat),
+	"agent_login":           to(admin, operator, gateway),
+	"agent_logout":          to(admin, operator, gateway),
+	"agent_ready":           to(admin, operator, gateway),
+	"agent_not_ready":       to(admin, operator, gateway),
+	"set_dnd_on":            to(admin, operator, gateway),
+	"set_dnd_off":           to(admin, operator, gateway),
+	"reserve_agent":         to(admin, operator, router),
+	"release_call":          to(admin, operator, gateway),
+	"update_user_data":      to(admin, operator, router, gateway),
+	"distribute_user_event": to(admin, operator, router, gateway),
+	"route_call":            to(admin, operator, router),
+	"withdraw_route":        to(admin, operator, router),
 }
 
 // Request returns why the client may not make a T-Library request, nil when it may.
@@ -61,6 +62,10 @@ func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
 		return w.keeps(b.AgentReady.GetDn())
 	case *tlibpb.ClientMessage_AgentNotReady:
 		return w.keeps(b.AgentNotReady.GetDn())
+	case *tlibpb.ClientMessage_DistributeUserEvent:
+		if n := b.DistributeUserEvent.GetDn(); n != "" {
+			return w.keeps(n)
+		}
 	case *tlibpb.ClientMessage_ReleaseCall:
 		return w.keeps(b.ReleaseCall.GetDn())
 	case *tlibpb.ClientMessage_SetDndOn:

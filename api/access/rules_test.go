@@ -132,6 +132,8 @@ func bodies() map[string]*tlibpb.ClientMessage {
 		"reject": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 486}}), "withdraw": {Body: &tlibpb.ClientMessage_WithdrawRoute{}},
 		"overflow-support": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, Overflow: []*tlibpb.RoutePlace{{Place: &tlibpb.RoutePlace_Group{Group: "support"}}}}),
 		"release2001":      {Body: &tlibpb.ClientMessage_ReleaseCall{ReleaseCall: &tlibpb.ReleaseCall{Dn: "2001"}}},
+		"distribute2001":   {Body: &tlibpb.ClientMessage_DistributeUserEvent{DistributeUserEvent: &tlibpb.DistributeUserEvent{Dn: "2001"}}},
+		"distribute":       {Body: &tlibpb.ClientMessage_DistributeUserEvent{DistributeUserEvent: &tlibpb.DistributeUserEvent{ConnId: "c"}}},
 		"data":             {Body: &tlibpb.ClientMessage_UpdateUserData{UpdateUserData: &tlibpb.UpdateUserData{}}},
 		"none":             {},
 	}
@@ -140,7 +142,7 @@ func bodies() map[string]*tlibpb.ClientMessage {
 const (
 	everybody = "open server unregister "
 	watching  = "all all-sales all-support stop "
-	agents    = "data login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 "
+	agents    = "data distribute distribute2001 login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 "
 	routing   = "route1001 route1002 route-sales route-support overflow-support route+49 route+1 reject withdraw reserve1001 reserve1002 reserve9 "
 	asking    = "query1001 query1002 query8001 query2001 "
 	monitors  = "monitor1001 monitor1002 register8001 "

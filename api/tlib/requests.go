@@ -169,6 +169,19 @@ func (c *Client) UpdateUserData(ctx context.Context, conn string, data map[strin
 		UpdateUserData: &tlibpb.UpdateUserData{ConnId: conn, UserData: data}}})
 }
 
+// DistributeUserEvent tells all clients that hear of a DN something, at every node. The
+// answer is EventUserEvent.
+func (c *Client) DistributeUserEvent(ctx context.Context, dn string, data map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "distribute to "+dn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_DistributeUserEvent{
+		DistributeUserEvent: &tlibpb.DistributeUserEvent{Dn: dn, UserData: data}}})
+}
+
+// DistributeToCall is DistributeUserEvent to all parties of a call.
+func (c *Client) DistributeToCall(ctx context.Context, conn string, data map[string]string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "distribute to call "+conn, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_DistributeUserEvent{
+		DistributeUserEvent: &tlibpb.DistributeUserEvent{ConnId: conn, UserData: data}}})
+}
+
 // ask sends a request and waits for its answer.
 func (c *Client) ask(ctx context.Context, what string, req *tlibpb.ClientMessage) (*tlibpb.Event, error) {
 	e, err := c.exchange(ctx, req)

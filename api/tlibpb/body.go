@@ -21,6 +21,7 @@ func (*Event_Retrieved) message() Message        { return Message_MESSAGE_EVENT_
 func (*Event_PartyChanged) message() Message     { return Message_MESSAGE_EVENT_PARTY_CHANGED }
 func (*Event_PartyAdded) message() Message       { return Message_MESSAGE_EVENT_PARTY_ADDED }
 func (*Event_PartyDeleted) message() Message     { return Message_MESSAGE_EVENT_PARTY_DELETED }
+func (*Event_UserEvent) message() Message        { return Message_MESSAGE_EVENT_USER_EVENT }
 func (*Event_RouteRequest) message() Message     { return Message_MESSAGE_EVENT_ROUTE_REQUEST }
 func (*Event_RouteUsed) message() Message        { return Message_MESSAGE_EVENT_ROUTE_USED }
 func (*Event_AgentLogin) message() Message       { return Message_MESSAGE_EVENT_AGENT_LOGIN }
@@ -55,6 +56,7 @@ func (b *Event_Retrieved) call() *Call           { return b.Retrieved.GetCall() 
 func (b *Event_PartyChanged) call() *Call        { return b.PartyChanged.GetCall() }
 func (b *Event_PartyAdded) call() *Call          { return b.PartyAdded.GetCall() }
 func (b *Event_PartyDeleted) call() *Call        { return b.PartyDeleted.GetCall() }
+func (b *Event_UserEvent) call() *Call           { return b.UserEvent.GetCall() }
 func (b *Event_RouteRequest) call() *Call        { return b.RouteRequest.GetCall() }
 func (b *Event_RouteUsed) call() *Call           { return b.RouteUsed.GetCall() }
 func (b *Event_Dialing) call() *Call             { return b.Dialing.GetCall() }

@@ -242,6 +242,7 @@ const (
 	Message_MESSAGE_EVENT_SERVER_INFO           Message = 93
 	Message_MESSAGE_EVENT_LINK_DISCONNECTED     Message = 94
 	Message_MESSAGE_EVENT_LINK_CONNECTED        Message = 95
+	Message_MESSAGE_EVENT_USER_EVENT            Message = 96
 	Message_MESSAGE_EVENT_AGENT_RESERVED        Message = 128
 	Message_MESSAGE_EVENT_DN_OUT_OF_SERVICE     Message = 147
 	Message_MESSAGE_EVENT_DN_BACK_IN_SERVICE    Message = 148
@@ -285,6 +286,7 @@ var (
 		93:   "MESSAGE_EVENT_SERVER_INFO",
 		94:   "MESSAGE_EVENT_LINK_DISCONNECTED",
 		95:   "MESSAGE_EVENT_LINK_CONNECTED",
+		96:   "MESSAGE_EVENT_USER_EVENT",
 		128:  "MESSAGE_EVENT_AGENT_RESERVED",
 		147:  "MESSAGE_EVENT_DN_OUT_OF_SERVICE",
 		148:  "MESSAGE_EVENT_DN_BACK_IN_SERVICE",
@@ -325,6 +327,7 @@ var (
 		"MESSAGE_EVENT_SERVER_INFO":           93,
 		"MESSAGE_EVENT_LINK_DISCONNECTED":     94,
 		"MESSAGE_EVENT_LINK_CONNECTED":        95,
+		"MESSAGE_EVENT_USER_EVENT":            96,
 		"MESSAGE_EVENT_AGENT_RESERVED":        128,
 		"MESSAGE_EVENT_DN_OUT_OF_SERVICE":     147,
 		"MESSAGE_EVENT_DN_BACK_IN_SERVICE":    148,
@@ -931,6 +934,7 @@ type ClientMessage struct {
 	//	*ClientMessage_ReleaseCall
 	//	*ClientMessage_UpdateUserData
 	//	*ClientMessage_RouteCall
+	//	*ClientMessage_DistributeUserEvent
 	//	*ClientMessage_ReserveAgent
 	//	*ClientMessage_OpenSession
 	//	*ClientMessage_MonitorAll
@@ -1102,6 +1106,15 @@ func (x *ClientMessage) GetRouteCall() *RouteCall {
 	return nil
 }
 
+func (x *ClientMessage) GetDistributeUserEvent() *DistributeUserEvent {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_DistributeUserEvent); ok {
+			return x.DistributeUserEvent
+		}
+	}
+	return nil
+}
+
 func (x *ClientMessage) GetReserveAgent() *ReserveAgent {
 	if x != nil {
 		if x, ok := x.Body.(*ClientMessage_ReserveAgent); ok {
@@ -1203,6 +1216,10 @@ type ClientMessage_RouteCall struct {
 	RouteCall *RouteCall `protobuf:"bytes,36,opt,name=route_call,json=routeCall,proto3,oneof"`
 }
 
+type ClientMessage_DistributeUserEvent struct {
+	DistributeUserEvent *DistributeUserEvent `protobuf:"bytes,48,opt,name=distribute_user_event,json=distributeUserEvent,proto3,oneof"`
+}
+
 type ClientMessage_ReserveAgent struct {
 	ReserveAgent *ReserveAgent `protobuf:"bytes,127,opt,name=reserve_agent,json=reserveAgent,proto3,oneof"`
 }
@@ -1249,6 +1266,8 @@ func (*ClientMessage_ReleaseCall) isClientMessage_Body() {}
 func (*ClientMessage_UpdateUserData) isClientMessage_Body() {}
 
 func (*ClientMessage_RouteCall) isClientMessage_Body() {}
+
+func (*ClientMessage_DistributeUserEvent) isClientMessage_Body() {}
 
 func (*ClientMessage_ReserveAgent) isClientMessage_Body() {}
 
@@ -2144,6 +2163,71 @@ func (x *UpdateUserData) GetUserData() map[string]string {
 	return nil
 }
 
+// DistributeUserEvent tells the clients of every node something, in order with what happens
+// to calls: those that hear of a DN, or of any party of a call that this node knows.
+// Answered by EventUserEvent. Nothing is kept of it: who connects later is not told.
+type DistributeUserEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two.
+	Dn     string `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	ConnId string `protobuf:"bytes,2,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// As much as a call may have.
+	UserData      map[string]string `protobuf:"bytes,3,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DistributeUserEvent) Reset() {
+	*x = DistributeUserEvent{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DistributeUserEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DistributeUserEvent) ProtoMessage() {}
+
+func (x *DistributeUserEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DistributeUserEvent.ProtoReflect.Descriptor instead.
+func (*DistributeUserEvent) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DistributeUserEvent) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *DistributeUserEvent) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *DistributeUserEvent) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
 // ReserveAgent asks the DN's owner to reserve it, so that nobody else sends a
 // call there. Requests are collected for the cluster's option
 // reservation_collect_ms from the first; the highest priority wins, among equals
@@ -2169,7 +2253,7 @@ type ReserveAgent struct {
 
 func (x *ReserveAgent) Reset() {
 	*x = ReserveAgent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2181,7 +2265,7 @@ func (x *ReserveAgent) String() string {
 func (*ReserveAgent) ProtoMessage() {}
 
 func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2194,7 +2278,7 @@ func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveAgent.ProtoReflect.Descriptor instead.
 func (*ReserveAgent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReserveAgent) GetDn() string {
@@ -2258,7 +2342,7 @@ type RouteCall struct {
 
 func (x *RouteCall) Reset() {
 	*x = RouteCall{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2354,7 @@ func (x *RouteCall) String() string {
 func (*RouteCall) ProtoMessage() {}
 
 func (x *RouteCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2367,7 @@ func (x *RouteCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteCall.ProtoReflect.Descriptor instead.
 func (*RouteCall) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RouteCall) GetConnId() string {
@@ -2405,7 +2489,7 @@ type RoutePlace struct {
 
 func (x *RoutePlace) Reset() {
 	*x = RoutePlace{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2417,7 +2501,7 @@ func (x *RoutePlace) String() string {
 func (*RoutePlace) ProtoMessage() {}
 
 func (x *RoutePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2430,7 +2514,7 @@ func (x *RoutePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlace.ProtoReflect.Descriptor instead.
 func (*RoutePlace) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RoutePlace) GetPlace() isRoutePlace_Place {
@@ -2500,7 +2584,7 @@ type WithdrawRoute struct {
 
 func (x *WithdrawRoute) Reset() {
 	*x = WithdrawRoute{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2596,7 @@ func (x *WithdrawRoute) String() string {
 func (*WithdrawRoute) ProtoMessage() {}
 
 func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2609,7 @@ func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoute.ProtoReflect.Descriptor instead.
 func (*WithdrawRoute) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WithdrawRoute) GetConnId() string {
@@ -2549,7 +2633,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2645,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2658,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ServerMessage) GetEvents() []*Event {
@@ -2642,6 +2726,7 @@ type Event struct {
 	//	*Event_ServerInfo
 	//	*Event_LinkDisconnected
 	//	*Event_LinkConnected
+	//	*Event_UserEvent
 	//	*Event_AgentReserved
 	//	*Event_DnOutOfService
 	//	*Event_DnBackInService
@@ -2658,7 +2743,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2755,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2768,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Event) GetReferenceId() uint64 {
@@ -3001,6 +3086,15 @@ func (x *Event) GetLinkConnected() *EventLinkConnected {
 	return nil
 }
 
+func (x *Event) GetUserEvent() *EventUserEvent {
+	if x != nil {
+		if x, ok := x.Body.(*Event_UserEvent); ok {
+			return x.UserEvent
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetAgentReserved() *EventAgentReserved {
 	if x != nil {
 		if x, ok := x.Body.(*Event_AgentReserved); ok {
@@ -3198,6 +3292,10 @@ type Event_LinkConnected struct {
 	LinkConnected *EventLinkConnected `protobuf:"bytes,95,opt,name=link_connected,json=linkConnected,proto3,oneof"`
 }
 
+type Event_UserEvent struct {
+	UserEvent *EventUserEvent `protobuf:"bytes,96,opt,name=user_event,json=userEvent,proto3,oneof"`
+}
+
 type Event_AgentReserved struct {
 	AgentReserved *EventAgentReserved `protobuf:"bytes,128,opt,name=agent_reserved,json=agentReserved,proto3,oneof"`
 }
@@ -3290,6 +3388,8 @@ func (*Event_LinkDisconnected) isEvent_Body() {}
 
 func (*Event_LinkConnected) isEvent_Body() {}
 
+func (*Event_UserEvent) isEvent_Body() {}
+
 func (*Event_AgentReserved) isEvent_Body() {}
 
 func (*Event_DnOutOfService) isEvent_Body() {}
@@ -3320,7 +3420,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3332,7 +3432,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3345,7 +3445,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EventError) GetCode() ErrorCode {
@@ -3373,7 +3473,7 @@ type EventRegistered struct {
 
 func (x *EventRegistered) Reset() {
 	*x = EventRegistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3385,7 +3485,7 @@ func (x *EventRegistered) String() string {
 func (*EventRegistered) ProtoMessage() {}
 
 func (x *EventRegistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3398,7 +3498,7 @@ func (x *EventRegistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRegistered.ProtoReflect.Descriptor instead.
 func (*EventRegistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EventRegistered) GetStatus() *tcpb.DNStatus {
@@ -3421,7 +3521,7 @@ type EventUnregistered struct {
 
 func (x *EventUnregistered) Reset() {
 	*x = EventUnregistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3533,7 @@ func (x *EventUnregistered) String() string {
 func (*EventUnregistered) ProtoMessage() {}
 
 func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3546,7 @@ func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUnregistered.ProtoReflect.Descriptor instead.
 func (*EventUnregistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EventUnregistered) GetSuperseded() bool {
@@ -3466,7 +3566,7 @@ type EventAddressInfo struct {
 
 func (x *EventAddressInfo) Reset() {
 	*x = EventAddressInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3478,7 +3578,7 @@ func (x *EventAddressInfo) String() string {
 func (*EventAddressInfo) ProtoMessage() {}
 
 func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3491,7 +3591,7 @@ func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAddressInfo.ProtoReflect.Descriptor instead.
 func (*EventAddressInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EventAddressInfo) GetStatus() *tcpb.DNStatus {
@@ -3511,7 +3611,7 @@ type EventServerInfo struct {
 
 func (x *EventServerInfo) Reset() {
 	*x = EventServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3523,7 +3623,7 @@ func (x *EventServerInfo) String() string {
 func (*EventServerInfo) ProtoMessage() {}
 
 func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3536,7 +3636,7 @@ func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventServerInfo.ProtoReflect.Descriptor instead.
 func (*EventServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventServerInfo) GetServer() *ServerInfo {
@@ -3565,7 +3665,7 @@ type EventLinkConnected struct {
 
 func (x *EventLinkConnected) Reset() {
 	*x = EventLinkConnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3577,7 +3677,7 @@ func (x *EventLinkConnected) String() string {
 func (*EventLinkConnected) ProtoMessage() {}
 
 func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3590,7 +3690,7 @@ func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkConnected.ProtoReflect.Descriptor instead.
 func (*EventLinkConnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventLinkConnected) GetServer() *ServerInfo {
@@ -3641,7 +3741,7 @@ type EventLinkDisconnected struct {
 
 func (x *EventLinkDisconnected) Reset() {
 	*x = EventLinkDisconnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3653,7 +3753,7 @@ func (x *EventLinkDisconnected) String() string {
 func (*EventLinkDisconnected) ProtoMessage() {}
 
 func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3666,7 +3766,7 @@ func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkDisconnected.ProtoReflect.Descriptor instead.
 func (*EventLinkDisconnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventLinkDisconnected) GetServer() *ServerInfo {
@@ -3695,7 +3795,7 @@ type EventDNOutOfService struct {
 
 func (x *EventDNOutOfService) Reset() {
 	*x = EventDNOutOfService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3707,7 +3807,7 @@ func (x *EventDNOutOfService) String() string {
 func (*EventDNOutOfService) ProtoMessage() {}
 
 func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3720,7 +3820,7 @@ func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOutOfService.ProtoReflect.Descriptor instead.
 func (*EventDNOutOfService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EventDNOutOfService) GetReason() tcpb.Reason {
@@ -3749,7 +3849,7 @@ type EventDNBackInService struct {
 
 func (x *EventDNBackInService) Reset() {
 	*x = EventDNBackInService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +3861,7 @@ func (x *EventDNBackInService) String() string {
 func (*EventDNBackInService) ProtoMessage() {}
 
 func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +3874,7 @@ func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNBackInService.ProtoReflect.Descriptor instead.
 func (*EventDNBackInService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EventDNBackInService) GetReason() tcpb.Reason {
@@ -3804,7 +3904,7 @@ type EventDNOwnerChanged struct {
 
 func (x *EventDNOwnerChanged) Reset() {
 	*x = EventDNOwnerChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3816,7 +3916,7 @@ func (x *EventDNOwnerChanged) String() string {
 func (*EventDNOwnerChanged) ProtoMessage() {}
 
 func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3829,7 +3929,7 @@ func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOwnerChanged.ProtoReflect.Descriptor instead.
 func (*EventDNOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EventDNOwnerChanged) GetPreviousOwner() string {
@@ -3869,7 +3969,7 @@ type EventDNUseChanged struct {
 
 func (x *EventDNUseChanged) Reset() {
 	*x = EventDNUseChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3881,7 +3981,7 @@ func (x *EventDNUseChanged) String() string {
 func (*EventDNUseChanged) ProtoMessage() {}
 
 func (x *EventDNUseChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3894,7 +3994,7 @@ func (x *EventDNUseChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNUseChanged.ProtoReflect.Descriptor instead.
 func (*EventDNUseChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EventDNUseChanged) GetBusy() bool {
@@ -3931,7 +4031,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3943,7 +4043,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3956,7 +4056,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Agent) GetId() string {
@@ -3990,7 +4090,7 @@ type EventAgentLogin struct {
 
 func (x *EventAgentLogin) Reset() {
 	*x = EventAgentLogin{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4002,7 +4102,7 @@ func (x *EventAgentLogin) String() string {
 func (*EventAgentLogin) ProtoMessage() {}
 
 func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4015,7 +4115,7 @@ func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogin.ProtoReflect.Descriptor instead.
 func (*EventAgentLogin) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EventAgentLogin) GetAgent() *Agent {
@@ -4035,7 +4135,7 @@ type EventAgentLogout struct {
 
 func (x *EventAgentLogout) Reset() {
 	*x = EventAgentLogout{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4047,7 +4147,7 @@ func (x *EventAgentLogout) String() string {
 func (*EventAgentLogout) ProtoMessage() {}
 
 func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4060,7 +4160,7 @@ func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogout.ProtoReflect.Descriptor instead.
 func (*EventAgentLogout) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *EventAgentLogout) GetAgent() *Agent {
@@ -4088,7 +4188,7 @@ type EventAgentReady struct {
 
 func (x *EventAgentReady) Reset() {
 	*x = EventAgentReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4100,7 +4200,7 @@ func (x *EventAgentReady) String() string {
 func (*EventAgentReady) ProtoMessage() {}
 
 func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4113,7 +4213,7 @@ func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReady.ProtoReflect.Descriptor instead.
 func (*EventAgentReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EventAgentReady) GetAgent() *Agent {
@@ -4142,7 +4242,7 @@ type EventAgentNotReady struct {
 
 func (x *EventAgentNotReady) Reset() {
 	*x = EventAgentNotReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4154,7 +4254,7 @@ func (x *EventAgentNotReady) String() string {
 func (*EventAgentNotReady) ProtoMessage() {}
 
 func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4167,7 +4267,7 @@ func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentNotReady.ProtoReflect.Descriptor instead.
 func (*EventAgentNotReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EventAgentNotReady) GetAgent() *Agent {
@@ -4200,7 +4300,7 @@ type EventDNDOn struct {
 
 func (x *EventDNDOn) Reset() {
 	*x = EventDNDOn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4212,7 +4312,7 @@ func (x *EventDNDOn) String() string {
 func (*EventDNDOn) ProtoMessage() {}
 
 func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4225,7 +4325,7 @@ func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOn.ProtoReflect.Descriptor instead.
 func (*EventDNDOn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
 }
 
 // EventDNDOff: it was taken back.
@@ -4237,7 +4337,7 @@ type EventDNDOff struct {
 
 func (x *EventDNDOff) Reset() {
 	*x = EventDNDOff{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +4349,7 @@ func (x *EventDNDOff) String() string {
 func (*EventDNDOff) ProtoMessage() {}
 
 func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4262,7 +4362,7 @@ func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOff.ProtoReflect.Descriptor instead.
 func (*EventDNDOff) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
 }
 
 // EventAgentReserved is told to who asked, and to who has the DN registered.
@@ -4276,7 +4376,7 @@ type EventAgentReserved struct {
 
 func (x *EventAgentReserved) Reset() {
 	*x = EventAgentReserved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4288,7 +4388,7 @@ func (x *EventAgentReserved) String() string {
 func (*EventAgentReserved) ProtoMessage() {}
 
 func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4301,7 +4401,7 @@ func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReserved.ProtoReflect.Descriptor instead.
 func (*EventAgentReserved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *EventAgentReserved) GetOutcome() ReservationOutcome {
@@ -4345,7 +4445,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4357,7 +4457,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4370,7 +4470,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Call) GetConnId() string {
@@ -4462,7 +4562,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4474,7 +4574,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4487,7 +4587,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CallEnd) GetReason() EndReason {
@@ -4514,7 +4614,7 @@ type EventRinging struct {
 
 func (x *EventRinging) Reset() {
 	*x = EventRinging{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4526,7 +4626,7 @@ func (x *EventRinging) String() string {
 func (*EventRinging) ProtoMessage() {}
 
 func (x *EventRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4539,7 +4639,7 @@ func (x *EventRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
 func (*EventRinging) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *EventRinging) GetCall() *Call {
@@ -4559,7 +4659,7 @@ type EventDialing struct {
 
 func (x *EventDialing) Reset() {
 	*x = EventDialing{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4671,7 @@ func (x *EventDialing) String() string {
 func (*EventDialing) ProtoMessage() {}
 
 func (x *EventDialing) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4684,7 @@ func (x *EventDialing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDialing.ProtoReflect.Descriptor instead.
 func (*EventDialing) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *EventDialing) GetCall() *Call {
@@ -4604,7 +4704,7 @@ type EventAttachedDataChanged struct {
 
 func (x *EventAttachedDataChanged) Reset() {
 	*x = EventAttachedDataChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4616,7 +4716,7 @@ func (x *EventAttachedDataChanged) String() string {
 func (*EventAttachedDataChanged) ProtoMessage() {}
 
 func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4629,12 +4729,67 @@ func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAttachedDataChanged.ProtoReflect.Descriptor instead.
 func (*EventAttachedDataChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EventAttachedDataChanged) GetCall() *Call {
 	if x != nil {
 		return x.Call
+	}
+	return nil
+}
+
+// EventUserEvent: a client has distributed something to this_dn. owner is the node that it
+// asked.
+type EventUserEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was to the parties of a call.
+	Call          *Call             `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	UserData      map[string]string `protobuf:"bytes,2,rep,name=user_data,json=userData,proto3" json:"user_data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventUserEvent) Reset() {
+	*x = EventUserEvent{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventUserEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventUserEvent) ProtoMessage() {}
+
+func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventUserEvent.ProtoReflect.Descriptor instead.
+func (*EventUserEvent) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *EventUserEvent) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *EventUserEvent) GetUserData() map[string]string {
+	if x != nil {
+		return x.UserData
 	}
 	return nil
 }
@@ -4649,7 +4804,7 @@ type EventEstablished struct {
 
 func (x *EventEstablished) Reset() {
 	*x = EventEstablished{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4661,7 +4816,7 @@ func (x *EventEstablished) String() string {
 func (*EventEstablished) ProtoMessage() {}
 
 func (x *EventEstablished) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4674,7 +4829,7 @@ func (x *EventEstablished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
 func (*EventEstablished) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EventEstablished) GetCall() *Call {
@@ -4695,7 +4850,7 @@ type EventReleased struct {
 
 func (x *EventReleased) Reset() {
 	*x = EventReleased{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4707,7 +4862,7 @@ func (x *EventReleased) String() string {
 func (*EventReleased) ProtoMessage() {}
 
 func (x *EventReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4720,7 +4875,7 @@ func (x *EventReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventReleased) GetCall() *Call {
@@ -4749,7 +4904,7 @@ type EventHeld struct {
 
 func (x *EventHeld) Reset() {
 	*x = EventHeld{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4761,7 +4916,7 @@ func (x *EventHeld) String() string {
 func (*EventHeld) ProtoMessage() {}
 
 func (x *EventHeld) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4774,7 +4929,7 @@ func (x *EventHeld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventHeld.ProtoReflect.Descriptor instead.
 func (*EventHeld) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EventHeld) GetCall() *Call {
@@ -4794,7 +4949,7 @@ type EventRetrieved struct {
 
 func (x *EventRetrieved) Reset() {
 	*x = EventRetrieved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4806,7 +4961,7 @@ func (x *EventRetrieved) String() string {
 func (*EventRetrieved) ProtoMessage() {}
 
 func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4819,7 +4974,7 @@ func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRetrieved.ProtoReflect.Descriptor instead.
 func (*EventRetrieved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventRetrieved) GetCall() *Call {
@@ -4842,7 +4997,7 @@ type EventPartyChanged struct {
 
 func (x *EventPartyChanged) Reset() {
 	*x = EventPartyChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4854,7 +5009,7 @@ func (x *EventPartyChanged) String() string {
 func (*EventPartyChanged) ProtoMessage() {}
 
 func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4867,7 +5022,7 @@ func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyChanged.ProtoReflect.Descriptor instead.
 func (*EventPartyChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *EventPartyChanged) GetCall() *Call {
@@ -4895,7 +5050,7 @@ type EventPartyAdded struct {
 
 func (x *EventPartyAdded) Reset() {
 	*x = EventPartyAdded{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4907,7 +5062,7 @@ func (x *EventPartyAdded) String() string {
 func (*EventPartyAdded) ProtoMessage() {}
 
 func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4920,7 +5075,7 @@ func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyAdded.ProtoReflect.Descriptor instead.
 func (*EventPartyAdded) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventPartyAdded) GetCall() *Call {
@@ -4948,7 +5103,7 @@ type EventPartyDeleted struct {
 
 func (x *EventPartyDeleted) Reset() {
 	*x = EventPartyDeleted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4960,7 +5115,7 @@ func (x *EventPartyDeleted) String() string {
 func (*EventPartyDeleted) ProtoMessage() {}
 
 func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4973,7 +5128,7 @@ func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyDeleted.ProtoReflect.Descriptor instead.
 func (*EventPartyDeleted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventPartyDeleted) GetCall() *Call {
@@ -5002,7 +5157,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5014,7 +5169,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5027,7 +5182,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -5059,7 +5214,7 @@ type EventQueued struct {
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5071,7 +5226,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5084,7 +5239,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -5120,7 +5275,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5132,7 +5287,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5145,7 +5300,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -5172,7 +5327,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5184,7 +5339,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5197,7 +5352,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -5219,7 +5374,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5231,7 +5386,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5244,7 +5399,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -5273,7 +5428,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5285,7 +5440,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5298,7 +5453,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -5327,7 +5482,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5339,7 +5494,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5352,7 +5507,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -5380,7 +5535,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5392,7 +5547,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5405,7 +5560,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -5432,7 +5587,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5444,7 +5599,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5457,7 +5612,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -5502,7 +5657,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5514,7 +5669,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5527,7 +5682,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -5583,8 +5738,7 @@ var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
 
 const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
-	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\n" +
-	"\n" +
+	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\v\n" +
 	"\rClientMessage\x12\"\n" +
 	"\freference_id\x18\x84\a \x01(\x04R\vreferenceId\x12D\n" +
 	"\fquery_server\x18\x01 \x01(\v2\x1f.sipcluster.tlib.v1.QueryServerH\x00R\vqueryServer\x12G\n" +
@@ -5604,7 +5758,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\frelease_call\x18\x11 \x01(\v2\x1f.sipcluster.tlib.v1.ReleaseCallH\x00R\vreleaseCall\x12N\n" +
 	"\x10update_user_data\x18\x1f \x01(\v2\".sipcluster.tlib.v1.UpdateUserDataH\x00R\x0eupdateUserData\x12>\n" +
 	"\n" +
-	"route_call\x18$ \x01(\v2\x1d.sipcluster.tlib.v1.RouteCallH\x00R\trouteCall\x12G\n" +
+	"route_call\x18$ \x01(\v2\x1d.sipcluster.tlib.v1.RouteCallH\x00R\trouteCall\x12]\n" +
+	"\x15distribute_user_event\x180 \x01(\v2'.sipcluster.tlib.v1.DistributeUserEventH\x00R\x13distributeUserEvent\x12G\n" +
 	"\rreserve_agent\x18\x7f \x01(\v2 .sipcluster.tlib.v1.ReserveAgentH\x00R\freserveAgent\x12E\n" +
 	"\fopen_session\x18\xe8\a \x01(\v2\x1f.sipcluster.tlib.v1.OpenSessionH\x00R\vopenSession\x12B\n" +
 	"\vmonitor_all\x18\xe9\a \x01(\v2\x1e.sipcluster.tlib.v1.MonitorAllH\x00R\n" +
@@ -5677,6 +5832,13 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\tuser_data\x18\x02 \x03(\v20.sipcluster.tlib.v1.UpdateUserData.UserDataEntryR\buserData\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcf\x01\n" +
+	"\x13DistributeUserEvent\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x17\n" +
+	"\aconn_id\x18\x02 \x01(\tR\x06connId\x12R\n" +
+	"\tuser_data\x18\x03 \x03(\v25.sipcluster.tlib.v1.DistributeUserEvent.UserDataEntryR\buserData\x1a;\n" +
+	"\rUserDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8d\x01\n" +
 	"\fReserveAgent\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x125\n" +
@@ -5706,7 +5868,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\"Z\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xb1\x17\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xf6\x17\n" +
 	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
@@ -5750,7 +5912,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\vserver_info\x18] \x01(\v2#.sipcluster.tlib.v1.EventServerInfoH\x00R\n" +
 	"serverInfo\x12X\n" +
 	"\x11link_disconnected\x18^ \x01(\v2).sipcluster.tlib.v1.EventLinkDisconnectedH\x00R\x10linkDisconnected\x12O\n" +
-	"\x0elink_connected\x18_ \x01(\v2&.sipcluster.tlib.v1.EventLinkConnectedH\x00R\rlinkConnected\x12P\n" +
+	"\x0elink_connected\x18_ \x01(\v2&.sipcluster.tlib.v1.EventLinkConnectedH\x00R\rlinkConnected\x12C\n" +
+	"\n" +
+	"user_event\x18` \x01(\v2\".sipcluster.tlib.v1.EventUserEventH\x00R\tuserEvent\x12P\n" +
 	"\x0eagent_reserved\x18\x80\x01 \x01(\v2&.sipcluster.tlib.v1.EventAgentReservedH\x00R\ragentReserved\x12U\n" +
 	"\x11dn_out_of_service\x18\x93\x01 \x01(\v2'.sipcluster.tlib.v1.EventDNOutOfServiceH\x00R\x0ednOutOfService\x12X\n" +
 	"\x12dn_back_in_service\x18\x94\x01 \x01(\v2(.sipcluster.tlib.v1.EventDNBackInServiceH\x00R\x0fdnBackInService\x12L\n" +
@@ -5852,7 +6016,13 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\fEventDialing\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"H\n" +
 	"\x18EventAttachedDataChanged\x12,\n" +
-	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"@\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"\xca\x01\n" +
+	"\x0eEventUserEvent\x12,\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12M\n" +
+	"\tuser_data\x18\x02 \x03(\v20.sipcluster.tlib.v1.EventUserEvent.UserDataEntryR\buserData\x1a;\n" +
+	"\rUserDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"@\n" +
 	"\x10EventEstablished\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"l\n" +
 	"\rEventReleased\x12,\n" +
@@ -5925,7 +6095,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xb5\t\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xd3\t\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -5955,7 +6125,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x1aMESSAGE_EVENT_ADDRESS_INFO\x10\\\x12\x1d\n" +
 	"\x19MESSAGE_EVENT_SERVER_INFO\x10]\x12#\n" +
 	"\x1fMESSAGE_EVENT_LINK_DISCONNECTED\x10^\x12 \n" +
-	"\x1cMESSAGE_EVENT_LINK_CONNECTED\x10_\x12!\n" +
+	"\x1cMESSAGE_EVENT_LINK_CONNECTED\x10_\x12\x1c\n" +
+	"\x18MESSAGE_EVENT_USER_EVENT\x10`\x12!\n" +
 	"\x1cMESSAGE_EVENT_AGENT_RESERVED\x10\x80\x01\x12$\n" +
 	"\x1fMESSAGE_EVENT_DN_OUT_OF_SERVICE\x10\x93\x01\x12%\n" +
 	" MESSAGE_EVENT_DN_BACK_IN_SERVICE\x10\x94\x01\x12\x1c\n" +
@@ -6043,7 +6214,7 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
@@ -6075,65 +6246,69 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*SetDNDOff)(nil),                // 27: sipcluster.tlib.v1.SetDNDOff
 	(*ReleaseCall)(nil),              // 28: sipcluster.tlib.v1.ReleaseCall
 	(*UpdateUserData)(nil),           // 29: sipcluster.tlib.v1.UpdateUserData
-	(*ReserveAgent)(nil),             // 30: sipcluster.tlib.v1.ReserveAgent
-	(*RouteCall)(nil),                // 31: sipcluster.tlib.v1.RouteCall
-	(*RoutePlace)(nil),               // 32: sipcluster.tlib.v1.RoutePlace
-	(*WithdrawRoute)(nil),            // 33: sipcluster.tlib.v1.WithdrawRoute
-	(*ServerMessage)(nil),            // 34: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                    // 35: sipcluster.tlib.v1.Event
-	(*EventError)(nil),               // 36: sipcluster.tlib.v1.EventError
-	(*EventRegistered)(nil),          // 37: sipcluster.tlib.v1.EventRegistered
-	(*EventUnregistered)(nil),        // 38: sipcluster.tlib.v1.EventUnregistered
-	(*EventAddressInfo)(nil),         // 39: sipcluster.tlib.v1.EventAddressInfo
-	(*EventServerInfo)(nil),          // 40: sipcluster.tlib.v1.EventServerInfo
-	(*EventLinkConnected)(nil),       // 41: sipcluster.tlib.v1.EventLinkConnected
-	(*EventLinkDisconnected)(nil),    // 42: sipcluster.tlib.v1.EventLinkDisconnected
-	(*EventDNOutOfService)(nil),      // 43: sipcluster.tlib.v1.EventDNOutOfService
-	(*EventDNBackInService)(nil),     // 44: sipcluster.tlib.v1.EventDNBackInService
-	(*EventDNOwnerChanged)(nil),      // 45: sipcluster.tlib.v1.EventDNOwnerChanged
-	(*EventDNUseChanged)(nil),        // 46: sipcluster.tlib.v1.EventDNUseChanged
-	(*Agent)(nil),                    // 47: sipcluster.tlib.v1.Agent
-	(*EventAgentLogin)(nil),          // 48: sipcluster.tlib.v1.EventAgentLogin
-	(*EventAgentLogout)(nil),         // 49: sipcluster.tlib.v1.EventAgentLogout
-	(*EventAgentReady)(nil),          // 50: sipcluster.tlib.v1.EventAgentReady
-	(*EventAgentNotReady)(nil),       // 51: sipcluster.tlib.v1.EventAgentNotReady
-	(*EventDNDOn)(nil),               // 52: sipcluster.tlib.v1.EventDNDOn
-	(*EventDNDOff)(nil),              // 53: sipcluster.tlib.v1.EventDNDOff
-	(*EventAgentReserved)(nil),       // 54: sipcluster.tlib.v1.EventAgentReserved
-	(*Call)(nil),                     // 55: sipcluster.tlib.v1.Call
-	(*CallEnd)(nil),                  // 56: sipcluster.tlib.v1.CallEnd
-	(*EventRinging)(nil),             // 57: sipcluster.tlib.v1.EventRinging
-	(*EventDialing)(nil),             // 58: sipcluster.tlib.v1.EventDialing
-	(*EventAttachedDataChanged)(nil), // 59: sipcluster.tlib.v1.EventAttachedDataChanged
-	(*EventEstablished)(nil),         // 60: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),            // 61: sipcluster.tlib.v1.EventReleased
-	(*EventHeld)(nil),                // 62: sipcluster.tlib.v1.EventHeld
-	(*EventRetrieved)(nil),           // 63: sipcluster.tlib.v1.EventRetrieved
-	(*EventPartyChanged)(nil),        // 64: sipcluster.tlib.v1.EventPartyChanged
-	(*EventPartyAdded)(nil),          // 65: sipcluster.tlib.v1.EventPartyAdded
-	(*EventPartyDeleted)(nil),        // 66: sipcluster.tlib.v1.EventPartyDeleted
-	(*EventAbandoned)(nil),           // 67: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),              // 68: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),        // 69: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),      // 70: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),        // 71: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),           // 72: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),            // 73: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),            // 74: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),        // 75: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),               // 76: sipcluster.tlib.v1.ServerInfo
-	nil,                              // 77: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                              // 78: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                              // 79: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                              // 80: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                              // 81: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	nil,                              // 82: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                              // 83: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                              // 84: sipcluster.tlib.v1.Call.UserDataEntry
-	(*durationpb.Duration)(nil),      // 85: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 86: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),            // 87: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),                 // 88: sipcluster.tc.v1.Reason
+	(*DistributeUserEvent)(nil),      // 30: sipcluster.tlib.v1.DistributeUserEvent
+	(*ReserveAgent)(nil),             // 31: sipcluster.tlib.v1.ReserveAgent
+	(*RouteCall)(nil),                // 32: sipcluster.tlib.v1.RouteCall
+	(*RoutePlace)(nil),               // 33: sipcluster.tlib.v1.RoutePlace
+	(*WithdrawRoute)(nil),            // 34: sipcluster.tlib.v1.WithdrawRoute
+	(*ServerMessage)(nil),            // 35: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                    // 36: sipcluster.tlib.v1.Event
+	(*EventError)(nil),               // 37: sipcluster.tlib.v1.EventError
+	(*EventRegistered)(nil),          // 38: sipcluster.tlib.v1.EventRegistered
+	(*EventUnregistered)(nil),        // 39: sipcluster.tlib.v1.EventUnregistered
+	(*EventAddressInfo)(nil),         // 40: sipcluster.tlib.v1.EventAddressInfo
+	(*EventServerInfo)(nil),          // 41: sipcluster.tlib.v1.EventServerInfo
+	(*EventLinkConnected)(nil),       // 42: sipcluster.tlib.v1.EventLinkConnected
+	(*EventLinkDisconnected)(nil),    // 43: sipcluster.tlib.v1.EventLinkDisconnected
+	(*EventDNOutOfService)(nil),      // 44: sipcluster.tlib.v1.EventDNOutOfService
+	(*EventDNBackInService)(nil),     // 45: sipcluster.tlib.v1.EventDNBackInService
+	(*EventDNOwnerChanged)(nil),      // 46: sipcluster.tlib.v1.EventDNOwnerChanged
+	(*EventDNUseChanged)(nil),        // 47: sipcluster.tlib.v1.EventDNUseChanged
+	(*Agent)(nil),                    // 48: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),          // 49: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),         // 50: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),          // 51: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),       // 52: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),               // 53: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),              // 54: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),       // 55: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                     // 56: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),                  // 57: sipcluster.tlib.v1.CallEnd
+	(*EventRinging)(nil),             // 58: sipcluster.tlib.v1.EventRinging
+	(*EventDialing)(nil),             // 59: sipcluster.tlib.v1.EventDialing
+	(*EventAttachedDataChanged)(nil), // 60: sipcluster.tlib.v1.EventAttachedDataChanged
+	(*EventUserEvent)(nil),           // 61: sipcluster.tlib.v1.EventUserEvent
+	(*EventEstablished)(nil),         // 62: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),            // 63: sipcluster.tlib.v1.EventReleased
+	(*EventHeld)(nil),                // 64: sipcluster.tlib.v1.EventHeld
+	(*EventRetrieved)(nil),           // 65: sipcluster.tlib.v1.EventRetrieved
+	(*EventPartyChanged)(nil),        // 66: sipcluster.tlib.v1.EventPartyChanged
+	(*EventPartyAdded)(nil),          // 67: sipcluster.tlib.v1.EventPartyAdded
+	(*EventPartyDeleted)(nil),        // 68: sipcluster.tlib.v1.EventPartyDeleted
+	(*EventAbandoned)(nil),           // 69: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 70: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 71: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 72: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 73: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 74: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 75: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 76: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 77: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 78: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 79: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 80: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 81: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 82: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 83: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 84: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	nil,                              // 85: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 86: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 87: sipcluster.tlib.v1.Call.UserDataEntry
+	nil,                              // 88: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	(*durationpb.Duration)(nil),      // 89: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 90: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 91: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 92: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	18,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -6148,124 +6323,129 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	27,  // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
 	28,  // 10: sipcluster.tlib.v1.ClientMessage.release_call:type_name -> sipcluster.tlib.v1.ReleaseCall
 	29,  // 11: sipcluster.tlib.v1.ClientMessage.update_user_data:type_name -> sipcluster.tlib.v1.UpdateUserData
-	31,  // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
-	30,  // 13: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	14,  // 14: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	19,  // 15: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	21,  // 16: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	33,  // 17: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
-	0,   // 18: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	20,  // 19: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
-	1,   // 20: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
-	2,   // 21: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	77,  // 22: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	78,  // 23: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	2,   // 24: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	79,  // 25: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	2,   // 26: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	80,  // 27: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	81,  // 28: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	85,  // 29: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	82,  // 30: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	85,  // 31: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
-	32,  // 32: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
-	35,  // 33: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	86,  // 34: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	36,  // 35: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
-	37,  // 36: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
-	38,  // 37: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	68,  // 38: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	73,  // 39: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	67,  // 40: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	57,  // 41: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	58,  // 42: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
-	60,  // 43: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	61,  // 44: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	62,  // 45: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
-	63,  // 46: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
-	64,  // 47: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
-	65,  // 48: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
-	66,  // 49: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
-	71,  // 50: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	72,  // 51: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	48,  // 52: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	49,  // 53: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	50,  // 54: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	51,  // 55: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	52,  // 56: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	53,  // 57: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	59,  // 58: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
-	39,  // 59: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
-	40,  // 60: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
-	42,  // 61: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
-	41,  // 62: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	54,  // 63: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
-	43,  // 64: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
-	44,  // 65: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	74,  // 66: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	75,  // 67: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
-	45,  // 68: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
-	46,  // 69: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
-	70,  // 70: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	69,  // 71: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
-	12,  // 72: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	87,  // 73: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	87,  // 74: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	76,  // 75: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	76,  // 76: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,   // 77: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	76,  // 78: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	88,  // 79: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	87,  // 80: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	88,  // 81: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	87,  // 82: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	88,  // 83: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,   // 84: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	83,  // 85: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	47,  // 86: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	47,  // 87: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 88: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	47,  // 89: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 90: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	47,  // 91: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 92: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	86,  // 93: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 94: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	86,  // 95: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	9,   // 96: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	84,  // 97: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	10,  // 98: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 99: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
-	8,   // 100: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	55,  // 101: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 102: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 103: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 104: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 105: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 106: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	55,  // 107: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 108: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 109: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 110: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 111: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 112: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 113: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	55,  // 114: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 115: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 116: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 117: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 118: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	55,  // 119: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	76,  // 120: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	86,  // 121: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	11,  // 122: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	13,  // 123: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	34,  // 124: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	124, // [124:125] is the sub-list for method output_type
-	123, // [123:124] is the sub-list for method input_type
-	123, // [123:123] is the sub-list for extension type_name
-	123, // [123:123] is the sub-list for extension extendee
-	0,   // [0:123] is the sub-list for field type_name
+	32,  // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	30,  // 13: sipcluster.tlib.v1.ClientMessage.distribute_user_event:type_name -> sipcluster.tlib.v1.DistributeUserEvent
+	31,  // 14: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	14,  // 15: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	19,  // 16: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	21,  // 17: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	34,  // 18: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
+	0,   // 19: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
+	20,  // 20: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	1,   // 21: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
+	2,   // 22: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	79,  // 23: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	80,  // 24: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	2,   // 25: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	81,  // 26: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	2,   // 27: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	82,  // 28: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	83,  // 29: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	84,  // 30: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	89,  // 31: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	85,  // 32: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	89,  // 33: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	33,  // 34: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
+	36,  // 35: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	90,  // 36: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	37,  // 37: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
+	38,  // 38: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
+	39,  // 39: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
+	70,  // 40: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	75,  // 41: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	69,  // 42: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	58,  // 43: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	59,  // 44: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
+	62,  // 45: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	63,  // 46: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	64,  // 47: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
+	65,  // 48: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
+	66,  // 49: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
+	67,  // 50: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
+	68,  // 51: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
+	73,  // 52: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	74,  // 53: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	49,  // 54: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	50,  // 55: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	51,  // 56: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	52,  // 57: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	53,  // 58: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	54,  // 59: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	60,  // 60: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	40,  // 61: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	41,  // 62: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	43,  // 63: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	42,  // 64: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	61,  // 65: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
+	55,  // 66: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	44,  // 67: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	45,  // 68: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	76,  // 69: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	77,  // 70: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	46,  // 71: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	47,  // 72: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
+	72,  // 73: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	71,  // 74: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	12,  // 75: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	91,  // 76: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	91,  // 77: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	78,  // 78: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	78,  // 79: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 80: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	78,  // 81: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	92,  // 82: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	91,  // 83: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	92,  // 84: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	91,  // 85: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	92,  // 86: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,   // 87: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	86,  // 88: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	48,  // 89: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	48,  // 90: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 91: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	48,  // 92: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 93: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	48,  // 94: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 95: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	90,  // 96: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 97: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	90,  // 98: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	9,   // 99: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	87,  // 100: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	10,  // 101: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 102: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
+	8,   // 103: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	56,  // 104: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 105: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 106: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 107: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
+	88,  // 108: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	56,  // 109: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 110: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 111: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	56,  // 112: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 113: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 114: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 115: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 116: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 117: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 118: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	56,  // 119: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 120: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 121: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 122: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 123: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	56,  // 124: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	78,  // 125: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	90,  // 126: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	11,  // 127: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	13,  // 128: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	35,  // 129: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	129, // [129:130] is the sub-list for method output_type
+	128, // [128:129] is the sub-list for method input_type
+	128, // [128:128] is the sub-list for extension type_name
+	128, // [128:128] is the sub-list for extension extendee
+	0,   // [0:128] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -6287,24 +6467,25 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_ReleaseCall)(nil),
 		(*ClientMessage_UpdateUserData)(nil),
 		(*ClientMessage_RouteCall)(nil),
+		(*ClientMessage_DistributeUserEvent)(nil),
 		(*ClientMessage_ReserveAgent)(nil),
 		(*ClientMessage_OpenSession)(nil),
 		(*ClientMessage_MonitorAll)(nil),
 		(*ClientMessage_StopMonitor)(nil),
 		(*ClientMessage_WithdrawRoute)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[18].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[19].OneofWrappers = []any{
 		(*RouteCall_Dn)(nil),
 		(*RouteCall_Group)(nil),
 		(*RouteCall_External)(nil),
 		(*RouteCall_Reject)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[19].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[20].OneofWrappers = []any{
 		(*RoutePlace_Dn)(nil),
 		(*RoutePlace_Group)(nil),
 		(*RoutePlace_External)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[22].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[23].OneofWrappers = []any{
 		(*Event_Error)(nil),
 		(*Event_Registered)(nil),
 		(*Event_Unregistered)(nil),
@@ -6333,6 +6514,7 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_ServerInfo)(nil),
 		(*Event_LinkDisconnected)(nil),
 		(*Event_LinkConnected)(nil),
+		(*Event_UserEvent)(nil),
 		(*Event_AgentReserved)(nil),
 		(*Event_DnOutOfService)(nil),
 		(*Event_DnBackInService)(nil),
@@ -6349,7 +6531,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      13,
-			NumMessages:   72,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

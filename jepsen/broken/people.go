@@ -62,6 +62,11 @@ func peopleFaults() []Fault {
 			Package: calls, Run: "TestTransfer_",
 		},
 		{
+			Name: "user-event-at-home", Kind: Streams, What: "what a client distributes is told at its own node only",
+			Edits:   []Edit{{"node/call/userevent.go", "	t.own.add(e)\n", ""}},
+			Package: session, Run: "TestDistribute_",
+		},
+		{
 			Name: "any-version", Kind: Streams, What: "a client of another version of the protocol gets a session",
 			Edits:   []Edit{{"node/session/session.go", "v != tlibpb.ProtocolVersion {", "v > 1<<30 {"}},
 			Package: session, Run: "TestVersion_",

@@ -83,6 +83,9 @@ const (
 	Held
 	// Retrieved: it does so no more.
 	Retrieved
+	// UserEvent: a client distributes Event.Data to the DN, as a party of the call or, with
+	// Call "", in none. Node is the one that it asked. It changes nothing.
+	UserEvent
 )
 
 const (
@@ -184,6 +187,8 @@ type Event struct {
 	Fresh bool
 	// Local is what a Kind Local tells.
 	Local any
+	// Data of a UserEvent.
+	Data map[string]string
 	// Move is what a transfer has to do with it; nil: nothing. Only clients are told.
 	Move *Move
 }

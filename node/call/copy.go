@@ -76,6 +76,9 @@ func (c *Copy) apply(ev *Event) bool {
 	if ev.Kind == Carry || ev.Kind == Dropped || ev.Kind == Over {
 		return c.legEvent(ev)
 	}
+	if ev.Kind == UserEvent {
+		return c.userEvent(ev)
+	}
 	if !ev.sound() {
 		return false
 	}

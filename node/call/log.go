@@ -68,6 +68,9 @@ func (e *Event) size() int {
 	if e.Kind == Local {
 		return n + max(0, e.Cause)
 	}
+	for k, v := range e.Data {
+		n += 64 + len(k) + len(v)
+	}
 	if e.Fresh {
 		n += 128 + len(e.ANI) + len(e.DNIS)
 		for k, v := range e.UserData {

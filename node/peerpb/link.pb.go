@@ -146,6 +146,8 @@ const (
 	// The party holds the call, or does no more.
 	CallEventKind_CALL_EVENT_KIND_HELD      CallEventKind = 11
 	CallEventKind_CALL_EVENT_KIND_RETRIEVED CallEventKind = 12
+	// A client distributes something to this_dn, as a party of the call or, with call "", in none.
+	CallEventKind_CALL_EVENT_KIND_USER_EVENT CallEventKind = 13
 	// It waits at the routing point this_dn; other is the group.
 	CallEventKind_CALL_EVENT_KIND_WAITS CallEventKind = 15
 	// It waits there no more; other is where it went, "" when it ended there.
@@ -169,6 +171,7 @@ var (
 		9:  "CALL_EVENT_KIND_DATA_CHANGED",
 		11: "CALL_EVENT_KIND_HELD",
 		12: "CALL_EVENT_KIND_RETRIEVED",
+		13: "CALL_EVENT_KIND_USER_EVENT",
 		15: "CALL_EVENT_KIND_WAITS",
 		16: "CALL_EVENT_KIND_LEFT",
 		17: "CALL_EVENT_KIND_CHOSEN",
@@ -186,6 +189,7 @@ var (
 		"CALL_EVENT_KIND_DATA_CHANGED": 9,
 		"CALL_EVENT_KIND_HELD":         11,
 		"CALL_EVENT_KIND_RETRIEVED":    12,
+		"CALL_EVENT_KIND_USER_EVENT":   13,
 		"CALL_EVENT_KIND_WAITS":        15,
 		"CALL_EVENT_KIND_LEFT":         16,
 		"CALL_EVENT_KIND_CHOSEN":       17,
@@ -1947,7 +1951,9 @@ type CallEvent struct {
 	// Absent: as it was said of the call before.
 	Info *CallInfo `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
 	// The node that has the call, by id, when another one carries it.
-	Of            string `protobuf:"bytes,9,opt,name=of,proto3" json:"of,omitempty"`
+	Of string `protobuf:"bytes,9,opt,name=of,proto3" json:"of,omitempty"`
+	// Of USER_EVENT.
+	Data          map[string]string `protobuf:"bytes,10,rep,name=data,proto3" json:"data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2043,6 +2049,13 @@ func (x *CallEvent) GetOf() string {
 		return x.Of
 	}
 	return ""
+}
+
+func (x *CallEvent) GetData() map[string]string {
+	if x != nil {
+		return x.Data
+	}
+	return nil
 }
 
 var File_node_peerpb_link_proto protoreflect.FileDescriptor
@@ -2180,7 +2193,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x1d\n" +
 	"\n" +
-	"held_since\x18\x06 \x01(\x03R\theldSince\"\xa3\x02\n" +
+	"held_since\x18\x06 \x01(\x03R\theldSince\"\x99\x03\n" +
 	"\tCallEvent\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.sipcluster.peer.v1.CallEventKindR\x04kind\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +
@@ -2190,7 +2203,12 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x04time\x18\x06 \x01(\x03R\x04time\x12\x14\n" +
 	"\x05cause\x18\a \x01(\rR\x05cause\x120\n" +
 	"\x04info\x18\b \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info\x12\x0e\n" +
-	"\x02of\x18\t \x01(\tR\x02of*Q\n" +
+	"\x02of\x18\t \x01(\tR\x02of\x12;\n" +
+	"\x04data\x18\n" +
+	" \x03(\v2'.sipcluster.peer.v1.CallEvent.DataEntryR\x04data\x1a7\n" +
+	"\tDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*Q\n" +
 	"\bCallRole\x12\x19\n" +
 	"\x15CALL_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CALL_ROLE_CALLER\x10\x01\x12\x14\n" +
@@ -2199,7 +2217,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_DIALING\x10\x01\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x02\x12\x1a\n" +
-	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xc6\x03\n" +
+	"\x16CALL_STATE_ESTABLISHED\x10\x03*\xe6\x03\n" +
 	"\rCallEventKind\x12\x1f\n" +
 	"\x1bCALL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CALL_EVENT_KIND_RINGING\x10\x01\x12\x1f\n" +
@@ -2212,7 +2230,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x14CALL_EVENT_KIND_OVER\x10\b\x12 \n" +
 	"\x1cCALL_EVENT_KIND_DATA_CHANGED\x10\t\x12\x18\n" +
 	"\x14CALL_EVENT_KIND_HELD\x10\v\x12\x1d\n" +
-	"\x19CALL_EVENT_KIND_RETRIEVED\x10\f\x12\x19\n" +
+	"\x19CALL_EVENT_KIND_RETRIEVED\x10\f\x12\x1e\n" +
+	"\x1aCALL_EVENT_KIND_USER_EVENT\x10\r\x12\x19\n" +
 	"\x15CALL_EVENT_KIND_WAITS\x10\x0f\x12\x18\n" +
 	"\x14CALL_EVENT_KIND_LEFT\x10\x10\x12\x1a\n" +
 	"\x16CALL_EVENT_KIND_CHOSEN\x10\x112b\n" +
@@ -2232,7 +2251,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -2261,10 +2280,11 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*CallParty)(nil),      // 24: sipcluster.peer.v1.CallParty
 	(*CallEvent)(nil),      // 25: sipcluster.peer.v1.CallEvent
 	nil,                    // 26: sipcluster.peer.v1.CallInfo.UserDataEntry
-	(tcpb.DNState)(0),      // 27: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 28: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 29: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 30: sipcluster.tlib.v1.CallType
+	nil,                    // 27: sipcluster.peer.v1.CallEvent.DataEntry
+	(tcpb.DNState)(0),      // 28: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 29: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 30: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 31: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
@@ -2279,10 +2299,10 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	18, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
 	19, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	27, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	28, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	28, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	29, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
 	10, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	29, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	30, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
 	11, // 16: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
 	20, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
 	17, // 18: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
@@ -2290,7 +2310,7 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	22, // 20: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
 	24, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
 	21, // 22: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
-	30, // 23: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	31, // 23: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
 	26, // 24: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
 	23, // 25: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
 	0,  // 26: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
@@ -2298,13 +2318,14 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	2,  // 28: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
 	0,  // 29: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
 	22, // 30: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	3,  // 31: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 32: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	32, // [32:33] is the sub-list for method output_type
-	31, // [31:32] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 31: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
+	3,  // 32: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 33: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	33, // [33:34] is the sub-list for method output_type
+	32, // [32:33] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2333,7 +2354,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,33 @@ func (s *session) updateUserData(m *tlibpb.UpdateUserData, ref uint64) {
 	s.out.add(e)
 }
 
+// distribute tells the clients of all nodes what this one has to say.
+func (s *session) distribute(m *tlibpb.DistributeUserEvent, ref uint64) {
+	conn, n, data := call.ID(m.GetConnId()), dn.Number(m.GetDn()), m.GetUserData()
+	var err *refusal.Error
+	switch wrong := call.CheckUserData(data); {
+	case wrong != nil:
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "%v", wrong)
+	case (conn == "") == (n == ""):
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a user event is for a dn, or for the parties of a conn_id")
+	case n != "" && s.c.view().DN(string(n)) == nil:
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %.64s is not configured", n)
+	case !s.c.cfg.Calls.Distribute(conn, n, data):
+		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID, "call %.32s is not up", conn)
+	}
+	if err != nil {
+		s.out.refuse(ref, n, err)
+		return
+	}
+	body := &tlibpb.EventUserEvent{UserData: data}
+	if conn != "" {
+		body.Call = wholeCall(conn, nil)
+	}
+	e := answer(ref, n, &tlibpb.Event_UserEvent{UserEvent: body})
+	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
+	s.out.add(e)
+}
+
 // wholeCall is a call of this node as nobody's in particular; c is nil when it is over.
 func wholeCall(id call.ID, c *call.Call) *tlibpb.Call {
 	is := &tlibpb.Call{ConnId: string(id), CallUuid: callUUID(id)}

@@ -228,6 +228,17 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 	return out
 }
 
+// distributed is what a client has distributed.
+func (ev *events) distributed(e *call.Event) *tlibpb.Event {
+	body := &tlibpb.EventUserEvent{UserData: e.Data}
+	if e.Call != "" && e.Info != nil {
+		body.Call = ev.call(e).GetCall()
+	}
+	out := &tlibpb.Event{ThisDn: string(e.ThisDN), Time: stamp(e.Time), Body: &tlibpb.Event_UserEvent{UserEvent: body}}
+	out.Owner, out.Site = ev.nameAndSite(e.Node)
+	return out
+}
+
 // moved is what a transfer has to do with the call of a party.
 func moved(e *call.Event, c *tlibpb.Call) tlibpb.Body {
 	switch third := e.Move.Third; e.Kind {

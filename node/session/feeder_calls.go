@@ -47,6 +47,8 @@ func (f *feeder) callHappened(view *fsm.View, it *call.Item) {
 		if t, ok := e.Local.(*visited); ok && f.audience.port == DefaultPort {
 			f.visitTold(view, it, t)
 		}
+	case e.Kind == call.UserEvent:
+		f.userEvent(view, it)
 	case f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq):
 		f.out.add(f.callEvent(view, it))
 	}
@@ -64,6 +66,18 @@ func (f *feeder) callEvent(view *fsm.View, it *call.Item) *tlibpb.Event {
 		return made()
 	}
 	return f.c.calls.get(it.Seq, view, made)
+}
+
+// userEvent tells what a client of some node has distributed.
+func (f *feeder) userEvent(view *fsm.View, it *call.Item) {
+	e := it.Event
+	since, mine := f.audience.dns[e.ThisDN]
+	if !(mine && it.Seq > since.call) && !f.audience.hearsCall(view, e.ThisDN, e.Node, it.Seq) {
+		return
+	}
+	out := f.events.distributed(e)
+	out.CallSeq = it.Seq
+	f.out.add(out)
 }
 
 // visitTold tells what happened at a routing point, to who asked for it as the answer.

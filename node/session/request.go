@@ -64,6 +64,8 @@ func (s *session) handle(ctx context.Context, m *tlibpb.ClientMessage) {
 		s.withdrawRoute(ctx, b.WithdrawRoute, ref)
 	case *tlibpb.ClientMessage_ReleaseCall:
 		s.releaseCall(b.ReleaseCall, ref)
+	case *tlibpb.ClientMessage_DistributeUserEvent:
+		s.distribute(b.DistributeUserEvent, ref)
 	case *tlibpb.ClientMessage_UpdateUserData:
 		s.updateUserData(b.UpdateUserData, ref)
 	default:

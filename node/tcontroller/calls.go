@@ -111,15 +111,18 @@ func (b *eventBatch) fill(items []call.Item) (*peerpb.FollowResponse, []call.Ite
 		}
 		e := b.events[n]
 		e.set(items[0].Event)
-		b.body.Events, b.body.Seq, size = append(b.body.Events, &e.CallEvent), items[0].Seq, size+infoSize(e.Info)+64
+		b.body.Events, b.body.Seq, size = append(b.body.Events, &e.CallEvent), items[0].Seq, size+infoSize(e.Info)+dataSize(e.Data)+64
 	}
 	return &b.msg, items
 }
 
 // infoSize is about how long it is on the wire.
 func infoSize(i *peerpb.CallInfo) int {
-	n := 64
-	for k, v := range i.GetUserData() {
+	return 64 + dataSize(i.GetUserData())
+}
+
+func dataSize(data map[string]string) (n int) {
+	for k, v := range data {
 		n += 8 + len(k) + len(v)
 	}
 	return n
@@ -202,6 +205,7 @@ func callToProto(c *call.Call) *peerpb.Call {
 func (p *sentEvent) set(e *call.Event) {
 	p.Kind, p.Role, p.Cause = peerpb.CallEventKind(e.Kind+1), peerpb.CallRole(e.Role+1), uint32(max(0, e.Cause))
 	p.Call, p.ThisDn, p.Other, p.Time, p.Of = string(e.Call), string(e.ThisDN), e.OtherDN, e.Time, string(e.Of)
+	p.Data = e.Data
 	if p.Info, p.info.UserData = nil, nil; e.Fresh {
 		p.Info = infoToProto(&p.info, e.Info)
 	}
@@ -261,7 +265,7 @@ func eventFromProto(p *peerpb.CallEvent) *call.Event {
 	e := &call.Event{
 		Kind: call.Kind(enum(int32(p.GetKind()))), Call: call.ID(p.GetCall()), ThisDN: dn.Number(p.GetThisDn()),
 		Role: call.Role(enum(int32(p.GetRole()))), OtherDN: p.GetOther(), Time: p.GetTime(), Cause: int(min(p.GetCause(), 1000)),
-		Info: infoFromProto(p.GetInfo()), Of: dn.Node(p.GetOf()),
+		Info: infoFromProto(p.GetInfo()), Of: dn.Node(p.GetOf()), Data: p.GetData(),
 	}
 	if e.Cause == call.NodeLost {
 		e.Cause = 1000 // only who lost a node may say so

@@ -157,7 +157,7 @@ func TestCall_EveryFieldOfAnEventTravels(t *testing.T) {
 		sent.set(e)
 		return &sent.CallEvent
 	}
-	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Info: sampleInfo(), Fresh: true}
+	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Data: map[string]string{"d": "e"}, Info: sampleInfo(), Fresh: true}
 	full(t, reflect.ValueOf(e), "Event", "Event.Node", "Event.Local", "Event.Move")
 	got := eventFromProto(crosses(t, eventToProto(&e), &peerpb.CallEvent{}))
 	if got.Fresh = true; !reflect.DeepEqual(*got, e) { // that is for the copy to say

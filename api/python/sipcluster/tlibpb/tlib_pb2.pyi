@@ -105,6 +105,7 @@ MESSAGE_EVENT_ROUTE_USED: Message
 MESSAGE_EVENT_ROUTE_WITHDRAWN: Message
 MESSAGE_EVENT_SERVER_INFO: Message
 MESSAGE_EVENT_UNREGISTERED: Message
+MESSAGE_EVENT_USER_EVENT: Message
 MESSAGE_UNSPECIFIED: Message
 PORT_DEFAULT: Port
 PORT_TCPORT: Port
@@ -241,11 +242,12 @@ class CallEnd(_message.Message):
     def __init__(self, reason: _Optional[_Union[EndReason, str]] = ..., sip_status: _Optional[int] = ...) -> None: ...
 
 class ClientMessage(_message.Message):
-    __slots__ = ["agent_login", "agent_logout", "agent_not_ready", "agent_ready", "monitor_all", "open_session", "query_address", "query_server", "reference_id", "register_address", "release_call", "reserve_agent", "route_call", "set_dnd_off", "set_dnd_on", "stop_monitor", "unregister_address", "update_user_data", "withdraw_route"]
+    __slots__ = ["agent_login", "agent_logout", "agent_not_ready", "agent_ready", "distribute_user_event", "monitor_all", "open_session", "query_address", "query_server", "reference_id", "register_address", "release_call", "reserve_agent", "route_call", "set_dnd_off", "set_dnd_on", "stop_monitor", "unregister_address", "update_user_data", "withdraw_route"]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
     AGENT_LOGOUT_FIELD_NUMBER: _ClassVar[int]
     AGENT_NOT_READY_FIELD_NUMBER: _ClassVar[int]
     AGENT_READY_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTE_USER_EVENT_FIELD_NUMBER: _ClassVar[int]
     MONITOR_ALL_FIELD_NUMBER: _ClassVar[int]
     OPEN_SESSION_FIELD_NUMBER: _ClassVar[int]
     QUERY_ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -265,6 +267,7 @@ class ClientMessage(_message.Message):
     agent_logout: AgentLogout
     agent_not_ready: AgentNotReady
     agent_ready: AgentReady
+    distribute_user_event: DistributeUserEvent
     monitor_all: MonitorAll
     open_session: OpenSession
     query_address: QueryAddress
@@ -280,7 +283,24 @@ class ClientMessage(_message.Message):
     unregister_address: UnregisterAddress
     update_user_data: UpdateUserData
     withdraw_route: WithdrawRoute
-    def __init__(self, reference_id: _Optional[int] = ..., query_server: _Optional[_Union[QueryServer, _Mapping]] = ..., query_address: _Optional[_Union[QueryAddress, _Mapping]] = ..., register_address: _Optional[_Union[RegisterAddress, _Mapping]] = ..., unregister_address: _Optional[_Union[UnregisterAddress, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[AgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[AgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[AgentNotReady, _Mapping]] = ..., set_dnd_on: _Optional[_Union[SetDNDOn, _Mapping]] = ..., set_dnd_off: _Optional[_Union[SetDNDOff, _Mapping]] = ..., release_call: _Optional[_Union[ReleaseCall, _Mapping]] = ..., update_user_data: _Optional[_Union[UpdateUserData, _Mapping]] = ..., route_call: _Optional[_Union[RouteCall, _Mapping]] = ..., reserve_agent: _Optional[_Union[ReserveAgent, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., monitor_all: _Optional[_Union[MonitorAll, _Mapping]] = ..., stop_monitor: _Optional[_Union[StopMonitor, _Mapping]] = ..., withdraw_route: _Optional[_Union[WithdrawRoute, _Mapping]] = ...) -> None: ...
+    def __init__(self, reference_id: _Optional[int] = ..., query_server: _Optional[_Union[QueryServer, _Mapping]] = ..., query_address: _Optional[_Union[QueryAddress, _Mapping]] = ..., register_address: _Optional[_Union[RegisterAddress, _Mapping]] = ..., unregister_address: _Optional[_Union[UnregisterAddress, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[AgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[AgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[AgentNotReady, _Mapping]] = ..., set_dnd_on: _Optional[_Union[SetDNDOn, _Mapping]] = ..., set_dnd_off: _Optional[_Union[SetDNDOff, _Mapping]] = ..., release_call: _Optional[_Union[ReleaseCall, _Mapping]] = ..., update_user_data: _Optional[_Union[UpdateUserData, _Mapping]] = ..., route_call: _Optional[_Union[RouteCall, _Mapping]] = ..., distribute_user_event: _Optional[_Union[DistributeUserEvent, _Mapping]] = ..., reserve_agent: _Optional[_Union[ReserveAgent, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., monitor_all: _Optional[_Union[MonitorAll, _Mapping]] = ..., stop_monitor: _Optional[_Union[StopMonitor, _Mapping]] = ..., withdraw_route: _Optional[_Union[WithdrawRoute, _Mapping]] = ...) -> None: ...
+
+class DistributeUserEvent(_message.Message):
+    __slots__ = ["conn_id", "dn", "user_data"]
+    class UserDataEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CONN_ID_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    USER_DATA_FIELD_NUMBER: _ClassVar[int]
+    conn_id: str
+    dn: str
+    user_data: _containers.ScalarMap[str, str]
+    def __init__(self, dn: _Optional[str] = ..., conn_id: _Optional[str] = ..., user_data: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class EndOfSnapshot(_message.Message):
     __slots__ = ["resumed"]
@@ -289,7 +309,7 @@ class EndOfSnapshot(_message.Message):
     def __init__(self, resumed: bool = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "party_added", "party_changed", "party_deleted", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered"]
+    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "party_added", "party_changed", "party_deleted", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered", "user_event"]
     ABANDONED_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_INFO_FIELD_NUMBER: _ClassVar[int]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
@@ -335,6 +355,7 @@ class Event(_message.Message):
     THIS_DN_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     UNREGISTERED_FIELD_NUMBER: _ClassVar[int]
+    USER_EVENT_FIELD_NUMBER: _ClassVar[int]
     abandoned: EventAbandoned
     address_info: EventAddressInfo
     agent_login: EventAgentLogin
@@ -380,7 +401,8 @@ class Event(_message.Message):
     this_dn: str
     time: _timestamp_pb2.Timestamp
     unregistered: EventUnregistered
-    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., party_changed: _Optional[_Union[EventPartyChanged, _Mapping]] = ..., party_added: _Optional[_Union[EventPartyAdded, _Mapping]] = ..., party_deleted: _Optional[_Union[EventPartyDeleted, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
+    user_event: EventUserEvent
+    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., party_changed: _Optional[_Union[EventPartyChanged, _Mapping]] = ..., party_added: _Optional[_Union[EventPartyAdded, _Mapping]] = ..., party_deleted: _Optional[_Union[EventPartyDeleted, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., user_event: _Optional[_Union[EventUserEvent, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
 
 class EventAbandoned(_message.Message):
     __slots__ = ["call", "end"]
@@ -651,6 +673,21 @@ class EventServerInfo(_message.Message):
 class EventUnregistered(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
+
+class EventUserEvent(_message.Message):
+    __slots__ = ["call", "user_data"]
+    class UserDataEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    USER_DATA_FIELD_NUMBER: _ClassVar[int]
+    call: Call
+    user_data: _containers.ScalarMap[str, str]
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., user_data: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class MonitorAll(_message.Message):
     __slots__ = ["filter", "resume_cursor"]
