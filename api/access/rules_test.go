@@ -158,14 +158,14 @@ func TestRequests_OfEachRoleAndScope(t *testing.T) {
 	}{
 		{"admin", nil, everybody + watching + agents + routing + asking + monitors + "register8000 register1001 register2001"},
 		{"operator", nil, everybody + watching + agents + routing + asking + monitors + "register8000 register1001 register2001"},
-		{"router", nil, everybody + watching + routing + asking + monitors + "data register8000"},
+		{"router", nil, everybody + watching + routing + asking + monitors + "data distribute distribute2001 register8000"},
 		{"stat", nil, everybody + watching + asking + monitors},
 		{"gateway", nil, everybody + agents + "query1001 query1002 query2001 register1001 register2001 monitor1001 monitor1002 query8001"},
 		{"config", nil, ""}, {"metrics", nil, ""}, {"none", nil, ""},
-		{"router", bound, everybody + "data all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject withdraw reserve1001"},
-		{"gateway", bound, everybody + "data login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 query2001 register2001"},
+		{"router", bound, everybody + "data distribute distribute2001 all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject withdraw reserve1001"},
+		{"gateway", bound, everybody + "data distribute distribute2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 query2001 register2001"},
 		{"stat", bound, everybody + "all all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
-		{"operator", bound, everybody + "data all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 route1001 route-sales route+49 reject withdraw reserve1001"},
+		{"operator", bound, everybody + "data distribute distribute2001 all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 route1001 route-sales route+49 reject withdraw reserve1001"},
 	} {
 		role, _ := configpb.ParseRole(c.role)
 		who := &access.Who{Role: role, Scope: c.scope}

@@ -232,7 +232,9 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 func (ev *events) distributed(e *call.Event) *tlibpb.Event {
 	body := &tlibpb.EventUserEvent{UserData: e.Data}
 	if e.Call != "" && e.Info != nil {
-		body.Call = ev.call(e).GetCall()
+		of := *e
+		of.Kind = call.DataChanged // it is told of the call what that tells
+		body.Call = ev.call(&of).GetCall()
 	}
 	out := &tlibpb.Event{ThisDn: string(e.ThisDN), Time: stamp(e.Time), Body: &tlibpb.Event_UserEvent{UserEvent: body}}
 	out.Owner, out.Site = ev.nameAndSite(e.Node)
