@@ -671,8 +671,10 @@ class EventServerInfo(_message.Message):
     def __init__(self, server: _Optional[_Union[ServerInfo, _Mapping]] = ...) -> None: ...
 
 class EventUnregistered(_message.Message):
-    __slots__ = []
-    def __init__(self) -> None: ...
+    __slots__ = ["superseded"]
+    SUPERSEDED_FIELD_NUMBER: _ClassVar[int]
+    superseded: bool
+    def __init__(self, superseded: bool = ...) -> None: ...
 
 class EventUserEvent(_message.Message):
     __slots__ = ["call", "user_data"]
