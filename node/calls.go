@@ -33,6 +33,12 @@ func (n *Node) hangUp(id call.ID) {
 	n.sip.HangUp(string(id))
 }
 
+// full tells whether the DN has as many calls as it takes.
+func (n *Node) full(number dn.Number) bool {
+	uses := n.calls.Uses(number)
+	return uses > 0 && uses >= n.machine.View().DN(string(number)).TakesCalls()
+}
+
 // talkEnds has the agent at a DN wrap up a call that has ended.
 func (n *Node) talkEnds(number dn.Number, at int64) {
 	view := n.machine.View()

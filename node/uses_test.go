@@ -13,7 +13,7 @@ import (
 // TestUses_ClientsHearWhoBecomesBusyAndFree: the table, which is asked, can't know when.
 func TestUses_ClientsHearWhoBecomesBusyAndFree(t *testing.T) {
 	n := &Node{calls: call.New(call.Config{Self: "a", Incarnation: 1})}
-	n.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: n.calls.Busy})
+	n.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: n.calls.Busy, Uses: n.calls.Uses})
 	n.table.Register("1001", dn.Registered)
 	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 	defer cancel()

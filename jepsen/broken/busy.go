@@ -44,7 +44,7 @@ func busyFaults() []Fault {
 		},
 		sim(Fault{
 			Name: "busy-leaks", What: "a call that is over keeps its parties busy",
-			Edits:    []Edit{{"node/call/table.go", "		t.uses.move(e.call.Parties, next.Parties)\n", "		t.uses.move(nil, next.Parties)\n"}},
+			Edits:    []Edit{{"node/call/table.go", "		t.uses.move(e.call.ID, e.call.Parties, next.Parties)\n", "		t.uses.move(e.call.ID, nil, next.Parties)\n"}},
 			Scenario: "quiet", For: 6 * time.Second, Settle: time.Second, Statements: []string{"S21"},
 		}),
 		sim(Fault{

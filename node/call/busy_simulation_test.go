@@ -37,10 +37,17 @@ func (w *phones) reach(i, j int) bool { return !w.cut[[2]int{i, j}] && !w.cut[[2
 // alive: the node that has the call still does.
 func (w *phones) alive(c *phoneCall) bool { return w.nodes[c.has].inc == c.inc }
 
+// called is somebody who is in no call, or one who takes several and is in one.
+func (w *phones) called() dn.Number {
+	if len(w.calls) > 0 && w.r.IntN(3) == 0 {
+		return w.calls[w.r.IntN(len(w.calls))].to
+	}
+	return dn.Number(fmt.Sprint("2", w.r.Uint32()))
+}
+
 func (w *phones) begin() {
 	c := &phoneCall{has: w.r.IntN(len(w.nodes)), at: w.r.IntN(len(w.nodes))}
-	// Nobody is in two calls, so that who is busy can be told from each.
-	c.from, c.to = dn.Number(fmt.Sprint("1", len(w.calls)+int(w.r.Uint32()))), dn.Number(fmt.Sprint("2", w.r.Uint32()))
+	c.from, c.to = dn.Number(fmt.Sprint("1", len(w.calls)+int(w.r.Uint32()))), w.called()
 	n := w.nodes[c.has]
 	kind := Internal
 	if w.r.IntN(4) == 0 {
@@ -111,7 +118,7 @@ func (w *phones) again(c *phoneCall) {
 	if c.at = w.r.IntN(len(w.nodes)); !w.reach(c.has, c.at) {
 		c.at = c.has
 	}
-	c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
+	c.to = w.called()
 	c.leg = w.nodes[c.at].table.Carry(c.id, w.nodes[c.has].id, c.to)
 	w.nodes[c.has].table.Ringing(c.id, c.to)
 }
@@ -168,11 +175,17 @@ func (w *phones) step() {
 // indexed wants who is busy to be who has part in a call, at every moment.
 func (w *phones) indexed() {
 	for _, s := range w.nodes {
-		want, talks := map[dn.Number]int32{}, map[dn.Number]int32{}
+		want, talks := map[dn.Number]map[ID]int32{}, map[dn.Number]int32{}
+		uses := func(n dn.Number, id ID) {
+			if want[n] == nil {
+				want[n] = map[ID]int32{}
+			}
+			want[n][id]++
+		}
 		for _, e := range s.table.calls {
 			if !e.over {
 				for _, p := range e.call.Parties {
-					want[p.DN]++
+					uses(p.DN, e.call.ID)
 					if p.State == StateEstablished {
 						talks[p.DN]++
 					}
@@ -183,7 +196,7 @@ func (w *phones) indexed() {
 		for _, legs := range s.table.legs {
 			for _, l := range legs {
 				if carried[l.carrier]++; !l.Over {
-					want[l.DN]++
+					uses(l.DN, l.Call)
 				}
 			}
 		}
@@ -194,12 +207,18 @@ func (w *phones) indexed() {
 		}
 		for _, c := range w.calls { // of this node's own, nothing but the use is kept
 			if c.leg != nil && c.leg.t == s.table && c.has == c.at {
-				want[c.to]++
+				uses(c.to, c.id)
 			}
 		}
-		for n, k := range s.table.uses.of {
-			if (use{want[n], talks[n]}) != k {
-				w.t.Fatalf("seed %d: %s counts the uses %d of %s, has %d and talks in %d", w.seed, s.id, k, n, want[n], talks[n])
+		for n, all := range s.table.uses.of {
+			sum := int32(0)
+			for _, k := range all {
+				if sum += k.talks; want[n][k.id] != k.parts {
+					w.t.Fatalf("seed %d: %s counts the uses %v of %s, has %v", w.seed, s.id, all, n, want[n])
+				}
+			}
+			if sum != talks[n] || len(all) != len(want[n]) || s.table.Uses(n) != len(want[n]) || s.table.Talks(n) != (talks[n] > 0) {
+				w.t.Fatalf("seed %d: %s counts the uses %v of %s, has %v and talks in %d", w.seed, s.id, all, n, want[n], talks[n])
 			}
 			delete(want, n)
 		}
@@ -209,33 +228,44 @@ func (w *phones) indexed() {
 	}
 }
 
-// judge wants, after all was told, a DN to be busy exactly while its call is up, as far
-// as a node is left that had to do with it.
+// judge wants, after all was told, a DN to have as many calls everywhere as are up, as far
+// as nodes are left that had to do with them.
 func (w *phones) judge() {
-	type want struct{ must, may bool }
+	type want struct{ must, may int }
 	busy := map[dn.Number]want{}
 	legs := 0
+	up := func(n dn.Number, must, may bool) {
+		x := busy[n]
+		if must {
+			x.must++
+		}
+		if may {
+			x.may++
+		}
+		busy[n] = x
+	}
 	for _, c := range w.calls {
 		here := w.alive(c) && w.nodes[c.has].table.calls[c.id] != nil
 		if c.left { // unless that was forgotten, all know
 			may := here && w.nodes[c.at].inc != c.leftAt
-			busy[c.from], busy[c.to] = want{may: may}, want{may: may}
+			up(c.from, false, may)
+			up(c.to, false, may)
 			continue
 		}
-		busy[c.from] = want{here, here || c.leg != nil}
-		busy[c.to] = want{here || c.leg != nil, here || c.leg != nil}
+		up(c.from, here, here || c.leg != nil)
+		up(c.to, here || c.leg != nil, here || c.leg != nil)
 		if c.leg != nil && c.has != c.at {
 			legs++
 		}
 	}
 	for _, s := range w.nodes {
 		for n := range s.table.uses.of {
-			if !busy[n].may {
+			if s.table.Uses(n) > busy[n].may {
 				w.t.Fatalf("seed %d: at %s %s is busy without a call: %s; at n3 %s (in %d)", w.seed, s.id, n, s.who(n), w.nodes[len(w.nodes)-1].who(n), w.nodes[len(w.nodes)-1].inc)
 			}
 		}
 		for n, x := range busy {
-			if x.must && !s.table.Busy(n) {
+			if s.table.Uses(n) < x.must {
 				w.t.Fatalf("seed %d: at %s %s is free in a call: %s", w.seed, s.id, n, s.who(n))
 			}
 		}

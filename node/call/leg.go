@@ -67,7 +67,7 @@ func (t *Table) Carry(id ID, of dn.Node, n dn.Number) *Leg {
 	l.kept = of != t.cfg.Self && l.sound()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.uses.one(n, 1)
+	t.uses.one(id, n, 1)
 	if !l.kept {
 		return &x.Leg
 	}
@@ -131,7 +131,7 @@ func (x *Leg) end(k Kind) {
 	switch {
 	case l == nil:
 	case !l.kept:
-		t.uses.one(l.DN, -1)
+		t.uses.one(l.Call, l.DN, -1)
 	default:
 		if l.done {
 			k = Dropped
@@ -154,7 +154,7 @@ func (t *Table) legEvent(k Kind, c *Carried) *Event {
 // call from there on is followed, and told to nobody, until that makes it go on.
 func (t *Table) endLeg(l *leg, over bool) {
 	if !l.Over {
-		t.uses.one(l.DN, -1)
+		t.uses.one(l.Call, l.DN, -1)
 	}
 	cause := NodeLost
 	if over {
@@ -221,13 +221,13 @@ func (t *Table) consider(e *entry) {
 	case over == e.over, e.o == t.self, e.lost:
 	case over:
 		t.tellEnd(e, 0)
-		t.uses.move(e.call.Parties, nil)
+		t.uses.move(e.call.ID, e.call.Parties, nil)
 		t.hide(e)
 		e.over = true
 		t.vacated(e)
 	default:
 		e.over = false
-		t.uses.move(nil, e.call.Parties)
+		t.uses.move(e.call.ID, nil, e.call.Parties)
 		t.appear(e, newCall(e.call.ID, e.call.Node, e.call.Info), e.call, true)
 	}
 }
@@ -365,7 +365,7 @@ func (c *Copy) says(x *Carried) bool {
 		l.Over = false
 		t.legs[x.Call] = append(t.legs[x.Call], l)
 		c.o.legs++
-		t.uses.one(x.DN, 1)
+		t.uses.one(x.Call, x.DN, 1)
 	}
 	l.round = c.o.fence.Round()
 	if x.Over {
@@ -374,7 +374,7 @@ func (c *Copy) says(x *Carried) bool {
 	}
 	if l.Over { // it comes again
 		l.Over = false
-		t.uses.one(l.DN, 1)
+		t.uses.one(l.Call, l.DN, 1)
 	}
 	if e := t.calls[l.Call]; e != nil && e.o.id == l.Of {
 		t.consider(e)

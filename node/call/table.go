@@ -305,7 +305,7 @@ func (t *Table) flushOvers() {
 // put makes next what the entry's call is now; others know of it from here on.
 func (t *Table) put(e *entry, next *Call) {
 	if !e.over {
-		t.uses.move(e.call.Parties, next.Parties)
+		t.uses.move(e.call.ID, e.call.Parties, next.Parties)
 	}
 	e.call, e.told = next, next.Info
 	switch {
@@ -334,7 +334,7 @@ func (t *Table) drop(e *entry) {
 		e.at = -1
 	}
 	if !e.over {
-		t.uses.move(e.call.Parties, nil)
+		t.uses.move(e.call.ID, e.call.Parties, nil)
 	}
 	t.hide(e)
 	o.n--
@@ -353,7 +353,7 @@ func (t *Table) add(o *origin, c, as *Call) *entry {
 	t.inherit(e)
 	o.n++
 	if !e.over {
-		t.uses.move(nil, c.Parties)
+		t.uses.move(c.ID, nil, c.Parties)
 	}
 	for _, l := range t.legs[c.ID] {
 		l.done = l.done && l.Of != o.id

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
@@ -12,31 +13,35 @@ import (
 // the table holds: put and drop change them along, nobody else does.
 type uses struct {
 	mu sync.RWMutex
-	of map[dn.Number]use
-	// changed are the DNs that became busy or free since UsesChanged returned them.
+	of map[dn.Number][]use
+	// changed are the DNs that have more or fewer calls since UsesChanged returned them.
 	changed map[dn.Number]struct{}
 	wake    wake.Signal
 }
 
-// use of a DN: how many calls it has part in, and in how many of these it talks.
-type use struct{ calls, talks int32 }
+// use of a DN by a call: as how many of its parties, and how often it is delivered there,
+// and as how many it talks.
+type use struct {
+	id           ID
+	parts, talks int32
+}
 
 func newUses() *uses {
-	return &uses{of: map[dn.Number]use{}, changed: map[dn.Number]struct{}{}, wake: wake.New()}
+	return &uses{of: map[dn.Number][]use{}, changed: map[dn.Number]struct{}{}, wake: wake.New()}
 }
 
-// uses is what the party uses of its DN.
-func (p *Party) uses() use {
+// uses is what the party of that call uses of its DN.
+func (p *Party) uses(id ID) use {
 	if p.State == StateEstablished {
-		return use{1, 1}
+		return use{id, 1, 1}
 	}
-	return use{1, 0}
+	return use{id, 1, 0}
 }
 
-// move takes the parties of was out and those of is in. Most events change one party, or
+// move takes the parties of was out and those of is in, of one call. Most events change one party, or
 // add or take away one, so nothing is done for those at either end.
-func (u *uses) move(was, is []Party) {
-	same := func(p, q *Party) bool { return p.DN == q.DN && p.uses() == q.uses() }
+func (u *uses) move(id ID, was, is []Party) {
+	same := func(p, q *Party) bool { return p.DN == q.DN && p.uses(id) == q.uses(id) }
 	for len(was) > 0 && len(is) > 0 && same(&was[0], &is[0]) {
 		was, is = was[1:], is[1:]
 	}
@@ -49,31 +54,34 @@ func (u *uses) move(was, is []Party) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := range is {
-		u.add(is[i].DN, is[i].uses())
+		u.add(is[i].DN, is[i].uses(id))
 	}
 	for i := range was {
-		x := was[i].uses()
-		u.add(was[i].DN, use{-x.calls, -x.talks})
+		x := was[i].uses(id)
+		u.add(was[i].DN, use{id, -x.parts, -x.talks})
 	}
 }
 
-// one takes a DN in, or out.
-func (u *uses) one(n dn.Number, by int32) {
+// one takes a DN in to which the call is delivered, or out.
+func (u *uses) one(id ID, n dn.Number, by int32) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.add(n, use{calls: by})
+	u.add(n, use{id: id, parts: by})
 }
 
 func (u *uses) add(n dn.Number, by use) {
-	was := u.of[n]
-	is := use{was.calls + by.calls, was.talks + by.talks}
-	if is.calls == 0 {
+	all := u.of[n]
+	i := slices.IndexFunc(all, func(x use) bool { return x.id == by.id })
+	switch {
+	case i < 0:
+		u.of[n] = append(all, by)
+	case all[i].parts+by.parts != 0:
+		all[i].parts, all[i].talks = all[i].parts+by.parts, all[i].talks+by.talks
+		return // in a call that it was in
+	case len(all) == 1:
 		delete(u.of, n)
-	} else {
-		u.of[n] = is
-	}
-	if (was.calls == 0) == (is.calls == 0) {
-		return
+	default:
+		u.of[n] = slices.Delete(all, i, i+1)
 	}
 	u.changed[n] = struct{}{}
 	u.wake.Send()
@@ -82,10 +90,13 @@ func (u *uses) add(n dn.Number, by use) {
 // Busy tells whether any call that this node knows of has the DN as a party,
 // wherever it is registered and whichever node has the call; a call that is
 // being delivered here too. It costs the same however many calls there are.
-func (t *Table) Busy(n dn.Number) bool {
+func (t *Table) Busy(n dn.Number) bool { return t.Uses(n) > 0 }
+
+// Uses is in how many calls the DN has part.
+func (t *Table) Uses(n dn.Number) int {
 	t.uses.mu.RLock()
 	defer t.uses.mu.RUnlock()
-	return t.uses.of[n].calls > 0
+	return len(t.uses.of[n])
 }
 
 // Talks tells whether the DN talks in a call that this node knows of; a DN that is busy and
@@ -93,10 +104,10 @@ func (t *Table) Busy(n dn.Number) bool {
 func (t *Table) Talks(n dn.Number) bool {
 	t.uses.mu.RLock()
 	defer t.uses.mu.RUnlock()
-	return t.uses.of[n].talks > 0
+	return slices.ContainsFunc(t.uses.of[n], func(x use) bool { return x.talks > 0 })
 }
 
-// UsesChanged waits for DNs that became busy or free, and returns them; whoever was
+// UsesChanged waits for DNs that have more or fewer calls, and returns them; whoever had
 // both meanwhile is among them. It has one reader. The error is the context's.
 func (t *Table) UsesChanged(ctx context.Context) (map[dn.Number]struct{}, error) {
 	for {

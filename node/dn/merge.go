@@ -19,8 +19,10 @@ type Status struct {
 	// Agent at the DN, also while it is out of service; nil when nobody ever
 	// logged in there.
 	Agent *Agent
-	// Busy: a call that this node knows of is at the DN.
+	// Busy: as many calls that this node knows of are at the DN as it takes.
 	Busy bool
+	// Uses are the calls that are at the DN now.
+	Uses int
 	// Reserved for a client: for ReservedBy until ReservedUntil, ns since the epoch, at most.
 	Reserved      bool
 	ReservedBy    string
@@ -195,7 +197,7 @@ func (v *told) stay(was told) {
 }
 
 func (t *Table) status(e *entry, v told) Status {
-	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy}
+	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy, Uses: t.cfg.Uses(e.number)}
 	if k := t.keeper(e); k != nil {
 		s.Keeper, s.Version, s.Private = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}, k.way.private()
 		if v.hold != nil && t.reservation(k) != nil { // time ends it too, when the owner can't

@@ -29,9 +29,11 @@ type Config struct {
 	// Now is the wall clock; nil means time.Now. Its readings should carry the
 	// monotonic clock: delays are measured with it too.
 	Now func() time.Time
-	// Busy tells whether a call is at a DN, and must not call the table; nil means that
-	// none ever is. What it says of a DN changes with Touch.
+	// Busy tells whether as many calls are at a DN as it takes, and must not call the
+	// table; nil means that none ever is. What it says of a DN changes with Touch.
 	Busy func(Number) bool
+	// Uses is how many calls are at a DN, as of the moment that it is asked; as Busy.
+	Uses func(Number) int
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int
@@ -86,6 +88,9 @@ func New(cfg Config) *Table {
 	}
 	if cfg.Busy == nil {
 		cfg.Busy = func(Number) bool { return false }
+	}
+	if cfg.Uses == nil {
+		cfg.Uses = func(Number) int { return 0 }
 	}
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory

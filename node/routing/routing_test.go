@@ -276,7 +276,7 @@ func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
 }
 
 func TestStrategy_OwnSiteFirstThenTheLongestIdle(t *testing.T) {
-	order := []candidate{{"8", true, 9, 30}, {"5", true, 0, 10}, {"6", true, 0, 20}, {"7", true, 0, 20}, {"3", false, 5, 9}, {"1", false, 0, 1}, {"2", false, 0, 2}}
+	order := []candidate{{"8", true, 9, 0, 30}, {"5", true, 0, 0, 10}, {"6", true, 0, 0, 20}, {"7", true, 0, 0, 20}, {"4", true, 0, 1, 5}, {"3", false, 5, 0, 9}, {"1", false, 0, 0, 1}, {"2", false, 0, 0, 2}}
 	for i, a := range order {
 		for k, b := range order {
 			if a.better(b) != (i < k) {

@@ -12,18 +12,23 @@ type candidate struct {
 	here bool
 	// level in the group.
 	level uint32
+	// calls that it has already, of several that it takes.
+	calls int
 	// idleSince is when the agent became free, ns since the epoch.
 	idleSince int64
 }
 
 // better is the built-in strategy: agents of the own site first, then those of the highest
-// level in the group, then who is idle for the longest time, then the smaller number.
+// level in the group, then who has the fewest calls, then who is idle for the longest time,
+// then the smaller number.
 func (c candidate) better(d candidate) bool {
 	switch {
 	case c.here != d.here:
 		return c.here
 	case c.level != d.level:
 		return c.level > d.level
+	case c.calls != d.calls:
+		return c.calls < d.calls
 	case c.idleSince != d.idleSince:
 		return c.idleSince < d.idleSince
 	}
@@ -44,7 +49,7 @@ func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number
 		if !known || agent.Unavailable(&st, config, view) != nil || skip(n) {
 			continue
 		}
-		c := candidate{n: n, level: config.GetSkills()[group], here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
+		c := candidate{n: n, level: config.GetSkills()[group], calls: st.Uses, here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
 		if st.Agent != nil {
 			c.idleSince = max(c.idleSince, st.Agent.Since)
 		}

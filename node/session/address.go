@@ -278,8 +278,10 @@ func (as *Addresses) reconcile(ch fsm.Changes) {
 			as.settle(n, a)
 		}
 	}
+	touched := make(map[dn.Number]struct{}, len(ch.DNs)) // perhaps they take another number of calls
 	for _, number := range ch.DNs {
 		n := dn.Number(number)
+		touched[n] = struct{}{}
 		if a := as.of[n]; a != nil {
 			as.settle(n, a)
 		}
@@ -288,9 +290,11 @@ func (as *Addresses) reconcile(ch fsm.Changes) {
 	if ch.All {
 		as.cfg.Table.Range("", func(s dn.Status) bool {
 			as.clear(s.Number)
+			touched[s.Number] = struct{}{}
 			return true
 		})
 	}
+	as.cfg.Table.Touch(touched)
 }
 
 // settle gives a DN that is registered here the state that the configuration allows.
