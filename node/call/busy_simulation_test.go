@@ -118,7 +118,7 @@ func (w *phones) again(c *phoneCall) {
 	if c.at = w.r.IntN(len(w.nodes)); !w.reach(c.has, c.at) {
 		c.at = c.has
 	}
-	c.to = w.called()
+	c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
 	c.leg = w.nodes[c.at].table.Carry(c.id, w.nodes[c.has].id, c.to)
 	w.nodes[c.has].table.Ringing(c.id, c.to)
 }
