@@ -129,3 +129,14 @@ class Requests:
         key away. The answer is EventAttachedDataChanged."""
         return self._ask(f"update the data of call {conn_id}", ClientMessage(
             update_user_data=tlib_pb2.UpdateUserData(conn_id=conn_id, user_data=data)), timeout)
+
+    def distribute_user_event(self, dn: str, data: Mapping[str, str], *, timeout: Optional[float] = None) -> Event:
+        """Tells all clients that hear of a DN something, at every node. The answer is
+        EventUserEvent."""
+        return self._ask(f"distribute to {dn}", ClientMessage(
+            distribute_user_event=tlib_pb2.DistributeUserEvent(dn=dn, user_data=data)), timeout)
+
+    def distribute_to_call(self, conn_id: str, data: Mapping[str, str], *, timeout: Optional[float] = None) -> Event:
+        """distribute_user_event to all parties of a call."""
+        return self._ask(f"distribute to call {conn_id}", ClientMessage(
+            distribute_user_event=tlib_pb2.DistributeUserEvent(conn_id=conn_id, user_data=data)), timeout)

@@ -186,7 +186,7 @@ class Requests(Case):
             "agent_login": ("1", "7001"), "agent_logout": ("1",), "agent_ready": ("1",), "agent_not_ready": ("1",),
             "set_dnd_on": ("1",), "set_dnd_off": ("1",), "reserve_agent": ("1", 1.5), "monitor_all": (), "stop_monitor": (),
             "route_call": (tlib.RouteCall(conn_id="c"),), "withdraw_route": ("c",), "release_call": ("1", "c"),
-            "update_user_data": ("c", {"k": "v"}),
+            "update_user_data": ("c", {"k": "v"}), "distribute_user_event": ("1", {"k": "v"}),
         }
         bodies = {f.name for f in tlib.ClientMessage.DESCRIPTOR.oneofs_by_name["body"].fields} - {"open_session"}
         self.assertEqual(set(calls), bodies, "a request without a method")
