@@ -95,6 +95,10 @@ func TestWatch_TellsWhatChanged(t *testing.T) {
 		if got, _ := tab.Get("1"); got.Reserved {
 			t.Error("a reservation outlived its time")
 		}
+		amended(t, tab, "1", func(r *Record) { r.Reserved = Reservation{Holder: "y", Left: int64(time.Second)} })
+		if items = drain(t, s); len(items) != 1 || items[0].What != UseChange || !items[0].Status.Reserved {
+			t.Errorf("behind one that ended by itself was told %+v", items)
+		}
 	})
 }
 

@@ -171,7 +171,8 @@ func (t *Table) tell(e *entry, reason Reason) {
 		j.add(e, placeAgent, true)
 	}
 	turned := !moved && was.state == is.state && was.silent() != is.silent()
-	if was.busy != is.busy || !was.hold.sameHold(is.hold) || turned || was.dnd != is.dnd || was.cool != is.cool {
+	ended := is.hold != nil && !was.hold.reserved(t.clock()) // by its time: who looked since saw none
+	if was.busy != is.busy || !was.hold.sameHold(is.hold) || ended || turned || was.dnd != is.dnd || was.cool != is.cool {
 		j.add(e, placeUse, true)
 	}
 	t.leave(e)
