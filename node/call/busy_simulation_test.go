@@ -212,12 +212,12 @@ func (w *phones) indexed() {
 		}
 		for n, all := range s.table.uses.of {
 			sum := int32(0)
-			for _, k := range all {
+			for _, k := range all.all() {
 				if sum += k.talks; want[n][k.id] != k.parts {
 					w.t.Fatalf("seed %d: %s counts the uses %v of %s, has %v", w.seed, s.id, all, n, want[n])
 				}
 			}
-			if sum != talks[n] || len(all) != len(want[n]) || s.table.Uses(n) != len(want[n]) || s.table.Talks(n) != (talks[n] > 0) {
+			if sum != talks[n] || all.len() != len(want[n]) || s.table.Uses(n) != len(want[n]) || s.table.Talks(n) != (talks[n] > 0) {
 				w.t.Fatalf("seed %d: %s counts the uses %v of %s, has %v and talks in %d", w.seed, s.id, all, n, want[n], talks[n])
 			}
 			delete(want, n)

@@ -13,7 +13,7 @@ import (
 // the table holds: put and drop change them along, nobody else does.
 type uses struct {
 	mu sync.RWMutex
-	of map[dn.Number][]use
+	of map[dn.Number]dnCalls
 	// changed are the DNs that have more or fewer calls since UsesChanged returned them.
 	changed map[dn.Number]struct{}
 	wake    wake.Signal
@@ -27,7 +27,7 @@ type use struct {
 }
 
 func newUses() *uses {
-	return &uses{of: map[dn.Number][]use{}, changed: map[dn.Number]struct{}{}, wake: wake.New()}
+	return &uses{of: map[dn.Number]dnCalls{}, changed: map[dn.Number]struct{}{}, wake: wake.New()}
 }
 
 // uses is what the party of that call uses of its DN.
@@ -71,20 +71,73 @@ func (u *uses) one(id ID, n dn.Number, by int32) {
 
 func (u *uses) add(n dn.Number, by use) {
 	all := u.of[n]
-	i := slices.IndexFunc(all, func(x use) bool { return x.id == by.id })
-	switch {
-	case i < 0:
-		u.of[n] = append(all, by)
-	case all[i].parts+by.parts != 0:
-		all[i].parts, all[i].talks = all[i].parts+by.parts, all[i].talks+by.talks
-		return // in a call that it was in
-	case len(all) == 1:
+	another := all.change(by)
+	if all.len() == 0 {
 		delete(u.of, n)
-	default:
-		u.of[n] = slices.Delete(all, i, i+1)
+	} else {
+		u.of[n] = all
 	}
-	u.changed[n] = struct{}{}
-	u.wake.Send()
+	if another {
+		u.changed[n] = struct{}{}
+		u.wake.Send()
+	}
+}
+
+// fewCalls of a DN are looked through; more, as a trunk has them, are found by their ID.
+const fewCalls = 8
+
+// dnCalls are the uses of one DN.
+type dnCalls struct {
+	few  []use
+	many map[ID]use // all of them, once they were more than fewCalls; nil before
+	// talks counts those in which the DN talks.
+	talks int32
+}
+
+func (c *dnCalls) len() int { return len(c.few) + len(c.many) }
+
+// change takes parts of a call in, or out; true: the DN has one call more or less.
+func (c *dnCalls) change(by use) (another bool) {
+	i := slices.IndexFunc(c.few, func(x use) bool { return x.id == by.id })
+	was := c.many[by.id]
+	if i >= 0 {
+		was = c.few[i]
+	}
+	is := use{by.id, was.parts + by.parts, was.talks + by.talks}
+	c.talks += talking(is) - talking(was)
+	switch {
+	case i >= 0 && is.parts == 0:
+		c.few = slices.Delete(c.few, i, i+1)
+	case i >= 0:
+		c.few[i] = is
+	case is.parts == 0:
+		delete(c.many, by.id)
+	case c.many == nil && len(c.few) < fewCalls:
+		c.few = append(c.few, is)
+	default:
+		c.put(is)
+	}
+	return (was.parts == 0) != (is.parts == 0)
+}
+
+// put keeps all by their ID from now on.
+func (c *dnCalls) put(x use) {
+	if c.many == nil {
+		c.many = map[ID]use{}
+		for _, y := range c.few {
+			c.many[y.id] = y
+		}
+		c.few = nil
+	}
+	c.many[x.id] = x
+}
+
+// talking is 1 for a call in which the DN talks.
+func talking(x use) int32 {
+	if x.talks > 0 {
+		return 1
+	}
+	return 0
 }
 
 // Busy tells whether any call that this node knows of has the DN as a party,
@@ -96,7 +149,8 @@ func (t *Table) Busy(n dn.Number) bool { return t.Uses(n) > 0 }
 func (t *Table) Uses(n dn.Number) int {
 	t.uses.mu.RLock()
 	defer t.uses.mu.RUnlock()
-	return len(t.uses.of[n])
+	all := t.uses.of[n]
+	return all.len()
 }
 
 // Talks tells whether the DN talks in a call that this node knows of; a DN that is busy and
@@ -104,7 +158,7 @@ func (t *Table) Uses(n dn.Number) int {
 func (t *Table) Talks(n dn.Number) bool {
 	t.uses.mu.RLock()
 	defer t.uses.mu.RUnlock()
-	return slices.ContainsFunc(t.uses.of[n], func(x use) bool { return x.talks > 0 })
+	return t.uses.of[n].talks > 0
 }
 
 // UsesChanged waits for DNs that have more or fewer calls, and returns them; whoever had
