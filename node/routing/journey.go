@@ -123,7 +123,7 @@ func (j *journey) begin() {
 			j.over(j.reject(403, "DN is disabled"))
 			return
 		}
-		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.visit(ctx, config)) }) })
+		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.visit(ctx, dn.Number(config.GetNumber()))) }) })
 	case configpb.DNKind_DN_KIND_TRUNK:
 		j.over(j.reject(404, "Not Found"))
 	default:

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// lookAgain is how often the first call of a queue looks for agents by
-	// itself: those that it had tried in vain may be tried again.
+	// lookAgain is how often a call looks whether it is to wait for the group still, and
+	// the first of a queue for agents: those that it had tried in vain may be tried again.
 	lookAgain = 5 * time.Second
 )
 
@@ -105,12 +105,12 @@ func (q *queues) passOn(group string, w *waiter) {
 }
 
 // errStopped says that an agent is not waited for any more.
-var errStopped = errors.New("a router has decided")
+var errStopped = errors.New("an agent is not waited for any more")
 
 // agent waits in the group's queue for an agent who can take the call, and
 // reserves the DN. It returns the context's error, errFull, or errStopped once
-// stop is closed; nil never is.
-func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string) (n dn.Number, giveBack func(), err error) {
+// stop is closed, nil never is, or it still waits there no more.
+func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string, still func() bool) (n dn.Number, giveBack func(), err error) {
 	r := j.r
 	w, ok := r.queues.enqueue(group, j.since)
 	if !ok {
@@ -127,6 +127,9 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string)
 			return "", nil, errStopped
 		case <-w.wake:
 		case <-again.C:
+			if !still() {
+				return "", nil, errStopped
+			}
 			if !r.queues.first(group, w) {
 				continue
 			}

@@ -28,8 +28,7 @@ const (
 // stay is a call at a routing point, on the side of the call.
 type stay struct {
 	*journey
-	rp *configpb.DN
-	v  *visit
+	v *visit
 	// route is the router's word that is followed, and asked whether it wants an answer.
 	route Route
 	asked bool
@@ -48,11 +47,11 @@ type turn struct {
 
 // visit keeps a call at a routing point until somebody takes it, the caller
 // gives up, or nobody comes.
-func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
+func (j *journey) visit(caller context.Context, rp dn.Number) (cause int) {
 	ctx, cancel := context.WithTimeout(caller, maxVisit)
 	defer cancel()
-	j.rp, j.since = dn.Number(rp.GetNumber()), time.Now().UnixNano()
-	s := &stay{journey: j, rp: rp, v: &visit{routes: make(chan Route, 1), rp: j.rp, routers: wake.New()}}
+	j.rp, j.since = rp, time.Now().UnixNano()
+	s := &stay{journey: j, v: &visit{routes: make(chan Route, 1), rp: j.rp, routers: wake.New()}}
 	j.r.calls.Queued(j.id, j.rp)
 	j.r.visits.arrive(j.id, s.v)
 	defer s.leaves()
@@ -60,6 +59,9 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	for vain := 0; ctx.Err() == nil; vain++ {
 		if !s.waits() {
 			s.enter()
+		}
+		if s.point() == nil {
+			return s.refuse(480, "The routing point is no more")
 		}
 		pace(ctx, vain)
 		t := s.decide(ctx)
@@ -82,11 +84,14 @@ func (j *journey) visit(caller context.Context, rp *configpb.DN) (cause int) {
 	return j.reject(487, "Request Terminated")
 }
 
+// point is the routing point as it is configured now, nil when it is none any more.
+func (s *stay) point() *configpb.RoutingPoint { return s.r.view().DN(string(s.v.rp)).GetRoutingPoint() }
+
 // enter has the call wait, for an agent of the default group where no router is asked.
 func (s *stay) enter() {
 	group := ""
 	if !s.r.announcer.Routers(s.v.rp) {
-		group = s.rp.GetRoutingPoint().GetDefaultGroup()
+		group = s.point().GetDefaultGroup()
 	}
 	s.r.calls.Waits(s.id, s.v.rp, group)
 	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_QUEUED})
@@ -149,12 +154,12 @@ func (s *stay) decide(ctx context.Context) turn {
 	if route, ok := s.await(ctx); ok {
 		return turn{next: &route}
 	}
-	group := s.rp.GetRoutingPoint().GetDefaultGroup()
+	group := s.point().GetDefaultGroup()
 	switch {
 	case ctx.Err() != nil:
 		return turn{}
 	case group != "":
-		return s.toGroup(ctx, group, "", 0)
+		return s.toGroup(ctx, group, "", 0, func() bool { return s.point().GetDefaultGroup() == group })
 	}
 	if route, came := s.r.visits.shut(s.v); came {
 		return turn{next: &route}
@@ -168,7 +173,7 @@ func (s *stay) await(ctx context.Context) (Route, bool) {
 	if !s.r.announcer.Routers(s.v.rp) {
 		return Route{}, false
 	}
-	patience := time.Duration(s.rp.GetRoutingPoint().GetTimeoutMs()) * time.Millisecond
+	patience := time.Duration(s.point().GetTimeoutMs()) * time.Millisecond
 	if patience == 0 {
 		patience = defaultPatience
 	}
@@ -227,7 +232,9 @@ func (s *stay) to(ctx context.Context, place Route, limit time.Duration) turn {
 		s.diverted(place.External)
 		return s.back(ctx, "", 0, s.r.leave(ctx, s.in, place.External, "", 0, s.journey))
 	case place.Group != "":
-		return s.toGroup(ctx, place.Group, s.route.Holder, limit)
+		return s.toGroup(ctx, place.Group, s.route.Holder, limit, func() bool {
+			return s.point() != nil && s.r.view().Group(place.Group) != nil
+		})
 	}
 	s.group = "" // the router knows others
 	giveBack, err := s.r.reserve(ctx, place.DN, s.holder(), s.route.Holder)
@@ -235,8 +242,9 @@ func (s *stay) to(ctx context.Context, place Route, limit time.Duration) turn {
 }
 
 // toGroup waits for an agent of a group, and sends the call there. While it waits the
-// router may say otherwise by whose word it does, or any router when that is "".
-func (s *stay) toGroup(ctx context.Context, group, by string, limit time.Duration) turn {
+// router may say otherwise by whose word it does, or any router when that is "". It waits
+// as long as the configuration is such that it would come here.
+func (s *stay) toGroup(ctx context.Context, group, by string, limit time.Duration, still func() bool) turn {
 	waiting, heard := context.WithCancel(ctx)
 	defer heard()
 	if limit > 0 {
@@ -246,7 +254,7 @@ func (s *stay) toGroup(ctx context.Context, group, by string, limit time.Duratio
 	s.group = group
 	s.r.calls.Waits(s.id, s.v.rp, group)
 	s.r.visits.open(s.v, by, heard)
-	n, giveBack, err := s.agent(ctx, waiting.Done(), group)
+	n, giveBack, err := s.agent(ctx, waiting.Done(), group, still)
 	if route, came := s.r.visits.shut(s.v); came {
 		if err == nil {
 			giveBack()
@@ -281,9 +289,9 @@ func (s *stay) toReserved(ctx context.Context, n dn.Number, giveBack func()) inv
 	s.diverted(string(n))
 	view := s.r.view()
 	config := view.DN(string(n))
-	out := s.r.dial(ctx, s.in, config, view.Rules(config, s.rp).RingTimeout, s.journey)
+	out := s.r.dial(ctx, s.in, config, view.Rules(config, view.DN(string(s.v.rp))).RingTimeout, s.journey)
 	if out.NoAnswer && ctx.Err() == nil { // while it is reserved: nobody else is sent there
-		if err := s.r.agents.Unanswered(ctx, n, dn.Number(s.rp.GetNumber())); err != nil {
+		if err := s.r.agents.Unanswered(ctx, n, s.v.rp); err != nil {
 			s.r.log.Info("an agent who did not answer may be called again", "dn", string(n), "err", err)
 		}
 	}
