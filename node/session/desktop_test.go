@@ -7,6 +7,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -106,7 +107,7 @@ func TestDesktop_IsNotLostWithItsNode(t *testing.T) {
 	o := newOffice(t)
 	w := o.seat("2001")
 	o.control.addresses.stopAll()
-	<-w.ended
+	_ = patience.Receive(t, "the end of the session", w.ended) // why does not matter
 	o.await("its DN to be out of service", func() bool { st, _ := o.table.Get("2001"); return st.State == dn.OOS })
 	if st, _ := o.table.Get("2001"); st.Agent.State != dn.Ready {
 		t.Errorf("%+v", st.Agent)

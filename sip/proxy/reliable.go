@@ -64,7 +64,7 @@ func (r *reliable) send(again time.Duration) {
 // contact is where the PRACK goes: this node, by the transport of the caller.
 func (r *reliable) contact() string {
 	t := r.c.origin.hop.transport
-	uri := "<sip:" + string(r.c.in.records.Hosts.Of(t))
+	uri := "<sip:" + r.c.in.records.Hosts.Of(t)
 	switch t {
 	case location.UDP:
 	case location.WS, location.WSS:
