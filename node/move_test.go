@@ -294,3 +294,15 @@ func TestReach(t *testing.T) {
 		}
 	}
 }
+
+// TestReach_InTheClear: without keys the id says who is there.
+func TestReach_InTheClear(t *testing.T) {
+	a, b := twoNodes(t, func(*Config) {})
+	n := proto.CloneOf(a.machine.View().Node(b.id.ID))
+	if err := a.reach(t.Context(), n); err != nil {
+		t.Error(err)
+	}
+	if n.ClusterAddr = a.cfg.ClusterAddr; a.reach(t.Context(), n) == nil {
+		t.Error("a node counts as reached where another one answers")
+	}
+}
