@@ -129,11 +129,11 @@ func TestDocument_PSTNAgent(t *testing.T) {
 	gws.hears(t, soon, "DN1", "EVENT_REGISTERED DN1 status=InSrv owner=n1", inService,
 		"EVENT_AGENT_LOGIN DN1 agent=7001", "EVENT_AGENT_READY DN1 agent=7001 site=dc1")
 
-	// The browser is closed.
+	// The browser is closed, and nobody is ready there any more.
 	gws.stop()
 	for _, stat := range []*client{stat1, stat2} {
 		stat.hears(t, soon, "DN1", inService, "EVENT_AGENT_LOGIN DN1 agent=7001", "EVENT_AGENT_READY DN1 agent=7001 site=dc1",
-			"EVENT_DN_OUT_OF_SERVICE DN1 owner= site= reason=desktop-lost")
+			"EVENT_DN_OUT_OF_SERVICE DN1 owner= site= reason=desktop-lost", "EVENT_AGENT_NOT_READY DN1 agent=7001")
 	}
 	expectRoutable(t, "DN1", false, c.Nodes()...)
 }
