@@ -47,7 +47,7 @@ const draining = "Node is draining"
 // a registration, a refresh, a trunk's call, an OPTIONS to the node itself.
 func (m *model) isNew(op *history.Op) bool {
 	switch op.Kind {
-	case history.Register, history.RegisterFlow, history.Options, history.Enrol:
+	case history.Register, history.RegisterFlow, history.RegisterWay, history.Options, history.Enrol:
 		return true
 	case history.Dial:
 		return m.trunk[op.From]
