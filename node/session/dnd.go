@@ -11,6 +11,9 @@ import (
 
 // setDND asks the DN's owner to set do not disturb, or to take it back.
 func (s *session) setDND(ctx context.Context, n dn.Number, on bool, ref uint64) {
+	if !s.mayAct(n, ref) {
+		return
+	}
 	request, e := peerpb.AgentRequest_AGENT_REQUEST_DND_OFF, answer(ref, n, &tlibpb.Event_DndOff{DndOff: &tlibpb.EventDNDOff{}})
 	if on {
 		request, e = peerpb.AgentRequest_AGENT_REQUEST_DND_ON, answer(ref, n, &tlibpb.Event_DndOn{DndOn: &tlibpb.EventDNDOn{}})

@@ -13,6 +13,14 @@ func TestDND_IsAnsweredAndTold(t *testing.T) {
 	desk, stat := o.connect(TCport, nil), o.connect(TCport, nil)
 	desk.ask(registerAddress("2001", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	stat.ask(monitorAll(&tlibpb.MonitorAll{Filter: &tlibpb.MonitorFilter{Kinds: []tlibpb.EventKind{tlibpb.EventKind_EVENT_KIND_AGENT}}}))
+	for _, body := range []*tlibpb.ClientMessage{
+		{ReferenceId: 78, Body: &tlibpb.ClientMessage_SetDndOn{SetDndOn: &tlibpb.SetDNDOn{Dn: "2001"}}},
+		{ReferenceId: 78, Body: &tlibpb.ClientMessage_SetDndOff{SetDndOff: &tlibpb.SetDNDOff{Dn: "2001"}}},
+	} {
+		if e := stat.ask(body); e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_NOT_REGISTERED {
+			t.Errorf("who has not registered the DN is answered %v", e)
+		}
+	}
 	told := map[uint64]bool{} // EventDNDOn, by place: what has come is looked at again and again
 	for _, on := range []bool{true, true, false} {
 		m := &tlibpb.ClientMessage{ReferenceId: 77, Body: &tlibpb.ClientMessage_SetDndOff{SetDndOff: &tlibpb.SetDNDOff{Dn: "2001"}}}

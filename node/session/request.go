@@ -257,12 +257,7 @@ func (s *session) stopMonitor(ref uint64) {
 type agentRequest interface{ GetReasons() map[string]string }
 
 func (s *session) agent(ctx context.Context, n dn.Number, ref uint64, kind peerpb.AgentRequest, m agentRequest) {
-	if err := s.notRegistered(n); err != nil {
-		s.out.refuse(ref, n, err)
-		return
-	}
-	if st, _ := s.c.table.Get(n); s.feeder.audience.foreign(&st) {
-		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+	if !s.mayAct(n, ref) {
 		return
 	}
 	change := agent.Change{Request: kind, Reasons: sortReasons(m.GetReasons())}

@@ -76,6 +76,20 @@ func (s *session) tellLost() {
 	}
 }
 
+// mayAct tells whether the session may change what is said of a DN; otherwise the request
+// is refused.
+func (s *session) mayAct(n dn.Number, ref uint64) bool {
+	if err := s.notRegistered(n); err != nil {
+		s.out.refuse(ref, n, err)
+		return false
+	}
+	if st, _ := s.c.table.Get(n); s.feeder.audience.foreign(&st) {
+		s.out.refuse(ref, n, refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %s is not at this node: ask at a TCport", n))
+		return false
+	}
+	return true
+}
+
 // notRegistered says why the session may not act on a DN; nil when it may.
 func (s *session) notRegistered(n dn.Number) *refusal.Error {
 	if s.c.addresses.holds(s.reg, n) {
