@@ -30,7 +30,9 @@ func TestSIPS_IsTLSAllTheWay(t *testing.T) {
 				allTransports(t)(cfg)
 				cfg.Sealed = c.sealed
 			})
-			if !c.far {
+			if c.far {
+				n1.knows("n2", "1002")
+			} else {
 				n1.remote.Clear()
 				n2 = n1
 			}
@@ -38,6 +40,11 @@ func TestSIPS_IsTLSAllTheWay(t *testing.T) {
 			a, b := n1.ua(c.from, "1001"), n2.ua(c.to, "1002")
 			out, err := a.Place(s.ctx, "sips:1002@"+testRealm)
 			s.ok(err)
+			res, err := a.Do(s.ctx, siptest.Request{Method: "MESSAGE", URI: "sips:1002@" + testRealm, To: "<" + uriTo("1002") + ">"}) // no call, and the same
+			s.ok(err)
+			if c.code == 480 != (res.Code == 480) {
+				t.Errorf("a MESSAGE is answered %d %s", res.Code, res.Reason)
+			}
 			if c.code != 200 {
 				s.await(out, c.code)
 				return

@@ -1,6 +1,9 @@
 package location
 
-import "sync/atomic"
+import (
+	"strings"
+	"sync/atomic"
+)
 
 // Hosts are the host:port by which a node is reached, by transport. They may change
 // while it runs. The zero value has none.
@@ -24,4 +27,17 @@ func (h *Hosts) Of(t Transport) string {
 		return all[t]
 	}
 	return ""
+}
+
+// AppendURI writes the host:port of a transport with the parameter by which a SIP URI names
+// that (RFC 3261 §19.1.1, RFC 7118 §5).
+func (h *Hosts) AppendURI(dst []byte, t Transport) []byte {
+	dst = append(dst, h.Of(t)...)
+	switch t {
+	case UDP:
+		return dst
+	case WS, WSS:
+		return append(dst, ";transport=ws"...)
+	}
+	return append(append(dst, ";transport="...), strings.ToLower(t.String())...)
 }

@@ -5,11 +5,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
-	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -46,7 +44,8 @@ func (r *reliable) ring() {
 	a := answer.Answer{Code: 180, Reason: "Ringing"}
 	a.Header("Require", "100rel")
 	a.Number("RSeq", int64(r.number))
-	a.Header("Contact", r.contact())
+	uri := r.c.in.records.Hosts.AppendURI(nil, r.c.origin.hop.transport) // where the PRACK goes
+	a.Header("Contact", "<sip:"+string(uri)+">")
 	for v := range r.c.req.All(message.RecordRoute) {
 		a.Header("Record-Route", string(v))
 	}
@@ -59,20 +58,6 @@ func (r *reliable) ring() {
 func (r *reliable) send(again time.Duration) {
 	_ = r.c.srv.Respond(180, r.sent) // it is repeated
 	r.again.Set(again)
-}
-
-// contact is where the PRACK goes: this node, by the transport of the caller.
-func (r *reliable) contact() string {
-	t := r.c.origin.hop.transport
-	uri := "<sip:" + r.c.in.records.Hosts.Of(t)
-	switch t {
-	case location.UDP:
-	case location.WS, location.WSS:
-		uri += ";transport=ws"
-	default:
-		uri += ";transport=" + strings.ToLower(t.String())
-	}
-	return uri + ">"
 }
 
 // Fire implements transaction.AlarmHandler: it goes again, until 64*T1 are over.

@@ -1,8 +1,6 @@
 package route
 
 import (
-	"strings"
-
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -23,15 +21,7 @@ func (rr *Recorder) entry(k *Token, callID, tag []byte, sips bool) []byte {
 	out = append(out, ':')
 	out = append(out, rr.Ring.Encode(k, callID, tag)...)
 	out = append(out, '@')
-	out = append(out, rr.Hosts.Of(k.Transport)...)
-	switch k.Transport {
-	case location.UDP:
-	case location.WS, location.WSS:
-		out = append(out, ";transport=ws"...)
-	default:
-		out = append(append(out, ";transport="...), strings.ToLower(k.Transport.String())...)
-	}
-	return append(out, ";lr>"...)
+	return append(rr.Hosts.AppendURI(out, k.Transport), ";lr>"...)
 }
 
 // Entries are those of a request that begins a dialog: the called side's on top, the
