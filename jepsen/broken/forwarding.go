@@ -67,7 +67,7 @@ func forwardingFaults() []Fault {
 		sockets("via-of-udp", "the Via on every way out names the UDP port",
 			Edit{"sip/proxy/hop.go", "h.out.Via.Of(h.transport)", "h.out.Via.Of(0)"}),
 		sockets("record-route-of-udp", "the Record-Route towards every phone leads to the UDP port",
-			Edit{"sip/route/entries.go", "rr.Hosts.Of(k.Transport)", "rr.Hosts.Of(0)"}),
+			Edit{"sip/location/hosts.go", "h.Of(t)...)", "h.Of(UDP)...)"}),
 		binding("flow-takes-all", "the end of a connection ends what was registered over any of its transport",
 			Edit{"sip/wire/flows.go", "b.Transport == k.Transport && b.Source == k.Peer", "b.Transport == k.Transport"}),
 		binding("unregister-over-tcp", "to take one contact back over a connection takes the DN out of service",

@@ -57,7 +57,7 @@ func visitEvent(v *routing.Visit) *tlibpb.Event {
 	case tlibpb.Message_MESSAGE_EVENT_DIVERTED:
 		e.Body = &tlibpb.Event_Diverted{Diverted: &tlibpb.EventDiverted{Call: c, ThirdPartyDn: v.To}}
 	case tlibpb.Message_MESSAGE_EVENT_ABANDONED:
-		e.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(v.Cause)}}
+		e.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(v.Cause)}}
 	case tlibpb.Message_MESSAGE_EVENT_ROUTE_WITHDRAWN:
 		e.Body = &tlibpb.Event_RouteWithdrawn{RouteWithdrawn: &tlibpb.EventRouteWithdrawn{Call: c}}
 	default:

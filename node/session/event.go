@@ -223,7 +223,7 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 		c.PreviousConnId = string(e.Move.Previous)
 		out.Body = moved(e, c)
 	case call.Abandoned:
-		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: gaveUp(e.Cause)}}
+		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(e.Cause)}}
 	}
 	return out
 }
@@ -304,19 +304,12 @@ func ending(cause int) *tlibpb.CallEnd {
 	switch cause {
 	case 0:
 		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP}
+	case 487: // Request Terminated: the caller gave up
+		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP, SipStatus: 487}
 	case call.NodeLost:
 		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_NODE_LOST}
 	}
 	return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_REFUSED, SipStatus: uint32(cause)}
-}
-
-// gaveUp is how a call ended whose caller gave up.
-func gaveUp(cause int) *tlibpb.CallEnd {
-	end := ending(cause)
-	if cause == 487 { // Request Terminated: the caller gave up
-		end.Reason = tlibpb.EndReason_END_REASON_HANGUP
-	}
-	return end
 }
 
 // waiting are the rows that tell of calls that wait at this node.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -265,6 +266,32 @@ func TestEvents_OfAReservation(t *testing.T) {
 	back.says("EVENT_AGENT_RESERVED 2002", &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2002", Duration: durationpb.New(time.Minute)}}})
 	if again, _ := o.table.Own("2002"); again.Reserved.Holder != r.Reserved.Holder {
 		t.Errorf("%q was %q", again.Reserved.Holder, r.Reserved.Holder)
+	}
+}
+
+// Who gives up before the answer has hung up, as all parties are told.
+func TestEvents_TheCallerGivesUp(t *testing.T) {
+	o := newOffice(t)
+	w := o.connect(TCport, nil)
+	w.ask(monitorAll(calls()))
+	id, err := o.traffic.Begin(call.Info{Caller: "2001", Type: call.Internal, ANI: "2001", DNIS: "1001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.traffic.Ringing(id, "1001")
+	o.traffic.End(id, 487, true)
+	want := &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP, SipStatus: 487}
+	for what, end := range map[string]func(*tlibpb.Event) *tlibpb.CallEnd{
+		"EventReleased of the caller":  func(e *tlibpb.Event) *tlibpb.CallEnd { return e.GetReleased().GetEnd() },
+		"EventAbandoned where it rang": func(e *tlibpb.Event) *tlibpb.CallEnd { return e.GetAbandoned().GetEnd() },
+	} {
+		w.wait(what, func(e *tlibpb.Event) bool {
+			got := end(e)
+			if got != nil && !proto.Equal(got, want) {
+				t.Errorf("%s: the end is %v", what, got)
+			}
+			return got != nil
+		})
 	}
 }
 
