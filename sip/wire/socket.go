@@ -24,13 +24,13 @@ type socket struct {
 	local *net.UDPAddr
 	six   bool // an IPv6 socket, which takes IPv4 as mapped addresses
 
-	closed  atomic.Bool
-	reading sync.Mutex // held while a thread is in the kernel with fd
-	writing sync.Mutex
-	fd      int
-	in, out vector
-	errors  errQueue
-	yielded time.Time // by the reader
+	closed atomic.Bool
+	// Held while a thread is in the kernel with fd; who holds reading may take writing.
+	reading, writing sync.Mutex
+	fd               int
+	in, out          vector
+	errors           errQueue
+	yielded          time.Time // by the reader
 	// await waits until a descriptor can be read, and does something else meanwhile; with an
 	// error it does not. nil is never called.
 	await func(fd int) error
@@ -204,12 +204,13 @@ func (s *socket) close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	// It wakes the reader; that it says the socket isn't connected is no matter.
+	// It wakes the reader; that it says the socket isn't connected is no matter. The reader
+	// may be about to write what streams brought, and holds reading then.
 	_ = unix.Shutdown(s.fd, unix.SHUT_RDWR)
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	return unix.Close(s.fd)
 }
 

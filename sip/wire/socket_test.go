@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
@@ -152,5 +154,40 @@ func TestFlow_TheKernelAsksWhoIsSilent(t *testing.T) {
 				t.Errorf("option %v is %d, %v, want %d", option, got, err, want)
 			}
 		})
+	}
+}
+
+// TestSocket_ClosesWhileItsReaderWrites: the reader serves streams while it waits, and what
+// they bring goes out by the same socket.
+func TestSocket_ClosesWhileItsReaderWrites(t *testing.T) {
+	s, err := openSocket("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, waits := s.local.AddrPort(), make(chan struct{})
+	s.await = func(int) error {
+		close(waits)
+		for !s.closed.Load() {
+			runtime.Gosched()
+		}
+		// The other one has the time to come to where it waits for us.
+		for until := time.Now().Add(20 * time.Millisecond); time.Now().Before(until) && s.writing.TryLock(); runtime.Gosched() {
+			s.writing.Unlock()
+		}
+		_, _ = s.write([][]byte{[]byte("x")}, []netip.AddrPort{to})
+		return net.ErrClosed
+	}
+	read, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := s.read([][]byte{make([]byte, 64)}, make([]int, 1), make([]netip.AddrPort, 1))
+		read <- err
+	}()
+	patience.Receive(t, "that the reader waits", waits)
+	go func() { closed <- s.close() }()
+	if err := patience.Receive(t, "the end of close", closed); err != nil {
+		t.Error(err)
+	}
+	if err := patience.Receive(t, "the end of the reader", read); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
 	}
 }
