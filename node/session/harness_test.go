@@ -314,6 +314,8 @@ func (o *office) await(what string, cond func() bool) {
 	patience.Until(o.t, what, cond)
 }
 
+// wait waits for an event that is one. All events are asked about again whenever one more
+// comes: is keeps nothing from one to the next.
 func (w *wire) wait(what string, is func(*tlibpb.Event) bool) {
 	w.o.t.Helper()
 	timer := time.NewTimer(patience.Limit)
@@ -331,6 +333,13 @@ func (w *wire) wait(what string, is func(*tlibpb.Event) bool) {
 			w.o.t.Fatalf("%s: did not come; heard %q", what, w.heard())
 		}
 	}
+}
+
+// seen is everything that the client was told since it last heard; it stays to be heard.
+func (w *wire) seen() []*tlibpb.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.events)
 }
 
 // heard is everything that the client was told since it last asked, in lines.

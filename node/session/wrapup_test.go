@@ -29,8 +29,9 @@ func TestWrapUp_IsToldBeforeTheRelease(t *testing.T) {
 		peer.Established(id, "1001")
 		peer.End(id, 0, false)
 		peer.says()
+		w.wait("EventReleased", func(e *tlibpb.Event) bool { return e.GetReleased() != nil && e.GetThisDn() == "1001" })
 		var told []string
-		w.wait("EventReleased", func(e *tlibpb.Event) bool {
+		for _, e := range w.seen() {
 			switch {
 			case e.GetAgentNotReady() != nil:
 				if until := e.GetAgentNotReady().GetUntil(); e.GetAgentNotReady().GetCause() != tlibpb.AgentCause_AGENT_CAUSE_WRAP_UP || until == nil {
@@ -40,8 +41,7 @@ func TestWrapUp_IsToldBeforeTheRelease(t *testing.T) {
 			case e.GetReleased() != nil && e.GetThisDn() == "1001":
 				told = append(told, "released")
 			}
-			return slices.Contains(told, "released")
-		})
+		}
 		if !slices.Equal(told, []string{"not ready", "released"}) {
 			t.Fatalf("call %d: told %q", i, told)
 		}
