@@ -2,9 +2,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Fewer of the machine's cores for the tests: make test GOFLAGS=-p=1.
+# Packages tested at a time: most of them wait most of the time. make test P=1 for few.
+P ?= $(shell echo $$((2 * $$(nproc))))
 # Those that take longest come first, so that no core waits for them at the end.
-unit = $$(go list ./sip ./node/dn ./sip/location ./node ./fsm ./... | grep -v /jepsen/)
+unit = $$(go list ./sip ./node ./node/dn ./node/consensus ./cmd/sipcluster ./sip/location ./fsm ./... | grep -v /jepsen/)
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
@@ -29,13 +30,13 @@ setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, i
 
 # The simulations make all their runs without the race detector, and a tenth with it.
 test: setup ## everything: unit and property tests with the race detector and without it, then real clusters
-	go test -race -short $(unit)
-	go test $(unit)
+	go test -race -short -p $(P) $(unit)
+	go test -p $(P) $(unit)
 	@$(MAKE) --no-print-directory test-python
 	go test -count=1 -timeout=15m ./jepsen/...
 
 unit: ## only the unit and property tests, with the race detector
-	go test -race $(unit)
+	go test -race -p $(P) $(unit)
 
 test-python: setup build ## the Python client: its types, and its tests with a real cluster
 	scripts/test-python
