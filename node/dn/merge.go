@@ -159,21 +159,20 @@ func (t *Table) tell(e *entry, reason Reason) {
 		is.since = max(is.since, t.cfg.Now().UnixNano()) // here it was out of service until now
 	}
 	e.told = is
-	j := &t.journals[visible]
 	switch {
 	case switched:
-		j.add(e, placeOwner, true)
+		t.say(e, placeOwner)
 	case moved || was.state != is.state:
-		j.add(e, placeState, true)
+		t.say(e, placeState)
 		e.seq[placeOwner] = 0 // what was told of it before is not told behind this
 	}
 	if !was.agent.Equal(is.agent) {
-		j.add(e, placeAgent, true)
+		t.say(e, placeAgent)
 	}
 	turned := !moved && was.state == is.state && was.silent() != is.silent()
 	ended := is.hold != nil && !was.hold.reserved(t.clock()) // by its time: who looked since saw none
 	if was.busy != is.busy || !was.hold.sameHold(is.hold) || ended || turned || was.dnd != is.dnd || was.cool != is.cool {
-		j.add(e, placeUse, true)
+		t.say(e, placeUse)
 	}
 	t.leave(e)
 	t.settleLogin(e, was.agent)
@@ -317,7 +316,7 @@ func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 			t.tell(e, NoReason)
 		case e.told.busy != busy:
 			e.told.busy = busy
-			j.add(e, placeUse, true)
+			t.say(e, placeUse)
 		}
 	}
 	if j.head == head {

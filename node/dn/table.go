@@ -50,6 +50,7 @@ type Table struct {
 	// nodes[0] is this node; a nil slot is free.
 	nodes    []*origin
 	journals [journals]journal
+	pasts    pasts
 	logins   logins
 	maxClaim int64
 	// dropped are own records that lost to a peer's claim and whose end is not
