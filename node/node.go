@@ -375,6 +375,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		peerpb.RegisterKeysServer(cluster, keysServer{n: n})
 	}
 	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
+	peerpb.RegisterWitnessServer(cluster, witness{n: n})
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.GRPC) })
 	g.Go(func() error { return n.group.Run(ctx) })
@@ -574,6 +575,7 @@ func (n *Node) register() {
 	tc, w := n.clients[0].server, writer{n.group, n.events}
 	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View}))
+	tcpb.RegisterDiagnosisServer(tc, n.diagnosis())
 	tcpb.RegisterStatisticsServer(tc, api.NewStatistics(n.fold, n.machine.View))
 	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
 		Table: n.table, Calls: n.calls.By, View: n.machine.View, Observer: observer{n}, Proposer: w,

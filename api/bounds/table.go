@@ -32,6 +32,8 @@ const (
 	maxTimeMS = 7_258_118_400_000
 	// MaxPageToken is the length of a page token.
 	MaxPageToken = 128
+	// MaxChanges of a DN are told at most.
+	MaxChanges = 1000
 	// MaxKinds of events in a filter.
 	MaxKinds = 16
 	// maxGroups are asked for at once.
@@ -211,6 +213,8 @@ var availability = map[protoreflect.FullName]Bound{
 	"tc.v1.ListDNsRequest.page_size":         number(0, MaxPage).capped(),
 	"tc.v1.ListDNsRequest.page_token":        text(MaxPageToken),
 	"tc.v1.GetDNStatusRequest.dn":            text(dn.MaxNumber),
+	"tc.v1.ExplainDNRequest.dn":              text(dn.MaxNumber),
+	"tc.v1.ExplainDNRequest.changes":         number(0, MaxChanges),
 	"tc.v1.WatchRequest.resume_cursor":       text(feed.MaxCursor),
 	"tc.v1.GetGroupsRequest.groups":          items(maxGroups),
 	"tc.v1.GetGroupsRequest.groups[]":        text(fsm.MaxName),

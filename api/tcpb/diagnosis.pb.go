@@ -551,7 +551,7 @@ type DNChange struct {
 	// By the clock of that node.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	Kind DNChangeKind           `protobuf:"varint,2,opt,name=kind,proto3,enum=sipcluster.tc.v1.DNChangeKind" json:"kind,omitempty"`
-	// What the DN was then: state, owner, reason, agent, busy, reserved, do_not_disturb.
+	// What the DN was then: state, owner, reason, agent, busy and reserved.
 	Status *DNStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
 	// No call was sent to it for a while, because nobody had answered.
 	CoolingDown   bool `protobuf:"varint,4,opt,name=cooling_down,json=coolingDown,proto3" json:"cooling_down,omitempty"`

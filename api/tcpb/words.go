@@ -21,6 +21,12 @@ func (x Reason) Word() string { return word(x.String(), "REASON_") }
 // Word is "not-ready" for AGENT_STATE_NOT_READY; "" for no state.
 func (x AgentState) Word() string { return word(x.String(), "AGENT_STATE_") }
 
+// Word is "not-busy" for CONDITION_KIND_NOT_BUSY; "" for no condition.
+func (x ConditionKind) Word() string { return word(x.String(), "CONDITION_KIND_") }
+
+// Word is "state" for DN_CHANGE_KIND_STATE; "" for no change.
+func (x DNChangeKind) Word() string { return word(x.String(), "DN_CHANGE_KIND_") }
+
 func word(name, prefix string) string {
 	if name = strings.TrimPrefix(name, prefix); name == "UNSPECIFIED" {
 		return ""

@@ -47,6 +47,11 @@ func (s *Status) Routable(loginRequired bool) bool {
 	if s.State != InSrv || s.Reason == Unresponsive || s.Busy || s.Reserved || s.DoNotDisturb || s.CoolUntil != 0 {
 		return false
 	}
+	return s.AgentReady(loginRequired)
+}
+
+// AgentReady tells whether the agent at the DN, or that there is none, lets calls come.
+func (s *Status) AgentReady(loginRequired bool) bool {
 	if s.Agent == nil || s.Agent.State == LoggedOut {
 		return !loginRequired && !s.Agent.Left()
 	}

@@ -58,7 +58,7 @@ func newDNJSON(d *tcpb.DNStatus) dnJSON {
 func Command(op *client.Operator) *cobra.Command {
 	c := commands{op}
 	cmd := console.Group("dn", "Directory numbers: configure them, and see what is in service")
-	cmd.AddCommand(c.dnPutCommand(), c.dnGetCommand(), c.dnListCommand(), c.dnDeleteCommand(), c.dnImportCommand(), c.dnWatchCommand())
+	cmd.AddCommand(c.dnPutCommand(), c.dnGetCommand(), c.dnWhyCommand(), c.dnListCommand(), c.dnDeleteCommand(), c.dnImportCommand(), c.dnWatchCommand())
 	return cmd
 }
 

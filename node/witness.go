@@ -1,0 +1,76 @@
+package node
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sipcluster/sipcluster/api"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// witness tells other nodes what this one believes of a DN.
+type witness struct {
+	peerpb.UnimplementedWitnessServer
+	n *Node
+}
+
+func (w witness) ViewDN(_ context.Context, req *peerpb.ViewDNRequest) (*peerpb.ViewDNResponse, error) {
+	if req.GetClusterId() != w.n.lineage() {
+		return nil, status.Error(codes.FailedPrecondition, "that node is of another cluster")
+	}
+	number, err := dn.ParseNumber(req.GetDn())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return &peerpb.ViewDNResponse{View: w.n.diagnosis().ViewDN(number, req.GetChanges())}, nil
+}
+
+func (n *Node) diagnosis() *api.Diagnosis {
+	return api.NewDiagnosis(api.DiagnosisConfig{Table: n.table, View: n.machine.View, Bindings: n.bindings, Ask: n.askView})
+}
+
+// askView asks another node what it believes of a DN.
+func (n *Node) askView(ctx context.Context, id dn.Node, number string, changes uint32) (*tcpb.DNView, error) {
+	conn, err := n.peers.conn(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := peerpb.NewWitnessClient(conn).ViewDN(ctx, &peerpb.ViewDNRequest{ClusterId: n.lineage(), Dn: number, Changes: changes})
+	switch status.Code(err) {
+	case codes.Unimplemented:
+		return nil, status.Error(codes.Unimplemented, "its version does not say what it believes")
+	case codes.DeadlineExceeded, codes.Unavailable:
+		return nil, status.Error(status.Code(err), "it does not answer")
+	}
+	return r.GetView(), err
+}
+
+// bindings are where the calls of a DN go that is registered here.
+func (n *Node) bindings(number dn.Number) (list []*tcpb.DNBinding) {
+	entry := n.store.Get(number)
+	if entry == nil {
+		return nil
+	}
+	for i := range entry.Bindings {
+		b := &entry.Bindings[i]
+		instance, _ := message.Param([]byte(b.Params), "+sip.instance")
+		list = append(list, &tcpb.DNBinding{
+			Contact: text(b.Contact), Transport: strings.ToLower(b.Transport.String()), Source: b.Source.String(), Expires: timestamppb.New(b.Expires),
+			Instance: text(string(instance)), UserAgent: text(b.UserAgent), Unresponsive: b.Unresponsive,
+		})
+		for _, hop := range b.Path {
+			list[i].Path = append(list[i].Path, text(hop))
+		}
+	}
+	return list
+}
+
+// text is what a phone wrote, as a protocol buffer takes it.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
