@@ -108,14 +108,19 @@ func onOff(b bool) string {
 	return "off"
 }
 
-// Sentence says what a person does about the first condition that is not met.
-func Sentence(number string, conditions []*tcpb.Condition) string {
+// Sentence says what a person does about the first condition that is not met; reason is
+// that of the DN's state.
+func Sentence(number string, conditions []*tcpb.Condition, reason dn.Reason) string {
 	i := slices.IndexFunc(conditions, func(c *tcpb.Condition) bool { return !c.GetMet() })
 	if i < 0 {
 		return "A call can be sent to " + number + " now."
 	}
 	c := conditions[i]
-	return fmt.Sprintf("%s gets no calls: %s (%s). %s", number, whyNot[c.GetKind()], c.GetValue(), todo[c.GetKind()])
+	do := todo[c.GetKind()]
+	if special := todoWhen[reason]; c.GetKind() == tcpb.ConditionKind_CONDITION_KIND_IN_SERVICE && special != "" {
+		do = special
+	}
+	return fmt.Sprintf("%s gets no calls: %s (%s). %s", number, whyNot[c.GetKind()], c.GetValue(), do)
 }
 
 var whyNot = map[tcpb.ConditionKind]string{
@@ -135,11 +140,21 @@ var todo = map[tcpb.ConditionKind]string{
 	tcpb.ConditionKind_CONDITION_KIND_CONFIGURED:        "Configure it: sipcluster dn put.",
 	tcpb.ConditionKind_CONDITION_KIND_AGENTS_DN:         "Only phones and agents' DNs are routing targets.",
 	tcpb.ConditionKind_CONDITION_KIND_ENABLED:           "Enable it: sipcluster dn put NUMBER --disabled=false.",
-	tcpb.ConditionKind_CONDITION_KIND_IN_SERVICE:        "Look at what the other nodes say below; then at the phone: is it on, and does it register at a node that runs?",
+	tcpb.ConditionKind_CONDITION_KIND_IN_SERVICE:        "Nobody has registered it: is the phone on, and does it register at a node that runs?",
 	tcpb.ConditionKind_CONDITION_KIND_PHONE_ANSWERS:     "Look at the phone and at the way to it: calls and OPTIONS to its contact got no answer.",
 	tcpb.ConditionKind_CONDITION_KIND_NOT_BUSY:          "Wait for the end of a call.",
 	tcpb.ConditionKind_CONDITION_KIND_NOT_RESERVED:      "The reservation ends by itself, or when its client gives it back.",
 	tcpb.ConditionKind_CONDITION_KIND_NO_DO_NOT_DISTURB: "The agent, his desktop or an operator takes it back.",
 	tcpb.ConditionKind_CONDITION_KIND_NO_COOL_DOWN:      "It gets calls again when the cool-down ends; is somebody at the phone?",
 	tcpb.ConditionKind_CONDITION_KIND_AGENT_READY:       "The agent logs in and says that he is ready.",
+}
+
+// todoWhen is what to do about a DN that is out of service for a reason.
+var todoWhen = map[dn.Reason]string{
+	dn.Unregistered: "Its phone, or its desktop, took the registration back: is it switched off?",
+	dn.Expired:      "Its phone did not refresh in time: is it on, and does it reach this cluster?",
+	dn.DesktopLost:  "The client that had registered it is gone: does the desktop run, and does it reach a node?",
+	dn.PeerLost:     "This node can't hear the owner: look at that node and at the line to it (sipcluster status); nodes that hear it send calls there.",
+	dn.Unresponsive: "Its phone was asked in vain: look at it, and at the way to it.",
+	dn.OwnerMoved:   "Its registration went to another node, of which nothing is heard here yet: look at what the others say.",
 }

@@ -51,10 +51,10 @@ func TestConditions_AreThoseOfRoutable(t *testing.T) {
 		if (unmet < 0) != Routable(view, config, &st) {
 			t.Fatalf("%v, %+v: routable %v, the conditions %v", config, st, !(unmet < 0), all)
 		}
-		sentence := Sentence("1", all)
+		sentence := Sentence("1", all, st.Reason)
 		if unmet < 0 {
 			first[tcpb.ConditionKind_CONDITION_KIND_UNSPECIFIED]++
-		} else if k := all[unmet].GetKind(); !strings.Contains(sentence, whyNot[k]) || todo[k] == "" || !strings.Contains(sentence, todo[k]) {
+		} else if k := all[unmet].GetKind(); !strings.Contains(sentence, whyNot[k]) || todo[k] == "" || !strings.Contains(sentence, todo[k]) && !strings.Contains(sentence, todoWhen[st.Reason]) {
 			t.Fatalf("%v: %q", all[unmet], sentence)
 		} else {
 			first[k]++
