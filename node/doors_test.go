@@ -194,6 +194,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
 	"sipcluster.tc.v1.Availability.GetDN":           unary(tcport),
 	"sipcluster.tc.v1.Availability.Watch":           streamed(tcport),
+	"sipcluster.tc.v1.Diagnosis.ExplainDN":          unary(tcport),
 	"sipcluster.tc.v1.Statistics.GetGroups":         unary(tcport),
 	"sipcluster.tc.v1.Statistics.ListWaiting":       unary(tcport),
 	"sipcluster.tc.v1.Statistics.WatchGroups":       streamed(tcport),
