@@ -132,6 +132,7 @@ func All() []Fault {
 		policyFaults(),
 		loginFaults(),
 		desktopFaults(),
+		diagnosisFaults(),
 	)
 }
 

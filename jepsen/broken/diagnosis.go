@@ -1,0 +1,17 @@
+package broken
+
+// diagnosisFaults are those of what an operator is told when he asks why.
+func diagnosisFaults() []Fault {
+	return []Fault{
+		unitFault("why-forgets-the-cool-down", "a DN that cools down gets no calls, and every condition is met", "./api/dnview", "^TestConditions",
+			Edit{"api/dnview/conditions.go", "st.CoolUntil == 0, onOff", "true, onOff"}),
+		unitFault("why-waits-for-nobody", "what the other nodes believe is missing in the answer", "./api", "^TestDiagnosis",
+			Edit{"api/diagnosis.go", "	asked.Wait()\n", ""}),
+		unitFault("why-believes-names", "what a node says of itself is told under the name that it gives", "./api", "^TestDiagnosis",
+			Edit{"api/diagnosis.go", "v.Node, v.Site, v.Took = n.GetName(), n.GetSite(),", "v.Node, v.Site, v.Took = cmp.Or(answer.GetNode(), n.GetName()), n.GetSite(),"}),
+		unitFault("past-of-one-chunk", "older changes of a DN are not found behind many of others", "./node/dn", "^TestPast",
+			Edit{"node/dn/past.go", "	return at, at > end\n", "	return at, false\n"}),
+		unitFault("past-grows", "every change that there ever was stays in memory", "./node/dn", "^TestPast",
+			Edit{"node/dn/past.go", "len(p.ring) < maxPast", "len(p.ring) >= 0"}),
+	}
+}
