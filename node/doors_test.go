@@ -204,6 +204,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Cluster.WatchNode":            streamed(tcport),
 	"sipcluster.peer.v1.Fabric.SetCut":              unary(tcport),
 	"sipcluster.peer.v1.TController.Follow":         streamed(clusterport),
+	"sipcluster.peer.v1.Contacts.Find":              unary(clusterport),
 	"sipcluster.peer.v1.Witness.ViewDN":             unary(clusterport),
 	"sipcluster.peer.v1.Agents.SetAgent":            unary(clusterport),
 	"sipcluster.peer.v1.Agents.Reserve":             unary(clusterport),

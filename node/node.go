@@ -212,7 +212,7 @@ func (n *Node) bindPorts() (err error) {
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
-		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, Sealed: !n.cfg.Insecure,
+		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure,
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
@@ -376,6 +376,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
 	peerpb.RegisterWitnessServer(cluster, witness{n: n})
+	peerpb.RegisterContactsServer(cluster, contactsServer{n: n, mu: new(sync.Mutex)})
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.GRPC) })
 	g.Go(func() error { return n.group.Run(ctx) })

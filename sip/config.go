@@ -73,6 +73,9 @@ type Config struct {
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
 	// It and the Leg must neither wait nor call the Server.
 	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
+	// FindElsewhere is the DN of the phone of another node that registered a Contact; ""
+	// for none. It may wait until ctx ends. nil for a node without others.
+	FindElsewhere func(ctx context.Context, contact string) dn.Number
 	// DialPeer opens a connection to the cluster port of another node, for ServePeer
 	// there; nil for a node without others.
 	DialPeer func(ctx context.Context, to dn.Node) (net.Conn, error)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -147,6 +148,7 @@ func fillRegister(r *registrar.Request, req *sip.Request) *message.Fault {
 		}
 	}
 	r.SupportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
+	r.SupportsGRUU = slices.ContainsFunc(values(nil, req, "Supported"), registrar.AsksGRUU)
 	r.UserAgent = []byte(value(req, "user-agent"))
 	r.Transport, r.Source = origin(req)
 	if h, ok := message.ParseVia([]byte(value(req, "via"))); ok && r.Transport == location.UDP {

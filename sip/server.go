@@ -128,9 +128,21 @@ func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
-		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed,
+		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
+}
+
+// FindContact is the DN of the phone that registered a Contact at this node; "" for none.
+func (s *Server) FindContact(contact string) dn.Number { return s.cfg.Store.ByContact(contact) }
+
+// find is FindContact for all nodes.
+func (s *Server) find(ctx context.Context, contact string) dn.Number {
+	n := s.FindContact(contact)
+	if n == "" && s.cfg.FindElsewhere != nil {
+		n = s.cfg.FindElsewhere(ctx, contact)
+	}
+	return n
 }
 
 // Addr is the address that a transport is served on; nil when it is not.

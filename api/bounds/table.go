@@ -195,6 +195,7 @@ var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.LearnRequest.cluster_id":     text(fsm.MaxName),
 	"peer.v1.LearnRequest.node":           text(fsm.MaxName),
 	"peer.v1.ProgressRequest.cluster_id":  text(fsm.MaxName),
+	"peer.v1.FindRequest.contact":         text(1024),
 	"peer.v1.ViewDNRequest.cluster_id":    text(fsm.MaxName),
 	"peer.v1.ViewDNRequest.dn":            text(dn.MaxNumber),
 	"peer.v1.ViewDNRequest.changes":       number(0, MaxChanges),

@@ -281,10 +281,11 @@ func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, by digest.Al
 }
 
 // digestHost compares the uri parameter with what is served by its host alone:
-// phones leave out port and parameters, or write the address of record.
+// phones leave out port and parameters, or write the address of record. That of a Contact
+// may be one that nobody has.
 func (g *Guard) digestHost(c *digest.Credentials, realm string) bool {
 	u, ok := message.ParseURI(c.URI)
-	return ok && u.IsSIP() && g.Served(u.Host, realm)
+	return ok && u.IsSIP() && (g.Served(u.Host, realm) || message.IsNowhere(u.Host))
 }
 
 // Mine tells whether a host names this cluster as it is configured now.

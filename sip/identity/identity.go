@@ -153,9 +153,7 @@ func Anonymous(from []byte) bool {
 	if !ok || !u.IsSIP() {
 		return false
 	}
-	const nowhere = ".invalid"
-	n := len(u.Host) - len(nowhere)
-	return message.EqualFold(u.User, "anonymous") || n > 0 && message.EqualFold(u.Host[n:], nowhere)
+	return message.EqualFold(u.User, "anonymous") || message.IsNowhere(u.Host)
 }
 
 // Preferred is the user part, unescaped, of the identity that a phone wants to be

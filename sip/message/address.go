@@ -175,12 +175,12 @@ func HasOption(lists [][]byte, option string) bool {
 	return false
 }
 
-// ContactURI is the URI at which who sent the message is reached (RFC 3261 §8.1.1.8); one
-// that leads nowhere when the message has none.
+// ContactURI is the URI at which who sent the message is reached (RFC 3261 §8.1.1.8), as a
+// request goes there; one that leads nowhere when the message has none.
 func (m *Message) ContactURI() []byte {
 	if contact, _ := NextElement(m.Get(Contact)); len(contact) > 0 {
 		if a, ok := ParseAddress(contact); ok {
-			return a.URI
+			return RequestURI(a.URI)
 		}
 	}
 	return []byte("sip:unknown.invalid")

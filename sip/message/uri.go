@@ -70,6 +70,42 @@ func ParseURI(b []byte) (u URI, ok bool) {
 	return u, ok
 }
 
+// RequestURI is a URI as it may be in a request line: without headers, and without what
+// says by which method to call it (RFC 3261 §19.1.1). It may be the one that is given.
+func RequestURI(uri []byte) []byte {
+	headers := bytes.IndexByte(uri, '?') >= 0
+	if !headers && !containsFold(uri, ";method") {
+		return uri
+	}
+	u, ok := ParseURI(uri)
+	if !ok || !u.IsSIP() {
+		return uri
+	}
+	uri = uri[:len(uri)-len(u.Headers)]
+	clean := append([]byte(nil), uri[:len(uri)-len(u.Params)]...)
+	for p := u.Params; len(p) > 0; {
+		name, _, rest, ok := NextParam(p)
+		if !ok {
+			break
+		}
+		if !EqualFold(name, "method") {
+			clean = append(clean, p[:len(p)-len(rest)]...)
+		}
+		p = rest
+	}
+	return clean
+}
+
+// containsFold tells whether the text is in b, whatever its case.
+func containsFold(b []byte, text string) bool {
+	for i := 0; i+len(text) <= len(b); i++ {
+		if lower(b[i]) == lower(text[0]) && EqualFold(b[i:i+len(text)], text) {
+			return true
+		}
+	}
+	return false
+}
+
 func isScheme(b []byte) bool {
 	for i, c := range b {
 		letter := 'a' <= lower(c) && lower(c) <= 'z'
@@ -235,6 +271,14 @@ func IsIP(host []byte) bool {
 		}
 	}
 	return dots == 3
+}
+
+// IsNowhere recognises a host that nobody has (RFC 2606): browsers make one up for their
+// Contact (RFC 7118 §5.4).
+func IsNowhere(host []byte) bool {
+	const nowhere = ".invalid"
+	n := len(host) - len(nowhere)
+	return n > 0 && EqualFold(host[n:], nowhere)
 }
 
 // AddrPort is the address of a URI whose host is one.

@@ -197,3 +197,19 @@ func TestParseAddress_WhatItRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestURI_IsWithoutHeadersAndMethod(t *testing.T) {
+	for uri, want := range map[string]string{
+		"sip:1002@h":                                    "sip:1002@h",
+		"sip:1002@h?Replaces=a%40b&Subject=x":           "sip:1002@h",
+		"sip:1002@h:5060;transport=tcp;METHOD=BYE;ob":   "sip:1002@h:5060;transport=tcp;ob",
+		"sips:a@[::1]:5061;method=INVITE?Route=%3Cx%3E": "sips:a@[::1]:5061",
+		"sip:1002@h;methods=x":                          "sip:1002@h;methods=x",
+		"sip:h;lr":                                      "sip:h;lr",
+		"tel:+49?x;method=y":                            "tel:+49?x;method=y",
+	} {
+		if got := string(RequestURI([]byte(uri))); got != want {
+			t.Errorf("%s: %s, want %s", uri, got, want)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func (cs *calls) cancelUnknown(sh *shard, m *message.Message, in *packet) bool {
 		return false
 	}
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
-	for _, l := range cs.targets.phones(s.Last.Number, &route.Token{}) {
+	for _, l := range cs.targets.phones(s.Last.Number, &route.Token{}, m.URI) {
 		id := deliverBranch(cs.targets.ring, topBranch(m), l.uri)
 		out := ownRequest{
 			method: "CANCEL", uri: l.uri, via: sh.via(&l.to, id), routes: l.routes, from: m.Get(message.From), to: m.Get(message.To), callID: d.CallID, cseq: cseq,

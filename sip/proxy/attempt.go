@@ -85,7 +85,7 @@ func (a *Attempt) begin(t invite.Target) {
 		return
 	}
 	d := route.DialogOf(c.req)
-	legs, out := c.in.targets.legs(&t, c.token(), &d, message.IsSecure(c.req.URI))
+	legs, out := c.in.targets.legs(&t, c.token(), &d, c.req.URI)
 	if len(legs) == 0 {
 		a.finish(out)
 		return

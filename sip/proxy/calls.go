@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/transfer"
 )
 
 // Caller is told of every INVITE that begins a call at this node, and decides
@@ -41,6 +43,9 @@ type calls struct {
 	noteLeg func(call string, of dn.Node, n dn.Number) invite.Leg
 	phones  Phones
 	room    room
+	asked   *transfer.Book
+	// find is Config.Find.
+	find func(ctx context.Context, contact string) dn.Number
 }
 
 // begin makes a call of a message that is served now.
@@ -52,7 +57,7 @@ func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte,
 	c.timer = timerOf(c)
 	c.cseq, _, _ = message.ParseCSeq(req.Get(message.CSeq))
 	if c.invite {
-		c.transfer = transferOf(cs.routes.Ring, &u, cs.targets.now())
+		c.transfer = cs.transferOf(&u, &c.origin, req.URI)
 		c.birth = cs.births.next()
 	}
 	return c
@@ -60,10 +65,20 @@ func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte,
 
 // arrive gives a new call to the Caller.
 func (cs *calls) arrive(c *Call, key transaction.Key) {
-	if cs.open(c, key) {
-		c.sh.stats.Calls.Add(1)
-		c.sh.After(c.guard(func() { cs.caller.Arrive(c) }))
+	if !cs.open(c, key) {
+		return
 	}
+	c.sh.stats.Calls.Add(1)
+	arrive := c.guard(func() { cs.caller.Arrive(c) })
+	if !cs.byContact(c) {
+		c.sh.After(arrive)
+		return
+	}
+	cs.tasks.spawn(func() {
+		if cs.found(c) {
+			arrive()
+		}
+	})
 }
 
 // carry sends a request to one target and passes back what comes of it.

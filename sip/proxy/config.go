@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"hash/maphash"
 	"log/slog"
 	"time"
@@ -43,6 +44,9 @@ type Config struct {
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.
 	// It and the Leg must neither wait nor call the proxy.
 	Carry func(call string, of dn.Node, n dn.Number) invite.Leg
+	// Find is the DN of the phone, of this node or another one, that registered a Contact;
+	// "" for none. It may wait. nil: nobody is called so.
+	Find func(ctx context.Context, contact string) dn.Number
 	// Sealed: nobody can read what goes to other nodes.
 	Sealed bool
 	// Phones is told which phones answer; nil for nobody.

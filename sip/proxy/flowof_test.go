@@ -38,12 +38,12 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	p.calls.targets.store.Put(&location.Entry{Record: p.calls.targets.table.Register("1001", dn.Registered), Bindings: []location.Binding{
 		{Contact: contact, CallID: "c", CSeq: 1, Transport: came.Transport, Source: came.Peer, Expires: time.Now().Add(time.Hour)}}})
 	r := &route.Set{URI: []byte(contact), Last: route.Token{Purpose: route.Phone, Node: "n1", Number: "1001", Transport: location.UDP, Addr: phoneAt}}
-	h, fault := p.relays.path.flowOf(r, nil)
+	h, fault := p.relays.path.flowOf(r, nil, &route.Dialog{})
 	if fault != nil || (wire.FlowKey{Transport: h.transport, Peer: h.addr}) != came {
 		t.Errorf("%+v, %v, want %v", h, fault, came)
 	}
 	r.URI = []byte("sip:1001@127.0.0.1:5998") // another of its contacts
-	if h, fault := p.relays.path.flowOf(r, nil); fault != nil || h.transport != location.UDP {
+	if h, fault := p.relays.path.flowOf(r, nil, &route.Dialog{}); fault != nil || h.transport != location.UDP {
 		t.Errorf("%+v, %v", h, fault)
 	}
 }
@@ -60,7 +60,7 @@ func TestFlow_BehindAnEdgeProxyRequestsOfACallGoToThat(t *testing.T) {
 		for _, e := range c.rest {
 			r.Rest = append(r.Rest, []byte(e))
 		}
-		if h, fault := p.relays.path.flowOf(r, r.URI); fault != nil || h.addr.Port() != c.want {
+		if h, fault := p.relays.path.flowOf(r, r.URI, &route.Dialog{}); fault != nil || h.addr.Port() != c.want {
 			t.Errorf("%v: %+v, %v, want port %d", c.rest, h, fault, c.want)
 		}
 	}

@@ -48,11 +48,12 @@ func (h *hanger) reach(d *dialog.Dialog, to dialog.Side) (*hop, *route.Set) {
 	p := d.Parties()
 	contact := p.Of(to).Contact
 	list := h.routes.Way(p.Dialog(dialog.CallerSide), p.Way(to))
-	s, f := h.routes.Read(p.Dialog(to.Other()), contact, list)
+	within := p.Dialog(to.Other())
+	s, f := h.routes.Read(within, contact, list)
 	if f != nil {
 		return nil, nil
 	}
-	hop, _, f := h.path.next(&s, contact, d.Parties().CallID)
+	hop, _, f := h.path.next(&s, contact, &within)
 	if f != nil {
 		return nil, nil
 	}

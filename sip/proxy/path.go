@@ -1,10 +1,15 @@
 package proxy
 
 import (
+	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -20,6 +25,9 @@ type dialogPath struct {
 	now      func() time.Time
 	// heard tells whether the peer is.
 	heard func(dn.Node) bool
+	ring  *route.Ring
+	// owner is OwnerOf.
+	owner func(dn.Number) (*configpb.Node, bool)
 }
 
 var (
@@ -32,16 +40,16 @@ var (
 // next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
 // when the address is a name that has to be looked up. The contact is where the other
 // side says that it is reached; nil when that is not known.
-func (d *dialogPath) next(s *route.Set, contact, callID []byte) (to *hop, address string, f *message.Fault) {
+func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog) (to *hop, address string, f *message.Fault) {
 	if s.Peer.Purpose != route.None {
 		if d.machine.View().Node(string(s.Peer.Node)) == nil {
 			return nil, "", errNoPeer
 		}
-		return d.exits.peer(s.Peer.Node, callID), "", nil
+		return d.exits.peer(s.Peer.Node, within.CallID), "", nil
 	}
 	switch s.Last.Purpose {
 	case route.Phone:
-		to, f = d.flowOf(s, contact)
+		to, f = d.flowOf(s, contact, within)
 		return to, "", f
 	case route.Trunk:
 		return d.toTrunk(s)
@@ -52,28 +60,98 @@ func (d *dialogPath) next(s *route.Set, contact, callID []byte) (to *hop, addres
 // flowOf is the flow of the phone that a token names: that of its present
 // binding when it registered again from elsewhere. Another port than that of the flow
 // has to be the one that the phone gave for the call.
-func (d *dialogPath) flowOf(s *route.Set, contact []byte) (*hop, *message.Fault) {
+func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) (*hop, *message.Fault) {
 	k := &s.Last
 	h := &hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}
 	if !h.Reliable() && len(s.Rest) == 0 && contact != nil && message.EqualURI(contact, s.URI) {
 		h.addr = reachURI(s.URI, k.Addr)
 	}
-	if e := d.store.Get(k.Number); e != nil {
-		for i := range e.Bindings {
-			b := &e.Bindings[i]
-			switch {
-			case !b.Expires.After(d.now()):
-			case b.Mapped && b.Source == k.Addr && !message.EqualURI([]byte(b.Contact), s.URI):
-				h.addr = k.Addr
-			case message.EqualURI([]byte(b.Contact), s.URI):
-				h.transport, h.addr = b.Transport, Reach(b)
-			}
+	live := d.bindings(k.Number)
+	known := false
+	for i := range live {
+		b := &live[i]
+		switch {
+		case b.Mapped && b.Source == k.Addr && !message.EqualURI([]byte(b.Contact), s.URI):
+			h.addr, known = k.Addr, true
+		case message.EqualURI([]byte(b.Contact), s.URI):
+			h.transport, h.addr, known = b.Transport, Reach(b), true
+		case b.Transport == k.Transport && (b.Source == k.Addr || Reach(b) == k.Addr):
+			known = true
 		}
 	}
-	if !h.alive() {
+	if !known || !h.alive() || gruu.Of(s.URI, k.Number) != nil {
+		if b := moved(s, live); b != nil {
+			h.transport, h.addr = b.Transport, Reach(b)
+		} else if to := d.elsewhere(s, within, h); to != nil {
+			return to, nil
+		}
+	}
+	if !h.alive() || !h.addr.IsValid() {
 		return nil, errFlowGone
 	}
 	return h, nil
+}
+
+// bindings are the present ones of a DN here.
+func (d *dialogPath) bindings(n dn.Number) []location.Binding {
+	e := d.store.Get(n)
+	if e == nil {
+		return nil
+	}
+	now := d.now()
+	return slices.DeleteFunc(e.Bindings, func(b location.Binding) bool { return !b.Expires.After(now) })
+}
+
+// moved is where the phone of a call is by now, which has registered anew from elsewhere
+// since: the one that the URI, a GRUU, names, which then is its Contact; else the only one,
+// or the only one of that user; nil when that is not known.
+func moved(s *route.Set, live []location.Binding) (to *location.Binding) {
+	if len(s.Rest) > 0 {
+		return nil // the edge proxy knows
+	}
+	if one := gruu.Of(s.URI, s.Last.Number); one != nil {
+		for i := range live {
+			if gruu.Names(one, &live[i]) {
+				to = &live[i]
+				s.URI = message.RequestURI([]byte(to.Contact))
+			}
+		}
+		return to
+	}
+	if len(live) == 1 {
+		return &live[0]
+	}
+	u, _ := message.ParseURI(s.URI)
+	for i := range live {
+		c, ok := message.ParseURI([]byte(live[i].Contact))
+		switch {
+		case !ok || string(c.User) != string(u.User):
+		case to != nil:
+			return nil
+		default:
+			to = &live[i]
+		}
+	}
+	return to
+}
+
+// elsewhere is the node at which the phone of a call has registered since its connection
+// here was lost, or has a GRUU; nil for none. That node finds it by the token on top of the
+// Route.
+func (d *dialogPath) elsewhere(s *route.Set, within *route.Dialog, h *hop) *hop {
+	node, inService := d.owner(s.Last.Number)
+	if h.alive() && gruu.Of(s.URI, s.Last.Number) == nil || !inService || node == nil || len(s.Rest) > 0 {
+		return nil
+	}
+	k, tag := s.Last, within.From
+	if k.Node = dn.Node(node.GetId()); h.connected() {
+		k.Transport, k.Addr = location.UDP, netip.AddrPort{}
+	}
+	if s.FromCalled {
+		tag = within.To
+	}
+	s.Rest = [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", d.ring.Encode(&k, within.CallID, tag), node.GetSipAddr())}
+	return d.exits.peer(k.Node, within.CallID)
 }
 
 // toTrunk is the way to a gateway: the connection that it has opened, the address that

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/dialog"
@@ -18,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/transfer"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -47,6 +49,9 @@ type Proxy struct {
 	stats *answer.Counters
 }
 
+// maxAskedToCall is how many REFERs are remembered at least.
+const maxAskedToCall = 4096
+
 // Allowed is what a request may ask for of a node with calls.
 const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY"
 
@@ -66,12 +71,13 @@ func New(cfg Config) *Proxy {
 	p.refusals = newRefusals(p.shards)
 	self := cfg.Table.Self()
 	p.routes = &route.Reader{Ring: route.NewRing(cfg.RouteKeys), Self: self, Mine: cfg.LeadsHere, Others: func(u message.URI) bool { return namesNode(cfg.Machine.View(), u) }}
-	births := newBirths()
+	births, asked := newBirths(), transfer.NewBook(maxAskedToCall, cfg.Now)
 	addresses := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	p.relays = &relays{
-		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: addresses, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve,
-		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard},
+		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: addresses, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve, asked: asked,
+		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard,
+			ring: p.routes.Ring, owner: func(n dn.Number) (*configpb.Node, bool) { return OwnerOf(cfg.Table, cfg.Machine.View(), n) }},
 		admit: &admission{machine: cfg.Machine, self: self, store: cfg.Store, trunks: p.trunks, callers: p.callers, dialogs: p.dialogs,
 			births: births, now: cfg.Now, proved: recent.New(maxProofs)},
 	}
@@ -79,7 +85,7 @@ func New(cfg Config) *Proxy {
 	p.orphans = newOrphans(hanger, p.tasks)
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
-		noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
+		asked: asked, find: cfg.Find, noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
 		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, ring: p.routes.Ring, resolver: addresses, sealed: cfg.Sealed},
 		records: &route.Recorder{Ring: p.routes.Ring, Hosts: cfg.RecordRoutes}, births: births,
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
+	"github.com/sipcluster/sipcluster/sip/transfer"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -26,6 +27,7 @@ type relays struct {
 	timerC   time.Duration
 	seed     maphash.Seed // of loop marks
 	log      *slog.Logger
+	asked    *transfer.Book
 	// serve takes a message again when its next hop is known.
 	serve func(*message.Message, *packet)
 }
@@ -84,7 +86,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		}
 		return
 	}
-	to, address, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d.CallID)
+	to, address, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d)
 	if f == nil {
 		f = rs.referred(m, s)
 	}
@@ -265,7 +267,7 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	if !rs.admit.admit(sh, m, in, &s, at.Key, &a) {
 		return
 	}
-	to, address, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), d.CallID)
+	to, address, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), &d)
 	switch {
 	case f != nil:
 	case to == nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -63,11 +64,13 @@ func (ts *targets) known(t *invite.Target) (name string, ok bool) {
 }
 
 // legs finds where a target's requests go. The token is what those of its sides have in
-// common. A sips request goes where TLS does, all along, or nowhere (RFC 3261 §26.2.2).
-func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, sips bool) ([]leg, Outcome) {
+// common, uri that by which somebody was called. A sips request goes where TLS does, all
+// along, or nowhere (RFC 3261 §26.2.2).
+func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, uri []byte) ([]leg, Outcome) {
+	sips := message.IsSecure(uri)
 	switch {
 	case t.Deliver != "":
-		legs := ts.phones(t.Deliver, &k)
+		legs := ts.phones(t.Deliver, &k, uri)
 		if len(legs) == 0 {
 			return nil, unreached(480, "No phone is registered")
 		}
@@ -88,7 +91,7 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, sips b
 		k.Purpose, k.Number, k.Call, k.Birth = route.Deliver, t.DN, t.Call, 0
 		user := ts.ring.Encode(&k, d.CallID, d.From)
 		return []leg{{
-			to: *ts.exits.peer(t.Node, d.CallID), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "%s:%s@%s", scheme(sips), escape(string(t.DN)), node.GetSipAddr()),
+			to: *ts.exits.peer(t.Node, d.CallID), silent: true, domain: identity.Inside, uri: fmt.Appendf(nil, "%s:%s@%s%s", scheme(sips), escape(string(t.DN)), node.GetSipAddr(), gruu.Of(uri, t.DN)),
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, node.GetSipAddr())},
 		}}, Outcome{}
 	}
@@ -124,17 +127,18 @@ func escape(user string) string {
 	return string(out)
 }
 
-// phones are the bindings of a DN here.
-func (ts *targets) phones(n dn.Number, k *route.Token) (legs []leg) {
+// phones are the bindings of a DN here; that of one phone where the URI by which it was
+// called names that: a GRUU, or the Contact itself.
+func (ts *targets) phones(n dn.Number, k *route.Token, uri []byte) (legs []leg) {
 	e := ts.store.Get(n)
 	if e == nil {
 		return nil
 	}
-	now := ts.now()
+	now, one := ts.now(), gruu.Of(uri, n)
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: Reach(b)}, uri: []byte(b.Contact), phone: b, q: quality(b)}
-		if !b.Expires.After(now) || !l.to.alive() {
+		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: Reach(b)}, uri: message.RequestURI([]byte(b.Contact)), phone: b, q: quality(b)}
+		if !b.Expires.After(now) || !l.to.alive() || one != nil && !gruu.Names(one, b) {
 			continue
 		}
 		for _, r := range b.Path {
@@ -143,6 +147,9 @@ func (ts *targets) phones(n dn.Number, k *route.Token) (legs []leg) {
 		side := *k
 		side.Purpose, side.Number, side.Transport, side.Addr = route.Phone, n, b.Transport, Reach(b)
 		l.side = &side
+		if one == nil && len(e.Bindings) > 1 && message.EqualURI(uri, []byte(b.Contact)) {
+			return []leg{l}
+		}
 		legs = append(legs, l)
 	}
 	return legs

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/dialog"
@@ -18,26 +17,45 @@ import (
 // transferParam is that parameter.
 const transferParam = "sipcluster"
 
-// mark has a REFER go on with the parameter.
+// mark has a REFER go on with the parameter, and notes it for the phone here that is asked.
 func (rs *relays) mark(m *message.Message, s *route.Set, at dialog.Ref, ch *message.Changes) {
-	if !s.Near || s.First.Purpose != route.Phone {
-		return
-	}
-	t := route.Transfer{Call: rs.dialogs.Call(at.Key), By: s.First.Number, Minute: route.MinuteOf(rs.path.now())}
 	h := onlyReferTo(m)
-	if t.Call == "" || h == nil {
+	if h == nil {
 		return
 	}
 	a, _ := message.ParseAddress(h.Value)
 	u, ok := message.ParseURI(a.URI)
-	if _, has := message.Param(u.Params, transferParam); !ok || !u.IsSIP() || has {
+	if !ok || !u.IsSIP() {
 		return
 	}
+	word, has := message.Param(u.Params, transferParam)
+	if !has {
+		if word = rs.seal(s, at, u.Headers); word == nil {
+			return
+		}
+		markWith(h, &a, word, ch)
+	}
+	if s.Peer.Purpose == route.None && s.Last.Purpose == route.Phone {
+		rs.asked.Add(s.Last.Number, a.URI, word)
+	}
+}
+
+// seal is the word for a REFER that a phone here sends; nil for another.
+func (rs *relays) seal(s *route.Set, at dialog.Ref, headers []byte) []byte {
+	t := route.Transfer{Call: rs.dialogs.Call(at.Key), By: s.First.Number, Minute: route.MinuteOf(rs.path.now())}
+	if !s.Near || s.First.Purpose != route.Phone || t.Call == "" {
+		return nil
+	}
+	t.Previous = rs.replaced(bytes.TrimPrefix(headers, []byte("?")))
+	return rs.routes.Ring.SealTransfer(&t)
+}
+
+// markWith writes the Refer-To with the word.
+func markWith(h *message.Header, a *message.Address, word []byte, ch *message.Changes) {
 	uri, headers, asks := bytes.Cut(a.URI, []byte("?"))
-	t.Previous = rs.replaced(headers)
 	line := append(append(append([]byte("Refer-To: "), a.Display...), '<'), uri...)
 	line = append(append(line, ';'), transferParam...)
-	line = append(append(line, '='), rs.routes.Ring.SealTransfer(&t)...)
+	line = append(append(line, '='), word...)
 	if asks {
 		line = append(append(line, '?'), headers...)
 	}
@@ -86,17 +104,20 @@ func (rs *relays) replaced(headers []byte) string {
 // the clocks of two nodes.
 const maxTransfer = 5
 
-// transferOf is what the parameter says in the URI that is called; nil without one that
-// holds.
-func transferOf(ring *route.Ring, u *message.URI, now time.Time) *invite.Transfer {
-	if len(u.Params) == 0 {
-		return nil
-	}
+// transferOf is what the parameter says in the URI that a caller calls, or the REFER that
+// asked it to; nil without one that holds.
+func (cs *calls) transferOf(u *message.URI, o *callOrigin, uri []byte) *invite.Transfer {
 	v, has := message.Param(u.Params, transferParam)
-	if !has {
+	switch {
+	case has:
+	case o.kind == fromPhone:
+		v = cs.asked.Take(o.dn, uri)
+	}
+	if len(v) == 0 {
 		return nil
 	}
-	t, ok := ring.OpenTransfer(v)
+	now := cs.targets.now()
+	t, ok := cs.routes.Ring.OpenTransfer(v)
 	if age := int64(route.MinuteOf(now)) - int64(t.Minute); !ok || age > maxTransfer || age < -maxTransfer {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -141,11 +142,18 @@ func (f *Fast) header(k message.Kind, v []byte) (ok bool) {
 		return len(v) > len(digestWord) && bytes.EqualFold(v[:len(digestWord)], digestWord)
 	case message.UserAgent:
 		f.userAgent = v
-	case message.Supported, message.ContentType:
+	case message.Supported:
+		f.reg.SupportsGRUU = AsksGRUU(v)
+	case message.ContentType:
 	default:
 		return false // Require, Path, Route and their like
 	}
 	return true
+}
+
+// AsksGRUU tells whether the value of a Supported header does.
+func AsksGRUU(v []byte) bool {
+	return bytes.Contains(v, []byte(gruu.Option)) && message.HasOption([][]byte{v}, gruu.Option)
 }
 
 const needed = 1<<message.Via | 1<<message.From | 1<<message.To | 1<<message.CallID | 1<<message.CSeq | 1<<message.Contact

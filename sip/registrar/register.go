@@ -27,9 +27,11 @@ type Request struct {
 	Authorizations [][]byte
 	Path           [][]byte
 	SupportsPath   bool
-	UserAgent      []byte
-	Transport      location.Transport
-	Source         netip.AddrPort
+	// SupportsGRUU: it asks for URIs that lead to each of its phones.
+	SupportsGRUU bool
+	UserAgent    []byte
+	Transport    location.Transport
+	Source       netip.AddrPort
 	// Mapped as in location.Binding.
 	Mapped bool
 	// bindings is room for the next state of the DN, kept from use to use.

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -134,7 +135,11 @@ func (g *Registrar) update(r *Request, v *fsm.View, d *configpb.DN, a *answer.An
 		refuse(a, dec.fault, lim.min)
 		return
 	}
-	g.accept(r, &dec, a, now)
+	realm := ""
+	if r.SupportsGRUU {
+		realm = v.Options().GetRealm()
+	}
+	g.accept(r, &dec, a, now, number, realm)
 }
 
 // apply decides and commits under the DN's lock. lost says that the connection
@@ -171,18 +176,18 @@ func (g *Registrar) overtaken(n dn.Number, dec *decision) *message.Fault {
 	return nil
 }
 
-// accept writes the 200 with all bindings.
-func (g *Registrar) accept(r *Request, dec *decision, a *answer.Answer, now time.Time) {
+// accept writes the 200 with all bindings of a DN; with their GRUUs where there is a realm.
+func (g *Registrar) accept(r *Request, dec *decision, a *answer.Answer, now time.Time, n dn.Number, realm string) {
 	a.Set(200, "OK")
 	a.Durable = dec.changed
-	a.Lines = appendContacts(a.Lines, dec.bindings, now)
+	a.Lines = appendContacts(a.Lines, dec.bindings, now, n, realm)
 	for _, p := range r.Path {
 		a.Header("Path", text(p))
 	}
 }
 
 // appendContacts lists the bindings with the seconds that they have left (RFC 3261 §10.3 step 8).
-func appendContacts(lines []byte, bindings []location.Binding, now time.Time) []byte {
+func appendContacts(lines []byte, bindings []location.Binding, now time.Time, n dn.Number, realm string) []byte {
 	for i := range bindings {
 		b := &bindings[i]
 		left := (b.Expires.Sub(now) + time.Second - 1) / time.Second
@@ -193,6 +198,9 @@ func appendContacts(lines []byte, bindings []location.Binding, now time.Time) []
 		lines = append(lines, b.Contact...)
 		lines = append(lines, '>')
 		lines = append(lines, b.Params...)
+		if realm != "" {
+			lines = gruu.AppendParam(lines, n, realm, b)
+		}
 		lines = append(lines, ";expires="...)
 		lines = strconv.AppendInt(lines, int64(left), 10)
 		lines = append(lines, "\r\n"...)

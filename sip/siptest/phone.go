@@ -5,6 +5,7 @@
 package siptest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -37,6 +38,8 @@ type Config struct {
 	Transport string
 	// Network is where the phone is; nil means this machine's.
 	Network *Network
+	// User is the user part of its Contact; "" means the DN.
+	User string
 	// UserAgent is what the phone calls itself; "" means siptest.
 	UserAgent string
 	// Params are said of the contact that it registers, with their ";".
@@ -136,10 +139,11 @@ func (p *Phone) Addr() string { return p.conn.LocalAddr().String() }
 
 // Contact is the URI that the phone registers.
 func (p *Phone) Contact() string {
+	user := cmp.Or(p.cfg.User, p.cfg.DN)
 	if p.cfg.Transport == "udp" {
-		return fmt.Sprintf("sip:%s@%s", p.cfg.DN, p.Addr())
+		return fmt.Sprintf("sip:%s@%s", user, p.Addr())
 	}
-	return fmt.Sprintf("sip:%s@%s;transport=%s", p.cfg.DN, p.Addr(), p.cfg.Transport)
+	return fmt.Sprintf("sip:%s@%s;transport=%s", user, p.Addr(), p.cfg.Transport)
 }
 
 // Mute makes the phone ignore requests, or answer them again.

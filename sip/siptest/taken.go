@@ -12,12 +12,12 @@ func (c *Call) Tag() string { return c.tag }
 
 // Ring answers a call that was taken with 180, Answer with 200, Refuse with a failure.
 func (c *Call) Ring(headers ...string) error {
-	return c.u.Respond(c.Invite, 180, "Ringing", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
+	return c.u.Respond(c.Invite, 180, "Ringing", c.tag, append([]string{"Contact: <" + c.u.contact() + ">"}, headers...)...)
 }
 
 // Answer takes the call.
 func (c *Call) Answer(headers ...string) error {
-	return c.u.Respond(c.Invite, 200, "OK", c.tag, append([]string{"Contact: <" + c.u.Contact() + ">"}, headers...)...)
+	return c.u.Respond(c.Invite, 200, "OK", c.tag, append([]string{"Contact: <" + c.u.contact() + ">"}, headers...)...)
 }
 
 // Refuse refuses it.
@@ -94,7 +94,7 @@ func (c *Call) request(m *Message) {
 	case m.Method == "CANCEL":
 		_ = c.u.Respond(m, 200, "OK", c.tag)
 	case m.Method == "INVITE":
-		_ = c.u.Respond(m, 200, "OK", c.tag, "Contact: <"+c.u.Contact()+">")
+		_ = c.u.Respond(m, 200, "OK", c.tag, "Contact: <"+c.u.contact()+">")
 	default:
 		_ = c.u.Respond(m, 200, "OK", c.tag)
 	}

@@ -1,6 +1,7 @@
 package siptest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -21,6 +22,7 @@ type UA struct {
 	open  map[string]*Call // by Call-ID and own tag
 	auth  challenge
 	extra func(*Message) bool
+	as    string // see GiveAs
 }
 
 // Message is a request that arrived.
@@ -41,6 +43,19 @@ func NewUA(cfg Config) (*UA, error) {
 	p.calls = u
 	p.mu.Unlock()
 	return u, nil
+}
+
+// GiveAs has the phone give another Contact in its calls than the one that it registers.
+func (u *UA) GiveAs(contact string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.as = contact
+}
+
+func (u *UA) contact() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return cmp.Or(u.as, u.Contact())
 }
 
 // OnRequest gives requests outside of calls to f, which answers them by
@@ -100,7 +115,7 @@ func (u *UA) Place(ctx context.Context, uri string, headers ...string) (*Call, e
 	u.mu.Lock()
 	u.open[c.ID+tag] = c
 	u.mu.Unlock()
-	c.invite = Request{Method: "INVITE", URI: uri, Headers: append([]string{"Contact: <" + u.Contact() + ">", "Content-Type: application/sdp"}, headers...)}
+	c.invite = Request{Method: "INVITE", URI: uri, Headers: append([]string{"Contact: <" + u.contact() + ">", "Content-Type: application/sdp"}, headers...)}
 	if err := c.sendInvite(); err != nil {
 		return nil, err
 	}
@@ -240,7 +255,7 @@ func (c *Call) Do(ctx context.Context, method string, headers ...string) (*Respo
 	r := Request{Method: method, URI: c.target, Headers: headers}
 	body := ""
 	if method == "INVITE" {
-		r.Headers = append([]string{"Contact: <" + c.u.Contact() + ">", "Content-Type: application/sdp"}, headers...)
+		r.Headers = append([]string{"Contact: <" + c.u.contact() + ">", "Content-Type: application/sdp"}, headers...)
 		body = sdp + c.Media
 	}
 	_, answers, err := c.send(r, body)

@@ -1,0 +1,67 @@
+package location
+
+import (
+	"strings"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// ByContact is the DN of the phone that registered a Contact here; "" for none, and for
+// what several could be. The Contact is the same by RFC 3261 §19.1.4, or has the same user
+// and host, or the same host that no phone of another DN has: a phone may write it in its
+// calls otherwise than when it registers. It reads all that the store holds.
+func (s *Store) ByContact(uri string) dn.Number {
+	u, ok := message.ParseURI([]byte(uri))
+	if !ok || !u.IsSIP() {
+		return ""
+	}
+	host := string(u.Host)
+	if len(u.Port) > 0 {
+		host += ":" + string(u.Port)
+	}
+	s.mu.RLock()
+	var blobs []string
+	for _, sl := range s.slots {
+		if !sl.gone && strings.Contains(sl.blob, host) {
+			blobs = append(blobs, sl.blob)
+		}
+	}
+	s.mu.RUnlock()
+	best, found := likenessNone, dn.Number("")
+	for _, b := range blobs {
+		e := s.decode(b)
+		for i := range e.Bindings {
+			switch l := alike(&u, uri, e.Bindings[i].Contact); {
+			case l > best:
+				best, found = l, e.Record.Number
+			case l == best && l > likenessNone && found != e.Record.Number:
+				found = ""
+			}
+		}
+	}
+	return found
+}
+
+// likeness is how much two Contacts have in common.
+type likeness uint8
+
+const (
+	likenessNone likeness = iota
+	likenessHost
+	likenessUser
+	likenessWhole
+)
+
+func alike(u *message.URI, uri, contact string) likeness {
+	c, ok := message.ParseURI([]byte(contact))
+	switch {
+	case !ok || !message.EqualFold(c.Host, string(u.Host)) || string(c.Port) != string(u.Port):
+		return likenessNone
+	case message.EqualURI([]byte(uri), []byte(contact)):
+		return likenessWhole
+	case string(message.AppendUnescaped(nil, c.User)) == string(message.AppendUnescaped(nil, u.User)):
+		return likenessUser
+	}
+	return likenessHost
+}
