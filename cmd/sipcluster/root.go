@@ -66,7 +66,8 @@ side's DNs out of service.
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = server.Version()
+	root.SetVersionTemplate("sipcluster {{.Version}}\n")
 	root.AddCommand(
 		server.Command(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
@@ -74,5 +75,7 @@ side's DNs out of service.
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),
 		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), versionCommand(con),
 	)
+	console.CheckArgs(root)
+	c.Complete(root)
 	return root, started
 }

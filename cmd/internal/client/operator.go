@@ -49,13 +49,5 @@ func (c *Operator) Asking(cmd *cobra.Command) *cobra.Command {
 
 // Reading is Asking with a choice of output.
 func (c *Operator) Reading(cmd *cobra.Command) *cobra.Command {
-	c.Asking(cmd).Flags().StringVarP(&c.Format, "output", "o", "table", "`FORMAT`: table or json")
-	check := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if c.Format != "table" && c.Format != "json" {
-			return console.Usagef("-o %s: want table or json", c.Format)
-		}
-		return check(cmd, args)
-	}
-	return cmd
+	return c.Choose(c.Asking(cmd))
 }

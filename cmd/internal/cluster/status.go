@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +73,8 @@ type (
 // StatusCommand is status.
 func StatusCommand(op *client.Operator) *cobra.Command {
 	c := commands{op}
-	return c.Reading(&cobra.Command{
+	var check bool
+	cmd := c.Reading(&cobra.Command{
 		Use: "status", Short: "Show how a node sees the cluster: configuration, peers, DNs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.Connect()
@@ -85,11 +87,38 @@ func StatusCommand(op *client.Operator) *cobra.Command {
 				return fmt.Errorf("status: %w", err)
 			}
 			if c.JSON() {
-				return console.Encode(c.Out, newStatusJSON(s))
+				err = console.Encode(c.Out, newStatusJSON(s))
+			} else {
+				err = c.printStatus(s)
 			}
-			return c.printStatus(s)
+			if err == nil && check {
+				err = unwell(s)
+			}
+			return err
 		},
 	})
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the node is not well: it reaches no quorum, does not hear a node, or has a problem")
+	return cmd
+}
+
+// unwell says what is wrong with a node or with what it hears; nil when nothing is.
+func unwell(s *tcpb.StatusResponse) error {
+	var why []string
+	if !s.GetRaft().GetQuorum() {
+		why = append(why, "it reaches no quorum")
+	}
+	for _, p := range s.GetPeers() {
+		if !p.GetReachable() {
+			why = append(why, "it does not hear "+p.GetNode())
+		}
+	}
+	for _, p := range s.GetProblems() {
+		why = append(why, p.GetCode())
+	}
+	if len(why) == 0 {
+		return nil
+	}
+	return fmt.Errorf("status: %s is not well: %s", s.GetNode(), strings.Join(why, ", "))
 }
 
 func newStatusJSON(s *tcpb.StatusResponse) statusJSON {

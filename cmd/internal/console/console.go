@@ -23,7 +23,7 @@ type Console struct {
 	Now      func() time.Time
 	// Terminal tells whether a file descriptor is one.
 	Terminal func(fd uintptr) bool
-	// Format is the one that was asked for: "table" or "json".
+	// Format is the one that was asked for: "table", "json" or "yaml".
 	Format string
 }
 
@@ -62,7 +62,7 @@ func Group(use, short string) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return Usagef("%s has no command %q", cmd.CommandPath(), args[0])
+				return Usagef("%s has no command %q%s", cmd.CommandPath(), args[0], meant(cmd, args[0]))
 			}
 			if err := cmd.Help(); err != nil {
 				return err
@@ -72,8 +72,26 @@ func Group(use, short string) *cobra.Command {
 	}
 }
 
-// JSON tells whether JSON was asked for.
-func (c *Console) JSON() bool { return c.Format == "json" }
+// Choose adds the choice of a Format to a command: what the command writes as JSON when
+// JSON says so is YAML where that was asked for.
+func (c *Console) Choose(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVarP(&c.Format, "output", "o", "table", "`FORMAT`: table, json or yaml")
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch c.Format {
+		case "table", "json":
+		case "yaml":
+			c.Out = &yamlWriter{w: c.Out}
+		default:
+			return Usagef("-o %s: want table, json or yaml", c.Format)
+		}
+		return run(cmd, args)
+	}
+	return cmd
+}
+
+// JSON tells whether the command writes JSON: that was asked for, or YAML.
+func (c *Console) JSON() bool { return c.Format == "json" || c.Format == "yaml" }
 
 // IsTerminal tells whether a stream is one.
 func (c *Console) IsTerminal(stream any) bool {

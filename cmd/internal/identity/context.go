@@ -29,7 +29,7 @@ type contextJSON struct {
 }
 
 func (c commands) contextListCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return c.Choose(&cobra.Command{
 		Use: "list", Short: "List the contexts, without their secrets", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			path, err := contexts.Path(c.Getenv)
@@ -42,9 +42,7 @@ func (c commands) contextListCommand() *cobra.Command {
 			}
 			return c.printContexts(f)
 		},
-	}
-	cmd.Flags().StringVarP(&c.Format, "output", "o", "table", "`FORMAT`: table or json")
-	return cmd
+	})
 }
 
 func (c commands) printContexts(f *contexts.File) error {
