@@ -48,9 +48,13 @@ func sipSamples(st answer.Stats, emit func(api.Sample)) {
 	count("sip_overload_total", "Calls and registrations refused by the rate limit (503).", st.Overload)
 	count("sip_wrong_passwords_total", "Wrong passwords that were tried.", st.WrongPasswords)
 	count("sip_silenced_total", "Requests that were not answered because their source had tried too many passwords.", st.Silenced)
+	count("sip_late_total", "Calls refused (503) because more came by UDP than was served.", st.Late)
+	count("sip_kernel_drops_total", "Datagrams that the kernel had no room for.", st.KernelDrops)
 	count("sip_shed_total", "Datagrams that were not looked at because their source sent more than could be served.", st.Shed)
 	count("sip_panics_total", "Requests whose handler panicked.", st.Panics)
 	count("location_flush_failures_total", "Answers given although the location store could not be written.", st.FlushFailures)
+	emit(api.Sample{Name: "sip_overloaded", Help: "1 while more comes by UDP than is served.", Value: float64(st.Overloaded)})
+	emit(api.Sample{Name: "sip_receive_buffer_bytes", Help: "How many bytes of datagrams may wait to be read.", Value: float64(st.Room)})
 	emit(api.Sample{Name: "sip_bindings", Help: "Bindings of the DNs registered here.", Value: float64(st.Bindings)})
 	emit(api.Sample{Name: "sip_connections", Help: "Open SIP connections.", Value: float64(st.Connections)})
 	for code, v := range st.Rejects {

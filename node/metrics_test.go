@@ -70,8 +70,8 @@ func wantLines(t *testing.T, got []string, want string) {
 // Each metric shows the number that it says, and each number is shown.
 func TestMetrics_OfSIP(t *testing.T) {
 	var st answer.Stats
-	if n := numbered(reflect.ValueOf(&st).Elem(), 101); n != 120 {
-		t.Fatalf("the SIP port counts %d things, this table has 19", n-101)
+	if n := numbered(reflect.ValueOf(&st).Elem(), 101); n != 124 {
+		t.Fatalf("the SIP port counts %d things, this table has 23", n-101)
 	}
 	st.Rejects = map[int]uint64{404: 7, 503: 8}
 	wantLines(t, samples(func(emit func(api.Sample)) { sipSamples(st, emit) }), `
@@ -90,10 +90,14 @@ func TestMetrics_OfSIP(t *testing.T) {
 		sip_overload_total 113 counter
 		sip_wrong_passwords_total 114 counter
 		sip_silenced_total 115 counter
-		sip_shed_total 116 counter
-		location_flush_failures_total 117 counter
-		sip_bindings 118 gauge
-		sip_connections 119 gauge
+		sip_kernel_drops_total 116 counter
+		sip_late_total 117 counter
+		sip_shed_total 118 counter
+		location_flush_failures_total 119 counter
+		sip_bindings 120 gauge
+		sip_connections 121 gauge
+		sip_overloaded 122 gauge
+		sip_receive_buffer_bytes 123 gauge
 		sip_rejects_total{code=404} 7 counter
 		sip_rejects_total{code=503} 8 counter`)
 }

@@ -127,7 +127,7 @@ func (s *Server) connect() {
 func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
-		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Log: s.log, Now: c.Now,
+		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
 	}
@@ -310,7 +310,7 @@ func ignoreClosed(err error) error {
 // Stats are the counts of now.
 func (s *Server) Stats() answer.Stats {
 	st := s.stats.Snapshot()
-	st.Connections = s.flows.Len()
+	st.Connections, st.Room = s.flows.Len(), s.port.Room()
 	return st
 }
 

@@ -43,16 +43,17 @@ func (b *bench) flood(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	sent, err := b.beside(ctx, x, steady)
+	crowd, calls, refreshed, err := onslaught{floodRate, floodSeconds, 2}.beside(ctx, x, steady)
 	if err != nil {
 		return err
 	}
+	b.floodFigures(crowd, calls, refreshed)
 	after, most, err := resident(ctx, n)
 	if err != nil {
 		return err
 	}
 	b.report.add("call", "resident memory before the flood", before/mib, "MiB", "")
-	b.report.add("call", "the most in the flood", most/mib, "MiB", fmt.Sprintf("%.0f of %d new calls/s sent, --sip-rate %d", sent, floodRate, floodLimit))
+	b.report.add("call", "the most in the flood", most/mib, "MiB", fmt.Sprintf("%.0f of %d new calls/s sent, --sip-rate %d", float64(crowd.placed)/crowd.sending.Seconds(), floodRate, floodLimit))
 	b.report.add("call", "after it", after/mib, "MiB", "")
 	return nil
 }
@@ -103,34 +104,34 @@ func (x *exchange) second(ctx context.Context) (*gateway, error) {
 	return g, nil
 }
 
-// beside runs the flood, the steady calls and refreshes at once, and returns
-// the calls/s that were sent.
-func (b *bench) beside(ctx context.Context, x *exchange, steady *gateway) (sent float64, err error) {
-	var refreshed outcome
-	var crowd result
+// onslaught are new calls that come beside calls that are up and refreshes.
+type onslaught struct {
+	rate, seconds int
+	patience      int // how often they are sent again
+}
+
+// beside runs the new calls, the steady calls and refreshes at once.
+func (o onslaught) beside(ctx context.Context, x *exchange, steady *gateway) (crowd, calls result, refreshed outcome, err error) {
 	// They are up before the flood begins, and hang up in its midst.
-	steady.hold = (floodSeconds/2 + 1) * time.Second
+	steady.hold = time.Duration(o.seconds/2+1) * time.Second
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return steady.load(ctx, steadyFirst, talking, talking, func(i int) string { return x.dns[1][i%talking] })
 	})
 	if err := pause(ctx, 1500*time.Millisecond); err != nil {
-		return 0, err
+		return crowd, calls, refreshed, err
 	}
 	g.Go(func() (err error) {
-		refreshed, err = x.fleets[0].run(ctx, 0, refreshRate*floodSeconds, refreshRate)
+		refreshed, err = x.fleets[0].run(ctx, 0, refreshRate*o.seconds, refreshRate)
 		return err
 	})
 	g.Go(func() (err error) {
-		x.gateway.patience = 2
-		crowd, _, err = x.place(ctx, floodRate, floodSeconds, func(i int) string { return x.dns[1][talking+i%(callDNs-talking)] })
+		x.gateway.patience = o.patience
+		crowd, _, err = x.place(ctx, o.rate, o.seconds, func(i int) string { return x.dns[1][talking+i%(callDNs-talking)] })
 		return err
 	})
-	if err := g.Wait(); err != nil {
-		return 0, err
-	}
-	b.floodFigures(crowd, steady.take(), refreshed)
-	return float64(crowd.placed) / crowd.sending.Seconds(), nil
+	err = g.Wait()
+	return crowd, steady.take(), refreshed, err
 }
 
 func (b *bench) floodFigures(crowd, calls result, refreshed outcome) {

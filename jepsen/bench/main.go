@@ -40,6 +40,7 @@ type options struct {
 	seconds  int
 	rate     int
 	latRate  int
+	offered  int
 	profile  string
 	serve    bool
 	secured  bool
@@ -60,6 +61,7 @@ var parts = []part{
 	{"lat", "REGISTER to event at another node", func(ctx context.Context, b *bench) error { return b.latency(ctx) }},
 	{"stat", "what 100 Stat Servers at a node cost its registrar", func(ctx context.Context, b *bench) error { return b.statServers(ctx) }},
 	{"call", "calls: CPU, a routing point to the phone, lost calls, a flood", func(ctx context.Context, b *bench) error { return b.calls(ctx) }},
+	{"overload", "more calls than a node does", func(ctx context.Context, b *bench) error { return b.overload(ctx) }},
 	{"people", "phones that do not answer, and what lost nodes and clients leave behind", func(ctx context.Context, b *bench) error { return b.people(ctx) }},
 	{"standby", "a phone with two ways whose owner is lost", func(ctx context.Context, b *bench) error { return b.standby(ctx) }},
 	{"drain", "a drain that is undone", func(ctx context.Context, b *bench) error { return b.drains(ctx) }},
@@ -127,7 +129,7 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,people,drain,before,line,far,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,overload,people,drain,before,line,far,kill,cut,heal,mem,list,quiet", "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.StringVar(&b.before, "before", "", "another sipcluster `program`, to compare with")
@@ -138,6 +140,7 @@ func (b *bench) flags() {
 	flag.IntVar(&b.dns, "dns", 100_000, "DNs of the big cluster")
 	flag.IntVar(&b.seconds, "seconds", 6, "`seconds` of each measured load")
 	flag.IntVar(&b.rate, "rate", 3000, "registrations/s at which CPU is measured")
+	flag.IntVar(&b.offered, "offered", 5000, "calls/s that are offered to a node in part overload")
 	flag.IntVar(&b.latRate, "lat-rate", 1000, "registrations/s at which latency is measured")
 	flag.StringVar(&b.profile, "profile", "", "`directory` for CPU and heap profiles of node 1")
 	flag.BoolVar(&b.serve, "serve", false, "start three nodes on loopback with -dns DNs, print how to reach them, run until the input ends")
@@ -156,7 +159,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, people, drain, before, line, far, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, overload, people, drain, before, line, far, kill, cut, heal, mem, list and quiet", name)
 		}
 		want[name] = true
 	}

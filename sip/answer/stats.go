@@ -24,12 +24,18 @@ type Stats struct {
 	// WrongPasswords were tried; Silenced are the requests that got no answer because
 	// too many had been.
 	WrongPasswords, Silenced uint64
+	// KernelDrops are the datagrams that the kernel had no room for, Late the calls that
+	// were refused because more came by UDP than was served.
+	KernelDrops, Late uint64
 	// Shed are the datagrams that were not looked at because their source sent too many.
 	Shed uint64
 	// FlushFailures are answers given although the location store could not be written.
 	FlushFailures uint64
 	// Bindings of all DNs registered here, and open connections.
 	Bindings, Connections int
+	// Overloaded is 1 while more comes by UDP than is served, Room how many bytes of
+	// datagrams may wait there; 0 where nobody knows.
+	Overloaded, Room int
 }
 
 // Counters are behind Stats.
@@ -41,6 +47,8 @@ type Counters struct {
 	Panics, FlushFailures              atomic.Uint64
 	Calls, Overload                    atomic.Uint64
 	WrongPasswords, Silenced, Shed     atomic.Uint64
+	KernelDrops, Late                  atomic.Uint64
+	Overloaded                         atomic.Int64
 	Bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
 }
@@ -64,6 +72,7 @@ func (c *Counters) Snapshot() Stats {
 		Fast: c.Fast.Load(), Plain: c.Plain.Load(), Malformed: c.Malformed.Load(),
 		Calls: c.Calls.Load(), Overload: c.Overload.Load(),
 		WrongPasswords: c.WrongPasswords.Load(), Silenced: c.Silenced.Load(), Shed: c.Shed.Load(),
+		KernelDrops: c.KernelDrops.Load(), Late: c.Late.Load(), Overloaded: int(c.Overloaded.Load()),
 		Panics: c.Panics.Load(), FlushFailures: c.FlushFailures.Load(), Bindings: int(c.Bindings.Load()),
 	}
 	for i := range c.rejects {

@@ -27,8 +27,11 @@ type Config struct {
 	Stats   *answer.Counters
 	// Draining: the node takes no new calls from trunks.
 	Draining func() bool
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Refuses tells whether what begins now, by another node or not, has to give way; nil is
+	// never.
+	Refuses func(byPeer bool) bool
+	Log     *slog.Logger
+	Now     func() time.Time
 	// TagSeed makes the To tags of answers.
 	TagSeed maphash.Seed
 

@@ -40,6 +40,9 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 		p.relays.relay(sh, m, in, key, mark, &d, &s)
 		return
 	case k.Purpose == route.Deliver && len(s.Rest) == 0 && in.peer != "" && k.Node == in.peer:
+		if p.givesWay(m, in, &a) {
+			break
+		}
 		c := p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: k.Node, domain: identity.Inside})
 		p.calls.carry(c, key, invite.Target{Deliver: k.Number, Call: k.Call, Of: k.Node})
 		return
@@ -72,6 +75,9 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		a.Set(404, "Not a domain of this cluster")
 		return
 	}
+	if p.givesWay(m, in, a) {
+		return
+	}
 	o, ok := p.callers.identify(m, in, a)
 	if !ok {
 		return
@@ -101,4 +107,15 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	if t, ok := p.calls.targets.ofDN(c.called, a); ok {
 		p.calls.carry(c, key, t)
 	}
+}
+
+// givesWay tells whether a call does not begin because more comes than is served. Who calls
+// is asked later: so a refusal costs next to nothing.
+func (p *Proxy) givesWay(m *message.Message, in *packet, a *answer.Answer) bool {
+	if string(m.Method) != "INVITE" || !p.refuses(in.peer != "") {
+		return false
+	}
+	p.stats.Late.Add(1)
+	a.Overloaded()
+	return true
 }

@@ -47,6 +47,8 @@ type Proxy struct {
 	guard *guard.Guard
 	rate  *guard.Rate
 	stats *answer.Counters
+	// refuses is Config.Refuses.
+	refuses func(byPeer bool) bool
 }
 
 // maxAskedToCall is how many REFERs are remembered at least.
@@ -63,9 +65,12 @@ func New(cfg Config) *Proxy {
 	if cfg.Phones == nil {
 		cfg.Phones = noPhones{}
 	}
+	if cfg.Refuses == nil {
+		cfg.Refuses = func(bool) bool { return false }
+	}
 	p := &Proxy{
 		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), trunks: newTrunks(cfg.Machine), dialogs: dialog.NewTable(cfg.Now),
-		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats,
+		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats, refuses: cfg.Refuses,
 	}
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)

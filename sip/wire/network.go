@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Network is where a Server binds its ports. The addresses of what it returns,
@@ -19,6 +20,9 @@ type Network interface {
 type packetIO interface {
 	// read waits for datagrams and puts them into bufs. There is one reader.
 	read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int, error)
+	// queued is how long the first of what was read last had waited in the kernel, and for
+	// how many that had no room so far; zero where nobody knows.
+	queued() (waited time.Duration, dropped uint32)
 	// write does not wait, and returns how many went.
 	write(bufs [][]byte, to []netip.AddrPort) (int, error)
 	addr() *net.UDPAddr
@@ -46,6 +50,8 @@ func (p packets) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 	sizes[0], sources[0] = n, from.(*net.UDPAddr).AddrPort()
 	return 1, nil
 }
+
+func (p packets) queued() (time.Duration, uint32) { return 0, 0 }
 
 func (p packets) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 	for i := range bufs {

@@ -78,6 +78,7 @@ func (p *Port) open() error {
 			return err
 		}
 		p.udp = newDatagrams(c, p.cfg.Handler, p.cfg.Flush, p.holdBack)
+		p.udp.loaded = p.loaded
 	}
 	web := (&upgrader{origins: p.cfg.Origins}).upgrade
 	shake := [location.WSS + 1]func(net.Conn) (net.Conn, error){location.WS: web}
@@ -136,7 +137,50 @@ func (p *Port) openUDP() (packetIO, error) {
 	if p.cfg.Network != nil {
 		return openPackets(p.cfg.Network, p.cfg.Listen[location.UDP])
 	}
-	return openSocket(p.cfg.Listen[location.UDP])
+	s, err := openSocket(p.cfg.Listen[location.UDP])
+	if err != nil {
+		return nil, err
+	}
+	if s.room < receiveBuffer {
+		p.cfg.Log.Warn("the kernel gives UDP less room for what waits to be read than is asked for: bursts may be lost", "asked", receiveBuffer, "given", s.room,
+			"do", fmt.Sprintf("sysctl -w net.core.rmem_max=%d, then restart", receiveBuffer))
+	}
+	return s, nil
+}
+
+// Refuses tells whether what begins now has to give way, because more comes by UDP than is
+// served. What another node has begun does when things are worse.
+func (p *Port) Refuses(byPeer bool) bool {
+	late := lateAfter
+	if byPeer {
+		late = graveAfter
+	}
+	return p.udp != nil && p.udp.load.refuses(time.Now(), late)
+}
+
+// Room is how many bytes of datagrams may wait to be read; 0 where nobody knows.
+func (p *Port) Room() int {
+	if p.udp == nil {
+		return 0
+	}
+	if s, ok := p.udp.socket.(*socket); ok {
+		return s.room
+	}
+	return 0
+}
+
+// loaded counts datagrams that the kernel had no room for, and says when more comes than
+// is served.
+func (p *Port) loaded(dropped uint32, begins, ends bool) {
+	p.cfg.Stats.KernelDrops.Add(uint64(dropped))
+	switch {
+	case begins:
+		p.cfg.Stats.Overloaded.Store(1)
+		p.cfg.Log.Warn("more comes by UDP than is served: new calls are refused (503) while what is read has waited", "longer_than", lateAfter)
+	case ends:
+		p.cfg.Stats.Overloaded.Store(0)
+		p.cfg.Log.Info("all that comes by UDP is served in time again")
+	}
 }
 
 // holdBack counts a datagram that was not looked at.

@@ -7,21 +7,16 @@ import (
 	"github.com/sipcluster/sipcluster/sip/source"
 )
 
-const (
-	// overloadedAfter so long without a pause datagrams come faster than they are served,
-	// and not just in a burst.
-	overloadedAfter = 100 * time.Millisecond
-	// othersFor is how long a source counts as one that others have to leave room for.
-	othersFor = time.Minute
-)
+// othersFor is how long a source counts as one that others have to leave room for.
+const othersFor = time.Minute
 
 // shed decides which datagrams are not looked at while more come than can be served:
 // those of the sources that send most, so that the kernel has room for all others. As
 // long as there is only one source it is served as fast as that goes.
 //
-// A batch that is full says that more are waiting. Then the number that is served of
-// one source and batch is halved, and counted up again while batches are not full. It
-// belongs to one reader.
+// A batch that is full, and read gravely late although no call begins meanwhile, says that
+// more are waiting. Then the number that is served of one source and batch is halved, and
+// counted up again while batches are not such. It belongs to one reader.
 type shed struct {
 	limit int // of a source in a batch; 0 is none
 	since time.Time
@@ -31,9 +26,10 @@ type shed struct {
 	count [batch]int
 }
 
-// look looks at a batch; true says that it has begun to hold a source back.
-func (s *shed) look(sources []netip.AddrPort) (begins bool) {
-	full := len(sources) == batch
+// look looks at a batch, read gravely late or not; true says that it has begun to hold a
+// source back.
+func (s *shed) look(sources []netip.AddrPort, grave bool) (begins bool) {
+	full := grave && len(sources) == batch
 	if !full && s.limit == 0 {
 		s.since = time.Time{}
 		return false

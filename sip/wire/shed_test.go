@@ -20,7 +20,7 @@ func crowdOf(counts ...int) (batch []netip.AddrPort) {
 
 // served counts by source what of a batch is looked at.
 func (s *shed) served(sources []netip.AddrPort) (counts [4]int, begins bool) {
-	begins = s.look(sources)
+	begins = s.look(sources, true)
 	for _, a := range slices.Backward(sources) {
 		if s.serves(a) {
 			counts[a.Addr().As4()[3]]++
@@ -68,7 +68,7 @@ func TestShed_WhoSendsMostGivesWay(t *testing.T) {
 func TestShed_TheOnlySourceIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shed
-		s.look(crowdOf(batch-1, 1))
+		s.look(crowdOf(batch-1, 1), true)
 		<-time.After(othersFor)
 		for range 1000 {
 			<-time.After(time.Millisecond)

@@ -29,6 +29,8 @@ type socket struct {
 	reading, writing sync.Mutex
 	fd               int
 	in, out          vector
+	wait             queueing // of what was read last
+	room             int      // of what waits to be read, as the kernel gave it
 	errors           errQueue
 	yielded          time.Time // by the reader
 	// await waits until a descriptor can be read, and does something else meanwhile; with an
@@ -73,16 +75,15 @@ func openSocket(addr string) (*socket, error) {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
 	defer c.Close()
-	// A burst of phones must not be lost while one batch is served.
-	_ = c.SetReadBuffer(4 << 20)
-	_ = c.SetWriteBuffer(4 << 20)
+	_ = c.SetWriteBuffer(receiveBuffer)
 	s := &socket{local: c.LocalAddr().(*net.UDPAddr)}
 	s.in.init()
 	s.out.init()
 	if s.fd, s.six, err = detach(c); err != nil {
 		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
 	}
-	if err := keepErrors(s.fd, s.six); err != nil {
+	s.room = makeRoom(s.fd)
+	if err := errors.Join(keepErrors(s.fd, s.six), tellQueueing(s.fd)); err != nil {
 		return nil, errors.Join(fmt.Errorf("sip: UDP address %s: %w", addr, err), s.close())
 	}
 	return s, nil
@@ -124,11 +125,19 @@ func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 		runtime.Gosched()
 		s.yielded = time.Now()
 	}
+	s.wait.begin(&v.headers[0].hdr)
 	n, err := s.receive(len(bufs))
+	if n > 0 {
+		s.wait.end(&v.headers[0].hdr, time.Now())
+	}
 	for i := range n {
 		sizes[i], sources[i] = int(v.headers[i].len), v.address(i)
 	}
 	return n, err
+}
+
+func (s *socket) queued() (waited time.Duration, dropped uint32) {
+	return s.wait.waited, s.wait.dropped
 }
 
 func (s *socket) receive(room int) (int, error) {

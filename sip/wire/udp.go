@@ -53,6 +53,11 @@ type datagrams struct {
 	arrival Arrival
 	durable bool
 	shed    shed
+	load    load
+	dropped uint32 // by the kernel, so far
+	// loaded is told of datagrams that the kernel had no room for, and when it begins or
+	// ends that more comes than is served; nil is nobody.
+	loaded func(dropped uint32, begins, ends bool)
 	// held is told of each datagram that is not looked at, and when that begins of the
 	// source of most.
 	held func(begins bool, from netip.AddrPort)
@@ -103,7 +108,8 @@ func (d *datagrams) read() {
 // for who was relieved.
 func (d *datagrams) serve(n int) bool {
 	d.count, d.durable = 0, false
-	begins := d.shed.look(d.sources[:n])
+	d.sense(n)
+	begins := d.shed.look(d.sources[:n], d.load.grave())
 	d.exits.Hold()
 	for i := range n {
 		if !d.shed.serves(d.sources[i]) {
@@ -119,6 +125,17 @@ func (d *datagrams) serve(n int) bool {
 	}
 	d.answer()
 	return true
+}
+
+// sense notes how late a batch is read.
+func (d *datagrams) sense(n int) {
+	waited, dropped := d.socket.queued()
+	more := dropped - d.dropped
+	d.dropped = dropped
+	begins, ends := d.load.read(time.Now(), n, waited, more > 0)
+	if d.loaded != nil && (more > 0 || begins || ends) {
+		d.loaded(more, begins, ends)
+	}
 }
 
 // answer sends the answers of a batch.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
@@ -28,6 +29,8 @@ func (b *batchOf) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (in
 	b.came = nil
 	return n, nil
 }
+
+func (b *batchOf) queued() (time.Duration, uint32) { return 0, 0 }
 
 func (b *batchOf) write(bufs [][]byte, _ []netip.AddrPort) (int, error) {
 	for _, m := range bufs {
