@@ -28,7 +28,7 @@ func answerableFaults() []Fault {
 			Package: "./sip/registrar", Run: "^TestSilent_",
 		},
 		word("deaf-to-icmp", "a port at which nobody listens is waited for", "^TestUnreachable_",
-			Edit{"sip/wire/socket.go", "err := keepErrors(s.fd, s.six); err != nil", "err := keepErrors(s.fd, s.six); err != nil && s.fd < 0"},
+			Edit{"sip/wire/socket.go", "errors.Join(keepErrors(s.fd, s.six), tellQueueing(s.fd))", "tellQueueing(s.fd)"},
 			Edit{"sip/wire/errqueue.go", "unix.SOL_IP, unix.IP_RECVERR, 1)", "unix.SOL_IP, unix.IP_RECVERR, 0)"}),
 		{
 			Name: "error-of-another", Kind: Calls, What: "what ICMP says of one datagram loses another one",

@@ -15,7 +15,7 @@ const (
 	// more, nor a process that had to wait for its processor; and leastLate datagrams.
 	overloadedAfter = 100 * time.Millisecond
 	leastLate       = 4 * batch
-	// relievedAfter so long nothing has to be late until it is over.
+	// relievedAfter so long fewer than leastLate have to be late until it is over.
 	relievedAfter = time.Second
 )
 
@@ -25,9 +25,8 @@ const (
 //
 // One reader tells it what it read; anybody may ask.
 type load struct {
-	since time.Time // when all has begun to be late
-	count int       // of the datagrams since
-	last  time.Time // when something was late
+	since time.Time // when all has begun to be late; while more comes, when it was looked at last
+	count int       // of the late datagrams since
 
 	overloaded atomic.Bool
 	// Of the last batch: how long it had waited (ns), whether the kernel had no room for
@@ -43,28 +42,39 @@ func (l *load) read(now time.Time, n int, waited time.Duration, lost bool) (begi
 	l.waited.Store(int64(waited))
 	l.lost.Store(lost)
 	l.at.Store(now.UnixNano())
-	late := lost || waited >= lateAfter
-	if late {
-		l.last = now
-	}
-	switch over := l.overloaded.Load(); {
-	case over && now.Sub(l.last) >= relievedAfter:
-		l.overloaded.Store(false)
-		l.since = time.Time{}
-		return false, true
-	case over:
+	switch late := lost || waited >= lateAfter; {
+	case l.overloaded.Load():
+		return false, l.relieved(now, n, late)
 	case !late:
 		l.since = time.Time{}
-	default:
-		if l.since.IsZero() {
-			l.since, l.count = now, 0
-		}
-		if l.count += n; l.count >= leastLate && now.Sub(l.since) >= overloadedAfter {
-			l.overloaded.Store(true)
-			return true, false
-		}
+		return false, false
+	case l.since.IsZero():
+		l.since, l.count = now, 0
 	}
-	return false, false
+	if l.count += n; l.count < leastLate || now.Sub(l.since) < overloadedAfter {
+		return false, false
+	}
+	l.overloaded.Store(true)
+	l.since, l.count = now, 0
+	return true, false
+}
+
+// relieved tells whether it is over: of what was read since the last time next to nothing
+// was late.
+func (l *load) relieved(now time.Time, n int, late bool) bool {
+	if late {
+		l.count += n
+	}
+	if now.Sub(l.since) < relievedAfter {
+		return false
+	}
+	over := l.count < leastLate
+	l.overloaded.Store(!over)
+	l.since, l.count = now, 0
+	if over {
+		l.since = time.Time{}
+	}
+	return over
 }
 
 // refuses tells whether what begins now has to give way: more comes than is served, and

@@ -141,11 +141,16 @@ func (p *Port) openUDP() (packetIO, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.room < receiveBuffer {
-		p.cfg.Log.Warn("the kernel gives UDP less room for what waits to be read than is asked for: bursts may be lost", "asked", receiveBuffer, "given", s.room,
+	p.advise(s.room)
+	return s, nil
+}
+
+// advise says what to do about less room than was asked for.
+func (p *Port) advise(room int) {
+	if room < receiveBuffer {
+		p.cfg.Log.Warn("the kernel gives UDP less room for what waits to be read than is asked for: bursts may be lost", "asked", receiveBuffer, "given", room,
 			"do", fmt.Sprintf("sysctl -w net.core.rmem_max=%d, then restart", receiveBuffer))
 	}
-	return s, nil
 }
 
 // Refuses tells whether what begins now has to give way, because more comes by UDP than is
