@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -31,24 +32,67 @@ func (s *Server) serves() {
 }
 
 // Advertise says by which host:port others reach this port from now on, as the setting
-// of that name; phones of each transport hear of it with the next message. Nodes go by
-// the token in front of it.
+// of that name; phones of each transport hear of it with the next message. Who is at an
+// address of the other family hears of an address of this machine that is of that, where
+// the port is bound to all. Nodes go by the token in front of it.
 func (s *Server) Advertise(told string) {
 	s.told.Store(&told)
 	advertised := s.advertised()
 	host, _, err := net.SplitHostPort(advertised)
-	var reach [location.WSS + 1]string
-	for t := range reach {
-		reach[t] = advertised
+	ip, _ := netip.ParseAddr(host)
+	other := ofOtherFamily(ip, machineAddrs())
+	var near, across location.Reach // from the family of what is advertised, and from the other one
+	for t := range near {
+		near[t], across[t] = advertised, advertised
 		a := s.Addr(location.Transport(t))
-		if a == nil || err != nil || t == int(location.UDP) {
+		if a == nil || err != nil {
 			continue
 		}
-		if _, port, err := net.SplitHostPort(a.String()); err == nil {
-			reach[t] = net.JoinHostPort(host, port)
+		at, err := netip.ParseAddrPort(a.String())
+		if err != nil {
+			continue
+		}
+		port := strconv.Itoa(int(at.Port()))
+		if t != int(location.UDP) {
+			near[t] = net.JoinHostPort(host, port)
+		}
+		if across[t] = near[t]; other.IsValid() && at.Addr().IsUnspecified() {
+			across[t] = net.JoinHostPort(other.String(), port)
 		}
 	}
-	s.reach.Set(reach)
+	if ip.Is6() {
+		near, across = across, near
+	}
+	s.reach.Set(near, across)
+}
+
+// machineAddrs are the addresses of this machine; none when it does not tell.
+func machineAddrs() (all []netip.Addr) {
+	list, _ := net.InterfaceAddrs()
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	return all
+}
+
+// ofOtherFamily is the first address that is of the other family than one: a loopback one
+// when there is none else. It is not valid when there is none at all, or no one.
+func ofOtherFamily(one netip.Addr, all []netip.Addr) (other netip.Addr) {
+	if !one.IsValid() {
+		return other
+	}
+	for _, a := range all {
+		switch {
+		case a.Is4() == one.Unmap().Is4():
+		case a.IsGlobalUnicast():
+			return a
+		case a.IsLoopback():
+			other = a
+		}
+	}
+	return other
 }
 
 // addrs are those that are listened on.

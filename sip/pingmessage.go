@@ -19,7 +19,7 @@ func (p *pings) send(n dn.Number, b *location.Binding, branch string) {
 	m := pingBuffers.Get().(*bytes.Buffer)
 	defer pingBuffers.Put(m)
 	m.Reset()
-	fmt.Fprintf(m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.out.Via.Of(b.Transport), branch)
+	fmt.Fprintf(m, "OPTIONS %s SIP/2.0\r\nVia: SIP/2.0/%s %s;rport;branch=%s\r\n", b.Contact, b.Transport, p.out.Via.Of(b.Transport, b.Source.Addr()), branch)
 	for _, hop := range b.Path {
 		fmt.Fprintf(m, "Route: %s\r\n", hop)
 	}

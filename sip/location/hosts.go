@@ -1,38 +1,45 @@
 package location
 
 import (
+	"net/netip"
 	"strings"
 	"sync/atomic"
 )
 
-// Hosts are the host:port by which a node is reached, by transport. They may change
-// while it runs. The zero value has none.
-type Hosts struct {
-	now atomic.Pointer[[WSS + 1]string]
-}
+// Reach are host:port by transport.
+type Reach [WSS + 1]string
 
-// NewHosts makes Hosts that are these until Set.
-func NewHosts(all [WSS + 1]string) *Hosts {
+// Hosts are those by which a node is reached, from IPv4 and from IPv6. They may change while
+// it runs. The zero value has none.
+type Hosts struct{ now atomic.Pointer[[2]Reach] }
+
+// NewHosts makes Hosts that are these for everybody until Set.
+func NewHosts(all Reach) *Hosts {
 	h := &Hosts{}
-	h.Set(all)
+	h.Set(all, all)
 	return h
 }
 
-// Set replaces all.
-func (h *Hosts) Set(all [WSS + 1]string) { h.now.Store(&all) }
+// Set replaces all. A node that is reached from one family only has the same for both.
+func (h *Hosts) Set(four, six Reach) { h.now.Store(&[2]Reach{four, six}) }
 
-// Of is that of a transport.
-func (h *Hosts) Of(t Transport) string {
-	if all := h.now.Load(); all != nil {
-		return all[t]
+// Of is that of a transport for who is at an address; the zero one is nobody's in
+// particular, and counts as IPv4.
+func (h *Hosts) Of(t Transport, side netip.Addr) string {
+	all := h.now.Load()
+	switch {
+	case all == nil:
+		return ""
+	case side.Is6() && !side.Is4In6():
+		return all[1][t]
 	}
-	return ""
+	return all[0][t]
 }
 
 // AppendURI writes the host:port of a transport with the parameter by which a SIP URI names
 // that (RFC 3261 §19.1.1, RFC 7118 §5).
-func (h *Hosts) AppendURI(dst []byte, t Transport) []byte {
-	dst = append(dst, h.Of(t)...)
+func (h *Hosts) AppendURI(dst []byte, t Transport, side netip.Addr) []byte {
+	dst = append(dst, h.Of(t, side)...)
 	switch t {
 	case UDP:
 		return dst

@@ -95,7 +95,7 @@ func (c *Call) callerToken() *route.Token {
 	case fromPeer:
 		return nil
 	case fromTrunk:
-		if k.Purpose = route.Trunk; from.Reliable() {
+		if k.Purpose, k.Side = route.Trunk, from.addr.Addr(); from.Reliable() {
 			k.Addr = from.addr
 		}
 	case fromPhone:

@@ -142,7 +142,7 @@ func (h *hop) via(v []byte, branch string) []byte {
 	v = append(v, "SIP/2.0/"...)
 	v = append(v, h.transport.String()...)
 	v = append(v, ' ')
-	v = append(v, h.out.Via.Of(h.transport)...)
+	v = append(v, h.out.Via.Of(h.transport, h.addr.Addr())...)
 	if h.peer == "" {
 		v = append(v, ";rport"...)
 	}

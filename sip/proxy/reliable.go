@@ -44,7 +44,7 @@ func (r *reliable) ring() {
 	a := answer.Answer{Code: 180, Reason: "Ringing"}
 	a.Header("Require", "100rel")
 	a.Number("RSeq", int64(r.number))
-	uri := r.c.in.records.Hosts.AppendURI(nil, r.c.origin.hop.transport) // where the PRACK goes
+	uri := r.c.in.records.Hosts.AppendURI(nil, r.c.origin.hop.transport, r.c.origin.hop.addr.Addr()) // where the PRACK goes
 	a.Header("Contact", "<sip:"+string(uri)+">")
 	for v := range r.c.req.All(message.RecordRoute) {
 		a.Header("Record-Route", string(v))

@@ -96,7 +96,7 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, uri []
 		}}, Outcome{}
 	}
 	addr, _ := ts.resolver.get(t.TrunkAddr)
-	k.Purpose, k.Number = route.Trunk, t.Trunk
+	k.Purpose, k.Number, k.Side = route.Trunk, t.Trunk, addr.Addr()
 	return []leg{{
 		to: *ts.exits.datagrams(addr), silent: true, domain: domainOf(ts.machine.View(), t.Trunk), uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
 		side: &k, account: accountAt(ts.machine.View().DN(string(t.Trunk)).GetTrunk()),

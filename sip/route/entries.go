@@ -21,7 +21,7 @@ func (rr *Recorder) entry(k *Token, callID, tag []byte, sips bool) []byte {
 	out = append(out, ':')
 	out = append(out, rr.Ring.Encode(k, callID, tag)...)
 	out = append(out, '@')
-	return append(rr.Hosts.AppendURI(out, k.Transport), ";lr>"...)
+	return append(rr.Hosts.AppendURI(out, k.Transport, k.side()), ";lr>"...)
 }
 
 // Entries are those of a request that begins a dialog: the called side's on top, the

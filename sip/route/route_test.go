@@ -269,7 +269,7 @@ func TestEntries_NameTheTransport(t *testing.T) {
 	} {
 		called, caller := &Token{Purpose: Phone, Called: true, Node: "n1", Transport: transport}, &Token{Purpose: Trunk, Node: "n1"}
 		list := rr.Entries(req("INVITE"), called, caller)
-		if len(list) != 2 || !strings.HasSuffix(string(list[0]), "@"+rr.Hosts.Of(transport)+want+";lr>") || !strings.HasSuffix(string(list[1]), "@n1.test:5060;lr>") {
+		if len(list) != 2 || !strings.HasSuffix(string(list[0]), "@"+rr.Hosts.Of(transport, netip.Addr{})+want+";lr>") || !strings.HasSuffix(string(list[1]), "@n1.test:5060;lr>") {
 			t.Errorf("%v: %s", transport, list)
 		}
 	}

@@ -55,6 +55,17 @@ type Token struct {
 
 	// Retired: its key is out of the ring. It is not part of the text.
 	Retired bool
+	// Side is the address of who its entry is for, where Addr has none: the entry has the
+	// family of that. It is not part of the text.
+	Side netip.Addr
+}
+
+// side is the address of who the entry is for.
+func (k *Token) side() netip.Addr {
+	if k.Addr.IsValid() {
+		return k.Addr.Addr()
+	}
+	return k.Side
 }
 
 // Lifetime is how long a token may be followed by whoever does not know its dialog.
