@@ -26,6 +26,8 @@ func policyFaults() []Fault {
 			Edit{"node/routing/journey.go", " && m.since == j.r.agentSince(n)", ""}),
 		unitFault("head-of-line", "the first call in a queue keeps those behind it from an agent whom it can't have", "./node/routing", "^TestSpared_TheNext",
 			Edit{"node/routing/queue.go", "		if spared { // whom", "		if spared && n != \"\" { // whom"}),
+		unitFault("refused-for-five-seconds", "a call waits on beside an agent whose node hears late that he is free", "./node/routing", "^TestRefused_",
+			Edit{"node/routing/queue.go", "		soon.after(refused)\n", "		soon.after(refused && n != \"\")\n"}),
 		unitFault("waits-by-the-old-configuration", "a call waits on for a group that is deleted, or is the default no more", "./node/routing", "^TestWaiting_Follows",
 			Edit{"node/routing/queue.go", "			if !still() {\n", "			if !still() && group == \"\" {\n"}),
 		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/routing", "^TestStrategy_",

@@ -29,6 +29,8 @@ type office struct {
 	traffic *call.Table
 	peer    *dn.Copy
 	agents  *agent.Registry
+	// dial reaches the peer; nil: it can't be reached.
+	dial func() grpc.ClientConnInterface
 }
 
 func newOffice(t testing.TB) *office {
@@ -51,7 +53,12 @@ func newOffice(t testing.TB) *office {
 	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: 64})
 	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy})
 	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
-		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})
+		Dial: func(dn.Node) (grpc.ClientConnInterface, error) {
+			if o.dial == nil {
+				return nil, io.ErrClosedPipe
+			}
+			return o.dial(), nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}

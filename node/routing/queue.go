@@ -16,6 +16,10 @@ const (
 	// lookAgain is how often a call looks whether it is to wait for the group still, and
 	// the first of a queue for agents: those that it had tried in vain may be tried again.
 	lookAgain = 5 * time.Second
+	// refusedAgain is after how long a call looks again that was refused an agent who is
+	// free here: the DN's node may not have heard yet of the end of a call at this one. It
+	// is doubled from look to look, up to maxRefusedAgain.
+	refusedAgain, maxRefusedAgain = 20 * time.Millisecond, 640 * time.Millisecond
 )
 
 // waiter is a call that waits for an agent. The first of a group's queue is
@@ -25,6 +29,28 @@ type waiter struct {
 	wake wake.Signal
 	// since is when the call came to its routing point, ns since the epoch.
 	since int64
+}
+
+// retry wakes a queue after looks that were refused.
+type retry struct {
+	timer *time.Timer
+	pause time.Duration
+}
+
+func (q *queues) retry(group string) *retry {
+	t := time.AfterFunc(lookAgain, func() { q.wake(group) })
+	t.Stop()
+	return &retry{timer: t, pause: refusedAgain}
+}
+
+// after a look: it is repeated when somebody was refused.
+func (r *retry) after(refused bool) {
+	if !refused {
+		r.pause = refusedAgain
+		return
+	}
+	r.timer.Reset(r.pause)
+	r.pause = min(2*r.pause, maxRefusedAgain)
 }
 
 // queues are the calls that wait for an agent of a group, by its name.
@@ -119,6 +145,8 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 	defer r.queues.dequeue(group, w)
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
+	soon := r.queues.retry(group)
+	defer soon.timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -135,30 +163,32 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 			}
 		}
 		spared := false
-		n, giveBack, ok := r.seize(ctx, group, j.holder(), func(n dn.Number) bool {
+		n, giveBack, refused := r.seize(ctx, group, j.holder(), func(n dn.Number) bool {
 			skip := j.skip(n)
 			spared = spared || skip
 			return skip
 		})
-		if ok {
+		if giveBack != nil {
 			return n, giveBack, nil
 		}
+		soon.after(refused)
 		if spared { // whom this call can't have the one behind it may
 			r.queues.passOn(group, w)
 		}
 	}
 }
 
-// seize reserves the best agent that nobody else is faster to get.
-func (r *Engine) seize(ctx context.Context, group, holder string, skip func(dn.Number) bool) (dn.Number, func(), bool) {
+// seize reserves the best agent that nobody else is faster to get; giveBack is nil when
+// there is none, and refused tells whether there seemed to be one.
+func (r *Engine) seize(ctx context.Context, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), refused bool) {
 	passed := map[dn.Number]bool{}
 	for {
 		n, found := r.longestIdle(group, func(n dn.Number) bool { return passed[n] || skip(n) })
 		if !found {
-			return "", nil, false
+			return "", nil, len(passed) > 0
 		}
 		if giveBack, err := r.reserve(ctx, n, holder, ""); err == nil {
-			return n, giveBack, true
+			return n, giveBack, false
 		}
 		passed[n] = true
 	}
