@@ -195,7 +195,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)
 	mine := e.by(0)
-	if mine != nil && !mine.beside(&rec) && was.claim == rec.claim && rec.x != was.x && !rec.bereaved() && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
+	if mine != nil && !mine.beside(&rec) && was.claim != 0 && rec.x != was.x && !rec.bereaved() && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
 		return
 	}
 	switch {
@@ -228,7 +228,8 @@ func (c *Copy) supersede(e *entry, mine *record, now time.Time) {
 }
 
 // takeLate takes what the node that had the DN before said of it just before
-// it heard that the DN went here: it was done there, and goes along, unless what
+// it heard that the DN went here, under the claim that this node knew or a refresh's:
+// it was done there, and goes along, unless what
 // it had said earlier was changed here. A reservation that has ended here stays so.
 func (t *Table) takeLate(e *entry, was, x *extra) bool {
 	mine := *e.by(0)

@@ -11,22 +11,24 @@ import (
 func TestTable_WhatWasSaidJustBeforeTheMoveGoesAlong(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Table)
+		claim  int64
 		late   bool
 	}{
-		"unchanged here": {func(*Table) {}, true},
-		"refreshed here": {func(tab *Table) { tab.Register("1", Registered) }, true},
+		"unchanged here":  {func(*Table) {}, 5, true},
+		"refreshed here":  {func(tab *Table) { tab.Register("1", Registered) }, 5, true},
+		"refreshed there": {func(*Table) {}, 6, true},
 		"changed here": {func(tab *Table) {
 			r, _ := tab.Own("1")
 			r.Agent = ready("8")
 			tab.Amend(r)
-		}, false},
+		}, 5, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tab := New(Config{Self: "b", Incarnation: 1})
 			a := copyOf(t, tab, "a", 1, Record{Number: "1", ClaimTime: 5, State: InSrv})
 			was := tab.Register("1", Registered)
 			c.change(tab)
-			if _, err := a.Apply([]Record{{Number: "1", ClaimTime: 5, Seq: 1, State: InSrv, Agent: ready("7"), Reserved: Reservation{Holder: "r", Left: 1e12}}}, 2); err != nil {
+			if _, err := a.Apply([]Record{{Number: "1", ClaimTime: c.claim, Seq: 1, State: InSrv, Agent: ready("7"), Reserved: Reservation{Holder: "r", Left: 1e12}}}, 2); err != nil {
 				t.Fatal(err)
 			}
 			r, ok := tab.Own("1")
