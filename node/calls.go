@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/makecall"
 	"github.com/sipcluster/sipcluster/node/pace"
 )
 
@@ -31,6 +32,12 @@ func (n *Node) carry(id string, of dn.Node, number dn.Number) invite.Leg {
 func (n *Node) hangUp(id call.ID) {
 	n.calls.End(id, 0, false)
 	n.sip.HangUp(string(id))
+}
+
+// makeCall has a phone that is registered here call a number.
+func (n *Node) makeCall(ctx context.Context, number dn.Number, to, requestID string) (conn string, err error) {
+	id, err := n.making.Make(ctx, makecall.Request{DN: number, Number: to, ID: requestID})
+	return string(id), err
 }
 
 // full tells whether the DN has as many calls as it takes.

@@ -33,6 +33,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/lag"
+	"github.com/sipcluster/sipcluster/node/makecall"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/port"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -42,6 +43,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/refer"
 )
 
 // Node is one SIP Server of the cluster.
@@ -76,6 +78,7 @@ type Node struct {
 	addresses *session.Addresses
 	control   *session.Controller
 	routing   *routing.Engine
+	making    *makecall.Desk
 	fold      *statistics.Fold
 	peers     *peers
 	clients   [2]*clientPort // TCport, default port
@@ -182,8 +185,12 @@ func (n *Node) openStores() (err error) {
 	if err := errors.Join(n.checkMode(n.machine.View()), n.openIdentity()); err != nil {
 		return err
 	}
+	n.making = makecall.New(makecall.Config{View: n.machine.View,
+		MayCall: func(from dn.Number, number string) bool { return n.routing.MayCall(from, number) },
+		Refer:   func(d dn.Number, number string, heard func(refer.Word)) error { return n.sip.Refer(d, number, heard) },
+	})
 	meta := n.store.Meta()
-	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds})
+	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses})
 	return nil
 }
@@ -228,7 +235,7 @@ func (n *Node) openSessions() (err error) {
 	n.onClose(n.peers.close)
 	n.agents, err = agent.Open(agent.Config{
 		Table: n.table, View: n.machine.View, Dial: n.peers.conn, Dir: filepath.Join(n.cfg.DataDir, "agents"), Log: n.log,
-		Left: func(number dn.Number) { n.addresses.Left(number) },
+		Left: func(number dn.Number) { n.addresses.Left(number) }, MakeCall: n.makeCall,
 	})
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)

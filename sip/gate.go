@@ -30,6 +30,9 @@ type gate struct {
 	guard  *guard.Guard
 	// pong takes the answers to our own OPTIONS; false for other responses.
 	pong func(branch []byte, source netip.AddrPort) bool
+	// notify takes what phones tell of calls that they were asked for; false for other
+	// NOTIFYs. nil without calls.
+	notify func(m *message.Message) bool
 	// proxied serves what is the proxy's. nil without calls.
 	proxied func(in *wire.Arrival)
 }
@@ -125,6 +128,9 @@ func (g *gate) check(in *wire.Arrival) (proxied bool) {
 		return g.response(in)
 	}
 	g.screen(m, &in.Answer)
+	if in.Answer.Code == 0 && g.notified(in) {
+		return false
+	}
 	if in.Answer.Code == 0 && g.forwards(m) {
 		g.stats.Plain.Add(1)
 		m.Source = source

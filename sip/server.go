@@ -22,6 +22,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/proxy"
+	"github.com/sipcluster/sipcluster/sip/refer"
 	"github.com/sipcluster/sipcluster/sip/registrar"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -37,8 +38,9 @@ type Server struct {
 	flows     *wire.Flows
 	port      *wire.Port
 	pings     *pings
-	proxy     *proxy.Proxy // nil without calls
-	peers     *peer.Port   // nil without other nodes
+	proxy     *proxy.Proxy    // nil without calls
+	referrer  *refer.Referrer // nil without calls
+	peers     *peer.Port      // nil without other nodes
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	unflushed everyMinute
@@ -113,6 +115,8 @@ func (s *Server) connect() {
 	if s.cfg.Calls != nil {
 		s.proxy = proxy.New(s.proxyConfig())
 		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
+		s.referrer = refer.New(refer.Config{Machine: s.cfg.Machine, Phones: s.proxy, Hosts: &s.reach, Now: s.cfg.Now})
+		s.gate.notify = s.referrer.Notify
 	}
 	out := s.port.Exits(&s.reach, s.openPeers(), refused)
 	if s.proxy != nil {

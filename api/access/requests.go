@@ -29,6 +29,7 @@ var requests = map[protoreflect.Name]permission{
 	"set_dnd_on":            to(admin, operator, gateway),
 	"set_dnd_off":           to(admin, operator, gateway),
 	"reserve_agent":         to(admin, operator, router),
+	"make_call":             to(admin, operator, gateway),
 	"release_call":          to(admin, operator, gateway),
 	"update_user_data":      to(admin, operator, router, gateway),
 	"distribute_user_event": to(admin, operator, router, gateway),
@@ -66,6 +67,8 @@ func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
 		if n := b.DistributeUserEvent.GetDn(); n != "" {
 			return w.keeps(n)
 		}
+	case *tlibpb.ClientMessage_MakeCall:
+		return w.calls(view, b.MakeCall.GetDn(), b.MakeCall.GetNumber())
 	case *tlibpb.ClientMessage_ReleaseCall:
 		return w.keeps(b.ReleaseCall.GetDn())
 	case *tlibpb.ClientMessage_SetDndOn:
@@ -192,7 +195,23 @@ func (w *Who) place(view *fsm.View, p place) error {
 	if g := p.GetGroup(); g != "" && !within(w.Scope.GetGroups(), g) {
 		return fmt.Errorf("group %s is not in the token's scope", g)
 	}
-	if x, of := p.GetExternal(), w.Scope.GetExternalPrefixes(); x != "" && len(of) > 0 && !begins(of, x) {
+	return w.leaves(p.GetExternal())
+}
+
+// calls is for a DN that a client has call a number.
+func (w *Who) calls(view *fsm.View, n, number string) error {
+	if err := w.keeps(n); err != nil {
+		return err
+	}
+	if view.DN(number) != nil {
+		return nil
+	}
+	return w.leaves(number)
+}
+
+// leaves is for a number outside, "" for none.
+func (w *Who) leaves(x string) error {
+	if of := w.Scope.GetExternalPrefixes(); x != "" && len(of) > 0 && !begins(of, x) {
 		return fmt.Errorf("number %s is not in the token's scope", x)
 	}
 	return nil

@@ -132,6 +132,10 @@ func bodies() map[string]*tlibpb.ClientMessage {
 		"reject": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Reject{Reject: 486}}), "withdraw": {Body: &tlibpb.ClientMessage_WithdrawRoute{}},
 		"overflow-support": route(&tlibpb.RouteCall{Destination: &tlibpb.RouteCall_Dn{Dn: "1001"}, Overflow: []*tlibpb.RoutePlace{{Place: &tlibpb.RoutePlace_Group{Group: "support"}}}}),
 		"release2001":      {Body: &tlibpb.ClientMessage_ReleaseCall{ReleaseCall: &tlibpb.ReleaseCall{Dn: "2001"}}},
+		"make2001":         {Body: &tlibpb.ClientMessage_MakeCall{MakeCall: &tlibpb.MakeCall{Dn: "2001", Number: "1002"}}},
+		"make1001":         {Body: &tlibpb.ClientMessage_MakeCall{MakeCall: &tlibpb.MakeCall{Dn: "1001", Number: "1002"}}},
+		"make+49":          {Body: &tlibpb.ClientMessage_MakeCall{MakeCall: &tlibpb.MakeCall{Dn: "2001", Number: "+4930"}}},
+		"make+1":           {Body: &tlibpb.ClientMessage_MakeCall{MakeCall: &tlibpb.MakeCall{Dn: "2001", Number: "+1900"}}},
 		"distribute2001":   {Body: &tlibpb.ClientMessage_DistributeUserEvent{DistributeUserEvent: &tlibpb.DistributeUserEvent{Dn: "2001"}}},
 		"distribute":       {Body: &tlibpb.ClientMessage_DistributeUserEvent{DistributeUserEvent: &tlibpb.DistributeUserEvent{ConnId: "c"}}},
 		"data":             {Body: &tlibpb.ClientMessage_UpdateUserData{UpdateUserData: &tlibpb.UpdateUserData{}}},
@@ -142,7 +146,7 @@ func bodies() map[string]*tlibpb.ClientMessage {
 const (
 	everybody = "open server unregister "
 	watching  = "all all-sales all-support stop "
-	agents    = "data distribute distribute2001 login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 "
+	agents    = "data distribute distribute2001 login1001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 make2001 make1001 make+49 make+1 "
 	routing   = "route1001 route1002 route-sales route-support overflow-support route+49 route+1 reject withdraw reserve1001 reserve1002 reserve9 "
 	asking    = "query1001 query1002 query8001 query2001 "
 	monitors  = "monitor1001 monitor1002 register8001 "
@@ -163,9 +167,9 @@ func TestRequests_OfEachRoleAndScope(t *testing.T) {
 		{"gateway", nil, everybody + agents + "query1001 query1002 query2001 register1001 register2001 monitor1001 monitor1002 query8001"},
 		{"config", nil, ""}, {"metrics", nil, ""}, {"none", nil, ""},
 		{"router", bound, everybody + "data distribute distribute2001 all all-sales stop register8000 query1001 query2001 monitor1001 route1001 route-sales route+49 reject withdraw reserve1001"},
-		{"gateway", bound, everybody + "data distribute distribute2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 query2001 register2001"},
+		{"gateway", bound, everybody + "data distribute distribute2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 make2001 make+49 query2001 register2001"},
 		{"stat", bound, everybody + "all all-sales stop query1001 query1002 query2001 monitor1001 monitor1002"},
-		{"operator", bound, everybody + "data distribute distribute2001 all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 route1001 route-sales route+49 reject withdraw reserve1001"},
+		{"operator", bound, everybody + "data distribute distribute2001 all all-sales stop register8000 register1001 register2001 monitor1001 monitor1002 query1001 query1002 query2001 login2001 logout2001 ready2001 notready2001 dnd2001 nodnd2001 release2001 make2001 make+49 route1001 route-sales route+49 reject withdraw reserve1001"},
 	} {
 		role, _ := configpb.ParseRole(c.role)
 		who := &access.Who{Role: role, Scope: c.scope}

@@ -155,6 +155,14 @@ func (c *Client) WithdrawRoute(ctx context.Context, connID string) (*tlibpb.Even
 	return c.ask(ctx, "withdraw the route of "+connID, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_WithdrawRoute{WithdrawRoute: &tlibpb.WithdrawRoute{ConnId: connID}}})
 }
 
+// MakeCall has the phone of a sip DN that this session has registered call a number. With
+// a requestID the request may be made again within ten minutes, and makes no other call.
+// The answer is EventDialing when the phone has begun the call, which takes up to 15 s.
+func (c *Client) MakeCall(ctx context.Context, dn, number, requestID string) (*tlibpb.Event, error) {
+	return c.ask(ctx, "have DN "+dn+" call "+number, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MakeCall{
+		MakeCall: &tlibpb.MakeCall{Dn: dn, Number: number, RequestId: requestID}}})
+}
+
 // ReleaseCall ends an answered call that the DN has part in, at the node that has it. The
 // answer is EventReleased.
 func (c *Client) ReleaseCall(ctx context.Context, dn, conn string) (*tlibpb.Event, error) {

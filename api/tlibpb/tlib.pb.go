@@ -376,6 +376,8 @@ const (
 	Capability_CAPABILITY_ROUTE_CALL Capability = 1
 	// Calls can be ended: ReleaseCall.
 	Capability_CAPABILITY_RELEASE_CALL Capability = 2
+	// Phones of the cluster can be asked to make calls: MakeCall.
+	Capability_CAPABILITY_MAKE_CALL Capability = 3
 )
 
 // Enum value maps for Capability.
@@ -384,11 +386,13 @@ var (
 		0: "CAPABILITY_UNSPECIFIED",
 		1: "CAPABILITY_ROUTE_CALL",
 		2: "CAPABILITY_RELEASE_CALL",
+		3: "CAPABILITY_MAKE_CALL",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":  0,
 		"CAPABILITY_ROUTE_CALL":   1,
 		"CAPABILITY_RELEASE_CALL": 2,
+		"CAPABILITY_MAKE_CALL":    3,
 	}
 )
 
@@ -931,6 +935,7 @@ type ClientMessage struct {
 	//	*ClientMessage_AgentNotReady
 	//	*ClientMessage_SetDndOn
 	//	*ClientMessage_SetDndOff
+	//	*ClientMessage_MakeCall
 	//	*ClientMessage_ReleaseCall
 	//	*ClientMessage_UpdateUserData
 	//	*ClientMessage_RouteCall
@@ -1079,6 +1084,15 @@ func (x *ClientMessage) GetSetDndOff() *SetDNDOff {
 	return nil
 }
 
+func (x *ClientMessage) GetMakeCall() *MakeCall {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_MakeCall); ok {
+			return x.MakeCall
+		}
+	}
+	return nil
+}
+
 func (x *ClientMessage) GetReleaseCall() *ReleaseCall {
 	if x != nil {
 		if x, ok := x.Body.(*ClientMessage_ReleaseCall); ok {
@@ -1204,6 +1218,10 @@ type ClientMessage_SetDndOff struct {
 	SetDndOff *SetDNDOff `protobuf:"bytes,13,opt,name=set_dnd_off,json=setDndOff,proto3,oneof"`
 }
 
+type ClientMessage_MakeCall struct {
+	MakeCall *MakeCall `protobuf:"bytes,14,opt,name=make_call,json=makeCall,proto3,oneof"`
+}
+
 type ClientMessage_ReleaseCall struct {
 	ReleaseCall *ReleaseCall `protobuf:"bytes,17,opt,name=release_call,json=releaseCall,proto3,oneof"`
 }
@@ -1260,6 +1278,8 @@ func (*ClientMessage_AgentNotReady) isClientMessage_Body() {}
 func (*ClientMessage_SetDndOn) isClientMessage_Body() {}
 
 func (*ClientMessage_SetDndOff) isClientMessage_Body() {}
+
+func (*ClientMessage_MakeCall) isClientMessage_Body() {}
 
 func (*ClientMessage_ReleaseCall) isClientMessage_Body() {}
 
@@ -2053,6 +2073,76 @@ func (x *SetDNDOff) GetDn() string {
 	return ""
 }
 
+// MakeCall asks the phone of a sip DN to call a number: the node at which that is registered
+// sends it a REFER (RFC 3515), and the phone makes the call as if its user had dialled. The
+// session has registered the DN. Answered by EventDialing with the call's conn_id when the
+// phone has begun it; EventError says why not: the phone does not take REFER or refuses it
+// (UNSUPPORTED_OPERATION), the number is not in the DN's class of service
+// (INVALID_ATTRIBUTE), the phone is asked to make another call (RESOURCE_SEIZED), it
+// has begun none within 15 s (TIMEOUT).
+type MakeCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	// Who is to be called: a DN, or a number that goes out by a trunk.
+	Number string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	// Chosen by the client: a request that comes again with it within ten minutes makes no
+	// other call, and has the same answer. "" for none.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeCall) Reset() {
+	*x = MakeCall{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeCall) ProtoMessage() {}
+
+func (x *MakeCall) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeCall.ProtoReflect.Descriptor instead.
+func (*MakeCall) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MakeCall) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *MakeCall) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *MakeCall) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // ReleaseCall ends an answered call of the asked node that dn has part in: both sides
 // get a BYE. Answered by EventReleased; the parties' own events come besides.
 type ReleaseCall struct {
@@ -2065,7 +2155,7 @@ type ReleaseCall struct {
 
 func (x *ReleaseCall) Reset() {
 	*x = ReleaseCall{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2167,7 @@ func (x *ReleaseCall) String() string {
 func (*ReleaseCall) ProtoMessage() {}
 
 func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[15]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2180,7 @@ func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseCall.ProtoReflect.Descriptor instead.
 func (*ReleaseCall) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{15}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReleaseCall) GetDn() string {
@@ -2121,7 +2211,7 @@ type UpdateUserData struct {
 
 func (x *UpdateUserData) Reset() {
 	*x = UpdateUserData{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2133,7 +2223,7 @@ func (x *UpdateUserData) String() string {
 func (*UpdateUserData) ProtoMessage() {}
 
 func (x *UpdateUserData) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[16]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2146,7 +2236,7 @@ func (x *UpdateUserData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserData.ProtoReflect.Descriptor instead.
 func (*UpdateUserData) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{16}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateUserData) GetConnId() string {
@@ -2179,7 +2269,7 @@ type DistributeUserEvent struct {
 
 func (x *DistributeUserEvent) Reset() {
 	*x = DistributeUserEvent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2281,7 @@ func (x *DistributeUserEvent) String() string {
 func (*DistributeUserEvent) ProtoMessage() {}
 
 func (x *DistributeUserEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[17]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2294,7 @@ func (x *DistributeUserEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistributeUserEvent.ProtoReflect.Descriptor instead.
 func (*DistributeUserEvent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{17}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DistributeUserEvent) GetDn() string {
@@ -2253,7 +2343,7 @@ type ReserveAgent struct {
 
 func (x *ReserveAgent) Reset() {
 	*x = ReserveAgent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2355,7 @@ func (x *ReserveAgent) String() string {
 func (*ReserveAgent) ProtoMessage() {}
 
 func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[18]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2368,7 @@ func (x *ReserveAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveAgent.ProtoReflect.Descriptor instead.
 func (*ReserveAgent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{18}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReserveAgent) GetDn() string {
@@ -2342,7 +2432,7 @@ type RouteCall struct {
 
 func (x *RouteCall) Reset() {
 	*x = RouteCall{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2444,7 @@ func (x *RouteCall) String() string {
 func (*RouteCall) ProtoMessage() {}
 
 func (x *RouteCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[19]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2457,7 @@ func (x *RouteCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteCall.ProtoReflect.Descriptor instead.
 func (*RouteCall) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{19}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RouteCall) GetConnId() string {
@@ -2489,7 +2579,7 @@ type RoutePlace struct {
 
 func (x *RoutePlace) Reset() {
 	*x = RoutePlace{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2591,7 @@ func (x *RoutePlace) String() string {
 func (*RoutePlace) ProtoMessage() {}
 
 func (x *RoutePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[20]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2604,7 @@ func (x *RoutePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlace.ProtoReflect.Descriptor instead.
 func (*RoutePlace) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{20}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RoutePlace) GetPlace() isRoutePlace_Place {
@@ -2584,7 +2674,7 @@ type WithdrawRoute struct {
 
 func (x *WithdrawRoute) Reset() {
 	*x = WithdrawRoute{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2686,7 @@ func (x *WithdrawRoute) String() string {
 func (*WithdrawRoute) ProtoMessage() {}
 
 func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[21]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2699,7 @@ func (x *WithdrawRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRoute.ProtoReflect.Descriptor instead.
 func (*WithdrawRoute) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{21}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WithdrawRoute) GetConnId() string {
@@ -2633,7 +2723,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2735,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[22]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2748,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{22}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ServerMessage) GetEvents() []*Event {
@@ -2743,7 +2833,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2845,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[23]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2858,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{23}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Event) GetReferenceId() uint64 {
@@ -3420,7 +3510,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3432,7 +3522,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[24]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,7 +3535,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{24}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EventError) GetCode() ErrorCode {
@@ -3473,7 +3563,7 @@ type EventRegistered struct {
 
 func (x *EventRegistered) Reset() {
 	*x = EventRegistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +3575,7 @@ func (x *EventRegistered) String() string {
 func (*EventRegistered) ProtoMessage() {}
 
 func (x *EventRegistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[25]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +3588,7 @@ func (x *EventRegistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRegistered.ProtoReflect.Descriptor instead.
 func (*EventRegistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{25}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EventRegistered) GetStatus() *tcpb.DNStatus {
@@ -3521,7 +3611,7 @@ type EventUnregistered struct {
 
 func (x *EventUnregistered) Reset() {
 	*x = EventUnregistered{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3533,7 +3623,7 @@ func (x *EventUnregistered) String() string {
 func (*EventUnregistered) ProtoMessage() {}
 
 func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[26]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3546,7 +3636,7 @@ func (x *EventUnregistered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUnregistered.ProtoReflect.Descriptor instead.
 func (*EventUnregistered) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{26}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EventUnregistered) GetSuperseded() bool {
@@ -3566,7 +3656,7 @@ type EventAddressInfo struct {
 
 func (x *EventAddressInfo) Reset() {
 	*x = EventAddressInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3578,7 +3668,7 @@ func (x *EventAddressInfo) String() string {
 func (*EventAddressInfo) ProtoMessage() {}
 
 func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[27]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3591,7 +3681,7 @@ func (x *EventAddressInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAddressInfo.ProtoReflect.Descriptor instead.
 func (*EventAddressInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{27}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventAddressInfo) GetStatus() *tcpb.DNStatus {
@@ -3611,7 +3701,7 @@ type EventServerInfo struct {
 
 func (x *EventServerInfo) Reset() {
 	*x = EventServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +3713,7 @@ func (x *EventServerInfo) String() string {
 func (*EventServerInfo) ProtoMessage() {}
 
 func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[28]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +3726,7 @@ func (x *EventServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventServerInfo.ProtoReflect.Descriptor instead.
 func (*EventServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{28}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventServerInfo) GetServer() *ServerInfo {
@@ -3665,7 +3755,7 @@ type EventLinkConnected struct {
 
 func (x *EventLinkConnected) Reset() {
 	*x = EventLinkConnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3677,7 +3767,7 @@ func (x *EventLinkConnected) String() string {
 func (*EventLinkConnected) ProtoMessage() {}
 
 func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[29]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3690,7 +3780,7 @@ func (x *EventLinkConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkConnected.ProtoReflect.Descriptor instead.
 func (*EventLinkConnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{29}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventLinkConnected) GetServer() *ServerInfo {
@@ -3741,7 +3831,7 @@ type EventLinkDisconnected struct {
 
 func (x *EventLinkDisconnected) Reset() {
 	*x = EventLinkDisconnected{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +3843,7 @@ func (x *EventLinkDisconnected) String() string {
 func (*EventLinkDisconnected) ProtoMessage() {}
 
 func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[30]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3856,7 @@ func (x *EventLinkDisconnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventLinkDisconnected.ProtoReflect.Descriptor instead.
 func (*EventLinkDisconnected) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{30}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EventLinkDisconnected) GetServer() *ServerInfo {
@@ -3795,7 +3885,7 @@ type EventDNOutOfService struct {
 
 func (x *EventDNOutOfService) Reset() {
 	*x = EventDNOutOfService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +3897,7 @@ func (x *EventDNOutOfService) String() string {
 func (*EventDNOutOfService) ProtoMessage() {}
 
 func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[31]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +3910,7 @@ func (x *EventDNOutOfService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOutOfService.ProtoReflect.Descriptor instead.
 func (*EventDNOutOfService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{31}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EventDNOutOfService) GetReason() tcpb.Reason {
@@ -3849,7 +3939,7 @@ type EventDNBackInService struct {
 
 func (x *EventDNBackInService) Reset() {
 	*x = EventDNBackInService{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3861,7 +3951,7 @@ func (x *EventDNBackInService) String() string {
 func (*EventDNBackInService) ProtoMessage() {}
 
 func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[32]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3874,7 +3964,7 @@ func (x *EventDNBackInService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNBackInService.ProtoReflect.Descriptor instead.
 func (*EventDNBackInService) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{32}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EventDNBackInService) GetReason() tcpb.Reason {
@@ -3904,7 +3994,7 @@ type EventDNOwnerChanged struct {
 
 func (x *EventDNOwnerChanged) Reset() {
 	*x = EventDNOwnerChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3916,7 +4006,7 @@ func (x *EventDNOwnerChanged) String() string {
 func (*EventDNOwnerChanged) ProtoMessage() {}
 
 func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[33]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3929,7 +4019,7 @@ func (x *EventDNOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNOwnerChanged.ProtoReflect.Descriptor instead.
 func (*EventDNOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{33}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EventDNOwnerChanged) GetPreviousOwner() string {
@@ -3969,7 +4059,7 @@ type EventDNUseChanged struct {
 
 func (x *EventDNUseChanged) Reset() {
 	*x = EventDNUseChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3981,7 +4071,7 @@ func (x *EventDNUseChanged) String() string {
 func (*EventDNUseChanged) ProtoMessage() {}
 
 func (x *EventDNUseChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[34]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3994,7 +4084,7 @@ func (x *EventDNUseChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNUseChanged.ProtoReflect.Descriptor instead.
 func (*EventDNUseChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{34}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EventDNUseChanged) GetBusy() bool {
@@ -4031,7 +4121,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4043,7 +4133,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[35]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4056,7 +4146,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{35}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Agent) GetId() string {
@@ -4090,7 +4180,7 @@ type EventAgentLogin struct {
 
 func (x *EventAgentLogin) Reset() {
 	*x = EventAgentLogin{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4102,7 +4192,7 @@ func (x *EventAgentLogin) String() string {
 func (*EventAgentLogin) ProtoMessage() {}
 
 func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4115,7 +4205,7 @@ func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogin.ProtoReflect.Descriptor instead.
 func (*EventAgentLogin) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *EventAgentLogin) GetAgent() *Agent {
@@ -4135,7 +4225,7 @@ type EventAgentLogout struct {
 
 func (x *EventAgentLogout) Reset() {
 	*x = EventAgentLogout{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4147,7 +4237,7 @@ func (x *EventAgentLogout) String() string {
 func (*EventAgentLogout) ProtoMessage() {}
 
 func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4160,7 +4250,7 @@ func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogout.ProtoReflect.Descriptor instead.
 func (*EventAgentLogout) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EventAgentLogout) GetAgent() *Agent {
@@ -4188,7 +4278,7 @@ type EventAgentReady struct {
 
 func (x *EventAgentReady) Reset() {
 	*x = EventAgentReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4200,7 +4290,7 @@ func (x *EventAgentReady) String() string {
 func (*EventAgentReady) ProtoMessage() {}
 
 func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4213,7 +4303,7 @@ func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReady.ProtoReflect.Descriptor instead.
 func (*EventAgentReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EventAgentReady) GetAgent() *Agent {
@@ -4242,7 +4332,7 @@ type EventAgentNotReady struct {
 
 func (x *EventAgentNotReady) Reset() {
 	*x = EventAgentNotReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4254,7 +4344,7 @@ func (x *EventAgentNotReady) String() string {
 func (*EventAgentNotReady) ProtoMessage() {}
 
 func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4267,7 +4357,7 @@ func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentNotReady.ProtoReflect.Descriptor instead.
 func (*EventAgentNotReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *EventAgentNotReady) GetAgent() *Agent {
@@ -4300,7 +4390,7 @@ type EventDNDOn struct {
 
 func (x *EventDNDOn) Reset() {
 	*x = EventDNDOn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4312,7 +4402,7 @@ func (x *EventDNDOn) String() string {
 func (*EventDNDOn) ProtoMessage() {}
 
 func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4325,7 +4415,7 @@ func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOn.ProtoReflect.Descriptor instead.
 func (*EventDNDOn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
 }
 
 // EventDNDOff: it was taken back.
@@ -4337,7 +4427,7 @@ type EventDNDOff struct {
 
 func (x *EventDNDOff) Reset() {
 	*x = EventDNDOff{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4349,7 +4439,7 @@ func (x *EventDNDOff) String() string {
 func (*EventDNDOff) ProtoMessage() {}
 
 func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4362,7 +4452,7 @@ func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOff.ProtoReflect.Descriptor instead.
 func (*EventDNDOff) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
 }
 
 // EventAgentReserved is told to who asked, and to who has the DN registered.
@@ -4376,7 +4466,7 @@ type EventAgentReserved struct {
 
 func (x *EventAgentReserved) Reset() {
 	*x = EventAgentReserved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4388,7 +4478,7 @@ func (x *EventAgentReserved) String() string {
 func (*EventAgentReserved) ProtoMessage() {}
 
 func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4401,7 +4491,7 @@ func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReserved.ProtoReflect.Descriptor instead.
 func (*EventAgentReserved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *EventAgentReserved) GetOutcome() ReservationOutcome {
@@ -4445,7 +4535,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4457,7 +4547,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4470,7 +4560,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Call) GetConnId() string {
@@ -4562,7 +4652,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4574,7 +4664,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4587,7 +4677,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CallEnd) GetReason() EndReason {
@@ -4614,7 +4704,7 @@ type EventRinging struct {
 
 func (x *EventRinging) Reset() {
 	*x = EventRinging{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4626,7 +4716,7 @@ func (x *EventRinging) String() string {
 func (*EventRinging) ProtoMessage() {}
 
 func (x *EventRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4639,7 +4729,7 @@ func (x *EventRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
 func (*EventRinging) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *EventRinging) GetCall() *Call {
@@ -4659,7 +4749,7 @@ type EventDialing struct {
 
 func (x *EventDialing) Reset() {
 	*x = EventDialing{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4671,7 +4761,7 @@ func (x *EventDialing) String() string {
 func (*EventDialing) ProtoMessage() {}
 
 func (x *EventDialing) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4684,7 +4774,7 @@ func (x *EventDialing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDialing.ProtoReflect.Descriptor instead.
 func (*EventDialing) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EventDialing) GetCall() *Call {
@@ -4704,7 +4794,7 @@ type EventAttachedDataChanged struct {
 
 func (x *EventAttachedDataChanged) Reset() {
 	*x = EventAttachedDataChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4716,7 +4806,7 @@ func (x *EventAttachedDataChanged) String() string {
 func (*EventAttachedDataChanged) ProtoMessage() {}
 
 func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4729,7 +4819,7 @@ func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAttachedDataChanged.ProtoReflect.Descriptor instead.
 func (*EventAttachedDataChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EventAttachedDataChanged) GetCall() *Call {
@@ -4752,7 +4842,7 @@ type EventUserEvent struct {
 
 func (x *EventUserEvent) Reset() {
 	*x = EventUserEvent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4764,7 +4854,7 @@ func (x *EventUserEvent) String() string {
 func (*EventUserEvent) ProtoMessage() {}
 
 func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4777,7 +4867,7 @@ func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUserEvent.ProtoReflect.Descriptor instead.
 func (*EventUserEvent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EventUserEvent) GetCall() *Call {
@@ -4804,7 +4894,7 @@ type EventEstablished struct {
 
 func (x *EventEstablished) Reset() {
 	*x = EventEstablished{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4816,7 +4906,7 @@ func (x *EventEstablished) String() string {
 func (*EventEstablished) ProtoMessage() {}
 
 func (x *EventEstablished) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4829,7 +4919,7 @@ func (x *EventEstablished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
 func (*EventEstablished) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventEstablished) GetCall() *Call {
@@ -4850,7 +4940,7 @@ type EventReleased struct {
 
 func (x *EventReleased) Reset() {
 	*x = EventReleased{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4862,7 +4952,7 @@ func (x *EventReleased) String() string {
 func (*EventReleased) ProtoMessage() {}
 
 func (x *EventReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4875,7 +4965,7 @@ func (x *EventReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EventReleased) GetCall() *Call {
@@ -4904,7 +4994,7 @@ type EventHeld struct {
 
 func (x *EventHeld) Reset() {
 	*x = EventHeld{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4916,7 +5006,7 @@ func (x *EventHeld) String() string {
 func (*EventHeld) ProtoMessage() {}
 
 func (x *EventHeld) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4929,7 +5019,7 @@ func (x *EventHeld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventHeld.ProtoReflect.Descriptor instead.
 func (*EventHeld) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventHeld) GetCall() *Call {
@@ -4949,7 +5039,7 @@ type EventRetrieved struct {
 
 func (x *EventRetrieved) Reset() {
 	*x = EventRetrieved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4961,7 +5051,7 @@ func (x *EventRetrieved) String() string {
 func (*EventRetrieved) ProtoMessage() {}
 
 func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4974,7 +5064,7 @@ func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRetrieved.ProtoReflect.Descriptor instead.
 func (*EventRetrieved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *EventRetrieved) GetCall() *Call {
@@ -4997,7 +5087,7 @@ type EventPartyChanged struct {
 
 func (x *EventPartyChanged) Reset() {
 	*x = EventPartyChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5009,7 +5099,7 @@ func (x *EventPartyChanged) String() string {
 func (*EventPartyChanged) ProtoMessage() {}
 
 func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5022,7 +5112,7 @@ func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyChanged.ProtoReflect.Descriptor instead.
 func (*EventPartyChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventPartyChanged) GetCall() *Call {
@@ -5050,7 +5140,7 @@ type EventPartyAdded struct {
 
 func (x *EventPartyAdded) Reset() {
 	*x = EventPartyAdded{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5062,7 +5152,7 @@ func (x *EventPartyAdded) String() string {
 func (*EventPartyAdded) ProtoMessage() {}
 
 func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5075,7 +5165,7 @@ func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyAdded.ProtoReflect.Descriptor instead.
 func (*EventPartyAdded) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventPartyAdded) GetCall() *Call {
@@ -5103,7 +5193,7 @@ type EventPartyDeleted struct {
 
 func (x *EventPartyDeleted) Reset() {
 	*x = EventPartyDeleted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5115,7 +5205,7 @@ func (x *EventPartyDeleted) String() string {
 func (*EventPartyDeleted) ProtoMessage() {}
 
 func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5128,7 +5218,7 @@ func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyDeleted.ProtoReflect.Descriptor instead.
 func (*EventPartyDeleted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EventPartyDeleted) GetCall() *Call {
@@ -5157,7 +5247,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5169,7 +5259,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5182,7 +5272,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -5214,7 +5304,7 @@ type EventQueued struct {
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5226,7 +5316,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5239,7 +5329,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -5275,7 +5365,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5287,7 +5377,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5300,7 +5390,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -5327,7 +5417,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5339,7 +5429,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5352,7 +5442,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -5374,7 +5464,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5386,7 +5476,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5399,7 +5489,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -5428,7 +5518,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5440,7 +5530,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5453,7 +5543,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -5482,7 +5572,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5494,7 +5584,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5507,7 +5597,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -5535,7 +5625,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5547,7 +5637,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5560,7 +5650,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -5587,7 +5677,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5599,7 +5689,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5612,7 +5702,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -5657,7 +5747,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5669,7 +5759,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5682,7 +5772,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -5738,7 +5828,7 @@ var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
 
 const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\n" +
-	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\v\n" +
+	"\x15api/tlibpb/tlib.proto\x12\x12sipcluster.tlib.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\v\n" +
 	"\rClientMessage\x12\"\n" +
 	"\freference_id\x18\x84\a \x01(\x04R\vreferenceId\x12D\n" +
 	"\fquery_server\x18\x01 \x01(\v2\x1f.sipcluster.tlib.v1.QueryServerH\x00R\vqueryServer\x12G\n" +
@@ -5754,7 +5844,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x0fagent_not_ready\x18\v \x01(\v2!.sipcluster.tlib.v1.AgentNotReadyH\x00R\ragentNotReady\x12<\n" +
 	"\n" +
 	"set_dnd_on\x18\f \x01(\v2\x1c.sipcluster.tlib.v1.SetDNDOnH\x00R\bsetDndOn\x12?\n" +
-	"\vset_dnd_off\x18\r \x01(\v2\x1d.sipcluster.tlib.v1.SetDNDOffH\x00R\tsetDndOff\x12D\n" +
+	"\vset_dnd_off\x18\r \x01(\v2\x1d.sipcluster.tlib.v1.SetDNDOffH\x00R\tsetDndOff\x12;\n" +
+	"\tmake_call\x18\x0e \x01(\v2\x1c.sipcluster.tlib.v1.MakeCallH\x00R\bmakeCall\x12D\n" +
 	"\frelease_call\x18\x11 \x01(\v2\x1f.sipcluster.tlib.v1.ReleaseCallH\x00R\vreleaseCall\x12N\n" +
 	"\x10update_user_data\x18\x1f \x01(\v2\".sipcluster.tlib.v1.UpdateUserDataH\x00R\x0eupdateUserData\x12>\n" +
 	"\n" +
@@ -5823,7 +5914,12 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\bSetDNDOn\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\"\x1b\n" +
 	"\tSetDNDOff\x12\x0e\n" +
-	"\x02dn\x18\x01 \x01(\tR\x02dn\"6\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\"Q\n" +
+	"\bMakeCall\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"6\n" +
 	"\vReleaseCall\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x17\n" +
 	"\aconn_id\x18\x02 \x01(\tR\x06connId\"\xb5\x01\n" +
@@ -6135,12 +6231,13 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a\x12!\n" +
 	"\x1cMESSAGE_EVENT_DN_USE_CHANGED\x10\xeb\a\x12\"\n" +
 	"\x1dMESSAGE_EVENT_ROUTE_WITHDRAWN\x10\xf2\a\x12 \n" +
-	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*`\n" +
+	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*z\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CAPABILITY_ROUTE_CALL\x10\x01\x12\x1b\n" +
-	"\x17CAPABILITY_RELEASE_CALL\x10\x02*\xb7\x01\n" +
+	"\x17CAPABILITY_RELEASE_CALL\x10\x02\x12\x18\n" +
+	"\x14CAPABILITY_MAKE_CALL\x10\x03*\xb7\x01\n" +
 	"\n" +
 	"AgentCause\x12\x1b\n" +
 	"\x17AGENT_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -6214,7 +6311,7 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
@@ -6244,71 +6341,72 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*AgentNotReady)(nil),            // 25: sipcluster.tlib.v1.AgentNotReady
 	(*SetDNDOn)(nil),                 // 26: sipcluster.tlib.v1.SetDNDOn
 	(*SetDNDOff)(nil),                // 27: sipcluster.tlib.v1.SetDNDOff
-	(*ReleaseCall)(nil),              // 28: sipcluster.tlib.v1.ReleaseCall
-	(*UpdateUserData)(nil),           // 29: sipcluster.tlib.v1.UpdateUserData
-	(*DistributeUserEvent)(nil),      // 30: sipcluster.tlib.v1.DistributeUserEvent
-	(*ReserveAgent)(nil),             // 31: sipcluster.tlib.v1.ReserveAgent
-	(*RouteCall)(nil),                // 32: sipcluster.tlib.v1.RouteCall
-	(*RoutePlace)(nil),               // 33: sipcluster.tlib.v1.RoutePlace
-	(*WithdrawRoute)(nil),            // 34: sipcluster.tlib.v1.WithdrawRoute
-	(*ServerMessage)(nil),            // 35: sipcluster.tlib.v1.ServerMessage
-	(*Event)(nil),                    // 36: sipcluster.tlib.v1.Event
-	(*EventError)(nil),               // 37: sipcluster.tlib.v1.EventError
-	(*EventRegistered)(nil),          // 38: sipcluster.tlib.v1.EventRegistered
-	(*EventUnregistered)(nil),        // 39: sipcluster.tlib.v1.EventUnregistered
-	(*EventAddressInfo)(nil),         // 40: sipcluster.tlib.v1.EventAddressInfo
-	(*EventServerInfo)(nil),          // 41: sipcluster.tlib.v1.EventServerInfo
-	(*EventLinkConnected)(nil),       // 42: sipcluster.tlib.v1.EventLinkConnected
-	(*EventLinkDisconnected)(nil),    // 43: sipcluster.tlib.v1.EventLinkDisconnected
-	(*EventDNOutOfService)(nil),      // 44: sipcluster.tlib.v1.EventDNOutOfService
-	(*EventDNBackInService)(nil),     // 45: sipcluster.tlib.v1.EventDNBackInService
-	(*EventDNOwnerChanged)(nil),      // 46: sipcluster.tlib.v1.EventDNOwnerChanged
-	(*EventDNUseChanged)(nil),        // 47: sipcluster.tlib.v1.EventDNUseChanged
-	(*Agent)(nil),                    // 48: sipcluster.tlib.v1.Agent
-	(*EventAgentLogin)(nil),          // 49: sipcluster.tlib.v1.EventAgentLogin
-	(*EventAgentLogout)(nil),         // 50: sipcluster.tlib.v1.EventAgentLogout
-	(*EventAgentReady)(nil),          // 51: sipcluster.tlib.v1.EventAgentReady
-	(*EventAgentNotReady)(nil),       // 52: sipcluster.tlib.v1.EventAgentNotReady
-	(*EventDNDOn)(nil),               // 53: sipcluster.tlib.v1.EventDNDOn
-	(*EventDNDOff)(nil),              // 54: sipcluster.tlib.v1.EventDNDOff
-	(*EventAgentReserved)(nil),       // 55: sipcluster.tlib.v1.EventAgentReserved
-	(*Call)(nil),                     // 56: sipcluster.tlib.v1.Call
-	(*CallEnd)(nil),                  // 57: sipcluster.tlib.v1.CallEnd
-	(*EventRinging)(nil),             // 58: sipcluster.tlib.v1.EventRinging
-	(*EventDialing)(nil),             // 59: sipcluster.tlib.v1.EventDialing
-	(*EventAttachedDataChanged)(nil), // 60: sipcluster.tlib.v1.EventAttachedDataChanged
-	(*EventUserEvent)(nil),           // 61: sipcluster.tlib.v1.EventUserEvent
-	(*EventEstablished)(nil),         // 62: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),            // 63: sipcluster.tlib.v1.EventReleased
-	(*EventHeld)(nil),                // 64: sipcluster.tlib.v1.EventHeld
-	(*EventRetrieved)(nil),           // 65: sipcluster.tlib.v1.EventRetrieved
-	(*EventPartyChanged)(nil),        // 66: sipcluster.tlib.v1.EventPartyChanged
-	(*EventPartyAdded)(nil),          // 67: sipcluster.tlib.v1.EventPartyAdded
-	(*EventPartyDeleted)(nil),        // 68: sipcluster.tlib.v1.EventPartyDeleted
-	(*EventAbandoned)(nil),           // 69: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),              // 70: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),        // 71: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),      // 72: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),        // 73: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),           // 74: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),            // 75: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),            // 76: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),        // 77: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),               // 78: sipcluster.tlib.v1.ServerInfo
-	nil,                              // 79: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                              // 80: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                              // 81: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                              // 82: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                              // 83: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	nil,                              // 84: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
-	nil,                              // 85: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                              // 86: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                              // 87: sipcluster.tlib.v1.Call.UserDataEntry
-	nil,                              // 88: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	(*durationpb.Duration)(nil),      // 89: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 90: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),            // 91: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),                 // 92: sipcluster.tc.v1.Reason
+	(*MakeCall)(nil),                 // 28: sipcluster.tlib.v1.MakeCall
+	(*ReleaseCall)(nil),              // 29: sipcluster.tlib.v1.ReleaseCall
+	(*UpdateUserData)(nil),           // 30: sipcluster.tlib.v1.UpdateUserData
+	(*DistributeUserEvent)(nil),      // 31: sipcluster.tlib.v1.DistributeUserEvent
+	(*ReserveAgent)(nil),             // 32: sipcluster.tlib.v1.ReserveAgent
+	(*RouteCall)(nil),                // 33: sipcluster.tlib.v1.RouteCall
+	(*RoutePlace)(nil),               // 34: sipcluster.tlib.v1.RoutePlace
+	(*WithdrawRoute)(nil),            // 35: sipcluster.tlib.v1.WithdrawRoute
+	(*ServerMessage)(nil),            // 36: sipcluster.tlib.v1.ServerMessage
+	(*Event)(nil),                    // 37: sipcluster.tlib.v1.Event
+	(*EventError)(nil),               // 38: sipcluster.tlib.v1.EventError
+	(*EventRegistered)(nil),          // 39: sipcluster.tlib.v1.EventRegistered
+	(*EventUnregistered)(nil),        // 40: sipcluster.tlib.v1.EventUnregistered
+	(*EventAddressInfo)(nil),         // 41: sipcluster.tlib.v1.EventAddressInfo
+	(*EventServerInfo)(nil),          // 42: sipcluster.tlib.v1.EventServerInfo
+	(*EventLinkConnected)(nil),       // 43: sipcluster.tlib.v1.EventLinkConnected
+	(*EventLinkDisconnected)(nil),    // 44: sipcluster.tlib.v1.EventLinkDisconnected
+	(*EventDNOutOfService)(nil),      // 45: sipcluster.tlib.v1.EventDNOutOfService
+	(*EventDNBackInService)(nil),     // 46: sipcluster.tlib.v1.EventDNBackInService
+	(*EventDNOwnerChanged)(nil),      // 47: sipcluster.tlib.v1.EventDNOwnerChanged
+	(*EventDNUseChanged)(nil),        // 48: sipcluster.tlib.v1.EventDNUseChanged
+	(*Agent)(nil),                    // 49: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),          // 50: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),         // 51: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),          // 52: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),       // 53: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),               // 54: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),              // 55: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),       // 56: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                     // 57: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),                  // 58: sipcluster.tlib.v1.CallEnd
+	(*EventRinging)(nil),             // 59: sipcluster.tlib.v1.EventRinging
+	(*EventDialing)(nil),             // 60: sipcluster.tlib.v1.EventDialing
+	(*EventAttachedDataChanged)(nil), // 61: sipcluster.tlib.v1.EventAttachedDataChanged
+	(*EventUserEvent)(nil),           // 62: sipcluster.tlib.v1.EventUserEvent
+	(*EventEstablished)(nil),         // 63: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),            // 64: sipcluster.tlib.v1.EventReleased
+	(*EventHeld)(nil),                // 65: sipcluster.tlib.v1.EventHeld
+	(*EventRetrieved)(nil),           // 66: sipcluster.tlib.v1.EventRetrieved
+	(*EventPartyChanged)(nil),        // 67: sipcluster.tlib.v1.EventPartyChanged
+	(*EventPartyAdded)(nil),          // 68: sipcluster.tlib.v1.EventPartyAdded
+	(*EventPartyDeleted)(nil),        // 69: sipcluster.tlib.v1.EventPartyDeleted
+	(*EventAbandoned)(nil),           // 70: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 71: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 72: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 73: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 74: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 75: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 76: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 77: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 78: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 79: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 80: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 81: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 82: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 83: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 84: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 85: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	nil,                              // 86: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 87: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 88: sipcluster.tlib.v1.Call.UserDataEntry
+	nil,                              // 89: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	(*durationpb.Duration)(nil),      // 90: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 91: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 92: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 93: sipcluster.tc.v1.Reason
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	18,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -6321,131 +6419,132 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	25,  // 7: sipcluster.tlib.v1.ClientMessage.agent_not_ready:type_name -> sipcluster.tlib.v1.AgentNotReady
 	26,  // 8: sipcluster.tlib.v1.ClientMessage.set_dnd_on:type_name -> sipcluster.tlib.v1.SetDNDOn
 	27,  // 9: sipcluster.tlib.v1.ClientMessage.set_dnd_off:type_name -> sipcluster.tlib.v1.SetDNDOff
-	28,  // 10: sipcluster.tlib.v1.ClientMessage.release_call:type_name -> sipcluster.tlib.v1.ReleaseCall
-	29,  // 11: sipcluster.tlib.v1.ClientMessage.update_user_data:type_name -> sipcluster.tlib.v1.UpdateUserData
-	32,  // 12: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
-	30,  // 13: sipcluster.tlib.v1.ClientMessage.distribute_user_event:type_name -> sipcluster.tlib.v1.DistributeUserEvent
-	31,  // 14: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
-	14,  // 15: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
-	19,  // 16: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
-	21,  // 17: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
-	34,  // 18: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
-	0,   // 19: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
-	20,  // 20: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
-	1,   // 21: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
-	2,   // 22: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	79,  // 23: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	80,  // 24: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	2,   // 25: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	81,  // 26: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	2,   // 27: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	82,  // 28: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	83,  // 29: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	84,  // 30: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
-	89,  // 31: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	85,  // 32: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	89,  // 33: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
-	33,  // 34: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
-	36,  // 35: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	90,  // 36: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
-	37,  // 37: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
-	38,  // 38: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
-	39,  // 39: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	70,  // 40: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	75,  // 41: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	69,  // 42: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	58,  // 43: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	59,  // 44: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
-	62,  // 45: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	63,  // 46: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	64,  // 47: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
-	65,  // 48: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
-	66,  // 49: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
-	67,  // 50: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
-	68,  // 51: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
-	73,  // 52: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	74,  // 53: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	49,  // 54: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	50,  // 55: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	51,  // 56: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	52,  // 57: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	53,  // 58: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	54,  // 59: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	60,  // 60: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
-	40,  // 61: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
-	41,  // 62: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
-	43,  // 63: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
-	42,  // 64: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	61,  // 65: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
-	55,  // 66: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
-	44,  // 67: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
-	45,  // 68: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	76,  // 69: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	77,  // 70: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
-	46,  // 71: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
-	47,  // 72: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
-	72,  // 73: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	71,  // 74: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
-	12,  // 75: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	91,  // 76: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	91,  // 77: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	78,  // 78: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	78,  // 79: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,   // 80: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	78,  // 81: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	92,  // 82: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	91,  // 83: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	92,  // 84: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	91,  // 85: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	92,  // 86: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,   // 87: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	86,  // 88: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	48,  // 89: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	48,  // 90: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 91: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	48,  // 92: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 93: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	48,  // 94: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 95: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	90,  // 96: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 97: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	90,  // 98: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	9,   // 99: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	87,  // 100: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	10,  // 101: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 102: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
-	8,   // 103: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	56,  // 104: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 105: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 106: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 107: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
-	88,  // 108: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	56,  // 109: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 110: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 111: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	56,  // 112: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 113: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 114: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 115: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 116: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 117: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 118: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	56,  // 119: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 120: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 121: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 122: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 123: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	56,  // 124: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	78,  // 125: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	90,  // 126: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	11,  // 127: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	13,  // 128: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	35,  // 129: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	129, // [129:130] is the sub-list for method output_type
-	128, // [128:129] is the sub-list for method input_type
-	128, // [128:128] is the sub-list for extension type_name
-	128, // [128:128] is the sub-list for extension extendee
-	0,   // [0:128] is the sub-list for field type_name
+	28,  // 10: sipcluster.tlib.v1.ClientMessage.make_call:type_name -> sipcluster.tlib.v1.MakeCall
+	29,  // 11: sipcluster.tlib.v1.ClientMessage.release_call:type_name -> sipcluster.tlib.v1.ReleaseCall
+	30,  // 12: sipcluster.tlib.v1.ClientMessage.update_user_data:type_name -> sipcluster.tlib.v1.UpdateUserData
+	33,  // 13: sipcluster.tlib.v1.ClientMessage.route_call:type_name -> sipcluster.tlib.v1.RouteCall
+	31,  // 14: sipcluster.tlib.v1.ClientMessage.distribute_user_event:type_name -> sipcluster.tlib.v1.DistributeUserEvent
+	32,  // 15: sipcluster.tlib.v1.ClientMessage.reserve_agent:type_name -> sipcluster.tlib.v1.ReserveAgent
+	14,  // 16: sipcluster.tlib.v1.ClientMessage.open_session:type_name -> sipcluster.tlib.v1.OpenSession
+	19,  // 17: sipcluster.tlib.v1.ClientMessage.monitor_all:type_name -> sipcluster.tlib.v1.MonitorAll
+	21,  // 18: sipcluster.tlib.v1.ClientMessage.stop_monitor:type_name -> sipcluster.tlib.v1.StopMonitor
+	35,  // 19: sipcluster.tlib.v1.ClientMessage.withdraw_route:type_name -> sipcluster.tlib.v1.WithdrawRoute
+	0,   // 20: sipcluster.tlib.v1.RegisterAddress.mode:type_name -> sipcluster.tlib.v1.AddressMode
+	20,  // 21: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
+	1,   // 22: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
+	2,   // 23: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	80,  // 24: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	81,  // 25: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	2,   // 26: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	82,  // 27: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	2,   // 28: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	83,  // 29: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	84,  // 30: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	85,  // 31: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	90,  // 32: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	86,  // 33: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	90,  // 34: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	34,  // 35: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
+	37,  // 36: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
+	91,  // 37: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	38,  // 38: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
+	39,  // 39: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
+	40,  // 40: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
+	71,  // 41: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	76,  // 42: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	70,  // 43: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	59,  // 44: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	60,  // 45: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
+	63,  // 46: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	64,  // 47: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	65,  // 48: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
+	66,  // 49: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
+	67,  // 50: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
+	68,  // 51: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
+	69,  // 52: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
+	74,  // 53: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	75,  // 54: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	50,  // 55: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	51,  // 56: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	52,  // 57: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	53,  // 58: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	54,  // 59: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	55,  // 60: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	61,  // 61: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	41,  // 62: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
+	42,  // 63: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
+	44,  // 64: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
+	43,  // 65: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
+	62,  // 66: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
+	56,  // 67: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	45,  // 68: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
+	46,  // 69: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
+	77,  // 70: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	78,  // 71: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	47,  // 72: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
+	48,  // 73: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
+	73,  // 74: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	72,  // 75: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	12,  // 76: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	92,  // 77: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	92,  // 78: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	79,  // 79: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	79,  // 80: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 81: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	79,  // 82: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	93,  // 83: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	92,  // 84: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	93,  // 85: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	92,  // 86: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	93,  // 87: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	2,   // 88: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	87,  // 89: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	49,  // 90: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	49,  // 91: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 92: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	49,  // 93: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 94: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	49,  // 95: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 96: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	91,  // 97: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 98: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	91,  // 99: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	9,   // 100: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	88,  // 101: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	10,  // 102: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 103: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
+	8,   // 104: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	57,  // 105: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 106: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 107: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 108: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
+	89,  // 109: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	57,  // 110: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 111: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	58,  // 112: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 113: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 114: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 115: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 116: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 117: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 118: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	58,  // 119: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 120: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 121: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 122: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 123: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 124: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 125: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	79,  // 126: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	91,  // 127: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	11,  // 128: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	13,  // 129: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	36,  // 130: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	130, // [130:131] is the sub-list for method output_type
+	129, // [129:130] is the sub-list for method input_type
+	129, // [129:129] is the sub-list for extension type_name
+	129, // [129:129] is the sub-list for extension extendee
+	0,   // [0:129] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -6464,6 +6563,7 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_AgentNotReady)(nil),
 		(*ClientMessage_SetDndOn)(nil),
 		(*ClientMessage_SetDndOff)(nil),
+		(*ClientMessage_MakeCall)(nil),
 		(*ClientMessage_ReleaseCall)(nil),
 		(*ClientMessage_UpdateUserData)(nil),
 		(*ClientMessage_RouteCall)(nil),
@@ -6474,18 +6574,18 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*ClientMessage_StopMonitor)(nil),
 		(*ClientMessage_WithdrawRoute)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[19].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[20].OneofWrappers = []any{
 		(*RouteCall_Dn)(nil),
 		(*RouteCall_Group)(nil),
 		(*RouteCall_External)(nil),
 		(*RouteCall_Reject)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[20].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[21].OneofWrappers = []any{
 		(*RoutePlace_Dn)(nil),
 		(*RoutePlace_Group)(nil),
 		(*RoutePlace_External)(nil),
 	}
-	file_api_tlibpb_tlib_proto_msgTypes[23].OneofWrappers = []any{
+	file_api_tlibpb_tlib_proto_msgTypes[24].OneofWrappers = []any{
 		(*Event_Error)(nil),
 		(*Event_Registered)(nil),
 		(*Event_Unregistered)(nil),
@@ -6531,7 +6631,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      13,
-			NumMessages:   76,
+			NumMessages:   77,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

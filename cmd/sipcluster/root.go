@@ -9,6 +9,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/cmd/internal/agent"
 	"github.com/sipcluster/sipcluster/cmd/internal/bans"
+	"github.com/sipcluster/sipcluster/cmd/internal/call"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/cluster"
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
@@ -71,7 +72,7 @@ side's DNs out of service.
 	root.AddCommand(
 		server.Command(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
-		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), route.Command(c),
+		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), call.Command(c), route.Command(c),
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),
 		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), versionCommand(con),
 	)

@@ -37,5 +37,17 @@ func callFaults() []Fault {
 			},
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
 		},
+		{
+			Name: "calls-twice", Kind: Calls, What: "a request for a call that comes again asks the phone again", Package: "./node/makecall", Run: "^TestDesk_TheSameRequestIsDoneOnce$",
+			Edits: []Edit{{"node/makecall/desk.go", "		return e, false, nil\n", "		return e, true, nil\n"}},
+		},
+		{
+			Name: "deaf-to-405", Kind: Calls, What: "who has a phone call somebody that takes no REFER waits in vain", Package: "./node/makecall", Run: "^TestDesk_WhatThePhoneSaysIsTheAnswer$",
+			Edits: []Edit{{"node/makecall/desk.go", "	case w.Code >= 300:\n", "	case w.Code >= 300 && refer.Takes(w.Code):\n"}},
+		},
+		{
+			Name: "out-of-class-by-refer", Kind: Calls, What: "a phone is asked to call beyond its class of service", Package: "./node/makecall", Run: "^TestDesk_RefusesWithoutAskingThePhone$",
+			Edits: []Edit{{"node/makecall/desk.go", "	case !d.cfg.MayCall(r.DN, r.Number):\n", "	case r.Number == \"\" && !d.cfg.MayCall(r.DN, r.Number):\n"}},
+		},
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
-// Config of a Registry. All but Left and Log must be set.
+// Config of a Registry. All but Left, MakeCall and Log must be set.
 type Config struct {
 	Table *dn.Table
 	View  func() *fsm.View
@@ -30,6 +30,9 @@ type Config struct {
 	// Left hears of DNs that are out of service by the word of another node; it must not
 	// wait. nil: nobody does.
 	Left func(dn.Number)
+	// MakeCall has a phone that is registered here call a number, and returns the call's
+	// ConnID. nil: this node can't.
+	MakeCall func(ctx context.Context, n dn.Number, number, requestID string) (conn string, err error)
 	// Dir of the agent store; it is made when missing.
 	Dir string
 	// Log; nil discards.

@@ -24,10 +24,19 @@ type server struct {
 // concerns DNs that this node keeps; otherwise FAILED_PRECONDITION.
 func (reg *Registry) Server() peerpb.AgentsServer { return server{reg: reg} }
 
-func (s server) SetAgent(ctx context.Context, p *peerpb.SetAgentRequest) (*peerpb.SetAgentResponse, error) {
-	n, err := dn.ParseNumber(p.GetDn())
+// parsed is the DN that a node names, or a gRPC status.
+func parsed(number string) (dn.Number, error) {
+	n, err := dn.ParseNumber(number)
 	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+		return "", status.Error(codes.InvalidArgument, err.Error())
+	}
+	return n, nil
+}
+
+func (s server) SetAgent(ctx context.Context, p *peerpb.SetAgentRequest) (*peerpb.SetAgentResponse, error) {
+	n, err := parsed(p.GetDn())
+	if err != nil {
+		return nil, err
 	}
 	done, err := s.setAgent(ctx, n, changeOf(p))
 	if err != nil {
@@ -62,9 +71,9 @@ func changeOf(p *peerpb.SetAgentRequest) Change {
 }
 
 func (s server) Reserve(ctx context.Context, p *peerpb.ReserveRequest) (*peerpb.ReserveResponse, error) {
-	n, err := dn.ParseNumber(p.GetDn())
+	n, err := parsed(p.GetDn())
 	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+		return nil, err
 	}
 	until, err := s.reserve(ctx, n, Reservation{
 		Holder: p.GetHolder(), Duration: time.Duration(p.GetDurationMs()) * time.Millisecond, Priority: p.GetPriority(),

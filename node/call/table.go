@@ -41,6 +41,9 @@ type Config struct {
 	// did, before anybody can read that here. It must not wait nor call the table; nil:
 	// nobody is told.
 	TalkEnds func(n dn.Number, at int64)
+	// Dials is told of a phone that has begun a call, before anybody can read that here. It
+	// must not wait nor call the table; nil: nobody is told.
+	Dials func(c *Call)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -277,6 +280,9 @@ func (t *Table) publish(e *entry, ev *Event) {
 		if p := e.call.Party(ev.ThisDN, Called); p != nil && p.State == StateEstablished {
 			t.cfg.TalkEnds(ev.ThisDN, ev.Time)
 		}
+	}
+	if ev.Kind == Dialing && t.cfg.Dials != nil {
+		t.cfg.Dials(e.call)
 	}
 	t.visible.add(ev)
 }

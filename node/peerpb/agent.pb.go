@@ -540,6 +540,126 @@ func (x *RenewResponse) GetOver() []uint32 {
 	return nil
 }
 
+type MakeCallRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dn            string                 `protobuf:"bytes,20,opt,name=dn,proto3" json:"dn,omitempty"`
+	Number        string                 `protobuf:"bytes,21,opt,name=number,proto3" json:"number,omitempty"`
+	RequestId     string                 `protobuf:"bytes,22,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeCallRequest) Reset() {
+	*x = MakeCallRequest{}
+	mi := &file_node_peerpb_agent_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeCallRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeCallRequest) ProtoMessage() {}
+
+func (x *MakeCallRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_agent_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeCallRequest.ProtoReflect.Descriptor instead.
+func (*MakeCallRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MakeCallRequest) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *MakeCallRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *MakeCallRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type MakeCallResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ErrorCode     uint32                 `protobuf:"varint,20,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	ErrorMessage  string                 `protobuf:"bytes,21,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	ConnId        string                 `protobuf:"bytes,22,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeCallResponse) Reset() {
+	*x = MakeCallResponse{}
+	mi := &file_node_peerpb_agent_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeCallResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeCallResponse) ProtoMessage() {}
+
+func (x *MakeCallResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_agent_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeCallResponse.ProtoReflect.Descriptor instead.
+func (*MakeCallResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MakeCallResponse) GetErrorCode() uint32 {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return 0
+}
+
+func (x *MakeCallResponse) GetErrorMessage() string {
+	if x != nil {
+		return x.ErrorMessage
+	}
+	return ""
+}
+
+func (x *MakeCallResponse) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
 var File_node_peerpb_agent_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_agent_proto_rawDesc = "" +
@@ -579,7 +699,17 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\"#\n" +
 	"\rRenewResponse\x12\x12\n" +
-	"\x04over\x18\x01 \x03(\rR\x04over*\x88\x02\n" +
+	"\x04over\x18\x01 \x03(\rR\x04over\"X\n" +
+	"\x0fMakeCallRequest\x12\x0e\n" +
+	"\x02dn\x18\x14 \x01(\tR\x02dn\x12\x16\n" +
+	"\x06number\x18\x15 \x01(\tR\x06number\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x16 \x01(\tR\trequestId\"o\n" +
+	"\x10MakeCallResponse\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x14 \x01(\rR\terrorCode\x12#\n" +
+	"\rerror_message\x18\x15 \x01(\tR\ferrorMessage\x12\x17\n" +
+	"\aconn_id\x18\x16 \x01(\tR\x06connId*\x88\x02\n" +
 	"\fAgentRequest\x12\x1d\n" +
 	"\x19AGENT_REQUEST_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
@@ -590,11 +720,12 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\x15AGENT_REQUEST_DND_OFF\x10\x06\x12\x1b\n" +
 	"\x17AGENT_REQUEST_NO_ANSWER\x10\a\x12\x1e\n" +
 	"\x1aAGENT_REQUEST_DESKTOP_LOST\x10\n" +
-	"2\x81\x02\n" +
+	"2\xd8\x02\n" +
 	"\x06Agents\x12U\n" +
 	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
 	"\aReserve\x12\".sipcluster.peer.v1.ReserveRequest\x1a#.sipcluster.peer.v1.ReserveResponse\x12L\n" +
-	"\x05Renew\x12 .sipcluster.peer.v1.RenewRequest\x1a!.sipcluster.peer.v1.RenewResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\x05Renew\x12 .sipcluster.peer.v1.RenewRequest\x1a!.sipcluster.peer.v1.RenewResponse\x12U\n" +
+	"\bMakeCall\x12#.sipcluster.peer.v1.MakeCallRequest\x1a$.sipcluster.peer.v1.MakeCallResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_agent_proto_rawDescOnce sync.Once
@@ -609,7 +740,7 @@ func file_node_peerpb_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_node_peerpb_agent_proto_goTypes = []any{
 	(AgentRequest)(0),        // 0: sipcluster.peer.v1.AgentRequest
 	(*SetAgentRequest)(nil),  // 1: sipcluster.peer.v1.SetAgentRequest
@@ -619,26 +750,30 @@ var file_node_peerpb_agent_proto_goTypes = []any{
 	(*RenewRequest)(nil),     // 5: sipcluster.peer.v1.RenewRequest
 	(*Lease)(nil),            // 6: sipcluster.peer.v1.Lease
 	(*RenewResponse)(nil),    // 7: sipcluster.peer.v1.RenewResponse
-	(*KeyValue)(nil),         // 8: sipcluster.peer.v1.KeyValue
-	(*Record)(nil),           // 9: sipcluster.peer.v1.Record
+	(*MakeCallRequest)(nil),  // 8: sipcluster.peer.v1.MakeCallRequest
+	(*MakeCallResponse)(nil), // 9: sipcluster.peer.v1.MakeCallResponse
+	(*KeyValue)(nil),         // 10: sipcluster.peer.v1.KeyValue
+	(*Record)(nil),           // 11: sipcluster.peer.v1.Record
 }
 var file_node_peerpb_agent_proto_depIdxs = []int32{
-	0, // 0: sipcluster.peer.v1.SetAgentRequest.request:type_name -> sipcluster.peer.v1.AgentRequest
-	8, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	9, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
-	6, // 3: sipcluster.peer.v1.RenewRequest.wanted:type_name -> sipcluster.peer.v1.Lease
-	6, // 4: sipcluster.peer.v1.RenewRequest.given_back:type_name -> sipcluster.peer.v1.Lease
-	1, // 5: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
-	3, // 6: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
-	5, // 7: sipcluster.peer.v1.Agents.Renew:input_type -> sipcluster.peer.v1.RenewRequest
-	2, // 8: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
-	4, // 9: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
-	7, // 10: sipcluster.peer.v1.Agents.Renew:output_type -> sipcluster.peer.v1.RenewResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: sipcluster.peer.v1.SetAgentRequest.request:type_name -> sipcluster.peer.v1.AgentRequest
+	10, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	11, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
+	6,  // 3: sipcluster.peer.v1.RenewRequest.wanted:type_name -> sipcluster.peer.v1.Lease
+	6,  // 4: sipcluster.peer.v1.RenewRequest.given_back:type_name -> sipcluster.peer.v1.Lease
+	1,  // 5: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
+	3,  // 6: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
+	5,  // 7: sipcluster.peer.v1.Agents.Renew:input_type -> sipcluster.peer.v1.RenewRequest
+	8,  // 8: sipcluster.peer.v1.Agents.MakeCall:input_type -> sipcluster.peer.v1.MakeCallRequest
+	2,  // 9: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
+	4,  // 10: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
+	7,  // 11: sipcluster.peer.v1.Agents.Renew:output_type -> sipcluster.peer.v1.RenewResponse
+	9,  // 12: sipcluster.peer.v1.Agents.MakeCall:output_type -> sipcluster.peer.v1.MakeCallResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_agent_proto_init() }
@@ -653,7 +788,7 @@ func file_node_peerpb_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_agent_proto_rawDesc), len(file_node_peerpb_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

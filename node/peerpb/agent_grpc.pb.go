@@ -25,6 +25,7 @@ const (
 	Agents_SetAgent_FullMethodName = "/sipcluster.peer.v1.Agents/SetAgent"
 	Agents_Reserve_FullMethodName  = "/sipcluster.peer.v1.Agents/Reserve"
 	Agents_Renew_FullMethodName    = "/sipcluster.peer.v1.Agents/Renew"
+	Agents_MakeCall_FullMethodName = "/sipcluster.peer.v1.Agents/MakeCall"
 )
 
 // AgentsClient is the client API for Agents service.
@@ -41,6 +42,8 @@ type AgentsClient interface {
 	// Renew says, each second, which reservations of its sessions and calls a node still
 	// wants. What nobody renews ends by itself.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
+	// MakeCall has the DN's phone call a number, and waits until it has begun the call.
+	MakeCall(ctx context.Context, in *MakeCallRequest, opts ...grpc.CallOption) (*MakeCallResponse, error)
 }
 
 type agentsClient struct {
@@ -81,6 +84,16 @@ func (c *agentsClient) Renew(ctx context.Context, in *RenewRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *agentsClient) MakeCall(ctx context.Context, in *MakeCallRequest, opts ...grpc.CallOption) (*MakeCallResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MakeCallResponse)
+	err := c.cc.Invoke(ctx, Agents_MakeCall_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AgentsServer is the server API for Agents service.
 // All implementations must embed UnimplementedAgentsServer
 // for forward compatibility.
@@ -95,6 +108,8 @@ type AgentsServer interface {
 	// Renew says, each second, which reservations of its sessions and calls a node still
 	// wants. What nobody renews ends by itself.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
+	// MakeCall has the DN's phone call a number, and waits until it has begun the call.
+	MakeCall(context.Context, *MakeCallRequest) (*MakeCallResponse, error)
 	mustEmbedUnimplementedAgentsServer()
 }
 
@@ -113,6 +128,9 @@ func (UnimplementedAgentsServer) Reserve(context.Context, *ReserveRequest) (*Res
 }
 func (UnimplementedAgentsServer) Renew(context.Context, *RenewRequest) (*RenewResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
+}
+func (UnimplementedAgentsServer) MakeCall(context.Context, *MakeCallRequest) (*MakeCallResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MakeCall not implemented")
 }
 func (UnimplementedAgentsServer) mustEmbedUnimplementedAgentsServer() {}
 func (UnimplementedAgentsServer) testEmbeddedByValue()                {}
@@ -189,6 +207,24 @@ func _Agents_Renew_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agents_MakeCall_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MakeCallRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentsServer).MakeCall(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agents_MakeCall_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentsServer).MakeCall(ctx, req.(*MakeCallRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Agents_ServiceDesc is the grpc.ServiceDesc for Agents service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -207,6 +243,10 @@ var Agents_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _Agents_Renew_Handler,
+		},
+		{
+			MethodName: "MakeCall",
+			Handler:    _Agents_MakeCall_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

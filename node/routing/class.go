@@ -14,6 +14,24 @@ func (r *Engine) outbound(in invite.Call) *configpb.Outbound {
 	return r.view().DN(string(in.Origin().DN)).GetOutbound()
 }
 
+// MayCall tells whether a DN's class of service lets it call a number.
+func (r *Engine) MayCall(from dn.Number, number string) bool {
+	view := r.view()
+	o, to := view.DN(string(from)).GetOutbound(), view.DN(number)
+	if f, _ := r.feature(to, number); f != nil {
+		return true
+	}
+	switch {
+	case o.GetClass() == configpb.OutboundClass_OUTBOUND_CLASS_NONE:
+		return false
+	case to == nil:
+		return o.Allows(number)
+	case to.GetKind() == configpb.DNKind_DN_KIND_PSTN:
+		return o.Allows(to.GetExternal())
+	}
+	return true
+}
+
 // outOfClass says that the call must not leave by a trunk to that number.
 var outOfClass = invite.Outcome{Code: 403, Reason: "Not in the DN's class of service"}
 

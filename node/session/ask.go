@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -16,7 +17,7 @@ import (
 type asked struct {
 	done chan done
 	// queues of the DNs that have requests; the first of each is on its way.
-	queues map[dn.Number][]ask
+	queues map[string][]ask
 	n      int
 	// held is an agent's event that waits for the answer of the request on its
 	// way; told is what the last answer said, until the stream says it too.
@@ -27,8 +28,10 @@ type asked struct {
 
 // ask is a request for a DN's owner. do runs in a goroutine of its own.
 type ask struct {
-	n   dn.Number
-	ref uint64
+	n dn.Number
+	// line is where it waits for those before it: "" for that of the DN.
+	line string
+	ref  uint64
 	// agent: about the agent, and answered by the agent's event.
 	agent bool
 	do    func(context.Context) (agent.Done, error)
@@ -36,6 +39,8 @@ type ask struct {
 	// do's until that has returned.
 	answer *tlibpb.Event
 }
+
+func (q *ask) queue() string { return cmp.Or(q.line, string(q.n)) }
 
 // done is an ask with its outcome.
 type done struct {
@@ -46,7 +51,7 @@ type done struct {
 
 func newAsked() *asked {
 	return &asked{
-		done: make(chan done), queues: map[dn.Number][]ask{}, held: map[dn.Number]dn.Item{},
+		done: make(chan done), queues: map[string][]ask{}, held: map[dn.Number]dn.Item{},
 		told: map[dn.Number]agent.Done{},
 	}
 }
@@ -61,8 +66,9 @@ func (a *asked) put(ctx context.Context, q ask) bool {
 		return false
 	}
 	a.n++
-	a.queues[q.n] = append(a.queues[q.n], q)
-	if len(a.queues[q.n]) == 1 {
+	line := q.queue()
+	a.queues[line] = append(a.queues[line], q)
+	if len(a.queues[line]) == 1 {
 		a.start(ctx, q)
 	}
 	return true
@@ -79,13 +85,14 @@ func (a *asked) start(ctx context.Context, q ask) {
 }
 
 // take takes a request out that is answered, and returns those behind it.
-func (a *asked) take(n dn.Number) (behind []ask) {
+func (a *asked) take(q *ask) (behind []ask) {
 	a.n--
-	behind = a.queues[n][1:]
+	line := q.queue()
+	behind = a.queues[line][1:]
 	if len(behind) > 0 {
-		a.queues[n] = behind
+		a.queues[line] = behind
 	} else {
-		delete(a.queues, n)
+		delete(a.queues, line)
 	}
 	return behind
 }
@@ -94,7 +101,7 @@ func (a *asked) take(n dn.Number) (behind []ask) {
 // is on its way, which it waits for, nor when that has told it.
 func (a *asked) news(it *dn.Item) bool {
 	n := it.Status.Number
-	if slices.ContainsFunc(a.queues[n], func(q ask) bool { return q.agent }) {
+	if slices.ContainsFunc(a.queues[string(n)], func(q ask) bool { return q.agent }) {
 		a.held[n] = *it
 		return false
 	}
@@ -118,7 +125,7 @@ func (s *session) ask(ctx context.Context, a ask) {
 
 // answer tells the client the outcome, then what happened to the agent meanwhile.
 func (s *session) answer(ctx context.Context, d done) {
-	behind := s.asked.take(d.n)
+	behind := s.asked.take(&d.ask)
 	switch {
 	case d.err != nil:
 		s.out.refuse(d.ref, d.n, asError(d.err))

@@ -99,3 +99,18 @@ func TestMonitorAll_UseOnlyWhenItIsNamed(t *testing.T) {
 	o.table.Register("2001", dn.Registered)
 	all.hears("EVENT_DN_BACK_IN_SERVICE 2001 n1 registered")
 }
+
+// A call is made by who has registered the DN, where a phone is.
+func TestMakeCall_ByWhoHasRegisteredTheDN(t *testing.T) {
+	o := newOffice(t)
+	make := func(n string) *tlibpb.ClientMessage {
+		return &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_MakeCall{MakeCall: &tlibpb.MakeCall{Dn: n, Number: "2001"}}}
+	}
+	w := o.connect(TCport, nil)
+	w.says("EVENT_ERROR 1001 NOT_REGISTERED", make("1001"))
+	w.ask(registerAddress("1001", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
+	w.heard()
+	w.says("EVENT_ERROR 1001 OUT_OF_SERVICE", make("1001"))
+	o.table.Register("1001", dn.Registered)
+	w.says("EVENT_ERROR 1001 UNSUPPORTED_OPERATION", make("1001"))
+}

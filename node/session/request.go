@@ -138,6 +138,10 @@ func (s *session) handleDN(ctx context.Context, m *tlibpb.ClientMessage) {
 		if n, ok := about(b.SetDndOff); ok {
 			s.setDND(ctx, n, false, ref)
 		}
+	case *tlibpb.ClientMessage_MakeCall:
+		if n, ok := about(b.MakeCall); ok {
+			s.makeCall(ctx, n, b.MakeCall, ref)
+		}
 	case *tlibpb.ClientMessage_ReserveAgent:
 		if n, ok := about(b.ReserveAgent); ok {
 			s.reserve(ctx, n, b.ReserveAgent, ref)

@@ -18,6 +18,9 @@ func (s *session) capabilities() []tlibpb.Capability {
 	if s.c.cfg.Release != nil {
 		can = append(can, tlibpb.Capability_CAPABILITY_RELEASE_CALL)
 	}
+	if s.c.cfg.Agents.MakesCalls() {
+		can = append(can, tlibpb.Capability_CAPABILITY_MAKE_CALL)
+	}
 	return can
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
-// ownRequest is one within a dialog that we send in the name of a party (RFC 3261 §12.2.1.1).
+// ownRequest is one that we send: within a dialog in the name of a party (RFC 3261
+// §12.2.1.1), or in the cluster's outside of any.
 type ownRequest struct {
 	method           string
 	uri              []byte
@@ -16,6 +17,7 @@ type ownRequest struct {
 	from, to, callID []byte
 	cseq             uint32
 	reason           string // value of a Reason header (RFC 3326); "" for none
+	lines            []byte // more headers, as they are written
 }
 
 // bytes is the request's text.
@@ -42,6 +44,7 @@ func (r *ownRequest) bytes() []byte {
 	if r.reason != "" {
 		line("Reason", []byte(r.reason))
 	}
+	b.Write(r.lines)
 	b.WriteString("Content-Length: 0\r\n\r\n")
 	return b.Bytes()
 }

@@ -119,6 +119,13 @@ class Requests:
         group. The answer is EventRouteWithdrawn."""
         return self._ask(f"withdraw the route of {conn_id}", ClientMessage(withdraw_route=tlib_pb2.WithdrawRoute(conn_id=conn_id)), timeout)
 
+    def make_call(self, dn: str, number: str, request_id: str = "", *, timeout: Optional[float] = None) -> Event:
+        """Has the phone of a sip DN that this session has registered call a number. With a
+        request_id the request may be made again within ten minutes, and makes no other call.
+        The answer is EventDialing when the phone has begun the call, which takes up to 15 s."""
+        return self._ask(f"have DN {dn} call {number}", ClientMessage(
+            make_call=tlib_pb2.MakeCall(dn=dn, number=number, request_id=request_id)), timeout)
+
     def release_call(self, dn: str, conn_id: str, *, timeout: Optional[float] = None) -> Event:
         """Ends an answered call that the DN has part in, at the node that has it. The answer
         is EventReleased."""

@@ -38,6 +38,7 @@ CALL_TYPE_INBOUND: CallType
 CALL_TYPE_INTERNAL: CallType
 CALL_TYPE_OUTBOUND: CallType
 CALL_TYPE_UNSPECIFIED: CallType
+CAPABILITY_MAKE_CALL: Capability
 CAPABILITY_RELEASE_CALL: Capability
 CAPABILITY_ROUTE_CALL: Capability
 CAPABILITY_UNSPECIFIED: Capability
@@ -242,12 +243,13 @@ class CallEnd(_message.Message):
     def __init__(self, reason: _Optional[_Union[EndReason, str]] = ..., sip_status: _Optional[int] = ...) -> None: ...
 
 class ClientMessage(_message.Message):
-    __slots__ = ["agent_login", "agent_logout", "agent_not_ready", "agent_ready", "distribute_user_event", "monitor_all", "open_session", "query_address", "query_server", "reference_id", "register_address", "release_call", "reserve_agent", "route_call", "set_dnd_off", "set_dnd_on", "stop_monitor", "unregister_address", "update_user_data", "withdraw_route"]
+    __slots__ = ["agent_login", "agent_logout", "agent_not_ready", "agent_ready", "distribute_user_event", "make_call", "monitor_all", "open_session", "query_address", "query_server", "reference_id", "register_address", "release_call", "reserve_agent", "route_call", "set_dnd_off", "set_dnd_on", "stop_monitor", "unregister_address", "update_user_data", "withdraw_route"]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
     AGENT_LOGOUT_FIELD_NUMBER: _ClassVar[int]
     AGENT_NOT_READY_FIELD_NUMBER: _ClassVar[int]
     AGENT_READY_FIELD_NUMBER: _ClassVar[int]
     DISTRIBUTE_USER_EVENT_FIELD_NUMBER: _ClassVar[int]
+    MAKE_CALL_FIELD_NUMBER: _ClassVar[int]
     MONITOR_ALL_FIELD_NUMBER: _ClassVar[int]
     OPEN_SESSION_FIELD_NUMBER: _ClassVar[int]
     QUERY_ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +270,7 @@ class ClientMessage(_message.Message):
     agent_not_ready: AgentNotReady
     agent_ready: AgentReady
     distribute_user_event: DistributeUserEvent
+    make_call: MakeCall
     monitor_all: MonitorAll
     open_session: OpenSession
     query_address: QueryAddress
@@ -283,7 +286,7 @@ class ClientMessage(_message.Message):
     unregister_address: UnregisterAddress
     update_user_data: UpdateUserData
     withdraw_route: WithdrawRoute
-    def __init__(self, reference_id: _Optional[int] = ..., query_server: _Optional[_Union[QueryServer, _Mapping]] = ..., query_address: _Optional[_Union[QueryAddress, _Mapping]] = ..., register_address: _Optional[_Union[RegisterAddress, _Mapping]] = ..., unregister_address: _Optional[_Union[UnregisterAddress, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[AgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[AgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[AgentNotReady, _Mapping]] = ..., set_dnd_on: _Optional[_Union[SetDNDOn, _Mapping]] = ..., set_dnd_off: _Optional[_Union[SetDNDOff, _Mapping]] = ..., release_call: _Optional[_Union[ReleaseCall, _Mapping]] = ..., update_user_data: _Optional[_Union[UpdateUserData, _Mapping]] = ..., route_call: _Optional[_Union[RouteCall, _Mapping]] = ..., distribute_user_event: _Optional[_Union[DistributeUserEvent, _Mapping]] = ..., reserve_agent: _Optional[_Union[ReserveAgent, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., monitor_all: _Optional[_Union[MonitorAll, _Mapping]] = ..., stop_monitor: _Optional[_Union[StopMonitor, _Mapping]] = ..., withdraw_route: _Optional[_Union[WithdrawRoute, _Mapping]] = ...) -> None: ...
+    def __init__(self, reference_id: _Optional[int] = ..., query_server: _Optional[_Union[QueryServer, _Mapping]] = ..., query_address: _Optional[_Union[QueryAddress, _Mapping]] = ..., register_address: _Optional[_Union[RegisterAddress, _Mapping]] = ..., unregister_address: _Optional[_Union[UnregisterAddress, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[AgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[AgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[AgentNotReady, _Mapping]] = ..., set_dnd_on: _Optional[_Union[SetDNDOn, _Mapping]] = ..., set_dnd_off: _Optional[_Union[SetDNDOff, _Mapping]] = ..., make_call: _Optional[_Union[MakeCall, _Mapping]] = ..., release_call: _Optional[_Union[ReleaseCall, _Mapping]] = ..., update_user_data: _Optional[_Union[UpdateUserData, _Mapping]] = ..., route_call: _Optional[_Union[RouteCall, _Mapping]] = ..., distribute_user_event: _Optional[_Union[DistributeUserEvent, _Mapping]] = ..., reserve_agent: _Optional[_Union[ReserveAgent, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., monitor_all: _Optional[_Union[MonitorAll, _Mapping]] = ..., stop_monitor: _Optional[_Union[StopMonitor, _Mapping]] = ..., withdraw_route: _Optional[_Union[WithdrawRoute, _Mapping]] = ...) -> None: ...
 
 class DistributeUserEvent(_message.Message):
     __slots__ = ["conn_id", "dn", "user_data"]
@@ -690,6 +693,16 @@ class EventUserEvent(_message.Message):
     call: Call
     user_data: _containers.ScalarMap[str, str]
     def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., user_data: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class MakeCall(_message.Message):
+    __slots__ = ["dn", "number", "request_id"]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    dn: str
+    number: str
+    request_id: str
+    def __init__(self, dn: _Optional[str] = ..., number: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class MonitorAll(_message.Message):
     __slots__ = ["filter", "resume_cursor"]
