@@ -10,7 +10,7 @@ import (
 
 // Ways implements refer.Phones.
 func (p *Proxy) Ways(n dn.Number) (list []refer.Way) {
-	for _, g := range groups(p.calls.targets.phones(n, &route.Token{})) {
+	for _, g := range groups(p.calls.targets.phones(n, &route.Token{}, nil)) {
 		for i := range g {
 			list = append(list, &way{p, &g[i]})
 		}
