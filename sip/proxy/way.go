@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -24,8 +26,8 @@ type way struct {
 	l *leg
 }
 
-// Transport implements refer.Way.
-func (w *way) Transport() location.Transport { return w.l.to.transport }
+// At implements refer.Way.
+func (w *way) At() (location.Transport, netip.Addr) { return w.l.to.transport, w.l.to.addr.Addr() }
 
 // Ask implements refer.Way.
 func (w *way) Ask(r *refer.Request, answered func(code int, reason string)) error {

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -27,7 +28,8 @@ type Request struct {
 
 // Way is the way to a phone that registered a DN here.
 type Way interface {
-	Transport() location.Transport
+	// At is where it is.
+	At() (location.Transport, netip.Addr)
 	// Ask sends it a request; answered hears the final answer, or 408, once, and may ask again.
 	Ask(r *Request, answered func(code int, reason string)) error
 }
@@ -95,7 +97,7 @@ func (r *Referrer) Refer(n dn.Number, number string, heard func(Word)) error {
 }
 
 func (r *Referrer) ask(ways []Way, n dn.Number, number string, heard func(Word)) error {
-	q, tag := r.request(ways[0].Transport(), n, number)
+	q, tag := r.request(ways[0], n, number)
 	r.add(q.CallID, &referral{tag: tag, began: r.cfg.Now(), heard: heard})
 	err := ways[0].Ask(q, func(code int, reason string) {
 		if len(ways) > 1 && !Takes(code) && r.ask(ways[1:], n, number, heard) == nil {
@@ -120,8 +122,9 @@ func Takes(code int) bool {
 
 // request is the REFER. It asks for no subscription (RFC 4488); phones that make one all the
 // same tell of the call. The number is at this node, which the phone reaches.
-func (r *Referrer) request(t location.Transport, n dn.Number, number string) (q *Request, tag string) {
-	realm, here := r.cfg.Machine.View().Options().GetRealm(), r.cfg.Hosts.AppendURI(nil, t)
+func (r *Referrer) request(to Way, n dn.Number, number string) (q *Request, tag string) {
+	t, at := to.At()
+	realm, here := r.cfg.Machine.View().Options().GetRealm(), r.cfg.Hosts.AppendURI(nil, t, at)
 	tag = rand.Text()
 	cluster := "<sip:sipcluster@" + realm + ">"
 	return &Request{

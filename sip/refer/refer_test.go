@@ -2,6 +2,7 @@ package refer
 
 import (
 	"errors"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,9 @@ func (p *phones) Ways(dn.Number) (list []Way) {
 	return list
 }
 
-func (p phone) Transport() location.Transport { return location.UDP }
+func (p phone) At() (location.Transport, netip.Addr) {
+	return location.UDP, netip.MustParseAddr("10.0.0.9")
+}
 
 func (p phone) Ask(r *Request, answered func(int, string)) error {
 	p.all.asked = append(p.all.asked, r)
@@ -54,7 +57,7 @@ func newReferrer(t *testing.T, p Phones, now func() time.Time) *Referrer {
 	}
 	t.Cleanup(func() { _ = m.Close() })
 	hosts := &location.Hosts{}
-	hosts.Set([location.WSS + 1]string{location.UDP: "10.0.0.1:5060"})
+	hosts.Set(location.Reach{location.UDP: "10.0.0.1:5060"}, location.Reach{})
 	return New(Config{Machine: m, Phones: p, Hosts: hosts, Now: now})
 }
 
