@@ -76,6 +76,7 @@ side's DNs out of service.
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),
 		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), versionCommand(con),
 	)
+	root.AddCommand(manualCommand(root))
 	console.CheckArgs(root)
 	c.Complete(root)
 	return root, started
