@@ -42,13 +42,21 @@ func (s *site) calls(id dn.Node) (n int) {
 	return n
 }
 
+// uses of a DN: it talks in the call that it has.
+func (s *site) uses(n dn.Number) dn.Uses {
+	if _, ok := s.inCalls.Load(n); ok {
+		return dn.Uses{Calls: 1, Talks: 1}
+	}
+	return dn.Uses{}
+}
+
 const selfID, peerID = "sip1-id", "sip2-id"
 
 func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	t.Helper()
 	leftover.Check(t)
 	s := &site{view: roster(t, mutations...)}
-	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { _, ok := s.inCalls.Load(n); return ok }})
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses})
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,

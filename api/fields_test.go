@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/lag"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -52,8 +53,8 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 	s := withAgents(t)
 	for number, change := range map[string]func(*tcpb.DNStatus){
 		"1001": func(d *tcpb.DNStatus) { d.Routable = true },
-		"1002": func(d *tcpb.DNStatus) { d.Busy = true },
-		"1003": func(d *tcpb.DNStatus) { d.Reserved = true },
+		"1002": func(d *tcpb.DNStatus) { d.Busy, d.Uses = true, &tcpb.Uses{Up: 1} },
+		"1003": func(d *tcpb.DNStatus) { d.Reserved, d.Uses = true, &tcpb.Uses{Reserved: 1} },
 		"1004": func(d *tcpb.DNStatus) { d.Agent.State = tcpb.AgentState_AGENT_STATE_NOT_READY },
 		"1005": func(d *tcpb.DNStatus) { d.Agent.State = tcpb.AgentState_AGENT_STATE_LOGGED_IN },
 		"1006": func(d *tcpb.DNStatus) { d.Agent.State = tcpb.AgentState_AGENT_STATE_LOGGED_OUT },
@@ -64,7 +65,7 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 		t.Run(number, func(t *testing.T) {
 			want := &tcpb.DNStatus{
 				Dn: number, Kind: configpb.DNKind_DN_KIND_SIP, State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip2", Site: "dc2", Reason: tcpb.Reason_REASON_REGISTERED,
-				Since: &timestamppb.Timestamp{},
+				Since: &timestamppb.Timestamp{}, Capacity: 1,
 				Agent: &tcpb.AgentStatus{
 					Id: "a" + number, State: tcpb.AgentState_AGENT_STATE_READY, WorkMode: 3, Reasons: map[string]string{"k": "v", "l": "w"},
 					Since: &timestamppb.Timestamp{Seconds: 1_600_000_000, Nanos: 1},
@@ -86,6 +87,52 @@ func TestGetDN_SaysAllThatIsKnown(t *testing.T) {
 	}
 	if d, err := s.client.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: "1009"}); err != nil || d.GetKind() != configpb.DNKind_DN_KIND_SIP || d.GetState() != tcpb.DNState_DN_STATE_OOS || d.GetOwner() != "" || d.GetSince() != nil {
 		t.Errorf("configured alone: %v, %v", d, err)
+	}
+}
+
+// What keeps calls from a DN is said in every answer, in a row and when it changes; what
+// is configured of it in answers alone.
+func TestStatus_SaysWhatKeepsCallsAway(t *testing.T) {
+	config := sipDN("1001", "sales")
+	config.Capacity, config.Skills = 3, map[string]uint32{"sales": 7}
+	s := newSite(t, putDN(config))
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Uses: func(dn.Number) dn.Uses { return dn.Uses{Calls: 3, Talks: 2} }})
+	r := used("1001", dn.NotReady, "router")
+	r.DoNotDisturb, r.CoolLeft, r.AgentLeft = true, int64(time.Minute), int64(time.Hour)
+	s.peerSays(t, r)
+	a := NewAvailability(AvailabilityConfig{Table: s.table, View: func() *fsm.View { return s.view }})
+	got, err := a.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: "1001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.GetCapacity() != 3 || len(got.GetSkills()) != 1 || got.GetSkills()["sales"] != 7 {
+		t.Errorf("what is configured: %v", got)
+	}
+	slab := newEventSlab(s.view, 1)
+	event := slab.event(dn.Item{Status: s.status(t, "1001")})
+	st := s.status(t, "1001")
+	addUse(event, s.view, &st)
+	list, err := a.ListDNs(t.Context(), &tcpb.ListDNsRequest{})
+	if err != nil || len(list.GetDns()) != 1 {
+		t.Fatal(list, err)
+	}
+	for name, x := range map[string]interface {
+		GetDoNotDisturb() bool
+		GetCoolDown() *tcpb.CoolDown
+		GetUses() *tcpb.Uses
+		GetAgent() *tcpb.AgentStatus
+	}{"GetDN": got, "ListDNs": list.GetDns()[0], "Watch": event} {
+		if !x.GetDoNotDisturb() || !proto.Equal(x.GetUses(), &tcpb.Uses{Up: 2, Ringing: 1, Reserved: 1}) {
+			t.Errorf("%s: %v", name, x)
+		}
+		for what, ends := range map[time.Duration]*timestamppb.Timestamp{time.Minute: x.GetCoolDown().GetEnds(), time.Hour: x.GetAgent().GetUntil()} {
+			if left := time.Until(ends.AsTime()); left > what || left < what-patience.Limit {
+				t.Errorf("%s: ends in %v, want %v", name, left, what)
+			}
+		}
+		if x.GetCoolDown().GetReason() != tcpb.CoolDownReason_COOL_DOWN_REASON_NO_ANSWER {
+			t.Errorf("%s: %v", name, x)
+		}
 	}
 }
 
@@ -170,13 +217,13 @@ func TestWatch_AgentsAreForThoseWhoAsk(t *testing.T) {
 
 	s.use("1001", true)
 	want = base(tcpb.Change_CHANGE_USE)
-	want.Agent, want.Busy = agent, true
+	want.Agent, want.Busy, want.Uses = agent, true, &tcpb.Uses{Up: 1}
 	hears(all, want)
 
 	s.inCalls.Delete(dn.Number("1001")) // told with the reservation
 	s.amend(t, func(r *dn.Record) { r.Reserved = dn.Reservation{Holder: "router", Left: int64(time.Minute)} })
 	want = base(tcpb.Change_CHANGE_USE)
-	want.Agent, want.Reserved = agent, true
+	want.Agent, want.Reserved, want.Uses = agent, true, &tcpb.Uses{Reserved: 1}
 	hears(all, want)
 
 	record, _ := s.table.Own("1001")

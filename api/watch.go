@@ -197,7 +197,8 @@ func (f *watchFilter) configPasses(config *configpb.DN) bool {
 
 // addUse fills in what only a client that wants agents hears of.
 func addUse(m *tcpb.DNEvent, view *fsm.View, s *dn.Status) {
-	m.Agent, m.Busy, m.Reserved = dnview.Agent(s.Agent), s.Busy, s.Reserved
+	m.Agent, m.Busy, m.Reserved = dnview.Agent(s), s.Busy, s.Reserved
+	m.DoNotDisturb, m.CoolDown, m.Uses = s.DoNotDisturb, dnview.CoolDown(s), dnview.Uses(s)
 	m.Routable = dnview.Routable(view, view.DN(m.Dn), s)
 }
 

@@ -42,8 +42,8 @@ func (n *Node) makeCall(ctx context.Context, number dn.Number, to, requestID str
 
 // full tells whether the DN has as many calls as it takes.
 func (n *Node) full(number dn.Number) bool {
-	uses := n.calls.Uses(number)
-	return uses > 0 && uses >= n.machine.View().DN(string(number)).TakesCalls()
+	calls := int(n.calls.Uses(number).Calls)
+	return calls > 0 && calls >= n.machine.View().DN(string(number)).TakesCalls()
 }
 
 // talkEnds has the agent at a DN wrap up a call that has ended.

@@ -3,6 +3,8 @@
 package dnview
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -41,20 +43,48 @@ func Fill(m *tcpb.DNStatus, since *timestamppb.Timestamp, view *fsm.View, config
 	state, reason := State(config, st)
 	m.Kind, m.State, m.Reason = config.GetKind(), StateOf(state), tcpb.Reason(reason)
 	m.Routable = Routable(view, config, st)
-	m.Agent, m.Busy, m.Reserved = Agent(st.Agent), st.Busy, st.Reserved
+	m.Agent, m.Busy, m.Reserved = Agent(st), st.Busy, st.Reserved
+	m.DoNotDisturb, m.CoolDown, m.Uses = st.DoNotDisturb, CoolDown(st), Uses(st)
+	if Registered(config) && config != nil {
+		m.Capacity, m.Skills = uint32(config.TakesCalls()), config.GetSkills()
+	}
 	if st.Since != 0 {
 		Stamp(since, st.Since)
 		m.Since = since
 	}
 }
 
-// Agent is what clients see of an agent; nil when nobody ever logged in.
-func Agent(a *dn.Agent) *tcpb.AgentStatus {
+// CoolDown is for how long the DN is left alone; nil when it is not.
+func CoolDown(st *dn.Status) *tcpb.CoolDown {
+	if st.CoolUntil == 0 {
+		return nil
+	}
+	return &tcpb.CoolDown{Ends: timestamppb.New(time.Unix(0, st.CoolUntil)), Reason: tcpb.CoolDownReason_COOL_DOWN_REASON_NO_ANSWER}
+}
+
+// Uses are what takes of the DN's capacity; nil for nothing.
+func Uses(st *dn.Status) *tcpb.Uses {
+	if st.Uses.Calls == 0 && !st.Reserved {
+		return nil
+	}
+	m := &tcpb.Uses{Up: uint32(st.Uses.Talks), Ringing: uint32(st.Uses.Calls - st.Uses.Talks)}
+	if st.Reserved {
+		m.Reserved = 1
+	}
+	return m
+}
+
+// Agent is what clients see of the agent at a DN; nil when nobody ever logged in.
+func Agent(st *dn.Status) *tcpb.AgentStatus {
+	a := st.Agent
 	if a == nil {
 		return nil
 	}
 	m := &tcpb.AgentStatus{Id: a.ID, State: tcpb.AgentState(a.State) + 1, WorkMode: uint32(a.Mode), Since: &timestamppb.Timestamp{}}
 	Stamp(m.Since, a.Since)
+	if st.AgentUntil != 0 {
+		m.Until = timestamppb.New(time.Unix(0, st.AgentUntil))
+	}
 	if len(a.Reasons) > 0 {
 		m.Reasons = make(map[string]string, len(a.Reasons))
 	}

@@ -207,6 +207,53 @@ func (AgentState) EnumDescriptor() ([]byte, []int) {
 	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
 }
 
+type CoolDownReason int32
+
+const (
+	CoolDownReason_COOL_DOWN_REASON_UNSPECIFIED CoolDownReason = 0
+	// Nobody answered the last call.
+	CoolDownReason_COOL_DOWN_REASON_NO_ANSWER CoolDownReason = 1
+)
+
+// Enum value maps for CoolDownReason.
+var (
+	CoolDownReason_name = map[int32]string{
+		0: "COOL_DOWN_REASON_UNSPECIFIED",
+		1: "COOL_DOWN_REASON_NO_ANSWER",
+	}
+	CoolDownReason_value = map[string]int32{
+		"COOL_DOWN_REASON_UNSPECIFIED": 0,
+		"COOL_DOWN_REASON_NO_ANSWER":   1,
+	}
+)
+
+func (x CoolDownReason) Enum() *CoolDownReason {
+	p := new(CoolDownReason)
+	*p = x
+	return p
+}
+
+func (x CoolDownReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CoolDownReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_availability_proto_enumTypes[3].Descriptor()
+}
+
+func (CoolDownReason) Type() protoreflect.EnumType {
+	return &file_api_tcpb_availability_proto_enumTypes[3]
+}
+
+func (x CoolDownReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CoolDownReason.Descriptor instead.
+func (CoolDownReason) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+}
+
 // Change says what an event is about.
 type Change int32
 
@@ -216,7 +263,7 @@ const (
 	Change_CHANGE_STATE       Change = 1
 	// Its agent's state.
 	Change_CHANGE_AGENT Change = 2
-	// Busy, reserved, or whether its phone answers.
+	// Busy, reserved, its calls, do not disturb, a cool-down, or whether its phone answers.
 	Change_CHANGE_USE Change = 3
 	// Its owner, by a switch to the phone's other registration: EventDNOwnerChanged.
 	// The DN was in service all the time.
@@ -252,11 +299,11 @@ func (x Change) String() string {
 }
 
 func (Change) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_tcpb_availability_proto_enumTypes[3].Descriptor()
+	return file_api_tcpb_availability_proto_enumTypes[4].Descriptor()
 }
 
 func (Change) Type() protoreflect.EnumType {
-	return &file_api_tcpb_availability_proto_enumTypes[3]
+	return &file_api_tcpb_availability_proto_enumTypes[4]
 }
 
 func (x Change) Number() protoreflect.EnumNumber {
@@ -265,7 +312,7 @@ func (x Change) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change.Descriptor instead.
 func (Change) EnumDescriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
 }
 
 // AgentStatus is the agent at a DN, as the DN's owner said last: it stays while
@@ -279,7 +326,9 @@ type AgentStatus struct {
 	WorkMode uint32            `protobuf:"varint,3,opt,name=work_mode,json=workMode,proto3" json:"work_mode,omitempty"`
 	Reasons  map[string]string `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// When state began.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// When state ends by itself, as wrap-up does; unset: when somebody changes it.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +398,13 @@ func (x *AgentStatus) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AgentStatus) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // DNStatus is one DN as the asked node sees it.
 type DNStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -368,7 +424,7 @@ type DNStatus struct {
 	Routable bool `protobuf:"varint,8,opt,name=routable,proto3" json:"routable,omitempty"`
 	// Absent: nobody ever logged in.
 	Agent *AgentStatus `protobuf:"bytes,9,opt,name=agent,proto3" json:"agent,omitempty"`
-	// A call is at the DN.
+	// As many calls as it takes are at the DN.
 	Busy bool `protobuf:"varint,10,opt,name=busy,proto3" json:"busy,omitempty"`
 	// A client has it reserved.
 	Reserved bool `protobuf:"varint,11,opt,name=reserved,proto3" json:"reserved,omitempty"`
@@ -376,7 +432,17 @@ type DNStatus struct {
 	// registered there too. "" when there is none, or it can't be heard from here.
 	Standby string `protobuf:"bytes,14,opt,name=standby,proto3" json:"standby,omitempty"`
 	// The standby's site.
-	StandbySite   string `protobuf:"bytes,15,opt,name=standby_site,json=standbySite,proto3" json:"standby_site,omitempty"`
+	StandbySite string `protobuf:"bytes,15,opt,name=standby_site,json=standbySite,proto3" json:"standby_site,omitempty"`
+	// It takes no calls, whatever its agent says.
+	DoNotDisturb bool `protobuf:"varint,12,opt,name=do_not_disturb,json=doNotDisturb,proto3" json:"do_not_disturb,omitempty"`
+	// How many calls it takes at once; 0 for what is no phone's DN.
+	Capacity uint32 `protobuf:"varint,13,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// The level in each group in which it is configured to have one; 0 in its others.
+	Skills map[string]uint32 `protobuf:"bytes,16,rep,name=skills,proto3" json:"skills,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Absent: nobody waited in vain for an answer lately.
+	CoolDown *CoolDown `protobuf:"bytes,17,opt,name=cool_down,json=coolDown,proto3" json:"cool_down,omitempty"`
+	// Absent: no call is there, and nobody has it reserved.
+	Uses          *Uses `protobuf:"bytes,18,opt,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +568,159 @@ func (x *DNStatus) GetStandbySite() string {
 	return ""
 }
 
+func (x *DNStatus) GetDoNotDisturb() bool {
+	if x != nil {
+		return x.DoNotDisturb
+	}
+	return false
+}
+
+func (x *DNStatus) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *DNStatus) GetSkills() map[string]uint32 {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
+func (x *DNStatus) GetCoolDown() *CoolDown {
+	if x != nil {
+		return x.CoolDown
+	}
+	return nil
+}
+
+func (x *DNStatus) GetUses() *Uses {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+// CoolDown is for how long no call of a routing point is sent to a DN.
+type CoolDown struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ends          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=ends,proto3" json:"ends,omitempty"`
+	Reason        CoolDownReason         `protobuf:"varint,2,opt,name=reason,proto3,enum=sipcluster.tc.v1.CoolDownReason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoolDown) Reset() {
+	*x = CoolDown{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoolDown) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoolDown) ProtoMessage() {}
+
+func (x *CoolDown) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoolDown.ProtoReflect.Descriptor instead.
+func (*CoolDown) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CoolDown) GetEnds() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+func (x *CoolDown) GetReason() CoolDownReason {
+	if x != nil {
+		return x.Reason
+	}
+	return CoolDownReason_COOL_DOWN_REASON_UNSPECIFIED
+}
+
+// Uses are what takes of a DN's capacity now. A reservation for a call that is at the
+// DN counts twice.
+type Uses struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Calls in which the DN talks.
+	Up uint32 `protobuf:"varint,1,opt,name=up,proto3" json:"up,omitempty"`
+	// Calls that ring there, and those that it dials.
+	Ringing uint32 `protobuf:"varint,2,opt,name=ringing,proto3" json:"ringing,omitempty"`
+	// Reservations.
+	Reserved      uint32 `protobuf:"varint,3,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Uses) Reset() {
+	*x = Uses{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Uses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Uses) ProtoMessage() {}
+
+func (x *Uses) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Uses.ProtoReflect.Descriptor instead.
+func (*Uses) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Uses) GetUp() uint32 {
+	if x != nil {
+		return x.Up
+	}
+	return 0
+}
+
+func (x *Uses) GetRinging() uint32 {
+	if x != nil {
+		return x.Ringing
+	}
+	return 0
+}
+
+func (x *Uses) GetReserved() uint32 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
 // Filter: a DN passes when it meets every field that is set.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -520,7 +739,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +751,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +764,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Filter) GetOwner() string {
@@ -604,7 +823,7 @@ type ListRoutableRequest struct {
 
 func (x *ListRoutableRequest) Reset() {
 	*x = ListRoutableRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +835,7 @@ func (x *ListRoutableRequest) String() string {
 func (*ListRoutableRequest) ProtoMessage() {}
 
 func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +848,7 @@ func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutableRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRoutableRequest) GetFilter() *Filter {
@@ -664,7 +883,7 @@ type ListRoutableResponse struct {
 
 func (x *ListRoutableResponse) Reset() {
 	*x = ListRoutableResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +895,7 @@ func (x *ListRoutableResponse) String() string {
 func (*ListRoutableResponse) ProtoMessage() {}
 
 func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +908,7 @@ func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutableResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRoutableResponse) GetDns() []*DNStatus {
@@ -717,7 +936,7 @@ type ListDNsRequest struct {
 
 func (x *ListDNsRequest) Reset() {
 	*x = ListDNsRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +948,7 @@ func (x *ListDNsRequest) String() string {
 func (*ListDNsRequest) ProtoMessage() {}
 
 func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +961,7 @@ func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsRequest.ProtoReflect.Descriptor instead.
 func (*ListDNsRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDNsRequest) GetFilter() *Filter {
@@ -776,7 +995,7 @@ type ListDNsResponse struct {
 
 func (x *ListDNsResponse) Reset() {
 	*x = ListDNsResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +1007,7 @@ func (x *ListDNsResponse) String() string {
 func (*ListDNsResponse) ProtoMessage() {}
 
 func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +1020,7 @@ func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsResponse.ProtoReflect.Descriptor instead.
 func (*ListDNsResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListDNsResponse) GetDns() []*DNStatus {
@@ -827,7 +1046,7 @@ type GetDNStatusRequest struct {
 
 func (x *GetDNStatusRequest) Reset() {
 	*x = GetDNStatusRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +1058,7 @@ func (x *GetDNStatusRequest) String() string {
 func (*GetDNStatusRequest) ProtoMessage() {}
 
 func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +1071,7 @@ func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDNStatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetDNStatusRequest) GetDn() string {
@@ -879,7 +1098,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1110,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1123,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchRequest) GetResumeCursor() []byte {
@@ -950,7 +1169,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1181,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1194,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchResponse) GetBody() isWatchResponse_Body {
@@ -1066,7 +1285,7 @@ type WatchStarted struct {
 
 func (x *WatchStarted) Reset() {
 	*x = WatchStarted{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1297,7 @@ func (x *WatchStarted) String() string {
 func (*WatchStarted) ProtoMessage() {}
 
 func (x *WatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1310,7 @@ func (x *WatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStarted.ProtoReflect.Descriptor instead.
 func (*WatchStarted) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchStarted) GetNode() string {
@@ -1127,7 +1346,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1358,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1371,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EventBatch) GetEvents() []*DNEvent {
@@ -1187,17 +1406,22 @@ type DNEvent struct {
 	Snapshot bool   `protobuf:"varint,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	Change   Change `protobuf:"varint,9,opt,name=change,proto3,enum=sipcluster.tc.v1.Change" json:"change,omitempty"`
 	// With WatchRequest.agents only, as in DNStatus.
-	Agent         *AgentStatus `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
-	Busy          bool         `protobuf:"varint,11,opt,name=busy,proto3" json:"busy,omitempty"`
-	Reserved      bool         `protobuf:"varint,12,opt,name=reserved,proto3" json:"reserved,omitempty"`
-	Routable      bool         `protobuf:"varint,13,opt,name=routable,proto3" json:"routable,omitempty"`
+	Agent        *AgentStatus `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
+	Busy         bool         `protobuf:"varint,11,opt,name=busy,proto3" json:"busy,omitempty"`
+	Reserved     bool         `protobuf:"varint,12,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Routable     bool         `protobuf:"varint,13,opt,name=routable,proto3" json:"routable,omitempty"`
+	DoNotDisturb bool         `protobuf:"varint,14,opt,name=do_not_disturb,json=doNotDisturb,proto3" json:"do_not_disturb,omitempty"`
+	CoolDown     *CoolDown    `protobuf:"bytes,15,opt,name=cool_down,json=coolDown,proto3" json:"cool_down,omitempty"`
+	// There is an event when more or fewer calls are at the DN, and none when one of them
+	// is answered.
+	Uses          *Uses `protobuf:"bytes,16,opt,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DNEvent) Reset() {
 	*x = DNEvent{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1433,7 @@ func (x *DNEvent) String() string {
 func (*DNEvent) ProtoMessage() {}
 
 func (x *DNEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1446,7 @@ func (x *DNEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNEvent.ProtoReflect.Descriptor instead.
 func (*DNEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DNEvent) GetDn() string {
@@ -1316,6 +1540,27 @@ func (x *DNEvent) GetRoutable() bool {
 	return false
 }
 
+func (x *DNEvent) GetDoNotDisturb() bool {
+	if x != nil {
+		return x.DoNotDisturb
+	}
+	return false
+}
+
+func (x *DNEvent) GetCoolDown() *CoolDown {
+	if x != nil {
+		return x.CoolDown
+	}
+	return nil
+}
+
+func (x *DNEvent) GetUses() *Uses {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
 type EndOfSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -1327,7 +1572,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1584,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1597,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndOfSnapshot) GetSeq() uint64 {
@@ -1381,7 +1626,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1638,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1651,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -1427,16 +1672,17 @@ var File_api_tcpb_availability_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\n" +
-	"\x1bapi/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a\x19api/configpb/config.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x02\n" +
+	"\x1bapi/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a\x19api/configpb/config.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x02\n" +
 	"\vAgentStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
 	"\twork_mode\x18\x03 \x01(\rR\bworkMode\x12D\n" +
 	"\areasons\x18\x04 \x03(\v2*.sipcluster.tc.v1.AgentStatus.ReasonsEntryR\areasons\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x1a:\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc9\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xeb\x05\n" +
 	"\bDNStatus\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12/\n" +
@@ -1451,7 +1697,22 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	" \x01(\bR\x04busy\x12\x1a\n" +
 	"\breserved\x18\v \x01(\bR\breserved\x12\x18\n" +
 	"\astandby\x18\x0e \x01(\tR\astandby\x12!\n" +
-	"\fstandby_site\x18\x0f \x01(\tR\vstandbySite\"\xc3\x01\n" +
+	"\fstandby_site\x18\x0f \x01(\tR\vstandbySite\x12$\n" +
+	"\x0edo_not_disturb\x18\f \x01(\bR\fdoNotDisturb\x12\x1a\n" +
+	"\bcapacity\x18\r \x01(\rR\bcapacity\x12>\n" +
+	"\x06skills\x18\x10 \x03(\v2&.sipcluster.tc.v1.DNStatus.SkillsEntryR\x06skills\x127\n" +
+	"\tcool_down\x18\x11 \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\x12*\n" +
+	"\x04uses\x18\x12 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\x1a9\n" +
+	"\vSkillsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"t\n" +
+	"\bCoolDown\x12.\n" +
+	"\x04ends\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04ends\x128\n" +
+	"\x06reason\x18\x02 \x01(\x0e2 .sipcluster.tc.v1.CoolDownReasonR\x06reason\"L\n" +
+	"\x04Uses\x12\x0e\n" +
+	"\x02up\x18\x01 \x01(\rR\x02up\x12\x18\n" +
+	"\aringing\x18\x02 \x01(\rR\aringing\x12\x1a\n" +
+	"\breserved\x18\x03 \x01(\rR\breserved\"\xc3\x01\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -1495,7 +1756,7 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\n" +
 	"EventBatch\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tc.v1.DNEventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xb7\x03\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xc2\x04\n" +
 	"\aDNEvent\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.sipcluster.tc.v1.DNStateR\x05state\x12\x14\n" +
@@ -1510,7 +1771,10 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	" \x01(\v2\x1d.sipcluster.tc.v1.AgentStatusR\x05agent\x12\x12\n" +
 	"\x04busy\x18\v \x01(\bR\x04busy\x12\x1a\n" +
 	"\breserved\x18\f \x01(\bR\breserved\x12\x1a\n" +
-	"\broutable\x18\r \x01(\bR\broutable\"9\n" +
+	"\broutable\x18\r \x01(\bR\broutable\x12$\n" +
+	"\x0edo_not_disturb\x18\x0e \x01(\bR\fdoNotDisturb\x127\n" +
+	"\tcool_down\x18\x0f \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\x12*\n" +
+	"\x04uses\x18\x10 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\"9\n" +
 	"\rEndOfSnapshot\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"5\n" +
@@ -1538,7 +1802,10 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x16AGENT_STATE_LOGGED_OUT\x10\x01\x12\x19\n" +
 	"\x15AGENT_STATE_LOGGED_IN\x10\x02\x12\x19\n" +
 	"\x15AGENT_STATE_NOT_READY\x10\x03\x12\x15\n" +
-	"\x11AGENT_STATE_READY\x10\x04*f\n" +
+	"\x11AGENT_STATE_READY\x10\x04*R\n" +
+	"\x0eCoolDownReason\x12 \n" +
+	"\x1cCOOL_DOWN_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aCOOL_DOWN_REASON_NO_ANSWER\x10\x01*f\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCHANGE_STATE\x10\x01\x12\x10\n" +
@@ -1564,71 +1831,83 @@ func file_api_tcpb_availability_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_availability_proto_rawDescData
 }
 
-var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_api_tcpb_availability_proto_goTypes = []any{
 	(DNState)(0),                  // 0: sipcluster.tc.v1.DNState
 	(Reason)(0),                   // 1: sipcluster.tc.v1.Reason
 	(AgentState)(0),               // 2: sipcluster.tc.v1.AgentState
-	(Change)(0),                   // 3: sipcluster.tc.v1.Change
-	(*AgentStatus)(nil),           // 4: sipcluster.tc.v1.AgentStatus
-	(*DNStatus)(nil),              // 5: sipcluster.tc.v1.DNStatus
-	(*Filter)(nil),                // 6: sipcluster.tc.v1.Filter
-	(*ListRoutableRequest)(nil),   // 7: sipcluster.tc.v1.ListRoutableRequest
-	(*ListRoutableResponse)(nil),  // 8: sipcluster.tc.v1.ListRoutableResponse
-	(*ListDNsRequest)(nil),        // 9: sipcluster.tc.v1.ListDNsRequest
-	(*ListDNsResponse)(nil),       // 10: sipcluster.tc.v1.ListDNsResponse
-	(*GetDNStatusRequest)(nil),    // 11: sipcluster.tc.v1.GetDNStatusRequest
-	(*WatchRequest)(nil),          // 12: sipcluster.tc.v1.WatchRequest
-	(*WatchResponse)(nil),         // 13: sipcluster.tc.v1.WatchResponse
-	(*WatchStarted)(nil),          // 14: sipcluster.tc.v1.WatchStarted
-	(*EventBatch)(nil),            // 15: sipcluster.tc.v1.EventBatch
-	(*DNEvent)(nil),               // 16: sipcluster.tc.v1.DNEvent
-	(*EndOfSnapshot)(nil),         // 17: sipcluster.tc.v1.EndOfSnapshot
-	(*Heartbeat)(nil),             // 18: sipcluster.tc.v1.Heartbeat
-	nil,                           // 19: sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(configpb.DNKind)(0),          // 21: sipcluster.config.v1.DNKind
+	(CoolDownReason)(0),           // 3: sipcluster.tc.v1.CoolDownReason
+	(Change)(0),                   // 4: sipcluster.tc.v1.Change
+	(*AgentStatus)(nil),           // 5: sipcluster.tc.v1.AgentStatus
+	(*DNStatus)(nil),              // 6: sipcluster.tc.v1.DNStatus
+	(*CoolDown)(nil),              // 7: sipcluster.tc.v1.CoolDown
+	(*Uses)(nil),                  // 8: sipcluster.tc.v1.Uses
+	(*Filter)(nil),                // 9: sipcluster.tc.v1.Filter
+	(*ListRoutableRequest)(nil),   // 10: sipcluster.tc.v1.ListRoutableRequest
+	(*ListRoutableResponse)(nil),  // 11: sipcluster.tc.v1.ListRoutableResponse
+	(*ListDNsRequest)(nil),        // 12: sipcluster.tc.v1.ListDNsRequest
+	(*ListDNsResponse)(nil),       // 13: sipcluster.tc.v1.ListDNsResponse
+	(*GetDNStatusRequest)(nil),    // 14: sipcluster.tc.v1.GetDNStatusRequest
+	(*WatchRequest)(nil),          // 15: sipcluster.tc.v1.WatchRequest
+	(*WatchResponse)(nil),         // 16: sipcluster.tc.v1.WatchResponse
+	(*WatchStarted)(nil),          // 17: sipcluster.tc.v1.WatchStarted
+	(*EventBatch)(nil),            // 18: sipcluster.tc.v1.EventBatch
+	(*DNEvent)(nil),               // 19: sipcluster.tc.v1.DNEvent
+	(*EndOfSnapshot)(nil),         // 20: sipcluster.tc.v1.EndOfSnapshot
+	(*Heartbeat)(nil),             // 21: sipcluster.tc.v1.Heartbeat
+	nil,                           // 22: sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	nil,                           // 23: sipcluster.tc.v1.DNStatus.SkillsEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(configpb.DNKind)(0),          // 25: sipcluster.config.v1.DNKind
 }
 var file_api_tcpb_availability_proto_depIdxs = []int32{
 	2,  // 0: sipcluster.tc.v1.AgentStatus.state:type_name -> sipcluster.tc.v1.AgentState
-	19, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	20, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
-	21, // 3: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
-	0,  // 4: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 5: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
-	20, // 6: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
-	4,  // 7: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	21, // 8: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
-	0,  // 9: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
-	6,  // 10: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	5,  // 11: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	6,  // 12: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	5,  // 13: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	6,  // 14: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	14, // 15: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
-	15, // 16: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
-	17, // 17: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
-	18, // 18: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
-	16, // 19: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
-	0,  // 20: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 21: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
-	20, // 22: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
-	3,  // 23: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
-	4,  // 24: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	7,  // 25: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
-	9,  // 26: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
-	11, // 27: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
-	12, // 28: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
-	8,  // 29: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
-	10, // 30: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
-	5,  // 31: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
-	13, // 32: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
-	29, // [29:33] is the sub-list for method output_type
-	25, // [25:29] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	22, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	24, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
+	24, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
+	25, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 5: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 6: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
+	24, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
+	5,  // 8: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	23, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
+	7,  // 10: sipcluster.tc.v1.DNStatus.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	8,  // 11: sipcluster.tc.v1.DNStatus.uses:type_name -> sipcluster.tc.v1.Uses
+	24, // 12: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
+	3,  // 13: sipcluster.tc.v1.CoolDown.reason:type_name -> sipcluster.tc.v1.CoolDownReason
+	25, // 14: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 15: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
+	9,  // 16: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 17: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	9,  // 18: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 19: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	9,  // 20: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	17, // 21: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
+	18, // 22: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
+	20, // 23: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
+	21, // 24: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
+	19, // 25: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
+	0,  // 26: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 27: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
+	24, // 28: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
+	4,  // 29: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
+	5,  // 30: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	7,  // 31: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	8,  // 32: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
+	10, // 33: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
+	12, // 34: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
+	14, // 35: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
+	15, // 36: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
+	11, // 37: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
+	13, // 38: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
+	6,  // 39: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
+	16, // 40: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
+	37, // [37:41] is the sub-list for method output_type
+	33, // [33:37] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_availability_proto_init() }
@@ -1636,7 +1915,7 @@ func file_api_tcpb_availability_proto_init() {
 	if File_api_tcpb_availability_proto != nil {
 		return
 	}
-	file_api_tcpb_availability_proto_msgTypes[9].OneofWrappers = []any{
+	file_api_tcpb_availability_proto_msgTypes[11].OneofWrappers = []any{
 		(*WatchResponse_Started)(nil),
 		(*WatchResponse_Events)(nil),
 		(*WatchResponse_EndOfSnapshot)(nil),
@@ -1647,8 +1926,8 @@ func file_api_tcpb_availability_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_availability_proto_rawDesc), len(file_api_tcpb_availability_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   16,
+			NumEnums:      5,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

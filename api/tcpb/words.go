@@ -27,6 +27,9 @@ func (x ConditionKind) Word() string { return word(x.String(), "CONDITION_KIND_"
 // Word is "state" for DN_CHANGE_KIND_STATE; "" for no change.
 func (x DNChangeKind) Word() string { return word(x.String(), "DN_CHANGE_KIND_") }
 
+// Word is "no-answer" for COOL_DOWN_REASON_NO_ANSWER; "" for no reason.
+func (x CoolDownReason) Word() string { return word(x.String(), "COOL_DOWN_REASON_") }
+
 func word(name, prefix string) string {
 	if name = strings.TrimPrefix(name, prefix); name == "UNSPECIFIED" {
 		return ""

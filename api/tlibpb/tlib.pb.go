@@ -378,6 +378,14 @@ const (
 	Capability_CAPABILITY_RELEASE_CALL Capability = 2
 	// Phones of the cluster can be asked to make calls: MakeCall.
 	Capability_CAPABILITY_MAKE_CALL Capability = 3
+	// SetDNDOn and SetDNDOff.
+	Capability_CAPABILITY_SET_DND Capability = 4
+	// UpdateUserData.
+	Capability_CAPABILITY_UPDATE_USER_DATA Capability = 5
+	// DistributeUserEvent.
+	Capability_CAPABILITY_DISTRIBUTE_USER_EVENT Capability = 6
+	// A RouteCall can be taken back: WithdrawRoute.
+	Capability_CAPABILITY_WITHDRAW_ROUTE Capability = 7
 )
 
 // Enum value maps for Capability.
@@ -387,12 +395,20 @@ var (
 		1: "CAPABILITY_ROUTE_CALL",
 		2: "CAPABILITY_RELEASE_CALL",
 		3: "CAPABILITY_MAKE_CALL",
+		4: "CAPABILITY_SET_DND",
+		5: "CAPABILITY_UPDATE_USER_DATA",
+		6: "CAPABILITY_DISTRIBUTE_USER_EVENT",
+		7: "CAPABILITY_WITHDRAW_ROUTE",
 	}
 	Capability_value = map[string]int32{
-		"CAPABILITY_UNSPECIFIED":  0,
-		"CAPABILITY_ROUTE_CALL":   1,
-		"CAPABILITY_RELEASE_CALL": 2,
-		"CAPABILITY_MAKE_CALL":    3,
+		"CAPABILITY_UNSPECIFIED":           0,
+		"CAPABILITY_ROUTE_CALL":            1,
+		"CAPABILITY_RELEASE_CALL":          2,
+		"CAPABILITY_MAKE_CALL":             3,
+		"CAPABILITY_SET_DND":               4,
+		"CAPABILITY_UPDATE_USER_DATA":      5,
+		"CAPABILITY_DISTRIBUTE_USER_EVENT": 6,
+		"CAPABILITY_WITHDRAW_ROUTE":        7,
 	}
 )
 
@@ -4043,16 +4059,19 @@ func (x *EventDNOwnerChanged) GetReason() tcpb.Reason {
 	return tcpb.Reason(0)
 }
 
-// EventDNUseChanged: this_dn is busy or not, reserved or not. Of a DN's changes that
-// come close together the last one is told.
+// EventDNUseChanged: this_dn is busy or not, reserved or not, has more or fewer calls, or
+// is left alone or not. Of a DN's changes that come close together the last one is told.
 type EventDNUseChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A call is at the DN.
+	// As many calls as it takes are at the DN.
 	Busy bool `protobuf:"varint,1,opt,name=busy,proto3" json:"busy,omitempty"`
 	// A client, or a call on its way there, has it reserved.
 	Reserved bool `protobuf:"varint,2,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// A call can be sent to it now.
-	Routable      bool `protobuf:"varint,3,opt,name=routable,proto3" json:"routable,omitempty"`
+	Routable bool `protobuf:"varint,3,opt,name=routable,proto3" json:"routable,omitempty"`
+	// As in DNStatus. A call that is answered is no change of its own.
+	Uses          *tcpb.Uses     `protobuf:"bytes,4,opt,name=uses,proto3" json:"uses,omitempty"`
+	CoolDown      *tcpb.CoolDown `protobuf:"bytes,5,opt,name=cool_down,json=coolDown,proto3" json:"cool_down,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4106,6 +4125,20 @@ func (x *EventDNUseChanged) GetRoutable() bool {
 		return x.Routable
 	}
 	return false
+}
+
+func (x *EventDNUseChanged) GetUses() *tcpb.Uses {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+func (x *EventDNUseChanged) GetCoolDown() *tcpb.CoolDown {
+	if x != nil {
+		return x.CoolDown
+	}
+	return nil
 }
 
 // Agent is what an event says of an agent.
@@ -6053,11 +6086,13 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x13EventDNOwnerChanged\x12%\n" +
 	"\x0eprevious_owner\x18\x01 \x01(\tR\rpreviousOwner\x12#\n" +
 	"\rprevious_site\x18\x02 \x01(\tR\fpreviousSite\x120\n" +
-	"\x06reason\x18\x03 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\"_\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x18.sipcluster.tc.v1.ReasonR\x06reason\"\xc4\x01\n" +
 	"\x11EventDNUseChanged\x12\x12\n" +
 	"\x04busy\x18\x01 \x01(\bR\x04busy\x12\x1a\n" +
 	"\breserved\x18\x02 \x01(\bR\breserved\x12\x1a\n" +
-	"\broutable\x18\x03 \x01(\bR\broutable\"\xd5\x01\n" +
+	"\broutable\x18\x03 \x01(\bR\broutable\x12*\n" +
+	"\x04uses\x18\x04 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\x127\n" +
+	"\tcool_down\x18\x05 \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\"\xd5\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
 	"\twork_mode\x18\x02 \x01(\x0e2!.sipcluster.tlib.v1.AgentWorkModeR\bworkMode\x12@\n" +
@@ -6231,13 +6266,17 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a\x12!\n" +
 	"\x1cMESSAGE_EVENT_DN_USE_CHANGED\x10\xeb\a\x12\"\n" +
 	"\x1dMESSAGE_EVENT_ROUTE_WITHDRAWN\x10\xf2\a\x12 \n" +
-	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*z\n" +
+	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*\xf8\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CAPABILITY_ROUTE_CALL\x10\x01\x12\x1b\n" +
 	"\x17CAPABILITY_RELEASE_CALL\x10\x02\x12\x18\n" +
-	"\x14CAPABILITY_MAKE_CALL\x10\x03*\xb7\x01\n" +
+	"\x14CAPABILITY_MAKE_CALL\x10\x03\x12\x16\n" +
+	"\x12CAPABILITY_SET_DND\x10\x04\x12\x1f\n" +
+	"\x1bCAPABILITY_UPDATE_USER_DATA\x10\x05\x12$\n" +
+	" CAPABILITY_DISTRIBUTE_USER_EVENT\x10\x06\x12\x1d\n" +
+	"\x19CAPABILITY_WITHDRAW_ROUTE\x10\a*\xb7\x01\n" +
 	"\n" +
 	"AgentCause\x12\x1b\n" +
 	"\x17AGENT_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -6407,6 +6446,8 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),    // 91: google.protobuf.Timestamp
 	(*tcpb.DNStatus)(nil),            // 92: sipcluster.tc.v1.DNStatus
 	(tcpb.Reason)(0),                 // 93: sipcluster.tc.v1.Reason
+	(*tcpb.Uses)(nil),                // 94: sipcluster.tc.v1.Uses
+	(*tcpb.CoolDown)(nil),            // 95: sipcluster.tc.v1.CoolDown
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	18,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -6497,54 +6538,56 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	93,  // 85: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
 	92,  // 86: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
 	93,  // 87: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	2,   // 88: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	87,  // 89: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	49,  // 90: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	49,  // 91: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 92: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	49,  // 93: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 94: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	49,  // 95: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 96: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	91,  // 97: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 98: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	91,  // 99: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	9,   // 100: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	88,  // 101: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	10,  // 102: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 103: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
-	8,   // 104: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	57,  // 105: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 106: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 107: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 108: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
-	89,  // 109: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	57,  // 110: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 111: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	58,  // 112: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 113: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 114: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 115: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 116: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 117: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 118: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	58,  // 119: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 120: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 121: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 122: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 123: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 124: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 125: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	79,  // 126: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	91,  // 127: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	11,  // 128: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	13,  // 129: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	36,  // 130: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	130, // [130:131] is the sub-list for method output_type
-	129, // [129:130] is the sub-list for method input_type
-	129, // [129:129] is the sub-list for extension type_name
-	129, // [129:129] is the sub-list for extension extendee
-	0,   // [0:129] is the sub-list for field type_name
+	94,  // 88: sipcluster.tlib.v1.EventDNUseChanged.uses:type_name -> sipcluster.tc.v1.Uses
+	95,  // 89: sipcluster.tlib.v1.EventDNUseChanged.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	2,   // 90: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	87,  // 91: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	49,  // 92: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	49,  // 93: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 94: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	49,  // 95: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 96: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	49,  // 97: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 98: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	91,  // 99: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 100: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	91,  // 101: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	9,   // 102: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	88,  // 103: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	10,  // 104: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 105: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
+	8,   // 106: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	57,  // 107: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 108: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 109: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 110: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
+	89,  // 111: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	57,  // 112: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 113: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	58,  // 114: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 115: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 116: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 117: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 118: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 119: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 120: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	58,  // 121: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 122: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 123: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 124: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 125: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 126: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 127: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	79,  // 128: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	91,  // 129: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	11,  // 130: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	13,  // 131: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	36,  // 132: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	132, // [132:133] is the sub-list for method output_type
+	131, // [131:132] is the sub-list for method input_type
+	131, // [131:131] is the sub-list for extension type_name
+	131, // [131:131] is the sub-list for extension extendee
+	0,   // [0:131] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }

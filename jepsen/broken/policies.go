@@ -30,6 +30,12 @@ func policyFaults() []Fault {
 			Edit{"node/routing/queue.go", "		soon.after(refused)\n", "		soon.after(refused && n != \"\")\n"}),
 		unitFault("waits-by-the-old-configuration", "a call waits on for a group that is deleted, or is the default no more", "./node/routing", "^TestWaiting_Follows",
 			Edit{"node/routing/queue.go", "			if !still() {\n", "			if !still() && group == \"\" {\n"}),
+		unitFault("second-call-untold", "nobody hears of the second call at a DN that takes several", "./node/dn", "^TestTable_EveryCall",
+			Edit{"node/dn/merge.go", "e.told.busy != busy || calls:", "e.told.busy != busy && calls:"}),
+		unitFault("cool-down-unshown", "clients don't see that a DN is left alone, and until when", "./api", "^TestStatus_SaysWhat",
+			Edit{"api/dnview/dnview.go", "	if st.CoolUntil == 0 {\n", "	if st.CoolUntil != 0 {\n"}),
+		unitFault("reservation-takes-nothing", "a reservation counts for nothing among what takes of a DN's capacity", "./api", "^TestStatus_SaysWhat",
+			Edit{"api/dnview/dnview.go", "		m.Reserved = 1\n", "		m.Reserved = 0\n"}),
 		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/routing", "^TestStrategy_",
 			Edit{"node/routing/strategy.go", "case c.level != d.level:", "case c.level != d.level && c.n == d.n:"}),
 	}

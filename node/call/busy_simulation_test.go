@@ -217,7 +217,7 @@ func (w *phones) indexed() {
 					w.t.Fatalf("seed %d: %s counts the uses %v of %s, has %v", w.seed, s.id, all, n, want[n])
 				}
 			}
-			if sum != talks[n] || all.len() != len(want[n]) || s.table.Uses(n) != len(want[n]) || s.table.Talks(n) != (talks[n] > 0) {
+			if sum != talks[n] || all.len() != len(want[n]) || int(s.table.Uses(n).Calls) != len(want[n]) || s.table.Talks(n) != (talks[n] > 0) {
 				w.t.Fatalf("seed %d: %s counts the uses %v of %s, has %v and talks in %d", w.seed, s.id, all, n, want[n], talks[n])
 			}
 			delete(want, n)
@@ -260,12 +260,12 @@ func (w *phones) judge() {
 	}
 	for _, s := range w.nodes {
 		for n := range s.table.uses.of {
-			if s.table.Uses(n) > busy[n].may {
+			if int(s.table.Uses(n).Calls) > busy[n].may {
 				w.t.Fatalf("seed %d: at %s %s is busy without a call: %s; at n3 %s (in %d)", w.seed, s.id, n, s.who(n), w.nodes[len(w.nodes)-1].who(n), w.nodes[len(w.nodes)-1].inc)
 			}
 		}
 		for n, x := range busy {
-			if s.table.Uses(n) < x.must {
+			if int(s.table.Uses(n).Calls) < x.must {
 				w.t.Fatalf("seed %d: at %s %s is free in a call: %s", w.seed, s.id, n, s.who(n))
 			}
 		}

@@ -143,23 +143,19 @@ func talking(x use) int32 {
 // Busy tells whether any call that this node knows of has the DN as a party,
 // wherever it is registered and whichever node has the call; a call that is
 // being delivered here too. It costs the same however many calls there are.
-func (t *Table) Busy(n dn.Number) bool { return t.Uses(n) > 0 }
+func (t *Table) Busy(n dn.Number) bool { return t.Uses(n).Calls > 0 }
 
-// Uses is in how many calls the DN has part.
-func (t *Table) Uses(n dn.Number) int {
+// Uses are the calls in which the DN has part.
+func (t *Table) Uses(n dn.Number) dn.Uses {
 	t.uses.mu.RLock()
 	defer t.uses.mu.RUnlock()
 	all := t.uses.of[n]
-	return all.len()
+	return dn.Uses{Calls: int32(all.len()), Talks: all.talks}
 }
 
 // Talks tells whether the DN talks in a call that this node knows of; a DN that is busy and
 // does not is being called, or calls.
-func (t *Table) Talks(n dn.Number) bool {
-	t.uses.mu.RLock()
-	defer t.uses.mu.RUnlock()
-	return t.uses.of[n].talks > 0
-}
+func (t *Table) Talks(n dn.Number) bool { return t.Uses(n).Talks > 0 }
 
 // UsesChanged waits for DNs that have more or fewer calls, and returns them; whoever had
 // both meanwhile is among them. It has one reader. The error is the context's.

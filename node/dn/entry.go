@@ -39,6 +39,8 @@ type entry struct {
 	// its record as it was, which peers may not have heard yet, then the
 	// farewell. nil when there is nothing to say, or the DN is registered here.
 	late *record
+	// calls is how many the stream told of, 255 for more.
+	calls uint8
 	// shared: the agent of whom was told is or was logged in at other DNs too.
 	shared bool
 	// dead entries are out of the map and leave the order at its next merge.
@@ -61,6 +63,13 @@ type told struct {
 	agent           *Agent
 	// hold reserves it; nil is nothing.
 	hold *extra
+}
+
+// noteCalls tells whether the DN has more or fewer calls than the stream told of.
+func (e *entry) noteCalls(u Uses) bool {
+	was := e.calls
+	e.calls = uint8(min(u.Calls, 255))
+	return was != e.calls
 }
 
 // by finds the record of a node.

@@ -89,6 +89,26 @@ func TestTable_EveryUseIsTold(t *testing.T) {
 	}
 }
 
+// A DN that takes several calls is told of with each, busy or not.
+func TestTable_EveryCallIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls int32
+		tab := New(Config{Self: "a", Incarnation: 1, Uses: func(Number) Uses { return Uses{Calls: calls} }})
+		tab.Register("1", Registered)
+		clients := tab.Watch(feed.Position{})
+		drain(t, clients)
+		for i, n := range []int32{1, 2, 2, 300, 1, 0, 0} {
+			was := calls
+			calls = n
+			tab.Touch(map[Number]struct{}{"1": {}})
+			items := drain(t, clients)
+			if len(items) > 1 || (len(items) == 1) != (n != was) || n != was && (items[0].What != UseChange || items[0].Status.Uses.Calls != n) {
+				t.Errorf("step %d, %d calls: told %+v", i, n, items)
+			}
+		}
+	})
+}
+
 // Whoever registers here, in a call that is known of already, is busy from the start.
 func TestTable_WhoRegistersInACallIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,7 +22,7 @@ type Status struct {
 	// Busy: as many calls that this node knows of are at the DN as it takes.
 	Busy bool
 	// Uses are the calls that are at the DN now.
-	Uses int
+	Uses Uses
 	// Reserved for a client: for ReservedBy until ReservedUntil, ns since the epoch, at most.
 	Reserved      bool
 	ReservedBy    string
@@ -39,6 +39,12 @@ type Status struct {
 	Version Version
 	// Private: a client had registered the DN with it for itself alone.
 	Private bool
+}
+
+// Uses of a DN.
+type Uses struct {
+	// Calls that are at the DN, and those of them in which it talks.
+	Calls, Talks int32
 }
 
 // Routable tells whether a call can be sent to the DN now, as far as its state
@@ -174,9 +180,10 @@ func (t *Table) tell(e *entry, reason Reason) {
 	if !was.agent.Equal(is.agent) {
 		t.say(e, placeAgent)
 	}
+	calls := e.noteCalls(t.cfg.Uses(e.number))
 	turned := !moved && was.state == is.state && was.silent() != is.silent()
 	ended := is.hold != nil && !was.hold.reserved(t.clock()) // by its time: who looked since saw none
-	if was.busy != is.busy || !was.hold.sameHold(is.hold) || ended || turned || was.dnd != is.dnd || was.cool != is.cool {
+	if was.busy != is.busy || !was.hold.sameHold(is.hold) || ended || turned || calls || was.dnd != is.dnd || was.cool != is.cool {
 		t.say(e, placeUse)
 	}
 	t.leave(e)
@@ -299,7 +306,7 @@ func (t *Table) rlockSettled() {
 	}
 }
 
-// Touch tells of DNs of which Config.Busy, or time, may say something else now.
+// Touch tells of DNs of which Config.Busy, Config.Uses, or time, may say something else now.
 func (t *Table) Touch(numbers map[Number]struct{}) {
 	t.touch(numbers).Wake()
 }
@@ -316,10 +323,10 @@ func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 		if e == nil || len(e.recs) == 0 {
 			continue
 		}
-		switch busy := t.cfg.Busy(n); {
+		switch busy, calls := t.cfg.Busy(n), e.noteCalls(t.cfg.Uses(n)); {
 		case e.told.hold != nil && t.reservation(t.keeper(e)) == nil, e.told.cool && !t.cooling(t.said(e, t.keeper(e)).x):
 			t.tell(e, NoReason)
-		case e.told.busy != busy:
+		case e.told.busy != busy || calls:
 			e.told.busy = busy
 			t.say(e, placeUse)
 		}

@@ -32,8 +32,8 @@ type Config struct {
 	// Busy tells whether as many calls are at a DN as it takes, and must not call the
 	// table; nil means that none ever is. What it says of a DN changes with Touch.
 	Busy func(Number) bool
-	// Uses is how many calls are at a DN, as of the moment that it is asked; as Busy.
-	Uses func(Number) int
+	// Uses are the calls at a DN, as of the moment that it is asked; as Busy.
+	Uses func(Number) Uses
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int
@@ -91,7 +91,7 @@ func New(cfg Config) *Table {
 		cfg.Busy = func(Number) bool { return false }
 	}
 	if cfg.Uses == nil {
-		cfg.Uses = func(Number) int { return 0 }
+		cfg.Uses = func(Number) Uses { return Uses{} }
 	}
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory

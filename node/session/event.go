@@ -103,7 +103,7 @@ func (ev *events) ownerChange(st *dn.Status) *tlibpb.Event {
 // use says whether a DN is busy and reserved.
 func (ev *events) use(view *fsm.View, st *dn.Status) *tlibpb.Event {
 	o := &onDN[tlibpb.Event_DnUseChanged, tlibpb.EventDNUseChanged]{}
-	o.of.Busy, o.of.Reserved = st.Busy, st.Reserved
+	o.of.Busy, o.of.Reserved, o.of.Uses, o.of.CoolDown = st.Busy, st.Reserved, dnview.Uses(st), dnview.CoolDown(st)
 	o.of.Routable = dnview.Routable(view, view.DN(string(st.Number)), st)
 	e := o.begin(st.Number, 0)
 	o.body.DnUseChanged, e.Body = &o.of, &o.body

@@ -115,13 +115,13 @@ func TestEvents_OfASession(t *testing.T) {
 	o := newOffice(t)
 	server := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{}}
 	w := o.connect(TCport, nil)
-	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1] incarnation=1} session_token=+ protocol_version=1")
+	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1] incarnation=1} session_token=+ protocol_version=1 capabilities=[4 5 6]")
 	o.says(lease("2002"))
 	w.post(server)
 	w.tells("EVENT_SERVER_INFO reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1 n2] incarnation=1}")
 	o.table.SetHeard("b", false)
 	d := o.connect(DefaultPort, nil)
-	d.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_DEFAULT nodes=[n1] incarnation=1} session_token=+ protocol_version=1")
+	d.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_DEFAULT nodes=[n1] incarnation=1} session_token=+ protocol_version=1 capabilities=[4 5 6]")
 	w.post(query("2009"))
 	w.tells("EVENT_ERROR reference_id=+ this_dn=2009 time=now code=NOT_CONFIGURED text=DN 2009 is not configured")
 	if token := w.link.GetLinkConnected().GetSessionToken(); len(token) < 20 || token == d.link.GetLinkConnected().GetSessionToken() {
@@ -137,20 +137,20 @@ func TestEvents_OfADN(t *testing.T) {
 	w.heard()
 	stat.post(monitorAll(&tlibpb.MonitorAll{}))
 	stat.tells(
-		"EVENT_DN_BACK_IN_SERVICE this_dn=2002 time=now snapshot=true owner=n2 site=dc2 reason=REASON_REGISTERED status={dn=2002 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n2 site=dc2 reason=REASON_REGISTERED since=now routable=true}",
-		"EVENT_DN_OUT_OF_SERVICE this_dn=1001 snapshot=true status={dn=1001 kind=DN_KIND_SIP state=DN_STATE_OOS}",
-		"EVENT_DN_OUT_OF_SERVICE this_dn=2001 snapshot=true status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_OOS}",
+		"EVENT_DN_BACK_IN_SERVICE this_dn=2002 time=now snapshot=true owner=n2 site=dc2 reason=REASON_REGISTERED status={dn=2002 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n2 site=dc2 reason=REASON_REGISTERED since=now routable=true capacity=1}",
+		"EVENT_DN_OUT_OF_SERVICE this_dn=1001 snapshot=true status={dn=1001 kind=DN_KIND_SIP state=DN_STATE_OOS capacity=1}",
+		"EVENT_DN_OUT_OF_SERVICE this_dn=2001 snapshot=true status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_OOS capacity=1}",
 		"END_OF_SNAPSHOT reference_id=+ time=now seq=+",
 	)
 	w.post(registerAddress("2001", shared))
 	w.tells(
-		"EVENT_REGISTERED reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now routable=true}",
+		"EVENT_REGISTERED reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now routable=true capacity=1}",
 		"EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=REASON_REGISTERED",
 	)
 	stat.tells("EVENT_DN_BACK_IN_SERVICE this_dn=2001 time=now seq=+ owner=n1 site=dc1 reason=REASON_REGISTERED")
 	for n, want := range map[string]string{
 		"9000": "EVENT_ADDRESS_INFO reference_id=+ this_dn=9000 time=now status={dn=9000 kind=DN_KIND_ROUTING_POINT state=DN_STATE_IN_SRV}",
-		"2002": "EVENT_ADDRESS_INFO reference_id=+ this_dn=2002 time=now owner=n2 site=dc2 status={dn=2002 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n2 site=dc2 reason=REASON_REGISTERED since=now routable=true}",
+		"2002": "EVENT_ADDRESS_INFO reference_id=+ this_dn=2002 time=now owner=n2 site=dc2 status={dn=2002 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n2 site=dc2 reason=REASON_REGISTERED since=now routable=true capacity=1}",
 	} {
 		w.post(query(n))
 		w.tells(want)
@@ -219,7 +219,7 @@ func TestEvents_OfAnAgent(t *testing.T) {
 	w.heard()
 	w.post(query("2001"))
 	w.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 " +
-		"status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now agent={id=7002 state=AGENT_STATE_LOGGED_IN since=now}}")
+		"status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now agent={id=7002 state=AGENT_STATE_LOGGED_IN since=now} capacity=1}")
 }
 
 // Who keeps the agent of a DN out of service says so: its owner has gone, not the agent.
@@ -259,7 +259,7 @@ func TestEvents_OfAReservation(t *testing.T) {
 	w.post(reserve(30_000)) // it has more
 	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 2m0s")
 	other.post(query("2001"))
-	other.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now reserved=true}")
+	other.tells("EVENT_ADDRESS_INFO reference_id=+ this_dn=2001 time=now owner=n1 site=dc1 status={dn=2001 kind=DN_KIND_PSTN state=DN_STATE_IN_SRV owner=n1 site=dc1 reason=REASON_REGISTERED since=now reserved=true capacity=1 uses={reserved=1}}")
 	// Who comes back with its token is the same holder.
 	back := o.connect(DefaultPort, &tlibpb.OpenSession{ResumeToken: w.link.GetLinkConnected().GetSessionToken()})
 	back.says("EVENT_REGISTERED 2002 InSrv", registerAddress("2002", shared))

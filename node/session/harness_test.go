@@ -68,7 +68,7 @@ func newOfficeOf(t testing.TB, history int) *office {
 		&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}}},
 	)
 	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: history, TalkEnds: func(n dn.Number, at int64) { o.table.WrapUp(n, at, o.wraps) }})
-	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy})
+	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy, Uses: o.traffic.Uses})
 	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
 		Left: func(n dn.Number) { o.control.addresses.Left(n) },
 		Dial: func(dn.Node) (grpc.ClientConnInterface, error) { return nil, io.ErrClosedPipe }})

@@ -92,6 +92,8 @@ func TestPrivate_AnEarlierOneEndsNothing(t *testing.T) {
 	o.says(before, registeredElsewhere("2002", true))
 	w.awaits("EVENT_UNREGISTERED 2002")
 	w.says("EVENT_AGENT_LOGIN 2001", agentLogin("2001", "7"))
+	o.control.addresses.supersede("2001") // of a registration that the DN was taken back from since
+	w.says("EVENT_AGENT_LOGIN 2001", agentLogin("2001", "7"))
 }
 
 // A desktop that is away for a moment hears of it when it is back.

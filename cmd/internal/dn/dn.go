@@ -38,6 +38,13 @@ type dnJSON struct {
 	// Standby and its site are left out when there is none.
 	Standby     string `json:"standby,omitempty"`
 	StandbySite string `json:"standby_site,omitempty"`
+
+	DoNotDisturb bool              `json:"do_not_disturb"`
+	Capacity     uint32            `json:"capacity"`
+	Skills       map[string]uint32 `json:"skills"`
+	// CoolDown is null when there is none.
+	CoolDown *view.CoolDownJSON `json:"cool_down"`
+	Uses     view.UsesJSON      `json:"uses"`
 }
 
 // dnDetailJSON is dn get: the row and what is configured.
@@ -51,7 +58,14 @@ type dnDetailJSON struct {
 }
 
 func newDNJSON(d *tcpb.DNStatus) dnJSON {
-	return dnJSON{d.Dn, d.Kind.Word(), view.StateName(d.State), d.Owner, d.Site, view.ReasonName(d.Reason), view.RFC3339(d.Since), d.Routable, d.Busy, d.Reserved, view.NewAgentJSON(d.Agent), d.Standby, d.StandbySite}
+	skills := d.Skills
+	if skills == nil {
+		skills = map[string]uint32{}
+	}
+	return dnJSON{
+		d.Dn, d.Kind.Word(), view.StateName(d.State), d.Owner, d.Site, view.ReasonName(d.Reason), view.RFC3339(d.Since), d.Routable, d.Busy, d.Reserved, view.NewAgentJSON(d.Agent), d.Standby, d.StandbySite,
+		d.DoNotDisturb, d.Capacity, skills, view.NewCoolDownJSON(d.CoolDown), view.NewUsesJSON(d.Uses),
+	}
 }
 
 // Command is dn and what it holds.
@@ -133,11 +147,11 @@ func (c commands) listDNs(ctx context.Context, cl *client.Client, f *tcpb.Filter
 		}
 		return a.End()
 	}
-	t := &console.Table{Head: []string{"DN", "KIND", "STATE", "OWNER", "SITE", "REASON", "FOR", "ROUTABLE", "AGENT"}}
+	t := &console.Table{Head: []string{"DN", "KIND", "STATE", "OWNER", "SITE", "REASON", "FOR", "ROUTABLE", "USE", "AGENT"}}
 	now := c.Now()
 	err := cl.EachDN(ctx, f, routable, func(d *tcpb.DNStatus) error {
 		t.Add(console.Text(d.Dn), console.Text(console.Dash(d.Kind.Word())), view.StateCell(d.State), console.Text(view.Owner(d)), console.Text(console.Dash(d.Site)),
-			console.Text(console.Dash(view.ReasonName(d.Reason))), console.Text(view.Age(now, d.Since)), console.Text(console.YesNo(d.Routable)), view.AgentCell(d.Agent))
+			console.Text(console.Dash(view.ReasonName(d.Reason))), console.Text(view.Age(now, d.Since)), console.Text(console.YesNo(d.Routable)), console.Text(view.UseText(now, d)), view.AgentCell(d.Agent))
 		return nil
 	})
 	if err != nil {
@@ -195,9 +209,12 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	line("agent", console.Paint(view.AgentCell(s.Agent), c.Colour()))
 	if s.Agent != nil {
 		line("agent for", view.Age(c.Now(), s.Agent.Since))
+		if s.Agent.Until != nil {
+			line("ends in", view.Until(c.Now(), s.Agent.Until))
+		}
 		line("reasons", console.Dash(view.ReasonsText(s.Agent.Reasons)))
 	}
-	line("in use", console.Dash(view.UseName(s.Busy, s.Reserved)))
+	c.printUse(line, s)
 	if d == nil {
 		line("config", "not configured")
 		return nil
@@ -221,6 +238,20 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	}
 	line("revision", fmt.Sprint(d.Revision))
 	return nil
+}
+
+// printUse says what takes of the DN's capacity, and what keeps calls from it.
+func (c commands) printUse(line func(name, value string), s *tcpb.DNStatus) {
+	line("in use", view.UseText(c.Now(), s))
+	if s.Capacity != 0 {
+		line("calls", view.CallsText(s.Uses, s.Capacity))
+	}
+	if s.CoolDown != nil {
+		line("cool-down", fmt.Sprintf("%s still, %s", view.Until(c.Now(), s.CoolDown.Ends), s.CoolDown.Reason.Word()))
+	}
+	if len(s.Skills) > 0 {
+		line("skills", view.SkillsText(s.Skills))
+	}
 }
 
 func (c commands) dnDeleteCommand() *cobra.Command {

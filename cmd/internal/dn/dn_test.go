@@ -17,11 +17,13 @@ import (
 
 func TestDNJSON_IsAContract(t *testing.T) {
 	row := &tcpb.DNStatus{Dn: "1001", Kind: configpb.DNKind_DN_KIND_SIP, State: tcpb.DNState_DN_STATE_IN_SRV, Owner: "sip1", Site: "dc1", Reason: tcpb.Reason_REASON_REGISTERED, Since: clienttest.Since, Routable: true}
-	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false}`+"\n")
-	clienttest.Same(t, clienttest.Line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":false}`+"\n")
+	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false,"do_not_disturb":false,"capacity":0,"skills":{},"cool_down":null,"uses":{"up":0,"ringing":0,"reserved":0}}`+"\n")
+	clienttest.Same(t, clienttest.Line(t, newDNJSON(&tcpb.DNStatus{Dn: "1002", State: tcpb.DNState_DN_STATE_OOS})), `{"dn":"1002","kind":"","state":"OOS","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":false,"do_not_disturb":false,"capacity":0,"skills":{},"cool_down":null,"uses":{"up":0,"ringing":0,"reserved":0}}`+"\n")
 
-	row.Standby, row.StandbySite = "sip2", "dc2"
-	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false,"standby":"sip2","standby_site":"dc2"}`+"\n")
+	row.Standby, row.StandbySite, row.DoNotDisturb, row.Capacity, row.Skills = "sip2", "dc2", true, 3, map[string]uint32{"sales": 2}
+	row.CoolDown, row.Uses = &tcpb.CoolDown{Ends: clienttest.Since, Reason: tcpb.CoolDownReason_COOL_DOWN_REASON_NO_ANSWER}, &tcpb.Uses{Up: 4, Ringing: 5, Reserved: 6}
+	clienttest.Same(t, clienttest.Line(t, newDNJSON(row)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","since":"2026-11-22T11:56:48Z","routable":true,"busy":false,"reserved":false,"standby":"sip2","standby_site":"dc2",`+
+		`"do_not_disturb":true,"capacity":3,"skills":{"sales":2},"cool_down":{"ends":"2026-11-22T11:56:48Z","reason":"no-answer"},"uses":{"up":4,"ringing":5,"reserved":6}}`+"\n")
 
 	event := &tcpb.DNEvent{Dn: "1001", State: tcpb.DNState_DN_STATE_OOS, Owner: "sip2", Site: "dc2", Reason: tcpb.Reason_REASON_PEER_LOST, Time: clienttest.Since, Seq: 9}
 	clienttest.Same(t, clienttest.Line(t, newEventJSON(event)), `{"event":"EventDNOutOfService","dn":"1001","state":"OOS","owner":"sip2","reason":"peer-lost","time":"2026-11-22T11:56:48Z","seq":9}`+"\n")
@@ -35,9 +37,10 @@ func agentOf(state tcpb.AgentState) *tcpb.AgentStatus {
 
 func TestDNJSON_AgentIsAContract(t *testing.T) {
 	d := &tcpb.DNStatus{Dn: "1001", Kind: configpb.DNKind_DN_KIND_SIP, State: view.InSrv, Reserved: true, Agent: agentOf(tcpb.AgentState_AGENT_STATE_NOT_READY)}
-	d.Agent.Reasons = nil
+	d.Agent.Reasons, d.Agent.Until = nil, timestamppb.New(clienttest.Noon.Add(4*time.Second))
 	clienttest.Same(t, clienttest.Line(t, newDNJSON(d)), `{"dn":"1001","kind":"sip","state":"InSrv","owner":"","site":"","reason":"","since":"","routable":false,"busy":false,"reserved":true,`+
-		`"agent":{"id":"7001","state":"not-ready","work_mode":"auto-in","reasons":{},"since":"2026-11-22T11:59:56Z"}}`+"\n")
+		`"agent":{"id":"7001","state":"not-ready","work_mode":"auto-in","reasons":{},"since":"2026-11-22T11:59:56Z","until":"2026-11-22T12:00:04Z"},`+
+		`"do_not_disturb":false,"capacity":0,"skills":{},"cool_down":null,"uses":{"up":0,"ringing":0,"reserved":0}}`+"\n")
 }
 
 func TestDNGet_ShowsTheAgentToPeople(t *testing.T) {
@@ -47,7 +50,16 @@ func TestDNGet_ShowsTheAgentToPeople(t *testing.T) {
 	if err := c.printDN(d, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\nagent     7001 ready, auto-in\n", "\nagent for 4s\n", "\nreasons   floor=2\n", "\nin use    reserved\n"} {
+	d.Agent.Until = timestamppb.New(clienttest.Noon.Add(6 * time.Second))
+	d.DoNotDisturb, d.Capacity, d.Skills, d.Uses = true, 3, map[string]uint32{"support": 1, "sales": 2}, &tcpb.Uses{Up: 1, Ringing: 1, Reserved: 1}
+	d.CoolDown = &tcpb.CoolDown{Ends: timestamppb.New(clienttest.Noon.Add(12 * time.Second)), Reason: tcpb.CoolDownReason_COOL_DOWN_REASON_NO_ANSWER}
+	if err := c.printDN(d, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\nagent     7001 ready, auto-in\n", "\nagent for 4s\n", "\nreasons   floor=2\n", "\nin use    reserved\n", "\nends in   6s\n",
+		"\nin use    2 calls, reserved, dnd, cool-down 12s\ncalls     1 up, 1 ringing, 1 reserved; takes 3\ncool-down 12s still, no-answer\nskills    sales=2 support=1\n",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -17,6 +17,8 @@ type AgentJSON struct {
 	WorkMode string            `json:"work_mode"`
 	Reasons  map[string]string `json:"reasons"`
 	Since    string            `json:"since"`
+	// Until is left out when the state does not end by itself.
+	Until string `json:"until,omitempty"`
 }
 
 // NewAgentJSON is nil when nobody ever logged in.
@@ -28,7 +30,7 @@ func NewAgentJSON(a *tcpb.AgentStatus) *AgentJSON {
 	if reasons == nil {
 		reasons = map[string]string{}
 	}
-	return &AgentJSON{a.Id, a.State.Word(), WorkModeName(a.WorkMode), reasons, RFC3339(a.Since)}
+	return &AgentJSON{a.Id, a.State.Word(), WorkModeName(a.WorkMode), reasons, RFC3339(a.Since), RFC3339(a.Until)}
 }
 
 // WorkModes are the names of the T-Library's AgentWorkMode, by its number.
@@ -60,19 +62,6 @@ func AgentCell(a *tcpb.AgentStatus) console.Cell {
 		c.Tint = console.Dim
 	}
 	return c
-}
-
-// UseName is "busy", "reserved", both, or "".
-func UseName(busy, reserved bool) string {
-	switch {
-	case busy && reserved:
-		return "busy, reserved"
-	case busy:
-		return "busy"
-	case reserved:
-		return "reserved"
-	}
-	return ""
 }
 
 // ReasonsText is "break=lunch floor=2".

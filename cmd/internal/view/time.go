@@ -23,6 +23,9 @@ func Age(now time.Time, t *timestamppb.Timestamp) string {
 	return Span(max(now.Sub(t.AsTime()), 0))
 }
 
+// Until is how long it is still to t, as Age writes it.
+func Until(now time.Time, t *timestamppb.Timestamp) string { return Span(max(t.AsTime().Sub(now), 0)) }
+
 // Span is a duration for people, as Age writes it.
 func Span(d time.Duration) string {
 	switch {

@@ -228,11 +228,11 @@ func (b *board) visible(room int) []string {
 }
 
 func (b *board) row(e *tcpb.DNEvent) []console.Cell {
-	now, agentFor, use, routable := b.now(), "-", console.Cell{Text: console.Dash(view.UseName(e.Busy, e.Reserved))}, console.Text(console.YesNo(e.Routable))
+	now, agentFor, use, routable := b.now(), "-", console.Cell{Text: view.UseText(b.now(), e)}, console.Text(console.YesNo(e.Routable))
 	if e.Agent != nil {
 		agentFor = view.Age(now, e.Agent.Since)
 	}
-	if e.Busy || e.Reserved {
+	if use.Text != "-" {
 		use.Tint = console.Yellow
 	}
 	if e.Routable {

@@ -56,7 +56,7 @@ func (l *eventLines) Event(e *tcpb.DNEvent) error {
 		return console.Encode(l.con.Out, newWatchJSON(e))
 	}
 	return l.line(l.clock(e.Snapshot), watchEventName(e), view.StateCell(e.State).Text, e.Dn,
-		console.Dash(e.Owner), console.Dash(e.Site), console.Dash(view.UseName(e.Busy, e.Reserved)), console.Dash(view.ReasonName(e.Reason)), view.AgentCell(e.Agent).Text)
+		console.Dash(e.Owner), console.Dash(e.Site), view.UseText(l.con.Now(), e), console.Dash(view.ReasonName(e.Reason)), view.AgentCell(e.Agent).Text)
 }
 
 func (l *eventLines) byOwner() bool { return l.req.GetOwnOnly() || l.req.GetFilter().GetOwner() != "" }

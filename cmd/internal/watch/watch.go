@@ -32,6 +32,10 @@ type watchJSON struct {
 	Reserved bool            `json:"reserved"`
 	Agent    *view.AgentJSON `json:"agent,omitempty"`
 	Snapshot bool            `json:"snapshot,omitempty"`
+
+	DoNotDisturb bool               `json:"do_not_disturb"`
+	CoolDown     *view.CoolDownJSON `json:"cool_down"`
+	Uses         view.UsesJSON      `json:"uses"`
 }
 
 // Command is watch.
@@ -184,6 +188,7 @@ func newWatchJSON(e *tcpb.DNEvent) watchJSON {
 	return watchJSON{
 		watchEventName(e), e.Dn, view.StateName(e.State), e.Owner, e.Site, view.ReasonName(e.Reason), view.RFC3339(at), e.Seq,
 		e.Routable, e.Busy, e.Reserved, view.NewAgentJSON(e.Agent), e.Snapshot,
+		e.DoNotDisturb, view.NewCoolDownJSON(e.CoolDown), view.NewUsesJSON(e.Uses),
 	}
 }
 

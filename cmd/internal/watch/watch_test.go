@@ -27,10 +27,13 @@ const ready = tcpb.AgentState_AGENT_STATE_READY
 func TestWatchJSON_IsAContract(t *testing.T) {
 	e := onBoard("1001", "7001", ready)
 	e.Change, e.Busy = tcpb.Change_CHANGE_AGENT, true
+	e.DoNotDisturb, e.Uses = true, &tcpb.Uses{Up: 1, Ringing: 2, Reserved: 3}
+	e.CoolDown = &tcpb.CoolDown{Ends: clienttest.Since, Reason: tcpb.CoolDownReason_COOL_DOWN_REASON_NO_ANSWER}
 	clienttest.Same(t, clienttest.Line(t, newWatchJSON(e)), `{"event":"EventAgentReady","dn":"1001","state":"InSrv","owner":"sip1","site":"dc1","reason":"registered","time":"2026-11-22T11:59:56Z","seq":9,`+
-		`"routable":true,"busy":true,"reserved":false,"agent":{"id":"7001","state":"ready","work_mode":"auto-in","reasons":{"floor":"2"},"since":"2026-11-22T11:59:56Z"}}`+"\n")
+		`"routable":true,"busy":true,"reserved":false,"agent":{"id":"7001","state":"ready","work_mode":"auto-in","reasons":{"floor":"2"},"since":"2026-11-22T11:59:56Z"},`+
+		`"do_not_disturb":true,"cool_down":{"ends":"2026-11-22T11:56:48Z","reason":"no-answer"},"uses":{"up":1,"ringing":2,"reserved":3}}`+"\n")
 	clienttest.Same(t, clienttest.Line(t, newWatchJSON(&tcpb.DNEvent{Dn: "1002", State: view.OOS, Snapshot: true})),
-		`{"event":"EventDNOutOfService","dn":"1002","state":"OOS","owner":"","site":"","reason":"","time":"","seq":0,"routable":false,"busy":false,"reserved":false,"snapshot":true}`+"\n")
+		`{"event":"EventDNOutOfService","dn":"1002","state":"OOS","owner":"","site":"","reason":"","time":"","seq":0,"routable":false,"busy":false,"reserved":false,"snapshot":true,"do_not_disturb":false,"cool_down":null,"uses":{"up":0,"ringing":0,"reserved":0}}`+"\n")
 	for state, want := range map[tcpb.AgentState]string{
 		tcpb.AgentState_AGENT_STATE_LOGGED_IN: "EventAgentLogin", tcpb.AgentState_AGENT_STATE_NOT_READY: "EventAgentNotReady",
 		tcpb.AgentState_AGENT_STATE_LOGGED_OUT: "EventAgentLogout", ready: "EventAgentReady",

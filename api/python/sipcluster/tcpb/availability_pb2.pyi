@@ -16,6 +16,8 @@ CHANGE_OWNER: Change
 CHANGE_STATE: Change
 CHANGE_UNSPECIFIED: Change
 CHANGE_USE: Change
+COOL_DOWN_REASON_NO_ANSWER: CoolDownReason
+COOL_DOWN_REASON_UNSPECIFIED: CoolDownReason
 DESCRIPTOR: _descriptor.FileDescriptor
 DN_STATE_IN_SRV: DNState
 DN_STATE_OOS: DNState
@@ -32,7 +34,7 @@ REASON_UNRESPONSIVE: Reason
 REASON_UNSPECIFIED: Reason
 
 class AgentStatus(_message.Message):
-    __slots__ = ["id", "reasons", "since", "state", "work_mode"]
+    __slots__ = ["id", "reasons", "since", "state", "until", "work_mode"]
     class ReasonsEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -44,20 +46,32 @@ class AgentStatus(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
     WORK_MODE_FIELD_NUMBER: _ClassVar[int]
     id: str
     reasons: _containers.ScalarMap[str, str]
     since: _timestamp_pb2.Timestamp
     state: AgentState
+    until: _timestamp_pb2.Timestamp
     work_mode: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[AgentState, str]] = ..., work_mode: _Optional[int] = ..., reasons: _Optional[_Mapping[str, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[AgentState, str]] = ..., work_mode: _Optional[int] = ..., reasons: _Optional[_Mapping[str, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CoolDown(_message.Message):
+    __slots__ = ["ends", "reason"]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ends: _timestamp_pb2.Timestamp
+    reason: CoolDownReason
+    def __init__(self, ends: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[CoolDownReason, str]] = ...) -> None: ...
 
 class DNEvent(_message.Message):
-    __slots__ = ["agent", "busy", "change", "dn", "owner", "reason", "reserved", "routable", "seq", "site", "snapshot", "state", "time"]
+    __slots__ = ["agent", "busy", "change", "cool_down", "dn", "do_not_disturb", "owner", "reason", "reserved", "routable", "seq", "site", "snapshot", "state", "time", "uses"]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     BUSY_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    COOL_DOWN_FIELD_NUMBER: _ClassVar[int]
     DN_FIELD_NUMBER: _ClassVar[int]
+    DO_NOT_DISTURB_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     RESERVED_FIELD_NUMBER: _ClassVar[int]
@@ -67,10 +81,13 @@ class DNEvent(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
     agent: AgentStatus
     busy: bool
     change: Change
+    cool_down: CoolDown
     dn: str
+    do_not_disturb: bool
     owner: str
     reason: Reason
     reserved: bool
@@ -80,13 +97,24 @@ class DNEvent(_message.Message):
     snapshot: bool
     state: DNState
     time: _timestamp_pb2.Timestamp
-    def __init__(self, dn: _Optional[str] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., change: _Optional[_Union[Change, str]] = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., routable: bool = ...) -> None: ...
+    uses: Uses
+    def __init__(self, dn: _Optional[str] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., change: _Optional[_Union[Change, str]] = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., routable: bool = ..., do_not_disturb: bool = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ...) -> None: ...
 
 class DNStatus(_message.Message):
-    __slots__ = ["agent", "busy", "dn", "kind", "owner", "reason", "reserved", "routable", "since", "site", "standby", "standby_site", "state"]
+    __slots__ = ["agent", "busy", "capacity", "cool_down", "dn", "do_not_disturb", "kind", "owner", "reason", "reserved", "routable", "since", "site", "skills", "standby", "standby_site", "state", "uses"]
+    class SkillsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     AGENT_FIELD_NUMBER: _ClassVar[int]
     BUSY_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    COOL_DOWN_FIELD_NUMBER: _ClassVar[int]
     DN_FIELD_NUMBER: _ClassVar[int]
+    DO_NOT_DISTURB_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -94,12 +122,17 @@ class DNStatus(_message.Message):
     ROUTABLE_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
+    SKILLS_FIELD_NUMBER: _ClassVar[int]
     STANDBY_FIELD_NUMBER: _ClassVar[int]
     STANDBY_SITE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
     agent: AgentStatus
     busy: bool
+    capacity: int
+    cool_down: CoolDown
     dn: str
+    do_not_disturb: bool
     kind: _config_pb2.DNKind
     owner: str
     reason: Reason
@@ -107,10 +140,12 @@ class DNStatus(_message.Message):
     routable: bool
     since: _timestamp_pb2.Timestamp
     site: str
+    skills: _containers.ScalarMap[str, int]
     standby: str
     standby_site: str
     state: DNState
-    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ...) -> None: ...
+    uses: Uses
+    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ..., do_not_disturb: bool = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ...) -> None: ...
 
 class EndOfSnapshot(_message.Message):
     __slots__ = ["cursor", "seq"]
@@ -194,6 +229,16 @@ class ListRoutableResponse(_message.Message):
     next_page_token: str
     def __init__(self, dns: _Optional[_Iterable[_Union[DNStatus, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class Uses(_message.Message):
+    __slots__ = ["reserved", "ringing", "up"]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    RINGING_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    reserved: int
+    ringing: int
+    up: int
+    def __init__(self, up: _Optional[int] = ..., ringing: _Optional[int] = ..., reserved: _Optional[int] = ...) -> None: ...
+
 class WatchRequest(_message.Message):
     __slots__ = ["agents", "filter", "own_only", "resume_cursor"]
     AGENTS_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +280,9 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class AgentState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class CoolDownReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):

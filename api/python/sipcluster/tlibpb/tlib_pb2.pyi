@@ -38,10 +38,14 @@ CALL_TYPE_INBOUND: CallType
 CALL_TYPE_INTERNAL: CallType
 CALL_TYPE_OUTBOUND: CallType
 CALL_TYPE_UNSPECIFIED: CallType
+CAPABILITY_DISTRIBUTE_USER_EVENT: Capability
 CAPABILITY_MAKE_CALL: Capability
 CAPABILITY_RELEASE_CALL: Capability
 CAPABILITY_ROUTE_CALL: Capability
+CAPABILITY_SET_DND: Capability
 CAPABILITY_UNSPECIFIED: Capability
+CAPABILITY_UPDATE_USER_DATA: Capability
+CAPABILITY_WITHDRAW_ROUTE: Capability
 DESCRIPTOR: _descriptor.FileDescriptor
 DN_ROLE_DESTINATION: DNRole
 DN_ROLE_ORIGINATION: DNRole
@@ -502,14 +506,18 @@ class EventDNOwnerChanged(_message.Message):
     def __init__(self, previous_owner: _Optional[str] = ..., previous_site: _Optional[str] = ..., reason: _Optional[_Union[_availability_pb2.Reason, str]] = ...) -> None: ...
 
 class EventDNUseChanged(_message.Message):
-    __slots__ = ["busy", "reserved", "routable"]
+    __slots__ = ["busy", "cool_down", "reserved", "routable", "uses"]
     BUSY_FIELD_NUMBER: _ClassVar[int]
+    COOL_DOWN_FIELD_NUMBER: _ClassVar[int]
     RESERVED_FIELD_NUMBER: _ClassVar[int]
     ROUTABLE_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
     busy: bool
+    cool_down: _availability_pb2.CoolDown
     reserved: bool
     routable: bool
-    def __init__(self, busy: bool = ..., reserved: bool = ..., routable: bool = ...) -> None: ...
+    uses: _availability_pb2.Uses
+    def __init__(self, busy: bool = ..., reserved: bool = ..., routable: bool = ..., uses: _Optional[_Union[_availability_pb2.Uses, _Mapping]] = ..., cool_down: _Optional[_Union[_availability_pb2.CoolDown, _Mapping]] = ...) -> None: ...
 
 class EventDialing(_message.Message):
     __slots__ = ["call"]
