@@ -9,17 +9,39 @@ import (
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
+// version1 are the requests that every node of version 1 of the protocol knows, by their
+// numbers in ClientMessage; each other one belongs to an ability.
+var version1 = []protowire.Number{1, 2, 3, 4, 8, 9, 10, 11, 127, 1000, 1001, 1002}
+
+// ability is what not every node of version 1 can, with the requests that it is for.
+type ability struct {
+	what     tlibpb.Capability
+	requests []protowire.Number
+	has      func(*session) bool
+}
+
+var abilities = []ability{
+	{tlibpb.Capability_CAPABILITY_ROUTE_CALL, []protowire.Number{36}, (*session).canRoute},
+	{tlibpb.Capability_CAPABILITY_RELEASE_CALL, []protowire.Number{17}, func(s *session) bool { return s.c.cfg.Release != nil }},
+	{tlibpb.Capability_CAPABILITY_MAKE_CALL, []protowire.Number{14}, func(s *session) bool { return s.c.cfg.Agents.MakesCalls() }},
+	{tlibpb.Capability_CAPABILITY_SET_DND, []protowire.Number{12, 13}, always},
+	{tlibpb.Capability_CAPABILITY_UPDATE_USER_DATA, []protowire.Number{31}, always},
+	{tlibpb.Capability_CAPABILITY_DISTRIBUTE_USER_EVENT, []protowire.Number{48}, always},
+	{tlibpb.Capability_CAPABILITY_WITHDRAW_ROUTE, []protowire.Number{1010}, (*session).canRoute},
+}
+
+func always(*session) bool { return true }
+
+// canRoute tells whether calls can be routed in this session.
+func (s *session) canRoute() bool { return s.c.cfg.Router != nil && s.port == DefaultPort }
+
 // capabilities are what this session can do that not every node of this version can.
 func (s *session) capabilities() []tlibpb.Capability {
 	var can []tlibpb.Capability
-	if s.c.cfg.Router != nil && s.port == DefaultPort {
-		can = append(can, tlibpb.Capability_CAPABILITY_ROUTE_CALL)
-	}
-	if s.c.cfg.Release != nil {
-		can = append(can, tlibpb.Capability_CAPABILITY_RELEASE_CALL)
-	}
-	if s.c.cfg.Agents.MakesCalls() {
-		can = append(can, tlibpb.Capability_CAPABILITY_MAKE_CALL)
+	for _, a := range abilities {
+		if a.has(s) {
+			can = append(can, a.what)
+		}
 	}
 	return can
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,13 +56,59 @@ func TestVersion_AnotherClientIsTurnedAway(t *testing.T) {
 	}
 }
 
+// A session says what it can, by its port and by what its node has.
 func TestVersion_CapabilitiesAreTheSessions(t *testing.T) {
 	o := newOffice(t)
 	o.control.cfg.Router = routing.New(routing.Config{Table: o.table, View: o.machine.View})
-	for port, want := range map[Port]int{TCport: 0, DefaultPort: 1} {
+	everywhere := []tlibpb.Capability{tlibpb.Capability_CAPABILITY_SET_DND, tlibpb.Capability_CAPABILITY_UPDATE_USER_DATA, tlibpb.Capability_CAPABILITY_DISTRIBUTE_USER_EVENT}
+	for port, more := range map[Port][]tlibpb.Capability{TCport: nil, DefaultPort: {tlibpb.Capability_CAPABILITY_ROUTE_CALL, tlibpb.Capability_CAPABILITY_WITHDRAW_ROUTE}} {
 		is := o.connect(port, nil).link.GetLinkConnected()
-		if is.GetProtocolVersion() != tlibpb.ProtocolVersion || len(is.GetCapabilities()) != want {
-			t.Errorf("%v: %v", port, is)
+		want := slices.Sorted(slices.Values(append(more, everywhere...)))
+		if is.GetProtocolVersion() != tlibpb.ProtocolVersion || !slices.Equal(is.GetCapabilities(), want) {
+			t.Errorf("%v: %v, want %v", port, is, want)
 		}
 	}
+}
+
+// Each request is of version 1, or has the one capability by which a client sees that the
+// node knows it; each capability is for some. Whoever adds a request adds to these.
+func TestVersion_EachRequestHasItsCapability(t *testing.T) {
+	of := map[protowire.Number]int{}
+	for _, n := range version1 {
+		of[n]++
+	}
+	named := map[tlibpb.Capability]bool{}
+	for _, a := range abilities {
+		if len(a.requests) == 0 || named[a.what] {
+			t.Errorf("%v is for nothing, or twice there", a.what)
+		}
+		named[a.what] = true
+		for _, n := range a.requests {
+			of[n]++
+		}
+	}
+	requests := (&tlibpb.ClientMessage{}).ProtoReflect().Descriptor().Oneofs().ByName("body").Fields()
+	for i := range requests.Len() {
+		if f := requests.Get(i); of[f.Number()] != 1 {
+			t.Errorf("request %s (%d) is of version 1, or of a capability, %d times", f.Name(), f.Number(), of[f.Number()])
+		}
+	}
+	if len(of) != requests.Len() {
+		t.Errorf("%d requests are known, there are %d", len(of), requests.Len())
+	}
+	if want := len(tlibpb.Capability_name) - 1; len(named) != want {
+		t.Errorf("%d capabilities are told, there are %d", len(named), want)
+	}
+}
+
+// A request of a version to come is refused in words, and the session goes on.
+func TestVersion_AnUnknownRequestIsRefused(t *testing.T) {
+	w := newOffice(t).connect(TCport, nil)
+	m := &tlibpb.ClientMessage{}
+	m.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 1999, protowire.BytesType), nil))
+	e := w.ask(m)
+	if e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION || e.GetError().GetText() == "" {
+		t.Errorf("answered %v", e)
+	}
+	w.says("EVENT_REGISTERED 2001 InSrv", registerAddress("2001", shared))
 }
