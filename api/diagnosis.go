@@ -113,7 +113,7 @@ func (d *Diagnosis) ViewDN(number dn.Number, changes uint32) *tcpb.DNView {
 
 func changeOf(view *fsm.View, number string, c *dn.Past) *tcpb.DNChange {
 	m := &tcpb.DNChange{Time: &timestamppb.Timestamp{}, Kind: changeKinds[c.What], CoolingDown: c.CoolingDown, Status: &tcpb.DNStatus{
-		Dn: number, State: dnview.StateOf(c.State), Reason: tcpb.Reason(c.Reason), Agent: dnview.Agent(c.Agent), Busy: c.Busy, Reserved: c.Reserved,
+		Dn: number, State: dnview.StateOf(c.State), Reason: tcpb.Reason(c.Reason), Agent: dnview.Agent(&dn.Status{Agent: c.Agent}), Busy: c.Busy, Reserved: c.Reserved,
 	}}
 	dnview.Stamp(m.Time, c.At)
 	if c.Owner != "" {

@@ -158,7 +158,7 @@ func (c commands) views(r *tcpb.ExplainDNResponse) (*console.Table, int) {
 			t.Add(console.Text(v.GetNode()), console.Text(v.GetSite()), console.Text("knows no such DN"))
 		default:
 			t.Add(console.Text(v.GetNode()), console.Text(v.GetSite()), view.StateCell(s.GetState()), console.Text(view.Owner(s)), console.Text(console.Dash(view.ReasonName(s.GetReason()))),
-				console.Text(view.Age(c.Now(), s.GetSince())), console.Text(console.YesNo(s.GetRoutable())), console.Text(console.Dash(view.UseName(s.GetBusy(), s.GetReserved()))), view.AgentCell(s.GetAgent()))
+				console.Text(view.Age(c.Now(), s.GetSince())), console.Text(console.YesNo(s.GetRoutable())), console.Text(view.UseText(c.Now(), s)), view.AgentCell(s.GetAgent()))
 		}
 	}
 	return t, len(r.GetViews())
@@ -186,7 +186,7 @@ func (c commands) changes(r *tcpb.ExplainDNResponse) (*console.Table, int) {
 	all := r.GetViews()[0].GetChanges()
 	for _, x := range all {
 		s := x.GetStatus()
-		use := view.UseName(s.GetBusy(), s.GetReserved())
+		use := strings.TrimPrefix(view.UseText(c.Now(), s), "-")
 		if x.GetCoolingDown() {
 			use = strings.TrimPrefix(use+", cooling down", ", ")
 		}
