@@ -152,7 +152,7 @@ func (g *gate) check(in *wire.Arrival) (proxied bool) {
 
 // readable makes sure that sipgo will not drop the message silently.
 func (g *gate) readable(in *wire.Arrival) bool {
-	if !in.Transport.Connected() && len(in.Tidy) > wire.MaxDatagram {
+	if !in.Transport.Connected() && len(in.Tidy) > wire.MaxTidy {
 		in.Answer.Set(513, "Message Too Large")
 	} else if _, err := g.parser.ParseSIP(in.Tidy); err != nil {
 		in.Answer.Set(400, "Bad Request")

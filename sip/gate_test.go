@@ -83,7 +83,7 @@ func TestServer_DiskFullDoesNotStopRegistrations(t *testing.T) {
 func TestServer_LargeDatagrams(t *testing.T) {
 	w := newWorld(t, nil)
 	w.run()
-	for _, c := range []struct{ pad, want int }{{wire.MaxDatagram - 1000, 200}, {wire.MaxDatagram - 10, 513}} {
+	for _, c := range []struct{ pad, want int }{{wire.MaxTidy - 1000, 200}, {wire.MaxTidy - 10, 513}, {wire.MaxDatagram, 513}} {
 		l := w.dial("udp")
 		head := "OPTIONS sip:127.0.0.1 SIP/2.0\r\nv: SIP/2.0/UDP h;rport;branch=z9hG4bK" + portOf(l) + "\r\nf: <sip:a@b>;tag=1\r\nt: <sip:b@c>\r\ni: s\r\nCSeq: 1 OPTIONS\r\nX: "
 		if res := l.ask(head + strings.Repeat("x", c.pad-len(head)-4) + "\r\n\r\n"); res.code != c.want {

@@ -196,7 +196,7 @@ func setSipgoGlobals() {
 	sipgoGlobals.Do(func() {
 		sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 		sip.UDPMTUSize = 65000
-		sip.TransportBufferReadSize = wire.MaxDatagram
+		sip.TransportBufferReadSize = wire.MaxTidy
 		sip.Timer_J, sip.Timer_L, sip.Timer_M = 5*time.Second, 5*time.Second, 5*time.Second
 	})
 }

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// MaxMessage is the longest message, as over TCP.
-	MaxMessage = 64 << 10
+	// MaxMessage is the longest message: what may come over TCP, with what nodes add.
+	MaxMessage = 80 << 10
 	frameHead  = 4
 )
 

@@ -194,7 +194,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		a.ask()
 		b.final = &result{code: 480, reason: "The phone is not there", retry: true}
 	case errors.Is(err, transaction.ErrUnsent):
-		b.final = b.unsent()
+		b.final = b.unsent(err)
 	case err != nil:
 		b.final = &result{code: 408, reason: "Request Timeout", retry: b.silent && !b.heard}
 	case res.Status < 200:

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -45,7 +47,7 @@ func (a *Attempt) send(l *leg) *branch {
 		b.number = l.side.Number
 	}
 	if err := b.transmit(a.branch(l), nil); err != nil {
-		b.final = b.unsent()
+		b.final = b.unsent(err)
 		return b
 	}
 	if ended := b.to.ended(); ended != nil {
@@ -55,8 +57,14 @@ func (a *Attempt) send(l *leg) *branch {
 	return b
 }
 
+// tooLarge says 513.
+const tooLarge = "Message Too Large"
+
 // unsent is the end of a branch whose request can't go out.
-func (b *branch) unsent() *result {
+func (b *branch) unsent(err error) *result {
+	if errors.Is(err, errTooLong) {
+		return &result{code: 513, reason: tooLarge}
+	}
 	if b.peer {
 		return &result{code: 480, reason: "The phone's node is not there", retry: true}
 	}

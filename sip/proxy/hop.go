@@ -72,6 +72,7 @@ var (
 	errNoFlow  = errors.New("sip: the phone's connection is gone")
 	errNoUDP   = errors.New("sip: UDP is not served here")
 	errNoPeers = errors.New("sip: there is no way to other nodes")
+	errTooLong = errors.New("sip: the message is too long for the way")
 )
 
 // Reliable implements transaction.Sender.
@@ -100,6 +101,9 @@ func (h *hop) Send(b []byte) error {
 		if h.out.Peers == nil {
 			return errNoPeers
 		}
+		if len(b) > peer.MaxMessage {
+			return errTooLong
+		}
 		return h.out.Peers.Send(h.peer, h.group, b)
 	case h.transport.Connected():
 		if f := h.flow(); f != nil {
@@ -108,6 +112,9 @@ func (h *hop) Send(b []byte) error {
 		return errNoFlow
 	case h.out.Datagrams == nil:
 		return errNoUDP
+	}
+	if len(b) > wire.MaxDatagram {
+		return errTooLong
 	}
 	h.out.Datagrams.Send(b, h.addr)
 	return nil

@@ -107,7 +107,11 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		x.client.Terminate()
 		err = errNoFlow
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooLong):
+		x.fail(513, tooLarge)
+		return
+	case err != nil:
 		x.fail(480, "The other party's connection is gone")
 		return
 	}

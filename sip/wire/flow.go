@@ -38,6 +38,9 @@ const (
 	lastAnswers = time.Second
 )
 
+// errRefused says that what comes next can't be found: the phone was told why.
+var errRefused = errors.New("sip: a message without an end")
+
 // listener hands sipgo connections that deliver only whole, checked messages.
 type listener struct {
 	net.Listener
@@ -250,7 +253,7 @@ func (f *Flow) cut() error {
 		n, err := message.Frame(rest, MaxStreamed)
 		if err != nil {
 			f.refuse(rest[:n], err)
-			return io.EOF
+			return errRefused
 		}
 		if n == 0 {
 			break

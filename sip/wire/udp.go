@@ -17,9 +17,14 @@ const (
 	// batch is how many datagrams are read and answered by one system call,
 	// and made durable by one flush.
 	batch = 64
-	// MaxDatagram is the longest message over UDP. A longer one is cut by the
-	// kernel, found incomplete, and answered 400.
-	MaxDatagram = 16 << 10
+	// MaxTidy is the longest message over UDP that sipgo, which keeps as much room for each
+	// connection, is given.
+	MaxTidy = 16 << 10
+	// longestDatagram is more than any: none is cut.
+	longestDatagram = 64 << 10
+	// MaxDatagram is the longest that can be sent: what IPv4 has, without the headers of IP
+	// and UDP.
+	MaxDatagram = 1<<16 - 1 - 20 - 8
 )
 
 // placeholderSource is the source that sipgo sees of every datagram. sipgo remembers each
@@ -74,7 +79,7 @@ func newDatagrams(s packetIO, h handler, flush func(func()) bool, held func(bool
 	d.goOn = d.relieve
 	d.exits = &Exits{Datagrams: d.out}
 	for i := range d.in {
-		d.in[i] = make([]byte, MaxDatagram)
+		d.in[i] = make([]byte, longestDatagram)
 	}
 	return d
 }

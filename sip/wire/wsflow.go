@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // wsKeepAlive is how often a WebSocket is pinged: proxies and NATs on the way
@@ -84,6 +86,13 @@ func (f *Flow) cutFrames() error {
 			break
 		}
 		kind, payload, n, err := f.frames.next(rest)
+		if err == WSTooLarge { //nolint:errorlint // it is just that
+			head, whole := f.frames.head(rest)
+			if !whole {
+				break // who sent it is to hear 513
+			}
+			f.refuse(head, message.ErrTooLarge)
+		}
 		if err == nil && n > 0 {
 			err = f.frame(kind, payload)
 		}
@@ -140,7 +149,10 @@ func (f *Flow) hangUp(why error) error {
 	var status WSError
 	c, ok := f.Conn.(*wsConn)
 	if !ok || !errors.As(why, &status) {
-		f.linger()
+		if f.linger(); errors.Is(why, errRefused) {
+			farewell(f.Conn)
+			return io.EOF
+		}
 		return why
 	}
 	if status == WSProtocol || status == WSBadText || status == WSTooLarge {

@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // The kinds of frames (RFC 6455 §5.2).
@@ -175,4 +178,30 @@ func AppendFrame(dst []byte, kind byte, payload []byte) []byte {
 		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 	}
 	return append(dst, payload...)
+}
+
+// maxHead is how much of a message that is too long is looked at for the end of its head.
+const maxHead = 16 << 10
+
+// head is the head of a message that is too long, of which b has the next frame; not whole:
+// it may be yet. It is empty when there is none, or the frame is no message's.
+func (f *frames) head(b []byte) (head []byte, whole bool) {
+	at := 2 // of the mask
+	switch b[1] & 0x7f {
+	case 126:
+		at = 4
+	case 127:
+		if at = 10; binary.BigEndian.Uint64(b[2:]) > uint64(16*f.limit) {
+			return nil, true // nobody sends that
+		}
+	}
+	head = bytes.Clone(f.partial)
+	for i := at + 4; i < len(b) && len(head) < maxHead; i++ {
+		head = append(head, b[i]^b[at+(i-at)&3])
+	}
+	whole = len(head) >= maxHead
+	if n := message.Head(head); n > 0 {
+		return head[:n], true
+	}
+	return nil, whole
 }
