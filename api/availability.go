@@ -6,6 +6,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -116,7 +117,7 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 	size := pageSize(req.GetPageSize())
 	view := a.view()
 	p := newPage(view, size)
-	for r := range rows(view, a.table, after) {
+	for r := range a.source(view, f, after) {
 		if f.behind(r.number) {
 			break
 		}
@@ -129,6 +130,15 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 		p.add(r)
 	}
 	return p.dns, "", nil
+}
+
+// source are the rows that may pass, behind after in order of number.
+func (a *Availability) source(view *fsm.View, f filter, after string) iter.Seq[row] {
+	after = max(after, f.before())
+	if f.group != "" {
+		return members(view, a.table, f.group, after)
+	}
+	return rows(view, a.table, after)
 }
 
 func pageSize(asked uint32) int {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/leftover"
@@ -56,7 +57,7 @@ func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	t.Helper()
 	leftover.Check(t)
 	s := &site{view: roster(t, mutations...)}
-	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses})
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Class: func(n dn.Number) dn.Class { return dnview.Class(s.view.DN(string(n))) }})
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,

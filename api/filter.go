@@ -29,6 +29,16 @@ func (f *filter) behind(number string) bool {
 	return f.prefix != "" && number > f.prefix && !strings.HasPrefix(number, f.prefix)
 }
 
+// before is a text below all numbers that have the prefix, and above all others that
+// come before them; "" without one.
+func (f *filter) before() string {
+	last := len(f.prefix) - 1
+	if last < 0 || f.prefix[last] == 0 {
+		return ""
+	}
+	return f.prefix[:last] + string([]byte{f.prefix[last] - 1, 0xff})
+}
+
 // passes tells whether the DN is in the answer of a list.
 func (f *filter) passes(r row, n *nodeNames) bool {
 	if !strings.HasPrefix(r.number, f.prefix) ||

@@ -52,6 +52,19 @@ func rows(view *fsm.View, table *dn.Table, after string) iter.Seq[row] {
 	}
 }
 
+// members are the rows of the DNs of a group, and of routing points that name it.
+func members(view *fsm.View, table *dn.Table, group, after string) iter.Seq[row] {
+	return func(yield func(row) bool) {
+		for config := range view.Members(group, after) {
+			r := row{number: config.GetNumber(), config: config}
+			r.status, r.known = table.Get(dn.Number(r.number))
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
 // statusReader turns the table's Range into something to pull from, in chunks,
 // so that a join holds no lock of the table while it works.
 type statusReader struct {

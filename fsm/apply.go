@@ -234,7 +234,7 @@ func (d *draft) putDN(number int, m *configpb.Mutation, in *configpb.DN) *Reject
 	}
 	v.Revision = d.view.index
 	d.view.share(v)
-	d.view.dns.ReplaceOrInsert(entry[configpb.DN]{v.GetNumber(), v})
+	d.view.dns.put(v)
 	d.touched = append(d.touched, touchedDN{number, v})
 	d.changes.DNs = append(d.changes.DNs, v.GetNumber())
 	d.put(bucketDN, v.GetNumber(), encode(v))
@@ -259,7 +259,7 @@ func (d *draft) deleteDN(m *configpb.Mutation, number string) *Rejection {
 	if old == nil {
 		return reject(ErrNotFound, "DN %.70q does not exist", number)
 	}
-	d.view.dns.Delete(entry[configpb.DN]{key: number})
+	d.view.dns.remove(number)
 	d.changes.DNs = append(d.changes.DNs, number)
 	d.put(bucketDN, number, nil)
 	return nil
@@ -460,12 +460,8 @@ func groupsOf(d *configpb.DN) func(yield func(string) bool) {
 
 // userOf returns the first DN that names the group, "" when none does.
 func (v *View) userOf(group string) string {
-	for d := range v.DNs("") {
-		for g := range groupsOf(d) {
-			if g == group {
-				return d.GetNumber()
-			}
-		}
+	for d := range v.Members(group, "") {
+		return d.GetNumber()
 	}
 	return ""
 }

@@ -225,7 +225,7 @@ func (v *View) add(kind byte, b []byte) error {
 			return err
 		}
 		v.share(d)
-		v.dns.ReplaceOrInsert(entry[configpb.DN]{d.GetNumber(), d})
+		v.dns.put(d)
 	case recordSecurity:
 		s := &configpb.Security{}
 		if err := proto.Unmarshal(b, s); err != nil {

@@ -18,7 +18,7 @@ type View struct {
 	epoch   string
 	index   uint64
 	level   uint32 // 0 is 1
-	dns     *tree[configpb.DN]
+	dns     *dns
 	groups  *tree[configpb.AgentGroup]
 	nodes   []*configpb.Node // ordered by name
 	stored  *configpb.Options
@@ -89,7 +89,7 @@ func (t *tree[T]) Clone() *tree[T] {
 // Empty returns the View of a machine that was never written.
 func Empty() *View {
 	return &View{
-		dns: newTree[configpb.DN](), groups: newTree[configpb.AgentGroup](),
+		dns: newDNs(), groups: newTree[configpb.AgentGroup](),
 		stored: &configpb.Options{}, options: new(configpb.Options).WithDefaults(), memory: newMemory(),
 		tokens: newTree[configpb.Token](), audit: newAudit(),
 	}
@@ -120,7 +120,7 @@ func (v *View) NearestDN(number []byte) *configpb.DN {
 }
 
 // DNs yields the DNs behind the number after in order of number; "" yields all.
-func (v *View) DNs(after string) iter.Seq[*configpb.DN] { return behind(v.dns, after) }
+func (v *View) DNs(after string) iter.Seq[*configpb.DN] { return behind(v.dns.tree, after) }
 
 // Group returns the agent group of that name, nil when there is none.
 func (v *View) Group(name string) *configpb.AgentGroup {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
@@ -44,6 +45,11 @@ func (n *Node) makeCall(ctx context.Context, number dn.Number, to, requestID str
 func (n *Node) full(number dn.Number) bool {
 	calls := int(n.calls.Uses(number).Calls)
 	return calls > 0 && calls >= n.machine.View().DN(string(number)).TakesCalls()
+}
+
+// classOf is what the configuration makes of a DN.
+func (n *Node) classOf(number dn.Number) dn.Class {
+	return dnview.Class(n.machine.View().DN(string(number)))
 }
 
 // talkEnds has the agent at a DN wrap up a call that has ended.

@@ -26,7 +26,7 @@ func (s *Server) mayDial(address string) bool {
 			return true
 		}
 	}
-	for d := range v.DNs("") {
+	for d := range v.Trunks() {
 		if d.GetTrunk().GetAddress() == address {
 			return true
 		}

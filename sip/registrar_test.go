@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,7 +14,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/internal/scale"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/digest"
@@ -392,6 +395,27 @@ func TestServer_DialsNobodyButNodesAndTrunks(t *testing.T) {
 			t.Errorf("%s: %v", address, got)
 		}
 	}
+}
+
+// Whether an address may be dialled does not take longer the more DNs there are.
+func TestMayDial_CostsNoMoreWithManyDNs(t *testing.T) {
+	few, many := newWorld(t, nil), newWorld(t, nil)
+	var all []*configpb.Mutation
+	for i := range 20_000 {
+		d := &configpb.DN{Number: fmt.Sprintf("1%07d", i), Kind: configpb.DNKind_DN_KIND_PSTN, External: "1"}
+		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
+	}
+	for some := range slices.Chunk(all, fsm.MaxMutations) {
+		many.apply(&peerpb.Command{Version: 1, Mutations: some})
+	}
+	dial := func(w *world) func() {
+		return func() {
+			if w.server.mayDial("192.0.2.9:5060") {
+				t.Error("an address that is nobody's may be dialled")
+			}
+		}
+	}
+	scale.Flat(t, "an address that is dialled", dial(few), dial(many))
 }
 
 // A Contact that no call can be sent to is none: alone it is refused, beside others it

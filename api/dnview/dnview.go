@@ -14,9 +14,17 @@ import (
 )
 
 // Registered tells whether the DN's state comes from registrations. config may be nil.
-func Registered(config *configpb.DN) bool {
-	k := config.GetKind()
-	return k != configpb.DNKind_DN_KIND_ROUTING_POINT && k != configpb.DNKind_DN_KIND_TRUNK && k != configpb.DNKind_DN_KIND_FEATURE
+func Registered(config *configpb.DN) bool { return fsm.Registers(config) }
+
+// Class is what the table counts the DN as. config may be nil.
+func Class(config *configpb.DN) dn.Class {
+	switch {
+	case config == nil:
+		return dn.Stray
+	case config.GetDisabled() || !Registered(config):
+		return dn.Shut
+	}
+	return dn.Served
 }
 
 // State of the DN and the reason for it.

@@ -133,6 +133,7 @@ func All() []Fault {
 		loginFaults(),
 		desktopFaults(),
 		diagnosisFaults(),
+		sizeFaults(),
 	)
 }
 

@@ -301,30 +301,26 @@ func (c *Copy) sweep() error {
 
 // walk visits all entries, holding the write lock for a chunk at a time.
 func (t *Table) walk(visit func(*entry) error) error {
+	chunk := make([]*entry, 0, chunkSize)
 	for after, more := Number(""), true; more; {
 		var err error
-		if after, more, err = t.walkChunk(after, visit); err != nil {
+		if after, more, err = t.walkChunk(chunk, after, visit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *Table) walkChunk(after Number, visit func(*entry) error) (Number, bool, error) {
+func (t *Table) walkChunk(chunk []*entry, after Number, visit func(*entry) error) (last Number, more bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.order.settle()
-	chunk := t.order.chunk(after, chunkSize)
+	last, more = t.order.behind(after, chunkSize, func(e *entry) { chunk = append(chunk, e) })
 	for _, e := range chunk {
-		after = e.number
-		if e.dead {
-			continue
-		}
 		if err := visit(e); err != nil {
-			return after, false, err
+			return last, false, err
 		}
 	}
-	return after, len(chunk) == chunkSize, nil
+	return last, more, nil
 }
 
 // Heard tells whether the peer's word counts here.

@@ -43,10 +43,7 @@ type entry struct {
 	calls uint8
 	// shared: the agent of whom was told is or was logged in at other DNs too.
 	shared bool
-	// dead entries are out of the map and leave the order at its next merge.
-	dead bool
-	// holder is the node that counts the DN among its own, and one more; 0 for none.
-	holder uint8
+	share  share
 }
 
 // told is the visible part of an entry.

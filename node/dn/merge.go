@@ -280,49 +280,38 @@ func (t *Table) Range(after Number, fn func(Status) bool) {
 }
 
 func (t *Table) statuses(buf []Status, after Number) ([]Status, Number, bool) {
-	t.rlockSettled()
+	t.mu.RLock()
 	defer t.mu.RUnlock()
-	chunk := t.order.chunk(after, chunkSize)
-	for _, e := range chunk {
-		after = e.number
-		if !e.dead {
-			buf = append(buf, t.status(e, t.current(e)))
-		}
-	}
-	return buf, after, len(chunk) == chunkSize
-}
-
-// rlockSettled takes the read lock when every entry is in order.
-func (t *Table) rlockSettled() {
-	for {
-		t.mu.RLock()
-		if t.order.settled() {
-			return
-		}
-		t.mu.RUnlock()
-		t.mu.Lock()
-		t.order.settle()
-		t.mu.Unlock()
-	}
+	after, more := t.order.behind(after, chunkSize, func(e *entry) { buf = append(buf, t.status(e, t.current(e))) })
+	return buf, after, more
 }
 
 // Touch tells of DNs of which Config.Busy, Config.Uses, or time, may say something else now.
 func (t *Table) Touch(numbers map[Number]struct{}) {
-	t.touch(numbers).Wake()
+	var room [8]Number
+	chunk := room[:0]
+	for n := range numbers {
+		if chunk = append(chunk, n); len(chunk) == chunkSize {
+			t.touch(chunk).Wake()
+			chunk = chunk[:0]
+		}
+	}
+	t.touch(chunk).Wake()
 }
 
 // touch returns the readers to wake, who could do nothing while it has the lock.
-func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
+func (t *Table) touch(numbers []Number) feed.Waiters {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	j := &t.journals[visible]
 	sleepers, head := j.idle, j.head
 	j.idle = nil
-	for n := range numbers {
+	for _, n := range numbers {
 		e := t.entries[n]
 		if e == nil || len(e.recs) == 0 {
 			continue
 		}
+		t.classify(e)
 		switch busy, calls := t.cfg.Busy(n), e.noteCalls(t.cfg.Uses(n)); {
 		case e.told.hold != nil && t.reservation(t.keeper(e)) == nil, e.told.cool && !t.cooling(t.said(e, t.keeper(e)).x):
 			t.tell(e, NoReason)
@@ -337,37 +326,4 @@ func (t *Table) touch(numbers map[Number]struct{}) feed.Waiters {
 	}
 	j.idle = feed.Waiters{}
 	return sleepers
-}
-
-// Counts of a table.
-type Counts struct {
-	// Known DNs: those with a record of any node.
-	Known int
-	// InSrv are in service, seen from here.
-	InSrv int
-	// Owned by this node.
-	Owned int
-}
-
-// Counts costs the same however many DNs there are.
-func (t *Table) Counts() Counts {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	c := Counts{Known: len(t.entries), Owned: t.nodes[0].owned}
-	for _, o := range t.nodes {
-		if o != nil && o.heard {
-			c.InSrv += o.owned
-		}
-	}
-	return c
-}
-
-// OwnedBy counts the DNs that are registered at a node, whether it is heard or not.
-func (t *Table) OwnedBy(id Node) int {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if _, o := t.find(id); o != nil {
-		return o.owned
-	}
-	return 0
 }

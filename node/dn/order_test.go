@@ -20,7 +20,7 @@ func TestTable_ForgetsTheDNsThatAreNoMore(t *testing.T) {
 		}
 		seen := 0
 		tab.Range("", func(Status) bool { seen++; return true })
-		if kept := len(tab.order.sorted) + len(tab.order.fresh); seen != alive || kept > 2*(alive+round) {
+		if kept := tab.order.tree.Len(); seen != alive || kept != alive {
 			t.Fatalf("round %d: %d DNs of %d are seen, %d entries kept", r, seen, alive, kept)
 		}
 	}

@@ -290,6 +290,9 @@ func checkCounts(t *testing.T, tab *Table) {
 			if s.Owner == tab.Self() {
 				want.Owned++
 			}
+			if s.Standby != "" {
+				want.Backed++
+			}
 		}
 		return true
 	})

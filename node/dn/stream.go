@@ -146,16 +146,15 @@ func (s *Stream) start(buf []Item) []Item {
 // in the phase catchUp, still as rows.
 func (s *Stream) readRows(buf []Item) []Item {
 	t := s.t
-	t.rlockSettled()
+	t.mu.RLock()
 	defer t.mu.RUnlock()
-	chunk := t.order.chunk(s.after, chunkSize)
-	for _, e := range chunk {
-		s.after = e.number
-		if it := s.item(e, feed.Row); !it.Record.Gone && !e.dead {
+	var more bool
+	s.after, more = t.order.behind(s.after, chunkSize, func(e *entry) {
+		if it := s.item(e, feed.Row); !it.Record.Gone {
 			buf = append(buf, it)
 		}
-	}
-	if len(chunk) < chunkSize {
+	})
+	if !more {
 		s.phase = catchUp
 	}
 	return buf

@@ -34,6 +34,8 @@ type Config struct {
 	Busy func(Number) bool
 	// Uses are the calls at a DN, as of the moment that it is asked; as Busy.
 	Uses func(Number) Uses
+	// Class of a DN; nil means that all are Served. What it says changes with Touch.
+	Class func(Number) Class
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int
@@ -47,6 +49,8 @@ type Table struct {
 	mu      sync.RWMutex
 	entries map[Number]*entry
 	order   order
+	// known counts the entries.
+	known [classes]int
 	// nodes[0] is this node; a nil slot is free.
 	nodes    []*origin
 	journals [journals]journal
@@ -73,8 +77,7 @@ type origin struct {
 	// lostAt is when it was lost, ns since the epoch; lostClock the same by the
 	// table's clock.
 	lostAt, lostClock int64
-	// owned counts the DNs that it owns, whether it is heard or not.
-	owned int
+	tally             [classes]tally
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
 	syncing bool
 	// mark changes with every full sync; partial says that the last one has
@@ -93,10 +96,13 @@ func New(cfg Config) *Table {
 	if cfg.Uses == nil {
 		cfg.Uses = func(Number) Uses { return Uses{} }
 	}
+	if cfg.Class == nil {
+		cfg.Class = func(Number) Class { return Served }
+	}
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
@@ -309,7 +315,8 @@ func (t *Table) export(e *entry) Record {
 func (t *Table) entry(n Number) *entry {
 	e := t.entries[n]
 	if e == nil {
-		e = &entry{number: n}
+		e = &entry{number: n, share: share{class: t.cfg.Class(n)}}
+		t.known[e.share.class]++
 		t.entries[n] = e
 		t.order.add(e)
 	}
@@ -333,29 +340,11 @@ func (t *Table) unset(e *entry, node uint8, r Reason) {
 	t.voidFarewells(e)
 	t.settleOwner(e)
 	t.tell(e, r)
-	if len(e.recs) == 0 && !e.dead {
-		e.dead = true
-		t.order.dead++
+	if len(e.recs) == 0 {
+		t.order.drop(e)
+		t.known[e.share.class]--
 		delete(t.entries, e.number)
 	}
-}
-
-// settleOwner keeps the nodes' counts when the entry's holder changed.
-func (t *Table) settleOwner(e *entry) {
-	var holder uint8
-	if b := t.best(e); b != nil && b.state == InSrv {
-		holder = b.node + 1
-	}
-	if holder == e.holder {
-		return
-	}
-	if e.holder > 0 {
-		t.nodes[e.holder-1].owned--
-	}
-	if holder > 0 {
-		t.nodes[holder-1].owned++
-	}
-	e.holder = holder
 }
 
 // peer finds or makes the slot of a peer.

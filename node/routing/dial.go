@@ -126,8 +126,7 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 		done(outOfClass)
 		return
 	}
-	trunks, _ := r.directory.read(r.view())
-	trunks = trunksFor(trunks, number)
+	trunks := trunksFor(r.directory.read(r.view()), number)
 	var next func(invite.Outcome)
 	next = func(out invite.Outcome) {
 		if !out.Retry || len(trunks) == 0 || sign.isUp() || in.GaveUp() {

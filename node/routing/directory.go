@@ -8,18 +8,15 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
-	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// directory is what routing looks up in the configuration by other things
-// than a number: trunks by prefix, agents by group. It is made anew when the
-// configuration has changed.
+// directory is the trunks by prefix. It is made anew of them when the configuration
+// has changed.
 type directory struct {
 	mu   sync.Mutex
 	view *fsm.View
 	// trunks by longest prefix, then priority, then number.
 	trunks []*configpb.DN
-	groups map[string][]dn.Number
 }
 
 // fresh tells whether read would find it up to date, so that it takes no time.
@@ -29,26 +26,14 @@ func (d *directory) fresh(view *fsm.View) bool {
 	return d.view == view
 }
 
-// read brings the directory up to date. The slices that it hands out are never
-// changed.
-func (d *directory) read(view *fsm.View) (trunks []*configpb.DN, groups map[string][]dn.Number) {
+// read brings the directory up to date. The slice that it hands out is never changed.
+func (d *directory) read(view *fsm.View) (trunks []*configpb.DN) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.view != view {
-		d.view, d.trunks, d.groups = view, nil, map[string][]dn.Number{}
-		for c := range view.DNs("") {
-			switch c.GetKind() {
-			case configpb.DNKind_DN_KIND_TRUNK:
-				d.trunks = append(d.trunks, c)
-			case configpb.DNKind_DN_KIND_SIP, configpb.DNKind_DN_KIND_PSTN:
-				for _, g := range c.GetGroups() {
-					d.groups[g] = append(d.groups[g], dn.Number(c.GetNumber()))
-				}
-			}
-		}
-		slices.SortStableFunc(d.trunks, byPrefix)
+		d.view, d.trunks = view, slices.SortedStableFunc(view.Trunks(), byPrefix)
 	}
-	return d.trunks, d.groups
+	return d.trunks
 }
 
 // byPrefix leaves equal ones in their order, which is that of their numbers.

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -39,12 +40,14 @@ func (c candidate) better(d candidate) bool {
 // that a call can be routed to; false when there is none.
 func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number, bool) {
 	view := r.view()
-	_, groups := r.directory.read(view)
 	site := view.Node(string(r.table.Self())).GetSite()
 	var best candidate
 	found := false
-	for _, n := range groups[group] {
-		config := view.DN(string(n))
+	for config := range view.Members(group, "") {
+		n := dn.Number(config.GetNumber())
+		if k := config.GetKind(); k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN {
+			continue
+		}
 		st, known := r.table.Get(n)
 		if !known || agent.Unavailable(&st, config, view) != nil || skip(n) {
 			continue

@@ -271,28 +271,43 @@ func (as *Addresses) endGrace(now time.Time) time.Duration {
 
 // reconcile applies a change of the configuration to what is registered here.
 func (as *Addresses) reconcile(ch fsm.Changes) {
+	if ch.All {
+		as.reconcileAll()
+	}
+	as.reconcileSome(ch.DNs)
+}
+
+// together are how many DNs are looked at under one hold of the lock.
+const together = 1024
+
+func (as *Addresses) reconcileAll() {
+	as.mu.Lock()
+	for n, a := range as.of {
+		as.settle(n, a)
+	}
+	as.mu.Unlock()
+	some := make([]string, 0, together)
+	as.cfg.Table.Range("", func(s dn.Status) bool {
+		if some = append(some, string(s.Number)); len(some) == together {
+			as.reconcileSome(some)
+			some = some[:0]
+		}
+		return true
+	})
+	as.reconcileSome(some)
+}
+
+func (as *Addresses) reconcileSome(numbers []string) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if ch.All {
-		for n, a := range as.of {
-			as.settle(n, a)
-		}
-	}
-	touched := make(map[dn.Number]struct{}, len(ch.DNs)) // perhaps they take another number of calls
-	for _, number := range ch.DNs {
+	touched := make(map[dn.Number]struct{}, len(numbers)) // perhaps they take another number of calls
+	for _, number := range numbers {
 		n := dn.Number(number)
 		touched[n] = struct{}{}
 		if a := as.of[n]; a != nil {
 			as.settle(n, a)
 		}
 		as.clear(n)
-	}
-	if ch.All {
-		as.cfg.Table.Range("", func(s dn.Status) bool {
-			as.clear(s.Number)
-			touched[s.Number] = struct{}{}
-			return true
-		})
 	}
 	as.cfg.Table.Touch(touched)
 }

@@ -53,7 +53,7 @@ func (t *trunks) changed(c fsm.Changes) (news bool) {
 	news = c.Nodes
 	v := t.machine.View()
 	if c.All {
-		for d := range v.DNs("") {
+		for d := range v.Trunks() {
 			news = t.take(d.GetNumber(), d) || news
 		}
 		for _, n := range t.numbers() {

@@ -53,7 +53,7 @@ type sourceOf struct {
 func newTrunks(m *fsm.Machine) *trunks {
 	t := &trunks{machine: m, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved)}
 	v := m.View()
-	for d := range v.DNs("") {
+	for d := range v.Trunks() {
 		t.take(d.GetNumber(), d)
 	}
 	t.index()

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/dnview"
+	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/scale"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// office is a node with many DNs: all registered, half at a peer, fifty in a group.
+type office struct {
+	availability *Availability
+	cluster      *Cluster
+	view         *fsm.View
+	table        *dn.Table
+	last         string
+}
+
+const teamSize = 50
+
+func newOffice(t *testing.T, n int) *office {
+	o := &office{last: fmt.Sprintf("1%07d", n-1)}
+	all := []*configpb.Mutation{putGroup("team"), putGroup("nobody")}
+	for i := range n {
+		d := sipDN(fmt.Sprintf("1%07d", i))
+		if i%(n/teamSize) == 0 {
+			d.Groups = []string{"team"}
+		}
+		all = append(all, putDN(d))
+	}
+	o.view = roster(t, all...)
+	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Class: func(n dn.Number) dn.Class { return dnview.Class(o.view.DN(string(n))) }})
+	peer, err := o.table.Sync(peerID, 1, false)
+	var records []dn.Record
+	for i := range n {
+		number := fmt.Sprintf("1%07d", i)
+		if i%2 == 0 {
+			o.table.Register(dn.Number(number), dn.Registered)
+		} else {
+			records = append(records, inService(number))
+		}
+	}
+	if err == nil {
+		_, err = peer.Apply(records, 0)
+	}
+	if err == nil {
+		err = peer.Synced(1)
+	}
+	if err != nil || !o.table.SetHeard(peerID, true) {
+		t.Fatal("the peer is not heard: ", err)
+	}
+	view := func() *fsm.View { return o.view }
+	o.availability = NewAvailability(AvailabilityConfig{Table: o.table, View: view})
+	o.cluster = NewCluster(ClusterConfig{
+		Table: o.table, Calls: func(dn.Node) int { return 0 }, View: view, Observer: reported{quorum: true}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 0),
+	})
+	return o
+}
+
+// A query costs what it answers, however many DNs there are; a write what it writes.
+func TestReads_CostNoMoreWithManyDNs(t *testing.T) {
+	small, large := scale.Sizes()
+	few, many := newOffice(t, small), newOffice(t, large)
+	for what, do := range map[string]func(o *office) (found int, err error){
+		"status": func(o *office) (int, error) {
+			r, err := o.cluster.Status(t.Context(), &tcpb.StatusRequest{})
+			return boolean(r.GetDns().GetInService() == r.GetDns().GetTotal()), err
+		},
+		"a DN": func(o *office) (int, error) {
+			_, err := o.availability.GetDN(t.Context(), &tcpb.GetDNStatusRequest{Dn: o.last})
+			return 1, err
+		},
+		"a page": func(o *office) (int, error) {
+			r, err := o.availability.ListDNs(t.Context(), &tcpb.ListDNsRequest{PageSize: 10})
+			return len(r.GetDns()) / 10, err
+		},
+		"the DNs of a prefix": func(o *office) (int, error) {
+			r, err := o.availability.ListDNs(t.Context(), &tcpb.ListDNsRequest{Filter: &tcpb.Filter{Prefix: o.last}})
+			return len(r.GetDns()), err
+		},
+		"the routable DNs of a group": func(o *office) (int, error) {
+			r, err := o.availability.ListRoutable(t.Context(), &tcpb.ListRoutableRequest{Filter: &tcpb.Filter{Group: "team"}})
+			return len(r.GetDns()) / teamSize, err
+		},
+		"the routable DNs of nobody's group": func(o *office) (int, error) {
+			r, err := o.availability.ListRoutable(t.Context(), &tcpb.ListRoutableRequest{Filter: &tcpb.Filter{Group: "nobody"}})
+			return 1 + len(r.GetDns()), err
+		},
+		"a DN written": func(o *office) (int, error) {
+			next, err := o.view.With([]*configpb.Mutation{putDN(sipDN(o.last, "team"))})
+			return boolean(next != o.view), err
+		},
+		"a group deleted": func(o *office) (int, error) {
+			next, err := o.view.With([]*configpb.Mutation{{Op: &configpb.Mutation_DeleteGroup{DeleteGroup: "nobody"}}})
+			return boolean(next != o.view), err
+		},
+		"a new DN": func(o *office) (int, error) {
+			r := o.table.Register("20", dn.Registered)
+			o.table.Remove("20", dn.Deleted)
+			return boolean(r.State == dn.InSrv), nil
+		},
+	} {
+		run := func(o *office) func() {
+			return func() {
+				if found, err := do(o); found != 1 || err != nil {
+					t.Fatalf("%s: %d found, %v", what, found, err)
+				}
+			}
+		}
+		scale.Flat(t, what, run(few), run(many))
+	}
+}
+
+func boolean(ok bool) int {
+	if ok {
+		return 1
+	}
+	return 0
+}

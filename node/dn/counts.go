@@ -1,0 +1,110 @@
+package dn
+
+// Class is what the configuration makes of a DN: those of each are counted apart.
+type Class uint8
+
+const (
+	// Served: its registrations say its state.
+	Served Class = iota
+	// Stray: it is registered, and not configured.
+	Stray
+	// Shut: whatever is registered, the configuration says its state.
+	Shut
+	classes
+)
+
+// Counts of a table.
+type Counts struct {
+	// Known DNs: those with a record of any node.
+	Known int
+	// InSrv are in service, seen from here.
+	InSrv int
+	// Owned by this node.
+	Owned int
+	// Backed are in service, and another node has them at once when the owner is lost.
+	Backed int
+}
+
+// Counts of the DNs of some classes, or of all where none is named. It costs the same
+// however many DNs there are.
+func (t *Table) Counts(of ...Class) (c Counts) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if len(of) == 0 {
+		of = []Class{Served, Stray, Shut}
+	}
+	for _, k := range of {
+		c.Known += t.known[k]
+		c.Owned += t.nodes[0].tally[k].owned
+		for _, o := range t.nodes {
+			if o != nil && o.heard {
+				c.InSrv += o.tally[k].owned
+				c.Backed += o.tally[k].backed
+			}
+		}
+	}
+	return c
+}
+
+// OwnedBy counts the DNs that are registered at a node, whether it is heard or not.
+func (t *Table) OwnedBy(id Node) (owned int) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, o := t.find(id); o != nil {
+		for _, k := range o.tally {
+			owned += k.owned
+		}
+	}
+	return owned
+}
+
+// tally counts DNs of a class that a node owns, whether it is heard or not.
+type tally struct{ owned, backed int }
+
+// share is what an entry adds to the counts.
+type share struct {
+	// holder is the node that counts the DN among its own, and one more; 0 for none.
+	holder uint8
+	class  Class
+	// backed: another node that is heard has it too.
+	backed bool
+}
+
+// settleOwner keeps the nodes' counts when the entry's holder changed.
+func (t *Table) settleOwner(e *entry) {
+	is := share{class: e.share.class}
+	if b := t.best(e); b != nil && b.state == InSrv {
+		is.holder, is.backed = b.node+1, t.standby(e, b.node) != nil
+	}
+	t.count(e, is)
+}
+
+// classify takes what the configuration says of the entry now.
+func (t *Table) classify(e *entry) {
+	is := e.share
+	is.class = t.cfg.Class(e.number)
+	if is.class != e.share.class {
+		t.known[e.share.class]--
+		t.known[is.class]++
+		t.count(e, is)
+	}
+}
+
+func (t *Table) count(e *entry, is share) {
+	if is != e.share {
+		t.add(e.share, -1)
+		t.add(is, 1)
+		e.share = is
+	}
+}
+
+func (t *Table) add(s share, n int) {
+	if s.holder == 0 {
+		return
+	}
+	k := &t.nodes[s.holder-1].tally[s.class]
+	k.owned += n
+	if s.backed {
+		k.backed += n
+	}
+}

@@ -1,0 +1,130 @@
+package dn
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// counted are the counts that a walk over all DNs finds.
+func counted(tab *Table, class func(Number) Class) (by [classes]Counts) {
+	tab.Range("", func(s Status) bool {
+		c := &by[class(s.Number)]
+		c.Known++
+		if s.State != InSrv {
+			return true
+		}
+		c.InSrv++
+		if s.Owner == tab.Self() {
+			c.Owned++
+		}
+		if s.Standby != "" {
+			c.Backed++
+		}
+		return true
+	})
+	return by
+}
+
+// Whatever happens to DNs, the counts are what a walk over all of them finds.
+func TestCounts_AreThoseOfAWalk(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 4
+	}
+	for seed := range uint64(rounds) {
+		c := newCounting(t, seed)
+		for range 500 {
+			c.step()
+			want := counted(c.tab, c.class)
+			for k := range classes {
+				if got := c.tab.Counts(k); got != want[k] {
+					t.Fatalf("seed %d: class %d has %+v, a walk finds %+v", seed, k, got, want[k])
+				}
+			}
+		}
+	}
+}
+
+// counting is a table with two peers and a configuration that changes.
+type counting struct {
+	t      *testing.T
+	r      *rand.Rand
+	tab    *Table
+	now    time.Time
+	of     map[Number]Class
+	claims map[Number]int64
+	copies map[Node]*Copy
+	seq    uint64
+}
+
+func newCounting(t *testing.T, seed uint64) *counting {
+	c := &counting{t: t, r: rand.New(rand.NewPCG(seed, 15)), now: time.Unix(1e9, 0), of: map[Number]Class{}, claims: map[Number]int64{}, copies: map[Node]*Copy{}}
+	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Class: c.class})
+	for _, p := range []Node{"b", "c"} {
+		c.sync(p)
+	}
+	return c
+}
+
+func (c *counting) class(n Number) Class { return c.of[n] }
+
+func (c *counting) number() Number { return Number(fmt.Sprint(1000 + c.r.IntN(20))) }
+
+func (c *counting) way() Way {
+	return [...]Way{{}, {Line: 7, Flow: uint16(1 + c.r.IntN(3))}, {Line: Pair, Flow: uint16(1 + c.r.IntN(3))}}[c.r.IntN(3)]
+}
+
+func (c *counting) sync(p Node) {
+	c.seq++
+	link, err := c.tab.Sync(p, c.seq, false)
+	if err == nil {
+		err = link.Synced(c.seq)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.copies[p] = link
+	c.tab.SetHeard(p, true)
+}
+
+func (c *counting) step() {
+	c.now = c.now.Add(time.Duration(1+c.r.IntN(400)) * time.Millisecond)
+	n, p := c.number(), [...]Node{"b", "c"}[c.r.IntN(2)]
+	switch c.r.IntN(9) {
+	case 0, 1:
+		c.claims[n] = c.tab.RegisterWay(n, Registered, c.way()).ClaimTime
+	case 2:
+		c.tab.End(n, c.claims[n], Expired)
+	case 3, 4, 5:
+		c.says(p, n)
+	case 6:
+		c.tab.SetHeard(p, c.r.IntN(3) > 0)
+	case 7:
+		c.of[n] = Class(c.r.IntN(int(classes)))
+		c.tab.Touch(map[Number]struct{}{n: {}})
+	case 8:
+		switch c.r.IntN(4) {
+		case 0:
+			c.tab.Forget(p)
+			c.sync(p)
+		case 1:
+			c.sync(p)
+		case 2:
+			c.tab.Remove(n, Deleted)
+		default:
+			c.tab.Answers(n, c.claims[n], c.r.IntN(2) == 0)
+		}
+	}
+}
+
+// says is a word of a peer, new or old.
+func (c *counting) says(p Node, n Number) {
+	c.seq++
+	at := c.now.UnixNano() - int64(c.r.IntN(1e9))
+	r := Record{Number: n, ClaimTime: at, State: State(c.r.IntN(2)), Reason: Registered, Since: at, Way: c.way(), Gone: c.r.IntN(8) == 0}
+	if _, err := c.copies[p].Apply([]Record{r}, c.seq); err != nil {
+		c.t.Fatal(err)
+	}
+}
