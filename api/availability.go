@@ -117,7 +117,7 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 	size := pageSize(req.GetPageSize())
 	view := a.view()
 	p := newPage(view, size)
-	for r := range a.source(view, f, after) {
+	for r := range a.source(view, f, after, routable) {
 		if f.behind(r.number) {
 			break
 		}
@@ -133,9 +133,12 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 }
 
 // source are the rows that may pass, behind after in order of number.
-func (a *Availability) source(view *fsm.View, f filter, after string) iter.Seq[row] {
+func (a *Availability) source(view *fsm.View, f filter, after string, routable bool) iter.Seq[row] {
 	after = max(after, f.before())
-	if f.group != "" {
+	switch {
+	case f.group != "" && routable:
+		return free(view, a.table, f.group, after)
+	case f.group != "":
 		return members(view, a.table, f.group, after)
 	}
 	return rows(view, a.table, after)

@@ -57,7 +57,7 @@ func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	t.Helper()
 	leftover.Check(t)
 	s := &site{view: roster(t, mutations...)}
-	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Class: func(n dn.Number) dn.Class { return dnview.Class(s.view.DN(string(n))) }})
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Class: func(n dn.Number) dn.Class { return dnview.Class(s.view.DN(string(n))) }, Groups: func(n dn.Number) []string { return s.view.DN(string(n)).GetGroups() }})
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,

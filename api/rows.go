@@ -65,6 +65,15 @@ func members(view *fsm.View, table *dn.Table, group, after string) iter.Seq[row]
 	}
 }
 
+// free are the rows of the DNs of a group that a call can be sent to as far as the table knows.
+func free(view *fsm.View, table *dn.Table, group, after string) iter.Seq[row] {
+	return func(yield func(row) bool) {
+		table.Free(group, dn.Number(after), func(s dn.Status) bool {
+			return yield(row{number: string(s.Number), config: view.DN(string(s.Number)), status: s, known: true})
+		})
+	}
+}
+
 // statusReader turns the table's Range into something to pull from, in chunks,
 // so that a join holds no lock of the table while it works.
 type statusReader struct {

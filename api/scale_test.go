@@ -35,7 +35,7 @@ func newOffice(t *testing.T, n int) *office {
 		all = append(all, putDN(d))
 	}
 	o.view = roster(t, all...)
-	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Class: func(n dn.Number) dn.Class { return dnview.Class(o.view.DN(string(n))) }})
+	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Class: func(n dn.Number) dn.Class { return dnview.Class(o.view.DN(string(n))) }, Groups: func(n dn.Number) []string { return o.view.DN(string(n)).GetGroups() }})
 	peer, err := o.table.Sync(peerID, 1, false)
 	var records []dn.Record
 	for i := range n {

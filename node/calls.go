@@ -52,6 +52,11 @@ func (n *Node) classOf(number dn.Number) dn.Class {
 	return dnview.Class(n.machine.View().DN(string(number)))
 }
 
+// groupsOf are those whose calls may be distributed to a DN.
+func (n *Node) groupsOf(number dn.Number) []string {
+	return n.machine.View().DN(string(number)).GetGroups()
+}
+
 // talkEnds has the agent at a DN wrap up a call that has ended.
 func (n *Node) talkEnds(number dn.Number, at int64) {
 	view := n.machine.View()

@@ -7,7 +7,13 @@ func sizeFaults() []Fault {
 	}
 	return []Fault{
 		at("./node/dn", "^TestCounts_AreThoseOfAWalk$", "strays-uncounted", "a DN that is deleted, or disabled, stays counted as what it was",
-			Edit{"node/dn/counts.go", "		t.count(e, is)\n	}\n}\n", "		e.share.class = is.class\n	}\n}\n"}),
+			Edit{"node/dn/counts.go", "		t.count(e, is)\n	}\n	t.regroup", "		e.share.class = is.class\n	}\n	t.regroup"}),
+		at("./node/dn", "^TestCounts_AreThoseOfAWalk$", "groups-of-yesterday", "a DN that left a group gets its calls still",
+			Edit{"node/dn/counts.go", "	t.regroup(e)\n", ""}),
+		at("./node/dn", "^TestCounts_AreThoseOfAWalk$", "free-after-the-call", "who was busy when it was told of stays out of the group",
+			Edit{"node/dn/merge.go", "			t.settlePlace(e)\n", ""}),
+		at("./node/dn", "^TestCounts_AreThoseOfAWalk$", "ways-lost-together", "a DN with two ways is lost to its group with the node that has it",
+			Edit{"node/dn/free.go", "	p.apart = ways > 1 || ", "	p.apart = ways > 9 || "}),
 		at("./node/dn", "^TestCounts_AreThoseOfAWalk$", "standby-counted-once", "a standby that is lost is counted still",
 			Edit{"node/dn/counts.go", "is.holder, is.backed = b.node+1, t.standby(e, b.node) != nil", "is.holder, is.backed = b.node+1, t.standby(e, b.node) != nil || e.share.backed"}),
 		at("./fsm", "^TestView_FindsDNsByGroupAndTrunks$", "group-left-in-the-index", "who leaves a group is found by it still",

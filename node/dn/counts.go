@@ -88,6 +88,7 @@ func (t *Table) classify(e *entry) {
 		t.known[is.class]++
 		t.count(e, is)
 	}
+	t.regroup(e)
 }
 
 func (t *Table) count(e *entry, is share) {

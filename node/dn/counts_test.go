@@ -3,6 +3,7 @@ package dn
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -37,6 +38,7 @@ func TestCounts_AreThoseOfAWalk(t *testing.T) {
 		c := newCounting(t, seed)
 		for range 500 {
 			c.step()
+			c.checkFree(seed)
 			want := counted(c.tab, c.class)
 			for k := range classes {
 				if got := c.tab.Counts(k); got != want[k] {
@@ -54,14 +56,16 @@ type counting struct {
 	tab    *Table
 	now    time.Time
 	of     map[Number]Class
+	in     map[Number][]string
+	busy   map[Number]bool
 	claims map[Number]int64
 	copies map[Node]*Copy
 	seq    uint64
 }
 
 func newCounting(t *testing.T, seed uint64) *counting {
-	c := &counting{t: t, r: rand.New(rand.NewPCG(seed, 15)), now: time.Unix(1e9, 0), of: map[Number]Class{}, claims: map[Number]int64{}, copies: map[Node]*Copy{}}
-	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Class: c.class})
+	c := &counting{t: t, r: rand.New(rand.NewPCG(seed, 15)), now: time.Unix(1e9, 0), of: map[Number]Class{}, in: map[Number][]string{}, busy: map[Number]bool{}, claims: map[Number]int64{}, copies: map[Node]*Copy{}}
+	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Class: c.class, Groups: c.groups, Busy: func(n Number) bool { return c.busy[n] }})
 	for _, p := range []Node{"b", "c"} {
 		c.sync(p)
 	}
@@ -69,6 +73,8 @@ func newCounting(t *testing.T, seed uint64) *counting {
 }
 
 func (c *counting) class(n Number) Class { return c.of[n] }
+
+func (c *counting) groups(n Number) []string { return c.in[n] }
 
 func (c *counting) number() Number { return Number(fmt.Sprint(1000 + c.r.IntN(20))) }
 
@@ -92,7 +98,7 @@ func (c *counting) sync(p Node) {
 func (c *counting) step() {
 	c.now = c.now.Add(time.Duration(1+c.r.IntN(400)) * time.Millisecond)
 	n, p := c.number(), [...]Node{"b", "c"}[c.r.IntN(2)]
-	switch c.r.IntN(9) {
+	switch c.r.IntN(11) {
 	case 0, 1:
 		c.claims[n] = c.tab.RegisterWay(n, Registered, c.way()).ClaimTime
 	case 2:
@@ -102,9 +108,16 @@ func (c *counting) step() {
 	case 6:
 		c.tab.SetHeard(p, c.r.IntN(3) > 0)
 	case 7:
-		c.of[n] = Class(c.r.IntN(int(classes)))
+		c.of[n] = [...]Class{Served, Served, Served, Stray, Shut}[c.r.IntN(5)]
+		c.in[n] = [...][]string{nil, {"a"}, {"b", "a"}, {"b"}}[c.r.IntN(4)]
+		c.busy[n] = c.r.IntN(4) == 0
 		c.tab.Touch(map[Number]struct{}{n: {}})
-	case 8:
+	case 8, 9:
+		if r, own := c.tab.Own(n); own {
+			c.beside(&r)
+			c.tab.Amend(r)
+		}
+	case 10:
 		switch c.r.IntN(4) {
 		case 0:
 			c.tab.Forget(p)
@@ -119,12 +132,46 @@ func (c *counting) step() {
 	}
 }
 
+// beside is what an owner may say beside the state.
+func (c *counting) beside(r *Record) {
+	r.Said, r.DoNotDisturb, r.CoolLeft, r.Reserved = c.now.UnixNano(), c.r.IntN(5) == 0, 0, Reservation{}
+	if c.r.IntN(4) == 0 {
+		r.CoolLeft = int64(c.r.IntN(3e9))
+	}
+	if c.r.IntN(4) == 0 {
+		r.Reserved = Reservation{Holder: "h", Left: int64(c.r.IntN(3e9))}
+	}
+	if c.r.IntN(2) == 0 {
+		r.Agent = &Agent{ID: fmt.Sprint("agent", c.r.IntN(12)), State: AgentState(c.r.IntN(int(agentStates))), Since: c.now.UnixNano(), Login: c.now.UnixNano()}
+	}
+}
+
 // says is a word of a peer, new or old.
 func (c *counting) says(p Node, n Number) {
 	c.seq++
 	at := c.now.UnixNano() - int64(c.r.IntN(1e9))
 	r := Record{Number: n, ClaimTime: at, State: State(c.r.IntN(2)), Reason: Registered, Since: at, Way: c.way(), Gone: c.r.IntN(8) == 0}
+	c.beside(&r)
 	if _, err := c.copies[p].Apply([]Record{r}, c.seq); err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// checkFree compares the DNs of each group that a call can be sent to with a walk over all.
+func (c *counting) checkFree(seed uint64) {
+	c.t.Helper()
+	for _, g := range []string{"a", "b"} {
+		var got, want []Number
+		after := c.number()
+		c.tab.Free(g, after, func(s Status) bool { got = append(got, s.Number); return true })
+		c.tab.Range(after, func(s Status) bool {
+			if slices.Contains(c.in[s.Number], g) && c.of[s.Number] == Served && s.Routable(false) {
+				want = append(want, s.Number)
+			}
+			return true
+		})
+		if !slices.Equal(got, want) {
+			c.t.Fatalf("seed %d: free in %s behind %s are %v, a walk finds %v", seed, g, after, got, want)
+		}
 	}
 }

@@ -44,6 +44,8 @@ type entry struct {
 	// shared: the agent of whom was told is or was logged in at other DNs too.
 	shared bool
 	share  share
+	// grouped: it is in groups.
+	grouped bool
 }
 
 // told is the visible part of an entry.

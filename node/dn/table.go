@@ -36,6 +36,8 @@ type Config struct {
 	Uses func(Number) Uses
 	// Class of a DN; nil means that all are Served. What it says changes with Touch.
 	Class func(Number) Class
+	// Groups that a DN is in, for Free; nil means none. As Class.
+	Groups func(Number) []string
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int
@@ -49,6 +51,7 @@ type Table struct {
 	mu      sync.RWMutex
 	entries map[Number]*entry
 	order   order
+	free    free
 	// known counts the entries.
 	known [classes]int
 	// nodes[0] is this node; a nil slot is free.
@@ -99,10 +102,13 @@ func New(cfg Config) *Table {
 	if cfg.Class == nil {
 		cfg.Class = func(Number) Class { return Served }
 	}
+	if cfg.Groups == nil {
+		cfg.Groups = func(Number) []string { return nil }
+	}
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), free: newFree(), logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
@@ -315,7 +321,7 @@ func (t *Table) export(e *entry) Record {
 func (t *Table) entry(n Number) *entry {
 	e := t.entries[n]
 	if e == nil {
-		e = &entry{number: n, share: share{class: t.cfg.Class(n)}}
+		e = &entry{number: n, share: share{class: t.cfg.Class(n)}, grouped: len(t.cfg.Groups(n)) > 0}
 		t.known[e.share.class]++
 		t.entries[n] = e
 		t.order.add(e)
