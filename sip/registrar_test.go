@@ -402,7 +402,7 @@ func TestMayDial_CostsNoMoreWithManyDNs(t *testing.T) {
 	few, many := newWorld(t, nil), newWorld(t, nil)
 	var all []*configpb.Mutation
 	for i := range 20_000 {
-		d := &configpb.DN{Number: fmt.Sprintf("1%07d", i), Kind: configpb.DNKind_DN_KIND_PSTN, External: "1"}
+		d := &configpb.DN{Number: fmt.Sprintf("1%07d", i), Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567"}
 		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
 	}
 	for some := range slices.Chunk(all, fsm.MaxMutations) {

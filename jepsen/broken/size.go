@@ -21,7 +21,7 @@ func sizeFaults() []Fault {
 		at("./api", "^TestReads_CostNoMoreWithManyDNs$", "status-walks", "status walks all DNs",
 			Edit{"api/cluster.go", "	total, inService := ", "	for range view.DNs(\"\") {\n	}\n	total, inService := "}),
 		at("./api", "^TestReads_CostNoMoreWithManyDNs$", "group-walks", "who asks for a group's DNs walks all of them",
-			Edit{"api/availability.go", "	if f.group != \"\" {", "	if f.group == \"none\" {"}),
+			Edit{"api/availability.go", "	case f.group != \"\" && routable:", "	case f.group == \"none\" && routable:"}, Edit{"api/availability.go", "	case f.group != \"\":", "	case f.group == \"none\":"}),
 		at("./sip", "^TestMayDial_CostsNoMoreWithManyDNs$", "dial-walks", "each address dialled walks all DNs",
 			Edit{"sip/dial.go", "v.Trunks()", "v.DNs(\"\")"}),
 	}
