@@ -28,6 +28,8 @@ func policyFaults() []Fault {
 			Edit{"node/routing/queue.go", "		if spared { // whom", "		if spared && n != \"\" { // whom"}),
 		unitFault("refused-for-five-seconds", "a call waits on beside an agent whose node hears late that he is free", "./node/routing", "^TestRefused_",
 			Edit{"node/routing/queue.go", "		soon.after(refused)\n", "		soon.after(refused && n != \"\")\n"}),
+		unitFault("routed-nowhere", "a router is told that its call went to a number to which no trunk leads", "./node/routing", "^TestRouteCall_WhereNoTrunk",
+			Edit{"node/routing/stay.go", "		if !s.r.goesOut(s.in, place.External) {\n", "		if !s.r.goesOut(s.in, place.External) && s.r == nil {\n"}),
 		unitFault("waits-by-the-old-configuration", "a call waits on for a group that is deleted, or is the default no more", "./node/routing", "^TestWaiting_Follows",
 			Edit{"node/routing/queue.go", "			if !still() {\n", "			if !still() && group == \"\" {\n"}),
 		unitFault("second-call-untold", "nobody hears of the second call at a DN that takes several", "./node/dn", "^TestTable_EveryCall",

@@ -119,6 +119,25 @@ func TestRouteCall_WhereTheCallGoes(t *testing.T) {
 	}
 }
 
+// TestRouteCall_WhereNoTrunkGoes leaves the call where it is, and says so.
+func TestRouteCall_WhereNoTrunkGoes(t *testing.T) {
+	for name, route := range map[string]Route{
+		"no trunk":    {External: "+49"},
+		"no overflow": {External: "+49", Overflow: []Route{{External: "0049"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newExchange(t)
+			id, over := x.visits(t, &script{})
+			if err := x.r.RouteCall(string(id), route); err != nil {
+				t.Fatal(err)
+			}
+			patience.Receive(t, "the router is asked", x.asked)
+			over()
+			x.tells("local QUEUED 9001", "local ROUTE_REQUEST 9001", "local ROUTE_REQUEST 9001", "local ABANDONED 9001")
+		})
+	}
+}
+
 // TestRouteCall_ComesBack: what was in vain is noted, and the router asked again;
 // the whole call is refused by 600 and above only.
 func TestRouteCall_ComesBack(t *testing.T) {

@@ -119,6 +119,12 @@ func (r *Engine) target(st *dn.Status, noAnswer time.Duration) invite.Target {
 	return invite.Target{DN: st.Number, Node: st.Owner, NoAnswer: noAnswer}
 }
 
+// goesOut tells whether the call may leave for a number, and there is a trunk for it.
+func (r *Engine) goesOut(in invite.Call, number string) bool {
+	trunks, _ := r.directory.read(r.view())
+	return r.outbound(in).Allows(number) && len(trunksFor(trunks, number)) > 0
+}
+
 // depart sends a call to a number outside, by one trunk after the other until
 // one takes it. It rings at the DN that the number stands for, or at the trunk.
 func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Number, noAnswer time.Duration, on *journey, done func(invite.Outcome)) {

@@ -229,6 +229,9 @@ func (s *stay) to(ctx context.Context, place Route, limit time.Duration) turn {
 	switch {
 	case place.External != "":
 		s.group = ""
+		if !s.r.goesOut(s.in, place.External) {
+			return turn{}
+		}
 		s.diverted(place.External)
 		return s.back(ctx, "", 0, s.r.leave(ctx, s.in, place.External, "", 0, s.journey))
 	case place.Group != "":
