@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,8 @@ var requests = map[protoreflect.Name]permission{
 }
 
 // Request returns why the client may not make a T-Library request, nil when it may.
-// Of a RouteCall the routing point is not known here: see Takes.
+// Of a RouteCall the routing point is not known here: see Takes; of requests about a call
+// its parties are not: see Hears.
 func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
 	if w == nil {
 		return nil
@@ -65,7 +67,7 @@ func (w *Who) Request(view *fsm.View, m *tlibpb.ClientMessage) error {
 		return w.keeps(b.AgentNotReady.GetDn())
 	case *tlibpb.ClientMessage_DistributeUserEvent:
 		if n := b.DistributeUserEvent.GetDn(); n != "" {
-			return w.keeps(n)
+			return cmp.Or(w.keeps(n), w.about(view, n))
 		}
 	case *tlibpb.ClientMessage_MakeCall:
 		return w.calls(view, b.MakeCall.GetDn(), b.MakeCall.GetNumber())

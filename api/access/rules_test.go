@@ -187,6 +187,18 @@ func TestRequests_OfEachRoleAndScope(t *testing.T) {
 	}
 }
 
+// TestRequests_AUserEventIsForTheScope of its client, whatever bounds that.
+func TestRequests_AUserEventIsForTheScope(t *testing.T) {
+	view := configuration(t).View()
+	router := &access.Who{Role: configpb.Role_ROLE_ROUTER, Scope: &configpb.Scope{Groups: []string{"sales"}, RoutingPoints: []string{"8000"}}}
+	for n, want := range map[string]bool{"1001": true, "1002": false, "2001": true, "8000": true, "8001": false} {
+		m := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_DistributeUserEvent{DistributeUserEvent: &tlibpb.DistributeUserEvent{Dn: n}}}
+		if err := router.Request(view, m); (err == nil) != want {
+			t.Errorf("to %s: %v", n, err)
+		}
+	}
+}
+
 func TestRequests_EveryKindHasARow(t *testing.T) {
 	seen := map[string]bool{}
 	view, who := configuration(t).View(), &access.Who{Role: configpb.Role_ROLE_ADMIN}

@@ -15,6 +15,14 @@ func accessFaults() []Fault {
 			Edits: []Edit{{"cmd/internal/dn/password.go", "		if err != nil {\n			return \"\", fmt.Errorf(\"%s: %w\", flag, err)\n		}\n		in =", "		if err != nil && len(b) > 0 {\n			return \"\", fmt.Errorf(\"%s: %w\", flag, err)\n		}\n		if err != nil {\n			b, _ = os.ReadFile(file)\n		}\n		in ="}},
 		},
 		{
+			Name: "calls-beyond", Kind: Access, What: "a client changes calls of which no party is in its scope", Package: "./node/session", Run: "^TestScope_ACallOfOthers",
+			Edits: []Edit{{"node/session/call_requests.go", "		if err == nil && s.mayChange(c) {\n", "		if err == nil {\n"}},
+		},
+		{
+			Name: "user-events-beyond", Kind: Access, What: "a router tells something to DNs of groups that are not in its scope", Package: "./api/access", Run: "^TestRequests_AUserEvent",
+			Edits: []Edit{{"api/access/requests.go", "cmp.Or(w.keeps(n), w.about(view, n))", "cmp.Or(w.keeps(n), nil)"}},
+		},
+		{
 			Name: "monitors-beyond", Kind: Access, What: "who monitors all hears of what is not in his scope", Package: "./node/session", Run: "^TestScope_WhoMonitorsAll",
 			Edits: []Edit{{"node/session/monitor.go", "		case !m.who.Hears(config):\n			return false\n", ""}},
 		},

@@ -18,10 +18,7 @@ func (t *Table) Distribute(conn ID, n dn.Number, data map[string]string) bool {
 		return true
 	}
 	found := false
-	for _, x := range append([]*entry{t.calls[conn]}, t.heirs[conn]...) {
-		if x == nil || !x.visible() || x.call.Conn() != conn {
-			continue
-		}
+	for _, x := range t.known(conn) {
 		c := t.asSeen(x.call)
 		for i := 0; c != nil && i < len(c.Parties); i++ {
 			p := &c.Parties[i]
@@ -49,4 +46,23 @@ func (c *Copy) userEvent(e *Event) bool {
 	}
 	c.t.visible.add(e)
 	return true
+}
+
+// Known are the calls with that ConnID, of whatever node, that clients see.
+func (t *Table) Known(conn ID) (list []*Call) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.known(conn) {
+		list = append(list, e.call)
+	}
+	return list
+}
+
+func (t *Table) known(conn ID) (list []*entry) {
+	for _, e := range append([]*entry{t.calls[conn]}, t.heirs[conn]...) {
+		if e != nil && e.visible() && e.call.Conn() == conn {
+			list = append(list, e)
+		}
+	}
+	return list
 }

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"slices"
+
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -15,7 +17,7 @@ func (s *session) updateUserData(m *tlibpb.UpdateUserData, ref uint64) {
 	found := false
 	var last *call.Call
 	for _, c := range s.c.cfg.Calls.Mine(id) {
-		if err == nil {
+		if err == nil && s.mayChange(c) {
 			found, err = s.c.cfg.Calls.Update(c.ID, put, del...)
 			last, _ = s.c.cfg.Calls.Get(c.ID)
 		}
@@ -44,7 +46,7 @@ func (s *session) distribute(m *tlibpb.DistributeUserEvent, ref uint64) {
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_ATTRIBUTE, "a user event is for a dn, or for the parties of a conn_id")
 	case n != "" && s.c.view().DN(string(n)) == nil:
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_NOT_CONFIGURED, "DN %.64s is not configured", n)
-	case !s.c.cfg.Calls.Distribute(conn, n, data):
+	case conn != "" && !slices.ContainsFunc(s.c.cfg.Calls.Known(conn), s.mayChange), !s.c.cfg.Calls.Distribute(conn, n, data):
 		err = refusal.New(tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID, "call %.32s is not up", conn)
 	}
 	if err != nil {
@@ -58,6 +60,20 @@ func (s *session) distribute(m *tlibpb.DistributeUserEvent, ref uint64) {
 	e := answer(ref, n, &tlibpb.Event_UserEvent{UserEvent: body})
 	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
 	s.out.add(e)
+}
+
+// mayChange tells whether the client's scope has a party of the call in it, or the routing
+// point where it waits or was last.
+func (s *session) mayChange(c *call.Call) bool {
+	if !s.who.Bounded() {
+		return true
+	}
+	view, at := s.c.view(), c.LastQueue
+	if c.Queue != nil {
+		at = c.Queue.RP
+	}
+	return at != "" && s.who.Hears(view.DN(string(at))) ||
+		slices.ContainsFunc(c.Parties, func(p call.Party) bool { return s.who.Hears(view.DN(string(p.DN))) })
 }
 
 // wholeCall is a call of this node as nobody's in particular; c is nil when it is over.

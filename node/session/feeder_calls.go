@@ -112,7 +112,7 @@ func (f *feeder) queued(view *fsm.View, it *call.Item) {
 	if !f.audience.hearsQueue(view, e.Call, &call.Queue{RP: e.ThisDN, Group: group}, e.Kind == call.Left, e.Node) {
 		return
 	}
-	c := queuedCall(&call.Call{ID: e.Call, Info: e.Info})
+	c := queuedCall(&call.Call{ID: e.Call, Info: e.Info}, e.ThisDN)
 	out := &tlibpb.Event{ThisDn: string(e.ThisDN), Time: stamp(e.Time), CallSeq: it.Seq}
 	switch {
 	case e.Kind == call.Waits:
@@ -129,10 +129,10 @@ func (f *feeder) queued(view *fsm.View, it *call.Item) {
 }
 
 // queuedCall is a call as its routing point sees it.
-func queuedCall(c *call.Call) *tlibpb.Call {
+func queuedCall(c *call.Call, rp dn.Number) *tlibpb.Call {
 	return &tlibpb.Call{
 		ConnId: string(c.Conn()), Ani: c.ANI, Dnis: c.DNIS, OtherDn: c.ANI, ThisDnRole: tlibpb.DNRole_DN_ROLE_DESTINATION,
-		UserData: c.UserData, CallType: tlibpb.CallType(c.Type),
+		UserData: c.UserData, CallType: tlibpb.CallType(c.Type), ThisQueue: string(rp), CallUuid: callUUID(c.Conn()),
 	}
 }
 
@@ -142,7 +142,7 @@ func (f *feeder) queueRow(view *fsm.View, c *call.Call) {
 	if q == nil || !f.audience.hearsQueue(view, c.ID, q, false, c.Node) {
 		return
 	}
-	out := &tlibpb.Event{ThisDn: string(q.RP), Time: stamp(q.Since), Snapshot: true, Body: &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: queuedCall(c), Group: q.Group}}}
+	out := &tlibpb.Event{ThisDn: string(q.RP), Time: stamp(q.Since), Snapshot: true, Body: &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: queuedCall(c, q.RP), Group: q.Group}}}
 	out.Owner, out.Site = f.events.nameAndSite(c.Node)
 	f.out.add(out)
 }

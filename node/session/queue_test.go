@@ -52,7 +52,7 @@ func TestQueues_AreToldWhoAsksForThem(t *testing.T) {
 	own.post(monitorAll(queues("")))
 	for _, w := range []*wire{all, sales} {
 		w.wait("the row", func(e *tlibpb.Event) bool {
-			return e.GetSnapshot() && e.GetQueued().GetGroup() == "sales" && e.GetCall().GetConnId() == string(first) && e.GetOwner() == "n1" && e.GetTime() != nil
+			return e.GetSnapshot() && e.GetQueued().GetGroup() == "sales" && e.GetCall().GetConnId() == string(first) && e.GetCall().GetThisQueue() == "9000" && e.GetCall().GetCallUuid() != "" && e.GetOwner() == "n1" && e.GetTime() != nil
 		})
 	}
 	for _, w := range []*wire{all, sales, others, own} {

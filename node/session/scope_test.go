@@ -73,6 +73,33 @@ func TestScope_ARouterTakesCallsFromItsRoutingPointsOnly(t *testing.T) {
 	}
 }
 
+// TestScope_ACallOfOthersIsNotChanged: by its ConnID too nobody reaches what is not his.
+func TestScope_ACallOfOthersIsNotChanged(t *testing.T) {
+	o := newOffice(t)
+	id := string(o.inCall())
+	update := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_UpdateUserData{UpdateUserData: &tlibpb.UpdateUserData{ConnId: id, UserData: map[string]string{"new": "2"}}}}
+	tell := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_DistributeUserEvent{DistributeUserEvent: &tlibpb.DistributeUserEvent{ConnId: id, UserData: map[string]string{"a": "b"}}}}
+	waiting := o.begins(t, "9000", "sales")
+	atPoint := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_UpdateUserData{UpdateUserData: &tlibpb.UpdateUserData{ConnId: string(waiting), UserData: map[string]string{"new": "2"}}}}
+	for name, c := range map[string]struct {
+		scope *configpb.Scope
+		m     *tlibpb.ClientMessage
+		may   bool
+	}{
+		"data of another's call":        {&configpb.Scope{DnPrefixes: []string{"2002"}}, update, false},
+		"data of its call":              {&configpb.Scope{DnPrefixes: []string{"2001"}}, update, true},
+		"an event to another's call":    {&configpb.Scope{DnPrefixes: []string{"2002"}}, tell, false},
+		"an event to its call":          {&configpb.Scope{DnPrefixes: []string{"2001"}}, tell, true},
+		"data at its routing point":     {&configpb.Scope{DnPrefixes: []string{"2002"}, RoutingPoints: []string{"9000"}}, atPoint, true},
+		"data at another routing point": {&configpb.Scope{DnPrefixes: []string{"2002"}, RoutingPoints: []string{"9001"}}, atPoint, false},
+	} {
+		w := o.connectIn(as(name, configpb.Role_ROLE_ROUTER, c.scope), TCport, nil)
+		if e := w.ask(c.m); (e.GetError() == nil) != c.may || !c.may && e.GetError().GetCode() != tlibpb.ErrorCode_ERROR_CODE_INVALID_CONN_ID {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+}
+
 func TestResume_IsForTheTokenThatHadTheSession(t *testing.T) {
 	o := newOffice(t)
 	o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
