@@ -121,8 +121,7 @@ func (r *Engine) target(st *dn.Status, noAnswer time.Duration) invite.Target {
 
 // goesOut tells whether the call may leave for a number, and there is a trunk for it.
 func (r *Engine) goesOut(in invite.Call, number string) bool {
-	trunks, _ := r.directory.read(r.view())
-	return r.outbound(in).Allows(number) && len(trunksFor(trunks, number)) > 0
+	return r.outbound(in).Allows(number) && len(trunksFor(r.directory.read(r.view()), number)) > 0
 }
 
 // depart sends a call to a number outside, by one trunk after the other until
