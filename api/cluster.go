@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -78,8 +79,9 @@ type Raft struct {
 	Term, Applied uint64
 	// Quorum: a majority of the voters is reachable from here.
 	Quorum bool
-	// Level is the feature level, Known the greatest that the program knows.
-	Level, Known uint32
+	// Level is the feature level, Features are those that the program knows.
+	Level    uint32
+	Features fsm.Features
 	// Mark is that of the configuration, of index 0 before there is one.
 	Mark fsm.Mark
 	// Parked is why nothing is applied any more, "" while all is.
@@ -155,7 +157,7 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 func raftStatus(r *Raft, leader string) *tcpb.RaftStatus {
 	s := &tcpb.RaftStatus{
 		State: r.State, Leader: leader, Term: r.Term, AppliedIndex: r.Applied, Quorum: r.Quorum,
-		FeatureLevel: r.Level, FeatureKnown: r.Known, Parked: r.Parked, Role: r.Part.Role,
+		FeatureLevel: r.Level, FeatureKnown: r.Features.Known, Features: featuresOf(r.Features), Parked: r.Parked, Role: r.Part.Role,
 	}
 	s.LagEntries, s.LagMs = r.Part.lag()
 	if r.Mark.Index > 0 {
@@ -268,4 +270,16 @@ func (c *Cluster) node(name string) (*configpb.Node, error) {
 func (c *Cluster) propose(ctx context.Context, m *configpb.Mutation) error {
 	_, err := c.cfg.Proposer.Propose(ctx, command([]*configpb.Mutation{m}))
 	return StatusError(err)
+}
+
+// featuresOf are the fields that came with the levels above 1, by level and name.
+func featuresOf(f fsm.Features) []*tcpb.Feature {
+	all := make([]*tcpb.Feature, 0, len(f.Since))
+	for field, level := range f.Since {
+		all = append(all, &tcpb.Feature{Field: strings.TrimPrefix(string(field), "sipcluster.config.v1."), Level: level})
+	}
+	slices.SortFunc(all, func(a, b *tcpb.Feature) int {
+		return cmp.Or(cmp.Compare(a.Level, b.Level), strings.Compare(a.Field, b.Field))
+	})
+	return all
 }

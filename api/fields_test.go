@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -309,7 +310,7 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 	draining.GetPutNode().Draining = true
 	s := newSite(t, third, draining)
 	s.peerSays(t, inService("1001"))
-	o := observed{Raft{State: "candidate", Term: 9, Applied: 8, Level: 2, Known: 3, Mark: fsm.Mark{Index: 8, Sum: fsm.Sum{1}}, Parked: "why", Part: Part{Role: "voter", Lag: &lag.Lag{Entries: 16, For: 17 * time.Second}}}}
+	o := observed{Raft{State: "candidate", Term: 9, Applied: 8, Level: 2, Features: fsm.Features{Known: 3, Since: map[protoreflect.FullName]uint32{"sipcluster.config.v1.Options.policy": 2, "sipcluster.config.v1.DN.skills": 3, "sipcluster.config.v1.DN.capacity": 2}}, Mark: fsm.Mark{Index: 8, Sum: fsm.Sum{1}}, Parked: "why", Part: Part{Role: "voter", Lag: &lag.Lag{Entries: 16, For: 17 * time.Second}}}}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterClusterServer(r, NewCluster(ClusterConfig{Table: s.table, Calls: s.calls, View: func() *fsm.View { return s.view }, Observer: o, Proposer: &applier{s: s}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 7)}))
 	})
@@ -319,8 +320,9 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 		Problems: []*tcpb.Problem{
 			{Code: "1", Since: &timestamppb.Timestamp{Seconds: 7, Nanos: 8}, Text: "one"}, {Code: "2", Since: &timestamppb.Timestamp{Seconds: 9}, Text: "two", Advice: "do"},
 		},
-		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8, FeatureLevel: 2, FeatureKnown: 3, Digest: "01" + strings.Repeat("0", 62), DigestIndex: 8, Parked: "why", Role: "voter", LagEntries: new(uint64(16)), LagMs: new(17000.0)},
-		Dns:  &tcpb.DNCounts{Total: 1, InService: 1},
+		Raft: &tcpb.RaftStatus{State: "candidate", Term: 9, AppliedIndex: 8, FeatureLevel: 2, FeatureKnown: 3, Digest: "01" + strings.Repeat("0", 62), DigestIndex: 8, Parked: "why", Role: "voter", LagEntries: new(uint64(16)), LagMs: new(17000.0),
+			Features: []*tcpb.Feature{{Field: "DN.capacity", Level: 2}, {Field: "Options.policy", Level: 2}, {Field: "DN.skills", Level: 3}}},
+		Dns: &tcpb.DNCounts{Total: 1, InService: 1},
 		Peers: []*tcpb.PeerStatus{
 			{Node: "a3", Site: "dc3", Reason: "cut", Since: &timestamppb.Timestamp{Seconds: 100, Nanos: 5}, Gossip: "dead", TcAddr: "127.0.0.3:7001", Role: "learner"},
 			{Node: "sip2", Site: "dc2", Reachable: true, Since: &timestamppb.Timestamp{Seconds: 300}, Gossip: "alive", TcAddr: "127.0.0.1:7001", RttMs: 4, ToPeerMs: 1, FromPeerMs: 3,

@@ -46,7 +46,7 @@ func linkOf(p *tcontroller.PeerStatus, b tcontroller.Backlog) api.Link {
 // Raft is the state of the configuration plane here.
 func (o observer) Raft() api.Raft {
 	s := o.n.group.Status()
-	r := api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum, Level: o.n.machine.View().Level(), Known: fsm.Program().Known, Mark: o.n.machine.Mark(), Part: o.n.partOf(dn.Node(o.n.id.ID))}
+	r := api.Raft{State: s.State, Leader: s.Leader, Term: s.Term, Applied: s.Applied, Quorum: s.Quorum, Level: o.n.machine.View().Level(), Features: fsm.Program(), Mark: o.n.machine.Mark(), Part: o.n.partOf(dn.Node(o.n.id.ID))}
 	if err := o.n.machine.Parked(); err != nil {
 		r.Parked = err.Error()
 	}

@@ -300,8 +300,11 @@ type RaftStatus struct {
 	Role string `protobuf:"bytes,11,opt,name=role,proto3" json:"role,omitempty"`
 	// Entries that this node has not applied, and for how long it has known of the first
 	// of them.
-	LagEntries    *uint64  `protobuf:"varint,12,opt,name=lag_entries,json=lagEntries,proto3,oneof" json:"lag_entries,omitempty"`
-	LagMs         *float64 `protobuf:"fixed64,13,opt,name=lag_ms,json=lagMs,proto3,oneof" json:"lag_ms,omitempty"`
+	LagEntries *uint64  `protobuf:"varint,12,opt,name=lag_entries,json=lagEntries,proto3,oneof" json:"lag_entries,omitempty"`
+	LagMs      *float64 `protobuf:"fixed64,13,opt,name=lag_ms,json=lagMs,proto3,oneof" json:"lag_ms,omitempty"`
+	// The fields of the configuration that are not of feature level 1, as far as this
+	// node's program knows, by level and name.
+	Features      []*Feature `protobuf:"bytes,14,rep,name=features,proto3" json:"features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -427,6 +430,68 @@ func (x *RaftStatus) GetLagMs() float64 {
 	return 0
 }
 
+func (x *RaftStatus) GetFeatures() []*Feature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+// Feature is a field of the configuration that came with a feature level. In a cluster
+// of a lower level it can't be set.
+type Feature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its message and name, "DN.capacity".
+	Field         string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Level         uint32 `protobuf:"varint,2,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Feature) Reset() {
+	*x = Feature{}
+	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Feature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Feature) ProtoMessage() {}
+
+func (x *Feature) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Feature.ProtoReflect.Descriptor instead.
+func (*Feature) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Feature) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Feature) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
 type PeerStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -470,7 +535,7 @@ type PeerStatus struct {
 
 func (x *PeerStatus) Reset() {
 	*x = PeerStatus{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +547,7 @@ func (x *PeerStatus) String() string {
 func (*PeerStatus) ProtoMessage() {}
 
 func (x *PeerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +560,7 @@ func (x *PeerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerStatus.ProtoReflect.Descriptor instead.
 func (*PeerStatus) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PeerStatus) GetNode() string {
@@ -646,7 +711,7 @@ type DNCounts struct {
 
 func (x *DNCounts) Reset() {
 	*x = DNCounts{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +723,7 @@ func (x *DNCounts) String() string {
 func (*DNCounts) ProtoMessage() {}
 
 func (x *DNCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +736,7 @@ func (x *DNCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNCounts.ProtoReflect.Descriptor instead.
 func (*DNCounts) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DNCounts) GetTotal() uint64 {
@@ -720,7 +785,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +797,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +810,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RemoveNodeRequest) GetName() string {
@@ -772,7 +837,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +849,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +862,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RemoveNodeResponse) GetLost() string {
@@ -822,7 +887,7 @@ type DrainNodeRequest struct {
 
 func (x *DrainNodeRequest) Reset() {
 	*x = DrainNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +899,7 @@ func (x *DrainNodeRequest) String() string {
 func (*DrainNodeRequest) ProtoMessage() {}
 
 func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +912,7 @@ func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
 func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DrainNodeRequest) GetName() string {
@@ -879,7 +944,7 @@ type DrainNodeResponse struct {
 
 func (x *DrainNodeResponse) Reset() {
 	*x = DrainNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +956,7 @@ func (x *DrainNodeResponse) String() string {
 func (*DrainNodeResponse) ProtoMessage() {}
 
 func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +969,7 @@ func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
 func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 type WatchNodeRequest struct {
@@ -916,7 +981,7 @@ type WatchNodeRequest struct {
 
 func (x *WatchNodeRequest) Reset() {
 	*x = WatchNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +993,7 @@ func (x *WatchNodeRequest) String() string {
 func (*WatchNodeRequest) ProtoMessage() {}
 
 func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1006,7 @@ func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
 func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchNodeRequest) GetName() string {
@@ -972,7 +1037,7 @@ type WatchNodeResponse struct {
 
 func (x *WatchNodeResponse) Reset() {
 	*x = WatchNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1049,7 @@ func (x *WatchNodeResponse) String() string {
 func (*WatchNodeResponse) ProtoMessage() {}
 
 func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1062,7 @@ func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
 func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchNodeResponse) GetHeard() bool {
@@ -1068,7 +1133,7 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
-	"\x06advice\x18\x04 \x01(\tR\x06advice\"\x99\x03\n" +
+	"\x06advice\x18\x04 \x01(\tR\x06advice\"\xd0\x03\n" +
 	"\n" +
 	"RaftStatus\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
@@ -1085,9 +1150,13 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\x04role\x18\v \x01(\tR\x04role\x12$\n" +
 	"\vlag_entries\x18\f \x01(\x04H\x00R\n" +
 	"lagEntries\x88\x01\x01\x12\x1a\n" +
-	"\x06lag_ms\x18\r \x01(\x01H\x01R\x05lagMs\x88\x01\x01B\x0e\n" +
+	"\x06lag_ms\x18\r \x01(\x01H\x01R\x05lagMs\x88\x01\x01\x125\n" +
+	"\bfeatures\x18\x0e \x03(\v2\x19.sipcluster.tc.v1.FeatureR\bfeaturesB\x0e\n" +
 	"\f_lag_entriesB\t\n" +
-	"\a_lag_ms\"\xee\x04\n" +
+	"\a_lag_ms\"5\n" +
+	"\aFeature\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\rR\x05level\"\xee\x04\n" +
 	"\n" +
 	"PeerStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -1164,44 +1233,46 @@ func file_api_tcpb_cluster_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_cluster_proto_rawDescData
 }
 
-var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: sipcluster.tc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: sipcluster.tc.v1.StatusResponse
 	(*Problem)(nil),               // 2: sipcluster.tc.v1.Problem
 	(*RaftStatus)(nil),            // 3: sipcluster.tc.v1.RaftStatus
-	(*PeerStatus)(nil),            // 4: sipcluster.tc.v1.PeerStatus
-	(*DNCounts)(nil),              // 5: sipcluster.tc.v1.DNCounts
-	(*RemoveNodeRequest)(nil),     // 6: sipcluster.tc.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),    // 7: sipcluster.tc.v1.RemoveNodeResponse
-	(*DrainNodeRequest)(nil),      // 8: sipcluster.tc.v1.DrainNodeRequest
-	(*DrainNodeResponse)(nil),     // 9: sipcluster.tc.v1.DrainNodeResponse
-	(*WatchNodeRequest)(nil),      // 10: sipcluster.tc.v1.WatchNodeRequest
-	(*WatchNodeResponse)(nil),     // 11: sipcluster.tc.v1.WatchNodeResponse
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Feature)(nil),               // 4: sipcluster.tc.v1.Feature
+	(*PeerStatus)(nil),            // 5: sipcluster.tc.v1.PeerStatus
+	(*DNCounts)(nil),              // 6: sipcluster.tc.v1.DNCounts
+	(*RemoveNodeRequest)(nil),     // 7: sipcluster.tc.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 8: sipcluster.tc.v1.RemoveNodeResponse
+	(*DrainNodeRequest)(nil),      // 9: sipcluster.tc.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),     // 10: sipcluster.tc.v1.DrainNodeResponse
+	(*WatchNodeRequest)(nil),      // 11: sipcluster.tc.v1.WatchNodeRequest
+	(*WatchNodeResponse)(nil),     // 12: sipcluster.tc.v1.WatchNodeResponse
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_api_tcpb_cluster_proto_depIdxs = []int32{
-	12, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	13, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
 	3,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
-	4,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
-	5,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
+	5,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
+	6,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
 	2,  // 4: sipcluster.tc.v1.StatusResponse.problems:type_name -> sipcluster.tc.v1.Problem
-	12, // 5: sipcluster.tc.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	12, // 6: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
-	12, // 7: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
-	0,  // 8: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
-	6,  // 9: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
-	8,  // 10: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
-	10, // 11: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
-	1,  // 12: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
-	7,  // 13: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
-	9,  // 14: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
-	11, // 15: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 5: sipcluster.tc.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	4,  // 6: sipcluster.tc.v1.RaftStatus.features:type_name -> sipcluster.tc.v1.Feature
+	13, // 7: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
+	13, // 8: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
+	0,  // 9: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
+	7,  // 10: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
+	9,  // 11: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
+	11, // 12: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
+	1,  // 13: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
+	8,  // 14: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
+	10, // 15: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
+	12, // 16: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_cluster_proto_init() }
@@ -1210,15 +1281,15 @@ func file_api_tcpb_cluster_proto_init() {
 		return
 	}
 	file_api_tcpb_cluster_proto_msgTypes[3].OneofWrappers = []any{}
-	file_api_tcpb_cluster_proto_msgTypes[4].OneofWrappers = []any{}
-	file_api_tcpb_cluster_proto_msgTypes[8].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[5].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_cluster_proto_rawDesc), len(file_api_tcpb_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,14 @@ type (
 		// Next is the greatest level that a node knows.
 		Next  uint32             `json:"next"`
 		Nodes []featuresNodeJSON `json:"nodes"`
+		// Features are what came with the levels above 1, as the asked node knows them.
+		Features []featureJSON `json:"features"`
+	}
+	featureJSON struct {
+		Field string `json:"field"`
+		Level uint32 `json:"level"`
+		// Usable: the cluster's level is that or a greater one.
+		Usable bool `json:"usable"`
 	}
 	featuresNodeJSON struct {
 		Node  string `json:"node"`
@@ -58,7 +66,7 @@ the version before.`,
 			if err != nil {
 				return console.Doing("cluster features", err)
 			}
-			j := newFeaturesJSON(s.GetRaft().GetFeatureLevel(), roster.GetNodes())
+			j := newFeaturesJSON(s.GetRaft(), roster.GetNodes())
 			if c.JSON() {
 				return console.Encode(c.Out, j)
 			}
@@ -67,8 +75,12 @@ the version before.`,
 	})
 }
 
-func newFeaturesJSON(level uint32, roster []*configpb.Node) featuresJSON {
-	j := featuresJSON{Level: level, Next: level, Nodes: make([]featuresNodeJSON, 0, len(roster))}
+func newFeaturesJSON(raft *tcpb.RaftStatus, roster []*configpb.Node) featuresJSON {
+	level := raft.GetFeatureLevel()
+	j := featuresJSON{Level: level, Next: level, Nodes: make([]featuresNodeJSON, 0, len(roster)), Features: make([]featureJSON, 0, len(raft.GetFeatures()))}
+	for _, f := range raft.GetFeatures() {
+		j.Features = append(j.Features, featureJSON{f.GetField(), f.GetLevel(), f.GetLevel() <= level})
+	}
 	for _, n := range roster {
 		j.Nodes = append(j.Nodes, featuresNodeJSON{Node: n.GetName(), Knows: cmp.Or(n.GetFeatureLevel(), 1)})
 		j.Next = max(j.Next, n.GetFeatureLevel())
@@ -92,6 +104,14 @@ func (c commands) printFeatures(j featuresJSON) error {
 			holds = console.Tinted("holds it back: upgrade it", console.Yellow)
 		}
 		t.Add(console.Text(n.Node), console.Text(strconv.FormatUint(uint64(n.Knows), 10)), holds)
+	}
+	if err := c.Print(t); err != nil || len(j.Features) == 0 {
+		return err
+	}
+	fmt.Fprintln(c.Out)
+	t = &console.Table{Head: []string{"LEVEL", "ADDS", "USABLE"}, Right: map[int]bool{0: true}}
+	for _, f := range j.Features {
+		t.Add(console.Text(strconv.FormatUint(uint64(f.Level), 10)), console.Text(f.Field), console.Text(console.YesNo(f.Usable)))
 	}
 	return c.Print(t)
 }

@@ -34,6 +34,14 @@ class DrainNodeResponse(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
 
+class Feature(_message.Message):
+    __slots__ = ["field", "level"]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    level: int
+    def __init__(self, field: _Optional[str] = ..., level: _Optional[int] = ...) -> None: ...
+
 class PeerStatus(_message.Message):
     __slots__ = ["clock_skew_ms", "from_peer_ms", "gossip", "lag_entries", "lag_ms", "last_answer_ms", "node", "owned", "reachable", "reason", "receive_queue_bytes", "role", "rtt_ms", "send_queue", "send_queue_bytes", "since", "site", "tc_addr", "to_peer_ms"]
     CLOCK_SKEW_MS_FIELD_NUMBER: _ClassVar[int]
@@ -89,10 +97,11 @@ class Problem(_message.Message):
     def __init__(self, code: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., text: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class RaftStatus(_message.Message):
-    __slots__ = ["applied_index", "digest", "digest_index", "feature_known", "feature_level", "lag_entries", "lag_ms", "leader", "parked", "quorum", "role", "state", "term"]
+    __slots__ = ["applied_index", "digest", "digest_index", "feature_known", "feature_level", "features", "lag_entries", "lag_ms", "leader", "parked", "quorum", "role", "state", "term"]
     APPLIED_INDEX_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     DIGEST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     FEATURE_KNOWN_FIELD_NUMBER: _ClassVar[int]
     FEATURE_LEVEL_FIELD_NUMBER: _ClassVar[int]
     LAG_ENTRIES_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +117,7 @@ class RaftStatus(_message.Message):
     digest_index: int
     feature_known: int
     feature_level: int
+    features: _containers.RepeatedCompositeFieldContainer[Feature]
     lag_entries: int
     lag_ms: float
     leader: str
@@ -116,7 +126,7 @@ class RaftStatus(_message.Message):
     role: str
     state: str
     term: int
-    def __init__(self, state: _Optional[str] = ..., leader: _Optional[str] = ..., term: _Optional[int] = ..., applied_index: _Optional[int] = ..., quorum: bool = ..., feature_level: _Optional[int] = ..., feature_known: _Optional[int] = ..., digest: _Optional[str] = ..., digest_index: _Optional[int] = ..., parked: _Optional[str] = ..., role: _Optional[str] = ..., lag_entries: _Optional[int] = ..., lag_ms: _Optional[float] = ...) -> None: ...
+    def __init__(self, state: _Optional[str] = ..., leader: _Optional[str] = ..., term: _Optional[int] = ..., applied_index: _Optional[int] = ..., quorum: bool = ..., feature_level: _Optional[int] = ..., feature_known: _Optional[int] = ..., digest: _Optional[str] = ..., digest_index: _Optional[int] = ..., parked: _Optional[str] = ..., role: _Optional[str] = ..., lag_entries: _Optional[int] = ..., lag_ms: _Optional[float] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ...) -> None: ...
 
 class RemoveNodeRequest(_message.Message):
     __slots__ = ["force", "name"]
