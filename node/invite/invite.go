@@ -88,6 +88,10 @@ type Target struct {
 	Number    string
 	Trunk     dn.Number
 	TrunkAddr string
+	// Forwarded is the number from which the call goes on, "" for none: it was called, and
+	// stands for others. Vainly: others have been tried.
+	Forwarded dn.Number
+	Vainly    bool
 	// NoAnswer ends the try after that time; 0: as long as SIP allows.
 	NoAnswer time.Duration
 }

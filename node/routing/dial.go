@@ -157,6 +157,10 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 		x = r.rings.watch(n, t.Node)
 	}
 	t.Call, t.Of = string(on.id), r.table.Self()
+	if t.Forwarded = on.rp; t.Forwarded == "" && t.Trunk != "" && n != t.Trunk {
+		t.Forwarded = n // its telephone is outside
+	}
+	t.Vainly = len(on.tries) > 0
 	var sent invite.Stopper
 	defer func() {
 		if sent == nil { // it panicked

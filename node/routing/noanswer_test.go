@@ -14,10 +14,19 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
-// The agent who is idle for the longest time is absent: one call rings there, and the
-// next ones go to the other agent at once, whether somebody logged in or not.
+// The agent who is idle for the longest time is absent, or his phone is and says where
+// calls go (302): one call rings there, and the next ones go to the other agent at once,
+// whether somebody logged in or not.
 func TestNoAnswer_TheAbsentAgentIsRungOnce(t *testing.T) {
-	for what, login := range map[string]bool{"logged in": true, "nobody logged in": false} {
+	absent := invite.Outcome{Code: 408, Reason: "No Answer", NoAnswer: true}
+	for what, c := range map[string]struct {
+		login bool
+		out   invite.Outcome
+	}{
+		"logged in": {true, absent}, "nobody logged in": {false, absent},
+		"logged in, forwarded": {true, invite.Outcome{Code: 302, Reason: "Moved Temporarily"}},
+	} {
+		login, out := c.login, c.out
 		t.Run(what, func(t *testing.T) {
 			x := newExchange(t)
 			x.write(member("1003"), member("1004"))
@@ -34,7 +43,7 @@ func TestNoAnswer_TheAbsentAgentIsRungOnce(t *testing.T) {
 			}
 			for i, want := range [][]string{{"1003", "1004"}, {"1004"}, {"1004"}} {
 				c := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{
-					"1003": {Code: 408, Reason: "No Answer", NoAnswer: true}, "1004": overAtOnce(),
+					"1003": out, "1004": overAtOnce(),
 				}}
 				c.serve(t.Context(), x.r)
 				if !slices.Equal(c.tries, want) {

@@ -293,7 +293,8 @@ func (s *stay) toReserved(ctx context.Context, n dn.Number, giveBack func()) inv
 	view := s.r.view()
 	config := view.DN(string(n))
 	out := s.r.dial(ctx, s.in, config, view.Rules(config, view.DN(string(s.v.rp))).RingTimeout, s.journey)
-	if out.NoAnswer && ctx.Err() == nil { // while it is reserved: nobody else is sent there
+	forwards := out.Code/100 == 3                       // where to, is nothing for a queue
+	if (out.NoAnswer || forwards) && ctx.Err() == nil { // while it is reserved: nobody else is sent there
 		if err := s.r.agents.Unanswered(ctx, n, s.v.rp); err != nil {
 			s.r.log.Info("an agent who did not answer may be called again", "dn", string(n), "err", err)
 		}

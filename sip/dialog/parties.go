@@ -11,6 +11,8 @@ import (
 type Party struct {
 	// Name is its From or To value, Contact the URI at which it is reached.
 	Name, Contact []byte
+	// NoREFER: it has said that it takes none.
+	NoREFER bool
 	// CSeq is the greatest number that it was seen to give a request of its own.
 	CSeq uint32
 }
@@ -41,6 +43,7 @@ func NewParties(req, res *message.Message) *Parties {
 	}
 	p := &Parties{CallID: keep(id), caller: Party{Name: keep(caller), Contact: keep(from)}, called: Party{Name: keep(called), Contact: keep(to)}}
 	p.caller.CSeq, _, _ = message.ParseCSeq(req.Get(message.CSeq))
+	p.caller.NoREFER, p.called.NoREFER = !req.Allows("REFER"), !res.Allows("REFER")
 	n := len(buf)
 	for r := range res.All(message.RecordRoute) {
 		if len(buf) > n {

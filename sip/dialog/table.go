@@ -124,6 +124,29 @@ func (d *Table) Contact(k Key, of Side) []byte {
 	return nil
 }
 
+// TakesREFER tells whether a side takes a REFER, as far as that is known.
+func (d *Table) TakesREFER(k Key, side Side) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for x := d.open[k]; x != nil; x = x.next {
+		if x.parties != nil && x.parties.Of(side).NoREFER {
+			return false
+		}
+	}
+	return true
+}
+
+// NoREFER notes that a side takes none.
+func (d *Table) NoREFER(k Key, side Side) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for x := d.open[k]; x != nil; x = x.next {
+		if x.parties != nil {
+			x.parties.Of(side).NoREFER = true
+		}
+	}
+}
+
 // Ack notes the caller's ACK, for its first.
 func (d *Table) Ack(k Key) {
 	d.mu.Lock()

@@ -175,6 +175,22 @@ func HasOption(lists [][]byte, option string) bool {
 	return false
 }
 
+// Allows tells whether who sent the message takes requests of a method: as its Allow
+// headers say (RFC 3261 §20.5), or when there are none.
+func (m *Message) Allows(method string) bool {
+	says := false
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if h.Kind != Other || !EqualFold(h.Name, "allow") {
+			continue
+		}
+		if says = true; HasOption([][]byte{h.Value}, method) {
+			return true
+		}
+	}
+	return !says
+}
+
 // ContactURI is the URI at which who sent the message is reached (RFC 3261 §8.1.1.8), as a
 // request goes there; one that leads nowhere when the message has none.
 func (m *Message) ContactURI() []byte {

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/dialog"
+	"github.com/sipcluster/sipcluster/sip/history"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -44,6 +46,8 @@ type Attempt struct {
 	leg invite.Leg
 	// call is the ConnID; "" for none.
 	call string
+	// step is that the call was forwarded, nil that it was not.
+	step *history.Step
 
 	noAnswer, timerC, silence, lastWords transaction.Alarm
 }
@@ -91,6 +95,7 @@ func (a *Attempt) begin(t invite.Target) {
 		return
 	}
 	a.later = groups(legs)
+	a.step = c.in.stepOf(&t)
 	if c.invite {
 		a.timerC.Set(c.in.timerC)
 		if t.NoAnswer > 0 {
@@ -124,9 +129,9 @@ func (a *Attempt) Fire(what uint8) {
 	case alarmNoAnswer:
 		out := failed(408, "No Answer")
 		out.NoAnswer = true
-		a.stop(out)
+		a.stop(out, reasonOf(408, "No answer"))
 	case alarmTimerC:
-		a.stop(failed(408, "Request Timeout"))
+		a.stop(failed(408, "Request Timeout"), reasonOf(408, "Request Timeout"))
 	case alarmSilence:
 		a.unheard()
 	case alarmLastWords:
@@ -219,7 +224,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 	default:
 		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.silent && res.Status == 503}
 		if res.Status >= 600 {
-			a.stop(failed(487, "Request Terminated"))
+			a.stop(failed(487, "Request Terminated"), reasonOf(res.Status, "Another phone has refused"))
 		}
 	}
 }
@@ -250,16 +255,16 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 	c.finish()
 }
 
-// stop gives up: what rings is canceled, and has a while to say so. A 2xx that
-// crosses the CANCEL is passed on.
-func (a *Attempt) stop(why Outcome) {
+// stop gives up: what rings is canceled, for a reason where the caller has none, and has a
+// while to say so. A 2xx that crosses the CANCEL is passed on.
+func (a *Attempt) stop(why Outcome, reason ...[]byte) {
 	if a.stopped != nil {
 		return
 	}
 	a.stopped = &why
 	a.later = nil
 	for _, b := range a.branches {
-		b.cancel()
+		b.cancel(reason...)
 	}
 	a.leave() // who has not said a word has no last one
 	a.lastWords.Set(lastWords)
@@ -328,12 +333,16 @@ func (a *Attempt) waits() bool {
 
 // next sends to the group with the highest q that is left.
 func (a *Attempt) next() {
-	group := a.later[0]
-	a.later = a.later[1:]
+	group := a.breadth(a.later[0])
 	a.awaitWord(!group[0].silent)
 	for i := range group {
 		a.branches = append(a.branches, a.send(&group[i]))
 	}
+}
+
+// reasonOf is the value of a Reason header (RFC 3326 §2).
+func reasonOf(code int, text string) []byte {
+	return fmt.Appendf(nil, `SIP;cause=%d;text="%s"`, code, text)
 }
 
 // completedElsewhere says to the other phones of a call why they stop ringing: it is none

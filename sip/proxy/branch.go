@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/history"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -28,8 +29,9 @@ type branch struct {
 	hung   []byte // the ACK of a 2xx that nobody waited for
 
 	leg     *leg
-	account account // with a gateway
-	asked   uint8   // how often it has asked for that
+	step    *history.Step // as of the attempt
+	account account       // with a gateway
+	asked   uint8         // how often it has asked for that
 }
 
 // result is how a branch ended.
@@ -42,7 +44,7 @@ type result struct {
 
 // send begins a branch. One that can't be sent has ended with 503.
 func (a *Attempt) send(l *leg) *branch {
-	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, domain: l.domain, phone: l.phone, leg: l, account: l.account}
+	c, b := a.c, &branch{c: a.c, a: a, to: l.to, silent: l.silent, peer: l.side == nil, domain: l.domain, phone: l.phone, leg: l, account: l.account, step: a.step}
 	if l.phone != nil {
 		b.number = l.side.Number
 	}
@@ -85,6 +87,8 @@ func (b *branch) transmit(id string, line []byte) (err error) {
 		RecordRoutes: c.in.records.Entries(c.req, side, c.callerToken()), Lines: append(append(c.timer.lines(), c.asserted(l, realm)...), line...),
 		Drop: border{c.origin.domain, l.domain}.request(c.req, realm),
 	}
+	b.forwarded(&ch)
+	l.narrow(&ch)
 	renumber(c.req, b.asked, &ch)
 	n, _, _ := message.ParseCSeq(c.req.Get(message.CSeq))
 	b.cseq = n + uint32(b.asked)

@@ -23,7 +23,11 @@ var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
 // refuse answers a request that goes no further.
 func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialog.Ref, f *message.Fault) {
 	if methodOf(m) != methodBye {
-		sh.refuse(m, in, &answer.Answer{Code: f.Code, Reason: f.Reason})
+		a := answer.Answer{Code: f.Code, Reason: f.Reason}
+		if f == errNoREFER {
+			a.Header("Allow", carrierAllows)
+		}
+		sh.refuse(m, in, &a)
 		return
 	}
 	if over := rs.dialogs.HungUp(at, false); over != nil {

@@ -236,7 +236,7 @@ func (c *Call) canceled(reasons [][]byte) {
 
 // stop ends the call because the server does.
 func (c *Call) stop() {
-	c.canceled(nil)
+	c.canceled([][]byte{reasonOf(503, "The node stops")})
 	if c.try != nil {
 		c.try.giveUp() // it may have waited for last words
 	}
@@ -330,7 +330,7 @@ func (c *Call) watch(ended, over <-chan struct{}) {
 	case <-ended:
 		c.sh.Lock()
 		defer c.sh.Unlock()
-		c.canceled(nil)
+		c.canceled([][]byte{reasonOf(480, "The caller's connection is gone")})
 	}
 }
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	cryptorand "crypto/rand"
-	"strconv"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/sip/dialog"
@@ -80,30 +79,15 @@ func renumber(m *message.Message, by uint8, ch *message.Changes) {
 	ch.CSeq = n + uint32(by)
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		if !message.EqualFold(h.Name, "rack") { // of a PRACK: RSeq, then the CSeq of the INVITE
+		if !message.EqualFold(h.Name, "rack") {
 			continue
 		}
-		if line := raised(h.Value, by); line != nil {
+		if k, ok := parseRAck(h.Value); ok {
 			drop := ch.Drop
 			ch.Drop = func(x *message.Header) bool { return x == h || drop != nil && drop(x) }
-			ch.Lines = append(ch.Lines, line...)
+			ch.Lines = append(ch.Lines, k.raised(by)...)
 		}
 	}
-}
-
-// raised is a RAck line with the CSeq higher; nil for one that can't be read.
-func raised(rack []byte, by uint8) []byte {
-	i := 0
-	for i < len(rack) && rack[i] != ' ' {
-		i++
-	}
-	n, method, ok := message.ParseCSeq(message.Trim(rack[i:]))
-	if !ok {
-		return nil
-	}
-	line := append(append([]byte("RAck: "), rack[:i]...), ' ')
-	line = strconv.AppendUint(line, uint64(n)+uint64(by), 10)
-	return append(append(append(line, ' '), method...), "\r\n"...)
 }
 
 // skew is by how much a request that follows its Route is numbered higher: as the token

@@ -127,7 +127,7 @@ func (a *Attempt) leave() {
 	for _, b := range a.branches {
 		if b.final == nil && b.mute {
 			b.final = &result{code: 408, reason: "Request Timeout"}
-			b.cancel()
+			b.cancel(reasonOf(408, "Request Timeout"))
 		}
 	}
 }

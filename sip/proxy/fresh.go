@@ -5,6 +5,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/history"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -18,8 +19,8 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	var a answer.Answer
 	mark := loopMark(p.seed, m)
 	f := looped(m, mark)
-	if f == nil && hops(m) == 0 {
-		f = errHops
+	if f == nil {
+		f = ended(m, in)
 	}
 	if f != nil {
 		a.Fault(f)
@@ -54,6 +55,20 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	if a.Code != 0 {
 		sh.refuse(m, in, &a)
 	}
+}
+
+// ended is why a request goes no further: it has been at too many places.
+func ended(m *message.Message, in *packet) *message.Fault {
+	breadth, _ := breadthOf(m)
+	switch {
+	case hops(m) == 0:
+		return errHops
+	case breadth == 0:
+		return errBreadth
+	case in.peer == "" && history.Times(m) > history.Most:
+		return errForwarded
+	}
+	return nil
 }
 
 // fromOutside serves what starts outside the cluster. It leaves an answer when

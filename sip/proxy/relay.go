@@ -47,6 +47,7 @@ type relay struct {
 	ended, answered bool
 	border          border
 	cseq            uint32 // its number, of what comes back numbered higher; 0 for others
+	carrier         bool   // a REFER goes to one
 	asked           uint8  // how often the gateway was answered that asked who sends it
 }
 
@@ -88,7 +89,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	}
 	to, address, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d)
 	if f == nil {
-		f = rs.referred(m, s)
+		f = rs.referred(m, s, at)
 	}
 	switch {
 	case f != nil:
@@ -99,7 +100,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		return
 	}
 	rs.note(m, at)
-	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s)}
+	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s)}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
 	err := x.send(m, s, to, newBranch(mark), nil)
@@ -306,7 +307,7 @@ func (x *relay) on(res *message.Message, err error) {
 	if x.answered {
 		return
 	}
-	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, CSeq: x.cseq, Drop: x.border.back().response(res)}))
+	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, CSeq: x.cseq, Lines: x.refused(res), Drop: x.border.back().response(res)}))
 }
 
 // final notes what an answer means for the dialog.
@@ -372,5 +373,5 @@ func (x *relay) Fire(uint8) {
 		x.unanswered()
 		return
 	}
-	x.canceled(nil) // timer C
+	x.canceled([][]byte{reasonOf(408, "Request Timeout")}) // timer C
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -103,16 +102,15 @@ func (sh *shard) acknowledged(m *message.Message, in *packet, key transaction.Ke
 
 // means tells whether the RAck of a PRACK is of the last 180 (§7.2).
 func (r *reliable) means(m *message.Message) bool {
-	number, rest, _ := bytes.Cut(message.Trim(m.Named("rack")), []byte(" "))
-	n, err := strconv.ParseUint(string(number), 10, 32)
-	cseq, method, ok := message.ParseCSeq(message.Trim(rest))
-	return err == nil && uint32(n) == r.number && ok && cseq == r.c.cseq && string(method) == "INVITE"
+	k, ok := parseRAck(m.Named("rack"))
+	return ok && k.number == r.number && k.cseq == r.c.cseq && string(k.method) == "INVITE"
 }
 
 // unheard ends a call whose caller does not say that it heard the 180 (§3); who answers
 // yet is hung up.
 func (c *Call) unheard() {
 	c.reject(504, "No PRACK came")
+	c.reasons = [][]byte{reasonOf(504, "No PRACK came")}
 	if c.gaveUp = true; c.cancel != nil {
 		c.cancel()
 	}

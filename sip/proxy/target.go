@@ -29,6 +29,8 @@ type leg struct {
 	q      int               // 0 to 1000
 	silent bool              // the other end answers at once or is not there
 	domain identity.Domain
+	// breadth is its part of the Max-Breadth; 0: it says none.
+	breadth int
 	// account with a gateway that asks for it.
 	account account
 }
