@@ -18,6 +18,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/contact"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/peer"
@@ -138,13 +139,13 @@ func (s *Server) proxyConfig() proxy.Config {
 }
 
 // FindContact is the DN of the phone that registered a Contact at this node; "" for none.
-func (s *Server) FindContact(contact string) dn.Number { return s.cfg.Store.ByContact(contact) }
+func (s *Server) FindContact(uri string) dn.Number { return contact.Owner(s.cfg.Store, uri) }
 
 // find is FindContact for all nodes.
-func (s *Server) find(ctx context.Context, contact string) dn.Number {
-	n := s.FindContact(contact)
+func (s *Server) find(ctx context.Context, uri string) dn.Number {
+	n := s.FindContact(uri)
 	if n == "" && s.cfg.FindElsewhere != nil {
-		n = s.cfg.FindElsewhere(ctx, contact)
+		n = s.cfg.FindElsewhere(ctx, uri)
 	}
 	return n
 }

@@ -15,7 +15,7 @@ func answerableFaults() []Fault {
 		word("said-once", "the node that sent the call is told once, and never when that got lost", "^TestTimers_FirstWord$",
 			Edit{"sip/proxy/firstword.go", "		a.awaitWord(true)", "		_ = a.awaitWord"}),
 		word("left-phone-rings", "a phone that was left rings when it hears of the call at last", "^TestTimers_FirstWord$",
-			Edit{"sip/proxy/firstword.go", "			b.cancel()\n", ""}),
+			Edit{"sip/proxy/firstword.go", "			b.cancel(reasonOf(408, \"Request Timeout\"))\n", ""}),
 		word("left-phone-talks", "a phone that was left and answers has a call with nobody", "^TestTimers_FirstWord$",
 			Edit{"sip/proxy/branch.go", "	b.hangUp(res)\n", "	_ = b.hangUp\n"}),
 		word("fork-waits-for-the-dead", "a phone that is not there holds up what the other one of its DN says", "^TestTimers_FirstWord$",

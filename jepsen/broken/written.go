@@ -10,7 +10,7 @@ func writtenFaults() []Fault {
 		in("./sip/transaction", "^TestAbsorbed_", Bounds, "absorbed-for-ever", "the keys of answered INVITEs are kept for ever",
 			Edit{"sip/transaction/absorbed.go", "len(a.young) >= maxAbsorbed || now.Sub(a.turned) >= a.age", "false"}),
 		in("./sip", "^TestRing_IsReliable", Calls, "prack-of-another", "a PRACK of any number acknowledges a 180 of ours",
-			Edit{reliable, "uint32(n) == r.number", "n > 0"}),
+			Edit{reliable, "k.number == r.number", "k.number > 0"}),
 		in("./sip", "^TestRing_IsReliable", Calls, "reliable-once", "a 180 that has to be reliable is sent once",
 			Edit{reliable, "\t\tr.send(r.every)\n\t}\n}\n\n// stop", "\t}\n}\n\n// stop"}),
 		in("./sip/wire", "^TestSocket_Closes", Wires, "close-waits-for-its-reader", "a node that stops waits for its reader, who waits for it",

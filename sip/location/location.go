@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -213,6 +214,23 @@ func (s *Store) Numbers() []dn.Number {
 		}
 	}
 	return out
+}
+
+// Holding are the entries that have a text somewhere in them, as the phones wrote it. It
+// reads all.
+func (s *Store) Holding(text string) (list []*Entry) {
+	var blobs []string
+	s.mu.RLock()
+	for _, sl := range s.slots {
+		if !sl.gone && strings.Contains(sl.blob, text) {
+			blobs = append(blobs, sl.blob)
+		}
+	}
+	s.mu.RUnlock()
+	for _, b := range blobs {
+		list = append(list, s.decode(b))
+	}
+	return list
 }
 
 // Range calls fn for every entry, in no order, until it returns false. It works

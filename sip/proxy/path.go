@@ -79,7 +79,11 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) 
 			known = true
 		}
 	}
-	if !known || !h.alive() || gruu.Of(s.URI, k.Number) != nil {
+	one := gruu.Of(s.URI, k.Number) != nil
+	if h.alive() && !one { // it may be there yet: what has come over a connection is another phone
+		live = slices.DeleteFunc(live, func(b location.Binding) bool { return b.Transport != k.Transport })
+	}
+	if !known || !h.alive() || one {
 		if b := moved(s, live); b != nil {
 			h.transport, h.addr = b.Transport, Reach(b)
 		} else if to := d.elsewhere(s, within, h); to != nil {

@@ -1,14 +1,19 @@
-package location
+package contact
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
 )
 
-func TestStore_ByContact(t *testing.T) {
-	s := openAt(t, t.TempDir(), testBoot)
+func TestOwner_OfAContact(t *testing.T) {
+	s, err := location.Open(location.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { s.Close() })
 	for n, contacts := range map[dn.Number][]string{
 		"1001": {"sip:k3x@a1.invalid;transport=ws"},
@@ -16,9 +21,9 @@ func TestStore_ByContact(t *testing.T) {
 		"1003": {"sip:one@10.0.0.4:5060"},
 		"1004": {"sip:two@10.0.0.4:5060"},
 	} {
-		e := &Entry{Record: dn.Record{Number: n, State: dn.InSrv, ClaimTime: 1}}
+		e := &location.Entry{Record: dn.Record{Number: n, State: dn.InSrv, ClaimTime: 1}}
 		for _, c := range contacts {
-			e.Bindings = append(e.Bindings, Binding{Contact: c, CallID: "c", Expires: time.Now().Add(time.Hour)})
+			e.Bindings = append(e.Bindings, location.Binding{Contact: c, CallID: "c", Expires: time.Now().Add(time.Hour)})
 		}
 		s.Put(e)
 	}
@@ -37,7 +42,7 @@ func TestStore_ByContact(t *testing.T) {
 		"tel:1002":                           "",
 		"1002":                               "",
 	} {
-		if got := s.ByContact(uri); got != want {
+		if got := Owner(s, uri); got != want {
 			t.Errorf("%s: %q, want %q", uri, got, want)
 		}
 	}

@@ -1,17 +1,19 @@
-package location
+// Package contact finds out whose a Contact is: the DN of the phone that has registered it
+// here. A phone's Contact is its own choice, and it is called by it where others were told
+// no number (RFC 3891, RFC 5589 §7.3).
+package contact
 
 import (
-	"strings"
-
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
-// ByContact is the DN of the phone that registered a Contact here; "" for none, and for
-// what several could be. The Contact is the same by RFC 3261 §19.1.4, or has the same user
-// and host, or the same host that no phone of another DN has: a phone may write it in its
-// calls otherwise than when it registers. It reads all that the store holds.
-func (s *Store) ByContact(uri string) dn.Number {
+// Owner is the DN of the phone that registered a Contact here; "" for none, and for what
+// several could be. The Contact is the same by RFC 3261 §19.1.4, or has the same user and
+// host, or the same host that no phone of another DN has: a phone may write it in its calls
+// otherwise than when it registers. It reads all that the store holds.
+func Owner(s *location.Store, uri string) (found dn.Number) {
 	u, ok := message.ParseURI([]byte(uri))
 	if !ok || !u.IsSIP() {
 		return ""
@@ -20,17 +22,8 @@ func (s *Store) ByContact(uri string) dn.Number {
 	if len(u.Port) > 0 {
 		host += ":" + string(u.Port)
 	}
-	s.mu.RLock()
-	var blobs []string
-	for _, sl := range s.slots {
-		if !sl.gone && strings.Contains(sl.blob, host) {
-			blobs = append(blobs, sl.blob)
-		}
-	}
-	s.mu.RUnlock()
-	best, found := likenessNone, dn.Number("")
-	for _, b := range blobs {
-		e := s.decode(b)
+	best := likenessNone
+	for _, e := range s.Holding(host) {
 		for i := range e.Bindings {
 			switch l := alike(&u, uri, e.Bindings[i].Contact); {
 			case l > best:
