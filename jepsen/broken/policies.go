@@ -6,7 +6,7 @@ func policyFaults() []Fault {
 		unitFault("feature-is-a-number", "a feature's number is one outside", "./node/routing", "^TestFeature_APhone",
 			Edit{"node/routing/journey.go", "f, digits := j.r.feature(config, j.in.Called()); f != nil {", "f, digits := j.r.feature(config, j.in.Called()); f != nil && digits != \"\" {"}),
 		unitFault("absent-agent-rung-again", "an agent who did not answer is the first to be rung again", "./node/routing", "^TestNoAnswer_TheAbsent",
-			Edit{"node/routing/stay.go", "if (out.NoAnswer || forwards) && ctx.Err() == nil {", "if out.NoAnswer && ctx.Err() != nil {"}),
+			Edit{"node/routing/stay.go", "if (out.NoAnswer || forwards) && ctx.Err() == nil {", "if (out.NoAnswer || forwards) && ctx.Err() != nil {"}),
 		unitFault("cool-down-stays-at-home", "only its owner leaves a DN alone that did not answer", "./node/agent", "^TestUnanswered_EveryNode",
 			Edit{"node/dn/agent.go", "r.DoNotDisturb, r.CoolLeft = x.dnd, left(x.cool, now)", "r.DoNotDisturb = x.dnd"}),
 		unitFault("cool-down-for-ever", "nobody is told that a DN takes calls again", "./node/agent", "^TestUnanswered_EveryNode",
