@@ -314,7 +314,7 @@ func agentIsPassedOn(t *testing.T, a, b *member) {
 func httpHasNumbers(t *testing.T, a, _ *member) {
 	code, page := a.get(t, "/metrics")
 	for _, want := range []string{
-		"sipcluster_sip_registrations_total", "sipcluster_sip_calls_total", "sipcluster_tlib_sessions", "sipcluster_tlib_requests_total", "sipcluster_calls ",
+		`sipcluster_build_info{`, `node="n1"`, "sipcluster_sip_registrations_total", "sipcluster_sip_calls_total", "sipcluster_tlib_sessions", "sipcluster_tlib_requests_total", "sipcluster_calls ",
 		`sipcluster_peer_reachable{peer="n2"} 1`, `sipcluster_peer_losses_total{peer="n2"} 0`, "sipcluster_raft_leader 1", "sipcluster_dns_in_service", "sipcluster_gossip_doubted_total", "sipcluster_location_flush_failures_total 0",
 	} {
 		if !strings.Contains(page, want) {
