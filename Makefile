@@ -9,7 +9,7 @@ unit = $$(go list ./sip ./node ./node/dn ./node/consensus ./cmd/sipcluster ./sip
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e package test-package clean
+.PHONY: help build run dev demo setup test unit test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e package test-package test-alerts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +113,9 @@ package: ## the Debian package and the tarball, into bin
 
 test-package: ## the package installed, started, upgraded and removed in a copy of this Debian system (root)
 	scripts/test-package
+
+test-alerts: ## the alert rules, with Debian's Prometheus and Alertmanager (root)
+	scripts/test-alerts
 
 clean: ## built files away
 	rm -rf bin
