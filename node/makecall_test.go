@@ -144,11 +144,11 @@ func notify(node string, m *siptest.Message) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(soon))
 	body := "SIP/2.0 603 Decline\r\n"
 	contact := strings.Trim(m.Header("Contact"), "<>")
-	fmt.Fprintf(c, "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bKn1\r\nMax-Forwards: 70\r\nFrom: %s;tag=phone\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 NOTIFY\r\n"+
+	_, _ = fmt.Fprintf(c, "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bKn1\r\nMax-Forwards: 70\r\nFrom: %s;tag=phone\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 NOTIFY\r\n"+
 		"Event: refer\r\nSubscription-State: terminated;reason=noresource\r\nContact: <sip:1001@%s>\r\nContent-Type: message/sipfrag\r\nContent-Length: %d\r\n\r\n%s",
 		contact, c.LocalAddr(), m.Header("To"), m.Header("From"), m.Header("Call-ID"), c.LocalAddr(), len(body), body)
 	b := make([]byte, 2000)

@@ -81,6 +81,9 @@ func (p *phone) made(r Request) string {
 	return fmt.Sprint(id, err)
 }
 
+// pass lets time pass, in a bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
 func dialled(from dn.Number, to string) *call.Call {
 	return &call.Call{ID: "00000000000000aa", Info: &call.Info{Caller: from, DNIS: to}}
 }
@@ -97,17 +100,17 @@ func TestDesk_WhatThePhoneSaysIsTheAnswer(t *testing.T) {
 		{"the call comes before the answer", func(p *phone) { p.desk.Dials(dialled("1001", "1002")); p.heard(refer.Word{Code: 202}) }, made},
 		{"its user agrees late", func(p *phone) {
 			p.heard(refer.Word{Code: 202})
-			time.Sleep(dials - time.Second)
+			pass(dials - time.Second)
 			p.desk.Dials(dialled("1001", "1002"))
 		}, made},
 		{"trying is no call", func(p *phone) {
 			p.heard(refer.Word{Code: 202})
 			p.heard(refer.Word{Call: true, Code: 100})
-			time.Sleep(Limit)
+			pass(Limit)
 		}, "TIMEOUT"},
-		{"it says nothing", func(*phone) { time.Sleep(answers) }, "TIMEOUT"},
-		{"another number", func(p *phone) { p.desk.Dials(dialled("1001", "1009")); time.Sleep(answers) }, "TIMEOUT"},
-		{"another phone", func(p *phone) { p.desk.Dials(dialled("1002", "1002")); time.Sleep(answers) }, "TIMEOUT"},
+		{"it says nothing", func(*phone) { pass(answers) }, "TIMEOUT"},
+		{"another number", func(p *phone) { p.desk.Dials(dialled("1001", "1009")); pass(answers) }, "TIMEOUT"},
+		{"another phone", func(p *phone) { p.desk.Dials(dialled("1002", "1002")); pass(answers) }, "TIMEOUT"},
 		{"405", func(p *phone) { p.heard(refer.Word{Code: 405}) }, "UNSUPPORTED_OPERATION"},
 		{"603", func(p *phone) { p.heard(refer.Word{Code: 603}) }, "UNSUPPORTED_OPERATION"},
 		{"480", func(p *phone) { p.heard(refer.Word{Code: 480}) }, "OUT_OF_SERVICE"},
@@ -178,7 +181,7 @@ func TestDesk_TheSameRequestIsDoneOnce(t *testing.T) {
 		if p.asked != 1 {
 			t.Errorf("the phone was asked %d times", p.asked)
 		}
-		time.Sleep(remembered + time.Second)
+		pass(remembered + time.Second)
 		again := p.make(r)
 		p.desk.Dials(dialled("1001", "1002"))
 		if got := <-again; got != made || p.asked != 2 {
