@@ -3,13 +3,16 @@ package sip
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
+	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // instanceParam is what a phone says of itself in its Contact.
@@ -126,6 +129,7 @@ func TestMoved_WithinACall(t *testing.T) {
 			if c.away {
 				to = n1
 			}
+			gone := wire.FlowKey{Transport: location.TCP, Peer: netip.MustParseAddrPort(b.Addr())}
 			b.Close()
 			moved, _ := to.phoneOf(c.network, "1002", 1)
 			heard := make(chan string, 4)
@@ -137,7 +141,9 @@ func TestMoved_WithinACall(t *testing.T) {
 			if c.away {
 				n2.claimed("1002", "n1")
 			}
-			until(t, "the old connection is gone", func() bool { return c.network == "udp" || len(n2.bindings("1002", b)) == 0 })
+			until(t, "the old connection is gone", func() bool {
+				return n2.server.flows.Get(gone) == nil && (c.network == "udp" || len(n2.bindings("1002", b)) == 0)
+			})
 			s.do(out, "INFO", 200)
 			if m := patience.Receive(t, "the INFO at the phone", heard); m != "INFO" {
 				t.Error(m)

@@ -80,7 +80,7 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) 
 		}
 	}
 	one := gruu.Of(s.URI, k.Number) != nil
-	if h.alive() && !one { // it may be there yet: what has come over a connection is another phone
+	if h.alive() && h.addr.IsValid() && !one { // it may be there yet: what has come over a connection is another phone
 		live = slices.DeleteFunc(live, func(b location.Binding) bool { return b.Transport != k.Transport })
 	}
 	if !known || !h.alive() || one {
