@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"time"
 
 	"crypto/x509"
@@ -140,23 +141,22 @@ func (a *Access) ShowAuthority(ctx context.Context, _ *configpb.ShowAuthorityReq
 
 // RotateAuthority begins a rotation, or ends it by force.
 func (a *Access) RotateAuthority(ctx context.Context, r *configpb.RotateAuthorityRequest) (*configpb.RotateAuthorityResponse, error) {
-	s := proto.CloneOf(a.cfg.View().Security())
-	if a.cfg.Nodes == nil || s == nil {
-		return nil, errNoKeys
-	}
-	if len(s.GetAuthorities()) == 1 && !r.GetForce() {
-		next, err := a.cfg.Nodes.NextAuthority()
-		if err != nil {
-			return nil, status.Errorf(codes.Unavailable, "making an authority: %v", err)
+	var lasting *configpb.Authority
+	err := a.amendSecurity(ctx, func(s *configpb.Security) error {
+		if len(s.GetAuthorities()) == 1 && !r.GetForce() {
+			next, err := a.cfg.Nodes.NextAuthority()
+			if err != nil {
+				return status.Errorf(codes.Unavailable, "making an authority: %v", err)
+			}
+			s.Authorities = append(s.Authorities, next)
 		}
-		s.Authorities = append(s.Authorities, next)
-	}
-	lasting := signing(s)
-	if r.GetForce() {
-		s.Authorities = []*configpb.Authority{lasting}
-		lasting.Cross, lasting.Previous = nil, nil // the one before is not to be trusted
-	}
-	if err := a.putSecurity(ctx, s); err != nil {
+		if lasting = signing(s); r.GetForce() {
+			s.Authorities = []*configpb.Authority{lasting}
+			lasting.Cross, lasting.Previous = nil, nil // the one before is not to be trusted
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	answer := &configpb.RotateAuthorityResponse{}
@@ -170,34 +170,52 @@ func (a *Access) RotateAuthority(ctx context.Context, r *configpb.RotateAuthorit
 
 // RotateKeys begins a rotation of both rings, which the leader finishes.
 func (a *Access) RotateKeys(ctx context.Context, _ *configpb.RotateKeysRequest) (*configpb.RotateKeysResponse, error) {
-	s := proto.CloneOf(a.cfg.View().Security())
-	if a.cfg.Nodes == nil || s == nil {
-		return nil, errNoKeys
-	}
-	for _, ring := range []*configpb.Keyring{s.GetGossip(), s.GetRoutes()} {
-		if last := ring.GetKeys()[len(ring.GetKeys())-1]; last.GetId() != ring.GetPrimary() {
-			return nil, status.Error(codes.FailedPrecondition, "a rotation goes on already: see keyring list")
+	err := a.amendSecurity(ctx, func(s *configpb.Security) error {
+		for _, ring := range []*configpb.Keyring{s.GetGossip(), s.GetRoutes()} {
+			if last := ring.GetKeys()[len(ring.GetKeys())-1]; last.GetId() != ring.GetPrimary() {
+				return status.Error(codes.FailedPrecondition, "a rotation goes on already: see keyring list")
+			}
+			next := a.cfg.Nodes.NextKey(ring)
+			if len(ring.Keys) == fsm.MaxRing { // many rotations within a day: the oldest key leaves before its time
+				ring.Keys = ring.Keys[1:]
+			}
+			ring.Keys = append(ring.Keys, next)
 		}
-		next := a.cfg.Nodes.NextKey(ring)
-		if len(ring.Keys) == fsm.MaxRing { // many rotations within a day: the oldest key leaves before its time
-			ring.Keys = ring.Keys[1:]
-		}
-		ring.Keys = append(ring.Keys, next)
-	}
-	if err := a.putSecurity(ctx, s); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return &configpb.RotateKeysResponse{}, nil
 }
 
-// putSecurity writes it, unless somebody else did meanwhile.
-func (a *Access) putSecurity(ctx context.Context, s *configpb.Security) error {
-	if proto.Equal(s, a.cfg.View().Security()) {
-		return nil
+// maxAmends is how often an amendment is made again because somebody wrote meanwhile, as
+// the leader does at each step of a rotation.
+const maxAmends = 5
+
+// amendSecurity writes what amend makes of the security as it is now.
+func (a *Access) amendSecurity(ctx context.Context, amend func(*configpb.Security) error) error {
+	for try := 1; ; try++ {
+		view := a.cfg.View()
+		s := proto.CloneOf(view.Security())
+		if a.cfg.Nodes == nil || s == nil {
+			return errNoKeys
+		}
+		if err := amend(s); err != nil {
+			return err
+		}
+		if proto.Equal(s, view.Security()) {
+			return nil
+		}
+		m := &configpb.Mutation{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}, IfRevision: proto.Uint64(s.GetRevision())}
+		_, err := a.cfg.Writer.Propose(ctx, command([]*configpb.Mutation{m}))
+		if !errors.Is(err, fsm.ErrRevision) || try == maxAmends {
+			return StatusError(err)
+		}
+		if err := a.cfg.Wait(ctx, view.Index()+1); err != nil { // this node has not heard of it yet
+			return StatusError(err)
+		}
 	}
-	m := &configpb.Mutation{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}, IfRevision: proto.Uint64(s.GetRevision())}
-	_, err := a.cfg.Writer.Propose(ctx, command([]*configpb.Mutation{m}))
-	return StatusError(err)
 }
 
 // ListKeys lists the keys of both rings, without the keys.
