@@ -209,6 +209,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.peer.v1.Agents.SetAgent":            unary(clusterport),
 	"sipcluster.peer.v1.Agents.Reserve":             unary(clusterport),
 	"sipcluster.peer.v1.Agents.Renew":               unary(clusterport),
+	"sipcluster.peer.v1.Agents.MakeCall":            unary(clusterport),
 	"sipcluster.tlib.v1.TLibrary.Session":           asked,
 }
 
