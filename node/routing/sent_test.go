@@ -29,7 +29,8 @@ func (p *probe) Send(t invite.Target, progress func(int), done func(invite.Outco
 	return &halt{c: make(chan struct{})}
 }
 
-// TestRouting_HowACallIsSent: to whom, and for how long an agent's phone may ring.
+// TestRouting_HowACallIsSent: to whom, for how long an agent's phone may ring, and which
+// number it was that stands for others.
 func TestRouting_HowACallIsSent(t *testing.T) {
 	const external, gw = "+15551234567", "192.0.2.3:5060"
 	for _, c := range []struct {
@@ -40,11 +41,11 @@ func TestRouting_HowACallIsSent(t *testing.T) {
 	}{
 		{"1003", false, Route{}, invite.Target{Deliver: "1003"}},
 		{"1003", true, Route{}, invite.Target{DN: "1003", Node: "b"}},
-		{"2001", false, Route{}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw}},
-		{"9001", false, Route{DN: "1003"}, invite.Target{Deliver: "1003", NoAnswer: configpb.DefaultRingTimeout}},
-		{"9001", false, Route{Group: "sales"}, invite.Target{Deliver: "1003", NoAnswer: configpb.DefaultRingTimeout}},
-		{"9001", false, Route{DN: "2001"}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw, NoAnswer: configpb.DefaultRingTimeout}},
-		{"9001", false, Route{External: "+15559"}, invite.Target{Number: "+15559", Trunk: "gw3", TrunkAddr: gw}},
+		{"2001", false, Route{}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw, Forwarded: "2001"}},
+		{"9001", false, Route{DN: "1003"}, invite.Target{Deliver: "1003", Forwarded: "9001", NoAnswer: configpb.DefaultRingTimeout}},
+		{"9001", false, Route{Group: "sales"}, invite.Target{Deliver: "1003", Forwarded: "9001", NoAnswer: configpb.DefaultRingTimeout}},
+		{"9001", false, Route{DN: "2001"}, invite.Target{Number: external, Trunk: "gw3", TrunkAddr: gw, Forwarded: "9001", NoAnswer: configpb.DefaultRingTimeout}},
+		{"9001", false, Route{External: "+15559"}, invite.Target{Number: "+15559", Trunk: "gw3", TrunkAddr: gw, Forwarded: "9001"}},
 	} {
 		x := newExchange(t)
 		x.routers.Store(true)
