@@ -185,7 +185,7 @@ class Requests(Case):
             "query_server": (), "query_address": ("1",), "register_address": ("1",), "unregister_address": ("1",),
             "agent_login": ("1", "7001"), "agent_logout": ("1",), "agent_ready": ("1",), "agent_not_ready": ("1",),
             "set_dnd_on": ("1",), "set_dnd_off": ("1",), "reserve_agent": ("1", 1.5), "monitor_all": (), "stop_monitor": (),
-            "route_call": (tlib.RouteCall(conn_id="c"),), "withdraw_route": ("c",), "release_call": ("1", "c"),
+            "route_call": (tlib.RouteCall(conn_id="c"),), "withdraw_route": ("c",), "release_call": ("1", "c"), "make_call": ("1", "2"),
             "update_user_data": ("c", {"k": "v"}), "distribute_user_event": ("1", {"k": "v"}),
         }
         bodies = {f.name for f in tlib.ClientMessage.DESCRIPTOR.oneofs_by_name["body"].fields} - {"open_session"}
