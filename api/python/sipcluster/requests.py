@@ -124,7 +124,7 @@ class Requests:
         request_id the request may be made again within ten minutes, and makes no other call.
         The answer is EventDialing when the phone has begun the call, which takes up to 15 s."""
         return self._ask(f"have DN {dn} call {number}", ClientMessage(
-            make_call=tlib_pb2.MakeCall(dn=dn, number=number, request_id=request_id)), timeout)
+            make_call=tlib_pb2.MakeCall(dn=dn, number=number, request_id=request_id)), 20.0 if timeout is None else timeout)
 
     def release_call(self, dn: str, conn_id: str, *, timeout: Optional[float] = None) -> Event:
         """Ends an answered call that the DN has part in, at the node that has it. The answer
