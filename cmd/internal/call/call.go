@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,9 @@ func Command(op *client.Operator) *cobra.Command {
 	return cmd
 }
 
+// waits is how long the command waits for a phone whose user may have to agree.
+const waits = 20 * time.Second
+
 func (c commands) makeCommand() *cobra.Command {
 	var id string
 	cmd := c.Reading(&cobra.Command{
@@ -35,12 +39,15 @@ func (c commands) makeCommand() *cobra.Command {
 the phone calls as if its user had dialled. The phone must take a REFER outside of
 calls; many have a setting for it. Its user may have to agree first.
 
-The command waits until the phone has begun the call: give --timeout at least 20s
-where the user has to agree.
+The command waits until the phone has begun the call, for 20 s unless --timeout
+says otherwise.
 
 With -o json the node's answer is printed, keys without a value left out:
   ` + view.EventJSONHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("timeout") {
+				c.Timeout = waits
+			}
 			if id == "" {
 				id = rand.Text()
 			}
