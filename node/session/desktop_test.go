@@ -148,6 +148,10 @@ func TestDesktop_HasBackWhatAnotherOneLeft(t *testing.T) {
 			w.ask(registerAddress("2002", watched))
 			o.await("the loss", func() bool { st, _ := o.table.Get("2002"); return st.State == dn.OOS })
 			if c.back {
+				o.await("n1 to have it back", func() bool {
+					st, _ := o.table.Get(dn.Number(c.n))
+					return st.State == dn.InSrv && st.Owner == o.table.Self()
+				})
 				w.awaits("EVENT_DN_BACK_IN_SERVICE " + c.n + " n1 registered")
 			}
 			if st, _ := o.table.Get(dn.Number(c.n)); (st.State == dn.InSrv) != c.back || !st.Agent.Bereaved() {
