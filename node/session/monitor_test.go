@@ -71,7 +71,8 @@ func TestMonitorAll_WhatAFilterLetsPass(t *testing.T) {
 			w := o.connect(c.port, nil)
 			w.heard()
 			w.ask(monitorAll(&tlibpb.MonitorAll{Filter: c.filter}))
-			if got := sorted(w.heard()); !slices.Equal(got, sorted(c.rows)) {
+			// A DN's row may come twice: its call makes it busy a moment later.
+			if got := slices.Compact(sorted(w.heard())); !slices.Equal(got, sorted(c.rows)) {
 				t.Errorf("rows\n%q\nwant\n%q", got, c.rows)
 			}
 			begin(t, o.traffic, "2001")
