@@ -219,16 +219,10 @@ func (s *Store) Numbers() []dn.Number {
 // Holding are the entries that have a text somewhere in them, as the phones wrote it. It
 // reads all.
 func (s *Store) Holding(text string) (list []*Entry) {
-	var blobs []string
-	s.mu.RLock()
-	for _, sl := range s.slots {
-		if !sl.gone && strings.Contains(sl.blob, text) {
-			blobs = append(blobs, sl.blob)
+	for _, b := range s.moment() {
+		if strings.Contains(b, text) {
+			list = append(list, s.decode(b))
 		}
-	}
-	s.mu.RUnlock()
-	for _, b := range blobs {
-		list = append(list, s.decode(b))
 	}
 	return list
 }
@@ -236,17 +230,22 @@ func (s *Store) Holding(text string) (list []*Entry) {
 // Range calls fn for every entry, in no order, until it returns false. It works
 // on a moment's view and holds no lock while fn runs.
 func (s *Store) Range(fn func(*Entry) bool) {
+	for _, b := range s.moment() {
+		if !fn(s.decode(b)) {
+			return
+		}
+	}
+}
+
+// moment is what all entries are now: nobody waits while they are read.
+func (s *Store) moment() []string {
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	blobs := make([]string, 0, s.live)
 	for _, sl := range s.slots {
 		if !sl.gone {
 			blobs = append(blobs, sl.blob)
 		}
 	}
-	s.mu.RUnlock()
-	for _, b := range blobs {
-		if !fn(s.decode(b)) {
-			return
-		}
-	}
+	return blobs
 }
