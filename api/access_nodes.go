@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"time"
 
 	"crypto/x509"
@@ -189,33 +188,18 @@ func (a *Access) RotateKeys(ctx context.Context, _ *configpb.RotateKeysRequest) 
 	return &configpb.RotateKeysResponse{}, nil
 }
 
-// maxAmends is how often an amendment is made again because somebody wrote meanwhile, as
-// the leader does at each step of a rotation.
-const maxAmends = 5
-
 // amendSecurity writes what amend makes of the security as it is now.
 func (a *Access) amendSecurity(ctx context.Context, amend func(*configpb.Security) error) error {
-	for try := 1; ; try++ {
-		view := a.cfg.View()
+	return rewrite(ctx, a.cfg.Writer, a.cfg.View, a.cfg.Wait, func(view *fsm.View) (*configpb.Mutation, error) {
 		s := proto.CloneOf(view.Security())
 		if a.cfg.Nodes == nil || s == nil {
-			return errNoKeys
+			return nil, errNoKeys
 		}
-		if err := amend(s); err != nil {
-			return err
+		if err := amend(s); err != nil || proto.Equal(s, view.Security()) {
+			return nil, err
 		}
-		if proto.Equal(s, view.Security()) {
-			return nil
-		}
-		m := &configpb.Mutation{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}, IfRevision: proto.Uint64(s.GetRevision())}
-		_, err := a.cfg.Writer.Propose(ctx, command([]*configpb.Mutation{m}))
-		if !errors.Is(err, fsm.ErrRevision) || try == maxAmends {
-			return StatusError(err)
-		}
-		if err := a.cfg.Wait(ctx, view.Index()+1); err != nil { // this node has not heard of it yet
-			return StatusError(err)
-		}
-	}
+		return &configpb.Mutation{Op: &configpb.Mutation_PutSecurity{PutSecurity: s}, IfRevision: proto.Uint64(s.GetRevision())}, nil
+	})
 }
 
 // ListKeys lists the keys of both rings, without the keys.

@@ -84,7 +84,7 @@ func TestRotate_ReadsAgainWhatWasWrittenMeanwhile(t *testing.T) {
 	if _, err := a.RotateKeys(t.Context(), &configpb.RotateKeysRequest{}); status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("a rotation while one goes on: %v", err)
 	}
-	v.steps = maxAmends
+	v.steps = maxRewrites
 	if _, err := a.RotateAuthority(t.Context(), &configpb.RotateAuthorityRequest{Force: true}); status.Code(err) != codes.FailedPrecondition || v.steps != 0 {
 		t.Errorf("somebody writes each time: %v", err)
 	}

@@ -109,8 +109,10 @@ type Proposer interface {
 type ClusterConfig struct {
 	Table *dn.Table
 	// Calls counts those that are up by a node.
-	Calls     func(dn.Node) int
-	View      func() *fsm.View
+	Calls func(dn.Node) int
+	View  func() *fsm.View
+	// Wait returns when the View includes the log entry, or with the context's error.
+	Wait      func(ctx context.Context, index uint64) error
 	Observer  Observer
 	Proposer  Proposer
 	ClusterID string
@@ -212,7 +214,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // RemoveNode takes a node off the roster.
 func (c *Cluster) RemoveNode(ctx context.Context, req *tcpb.RemoveNodeRequest) (*tcpb.RemoveNodeResponse, error) {
-	node, err := c.node(req.GetName())
+	node, err := nodeOf(c.cfg.View(), req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -234,42 +236,39 @@ func (c *Cluster) RemoveNode(ctx context.Context, req *tcpb.RemoveNodeRequest) (
 
 // DrainNode has a node's phones go to others, or lets it take part again.
 func (c *Cluster) DrainNode(ctx context.Context, req *tcpb.DrainNodeRequest) (*tcpb.DrainNodeResponse, error) {
-	node, err := c.node(req.GetName())
+	err := rewrite(ctx, c.cfg.Proposer, c.cfg.View, c.cfg.Wait, func(view *fsm.View) (*configpb.Mutation, error) {
+		node, err := nodeOf(view, req.GetName())
+		if err != nil {
+			return nil, err
+		}
+		changed := proto.CloneOf(node)
+		switch {
+		case req.GetUndo():
+			changed.Draining, changed.DrainUntilMs, changed.DrainForMs = false, 0, 0
+		case req.DeadlineMs != nil:
+			changed.Draining, changed.DrainForMs = true, max(1, req.GetDeadlineMs())
+			changed.DrainUntilMs = uint64(time.Now().UnixMilli()) + changed.GetDrainForMs()
+		default:
+			changed.Draining = true
+		}
+		if proto.Equal(changed, node) {
+			return nil, nil
+		}
+		changed.Revision = 0
+		return &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: changed}, IfRevision: &node.Revision}, nil
+	})
 	if err != nil {
-		return nil, err
-	}
-	changed := proto.CloneOf(node)
-	switch {
-	case req.GetUndo():
-		changed.Draining, changed.DrainUntilMs, changed.DrainForMs = false, 0, 0
-	case req.DeadlineMs != nil:
-		changed.Draining, changed.DrainForMs = true, max(1, req.GetDeadlineMs())
-		changed.DrainUntilMs = uint64(time.Now().UnixMilli()) + changed.GetDrainForMs()
-	default:
-		changed.Draining = true
-	}
-	if proto.Equal(changed, node) {
-		return &tcpb.DrainNodeResponse{}, nil
-	}
-	changed.Revision = 0
-	m := &configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: changed}, IfRevision: &node.Revision}
-	if err := c.propose(ctx, m); err != nil {
 		return nil, err
 	}
 	return &tcpb.DrainNodeResponse{}, nil
 }
 
-func (c *Cluster) node(name string) (*configpb.Node, error) {
-	node := c.cfg.View().NodeByName(name)
+func nodeOf(view *fsm.View, name string) (*configpb.Node, error) {
+	node := view.NodeByName(name)
 	if node == nil {
 		return nil, status.Errorf(codes.NotFound, "no node is named %.40q in this cluster", name)
 	}
 	return node, nil
-}
-
-func (c *Cluster) propose(ctx context.Context, m *configpb.Mutation) error {
-	_, err := c.cfg.Proposer.Propose(ctx, command([]*configpb.Mutation{m}))
-	return StatusError(err)
 }
 
 // featuresOf are the fields that came with the levels above 1, by level and name.

@@ -17,7 +17,7 @@ const nodeWatchEvery = time.Second
 // WatchNode tells what is still at a node, until the client leaves or the node is
 // off the roster.
 func (c *Cluster) WatchNode(req *tcpb.WatchNodeRequest, stream grpc.ServerStreamingServer[tcpb.WatchNodeResponse]) error {
-	node, err := c.node(req.GetName())
+	node, err := nodeOf(c.cfg.View(), req.GetName())
 	if err != nil {
 		return err
 	}

@@ -586,7 +586,7 @@ func (n *Node) register() {
 	tcpb.RegisterDiagnosisServer(tc, n.diagnosis())
 	tcpb.RegisterStatisticsServer(tc, api.NewStatistics(n.fold, n.machine.View))
 	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
-		Table: n.table, Calls: n.calls.By, View: n.machine.View, Observer: observer{n}, Proposer: w,
+		Table: n.table, Calls: n.calls.By, View: n.machine.View, Wait: n.machine.Wait, Observer: observer{n}, Proposer: w,
 		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
 	}))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, w))

@@ -34,6 +34,6 @@ func drainFaults() []Fault {
 		in("./node/session", "^TestDrain_", "drain-untold", "a desktop gateway hears nothing of a drain",
 			Edit{desk, "\t\t\t\tr.holder.drains.Send()\n", "\t\t\t\t_ = r.holder.drains\n"}),
 		in("./api", "^TestDrainNode_Deadline", "deadline-forgotten", "who asks for a drain again takes its deadline away",
-			Edit{"api/cluster.go", "\tdefault:\n\t\tchanged.Draining = true\n", "\tdefault:\n\t\tchanged.Draining, changed.DrainUntilMs = true, 0\n"}),
+			Edit{"api/cluster.go", "\t\tdefault:\n\t\t\tchanged.Draining = true\n", "\tdefault:\n\t\tchanged.Draining, changed.DrainUntilMs = true, 0\n"}),
 	}
 }

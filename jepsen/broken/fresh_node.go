@@ -23,6 +23,8 @@ func freshNodeFaults() []Fault {
 			Edit{api + "watch.go", "\t\tif err := w.flush(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := w.mark", "\t\tif err := w.mark"}),
 		in("./api", "^TestDrainNode_Undoes", Durability, "drain-overwrites", "draining a node undoes what it wrote of itself meanwhile",
 			Edit{api + "cluster.go", "PutNode: changed}, IfRevision: &node.Revision}", "PutNode: changed}}"}),
+		in("./api", "^TestDrainNode_Undoes", Durability, "told-to-read-again", "an operator who names no revision is told that another one was wanted",
+			Edit{api + "rewrite.go", "|| try == maxRewrites", "|| try > 0"}),
 		in("./api", "^TestImport_GroupsCome", Consensus, "import-in-the-order-given", "an import deletes a group before its DNs have left",
 			Edit{api + "configuration.go", "\t\treturn 2\n", "\t\treturn 1\n"}),
 		in("./api/tlib", "^TestReconnect_ASilentNode", Latency, "silent-node-first", "a client whose node hangs asks that one first",
