@@ -60,29 +60,37 @@ func (g *Group) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// successor is the voter whose log reaches furthest among those that answer now.
+// successor is the voter whose log reaches furthest among those that answer now. One
+// whose answer was on its way when it was asked counts for Raft and says nothing here:
+// then it is asked again.
 func (g *Group) successor(ctx context.Context) (to raft.Server, err error) {
 	servers, err := g.servers(ctx)
 	if err != nil {
 		return to, err
 	}
-	began := time.Now()
-	if err := g.ask(ctx); err != nil {
-		return to, err
-	}
-	best := uint64(0)
-	for _, s := range servers {
-		if s.Suffrage != raft.Voter || s.ID == raft.ServerID(g.cfg.Self.GetId()) {
-			continue
+	for began := time.Now(); ; {
+		if err := g.ask(ctx); err != nil {
+			return to, err
 		}
-		if at := g.transport.reached(s.ID, time.Since(began)); at > best {
-			to, best = s, at
+		best := uint64(0)
+		for _, s := range servers {
+			if s.Suffrage != raft.Voter || s.ID == raft.ServerID(g.cfg.Self.GetId()) {
+				continue
+			}
+			if at := g.transport.reached(s.ID, time.Since(began)); at > best {
+				to, best = s, at
+			}
+		}
+		switch {
+		case best > 0:
+			return to, nil
+		case time.Since(began) > judgeTime:
+			return to, errNoSuccessor
+		}
+		if err := g.pause(ctx, retryPause/10); err != nil {
+			return to, err
 		}
 	}
-	if best == 0 {
-		return to, errNoSuccessor
-	}
-	return to, nil
 }
 
 // ask has a heartbeat go out to every voter at once, and returns when a majority has

@@ -62,7 +62,7 @@ func TestGroup_ANodeWhoseLogIsDamagedComesBack(t *testing.T) {
 			c.waitFor("its return", func() bool { return victim.group.Err() == nil && !victim.group.Lost().Waits })
 			victim.write(3)
 			c.equal(n[:]...)
-			c.waitFor("its vote", func() bool { return n[0].voters() == 3 })
+			c.waitFor("its vote", func() bool { return n[0].voters() == 3 && n[1].voters() == 3 && victim.voters() == 3 })
 			n[0].kill()
 			if c.leader(n[1], n[2]) == nil {
 				t.Error("the two that are left elect nobody")
