@@ -95,7 +95,7 @@ func (b *bench) memory(ctx context.Context, l *lab) error {
 	// The greater of the two: what a garbage collector gave back before the
 	// registrations must not hide what they take.
 	resident, heap := (after.resident-before.resident)/each, (after.heap-before.heap)/each
-	b.report.below("mem", fmt.Sprintf("memory per DN and node, %d DNs registered", b.dns), max(resident, heap), "B", 1000, 400)
+	b.report.below("mem", fmt.Sprintf("memory per DN and node, %d DNs registered", b.dns), max(resident, heap), "B", 320, 268)
 	b.report.add("mem", "of which resident memory grew by", resident, "B", "")
 	b.report.add("mem", "of which Go heap in use", heap, "B", "")
 	b.report.add("mem", "resident memory of a node with them", after.resident/float64(len(l.nodes))/(1<<20), "MiB",

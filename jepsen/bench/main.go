@@ -76,6 +76,14 @@ var parts = []part{
 	{"quiet", "false losses under CPU load and packet loss", func(ctx context.Context, b *bench) error { return b.quiet(ctx) }},
 }
 
+// names of all parts.
+func names() (all []string) {
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	return all
+}
+
 // bench is one run of the program.
 type bench struct {
 	options
@@ -129,7 +137,7 @@ func run() error {
 }
 
 func (b *bench) flags() {
-	flag.StringVar(&b.parts, "run", "reg,lat,stat,call,overload,people,drain,before,line,far,kill,cut,heal,mem,list,quiet", "`parts` to run")
+	flag.StringVar(&b.parts, "run", strings.Join(names(), ","), "`parts` to run")
 	flag.StringVar(&b.json, "json", "bench.json", "`file` for the figures; empty: none")
 	flag.StringVar(&b.binary, "binary", "", "the sipcluster `program`; empty: build it")
 	flag.StringVar(&b.before, "before", "", "another sipcluster `program`, to compare with")
@@ -159,7 +167,7 @@ func (b *bench) wanted() (map[string]bool, error) {
 	want := make(map[string]bool)
 	for name := range strings.SplitSeq(b.parts, ",") {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return nil, fmt.Errorf("-run %s: unknown part; there are reg, lat, stat, call, overload, people, drain, before, line, far, kill, cut, heal, mem, list and quiet", name)
+			return nil, fmt.Errorf("-run %s: unknown part; there are %s", name, strings.Join(names(), ", "))
 		}
 		want[name] = true
 	}
