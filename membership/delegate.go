@@ -77,7 +77,7 @@ func (g *Gossip) seen(n *memberlist.Node) {
 		m = &member{Member: Member{ID: id}}
 		g.members[id] = m
 	}
-	m.Alive, m.listed = true, true
+	m.Alive, m.listed, m.silent = true, true, false
 	m.Incarnation, m.ClusterAddr = parseMeta(n.Meta)
 	g.notify(id)
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The figures that a verdict within 0.4 to 0.7 s of a full cut rests on, and
-// what others are told of this node.
+// The figures that the cost of an idle node and gossip's own verdict within some seconds
+// rest on, and what others are told of this node.
 func TestSettings(t *testing.T) {
 	bind := freeAddr(t)
 	g := &Gossip{cfg: Config{
@@ -22,13 +22,13 @@ func TestSettings(t *testing.T) {
 	}
 	defer func() { _ = mc.Transport.Shutdown() }()
 	for what, c := range map[string][2]any{
-		"a probe every":                   {mc.ProbeInterval, 50 * time.Millisecond},
-		"a probe waits":                   {mc.ProbeTimeout, 30 * time.Millisecond},
-		"suspicion lasts times":           {mc.SuspicionMult, 6},
+		"a probe every":                   {mc.ProbeInterval, 500 * time.Millisecond},
+		"a probe waits":                   {mc.ProbeTimeout, 50 * time.Millisecond},
+		"suspicion lasts times":           {mc.SuspicionMult, 4},
 		"suspicion grows times":           {mc.SuspicionMaxTimeoutMult, 1},
 		"a slow node's time grows times":  {mc.AwarenessMaxMultiplier, 1},
-		"gossip every":                    {mc.GossipInterval, 50 * time.Millisecond},
-		"everything is exchanged every":   {mc.PushPullInterval, 5 * time.Second},
+		"gossip every":                    {mc.GossipInterval, 100 * time.Millisecond},
+		"everything is exchanged every":   {mc.PushPullInterval, 30 * time.Second},
 		"a stream waits":                  {mc.TCPTimeout, time.Second},
 		"others that are asked":           {mc.IndirectChecks, 3},
 		"a dead node's name is free in":   {mc.DeadNodeReclaimTime, 100 * time.Millisecond},
@@ -42,8 +42,9 @@ func TestSettings(t *testing.T) {
 		"told of itself":                  {string(mc.Delegate.NodeMeta(512)), "\x01\x02\x03\x04\x05\x06\x07\x08192.0.2.7:7102"},
 		"told of itself where space ends": {string(mc.Delegate.NodeMeta(10)), "\x01\x02\x03\x04\x05\x06\x07\x0819"},
 		"looks for absent peers every":    {rejoinEvery, time.Second},
-		"a stall is":                      {stallLength, 200 * time.Millisecond},
+		"a stall is":                      {stallLength, time.Second},
 		"no verdict after a stall for":    {stallDoubt, time.Second},
+		"a doubted node is asked":         {asks, 6},
 		"members":                         {maxMembers, 1024},
 	} {
 		if c[0] != c[1] {

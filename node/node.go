@@ -544,7 +544,7 @@ func (n *Node) openLayer() (err error) {
 	n.keys.gossip = n.gossip
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Applied: n.lags.Told, Process: n.process, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Applied: n.lags.Told, Process: n.process, Log: n.log,
 	})
 	return nil
 }

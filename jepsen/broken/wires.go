@@ -110,7 +110,7 @@ func boundFaults() []Fault {
 		},
 		{
 			Name: "slow-gossip", Kind: Bounds, What: "gossip takes a second longer to hold a node dead",
-			Edits:   []Edit{{"membership/membership.go", "mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 6, 1, 1", "mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 6, 6, 1"}},
+			Edits:   []Edit{{"membership/membership.go", "mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 4, 1, 1", "mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 4, 6, 1"}},
 			Package: "./membership", Run: "^TestSettings",
 		},
 	}

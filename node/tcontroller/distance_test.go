@@ -5,11 +5,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -102,6 +104,40 @@ func TestTimed_TheKernelsTimeIsThatOfThePeer(t *testing.T) {
 	_ = conn.Close()
 	if _, err := Timed(tcp, tcp.(*net.TCPConn)); err == nil {
 		t.Error("a closed connection was timed")
+	}
+}
+
+// Gossip, which is slow by itself, is asked about a near peer as soon as its link is
+// silent or down, and never about one that is too far for its probes.
+func TestFollower_HasGossipAskAboutASilentPeer(t *testing.T) {
+	for name, c := range map[string]struct {
+		trip time.Duration
+		do   func(*scripted, *played)
+		want time.Duration // 0: never
+	}{
+		"answers":     {0, func(*scripted, *played) {}, 0},
+		"silent":      {0, func(_ *scripted, l *played) { l.hush(true) }, doubtAfter + pingEvery},
+		"down":        {0, func(s *scripted, l *played) { s.away(errFarAway); l.over <- errFarAway }, ms},
+		"far, silent": {150 * ms, func(_ *scripted, l *played) { l.hush(true) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var doubted atomic.Int64
+			change := func(cfg *Config) {
+				cfg.Doubt = func(dn.Node) { doubted.CompareAndSwap(0, time.Now().UnixNano()) }
+			}
+			withPeer(t, change, func(t *testing.T, s *scripted) {
+				l := s.heard()
+				l.away(c.trip)
+				passes(5 * time.Second)
+				doubted.Store(0)
+				began := time.Now().UnixNano()
+				c.do(s, l)
+				passes(3 * time.Second)
+				if at := doubted.Load(); (at == 0) != (c.want == 0) || at > began+int64(c.want) {
+					t.Errorf("doubted after %v, want %v", time.Duration(at-began), c.want)
+				}
+			})
+		})
 	}
 }
 

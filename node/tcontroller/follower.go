@@ -130,6 +130,16 @@ func (f *follower) distance() time.Duration {
 	return f.trip
 }
 
+// doubt has gossip ask a near peer whose link is down or silent.
+func (f *follower) doubt() {
+	f.mu.Lock()
+	silent := f.trip <= gossipReach && (!f.link.up || time.Since(f.link.lastFrame) > doubtAfter)
+	f.mu.Unlock()
+	if silent {
+		f.cfg.Doubt(f.id)
+	}
+}
+
 // deaf ends the link to a far peer whose machine says nothing any more. A near one's link is
 // ended by the kernel.
 func (f *follower) deaf() bool {

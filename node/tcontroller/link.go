@@ -95,6 +95,7 @@ func (f *follower) connect(ctx context.Context, within time.Duration) (synced bo
 		synced = l.synced
 		l.up, l.synced, l.conn = false, false, nil
 	})
+	f.doubt()
 	return synced, err
 }
 
@@ -260,6 +261,7 @@ func (l *followerLink) ping(ctx context.Context) {
 		if l.f.deaf() {
 			return // the reader learns of the end
 		}
+		l.f.doubt()
 		now := time.Now()
 		p := &peerpb.Ping{SentMono: int64(now.Sub(l.began)), SentWall: now.UnixNano()}
 		if l.stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: p}}) != nil {

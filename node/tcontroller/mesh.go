@@ -38,6 +38,9 @@ type Config struct {
 	LinkTimeout time.Duration
 	// Rejoin is called when gossip holds a peer dead whose link is fresh.
 	Rejoin func(dn.Node)
+	// Doubt is called when nothing came from a peer for doubtAfter, or its link ended: gossip
+	// asks it then. It must not wait; nil for nobody.
+	Doubt func(dn.Node)
 	// Refused is called when a peer answers that this node is not on the roster,
 	// as of an index of the configuration.
 	Refused func(index uint64)
@@ -74,6 +77,9 @@ type gossip struct {
 func NewMesh(cfg Config) *Mesh {
 	if cfg.LinkTimeout == 0 {
 		cfg.LinkTimeout = 750 * time.Millisecond
+	}
+	if cfg.Doubt == nil {
+		cfg.Doubt = func(dn.Node) {}
 	}
 	return &Mesh{cfg: cfg, wake: wake.New(), followers: map[dn.Node]*follower{}, gossip: map[dn.Node]gossip{}}
 }

@@ -4,6 +4,8 @@ import "time"
 
 // Loss bounds of the verdict.
 const (
+	// doubtAfter is how long nothing may come from a near peer until gossip is asked.
+	doubtAfter = 250 * time.Millisecond
 	// redialGrace is how long redials must fail before a link that broke
 	// counts as a cut although gossip holds the peer alive.
 	redialGrace = 250 * time.Millisecond
