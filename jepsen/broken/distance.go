@@ -19,10 +19,22 @@ func distanceFaults() []Fault {
 			Edit{file, "now >= c.next.Load()", "now >= c.next.Load() && now < 0"}),
 		in("^TestFollower_JudgesAFarPeer|^TestDistance_No", "gossip-beyond-its-reach", "gossip's word counts for peers whose answers it does not wait for",
 			Edit{follower, "gossipDead: gossipDead && f.trip <= gossipReach", "gossipDead: gossipDead"}),
+		in("^TestFollower_HasGossipAsk", "nobody-doubts", "gossip is not asked about a silent peer, and finds out by itself some seconds later",
+			Edit{follower, "		f.cfg.Doubt(f.id)", "		_ = f.cfg.Doubt"}),
 		{
 			Name: "kernel-alone-at-a-distance", Kind: Links, What: "only the kernel ends the link to a far peer, which it puts off at each ping",
 			Edits: []Edit{{follower, "	if trip <= gossipReach || !unacknowledged(", "	if trip >= 0 || !unacknowledged("}},
 			E2E:   "TestFar_ACutIsSeenByTheDistance",
+		},
+		{
+			Name: "dead-for-a-lost-packet", Kind: Links, What: "a node that left one question unanswered is dead for gossip",
+			Edits:   []Edit{{"membership/doubt.go", "const asks = 6", "const asks = 1"}},
+			Package: "./membership", Run: "^TestSettings",
+		},
+		{
+			Name: "dead-for-ever", Kind: Links, What: "who did not answer once is dead for gossip until it starts anew",
+			Edits:   []Edit{{"membership/membership.go", "			for _, id := range g.silent() {", "			for _, id := range g.silent()[:0] {"}},
+			Package: "./membership", Run: "^TestGossip_ADoubted",
 		},
 		{
 			Name: "doubts-fill-the-log", Kind: Bounds, What: "a node that is far from the others says so each second",
