@@ -16,7 +16,7 @@ func BenchmarkStream_Next(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		tab.Ringing(id, "2")
+		tab.Ringing(id, "2", "")
 		tab.Established(id, "2")
 		tab.End(id, 0, false)
 		if items, err = s.Next(context.Background(), items[:0]); err != nil {

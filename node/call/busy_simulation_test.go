@@ -60,7 +60,7 @@ func (w *phones) begin() {
 	}
 	c.id, c.inc = id, n.inc
 	c.leg = w.nodes[c.at].table.Carry(id, n.id, c.to)
-	n.table.Ringing(id, c.to)
+	n.table.Ringing(id, c.to, w.nodes[c.at].id)
 	w.calls = append(w.calls, c)
 }
 
@@ -113,14 +113,17 @@ func (w *phones) next() {
 	w.calls = slices.Delete(w.calls, i, i+1)
 }
 
-// again sends a call that nobody has answered on to another DN.
+// again sends a call that nobody has answered on to another DN, or to the same one, which has
+// moved or not.
 func (w *phones) again(c *phoneCall) {
 	if c.at = w.r.IntN(len(w.nodes)); !w.reach(c.has, c.at) {
 		c.at = c.has
 	}
-	c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
+	if w.r.IntN(2) == 0 {
+		c.to = dn.Number(fmt.Sprint("2", w.r.Uint32()))
+	}
 	c.leg = w.nodes[c.at].table.Carry(c.id, w.nodes[c.has].id, c.to)
-	w.nodes[c.has].table.Ringing(c.id, c.to)
+	w.nodes[c.has].table.Ringing(c.id, c.to, w.nodes[c.at].id)
 }
 
 func (w *phones) drop(c *phoneCall) {

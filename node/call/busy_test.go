@@ -72,7 +72,7 @@ func TestCarry_OverEndsTheCallForAll(t *testing.T) {
 	a, b := w.nodes[0].table, w.nodes[1].table
 	id, _ := a.Begin(Info{Caller: "1001", Type: Internal})
 	far := b.Carry(id, "n0", "1002")
-	a.Ringing(id, "1002")
+	a.Ringing(id, "1002", "")
 	a.Established(id, "1002")
 	w.settle()
 	w.cut[[2]int{0, 1}], w.cut[[2]int{1, 0}] = true, true
@@ -130,7 +130,7 @@ func carriedCall(t *testing.T) (w *world, id ID, far *Leg) {
 	w.settle()
 	id, _ = w.nodes[0].table.Begin(Info{Caller: "1001", Type: Internal})
 	far = w.nodes[1].table.Carry(id, "n0", "1002")
-	w.nodes[0].table.Ringing(id, "1002")
+	w.nodes[0].table.Ringing(id, "1002", "")
 	w.nodes[0].table.Established(id, "1002")
 	w.settle()
 	return w, id, far
@@ -140,7 +140,7 @@ func carriedCall(t *testing.T) (w *world, id ID, far *Leg) {
 // counts for nobody who does.
 func TestCarry_AStaleNodeBringsNothingBack(t *testing.T) {
 	for name, again := range map[string]func(w *world){
-		"goes on": func(w *world) { w.nodes[0].table.Ringing(w.nodes[0].own[0], "1003") },
+		"goes on": func(w *world) { w.nodes[0].table.Ringing(w.nodes[0].own[0], "1003", "") },
 		"not known before": func(w *world) {
 			x := w.nodes[2]
 			x.table = New(Config{Self: "n2", Incarnation: 2, Now: func() time.Time { return w.now }})
@@ -314,7 +314,7 @@ func TestCarry_OverIsSaidOfOneDN(t *testing.T) {
 			own, far := w.nodes[0].table, w.nodes[1].table
 			id, _ := own.Begin(Info{Caller: "1001", Type: Internal})
 			leg := far.Carry(id, "n0", "1002")
-			own.Ringing(id, "1002")
+			own.Ringing(id, "1002", "")
 			w.settle()
 			if c.cut {
 				w.cut[[2]int{0, 1}], w.cut[[2]int{1, 0}] = true, true
@@ -328,7 +328,7 @@ func TestCarry_OverIsSaidOfOneDN(t *testing.T) {
 				own.Established(id, "1002")
 			} else {
 				own.Released(id, "1002", 480)
-				own.Ringing(id, "1003")
+				own.Ringing(id, "1003", "")
 			}
 			w.settle()
 			for _, s := range w.nodes {
@@ -348,8 +348,8 @@ func TestCarry_WhoIsNotCarriedHasLeft(t *testing.T) {
 	own := w.nodes[0].table
 	id, _ := own.Begin(Info{Caller: "1001", Type: Internal})
 	w.nodes[1].table.Carry(id, "n0", "1003")
-	own.Ringing(id, "1002")
-	own.Ringing(id, "1003")
+	own.Ringing(id, "1002", "")
+	own.Ringing(id, "1003", "")
 	w.settle()
 	for _, i := range []int{1, 2} {
 		x := w.nodes[i].table

@@ -24,7 +24,7 @@ func TestBy_CountsOwnCallsAndCarriedOnes(t *testing.T) {
 	}
 	want("at first", 0, 0, 0)
 	id, _ := a.Begin(Info{Caller: "1001", Type: Internal})
-	a.Ringing(id, "1002")
+	a.Ringing(id, "1002", "")
 	own := a.Carry(id, "n0", "1003")
 	leg := b.Carry(id, "n0", "1002")
 	want("ringing", 1, 1, 0)

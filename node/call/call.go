@@ -136,6 +136,8 @@ type Party struct {
 	Since int64
 	// HeldSince is since when the party holds the call, ns since the epoch; 0: it does not.
 	HeldSince int64
+	// At is the node by which the call goes to a called DN; "" for not said.
+	At dn.Node
 }
 
 // Queue is where a call waits. Immutable.
@@ -174,7 +176,8 @@ type Event struct {
 	ThisDN  dn.Number
 	Role    Role
 	OtherDN string
-	// Of is the node that has the call, when another one carries it: Carry, Dropped, Over.
+	// Of is the node that has the call, when another one carries it: Carry, Dropped, Over. Of
+	// Ringing it is the one by which the call goes to the DN, "" for not said.
 	Of dn.Node
 	// Time of the event, ns since the epoch.
 	Time int64
@@ -219,6 +222,11 @@ func (c *Call) after(e *Event) (*Call, bool) {
 		next.Info = e.Info
 	}
 	p := Party{DN: e.ThisDN, Role: e.Role, State: StateRinging, Other: e.OtherDN, Since: e.Time}
+	if e.Kind == Ringing {
+		p.At = e.Of
+	} else if i >= 0 {
+		p.At = c.Parties[i].At
+	}
 	switch e.Kind {
 	case Ringing, Established:
 		if e.Kind == Established {

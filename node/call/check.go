@@ -64,7 +64,7 @@ func (i *Info) sound() bool {
 
 // sound tells whether a peer may say that.
 func (e *Event) sound() bool {
-	return e.Call.Valid() && (e.Kind <= Dialing || e.Kind == DataChanged || e.Kind == Held || e.Kind == Retrieved || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
+	return e.Call.Valid() && len(e.Of) <= 255 && (e.Kind <= Dialing || e.Kind == DataChanged || e.Kind == Held || e.Kind == Retrieved || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
 		shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
 }
 
@@ -85,7 +85,7 @@ func (c *Call) sound() bool {
 		if p.HeldSince != 0 && (p.State != StateEstablished || !soundTime(p.HeldSince)) {
 			return false
 		}
-		if !fits || !dn.ValidNumber(string(p.DN)) || !soundTime(p.Since) || shown(p.Other) != p.Other || c.find(p.DN, p.Role) != i {
+		if len(p.At) > 255 || !fits || !dn.ValidNumber(string(p.DN)) || !soundTime(p.Since) || shown(p.Other) != p.Other || c.find(p.DN, p.Role) != i {
 			return false
 		}
 	}

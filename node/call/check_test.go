@@ -197,7 +197,7 @@ func TestCopy_JudgesEachFieldOfARow(t *testing.T) {
 func TestTable_PartiesOfACall(t *testing.T) {
 	const other = "outside"
 	do := map[string]func(*Table, ID) bool{
-		"ring":    func(t *Table, id ID) bool { return t.Ringing(id, "2") },
+		"ring":    func(t *Table, id ID) bool { return t.Ringing(id, "2", "") },
 		"answer":  func(t *Table, id ID) bool { return t.Established(id, "2") },
 		other:     func(t *Table, id ID) bool { return t.Established(id, "") },
 		"leave":   func(t *Table, id ID) bool { return t.Released(id, "2", 0) },
@@ -239,7 +239,7 @@ func TestTable_ACallRingsAtSoManyAtATime(t *testing.T) {
 			t.Errorf("DN %d: %v", i, got)
 		}
 	}
-	if tab.Released(id, "100", 486); !tab.Ringing(id, "200") {
+	if tab.Released(id, "100", 486); !tab.Ringing(id, "200", "") {
 		t.Error("a place that was given up is not free")
 	}
 }
@@ -249,7 +249,7 @@ func TestTable_CausesAreStatusCodes(t *testing.T) {
 		tab := newTable("a")
 		w := tab.Tail()
 		id := begin(t, tab, "1")
-		tab.Ringing(id, "2")
+		tab.Ringing(id, "2", "")
 		tab.Released(id, "2", give)
 		tab.End(id, give, false)
 		expect(t, told(w), "ringing 2 +4930 0", fmt.Sprint("released 2 +4930 ", want), fmt.Sprint("released 1 9000 ", want))

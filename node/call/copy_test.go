@@ -156,7 +156,7 @@ func TestCopy_WhatBeganAnewIsNotResumed(t *testing.T) {
 func TestTable_OwnCallsAreNobodyElses(t *testing.T) {
 	tab := newTable("a")
 	id := begin(t, tab, "1")
-	tab.Ringing(id, "2")
+	tab.Ringing(id, "2", "")
 	tab.Died("a")
 	tab.Saw("a", 99)
 	tab.Forget("a")

@@ -193,8 +193,9 @@ func (t *Table) carried(e *entry) bool {
 	return slices.ContainsFunc(t.legs[e.call.ID], func(l *leg) bool { return !l.Over && l.Of == e.o.id })
 }
 
-// overruled tells whether a node that carries a call of o has said that it is over at a DN
-// that has part in it, in that state at least, and nobody carries it there now.
+// overruled tells whether the node by which a call of o goes to a DN that has part in it, in
+// that state at least, has said that it is over there, and nobody carries it there now. What
+// another node says is of a try before, which is over for o too, whatever comes later.
 func (t *Table) overruled(c *Call, o *origin, state State) bool {
 	legs := t.legs[c.ID]
 	return slices.ContainsFunc(legs, func(l *leg) bool {
@@ -202,7 +203,7 @@ func (t *Table) overruled(c *Call, o *origin, state State) bool {
 			return false
 		}
 		p := c.Party(l.DN, Called)
-		return p != nil && p.State >= state && !slices.ContainsFunc(legs, func(x *leg) bool { return !x.Over && x.Of == o.id && x.DN == l.DN })
+		return p != nil && p.State >= state && (p.At == "" || p.At == l.carrier.id) && !slices.ContainsFunc(legs, func(x *leg) bool { return !x.Over && x.Of == o.id && x.DN == l.DN })
 	})
 }
 

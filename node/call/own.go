@@ -46,10 +46,19 @@ func (t *Table) mine(id ID) *entry {
 	return nil
 }
 
-// Ringing says that the call is offered to a DN. False: there is no such call of this
-// node, or it rings there already.
-func (t *Table) Ringing(id ID, n dn.Number) bool {
-	return t.called(id, n, Ringing, 0)
+// Ringing says that the call is offered to a DN, by the phones of a node, or by a trunk of
+// this one; "" for not said. False: there is no such call of this node, or it rings there
+// already.
+func (t *Table) Ringing(id ID, n dn.Number, at dn.Node) bool {
+	if !dn.ValidNumber(string(n)) {
+		return false
+	}
+	now := t.now()
+	return t.say(id, func(c *Call) *Event {
+		ev := c.calledEvent(Ringing, n, now, 0)
+		ev.Of = at
+		return ev
+	})
 }
 
 // Established says that the DN has answered the call. The first answer establishes the

@@ -44,7 +44,7 @@ func TestResume_AtTheEdgesOfTheLog(t *testing.T) {
 func happen(t *testing.T, tab *Table, from, n int) {
 	t.Helper()
 	for i := range n {
-		if !tab.Ringing(begin(t, tab, "trunk1"), party(from+i)) {
+		if !tab.Ringing(begin(t, tab, "trunk1"), party(from+i), "") {
 			t.Fatal("it does not ring")
 		}
 	}
@@ -138,7 +138,7 @@ func party(i int) dn.Number { return dn.Number(fmt.Sprint(1000 + i)) }
 func TestTable_UserDataOfASnapshotAreTheNewest(t *testing.T) {
 	tab := newTable("a")
 	id := begin(t, tab, "1")
-	tab.Ringing(id, "2")
+	tab.Ringing(id, "2", "")
 	if found, err := tab.Attach(id, map[string]string{"k": "v"}); !found || err != nil {
 		t.Fatal(found, err)
 	}

@@ -107,7 +107,7 @@ func (w *world) act(s *simNode) {
 	case 10:
 		s.table.Left(id, []string{"", "1"}[w.r.IntN(2)], 0)
 	case 0, 1, 2:
-		s.table.Ringing(id, n)
+		s.table.Ringing(id, n, "")
 	case 3, 4:
 		s.table.Established(id, n)
 	case 5:

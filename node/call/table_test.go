@@ -53,9 +53,9 @@ func TestTable_TellsACallFromItsFirstRinging(t *testing.T) {
 	w := tab.Watch(feed.Position{})
 	id := begin(t, tab, "trunk1")
 	expect(t, told(w))
-	tab.Ringing(id, "1001")
+	tab.Ringing(id, "1001", "")
 	tab.Released(id, "1001", 486)
-	tab.Ringing(id, "1002")
+	tab.Ringing(id, "1002", "")
 	tab.Established(id, "1002")
 	tab.End(id, 0, false)
 	expect(t, told(w), "ringing 1001 +4930 0", "released 1001 +4930 486", "ringing 1002 +4930 0", "established 1002 +4930 0",
@@ -70,8 +70,8 @@ func TestTable_WhoHoldsACall(t *testing.T) {
 	tab := newTable("a")
 	w := tab.Watch(feed.Position{})
 	id := begin(t, tab, "trunk1")
-	tab.Ringing(id, "1001")
-	tab.Ringing(id, "1002")
+	tab.Ringing(id, "1001", "")
+	tab.Ringing(id, "1002", "")
 	for _, r := range []Role{Caller, Called} {
 		if tab.Hold(id, r, "1001", true) {
 			t.Errorf("party %d holds what it is not in", r)
@@ -113,7 +113,7 @@ func TestTable_CallerGivesUpWhileItRings(t *testing.T) {
 	w := tab.Watch(feed.Position{})
 	expect(t, told(w))
 	id := begin(t, tab, "trunk1")
-	tab.Ringing(id, "1001")
+	tab.Ringing(id, "1001", "")
 	tab.End(id, 487, true)
 	expect(t, told(w), "ringing 1001 +4930 0", "released trunk1 9000 487", "abandoned 1001 +4930 487")
 	never := begin(t, tab, "trunk1")
@@ -136,12 +136,12 @@ func TestTable_ACallToANumberOutsideHasACallerOnly(t *testing.T) {
 func TestTable_RefusesWhatDoesNotFit(t *testing.T) {
 	tab := newTable("a")
 	id, over := begin(t, tab, "1"), begin(t, tab, "1")
-	tab.Ringing(id, "2")
+	tab.Ringing(id, "2", "")
 	tab.End(over, 0, false)
 	for what, done := range map[string]bool{
-		"a call that is none":  tab.Ringing("0123456789abcdef", "2"),
-		"a DN that rings":      tab.Ringing(id, "2"),
-		"a DN that is none":    tab.Ringing(id, "not a number") || tab.Established(id, "not a number"),
+		"a call that is none":  tab.Ringing("0123456789abcdef", "2", ""),
+		"a DN that rings":      tab.Ringing(id, "2", ""),
+		"a DN that is none":    tab.Ringing(id, "not a number", "") || tab.Established(id, "not a number"),
 		"one that isn't there": tab.Released(id, "3", 0) || tab.Abandoned(id, "3"),
 		"a call that is over":  tab.End(over, 0, false),
 	} {
@@ -171,7 +171,7 @@ func TestTable_NumbersOfStrangersAreMadeFit(t *testing.T) {
 func TestTable_UserDataGoWithTheNextEvent(t *testing.T) {
 	a, b := newTable("a"), newTable("b")
 	id := begin(t, a, "1")
-	a.Ringing(id, "2")
+	a.Ringing(id, "2", "")
 	if found, err := a.Attach(id, map[string]string{"k": "v", "x": "y"}, "x"); !found || err != nil {
 		t.Fatal(found, err)
 	}
@@ -225,7 +225,7 @@ func fed(t *testing.T) (*Table, *Copy, *Call) {
 func TestCopy_RefusesAndCountsWhatNoPeerMaySay(t *testing.T) {
 	tab, c, up := fed(t)
 	own := begin(t, tab, "1")
-	tab.Ringing(own, "3")
+	tab.Ringing(own, "3", "")
 	q, err := tab.Sync("q", 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +309,7 @@ func TestStream_WhoFallsOutOfTheLogGetsTheCallsThatAreUp(t *testing.T) {
 	var ids []ID
 	for range 3 {
 		ids = append(ids, begin(t, tab, "1"))
-		tab.Ringing(ids[len(ids)-1], "2")
+		tab.Ringing(ids[len(ids)-1], "2", "")
 	}
 	tab.End(ids[0], 0, true)
 	slices.Sort(ids[1:])
@@ -408,7 +408,7 @@ func BenchmarkTable_Call(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		tab.Ringing(id, "1001")
+		tab.Ringing(id, "1001", "")
 		tab.Established(id, "1001")
 		tab.End(id, 0, false)
 	}

@@ -85,7 +85,7 @@ func newTransfer(t *testing.T) *transfer {
 	ab := hear(t, x.b, x.a)
 	x.ba = hear(t, x.a, x.b)
 	x.one, _ = x.a.Begin(Info{Caller: "1001", Type: Internal, ANI: "1001", DNIS: "1002", UserData: map[string]string{"k": "v"}})
-	x.a.Ringing(x.one, "1002")
+	x.a.Ringing(x.one, "1002", "")
 	x.a.Established(x.one, "1002")
 	ab.all()
 	x.ha.all()
@@ -102,7 +102,7 @@ func newTransfer(t *testing.T) *transfer {
 
 // answered: 1003 has, and node a knows.
 func (x *transfer) answered() {
-	x.b.Ringing(x.two, "1003")
+	x.b.Ringing(x.two, "1003", "")
 	x.b.Established(x.two, "1003")
 	x.ba.all()
 }

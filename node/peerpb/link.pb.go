@@ -1860,7 +1860,9 @@ type CallParty struct {
 	// ns since the epoch.
 	Since int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
 	// Since when it holds the call, ns since the epoch; 0: it does not.
-	HeldSince     int64 `protobuf:"varint,6,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"`
+	HeldSince int64 `protobuf:"varint,6,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"`
+	// The node by which the call goes to the DN, by id; "" for not said.
+	At            string `protobuf:"bytes,20,opt,name=at,proto3" json:"at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1937,6 +1939,13 @@ func (x *CallParty) GetHeldSince() int64 {
 	return 0
 }
 
+func (x *CallParty) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
 type CallEvent struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Kind   CallEventKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=sipcluster.peer.v1.CallEventKind" json:"kind,omitempty"`
@@ -1950,7 +1959,8 @@ type CallEvent struct {
 	Cause uint32 `protobuf:"varint,7,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Absent: as it was said of the call before.
 	Info *CallInfo `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
-	// The node that has the call, by id, when another one carries it.
+	// The node that has the call, by id, when another one carries it; of RINGING that by
+	// which the call goes to this_dn, "" for not said.
 	Of string `protobuf:"bytes,9,opt,name=of,proto3" json:"of,omitempty"`
 	// Of USER_EVENT.
 	Data          map[string]string `protobuf:"bytes,10,rep,name=data,proto3" json:"data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -2185,7 +2195,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x04conn\x18\x01 \x01(\tR\x04conn\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x1a\n" +
 	"\bprevious\x18\x03 \x01(\tR\bprevious\x12\x0e\n" +
-	"\x02by\x18\x04 \x01(\tR\x02by\"\xcd\x01\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"\xdd\x01\n" +
 	"\tCallParty\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x1c.sipcluster.peer.v1.CallRoleR\x04role\x123\n" +
@@ -2193,7 +2203,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x1d\n" +
 	"\n" +
-	"held_since\x18\x06 \x01(\x03R\theldSince\"\x99\x03\n" +
+	"held_since\x18\x06 \x01(\x03R\theldSince\x12\x0e\n" +
+	"\x02at\x18\x14 \x01(\tR\x02at\"\x99\x03\n" +
 	"\tCallEvent\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.sipcluster.peer.v1.CallEventKindR\x04kind\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -161,6 +162,7 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 		t.Forwarded = n // its telephone is outside
 	}
 	t.Vainly = len(on.tries) > 0
+	on.at = cmp.Or(t.Node, t.Of)
 	var sent invite.Stopper
 	defer func() {
 		if sent == nil { // it panicked

@@ -21,6 +21,7 @@ type journey struct {
 	tries []dn.Number
 	last  map[dn.Number]miss // those that were tried in vain
 	rings dn.Number          // the DN that rings now, or is in the call
+	at    dn.Node            // by which the try that is under way goes there
 	rp    dn.Number          // the routing point it is at; "" for none
 	since int64              // when it came there, ns since the epoch
 	group string             // whose agents the call may go to from there
@@ -210,7 +211,7 @@ func (r *Engine) agentSince(n dn.Number) int64 {
 func (j *journey) ringing(n dn.Number) {
 	if j.rings != n {
 		j.rings = n
-		j.r.calls.Ringing(j.id, n)
+		j.r.calls.Ringing(j.id, n, j.at)
 	}
 }
 

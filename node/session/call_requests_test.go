@@ -16,7 +16,7 @@ func (o *office) inCall() call.ID {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.traffic.Ringing(id, "2001")
+	o.traffic.Ringing(id, "2001", "")
 	o.traffic.Established(id, "2001")
 	return id
 }

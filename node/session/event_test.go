@@ -278,7 +278,7 @@ func TestEvents_TheCallerGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.traffic.Ringing(id, "1001")
+	o.traffic.Ringing(id, "1001", "")
 	o.traffic.End(id, 487, true)
 	want := &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP, SipStatus: 487}
 	for what, end := range map[string]func(*tlibpb.Event) *tlibpb.CallEnd{

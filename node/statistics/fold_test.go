@@ -218,7 +218,7 @@ func TestFold_ACallThroughItsStates(t *testing.T) {
 		t.Errorf("%+v %v", list, err)
 	}
 	f.calls.Left(id, "1002", 0)
-	f.calls.Ringing(id, "1002")
+	f.calls.Ringing(id, "1002", "")
 	f.uses("1002")
 	want("rings", Ready, Ringing, 0)
 	f.calls.Established(id, "1002")
@@ -293,7 +293,7 @@ func TestFold_IsWhatTheTablesSay(t *testing.T) {
 				case 1:
 					f.calls.Left(id, "", 480)
 				case 2:
-					f.calls.Ringing(id, n)
+					f.calls.Ringing(id, n, "")
 				case 3:
 					f.calls.Established(id, n)
 				case 4:

@@ -193,7 +193,7 @@ func callToProto(c *call.Call) *peerpb.Call {
 	for i := range c.Parties {
 		x := &c.Parties[i]
 		p.Parties = append(p.Parties, &peerpb.CallParty{
-			Dn: string(x.DN), Role: peerpb.CallRole(x.Role + 1), State: peerpb.CallState(x.State + 1), Other: x.Other, Since: x.Since, HeldSince: x.HeldSince,
+			Dn: string(x.DN), Role: peerpb.CallRole(x.Role + 1), State: peerpb.CallState(x.State + 1), Other: x.Other, Since: x.Since, HeldSince: x.HeldSince, At: string(x.At),
 		})
 	}
 	if q := c.Queue; q != nil {
@@ -240,7 +240,7 @@ func callFromProto(p *peerpb.Call) *call.Call {
 	for _, x := range p.GetParties()[:min(len(p.GetParties()), call.MaxParties+1)] {
 		c.Parties = append(c.Parties, call.Party{
 			DN: dn.Number(x.GetDn()), Role: call.Role(enum(int32(x.GetRole()))), State: call.State(enum(int32(x.GetState()))), Other: x.GetOther(), Since: x.GetSince(),
-			HeldSince: x.GetHeldSince(),
+			HeldSince: x.GetHeldSince(), At: dn.Node(x.GetAt()),
 		})
 	}
 	return c

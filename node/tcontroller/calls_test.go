@@ -176,7 +176,7 @@ func TestCalls_ManyAndLargeDoNotHoldUpTheRecords(t *testing.T) {
 		defer close(done)
 		for range 3000 {
 			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: large})
-			if err == nil && a.calls.Ringing(id, "1002") {
+			if err == nil && a.calls.Ringing(id, "1002", "") {
 				a.calls.End(id, 0, true)
 			}
 		}
@@ -216,7 +216,7 @@ func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
 	patience.Done(t, "a queue, and who writes waits for nobody", func() {
 		for end := time.Now().Add(patience.Limit); a.publisher.Backlog("b").CallEvents <= feed.DefaultHistory && time.Now().Before(end); {
 			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: data})
-			if err == nil && a.calls.Ringing(id, "1001") {
+			if err == nil && a.calls.Ringing(id, "1001", "") {
 				a.calls.End(id, 487, true)
 			}
 		}
@@ -272,7 +272,7 @@ func BenchmarkLink_CallEvent(b *testing.B) {
 	for b.Loop() {
 		began := time.Now()
 		id, err := publisher.calls.Begin(call.Info{Caller: "trunk1", ANI: "+4930", DNIS: "9000"})
-		if err != nil || !publisher.calls.Ringing(id, "1001") {
+		if err != nil || !publisher.calls.Ringing(id, "1001", "") {
 			b.Fatal("no call", err)
 		}
 		if items, err = w.Next(b.Context(), items[:0]); err != nil || items[len(items)-1].Event.Call != id {

@@ -177,7 +177,7 @@ func TestServer_CallsAreToldAtOnceOrTogether(t *testing.T) {
 	publisher(t, func(t *testing.T, s *Server, _ *dn.Table, c peerpb.TControllerClient) {
 		rings := func() {
 			id, err := s.calls.Begin(call.Info{Caller: "trunk1", Type: call.Inbound, UserData: map[string]string{"k": strings.Repeat("x", 8<<10)}})
-			if err != nil || !s.calls.Ringing(id, "1001") {
+			if err != nil || !s.calls.Ringing(id, "1001", "") {
 				t.Fatal("no call", err)
 			}
 		}
