@@ -235,7 +235,7 @@ func TestTable_ACallRingsAtSoManyAtATime(t *testing.T) {
 	tab := newTable("a")
 	id := begin(t, tab, "1")
 	for i := range MaxParties {
-		if got := tab.Ringing(id, dn.Number(fmt.Sprint(100+i))); got != (i < MaxParties-1) {
+		if got := tab.Ringing(id, dn.Number(fmt.Sprint(100+i)), ""); got != (i < MaxParties-1) {
 			t.Errorf("DN %d: %v", i, got)
 		}
 	}

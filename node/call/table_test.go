@@ -423,7 +423,7 @@ func BenchmarkTable_Up(b *testing.B) {
 		tab := New(Config{Self: "a", Incarnation: 1, History: 1})
 		for i := range MaxCalls {
 			id, err := tab.Begin(Info{Caller: "trunk1", ANI: fmt.Sprint("+4930", i), DNIS: "9000"})
-			if err != nil || !tab.Ringing(id, dn.Number(fmt.Sprint(i))) || !tab.Established(id, dn.Number(fmt.Sprint(i))) {
+			if err != nil || !tab.Ringing(id, dn.Number(fmt.Sprint(i)), "") || !tab.Established(id, dn.Number(fmt.Sprint(i))) {
 				b.Fatal(err)
 			}
 		}
