@@ -31,7 +31,9 @@ func busyFaults() []Fault {
 		ends("waits-for-the-dead", "a phone rings on for the caller of a node that was killed, as for one that may be back", "^TestOrphans_",
 			Edit{"sip/proxy/orphans.go", "	case !l.over:\n", "	case l.over && len(o.lost) < 0:\n"}),
 		in("./node/call", "^TestCarry_OverIsSaid", Calls, "over-everywhere", "a call whose try is over at another node ends, although it rings elsewhere",
-			Edit{"node/call/leg.go", "		p := c.Party(l.DN, Called)\n		return p != nil && p.State >= state && !", "		_ = state\n		return !"}),
+			Edit{"node/call/leg.go", "		p := c.Party(l.DN, Called)\n		return p != nil && p.State >= state && (p.At == \"\" || p.At == l.carrier.id) && !", "		_ = state\n		return !"}),
+		in("./node/call", "^TestBusy_IsTheCalls", Calls, "try-before", "a call ends at a DN because its first try there is over",
+			Edit{"node/call/leg.go", "p.State >= state && (p.At == \"\" || p.At == l.carrier.id) && !", "p.State >= state && !"}),
 		in("./node/call", "^TestCarry_WhoIsNotCarried", Calls, "uncarried-stays", "a DN that has left a call stays busy when the call's node dies",
 			Edit{"node/call/copy.go", "				t.releaseUncarried(e)\n", "				_ = t.releaseUncarried\n"}),
 		{

@@ -59,7 +59,7 @@ func (e *elsewhere) says() {
 func begin(t *testing.T, calls *call.Table, at dn.Number) call.ID {
 	t.Helper()
 	id, err := calls.Begin(call.Info{Caller: "trunk1", Type: call.Inbound, ANI: "+4930", DNIS: "9000", UserData: map[string]string{"k": "v"}})
-	if err != nil || !calls.Ringing(id, at) {
+	if err != nil || !calls.Ringing(id, at, "") {
 		t.Fatal("no call", err)
 	}
 	return id

@@ -19,7 +19,7 @@ import (
 func (s *site) begin(t *testing.T, at dn.Number, data map[string]string) call.ID {
 	t.Helper()
 	id, err := s.calls.Begin(call.Info{Caller: "trunk1", Type: call.Inbound, ANI: "+4930", DNIS: "9000", UserData: data})
-	if err != nil || !s.calls.Ringing(id, at) {
+	if err != nil || !s.calls.Ringing(id, at, "") {
 		t.Fatal("no call", err)
 	}
 	return id
