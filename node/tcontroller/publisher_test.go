@@ -30,7 +30,7 @@ func publisher(t *testing.T, play func(*testing.T, *Server, *dn.Table, peerpb.TC
 		ln := bufconn.Listen(1 << 20)
 		table, calls := dn.New(dn.Config{Self: "a", Incarnation: 7}), call.New(call.Config{Self: "a", Incarnation: 7})
 		s := newPublisher(table, calls, func(id dn.Node) (bool, uint64) { return id == "b", 9 })
-		server := grpc.NewServer()
+		server := grpc.NewServer(grpc.WaitForHandlers(true))
 		peerpb.RegisterTControllerServer(server, s)
 		var served sync.WaitGroup
 		served.Go(func() { _ = server.Serve(ln) })

@@ -143,7 +143,7 @@ func sampleInfo() *call.Info {
 
 func TestCall_EveryFieldTravels(t *testing.T) {
 	c := call.Call{ID: "00000000000000aa", Info: sampleInfo(), Parties: []call.Party{
-		{DN: "1001", Role: call.Called, State: call.StateEstablished, Other: "4930", Since: 22, HeldSince: 25}, {DN: "1002", Role: call.Called, State: call.StateRinging, Other: "4931", Since: 23, HeldSince: 26},
+		{DN: "1001", Role: call.Called, State: call.StateEstablished, Other: "4930", Since: 22, HeldSince: 25, At: "n9"}, {DN: "1002", Role: call.Called, State: call.StateRinging, Other: "4931", Since: 23, HeldSince: 26, At: "n8"},
 	}, Queue: &call.Queue{RP: "9000", Group: "sales", Since: 24}}
 	full(t, reflect.ValueOf(c), "Call", "Call.Node")
 	if got := callFromProto(crosses(t, callToProto(&c), &peerpb.Call{})); !reflect.DeepEqual(*got, c) {
