@@ -10,7 +10,7 @@ func desktopFaults() []Fault {
 		unitFault("desktop-lost-by-a-move", "an agent who goes to another node is not ready when the old desktop ends", "./node/dn", "^TestTable_TheOldDesktops",
 			Edit{"node/dn/copy.go", "!rec.bereaved() && ", ""}),
 		unitFault("desktop-awaited-for-ever", "an agent stays ready whose node and desktop are gone for good", "./node/dn", "^TestTable_ADesktopTakes",
-			Edit{"node/dn/desktop.go", "return o.heard || t.clock() < o.lostClock+int64(grace)", "return true"}),
+			Edit{"node/dn/desktop.go", "return o.heard || t.clock() < o.lostClock+int64(grace)", "return o.heard || t.clock() < o.lostClock+int64(grace)+1<<62"}),
 		unitFault("desktop-lost-with-its-node", "a node that stops takes the ready from all its agents", "./node/session", "^TestDesktop_IsNotLost",
 			Edit{"node/session/address.go", "	as.stopped = true\n", ""}),
 		unitFault("desktop-loss-forgotten", "an agent whose desktop does not come back after a restart is ready for the next one", "./node/agent", "^TestDesktop_MayCome",

@@ -43,6 +43,44 @@ func TestDesktop_AtAnotherNodeMovesTheDNWithoutAFlap(t *testing.T) {
 	stat.hears(t, soon, "8001", inService, moved, "EVENT_DN_OUT_OF_SERVICE 8001 owner= site= reason=unregistered")
 }
 
+// A second gateway takes a DN over, and is gone: the first one, which has registered it all
+// the while, has it again, with the agent as that leaves him.
+func TestDesktop_HasBackWhatAnotherOneTook(t *testing.T) {
+	c := newCluster(t, cluster.Config{Nodes: 3}, false)
+	must(t, c.Start(t.Context()))
+	_, err := c.WaitWhole(t.Context(), starting)
+	must(t, err)
+	pstn(t, c.Node(1), nil, "8061")
+	first, stat := connect(t, c.Node(1), cluster.TCPort), statServer(t, c.Node(1))
+	first.says(t, "EVENT_REGISTERED 8061 status=InSrv owner=n1", registerAddress("8061", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
+	first.says(t, "EVENT_AGENT_LOGIN 8061 agent=7061", agentLogin("8061", "7061"))
+	for _, s := range []struct {
+		name string
+		end  func(second *client)
+	}{
+		{"its process is killed", func(second *client) { second.stop() }},
+		{"its machine is unplugged", func(*client) { must(t, c.Cut(t.Context(), c.Node(2), c.Node(3))) }},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			stat.forget()
+			second := connectFrom(t, c.Node(2), c.Node(3).Phones(), cluster.TCPort, &tlibpb.OpenSession{})
+			second.says(t, "EVENT_REGISTERED 8061 status=InSrv owner=n2", registerAddress("8061", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
+			second.says(t, "EVENT_AGENT_READY 8061 agent=7061 site=dc2", agentReady("8061"))
+			eventuallyGet(t, c.Node(1), "8061", func(d *tcpb.DNStatus) bool {
+				return d.GetOwner() == "n2" && d.GetAgent().GetState() == tcpb.AgentState_AGENT_STATE_READY
+			})
+			s.end(second)
+			stat.wait(t, unplugged+soon, "the first one has the DN again", func(e *tlibpb.Event) bool {
+				return line(e) == "EVENT_DN_BACK_IN_SERVICE 8061 owner=n1 site=dc1 reason=registered"
+			})
+			eventuallyGet(t, c.Node(1), "8061", func(d *tcpb.DNStatus) bool {
+				return d.GetOwner() == "n1" && d.GetAgent().GetState() == tcpb.AgentState_AGENT_STATE_NOT_READY && d.GetAgent().GetReasons()["reason"] == "desktop-lost"
+			})
+			first.says(t, "EVENT_AGENT_READY 8061 agent=7061 site=dc1", agentReady("8061"))
+		})
+	}
+}
+
 // The gateway's machine is unplugged: nothing says goodbye.
 func TestDesktop_UnpluggedIsNoticed(t *testing.T) {
 	c := threeNodes(t)
