@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -35,6 +36,8 @@ type AvailabilityConfig struct {
 	Heartbeat time.Duration
 	// Watches is how many are open at most; 0 means MaxWatches.
 	Watches int
+	// Trunk returns the addresses of a trunk, as this node finds them; nil for none.
+	Trunk func(dn.Number) []*tcpb.TrunkAddress
 }
 
 // Availability is the service of that name. Every answer comes from this
@@ -42,13 +45,14 @@ type AvailabilityConfig struct {
 //
 // A DN of kind sip or pstn has the state of the table, and is OOS without an
 // owner when nobody ever registered it. Routing points and trunks are not
-// registered: they are InSrv while enabled, and never routable, for only an
-// agent's DN is a routing target.
+// registered: they are InSrv while enabled, a trunk unless none of its addresses
+// answers this node, and never routable, for only an agent's DN is a routing target.
 type Availability struct {
 	tcpb.UnimplementedAvailabilityServer
 	table     *dn.Table
 	view      func() *fsm.View
 	heartbeat time.Duration
+	trunk     func(dn.Number) []*tcpb.TrunkAddress
 	// watches has a place for each open Watch.
 	watches places
 }
@@ -58,10 +62,13 @@ func NewAvailability(c AvailabilityConfig) *Availability {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = time.Second
 	}
+	if c.Trunk == nil {
+		c.Trunk = func(dn.Number) []*tcpb.TrunkAddress { return nil }
+	}
 	if c.Watches == 0 {
 		c.Watches = MaxWatches
 	}
-	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, watches: newPlaces("watches", c.Watches)}
+	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, trunk: c.Trunk, watches: newPlaces("watches", c.Watches)}
 }
 
 // ListRoutable returns a page of the DNs that a call can be sent to now.
@@ -96,6 +103,9 @@ func (a *Availability) GetDN(_ context.Context, req *tcpb.GetDNStatusRequest) (*
 	}
 	p := newPage(view, 1)
 	p.add(r)
+	if r.kind() == configpb.DNKind_DN_KIND_TRUNK {
+		p.dns[0].TrunkAddresses = a.trunk(number)
+	}
 	return p.dns[0], nil
 }
 

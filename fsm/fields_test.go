@@ -89,6 +89,9 @@ var samples = withPolicies(map[string]sample{
 	"DN.routing_point.timeout_ms":      {"point", [2]any{uint32(1), uint32(600_000)}},
 	"DN.trunk":                         {"trunk", [2]any{&configpb.Trunk{Address: "gw2:5060"}, &configpb.Trunk{Address: "gw3:5060"}}},
 	"DN.trunk.address":                 {"trunk", [2]any{"192.0.2.1:5060", "[2001:db8::1]:65535"}},
+	"DN.trunk.more_addresses":          {"trunk", [2]any{[]string{"gw5.example.com"}, []string{"192.0.2.2", "[2001:db8::2]:5061", "2001:db8::3"}}},
+	"DN.trunk.transport":               {"trunk", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(3)}},
+	"DN.trunk.no_options":              {"trunk", [2]any{true, false}},
 	"DN.trunk.prefix":                  {"trunk", [2]any{"+1", "00*#"}},
 	"DN.trunk.priority":                {"trunk", [2]any{uint32(1), uint32(1<<32 - 1)}},
 	"AgentGroup.name":                  {"group", [2]any{"other", "Third.group-3_"}},
@@ -133,6 +136,7 @@ var samples = withPolicies(map[string]sample{
 	"Options.raft_log_bytes":           {"options", [2]any{uint64(fsm.MinRaftLog), uint64(fsm.MaxRaftLog)}},
 	"Options.max_voters":               {"options", [2]any{uint32(1), uint32(9)}},
 	"Options.dead_voter_s":             {"options", [2]any{uint32(0), uint32(30 * 24 * 3600)}},
+	"Options.trunk_options_s":          {"options", [2]any{uint32(0), uint32(3600)}},
 	"Options.first_word_ms":            {"options", [2]any{uint32(0), uint32(32_000)}},
 	"Node.key_sha256":                  {"node", [2]any{[]string{hex64}, []string{hex64[1:] + "a", hex64}}},
 	"Invite.id":                        {"z-invite", [2]any{"000000000000", "zzzzzzzzzzzz"}},
@@ -395,7 +399,7 @@ func expected(m proto.Message, revision uint64) proto.Message {
 		orElse(&o.MaxVoters, 5)
 		orElse(&o.ReservationCollectMs, 100)
 		o.RaftLogBytes = cmp.Or(o.RaftLogBytes, 16<<20)
-		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 30, &o.FlowGraceS: 32, &o.FirstWordMs: 2000, &o.DeadVoterS: 600} {
+		for v, d := range map[**uint32]uint32{&o.PingIntervalS: 30, &o.FlowGraceS: 32, &o.FirstWordMs: 2000, &o.DeadVoterS: 600, &o.TrunkOptionsS: 30} {
 			if *v == nil {
 				*v = &d
 			}

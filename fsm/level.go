@@ -31,7 +31,7 @@ func Program() Features {
 	since := map[protoreflect.FullName]uint32{}
 	for _, field := range []protoreflect.FullName{
 		"DN.feature", "DN.capacity", "DN.skills", "RoutingPoint.policy", "AgentGroup.policy", "Options.policy", "Options.agent_login",
-		"DN.dual_registration", "Options.dual_registration",
+		"DN.dual_registration", "Options.dual_registration", "Trunk.more_addresses", "Trunk.transport", "Trunk.no_options", "Options.trunk_options_s",
 	} {
 		since["sipcluster.config.v1."+field] = 2
 	}

@@ -24,6 +24,8 @@ const (
 	MaxGroups = 32
 	// MaxSources of a trunk, each of MaxSource bytes; MaxPrefixes of a DN's class of service.
 	MaxSources, MaxSource, MaxPrefixes = 64, 43, 32
+	// MaxAddresses of a trunk; MaxTrunkOptions, in seconds, is the greatest of that option.
+	MaxAddresses, MaxTrunkOptions = 16, 3600
 	// MaxTimeoutMS of a routing point.
 	MaxTimeoutMS = 600_000
 	// The greatest values of the options, in their units.
@@ -182,6 +184,8 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "max_voters is %d: at most %d", f.GetMaxVoters(), MaxVoters)
 	case f.GetDeadVoterS() > MaxDeadVoter:
 		return reject(ErrInvalid, "dead_voter_s is %d: at most %d", f.GetDeadVoterS(), MaxDeadVoter)
+	case f.GetTrunkOptionsS() > MaxTrunkOptions:
+		return reject(ErrInvalid, "trunk_options_s is %d: at most %d", f.GetTrunkOptionsS(), MaxTrunkOptions)
 	case f.GetFirstWordMs() > MaxFirstWord:
 		return reject(ErrInvalid, "first_word_ms is %d: at most %d", f.GetFirstWordMs(), MaxFirstWord)
 	case f.GetRaftLogBytes() < MinRaftLog || f.GetRaftLogBytes() > MaxRaftLog:

@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -10,9 +11,10 @@ import (
 
 // checkTrunk checks how a trunk is known and knows us.
 func checkTrunk(n string, t *configpb.Trunk) *Rejection {
+	if r := checkAddresses(n, t); r != nil {
+		return r
+	}
 	switch {
-	case !validAddr(t.GetAddress()):
-		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port of at most %d bytes", n, t.GetAddress(), MaxAddr)
 	case strings.Trim(t.GetPrefix(), "0123456789+*#") != "" || len(t.GetPrefix()) > MaxNodeName:
 		return reject(ErrInvalid, "DN %s: trunk prefix %.40q: want at most 32 of 0-9 + * #", n, t.GetPrefix())
 	case len(t.GetSources()) > MaxSources:
@@ -35,6 +37,34 @@ func checkTrunk(n string, t *configpb.Trunk) *Rejection {
 		}
 	}
 	return nil
+}
+
+// checkAddresses checks where a trunk is, and how it is spoken to.
+func checkAddresses(n string, t *configpb.Trunk) *Rejection {
+	all := append([]string{t.GetAddress()}, t.GetMoreAddresses()...)
+	for i, a := range all {
+		switch {
+		case !validTarget(a):
+			return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port, or a host, of at most %d bytes", n, a, MaxAddr)
+		case slices.Contains(all[:i], a):
+			return reject(ErrInvalid, "DN %s: trunk address %.80q is there twice", n, a)
+		}
+	}
+	switch {
+	case len(all) > MaxAddresses:
+		return reject(ErrInvalid, "DN %s: %d trunk addresses, at most %d are possible", n, len(all), MaxAddresses)
+	case t.GetTransport() < 0 || t.GetTransport() > configpb.TrunkTransport_TRUNK_TRANSPORT_TLS:
+		return reject(ErrInvalid, "DN %s: unknown trunk transport %d: want udp, tcp or tls, and none for what the name says", n, t.GetTransport())
+	}
+	return nil
+}
+
+// validTarget holds for host:port, and for a host whose port is looked up.
+func validTarget(s string) bool {
+	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return addr.Zone() == ""
+	}
+	return validAddr(s) || s != "" && len(s) <= MaxRealm && strings.Trim(s, realmChars) == ""
 }
 
 // checkAuth checks a digest, which may stay out when a stored one is kept.

@@ -59,7 +59,7 @@ func (w *world) toOwner(ctx context.Context, c *proxy.Call) {
 	t := invite.Target{Deliver: dn.Number(c.Called()), NoAnswer: noAnswer}
 	switch {
 	case d.GetKind() == configpb.DNKind_DN_KIND_TRUNK:
-		t = invite.Target{Trunk: dn.Number(c.Called()), TrunkAddr: d.GetTrunk().GetAddress(), Number: c.Called()}
+		t = invite.Target{Trunk: dn.Number(c.Called()), Number: c.Called()}
 	case remote != nil:
 		t = invite.Target{Node: remote.(dn.Node), DN: dn.Number(c.Called()), NoAnswer: noAnswer}
 	}

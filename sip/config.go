@@ -84,6 +84,9 @@ type Config struct {
 	// Rate is how many new calls, and apart from them how many new registrations, are
 	// taken in a second; more are answered 503. 0 is no limit.
 	Rate int
+	// NameServers are the host:port of those that know the trunks' names; nil for the
+	// machine's.
+	NameServers []string
 	// TimerC is how long a call may ring (RFC 3261 §16.6 step 11); 0 means 180 s.
 	TimerC time.Duration
 

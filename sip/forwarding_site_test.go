@@ -128,9 +128,9 @@ func (s *site) arrive(id string, c *proxy.Call) {
 	owner := w.machine.View().Node(string(st.Owner))
 	switch {
 	case strings.HasPrefix(c.Called(), "+"):
-		c.Send(invite.Target{Trunk: "9100", TrunkAddr: s.place + "3.1:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
+		c.Send(invite.Target{Trunk: "9100", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
 	case strings.HasPrefix(c.Called(), "00"):
-		c.Send(invite.Target{Trunk: "9200", TrunkAddr: s.place + "3.2:5060", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
+		c.Send(invite.Target{Trunk: "9200", Number: c.Called()}, nil, func(o invite.Outcome) { passOn(c, o) })
 	case w.machine.View().DN(c.Called()) == nil:
 		c.Reject(404, "Not Found")
 	case st.State != dn.InSrv || owner == nil:

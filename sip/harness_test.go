@@ -71,7 +71,7 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.machine.Close() })
-	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1"})
+	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1", Level: fsm.Program().Known})
 	w.options(&configpb.Options{Realm: realm})
 	w.table = dn.New(dn.Config{Self: "n1", Incarnation: 1})
 	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table}
@@ -123,6 +123,11 @@ func (w *world) run() *world {
 
 func (w *world) apply(c *peerpb.Command) {
 	w.t.Helper()
+	for _, m := range c.GetMutations() {
+		if n := m.GetPutNode(); n != nil {
+			n.FeatureLevel = fsm.Program().Known
+		}
+	}
 	data, err := proto.Marshal(c)
 	if err != nil {
 		w.t.Fatal(err)
@@ -135,6 +140,9 @@ func (w *world) apply(c *peerpb.Command) {
 }
 
 func (w *world) options(o *configpb.Options) {
+	if o.TrunkOptionsS == nil {
+		o.TrunkOptionsS = proto.Uint32(0) // whoever asks is asked for
+	}
 	if o.PingIntervalS == nil {
 		o.PingIntervalS = proto.Uint32(0) // who wants pings says so
 	}

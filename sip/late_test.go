@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
@@ -77,35 +76,6 @@ func TestCall_WhatComesTooLate(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestNames_ACallMayBeStoppedMeanwhile: the gateway never hears of it.
-func TestNames_ACallMayBeStoppedMeanwhile(t *testing.T) {
-	w, s := callWorld(t, nil, "1001"), newScript(t)
-	gw, a := w.gateway("9000", "+"), w.ua("udp", "1001")
-	name := byName(t, gw.Addr())
-	came := make(arrivals, 1)
-	w.cfg.Calls = came
-	w.restart()
-	stopped := s.place(a, "9000")
-	c, got := patience.Receive(t, "the call", came), make(chan proxy.Outcome, 1)
-	target := invite.Target{Trunk: "9000", TrunkAddr: name, Number: "9000"}
-	c.Start(target, nil, func(o proxy.Outcome) { got <- o }).Stop()
-	if o := patience.Receive(t, "the outcome", got); o.Code != 487 {
-		t.Errorf("%+v", o)
-	}
-	c.Reject(480, "Temporarily Unavailable")
-	s.await(stopped, 480)
-	out := s.place(a, "9000")
-	patience.Receive(t, "the next call", came).Start(target, nil, func(proxy.Outcome) {})
-	in := s.take(gw)
-	if in.ID != out.ID {
-		t.Error("the gateway hears of the call that was stopped")
-	}
-	s.ok(in.Answer())
-	s.await(out, 200)
-	s.ok(out.Ack())
-	s.do(out, "BYE", 200)
 }
 
 // TestSchedule_WhoCalledMayBeSilent: a connection over which a phone has proved

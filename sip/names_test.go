@@ -22,13 +22,15 @@ func byName(t *testing.T, address string) string {
 	return strings.Replace(address, "127.0.0.1:", "localhost:", 1)
 }
 
-// TestNames_GatewaysMayHaveThem: the first call looks the name up, the next one
-// knows it; one without an address is refused.
+// TestNames_GatewaysMayHaveThem: they are looked up beside; one without an address is
+// refused.
 func TestNames_GatewaysMayHaveThem(t *testing.T) {
 	w, s := callWorld(t, nil, "1001"), newScript(t)
 	gw, a := w.gateway("9000", "+"), w.ua("udp", "1001")
 	name := byName(t, gw.Addr())
 	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: name, Prefix: "+"}})
+	known := func() bool { return len(w.server.TrunkStates("9000")) == 1 && !w.server.TrunkStates("9000")[0].Down }
+	until(t, "the name is looked up", known)
 	for range 2 {
 		out, in := s.up(a, gw, "9000")
 		if want := "sip:9000@" + name; in.Invite.URI != want {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/contact"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -134,7 +135,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
-		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers,
+		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers,
 	}
 }
 
@@ -148,6 +149,22 @@ func (s *Server) find(ctx context.Context, uri string) dn.Number {
 		n = s.cfg.FindElsewhere(ctx, uri)
 	}
 	return n
+}
+
+// TrunkStates are those of a trunk's addresses; none without calls.
+func (s *Server) TrunkStates(n dn.Number) []carrier.State {
+	if s.proxy == nil {
+		return nil
+	}
+	return s.proxy.TrunkStates(n)
+}
+
+// Trunks counts the addresses of all trunks, and those that do not answer.
+func (s *Server) Trunks() (addresses, down int) {
+	if s.proxy == nil {
+		return 0, 0
+	}
+	return s.proxy.Trunks()
 }
 
 // Addr is the address that a transport is served on; nil when it is not.

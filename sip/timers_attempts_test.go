@@ -81,18 +81,18 @@ func TestTimers_Attempts(t *testing.T) {
 			n2>b CANCEL 6
 			n2>n1 200/CANCEL 6
 			n2>n1 487 6`},
-		{name: "a gateway that says nothing for 4 s", script: "0 a new INVITE 9001, 4 a ACK, 60", want: `
+		{name: "a gateway that says nothing for 2 s", script: "0 a new INVITE 9001, 2 a ACK, 60", want: `
 			n1>c INVITE 0 0.5 1.5 3.5 7.5 15.5 31.5
 			n1>a 100 0.2
-			n1 outcome 408 retry 4
-			n1>a 408 4`},
+			n1 outcome 408 retry 2
+			n1>a 408 2`},
 		{name: "a phone that is overloaded was reached all the same", script: "0 a new INVITE, 0.1 b 503, 0.1 a ACK, 60", want: `
 			n1>b INVITE 0
 			n1 outcome 500 0.1
 			n1>a 500 0.1
 			n1>b ACK 0.1`},
-		{name: "a gateway that answers 100 may take its time", script: "0 a new INVITE 9001, 3.9 c 100, 100 c 180, 150 c 200, 150 a ACK, 200", want: `
-			n1>c INVITE 0 0.5 1.5 3.5
+		{name: "a gateway that answers 100 may take its time", script: "0 a new INVITE 9001, 1.9 c 100, 100 c 180, 150 c 200, 150 a ACK, 200", want: `
+			n1>c INVITE 0 0.5 1.5
 			n1>a 100 0.2
 			n1>a 180 100
 			n1 outcome 200 150

@@ -368,6 +368,60 @@ func (DigestAlgorithm) EnumDescriptor() ([]byte, []int) {
 	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
 }
 
+// TrunkTransport is how a trunk is spoken to.
+type TrunkTransport int32
+
+const (
+	// As its NAPTR and SRV records say; UDP where there are none.
+	TrunkTransport_TRUNK_TRANSPORT_UNSPECIFIED TrunkTransport = 0
+	TrunkTransport_TRUNK_TRANSPORT_UDP         TrunkTransport = 1
+	TrunkTransport_TRUNK_TRANSPORT_TCP         TrunkTransport = 2
+	TrunkTransport_TRUNK_TRANSPORT_TLS         TrunkTransport = 3
+)
+
+// Enum value maps for TrunkTransport.
+var (
+	TrunkTransport_name = map[int32]string{
+		0: "TRUNK_TRANSPORT_UNSPECIFIED",
+		1: "TRUNK_TRANSPORT_UDP",
+		2: "TRUNK_TRANSPORT_TCP",
+		3: "TRUNK_TRANSPORT_TLS",
+	}
+	TrunkTransport_value = map[string]int32{
+		"TRUNK_TRANSPORT_UNSPECIFIED": 0,
+		"TRUNK_TRANSPORT_UDP":         1,
+		"TRUNK_TRANSPORT_TCP":         2,
+		"TRUNK_TRANSPORT_TLS":         3,
+	}
+)
+
+func (x TrunkTransport) Enum() *TrunkTransport {
+	p := new(TrunkTransport)
+	*p = x
+	return p
+}
+
+func (x TrunkTransport) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TrunkTransport) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_configpb_config_proto_enumTypes[6].Descriptor()
+}
+
+func (TrunkTransport) Type() protoreflect.EnumType {
+	return &file_api_configpb_config_proto_enumTypes[6]
+}
+
+func (x TrunkTransport) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TrunkTransport.Descriptor instead.
+func (TrunkTransport) EnumDescriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+}
+
 // OutboundClass is where calls may go.
 type OutboundClass int32
 
@@ -409,11 +463,11 @@ func (x OutboundClass) String() string {
 }
 
 func (OutboundClass) Descriptor() protoreflect.EnumDescriptor {
-	return file_api_configpb_config_proto_enumTypes[6].Descriptor()
+	return file_api_configpb_config_proto_enumTypes[7].Descriptor()
 }
 
 func (OutboundClass) Type() protoreflect.EnumType {
-	return &file_api_configpb_config_proto_enumTypes[6]
+	return &file_api_configpb_config_proto_enumTypes[7]
 }
 
 func (x OutboundClass) Number() protoreflect.EnumNumber {
@@ -422,7 +476,7 @@ func (x OutboundClass) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutboundClass.Descriptor instead.
 func (OutboundClass) EnumDescriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
 }
 
 // Policy is what happens around an agent's calls. What a routing point does not say
@@ -800,7 +854,8 @@ func (x *RoutingPoint) GetPolicy() *Policy {
 // tls_name, else by its source address; with inbound_auth it has to prove it besides.
 type Trunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// host:port of the gateway.
+	// host:port of the gateway, or a host alone: then its transport and port are what NAPTR
+	// and SRV records say (RFC 3263), else 5060, with TLS 5061.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// Called numbers that start with it leave here; the longest prefix wins.
 	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
@@ -820,6 +875,14 @@ type Trunk struct {
 	OutboundAuth *TrunkAuth `protobuf:"bytes,8,opt,name=outbound_auth,json=outboundAuth,proto3" json:"outbound_auth,omitempty"`
 	// The realm that it names then; goes with outbound_auth.
 	OutboundRealm string `protobuf:"bytes,9,opt,name=outbound_realm,json=outboundRealm,proto3" json:"outbound_realm,omitempty"`
+	// Further addresses of the same carrier, in the form of address, tried in this order
+	// behind it; at most 15.
+	MoreAddresses []string `protobuf:"bytes,10,rep,name=more_addresses,json=moreAddresses,proto3" json:"more_addresses,omitempty"`
+	// How it is spoken to. With TLS its certificate has to be of tls_name, or without that
+	// of the host of the address.
+	Transport TrunkTransport `protobuf:"varint,11,opt,name=transport,proto3,enum=sipcluster.config.v1.TrunkTransport" json:"transport,omitempty"`
+	// It is not asked by OPTIONS whether it is there: what calls find counts.
+	NoOptions     bool `protobuf:"varint,12,opt,name=no_options,json=noOptions,proto3" json:"no_options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -915,6 +978,27 @@ func (x *Trunk) GetOutboundRealm() string {
 		return x.OutboundRealm
 	}
 	return ""
+}
+
+func (x *Trunk) GetMoreAddresses() []string {
+	if x != nil {
+		return x.MoreAddresses
+	}
+	return nil
+}
+
+func (x *Trunk) GetTransport() TrunkTransport {
+	if x != nil {
+		return x.Transport
+	}
+	return TrunkTransport_TRUNK_TRANSPORT_UNSPECIFIED
+}
+
+func (x *Trunk) GetNoOptions() bool {
+	if x != nil {
+		return x.NoOptions
+	}
+	return false
 }
 
 // TrunkAuth is a name and a digest; the password itself is not stored.
@@ -1328,7 +1412,10 @@ type Options struct {
 	MaxVoters uint32 `protobuf:"varint,20,opt,name=max_voters,json=maxVoters,proto3" json:"max_voters,omitempty"`
 	// How long a voter may not answer before a living node votes in its place, s. Unset
 	// 600, 0 is never, at most 30 days.
-	DeadVoterS    *uint32 `protobuf:"varint,21,opt,name=dead_voter_s,json=deadVoterS,proto3,oneof" json:"dead_voter_s,omitempty"`
+	DeadVoterS *uint32 `protobuf:"varint,21,opt,name=dead_voter_s,json=deadVoterS,proto3,oneof" json:"dead_voter_s,omitempty"`
+	// How often every address of a trunk is asked by OPTIONS whether it is there, s: unset
+	// 30, 0 is never, at most 3,600.
+	TrunkOptionsS *uint32 `protobuf:"varint,60,opt,name=trunk_options_s,json=trunkOptionsS,proto3,oneof" json:"trunk_options_s,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1492,6 +1579,13 @@ func (x *Options) GetMaxVoters() uint32 {
 func (x *Options) GetDeadVoterS() uint32 {
 	if x != nil && x.DeadVoterS != nil {
 		return *x.DeadVoterS
+	}
+	return 0
+}
+
+func (x *Options) GetTrunkOptionsS() uint32 {
+	if x != nil && x.TrunkOptionsS != nil {
+		return *x.TrunkOptionsS
 	}
 	return 0
 }
@@ -1930,7 +2024,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\rdefault_group\x18\x01 \x01(\tR\fdefaultGroup\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x124\n" +
-	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\"\xd5\x02\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\"\xdf\x03\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
@@ -1940,7 +2034,12 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\atrusted\x18\x06 \x01(\bR\atrusted\x12B\n" +
 	"\finbound_auth\x18\a \x01(\v2\x1f.sipcluster.config.v1.TrunkAuthR\vinboundAuth\x12D\n" +
 	"\routbound_auth\x18\b \x01(\v2\x1f.sipcluster.config.v1.TrunkAuthR\foutboundAuth\x12%\n" +
-	"\x0eoutbound_realm\x18\t \x01(\tR\routboundRealm\"v\n" +
+	"\x0eoutbound_realm\x18\t \x01(\tR\routboundRealm\x12%\n" +
+	"\x0emore_addresses\x18\n" +
+	" \x03(\tR\rmoreAddresses\x12B\n" +
+	"\ttransport\x18\v \x01(\x0e2$.sipcluster.config.v1.TrunkTransportR\ttransport\x12\x1d\n" +
+	"\n" +
+	"no_options\x18\f \x01(\bR\tnoOptions\"v\n" +
 	"\tTrunkAuth\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12C\n" +
 	"\talgorithm\x18\x02 \x01(\x0e2%.sipcluster.config.v1.DigestAlgorithmR\talgorithm\x12\x10\n" +
@@ -1974,7 +2073,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
 	"drainForMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12#\n" +
-	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xce\x06\n" +
+	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\x8f\a\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -2000,11 +2099,13 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"max_voters\x18\x14 \x01(\rR\tmaxVoters\x12%\n" +
 	"\fdead_voter_s\x18\x15 \x01(\rH\x03R\n" +
-	"deadVoterS\x88\x01\x01B\x12\n" +
+	"deadVoterS\x88\x01\x01\x12+\n" +
+	"\x0ftrunk_options_s\x18< \x01(\rH\x04R\rtrunkOptionsS\x88\x01\x01B\x12\n" +
 	"\x10_ping_interval_sB\x0f\n" +
 	"\r_flow_grace_sB\x10\n" +
 	"\x0e_first_word_msB\x0f\n" +
-	"\r_dead_voter_s\"f\n" +
+	"\r_dead_voter_sB\x12\n" +
+	"\x10_trunk_options_s\"f\n" +
 	"\x04Join\x12.\n" +
 	"\x04node\x18\x01 \x01(\v2\x1a.sipcluster.config.v1.NodeR\x04node\x12\x16\n" +
 	"\x06invite\x18\x02 \x01(\tR\x06invite\x12\x16\n" +
@@ -2068,7 +2169,12 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\x0fDigestAlgorithm\x12 \n" +
 	"\x1cDIGEST_ALGORITHM_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DIGEST_ALGORITHM_MD5\x10\x01\x12\x1b\n" +
-	"\x17DIGEST_ALGORITHM_SHA256\x10\x02*\x82\x01\n" +
+	"\x17DIGEST_ALGORITHM_SHA256\x10\x02*|\n" +
+	"\x0eTrunkTransport\x12\x1f\n" +
+	"\x1bTRUNK_TRANSPORT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13TRUNK_TRANSPORT_UDP\x10\x01\x12\x17\n" +
+	"\x13TRUNK_TRANSPORT_TCP\x10\x02\x12\x17\n" +
+	"\x13TRUNK_TRANSPORT_TLS\x10\x03*\x82\x01\n" +
 	"\rOutboundClass\x12\x1e\n" +
 	"\x1aOUTBOUND_CLASS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13OUTBOUND_CLASS_NONE\x10\x01\x12\x1b\n" +
@@ -2087,7 +2193,7 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 	return file_api_configpb_config_proto_rawDescData
 }
 
-var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
 var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),                   // 0: sipcluster.config.v1.DNKind
@@ -2096,24 +2202,25 @@ var file_api_configpb_config_proto_goTypes = []any{
 	(FeatureAction)(0),            // 3: sipcluster.config.v1.FeatureAction
 	(AgentLogin)(0),               // 4: sipcluster.config.v1.AgentLogin
 	(DigestAlgorithm)(0),          // 5: sipcluster.config.v1.DigestAlgorithm
-	(OutboundClass)(0),            // 6: sipcluster.config.v1.OutboundClass
-	(*Policy)(nil),                // 7: sipcluster.config.v1.Policy
-	(*Feature)(nil),               // 8: sipcluster.config.v1.Feature
-	(*DN)(nil),                    // 9: sipcluster.config.v1.DN
-	(*RoutingPoint)(nil),          // 10: sipcluster.config.v1.RoutingPoint
-	(*Trunk)(nil),                 // 11: sipcluster.config.v1.Trunk
-	(*TrunkAuth)(nil),             // 12: sipcluster.config.v1.TrunkAuth
-	(*Outbound)(nil),              // 13: sipcluster.config.v1.Outbound
-	(*AgentGroup)(nil),            // 14: sipcluster.config.v1.AgentGroup
-	(*Node)(nil),                  // 15: sipcluster.config.v1.Node
-	(*Options)(nil),               // 16: sipcluster.config.v1.Options
-	(*Join)(nil),                  // 17: sipcluster.config.v1.Join
-	(*Mutation)(nil),              // 18: sipcluster.config.v1.Mutation
-	nil,                           // 19: sipcluster.config.v1.DN.SkillsEntry
-	(*Token)(nil),                 // 20: sipcluster.config.v1.Token
-	(*Invite)(nil),                // 21: sipcluster.config.v1.Invite
-	(*Security)(nil),              // 22: sipcluster.config.v1.Security
-	(*fieldmaskpb.FieldMask)(nil), // 23: google.protobuf.FieldMask
+	(TrunkTransport)(0),           // 6: sipcluster.config.v1.TrunkTransport
+	(OutboundClass)(0),            // 7: sipcluster.config.v1.OutboundClass
+	(*Policy)(nil),                // 8: sipcluster.config.v1.Policy
+	(*Feature)(nil),               // 9: sipcluster.config.v1.Feature
+	(*DN)(nil),                    // 10: sipcluster.config.v1.DN
+	(*RoutingPoint)(nil),          // 11: sipcluster.config.v1.RoutingPoint
+	(*Trunk)(nil),                 // 12: sipcluster.config.v1.Trunk
+	(*TrunkAuth)(nil),             // 13: sipcluster.config.v1.TrunkAuth
+	(*Outbound)(nil),              // 14: sipcluster.config.v1.Outbound
+	(*AgentGroup)(nil),            // 15: sipcluster.config.v1.AgentGroup
+	(*Node)(nil),                  // 16: sipcluster.config.v1.Node
+	(*Options)(nil),               // 17: sipcluster.config.v1.Options
+	(*Join)(nil),                  // 18: sipcluster.config.v1.Join
+	(*Mutation)(nil),              // 19: sipcluster.config.v1.Mutation
+	nil,                           // 20: sipcluster.config.v1.DN.SkillsEntry
+	(*Token)(nil),                 // 21: sipcluster.config.v1.Token
+	(*Invite)(nil),                // 22: sipcluster.config.v1.Invite
+	(*Security)(nil),              // 23: sipcluster.config.v1.Security
+	(*fieldmaskpb.FieldMask)(nil), // 24: google.protobuf.FieldMask
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	1,  // 0: sipcluster.config.v1.Policy.no_answer_action:type_name -> sipcluster.config.v1.NoAnswerAction
@@ -2121,34 +2228,35 @@ var file_api_configpb_config_proto_depIdxs = []int32{
 	3,  // 2: sipcluster.config.v1.Feature.action:type_name -> sipcluster.config.v1.FeatureAction
 	0,  // 3: sipcluster.config.v1.DN.kind:type_name -> sipcluster.config.v1.DNKind
 	5,  // 4: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	10, // 5: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
-	11, // 6: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
-	13, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
-	8,  // 8: sipcluster.config.v1.DN.feature:type_name -> sipcluster.config.v1.Feature
-	19, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
-	7,  // 10: sipcluster.config.v1.RoutingPoint.policy:type_name -> sipcluster.config.v1.Policy
-	12, // 11: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	12, // 12: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	5,  // 13: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	6,  // 14: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
-	7,  // 15: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
-	7,  // 16: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
-	4,  // 17: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
-	15, // 18: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
-	9,  // 19: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
-	14, // 20: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
-	15, // 21: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
-	16, // 22: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	20, // 23: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
-	21, // 24: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
-	22, // 25: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
-	17, // 26: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
-	23, // 27: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	11, // 5: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
+	12, // 6: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
+	14, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
+	9,  // 8: sipcluster.config.v1.DN.feature:type_name -> sipcluster.config.v1.Feature
+	20, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
+	8,  // 10: sipcluster.config.v1.RoutingPoint.policy:type_name -> sipcluster.config.v1.Policy
+	13, // 11: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	13, // 12: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	6,  // 13: sipcluster.config.v1.Trunk.transport:type_name -> sipcluster.config.v1.TrunkTransport
+	5,  // 14: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	7,  // 15: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
+	8,  // 16: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
+	8,  // 17: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
+	4,  // 18: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
+	16, // 19: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
+	10, // 20: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
+	15, // 21: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
+	16, // 22: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
+	17, // 23: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
+	21, // 24: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	22, // 25: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
+	23, // 26: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
+	18, // 27: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
+	24, // 28: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -2181,7 +2289,7 @@ func file_api_configpb_config_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      8,
 			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -16,6 +16,8 @@ const (
 	DefaultMaxVoters   = 5
 	DefaultDeadVoter   = 600
 	DefaultRaftLog     = 16 << 20
+	// DefaultTrunkOptions is in seconds.
+	DefaultTrunkOptions = 30
 )
 
 // WithDefaults returns a copy of the options without zeros that mean something
@@ -38,7 +40,7 @@ func (x *Options) WithDefaults() *Options {
 	if o.RaftLogBytes == 0 {
 		o.RaftLogBytes = DefaultRaftLog
 	}
-	for v, d := range map[**uint32]uint32{&o.PingIntervalS: DefaultPing, &o.FlowGraceS: DefaultFlowGrace, &o.FirstWordMs: DefaultFirstWord, &o.DeadVoterS: DefaultDeadVoter} {
+	for v, d := range map[**uint32]uint32{&o.PingIntervalS: DefaultPing, &o.FlowGraceS: DefaultFlowGrace, &o.FirstWordMs: DefaultFirstWord, &o.DeadVoterS: DefaultDeadVoter, &o.TrunkOptionsS: DefaultTrunkOptions} {
 		if *v == nil {
 			*v = proto.Uint32(d)
 		}

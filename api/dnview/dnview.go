@@ -32,6 +32,8 @@ func State(config *configpb.DN, st *dn.Status) (dn.State, dn.Reason) {
 	switch {
 	case config.GetDisabled():
 		return dn.OOS, dn.Admin
+	case config.GetKind() == configpb.DNKind_DN_KIND_TRUNK && st.Since != 0: // this node has tried to reach it
+		return st.State, st.Reason
 	case !Registered(config):
 		return dn.InSrv, dn.NoReason
 	default:

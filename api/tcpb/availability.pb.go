@@ -442,9 +442,11 @@ type DNStatus struct {
 	// Absent: nobody waited in vain for an answer lately.
 	CoolDown *CoolDown `protobuf:"bytes,17,opt,name=cool_down,json=coolDown,proto3" json:"cool_down,omitempty"`
 	// Absent: no call is there, and nobody has it reserved.
-	Uses          *Uses `protobuf:"bytes,18,opt,name=uses,proto3" json:"uses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Uses *Uses `protobuf:"bytes,18,opt,name=uses,proto3" json:"uses,omitempty"`
+	// Of a trunk, the addresses by which this node reaches it. Only in the answer to GetDN.
+	TrunkAddresses []*TrunkAddress `protobuf:"bytes,20,rep,name=trunk_addresses,json=trunkAddresses,proto3" json:"trunk_addresses,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DNStatus) Reset() {
@@ -603,6 +605,13 @@ func (x *DNStatus) GetUses() *Uses {
 	return nil
 }
 
+func (x *DNStatus) GetTrunkAddresses() []*TrunkAddress {
+	if x != nil {
+		return x.TrunkAddresses
+	}
+	return nil
+}
+
 // CoolDown is for how long no call of a routing point is sent to a DN.
 type CoolDown struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -721,6 +730,88 @@ func (x *Uses) GetReserved() uint32 {
 	return 0
 }
 
+// TrunkAddress is an address of a trunk, as the node that is asked finds it.
+type TrunkAddress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As it is configured.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// What that leads to, as "udp 192.0.2.1:5060"; "" when the name is not found.
+	LeadsTo string `protobuf:"bytes,2,opt,name=leads_to,json=leadsTo,proto3" json:"leads_to,omitempty"`
+	// Somebody answers there, or nobody has found out yet.
+	Up bool `protobuf:"varint,3,opt,name=up,proto3" json:"up,omitempty"`
+	// Since when.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Why the name leads nowhere.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrunkAddress) Reset() {
+	*x = TrunkAddress{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrunkAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrunkAddress) ProtoMessage() {}
+
+func (x *TrunkAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrunkAddress.ProtoReflect.Descriptor instead.
+func (*TrunkAddress) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TrunkAddress) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *TrunkAddress) GetLeadsTo() string {
+	if x != nil {
+		return x.LeadsTo
+	}
+	return ""
+}
+
+func (x *TrunkAddress) GetUp() bool {
+	if x != nil {
+		return x.Up
+	}
+	return false
+}
+
+func (x *TrunkAddress) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *TrunkAddress) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // Filter: a DN passes when it meets every field that is set.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -739,7 +830,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +842,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +855,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Filter) GetOwner() string {
@@ -823,7 +914,7 @@ type ListRoutableRequest struct {
 
 func (x *ListRoutableRequest) Reset() {
 	*x = ListRoutableRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +926,7 @@ func (x *ListRoutableRequest) String() string {
 func (*ListRoutableRequest) ProtoMessage() {}
 
 func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +939,7 @@ func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutableRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRoutableRequest) GetFilter() *Filter {
@@ -883,7 +974,7 @@ type ListRoutableResponse struct {
 
 func (x *ListRoutableResponse) Reset() {
 	*x = ListRoutableResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +986,7 @@ func (x *ListRoutableResponse) String() string {
 func (*ListRoutableResponse) ProtoMessage() {}
 
 func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +999,7 @@ func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutableResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListRoutableResponse) GetDns() []*DNStatus {
@@ -936,7 +1027,7 @@ type ListDNsRequest struct {
 
 func (x *ListDNsRequest) Reset() {
 	*x = ListDNsRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1039,7 @@ func (x *ListDNsRequest) String() string {
 func (*ListDNsRequest) ProtoMessage() {}
 
 func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1052,7 @@ func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsRequest.ProtoReflect.Descriptor instead.
 func (*ListDNsRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListDNsRequest) GetFilter() *Filter {
@@ -995,7 +1086,7 @@ type ListDNsResponse struct {
 
 func (x *ListDNsResponse) Reset() {
 	*x = ListDNsResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1098,7 @@ func (x *ListDNsResponse) String() string {
 func (*ListDNsResponse) ProtoMessage() {}
 
 func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1111,7 @@ func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsResponse.ProtoReflect.Descriptor instead.
 func (*ListDNsResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListDNsResponse) GetDns() []*DNStatus {
@@ -1046,7 +1137,7 @@ type GetDNStatusRequest struct {
 
 func (x *GetDNStatusRequest) Reset() {
 	*x = GetDNStatusRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1149,7 @@ func (x *GetDNStatusRequest) String() string {
 func (*GetDNStatusRequest) ProtoMessage() {}
 
 func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1162,7 @@ func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDNStatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetDNStatusRequest) GetDn() string {
@@ -1098,7 +1189,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1201,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1214,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchRequest) GetResumeCursor() []byte {
@@ -1169,7 +1260,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1272,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1285,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchResponse) GetBody() isWatchResponse_Body {
@@ -1285,7 +1376,7 @@ type WatchStarted struct {
 
 func (x *WatchStarted) Reset() {
 	*x = WatchStarted{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1388,7 @@ func (x *WatchStarted) String() string {
 func (*WatchStarted) ProtoMessage() {}
 
 func (x *WatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1401,7 @@ func (x *WatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStarted.ProtoReflect.Descriptor instead.
 func (*WatchStarted) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchStarted) GetNode() string {
@@ -1346,7 +1437,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1449,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1462,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EventBatch) GetEvents() []*DNEvent {
@@ -1421,7 +1512,7 @@ type DNEvent struct {
 
 func (x *DNEvent) Reset() {
 	*x = DNEvent{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1524,7 @@ func (x *DNEvent) String() string {
 func (*DNEvent) ProtoMessage() {}
 
 func (x *DNEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1537,7 @@ func (x *DNEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNEvent.ProtoReflect.Descriptor instead.
 func (*DNEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DNEvent) GetDn() string {
@@ -1572,7 +1663,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[15]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1675,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[15]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1688,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EndOfSnapshot) GetSeq() uint64 {
@@ -1626,7 +1717,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[16]
+	mi := &file_api_tcpb_availability_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1729,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[16]
+	mi := &file_api_tcpb_availability_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1742,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -1682,7 +1773,7 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xeb\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x06\n" +
 	"\bDNStatus\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12/\n" +
@@ -1702,7 +1793,8 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\bcapacity\x18\r \x01(\rR\bcapacity\x12>\n" +
 	"\x06skills\x18\x10 \x03(\v2&.sipcluster.tc.v1.DNStatus.SkillsEntryR\x06skills\x127\n" +
 	"\tcool_down\x18\x11 \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\x12*\n" +
-	"\x04uses\x18\x12 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\x1a9\n" +
+	"\x04uses\x18\x12 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\x12G\n" +
+	"\x0ftrunk_addresses\x18\x14 \x03(\v2\x1e.sipcluster.tc.v1.TrunkAddressR\x0etrunkAddresses\x1a9\n" +
 	"\vSkillsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"t\n" +
@@ -1712,7 +1804,13 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x04Uses\x12\x0e\n" +
 	"\x02up\x18\x01 \x01(\rR\x02up\x12\x18\n" +
 	"\aringing\x18\x02 \x01(\rR\aringing\x12\x1a\n" +
-	"\breserved\x18\x03 \x01(\rR\breserved\"\xc3\x01\n" +
+	"\breserved\x18\x03 \x01(\rR\breserved\"\x9b\x01\n" +
+	"\fTrunkAddress\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
+	"\bleads_to\x18\x02 \x01(\tR\aleadsTo\x12\x0e\n" +
+	"\x02up\x18\x03 \x01(\bR\x02up\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xc3\x01\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -1832,7 +1930,7 @@ func file_api_tcpb_availability_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_api_tcpb_availability_proto_goTypes = []any{
 	(DNState)(0),                  // 0: sipcluster.tc.v1.DNState
 	(Reason)(0),                   // 1: sipcluster.tc.v1.Reason
@@ -1843,71 +1941,74 @@ var file_api_tcpb_availability_proto_goTypes = []any{
 	(*DNStatus)(nil),              // 6: sipcluster.tc.v1.DNStatus
 	(*CoolDown)(nil),              // 7: sipcluster.tc.v1.CoolDown
 	(*Uses)(nil),                  // 8: sipcluster.tc.v1.Uses
-	(*Filter)(nil),                // 9: sipcluster.tc.v1.Filter
-	(*ListRoutableRequest)(nil),   // 10: sipcluster.tc.v1.ListRoutableRequest
-	(*ListRoutableResponse)(nil),  // 11: sipcluster.tc.v1.ListRoutableResponse
-	(*ListDNsRequest)(nil),        // 12: sipcluster.tc.v1.ListDNsRequest
-	(*ListDNsResponse)(nil),       // 13: sipcluster.tc.v1.ListDNsResponse
-	(*GetDNStatusRequest)(nil),    // 14: sipcluster.tc.v1.GetDNStatusRequest
-	(*WatchRequest)(nil),          // 15: sipcluster.tc.v1.WatchRequest
-	(*WatchResponse)(nil),         // 16: sipcluster.tc.v1.WatchResponse
-	(*WatchStarted)(nil),          // 17: sipcluster.tc.v1.WatchStarted
-	(*EventBatch)(nil),            // 18: sipcluster.tc.v1.EventBatch
-	(*DNEvent)(nil),               // 19: sipcluster.tc.v1.DNEvent
-	(*EndOfSnapshot)(nil),         // 20: sipcluster.tc.v1.EndOfSnapshot
-	(*Heartbeat)(nil),             // 21: sipcluster.tc.v1.Heartbeat
-	nil,                           // 22: sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	nil,                           // 23: sipcluster.tc.v1.DNStatus.SkillsEntry
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(configpb.DNKind)(0),          // 25: sipcluster.config.v1.DNKind
+	(*TrunkAddress)(nil),          // 9: sipcluster.tc.v1.TrunkAddress
+	(*Filter)(nil),                // 10: sipcluster.tc.v1.Filter
+	(*ListRoutableRequest)(nil),   // 11: sipcluster.tc.v1.ListRoutableRequest
+	(*ListRoutableResponse)(nil),  // 12: sipcluster.tc.v1.ListRoutableResponse
+	(*ListDNsRequest)(nil),        // 13: sipcluster.tc.v1.ListDNsRequest
+	(*ListDNsResponse)(nil),       // 14: sipcluster.tc.v1.ListDNsResponse
+	(*GetDNStatusRequest)(nil),    // 15: sipcluster.tc.v1.GetDNStatusRequest
+	(*WatchRequest)(nil),          // 16: sipcluster.tc.v1.WatchRequest
+	(*WatchResponse)(nil),         // 17: sipcluster.tc.v1.WatchResponse
+	(*WatchStarted)(nil),          // 18: sipcluster.tc.v1.WatchStarted
+	(*EventBatch)(nil),            // 19: sipcluster.tc.v1.EventBatch
+	(*DNEvent)(nil),               // 20: sipcluster.tc.v1.DNEvent
+	(*EndOfSnapshot)(nil),         // 21: sipcluster.tc.v1.EndOfSnapshot
+	(*Heartbeat)(nil),             // 22: sipcluster.tc.v1.Heartbeat
+	nil,                           // 23: sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	nil,                           // 24: sipcluster.tc.v1.DNStatus.SkillsEntry
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(configpb.DNKind)(0),          // 26: sipcluster.config.v1.DNKind
 }
 var file_api_tcpb_availability_proto_depIdxs = []int32{
 	2,  // 0: sipcluster.tc.v1.AgentStatus.state:type_name -> sipcluster.tc.v1.AgentState
-	22, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	24, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
-	24, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
-	25, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
+	23, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	25, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
+	25, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
+	26, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
 	0,  // 5: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
 	1,  // 6: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
-	24, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
+	25, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 8: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	23, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
+	24, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
 	7,  // 10: sipcluster.tc.v1.DNStatus.cool_down:type_name -> sipcluster.tc.v1.CoolDown
 	8,  // 11: sipcluster.tc.v1.DNStatus.uses:type_name -> sipcluster.tc.v1.Uses
-	24, // 12: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
-	3,  // 13: sipcluster.tc.v1.CoolDown.reason:type_name -> sipcluster.tc.v1.CoolDownReason
-	25, // 14: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
-	0,  // 15: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
-	9,  // 16: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	6,  // 17: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	9,  // 18: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	6,  // 19: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	9,  // 20: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	17, // 21: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
-	18, // 22: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
-	20, // 23: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
-	21, // 24: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
-	19, // 25: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
-	0,  // 26: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 27: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
-	24, // 28: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
-	4,  // 29: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
-	5,  // 30: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	7,  // 31: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
-	8,  // 32: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
-	10, // 33: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
-	12, // 34: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
-	14, // 35: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
-	15, // 36: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
-	11, // 37: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
-	13, // 38: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
-	6,  // 39: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
-	16, // 40: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
-	37, // [37:41] is the sub-list for method output_type
-	33, // [33:37] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	9,  // 12: sipcluster.tc.v1.DNStatus.trunk_addresses:type_name -> sipcluster.tc.v1.TrunkAddress
+	25, // 13: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
+	3,  // 14: sipcluster.tc.v1.CoolDown.reason:type_name -> sipcluster.tc.v1.CoolDownReason
+	25, // 15: sipcluster.tc.v1.TrunkAddress.since:type_name -> google.protobuf.Timestamp
+	26, // 16: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 17: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
+	10, // 18: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 19: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	10, // 20: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 21: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	10, // 22: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	18, // 23: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
+	19, // 24: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
+	21, // 25: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
+	22, // 26: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
+	20, // 27: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
+	0,  // 28: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 29: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
+	25, // 30: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
+	4,  // 31: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
+	5,  // 32: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	7,  // 33: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	8,  // 34: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
+	11, // 35: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
+	13, // 36: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
+	15, // 37: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
+	16, // 38: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
+	12, // 39: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
+	14, // 40: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
+	6,  // 41: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
+	17, // 42: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
+	39, // [39:43] is the sub-list for method output_type
+	35, // [35:39] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_availability_proto_init() }
@@ -1915,7 +2016,7 @@ func file_api_tcpb_availability_proto_init() {
 	if File_api_tcpb_availability_proto != nil {
 		return
 	}
-	file_api_tcpb_availability_proto_msgTypes[11].OneofWrappers = []any{
+	file_api_tcpb_availability_proto_msgTypes[12].OneofWrappers = []any{
 		(*WatchResponse_Started)(nil),
 		(*WatchResponse_Events)(nil),
 		(*WatchResponse_EndOfSnapshot)(nil),
@@ -1927,7 +2028,7 @@ func file_api_tcpb_availability_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_availability_proto_rawDesc), len(file_api_tcpb_availability_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,8 +24,6 @@ func freshSIPFaults() []Fault {
 			"proxy/callers.go", "{m.Method, m.URI, c.Response,", "{m.Method, c.Response,"),
 		proxy("disabled-trunk", Calls, "a trunk that is disabled may still call", "TestTrunks_",
 			"trunks.go", " || d.GetDisabled()", ""),
-		proxy("name-for-ever", Calls, "a gateway's name is not looked up again", "TestResolver_",
-			"resolver.go", "ok && time.Since(k.at) > resolveEvery", "ok && time.Since(k.at) > 60*resolveEvery"),
 		wire("old-flow-ends-new", Registrations, "the end of a phone's old connection makes its new one unreachable", "TestFlows_",
 			"flows.go", "	if f.byPeer[fl.key()] == fl {\n		delete(f.byPeer, fl.key())\n	}\n", "	delete(f.byPeer, fl.key())\n"),
 		wire("fragments-kept", Registrations, "a WebSocket message in fragments begins with the one before", "TestFrames_",

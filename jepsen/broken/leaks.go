@@ -37,8 +37,6 @@ func leakFaults() []Fault {
 			Edit{"sip/wire/flows.go", "return fl.l.bound(fl.key(), n) })", "return true })"}),
 		held("./sip/wire", "posted-stays", "what was written to a slow phone counts as waiting for ever",
 			Edit{"sip/wire/outbox.go", "o.queue, o.bytes = nil, 0", "o.queue = nil"}),
-		held("./sip/proxy", "names-stay", "old names of gateways are remembered for ever",
-			Edit{"sip/proxy/resolver.go", "\t\tdelete(n.known, oldest)\n", ""}),
 		{
 			Name: "wheel-grows", Kind: Leaks, What: "each un-REGISTER leaves a place on the wheel behind",
 			Edits:   []Edit{{"sip/location/wheel.go", "\tif end.IsZero() {\n\t\treturn", "\tif end.IsZero() {\n\t\tsl.due = 0\n\t\treturn"}},

@@ -12,7 +12,9 @@ type record struct {
 	reason Reason
 	// mark is the node's sync round in which the record was last mentioned.
 	mark bool
-	x    *extra
+	// local: it is of what nobody registers, and no peer hears of it.
+	local bool
+	x     *extra
 }
 
 // place is where an entry stands in a journal: the visible one has a place for

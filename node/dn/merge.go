@@ -126,6 +126,9 @@ func (t *Table) effective(e *entry) told {
 	}
 	v := told{since: b.since, reason: b.reason}
 	switch {
+	case b.local:
+		v.state = b.state
+		return v
 	case b.state == OOS:
 	case t.nodes[b.node].heard:
 		v.owner, v.owned, v.state = b.node, true, InSrv

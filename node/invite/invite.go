@@ -84,16 +84,27 @@ type Target struct {
 	// DN at another node.
 	DN   dn.Number
 	Node dn.Node
-	// Number to leave by the trunk, which has that address.
-	Number    string
-	Trunk     dn.Number
-	TrunkAddr string
+	// Number to leave by the trunk.
+	Number string
+	Trunk  dn.Number
+	// Tried is told of each address of the trunk that has not taken the call; it must not
+	// wait. nil for nobody.
+	Tried func(Way)
 	// Forwarded is the number from which the call goes on, "" for none: it was called, and
 	// stands for others. Vainly: others have been tried.
 	Forwarded dn.Number
 	Vainly    bool
 	// NoAnswer ends the try after that time; 0: as long as SIP allows.
 	NoAnswer time.Duration
+}
+
+// Way is an address of a trunk, and why it has not taken a call.
+type Way struct {
+	// Address as in "udp 192.0.2.1:5060".
+	Address string
+	// Code and Reason of the answer, or what stands for none.
+	Code   int
+	Reason string
 }
 
 // Follower hears what becomes of an answered call. It must not wait.

@@ -41,7 +41,7 @@ func TestClass_OfADirectCall(t *testing.T) {
 		x.class("1004", c.class)
 		for called, want := range map[string]int{"+15559": c.outside, "2001": c.agent, "1003": c.another} {
 			in := &script{called: called, origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{
-				"1003": overAtOnce(), "+15559 at 192.0.2.3:5060": overAtOnce(), "+15551234567 at 192.0.2.3:5060": overAtOnce(),
+				"1003": overAtOnce(), "+15559 at gw3": overAtOnce(), "+15551234567 at gw3": overAtOnce(),
 			}}
 			in.serve(t.Context(), x.r)
 			if sent := len(in.tries) > 0; sent != (want == 0) || want > 0 && in.rejected != want {

@@ -82,10 +82,10 @@ func TestRouteCall_WhereTheCallGoes(t *testing.T) {
 		told  []string
 	}{
 		"a DN":        {Route{DN: "1003"}, "1003", leaves("1003", "1003", "1003")},
-		"a pstn DN":   {Route{DN: "2001"}, "+15551234567 at 192.0.2.3:5060", leaves("2001", "2001", "2001")},
+		"a pstn DN":   {Route{DN: "2001"}, "+15551234567 at gw3", leaves("2001", "2001", "2001")},
 		"a group":     {Route{Group: "sales"}, "1003", leaves("1003", "1003", "1003")},
-		"outside":     {Route{External: "+15559"}, "+15559 at 192.0.2.3:5060", leaves("+15559", "gw3", "gw3")},
-		"by a prefix": {Route{External: "+19"}, "+19 at 192.0.2.1:5060", leaves("+19", "gw1", "gw1")},
+		"outside":     {Route{External: "+15559"}, "+15559 at gw3", leaves("+15559", "gw3", "gw3")},
+		"by a prefix": {Route{External: "+19"}, "+19 at gw1", leaves("+19", "gw1", "gw1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newExchange(t)
@@ -144,7 +144,7 @@ func TestRouteCall_ComesBack(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
 	x.table.Register("1004", dn.Registered)
-	in := &script{answers: map[string]invite.Outcome{"1003": {Code: 599}, "+15559 at 192.0.2.3:5060": {Code: 404}, "1004": {Code: 600}}}
+	in := &script{answers: map[string]invite.Outcome{"1003": {Code: 599}, "+15559 at gw3": {Code: 404}, "1004": {Code: 600}}}
 	id, over := x.visits(t, in)
 	for i, c := range []struct {
 		route Route
@@ -246,7 +246,7 @@ func TestRouting_TrunksAreTriedWhileTheCallerWaits(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			in := &script{called: "+19", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{
-				"+19 at 192.0.2.1:5060": c.first, "+19 at 192.0.2.2:5060": {Code: 486},
+				"+19 at gw1": c.first, "+19 at gw2": {Code: 486},
 			}}
 			if c.leaves {
 				cancel()

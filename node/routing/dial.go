@@ -145,7 +145,7 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 		if party == "" {
 			party = dn.Number(t.GetNumber())
 		}
-		r.try(sign, in, invite.Target{Number: number, Trunk: dn.Number(t.GetNumber()), TrunkAddr: t.GetTrunk().GetAddress(), NoAnswer: noAnswer}, party, on, next)
+		r.try(sign, in, invite.Target{Number: number, Trunk: dn.Number(t.GetNumber()), NoAnswer: noAnswer, Tried: func(w invite.Way) { on.guard(func() { on.passedOver(dn.Number(t.GetNumber()), w) }) }}, party, on, next)
 	}
 	next(invite.Outcome{Code: 404, Reason: "No trunk for the number", Retry: true})
 }

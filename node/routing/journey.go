@@ -27,7 +27,9 @@ type journey struct {
 	group string             // whose agents the call may go to from there
 	up    *invite.Outcome    // that of a call that is up
 	refer referral           // of a call that is up
-	ended atomic.Bool
+	// passedBy are the addresses of trunks that have not taken it.
+	passedBy string
+	ended    atomic.Bool
 }
 
 // Arrive sends a call on and follows it to its end. It does not wait.

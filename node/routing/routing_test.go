@@ -110,7 +110,7 @@ func (h *halt) Abandon() { h.Stop() }
 
 func (s *script) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {
 	name := string(t.Deliver) + string(t.DN) + t.Number
-	if at := string(t.Node) + t.TrunkAddr; at != "" {
+	if at := string(t.Node) + string(t.Trunk); at != "" {
 		name += " at " + at
 	}
 	s.tries = append(s.tries, name)
@@ -211,7 +211,7 @@ func TestRouting_OfACallToADN(t *testing.T) {
 		{"1234", trunk, invite.Outcome{}, "", 404, nil},
 		{"gw1", trunk, invite.Outcome{}, "", 404, nil},
 		{"+15551234", trunk, invite.Outcome{}, "", 404, nil},
-		{"+15551234", invite.Origin{DN: "1004"}, overAtOnce(), "+15551234 at 192.0.2.3:5060", 0, []string{"RINGING gw3 1004", "ESTABLISHED gw3 1004", "ESTABLISHED 1004 gw3", "RELEASED 1004 gw3", "RELEASED gw3 1004"}},
+		{"+15551234", invite.Origin{DN: "1004"}, overAtOnce(), "+15551234 at gw3", 0, []string{"RINGING gw3 1004", "ESTABLISHED gw3 1004", "ESTABLISHED 1004 gw3", "RELEASED 1004 gw3", "RELEASED gw3 1004"}},
 	} {
 		in := &script{called: c.called, origin: c.origin, answers: map[string]invite.Outcome{c.tries: c.answer}}
 		in.serve(t.Context(), x.r)
@@ -227,12 +227,12 @@ func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("2001", dn.Registered)
 	in := &script{called: "2001", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{
-		"+15551234567 at 192.0.2.3:5060": {Code: 503, Retry: true},
-		"+15551234567 at 192.0.2.1:5060": {Code: 503, Retry: true},
-		"+15551234567 at 192.0.2.2:5060": overAtOnce(),
+		"+15551234567 at gw3": {Code: 503, Retry: true},
+		"+15551234567 at gw1": {Code: 503, Retry: true},
+		"+15551234567 at gw2": overAtOnce(),
 	}}
 	in.serve(t.Context(), x.r)
-	if want := []string{"+15551234567 at 192.0.2.3:5060", "+15551234567 at 192.0.2.1:5060", "+15551234567 at 192.0.2.2:5060"}; !slices.Equal(in.tries, want) {
+	if want := []string{"+15551234567 at gw3", "+15551234567 at gw1", "+15551234567 at gw2"}; !slices.Equal(in.tries, want) {
 		t.Errorf("tried %q, want %q", in.tries, want)
 	}
 	x.tells("RINGING 2001 1004", "ESTABLISHED 2001 1004", "ESTABLISHED 1004 2001", "RELEASED 1004 2001", "RELEASED 2001 1004")

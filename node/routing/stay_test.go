@@ -199,7 +199,7 @@ func TestRouteCall_EveryRequestIsAnsweredOnce(t *testing.T) {
 
 func randomWords(t *testing.T, r *rand.Rand, seed uint64) {
 	x := newExchange(t)
-	_, id, end := x.asksForWords(t, map[string]invite.Outcome{"1001": {Code: 486}, "1003": {Code: 480}, "1004": overAtOnce(), "+15559 at 192.0.2.3:5060": {Code: 503, Retry: true}})
+	_, id, end := x.asksForWords(t, map[string]invite.Outcome{"1001": {Code: 486}, "1003": {Code: 480}, "1004": overAtOnce(), "+15559 at gw3": {Code: 503, Retry: true}})
 	taken := map[uint64]bool{}
 	places := []Route{{DN: "1001"}, {DN: "1003"}, {Group: "sales"}, {Group: "sales", Timeout: time.Second, Overflow: []Route{{DN: "1001"}, {Group: "sales"}}},
 		{External: "+15559"}, {Withdraw: true}, {Withdraw: true}, {Reject: 486}}

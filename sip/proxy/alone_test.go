@@ -36,12 +36,17 @@ func newConfiguration(t *testing.T) *configuration {
 	}
 	t.Cleanup(func() { m.Close() })
 	w := &configuration{t: t, machine: m}
-	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1"})
+	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1", Level: fsm.Program().Known})
 	return w
 }
 
 func (w *configuration) apply(c *peerpb.Command) {
 	w.t.Helper()
+	for _, m := range c.GetMutations() {
+		if n := m.GetPutNode(); n != nil {
+			n.FeatureLevel = fsm.Program().Known
+		}
+	}
 	data, err := proto.Marshal(c)
 	if err != nil {
 		w.t.Fatal(err)

@@ -48,6 +48,8 @@ type Attempt struct {
 	call string
 	// step is that the call was forwarded, nil that it was not.
 	step *history.Step
+	// tried is told of addresses of a trunk that did not take the call; nil for nobody.
+	tried func(invite.Way)
 
 	noAnswer, timerC, silence, lastWords transaction.Alarm
 }
@@ -62,7 +64,7 @@ const (
 
 // send begins an attempt.
 func (c *Call) send(t invite.Target, on func(code int), done func(Outcome)) *Attempt {
-	a := &Attempt{c: c, on: on, done: done, call: t.Call}
+	a := &Attempt{c: c, on: on, done: done, call: t.Call, tried: t.Tried}
 	for what, x := range [...]*transaction.Alarm{&a.noAnswer, &a.timerC, &a.silence, &a.lastWords} {
 		*x = transaction.Alarm{Layer: c.sh.Layer, Handler: a, What: uint8(what)}
 	}
@@ -84,10 +86,6 @@ func (a *Attempt) begin(t invite.Target) {
 		a.finish(failed(503, "Service Unavailable"))
 		return
 	}
-	if name, known := c.in.targets.known(&t); !known {
-		a.beginLater(name, t)
-		return
-	}
 	d := route.DialogOf(c.req)
 	legs, out := c.in.targets.legs(&t, c.token(), &d, c.req.URI)
 	if len(legs) == 0 {
@@ -105,22 +103,6 @@ func (a *Attempt) begin(t invite.Target) {
 	}
 	a.next()
 	a.check()
-}
-
-// beginLater begins when the target's name was looked up, in another goroutine.
-func (a *Attempt) beginLater(name string, t invite.Target) {
-	found := func(err error) {
-		a.c.sh.Lock()
-		defer a.c.sh.Unlock()
-		if err != nil && a.stopped == nil {
-			a.finish(unreached(503, "The address is not known"))
-			return
-		}
-		a.begin(t)
-	}
-	if !a.c.in.targets.resolver.lookUp(name, found) {
-		a.finish(failed(503, "Service Unavailable"))
-	}
 }
 
 // Fire implements transaction.AlarmHandler.
@@ -191,6 +173,8 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.relayed(res)
 	}
 	switch {
+	case err != nil && b.leg.way != nil:
+		b.trunkFailed(err)
 	case errors.Is(err, errNoFlow):
 		b.mute = !b.heard
 		b.final = &result{code: 480, reason: "The phone's connection is gone", retry: true}
@@ -209,6 +193,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 			}
 			return
 		}
+		b.rang = true
 		if a.c.invite {
 			a.timerC.Set(a.c.in.timerC)
 		}
@@ -222,7 +207,8 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.final = &result{code: res.Status}
 		a.won(b, res)
 	default:
-		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.silent && res.Status == 503}
+		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.elsewhere(res.Status)}
+		b.tellTried()
 		if res.Status >= 600 {
 			a.stop(failed(487, "Request Terminated"), reasonOf(res.Status, "Another phone has refused"))
 		}
@@ -296,6 +282,9 @@ func (a *Attempt) judge() (Outcome, bool) {
 		if a.answered != nil {
 			return *a.answered, true
 		}
+		if out, over := a.trunkSaid(); over {
+			return out, true
+		}
 		if a.waits() {
 			return Outcome{}, false
 		}
@@ -334,7 +323,7 @@ func (a *Attempt) waits() bool {
 // next sends to the group with the highest q that is left.
 func (a *Attempt) next() {
 	group := a.breadth(a.later[0])
-	a.awaitWord(!group[0].silent)
+	a.awaitWord(&group[0])
 	for i := range group {
 		a.branches = append(a.branches, a.send(&group[i]))
 	}

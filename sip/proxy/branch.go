@@ -23,6 +23,7 @@ type branch struct {
 	phone  *location.Binding   // nil for others
 	client *transaction.Client // nil when nothing was sent
 	heard  bool
+	rang   bool // somebody behind it has, or another provisional response came
 	mute   bool // the phone said nothing in its time for a first word
 	final  *result
 	cseq   uint32
@@ -106,7 +107,7 @@ func (a *Attempt) branch(l *leg) string {
 
 func (b *branch) on(res *message.Message, err error) {
 	if res != nil {
-		b.word()
+		b.word(res)
 	}
 	if res != nil && b.answers(res) {
 		return

@@ -54,6 +54,8 @@ type Config struct {
 	Sealed bool
 	// Phones is told which phones answer; nil for nobody.
 	Phones Phones
+	// NameServers are the host:port of those that know the trunks' names; nil for the machine's.
+	NameServers []string
 	// MaxCalls that are being set up at a time; timerC is how long one may ring.
 	MaxCalls int
 	TimerC   time.Duration

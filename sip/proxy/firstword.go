@@ -25,19 +25,23 @@ type noPhones struct{}
 func (noPhones) Silent(dn.Number, string, string, uint32) {}
 func (noPhones) Heard(dn.Number, string, string)          {}
 
-// silence is how long a node or a gateway may take for its first word.
-const silence = 4 * time.Second
+// silence is how long a node may take for its first word, trunkSilence an address of a
+// trunk.
+const silence, trunkSilence = 4 * time.Second, 2 * time.Second
 
 // noFirstWord is the reason of the 100 by which the node of the phones tells
 // that of the call that none has said a word in its time. No 100 goes further
 // than to the next node, so nobody else sees or says it.
 const noFirstWord = "No First Word"
 
-// awaitWord gives the branches that begin now their time for a first word.
-func (a *Attempt) awaitWord(phones bool) {
-	d := silence
-	if phones {
-		d = time.Duration(a.c.in.machine.View().Options().GetFirstWordMs()) * time.Millisecond
+// awaitWord gives the branches to legs of a kind their time for a first word.
+func (a *Attempt) awaitWord(l *leg) {
+	d := time.Duration(a.c.in.machine.View().Options().GetFirstWordMs()) * time.Millisecond
+	switch {
+	case l.way != nil:
+		d = trunkSilence
+	case l.silent:
+		d = silence
 	}
 	if d > 0 && a.c.invite {
 		a.silence.Set(d)
@@ -53,6 +57,7 @@ func (a *Attempt) unheard() {
 		case b.final != nil || b.heard:
 		case b.silent:
 			b.final = &result{code: 408, reason: "Request Timeout", retry: true}
+			b.tellSilent()
 		default:
 			b.noWord()
 		}
@@ -60,7 +65,7 @@ func (a *Attempt) unheard() {
 	if a.stopped != nil {
 		a.leave() // who has not said a word has no last one
 	} else if a.ask() {
-		a.awaitWord(true) // somebody else may be there by then
+		a.awaitWord(a.branches[0].leg) // somebody else may be there by then
 	}
 }
 
@@ -73,9 +78,10 @@ func (b *branch) noWord() {
 }
 
 // word notes a response.
-func (b *branch) word() {
+func (b *branch) word(res *message.Message) {
 	if b.phone == nil {
 		b.heard = true
+		b.tellHeard(res)
 		return
 	}
 	if b.mute = false; !b.heard {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/peer"
@@ -22,6 +23,9 @@ type hop struct {
 
 	transport location.Transport
 	addr      netip.AddrPort
+	// dials: a connection is opened when there is none, with who has a certificate of name.
+	dials bool
+	name  string
 }
 
 // exits are the ways out of the proxy; nil before Connect.
@@ -29,6 +33,11 @@ type exits struct{ *wire.Exits }
 
 // datagrams is the hop over UDP to an address.
 func (e *exits) datagrams(addr netip.AddrPort) *hop { return &hop{out: e.Exits, addr: addr} }
+
+// carrier is the hop to an address of a trunk.
+func (e *exits) carrier(w carrier.Way) *hop {
+	return &hop{out: e.Exits, transport: w.Transport, addr: w.Addr, dials: w.Transport.Connected(), name: w.Name}
+}
 
 // peer is the hop to another node, for what belongs to a Call-ID.
 func (e *exits) peer(node dn.Node, callID []byte) *hop {
@@ -91,7 +100,14 @@ func (h *hop) flow() *wire.Flow {
 }
 
 // connected tells whether the hop is such a connection.
-func (h *hop) connected() bool { return h.peer == "" && h.transport.Connected() }
+func (h *hop) connected() bool { return h.peer == "" && h.transport.Connected() && !h.dials }
+
+// dialer opens the connections of the hop's kind.
+func (h *hop) dialer() *wire.Dialer { return h.out.Dialers[h.transport] }
+
+func (h *hop) remote() wire.Remote {
+	return wire.Remote{Transport: h.transport, Addr: h.addr, Name: h.name}
+}
 
 // Send implements transaction.Sender. What the network says of a datagram the
 // proxy hears later (refusals).
@@ -105,6 +121,8 @@ func (h *hop) Send(b []byte) error {
 			return errTooLong
 		}
 		return h.out.Peers.Send(h.peer, h.group, b)
+	case h.dials:
+		return h.dialer().Send(h.remote(), b)
 	case h.transport.Connected():
 		if f := h.flow(); f != nil {
 			return f.Enqueue(bytes.Clone(b))
@@ -122,6 +140,12 @@ func (h *hop) Send(b []byte) error {
 
 // ended is closed when the connection ends; nil for datagrams and nodes.
 func (h *hop) ended() <-chan struct{} {
+	if h.dials {
+		if ended, err := h.dialer().Ended(h.remote()); err == nil {
+			return ended
+		}
+		return nil // the timers say the same, later
+	}
 	if !h.connected() {
 		return nil
 	}
@@ -149,7 +173,11 @@ func (h *hop) via(v []byte, branch string) []byte {
 	v = append(v, "SIP/2.0/"...)
 	v = append(v, h.transport.String()...)
 	v = append(v, ' ')
-	v = append(v, h.out.Via.Of(h.transport, h.addr.Addr())...)
+	host := h.out.Via.Of(h.transport, h.addr.Addr())
+	for t := location.UDP; host == "" && t <= location.TLS; t++ {
+		host = h.out.Via.Of(t, h.addr.Addr()) // what is not served here: the answer comes by the same connection
+	}
+	v = append(v, host...)
 	if h.peer == "" {
 		v = append(v, ";rport"...)
 	}

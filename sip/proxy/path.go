@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -17,12 +18,11 @@ import (
 
 // dialogPath tells where requests of a dialog go, by their Route alone.
 type dialogPath struct {
-	machine  *fsm.Machine
-	resolver *resolver
-	exits    *exits
-	store    *location.Store
-	trunks   *trunks
-	now      func() time.Time
+	machine *fsm.Machine
+	exits   *exits
+	store   *location.Store
+	trunks  *trunks
+	now     func() time.Time
 	// heard tells whether the peer is.
 	heard func(dn.Node) bool
 	ring  *route.Ring
@@ -37,24 +37,22 @@ var (
 	errFlowGone = &message.Fault{Code: 480, Reason: "The phone's connection is gone"}
 )
 
-// next finds where a request of a dialog goes (RFC 3261 §16.12): nowhere yet
-// when the address is a name that has to be looked up. The contact is where the other
-// side says that it is reached; nil when that is not known.
-func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog) (to *hop, address string, f *message.Fault) {
+// next finds where a request of a dialog goes (RFC 3261 §16.12). The contact is where the
+// other side says that it is reached; nil when that is not known.
+func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog) (to *hop, f *message.Fault) {
 	if s.Peer.Purpose != route.None {
 		if d.machine.View().Node(string(s.Peer.Node)) == nil {
-			return nil, "", errNoPeer
+			return nil, errNoPeer
 		}
-		return d.exits.peer(s.Peer.Node, within.CallID), "", nil
+		return d.exits.peer(s.Peer.Node, within.CallID), nil
 	}
 	switch s.Last.Purpose {
 	case route.Phone:
-		to, f = d.flowOf(s, contact, within)
-		return to, "", f
+		return d.flowOf(s, contact, within)
 	case route.Trunk:
 		return d.toTrunk(s)
 	}
-	return nil, "", errForeign
+	return nil, errForeign
 }
 
 // flowOf is the flow of the phone that a token names: that of its present
@@ -159,11 +157,12 @@ func (d *dialogPath) elsewhere(s *route.Set, within *route.Dialog, h *hop) *hop 
 }
 
 // toTrunk is the way to a gateway: the connection that it has opened, the address that
-// it gave for the call, or the one that is configured; each is one of the trunk's now.
-func (d *dialogPath) toTrunk(s *route.Set) (to *hop, address string, f *message.Fault) {
+// it gave for the call, the one that the call went to, or another one of its; each is one
+// of the trunk's now.
+func (d *dialogPath) toTrunk(s *route.Set) (*hop, *message.Fault) {
 	k := &s.Last
 	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport}) {
-		return h, "", nil
+		return h, nil
 	}
 	uri := s.URI
 	if len(s.Rest) > 0 {
@@ -172,16 +171,22 @@ func (d *dialogPath) toTrunk(s *route.Set) (to *hop, address string, f *message.
 	}
 	if u, ok := message.ParseURI(uri); ok && u.IsSIP() {
 		if addr, ok := u.AddrPort(); ok && d.trunks.leads(k.Number, addr) {
-			return d.exits.datagrams(addr), "", nil
+			return d.exits.carrier(d.trunks.at(k, addr)), nil
 		}
 	}
-	address = d.trunks.address(k.Number)
-	if address == "" {
-		return nil, "", errNoTrunk
+	if k.Called && d.trunks.leads(k.Number, k.Addr) {
+		return d.exits.carrier(d.trunks.at(k, k.Addr)), nil
 	}
-	addr, ok := d.resolver.get(address)
-	if !ok {
-		return nil, address, nil
+	if ways := d.trunks.ways(k.Number); len(ways) > 0 {
+		return d.exits.carrier(ways[0]), nil
 	}
-	return d.exits.datagrams(addr), "", nil
+	return nil, errNoTrunk
+}
+
+// at is how a trunk is spoken to at an address that is one of its, in the call of a token.
+func (t *trunks) at(k *route.Token, addr netip.AddrPort) carrier.Way {
+	if w, ok := t.book.At(k.Number, addr, k.Transport); ok {
+		return w
+	}
+	return carrier.Way{Addr: addr}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -69,19 +70,19 @@ func New(cfg Config) *Proxy {
 		cfg.Refuses = func(bool) bool { return false }
 	}
 	p := &Proxy{
-		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), trunks: newTrunks(cfg.Machine), dialogs: dialog.NewTable(cfg.Now),
+		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), dialogs: dialog.NewTable(cfg.Now),
 		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats, refuses: cfg.Refuses,
 	}
+	p.trunks = newTrunks(&cfg, p.inquire)
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)
 	self := cfg.Table.Self()
 	p.routes = &route.Reader{Ring: route.NewRing(cfg.RouteKeys), Self: self, Mine: cfg.LeadsHere, Others: func(u message.URI) bool { return namesNode(cfg.Machine.View(), u) }}
 	births, asked := newBirths(), transfer.NewBook(maxAskedToCall, cfg.Now)
-	addresses := newResolver(func(f func(context.Context)) bool { return p.tasks.spawn(func() { f(p.tasks.ctx) }) })
 	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
 	p.relays = &relays{
-		shards: p.shards, routes: p.routes, dialogs: p.dialogs, resolver: addresses, timerC: cfg.TimerC, seed: p.seed, log: cfg.Log, serve: p.serve, asked: asked,
-		path: &dialogPath{machine: cfg.Machine, resolver: addresses, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard,
+		shards: p.shards, routes: p.routes, dialogs: p.dialogs, timerC: cfg.TimerC, seed: p.seed, asked: asked,
+		path: &dialogPath{machine: cfg.Machine, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard,
 			ring: p.routes.Ring, owner: func(n dn.Number) (*configpb.Node, bool) { return OwnerOf(cfg.Table, cfg.Machine.View(), n) }},
 		admit: &admission{machine: cfg.Machine, self: self, store: cfg.Store, trunks: p.trunks, callers: p.callers, dialogs: p.dialogs,
 			births: births, now: cfg.Now, proved: recent.New(maxProofs)},
@@ -91,7 +92,7 @@ func New(cfg Config) *Proxy {
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		asked: asked, find: cfg.Find, noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
-		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, ring: p.routes.Ring, resolver: addresses, sealed: cfg.Sealed},
+		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, ring: p.routes.Ring, trunks: p.trunks, sealed: cfg.Sealed},
 		records: &route.Recorder{Ring: p.routes.Ring, Hosts: cfg.RecordRoutes}, births: births,
 	}
 	return p
@@ -113,6 +114,12 @@ func (p *Proxy) Trunk(source netip.AddrPort, t location.Transport) (n dn.Number,
 	return k.number, surely
 }
 
+// TrunkStates are those of a trunk's addresses.
+func (p *Proxy) TrunkStates(n dn.Number) []carrier.State { return p.trunks.book.States(n) }
+
+// Trunks counts the addresses of all trunks, and those that do not answer.
+func (p *Proxy) Trunks() (addresses, down int) { return p.trunks.book.Count() }
+
 // SurelyTrunk tells whether a gateway calls from an address, and nobody else does.
 func (p *Proxy) SurelyTrunk(source netip.AddrPort, t location.Transport) bool {
 	p.trunks.mu.RLock()
@@ -129,6 +136,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { p.dialogs.Run(ctx) })
 	all.Go(func() { p.refusals.run(ctx) })
+	all.Go(func() { _ = p.trunks.book.Run(ctx) }) // the context's error
 	err := p.trunks.follow(ctx)
 	p.tasks.end()
 	all.Wait()
@@ -171,6 +179,7 @@ func (p *Proxy) Held(held map[string]int) {
 	p.tasks.held(held)
 	p.shards.held(held)
 	p.dialogs.Held(held)
+	p.trunks.book.Held(held)
 }
 
 // Take serves a message that the gate let through. A panic costs only that one.

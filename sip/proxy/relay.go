@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"hash/maphash"
-	"log/slog"
 	"time"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -18,18 +17,14 @@ import (
 
 // relays pass on the requests within dialogs.
 type relays struct {
-	shards   *shards
-	routes   *route.Reader
-	admit    *admission
-	path     *dialogPath
-	dialogs  *dialog.Table
-	resolver *resolver
-	timerC   time.Duration
-	seed     maphash.Seed // of loop marks
-	log      *slog.Logger
-	asked    *transfer.Book
-	// serve takes a message again when its next hop is known.
-	serve func(*message.Message, *packet)
+	shards  *shards
+	routes  *route.Reader
+	admit   *admission
+	path    *dialogPath
+	dialogs *dialog.Table
+	timerC  time.Duration
+	seed    maphash.Seed // of loop marks
+	asked   *transfer.Book
 }
 
 // relay is a request within a dialog on its way: one transaction in, one out.
@@ -87,16 +82,12 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		}
 		return
 	}
-	to, address, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d)
+	to, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d)
 	if f == nil {
 		f = rs.referred(m, s, at)
 	}
-	switch {
-	case f != nil:
+	if f != nil {
 		rs.refuse(sh, m, in, at, f)
-		return
-	case to == nil:
-		rs.lookUp(address, m, in, at)
 		return
 	}
 	rs.note(m, at)
@@ -221,31 +212,6 @@ func (rs *relays) border(s *route.Set) (b border) {
 
 func (rs *relays) realm() string { return rs.path.machine.View().Options().GetRealm() }
 
-// lookUp finds out the address of a gateway in another goroutine, and
-// then serves the message again: nothing waits for a name server.
-func (rs *relays) lookUp(address string, m *message.Message, in *packet, at dialog.Ref) {
-	again, way := m.Clone(), *in
-	rs.resolver.lookUp(address, func(err error) {
-		if err != nil {
-			rs.log.Warn("the name of a gateway has no address", "name", address, "err", err)
-			rs.lost(again, &way, at)
-			return
-		}
-		rs.serve(again, &way)
-	})
-}
-
-// lost takes a request that goes nowhere, and comes again perhaps.
-func (rs *relays) lost(m *message.Message, in *packet, at dialog.Ref) {
-	if methodOf(m) != methodBye {
-		return
-	}
-	sh := rs.shards.of(m.Get(message.CallID))
-	sh.Lock()
-	defer sh.Unlock()
-	rs.refuse(sh, m, in, at, errNoPeer)
-}
-
 // hops is Max-Forwards; 70, and one for us, when nobody set it.
 func hops(m *message.Message) int {
 	v := m.Get(message.MaxForwards)
@@ -272,19 +238,16 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	if !rs.admit.admit(sh, m, in, &s, at.Key, &a) {
 		return
 	}
-	to, address, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), &d)
-	switch {
-	case f != nil:
-	case to == nil:
-		rs.lookUp(address, m, in, at)
-	default:
-		_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.skew(&s, at), message.Changes{Drop: rs.border(&s).request(m, rs.realm())})) // the 2xx comes again
-		if at.By == dialog.CallerSide {
-			rs.dialogs.Ack(at.Key)
-		}
-		if tell := rs.dialogs.Acked(at, m); tell != nil {
-			sh.After(tell)
-		}
+	to, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), &d)
+	if f != nil {
+		return
+	}
+	_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.skew(&s, at), message.Changes{Drop: rs.border(&s).request(m, rs.realm())})) // the 2xx comes again
+	if at.By == dialog.CallerSide {
+		rs.dialogs.Ack(at.Key)
+	}
+	if tell := rs.dialogs.Acked(at, m); tell != nil {
+		sh.After(tell)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -33,17 +34,19 @@ type leg struct {
 	breadth int
 	// account with a gateway that asks for it.
 	account account
+	// way to a trunk; nil for others.
+	way *carrier.Way
 }
 
 // targets tells where a Target is: the phones of a DN here, a node, a gateway.
 type targets struct {
-	machine  *fsm.Machine
-	table    *dn.Table
-	store    *location.Store
-	now      func() time.Time
-	exits    *exits
-	ring     *route.Ring
-	resolver *resolver
+	machine *fsm.Machine
+	table   *dn.Table
+	store   *location.Store
+	now     func() time.Time
+	exits   *exits
+	ring    *route.Ring
+	trunks  *trunks
 	// sealed: nobody can read what goes to other nodes.
 	sealed bool
 }
@@ -51,18 +54,6 @@ type targets struct {
 // unreached is what becomes of a target that there is no way to.
 func unreached(code int, reason string) Outcome {
 	return Outcome{Outcome: invite.Outcome{Code: code, Reason: reason, Retry: code != 480}}
-}
-
-// known tells whether the address of the target is; otherwise its name.
-func (ts *targets) known(t *invite.Target) (name string, ok bool) {
-	switch {
-	case t.Deliver != "", t.Node != "":
-		return "", true
-	default:
-		name = t.TrunkAddr
-	}
-	_, ok = ts.resolver.get(name)
-	return name, ok
 }
 
 // legs finds where a target's requests go. The token is what those of its sides have in
@@ -97,12 +88,26 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, uri []
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, node.GetSipAddr())},
 		}}, Outcome{}
 	}
-	addr, _ := ts.resolver.get(t.TrunkAddr)
-	k.Purpose, k.Number, k.Side = route.Trunk, t.Trunk, addr.Addr()
-	return []leg{{
-		to: *ts.exits.datagrams(addr), silent: true, domain: domainOf(ts.machine.View(), t.Trunk), uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), t.TrunkAddr),
-		side: &k, account: accountAt(ts.machine.View().DN(string(t.Trunk)).GetTrunk()),
-	}}, Outcome{}
+	return ts.carriers(t, &k)
+}
+
+// carriers are the legs to the addresses of a trunk, one after the other.
+func (ts *targets) carriers(t *invite.Target, k *route.Token) (legs []leg, out Outcome) {
+	ways := ts.trunks.ways(t.Trunk)
+	if len(ways) == 0 {
+		return nil, unreached(503, "The trunk does not answer")
+	}
+	v := ts.machine.View()
+	domain, account := domainOf(v, t.Trunk), accountAt(v.DN(string(t.Trunk)).GetTrunk())
+	for i := range ways {
+		w, side := &ways[i], *k
+		side.Purpose, side.Number, side.Transport, side.Addr, side.Side = route.Trunk, t.Trunk, w.Transport, w.Addr, w.Addr.Addr()
+		legs = append(legs, leg{
+			to: *ts.exits.carrier(*w), silent: true, domain: domain, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), w.Host),
+			side: &side, account: account, way: w, q: len(ways) - i,
+		})
+	}
+	return legs, Outcome{}
 }
 
 // sealed tells whether nobody can read what goes by a transport.

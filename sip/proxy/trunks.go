@@ -5,18 +5,23 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/recent"
 )
 
 // trunks knows the gateways by where they call from, and by what they can prove.
 type trunks struct {
 	machine *fsm.Machine
+	table   *dn.Table
+	// book has their addresses.
+	book *carrier.Book
 
 	mu     sync.RWMutex
 	byDN   map[dn.Number]*trunk
@@ -41,7 +46,7 @@ const maxProved = 1024
 type trunk struct {
 	number dn.Number
 	config *configpb.DN
-	addr   netip.AddrPort // of config's address; not valid before it was looked up
+	addrs  []netip.AddrPort // those that are known, as of the last index
 }
 
 // sourceOf is a prefix that a trunk sends from.
@@ -50,9 +55,15 @@ type sourceOf struct {
 	of *trunk
 }
 
-func newTrunks(m *fsm.Machine) *trunks {
-	t := &trunks{machine: m, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved)}
-	v := m.View()
+func newTrunks(cfg *Config, ask func(carrier.Way, func(bool))) *trunks {
+	t := &trunks{machine: cfg.Machine, table: cfg.Table, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved)}
+	t.book = carrier.New(carrier.Config{
+		NameServers: carrier.NameServers{Servers: cfg.NameServers}, Ask: ask, Moved: t.index, Reached: cfg.Table.Reaches, Log: cfg.Log,
+		Every: func() time.Duration {
+			return time.Duration(cfg.Machine.View().Options().GetTrunkOptionsS()) * time.Second
+		},
+	})
+	v := cfg.Machine.View()
 	for d := range v.Trunks() {
 		t.take(d.GetNumber(), d)
 	}
@@ -73,9 +84,11 @@ func (t *trunks) take(number string, d *configpb.DN) bool {
 		return false
 	case d == nil:
 		delete(t.byDN, dn.Number(number))
+		t.book.Drop(dn.Number(number))
+		t.table.Remove(dn.Number(number), dn.Deleted)
 	default:
-		addr, _ := netip.ParseAddrPort(d.GetTrunk().GetAddress())
-		t.byDN[dn.Number(number)] = &trunk{number: dn.Number(number), config: d, addr: addr}
+		t.byDN[dn.Number(number)] = &trunk{number: dn.Number(number), config: d}
+		t.book.Put(dn.Number(number), d.GetTrunk())
 	}
 	return true
 }
@@ -89,6 +102,8 @@ func (t *trunks) index() {
 	t.bySource, t.byName, t.nodes = nil, nil, t.nodeAddrs()
 	for _, k := range t.inOrder() {
 		c := k.config.GetTrunk()
+		k = &trunk{number: k.number, config: k.config, addrs: t.book.Addrs(k.number)}
+		t.byDN[k.number] = k
 		for _, s := range c.GetSources() {
 			if p, err := fsm.ParseSource(s); err == nil {
 				t.bySource = append(t.bySource, sourceOf{p, k})
@@ -100,9 +115,11 @@ func (t *trunks) index() {
 		case len(c.GetSources()) > 0:
 		case user != "":
 			put(t.byUser, user, k)
-		case k.addr.IsValid():
-			put(t.byAddr, k.addr, k)
-			put(t.byIP, k.addr.Addr(), k)
+		default:
+			for _, a := range k.addrs {
+				put(t.byAddr, a, k)
+				put(t.byIP, a.Addr(), k)
+			}
 		}
 	}
 	slices.SortStableFunc(t.bySource, func(a, b sourceOf) int { return b.Bits() - a.Bits() })
@@ -187,10 +204,10 @@ func (t *trunks) speaks(n dn.Number, in *packet) bool {
 		return k.sends(in.source)
 	case c.GetInboundAuth() != nil:
 		return t.proved.Has(k.at(in.source))
-	case k.addr == in.source:
+	case slices.Contains(k.addrs, in.source):
 		return true
 	}
-	return k.addr.Addr() == in.source.Addr() && (in.transport.Connected() || !t.nodes[in.source.Addr()])
+	return k.isAt(in.source.Addr()) && (in.transport.Connected() || !t.nodes[in.source.Addr()])
 }
 
 // leads tells whether an address is one at which a trunk may be sent what belongs to its
@@ -202,19 +219,26 @@ func (t *trunks) leads(n dn.Number, addr netip.AddrPort) bool {
 	switch {
 	case k == nil:
 		return false
-	case k.addr == addr || t.proved.Has(k.at(addr)):
+	case slices.Contains(k.addrs, addr) || t.proved.Has(k.at(addr)):
 		return true
 	case len(k.config.GetTrunk().GetSources()) > 0:
 		return k.sends(addr)
 	}
-	return k.addr.IsValid() && k.addr.Addr() == addr.Addr() && !t.nodes[addr.Addr()]
+	return k.isAt(addr.Addr()) && !t.nodes[addr.Addr()]
 }
 
-// address is the host:port of a trunk; "" when there is none.
-func (t *trunks) address(n dn.Number) string {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.byDN[n].configured().GetAddress()
+// ways are those by which a call tries to reach a trunk, as the configuration of now has it.
+func (t *trunks) ways(n dn.Number) []carrier.Way {
+	d := t.machine.View().DN(string(n))
+	if k := t.get(n); (k == nil || k.config != d) && t.take(string(n), d) { // faster than who follows the configuration
+		t.index()
+	}
+	return t.book.Ways(n)
+}
+
+// isAt tells whether one of the trunk's addresses is that of a host.
+func (k *trunk) isAt(host netip.Addr) bool {
+	return slices.ContainsFunc(k.addrs, func(a netip.AddrPort) bool { return a.Addr() == host })
 }
 
 func (t *trunks) get(n dn.Number) *trunk {

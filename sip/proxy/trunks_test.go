@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -21,7 +23,7 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 		w.put(&configpb.DN{Number: "9100", Kind: configpb.DNKind_DN_KIND_TRUNK, Disabled: disabled, Trunk: &configpb.Trunk{Address: address}})
 	}
 	trunk("192.0.2.7:5060", false)
-	tr := newTrunks(w.machine)
+	tr := trunksOf(w.machine)
 	for _, step := range []struct {
 		name    string
 		change  func()
@@ -40,7 +42,7 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 	} {
 		step.change()
 		if tr.changed(step.news) {
-			tr.resolve(t.Context())
+			tr.index()
 		}
 		for _, address := range []string{"192.0.2.7:5060", "192.0.2.8:5060"} {
 			if n := tr.number(address, location.UDP); (n == "9100") != (address == step.address) {
@@ -48,9 +50,15 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 			}
 		}
 	}
-	if n := newTrunks(w.machine).number("192.0.2.8:5060", location.TCP); n != "" {
+	if n := trunksOf(w.machine).number("192.0.2.8:5060", location.TCP); n != "" {
 		t.Errorf("a trunk that is gone: %s", n)
 	}
+}
+
+// trunksOf are those of a configuration, of whom nobody asks anything.
+func trunksOf(m *fsm.Machine) *trunks {
+	cfg := Config{Machine: m, Table: dn.New(dn.Config{Self: "n1"}), Log: slog.New(slog.DiscardHandler)}
+	return newTrunks(&cfg, func(carrier.Way, func(bool)) {})
 }
 
 // number is the trunk that sends from an address.
@@ -73,6 +81,7 @@ func TestTrunks_AreKnownByWhatTheyAreConfiguredWith(t *testing.T) {
 		"here":   {Address: "203.0.113.1:5080"},
 		"there":  {Address: "203.0.113.9:5080"},
 		"named":  {Address: "203.0.113.7:5061", TlsName: "sbc.example.org"},
+		"many":   {Address: "203.0.113.20:5060", MoreAddresses: []string{"203.0.113.21", "[2001:db9::5]:5062"}},
 		"user":   {Address: "203.0.113.8:5060", InboundAuth: &configpb.TrunkAuth{User: "gw", Ha1: strings.Repeat("0", 32)}},
 	} {
 		w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: trunk})
@@ -80,7 +89,7 @@ func TestTrunks_AreKnownByWhatTheyAreConfiguredWith(t *testing.T) {
 	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{
 		Id: "z", Name: "z", SipAddr: "203.0.113.1:5060", ClusterAddr: "203.0.113.1:7002",
 	}}}}})
-	tr := newTrunks(w.machine)
+	tr := trunksOf(w.machine)
 	for _, c := range []struct {
 		from      string
 		transport location.Transport
@@ -90,6 +99,7 @@ func TestTrunks_AreKnownByWhatTheyAreConfiguredWith(t *testing.T) {
 		{"192.0.3.1:9", location.UDP, ""}, {"198.51.100.1:5060", location.UDP, ""},
 		{"203.0.113.1:5080", location.UDP, "here"}, {"203.0.113.1:5082", location.UDP, ""}, {"203.0.113.1:5082", location.TCP, "here"},
 		{"203.0.113.9:5080", location.UDP, "there"}, {"203.0.113.9:5082", location.UDP, "there"},
+		{"203.0.113.20:9", location.UDP, "many"}, {"203.0.113.21:9", location.TLS, "many"}, {"[2001:db9::5]:9", location.TCP, "many"}, {"203.0.113.22:5060", location.UDP, ""},
 		{"203.0.113.7:5061", location.UDP, ""}, {"203.0.113.7:5061", location.TLS, ""}, {"203.0.113.8:5060", location.UDP, ""},
 	} {
 		if n := tr.number(c.from, c.transport); n != c.want {
@@ -115,7 +125,7 @@ func TestTrunks_OfSeveralWithOneAddressTheFirstCounts(t *testing.T) {
 		w.put(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: address}})
 	}
 	for range 20 { // maps have no order
-		tr := newTrunks(w.machine)
+		tr := trunksOf(w.machine)
 		for _, c := range []struct {
 			from      string
 			transport location.Transport

@@ -56,6 +56,7 @@ type Port struct {
 	tcp         []*listener
 	certificate *certificate // of TLS; nil without
 	known       *clients     // by a certificate of theirs; nil without TLS
+	dialers     []*Dialer
 }
 
 // Open binds all ports and starts nothing. After an error close gives free
@@ -98,6 +99,7 @@ func (p *Port) open() error {
 			return err
 		}
 	}
+	p.openDialers()
 	return nil
 }
 
@@ -128,9 +130,15 @@ func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, erro
 	if shake != nil {
 		l = newHandshakes(l, shake, min(maxHandshakes, max(p.cfg.Flows.limit/2, 2)), log)
 	}
-	p.tcp = append(p.tcp, &listener{Listener: l, transport: t, handler: p.cfg.Handler, stats: p.cfg.Stats, flows: p.cfg.Flows,
-		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, failing: notAccepting(log), events: p.cfg.Events})
+	x := p.newListener(l, t)
+	x.failing = notAccepting(log)
+	p.tcp = append(p.tcp, x)
 	return nil
+}
+
+func (p *Port) newListener(l net.Listener, t location.Transport) *listener {
+	return &listener{Listener: l, transport: t, handler: p.cfg.Handler, stats: p.cfg.Stats, flows: p.cfg.Flows,
+		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, events: p.cfg.Events}
 }
 
 func (p *Port) openUDP() (packetIO, error) {
@@ -217,6 +225,9 @@ func (p *Port) Listeners() []net.Listener {
 	for _, l := range p.tcp {
 		list = append(list, l)
 	}
+	for _, d := range p.dialers {
+		list = append(list, d)
+	}
 	return list
 }
 
@@ -254,6 +265,8 @@ type Exits struct {
 	Datagrams *sendBatch
 	// Via are the host:port of our Vias by transport.
 	Via *location.Hosts
+	// Dialers open connections, by transport; nil where none are.
+	Dialers [location.TLS + 1]*Dialer
 }
 
 // Hold gathers datagrams, and what is sent to peers, until Release was called as often.
@@ -280,6 +293,9 @@ func (e *Exits) Release() {
 // refused is told of a datagram that the network does not take.
 func (p *Port) Exits(via *location.Hosts, peers Peers, refused func([]byte)) *Exits {
 	e := &Exits{Flows: p.cfg.Flows, Peers: peers, Via: via}
+	for _, d := range p.dialers {
+		e.Dialers[d.transport] = d
+	}
 	if p.udp != nil {
 		p.udp.exits = e
 		p.udp.out.refused = refused
@@ -318,6 +334,9 @@ func (p *Port) Close() error {
 	var err error
 	for _, l := range p.tcp {
 		err = errors.Join(err, l.Close())
+	}
+	for _, d := range p.dialers {
+		err = errors.Join(err, d.Close())
 	}
 	p.cfg.Flows.shut()
 	if p.udp != nil {

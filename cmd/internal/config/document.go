@@ -41,6 +41,7 @@ type optionsDoc struct {
 	FirstWord      *uint32 `yaml:"first_word_ms,omitempty"`
 	MaxVoters      *uint32 `yaml:"max_voters,omitempty"`
 	DeadVoter      *uint32 `yaml:"dead_voter_s,omitempty"`
+	TrunkOptions   *uint32 `yaml:"trunk_options_s,omitempty"`
 	RaftLog        *uint64 `yaml:"raft_log_bytes,omitempty"`
 	// A policy is one option: what it does not say is not set.
 	Policy     *policyDoc `yaml:"policy,omitempty"`
@@ -226,7 +227,7 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 		MaxContacts: &o.MaxContacts, PingInterval: o.PingIntervalS, PingMisses: &o.PingMisses,
 		DesktopGrace: &o.DesktopGraceS, Collect: &o.ReservationCollectMs,
 		FlowGrace: o.FlowGraceS, OrphanRing: &o.OrphanRingMs, FirstWord: o.FirstWordMs,
-		DeadVoter: o.DeadVoterS,
+		DeadVoter: o.DeadVoterS, TrunkOptions: o.TrunkOptionsS,
 	}
 	if o.MaxVoters != 0 {
 		d.MaxVoters = &o.MaxVoters
@@ -260,7 +261,7 @@ func (o *optionsDoc) merge(into *configpb.Options) (err error) {
 	set(&into.ReservationCollectMs, o.Collect)
 	set(&into.OrphanRingMs, o.OrphanRing)
 	set(&into.MaxVoters, o.MaxVoters)
-	for field, value := range map[**uint32]*uint32{&into.PingIntervalS: o.PingInterval, &into.FlowGraceS: o.FlowGrace, &into.FirstWordMs: o.FirstWord, &into.DeadVoterS: o.DeadVoter} {
+	for field, value := range map[**uint32]*uint32{&into.PingIntervalS: o.PingInterval, &into.FlowGraceS: o.FlowGrace, &into.FirstWordMs: o.FirstWord, &into.DeadVoterS: o.DeadVoter, &into.TrunkOptionsS: o.TrunkOptions} {
 		if value != nil {
 			*field = value
 		}

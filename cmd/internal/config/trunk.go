@@ -7,14 +7,18 @@ import (
 )
 
 type trunkDoc struct {
-	Address  string   `yaml:"address"`
-	Prefix   string   `yaml:"prefix,omitempty"`
-	Priority uint32   `yaml:"priority,omitempty"`
-	Sources  []string `yaml:"sources,omitempty,flow"`
-	TLSName  string   `yaml:"tls_name,omitempty"`
-	Trusted  bool     `yaml:"trusted,omitempty"`
-	Inbound  *authDoc `yaml:"inbound_auth,omitempty"`
-	Outbound *authDoc `yaml:"outbound_auth,omitempty"`
+	Address string   `yaml:"address"`
+	More    []string `yaml:"more_addresses,omitempty,flow"`
+	// Transport is a word.
+	Transport string   `yaml:"transport,omitempty"`
+	NoOptions bool     `yaml:"no_options,omitempty"`
+	Prefix    string   `yaml:"prefix,omitempty"`
+	Priority  uint32   `yaml:"priority,omitempty"`
+	Sources   []string `yaml:"sources,omitempty,flow"`
+	TLSName   string   `yaml:"tls_name,omitempty"`
+	Trusted   bool     `yaml:"trusted,omitempty"`
+	Inbound   *authDoc `yaml:"inbound_auth,omitempty"`
+	Outbound  *authDoc `yaml:"outbound_auth,omitempty"`
 }
 
 // authDoc is a user and its digest, which stays as it is when neither ha1 nor
@@ -30,7 +34,10 @@ type authDoc struct {
 // config makes the trunk that the cluster stores; keep tells that it leaves
 // digests out.
 func (t *trunkDoc) config(realm string) (trunk *configpb.Trunk, keep bool, err error) {
-	trunk = &configpb.Trunk{Address: t.Address, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName, Trusted: t.Trusted}
+	trunk = &configpb.Trunk{Address: t.Address, MoreAddresses: t.More, NoOptions: t.NoOptions, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName, Trusted: t.Trusted}
+	if trunk.Transport, err = configpb.ParseTrunkTransport(t.Transport); err != nil {
+		return nil, false, fmt.Errorf("transport %w", err)
+	}
 	if a := t.Inbound; a != nil {
 		if a.Realm != "" && a.Realm != realm {
 			return nil, false, fmt.Errorf("inbound_auth: the realm is this cluster's, %s: leave it out", realm)
@@ -69,7 +76,7 @@ func (a *authDoc) config(realm string) (*configpb.TrunkAuth, error) {
 // newTrunkDoc is the text of a stored trunk.
 func newTrunkDoc(t *configpb.Trunk) *trunkDoc {
 	return &trunkDoc{
-		Address: t.Address, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TLSName: t.TlsName, Trusted: t.Trusted,
+		Address: t.Address, More: t.MoreAddresses, Transport: t.Transport.Word(), NoOptions: t.NoOptions, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TLSName: t.TlsName, Trusted: t.Trusted,
 		Inbound: newAuthDoc(t.InboundAuth, ""), Outbound: newAuthDoc(t.OutboundAuth, t.OutboundRealm),
 	}
 }

@@ -228,6 +228,9 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 		line("address", d.GetTrunk().GetAddress())
 		line("prefix", console.Dash(d.GetTrunk().GetPrefix()))
 		trunkLines(line, d.GetTrunk())
+		for _, a := range s.GetTrunkAddresses() {
+			line("reached", reached(c.Now(), a))
+		}
 	case configpb.DNKind_DN_KIND_FEATURE:
 		line("feature", d.GetFeature().GetAction().Word())
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:

@@ -184,7 +184,9 @@ func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error)
 		return nil, err
 	}
 	f.changeRoute(d)
-	f.trunk.change(flags, d)
+	if err := f.trunk.change(flags, d); err != nil {
+		return nil, err
+	}
 	if flags.Changed("algorithm") && !f.password.given() && !f.trunk.passwords() && old != nil {
 		return nil, console.Usagef("--algorithm needs a password (--password, --password-file): the stored digest can't be converted")
 	}

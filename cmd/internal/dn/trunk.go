@@ -4,18 +4,24 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
+	"github.com/sipcluster/sipcluster/cmd/internal/view"
 )
 
 // trunkFlags are what dn put may say about a trunk.
 type trunkFlags struct {
 	address, prefix, tlsName string
+	more                     []string
+	transport                string
+	noOptions                bool
 	priority                 uint32
 	sources                  []string
 	trusted                  bool
@@ -27,7 +33,10 @@ type trunkFlags struct {
 type authFlags struct{ user, file string }
 
 func (f *trunkFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.address, "address", "", "`HOST:PORT` of a trunk's gateway")
+	flags.StringVar(&f.address, "address", "", "`HOST:PORT` of a trunk's gateway, or a host whose port and transport its NAPTR and SRV records say")
+	flags.StringSliceVar(&f.more, "more-address", nil, "another `HOST:PORT` of the same carrier, tried behind --address, repeatable; replaces those that were, \"\" removes them")
+	flags.StringVar(&f.transport, "transport", "", "`udp, tcp or tls`; \"\": as the name's records say, or udp")
+	flags.BoolVar(&f.noOptions, "no-options", false, "a trunk is not asked by OPTIONS whether it is there")
 	flags.StringVar(&f.prefix, "called-prefix", "", "use the trunk for called numbers that begin with `DIGITS`")
 	flags.Uint32Var(&f.priority, "priority", 0, "the trunk of the smallest `NUMBER` is tried first")
 	flags.StringSliceVar(&f.sources, "source", nil, "IP `ADDRESS` or prefix that a trunk calls from, repeatable; replaces those that were, \"\" removes them")
@@ -44,9 +53,12 @@ func (f *trunkFlags) add(flags *pflag.FlagSet) {
 func (f *trunkFlags) passwords() bool { return f.inbound.file != "" || f.outbound.file != "" }
 
 // change makes of the DN's trunk what the flags want.
-func (f *trunkFlags) change(flags *pflag.FlagSet, d *configpb.DN) {
+func (f *trunkFlags) change(flags *pflag.FlagSet, d *configpb.DN) (err error) {
 	for name, set := range map[string]func(t *configpb.Trunk){
 		"address":        func(t *configpb.Trunk) { t.Address = f.address },
+		"more-address":   func(t *configpb.Trunk) { t.MoreAddresses = without(f.more, "") },
+		"transport":      func(t *configpb.Trunk) { t.Transport, err = configpb.ParseTrunkTransport(f.transport) },
+		"no-options":     func(t *configpb.Trunk) { t.NoOptions = f.noOptions },
 		"called-prefix":  func(t *configpb.Trunk) { t.Prefix = f.prefix },
 		"priority":       func(t *configpb.Trunk) { t.Priority = f.priority },
 		"source":         func(t *configpb.Trunk) { t.Sources = without(f.sources, "") },
@@ -63,6 +75,10 @@ func (f *trunkFlags) change(flags *pflag.FlagSet, d *configpb.DN) {
 			set(d.Trunk)
 		}
 	}
+	if err != nil {
+		return console.Usagef("--transport %w", err)
+	}
+	return nil
 }
 
 func (f *authFlags) change(old *configpb.TrunkAuth) *configpb.TrunkAuth {
@@ -109,6 +125,7 @@ func (f *authFlags) set(a *configpb.TrunkAuth, way, realm string, stdin io.Reade
 // trunkLines tells how a trunk is known, as far as that is not by its address alone.
 func trunkLines(line func(name, value string), t *configpb.Trunk) {
 	for _, x := range [][2]string{
+		{"more addresses", strings.Join(t.GetMoreAddresses(), ", ")}, {"transport", t.GetTransport().Word()},
 		{"sources", strings.Join(t.GetSources(), ", ")}, {"tls name", t.GetTlsName()},
 		{"asked for", t.GetInboundAuth().GetUser()}, {"known as", t.GetOutboundAuth().GetUser()},
 	} {
@@ -119,4 +136,15 @@ func trunkLines(line func(name, value string), t *configpb.Trunk) {
 	if t.GetTrusted() {
 		line("trusted", "yes")
 	}
+}
+
+// reached is an address of a trunk in words: what it leads to, and whether that answers.
+func reached(now time.Time, a *tcpb.TrunkAddress) string {
+	switch {
+	case a.GetError() != "":
+		return a.GetAddress() + ": " + a.GetError()
+	case a.GetUp():
+		return a.GetLeadsTo() + " up for " + view.Age(now, a.GetSince())
+	}
+	return a.GetLeadsTo() + " DOWN for " + view.Age(now, a.GetSince())
 }

@@ -38,6 +38,10 @@ OUTBOUND_CLASS_INTERNAL: OutboundClass
 OUTBOUND_CLASS_NONE: OutboundClass
 OUTBOUND_CLASS_PREFIXES: OutboundClass
 OUTBOUND_CLASS_UNSPECIFIED: OutboundClass
+TRUNK_TRANSPORT_TCP: TrunkTransport
+TRUNK_TRANSPORT_TLS: TrunkTransport
+TRUNK_TRANSPORT_UDP: TrunkTransport
+TRUNK_TRANSPORT_UNSPECIFIED: TrunkTransport
 
 class AgentGroup(_message.Message):
     __slots__ = ["login_required", "name", "policy", "revision"]
@@ -185,7 +189,7 @@ class Node(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., site: _Optional[str] = ..., sip_addr: _Optional[str] = ..., default_addr: _Optional[str] = ..., tc_addr: _Optional[str] = ..., cluster_addr: _Optional[str] = ..., gossip_addr: _Optional[str] = ..., http_addr: _Optional[str] = ..., non_voter: bool = ..., draining: bool = ..., drain_until_ms: _Optional[int] = ..., key_sha256: _Optional[_Iterable[str]] = ..., drain_for_ms: _Optional[int] = ..., revision: _Optional[int] = ..., feature_level: _Optional[int] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ["agent_login", "dead_voter_s", "default_expires_s", "desktop_grace_s", "dual_registration", "first_word_ms", "flow_grace_s", "max_contacts", "max_expires_s", "max_voters", "min_expires_s", "orphan_ring_ms", "ping_interval_s", "ping_misses", "policy", "raft_log_bytes", "realm", "reservation_collect_ms", "revision"]
+    __slots__ = ["agent_login", "dead_voter_s", "default_expires_s", "desktop_grace_s", "dual_registration", "first_word_ms", "flow_grace_s", "max_contacts", "max_expires_s", "max_voters", "min_expires_s", "orphan_ring_ms", "ping_interval_s", "ping_misses", "policy", "raft_log_bytes", "realm", "reservation_collect_ms", "revision", "trunk_options_s"]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
     DEAD_VOTER_S_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_EXPIRES_S_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +209,7 @@ class Options(_message.Message):
     REALM_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_COLLECT_MS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    TRUNK_OPTIONS_S_FIELD_NUMBER: _ClassVar[int]
     agent_login: AgentLogin
     dead_voter_s: int
     default_expires_s: int
@@ -224,7 +229,8 @@ class Options(_message.Message):
     realm: str
     reservation_collect_ms: int
     revision: int
-    def __init__(self, realm: _Optional[str] = ..., min_expires_s: _Optional[int] = ..., max_expires_s: _Optional[int] = ..., default_expires_s: _Optional[int] = ..., max_contacts: _Optional[int] = ..., ping_interval_s: _Optional[int] = ..., ping_misses: _Optional[int] = ..., desktop_grace_s: _Optional[int] = ..., reservation_collect_ms: _Optional[int] = ..., flow_grace_s: _Optional[int] = ..., orphan_ring_ms: _Optional[int] = ..., first_word_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, str]] = ..., revision: _Optional[int] = ..., dual_registration: bool = ..., raft_log_bytes: _Optional[int] = ..., max_voters: _Optional[int] = ..., dead_voter_s: _Optional[int] = ...) -> None: ...
+    trunk_options_s: int
+    def __init__(self, realm: _Optional[str] = ..., min_expires_s: _Optional[int] = ..., max_expires_s: _Optional[int] = ..., default_expires_s: _Optional[int] = ..., max_contacts: _Optional[int] = ..., ping_interval_s: _Optional[int] = ..., ping_misses: _Optional[int] = ..., desktop_grace_s: _Optional[int] = ..., reservation_collect_ms: _Optional[int] = ..., flow_grace_s: _Optional[int] = ..., orphan_ring_ms: _Optional[int] = ..., first_word_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, str]] = ..., revision: _Optional[int] = ..., dual_registration: bool = ..., raft_log_bytes: _Optional[int] = ..., max_voters: _Optional[int] = ..., dead_voter_s: _Optional[int] = ..., trunk_options_s: _Optional[int] = ...) -> None: ...
 
 class Outbound(_message.Message):
     __slots__ = ["prefixes"]
@@ -258,26 +264,32 @@ class RoutingPoint(_message.Message):
     def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ...) -> None: ...
 
 class Trunk(_message.Message):
-    __slots__ = ["address", "inbound_auth", "outbound_auth", "outbound_realm", "prefix", "priority", "sources", "tls_name", "trusted"]
+    __slots__ = ["address", "inbound_auth", "more_addresses", "no_options", "outbound_auth", "outbound_realm", "prefix", "priority", "sources", "tls_name", "transport", "trusted"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     INBOUND_AUTH_FIELD_NUMBER: _ClassVar[int]
+    MORE_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    NO_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_AUTH_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_REALM_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     TLS_NAME_FIELD_NUMBER: _ClassVar[int]
+    TRANSPORT_FIELD_NUMBER: _ClassVar[int]
     TRUSTED_FIELD_NUMBER: _ClassVar[int]
     address: str
     inbound_auth: TrunkAuth
+    more_addresses: _containers.RepeatedScalarFieldContainer[str]
+    no_options: bool
     outbound_auth: TrunkAuth
     outbound_realm: str
     prefix: str
     priority: int
     sources: _containers.RepeatedScalarFieldContainer[str]
     tls_name: str
+    transport: TrunkTransport
     trusted: bool
-    def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ...) -> None: ...
+    def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ..., more_addresses: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[TrunkTransport, str]] = ..., no_options: bool = ...) -> None: ...
 
 class TrunkAuth(_message.Message):
     __slots__ = ["algorithm", "ha1", "user"]
@@ -305,6 +317,9 @@ class AgentLogin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class DigestAlgorithm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class TrunkTransport(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class OutboundClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):

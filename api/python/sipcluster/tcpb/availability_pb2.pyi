@@ -101,7 +101,7 @@ class DNEvent(_message.Message):
     def __init__(self, dn: _Optional[str] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., change: _Optional[_Union[Change, str]] = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., routable: bool = ..., do_not_disturb: bool = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ...) -> None: ...
 
 class DNStatus(_message.Message):
-    __slots__ = ["agent", "busy", "capacity", "cool_down", "dn", "do_not_disturb", "kind", "owner", "reason", "reserved", "routable", "since", "site", "skills", "standby", "standby_site", "state", "uses"]
+    __slots__ = ["agent", "busy", "capacity", "cool_down", "dn", "do_not_disturb", "kind", "owner", "reason", "reserved", "routable", "since", "site", "skills", "standby", "standby_site", "state", "trunk_addresses", "uses"]
     class SkillsEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,7 @@ class DNStatus(_message.Message):
     STANDBY_FIELD_NUMBER: _ClassVar[int]
     STANDBY_SITE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    TRUNK_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     USES_FIELD_NUMBER: _ClassVar[int]
     agent: AgentStatus
     busy: bool
@@ -144,8 +145,9 @@ class DNStatus(_message.Message):
     standby: str
     standby_site: str
     state: DNState
+    trunk_addresses: _containers.RepeatedCompositeFieldContainer[TrunkAddress]
     uses: Uses
-    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ..., do_not_disturb: bool = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ...) -> None: ...
+    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ..., do_not_disturb: bool = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ..., trunk_addresses: _Optional[_Iterable[_Union[TrunkAddress, _Mapping]]] = ...) -> None: ...
 
 class EndOfSnapshot(_message.Message):
     __slots__ = ["cursor", "seq"]
@@ -228,6 +230,20 @@ class ListRoutableResponse(_message.Message):
     dns: _containers.RepeatedCompositeFieldContainer[DNStatus]
     next_page_token: str
     def __init__(self, dns: _Optional[_Iterable[_Union[DNStatus, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class TrunkAddress(_message.Message):
+    __slots__ = ["address", "error", "leads_to", "since", "up"]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    LEADS_TO_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    error: str
+    leads_to: str
+    since: _timestamp_pb2.Timestamp
+    up: bool
+    def __init__(self, address: _Optional[str] = ..., leads_to: _Optional[str] = ..., up: bool = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...
 
 class Uses(_message.Message):
     __slots__ = ["reserved", "ringing", "up"]

@@ -1,0 +1,16 @@
+package dn
+
+// Reaches says whether this node reaches what nobody registers, a trunk. Each node has its
+// own way there, so peers are not told.
+func (t *Table) Reaches(n Number, reached bool) {
+	now := t.cfg.Now().UnixNano()
+	rec := record{since: now, state: InSrv, local: true}
+	if !reached {
+		rec.state, rec.reason = OOS, Unresponsive
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(n)
+	rec.claim, rec.mark = max(now, e.maxClaim()+1), t.nodes[0].mark
+	t.set(e, rec)
+}

@@ -1,0 +1,304 @@
+package carrier
+
+import (
+	"cmp"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+// Config of a Book. All but NameServers must be set.
+type Config struct {
+	NameServers NameServers
+	// Ask sends OPTIONS to a way; answered is called once, from any goroutine: whether
+	// somebody is there.
+	Ask func(w Way, answered func(bool))
+	// Every is how often each way is asked; 0 for never.
+	Every func() time.Duration
+	// Moved is told when a trunk has other addresses than before, Reached whether a trunk
+	// can be reached, when that has changed. Neither may call the Book but to read.
+	Moved   func()
+	Reached func(n dn.Number, reached bool)
+	Log     *slog.Logger
+}
+
+// Book has the ways of all trunks. Its methods may be called from any goroutine, and none
+// but Run waits.
+type Book struct {
+	cfg  Config
+	wake wake.Signal
+
+	mu     sync.Mutex
+	trunks map[dn.Number]*entry
+	asking int // questions without an answer
+}
+
+// entry is a trunk. Guarded by Book.mu.
+type entry struct {
+	number  dn.Number
+	config  *configpb.Trunk
+	targets []*target
+	health  map[Way]*health
+	// unreached: so it was told.
+	unreached bool
+}
+
+// target is an address of it, with what was found.
+type target struct {
+	Target
+	places []Place
+	// again is when it is looked up; the zero time for never. looking: it is now.
+	again   time.Time
+	looking bool
+	err     error // of the last look-up
+}
+
+// New makes a Book that has no trunks.
+func New(cfg Config) *Book {
+	return &Book{cfg: cfg, wake: wake.New(), trunks: map[dn.Number]*entry{}}
+}
+
+// Put notes how a trunk is configured; what is known of addresses that it still has stays.
+func (b *Book) Put(n dn.Number, t *configpb.Trunk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.trunks[n]
+	if old != nil && proto.Equal(old.config, t) {
+		return
+	}
+	e := &entry{number: n, config: t, health: map[Way]*health{}}
+	if old != nil {
+		e.health, e.unreached = old.health, old.unreached
+	}
+	now := time.Now()
+	for _, want := range targetsOf(t) {
+		x := &target{Target: want, again: now}
+		if list, ok := literal(want); ok {
+			x.places, x.again = list, time.Time{}
+		} else if old != nil {
+			if i := slices.IndexFunc(old.targets, func(o *target) bool { return o.Target == want }); i >= 0 {
+				was := *old.targets[i]
+				was.looking = false
+				x = &was
+			}
+		}
+		e.targets = append(e.targets, x)
+	}
+	b.trunks[n] = e
+	b.settle(e, now)
+	b.wake.Send()
+}
+
+// Drop forgets a trunk.
+func (b *Book) Drop(n dn.Number) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.trunks, n)
+}
+
+// Wake has the options read again.
+func (b *Book) Wake() { b.wake.Send() }
+
+// places are those of a trunk, ranked by address first.
+func (e *entry) places() (list []Place) {
+	for i, t := range e.targets {
+		for _, p := range t.places {
+			p.Rank += i << 16 // behind all priorities of those before
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// settle makes the health fit the places.
+func (b *Book) settle(e *entry, now time.Time) {
+	known := map[Way]*health{}
+	for _, p := range e.places() {
+		for _, w := range p.Ways {
+			if known[w] = e.health[w]; known[w] == nil {
+				known[w] = &health{since: now, due: now}
+			}
+		}
+	}
+	e.health = known
+	b.tell(e)
+}
+
+// tell tells whether the trunk is reached when that has changed: while nobody has looked
+// its name up it counts as before.
+func (b *Book) tell(e *entry) {
+	reached, waits := false, false
+	for _, h := range e.health {
+		reached = reached || !h.down
+	}
+	for _, t := range e.targets {
+		waits = waits || len(t.places) == 0 && t.err == nil
+	}
+	if e.unreached != reached || !reached && waits {
+		return
+	}
+	e.unreached = !reached
+	b.cfg.Reached(e.number, reached)
+}
+
+// Ways is the order in which a call tries the addresses of a trunk that are not down.
+func (b *Book) Ways(n dn.Number) []Way {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.trunks[n]
+	if e == nil {
+		return nil
+	}
+	down := func(w Way) bool { return e.health[w].down }
+	if len(e.health) == 1 { // as most are
+		for w := range e.health {
+			if !down(w) {
+				return []Way{w}
+			}
+		}
+		return nil
+	}
+	return Order(e.places(), down, func(most int) int { return rand.IntN(most + 1) })
+}
+
+// Addrs are all addresses of a trunk, in the order of their look-up.
+func (b *Book) Addrs(n dn.Number) (list []netip.AddrPort) {
+	for _, w := range b.all(n) {
+		if !slices.Contains(list, w.Addr) {
+			list = append(list, w.Addr)
+		}
+	}
+	return list
+}
+
+func (b *Book) all(n dn.Number) (list []Way) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.trunks[n]; e != nil {
+		for _, p := range e.places() {
+			list = append(list, p.Ways...)
+		}
+	}
+	return list
+}
+
+// At is the way of a trunk to an address by a transport, or to another port of that host
+// as the trunk is spoken to; false when it has none there.
+func (b *Book) At(n dn.Number, addr netip.AddrPort, t location.Transport) (Way, bool) {
+	all := b.all(n)
+	for _, fits := range []func(Way) bool{
+		func(w Way) bool { return w.Addr == addr && w.Transport == t },
+		func(w Way) bool { return w.Addr == addr },
+		func(w Way) bool { return w.Addr.Addr() == addr.Addr() },
+	} {
+		if i := slices.IndexFunc(all, fits); i >= 0 {
+			w := all[i]
+			w.Addr = addr
+			return w, true
+		}
+	}
+	return Way{}, false
+}
+
+// Heard notes that somebody answered at a way of a trunk, Silent that nobody answered a
+// call there.
+func (b *Book) Heard(n dn.Number, w Way) { b.note(n, w, (*health).heard) }
+
+// Silent is the opposite of Heard: the way is not tried until somebody answers there.
+func (b *Book) Silent(n dn.Number, w Way) { b.note(n, w, (*health).silent) }
+
+func (b *Book) note(n dn.Number, w Way, what func(*health, time.Time, time.Duration) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.trunks[n]; e != nil && e.health[w] != nil {
+		b.turn(e, w, what)
+	}
+}
+
+// turn changes the health of a way, which is there.
+func (b *Book) turn(e *entry, w Way, what func(*health, time.Time, time.Duration) bool) {
+	h := e.health[w]
+	if !what(h, time.Now(), b.every(e)) {
+		return
+	}
+	if h.down {
+		b.cfg.Log.Warn("a trunk does not answer at an address", "dn", string(e.number), "address", w.String())
+	} else {
+		b.cfg.Log.Info("a trunk answers at an address again", "dn", string(e.number), "address", w.String())
+	}
+	b.tell(e)
+	b.wake.Send()
+}
+
+// every is how often a trunk is asked.
+func (b *Book) every(e *entry) time.Duration {
+	if e.config.GetNoOptions() {
+		return 0
+	}
+	return b.cfg.Every()
+}
+
+// State is what is known of a way.
+type State struct {
+	// Address as it is configured, and the way that it led to; none when the name was not
+	// found, as Err says.
+	Address string
+	Way     Way
+	Err     error
+	Down    bool
+	Since   time.Time
+}
+
+// States are those of a trunk's ways.
+func (b *Book) States(n dn.Number) (list []State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.trunks[n]
+	if e == nil {
+		return nil
+	}
+	for _, t := range e.targets {
+		if len(t.places) == 0 {
+			list = append(list, State{Address: t.Address, Err: cmp.Or(t.err, errPending), Down: true})
+		}
+		for _, p := range t.places {
+			for _, w := range p.Ways {
+				h := e.health[w]
+				list = append(list, State{Address: t.Address, Way: w, Down: h.down, Since: h.since})
+			}
+		}
+	}
+	return list
+}
+
+// Count is how many ways all trunks have, and how many of them are down.
+func (b *Book) Count() (ways, down int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.trunks {
+		for _, h := range e.health {
+			ways++
+			if h.down {
+				down++
+			}
+		}
+	}
+	return ways, down
+}
+
+// Held adds what the Book holds.
+func (b *Book) Held(held map[string]int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	held["sip_trunk_questions"] = b.asking
+}

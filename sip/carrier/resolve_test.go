@@ -1,0 +1,192 @@
+package carrier
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// zone is a name server on loopback.
+type zone struct {
+	addr string
+
+	mu      sync.Mutex
+	records map[string][]dns.RR // by name and type
+	fails   bool
+	asked   int
+}
+
+func newZone(t *testing.T, lines ...string) *zone {
+	t.Helper()
+	z := &zone{}
+	z.set(t, lines...)
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.addr = c.LocalAddr().String()
+	l, err := net.Listen("tcp", z.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*dns.Server{{PacketConn: c, Handler: z}, {Listener: l, Handler: z}} {
+		over := make(chan error, 1)
+		ready := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(ready) }
+		go func() { over <- s.ActivateAndServe() }()
+		patience.Receive(t, "the name server", ready)
+		t.Cleanup(func() { _ = s.Shutdown(); <-over })
+	}
+	return z
+}
+
+func (z *zone) set(t *testing.T, lines ...string) {
+	t.Helper()
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.records = map[string][]dns.RR{}
+	for _, line := range lines {
+		r, err := dns.NewRR(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := r.Header()
+		key := fmt.Sprint(strings.ToLower(h.Name), h.Rrtype)
+		z.records[key] = append(z.records[key], r)
+	}
+}
+
+func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.asked++
+	res := new(dns.Msg).SetReply(q)
+	if z.fails {
+		res.Rcode = dns.RcodeServerFailure
+	}
+	res.Answer = z.records[fmt.Sprint(strings.ToLower(q.Question[0].Name), q.Question[0].Qtype)]
+	if _, tcp := w.RemoteAddr().(*net.TCPAddr); !tcp && res.Len() > 512 {
+		res.Answer, res.Truncated = nil, true
+	}
+	_ = w.WriteMsg(res) // whoever asked may be gone
+}
+
+// TestResolve_AsRFC3263Says: what records say, in their order; ranks and weights; what is
+// not there.
+func TestResolve_AsRFC3263Says(t *testing.T) {
+	many := []string{}
+	for i := range 40 {
+		many = append(many, fmt.Sprintf("_sip._udp.many.example. 60 SRV %d 0 5060 host-with-a-long-name-%d.many.example.", i, i), fmt.Sprintf("host-with-a-long-name-%d.many.example. 60 A 192.0.2.%d", i, i+1))
+	}
+	z := newZone(t, append(many,
+		`naptr.example. 300 NAPTR 20 10 "s" "SIP+D2U" "" _sip._udp.naptr.example.`,
+		`naptr.example. 300 NAPTR 10 20 "s" "SIP+D2T" "" _sip._tcp.naptr.example.`,
+		`naptr.example. 300 NAPTR 10 10 "s" "SIPS+D2T" "" _sips._tcp.naptr.example.`,
+		`naptr.example. 300 NAPTR 5 10 "s" "SIP+D2S" "" _sip._sctp.naptr.example.`,
+		`_sips._tcp.naptr.example. 30 SRV 1 60 5071 a.naptr.example.`,
+		`_sips._tcp.naptr.example. 30 SRV 1 40 5072 b.naptr.example.`,
+		`_sips._tcp.naptr.example. 30 SRV 2 0 5073 gone.naptr.example.`,
+		`_sip._udp.naptr.example. 30 SRV 1 0 5070 a.naptr.example.`,
+		`a.naptr.example. 20 A 192.0.2.1`, `a.naptr.example. 20 AAAA 2001:db8::1`, `b.naptr.example. 3600 A 192.0.2.2`,
+		`srv.example. 60 A 192.0.2.99`,
+		`_sip._tcp.srv.example. 60 SRV 1 0 5080 a.naptr.example.`,
+		`host.example. 40 A 192.0.2.7`, `host.example. 40 A 192.0.2.8`,
+		`nothere.example. 60 A 192.0.2.9`, `_sip._udp.nothere.example. 60 SRV 0 0 0 .`,
+		`alias.example. 15 CNAME host.example.`,
+	)...)
+	n := &NameServers{Servers: []string{"127.0.0.1:1", z.addr}}
+	for _, c := range []struct {
+		address   string
+		transport string
+		want      string // rank/weight transport address name, for each way; or an error
+		ttl       time.Duration
+	}{
+		{"192.0.2.1:5062", "", "0/0 udp 192.0.2.1:5062", maxTTL},
+		{"192.0.2.1", "tls", "0/0 tls 192.0.2.1:5061 192.0.2.1", maxTTL},
+		{"[2001:db8::5]:5070", "tcp", "0/0 tcp [2001:db8::5]:5070", maxTTL},
+		{"2001:db8::5", "", "0/0 udp [2001:db8::5]:5060", maxTTL},
+		{"naptr.example", "", "1/60 tls 192.0.2.1:5071 naptr.example, 1/60 tls [2001:db8::1]:5071 naptr.example, 1/40 tls 192.0.2.2:5072 naptr.example", 20 * time.Second},
+		{"naptr.example", "udp", "1/0 udp 192.0.2.1:5070, 1/0 udp [2001:db8::1]:5070", 20 * time.Second},
+		{"srv.example", "", "1/0 tcp 192.0.2.1:5080, 1/0 tcp [2001:db8::1]:5080", 20 * time.Second},
+		{"srv.example:5090", "", "0/0 udp 192.0.2.99:5090", time.Minute},
+		{"host.example", "", "0/0 udp 192.0.2.7:5060, 0/0 udp 192.0.2.8:5060", 40 * time.Second},
+		{"host.example", "tls", "0/0 tls 192.0.2.7:5061 host.example, 0/0 tls 192.0.2.8:5061 host.example", 40 * time.Second},
+		{"nowhere.example", "", ErrNoAddress.Error(), 0},
+		{"many.example", "", "32", time.Minute},
+	} {
+		transport, err := configpb.ParseTrunkTransport(c.transport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places, ttl, err := resolve(t.Context(), n, Target{Address: c.address, Transport: transport})
+		var got []string
+		for _, p := range places {
+			for _, w := range p.Ways {
+				got = append(got, strings.TrimSpace(fmt.Sprintf("%d/%d %s %s", p.Rank, p.Weight, w, w.Name)))
+			}
+		}
+		text := strings.Join(got, ", ")
+		if len(places) > 8 {
+			text = fmt.Sprint(len(places))
+		}
+		if err != nil {
+			text = err.Error()
+		}
+		if !strings.HasSuffix(text, c.want) || err == nil && ttl != c.ttl {
+			t.Errorf("%s %s: %s for %v, want %s for %v", c.address, c.transport, text, ttl, c.want, c.ttl)
+		}
+	}
+	z.mu.Lock()
+	z.fails = true
+	z.mu.Unlock()
+	if places, _, err := resolve(t.Context(), n, Target{Address: "host.example"}); err == nil {
+		t.Errorf("a name server that fails says %v", places)
+	}
+}
+
+// TestBook_FollowsNames: beside, again when their time is over; a name that is not found
+// any more keeps what it had.
+func TestBook_FollowsNames(t *testing.T) {
+	z := newZone(t, "_sip._udp.c.example. 1 SRV 1 0 5070 a.c.example.", "a.c.example. 1 A 192.0.2.1")
+	moved := make(chan struct{}, 16)
+	b := New(Config{
+		NameServers: NameServers{Servers: []string{z.addr}}, Ask: func(_ Way, answered func(bool)) { answered(true) }, Every: func() time.Duration { return time.Hour },
+		Moved: func() { moved <- struct{}{} }, Reached: func(dn.Number, bool) {}, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- b.Run(ctx) }()
+	defer func() { cancel(); <-over }()
+	b.Put("9000", &configpb.Trunk{Address: "c.example"})
+	patience.Receive(t, "the name is found", moved)
+	has := func(want string) func() bool {
+		return func() bool { ways := b.Ways("9000"); return len(ways) == 1 && ways[0].Addr.String() == want }
+	}
+	patience.Until(t, "the address", has("192.0.2.1:5070"))
+	again := func() { // its time is over
+		b.mu.Lock()
+		b.trunks["9000"].targets[0].again = time.Now()
+		b.mu.Unlock()
+		b.Wake()
+	}
+	z.set(t, "_sip._udp.c.example. 1 SRV 1 0 5070 a.c.example.", "a.c.example. 1 A 192.0.2.2")
+	again()
+	patience.Until(t, "the new address", has("192.0.2.2:5070"))
+	z.set(t)
+	again()
+	patience.Until(t, "the name is not found", func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.trunks["9000"].targets[0].err != nil })
+	if !has("192.0.2.2:5070")() {
+		t.Errorf("what was known is lost: %v", b.Ways("9000"))
+	}
+}

@@ -1,0 +1,147 @@
+package carrier
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+const (
+	// lookUpTime is how long all questions about a name may take together.
+	lookUpTime = 10 * time.Second
+	// lookAgain is when a name is looked up again that was not found.
+	lookAgain = 30 * time.Second
+	// maxLookUps are on their way at a time.
+	maxLookUps = 8
+)
+
+var errPending = errors.New("it is being looked up")
+
+// question is an OPTIONS to be sent.
+type question struct {
+	trunk dn.Number
+	way   Way
+}
+
+// Run looks names up and asks ways until ctx ends.
+func (b *Book) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	room := make(chan struct{}, maxLookUps)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-b.wake:
+		case <-timer.C:
+		}
+		questions, lookUps, next := b.due(time.Now(), cap(room)-len(room))
+		for _, q := range questions {
+			b.cfg.Ask(q.way, func(there bool) { b.answered(q, there) })
+		}
+		for _, t := range lookUps {
+			room <- struct{}{}
+			all.Go(func() {
+				defer func() { <-room; b.wake.Send() }()
+				b.lookUp(ctx, t)
+			})
+		}
+		if !next.IsZero() {
+			timer.Reset(max(0, time.Until(next)))
+		}
+	}
+}
+
+// due is what has to be done now, and when the next thing has.
+func (b *Book) due(now time.Time, room int) (questions []question, lookUps []*target, next time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	soon := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	for _, e := range b.trunks {
+		every, turned := b.every(e), false
+		for w, h := range e.health {
+			ask, up := h.pass(now, every)
+			if turned = turned || up; ask {
+				b.asking++
+				questions = append(questions, question{e.number, w})
+			}
+			soon(h.next(every))
+		}
+		if turned {
+			b.tell(e)
+		}
+		for _, t := range e.targets {
+			switch {
+			case t.looking || t.again.IsZero():
+			case !now.Before(t.again) && len(lookUps) < room:
+				t.looking = true
+				lookUps = append(lookUps, t)
+			case now.Before(t.again): // otherwise the end of another look-up wakes us
+				soon(t.again)
+			}
+		}
+	}
+	return questions, lookUps, next
+}
+
+// answered takes what became of a question.
+func (b *Book) answered(q question, there bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asking--
+	e := b.trunks[q.trunk]
+	if e == nil || e.health[q.way] == nil {
+		return
+	}
+	e.health[q.way].asking = false
+	what := (*health).missed
+	if there {
+		what = (*health).heard
+	}
+	b.turn(e, q.way, what)
+	b.wake.Send()
+}
+
+// lookUp finds the places of a target; one that is not found keeps those that it had.
+func (b *Book) lookUp(ctx context.Context, t *target) {
+	bounded, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	places, ttl, err := resolve(bounded, &b.cfg.NameServers, t.Target)
+	if ctx.Err() != nil {
+		return
+	}
+	if b.found(t, places, ttl, err) {
+		b.cfg.Moved()
+	}
+}
+
+// found takes the end of a look-up, and tells whether there are other places now.
+func (b *Book) found(t *target, places []Place, ttl time.Duration, err error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	t.looking, t.err = false, err
+	if err != nil {
+		b.cfg.Log.Warn("the name of a trunk is not found; what was known of it is used", "name", t.Address, "err", err)
+		t.again = now.Add(lookAgain)
+	} else {
+		t.again, t.places = now.Add(ttl), places
+	}
+	for _, e := range b.trunks {
+		for _, x := range e.targets {
+			if x == t {
+				b.settle(e, now)
+			}
+		}
+	}
+	return err == nil
+}

@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/carrier"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+)
+
+// optionsTime is how long a trunk may take to answer OPTIONS, which goes out again within.
+const optionsTime = 4 * time.Second
+
+// inquiry is an OPTIONS to a trunk.
+type inquiry struct {
+	client   *transaction.Client
+	alarm    transaction.Alarm
+	answered func(bool)
+}
+
+// inquire asks a trunk by OPTIONS whether it is there. What says that it takes no calls
+// (503), and what another one says that did not reach it (408), is no word of it.
+func (p *Proxy) inquire(w carrier.Way, answered func(bool)) {
+	sh := p.shards.list[rand.IntN(shardCount)]
+	realm := p.trunks.machine.View().Options().GetRealm()
+	to, id := p.exits.carrier(w), newBranch(base32(0))
+	sh.Lock()
+	defer sh.Unlock()
+	m := ownRequest{
+		method: "OPTIONS", uri: []byte("sip:" + w.Host), from: []byte("<sip:" + realm + ">;tag=" + id[len(id)-8:]), to: []byte("<sip:" + w.Host + ">"),
+		callID: []byte(p.shards.idOf(sh)), cseq: 1, via: sh.via(to, id),
+	}
+	q := &inquiry{answered: answered}
+	q.alarm = transaction.Alarm{Layer: sh.Layer, Handler: q}
+	var err error
+	if q.client, err = sh.Send(id, "OPTIONS", to, m.bytes(), q.on); err != nil {
+		answered(false)
+		return
+	}
+	q.alarm.Set(optionsTime)
+}
+
+func (q *inquiry) on(res *message.Message, err error) {
+	if err == nil && res.Status < 200 || q.answered == nil {
+		return
+	}
+	q.alarm.Stop()
+	q.answered(err == nil && res.Status != 503 && res.Status != 408)
+	q.answered = nil
+}
+
+// Fire implements transaction.AlarmHandler.
+func (q *inquiry) Fire(uint8) {
+	q.client.Terminate()
+	q.answered(false)
+	q.answered = nil
+}

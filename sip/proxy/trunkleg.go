@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+)
+
+// The addresses of a trunk are tried one after the other: the next one when nobody answers
+// in time or there is no way, and when the answer is one of the server (5xx) or says that
+// it got none (408). What the called party says is the last word.
+
+// elsewhere tells whether the call may be taken elsewhere, after a failure.
+func (b *branch) elsewhere(code int) bool {
+	if b.leg.way == nil {
+		return b.silent && code == 503
+	}
+	return code/100 == 5 || code == 408 && !b.rang // the called party was rung in vain
+}
+
+// trunkFailed is the end of a branch to which nothing came back.
+func (b *branch) trunkFailed(err error) {
+	switch {
+	case errors.Is(err, errNoFlow), errors.Is(err, transaction.ErrUnsent):
+		b.final = b.unsent(err)
+		b.tellSilent()
+	default:
+		b.final = &result{code: 408, reason: "Request Timeout", retry: !b.heard}
+	}
+}
+
+// trunkSaid is the outcome when an address of a trunk has the last word.
+func (a *Attempt) trunkSaid() (Outcome, bool) {
+	b := a.branches[len(a.branches)-1]
+	if b.leg.way == nil || b.final == nil || b.final.retry && len(a.later) > 0 {
+		return Outcome{}, false
+	}
+	out := verdict([]result{*b.final}, a.stopped)
+	out.domain = b.domain
+	return out, true
+}
+
+// tellSilent notes that nobody answered at the address. Whoever speaks there while the
+// next one is tried is canceled.
+func (b *branch) tellSilent() {
+	if b.leg.way == nil {
+		return
+	}
+	b.cancel()
+	b.c.in.targets.trunks.book.Silent(b.leg.side.Number, *b.leg.way)
+	b.tellTried()
+}
+
+// tellHeard notes that somebody answered there.
+func (b *branch) tellHeard(res *message.Message) {
+	if b.leg.way != nil && res.Status != 503 {
+		b.c.in.targets.trunks.book.Heard(b.leg.side.Number, *b.leg.way)
+	}
+}
+
+// tellTried tells the routing that the address has not taken the call.
+func (b *branch) tellTried() {
+	if b.leg.way == nil || b.a == nil || b.a.tried == nil || b.a.stopped != nil {
+		return
+	}
+	w := invite.Way{Address: b.leg.way.String(), Code: b.final.code, Reason: b.final.reason}
+	tried := b.a.tried
+	b.c.sh.After(b.c.guard(func() { tried(w) }))
+}

@@ -1,0 +1,237 @@
+package wire
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/sip/location"
+)
+
+const (
+	// dialTime is how long a connection may take to be there, with its handshake.
+	dialTime = 5 * time.Second
+	// maxDialled are the connections that this node has opened, or is about to.
+	maxDialled = 1024
+)
+
+// Remote is an address to which this node opens connections.
+type Remote struct {
+	Transport location.Transport // TCP or TLS
+	Addr      netip.AddrPort
+	// Name that its certificate has to be of, of TLS.
+	Name string
+}
+
+var (
+	errTooManyDialled = errors.New("sip: too many connections are opened")
+)
+
+// Dialer opens connections, which are read as those that others open. It is a
+// net.Listener, whose connections sipgo takes.
+type Dialer struct {
+	transport location.Transport
+	config    func() (*tls.Config, error)
+	flow      func(net.Conn) *Flow
+	ready     chan net.Conn
+	ctx       context.Context //nolint:containedctx // ends with Close
+	cancel    context.CancelFunc
+	all       sync.WaitGroup
+
+	mu     sync.Mutex
+	open   map[Remote]*dialled
+	closed bool
+}
+
+// dialled is a connection that was opened, or is about to be. Guarded by Dialer.mu.
+type dialled struct {
+	flow  *Flow // nil before it is there
+	queue [][]byte
+	bytes int
+	ended chan struct{}
+}
+
+func newDialer(t location.Transport, config func() (*tls.Config, error), flow func(net.Conn) *Flow) *Dialer {
+	d := &Dialer{transport: t, config: config, flow: flow, ready: make(chan net.Conn), open: map[Remote]*dialled{}}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	return d
+}
+
+// Send sends b over the connection to an address, which is opened when there is none. It
+// does not wait, and copies b.
+func (d *Dialer) Send(to Remote, b []byte) error {
+	d.mu.Lock()
+	x, err := d.to(to)
+	if err != nil {
+		d.mu.Unlock()
+		return err
+	}
+	if f := x.flow; f != nil {
+		d.mu.Unlock()
+		return f.Enqueue(bytes.Clone(b))
+	}
+	defer d.mu.Unlock()
+	if x.bytes += len(b); x.bytes > MaxQueued {
+		return errStuck
+	}
+	x.queue = append(x.queue, bytes.Clone(b))
+	return nil
+}
+
+// Ended is closed when the connection to an address is over, or none came about; one is
+// opened when there is none.
+func (d *Dialer) Ended(to Remote) (<-chan struct{}, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x, err := d.to(to)
+	if err != nil {
+		return nil, err
+	}
+	return x.ended, nil
+}
+
+// to finds or begins the connection to an address; the caller holds mu.
+func (d *Dialer) to(to Remote) (*dialled, error) {
+	switch x := d.open[to]; {
+	case x != nil:
+		return x, nil
+	case d.closed:
+		return nil, errNoneTaken
+	case len(d.open) >= maxDialled:
+		return nil, errTooManyDialled
+	}
+	x := &dialled{ended: make(chan struct{})}
+	d.open[to] = x
+	d.all.Go(func() { d.keep(to, x) })
+	return x, nil
+}
+
+// keep has the connection until it ends.
+func (d *Dialer) keep(to Remote, x *dialled) {
+	defer close(x.ended)
+	f := d.connect(to)
+	d.mu.Lock()
+	queue := x.queue
+	if x.flow, x.queue = f, nil; f == nil {
+		delete(d.open, to)
+	}
+	d.mu.Unlock()
+	if f == nil {
+		return
+	}
+	for _, b := range queue {
+		_ = f.Enqueue(b) // whoever waits hears of the end
+	}
+	select {
+	case d.ready <- f:
+		<-f.Closed
+	case <-d.ctx.Done():
+		f.Close()
+	}
+	d.mu.Lock()
+	delete(d.open, to)
+	d.mu.Unlock()
+}
+
+// connect opens a connection; nil when that fails.
+func (d *Dialer) connect(to Remote) *Flow {
+	ctx, cancel := context.WithTimeout(d.ctx, dialTime)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.Addr.String())
+	if err != nil {
+		return nil
+	}
+	if d.config != nil {
+		if c, err = d.secure(ctx, c, to.Name); err != nil {
+			return nil
+		}
+	}
+	f := d.flow(c)
+	if f != nil {
+		f.l.flows.Keep(f.key())
+	}
+	return f
+}
+
+// secure makes the client's side of TLS, with whom that has a certificate of a name.
+func (d *Dialer) secure(ctx context.Context, raw net.Conn, name string) (net.Conn, error) {
+	config, err := d.config()
+	if err == nil {
+		config.ServerName = name
+		c := tls.Client(raw, config)
+		if err = c.HandshakeContext(ctx); err == nil {
+			return secureConn{Conn: c, shown: c.ConnectionState().PeerCertificates[0]}, nil
+		}
+	}
+	raw.Close()
+	return nil, err
+}
+
+// Accept implements net.Listener.
+func (d *Dialer) Accept() (net.Conn, error) {
+	select {
+	case c := <-d.ready:
+		return c, nil
+	case <-d.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener: nobody connects to it.
+func (d *Dialer) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Close implements net.Listener. It ends what was opened, and returns when that is over.
+func (d *Dialer) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	flows := make([]*Flow, 0, len(d.open))
+	for _, x := range d.open {
+		if x.flow != nil {
+			flows = append(flows, x.flow)
+		}
+	}
+	d.mu.Unlock()
+	d.cancel()
+	for _, f := range flows {
+		f.Close()
+	}
+	d.all.Wait()
+	return nil
+}
+
+// openDialers makes those of the port.
+func (p *Port) openDialers() {
+	for _, t := range [...]location.Transport{location.TCP, location.TLS} {
+		var config func() (*tls.Config, error)
+		if t == location.TLS {
+			config = p.clientTLS
+		}
+		l := p.newListener(nil, t)
+		d := newDialer(t, config, l.flow)
+		p.dialers = append(p.dialers, d)
+	}
+}
+
+// clientTLS is what this node shows, and believes, as a client: the certificate of its own
+// port when it is asked for one, and the authorities of gateways.
+func (p *Port) clientTLS() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if p.certificate == nil {
+			return &tls.Certificate{}, nil
+		}
+		return cmp.Or(p.certificate.current.Load(), &tls.Certificate{}), nil
+	}}
+	if p.known != nil {
+		config.RootCAs = p.known.roots.Load()
+		return config, nil
+	}
+	roots, err := rootsOf(p.cfg.ClientCAFile)
+	config.RootCAs = roots
+	return config, err
+}
