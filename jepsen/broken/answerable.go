@@ -13,7 +13,7 @@ func answerableFaults() []Fault {
 		word("owner-keeps-it", "the node that sent the call does not hear that the owner's phone says nothing", "^TestTimers_FirstWord$",
 			Edit{"sip/proxy/firstword.go", "c.origin.kind == fromPeer {", "c.origin.kind == fromTrunk {"}),
 		word("said-once", "the node that sent the call is told once, and never when that got lost", "^TestTimers_FirstWord$",
-			Edit{"sip/proxy/firstword.go", "		a.awaitWord(true)", "		_ = a.awaitWord"}),
+			Edit{"sip/proxy/firstword.go", "		a.awaitWord(a.branches[0].leg) // some", "		_ = a.awaitWord // some"}),
 		word("left-phone-rings", "a phone that was left rings when it hears of the call at last", "^TestTimers_FirstWord$",
 			Edit{"sip/proxy/firstword.go", "			b.cancel(reasonOf(408, \"Request Timeout\"))\n", ""}),
 		word("left-phone-talks", "a phone that was left and answers has a call with nobody", "^TestTimers_FirstWord$",

@@ -73,7 +73,7 @@ type share struct {
 // settleOwner keeps the nodes' counts when the entry's holder changed.
 func (t *Table) settleOwner(e *entry) {
 	is := share{class: e.share.class}
-	if b := t.best(e); b != nil && b.state == InSrv && !b.local {
+	if b := t.best(e); b != nil && b.state == InSrv && !b.local() {
 		is.holder, is.backed = b.node+1, t.standby(e, b.node) != nil
 	}
 	t.count(e, is)

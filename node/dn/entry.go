@@ -12,9 +12,7 @@ type record struct {
 	reason Reason
 	// mark is the node's sync round in which the record was last mentioned.
 	mark bool
-	// local: it is of what nobody registers, and no peer hears of it.
-	local bool
-	x     *extra
+	x    *extra
 }
 
 // place is where an entry stands in a journal: the visible one has a place for

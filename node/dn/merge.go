@@ -126,7 +126,7 @@ func (t *Table) effective(e *entry) told {
 	}
 	v := told{since: b.since, reason: b.reason}
 	switch {
-	case b.local:
+	case b.local():
 		v.state = b.state
 		return v
 	case b.state == OOS:

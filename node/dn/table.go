@@ -308,7 +308,7 @@ func (t *Table) export(e *entry) Record {
 	if r == nil {
 		r = e.late
 	}
-	if r == nil || r.local {
+	if r == nil || r.local() {
 		return Record{Number: e.number, Gone: true}
 	}
 	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way, Floor: r.floor}
